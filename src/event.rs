@@ -1,0 +1,249 @@
+//! An event, as it travels from a line of a log to the tables.
+//!
+//! A [`Block`] owns the text of a few megabytes of lines; a [`Row`] is one event of it: times and
+//! numbers, and [`Span`]s into the text. Nothing is copied until a table is written.
+
+use std::sync::Arc;
+
+use crate::context::{Agent, Channel};
+use crate::time::Micros;
+
+/// A piece of a block's text; [`Span::NONE`] is null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Offset in bytes: into the block's lines, or, past their end, into its decoded text.
+    pub start: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+impl Span {
+    /// No text: null.
+    pub const NONE: Span = Span { start: u32::MAX, len: 0 };
+
+    /// Tells whether there is no text.
+    pub fn is_none(self) -> bool {
+        self.start == u32::MAX
+    }
+}
+
+/// The text fields of an event, in the order of a row's spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+#[allow(missing_docs)] // each is the column of the same name: see `store::columns`
+pub enum Text {
+    EventId,
+    ChatbotId,
+    SessionId,
+    AnonymousId,
+    UserId,
+    UserEmail,
+    UserName,
+    UserMetadata,
+    EventName,
+    EventCategory,
+    Properties,
+    PageUrl,
+    PageTitle,
+    Referrer,
+    ReferrerDomain,
+    LandingPage,
+    UtmSource,
+    UtmMedium,
+    UtmCampaign,
+    UserAgent,
+    IpAddress,
+    CountryCode,
+    City,
+    Extra,
+}
+
+impl Text {
+    /// The number of text fields.
+    pub const COUNT: usize = Text::Extra as usize + 1;
+}
+
+/// A time that is not there.
+pub const NO_TIME: Micros = i64::MIN;
+/// A number that is not there.
+pub const NO_NUMBER: i32 = i32::MIN;
+/// A response time that is not there.
+pub const NO_RESPONSE: i64 = -1;
+/// An agent that is not there.
+pub const NO_AGENT: u32 = u32::MAX;
+
+/// Which of the ids an event's session key is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum KeyKind {
+    /// `session_id`.
+    Session,
+    /// `anonymous_id`, where there is no `session_id`.
+    Anonymous,
+    /// `user_id`, where there is neither.
+    User,
+}
+
+/// One event: numbers, times, and spans into the text of its [`Block`].
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The event's id, as 128 bits of a UUID. For an event without an id of its own it is the hash
+    /// of the line's content until `ingest::identify` has given it its ordinal.
+    pub id: u128,
+    /// Hash of the session key (chatbot, kind, value).
+    pub key: u128,
+    /// The event's time.
+    pub time: Micros,
+    /// `client_timestamp`, or [`NO_TIME`].
+    pub client_timestamp: Micros,
+    /// `sent_at`, or [`NO_TIME`].
+    pub sent_at: Micros,
+    /// `received_at`, or [`NO_TIME`].
+    pub received_at: Micros,
+    /// `properties.response_time_ms` of a `message_received` in microseconds, or [`NO_RESPONSE`].
+    pub response_us: i64,
+    /// `properties.triggered_by` of a `widget_opened`.
+    pub triggered_by: Span,
+    /// `screen_width` in pixels, or [`NO_NUMBER`].
+    pub screen_width: i32,
+    /// `screen_height` in pixels, or [`NO_NUMBER`].
+    pub screen_height: i32,
+    /// Index of the parsed user agent in the block's agents, or [`NO_AGENT`].
+    pub agent: u32,
+    /// The channel that brought the visitor, where the event names a source.
+    pub channel: Option<Channel>,
+    /// The event names a source: a referrer that is not the page's own host, or a campaign.
+    pub names_source: bool,
+    /// The line gave the event an id.
+    pub has_own_id: bool,
+    /// Which id the session key is made of.
+    pub key_kind: KeyKind,
+    /// The text fields, indexed by [`Text`].
+    pub text: [Span; Text::COUNT],
+}
+
+impl Row {
+    /// A row with nothing in it.
+    pub const EMPTY: Row = Row {
+        id: 0,
+        key: 0,
+        time: 0,
+        client_timestamp: NO_TIME,
+        sent_at: NO_TIME,
+        received_at: NO_TIME,
+        response_us: NO_RESPONSE,
+        triggered_by: Span::NONE,
+        screen_width: NO_NUMBER,
+        screen_height: NO_NUMBER,
+        agent: NO_AGENT,
+        channel: None,
+        names_source: false,
+        has_own_id: false,
+        key_kind: KeyKind::Session,
+        text: [Span::NONE; Text::COUNT],
+    };
+}
+
+/// The text of some lines, and the events found in them.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The lines, as they were read (those that are UTF-8).
+    pub lines: String,
+    /// Text that does not stand in the lines as it is: strings with escapes, derived values.
+    pub decoded: String,
+    /// The events.
+    pub rows: Vec<Row>,
+    /// The user agents of the events, each parsed once.
+    pub agents: Vec<Arc<Agent>>,
+}
+
+impl Block {
+    /// Returns the text of a span; `None` for null.
+    pub fn text(&self, span: Span) -> Option<&str> {
+        if span.is_none() {
+            return None;
+        }
+        let (start, len) = (span.start as usize, span.len as usize);
+        match start.checked_sub(self.lines.len()) {
+            None => self.lines.get(start..start + len),
+            Some(start) => self.decoded.get(start..start + len),
+        }
+    }
+
+    /// Adds text that does not stand in the lines, and returns its span.
+    pub fn add(&mut self, text: &str) -> Span {
+        let start = (self.lines.len() + self.decoded.len()) as u32;
+        self.decoded.push_str(text);
+        Span { start, len: text.len() as u32 }
+    }
+
+    /// Returns the event in a row of this block.
+    pub fn event<'a>(&'a self, row: &'a Row) -> Event<'a> {
+        Event { block: self, row }
+    }
+}
+
+/// An event: a row together with the text it points to.
+#[derive(Clone, Copy)]
+pub struct Event<'a> {
+    /// The text.
+    pub block: &'a Block,
+    /// The numbers and spans.
+    pub row: &'a Row,
+}
+
+impl<'a> Event<'a> {
+    /// Returns a text field; `None` for null.
+    pub fn text(self, field: Text) -> Option<&'a str> {
+        self.block.text(self.row.text[field as usize])
+    }
+
+    /// Returns the chatbot; never empty in a valid event.
+    pub fn chatbot_id(self) -> &'a str {
+        self.text(Text::ChatbotId).unwrap_or("")
+    }
+
+    /// Returns the event's name; never empty in a valid event.
+    pub fn name(self) -> &'a str {
+        self.text(Text::EventName).unwrap_or("")
+    }
+
+    /// Returns the value of the session key.
+    pub fn key_value(self) -> &'a str {
+        let field = match self.row.key_kind {
+            KeyKind::Session => Text::SessionId,
+            KeyKind::Anonymous => Text::AnonymousId,
+            KeyKind::User => Text::UserId,
+        };
+        self.text(field).unwrap_or("")
+    }
+
+    /// Returns what the user agent says.
+    pub fn agent(self) -> Option<&'a Arc<Agent>> {
+        self.block.agents.get(self.row.agent as usize)
+    }
+
+    /// Returns the place of the event in the order of its session: time, then id.
+    pub fn position(self) -> Position {
+        Position { time: self.row.time, id: self.row.id }
+    }
+}
+
+/// A place in the order of events: by time, then by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The event's time.
+    pub time: Micros,
+    /// The event's id.
+    pub id: u128,
+}
+
+/// Returns the hash of a session key: chatbot, kind and value, no two of which run together.
+pub fn key_hash(chatbot_id: &str, kind: KeyKind, value: &str) -> u128 {
+    let chatbot = xxhash_rust::xxh3::xxh3_64(chatbot_id.as_bytes());
+    xxhash_rust::xxh3::xxh3_128_with_seed(value.as_bytes(), chatbot ^ ((kind as u64) << 1))
+}
+
+/// The namespace of the UUIDs (version 5) that `wa` makes; itself the version 5 UUID of the name
+/// `wa` in the DNS namespace of RFC 9562.
+pub const NAMESPACE: uuid::Uuid = uuid::uuid!("cf109a11-e4ef-5833-84a3-58e1b3a7f392");

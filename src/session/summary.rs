@@ -1,0 +1,373 @@
+//! The mergeable summary of a session.
+//!
+//! A [`Summary`] of one event is made by [`Summary::of`]; two summaries of disjoint sets of events
+//! of one session combine by [`Summary::merge`] into that of their union. Merging is associative
+//! and commutative, so a session can be put together from any pieces in any order. Sums are
+//! integers; firsts and lasts carry the [`Position`] of the event they came from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use crate::context::Agent;
+use crate::event::{Event, KeyKind, Position, Text};
+use crate::time::Micros;
+
+/// What holds the events of a session together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey {
+    /// The chatbot.
+    pub chatbot_id: String,
+    /// Which id it is.
+    pub kind: KeyKind,
+    /// The id.
+    pub value: String,
+}
+
+impl SessionKey {
+    /// Returns the hash by which sessions of one key are brought together.
+    pub fn hash(&self) -> u128 {
+        crate::event::key_hash(&self.chatbot_id, self.kind, &self.value)
+    }
+}
+
+/// The value of the first event that has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct First<T>(pub Option<(Position, T)>);
+
+impl<T> Default for First<T> {
+    fn default() -> Self {
+        First(None)
+    }
+}
+
+impl<T> First<T> {
+    fn merge(&mut self, other: First<T>) {
+        if let Some((at, _)) = &other.0
+            && self.0.as_ref().is_none_or(|(mine, _)| at < mine)
+        {
+            self.0 = other.0;
+        }
+    }
+
+    /// Offers an event's value, made only where it is earlier than what is there.
+    fn offer(&mut self, at: Position, value: impl FnOnce() -> Option<T>) {
+        if self.0.as_ref().is_none_or(|(mine, _)| at < *mine)
+            && let Some(value) = value()
+        {
+            self.0 = Some((at, value));
+        }
+    }
+
+    /// Returns the value.
+    pub fn value(&self) -> Option<&T> {
+        self.0.as_ref().map(|(_, value)| value)
+    }
+}
+
+/// The value of the last event that has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Last<T>(pub Option<(Position, T)>);
+
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Last(None)
+    }
+}
+
+impl<T> Last<T> {
+    fn merge(&mut self, other: Last<T>) {
+        if let Some((at, _)) = &other.0
+            && self.0.as_ref().is_none_or(|(mine, _)| at > mine)
+        {
+            self.0 = other.0;
+        }
+    }
+
+    fn offer(&mut self, at: Position, value: impl FnOnce() -> Option<T>) {
+        if self.0.as_ref().is_none_or(|(mine, _)| at > *mine)
+            && let Some(value) = value()
+        {
+            self.0 = Some((at, value));
+        }
+    }
+
+    /// Returns the value.
+    pub fn value(&self) -> Option<&T> {
+        self.0.as_ref().map(|(_, value)| value)
+    }
+}
+
+/// Where the visitor came from: the fields of the first event that names a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The referring page.
+    pub referrer: Option<String>,
+    /// Its domain; `None` for direct.
+    pub referrer_domain: Option<String>,
+    /// The channel's name.
+    pub channel: Option<String>,
+    /// The campaign's source.
+    pub utm_source: Option<String>,
+    /// The campaign's medium.
+    pub utm_medium: Option<String>,
+    /// The campaign's name.
+    pub utm_campaign: Option<String>,
+}
+
+/// Where the visitor is: the fields of the first event that has any of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The address.
+    pub ip_address: Option<String>,
+    /// The country.
+    pub country_code: Option<String>,
+    /// The city.
+    pub city: Option<String>,
+}
+
+/// Who the visitor is: the fields of the last event that has any of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Profile {
+    /// E-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_email: Option<String>,
+    /// Name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
+    /// Metadata: JSON text of an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_metadata: Option<String>,
+}
+
+/// A session, or a piece of one, as it is kept and merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// What holds the session together.
+    pub key: SessionKey,
+    /// The first event: least time, then id.
+    pub first: Position,
+    /// Time of the last event.
+    pub ended_at: Micros,
+    /// The visitor's id.
+    pub anonymous_id: First<String>,
+    /// Where the visitor came from.
+    pub source: First<Source>,
+    /// The user agent and what it says.
+    pub agent: First<Arc<Agent>>,
+    /// Width and height of the screen in pixels.
+    pub screen: First<(Option<i32>, Option<i32>)>,
+    /// Address and place.
+    pub place: First<Place>,
+    /// The logged landing page.
+    pub landing_page: First<String>,
+    /// The path of the first page, which stands in where no landing page is logged.
+    pub landing_path: First<String>,
+    /// What opened the widget.
+    pub triggered_by: First<String>,
+    /// The identified user.
+    pub user_id: Last<String>,
+    /// Profiles by the user that their event names; the last of the session's own user or of
+    /// nobody is shown. All are kept, since a late event can change who the session's user is.
+    pub profiles: BTreeMap<Option<String>, Last<Profile>>,
+    /// Number of events by name.
+    pub counts: BTreeMap<String, u64>,
+    /// Number of events of category `error`.
+    pub errors: u64,
+    /// Sum of response times in microseconds; stays at the largest number where it would overflow.
+    pub response_sum_us: u64,
+    /// Number of response times.
+    pub response_count: u64,
+    /// When the first piece was stored.
+    pub created_at: Micros,
+    /// When the last piece was stored.
+    pub updated_at: Micros,
+}
+
+impl Summary {
+    /// Makes the summary of one event, stored at `now`.
+    pub fn of(event: Event<'_>, now: Micros) -> Summary {
+        let mut summary = Summary {
+            key: SessionKey {
+                chatbot_id: event.chatbot_id().to_owned(),
+                kind: event.row.key_kind,
+                value: event.key_value().to_owned(),
+            },
+            first: event.position(),
+            ended_at: event.row.time,
+            anonymous_id: First::default(),
+            source: First::default(),
+            agent: First::default(),
+            screen: First::default(),
+            place: First::default(),
+            landing_page: First::default(),
+            landing_path: First::default(),
+            triggered_by: First::default(),
+            user_id: Last::default(),
+            profiles: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            errors: 0,
+            response_sum_us: 0,
+            response_count: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        summary.add(event);
+        summary
+    }
+
+    /// Adds an event of the same session that is not in the summary yet: the same as merging with
+    /// the event's own summary, without making one.
+    pub fn add(&mut self, event: Event<'_>) {
+        let row = event.row;
+        let at = event.position();
+        let owned = |field| event.text(field).map(str::to_owned);
+        self.first = self.first.min(at);
+        self.ended_at = self.ended_at.max(row.time);
+        self.anonymous_id.offer(at, || owned(Text::AnonymousId));
+        if row.names_source {
+            self.source.offer(at, || {
+                Some(Source {
+                    referrer: owned(Text::Referrer),
+                    referrer_domain: owned(Text::ReferrerDomain),
+                    channel: row.channel.map(|c| c.name().to_owned()),
+                    utm_source: owned(Text::UtmSource),
+                    utm_medium: owned(Text::UtmMedium),
+                    utm_campaign: owned(Text::UtmCampaign),
+                })
+            });
+        }
+        self.agent.offer(at, || event.agent().cloned());
+        self.screen.offer(at, || {
+            let number = |n: i32| (n != crate::event::NO_NUMBER).then_some(n);
+            let size = (number(row.screen_width), number(row.screen_height));
+            (size != (None, None)).then_some(size)
+        });
+        self.place.offer(at, || {
+            let place = Place {
+                ip_address: owned(Text::IpAddress),
+                country_code: owned(Text::CountryCode),
+                city: owned(Text::City),
+            };
+            (place != Place::default()).then_some(place)
+        });
+        self.landing_page.offer(at, || owned(Text::LandingPage));
+        self.landing_path.offer(at, || event.text(Text::PageUrl).and_then(path_of).map(str::to_owned));
+        self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(str::to_owned));
+        self.user_id.offer(at, || owned(Text::UserId));
+        let has_profile = [Text::UserEmail, Text::UserName, Text::UserMetadata]
+            .into_iter()
+            .any(|field| !row.text[field as usize].is_none());
+        if has_profile {
+            self.profiles.entry(owned(Text::UserId)).or_default().offer(at, || {
+                Some(Profile {
+                    user_email: owned(Text::UserEmail),
+                    user_name: owned(Text::UserName),
+                    user_metadata: owned(Text::UserMetadata),
+                })
+            });
+        }
+        match self.counts.get_mut(event.name()) {
+            Some(count) => *count += 1,
+            None => {
+                self.counts.insert(event.name().to_owned(), 1);
+            }
+        }
+        self.errors += u64::from(event.text(Text::EventCategory) == Some("error"));
+        if row.response_us >= 0 {
+            self.response_sum_us = self.response_sum_us.saturating_add(row.response_us as u64);
+            self.response_count += 1;
+        }
+    }
+
+    /// Takes in another piece of the same session, with none of this one's events in it.
+    pub fn merge(&mut self, other: Summary) {
+        self.first = self.first.min(other.first);
+        self.ended_at = self.ended_at.max(other.ended_at);
+        self.anonymous_id.merge(other.anonymous_id);
+        self.source.merge(other.source);
+        self.agent.merge(other.agent);
+        self.screen.merge(other.screen);
+        self.place.merge(other.place);
+        self.landing_page.merge(other.landing_page);
+        self.landing_path.merge(other.landing_path);
+        self.triggered_by.merge(other.triggered_by);
+        self.user_id.merge(other.user_id);
+        for (user, profile) in other.profiles {
+            self.profiles.entry(user).or_default().merge(profile);
+        }
+        for (name, count) in other.counts {
+            *self.counts.entry(name).or_default() += count;
+        }
+        self.errors += other.errors;
+        self.response_sum_us = self.response_sum_us.saturating_add(other.response_sum_us);
+        self.response_count += other.response_count;
+        self.created_at = self.created_at.min(other.created_at);
+        self.updated_at = self.updated_at.max(other.updated_at);
+    }
+
+    /// Returns how often an event of this name happened.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or(0)
+    }
+
+    /// Returns the number of events.
+    pub fn event_count(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// Returns whole seconds from the first to the last event.
+    pub fn duration_seconds(&self) -> i64 {
+        self.ended_at.saturating_sub(self.first.time) / crate::time::SECOND
+    }
+
+    /// Returns the landing page: the logged one, else the path of the first page.
+    pub fn landing(&self) -> Option<&str> {
+        self.landing_page.value().or(self.landing_path.value()).map(String::as_str)
+    }
+
+    /// Returns the profile: of the last event that has one and does not name another user.
+    pub fn profile(&self) -> Option<&Profile> {
+        let of = |user: &Option<String>| self.profiles.get(user).and_then(|p| p.0.as_ref());
+        let nobody = of(&None);
+        let user = self.user_id.value().and_then(|user| of(&Some(user.clone())));
+        match (nobody, user) {
+            (Some(a), Some(b)) => Some(if a.0 > b.0 { &a.1 } else { &b.1 }),
+            (a, b) => a.or(b).map(|(_, profile)| profile),
+        }
+    }
+
+    /// Tells whether the user agent is a known robot.
+    pub fn is_bot(&self) -> bool {
+        self.agent.value().is_some_and(|agent| agent.is_bot)
+    }
+
+    /// Returns the session's id: the version 5 UUID of its key and its start.
+    pub fn id(&self) -> uuid::Uuid {
+        let kind = match self.key.kind {
+            KeyKind::Session => "session",
+            KeyKind::Anonymous => "anonymous",
+            KeyKind::User => "user",
+        };
+        // Lengths keep ("a", "bc") and ("ab", "c") apart.
+        let name = format!(
+            "{}:{}{kind}:{}:{}@{}",
+            self.key.chatbot_id.len(),
+            self.key.chatbot_id,
+            self.key.value.len(),
+            self.key.value,
+            self.first.time
+        );
+        uuid::Uuid::new_v5(&crate::event::NAMESPACE, name.as_bytes())
+    }
+}
+
+/// Returns the path of a page's address, without host, query and fragment; `None` where there is
+/// none to see.
+pub fn path_of(url: &str) -> Option<&str> {
+    let url = url.split(['?', '#']).next().unwrap_or("");
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
+        None => url,
+    };
+    (!path.is_empty()).then_some(path)
+}

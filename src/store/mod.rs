@@ -1,0 +1,3 @@
+//! The store: tables as Parquet files that one manifest names.
+
+pub mod columns;
