@@ -11,8 +11,10 @@
 //! 6. [`cli`] turns arguments into calls of all these.
 
 pub mod context;
+pub mod daily_stats;
 pub mod error;
 pub mod event;
+pub mod ingest;
 pub mod session;
 pub mod settings;
 pub mod store;

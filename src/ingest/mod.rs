@@ -1,0 +1,3 @@
+//! From lines of logs to committed batches.
+
+pub mod properties;
