@@ -161,8 +161,7 @@ impl Manifest {
         if checksum(outer.manifest.get().as_bytes()) != outer.checksum {
             return Err(damaged().caused_by("its checksum does not fit"));
         }
-        let probe: Probe =
-            serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))?;
+        let probe: Probe = serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))?;
         if probe.format != FORMAT {
             return Err(damaged().caused_by(format!("its format is {:?}", probe.format)));
         }

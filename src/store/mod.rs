@@ -19,12 +19,14 @@
 
 pub mod columns;
 pub mod fs;
+pub mod ledger;
 pub mod lock;
 pub mod manifest;
 pub mod parquet;
-pub mod tables;
 pub mod snapshot;
+pub mod tables;
 pub mod transaction;
+pub mod update;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -63,11 +65,6 @@ impl Store {
         &self.dir
     }
 
-    /// Returns the disk behind the store.
-    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
-        &self.disk
-    }
-
     /// Tells whether there is a store.
     pub fn exists(&self) -> bool {
         self.disk.open(&self.dir.join(MANIFEST)).is_ok()
@@ -79,15 +76,17 @@ impl Store {
             Error::failed(format!("there is no wa store in {}", self.dir.display()))
                 .hint("name the store with --store DIR or WA_STORE, or make one with `wa ingest`")
         })?;
-        Snapshot::new(self.disk.clone(), self.dir.clone(), manifest)
+        Snapshot::new(self.disk.clone(), self.dir.clone(), manifest, HashSet::new())
     }
 
     fn read_manifest(&self) -> Result<Option<Manifest>> {
         let path = self.dir.join(MANIFEST);
         match self.disk.read(&path) {
-            Ok(bytes) => Manifest::from_bytes(&bytes)
-                .map(Some)
-                .map_err(|e| Error::failed(format!("cannot use the store {}", self.dir.display())).hint(e.hint_text().unwrap_or("").to_owned()).caused_by(e)),
+            Ok(bytes) => Manifest::from_bytes(&bytes).map(Some).map_err(|e| {
+                Error::failed(format!("cannot use the store {}", self.dir.display()))
+                    .hint(e.hint_text().unwrap_or("").to_owned())
+                    .caused_by(e)
+            }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io("read", &path, e)),
         }
@@ -229,7 +228,7 @@ impl Writer {
 
     /// Returns the present state.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Snapshot::new(self.store.disk.clone(), self.store.dir.clone(), self.manifest.clone())
+        Snapshot::new(self.store.disk.clone(), self.store.dir.clone(), self.manifest.clone(), HashSet::new())
     }
 
     /// Returns what the store holds.

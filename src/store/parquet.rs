@@ -18,7 +18,8 @@ const ROW_GROUP: usize = 1 << 17;
 /// Writes a frame as the bytes of a Parquet file.
 pub fn encode(frame: &mut DataFrame) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(frame.height() * 48);
-    let level = polars::polars_utils::compression::ZstdLevel::try_new(3).map_err(|e| Error::failed("cannot set the compression").caused_by(e))?;
+    let level = polars::polars_utils::compression::ZstdLevel::try_new(3)
+        .map_err(|e| Error::failed("cannot set the compression").caused_by(e))?;
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(Some(level)))
         .with_statistics(StatisticsOptions::default())

@@ -4,6 +4,7 @@
 //! read fails with a missing file; [`Store::read_consistently`](super::Store::read_consistently)
 //! then starts again on the new state, so that an answer always comes of one state.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 use super::columns::Table;
 use super::fs::Disk;
 use super::manifest::{DataFile, Manifest, checksum};
+use super::transaction::staged_path;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros, Zone};
 
@@ -23,15 +25,22 @@ pub struct Snapshot {
     dir: PathBuf,
     manifest: Arc<Manifest>,
     zone: Zone,
+    /// Files that still lie in `staging/`: those of a change under way.
+    staged: Arc<HashSet<String>>,
 }
 
 impl Snapshot {
     /// Makes a snapshot of the state that a manifest names.
-    pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, manifest: Manifest) -> Result<Snapshot> {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        manifest: Manifest,
+        staged: HashSet<String>,
+    ) -> Result<Snapshot> {
         let zone = Zone::parse(&manifest.timezone).ok_or_else(|| {
             Error::failed(format!("the store's time zone {:?} is not known", manifest.timezone))
         })?;
-        Ok(Snapshot { disk, dir, manifest: Arc::new(manifest), zone })
+        Ok(Snapshot { disk, dir, manifest: Arc::new(manifest), zone, staged: Arc::new(staged) })
     }
 
     /// Returns what the store holds.
@@ -54,11 +63,6 @@ impl Snapshot {
         self.manifest.session_timeout_us
     }
 
-    /// Returns the disk behind the store.
-    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
-        &self.disk
-    }
-
     /// Returns the files of a table whose partition touches the days, both included.
     pub fn files_in(&self, table: Table, days: Option<(Day, Day)>) -> Vec<&DataFile> {
         let by_month = matches!(table, Table::DailyStats | Table::Visitors);
@@ -66,7 +70,9 @@ impl Snapshot {
         match days {
             None => files.collect(),
             Some((from, to)) => {
-                let from = if by_month { from.month_start() } else { from };
+                // A month of visitors is one of UTC: days of a zone can reach into the next.
+                let from = if by_month { from.plus(-1).month_start() } else { from };
+                let to = if by_month { to.plus(1) } else { to };
                 files.filter(|file| from <= file.day && file.day <= to).collect()
             }
         }
@@ -81,7 +87,7 @@ impl Snapshot {
 
     /// Reads columns (all, where `columns` is `None`) of one file.
     pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<DataFrame> {
-        let path = self.dir.join(&file.path);
+        let path = self.locate(&file.path);
         let opened = self.disk.open(&path).map_err(|e| Error::io("open", &path, e))?;
         let frame = super::parquet::decode(opened, columns).map_err(|why| self.damaged(&path, why))?;
         if frame.height() as u64 != file.rows {
@@ -94,18 +100,22 @@ impl Snapshot {
     /// never carried on into a new file.
     pub fn read_file_checked(&self, file: &DataFile) -> Result<DataFrame> {
         let bytes = self.bytes_checked(&file.path, &file.checksum)?;
-        let path = self.dir.join(&file.path);
+        let path = self.locate(&file.path);
         super::parquet::decode(super::fs::Opened::Bytes(bytes), None).map_err(|why| self.damaged(&path, why))
     }
 
     /// Reads the bytes of a file that the manifest names, and checks them.
     pub fn bytes_checked(&self, path: &str, expected: &str) -> Result<Vec<u8>> {
-        let path = self.dir.join(path);
+        let path = self.locate(path);
         let bytes = self.disk.read(&path).map_err(|e| Error::io("read", &path, e))?;
         if checksum(&bytes) != expected {
             return Err(self.damaged(&path, "its checksum does not fit".to_owned()));
         }
         Ok(bytes)
+    }
+
+    fn locate(&self, path: &str) -> PathBuf {
+        if self.staged.contains(path) { staged_path(&self.dir, path) } else { self.dir.join(path) }
     }
 
     fn damaged(&self, path: &Path, why: String) -> Error {

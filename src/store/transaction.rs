@@ -21,6 +21,7 @@ use std::sync::Arc;
 use super::columns::Table;
 use super::fs::Disk;
 use super::manifest::{DataFile, MANIFEST, Manifest, SideFile, checksum};
+use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
 
@@ -105,32 +106,47 @@ impl Transaction {
         if let Some(files) = self.manifest.tables.get_mut(&table) {
             files.retain(|file| file.path != path);
         }
-        self.removed.push(path.to_owned());
+        self.remove_side(path);
+    }
+
+    /// Returns the state as this change will leave it, readable before the commit.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let staged = self.staged.iter().cloned().collect();
+        Snapshot::new(self.disk.clone(), self.dir.clone(), self.manifest.clone(), staged)
     }
 
     /// Writes a file that is not part of a table into `folder`, and returns how the manifest is to
     /// name it; the caller puts that into the manifest.
-    pub fn add_side(&mut self, folder: &str, name: &str, bytes: &[u8], rows: u64, now: Micros) -> Result<SideFile> {
+    pub fn add_side(
+        &mut self,
+        folder: &str,
+        name: &str,
+        bytes: &[u8],
+        rows: u64,
+        now: Micros,
+    ) -> Result<SideFile> {
         let path = format!("{folder}/{name}");
         let checksum = self.stage(&path, bytes)?;
         Ok(SideFile { path, bytes: bytes.len() as u64, checksum, rows, written_at: now })
     }
 
-    /// Takes note that a file that is not part of a table is not named any more.
+    /// Takes note that the manifest does not name a file any more.
     pub fn remove_side(&mut self, path: &str) {
-        self.removed.push(path.to_owned());
+        if let Some(at) = self.staged.iter().position(|staged| staged == path) {
+            // Never visible: it can go at once. Where it cannot, the next writer's sweep takes it.
+            self.staged.swap_remove(at);
+            let _ = self.disk.remove_file(&staged_path(&self.dir, path));
+        } else {
+            self.removed.push(path.to_owned());
+        }
     }
 
     fn stage(&mut self, path: &str, bytes: &[u8]) -> Result<String> {
-        let staged = self.staged_path(path);
+        let staged = staged_path(&self.dir, path);
         self.disk.write_new(&staged, bytes).map_err(|e| Error::io("write", &staged, e))?;
         self.disk.sync_file(&staged).map_err(|e| Error::io("sync", &staged, e))?;
         self.staged.push(path.to_owned());
         Ok(checksum(bytes))
-    }
-
-    fn staged_path(&self, path: &str) -> PathBuf {
-        self.dir.join(STAGING).join(path.rsplit('/').next().unwrap_or(path))
     }
 
     /// Makes the change visible, whole. Returns the new state, and whether all files that it does
@@ -143,13 +159,15 @@ impl Transaction {
             {
                 self.disk.create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
             }
-            let from = self.staged_path(&path);
+            let from = staged_path(&self.dir, &path);
             self.disk.rename(&from, &to).map_err(|e| Error::io("move into place", &to, e))?;
         }
         // A new partition is an entry of its table's folder, and that one of the store's.
         let mut folders = self.moved_into.clone();
         for folder in &self.moved_into {
-            folders.extend(folder.ancestors().skip(1).take_while(|f| f.starts_with(&self.dir)).map(Path::to_owned));
+            folders.extend(
+                folder.ancestors().skip(1).take_while(|f| f.starts_with(&self.dir)).map(Path::to_owned),
+            );
         }
         for folder in &folders {
             self.disk.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
@@ -176,6 +194,11 @@ impl Transaction {
         }
         Ok((self.manifest, clean))
     }
+}
+
+/// Returns where a file lies until the commit.
+pub(super) fn staged_path(dir: &Path, path: &str) -> PathBuf {
+    dir.join(STAGING).join(path.rsplit('/').next().unwrap_or(path))
 }
 
 /// Replaces the manifest, or writes the first one.

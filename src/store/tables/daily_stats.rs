@@ -79,7 +79,9 @@ pub fn facts<'a>(frame: &'a DataFrame, mut each: impl FnMut(&'a str, Facts<'a>))
 /// Makes a frame of rows, in the order given.
 pub fn frame(days: &[DailyStats]) -> Result<DataFrame> {
     let rows = days.len();
-    let text = |name: &str, value: fn(&DailyStats) -> &str| build::text(name, rows, days.iter().map(|d| Some(value(d))));
+    let text = |name: &str, value: fn(&DailyStats) -> &str| {
+        build::text(name, rows, days.iter().map(|d| Some(value(d))))
+    };
     let number = |name: &str, value: fn(&DailyStats) -> i64| build::int64(name, days.iter().map(value));
     let columns = DAILY_STATS
         .iter()
@@ -137,7 +139,9 @@ pub fn read(frame: &DataFrame) -> Result<Vec<DailyStats>> {
         .map(|i| {
             Ok(DailyStats {
                 chatbot_id: text(0, i),
-                stat_date: Day(dates.get(i).ok_or_else(|| Error::failed("a row of daily_stats has no date"))?),
+                stat_date: Day(dates
+                    .get(i)
+                    .ok_or_else(|| Error::failed("a row of daily_stats has no date"))?),
                 total_sessions: number("total_sessions", i)?,
                 unique_visitors: number("unique_visitors", i)?,
                 new_visitors: number("new_visitors", i)?,

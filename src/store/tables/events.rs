@@ -103,10 +103,8 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
     ];
     let bots = reader.boolean("is_bot")?;
     let (widths, heights) = (reader.int32("screen_width")?, reader.int32("screen_height")?);
-    let texts = FIELDS
-        .iter()
-        .map(|&(name, field)| Ok((reader.text(name)?, field)))
-        .collect::<Result<Vec<_>>>()?;
+    let texts =
+        FIELDS.iter().map(|&(name, field)| Ok((reader.text(name)?, field))).collect::<Result<Vec<_>>>()?;
 
     let mut block = Block::default();
     let mut known_agents = std::collections::HashMap::new();
@@ -154,6 +152,7 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
                 }
             };
         }
+        let value = |field: Text| block.text(row.text[field as usize]);
         let (properties, name) = (value(Text::Properties), value(Text::EventName));
         let (response_us, triggered_by) = match (name, properties) {
             (Some("message_received"), Some(p)) => (properties::response_us(p), None),

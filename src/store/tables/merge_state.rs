@@ -75,7 +75,6 @@ pub struct MergeState {
     profiles: Vec<Held>,
 }
 
-
 impl MergeState {
     /// Returns what the columns of a session do not say.
     pub fn of(summary: &Summary) -> MergeState {
@@ -140,7 +139,8 @@ impl MergeState {
         match self.landing {
             Some(landing) => {
                 summary.landing_path = First(landing.path.map(|(path, at)| (at.position(first), path)));
-                summary.landing_page = First(landing.logged.zip(column).map(|(at, page)| (at.position(first), page)));
+                summary.landing_page =
+                    First(landing.logged.zip(column).map(|(at, page)| (at.position(first), page)));
             }
             None => {
                 summary.landing_path = First(column.clone().map(|path| (first, path)));

@@ -1,6 +1,9 @@
 //! Rows of the tables, to frames and back; the columns are those of [`super::columns`].
 
 mod build;
+
+pub use build::Reader;
+
 pub mod daily_stats;
 pub mod events;
 pub mod merge_state;

@@ -21,7 +21,8 @@ pub const KEY_COLUMNS: [&str; 6] =
 /// Makes a frame of sessions, in the order given.
 pub fn frame(sessions: &[Summary]) -> Result<DataFrame> {
     let rows = sessions.len();
-    let text = |name: &str, value: fn(&Summary) -> Option<&str>| build::text(name, rows, sessions.iter().map(value));
+    let text =
+        |name: &str, value: fn(&Summary) -> Option<&str>| build::text(name, rows, sessions.iter().map(value));
     let number = |name: &str, value: fn(&Summary) -> i64| build::int64(name, sessions.iter().map(value));
     let source = |name: &str, value: fn(&Source) -> Option<&String>| {
         build::text(name, rows, sessions.iter().map(|s| s.source.value().and_then(value).map(String::as_str)))
@@ -37,7 +38,9 @@ pub fn frame(sessions: &[Summary]) -> Result<DataFrame> {
         .map(|column| match column.name {
             name @ "id" => build::uuid(name, rows, sessions.iter().map(|s| s.id().as_u128())),
             name @ "chatbot_id" => text(name, |s| Some(&s.key.chatbot_id)),
-            name @ "session_id" => text(name, |s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_str())),
+            name @ "session_id" => {
+                text(name, |s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_str()))
+            }
             name @ "anonymous_id" => text(name, |s| s.anonymous_id.value().map(String::as_str)),
             name @ "user_id" => text(name, |s| s.user_id.value().map(String::as_str)),
             name @ "user_email" => text(name, |s| s.profile().and_then(|p| p.user_email.as_deref())),
@@ -85,7 +88,9 @@ pub fn frame(sessions: &[Summary]) -> Result<DataFrame> {
                 name,
                 sessions.iter().map(|s| mean_ms(s.response_sum_us, s.response_count)),
             ),
-            name @ "response_time_sum_us" => number(name, |s| i64::try_from(s.response_sum_us).unwrap_or(i64::MAX)),
+            name @ "response_time_sum_us" => {
+                number(name, |s| i64::try_from(s.response_sum_us).unwrap_or(i64::MAX))
+            }
             name @ "response_time_count" => number(name, |s| s.response_count as i64),
             name @ "had_conversation" => {
                 build::boolean(name, sessions.iter().map(|s| s.count("message_sent") > 0))
@@ -222,7 +227,8 @@ pub fn read(frame: &DataFrame) -> Result<Vec<Summary>> {
                 country_code: owned(places[1]),
                 city: owned(places[2]),
             };
-            let number = |column: &Int64Chunked| column.get(i).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+            let number =
+                |column: &Int64Chunked| column.get(i).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
             let mut summary = Summary {
                 key: SessionKey {
                     chatbot_id: chatbots.get(i).unwrap_or("").to_owned(),

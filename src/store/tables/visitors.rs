@@ -40,7 +40,9 @@ pub fn frame(visitors: &[Visitor]) -> Result<DataFrame> {
     let columns = VISITORS
         .iter()
         .map(|column| match column.name {
-            name @ "chatbot_id" => build::text(name, rows, visitors.iter().map(|v| Some(v.chatbot_id.as_str()))),
+            name @ "chatbot_id" => {
+                build::text(name, rows, visitors.iter().map(|v| Some(v.chatbot_id.as_str())))
+            }
             name @ "id_kind" => build::text(
                 name,
                 rows,
@@ -74,7 +76,8 @@ pub fn hashes(frame: &DataFrame) -> Result<Vec<(u128, Micros)>> {
 /// Reads a frame of whole rows back into entries.
 pub fn read(frame: &DataFrame) -> Result<Vec<Visitor>> {
     let reader = Reader(frame);
-    let (chatbots, kinds, ids) = (reader.text("chatbot_id")?, reader.text("id_kind")?, reader.text("visitor_id")?);
+    let (chatbots, kinds, ids) =
+        (reader.text("chatbot_id")?, reader.text("id_kind")?, reader.text("visitor_id")?);
     let (times, counted) = (reader.int64("first_seen_at")?, reader.boolean("counted_new")?);
     Ok((0..frame.height())
         .map(|i| Visitor {
