@@ -1,3 +1,6 @@
 //! From lines of logs to committed batches.
 
+pub mod dedupe;
+pub mod identify;
+pub mod known;
 pub mod properties;

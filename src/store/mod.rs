@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod lock;
 pub mod manifest;
 pub mod parquet;
+pub mod rejects;
 pub mod snapshot;
 pub mod tables;
 pub mod transaction;
