@@ -70,12 +70,14 @@ pub struct KnownFiles {
 impl KnownFiles {
     /// Reads what [`KnownFiles::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<KnownFiles> {
-        serde_json::from_slice(bytes).map_err(|e| Error::failed("cannot read the list of known logs").caused_by(e))
+        serde_json::from_slice(bytes)
+            .map_err(|e| Error::failed("cannot read the list of known logs").caused_by(e))
     }
 
     /// Writes all as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|e| Error::failed("cannot write the list of known logs").caused_by(e))
+        serde_json::to_vec(self)
+            .map_err(|e| Error::failed("cannot write the list of known logs").caused_by(e))
     }
 
     /// Returns the number of files known.
@@ -107,7 +109,11 @@ impl KnownFiles {
         // A name is the best hint of where a growing file is known; a rotated one has another name
         // and a head of full length.
         let growing = |k: &&KnownFile| {
-            !k.compressed && k.own_ids && 0 < k.consumed && k.consumed <= size && (k.path == path || k.consumed >= WINDOW)
+            !k.compressed
+                && k.own_ids
+                && 0 < k.consumed
+                && k.consumed <= size
+                && (k.path == path || k.consumed >= WINDOW)
         };
         let mut best: Option<&KnownFile> = None;
         let full_head = hash_at(file, 0, WINDOW)?;
@@ -128,7 +134,8 @@ impl KnownFiles {
 
     /// Takes note of a file, in place of what was known of it under its name or content.
     pub fn note(&mut self, file: KnownFile) {
-        self.files.retain(|known| known.path != file.path && !(known.head == file.head && known.tail == file.tail));
+        self.files
+            .retain(|known| known.path != file.path && !(known.head == file.head && known.tail == file.tail));
         self.files.push(file);
     }
 }

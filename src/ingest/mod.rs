@@ -1,5 +1,6 @@
 //! From lines of logs to committed batches.
 
+pub mod batch;
 pub mod dedupe;
 pub mod identify;
 pub mod known;

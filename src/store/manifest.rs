@@ -92,6 +92,9 @@ pub struct Manifest {
     /// What was pruned and forgotten.
     #[serde(default)]
     pub ledger: Option<SideFile>,
+    /// Fingerprint of the secret key, to notice another one.
+    #[serde(default)]
+    pub key_check: Option<String>,
     /// The last ingest.
     #[serde(default)]
     pub last_ingest: Option<LastRun>,
@@ -121,6 +124,7 @@ impl Manifest {
             rejects: Vec::new(),
             sources: None,
             ledger: None,
+            key_check: None,
             last_ingest: None,
             last_gc: None,
             sessions_pruned_through: None,

@@ -19,6 +19,7 @@
 
 pub mod columns;
 pub mod fs;
+pub mod key;
 pub mod ledger;
 pub mod lock;
 pub mod manifest;
@@ -64,6 +65,11 @@ impl Store {
     /// Returns the store's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Returns the disk behind the store.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// Tells whether there is a store.
