@@ -10,6 +10,8 @@
 //! 5. [`report`] computes typed answers from the tables; [`render`] writes them down;
 //! 6. [`cli`] turns arguments into calls of all these.
 
+pub mod cli;
+pub mod config;
 pub mod context;
 pub mod daily_stats;
 pub mod error;

@@ -1,1 +1,19 @@
-fn main() {}
+//! `wa`: parses the command line, runs the command, and turns what came of it into an exit status.
+
+use std::process::ExitCode;
+
+use wa::cli;
+
+fn main() -> ExitCode {
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to be told where even this cannot be written.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let io = cli.io();
+    let outcome = cli.clock().and_then(|clock| cli::run(cli, clock, &io));
+    ExitCode::from(io.finish(outcome))
+}
