@@ -17,6 +17,7 @@ pub mod daily_stats;
 pub mod error;
 pub mod event;
 pub mod ingest;
+pub mod retention;
 pub mod session;
 pub mod settings;
 pub mod store;

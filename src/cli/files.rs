@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Globals, Io, not_built};
+use super::{Globals, Io};
 use crate::error::Result;
-use crate::store::columns;
+use crate::store::{Store, columns};
 
 /// List the Parquet files that hold a table now, one path a line
 ///
@@ -68,6 +68,12 @@ impl Args {
 ///
 /// # Errors
 /// What opening the store returns.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("files"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let snapshot = Store::at(&options.store).snapshot()?;
+    io.stream(|out| {
+        for file in snapshot.manifest().files(options.table) {
+            writeln!(out, "{}", snapshot.dir().join(&file.path).display())?;
+        }
+        Ok(())
+    })
 }

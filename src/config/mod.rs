@@ -4,7 +4,7 @@
 mod file;
 mod keys;
 mod origin;
-mod quantity;
+pub mod quantity;
 mod template;
 #[cfg(test)]
 mod tests;
