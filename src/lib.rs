@@ -13,8 +13,10 @@
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod daily_stats;
 pub mod error;
 pub mod event;
+pub mod ingest;
 pub mod session;
 pub mod settings;
 pub mod store;

@@ -1,6 +1,8 @@
 //! Sessions: the gap rule, and the mergeable summary that a session is kept as.
 
 mod cut;
+#[cfg(test)]
+mod tests;
 mod summary;
 
 pub use cut::{cut, join};
