@@ -15,7 +15,7 @@ pub(super) const HEADING: &str = "Global options";
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The store: the directory that holds all [env: WA_STORE] [default: ./wa-store]
-    #[arg(long, global = true, value_name = "DIR", env = "WA_STORE", hide_env = true, help_heading = HEADING)]
+    #[arg(long, global = true, value_name = "DIR", help_heading = HEADING)]
     pub store: Option<PathBuf>,
 
     /// Print nothing when all goes well, and the whole story when it does not
@@ -55,9 +55,10 @@ pub struct Globals {
 impl Globals {
     /// Makes them out of the arguments.
     pub fn new(args: Args, clock: Clock) -> Globals {
-        // An empty WA_STORE is the same as none.
-        let store = args.store.filter(|store| !store.as_os_str().is_empty());
-        Globals { store: store.unwrap_or_else(|| PathBuf::from("./wa-store")), clock }
+        // An empty WA_STORE is the same as none: the way to switch a variable off in a unit file.
+        let variable = || std::env::var_os("WA_STORE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let store = args.store.or_else(variable).unwrap_or_else(|| PathBuf::from("./wa-store"));
+        Globals { store, clock }
     }
 
     /// Reads the settings of the store and of the environment.

@@ -153,7 +153,7 @@ impl Run {
 
     /// Checks that nothing was printed at all.
     #[track_caller]
-    pub fn is_silent(self) -> Run {
+    pub fn prints_nothing(self) -> Run {
         assert!(self.stdout.is_empty() && self.stderr.is_empty(), "expected no output\n{self}");
         self
     }
