@@ -5,6 +5,8 @@
 
 mod agent;
 mod channel;
+mod stub;
 
 pub use agent::{Agent, DeviceType};
 pub use channel::Channel;
+pub use stub::{Context, Derived, Given, PlaceFound, apply, first_address};
