@@ -13,6 +13,7 @@
 pub mod context;
 pub mod error;
 pub mod event;
+pub mod ingest;
 pub mod session;
 pub mod settings;
 pub mod store;

@@ -1,0 +1,35 @@
+//! Ingest: from files of lines to events.
+//!
+//! The way of a line: [`source`] finds its file; [`read`] takes it in, in a block with its
+//! neighbours; [`parse`] makes an event of it, or a refusal; [`account`] tells what became of it.
+//! What fields there are, how they may be written and why a line is refused stands in
+//! `docs/input.md`.
+
+pub mod account;
+mod decimal;
+mod derive;
+mod event;
+mod extra;
+pub mod fields;
+mod json;
+mod line;
+pub mod mask;
+mod memo;
+pub mod parse;
+pub mod read;
+pub mod reason;
+pub mod refuse;
+pub mod source;
+mod stream;
+pub mod time;
+mod visitor;
+pub mod warnings;
+
+pub use account::{Account, Counts, FileAccount, Outcome};
+pub use fields::Field;
+pub use parse::{ParseOptions, Parsed, Unfinished, parse};
+pub use read::{RawBlock, Reader};
+pub use reason::Reason;
+pub use refuse::{Person, RawText, Refused};
+pub use source::{Found, Input, find};
+pub use warnings::{Warning, Warnings};
