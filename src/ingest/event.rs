@@ -209,10 +209,8 @@ impl<'a> Rows<'a> {
             (KeyKind::Anonymous, Text::AnonymousId),
             (KeyKind::User, Text::UserId),
         ];
-        let (kind, value) = kinds
-            .into_iter()
-            .map(|(kind, column)| (kind, get(row, column)))
-            .find(|(_, span)| !span.is_none())?;
+        let (kind, value) =
+            kinds.into_iter().map(|(kind, column)| (kind, get(row, column))).find(|(_, span)| !span.is_none())?;
         row.key_kind = kind;
         row.key = match self.last_key {
             Some((c, v, k, key)) if (c, v, k) == (chatbot, value, kind) => key,
@@ -529,8 +527,7 @@ impl<'a> Rows<'a> {
             self.pending.push(Warning::LoneSurrogate);
         }
         let (from, inner) = (self.pool.decoded.len(), value.inner());
-        let inner =
-            self.pool.lines.get(inner.start as usize..(inner.start + inner.len) as usize).unwrap_or("");
+        let inner = self.pool.lines.get(inner.start as usize..(inner.start + inner.len) as usize).unwrap_or("");
         escapes::decode(inner, &mut self.pool.decoded);
         self.pool.since(from)
     }
@@ -646,14 +643,10 @@ fn property(scanner: &mut Scanner, pool: &Pool, object: Value, name: &str) -> Op
 
 /// Reads a response time: milliseconds, as whole microseconds, half a microsecond up.
 fn response_micros(pool: &Pool, value: Value) -> Option<i64> {
-    if value.kind != Kind::Number {
-        return None;
+    match value.kind {
+        Kind::Number => super::properties::number_us(pool.get(value.raw())?),
+        _ => None,
     }
-    let number = whole(pool.get(value.raw())?.as_bytes(), 3)?;
-    let micros = number.magnitude.checked_add(u64::from(number.half))?;
-    let nothing = micros == 0 && number.exact;
-    // Minus zero is zero; minus a nanosecond is negative.
-    if number.negative && !nothing { None } else { i64::try_from(micros).ok() }
 }
 
 /// Reads a UUID as `wa` writes it: 36 characters, lower case, with hyphens.

@@ -4,7 +4,7 @@
 //! character. Marking all three for a stretch of text at once costs less than looking for them
 //! string by string, and the end of the line, being a control character, needs no check of its own.
 
-use wide::{CmpEq as _, u8x16};
+use wide::u8x16;
 
 /// Bytes that one word of marks stands for.
 const WORD: usize = 64;
@@ -38,9 +38,7 @@ impl<'a> Marks<'a> {
         let (mut index, mut mask) = (from / WORD, u64::MAX << (from % WORD));
         loop {
             match self.words.get(index) {
-                Some(word) if word & mask != 0 => {
-                    return index * WORD + (word & mask).trailing_zeros() as usize;
-                }
+                Some(word) if word & mask != 0 => return index * WORD + (word & mask).trailing_zeros() as usize,
                 Some(_) => (index, mask) = (index + 1, u64::MAX),
                 None if self.words.len() * WORD >= self.text.len() => return from.max(self.text.len()),
                 None => self.mark_more(),
