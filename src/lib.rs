@@ -13,6 +13,8 @@
 pub mod context;
 pub mod error;
 pub mod event;
+pub mod render;
+pub mod report;
 pub mod session;
 pub mod settings;
 pub mod store;
