@@ -17,6 +17,8 @@ pub mod daily_stats;
 pub mod error;
 pub mod event;
 pub mod ingest;
+pub mod render;
+pub mod report;
 pub mod retention;
 pub mod session;
 pub mod settings;

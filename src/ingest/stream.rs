@@ -56,7 +56,9 @@ impl Stream {
         let bytes = match compression {
             Compression::Plain => Bytes::Plain { head, source },
             Compression::Gzip => Bytes::Gzip(Members(Some(GzDecoder::new(compressed(head, source))))),
-            Compression::Zstd => Bytes::Zstd(zstd::stream::read::Decoder::with_buffer(compressed(head, source))?),
+            Compression::Zstd => {
+                Bytes::Zstd(zstd::stream::read::Decoder::with_buffer(compressed(head, source))?)
+            }
         };
         Ok(Stream { bytes, compression, consumed })
     }
