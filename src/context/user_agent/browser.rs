@@ -15,6 +15,9 @@ pub(super) fn browser(found: &Found<'_>, system: Option<&Named>) -> Option<Named
         "Safari" => Named::new("Safari", stated(found)),
         "Chrome" if in_webview(found, system) => Named::new("Chrome WebView", own),
         "Opera" if found.has("Presto") => Named::new("Opera", stated(found).or(own)),
+        "Yandex Browser Lite" => {
+            Named::new(hit.name, found.after("YaBrowser/").and_then(version::leading).or(own))
+        }
         "Internet Explorer" => Named::new("Internet Explorer", explorer_version(found).or(own)),
         name => Named::new(name, own),
     };
@@ -40,17 +43,16 @@ fn explorer_version(found: &Found<'_>) -> Option<String> {
     Some(format!("{}.0", version::major(&engine)? + 4))
 }
 
-/// Returns the browser of a user agent in which no rule was found.
+/// Returns the browser of a user agent in which no rule was found: that of the system where pages
+/// are shown by it, else the program's own name.
 fn unnamed(found: &Found<'_>, system: &str) -> Option<Named> {
-    if found.has("AppleWebKit") {
-        return match system {
-            "iOS" | "iPadOS" | "macOS" => Some(Named::new("Safari", stated(found))),
-            "Android" => Some(Named::new("Android Browser", stated(found))),
-            _ => None,
-        };
+    let engine = found.has("AppleWebKit") || found.text.starts_with("Mozilla/");
+    match system {
+        "iOS" | "iPadOS" | "macOS" if found.has("AppleWebKit") => Some(Named::new("Safari", stated(found))),
+        "Android" if engine || found.text.starts_with("Dalvik/") => {
+            Some(Named::new("Android Browser", stated(found)))
+        }
+        _ if engine => None,
+        _ => robot::first_product(found.text),
     }
-    if found.text.starts_with("Mozilla/") {
-        return None;
-    }
-    robot::first_product(found.text)
 }

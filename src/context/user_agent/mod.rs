@@ -11,6 +11,7 @@ mod system;
 mod version;
 
 use super::agent::{Agent, DeviceType};
+use robot::Robot;
 use rules::{Hit, Rules, Table};
 
 /// How much of a user agent is looked at, in bytes: real ones are shorter than 1 KiB, and what a
@@ -35,14 +36,11 @@ impl Reader {
         let hits = self.rules.find(text);
         let found = Found { text, hits: &hits };
         let system = system::system(&found);
-        let robot = robot::robot(&found);
-        let browser = match &robot {
-            Some(robot) => Some(robot.clone()),
-            None => browser::browser(&found, system.as_ref()),
-        };
-        let device_type = match robot {
-            Some(_) => DeviceType::Bot,
-            None => device::device(&found, system.as_ref()),
+        let (browser, device_type) = match robot::robot(&found) {
+            Robot::Yes(name) => (name, DeviceType::Bot),
+            Robot::No => {
+                (browser::browser(&found, system.as_ref()), device::device(&found, system.as_ref()))
+            }
         };
         let (browser_name, browser_version) = browser.map_or((None, None), Named::parts);
         let (os_name, os_version) = system.map_or((None, None), Named::parts);
