@@ -5,6 +5,7 @@
 
 mod browser;
 mod device;
+mod models;
 mod robot;
 mod rules;
 mod system;
@@ -22,12 +23,13 @@ pub(super) const LOOKED_AT: usize = 2048;
 #[derive(Debug)]
 pub(super) struct Reader {
     rules: Rules,
+    models: models::Models,
 }
 
 impl Reader {
     /// Reads the rules.
     pub fn new() -> Reader {
-        Reader { rules: Rules::new() }
+        Reader { rules: Rules::new(), models: models::Models::new() }
     }
 
     /// Tells what a user agent says.
@@ -39,7 +41,7 @@ impl Reader {
         let (browser, device_type) = match robot::robot(&found) {
             Robot::Yes(name) => (name, DeviceType::Bot),
             Robot::No => {
-                (browser::browser(&found, system.as_ref()), device::device(&found, system.as_ref()))
+                (browser::browser(&found, system.as_ref()), device::device(&found, system.as_ref(), &self.models))
             }
         };
         let (browser_name, browser_version) = browser.map_or((None, None), Named::parts);
