@@ -17,9 +17,11 @@ pub(super) fn device(found: &Found<'_>, system: Option<&Named>, models: &Models)
         (_, Some(told)) => told,
         ("tvOS" | "Roku OS" | "Xbox" | "PlayStation" | "Nintendo" | "webOS", _) => DeviceType::Tv,
         ("iPadOS", _) => DeviceType::Tablet,
-        ("iOS" | "Firefox OS" | "Palm OS" | "Windows Phone" | "Windows CE" | "BlackBerry OS" | "Symbian" | "KaiOS" | "Bada", _) => {
-            DeviceType::Mobile
-        }
+        (
+            "iOS" | "Firefox OS" | "Palm OS" | "Windows Phone" | "Windows CE" | "BlackBerry OS" | "Symbian"
+            | "KaiOS" | "Bada",
+            _,
+        ) => DeviceType::Mobile,
         ("MeeGo" | "Maemo" | "Sailfish" | "Java ME" | "watchOS", _) => DeviceType::Mobile,
         ("Android" | "HarmonyOS", _) => android(found, models),
         ("ChromeOS", _) => DeviceType::Desktop,

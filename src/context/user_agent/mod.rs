@@ -40,9 +40,10 @@ impl Reader {
         let system = system::system(&found);
         let (browser, device_type) = match robot::robot(&found) {
             Robot::Yes(name) => (name, DeviceType::Bot),
-            Robot::No => {
-                (browser::browser(&found, system.as_ref()), device::device(&found, system.as_ref(), &self.models))
-            }
+            Robot::No => (
+                browser::browser(&found, system.as_ref()),
+                device::device(&found, system.as_ref(), &self.models),
+            ),
         };
         let (browser_name, browser_version) = browser.map_or((None, None), Named::parts);
         let (os_name, os_version) = system.map_or((None, None), Named::parts);

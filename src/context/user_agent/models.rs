@@ -48,7 +48,8 @@ impl Models {
             .split_once([' ', '_', '-'])
             .filter(|(maker, _)| MAKERS.iter().any(|name| name.eq_ignore_ascii_case(maker)))
             .map(|(_, bare)| bare);
-        let fitting = [Some(model), bare].into_iter().flatten().filter_map(|name| self.first(name.as_bytes()));
+        let fitting =
+            [Some(model), bare].into_iter().flatten().filter_map(|name| self.first(name.as_bytes()));
         fitting.min_by_key(|pattern| pattern.rule).map(|pattern| pattern.device)
     }
 
@@ -69,9 +70,36 @@ impl Models {
 
 /// Makers whose name may stand before the model.
 const MAKERS: [&str; 30] = [
-    "samsung", "huawei", "honor", "lenovo", "xiaomi", "redmi", "acer", "asus", "lge", "lg", "sony", "oppo", "vivo",
-    "realme", "zte", "tcl", "alcatel", "hp", "dell", "motorola", "teclast", "alldocube", "digma", "irbis", "dexp",
-    "prestigio", "nec", "toshiba", "doogee", "oukitel",
+    "samsung",
+    "huawei",
+    "honor",
+    "lenovo",
+    "xiaomi",
+    "redmi",
+    "acer",
+    "asus",
+    "lge",
+    "lg",
+    "sony",
+    "oppo",
+    "vivo",
+    "realme",
+    "zte",
+    "tcl",
+    "alcatel",
+    "hp",
+    "dell",
+    "motorola",
+    "teclast",
+    "alldocube",
+    "digma",
+    "irbis",
+    "dexp",
+    "prestigio",
+    "nec",
+    "toshiba",
+    "doogee",
+    "oukitel",
 ];
 
 /// Tells whether a pattern fits the start of a text.
@@ -155,7 +183,10 @@ mod tests {
     fn a_model_stands_in_androids_comment() {
         let model_of = |text| model(text).unwrap_or("");
         assert_eq!(model_of("Mozilla/5.0 (Linux; Android 13; SM-X200 Build/TP1A; wv) x"), "SM-X200");
-        assert_eq!(model_of("Mozilla/5.0 (Linux; U; Android 4.0.3; de-de; GT-P5100 Build/IML74K) x"), "GT-P5100");
+        assert_eq!(
+            model_of("Mozilla/5.0 (Linux; U; Android 4.0.3; de-de; GT-P5100 Build/IML74K) x"),
+            "GT-P5100"
+        );
         assert_eq!(model_of("Mozilla/5.0 (Linux; Android 10; K) x"), "");
         assert_eq!(model_of("Mozilla/5.0 (Android 14; Mobile; rv:120.0) Gecko"), "");
     }

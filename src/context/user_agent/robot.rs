@@ -44,10 +44,33 @@ fn poses(found: &Found<'_>) -> bool {
 
 /// What real browsers that call themselves `compatible` have in their user agents.
 const COMPATIBLE: [&str; 27] = [
-    "MSIE", "Trident", "Konqueror", "Opera", "iCab", "NetPositive", "OmniWeb", "Netscape", "Haiku", "AmigaOS",
-    "Syllable", "OffByOne", "NetFront", "Polaris", "Brew", "BrightSign", "Viera", "Galio", "Fresco", "Maple",
-    "ms-office", "RISC OS", "NetSurf",
-    "Teleca", "Chameleon", "Symbian", "RIM957",
+    "MSIE",
+    "Trident",
+    "Konqueror",
+    "Opera",
+    "iCab",
+    "NetPositive",
+    "OmniWeb",
+    "Netscape",
+    "Haiku",
+    "AmigaOS",
+    "Syllable",
+    "OffByOne",
+    "NetFront",
+    "Polaris",
+    "Brew",
+    "BrightSign",
+    "Viera",
+    "Galio",
+    "Fresco",
+    "Maple",
+    "ms-office",
+    "RISC OS",
+    "NetSurf",
+    "Teleca",
+    "Chameleon",
+    "Symbian",
+    "RIM957",
 ];
 
 /// Returns where Android's comment names the device's model, in which robots' words are a maker's
@@ -66,7 +89,9 @@ fn gives_an_address(text: &str) -> bool {
     if text.contains("MSIE ") {
         return text.contains("+http") || mail(text);
     }
-    ["http://", "https://", "www.", "+http"].iter().any(|start| text.contains(start)) || mail(text) || site(text)
+    ["http://", "https://", "www.", "+http"].iter().any(|start| text.contains(start))
+        || mail(text)
+        || site(text)
 }
 
 /// Domains' ends that robots give their makers' sites with.
@@ -80,7 +105,8 @@ fn site(text: &str) -> bool {
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
         let from = rest.get(start..).unwrap_or("");
-        let end = from.find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-').unwrap_or(from.len());
+        let end =
+            from.find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-').unwrap_or(from.len());
         let (word, after) = from.split_at(end);
         let product = after.strip_prefix('/').is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit()));
         if !product && is_domain(word.trim_end_matches('.')) {

@@ -131,7 +131,8 @@ impl Rules {
             }
             if let Some(rule) = self.rules.get(token.rule as usize) {
                 // `Pixel 2 Build/OPD3.170816.012` is no OPD tablet: a build is not a model.
-                let build = rule.table == Table::Device && text.get(..found.start()).is_some_and(|t| t.ends_with("Build/"));
+                let build = rule.table == Table::Device
+                    && text.get(..found.start()).is_some_and(|t| t.ends_with("Build/"));
                 if build {
                     continue;
                 }
