@@ -69,7 +69,7 @@ impl Models {
 }
 
 /// Makers whose name may stand before the model.
-const MAKERS: [&str; 30] = [
+const MAKERS: [&str; 28] = [
     "samsung",
     "huawei",
     "honor",
@@ -98,8 +98,6 @@ const MAKERS: [&str; 30] = [
     "prestigio",
     "nec",
     "toshiba",
-    "doogee",
-    "oukitel",
 ];
 
 /// Tells whether a pattern fits the start of a text.
@@ -172,7 +170,7 @@ fn is_filler(part: &str) -> bool {
         || part.starts_with("rv:")
         || part.starts_with("HMSCore")
         || part.starts_with("GMSCore")
-        || matches!(part, "U" | "Mobile" | "Tablet" | "K" | "arm_64" | "arm" | "x86_64")
+        || matches!(part, "HarmonyOS" | "U" | "Mobile" | "Tablet" | "K" | "arm_64" | "arm" | "x86_64")
 }
 
 #[cfg(test)]
