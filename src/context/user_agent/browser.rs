@@ -7,6 +7,11 @@ use super::{Found, Named, robot, version};
 pub(super) fn browser(found: &Found<'_>, system: Option<&Named>) -> Option<Named> {
     let system = system.map_or("", |system| system.name.as_str());
     let Some(hit) = found.first(Table::Browser) else { return unnamed(found, system) };
+    if FAMILIES.contains(&hit.name)
+        && let Some(named) = self_named(found.text)
+    {
+        return Some(named);
+    }
     let own = found
         .named(Table::Browser, hit.name)
         .find_map(|hit| version::leading(found.text.get(hit.end..).unwrap_or("")));
@@ -22,6 +27,20 @@ pub(super) fn browser(found: &Found<'_>, system: Option<&Named>) -> Option<Named
         name => Named::new(name, own),
     };
     Some(named)
+}
+
+/// The families on which other browsers are built.
+const FAMILIES: [&str; 5] = ["Chrome", "Chromium", "Firefox", "Safari", "Electron"];
+
+/// Returns the browser that calls itself one: `NameBrowser/1.2` is the Name Browser.
+fn self_named(text: &str) -> Option<Named> {
+    let (before, after) = text.split_once("rowser/")?;
+    let prefix = before.strip_suffix(['B', 'b'])?;
+    let start =
+        prefix.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').map_or(0, |at| at + 1);
+    let name = prefix.get(start..)?.trim_matches(['-', '_']);
+    let version = version::leading(after)?;
+    (name.len() >= 2 && name.len() <= 24).then(|| Named::new(&format!("{name} Browser"), Some(version)))
 }
 
 /// Returns the version in `Version/…`, which Safari and others state beside their engine's.

@@ -162,3 +162,53 @@ pub(super) fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &
 fn edge(byte: Option<u8>) -> bool {
     byte.is_some_and(|b| b.is_ascii_alphanumeric())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::DeviceType;
+
+    fn found(text: &str, table: Table) -> Option<&'static str> {
+        first(&Rules::new().find(text), table).map(|hit| hit.name)
+    }
+
+    #[test]
+    fn every_line_of_the_data_is_a_rule() {
+        for (table, text) in FILES {
+            let written = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+            assert_eq!(written.count(), lines(text).count(), "{table:?}");
+            for (name, list) in lines(text) {
+                let known = match table {
+                    Table::Robot => ["person", "word", "anywhere", "library", "link", "name"].contains(&name),
+                    Table::Device => DeviceType::from_name(name) != DeviceType::Unknown,
+                    Table::Browser | Table::System => !name.is_empty(),
+                };
+                assert!(known, "{table:?}: {name}");
+                assert!(
+                    list.split(',').all(|token| !token.trim().trim_matches('*').is_empty()),
+                    "{name} = {list}"
+                );
+            }
+        }
+        assert!(Rules::new().automaton.is_some());
+    }
+
+    #[test]
+    fn a_token_is_a_whole_word_in_any_case() {
+        assert_eq!(found("x VIVALDI/6.7", Table::Browser), Some("Vivaldi"));
+        assert_eq!(found("xvivaldi/6.7", Table::Browser), None);
+        assert_eq!(found("vivaldix/6.7", Table::Browser), None);
+    }
+
+    #[test]
+    fn the_rule_that_stands_first_wins() {
+        assert_eq!(found("Chrome/120 Safari/537 Edg/120", Table::Browser), Some("Edge"));
+        assert_eq!(found("Linux; Android 13", Table::System), Some("Android"));
+    }
+
+    #[test]
+    fn a_build_is_no_model() {
+        assert_eq!(found("Pixel 2 Build/iPad", Table::Device), None);
+        assert_eq!(found("Pixel 2 iPad", Table::Device), Some("tablet"));
+    }
+}
