@@ -61,11 +61,19 @@ fn refused() -> Vec<Bad> {
         r#"{{"event_id":"x","chatbot_id":"{}","session_id":"s-1","event_name":"page_viewed","timestamp":"2026-11-01T12:00:02Z"}}"#,
         "c".repeat(257)
     );
-    let mut too_long = line("line_too_long", "a line of 1.1 million bytes; the file is packed with zstd", b"");
-    let before = format!("{}\n{}", good_line("line_too_long", 1), r#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"pasted","timestamp":"2026-11-01T12:00:02Z","properties":{"text":""#);
+    let mut too_long =
+        line("line_too_long", "a line of 1.1 million bytes; the file is packed with zstd", b"");
+    let before = format!(
+        "{}\n{}",
+        good_line("line_too_long", 1),
+        r#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"pasted","timestamp":"2026-11-01T12:00:02Z","properties":{"text":""#
+    );
     let after = format!("{}\n{}\n", r#""}}"#, good_line("line_too_long", 3));
-    too_long.bytes =
-        zstd(&[Piece::Bytes(before.as_bytes()), Piece::Repeat(b'a', 1_100_000), Piece::Bytes(after.as_bytes())]);
+    too_long.bytes = zstd(&[
+        Piece::Bytes(before.as_bytes()),
+        Piece::Repeat(b'a', 1_100_000),
+        Piece::Bytes(after.as_bytes()),
+    ]);
     vec![
         too_long,
         line("not_utf8", "a line in Latin-1", b"{\"event_id\":\"x\",\"chatbot_id\":\"samples\",\"session_id\":\"s-1\",\"event_name\":\"gr\xfc\xdfe\",\"timestamp\":\"2026-11-01T12:00:02Z\"}"),
@@ -111,7 +119,8 @@ fn damaged() -> Vec<Bad> {
             // The third line stands in a block of its own, which is the one that is cut.
             account: partial,
             bytes: {
-                let (whole, third) = (text("truncated_zstd", 2), format!("{}\n", good_line("truncated_zstd", 3)));
+                let (whole, third) =
+                    (text("truncated_zstd", 2), format!("{}\n", good_line("truncated_zstd", 3)));
                 cut(zstd(&[Piece::Bytes(&whole), Piece::Bytes(third.as_bytes())]), 40)
             },
         },
@@ -186,22 +195,74 @@ fn odd() -> Vec<Bad> {
         bad
     };
     let deep = format!(r#""properties":{{"deep":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
-    let mut bom = line("byte_order_mark", "a byte order mark before the first line", "stored", &event("byte_order_mark", r#""a":1"#));
+    let mut bom = line(
+        "byte_order_mark",
+        "a byte order mark before the first line",
+        "stored",
+        &event("byte_order_mark", r#""a":1"#),
+    );
     bom.bytes.splice(0..0, [0xef, 0xbb, 0xbf]);
     let mut crlf = line("crlf", "lines that end as on Windows", "stored", &event("crlf", r#""a":1"#));
     crlf.bytes = String::from_utf8_lossy(&crlf.bytes).replace('\n', "\r\n").into_bytes();
-    let mut blank = line("blank_lines", "blank lines between the others", "the three lines are stored, the blank ones counted beside", "");
-    blank.bytes = around("blank_lines", format!("\n   \n{}\n\t", event("blank_lines", r#""a":1"#)).as_bytes());
+    let mut blank = line(
+        "blank_lines",
+        "blank lines between the others",
+        "the three lines are stored, the blank ones counted beside",
+        "",
+    );
+    blank.bytes =
+        around("blank_lines", format!("\n   \n{}\n\t", event("blank_lines", r#""a":1"#)).as_bytes());
     vec![
         mixed,
         twice,
-        line("wrong_types", "optional fields of the wrong type: a width that is text, properties that are a list", "stored; the fields are null, their originals in `extra`, and counted as warnings", &event("wrong_types", r#""screen_width":"wide","properties":[1,2],"page_url":7"#)),
-        line("huge_numbers", "a width of twenty digits", "stored; the width is null, its original in `extra`, and counted as a warning", &event("huge_numbers", r#""screen_width":99999999999999999999"#)),
-        line("duplicate_keys", "a key given twice in one object", "stored; the last one counts", &event("duplicate_keys", r#""page_url":"/first","page_url":"/last""#)),
-        unclear(line("deep_nesting", "lists nested ten thousand deep", "the two lines around it are stored, whatever becomes of it", &event("deep_nesting", &deep))),
-        unclear(line("lone_surrogate", "half of a surrogate pair, as an escape", "the two lines around it are stored, whatever becomes of it", &event("lone_surrogate", r#""page_title":"\ud83d""#))),
-        line("control_characters", "escape sequences that would clear the screen and set the terminal's title", "stored; shown as visible text", &event("control_characters", r#""page_title":"\u001b[2J\u001b]0;title\u0007","utm_source":"\u001b[31mred","referrer":"https://a.example/\r\n""#)),
-        line("spreadsheet_formula", "a campaign that a spreadsheet would take for a formula", "stored; CSV keeps it from being one", &event("spreadsheet_formula", r#""utm_source":"=HYPERLINK(\"https://a.example\")","utm_campaign":"@sum(1)""#)),
+        line(
+            "wrong_types",
+            "optional fields of the wrong type: a width that is text, properties that are a list",
+            "stored; the fields are null, their originals in `extra`, and counted as warnings",
+            &event("wrong_types", r#""screen_width":"wide","properties":[1,2],"page_url":7"#),
+        ),
+        line(
+            "huge_numbers",
+            "a width of twenty digits",
+            "stored; the width is null, its original in `extra`, and counted as a warning",
+            &event("huge_numbers", r#""screen_width":99999999999999999999"#),
+        ),
+        line(
+            "duplicate_keys",
+            "a key given twice in one object",
+            "stored; the last one counts",
+            &event("duplicate_keys", r#""page_url":"/first","page_url":"/last""#),
+        ),
+        unclear(line(
+            "deep_nesting",
+            "lists nested ten thousand deep",
+            "the two lines around it are stored, whatever becomes of it",
+            &event("deep_nesting", &deep),
+        )),
+        unclear(line(
+            "lone_surrogate",
+            "half of a surrogate pair, as an escape",
+            "the two lines around it are stored, whatever becomes of it",
+            &event("lone_surrogate", r#""page_title":"\ud83d""#),
+        )),
+        line(
+            "control_characters",
+            "escape sequences that would clear the screen and set the terminal's title",
+            "stored; shown as visible text",
+            &event(
+                "control_characters",
+                r#""page_title":"\u001b[2J\u001b]0;title\u0007","utm_source":"\u001b[31mred","referrer":"https://a.example/\r\n""#,
+            ),
+        ),
+        line(
+            "spreadsheet_formula",
+            "a campaign that a spreadsheet would take for a formula",
+            "stored; CSV keeps it from being one",
+            &event(
+                "spreadsheet_formula",
+                r#""utm_source":"=HYPERLINK(\"https://a.example\")","utm_campaign":"@sum(1)""#,
+            ),
+        ),
         bom,
         crlf,
         blank,

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Globals, Io, not_built};
+use super::escape::escape;
+use super::{Globals, Io};
 use crate::error::Result;
-use crate::store::columns;
+use crate::store::{Store, columns};
 
 /// List the Parquet files that hold a table now, one path a line
 ///
@@ -68,6 +69,19 @@ impl Args {
 ///
 /// # Errors
 /// What opening the store returns.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("files"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let snapshot = Store::at(&options.store).snapshot()?;
+    io.stream(|out| {
+        for file in snapshot.manifest().files(options.table) {
+            let path = snapshot.dir().join(&file.path);
+            if io.is_terminal() {
+                writeln!(out, "{}", escape(&path.to_string_lossy()))?;
+            } else {
+                // As it is, even where it is no UTF-8: the next program opens it.
+                out.write_all(path.as_os_str().as_encoded_bytes())?;
+                out.write_all(b"\n")?;
+            }
+        }
+        Ok(())
+    })
 }

@@ -1,12 +1,13 @@
 //! `wa gc`: prune what is past its retention, and tidy up.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::values::{self, Form};
 use super::{Globals, Io, not_built};
 use crate::error::Result;
 use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::time::Clock;
 
 /// Prune what is past its retention, merge small files, remove what an interrupted run left
 ///
@@ -44,8 +45,8 @@ pub struct Args {
     yes: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write what was done: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -66,8 +67,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Go on where it would have to ask.
     pub yes: bool,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write what was done.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.

@@ -1,12 +1,13 @@
 //! `wa ingest`: take in logs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::values::{self, Form};
 use super::{Globals, Io, not_built};
 use crate::error::Result;
 use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::time::Clock;
 
 /// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
 ///
@@ -56,8 +57,8 @@ pub struct Args {
     memory: Option<String>,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// A MaxMind-format database that says where an address is
     #[arg(long, value_name = "FILE")]
@@ -87,8 +88,8 @@ pub struct Options {
     pub atomic: bool,
     /// How many lines may be refused.
     pub max_rejects: Option<u64>,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write the account.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.
