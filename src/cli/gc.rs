@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use comfy_table::{CellAlignment, Table};
+
+use super::account::thousands;
 use super::values::{self, Form};
-use super::{Globals, Io, not_built};
-use crate::error::Result;
+use super::{Globals, Io};
+use crate::error::{Error, Result};
+use crate::retention;
 use crate::settings::Settings;
+use crate::store::Store;
 use crate::time::Clock;
 
 /// Prune what is past its retention, merge small files, remove what an interrupted run left
@@ -110,6 +115,57 @@ impl Args {
 ///
 /// # Errors
 /// What the gc returns.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("gc"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let told = retention::Options {
+        clock: options.clock,
+        dry_run: options.dry_run,
+        yes: options.yes,
+        lock_timeout: options.lock_timeout,
+    };
+    let report = retention::gc(&Store::at(&options.store), &options.settings, told)?;
+    let text = match options.form {
+        Form::Json => serde_json::to_string_pretty(&report)
+            .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
+        Form::Table => table(&report),
+    };
+    io.account(&text, options.form_asked || options.dry_run)
+}
+
+fn table(report: &retention::Report) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let goes = if report.dry_run { "would go" } else { "gone" };
+    table.set_header(vec![goes, "days", "from", "to", "rows", "files", "bytes"]);
+    for column in 1..7 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let parts = [
+        ("events", &report.events),
+        ("sessions", &report.sessions),
+        ("daily_stats", &report.daily_stats),
+        ("rejects", &report.rejects),
+    ];
+    for (name, pruned) in parts {
+        let day = |day: Option<&String>| day.cloned().unwrap_or_else(|| "-".to_owned());
+        table.add_row(vec![
+            name.to_owned(),
+            thousands(pruned.days.len() as u64),
+            day(pruned.days.first()),
+            day(pruned.days.last()),
+            thousands(pruned.rows),
+            thousands(pruned.files),
+            thousands(pruned.bytes),
+        ]);
+    }
+    let mut text = table.trim_fmt();
+    let merged = if report.dry_run { "would be merged" } else { "merged" };
+    text.push_str(&format!(
+        "\n\n{} small files {merged} into {}; {} files of interrupted runs removed\n",
+        thousands(report.compacted.files),
+        thousands(report.compacted.into),
+        thousands(report.unnamed_files)
+    ));
+    text
 }

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::io::Progress;
 use super::values::{self, Form};
-use super::{Globals, Io, not_built};
-use crate::error::Result;
+use super::{Globals, Io, account};
+use crate::error::{Error, Kind, Result};
+use crate::ingest::run;
 use crate::settings::Settings;
+use crate::store::Store;
+use crate::store::fs::RealDisk;
 use crate::time::Clock;
 
 /// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
@@ -133,7 +137,79 @@ impl Args {
 /// Takes in the logs and prints the account.
 ///
 /// # Errors
-/// What the ingest returns; [`crate::Kind::PartialInput`] where some inputs could not be read.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("ingest"))
+/// What the ingest returns; [`crate::Kind::PartialInput`] where some inputs could not be read, and
+/// [`crate::Kind::TooManyRefused`] where more lines were refused than allowed.
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let store = Store::at(&options.store);
+    let bar = Bar(io.bytes_bar("ingest", Some(0)));
+    let told = run::Options {
+        inputs: options.inputs.clone(),
+        chatbot: options.chatbot.clone(),
+        force: options.force,
+        atomic: options.atomic,
+        max_rejects: options.max_rejects,
+        clock: options.clock,
+        lock_timeout: options.lock_timeout,
+        key_file: options.settings.key_file.clone(),
+        batch_bytes: None,
+    };
+    let made = !store.exists();
+    let report = run::run(&store, &options.settings, &told, &bar)?;
+    bar.0.finish();
+    if made && store.exists() {
+        crate::config::write_default(&RealDisk, &options.store)?;
+    }
+    let text = match options.form {
+        Form::Json => account::json(&report)?,
+        Form::Table => account::table(&report, io.width()),
+    };
+    io.account(&text, options.form_asked)?;
+    for problem in &report.problems {
+        io.problem(problem);
+    }
+    account::notes(&report, io);
+    outcome(report, options)
+}
+
+/// Turns what an ingest came to into success or failure.
+fn outcome(report: run::Report, options: &Options) -> Result<()> {
+    let total = &report.account.total;
+    if let Some(failure) = report.failure {
+        return Err(failure);
+    }
+    if !report.committed {
+        return Err(Error::new(
+            Kind::TooManyRefused,
+            format!(
+                "{} lines were refused, more than --max-rejects {}; nothing was committed",
+                total.refused_total(),
+                options.max_rejects.unwrap_or(0)
+            ),
+        )
+        .hint("mend the log, or allow more with --max-rejects N"));
+    }
+    match report.problems.len() {
+        0 => Ok(()),
+        n => Err(Error::new(
+            Kind::PartialInput,
+            format!("{n} of the inputs could not be read to the end; what could be read is stored"),
+        )
+        .hint("see the errors above; the same command takes in the rest once they are mended")),
+    }
+}
+
+struct Bar(Progress);
+
+impl run::Progress for Bar {
+    fn total(&self, bytes: u64) {
+        self.0.set_total(bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.0.add(bytes);
+    }
+
+    fn file(&self, name: &str) {
+        self.0.set_label(name);
+    }
 }

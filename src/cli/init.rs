@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::fs::{Disk, RealDisk};
 use crate::store::lock::WriterLock;
-use crate::store::transaction::STAGING;
 
 /// Make a store, with a wa.toml that explains every setting
 ///
@@ -108,9 +107,6 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     disk.create_dir_all(dir).map_err(|e| Error::io("create the store", dir, e))?;
     let lock = WriterLock::take(dir, "wa init", Duration::ZERO)?;
     let written = config::write(&disk, dir, &options.in_force)?;
-    // Of a writer that was interrupted, the next one has to see that it was: only an empty folder
-    // goes.
-    let _ = disk.remove_dir(&dir.join(STAGING));
     drop(lock);
     match written {
         Some(path) => {

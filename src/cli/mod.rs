@@ -4,6 +4,7 @@
 //! it checked, and `run` the one place where the library is called. What goes to which stream is
 //! decided in [`Io`]; `main` alone ends the process.
 
+mod account;
 pub mod anonymize;
 pub mod completions;
 pub mod condition;

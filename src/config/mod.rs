@@ -4,7 +4,7 @@
 mod file;
 mod keys;
 mod origin;
-mod quantity;
+pub mod quantity;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -161,8 +161,8 @@ pub fn write_default(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>> {
 /// Writes `wa.toml` with the settings in force into a store that has none; a file that is there
 /// stays as it is. Returns the path where it was written. Call it with the writer's lock held.
 ///
-/// The text goes to the staging folder first, which is made where it is not there, so that a crash
-/// leaves no half of a settings file; the next writer removes the draft.
+/// The text goes to the staging folder first, so that a crash leaves no half of a settings file; the
+/// next writer removes the draft.
 ///
 /// # Errors
 /// [`crate::Kind::Failed`] where a folder or the file cannot be made.
@@ -173,6 +173,7 @@ pub fn write(disk: &dyn Disk, dir: &Path, in_force: &InForce) -> Result<Option<P
         return Ok(None);
     }
     let staging = dir.join(STAGING);
+    let is_at_work = entries.iter().any(|entry| entry.name == STAGING);
     disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
     let draft = staging.join(FILE_NAME);
     // What an interrupted run left; where it cannot be removed, the write says why.
@@ -181,6 +182,10 @@ pub fn write(disk: &dyn Disk, dir: &Path, in_force: &InForce) -> Result<Option<P
         .and_then(|()| disk.sync_file(&draft))
         .map_err(|e| Error::io("write", &draft, e))?;
     disk.rename(&draft, &path).map_err(|e| Error::io("write the settings to", &path, e))?;
+    if !is_at_work {
+        // Whoever finds this folder takes it for that of an interrupted writer.
+        disk.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+    }
     disk.sync_dir(dir).map_err(|e| Error::io("sync the folder", dir, e))?;
     Ok(Some(path))
 }

@@ -187,7 +187,7 @@ fn the_file_that_is_written_says_what_is_in_force() {
     assert_eq!(read.settings, Settings::default());
     assert_eq!(read.origin("timezone").kind(), "file");
     assert_eq!(read.origin("geoip").kind(), "default");
-    assert_eq!(fs::read_dir(store.join(STAGING)).unwrap().count(), 0, "no draft is left");
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 1, "no draft is left");
 
     let mut chosen = InForce::default();
     chosen.set_flag("timezone", "Asia/Kolkata", "--timezone").unwrap();

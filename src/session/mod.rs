@@ -1,9 +1,9 @@
 //! Sessions: the gap rule, and the mergeable summary that a session is kept as.
 
 mod cut;
+mod summary;
 #[cfg(test)]
 mod tests;
-mod summary;
 
 pub use cut::{cut, join};
 pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Summary};

@@ -34,10 +34,18 @@ fn said() -> impl Strategy<Value = Said> {
         (maybe(&["/l", "/m"]), maybe(&["https://h/p?q", "https://h/l"]), maybe(&["g", "h"])),
         (proptest::option::of(300..303i32), proptest::option::of(0..5_000_000i64)),
     )
-        .prop_map(|((gap, spread, id), name, (anonymous, user, email), (landing, url, source), (screen, response))| {
-            let time = gap * SECOND + spread * TIMEOUT;
-            Said { time, id, name, anonymous, user, email, landing, url, source, screen, response }
-        })
+        .prop_map(
+            |(
+                (gap, spread, id),
+                name,
+                (anonymous, user, email),
+                (landing, url, source),
+                (screen, response),
+            )| {
+                let time = gap * SECOND + spread * TIMEOUT;
+                Said { time, id, name, anonymous, user, email, landing, url, source, screen, response }
+            },
+        )
 }
 
 /// Puts events of one session key into a block.

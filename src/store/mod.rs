@@ -18,6 +18,7 @@
 //! What always holds, and what a crash at each step leaves, stands in [`transaction`].
 
 pub mod columns;
+pub mod frame;
 pub mod fs;
 pub mod key;
 pub mod ledger;

@@ -126,7 +126,7 @@ impl Snapshot {
     }
 
     /// Returns the first and last day that hold sessions or daily statistics.
-    pub fn days(&self) -> Result<Option<(Day, Day)>> {
+    pub fn days(&self) -> Option<(Day, Day)> {
         let mut days: Option<(Day, Day)> = None;
         let mut take = |day: Day| {
             days = Some(days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
@@ -139,6 +139,6 @@ impl Snapshot {
             take(Day::utc(file.min_time));
             take(Day::utc(file.max_time));
         }
-        Ok(days)
+        days
     }
 }

@@ -7,7 +7,7 @@
 use crate::store::manifest::DataFile;
 
 /// The most rows that folding puts into one file.
-pub const MOST_ROWS: u64 = 1 << 20;
+pub const MOST_ROWS: u64 = 1 << 18;
 
 /// Returns the files that a new one of `rows` rows is to take in.
 pub fn choose<'a>(partition: impl IntoIterator<Item = &'a DataFile>, rows: u64) -> Vec<&'a DataFile> {

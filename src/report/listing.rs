@@ -1,0 +1,258 @@
+//! The raw events of a window, as `wa events` lists them: by name, category, session, visitor, or
+//! what a property is; oldest or newest first.
+//!
+//! The window is that of the events' own times, not of their sessions' days: this is a list of
+//! events, no count. Dates are read a few at a time, first only the columns that decide; a date
+//! of which nothing fits costs no more.
+
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+
+use super::predicate::{Predicate, Test};
+use super::query::{Asked, Query};
+use super::record::names;
+use super::tables::Tables;
+use super::window::Window;
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::frame::{Bools, Ints, Texts, bools, ints, take, texts};
+use crate::time::{Day, Micros};
+
+/// How many dates are read at once.
+const DATES: i32 = 4;
+
+/// Which events are listed.
+#[derive(Clone, Debug)]
+pub struct EventsQuery {
+    /// The days, by the events' own times.
+    pub window: Window,
+    /// The chatbots; all of them where none is named.
+    pub chatbots: Vec<String>,
+    /// The names; any where there is none.
+    pub names: Vec<String>,
+    /// The categories; any where there is none.
+    pub categories: Vec<String>,
+    /// The log's session id.
+    pub session_id: Option<String>,
+    /// The visitor: an anonymous id or a user id.
+    pub visitor: Option<String>,
+    /// What must hold of properties and columns: all of it.
+    pub predicates: Vec<Predicate>,
+    /// Events of robots are left out.
+    pub without_bots: bool,
+    /// The newest event comes first.
+    pub newest_first: bool,
+    /// The most events to list; all where there is none.
+    pub limit: Option<usize>,
+}
+
+/// What was listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// How many events were listed.
+    pub listed: usize,
+    /// There are more that fit.
+    pub more: bool,
+    /// Sentences for standard error.
+    pub notes: Vec<String>,
+}
+
+/// Lists events: hands frames of some columns of `events` to `each`, in order within and among them.
+///
+/// `columns`: those that are needed; all are given by [`record::names`](super::record::names).
+pub fn list(
+    tables: &dyn Tables,
+    wanted: &EventsQuery,
+    columns: &[&str],
+    each: &mut dyn FnMut(&DataFrame) -> Result<()>,
+) -> Result<Listing> {
+    let mut listing = Listing::default();
+    let Some((first, _)) = tables.days() else {
+        listing.notes.push("the store holds no data yet: `wa ingest FILES` fills it".to_owned());
+        return Ok(listing);
+    };
+    let times = wanted.window.times(tables.zone());
+    // No event is older than the first session, nor more than a day in the future when stored.
+    let from = Day::utc(times.0).max(first.plus(-1));
+    let to =
+        Day::utc(times.1 - 1).min(wanted.window.today.max(wanted.window.to.min(wanted.window.today)).plus(2));
+    let mut at = if wanted.newest_first { to } else { from };
+    while from <= at && at <= to {
+        let run = match wanted.newest_first {
+            true => (at.plus(1 - DATES).max(from), at),
+            false => (at, at.plus(DATES - 1).min(to)),
+        };
+        let room = wanted.limit.map(|limit| limit.saturating_sub(listing.listed));
+        let mut frame = wanted.read(tables, run, times, columns)?;
+        if let Some(frame) = &mut frame {
+            if let Some(room) = room
+                && frame.height() > room
+            {
+                listing.more = true;
+                *frame = frame.slice(0, room);
+            }
+            if frame.height() > 0 {
+                listing.listed += frame.height();
+                each(frame)?;
+            }
+            if listing.more {
+                break;
+            }
+        }
+        at = if wanted.newest_first { run.0.plus(-1) } else { run.1.plus(1) };
+    }
+    if listing.listed == 0 {
+        let held = tables
+            .days()
+            .map_or(String::new(), |(first, last)| format!(": there is data from {first} to {last}"));
+        listing
+            .notes
+            .push(format!("no events fit from {} to {}{held}", wanted.window.from, wanted.window.to));
+    }
+    if let Some(pruned) = tables.events_pruned_through().filter(|day| *day >= from) {
+        listing.notes.push(format!("events up to {pruned} are pruned"));
+    }
+    Ok(listing)
+}
+
+impl EventsQuery {
+    /// Asks for all events of a window, newest first.
+    pub fn all(window: Window) -> EventsQuery {
+        EventsQuery {
+            window,
+            chatbots: Vec::new(),
+            names: Vec::new(),
+            categories: Vec::new(),
+            session_id: None,
+            visitor: None,
+            predicates: Vec::new(),
+            without_bots: false,
+            newest_first: true,
+            limit: None,
+        }
+    }
+
+    fn deciding_columns(&self) -> Vec<&'static str> {
+        let mut columns = vec!["timestamp"];
+        let mut need = |name: &'static str, needed: bool| {
+            if needed && !columns.contains(&name) {
+                columns.push(name);
+            }
+        };
+        need("chatbot_id", !self.chatbots.is_empty());
+        need("event_name", !self.names.is_empty());
+        need("event_category", !self.categories.is_empty());
+        need("session_id", self.session_id.is_some());
+        need("anonymous_id", self.visitor.is_some());
+        need("user_id", self.visitor.is_some());
+        need("is_bot", self.without_bots);
+        self.predicates.iter().for_each(|predicate| need(predicate.column(), true));
+        columns
+    }
+
+    /// Returns the events of some dates that fit, in order; `None` where there are none.
+    fn read(
+        &self,
+        tables: &dyn Tables,
+        days: (Day, Day),
+        times: (Micros, Micros),
+        columns: &[&str],
+    ) -> Result<Option<DataFrame>> {
+        let mut all: Vec<&str> = columns.to_vec();
+        let deciding = self.deciding_columns();
+        for name in deciding.iter().chain(&["id"]) {
+            if !all.contains(name) {
+                all.push(name);
+            }
+        }
+        let narrows = deciding.len() > 1;
+        if narrows {
+            let frames = tables.read(Table::Events, Some(days), &deciding)?;
+            let any = frames.par_iter().map(|frame| Ok(!self.fitting(frame, times)?.is_empty()));
+            if !any.collect::<Result<Vec<bool>>>()?.contains(&true) {
+                return Ok(None);
+            }
+        }
+        let frames = tables.read(Table::Events, Some(days), &all)?;
+        let fitting = |frame: &DataFrame| take(frame, &self.fitting(frame, times)?);
+        let parts = frames.par_iter().map(fitting).collect::<Result<Vec<DataFrame>>>()?;
+        let mut parts = parts.into_iter().filter(|part| part.height() > 0);
+        let Some(mut joined) = parts.next() else { return Ok(None) };
+        for part in parts {
+            joined.vstack_mut(&part).map_err(|e| {
+                crate::error::Error::failed("cannot put the files of a table together").caused_by(e)
+            })?;
+        }
+        self.in_order(&joined).map(Some)
+    }
+
+    fn in_order(&self, frame: &DataFrame) -> Result<DataFrame> {
+        let (times, ids) = (ints(frame, "timestamp")?, texts(frame, "id")?);
+        let key = |row: &u32| (times.or_zero(*row as usize), ids.get(*row as usize).unwrap_or(""));
+        let mut rows: Vec<u32> = (0..frame.height() as u32).collect();
+        match self.newest_first {
+            true => rows.sort_unstable_by(|a, b| key(b).cmp(&key(a))),
+            false => rows.sort_unstable_by(|a, b| key(a).cmp(&key(b))),
+        }
+        take(frame, &rows)
+    }
+
+    fn fitting(&self, frame: &DataFrame, (start, end): (Micros, Micros)) -> Result<Vec<u32>> {
+        let query = Query { window: self.window, chatbots: self.chatbots.clone(), include_bots: true };
+        let mut filter = Filter {
+            times: ints(frame, "timestamp")?,
+            asked: query.asked(frame)?,
+            names: one_of(frame, "event_name", &self.names)?,
+            categories: one_of(frame, "event_category", &self.categories)?,
+            session: one_of(frame, "session_id", self.session_id.as_slice())?,
+            anonymous: one_of(frame, "anonymous_id", self.visitor.as_slice())?,
+            user: one_of(frame, "user_id", self.visitor.as_slice())?,
+            robots: if self.without_bots { Some(bools(frame, "is_bot")?) } else { None },
+            tests: self.predicates.iter().map(|predicate| predicate.on(frame)).collect::<Result<_>>()?,
+        };
+        Ok((0..frame.height() as u32).filter(|row| filter.fits(*row as usize, start, end)).collect())
+    }
+}
+
+/// A column that must be one of some values; nothing where any value fits.
+type OneOf<'a> = Option<(Texts, &'a [String])>;
+
+fn one_of<'a>(frame: &DataFrame, name: &str, wanted: &'a [String]) -> Result<OneOf<'a>> {
+    if wanted.is_empty() { Ok(None) } else { Ok(Some((texts(frame, name)?, wanted))) }
+}
+
+struct Filter<'a> {
+    times: Ints,
+    asked: Asked<'a>,
+    names: OneOf<'a>,
+    categories: OneOf<'a>,
+    session: OneOf<'a>,
+    anonymous: OneOf<'a>,
+    user: OneOf<'a>,
+    robots: Option<Bools>,
+    tests: Vec<Test<'a>>,
+}
+
+impl Filter<'_> {
+    fn fits(&mut self, row: usize, start: Micros, end: Micros) -> bool {
+        let is = |column: &OneOf<'_>| match column {
+            None => true,
+            Some((column, wanted)) => {
+                column.get(row).is_some_and(|text| wanted.iter().any(|wanted| wanted == text))
+            }
+        };
+        self.times.get(row).is_some_and(|time| start <= time && time < end)
+            && self.asked.contains(row)
+            && is(&self.names)
+            && is(&self.categories)
+            && is(&self.session)
+            && (is(&self.anonymous) || is(&self.user))
+            && !self.robots.as_ref().is_some_and(|robots| robots.is(row))
+            && self.tests.iter().all(|test| test.fits(row))
+    }
+}
+
+/// Returns the names of all columns of `events`.
+pub fn all_columns() -> Vec<&'static str> {
+    names(Table::Events)
+}

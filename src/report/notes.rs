@@ -1,0 +1,82 @@
+//! What is to be said beside an answer: windows without data, old data, half days.
+
+use super::query::{Query, chatbots};
+use super::tables::Tables;
+use crate::error::Result;
+use crate::time::Day;
+
+/// Returns what is to be said of a window: that it is empty, and which days hold data, or that the
+/// newest data is more than two days old.
+///
+/// `empty`: the answer has no session in it.
+pub fn on_window(tables: &dyn Tables, query: &Query, empty: bool) -> Result<Vec<String>> {
+    let Some((_, newest)) = tables.days() else {
+        return Ok(vec!["the store holds no data yet: `wa ingest FILES` fills it".to_owned()]);
+    };
+    let window = query.window;
+    if empty {
+        return Ok(vec![nothing(tables, query)?]);
+    }
+    // Said of a window that claims to reach the present, not of one in the past.
+    let end = window.to.min(window.today);
+    if newest.plus(2) < end {
+        let days = end.0 - newest.0;
+        return Ok(vec![format!("the newest data is of {newest}, {days} days before {end}")]);
+    }
+    Ok(Vec::new())
+}
+
+fn nothing(tables: &dyn Tables, query: &Query) -> Result<String> {
+    let window = query.window;
+    let period = match window.days() {
+        1 => format!("on {}", window.from),
+        _ => format!("from {} to {}", window.from, window.to),
+    };
+    let held = |days: Option<(Day, Day)>| match days {
+        Some((first, last)) if first == last => format!("there is data of {first}"),
+        Some((first, last)) => format!("there is data from {first} to {last}"),
+        None => "there is none at all".to_owned(),
+    };
+    if query.chatbots.is_empty() {
+        return Ok(format!("no sessions {period}: {}", held(tables.days())));
+    }
+    let days = chatbots(tables)?
+        .into_iter()
+        .filter(|(id, ..)| query.chatbots.contains(id))
+        .map(|(_, first, last)| (first, last))
+        .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let names: Vec<String> = query.chatbots.iter().map(|id| format!("{id:?}")).collect();
+    Ok(format!("no sessions of {} {period}: {}", names.join(", "), held(days)))
+}
+
+/// Returns what is to be said of an answer that comes from sessions, where those of the window
+/// are pruned in part or whole.
+pub fn on_pruned_sessions(tables: &dyn Tables, query: &Query) -> Option<String> {
+    let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from)?;
+    Some(format!(
+        "sessions up to {pruned} are pruned, so this report counts only those that are kept; \
+         `wa report trends` and most figures of `wa report summary` reach further back"
+    ))
+}
+
+/// Returns what is to be said of a comparison: that one of the periods is not whole.
+pub fn on_comparison(tables: &dyn Tables, query: &Query) -> Vec<String> {
+    let window = query.window;
+    let mut notes = Vec::new();
+    if window.is_partial() {
+        notes.push(format!(
+            "{} is not over yet and is compared with a whole day: --as-of yesterday compares whole days",
+            window.today
+        ));
+    }
+    let before = window.before();
+    if let Some((first, _)) = tables.days()
+        && first > before.from
+    {
+        notes.push(format!(
+            "the data begins on {first}, so the period before, {} to {}, is not whole",
+            before.from, before.to
+        ));
+    }
+    notes
+}

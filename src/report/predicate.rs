@@ -1,0 +1,272 @@
+//! `--where`: what an event's property or column must be.
+//!
+//! `properties.button_id=send_message`, `properties.timing.load > 200`, `page_url~pricing`,
+//! `city!=Bonn`, `user_id=` (there is none).
+
+use polars::prelude::DataFrame;
+use serde_json::Value as Json;
+
+use super::nearest::nearest;
+use crate::error::{Error, Result};
+use crate::store::columns::{Column, ColumnType, EVENTS};
+use crate::store::frame::{Cell, Cells};
+use crate::time::{format_utc, parse_human};
+
+/// How a value is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Equal,
+    Different,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+    Contains,
+}
+
+const SIGNS: [(&str, Sign); 8] = [
+    ("!=", Sign::Different),
+    ("<=", Sign::AtMost),
+    (">=", Sign::AtLeast),
+    ("==", Sign::Equal),
+    ("=", Sign::Equal),
+    ("<", Sign::Less),
+    (">", Sign::More),
+    ("~", Sign::Contains),
+];
+
+/// A condition on one value of an event.
+#[derive(Clone, Debug)]
+pub struct Predicate {
+    column: &'static Column,
+    /// The keys that lead to a value within a JSON column.
+    path: Vec<String>,
+    sign: Sign,
+    value: String,
+}
+
+impl Predicate {
+    /// Reads a condition: a column, or a path into a JSON one, then a sign and a value.
+    ///
+    /// # Errors
+    /// Of kind usage, with the nearest column, or the form.
+    pub fn parse(text: &str) -> Result<Predicate> {
+        let form =
+            "write it as properties.button_id=send_message; the signs are = != < <= > >= and ~ (contains)";
+        let found = text.char_indices().find_map(|(at, _)| {
+            let rest = text.get(at..)?;
+            SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)).map(|(sign, what)| (at, sign.len(), *what))
+        });
+        let Some((at, length, sign)) = found else {
+            return Err(Error::usage(format!("--where {text:?} compares nothing")).hint(form));
+        };
+        let (place, rest) = text.split_at(at);
+        let mut keys = place.trim().split('.').map(str::to_owned);
+        let name = keys.next().unwrap_or_default();
+        let path: Vec<String> = keys.collect();
+        let Some(column) = EVENTS.iter().find(|column| column.name == name) else {
+            let known: Vec<String> = EVENTS.iter().map(|column| column.name.to_owned()).collect();
+            let hint = match nearest(&name, &known) {
+                Some(near) if !name.is_empty() => format!("did you mean {near}?"),
+                _ => format!("a property is named properties.{}; {form}", place.trim()),
+            };
+            return Err(Error::usage(format!("--where {text:?}: events have no column {name:?}")).hint(hint));
+        };
+        if column.kind != ColumnType::Json && !path.is_empty() {
+            return Err(Error::usage(format!("--where {text:?}: {name} has nothing within it"))
+                .hint("properties, extra and user_metadata do"));
+        }
+        let value = rest.get(length..).unwrap_or("").trim().to_owned();
+        Ok(Predicate { column, path, sign, value })
+    }
+
+    /// Returns the column to read.
+    pub fn column(&self) -> &'static str {
+        self.column.name
+    }
+
+    /// Makes the test for the rows of a frame.
+    pub(super) fn on<'a>(&'a self, frame: &DataFrame) -> Result<Test<'a>> {
+        let needle = self.path.last().map(|key| key.as_bytes());
+        Ok(Test {
+            predicate: self,
+            cells: Cells::of(frame, self.column)?,
+            needle: needle.map(memchr::memmem::Finder::new),
+        })
+    }
+}
+
+/// A [`Predicate`] on the rows of one frame.
+pub(super) struct Test<'a> {
+    predicate: &'a Predicate,
+    cells: Cells,
+    needle: Option<memchr::memmem::Finder<'a>>,
+}
+
+impl Test<'_> {
+    /// Tells whether a row fits. A value that is not there, or null, is equal to nothing but the
+    /// empty text, and is different from everything else.
+    pub fn fits(&self, row: usize) -> bool {
+        let predicate = self.predicate;
+        match self.cells.get(row) {
+            Cell::Null => predicate.fits_nothing(),
+            Cell::Text(text) => predicate.fits_text(text),
+            Cell::Json(json) => self.fits_json(json),
+            Cell::Int(number) => predicate.fits_text(&number.to_string()),
+            Cell::Decimal(number) => predicate.fits_text(&number.to_string()),
+            Cell::Bool(value) => predicate.fits_text(if value { "true" } else { "false" }),
+            Cell::Time(time) => match (parse_human(&predicate.value), predicate.sign) {
+                (Some(wanted), sign) if sign != Sign::Contains => sign.fits(time.cmp(&wanted)),
+                _ => predicate.fits_text(&format_utc(time)),
+            },
+            Cell::Date(day) => predicate.fits_text(&day.to_string()),
+        }
+    }
+
+    fn fits_json(&self, json: &str) -> bool {
+        // Most objects do not have the key, and need not be parsed to see it.
+        if let Some(needle) = &self.needle
+            && needle.find(json.as_bytes()).is_none()
+            && memchr::memchr(b'\\', json.as_bytes()).is_none()
+        {
+            return self.predicate.fits_nothing();
+        }
+        if self.predicate.path.is_empty() {
+            return self.predicate.fits_text(json);
+        }
+        let Ok(root) = serde_json::from_str::<Json>(json) else { return self.predicate.fits_nothing() };
+        let found = self.predicate.path.iter().try_fold(&root, |value, key| match value {
+            Json::Object(object) => object.get(key),
+            Json::Array(list) => list.get(key.parse::<usize>().ok()?),
+            _ => None,
+        });
+        match found {
+            None | Some(Json::Null) => self.predicate.fits_nothing(),
+            Some(Json::String(text)) => self.predicate.fits_text(text),
+            Some(other) => self.predicate.fits_text(&other.to_string()),
+        }
+    }
+}
+
+impl Predicate {
+    fn fits_nothing(&self) -> bool {
+        match self.sign {
+            Sign::Equal => self.value.is_empty(),
+            Sign::Different => !self.value.is_empty(),
+            _ => false,
+        }
+    }
+
+    fn fits_text(&self, text: &str) -> bool {
+        let wanted = self.value.as_str();
+        if self.sign == Sign::Contains {
+            return text.contains(wanted) || text.to_lowercase().contains(&wanted.to_lowercase());
+        }
+        // Numbers compare as numbers, whatever their spelling; all else as text.
+        let order = match (number(text), number(wanted)) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => text.cmp(wanted),
+        };
+        self.sign.fits(order)
+    }
+}
+
+fn number(text: &str) -> Option<f64> {
+    let first = text.bytes().next()?;
+    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
+        return None;
+    }
+    let number = text.parse::<f64>().ok()?;
+    // -0 is 0.
+    number.is_finite().then_some(number + 0.0)
+}
+
+impl Sign {
+    fn fits(self, order: std::cmp::Ordering) -> bool {
+        match self {
+            Sign::Equal => order.is_eq(),
+            Sign::Different => order.is_ne(),
+            Sign::Less => order.is_lt(),
+            Sign::AtMost => order.is_le(),
+            Sign::More => order.is_gt(),
+            Sign::AtLeast => order.is_ge(),
+            Sign::Contains => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::columns::Table;
+    use crate::store::frame::FrameBuilder;
+
+    fn fits(predicate: &str) -> bool {
+        let mut builder = FrameBuilder::new(Table::Events);
+        let properties =
+            r#"{"button_id":"send_message","n":12,"deep":{"list":[5,"six"]},"yes":true,"none":null}"#;
+        builder.row(&[
+            ("properties", Cell::Json(properties)),
+            ("page_url", Cell::Text("https://shop.example/Pricing")),
+            ("screen_width", Cell::Int(390)),
+            ("timestamp", Cell::Time(1_000_000)),
+            ("is_bot", Cell::Bool(false)),
+        ]);
+        let frame = builder.finish().unwrap();
+        Predicate::parse(predicate).unwrap().on(&frame).unwrap().fits(0)
+    }
+
+    #[test]
+    fn properties_and_columns_are_compared() {
+        for yes in [
+            "properties.button_id=send_message",
+            "properties.button_id != other",
+            "properties.button_id~SEND",
+            "properties.n=12.0",
+            "properties.n > 9",
+            "properties.n<=12",
+            "properties.deep.list.0=5",
+            "properties.deep.list.1=six",
+            "properties.yes=true",
+            "properties.absent=",
+            "properties.none=",
+            "properties.absent!=x",
+            "page_url~pricing",
+            "screen_width<400",
+            "timestamp>=1970-01-01T00:00:01Z",
+            "is_bot=false",
+            "city=",
+            "properties~send_message",
+        ] {
+            assert!(fits(yes), "{yes}");
+        }
+        for no in [
+            "properties.button_id=send",
+            "properties.n>12",
+            "properties.n=1",
+            "properties.absent=x",
+            "properties.absent>0",
+            "properties.absent~x",
+            "properties.button_id=",
+            "page_url=pricing",
+            "timestamp<1970-01-01T00:00:01Z",
+            "city!=",
+        ] {
+            assert!(!fits(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_with_a_fix() {
+        for (wrong, hint) in [
+            ("properties.button_id", "write it as"),
+            ("propertys.button_id=x", "did you mean properties?"),
+            ("button=x", "properties.button"),
+            ("city.name=x", "properties, extra and user_metadata do"),
+            ("=x", "write it as"),
+        ] {
+            let error = Predicate::parse(wrong).unwrap_err();
+            assert!(error.hint_text().unwrap_or("").contains(hint), "{wrong}: {:?}", error.hint_text());
+        }
+    }
+}

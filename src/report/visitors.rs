@@ -1,0 +1,163 @@
+//! `visitors`: how many came, how many came back, and how often.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::answer::{Body, Head, Report};
+use super::audience::Audience;
+use super::figure::{Group, Listed, rows};
+use super::notes;
+use super::number::{Distinct, Ratio};
+use super::query::Query;
+use super::tables::Tables;
+use super::totals::{Totals, by_day};
+use super::window::Window;
+use crate::error::Result;
+use crate::time::Day;
+
+rows! {
+    /// The visitors of a window.
+    VisitorFigures {
+        names {}
+        figures {
+            /// Different visitors; `None`, like all but the sessions, where sessions are pruned.
+            unique_visitors: Option<Distinct>,
+            /// Those first seen in the window, or known only by a session.
+            new_visitors: Option<Distinct>,
+            /// The others.
+            returning_visitors: Option<Distinct>,
+            /// Sessions.
+            total_sessions: u64,
+            /// Sessions / visitors.
+            sessions_per_visitor: Option<Ratio>,
+        }
+    }
+}
+
+rows! {
+    /// Visitors that came equally often.
+    Frequency {
+        names {
+            /// How many sessions they had: `1`, `2`, `3-5`, `6-10`, `11+`.
+            sessions = "sessions",
+        }
+        figures {
+            /// How many visitors had so many.
+            visitors: u64,
+        }
+    }
+}
+
+rows! {
+    /// The visitors of a day.
+    VisitorDay {
+        names {
+            /// The day, `YYYY-MM-DD`.
+            stat_date = "stat_date",
+        }
+        figures {
+            /// Different visitors.
+            unique_visitors: Distinct,
+            /// Those first seen on the day, or known only by a session.
+            new_visitors: Distinct,
+            /// The others.
+            returning_visitors: Distinct,
+        }
+    }
+}
+
+/// The answer of `visitors`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Visitors {
+    /// The figures of the window.
+    pub visitors: VisitorFigures,
+    /// Visitors by the number of their sessions; empty where sessions of the window are pruned.
+    pub frequency: Listed<Frequency>,
+    /// The days, from the first to the last with data.
+    pub days: Listed<VisitorDay>,
+}
+
+impl Body for Visitors {
+    const NAME: &'static str = "visitors";
+
+    fn groups(&self) -> Vec<Group<'_>> {
+        vec![
+            Group::one("visitors", &self.visitors),
+            Group::many("frequency", &self.frequency).share("visitors"),
+            Group::many("days", &self.days).bar("unique_visitors"),
+        ]
+    }
+}
+
+/// From how many sessions on each class of frequency counts.
+const CLASSES: [(u32, &str); 5] = [(1, "1"), (2, "2"), (3, "3-5"), (6, "6-10"), (11, "11+")];
+
+/// Answers `visitors`.
+pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> {
+    let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from);
+    let audience = if pruned.is_some() { None } else { Some(Audience::of(tables, query)?) };
+    let totals = by_day(tables, query)?;
+    let bots = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.bots));
+    let sessions = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.sessions));
+    let figures = VisitorFigures {
+        unique_visitors: audience.as_ref().map(|all| Distinct(all.unique)),
+        new_visitors: audience.as_ref().map(|all| Distinct(all.new)),
+        returning_visitors: audience.as_ref().map(|all| Distinct(all.returning())),
+        total_sessions: sessions,
+        sessions_per_visitor: audience.as_ref().map(|all| Ratio::of(sessions, all.unique)),
+    };
+    let body = Visitors {
+        visitors: figures,
+        frequency: Listed::whole(audience.as_ref().map(frequency).unwrap_or_default()),
+        days: Listed::whole(days(tables, query, totals)?),
+    };
+    let mut report = Report::new(Head::of(tables, query, bots), body);
+    report.notes = notes::on_window(tables, query, sessions == 0)?;
+    if let Some(day) = pruned {
+        report.notes.push(format!(
+            "the visitors of the whole window are not known: sessions up to {day} are pruned; those of each day are"
+        ));
+    }
+    Ok(report)
+}
+
+fn frequency(audience: &Audience) -> Vec<Frequency> {
+    let mut counts = [0u64; CLASSES.len()];
+    for sessions in audience.sessions() {
+        let class = CLASSES.iter().rposition(|(least, _)| *least <= sessions);
+        if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
+            *count += 1;
+        }
+    }
+    let row = |((_, sessions), visitors): (&(u32, &str), u64)| Frequency {
+        sessions: (*sessions).to_owned(),
+        visitors,
+    };
+    CLASSES.iter().zip(counts).map(row).collect()
+}
+
+fn days(tables: &dyn Tables, query: &Query, mut totals: BTreeMap<Day, Totals>) -> Result<Vec<VisitorDay>> {
+    totals.retain(|_, day| day.sessions > 0);
+    if query.include_bots {
+        // Daily statistics leave robots out, so each day is counted over its sessions.
+        for (day, totals) in &mut totals {
+            let window = Window { from: *day, to: *day, today: query.window.today };
+            let audience = Audience::of(tables, &Query { window, ..query.clone() })?;
+            (totals.visitors, totals.new_visitors) = (audience.unique, audience.new);
+        }
+    }
+    let (Some((first, _)), Some((last, _))) = (totals.first_key_value(), totals.last_key_value()) else {
+        return Ok(Vec::new());
+    };
+    let row = |day: i32| {
+        let totals = totals.get(&Day(day)).copied().unwrap_or_default();
+        VisitorDay {
+            stat_date: Day(day).to_string(),
+            unique_visitors: Distinct(totals.visitors),
+            new_visitors: Distinct(totals.new_visitors),
+            returning_visitors: Distinct(totals.visitors.saturating_sub(totals.new_visitors)),
+        }
+    };
+    Ok((first.0..=last.0).map(row).collect())
+}
