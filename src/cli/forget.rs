@@ -1,13 +1,14 @@
 //! `wa forget`: erase a person.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::selector::{self, Selector};
 use super::values::{self, Form};
 use super::{Globals, Io, not_built};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::time::Clock;
 
 /// Erase a person: all sessions that carry the identifier, and their events, from every file
 ///
@@ -31,8 +32,8 @@ pub struct Args {
     dry_run: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write the receipt: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -55,8 +56,8 @@ pub struct Options {
     pub stdin: bool,
     /// Only say what would be erased.
     pub dry_run: bool,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write the receipt.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the receipt back.

@@ -1,12 +1,13 @@
 //! `wa rebuild`: make sessions and daily statistics again.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::values::{self, Form};
 use super::{Globals, Io, not_built};
 use crate::error::Result;
 use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::time::Clock;
 
 /// Make sessions and daily statistics again, after a change of timeout or time zone
 ///
@@ -19,8 +20,8 @@ Examples:
       after timezone or session_timeout was changed in wa.toml")]
 pub struct Args {
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write what was done: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -37,8 +38,8 @@ pub struct Options {
     pub clock: Clock,
     /// The settings in force: the timeout and time zone to rebuild with.
     pub settings: Settings,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write what was done.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.
