@@ -60,6 +60,10 @@ pub struct Args {
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
 
+    /// Say on standard error where the time went
+    #[arg(long, hide = true)]
+    profile: bool,
+
     /// How long to wait for another writer
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
@@ -90,6 +94,8 @@ pub struct Options {
     pub force: bool,
     /// Commit once, at the end.
     pub atomic: bool,
+    /// Say where the time went.
+    pub profile: bool,
     /// How many lines may be refused.
     pub max_rejects: Option<u64>,
     /// How long to wait for another writer.
@@ -127,6 +133,7 @@ impl Args {
             force: self.force,
             atomic: self.atomic || self.max_rejects.is_some(),
             max_rejects: self.max_rejects,
+            profile: self.profile,
             lock_timeout: self.lock_timeout,
             form: self.format.unwrap_or_default(),
             form_asked: self.format.is_some(),
@@ -168,6 +175,11 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         io.problem(problem);
     }
     account::notes(&report, io);
+    if options.profile {
+        for (stage, spent) in report.stages.list() {
+            io.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
+        }
+    }
     outcome(report, options)
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::dedupe;
+use super::stages::{Stage, Stages};
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Text, key_hash};
 use crate::session::{Summary, cut};
@@ -53,7 +54,12 @@ pub struct Outcome {
 }
 
 /// Puts events into the tables of a transaction.
-pub fn put(transaction: &mut Transaction, events: &[Event<'_>], rules: Rules<'_>) -> Result<Outcome> {
+pub fn put(
+    transaction: &mut Transaction,
+    events: &[Event<'_>],
+    rules: Rules<'_>,
+    stages: &mut Stages,
+) -> Result<Outcome> {
     let before = transaction.snapshot()?;
     let mut outcome = Outcome { fates: vec![Fate::Stored; events.len()], ..Outcome::default() };
     let pruned_through = before.manifest().events_pruned_through;
@@ -81,11 +87,14 @@ pub fn put(transaction: &mut Transaction, events: &[Event<'_>], rules: Rules<'_>
             fresh.push(*event);
         }
     }
+    stages.book(Stage::Dedupe);
     if fresh.is_empty() {
         return Ok(outcome);
     }
     let (fresh, groups) = group(fresh);
+    stages.book(Stage::Sort);
     update::events::add(&before, transaction, &fresh, rules.now)?;
+    stages.book(Stage::Events);
     let pieces: HashMap<u128, Vec<Summary>> = groups
         .par_iter()
         .map(|&(start, end)| {
@@ -97,9 +106,12 @@ pub fn put(transaction: &mut Transaction, events: &[Event<'_>], rules: Rules<'_>
         .collect();
     let changed = update::sessions::merge(&before, transaction, pieces, rules.zone, rules.timeout)?;
     outcome.sessions = changed.sessions;
+    stages.book(Stage::Sessions);
     let moved = update::visitors::update(&before, transaction, first_seen(&fresh, &groups))?;
+    stages.book(Stage::Visitors);
     let after = transaction.snapshot()?;
     update::daily::update(&after, transaction, changed.days, &moved, rules.ledger, rules.zone, rules.now)?;
+    stages.book(Stage::Daily);
     Ok(outcome)
 }
 

@@ -29,6 +29,7 @@ pub mod reason;
 pub mod refuse;
 pub mod run;
 pub mod source;
+pub mod stages;
 mod stream;
 pub mod time;
 mod visitor;

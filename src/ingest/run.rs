@@ -17,6 +17,7 @@ use super::identify::Ordinals;
 use super::known::{KnownFile, KnownFiles};
 use super::parse::{ParseOptions, Parsed};
 use super::source;
+use super::stages::{Stage, Stages};
 use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -83,6 +84,8 @@ pub struct Report {
     pub committed: bool,
     /// Days that lines were left out of since retention has taken them: chatbot and UTC date.
     pub pruned_days: Vec<(String, crate::time::Day)>,
+    /// Where the time went.
+    pub stages: Stages,
     /// Why it ended early, where it did: what was committed before stays.
     pub failure: Option<Error>,
 }
@@ -252,7 +255,9 @@ impl Ingest<'_> {
             waiting.insert(number, message);
             while let Some(message) = waiting.remove(&next) {
                 next += 1;
+                self.report.stages.book(Stage::Wait);
                 self.take(message, progress)?;
+                self.report.stages.book(Stage::Gather);
             }
         }
         self.flush()
@@ -334,7 +339,8 @@ impl Ingest<'_> {
             ledger: &self.ledger,
             now: self.options.clock.now,
         };
-        let outcome = batch::put(transaction, &events, rules)?;
+        self.report.stages.book(Stage::Gather);
+        let outcome = batch::put(transaction, &events, rules, &mut self.report.stages)?;
         self.changed |= outcome.fates.contains(&Fate::Stored);
         let mut rejects = Vec::new();
         for (file, parsed) in &batch.blocks {
@@ -373,6 +379,7 @@ impl Ingest<'_> {
         self.report.pruned_days.dedup();
         let snapshot = transaction.snapshot()?;
         self.changed |= rejects::add(&snapshot, transaction, rejects, self.options.clock.now)? > 0;
+        self.report.stages.book(Stage::Rejects);
         Ok(())
     }
 
@@ -418,6 +425,7 @@ impl Ingest<'_> {
             figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         });
         self.writer.commit(transaction, now)?;
+        self.report.stages.book(Stage::Commit);
         self.changed = false;
         Ok(())
     }
