@@ -14,8 +14,12 @@ const RUNS: usize = 5;
 fn main() {
     let files: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let context = Context::new(None).expect("the rules of the context");
-    let options =
-        ParseOptions { chatbot: Some("bench".to_owned()), now: i64::MAX / 2, ip: IpPolicy::Keep, visitor_key: [7; 32] };
+    let options = ParseOptions {
+        chatbot: Some("bench".to_owned()),
+        now: i64::MAX / 2,
+        ip: IpPolicy::Keep,
+        visitor_key: [7; 32],
+    };
 
     let (mut read, mut parsed) = (f64::MAX, f64::MAX);
     let (mut bytes, mut rows, mut refused) = (0, 0, 0);

@@ -134,7 +134,8 @@ impl Account {
 
     /// Tells whether some file was not read to its end.
     pub fn is_partial(&self) -> bool {
-        let partial = |f: &FileAccount| matches!(f.outcome, Outcome::Damaged { .. } | Outcome::Unreadable { .. });
+        let partial =
+            |f: &FileAccount| matches!(f.outcome, Outcome::Damaged { .. } | Outcome::Unreadable { .. });
         self.files.iter().any(partial)
     }
 }
@@ -144,7 +145,8 @@ mod tests {
     use super::*;
 
     fn counts(read: u64) -> Counts {
-        let mut counts = Counts { read, stored: 5, duplicate: 2, unfinished: 1, blank: 9, ..Counts::default() };
+        let mut counts =
+            Counts { read, stored: 5, duplicate: 2, unfinished: 1, blank: 9, ..Counts::default() };
         counts.refuse(Reason::NotJson, 2);
         counts
     }

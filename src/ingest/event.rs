@@ -209,8 +209,10 @@ impl<'a> Rows<'a> {
             (KeyKind::Anonymous, Text::AnonymousId),
             (KeyKind::User, Text::UserId),
         ];
-        let (kind, value) =
-            kinds.into_iter().map(|(kind, column)| (kind, get(row, column))).find(|(_, span)| !span.is_none())?;
+        let (kind, value) = kinds
+            .into_iter()
+            .map(|(kind, column)| (kind, get(row, column)))
+            .find(|(_, span)| !span.is_none())?;
         row.key_kind = kind;
         row.key = match self.last_key {
             Some((c, v, k, key)) if (c, v, k) == (chatbot, value, kind) => key,
@@ -527,7 +529,8 @@ impl<'a> Rows<'a> {
             self.pending.push(Warning::LoneSurrogate);
         }
         let (from, inner) = (self.pool.decoded.len(), value.inner());
-        let inner = self.pool.lines.get(inner.start as usize..(inner.start + inner.len) as usize).unwrap_or("");
+        let inner =
+            self.pool.lines.get(inner.start as usize..(inner.start + inner.len) as usize).unwrap_or("");
         escapes::decode(inner, &mut self.pool.decoded);
         self.pool.since(from)
     }

@@ -46,7 +46,10 @@ pub fn as_written(pool: &mut Pool, value: super::json::scan::Value, policy: IpPo
     let mut span = value.raw();
     if lone {
         let from = pool.decoded.len();
-        escapes::mend(pool.lines.get(value.start as usize..value.end as usize).unwrap_or(""), &mut pool.decoded);
+        escapes::mend(
+            pool.lines.get(value.start as usize..value.end as usize).unwrap_or(""),
+            &mut pool.decoded,
+        );
         span = pool.since(from);
     }
     (masked(pool, span, policy), lone)

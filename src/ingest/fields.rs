@@ -58,10 +58,36 @@ impl Field {
     pub const ALL: [Field; 30] = {
         use Field::*;
         [
-            EventId, ChatbotId, SessionId, AnonymousId, UserId, UserEmail, UserName, UserMetadata, EventName,
-            EventCategory, Properties, PageUrl, PageTitle, Referrer, LandingPage, UtmSource, UtmMedium,
-            UtmCampaign, UserAgent, ScreenWidth, ScreenHeight, IpAddress, CountryCode, City, Timestamp,
-            ClientTimestamp, SentAt, ReceivedAt, Events, Type,
+            EventId,
+            ChatbotId,
+            SessionId,
+            AnonymousId,
+            UserId,
+            UserEmail,
+            UserName,
+            UserMetadata,
+            EventName,
+            EventCategory,
+            Properties,
+            PageUrl,
+            PageTitle,
+            Referrer,
+            LandingPage,
+            UtmSource,
+            UtmMedium,
+            UtmCampaign,
+            UserAgent,
+            ScreenWidth,
+            ScreenHeight,
+            IpAddress,
+            CountryCode,
+            City,
+            Timestamp,
+            ClientTimestamp,
+            SentAt,
+            ReceivedAt,
+            Events,
+            Type,
         ]
     };
     /// The number of fields.
@@ -236,7 +262,8 @@ impl Field {
             IpAddress => Text::IpAddress,
             CountryCode => Text::CountryCode,
             City => Text::City,
-            ScreenWidth | ScreenHeight | Timestamp | ClientTimestamp | SentAt | ReceivedAt | Events | Type => {
+            ScreenWidth | ScreenHeight | Timestamp | ClientTimestamp | SentAt | ReceivedAt | Events
+            | Type => {
                 return None;
             }
         })

@@ -103,7 +103,8 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
         if within_word(start.checked_sub(1).and_then(|at| text.get(at))) || within_word(text.get(end)) {
             continue;
         }
-        let masked = run.get(..length).and_then(|run| std::str::from_utf8(run).ok()).and_then(|r| mask_run(r, policy));
+        let masked =
+            run.get(..length).and_then(|run| std::str::from_utf8(run).ok()).and_then(|r| mask_run(r, policy));
         if let Some(masked) = masked {
             out.extend_from_slice(text.get(copied..start).unwrap_or(&[]));
             out.extend_from_slice(masked.as_bytes());
@@ -120,14 +121,17 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
 /// Masks a run of hexadecimal digits, points and colons: an address, or some with ports.
 fn mask_run(run: &str, policy: IpPolicy) -> Option<String> {
     let mask = |ip: IpAddr| apply(policy, ip).unwrap_or_else(|| "-".to_owned());
-    for run in [run, run.trim_end_matches(['.', ':'])] {
-        if let Ok(ip) = run.parse::<IpAddr>() {
-            return (run != "::").then(|| mask(ip));
+    // The address, or the address and what ends the sentence.
+    for address in [run, run.trim_end_matches(['.', ':'])] {
+        if let Ok(ip) = address.parse::<IpAddr>() {
+            let after = run.get(address.len()..).unwrap_or("");
+            return (address != "::").then(|| mask(ip) + after);
         }
     }
     let parse = |part: &str| part.trim_matches('.').parse::<Ipv4Addr>().ok();
     run.split(':').any(|part| parse(part).is_some()).then(|| {
-        let parts = run.split(':').map(|part| parse(part).map_or_else(|| part.to_owned(), |ip| mask(ip.into())));
+        let parts =
+            run.split(':').map(|part| parse(part).map_or_else(|| part.to_owned(), |ip| mask(ip.into())));
         parts.collect::<Vec<_>>().join(":")
     })
 }
@@ -194,7 +198,7 @@ mod tests {
     fn addresses_are_masked_wherever_they_stand_in_broken_text() {
         assert_eq!(text("{\"ip\":\"203.0.113.9\", broken", Drop), "{\"ip\":\"-\", broken");
         assert_eq!(text("203.0.113.9:8080 - [2001:db8::1]:443.", Drop), "-:8080 - [-]:443.");
-        assert_eq!(text("from 203.0.113.9. And so on", Truncate), "from 203.0.113.0 And so on".replace("0 And", "0 And"));
+        assert_eq!(text("from 203.0.113.9. And so on", Truncate), "from 203.0.113.0. And so on");
         assert_eq!(text("ip=2001:db8:1:2:3:4:5:6", Truncate), "ip=2001:db8:1::");
         assert_eq!(text(r#"{"a":"203\u002e0.113.9",,}"#, Drop), r#"{"a":null,,}"#);
         let same = "12:30:45 std::vector :: v1.2.3.4 130.0.2849.68 1.2.3 deadbeef a1:b2:c3:d4:e5:f6";

@@ -33,3 +33,6 @@ pub use reason::Reason;
 pub use refuse::{Person, RawText, Refused};
 pub use source::{Found, Input, find};
 pub use warnings::{Warning, Warnings};
+
+#[cfg(test)]
+mod tests;

@@ -199,7 +199,12 @@ impl<'a> Lines<'a, '_> {
             let number = self.counts.numbers.next();
             pos = match self.object(pos) {
                 Some((start, end, after)) => {
-                    self.whole_object(number, pos, Span { start: start as u32, len: (end - start) as u32 }, after);
+                    self.whole_object(
+                        number,
+                        pos,
+                        Span { start: start as u32, len: (end - start) as u32 },
+                        after,
+                    );
                     after + 1
                 }
                 None => self.something_else(number, pos),
@@ -275,7 +280,14 @@ impl<'a> Lines<'a, '_> {
         }
     }
 
-    fn element(&mut self, number: u64, value: Value, content: Content, index: u32, inherited: &mut Inherited) {
+    fn element(
+        &mut self,
+        number: u64,
+        value: Value,
+        content: Content,
+        index: u32,
+        inherited: &mut Inherited,
+    ) {
         let (start, end) = (value.start as usize, value.end as usize);
         self.line.clear();
         let refusal = if value.kind != Kind::Object {
@@ -283,12 +295,11 @@ impl<'a> Lines<'a, '_> {
         } else {
             let (line, text) = (&mut self.line, self.text);
             let _ = self.scanner.object(start, |member| line.take(text, member));
-            let what = if line.has(Field::EventName) { Some(What::Event) } else { self.rows.typed(&self.line) };
+            let what =
+                if line.has(Field::EventName) { Some(What::Event) } else { self.rows.typed(&self.line) };
             self.line.inherit(&self.envelope);
             let row = match what {
-                Some(what) => {
-                    self.rows.add(&mut self.scanner, &self.line, what, content, Some(inherited))
-                }
+                Some(what) => self.rows.add(&mut self.scanner, &self.line, what, content, Some(inherited)),
                 None => Err((Reason::NoEventName, None)),
             };
             match row {

@@ -109,7 +109,8 @@ impl Reader {
 
     /// Reads from anything, as from standard input.
     pub fn from_source(name: &str, source: Source) -> Result<Reader> {
-        let stream = Stream::open(source).map_err(|e| Error::failed(format!("cannot read {name}")).caused_by(e))?;
+        let stream =
+            Stream::open(source).map_err(|e| Error::failed(format!("cannot read {name}")).caused_by(e))?;
         Ok(Reader::new(name.to_owned(), stream))
     }
 
@@ -139,7 +140,7 @@ impl Reader {
 
     /// Sets the longest line that is read, in bytes.
     #[cfg(test)]
-    fn with_line_limit(mut self, bytes: usize) -> Reader {
+    pub(super) fn with_line_limit(mut self, bytes: usize) -> Reader {
         self.line_limit = bytes;
         self
     }

@@ -113,7 +113,10 @@ impl Search {
     fn named(&mut self, path: &Path) {
         let is_dir = path.is_dir();
         if self.in_store(path) || (is_dir && is_store(path)) {
-            let error = Error::new(Kind::Usage, format!("cannot ingest {}: it belongs to a wa store", path.display()));
+            let error = Error::new(
+                Kind::Usage,
+                format!("cannot ingest {}: it belongs to a wa store", path.display()),
+            );
             return self.problem(error.hint("name the logs; `wa export` writes what a store holds"));
         }
         match path.metadata() {
@@ -169,7 +172,8 @@ impl Search {
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let error = |e| Error::io("search", dir, e);
     let entries = std::fs::read_dir(dir).map_err(error)?;
-    let mut paths = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(error)?;
+    let mut paths =
+        entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(error)?;
     // In order, so that of two names of one file the same one is taken every time.
     paths.sort();
     Ok(paths)
@@ -216,7 +220,8 @@ mod tests {
 
         /// Finds, and returns the names relative to the folder.
         fn find(&self, inputs: &[&str]) -> (Vec<String>, Vec<String>) {
-            let inputs: Vec<_> = inputs.iter().map(|i| if *i == "-" { "-".to_owned() } else { self.path(i) }).collect();
+            let inputs: Vec<_> =
+                inputs.iter().map(|i| if *i == "-" { "-".to_owned() } else { self.path(i) }).collect();
             let found = find(&inputs, &self.0.path().join("store"));
             let strip = |text: String| text.replace(&(self.0.path().display().to_string() + "/"), "");
             let files = found.files.iter().map(|f| strip(f.name())).collect();
@@ -227,7 +232,14 @@ mod tests {
     #[test]
     fn a_directory_gives_the_logs_in_it_and_below_sorted_by_name() {
         let folder = Folder::with(&[
-            "b.ndjson", "a.jsonl.gz", "sub/deep/c.json.zst", "sub/d.LOG", "e.txt", "f.gz", "g.ndjson.bz2", "ndjson",
+            "b.ndjson",
+            "a.jsonl.gz",
+            "sub/deep/c.json.zst",
+            "sub/d.LOG",
+            "e.txt",
+            "f.gz",
+            "g.ndjson.bz2",
+            "ndjson",
         ]);
         let (files, problems) = folder.find(&["."]);
         assert_eq!(files.len(), 4, "{files:?}");
@@ -266,7 +278,8 @@ mod tests {
 
     #[test]
     fn no_store_is_read_neither_the_own_nor_another() {
-        let folder = Folder::with(&["a.log", "store/rejects/r.ndjson", "other/rejects/r.ndjson", "not/manifest.json"]);
+        let folder =
+            Folder::with(&["a.log", "store/rejects/r.ndjson", "other/rejects/r.ndjson", "not/manifest.json"]);
         fs::write(folder.path("other/manifest.json"), "{\n \"format\": \"wa-store\"}").unwrap();
         let (files, problems) = folder.find(&[""]);
         assert_eq!(files, ["a.log", "not/manifest.json"]);

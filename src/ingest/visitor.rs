@@ -30,7 +30,9 @@ mod tests {
 
     #[test]
     fn it_is_the_same_for_the_same_three_and_another_for_any_other() {
-        let make = |key: u8, chatbot: &str, ip: &str, agent: &str| made_of(&[key; 32], chatbot, ip.parse().unwrap(), agent);
+        let make = |key: u8, chatbot: &str, ip: &str, agent: &str| {
+            made_of(&[key; 32], chatbot, ip.parse().unwrap(), agent)
+        };
         let one = make(1, "c", "203.0.113.9", "Mozilla");
         // Worked out with another implementation of HMAC (Python's `hmac`).
         assert_eq!(one, "ipua-45c3039b1818b5f0cc3c56501e331819");

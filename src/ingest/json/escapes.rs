@@ -94,7 +94,10 @@ mod tests {
         assert_eq!(decoded(r"\ude00"), "\u{fffd}");
         assert_eq!(decoded(r"\ud83d\ud83d\ude00"), "\u{fffd}😀");
         assert_eq!(decoded(r"\ud83d\n"), "\u{fffd}\n");
-        assert_eq!(mended(r#"{"a\ud800":["\udead\ud83d\ude00","\\ud800"]}"#), r#"{"a\ufffd":["\ufffd\ud83d\ude00","\\ud800"]}"#);
+        assert_eq!(
+            mended(r#"{"a\ud800":["\udead\ud83d\ude00","\\ud800"]}"#),
+            r#"{"a\ufffd":["\ufffd\ud83d\ude00","\\ud800"]}"#
+        );
     }
 
     proptest! {

@@ -38,7 +38,9 @@ impl<'a> Marks<'a> {
         let (mut index, mut mask) = (from / WORD, u64::MAX << (from % WORD));
         loop {
             match self.words.get(index) {
-                Some(word) if word & mask != 0 => return index * WORD + (word & mask).trailing_zeros() as usize,
+                Some(word) if word & mask != 0 => {
+                    return index * WORD + (word & mask).trailing_zeros() as usize;
+                }
                 Some(_) => (index, mask) = (index + 1, u64::MAX),
                 None if self.words.len() * WORD >= self.text.len() => return from.max(self.text.len()),
                 None => self.mark_more(),

@@ -307,8 +307,13 @@ mod tests {
     #[test]
     fn members_come_in_order_as_they_are_written() {
         let line = r#"{"a":1,"b" : [1, {"c":"}"}] ,"a":"\"","":null,"z":{}}"#;
-        let expected =
-            [(r#""a""#, "1"), (r#""b""#, r#"[1, {"c":"}"}]"#), (r#""a""#, r#""\"""#), (r#""""#, "null"), (r#""z""#, "{}")];
+        let expected = [
+            (r#""a""#, "1"),
+            (r#""b""#, r#"[1, {"c":"}"}]"#),
+            (r#""a""#, r#""\"""#),
+            (r#""""#, "null"),
+            (r#""z""#, "{}"),
+        ];
         let expected = expected.map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(members(line).unwrap(), expected);
         assert_eq!(members("{ \t\r}").unwrap(), []);
@@ -317,14 +322,59 @@ mod tests {
     #[test]
     fn what_the_rfc_refuses_is_refused() {
         for bad in [
-            "", " ", "{", "}", "[", "[}", "{]", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{a:1}",
-            "{'a':1}", "{\"a\":1 \"b\":2}", "{1:2}", "01", "-", "-01", "1.", ".5", "1e", "1e+", "+1", "0x10", "NaN",
-            "Infinity", "-Infinity", "nul", "True", "truefalse", "\"", "\"\t\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"",
-            "\"\\", "[1]]", "{}{}", "// x", "[1 /* x */]", "\u{feff}{}", "\u{a0}1", "[\n1]", "{\n}", "\"a\u{0}b\"",
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "[}",
+            "{]",
+            "[1,]",
+            "[,1]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":1 \"b\":2}",
+            "{1:2}",
+            "01",
+            "-",
+            "-01",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "+1",
+            "0x10",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "nul",
+            "True",
+            "truefalse",
+            "\"",
+            "\"\t\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\",
+            "[1]]",
+            "{}{}",
+            "// x",
+            "[1 /* x */]",
+            "\u{feff}{}",
+            "\u{a0}1",
+            "[\n1]",
+            "{\n}",
+            "\"a\u{0}b\"",
         ] {
             assert_eq!(scan(bad), None, "{bad}");
         }
-        for good in ["0", "-0", "1.5e-7", "1E400", "\"\u{7f}\"", "[[],{}]", " {} ", "\"\\ud800\"", "\"\\u0000\""] {
+        for good in
+            ["0", "-0", "1.5e-7", "1E400", "\"\u{7f}\"", "[[],{}]", " {} ", "\"\\ud800\"", "\"\\u0000\""]
+        {
             assert!(scan(good).is_some(), "{good}");
         }
     }
@@ -346,8 +396,9 @@ mod tests {
     /// Pieces that lines are made of, whole and broken.
     fn soup() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
-            "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "\\\\", "\\\"", "0", "1", "-",
-            ".", "e", "E5", "+", "true", "false", "null", " ", "\t", "\r", "a", "é", "\"a\"", "\"b\":", "{}", "[]", "\u{1}",
+            "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "\\\\", "\\\"",
+            "0", "1", "-", ".", "e", "E5", "+", "true", "false", "null", " ", "\t", "\r", "a", "é", "\"a\"",
+            "\"b\":", "{}", "[]", "\u{1}",
         ]);
         proptest::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat())
     }
