@@ -37,7 +37,7 @@ pub struct Other {
 }
 
 const NOTHING: Given = {
-    let value = super::json::scan::Value { start: 0, end: 0, kind: Kind::Null, flags: 0 };
+    let value = super::json::scan::Value::new(0, 0, Kind::Null, 0);
     Given { member: Member { key: value, value }, text: Span::NONE }
 };
 
@@ -63,14 +63,14 @@ impl Line {
             return;
         };
         let inner = member.value.inner();
-        let string = member.value.kind == Kind::String;
+        let string = member.value.kind() == Kind::String;
         // Of a key given twice the last counts, and an empty string is null.
         let bit = field.bit();
         if let Some(there) = self.there.get_mut(spelling as usize) {
-            let null = member.value.kind == Kind::Null || (string && inner.len == 0);
+            let null = member.value.kind() == Kind::Null || (string && inner.len == 0);
             *there = if null { *there & !bit } else { *there | bit };
         }
-        let plain = string && member.value.flags & ESCAPED == 0;
+        let plain = string && !member.value.has(ESCAPED);
         let slot = self.given.get_mut(spelling as usize).and_then(|fields| fields.get_mut(field as usize));
         if let Some(slot) = slot {
             *slot = Given { member, text: if plain { inner } else { Span::NONE } };
@@ -143,7 +143,7 @@ impl Line {
 fn field_of(text: &str, member: Member) -> Option<(Field, Spelling)> {
     let key = member.key.inner();
     let (start, end) = (key.start as usize, (key.start + key.len) as usize);
-    if member.key.flags & ESCAPED == 0 {
+    if !member.key.has(ESCAPED) {
         return Field::from_key(text.as_bytes().get(start..end)?);
     }
     let mut decoded = String::new();

@@ -246,7 +246,7 @@ impl<'a> Lines<'a, '_> {
     }
 
     fn is_envelope(&self) -> bool {
-        self.line.get(Field::Events).is_some_and(|events| events.member.value.kind == Kind::Array)
+        self.line.get(Field::Events).is_some_and(|events| events.member.value.kind() == Kind::Array)
     }
 
     fn envelope(&mut self, number: u64, from: usize, object: Span, end: usize) {
@@ -290,7 +290,7 @@ impl<'a> Lines<'a, '_> {
     ) {
         let (start, end) = (value.start as usize, value.end as usize);
         self.line.clear();
-        let refusal = if value.kind != Kind::Object {
+        let refusal = if value.kind() != Kind::Object {
             (Reason::NotAnObject, None)
         } else {
             let (line, text) = (&mut self.line, self.text);
