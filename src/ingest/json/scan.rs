@@ -119,7 +119,7 @@ impl<'a> Scanner<'a> {
 
     /// Scans the object that opens at a position, hands over its members in order, and returns the
     /// position after it; `None` where it is not valid.
-    #[inline]
+    #[inline(always)]
     pub fn object(&mut self, open: usize, mut member: impl FnMut(Member)) -> Option<usize> {
         let mut pos = self.space(open + 1);
         if self.at(pos) == b'}' {
@@ -156,7 +156,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans the value at a position; `None` where there is no valid one.
-    #[inline]
+    // Inlined, as `string` is, so that a value goes from the scanner to the line in registers.
+    #[inline(always)]
     pub fn value(&mut self, pos: usize) -> Option<Value> {
         match self.at(pos) {
             b'"' => self.string(pos),
@@ -165,7 +166,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn string(&mut self, open: usize) -> Option<Value> {
         if self.at(open) != b'"' {
             return None;
@@ -195,6 +196,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn scalar(&self, pos: usize) -> Option<Value> {
         let rest = self.text.get(pos..)?;
         let (kind, length) = match rest.first()? {
