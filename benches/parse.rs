@@ -51,7 +51,8 @@ fn main() {
 }
 
 fn blocks(file: &str) -> Vec<RawBlock> {
-    let mut reader = Reader::open(&Input::File(file.into())).expect("a file to read");
+    let size = std::env::var("BLOCK").ok().and_then(|s| s.parse().ok()).unwrap_or(4 << 20);
+    let mut reader = Reader::open(&Input::File(file.into())).expect("a file to read").with_block_size(size);
     std::iter::from_fn(|| reader.next_block().expect("a whole file")).collect()
 }
 

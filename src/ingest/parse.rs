@@ -348,7 +348,7 @@ impl<'a> Lines<'a, '_> {
         let bytes = without_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
         let mut refused = Refused { index, ..Refused::new(number, reason, bytes, self.counts.ip) };
         if self.line.there() != 0 {
-            refused.person = Some(Person { time, ..self.rows.person(&self.line) });
+            refused.person = Some(Box::new(Person { time, ..self.rows.person(&self.line) }));
         }
         self.counts.refused.push(refused);
     }

@@ -75,7 +75,7 @@ fn a_bad_event_is_lost_alone_and_named_by_its_index() {
     );
     assert_eq!(parsed.read, 10);
     // Whose a refused event is, the envelope may say.
-    let person = parsed.refused[2].person.unwrap();
+    let person = parsed.refused[2].person.as_ref().unwrap();
     assert_eq!(parsed.block.text(person.session_id), Some("s"));
 }
 

@@ -115,7 +115,7 @@ fn a_refused_line_keeps_its_number_its_length_and_its_text() {
     assert_eq!((empty.line, empty.length, empty.index), (3, 5, None));
     assert_eq!(empty.raw, RawText::Text("  {} ".into()));
     assert_eq!((long_one.line, long_one.length), (4, long.len() as u64));
-    assert_eq!(long_one.raw, RawText::Text(long[..RAW_LIMIT].to_owned()));
+    assert_eq!(long_one.raw, RawText::Text(long[..RAW_LIMIT].into()));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_bad_line_loses_no_other() {
     );
     assert_eq!(parsed.refused.iter().map(|r| r.line).collect::<Vec<_>>(), [2, 4, 6, 8, 10, 12, 14]);
     assert_eq!(parsed.blank, 1);
-    assert!(matches!(&parsed.refused[0].raw, RawText::Bytes(bytes) if bytes == b"\xff\xfe\xfd"));
+    assert!(matches!(&parsed.refused[0].raw, RawText::Bytes(bytes) if **bytes == *b"\xff\xfe\xfd"));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn ten_thousand_levels_of_nesting_are_an_ordinary_property() {
 fn a_refused_line_says_whose_it_is_as_far_as_it_can() {
     let line = r#"{"event_name":"x","chatbot_id":7,"session_id":"s","userId":"u","user_email":"a@example.com","timestamp":0}"#;
     let parsed = lines(line);
-    let person = parsed.refused[0].person.unwrap();
+    let person = parsed.refused[0].person.as_ref().unwrap();
     let text = |span| parsed.block.text(span);
     assert_eq!(text(person.chatbot_id), Some("7"));
     assert_eq!(text(person.session_id), Some("s"));
