@@ -8,7 +8,9 @@
 pub mod account;
 mod decimal;
 mod derive;
+mod envelope;
 mod event;
+mod event_id;
 mod extra;
 pub mod fields;
 mod json;
@@ -22,6 +24,7 @@ pub mod refuse;
 pub mod source;
 mod stream;
 pub mod time;
+mod values;
 mod visitor;
 pub mod warnings;
 

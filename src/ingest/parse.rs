@@ -5,7 +5,9 @@
 
 use memchr::memchr;
 
-use super::event::{Content, Inherited, Rows, What};
+use super::envelope::Inherited;
+use super::event::{Rows, What};
+use super::event_id::Content;
 use super::fields::Field;
 use super::json::scan::Value;
 use super::json::{Kind, Scanner};
