@@ -95,48 +95,69 @@ impl<'a> Rows<'a> {
     ) -> Result<(), Refusal> {
         self.pending.clear();
         self.wrong = 0;
-        let mut row = Row::EMPTY;
+        // Made where it stays: a row is some three hundred bytes.
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.push(Row::EMPTY);
+        let made = match rows.last_mut() {
+            Some(row) => self.fill(row, scanner, line, what, content, inherited),
+            None => Ok(()),
+        };
+        if made.is_err() {
+            rows.pop();
+        }
+        self.rows = rows;
+        made
+    }
 
+    #[inline]
+    fn fill(
+        &mut self,
+        row: &mut Row,
+        scanner: &mut Scanner,
+        line: &Line,
+        what: What,
+        content: Content,
+        inherited: Option<&mut Inherited>,
+    ) -> Result<(), Refusal> {
         // What can refuse the event comes first, in the order of the reasons.
         let name = self.event_name(line, what).ok_or((Reason::NoEventName, None))?;
         let chatbot = self.chatbot(line).map_err(|reason| (reason, None))?;
         let user_agent = self.text_field(line, Field::UserAgent);
         let address = self.address(line);
-        set(&mut row, Text::ChatbotId, chatbot);
+        set(row, Text::ChatbotId, chatbot);
         for (field, column) in [
             (Field::SessionId, Text::SessionId),
             (Field::AnonymousId, Text::AnonymousId),
             (Field::UserId, Text::UserId),
         ] {
-            set(&mut row, column, self.id_field(line, field));
+            set(row, column, self.id_field(line, field));
         }
-        if self.key(&mut row).is_none() {
+        if self.key(row).is_none() {
             let (Some((text, address)), false) = (address, user_agent.is_none()) else {
                 return Err((Reason::NoSessionKey, None));
             };
             let visitor = self.derive.visitor(&mut self.pool, chatbot, text, address, user_agent);
-            set(&mut row, Text::AnonymousId, visitor);
-            let _ = self.key(&mut row);
+            set(row, Text::AnonymousId, visitor);
+            let _ = self.key(row);
         }
-        self.times(line, &mut row)?;
+        self.times(line, row)?;
 
         // The event is good.
-        set(&mut row, Text::EventName, name);
-        self.id(line, content, &mut row);
+        set(row, Text::EventName, name);
+        self.id(line, content, row);
         for field in each(line.there() & TEXTS & !Field::UserAgent.bit()) {
             if let Some(column) = field.column() {
-                set(&mut row, column, self.text_field(line, field));
+                set(row, column, self.text_field(line, field));
             }
         }
-        self.category(line, what, name, &mut row);
-        self.objects(line, &mut row);
+        self.category(line, what, name, row);
+        self.objects(line, row);
         row.screen_width = self.pixels(line, Field::ScreenWidth);
         row.screen_height = self.pixels(line, Field::ScreenHeight);
-        self.properties(scanner, line, name, &mut row);
-        self.context(user_agent, address, &mut row);
-        self.extra(line, what, inherited, &mut row);
+        self.properties(scanner, line, name, row);
+        self.context(user_agent, address, row);
+        self.extra(line, what, inherited, row);
 
-        self.rows.push(row);
         for warning in self.pending.drain(..) {
             self.warnings.add(warning);
         }
