@@ -1,7 +1,7 @@
 //! Ingest: from files of lines to events.
 //!
 //! The way of a line: [`source`] finds its file; [`read`] takes it in, in a block with its
-//! neighbours; [`parse`] makes an event of it, or a refusal; [`account`] tells what became of it.
+//! neighbours; [`mod@parse`] makes an event of it, or a refusal; [`account`] tells what became of it.
 //! What fields there are, how they may be written and why a line is refused stands in
 //! `docs/input.md`.
 
