@@ -1,15 +1,17 @@
 //! How long reading and parsing take on one core, without anything after it.
 //!
 //! `cargo bench --bench parse [-- FILE…]`: the files' lines, else lines made here in the shape of a
-//! widget's log. Prints the bytes, lines and rows, and for each stage the best of several runs.
+//! widget's log. Prints the bytes and rows, and for each stage the best of several runs. `BLOCK` in the
+//! environment sets the size of a block in bytes.
 
 use std::time::Instant;
 
 use wa::context::Context;
+use wa::ingest::read::BLOCK_SIZE;
 use wa::ingest::{Input, ParseOptions, RawBlock, Reader, parse};
 use wa::settings::IpPolicy;
 
-const RUNS: usize = 25;
+const RUNS: usize = 15;
 
 fn main() {
     let files: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
@@ -51,12 +53,12 @@ fn main() {
 }
 
 fn blocks(file: &str) -> Vec<RawBlock> {
-    let size = std::env::var("BLOCK").ok().and_then(|s| s.parse().ok()).unwrap_or(4 << 20);
+    let size = std::env::var("BLOCK").ok().and_then(|s| s.parse().ok()).unwrap_or(BLOCK_SIZE);
     let mut reader = Reader::open(&Input::File(file.into())).expect("a file to read").with_block_size(size);
     std::iter::from_fn(|| reader.next_block().expect("a whole file")).collect()
 }
 
-/// Lines as a widget logs them, about 700 bytes each, in blocks of 4 MiB.
+/// Lines as a widget logs them, about 700 bytes each, in blocks of the usual size.
 fn made() -> Vec<RawBlock> {
     let mut state = 1u64;
     let mut random = || {
@@ -90,11 +92,11 @@ fn made() -> Vec<RawBlock> {
         )
     };
     let block = |_| {
-        let mut bytes = Vec::with_capacity(4 << 20);
-        while bytes.len() < (4 << 20) - 1000 {
+        let mut bytes = Vec::with_capacity(BLOCK_SIZE);
+        while bytes.len() < BLOCK_SIZE - 1000 {
             bytes.extend_from_slice(line(&mut random).as_bytes());
         }
         RawBlock { bytes, first_line: 1, ..RawBlock::default() }
     };
-    (0..24).map(block).collect()
+    (0..48).map(block).collect()
 }

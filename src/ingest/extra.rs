@@ -56,6 +56,9 @@ pub fn as_written(pool: &mut Pool, value: super::json::scan::Value, policy: IpPo
 }
 
 fn masked(pool: &mut Pool, span: Span, policy: IpPolicy) -> Span {
+    if policy == IpPolicy::Keep {
+        return span;
+    }
     match pool.get(span).and_then(|text| mask::json(text, policy)) {
         Some(masked) => pool.add(&masked),
         None => span,
