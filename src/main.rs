@@ -1,15 +1,13 @@
 //! `wa`: parses the command line, runs the command, and turns what came of it into an exit status.
 
+mod allocator;
+
 use std::process::ExitCode;
 
 use wa::cli;
 
-/// Threads that read, parse and write pass large buffers to each other, which the system's
-/// allocator gives back and takes anew all the time: `docs/benchmarks.md` has the figures.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

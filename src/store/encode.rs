@@ -63,7 +63,9 @@ impl<'a> TextColumn<'a> {
             self.nulls += 1;
             return;
         };
-        if self.distinct.get(self.last as usize).is_none_or(|last| *last != text) {
+        // The same place first: one long text of an envelope can be that of thousands of events.
+        let is_last = |last: &&str| std::ptr::eq(*last, text) || *last == text;
+        if !self.distinct.get(self.last as usize).is_some_and(is_last) {
             self.last = self.code(text);
         }
         self.codes.push(self.last);
