@@ -149,7 +149,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         max_rejects: options.max_rejects,
         clock: options.clock,
         lock_timeout: duration(options.lock_timeout),
-        key_file: std::env::var_os("WA_KEY_FILE").map(PathBuf::from),
+        key_file: options.settings.key_file.clone(),
         batch_bytes: None,
     };
     let made = !store.exists();

@@ -16,6 +16,8 @@ pub mod needles;
 pub mod receipt;
 pub mod redact;
 pub mod rejects;
+#[cfg(test)]
+pub mod tests;
 pub mod trace;
 
 pub use forget::{Options, forget};
