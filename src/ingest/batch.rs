@@ -9,6 +9,7 @@ use super::dedupe;
 use super::stages::{Stage, Stages};
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Text, key_hash};
+use crate::privacy::Gate;
 use crate::session::{Summary, cut};
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
@@ -38,6 +39,8 @@ pub struct Rules<'a> {
     pub timeout: Micros,
     /// What was pruned and forgotten.
     pub ledger: &'a Ledger,
+    /// Keeps out who was forgotten; `None` where nobody was.
+    pub gate: Option<&'a Gate>,
     /// The present.
     pub now: Micros,
 }
@@ -64,12 +67,15 @@ pub fn put(
     let mut outcome = Outcome { fates: vec![Fate::Stored; events.len()], ..Outcome::default() };
     let pruned_through = before.manifest().events_pruned_through;
     let mut candidates: Vec<u32> = Vec::with_capacity(events.len());
+    let shut_out = rules.gate.map(|gate| gate.shuts_out(events)).unwrap_or_default();
     for (index, event) in events.iter().enumerate() {
         let date = Day::utc(event.row.time);
         if pruned_through.is_some_and(|last| date <= last)
             && rules.ledger.events_pruned(event.chatbot_id(), date)
         {
             outcome.fates[index] = Fate::AlreadyPruned;
+        } else if shut_out.get(index) == Some(&true) {
+            outcome.fates[index] = Fate::Forgotten;
         } else {
             candidates.push(index as u32);
         }

@@ -22,6 +22,7 @@ use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Row};
+use crate::privacy::Gate;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
@@ -143,6 +144,7 @@ pub fn run_in(
         writer,
         options,
         settings,
+        gate: Gate::new(&ledger, &key),
         ledger,
         known,
         key_check: key.check(),
@@ -229,6 +231,7 @@ struct Ingest<'a> {
     options: &'a Options,
     settings: &'a Settings,
     ledger: Ledger,
+    gate: Option<Gate>,
     known: KnownFiles,
     key_check: String,
     fingerprint: String,
@@ -337,6 +340,7 @@ impl Ingest<'_> {
             zone: self.settings.timezone,
             timeout: self.settings.session_timeout,
             ledger: &self.ledger,
+            gate: self.gate.as_ref(),
             now: self.options.clock.now,
         };
         self.report.stages.book(Stage::Gather);
@@ -351,6 +355,10 @@ impl Ingest<'_> {
             counts.unfinished += u64::from(parsed.unfinished.is_some());
             counts.warnings.merge(&parsed.warnings);
             for refused in &parsed.refused {
+                if self.gate.as_ref().is_some_and(|gate| gate.shuts_out_refused(refused, &parsed.block)) {
+                    counts.forgotten += 1;
+                    continue;
+                }
                 counts.refuse(refused.reason, 1);
                 state.future |= refused.reason == super::Reason::FutureTimestamp;
                 rejects.push(reject(&state.name, refused, self.options.clock));

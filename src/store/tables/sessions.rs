@@ -117,6 +117,13 @@ pub fn file(sessions: &[Summary], others: &[DataFrame]) -> Result<Vec<u8>> {
     builder.finish()
 }
 
+/// Makes a frame of sessions, in the order given: for those few that an erasure changes.
+pub fn frame(sessions: &[Summary]) -> Result<DataFrame> {
+    let bytes = file(sessions, &[])?;
+    crate::store::parquet::decode(crate::store::fs::Opened::Bytes(bytes), None)
+        .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
+}
+
 fn texts<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result<Encoded> {
     let mut column = TextColumn::with_capacity(values.len());
     values.for_each(|value| column.push(value));
