@@ -6,6 +6,7 @@
 
 mod account;
 pub mod anonymize;
+mod care;
 pub mod completions;
 pub mod condition;
 pub mod config;

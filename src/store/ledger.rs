@@ -20,6 +20,11 @@ impl DaySet {
         self.0.get(next).is_some_and(|range| range.0 <= day.0)
     }
 
+    /// Returns the first day.
+    pub fn first(&self) -> Option<Day> {
+        self.0.first().map(|range| Day(range.0))
+    }
+
     /// Adds a day.
     pub fn insert(&mut self, day: Day) {
         if self.contains(day) {
