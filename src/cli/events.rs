@@ -4,12 +4,18 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::condition::FieldCondition;
 use super::values::{self, EventForm};
 use super::window::{self, Window};
-use super::{Globals, Io, not_built};
+use super::{Globals, Io};
 use crate::error::Result;
+use crate::render::{Style, events};
+use crate::report::listing::{self, EventsQuery};
+use crate::report::predicate::Predicate;
+use crate::report::record::{Reader, Record};
+use crate::report::{Query, head_of_list};
 use crate::settings::Settings;
+use crate::store::columns::Table;
+use crate::store::{Snapshot, Store};
 use crate::time::Clock;
 
 /// Look at raw events: search them, debug with them, replay them
@@ -101,7 +107,7 @@ pub struct Options {
     /// The visitor: an anonymous id or a user id.
     pub visitor: Option<String>,
     /// All of these hold.
-    pub conditions: Vec<FieldCondition>,
+    pub conditions: Vec<Predicate>,
     /// Which end to begin with.
     pub order: Order,
     /// How many events at most; `None` for all.
@@ -126,11 +132,7 @@ impl Args {
             categories: self.category,
             session_id: self.session_id,
             visitor: self.visitor,
-            conditions: self
-                .conditions
-                .iter()
-                .map(|text| FieldCondition::parse(text))
-                .collect::<Result<_>>()?,
+            conditions: self.conditions.iter().map(|text| Predicate::parse(text)).collect::<Result<_>>()?,
             order: self.order,
             limit: (self.limit > 0).then_some(self.limit),
             form: self.format,
@@ -142,6 +144,65 @@ impl Args {
 ///
 /// # Errors
 /// What the search returns.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("events"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let style = super::report::style(io);
+    let mut notes = Vec::new();
+    Store::at(&options.store).read_consistently(|snapshot| {
+        let today = snapshot.zone().day(options.clock.now);
+        let window = super::report::resolve(Some(options.window), snapshot, today)?;
+        crate::report::check_chatbots(snapshot, &options.chatbots)?;
+        let wanted = EventsQuery {
+            chatbots: options.chatbots.clone(),
+            names: options.names.clone(),
+            categories: options.categories.clone(),
+            session_id: options.session_id.clone(),
+            visitor: options.visitor.clone(),
+            predicates: options.conditions.clone(),
+            newest_first: options.order == Order::Newest,
+            limit: options.limit.and_then(|limit| usize::try_from(limit).ok()),
+            ..EventsQuery::all(window)
+        };
+        notes = match options.form {
+            EventForm::Table => table(snapshot, &wanted, io, &style)?,
+            EventForm::Ndjson => lines(snapshot, &wanted, io, events::ndjson_line)?,
+            EventForm::Csv => {
+                io.result(&events::csv_header()?)?;
+                lines(snapshot, &wanted, io, |event| events::csv_line(event, style.terminal))?
+            }
+        };
+        Ok(())
+    })?;
+    notes.iter().for_each(|note| io.note(note));
+    Ok(())
+}
+
+fn table(snapshot: &Snapshot, wanted: &EventsQuery, io: &Io, style: &Style) -> Result<Vec<String>> {
+    let mut records = Vec::new();
+    let listing = listing::list(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
+        let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
+        records.extend((0..frame.height()).map(|row| reader.record(row)));
+        Ok(())
+    })?;
+    let query = Query { window: wanted.window, chatbots: wanted.chatbots.clone(), include_bots: true };
+    let head = head_of_list(snapshot, &query);
+    io.result(&events::events_table(&head, &records, listing.more, style))?;
+    Ok(listing.notes)
+}
+
+fn lines(
+    snapshot: &Snapshot,
+    wanted: &EventsQuery,
+    io: &Io,
+    line: impl Fn(&Record) -> Result<String>,
+) -> Result<Vec<String>> {
+    let columns = listing::all_columns();
+    let listing = listing::list(snapshot, wanted, &columns, &mut |frame| {
+        let mut text = String::new();
+        let reader = Reader::new(frame, Table::Events, &columns)?;
+        for row in 0..frame.height() {
+            text.push_str(&line(&reader.record(row))?);
+        }
+        io.result(&text)
+    })?;
+    Ok(listing.notes)
 }

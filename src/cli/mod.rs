@@ -8,7 +8,6 @@ mod account;
 pub mod anonymize;
 mod care;
 pub mod completions;
-pub mod condition;
 pub mod config;
 pub mod escape;
 pub mod events;

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 
 use flags::{Common, Report};
 
-use super::condition::FigureCondition;
 use super::values::ReportForm;
 use super::window::{self, Window};
-use super::{Globals, Io, not_built};
+use super::{Globals, Io};
 use crate::error::{Error, Result};
-use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::render::{Format, Style, render};
+use crate::report::condition::Condition;
+use crate::report::{self, Kind, Outcome, Query, Request};
+use crate::store::{Snapshot, Store};
+use crate::time::{Clock, Day, Micros};
 
 /// Show figures: summary, trends, events, sources, devices, and more
 ///
@@ -36,69 +38,6 @@ pub struct Args {
     report: Report,
 }
 
-/// Which report, with what only it takes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// The figures of the window.
-    Summary {
-        /// Conditions under which the run fails.
-        fail_if: Vec<FigureCondition>,
-    },
-    /// A row a day.
-    Trends,
-    /// The most frequent events.
-    Events {
-        /// How many rows: 1 to 100.
-        limit: u32,
-    },
-    /// Campaigns, referrers, channels.
-    Sources {
-        /// How many rows of each list: 1 to 100.
-        limit: Option<u32>,
-    },
-    /// Devices, browsers, operating systems.
-    Devices,
-    /// Sessions that are going on.
-    Active {
-        /// The time to look from.
-        as_of: Micros,
-    },
-    /// Sessions, newest first.
-    Sessions {
-        /// Which page, from 1.
-        page: u64,
-        /// How many a page: 1 to 100.
-        limit: u32,
-        /// The one to look up.
-        lookup: Option<Lookup>,
-    },
-    /// Response times, load times, errors.
-    Performance,
-    /// Landing pages.
-    Pages {
-        /// How many rows: 1 to 100.
-        limit: Option<u32>,
-    },
-    /// Countries and cities.
-    Places {
-        /// How many rows of each list: 1 to 100.
-        limit: Option<u32>,
-    },
-    /// New and returning visitors.
-    Visitors,
-    /// The whole set.
-    All,
-}
-
-/// A session or a visitor to look up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// By the log's session id, with its events.
-    Session(String),
-    /// By anonymous id or user id.
-    Visitor(String),
-}
-
 /// What a report needs, checked.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -106,10 +45,8 @@ pub struct Options {
     pub store: PathBuf,
     /// The time that is now.
     pub clock: Clock,
-    /// The settings in force.
-    pub settings: Settings,
     /// Which report.
-    pub what: What,
+    pub kind: Kind,
     /// The days; `None` for all that are kept (sessions without days, and active).
     pub window: Option<Window>,
     /// The chatbots; all together where empty. Each is named once.
@@ -120,79 +57,103 @@ pub struct Options {
     pub include_bots: bool,
     /// Beside the period before.
     pub compare: bool,
+    /// How many rows a list has at most.
+    pub limit: Option<usize>,
+    /// Which page, from 1.
+    pub page: usize,
+    /// The session to look up.
+    pub session_id: Option<String>,
+    /// The visitor to look up.
+    pub visitor: Option<String>,
+    /// The time to look from, for active.
+    pub moment: Micros,
+    /// Conditions under which the run fails.
+    pub fail_if: Vec<Condition>,
     /// How to write it.
     pub form: ReportForm,
 }
 
+/// What only some reports take.
+#[derive(Default)]
+struct Extra {
+    compare: bool,
+    limit: Option<u32>,
+    page: Option<u64>,
+    session_id: Option<String>,
+    visitor: Option<String>,
+    moment: Option<Micros>,
+    fail_if: Vec<String>,
+}
+
 impl Args {
-    /// Checks the arguments and reads the settings.
+    /// Checks the arguments.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where settings or arguments make no sense.
+    /// [`crate::Kind::Usage`] where they make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let now = globals.clock.now;
-        let (common, compare, what) = match self.report {
+        let plain = Extra::default;
+        let (kind, common, extra) = match self.report {
             Report::Summary { common, compare, fail_if } => {
-                let fail_if =
-                    fail_if.iter().map(|text| FigureCondition::parse(text)).collect::<Result<_>>()?;
-                (common, compare.compare, What::Summary { fail_if })
+                (Kind::Summary, common, Extra { compare: compare.compare, fail_if, ..plain() })
             }
-            Report::Trends { common, compare } => (common, compare.compare, What::Trends),
-            Report::Events { common, compare, limit } => (common, compare.compare, What::Events { limit }),
+            Report::Trends { common, compare } => {
+                (Kind::Trends, common, Extra { compare: compare.compare, ..plain() })
+            }
+            Report::Events { common, compare, limit } => {
+                (Kind::Events, common, Extra { compare: compare.compare, limit: Some(limit), ..plain() })
+            }
             Report::Sources { common, compare, limit } => {
-                (common, compare.compare, What::Sources { limit: limit.limit })
+                (Kind::Sources, common, Extra { compare: compare.compare, limit: limit.limit, ..plain() })
             }
-            Report::Devices { common, compare } => (common, compare.compare, What::Devices),
+            Report::Devices { common, compare } => {
+                (Kind::Devices, common, Extra { compare: compare.compare, ..plain() })
+            }
             Report::Active { scope, shape, as_of } => {
-                let window = window::Args::default();
-                (Common { window, scope, shape }, false, What::Active { as_of: as_of.unwrap_or(now) })
+                let common = Common { window: window::Args::default(), scope, shape };
+                (Kind::Active, common, Extra { moment: as_of, ..plain() })
             }
             Report::Sessions { common, page, limit, session_id, visitor } => {
-                let lookup = session_id.map(Lookup::Session).or(visitor.map(Lookup::Visitor));
-                (common, false, What::Sessions { page, limit, lookup })
+                let (page, limit) = (Some(page), Some(limit));
+                (Kind::Sessions, common, Extra { page, limit, session_id, visitor, ..plain() })
             }
-            Report::Performance { common } => (common, false, What::Performance),
-            Report::Pages { common, limit } => (common, false, What::Pages { limit: limit.limit }),
-            Report::Places { common, limit } => (common, false, What::Places { limit: limit.limit }),
-            Report::Visitors { common } => (common, false, What::Visitors),
-            Report::All { common } => (common, false, What::All),
+            Report::Performance { common } => (Kind::Performance, common, plain()),
+            Report::Pages { common, limit } => (Kind::Pages, common, Extra { limit: limit.limit, ..plain() }),
+            Report::Places { common, limit } => {
+                (Kind::Places, common, Extra { limit: limit.limit, ..plain() })
+            }
+            Report::Visitors { common } => (Kind::Visitors, common, plain()),
+            Report::All { common } => (Kind::All, common, plain()),
         };
-        let window = match what {
-            What::Active { .. } => None,
-            What::Sessions { .. } if common.window.is_empty() => None,
-            What::Events { .. } => Some(common.window.validate(7)?),
-            _ => Some(common.window.validate(30)?),
+        let window = match kind {
+            Kind::Active => None,
+            Kind::Sessions if common.window.is_empty() => None,
+            kind => Some(common.window.validate(kind.default_days())?),
         };
         let mut chatbots = common.scope.chatbot;
         chatbots.sort();
         chatbots.dedup();
-        let options = Options {
+        let fail_if = extra.fail_if.iter().map(|text| Condition::parse(text)).collect::<Result<Vec<_>>>()?;
+        if common.scope.by_chatbot && !fail_if.is_empty() {
+            return Err(Error::usage("--fail-if looks at one summary, --by-chatbot makes several")
+                .hint("run it once for each chatbot, with --chatbot ID"));
+        }
+        Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: globals.settings()?.settings,
-            what,
+            kind,
             window,
             chatbots,
             by_chatbot: common.scope.by_chatbot,
             include_bots: common.scope.include_bots,
-            compare,
+            compare: extra.compare || fail_if.iter().any(Condition::needs_comparison),
+            limit: extra.limit.map(|limit| limit as usize),
+            page: extra.page.and_then(|page| usize::try_from(page).ok()).unwrap_or(1),
+            session_id: extra.session_id,
+            visitor: extra.visitor,
+            moment: extra.moment.unwrap_or(globals.clock.now),
+            fail_if,
             form: common.shape.format,
-        };
-        options.check()?;
-        Ok(options)
-    }
-}
-
-impl Options {
-    fn check(&self) -> Result<()> {
-        if let What::Summary { fail_if } = &self.what
-            && self.by_chatbot
-            && !fail_if.is_empty()
-        {
-            return Err(Error::usage("--fail-if looks at one summary, --by-chatbot makes several")
-                .hint("run it once for each chatbot, with --chatbot ID"));
-        }
-        Ok(())
+        })
     }
 }
 
@@ -200,6 +161,63 @@ impl Options {
 ///
 /// # Errors
 /// What the report returns; [`crate::Kind::FigureFailed`] where a `--fail-if` holds.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("report"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let format = match options.form {
+        ReportForm::Table => Format::Table,
+        ReportForm::Json => Format::Json,
+        ReportForm::Csv => Format::Csv,
+        ReportForm::Markdown => Format::Markdown,
+    };
+    let (outcome, notes, failed) = Store::at(&options.store)
+        .read_consistently(|snapshot| compute(options, snapshot, format.is_for_people()))?;
+    io.result(&render(&outcome, format, &style(io))?)?;
+    for note in outcome.notes().iter().chain(&notes) {
+        io.note(note);
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Returns how tables look on this output.
+pub(super) fn style(io: &Io) -> Style {
+    Style { width: io.width().unwrap_or(PIPE_WIDTH), colour: io.color(), terminal: io.is_terminal() }
+}
+
+/// Cells of a table in a pipe.
+const PIPE_WIDTH: usize = 100;
+
+fn compute(
+    options: &Options,
+    snapshot: &Snapshot,
+    for_people: bool,
+) -> Result<(Outcome, Vec<String>, Option<Error>)> {
+    let today = snapshot.zone().day(options.clock.now);
+    let window = resolve(options.window, snapshot, today)?;
+    let query = Query { window, chatbots: options.chatbots.clone(), include_bots: options.include_bots };
+    let request = Request {
+        dated: options.window.is_some(),
+        compare: options.compare,
+        limit: options.limit.or(options.kind.default_limit(for_people)),
+        by_chatbot: options.by_chatbot,
+        page: options.page,
+        session_id: options.session_id.clone(),
+        visitor: options.visitor.clone(),
+        ..Request::new(options.kind, query, options.moment)
+    };
+    if options.fail_if.is_empty() {
+        return Ok((report::run(snapshot, &request)?, Vec::new(), None));
+    }
+    report::check_chatbots(snapshot, &request.query.chatbots)?;
+    let summary = report::summary::summary(snapshot, &request.query, request.compare)?;
+    let (notes, failed) = report::condition::check(&options.fail_if, &summary);
+    Ok((Outcome::One(Box::new(summary)), notes, failed))
+}
+
+/// Returns the days that were asked for; all that hold data, where none were.
+pub(super) fn resolve(window: Option<Window>, snapshot: &Snapshot, today: Day) -> Result<report::Window> {
+    let held = snapshot.days();
+    let (from, to) = match window {
+        Some(window) => window.resolve(today, held.map(|(_, last)| last))?,
+        None => held.unwrap_or((today, today)),
+    };
+    Ok(report::Window { from, to, today })
 }
