@@ -10,11 +10,16 @@
 //! 5. [`report`] computes typed answers from the tables; [`render`] writes them down;
 //! 6. [`cli`] turns arguments into calls of all these.
 
+pub mod cli;
+pub mod config;
 pub mod context;
+pub mod daily_stats;
 pub mod error;
 pub mod event;
+pub mod ingest;
 pub mod render;
 pub mod report;
+pub mod retention;
 pub mod session;
 pub mod settings;
 pub mod store;

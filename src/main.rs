@@ -1,1 +1,20 @@
-fn main() {}
+//! `wa`: parses the command line, runs the command, and turns what came of it into an exit status.
+
+mod allocator;
+
+use std::process::ExitCode;
+
+use wa::cli;
+
+fn main() -> ExitCode {
+    allocator::keep_freed_memory();
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            return ExitCode::from(cli::print_usage(&error));
+        }
+    };
+    let io = cli.io();
+    let outcome = cli.clock().and_then(|clock| cli::run(cli, clock, &io));
+    ExitCode::from(io.finish(outcome))
+}

@@ -45,6 +45,8 @@ pub struct Settings {
     pub geoip: Option<PathBuf>,
     /// Budget of memory for an ingest, in bytes.
     pub memory: u64,
+    /// Where the key of visitors without an id lies, if not in the store.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -59,6 +61,7 @@ impl Default for Settings {
             anonymize_after_days: None,
             geoip: None,
             memory: 512 << 20,
+            key_file: None,
         }
     }
 }

@@ -44,6 +44,7 @@ mod notes;
 mod property;
 mod run;
 mod shares;
+mod snapshot;
 mod split;
 mod tally;
 mod totals;

@@ -2,6 +2,8 @@
 
 mod cut;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use cut::{cut, join};
 pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Summary};

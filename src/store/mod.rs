@@ -1,4 +1,278 @@
-//! The store: tables as Parquet files that one manifest names.
+//! The store: a folder of Parquet tables that one manifest names.
+//!
+//! ```text
+//! wa-store/
+//!   manifest.json                                  what the store holds; replaced as a whole
+//!   wa.toml                                        settings
+//!   key                                            the secret behind `ipua-` ids, mode 0600
+//!   lock                                           held by the writer
+//!   events/event_date=2026-11-09/<uuid>.parquet    by UTC date of the event
+//!   sessions/session_date=2026-11-09/…             by the day on which the session started
+//!   daily_stats/stat_month=2026-11/…
+//!   visitors/first_seen_month=2026-11/…
+//!   rejects/<uuid>.ndjson                          refused lines
+//!   state/…                                        what was read, pruned and forgotten
+//!   staging/                                       files on their way, while a writer is at work
+//! ```
+//!
+//! What always holds, and what a crash at each step leaves, stands in [`transaction`].
 
 pub mod columns;
+pub mod encode;
 pub mod frame;
+pub mod fs;
+pub mod key;
+pub mod ledger;
+pub mod lock;
+pub mod manifest;
+pub mod parquet;
+pub mod rejects;
+pub mod snapshot;
+pub mod tables;
+pub mod transaction;
+pub mod update;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::time::Micros;
+use columns::Table;
+use fs::{Disk, RealDisk};
+use lock::WriterLock;
+use manifest::{MANIFEST, Manifest};
+pub use snapshot::Snapshot;
+use transaction::{REJECTS, STAGING, STATE, Transaction};
+
+/// A store, for reading.
+#[derive(Clone, Debug)]
+pub struct Store {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+impl Store {
+    /// Names the store in a folder; nothing is read yet.
+    pub fn at(dir: impl Into<PathBuf>) -> Store {
+        Store::on(Arc::new(RealDisk), dir)
+    }
+
+    /// Names the store in a folder of the given disk.
+    pub fn on(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>) -> Store {
+        Store { disk, dir: dir.into() }
+    }
+
+    /// Returns the store's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns the disk behind the store.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Tells whether there is a store.
+    pub fn exists(&self) -> bool {
+        self.disk.open(&self.dir.join(MANIFEST)).is_ok()
+    }
+
+    /// Returns the present state.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let manifest = self.read_manifest()?.ok_or_else(|| {
+            Error::failed(format!("there is no wa store in {}", self.dir.display()))
+                .hint("name the store with --store DIR or WA_STORE, or make one with `wa ingest`")
+        })?;
+        Snapshot::new(self.disk.clone(), self.dir.clone(), manifest, HashSet::new())
+    }
+
+    fn read_manifest(&self) -> Result<Option<Manifest>> {
+        let path = self.dir.join(MANIFEST);
+        match self.disk.read(&path) {
+            Ok(bytes) => Manifest::from_bytes(&bytes).map(Some).map_err(|e| {
+                Error::failed(format!("cannot use the store {}", self.dir.display()))
+                    .hint(e.hint_text().unwrap_or("").to_owned())
+                    .caused_by(e)
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", &path, e)),
+        }
+    }
+
+    /// Computes something from one state of the store, starting again on the new state when a
+    /// writer has replaced it and removed a file meanwhile.
+    pub fn read_consistently<T>(&self, mut compute: impl FnMut(&Snapshot) -> Result<T>) -> Result<T> {
+        loop {
+            let snapshot = self.snapshot()?;
+            match compute(&snapshot) {
+                Err(error) if error.is_missing_file() => {
+                    // Only a newer state explains a file that has gone; else it is really missing.
+                    if self.snapshot()?.manifest().generation == snapshot.manifest().generation {
+                        return Err(error.hint(
+                            "a file of the store is missing: put it back from a backup, \
+                             or make a new store and ingest the logs again",
+                        ));
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes the writer's lock; makes the store where there is none. Removes what an interrupted
+    /// writer left.
+    ///
+    /// `command` is what those who wait for the lock are told; `first` makes the first manifest.
+    pub fn writer(
+        &self,
+        command: &str,
+        lock_timeout: Duration,
+        first: impl FnOnce() -> Manifest,
+    ) -> Result<Writer> {
+        self.refuse_foreign_folder()?;
+        self.disk.create_dir_all(&self.dir).map_err(|e| Error::io("create the store", &self.dir, e))?;
+        let lock = WriterLock::take(&self.dir, command, lock_timeout)?;
+        self.writer_with(Some(lock), first)
+    }
+
+    /// Like [`Store::writer`] on a disk that no other process sees.
+    pub fn writer_alone(&self, first: impl FnOnce() -> Manifest) -> Result<Writer> {
+        self.disk.create_dir_all(&self.dir).map_err(|e| Error::io("create the store", &self.dir, e))?;
+        self.writer_with(None, first)
+    }
+
+    fn writer_with(&self, lock: Option<WriterLock>, first: impl FnOnce() -> Manifest) -> Result<Writer> {
+        let staging = self.dir.join(STAGING);
+        let manifest = self.read_manifest()?;
+        let interrupted = self
+            .disk
+            .list(&self.dir)
+            .map_err(|e| Error::io("list the store", &self.dir, e))?
+            .iter()
+            .any(|entry| entry.name == STAGING);
+        if interrupted {
+            self.sweep(manifest.as_ref())?;
+        } else {
+            self.disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
+        }
+        self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync the folder", &self.dir, e))?;
+        let manifest = match manifest {
+            Some(manifest) => manifest,
+            None => {
+                let manifest = first();
+                transaction::write_manifest(&*self.disk, &self.dir, &manifest)?;
+                manifest
+            }
+        };
+        Ok(Writer { store: self.clone(), manifest, clean: true, lock })
+    }
+
+    /// Refuses a folder that holds other things and no store.
+    pub(crate) fn refuse_foreign_folder(&self) -> Result<()> {
+        let entries = self.disk.list(&self.dir).map_err(|e| Error::io("use as a store", &self.dir, e))?;
+        let ours = |name: &str| {
+            [MANIFEST, STAGING, STATE, REJECTS, lock::LOCK, "wa.toml", "key"].contains(&name)
+                || Table::ALL.iter().any(|table| table.name() == name)
+        };
+        let is_store = entries.iter().any(|entry| entry.name == MANIFEST);
+        match entries.iter().find(|entry| !ours(&entry.name)) {
+            Some(other) if !is_store => Err(Error::failed(format!(
+                "{} is not a wa store and holds other things ({:?})",
+                self.dir.display(),
+                other.name
+            ))
+            .hint("name an empty or a new folder with --store")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes every file in the store's own folders that the manifest does not name.
+    fn sweep(&self, manifest: Option<&Manifest>) -> Result<u64> {
+        let named: HashSet<&str> = manifest.into_iter().flat_map(Manifest::paths).collect();
+        let mut removed = 0;
+        let tables = Table::ALL.iter().map(|table| table.name());
+        for folder in tables.chain([REJECTS, STATE, STAGING]) {
+            removed += self.sweep_folder(folder, &named)?;
+        }
+        Ok(removed)
+    }
+
+    fn sweep_folder(&self, folder: &str, named: &HashSet<&str>) -> Result<u64> {
+        let dir = self.dir.join(folder);
+        let mut removed = 0;
+        for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
+            let path = format!("{folder}/{}", entry.name);
+            let full = self.dir.join(&path);
+            if entry.is_dir {
+                removed += self.sweep_folder(&path, named)?;
+                if self.disk.list(&full).is_ok_and(|entries| entries.is_empty()) {
+                    self.disk.remove_dir(&full).map_err(|e| Error::io("remove the folder", &full, e))?;
+                }
+            } else if !named.contains(path.as_str()) {
+                self.disk.remove_file(&full).map_err(|e| Error::io("remove", &full, e))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// A store, for writing; holds the lock.
+#[derive(Debug)]
+pub struct Writer {
+    store: Store,
+    manifest: Manifest,
+    /// All files that were replaced are gone.
+    clean: bool,
+    lock: Option<WriterLock>,
+}
+
+impl Writer {
+    /// Returns the store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the present state.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::new(self.store.disk.clone(), self.store.dir.clone(), self.manifest.clone(), HashSet::new())
+    }
+
+    /// Returns what the store holds.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Begins a change.
+    pub fn begin(&self) -> Transaction {
+        Transaction::begin(self.store.disk.clone(), &self.store.dir, self.manifest.clone())
+    }
+
+    /// Makes a change visible; it becomes the present state.
+    pub fn commit(&mut self, transaction: Transaction, now: Micros) -> Result<()> {
+        let (manifest, clean) = transaction.commit(now)?;
+        self.manifest = manifest;
+        self.clean &= clean;
+        Ok(())
+    }
+
+    /// Removes files that the manifest does not name, and returns their number.
+    pub fn sweep(&self) -> Result<u64> {
+        self.store.sweep(Some(&self.manifest))
+    }
+
+    /// Ends cleanly: nothing unnamed lies about, and other tools' globs are exact.
+    pub fn finish(self) -> Result<()> {
+        let staging = self.store.dir.join(STAGING);
+        if !self.clean {
+            // A file could not be removed when it was replaced: once more, with its error.
+            self.sweep()?;
+        }
+        self.store.sweep_folder(STAGING, &HashSet::new())?;
+        self.store.disk.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+        drop(self.lock);
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Writes the account of an ingest: a table for people, JSON for programs.
+
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+use super::Io;
+use super::escape::escape;
+use crate::error::{Error, Result};
+use crate::ingest::run::Report;
+use crate::ingest::{Account, Counts, Outcome};
+
+/// The most files that a table names one by one.
+const MOST_FILES: usize = 20;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    committed: bool,
+    #[serde(flatten)]
+    account: &'a Account,
+}
+
+/// Writes the account as JSON.
+pub fn json(report: &Report) -> Result<String> {
+    let answer = Answer { committed: report.committed, account: &report.account };
+    let text = serde_json::to_string_pretty(&answer);
+    text.map_err(|e| Error::failed("cannot write the account as JSON").caused_by(e))
+}
+
+/// Writes the account as a table, at most `width` columns wide.
+pub fn table(report: &Report, width: Option<usize>) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    if let Some(width) = width {
+        table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    let total = &report.account.total;
+    let pruned = total.already_pruned > 0;
+    let forgotten = total.forgotten > 0;
+    let mut header = vec!["file", "read", "stored", "duplicate", "refused"];
+    if pruned {
+        header.push("already pruned");
+    }
+    if forgotten {
+        header.push("forgotten");
+    }
+    header.push("unfinished");
+    let columns = header.len();
+    table.set_header(header);
+    for column in 1..columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let row = |name: String, counts: &Counts| {
+        let mut cells = vec![name];
+        let figures = [counts.read, counts.stored, counts.duplicate, counts.refused_total()];
+        cells.extend(figures.map(thousands));
+        if pruned {
+            cells.push(thousands(counts.already_pruned));
+        }
+        if forgotten {
+            cells.push(thousands(counts.forgotten));
+        }
+        cells.push(thousands(counts.unfinished));
+        cells
+    };
+    let files = &report.account.files;
+    let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == Outcome::Known);
+    for file in read.iter().take(MOST_FILES) {
+        table.add_row(row(escape(&file.file).into_owned(), &file.counts));
+    }
+    if read.len() > MOST_FILES {
+        let mut others = Counts::default();
+        read.iter().skip(MOST_FILES).for_each(|file| others.merge(&file.counts));
+        table.add_row(row(format!("{} more files", thousands((read.len() - MOST_FILES) as u64)), &others));
+    }
+    table.add_row(row("total".to_owned(), total));
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    if !known.is_empty() {
+        let (are, were) = if known.len() == 1 { ("file is", "it was") } else { ("files are", "they were") };
+        text.push_str(&format!(
+            "\n{} {are} unchanged since {were} taken in, and skipped.\n",
+            thousands(known.len() as u64)
+        ));
+    }
+    for (reason, times) in &total.refused {
+        text.push_str(&format!("refused: {} {}\n", thousands(*times), reason.name()));
+    }
+    for (warning, times) in total.warnings.iter() {
+        text.push_str(&format!("warning: {} {}\n", thousands(times), warning.name()));
+    }
+    text
+}
+
+/// Says by the way what an account does not show.
+pub fn notes(report: &Report, io: &Io) {
+    if report.account.total.unfinished > 0 {
+        io.note("a last line is not finished; it is left for the next ingest");
+    }
+    let days = &report.pruned_days;
+    if let Some((chatbot, day)) = days.first() {
+        let more = if days.len() > 1 { format!(" and {} more days", days.len() - 1) } else { String::new() };
+        io.warn(&format!(
+            "{} events are of days that are pruned, and stay out: {day} of {chatbot}{more}",
+            thousands(report.account.total.already_pruned)
+        ));
+    }
+}
+
+/// Writes a number with thousands separators.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

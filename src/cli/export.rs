@@ -1,0 +1,91 @@
+//! `wa export`: a person's data, or all of it.
+
+use std::path::PathBuf;
+
+use super::selector::{self, Selector};
+use super::values::{self, ExportForm};
+use super::window::{self, Window};
+use super::{Globals, Io, not_built};
+use crate::error::Result;
+use crate::settings::Settings;
+use crate::time::Clock;
+
+/// Export a person's data, a window of days, or everything, as NDJSON that `wa ingest` takes back
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  wa export --email ada@example.org > ada.ndjson
+      all that is held of one person
+  wa export --from 2026-10-01 --to 2026-10-31 --chatbot shop --format csv
+      a month of one chatbot, for a spreadsheet
+  wa export | wa --store copy ingest -
+      all events, into another store")]
+pub struct Args {
+    #[command(flatten)]
+    who: selector::Args,
+
+    #[command(flatten)]
+    window: window::Args,
+
+    /// Only this chatbot (repeatable)
+    #[arg(long, value_name = "ID", value_parser = values::chatbot)]
+    chatbot: Vec<String>,
+
+    /// How to write the events: ndjson or csv
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
+    format: ExportForm,
+}
+
+/// What an export needs, checked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The store.
+    pub store: PathBuf,
+    /// The time that is now.
+    pub clock: Clock,
+    /// The settings in force.
+    pub settings: Settings,
+    /// Whom the flags name; everybody where empty, unless `stdin`.
+    pub selectors: Vec<Selector>,
+    /// Read more of them from standard input.
+    pub stdin: bool,
+    /// The days; all that are kept where `None`.
+    pub window: Option<Window>,
+    /// The chatbots; all where empty.
+    pub chatbots: Vec<String>,
+    /// How to write the events.
+    pub form: ExportForm,
+}
+
+impl Args {
+    /// Checks the arguments and reads the settings.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] where settings or arguments make no sense.
+    pub fn validate(self, globals: &Globals) -> Result<Options> {
+        let window = if self.window.is_empty() { None } else { Some(self.window.validate(30)?) };
+        let stdin = self.who.stdin;
+        Ok(Options {
+            store: globals.store.clone(),
+            clock: globals.clock,
+            settings: globals.settings()?.settings,
+            selectors: self.who.selectors(),
+            stdin,
+            window,
+            chatbots: self.chatbot,
+            form: self.format,
+        })
+    }
+}
+
+/// Prints the events.
+///
+/// # Errors
+/// What the export returns; [`crate::Kind::Usage`] where standard input makes no sense.
+pub fn run(options: &Options, _io: &Io) -> Result<()> {
+    let mut selectors = options.selectors.clone();
+    if options.stdin {
+        selectors.extend(selector::read(std::io::stdin().lock())?);
+    }
+    Err(not_built("export"))
+}

@@ -1,0 +1,171 @@
+//! `wa gc`: prune what is past its retention, and tidy up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table};
+
+use super::account::thousands;
+use super::values::{self, Form};
+use super::{Globals, Io};
+use crate::error::{Error, Result};
+use crate::retention;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::time::Clock;
+
+/// Prune what is past its retention, merge small files, remove what an interrupted run left
+///
+/// Events are kept for 90 days, sessions for a year, daily statistics for ever, unless settings or
+/// flags say otherwise. N days are kept, today the last of them. What is pruned stays pruned: its
+/// lines are not taken in again. Rejects go with events.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  wa gc
+      every night, after the reports
+  wa gc --dry-run
+      what would go: days, rows, files, bytes
+  wa gc --keep-events 30d --keep-sessions 2y
+      other retentions, this once; those in wa.toml are for ever")]
+pub struct Args {
+    /// How long to keep events: days, or forever [default: 90d]
+    #[arg(long, value_name = "TIME")]
+    keep_events: Option<String>,
+
+    /// How long to keep sessions; at least as long as events [default: 1y]
+    #[arg(long, value_name = "TIME")]
+    keep_sessions: Option<String>,
+
+    /// How long to keep daily statistics [default: forever]
+    #[arg(long, value_name = "TIME")]
+    keep_daily_stats: Option<String>,
+
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Go on where it would take today's data, or the clock is far from the data's
+    #[arg(long)]
+    yes: bool,
+
+    /// How long to wait for another writer
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
+
+    /// How to write what was done: table or json; said so, it is printed even with --quiet
+    /// [default: table]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
+    format: Option<Form>,
+}
+
+/// What a gc needs, checked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The store.
+    pub store: PathBuf,
+    /// The time that is now.
+    pub clock: Clock,
+    /// The settings in force; the retentions are those of the flags.
+    pub settings: Settings,
+    /// Only say what would go.
+    pub dry_run: bool,
+    /// Go on where it would have to ask.
+    pub yes: bool,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+    /// How to write what was done.
+    pub form: Form,
+    /// Whether a form was asked for: then quiet does not hold the account back.
+    pub form_asked: bool,
+}
+
+impl Args {
+    /// Checks the arguments and reads the settings.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] where settings or arguments make no sense, such as sessions that are
+    /// kept shorter than events.
+    pub fn validate(self, globals: &Globals) -> Result<Options> {
+        let mut in_force = globals.settings()?;
+        for (name, value, flag) in [
+            ("retention.events", &self.keep_events, "--keep-events"),
+            ("retention.sessions", &self.keep_sessions, "--keep-sessions"),
+            ("retention.daily_stats", &self.keep_daily_stats, "--keep-daily-stats"),
+        ] {
+            if let Some(value) = value {
+                in_force.set_flag(name, value, flag)?;
+            }
+        }
+        in_force.check()?;
+        Ok(Options {
+            store: globals.store.clone(),
+            clock: globals.clock,
+            settings: in_force.settings,
+            dry_run: self.dry_run,
+            yes: self.yes,
+            lock_timeout: self.lock_timeout,
+            form: self.format.unwrap_or_default(),
+            form_asked: self.format.is_some(),
+        })
+    }
+}
+
+/// Prunes, and prints what was done.
+///
+/// # Errors
+/// What the gc returns.
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let told = retention::Options {
+        clock: options.clock,
+        dry_run: options.dry_run,
+        yes: options.yes,
+        lock_timeout: options.lock_timeout,
+    };
+    let report = retention::gc(&Store::at(&options.store), &options.settings, told)?;
+    let text = match options.form {
+        Form::Json => serde_json::to_string_pretty(&report)
+            .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
+        Form::Table => table(&report),
+    };
+    io.account(&text, options.form_asked || options.dry_run)
+}
+
+fn table(report: &retention::Report) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let goes = if report.dry_run { "would go" } else { "gone" };
+    table.set_header(vec![goes, "days", "from", "to", "rows", "files", "bytes"]);
+    for column in 1..7 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let parts = [
+        ("events", &report.events),
+        ("sessions", &report.sessions),
+        ("daily_stats", &report.daily_stats),
+        ("rejects", &report.rejects),
+    ];
+    for (name, pruned) in parts {
+        let day = |day: Option<&String>| day.cloned().unwrap_or_else(|| "-".to_owned());
+        table.add_row(vec![
+            name.to_owned(),
+            thousands(pruned.days.len() as u64),
+            day(pruned.days.first()),
+            day(pruned.days.last()),
+            thousands(pruned.rows),
+            thousands(pruned.files),
+            thousands(pruned.bytes),
+        ]);
+    }
+    let mut text = table.trim_fmt();
+    let merged = if report.dry_run { "would be merged" } else { "merged" };
+    text.push_str(&format!(
+        "\n\n{} small files {merged} into {}; {} files of interrupted runs removed\n",
+        thousands(report.compacted.files),
+        thousands(report.compacted.into),
+        thousands(report.unnamed_files)
+    ));
+    text
+}

@@ -1,0 +1,227 @@
+//! `wa ingest`: take in logs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::io::Progress;
+use super::values::{self, Form};
+use super::{Globals, Io, account};
+use crate::error::{Error, Kind, Result};
+use crate::ingest::run;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::store::fs::RealDisk;
+use crate::time::Clock;
+
+/// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
+///
+/// What was taken in before is not taken in twice: run it every night over the whole folder. A line
+/// that makes no sense is refused, counted and kept in the store's rejects; the account at the end
+/// says what became of every event.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  wa ingest logs/*.ndjson
+      every night over the same folder: only what is new is read
+  wa ingest logs/ archive/2026-*.ndjson.gz
+      folders with all below them, and globs of compressed logs
+  zcat access.gz | wa ingest - --chatbot shop
+      standard input, whose lines name no chatbot
+  wa ingest new.ndjson --max-rejects 100 --format json
+      all or nothing where more than 100 lines are refused; a JSON account")]
+pub struct Args {
+    /// Files, folders (*.ndjson, *.jsonl, *.json, *.log, also .gz and .zst), globs, or - for
+    /// standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+
+    /// The chatbot of lines that name none
+    #[arg(long, value_name = "ID", value_parser = values::chatbot)]
+    chatbot: Option<String>,
+
+    /// How to write the account: table or json; said so, it is printed even with --quiet
+    /// [default: table]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
+    format: Option<Form>,
+
+    /// Read files anyhow that were taken in whole before (still nothing is stored twice)
+    #[arg(long)]
+    force: bool,
+
+    /// Commit once, at the end: all of it or nothing
+    #[arg(long)]
+    atomic: bool,
+
+    /// Commit nothing and exit with status 3 where more lines than N are refused
+    #[arg(long, value_name = "N")]
+    max_rejects: Option<u64>,
+
+    /// How much memory to take, 64M or more [default: 512M]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+
+    /// Say on standard error where the time went
+    #[arg(long, hide = true)]
+    profile: bool,
+
+    /// How long to wait for another writer
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
+
+    /// A MaxMind-format database that says where an address is
+    #[arg(long, value_name = "FILE")]
+    geoip: Option<String>,
+
+    /// What to store of addresses: keep, truncate or drop
+    #[arg(long, value_name = "POLICY")]
+    ip: Option<String>,
+}
+
+/// What an ingest needs, checked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The store; it is made if need be.
+    pub store: PathBuf,
+    /// The time that is now.
+    pub clock: Clock,
+    /// The settings in force.
+    pub settings: Settings,
+    /// Files, folders, globs, `-`; at least one.
+    pub inputs: Vec<String>,
+    /// The chatbot of lines that name none.
+    pub chatbot: Option<String>,
+    /// Read files that are recognised as taken in.
+    pub force: bool,
+    /// Commit once, at the end.
+    pub atomic: bool,
+    /// Say where the time went.
+    pub profile: bool,
+    /// How many lines may be refused.
+    pub max_rejects: Option<u64>,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+    /// How to write the account.
+    pub form: Form,
+    /// Whether a form was asked for: then quiet does not hold the account back.
+    pub form_asked: bool,
+}
+
+impl Args {
+    /// Checks the arguments and reads the settings.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] where settings or arguments make no sense.
+    pub fn validate(self, globals: &Globals) -> Result<Options> {
+        let mut in_force = globals.settings()?;
+        let flags = [
+            ("memory", &self.memory, "--memory"),
+            ("geoip", &self.geoip, "--geoip"),
+            ("privacy.ip", &self.ip, "--ip"),
+        ];
+        for (name, value, flag) in flags {
+            if let Some(value) = value {
+                in_force.set_flag(name, value, flag)?;
+            }
+        }
+        in_force.check()?;
+        Ok(Options {
+            store: globals.store.clone(),
+            clock: globals.clock,
+            settings: in_force.settings,
+            inputs: self.inputs,
+            chatbot: self.chatbot,
+            force: self.force,
+            atomic: self.atomic || self.max_rejects.is_some(),
+            max_rejects: self.max_rejects,
+            profile: self.profile,
+            lock_timeout: self.lock_timeout,
+            form: self.format.unwrap_or_default(),
+            form_asked: self.format.is_some(),
+        })
+    }
+}
+
+/// Takes in the logs and prints the account.
+///
+/// # Errors
+/// What the ingest returns; [`crate::Kind::PartialInput`] where some inputs could not be read, and
+/// [`crate::Kind::TooManyRefused`] where more lines were refused than allowed.
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let store = Store::at(&options.store);
+    let bar = Bar(io.bytes_bar("ingest", Some(0)));
+    let told = run::Options {
+        inputs: options.inputs.clone(),
+        chatbot: options.chatbot.clone(),
+        force: options.force,
+        atomic: options.atomic,
+        max_rejects: options.max_rejects,
+        clock: options.clock,
+        lock_timeout: options.lock_timeout,
+        key_file: options.settings.key_file.clone(),
+        batch_bytes: None,
+    };
+    let made = !store.exists();
+    let report = run::run(&store, &options.settings, &told, &bar)?;
+    bar.0.finish();
+    if made && store.exists() {
+        crate::config::write_default(&RealDisk, &options.store)?;
+    }
+    let text = match options.form {
+        Form::Json => account::json(&report)?,
+        Form::Table => account::table(&report, io.width()),
+    };
+    io.account(&text, options.form_asked)?;
+    for problem in &report.problems {
+        io.problem(problem);
+    }
+    account::notes(&report, io);
+    if options.profile {
+        for (stage, spent) in report.stages.list() {
+            io.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
+        }
+    }
+    outcome(report, options)
+}
+
+/// Turns what an ingest came to into success or failure.
+fn outcome(report: run::Report, options: &Options) -> Result<()> {
+    let total = &report.account.total;
+    if let Some(failure) = report.failure {
+        return Err(failure);
+    }
+    if !report.committed {
+        return Err(Error::new(
+            Kind::TooManyRefused,
+            format!(
+                "{} lines were refused, more than --max-rejects {}; nothing was committed",
+                total.refused_total(),
+                options.max_rejects.unwrap_or(0)
+            ),
+        )
+        .hint("mend the log, or allow more with --max-rejects N"));
+    }
+    match report.problems.len() {
+        0 => Ok(()),
+        n => Err(Error::new(
+            Kind::PartialInput,
+            format!("{n} of the inputs could not be read to the end; what could be read is stored"),
+        )
+        .hint("see the errors above; the same command takes in the rest once they are mended")),
+    }
+}
+
+struct Bar(Progress);
+
+impl run::Progress for Bar {
+    fn total(&self, bytes: u64) {
+        self.0.set_total(bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.0.add(bytes);
+    }
+
+    fn file(&self, name: &str) {
+        self.0.set_label(name);
+    }
+}

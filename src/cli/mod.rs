@@ -1,0 +1,180 @@
+//! The command line: arguments become validated options, and these a call into the library.
+//!
+//! One file a command. In each, `Args` is what clap reads, `Options` what the command needs, all of
+//! it checked, and `run` the one place where the library is called. What goes to which stream is
+//! decided in [`Io`]; `main` alone ends the process.
+
+mod account;
+pub mod anonymize;
+pub mod completions;
+pub mod condition;
+pub mod config;
+pub mod escape;
+pub mod events;
+pub mod export;
+pub mod files;
+pub mod forget;
+pub mod gc;
+pub mod globals;
+mod help;
+pub mod ingest;
+pub mod init;
+pub mod io;
+pub mod man;
+pub mod rebuild;
+pub mod reference;
+pub mod report;
+pub mod selector;
+pub mod status;
+mod suggest;
+pub mod values;
+pub mod verify;
+pub mod window;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use globals::Globals;
+pub use io::Io;
+
+use crate::error::{Error, Result};
+use crate::time::Clock;
+
+/// Analytics of chat widgets from event logs, offline.
+///
+/// NDJSON logs go in; a store of Parquet tables (events, sessions, daily statistics, first-seen
+/// visitors) and reports come out.
+#[derive(Parser, Debug)]
+#[command(
+    name = "wa",
+    version,
+    override_help = help::FIRST_PAGE,
+    subcommand_value_name = "command",
+    propagate_version = false,
+    max_term_width = 100,
+    disable_help_flag = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: globals::Args,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Ingest(ingest::Args),
+    Report(report::Args),
+    Events(events::Args),
+    Status(status::Args),
+    Files(files::Args),
+    Gc(gc::Args),
+    Forget(forget::Args),
+    Export(export::Args),
+    Anonymize(anonymize::Args),
+    Verify(verify::Args),
+    Rebuild(rebuild::Args),
+    Init(init::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+impl Cli {
+    /// Makes the printer that the arguments ask for.
+    pub fn io(&self) -> Io {
+        Io::new(self.globals.quiet, self.globals.color)
+    }
+
+    /// Returns the clock: what `--now` says, else the system's time, taken here and only here.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Failed`] where the system's clock stands outside the years it can be.
+    pub fn clock(&self) -> Result<Clock> {
+        match self.globals.now {
+            Some(now) => Ok(Clock { now }),
+            None => Ok(Clock { now: chrono::Utc::now().timestamp_micros() }),
+        }
+    }
+}
+
+/// Returns the definition of the command line: what is parsed, completed and printed as help.
+pub fn command() -> clap::Command {
+    let flag = clap::Arg::new("help")
+        .short('h')
+        .long("help")
+        .global(true)
+        .action(clap::ArgAction::HelpShort)
+        .help("Print help")
+        .help_heading(globals::HEADING);
+    help::compact(Cli::command()).arg(flag)
+}
+
+/// Returns the definition of the command line with its long descriptions, for the manual pages.
+fn described() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the command line.
+///
+/// # Errors
+/// clap's error, which is also what `--help` and `--version` come back as; where a command does not
+/// exist it says which was meant.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Box<clap::Error>> {
+    let mut command = command();
+    let matches = command
+        .try_get_matches_from_mut(arguments)
+        .map_err(|error| Box::new(suggest::improve(error, &command)))?;
+    Cli::from_arg_matches(&matches).map_err(|error| Box::new(error.format(&mut command)))
+}
+
+/// Prints what [`parse`] returned instead of a command line: help and version to standard output,
+/// what is wrong to standard error. Returns the exit status.
+pub fn print_usage(error: &clap::Error) -> u8 {
+    let named = !matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    // Nobody is left to be told where even this cannot be written.
+    if named {
+        let _ = std::io::stderr().write_all(b"wa: ");
+    }
+    let _ = error.print();
+    u8::try_from(error.exit_code()).unwrap_or(2)
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the command's library call returns; [`crate::Kind::Usage`] where arguments or settings
+/// make no sense together.
+pub fn run(cli: Cli, clock: Clock, io: &Io) -> Result<()> {
+    let globals = Globals::new(cli.globals, clock);
+    match cli.command {
+        Command::Ingest(args) => ingest::run(&args.validate(&globals)?, io),
+        Command::Report(args) => report::run(&args.validate(&globals)?, io),
+        Command::Events(args) => events::run(&args.validate(&globals)?, io),
+        Command::Status(args) => status::run(&args.validate(&globals)?, io),
+        Command::Files(args) => files::run(&args.validate(&globals)?, io),
+        Command::Gc(args) => gc::run(&args.validate(&globals)?, io),
+        Command::Forget(args) => forget::run(&args.validate(&globals)?, io),
+        Command::Export(args) => export::run(&args.validate(&globals)?, io),
+        Command::Anonymize(args) => anonymize::run(&args.validate(&globals)?, io),
+        Command::Verify(args) => verify::run(&args.validate(&globals)?, io),
+        Command::Rebuild(args) => rebuild::run(&args.validate(&globals)?, io),
+        Command::Init(args) => init::run(&args.validate(&globals)?, io),
+        Command::Config(args) => config::run(&args.validate(&globals)?, io),
+        Command::Completions(args) => completions::run(args, io),
+        Command::Man(args) => man::run(&args, io),
+    }
+}
+
+/// The answer of a command whose library call is not wired yet.
+fn not_built(command: &str) -> Error {
+    Error::failed(format!("`wa {command}` is not built yet"))
+}

@@ -1,0 +1,102 @@
+//! Reads the values of flags; what is wrong with one is said in words.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::window::AsOf;
+use crate::config;
+use crate::time::{Day, Micros, parse_human};
+
+/// How an account or an answer is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// A table for people.
+    #[default]
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReportForm {
+    /// A table for people.
+    #[default]
+    Table,
+    /// JSON, with the keys that `docs/` describes.
+    Json,
+    /// CSV with a header, one row an item.
+    Csv,
+    /// Markdown, to be pasted.
+    Markdown,
+}
+
+/// How raw events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EventForm {
+    /// A table for people.
+    #[default]
+    Table,
+    /// NDJSON, which `wa ingest` takes back.
+    Ndjson,
+    /// CSV with a header.
+    Csv,
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// NDJSON, which `wa ingest` takes back.
+    #[default]
+    Ndjson,
+    /// CSV with a header.
+    Csv,
+}
+
+/// Reads a day.
+pub fn day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| "write a day as YYYY-MM-DD".to_owned())
+}
+
+/// Reads a time.
+pub fn time(text: &str) -> Result<Micros, String> {
+    parse_human(text).ok_or_else(|| "write a time like 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// Reads the day on which a window ends.
+pub fn as_of(text: &str) -> Result<AsOf, String> {
+    match text {
+        "today" => Ok(AsOf::Today),
+        "yesterday" => Ok(AsOf::Yesterday),
+        "latest" => Ok(AsOf::Latest),
+        other => Day::parse(other)
+            .map(AsOf::Day)
+            .ok_or_else(|| "write a day as YYYY-MM-DD, or yesterday, or latest".to_owned()),
+    }
+}
+
+/// Reads how long to wait: `0s`, `30s`, `5m`.
+pub fn wait(text: &str) -> Result<Duration, String> {
+    let micros = config::parse_duration(text)?;
+    u64::try_from(micros).map(Duration::from_micros).map_err(|_| format!("`{text}` is too long"))
+}
+
+/// Reads a number of days: `30d`, `1y`.
+pub fn days(text: &str) -> Result<u32, String> {
+    config::parse_days(text)
+}
+
+/// Reads a chatbot's id: not empty, up to 256 bytes.
+pub fn chatbot(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("a chatbot's id is not empty".to_owned()),
+        1..=256 => Ok(text.to_owned()),
+        n => Err(format!("a chatbot's id has up to 256 bytes, this has {n}")),
+    }
+}
+
+/// Reads an id or a name that is not empty.
+pub fn filled(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
+}

@@ -1,0 +1,201 @@
+//! The settings in force: defaults, `wa.toml` in the store, the environment, flags, the later ones
+//! winning; and where each value comes from.
+
+mod file;
+mod keys;
+mod origin;
+pub mod quantity;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use keys::{KEYS, Key};
+pub use origin::Origin;
+pub use quantity::{
+    parse_days, parse_duration, parse_keep, parse_size, show_days, show_duration, show_keep, show_size,
+};
+
+use crate::error::{Error, Result};
+use crate::settings::{Keep, Settings};
+use crate::store::fs::Disk;
+use crate::store::transaction::STAGING;
+
+/// The name of the settings file in a store.
+pub const FILE_NAME: &str = "wa.toml";
+
+/// The environment as a value: a variable's name to its value.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The settings in force, and where each comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// The values.
+    pub settings: Settings,
+    /// Where they come from, in the order of [`KEYS`].
+    pub origins: Vec<Origin>,
+}
+
+impl Default for InForce {
+    fn default() -> Self {
+        InForce { settings: Settings::default(), origins: KEYS.iter().map(|_| Origin::Default).collect() }
+    }
+}
+
+impl InForce {
+    /// Reads the settings of the store in `dir`: `wa.toml` where there is one, and the environment.
+    /// Flags come after that: [`InForce::set_flag`], then [`InForce::check`].
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] with the line, or the variable, that makes no sense;
+    /// [`crate::Kind::Failed`] where the file cannot be read.
+    pub fn read(dir: &Path, environment: Environment<'_>) -> Result<InForce> {
+        let mut in_force = InForce::default();
+        let path = dir.join(FILE_NAME);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|e| {
+                    Error::usage(format!("{} is not UTF-8 text", path.display())).caused_by(e)
+                })?;
+                in_force.take_file(&path, &text, dir)?;
+            }
+            Err(e) if is_absent(&e) => {}
+            Err(e) => return Err(Error::io("read the settings in", &path, e)),
+        }
+        in_force.take_environment(environment)?;
+        Ok(in_force)
+    }
+
+    fn take_file(&mut self, path: &Path, text: &str, base: &Path) -> Result<()> {
+        for entry in file::parse(path, text)? {
+            let line = entry.line;
+            let origin = Origin::File { path: path.to_owned(), line };
+            self.set(entry.key, &entry.value, base, origin).map_err(|why| {
+                Error::usage(format!("{}, line {line}: `{}`: {why}", path.display(), entry.key.name))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn take_environment(&mut self, environment: Environment<'_>) -> Result<()> {
+        for key in KEYS {
+            // An empty variable is the same as none: the way to switch one off in a unit file.
+            if let Some(variable) = key.variable
+                && let Some(value) = environment(variable).filter(|value| !value.is_empty())
+            {
+                self.set(key, &value, Path::new(""), Origin::Environment { variable })
+                    .map_err(|why| Error::usage(format!("the environment variable {variable}: {why}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the setting `name` to what a flag says.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] where the value makes no sense.
+    pub fn set_flag(&mut self, name: &str, value: &str, flag: &'static str) -> Result<()> {
+        let key = Key::find(name).ok_or_else(|| Error::failed(format!("there is no setting `{name}`")))?;
+        self.set(key, value, Path::new(""), Origin::Flag { flag })
+            .map_err(|why| Error::usage(format!("{flag}: {why}")))
+    }
+
+    fn set(&mut self, key: &'static Key, value: &str, base: &Path, origin: Origin) -> Result<(), String> {
+        key.set(&mut self.settings, value, base)?;
+        if let Some(at) = KEYS.iter().position(|other| other.name == key.name)
+            && let Some(slot) = self.origins.get_mut(at)
+        {
+            *slot = origin;
+        }
+        Ok(())
+    }
+
+    /// Returns where the value of a setting comes from.
+    pub fn origin(&self, name: &str) -> &Origin {
+        let at = KEYS.iter().position(|key| key.name == name);
+        at.and_then(|at| self.origins.get(at)).unwrap_or(&Origin::Default)
+    }
+
+    /// Checks what several settings say together: sessions are kept at least as long as events.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`], with both values and where they come from.
+    pub fn check(&self) -> Result<()> {
+        let Settings { keep_events, keep_sessions, .. } = self.settings;
+        let shorter = match (keep_sessions, keep_events) {
+            (Keep::Forever, _) => false,
+            (Keep::Days(_), Keep::Forever) => true,
+            (Keep::Days(sessions), Keep::Days(events)) => sessions < events,
+        };
+        if !shorter {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "sessions would be kept for {} ({}), events for {} ({}): sessions have to be kept at least as long as events",
+            show_keep(keep_sessions),
+            self.origin("retention.sessions"),
+            show_keep(keep_events),
+            self.origin("retention.events"),
+        ))
+        .hint("keep sessions longer (retention.sessions, --keep-sessions) or events shorter"))
+    }
+}
+
+/// Tells whether a file is not there; a store that is itself a file has no settings in it either,
+/// and its own error comes later.
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Writes `wa.toml` with defaults and comments into a store that has none; a file that is there
+/// stays as it is. Returns the path where it was written. Call it with the writer's lock held.
+///
+/// # Errors
+/// [`crate::Kind::Failed`] where a folder or the file cannot be made.
+pub fn write_default(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>> {
+    write(disk, dir, &InForce::default())
+}
+
+/// Writes `wa.toml` with the settings in force into a store that has none; a file that is there
+/// stays as it is. Returns the path where it was written. Call it with the writer's lock held.
+///
+/// The text goes to the staging folder first, so that a crash leaves no half of a settings file; the
+/// next writer removes the draft.
+///
+/// # Errors
+/// [`crate::Kind::Failed`] where a folder or the file cannot be made.
+pub fn write(disk: &dyn Disk, dir: &Path, in_force: &InForce) -> Result<Option<PathBuf>> {
+    let path = dir.join(FILE_NAME);
+    let entries = disk.list(dir).map_err(|e| Error::io("list the store", dir, e))?;
+    if entries.iter().any(|entry| entry.name == FILE_NAME) {
+        return Ok(None);
+    }
+    let staging = dir.join(STAGING);
+    let is_at_work = entries.iter().any(|entry| entry.name == STAGING);
+    disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
+    let draft = staging.join(FILE_NAME);
+    // What an interrupted run left; where it cannot be removed, the write says why.
+    let _ = disk.remove_file(&draft);
+    disk.write_new(&draft, template::text(in_force).as_bytes())
+        .and_then(|()| disk.sync_file(&draft))
+        .map_err(|e| Error::io("write", &draft, e))?;
+    disk.rename(&draft, &path).map_err(|e| Error::io("write the settings to", &path, e))?;
+    if !is_at_work {
+        // Whoever finds this folder takes it for that of an interrupted writer.
+        disk.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+    }
+    disk.sync_dir(dir).map_err(|e| Error::io("sync the folder", dir, e))?;
+    Ok(Some(path))
+}
+
+/// Returns the name that is nearest to a mistyped one, if any is near at all.
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(typed, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,255 @@
+//! Daily statistics: what the sessions that started on one day at one chatbot add up to.
+//!
+//! A [`DayTally`] takes sessions one by one, in any order; [`DayTally::finish`] makes the row. All
+//! that is added up is kept as integers, and rates and means are worked out at the end, half up.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::time::{Day, Micros};
+
+/// Entries of the lists of referrers and landing pages.
+const TOP: usize = 10;
+
+/// What daily statistics take from a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Hash of the visitor: its anonymous id, else its user id, else its session key.
+    pub visitor: u128,
+    /// The visitor is known only by the session key.
+    pub only_session_key: bool,
+    /// The user agent is a known robot.
+    pub is_bot: bool,
+    /// Number of `message_sent`.
+    pub messages_sent: i64,
+    /// Number of `message_received`.
+    pub messages_received: i64,
+    /// Number of `widget_loaded`.
+    pub widget_loads: i64,
+    /// Number of `widget_opened`.
+    pub widget_opens: i64,
+    /// Number of events of category `error`.
+    pub errors: i64,
+    /// Duration in whole seconds.
+    pub duration_seconds: i64,
+    /// Sum of response times in microseconds.
+    pub response_sum_us: i64,
+    /// Number of response times.
+    pub response_count: i64,
+    /// The referrer's domain; `None` for direct.
+    pub referrer_domain: Option<&'a str>,
+    /// The landing page.
+    pub landing_page: Option<&'a str>,
+    /// The campaign's source.
+    pub utm_source: Option<&'a str>,
+    /// The kind of device.
+    pub device_type: Option<&'a str>,
+}
+
+/// A row of `daily_stats`.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the columns of the same names: see `store::columns`
+pub struct DailyStats {
+    pub chatbot_id: String,
+    pub stat_date: Day,
+    pub total_sessions: i64,
+    pub unique_visitors: i64,
+    pub new_visitors: i64,
+    pub total_conversations: i64,
+    pub total_messages_sent: i64,
+    pub total_messages_received: i64,
+    pub widget_loads: i64,
+    pub widget_opens: i64,
+    pub error_count: i64,
+    pub top_referrers: String,
+    pub top_landing_pages: String,
+    pub utm_sources: String,
+    pub desktop_sessions: i64,
+    pub mobile_sessions: i64,
+    pub tablet_sessions: i64,
+    pub bot_sessions: i64,
+    pub session_duration_sum_seconds: i64,
+    pub response_time_sum_us: i64,
+    pub response_time_count: i64,
+    pub created_at: Micros,
+    pub updated_at: Micros,
+}
+
+impl DailyStats {
+    /// Returns the number of visitors that are not new.
+    pub fn returning_visitors(&self) -> i64 {
+        self.unique_visitors - self.new_visitors
+    }
+
+    /// Returns messages sent and received per session, 2 decimals.
+    pub fn avg_messages_per_session(&self) -> f64 {
+        two_decimals(self.total_messages_sent + self.total_messages_received, self.total_sessions)
+    }
+
+    /// Returns the mean duration in seconds, rounded half up.
+    pub fn avg_session_duration_seconds(&self) -> i64 {
+        half_up(self.session_duration_sum_seconds, self.total_sessions)
+    }
+
+    /// Returns 100 × conversations / sessions, 2 decimals.
+    pub fn conversion_rate(&self) -> f64 {
+        two_decimals(self.total_conversations.saturating_mul(100), self.total_sessions)
+    }
+
+    /// Returns the mean response time in milliseconds, rounded half up; `None` without any.
+    pub fn avg_response_time_ms(&self) -> Option<i64> {
+        let count = self.response_time_count;
+        (count > 0).then(|| half_up(self.response_time_sum_us, count.saturating_mul(1000)))
+    }
+
+    /// Tells whether two rows say the same, whenever they were written.
+    pub fn same_figures(&self, other: &DailyStats) -> bool {
+        let undated = |row: &DailyStats| DailyStats { created_at: 0, updated_at: 0, ..row.clone() };
+        undated(self) == undated(other)
+    }
+
+    /// Returns the row's id: the version 5 UUID of chatbot and day.
+    pub fn id(&self) -> uuid::Uuid {
+        let name = format!("daily:{}@{}", self.chatbot_id, self.stat_date);
+        uuid::Uuid::new_v5(&crate::event::NAMESPACE, name.as_bytes())
+    }
+}
+
+/// Returns a / b rounded half up to a whole number; 0 where b is.
+fn half_up(a: i64, b: i64) -> i64 {
+    if b <= 0 {
+        return 0;
+    }
+    let (a, b) = (i128::from(a), i128::from(b));
+    i64::try_from((2 * a + b).div_euclid(2 * b)).unwrap_or(i64::MAX)
+}
+
+/// Returns a / b rounded half up to two decimals; 0 where b is.
+fn two_decimals(a: i64, b: i64) -> f64 {
+    half_up(a.saturating_mul(100), b) as f64 / 100.0
+}
+
+/// The sessions of one day at one chatbot, added up.
+#[derive(Debug, Default)]
+pub struct DayTally {
+    visitors: HashSet<u128>,
+    only_session_key: HashSet<u128>,
+    sessions: i64,
+    conversations: i64,
+    sent: i64,
+    received: i64,
+    loads: i64,
+    opens: i64,
+    errors: i64,
+    duration: i64,
+    response_sum: i64,
+    response_count: i64,
+    referrers: HashMap<String, i64>,
+    landing_pages: HashMap<String, i64>,
+    utm_sources: HashMap<String, i64>,
+    desktop: i64,
+    mobile: i64,
+    tablet: i64,
+    bots: i64,
+}
+
+impl DayTally {
+    /// Adds a session.
+    pub fn add(&mut self, facts: Facts<'_>) {
+        if facts.is_bot {
+            self.bots += 1;
+            return;
+        }
+        self.visitors.insert(facts.visitor);
+        if facts.only_session_key {
+            self.only_session_key.insert(facts.visitor);
+        }
+        self.sessions += 1;
+        self.conversations += i64::from(facts.messages_sent > 0);
+        self.sent += facts.messages_sent;
+        self.received += facts.messages_received;
+        self.loads += facts.widget_loads;
+        self.opens += facts.widget_opens;
+        self.errors += facts.errors;
+        self.duration = self.duration.saturating_add(facts.duration_seconds);
+        self.response_sum = self.response_sum.saturating_add(facts.response_sum_us);
+        self.response_count += facts.response_count;
+        count(&mut self.referrers, facts.referrer_domain.unwrap_or("direct"));
+        count(&mut self.landing_pages, facts.landing_page.unwrap_or("unknown"));
+        if let Some(source) = facts.utm_source {
+            count(&mut self.utm_sources, source);
+        }
+        match facts.device_type {
+            Some("desktop") => self.desktop += 1,
+            Some("mobile") => self.mobile += 1,
+            Some("tablet") => self.tablet += 1,
+            _ => {}
+        }
+    }
+
+    /// Returns the visitors counted, each by its hash.
+    pub fn visitors(&self) -> &HashSet<u128> {
+        &self.visitors
+    }
+
+    /// Makes the row; `first_seen_today` tells of a visitor's hash whether it was first seen on
+    /// this day. A visitor known only by a session key is new.
+    pub fn finish(
+        self,
+        chatbot_id: &str,
+        stat_date: Day,
+        first_seen_today: impl Fn(u128) -> bool,
+        now: Micros,
+    ) -> DailyStats {
+        let is_new = |v: &u128| self.only_session_key.contains(v) || first_seen_today(*v);
+        DailyStats {
+            chatbot_id: chatbot_id.to_owned(),
+            stat_date,
+            total_sessions: self.sessions,
+            unique_visitors: self.visitors.len() as i64,
+            new_visitors: self.visitors.iter().filter(|v| is_new(v)).count() as i64,
+            total_conversations: self.conversations,
+            total_messages_sent: self.sent,
+            total_messages_received: self.received,
+            widget_loads: self.loads,
+            widget_opens: self.opens,
+            error_count: self.errors,
+            top_referrers: list(self.referrers, TOP, "domain"),
+            top_landing_pages: list(self.landing_pages, TOP, "page"),
+            utm_sources: list(self.utm_sources, usize::MAX, "source"),
+            desktop_sessions: self.desktop,
+            mobile_sessions: self.mobile,
+            tablet_sessions: self.tablet,
+            bot_sessions: self.bots,
+            session_duration_sum_seconds: self.duration,
+            response_time_sum_us: self.response_sum,
+            response_time_count: self.response_count,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+fn count(counts: &mut HashMap<String, i64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(name.to_owned(), 1);
+        }
+    }
+}
+
+/// Writes the most frequent entries as JSON, `[{"<key>": name, "count": n}, …]`: by count, falling,
+/// then by name.
+fn list(counts: HashMap<String, i64>, most: usize, key: &str) -> String {
+    let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts.truncate(most);
+    let mut text = String::from("[");
+    for (name, count) in &counts {
+        let comma = if text.len() > 1 { "," } else { "" };
+        let name = serde_json::Value::from(name.as_str());
+        text.push_str(&format!("{comma}{{\"{key}\":{name},\"count\":{count}}}"));
+    }
+    text.push(']');
+    text
+}

@@ -1,0 +1,175 @@
+//! One batch of events into the tables: what is new, which sessions it makes or changes, which
+//! visitors are seen earlier, and which days are to be worked out again.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::dedupe;
+use super::stages::{Stage, Stages};
+use crate::error::Result;
+use crate::event::{Event, KeyKind, Text, key_hash};
+use crate::session::{Summary, cut};
+use crate::store::ledger::Ledger;
+use crate::store::tables::visitors::Visitor;
+use crate::store::transaction::Transaction;
+use crate::store::update;
+use crate::time::{Day, Micros, Zone};
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the store now.
+    Stored,
+    /// It was there already.
+    Duplicate,
+    /// Its chatbot's day was pruned.
+    AlreadyPruned,
+    /// It is of somebody who was forgotten.
+    Forgotten,
+}
+
+/// What a batch is put in by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The time zone of days.
+    pub zone: Zone,
+    /// The longest gap within a session.
+    pub timeout: Micros,
+    /// What was pruned and forgotten.
+    pub ledger: &'a Ledger,
+    /// The present.
+    pub now: Micros,
+}
+
+/// What a batch came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The fate of each event, in the order given.
+    pub fates: Vec<Fate>,
+    /// Ids that name different events.
+    pub clashes: u64,
+    /// Sessions made or changed.
+    pub sessions: u64,
+}
+
+/// Puts events into the tables of a transaction.
+pub fn put(
+    transaction: &mut Transaction,
+    events: &[Event<'_>],
+    rules: Rules<'_>,
+    stages: &mut Stages,
+) -> Result<Outcome> {
+    let before = transaction.snapshot()?;
+    let mut outcome = Outcome { fates: vec![Fate::Stored; events.len()], ..Outcome::default() };
+    let pruned_through = before.manifest().events_pruned_through;
+    let mut candidates: Vec<u32> = Vec::with_capacity(events.len());
+    for (index, event) in events.iter().enumerate() {
+        let date = Day::utc(event.row.time);
+        if pruned_through.is_some_and(|last| date <= last)
+            && rules.ledger.events_pruned(event.chatbot_id(), date)
+        {
+            outcome.fates[index] = Fate::AlreadyPruned;
+        } else {
+            candidates.push(index as u32);
+        }
+    }
+    let candidate_events: Vec<Event<'_>> = candidates.iter().map(|&i| events[i as usize]).collect();
+    let duplicates = dedupe::find(&before, &candidate_events)?;
+    outcome.clashes = duplicates.clashes;
+    let mut fresh = Vec::with_capacity(candidates.len());
+    for (event, (&index, &is_duplicate)) in
+        candidate_events.iter().zip(candidates.iter().zip(&duplicates.is_duplicate))
+    {
+        if is_duplicate {
+            outcome.fates[index as usize] = Fate::Duplicate;
+        } else {
+            fresh.push(*event);
+        }
+    }
+    stages.book(Stage::Dedupe);
+    if fresh.is_empty() {
+        return Ok(outcome);
+    }
+    let (fresh, groups) = group(fresh);
+    stages.book(Stage::Sort);
+    update::events::add(&before, transaction, &fresh, rules.now)?;
+    stages.book(Stage::Events);
+    let pieces: HashMap<u128, Vec<Summary>> = groups
+        .par_iter()
+        .map(|&(start, end)| {
+            let events = &fresh[start..end];
+            let mut sessions = Vec::with_capacity(1);
+            cut(events.iter().copied(), rules.timeout, rules.now, |session| sessions.push(session));
+            (events[0].row.key, sessions)
+        })
+        .collect();
+    let changed = update::sessions::merge(&before, transaction, pieces, rules.zone, rules.timeout)?;
+    outcome.sessions = changed.sessions;
+    stages.book(Stage::Sessions);
+    let moved = update::visitors::update(&before, transaction, first_seen(&fresh, &groups))?;
+    stages.book(Stage::Visitors);
+    let after = transaction.snapshot()?;
+    update::daily::update(&after, transaction, changed.days, &moved, rules.ledger, rules.zone, rules.now)?;
+    stages.book(Stage::Daily);
+    Ok(outcome)
+}
+
+/// Sorts events into groups of one session key each, in order of time and id within; the groups in
+/// order of chatbot and first time, so that neighbours in a file resemble each other. Returns the
+/// events and where each group begins and ends.
+fn group(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
+    let mut order: Vec<(u128, Micros, u128, u32)> = events
+        .par_iter()
+        .enumerate()
+        .map(|(index, event)| (event.row.key, event.row.time, event.row.id, index as u32))
+        .collect();
+    order.par_sort_unstable();
+    let mut spans: Vec<(u64, Micros, usize, usize)> = Vec::new();
+    let mut start = 0;
+    for chunk in order.chunk_by(|a, b| a.0 == b.0) {
+        let (_, time, _, first) = chunk[0];
+        let chatbot = xxhash_rust::xxh3::xxh3_64(events[first as usize].chatbot_id().as_bytes());
+        spans.push((chatbot, time, start, start + chunk.len()));
+        start += chunk.len();
+    }
+    spans.par_sort_unstable();
+    let mut sorted = Vec::with_capacity(events.len());
+    let mut groups = Vec::with_capacity(spans.len());
+    for (_, _, start, end) in spans {
+        let from = sorted.len();
+        sorted.extend(order[start..end].iter().map(|&(.., index)| events[index as usize]));
+        groups.push((from, sorted.len()));
+    }
+    (sorted, groups)
+}
+
+/// Returns the earliest time of each anonymous id and user id, by its hash.
+fn first_seen(events: &[Event<'_>], groups: &[(usize, usize)]) -> HashMap<u128, Visitor> {
+    let mut seen: HashMap<u128, Visitor> = HashMap::with_capacity(groups.len());
+    for &(start, end) in groups {
+        // Within a group, in order of time, an id that has just been seen has nothing to add.
+        let mut latest: [Option<&str>; 2] = [None, None];
+        for event in &events[start..end] {
+            let ids = [(KeyKind::Anonymous, Text::AnonymousId), (KeyKind::User, Text::UserId)];
+            for (n, (kind, field)) in ids.into_iter().enumerate() {
+                let Some(id) = event.text(field) else { continue };
+                if latest[n].replace(id) == Some(id) {
+                    continue;
+                }
+                let chatbot_id = event.chatbot_id();
+                let time = event.row.time;
+                seen.entry(key_hash(chatbot_id, kind, id))
+                    .and_modify(|visitor| visitor.first_seen_at = visitor.first_seen_at.min(time))
+                    .or_insert_with(|| Visitor {
+                        chatbot_id: chatbot_id.to_owned(),
+                        kind,
+                        id: id.to_owned(),
+                        first_seen_at: time,
+                        counted_new: false,
+                    });
+            }
+        }
+    }
+    seen
+}

@@ -1,0 +1,356 @@
+//! From the fields of a line to a row, or to the reason why there is none.
+
+use super::derive::{Address, Derive};
+use super::envelope::Inherited;
+use super::event_id::Content;
+use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
+use super::json::Scanner;
+use super::json::scan::Member;
+use super::line::Line;
+use super::memo::Pool;
+use super::parse::ParseOptions;
+use super::reason::Reason;
+use super::refuse::Person;
+use super::time;
+use super::warnings::{Warning, Warnings};
+use crate::context::Context;
+use crate::event::{KeyKind, NO_TIME, Row, Span, Text, key_hash};
+use crate::time::Micros;
+
+/// The longest `chatbot_id`, in bytes.
+const CHATBOT_LIMIT: u32 = 256;
+
+/// What a line or an event of an envelope is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It has an `event_name`.
+    Event,
+    /// `"type":"session"`.
+    Session,
+    /// `"type":"identify"`.
+    Identify,
+}
+
+/// Why there is no row, and the event's time where it is known.
+pub type Refusal = (Reason, Option<Micros>);
+
+/// Makes the rows of a block.
+pub struct Rows<'a> {
+    pub(super) options: &'a ParseOptions,
+    /// The block's text.
+    pub pool: Pool<'a>,
+    /// What is derived from it.
+    pub derive: Derive<'a>,
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// What was noticed about them.
+    pub warnings: Warnings,
+    /// What was noticed about the event at hand: forgotten when that is refused.
+    pub(super) pending: Vec<Warning>,
+    /// Its fields of the wrong type.
+    pub(super) wrong: FieldSet,
+    /// Room for what goes to `extra`.
+    pub(super) members: Vec<Member>,
+    /// The chatbot of lines that name none.
+    chatbot: Span,
+    names: [Span; 2],
+    categories: [(&'static str, Span); 4],
+    last_key: Option<(Span, Span, KeyKind, u128)>,
+    /// Room for what an id is hashed of.
+    pub(super) name_buffer: Vec<u8>,
+}
+
+impl<'a> Rows<'a> {
+    /// Makes a maker of rows.
+    pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context) -> Self {
+        let mut pool = Pool { lines, decoded: String::new() };
+        let chatbot = pool.add_some(options.chatbot.as_deref());
+        let names = ["session_updated", "user_identified"].map(|name| pool.add(name));
+        let categories = ["engagement", "system", "error", "performance"].map(|name| (name, pool.add(name)));
+        Rows {
+            options,
+            pool,
+            derive: Derive::new(context, options.ip, &options.visitor_key),
+            rows: Vec::with_capacity(lines.len() / 512),
+            warnings: Warnings::default(),
+            pending: Vec::new(),
+            wrong: 0,
+            members: Vec::new(),
+            chatbot,
+            names,
+            categories,
+            last_key: None,
+            name_buffer: Vec::new(),
+        }
+    }
+
+    /// Makes a row of an event.
+    pub fn add(
+        &mut self,
+        scanner: &mut Scanner,
+        line: &Line,
+        what: What,
+        content: Content,
+        inherited: Option<&mut Inherited>,
+    ) -> Result<(), Refusal> {
+        self.pending.clear();
+        self.wrong = 0;
+        // Made where it stays: a row is some three hundred bytes.
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.push(Row::EMPTY);
+        let made = match rows.last_mut() {
+            Some(row) => self.fill(row, scanner, line, what, content, inherited),
+            None => Ok(()),
+        };
+        if made.is_err() {
+            rows.pop();
+        }
+        self.rows = rows;
+        made
+    }
+
+    #[inline]
+    fn fill(
+        &mut self,
+        row: &mut Row,
+        scanner: &mut Scanner,
+        line: &Line,
+        what: What,
+        content: Content,
+        inherited: Option<&mut Inherited>,
+    ) -> Result<(), Refusal> {
+        // What can refuse the event comes first, in the order of the reasons.
+        let name = self.event_name(line, what).ok_or((Reason::NoEventName, None))?;
+        let chatbot = self.chatbot(line).map_err(|reason| (reason, None))?;
+        let user_agent = self.text_field(line, Field::UserAgent);
+        let address = self.address(line);
+        set(row, Text::ChatbotId, chatbot);
+        for (field, column) in [
+            (Field::SessionId, Text::SessionId),
+            (Field::AnonymousId, Text::AnonymousId),
+            (Field::UserId, Text::UserId),
+        ] {
+            set(row, column, self.id_field(line, field));
+        }
+        if self.key(row).is_none() {
+            let (Some((text, address)), false) = (address, user_agent.is_none()) else {
+                return Err((Reason::NoSessionKey, None));
+            };
+            let visitor = self.derive.visitor(&mut self.pool, chatbot, text, address, user_agent);
+            set(row, Text::AnonymousId, visitor);
+            let _ = self.key(row);
+        }
+        self.times(line, row)?;
+
+        // The event is good.
+        set(row, Text::EventName, name);
+        self.id(line, content, row);
+        for field in each(line.there() & TEXTS & !Field::UserAgent.bit()) {
+            if let Some(column) = field.column() {
+                set(row, column, self.text_field(line, field));
+            }
+        }
+        self.category(line, what, name, row);
+        self.objects(line, row);
+        row.screen_width = self.pixels(line, Field::ScreenWidth);
+        row.screen_height = self.pixels(line, Field::ScreenHeight);
+        self.properties(scanner, line, name, row);
+        self.context(user_agent, address, row);
+        self.extra(line, what, inherited, row);
+
+        for warning in self.pending.drain(..) {
+            self.warnings.add(warning);
+        }
+        for field in each(self.wrong) {
+            self.warnings.add(Warning::WrongType(field));
+        }
+        Ok(())
+    }
+
+    fn event_name(&mut self, line: &Line, what: What) -> Option<Span> {
+        let [session, identify] = self.names;
+        match what {
+            What::Event => self.text(line.get(Field::EventName)?),
+            What::Session => Some(session),
+            What::Identify => Some(identify),
+        }
+    }
+
+    fn chatbot(&mut self, line: &Line) -> Result<Span, Reason> {
+        match line.get(Field::ChatbotId) {
+            None if self.chatbot.is_none() => Err(Reason::NoChatbotId),
+            None => Ok(self.chatbot),
+            Some(given) => {
+                self.id_text(given).filter(|id| id.len <= CHATBOT_LIMIT).ok_or(Reason::BadChatbotId)
+            }
+        }
+    }
+
+    /// Returns the address that a line gives, and its text.
+    pub fn address(&mut self, line: &Line) -> Option<(Span, Address)> {
+        let text = self.text_field(line, Field::IpAddress);
+        if text.is_none() {
+            return None;
+        }
+        let address = self.derive.address(&mut self.pool, text);
+        if address.is_none() {
+            self.pending.push(Warning::NotAnAddress);
+        }
+        Some((text, address?))
+    }
+
+    /// Makes the session key of the first id there is.
+    #[inline]
+    fn key(&mut self, row: &mut Row) -> Option<()> {
+        let chatbot = get(row, Text::ChatbotId);
+        let kinds = [
+            (KeyKind::Session, Text::SessionId),
+            (KeyKind::Anonymous, Text::AnonymousId),
+            (KeyKind::User, Text::UserId),
+        ];
+        let (kind, value) = kinds
+            .into_iter()
+            .map(|(kind, column)| (kind, get(row, column)))
+            .find(|(_, span)| !span.is_none())?;
+        row.key_kind = kind;
+        row.key = match self.last_key {
+            Some((c, v, k, key)) if (c, v, k) == (chatbot, value, kind) => key,
+            _ => key_hash(self.pool.get(chatbot)?, kind, self.pool.get(value)?),
+        };
+        self.last_key = Some((chatbot, value, kind, row.key));
+        Some(())
+    }
+
+    #[inline]
+    fn times(&mut self, line: &Line, row: &mut Row) -> Result<(), Refusal> {
+        let mut bad = false;
+        let mut time = |field: Field| match line.get(field) {
+            None => NO_TIME,
+            Some(given) => self.time(given).unwrap_or_else(|| {
+                bad = true;
+                NO_TIME
+            }),
+        };
+        let timestamp = time(Field::Timestamp);
+        row.client_timestamp = time(Field::ClientTimestamp);
+        row.sent_at = time(Field::SentAt);
+        row.received_at = time(Field::ReceivedAt);
+
+        let (client, sent, received) = (row.client_timestamp, row.sent_at, row.received_at);
+        row.time = if timestamp != NO_TIME {
+            timestamp
+        } else if client != NO_TIME && sent != NO_TIME && received != NO_TIME {
+            received.saturating_sub(sent.saturating_sub(client))
+        } else if received != NO_TIME {
+            received
+        } else {
+            client
+        };
+        let any = Field::Timestamp.bit() | Field::ClientTimestamp.bit() | Field::ReceivedAt.bit();
+        if line.there() & any == 0 {
+            Err((Reason::NoTimestamp, None))
+        } else if bad {
+            Err((Reason::BadTimestamp, None))
+        } else if row.time > self.options.now.saturating_add(time::AHEAD) {
+            Err((Reason::FutureTimestamp, Some(row.time)))
+        } else if row.time < time::EARLIEST {
+            Err((Reason::ImplausibleTimestamp, Some(row.time)))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Row) {
+        let given = match what {
+            What::Event => self.text_field(line, Field::EventCategory),
+            What::Session | What::Identify => Span::NONE,
+        };
+        let category = if given.is_none() {
+            let standard = match what {
+                What::Event => self.pool.get(name).and_then(standard_category),
+                What::Session | What::Identify => Some("system"),
+            };
+            let known = self.categories.iter().find(|(category, _)| Some(*category) == standard);
+            known.map_or(Span::NONE, |(_, span)| *span)
+        } else {
+            given
+        };
+        set(row, Text::EventCategory, category);
+    }
+
+    fn objects(&mut self, line: &Line, row: &mut Row) {
+        for field in each(line.there() & OBJECTS) {
+            let Some((given, column)) = line.get(field).zip(field.column()) else { continue };
+            let span = self.object(field, given);
+            set(row, column, span);
+        }
+    }
+
+    #[inline]
+    fn context(&mut self, user_agent: Span, address: Option<(Span, Address)>, row: &mut Row) {
+        if !user_agent.is_none() {
+            row.agent = self.derive.agent(&mut self.pool, user_agent);
+            set(row, Text::UserAgent, user_agent);
+        }
+        if let Some((_, address)) = address {
+            set(row, Text::IpAddress, address.stored);
+            // A place that the log gives wins, as a whole.
+            if get(row, Text::CountryCode).is_none() && get(row, Text::City).is_none() {
+                set(row, Text::CountryCode, address.country);
+                set(row, Text::City, address.city);
+            }
+        }
+        let (page, referrer) = (get(row, Text::PageUrl), get(row, Text::Referrer));
+        let utm_columns = [Text::UtmSource, Text::UtmMedium, Text::UtmCampaign];
+        let utm = utm_columns.map(|column| get(row, column));
+        if page.is_none() && referrer.is_none() && utm.iter().all(|utm| utm.is_none()) {
+            return;
+        }
+        let source = self.derive.source(&mut self.pool, page, referrer, utm);
+        set(row, Text::ReferrerDomain, source.domain);
+        row.channel = source.channel;
+        row.names_source = source.names_source;
+        for ((column, given), found) in utm_columns.into_iter().zip(utm).zip(source.utm) {
+            if given.is_none() {
+                set(row, column, found);
+            }
+        }
+    }
+
+    /// Returns whose line it is, as far as it says so.
+    pub fn person(&mut self, line: &Line) -> Person {
+        let chatbot = self.id_field(line, Field::ChatbotId);
+        Person {
+            chatbot_id: if chatbot.is_none() { self.chatbot } else { chatbot },
+            session_id: self.id_field(line, Field::SessionId),
+            anonymous_id: self.id_field(line, Field::AnonymousId),
+            user_id: self.id_field(line, Field::UserId),
+            user_email: self.text_field(line, Field::UserEmail),
+            time: None,
+        }
+    }
+
+    /// Tells what the `type` of a line makes of it.
+    pub fn typed(&mut self, line: &Line) -> Option<What> {
+        let text = self.text(line.get(Field::Type)?)?;
+        match self.pool.get(text)? {
+            "session" => Some(What::Session),
+            "identify" => Some(What::Identify),
+            _ => None,
+        }
+    }
+}
+
+/// Puts a text into a row.
+#[inline]
+pub(super) fn set(row: &mut Row, column: Text, span: Span) {
+    if let Some(slot) = row.text.get_mut(column as usize) {
+        *slot = span;
+    }
+}
+
+/// Returns a text of a row.
+#[inline]
+pub(super) fn get(row: &Row, column: Text) -> Span {
+    row.text.get(column as usize).copied().unwrap_or(Span::NONE)
+}

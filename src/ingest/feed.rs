@@ -1,0 +1,305 @@
+//! The threads that read and parse: from inputs to parsed blocks, numbered in order.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Scope;
+
+use super::account::Outcome;
+use super::known::{Fingerprint, KnownFile, KnownFiles, Plan};
+use super::parse::{ParseOptions, Parsed, parse};
+use super::read::{RawBlock, Reader};
+use super::source::Input;
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// How many parsed blocks may wait for the store.
+pub const AHEAD: usize = 8;
+/// How many blocks may wait to be parsed.
+const UNPARSED: usize = 2;
+
+/// What is to be read.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The inputs, in order.
+    pub files: Vec<Input>,
+    /// Files read before.
+    pub known: KnownFiles,
+    /// Fingerprint of the options that matter for what is stored.
+    pub fingerprint: String,
+}
+
+impl Inputs {
+    /// Returns the bytes of all files, as far as they have sizes.
+    pub fn bytes(&self) -> u64 {
+        let size = |input: &Input| match input {
+            Input::File(path) => std::fs::metadata(path).map_or(0, |about| about.len()),
+            Input::Stdin => 0,
+        };
+        self.files.iter().map(size).sum()
+    }
+}
+
+/// How a file ended.
+#[derive(Debug, Default)]
+pub struct End {
+    /// What kept it from being read to its end.
+    pub error: Option<Error>,
+    /// It could not even be opened.
+    pub nothing_read: bool,
+    /// What to keep of it, to know it again.
+    pub note: Option<KnownFile>,
+}
+
+/// What the threads send on; numbered, since parsers overtake each other.
+#[derive(Debug)]
+pub enum Message {
+    /// A file begins.
+    Begin {
+        /// Its number.
+        file: usize,
+        /// Its name.
+        name: String,
+        /// What is being done with it.
+        outcome: Outcome,
+        /// The open file, where it is one that can be known again.
+        handle: Option<File>,
+    },
+    /// Some lines of it.
+    Block {
+        /// The file's number.
+        file: usize,
+        /// What they hold.
+        parsed: Box<Parsed>,
+        /// Their size in the file.
+        bytes: u64,
+        /// How far the file is read with them.
+        reached: Reached,
+    },
+    /// It ends.
+    End {
+        /// The file's number.
+        file: usize,
+        /// How.
+        end: End,
+    },
+}
+
+/// How far a file was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reached {
+    /// Offset of the end of the last whole line.
+    pub consumed: u64,
+    /// Number of whole lines.
+    pub lines: u64,
+    /// The file is plain: it can be read on from there.
+    pub plain: bool,
+}
+
+type Numbered = (u64, Message);
+type Unparsed = (u64, usize, RawBlock, Reached);
+
+/// Starts a thread that reads and some that parse; `done` receives what comes of it. They stop when
+/// its receiver is dropped.
+pub fn start<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    inputs: &'env Inputs,
+    options: &'env ParseOptions,
+    context: &'env Context,
+    done: SyncSender<Numbered>,
+) {
+    let (raw, queue) = sync_channel::<Unparsed>(UNPARSED);
+    let queue = Arc::new(Mutex::new(queue));
+    let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
+    for _ in 0..parsers {
+        let (queue, done) = (queue.clone(), done.clone());
+        scope.spawn(move || parse_all(&queue, options, context, &done));
+    }
+    scope.spawn(move || {
+        let mut feed = Feed { inputs, raw, done, next: 0 };
+        for (number, input) in inputs.files.iter().enumerate() {
+            if feed.file(number, input).is_none() {
+                break;
+            }
+        }
+    });
+}
+
+fn parse_all(
+    queue: &Mutex<Receiver<Unparsed>>,
+    options: &ParseOptions,
+    context: &Context,
+    done: &SyncSender<Numbered>,
+) {
+    loop {
+        let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((number, file, raw, reached)) = received else { return };
+        let bytes = raw.end - raw.offset;
+        let parsed = Box::new(parse(raw, options, context));
+        if done.send((number, Message::Block { file, parsed, bytes, reached })).is_err() {
+            return;
+        }
+    }
+}
+
+struct Feed<'a> {
+    inputs: &'a Inputs,
+    raw: SyncSender<Unparsed>,
+    done: SyncSender<Numbered>,
+    next: u64,
+}
+
+impl Feed<'_> {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn send(&mut self, message: Message) -> Option<()> {
+        let number = self.number();
+        self.done.send((number, message)).ok()
+    }
+
+    /// Reads one input; `None` where nobody listens any more.
+    fn file(&mut self, file: usize, input: &Input) -> Option<()> {
+        let name = input.name();
+        let (handle, plan) = match input {
+            Input::Stdin => (None, Plan::Read),
+            Input::File(path) => match self.look(path) {
+                Ok((handle, plan)) => (handle, plan),
+                Err(error) => {
+                    self.send(Message::Begin { file, name, outcome: Outcome::Read, handle: None })?;
+                    let end = End { error: Some(error), nothing_read: true, note: None };
+                    return self.send(Message::End { file, end });
+                }
+            },
+        };
+        let outcome = match &plan {
+            Plan::Skip => Outcome::Known,
+            Plan::ReadOn { offset, .. } => Outcome::ReadOn { from: *offset },
+            Plan::Read => Outcome::Read,
+        };
+        let cloned = handle.as_ref().and_then(|handle| handle.try_clone().ok());
+        self.send(Message::Begin { file, name: name.clone(), outcome, handle: cloned })?;
+        if plan == Plan::Skip {
+            return self.send(Message::End { file, end: End::default() });
+        }
+        let opened = match (input, &plan) {
+            (Input::File(path), Plan::ReadOn { offset, lines }) => Reader::open_at(path, *offset, lines + 1),
+            _ => Reader::open(input),
+        };
+        let mut reader = match opened {
+            Ok(reader) => reader,
+            Err(error) => {
+                let end = End { error: Some(error), nothing_read: true, note: None };
+                return self.send(Message::End { file, end });
+            }
+        };
+        let mut reached = match plan {
+            Plan::ReadOn { offset, lines } => Reached { consumed: offset, lines, plain: true },
+            _ => Reached::default(),
+        };
+        let mut error = None;
+        loop {
+            match reader.next_block() {
+                Ok(Some(raw)) => {
+                    reached = reach(&raw, reader.is_plain_file());
+                    let number = self.number();
+                    self.raw.send((number, file, raw, reached)).ok()?;
+                }
+                Ok(None) => break,
+                Err(e) => {
+                    error = Some(e);
+                    break;
+                }
+            }
+        }
+        let note = match (input, handle) {
+            (Input::File(path), Some(handle)) if error.is_none() => {
+                self.note(path, &name, &handle, &reader, &reached).unwrap_or(None)
+            }
+            _ => None,
+        };
+        self.send(Message::End { file, end: End { error, nothing_read: false, note } })
+    }
+
+    fn look(&self, path: &Path) -> Result<(Option<File>, Plan)> {
+        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        let about = file.metadata().map_err(|e| Error::io("look at", path, e))?;
+        if !about.is_file() {
+            // A pipe or a device has no size and cannot be known again.
+            return Ok((None, Plan::Read));
+        }
+        let name = path.display().to_string();
+        let plan = self.inputs.known.plan(&name, &file, &self.inputs.fingerprint);
+        Ok((Some(file), plan.map_err(|e| Error::io("read", path, e))?))
+    }
+
+    /// Returns what to keep of a file; `None` where it is not the one that was read any more.
+    fn note(
+        &self,
+        path: &Path,
+        name: &str,
+        handle: &File,
+        reader: &Reader,
+        reached: &Reached,
+    ) -> std::io::Result<Option<KnownFile>> {
+        let compressed = !reader.is_plain_file();
+        let size = handle.metadata()?.len();
+        let consumed = if compressed { size } else { reached.consumed };
+        if !same_file(handle, path)? || (compressed && reader.size() != Some(size)) {
+            return Ok(None);
+        }
+        let known = known_file(name, handle, Reached { consumed, ..*reached }, &self.inputs.fingerprint)?;
+        // What came after the reader's last look is new to the next ingest.
+        Ok(known.map(|known| KnownFile { whole: compressed || known.size == reader.consumed(), ..known }))
+    }
+}
+
+/// Returns what to keep of a file that was read so far; `None` where it has become shorter.
+pub fn known_file(
+    name: &str,
+    handle: &File,
+    reached: Reached,
+    fingerprint: &str,
+) -> std::io::Result<Option<KnownFile>> {
+    Ok(Fingerprint::of(handle, reached.consumed)?.map(|print| KnownFile {
+        path: name.to_owned(),
+        whole: false,
+        size: print.size,
+        head: print.head,
+        tail: print.tail,
+        consumed: reached.consumed,
+        consumed_tail: print.consumed_tail,
+        lines: reached.lines,
+        compressed: !reached.plain,
+        own_ids: true,
+        future: false,
+        options: fingerprint.to_owned(),
+        read_at: 0,
+    }))
+}
+
+/// Returns where the whole lines of a block end.
+fn reach(raw: &RawBlock, plain: bool) -> Reached {
+    let unfinished = match raw.unfinished {
+        true => raw.bytes.len() - memchr::memrchr(b'\n', &raw.bytes).map_or(0, |at| at + 1),
+        false => 0,
+    };
+    let lines = memchr::memchr_iter(b'\n', &raw.bytes).count() as u64 + raw.too_long.len() as u64;
+    Reached { consumed: raw.end - unfinished as u64, lines: raw.first_line - 1 + lines, plain }
+}
+
+/// Tells whether a path still names the file behind a handle: it may have been rotated meanwhile.
+#[cfg(unix)]
+fn same_file(handle: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (handle.metadata()?, std::fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+#[cfg(not(unix))]
+fn same_file(handle: &File, path: &Path) -> std::io::Result<bool> {
+    Ok(handle.metadata()?.created()? == std::fs::metadata(path)?.created()?)
+}

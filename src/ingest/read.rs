@@ -1,0 +1,379 @@
+//! The lines of an input, a few megabytes at a time.
+//!
+//! What always holds: a [`RawBlock`] consists of whole lines (but for an input's last one); every byte
+//! of the input is in exactly one block, or in one line over the limit, which is hashed as it
+//! passes and never held; memory is bounded by the size of a block and of the longest line that is
+//! allowed, whatever the input is.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+
+use memchr::{memchr, memchr_iter, memrchr};
+use sha2::{Digest, Sha256};
+
+use super::refuse::RAW_LIMIT;
+use super::source::Input;
+pub use super::stream::Compression;
+use super::stream::{Source, Stream};
+use crate::error::{Error, Kind, Result};
+
+/// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
+pub const BLOCK_SIZE: usize = 2 << 20;
+/// The most lines in a block: what is made of a line can be far larger than the line.
+const LINES_LIMIT: usize = 1 << 16;
+/// The longest line that is read, in bytes, without its end.
+pub const LINE_LIMIT: usize = 1 << 20;
+/// Bytes of a line over the limit that are read at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Some lines of an input, as they were read.
+#[derive(Debug, Default)]
+pub struct RawBlock {
+    /// The lines, each with its end.
+    pub bytes: Vec<u8>,
+    /// The number of the block's first line in its input, from 1.
+    pub first_line: u64,
+    /// Offset of the block's first byte in the decompressed input.
+    pub offset: u64,
+    /// Offset after the block's last byte.
+    pub end: u64,
+    /// The last line has no end, and the rest of it may yet come: the input is a plain file, or was
+    /// cut off by damage.
+    pub unfinished: bool,
+    /// The lines that were over the limit; they are not in `bytes`.
+    pub too_long: Vec<TooLong>,
+}
+
+/// A line over the limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// Its number in the input, from 1.
+    pub line: u64,
+    /// Its length in bytes, without its end.
+    pub length: u64,
+    /// SHA-256 of those bytes.
+    pub sha256: [u8; 32],
+    /// The first 64 KiB of them.
+    pub head: Vec<u8>,
+}
+
+/// Reads an input block by block.
+pub struct Reader {
+    name: String,
+    stream: Stream,
+    /// A plain file: it can grow, and be read on.
+    plain_file: bool,
+    size: Option<u64>,
+    block_size: usize,
+    line_limit: usize,
+    lines_limit: usize,
+    /// What has been read and belongs to the next block: at least the beginning of a line.
+    carry: Vec<u8>,
+    /// Offset and number of the line that `carry` begins.
+    offset: u64,
+    line: u64,
+    /// Bytes of this block that are in lines over the limit, and so not in its text.
+    left_out: u64,
+    started: bool,
+    ended: bool,
+    damage: Option<Error>,
+}
+
+impl Reader {
+    /// Opens an input and finds out how it is compressed.
+    pub fn open(input: &Input) -> Result<Reader> {
+        let path = match input {
+            Input::Stdin => {
+                let stream = Stream::open(Box::new(io::stdin()));
+                let stream = stream.map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
+                return Ok(Reader::new("standard input".to_owned(), stream));
+            }
+            Input::File(path) => path,
+        };
+        let (file, about) = open_file(path)?;
+        let stream = Stream::open(Box::new(file)).map_err(|e| Error::io("read", path, e))?;
+        let mut reader = Reader::new(path.display().to_string(), stream);
+        reader.plain_file = about.is_file() && reader.compression() == Compression::Plain;
+        reader.size = about.is_file().then_some(about.len());
+        Ok(reader)
+    }
+
+    /// Opens a plain file to read on from an offset, at which the line of the given number begins.
+    pub fn open_at(path: &Path, offset: u64, line: u64) -> Result<Reader> {
+        let (mut file, about) = open_file(path)?;
+        file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
+        let mut reader = Reader::new(path.display().to_string(), Stream::plain(Box::new(file)));
+        reader.plain_file = about.is_file();
+        reader.size = about.is_file().then_some(about.len());
+        (reader.offset, reader.line, reader.started) = (offset, line, true);
+        Ok(reader)
+    }
+
+    /// Reads from anything, as from standard input.
+    pub fn from_source(name: &str, source: Source) -> Result<Reader> {
+        let stream =
+            Stream::open(source).map_err(|e| Error::failed(format!("cannot read {name}")).caused_by(e))?;
+        Ok(Reader::new(name.to_owned(), stream))
+    }
+
+    fn new(name: String, stream: Stream) -> Reader {
+        Reader {
+            name,
+            stream,
+            plain_file: false,
+            size: None,
+            block_size: BLOCK_SIZE,
+            line_limit: LINE_LIMIT,
+            lines_limit: LINES_LIMIT,
+            carry: Vec::new(),
+            offset: 0,
+            line: 1,
+            left_out: 0,
+            started: false,
+            ended: false,
+            damage: None,
+        }
+    }
+
+    /// Sets the size of a block in bytes. It decides how the lines are dealt out, not what they are.
+    pub fn with_block_size(mut self, bytes: usize) -> Reader {
+        self.block_size = bytes.max(1);
+        self
+    }
+
+    /// Sets the longest line that is read, in bytes.
+    #[cfg(test)]
+    pub(super) fn with_line_limit(mut self, bytes: usize) -> Reader {
+        self.line_limit = bytes;
+        self
+    }
+
+    /// Sets the most lines in a block.
+    #[cfg(test)]
+    pub(super) fn with_lines_limit(mut self, lines: usize) -> Reader {
+        self.lines_limit = lines;
+        self
+    }
+
+    /// Returns how the input is compressed.
+    pub fn compression(&self) -> Compression {
+        self.stream.compression()
+    }
+
+    /// Tells whether the input is a plain file: one that can have an unfinished last line, and that
+    /// can be read on when it has grown.
+    pub fn is_plain_file(&self) -> bool {
+        self.plain_file
+    }
+
+    /// Returns the size of the file in bytes, as it is stored; `None` where it is no file.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Returns how many bytes were read so far, as they are stored.
+    pub fn consumed(&self) -> u64 {
+        self.stream.consumed()
+    }
+
+    /// Reads the next lines; `None` at the end.
+    ///
+    /// Where an input is damaged, what can be read of it comes first; then, once, an error of kind
+    /// [`Kind::PartialInput`]; then the end.
+    pub fn next_block(&mut self) -> Result<Option<RawBlock>> {
+        self.next_block_into(Vec::new())
+    }
+
+    /// Does the same with memory that is there already.
+    pub fn next_block_into(&mut self, mut bytes: Vec<u8>) -> Result<Option<RawBlock>> {
+        bytes.clear();
+        bytes.append(&mut self.carry);
+        self.left_out = 0;
+        let mut too_long = Vec::new();
+        loop {
+            if bytes.len() < self.block_size || memrchr(b'\n', &bytes).is_none() {
+                self.fill(&mut bytes);
+            }
+            self.cut_long_lines(&mut bytes, &mut too_long);
+            if self.ended || !self.carry.is_empty() {
+                break;
+            }
+            let lines = memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
+            if lines > 0 || !too_long.is_empty() {
+                self.carry.extend_from_slice(bytes.get(lines..).unwrap_or(&[]));
+                bytes.truncate(lines);
+                break;
+            }
+        }
+        if bytes.is_empty() && too_long.is_empty() {
+            return self.damage.take().map_or(Ok(None), Err);
+        }
+        Ok(Some(self.block(bytes, too_long)))
+    }
+
+    fn block(&mut self, mut bytes: Vec<u8>, too_long: Vec<TooLong>) -> RawBlock {
+        let (first_line, offset) = (self.line, self.offset);
+        let mut lines = memchr_iter(b'\n', &bytes).count();
+        if lines > self.lines_limit
+            && too_long.is_empty()
+            && let Some(end) = memchr_iter(b'\n', &bytes).nth(self.lines_limit - 1)
+        {
+            let mut rest = bytes.split_off(end + 1);
+            rest.append(&mut self.carry);
+            self.carry = rest;
+            lines = self.lines_limit;
+        }
+        let no_end = bytes.last().is_some_and(|b| *b != b'\n');
+        self.line += lines as u64 + u64::from(no_end) + too_long.len() as u64;
+        self.offset += bytes.len() as u64 + self.left_out;
+        let unfinished = no_end && (self.plain_file || self.damage.is_some());
+        RawBlock { bytes, first_line, offset, end: self.offset, unfinished, too_long }
+    }
+
+    /// Fills a block, and at the beginning of the input drops the byte order mark.
+    fn fill(&mut self, bytes: &mut Vec<u8>) {
+        // A block of nothing but the beginning of a line grows until the line ends.
+        let limit = self.block_size.checked_sub(bytes.len()).filter(|n| *n > 0).unwrap_or(self.block_size);
+        let at_start = !std::mem::replace(&mut self.started, true);
+        self.read(bytes, if at_start { limit.max(3) } else { limit });
+        if at_start && bytes.starts_with(b"\xef\xbb\xbf") {
+            bytes.drain(..3);
+            self.offset += 3;
+        }
+    }
+
+    fn read(&mut self, bytes: &mut Vec<u8>, limit: usize) {
+        if self.ended {
+            return;
+        }
+        match self.stream.fill(bytes, limit) {
+            Ok(more) => self.ended = !more,
+            Err(e) => {
+                self.ended = true;
+                let what = match self.stream.compression() {
+                    Compression::Plain => "try to copy the file: the disk may be failing",
+                    _ => "the file is cut off or damaged; ingest it again when it has been replaced",
+                };
+                let error = Error::new(Kind::PartialInput, format!("cannot read {} to its end", self.name));
+                self.damage = Some(error.caused_by(e).hint(what));
+            }
+        }
+    }
+
+    /// Takes the lines over the limit out of a block. Of one that goes on beyond the block the rest
+    /// is read here, and what follows it waits in `carry`.
+    fn cut_long_lines(&mut self, bytes: &mut Vec<u8>, too_long: &mut Vec<TooLong>) {
+        let mut from = 0;
+        while let Some(start) = long_line(bytes, from, self.line_limit) {
+            let before = bytes.get(..start).unwrap_or(&[]);
+            let line = self.line + memchr_iter(b'\n', before).count() as u64 + too_long.len() as u64;
+            let mut long = LongLine::new(line);
+            let rest = bytes.split_off(start);
+            from = start;
+            match memchr(b'\n', &rest) {
+                Some(end) => {
+                    long.add(rest.get(..end).unwrap_or(&[]));
+                    bytes.extend_from_slice(rest.get(end + 1..).unwrap_or(&[]));
+                    self.left_out += end as u64 + 1;
+                }
+                None => {
+                    long.add(&rest);
+                    self.left_out += rest.len() as u64;
+                    drop(rest);
+                    self.pass_long_line(&mut long);
+                }
+            }
+            too_long.push(long.finish());
+        }
+    }
+
+    /// Reads to the end of a line over the limit.
+    fn pass_long_line(&mut self, long: &mut LongLine) {
+        let mut chunk = Vec::new();
+        while !self.ended {
+            chunk.clear();
+            self.read(&mut chunk, CHUNK);
+            match memchr(b'\n', &chunk) {
+                Some(end) => {
+                    long.add(chunk.get(..end).unwrap_or(&[]));
+                    self.left_out += end as u64 + 1;
+                    self.carry.extend_from_slice(chunk.get(end + 1..).unwrap_or(&[]));
+                    return;
+                }
+                None => {
+                    long.add(&chunk);
+                    self.left_out += chunk.len() as u64;
+                }
+            }
+        }
+    }
+}
+
+/// Finds the first line from `from` on that is over the limit; it begins at the returned position.
+fn long_line(bytes: &[u8], mut from: usize, limit: usize) -> Option<usize> {
+    loop {
+        let rest = bytes.get(from..)?;
+        // Where lines are short this looks at the last one of every stretch of a mebibyte.
+        let stretch = rest.get(..=limit)?;
+        from = match (memrchr(b'\n', stretch), stretch.last(), rest.get(limit + 1)) {
+            (Some(at), _, _) => from + at + 1,
+            // The last byte may belong to the line's end.
+            (None, Some(b'\r'), Some(b'\n')) => from + limit + 2,
+            (None, Some(b'\r'), None) => return None,
+            _ => return Some(from),
+        };
+    }
+}
+
+/// A line over the limit, as it passes.
+struct LongLine {
+    line: u64,
+    length: u64,
+    hash: Sha256,
+    head: Vec<u8>,
+    /// A carriage return that is part of the line if more follows.
+    carriage_return: bool,
+}
+
+impl LongLine {
+    fn new(line: u64) -> LongLine {
+        LongLine { line, length: 0, hash: Sha256::new(), head: Vec::new(), carriage_return: false }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.carriage_return) {
+            self.take(b"\r");
+        }
+        match bytes.strip_suffix(b"\r") {
+            Some(bytes) => {
+                self.carriage_return = true;
+                self.take(bytes);
+            }
+            None => self.take(bytes),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        self.hash.update(bytes);
+        let room = RAW_LIMIT.saturating_sub(self.head.len());
+        self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn finish(self) -> TooLong {
+        TooLong { line: self.line, length: self.length, sha256: self.hash.finalize().into(), head: self.head }
+    }
+}
+
+fn open_file(path: &Path) -> Result<(File, std::fs::Metadata)> {
+    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+    let about = file.metadata().map_err(|e| Error::io("read", path, e))?;
+    if about.is_dir() {
+        return Err(Error::failed(format!("cannot read {}: it is a directory", path.display())));
+    }
+    Ok((file, about))
+}

@@ -1,0 +1,154 @@
+//! A refused line: why, and what is kept of it.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use super::mask;
+use super::reason::Reason;
+use crate::event::Span;
+use crate::settings::IpPolicy;
+use crate::time::Micros;
+
+/// The most that is kept of a refused line, in bytes.
+pub const RAW_LIMIT: usize = 64 << 10;
+
+/// A line, or an event of an envelope, that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The number of the line in its input, from 1.
+    pub line: u64,
+    /// Which of an envelope's events it is, from 0; `None` for a whole line.
+    pub index: Option<u32>,
+    /// Why it was refused.
+    pub reason: Reason,
+    /// Length in bytes of the line without its end (of an envelope's event: of that event).
+    pub length: u64,
+    /// SHA-256 of the same bytes.
+    pub sha256: [u8; 32],
+    /// Up to [`RAW_LIMIT`] of the same bytes.
+    pub raw: RawText,
+    /// Whose line it is, as far as it says so: lines of forgotten persons are not kept.
+    pub person: Option<Box<Person>>,
+}
+
+/// The text of a refused line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawText {
+    /// Text, as it was.
+    Text(Box<str>),
+    /// Bytes that are not UTF-8.
+    Bytes(Box<[u8]>),
+}
+
+/// The ids that a refused line names, in the text of its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the fields of the same names
+pub struct Person {
+    pub chatbot_id: Span,
+    pub session_id: Span,
+    pub anonymous_id: Span,
+    pub user_id: Span,
+    pub user_email: Span,
+    /// The event's time, where it could be told.
+    pub time: Option<Micros>,
+}
+
+impl Refused {
+    /// Makes a refused line out of its bytes, without its line end.
+    ///
+    /// Where addresses are not to be kept as they are, they are masked first, and length and hash
+    /// are those of the masked text: from the hash of the original they could be found by trial.
+    pub fn new(line: u64, reason: Reason, bytes: &[u8], ip: IpPolicy) -> Refused {
+        let masked = mask::bytes(bytes, ip);
+        let bytes = masked.as_deref().unwrap_or(bytes);
+        Refused {
+            line,
+            index: None,
+            reason,
+            length: bytes.len() as u64,
+            sha256: Sha256::digest(bytes).into(),
+            raw: RawText::new(bytes),
+            person: None,
+        }
+    }
+
+    /// Makes a refused line that was never held whole.
+    pub fn too_long(line: u64, length: u64, sha256: [u8; 32], head: &[u8], ip: IpPolicy) -> Refused {
+        let masked = mask::cut_bytes(head, ip);
+        let raw = RawText::new(masked.as_deref().unwrap_or(head));
+        Refused { line, index: None, reason: Reason::LineTooLong, length, sha256, raw, person: None }
+    }
+}
+
+impl RawText {
+    /// Takes up to [`RAW_LIMIT`] of some bytes; text is cut between two characters.
+    pub fn new(bytes: &[u8]) -> RawText {
+        let cut = bytes.get(..RAW_LIMIT).unwrap_or(bytes);
+        match std::str::from_utf8(cut) {
+            Ok(text) => RawText::Text(text.into()),
+            // Nothing but the last character is amiss: the cut went through it.
+            Err(e) if cut.len() < bytes.len() && e.error_len().is_none() => {
+                RawText::Text(String::from_utf8_lossy(cut.get(..e.valid_up_to()).unwrap_or(&[])).into())
+            }
+            Err(_) => RawText::Bytes(cut.into()),
+        }
+    }
+
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            RawText::Text(text) => text.as_bytes(),
+            RawText::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// Returns the text as it is written among the rejects: bytes that are not UTF-8 in base64.
+    pub fn encoded(&self) -> String {
+        match self {
+            RawText::Text(text) => text.to_string(),
+            RawText::Bytes(bytes) => BASE64_STANDARD.encode(bytes),
+        }
+    }
+}
+
+impl Serialize for RawText {
+    /// Writes a string.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.encoded())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_raw_text_is_cut_between_characters_and_bytes_are_base64() {
+        let long = "x".repeat(RAW_LIMIT - 1) + "é" + "tail";
+        let refused = Refused::new(3, Reason::NotJson, long.as_bytes(), IpPolicy::Keep);
+        assert_eq!(refused.raw, RawText::Text("x".repeat(RAW_LIMIT - 1).into()));
+        assert_eq!(refused.length, RAW_LIMIT as u64 + 5);
+        let refused = Refused::new(3, Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep);
+        assert_eq!(refused.raw.encoded(), "//4=");
+        assert_eq!(serde_json::to_string(&refused.raw).unwrap(), "\"//4=\"");
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_of_the_whole_line() {
+        // The first test vector of FIPS 180-2.
+        let refused = Refused::new(1, Reason::NotJson, b"abc", IpPolicy::Keep);
+        let hex: String = refused.sha256.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn a_masked_line_is_hashed_as_it_is_kept() {
+        let one = Refused::new(1, Reason::NotJson, b"from 192.0.2.1", IpPolicy::Drop);
+        let two = Refused::new(1, Reason::NotJson, b"from 192.0.2.2", IpPolicy::Drop);
+        assert_eq!(one, two);
+        assert_eq!(one.raw.encoded(), "from -");
+        assert_eq!(one.length, 6);
+    }
+}

@@ -1,0 +1,478 @@
+//! An ingest from its inputs to its account.
+//!
+//! A thread reads blocks of lines, some threads parse them, and the calling thread puts them, in
+//! order, into batches and each batch into the store. So the next batch is read and parsed while
+//! one is written, and memory holds a batch and a few blocks, whatever the size of the input.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use super::account::{Account, Counts, FileAccount, Outcome};
+use super::batch::{self, Fate, Rules};
+use super::feed::{self, End, Message, Reached};
+use super::identify::Ordinals;
+use super::known::{KnownFile, KnownFiles};
+use super::parse::{ParseOptions, Parsed};
+use super::source;
+use super::stages::{Stage, Stages};
+use super::warnings::Warning;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Row};
+use crate::settings::Settings;
+use crate::store::ledger::Ledger;
+use crate::store::manifest::{LastRun, Manifest};
+use crate::store::rejects::{self, Reject};
+use crate::store::transaction::{STATE, Transaction};
+use crate::store::{Store, Writer, key};
+use crate::time::{Clock, format_utc};
+
+/// What an ingest is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Files, folders, globs, `-`.
+    pub inputs: Vec<String>,
+    /// The chatbot of lines that name none.
+    pub chatbot: Option<String>,
+    /// Read files that are known to have been taken in.
+    pub force: bool,
+    /// Commit once, at the end.
+    pub atomic: bool,
+    /// Commit nothing where more lines than this are refused; implies `atomic`.
+    pub max_rejects: Option<u64>,
+    /// The present.
+    pub clock: Clock,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+    /// Where the secret key lies, if not in the store.
+    pub key_file: Option<PathBuf>,
+    /// Bytes of a batch in memory; a share of the settings' budget where `None`.
+    pub batch_bytes: Option<usize>,
+}
+
+/// Is told how an ingest gets on.
+pub trait Progress: Sync {
+    /// The bytes to be read in all, as far as known.
+    fn total(&self, bytes: u64);
+    /// So many more bytes were taken in, or passed over.
+    fn advance(&self, bytes: u64);
+    /// This file is being read.
+    fn file(&self, name: &str);
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn total(&self, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn file(&self, _: &str) {}
+}
+
+/// What an ingest came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What became of every event.
+    pub account: Account,
+    /// Inputs that could not be found or read to their end.
+    pub problems: Vec<Error>,
+    /// Whether anything was committed; not, where more lines were refused than allowed.
+    pub committed: bool,
+    /// Days that lines were left out of since retention has taken them: chatbot and UTC date.
+    pub pruned_days: Vec<(String, crate::time::Day)>,
+    /// Where the time went.
+    pub stages: Stages,
+    /// Why it ended early, where it did: what was committed before stays.
+    pub failure: Option<Error>,
+}
+
+/// Takes in the inputs.
+///
+/// # Errors
+/// Where the store cannot be used at all. What fails later stands in the report, beside the account
+/// of what was committed.
+pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let context = Context::new(settings.geoip.as_deref())?;
+    let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
+    let writer = store.writer("wa ingest", options.lock_timeout, first)?;
+    run_in(writer, settings, options, &context, progress)
+}
+
+/// Takes in the inputs with a writer that is open already.
+pub fn run_in(
+    writer: Writer,
+    settings: &Settings,
+    options: &Options,
+    context: &Context,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    check_settings(writer.manifest(), settings)?;
+    let key = key::load_or_create(writer.store(), options.key_file.as_deref())?;
+    if writer.manifest().key_check.as_ref().is_some_and(|check| *check != key.check()) {
+        return Err(Error::failed("the secret key is not the one that this store was made with")
+            .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
+    }
+    let snapshot = writer.snapshot()?;
+    let ledger = match &snapshot.manifest().ledger {
+        Some(file) => Ledger::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
+        None => Ledger::default(),
+    };
+    let known = match &snapshot.manifest().sources {
+        Some(file) => KnownFiles::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
+        None => KnownFiles::default(),
+    };
+    let found = source::find(&options.inputs, writer.store().dir());
+    let parse_options = ParseOptions {
+        chatbot: options.chatbot.clone(),
+        now: options.clock.now,
+        ip: settings.ip,
+        visitor_key: *key.bytes(),
+    };
+    let inputs = feed::Inputs {
+        files: found.files,
+        known: if options.force { KnownFiles::default() } else { known.clone() },
+        fingerprint: fingerprint(settings, options),
+    };
+    let batch_bytes = options.batch_bytes.unwrap_or((settings.memory / 4) as usize);
+    let mut ingest = Ingest {
+        transaction: Some(writer.begin()),
+        writer,
+        options,
+        settings,
+        ledger,
+        known,
+        key_check: key.check(),
+        fingerprint: inputs.fingerprint.clone(),
+        batch: Batch::default(),
+        files: BTreeMap::new(),
+        notes: Vec::new(),
+        report: Report { problems: found.problems, committed: true, ..Report::default() },
+        batch_bytes,
+        changed: false,
+    };
+    progress.total(inputs.bytes());
+    let (sender, receiver) = sync_channel(feed::AHEAD);
+    let outcome = std::thread::scope(|scope| {
+        feed::start(scope, &inputs, &parse_options, context, sender);
+        // The receiver is dropped when this returns, so that the threads stop where it fails.
+        ingest.take_all(receiver, progress)
+    });
+    match outcome {
+        Ok(()) => ingest.finish(),
+        Err(error) => {
+            ingest.report.failure = Some(error);
+            ingest.report.committed = ingest.writer.manifest().generation > 0;
+            Ok(ingest.into_report())
+        }
+    }
+}
+
+/// Refuses settings by which the store was not made: the sessions would be cut or dated two ways.
+pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
+    let differs = |what: &str, theirs: String, ours: String| {
+        Error::new(
+            Kind::Usage,
+            format!("the store was made with {what} {theirs}, and the settings say {ours}"),
+        )
+        .hint("run `wa rebuild` to make sessions and daily statistics again, or change wa.toml back")
+    };
+    if manifest.timezone != settings.timezone.name() {
+        return Err(differs("the time zone", manifest.timezone.clone(), settings.timezone.name().to_owned()));
+    }
+    if manifest.session_timeout_us != settings.session_timeout {
+        let show = crate::config::quantity::show_duration;
+        return Err(differs(
+            "the session timeout",
+            show(manifest.session_timeout_us),
+            show(settings.session_timeout),
+        ));
+    }
+    Ok(())
+}
+
+/// Returns a fingerprint of what decides, beside the lines, about what is stored.
+fn fingerprint(settings: &Settings, options: &Options) -> String {
+    let text = format!("{:?} {:?} {:?}", options.chatbot, settings.ip, settings.geoip);
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+}
+
+/// Blocks on their way into the store.
+#[derive(Default)]
+struct Batch {
+    /// Parsed blocks, each with the number of its file.
+    blocks: Vec<(usize, Parsed)>,
+    bytes: usize,
+}
+
+/// What is known of a file while it is read.
+#[derive(Default)]
+struct FileState {
+    name: String,
+    counts: Counts,
+    ordinals: Ordinals,
+    own_ids: bool,
+    future: bool,
+    outcome: Outcome,
+    /// The open file and how far it is read, while it is being read.
+    handle: Option<File>,
+    reached: Option<Reached>,
+}
+
+struct Ingest<'a> {
+    writer: Writer,
+    /// The change under way; `None` only while it is being committed.
+    transaction: Option<Transaction>,
+    options: &'a Options,
+    settings: &'a Settings,
+    ledger: Ledger,
+    known: KnownFiles,
+    key_check: String,
+    fingerprint: String,
+    batch: Batch,
+    files: BTreeMap<usize, FileState>,
+    /// What is to be noted of files with the next commit.
+    notes: Vec<(usize, KnownFile)>,
+    report: Report,
+    batch_bytes: usize,
+    /// Something is to be committed.
+    changed: bool,
+}
+
+impl Ingest<'_> {
+    fn atomic(&self) -> bool {
+        self.options.atomic || self.options.max_rejects.is_some()
+    }
+
+    /// Takes in what comes, in order, committing batch by batch.
+    fn take_all(&mut self, receiver: Receiver<(u64, Message)>, progress: &dyn Progress) -> Result<()> {
+        let mut waiting: BTreeMap<u64, Message> = BTreeMap::new();
+        let mut next = 0;
+        for (number, message) in receiver {
+            waiting.insert(number, message);
+            while let Some(message) = waiting.remove(&next) {
+                next += 1;
+                self.report.stages.book(Stage::Wait);
+                self.take(message, progress)?;
+                self.report.stages.book(Stage::Gather);
+            }
+        }
+        self.flush()
+    }
+
+    fn take(&mut self, message: Message, progress: &dyn Progress) -> Result<()> {
+        match message {
+            Message::Begin { file, name, outcome, handle } => {
+                progress.file(&name);
+                self.files
+                    .insert(file, FileState { name, outcome, handle, own_ids: true, ..FileState::default() });
+            }
+            Message::Block { file, mut parsed, bytes, reached } => {
+                if let Some(state) = self.files.get_mut(&file) {
+                    state.own_ids &= parsed.block.rows.iter().all(|row| row.has_own_id);
+                    state.ordinals.assign(&mut parsed.block.rows);
+                    state.reached = Some(reached);
+                }
+                self.batch.bytes += parsed.block.lines.len()
+                    + parsed.block.decoded.len()
+                    + parsed.block.rows.len() * std::mem::size_of::<Row>();
+                self.batch.blocks.push((file, *parsed));
+                progress.advance(bytes);
+                if self.batch.bytes >= self.batch_bytes {
+                    self.flush()?;
+                }
+            }
+            Message::End { file, end } => self.end(file, end),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, file: usize, end: End) {
+        let Some(state) = self.files.get_mut(&file) else { return };
+        // Ordinals are of one file: its memory goes with its end.
+        state.ordinals = Ordinals::default();
+        state.handle = None;
+        if let Some(error) = end.error {
+            state.outcome = match &end.note {
+                None if state.counts == Counts::default() && end.nothing_read => {
+                    Outcome::Unreadable { error: error.to_string() }
+                }
+                _ => Outcome::Damaged { error: error.to_string() },
+            };
+            self.report.problems.push(error);
+        } else if let Some(note) = end.note {
+            self.notes.push((file, note));
+        }
+    }
+
+    /// Puts the batch into the store.
+    fn flush(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
+        self.put(&mut transaction, batch)?;
+        if self.atomic() {
+            self.transaction = Some(transaction);
+            return Ok(());
+        }
+        if self.changed || !self.notes.is_empty() {
+            self.commit(transaction)?;
+            self.transaction = Some(self.writer.begin());
+        } else {
+            self.transaction = Some(transaction);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, transaction: &mut Transaction, batch: Batch) -> Result<()> {
+        let mut events: Vec<Event<'_>> = Vec::new();
+        let mut files: Vec<usize> = Vec::new();
+        for (file, parsed) in &batch.blocks {
+            events.extend(parsed.block.rows.iter().map(|row| parsed.block.event(row)));
+            files.resize(events.len(), *file);
+        }
+        let rules = Rules {
+            zone: self.settings.timezone,
+            timeout: self.settings.session_timeout,
+            ledger: &self.ledger,
+            now: self.options.clock.now,
+        };
+        self.report.stages.book(Stage::Gather);
+        let outcome = batch::put(transaction, &events, rules, &mut self.report.stages)?;
+        self.changed |= outcome.fates.contains(&Fate::Stored);
+        let mut rejects = Vec::new();
+        for (file, parsed) in &batch.blocks {
+            let Some(state) = self.files.get_mut(file) else { continue };
+            let counts = &mut state.counts;
+            counts.read += parsed.read;
+            counts.blank += parsed.blank;
+            counts.unfinished += u64::from(parsed.unfinished.is_some());
+            counts.warnings.merge(&parsed.warnings);
+            for refused in &parsed.refused {
+                counts.refuse(refused.reason, 1);
+                state.future |= refused.reason == super::Reason::FutureTimestamp;
+                rejects.push(reject(&state.name, refused, self.options.clock));
+            }
+        }
+        for ((fate, event), file) in outcome.fates.iter().zip(&events).zip(&files) {
+            let Some(state) = self.files.get_mut(file) else { continue };
+            match fate {
+                Fate::Stored => state.counts.stored += 1,
+                Fate::Duplicate => state.counts.duplicate += 1,
+                Fate::Forgotten => state.counts.forgotten += 1,
+                Fate::AlreadyPruned => {
+                    state.counts.already_pruned += 1;
+                    let day = (event.chatbot_id().to_owned(), crate::time::Day::utc(event.row.time));
+                    if self.report.pruned_days.last() != Some(&day) {
+                        self.report.pruned_days.push(day);
+                    }
+                }
+            }
+        }
+        // A clash is a fault of the log as a whole; the last file of the batch is as good as any.
+        if let (Some(state), 1..) = (files.last().and_then(|f| self.files.get_mut(f)), outcome.clashes) {
+            state.counts.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.clashes);
+        }
+        self.report.pruned_days.sort();
+        self.report.pruned_days.dedup();
+        let snapshot = transaction.snapshot()?;
+        self.changed |= rejects::add(&snapshot, transaction, rejects, self.options.clock.now)? > 0;
+        self.report.stages.book(Stage::Rejects);
+        Ok(())
+    }
+
+    fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
+        let now = self.options.clock.now;
+        for (file, mut note) in std::mem::take(&mut self.notes) {
+            if let Some(state) = self.files.get(&file) {
+                note.own_ids &= state.own_ids;
+                note.future = state.future;
+            }
+            note.read_at = now;
+            self.known.note(note);
+        }
+        for state in self.files.values() {
+            // A file in the middle of which a batch ends: the next ingest goes on there, should
+            // this one be interrupted.
+            if let (Some(handle), Some(reached @ Reached { plain: true, .. })) =
+                (&state.handle, state.reached)
+                && let Ok(Some(note)) = feed::known_file(&state.name, handle, reached, &self.fingerprint)
+            {
+                let (own_ids, future) = (state.own_ids, state.future);
+                self.known.note(KnownFile { own_ids, future, read_at: now, ..note });
+            }
+        }
+        let bytes = self.known.to_bytes()?;
+        let name = format!("sources-{}.json", uuid::Uuid::new_v4().simple());
+        let file = transaction.add_side(STATE, &name, &bytes, self.known.len() as u64, now)?;
+        if let Some(old) = transaction.manifest().sources.replace(file) {
+            transaction.remove_side(&old.path);
+        }
+        let mut total = Counts::default();
+        self.files.values().for_each(|state| total.merge(&state.counts));
+        let figures = [
+            ("read", total.read),
+            ("stored", total.stored),
+            ("duplicate", total.duplicate),
+            ("refused", total.refused_total()),
+        ];
+        let manifest = transaction.manifest();
+        manifest.key_check = Some(self.key_check.clone());
+        manifest.last_ingest = Some(LastRun {
+            at: now,
+            figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+        });
+        self.writer.commit(transaction, now)?;
+        self.report.stages.book(Stage::Commit);
+        self.changed = false;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Report> {
+        let refused: u64 = self.files.values().map(|state| state.counts.refused_total()).sum();
+        let too_many = self.options.max_rejects.is_some_and(|most| refused > most);
+        if too_many {
+            self.report.committed = false;
+            drop(self.transaction.take());
+        } else if let Some(transaction) = self.transaction.take()
+            && (self.changed || !self.notes.is_empty())
+        {
+            self.commit(transaction)?;
+        }
+        let Ingest { writer, files, mut report, .. } = self;
+        writer.finish()?;
+        report.account = account(files);
+        Ok(report)
+    }
+
+    fn into_report(mut self) -> Report {
+        self.report.account = account(std::mem::take(&mut self.files));
+        self.report
+    }
+}
+
+fn account(files: BTreeMap<usize, FileState>) -> Account {
+    let mut account = Account::default();
+    for state in files.into_values() {
+        account.add(FileAccount { file: state.name, outcome: state.outcome, counts: state.counts });
+    }
+    account
+}
+
+fn reject(file: &str, refused: &super::Refused, clock: Clock) -> Reject {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    Reject {
+        file: file.to_owned(),
+        line: refused.line,
+        index: refused.index,
+        reason: refused.reason.name().to_owned(),
+        length: refused.length,
+        sha256: hex(&refused.sha256),
+        refused_at: format_utc(clock.now),
+        raw: None,
+        raw_base64: None,
+    }
+    .with_raw(refused.raw.as_bytes())
+}

@@ -1,0 +1,305 @@
+//! Which files an ingest reads: files, globs, directories and standard input.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+impl Input {
+    /// Returns the name used in accounts and messages: `-` for standard input.
+    pub fn name(&self) -> String {
+        match self {
+            Input::File(path) => path.display().to_string(),
+            Input::Stdin => "-".to_owned(),
+        }
+    }
+}
+
+/// What was found, and what was not.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The inputs, sorted by name, standard input last; each file once.
+    pub files: Vec<Input>,
+    /// Inputs that are not there or cannot be looked into.
+    pub problems: Vec<Error>,
+}
+
+/// Finds the files that inputs name; what is not there is a problem among others, not the end.
+///
+/// - `-` is standard input.
+/// - A file is taken whatever its name, even where that has the signs of a glob.
+/// - A directory is searched, with all below it, for `*.ndjson`, `*.jsonl`, `*.json` and `*.log`, each
+///   also with `.gz` or `.zst`. Symbolic links are followed, each directory being searched once.
+/// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and directories that it matches.
+///
+/// Nothing is taken from `store`, nor from any other `wa` store.
+pub fn find(inputs: &[String], store: &Path) -> Found {
+    let mut search = Search {
+        store: store.canonicalize().ok(),
+        found: Found::default(),
+        files: HashSet::new(),
+        dirs: HashSet::new(),
+    };
+    for input in inputs {
+        search.input(input);
+    }
+    let mut found = search.found;
+    found.files.sort();
+    found
+}
+
+struct Search {
+    store: Option<PathBuf>,
+    found: Found,
+    /// The real paths of what was found: two names of one file are one file.
+    files: HashSet<PathBuf>,
+    dirs: HashSet<PathBuf>,
+}
+
+impl Search {
+    fn input(&mut self, input: &str) {
+        if input == "-" {
+            if !self.found.files.contains(&Input::Stdin) {
+                self.found.files.push(Input::Stdin);
+            }
+            return;
+        }
+        let path = Path::new(input);
+        match path.metadata() {
+            Ok(_) => self.named(path),
+            Err(_) if input.contains(['*', '?', '[']) => self.glob(input),
+            Err(e) => self.problem(Error::io("read", path, e)),
+        }
+    }
+
+    fn glob(&mut self, pattern: &str) {
+        let options = glob::MatchOptions { case_sensitive: true, ..glob::MatchOptions::new() };
+        let paths = match glob::glob_with(pattern, options) {
+            Ok(paths) => paths,
+            Err(e) => {
+                let error = Error::usage(format!("cannot understand the pattern {pattern}")).caused_by(e);
+                return self.problem(error.hint("write [[] for a bracket that stands for itself"));
+            }
+        };
+        let mut none = true;
+        for path in paths {
+            none = false;
+            match path {
+                Ok(path) => self.named(&path),
+                Err(e) => {
+                    let path = e.path().to_owned();
+                    self.problem(Error::io("read", &path, e.into()));
+                }
+            }
+        }
+        if none {
+            let error = Error::failed(format!("no file matches {pattern}"));
+            self.problem(error.hint("check the folder, and quote the pattern if the shell changed it"));
+        }
+    }
+
+    /// Takes a file or directory that was named, by itself or by a glob.
+    fn named(&mut self, path: &Path) {
+        let is_dir = path.is_dir();
+        if self.in_store(path) || (is_dir && is_store(path)) {
+            let error = Error::new(
+                Kind::Usage,
+                format!("cannot ingest {}: it belongs to a wa store", path.display()),
+            );
+            return self.problem(error.hint("name the logs; `wa export` writes what a store holds"));
+        }
+        match path.metadata() {
+            Ok(_) if is_dir => self.directory(path),
+            // A pipe is a file like any other when somebody names it.
+            Ok(_) => self.file(path),
+            Err(e) => self.problem(Error::io("read", path, e)),
+        }
+    }
+
+    fn directory(&mut self, top: &Path) {
+        let mut pending = vec![top.to_owned()];
+        while let Some(dir) = pending.pop() {
+            let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+            if !self.dirs.insert(real) || self.in_store(&dir) || is_store(&dir) {
+                continue;
+            }
+            match list(&dir) {
+                Ok(paths) => paths.into_iter().for_each(|path| self.entry(path, &mut pending)),
+                Err(e) => self.problem(e),
+            }
+        }
+    }
+
+    fn entry(&mut self, path: PathBuf, pending: &mut Vec<PathBuf>) {
+        match path.metadata() {
+            Ok(about) if about.is_dir() => pending.push(path),
+            // What a pipe or device in a folder would give, nobody has asked for.
+            Ok(about) if about.is_file() && is_log(&path) => self.file(&path),
+            Ok(_) => {}
+            Err(e) if is_log(&path) => self.problem(Error::io("read", &path, e)),
+            Err(_) => {}
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if self.files.insert(real) {
+            self.found.files.push(Input::File(path.to_owned()));
+        }
+    }
+
+    fn in_store(&self, path: &Path) -> bool {
+        let Some(store) = &self.store else { return false };
+        path.canonicalize().is_ok_and(|real| real.starts_with(store))
+    }
+
+    fn problem(&mut self, error: Error) {
+        self.found.problems.push(error);
+    }
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>> {
+    let error = |e| Error::io("search", dir, e);
+    let entries = std::fs::read_dir(dir).map_err(error)?;
+    let mut paths =
+        entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(error)?;
+    // In order, so that of two names of one file the same one is taken every time.
+    paths.sort();
+    Ok(paths)
+}
+
+/// Tells whether a file's name is that of a log.
+fn is_log(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(OsStr::to_str) else { return false };
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    [".ndjson", ".jsonl", ".json", ".log"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Tells whether a directory is a store: its manifest says so, or it has a manifest beside settings.
+fn is_store(dir: &Path) -> bool {
+    let Ok(manifest) = std::fs::File::open(dir.join("manifest.json")) else { return false };
+    let mut head = Vec::new();
+    let read = manifest.take(4096).read_to_end(&mut head);
+    let marked = memchr::memmem::find(&head, b"\"wa-store\"").is_some();
+    read.is_ok() && marked || dir.join("wa.toml").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn with(files: &[&str]) -> Folder {
+            let folder = Folder(tempfile::tempdir().unwrap());
+            for file in files {
+                let path = folder.0.path().join(file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "{}").unwrap();
+            }
+            folder
+        }
+
+        fn path(&self, name: &str) -> String {
+            self.0.path().join(name).display().to_string()
+        }
+
+        /// Finds, and returns the names relative to the folder.
+        fn find(&self, inputs: &[&str]) -> (Vec<String>, Vec<String>) {
+            let inputs: Vec<_> =
+                inputs.iter().map(|i| if *i == "-" { "-".to_owned() } else { self.path(i) }).collect();
+            let found = find(&inputs, &self.0.path().join("store"));
+            let strip = |text: String| text.replace(&(self.0.path().display().to_string() + "/"), "");
+            let files = found.files.iter().map(|f| strip(f.name())).collect();
+            (files, found.problems.iter().map(|p| strip(p.to_string())).collect())
+        }
+    }
+
+    #[test]
+    fn a_directory_gives_the_logs_in_it_and_below_sorted_by_name() {
+        let folder = Folder::with(&[
+            "b.ndjson",
+            "a.jsonl.gz",
+            "sub/deep/c.json.zst",
+            "sub/d.LOG",
+            "e.txt",
+            "f.gz",
+            "g.ndjson.bz2",
+            "ndjson",
+        ]);
+        let (files, problems) = folder.find(&["."]);
+        assert_eq!(files.len(), 4, "{files:?}");
+        let (files, _) = folder.find(&[""]);
+        assert_eq!(files, ["a.jsonl.gz", "b.ndjson", "sub/d.LOG", "sub/deep/c.json.zst"]);
+        assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn a_file_named_twice_is_read_once_and_a_named_file_needs_no_suffix() {
+        let folder = Folder::with(&["b.ndjson", "a.txt", "sub/c.log"]);
+        let (files, _) = folder.find(&["b.ndjson", "-", "a.txt", "sub/../b.ndjson", "*.ndjson", "sub", "-"]);
+        assert_eq!(files, ["a.txt", "b.ndjson", "sub/c.log", "-"]);
+    }
+
+    #[test]
+    fn globs_match_and_a_file_with_such_a_name_is_itself() {
+        let folder = Folder::with(&["a1.log", "a2.log", "b1.log", "x[1].log", "deep/er/a3.log"]);
+        assert_eq!(folder.find(&["a?.log"]).0, ["a1.log", "a2.log"]);
+        assert_eq!(folder.find(&["[b-z]1.log"]).0, ["b1.log"]);
+        assert_eq!(folder.find(&["**/a*.log"]).0, ["a1.log", "a2.log", "deep/er/a3.log"]);
+        assert_eq!(folder.find(&["x[1].log"]).0, ["x[1].log"]);
+        assert_eq!(folder.find(&["d*"]).0, ["deep/er/a3.log"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_a_problem_and_the_rest_is_found() {
+        let folder = Folder::with(&["a.log"]);
+        let (files, problems) = folder.find(&["missing.log", "a.log", "*.ndjson", "x[.log"]);
+        assert_eq!(files, ["a.log"]);
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(problems[0].starts_with("cannot read missing.log"), "{problems:?}");
+        assert_eq!(problems[1], "no file matches *.ndjson");
+        assert!(problems[2].starts_with("cannot understand the pattern x[.log"), "{problems:?}");
+    }
+
+    #[test]
+    fn no_store_is_read_neither_the_own_nor_another() {
+        let folder =
+            Folder::with(&["a.log", "store/rejects/r.ndjson", "other/rejects/r.ndjson", "not/manifest.json"]);
+        fs::write(folder.path("other/manifest.json"), "{\n \"format\": \"wa-store\"}").unwrap();
+        let (files, problems) = folder.find(&[""]);
+        assert_eq!(files, ["a.log", "not/manifest.json"]);
+        assert!(problems.is_empty());
+        let (files, problems) = folder.find(&["store", "store/rejects/r.ndjson", "other"]);
+        assert!(files.is_empty());
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_ends_and_a_broken_link_is_a_problem() {
+        use std::os::unix::fs::symlink;
+        let folder = Folder::with(&["a.log", "sub/b.log"]);
+        symlink(folder.path(""), folder.path("sub/up")).unwrap();
+        symlink(folder.path("a.log"), folder.path("sub/a-again.log")).unwrap();
+        symlink(folder.path("nowhere"), folder.path("sub/broken.log")).unwrap();
+        let (files, problems) = folder.find(&[""]);
+        assert_eq!(files, ["a.log", "sub/b.log"]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("cannot read sub/broken.log"), "{problems:?}");
+    }
+}

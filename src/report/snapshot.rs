@@ -1,0 +1,42 @@
+//! A snapshot of the store, as reports read it.
+
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+
+use super::tables::Tables;
+use crate::error::Result;
+use crate::store::Snapshot;
+use crate::store::columns::Table;
+use crate::time::{Day, Micros, Zone};
+
+impl Tables for Snapshot {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+        Snapshot::read(self, table, days, columns)
+    }
+
+    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
+        let files: Vec<_> =
+            self.files_in(Table::Sessions, None).into_iter().filter(|file| file.max_time >= time).collect();
+        files.into_par_iter().map(|file| self.read_file(file, Some(columns))).collect()
+    }
+
+    fn zone(&self) -> Zone {
+        Snapshot::zone(self)
+    }
+
+    fn timeout(&self) -> Micros {
+        Snapshot::timeout(self)
+    }
+
+    fn days(&self) -> Option<(Day, Day)> {
+        Snapshot::days(self)
+    }
+
+    fn sessions_pruned_through(&self) -> Option<Day> {
+        self.manifest().sessions_pruned_through
+    }
+
+    fn events_pruned_through(&self) -> Option<Day> {
+        self.manifest().events_pruned_through
+    }
+}

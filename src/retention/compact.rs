@@ -1,0 +1,78 @@
+//! Merges small files.
+//!
+//! The policy: a partition's files of fewer than half the rows that a file may have are put
+//! together, as many as fit into one file, until at most one such file is left. A day that came in
+//! one run and has not changed since is left alone.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::manifest::DataFile;
+use crate::store::transaction::Transaction;
+use crate::store::update::events::{file_of, stack};
+use crate::store::update::fold::MOST_ROWS;
+use crate::time::Day;
+
+/// What was merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Compacted {
+    /// Files that were merged.
+    pub files: u64,
+    /// Files that they were merged into.
+    pub into: u64,
+}
+
+/// Merges the small files of all tables.
+pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
+    let mut compacted = Compacted::default();
+    for table in Table::ALL {
+        let (earliest, latest) = match table {
+            Table::Events => ("timestamp", "timestamp"),
+            Table::Sessions => ("started_at", "ended_at"),
+            Table::Visitors => ("first_seen_at", "first_seen_at"),
+            // One file a month by construction.
+            Table::DailyStats => continue,
+        };
+        for (day, files) in groups(transaction.manifest().files(table)) {
+            let snapshot = transaction.snapshot()?;
+            let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
+            let mut frame = stack(frames)?;
+            let new = file_of(table, day, &mut frame, earliest, latest)?;
+            for file in &files {
+                transaction.remove(table, &file.path);
+            }
+            transaction.add(new)?;
+            compacted.files += files.len() as u64;
+            compacted.into += 1;
+        }
+    }
+    Ok(compacted)
+}
+
+/// Returns the files of each partition that are to become one.
+fn groups(files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
+    let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.rows < MOST_ROWS / 2) {
+        partitions.entry(file.day).or_default().push(file);
+    }
+    let mut groups = Vec::new();
+    for (day, mut small) in partitions {
+        small.sort_by_key(|file| file.rows);
+        let mut group: Vec<DataFile> = Vec::new();
+        let mut rows = 0;
+        for file in small {
+            if rows + file.rows > MOST_ROWS {
+                groups.push((day, std::mem::take(&mut group)));
+                rows = 0;
+            }
+            rows += file.rows;
+            group.push(file.clone());
+        }
+        groups.push((day, group));
+    }
+    groups.retain(|(_, files)| files.len() > 1);
+    groups
+}

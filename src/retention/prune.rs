@@ -1,0 +1,222 @@
+//! Takes what is past its retention out of the tables.
+//!
+//! N days are kept, today the last of them: an event goes when its UTC date is today - N or
+//! before, a session when the day of its last event is, a day's statistics when that day is. What
+//! goes is written down by chatbot and day, and its lines are not taken in again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::event::KeyKind;
+use crate::settings::Keep;
+use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
+use crate::store::manifest::DataFile;
+use crate::store::snapshot::Snapshot;
+use crate::store::tables::{self, visitors};
+use crate::store::transaction::Transaction;
+use crate::store::update;
+use crate::time::{Day, Zone};
+
+/// What goes from a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// The days, in order.
+    pub days: Vec<String>,
+    /// Number of rows.
+    pub rows: u64,
+    /// Number of files that go or are written anew.
+    pub files: u64,
+    /// Bytes of the files that go as a whole.
+    pub bytes: u64,
+}
+
+impl Pruned {
+    fn take(&mut self, file: &DataFile, rows: u64) {
+        let day = file.day.to_string();
+        if self.days.last() != Some(&day) {
+            self.days.push(day);
+        }
+        self.rows += rows;
+        self.files += 1;
+        if rows == file.rows {
+            self.bytes += file.bytes;
+        }
+    }
+}
+
+/// Returns the last day that goes; `None` where all are kept.
+pub fn last_to_go(keep: Keep, today: Day) -> Option<Day> {
+    match keep {
+        Keep::Forever => None,
+        Keep::Days(days) => Some(today.plus(i32::try_from(days).map_or(i32::MIN, |days| -days))),
+    }
+}
+
+/// Takes out the events of UTC dates up to `last`.
+pub fn events(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> Result<Pruned> {
+    let snapshot = transaction.snapshot()?;
+    let mut pruned = Pruned::default();
+    for file in snapshot.manifest().files(Table::Events).iter().filter(|file| file.day <= last) {
+        let frame = snapshot.read_file(file, Some(&["chatbot_id"]))?;
+        let chatbots: HashSet<&str> = tables::Reader(&frame).text("chatbot_id")?.iter().flatten().collect();
+        for chatbot in chatbots {
+            ledger.events.entry(chatbot.to_owned()).or_default().insert(file.day);
+        }
+        pruned.take(file, file.rows);
+        transaction.remove(Table::Events, &file.path);
+        let manifest = transaction.manifest();
+        manifest.events_pruned_through = manifest.events_pruned_through.max(Some(file.day));
+    }
+    Ok(pruned)
+}
+
+/// Takes out the sessions whose last event was on a day up to `last`.
+pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, zone: Zone) -> Result<Pruned> {
+    let snapshot = transaction.snapshot()?;
+    let mut pruned = Pruned::default();
+    let end_of_last = zone.start_of(last.plus(1));
+    // A session starts no later than it ends: later days have nothing that goes.
+    let files: Vec<DataFile> =
+        snapshot.manifest().files(Table::Sessions).iter().filter(|file| file.day <= last).cloned().collect();
+    let mut going: BTreeMap<Day, Vec<(DataFile, Vec<bool>)>> = BTreeMap::new();
+    for file in files {
+        let frame = snapshot.read_file(&file, Some(&["ended_at"]))?;
+        let ends = tables::Reader(&frame).int64("ended_at")?;
+        let mask: Vec<bool> = ends.iter().map(|end| end.is_some_and(|end| end < end_of_last)).collect();
+        let rows = mask.iter().filter(|goes| **goes).count() as u64;
+        if rows > 0 {
+            pruned.take(&file, rows);
+            going.entry(file.day).or_default().push((file, mask));
+        }
+    }
+    let newly = write_down(&snapshot, ledger, &going)?;
+    mark_counted_new(&snapshot, transaction, &newly, zone)?;
+    for (day, files) in going {
+        for (file, mask) in files {
+            transaction.remove(Table::Sessions, &file.path);
+            if mask.contains(&false) {
+                let whole = snapshot.read_file_checked(&file)?;
+                let mut rest = update::events::filter(&whole, mask.iter().map(|goes| !goes))?;
+                let new = update::events::file_of(Table::Sessions, day, &mut rest, "started_at", "ended_at")?;
+                transaction.add(new)?;
+            }
+        }
+        let manifest = transaction.manifest();
+        manifest.sessions_pruned_through = manifest.sessions_pruned_through.max(Some(day));
+    }
+    Ok(pruned)
+}
+
+/// Writes down which chatbots lose sessions on which days, and returns those that had lost none on
+/// that day before.
+fn write_down(
+    snapshot: &Snapshot,
+    ledger: &mut Ledger,
+    going: &BTreeMap<Day, Vec<(DataFile, Vec<bool>)>>,
+) -> Result<BTreeMap<Day, HashSet<String>>> {
+    let mut newly: BTreeMap<Day, HashSet<String>> = BTreeMap::new();
+    for (&day, files) in going {
+        for (file, mask) in files {
+            let frame = snapshot.read_file(file, Some(&["chatbot_id"]))?;
+            let chatbots = tables::Reader(&frame).text("chatbot_id")?;
+            for (chatbot, goes) in chatbots.iter().zip(mask) {
+                let Some(chatbot) = chatbot.filter(|_| *goes) else { continue };
+                let days = ledger.sessions.entry(chatbot.to_owned()).or_default();
+                if !days.contains(day) {
+                    days.insert(day);
+                    newly.entry(day).or_default().insert(chatbot.to_owned());
+                }
+            }
+        }
+    }
+    Ok(newly)
+}
+
+/// Marks the visitors whom a day counts as new and whose sessions go: should they turn out to have
+/// been seen earlier, the day's figure can still be put right.
+fn mark_counted_new(
+    snapshot: &Snapshot,
+    transaction: &mut Transaction,
+    newly: &BTreeMap<Day, HashSet<String>>,
+    zone: Zone,
+) -> Result<()> {
+    let mut counted: HashMap<Day, HashSet<u128>> = HashMap::new();
+    for (&day, chatbots) in newly {
+        let frames = snapshot.read(Table::Sessions, Some((day, day)), &tables::daily_stats::FACT_COLUMNS)?;
+        for frame in &frames {
+            tables::daily_stats::facts(frame, |chatbot, facts| {
+                if !facts.is_bot && chatbots.contains(chatbot) {
+                    counted.entry(day).or_default().insert(facts.visitor);
+                }
+            })?;
+        }
+    }
+    let files = snapshot.manifest().files(Table::Visitors).iter();
+    let (Some(first), Some(last)) = (newly.keys().min(), newly.keys().max()) else { return Ok(()) };
+    let (from, to) = (zone.start_of(*first), zone.start_of(last.plus(1)));
+    for file in files.filter(|file| file.min_time < to && from <= file.max_time) {
+        let mut rows = visitors::read(&snapshot.read_file_checked(file)?)?;
+        let mut changed = false;
+        for row in rows.iter_mut().filter(|row| !row.counted_new && row.kind != KeyKind::Session) {
+            let day = zone.day(row.first_seen_at);
+            if counted.get(&day).is_some_and(|visitors| visitors.contains(&row.hash())) {
+                row.counted_new = true;
+                changed = true;
+            }
+        }
+        if changed {
+            transaction.remove(Table::Visitors, &file.path);
+            let mut frame = visitors::frame(&rows)?;
+            let new = update::events::file_of(
+                Table::Visitors,
+                file.day,
+                &mut frame,
+                "first_seen_at",
+                "first_seen_at",
+            )?;
+            transaction.add(new)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes out the statistics of days up to `last`.
+pub fn daily_stats(transaction: &mut Transaction, last: Day) -> Result<Pruned> {
+    let snapshot = transaction.snapshot()?;
+    let mut pruned = Pruned::default();
+    for file in snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day <= last) {
+        let mut rows = tables::daily_stats::read(&snapshot.read_file_checked(file)?)?;
+        rows.retain(|row| row.stat_date > last);
+        let gone = file.rows - rows.len() as u64;
+        if gone > 0 {
+            pruned.take(file, gone);
+            transaction.remove(Table::DailyStats, &file.path);
+            if let Some(new) = update::daily::month_file(file.day, rows)? {
+                transaction.add(new)?;
+            }
+        }
+    }
+    Ok(pruned)
+}
+
+/// Takes out the refused lines that were written down on UTC dates up to `last`.
+pub fn rejects(transaction: &mut Transaction, last: Day) -> Result<Pruned> {
+    let mut pruned = Pruned::default();
+    let going: Vec<_> =
+        transaction.manifest().rejects.iter().filter(|f| Day::utc(f.written_at) <= last).cloned().collect();
+    for file in going {
+        let day = Day::utc(file.written_at).to_string();
+        if pruned.days.last() != Some(&day) {
+            pruned.days.push(day);
+        }
+        pruned.rows += file.rows;
+        pruned.files += 1;
+        pruned.bytes += file.bytes;
+        transaction.manifest().rejects.retain(|f| f.path != file.path);
+        transaction.remove_side(&file.path);
+    }
+    Ok(pruned)
+}

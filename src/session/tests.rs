@@ -1,0 +1,215 @@
+//! The law of the mergeable summary, and the gap rule, on random events.
+
+use proptest::prelude::*;
+
+use super::{Summary, cut, join};
+use crate::event::{Block, KeyKind, Row, Span, Text};
+use crate::time::SECOND;
+
+const TIMEOUT: i64 = 1800 * SECOND;
+
+/// What a random event says; small alphabets, so that ties and clashes are common.
+#[derive(Clone, Debug)]
+struct Said {
+    time: i64,
+    id: u128,
+    name: &'static str,
+    anonymous: Option<&'static str>,
+    user: Option<&'static str>,
+    email: Option<&'static str>,
+    landing: Option<&'static str>,
+    url: Option<&'static str>,
+    source: Option<&'static str>,
+    screen: Option<i32>,
+    response: Option<i64>,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let gap = prop_oneof![Just(0), Just(1), Just(1799), Just(1800), Just(1801), 0..4000i64];
+    let maybe = |words: &'static [&'static str]| proptest::option::of(proptest::sample::select(words));
+    (
+        (gap, 0..6i64, any::<u128>()),
+        proptest::sample::select(&["message_sent", "message_received", "widget_opened", "x"][..]),
+        (maybe(&["a", "b"]), maybe(&["u", "v"]), maybe(&["e@x", "f@x"])),
+        (maybe(&["/l", "/m"]), maybe(&["https://h/p?q", "https://h/l"]), maybe(&["g", "h"])),
+        (proptest::option::of(300..303i32), proptest::option::of(0..5_000_000i64)),
+    )
+        .prop_map(
+            |(
+                (gap, spread, id),
+                name,
+                (anonymous, user, email),
+                (landing, url, source),
+                (screen, response),
+            )| {
+                let time = gap * SECOND + spread * TIMEOUT;
+                Said { time, id, name, anonymous, user, email, landing, url, source, screen, response }
+            },
+        )
+}
+
+/// Puts events of one session key into a block.
+fn block(events: &[Said]) -> Block {
+    let mut block = Block::default();
+    for said in events {
+        let mut row = Row { id: said.id, time: said.time, key_kind: KeyKind::Session, ..Row::EMPTY };
+        let fields = [
+            (Text::ChatbotId, Some("c")),
+            (Text::SessionId, Some("s")),
+            (Text::EventName, Some(said.name)),
+            (Text::AnonymousId, said.anonymous),
+            (Text::UserId, said.user),
+            (Text::UserEmail, said.email),
+            (Text::LandingPage, said.landing),
+            (Text::PageUrl, said.url),
+            (Text::UtmSource, said.source),
+        ];
+        for (field, text) in fields {
+            row.text[field as usize] = text.map_or(Span::NONE, |text| block.add(text));
+        }
+        row.names_source = said.source.is_some();
+        row.screen_width = said.screen.unwrap_or(crate::event::NO_NUMBER);
+        row.response_us = said.response.unwrap_or(crate::event::NO_RESPONSE);
+        block.rows.push(row);
+    }
+    block
+}
+
+fn singles(block: &Block) -> Vec<Summary> {
+    block.rows.iter().map(|row| Summary::of(block.event(row), 0)).collect()
+}
+
+fn merged(pieces: impl IntoIterator<Item = Summary>) -> Summary {
+    pieces
+        .into_iter()
+        .reduce(|mut all, piece| {
+            all.merge(piece);
+            all
+        })
+        .expect("there is an event")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn merging_is_associative_and_commutative(
+        events in proptest::collection::vec(said(), 1..8),
+        order in any::<u64>(),
+        cut_at in 0..8usize,
+    ) {
+        let block = block(&events);
+        let in_order = merged(singles(&block));
+        // Another order, and another way of putting brackets.
+        let mut shuffled = singles(&block);
+        let n = shuffled.len();
+        for i in (1..n).rev() {
+            shuffled.swap(i, (order.rotate_left(i as u32 * 7) % (i as u64 + 1)) as usize);
+        }
+        let right = shuffled.split_off(cut_at.min(n - 1));
+        let pieces = [shuffled, right].into_iter().filter(|p| !p.is_empty()).map(merged);
+        prop_assert_eq!(merged(pieces), in_order);
+    }
+
+    #[test]
+    fn adding_an_event_is_merging_with_its_own_summary(events in proptest::collection::vec(said(), 1..8)) {
+        let block = block(&events);
+        let mut added = Summary::of(block.event(&block.rows[0]), 0);
+        for row in &block.rows[1..] {
+            added.add(block.event(row));
+        }
+        prop_assert_eq!(added, merged(singles(&block)));
+    }
+
+    /// Whatever the pieces, joining them gives the sessions of all events cut at once.
+    #[test]
+    fn sessions_joined_from_pieces_are_those_cut_from_all_events(
+        events in proptest::collection::vec(said(), 1..20),
+        deal in proptest::collection::vec(0..3usize, 20),
+    ) {
+        let block = block(&events);
+        let sessions_of = |rows: Vec<&Row>| {
+            let mut rows = rows;
+            rows.sort_by_key(|row| (row.time, row.id));
+            let mut sessions = Vec::new();
+            cut(rows.into_iter().map(|row| block.event(row)), TIMEOUT, 0, |s| sessions.push(s));
+            sessions
+        };
+        let mut hands: [Vec<&Row>; 3] = Default::default();
+        for (row, &hand) in block.rows.iter().zip(&deal) {
+            hands[hand].push(row);
+        }
+        let pieces: Vec<Summary> = hands.into_iter().flat_map(sessions_of).collect();
+        prop_assert_eq!(join(pieces, TIMEOUT), sessions_of(block.rows.iter().collect()));
+    }
+
+    /// A second way to say what a session is: sort, cut where the gap is greater, look at each field.
+    #[test]
+    fn a_session_is_what_its_fields_rules_say(events in proptest::collection::vec(said(), 1..12)) {
+        let block = block(&events);
+        let mut sorted = events.clone();
+        sorted.sort_by_key(|said| (said.time, said.id));
+        let runs: Vec<&[Said]> = sorted.chunk_by(|a, b| b.time - a.time <= TIMEOUT).collect();
+        let mut rows: Vec<&Row> = block.rows.iter().collect();
+        rows.sort_by_key(|row| (row.time, row.id));
+        let mut sessions = Vec::new();
+        cut(rows.into_iter().map(|row| block.event(row)), TIMEOUT, 0, |s| sessions.push(s));
+        prop_assert_eq!(sessions.len(), runs.len());
+        for (session, run) in sessions.iter().zip(runs) {
+            prop_assert_eq!(session.first.time, run[0].time);
+            prop_assert_eq!(session.ended_at, run[run.len() - 1].time);
+            prop_assert_eq!(session.event_count(), run.len() as u64);
+            let sent = run.iter().filter(|s| s.name == "message_sent").count();
+            prop_assert_eq!(session.count("message_sent"), sent as u64);
+            let anonymous = run.iter().find_map(|s| s.anonymous);
+            prop_assert_eq!(session.anonymous_id.value().map(String::as_str), anonymous);
+            let user = run.iter().rev().find_map(|s| s.user);
+            prop_assert_eq!(session.user_id.value().map(String::as_str), user);
+            let landing = run.iter().find_map(|s| s.landing).or(run.iter().find_map(|s| {
+                s.url.map(|url| if url == "https://h/l" { "/l" } else { "/p" })
+            }));
+            prop_assert_eq!(session.landing(), landing);
+            let names_no_other = |s: &&Said| s.email.is_some() && (s.user.is_none() || s.user == user);
+            let email = run.iter().rev().find(names_no_other).and_then(|s| s.email);
+            prop_assert_eq!(session.profile().and_then(|p| p.user_email.as_deref()), email);
+            let responses: Vec<i64> = run.iter().filter_map(|s| s.response).collect();
+            prop_assert_eq!(session.response_sum_us, responses.iter().sum::<i64>() as u64);
+            prop_assert_eq!(session.response_count, responses.len() as u64);
+        }
+    }
+
+    /// What is written to the table and read back is the same, to the last position.
+    #[test]
+    fn a_session_survives_its_table(events in proptest::collection::vec(said(), 1..12)) {
+        let block = block(&events);
+        let mut rows: Vec<&Row> = block.rows.iter().collect();
+        rows.sort_by_key(|row| (row.time, row.id));
+        let mut sessions = Vec::new();
+        cut(rows.into_iter().map(|row| block.event(row)), TIMEOUT, 7, |s| sessions.push(s));
+        let bytes = crate::store::tables::sessions::file(&sessions, &[]).unwrap();
+        let opened = crate::store::fs::Opened::Bytes(bytes);
+        let read = crate::store::parquet::decode(opened, None).unwrap();
+        prop_assert_eq!(crate::store::tables::sessions::read(&read).unwrap(), sessions);
+    }
+}
+
+#[test]
+fn thirty_minutes_stay_together_and_a_microsecond_more_splits() {
+    let at = |time| Said {
+        time,
+        id: time as u128,
+        name: "x",
+        anonymous: None,
+        user: None,
+        email: None,
+        landing: None,
+        url: None,
+        source: None,
+        screen: None,
+        response: None,
+    };
+    for (gap, expected) in [(TIMEOUT, 1), (TIMEOUT + 1, 2)] {
+        let block = block(&[at(0), at(gap)]);
+        assert_eq!(join(singles(&block), TIMEOUT).len(), expected, "a gap of {gap} µs");
+    }
+}

@@ -1,0 +1,127 @@
+//! The secret behind `ipua-` ids and the hashes of forgotten identifiers.
+//!
+//! Whoever has it can test whether an address and a user agent, or an identifier, stand behind a
+//! hash. It lies in the store as `key`, readable by its owner alone, or where `WA_KEY_FILE` says.
+
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
+use super::Store;
+use crate::error::{Error, Result};
+
+/// The key's name in the store.
+pub const KEY: &str = "key";
+
+/// The secret key.
+#[derive(Clone)]
+pub struct SecretKey([u8; 32]);
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+impl SecretKey {
+    /// Makes a key of given bytes, for tests and for reproducible stores.
+    pub fn from_bytes(bytes: [u8; 32]) -> SecretKey {
+        SecretKey(bytes)
+    }
+
+    /// Returns the bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Returns the keyed hash (HMAC-SHA-256) of some parts, no two of which run together, in
+    /// hexadecimal.
+    pub fn hash(&self, parts: &[&[u8]]) -> String {
+        // HMAC takes keys of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        for part in parts {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Returns what the manifest keeps to notice another key.
+    pub fn check(&self) -> String {
+        self.hash(&[b"wa key check"]).chars().take(16).collect()
+    }
+}
+
+/// Reads the store's key, or makes it; `elsewhere` is the path that `WA_KEY_FILE` gives.
+pub fn load_or_create(store: &Store, elsewhere: Option<&Path>) -> Result<SecretKey> {
+    let path: PathBuf = elsewhere.map_or_else(|| store.dir().join(KEY), Path::to_owned);
+    let disk = store.disk();
+    match disk.read(&path) {
+        Ok(bytes) => parse(&bytes).ok_or_else(|| {
+            Error::failed(format!("the key file {} is damaged", path.display()))
+                .hint("put it back from a backup: with another key the same visitor gets another id")
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let key = random();
+            let text: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+            disk.write_new(&path, format!("{text}\n").as_bytes())
+                .map_err(|e| Error::io("write the key", &path, e))?;
+            disk.sync_file(&path).map_err(|e| Error::io("sync the key", &path, e))?;
+            Ok(key)
+        }
+        Err(e) => Err(Error::io("read the key", &path, e)),
+    }
+}
+
+fn random() -> SecretKey {
+    // Two random UUIDs have 244 bits from the system's generator.
+    let mut hash = Sha256::new();
+    hash.update(uuid::Uuid::new_v4().as_bytes());
+    hash.update(uuid::Uuid::new_v4().as_bytes());
+    SecretKey(hash.finalize().into())
+}
+
+fn parse(bytes: &[u8]) -> Option<SecretKey> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (n, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
+    }
+    Some(SecretKey(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path());
+        let made = load_or_create(&store, None).unwrap();
+        assert_eq!(load_or_create(&store, None).unwrap().bytes(), made.bytes());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(dir.path().join(KEY)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        std::fs::write(dir.path().join(KEY), "short").unwrap();
+        assert!(load_or_create(&store, None).unwrap_err().to_string().contains("damaged"));
+    }
+
+    #[test]
+    fn the_keyed_hash_is_that_of_the_standard() {
+        // HMAC-SHA-256 of the 8-byte length 2 and "Hi" under a key of 32 bytes 0x0b, worked out
+        // with Python's hmac module.
+        let key = SecretKey::from_bytes([0x0b; 32]);
+        assert_eq!(key.hash(&[b"Hi"]), EXPECTED);
+        assert_ne!(key.hash(&[b"a", b"bc"]), key.hash(&[b"ab", b"c"]));
+    }
+
+    const EXPECTED: &str = "a7d778eedb6699b069038728fdf6ca5e7e74ed4b05a2820ec7942cc6010974ee";
+}

@@ -1,0 +1,144 @@
+//! One state of the store, as one manifest names it.
+//!
+//! A reader takes no lock. When a writer has meanwhile replaced the manifest and removed a file, a
+//! read fails with a missing file; [`Store::read_consistently`](super::Store::read_consistently)
+//! then starts again on the new state, so that an answer always comes of one state.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+
+use super::columns::Table;
+use super::fs::Disk;
+use super::manifest::{DataFile, Manifest, checksum};
+use super::transaction::staged_path;
+use crate::error::{Error, Result};
+use crate::time::{Day, Micros, Zone};
+
+/// One state of the store.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    manifest: Arc<Manifest>,
+    zone: Zone,
+    /// Files that still lie in `staging/`: those of a change under way.
+    staged: Arc<HashSet<String>>,
+}
+
+impl Snapshot {
+    /// Makes a snapshot of the state that a manifest names.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        manifest: Manifest,
+        staged: HashSet<String>,
+    ) -> Result<Snapshot> {
+        let zone = Zone::parse(&manifest.timezone).ok_or_else(|| {
+            Error::failed(format!("the store's time zone {:?} is not known", manifest.timezone))
+        })?;
+        Ok(Snapshot { disk, dir, manifest: Arc::new(manifest), zone, staged: Arc::new(staged) })
+    }
+
+    /// Returns what the store holds.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns the store's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns the time zone by which the sessions are dated.
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// Returns the longest gap within a session, in microseconds.
+    pub fn timeout(&self) -> Micros {
+        self.manifest.session_timeout_us
+    }
+
+    /// Returns the files of a table whose partition touches the days, both included.
+    pub fn files_in(&self, table: Table, days: Option<(Day, Day)>) -> Vec<&DataFile> {
+        let by_month = matches!(table, Table::DailyStats | Table::Visitors);
+        let files = self.manifest.files(table).iter();
+        match days {
+            None => files.collect(),
+            Some((from, to)) => {
+                // A month of visitors is one of UTC: days of a zone can reach into the next.
+                let from = if by_month { from.plus(-1).month_start() } else { from };
+                let to = if by_month { to.plus(1) } else { to };
+                files.filter(|file| from <= file.day && file.day <= to).collect()
+            }
+        }
+    }
+
+    /// Reads columns of the partitions of a table that touch the days: a frame a file, in parallel.
+    ///
+    /// Rows outside the days can be among them where a partition is a month.
+    pub fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+        self.files_in(table, days).into_par_iter().map(|file| self.read_file(file, Some(columns))).collect()
+    }
+
+    /// Reads columns (all, where `columns` is `None`) of one file.
+    pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<DataFrame> {
+        let path = self.locate(&file.path);
+        let opened = self.disk.open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let frame = super::parquet::decode(opened, columns).map_err(|why| self.damaged(&path, why))?;
+        if frame.height() as u64 != file.rows {
+            return Err(self.damaged(&path, format!("it has {} rows, not {}", frame.height(), file.rows)));
+        }
+        Ok(frame)
+    }
+
+    /// Reads a whole file as a writer does: its checksum is looked at first, so that damage is
+    /// never carried on into a new file.
+    pub fn read_file_checked(&self, file: &DataFile) -> Result<DataFrame> {
+        let bytes = self.bytes_checked(&file.path, &file.checksum)?;
+        let path = self.locate(&file.path);
+        super::parquet::decode(super::fs::Opened::Bytes(bytes), None).map_err(|why| self.damaged(&path, why))
+    }
+
+    /// Reads the bytes of a file that the manifest names, and checks them.
+    pub fn bytes_checked(&self, path: &str, expected: &str) -> Result<Vec<u8>> {
+        let path = self.locate(path);
+        let bytes = self.disk.read(&path).map_err(|e| Error::io("read", &path, e))?;
+        if checksum(&bytes) != expected {
+            return Err(self.damaged(&path, "its checksum does not fit".to_owned()));
+        }
+        Ok(bytes)
+    }
+
+    fn locate(&self, path: &str) -> PathBuf {
+        if self.staged.contains(path) { staged_path(&self.dir, path) } else { self.dir.join(path) }
+    }
+
+    fn damaged(&self, path: &Path, why: String) -> Error {
+        Error::failed(format!("{} is damaged", path.display())).caused_by(why).hint(
+            "put the file back from a backup of the store, or make a new store and ingest the logs again; \
+             `wa verify` names every damaged file",
+        )
+    }
+
+    /// Returns the first and last day that hold sessions or daily statistics.
+    pub fn days(&self) -> Option<(Day, Day)> {
+        let mut days: Option<(Day, Day)> = None;
+        let mut take = |day: Day| {
+            days = Some(days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
+        };
+        for file in self.manifest.files(Table::Sessions) {
+            take(file.day);
+        }
+        // A partition of daily stats is a month; its files carry the first and last day as times.
+        for file in self.manifest.files(Table::DailyStats) {
+            take(Day::utc(file.min_time));
+            take(Day::utc(file.max_time));
+        }
+        days
+    }
+}

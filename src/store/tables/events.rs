@@ -1,0 +1,234 @@
+//! Events to the `events` table, and back.
+
+use std::sync::Arc;
+
+use polars::prelude::DataFrame;
+use polars_arrow::bitmap::MutableBitmap;
+
+use super::build::Reader;
+use crate::context::{Agent, Channel, DeviceType};
+use crate::error::{Error, Result};
+use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, key_hash};
+use crate::ingest::properties;
+use crate::store::columns::EVENTS;
+use crate::store::encode::{self, Encoded, TextColumn};
+use crate::time::Micros;
+
+/// Makes the columns of a row group of events, stored at `now`, in the order given.
+///
+/// The rows are gone through once: a row's numbers and texts lie together, and in another place
+/// than the next row's.
+pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Encoded>> {
+    let rows = events.len();
+    let mut texts: [TextColumn<'_>; Text::COUNT] = std::array::from_fn(|_| TextColumn::with_capacity(rows));
+    let mut channels = TextColumn::with_capacity(rows);
+    let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] =
+        std::array::from_fn(|_| TextColumn::with_capacity(rows));
+    let mut times: [Times; TIME_COLUMNS.len()] = std::array::from_fn(|_| Times::with_capacity(rows));
+    let mut bots = Vec::with_capacity(rows);
+    for event in events {
+        let row = event.row;
+        for (text, span) in texts.iter_mut().zip(row.text) {
+            text.push(event.block.text(span));
+        }
+        channels.push(row.channel.map(Channel::name));
+        let agent = event.agent();
+        for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
+            column.push(agent.and_then(|agent| value(agent)));
+        }
+        bots.push(agent.is_some_and(|agent| agent.is_bot));
+        let row_times = [row.time, row.client_timestamp, row.sent_at, row.received_at];
+        for (column, time) in times.iter_mut().zip(row_times) {
+            column.push(time);
+        }
+    }
+    let mut texts: Vec<Option<TextColumn<'_>>> = texts.into_iter().map(Some).collect();
+    let mut agents: Vec<Option<TextColumn<'_>>> = agents.into_iter().map(Some).collect();
+    let mut times: Vec<Option<Times>> = times.into_iter().map(Some).collect();
+    let mut channels = Some(channels);
+    let number = |value: fn(&Row) -> i32| {
+        encode::small_numbers(events.iter().map(move |e| Some(value(e.row)).filter(|&n| n != NO_NUMBER)))
+    };
+    EVENTS
+        .iter()
+        .map(|column| {
+            if let Some(at) = TIME_COLUMNS.iter().position(|name| *name == column.name) {
+                return Ok(times[at].take().unwrap_or_default().finish());
+            }
+            if let Some(at) = AGENT_COLUMNS.iter().position(|(name, _)| *name == column.name) {
+                return agents[at].take().map_or_else(missing, TextColumn::finish);
+            }
+            match column.name {
+                "id" => Ok(encode::uuids(events.iter().map(|e| e.row.id))),
+                "channel" => channels.take().map_or_else(missing, TextColumn::finish),
+                "is_bot" => Ok(encode::booleans(bots.iter().copied())),
+                "screen_width" => Ok(number(|r| r.screen_width)),
+                "screen_height" => Ok(number(|r| r.screen_height)),
+                "created_at" => Ok(encode::repeated(vec![now; rows], encode::timestamps())),
+                name => texts[field(name) as usize].take().map_or_else(missing, TextColumn::finish),
+            }
+        })
+        .collect()
+}
+
+/// The definitions of the columns and the code that fills them have come apart: a defect.
+fn missing<T>() -> Result<T> {
+    Err(Error::failed("a column of events is filled twice"))
+}
+
+/// The columns of times.
+const TIME_COLUMNS: [&str; 4] = ["timestamp", "client_timestamp", "sent_at", "received_at"];
+
+type OfAgent = fn(&Agent) -> Option<&str>;
+
+/// The columns of what a user agent says.
+const AGENT_COLUMNS: [(&str, OfAgent); 5] = [
+    ("browser_name", |a| a.browser_name.as_deref()),
+    ("browser_version", |a| a.browser_version.as_deref()),
+    ("os_name", |a| a.os_name.as_deref()),
+    ("os_version", |a| a.os_version.as_deref()),
+    ("device_type", |a| Some(a.device_type.name())),
+];
+
+/// A column of times under way.
+#[derive(Default)]
+struct Times {
+    values: Vec<Micros>,
+    valid: MutableBitmap,
+    nulls: usize,
+}
+
+impl Times {
+    fn with_capacity(rows: usize) -> Times {
+        Times { values: Vec::with_capacity(rows), valid: MutableBitmap::with_capacity(rows), nulls: 0 }
+    }
+
+    fn push(&mut self, time: Micros) {
+        let is_there = time != NO_TIME;
+        self.values.push(if is_there { time } else { 0 });
+        self.valid.push(is_there);
+        self.nulls += usize::from(!is_there);
+    }
+
+    fn finish(self) -> Encoded {
+        encode::deltas(self.values, (self.nulls > 0).then_some(self.valid), encode::timestamps())
+    }
+}
+
+/// Returns the text field that a column of text holds.
+fn field(column: &str) -> Text {
+    FIELDS.iter().find(|(name, _)| *name == column).map_or(Text::Extra, |&(_, field)| field)
+}
+
+/// The columns that hold a text field as it is.
+pub const FIELDS: [(&str, Text); Text::COUNT] = [
+    ("event_id", Text::EventId),
+    ("chatbot_id", Text::ChatbotId),
+    ("session_id", Text::SessionId),
+    ("anonymous_id", Text::AnonymousId),
+    ("user_id", Text::UserId),
+    ("user_email", Text::UserEmail),
+    ("user_name", Text::UserName),
+    ("user_metadata", Text::UserMetadata),
+    ("event_name", Text::EventName),
+    ("event_category", Text::EventCategory),
+    ("properties", Text::Properties),
+    ("page_url", Text::PageUrl),
+    ("page_title", Text::PageTitle),
+    ("referrer", Text::Referrer),
+    ("referrer_domain", Text::ReferrerDomain),
+    ("landing_page", Text::LandingPage),
+    ("utm_source", Text::UtmSource),
+    ("utm_medium", Text::UtmMedium),
+    ("utm_campaign", Text::UtmCampaign),
+    ("user_agent", Text::UserAgent),
+    ("ip_address", Text::IpAddress),
+    ("country_code", Text::CountryCode),
+    ("city", Text::City),
+    ("extra", Text::Extra),
+];
+
+/// Reads a frame of whole rows of the table back into a block of events.
+pub fn read(frame: &DataFrame) -> Result<Block> {
+    let reader = Reader(frame);
+    let ids = reader.text("id")?;
+    let times = reader.int64("timestamp")?;
+    let (client, sent, received) =
+        (reader.int64("client_timestamp")?, reader.int64("sent_at")?, reader.int64("received_at")?);
+    let channels = reader.text("channel")?;
+    let agents = [
+        reader.text("browser_name")?,
+        reader.text("browser_version")?,
+        reader.text("os_name")?,
+        reader.text("os_version")?,
+        reader.text("device_type")?,
+    ];
+    let bots = reader.boolean("is_bot")?;
+    let (widths, heights) = (reader.int32("screen_width")?, reader.int32("screen_height")?);
+    let texts =
+        FIELDS.iter().map(|&(name, field)| Ok((reader.text(name)?, field))).collect::<Result<Vec<_>>>()?;
+
+    let mut block = Block::default();
+    let mut known_agents = std::collections::HashMap::new();
+    for i in 0..frame.height() {
+        let mut row = Row::EMPTY;
+        row.id = ids.get(i).and_then(|id| uuid::Uuid::try_parse(id).ok()).map_or(0, |id| id.as_u128());
+        row.has_own_id = true;
+        row.time = times.get(i).unwrap_or(0);
+        row.client_timestamp = client.get(i).unwrap_or(NO_TIME);
+        row.sent_at = sent.get(i).unwrap_or(NO_TIME);
+        row.received_at = received.get(i).unwrap_or(NO_TIME);
+        row.screen_width = widths.get(i).unwrap_or(NO_NUMBER);
+        row.screen_height = heights.get(i).unwrap_or(NO_NUMBER);
+        row.channel = channels.get(i).and_then(Channel::from_name);
+        for (values, field) in &texts {
+            if let Some(text) = values.get(i) {
+                row.text[*field as usize] = block.add(text);
+            }
+        }
+        let value = |field: Text| block.text(row.text[field as usize]);
+        row.key_kind = match (value(Text::SessionId), value(Text::AnonymousId)) {
+            (Some(_), _) => KeyKind::Session,
+            (None, Some(_)) => KeyKind::Anonymous,
+            (None, None) => KeyKind::User,
+        };
+        row.names_source = row.channel.is_some();
+        if let Some(user_agent) = value(Text::UserAgent).map(str::to_owned) {
+            row.agent = match known_agents.get(&user_agent) {
+                Some(&index) => index,
+                None => {
+                    let text = |n: usize| agents[n].get(i).map(str::to_owned);
+                    let agent = Agent {
+                        user_agent,
+                        browser_name: text(0),
+                        browser_version: text(1),
+                        os_name: text(2),
+                        os_version: text(3),
+                        device_type: DeviceType::from_name(agents[4].get(i).unwrap_or("")),
+                        is_bot: bots.get(i).unwrap_or(false),
+                    };
+                    let index = block.agents.len() as u32;
+                    known_agents.insert(agent.user_agent.clone(), index);
+                    block.agents.push(Arc::new(agent));
+                    index
+                }
+            };
+        }
+        let value = |field: Text| block.text(row.text[field as usize]);
+        let (properties, name) = (value(Text::Properties), value(Text::EventName));
+        let (response_us, triggered_by) = match (name, properties) {
+            (Some("message_received"), Some(p)) => (properties::response_us(p), None),
+            (Some("widget_opened"), Some(p)) => (None, properties::triggered_by(p)),
+            _ => (None, None),
+        };
+        row.response_us = response_us.unwrap_or(crate::event::NO_RESPONSE);
+        if let Some(triggered_by) = triggered_by {
+            row.triggered_by = block.add(&triggered_by);
+        }
+        let event = Event { block: &block, row: &row };
+        let key = key_hash(event.chatbot_id(), row.key_kind, event.key_value());
+        row.key = key;
+        block.rows.push(row);
+    }
+    Ok(block)
+}

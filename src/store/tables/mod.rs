@@ -1,0 +1,11 @@
+//! Rows of the tables, to frames and back; the columns are those of [`super::columns`].
+
+mod build;
+
+pub use build::Reader;
+
+pub mod daily_stats;
+pub mod events;
+pub mod merge_state;
+pub mod sessions;
+pub mod visitors;

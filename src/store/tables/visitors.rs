@@ -1,0 +1,91 @@
+//! The first-seen index to the `visitors` table, and back.
+
+use polars::prelude::DataFrame;
+
+use super::build::{self, Reader};
+use crate::error::Result;
+use crate::event::{KeyKind, key_hash};
+use crate::store::columns::VISITORS;
+use crate::time::Micros;
+
+/// The columns by which an entry is found.
+pub const FIND_COLUMNS: [&str; 3] = ["hash_high", "hash_low", "first_seen_at"];
+
+/// One entry of the first-seen index.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Visitor {
+    /// The chatbot.
+    pub chatbot_id: String,
+    /// [`KeyKind::Anonymous`] or [`KeyKind::User`].
+    pub kind: KeyKind,
+    /// The anonymous id or user id.
+    pub id: String,
+    /// Time of the earliest event.
+    pub first_seen_at: Micros,
+    /// The day of `first_seen_at` counts it as new, and its sessions are pruned.
+    pub counted_new: bool,
+}
+
+impl Visitor {
+    /// Returns the hash by which the entry is found.
+    pub fn hash(&self) -> u128 {
+        key_hash(&self.chatbot_id, self.kind, &self.id)
+    }
+}
+
+/// Makes a frame of entries, in the order given.
+pub fn frame(visitors: &[Visitor]) -> Result<DataFrame> {
+    let rows = visitors.len();
+    let hashes: Vec<u128> = visitors.iter().map(Visitor::hash).collect();
+    let columns = VISITORS
+        .iter()
+        .map(|column| match column.name {
+            name @ "chatbot_id" => {
+                build::text(name, rows, visitors.iter().map(|v| Some(v.chatbot_id.as_str())))
+            }
+            name @ "id_kind" => build::text(
+                name,
+                rows,
+                visitors.iter().map(|v| Some(if v.kind == KeyKind::User { "user" } else { "anonymous" })),
+            ),
+            name @ "visitor_id" => build::text(name, rows, visitors.iter().map(|v| Some(v.id.as_str()))),
+            name @ "first_seen_at" => build::timestamp(name, visitors.iter().map(|v| v.first_seen_at)),
+            name @ "hash_high" => build::int64(name, hashes.iter().map(|h| (h >> 64) as i64)),
+            name @ "hash_low" => build::int64(name, hashes.iter().map(|&h| h as i64)),
+            // "counted_new": the definition has no other column.
+            name => build::boolean(name, visitors.iter().map(|v| v.counted_new)),
+        })
+        .collect();
+    build::frame(rows, VISITORS, columns)
+}
+
+/// Returns the hash and first-seen time of each row; the frame needs the [`FIND_COLUMNS`].
+pub fn hashes(frame: &DataFrame) -> Result<Vec<(u128, Micros)>> {
+    let reader = Reader(frame);
+    let (high, low) = (reader.int64("hash_high")?, reader.int64("hash_low")?);
+    let times = reader.int64("first_seen_at")?;
+    let number = |n: Option<i64>| u128::from(n.unwrap_or(0) as u64);
+    Ok(high
+        .iter()
+        .zip(low.iter())
+        .zip(times.iter())
+        .map(|((high, low), time)| ((number(high) << 64) | number(low), time.unwrap_or(0)))
+        .collect())
+}
+
+/// Reads a frame of whole rows back into entries.
+pub fn read(frame: &DataFrame) -> Result<Vec<Visitor>> {
+    let reader = Reader(frame);
+    let (chatbots, kinds, ids) =
+        (reader.text("chatbot_id")?, reader.text("id_kind")?, reader.text("visitor_id")?);
+    let (times, counted) = (reader.int64("first_seen_at")?, reader.boolean("counted_new")?);
+    Ok((0..frame.height())
+        .map(|i| Visitor {
+            chatbot_id: chatbots.get(i).unwrap_or("").to_owned(),
+            kind: if kinds.get(i) == Some("user") { KeyKind::User } else { KeyKind::Anonymous },
+            id: ids.get(i).unwrap_or("").to_owned(),
+            first_seen_at: times.get(i).unwrap_or(0),
+            counted_new: counted.get(i).unwrap_or(false),
+        })
+        .collect())
+}

@@ -1,0 +1,180 @@
+//! Works the daily statistics of touched days out again, from the sessions.
+//!
+//! The days of a chatbot whose sessions are pruned keep their rows; only their new and returning
+//! visitors are put right, where a first sight moved away from them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+
+use super::visitors::Moved;
+use crate::daily_stats::{DailyStats, DayTally};
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
+use crate::store::snapshot::Snapshot;
+use crate::store::tables::{self, daily_stats::FACT_COLUMNS, visitors};
+use crate::store::transaction::{NewFile, Transaction};
+use crate::time::{Day, Micros, Zone};
+
+/// Works out the rows of the days again, in the state that `after` shows (the tables of sessions
+/// and visitors as the transaction will leave them).
+pub fn update(
+    after: &Snapshot,
+    transaction: &mut Transaction,
+    days: BTreeSet<Day>,
+    moved: &[Moved],
+    ledger: &Ledger,
+    zone: Zone,
+    now: Micros,
+) -> Result<()> {
+    let mut days = days;
+    for change in moved {
+        days.insert(zone.day(change.was.first_seen_at));
+        days.insert(zone.day(change.first_seen_at));
+    }
+    let mut months: BTreeMap<Day, Vec<Day>> = BTreeMap::new();
+    for day in days {
+        months.entry(day.month_start()).or_default().push(day);
+    }
+    for (month, days) in months {
+        update_month(after, transaction, month, &days, moved, ledger, zone, now)?;
+    }
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments)] // one caller, a few lines above
+fn update_month(
+    after: &Snapshot,
+    transaction: &mut Transaction,
+    month: Day,
+    days: &[Day],
+    moved: &[Moved],
+    ledger: &Ledger,
+    zone: Zone,
+    now: Micros,
+) -> Result<()> {
+    let mut rows: BTreeMap<(String, Day), DailyStats> = BTreeMap::new();
+    let old: Vec<String> = after
+        .manifest()
+        .files(Table::DailyStats)
+        .iter()
+        .filter(|file| file.day == month)
+        .map(|file| {
+            for row in tables::daily_stats::read(&after.read_file_checked(file)?)? {
+                rows.insert((row.chatbot_id.clone(), row.stat_date), row);
+            }
+            Ok(file.path.clone())
+        })
+        .collect::<Result<_>>()?;
+    let before = rows.clone();
+    let first_seen = first_seen_on(after, days, zone)?;
+    for &day in days {
+        let mut fresh: HashMap<String, DailyStats> = of_day(after, day, &first_seen, now)?
+            .into_iter()
+            .map(|row| (row.chatbot_id.clone(), row))
+            .collect();
+        let known: Vec<String> = rows.keys().filter(|(_, d)| *d == day).map(|(c, _)| c.clone()).collect();
+        for chatbot in known {
+            if ledger.sessions_pruned(&chatbot, day) {
+                // The figures stay: what is left of the sessions is not the whole day.
+                fresh.remove(&chatbot);
+                if let Some(row) = rows.get_mut(&(chatbot.clone(), day)) {
+                    row.new_visitors -= lost_first_sights(moved, &chatbot, day, zone);
+                }
+            } else if !fresh.contains_key(&chatbot) {
+                rows.remove(&(chatbot, day));
+            }
+        }
+        for (chatbot, row) in fresh {
+            rows.insert((chatbot, day), row);
+        }
+    }
+    for (key, row) in &mut rows {
+        if let Some(was) = before.get(key) {
+            row.created_at = was.created_at;
+            row.updated_at = if row.same_figures(was) { was.updated_at } else { now };
+        }
+    }
+    if rows == before {
+        return Ok(());
+    }
+    for path in old {
+        transaction.remove(Table::DailyStats, &path);
+    }
+    if let Some(file) = month_file(month, rows.into_values().collect())? {
+        transaction.add(file)?;
+    }
+    Ok(())
+}
+
+/// Makes the file of a month's rows; `None` of none.
+pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFile>> {
+    rows.sort_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
+    let dates = rows.iter().map(|row| row.stat_date);
+    let (Some(first), Some(last)) = (dates.clone().min(), dates.max()) else { return Ok(None) };
+    let mut frame = tables::daily_stats::frame(&rows)?;
+    Ok(Some(NewFile {
+        table: Table::DailyStats,
+        day: month,
+        rows: rows.len() as u64,
+        // The days themselves, as UTC midnights: a manifest then tells which days hold data.
+        min_time: i64::from(first.0) * crate::time::DAY,
+        max_time: i64::from(last.0) * crate::time::DAY,
+        bytes: crate::store::parquet::encode(&mut frame)?,
+    }))
+}
+
+/// Counts the first sights that moved away from a day whose sessions are gone, and were counted.
+fn lost_first_sights(moved: &[Moved], chatbot: &str, day: Day, zone: Zone) -> i64 {
+    let lost = |change: &&Moved| {
+        change.was.counted_new
+            && change.was.chatbot_id == chatbot
+            && zone.day(change.was.first_seen_at) == day
+            && zone.day(change.first_seen_at) != day
+    };
+    moved.iter().filter(lost).count() as i64
+}
+
+/// Returns, by day, the hashes of the ids first seen on it.
+pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, HashSet<u128>>> {
+    let wanted: HashSet<Day> = days.iter().copied().collect();
+    let bounds: Vec<(Micros, Micros)> =
+        days.iter().map(|&day| (zone.start_of(day), zone.start_of(day.plus(1)))).collect();
+    let files = snapshot.manifest().files(Table::Visitors).par_iter();
+    let files = files.filter(|f| bounds.iter().any(|&(from, to)| f.min_time < to && from <= f.max_time));
+    let found: Vec<Vec<(Day, u128)>> = files
+        .map(|file| {
+            let stored = visitors::hashes(&snapshot.read_file(file, Some(&visitors::FIND_COLUMNS))?)?;
+            let dated = stored.into_iter().map(|(hash, time)| (zone.day(time), hash));
+            Ok(dated.filter(|(day, _)| wanted.contains(day)).collect())
+        })
+        .collect::<Result<_>>()?;
+    let mut by_day: HashMap<Day, HashSet<u128>> = HashMap::new();
+    for (day, hash) in found.into_iter().flatten() {
+        by_day.entry(day).or_default().insert(hash);
+    }
+    Ok(by_day)
+}
+
+/// Works out the rows of one day from its sessions.
+pub fn of_day(
+    snapshot: &Snapshot,
+    day: Day,
+    first_seen: &HashMap<Day, HashSet<u128>>,
+    now: Micros,
+) -> Result<Vec<DailyStats>> {
+    let frames: Vec<DataFrame> = snapshot.read(Table::Sessions, Some((day, day)), &FACT_COLUMNS)?;
+    let mut tallies: BTreeMap<&str, DayTally> = BTreeMap::new();
+    for frame in &frames {
+        tables::daily_stats::facts(frame, |chatbot, facts| tallies.entry(chatbot).or_default().add(facts))?;
+    }
+    let today = first_seen.get(&day);
+    Ok(tallies
+        .into_iter()
+        .map(|(chatbot, tally)| {
+            tally.finish(chatbot, day, |visitor| today.is_some_and(|t| t.contains(&visitor)), now)
+        })
+        .collect())
+}

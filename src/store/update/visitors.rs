@@ -1,0 +1,139 @@
+//! Moves first sights earlier in the `visitors` table.
+//!
+//! The table is partitioned by the UTC month of the first sight. An id that is seen for the first
+//! time is added to its month; one that turns out to have been seen earlier moves there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::prelude::*;
+
+use super::events::{file_of, filter, stack};
+use super::fold;
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::manifest::DataFile;
+use crate::store::snapshot::Snapshot;
+use crate::store::tables::visitors::{FIND_COLUMNS, Visitor, frame, hashes, read};
+use crate::store::transaction::{NewFile, Transaction};
+use crate::time::{Day, Micros};
+
+/// A first sight that moved earlier.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// The entry as it was.
+    pub was: Visitor,
+    /// The new time of the first sight.
+    pub first_seen_at: Micros,
+}
+
+/// Takes in the earliest time of each id among new events, by the hash of the id.
+pub fn update(
+    snapshot: &Snapshot,
+    transaction: &mut Transaction,
+    seen: HashMap<u128, Visitor>,
+) -> Result<Vec<Moved>> {
+    let files = snapshot.manifest().files(Table::Visitors);
+    // For each file: the ids that it knows, and the rows that are to move.
+    let looked: Vec<(Vec<u128>, Option<(DataFile, Vec<bool>)>)> = files
+        .par_iter()
+        .map(|file| {
+            let stored = hashes(&snapshot.read_file(file, Some(&FIND_COLUMNS))?)?;
+            let mut known = Vec::new();
+            let mut later = Vec::new();
+            for (row, (hash, first_seen_at)) in stored.iter().enumerate() {
+                if let Some(visitor) = seen.get(hash) {
+                    known.push(*hash);
+                    if visitor.first_seen_at < *first_seen_at {
+                        later.push(row);
+                    }
+                }
+            }
+            let moving = (!later.is_empty()).then(|| {
+                let mut mask = vec![false; stored.len()];
+                later.iter().for_each(|&row| mask[row] = true);
+                (file.clone(), mask)
+            });
+            Ok((known, moving))
+        })
+        .collect::<Result<_>>()?;
+
+    let mut seen = seen;
+    let mut moved = Vec::new();
+    let mut losing: Vec<(DataFile, Vec<bool>)> = Vec::new();
+    let mut added: BTreeMap<Day, Vec<Visitor>> = BTreeMap::new();
+    for (known, moving) in looked {
+        if let Some((file, mask)) = moving {
+            let rows = filter(&snapshot.read_file_checked(&file)?, mask.iter().copied())?;
+            for was in read(&rows)? {
+                if let Some(now) = seen.remove(&was.hash()) {
+                    let first_seen_at = now.first_seen_at;
+                    added.entry(month(first_seen_at)).or_default().push(now);
+                    moved.push(Moved { was, first_seen_at });
+                }
+            }
+            losing.push((file, mask));
+        }
+        for hash in known {
+            seen.remove(&hash);
+        }
+    }
+    for visitor in seen.into_values() {
+        added.entry(month(visitor.first_seen_at)).or_default().push(visitor);
+    }
+    write(snapshot, transaction, added, losing)?;
+    Ok(moved)
+}
+
+fn month(time: Micros) -> Day {
+    Day::utc(time).month_start()
+}
+
+/// Replaces the files of the months that gain or lose rows.
+pub fn write(
+    snapshot: &Snapshot,
+    transaction: &mut Transaction,
+    mut added: BTreeMap<Day, Vec<Visitor>>,
+    losing: Vec<(DataFile, Vec<bool>)>,
+) -> Result<()> {
+    let mut months: BTreeSet<Day> = added.keys().copied().collect();
+    months.extend(losing.iter().map(|(file, _)| file.day));
+    let work: Vec<(Day, Vec<Visitor>)> =
+        months.into_iter().map(|month| (month, added.remove(&month).unwrap_or_default())).collect();
+    let made: Vec<(Option<NewFile>, Vec<DataFile>)> = work
+        .into_par_iter()
+        .map(|(month, mut visitors)| {
+            // In order of chatbot and time, so that neighbours resemble each other.
+            visitors.sort_unstable_by(|a, b| {
+                (&a.chatbot_id, a.first_seen_at, &a.id).cmp(&(&b.chatbot_id, b.first_seen_at, &b.id))
+            });
+            let mut frames = vec![frame(&visitors)?];
+            let mut replaced: Vec<DataFile> = Vec::new();
+            for (file, mask) in losing.iter().filter(|(file, _)| file.day == month) {
+                frames.push(filter(&snapshot.read_file_checked(file)?, mask.iter().map(|gone| !gone))?);
+                replaced.push(file.clone());
+            }
+            let rows: usize = frames.iter().map(|f| f.height()).sum();
+            let others = snapshot.manifest().files(Table::Visitors).iter();
+            let others = others.filter(|f| f.day == month && replaced.iter().all(|r| r.path != f.path));
+            for file in fold::choose(others, rows as u64) {
+                frames.push(snapshot.read_file_checked(file)?);
+                replaced.push(file.clone());
+            }
+            let mut all = stack(frames)?;
+            let file = match all.height() {
+                0 => None,
+                _ => Some(file_of(Table::Visitors, month, &mut all, "first_seen_at", "first_seen_at")?),
+            };
+            Ok((file, replaced))
+        })
+        .collect::<Result<_>>()?;
+    for (file, replaced) in made {
+        for old in replaced {
+            transaction.remove(Table::Visitors, &old.path);
+        }
+        if let Some(file) = file {
+            transaction.add(file)?;
+        }
+    }
+    Ok(())
+}

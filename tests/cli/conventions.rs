@@ -1,0 +1,114 @@
+//! What holds for every command: help, streams, exit statuses, escaping.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::harness::Place;
+
+#[test]
+fn help_and_version_are_results() {
+    let place = Place::new();
+    for arguments in ["--help", "-h", "help", "report summary --help", "help report summary", "gc -h"] {
+        place.wa(arguments).says("Usage: wa").output();
+    }
+    assert_eq!(place.wa("--version").output(), format!("wa {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
+    let place = Place::new();
+    for arguments in [
+        "",
+        "ingst",
+        "ingest",
+        "report",
+        "report summary --days 0",
+        "report summary --days 7 --from 2026-01-01",
+        "report summary --as-of tomorrow",
+        "report events --limit 101",
+        "report summary --from 2026-02-01 --to 2026-01-01",
+        "report sessions --page 0",
+        "report summary --fail-if nonsense",
+        "gc --keep-events 90",
+        "gc --keep-events 90d --keep-sessions 30d",
+        "ingest x --ip hash",
+        "ingest x --memory 1K",
+        "anonymize",
+        "forget",
+        "files nonsense",
+        "--now never config",
+    ] {
+        let run = place.wa(arguments).exits(2);
+        assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{run}");
+    }
+}
+
+#[test]
+fn wrong_commands_suggest_the_right_one() {
+    let place = Place::new();
+    place.wa("import logs").exits(2).warns("'ingest'");
+    place.wa("summary").exits(2).warns("'report summary'");
+    place.wa("report sumary").exits(2).warns("'summary'");
+}
+
+#[test]
+fn control_characters_in_a_path_reach_no_terminal() {
+    let place = Place::new();
+    let run = place.run(["--store", "a\u{1b}]0;title\u{7}", "config"]).exits(0);
+    assert!(!run.stdout.contains('\u{1b}'), "{run}");
+    place.write("f\u{1b}[31m/x", "");
+    let run = place.run(["--store", "f\u{1b}[31m", "init"]).exits(1);
+    assert!(!run.stderr.contains('\u{1b}') && run.stderr.contains("\\u{1b}"), "{run}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let place = Place::new();
+    // The completions are longer than a pipe holds; the reader takes one byte and goes.
+    let mut child = place
+        .command()
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    let place = Place::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = place.command().arg("config").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.starts_with("wa: error: cannot write to standard output: "), "{stderr}");
+}
+
+#[test]
+fn colour_is_only_where_it_is_asked_for() {
+    let place = Place::new();
+    let plain = place.wa("gc --keep-sessions 1d").exits(2);
+    assert!(plain.stderr.starts_with("wa: error: "), "{plain}");
+    let colored = place.wa("--color always gc --keep-sessions 1d").exits(2);
+    assert!(colored.stderr.contains("\u{1b}["), "{colored}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_for_every_command() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let completions = place.wa(&format!("completions {shell}")).output();
+        assert!(completions.contains("traffic-sources") || completions.contains("performance"), "{shell}");
+    }
+    place.wa("man pages/man1").exits(0).warns("manual pages");
+    assert!(place.read("pages/man1/wa-report-summary.1").contains("fail\\-if"));
+    place.wa("--quiet man pages/man1").exits(0).prints_nothing();
+}

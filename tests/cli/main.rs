@@ -1,0 +1,9 @@
+//! Drives the binary: its streams, exit statuses and files, as a user or cron sees them.
+//!
+//! One test binary for all of it, since every one links the whole of Parquet.
+
+mod conventions;
+mod docs;
+mod harness;
+mod sample_data;
+mod settings;

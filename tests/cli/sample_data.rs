@@ -1,0 +1,149 @@
+//! The sample data: what the generator writes, and what `wa` makes of it.
+
+use std::collections::BTreeSet;
+
+use crate::harness::{Place, root};
+
+#[path = "../../examples/sample_data/main.rs"]
+#[allow(dead_code)] // its `main` is not called here
+mod generator;
+
+use generator::{bad, sites, truth};
+
+#[test]
+fn the_generator_writes_the_files_that_are_there_byte_for_byte() {
+    let made = generator::files();
+    let dir = root().join("sample-data");
+    for (name, bytes) in &made {
+        let there = std::fs::read(dir.join(name)).unwrap_or_default();
+        assert!(
+            there == *bytes,
+            "sample-data/{name} differs: run `cargo run --release --example sample_data`"
+        );
+    }
+    for folder in ["", "bad/"] {
+        for entry in std::fs::read_dir(dir.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{folder}{}", entry.file_name().to_str().unwrap());
+            let is_file = entry.file_type().unwrap().is_file() && !name.starts_with('.');
+            assert!(!is_file || made.contains_key(&name), "no generator writes sample-data/{name}");
+        }
+    }
+    let total: usize = made.values().map(Vec::len).sum();
+    assert!(total < 1_500_000, "{total} bytes are not small");
+}
+
+#[test]
+fn there_is_a_bad_file_for_every_reason_for_which_a_line_is_refused() {
+    let there: BTreeSet<&str> = bad::bad().iter().filter_map(|bad| Some(bad.account.refused?.0)).collect();
+    let reasons = [
+        "bad_chatbot_id",
+        "bad_timestamp",
+        "empty_envelope",
+        "future_timestamp",
+        "implausible_timestamp",
+        "line_too_long",
+        "no_chatbot_id",
+        "no_event_name",
+        "no_session_key",
+        "no_timestamp",
+        "not_an_object",
+        "not_json",
+        "not_utf8",
+    ];
+    assert_eq!(there, BTreeSet::from(reasons));
+}
+
+/// Copies the logs (not the bad ones) into a place.
+fn logs(place: &Place) {
+    for (name, bytes) in generator::files() {
+        if name.contains(".ndjson") && !name.contains('/') {
+            place.write(&format!("logs/{name}"), bytes);
+        }
+    }
+}
+
+fn number(value: &serde_json::Value, path: &str) -> u64 {
+    value
+        .pointer(path)
+        .and_then(serde_json::Value::as_u64)
+        .unwrap_or_else(|| panic!("no {path} in {value:#}"))
+}
+
+#[test]
+fn the_account_of_the_logs_is_what_a_simple_count_says() {
+    let place = Place::new();
+    logs(&place);
+    let truth = truth::truth(&sites::logs());
+    let account = place.wa("ingest logs --format json").json();
+    assert_eq!(number(&account, "/total/read"), truth.read as u64);
+    assert_eq!(number(&account, "/total/stored"), truth.stored as u64);
+    assert_eq!(number(&account, "/total/duplicate"), (truth.read - truth.stored) as u64);
+    let again = place.wa("ingest logs --force --format json").json();
+    assert_eq!(number(&again, "/total/stored"), 0);
+}
+
+#[test]
+#[ignore = "`wa report` is not wired yet"]
+fn the_summary_of_the_logs_is_what_sorting_cutting_and_counting_says() {
+    let place = Place::new();
+    logs(&place);
+    place.wa("ingest logs --quiet").exits(0).prints_nothing();
+    let truth = truth::truth(&sites::logs());
+    let everybody = truth.chatbots().into_iter().map(Some).chain([None]);
+    for (chatbot, days) in everybody.flat_map(|chatbot| [1, 7, 30, 40].map(|days| (chatbot, days))) {
+        let expected = truth.figures(chatbot, days);
+        let which = chatbot.map(|chatbot| format!("--chatbot {chatbot}")).unwrap_or_default();
+        let report = place
+            .wa(&format!("report summary --days {days} --as-of 2026-11-09 {which} --format json"))
+            .json();
+        let actual = truth::Figures {
+            sessions: number(&report, "/summary/total_sessions") as usize,
+            visitors: number(&report, "/summary/unique_visitors") as usize,
+            conversations: number(&report, "/summary/total_conversations") as usize,
+            sent: number(&report, "/summary/total_messages_sent") as usize,
+            received: number(&report, "/summary/total_messages_received") as usize,
+            bot_sessions: number(&report, "/summary/bot_sessions_excluded") as usize,
+            seconds: expected.seconds,
+        };
+        assert_eq!(actual, expected, "{chatbot:?}, {days} days");
+        // The mean, rounded half up.
+        let (seconds, sessions) = (expected.seconds as u64, expected.sessions as u64);
+        let mean = (2 * seconds + sessions).checked_div(2 * sessions).unwrap_or(0);
+        assert_eq!(
+            number(&report, "/summary/avg_session_duration_seconds"),
+            mean,
+            "{chatbot:?}, {days} days"
+        );
+    }
+}
+
+#[test]
+fn every_bad_file_is_accounted_for_and_loses_no_good_line() {
+    for bad in bad::bad() {
+        let place = Place::new();
+        let name = bad::file_name(&bad);
+        place.write(&name, &bad.bytes);
+        let run = place.run(["ingest", &name, "--format", "json"]);
+        let account: serde_json::Value =
+            serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("no JSON: {e}\n{run}"));
+        let of = |field: &str| {
+            account.pointer(&format!("/total/{field}")).and_then(serde_json::Value::as_u64).unwrap_or(0)
+        };
+        let refused: u64 = account
+            .pointer("/total/refused")
+            .and_then(serde_json::Value::as_object)
+            .map_or(0, |reasons| reasons.values().filter_map(serde_json::Value::as_u64).sum());
+        let sum = of("stored") + of("duplicate") + refused + of("unfinished");
+        assert_eq!(of("read"), sum, "the account of {name} does not add up\n{run}");
+        let expected = bad.account;
+        assert_eq!(of("stored"), expected.stored as u64, "{name}\n{run}");
+        assert_eq!(of("duplicate"), expected.duplicate as u64, "{name}\n{run}");
+        assert_eq!(of("unfinished"), expected.unfinished as u64, "{name}\n{run}");
+        assert_eq!(refused, expected.refused.map_or(0, |(_, n)| n as u64), "{name}\n{run}");
+        if let Some((reason, n)) = expected.refused {
+            assert_eq!(number(&account, &format!("/total/refused/{reason}")), n as u64, "{name}\n{run}");
+        }
+        run.exits(if expected.partial { 4 } else { 0 });
+    }
+}

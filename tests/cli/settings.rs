@@ -1,0 +1,80 @@
+//! `wa init`, `wa config`, `wa.toml` and the environment.
+
+use crate::harness::Place;
+
+#[test]
+fn init_makes_a_store_whose_settings_config_shows() {
+    let place = Place::new();
+    let run = place.wa("init --timezone Europe/Berlin --keep-events 30d").exits(0);
+    assert!(run.stdout.is_empty(), "{run}");
+    run.warns("wa: made the store ./wa-store");
+    let settings = place.wa("config --format json").json();
+    assert_eq!(settings["store"], "./wa-store");
+    assert_eq!(settings["settings"]["timezone"]["value"], "Europe/Berlin");
+    assert_eq!(settings["settings"]["timezone"]["from"], "file");
+    assert_eq!(settings["settings"]["retention.events"]["value"], "30d");
+    assert_eq!(settings["settings"]["memory"]["from"], "default");
+    assert_eq!(settings["settings"]["geoip"]["value"], serde_json::Value::Null);
+}
+
+#[test]
+fn init_leaves_settings_and_foreign_folders_alone() {
+    let place = Place::new();
+    place.wa("init").exits(0);
+    let before = place.read("wa-store/wa.toml");
+    place.wa("init --timezone Asia/Tokyo").exits(1).warns("are there already");
+    assert_eq!(place.read("wa-store/wa.toml"), before);
+
+    place.write("holiday/photo.jpg", "");
+    place.wa("--store holiday init").exits(1).warns("holds other things").warns("photo.jpg");
+    assert_eq!(std::fs::read_dir(place.path("holiday")).unwrap().count(), 1);
+}
+
+#[test]
+fn the_store_is_the_flag_else_the_environment_else_wa_store() {
+    let named = |run: crate::harness::Run| run.json()["store"].as_str().unwrap().to_owned();
+    assert_eq!(named(Place::new().wa("config --format json")), "./wa-store");
+    let place = Place::new().with("WA_STORE", "from-environment");
+    assert_eq!(named(place.wa("config --format json")), "from-environment");
+    assert_eq!(named(place.wa("--store from-flag config --format json")), "from-flag");
+    assert_eq!(named(place.wa("config --format json --store from-flag")), "from-flag");
+    assert_eq!(named(Place::new().with("WA_STORE", "").wa("config --format json")), "./wa-store");
+}
+
+#[test]
+fn wrong_settings_name_the_line_and_stop_every_command_that_needs_them() {
+    let place = Place::new();
+    place.write("wa-store/wa.toml", "timezone = \"UTC\"\n\n[retention]\nevent = \"90d\"\n");
+    for command in ["config", "gc", "ingest x.ndjson", "report summary", "status"] {
+        let run = place.wa(command).exits(2);
+        assert_eq!(
+            run.stderr,
+            "wa: error: ./wa-store/wa.toml, line 4: there is no setting `retention.event`\n\
+             hint: did you mean `retention.events`? `wa config` lists all\n",
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn config_says_where_each_value_comes_from() {
+    let place = Place::new().with("WA_MEMORY", "1G");
+    place.write("wa-store/wa.toml", "\ntimezone = \"Europe/Berlin\"\n");
+    let table = place.wa("config").output();
+    let row = |name: &str| {
+        let line = table.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row("timezone"), "timezone Europe/Berlin ./wa-store/wa.toml, line 2");
+    assert_eq!(row("memory"), "memory 1G WA_MEMORY");
+    assert_eq!(row("session_timeout"), "session_timeout 30m default");
+}
+
+#[test]
+fn where_there_is_no_store_a_reader_says_how_to_name_or_make_one() {
+    let place = Place::new();
+    let run = place.wa("files events").exits(1);
+    assert!(run.stdout.is_empty(), "{run}");
+    run.warns("there is no wa store in ./wa-store").warns("hint: ");
+    assert!(!place.path("wa-store").exists(), "a reader makes no store");
+}
