@@ -62,8 +62,7 @@ fn lay_out(part: &Part, style: &Style) -> Vec<String> {
     }
     if !fit.left_out.is_empty() {
         let names = fit.left_out.join(", ");
-        let fact =
-            format!("(no room for {names}: a wider terminal, --format csv and --format json show them)");
+        let fact = format!("(no room for {names}: a wider terminal or another --format shows it)");
         lines.extend(wrap(&fact, style.width).iter().map(|text| style.faint(text)));
     }
     lines
@@ -135,14 +134,22 @@ impl Fit {
         kept.sum::<usize>() + GAP * columns.saturating_sub(1)
     }
 
-    /// Takes from the widest column of text until all fits.
+    /// Takes from the widest column of text until all fits; from the first one, which names the
+    /// row, only when the others have little left to give.
     fn shrink(&mut self, columns: &[Column], room: usize) {
+        let texts: Vec<usize> = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.kind == ColumnKind::Text)
+            .map(|(at, _)| at)
+            .collect();
         while self.total() > room {
-            let texts = columns.iter().zip(&mut self.widths);
-            let texts = texts.filter(|(column, _)| column.kind == ColumnKind::Text).map(|(_, width)| width);
-            match texts.filter(|width| **width > LEAST_TEXT).max() {
-                Some(widest) => *widest -= 1,
-                None => break,
+            let width = |at: &&usize| self.widths.get(**at).copied().unwrap_or(0);
+            let others = texts.iter().skip(1).filter(|at| width(at) > LEAST_SPARE_TEXT).max_by_key(width);
+            let widest = || texts.iter().filter(|at| width(at) > LEAST_TEXT).max_by_key(width);
+            let Some(at) = others.or_else(widest) else { break };
+            if let Some(width) = self.widths.get_mut(*at) {
+                *width -= 1;
             }
         }
     }

@@ -258,3 +258,65 @@ fn an_empty_window_is_a_table_all_the_same() {
         }
     }
 }
+
+#[test]
+fn an_event_is_written_as_the_line_that_ingest_takes_back() {
+    use crate::report::record::Reader;
+    use crate::store::columns::Table;
+    use crate::store::frame::{Cell, FrameBuilder};
+    let mut builder = FrameBuilder::new(Table::Events);
+    let id = "0190aaaa-0000-8000-8000-000000000001";
+    let both = [
+        ("id", Cell::Text(id)),
+        ("chatbot_id", Cell::Text("shop")),
+        ("event_name", Cell::Text("click\u{9b}")),
+        ("properties", Cell::Json(r#"{"b":1,"a":[2]}"#)),
+        ("timestamp", Cell::Time(time("2026-06-01T10:00:00.5Z"))),
+        ("screen_width", Cell::Int(390)),
+        ("browser_name", Cell::Text("Chrome")),
+        ("is_bot", Cell::Bool(false)),
+        ("created_at", Cell::Time(0)),
+    ];
+    builder.row(&both);
+    let more = [
+        ("event_id", Cell::Text("e1")),
+        ("extra", Cell::Json(r#"{"screen_height":"tall","plan":{"x":1},"event_name":"other"}"#)),
+    ];
+    builder.row(&[&both[..], &more[..]].concat());
+    let reader = Reader::whole(&builder.finish().unwrap(), Table::Events).unwrap();
+    // What is derived, such as the browser, is left out: it is derived again.
+    assert_eq!(
+        events::ndjson_line(&reader.record(0)).unwrap(),
+        "{\"event_id\":\"0190aaaa-0000-8000-8000-000000000001\",\"chatbot_id\":\"shop\",\
+         \"event_name\":\"click\\u009b\",\"properties\":{\"b\":1,\"a\":[2]},\
+         \"timestamp\":\"2026-06-01T10:00:00.500Z\",\"screen_width\":390}\n"
+    );
+    // The log's own id; the fields of `extra` where they were, but none twice.
+    let line = events::ndjson_line(&reader.record(1)).unwrap();
+    assert!(line.starts_with("{\"event_id\":\"e1\","), "{line}");
+    assert!(
+        line.ends_with("\"screen_width\":390,\"plan\":{\"x\":1},\"screen_height\":\"tall\"}\n"),
+        "{line}"
+    );
+    let csv = events::csv_header().unwrap() + &events::csv_line(&reader.record(0), false).unwrap();
+    assert_eq!(csv_reader(&csv).records().next().unwrap().unwrap().len(), Table::Events.columns().len());
+}
+
+#[test]
+fn raw_events_make_a_table() {
+    use crate::report::head_of_list;
+    use crate::report::listing::{EventsQuery, list};
+    use crate::report::record::Reader;
+    use crate::store::columns::Table;
+    let tables = tables();
+    let mut records = Vec::new();
+    let listing = list(&tables, &EventsQuery::all(query().window), &events::TABLE_COLUMNS, &mut |frame| {
+        let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
+        records.extend((0..frame.height()).map(|row| reader.record(row)));
+        Ok(())
+    })
+    .unwrap();
+    let head = head_of_list(&tables, &query());
+    let table = events::events_table(&head, &records, listing.more, &Style::plain(80));
+    assert_snapshot!("events_80", table);
+}

@@ -1,6 +1,6 @@
 //! Figures: what the rows of an answer are made of.
 //!
-//! A row is declared once, by [`rows!`]: from that one place come its type, its JSON, its columns
+//! A row is declared once, by the macro `rows!`: from that one place come its type, its JSON, its columns
 //! in a table or CSV, and its part in a comparison.
 
 use serde::Serialize;

@@ -74,8 +74,7 @@ pub fn list(
     let times = wanted.window.times(tables.zone());
     // No event is older than the first session, nor more than a day in the future when stored.
     let from = Day::utc(times.0).max(first.plus(-1));
-    let to =
-        Day::utc(times.1 - 1).min(wanted.window.today.max(wanted.window.to.min(wanted.window.today)).plus(2));
+    let to = Day::utc(times.1 - 1).min(wanted.window.today.plus(2));
     let mut at = if wanted.newest_first { to } else { from };
     while from <= at && at <= to {
         let run = match wanted.newest_first {

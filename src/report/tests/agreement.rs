@@ -56,7 +56,6 @@ fn a_session() -> impl Strategy<Value = Session> {
                 os: device,
                 country,
                 city,
-                ..session("2026-01-20", "x")
             }
         },
     )

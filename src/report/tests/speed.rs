@@ -220,7 +220,7 @@ fn make(dir: &Path) {
             let mut at = 0;
             for _ in 0..count / 2 {
                 at += 10;
-                if dice.next() % 2 == 0 {
+                if dice.next().is_multiple_of(2) {
                     *counts.entry("message_sent").or_default() += 1;
                     *counts.entry("message_received").or_default() += 1;
                     event(
@@ -259,7 +259,7 @@ fn make(dir: &Path) {
                 ("ended_at", Cell::Time(start + at * SECOND + 2 * SECOND)),
                 ("duration_seconds", Cell::Int(at + 2)),
                 ("event_counts", Cell::Json(&json)),
-                ("is_bot", Cell::Bool(n % 50 == 0)),
+                ("is_bot", Cell::Bool(n.is_multiple_of(50))),
                 ("had_conversation", Cell::Bool(counts.contains_key("message_sent"))),
                 (
                     "landing_page",
@@ -273,7 +273,7 @@ fn make(dir: &Path) {
                 ),
                 (
                     "utm_source",
-                    if dice.next() % 2 == 0 {
+                    if dice.next().is_multiple_of(2) {
                         Cell::Null
                     } else {
                         Cell::Text(dice.pick(&["google", "facebook", "twitter"]))
