@@ -18,6 +18,7 @@ pub mod daily_stats;
 pub mod error;
 pub mod event;
 pub mod ingest;
+pub mod privacy;
 pub mod render;
 pub mod report;
 pub mod retention;

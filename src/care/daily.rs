@@ -29,7 +29,12 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
 
 /// Compares the statistics with the sessions. Days up to `past` are past their retention, and need
 /// have none.
-pub fn check(snapshot: &Snapshot, seam: &Seam, past: Option<Day>, differences: &mut Differences) -> Result<u64> {
+pub fn check(
+    snapshot: &Snapshot,
+    seam: &Seam,
+    past: Option<Day>,
+    differences: &mut Differences,
+) -> Result<u64> {
     let mut compared = 0;
     for (month, days) in months(snapshot) {
         let mut stored: BTreeMap<(String, Day), DailyStats> = BTreeMap::new();
@@ -99,11 +104,7 @@ fn unlike(was: &DailyStats, is: &DailyStats) -> String {
         ("mobile_sessions", was.mobile_sessions, is.mobile_sessions),
         ("tablet_sessions", was.tablet_sessions, is.tablet_sessions),
         ("bot_sessions", was.bot_sessions, is.bot_sessions),
-        (
-            "session_duration_sum_seconds",
-            was.session_duration_sum_seconds,
-            is.session_duration_sum_seconds,
-        ),
+        ("session_duration_sum_seconds", was.session_duration_sum_seconds, is.session_duration_sum_seconds),
         ("response_time_sum_us", was.response_time_sum_us, is.response_time_sum_us),
         ("response_time_count", was.response_time_count, is.response_time_count),
     ];

@@ -88,7 +88,9 @@ fn side_file(store: &Store, file: &SideFile, looked: &mut Looked) {
 
 fn data_file(store: &Store, snapshot: &Snapshot, table: Table, file: &DataFile) -> Looked {
     let mut looked = Looked::default();
-    let Some(bytes) = bytes(store, &file.path, file.bytes, &file.checksum, &mut looked) else { return looked };
+    let Some(bytes) = bytes(store, &file.path, file.bytes, &file.checksum, &mut looked) else {
+        return looked;
+    };
     match crate::store::parquet::decode(Opened::Bytes(bytes), None) {
         Err(why) => looked.differences.add(&file.path, || format!("it cannot be read: {why}")),
         Ok(frame) => {
@@ -117,7 +119,8 @@ fn content(
     if rows != file.rows {
         say(format!("it has {rows} rows, not {}", file.rows));
     }
-    let partition = format!("{}/{}={}/", table.name(), table.partition_key(), partition_value(table, file.day));
+    let partition =
+        format!("{}/{}={}/", table.name(), table.partition_key(), partition_value(table, file.day));
     if !file.path.starts_with(&partition) {
         say(format!("it is of {partition} and lies elsewhere"));
     }
@@ -128,8 +131,7 @@ fn content(
         Table::Visitors => times(&reader, "first_seen_at", "first_seen_at")?,
         Table::DailyStats => {
             let days = reader.int32("stat_date")?.iter();
-            let times: Vec<Micros> =
-                days.map(|day| i64::from(day.unwrap_or(0)) * crate::time::DAY).collect();
+            let times: Vec<Micros> = days.map(|day| i64::from(day.unwrap_or(0)) * crate::time::DAY).collect();
             (times.clone(), times)
         }
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::seam::Seam;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::Summary;
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
@@ -66,13 +66,12 @@ impl<'a> Rows<'a> {
         let later = self.partitions.split_off(&self.snapshot.zone().day(end - 1).plus(1));
         let now = std::mem::replace(&mut self.partitions, later);
         let files: Vec<&DataFile> = now.into_values().flatten().collect();
-        let read: Vec<Vec<Stored>> =
-            files.par_iter().map(|file| self.read(file)).collect::<Result<_>>()?;
+        let read: Vec<Vec<Stored>> = files.par_iter().map(|file| self.read(file)).collect::<Result<_>>()?;
         self.ahead.extend(read.into_iter().flatten());
         let zone = self.snapshot.zone();
-        let (rows, ahead) = std::mem::take(&mut self.ahead).into_iter().partition(|row| {
-            row.session.first.time < end || zone.day(row.session.first.time) != row.day
-        });
+        let (rows, ahead) = std::mem::take(&mut self.ahead)
+            .into_iter()
+            .partition(|row| row.session.first.time < end || zone.day(row.session.first.time) != row.day);
         self.ahead = ahead;
         Ok((rows, files.iter().map(|file| file.bytes).sum()))
     }
@@ -80,7 +79,8 @@ impl<'a> Rows<'a> {
     /// Reads a file, and works its columns out again from the sessions in it.
     fn read(&self, file: &DataFile) -> Result<Vec<Stored>> {
         let frame = self.snapshot.read_file_checked(file)?;
-        let sessions = tables::sessions::read(&frame)?;
+        let sessions = tables::sessions::read(&frame)
+            .map_err(|e| Error::failed(format!("cannot use {}", file.path)).caused_by(e))?;
         let again = tables::sessions::frame(&sessions)?;
         let all_sound = frame.equals_missing(&again);
         Ok(sessions

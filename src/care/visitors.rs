@@ -93,13 +93,19 @@ impl<'a> Check<'a> {
                 if visitor.first_seen_at < time {
                     self.differences.add("visitors", || {
                         let (earlier, time) = (format_utc(visitor.first_seen_at), format_utc(time));
-                        format!("{} has an event at {earlier} and is said to be first seen at {time}", name(visitor))
+                        format!(
+                            "{} has an event at {earlier} and is said to be first seen at {time}",
+                            name(visitor)
+                        )
                     });
                 }
             }
         }
-        let mut missing: Vec<&Visitor> =
-            portion.iter().filter(|(hash, _)| !known.contains_key(hash)).map(|(_, visitor)| visitor).collect();
+        let mut missing: Vec<&Visitor> = portion
+            .iter()
+            .filter(|(hash, _)| !known.contains_key(hash))
+            .map(|(_, visitor)| visitor)
+            .collect();
         missing.sort();
         for visitor in missing {
             self.differences.add("visitors", || format!("{} has events and no entry", name(visitor)));
@@ -135,7 +141,10 @@ impl<'a> Check<'a> {
                     if whole && kept && !confirmed {
                         differences.add("visitors", || {
                             let time = format_utc(visitor.first_seen_at);
-                            format!("{} is said to be first seen at {time} and has no event then", name(visitor))
+                            format!(
+                                "{} is said to be first seen at {time} and has no event then",
+                                name(visitor)
+                            )
                         });
                     }
                 }

@@ -208,7 +208,8 @@ impl State<'_> {
         let Some(rows) = self.held.get_mut(&key) else {
             return Expected { session, stored: None, created_at: None };
         };
-        let shared = rows.iter().filter(|held| held.start <= session.ended_at && session.first.time <= held.end);
+        let shared =
+            rows.iter().filter(|held| held.start <= session.ended_at && session.first.time <= held.end);
         let created_at = shared.map(|held| held.created_at).min();
         let stored = rows.iter_mut().find(|held| held.row.is_some() && held.start == session.first.time);
         let stored = stored.and_then(|held| held.row.take());

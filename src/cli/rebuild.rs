@@ -1,6 +1,7 @@
 //! `wa rebuild`: make sessions and daily statistics again.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::account::thousands;
 use super::care::Bar;
@@ -10,7 +11,7 @@ use crate::care;
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::time::{Clock, Micros};
+use crate::time::Clock;
 
 /// Make sessions and daily statistics again, after a change of timeout or time zone
 ///
@@ -23,8 +24,8 @@ Examples:
       after timezone or session_timeout was changed in wa.toml")]
 pub struct Args {
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write what was done: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -41,8 +42,8 @@ pub struct Options {
     pub clock: Clock,
     /// The settings in force: the timeout and time zone to rebuild with.
     pub settings: Settings,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write what was done.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.
@@ -74,10 +75,7 @@ impl Args {
 /// What the rebuild returns.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
     let bar = Bar::new(io, "rebuild");
-    let told = care::RebuildOptions {
-        clock: options.clock,
-        lock_timeout: super::ingest::duration(options.lock_timeout),
-    };
+    let told = care::RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };
     let report = care::rebuild(&Store::at(&options.store), &options.settings, told, &bar);
     bar.finish();
     let report = report?;

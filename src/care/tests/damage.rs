@@ -263,3 +263,17 @@ fn an_event_that_went_astray_is_found() {
     });
     finds(&place, "sessions", "is not what the events make");
 }
+
+#[test]
+fn an_event_that_is_stored_twice_is_found() {
+    let place = place();
+    let snapshot = place.store().snapshot().unwrap();
+    let old = snapshot.manifest().files(Table::Events)[0].clone();
+    let mut frame = snapshot.read_file(&old, None).unwrap();
+    frame.vstack_mut(&frame.clone().slice(0, 1)).unwrap();
+    replace(&place, Table::Events, |file, _| {
+        file_of(Table::Events, file.day, &mut frame, "timestamp", "timestamp").unwrap()
+    });
+    finds(&place, "events", "is stored twice");
+    finds(&place, "sessions", "is not what the events make");
+}

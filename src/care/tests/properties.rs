@@ -189,6 +189,7 @@ proptest! {
         zones in (zones(), zones()),
         timeouts in (timeouts(), timeouts()),
         keep in 6..11u32,
+        keep_longer in proptest::option::of(0..3u32),
     ) {
         let mut place = Place::new(NOW);
         place.zone(zones.0);
@@ -196,7 +197,7 @@ proptest! {
         let mut files = deal(&events, 2);
         let late = files.pop().unwrap();
         place.ingest(&files.concat());
-        place.gc(Some(keep), None);
+        place.gc(Some(keep), keep_longer.map(|longer| keep + longer));
         place.ingest(&late);
         let before = kept(&place);
         let visitors = place.rows(&[])[2].clone();
@@ -241,5 +242,34 @@ proptest! {
         place.rebuild();
         place.is_clean();
         prop_assert_eq!(place.rows(&["updated_at"])[0].clone(), rows[0].clone());
+    }
+
+    /// What events add to daily statistics stays there, also where sessions are cut and joined
+    /// beside those that are pruned. (Robots are left out: who is joined with one becomes one.)
+    #[test]
+    fn a_timeout_takes_no_event_out_of_the_daily_statistics(
+        events in proptest::collection::vec(said(), 1..60),
+        zones in (zones(), zones()),
+        timeouts in (timeouts(), timeouts()),
+        keep in (6..11u32, 0..2u32),
+    ) {
+        let columns = [
+            "total_messages_sent", "total_messages_received", "widget_opens", "error_count",
+            "response_time_sum_us", "response_time_count",
+        ];
+        let events: Vec<Said> = events.into_iter().map(|said| Said { extra: said.extra & 7, ..said }).collect();
+        let mut place = Place::new(NOW);
+        place.zone(zones.0);
+        place.settings.session_timeout = timeouts.0;
+        place.ingest(&deal(&events, 1).concat());
+        place.gc(Some(keep.0), Some(keep.0 + keep.1));
+        let before = place.sums(Table::DailyStats, &columns);
+        for (zone, timeout) in [(zones.1, timeouts.1), (zones.0, timeouts.0)] {
+            place.zone(zone);
+            place.settings.session_timeout = timeout;
+            place.rebuild();
+            place.is_clean();
+            prop_assert_eq!(place.sums(Table::DailyStats, &columns), before.clone());
+        }
     }
 }

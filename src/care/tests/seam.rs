@@ -148,15 +148,85 @@ fn days_whose_sessions_are_gone_keep_their_figures() {
             let rest = row.split(&format!(" {name}=")).nth(1).unwrap().to_owned();
             rest.split(' ').next().unwrap().to_owned()
         };
-        rows.iter().map(|row| (field(row, "stat_date"), field(row, "total_sessions"))).collect::<Vec<_>>()
+        let mut days: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}: {}", field(row, "stat_date"), field(row, "total_sessions")))
+            .collect();
+        days.sort();
+        days.join(", ")
     };
-    let show = |days: Vec<(String, String)>| {
-        days.into_iter().map(|(day, n)| format!("{day}: {n}")).collect::<Vec<_>>().join(", ")
-    };
-    assert_eq!(show(days(&place)), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
+    assert_eq!(days(&place), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
     minutes(&mut place, 300);
     place.zone("Asia/Kolkata");
     place.rebuild();
-    assert_eq!(show(days(&place)), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
+    assert_eq!(days(&place), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
     place.is_clean();
+}
+
+#[test]
+fn a_session_that_moves_onto_a_day_whose_sessions_are_gone_is_added_to_its_figures() {
+    let mut place = Place::new(NOW);
+    let sent = |time: &str, session: &str| line(&format!("2026-03-{time}:00Z"), session, "message_sent", "");
+    place.ingest(&[
+        sent("06T10:00", "a"),
+        sent("06T12:00", "b"),
+        sent("07T02:00", "c"),
+        sent("07T12:00", "d"),
+        sent("12T12:00", "e"),
+    ]);
+    place.gc(Some(10), Some(14));
+    let figures = |place: &Place| {
+        place.sums(crate::store::columns::Table::DailyStats, &["total_sessions", "total_messages_sent"])
+    };
+    assert_eq!(figures(&place), [5, 5]);
+    let before = place.rows(&["updated_at"]);
+    // In New York c is of the 6th, whose row stays: 2 sessions that are gone, and c.
+    place.zone("America/New_York");
+    place.rebuild();
+    let day = |place: &Place, day: &str| {
+        let rows = place.rows(&[])[1].1.clone();
+        let row = rows.iter().find(|row| row.contains(&format!("stat_date={day}"))).unwrap();
+        let of = |name: &str| row.split(&format!(" {name}=")).nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        [of("total_sessions"), of("unique_visitors"), of("new_visitors"), of("total_messages_sent")].join(" ")
+    };
+    assert_eq!(day(&place, "2026-03-06"), "3 3 3 3");
+    assert_eq!(day(&place, "2026-03-07"), "1 1 1 1");
+    place.is_clean();
+    place.zone("UTC");
+    place.rebuild();
+    assert_eq!(place.rows(&["updated_at"]), before);
+    place.is_clean();
+}
+
+#[test]
+fn a_session_that_did_not_change_keeps_its_times_of_storing_and_one_that_was_cut_its_first() {
+    let mut place = Place::new(NOW);
+    place.ingest(&at(&["11T10:00", "11T10:20"]));
+    place.ingest(&at(&["12T10:00"]));
+    let times = |place: &Place| {
+        let rows = place.rows(&[])[0].1.clone();
+        let mut times: Vec<(String, String, String)> = rows
+            .iter()
+            .map(|row| {
+                let of = |name: &str| {
+                    row.split(&format!(" {name}=")).nth(1).unwrap().split(" UTC").next().unwrap().to_owned()
+                };
+                (of("started_at"), of("created_at"), of("updated_at"))
+            })
+            .collect();
+        times.sort();
+        times
+    };
+    let before = times(&place);
+    let now = place.now;
+    minutes(&mut place, 10);
+    place.rebuild();
+    let after = times(&place);
+    assert_eq!((before.len(), after.len()), (2, 3));
+    assert_eq!(after[2], before[1]);
+    assert_eq!((&after[0].1, &after[1].1), (&before[0].1, &before[0].1));
+    let now = crate::time::format_utc(now).replace(['T', 'Z'], " ");
+    for row in &after[..2] {
+        assert!(row.2.starts_with(now.trim()), "{row:?}, rebuilt at {now}");
+    }
 }

@@ -1,0 +1,330 @@
+//! Logs by chance: few keys, gaps near the timeout, equal times, lines with and without ids, visitors
+//! on two chatbots, sessions over midnights; dealt to files and runs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+use wa::time::Micros;
+
+use super::naive::AGENTS;
+
+/// The bytes that chance gives for an event and for where its line goes.
+pub type Seed = [u8; 14];
+
+/// The time that is now in these tests: long after all events.
+pub const NOW: Micros = 1_798_761_600_000_000; // 2027-01-01T00:00:00Z
+
+/// Where logs begin: the night of a change of clocks, the end of a month, the end of a year.
+const BEGINNINGS: [Micros; 3] =
+    [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
+
+const NAMES: [&str; 12] = [
+    "widget_loaded",
+    "widget_opened",
+    "message_sent",
+    "message_received",
+    "message_sent",
+    "widget_minimized",
+    "page_viewed",
+    "page_view",
+    "widget_error",
+    "custom_thing",
+    "pre_chat_form_submitted",
+    "api_error",
+];
+
+const BAD: [&str; 5] =
+    ["not json", r#"{"a":1}"#, "[1]", "", r#"{"event_name":"x","chatbot_id":"c0","session_id":"s0"}"#];
+
+/// Makes the lines of a log, in order of time for each key.
+pub fn lines(seeds: &[Seed], beginning: u8, timeout: Micros) -> Vec<String> {
+    let beginning = BEGINNINGS[usize::from(beginning) % BEGINNINGS.len()];
+    let mut clocks: BTreeMap<u8, Micros> = BTreeMap::new();
+    let line = |(number, seed): (usize, &Seed)| {
+        let key = seed[0] % 8;
+        let clock = clocks.entry(key).or_insert(beginning);
+        *clock += match seed[1] % 12 {
+            0 | 1 => 0,
+            2 => 1,
+            3 => timeout - 1,
+            4 | 5 => timeout,
+            6 | 7 => timeout + 1,
+            8 => 5_000_000,
+            9 => 2 * timeout,
+            10 => 3_600_000_000,
+            _ => 26 * 3_600_000_000,
+        };
+        line(number, seed, key, *clock)
+    };
+    seeds.iter().enumerate().map(line).collect()
+}
+
+fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
+    let [_, _, name, what, source, agent, user, place, form, id, ..] = *seed;
+    let mut event = Map::new();
+    let mut put = |name: &str, value: Value| event.insert(name.to_owned(), value);
+    let agent_text = AGENTS[usize::from(agent) % AGENTS.len()].text;
+    match key {
+        0..=2 => {
+            put("chatbot_id", ["c0", "c0", "c1"][usize::from(key)].into());
+            put("session_id", ["s0", "s1", "s0"][usize::from(key)].into());
+            if what % 2 == 0 {
+                put("anonymous_id", "a0".into());
+            }
+        }
+        3 => {
+            put("chatbot_id", "c0".into());
+            put("session_id", 7.into());
+        }
+        4 => {
+            put("chatbot_id", "c0".into());
+            put("anonymous_id", "a1".into());
+        }
+        5 => {
+            put("chatbot_id", "c0".into());
+            put("user_id", "u0".into());
+        }
+        6 => {
+            put("chatbot_id", "c1".into());
+            put("ip_address", ["192.0.2.1", "192.0.2.2"][usize::from(place % 2)].into());
+            put("user_agent", agent_text.into());
+        }
+        _ => {
+            put("chatbot_id", "c1".into());
+            put("session_id", "s3".into());
+            put("anonymous_id", ["a0", "a2"][usize::from(what % 2)].into());
+        }
+    }
+    if key != 6 {
+        if user % 4 == 0 && key != 4 {
+            put("user_id", ["u0", "u1"][usize::from(user / 4 % 2)].into());
+        }
+        if agent >= 128 {
+            put("user_agent", agent_text.into());
+        }
+        if place < 60 {
+            put("ip_address", ["192.0.2.7", "2001:db8::7"][usize::from(place % 2)].into());
+        }
+    }
+    match user % 7 {
+        0 => drop(put("user_email", "ann@example.org".into())),
+        1 => {
+            put("user_name", "Bob".into());
+            put("user_metadata", json!({"plan": "pro", "seat": user}));
+        }
+        _ => {}
+    }
+    if (60..90).contains(&place) {
+        put("country_code", "DE".into());
+        put("city", if place % 2 == 0 { "Köln".into() } else { "".into() });
+    }
+    match place % 9 {
+        0 => drop(put("screen_width", 1920.into())),
+        1 => {
+            put("screen_width", 390.into());
+            put("screen_height", 844.into());
+        }
+        _ => {}
+    }
+    match source % 10 {
+        0 => drop(put("referrer", "https://www.google.com/search?q=widgets".into())),
+        1 => drop(put("referrer", "https://news.example.org/story".into())),
+        2 => {
+            put("referrer", "https://shop.example.com/cart".into());
+            put("page_url", "https://shop.example.com/pricing?x=1#top".into());
+        }
+        3 => {
+            put("utm_source", "newsletter".into());
+            put("utm_medium", "email".into());
+            put("utm_campaign", "spring".into());
+        }
+        4 => {
+            let url = "https://shop.example.com/?utm_source=google&utm_medium=cpc";
+            put("page_url", url.into());
+        }
+        5 => drop(put("referrer", "https://www.facebook.com/".into())),
+        6 => drop(put("page_url", "https://shop.example.com".into())),
+        7 => drop(put("landing_page", "/start".into())),
+        _ => {}
+    }
+    if source >= 230 {
+        put("shoe_size", 44.into());
+    }
+    // Text with escapes goes another way than plain text.
+    put("page_title", if source % 3 == 0 { format!("n{number} \"é\"").into() } else { format!("n{number}").into() });
+    match id % 5 {
+        0 | 1 => {}
+        2 => drop(put("event_id", format!("00000000-0000-4000-8000-{number:012x}").into())),
+        3 => drop(put("id", format!("E-{number}").into())),
+        _ => drop(put("event_id", number.into())),
+    }
+    let name = NAMES[usize::from(name) % NAMES.len()];
+    let properties = match name {
+        "message_received" => match what % 6 {
+            0 => json!({"response_time_ms": 250}),
+            1 => json!({"response_time_ms": 1234.567}),
+            2 => json!({"response_time_ms": -5}),
+            3 => json!({"response_time_ms": 0.5, "model": "x"}),
+            4 => json!({"response_time_ms": 3_000_000}),
+            _ => json!({}),
+        },
+        "widget_opened" if what % 3 == 0 => json!({"triggered_by": if what % 2 == 0 { "button" } else { "auto" }}),
+        _ => json!({"n": what}),
+    };
+    match form % 16 {
+        12 => drop(put("type", "session".into())),
+        13 => drop(put("type", "identify".into())),
+        _ => {
+            put("event_name", name.into());
+            put("properties", properties);
+        }
+    }
+    let utc = |time: Micros| chrono::DateTime::from_timestamp_micros(time).unwrap();
+    match form % 6 {
+        0 | 1 => put("timestamp", utc(time).format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into()),
+        2 => {
+            let there = utc(time).with_timezone(&chrono::FixedOffset::east_opt(7200).unwrap());
+            put("timestamp", there.format("%Y-%m-%dT%H:%M:%S%.6f+02:00").to_string().into())
+        }
+        3 => put("timestamp", time.into()),
+        4 => put("timestamp", utc(time).format("%Y-%m-%d %H:%M:%S%.6f").to_string().into()),
+        _ => {
+            put("client_timestamp", (time - 90_000_000).into());
+            put("sent_at", (time - 80_000_000).into());
+            put("received_at", (time + 10_000_000).into())
+        }
+    };
+    match form % 16 {
+        14 => camel(event),
+        15 => envelope(event, number),
+        _ => Value::Object(event).to_string(),
+    }
+}
+
+fn camel(event: Map<String, Value>) -> String {
+    let rename = |name: String| {
+        let mut words = name.split('_');
+        let first = words.next().unwrap().to_owned();
+        words.fold(first, |text, word| text + &word[..1].to_uppercase() + &word[1..])
+    };
+    Value::Object(event.into_iter().map(|(name, value)| (rename(name), value)).collect()).to_string()
+}
+
+/// Makes an envelope of an event and a second one that says less.
+fn envelope(mut event: Map<String, Value>, number: usize) -> String {
+    let mut first = Map::new();
+    for name in ["event_id", "id", "event_name", "properties", "timestamp", "client_timestamp", "page_title"] {
+        first.extend(event.remove_entry(name));
+    }
+    let mut second = json!({"event_name": "message_sent", "page_title": format!("n{number}b")});
+    for name in ["timestamp", "client_timestamp"] {
+        if let Some(time) = first.get(name) {
+            second[name] = time.clone();
+        }
+    }
+    event.insert("events".into(), json!([first, second]));
+    Value::Object(event).to_string()
+}
+
+/// A run: what it is told, and the files that it finds.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Files: name, and lines, the last of which may be cut off.
+    pub files: Vec<File>,
+    pub batch_bytes: usize,
+    pub force: bool,
+    pub atomic: bool,
+    pub whole_folder: bool,
+    pub gc: bool,
+}
+
+/// A file as a run finds it.
+#[derive(Clone, Debug)]
+pub struct File {
+    pub name: String,
+    pub lines: Vec<String>,
+    /// The beginning of a line that has not been written to its end.
+    pub cut: String,
+    /// The last line has no end, though it is whole.
+    pub no_newline: bool,
+}
+
+impl File {
+    /// Returns the bytes, compressed as the name says.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut text = String::new();
+        for line in &self.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        if self.no_newline && !self.lines.last().is_none_or(String::is_empty) && self.cut.is_empty() {
+            text.pop();
+        }
+        text.push_str(&self.cut);
+        if self.name.ends_with(".gz") {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(text.as_bytes()).unwrap();
+            gzip.finish().unwrap()
+        } else if self.name.ends_with(".zst") {
+            zstd::encode_all(text.as_bytes(), 1).unwrap()
+        } else {
+            text.into_bytes()
+        }
+    }
+}
+
+/// Deals lines to the files of runs.
+pub fn deal(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run> {
+    const FILES: usize = 3;
+    let slots = runs.len() * FILES;
+    let mut dealt: Vec<Vec<(u8, &str)>> = vec![Vec::new(); slots];
+    for (line, seed) in lines.iter().zip(seeds) {
+        let [.., where_to, again, other, order] = *seed;
+        let slot = usize::from(where_to) % slots;
+        dealt[slot].push((order, line));
+        match again {
+            0..20 => dealt[slot].push((order.wrapping_mul(7), line)),
+            20..90 => dealt[usize::from(other) % slots].push((other, line)),
+            90..100 => dealt[slot].push((other, BAD[usize::from(other) % BAD.len()])),
+            _ => {}
+        }
+    }
+    let mut growing: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut made = Vec::new();
+    for (number, run) in runs.iter().enumerate() {
+        let mut files = Vec::new();
+        for file in 0..FILES {
+            let slot = &mut dealt[number * FILES + file];
+            slot.sort_by_key(|(order, _)| *order);
+            let mut lines: Vec<String> = slot.iter().map(|(_, line)| (*line).to_owned()).collect();
+            if run[0] >> file & 1 == 1 {
+                // A file that has grown since an earlier run found it.
+                let whole = growing.entry(file).or_default();
+                whole.append(&mut lines);
+                let mut lines = whole.clone();
+                let mut cut = String::new();
+                if run[1] >> file & 1 == 1 && lines.last().is_some_and(|line| line.starts_with('{')) {
+                    cut = lines.pop().unwrap_or_default();
+                    // Between two bytes of ASCII: half a character is another test's affair.
+                    let at = (1..cut.len() / 2).rev().find(|at| cut.is_char_boundary(*at)).unwrap_or(1);
+                    cut.truncate(at);
+                }
+                files.push(File { name: format!("grows-{file}.ndjson"), lines, cut, no_newline: false });
+            } else {
+                let ending = ["ndjson", "ndjson", "ndjson.gz", "ndjson.zst"][usize::from(run[2] >> (2 * file) & 3)];
+                let name = format!("run-{number}-{file}.{ending}");
+                files.push(File { name, lines, cut: String::new(), no_newline: run[3] >> file & 1 == 1 });
+            }
+        }
+        made.push(Run {
+            files,
+            batch_bytes: [1, 3000, 20_000, 1 << 30][usize::from(run[4] & 3)],
+            force: run[4] & 4 != 0,
+            atomic: run[4] & 56 == 0,
+            whole_folder: run[5] & 3 == 0,
+            gc: run[5] & 12 == 0,
+        });
+    }
+    made
+}

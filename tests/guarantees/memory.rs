@@ -1,0 +1,91 @@
+//! Guarantee 6, bounded memory: peak memory does not grow with the input, however it is made.
+#![cfg(target_os = "linux")]
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::place::{self, wa};
+
+const NOW: &str = "2026-11-10T02:00:00Z";
+
+/// Runs an ingest and returns its exit status and its peak memory in MiB.
+fn ingest(folder: &Path, file: &str) -> (Option<i32>, u64) {
+    let mut child = wa(folder, NOW)
+        .args(["--store", &format!("store-of-{file}"), "--quiet", "ingest", file, "--memory", "64M"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        // The peak only grows: the last look before the end is close to it.
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        peak = peak.max(kib.unwrap_or(0));
+        if let Some(status) = child.try_wait().unwrap() {
+            return (status.code(), peak / 1024);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Writes a gzip file of a piece repeated until it has so many bytes unpacked.
+fn gzip(path: &Path, piece: &[u8], bytes: usize) {
+    let mut gzip =
+        flate2::write::GzEncoder::new(BufWriter::new(File::create(path).unwrap()), flate2::Compression::fast());
+    let block = piece.repeat((1 << 20) / piece.len());
+    for _ in 0..bytes / block.len() {
+        gzip.write_all(&block).unwrap();
+    }
+    gzip.finish().unwrap().flush().unwrap();
+}
+
+#[test]
+fn bounded_memory_a_gzip_bomb_takes_no_more_than_a_batch() {
+    let folder = place::folder();
+    // One line without an end, lines without content, and lines that are all refused.
+    for (name, piece, bytes) in [
+        ("line.gz", &b"a"[..], 1 << 30),
+        ("blank.gz", b"\n", 128 << 20),
+        ("refused.gz", b"{}\n", 64 << 20),
+        ("distinct.gz", b"", 64 << 20),
+    ] {
+        let path = folder.path().join(name);
+        if piece.is_empty() {
+            let mut text = String::new();
+            for n in 0..bytes / 10 {
+                text.push_str(&format!("[{n:07}]\n"));
+            }
+            let mut gzip = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+            gzip.write_all(text.as_bytes()).unwrap();
+            gzip.finish().unwrap();
+        } else {
+            gzip(&path, piece, bytes);
+        }
+        let (status, peak) = ingest(folder.path(), name);
+        eprintln!("{name}: {peak} MiB");
+        assert_eq!(status, Some(0), "{name}");
+        assert!(peak < 500, "{name} took {peak} MiB");
+    }
+}
+
+#[test]
+fn bounded_memory_four_times_the_input_takes_no_more() {
+    let folder = place::folder();
+    let mut peaks = Vec::new();
+    for events in [30_000, 120_000] {
+        super::kill::write_logs(folder.path(), 1, events);
+        let name = format!("{events}.ndjson");
+        fs::rename(folder.path().join("00.ndjson"), folder.path().join(&name)).unwrap();
+        let (status, peak) = ingest(folder.path(), &name);
+        assert_eq!(status, Some(0));
+        peaks.push(peak);
+    }
+    eprintln!("peaks: {peaks:?} MiB");
+    assert!(peaks[1] < peaks[0] + peaks[0] / 2 + 40, "{peaks:?} MiB");
+}

@@ -1,0 +1,124 @@
+//! Places to work in: a folder for logs, and stores in memory or in the folder.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use wa::context::Context;
+use wa::ingest::run::{self, NoProgress, Report};
+use wa::retention;
+use wa::settings::{Keep, Settings};
+use wa::store::Store;
+use wa::store::manifest::Manifest;
+use wa::time::{Clock, Micros};
+
+use super::disk::MemoryDisk;
+
+/// Where stores lie on a disk in memory.
+pub const STORE: &str = "/wa-memory-disk/store";
+
+/// Multiplies a number of cases by `WA_TEST_CASES`.
+pub fn cases(n: u32) -> u32 {
+    let factor: f64 = std::env::var("WA_TEST_CASES").ok().and_then(|f| f.parse().ok()).unwrap_or(1.0);
+    ((f64::from(n) * factor) as u32).max(1)
+}
+
+/// Returns the rules about user agents and sources, which take a while to read.
+pub fn context() -> &'static Context {
+    static CONTEXT: OnceLock<Context> = OnceLock::new();
+    CONTEXT.get_or_init(|| Context::new(None).unwrap())
+}
+
+/// Makes a folder for logs, in memory where there is such a file system.
+pub fn folder() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("wa-test-");
+    match Path::new("/dev/shm").is_dir() {
+        true => builder.tempdir_in("/dev/shm").unwrap(),
+        false => builder.tempdir().unwrap(),
+    }
+}
+
+/// Settings that prune nothing.
+pub fn settings() -> Settings {
+    Settings { keep_events: Keep::Forever, keep_sessions: Keep::Forever, ..Settings::default() }
+}
+
+/// What an ingest is told, if nothing else.
+pub fn options(inputs: Vec<String>, now: Micros) -> run::Options {
+    run::Options {
+        inputs,
+        chatbot: None,
+        force: false,
+        atomic: false,
+        max_rejects: None,
+        clock: Clock { now },
+        lock_timeout: Duration::ZERO,
+        key_file: None,
+        batch_bytes: None,
+    }
+}
+
+/// Names the store on a disk in memory.
+pub fn store_on(disk: &Arc<MemoryDisk>) -> Store {
+    Store::on(disk.clone(), STORE)
+}
+
+/// Takes in logs on a disk in memory.
+pub fn ingest(disk: &Arc<MemoryDisk>, settings: &Settings, options: &run::Options) -> wa::Result<Report> {
+    let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
+    let writer = store_on(disk).writer_alone(first)?;
+    run::run_in(writer, settings, options, context(), &NoProgress)
+}
+
+/// Does a gc on a disk in memory.
+pub fn gc(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Result<()> {
+    let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
+    let mut writer = store_on(disk).writer_alone(first)?;
+    let clock = Clock { now };
+    let options = retention::Options { clock, dry_run: false, yes: true, lock_timeout: Duration::ZERO };
+    retention::gc::gc_in(&mut writer, settings, options)?;
+    writer.finish()
+}
+
+/// Returns a problem where files lie in the store's folders that the manifest does not name.
+pub fn unnamed_files(disk: &Arc<MemoryDisk>) -> Option<String> {
+    let manifest = store_on(disk).snapshot().unwrap().manifest().clone();
+    let mut named: std::collections::BTreeSet<PathBuf> =
+        manifest.paths().map(|path| Path::new(STORE).join(path)).collect();
+    for own in ["manifest.json", "key", "wa.toml", "lock"] {
+        named.insert(Path::new(STORE).join(own));
+    }
+    let unnamed: Vec<_> = disk.files().difference(&named).cloned().collect();
+    (!unnamed.is_empty()).then(|| format!("files that the manifest does not name: {unnamed:?}"))
+}
+
+/// Returns a command of the real binary, without environment, with a fixed clock.
+pub fn wa(folder: &Path, now: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wa"));
+    command.env_clear().current_dir(folder).args(["--now", now]);
+    for name in ["LLVM_PROFILE_FILE", "RUST_BACKTRACE"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    command
+}
+
+/// Runs a command that is to end with a status; shows both streams where it does not.
+#[track_caller]
+pub fn ends(command: &mut Command, status: i32) -> Output {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.code() == Some(status),
+        "{command:?}\nended with {}, not {status}\n--- standard output\n{}--- standard error\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// Returns the step by which a long walk goes: `n`, and 1 where `WA_TEST_CASES` asks for more.
+pub fn every(n: u64) -> u64 {
+    if std::env::var("WA_TEST_CASES").is_ok_and(|f| f.parse::<f64>().is_ok_and(|f| f > 1.0)) { 1 } else { n }
+}

@@ -1,0 +1,89 @@
+//! The tables of a store as plain rows, and how two sets of tables differ.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wa::Result;
+use wa::store::columns::Table;
+use wa::store::frame::{Cell, Cells};
+use wa::store::snapshot::Snapshot;
+
+/// A row: values by column name; JSON columns parsed.
+pub type Row = BTreeMap<String, Value>;
+/// The rows of each table, in order of its key.
+pub type Tables = BTreeMap<&'static str, Vec<Row>>;
+
+/// When a row was stored says nothing about the events.
+pub const DATES: &[&str] = &["created_at", "updated_at"];
+
+/// Reads all tables.
+pub fn read(snapshot: &Snapshot) -> Result<Tables> {
+    let mut tables = Tables::new();
+    for table in Table::ALL {
+        let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
+        let mut rows = Vec::new();
+        for frame in snapshot.read(table, None, &names)? {
+            let columns: Vec<(&str, Cells)> = table
+                .columns()
+                .iter()
+                .map(|column| Ok((column.name, Cells::of(&frame, column)?)))
+                .collect::<Result<_>>()?;
+            for row in 0..frame.height() {
+                rows.push(columns.iter().map(|(name, cells)| ((*name).to_owned(), value(cells.get(row)))).collect());
+            }
+        }
+        tables.insert(table.name(), rows);
+    }
+    sort(&mut tables);
+    Ok(tables)
+}
+
+/// Puts rows in order of their tables' keys.
+pub fn sort(tables: &mut Tables) {
+    for (table, rows) in tables {
+        let key: &[&str] = match *table {
+            "events" => &["chatbot_id", "timestamp", "id"],
+            "sessions" => &["chatbot_id", "started_at", "first_event_id"],
+            "daily_stats" => &["chatbot_id", "stat_date"],
+            _ => &["chatbot_id", "id_kind", "visitor_id"],
+        };
+        rows.sort_by_cached_key(|row| {
+            key.iter().map(|name| row.get(*name).unwrap_or(&Value::Null).to_string()).collect::<Vec<_>>()
+        });
+    }
+}
+
+fn value(cell: Cell<'_>) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Text(text) => text.into(),
+        Cell::Json(text) => serde_json::from_str(text).unwrap_or_else(|e| panic!("no JSON: {text}: {e}")),
+        Cell::Int(n) | Cell::Time(n) => n.into(),
+        Cell::Decimal(n) => n.into(),
+        Cell::Bool(truth) => truth.into(),
+        Cell::Date(day) => day.to_string().into(),
+    }
+}
+
+/// Says where tables differ from what is expected, leaving columns aside; `None` where they do not.
+pub fn difference(expected: &Tables, found: &Tables, aside: &[&str]) -> Option<String> {
+    let mut text = String::new();
+    for (table, expected) in expected {
+        let found = found.get(table).map_or(&[][..], Vec::as_slice);
+        if expected.len() != found.len() {
+            text.push_str(&format!("{table}: {} rows expected, {} found\n", expected.len(), found.len()));
+        }
+        let mut shown = 0;
+        for (number, (expected, found)) in expected.iter().zip(found).enumerate() {
+            let names = expected.keys().chain(found.keys()).collect::<std::collections::BTreeSet<_>>();
+            for name in names {
+                let (e, f) = (expected.get(name), found.get(name));
+                if e != f && !aside.contains(&name.as_str()) && shown < 12 {
+                    shown += 1;
+                    text.push_str(&format!("{table} row {number}, {name}: expected {e:?}, found {f:?}\n"));
+                }
+            }
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}

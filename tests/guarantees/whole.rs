@@ -1,0 +1,286 @@
+//! Guarantee 3, whole or not at all: stopped at, or refused, any single operation of the disk, the
+//! store opens at a commit's edge, and running the same command again completes it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use wa::store::Store;
+use wa::store::columns::Table;
+use wa::store::snapshot::Snapshot;
+use wa::time::SECOND;
+
+use super::disk::{Chance, Fault, Left, MemoryDisk};
+use super::logs::{self, NOW, Seed};
+use super::naive::{self, Model};
+use super::tables::{self, Tables};
+use super::place;
+
+/// A command that changes the store: what it does, and the states that it may leave.
+struct Scenario<'a> {
+    name: &'a str,
+    /// The disk before it.
+    before: Arc<MemoryDisk>,
+    /// Runs the command; the error that it ended with, and the events that it says it has stored.
+    command: &'a dyn Fn(&Arc<MemoryDisk>) -> (Option<String>, Option<u64>),
+    /// Tells of tables after how many commits they are the store's; an error where of none.
+    edge: &'a dyn Fn(&Tables) -> Result<usize, String>,
+    /// The last edge.
+    last: usize,
+    /// Which of the operations to try: every one where 1.
+    step: u64,
+}
+
+impl Scenario<'_> {
+    fn at_every_operation(&self) {
+        let undisturbed = self.before.copy();
+        let (error, _) = (self.command)(&undisturbed);
+        assert_eq!(error, None, "{}: undisturbed", self.name);
+        let operations = undisturbed.operations();
+        self.check("undisturbed", &undisturbed, self.last, self.last);
+        // What was reported as done stays, even where the power goes right after it.
+        self.check("power cut at the end", &undisturbed.after(Left::Synced), self.last, self.last);
+        for seed in 0..20 {
+            let cut = undisturbed.after(Left::Some(seed));
+            self.check(&format!("power cut {seed} at the end"), &cut, self.last, self.last);
+            assert_eq!((self.command)(&cut).0, None, "{}: again after a power cut at the end", self.name);
+            self.settled(&format!("again after power cut {seed} at the end"), &cut);
+        }
+        for at in (1..=operations).step_by(self.step as usize) {
+            for fault in [Fault::Error(at), Fault::Full(at), Fault::Stop(at)] {
+                self.at(fault);
+            }
+        }
+    }
+
+    fn at(&self, fault: Fault) {
+        let disk = self.before.copy();
+        let rows_before = events(&disk);
+        disk.fail(Some(fault));
+        let (error, stored) = (self.command)(&disk);
+        disk.fail(None);
+        let what = format!("{} with {fault:?}, which ended with {error:?}", self.name);
+        let least = if error.is_none() && !matches!(fault, Fault::Stop(_)) { self.last } else { 0 };
+        let edge = self.check(&what, &disk, least, self.last);
+        if let Some(stored) = stored {
+            let rows = events(&disk) - rows_before;
+            assert_eq!(stored, rows, "{what}: the account says {stored} stored\n{}", disk.last_operations(8));
+        }
+        let mut left = vec![(disk.copy(), "as it is".to_owned())];
+        if let Fault::Stop(at) = fault {
+            left.push((disk.after(Left::Synced), "after a power cut".to_owned()));
+            for seed in [at, at + 1000] {
+                left.push((disk.after(Left::Some(seed)), format!("after power cut {seed}")));
+            }
+        }
+        for (disk, how) in left {
+            let what = format!("{what}, {how}");
+            // The manifest may have been replaced and not be safe yet: one commit back at most.
+            self.check(&what, &disk, edge.saturating_sub(1), edge);
+            let (error, _) = (self.command)(&disk);
+            assert_eq!(error, None, "{what}: the same command again\n{}", disk.last_operations(8));
+            self.settled(&what, &disk);
+        }
+    }
+
+    /// Checks that the store is at an edge between two, and that all that it names is whole.
+    fn check(&self, what: &str, disk: &Arc<MemoryDisk>, least: usize, most: usize) -> usize {
+        let store = place::store_on(disk);
+        let tables = match store.snapshot() {
+            Ok(snapshot) => {
+                whole(&snapshot).unwrap_or_else(|e| panic!("{what}: {e}\n{}", disk.last_operations(20)));
+                tables::read(&snapshot).unwrap_or_else(|e| panic!("{what}: {e}"))
+            }
+            Err(_) if !store.exists() => Table::ALL.iter().map(|table| (table.name(), Vec::new())).collect(),
+            Err(e) => panic!("{what}: {e}"),
+        };
+        let edge = (self.edge)(&tables).unwrap_or_else(|e| panic!("{what}: not at an edge: {e}"));
+        assert!(least <= edge && edge <= most, "{what}: at edge {edge}, not {least} to {most}");
+        edge
+    }
+
+    /// Checks that the store is as after an undisturbed run, and that nothing lies about.
+    fn settled(&self, what: &str, disk: &Arc<MemoryDisk>) {
+        self.check(what, disk, self.last, self.last);
+        assert_eq!(place::unnamed_files(disk), None, "{what}\n{}", disk.last_operations(20));
+    }
+}
+
+fn events(disk: &Arc<MemoryDisk>) -> u64 {
+    let count = |snapshot: Snapshot| snapshot.manifest().files(Table::Events).iter().map(|f| f.rows).sum();
+    place::store_on(disk).snapshot().map_or(0, count)
+}
+
+/// Checks every file that the manifest names: it is there, with the right checksum.
+fn whole(snapshot: &Snapshot) -> wa::Result<()> {
+    let manifest = snapshot.manifest();
+    let data = manifest.tables.values().flatten().map(|file| (&file.path, &file.checksum));
+    let side = manifest.rejects.iter().chain(&manifest.sources).chain(&manifest.ledger);
+    for (path, checksum) in data.chain(side.map(|file| (&file.path, &file.checksum))) {
+        snapshot.bytes_checked(path, checksum)?;
+    }
+    Ok(())
+}
+
+/// Makes some files whose events share sessions, so that each batch changes what is stored.
+fn logs(files: usize, events: usize) -> Vec<Vec<String>> {
+    let mut chance = Chance(7);
+    let seeds: Vec<Seed> = (0..files * events).map(|_| std::array::from_fn(|_| chance.next() as u8)).collect();
+    let lines = logs::lines(&seeds, 1, 1800 * SECOND);
+    let mut dealt = vec![Vec::new(); files];
+    for (number, line) in lines.into_iter().enumerate() {
+        // Every title once, so that each prefix of the files has another number of events.
+        dealt[number % files].push(line);
+    }
+    for (number, lines) in dealt.iter_mut().enumerate() {
+        lines.push(format!("not json {number}"));
+    }
+    dealt
+}
+
+/// Tells after how many of the files the tables are the store's, by the naive model.
+fn edge_of_files(files: &[Vec<String>], tables: &Tables) -> Result<usize, String> {
+    let mut model = Model::default();
+    let mut counts = BTreeMap::new();
+    for number in 0..=files.len() {
+        let zone = chrono_tz::Tz::UTC;
+        match naive::check(&model, zone, 1800 * SECOND, tables.clone()) {
+            Ok(()) => return Ok(number),
+            Err(difference) => drop(counts.insert(number, difference)),
+        }
+        model.file(files.get(number).into_iter().flatten().map(String::as_str));
+    }
+    Err(format!("{counts:#?}"))
+}
+
+struct Folder {
+    dir: tempfile::TempDir,
+    files: Vec<Vec<String>>,
+}
+
+impl Folder {
+    fn new(files: Vec<Vec<String>>) -> Folder {
+        let dir = place::folder();
+        for (number, lines) in files.iter().enumerate() {
+            fs::write(dir.path().join(format!("{number}.ndjson")), lines.join("\n") + "\n").unwrap();
+        }
+        Folder { dir, files }
+    }
+
+    fn ingest(&self, disk: &Arc<MemoryDisk>, atomic: bool) -> (Option<String>, Option<u64>) {
+        let options = wa::ingest::run::Options {
+            batch_bytes: Some(1),
+            atomic,
+            ..place::options(vec![self.dir.path().display().to_string()], NOW)
+        };
+        match place::ingest(disk, &place::settings(), &options) {
+            Ok(report) => {
+                assert!(report.account.adds_up());
+                (report.failure.map(|e| e.to_string()), Some(report.account.total.stored))
+            }
+            Err(e) => (Some(e.to_string()), None),
+        }
+    }
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_an_ingest_into_a_new_store() {
+    let folder = Folder::new(logs(3, 6));
+    Scenario {
+        name: "ingest",
+        before: MemoryDisk::new(),
+        command: &|disk| folder.ingest(disk, false),
+        edge: &|tables| edge_of_files(&folder.files, tables),
+        last: 3,
+        step: 1,
+    }
+    .at_every_operation();
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_an_ingest_that_changes_stored_sessions() {
+    let all = logs(4, 8);
+    let first = Folder::new(all[..2].to_vec());
+    let before = MemoryDisk::new();
+    assert_eq!(first.ingest(&before, true).0, None);
+    let folder = Folder::new(all);
+    Scenario {
+        name: "ingest into a store",
+        before: before.after(Left::Everything),
+        command: &|disk| folder.ingest(disk, false),
+        // Two files are there before.
+        edge: &|tables| edge_of_files(&folder.files, tables).map(|edge| edge.saturating_sub(2)),
+        last: 2,
+        step: place::every(2),
+    }
+    .at_every_operation();
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_an_atomic_ingest() {
+    let folder = Folder::new(logs(3, 6));
+    Scenario {
+        name: "atomic ingest",
+        before: MemoryDisk::new(),
+        command: &|disk| folder.ingest(disk, true),
+        edge: &|tables| match edge_of_files(&folder.files, tables)? {
+            0 => Ok(0),
+            3 => Ok(1),
+            part => Err(format!("{part} of the files")),
+        },
+        last: 1,
+        step: place::every(2),
+    }
+    .at_every_operation();
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_a_gc_that_prunes_and_compacts() {
+    let folder = Folder::new(logs(4, 6));
+    let before = MemoryDisk::new();
+    assert_eq!(folder.ingest(&before, false).0, None);
+    let old = tables::read(&place::store_on(&before).snapshot().unwrap()).unwrap();
+    // Today is two days after the first event: what is of its date goes.
+    let first = old["events"].iter().map(|row| row["timestamp"].as_i64().unwrap()).min().unwrap();
+    let settings = wa::settings::Settings {
+        keep_events: wa::settings::Keep::Days(2),
+        keep_sessions: wa::settings::Keep::Days(2),
+        ..place::settings()
+    };
+    let now = first + 2 * wa::time::DAY;
+    let gc = |disk: &Arc<MemoryDisk>| (place::gc(disk, &settings, now).err().map(|e| e.to_string()), None);
+    let undisturbed = before.copy();
+    assert_eq!(gc(&undisturbed).0, None);
+    let new = tables::read(&place::store_on(&undisturbed).snapshot().unwrap()).unwrap();
+    // By hand: of the first date nothing is left, of the others everything; sessions likewise, by
+    // their last event, and daily stats all.
+    let date = |time: i64| time.div_euclid(wa::time::DAY);
+    let kept = |table: &str, column: &str| {
+        old[table].iter().filter(|row| date(row[column].as_i64().unwrap()) > date(first)).count()
+    };
+    assert!(0 < new["events"].len() && new["events"].len() < old["events"].len());
+    assert_eq!(new["events"].len(), kept("events", "timestamp"));
+    assert_eq!(new["sessions"].len(), kept("sessions", "ended_at"));
+    assert_eq!(new["daily_stats"], old["daily_stats"]);
+    let same = |a: &Tables, b: &Tables| tables::difference(a, b, &["counted_new"]).is_none();
+    Scenario {
+        name: "gc",
+        before: before.after(Left::Everything),
+        command: &gc,
+        edge: &|tables| match () {
+            () if same(&new, tables) => Ok(1),
+            () if same(&old, tables) => Ok(0),
+            () => Err(tables::difference(&old, tables, &["counted_new"]).unwrap_or_default()),
+        },
+        last: 1,
+        step: 1,
+    }
+    .at_every_operation();
+}
+
+#[test]
+fn whole_or_not_at_all_a_store_that_is_not_there_is_not_made_by_reading() {
+    let disk = MemoryDisk::new();
+    assert!(Store::on(disk.clone(), place::STORE).snapshot().is_err());
+    assert!(disk.files().is_empty());
+}
