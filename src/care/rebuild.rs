@@ -5,8 +5,8 @@
 //! ([`super::seam`]) stays a whole: a longer timeout joins it with what is now near enough, a
 //! shorter one leaves it as it is. Then every session is dated by the time zone, first sights move
 //! earlier where events say so, and the statistics of every day are worked out from its sessions;
-//! those of days whose sessions were pruned stay, but for sessions that a new time zone moves over
-//! their edge ([`super::shift`]).
+//! those of days whose sessions were pruned stay, but for held sessions that come to them or leave
+//! them ([`super::shift`]).
 //!
 //! All of it is one change of the store. A file in which nothing changes is left alone.
 
@@ -201,11 +201,11 @@ impl<'a, 't> Rewrite<'a, 't> {
         self.report.sessions += 1;
         let stays = stored.as_ref().is_some_and(|row| row.sound && row.session == session);
         if let Some(row) = &stored {
-            self.shift.take(row, &session);
             self.report.sessions_not_cut += u64::from(row.fixed);
             self.report.sessions_redated += u64::from(row.day != day);
             if !stays || row.day != day {
                 self.changed.insert(row.day);
+                self.shift.leaves(row);
             }
         }
         if !stays {
@@ -215,6 +215,7 @@ impl<'a, 't> Rewrite<'a, 't> {
         }
         if stored.is_none_or(|row| !stays || row.day != day) {
             self.changed.insert(day);
+            self.shift.comes(&session);
         }
         self.rows.entry(day).or_default().push(session);
         self.waiting += 1;
@@ -273,6 +274,7 @@ impl Visit for Rewrite<'_, '_> {
             self.session(expected);
         }
         for row in settled.gone {
+            self.shift.leaves(&row);
             self.changed.insert(row.day);
         }
         if settled.through == Micros::MAX {

@@ -1,11 +1,12 @@
-//! Sessions that a new time zone moves over the edge of the days whose sessions were pruned.
+//! Sessions that come to, or leave, the days whose sessions were pruned.
 //!
-//! The statistics of such a day cannot be worked out again: its row stays. A held session that
-//! moves onto it from a day that is worked out again would be counted nowhere, and one that moves
-//! away from it twice. So the row gains what the one adds to it, and loses what the other added:
-//! every session stays counted once. Its sums are exact then; a visitor who is among the sessions
-//! that are gone and among those that come is counted twice on that day, and lists that were cut
-//! off at ten go by the entries that they have.
+//! The statistics of such a day cannot be worked out again: its row stays. But a held session that
+//! a new time zone moves onto it from a day that is worked out again would be counted nowhere, and
+//! one that moves away from it twice; so would be those that a new timeout joins with one of that
+//! day. So the row loses what the sessions that left it add up to, and gains what those add up to
+//! that came: everything stays counted once. Its sums are exact then; a visitor who is among the
+//! sessions that are gone and among those that come is counted twice on that day, and lists that
+//! were cut off at ten go by the entries that they have.
 
 use std::collections::BTreeMap;
 
@@ -40,21 +41,25 @@ impl<'a> Shift<'a> {
         Shift { seam, zone, coming: BTreeMap::new(), leaving: BTreeMap::new() }
     }
 
-    /// Takes note of a session and the row that it takes the place of.
-    pub fn take(&mut self, row: &Stored, session: &Summary) {
-        let chatbot = &session.key.chatbot_id;
-        if !self.seam.concerns(chatbot) {
-            return;
+    /// Takes note of a session that is new on its day.
+    pub fn comes(&mut self, session: &Summary) {
+        let place = (session.key.chatbot_id.clone(), self.zone.day(session.first.time));
+        if self.stays(&place) {
+            self.coming.entry(place).or_default().push(session.clone());
         }
-        let stays = |day: Day| self.seam.ledger().sessions_pruned(chatbot, day);
-        let day = self.zone.day(session.first.time);
-        match (stays(row.day), stays(day)) {
-            (true, false) => {
-                self.leaving.entry((chatbot.clone(), row.day)).or_default().push(row.session.clone());
-            }
-            (false, true) => self.coming.entry((chatbot.clone(), day)).or_default().push(session.clone()),
-            _ => {}
+    }
+
+    /// Takes note of a row that is no more, or not on its day.
+    pub fn leaves(&mut self, row: &Stored) {
+        let place = (row.session.key.chatbot_id.clone(), row.day);
+        if self.stays(&place) {
+            self.leaving.entry(place).or_default().push(row.session.clone());
         }
+    }
+
+    /// Tells whether the statistics of a day stay, since sessions of it were pruned.
+    fn stays(&self, (chatbot, day): &Place) -> bool {
+        self.seam.ledger().sessions_pruned(chatbot, *day)
     }
 
     /// Puts the rows right.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::seam::Seam;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::Summary;
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
@@ -79,7 +79,8 @@ impl<'a> Rows<'a> {
     /// Reads a file, and works its columns out again from the sessions in it.
     fn read(&self, file: &DataFile) -> Result<Vec<Stored>> {
         let frame = self.snapshot.read_file_checked(file)?;
-        let sessions = tables::sessions::read(&frame)?;
+        let sessions = tables::sessions::read(&frame)
+            .map_err(|e| Error::failed(format!("cannot use {}", file.path)).caused_by(e))?;
         let again = tables::sessions::frame(&sessions)?;
         let all_sound = frame.equals_missing(&again);
         Ok(sessions

@@ -4,6 +4,8 @@
 //! sessions against those that the events make, the first-seen index against the events, daily
 //! statistics against the sessions; each as far as its sources are kept.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::difference::{Difference, Differences};
@@ -12,6 +14,7 @@ use super::walk::{Expected, Settled, Visit, walk};
 use super::{Progress, daily, files, visitors};
 use crate::error::Result;
 use crate::event::{Block, KeyKind};
+use crate::ingest::dedupe::Identity;
 use crate::retention::prune::last_to_go;
 use crate::session::Summary;
 use crate::settings::Settings;
@@ -144,6 +147,7 @@ fn compare(
         seam: &seam,
         visitors: visitors::Check::new(snapshot, &seam),
         events: 0,
+        ids: HashSet::with_hasher(Identity),
         sessions: 0,
         in_part: 0,
         differences: Differences::default(),
@@ -165,6 +169,8 @@ struct Compare<'a> {
     seam: &'a Seam,
     visitors: visitors::Check<'a>,
     events: u64,
+    /// The events of a date, each by a hash of chatbot and id.
+    ids: HashSet<u128, Identity>,
     sessions: u64,
     in_part: u64,
     differences: Differences,
@@ -173,10 +179,21 @@ struct Compare<'a> {
 impl Visit for Compare<'_> {
     fn events(&mut self, block: &Block) -> Result<()> {
         self.events += block.rows.len() as u64;
+        for row in &block.rows {
+            let event = block.event(row);
+            let id = row.id ^ xxhash_rust::xxh3::xxh3_128(event.chatbot_id().as_bytes());
+            if !self.ids.insert(id) {
+                self.differences.add("events", || {
+                    let id = uuid::Uuid::from_u128(row.id);
+                    format!("the event {id} of chatbot {:?} is stored twice", event.chatbot_id())
+                });
+            }
+        }
         self.visitors.take(block)
     }
 
     fn settled(&mut self, settled: Settled) -> Result<()> {
+        self.ids.clear();
         for expected in settled.sessions {
             self.session(&expected);
         }

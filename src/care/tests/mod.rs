@@ -1,0 +1,6 @@
+//! Tests of verify and rebuild, on stores of their own.
+
+mod damage;
+mod place;
+mod properties;
+mod seam;
