@@ -17,7 +17,7 @@ use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{self, visitors};
 use crate::store::transaction::Transaction;
-use crate::store::update;
+use crate::store::update::{self, Losing};
 use crate::time::{Day, Zone};
 
 /// What goes from a table.
@@ -81,7 +81,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
     // A session starts no later than it ends: later days have nothing that goes.
     let files: Vec<DataFile> =
         snapshot.manifest().files(Table::Sessions).iter().filter(|file| file.day <= last).cloned().collect();
-    let mut going: BTreeMap<Day, Vec<(DataFile, Vec<bool>)>> = BTreeMap::new();
+    let mut going: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for file in files {
         let frame = snapshot.read_file(&file, Some(&["ended_at"]))?;
         let ends = tables::Reader(&frame).int64("ended_at")?;
@@ -115,7 +115,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
 fn write_down(
     snapshot: &Snapshot,
     ledger: &mut Ledger,
-    going: &BTreeMap<Day, Vec<(DataFile, Vec<bool>)>>,
+    going: &BTreeMap<Day, Vec<Losing>>,
 ) -> Result<BTreeMap<Day, HashSet<String>>> {
     let mut newly: BTreeMap<Day, HashSet<String>> = BTreeMap::new();
     for (&day, files) in going {

@@ -42,8 +42,9 @@ pub fn columns(sessions: &[Summary]) -> Result<Vec<Encoded>> {
     let place = |value: fn(&Place) -> Option<&String>| {
         texts(sessions.iter().map(|s| s.place.value().and_then(value).map(String::as_str)))
     };
-    let side = |value: fn((Option<i32>, Option<i32>)) -> Option<i32>| {
-        Ok(encode::small_numbers(sessions.iter().map(|s| s.screen.value().copied().and_then(value))))
+    let side = |height: bool| {
+        let of = |s: &Summary| s.screen.value().and_then(|size| if height { size.1 } else { size.0 });
+        Ok(encode::small_numbers(sessions.iter().map(of)))
     };
     SESSIONS
         .iter()
@@ -73,8 +74,8 @@ pub fn columns(sessions: &[Summary]) -> Result<Vec<Encoded>> {
             "os_version" => agent(|a| a.os_version.as_deref()),
             "device_type" => agent(|a| Some(a.device_type.name())),
             "is_bot" => flag(Summary::is_bot),
-            "screen_width" => side(|size| size.0),
-            "screen_height" => side(|size| size.1),
+            "screen_width" => side(false),
+            "screen_height" => side(true),
             "ip_address" => place(|p| p.ip_address.as_ref()),
             "country_code" => place(|p| p.country_code.as_ref()),
             "city" => place(|p| p.city.as_ref()),

@@ -11,3 +11,6 @@ pub mod events;
 pub mod fold;
 pub mod sessions;
 pub mod visitors;
+
+/// A file that loses rows, and for each of its rows whether it goes.
+pub type Losing = (crate::store::manifest::DataFile, Vec<bool>);

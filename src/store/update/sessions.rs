@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::coverage::Coverage;
 use super::events::filter;
-use super::fold;
+use super::{Losing, fold};
 use crate::error::Result;
 use crate::session::{Summary, join};
 use crate::store::columns::Table;
@@ -115,15 +115,15 @@ fn write(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
     by_day: BTreeMap<Day, Vec<Summary>>,
-    superseded: Vec<(DataFile, Vec<bool>)>,
+    superseded: Vec<Losing>,
 ) -> Result<()> {
     let mut by_day = by_day;
-    let mut losing: BTreeMap<Day, Vec<(DataFile, Vec<bool>)>> = BTreeMap::new();
+    let mut losing: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for (file, mask) in superseded {
         by_day.entry(file.day).or_default();
         losing.entry(file.day).or_default().push((file, mask));
     }
-    let days: Vec<(Day, Vec<Summary>, Vec<(DataFile, Vec<bool>)>)> = by_day
+    let days: Vec<_> = by_day
         .into_iter()
         .map(|(day, sessions)| (day, sessions, losing.remove(&day).unwrap_or_default()))
         .collect();
@@ -147,7 +147,7 @@ fn rewrite_day(
     snapshot: &Snapshot,
     day: Day,
     sessions: &[Summary],
-    losing: Vec<(DataFile, Vec<bool>)>,
+    losing: Vec<Losing>,
 ) -> Result<(Option<NewFile>, Vec<DataFile>)> {
     let mut others: Vec<DataFrame> = Vec::new();
     let mut replaced = Vec::new();

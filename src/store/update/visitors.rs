@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rayon::prelude::*;
 
 use super::events::{file_of, filter, stack};
-use super::fold;
+use super::{Losing, fold};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
@@ -34,7 +34,8 @@ pub fn update(
 ) -> Result<Vec<Moved>> {
     let files = snapshot.manifest().files(Table::Visitors);
     // For each file: the ids that it knows, and the rows that are to move.
-    let looked: Vec<(Vec<u128>, Option<(DataFile, Vec<bool>)>)> = files
+    type Looked = (Vec<u128>, Option<Losing>);
+    let looked: Vec<Looked> = files
         .par_iter()
         .map(|file| {
             let stored = hashes(&snapshot.read_file(file, Some(&FIND_COLUMNS))?)?;
@@ -59,7 +60,7 @@ pub fn update(
 
     let mut seen = seen;
     let mut moved = Vec::new();
-    let mut losing: Vec<(DataFile, Vec<bool>)> = Vec::new();
+    let mut losing: Vec<Losing> = Vec::new();
     let mut added: BTreeMap<Day, Vec<Visitor>> = BTreeMap::new();
     for (known, moving) in looked {
         if let Some((file, mask)) = moving {
@@ -93,7 +94,7 @@ pub fn write(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
     mut added: BTreeMap<Day, Vec<Visitor>>,
-    losing: Vec<(DataFile, Vec<bool>)>,
+    losing: Vec<Losing>,
 ) -> Result<()> {
     let mut months: BTreeSet<Day> = added.keys().copied().collect();
     months.extend(losing.iter().map(|(file, _)| file.day));
