@@ -60,9 +60,8 @@ impl Seam {
     pub fn is_of_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
         let Some(days) = self.ledger.sessions.get(chatbot) else { return false };
         let (day, date) = (self.zone.day(time), Day::utc(time));
-        let events_before = || {
-            self.ledger.events_pruned(chatbot, date) || self.ledger.events_pruned(chatbot, date.plus(-1))
-        };
+        let events_before =
+            || self.ledger.events_pruned(chatbot, date) || self.ledger.events_pruned(chatbot, date.plus(-1));
         (-1..=1).any(|n| days.contains(day.plus(n)))
             || (days.first().is_some_and(|first| first <= day) && events_before())
     }

@@ -188,7 +188,8 @@ fn a_column_that_does_not_fit_the_others_is_found_and_mended() {
     let snapshot = place.store().snapshot().unwrap();
     let old = snapshot.manifest().files(Table::Sessions)[0].clone();
     let mut frame = snapshot.read_file(&old, None).unwrap();
-    let wrong = polars::prelude::Series::new("messages_sent".into(), vec![7i64; frame.height()]).into_column();
+    let wrong =
+        polars::prelude::Series::new("messages_sent".into(), vec![7i64; frame.height()]).into_column();
     frame.replace("messages_sent", wrong).unwrap();
     replace(&place, Table::Sessions, |file, _| {
         file_of(Table::Sessions, file.day, &mut frame, "started_at", "ended_at").unwrap()

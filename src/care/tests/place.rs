@@ -25,11 +25,8 @@ pub type Rows = Vec<(Table, Vec<String>)>;
 
 impl Place {
     pub fn new(now: &str) -> Place {
-        let settings = Settings {
-            keep_events: Keep::Forever,
-            keep_sessions: Keep::Forever,
-            ..Settings::default()
-        };
+        let settings =
+            Settings { keep_events: Keep::Forever, keep_sessions: Keep::Forever, ..Settings::default() };
         let dir = tempfile::tempdir().unwrap();
         Place { dir, settings, now: parse_human(now).unwrap(), runs: 0 }
     }
@@ -146,7 +143,10 @@ impl Place {
         let snapshot = self.store().snapshot().unwrap();
         let frames = snapshot.read(table, None, columns).unwrap();
         let sum = |name: &&str| {
-            frames.iter().map(|f| crate::store::tables::Reader(f).int64(name).unwrap().iter().flatten().sum::<i64>()).sum()
+            frames
+                .iter()
+                .map(|f| crate::store::tables::Reader(f).int64(name).unwrap().iter().flatten().sum::<i64>())
+                .sum()
         };
         columns.iter().map(sum).collect()
     }

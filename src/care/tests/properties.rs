@@ -54,9 +54,13 @@ fn line(number: usize, said: &Said) -> String {
     if said.extra & 1 == 0 {
         fields.push(format!("\"event_id\":\"e{number}\""));
     } else {
-        fields.push(format!("\"properties\":{{\"n\":{number},\"response_time_ms\":{number}.25,\"triggered_by\":\"b\"}}"));
+        fields.push(format!(
+            "\"properties\":{{\"n\":{number},\"response_time_ms\":{number}.25,\"triggered_by\":\"b\"}}"
+        ));
     }
-    for (name, value) in [("session_id", said.session), ("anonymous_id", said.anonymous), ("user_id", said.user)] {
+    for (name, value) in
+        [("session_id", said.session), ("anonymous_id", said.anonymous), ("user_id", said.user)]
+    {
         if let Some(value) = value {
             fields.push(format!("\"{name}\":\"{value}\""));
         }
@@ -67,14 +71,21 @@ fn line(number: usize, said: &Said) -> String {
     let names = ["message_sent", "message_received", "widget_opened", "widget_error", "page_view", "x"];
     fields.push(format!("\"event_name\":\"{}\"", names[usize::from(said.name)]));
     if said.extra & 2 != 0 {
-        fields.push(format!("\"page_url\":\"https://shop.example/p{}?utm_source=u{}\"", said.extra, said.name));
+        fields
+            .push(format!("\"page_url\":\"https://shop.example/p{}?utm_source=u{}\"", said.extra, said.name));
         fields.push("\"user_agent\":\"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36\"".to_owned());
     }
     if said.extra & 4 != 0 {
-        fields.push("\"referrer\":\"https://news.example/a\",\"screen_width\":300,\"user_email\":\"a@b.example\"".to_owned());
+        fields.push(
+            "\"referrer\":\"https://news.example/a\",\"screen_width\":300,\"user_email\":\"a@b.example\""
+                .to_owned(),
+        );
     }
     if said.extra & 8 != 0 {
-        fields.push("\"user_agent\":\"Googlebot/2.1 (+http://www.google.com/bot.html)\",\"ip\":\"192.0.2.7\"".to_owned());
+        fields.push(
+            "\"user_agent\":\"Googlebot/2.1 (+http://www.google.com/bot.html)\",\"ip\":\"192.0.2.7\""
+                .to_owned(),
+        );
     }
     format!("{{{}}}\n", fields.join(","))
 }

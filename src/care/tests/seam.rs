@@ -18,7 +18,11 @@ fn at(times: &[&str]) -> Vec<String> {
 /// Returns the sessions as "start-end number", in March 2026, in minutes.
 fn sessions(place: &Place) -> Vec<String> {
     let short = |time: &str| time.replace("2026-03-", "").replace(":00Z", "");
-    place.sessions().iter().map(|(start, end, n)| format!("{} to {}, {n}", short(start), short(end))).collect()
+    place
+        .sessions()
+        .iter()
+        .map(|(start, end, n)| format!("{} to {}, {n}", short(start), short(end)))
+        .collect()
 }
 
 #[test]
@@ -186,7 +190,9 @@ fn a_session_that_moves_onto_a_day_whose_sessions_are_gone_is_added_to_its_figur
     let day = |place: &Place, day: &str| {
         let rows = place.rows(&[])[1].1.clone();
         let row = rows.iter().find(|row| row.contains(&format!("stat_date={day}"))).unwrap();
-        let of = |name: &str| row.split(&format!(" {name}=")).nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        let of = |name: &str| {
+            row.split(&format!(" {name}=")).nth(1).unwrap().split(' ').next().unwrap().to_owned()
+        };
         [of("total_sessions"), of("unique_visitors"), of("new_visitors"), of("total_messages_sent")].join(" ")
     };
     assert_eq!(day(&place, "2026-03-06"), "3 3 3 3");
