@@ -8,6 +8,7 @@
 //! Memory holds the events of a part of a file, the sessions of about two days, and those that are
 //! still open; it does not grow with the number of days.
 
+mod alike;
 mod daily;
 mod difference;
 mod files;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Progress;
+use super::alike::alike;
 use super::seam::Seam;
 use super::shift::Shift;
 use super::visitors::{PORTION, earliest};
@@ -199,21 +200,26 @@ impl<'a, 't> Rewrite<'a, 't> {
         let Expected { mut session, stored, created_at } = expected;
         let day = self.zone.day(session.first.time);
         self.report.sessions += 1;
-        let stays = stored.as_ref().is_some_and(|row| row.sound && row.session == session);
-        if let Some(row) = &stored {
+        let was_on = stored.as_ref().map(|row| row.day);
+        let same = stored.as_ref().is_some_and(|row| row.sound && alike(&row.session, &session));
+        let stays = same && was_on == Some(day);
+        if let Some(row) = stored {
             self.report.sessions_not_cut += u64::from(row.fixed);
             self.report.sessions_redated += u64::from(row.day != day);
-            if !stays || row.day != day {
+            if !stays {
                 self.changed.insert(row.day);
-                self.shift.leaves(row);
+                self.shift.leaves(&row);
+            }
+            if same {
+                session = row.session;
             }
         }
-        if !stays {
+        if !same {
             session.created_at = created_at.unwrap_or(self.now);
             session.updated_at = self.now;
             self.report.sessions_changed += 1;
         }
-        if stored.is_none_or(|row| !stays || row.day != day) {
+        if !stays {
             self.changed.insert(day);
             self.shift.comes(&session);
         }

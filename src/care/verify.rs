@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+use super::alike::alike;
 use super::difference::{Difference, Differences};
 use super::seam::Seam;
 use super::walk::{Expected, Settled, Visit, walk};
@@ -216,7 +217,7 @@ impl Compare<'_> {
         if !row.sound {
             self.differences
                 .add("sessions", || format!("{} has columns that do not fit each other", name(&row.session)));
-        } else if row.session != *session {
+        } else if !alike(&row.session, session) {
             self.differences.add("sessions", || {
                 let columns = unlike(&row.session, session);
                 format!("{} is not what the events make: {columns} differ", name(&row.session))

@@ -15,8 +15,10 @@ use crate::time::Clock;
 
 /// Make sessions and daily statistics again, after a change of timeout or time zone
 ///
-/// Sessions whose events are kept are made again from them; older ones stay as they are, dated by
-/// the new time zone. First-seen times only move earlier.
+/// Sessions whose events are all kept are cut anew. One whose events are pruned, or some of them,
+/// stays whole: a longer timeout joins it with its neighbours, a shorter one leaves it. All are dated
+/// by the time zone, and every day is counted again, but for those whose sessions are pruned.
+/// First-seen times only move earlier. One change of the store: all of it or nothing.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Position;
-use crate::session::{First, Last, Profile, Summary};
+use crate::session::{First, Last, Place, Profile, Summary};
 use crate::time::Micros;
 
 /// A position, relative to the session's start.
@@ -85,7 +85,8 @@ impl MergeState {
             source: off(position(&summary.source)),
             agent: off(position(&summary.agent)),
             screen: off(position(&summary.screen)),
-            place: off(position(&summary.place)),
+            // A place whose address was removed may say nothing any more: it reads back as none.
+            place: off(position(&summary.place).filter(|_| summary.place.value() != Some(&Place::default()))),
             triggered_by: off(position(&summary.triggered_by)),
             user_id: off(summary.user_id.0.as_ref().map(|(at, _)| *at)),
             ..MergeState::default()
