@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::values::{self, Form};
 use super::account::thousands;
+use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::privacy::anonymize;

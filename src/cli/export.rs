@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::account::thousands;
 use super::selector::{self, Selector};
 use super::values::{self, ExportForm};
 use super::window::{self, Window};
-use super::account::thousands;
 use super::{Globals, Io};
 use crate::error::Result;
 use crate::privacy::Identifier;

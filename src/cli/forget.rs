@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, Table};
 
+use super::account::thousands;
 use super::selector::{self, Selector};
 use super::values::{self, Form};
-use super::account::thousands;
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::privacy::{self, Identifier};

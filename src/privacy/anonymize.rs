@@ -91,15 +91,17 @@ pub fn apply(transaction: &mut Transaction, last: Day) -> Result<Report> {
     report.events = table(transaction, Table::Events, last, &mut report.files, events)?;
     report.sessions = table(transaction, Table::Sessions, last, &mut report.files, sessions)?;
     let mut masked = 0;
-    report.files += rejects::change(transaction, |file| Day::utc(file.written_at) <= last, |reject| {
-        match without_address(reject) {
+    report.files += rejects::change(
+        transaction,
+        |file| Day::utc(file.written_at) <= last,
+        |reject| match without_address(reject) {
             Some(reject) => {
                 masked += 1;
                 Change::Replace(reject)
             }
             None => Change::Keep,
-        }
-    })?;
+        },
+    )?;
     report.rejects = masked;
     Ok(report)
 }
@@ -124,8 +126,7 @@ fn table(
         .collect();
     let mut rows = 0;
     for old in old.chunks(rayon::current_num_threads().max(1)) {
-        let masked: Vec<Masked> =
-            old.par_iter().map(|file| each(&snapshot, file)).collect::<Result<_>>()?;
+        let masked: Vec<Masked> = old.par_iter().map(|file| each(&snapshot, file)).collect::<Result<_>>()?;
         for (file, masked) in old.iter().zip(masked) {
             let mut marked = file.path.clone();
             if let Some((new, changed)) = masked {
@@ -227,12 +228,6 @@ fn without_address(reject: &Reject) -> Option<Reject> {
     let raw = rejects::raw(reject);
     let masked = mask::bytes(&raw, IpPolicy::Drop)?;
     let sha256 = Sha256::digest(&masked).iter().map(|byte| format!("{byte:02x}")).collect();
-    let bare = Reject {
-        length: masked.len() as u64,
-        sha256,
-        raw: None,
-        raw_base64: None,
-        ..reject.clone()
-    };
+    let bare = Reject { length: masked.len() as u64, sha256, raw: None, raw_base64: None, ..reject.clone() };
     Some(bare.with_raw(&masked))
 }

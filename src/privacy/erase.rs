@@ -177,19 +177,14 @@ pub fn visitors(transaction: &mut Transaction, traced: &Traced) -> Result<Done> 
             return Ok(None);
         }
         let rest = filter(&snapshot.read_file_checked(file)?, gone.iter().map(|gone| !gone))?;
-        let new =
-            file_unless_empty(Table::Visitors, file.day, rest, "first_seen_at", "first_seen_at")?;
+        let new = file_unless_empty(Table::Visitors, file.day, rest, "first_seen_at", "first_seen_at")?;
         Ok(Some(Changed { new, erased: count(&gone), redacted: 0, sessions: Vec::new() }))
     })?;
     Ok(done)
 }
 
 /// Erases the entries of the lists of daily statistics that hold an identifier.
-pub fn daily_stats_entries(
-    transaction: &mut Transaction,
-    needles: &Needles,
-    now: Micros,
-) -> Result<Done> {
+pub fn daily_stats_entries(transaction: &mut Transaction, needles: &Needles, now: Micros) -> Result<Done> {
     let mut done = Done::default();
     done.change(transaction, Table::DailyStats, |snapshot, file| {
         let columns = ["top_referrers", "top_landing_pages", "utm_sources"];

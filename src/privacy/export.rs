@@ -15,6 +15,7 @@ use super::identifier::Identifier;
 use super::trace::{EVENT_COLUMNS, Ids, Traced, trace};
 use crate::error::{Error, Result};
 use crate::ingest::Field;
+use crate::ingest::fields::Spelling;
 use crate::report::record::{Reader, Value};
 use crate::store::columns::{EVENTS, Table};
 use crate::store::frame::{Cell, Cells};
@@ -93,11 +94,7 @@ impl From<io::Error> for Stopped {
 ///
 /// # Errors
 /// Where the store cannot be read, or the output not be written.
-pub fn export(
-    snapshot: &Snapshot,
-    options: &Options,
-    out: &mut dyn Write,
-) -> Result<Exported, Stopped> {
+pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Result<Exported, Stopped> {
     let traced = match options.given.is_empty() {
         true => None,
         false => Some(trace(snapshot, &options.given)?),
@@ -244,31 +241,44 @@ impl<'a> Line<'a> {
     }
 
     fn write(mut self, out: &mut dyn Write) -> Result<(), Stopped> {
-        let members = match self.extra {
+        let mut members = match self.extra {
             Some(extra) => members(extra)?,
             None => Vec::new(),
         };
+        let is = |key: &str, wanted: Field| {
+            Field::from_key(key.as_bytes())
+                .is_some_and(|(field, spelling)| field == wanted && spelling != Spelling::Short)
+        };
+        // What the log gave as an id and is none has no place beside the id that the event got.
+        let all = members.len();
+        members.retain(|(key, _)| !is(key, Field::EventId));
+        let whole = members.len() == all;
         let clash = |line: &Line<'_>, key: &str| {
             Field::from_key(key.as_bytes()).is_some_and(|(field, spelling)| {
-                let beside = spelling == crate::ingest::fields::Spelling::Short;
+                let beside = spelling == Spelling::Short;
                 line.has(field.name()) && !(beside && matches!(field, Field::EventId | Field::IpAddress))
             })
         };
-        let typed = [("session_updated", "session"), ("user_identified", "identify")];
-        if let Some((_, kind)) = typed.into_iter().find(|(name, _)| self.is("event_name", name))
-            && self.is("event_category", "system")
-            && members.iter().any(|(key, _)| Field::from_key(key.as_bytes()).is_some_and(|f| f.0 == Field::EventCategory))
-        {
-            // Lines of this type have a category of their own making; what they say stays in `extra`.
-            self.fields.retain(|(name, _)| !matches!(*name, "event_name" | "event_category"));
-            self.fields.push(("type", quoted(kind)?));
+        if members.iter().any(|(key, _)| is(key, Field::EventCategory)) {
+            // The category is not what the line says, but that of the event's name or the line's type.
+            let typed = [("session_updated", "session"), ("user_identified", "identify")];
+            let typed = typed.into_iter().find(|(name, _)| self.is("event_name", name));
+            if let Some((_, kind)) = typed.filter(|_| self.is("event_category", "system")) {
+                self.fields.retain(|(name, _)| *name != "event_name");
+                self.fields.push(("type", quoted(kind)?));
+            }
+            self.fields.retain(|(name, _)| *name != "event_category");
         }
         let Some(last) = members.iter().rposition(|(key, _)| clash(&self, key)) else {
             let mut line = self.object();
-            if let Some(extra) = self.extra.and_then(|e| e.trim().strip_prefix('{')).filter(|_| !members.is_empty()) {
-                line.pop();
-                line.push(',');
-                line.push_str(extra);
+            line.pop();
+            match self.extra.and_then(|extra| extra.trim().strip_prefix('{')).filter(|_| whole) {
+                // As it is, down to the escapes in its keys.
+                Some(extra) if !members.is_empty() => line.extend([",", extra]),
+                _ => {
+                    add(&mut line, &members)?;
+                    line.push('}');
+                }
             }
             line.push('\n');
             return Ok(out.write_all(line.as_bytes())?);
@@ -276,12 +286,6 @@ impl<'a> Line<'a> {
         // A field that an envelope gave with the wrong type, and the event with the right one.
         let (outer, inner) = members.split_at(last + 1);
         let mut line = format!("{{\"chatbot_id\":{}", quoted(self.chatbot_id)?);
-        let add = |line: &mut String, members: &[(String, &RawValue)]| -> Result<()> {
-            for (key, value) in members {
-                line.push_str(&format!(",{}:{}", quoted(key)?, value.get()));
-            }
-            Ok(())
-        };
         add(&mut line, outer)?;
         let mut event = self.object();
         event.pop();
@@ -300,6 +304,14 @@ impl<'a> Line<'a> {
         text.push('}');
         text
     }
+}
+
+/// Adds members to an object that has some already, and is not closed yet.
+fn add(object: &mut String, members: &[(String, &RawValue)]) -> Result<()> {
+    for (key, value) in members {
+        object.push_str(&format!(",{}:{}", quoted(key)?, value.get()));
+    }
+    Ok(())
 }
 
 fn quoted(text: &str) -> Result<String> {

@@ -79,11 +79,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let receipt = Receipt {
         dry_run: options.dry_run,
         erased_at: format_utc(now),
-        identifiers: Looked {
-            named: given.len() as u64,
-            followed: traced.followed,
-            shared: traced.shared,
-        },
+        identifiers: Looked { named: given.len() as u64, followed: traced.followed, shared: traced.shared },
         erased: Erased {
             events: events.erased,
             sessions: sessions.erased,
@@ -128,16 +124,20 @@ struct Lines {
 
 fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lines> {
     let mut hashes = Vec::new();
-    let files = rejects::change(transaction, |_| true, |reject| {
-        if needles.are_in(&rejects::raw(reject)) {
-            hashes.push(reject.sha256.clone());
-            return Change::Remove;
-        }
-        match needles.redact(&reject.file) {
-            Some(file) => Change::Replace(crate::store::rejects::Reject { file, ..reject.clone() }),
-            None => Change::Keep,
-        }
-    })?;
+    let files = rejects::change(
+        transaction,
+        |_| true,
+        |reject| {
+            if needles.are_in(&rejects::raw(reject)) {
+                hashes.push(reject.sha256.clone());
+                return Change::Remove;
+            }
+            match needles.redact(&reject.file) {
+                Some(file) => Change::Replace(crate::store::rejects::Reject { file, ..reject.clone() }),
+                None => Change::Keep,
+            }
+        },
+    )?;
     Ok(Lines { hashes, files })
 }
 
@@ -193,6 +193,5 @@ fn remember(
     for line in lines {
         add(gate::line_hash(key, line), None, now);
     }
-    ledger.forgotten =
-        forgotten.into_iter().map(|((hash, from), at)| Forgotten { hash, from, at }).collect();
+    ledger.forgotten = forgotten.into_iter().map(|((hash, from), at)| Forgotten { hash, from, at }).collect();
 }

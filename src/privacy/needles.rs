@@ -281,7 +281,10 @@ mod tests {
             ("Hello user_123!", "Hello redacted!"),
             ("https://x.example/?mail=ADA%40example.org&a=1", "https://x.example/?mail=redacted&a=1"),
             ("https://x.example/?mail=%61da%40example%2Eorg", "https://x.example/?mail=redacted"),
-            ("?next=https%3A%2F%2Fx%2F%3Fm%3Dada%2540example.org%26b", "?next=https%3A%2F%2Fx%2F%3Fm%3Dredacted%26b"),
+            (
+                "?next=https%3A%2F%2Fx%2F%3Fm%3Dada%2540example.org%26b",
+                "?next=https%3A%2F%2Fx%2F%3Fm%3Dredacted%26b",
+            ),
             (r"{\u0022m\u0022:\u0022ada\u0040example.org\u0022}", r"{\u0022m\u0022:\u0022redacted\u0022}"),
             ("mailto:ada@example.org;user_123", "mailto:redacted;redacted"),
         ] {
@@ -294,9 +297,11 @@ mod tests {
 
     #[test]
     fn a_short_identifier_is_found_only_as_a_whole_value() {
-        for (text, expected) in
-            [("7", "redacted"), ("/u/7?id=7", "/u/redacted?id=redacted"), ("?id=%37&b=77", "?id=redacted&b=77")]
-        {
+        for (text, expected) in [
+            ("7", "redacted"),
+            ("/u/7?id=7", "/u/redacted?id=redacted"),
+            ("?id=%37&b=77", "?id=redacted&b=77"),
+        ] {
             assert_eq!(redacted(&["7"], text), expected, "{text}");
         }
         for text in ["7 items", "page 7", "17", "70", "1.7"] {

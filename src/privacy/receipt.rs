@@ -24,8 +24,7 @@ pub struct Receipt {
 }
 
 /// What a receipt says of the source logs.
-pub const SOURCE_LOGS: &str =
-    "untouched: delete or edit them yourself; if they are taken in again, lines of these persons up to \
+pub const SOURCE_LOGS: &str = "untouched: delete or edit them yourself; if they are taken in again, lines of these persons up to \
      erased_at stay out";
 
 /// How many identifiers were looked for.

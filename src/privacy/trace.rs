@@ -162,7 +162,12 @@ impl Around {
                 Kind::Email => own.extend(self.beside.get(number).into_iter().flatten().cloned()),
                 Kind::AnonymousId | Kind::SessionId => {
                     own.extend(
-                        self.users.get(number).filter(|users| users.len() == 1).into_iter().flatten().cloned(),
+                        self.users
+                            .get(number)
+                            .filter(|users| users.len() == 1)
+                            .into_iter()
+                            .flatten()
+                            .cloned(),
                     );
                 }
             }
