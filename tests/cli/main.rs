@@ -5,5 +5,6 @@
 mod conventions;
 mod docs;
 mod harness;
+mod privacy;
 mod sample_data;
 mod settings;
