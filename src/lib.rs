@@ -24,6 +24,7 @@ pub mod report;
 pub mod retention;
 pub mod session;
 pub mod settings;
+pub mod status;
 pub mod store;
 pub mod time;
 

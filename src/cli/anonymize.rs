@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::account::thousands;
 use super::values::{self, Form};
-use super::{Globals, Io, not_built};
-use crate::error::Result;
+use super::{Globals, Io};
+use crate::error::{Error, Result};
+use crate::privacy::anonymize;
 use crate::settings::Settings;
+use crate::store::Store;
 use crate::time::Clock;
 
 /// Remove the IP addresses of sessions, events and rejects that are older than some days
@@ -82,6 +85,31 @@ impl Args {
 ///
 /// # Errors
 /// What the library returns.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("anonymize"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let told = anonymize::Options {
+        clock: options.clock,
+        older_than_days: options.older_than_days,
+        dry_run: options.dry_run,
+        lock_timeout: options.lock_timeout,
+    };
+    let report = anonymize::anonymize(&Store::at(&options.store), told)?;
+    let text = match options.form {
+        Form::Json => serde_json::to_string_pretty(&report)
+            .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
+        Form::Table => {
+            let (lost, written) = match report.dry_run {
+                true => ("would lose their addresses", "would be written anew"),
+                false => ("have lost their addresses", "were written anew"),
+            };
+            format!(
+                "up to {}: {} events, {} sessions and {} rejects {lost}; {} files {written}\n",
+                report.through.as_deref().unwrap_or("today"),
+                thousands(report.events),
+                thousands(report.sessions),
+                thousands(report.rejects),
+                thousands(report.files)
+            )
+        }
+    };
+    io.account(&text, options.form_asked || options.dry_run)
 }

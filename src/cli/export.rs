@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use super::account::thousands;
 use super::selector::{self, Selector};
 use super::values::{self, ExportForm};
 use super::window::{self, Window};
-use super::{Globals, Io, not_built};
+use super::{Globals, Io};
 use crate::error::Result;
+use crate::privacy::Identifier;
+use crate::privacy::export::{self, Stopped};
 use crate::settings::Settings;
+use crate::store::Store;
 use crate::time::Clock;
 
 /// Export a person's data, a window of days, or everything, as NDJSON that `wa ingest` takes back
@@ -82,10 +86,44 @@ impl Args {
 ///
 /// # Errors
 /// What the export returns; [`crate::Kind::Usage`] where standard input makes no sense.
-pub fn run(options: &Options, _io: &Io) -> Result<()> {
+pub fn run(options: &Options, io: &Io) -> Result<()> {
     let mut selectors = options.selectors.clone();
     if options.stdin {
         selectors.extend(selector::read(std::io::stdin().lock())?);
     }
-    Err(not_built("export"))
+    let snapshot = Store::at(&options.store).snapshot()?;
+    let latest = snapshot.days().map(|(_, last)| last);
+    let today = snapshot.zone().day(options.clock.now);
+    let told = export::Options {
+        given: selectors.into_iter().map(Identifier::from).collect(),
+        days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
+        chatbots: options.chatbots.clone(),
+        form: match options.form {
+            ExportForm::Ndjson => export::Form::Ndjson,
+            ExportForm::Csv => export::Form::Csv,
+        },
+    };
+    let mut outcome = Ok(export::Exported::default());
+    io.stream(|out| match export::export(&snapshot, &told, out) {
+        Ok(exported) => {
+            outcome = Ok(exported);
+            Ok(())
+        }
+        Err(Stopped::Output(error)) => Err(error),
+        Err(Stopped::Store(error)) => {
+            outcome = Err(error);
+            Ok(())
+        }
+    })?;
+    let exported = outcome.map_err(|error| match error.is_missing_file() {
+        true => error.hint("the store was changed meanwhile, and the export is not whole: run it again"),
+        false => error,
+    })?;
+    if exported.sessions_without_events > 0 {
+        io.note(&format!(
+            "{} sessions are kept of which retention has taken the events: see `wa report sessions`",
+            thousands(exported.sessions_without_events)
+        ));
+    }
+    Ok(())
 }

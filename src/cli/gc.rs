@@ -160,6 +160,15 @@ fn table(report: &retention::Report) -> String {
         ]);
     }
     let mut text = table.trim_fmt();
+    let masked = &report.anonymized;
+    if masked.events + masked.sessions + masked.rejects > 0 {
+        text.push_str(&format!(
+            "\n\naddresses of {} events, {} sessions and {} rejects {goes}",
+            thousands(masked.events),
+            thousands(masked.sessions),
+            thousands(masked.rejects)
+        ));
+    }
     let merged = if report.dry_run { "would be merged" } else { "merged" };
     text.push_str(&format!(
         "\n\n{} small files {merged} into {}; {} files of interrupted runs removed\n",

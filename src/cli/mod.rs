@@ -173,8 +173,3 @@ pub fn run(cli: Cli, clock: Clock, io: &Io) -> Result<()> {
         Command::Man(args) => man::run(&args, io),
     }
 }
-
-/// The answer of a command whose library call is not wired yet.
-fn not_built(command: &str) -> Error {
-    Error::failed(format!("`wa {command}` is not built yet"))
-}

@@ -2,10 +2,16 @@
 
 use std::path::PathBuf;
 
+use comfy_table::{CellAlignment, Table};
+
+use super::account::thousands;
+use super::escape::escape;
 use super::values::Form;
-use super::{Globals, Io, not_built};
-use crate::error::Result;
+use super::{Globals, Io};
+use crate::error::{Error, Result};
 use crate::settings::Settings;
+use crate::status::{self, Run, Status};
+use crate::store::Store;
 use crate::time::Clock;
 
 /// Say what the store holds: days, rows, files and bytes of every table, last ingest, last gc
@@ -54,6 +60,79 @@ impl Args {
 ///
 /// # Errors
 /// What opening the store returns.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("status"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let status = status::status(&Store::at(&options.store), &options.settings, options.clock)?;
+    let text = match options.form {
+        Form::Json => serde_json::to_string_pretty(&status)
+            .map_err(|e| Error::failed("cannot write the status as JSON").caused_by(e))?,
+        Form::Table => table(&status),
+    };
+    io.result(&text)
+}
+
+fn table(status: &Status) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(vec!["table", "from", "to", "days", "rows", "files", "bytes"]);
+    for column in 3..7 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    for part in &status.tables {
+        let monthly = part.first.as_ref().is_some_and(|first| first.len() == 7);
+        let months = if part.partitions == 1 { "month" } else { "months" };
+        let days = thousands(part.partitions);
+        table.add_row(vec![
+            part.table.to_owned(),
+            or_none(&part.first),
+            or_none(&part.last),
+            if monthly { format!("{days} {months}") } else { days },
+            thousands(part.rows),
+            thousands(part.files),
+            thousands(part.bytes),
+        ]);
+    }
+    let rejects = &status.rejects;
+    let mut row = vec!["rejects".to_owned()];
+    row.extend(["-"; 3].map(str::to_owned));
+    row.extend([rejects.rows, rejects.files, rejects.bytes].map(thousands));
+    table.add_row(row);
+
+    let run = |run: &Option<Run>| match run {
+        None => "never".to_owned(),
+        Some(run) => {
+            let figures = run.figures.iter().map(|(name, n)| format!("{} {name}", thousands(*n)));
+            format!("{} ({})", run.at, figures.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let retention = &status.retention;
+    let mut text = format!(
+        "{}\n\n{}\n\n\
+         made         {}\n\
+         last change  {}\n\
+         last ingest  {}\n\
+         last gc      {}\n\
+         days         {}, a session ends after {}\n\
+         kept         events {}, sessions {}, daily_stats {}, addresses {}\n\
+         known logs   {}\n",
+        escape(&status.store),
+        table.trim_fmt(),
+        status.created_at,
+        status.updated_at,
+        run(&status.last_ingest),
+        run(&status.last_gc),
+        status.timezone,
+        status.session_timeout,
+        retention.events,
+        retention.sessions,
+        retention.daily_stats,
+        retention.addresses,
+        thousands(status.known_logs)
+    );
+    for warning in &status.warnings {
+        text.push_str(&format!("warning: {}\n", escape(&warning.text)));
+    }
+    text
 }

@@ -1,1 +1,349 @@
-//! x
+//! Writes events so that an ingest takes them back: the same rows come of them.
+//!
+//! A line has the fields of the log: what is derived from them is derived again. The id stands in
+//! `event_id`, and what no column holds stands beside the known fields, as it did in the log.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, Write};
+
+use polars::prelude::DataFrame;
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::identifier::Identifier;
+use super::trace::{EVENT_COLUMNS, Ids, Traced, trace};
+use crate::error::{Error, Result};
+use crate::ingest::Field;
+use crate::ingest::fields::Spelling;
+use crate::report::record::{Reader, Value};
+use crate::store::columns::{EVENTS, Table};
+use crate::store::frame::{Cell, Cells};
+use crate::store::snapshot::Snapshot;
+use crate::time::{Day, Micros, format_utc};
+
+/// The columns that an ingest works out by itself.
+const DERIVED: [&str; 10] = [
+    "referrer_domain",
+    "channel",
+    "browser_name",
+    "browser_version",
+    "os_name",
+    "os_version",
+    "device_type",
+    "is_bot",
+    "created_at",
+    "extra",
+];
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// NDJSON, which an ingest takes back.
+    #[default]
+    Ndjson,
+    /// CSV: all columns of `events`, with a header.
+    Csv,
+}
+
+/// What is to be exported.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whose events; everybody's where empty.
+    pub given: Vec<Identifier>,
+    /// The days of the events in the store's time zone, both included; all where `None`.
+    pub days: Option<(Day, Day)>,
+    /// The chatbots; all where empty.
+    pub chatbots: Vec<String>,
+    /// How they are written.
+    pub form: Form,
+}
+
+/// What was exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Events.
+    pub events: u64,
+    /// Sessions of the persons whose events are gone by retention, so that nothing of them is in the
+    /// export.
+    pub sessions_without_events: u64,
+}
+
+/// Why an export ended early.
+#[derive(Debug)]
+pub enum Stopped {
+    /// The store could not be read.
+    Store(Error),
+    /// The output could not be written.
+    Output(io::Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Stopped {
+        Stopped::Store(error)
+    }
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Stopped {
+        Stopped::Output(error)
+    }
+}
+
+/// Writes the events, file by file.
+///
+/// # Errors
+/// Where the store cannot be read, or the output not be written.
+pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Result<Exported, Stopped> {
+    let traced = match options.given.is_empty() {
+        true => None,
+        false => Some(trace(snapshot, &options.given)?),
+    };
+    let zone = snapshot.zone();
+    // A day of a zone can reach into the UTC dates beside it.
+    let dates = options.days.map(|(from, to)| (from.plus(-1), to.plus(1)));
+    let mut files = snapshot.files_in(Table::Events, dates);
+    files.sort_by(|a, b| (a.day, a.min_time, &a.path).cmp(&(b.day, b.min_time, &b.path)));
+    let mut exported = Exported::default();
+    let mut seen: HashSet<(u128, Micros)> = HashSet::new();
+    let names: Vec<&str> = EVENTS.iter().map(|column| column.name).collect();
+    if options.form == Form::Csv {
+        csv_row(out, names.iter().map(|name| (*name).to_owned()))?;
+    }
+    for file in files {
+        let looked = snapshot.read_file(file, Some(&EVENT_COLUMNS))?;
+        let ids = Ids::of(&looked, Table::Events)?;
+        let wanted: Vec<usize> = (0..looked.height())
+            .filter(|&row| {
+                let (chatbot, ..) = ids.key_parts(row);
+                let day = zone.day(ids.from.or_zero(row));
+                (options.chatbots.is_empty() || options.chatbots.iter().any(|wanted| wanted == chatbot))
+                    && options.days.is_none_or(|(from, to)| from <= day && day <= to)
+                    && traced.as_ref().is_none_or(|traced| is_theirs(traced, &ids, row, &mut seen))
+            })
+            .collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        exported.events += wanted.len() as u64;
+        let frame = snapshot.read_file(file, Some(&names))?;
+        match options.form {
+            Form::Ndjson => ndjson(&frame, &wanted, out)?,
+            Form::Csv => csv(&frame, &wanted, out)?,
+        }
+    }
+    if let Some(traced) = &traced {
+        exported.sessions_without_events = traced.sessions.len().saturating_sub(seen.len() as u64);
+    }
+    Ok(exported)
+}
+
+fn is_theirs(traced: &Traced, ids: &Ids, row: usize, seen: &mut HashSet<(u128, Micros)>) -> bool {
+    let key = ids.key(row);
+    match traced.sessions.span(key, ids.from.or_zero(row)) {
+        Some((from, _)) => {
+            seen.insert((key, from));
+            true
+        }
+        None => !ids.carried(row, &traced.identifiers).is_empty(),
+    }
+}
+
+fn csv(frame: &DataFrame, rows: &[usize], out: &mut dyn Write) -> Result<(), Stopped> {
+    let reader = Reader::whole(frame, Table::Events)?;
+    for &row in rows {
+        let record = reader.record(row);
+        csv_row(
+            out,
+            record.entries().map(|(_, value)| match value {
+                Value::Null => String::new(),
+                Value::Text(text) | Value::Json(text) => text.clone(),
+                Value::Int(number) => number.to_string(),
+                Value::Decimal(number) => number.to_string(),
+                Value::Bool(value) => value.to_string(),
+                Value::Time(time) => format_utc(*time),
+                Value::Date(day) => day.to_string(),
+            }),
+        )?;
+    }
+    Ok(())
+}
+
+fn csv_row(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> Result<(), Stopped> {
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(1 << 12).from_writer(Vec::new());
+    let broken = |e: csv::Error| Stopped::Output(io::Error::other(e));
+    writer.write_record(cells.map(String::into_bytes)).map_err(broken)?;
+    let bytes = writer.into_inner().map_err(|e| Stopped::Output(io::Error::other(e.to_string())))?;
+    out.write_all(&bytes)?;
+    Ok(())
+}
+
+/// Writes rows of a frame of whole events as lines.
+///
+/// # Errors
+/// Where the frame has not the columns of `events`, or the output cannot be written.
+pub fn ndjson(frame: &DataFrame, rows: &[usize], out: &mut dyn Write) -> Result<(), Stopped> {
+    let cells = EVENTS
+        .iter()
+        .map(|column| Ok((column.name, Cells::of(frame, column)?)))
+        .collect::<Result<Vec<(&'static str, Cells)>>>()?;
+    for &row in rows {
+        let line = Line::of(&cells, row)?;
+        line.write(out)?;
+    }
+    Ok(())
+}
+
+/// The fields of an event, as they are to be written: JSON text by key.
+struct Line<'a> {
+    chatbot_id: &'a str,
+    fields: Vec<(&'static str, String)>,
+    extra: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn of(cells: &'a [(&'static str, Cells)], row: usize) -> Result<Line<'a>> {
+        let mut line = Line { chatbot_id: "", fields: Vec::with_capacity(16), extra: None };
+        let mut id = None;
+        for (name, column) in cells {
+            let cell = column.get(row);
+            match (*name, cell) {
+                ("chatbot_id", Cell::Text(text)) => line.chatbot_id = text,
+                ("extra", Cell::Json(text)) => line.extra = Some(text),
+                ("id", Cell::Text(text)) => id = Some(text),
+                _ => {}
+            }
+            if *name == "id" || DERIVED.contains(name) {
+                continue;
+            }
+            let text = match cell {
+                Cell::Text(text) => quoted(text)?,
+                Cell::Json(text) => text.to_owned(),
+                Cell::Int(number) => number.to_string(),
+                Cell::Time(time) => time_text(time),
+                _ => continue,
+            };
+            line.fields.push((*name, text));
+        }
+        // The log's own id leads to the same id of the event.
+        if let Some(id) = id.filter(|_| !line.has("event_id")) {
+            line.fields.insert(0, ("event_id", quoted(id)?));
+        }
+        Ok(line)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(field, _)| *field == name)
+    }
+
+    fn is(&self, name: &str, text: &str) -> bool {
+        self.fields.iter().any(|(field, value)| *field == name && value.trim_matches('"') == text)
+    }
+
+    fn write(mut self, out: &mut dyn Write) -> Result<(), Stopped> {
+        let mut members = match self.extra {
+            Some(extra) => members(extra)?,
+            None => Vec::new(),
+        };
+        let is = |key: &str, wanted: Field| {
+            Field::from_key(key.as_bytes())
+                .is_some_and(|(field, spelling)| field == wanted && spelling != Spelling::Short)
+        };
+        // What the log gave as an id and is none has no place beside the id that the event got.
+        let all = members.len();
+        members.retain(|(key, _)| !is(key, Field::EventId));
+        let whole = members.len() == all;
+        let clash = |line: &Line<'_>, key: &str| {
+            Field::from_key(key.as_bytes()).is_some_and(|(field, spelling)| {
+                let beside = spelling == Spelling::Short;
+                line.has(field.name()) && !(beside && matches!(field, Field::EventId | Field::IpAddress))
+            })
+        };
+        if members.iter().any(|(key, _)| is(key, Field::EventCategory)) {
+            // The category is not what the line says, but that of the event's name or the line's type.
+            let typed = [("session_updated", "session"), ("user_identified", "identify")];
+            let typed = typed.into_iter().find(|(name, _)| self.is("event_name", name));
+            if let Some((_, kind)) = typed.filter(|_| self.is("event_category", "system")) {
+                self.fields.retain(|(name, _)| *name != "event_name");
+                self.fields.push(("type", quoted(kind)?));
+            }
+            self.fields.retain(|(name, _)| *name != "event_category");
+        }
+        let Some(last) = members.iter().rposition(|(key, _)| clash(&self, key)) else {
+            let mut line = self.object();
+            line.pop();
+            match self.extra.and_then(|extra| extra.trim().strip_prefix('{')).filter(|_| whole) {
+                // As it is, down to the escapes in its keys.
+                Some(extra) if !members.is_empty() => line.extend([",", extra]),
+                _ => {
+                    add(&mut line, &members)?;
+                    line.push('}');
+                }
+            }
+            line.push('\n');
+            return Ok(out.write_all(line.as_bytes())?);
+        };
+        // A field that an envelope gave with the wrong type, and the event with the right one.
+        let (outer, inner) = members.split_at(last + 1);
+        let mut line = format!("{{\"chatbot_id\":{}", quoted(self.chatbot_id)?);
+        add(&mut line, outer)?;
+        let mut event = self.object();
+        event.pop();
+        add(&mut event, inner)?;
+        line.push_str(&format!(",\"events\":[{event}}}]}}\n"));
+        Ok(out.write_all(line.as_bytes())?)
+    }
+
+    fn object(&self) -> String {
+        let mut text = String::with_capacity(512);
+        for (name, value) in &self.fields {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push_str(&format!("\"{name}\":"));
+            text.push_str(value);
+        }
+        text.push('}');
+        text
+    }
+}
+
+/// Adds members to an object that has some already, and is not closed yet.
+fn add(object: &mut String, members: &[(String, &RawValue)]) -> Result<()> {
+    for (key, value) in members {
+        object.push_str(&format!(",{}:{}", quoted(key)?, value.get()));
+    }
+    Ok(())
+}
+
+fn quoted(text: &str) -> Result<String> {
+    serde_json::to_string(text).map_err(|e| Error::failed("cannot write an event as JSON").caused_by(e))
+}
+
+/// Writes a time as an ingest reads it: RFC 3339, or microseconds where the year has not four digits.
+fn time_text(time: Micros) -> String {
+    // 0001-01-01 to 9999-12-31.
+    const YEARS: std::ops::RangeInclusive<Micros> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+    if YEARS.contains(&time) { format!("\"{}\"", format_utc(time)) } else { time.to_string() }
+}
+
+/// Returns the members of an object of JSON, in order.
+fn members(object: &str) -> Result<Vec<(String, &RawValue)>> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(String, &'de RawValue)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some(member) = map.next_entry()? {
+                members.push(member);
+            }
+            Ok(members)
+        }
+    }
+    serde_json::Deserializer::from_str(object)
+        .deserialize_map(Members)
+        .map_err(|e| Error::failed("an event's extra cannot be read").caused_by(e))
+}

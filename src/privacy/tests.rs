@@ -331,3 +331,166 @@ pub fn rows_of(place: &Place, table: Table) -> Vec<String> {
     rows.sort();
     rows
 }
+
+mod exports {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::privacy::export::{self, export};
+
+    fn exported(place: &Place, options: &export::Options) -> Vec<String> {
+        let mut out = Vec::new();
+        export(&place.store().snapshot().unwrap(), options, &mut out).unwrap();
+        String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// Exports everything into an empty store, and compares all tables.
+    fn check(lines: &[String]) {
+        let (from, to) = (Place::new(), Place::new());
+        from.ingest(&from.log("a.ndjson", lines), NOW);
+        let export = exported(&from, &export::Options::default());
+        let counts = to.ingest(&to.log("export.ndjson", &export), NOW);
+        assert_eq!(counts.stored, from.rows(Table::Events), "{counts:?}\n{}", export.join("\n"));
+        for table in Table::ALL {
+            assert_eq!(rows_of(&from, table), rows_of(&to, table), "{table:?}\n{}", export.join("\n"));
+        }
+    }
+
+    #[test]
+    fn an_export_of_odd_lines_gives_the_same_tables() {
+        let lines = [
+            // An id that is a UUID, one that is none, none at all (twice the same line).
+            r#"{"chatbot_id":"c","event_id":"b270790b-1d46-432b-80ff-41b0524bedc7","id":"beside","session_id":7,"event_name":"x","timestamp":1762675200}"#,
+            r#"{"chatbotId":"c","id":"B270790B","session_id":"s","event_name":"x","timestamp":"2026-11-09T08:00:00.123456+02:00"}"#,
+            r#"{"chatbot_id":"c","session_id":"s","event_name":"message_sent","timestamp":"2026-11-09 08:00:00"}"#,
+            r#"{"chatbot_id":"c","session_id":"s","event_name":"message_sent","timestamp":"2026-11-09 08:00:00"}"#,
+            // A visitor made of address and user agent; campaign in the address; unknown fields.
+            r#"{"chatbot_id":"c","event_name":"widget_loaded","ip":"203.0.113.9:80, 10.0.0.1","user_agent":"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1","page_url":"https://shop.example/a?utm_source=news%20letter&utm_medium=email","referrer":"https://www.google.com/","timestamp":"2026-11-09T08:00:00Z","plan":{"a":[1,2.50]},"type":"odd","events":[]}"#,
+            // Wrong types, and an address that is none.
+            r#"{"chatbot_id":"c","session_id":"t","event_name":"x","timestamp":"2026-11-09T08:00:00Z","screen_width":"wide","screenHeight":800,"user_agent":5,"properties":[1],"ip_address":"unknown","ip":"203.0.113.7"}"#,
+            // Times of many kinds.
+            r#"{"chatbot_id":"c","session_id":"u","event_name":"x","client_timestamp":"1999-01-01T00:00:00Z","sent_at":"1999-01-01T00:00:05Z","received_at":"2026-11-09T08:00:00.5Z"}"#,
+            r#"{"chatbot_id":"c","session_id":"u","event_name":"x","timestamp":"2026-11-09T09:00:00Z","client_timestamp":-999999999999999999}"#,
+            // Session context and identify, with categories of their own; escapes.
+            r#"{"type":"session","chatbot_id":"c","session_id":"v","landing_page":"/l","event_category":"mine","timestamp":"2026-11-09T08:00:00Z"}"#,
+            r#"{"type":"identify","chatbot_id":"c","session_id":"v","user_id":"u\u00e9\n\"1","user_email":"a@b.c","user_metadata":{"k" : "v\u0041"},"timestamp":"2026-11-09T08:01:00Z"}"#,
+            // An envelope with fields of the wrong type that one of its events has right.
+            r#"{"chatbotId":"c","sessionId":"w","userAgent":["x"],"pageTitle":7,"foo":1,"receivedAt":"2026-11-09T08:00:00Z","events":[{"event_name":"a","user_agent":"curl/8","bar":2},{"event_name":"b","properties":{"response_time_ms":12.5}},{"event_name":"message_received","properties":{"response_time_ms":12.5}}]}"#,
+        ];
+        check(&lines.map(str::to_owned));
+    }
+
+    #[test]
+    fn a_person_a_window_and_a_chatbot_can_be_exported() {
+        let place = Place::new();
+        place.ingest(&place.log("a.ndjson", &ada_among_others()), NOW);
+        let given = vec![Identifier::new(Kind::Email, "ada@example.org")];
+        let hers = exported(&place, &export::Options { given, ..Default::default() });
+        assert_eq!(hers.len(), 6);
+        assert!(hers.iter().all(|line| !line.contains("bob")));
+        let day = |text: &str| crate::time::Day::parse(text).unwrap();
+        let days = Some((day("2026-11-03"), day("2026-11-04")));
+        let csv = exported(&place, &export::Options { days, form: export::Form::Csv, ..Default::default() });
+        assert_eq!(csv.len(), 4, "a header and three events");
+        let other = vec!["other".to_owned()];
+        assert!(exported(&place, &export::Options { chatbots: other, ..Default::default() }).is_empty());
+    }
+
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        prop_oneof![
+            "[a-zé/:.?=&%\"\\\\]{0,12}".prop_map(serde_json::Value::from),
+            any::<i32>().prop_map(serde_json::Value::from),
+            Just(serde_json::Value::Null),
+            Just(serde_json::json!({"response_time_ms": 5, "triggered_by": "x", "load_time_ms": "y"})),
+            Just(serde_json::json!("https://a.example/p?utm_source=s&x=%41#f")),
+        ]
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let keys = crate::ingest::Field::ALL.map(|field| field.name().to_owned());
+        let keys = keys
+            .into_iter()
+            .chain(["userId", "pageUrl", "screenWidth", "ip", "id", "other"].map(str::to_owned));
+        let key = prop::sample::select(keys.collect::<Vec<_>>());
+        let name = prop::sample::select(vec!["message_sent", "message_received", "widget_opened", "z"]);
+        let fields = proptest::collection::btree_map(key, value(), 0..10);
+        (fields, name, 0..4u8, 0..3000i64).prop_map(|(mut fields, name, session, minute)| {
+            // So that most are good; what else they say is left to chance.
+            for key in ["timestamp", "client_timestamp", "sent_at", "received_at", "events", "type"] {
+                fields.remove(key);
+            }
+            // What is given as an id and is none is left out of an export.
+            for key in ["event_id", "id"] {
+                if fields.get(key).is_some_and(|id| id.is_object()) {
+                    fields.remove(key);
+                }
+            }
+            fields.insert("event_name".into(), name.into());
+            fields.insert("chatbot_id".into(), "c".into());
+            fields.insert("session_id".into(), format!("s{session}").into());
+            fields.insert("timestamp".into(), (1_794_000_000 + minute * 60).into());
+            serde_json::to_string(&fields).unwrap()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+        #[test]
+        fn an_export_of_everything_gives_the_same_tables(lines in proptest::collection::vec(line(), 1..20)) {
+            check(&lines);
+        }
+    }
+}
+
+mod addresses {
+    use super::*;
+    use crate::privacy::anonymize::{Options, anonymize};
+
+    fn log(day: &str) -> Vec<String> {
+        let line = |ids: &str| {
+            format!(r#"{{"chatbot_id":"c","event_name":"x","timestamp":"{day}T08:00:00Z",{ids}}}"#)
+        };
+        vec![
+            line(
+                r#""session_id":"s","ip":"203.0.113.9","forwarded":"203.0.113.8, 10.0.0.1","properties":{"ip":"203.0.113.7","n":1}"#,
+            ),
+            line(r#""session_id":"t","user_id":"u","user_metadata":{"from":"203.0.113.6"}"#),
+            line(r#""session_id":"v""#),
+            format!(r#"{{"ip":"203.0.113.5","day":"{day}", broken"#),
+        ]
+    }
+
+    #[test]
+    fn old_addresses_go_from_sessions_events_extra_and_rejects_and_young_ones_stay() {
+        let place = Place::new();
+        place.ingest(&place.log("old.ndjson", &log("2026-10-01")), "2026-10-01T09:00:00Z");
+        place.ingest(&place.log("new.ndjson", &log("2026-11-09")), NOW);
+        let run = |days: u32, dry_run: bool| {
+            let told =
+                Options { clock: clock(NOW), older_than_days: days, dry_run, lock_timeout: Duration::ZERO };
+            anonymize(&place.store(), told).unwrap()
+        };
+        let dry = run(30, true);
+        let done = run(30, false);
+        assert_eq!((done.events, done.sessions, done.rejects), (2, 2, 1));
+        assert_eq!((dry.events, dry.sessions, dry.rejects), (2, 2, 1));
+        // Of each address the old half is gone.
+        let text = place.all_text();
+        for ip in ["203.0.113.9", "203.0.113.8", "203.0.113.7", "203.0.113.6", "203.0.113.5"] {
+            assert!(text.contains(ip), "{ip}");
+        }
+        for table in [Table::Events, Table::Sessions] {
+            let rows = rows_of(&place, table);
+            assert_eq!(rows.len(), 6);
+            assert_eq!(rows.iter().filter(|row| row.contains("203.0.113")).count(), 2, "{rows:#?}");
+        }
+        let again = run(30, false);
+        assert_eq!((again.events, again.sessions, again.rejects, again.files), (0, 0, 0, 0));
+        let all = run(1, false);
+        assert_eq!((all.events, all.sessions), (2, 2));
+        let all = place.all_text();
+        let left: Vec<_> = all.match_indices("203.0.113").map(|(at, _)| &all[at..at + 11]).collect();
+        // The line that was refused today.
+        assert!(left.iter().all(|ip| *ip == "203.0.113.5"), "{left:?}");
+    }
+}

@@ -45,6 +45,16 @@ impl Sessions {
         self.0.get(&key).is_some_and(|spans| spans.iter().any(|&(from, to)| from <= time && time <= to))
     }
 
+    /// Returns from when to when the one lasted that holds a moment of a key.
+    pub fn span(&self, key: u128, time: Micros) -> Option<(Micros, Micros)> {
+        self.0.get(&key)?.iter().copied().find(|&(from, to)| from <= time && time <= to)
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> u64 {
+        self.0.values().map(|spans| spans.len() as u64).sum()
+    }
+
     /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -8,6 +8,7 @@ use super::compact::{self, Compacted};
 use super::prune::{self, Pruned};
 use crate::error::{Error, Kind, Result};
 use crate::ingest::run::check_settings;
+use crate::privacy::anonymize;
 use crate::settings::{Keep, Settings};
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
@@ -42,6 +43,8 @@ pub struct Report {
     pub daily_stats: Pruned,
     /// Refused lines that are.
     pub rejects: Pruned,
+    /// Addresses that are past their time.
+    pub anonymized: anonymize::Report,
     /// Small files that were merged.
     pub compacted: Compacted,
     /// Files that no manifest named.
@@ -87,6 +90,9 @@ pub fn gc_in(writer: &mut Writer, settings: &Settings, options: Options) -> Resu
     }
     if let Some(last) = prune::last_to_go(settings.keep_daily_stats, today) {
         report.daily_stats = prune::daily_stats(&mut transaction, last)?;
+    }
+    if let Some(last) = settings.anonymize_after_days.and_then(|n| prune::last_to_go(Keep::Days(n), today)) {
+        report.anonymized = anonymize::apply(&mut transaction, last)?;
     }
     report.compacted = compact::compact(&mut transaction)?;
     if options.dry_run {

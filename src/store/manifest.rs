@@ -38,6 +38,9 @@ pub struct DataFile {
     pub min_time: Micros,
     /// The latest time in it: of an event, a session's end, a first sight.
     pub max_time: Micros,
+    /// Addresses were looked for in it, and there are none any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_addresses: bool,
 }
 
 /// A file that is not part of a table: rejects, and the writer's own notes.
@@ -247,6 +250,7 @@ mod tests {
             checksum: "00".to_owned(),
             min_time: 1,
             max_time: 2,
+            without_addresses: false,
         };
         manifest.tables.entry(Table::Events).or_default().push(file);
         assert_eq!(Manifest::from_bytes(&manifest.to_bytes().unwrap()).unwrap(), manifest);

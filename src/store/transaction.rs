@@ -97,6 +97,7 @@ impl Transaction {
             checksum,
             min_time: file.min_time,
             max_time: file.max_time,
+            without_addresses: false,
         });
         Ok(())
     }

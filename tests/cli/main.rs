@@ -6,5 +6,6 @@ mod care;
 mod conventions;
 mod docs;
 mod harness;
+mod privacy;
 mod sample_data;
 mod settings;

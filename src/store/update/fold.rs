@@ -39,6 +39,7 @@ mod tests {
             checksum: String::new(),
             min_time: 0,
             max_time: 0,
+            without_addresses: false,
         }
     }
 

@@ -1,0 +1,57 @@
+//! Erasure, export, addresses and status through the binary.
+
+use crate::harness::Place;
+
+const LOG: &str = "\
+{\"chatbot_id\":\"shop\",\"session_id\":\"s1\",\"anonymous_id\":\"v-ada\",\"user_id\":\"user_ada\",\"event_name\":\"message_sent\",\"ip\":\"203.0.113.9\",\"timestamp\":\"2026-11-09T08:00:00Z\"}
+{\"chatbot_id\":\"shop\",\"session_id\":\"s2\",\"anonymous_id\":\"v-bob\",\"event_name\":\"message_sent\",\"ip\":\"203.0.113.8\",\"timestamp\":\"2026-09-09T08:00:00Z\"}
+";
+
+fn with_store() -> Place {
+    let place = Place::new();
+    place.write("a.ndjson", LOG);
+    place.wa("ingest a.ndjson").exits(0);
+    place
+}
+
+#[test]
+fn a_person_named_on_standard_input_is_erased_and_the_receipt_names_nobody() {
+    let place = with_store();
+    let dry = place.wa("forget --user user_ada --dry-run --format json").json();
+    assert_eq!((&dry["dry_run"], &dry["erased"]["events"]), (&true.into(), &1.into()));
+    let run = place.run_with_input(["forget", "--stdin", "--format", "json"], b"user=user_ada\n");
+    let text = run.stdout.clone();
+    assert!(!text.contains("ada"), "{text}");
+    let receipt = run.json();
+    assert_eq!(receipt["erased"]["sessions"], 1);
+    assert_eq!(receipt["erased_at"], crate::harness::NOW);
+    let again = place.wa("ingest a.ndjson --force --format json").json();
+    assert_eq!((&again["total"]["forgotten"], &again["total"]["duplicate"]), (&1.into(), &1.into()));
+    place.wa("--quiet forget --user user_ada").prints_nothing();
+    place.wa("forget").exits(2);
+}
+
+#[test]
+fn an_export_goes_through_a_pipe_into_another_store() {
+    let place = with_store();
+    let lines = place.wa("export").output();
+    assert_eq!(lines.lines().count(), 2);
+    let account =
+        place.run_with_input(["--store", "copy", "ingest", "-", "--format", "json"], lines.as_bytes()).json();
+    assert_eq!(account["total"]["stored"], 2);
+    assert_eq!(place.wa("export --user user_ada").output().lines().count(), 1);
+    assert_eq!(place.wa("export --format csv --from 2026-11-01 --to 2026-11-30").output().lines().count(), 2);
+}
+
+#[test]
+fn old_addresses_go_and_the_status_says_what_is_there() {
+    let place = with_store();
+    let done = place.wa("anonymize --older-than 30d --format json").json();
+    assert_eq!((&done["events"], &done["sessions"]), (&1.into(), &1.into()));
+    let left = place.wa("export").output();
+    assert!(left.contains("203.0.113.9") && !left.contains("203.0.113.8"), "{left}");
+    let status = place.wa("status --format json").json();
+    assert_eq!(status["tables"][0]["rows"], 2);
+    place.wa("status").exits(0).says("events").says("last ingest");
+    Place::new().wa("status").exits(1).warns("there is no wa store");
+}
