@@ -40,7 +40,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use globals::Globals;
 pub use io::Io;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::time::Clock;
 
 /// Analytics of chat widgets from event logs, offline.

@@ -168,7 +168,8 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     }
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     // What does not begin or end like a word needs no gap there.
-    !(word(before) && word(text.get(start))) && !(word(after) && word(text.get(end - 1)))
+    let runs_on = |beyond, edge| word(beyond) && word(edge);
+    !runs_on(before, text.get(start)) && !runs_on(after, text.get(end - 1))
 }
 
 /// A text with one layer of escapes taken off.
