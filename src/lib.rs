@@ -10,6 +10,7 @@
 //! 5. [`report`] computes typed answers from the tables; [`render`] writes them down;
 //! 6. [`cli`] turns arguments into calls of all these.
 
+pub mod care;
 pub mod cli;
 pub mod config;
 pub mod context;
@@ -17,6 +18,7 @@ pub mod daily_stats;
 pub mod error;
 pub mod event;
 pub mod ingest;
+pub mod privacy;
 pub mod render;
 pub mod report;
 pub mod retention;

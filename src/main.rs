@@ -1,16 +1,17 @@
 //! `wa`: parses the command line, runs the command, and turns what came of it into an exit status.
 
+mod allocator;
+
 use std::process::ExitCode;
 
 use wa::cli;
 
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody is left to be told where even this cannot be written.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ExitCode::from(cli::print_usage(&error));
         }
     };
     let io = cli.io();

@@ -3,12 +3,9 @@
 //! `cargo run --release --example sample_data [DIR]`. The same bytes come out every time, on every
 //! machine: there is nothing in here but arithmetic.
 
-// `rustfmt` would spread the tables of `world` and `sites` over hundreds of lines.
+// `rustfmt` would spread the tables of `world` over hundreds of lines.
 #[rustfmt::skip]
 mod world;
-#[rustfmt::skip]
-pub mod sites;
-#[rustfmt::skip]
 pub mod bad;
 mod calendar;
 mod compressed;
@@ -16,6 +13,7 @@ mod json;
 mod log;
 mod pages;
 mod rng;
+pub mod sites;
 mod traffic;
 pub mod truth;
 

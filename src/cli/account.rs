@@ -79,7 +79,7 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
     let mut text = table.trim_fmt();
     text.push('\n');
     if !known.is_empty() {
-        let (are, were) = if known.len() == 1 { ("file is", "was") } else { ("files are", "were") };
+        let (are, were) = if known.len() == 1 { ("file is", "it was") } else { ("files are", "they were") };
         text.push_str(&format!(
             "\n{} {are} unchanged since {were} taken in, and skipped.\n",
             thousands(known.len() as u64)

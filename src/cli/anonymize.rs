@@ -1,12 +1,13 @@
 //! `wa anonymize`: remove old addresses.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::values::{self, Form};
 use super::{Globals, Io, not_built};
 use crate::error::Result;
 use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::time::Clock;
 
 /// Remove the IP addresses of sessions, events and rejects that are older than some days
 ///
@@ -28,8 +29,8 @@ pub struct Args {
     dry_run: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write what was done: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -50,8 +51,8 @@ pub struct Options {
     pub older_than_days: u32,
     /// Only say how many would go.
     pub dry_run: bool,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write what was done.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::escape::escape;
 use super::{Globals, Io};
 use crate::error::Result;
 use crate::store::{Store, columns};
@@ -72,7 +73,14 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     let snapshot = Store::at(&options.store).snapshot()?;
     io.stream(|out| {
         for file in snapshot.manifest().files(options.table) {
-            writeln!(out, "{}", snapshot.dir().join(&file.path).display())?;
+            let path = snapshot.dir().join(&file.path);
+            if io.is_terminal() {
+                writeln!(out, "{}", escape(&path.to_string_lossy()))?;
+            } else {
+                // As it is, even where it is no UTF-8: the next program opens it.
+                out.write_all(path.as_os_str().as_encoded_bytes())?;
+                out.write_all(b"\n")?;
+            }
         }
         Ok(())
     })

@@ -1,13 +1,19 @@
 //! `wa forget`: erase a person.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use comfy_table::{CellAlignment, Table};
+
+use super::account::thousands;
 use super::selector::{self, Selector};
 use super::values::{self, Form};
-use super::{Globals, Io, not_built};
+use super::{Globals, Io};
 use crate::error::{Error, Result};
+use crate::privacy::{self, Identifier};
 use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::store::Store;
+use crate::time::Clock;
 
 /// Erase a person: all sessions that carry the identifier, and their events, from every file
 ///
@@ -31,8 +37,8 @@ pub struct Args {
     dry_run: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write the receipt: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -55,8 +61,8 @@ pub struct Options {
     pub stdin: bool,
     /// Only say what would be erased.
     pub dry_run: bool,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write the receipt.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the receipt back.
@@ -93,10 +99,66 @@ impl Args {
 ///
 /// # Errors
 /// What the erasure returns; [`crate::Kind::Usage`] where standard input makes no sense.
-pub fn run(options: &Options, _io: &Io) -> Result<()> {
+pub fn run(options: &Options, io: &Io) -> Result<()> {
     let mut selectors = options.selectors.clone();
     if options.stdin {
         selectors.extend(selector::read(std::io::stdin().lock())?);
     }
-    Err(not_built("forget"))
+    let given: Vec<Identifier> = selectors.into_iter().map(Identifier::from).collect();
+    let told = privacy::Options {
+        clock: options.clock,
+        dry_run: options.dry_run,
+        lock_timeout: options.lock_timeout,
+        key_file: options.settings.key_file.clone(),
+    };
+    let receipt = privacy::forget(&Store::at(&options.store), &given, &told)?;
+    let text = match options.form {
+        Form::Json => serde_json::to_string_pretty(&receipt)
+            .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,
+        Form::Table => table(&receipt),
+    };
+    io.account(&text, options.form_asked || options.dry_run)
+}
+
+fn table(receipt: &privacy::Receipt) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let (erased, redacted) = match receipt.dry_run {
+        true => ("would be erased", "would be redacted"),
+        false => ("erased", "redacted"),
+    };
+    table.set_header(vec!["", erased, redacted]);
+    for column in 1..3 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let (gone, changed) = (&receipt.erased, &receipt.redacted);
+    for (name, gone, changed) in [
+        ("events", gone.events, Some(changed.events)),
+        ("sessions", gone.sessions, Some(changed.sessions)),
+        ("visitors", gone.visitors, None),
+        ("rejects", gone.rejects, None),
+        ("entries of daily_stats", gone.daily_stats_entries, None),
+    ] {
+        let changed = changed.map_or_else(|| "-".to_owned(), thousands);
+        table.add_row(vec![name.to_owned(), thousands(gone), changed]);
+    }
+    let looked = &receipt.identifiers;
+    let (were, when) = match receipt.dry_run {
+        true => ("would be", "nothing was changed"),
+        false => ("were", receipt.erased_at.as_str()),
+    };
+    format!(
+        "{}\n\n{} named; {} anonymous ids found with them {were} followed, {} shared with others {were} not; {when}\n\
+         {} days {were} worked out again, {} files {were} replaced\n\
+         source logs {}\n",
+        table.trim_fmt(),
+        thousands(looked.named),
+        thousands(looked.followed),
+        thousands(looked.shared),
+        thousands(receipt.days_recomputed),
+        thousands(receipt.files_replaced),
+        receipt.source_logs
+    )
 }

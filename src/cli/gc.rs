@@ -1,6 +1,7 @@
 //! `wa gc`: prune what is past its retention, and tidy up.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::retention;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::time::{Clock, Micros};
+use crate::time::Clock;
 
 /// Prune what is past its retention, merge small files, remove what an interrupted run left
 ///
@@ -49,8 +50,8 @@ pub struct Args {
     yes: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write what was done: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -71,8 +72,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Go on where it would have to ask.
     pub yes: bool,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write what was done.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.
@@ -119,7 +120,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         clock: options.clock,
         dry_run: options.dry_run,
         yes: options.yes,
-        lock_timeout: super::ingest::duration(options.lock_timeout),
+        lock_timeout: options.lock_timeout,
     };
     let report = retention::gc(&Store::at(&options.store), &options.settings, told)?;
     let text = match options.form {

@@ -10,7 +10,8 @@ use crate::error::{Error, Kind, Result};
 use crate::ingest::run;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::time::{Clock, Micros};
+use crate::store::fs::RealDisk;
+use crate::time::Clock;
 
 /// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
 ///
@@ -59,9 +60,13 @@ pub struct Args {
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
 
+    /// Say on standard error where the time went
+    #[arg(long, hide = true)]
+    profile: bool,
+
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// A MaxMind-format database that says where an address is
     #[arg(long, value_name = "FILE")]
@@ -89,10 +94,12 @@ pub struct Options {
     pub force: bool,
     /// Commit once, at the end.
     pub atomic: bool,
+    /// Say where the time went.
+    pub profile: bool,
     /// How many lines may be refused.
     pub max_rejects: Option<u64>,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write the account.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.
@@ -126,6 +133,7 @@ impl Args {
             force: self.force,
             atomic: self.atomic || self.max_rejects.is_some(),
             max_rejects: self.max_rejects,
+            profile: self.profile,
             lock_timeout: self.lock_timeout,
             form: self.format.unwrap_or_default(),
             form_asked: self.format.is_some(),
@@ -148,15 +156,15 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         atomic: options.atomic,
         max_rejects: options.max_rejects,
         clock: options.clock,
-        lock_timeout: duration(options.lock_timeout),
-        key_file: std::env::var_os("WA_KEY_FILE").map(PathBuf::from),
+        lock_timeout: options.lock_timeout,
+        key_file: options.settings.key_file.clone(),
         batch_bytes: None,
     };
     let made = !store.exists();
     let report = run::run(&store, &options.settings, &told, &bar)?;
     bar.0.finish();
     if made && store.exists() {
-        crate::config::write_default(&options.store)?;
+        crate::config::write_default(&RealDisk, &options.store)?;
     }
     let text = match options.form {
         Form::Json => account::json(&report)?,
@@ -167,6 +175,11 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         io.problem(problem);
     }
     account::notes(&report, io);
+    if options.profile {
+        for (stage, spent) in report.stages.list() {
+            io.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
+        }
+    }
     outcome(report, options)
 }
 
@@ -211,9 +224,4 @@ impl run::Progress for Bar {
     fn file(&self, name: &str) {
         self.0.set_label(name);
     }
-}
-
-/// Returns a duration of so many microseconds.
-pub(super) fn duration(micros: Micros) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

@@ -1,10 +1,14 @@
 //! `wa init`: make a store and its settings.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Globals, Io};
 use crate::config::{self, InForce};
 use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::fs::{Disk, RealDisk};
+use crate::store::lock::WriterLock;
 
 /// Make a store, with a wa.toml that explains every setting
 ///
@@ -92,55 +96,27 @@ impl Args {
     }
 }
 
-/// Makes the store and says where its settings are.
+/// Makes the store and says where its settings are. Its manifest comes with the first ingest, so
+/// that until then every setting can still be changed without a rebuild.
 ///
 /// # Errors
 /// [`crate::Kind::Failed`] where the settings are there already, or the folder holds other things.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
-    refuse_foreign_folder(options)?;
-    match config::write(&options.store, &options.in_force)? {
+    let (disk, dir) = (RealDisk, options.store.as_path());
+    Store::at(dir).refuse_foreign_folder()?;
+    disk.create_dir_all(dir).map_err(|e| Error::io("create the store", dir, e))?;
+    let lock = WriterLock::take(dir, "wa init", Duration::ZERO)?;
+    let written = config::write(&disk, dir, &options.in_force)?;
+    drop(lock);
+    match written {
         Some(path) => {
-            io.note(&format!(
-                "made the store {} with its settings in {}",
-                options.store.display(),
-                path.display()
-            ));
+            io.note(&format!("made the store {} with its settings in {}", dir.display(), path.display()));
             Ok(())
         }
         None => {
-            let path = options.store.join(config::FILE_NAME);
+            let path = dir.join(config::FILE_NAME);
             Err(Error::failed(format!("the settings {} are there already", path.display()))
                 .hint("edit them; `wa config` shows what is in force"))
         }
-    }
-}
-
-/// A store is never made in a folder that holds other things, lest they be taken for its files.
-fn refuse_foreign_folder(options: &Options) -> Result<()> {
-    let store = &options.store;
-    let entries = match std::fs::read_dir(store) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Error::io("make a store in", store, e)),
-    };
-    let mut other = None;
-    for entry in entries {
-        let name = entry.map_err(|e| Error::io("read", store, e))?.file_name();
-        let name = name.to_string_lossy();
-        // A store whose settings were lost still has its manifest.
-        if name == config::FILE_NAME || name.starts_with("manifest") {
-            return Ok(());
-        }
-        if !name.starts_with(&format!(".{}", config::FILE_NAME)) {
-            other = Some(name.into_owned());
-        }
-    }
-    match other {
-        None => Ok(()),
-        Some(name) => Err(Error::failed(format!(
-            "cannot make a store in {}: the folder holds other things, such as {name}",
-            store.display()
-        ))
-        .hint("name a folder that is empty or not there yet with --store DIR")),
     }
 }

@@ -1,6 +1,9 @@
 //! What goes to which stream: results to standard output, all else to standard error; what is held
 //! back when quiet; colour, width and progress bars.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +20,7 @@ pub struct Io {
     /// Whether standard output and standard error take colours.
     color: (bool, bool),
     width: Option<usize>,
+    terminal: bool,
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
     /// What was not printed for the sake of quiet, in order, for the case that all does not go well.
@@ -50,6 +54,7 @@ impl Io {
             quiet,
             color: (colored(out.is_terminal()), colored(err.is_terminal())),
             width: width(out.is_terminal()),
+            terminal: out.is_terminal(),
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
             held: Mutex::default(),
@@ -64,6 +69,7 @@ impl Io {
             quiet,
             color: (false, false),
             width: None,
+            terminal: false,
             out: Mutex::new(out),
             err: Mutex::new(err),
             held: Mutex::default(),
@@ -80,6 +86,11 @@ impl Io {
     /// Returns the columns of the terminal, or of `COLUMNS`; `None` in a pipe.
     pub fn width(&self) -> Option<usize> {
         self.width
+    }
+
+    /// Tells whether standard output is a terminal, to which no control character may go.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Tells whether nothing is to be printed while all goes well.
@@ -270,102 +281,4 @@ fn width(terminal: bool) -> Option<usize> {
 /// Locks a mutex, whether or not a thread has panicked with it: what it guards is only text.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Sink {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    struct Broken(io::ErrorKind);
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn sinks(quiet: bool) -> (Sink, Sink, Io) {
-        let (out, err) = (Sink::default(), Sink::default());
-        let io = Io::to(Box::new(out.clone()), Box::new(err.clone()), quiet);
-        (out, err, io)
-    }
-
-    #[test]
-    fn results_go_to_standard_output_and_all_else_to_standard_error() {
-        let (out, err, io) = sinks(false);
-        io.note("reading");
-        io.result("figures").unwrap();
-        io.account("account\n", false).unwrap();
-        io.warn("odd");
-        assert_eq!(io.finish(Ok(())), 0);
-        assert_eq!(out.text(), "figures\naccount\n");
-        assert_eq!(err.text(), "wa: reading\nwa: warning: odd\n");
-    }
-
-    #[test]
-    fn quiet_prints_nothing_but_results_when_all_went_well() {
-        let (out, err, io) = sinks(true);
-        io.note("reading");
-        io.warn("odd");
-        io.account("account\n", false).unwrap();
-        io.account("{}\n", true).unwrap();
-        assert_eq!(io.finish(Ok(())), 0);
-        assert_eq!((out.text().as_str(), err.text().as_str()), ("{}\n", ""));
-    }
-
-    #[test]
-    fn quiet_tells_the_whole_story_when_it_did_not() {
-        let (out, err, io) = sinks(true);
-        io.note("reading");
-        io.problem(&Error::failed("cannot read a.ndjson"));
-        io.account("account\n", false).unwrap();
-        let status =
-            io.finish(Err(Error::new(crate::Kind::PartialInput, "1 input was not read").hint("look")));
-        assert_eq!(status, 4);
-        assert_eq!(out.text(), "account\n");
-        assert_eq!(
-            err.text(),
-            "wa: reading\nwa: error: cannot read a.ndjson\nwa: error: 1 input was not read\nhint: look\n"
-        );
-    }
-
-    #[test]
-    fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
-        let io = Io::to(Box::new(Broken(io::ErrorKind::BrokenPipe)), Box::new(io::sink()), false);
-        assert!(io.result("x").is_ok());
-        assert!(io.pipe_closed());
-        let io = Io::to(Box::new(Broken(io::ErrorKind::StorageFull)), Box::new(io::sink()), false);
-        let error = io.result("x").unwrap_err();
-        assert!(error.to_string().starts_with("cannot write to standard output"), "{error}");
-    }
-
-    #[test]
-    fn a_failure_reaches_the_terminal_escaped() {
-        let (_, err, io) = sinks(false);
-        io.finish(Err(Error::failed("cannot read \u{1b}]0;x\u{7}.ndjson")));
-        assert_eq!(err.text(), "wa: error: cannot read \\u{1b}]0;x\\u{7}.ndjson\n");
-    }
 }

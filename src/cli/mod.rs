@@ -6,6 +6,7 @@
 
 mod account;
 pub mod anonymize;
+mod care;
 pub mod completions;
 pub mod condition;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod files;
 pub mod forget;
 pub mod gc;
 pub mod globals;
+mod help;
 pub mod ingest;
 pub mod init;
 pub mod io;
@@ -31,7 +33,9 @@ pub mod verify;
 pub mod window;
 
 use std::ffi::OsString;
+use std::io::Write;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use globals::Globals;
@@ -48,7 +52,7 @@ use crate::time::Clock;
 #[command(
     name = "wa",
     version,
-    override_help = HELP,
+    override_help = help::FIRST_PAGE,
     subcommand_value_name = "command",
     propagate_version = false,
     max_term_width = 100,
@@ -60,34 +64,6 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
-
-/// What `wa --help` prints: one screen of 24 lines and 80 columns.
-const HELP: &str = "\
-Analytics of chat widgets from event logs, offline.
-
-Usage: wa [--store DIR] <command> [options]
-
-A night:
-  wa ingest logs/*.ndjson                       take in what is new
-  wa report summary --days 7 --as-of yesterday  look at the last seven days
-  wa gc                                         prune what is past its retention
-
-Commands (`wa <command> --help` has options and examples):
-  ingest     take in logs                  forget     erase a person
-  report     summary, trends, events,      export     a person's data, or all
-             sources, devices, active,     anonymize  remove old addresses
-             sessions, performance,        gc         prune old data, tidy up
-             pages, places, visitors, all  verify     check the whole store
-  events     look at raw events            rebuild    make sessions again
-  status     what the store holds          init       make a store, with wa.toml
-  files      list a table's files          config     the settings in force
-  completions SHELL, man DIR               help       help on a command
-
-Options:
-  --store DIR    the store [env: WA_STORE] [default: ./wa-store]
-  -q, --quiet    print nothing if all goes well        --color auto|always|never
-  -h, --help     this page, or a command's options     -V, --version
-";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -135,41 +111,7 @@ pub fn command() -> clap::Command {
         .action(clap::ArgAction::HelpShort)
         .help("Print help")
         .help_heading(globals::HEADING);
-    compact(Cli::command()).arg(flag)
-}
-
-/// Makes the help of a command, and of those below it, the same short page for `-h` and `--help`:
-/// clap's long form takes three lines for each option and no screen holds it.
-fn compact(command: clap::Command) -> clap::Command {
-    let about = command.get_long_about().or(command.get_about()).map(|about| about.to_string());
-    let template = format!(
-        "{}\n\n{{usage-heading}} {{usage}}\n\n{{all-args}}{{after-help}}\n",
-        folded(&about.unwrap_or_default())
-    );
-    command.disable_help_flag(true).long_about(None::<&str>).help_template(template).mut_subcommands(compact)
-}
-
-/// Folds paragraphs, each of which is one line, at 80 columns.
-fn folded(text: &str) -> String {
-    let mut folded = String::new();
-    let mut column = 0;
-    for word in text.split(' ') {
-        // A word can hold the end of one paragraph and the beginning of the next.
-        let first = word.split('\n').next().unwrap_or("").chars().count();
-        if column > 0 && column + 1 + first > 80 {
-            folded.push('\n');
-            column = 0;
-        } else if column > 0 {
-            folded.push(' ');
-            column += 1;
-        }
-        folded.push_str(word);
-        match word.rsplit_once('\n') {
-            Some((_, last)) => column = last.chars().count(),
-            None => column += first,
-        }
-    }
-    folded
+    help::compact(Cli::command()).arg(flag)
 }
 
 /// Returns the definition of the command line with its long descriptions, for the manual pages.
@@ -188,6 +130,23 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Resu
         .try_get_matches_from_mut(arguments)
         .map_err(|error| Box::new(suggest::improve(error, &command)))?;
     Cli::from_arg_matches(&matches).map_err(|error| Box::new(error.format(&mut command)))
+}
+
+/// Prints what [`parse`] returned instead of a command line: help and version to standard output,
+/// what is wrong to standard error. Returns the exit status.
+pub fn print_usage(error: &clap::Error) -> u8 {
+    let named = !matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    // Nobody is left to be told where even this cannot be written.
+    if named {
+        let _ = std::io::stderr().write_all(b"wa: ");
+    }
+    let _ = error.print();
+    u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
 /// Runs the command.
@@ -219,79 +178,4 @@ pub fn run(cli: Cli, clock: Clock, io: &Io) -> Result<()> {
 /// The answer of a command whose library call is not wired yet.
 fn not_built(command: &str) -> Error {
     Error::failed(format!("`wa {command}` is not built yet"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_definition_of_the_command_line_is_sound() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn the_first_help_fits_one_screen_and_names_every_command() {
-        let lines: Vec<&str> = HELP.lines().collect();
-        assert!(lines.len() <= 24, "{} lines", lines.len());
-        for line in &lines {
-            assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
-        }
-        for sub in command().get_subcommands() {
-            assert!(HELP.contains(&format!("  {}", sub.get_name())), "{} is missing", sub.get_name());
-        }
-        let report = command();
-        let report = report.find_subcommand("report").unwrap();
-        for kind in report.get_subcommands() {
-            assert!(HELP.contains(kind.get_name()), "report {} is missing", kind.get_name());
-        }
-    }
-
-    #[test]
-    fn every_command_shows_examples() {
-        fn check(command: &clap::Command, name: &str) {
-            let help = command.get_after_help().map(|help| help.to_string()).unwrap_or_default();
-            assert!(help.starts_with("Examples:\n  "), "`{name}` has no examples: {help:?}");
-            for line in help.lines().filter(|line| !line.starts_with("    ")) {
-                assert!(line.chars().count() <= 80, "`{name}`: {line}");
-            }
-            for sub in command.get_subcommands() {
-                check(sub, &format!("{name} {}", sub.get_name()));
-            }
-        }
-        for sub in command().get_subcommands() {
-            check(sub, sub.get_name());
-        }
-    }
-
-    #[test]
-    fn every_example_parses() {
-        fn examples(command: &clap::Command, found: &mut Vec<String>) {
-            let help = command.get_after_help().map(|help| help.to_string()).unwrap_or_default();
-            found.extend(help.lines().filter_map(|line| Some(line.strip_prefix("  ")?.to_owned())));
-            for sub in command.get_subcommands() {
-                examples(sub, found);
-            }
-        }
-        let mut found = Vec::new();
-        examples(&command(), &mut found);
-        assert!(found.len() > 30);
-        for example in found {
-            for part in example.split(" | ").filter(|part| part.starts_with("wa ")) {
-                // What stands after a redirection outside of quotes is the shell's.
-                let words = part.replace(['\'', '"'], "\u{1f}");
-                // Quoted pieces are one word: the odd pieces between quotes.
-                let mut arguments: Vec<OsString> = Vec::new();
-                for (i, piece) in words.split('\u{1f}').enumerate() {
-                    if i % 2 == 1 {
-                        arguments.push(piece.into());
-                    } else {
-                        let piece = piece.split(" > ").next().and_then(|p| p.split(" < ").next()).unwrap();
-                        arguments.extend(piece.split_whitespace().map(OsString::from));
-                    }
-                }
-                assert!(parse(arguments).is_ok(), "does not parse: {part}");
-            }
-        }
-    }
 }

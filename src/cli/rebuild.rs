@@ -1,12 +1,17 @@
 //! `wa rebuild`: make sessions and daily statistics again.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::account::thousands;
+use super::care::Bar;
 use super::values::{self, Form};
-use super::{Globals, Io, not_built};
-use crate::error::Result;
+use super::{Globals, Io};
+use crate::care;
+use crate::error::{Error, Result};
 use crate::settings::Settings;
-use crate::time::{Clock, Micros};
+use crate::store::Store;
+use crate::time::Clock;
 
 /// Make sessions and daily statistics again, after a change of timeout or time zone
 ///
@@ -19,8 +24,8 @@ Examples:
       after timezone or session_timeout was changed in wa.toml")]
 pub struct Args {
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
-    lock_timeout: Micros,
+    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    lock_timeout: Duration,
 
     /// How to write what was done: table or json; said so, it is printed even with --quiet
     /// [default: table]
@@ -37,8 +42,8 @@ pub struct Options {
     pub clock: Clock,
     /// The settings in force: the timeout and time zone to rebuild with.
     pub settings: Settings,
-    /// How long to wait for another writer, in microseconds.
-    pub lock_timeout: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
     /// How to write what was done.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the account back.
@@ -68,6 +73,48 @@ impl Args {
 ///
 /// # Errors
 /// What the rebuild returns.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("rebuild"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let bar = Bar::new(io, "rebuild");
+    let told = care::RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };
+    let report = care::rebuild(&Store::at(&options.store), &options.settings, told, &bar);
+    bar.finish();
+    let report = report?;
+    let text = match options.form {
+        Form::Json => serde_json::to_string_pretty(&report)
+            .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
+        Form::Table => table(&report),
+    };
+    io.account(&text, options.form_asked)
+}
+
+fn table(report: &care::RebuildReport) -> String {
+    let [old_zone, zone] = &report.timezone;
+    let [old_timeout, timeout] = report.session_timeout_seconds;
+    let mut text = String::new();
+    if old_zone != zone {
+        text.push_str(&format!("time zone: {old_zone} before, {zone} now\n"));
+    }
+    if old_timeout != timeout {
+        text.push_str(&format!("session timeout: {old_timeout} s before, {timeout} s now\n"));
+    }
+    text.push_str(&format!(
+        "sessions: {} before, {} now; {} changed, {} moved to another day\n",
+        thousands(report.sessions_before),
+        thousands(report.sessions),
+        thousands(report.sessions_changed),
+        thousands(report.sessions_redated)
+    ));
+    if report.sessions_not_cut > 0 {
+        text.push_str(&format!(
+            "{} of them could not be cut anew: their events are not all kept\n",
+            thousands(report.sessions_not_cut)
+        ));
+    }
+    if report.first_sights_changed > 0 {
+        text.push_str(&format!("first sights: {} changed\n", thousands(report.first_sights_changed)));
+    }
+    if !report.changed {
+        text.push_str("nothing had to be changed\n");
+    }
+    text
 }

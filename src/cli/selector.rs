@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::privacy::{Identifier, Kind};
 
 /// The flags that name a person.
 #[derive(clap::Args, Debug, Default)]
@@ -41,6 +42,18 @@ pub enum Selector {
     Email(String),
     /// A `session_id`.
     SessionId(String),
+}
+
+impl From<Selector> for Identifier {
+    fn from(selector: Selector) -> Identifier {
+        let (kind, value) = match selector {
+            Selector::User(value) => (Kind::User, value),
+            Selector::AnonymousId(value) => (Kind::AnonymousId, value),
+            Selector::Email(value) => (Kind::Email, value),
+            Selector::SessionId(value) => (Kind::SessionId, value),
+        };
+        Identifier { kind, value }
+    }
 }
 
 impl Args {

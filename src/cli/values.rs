@@ -1,5 +1,7 @@
 //! Reads the values of flags; what is wrong with one is said in words.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::window::AsOf;
@@ -74,9 +76,10 @@ pub fn as_of(text: &str) -> Result<AsOf, String> {
     }
 }
 
-/// Reads a duration: `30s`, `5m`.
-pub fn duration(text: &str) -> Result<Micros, String> {
-    config::parse_duration(text)
+/// Reads how long to wait: `0s`, `30s`, `5m`.
+pub fn wait(text: &str) -> Result<Duration, String> {
+    let micros = config::parse_duration(text)?;
+    u64::try_from(micros).map(Duration::from_micros).map_err(|_| format!("`{text}` is too long"))
 }
 
 /// Reads a number of days: `30d`, `1y`.

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 
+use super::account::thousands;
+use super::care::Bar;
+use super::escape::escape;
 use super::values::Form;
-use super::{Globals, Io, not_built};
-use crate::error::Result;
+use super::{Globals, Io};
+use crate::care;
+use crate::error::{Error, Result};
 use crate::settings::Settings;
+use crate::store::Store;
 use crate::time::Clock;
 
 /// Check every file against the manifest, and the derived tables against the events
@@ -62,6 +67,64 @@ impl Args {
 ///
 /// # Errors
 /// [`crate::Kind::Failed`] where something differs.
-pub fn run(_options: &Options, _io: &Io) -> Result<()> {
-    Err(not_built("verify"))
+pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let bar = Bar::new(io, "verify");
+    let told = care::VerifyOptions { clock: options.clock, settings: &options.settings };
+    let report = care::verify(&Store::at(&options.store), told, &bar);
+    bar.finish();
+    let report = report?;
+    let text = match options.form {
+        Form::Json => serde_json::to_string_pretty(&report)
+            .map_err(|e| Error::failed("cannot write what was found as JSON").caused_by(e))?,
+        Form::Table => table(&report),
+    };
+    io.account(&text, options.form_asked)?;
+    let differences = report.differences.len() as u64 + report.further_differences;
+    if differences == 0 {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "{} {} found in the store {}",
+        thousands(differences),
+        if differences == 1 { "difference was" } else { "differences were" },
+        options.store.display()
+    ))
+    .hint(if report.tables_compared {
+        "`wa rebuild` makes sessions and daily statistics again from the events that are kept"
+    } else {
+        "put the damaged files back from a backup of the store, \
+         or make a new store and ingest the logs again"
+    }))
+}
+
+fn table(report: &care::VerifyReport) -> String {
+    let mut text = String::new();
+    for difference in &report.differences {
+        text.push_str(&format!("{}: {}\n", escape(&difference.at), escape(&difference.what)));
+    }
+    if report.further_differences > 0 {
+        text.push_str(&format!("and {} more\n", thousands(report.further_differences)));
+    }
+    if !report.is_clean() {
+        text.push('\n');
+    }
+    text.push_str(&format!("{} files, {} bytes", thousands(report.files), thousands(report.bytes)));
+    if report.tables_compared {
+        text.push_str(&format!(
+            "; {} events, {} sessions ({} of them in part), {} visitors, {} days of chatbots compared",
+            thousands(report.events),
+            thousands(report.sessions),
+            thousands(report.sessions_in_part),
+            thousands(report.visitors),
+            thousands(report.daily_stats)
+        ));
+    }
+    for note in &report.notes {
+        text.push_str(&format!("\n{}", escape(note)));
+    }
+    if report.is_clean() {
+        text.push_str("\nall is as it must be");
+    }
+    text.push('\n');
+    text
 }

@@ -9,8 +9,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use keys::{KEYS, Key};
@@ -21,6 +20,8 @@ pub use quantity::{
 
 use crate::error::{Error, Result};
 use crate::settings::{Keep, Settings};
+use crate::store::fs::Disk;
+use crate::store::transaction::STAGING;
 
 /// The name of the settings file in a store.
 pub const FILE_NAME: &str = "wa.toml";
@@ -149,64 +150,44 @@ fn is_absent(error: &std::io::Error) -> bool {
 }
 
 /// Writes `wa.toml` with defaults and comments into a store that has none; a file that is there
-/// stays as it is. Returns the path where it was written.
+/// stays as it is. Returns the path where it was written. Call it with the writer's lock held.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where the directory or the file cannot be made.
-pub fn write_default(dir: &Path) -> Result<Option<PathBuf>> {
-    write(dir, &InForce::default())
+/// [`crate::Kind::Failed`] where a folder or the file cannot be made.
+pub fn write_default(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>> {
+    write(disk, dir, &InForce::default())
 }
 
 /// Writes `wa.toml` with the settings in force into a store that has none; a file that is there
-/// stays as it is. Returns the path where it was written.
+/// stays as it is. Returns the path where it was written. Call it with the writer's lock held.
 ///
-/// The directory is made if need be, for its owner alone. The text goes to a file beside it first,
-/// so that a crash leaves no half of a settings file.
+/// The text goes to the staging folder first, so that a crash leaves no half of a settings file; the
+/// next writer removes the draft.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where the directory or the file cannot be made.
-pub fn write(dir: &Path, in_force: &InForce) -> Result<Option<PathBuf>> {
-    make_private(dir)?;
+/// [`crate::Kind::Failed`] where a folder or the file cannot be made.
+pub fn write(disk: &dyn Disk, dir: &Path, in_force: &InForce) -> Result<Option<PathBuf>> {
     let path = dir.join(FILE_NAME);
-    let draft = dir.join(format!(".{FILE_NAME}.{}.draft", std::process::id()));
-    let written = write_synced(&draft, &template::text(in_force));
-    // A link, unlike a rename, never takes the place of a file that came into being meanwhile.
-    let linked = written.and_then(|()| match fs::hard_link(&draft, &path) {
-        Ok(()) => Ok(Some(path.clone())),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
-        // Some file systems (exFAT, some network shares) have no links.
-        Err(_) if !path.exists() => fs::rename(&draft, &path)
-            .map(|()| Some(path.clone()))
-            .map_err(|e| Error::io("write the settings to", &path, e)),
-        Err(e) => Err(Error::io("write the settings to", &path, e)),
-    });
-    let _ = fs::remove_file(&draft);
-    let made = linked?;
-    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| Error::io("sync", dir, e))?;
-    Ok(made)
-}
-
-/// Makes a directory, and those above it, that its owner alone can read; one that is there stays
-/// as it is.
-fn make_private(dir: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|e| Error::io("make the directory", dir, e))
-}
-
-fn write_synced(path: &Path, text: &str) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = || -> std::io::Result<()> {
-        let mut file = options.open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|e| Error::io("write", path, e))
+    let entries = disk.list(dir).map_err(|e| Error::io("list the store", dir, e))?;
+    if entries.iter().any(|entry| entry.name == FILE_NAME) {
+        return Ok(None);
+    }
+    let staging = dir.join(STAGING);
+    let is_at_work = entries.iter().any(|entry| entry.name == STAGING);
+    disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
+    let draft = staging.join(FILE_NAME);
+    // What an interrupted run left; where it cannot be removed, the write says why.
+    let _ = disk.remove_file(&draft);
+    disk.write_new(&draft, template::text(in_force).as_bytes())
+        .and_then(|()| disk.sync_file(&draft))
+        .map_err(|e| Error::io("write", &draft, e))?;
+    disk.rename(&draft, &path).map_err(|e| Error::io("write the settings to", &path, e))?;
+    if !is_at_work {
+        // Whoever finds this folder takes it for that of an interrupted writer.
+        disk.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+    }
+    disk.sync_dir(dir).map_err(|e| Error::io("sync the folder", dir, e))?;
+    Ok(Some(path))
 }
 
 /// Returns the name that is nearest to a mistyped one, if any is near at all.

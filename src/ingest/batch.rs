@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::dedupe;
+use super::stages::{Stage, Stages};
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Text, key_hash};
+use crate::privacy::Gate;
 use crate::session::{Summary, cut};
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
@@ -37,6 +39,8 @@ pub struct Rules<'a> {
     pub timeout: Micros,
     /// What was pruned and forgotten.
     pub ledger: &'a Ledger,
+    /// Keeps out who was forgotten; `None` where nobody was.
+    pub gate: Option<&'a Gate>,
     /// The present.
     pub now: Micros,
 }
@@ -53,17 +57,25 @@ pub struct Outcome {
 }
 
 /// Puts events into the tables of a transaction.
-pub fn put(transaction: &mut Transaction, events: &[Event<'_>], rules: Rules<'_>) -> Result<Outcome> {
+pub fn put(
+    transaction: &mut Transaction,
+    events: &[Event<'_>],
+    rules: Rules<'_>,
+    stages: &mut Stages,
+) -> Result<Outcome> {
     let before = transaction.snapshot()?;
     let mut outcome = Outcome { fates: vec![Fate::Stored; events.len()], ..Outcome::default() };
     let pruned_through = before.manifest().events_pruned_through;
     let mut candidates: Vec<u32> = Vec::with_capacity(events.len());
+    let shut_out = rules.gate.map(|gate| gate.shuts_out(events)).unwrap_or_default();
     for (index, event) in events.iter().enumerate() {
         let date = Day::utc(event.row.time);
         if pruned_through.is_some_and(|last| date <= last)
             && rules.ledger.events_pruned(event.chatbot_id(), date)
         {
             outcome.fates[index] = Fate::AlreadyPruned;
+        } else if shut_out.get(index) == Some(&true) {
+            outcome.fates[index] = Fate::Forgotten;
         } else {
             candidates.push(index as u32);
         }
@@ -81,11 +93,14 @@ pub fn put(transaction: &mut Transaction, events: &[Event<'_>], rules: Rules<'_>
             fresh.push(*event);
         }
     }
+    stages.book(Stage::Dedupe);
     if fresh.is_empty() {
         return Ok(outcome);
     }
     let (fresh, groups) = group(fresh);
+    stages.book(Stage::Sort);
     update::events::add(&before, transaction, &fresh, rules.now)?;
+    stages.book(Stage::Events);
     let pieces: HashMap<u128, Vec<Summary>> = groups
         .par_iter()
         .map(|&(start, end)| {
@@ -97,9 +112,12 @@ pub fn put(transaction: &mut Transaction, events: &[Event<'_>], rules: Rules<'_>
         .collect();
     let changed = update::sessions::merge(&before, transaction, pieces, rules.zone, rules.timeout)?;
     outcome.sessions = changed.sessions;
+    stages.book(Stage::Sessions);
     let moved = update::visitors::update(&before, transaction, first_seen(&fresh, &groups))?;
+    stages.book(Stage::Visitors);
     let after = transaction.snapshot()?;
     update::daily::update(&after, transaction, changed.days, &moved, rules.ledger, rules.zone, rules.now)?;
+    stages.book(Stage::Daily);
     Ok(outcome)
 }
 

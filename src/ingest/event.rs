@@ -1,14 +1,12 @@
 //! From the fields of a line to a row, or to the reason why there is none.
 
-use uuid::Uuid;
-
-use super::decimal::whole;
 use super::derive::{Address, Derive};
-use super::extra;
-use super::fields::{Field, FieldSet, IDS, OBJECTS, TEXTS, each, standard_category};
-use super::json::scan::{ESCAPED, Member, Value};
-use super::json::{Kind, Scanner, escapes};
-use super::line::{Given, Line};
+use super::envelope::Inherited;
+use super::event_id::Content;
+use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
+use super::json::Scanner;
+use super::json::scan::Member;
+use super::line::Line;
 use super::memo::Pool;
 use super::parse::ParseOptions;
 use super::reason::Reason;
@@ -16,14 +14,11 @@ use super::refuse::Person;
 use super::time;
 use super::warnings::{Warning, Warnings};
 use crate::context::Context;
-use crate::event::{KeyKind, NAMESPACE, NO_NUMBER, NO_TIME, Row, Span, Text, key_hash};
-use crate::settings::IpPolicy;
+use crate::event::{KeyKind, NO_TIME, Row, Span, Text, key_hash};
 use crate::time::Micros;
 
 /// The longest `chatbot_id`, in bytes.
 const CHATBOT_LIMIT: u32 = 256;
-/// The longest number that is read as a size of the screen, in bytes.
-const NUMBER_LIMIT: usize = 64;
 
 /// What a line or an event of an envelope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,32 +31,12 @@ pub enum What {
     Identify,
 }
 
-/// What the id of an event without one is derived from.
-#[derive(Clone, Copy, Debug)]
-pub enum Content {
-    /// A line.
-    Line(Span),
-    /// An event of an envelope: the hash of the envelope's line, and the event's index.
-    Element(u128, u32),
-}
-
-/// The unknown fields that an envelope hands down to its events.
-#[derive(Debug)]
-pub struct Inherited {
-    /// The fields.
-    pub members: Vec<Member>,
-    /// The object of them.
-    pub object: Span,
-    /// How many bytes may yet be written for events that add fields of their own.
-    pub budget: usize,
-}
-
 /// Why there is no row, and the event's time where it is known.
 pub type Refusal = (Reason, Option<Micros>);
 
 /// Makes the rows of a block.
 pub struct Rows<'a> {
-    options: &'a ParseOptions,
+    pub(super) options: &'a ParseOptions,
     /// The block's text.
     pub pool: Pool<'a>,
     /// What is derived from it.
@@ -71,15 +46,18 @@ pub struct Rows<'a> {
     /// What was noticed about them.
     pub warnings: Warnings,
     /// What was noticed about the event at hand: forgotten when that is refused.
-    pending: Vec<Warning>,
+    pub(super) pending: Vec<Warning>,
     /// Its fields of the wrong type.
-    wrong: FieldSet,
-    members: Vec<Member>,
+    pub(super) wrong: FieldSet,
+    /// Room for what goes to `extra`.
+    pub(super) members: Vec<Member>,
+    /// The chatbot of lines that name none.
     chatbot: Span,
     names: [Span; 2],
     categories: [(&'static str, Span); 4],
     last_key: Option<(Span, Span, KeyKind, u128)>,
-    name_buffer: Vec<u8>,
+    /// Room for what an id is hashed of.
+    pub(super) name_buffer: Vec<u8>,
 }
 
 impl<'a> Rows<'a> {
@@ -117,48 +95,69 @@ impl<'a> Rows<'a> {
     ) -> Result<(), Refusal> {
         self.pending.clear();
         self.wrong = 0;
-        let mut row = Row::EMPTY;
+        // Made where it stays: a row is some three hundred bytes.
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.push(Row::EMPTY);
+        let made = match rows.last_mut() {
+            Some(row) => self.fill(row, scanner, line, what, content, inherited),
+            None => Ok(()),
+        };
+        if made.is_err() {
+            rows.pop();
+        }
+        self.rows = rows;
+        made
+    }
 
+    #[inline]
+    fn fill(
+        &mut self,
+        row: &mut Row,
+        scanner: &mut Scanner,
+        line: &Line,
+        what: What,
+        content: Content,
+        inherited: Option<&mut Inherited>,
+    ) -> Result<(), Refusal> {
         // What can refuse the event comes first, in the order of the reasons.
         let name = self.event_name(line, what).ok_or((Reason::NoEventName, None))?;
         let chatbot = self.chatbot(line).map_err(|reason| (reason, None))?;
         let user_agent = self.text_field(line, Field::UserAgent);
         let address = self.address(line);
-        set(&mut row, Text::ChatbotId, chatbot);
+        set(row, Text::ChatbotId, chatbot);
         for (field, column) in [
             (Field::SessionId, Text::SessionId),
             (Field::AnonymousId, Text::AnonymousId),
             (Field::UserId, Text::UserId),
         ] {
-            set(&mut row, column, self.id_field(line, field));
+            set(row, column, self.id_field(line, field));
         }
-        if self.key(&mut row).is_none() {
+        if self.key(row).is_none() {
             let (Some((text, address)), false) = (address, user_agent.is_none()) else {
                 return Err((Reason::NoSessionKey, None));
             };
             let visitor = self.derive.visitor(&mut self.pool, chatbot, text, address, user_agent);
-            set(&mut row, Text::AnonymousId, visitor);
-            let _ = self.key(&mut row);
+            set(row, Text::AnonymousId, visitor);
+            let _ = self.key(row);
         }
-        self.times(line, &mut row)?;
+        self.times(line, row)?;
 
         // The event is good.
-        set(&mut row, Text::EventName, name);
-        self.id(line, content, &mut row);
+        set(row, Text::EventName, name);
+        self.id(line, content, row);
         for field in each(line.there() & TEXTS & !Field::UserAgent.bit()) {
             if let Some(column) = field.column() {
-                set(&mut row, column, self.text_field(line, field));
+                set(row, column, self.text_field(line, field));
             }
         }
-        self.category(line, what, name, &mut row);
-        self.objects(line, &mut row);
+        self.category(line, what, name, row);
+        self.objects(line, row);
         row.screen_width = self.pixels(line, Field::ScreenWidth);
         row.screen_height = self.pixels(line, Field::ScreenHeight);
-        self.properties(scanner, line, name, &mut row);
-        self.context(user_agent, address, &mut row);
-        self.extra(line, what, inherited, &mut row);
+        self.properties(scanner, line, name, row);
+        self.context(user_agent, address, row);
+        self.extra(line, what, inherited, row);
 
-        self.rows.push(row);
         for warning in self.pending.drain(..) {
             self.warnings.add(warning);
         }
@@ -261,51 +260,6 @@ impl<'a> Rows<'a> {
         }
     }
 
-    #[inline]
-    fn time(&mut self, given: Given) -> Option<Micros> {
-        match given.member.value.kind {
-            Kind::String => {
-                let text = self.text(given)?;
-                time::from_text(self.pool.get(text)?.as_bytes())
-            }
-            Kind::Number => time::from_number(self.pool.get(given.member.value.raw())?.as_bytes()),
-            _ => None,
-        }
-    }
-
-    fn id(&mut self, line: &Line, content: Content, row: &mut Row) {
-        let given = line.get(Field::EventId);
-        let text = self.id_field(line, Field::EventId);
-        if given.is_none() || text.is_none() {
-            row.id = match content {
-                Content::Line(span) => {
-                    xxhash_rust::xxh3::xxh3_128(self.pool.get(span).unwrap_or("").as_bytes())
-                }
-                Content::Element(line, index) => {
-                    let mut bytes = [0; 20];
-                    let (head, tail) = bytes.split_at_mut(16);
-                    head.copy_from_slice(&line.to_le_bytes());
-                    tail.copy_from_slice(&index.to_le_bytes());
-                    xxhash_rust::xxh3::xxh3_128(&bytes)
-                }
-            };
-            return;
-        }
-        row.has_own_id = true;
-        let id = self.pool.get(text).unwrap_or("");
-        if let Some(id) = canonical_uuid(id.as_bytes()) {
-            row.id = id;
-            return;
-        }
-        let chatbot = self.pool.get(get(row, Text::ChatbotId)).unwrap_or("");
-        self.name_buffer.clear();
-        self.name_buffer.extend_from_slice(&(chatbot.len() as u32).to_be_bytes());
-        self.name_buffer.extend_from_slice(chatbot.as_bytes());
-        self.name_buffer.extend_from_slice(id.as_bytes());
-        row.id = Uuid::new_v5(&NAMESPACE, &self.name_buffer).as_u128();
-        set(row, Text::EventId, text);
-    }
-
     fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Row) {
         let given = match what {
             What::Event => self.text_field(line, Field::EventCategory),
@@ -329,66 +283,6 @@ impl<'a> Rows<'a> {
             let Some((given, column)) = line.get(field).zip(field.column()) else { continue };
             let span = self.object(field, given);
             set(row, column, span);
-        }
-    }
-
-    /// Returns the span of a field that must hold an object.
-    pub fn object(&mut self, field: Field, given: Given) -> Span {
-        match given.member.value.kind {
-            // An envelope's has been looked at already.
-            Kind::Object if !given.text.is_none() => given.text,
-            Kind::Object => {
-                let (span, lone) = extra::as_written(&mut self.pool, given.member.value, self.options.ip);
-                if lone {
-                    self.pending.push(Warning::LoneSurrogate);
-                }
-                span
-            }
-            _ => {
-                self.wrong |= field.bit();
-                Span::NONE
-            }
-        }
-    }
-
-    /// Reads a size of the screen: a whole number, however it is written (`1920`, `1920.0`).
-    pub fn pixels(&mut self, line: &Line, field: Field) -> i32 {
-        let Some(given) = line.get(field) else { return NO_NUMBER };
-        let number = match given.member.value.kind {
-            Kind::Number => self.pool.get(given.member.value.raw()),
-            _ => None,
-        };
-        let pixels = number
-            .filter(|text| text.len() <= NUMBER_LIMIT)
-            .and_then(|text| whole(text.as_bytes(), 0))
-            .filter(|number| number.exact)
-            .and_then(|number| i32::try_from(number.cut()?).ok())
-            .filter(|pixels| *pixels != NO_NUMBER);
-        pixels.unwrap_or_else(|| {
-            self.wrong |= field.bit();
-            NO_NUMBER
-        })
-    }
-
-    /// Takes from the properties what sessions keep: the response time and what opened the widget.
-    fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut Row) {
-        let key = match self.pool.get(name) {
-            Some("message_received") => "response_time_ms",
-            Some("widget_opened") => "triggered_by",
-            _ => return,
-        };
-        let object = line.get(Field::Properties).map(|given| given.member.value);
-        let Some(object) = object.filter(|value| value.kind == Kind::Object) else { return };
-        let Some(value) = property(scanner, &self.pool, object, key) else { return };
-        if key == "triggered_by" {
-            if value.kind == Kind::String && value.inner().len > 0 {
-                row.triggered_by = self.string(value);
-            }
-        } else if value.kind != Kind::Null {
-            match response_micros(&self.pool, value) {
-                Some(micros) => row.response_us = micros,
-                None => self.pending.push(Warning::BadResponseTime),
-            }
         }
     }
 
@@ -423,171 +317,6 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Gathers what no column holds.
-    fn extra(&mut self, line: &Line, what: What, inherited: Option<&mut Inherited>, row: &mut Row) {
-        let mut members = std::mem::take(&mut self.members);
-        members.clear();
-        self.own_extra(line, what, &mut members);
-        if members.is_empty() {
-            set(row, Text::Extra, inherited.map_or(Span::NONE, |i| i.object));
-        } else {
-            members.sort_unstable_by_key(|member| member.key.start);
-            if let Some(inherited) = inherited.filter(|i| !i.members.is_empty()) {
-                let size = inherited.object.len as usize;
-                match inherited.budget.checked_sub(size) {
-                    Some(rest) => {
-                        inherited.budget = rest;
-                        members.splice(0..0, inherited.members.iter().copied());
-                    }
-                    None => self.pending.push(Warning::EnvelopeFieldsLeftOut),
-                }
-            }
-            let span = self.write_extra(&mut members);
-            set(row, Text::Extra, span);
-        }
-        self.members = members;
-    }
-
-    /// Writes an object of members.
-    pub fn write_extra(&mut self, members: &mut Vec<Member>) -> Span {
-        let (span, lone) = extra::object(&mut self.pool, members, self.options.ip);
-        if lone {
-            self.pending.push(Warning::LoneSurrogate);
-        }
-        span
-    }
-
-    #[inline]
-    fn own_extra(&mut self, line: &Line, what: What, members: &mut Vec<Member>) {
-        for other in &line.others {
-            if what == What::Event || other.field != Some(Field::Type) {
-                members.push(other.member);
-            }
-        }
-        for given in [Field::EventId, Field::IpAddress].into_iter().filter_map(|field| line.beside(field)) {
-            members.push(given.member);
-        }
-        let mut originals = self.wrong;
-        if what != What::Event {
-            originals |= line.there() & Field::EventCategory.bit();
-        }
-        if self.pending.contains(&Warning::NotAnAddress) {
-            originals |= Field::IpAddress.bit();
-        }
-        if self.options.ip != IpPolicy::Keep {
-            // Whatever it is, it may be part of an address.
-            originals &= !Field::IpAddress.bit();
-        }
-        members.extend(each(originals).filter_map(|field| line.get(field)).map(|given| given.member));
-    }
-
-    /// Returns the text of a field that must hold a string; null where it is not there.
-    #[inline]
-    pub fn text_field(&mut self, line: &Line, field: Field) -> Span {
-        let Some(given) = line.get(field) else { return Span::NONE };
-        self.text(given).unwrap_or_else(|| {
-            self.wrong |= field.bit();
-            Span::NONE
-        })
-    }
-
-    /// Returns the text of a field that may hold a string or an integer; null where it is not there.
-    #[inline]
-    pub fn id_field(&mut self, line: &Line, field: Field) -> Span {
-        let Some(given) = line.get(field) else { return Span::NONE };
-        self.id_text(given).unwrap_or_else(|| {
-            self.wrong |= field.bit();
-            Span::NONE
-        })
-    }
-
-    #[inline]
-    fn id_text(&mut self, given: Given) -> Option<Span> {
-        let value = given.member.value;
-        if value.kind != Kind::Number {
-            return self.text(given);
-        }
-        let integer = |text: &str| text.bytes().all(|b| b == b'-' || b.is_ascii_digit());
-        self.pool.get(value.raw()).filter(|text| integer(text)).map(|_| value.raw())
-    }
-
-    /// Returns the text of a string; `None` where it is something else.
-    #[inline]
-    fn text(&mut self, given: Given) -> Option<Span> {
-        match given.member.value.kind {
-            Kind::String if given.text.is_none() => Some(self.string(given.member.value)),
-            Kind::String => Some(given.text),
-            _ => None,
-        }
-    }
-
-    fn string(&mut self, value: Value) -> Span {
-        if value.flags & ESCAPED == 0 {
-            return value.inner();
-        }
-        if value.flags & super::json::scan::LONE != 0 {
-            self.pending.push(Warning::LoneSurrogate);
-        }
-        let (from, inner) = (self.pool.decoded.len(), value.inner());
-        let inner =
-            self.pool.lines.get(inner.start as usize..(inner.start + inner.len) as usize).unwrap_or("");
-        escapes::decode(inner, &mut self.pool.decoded);
-        self.pool.since(from)
-    }
-
-    /// Looks at the fields that an envelope hands down, once for all its events: strings are decoded,
-    /// and what has the wrong type joins the unknown fields.
-    pub fn prepare_envelope(&mut self, line: &mut Line) {
-        self.pending.clear();
-        self.wrong = 0;
-        for field in each(line.there() & (TEXTS | Field::IpAddress.bit())) {
-            let text = self.text_field(line, field);
-            line.set_text(field, text);
-        }
-        let times = Field::SentAt.bit() | Field::ReceivedAt.bit();
-        for field in each(line.there() & (IDS | times | Field::ChatbotId.bit())) {
-            if let Some(given) = line.get(field).filter(|given| given.member.value.kind == Kind::String) {
-                let text = self.text(given).unwrap_or(Span::NONE);
-                line.set_text(field, text);
-            }
-        }
-        for field in each(line.there() & IDS) {
-            self.id_field(line, field);
-        }
-        for field in [Field::ScreenWidth, Field::ScreenHeight] {
-            self.pixels(line, field);
-        }
-        if let Some(given) = line.get(Field::UserMetadata) {
-            let span = self.object(Field::UserMetadata, given);
-            line.set_text(Field::UserMetadata, span);
-        }
-        let no_address = line.has(Field::IpAddress) && self.address(line).is_none();
-        let beside = line.beside(Field::IpAddress);
-        let keep = self.options.ip == IpPolicy::Keep;
-        let mut moved = self.wrong;
-        if no_address {
-            moved |= Field::IpAddress.bit();
-        }
-        for field in each(moved) {
-            if let Some(given) = line.get(field).filter(|_| keep || field != Field::IpAddress) {
-                line.others.push(super::line::Other { member: given.member, field: None });
-            }
-            line.remove(field);
-        }
-        line.others.extend(beside.map(|given| super::line::Other { member: given.member, field: None }));
-        self.end_envelope();
-    }
-
-    /// Counts what was noticed about an envelope itself.
-    pub fn end_envelope(&mut self) {
-        for warning in self.pending.drain(..) {
-            self.warnings.add(warning);
-        }
-        for field in each(std::mem::take(&mut self.wrong)) {
-            self.warnings.add(Warning::WrongType(field));
-        }
-    }
-
     /// Returns whose line it is, as far as it says so.
     pub fn person(&mut self, line: &Line) -> Person {
         let chatbot = self.id_field(line, Field::ChatbotId);
@@ -612,82 +341,16 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Puts a text into a row.
 #[inline]
-fn set(row: &mut Row, column: Text, span: Span) {
+pub(super) fn set(row: &mut Row, column: Text, span: Span) {
     if let Some(slot) = row.text.get_mut(column as usize) {
         *slot = span;
     }
 }
 
+/// Returns a text of a row.
 #[inline]
-fn get(row: &Row, column: Text) -> Span {
+pub(super) fn get(row: &Row, column: Text) -> Span {
     row.text.get(column as usize).copied().unwrap_or(Span::NONE)
-}
-
-/// Finds a property at the top level; of one given twice the last.
-fn property(scanner: &mut Scanner, pool: &Pool, object: Value, name: &str) -> Option<Value> {
-    let mut found = None;
-    scanner.object(object.start as usize, |member| {
-        let inner = member.key.inner();
-        let key = pool.get(inner).unwrap_or("");
-        let same = if member.key.flags & ESCAPED == 0 {
-            key == name
-        } else {
-            let mut decoded = String::new();
-            escapes::decode(key, &mut decoded);
-            decoded == name
-        };
-        if same {
-            found = Some(member.value);
-        }
-    });
-    found
-}
-
-/// Reads a response time: milliseconds, as whole microseconds, half a microsecond up.
-fn response_micros(pool: &Pool, value: Value) -> Option<i64> {
-    match value.kind {
-        Kind::Number => super::properties::number_us(pool.get(value.raw())?),
-        _ => None,
-    }
-}
-
-/// Reads a UUID as `wa` writes it: 36 characters, lower case, with hyphens.
-#[inline]
-fn canonical_uuid(text: &[u8]) -> Option<u128> {
-    let text: &[u8; 36] = text.try_into().ok()?;
-    let mut bits = 0u128;
-    for (at, byte) in text.iter().enumerate() {
-        let digit = match (at, byte) {
-            (8 | 13 | 18 | 23, b'-') => continue,
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, b'0'..=b'9') => byte - b'0',
-            (_, b'a'..=b'f') => byte - b'a' + 10,
-            _ => return None,
-        };
-        bits = bits << 4 | u128::from(digit);
-    }
-    Some(bits)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_uuid_as_it_is_usually_written_is_its_own_id() {
-        let text = "b270790b-1d46-432b-80ff-41b0524bedc7";
-        assert_eq!(canonical_uuid(text.as_bytes()), Some(text.parse::<Uuid>().unwrap().as_u128()));
-        for other in [
-            "B270790B-1D46-432B-80FF-41B0524BEDC7",
-            "b270790b1d46432b80ff41b0524bedc7",
-            "{b270790b-1d46-432b-80ff-41b0524bedc7}",
-            "b270790b-1d46-432b-80ff-41b0524bedc",
-            "b270790b-1d46-432b-80ff-41b0524bedcg",
-            "b270790b-1d46-432b-80ff041b0524bedc7",
-            "",
-        ] {
-            assert_eq!(canonical_uuid(other.as_bytes()), None, "{other}");
-        }
-    }
 }

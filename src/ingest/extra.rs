@@ -26,7 +26,7 @@ pub fn object(pool: &mut Pool, members: &mut Vec<Member>, policy: IpPolicy) -> (
         pool.decoded.push(if index == 0 { '{' } else { ',' });
         for (value, after) in [(member.key, ":"), (member.value, "")] {
             let raw = pool.lines.get(value.start as usize..value.end as usize).unwrap_or("null");
-            if value.flags & LONE == 0 {
+            if !value.has(LONE) {
                 pool.decoded.push_str(raw);
             } else {
                 escapes::mend(raw, &mut pool.decoded);
@@ -42,7 +42,7 @@ pub fn object(pool: &mut Pool, members: &mut Vec<Member>, policy: IpPolicy) -> (
 /// Returns the span of an object as it is written in the log, made fit to be stored; and whether half
 /// of a surrogate pair was replaced.
 pub fn as_written(pool: &mut Pool, value: super::json::scan::Value, policy: IpPolicy) -> (Span, bool) {
-    let lone = value.flags & LONE != 0;
+    let lone = value.has(LONE);
     let mut span = value.raw();
     if lone {
         let from = pool.decoded.len();
@@ -56,6 +56,9 @@ pub fn as_written(pool: &mut Pool, value: super::json::scan::Value, policy: IpPo
 }
 
 fn masked(pool: &mut Pool, span: Span, policy: IpPolicy) -> Span {
+    if policy == IpPolicy::Keep {
+        return span;
+    }
     match pool.get(span).and_then(|text| mask::json(text, policy)) {
         Some(masked) => pool.add(&masked),
         None => span,
@@ -66,7 +69,7 @@ fn masked(pool: &mut Pool, span: Span, policy: IpPolicy) -> Span {
 fn key<'a>(lines: &'a str, member: &Member) -> Cow<'a, str> {
     let inner = member.key.inner();
     let text = lines.get(inner.start as usize..(inner.start + inner.len) as usize).unwrap_or("");
-    if member.key.flags & ESCAPED == 0 {
+    if !member.key.has(ESCAPED) {
         return Cow::Borrowed(text);
     }
     let mut decoded = String::new();

@@ -133,107 +133,27 @@ impl Field {
     /// Finds the field that a key (its text without quotes and escapes) names.
     #[inline]
     pub fn from_key(key: &[u8]) -> Option<(Field, Spelling)> {
-        use Field::*;
-        use Spelling::*;
-        // By length first: the compiler compares a handful of words then.
-        Some(match key.len() {
-            2 => match key {
-                b"id" => (EventId, Short),
-                b"ip" => (IpAddress, Short),
-                _ => return None,
-            },
-            4 => match key {
-                b"city" => (City, Snake),
-                b"type" => (Type, Snake),
-                _ => return None,
-            },
-            6 => match key {
-                b"userId" => (UserId, Camel),
-                b"sentAt" => (SentAt, Camel),
-                b"events" => (Events, Snake),
-                _ => return None,
-            },
-            7 => match key {
-                b"eventId" => (EventId, Camel),
-                b"user_id" => (UserId, Snake),
-                b"pageUrl" => (PageUrl, Camel),
-                b"sent_at" => (SentAt, Snake),
-                _ => return None,
-            },
-            8 => match key {
-                b"page_url" => (PageUrl, Snake),
-                b"referrer" => (Referrer, Snake),
-                b"event_id" => (EventId, Snake),
-                b"userName" => (UserName, Camel),
-                _ => return None,
-            },
-            9 => match key {
-                b"timestamp" => (Timestamp, Snake),
-                b"user_name" => (UserName, Snake),
-                b"chatbotId" => (ChatbotId, Camel),
-                b"sessionId" => (SessionId, Camel),
-                b"eventName" => (EventName, Camel),
-                b"userEmail" => (UserEmail, Camel),
-                b"pageTitle" => (PageTitle, Camel),
-                b"utmSource" => (UtmSource, Camel),
-                b"utmMedium" => (UtmMedium, Camel),
-                b"userAgent" => (UserAgent, Camel),
-                b"ipAddress" => (IpAddress, Camel),
-                _ => return None,
-            },
-            10 => match key {
-                b"chatbot_id" => (ChatbotId, Snake),
-                b"session_id" => (SessionId, Snake),
-                b"event_name" => (EventName, Snake),
-                b"properties" => (Properties, Snake),
-                b"page_title" => (PageTitle, Snake),
-                b"user_agent" => (UserAgent, Snake),
-                b"ip_address" => (IpAddress, Snake),
-                b"utm_source" => (UtmSource, Snake),
-                b"utm_medium" => (UtmMedium, Snake),
-                b"user_email" => (UserEmail, Snake),
-                b"receivedAt" => (ReceivedAt, Camel),
-                _ => return None,
-            },
-            11 => match key {
-                b"received_at" => (ReceivedAt, Snake),
-                b"anonymousId" => (AnonymousId, Camel),
-                b"landingPage" => (LandingPage, Camel),
-                b"utmCampaign" => (UtmCampaign, Camel),
-                b"screenWidth" => (ScreenWidth, Camel),
-                b"countryCode" => (CountryCode, Camel),
-                _ => return None,
-            },
-            12 => match key {
-                b"anonymous_id" => (AnonymousId, Snake),
-                b"landing_page" => (LandingPage, Snake),
-                b"utm_campaign" => (UtmCampaign, Snake),
-                b"screen_width" => (ScreenWidth, Snake),
-                b"country_code" => (CountryCode, Snake),
-                b"userMetadata" => (UserMetadata, Camel),
-                b"screenHeight" => (ScreenHeight, Camel),
-                _ => return None,
-            },
-            13 => match key {
-                b"screen_height" => (ScreenHeight, Snake),
-                b"user_metadata" => (UserMetadata, Snake),
-                b"eventCategory" => (EventCategory, Camel),
-                _ => return None,
-            },
-            14 => match key {
-                b"event_category" => (EventCategory, Snake),
-                _ => return None,
-            },
-            15 => match key {
-                b"clientTimestamp" => (ClientTimestamp, Camel),
-                _ => return None,
-            },
-            16 => match key {
-                b"client_timestamp" => (ClientTimestamp, Snake),
-                _ => return None,
-            },
-            _ => return None,
-        })
+        let mut bytes = [0; LONGEST];
+        bytes.get_mut(..key.len())?.copy_from_slice(key);
+        Field::from_word(u128::from_le_bytes(bytes))
+    }
+
+    /// Finds the field that a key names, in a text where more follows it.
+    #[inline]
+    pub fn from_key_at(text: &[u8], start: usize, len: usize) -> Option<(Field, Spelling)> {
+        // Sixteen bytes at once, of which as many are kept as the key has: no loop over the key.
+        match text.get(start..).and_then(|rest| rest.first_chunk::<LONGEST>()) {
+            Some(bytes) if len <= LONGEST && len > 0 => {
+                Field::from_word(u128::from_le_bytes(*bytes) & (u128::MAX >> (128 - 8 * len)))
+            }
+            _ => Field::from_key(text.get(start..start + len)?),
+        }
+    }
+
+    #[inline]
+    fn from_word(word: u128) -> Option<(Field, Spelling)> {
+        let (key, field, spelling) = SLOTS[slot(word)];
+        (key == word && word != 0).then_some((field, spelling))
     }
 
     /// Returns the text column that holds the field as the log gave it; `None` where it is no text.
@@ -274,6 +194,100 @@ impl Field {
         1 << self as u32
     }
 }
+
+/// The length of the longest key, in bytes.
+const LONGEST: usize = 16;
+
+/// Every key, with its field and spelling.
+const KEYS: [(&[u8], Field, Spelling); 56] = [
+    (b"id", Field::EventId, Spelling::Short),
+    (b"ip", Field::IpAddress, Spelling::Short),
+    (b"city", Field::City, Spelling::Snake),
+    (b"type", Field::Type, Spelling::Snake),
+    (b"userId", Field::UserId, Spelling::Camel),
+    (b"sentAt", Field::SentAt, Spelling::Camel),
+    (b"events", Field::Events, Spelling::Snake),
+    (b"eventId", Field::EventId, Spelling::Camel),
+    (b"user_id", Field::UserId, Spelling::Snake),
+    (b"pageUrl", Field::PageUrl, Spelling::Camel),
+    (b"sent_at", Field::SentAt, Spelling::Snake),
+    (b"page_url", Field::PageUrl, Spelling::Snake),
+    (b"referrer", Field::Referrer, Spelling::Snake),
+    (b"event_id", Field::EventId, Spelling::Snake),
+    (b"userName", Field::UserName, Spelling::Camel),
+    (b"timestamp", Field::Timestamp, Spelling::Snake),
+    (b"user_name", Field::UserName, Spelling::Snake),
+    (b"chatbotId", Field::ChatbotId, Spelling::Camel),
+    (b"sessionId", Field::SessionId, Spelling::Camel),
+    (b"eventName", Field::EventName, Spelling::Camel),
+    (b"userEmail", Field::UserEmail, Spelling::Camel),
+    (b"pageTitle", Field::PageTitle, Spelling::Camel),
+    (b"utmSource", Field::UtmSource, Spelling::Camel),
+    (b"utmMedium", Field::UtmMedium, Spelling::Camel),
+    (b"userAgent", Field::UserAgent, Spelling::Camel),
+    (b"ipAddress", Field::IpAddress, Spelling::Camel),
+    (b"chatbot_id", Field::ChatbotId, Spelling::Snake),
+    (b"session_id", Field::SessionId, Spelling::Snake),
+    (b"event_name", Field::EventName, Spelling::Snake),
+    (b"properties", Field::Properties, Spelling::Snake),
+    (b"page_title", Field::PageTitle, Spelling::Snake),
+    (b"user_agent", Field::UserAgent, Spelling::Snake),
+    (b"ip_address", Field::IpAddress, Spelling::Snake),
+    (b"utm_source", Field::UtmSource, Spelling::Snake),
+    (b"utm_medium", Field::UtmMedium, Spelling::Snake),
+    (b"user_email", Field::UserEmail, Spelling::Snake),
+    (b"receivedAt", Field::ReceivedAt, Spelling::Camel),
+    (b"received_at", Field::ReceivedAt, Spelling::Snake),
+    (b"anonymousId", Field::AnonymousId, Spelling::Camel),
+    (b"landingPage", Field::LandingPage, Spelling::Camel),
+    (b"utmCampaign", Field::UtmCampaign, Spelling::Camel),
+    (b"screenWidth", Field::ScreenWidth, Spelling::Camel),
+    (b"countryCode", Field::CountryCode, Spelling::Camel),
+    (b"anonymous_id", Field::AnonymousId, Spelling::Snake),
+    (b"landing_page", Field::LandingPage, Spelling::Snake),
+    (b"utm_campaign", Field::UtmCampaign, Spelling::Snake),
+    (b"screen_width", Field::ScreenWidth, Spelling::Snake),
+    (b"country_code", Field::CountryCode, Spelling::Snake),
+    (b"userMetadata", Field::UserMetadata, Spelling::Camel),
+    (b"screenHeight", Field::ScreenHeight, Spelling::Camel),
+    (b"screen_height", Field::ScreenHeight, Spelling::Snake),
+    (b"user_metadata", Field::UserMetadata, Spelling::Snake),
+    (b"eventCategory", Field::EventCategory, Spelling::Camel),
+    (b"event_category", Field::EventCategory, Spelling::Snake),
+    (b"clientTimestamp", Field::ClientTimestamp, Spelling::Camel),
+    (b"client_timestamp", Field::ClientTimestamp, Spelling::Snake),
+];
+
+/// A key as a number, padded with zeros, and what it names.
+type Slot = (u128, Field, Spelling);
+
+/// The keys by hash. The multiplier was found by trying: no two keys share a slot, which `SLOTS`
+/// checks when it is compiled.
+static SLOTS: [Slot; 256] = {
+    let mut slots: [Slot; 256] = [(0, Field::Type, Spelling::Snake); 256];
+    let mut index = 0;
+    while index < KEYS.len() {
+        let (key, field, spelling) = KEYS[index];
+        let (mut word, mut at) = (0, key.len());
+        while at > 0 {
+            at -= 1;
+            word = word << 8 | key[at] as u128;
+        }
+        assert!(slots[slot(word)].0 == 0, "two keys share a slot");
+        slots[slot(word)] = (word, field, spelling);
+        index += 1;
+    }
+    slots
+};
+
+/// Returns the slot of a key: always below 256.
+const fn slot(word: u128) -> usize {
+    let mixed = (word as u64 ^ ((word >> 64) as u64).rotate_left(ROTATE)).wrapping_mul(MULTIPLIER);
+    (mixed >> 56) as usize
+}
+
+const ROTATE: u32 = 29;
+const MULTIPLIER: u64 = 0xb327_0b40_c162_1685;
 
 /// A set of fields: a bit each.
 pub type FieldSet = u32;

@@ -90,6 +90,18 @@ impl KnownFiles {
         self.files.is_empty()
     }
 
+    /// Gives files other names where `rename` has one. Returns how many.
+    pub fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) -> u64 {
+        let mut renamed = 0;
+        for file in &mut self.files {
+            if let Some(path) = rename(&file.path) {
+                file.path = path;
+                renamed += 1;
+            }
+        }
+        renamed
+    }
+
     /// Forgets all: the next ingest reads everything.
     pub fn clear(&mut self) {
         self.files.clear();

@@ -37,7 +37,7 @@ pub struct Other {
 }
 
 const NOTHING: Given = {
-    let value = super::json::scan::Value { start: 0, end: 0, kind: Kind::Null, flags: 0 };
+    let value = super::json::scan::Value::new(0, 0, Kind::Null, 0);
     Given { member: Member { key: value, value }, text: Span::NONE }
 };
 
@@ -56,28 +56,33 @@ impl Line {
     }
 
     /// Takes in a member of the object; `text` is what its span offsets point into.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, text: &str, member: Member) {
         let Some((field, spelling)) = field_of(text, member) else {
-            self.others.push(Other { member, field: None });
-            return;
+            return self.take_other(member, None);
         };
         let inner = member.value.inner();
-        let string = member.value.kind == Kind::String;
+        let string = member.value.kind() == Kind::String;
         // Of a key given twice the last counts, and an empty string is null.
         let bit = field.bit();
         if let Some(there) = self.there.get_mut(spelling as usize) {
-            let null = member.value.kind == Kind::Null || (string && inner.len == 0);
+            let null = member.value.kind() == Kind::Null || (string && inner.len == 0);
             *there = if null { *there & !bit } else { *there | bit };
         }
-        let plain = string && member.value.flags & ESCAPED == 0;
+        let plain = string && !member.value.has(ESCAPED);
         let slot = self.given.get_mut(spelling as usize).and_then(|fields| fields.get_mut(field as usize));
         if let Some(slot) = slot {
             *slot = Given { member, text: if plain { inner } else { Span::NONE } };
         }
         if matches!(field, Field::Events | Field::Type) {
-            self.others.push(Other { member, field: Some(field) });
+            self.take_other(member, Some(field));
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_other(&mut self, member: Member, field: Option<Field>) {
+        self.others.push(Other { member, field });
     }
 
     /// Returns the fields that are there and not null.
@@ -142,11 +147,11 @@ impl Line {
 #[inline]
 fn field_of(text: &str, member: Member) -> Option<(Field, Spelling)> {
     let key = member.key.inner();
-    let (start, end) = (key.start as usize, (key.start + key.len) as usize);
-    if member.key.flags & ESCAPED == 0 {
-        return Field::from_key(text.as_bytes().get(start..end)?);
+    let (start, len) = (key.start as usize, key.len as usize);
+    if !member.key.has(ESCAPED) {
+        return Field::from_key_at(text.as_bytes(), start, len);
     }
     let mut decoded = String::new();
-    escapes::decode(text.get(start..end)?, &mut decoded);
+    escapes::decode(text.get(start..start + len)?, &mut decoded);
     Field::from_key(decoded.as_bytes())
 }

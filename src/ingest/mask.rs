@@ -121,9 +121,11 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
 /// Masks a run of hexadecimal digits, points and colons: an address, or some with ports.
 fn mask_run(run: &str, policy: IpPolicy) -> Option<String> {
     let mask = |ip: IpAddr| apply(policy, ip).unwrap_or_else(|| "-".to_owned());
-    for run in [run, run.trim_end_matches(['.', ':'])] {
-        if let Ok(ip) = run.parse::<IpAddr>() {
-            return (run != "::").then(|| mask(ip));
+    // The address, or the address and what ends the sentence.
+    for address in [run, run.trim_end_matches(['.', ':'])] {
+        if let Ok(ip) = address.parse::<IpAddr>() {
+            let after = run.get(address.len()..).unwrap_or("");
+            return (address != "::").then(|| mask(ip) + after);
         }
     }
     let parse = |part: &str| part.trim_matches('.').parse::<Ipv4Addr>().ok();
@@ -196,10 +198,7 @@ mod tests {
     fn addresses_are_masked_wherever_they_stand_in_broken_text() {
         assert_eq!(text("{\"ip\":\"203.0.113.9\", broken", Drop), "{\"ip\":\"-\", broken");
         assert_eq!(text("203.0.113.9:8080 - [2001:db8::1]:443.", Drop), "-:8080 - [-]:443.");
-        assert_eq!(
-            text("from 203.0.113.9. And so on", Truncate),
-            "from 203.0.113.0 And so on".replace("0 And", "0 And")
-        );
+        assert_eq!(text("from 203.0.113.9. And so on", Truncate), "from 203.0.113.0. And so on");
         assert_eq!(text("ip=2001:db8:1:2:3:4:5:6", Truncate), "ip=2001:db8:1::");
         assert_eq!(text(r#"{"a":"203\u002e0.113.9",,}"#, Drop), r#"{"a":null,,}"#);
         let same = "12:30:45 std::vector :: v1.2.3.4 130.0.2849.68 1.2.3 deadbeef a1:b2:c3:d4:e5:f6";

@@ -1,7 +1,7 @@
 //! Ingest: from files of lines to committed batches.
 //!
 //! The way of a line: [`source`] finds its file; [`known`] tells whether it was read before;
-//! [`read`] takes it in, in a block with its neighbours; [`parse`] makes an event of it, or a
+//! [`read`] takes it in, in a block with its neighbours; [`mod@parse`] makes an event of it, or a
 //! refusal; [`identify`] gives an event without an id its own; [`dedupe`] finds what is there
 //! already; [`batch`] puts the rest into the tables; [`run`] drives all this; [`account`] tells what
 //! became of it. What fields there are, how they may be written and why a line is refused stands in
@@ -12,7 +12,9 @@ pub mod batch;
 mod decimal;
 pub mod dedupe;
 mod derive;
+mod envelope;
 mod event;
+mod event_id;
 mod extra;
 pub mod feed;
 pub mod fields;
@@ -29,8 +31,10 @@ pub mod reason;
 pub mod refuse;
 pub mod run;
 pub mod source;
+pub mod stages;
 mod stream;
 pub mod time;
+mod values;
 mod visitor;
 pub mod warnings;
 
@@ -42,3 +46,6 @@ pub use reason::Reason;
 pub use refuse::{Person, RawText, Refused};
 pub use source::{Found, Input, find};
 pub use warnings::{Warning, Warnings};
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@
 
 use memchr::memchr;
 
-use super::event::{Content, Inherited, Rows, What};
+use super::envelope::Inherited;
+use super::event::{Rows, What};
+use super::event_id::Content;
 use super::fields::Field;
 use super::json::scan::Value;
 use super::json::{Kind, Scanner};
@@ -246,7 +248,7 @@ impl<'a> Lines<'a, '_> {
     }
 
     fn is_envelope(&self) -> bool {
-        self.line.get(Field::Events).is_some_and(|events| events.member.value.kind == Kind::Array)
+        self.line.get(Field::Events).is_some_and(|events| events.member.value.kind() == Kind::Array)
     }
 
     fn envelope(&mut self, number: u64, from: usize, object: Span, end: usize) {
@@ -290,7 +292,7 @@ impl<'a> Lines<'a, '_> {
     ) {
         let (start, end) = (value.start as usize, value.end as usize);
         self.line.clear();
-        let refusal = if value.kind != Kind::Object {
+        let refusal = if value.kind() != Kind::Object {
             (Reason::NotAnObject, None)
         } else {
             let (line, text) = (&mut self.line, self.text);
@@ -348,7 +350,7 @@ impl<'a> Lines<'a, '_> {
         let bytes = without_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
         let mut refused = Refused { index, ..Refused::new(number, reason, bytes, self.counts.ip) };
         if self.line.there() != 0 {
-            refused.person = Some(Person { time, ..self.rows.person(&self.line) });
+            refused.person = Some(Box::new(Person { time, ..self.rows.person(&self.line) }));
         }
         self.counts.refused.push(refused);
     }

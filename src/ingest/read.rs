@@ -18,8 +18,10 @@ pub use super::stream::Compression;
 use super::stream::{Source, Stream};
 use crate::error::{Error, Kind, Result};
 
-/// The usual size of a block, in bytes.
-pub const BLOCK_SIZE: usize = 4 << 20;
+/// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
+pub const BLOCK_SIZE: usize = 2 << 20;
+/// The most lines in a block: what is made of a line can be far larger than the line.
+const LINES_LIMIT: usize = 1 << 16;
 /// The longest line that is read, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
 /// Bytes of a line over the limit that are read at a time.
@@ -65,7 +67,8 @@ pub struct Reader {
     size: Option<u64>,
     block_size: usize,
     line_limit: usize,
-    /// The beginning of a line whose end has not been read.
+    lines_limit: usize,
+    /// What has been read and belongs to the next block: at least the beginning of a line.
     carry: Vec<u8>,
     /// Offset and number of the line that `carry` begins.
     offset: u64,
@@ -122,6 +125,7 @@ impl Reader {
             size: None,
             block_size: BLOCK_SIZE,
             line_limit: LINE_LIMIT,
+            lines_limit: LINES_LIMIT,
             carry: Vec::new(),
             offset: 0,
             line: 1,
@@ -140,8 +144,15 @@ impl Reader {
 
     /// Sets the longest line that is read, in bytes.
     #[cfg(test)]
-    fn with_line_limit(mut self, bytes: usize) -> Reader {
+    pub(super) fn with_line_limit(mut self, bytes: usize) -> Reader {
         self.line_limit = bytes;
+        self
+    }
+
+    /// Sets the most lines in a block.
+    #[cfg(test)]
+    pub(super) fn with_lines_limit(mut self, lines: usize) -> Reader {
+        self.lines_limit = lines;
         self
     }
 
@@ -181,7 +192,9 @@ impl Reader {
         self.left_out = 0;
         let mut too_long = Vec::new();
         loop {
-            self.fill(&mut bytes);
+            if bytes.len() < self.block_size || memrchr(b'\n', &bytes).is_none() {
+                self.fill(&mut bytes);
+            }
             self.cut_long_lines(&mut bytes, &mut too_long);
             if self.ended || !self.carry.is_empty() {
                 break;
@@ -199,10 +212,20 @@ impl Reader {
         Ok(Some(self.block(bytes, too_long)))
     }
 
-    fn block(&mut self, bytes: Vec<u8>, too_long: Vec<TooLong>) -> RawBlock {
+    fn block(&mut self, mut bytes: Vec<u8>, too_long: Vec<TooLong>) -> RawBlock {
         let (first_line, offset) = (self.line, self.offset);
+        let mut lines = memchr_iter(b'\n', &bytes).count();
+        if lines > self.lines_limit
+            && too_long.is_empty()
+            && let Some(end) = memchr_iter(b'\n', &bytes).nth(self.lines_limit - 1)
+        {
+            let mut rest = bytes.split_off(end + 1);
+            rest.append(&mut self.carry);
+            self.carry = rest;
+            lines = self.lines_limit;
+        }
         let no_end = bytes.last().is_some_and(|b| *b != b'\n');
-        self.line += memchr_iter(b'\n', &bytes).count() as u64 + u64::from(no_end) + too_long.len() as u64;
+        self.line += lines as u64 + u64::from(no_end) + too_long.len() as u64;
         self.offset += bytes.len() as u64 + self.left_out;
         let unfinished = no_end && (self.plain_file || self.damage.is_some());
         RawBlock { bytes, first_line, offset, end: self.offset, unfinished, too_long }

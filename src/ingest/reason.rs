@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Why a line, or an event of an envelope, is refused; where several fit, the first of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[repr(usize)]
+#[repr(u8)]
 pub enum Reason {
     /// The line is longer than 1 MiB.
     LineTooLong,

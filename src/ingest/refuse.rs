@@ -30,16 +30,16 @@ pub struct Refused {
     /// Up to [`RAW_LIMIT`] of the same bytes.
     pub raw: RawText,
     /// Whose line it is, as far as it says so: lines of forgotten persons are not kept.
-    pub person: Option<Person>,
+    pub person: Option<Box<Person>>,
 }
 
 /// The text of a refused line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawText {
     /// Text, as it was.
-    Text(String),
+    Text(Box<str>),
     /// Bytes that are not UTF-8.
-    Bytes(Vec<u8>),
+    Bytes(Box<[u8]>),
 }
 
 /// The ids that a refused line names, in the text of its block.
@@ -87,12 +87,12 @@ impl RawText {
     pub fn new(bytes: &[u8]) -> RawText {
         let cut = bytes.get(..RAW_LIMIT).unwrap_or(bytes);
         match std::str::from_utf8(cut) {
-            Ok(text) => RawText::Text(text.to_owned()),
+            Ok(text) => RawText::Text(text.into()),
             // Nothing but the last character is amiss: the cut went through it.
             Err(e) if cut.len() < bytes.len() && e.error_len().is_none() => {
-                RawText::Text(String::from_utf8_lossy(cut.get(..e.valid_up_to()).unwrap_or(&[])).into_owned())
+                RawText::Text(String::from_utf8_lossy(cut.get(..e.valid_up_to()).unwrap_or(&[])).into())
             }
-            Err(_) => RawText::Bytes(cut.to_vec()),
+            Err(_) => RawText::Bytes(cut.into()),
         }
     }
 
@@ -107,7 +107,7 @@ impl RawText {
     /// Returns the text as it is written among the rejects: bytes that are not UTF-8 in base64.
     pub fn encoded(&self) -> String {
         match self {
-            RawText::Text(text) => text.clone(),
+            RawText::Text(text) => text.to_string(),
             RawText::Bytes(bytes) => BASE64_STANDARD.encode(bytes),
         }
     }
@@ -128,7 +128,7 @@ mod tests {
     fn the_raw_text_is_cut_between_characters_and_bytes_are_base64() {
         let long = "x".repeat(RAW_LIMIT - 1) + "é" + "tail";
         let refused = Refused::new(3, Reason::NotJson, long.as_bytes(), IpPolicy::Keep);
-        assert_eq!(refused.raw, RawText::Text("x".repeat(RAW_LIMIT - 1)));
+        assert_eq!(refused.raw, RawText::Text("x".repeat(RAW_LIMIT - 1).into()));
         assert_eq!(refused.length, RAW_LIMIT as u64 + 5);
         let refused = Refused::new(3, Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep);
         assert_eq!(refused.raw.encoded(), "//4=");

@@ -17,10 +17,12 @@ use super::identify::Ordinals;
 use super::known::{KnownFile, KnownFiles};
 use super::parse::{ParseOptions, Parsed};
 use super::source;
+use super::stages::{Stage, Stages};
 use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Row};
+use crate::privacy::Gate;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
@@ -83,6 +85,8 @@ pub struct Report {
     pub committed: bool,
     /// Days that lines were left out of since retention has taken them: chatbot and UTC date.
     pub pruned_days: Vec<(String, crate::time::Day)>,
+    /// Where the time went.
+    pub stages: Stages,
     /// Why it ended early, where it did: what was committed before stays.
     pub failure: Option<Error>,
 }
@@ -140,6 +144,7 @@ pub fn run_in(
         writer,
         options,
         settings,
+        gate: Gate::new(&ledger, &key),
         ledger,
         known,
         key_check: key.check(),
@@ -226,6 +231,7 @@ struct Ingest<'a> {
     options: &'a Options,
     settings: &'a Settings,
     ledger: Ledger,
+    gate: Option<Gate>,
     known: KnownFiles,
     key_check: String,
     fingerprint: String,
@@ -252,7 +258,9 @@ impl Ingest<'_> {
             waiting.insert(number, message);
             while let Some(message) = waiting.remove(&next) {
                 next += 1;
+                self.report.stages.book(Stage::Wait);
                 self.take(message, progress)?;
+                self.report.stages.book(Stage::Gather);
             }
         }
         self.flush()
@@ -332,9 +340,11 @@ impl Ingest<'_> {
             zone: self.settings.timezone,
             timeout: self.settings.session_timeout,
             ledger: &self.ledger,
+            gate: self.gate.as_ref(),
             now: self.options.clock.now,
         };
-        let outcome = batch::put(transaction, &events, rules)?;
+        self.report.stages.book(Stage::Gather);
+        let outcome = batch::put(transaction, &events, rules, &mut self.report.stages)?;
         self.changed |= outcome.fates.contains(&Fate::Stored);
         let mut rejects = Vec::new();
         for (file, parsed) in &batch.blocks {
@@ -345,6 +355,10 @@ impl Ingest<'_> {
             counts.unfinished += u64::from(parsed.unfinished.is_some());
             counts.warnings.merge(&parsed.warnings);
             for refused in &parsed.refused {
+                if self.gate.as_ref().is_some_and(|gate| gate.shuts_out_refused(refused, &parsed.block)) {
+                    counts.forgotten += 1;
+                    continue;
+                }
                 counts.refuse(refused.reason, 1);
                 state.future |= refused.reason == super::Reason::FutureTimestamp;
                 rejects.push(reject(&state.name, refused, self.options.clock));
@@ -373,6 +387,7 @@ impl Ingest<'_> {
         self.report.pruned_days.dedup();
         let snapshot = transaction.snapshot()?;
         self.changed |= rejects::add(&snapshot, transaction, rejects, self.options.clock.now)? > 0;
+        self.report.stages.book(Stage::Rejects);
         Ok(())
     }
 
@@ -418,6 +433,7 @@ impl Ingest<'_> {
             figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         });
         self.writer.commit(transaction, now)?;
+        self.report.stages.book(Stage::Commit);
         self.changed = false;
         Ok(())
     }

@@ -34,7 +34,7 @@ pub struct Stream {
 
 enum Bytes {
     Plain { head: Vec<u8>, source: Source },
-    Gzip(Members<Compressed>),
+    Gzip(Box<Members<Compressed>>),
     Zstd(zstd::stream::read::Decoder<'static, Compressed>),
 }
 
@@ -48,14 +48,17 @@ impl Stream {
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
             _ => Compression::Plain,
         };
-        let consumed = Arc::new(AtomicU64::new(0));
+        let consumed =
+            Arc::new(AtomicU64::new(if compression == Compression::Plain { 0 } else { head.len() as u64 }));
         let compressed = |head, source| {
             let counted = Counted { source, count: consumed.clone() };
             BufReader::with_capacity(BUFFER, Cursor::new(head).chain(counted))
         };
         let bytes = match compression {
             Compression::Plain => Bytes::Plain { head, source },
-            Compression::Gzip => Bytes::Gzip(Members(Some(GzDecoder::new(compressed(head, source))))),
+            Compression::Gzip => {
+                Bytes::Gzip(Box::new(Members(Some(GzDecoder::new(compressed(head, source))))))
+            }
             Compression::Zstd => {
                 Bytes::Zstd(zstd::stream::read::Decoder::with_buffer(compressed(head, source))?)
             }

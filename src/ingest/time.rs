@@ -24,12 +24,18 @@ const LIMIT: usize = 64;
 /// after 23:59:59 UTC, as the second after it. `None` for anything else.
 pub fn from_text(text: &[u8]) -> Option<Micros> {
     let (head, rest) = text.split_first_chunk::<19>().filter(|_| text.len() <= LIMIT)?;
-    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b't' | b' ', _, _, b':', _, _, b':', _, _] = head else {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b't' | b' ', h0, h1, b':', n0, n1, b':', s0, s1] =
+        head
+    else {
         return None;
     };
-    let (year, month, day) = (two(head, 0)? * 100 + two(head, 2)?, two(head, 5)?, two(head, 8)?);
-    let (hour, minute, second) = (two(head, 11)?, two(head, 14)?, two(head, 17)?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+    let digits = [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1, s0, s1].map(|b| b.wrapping_sub(b'0'));
+    if digits.iter().fold(false, |bad, digit| bad | (*digit > 9)) {
+        return None;
+    }
+    let [century, years, month, day, hour, minute, second] = pairs(digits);
+    let year = 100 * century + years;
+    if !(1..=12).contains(&month) || day < 1 || (day > 28 && day > days_in_month(year, month)) {
         return None;
     }
     if hour > 23 || minute > 59 || second > 60 {
@@ -38,11 +44,11 @@ pub fn from_text(text: &[u8]) -> Option<Micros> {
     let (fraction, rest) = fraction(rest)?;
     let offset = offset_minutes(rest)?;
 
-    let minutes = days_since_1970(year, month, day) * 1440 + hour * 60 + minute - offset;
+    let minutes = days_since_1970(year, month, day) * 1440 + i64::from(hour * 60 + minute) - offset;
     if second == 60 && minutes.rem_euclid(1440) != 1439 {
         return None;
     }
-    Some((minutes * 60 + second) * SECOND + fraction)
+    Some((minutes * 60 + i64::from(second)) * SECOND + fraction)
 }
 
 /// Reads a time written as a number of JSON: Unix seconds below 10^11, milliseconds below 10^14,
@@ -62,11 +68,11 @@ pub fn from_number(number: &[u8]) -> Option<Micros> {
     whole(number, 0)?.cut().filter(|micros| *micros != i64::MIN)
 }
 
+/// Makes numbers of two digits each.
 #[inline]
-fn two(text: &[u8; 19], at: usize) -> Option<i64> {
-    let tens = text.get(at)?.wrapping_sub(b'0');
-    let ones = text.get(at + 1)?.wrapping_sub(b'0');
-    (tens < 10 && ones < 10).then(|| i64::from(tens) * 10 + i64::from(ones))
+fn pairs(digits: [u8; 14]) -> [u32; 7] {
+    let (pairs, _) = digits.as_chunks::<2>();
+    std::array::from_fn(|at| pairs.get(at).map_or(0, |[tens, ones]| u32::from(*tens) * 10 + u32::from(*ones)))
 }
 
 /// Reads `.digits`, where there is a point, as microseconds, and returns what follows.
@@ -103,10 +109,10 @@ fn offset_minutes(text: &[u8]) -> Option<i64> {
     }
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         _ => 31,
     }
@@ -115,13 +121,14 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 /// Counts the days of the proleptic Gregorian calendar. The year is taken to begin in March, so
 /// that the leap day is its last.
 #[inline]
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
+fn days_since_1970(year: u32, month: u32, day: u32) -> i64 {
+    // Four centuries more, so that the year before the year 0 is no negative number.
+    let year = year + 400 - u32::from(month <= 2);
     let month = (month + 9) % 12;
     let day_of_year = (153 * month + 2) / 5 + day - 1;
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // 1970-01-01 is day 719468 counted from 0000-03-01.
-    year * 365 + leap_days + day_of_year - 719_468
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    // 1970-01-01 is day 719468 counted from 0000-03-01, and four centuries have 146097 days.
+    i64::from(days) - 719_468 - 146_097
 }
 
 #[cfg(test)]

@@ -4,64 +4,82 @@
 //! chatbot. Visitors are told apart by 128 bits of hash, spread over shards so that each is
 //! counted without waiting for the others: it costs in proportion to the sessions.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
+use super::keys::{Ids, Spread};
 use super::query::Query;
 use super::tables::Tables;
 use crate::error::Result;
-use crate::event::{KeyKind, key_hash};
+use crate::event::KeyKind;
 use crate::store::columns::Table;
 use crate::store::frame::{ints, texts};
 
-/// The shards that visitors are dealt out to, by their hash.
-const SHARDS: usize = 8;
+/// The shards that visitors are dealt out to, by their hash: so many that each fits into a
+/// processor's cache.
+const SHARDS: usize = 64;
+
+/// Rows of the first-seen index that are hashed at a time: its files are few and long.
+const ROWS: usize = 1 << 14;
+
+/// A visitor's sessions, and in the highest bit whether it was first seen in the window.
+type Visitors = HashMap<u128, u32, Spread>;
+const FIRST_SEEN: u32 = 1 << 31;
 
 /// The different visitors of a window, each with how many sessions it had.
 pub struct Audience {
-    shards: Vec<HashMap<u128, u32, Spread>>,
+    shards: Vec<Visitors>,
     /// Different visitors.
     pub unique: u64,
     /// Those that were first seen in the window, or are known only by a session.
     pub new: u64,
 }
 
-/// Keys are hashes already: their lower half is as good as any other.
-#[derive(Clone, Copy, Default)]
-struct Spread;
-
-struct Lower(u64);
-
-impl std::hash::BuildHasher for Spread {
-    type Hasher = Lower;
-    fn build_hasher(&self) -> Lower {
-        Lower(0)
-    }
-}
-
-impl std::hash::Hasher for Lower {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxhash_rust::xxh3::xxh3_64(bytes);
-    }
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = (hash >> 64) as u64;
-    }
-}
-
 /// The columns of sessions that say who the visitor is, and of which chatbot.
 const WHO: [&str; 4] = ["chatbot_id", "anonymous_id", "user_id", "session_id"];
 
-/// What one frame of sessions adds: its visitors by shard; those known by a session id alone are
-/// marked in the lowest bit of the hash.
-type Dealt = Vec<Vec<u128>>;
+/// Visitors by shard: as one vector, and where each shard begins in it.
+struct Dealt {
+    hashes: Vec<u128>,
+    starts: Vec<u32>,
+}
+
+impl Dealt {
+    fn of(hashes: &[u128]) -> Dealt {
+        let mut starts = vec![0u32; SHARDS + 1];
+        for hash in hashes {
+            if let Some(count) = starts.get_mut(shard(*hash) + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let mut next = starts.clone();
+        let mut dealt = vec![0; hashes.len()];
+        for hash in hashes {
+            if let Some(at) = next.get_mut(shard(*hash)) {
+                if let Some(place) = dealt.get_mut(*at as usize) {
+                    *place = *hash;
+                }
+                *at += 1;
+            }
+        }
+        Dealt { hashes: dealt, starts }
+    }
+
+    fn shard(&self, shard: usize) -> &[u128] {
+        let start = |at: usize| self.starts.get(at).map_or(0, |start| *start as usize);
+        self.hashes.get(start(shard)..start(shard + 1)).unwrap_or_default()
+    }
+}
 
 /// Returns the hash of a visitor: even, but odd where it is known by a session id alone.
-fn visitor(chatbot: &str, kind: KeyKind, value: &str) -> u128 {
-    key_hash(chatbot, kind, value) & !1 | u128::from(kind == KeyKind::Session)
+fn visitor(ids: &mut Ids, row: usize, kind: KeyKind, value: &str) -> u128 {
+    ids.hash(row, kind, value) & !1 | u128::from(kind == KeyKind::Session)
 }
 
 fn shard(hash: u128) -> usize {
@@ -87,21 +105,19 @@ impl Audience {
                 all.into_iter().flatten().collect()
             }
         };
-        let shards: Vec<HashMap<u128, u32, Spread>> = (0..SHARDS)
-            .into_par_iter()
-            .map(|shard| {
-                let all = || dealt.iter().filter_map(|dealt| dealt.get(shard)).flatten();
-                let mut visitors = HashMap::with_capacity_and_hasher(all().count() / 2, Spread);
-                for hash in all() {
-                    let sessions: &mut u32 = visitors.entry(*hash).or_default();
-                    *sessions = sessions.saturating_add(1);
-                }
-                visitors
-            })
-            .collect();
-        let mut audience = Audience { unique: 0, new: 0, shards };
-        audience.unique = audience.shards.iter().map(|shard| shard.len() as u64).sum();
-        audience.new = audience.count_new(tables, query)?;
+        let seen = if dealt.iter().all(|part| part.hashes.is_empty()) {
+            Vec::new()
+        } else {
+            first_seen(tables, query)?
+        };
+        let shards: Vec<(Visitors, u64)> =
+            (0..SHARDS).into_par_iter().map(|number| count(number, &dealt, &seen)).collect();
+        let mut audience = Audience { shards: Vec::with_capacity(SHARDS), unique: 0, new: 0 };
+        for (visitors, new) in shards {
+            audience.unique += visitors.len() as u64;
+            audience.new += new;
+            audience.shards.push(visitors);
+        }
         Ok(audience)
     }
 
@@ -112,74 +128,84 @@ impl Audience {
 
     /// Returns how many sessions each visitor had, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = u32> {
-        self.shards.iter().flat_map(|shard| shard.values().copied())
+        self.shards.iter().flat_map(|shard| shard.values().map(|sessions| sessions & !FIRST_SEEN))
     }
+}
 
-    fn count_new(&self, tables: &dyn Tables, query: &Query) -> Result<u64> {
-        let by_session_alone: u64 =
-            self.shards.iter().flat_map(|shard| shard.keys()).filter(|hash| *hash & 1 == 1).count() as u64;
-        if self.unique == 0 {
-            return Ok(0);
-        }
-        let (start, end) = query.window.times(tables.zone());
-        let columns = ["chatbot_id", "id_kind", "visitor_id", "first_seen_at"];
-        let frames = tables.read(Table::Visitors, Some(query.window.range()), &columns)?;
-        let found = frames
-            .par_iter()
-            .map(|frame| {
-                let mut asked = query.asked(frame)?;
-                let (chatbots, kinds) = (texts(frame, "chatbot_id")?, texts(frame, "id_kind")?);
-                let (ids, seen) = (texts(frame, "visitor_id")?, ints(frame, "first_seen_at")?);
-                let mut found = Vec::new();
-                for row in 0..frame.height() {
-                    if !seen.get(row).is_some_and(|time| start <= time && time < end) || !asked.contains(row)
-                    {
-                        continue;
-                    }
-                    let kind = match kinds.get(row) {
-                        Some("anonymous") => KeyKind::Anonymous,
-                        Some("user") => KeyKind::User,
-                        _ => continue,
-                    };
-                    let hash = visitor(chatbots.get(row).unwrap_or(""), kind, ids.get(row).unwrap_or(""));
-                    if self.shards.get(shard(hash)).is_some_and(|visitors| visitors.contains_key(&hash)) {
-                        found.push(hash);
-                    }
-                }
-                Ok(found)
-            })
-            .collect::<Result<Vec<Vec<u128>>>>()?;
-        // Within one state a visitor is in one row; a second one would only repeat it.
-        let one_file = found.iter().filter(|found| !found.is_empty()).count() <= 1;
-        let by_id = match one_file {
-            true => found.iter().map(Vec::len).sum(),
-            false => found.into_iter().flatten().collect::<HashSet<u128, Spread>>().len(),
-        };
-        Ok(by_session_alone + by_id as u64)
+/// Counts the visitors of a shard, and how many of them are new.
+fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> (Visitors, u64) {
+    let all: usize = sessions.iter().map(|part| part.shard(shard).len()).sum();
+    let mut visitors = Visitors::with_capacity_and_hasher(all, Spread);
+    let mut new = 0;
+    for hash in sessions.iter().flat_map(|part| part.shard(shard)) {
+        let sessions = visitors.entry(*hash).or_insert_with(|| {
+            // Known by a session alone, and so new.
+            new += (*hash & 1) as u64;
+            0
+        });
+        *sessions = (*sessions + 1).min(FIRST_SEEN - 1);
     }
+    for hash in seen.iter().flat_map(|part| part.shard(shard)) {
+        if let Some(sessions) = visitors.get_mut(hash)
+            && *sessions & FIRST_SEEN == 0
+        {
+            *sessions |= FIRST_SEEN;
+            new += 1;
+        }
+    }
+    (visitors, new)
+}
+
+/// Returns the visitors that were first seen in the window, with sessions in it or without.
+fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Vec<Dealt>> {
+    let (start, end) = query.window.times(tables.zone());
+    let columns = ["chatbot_id", "id_kind", "visitor_id", "first_seen_at"];
+    let frames = tables.read(Table::Visitors, Some(query.window.range()), &columns)?;
+    let parts: Vec<(&DataFrame, usize)> = frames
+        .iter()
+        .flat_map(|frame| (0..frame.height()).step_by(ROWS).map(move |first| (frame, first)))
+        .collect();
+    parts
+        .par_iter()
+        .map(|(frame, first)| {
+            let mut asked = query.asked(frame)?;
+            let (mut ids, kinds) = (Ids::of(frame)?, texts(frame, "id_kind")?);
+            let (values, seen) = (texts(frame, "visitor_id")?, ints(frame, "first_seen_at")?);
+            let mut hashes = Vec::with_capacity(ROWS);
+            for row in *first..frame.height().min(first + ROWS) {
+                if !seen.get(row).is_some_and(|time| start <= time && time < end) || !asked.contains(row) {
+                    continue;
+                }
+                let kind = match kinds.get(row) {
+                    Some("anonymous") => KeyKind::Anonymous,
+                    Some("user") => KeyKind::User,
+                    _ => continue,
+                };
+                hashes.push(visitor(&mut ids, row, kind, values.get(row).unwrap_or("")));
+            }
+            Ok(Dealt::of(&hashes))
+        })
+        .collect()
 }
 
 /// Deals the visitors of a frame out to the shards; `None` where one is known by its session id
 /// alone and that is not at hand.
 fn deal(frame: &DataFrame, query: &Query, with_sessions: bool) -> Result<Option<Dealt>> {
     let selected = query.select(frame)?;
-    let [chatbot, anonymous, user, session] = WHO;
-    let chatbots = texts(frame, chatbot)?;
+    let [_, anonymous, user, session] = WHO;
     let (anonymous, users) = (texts(frame, anonymous)?, texts(frame, user)?);
     let sessions = if with_sessions { Some(texts(frame, session)?) } else { None };
-    let hash = |row, kind, id| visitor(chatbots.get(row).unwrap_or(""), kind, id);
-    let mut dealt = vec![Vec::with_capacity(selected.rows.len() / SHARDS * 5 / 4); SHARDS];
+    let mut ids = Ids::of(frame)?;
+    let mut hash = |row, kind, id| visitor(&mut ids, row, kind, id);
+    let mut hashes = Vec::with_capacity(selected.rows.len());
     for &row in &selected.rows {
         let row = row as usize;
-        let hash = match (anonymous.get(row), users.get(row), &sessions) {
+        hashes.push(match (anonymous.get(row), users.get(row), &sessions) {
             (Some(id), ..) => hash(row, KeyKind::Anonymous, id),
             (None, Some(id), _) => hash(row, KeyKind::User, id),
             (None, None, Some(sessions)) => hash(row, KeyKind::Session, sessions.get(row).unwrap_or("")),
             (None, None, None) => return Ok(None),
-        };
-        if let Some(shard) = dealt.get_mut(shard(hash)) {
-            shard.push(hash);
-        }
+        });
     }
-    Ok(Some(dealt))
+    Ok(Some(Dealt::of(&hashes)))
 }

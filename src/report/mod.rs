@@ -38,6 +38,7 @@ pub mod window;
 
 mod audience;
 mod event_counts;
+mod keys;
 mod nearest;
 mod notes;
 mod property;
@@ -55,4 +56,4 @@ pub use tables::Tables;
 pub use window::{Window, WindowOptions};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

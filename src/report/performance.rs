@@ -4,23 +4,25 @@
 //! started in it, whichever day they happened on: sessions are found first, by key and interval,
 //! and each event that says something is looked up among them.
 
-use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
 use super::figure::{Group, Listed, rows};
+use super::keys::{Intervals, Keys, Spread, intervals};
 use super::notes;
 use super::number::{Distinct, Percent};
 use super::percentile::Times;
 use super::property::Property;
-use super::query::Query;
-use super::sessions::{Keys, intervals};
+use super::query::{Asked, Query};
 use super::tables::Tables;
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::{ints, texts};
+use crate::store::frame::{Ints, ints, texts};
 use crate::time::{Day, Micros, SECOND};
 
 /// From when on a response is slow: the original's 3 seconds, exclusive.
@@ -85,73 +87,145 @@ impl Body for Performance {
 
 /// Answers `performance`, the first `limit` names of errors.
 pub fn performance(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<Report<Performance>> {
-    let columns =
-        query.columns(&["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"]);
-    let frames = tables.read(Table::Sessions, Some(query.window.range()), &columns)?;
-    let parts = frames.par_iter().map(|frame| Ok((intervals(frame, query)?, robots(frame, query)?)));
-    let parts = parts.collect::<Result<Vec<_>>>()?;
-    let bots = parts.iter().map(|(_, bots)| bots).sum();
-    let sessions = Sessions::of(parts.into_iter().flat_map(|(intervals, _)| intervals).collect());
-    drop(frames);
-
-    let (body, notes_of_events) = match sessions.last {
-        None => (measure(&Events::default(), &sessions, limit), None),
+    let held = Held::read(tables, query)?;
+    let (body, note) = match held.last {
+        None => (measure(Events::default(), limit), None),
         Some(last) => {
             let from = Day::utc(tables.zone().start_of(query.window.from));
-            let events = Events::read(tables, query, &sessions, (from, Day::utc(last)))?;
+            let events = Events::read(tables, query, &held, (from, Day::utc(last)))?;
             let pruned = tables.events_pruned_through().filter(|day| *day >= from);
             let note = pruned.map(|day| {
                 format!("events up to {day} are pruned, so this report counts only those that are kept")
             });
-            (measure(&events, &sessions, limit), note)
+            (measure(events, limit), note)
         }
     };
-    let mut report = Report::new(Head::of(tables, query, bots), body);
-    report.notes = notes::on_window(tables, query, sessions.all.is_empty())?;
+    let mut report = Report::new(Head::of(tables, query, held.bots), body);
+    report.notes = notes::on_window(tables, query, held.last.is_none())?;
     report.notes.extend(notes::on_pruned_sessions(tables, query));
-    report.notes.extend(notes_of_events);
+    report.notes.extend(note);
     Ok(report)
 }
 
-fn robots(frame: &DataFrame, query: &Query) -> Result<u64> {
-    Ok(query.select(frame)?.bots)
+/// The sessions of the window, by the day on which they started: an event is mostly of a session
+/// of its own day, whose map fits into a processor's cache.
+struct Held {
+    days: Vec<OfDay>,
+    /// All sessions have a session id, so that the other ids need not be read.
+    by_session_id: bool,
+    last: Option<Micros>,
+    bots: u64,
 }
 
-/// The sessions of the window, found by key and time.
-struct Sessions {
+/// The sessions of a day.
+struct OfDay {
+    first: Micros,
+    last: Micros,
+    /// What is added to a session's number to tell it from those of other days.
+    offset: u32,
     /// First and last time, and the next session of the same key.
-    all: Vec<(Micros, Micros, u32)>,
-    by_key: HashMap<u128, u32>,
-    last: Option<Micros>,
+    sessions: Vec<(Micros, Micros, u32)>,
+    by_key: HashMap<u128, u32, Spread>,
 }
 
 const NONE: u32 = u32::MAX;
 
-impl Sessions {
-    fn of(intervals: Vec<(u128, Micros, Micros)>) -> Sessions {
-        let mut sessions = Sessions {
-            all: Vec::with_capacity(intervals.len()),
-            by_key: HashMap::with_capacity(intervals.len()),
-            last: intervals.iter().map(|(_, _, end)| *end).max(),
+impl Held {
+    fn read(tables: &dyn Tables, query: &Query) -> Result<Held> {
+        let found = |others: bool| -> Result<Vec<Intervals>> {
+            let mut columns = vec!["chatbot_id", "session_id", "started_at", "ended_at"];
+            if others {
+                columns.extend(["anonymous_id", "user_id"]);
+            }
+            let frames =
+                tables.read(Table::Sessions, Some(query.window.range()), &query.columns(&columns))?;
+            frames.par_iter().map(|frame| intervals(frame, query, others)).collect()
         };
-        for (key, start, end) in intervals {
-            let number = sessions.all.len() as u32;
-            let next = sessions.by_key.insert(key, number).unwrap_or(NONE);
-            sessions.all.push((start, end, next));
+        let mut parts = found(false)?;
+        let by_session_id = parts.iter().all(|part| !part.lacks_ids);
+        if !by_session_id {
+            parts = found(true)?;
         }
-        sessions
+        let bots = parts.iter().map(|part| part.bots).sum();
+        let mut days: BTreeMap<Day, Vec<&Intervals>> = BTreeMap::new();
+        for part in parts.iter().filter(|part| !part.sessions.is_empty()) {
+            let start = part.sessions.first().map_or(0, |(_, start, _)| *start);
+            days.entry(tables.zone().day(start)).or_default().push(part);
+        }
+        let mut days: Vec<OfDay> = days.into_par_iter().map(|(_, parts)| OfDay::of(&parts)).collect();
+        let mut offset = 0u32;
+        for day in &mut days {
+            day.offset = offset;
+            offset = offset.saturating_add(day.sessions.len() as u32);
+        }
+        Ok(Held { by_session_id, last: days.iter().map(|day| day.last).max(), bots, days })
+    }
+
+    /// Returns the days whose sessions some events can belong to, the latest first.
+    fn days_of(&self, first: Micros, last: Micros) -> Vec<&OfDay> {
+        self.days.iter().rev().filter(|day| day.first <= last && first <= day.last).collect()
+    }
+}
+
+impl OfDay {
+    fn of(parts: &[&Intervals]) -> OfDay {
+        let all = parts.iter().map(|part| part.sessions.len()).sum();
+        let mut day = OfDay {
+            first: Micros::MAX,
+            last: Micros::MIN,
+            offset: 0,
+            sessions: Vec::with_capacity(all),
+            by_key: HashMap::with_capacity_and_hasher(all, Spread),
+        };
+        for (key, start, end) in parts.iter().flat_map(|part| &part.sessions) {
+            let number = day.sessions.len() as u32;
+            let next = day.by_key.insert(*key, number).unwrap_or(NONE);
+            day.sessions.push((*start, *end, next));
+            day.first = day.first.min(*start);
+            day.last = day.last.max(*end);
+        }
+        day
     }
 
     /// Returns the number of the session that an event belongs to.
     fn find(&self, key: u128, time: Micros) -> Option<u32> {
+        if time < self.first || self.last < time {
+            return None;
+        }
         let mut number = *self.by_key.get(&key)?;
         loop {
-            let (start, end, next) = *self.all.get(number as usize)?;
+            let (start, end, next) = *self.sessions.get(number as usize)?;
             if start <= time && time <= end {
-                return Some(number);
+                return Some(self.offset.saturating_add(number));
             }
             number = next;
         }
+    }
+}
+
+/// What is needed to find the sessions of a frame's events.
+struct Finder<'a> {
+    keys: Keys,
+    times: Ints,
+    asked: Asked<'a>,
+    days: Vec<&'a OfDay>,
+}
+
+impl<'a> Finder<'a> {
+    fn of(frame: &DataFrame, query: &'a Query, held: &'a Held) -> Result<Finder<'a>> {
+        let times = ints(frame, "timestamp")?;
+        let all = || (0..frame.height()).filter_map(|row| times.get(row));
+        let days = held.days_of(all().min().unwrap_or(0), all().max().unwrap_or(0));
+        Ok(Finder { keys: Keys::of(frame, !held.by_session_id)?, asked: query.asked(frame)?, times, days })
+    }
+
+    /// Returns the session of an event, as its number, and the event's time.
+    fn session(&mut self, row: usize) -> Option<(u32, Micros)> {
+        if !self.asked.contains(row) {
+            return None;
+        }
+        let (key, time) = (self.keys.hash(row)?, self.times.get(row)?);
+        self.days.iter().find_map(|day| Some((day.find(key, time)?, time)))
     }
 }
 
@@ -160,7 +234,8 @@ impl Sessions {
 struct Events {
     responses: Vec<Micros>,
     loads: Vec<Micros>,
-    errors: HashMap<String, (u64, HashSet<u32>)>,
+    /// By name, the session of each.
+    errors: HashMap<String, Vec<u32>>,
     logged_slow: u64,
     /// A message came back without a usable response time.
     unmeasured: bool,
@@ -183,27 +258,20 @@ enum MessageKind {
 }
 
 impl Events {
-    fn read(tables: &dyn Tables, query: &Query, sessions: &Sessions, days: (Day, Day)) -> Result<Events> {
-        let columns = [
-            "chatbot_id",
-            "session_id",
-            "anonymous_id",
-            "user_id",
-            "event_name",
-            "event_category",
-            "timestamp",
-            "properties",
-        ];
+    fn read(tables: &dyn Tables, query: &Query, held: &Held, days: (Day, Day)) -> Result<Events> {
+        let mut columns =
+            vec!["chatbot_id", "session_id", "event_name", "event_category", "timestamp", "properties"];
+        if !held.by_session_id {
+            columns.extend(["anonymous_id", "user_id"]);
+        }
         let frames = tables.read(Table::Events, Some(days), &columns)?;
-        let parts = frames
-            .par_iter()
-            .map(|frame| Events::of(frame, query, sessions))
-            .collect::<Result<Vec<Events>>>()?;
+        let parts = frames.par_iter().map(|frame| Events::of(frame, query, held));
+        let parts = parts.collect::<Result<Vec<Events>>>()?;
         let mut all = parts.into_iter().fold(Events::default(), Events::merge);
         if all.unmeasured {
             let messages = frames
                 .par_iter()
-                .map(|frame| messages(frame, query, sessions))
+                .map(|frame| messages(frame, query, held))
                 .collect::<Result<Vec<Vec<Message>>>>()?;
             let mut messages: Vec<Message> = messages.into_iter().flatten().collect();
             messages.par_sort_unstable();
@@ -212,12 +280,11 @@ impl Events {
         Ok(all)
     }
 
-    fn of(frame: &DataFrame, query: &Query, sessions: &Sessions) -> Result<Events> {
-        let keys = Keys::of(frame, true)?;
+    fn of(frame: &DataFrame, query: &Query, held: &Held) -> Result<Events> {
         let (names, categories) = (texts(frame, "event_name")?, texts(frame, "event_category")?);
-        let (times, properties) = (ints(frame, "timestamp")?, texts(frame, "properties")?);
-        let mut asked = query.asked(frame)?;
+        let properties = texts(frame, "properties")?;
         let (response, load) = (Property::new("response_time_ms"), Property::new("load_time_ms"));
+        let mut finder = Finder::of(frame, query, held)?;
         let mut events = Events::default();
         for row in 0..frame.height() {
             let name = names.get(row).unwrap_or("");
@@ -226,11 +293,10 @@ impl Events {
             let is_error = categories.get(row) == Some("error");
             let is_answer = name == "message_received";
             let is_slow = name == "slow_response";
-            if !(is_answer || is_error || is_slow || load_time.is_some()) || !asked.contains(row) {
+            if !(is_answer || is_error || is_slow || load_time.is_some()) {
                 continue;
             }
-            let (Some(key), Some(time)) = (keys.hash(row), times.get(row)) else { continue };
-            let Some(session) = sessions.find(key, time) else { continue };
+            let Some((session, _)) = finder.session(row) else { continue };
             events.loads.extend(load_time);
             events.logged_slow += u64::from(is_slow);
             if is_answer {
@@ -240,12 +306,7 @@ impl Events {
                 }
             }
             if is_error {
-                let (count, of) = match events.errors.get_mut(name) {
-                    Some(error) => error,
-                    None => events.errors.entry(name.to_owned()).or_default(),
-                };
-                *count += 1;
-                of.insert(session);
+                events.errors.entry_ref(name).or_default().push(session);
             }
         }
         Ok(events)
@@ -256,22 +317,18 @@ impl Events {
         self.loads.extend(other.loads);
         self.logged_slow += other.logged_slow;
         self.unmeasured |= other.unmeasured;
-        for (name, (count, sessions)) in other.errors {
-            let error = self.errors.entry(name).or_default();
-            error.0 += count;
-            error.1.extend(sessions);
+        for (name, sessions) in other.errors {
+            self.errors.entry(name).or_default().extend(sessions);
         }
         self
     }
 }
 
 /// Returns the messages of a frame that belong to the sessions.
-fn messages(frame: &DataFrame, query: &Query, sessions: &Sessions) -> Result<Vec<Message>> {
-    let keys = Keys::of(frame, true)?;
-    let (names, times) = (texts(frame, "event_name")?, ints(frame, "timestamp")?);
-    let properties = texts(frame, "properties")?;
+fn messages(frame: &DataFrame, query: &Query, held: &Held) -> Result<Vec<Message>> {
+    let (names, properties) = (texts(frame, "event_name")?, texts(frame, "properties")?);
     let response = Property::new("response_time_ms");
-    let mut asked = query.asked(frame)?;
+    let mut finder = Finder::of(frame, query, held)?;
     let mut messages = Vec::new();
     for row in 0..frame.height() {
         let kind = match names.get(row) {
@@ -284,11 +341,7 @@ fn messages(frame: &DataFrame, query: &Query, sessions: &Sessions) -> Result<Vec
             }
             _ => continue,
         };
-        if !asked.contains(row) {
-            continue;
-        }
-        let (Some(key), Some(time)) = (keys.hash(row), times.get(row)) else { continue };
-        if let Some(session) = sessions.find(key, time) {
+        if let Some((session, time)) = finder.session(row) {
             messages.push(Message { session, time, kind });
         }
     }
@@ -314,38 +367,39 @@ fn paired(sorted: &[Message]) -> Vec<Micros> {
     waits
 }
 
-fn measure(events: &Events, sessions: &Sessions, limit: Option<usize>) -> Performance {
-    debug_assert!(events.errors.values().all(|(_, of)| of.len() <= sessions.all.len()));
+fn measure(events: Events, limit: Option<usize>) -> Performance {
     let slow = events.responses.iter().filter(|time| **time > SLOW).count() as u64;
+    let share = Percent::of(slow, events.responses.len() as u64);
     let mut errors: Vec<ErrorName> = events
         .errors
         .iter()
-        .map(|(name, (count, of))| ErrorName {
+        .map(|(name, sessions)| ErrorName {
             event_name: name.clone(),
-            count: *count,
-            unique_sessions: Distinct(of.len() as u64),
+            count: sessions.len() as u64,
+            unique_sessions: Distinct(different(sessions.clone())),
         })
         .collect();
     errors.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.event_name.cmp(&b.event_name)));
     let errors = Listed::cut(errors, limit, |rest| {
         let of = rest.iter().filter_map(|row| events.errors.get(&row.event_name));
-        let sessions: HashSet<u32> = of.flat_map(|(_, sessions)| sessions.iter().copied()).collect();
         ErrorName {
             event_name: String::new(),
             count: rest.iter().map(|row| row.count).sum(),
-            unique_sessions: Distinct(sessions.len() as u64),
+            unique_sessions: Distinct(different(of.flatten().copied().collect())),
         }
     });
     Performance {
-        response_time_ms: Times::of(events.responses.clone()),
-        load_time_ms: Times::of(events.loads.clone()),
-        slow_responses: SlowResponses {
-            count: slow,
-            share: Percent::of(slow, events.responses.len() as u64),
-            logged: events.logged_slow,
-        },
+        response_time_ms: Times::of(events.responses),
+        load_time_ms: Times::of(events.loads),
+        slow_responses: SlowResponses { count: slow, share, logged: events.logged_slow },
         errors,
     }
+}
+
+fn different(mut sessions: Vec<u32>) -> u64 {
+    sessions.sort_unstable();
+    sessions.dedup();
+    sessions.len() as u64
 }
 
 #[cfg(test)]

@@ -87,7 +87,9 @@ impl Predicate {
 
     /// Makes the test for the rows of a frame.
     pub(super) fn on<'a>(&'a self, frame: &DataFrame) -> Result<Test<'a>> {
-        let needle = self.path.last().map(|key| key.as_bytes());
+        // A number may be a place in a list, which no text spells out.
+        let needle = self.path.iter().rev().find(|key| key.parse::<usize>().is_err());
+        let needle = needle.map(|key| key.as_bytes());
         Ok(Test {
             predicate: self,
             cells: Cells::of(frame, self.column)?,

@@ -23,6 +23,10 @@ impl Property {
     /// Returns the JSON text of the property's value; of a key given twice, the last.
     pub fn find<'a>(&self, object: &'a str) -> Option<&'a str> {
         let bytes = object.as_bytes();
+        // Too short for the name, quoted, and a value.
+        if bytes.len() < self.name.len() + 6 {
+            return None;
+        }
         // A backslash may hide the name: `load\u005ftime_ms`.
         if self.finder.find(bytes).is_none() && memchr::memchr(b'\\', bytes).is_none() {
             return None;

@@ -12,7 +12,7 @@ use super::query::Query;
 use super::tables::Tables;
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::{bools, ints, take, texts};
+use crate::store::frame::{ints, take, texts};
 use crate::time::{Day, Micros, Zone};
 
 /// A read: table, days, last event not before, columns.
@@ -134,20 +134,21 @@ pub fn ranked(tables: &dyn Tables, query: &Query) -> Result<Vec<String>> {
             if !day.is_some_and(|day| query.window.contains(day)) {
                 continue;
             }
-            let robots = if query.include_bots { robots.or_zero(row) } else { 0 };
-            let count = people.or_zero(row).saturating_add(robots).max(0).unsigned_abs();
-            if count > 0 {
-                *sessions.entry_ref(id).or_default() += count;
+            // A chatbot that only robots came to is listed, with nothing but them left out.
+            let (people, robots) = (people.or_zero(row).max(0), robots.or_zero(row).max(0));
+            if people > 0 || robots > 0 {
+                let counted = if query.include_bots { people.saturating_add(robots) } else { people };
+                *sessions.entry_ref(id).or_default() += counted.unsigned_abs();
             }
         }
     }
     // Daily statistics can be pruned by a setting while sessions are kept.
-    for frame in tables.read(Table::Sessions, days, &["chatbot_id", "is_bot"])? {
-        let (ids, robots) = (texts(&frame, "chatbot_id")?, bools(&frame, "is_bot")?);
+    for frame in tables.read(Table::Sessions, days, &["chatbot_id"])? {
+        let ids = texts(&frame, "chatbot_id")?;
         let mut last = None;
         for row in 0..frame.height() {
             let token = ids.token(row);
-            if token == last || (robots.is(row) && !query.include_bots) {
+            if token == last {
                 continue;
             }
             last = token;

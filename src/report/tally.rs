@@ -49,36 +49,47 @@ impl<K: Eq + Hash, C: Add> Tally<K, C> {
     }
 }
 
+/// Tokens that are remembered with the place of their count.
+const TOKENS: usize = 256;
+
 /// Counts the chosen rows of a column by their text. `count` says what a row adds.
 pub fn groups<'a, C: Add>(
     column: &'a Texts,
     rows: &[u32],
     mut count: impl FnMut(usize) -> C,
 ) -> Tally<Option<&'a str>, C> {
-    // The counts lie in a vector: rows of the same text often follow each other.
-    let mut slots: HashMap<Option<u128>, usize> = HashMap::new();
-    let mut counts: Vec<(usize, C)> = Vec::new();
-    let mut last: Option<(Option<u128>, usize)> = None;
+    // The counts lie in a vector. A token tells its place at once where texts come from a
+    // dictionary; else the text itself is looked up.
+    let mut counts: Vec<(Option<&str>, C)> = Vec::new();
+    let mut places: HashMap<Option<&str>, usize> = HashMap::new();
+    let mut recent: Vec<(Option<u128>, usize)> = vec![(None, usize::MAX); TOKENS];
     for &row in rows {
         let row = row as usize;
         let token = column.token(row);
-        let slot = match last {
-            Some((seen, slot)) if seen == token => slot,
-            _ => *slots.entry(token).or_insert_with(|| {
-                counts.push((row, C::default()));
-                counts.len() - 1
-            }),
+        let slot = token.map_or(0, |token| {
+            let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed >> 56) as usize
+        });
+        let remembered = recent.get(slot).filter(|(seen, place)| *seen == token && *place != usize::MAX);
+        let place = match remembered {
+            Some((_, place)) => *place,
+            None => {
+                let text = column.get(row);
+                let place = *places.entry(text).or_insert_with(|| {
+                    counts.push((text, C::default()));
+                    counts.len() - 1
+                });
+                if let Some(recent) = recent.get_mut(slot) {
+                    *recent = (token, place);
+                }
+                place
+            }
         };
-        last = Some((token, slot));
-        if let Some((_, sum)) = counts.get_mut(slot) {
+        if let Some((_, sum)) = counts.get_mut(place) {
             sum.add(count(row));
         }
     }
-    let mut tally = Tally::default();
-    for (row, sum) in counts {
-        tally.add(column.get(row), sum);
-    }
-    tally
+    Tally(counts.into_iter().collect())
 }
 
 /// Counts the chosen rows of a column by their text, null as `null`. `count` says what a row adds.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::{Keys, hash_of};
 use super::record::{Reader, Record};
-use super::sessions::{Entry, Keys};
+use super::sessions::Entry;
 use super::tables::Tables;
 use crate::error::Result;
-use crate::event::{KeyKind, key_hash};
+use crate::event::KeyKind;
 use crate::store::columns::Table;
 use crate::store::frame::ints;
 use crate::time::{Day, Micros};
@@ -39,7 +40,7 @@ pub(super) fn add(tables: &dyn Tables, entries: &mut [Entry]) -> Result<()> {
     columns.extend(["chatbot_id", "session_id", "anonymous_id", "user_id"]);
     for (from, to) in runs(&wanted) {
         for frame in tables.read(Table::Events, Some((from, to)), &columns)? {
-            let keys = Keys::of(&frame, true)?;
+            let mut keys = Keys::of(&frame, true)?;
             let times = ints(&frame, "timestamp")?;
             let reader = Reader::new(&frame, Table::Events, &COLUMNS)?;
             for row in 0..frame.height() {
@@ -68,7 +69,7 @@ fn key(session: &Record) -> Option<u128> {
     let kinds =
         [("session_id", KeyKind::Session), ("anonymous_id", KeyKind::Anonymous), ("user_id", KeyKind::User)];
     let (id, kind) = kinds.into_iter().find_map(|(name, kind)| Some((session.text(name)?, kind)))?;
-    Some(key_hash(chatbot, kind, id))
+    Some(hash_of(chatbot, kind, id))
 }
 
 /// Returns the runs of UTC dates that the sessions touch, so that a visitor's sessions of a year

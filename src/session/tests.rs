@@ -186,8 +186,7 @@ proptest! {
         rows.sort_by_key(|row| (row.time, row.id));
         let mut sessions = Vec::new();
         cut(rows.into_iter().map(|row| block.event(row)), TIMEOUT, 7, |s| sessions.push(s));
-        let mut frame = crate::store::tables::sessions::frame(&sessions).unwrap();
-        let bytes = crate::store::parquet::encode(&mut frame).unwrap();
+        let bytes = crate::store::tables::sessions::file(&sessions, &[]).unwrap();
         let opened = crate::store::fs::Opened::Bytes(bytes);
         let read = crate::store::parquet::decode(opened, None).unwrap();
         prop_assert_eq!(crate::store::tables::sessions::read(&read).unwrap(), sessions);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::Snapshot;
+use super::transaction::{STATE, Transaction};
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
 
@@ -16,6 +18,11 @@ impl DaySet {
     pub fn contains(&self, day: Day) -> bool {
         let next = self.0.partition_point(|range| range.1 < day.0);
         self.0.get(next).is_some_and(|range| range.0 <= day.0)
+    }
+
+    /// Returns the first day.
+    pub fn first(&self) -> Option<Day> {
+        self.0.first().map(|range| Day(range.0))
     }
 
     /// Adds a day.
@@ -42,7 +49,10 @@ impl DaySet {
 pub struct Forgotten {
     /// Keyed hash of the identifier and its kind, in hexadecimal.
     pub hash: String,
-    /// When it was erased: its events up to then stay out.
+    /// From when its events stay out; from ever where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Micros>,
+    /// Up to when they do: when it was erased, or when the erased session ended.
     pub at: Micros,
 }
 
@@ -67,6 +77,25 @@ impl Ledger {
     /// Tells whether sessions that started on a day at a chatbot were pruned.
     pub fn sessions_pruned(&self, chatbot: &str, day: Day) -> bool {
         self.sessions.get(chatbot).is_some_and(|days| days.contains(day))
+    }
+
+    /// Reads the ledger of a state of the store.
+    pub fn of(snapshot: &Snapshot) -> Result<Ledger> {
+        match &snapshot.manifest().ledger {
+            Some(file) => Ledger::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?),
+            None => Ok(Ledger::default()),
+        }
+    }
+
+    /// Puts the ledger in place of the one before.
+    pub fn write(&self, transaction: &mut Transaction, now: Micros) -> Result<()> {
+        let name = format!("ledger-{}.json", uuid::Uuid::new_v4().simple());
+        let rows = (self.events.len() + self.sessions.len() + self.forgotten.len()) as u64;
+        let file = transaction.add_side(STATE, &name, &self.to_bytes()?, rows, now)?;
+        if let Some(old) = transaction.manifest().ledger.replace(file) {
+            transaction.remove_side(&old.path);
+        }
+        Ok(())
     }
 
     /// Writes the ledger's bytes.

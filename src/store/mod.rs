@@ -18,6 +18,7 @@
 //! What always holds, and what a crash at each step leaves, stands in [`transaction`].
 
 pub mod columns;
+pub mod encode;
 pub mod frame;
 pub mod fs;
 pub mod key;
@@ -169,7 +170,7 @@ impl Store {
     }
 
     /// Refuses a folder that holds other things and no store.
-    fn refuse_foreign_folder(&self) -> Result<()> {
+    pub(crate) fn refuse_foreign_folder(&self) -> Result<()> {
         let entries = self.disk.list(&self.dir).map_err(|e| Error::io("use as a store", &self.dir, e))?;
         let ours = |name: &str| {
             [MANIFEST, STAGING, STATE, REJECTS, lock::LOCK, "wa.toml", "key"].contains(&name)

@@ -26,7 +26,7 @@ fn init_leaves_settings_and_foreign_folders_alone() {
     assert_eq!(place.read("wa-store/wa.toml"), before);
 
     place.write("holiday/photo.jpg", "");
-    place.wa("--store holiday init").exits(1).warns("holds other things, such as photo.jpg");
+    place.wa("--store holiday init").exits(1).warns("holds other things").warns("photo.jpg");
     assert_eq!(std::fs::read_dir(place.path("holiday")).unwrap().count(), 1);
 }
 
@@ -68,4 +68,13 @@ fn config_says_where_each_value_comes_from() {
     assert_eq!(row("timezone"), "timezone Europe/Berlin ./wa-store/wa.toml, line 2");
     assert_eq!(row("memory"), "memory 1G WA_MEMORY");
     assert_eq!(row("session_timeout"), "session_timeout 30m default");
+}
+
+#[test]
+fn where_there_is_no_store_a_reader_says_how_to_name_or_make_one() {
+    let place = Place::new();
+    let run = place.wa("files events").exits(1);
+    assert!(run.stdout.is_empty(), "{run}");
+    run.warns("there is no wa store in ./wa-store").warns("hint: ");
+    assert!(!place.path("wa-store").exists(), "a reader makes no store");
 }

@@ -1,1 +1,225 @@
-//! Tests.
+//! Tests with databases made here: a tiny writer of MaxMind's format (version 2.0).
+
+use super::*;
+
+/// A value of a record.
+enum Value {
+    Text(&'static str),
+    Map(Vec<(&'static str, Value)>),
+    Number(u32),
+    Short(u16),
+    Long(u64),
+    EmptyList,
+}
+
+use Value::{EmptyList, Long, Map, Number, Short, Text};
+
+/// Appends a value: a control byte with type and size, then its bytes.
+fn put(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Text(text) if text.len() < 29 => {
+            out.push(0b010_00000 | text.len() as u8);
+            out.extend(text.as_bytes());
+        }
+        Text(text) => {
+            out.extend([0b010_00000 | 29, (text.len() - 29) as u8]);
+            out.extend(text.as_bytes());
+        }
+        Number(number) => {
+            out.push(0b110_00000 | 4);
+            out.extend(number.to_be_bytes());
+        }
+        Short(number) => {
+            out.push(0b101_00000 | 2);
+            out.extend(number.to_be_bytes());
+        }
+        // Types past 7 stand in a second byte, less 7.
+        Long(number) => {
+            out.extend([8, 2]);
+            out.extend(number.to_be_bytes());
+        }
+        EmptyList => out.extend([0, 4]),
+        Map(entries) => {
+            out.push(0b111_00000 | entries.len() as u8);
+            for (key, value) in entries {
+                put(&Text(key), out);
+                put(value, out);
+            }
+        }
+    }
+}
+
+/// Writes a database: networks of `version` (4 or 6) and their records.
+///
+/// The search tree has two 32-bit pointers a node: to a node, to "nothing" (the number of nodes), or
+/// past it and 16 bytes of separator into the records.
+fn database(version: u16, kind: &'static str, networks: &[(&str, u32, Value)]) -> Vec<u8> {
+    let mut nodes: Vec<[Option<usize>; 2]> = vec![[None; 2]];
+    let mut leaves: Vec<[Option<usize>; 2]> = vec![[None; 2]];
+    let mut data = Vec::new();
+    for (address, length, record) in networks {
+        let bits = match address.parse::<IpAddr>().unwrap() {
+            IpAddr::V4(ip) if version == 4 => u128::from(ip.to_bits()) << 96,
+            IpAddr::V4(ip) => u128::from(ip.to_bits()),
+            IpAddr::V6(ip) => ip.to_bits(),
+        };
+        let length = if version == 6 && address.contains('.') { length + 96 } else { *length };
+        let at = data.len();
+        put(record, &mut data);
+        let mut node = 0;
+        for depth in 0..length {
+            let side = (bits >> (127 - depth) & 1) as usize;
+            if depth + 1 == length {
+                leaves[node][side] = Some(at);
+            } else if let Some(next) = nodes[node][side] {
+                node = next;
+            } else {
+                nodes.push([None; 2]);
+                leaves.push([None; 2]);
+                let next = nodes.len() - 1;
+                nodes[node][side] = Some(next);
+                node = next;
+            }
+        }
+    }
+    let mut out = Vec::new();
+    for (node, leaf) in nodes.iter().zip(&leaves) {
+        for side in 0..2 {
+            let pointer = match (leaf[side], node[side]) {
+                (Some(at), _) => nodes.len() + 16 + at,
+                (None, Some(next)) => next,
+                (None, None) => nodes.len(),
+            };
+            out.extend((pointer as u32).to_be_bytes());
+        }
+    }
+    out.extend([0; 16]);
+    out.extend(&data);
+    out.extend(b"\xab\xcd\xefMaxMind.com");
+    put(
+        &Map(vec![
+            ("binary_format_major_version", Short(2)),
+            ("binary_format_minor_version", Short(0)),
+            ("build_epoch", Long(1_700_000_000)),
+            ("database_type", Text(kind)),
+            ("description", Map(vec![("en", Text("a database of tests"))])),
+            ("ip_version", Short(version)),
+            ("languages", EmptyList),
+            ("node_count", Number(nodes.len() as u32)),
+            ("record_size", Short(32)),
+        ]),
+        &mut out,
+    );
+    out
+}
+
+fn open(bytes: &[u8]) -> Result<Places> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    Places::open(file.path())
+}
+
+fn nested(code: &'static str, city: &'static str) -> Value {
+    Map(vec![
+        (
+            "city",
+            Map(vec![
+                ("geoname_id", Number(7)),
+                ("names", Map(vec![("de", Text("anders")), ("en", Text(city))])),
+            ]),
+        ),
+        ("country", Map(vec![("iso_code", Text(code))])),
+    ])
+}
+
+fn place(places: &Places, ip: &str) -> Option<(Option<String>, Option<String>)> {
+    places.place(ip.parse().unwrap()).map(|found| (found.country_code, found.city))
+}
+
+fn found(code: &str, city: Option<&str>) -> Option<(Option<String>, Option<String>)> {
+    Some((Some(code.to_owned()), city.map(str::to_owned)))
+}
+
+#[test]
+fn nested_records_are_read_for_both_kinds_of_addresses() {
+    let networks = [("203.0.113.0", 24, nested("DE", "Berlin")), ("2001:db8::", 32, nested("FR", "Paris"))];
+    let places = open(&database(6, "GeoLite2-City", &networks)).unwrap();
+    assert_eq!(place(&places, "203.0.113.9"), found("DE", Some("Berlin")));
+    assert_eq!(place(&places, "::ffff:203.0.113.9"), found("DE", Some("Berlin")));
+    assert_eq!(place(&places, "2001:db8::1"), found("FR", Some("Paris")));
+    assert_eq!(place(&places, "198.51.100.1"), None);
+}
+
+#[test]
+fn flat_records_are_read() {
+    let networks = [
+        ("203.0.113.0", 24, Map(vec![("country_code", Text("us")), ("city", Text("Boston"))])),
+        ("198.51.100.0", 24, Map(vec![("country_code", Text("AT"))])),
+        ("192.0.2.0", 24, Map(vec![("country", Text("IT")), ("city", Text("-"))])),
+    ];
+    let places = open(&database(4, "city-ipv4", &networks)).unwrap();
+    assert_eq!(place(&places, "203.0.113.9"), found("US", Some("Boston")));
+    assert_eq!(place(&places, "198.51.100.1"), found("AT", None));
+    assert_eq!(place(&places, "192.0.2.1"), found("IT", None));
+    assert_eq!(place(&places, "2001:db8::1"), None, "the database has no such addresses");
+}
+
+#[test]
+fn private_addresses_are_nowhere() {
+    let networks = [
+        ("10.0.0.0", 8, nested("DE", "Berlin")),
+        ("192.168.0.0", 16, nested("DE", "Berlin")),
+        ("203.0.113.0", 24, nested("DE", "Berlin")),
+    ];
+    let places = open(&database(4, "City", &networks)).unwrap();
+    for ip in [
+        "10.1.2.3",
+        "192.168.1.1",
+        "127.0.0.1",
+        "169.254.1.1",
+        "100.64.0.1",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "0.0.0.0",
+    ] {
+        assert_eq!(place(&places, ip), None, "{ip}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_a_clear_error() {
+    let error = Places::open(Path::new("/nowhere/geo.mmdb")).err().unwrap();
+    assert!(error.to_string().contains("/nowhere/geo.mmdb"), "{error}");
+    assert!(error.is_missing_file());
+}
+
+#[test]
+fn a_file_that_is_no_database_is_a_clear_error() {
+    let whole = database(4, "City", &[("203.0.113.0", 24, nested("DE", "Berlin"))]);
+    for bytes in [&b""[..], b"hello", &whole[..whole.len() / 2], &whole[..whole.len() - 40]] {
+        let error = open(bytes).err().unwrap();
+        assert!(error.to_string().contains("is no database of places"), "{error}");
+        assert!(error.hint_text().is_some());
+    }
+}
+
+#[test]
+fn a_database_without_places_is_a_clear_error() {
+    let record = Map(vec![("autonomous_system_number", Number(64496))]);
+    let error = open(&database(4, "GeoLite2-ASN", &[("203.0.113.0", 24, record)])).err().unwrap();
+    assert!(error.to_string().contains("GeoLite2-ASN"), "{error}");
+}
+
+#[test]
+fn a_database_with_a_wrong_byte_never_panics() {
+    let whole = database(6, "City", &[("203.0.113.0", 24, nested("DE", "Berlin"))]);
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        if let Ok(places) = open(&bytes) {
+            place(&places, "203.0.113.9");
+            place(&places, "2001:db8::1");
+        }
+    }
+}

@@ -5,12 +5,14 @@
 
 mod browser;
 mod device;
+mod models;
 mod robot;
 mod rules;
 mod system;
 mod version;
 
 use super::agent::{Agent, DeviceType};
+use robot::Robot;
 use rules::{Hit, Rules, Table};
 
 /// How much of a user agent is looked at, in bytes: real ones are shorter than 1 KiB, and what a
@@ -21,12 +23,13 @@ pub(super) const LOOKED_AT: usize = 2048;
 #[derive(Debug)]
 pub(super) struct Reader {
     rules: Rules,
+    models: models::Models,
 }
 
 impl Reader {
     /// Reads the rules.
     pub fn new() -> Reader {
-        Reader { rules: Rules::new() }
+        Reader { rules: Rules::new(), models: models::Models::new() }
     }
 
     /// Tells what a user agent says.
@@ -35,14 +38,12 @@ impl Reader {
         let hits = self.rules.find(text);
         let found = Found { text, hits: &hits };
         let system = system::system(&found);
-        let robot = robot::robot(&found);
-        let browser = match &robot {
-            Some(robot) => Some(robot.clone()),
-            None => browser::browser(&found, system.as_ref()),
-        };
-        let device_type = match robot {
-            Some(_) => DeviceType::Bot,
-            None => device::device(&found, system.as_ref()),
+        let (browser, device_type) = match robot::robot(&found) {
+            Robot::Yes(name) => (name, DeviceType::Bot),
+            Robot::No => (
+                browser::browser(&found, system.as_ref()),
+                device::device(&found, system.as_ref(), &self.models),
+            ),
         };
         let (browser_name, browser_version) = browser.map_or((None, None), Named::parts);
         let (os_name, os_version) = system.map_or((None, None), Named::parts);

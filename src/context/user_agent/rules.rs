@@ -2,7 +2,8 @@
 //!
 //! A data file has one rule a line, `Name = token, token …`; `#` starts a comment line. A token is
 //! found without regard to case, as a whole word: what stands before and after it must not be a
-//! letter or digit where the token itself has one at that end. `*` at an end lifts that.
+//! letter or digit where the token itself has one at that end. `*` at an end lifts that; `^` ties a
+//! token to the start of the text.
 //! Where several rules of a file are found, the one that stands first wins.
 //!
 //! All tokens of all files are searched in one pass over the text, so the time that a user agent
@@ -41,8 +42,16 @@ struct Rule {
 #[derive(Debug)]
 struct Token {
     rule: u16,
-    free_start: bool,
+    start: Start,
     free_end: bool,
+}
+
+/// Where a token may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Anywhere,
+    Word,
+    Text,
 }
 
 /// A rule that was found in a user agent.
@@ -79,13 +88,18 @@ impl Rules {
                 let rule = rules.len() as u16;
                 rules.push(Rule { table, name });
                 for token in list.split(',').map(str::trim) {
-                    let bare = token.trim_matches('*');
+                    let bare = token.trim_start_matches('^').trim_matches('*');
                     if bare.is_empty() {
                         continue;
                     }
-                    let free_start = token.starts_with('*') || !edge(bare.bytes().next());
+                    let start = match token.bytes().next() {
+                        Some(b'^') => Start::Text,
+                        Some(b'*') => Start::Anywhere,
+                        first if edge(first) => Start::Word,
+                        _ => Start::Anywhere,
+                    };
                     let free_end = token.ends_with('*') || !edge(bare.bytes().next_back());
-                    tokens.push(Token { rule, free_start, free_end });
+                    tokens.push(Token { rule, start, free_end });
                     patterns.push(bare);
                 }
             }
@@ -106,12 +120,22 @@ impl Rules {
         let Some(automaton) = &self.automaton else { return hits };
         for found in automaton.find_overlapping_iter(text) {
             let Some(token) = self.tokens.get(found.pattern().as_usize()) else { continue };
-            let before = found.start().checked_sub(1).and_then(|at| bytes.get(at));
-            let after = bytes.get(found.end());
-            if (!token.free_start && edge(before.copied())) || (!token.free_end && edge(after.copied())) {
+            let before = found.start().checked_sub(1).and_then(|at| bytes.get(at)).copied();
+            let starts = match token.start {
+                Start::Anywhere => true,
+                Start::Word => !edge(before),
+                Start::Text => before.is_none(),
+            };
+            if !starts || (!token.free_end && edge(bytes.get(found.end()).copied())) {
                 continue;
             }
             if let Some(rule) = self.rules.get(token.rule as usize) {
+                // `Pixel 2 Build/OPD3.170816.012` is no OPD tablet: a build is not a model.
+                let build = rule.table == Table::Device
+                    && text.get(..found.start()).is_some_and(|t| t.ends_with("Build/"));
+                if build {
+                    continue;
+                }
                 let (start, end) = (found.start(), found.end());
                 hits.push(Hit { rule: token.rule, table: rule.table, name: rule.name, start, end });
             }
@@ -137,4 +161,54 @@ pub(super) fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &
 /// Tells whether a byte belongs to a word.
 fn edge(byte: Option<u8>) -> bool {
     byte.is_some_and(|b| b.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::DeviceType;
+
+    fn found(text: &str, table: Table) -> Option<&'static str> {
+        first(&Rules::new().find(text), table).map(|hit| hit.name)
+    }
+
+    #[test]
+    fn every_line_of_the_data_is_a_rule() {
+        for (table, text) in FILES {
+            let written = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+            assert_eq!(written.count(), lines(text).count(), "{table:?}");
+            for (name, list) in lines(text) {
+                let known = match table {
+                    Table::Robot => ["person", "word", "anywhere", "library", "link", "name"].contains(&name),
+                    Table::Device => DeviceType::from_name(name) != DeviceType::Unknown,
+                    Table::Browser | Table::System => !name.is_empty(),
+                };
+                assert!(known, "{table:?}: {name}");
+                assert!(
+                    list.split(',').all(|token| !token.trim().trim_matches('*').is_empty()),
+                    "{name} = {list}"
+                );
+            }
+        }
+        assert!(Rules::new().automaton.is_some());
+    }
+
+    #[test]
+    fn a_token_is_a_whole_word_in_any_case() {
+        assert_eq!(found("x VIVALDI/6.7", Table::Browser), Some("Vivaldi"));
+        assert_eq!(found("xvivaldi/6.7", Table::Browser), None);
+        assert_eq!(found("vivaldix/6.7", Table::Browser), None);
+    }
+
+    #[test]
+    fn the_rule_that_stands_first_wins() {
+        assert_eq!(found("Chrome/120 Safari/537 Edg/120", Table::Browser), Some("Edge"));
+        assert_eq!(found("Linux; Android 13", Table::System), Some("Android"));
+    }
+
+    #[test]
+    fn a_build_is_no_model() {
+        assert_eq!(found("Pixel 2 Build/iPad", Table::Device), None);
+        assert_eq!(found("Pixel 2 iPad", Table::Device), Some("tablet"));
+    }
 }

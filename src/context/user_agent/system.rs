@@ -11,6 +11,9 @@ pub(super) fn system(found: &Found<'_>) -> Option<Named> {
         .find_map(|hit| version::leading(found.text.get(hit.end..).unwrap_or("")));
     let named = match hit.name {
         "Windows" => Named::new("Windows", windows_version(found)),
+        "Windows Phone" => {
+            Named::new(hit.name, version.or_else(|| version::leading(found.after("Windows Phone OS ")?)))
+        }
         "iOS" => ios(found, version),
         "macOS" => mac(found, version),
         "Darwin" => darwin(found),

@@ -28,8 +28,10 @@ impl<'a> Marks<'a> {
     /// position counts as marked.
     #[inline]
     pub fn next(&mut self, from: usize) -> usize {
-        match self.words.get(from / WORD).map(|word| word >> (from % WORD)) {
-            Some(bits) if bits != 0 => from + bits.trailing_zeros() as usize,
+        let index = from / WORD;
+        match (self.words.get(index).map(|word| word >> (from % WORD)), self.words.get(index + 1)) {
+            (Some(bits), _) if bits != 0 => from + bits.trailing_zeros() as usize,
+            (Some(_), Some(word)) if *word != 0 => (index + 1) * WORD + word.trailing_zeros() as usize,
             _ => self.next_far(from),
         }
     }

@@ -34,11 +34,6 @@ pub fn int64_option(name: &str, values: impl Iterator<Item = Option<i64>>) -> Co
     Int64Chunked::from_iter_options(name.into(), values).into_series().into_column()
 }
 
-/// Makes a column of 32-bit integers.
-pub fn int32_option(name: &str, values: impl Iterator<Item = Option<i32>>) -> Column {
-    Int32Chunked::from_iter_options(name.into(), values).into_series().into_column()
-}
-
 /// Makes a column of 64-bit floats.
 pub fn decimal(name: &str, values: impl Iterator<Item = f64>) -> Column {
     Float64Chunked::from_vec(name.into(), values.collect()).into_series().into_column()
@@ -52,12 +47,6 @@ pub fn boolean(name: &str, values: impl Iterator<Item = bool>) -> Column {
 /// Makes a column of times.
 pub fn timestamp(name: &str, values: impl Iterator<Item = i64>) -> Column {
     let numbers = Int64Chunked::from_vec(name.into(), values.collect());
-    numbers.into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)).into_series().into_column()
-}
-
-/// Makes a column of times; a null where the iterator gives none.
-pub fn timestamp_option(name: &str, values: impl Iterator<Item = Option<i64>>) -> Column {
-    let numbers = Int64Chunked::from_iter_options(name.into(), values);
     numbers.into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)).into_series().into_column()
 }
 

@@ -3,54 +3,116 @@
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
+use polars_arrow::bitmap::MutableBitmap;
 
-use super::build::{self, Reader};
+use super::build::Reader;
 use crate::context::{Agent, Channel, DeviceType};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, key_hash};
 use crate::ingest::properties;
 use crate::store::columns::EVENTS;
+use crate::store::encode::{self, Encoded, TextColumn};
 use crate::time::Micros;
 
-/// Makes a frame of events, stored at `now`, in the order given.
-pub fn frame(events: &[Event<'_>], now: Micros) -> Result<DataFrame> {
+/// Makes the columns of a row group of events, stored at `now`, in the order given.
+///
+/// The rows are gone through once: a row's numbers and texts lie together, and in another place
+/// than the next row's.
+pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Encoded>> {
     let rows = events.len();
-    let text = |name: &str, field: Text| build::text(name, rows, events.iter().map(|e| e.text(field)));
-    let agent = |name: &str, value: fn(&Agent) -> Option<&str>| {
-        build::text(name, rows, events.iter().map(|e| e.agent().and_then(|a| value(a))))
+    let mut texts: [TextColumn<'_>; Text::COUNT] = std::array::from_fn(|_| TextColumn::with_capacity(rows));
+    let mut channels = TextColumn::with_capacity(rows);
+    let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] =
+        std::array::from_fn(|_| TextColumn::with_capacity(rows));
+    let mut times: [Times; TIME_COLUMNS.len()] = std::array::from_fn(|_| Times::with_capacity(rows));
+    let mut bots = Vec::with_capacity(rows);
+    for event in events {
+        let row = event.row;
+        for (text, span) in texts.iter_mut().zip(row.text) {
+            text.push(event.block.text(span));
+        }
+        channels.push(row.channel.map(Channel::name));
+        let agent = event.agent();
+        for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
+            column.push(agent.and_then(|agent| value(agent)));
+        }
+        bots.push(agent.is_some_and(|agent| agent.is_bot));
+        let row_times = [row.time, row.client_timestamp, row.sent_at, row.received_at];
+        for (column, time) in times.iter_mut().zip(row_times) {
+            column.push(time);
+        }
+    }
+    let mut texts: Vec<Option<TextColumn<'_>>> = texts.into_iter().map(Some).collect();
+    let mut agents: Vec<Option<TextColumn<'_>>> = agents.into_iter().map(Some).collect();
+    let mut times: Vec<Option<Times>> = times.into_iter().map(Some).collect();
+    let mut channels = Some(channels);
+    let number = |value: fn(&Row) -> i32| {
+        encode::small_numbers(events.iter().map(move |e| Some(value(e.row)).filter(|&n| n != NO_NUMBER)))
     };
-    let time = |name: &str, value: fn(&Row) -> Micros| {
-        build::timestamp_option(name, events.iter().map(|e| Some(value(e.row)).filter(|&t| t != NO_TIME)))
-    };
-    let number = |name: &str, value: fn(&Row) -> i32| {
-        build::int32_option(name, events.iter().map(|e| Some(value(e.row)).filter(|&n| n != NO_NUMBER)))
-    };
-    let columns = EVENTS
+    EVENTS
         .iter()
-        .map(|column| match column.name {
-            name @ "id" => build::uuid(name, rows, events.iter().map(|e| e.row.id)),
-            name @ "timestamp" => build::timestamp(name, events.iter().map(|e| e.row.time)),
-            name @ "client_timestamp" => time(name, |r| r.client_timestamp),
-            name @ "sent_at" => time(name, |r| r.sent_at),
-            name @ "received_at" => time(name, |r| r.received_at),
-            name @ "channel" => {
-                build::text(name, rows, events.iter().map(|e| e.row.channel.map(Channel::name)))
+        .map(|column| {
+            if let Some(at) = TIME_COLUMNS.iter().position(|name| *name == column.name) {
+                return Ok(times[at].take().unwrap_or_default().finish());
             }
-            name @ "browser_name" => agent(name, |a| a.browser_name.as_deref()),
-            name @ "browser_version" => agent(name, |a| a.browser_version.as_deref()),
-            name @ "os_name" => agent(name, |a| a.os_name.as_deref()),
-            name @ "os_version" => agent(name, |a| a.os_version.as_deref()),
-            name @ "device_type" => agent(name, |a| Some(a.device_type.name())),
-            name @ "is_bot" => {
-                build::boolean(name, events.iter().map(|e| e.agent().is_some_and(|a| a.is_bot)))
+            if let Some(at) = AGENT_COLUMNS.iter().position(|(name, _)| *name == column.name) {
+                return agents[at].take().map_or_else(missing, TextColumn::finish);
             }
-            name @ "screen_width" => number(name, |r| r.screen_width),
-            name @ "screen_height" => number(name, |r| r.screen_height),
-            name @ "created_at" => build::timestamp(name, events.iter().map(|_| now)),
-            name => text(name, field(name)),
+            match column.name {
+                "id" => Ok(encode::uuids(events.iter().map(|e| e.row.id))),
+                "channel" => channels.take().map_or_else(missing, TextColumn::finish),
+                "is_bot" => Ok(encode::booleans(bots.iter().copied())),
+                "screen_width" => Ok(number(|r| r.screen_width)),
+                "screen_height" => Ok(number(|r| r.screen_height)),
+                "created_at" => Ok(encode::repeated(vec![now; rows], encode::timestamps())),
+                name => texts[field(name) as usize].take().map_or_else(missing, TextColumn::finish),
+            }
         })
-        .collect();
-    build::frame(rows, EVENTS, columns)
+        .collect()
+}
+
+/// The definitions of the columns and the code that fills them have come apart: a defect.
+fn missing<T>() -> Result<T> {
+    Err(Error::failed("a column of events is filled twice"))
+}
+
+/// The columns of times.
+const TIME_COLUMNS: [&str; 4] = ["timestamp", "client_timestamp", "sent_at", "received_at"];
+
+type OfAgent = fn(&Agent) -> Option<&str>;
+
+/// The columns of what a user agent says.
+const AGENT_COLUMNS: [(&str, OfAgent); 5] = [
+    ("browser_name", |a| a.browser_name.as_deref()),
+    ("browser_version", |a| a.browser_version.as_deref()),
+    ("os_name", |a| a.os_name.as_deref()),
+    ("os_version", |a| a.os_version.as_deref()),
+    ("device_type", |a| Some(a.device_type.name())),
+];
+
+/// A column of times under way.
+#[derive(Default)]
+struct Times {
+    values: Vec<Micros>,
+    valid: MutableBitmap,
+    nulls: usize,
+}
+
+impl Times {
+    fn with_capacity(rows: usize) -> Times {
+        Times { values: Vec::with_capacity(rows), valid: MutableBitmap::with_capacity(rows), nulls: 0 }
+    }
+
+    fn push(&mut self, time: Micros) {
+        let is_there = time != NO_TIME;
+        self.values.push(if is_there { time } else { 0 });
+        self.valid.push(is_there);
+        self.nulls += usize::from(!is_there);
+    }
+
+    fn finish(self) -> Encoded {
+        encode::deltas(self.values, (self.nulls > 0).then_some(self.valid), encode::timestamps())
+    }
 }
 
 /// Returns the text field that a column of text holds.

@@ -5,111 +5,129 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
-use super::build::{self, Reader};
+use super::build::Reader;
 use super::merge_state::MergeState;
 use crate::context::{Agent, DeviceType};
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, Position, key_hash};
 use crate::session::{First, Last, Place, SessionKey, Source, Summary};
-use crate::store::columns::SESSIONS;
+use crate::store::columns::{SESSIONS, Table};
+use crate::store::encode::{self, Encoded, FileBuilder, ROW_GROUP, TextColumn};
 use crate::time::Micros;
 
 /// The columns by which a session is found: its key and its interval.
 pub const KEY_COLUMNS: [&str; 6] =
     ["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"];
 
-/// Makes a frame of sessions, in the order given.
-pub fn frame(sessions: &[Summary]) -> Result<DataFrame> {
-    let rows = sessions.len();
-    let text =
-        |name: &str, value: fn(&Summary) -> Option<&str>| build::text(name, rows, sessions.iter().map(value));
-    let number = |name: &str, value: fn(&Summary) -> i64| build::int64(name, sessions.iter().map(value));
-    let source = |name: &str, value: fn(&Source) -> Option<&String>| {
-        build::text(name, rows, sessions.iter().map(|s| s.source.value().and_then(value).map(String::as_str)))
+/// Makes the columns of a row group of sessions, in the order given.
+pub fn columns(sessions: &[Summary]) -> Result<Vec<Encoded>> {
+    let counts: Vec<String> = sessions.iter().map(|s| counts_text(&s.counts)).collect();
+    let states: Vec<Option<String>> = sessions.iter().map(|s| MergeState::of(s).to_text()).collect();
+    let text = |value: fn(&Summary) -> Option<&str>| texts(sessions.iter().map(value));
+    let number = |value: fn(&Summary) -> i64| Ok(encode::numbers(sessions.iter().map(value)));
+    let count = |names: &[&str]| {
+        let of = |s: &Summary| names.iter().map(|name| s.count(name)).sum::<u64>() as i64;
+        Ok(encode::numbers(sessions.iter().map(of)))
     };
-    let agent = |name: &str, value: fn(&Agent) -> Option<&str>| {
-        build::text(name, rows, sessions.iter().map(|s| s.agent.value().and_then(|a| value(a))))
+    let time = |value: fn(&Summary) -> Micros| {
+        Ok(encode::deltas(sessions.iter().map(value).collect(), None, encode::timestamps()))
     };
-    let place = |name: &str, value: fn(&Place) -> Option<&String>| {
-        build::text(name, rows, sessions.iter().map(|s| s.place.value().and_then(value).map(String::as_str)))
+    let flag = |value: fn(&Summary) -> bool| Ok(encode::booleans(sessions.iter().map(value)));
+    let source = |value: fn(&Source) -> Option<&String>| {
+        texts(sessions.iter().map(|s| s.source.value().and_then(value).map(String::as_str)))
     };
-    let columns = SESSIONS
+    let agent = |value: fn(&Agent) -> Option<&str>| {
+        texts(sessions.iter().map(|s| s.agent.value().and_then(|a| value(a))))
+    };
+    let place = |value: fn(&Place) -> Option<&String>| {
+        texts(sessions.iter().map(|s| s.place.value().and_then(value).map(String::as_str)))
+    };
+    let side = |value: fn((Option<i32>, Option<i32>)) -> Option<i32>| {
+        Ok(encode::small_numbers(sessions.iter().map(|s| s.screen.value().copied().and_then(value))))
+    };
+    SESSIONS
         .iter()
         .map(|column| match column.name {
-            name @ "id" => build::uuid(name, rows, sessions.iter().map(|s| s.id().as_u128())),
-            name @ "chatbot_id" => text(name, |s| Some(&s.key.chatbot_id)),
-            name @ "session_id" => {
-                text(name, |s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_str()))
-            }
-            name @ "anonymous_id" => text(name, |s| s.anonymous_id.value().map(String::as_str)),
-            name @ "user_id" => text(name, |s| s.user_id.value().map(String::as_str)),
-            name @ "user_email" => text(name, |s| s.profile().and_then(|p| p.user_email.as_deref())),
-            name @ "user_name" => text(name, |s| s.profile().and_then(|p| p.user_name.as_deref())),
-            name @ "user_metadata" => text(name, |s| s.profile().and_then(|p| p.user_metadata.as_deref())),
-            name @ "started_at" => build::timestamp(name, sessions.iter().map(|s| s.first.time)),
-            name @ "ended_at" => build::timestamp(name, sessions.iter().map(|s| s.ended_at)),
-            name @ "duration_seconds" => number(name, Summary::duration_seconds),
-            name @ "referrer" => source(name, |s| s.referrer.as_ref()),
-            name @ "referrer_domain" => source(name, |s| s.referrer_domain.as_ref()),
-            name @ "channel" => source(name, |s| s.channel.as_ref()),
-            name @ "landing_page" => text(name, Summary::landing),
-            name @ "utm_source" => source(name, |s| s.utm_source.as_ref()),
-            name @ "utm_medium" => source(name, |s| s.utm_medium.as_ref()),
-            name @ "utm_campaign" => source(name, |s| s.utm_campaign.as_ref()),
-            name @ "user_agent" => agent(name, |a| Some(&a.user_agent)),
-            name @ "browser_name" => agent(name, |a| a.browser_name.as_deref()),
-            name @ "browser_version" => agent(name, |a| a.browser_version.as_deref()),
-            name @ "os_name" => agent(name, |a| a.os_name.as_deref()),
-            name @ "os_version" => agent(name, |a| a.os_version.as_deref()),
-            name @ "device_type" => agent(name, |a| Some(a.device_type.name())),
-            name @ "is_bot" => build::boolean(name, sessions.iter().map(Summary::is_bot)),
-            name @ "screen_width" => {
-                build::int32_option(name, sessions.iter().map(|s| s.screen.value().and_then(|v| v.0)))
-            }
-            name @ "screen_height" => {
-                build::int32_option(name, sessions.iter().map(|s| s.screen.value().and_then(|v| v.1)))
-            }
-            name @ "ip_address" => place(name, |p| p.ip_address.as_ref()),
-            name @ "country_code" => place(name, |p| p.country_code.as_ref()),
-            name @ "city" => place(name, |p| p.city.as_ref()),
-            name @ "messages_sent" => number(name, |s| s.count("message_sent") as i64),
-            name @ "messages_received" => number(name, |s| s.count("message_received") as i64),
-            name @ "widget_opened_count" => number(name, |s| s.count("widget_opened") as i64),
-            name @ "widget_minimized_count" => number(name, |s| s.count("widget_minimized") as i64),
-            name @ "widget_loads" => number(name, |s| s.count("widget_loaded") as i64),
-            name @ "page_views" => number(name, |s| (s.count("page_viewed") + s.count("page_view")) as i64),
-            name @ "error_count" => number(name, |s| s.errors as i64),
-            name @ "event_count" => number(name, |s| s.event_count() as i64),
-            name @ "event_counts" => {
-                let counts: Vec<_> = sessions.iter().map(|s| counts_text(&s.counts)).collect();
-                build::text(name, rows, counts.iter().map(|c| Some(c.as_str())))
-            }
-            name @ "avg_response_time_ms" => build::int64_option(
-                name,
+            "id" => Ok(encode::uuids(sessions.iter().map(|s| s.id().as_u128()))),
+            "chatbot_id" => text(|s| Some(&s.key.chatbot_id)),
+            "session_id" => text(|s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_str())),
+            "anonymous_id" => text(|s| s.anonymous_id.value().map(String::as_str)),
+            "user_id" => text(|s| s.user_id.value().map(String::as_str)),
+            "user_email" => text(|s| s.profile().and_then(|p| p.user_email.as_deref())),
+            "user_name" => text(|s| s.profile().and_then(|p| p.user_name.as_deref())),
+            "user_metadata" => text(|s| s.profile().and_then(|p| p.user_metadata.as_deref())),
+            "started_at" => time(|s| s.first.time),
+            "ended_at" => time(|s| s.ended_at),
+            "duration_seconds" => number(Summary::duration_seconds),
+            "referrer" => source(|s| s.referrer.as_ref()),
+            "referrer_domain" => source(|s| s.referrer_domain.as_ref()),
+            "channel" => source(|s| s.channel.as_ref()),
+            "landing_page" => text(Summary::landing),
+            "utm_source" => source(|s| s.utm_source.as_ref()),
+            "utm_medium" => source(|s| s.utm_medium.as_ref()),
+            "utm_campaign" => source(|s| s.utm_campaign.as_ref()),
+            "user_agent" => agent(|a| Some(&a.user_agent)),
+            "browser_name" => agent(|a| a.browser_name.as_deref()),
+            "browser_version" => agent(|a| a.browser_version.as_deref()),
+            "os_name" => agent(|a| a.os_name.as_deref()),
+            "os_version" => agent(|a| a.os_version.as_deref()),
+            "device_type" => agent(|a| Some(a.device_type.name())),
+            "is_bot" => flag(Summary::is_bot),
+            "screen_width" => side(|size| size.0),
+            "screen_height" => side(|size| size.1),
+            "ip_address" => place(|p| p.ip_address.as_ref()),
+            "country_code" => place(|p| p.country_code.as_ref()),
+            "city" => place(|p| p.city.as_ref()),
+            "messages_sent" => count(&["message_sent"]),
+            "messages_received" => count(&["message_received"]),
+            "widget_opened_count" => count(&["widget_opened"]),
+            "widget_minimized_count" => count(&["widget_minimized"]),
+            "widget_loads" => count(&["widget_loaded"]),
+            "page_views" => count(&["page_viewed", "page_view"]),
+            "error_count" => number(|s| s.errors as i64),
+            "event_count" => number(|s| s.event_count() as i64),
+            "event_counts" => texts(counts.iter().map(|counts| Some(counts.as_str()))),
+            "avg_response_time_ms" => Ok(encode::numbers_or_null(
                 sessions.iter().map(|s| mean_ms(s.response_sum_us, s.response_count)),
-            ),
-            name @ "response_time_sum_us" => {
-                number(name, |s| i64::try_from(s.response_sum_us).unwrap_or(i64::MAX))
-            }
-            name @ "response_time_count" => number(name, |s| s.response_count as i64),
-            name @ "had_conversation" => {
-                build::boolean(name, sessions.iter().map(|s| s.count("message_sent") > 0))
-            }
-            name @ "completed_pre_chat_form" => {
-                build::boolean(name, sessions.iter().map(|s| s.count("pre_chat_form_submitted") > 0))
-            }
-            name @ "triggered_by" => text(name, |s| s.triggered_by.value().map(String::as_str)),
-            name @ "first_event_id" => build::uuid(name, rows, sessions.iter().map(|s| s.first.id)),
-            name @ "created_at" => build::timestamp(name, sessions.iter().map(|s| s.created_at)),
-            name @ "updated_at" => build::timestamp(name, sessions.iter().map(|s| s.updated_at)),
-            // "merge_state": the definition has no other column.
-            name => {
-                let states: Vec<_> = sessions.iter().map(|s| MergeState::of(s).to_text()).collect();
-                build::text(name, rows, states.iter().map(Option::as_deref))
-            }
+            )),
+            "response_time_sum_us" => number(|s| i64::try_from(s.response_sum_us).unwrap_or(i64::MAX)),
+            "response_time_count" => number(|s| s.response_count as i64),
+            "had_conversation" => flag(|s| s.count("message_sent") > 0),
+            "completed_pre_chat_form" => flag(|s| s.count("pre_chat_form_submitted") > 0),
+            "triggered_by" => text(|s| s.triggered_by.value().map(String::as_str)),
+            "first_event_id" => Ok(encode::uuids(sessions.iter().map(|s| s.first.id))),
+            "created_at" => time(|s| s.created_at),
+            "updated_at" => time(|s| s.updated_at),
+            "merge_state" => texts(states.iter().map(Option::as_deref)),
+            name => Err(Error::failed(format!("no code fills the column {name:?} of sessions"))),
         })
-        .collect();
-    build::frame(rows, SESSIONS, columns)
+        .collect()
+}
+
+/// Makes the bytes of a file of sessions: some of them as summaries, the others as rows of files
+/// that it replaces.
+pub fn file(sessions: &[Summary], others: &[DataFrame]) -> Result<Vec<u8>> {
+    let mut builder = FileBuilder::new(Table::Sessions)?;
+    for sessions in sessions.chunks(ROW_GROUP) {
+        builder.add(sessions.len(), columns(sessions)?)?;
+    }
+    for frame in others {
+        builder.add_frame(frame)?;
+    }
+    builder.finish()
+}
+
+/// Makes a frame of sessions, in the order given: for those few that an erasure changes.
+pub fn frame(sessions: &[Summary]) -> Result<DataFrame> {
+    let bytes = file(sessions, &[])?;
+    crate::store::parquet::decode(crate::store::fs::Opened::Bytes(bytes), None)
+        .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
+}
+
+fn texts<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result<Encoded> {
+    let mut column = TextColumn::with_capacity(values.len());
+    values.for_each(|value| column.push(value));
+    column.finish()
 }
 
 /// Returns a mean in whole milliseconds, rounded half up, of a sum in microseconds; `None` of none.

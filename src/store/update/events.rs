@@ -7,6 +7,7 @@ use super::fold;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::store::columns::Table;
+use crate::store::encode::{FileBuilder, ROW_GROUP};
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
@@ -30,12 +31,22 @@ pub fn add(
             let partition = snapshot.files_in(Table::Events, Some((day, day)));
             let folded: Vec<DataFile> =
                 fold::choose(partition, events.len() as u64).into_iter().cloned().collect();
-            let mut frames = vec![tables::events::frame(&events, now)?];
-            for file in &folded {
-                frames.push(snapshot.read_file_checked(file)?);
+            let mut builder = FileBuilder::new(Table::Events)?;
+            let mut rows = events.len() as u64;
+            let times = events.iter().map(|event| event.row.time);
+            let mut min_time = times.clone().min().unwrap_or(0);
+            let mut max_time = times.max().unwrap_or(0);
+            for events in events.chunks(ROW_GROUP) {
+                builder.add(events.len(), tables::events::columns(events, now)?)?;
             }
-            let mut frame = stack(frames)?;
-            Ok((file_of(Table::Events, day, &mut frame, "timestamp", "timestamp")?, folded))
+            for file in &folded {
+                builder.add_frame(&snapshot.read_file_checked(file)?)?;
+                rows += file.rows;
+                min_time = min_time.min(file.min_time);
+                max_time = max_time.max(file.max_time);
+            }
+            let bytes = builder.finish()?;
+            Ok((NewFile { table: Table::Events, day, rows, min_time, max_time, bytes }, folded))
         })
         .collect::<Result<_>>()?;
     for (file, folded) in made {

@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use polars::prelude::DataFrame;
+use polars::prelude::{ChunkAgg, DataFrame};
 use rayon::prelude::*;
 
 use super::coverage::Coverage;
-use super::events::{file_of, filter, stack};
+use super::events::filter;
 use super::fold;
 use crate::error::Result;
 use crate::session::{Summary, join};
@@ -149,23 +149,36 @@ fn rewrite_day(
     sessions: &[Summary],
     losing: Vec<(DataFile, Vec<bool>)>,
 ) -> Result<(Option<NewFile>, Vec<DataFile>)> {
-    let mut frames: Vec<DataFrame> = vec![tables::sessions::frame(sessions)?];
+    let mut others: Vec<DataFrame> = Vec::new();
     let mut replaced = Vec::new();
     for (file, mask) in losing {
-        frames.push(filter(&snapshot.read_file_checked(&file)?, mask.iter().map(|gone| !gone))?);
+        others.push(filter(&snapshot.read_file_checked(&file)?, mask.iter().map(|gone| !gone))?);
         replaced.push(file);
     }
-    let rows: usize = frames.iter().map(DataFrame::height).sum();
-    let others = snapshot.files_in(Table::Sessions, Some((day, day))).into_iter();
-    let others = others.filter(|file| replaced.iter().all(|r| r.path != file.path));
-    for file in fold::choose(others, rows as u64) {
-        frames.push(snapshot.read_file_checked(file)?);
+    let mut rows = sessions.len() + others.iter().map(DataFrame::height).sum::<usize>();
+    let partition = snapshot.files_in(Table::Sessions, Some((day, day))).into_iter();
+    let partition = partition.filter(|file| replaced.iter().all(|r| r.path != file.path));
+    for file in fold::choose(partition, rows as u64) {
+        others.push(snapshot.read_file_checked(file)?);
+        rows += file.rows as usize;
         replaced.push(file.clone());
     }
-    let mut frame = stack(frames)?;
-    let file = match frame.height() {
-        0 => None,
-        _ => Some(file_of(Table::Sessions, day, &mut frame, "started_at", "ended_at")?),
-    };
+    if rows == 0 {
+        return Ok((None, replaced));
+    }
+    let mut times: Vec<(Micros, Micros)> = sessions.iter().map(|s| (s.first.time, s.ended_at)).collect();
+    for frame in &others {
+        let reader = tables::Reader(frame);
+        let (starts, ends) = (reader.int64("started_at")?, reader.int64("ended_at")?);
+        times.extend(starts.min().zip(ends.max()));
+    }
+    let file = Some(NewFile {
+        table: Table::Sessions,
+        day,
+        rows: rows as u64,
+        min_time: times.iter().map(|t| t.0).min().unwrap_or(0),
+        max_time: times.iter().map(|t| t.1).max().unwrap_or(0),
+        bytes: tables::sessions::file(sessions, &others)?,
+    });
     Ok((file, replaced))
 }

@@ -1,0 +1,64 @@
+//! The log of the library.
+
+use super::super::calendar::{SECOND, plain};
+use super::super::json::Object;
+use super::super::log::{Identity, Line, Record};
+use super::super::rng::Rng;
+use super::super::traffic::{Site, What, traffic};
+
+/// A library: no ids of events or sessions, times to the second, the user agent on every line.
+static LIBRARY: Site = Site {
+    chatbot: "city-library",
+    host: "https://library.city.example",
+    pages: &[
+        (6, ("/", "City Library")),
+        (5, ("/opening-hours", "Öffnungszeiten")),
+        (4, ("/catalogue", "Katalog")),
+        (2, ("/events/reading-night", "Lesenacht")),
+    ],
+    visits: (3, 2),
+    opens: 40,
+    talks: 50,
+    known: 0,
+    robots: 8,
+};
+
+/// Makes the lines.
+pub fn library() -> Vec<Line> {
+    let mut rng = Rng::new(3);
+    let traffic = traffic(&LIBRARY, &mut rng);
+    let mut lines = Vec::new();
+    for visit in &traffic.visits {
+        let visitor = &traffic.visitors[visit.visitor];
+        for (i, happening) in visit.happenings.iter().enumerate() {
+            let What::Event(name, properties) = &happening.what else { continue };
+            let time = happening.time / SECOND * SECOND;
+            let line = Object::new()
+                .text("chatbot_id", LIBRARY.chatbot)
+                .text("anonymous_id", &visitor.id)
+                .text("event_name", name)
+                .object("properties", properties)
+                .text("timestamp", &plain(time))
+                .text("page_url", &format!("{}{}", LIBRARY.host, happening.page))
+                .maybe("referrer", if i == 0 { visit.source.referrer } else { None })
+                .text("user_agent", visitor.device.agent);
+            let text = line.json();
+            let record = Record {
+                chatbot: LIBRARY.chatbot,
+                identity: Identity::Content(text.clone(), 0),
+                key: visitor.id.clone(),
+                time,
+                name,
+                visitor: visitor.id.clone(),
+                is_bot: visitor.is_bot,
+            };
+            let line = Line { written: time, text, records: vec![record] };
+            // Two in the same second: two events, which nothing but their number tells apart.
+            if rng.chance(3) {
+                lines.push(line.clone());
+            }
+            lines.push(line);
+        }
+    }
+    lines
+}

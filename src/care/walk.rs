@@ -1,0 +1,227 @@
+//! Goes through the store by UTC dates, and says which sessions its events make.
+//!
+//! Of each date, the kept events are read a part of a file at a time, and cut into pieces of
+//! sessions; fixed rows ([`super::seam`]) are pieces too. Pieces of one key are joined with those
+//! of the dates before, and a session is settled once the next date begins more than a timeout
+//! after its end. Beside it stand the stored rows that it takes the place of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::prelude::*;
+
+use super::Progress;
+use super::seam::Seam;
+use super::stored::{Rows, Stored};
+use crate::error::Result;
+use crate::event::{Block, Event};
+use crate::session::{Summary, cut, join};
+use crate::store::columns::Table;
+use crate::store::manifest::DataFile;
+use crate::store::snapshot::Snapshot;
+use crate::store::tables;
+use crate::time::{DAY, Day, Micros};
+
+/// Events that are held at a time: their text is some hundred bytes each.
+const EVENTS_AT_ONCE: usize = 1 << 15;
+
+/// A session as events and fixed rows make it.
+#[derive(Debug)]
+pub struct Expected {
+    /// The session; its times of storing are those of [`Expected::created_at`] and the stored row.
+    pub session: Summary,
+    /// The stored row of the same key and start.
+    pub stored: Option<Stored>,
+    /// The earliest `created_at` of the stored rows that it shares events with.
+    pub created_at: Option<Micros>,
+}
+
+/// What is settled after a date.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Sessions, in order of chatbot and start.
+    pub sessions: Vec<Expected>,
+    /// Stored rows that no session has the start of.
+    pub gone: Vec<Stored>,
+    /// All that starts before this is settled, but for `open`.
+    pub through: Micros,
+    /// What is not settled yet: the start of a session or a stored row, and the row's partition.
+    pub open: Vec<(Micros, Option<Day>)>,
+}
+
+/// Is told what a walk finds.
+pub trait Visit {
+    /// Some kept events, in no order.
+    fn events(&mut self, block: &Block) -> Result<()>;
+    /// What is settled after a date.
+    fn settled(&mut self, settled: Settled) -> Result<()>;
+}
+
+/// Goes through all dates, from the first to the last, and cuts by `timeout`.
+pub fn walk(
+    snapshot: &Snapshot,
+    seam: &Seam,
+    timeout: Micros,
+    progress: &dyn Progress,
+    visit: &mut dyn Visit,
+) -> Result<()> {
+    let mut rows = Rows::new(snapshot, seam);
+    let mut dates: BTreeSet<Day> = rows.dates().into_iter().collect();
+    let mut files: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
+    for file in snapshot.manifest().files(Table::Events) {
+        dates.insert(file.day);
+        files.entry(file.day).or_default().push(file);
+    }
+    let mut state = State { seam, timeout, held: HashMap::new(), pieces: HashMap::new() };
+    let mut dates = dates.into_iter().peekable();
+    while let Some(date) = dates.next() {
+        progress.at(&date.to_string());
+        let (starting, bytes) = rows.through(date)?;
+        progress.advance(bytes);
+        state.hold(starting);
+        for file in files.remove(&date).unwrap_or_default() {
+            let frame = snapshot.read_file_checked(file)?;
+            for start in (0..frame.height()).step_by(EVENTS_AT_ONCE) {
+                let block = tables::events::read(&frame.slice(start as i64, EVENTS_AT_ONCE))?;
+                visit.events(&block)?;
+                state.take(&block);
+            }
+            progress.advance(file.bytes);
+        }
+        let next = dates.peek().map_or(Micros::MAX, |next| i64::from(next.0) * DAY);
+        visit.settled(state.settle(next))?;
+    }
+    Ok(())
+}
+
+struct State<'a> {
+    seam: &'a Seam,
+    timeout: Micros,
+    /// Stored rows whose events are not all settled, by the hash of their key.
+    held: HashMap<u128, Vec<Held>>,
+    /// Pieces of sessions that are not settled, likewise.
+    pieces: HashMap<u128, Vec<Summary>>,
+}
+
+/// A stored row, or what it covered, once it has been paired with a session.
+struct Held {
+    start: Micros,
+    end: Micros,
+    created_at: Micros,
+    row: Option<Stored>,
+}
+
+impl State<'_> {
+    fn hold(&mut self, rows: Vec<Stored>) {
+        for row in rows {
+            let key = row.session.key.hash();
+            if row.fixed {
+                self.pieces.entry(key).or_default().push(row.session.clone());
+            }
+            let (start, end) = (row.session.first.time, row.session.ended_at);
+            let created_at = row.session.created_at;
+            self.held.entry(key).or_default().push(Held { start, end, created_at, row: Some(row) });
+        }
+    }
+
+    /// Cuts events into pieces; those that a fixed row counts already stay out, and those of
+    /// sessions that were pruned.
+    fn take(&mut self, block: &Block) {
+        let mut free: Vec<Event<'_>> = Vec::with_capacity(block.rows.len());
+        for row in &block.rows {
+            let event = block.event(row);
+            if !self.seam.concerns(event.chatbot_id()) || self.is_free(event) {
+                free.push(event);
+            }
+        }
+        free.par_sort_unstable_by_key(|event| (event.row.key, event.row.time, event.row.id));
+        let timeout = self.timeout;
+        let made: Vec<(u128, Vec<Summary>)> = free
+            .par_chunk_by(|a, b| a.row.key == b.row.key)
+            .map(|events| {
+                let mut pieces = Vec::with_capacity(1);
+                // Whatever is stored was stored earlier: the time of storing is put in at the end.
+                cut(events.iter().copied(), timeout, Micros::MAX, |piece| pieces.push(piece));
+                (events.first().map_or(0, |event| event.row.key), pieces)
+            })
+            .collect();
+        for (key, pieces) in made {
+            self.pieces.entry(key).or_default().extend(pieces);
+        }
+    }
+
+    fn is_free(&mut self, event: Event<'_>) -> bool {
+        let time = event.row.time;
+        let mut rows = self.held.get_mut(&event.row.key).into_iter().flatten();
+        match rows.find(|held| held.start <= time && time <= held.end) {
+            Some(Held { row: Some(row), .. }) if row.fixed => {
+                match &mut row.covered {
+                    Some(covered) => covered.add(event),
+                    None => row.covered = Some(Box::new(Summary::of(event, Micros::MAX))),
+                }
+                false
+            }
+            Some(_) => true,
+            None => !self.seam.is_of_pruned_session(event.chatbot_id(), time),
+        }
+    }
+
+    /// Settles what nothing at `next` or later can belong to.
+    fn settle(&mut self, next: Micros) -> Settled {
+        let timeout = self.timeout;
+        let joined: Vec<(u128, Vec<Summary>)> = std::mem::take(&mut self.pieces)
+            .into_par_iter()
+            .map(|(key, pieces)| (key, if pieces.len() > 1 { join(pieces, timeout) } else { pieces }))
+            .collect();
+        let mut settled = Settled { through: next, ..Settled::default() };
+        for (key, sessions) in joined {
+            for session in sessions {
+                if next < Micros::MAX && session.ended_at.saturating_add(timeout) >= next {
+                    settled.open.push((session.first.time, None));
+                    self.pieces.entry(key).or_default().push(session);
+                } else {
+                    settled.sessions.push(self.pair(key, session));
+                }
+            }
+        }
+        let pieces = &self.pieces;
+        self.held.retain(|key, rows| {
+            let open = pieces.get(key).map_or(&[][..], Vec::as_slice);
+            rows.retain_mut(|held| {
+                // A date to come, or an open session, can still take its place.
+                let waits = next < Micros::MAX
+                    && (held.end >= next || open.iter().any(|session| session.first.time <= held.end));
+                match &held.row {
+                    Some(row) if waits => settled.open.push((held.start, Some(row.day))),
+                    _ => settled.gone.extend(held.row.take_if(|_| !waits)),
+                }
+                waits
+            });
+            !rows.is_empty()
+        });
+        settled.sessions.sort_by(|a, b| order(&a.session, &b.session));
+        settled.gone.sort_by(|a, b| order(&a.session, &b.session));
+        settled
+    }
+
+    /// Brings a session together with the stored row of its start.
+    fn pair(&mut self, key: u128, mut session: Summary) -> Expected {
+        let Some(rows) = self.held.get_mut(&key) else {
+            return Expected { session, stored: None, created_at: None };
+        };
+        let shared =
+            rows.iter().filter(|held| held.start <= session.ended_at && session.first.time <= held.end);
+        let created_at = shared.map(|held| held.created_at).min();
+        let stored = rows.iter_mut().find(|held| held.row.is_some() && held.start == session.first.time);
+        let stored = stored.and_then(|held| held.row.take());
+        if let Some(row) = &stored {
+            session.created_at = row.session.created_at;
+            session.updated_at = row.session.updated_at;
+        }
+        Expected { session, stored, created_at }
+    }
+}
+
+/// The order of rows in a file of sessions.
+pub fn order(a: &Summary, b: &Summary) -> std::cmp::Ordering {
+    (&a.key.chatbot_id, a.first, &a.key).cmp(&(&b.key.chatbot_id, b.first, &b.key))
+}

@@ -1,0 +1,87 @@
+//! How long each stage of an ingest took, for `wa ingest --profile` and the benchmarks.
+
+use std::time::{Duration, Instant};
+
+/// The stages that the writing thread goes through, in order; reading and parsing go on beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Waiting for blocks to be read and parsed.
+    Wait,
+    /// Ids by ordinals, and gathering the batch.
+    Gather,
+    /// Finding duplicates in the batch and the store.
+    Dedupe,
+    /// Sorting events by session key.
+    Sort,
+    /// Writing events.
+    Events,
+    /// Cutting sessions and merging them with the stored ones.
+    Sessions,
+    /// First sights.
+    Visitors,
+    /// Working days out again.
+    Daily,
+    /// Refused lines.
+    Rejects,
+    /// Moving files into place and replacing the manifest.
+    Commit,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Stage; 10] = [
+        Stage::Wait,
+        Stage::Gather,
+        Stage::Dedupe,
+        Stage::Sort,
+        Stage::Events,
+        Stage::Sessions,
+        Stage::Visitors,
+        Stage::Daily,
+        Stage::Rejects,
+        Stage::Commit,
+    ];
+
+    /// Returns the name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Wait => "wait",
+            Stage::Gather => "gather",
+            Stage::Dedupe => "dedupe",
+            Stage::Sort => "sort",
+            Stage::Events => "events",
+            Stage::Sessions => "sessions",
+            Stage::Visitors => "visitors",
+            Stage::Daily => "daily",
+            Stage::Rejects => "rejects",
+            Stage::Commit => "commit",
+        }
+    }
+}
+
+/// The time spent in each stage.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    spent: [Duration; Stage::ALL.len()],
+    since: Instant,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Stages { spent: Default::default(), since: Instant::now() }
+    }
+}
+
+impl Stages {
+    /// Books the time since the last call to a stage.
+    pub fn book(&mut self, stage: Stage) {
+        let now = Instant::now();
+        self.spent[stage as usize] += now.duration_since(self.since);
+        self.since = now;
+    }
+
+    /// Returns each stage with its time.
+    pub fn list(&self) -> impl Iterator<Item = (Stage, Duration)> + '_ {
+        Stage::ALL.into_iter().zip(self.spent)
+    }
+}

@@ -1,0 +1,184 @@
+//! Any bytes: nothing panics, nothing is lost, nothing depends on how the input is cut into blocks.
+
+use std::io;
+
+use super::*;
+use proptest::prelude::*;
+
+/// Lines good and bad, made of what matters to the parser.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let member = prop::sample::select(vec![
+        r#""chatbot_id":"c""#,
+        r#""chatbotId":7"#,
+        r#""session_id":"s""#,
+        r#""session_id":null"#,
+        r#""anonymousId":"a""#,
+        r#""user_id":"u\u00e9""#,
+        r#""event_name":"message_received""#,
+        r#""event_name":"""#,
+        r#""eventName":"x""#,
+        r#""type":"session""#,
+        r#""type":"identify""#,
+        r#""timestamp":"2026-11-09T08:00:00Z""#,
+        r#""timestamp":1794211200"#,
+        r#""timestamp":"bad""#,
+        r#""received_at":1794211200"#,
+        r#""sent_at":1794211200"#,
+        r#""client_timestamp":5"#,
+        r#""properties":{"response_time_ms":5}"#,
+        r#""properties":[]"#,
+        r#""ip":"192.0.2.1""#,
+        r#""ip_address":"x""#,
+        r#""user_agent":"ua""#,
+        r#""page_url":"https://example.com/?utm_source=a""#,
+        r#""referrer":"https://t.co/""#,
+        r#""id":"e""#,
+        r#""event_id":"b270790b-1d46-432b-80ff-41b0524bedc7""#,
+        r#""other":[{"a":"\ud800"}]"#,
+        r#""events":[]"#,
+        r#""events":[{"event_name":"a"},5,{"eventName":"b","other":1}]"#,
+        r#""screen_width":"5""#,
+        r#""city":"Köln""#,
+    ]);
+    let object =
+        proptest::collection::vec(member, 0..9).prop_map(|members| format!("{{{}}}", members.join(",")));
+    let good = Just(event_with("\"x\":1"));
+    let text = prop_oneof![4 => object, 2 => good, 1 => Just(String::new()), 1 => "\\PC{0,20}".prop_map(String::from)];
+    let mutated = (text, proptest::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>())));
+    mutated.prop_map(|(text, change)| {
+        let mut bytes = text.into_bytes();
+        if let (Some((at, byte)), false) = (change, bytes.is_empty()) {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes
+    })
+}
+
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    let end = prop::sample::select(vec!["\n", "\r\n", "\n\n"]);
+    proptest::collection::vec((line(), end), 0..12).prop_map(|lines| {
+        lines.into_iter().flat_map(|(line, end)| [line, end.as_bytes().to_vec()].concat()).collect()
+    })
+}
+
+/// What came of an input, in words.
+fn outcome(
+    bytes: &[u8],
+    block_size: usize,
+    options: &ParseOptions,
+) -> (Vec<String>, Counts, Option<Unfinished>) {
+    let folder = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(folder.path(), bytes).unwrap();
+    let mut reader = Reader::open(&Input::File(folder.path().into())).unwrap().with_block_size(block_size);
+    let context = Context::new(None).unwrap();
+    let (mut all, mut counts, mut unfinished) = (Vec::new(), Counts::default(), None);
+    while let Some(block) = reader.next_block().unwrap() {
+        let parsed = parse(block, options, &context);
+        for (row, line) in parsed.block.rows.iter().zip(&parsed.lines) {
+            all.push(format!("{line} {}", describe(&parsed.block, row)));
+            assert!(row.text.iter().all(|span| span.is_none() || parsed.block.text(*span).is_some()));
+        }
+        for refused in &parsed.refused {
+            all.push(format!("{} {:?} {} {:?}", refused.line, refused.index, refused.reason, refused.raw));
+            counts.refuse(refused.reason, 1);
+        }
+        counts.read += parsed.read;
+        counts.stored += parsed.block.rows.len() as u64;
+        counts.blank += parsed.blank;
+        counts.unfinished += u64::from(parsed.unfinished.is_some());
+        counts.warnings.merge(&parsed.warnings);
+        unfinished = unfinished.or(parsed.unfinished);
+    }
+    (all, counts, unfinished)
+}
+
+/// The number of events of an input, counted with another parser.
+fn events(bytes: &[u8]) -> (u64, u64) {
+    let (mut read, mut blank) = (0, 0);
+    for line in bytes.split(|b| *b == b'\n') {
+        if line.trim_ascii().is_empty() {
+            blank += 1;
+            continue;
+        }
+        // Half a surrogate pair is the one thing that `wa` reads and serde_json does not.
+        let line = String::from_utf8(line.to_vec()).map(|line| line.replace("\\ud800", ""));
+        let object = line.ok().and_then(|line| serde_json::from_str::<serde_json::Value>(&line).ok());
+        let null = |value: &serde_json::Value| value.is_null() || value == "";
+        let has_name = |o: &serde_json::Value| {
+            let named = |key: &str| o.get(key).is_some_and(|v| !null(v));
+            named("event_name") || named("eventName")
+        };
+        read += match object {
+            Some(o) if o.is_object() && !has_name(&o) => {
+                o["events"].as_array().map_or(1, |events| events.len().max(1) as u64)
+            }
+            _ => 1,
+        };
+    }
+    // After the last line feed there is no line.
+    (read, blank - u64::from(bytes.is_empty() || bytes.ends_with(b"\n")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn the_account_adds_up_and_says_what_another_parser_counts(mut bytes in input(), cut: prop::sample::Index, whole: bool) {
+        if !whole && !bytes.is_empty() {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let (_, counts, unfinished) = outcome(&bytes, 1 << 20, &options());
+        prop_assert!(counts.adds_up());
+        prop_assert_eq!((counts.read, counts.blank), events(&bytes));
+        if let Some(unfinished) = unfinished {
+            prop_assert_eq!(unfinished.offset + unfinished.length, bytes.len() as u64);
+            prop_assert!(!bytes.contains(&b'\n') || bytes[unfinished.offset as usize - 1] == b'\n');
+        }
+    }
+
+    #[test]
+    fn whatever_the_size_of_a_block_the_outcome_is_the_same(bytes in input(), size in 1usize..2000, drop: bool) {
+        let ip = if drop { IpPolicy::Drop } else { IpPolicy::Keep };
+        let options = ParseOptions { ip, chatbot: Some("d".into()), ..options() };
+        let (mut one, counts, unfinished) = outcome(&bytes, 1 << 20, &options);
+        let (mut many, same_counts, same_unfinished) = outcome(&bytes, size, &options);
+        one.sort();
+        many.sort();
+        prop_assert_eq!(one, many);
+        prop_assert_eq!((counts, unfinished), (same_counts, same_unfinished));
+    }
+
+    #[test]
+    fn random_bytes_are_accounted_for(bytes: Vec<u8>, unfinished: bool) {
+        let block = RawBlock { unfinished, ..raw(bytes) };
+        let parsed = parse(block, &options(), &Context::new(None).unwrap());
+        let accounted = parsed.block.rows.len() + parsed.refused.len() + usize::from(parsed.unfinished.is_some());
+        prop_assert_eq!(parsed.read, accounted as u64);
+    }
+
+    #[test]
+    fn json_columns_hold_json_that_others_can_read(bytes in input()) {
+        let parsed = parse_with(&ParseOptions { chatbot: Some("d".into()), ip: IpPolicy::Truncate, ..options() }, bytes);
+        for row in &parsed.block.rows {
+            for column in [Text::Extra, Text::Properties, Text::UserMetadata] {
+                if let Some(json) = parsed.block.event(row).text(column) {
+                    let value: serde_json::Value = serde_json::from_str(json).unwrap();
+                    prop_assert!(value.is_object());
+                    let keys = value.as_object().unwrap();
+                    prop_assert!(column != Text::Extra || !keys.is_empty());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reader_and_the_parser_agree_on_an_input_that_is_a_pipe() {
+    let lines = format!("{}\n{}\n{{\"event", event_with(""), event_with("\"id\":7"));
+    let mut reader = Reader::from_source("-", Box::new(io::Cursor::new(lines.into_bytes()))).unwrap();
+    let block = reader.next_block().unwrap().unwrap();
+    let parsed = parse(block, &options(), &Context::new(None).unwrap());
+    // Nobody will write the rest of it: it is refused.
+    assert_eq!((parsed.block.rows.len(), parsed.reasons(), parsed.unfinished), (2, vec!["not_json"], None));
+}

@@ -1,0 +1,298 @@
+//! Reading: blocks of whole lines, whatever the input is.
+
+use std::io::{self, Read, Write};
+
+use super::*;
+use crate::error::Kind;
+use crate::ingest::read::{Compression, TooLong};
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+fn reader(bytes: impl Into<Vec<u8>>) -> Reader {
+    Reader::from_source("test", Box::new(io::Cursor::new(bytes.into()))).unwrap()
+}
+
+/// All blocks, and the error at the end.
+fn drain(reader: &mut Reader) -> (Vec<RawBlock>, Option<crate::Error>) {
+    let mut blocks = Vec::new();
+    loop {
+        match reader.next_block() {
+            Ok(Some(block)) => blocks.push(block),
+            Ok(None) => return (blocks, None),
+            Err(e) => {
+                assert!(matches!(reader.next_block(), Ok(None)));
+                return (blocks, Some(e));
+            }
+        }
+    }
+}
+
+fn text(blocks: &[RawBlock]) -> Vec<u8> {
+    blocks.iter().flat_map(|b| b.bytes.clone()).collect()
+}
+
+/// A line and its number.
+type Numbered = (u64, Vec<u8>);
+
+/// The lines of an input and what is to become of them, in the plainest way.
+fn naive(bytes: &[u8], limit: usize) -> (Vec<Numbered>, Vec<(u64, u64)>) {
+    let (mut kept, mut long) = (Vec::new(), Vec::new());
+    for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        let has_end = line.ends_with(b"\n");
+        let content = line.strip_suffix(b"\n").unwrap_or(line);
+        let content = if has_end { content.strip_suffix(b"\r").unwrap_or(content) } else { content };
+        if content.len() > limit {
+            long.push((index as u64 + 1, content.len() as u64));
+        } else {
+            kept.push((index as u64 + 1, line.to_vec()));
+        }
+    }
+    (kept, long)
+}
+
+/// Numbers the lines of blocks, those over the limit left out.
+fn numbered(blocks: &[RawBlock]) -> Vec<Numbered> {
+    let mut lines = Vec::new();
+    for block in blocks {
+        let mut number = block.first_line;
+        for line in block.bytes.split_inclusive(|b| *b == b'\n') {
+            while block.too_long.iter().any(|l| l.line == number) {
+                number += 1;
+            }
+            lines.push((number, line.to_vec()));
+            number += 1;
+        }
+    }
+    lines
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_size_of_a_block_the_lines_are_the_same(
+        bytes in proptest::collection::vec(prop_oneof![6 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r')], 0..200),
+        block in 1usize..60,
+        limit in 1usize..20,
+        most in 1usize..20,
+    ) {
+        // A carriage return that is the very last byte may or may not belong to the line's end.
+        prop_assume!(!bytes.ends_with(b"\r"));
+        let mut reader = reader(bytes.clone()).with_block_size(block).with_line_limit(limit).with_lines_limit(most);
+        let (blocks, error) = drain(&mut reader);
+        prop_assert!(error.is_none());
+        let (kept, long) = naive(&bytes, limit);
+        prop_assert_eq!(numbered(&blocks), kept);
+        let found: Vec<_> = blocks.iter().flat_map(|b| &b.too_long).map(|l| (l.line, l.length)).collect();
+        prop_assert_eq!(found, long);
+        let mut offset = 0;
+        for block in &blocks {
+            let lines = block.bytes.split_inclusive(|b| *b == b'\n').count();
+            prop_assert!(lines <= most + 1 || !block.too_long.is_empty());
+            prop_assert_eq!(block.offset, offset);
+            offset = block.end;
+        }
+        prop_assert_eq!(offset, bytes.len() as u64);
+    }
+
+    #[test]
+    fn compressed_or_not_and_cut_anywhere_it_yields_what_can_be_read(
+        lines in proptest::collection::vec("[a-z]{0,30}", 0..60),
+        block in 1usize..400,
+        cut in 0usize..2000,
+    ) {
+        let plain = lines.join("\n").into_bytes();
+        for packed in [plain.clone(), gzip(&plain), zstd(&plain)] {
+            let (blocks, error) = drain(&mut reader(packed.clone()).with_block_size(block));
+            prop_assert_eq!(text(&blocks), &plain[..]);
+            prop_assert!(error.is_none());
+            let cut = cut.min(packed.len());
+            if let Ok(reader) = Reader::from_source("cut", Box::new(io::Cursor::new(packed[..cut].to_vec()))) {
+                let (blocks, _) = drain(&mut reader.with_block_size(block));
+                prop_assert!(plain.starts_with(&text(&blocks)) || packed[..4.min(cut)] != packed[..4.min(packed.len())]);
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_fail_otherwise_than_by_an_error(mut bytes: Vec<u8>, magic in 0usize..4) {
+        let magics: [&[u8]; 4] = [b"", b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
+        bytes.splice(0..0, magics[magic].iter().copied());
+        if let Ok(mut reader) = Reader::from_source("any", Box::new(io::Cursor::new(bytes))) {
+            drain(&mut reader);
+        }
+    }
+}
+
+#[test]
+fn several_members_and_frames_are_read_as_one_and_zeros_after_them_ignored() {
+    let (one, two) = (b"{\"a\":1}\n{\"b\"".as_slice(), b":2}\n".as_slice());
+    let both = [one, two].concat();
+    for packed in [
+        [gzip(one), gzip(b""), gzip(two)].concat(),
+        [gzip(one), gzip(two), vec![0; 1000]].concat(),
+        [zstd(one), zstd(two)].concat(),
+        [b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc".to_vec(), zstd(&both)].concat(),
+    ] {
+        let (blocks, error) = drain(&mut reader(packed));
+        assert_eq!(text(&blocks), both);
+        assert!(error.is_none());
+    }
+    let (blocks, error) = drain(&mut reader([gzip(&both), b"garbage".to_vec()].concat()));
+    assert_eq!(text(&blocks), both);
+    assert_eq!(error.unwrap().kind(), Kind::PartialInput);
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_comes_before_the_error() {
+    let lines: String = (0..50_000u64).map(|n| format!("{{\"n\":{}}}\n", n * n * 7919 % 1_000_003)).collect();
+    for packed in [gzip(lines.as_bytes()), zstd(lines.as_bytes())] {
+        let cut = packed[..packed.len() - packed.len() / 10].to_vec();
+        let (blocks, error) = drain(&mut reader(cut).with_block_size(10_000));
+        let read = text(&blocks);
+        assert!(lines.as_bytes().starts_with(&read));
+        assert!(read.len() > lines.len() / 2, "{} of {}: {error:?}", read.len(), lines.len());
+        assert_eq!(error.as_ref().unwrap().kind(), Kind::PartialInput);
+        assert!(error.unwrap().to_string().starts_with("cannot read test to its end: "));
+        assert!(blocks.last().unwrap().unfinished || read.ends_with(b"\n"));
+    }
+    // A wrong checksum is found when everything has been read.
+    let mut wrong = gzip(lines.as_bytes());
+    let at = wrong.len() - 6;
+    wrong[at] ^= 1;
+    let (blocks, error) = drain(&mut reader(wrong));
+    assert_eq!(text(&blocks), lines.as_bytes());
+    assert!(error.is_some());
+}
+
+#[test]
+fn a_byte_order_mark_at_the_beginning_is_skipped_and_counted_in_the_offset() {
+    for packed in [b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}".to_vec(), gzip(b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}")] {
+        for size in [1, 1000] {
+            let (blocks, _) = drain(&mut reader(packed.clone()).with_block_size(size));
+            assert_eq!(text(&blocks), b"{}\n\xef\xbb\xbf{}");
+            assert_eq!((blocks[0].offset, blocks.last().unwrap().end), (3, 11));
+        }
+    }
+    assert!(drain(&mut reader(b"\xef\xbb\xbf".to_vec())).0.is_empty());
+    assert_eq!(text(&drain(&mut reader(b"\xef\xbb".to_vec())).0), b"\xef\xbb");
+    assert!(drain(&mut reader(b"".to_vec())).0.is_empty());
+}
+
+/// Bytes without end, or with a far one.
+struct Long {
+    left: u64,
+    tail: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Long {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return self.tail.read(buffer);
+        }
+        let some = buffer.len().min(self.left as usize);
+        buffer[..some].fill(b'x');
+        self.left -= some as u64;
+        Ok(some)
+    }
+}
+
+#[test]
+fn a_line_far_over_the_limit_is_hashed_as_it_passes_and_the_lines_around_it_are_read() {
+    let length = 64u64 << 20;
+    let source = io::Cursor::new(b"{}\n".to_vec())
+        .chain(Long { left: length, tail: io::Cursor::new(b"\r\n{\"a\":1}\n".to_vec()) });
+    let mut reader = Reader::from_source("long", Box::new(source)).unwrap();
+    let (blocks, error) = drain(&mut reader);
+    assert!(error.is_none());
+    assert!(blocks.iter().all(|b| b.bytes.capacity() < 16 << 20));
+    let mut hash = Sha256::new();
+    (0..64).for_each(|_| hash.update(vec![b'x'; 1 << 20]));
+    let [TooLong { line: 2, length: found, sha256, head }] = &blocks[0].too_long[..] else { panic!() };
+    assert_eq!((*found, sha256), (length, &<[u8; 32]>::from(hash.finalize())));
+    assert_eq!(head, &vec![b'x'; 64 << 10]);
+    let last = blocks.last().unwrap();
+    assert_eq!((last.first_line, &*last.bytes), (3, &b"{\"a\":1}\n"[..]));
+    assert_eq!((last.offset, last.end), (3 + length + 2, 3 + length + 2 + 8));
+
+    let parsed = parse(blocks.into_iter().next().unwrap(), &options(), &Context::new(None).unwrap());
+    assert_eq!(parsed.reasons(), ["no_event_name", "line_too_long"]);
+    assert_eq!((parsed.refused[1].line, parsed.refused[1].length, parsed.read), (2, length, 2));
+}
+
+#[test]
+fn a_line_of_exactly_one_mebibyte_is_read() {
+    for end in ["\n", "\r\n", ""] {
+        let line = |length: usize| "x".repeat(length) + end + if end.is_empty() { "" } else { "{}\n" };
+        let (blocks, _) = drain(&mut reader(line(1 << 20)));
+        assert!(blocks.iter().all(|b| b.too_long.is_empty()));
+        let (blocks, _) = drain(&mut reader(line((1 << 20) + 1)));
+        let long: Vec<_> = blocks.iter().flat_map(|b| &b.too_long).map(|l| (l.line, l.length)).collect();
+        assert_eq!(long, [(1, (1 << 20) + 1)]);
+    }
+}
+
+#[test]
+fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let content = b"{\"a\":1}\n{\"b\"";
+    let plain = write("plain", content);
+    let mut reader = Reader::open(&Input::File(plain.clone())).unwrap();
+    assert!(reader.is_plain_file());
+    assert_eq!((reader.compression(), reader.size()), (Compression::Plain, Some(12)));
+    let (blocks, _) = drain(&mut reader);
+    assert!(blocks[0].unfinished);
+    assert_eq!(reader.consumed(), 12);
+
+    let packed = gzip(content);
+    let mut compressed = Reader::open(&Input::File(write("packed", &packed))).unwrap();
+    assert_eq!((compressed.is_plain_file(), compressed.compression()), (false, Compression::Gzip));
+    assert!(!drain(&mut compressed).0[0].unfinished);
+    assert_eq!(compressed.consumed(), packed.len() as u64);
+
+    // The file has grown: it is read on from the unfinished line.
+    write("plain", b"{\"a\":1}\n{\"b\":2}\n");
+    let (blocks, _) = drain(&mut Reader::open_at(&plain, 8, 2).unwrap());
+    assert_eq!((blocks[0].first_line, blocks[0].offset, blocks[0].end), (2, 8, 16));
+    assert_eq!(blocks[0].bytes, b"{\"b\":2}\n");
+    assert!(!blocks[0].unfinished);
+    assert!(drain(&mut Reader::open_at(&plain, 16, 3).unwrap()).0.is_empty());
+}
+
+#[test]
+fn what_cannot_be_opened_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, says) in [(folder.path().join("missing"), "No such file"), (folder.path().to_owned(), "")] {
+        let error = Reader::open(&Input::File(path.clone())).err().unwrap().to_string();
+        assert!(
+            error.starts_with(&format!("cannot read {}", path.display())) && error.contains(says),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_gzip_bomb_passes_in_bounded_memory() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let zeros = vec![b'0'; 1 << 20];
+    (0..64).for_each(|_| encoder.write_all(&zeros).unwrap());
+    let packed = encoder.finish().unwrap();
+    assert!(packed.len() < 100_000);
+    let (blocks, error) = drain(&mut reader(packed));
+    assert!(error.is_none());
+    assert!(blocks.iter().all(|b| b.bytes.is_empty()));
+    assert_eq!(blocks[0].too_long[0].length, 64 << 20);
+}

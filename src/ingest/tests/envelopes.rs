@@ -1,0 +1,169 @@
+//! Envelopes: one line, many events.
+
+use super::*;
+
+const HEAD: &str = r#""chatbotId":"c","sessionId":"s","received_at":1794211200"#;
+
+fn envelope(head: &str, events: &str) -> String {
+    format!("{{{head},\"events\":[{events}]}}")
+}
+
+#[test]
+fn its_events_inherit_its_fields_and_their_own_win() {
+    let line = r#"{"chatbotId":"c","sessionId":"s","userAgent":"ua","page_url":"https://example.com/","screen_width":800,
+        "user_metadata":{"plan":"pro"},"country_code":"DE","received_at":1794211200,"ip":"192.0.2.1","site":"blue",
+        "events":[{"event_name":"a"},{"event_name":"b","session_id":"t","pageUrl":"https://example.com/b","city":"",
+        "timestamp":1794211201,"screen_width":null}]}"#
+        .replace('\n', " ");
+    let parsed = lines(line);
+    assert_eq!((parsed.read, parsed.lines.as_slice()), (2, &[1, 1][..]));
+    let (a, b) = (parsed.event(0), parsed.event(1));
+    for event in [a, b] {
+        assert_eq!(event.chatbot_id(), "c");
+        assert_eq!(event.text(Text::UserAgent), Some("ua"));
+        assert_eq!(event.text(Text::UserMetadata), Some(r#"{"plan":"pro"}"#));
+        assert_eq!(event.text(Text::IpAddress), Some("192.0.2.1"));
+        assert_eq!(event.text(Text::CountryCode), Some("DE"));
+        assert_eq!(event.text(Text::Extra), Some(r#"{"site":"blue"}"#));
+        assert_eq!(event.row.screen_width, 800);
+        assert_eq!(event.row.received_at, at("2026-11-09T08:00:00Z"));
+    }
+    assert_eq!((a.name(), a.text(Text::SessionId)), ("a", Some("s")));
+    assert_eq!((b.name(), b.text(Text::SessionId)), ("b", Some("t")));
+    assert_eq!(a.text(Text::PageUrl), Some("https://example.com/"));
+    assert_eq!(b.text(Text::PageUrl), Some("https://example.com/b"));
+    assert_eq!(a.row.time, at("2026-11-09T08:00:00Z"));
+    assert_eq!(b.row.time, at("2026-11-09T08:00:01Z"));
+}
+
+#[test]
+fn what_only_an_event_can_say_of_itself_is_not_inherited() {
+    let head = r#""chatbotId":"c","sessionId":"s","received_at":1794211200,"id":"1","event_id":"2","event_category":"k",
+        "properties":{"a":1},"timestamp":1794211300,"client_timestamp":"bad""#
+        .replace('\n', " ");
+    let parsed = lines(envelope(&head, r#"{"eventName":"x"}"#));
+    let event = parsed.only();
+    for column in [Text::EventId, Text::EventCategory, Text::Properties, Text::Extra] {
+        assert_eq!(event.text(column), None, "{column:?}");
+    }
+    assert!(!event.row.has_own_id);
+    assert_eq!(event.row.time, at("2026-11-09T08:00:00Z"));
+    assert_eq!(event.row.client_timestamp, crate::event::NO_TIME);
+}
+
+#[test]
+fn a_bad_event_is_lost_alone_and_named_by_its_index() {
+    let events = r#"{"event_name":"a"}, 7 ,{"name":"b"},{"event_name":"c","timestamp":"bad"},{"event_name":"d"},[],
+        {"type":"session"},{"type":"identify","user_id":"u"},{"type":"other"},{"events":[{"event_name":"e"}]}"#
+        .replace('\n', " ");
+    let parsed = lines(envelope(HEAD, &events));
+    let names: Vec<_> = (0..4).map(|n| parsed.event(n).name()).collect();
+    assert_eq!(names, ["a", "d", "session_updated", "user_identified"]);
+    assert_eq!(parsed.event(3).text(Text::UserId), Some("u"));
+    let refused: Vec<_> =
+        parsed.refused.iter().map(|r| (r.index.unwrap(), r.reason.name(), r.raw.encoded())).collect();
+    assert_eq!(
+        refused,
+        [
+            (1, "not_an_object", "7".to_owned()),
+            (2, "no_event_name", r#"{"name":"b"}"#.to_owned()),
+            (3, "bad_timestamp", r#"{"event_name":"c","timestamp":"bad"}"#.to_owned()),
+            (5, "not_an_object", "[]".to_owned()),
+            (8, "no_event_name", r#"{"type":"other"}"#.to_owned()),
+            (9, "no_event_name", r#"{"events":[{"event_name":"e"}]}"#.to_owned()),
+        ]
+    );
+    assert_eq!(parsed.read, 10);
+    // Whose a refused event is, the envelope may say.
+    let person = parsed.refused[2].person.as_ref().unwrap();
+    assert_eq!(parsed.block.text(person.session_id), Some("s"));
+}
+
+#[test]
+fn an_empty_one_counts_as_one_refused_event() {
+    let parsed = lines(envelope(HEAD, " "));
+    assert_eq!((parsed.read, parsed.reasons()), (1, vec!["empty_envelope"]));
+    assert_eq!(parsed.refused[0].index, None);
+}
+
+#[test]
+fn an_event_name_makes_it_an_event_and_events_an_unknown_field() {
+    let parsed = lines(envelope(&format!("{HEAD},\"event_name\":\"x\""), r#"{"event_name":"a"}"#));
+    assert_eq!(parsed.only().name(), "x");
+    assert_eq!(parsed.only().text(Text::Extra), Some(r#"{"events":[{"event_name":"a"}]}"#));
+}
+
+#[test]
+fn unknown_fields_of_both_meet_in_extra_and_the_events_own_win() {
+    let line = format!(
+        r#"{{"v":1,{HEAD},"events":[{{"event_name":"a","w":3,"v":4}},{{"event_name":"b"}}],"type":"batch","u":2}}"#
+    );
+    let parsed = lines(line);
+    assert_eq!(parsed.event(0).text(Text::Extra), Some(r#"{"type":"batch","u":2,"w":3,"v":4}"#));
+    assert_eq!(parsed.event(1).text(Text::Extra), Some(r#"{"v":1,"type":"batch","u":2}"#));
+}
+
+#[test]
+fn its_own_wrong_types_are_counted_once_and_kept_with_every_event() {
+    let head =
+        format!(r#"{HEAD},"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1","user_id":{{}}"#);
+    let parsed = lines(envelope(&head, r#"{"event_name":"a"},{"event_name":"b","page_url":"p"}"#));
+    let extra = r#"{"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1","user_id":{}}"#;
+    assert_eq!(parsed.event(0).text(Text::Extra), Some(extra));
+    assert_eq!(parsed.event(1).text(Text::PageUrl), Some("p"));
+    let warned: Vec<_> = parsed.warned().into_iter().map(|(name, times)| format!("{name} {times}")).collect();
+    assert_eq!(
+        warned,
+        [
+            "wrong_type:user_id 1",
+            "wrong_type:user_metadata 1",
+            "wrong_type:page_url 1",
+            "wrong_type:screen_width 1",
+            "not_an_address 1",
+        ]
+    );
+}
+
+#[test]
+fn a_bad_chatbot_or_time_of_its_own_refuses_every_event_that_has_none() {
+    let parsed = lines(envelope(
+        r#""chatbotId":[],"sessionId":"s","received_at":1794211200"#,
+        r#"{"event_name":"a"},{"event_name":"b","chatbot_id":"c"}"#,
+    ));
+    assert_eq!(parsed.reasons(), ["bad_chatbot_id"]);
+    assert_eq!(parsed.only().name(), "b");
+    let parsed = lines(envelope(
+        &format!("{HEAD},\"sent_at\":\"bad\""),
+        r#"{"event_name":"a"},{"event_name":"b","sent_at":1794211200}"#,
+    ));
+    assert_eq!(parsed.reasons(), ["bad_timestamp"]);
+    assert_eq!(parsed.only().name(), "b");
+}
+
+#[test]
+fn escaped_fields_of_an_envelope_are_decoded_once() {
+    let head = format!(r#"{HEAD},"page_title":"\u00e9{}""#, "x".repeat(1000));
+    let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
+    assert_eq!(parsed.block.rows.len(), 1000);
+    assert!(parsed.block.decoded.len() < 3000);
+    assert_eq!(parsed.event(999).text(Text::PageTitle).map(|t| t.chars().count()), Some(1001));
+}
+
+#[test]
+fn an_envelope_cannot_be_made_to_multiply_its_size_without_end() {
+    let head = format!(r#"{HEAD},"big":"{}""#, "x".repeat(100_000));
+    let line = envelope(&head, &vec![r#"{"event_name":"a","own":1}"#; 1000].join(","));
+    let length = line.len();
+    let parsed = lines(line);
+    assert_eq!(parsed.block.rows.len(), 1000);
+    assert!(parsed.block.decoded.len() < 10 * length);
+    let left_out = parsed.warnings.count(Warning::EnvelopeFieldsLeftOut);
+    let whole =
+        (0..1000).filter(|n| parsed.event(*n).text(Text::Extra).unwrap().len() > 100_000).count() as u64;
+    assert!(whole > 0 && left_out + whole == 1000);
+    assert_eq!(parsed.event(999).text(Text::Extra), Some("{\"own\":1}"));
+    // Shared by all, it costs nothing.
+    let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
+    assert!(parsed.warnings.is_empty());
+    assert!(parsed.event(999).text(Text::Extra).unwrap().len() > 100_000);
+}

@@ -1,0 +1,80 @@
+//! The ids of events, with and without one in the log.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::event::{KeyKind, NAMESPACE};
+
+fn id(line: &str) -> u128 {
+    lines(line).only().row.id
+}
+
+#[test]
+fn a_uuid_is_the_id_itself_and_any_other_text_is_hashed_with_its_chatbot() {
+    let uuid = "b270790b-1d46-432b-80ff-41b0524bedc7";
+    let parsed = lines(event_with(&format!("\"id\":\"{uuid}\"")));
+    assert_eq!(Uuid::from_u128(parsed.only().row.id).to_string(), uuid);
+    assert_eq!(parsed.only().text(Text::EventId), None);
+
+    let parsed = lines(event_with("\"event_id\":\"e-1\""));
+    assert_eq!(parsed.only().row.id, Uuid::new_v5(&NAMESPACE, b"\0\0\0\x01ce-1").as_u128());
+    assert_eq!(parsed.only().text(Text::EventId), Some("e-1"));
+    let upper = lines(event_with(&format!("\"id\":\"{}\"", uuid.to_uppercase())));
+    assert_eq!(upper.only().text(Text::EventId), Some(&*uuid.to_uppercase()));
+    assert_ne!(
+        id(&event_with("\"id\":\"7\",\"chatbot_id\":\"c1\"")),
+        id(&event_with("\"id\":\"17\",\"chatbot_id\":\"c\""))
+    );
+    assert_eq!(id(&event_with("\"id\":7")), id(&event_with("\"id\":\"7\",\"page_title\":\"other\"")));
+}
+
+#[test]
+fn without_an_id_the_line_is_its_own_identity_white_space_around_it_apart() {
+    let line = event_with("");
+    let parsed = lines(line.as_bytes());
+    assert!(!parsed.only().row.has_own_id);
+    assert_eq!(parsed.only().row.id, xxhash_rust::xxh3::xxh3_128(line.as_bytes()));
+    assert_eq!(id(&format!(" \t{line} \r\n")), id(&line));
+    assert_ne!(id(&line.replace("\":", "\": ")), id(&line));
+    let wrong = lines(event_with("\"id\":1.5"));
+    assert!(!wrong.only().row.has_own_id);
+}
+
+#[test]
+fn events_of_an_envelope_are_told_apart_by_their_index() {
+    let line = r#"{"chatbot_id":"c","session_id":"s","received_at":1794211200,"events":[{"event_name":"a"},{"event_name":"a"}]}"#;
+    let twice = lines(format!("{line}\n {line}"));
+    let ids: Vec<_> = twice.block.rows.iter().map(|r| r.id).collect();
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(ids[..2], ids[2..]);
+    let mut bytes = xxhash_rust::xxh3::xxh3_128(line.as_bytes()).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&1u32.to_le_bytes());
+    assert_eq!(ids[1], xxhash_rust::xxh3::xxh3_128(&bytes));
+}
+
+#[test]
+fn an_event_that_names_nobody_gets_a_visitor_made_of_address_and_user_agent() {
+    let line = |ip: &str, agent: &str| {
+        format!(
+            r#"{{"chatbot_id":"c","event_name":"x","timestamp":1794211200,"ip":"{ip}","user_agent":"{agent}"}}"#
+        )
+    };
+    let visitor = |options: &ParseOptions, line: String| {
+        let parsed = parse_with(options, line);
+        let event = parsed.only();
+        assert_eq!(event.row.key_kind, KeyKind::Anonymous);
+        event.text(Text::AnonymousId).unwrap().to_owned()
+    };
+    let one = visitor(&options(), line("203.0.113.9", "Mozilla"));
+    assert_eq!(one, "ipua-45c3039b1818b5f0cc3c56501e331819");
+    assert_eq!(visitor(&options(), line("203.0.113.9, 10.0.0.1", "Mozilla")), one);
+    assert_ne!(visitor(&options(), line("203.0.113.8", "Mozilla")), one);
+    // The hash is taken of the full address, whatever is stored.
+    for ip in [IpPolicy::Truncate, IpPolicy::Drop] {
+        assert_eq!(visitor(&ParseOptions { ip, ..options() }, line("203.0.113.9", "Mozilla")), one);
+    }
+    assert_ne!(
+        visitor(&ParseOptions { visitor_key: [2; 32], ..options() }, line("203.0.113.9", "Mozilla")),
+        one
+    );
+}

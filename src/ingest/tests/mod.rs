@@ -1,0 +1,75 @@
+//! What becomes of lines, from bytes to rows. The present is 2026-11-23T12:00:00Z.
+
+mod any_bytes;
+mod blocks;
+mod envelopes;
+mod fields;
+mod identity;
+mod privacy;
+mod refusals;
+
+use super::*;
+use crate::context::Context;
+use crate::event::{Event, Row, Span, Text};
+use crate::settings::IpPolicy;
+use crate::time::{Micros, parse_human};
+
+fn at(time: &str) -> Micros {
+    parse_human(time).unwrap()
+}
+
+fn options() -> ParseOptions {
+    ParseOptions { chatbot: None, now: at("2026-11-23T12:00:00Z"), ip: IpPolicy::Keep, visitor_key: [1; 32] }
+}
+
+fn raw(bytes: impl Into<Vec<u8>>) -> RawBlock {
+    let bytes = bytes.into();
+    RawBlock { end: bytes.len() as u64, bytes, first_line: 1, ..RawBlock::default() }
+}
+
+fn parse_with(options: &ParseOptions, bytes: impl Into<Vec<u8>>) -> Parsed {
+    let parsed = parse(raw(bytes), options, &Context::new(None).unwrap());
+    assert_eq!(parsed.lines.len(), parsed.block.rows.len());
+    let accounted = parsed.block.rows.len() + parsed.refused.len() + usize::from(parsed.unfinished.is_some());
+    assert_eq!(parsed.read, accounted as u64);
+    parsed
+}
+
+fn lines(bytes: impl Into<Vec<u8>>) -> Parsed {
+    parse_with(&options(), bytes)
+}
+
+impl Parsed {
+    fn event(&self, index: usize) -> Event<'_> {
+        self.block.event(&self.block.rows[index])
+    }
+
+    fn only(&self) -> Event<'_> {
+        assert_eq!(self.block.rows.len(), 1, "{:?}", self.reasons());
+        self.event(0)
+    }
+
+    fn reasons(&self) -> Vec<&'static str> {
+        self.refused.iter().map(|r| r.reason.name()).collect()
+    }
+
+    fn warned(&self) -> Vec<(String, u64)> {
+        self.warnings.iter().map(|(w, n)| (w.name(), n)).collect()
+    }
+}
+
+/// A valid event with the given members added; they come last and so win over its own.
+fn event_with(members: &str) -> String {
+    let comma = if members.is_empty() { "" } else { "," };
+    format!(
+        r#"{{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":"2026-11-09T08:00:00Z"{comma}{members}}}"#
+    )
+}
+
+/// A row in words, independent of where its text lies.
+fn describe(block: &crate::event::Block, row: &Row) -> String {
+    let text: Vec<_> = row.text.iter().map(|span| block.text(*span)).collect();
+    let agent = block.agents.get(row.agent as usize).map(|a| &a.user_agent);
+    let plain = Row { text: [Span::NONE; Text::COUNT], agent: 0, triggered_by: Span::NONE, ..row.clone() };
+    format!("{plain:?} {text:?} {agent:?} {:?}", block.text(row.triggered_by))
+}

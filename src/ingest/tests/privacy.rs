@@ -1,0 +1,83 @@
+//! Addresses: what is stored of them, and where else they could hide.
+
+use super::*;
+
+fn with(ip: IpPolicy, members: &str) -> Parsed {
+    parse_with(&ParseOptions { ip, ..options() }, event_with(members))
+}
+
+#[test]
+fn an_address_is_stored_as_the_settings_allow() {
+    let stored = |policy, ip: &str| {
+        with(policy, &format!("\"ip_address\":\"{ip}\"")).only().text(Text::IpAddress).map(str::to_owned)
+    };
+    assert_eq!(stored(IpPolicy::Keep, "198.51.100.7").as_deref(), Some("198.51.100.7"));
+    assert_eq!(stored(IpPolicy::Keep, "198.51.100.7, 10.0.0.1").as_deref(), Some("198.51.100.7"));
+    assert_eq!(stored(IpPolicy::Keep, "2001:DB8::7").as_deref(), Some("2001:db8::7"));
+    assert_eq!(stored(IpPolicy::Truncate, "198.51.100.7").as_deref(), Some("198.51.100.0"));
+    assert_eq!(stored(IpPolicy::Truncate, "2001:db8:1:2::7").as_deref(), Some("2001:db8:1::"));
+    assert_eq!(stored(IpPolicy::Drop, "198.51.100.7"), None);
+}
+
+#[test]
+fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() {
+    let place = |policy, members: &str| {
+        let parsed = with(policy, &format!("\"ip\":\"203.0.113.7\"{members}"));
+        let text = |column| parsed.only().text(column).map(str::to_owned);
+        (text(Text::CountryCode), text(Text::City))
+    };
+    let known = Context::new(None).unwrap().place("203.0.113.7".parse().unwrap()).unwrap_or_default();
+    for policy in [IpPolicy::Keep, IpPolicy::Truncate, IpPolicy::Drop] {
+        assert_eq!(place(policy, ""), (known.country_code.clone(), known.city.clone()));
+    }
+    assert_eq!(place(IpPolicy::Keep, r#","country_code":"FR""#), (Some("FR".into()), None));
+    assert_eq!(place(IpPolicy::Keep, r#","city":"Lyon""#), (None, Some("Lyon".into())));
+}
+
+#[test]
+fn a_text_that_is_no_address_is_a_warning_and_kept_only_where_addresses_are() {
+    let parsed = with(IpPolicy::Keep, "\"ip\":\"localhost\"");
+    assert_eq!(parsed.only().text(Text::IpAddress), None);
+    assert_eq!(parsed.only().text(Text::Extra), Some("{\"ip\":\"localhost\"}"));
+    assert_eq!(parsed.warned(), [("not_an_address".to_owned(), 1)]);
+    for value in ["\"198.51.100.x\"", "3325256711"] {
+        let parsed = with(IpPolicy::Drop, &format!("\"ip\":{value}"));
+        assert_eq!(parsed.only().text(Text::Extra), None);
+        assert_eq!(parsed.warnings.total(), 1);
+    }
+}
+
+#[test]
+fn addresses_are_masked_in_extra_properties_and_metadata_too() {
+    let members = r#""ip_address":"198.51.100.7","ip":"198.51.100.8","forwarded":["198.51.100.9, 10.1.2.3"],
+        "properties":{"ip":"198.51.100.10"},"user_metadata":{"last":"198.51.100.11"}"#
+        .replace('\n', " ");
+    let parsed = with(IpPolicy::Drop, &members);
+    let event = parsed.only();
+    assert_eq!(event.text(Text::Extra), Some(r#"{"ip":null,"forwarded":[null]}"#));
+    assert_eq!(event.text(Text::Properties), Some(r#"{"ip":null}"#));
+    assert_eq!(event.text(Text::UserMetadata), Some(r#"{"last":null}"#));
+    let parsed = with(IpPolicy::Truncate, &members);
+    assert_eq!(
+        parsed.only().text(Text::Extra),
+        Some(r#"{"ip":"198.51.100.0","forwarded":["198.51.100.0, 10.1.2.0"]}"#)
+    );
+}
+
+#[test]
+fn no_address_stays_in_what_is_kept_of_refused_lines() {
+    for ip in [IpPolicy::Drop, IpPolicy::Truncate] {
+        let options = ParseOptions { ip, ..options() };
+        let text = "{\"ip\":\"198.51.100.7\"}\n{\"ip\":\"198.51.100.7\"\n\"198.51.100.7\"\n\
+                    {\"events\":[{\"client_ip\":\"198\\u002e51.100.7\"},\"198.51.100.7\"]}\n\
+                    {\"events\":[],\"ip\":\"2001:db8:1:2::7\"}\n";
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.extend_from_slice(b"\xff 198.51.100.7\n");
+        let parsed = parse_with(&options, bytes);
+        assert_eq!(parsed.refused.len(), 7);
+        for refused in &parsed.refused {
+            let raw = String::from_utf8_lossy(refused.raw.as_bytes()).into_owned();
+            assert!(!raw.contains("100.7") && !raw.contains("::7"), "{raw}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Erases persons, in one change of the store.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::erase::{self, ErasedSession};
+use super::gate;
+use super::identifier::Identifier;
+use super::needles::Needles;
+use super::receipt::{Erased, Looked, Receipt, Redacted, SOURCE_LOGS};
+use super::rejects::{self, Change};
+use super::trace::{Traced, trace};
+use crate::error::{Error, Kind, Result};
+use crate::ingest::known::KnownFiles;
+use crate::store::key::{self, SecretKey};
+use crate::store::ledger::{Forgotten, Ledger};
+use crate::store::manifest::Manifest;
+use crate::store::snapshot::Snapshot;
+use crate::store::transaction::{STATE, Transaction};
+use crate::store::{Store, Writer, update};
+use crate::time::{Clock, Micros, format_utc};
+
+/// What an erasure is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The present: the time of the erasure.
+    pub clock: Clock,
+    /// Only say what would be erased.
+    pub dry_run: bool,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+    /// Where the secret key lies, if not in the store.
+    pub key_file: Option<PathBuf>,
+}
+
+/// Erases all sessions that carry one of the identifiers, their events, and all other places where an
+/// identifier stands as a value.
+///
+/// # Errors
+/// [`Kind::Usage`] where nobody is named.
+pub fn forget(store: &Store, given: &[Identifier], options: &Options) -> Result<Receipt> {
+    // A store that is not there is an error, not one to be made.
+    let snapshot = store.snapshot()?;
+    let first = || Manifest::new(options.clock.now, snapshot.zone().name(), snapshot.timeout());
+    let mut writer = store.writer("wa forget", options.lock_timeout, first)?;
+    let receipt = forget_in(&mut writer, given, options)?;
+    writer.finish()?;
+    Ok(receipt)
+}
+
+/// Does it with a writer that is open already.
+pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -> Result<Receipt> {
+    if given.iter().all(|identifier| identifier.value.is_empty()) {
+        return Err(Error::new(Kind::Usage, "nobody is named to be forgotten"));
+    }
+    let given: Vec<Identifier> = given.iter().filter(|i| !i.value.is_empty()).cloned().collect();
+    let now = options.clock.now;
+    let key = match options.dry_run {
+        true => None,
+        false => Some(secret_key(writer, options)?),
+    };
+    let snapshot = writer.snapshot()?;
+    let ledger = Ledger::of(&snapshot)?;
+    let traced = trace(&snapshot, &given)?;
+    let needles = Needles::new(&traced.identifiers)?;
+
+    let mut transaction = writer.begin();
+    let events = erase::events(&mut transaction, &traced, &needles)?;
+    let (sessions, days, gone) = erase::sessions(&mut transaction, &traced, &needles)?;
+    let visitors = erase::visitors(&mut transaction, &traced)?;
+    let days_recomputed = days.len() as u64;
+    let after = transaction.snapshot()?;
+    update::daily::update(&after, &mut transaction, days, &[], &ledger, after.zone(), now)?;
+    let entries = erase::daily_stats_entries(&mut transaction, &needles, now)?;
+    let lines = refused_lines(&mut transaction, &needles)?;
+    let log_names = log_names(&snapshot, &mut transaction, &needles, now)?;
+
+    let receipt = Receipt {
+        dry_run: options.dry_run,
+        erased_at: format_utc(now),
+        identifiers: Looked { named: given.len() as u64, followed: traced.followed, shared: traced.shared },
+        erased: Erased {
+            events: events.erased,
+            sessions: sessions.erased,
+            visitors: visitors.erased,
+            rejects: lines.hashes.len() as u64,
+            daily_stats_entries: entries.erased,
+        },
+        redacted: Redacted { events: events.redacted, sessions: sessions.redacted, log_names },
+        days_recomputed,
+        files_replaced: events.files + sessions.files + visitors.files + entries.files + lines.files,
+        source_logs: SOURCE_LOGS,
+    };
+    let Some(key) = key else {
+        // The files that were staged for it go when the writer ends.
+        return Ok(receipt);
+    };
+    let mut ledger = ledger;
+    remember(&mut ledger, &key, &traced, &gone, &lines.hashes, &snapshot, now);
+    ledger.write(&mut transaction, now)?;
+    transaction.manifest().key_check = Some(key.check());
+    writer.commit(transaction, now)?;
+    // What an interrupted run left may hold the identifier as well.
+    writer.sweep()?;
+    Ok(receipt)
+}
+
+fn secret_key(writer: &Writer, options: &Options) -> Result<SecretKey> {
+    let key = key::load_or_create(writer.store(), options.key_file.as_deref())?;
+    if writer.manifest().key_check.as_ref().is_some_and(|check| *check != key.check()) {
+        return Err(Error::failed("the secret key is not the one that this store was made with")
+            .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
+    }
+    Ok(key)
+}
+
+/// The refused lines that went.
+struct Lines {
+    /// The hashes by which they are known.
+    hashes: Vec<String>,
+    files: u64,
+}
+
+fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lines> {
+    let mut hashes = Vec::new();
+    let files = rejects::change(
+        transaction,
+        |_| true,
+        |reject| {
+            if needles.are_in(&rejects::raw(reject)) {
+                hashes.push(reject.sha256.clone());
+                return Change::Remove;
+            }
+            match needles.redact(&reject.file) {
+                Some(file) => Change::Replace(crate::store::rejects::Reject { file, ..reject.clone() }),
+                None => Change::Keep,
+            }
+        },
+    )?;
+    Ok(Lines { hashes, files })
+}
+
+/// Redacts the names of known logs. Returns how many.
+fn log_names(
+    snapshot: &Snapshot,
+    transaction: &mut Transaction,
+    needles: &Needles,
+    now: Micros,
+) -> Result<u64> {
+    let Some(old) = &snapshot.manifest().sources else { return Ok(0) };
+    let mut known = KnownFiles::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
+    let renamed = known.rename(|path| needles.redact(path));
+    if renamed > 0 {
+        let name = format!("sources-{}.json", uuid::Uuid::new_v4().simple());
+        let file = transaction.add_side(STATE, &name, &known.to_bytes()?, known.len() as u64, now)?;
+        transaction.manifest().sources = Some(file);
+        transaction.remove_side(&old.path);
+    }
+    Ok(renamed)
+}
+
+/// Writes down what is to stay out: the identifiers, the stretches of time of the sessions, and the
+/// refused lines, each as a keyed hash.
+fn remember(
+    ledger: &mut Ledger,
+    key: &SecretKey,
+    traced: &Traced,
+    gone: &[ErasedSession],
+    lines: &[String],
+    snapshot: &Snapshot,
+    now: Micros,
+) {
+    let mut forgotten: BTreeMap<(String, Option<Micros>), Micros> = BTreeMap::new();
+    let mut add = |hash: String, from: Option<Micros>, at: Micros| {
+        let until = forgotten.entry((hash, from)).or_insert(at);
+        *until = at.max(*until);
+    };
+    for old in std::mem::take(&mut ledger.forgotten) {
+        add(old.hash, old.from, old.at);
+    }
+    for identifier in traced.identifiers.all() {
+        add(identifier.hash(key), None, now);
+    }
+    for session in gone {
+        // Within a timeout of it an event would have belonged to it.
+        let from = session.from.saturating_sub(snapshot.timeout());
+        let to = session.to.saturating_add(snapshot.timeout());
+        if traced.identifiers.find(&session.value).is_none() || to > now {
+            add(gate::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
+        }
+    }
+    for line in lines {
+        add(gate::line_hash(key, line), None, now);
+    }
+    ledger.forgotten = forgotten.into_iter().map(|((hash, from), at)| Forgotten { hash, from, at }).collect();
+}

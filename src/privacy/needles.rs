@@ -1,0 +1,342 @@
+//! Finds identifiers as values in text of any kind, however they are written there: plain, with the
+//! escapes of JSON, percent-encoded, or one within the other (an address in the query of a page
+//! within the query of another).
+//!
+//! An identifier of at least [`LONG`] characters is found wherever it stands as a word of its own:
+//! `/users/user_123/`, `Hello user_123!`, but not `user_1234`. A shorter one, such as `7`, would be
+//! found in every other sentence so: it counts only where it is the whole of a value: of a text, of a
+//! string or number of JSON, of a part of an address.
+
+use aho_corasick::AhoCorasick;
+
+use super::identifier::{Identifiers, Kind};
+use crate::error::{Error, Result};
+
+/// The fewest bytes of an identifier that is found within longer text.
+pub const LONG: usize = 5;
+/// What stands in its place.
+pub const REDACTED: &str = "redacted";
+/// So many times encoded it is still found.
+const LEVELS: usize = 4;
+/// Properties that are measures: a number there is no identifier.
+const MEASURES: [&str; 2] = ["response_time_ms", "load_time_ms"];
+
+/// A search for identifiers.
+#[derive(Clone, Debug)]
+pub struct Needles {
+    finder: AhoCorasick,
+    needles: Vec<Needle>,
+}
+
+#[derive(Clone, Debug)]
+struct Needle {
+    text: Vec<u8>,
+    any_case: bool,
+}
+
+impl Needles {
+    /// Makes a search.
+    pub fn new(identifiers: &Identifiers) -> Result<Needles> {
+        let mut needles = Vec::new();
+        for identifier in identifiers.all() {
+            let any_case = identifier.kind == Kind::Email;
+            let mut add = |text: String| needles.push(Needle { text: text.into_bytes(), any_case });
+            add(identifier.value.clone());
+            if identifier.value.contains(' ') {
+                // A space in a query may be written as a plus.
+                add(identifier.value.replace(' ', "+"));
+            }
+        }
+        let finder = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(needles.iter().map(|needle| &needle.text))
+            .map_err(|e| Error::failed("cannot search for so many identifiers").caused_by(e))?;
+        Ok(Needles { finder, needles })
+    }
+
+    /// Tells whether some text holds an identifier.
+    pub fn are_in(&self, text: &[u8]) -> bool {
+        !self.ranges(text).is_empty()
+    }
+
+    /// Returns the text with [`REDACTED`] in place of each identifier; `None` where there is none.
+    pub fn redact(&self, text: &str) -> Option<String> {
+        let ranges = self.ranges(text.as_bytes());
+        if ranges.is_empty() {
+            return None;
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut copied = 0;
+        for (start, end) in ranges {
+            out.push_str(text.get(copied..start).unwrap_or(""));
+            out.push_str(REDACTED);
+            copied = end;
+        }
+        out.push_str(text.get(copied..).unwrap_or(""));
+        Some(out)
+    }
+
+    /// Does the same within the strings of a text of JSON, keys too; a number that is an identifier
+    /// becomes null, unless it is a measure that `wa` reads.
+    pub fn redact_json(&self, text: &str) -> Option<String> {
+        let bytes = text.as_bytes();
+        let (mut out, mut copied, mut pos) = (String::new(), 0, 0);
+        let mut key: Option<&str> = None;
+        let mut replace = |from: usize, to: usize, by: &str| {
+            out.push_str(text.get(copied..from).unwrap_or(""));
+            out.push_str(by);
+            copied = to;
+        };
+        while let Some(&byte) = bytes.get(pos) {
+            if byte == b'"' {
+                let Some(close) = end_of_string(bytes, pos) else { break };
+                let inner = text.get(pos + 1..close).unwrap_or("");
+                if let Some(redacted) = self.redact(inner) {
+                    replace(pos + 1, close, &redacted);
+                }
+                let after = bytes.get(close + 1..).unwrap_or(&[]).trim_ascii_start();
+                key = after.starts_with(b":").then_some(inner);
+                pos = close + 1;
+            } else if byte == b'-' || byte.is_ascii_digit() {
+                let rest = bytes.get(pos..).unwrap_or(&[]);
+                let number = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
+                let end = pos + rest.iter().position(|b| !number(b)).unwrap_or(rest.len());
+                let measure = key.is_some_and(|key| MEASURES.contains(&key));
+                if !measure && self.needles.iter().any(|n| bytes.get(pos..end) == Some(&n.text[..])) {
+                    replace(pos, end, "null");
+                }
+                pos = end;
+            } else {
+                if matches!(byte, b',' | b'{' | b'[' | b']' | b'}') {
+                    key = None;
+                }
+                pos += 1;
+            }
+        }
+        if copied == 0 {
+            return None;
+        }
+        out.push_str(text.get(copied..).unwrap_or(""));
+        Some(out)
+    }
+
+    /// Returns where identifiers stand, in order, none overlapping another.
+    fn ranges(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        self.find(text, |start, end| found.push((start, end)));
+        let mut level: Option<Level> = None;
+        for _ in 0..LEVELS {
+            let (bytes, at) = level.as_ref().map_or((text, None), |l| (&l.bytes[..], Some(&l.at[..])));
+            let Some(next) = decode(bytes, at) else { break };
+            self.find(&next.bytes, |start, end| found.push((next.place(start), next.place(end))));
+            level = Some(next);
+        }
+        found.sort_unstable();
+        let mut apart: Vec<(usize, usize)> = Vec::with_capacity(found.len());
+        for (start, end) in found {
+            match apart.last_mut() {
+                Some(last) if start < last.1 => last.1 = last.1.max(end),
+                _ => apart.push((start, end)),
+            }
+        }
+        apart
+    }
+
+    fn find(&self, text: &[u8], mut each: impl FnMut(usize, usize)) {
+        for hit in self.finder.find_overlapping_iter(text) {
+            let Some(needle) = self.needles.get(hit.pattern().as_usize()) else { continue };
+            let (start, end) = (hit.start(), hit.end());
+            let same = needle.any_case || text.get(start..end) == Some(&needle.text[..]);
+            if same && stands_alone(text, start, end) {
+                each(start, end);
+            }
+        }
+    }
+}
+
+/// Tells whether what stands in a text from `start` to `end` is a value, or a word, of its own.
+fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+    let before = start.checked_sub(1).and_then(|at| text.get(at));
+    let after = text.get(end);
+    if end - start < LONG {
+        let opens = |b: &u8| b"\"':=/?&#;,[".contains(b);
+        // `"user_id": 7`
+        let spaces = text.get(..start).map_or(0, |head| head.len() - head.trim_ascii_end().len());
+        let colon = start.checked_sub(spaces + 1).and_then(|at| text.get(at)) == Some(&b':');
+        let closes = |b: &u8| b"\"'/?&#;,]}\r\n".contains(b);
+        return (before.is_none_or(opens) || colon) && after.is_none_or(closes);
+    }
+    let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    // What does not begin or end like a word needs no gap there.
+    !(word(before) && word(text.get(start))) && !(word(after) && word(text.get(end - 1)))
+}
+
+/// A text with one layer of escapes taken off.
+struct Level {
+    bytes: Vec<u8>,
+    /// Where in the original each byte begins, and at last where it ends.
+    at: Vec<usize>,
+}
+
+impl Level {
+    fn place(&self, offset: usize) -> usize {
+        self.at.get(offset).copied().unwrap_or(0)
+    }
+}
+
+/// Takes one layer of escapes off, of JSON and percent-encoding alike; `None` where there is none.
+fn decode(text: &[u8], places: Option<&[usize]>) -> Option<Level> {
+    memchr::memchr2(b'%', b'\\', text)?;
+    let place = |offset: usize| places.map_or(offset, |at| at.get(offset).copied().unwrap_or(offset));
+    let mut level = Level { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
+    let (mut pos, mut changed) = (0, false);
+    while let Some(&byte) = text.get(pos) {
+        let rest = text.get(pos..).unwrap_or(&[]);
+        let mut utf8 = [0; 4];
+        let (decoded, length): (&[u8], usize) = match byte {
+            b'%' => match rest.get(1..3).and_then(hex) {
+                Some(value) => {
+                    utf8[0] = value as u8;
+                    (&utf8[..1], 3)
+                }
+                None => (&rest[..1], 1),
+            },
+            b'\\' => match escape(rest) {
+                Some((character, length)) => (character.encode_utf8(&mut utf8).as_bytes(), length),
+                None => (&rest[..1], 1),
+            },
+            _ => (&rest[..1], 1),
+        };
+        changed |= length > 1;
+        for byte in decoded {
+            level.bytes.push(*byte);
+            level.at.push(place(pos));
+        }
+        pos += length;
+    }
+    level.at.push(place(text.len()));
+    changed.then_some(level)
+}
+
+/// Reads an escape of JSON: its character, and its length.
+fn escape(text: &[u8]) -> Option<(char, usize)> {
+    let unit = |at: usize| text.get(at..at + 6)?.strip_prefix(b"\\u").and_then(hex);
+    Some(match text.get(1)? {
+        b'u' => {
+            let first = unit(0)?;
+            match (first, unit(6)) {
+                (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => {
+                    let code = 0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff);
+                    (char::from_u32(code)?, 12)
+                }
+                _ => (char::from_u32(first)?, 6),
+            }
+        }
+        b'n' => ('\n', 2),
+        b'r' => ('\r', 2),
+        b't' => ('\t', 2),
+        b'b' => ('\u{8}', 2),
+        b'f' => ('\u{c}', 2),
+        other @ (b'"' | b'\\' | b'/') => (char::from(*other), 2),
+        _ => return None,
+    })
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+}
+
+fn end_of_string(text: &[u8], open: usize) -> Option<usize> {
+    let mut pos = open + 1;
+    loop {
+        let at = pos + memchr::memchr2(b'"', b'\\', text.get(pos..)?)?;
+        match text.get(at)? {
+            b'"' => return Some(at),
+            _ => pos = at + 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::privacy::identifier::Identifier;
+    use proptest::prelude::*;
+
+    fn needles(values: &[&str]) -> Needles {
+        let kind = |value: &str| if value.contains('@') { Kind::Email } else { Kind::User };
+        Needles::new(&Identifiers::new(values.iter().map(|v| Identifier::new(kind(v), *v)))).unwrap()
+    }
+
+    fn redacted(values: &[&str], text: &str) -> String {
+        needles(values).redact(text).unwrap_or_else(|| "(as it was)".to_owned())
+    }
+
+    #[test]
+    fn an_identifier_is_found_as_a_word_of_its_own_however_it_is_written() {
+        let ids = ["user_123", "ada@example.org"];
+        for (text, expected) in [
+            ("user_123", "redacted"),
+            ("/users/user_123/cart?u=user_123#x", "/users/redacted/cart?u=redacted#x"),
+            ("Hello user_123!", "Hello redacted!"),
+            ("https://x.example/?mail=ADA%40example.org&a=1", "https://x.example/?mail=redacted&a=1"),
+            ("https://x.example/?mail=%61da%40example%2Eorg", "https://x.example/?mail=redacted"),
+            (
+                "?next=https%3A%2F%2Fx%2F%3Fm%3Dada%2540example.org%26b",
+                "?next=https%3A%2F%2Fx%2F%3Fm%3Dredacted%26b",
+            ),
+            (r"{\u0022m\u0022:\u0022ada\u0040example.org\u0022}", r"{\u0022m\u0022:\u0022redacted\u0022}"),
+            ("mailto:ada@example.org;user_123", "mailto:redacted;redacted"),
+        ] {
+            assert_eq!(redacted(&ids, text), expected, "{text}");
+        }
+        for text in ["user_1234", "xuser_123", "USER_123", "ada@example.orgs", "ada", "%", "\\", ""] {
+            assert_eq!(redacted(&ids, text), "(as it was)");
+        }
+    }
+
+    #[test]
+    fn a_short_identifier_is_found_only_as_a_whole_value() {
+        for (text, expected) in [
+            ("7", "redacted"),
+            ("/u/7?id=7", "/u/redacted?id=redacted"),
+            ("?id=%37&b=77", "?id=redacted&b=77"),
+        ] {
+            assert_eq!(redacted(&["7"], text), expected, "{text}");
+        }
+        for text in ["7 items", "page 7", "17", "70", "1.7"] {
+            assert_eq!(redacted(&["7"], text), "(as it was)", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_space_may_be_a_plus() {
+        assert_eq!(redacted(&["ada lovelace"], "?n=ada+lovelace"), "?n=redacted");
+        assert_eq!(redacted(&["ada lovelace"], "?n=ada%20lovelace"), "?n=redacted");
+    }
+
+    #[test]
+    fn strings_keys_and_numbers_of_json_are_redacted_and_measures_are_not() {
+        let text = r#"{"to":"ada\u0040example.org","user_123":[42,{"n":-1,"m":420}],"response_time_ms":42,"x":{"y":42}}"#;
+        assert_eq!(
+            needles(&["user_123", "ada@example.org", "42"]).redact_json(text).unwrap(),
+            r#"{"to":"redacted","redacted":[null,{"n":-1,"m":420}],"response_time_ms":42,"x":{"y":null}}"#
+        );
+        assert_eq!(needles(&["43"]).redact_json(text), None);
+    }
+
+    proptest! {
+        #[test]
+        fn json_stays_json_and_no_text_does_harm(id in "[a-z0-9@ ]{1,8}", keys: Vec<String>, other: String) {
+            let needles = needles(&[&id]);
+            let object: serde_json::Map<_, _> =
+                keys.iter().map(|k| (k.clone(), serde_json::json!([id, k, other, 1]))).collect();
+            let text = serde_json::Value::Object(object).to_string();
+            let after = needles.redact_json(&text).unwrap_or(text);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&after).is_ok(), "{after}");
+            let quoted = format!("\"{id}\"");
+            prop_assert!(!after.contains(&quoted), "{}", after);
+            let _ = (needles.redact(&other), needles.redact_json(&other), needles.are_in(other.as_bytes()));
+        }
+    }
+}

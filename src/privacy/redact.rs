@@ -1,0 +1,167 @@
+//! Takes identifiers out of rows of others, where they stand as a value.
+//!
+//! The same text is redacted in the same way in an event and in its session, so that the sessions
+//! that a rebuild makes of the events are those that are stored.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
+
+use super::needles::Needles;
+use crate::error::{Error, Result};
+use crate::session::{Profile, Summary};
+use crate::store::columns::{ColumnType, EVENTS};
+use crate::store::frame::texts;
+
+/// The columns of `events` in which an identifier may stand as a value. Not among them: the fields of
+/// identity, whose rows are erased; and names of things (chatbot, event, category, and what is
+/// derived from a user agent), which name no person.
+pub const EVENT_TEXTS: [&str; 16] = [
+    "event_id",
+    "user_name",
+    "user_metadata",
+    "properties",
+    "page_url",
+    "page_title",
+    "referrer",
+    "referrer_domain",
+    "landing_page",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "user_agent",
+    "ip_address",
+    "city",
+    "extra",
+];
+
+/// The same of `sessions`.
+pub const SESSION_TEXTS: [&str; 13] = [
+    "user_name",
+    "user_metadata",
+    "referrer",
+    "referrer_domain",
+    "landing_page",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "user_agent",
+    "ip_address",
+    "city",
+    "triggered_by",
+    "merge_state",
+];
+
+/// The new texts of a column's rows; `None` stands for null.
+pub type Edits = HashMap<usize, Option<String>>;
+
+/// Finds the texts of a file of events that hold an identifier, by column; rows that are `gone`
+/// are left out.
+pub fn event_edits(
+    frame: &DataFrame,
+    needles: &Needles,
+    gone: &[bool],
+) -> Result<HashMap<&'static str, Edits>> {
+    let mut edits: HashMap<&'static str, Edits> = HashMap::new();
+    for name in EVENT_TEXTS {
+        let json = EVENTS.iter().any(|column| column.name == name && column.kind == ColumnType::Json);
+        let column = texts(frame, name)?;
+        for (row, gone) in gone.iter().enumerate() {
+            let Some(text) = column.get(row).filter(|_| !gone) else { continue };
+            let edited = if json { needles.redact_json(text) } else { needles.redact(text) };
+            if let Some(edited) = edited {
+                // Neither an address nor the log's id can be a word.
+                let edited = Some(edited).filter(|_| !matches!(name, "event_id" | "ip_address"));
+                edits.entry(name).or_default().insert(row, edited);
+            }
+        }
+    }
+    Ok(edits)
+}
+
+/// Puts new texts into a column of a frame.
+pub fn edit(frame: &mut DataFrame, name: &str, edits: &Edits) -> Result<()> {
+    let old = texts(frame, name)?;
+    let new: Vec<Option<&str>> = (0..old.len())
+        .map(|row| match edits.get(&row) {
+            Some(new) => new.as_deref(),
+            None => old.get(row),
+        })
+        .collect();
+    let column = Series::new(name.into(), new).into_column();
+    frame
+        .replace(name, column)
+        .map(|_| ())
+        .map_err(|e| Error::failed("cannot change a column of a table").caused_by(e))
+}
+
+/// Tells which sessions of a file hold an identifier as a value.
+pub fn sessions_to_edit(frame: &DataFrame, needles: &Needles, gone: &[bool]) -> Result<Vec<bool>> {
+    let mut hits = vec![false; gone.len()];
+    for name in SESSION_TEXTS {
+        let column = texts(frame, name)?;
+        for (row, hit) in hits.iter_mut().enumerate() {
+            if *hit || gone.get(row) != Some(&false) {
+                continue;
+            }
+            let Some(text) = column.get(row) else { continue };
+            *hit = needles.are_in(text.as_bytes())
+                || (name == "user_metadata" && needles.redact_json(text).is_some());
+        }
+    }
+    Ok(hits)
+}
+
+/// Redacts a session. Returns whether anything changed.
+pub fn session(session: &mut Summary, needles: &Needles) -> bool {
+    let mut changed = false;
+    let mut text = |text: &mut String| {
+        if let Some(redacted) = needles.redact(text) {
+            *text = redacted;
+            changed = true;
+        }
+    };
+    if let Some((_, source)) = &mut session.source.0 {
+        let fields = [
+            &mut source.referrer,
+            &mut source.referrer_domain,
+            &mut source.utm_source,
+            &mut source.utm_medium,
+            &mut source.utm_campaign,
+        ];
+        fields.into_iter().flatten().for_each(&mut text);
+    }
+    for first in [&mut session.landing_page, &mut session.landing_path, &mut session.triggered_by] {
+        if let Some((_, value)) = &mut first.0 {
+            text(value);
+        }
+    }
+    if let Some((_, agent)) = &mut session.agent.0
+        && needles.are_in(agent.user_agent.as_bytes())
+    {
+        text(&mut Arc::make_mut(agent).user_agent);
+    }
+    if let Some((_, place)) = &mut session.place.0 {
+        place.city.iter_mut().for_each(&mut text);
+        if place.ip_address.as_ref().is_some_and(|ip| needles.are_in(ip.as_bytes())) {
+            place.ip_address = None;
+            changed = true;
+        }
+    }
+    for last in session.profiles.values_mut() {
+        if let Some((_, profile)) = &mut last.0 {
+            changed |= self::profile(profile, needles);
+        }
+    }
+    changed
+}
+
+fn profile(profile: &mut Profile, needles: &Needles) -> bool {
+    let name = profile.user_name.as_deref().and_then(|name| needles.redact(name));
+    let metadata = profile.user_metadata.as_deref().and_then(|text| needles.redact_json(text));
+    let changed = name.is_some() || metadata.is_some();
+    profile.user_name = name.or(profile.user_name.take());
+    profile.user_metadata = metadata.or(profile.user_metadata.take());
+    changed
+}

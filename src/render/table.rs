@@ -1,0 +1,225 @@
+//! A sheet on a terminal: aligned, with bars, as wide as asked and no wider.
+
+use super::Style;
+use super::sheet::{Column, ColumnKind, Part, Sheet, Tone};
+use super::text::{cut, join, width, wrap};
+
+/// Cells between two columns.
+const GAP: usize = 2;
+/// The least width to which a column of text is cut: one that could be left out instead is worth
+/// showing only where more of it is seen.
+const LEAST_TEXT: usize = 8;
+const LEAST_SPARE_TEXT: usize = 14;
+/// The least and the greatest length of a bar.
+const BAR: (usize, usize) = (6, 24);
+
+/// Writes a sheet, with a new line at its end.
+pub fn write(sheet: &Sheet, style: &Style) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        out.push_str(text.trim_end());
+        out.push('\n');
+    };
+    for text in join(sheet.title.iter().map(String::as_str), " · ", style.width) {
+        line(&style.bold(&text));
+    }
+    for fact in &sheet.facts {
+        for text in wrap(fact, style.width) {
+            line(&style.faint(&text));
+        }
+    }
+    for part in &sheet.parts {
+        line("");
+        if let Some(heading) = &part.heading {
+            line(&style.bold(&cut(heading, style.width)));
+        }
+        for text in lay_out(part, style) {
+            line(&text);
+        }
+    }
+    out
+}
+
+fn lay_out(part: &Part, style: &Style) -> Vec<String> {
+    if part.rows.is_empty() {
+        return vec![style.faint("nothing")];
+    }
+    let fit = Fit::of(part, style.width);
+    let mut lines = Vec::with_capacity(part.rows.len() + 3);
+    if !part.untitled {
+        let titles: Vec<&str> = part.columns.iter().map(|column| column.title.as_str()).collect();
+        lines.push(style.faint(&fit.line(&part.columns, &titles)));
+        lines.push(style.faint(&"─".repeat(fit.ruled(&part.columns))));
+    }
+    for row in &part.rows {
+        let cells: Vec<&str> = row.cells.iter().map(String::as_str).collect();
+        let text = fit.line(&part.columns, &cells);
+        lines.push(match row.tone {
+            Tone::Plain => text,
+            Tone::Faint => style.faint(&text),
+            Tone::Strong => style.bold(&text),
+        });
+    }
+    if !fit.left_out.is_empty() {
+        let names = fit.left_out.join(", ");
+        let fact =
+            format!("(no room for {names}: a wider terminal, --format csv and --format json show them)");
+        lines.extend(wrap(&fact, style.width).iter().map(|text| style.faint(text)));
+    }
+    lines
+}
+
+/// The widths that columns get; 0 for those that are left out.
+struct Fit {
+    widths: Vec<usize>,
+    left_out: Vec<String>,
+}
+
+impl Fit {
+    fn of(part: &Part, room: usize) -> Fit {
+        let natural: Vec<usize> = part
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| {
+                if column.kind == ColumnKind::Bar {
+                    return BAR.0;
+                }
+                let cells = part.rows.iter().filter_map(|row| row.cells.get(at));
+                let title = if part.untitled { 0 } else { width(&column.title) };
+                cells.map(|cell| width(cell)).max().unwrap_or(0).max(title).max(1)
+            })
+            .collect();
+        let mut kept: Vec<bool> = part
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| {
+                // A column in which nothing stands is no loss.
+                column.kind != ColumnKind::Text
+                    || column.spare == 0
+                    || part.rows.iter().any(|row| row.cells.get(at).is_some_and(|cell| !cell.is_empty()))
+            })
+            .collect();
+        let mut left_out = Vec::new();
+        loop {
+            let least: usize = sum(&part.columns, &natural, &kept, |column, width| match column.kind {
+                ColumnKind::Text if column.spare > 0 => width.min(LEAST_SPARE_TEXT),
+                ColumnKind::Text => width.min(LEAST_TEXT),
+                _ => width,
+            });
+            let spare = |(at, column): (usize, &Column)| kept.get(at).copied()?.then_some(column.spare);
+            let most = part.columns.iter().enumerate().filter_map(spare).max().unwrap_or(0);
+            if least <= room || most == 0 {
+                break;
+            }
+            for (column, kept) in part.columns.iter().zip(&mut kept) {
+                if *kept && column.spare == most {
+                    *kept = false;
+                    let name = column.full.as_ref().unwrap_or(&column.title);
+                    if column.kind != ColumnKind::Bar && !left_out.contains(name) {
+                        left_out.push(name.clone());
+                    }
+                }
+            }
+        }
+        let mut fit = Fit { widths: zeroed(&natural, &kept), left_out };
+        fit.shrink(&part.columns, room);
+        fit.stretch_bar(&part.columns, room);
+        fit
+    }
+
+    fn total(&self) -> usize {
+        let kept = self.widths.iter().filter(|width| **width > 0);
+        let columns = kept.clone().count();
+        kept.sum::<usize>() + GAP * columns.saturating_sub(1)
+    }
+
+    /// Takes from the widest column of text until all fits.
+    fn shrink(&mut self, columns: &[Column], room: usize) {
+        while self.total() > room {
+            let texts = columns.iter().zip(&mut self.widths);
+            let texts = texts.filter(|(column, _)| column.kind == ColumnKind::Text).map(|(_, width)| width);
+            match texts.filter(|width| **width > LEAST_TEXT).max() {
+                Some(widest) => *widest -= 1,
+                None => break,
+            }
+        }
+    }
+
+    fn stretch_bar(&mut self, columns: &[Column], room: usize) {
+        let spare = room.saturating_sub(self.total());
+        for (column, width) in columns.iter().zip(&mut self.widths) {
+            if column.kind == ColumnKind::Bar && *width > 0 {
+                *width = (*width + spare).min(BAR.1);
+            }
+        }
+    }
+
+    fn ruled(&self, columns: &[Column]) -> usize {
+        let bars = columns.iter().zip(&self.widths).filter(|(column, _)| column.kind == ColumnKind::Bar);
+        let bars: usize = bars.map(|(_, width)| if *width > 0 { width + GAP } else { 0 }).sum();
+        self.total().saturating_sub(bars)
+    }
+
+    fn line(&self, columns: &[Column], cells: &[&str]) -> String {
+        let mut line = String::new();
+        for ((column, width_of), cell) in columns.iter().zip(&self.widths).zip(cells) {
+            if *width_of == 0 {
+                continue;
+            }
+            if !line.is_empty() {
+                line.push_str(&" ".repeat(GAP));
+            }
+            match column.kind {
+                ColumnKind::Bar => line.push_str(&bar(cell.parse().unwrap_or(0), *width_of)),
+                ColumnKind::Text | ColumnKind::Time => {
+                    let cell = cut(cell, *width_of);
+                    line.push_str(&cell);
+                    line.push_str(&" ".repeat(width_of.saturating_sub(width(&cell))));
+                }
+                ColumnKind::Number => {
+                    line.push_str(&" ".repeat(width_of.saturating_sub(width(cell))));
+                    line.push_str(cell);
+                }
+            }
+        }
+        line
+    }
+}
+
+fn zeroed(widths: &[usize], kept: &[bool]) -> Vec<usize> {
+    widths.iter().zip(kept).map(|(width, kept)| if *kept { *width } else { 0 }).collect()
+}
+
+fn sum(columns: &[Column], widths: &[usize], kept: &[bool], of: impl Fn(&Column, usize) -> usize) -> usize {
+    let all = columns.iter().zip(widths).zip(kept).filter(|(_, kept)| **kept);
+    let count = all.clone().count();
+    all.map(|((column, width), _)| of(column, *width)).sum::<usize>() + GAP * count.saturating_sub(1)
+}
+
+/// Draws a bar of so many thousandths of a length, in eighths of a cell; what is there at all is
+/// seen.
+fn bar(thousandths: usize, length: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (thousandths.min(1000) * length * 8).div_ceil(1000);
+    let mut text = "█".repeat(eighths / 8);
+    text.push_str(EIGHTHS.get(eighths % 8).copied().unwrap_or(""));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_drawn_in_eighths() {
+        assert_eq!(bar(1000, 4), "████");
+        assert_eq!(bar(500, 4), "██");
+        assert_eq!(bar(0, 4), "");
+        assert_eq!(bar(1, 4), "▏");
+        // 0.16 of 32 eighths is 5.12, rounded up.
+        assert_eq!(bar(160, 4), "▊");
+        assert_eq!(bar(9999, 2), "██");
+    }
+}

@@ -1,0 +1,260 @@
+//! Answers as they look: snapshots of every report in every form, and what must hold of any.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::report::tests::memory::{Event, Memory, Session, day, event, session, time};
+use crate::report::{Kind, Query, Request, Window, run};
+use crate::time::Zone;
+
+/// Ten days of two chatbots, with long, wide and hostile names, a robot, and a week before.
+fn tables() -> Memory {
+    let mut sessions = Vec::new();
+    let referrers = [
+        None,
+        Some("google.com"),
+        Some("google.com"),
+        Some("news.ycombinator.com"),
+        Some("日本語のとても長いドメイン名です.example"),
+    ];
+    let pages =
+        ["/", "/pricing", "/docs/start", "/blog/a-long-title-of-a-post-about-many-things", "/\u{1b}[31m🙂|*"];
+    let devices =
+        [("desktop", "Chrome", "Windows"), ("mobile", "Safari", "iOS"), ("mobile", "Chrome", "Android")];
+    for n in 0..64usize {
+        let date = day("2026-05-25").plus((n * n % 17) as i32);
+        let (device, browser, os) = devices[n % 3];
+        let talk = (n % 5) as u64;
+        sessions.push(Session {
+            chatbot: if n % 4 == 3 { "docs" } else { "shop" },
+            seconds: (n as i64 * 37) % 900,
+            bot: n % 16 == 15,
+            counts: if n % 3 == 0 {
+                vec![("widget_loaded", 1), ("widget_opened", 2)]
+            } else {
+                vec![("widget_loaded", 1), ("message_sent", talk + 1), ("message_received", talk)]
+            },
+            errors: u64::from(n % 7 == 0),
+            response_us: vec![900_000 + n as u64 * 50_000],
+            utm: [None, Some("google"), Some("newsletter")][n % 3],
+            domain: referrers[n % 5],
+            channel: [None, Some("Paid Search"), Some("Organic Search"), Some("Referral"), Some("Email")]
+                [n % 5],
+            page: Some(pages[n * 3 % 5]),
+            device: Some(device),
+            browser: Some(browser),
+            os: Some(os),
+            country: [Some("DE"), Some("FR"), None][n % 3],
+            city: [Some("Bonn"), Some("Paris"), None][n % 3],
+            ..session(&format!("{date}T10:{:02}:00Z", n % 60), &format!("visitor {}", n % 23))
+        });
+    }
+    sessions.push(Session {
+        session: Some("=HYPERLINK(\"http://evil\")".to_owned()),
+        anonymous: Some("@cmd\u{1b}[2J".to_owned()),
+        ..session("2026-06-10T23:00:00Z", "")
+    });
+    let mut tables = Memory::of(sessions);
+    let of_first =
+        tables.sessions.iter().find(|s| tables.day_of(s) >= day("2026-06-01") && !s.bot).cloned().unwrap();
+    let at = |seconds: i64| of_first.start + (of_first.seconds.min(seconds)) * 1_000_000;
+    let base = Event {
+        chatbot: of_first.chatbot,
+        ..event("2026-06-01", &of_first.session.clone().unwrap(), "widget_loaded")
+    };
+    tables.events = vec![
+        Event {
+            time: at(0),
+            properties: Some(r#"{"load_time_ms":240}"#.into()),
+            url: Some("https://shop.example/"),
+            ..base.clone()
+        },
+        Event { time: at(1), name: "message_sent", ..base.clone() },
+        Event {
+            time: at(2),
+            name: "message_received",
+            properties: Some(r#"{"response_time_ms":1500}"#.into()),
+            ..base.clone()
+        },
+        Event {
+            time: at(3),
+            name: "api_error",
+            category: Some("error"),
+            properties: Some("{\"message\":\"line\\nbreak\"}".into()),
+            ..base
+        },
+    ];
+    tables
+}
+
+fn query() -> Query {
+    Query::new(Window { from: day("2026-06-01"), to: day("2026-06-10"), today: day("2026-06-12") })
+}
+
+fn request(kind: Kind) -> Request {
+    Request { limit: kind.default_limit(true), ..Request::new(kind, query(), time("2026-06-10T10:30:00Z")) }
+}
+
+fn rendered(request: &Request, format: Format, width: usize) -> String {
+    render(&run(&tables(), request).unwrap(), format, &Style::plain(width)).unwrap()
+}
+
+#[test]
+fn tables_of_every_report_at_80_columns() {
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::All) {
+        assert_snapshot!(format!("table_80_{}", kind.name()), rendered(&request(kind), Format::Table, 80));
+    }
+}
+
+#[test]
+fn tables_at_60_and_at_120_columns() {
+    for kind in [Kind::Trends, Kind::Sources, Kind::Pages, Kind::Sessions, Kind::Performance] {
+        for width in [60, 120] {
+            let table = rendered(&request(kind), Format::Table, width);
+            assert_snapshot!(format!("table_{width}_{}", kind.name()), table);
+        }
+    }
+}
+
+#[test]
+fn tables_beside_the_period_before() {
+    for kind in [Kind::Summary, Kind::Trends, Kind::Events, Kind::Sources] {
+        let request = Request { compare: true, limit: Some(3), ..request(kind) };
+        assert_snapshot!(format!("compare_80_{}", kind.name()), rendered(&request, Format::Table, 80));
+    }
+    let request = Request { compare: true, ..request(Kind::Trends) };
+    assert_snapshot!("compare_120_trends", rendered(&request, Format::Table, 120));
+}
+
+#[test]
+fn a_limit_leaves_a_row_for_the_rest() {
+    let request = Request { limit: Some(2), ..request(Kind::Sources) };
+    assert_snapshot!("limit_table", rendered(&request, Format::Table, 80));
+    assert_snapshot!("limit_csv", rendered(&request, Format::Csv, 80));
+}
+
+#[test]
+fn summaries_by_chatbot_are_rows_of_one_table() {
+    let request = Request { by_chatbot: true, ..request(Kind::Summary) };
+    assert_snapshot!("by_chatbot_80", rendered(&request, Format::Table, 80));
+    assert_snapshot!("by_chatbot_csv", rendered(&request, Format::Csv, 80));
+}
+
+#[test]
+fn a_session_that_is_looked_up_shows_what_is_known_and_its_events() {
+    let id = tables().events[0].session.clone();
+    let request = Request { session_id: id, ..request(Kind::Sessions) };
+    assert_snapshot!("look_up_80", rendered(&request, Format::Table, 80));
+}
+
+#[test]
+fn csv_of_every_report() {
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::All) {
+        assert_snapshot!(
+            format!("csv_{}", kind.name()),
+            rendered(&request(kind), Format::Csv, 80).replace('\r', "")
+        );
+    }
+    let request = Request { compare: true, ..request(Kind::Sources) };
+    assert_snapshot!("csv_compare_sources", rendered(&request, Format::Csv, 80).replace('\r', ""));
+}
+
+#[test]
+fn markdown_of_some_reports() {
+    for kind in [Kind::Summary, Kind::Sources, Kind::Pages] {
+        assert_snapshot!(format!("markdown_{}", kind.name()), rendered(&request(kind), Format::Markdown, 80));
+    }
+}
+
+#[test]
+fn json_is_pretty_and_harmless() {
+    assert_snapshot!("json_trends", rendered(&request(Kind::Trends), Format::Json, 80));
+    let sessions = rendered(&request(Kind::Sessions), Format::Json, 80);
+    assert!(sessions.contains(r"@cmd\u001b[2J"));
+}
+
+#[test]
+fn no_table_is_wider_than_asked_and_nothing_in_it_acts_on_the_terminal() {
+    for kind in Kind::ALL {
+        for compare in [false, true] {
+            let request = Request { compare: compare && kind.compares(), ..request(kind) };
+            for width in [60, 61, 70, 80, 100, 120, 200] {
+                let table = rendered(&request, Format::Table, width);
+                for line in table.lines() {
+                    assert!(text::width(line) <= width, "{} at {width}: {line}", kind.name());
+                    assert!(!line.chars().any(char::is_control), "{}: {line:?}", kind.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_row_of_csv_has_as_many_cells_as_its_header_and_no_text_is_a_formula() {
+    for kind in Kind::ALL {
+        for (compare, by_chatbot) in [(false, false), (true, false), (false, true), (true, true)] {
+            let compare = compare && kind.compares();
+            let request = Request { compare, by_chatbot, limit: Some(2), ..request(kind) };
+            let csv = rendered(&request, Format::Csv, 80);
+            let mut reader = csv_reader(&csv);
+            let cells = reader.headers().unwrap().len();
+            for record in reader.records() {
+                let record = record.unwrap();
+                assert_eq!(record.len(), cells, "{}: {record:?}", kind.name());
+                for cell in &record {
+                    let formula =
+                        cell.starts_with(['=', '+', '-', '@', '\t']) && cell.parse::<f64>().is_err();
+                    assert!(!formula, "{}: {cell:?}", kind.name());
+                }
+            }
+        }
+    }
+}
+
+fn csv_reader(text: &str) -> ::csv::Reader<&[u8]> {
+    ::csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes())
+}
+
+#[test]
+fn on_a_terminal_csv_shows_control_characters() {
+    let outcome = run(&tables(), &request(Kind::Sessions)).unwrap();
+    let style = Style { terminal: true, ..Style::plain(80) };
+    let csv = render(&outcome, Format::Csv, &style).unwrap();
+    assert!(csv.contains("'@cmd\\x1b[2J"));
+    assert!(!csv.contains('\u{1b}'));
+    assert!(render(&outcome, Format::Csv, &Style::plain(80)).unwrap().contains('\u{1b}'));
+}
+
+#[test]
+fn colour_changes_nothing_but_the_colour() {
+    for kind in Kind::ALL {
+        let outcome = run(&tables(), &request(kind)).unwrap();
+        let coloured = render(&outcome, Format::Table, &Style { colour: true, ..Style::plain(80) }).unwrap();
+        let stripped =
+            ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m"].iter().fold(coloured, |t, code| t.replace(code, ""));
+        let trimmed: Vec<&str> = stripped.lines().map(str::trim_end).collect();
+        let plain = render(&outcome, Format::Table, &Style::plain(80)).unwrap();
+        assert_eq!(trimmed, plain.lines().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn times_are_shown_in_the_stores_time_zone() {
+    let mut tables = Memory::of(vec![session("2026-06-01T22:30:00Z", "anna")]);
+    tables.zone = Zone::parse("Europe/Berlin").unwrap();
+    let table =
+        render(&run(&tables, &request(Kind::Sessions)).unwrap(), Format::Table, &Style::plain(80)).unwrap();
+    assert!(table.contains("2026-06-02 00:30:00"), "{table}");
+    assert!(table.contains("days and times of Europe/Berlin"), "{table}");
+}
+
+#[test]
+fn an_empty_window_is_a_table_all_the_same() {
+    for kind in Kind::ALL {
+        for format in Format::ALL {
+            let outcome = run(&Memory::of(Vec::new()), &request(kind)).unwrap();
+            let text = render(&outcome, format, &Style::plain(80)).unwrap();
+            assert!(text.ends_with('\n'), "{} {}", kind.name(), format.name());
+        }
+    }
+}

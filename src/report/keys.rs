@@ -1,0 +1,136 @@
+//! Session keys as hashes: which session an event belongs to.
+
+use polars::prelude::DataFrame;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use super::query::Query;
+use crate::error::Result;
+use crate::event::KeyKind;
+use crate::store::frame::{Texts, ints, texts};
+use crate::time::Micros;
+
+/// Keys are hashes already: their lower half is as good as any other.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Spread;
+
+pub(super) struct Lower(u64);
+
+impl std::hash::BuildHasher for Spread {
+    type Hasher = Lower;
+    fn build_hasher(&self) -> Lower {
+        Lower(0)
+    }
+}
+
+impl std::hash::Hasher for Lower {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = (hash >> 64) as u64;
+    }
+}
+
+/// Chatbots that are remembered with their hash.
+const CHATBOTS: usize = 16;
+
+/// Hashes ids within their chatbot; a chatbot's part is worked out once for many rows.
+pub(super) struct Ids {
+    chatbots: Texts,
+    recent: [(u128, u64); CHATBOTS],
+}
+
+impl Ids {
+    /// Finds the chatbots of a frame.
+    pub fn of(frame: &DataFrame) -> Result<Ids> {
+        Ok(Ids { chatbots: texts(frame, "chatbot_id")?, recent: [(0, 0); CHATBOTS] })
+    }
+
+    /// Returns the hash of an id: no two of different chatbots, kinds or values have the same, by
+    /// all likelihood.
+    pub fn hash(&mut self, row: usize, kind: KeyKind, value: &str) -> u128 {
+        let token = self.chatbots.token(row).unwrap_or(0);
+        let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed = match self.recent.get_mut((mixed >> 60) as usize) {
+            Some((seen, seed)) if *seen == token && token != 0 => *seed,
+            place => {
+                let seed = xxh3_64(self.chatbots.get(row).unwrap_or("").as_bytes());
+                if let Some(place) = place {
+                    *place = (token, seed);
+                }
+                seed
+            }
+        };
+        xxh3_128_with_seed(value.as_bytes(), seed ^ ((kind as u64) << 1))
+    }
+}
+
+/// The columns of a frame of sessions or events that its session keys are made of.
+pub(super) struct Keys {
+    ids: Ids,
+    sessions: Texts,
+    others: Option<(Texts, Texts)>,
+}
+
+impl Keys {
+    /// Finds the columns; with `others`, anonymous and user ids too.
+    pub fn of(frame: &DataFrame, others: bool) -> Result<Keys> {
+        let pair = || Ok((texts(frame, "anonymous_id")?, texts(frame, "user_id")?));
+        Ok(Keys {
+            ids: Ids::of(frame)?,
+            sessions: texts(frame, "session_id")?,
+            others: if others { Some(pair()?) } else { None },
+        })
+    }
+
+    /// Returns the hash of a row's session key; `None` where its id is not at hand.
+    pub fn hash(&mut self, row: usize) -> Option<u128> {
+        if let Some(id) = self.sessions.get(row) {
+            return Some(self.ids.hash(row, KeyKind::Session, id));
+        }
+        let (anonymous, users) = self.others.as_ref()?;
+        match (anonymous.get(row), users.get(row)) {
+            (Some(id), _) => Some(self.ids.hash(row, KeyKind::Anonymous, id)),
+            (None, Some(id)) => Some(self.ids.hash(row, KeyKind::User, id)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Returns the hash of one key, as [`Keys::hash`] makes it.
+pub(super) fn hash_of(chatbot: &str, kind: KeyKind, value: &str) -> u128 {
+    xxh3_128_with_seed(value.as_bytes(), xxh3_64(chatbot.as_bytes()) ^ ((kind as u64) << 1))
+}
+
+/// The sessions of a frame that a question is about.
+pub(super) struct Intervals {
+    /// Key, first and last time.
+    pub sessions: Vec<(u128, Micros, Micros)>,
+    /// Some have no session id, and their other ids are not at hand.
+    pub lacks_ids: bool,
+    /// Robots' sessions, left out or not.
+    pub bots: u64,
+}
+
+/// Returns the sessions of a frame that a question is about.
+pub(super) fn intervals(frame: &DataFrame, query: &Query, others: bool) -> Result<Intervals> {
+    let mut keys = Keys::of(frame, others)?;
+    let (started, ended) = (ints(frame, "started_at")?, ints(frame, "ended_at")?);
+    let selected = query.select(frame)?;
+    let mut all = Intervals {
+        sessions: Vec::with_capacity(selected.rows.len()),
+        lacks_ids: false,
+        bots: selected.bots,
+    };
+    for &row in &selected.rows {
+        let row = row as usize;
+        match (keys.hash(row), started.get(row), ended.get(row)) {
+            (Some(key), Some(start), Some(end)) => all.sessions.push((key, start, end)),
+            _ => all.lacks_ids |= !others,
+        }
+    }
+    Ok(all)
+}

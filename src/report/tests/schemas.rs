@@ -1,0 +1,165 @@
+//! The JSON of every report is that of the original, and that of `docs/schemas`.
+
+use super::answers::{june, shop};
+use super::memory::{event, time};
+use super::ordered::{Json, Schema};
+use crate::report::*;
+use crate::store::columns::Table;
+
+/// The original's samples, one a report, as its documentation gives them.
+const SAMPLES: [(Kind, &str); 7] = [
+    (
+        Kind::Summary,
+        r#"{"chatbot_id": "uuid", "period_days": 30, "summary": {"total_sessions": 1250, "unique_visitors": 892,
+            "total_conversations": 567, "avg_session_duration_seconds": 145, "conversion_rate": 45.36}}"#,
+    ),
+    (
+        Kind::Trends,
+        r#"{"chatbot_id": "uuid", "period_days": 30, "trends": [{"stat_date": "2024-01-15", "sessions": 42,
+            "conversations": 18, "messages": 156, "conversion_rate": 42.86}]}"#,
+    ),
+    (
+        Kind::Events,
+        r#"{"chatbot_id": "uuid", "period_days": 7,
+            "events": [{"event_name": "widget_opened", "event_count": 1523, "unique_sessions": 892}]}"#,
+    ),
+    (Kind::Active, r#"{"chatbot_id": "uuid", "active_sessions": 12, "timestamp": "2024-01-15T10:30:00Z"}"#),
+    (Kind::Sessions, r#"{"chatbot_id": "uuid", "page": 1, "limit": 20, "total": 1250, "sessions": []}"#),
+    (
+        Kind::Sources,
+        r#"{"chatbot_id": "uuid", "period_days": 30, "utm_sources": [{"source": "google", "count": 432}],
+            "referrers": [{"domain": "google.com", "count": 567}]}"#,
+    ),
+    (
+        Kind::Devices,
+        r#"{"chatbot_id": "uuid", "period_days": 30, "devices": [{"type": "desktop", "count": 892}],
+            "browsers": [{"name": "Chrome", "count": 756}], "operating_systems": [{"name": "Windows", "count": 567}]}"#,
+    ),
+];
+
+/// The keys that come on top of the original's.
+const ADDED: [&str; 10] = [
+    "from",
+    "to",
+    "new_visitors",
+    "returning_visitors",
+    "total_messages_sent",
+    "total_messages_received",
+    "avg_response_time_ms",
+    "error_count",
+    "bot_sessions_excluded",
+    "channels",
+];
+
+/// Holds a value against a sample: the same keys in the same order, others only of the list, and
+/// the same types.
+fn hold(sample: &Json, value: &Json, at: &str) {
+    match (sample, value) {
+        (Json::Object(entries), Json::Object(_)) => {
+            let known: Vec<&str> = value.keys().into_iter().filter(|key| !ADDED.contains(key)).collect();
+            assert_eq!(sample.keys(), known, "{at}");
+            for (key, sample) in entries {
+                hold(sample, value.get(key).unwrap(), &format!("{at}.{key}"));
+            }
+        }
+        (Json::List(samples), Json::List(values)) => {
+            if let Some(sample) = samples.first() {
+                assert!(!values.is_empty(), "{at} is empty");
+                values.iter().for_each(|value| hold(sample, value, at));
+            }
+        }
+        // Whole numbers are whole.
+        (Json::Number(_), Json::Number(_)) => {}
+        _ => assert_eq!(sample.kind(), value.kind(), "{at}"),
+    }
+}
+
+fn answer(request: &Request) -> Json {
+    let mut tables = shop();
+    tables.events = vec![event("2026-06-01T00:01:40Z", "s-anna-2026-06-01T00:00:00Z", "message_sent")];
+    Json::parse(&serde_json::to_string(&run(&tables, request).unwrap()).unwrap())
+}
+
+fn request(kind: Kind) -> Request {
+    Request::new(kind, june(), time("2026-06-10T12:00:00Z"))
+}
+
+#[test]
+fn every_report_of_the_original_has_its_keys_its_nesting_and_its_types() {
+    for (kind, sample) in SAMPLES {
+        let mut request = request(kind);
+        request.query.chatbots = vec!["shop".to_owned()];
+        hold(&Json::parse(sample), &answer(&request), kind.name());
+    }
+}
+
+#[test]
+fn every_report_is_as_its_schema_says() {
+    for kind in Kind::ALL {
+        let schema = Schema::read(kind.name());
+        let plain = request(kind);
+        schema.check(&answer(&plain));
+        if kind.compares() {
+            schema.check(&answer(&Request { compare: true, ..plain.clone() }));
+        }
+        for chatbots in [vec!["shop".to_owned()], vec!["shop".to_owned(), "docs".to_owned()]] {
+            let query = Query { chatbots, include_bots: true, ..june() };
+            schema.check(&answer(&Request { query, ..plain.clone() }));
+        }
+        let by_chatbot = answer(&Request { by_chatbot: true, ..plain.clone() });
+        by_chatbot.list().iter().for_each(|answer| schema.check(answer));
+    }
+    let schema = Schema::read("sessions");
+    for (session_id, visitor) in
+        [(Some("s-anna-2026-06-01T00:00:00Z".to_owned()), None), (None, Some("anna".to_owned()))]
+    {
+        let looked_up = answer(&Request { session_id, visitor, ..request(Kind::Sessions) });
+        schema.check(&looked_up);
+        assert!(looked_up.get("sessions").unwrap().list()[0].get("timeline").is_some());
+    }
+}
+
+#[test]
+fn figures_that_are_not_known_fit_the_schemas_too() {
+    let mut tables = shop();
+    tables.sessions_pruned = Some(super::memory::day("2026-06-30"));
+    for kind in [Kind::Summary, Kind::Visitors] {
+        let outcome = run(&tables, &Request { compare: kind.compares(), ..request(kind) }).unwrap();
+        Schema::read(kind.name()).check(&Json::parse(&serde_json::to_string(&outcome).unwrap()));
+    }
+    let nothing = super::memory::Memory::of(Vec::new());
+    for kind in Kind::ALL {
+        let outcome = run(&nothing, &request(kind)).unwrap();
+        Schema::read(kind.name()).check(&Json::parse(&serde_json::to_string(&outcome).unwrap()));
+    }
+}
+
+#[test]
+fn the_schema_of_sessions_has_the_columns_of_the_table() {
+    let schema = Schema::read("sessions");
+    let items = schema.root().get("properties").and_then(|p| p.get("sessions")).and_then(|s| s.get("items"));
+    let keys = items.and_then(|items| items.get("properties")).unwrap().keys();
+    let mut columns: Vec<&str> = Table::Sessions.columns().iter().map(|column| column.name).collect();
+    columns.push("timeline");
+    assert_eq!(keys, columns);
+}
+
+#[test]
+fn no_number_has_more_than_two_decimals() {
+    fn look(value: &Json, at: &str) {
+        match value {
+            Json::Number(number) => {
+                let text = number.to_string();
+                let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+                assert!(decimals <= 2 && !text.contains('e') && text != "-0", "{at}: {text}");
+                assert!(!text.ends_with(".0"), "{at}: {text} is whole");
+            }
+            Json::List(items) => items.iter().for_each(|item| look(item, at)),
+            Json::Object(entries) => entries.iter().for_each(|(key, value)| look(value, key)),
+            _ => {}
+        }
+    }
+    for kind in Kind::ALL {
+        look(&answer(&Request { compare: kind.compares(), ..request(kind) }), kind.name());
+    }
+}
