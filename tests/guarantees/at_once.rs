@@ -79,8 +79,7 @@ fn readers_see_one_state_and_writers_lose_and_double_nothing() {
             }
         });
         let run = &run;
-        let overlapping: [&[usize]; 3] =
-            [&[0, 1, 2, 3, 4, 5, 6], &[4, 5, 6, 7, 8, 9], &[11, 10, 9, 3, 2, 0]];
+        let overlapping: [&[usize]; 3] = [&[0, 1, 2, 3, 4, 5, 6], &[4, 5, 6, 7, 8, 9], &[11, 10, 9, 3, 2, 0]];
         let mut writers = Vec::new();
         for files in overlapping {
             writers.push(scope.spawn(move || {

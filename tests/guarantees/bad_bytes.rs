@@ -140,7 +140,9 @@ fn zstd_with_checksum(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn bad_bytes_a_truncated_gzip_or_zstd_file_keeps_its_whole_lines_and_is_named() {
     let text: String = (0..5000).map(|n| good(&format!("t{n}"), n)).collect();
-    for (name, packed) in [("a.gz", gzip(text.as_bytes())), ("a.zst", zstd::encode_all(text.as_bytes(), 1).unwrap())] {
+    for (name, packed) in
+        [("a.gz", gzip(text.as_bytes())), ("a.zst", zstd::encode_all(text.as_bytes(), 1).unwrap())]
+    {
         let name = format!("{}.ndjson{}", &name[..1], &name[1..]);
         let logs = Logs::new().with(&name, &packed[..packed.len() / 2]).with("b.ndjson", good("b", 0));
         let report = logs.take_in();
@@ -159,7 +161,8 @@ fn bad_bytes_a_truncated_gzip_or_zstd_file_keeps_its_whole_lines_and_is_named() 
 fn bad_bytes_json_ten_thousand_deep_is_one_line() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let deep = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
-        let inside = good("inside", 2).replace("\"good-", &format!("\"x\":{deep},\"id\":\"good-").replacen("\"id\":", "", 1));
+        let inside = good("inside", 2)
+            .replace("\"good-", &format!("\"x\":{deep},\"id\":\"good-").replacen("\"id\":", "", 1));
         let inside = inside.replacen("\"id\":\"x\":", "\"x\":", 1);
         let logs = Logs::new()
             .with("a.ndjson", format!("{}{deep}\n{}{}", good("a", 0), inside, good("b", 1)))

@@ -130,7 +130,9 @@ impl MemoryDisk {
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
         let node = state.find(path).unwrap();
-        let Node::File { now, safe } = &mut state.nodes[node] else { panic!("{} is a folder", path.display()) };
+        let Node::File { now, safe } = &mut state.nodes[node] else {
+            panic!("{} is a folder", path.display())
+        };
         let mut bytes = now.as_ref().clone();
         change(&mut bytes);
         *now = Arc::new(bytes);

@@ -97,7 +97,9 @@ fn whole_or_not_at_all_when_the_process_is_killed_at_random_moments() {
 pub fn assert_no_unnamed_files(manifest: &wa::store::manifest::Manifest, dir: &Path) {
     let named: std::collections::BTreeSet<_> = manifest.paths().map(|path| dir.join(path)).collect();
     let mut pending: Vec<_> =
-        ["events", "sessions", "daily_stats", "visitors", "rejects", "state", "staging"].map(|d| dir.join(d)).into();
+        ["events", "sessions", "daily_stats", "visitors", "rejects", "state", "staging"]
+            .map(|d| dir.join(d))
+            .into();
     while let Some(path) = pending.pop() {
         for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
             match entry.file_type().unwrap().is_dir() {
@@ -139,5 +141,15 @@ fn at_once_the_lock_names_its_holder_and_a_killed_holder_never_blocks() {
     holder.kill().unwrap();
     holder.wait().unwrap();
     ends(&mut second(), 0);
-    assert_eq!(Store::at(folder.path().join("store")).snapshot().unwrap().manifest().files(wa::store::columns::Table::Events).iter().map(|f| f.rows).sum::<u64>(), 10);
+    assert_eq!(
+        Store::at(folder.path().join("store"))
+            .snapshot()
+            .unwrap()
+            .manifest()
+            .files(wa::store::columns::Table::Events)
+            .iter()
+            .map(|f| f.rows)
+            .sum::<u64>(),
+        10
+    );
 }

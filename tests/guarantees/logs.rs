@@ -16,8 +16,7 @@ pub type Seed = [u8; 14];
 pub const NOW: Micros = 1_798_761_600_000_000; // 2027-01-01T00:00:00Z
 
 /// Where logs begin: the night of a change of clocks, the end of a month, the end of a year.
-const BEGINNINGS: [Micros; 3] =
-    [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
+const BEGINNINGS: [Micros; 3] = [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
 
 const NAMES: [&str; 12] = [
     "widget_loaded",
@@ -152,7 +151,10 @@ fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
         put("shoe_size", 44.into());
     }
     // Text with escapes goes another way than plain text.
-    put("page_title", if source % 3 == 0 { format!("n{number} \"é\"").into() } else { format!("n{number}").into() });
+    put(
+        "page_title",
+        if source % 3 == 0 { format!("n{number} \"é\"").into() } else { format!("n{number}").into() },
+    );
     match id % 5 {
         0 | 1 => {}
         2 => drop(put("event_id", format!("00000000-0000-4000-8000-{number:012x}").into())),
@@ -169,7 +171,9 @@ fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
             4 => json!({"response_time_ms": 3_000_000}),
             _ => json!({}),
         },
-        "widget_opened" if what % 3 == 0 => json!({"triggered_by": if what % 2 == 0 { "button" } else { "auto" }}),
+        "widget_opened" if what % 3 == 0 => {
+            json!({"triggered_by": if what % 2 == 0 { "button" } else { "auto" }})
+        }
         _ => json!({"n": what}),
     };
     match form % 16 {
@@ -214,7 +218,8 @@ fn camel(event: Map<String, Value>) -> String {
 /// Makes an envelope of an event and a second one that says less.
 fn envelope(mut event: Map<String, Value>, number: usize) -> String {
     let mut first = Map::new();
-    for name in ["event_id", "id", "event_name", "properties", "timestamp", "client_timestamp", "page_title"] {
+    for name in ["event_id", "id", "event_name", "properties", "timestamp", "client_timestamp", "page_title"]
+    {
         first.extend(event.remove_entry(name));
     }
     let mut second = json!({"event_name": "message_sent", "page_title": format!("n{number}b")});
@@ -314,7 +319,8 @@ pub fn deal(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run> {
                 }
                 files.push(File { name: format!("grows-{file}.ndjson"), lines, cut, no_newline: false });
             } else {
-                let ending = ["ndjson", "ndjson", "ndjson.gz", "ndjson.zst"][usize::from(run[2] >> (2 * file) & 3)];
+                let ending =
+                    ["ndjson", "ndjson", "ndjson.gz", "ndjson.zst"][usize::from(run[2] >> (2 * file) & 3)];
                 let name = format!("run-{number}-{file}.{ending}");
                 files.push(File { name, lines, cut: String::new(), no_newline: run[3] >> file & 1 == 1 });
             }

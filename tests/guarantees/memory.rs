@@ -36,8 +36,10 @@ fn ingest(folder: &Path, file: &str) -> (Option<i32>, u64) {
 
 /// Writes a gzip file of a piece repeated until it has so many bytes unpacked.
 fn gzip(path: &Path, piece: &[u8], bytes: usize) {
-    let mut gzip =
-        flate2::write::GzEncoder::new(BufWriter::new(File::create(path).unwrap()), flate2::Compression::fast());
+    let mut gzip = flate2::write::GzEncoder::new(
+        BufWriter::new(File::create(path).unwrap()),
+        flate2::Compression::fast(),
+    );
     let block = piece.repeat((1 << 20) / piece.len());
     for _ in 0..bytes / block.len() {
         gzip.write_all(&block).unwrap();
@@ -61,7 +63,8 @@ fn bounded_memory_a_gzip_bomb_takes_no_more_than_a_batch() {
             for n in 0..bytes / 10 {
                 text.push_str(&format!("[{n:07}]\n"));
             }
-            let mut gzip = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+            let mut gzip =
+                flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
             gzip.write_all(text.as_bytes()).unwrap();
             gzip.finish().unwrap();
         } else {

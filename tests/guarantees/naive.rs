@@ -460,7 +460,9 @@ fn with_ids(events: Vec<Event>, stored: &[Row]) -> Result<Vec<Event>, String> {
         let version = if event.log_id().is_some() { 5 } else { 8 };
         match event.id {
             Some(own) if own != id => return Err(format!("{own} is stored as {id}")),
-            None if id.get_version_num() != version => return Err(format!("{id} is not of version {version}")),
+            None if id.get_version_num() != version => {
+                return Err(format!("{id} is not of version {version}"));
+            }
             _ => event.id = Some(id),
         }
         result.push(event);
@@ -523,14 +525,14 @@ fn session_row(session: &[&Event]) -> Row {
     type Has = fn(&Event) -> bool;
     let groups: [(&[&str], Has); 6] = [
         (&["anonymous_id"], |e| e.some("anonymous_id").is_some()),
-        (
-            &["referrer", "referrer_domain", "channel", "utm_source", "utm_medium", "utm_campaign"],
-            |e| ["referrer_domain", "utm_source", "utm_medium", "utm_campaign"].iter().any(|c| e.some(c).is_some()),
-        ),
-        (
-            &["user_agent", "browser_name", "browser_version", "os_name", "os_version", "device_type"],
-            |e| e.some("user_agent").is_some(),
-        ),
+        (&["referrer", "referrer_domain", "channel", "utm_source", "utm_medium", "utm_campaign"], |e| {
+            ["referrer_domain", "utm_source", "utm_medium", "utm_campaign"]
+                .iter()
+                .any(|c| e.some(c).is_some())
+        }),
+        (&["user_agent", "browser_name", "browser_version", "os_name", "os_version", "device_type"], |e| {
+            e.some("user_agent").is_some()
+        }),
         (&["screen_width", "screen_height"], |e| {
             e.some("screen_width").is_some() || e.some("screen_height").is_some()
         }),
@@ -614,8 +616,10 @@ fn daily_stats(
         .map(|((chatbot, date), all)| {
             let (robots, sessions): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|(_, row)| row["is_bot"] == true);
-            let sum = |column: &str| sessions.iter().map(|(_, row)| row[column].as_i64().unwrap()).sum::<i64>();
-            let with = |column: &str, value: Value| sessions.iter().filter(|(_, r)| r[column] == value).count();
+            let sum =
+                |column: &str| sessions.iter().map(|(_, row)| row[column].as_i64().unwrap()).sum::<i64>();
+            let with =
+                |column: &str, value: Value| sessions.iter().filter(|(_, r)| r[column] == value).count();
             let visitor = |(first, row): &(&Event, Row)| {
                 let ids = [("anonymous", "anonymous_id"), ("user", "user_id")];
                 match ids.into_iter().find(|(_, column)| !row[*column].is_null()) {

@@ -62,8 +62,7 @@ fn run_case(case: &Case) -> Result<(), String> {
             }
         }
         let lines = copies.into_iter().flat_map(|(line, n)| std::iter::repeat_n(line, n)).collect();
-        let file =
-            logs::File { name: "all.ndjson".into(), lines, cut: String::new(), no_newline: false };
+        let file = logs::File { name: "all.ndjson".into(), lines, cut: String::new(), no_newline: false };
         let once = Run {
             files: vec![file],
             batch_bytes: 1 << 30,

@@ -29,7 +29,9 @@ pub fn read(snapshot: &Snapshot) -> Result<Tables> {
                 .map(|column| Ok((column.name, Cells::of(&frame, column)?)))
                 .collect::<Result<_>>()?;
             for row in 0..frame.height() {
-                rows.push(columns.iter().map(|(name, cells)| ((*name).to_owned(), value(cells.get(row)))).collect());
+                rows.push(
+                    columns.iter().map(|(name, cells)| ((*name).to_owned(), value(cells.get(row)))).collect(),
+                );
             }
         }
         tables.insert(table.name(), rows);

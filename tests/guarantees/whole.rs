@@ -13,8 +13,8 @@ use wa::time::SECOND;
 use super::disk::{Chance, Fault, Left, MemoryDisk};
 use super::logs::{self, NOW, Seed};
 use super::naive::{self, Model};
-use super::tables::{self, Tables};
 use super::place;
+use super::tables::{self, Tables};
 
 /// A command that changes the store: what it does, and the states that it may leave.
 struct Scenario<'a> {
@@ -125,7 +125,8 @@ fn whole(snapshot: &Snapshot) -> wa::Result<()> {
 /// Makes some files whose events share sessions, so that each batch changes what is stored.
 fn logs(files: usize, events: usize) -> Vec<Vec<String>> {
     let mut chance = Chance(7);
-    let seeds: Vec<Seed> = (0..files * events).map(|_| std::array::from_fn(|_| chance.next() as u8)).collect();
+    let seeds: Vec<Seed> =
+        (0..files * events).map(|_| std::array::from_fn(|_| chance.next() as u8)).collect();
     let lines = logs::lines(&seeds, 1, 1800 * SECOND);
     let mut dealt = vec![Vec::new(); files];
     for (number, line) in lines.into_iter().enumerate() {
