@@ -5,6 +5,7 @@
 //! passes and never held; memory is bounded by the size of a block and of the longest line that is
 //! allowed, whatever the input is.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
@@ -24,6 +25,9 @@ pub const BLOCK_SIZE: usize = 2 << 20;
 const LINES_LIMIT: usize = 1 << 16;
 /// The longest line that is read, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
+/// The most lines of a block. A refused line takes hundreds of bytes, even one of two characters: of
+/// these a block of mebibytes would be gibibytes.
+const MOST_LINES: usize = 1 << 16;
 /// Bytes of a line over the limit that are read at a time.
 const CHUNK: usize = 256 << 10;
 
@@ -78,6 +82,8 @@ pub struct Reader {
     started: bool,
     ended: bool,
     damage: Option<Error>,
+    /// The rest of a block that had too many lines.
+    ready: VecDeque<RawBlock>,
 }
 
 impl Reader {
@@ -133,6 +139,7 @@ impl Reader {
             started: false,
             ended: false,
             damage: None,
+            ready: VecDeque::new(),
         }
     }
 
@@ -187,6 +194,9 @@ impl Reader {
 
     /// Does the same with memory that is there already.
     pub fn next_block_into(&mut self, mut bytes: Vec<u8>) -> Result<Option<RawBlock>> {
+        if let Some(block) = self.ready.pop_front() {
+            return Ok(Some(block));
+        }
         bytes.clear();
         bytes.append(&mut self.carry);
         self.left_out = 0;
@@ -209,7 +219,9 @@ impl Reader {
         if bytes.is_empty() && too_long.is_empty() {
             return self.damage.take().map_or(Ok(None), Err);
         }
-        Ok(Some(self.block(bytes, too_long)))
+        let block = self.block(bytes, too_long);
+        self.ready = with_fewer_lines(block, MOST_LINES);
+        Ok(self.ready.pop_front())
     }
 
     fn block(&mut self, mut bytes: Vec<u8>, too_long: Vec<TooLong>) -> RawBlock {
@@ -308,6 +320,29 @@ impl Reader {
             }
         }
     }
+}
+
+/// Cuts a block into blocks of at most so many lines. One with lines over the limit stays as it is:
+/// such lines leave no room for many.
+fn with_fewer_lines(block: RawBlock, most: usize) -> VecDeque<RawBlock> {
+    let mut blocks = VecDeque::with_capacity(1);
+    if !block.too_long.is_empty() || memchr_iter(b'\n', &block.bytes).nth(most).is_none() {
+        blocks.push_back(block);
+        return blocks;
+    }
+    let mut rest = block.bytes.as_slice();
+    let (mut first_line, mut offset) = (block.first_line, block.offset);
+    while !rest.is_empty() {
+        let length = memchr_iter(b'\n', rest).nth(most - 1).map_or(rest.len(), |at| at + 1);
+        let (piece, after) = rest.split_at(length);
+        rest = after;
+        let end = offset + length as u64;
+        let unfinished = block.unfinished && rest.is_empty();
+        let bytes = piece.to_vec();
+        blocks.push_back(RawBlock { bytes, first_line, offset, end, unfinished, too_long: Vec::new() });
+        (first_line, offset) = (first_line + most as u64, end);
+    }
+    blocks
 }
 
 /// Finds the first line from `from` on that is over the limit; it begins at the returned position.

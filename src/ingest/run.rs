@@ -163,8 +163,8 @@ pub fn run_in(
         // The receiver is dropped when this returns, so that the threads stop where it fails.
         ingest.take_all(receiver, progress)
     });
-    match outcome {
-        Ok(()) => ingest.finish(),
+    match outcome.and_then(|()| ingest.commit_rest()) {
+        Ok(()) => Ok(ingest.finish()),
         Err(error) => {
             ingest.report.failure = Some(error);
             ingest.report.committed = ingest.writer.manifest().generation > 0;
@@ -214,7 +214,10 @@ struct Batch {
 #[derive(Default)]
 struct FileState {
     name: String,
+    /// What became of its events, as far as that is committed.
     counts: Counts,
+    /// What will have become of those of the change under way.
+    pending: Counts,
     ordinals: Ordinals,
     own_ids: bool,
     future: bool,
@@ -281,7 +284,8 @@ impl Ingest<'_> {
                 }
                 self.batch.bytes += parsed.block.lines.len()
                     + parsed.block.decoded.len()
-                    + parsed.block.rows.len() * std::mem::size_of::<Row>();
+                    + parsed.block.rows.len() * std::mem::size_of::<Row>()
+                    + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));
                 progress.advance(bytes);
                 if self.batch.bytes >= self.batch_bytes {
@@ -324,6 +328,7 @@ impl Ingest<'_> {
             self.commit(transaction)?;
             self.transaction = Some(self.writer.begin());
         } else {
+            self.settle();
             self.transaction = Some(transaction);
         }
         Ok(())
@@ -349,7 +354,7 @@ impl Ingest<'_> {
         let mut rejects = Vec::new();
         for (file, parsed) in &batch.blocks {
             let Some(state) = self.files.get_mut(file) else { continue };
-            let counts = &mut state.counts;
+            let counts = &mut state.pending;
             counts.read += parsed.read;
             counts.blank += parsed.blank;
             counts.unfinished += u64::from(parsed.unfinished.is_some());
@@ -367,11 +372,11 @@ impl Ingest<'_> {
         for ((fate, event), file) in outcome.fates.iter().zip(&events).zip(&files) {
             let Some(state) = self.files.get_mut(file) else { continue };
             match fate {
-                Fate::Stored => state.counts.stored += 1,
-                Fate::Duplicate => state.counts.duplicate += 1,
-                Fate::Forgotten => state.counts.forgotten += 1,
+                Fate::Stored => state.pending.stored += 1,
+                Fate::Duplicate => state.pending.duplicate += 1,
+                Fate::Forgotten => state.pending.forgotten += 1,
                 Fate::AlreadyPruned => {
-                    state.counts.already_pruned += 1;
+                    state.pending.already_pruned += 1;
                     let day = (event.chatbot_id().to_owned(), crate::time::Day::utc(event.row.time));
                     if self.report.pruned_days.last() != Some(&day) {
                         self.report.pruned_days.push(day);
@@ -381,7 +386,7 @@ impl Ingest<'_> {
         }
         // A clash is a fault of the log as a whole; the last file of the batch is as good as any.
         if let (Some(state), 1..) = (files.last().and_then(|f| self.files.get_mut(f)), outcome.clashes) {
-            state.counts.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.clashes);
+            state.pending.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.clashes);
         }
         self.report.pruned_days.sort();
         self.report.pruned_days.dedup();
@@ -419,7 +424,10 @@ impl Ingest<'_> {
             transaction.remove_side(&old.path);
         }
         let mut total = Counts::default();
-        self.files.values().for_each(|state| total.merge(&state.counts));
+        self.files.values().for_each(|state| {
+            total.merge(&state.counts);
+            total.merge(&state.pending);
+        });
         let figures = [
             ("read", total.read),
             ("stored", total.stored),
@@ -438,10 +446,19 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Report> {
-        let refused: u64 = self.files.values().map(|state| state.counts.refused_total()).sum();
-        let too_many = self.options.max_rejects.is_some_and(|most| refused > most);
-        if too_many {
+    /// Counts what was pending: it is committed, or nothing of it is to be.
+    fn settle(&mut self) {
+        for state in self.files.values_mut() {
+            let pending = std::mem::take(&mut state.pending);
+            state.counts.merge(&pending);
+        }
+    }
+
+    /// Commits what is left, unless too many lines were refused.
+    fn commit_rest(&mut self) -> Result<()> {
+        let refused = |state: &FileState| state.counts.refused_total() + state.pending.refused_total();
+        let refused: u64 = self.files.values().map(refused).sum();
+        if self.options.max_rejects.is_some_and(|most| refused > most) {
             self.report.committed = false;
             drop(self.transaction.take());
         } else if let Some(transaction) = self.transaction.take()
@@ -449,10 +466,16 @@ impl Ingest<'_> {
         {
             self.commit(transaction)?;
         }
+        // Where nothing had to be committed, or nothing is to be, it counts what was found.
+        self.settle();
+        Ok(())
+    }
+
+    fn finish(self) -> Report {
         let Ingest { writer, files, mut report, .. } = self;
-        writer.finish()?;
+        report.failure = writer.finish().err();
         report.account = account(files);
-        Ok(report)
+        report
     }
 
     fn into_report(mut self) -> Report {
@@ -467,6 +490,15 @@ fn account(files: BTreeMap<usize, FileState>) -> Account {
         account.add(FileAccount { file: state.name, outcome: state.outcome, counts: state.counts });
     }
     account
+}
+
+/// Returns about how much memory a refused line takes, once as it is here and once as it is to be
+/// written: hundreds of bytes, were it a line of two.
+fn weight(refused: &super::Refused) -> usize {
+    std::mem::size_of::<super::Refused>()
+        + std::mem::size_of::<Reject>()
+        + 160
+        + 2 * refused.raw.as_bytes().len()
 }
 
 fn reject(file: &str, refused: &super::Refused, clock: Clock) -> Reject {

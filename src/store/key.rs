@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// The key's name in the store.
 pub const KEY: &str = "key";
+/// The ending of its name while it is being written.
+const NEW: &str = ".new";
 
 /// The secret key.
 #[derive(Clone)]
@@ -65,9 +67,23 @@ pub fn load_or_create(store: &Store, elsewhere: Option<&Path>) -> Result<SecretK
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let key = random();
             let text: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
-            disk.write_new(&path, format!("{text}\n").as_bytes())
-                .map_err(|e| Error::io("write the key", &path, e))?;
-            disk.sync_file(&path).map_err(|e| Error::io("sync the key", &path, e))?;
+            // Written aside and renamed: a key that was cut off by a crash would lock the store up.
+            let mut aside = path.clone().into_os_string();
+            match elsewhere {
+                // The store's own key is made under its lock, and a name left by a crash is free.
+                None => aside.push(NEW),
+                // Another store may be making a key there.
+                Some(_) => aside.push(format!(".{}{NEW}", uuid::Uuid::new_v4().simple())),
+            }
+            let aside = PathBuf::from(aside);
+            let _ = disk.remove_file(&aside);
+            disk.write_new(&aside, format!("{text}\n").as_bytes())
+                .map_err(|e| Error::io("write the key", &aside, e))?;
+            disk.sync_file(&aside).map_err(|e| Error::io("sync the key", &aside, e))?;
+            disk.rename(&aside, &path).map_err(|e| Error::io("move the key into place", &path, e))?;
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            disk.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
             Ok(key)
         }
         Err(e) => Err(Error::io("read the key", &path, e)),

@@ -32,7 +32,7 @@ pub mod tables;
 pub mod transaction;
 pub mod update;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,6 +146,7 @@ impl Store {
     fn writer_with(&self, lock: Option<WriterLock>, first: impl FnOnce() -> Manifest) -> Result<Writer> {
         let staging = self.dir.join(STAGING);
         let manifest = self.read_manifest()?;
+        let mut touched = BTreeSet::new();
         let interrupted = self
             .disk
             .list(&self.dir)
@@ -153,7 +154,7 @@ impl Store {
             .iter()
             .any(|entry| entry.name == STAGING);
         if interrupted {
-            self.sweep(manifest.as_ref())?;
+            self.sweep(manifest.as_ref(), &mut touched)?;
         } else {
             self.disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
         }
@@ -161,12 +162,27 @@ impl Store {
         let manifest = match manifest {
             Some(manifest) => manifest,
             None => {
+                self.sync_folders_above()?;
                 let manifest = first();
                 transaction::write_manifest(&*self.disk, &self.dir, &manifest)?;
                 manifest
             }
         };
-        Ok(Writer { store: self.clone(), manifest, clean: true, lock })
+        Ok(Writer { store: self.clone(), manifest, clean: true, touched, lock })
+    }
+
+    /// Brings the entry of a new store, and of folders made for it, to stable storage: a power cut
+    /// would take the store away as a whole.
+    fn sync_folders_above(&self) -> Result<()> {
+        for folder in self.dir.ancestors().skip(1) {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            match self.disk.sync_dir(folder) {
+                // A folder that this user may not read is not one that was just made.
+                Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => break,
+                outcome => outcome.map_err(|e| Error::io("sync the folder", folder, e))?,
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a folder that holds other things and no store.
@@ -188,30 +204,39 @@ impl Store {
         }
     }
 
-    /// Removes every file in the store's own folders that the manifest does not name.
-    fn sweep(&self, manifest: Option<&Manifest>) -> Result<u64> {
+    /// Removes every file in the store's own folders that the manifest does not name; the folders
+    /// that lost some are added to `touched`.
+    fn sweep(&self, manifest: Option<&Manifest>, touched: &mut BTreeSet<PathBuf>) -> Result<u64> {
         let named: HashSet<&str> = manifest.into_iter().flat_map(Manifest::paths).collect();
         let mut removed = 0;
         let tables = Table::ALL.iter().map(|table| table.name());
         for folder in tables.chain([REJECTS, STATE, STAGING]) {
-            removed += self.sweep_folder(folder, &named)?;
+            removed += self.sweep_folder(folder, &named, touched)?;
         }
         Ok(removed)
     }
 
-    fn sweep_folder(&self, folder: &str, named: &HashSet<&str>) -> Result<u64> {
+    fn sweep_folder(
+        &self,
+        folder: &str,
+        named: &HashSet<&str>,
+        touched: &mut BTreeSet<PathBuf>,
+    ) -> Result<u64> {
         let dir = self.dir.join(folder);
         let mut removed = 0;
         for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
             let path = format!("{folder}/{}", entry.name);
             let full = self.dir.join(&path);
             if entry.is_dir {
-                removed += self.sweep_folder(&path, named)?;
+                removed += self.sweep_folder(&path, named, touched)?;
                 if self.disk.list(&full).is_ok_and(|entries| entries.is_empty()) {
                     self.disk.remove_dir(&full).map_err(|e| Error::io("remove the folder", &full, e))?;
+                    touched.remove(&full);
+                    touched.insert(dir.clone());
                 }
             } else if !named.contains(path.as_str()) {
                 self.disk.remove_file(&full).map_err(|e| Error::io("remove", &full, e))?;
+                touched.insert(dir.clone());
                 removed += 1;
             }
         }
@@ -226,6 +251,8 @@ pub struct Writer {
     manifest: Manifest,
     /// All files that were replaced are gone.
     clean: bool,
+    /// Folders out of which files were removed.
+    touched: BTreeSet<PathBuf>,
     lock: Option<WriterLock>,
 }
 
@@ -252,25 +279,34 @@ impl Writer {
 
     /// Makes a change visible; it becomes the present state.
     pub fn commit(&mut self, transaction: Transaction, now: Micros) -> Result<()> {
-        let (manifest, clean) = transaction.commit(now)?;
+        let (manifest, removal) = transaction.commit(now)?;
         self.manifest = manifest;
-        self.clean &= clean;
+        self.clean &= removal.clean;
+        self.touched.extend(removal.touched);
         Ok(())
     }
 
     /// Removes files that the manifest does not name, and returns their number.
-    pub fn sweep(&self) -> Result<u64> {
-        self.store.sweep(Some(&self.manifest))
+    pub fn sweep(&mut self) -> Result<u64> {
+        self.store.sweep(Some(&self.manifest), &mut self.touched)
     }
 
     /// Ends cleanly: nothing unnamed lies about, and other tools' globs are exact.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         let staging = self.store.dir.join(STAGING);
         if !self.clean {
             // A file could not be removed when it was replaced: once more, with its error.
             self.sweep()?;
         }
-        self.store.sweep_folder(STAGING, &HashSet::new())?;
+        self.store.sweep_folder(STAGING, &HashSet::new(), &mut self.touched)?;
+        // Else a power cut could bring removed files back, and no sign that they are to be swept.
+        for folder in self.touched.iter().filter(|folder| **folder != staging) {
+            match self.store.disk.sync_dir(folder) {
+                // The folder itself has gone since; the one above it is among these.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                outcome => outcome.map_err(|e| Error::io("sync the folder", folder, e))?,
+            }
+        }
         self.store.disk.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
         drop(self.lock);
         Ok(())

@@ -9,7 +9,8 @@
 //! 4. The new manifest is written in `staging/`, synced, and renamed over `manifest.json`; the
 //!    store's folder is synced. **This is the commit.**
 //! 5. Files that the old manifest named and the new one does not are removed.
-//! 6. When the writer ends, `staging/` is removed.
+//! 6. When the writer ends, the folders out of which files were removed are synced, and `staging/`
+//!    is removed.
 //!
 //! A crash before 4 leaves the old state, after it the new one; in both, files that no manifest
 //! names. They are never read, and the next writer, seeing `staging/`, removes them.
@@ -47,6 +48,15 @@ pub struct NewFile {
     pub max_time: Micros,
     /// The Parquet file.
     pub bytes: Vec<u8>,
+}
+
+/// What became of the files that a change has replaced.
+#[derive(Debug)]
+pub struct Removal {
+    /// All of them are gone.
+    pub clean: bool,
+    /// The folders out of which files were removed; not synced since.
+    pub touched: BTreeSet<PathBuf>,
 }
 
 /// A change under way. Dropping it leaves the store as it was.
@@ -150,9 +160,9 @@ impl Transaction {
         Ok(checksum(bytes))
     }
 
-    /// Makes the change visible, whole. Returns the new state, and whether all files that it does
-    /// not name any more could be removed.
-    pub fn commit(mut self, now: Micros) -> Result<(Manifest, bool)> {
+    /// Makes the change visible, whole. Returns the new state, and what became of the files that it
+    /// does not name any more.
+    pub fn commit(mut self, now: Micros) -> Result<(Manifest, Removal)> {
         for path in std::mem::take(&mut self.staged) {
             let to = self.dir.join(&path);
             if let Some(folder) = to.parent()
@@ -180,20 +190,22 @@ impl Transaction {
         }
         write_manifest(&*self.disk, &self.dir, &self.manifest)?;
         // From here on the new state stands: what cannot be removed now, the next writer removes.
-        let mut clean = true;
+        let mut removal = Removal { clean: true, touched: BTreeSet::new() };
         for path in &self.removed {
             let path = self.dir.join(path);
             let gone = self.disk.remove_file(&path).is_ok();
-            clean &= gone;
-            if let Some(folder) = path.parent()
-                && gone
-                && folder.parent() != Some(&self.dir)
+            removal.clean &= gone;
+            let Some(folder) = path.parent().filter(|_| gone) else { continue };
+            // Only an empty partition goes; the disk refuses the others.
+            if folder.parent() != Some(&self.dir)
+                && self.disk.remove_dir(folder).is_ok()
+                && let Some(above) = folder.parent()
             {
-                // Only an empty partition goes; the disk refuses the others.
-                let _ = self.disk.remove_dir(folder);
+                removal.touched.insert(above.to_owned());
             }
+            removal.touched.insert(folder.to_owned());
         }
-        Ok((self.manifest, clean))
+        Ok((self.manifest, removal))
     }
 }
 

@@ -111,18 +111,6 @@ pub fn assert_no_unnamed_files(manifest: &wa::store::manifest::Manifest, dir: &P
 }
 
 #[test]
-fn whole_or_not_at_all_an_empty_key_file_of_a_killed_process_does_not_lock_the_store_up() {
-    let folder = place::folder();
-    write_logs(folder.path(), 1, 10);
-    // The process was killed between making the key's file and writing it.
-    let store = folder.path().join("store");
-    fs::create_dir(&store).unwrap();
-    fs::create_dir(store.join("staging")).unwrap();
-    fs::write(store.join("key"), "").unwrap();
-    ends(wa(folder.path(), NOW).args(["--store", "store", "ingest", "00.ndjson"]), 0);
-}
-
-#[test]
 fn at_once_the_lock_names_its_holder_and_a_killed_holder_never_blocks() {
     let folder = place::folder();
     write_logs(folder.path(), 1, 10);

@@ -263,7 +263,9 @@ impl File {
             text.push_str(line);
             text.push('\n');
         }
-        if self.no_newline && !self.lines.last().is_none_or(String::is_empty) && self.cut.is_empty() {
+        // Without an end, only a line that is whole JSON is taken for whole.
+        let whole = self.lines.last().is_some_and(|line| serde_json::from_str::<Value>(line).is_ok());
+        if self.no_newline && whole && self.cut.is_empty() {
             text.pop();
         }
         text.push_str(&self.cut);
