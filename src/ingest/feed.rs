@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 pub const AHEAD: usize = 8;
 /// How many blocks may wait to be parsed.
 const UNPARSED: usize = 2;
+/// How many blocks may be on their way in all: read, and not yet taken in their order. A parser that
+/// is held up must not let the others run ahead without end.
+const ON_THEIR_WAY: usize = AHEAD + UNPARSED + 2;
 
 /// What is to be read.
 #[derive(Debug)]
@@ -101,14 +104,16 @@ type Numbered = (u64, Message);
 type Unparsed = (u64, usize, RawBlock, Reached);
 
 /// Starts a thread that reads and some that parse; `done` receives what comes of it. They stop when
-/// its receiver is dropped.
+/// its receiver is dropped. Whoever takes a block, in its order, has to receive once from what is
+/// returned: another one is read then.
 pub fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     inputs: &'env Inputs,
     options: &'env ParseOptions,
     context: &'env Context,
     done: SyncSender<Numbered>,
-) {
+) -> Receiver<()> {
+    let (permit, taken) = sync_channel(ON_THEIR_WAY);
     let (raw, queue) = sync_channel::<Unparsed>(UNPARSED);
     let queue = Arc::new(Mutex::new(queue));
     let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -117,13 +122,14 @@ pub fn start<'scope, 'env>(
         scope.spawn(move || parse_all(&queue, options, context, &done));
     }
     scope.spawn(move || {
-        let mut feed = Feed { inputs, raw, done, next: 0 };
+        let mut feed = Feed { inputs, raw, done, permit, next: 0 };
         for (number, input) in inputs.files.iter().enumerate() {
             if feed.file(number, input).is_none() {
                 break;
             }
         }
     });
+    taken
 }
 
 fn parse_all(
@@ -147,6 +153,7 @@ struct Feed<'a> {
     inputs: &'a Inputs,
     raw: SyncSender<Unparsed>,
     done: SyncSender<Numbered>,
+    permit: SyncSender<()>,
     next: u64,
 }
 
@@ -205,6 +212,7 @@ impl Feed<'_> {
             match reader.next_block() {
                 Ok(Some(raw)) => {
                     reached = reach(&raw, reader.is_plain_file());
+                    self.permit.send(()).ok()?;
                     let number = self.number();
                     self.raw.send((number, file, raw, reached)).ok()?;
                 }

@@ -159,9 +159,9 @@ pub fn run_in(
     progress.total(inputs.bytes());
     let (sender, receiver) = sync_channel(feed::AHEAD);
     let outcome = std::thread::scope(|scope| {
-        feed::start(scope, &inputs, &parse_options, context, sender);
-        // The receiver is dropped when this returns, so that the threads stop where it fails.
-        ingest.take_all(receiver, progress)
+        let taken = feed::start(scope, &inputs, &parse_options, context, sender);
+        // The receivers are dropped when this returns, so that the threads stop where it fails.
+        ingest.take_all(receiver, taken, progress)
     });
     match outcome.and_then(|()| ingest.commit_rest()) {
         Ok(()) => Ok(ingest.finish()),
@@ -254,7 +254,12 @@ impl Ingest<'_> {
     }
 
     /// Takes in what comes, in order, committing batch by batch.
-    fn take_all(&mut self, receiver: Receiver<(u64, Message)>, progress: &dyn Progress) -> Result<()> {
+    fn take_all(
+        &mut self,
+        receiver: Receiver<(u64, Message)>,
+        taken: Receiver<()>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         let mut waiting: BTreeMap<u64, Message> = BTreeMap::new();
         let mut next = 0;
         for (number, message) in receiver {
@@ -262,6 +267,10 @@ impl Ingest<'_> {
             while let Some(message) = waiting.remove(&next) {
                 next += 1;
                 self.report.stages.book(Stage::Wait);
+                if matches!(message, Message::Block { .. }) {
+                    // Its permit was there before it was.
+                    let _ = taken.try_recv();
+                }
                 self.take(message, progress)?;
                 self.report.stages.book(Stage::Gather);
             }

@@ -159,7 +159,9 @@ fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> (Visitors, u64) {
 /// Returns the visitors that were first seen in the window, with sessions in it or without.
 fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Vec<Dealt>> {
     let (start, end) = query.window.times(tables.zone());
-    let columns = ["chatbot_id", "id_kind", "visitor_id", "first_seen_at"];
+    // The index holds the hashes of all chatbots' visitors; those that are not asked about meet
+    // no session.
+    let columns = ["hash_high", "hash_low", "first_seen_at"];
     let frames = tables.read(Table::Visitors, Some(query.window.range()), &columns)?;
     let parts: Vec<(&DataFrame, usize)> = frames
         .iter()
@@ -168,20 +170,14 @@ fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Vec<Dealt>> {
     parts
         .par_iter()
         .map(|(frame, first)| {
-            let mut asked = query.asked(frame)?;
-            let (mut ids, kinds) = (Ids::of(frame)?, texts(frame, "id_kind")?);
-            let (values, seen) = (texts(frame, "visitor_id")?, ints(frame, "first_seen_at")?);
+            let (high, low) = (ints(frame, "hash_high")?, ints(frame, "hash_low")?);
+            let seen = ints(frame, "first_seen_at")?;
             let mut hashes = Vec::with_capacity(ROWS);
             for row in *first..frame.height().min(first + ROWS) {
-                if !seen.get(row).is_some_and(|time| start <= time && time < end) || !asked.contains(row) {
-                    continue;
+                if seen.get(row).is_some_and(|time| start <= time && time < end) {
+                    let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
+                    hashes.push((u128::from(high) << 64 | u128::from(low)) & !1);
                 }
-                let kind = match kinds.get(row) {
-                    Some("anonymous") => KeyKind::Anonymous,
-                    Some("user") => KeyKind::User,
-                    _ => continue,
-                };
-                hashes.push(visitor(&mut ids, row, kind, values.get(row).unwrap_or("")));
             }
             Ok(Dealt::of(&hashes))
         })

@@ -49,8 +49,8 @@ impl Ids {
         Ok(Ids { chatbots: texts(frame, "chatbot_id")?, recent: [(0, 0); CHATBOTS] })
     }
 
-    /// Returns the hash of an id: no two of different chatbots, kinds or values have the same, by
-    /// all likelihood.
+    /// Returns the hash of an id, the same as [`key_hash`](crate::event::key_hash) makes: no two of
+    /// different chatbots, kinds or values have the same, by all likelihood.
     pub fn hash(&mut self, row: usize, kind: KeyKind, value: &str) -> u128 {
         let token = self.chatbots.token(row).unwrap_or(0);
         let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -100,11 +100,6 @@ impl Keys {
     }
 }
 
-/// Returns the hash of one key, as [`Keys::hash`] makes it.
-pub(super) fn hash_of(chatbot: &str, kind: KeyKind, value: &str) -> u128 {
-    xxh3_128_with_seed(value.as_bytes(), xxh3_64(chatbot.as_bytes()) ^ ((kind as u64) << 1))
-}
-
 /// The sessions of a frame that a question is about.
 pub(super) struct Intervals {
     /// Key, first and last time.
@@ -133,4 +128,27 @@ pub(super) fn intervals(frame: &DataFrame, query: &Query, others: bool) -> Resul
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::key_hash;
+    use crate::store::columns::Table;
+    use crate::store::frame::{Cell, FrameBuilder};
+
+    #[test]
+    fn ids_have_the_hashes_of_the_first_seen_index() {
+        let mut builder = FrameBuilder::new(Table::Sessions);
+        let chatbots = ["shop", "docs", "a chatbot with a long name", "shop", ""];
+        chatbots.iter().for_each(|chatbot| builder.row(&[("chatbot_id", Cell::Text(chatbot))]));
+        let mut ids = Ids::of(&builder.finish().unwrap()).unwrap();
+        for (row, chatbot) in chatbots.iter().enumerate() {
+            for kind in [KeyKind::Session, KeyKind::Anonymous, KeyKind::User] {
+                for value in ["", "v", "a value of more than sixteen bytes"] {
+                    assert_eq!(ids.hash(row, kind, value), key_hash(chatbot, kind, value));
+                }
+            }
+        }
+    }
 }

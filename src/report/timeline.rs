@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{Keys, hash_of};
+use super::keys::Keys;
 use super::record::{Reader, Record};
 use super::sessions::Entry;
 use super::tables::Tables;
 use crate::error::Result;
-use crate::event::KeyKind;
+use crate::event::{KeyKind, key_hash};
 use crate::store::columns::Table;
 use crate::store::frame::ints;
 use crate::time::{Day, Micros};
@@ -69,7 +69,7 @@ fn key(session: &Record) -> Option<u128> {
     let kinds =
         [("session_id", KeyKind::Session), ("anonymous_id", KeyKind::Anonymous), ("user_id", KeyKind::User)];
     let (id, kind) = kinds.into_iter().find_map(|(name, kind)| Some((session.text(name)?, kind)))?;
-    Some(hash_of(chatbot, kind, id))
+    Some(key_hash(chatbot, kind, id))
 }
 
 /// Returns the runs of UTC dates that the sessions touch, so that a visitor's sessions of a year

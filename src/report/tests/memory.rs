@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use polars::prelude::DataFrame;
 
 use crate::error::Result;
+use crate::event::{KeyKind, key_hash};
 use crate::report::tables::Tables;
 use crate::store::columns::Table;
 use crate::store::frame::{Cell, FrameBuilder};
@@ -254,11 +255,15 @@ impl Memory {
             if days.is_some_and(|(a, b)| month < a.month_start() || b < month) {
                 continue;
             }
+            let of = if kind == "user" { KeyKind::User } else { KeyKind::Anonymous };
+            let hash = key_hash(chatbot, of, &id);
             months.entry(month).or_insert_with(|| FrameBuilder::new(Table::Visitors)).row(&[
                 ("chatbot_id", Cell::Text(chatbot)),
                 ("id_kind", Cell::Text(kind)),
                 ("visitor_id", Cell::Text(&id)),
                 ("first_seen_at", Cell::Time(time)),
+                ("hash_high", Cell::Int((hash >> 64) as i64)),
+                ("hash_low", Cell::Int(hash as i64)),
             ]);
         }
         months.into_values().map(|builder| builder.finish().unwrap()).collect()
