@@ -12,7 +12,8 @@ def compare(bench):
     files = sorted(data.glob("*.ndjson"))
     wa = Wa(bench.given.wa, about)
     peers, missing = installed(bench.given.python, bench.threads, bench.scratch)
-    print("\n".join(missing))
+    for sentence in missing:
+        print(sentence)
     print(f"{about['events']:,} events, {about['bytes'] / MB:,.0f} MB in {len(files)} files; {bench.threads} cores; "
           f"a warm-up and {bench.given.runs} runs each, in turn.")
     results = rounds(bench, [wa, *peers], files, about["events"])
@@ -52,7 +53,8 @@ def rounds(bench, programs, files, expected):
 
 def rows(results):
     """Makes the table's header and rows: medians, and ratios to the best of the peers."""
-    header = ["", "seconds", "ratio", "least to most", "processor s", "whole process s", "peak MB", "ratio", "MB written", "ratio"]
+    header = ["", "seconds", "ratio", "least to most", "processor s", "whole process s", "peak MB", "ratio", "MB written",
+              "ratio"]
     figures = {name: [median([getter(run) for run in runs]) for getter in GETTERS] for name, runs in results.items()}
     others = [values for name, values in figures.items() if name != "wa"]
     best = [min(column) for column in zip(*others)] if others else [None] * len(GETTERS)

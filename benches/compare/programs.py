@@ -115,6 +115,6 @@ def check(results, expected, wa_store, python, folder):
     who, counts = rows_seen_by_others(python, wa_store, folder)
     found[f"wa's tables, read by {who}"] = counts
     if len(set(found.values())) > 1 or counts[0] != expected:
-        lines = "\n".join(f"  {name}: {events:,} events, {sessions:,} sessions" for name, (events, sessions) in found.items())
+        lines = "\n".join(f"  {name}: {counts[0]:,} events, {counts[1]:,} sessions" for name, counts in found.items())
         raise Failed(f"the programs do not agree, so nothing is compared; the workload has {expected:,} events\n{lines}")
     return f"All agree on {counts[0]:,} events and {counts[1]:,} sessions (wa's tables read by {who})."

@@ -3,7 +3,8 @@
 from measure import clear, median, remove, table
 from programs import Wa, rows
 
-WINDOWED = ["summary", "trends", "events", "sources", "devices", "sessions", "performance", "pages", "places", "visitors", "all"]
+WINDOWED = ["summary", "trends", "events", "sources", "devices", "sessions", "performance", "pages", "places",
+            "visitors", "all"]
 RUNS = 20
 WARM_UP = 3
 
@@ -19,8 +20,8 @@ def reports(bench):
         Wa(bench.given.wa, about).ingest(store, sorted(data.glob("*.ndjson")), bench.scratch)
     wa = Wa(bench.given.wa, about)
     held = rows(store)
-    print(f"Over 30 days of a store with {held['events']:,} events and {held['sessions']:,} sessions; median of {RUNS} runs, "
-          "whole process.")
+    print(f"Over 30 days of a store with {held['events']:,} events and {held['sessions']:,} sessions; "
+          f"median of {RUNS} runs, whole process.")
     print(table(["report", "ms", "least to most", "peak MB"], [line(bench, *case) for case in cases(wa, store)]))
     if data is not None:
         remove(store.parent)
@@ -47,4 +48,5 @@ def line(bench, name, arguments):
     runs = [bench.run_well(arguments) for _ in range(RUNS + WARM_UP)][WARM_UP:]
     times = [run.seconds * 1000 for run in runs]
     bench.say(f"{name} {median(times):.1f} ms")
-    return [name, f"{median(times):.1f}", f"{min(times):.1f} to {max(times):.1f}", f"{max(run.peak for run in runs) / 1e6:,.0f}"]
+    peak = max(run.peak for run in runs) / 1e6
+    return [name, f"{median(times):.1f}", f"{min(times):.1f} to {max(times):.1f}", f"{peak:,.0f}"]

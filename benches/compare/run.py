@@ -57,8 +57,9 @@ class Bench:
         about = description(folder)
         if about is None or {key: about[key] for key in wanted} != wanted:
             self.say(f"making a workload of {sum(wanted['sizes']):,} events in {folder}")
-            command = [sys.executable, workload.__file__, folder, "--events", events, "--days", days, "--seed", self.given.seed]
-            self.run_well(command + (["--last-day", last_day] if last_day else []))
+            command = [sys.executable, workload.__file__, folder, "--events", events, "--days", days]
+            command += ["--seed", self.given.seed] + (["--last-day", last_day] if last_day else [])
+            self.run_well(command)
             about = description(folder)
         return folder, about
 
@@ -95,11 +96,13 @@ def arguments():
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", nargs="?", choices=MODES, default="compare")
-    parser.add_argument("--wa", type=program, default=str(PROJECT / "target/release/wa"), help="the wa to measure [target/release/wa]")
+    parser.add_argument("--wa", type=program, default=str(PROJECT / "target/release/wa"),
+                        help="the wa to measure [target/release/wa]")
     parser.add_argument("--python", type=program, default=sys.executable, help="the Python that has the peers [this one]")
     parser.add_argument("--runs", type=count, default=5, help="runs each, beside the warm-up [5]")
     parser.add_argument("--cores", type=count, help="keep all on so many cores (Linux) [all there are]")
-    parser.add_argument("--work", type=folder, default=PROJECT / "target/compare", help="where logs and tables go [target/compare]")
+    parser.add_argument("--work", type=folder, default=PROJECT / "target/compare",
+                        help="where logs and tables go [target/compare]")
     parser.add_argument("--events", type=count, default=1_500_000, help="distinct events of the workload [1500000]")
     parser.add_argument("--days", type=count, default=30, help="days of the workload, a file each [30]")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other logs [1]")
@@ -110,7 +113,8 @@ def arguments():
     parser.add_argument("--per-day", type=count, default=2_000, help="night: events of each day of the year [2000]")
     parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the day after it [50000]")
     parser.add_argument("--store", type=folder, help="reports: a store to report on [one of the workload]")
-    parser.add_argument("--as-of", metavar="TIME", help="reports: the present time for --store, as 2026-01-31T12:00:00Z [now]")
+    parser.add_argument("--as-of", metavar="TIME",
+                        help="reports: the present time for --store, as 2026-01-31T12:00:00Z [now]")
     return parser.parse_args()
 
 
@@ -127,6 +131,8 @@ def main():
             measure.use_cores(given.cores)
         if shutil.which(given.wa) is None:
             raise measure.Failed(f"there is no program {given.wa}: run `cargo build --release`, or name it with --wa")
+        if shutil.which(given.python) is None:
+            raise measure.Failed(f"there is no program {given.python}: name a Python with --python")
         mode(Bench(given))
     except measure.Failed as failure:
         print(f"run.py: {failure}", file=sys.stderr)

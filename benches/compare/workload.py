@@ -45,7 +45,8 @@ SOURCES = [  # referrer, utm_source, utm_medium, utm_campaign
 OTHER_EVENTS = [  # name, category, properties
     ("widget_minimized", "engagement", '{"source":"header"}'), ("widget_opened", "engagement", '{"triggered_by":"button"}'),
     ("page_viewed", "engagement", "{}"), ("page_viewed", "engagement", "{}"),
-    ("pre_chat_form_submitted", "conversion", '{"fields":3}'), ("quick_reply_clicked", "engagement", '{"label":"Opening hours"}'),
+    ("pre_chat_form_submitted", "conversion", '{"fields":3}'),
+    ("quick_reply_clicked", "engagement", '{"label":"Opening hours"}'),
     ("rating_given", "feedback", '{"rating":5}'), ("widget_error", "error", '{"code":502,"message":"upstream timed out"}'),
 ]
 

@@ -36,7 +36,8 @@ create table days as
 select chatbot_id, started_at::date as day, count(*) total_sessions, count(distinct anonymous_id) unique_visitors,
     count(*) filter (messages_sent > 0) total_conversations, sum(messages_sent) messages_sent,
     sum(messages_received) messages_received, sum(epoch_ms(ended_at) - epoch_ms(started_at)) duration_ms,
-    sum(widget_loads) widget_loads, sum(widget_opened) widget_opens, sum(response_ms) response_ms, sum(error_count) error_count
+    sum(widget_loads) widget_loads, sum(widget_opened) widget_opens, sum(response_ms) response_ms,
+    sum(error_count) error_count
 from sessions group by all
 """
 
@@ -44,8 +45,8 @@ from sessions group by all
 def read(db, job):
     """Reads the logs into a table."""
     columns = ", ".join(f'"{name}": \'{kind}\'' for name, kind in TYPES.items())
-    db.execute(f"create table logs as select * from read_json($files, format = 'newline_delimited', columns = {{{columns}}})",
-               {"files": job.files})
+    db.execute("create table logs as select * from "
+               f"read_json($files, format = 'newline_delimited', columns = {{{columns}}})", {"files": job.files})
 
 
 def write(db, job):
@@ -58,8 +59,8 @@ def write(db, job):
 
 def main():
     """Does the job."""
-    job = Job()
     db = duckdb.connect()
+    job = Job()
     db.execute(f"set threads = {job.threads}; set preserve_insertion_order = false")
     read(db, job)
     job.step("read")
