@@ -1,0 +1,144 @@
+"""Measures `wa`, alone and beside others that do the same job. Python 3.9 or later and its standard library are enough.
+
+    cargo build --release
+    python3 benches/compare/run.py                       # wa and each peer that is installed
+    python3 benches/compare/run.py --scale 4             # four times the input
+    python3 benches/compare/run.py --profile             # the stages of wa as well
+    python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over ever larger inputs
+    python3 benches/compare/run.py night                 # a day's log into a store that holds a year
+    python3 benches/compare/run.py reports               # every report, whole process
+
+Peers: `python3 -m venv venv && venv/bin/pip install duckdb polars chdb`, then `--python venv/bin/python`.
+What it measures and how to read it: docs/benchmarks.md.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import compare
+import measure
+import night
+import reports
+import workload
+
+PROJECT = Path(__file__).resolve().parents[2]
+MODES = {"compare": compare.compare, "night": night.night, "reports": reports.reports}
+
+
+class Bench:
+    """What every mode needs: the arguments, the folders, and workloads that are made once."""
+
+    def __init__(self, given):
+        self.given = given
+        self.threads = given.cores or measure.cores()
+        self.work = given.work
+        self.scratch = given.work / "streams"
+        self.scratch.mkdir(parents=True, exist_ok=True)
+
+    def say(self, text):
+        """Says how far it is, on standard error."""
+        print(text, file=sys.stderr, flush=True)
+
+    def run_well(self, command):
+        """Runs and measures a program that must succeed."""
+        return measure.run_well(command, self.scratch)
+
+    def workload(self, events, days, last_day=None):
+        """Returns the folder of a workload and its description; makes it where it is absent.
+
+        It is made in a process of its own, so that this one stays small.
+        """
+        name = f"events-{events}-days-{days}-seed-{self.given.seed}" + (f"-last-{last_day}" if last_day else "")
+        folder = self.work / "data" / name
+        wanted = {"version": workload.VERSION, "sizes": workload.volumes(events, days, last_day), "seed": self.given.seed}
+        about = description(folder)
+        if about is None or {key: about[key] for key in wanted} != wanted:
+            self.say(f"making a workload of {sum(wanted['sizes']):,} events in {folder}")
+            command = [sys.executable, workload.__file__, folder, "--events", events, "--days", days]
+            command += ["--seed", self.given.seed] + (["--last-day", last_day] if last_day else [])
+            self.run_well(command)
+            about = description(folder)
+        return folder, about
+
+def description(folder):
+    """Reads the description of a workload, where there is one."""
+    path = folder / "about.txt"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def sizes(text):
+    """Reads a list of whole numbers from 1 up."""
+    numbers = [int(word) for word in text.split(",")]
+    if min(numbers) < 1:
+        raise ValueError
+    return numbers
+
+
+def count(text):
+    """Reads a whole number from 1 up."""
+    return sizes(text)[0]
+
+
+def program(text):
+    """Reads the path of a program: as it is where it names no folder, else absolute."""
+    return text if "/" not in text else str(Path(text).absolute())
+
+
+def folder(text):
+    """Reads the path of a folder."""
+    return Path(text).absolute()
+
+
+def arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", nargs="?", choices=MODES, default="compare")
+    parser.add_argument("--wa", type=program, default=str(PROJECT / "target/release/wa"),
+                        help="the wa to measure [target/release/wa]")
+    parser.add_argument("--python", type=program, default=sys.executable, help="the Python that has the peers [this one]")
+    parser.add_argument("--runs", type=count, default=5, help="runs each, beside the warm-up [5]")
+    parser.add_argument("--cores", type=count, help="keep all on so many cores (Linux) [all there are]")
+    parser.add_argument("--work", type=folder, default=PROJECT / "target/compare",
+                        help="where logs and tables go [target/compare]")
+    parser.add_argument("--events", type=count, default=1_500_000, help="distinct events of the workload [1500000]")
+    parser.add_argument("--days", type=count, default=30, help="days of the workload, a file each [30]")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, other logs [1]")
+    parser.add_argument("--scale", type=count, default=1, help="so many times the events [1]")
+    parser.add_argument("--profile", action="store_true", help="print the stages of wa too")
+    parser.add_argument("--memory-curve", type=sizes, metavar="N,N…", help="wa alone over so many times the events")
+    parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve")
+    parser.add_argument("--per-day", type=count, default=2_000, help="night: events of each day of the year [2000]")
+    parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the day after it [50000]")
+    parser.add_argument("--store", type=folder, help="reports: a store to report on [one of the workload]")
+    parser.add_argument("--as-of", metavar="TIME",
+                        help="reports: the present time for --store, as 2026-01-31T12:00:00Z [now]")
+    return parser.parse_args()
+
+
+def main():
+    """Runs a mode; returns the exit status."""
+    given = arguments()
+    if given.mode == "compare" and given.memory_curve:
+        mode = compare.memory_curve
+    else:
+        mode = MODES[given.mode]
+    sys.stdout.reconfigure(line_buffering=True)
+    try:
+        if given.cores:
+            measure.use_cores(given.cores)
+        if shutil.which(given.wa) is None:
+            raise measure.Failed(f"there is no program {given.wa}: run `cargo build --release`, or name it with --wa")
+        if shutil.which(given.python) is None:
+            raise measure.Failed(f"there is no program {given.python}: name a Python with --python")
+        mode(Bench(given))
+    except measure.Failed as failure:
+        print(f"run.py: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
