@@ -3,7 +3,7 @@
 //! Threads that read, parse and write pass large buffers to each other. The system's allocator, and
 //! mimalloc as it comes, give them back to the kernel and take them anew all the time, and the kernel
 //! clears every page again: a third of an ingest's time. The batches bound what is used, so what
-//! was used once is kept for the next batch: `docs/benchmarks.md` has the figures.
+//! was used once is kept for a while, for the next batch: `docs/benchmarks.md` has the figures.
 
 use libmimalloc_sys::{mi_option_set, mi_option_t};
 
@@ -13,11 +13,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// `mi_option_purge_delay` of mimalloc 2 and 3, which the bindings do not name.
 const PURGE_DELAY: mi_option_t = 15;
 
-/// Tells the allocator to keep what is freed.
+/// For how many milliseconds freed memory is kept: longer than a batch is parsed, and short enough
+/// for what a rare large batch took to go back.
+const KEEP: std::ffi::c_long = 200;
+
+/// Tells the allocator to keep what is freed for a while.
 pub fn keep_freed_memory() {
     // SAFETY: the call stores a number in a table of options, of which 15 is one; it is made before
     // any other thread is started.
-    unsafe { mi_option_set(PURGE_DELAY, -1) };
+    unsafe { mi_option_set(PURGE_DELAY, KEEP) };
 }
 
 #[cfg(test)]
@@ -25,12 +29,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn freed_memory_is_kept_once_it_is_said_so() {
+    fn freed_memory_is_kept_for_a_while_once_it_is_said_so() {
         // SAFETY: reads a number from a table of options.
         let get = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
         // 10 ms is this option's default, and no other's: the number is the right one.
         assert_eq!(get(), 10);
         keep_freed_memory();
-        assert_eq!(get(), -1);
+        assert_eq!(get(), KEEP);
     }
 }

@@ -13,6 +13,7 @@ use super::read::{RawBlock, Reader};
 use super::source::Input;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::event::Block;
 
 /// How many parsed blocks may wait for the store.
 pub const AHEAD: usize = 8;
@@ -142,7 +143,20 @@ fn parse_all(
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, file, raw, reached)) = received else { return };
         let bytes = raw.end - raw.offset;
-        let parsed = Box::new(parse(raw, options, context));
+        let mut parsed = Box::new(parse(raw, options, context));
+        let block = &mut parsed.block;
+        if block.rows.is_empty() {
+            // Blank or refused lines alone: nothing points into their text any more, unless the
+            // persons that refused lines name.
+            if parsed.refused.is_empty() {
+                *block = Block::default();
+            }
+        } else if block.rows.capacity() > block.rows.len() * 2 {
+            block.rows.shrink_to_fit();
+        }
+        if block.lines.capacity() > block.lines.len() * 2 {
+            block.lines.shrink_to_fit();
+        }
         if done.send((number, Message::Block { file, parsed, bytes, reached })).is_err() {
             return;
         }

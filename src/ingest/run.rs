@@ -291,9 +291,10 @@ impl Ingest<'_> {
                     state.ordinals.assign(&mut parsed.block.rows);
                     state.reached = Some(reached);
                 }
-                self.batch.bytes += parsed.block.lines.len()
-                    + parsed.block.decoded.len()
-                    + parsed.block.rows.len() * std::mem::size_of::<Row>()
+                // What they take, not what they use: a block of short lines is mostly room.
+                self.batch.bytes += parsed.block.lines.capacity()
+                    + parsed.block.decoded.capacity()
+                    + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
                     + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));
                 progress.advance(bytes);
@@ -450,6 +451,7 @@ impl Ingest<'_> {
             figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         });
         self.writer.commit(transaction, now)?;
+        self.settle();
         self.report.stages.book(Stage::Commit);
         self.changed = false;
         Ok(())

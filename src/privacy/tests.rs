@@ -20,6 +20,12 @@ pub struct Place {
     dir: tempfile::TempDir,
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        Place::new()
+    }
+}
+
 impl Place {
     /// Makes an empty one.
     pub fn new() -> Place {

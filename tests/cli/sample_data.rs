@@ -84,7 +84,6 @@ fn the_account_of_the_logs_is_what_a_simple_count_says() {
 }
 
 #[test]
-#[ignore = "`wa report` is not wired yet"]
 fn the_summary_of_the_logs_is_what_sorting_cutting_and_counting_says() {
     let place = Place::new();
     logs(&place);

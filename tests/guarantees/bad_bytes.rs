@@ -255,7 +255,7 @@ fn bad_bytes_a_folder_a_missing_file_and_an_unreadable_one_do_not_keep_the_other
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(logs.path("closed.ndjson"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(logs.path("closed.ndjson"), fs::Permissions::from_mode(0o000)).unwrap();
     }
     // Root reads everything.
     match fs::read(logs.path("closed.ndjson")) {

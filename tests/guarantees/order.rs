@@ -51,7 +51,7 @@ fn run_case(case: &Case) -> Result<(), String> {
         return Err(problem);
     }
     naive::check(&model, zone.0, timeout, found.clone())?;
-    if case.seeds[0][13] % 8 == 0 {
+    if case.seeds[0][13].is_multiple_of(8) {
         // The same lines, as often as the file with the most copies has them, in one file.
         let mut copies: std::collections::BTreeMap<String, usize> = Default::default();
         for file in runs.iter().flat_map(|run| &run.files) {

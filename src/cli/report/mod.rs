@@ -137,6 +137,8 @@ impl Args {
             return Err(Error::usage("--fail-if looks at one summary, --by-chatbot makes several")
                 .hint("run it once for each chatbot, with --chatbot ID"));
         }
+        // Reports go by the settings that the store was made with, but wrong ones are said at once.
+        globals.settings()?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,

@@ -7,4 +7,3 @@ mod agreement;
 mod answers;
 mod ordered;
 mod schemas;
-mod speed;
