@@ -1,8 +1,8 @@
 //! Care for the store: `wa verify` looks whether everything is as it must be, `wa rebuild` makes
 //! sessions and daily statistics again.
 //!
-//! Both rest on one thing: [`walk`] goes through the store date by date and says which sessions the
-//! kept events and the rows of [`seam`] make. To verify is to compare them with the stored rows, to
+//! Both rest on one thing: `walk` goes through the store date by date and says which sessions the
+//! kept events and the rows of `seam` make. To verify is to compare them with the stored rows, to
 //! rebuild is to put them in their place.
 //!
 //! Memory holds the events of a part of a file, the sessions of about two days, and those that are

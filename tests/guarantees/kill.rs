@@ -17,12 +17,17 @@ const NOW: &str = "2026-11-10T02:00:00Z";
 /// Writes files of events whose sessions go on from file to file: a visitor comes back every minute
 /// or so, now and then after more than half an hour. Returns the number of events.
 pub fn write_logs(folder: &Path, files: usize, events: usize) -> u64 {
+    write_logs_with_gaps(folder, files, events, 20_000_000)
+}
+
+/// Does the same with gaps of up to so many microseconds between events.
+pub fn write_logs_with_gaps(folder: &Path, files: usize, events: usize, gap: u64) -> u64 {
     let mut chance = Chance(42);
     let mut time = 1_793_404_800_000_000_i64; // 2026-10-31T00:00:00Z
     for number in 0..files {
         let mut text = String::new();
         for event in 0..events {
-            time += chance.below(20_000_000) as i64;
+            time += chance.below(gap) as i64;
             let visitor = chance.below(40);
             let name = ["widget_opened", "message_sent", "message_received"][chance.below(3) as usize];
             // One line in five has no id.

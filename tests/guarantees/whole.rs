@@ -67,7 +67,14 @@ impl Scenario<'_> {
         let edge = self.check(&what, &disk, least, self.last);
         if let Some(stored) = stored {
             let rows = events(&disk) - rows_before;
-            assert_eq!(stored, rows, "{what}: the account says {stored} stored\n{}", disk.last_operations(8));
+            // The manifest is replaced, but nobody can tell whether it stays so: the account is careful.
+            let last_sync = format!("cannot sync the folder {}: the disk failed", place::STORE);
+            let in_doubt = error.as_deref() == Some(&last_sync);
+            assert!(
+                stored == rows || in_doubt && stored < rows,
+                "{what}: the account says {stored} stored, and there are {rows}\n{}",
+                disk.last_operations(8)
+            );
         }
         let mut left = vec![(disk.copy(), "as it is".to_owned())];
         if let Fault::Stop(at) = fault {
@@ -215,7 +222,7 @@ fn whole_or_not_at_all_at_every_operation_of_an_ingest_that_changes_stored_sessi
         // Two files are there before.
         edge: &|tables| edge_of_files(&folder.files, tables).map(|edge| edge.saturating_sub(2)),
         last: 2,
-        step: place::every(2),
+        step: place::every(3),
     }
     .at_every_operation();
 }
@@ -233,7 +240,7 @@ fn whole_or_not_at_all_at_every_operation_of_an_atomic_ingest() {
             part => Err(format!("{part} of the files")),
         },
         last: 1,
-        step: place::every(2),
+        step: place::every(3),
     }
     .at_every_operation();
 }
