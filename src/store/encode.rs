@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
 
 /// The level of Zstandard: `docs/benchmarks.md` has the figures of others.
-const LEVEL: i32 = 3;
+pub const LEVEL: i32 = 3;
 /// Rows of a row group: enough for dictionaries to pay, few enough to skip what a filter leaves out.
 pub const ROW_GROUP: usize = 1 << 17;
 

@@ -9,16 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::*;
 
+use super::encode::{LEVEL, ROW_GROUP};
 use super::fs::Opened;
 use crate::error::{Error, Result};
-
-/// Rows of a row group: enough for dictionaries to pay, few enough to skip what a filter leaves out.
-const ROW_GROUP: usize = 1 << 17;
 
 /// Writes a frame as the bytes of a Parquet file.
 pub fn encode(frame: &mut DataFrame) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(frame.height() * 48);
-    let level = polars::polars_utils::compression::ZstdLevel::try_new(3)
+    let level = polars::polars_utils::compression::ZstdLevel::try_new(LEVEL)
         .map_err(|e| Error::failed("cannot set the compression").caused_by(e))?;
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(Some(level)))
