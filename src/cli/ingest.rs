@@ -10,7 +10,6 @@ use crate::error::{Error, Kind, Result};
 use crate::ingest::run;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::store::fs::RealDisk;
 use crate::time::Clock;
 
 /// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
@@ -160,12 +159,8 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         key_file: options.settings.key_file.clone(),
         batch_bytes: None,
     };
-    let made = !store.exists();
     let report = run::run(&store, &options.settings, &told, &bar)?;
     bar.0.finish();
-    if made && store.exists() {
-        crate::config::write_default(&RealDisk, &options.store)?;
-    }
     let text = match options.form {
         Form::Json => account::json(&report)?,
         Form::Table => account::table(&report, io.width()),

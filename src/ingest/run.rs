@@ -100,6 +100,8 @@ pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn
     let context = Context::new(settings.geoip.as_deref())?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
+    // Under the lock, and also where an earlier first ingest was interrupted.
+    crate::config::write_default(&**store.disk(), store.dir())?;
     run_in(writer, settings, options, &context, progress)
 }
 

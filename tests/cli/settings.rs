@@ -78,3 +78,18 @@ fn where_there_is_no_store_a_reader_says_how_to_name_or_make_one() {
     run.warns("there is no wa store in ./wa-store").warns("hint: ");
     assert!(!place.path("wa-store").exists(), "a reader makes no store");
 }
+
+#[test]
+fn an_ingest_writes_the_settings_that_an_interrupted_first_one_did_not() {
+    let place = Place::new();
+    place.write(
+        "log.ndjson",
+        "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"e\",\"timestamp\":\"2026-11-09T12:00:00Z\"}\n",
+    );
+    place.wa("ingest log.ndjson").exits(0);
+    let written = place.read("wa-store/wa.toml");
+    // A first ingest that was killed after its first batch leaves a store without settings.
+    std::fs::remove_file(place.path("wa-store/wa.toml")).unwrap();
+    place.wa("ingest log.ndjson").exits(0);
+    assert_eq!(place.read("wa-store/wa.toml"), written);
+}
