@@ -3,8 +3,10 @@
 //! A [`DayTally`] takes sessions one by one, in any order; [`DayTally::finish`] makes the row. All
 //! that is added up is kept as integers, and rates and means are worked out at the end, half up.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::event::{KeyKind, key_hash};
+use crate::session::Summary;
 use crate::time::{Day, Micros};
 
 /// Entries of the lists of referrers and landing pages.
@@ -43,6 +45,36 @@ pub struct Facts<'a> {
     pub utm_source: Option<&'a str>,
     /// The kind of device.
     pub device_type: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    /// Takes the facts of a session.
+    pub fn of(session: &'a Summary<'_>) -> Facts<'a> {
+        let key = &session.key;
+        let visitor = match (session.anonymous_id.value(), session.user_id.value()) {
+            (Some(id), _) => (KeyKind::Anonymous, id.as_ref()),
+            (None, Some(id)) => (KeyKind::User, id.as_ref()),
+            (None, None) => (KeyKind::Session, key.value.as_ref()),
+        };
+        let source = session.source.value();
+        Facts {
+            visitor: key_hash(&key.chatbot_id, visitor.0, visitor.1),
+            only_session_key: visitor.0 == KeyKind::Session,
+            is_bot: session.is_bot(),
+            messages_sent: session.count("message_sent") as i64,
+            messages_received: session.count("message_received") as i64,
+            widget_loads: session.count("widget_loaded") as i64,
+            widget_opens: session.count("widget_opened") as i64,
+            errors: session.errors as i64,
+            duration_seconds: session.duration_seconds(),
+            response_sum_us: i64::try_from(session.response_sum_us).unwrap_or(i64::MAX),
+            response_count: session.response_count as i64,
+            referrer_domain: source.and_then(|source| source.referrer_domain.as_deref()),
+            landing_page: session.landing(),
+            utm_source: source.and_then(|source| source.utm_source.as_deref()),
+            device_type: session.agent.value().map(|agent| agent.device_type.name()),
+        }
+    }
 }
 
 /// A row of `daily_stats`.
@@ -126,6 +158,31 @@ fn half_up(a: i64, b: i64) -> i64 {
 /// Returns a / b rounded half up to two decimals; 0 where b is.
 fn two_decimals(a: i64, b: i64) -> f64 {
     half_up(a.saturating_mul(100), b) as f64 / 100.0
+}
+
+/// The sessions of one day, added up by chatbot.
+#[derive(Debug, Default)]
+pub struct Tallies(BTreeMap<String, DayTally>);
+
+impl Tallies {
+    /// Adds a session of a chatbot.
+    pub fn add(&mut self, chatbot_id: &str, facts: Facts<'_>) {
+        match self.0.get_mut(chatbot_id) {
+            Some(tally) => tally.add(facts),
+            None => self.0.entry(chatbot_id.to_owned()).or_default().add(facts),
+        }
+    }
+
+    /// Makes the rows, in order of chatbots: see [`DayTally::finish`].
+    pub fn finish(
+        self,
+        stat_date: Day,
+        first_seen_today: impl Fn(u128) -> bool,
+        now: Micros,
+    ) -> Vec<DailyStats> {
+        let of = |(chatbot, tally): (String, DayTally)| tally.finish(&chatbot, stat_date, &first_seen_today, now);
+        self.0.into_iter().map(of).collect()
+    }
 }
 
 /// The sessions of one day at one chatbot, added up.

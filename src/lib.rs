@@ -17,6 +17,7 @@ pub mod context;
 pub mod daily_stats;
 pub mod error;
 pub mod event;
+pub mod hash;
 pub mod ingest;
 pub mod privacy;
 pub mod render;

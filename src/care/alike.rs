@@ -9,7 +9,7 @@ use crate::session::{First, Last, Place, Profile, Summary};
 use crate::settings::IpPolicy;
 
 /// Tells whether two summaries are one session, but for addresses that were removed from one of them.
-pub fn alike(row: &Summary, made: &Summary) -> bool {
+pub fn alike(row: &Summary<'_>, made: &Summary<'_>) -> bool {
     if row == made {
         return true;
     }
@@ -29,9 +29,9 @@ pub fn alike(row: &Summary, made: &Summary) -> bool {
 
 /// Tells whether two places can be of the same events, one of them without an address: an event that
 /// said no more than its address says nothing then, and a later one is the first that does.
-fn address_went(a: &First<Place>, b: &First<Place>) -> bool {
-    let address = |place: &First<Place>| place.value().is_some_and(|place| place.ip_address.is_some());
-    let at = |place: &First<Place>| place.0.as_ref().map(|(at, _)| *at);
+fn address_went(a: &First<Place<'_>>, b: &First<Place<'_>>) -> bool {
+    let address = |place: &First<Place<'_>>| place.value().is_some_and(|place| place.ip_address.is_some());
+    let at = |place: &First<Place<'_>>| place.0.as_ref().map(|(at, _)| *at);
     !address(a) || !address(b) || at(a) != at(b)
 }
 
@@ -50,8 +50,8 @@ mod tests {
     use super::*;
     use crate::event::Position;
 
-    fn place(time: i64, ip: Option<&str>) -> First<Place> {
-        let place = Place { ip_address: ip.map(str::to_owned), ..Place::default() };
+    fn place(time: i64, ip: Option<&'static str>) -> First<Place<'static>> {
+        let place = Place { ip_address: ip.map(Into::into), ..Place::default() };
         First(Some((Position { time, id: 1 }, place)))
     }
 

@@ -57,7 +57,7 @@ pub fn check(
         let days: Vec<Day> = days.into_iter().collect();
         let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
         for &day in &days {
-            for row in of_day(snapshot, day, &first_seen, 0)? {
+            for row in of_day(snapshot, day, None, &first_seen, 0)? {
                 if seam.ledger().sessions_pruned(&row.chatbot_id, day) {
                     stored.remove(&(row.chatbot_id, day));
                     continue;

@@ -116,7 +116,8 @@ pub fn rebuild_in(
     let after = transaction.snapshot()?;
     let past = last_to_go(settings.keep_daily_stats, zone.day(clock.now));
     let days = days(&after, past)?;
-    update::daily::update(&after, &mut transaction, days, &moved, seam.ledger(), zone, clock.now)?;
+    let changed = update::sessions::Changed { days, ..Default::default() };
+    update::daily::update(&after, &mut transaction, changed, &moved, seam.ledger(), zone, clock.now)?;
 
     report.changed = *transaction.manifest() != *manifest;
     if report.changed {
@@ -143,7 +144,7 @@ struct Rewrite<'a, 't> {
     zone: Zone,
     now: Micros,
     /// Settled sessions, by their day.
-    rows: BTreeMap<Day, Vec<Summary>>,
+    rows: BTreeMap<Day, Vec<Summary<'static>>>,
     waiting: usize,
     /// Partitions that do not stay as they are.
     changed: BTreeSet<Day>,

@@ -44,8 +44,8 @@ impl Seam {
     }
 
     /// Tells whether events of a session are gone, so that its row cannot be made again.
-    pub fn is_fixed(&self, session: &Summary) -> bool {
-        let Some(days) = self.ledger.events.get(&session.key.chatbot_id) else { return false };
+    pub fn is_fixed(&self, session: &Summary<'_>) -> bool {
+        let Some(days) = self.ledger.events.get(session.key.chatbot_id.as_ref()) else { return false };
         let (first, last) = (Day::utc(session.first.time), Day::utc(session.ended_at));
         let last = self.pruned_through.map_or(last, |through| last.min(through));
         (first.0..=last.0).any(|day| days.contains(Day(day)))

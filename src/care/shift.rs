@@ -31,8 +31,8 @@ type Place = (String, Day);
 pub struct Shift<'a> {
     seam: &'a Seam,
     zone: Zone,
-    coming: BTreeMap<Place, Vec<Summary>>,
-    leaving: BTreeMap<Place, Vec<Summary>>,
+    coming: BTreeMap<Place, Vec<Summary<'static>>>,
+    leaving: BTreeMap<Place, Vec<Summary<'static>>>,
 }
 
 impl<'a> Shift<'a> {
@@ -42,8 +42,8 @@ impl<'a> Shift<'a> {
     }
 
     /// Takes note of a session that is new on its day.
-    pub fn comes(&mut self, session: &Summary) {
-        let place = (session.key.chatbot_id.clone(), self.zone.day(session.first.time));
+    pub fn comes(&mut self, session: &Summary<'static>) {
+        let place = (session.key.chatbot_id.to_string(), self.zone.day(session.first.time));
         if self.stays(&place) {
             self.coming.entry(place).or_default().push(session.clone());
         }
@@ -51,7 +51,7 @@ impl<'a> Shift<'a> {
 
     /// Takes note of a row that is no more, or not on its day.
     pub fn leaves(&mut self, row: &Stored) {
-        let place = (row.session.key.chatbot_id.clone(), row.day);
+        let place = (row.session.key.chatbot_id.to_string(), row.day);
         if self.stays(&place) {
             self.leaving.entry(place).or_default().push(row.session.clone());
         }
@@ -106,7 +106,7 @@ fn figures(
     snapshot: &Snapshot,
     chatbot: &str,
     day: Day,
-    sessions: &[Summary],
+    sessions: &[Summary<'_>],
     zone: Zone,
 ) -> Result<DailyStats> {
     let first_seen = first_seen_on(snapshot, &[day], zone)?;

@@ -17,7 +17,7 @@ use crate::time::{DAY, Day, Micros};
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// What it holds.
-    pub session: Summary,
+    pub session: Summary<'static>,
     /// The partition that it lies in.
     pub day: Day,
     /// Events of it are gone: see [`super::seam`].
@@ -25,7 +25,7 @@ pub struct Stored {
     /// The columns that are worked out from others hold what they must.
     pub sound: bool,
     /// What the kept events make that lie within a fixed row.
-    pub covered: Option<Box<Summary>>,
+    pub covered: Option<Box<Summary<'static>>>,
 }
 
 /// Reads the rows date by date.
@@ -91,7 +91,7 @@ impl<'a> Rows<'a> {
                 fixed: self.seam.is_fixed(&session),
                 sound: all_sound || frame.slice(row as i64, 1).equals_missing(&again.slice(row as i64, 1)),
                 covered: None,
-                session,
+                session: session.into_owned(),
             })
             .collect())
     }

@@ -15,7 +15,7 @@ use super::walk::{Expected, Settled, Visit, walk};
 use super::{Progress, daily, files, visitors};
 use crate::error::Result;
 use crate::event::{Block, KeyKind};
-use crate::ingest::dedupe::Identity;
+use crate::hash::Identity;
 use crate::retention::prune::last_to_go;
 use crate::session::Summary;
 use crate::settings::Settings;
@@ -232,13 +232,13 @@ impl Compare<'_> {
 }
 
 /// Says what is wrong with a row whose events are not all kept, by those that are.
-fn unfit(row: &Summary, covered: Option<&Summary>, seam: &Seam) -> Option<&'static str> {
+fn unfit(row: &Summary<'_>, covered: Option<&Summary<'_>>, seam: &Seam) -> Option<&'static str> {
     let last_is_kept = !seam.ledger().events_pruned(&row.key.chatbot_id, Day::utc(row.ended_at));
     if last_is_kept && covered.is_none_or(|covered| covered.ended_at != row.ended_at) {
         return Some("ends with an event that is not there");
     }
     let covered = covered?;
-    let fewer = covered.counts.iter().any(|(name, count)| row.count(name) < *count)
+    let fewer = covered.counts.iter().any(|(name, count)| row.count(name) < count)
         || row.errors < covered.errors
         || row.response_count < covered.response_count
         || row.response_sum_us < covered.response_sum_us;
@@ -246,7 +246,7 @@ fn unfit(row: &Summary, covered: Option<&Summary>, seam: &Seam) -> Option<&'stat
 }
 
 /// Names the columns in which two sessions differ.
-fn unlike(a: &Summary, b: &Summary) -> String {
+fn unlike(a: &Summary<'_>, b: &Summary<'_>) -> String {
     let frames = [a, b].map(|session| tables::sessions::frame(std::slice::from_ref(session)));
     let [Ok(a), Ok(b)] = frames else { return "columns".to_owned() };
     let columns = a.columns().iter().zip(b.columns()).filter(|(a, b)| !a.equals_missing(b));
@@ -254,7 +254,7 @@ fn unlike(a: &Summary, b: &Summary) -> String {
     names.join(", ")
 }
 
-fn name(session: &Summary) -> String {
+fn name(session: &Summary<'_>) -> String {
     let kind = match session.key.kind {
         KeyKind::Session => "session_id",
         KeyKind::Anonymous => "anonymous_id",

@@ -28,7 +28,7 @@ const EVENTS_AT_ONCE: usize = 1 << 15;
 #[derive(Debug)]
 pub struct Expected {
     /// The session; its times of storing are those of [`Expected::created_at`] and the stored row.
-    pub session: Summary,
+    pub session: Summary<'static>,
     /// The stored row of the same key and start.
     pub stored: Option<Stored>,
     /// The earliest `created_at` of the stored rows that it shares events with.
@@ -99,7 +99,7 @@ struct State<'a> {
     /// Stored rows whose events are not all settled, by the hash of their key.
     held: HashMap<u128, Vec<Held>>,
     /// Pieces of sessions that are not settled, likewise.
-    pieces: HashMap<u128, Vec<Summary>>,
+    pieces: HashMap<u128, Vec<Summary<'static>>>,
 }
 
 /// A stored row, or what it covered, once it has been paired with a session.
@@ -135,12 +135,12 @@ impl State<'_> {
         }
         free.par_sort_unstable_by_key(|event| (event.row.key, event.row.time, event.row.id));
         let timeout = self.timeout;
-        let made: Vec<(u128, Vec<Summary>)> = free
+        let made: Vec<(u128, Vec<Summary<'static>>)> = free
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
                 let mut pieces = Vec::with_capacity(1);
                 // Whatever is stored was stored earlier: the time of storing is put in at the end.
-                cut(events.iter().copied(), timeout, Micros::MAX, |piece| pieces.push(piece));
+                cut(events.iter().copied(), timeout, Micros::MAX, |piece| pieces.push(piece.into_owned()));
                 (events.first().map_or(0, |event| event.row.key), pieces)
             })
             .collect();
@@ -154,9 +154,10 @@ impl State<'_> {
         let mut rows = self.held.get_mut(&event.row.key).into_iter().flatten();
         match rows.find(|held| held.start <= time && time <= held.end) {
             Some(Held { row: Some(row), .. }) if row.fixed => {
+                let piece = Summary::of(event, Micros::MAX).into_owned();
                 match &mut row.covered {
-                    Some(covered) => covered.add(event),
-                    None => row.covered = Some(Box::new(Summary::of(event, Micros::MAX))),
+                    Some(covered) => covered.merge(piece),
+                    None => row.covered = Some(Box::new(piece)),
                 }
                 false
             }
@@ -168,7 +169,7 @@ impl State<'_> {
     /// Settles what nothing at `next` or later can belong to.
     fn settle(&mut self, next: Micros) -> Settled {
         let timeout = self.timeout;
-        let joined: Vec<(u128, Vec<Summary>)> = std::mem::take(&mut self.pieces)
+        let joined: Vec<(u128, Vec<Summary<'static>>)> = std::mem::take(&mut self.pieces)
             .into_par_iter()
             .map(|(key, pieces)| (key, if pieces.len() > 1 { join(pieces, timeout) } else { pieces }))
             .collect();
@@ -204,7 +205,7 @@ impl State<'_> {
     }
 
     /// Brings a session together with the stored row of its start.
-    fn pair(&mut self, key: u128, mut session: Summary) -> Expected {
+    fn pair(&mut self, key: u128, mut session: Summary<'static>) -> Expected {
         let Some(rows) = self.held.get_mut(&key) else {
             return Expected { session, stored: None, created_at: None };
         };
@@ -222,6 +223,6 @@ impl State<'_> {
 }
 
 /// The order of rows in a file of sessions.
-pub fn order(a: &Summary, b: &Summary) -> std::cmp::Ordering {
+pub fn order(a: &Summary<'_>, b: &Summary<'_>) -> std::cmp::Ordering {
     (&a.key.chatbot_id, a.first, &a.key).cmp(&(&b.key.chatbot_id, b.first, &b.key))
 }

@@ -10,12 +10,15 @@ use super::stages::{Stage, Stages};
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Text, key_hash};
 use crate::privacy::Gate;
-use crate::session::{Summary, cut};
+use crate::session::cut;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
-use crate::store::update;
+use crate::store::update::{self, sessions::Piece};
 use crate::time::{Day, Micros, Zone};
+
+/// Session keys whose sessions a thread cuts at a time.
+const GROUPS_AT_ONCE: usize = 512;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,22 +104,26 @@ pub fn put(
     stages.book(Stage::Sort);
     update::events::add(&before, transaction, &fresh, rules.now)?;
     stages.book(Stage::Events);
-    let pieces: HashMap<u128, Vec<Summary>> = groups
-        .par_iter()
-        .map(|&(start, end)| {
-            let events = &fresh[start..end];
-            let mut sessions = Vec::with_capacity(1);
-            cut(events.iter().copied(), rules.timeout, rules.now, |session| sessions.push(session));
-            (events[0].row.key, sessions)
+    let pieces: Vec<Vec<Piece<'_>>> = groups
+        .par_chunks(GROUPS_AT_ONCE)
+        .map(|groups| {
+            let mut pieces = Vec::with_capacity(groups.len());
+            for &(start, end) in groups {
+                let events = &fresh[start..end];
+                let key = events[0].row.key;
+                cut(events.iter().copied(), rules.timeout, rules.now, |piece| pieces.push((key, piece)));
+            }
+            pieces
         })
         .collect();
+    let pieces = pieces.into_iter().flatten().collect();
     let changed = update::sessions::merge(&before, transaction, pieces, rules.zone, rules.timeout)?;
     outcome.sessions = changed.sessions;
     stages.book(Stage::Sessions);
     let moved = update::visitors::update(&before, transaction, first_seen(&fresh, &groups))?;
     stages.book(Stage::Visitors);
     let after = transaction.snapshot()?;
-    update::daily::update(&after, transaction, changed.days, &moved, rules.ledger, rules.zone, rules.now)?;
+    update::daily::update(&after, transaction, changed, &moved, rules.ledger, rules.zone, rules.now)?;
     stages.book(Stage::Daily);
     Ok(outcome)
 }

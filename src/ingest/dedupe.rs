@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::event::Event;
+use crate::hash::Identity;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
@@ -101,36 +102,4 @@ fn same(time: Micros, name: &str, other_time: Micros, other_name: &str) -> bool 
 /// Returns what two events have in common exactly when they are the same.
 fn key(chatbot_id: &str, id: u128) -> u128 {
     id ^ xxhash_rust::xxh3::xxh3_128(chatbot_id.as_bytes())
-}
-
-/// Hashes a key that is made of hashes and random ids already: a multiplication is enough to spread
-/// the ids that are neither.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Identity;
-
-impl std::hash::BuildHasher for Identity {
-    type Hasher = IdentityHasher;
-
-    fn build_hasher(&self) -> IdentityHasher {
-        IdentityHasher(0)
-    }
-}
-
-/// The hasher of [`Identity`].
-#[derive(Clone, Copy, Debug)]
-pub struct IdentityHasher(u64);
-
-impl std::hash::Hasher for IdentityHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.0);
-    }
-
-    fn write_u128(&mut self, n: u128) {
-        let folded = (n as u64) ^ ((n >> 64) as u64).rotate_left(32);
-        self.0 = folded.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
 }

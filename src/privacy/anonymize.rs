@@ -191,7 +191,8 @@ fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
         return Ok(None);
     }
     let whole = snapshot.read_file_checked(file)?;
-    let mut summaries = tables::sessions::read(&filter(&whole, may_have.iter().copied())?)?;
+    let rows = filter(&whole, may_have.iter().copied())?;
+    let mut summaries = tables::sessions::read(&rows)?;
     let changed = summaries.iter_mut().map(session).filter(|changed| *changed).count() as u64;
     if changed == 0 {
         return Ok(None);
@@ -203,7 +204,7 @@ fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
 }
 
 /// Takes the addresses out of a session. Returns whether there were any.
-fn session(session: &mut Summary) -> bool {
+fn session(session: &mut Summary<'_>) -> bool {
     let mut changed = false;
     if let Some((_, place)) = &mut session.place.0 {
         changed |= place.ip_address.take().is_some();

@@ -142,7 +142,8 @@ pub fn sessions(
             return Ok(None);
         }
         let whole = snapshot.read_file_checked(file)?;
-        let mut summaries = tables::sessions::read(&filter(&whole, edited.iter().copied())?)?;
+        let rows = filter(&whole, edited.iter().copied())?;
+        let mut summaries = tables::sessions::read(&rows)?;
         for summary in &mut summaries {
             redact::session(summary, needles);
         }

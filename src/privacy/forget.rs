@@ -71,7 +71,8 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let visitors = erase::visitors(&mut transaction, &traced)?;
     let days_recomputed = days.len() as u64;
     let after = transaction.snapshot()?;
-    update::daily::update(&after, &mut transaction, days, &[], &ledger, after.zone(), now)?;
+    let changed = update::sessions::Changed { days, ..Default::default() };
+    update::daily::update(&after, &mut transaction, changed, &[], &ledger, after.zone(), now)?;
     let entries = erase::daily_stats_entries(&mut transaction, &needles, now)?;
     let lines = refused_lines(&mut transaction, &needles)?;
     let log_names = log_names(&snapshot, &mut transaction, &needles, now)?;

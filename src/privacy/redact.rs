@@ -10,7 +10,7 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
 use super::needles::Needles;
 use crate::error::{Error, Result};
-use crate::session::{Profile, Summary};
+use crate::session::{Profile, Str, Summary};
 use crate::store::columns::{ColumnType, EVENTS};
 use crate::store::frame::texts;
 
@@ -114,11 +114,11 @@ pub fn sessions_to_edit(frame: &DataFrame, needles: &Needles, gone: &[bool]) -> 
 }
 
 /// Redacts a session. Returns whether anything changed.
-pub fn session(session: &mut Summary, needles: &Needles) -> bool {
+pub fn session(session: &mut Summary<'_>, needles: &Needles) -> bool {
     let mut changed = false;
-    let mut text = |text: &mut String| {
+    let mut text = |text: &mut Str<'_>| {
         if let Some(redacted) = needles.redact(text) {
-            *text = redacted;
+            *text = redacted.into();
             changed = true;
         }
     };
@@ -137,13 +137,16 @@ pub fn session(session: &mut Summary, needles: &Needles) -> bool {
             text(value);
         }
     }
-    if let Some((_, agent)) = &mut session.agent.0
-        && needles.are_in(agent.user_agent.as_bytes())
-    {
-        text(&mut Arc::make_mut(agent).user_agent);
-    }
     if let Some((_, place)) = &mut session.place.0 {
         place.city.iter_mut().for_each(&mut text);
+    }
+    if let Some((_, agent)) = &mut session.agent.0
+        && let Some(redacted) = needles.redact(&agent.user_agent)
+    {
+        Arc::make_mut(agent).user_agent = redacted;
+        changed = true;
+    }
+    if let Some((_, place)) = &mut session.place.0 {
         if place.ip_address.as_ref().is_some_and(|ip| needles.are_in(ip.as_bytes())) {
             place.ip_address = None;
             changed = true;

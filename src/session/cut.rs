@@ -18,9 +18,9 @@ pub fn cut<'a>(
     events: impl IntoIterator<Item = Event<'a>>,
     timeout: Micros,
     now: Micros,
-    mut done: impl FnMut(Summary),
+    mut done: impl FnMut(Summary<'a>),
 ) {
-    let mut current: Option<Summary> = None;
+    let mut current: Option<Summary<'a>> = None;
     for event in events {
         match &mut current {
             Some(session) if continues(session.ended_at, event.row.time, timeout) => session.add(event),
@@ -37,9 +37,9 @@ pub fn cut<'a>(
 }
 
 /// Joins sessions and pieces of sessions of one key, in any order, into sessions.
-pub fn join(mut pieces: Vec<Summary>, timeout: Micros) -> Vec<Summary> {
+pub fn join<'a>(mut pieces: Vec<Summary<'a>>, timeout: Micros) -> Vec<Summary<'a>> {
     pieces.sort_by_key(|piece| piece.first);
-    let mut sessions: Vec<Summary> = Vec::with_capacity(pieces.len());
+    let mut sessions: Vec<Summary<'a>> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         match sessions.last_mut() {
             Some(session) if continues(session.ended_at, piece.first.time, timeout) => session.merge(piece),

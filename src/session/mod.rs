@@ -1,9 +1,11 @@
 //! Sessions: the gap rule, and the mergeable summary that a session is kept as.
 
+mod counts;
 mod cut;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use counts::Counts;
 pub use cut::{cut, join};
-pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Summary};
+pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Str, Summary};

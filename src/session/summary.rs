@@ -5,25 +5,31 @@
 //! and commutative, so a session can be put together from any pieces in any order. Sums are
 //! integers; firsts and lasts carry the [`Position`] of the event they came from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::context::Agent;
 use crate::event::{Event, KeyKind, Position, Text};
+use super::Counts;
 use crate::time::Micros;
+
+/// A text of a summary: borrowed from the events or the table that it was made of, where these
+/// outlive it. Most summaries are made and written at once, and need no text of their own.
+pub type Str<'a> = Cow<'a, str>;
 
 /// What holds the events of a session together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey {
+pub struct SessionKey<'a> {
     /// The chatbot.
-    pub chatbot_id: String,
+    pub chatbot_id: Str<'a>,
     /// Which id it is.
     pub kind: KeyKind,
     /// The id.
-    pub value: String,
+    pub value: Str<'a>,
 }
 
-impl SessionKey {
+impl SessionKey<'_> {
     /// Returns the hash by which sessions of one key are brought together.
     pub fn hash(&self) -> u128 {
         crate::event::key_hash(&self.chatbot_id, self.kind, &self.value)
@@ -99,30 +105,30 @@ impl<T> Last<T> {
 
 /// Where the visitor came from: the fields of the first event that names a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct Source<'a> {
     /// The referring page.
-    pub referrer: Option<String>,
+    pub referrer: Option<Str<'a>>,
     /// Its domain; `None` for direct.
-    pub referrer_domain: Option<String>,
+    pub referrer_domain: Option<Str<'a>>,
     /// The channel's name.
-    pub channel: Option<String>,
+    pub channel: Option<Str<'a>>,
     /// The campaign's source.
-    pub utm_source: Option<String>,
+    pub utm_source: Option<Str<'a>>,
     /// The campaign's medium.
-    pub utm_medium: Option<String>,
+    pub utm_medium: Option<Str<'a>>,
     /// The campaign's name.
-    pub utm_campaign: Option<String>,
+    pub utm_campaign: Option<Str<'a>>,
 }
 
 /// Where the visitor is: the fields of the first event that has any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Place<'a> {
     /// The address.
-    pub ip_address: Option<String>,
+    pub ip_address: Option<Str<'a>>,
     /// The country.
-    pub country_code: Option<String>,
+    pub country_code: Option<Str<'a>>,
     /// The city.
-    pub city: Option<String>,
+    pub city: Option<Str<'a>>,
 }
 
 /// Who the visitor is: the fields of the last event that has any of them.
@@ -141,36 +147,36 @@ pub struct Profile {
 
 /// A session, or a piece of one, as it is kept and merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct Summary<'a> {
     /// What holds the session together.
-    pub key: SessionKey,
+    pub key: SessionKey<'a>,
     /// The first event: least time, then id.
     pub first: Position,
     /// Time of the last event.
     pub ended_at: Micros,
     /// The visitor's id.
-    pub anonymous_id: First<String>,
+    pub anonymous_id: First<Str<'a>>,
     /// Where the visitor came from.
-    pub source: First<Source>,
+    pub source: First<Source<'a>>,
     /// The user agent and what it says.
     pub agent: First<Arc<Agent>>,
     /// Width and height of the screen in pixels.
     pub screen: First<(Option<i32>, Option<i32>)>,
     /// Address and place.
-    pub place: First<Place>,
+    pub place: First<Place<'a>>,
     /// The logged landing page.
-    pub landing_page: First<String>,
+    pub landing_page: First<Str<'a>>,
     /// The path of the first page, which stands in where no landing page is logged.
-    pub landing_path: First<String>,
+    pub landing_path: First<Str<'a>>,
     /// What opened the widget.
-    pub triggered_by: First<String>,
+    pub triggered_by: First<Str<'a>>,
     /// The identified user.
-    pub user_id: Last<String>,
+    pub user_id: Last<Str<'a>>,
     /// Profiles by the user that their event names; the last of the session's own user or of
     /// nobody is shown. All are kept, since a late event can change who the session's user is.
     pub profiles: BTreeMap<Option<String>, Last<Profile>>,
     /// Number of events by name.
-    pub counts: BTreeMap<String, u64>,
+    pub counts: Counts<'a>,
     /// Number of events of category `error`.
     pub errors: u64,
     /// Sum of response times in microseconds; stays at the largest number where it would overflow.
@@ -183,14 +189,14 @@ pub struct Summary {
     pub updated_at: Micros,
 }
 
-impl Summary {
+impl<'a> Summary<'a> {
     /// Makes the summary of one event, stored at `now`.
-    pub fn of(event: Event<'_>, now: Micros) -> Summary {
+    pub fn of(event: Event<'a>, now: Micros) -> Summary<'a> {
         let mut summary = Summary {
             key: SessionKey {
-                chatbot_id: event.chatbot_id().to_owned(),
+                chatbot_id: event.chatbot_id().into(),
                 kind: event.row.key_kind,
-                value: event.key_value().to_owned(),
+                value: event.key_value().into(),
             },
             first: event.position(),
             ended_at: event.row.time,
@@ -204,7 +210,7 @@ impl Summary {
             triggered_by: First::default(),
             user_id: Last::default(),
             profiles: BTreeMap::new(),
-            counts: BTreeMap::new(),
+            counts: Counts::default(),
             errors: 0,
             response_sum_us: 0,
             response_count: 0,
@@ -217,22 +223,23 @@ impl Summary {
 
     /// Adds an event of the same session that is not in the summary yet: the same as merging with
     /// the event's own summary, without making one.
-    pub fn add(&mut self, event: Event<'_>) {
+    pub fn add(&mut self, event: Event<'a>) {
         let row = event.row;
         let at = event.position();
+        let text = |field| event.text(field).map(Cow::Borrowed);
         let owned = |field| event.text(field).map(str::to_owned);
         self.first = self.first.min(at);
         self.ended_at = self.ended_at.max(row.time);
-        self.anonymous_id.offer(at, || owned(Text::AnonymousId));
+        self.anonymous_id.offer(at, || text(Text::AnonymousId));
         if row.names_source {
             self.source.offer(at, || {
                 Some(Source {
-                    referrer: owned(Text::Referrer),
-                    referrer_domain: owned(Text::ReferrerDomain),
-                    channel: row.channel.map(|c| c.name().to_owned()),
-                    utm_source: owned(Text::UtmSource),
-                    utm_medium: owned(Text::UtmMedium),
-                    utm_campaign: owned(Text::UtmCampaign),
+                    referrer: text(Text::Referrer),
+                    referrer_domain: text(Text::ReferrerDomain),
+                    channel: row.channel.map(|c| Cow::Borrowed(c.name())),
+                    utm_source: text(Text::UtmSource),
+                    utm_medium: text(Text::UtmMedium),
+                    utm_campaign: text(Text::UtmCampaign),
                 })
             });
         }
@@ -244,16 +251,16 @@ impl Summary {
         });
         self.place.offer(at, || {
             let place = Place {
-                ip_address: owned(Text::IpAddress),
-                country_code: owned(Text::CountryCode),
-                city: owned(Text::City),
+                ip_address: text(Text::IpAddress),
+                country_code: text(Text::CountryCode),
+                city: text(Text::City),
             };
             (place != Place::default()).then_some(place)
         });
-        self.landing_page.offer(at, || owned(Text::LandingPage));
-        self.landing_path.offer(at, || event.text(Text::PageUrl).and_then(path_of).map(str::to_owned));
-        self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(str::to_owned));
-        self.user_id.offer(at, || owned(Text::UserId));
+        self.landing_page.offer(at, || text(Text::LandingPage));
+        self.landing_path.offer(at, || event.text(Text::PageUrl).and_then(path_of).map(Cow::Borrowed));
+        self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(Cow::Borrowed));
+        self.user_id.offer(at, || text(Text::UserId));
         let has_profile = [Text::UserEmail, Text::UserName, Text::UserMetadata]
             .into_iter()
             .any(|field| !row.text[field as usize].is_none());
@@ -266,12 +273,7 @@ impl Summary {
                 })
             });
         }
-        match self.counts.get_mut(event.name()) {
-            Some(count) => *count += 1,
-            None => {
-                self.counts.insert(event.name().to_owned(), 1);
-            }
-        }
+        self.counts.add(Cow::Borrowed(event.name()), 1);
         self.errors += u64::from(event.text(Text::EventCategory) == Some("error"));
         if row.response_us >= 0 {
             self.response_sum_us = self.response_sum_us.saturating_add(row.response_us as u64);
@@ -280,7 +282,7 @@ impl Summary {
     }
 
     /// Takes in another piece of the same session, with none of this one's events in it.
-    pub fn merge(&mut self, other: Summary) {
+    pub fn merge(&mut self, other: Summary<'a>) {
         self.first = self.first.min(other.first);
         self.ended_at = self.ended_at.max(other.ended_at);
         self.anonymous_id.merge(other.anonymous_id);
@@ -295,9 +297,7 @@ impl Summary {
         for (user, profile) in other.profiles {
             self.profiles.entry(user).or_default().merge(profile);
         }
-        for (name, count) in other.counts {
-            *self.counts.entry(name).or_default() += count;
-        }
+        self.counts.merge(other.counts);
         self.errors += other.errors;
         self.response_sum_us = self.response_sum_us.saturating_add(other.response_sum_us);
         self.response_count += other.response_count;
@@ -307,12 +307,12 @@ impl Summary {
 
     /// Returns how often an event of this name happened.
     pub fn count(&self, name: &str) -> u64 {
-        self.counts.get(name).copied().unwrap_or(0)
+        self.counts.get(name)
     }
 
     /// Returns the number of events.
     pub fn event_count(&self) -> u64 {
-        self.counts.values().sum()
+        self.counts.total()
     }
 
     /// Returns whole seconds from the first to the last event.
@@ -322,17 +322,65 @@ impl Summary {
 
     /// Returns the landing page: the logged one, else the path of the first page.
     pub fn landing(&self) -> Option<&str> {
-        self.landing_page.value().or(self.landing_path.value()).map(String::as_str)
+        self.landing_page.value().or(self.landing_path.value()).map(Cow::as_ref)
     }
 
     /// Returns the profile: of the last event that has one and does not name another user.
     pub fn profile(&self) -> Option<&Profile> {
         let of = |user: &Option<String>| self.profiles.get(user).and_then(|p| p.0.as_ref());
         let nobody = of(&None);
-        let user = self.user_id.value().and_then(|user| of(&Some(user.clone())));
+        let user = self.user_id.value().and_then(|user| of(&Some(user.clone().into_owned())));
         match (nobody, user) {
             (Some(a), Some(b)) => Some(if a.0 > b.0 { &a.1 } else { &b.1 }),
             (a, b) => a.or(b).map(|(_, profile)| profile),
+        }
+    }
+
+    /// Returns the same with texts of its own, for keeping.
+    pub fn into_owned(self) -> Summary<'static> {
+        let first = |value: First<Str<'a>>| First(value.0.map(|(at, text)| (at, own(text))));
+        let some = |text: Option<Str<'a>>| text.map(own);
+        Summary {
+            key: SessionKey {
+                chatbot_id: own(self.key.chatbot_id),
+                kind: self.key.kind,
+                value: own(self.key.value),
+            },
+            first: self.first,
+            ended_at: self.ended_at,
+            anonymous_id: first(self.anonymous_id),
+            source: First(self.source.0.map(|(at, source)| {
+                let source = Source {
+                    referrer: some(source.referrer),
+                    referrer_domain: some(source.referrer_domain),
+                    channel: some(source.channel),
+                    utm_source: some(source.utm_source),
+                    utm_medium: some(source.utm_medium),
+                    utm_campaign: some(source.utm_campaign),
+                };
+                (at, source)
+            })),
+            agent: self.agent,
+            screen: self.screen,
+            place: First(self.place.0.map(|(at, place)| {
+                let place = Place {
+                    ip_address: some(place.ip_address),
+                    country_code: some(place.country_code),
+                    city: some(place.city),
+                };
+                (at, place)
+            })),
+            landing_page: first(self.landing_page),
+            landing_path: first(self.landing_path),
+            triggered_by: first(self.triggered_by),
+            user_id: Last(self.user_id.0.map(|(at, user)| (at, own(user)))),
+            profiles: self.profiles,
+            counts: self.counts.into_owned(),
+            errors: self.errors,
+            response_sum_us: self.response_sum_us,
+            response_count: self.response_count,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
         }
     }
 
@@ -359,6 +407,10 @@ impl Summary {
         );
         uuid::Uuid::new_v5(&crate::event::NAMESPACE, name.as_bytes())
     }
+}
+
+fn own(text: Str<'_>) -> Str<'static> {
+    Cow::Owned(text.into_owned())
 }
 
 /// Returns the path of a page's address, without host, query and fragment; `None` where there is

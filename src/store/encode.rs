@@ -143,8 +143,8 @@ pub fn repeated(values: Vec<i64>, dtype: ArrowDataType) -> Encoded {
 }
 
 /// Makes a column of 64-bit integers with a dictionary, where they repeat enough.
-pub fn numbers(values: impl Iterator<Item = i64>) -> Encoded {
-    repeated(values.collect(), ArrowDataType::Int64)
+pub fn numbers(values: Vec<i64>) -> Encoded {
+    repeated(values, ArrowDataType::Int64)
 }
 
 /// Makes a column of 64-bit integers, likewise.

@@ -88,8 +88,8 @@ impl Transaction {
         &mut self.manifest
     }
 
-    /// Writes a file of a table aside, to become visible with the commit.
-    pub fn add(&mut self, file: NewFile) -> Result<()> {
+    /// Writes a file of a table aside, to become visible with the commit; returns its path.
+    pub fn add(&mut self, file: NewFile) -> Result<String> {
         let key = file.table.partition_key();
         let value = match file.table {
             Table::Events | Table::Sessions => file.day.to_string(),
@@ -100,7 +100,7 @@ impl Transaction {
         let checksum = self.stage(&path, &file.bytes)?;
         let files = self.manifest.tables.entry(file.table).or_default();
         files.push(DataFile {
-            path,
+            path: path.clone(),
             day: file.day,
             rows: file.rows,
             bytes: file.bytes.len() as u64,
@@ -109,7 +109,7 @@ impl Transaction {
             max_time: file.max_time,
             without_addresses: false,
         });
-        Ok(())
+        Ok(path)
     }
 
     /// Takes a file out of a table; it is removed after the commit.

@@ -137,10 +137,11 @@ fn what_the_manifest_says_wrong_of_a_file_is_found() {
 }
 
 /// Changes the sessions of the first file.
-fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::Summary>)) {
+fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::Summary<'_>>)) {
     let snapshot = place.store().snapshot().unwrap();
     let old = snapshot.manifest().files(Table::Sessions)[0].clone();
-    let mut sessions = tables::sessions::read(&snapshot.read_file(&old, None).unwrap()).unwrap();
+    let frame = snapshot.read_file(&old, None).unwrap();
+    let mut sessions = tables::sessions::read(&frame).unwrap();
     change(&mut sessions);
     replace(place, Table::Sessions, |file, _| {
         let mut frame = tables::sessions::frame(&sessions).unwrap();
@@ -150,9 +151,9 @@ fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::Summary>))
 
 #[test]
 fn a_session_that_is_not_what_its_events_make_is_found_and_mended_by_a_rebuild() {
-    type Change = fn(&mut Vec<crate::session::Summary>);
+    type Change = fn(&mut Vec<crate::session::Summary<'_>>);
     let changes: [(Change, &str); 5] = [
-        (|s| *s[0].counts.get_mut("message_sent").unwrap() += 1, "event_counts"),
+        (|s| s[0].counts.add("message_sent".into(), 1), "event_counts"),
         (|s| s[0].ended_at += 1, "ended_at"),
         (|s| s[0].first.id += 1, "first_event_id"),
         (|s| drop(s.remove(0)), "is missing"),

@@ -157,7 +157,8 @@ impl Place {
         let mut all = Vec::new();
         for file in snapshot.manifest().files(Table::Sessions) {
             let frame = snapshot.read_file(file, None).unwrap();
-            all.extend(crate::store::tables::sessions::read(&frame).unwrap());
+            let sessions = crate::store::tables::sessions::read(&frame).unwrap();
+            all.extend(sessions.into_iter().map(|session| session.into_owned()));
         }
         all.sort_by_key(|session| session.first);
         let time = |time: Micros| crate::time::format_utc(time);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use polars::prelude::DataFrame;
 use polars_arrow::bitmap::MutableBitmap;
 
+use super::agents::Agents;
 use super::build::Reader;
-use crate::context::{Agent, Channel, DeviceType};
+use crate::context::{Agent, Channel};
 use crate::error::{Error, Result};
 use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, key_hash};
 use crate::ingest::properties;
@@ -156,14 +157,7 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
     let (client, sent, received) =
         (reader.int64("client_timestamp")?, reader.int64("sent_at")?, reader.int64("received_at")?);
     let channels = reader.text("channel")?;
-    let agents = [
-        reader.text("browser_name")?,
-        reader.text("browser_version")?,
-        reader.text("os_name")?,
-        reader.text("os_version")?,
-        reader.text("device_type")?,
-    ];
-    let bots = reader.boolean("is_bot")?;
+    let mut agents = Agents::of(&reader)?;
     let (widths, heights) = (reader.int32("screen_width")?, reader.int32("screen_height")?);
     let texts =
         FIELDS.iter().map(|&(name, field)| Ok((reader.text(name)?, field))).collect::<Result<Vec<_>>>()?;
@@ -193,26 +187,12 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
             (None, None) => KeyKind::User,
         };
         row.names_source = row.channel.is_some();
-        if let Some(user_agent) = value(Text::UserAgent).map(str::to_owned) {
-            row.agent = match known_agents.get(&user_agent) {
-                Some(&index) => index,
-                None => {
-                    let text = |n: usize| agents[n].get(i).map(str::to_owned);
-                    let agent = Agent {
-                        user_agent,
-                        browser_name: text(0),
-                        browser_version: text(1),
-                        os_name: text(2),
-                        os_version: text(3),
-                        device_type: DeviceType::from_name(agents[4].get(i).unwrap_or("")),
-                        is_bot: bots.get(i).unwrap_or(false),
-                    };
-                    let index = block.agents.len() as u32;
-                    known_agents.insert(agent.user_agent.clone(), index);
-                    block.agents.push(Arc::new(agent));
-                    index
-                }
-            };
+        if let Some(agent) = agents.get(i) {
+            // The cache hands out the same one for the same columns.
+            row.agent = *known_agents.entry(Arc::as_ptr(&agent)).or_insert_with(|| {
+                block.agents.push(agent);
+                block.agents.len() as u32 - 1
+            });
         }
         let value = |field: Text| block.text(row.text[field as usize]);
         let (properties, name) = (value(Text::Properties), value(Text::EventName));

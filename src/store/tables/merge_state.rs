@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Position;
-use crate::session::{First, Last, Place, Profile, Summary};
+use crate::session::{First, Last, Place, Profile, Str, Summary};
 use crate::time::Micros;
 
 /// A position, relative to the session's start.
@@ -40,17 +40,17 @@ struct Held {
 /// Where the landing page came from, where it is not the plain case: logged, and equal to the path
 /// of the page, both in the first event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Landing {
+struct Landing<'a> {
     /// Position of the logged landing page; `None` where none is logged.
     logged: Option<At>,
     /// The path of the first page, with its position.
-    path: Option<(String, At)>,
+    path: Option<(Str<'a>, At)>,
 }
 
 /// What a merge needs beside the columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct MergeState {
+pub struct MergeState<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     anonymous_id: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub struct MergeState {
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    landing: Option<Landing>,
+    landing: Option<Landing<'a>>,
     /// No landing page is logged, and the path is that of the first event: the usual case of logs
     /// without landing pages, kept short.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -75,9 +75,9 @@ pub struct MergeState {
     profiles: Vec<Held>,
 }
 
-impl MergeState {
+impl<'a> MergeState<'a> {
     /// Returns what the columns of a session do not say.
-    pub fn of(summary: &Summary) -> MergeState {
+    pub fn of(summary: &'a Summary<'_>) -> MergeState<'a> {
         let first = summary.first;
         let off = |at: Option<Position>| at.filter(|&at| at != first).map(|at| At::of(at, first));
         let mut state = MergeState {
@@ -98,7 +98,7 @@ impl MergeState {
             (logged, path) => {
                 state.landing = Some(Landing {
                     logged: logged.as_ref().map(|(at, _)| At::of(*at, first)),
-                    path: path.as_ref().map(|(at, path)| (path.clone(), At::of(*at, first))),
+                    path: path.as_ref().map(|(at, path)| (Str::Borrowed(path.as_ref()), At::of(*at, first))),
                 });
             }
         }
@@ -117,7 +117,7 @@ impl MergeState {
     }
 
     /// Reads the state of a session; what cannot be read says why.
-    pub fn from_text(text: Option<&str>) -> Result<MergeState, serde_json::Error> {
+    pub fn from_text(text: Option<&'a str>) -> Result<MergeState<'a>, serde_json::Error> {
         text.map_or(Ok(MergeState::default()), serde_json::from_str)
     }
 
@@ -125,7 +125,7 @@ impl MergeState {
     ///
     /// `summary` holds each value at the position of the first event, and the column
     /// `landing_page` in `landing_page`.
-    pub fn restore(self, summary: &mut Summary) {
+    pub fn restore(self, summary: &mut Summary<'a>) {
         let first = summary.first;
         place(&mut summary.anonymous_id, self.anonymous_id, first);
         place(&mut summary.source, self.source, first);

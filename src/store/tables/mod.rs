@@ -1,5 +1,6 @@
 //! Rows of the tables, to frames and back; the columns are those of [`super::columns`].
 
+mod agents;
 mod build;
 
 pub use build::Reader;

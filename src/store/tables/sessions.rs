@@ -1,16 +1,15 @@
 //! Sessions to the `sessions` table, and back.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use polars::prelude::*;
 
+use super::agents::Agents;
 use super::build::Reader;
 use super::merge_state::MergeState;
-use crate::context::{Agent, DeviceType};
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, Position, key_hash};
-use crate::session::{First, Last, Place, SessionKey, Source, Summary};
+use crate::session::{Counts, First, Last, Place, SessionKey, Source, Str, Summary};
 use crate::store::columns::{SESSIONS, Table};
 use crate::store::encode::{self, Encoded, FileBuilder, ROW_GROUP, TextColumn};
 use crate::time::Micros;
@@ -20,94 +19,171 @@ pub const KEY_COLUMNS: [&str; 6] =
     ["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"];
 
 /// Makes the columns of a row group of sessions, in the order given.
-pub fn columns(sessions: &[Summary]) -> Result<Vec<Encoded>> {
-    let counts: Vec<String> = sessions.iter().map(|s| counts_text(&s.counts)).collect();
-    let states: Vec<Option<String>> = sessions.iter().map(|s| MergeState::of(s).to_text()).collect();
-    let text = |value: fn(&Summary) -> Option<&str>| texts(sessions.iter().map(value));
-    let number = |value: fn(&Summary) -> i64| Ok(encode::numbers(sessions.iter().map(value)));
-    let count = |names: &[&str]| {
-        let of = |s: &Summary| names.iter().map(|name| s.count(name)).sum::<u64>() as i64;
-        Ok(encode::numbers(sessions.iter().map(of)))
-    };
-    let time = |value: fn(&Summary) -> Micros| {
-        Ok(encode::deltas(sessions.iter().map(value).collect(), None, encode::timestamps()))
-    };
-    let flag = |value: fn(&Summary) -> bool| Ok(encode::booleans(sessions.iter().map(value)));
-    let source = |value: fn(&Source) -> Option<&String>| {
-        texts(sessions.iter().map(|s| s.source.value().and_then(value).map(String::as_str)))
-    };
-    let agent = |value: fn(&Agent) -> Option<&str>| {
-        texts(sessions.iter().map(|s| s.agent.value().and_then(|a| value(a))))
-    };
-    let place = |value: fn(&Place) -> Option<&String>| {
-        texts(sessions.iter().map(|s| s.place.value().and_then(value).map(String::as_str)))
-    };
-    let side = |height: bool| {
-        let of = |s: &Summary| s.screen.value().and_then(|size| if height { size.1 } else { size.0 });
-        Ok(encode::small_numbers(sessions.iter().map(of)))
-    };
+///
+/// The sessions are gone through once: one takes some hundred bytes, and lies elsewhere than the next.
+pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Encoded>> {
+    let rows = sessions.len();
+    let held = Texts::of(sessions);
+    let mut texts: [TextColumn<'_>; TEXTS.len()] = std::array::from_fn(|_| TextColumn::with_capacity(rows));
+    let mut counts = TextColumn::with_capacity(rows);
+    let mut states = TextColumn::with_capacity(rows);
+    let mut numbers: [Vec<i64>; NUMBERS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut times: [Vec<Micros>; TIMES.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut flags: [Vec<bool>; FLAGS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut means = Vec::with_capacity(rows);
+    let mut sides: [Vec<Option<i32>>; 2] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut ids: [Vec<u128>; 2] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    for (row, session) in sessions.iter().enumerate() {
+        texts.iter_mut().zip(TEXTS).for_each(|(column, (_, value))| column.push(value(session)));
+        numbers.iter_mut().zip(NUMBERS).for_each(|(column, (_, value))| column.push(value(session)));
+        times.iter_mut().zip(TIMES).for_each(|(column, (_, value))| column.push(value(session)));
+        flags.iter_mut().zip(FLAGS).for_each(|(column, (_, value))| column.push(value(session)));
+        counts.push(Some(held.counts(row)));
+        states.push(held.state(row));
+        means.push(mean_ms(session.response_sum_us, session.response_count));
+        let size = session.screen.value().copied().unwrap_or_default();
+        sides[0].push(size.0);
+        sides[1].push(size.1);
+        ids[0].push(session.id().as_u128());
+        ids[1].push(session.first.id);
+    }
+    let mut texts = texts.map(Some);
+    let [mut counts, mut states] = [Some(counts), Some(states)];
+    let mut numbers = numbers.map(Some);
+    let mut times = times.map(Some);
+    let flags = flags.map(|values| encode::booleans(values.into_iter()));
     SESSIONS
         .iter()
-        .map(|column| match column.name {
-            "id" => Ok(encode::uuids(sessions.iter().map(|s| s.id().as_u128()))),
-            "chatbot_id" => text(|s| Some(&s.key.chatbot_id)),
-            "session_id" => text(|s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_str())),
-            "anonymous_id" => text(|s| s.anonymous_id.value().map(String::as_str)),
-            "user_id" => text(|s| s.user_id.value().map(String::as_str)),
-            "user_email" => text(|s| s.profile().and_then(|p| p.user_email.as_deref())),
-            "user_name" => text(|s| s.profile().and_then(|p| p.user_name.as_deref())),
-            "user_metadata" => text(|s| s.profile().and_then(|p| p.user_metadata.as_deref())),
-            "started_at" => time(|s| s.first.time),
-            "ended_at" => time(|s| s.ended_at),
-            "duration_seconds" => number(Summary::duration_seconds),
-            "referrer" => source(|s| s.referrer.as_ref()),
-            "referrer_domain" => source(|s| s.referrer_domain.as_ref()),
-            "channel" => source(|s| s.channel.as_ref()),
-            "landing_page" => text(Summary::landing),
-            "utm_source" => source(|s| s.utm_source.as_ref()),
-            "utm_medium" => source(|s| s.utm_medium.as_ref()),
-            "utm_campaign" => source(|s| s.utm_campaign.as_ref()),
-            "user_agent" => agent(|a| Some(&a.user_agent)),
-            "browser_name" => agent(|a| a.browser_name.as_deref()),
-            "browser_version" => agent(|a| a.browser_version.as_deref()),
-            "os_name" => agent(|a| a.os_name.as_deref()),
-            "os_version" => agent(|a| a.os_version.as_deref()),
-            "device_type" => agent(|a| Some(a.device_type.name())),
-            "is_bot" => flag(Summary::is_bot),
-            "screen_width" => side(false),
-            "screen_height" => side(true),
-            "ip_address" => place(|p| p.ip_address.as_ref()),
-            "country_code" => place(|p| p.country_code.as_ref()),
-            "city" => place(|p| p.city.as_ref()),
-            "messages_sent" => count(&["message_sent"]),
-            "messages_received" => count(&["message_received"]),
-            "widget_opened_count" => count(&["widget_opened"]),
-            "widget_minimized_count" => count(&["widget_minimized"]),
-            "widget_loads" => count(&["widget_loaded"]),
-            "page_views" => count(&["page_viewed", "page_view"]),
-            "error_count" => number(|s| s.errors as i64),
-            "event_count" => number(|s| s.event_count() as i64),
-            "event_counts" => texts(counts.iter().map(|counts| Some(counts.as_str()))),
-            "avg_response_time_ms" => Ok(encode::numbers_or_null(
-                sessions.iter().map(|s| mean_ms(s.response_sum_us, s.response_count)),
-            )),
-            "response_time_sum_us" => number(|s| i64::try_from(s.response_sum_us).unwrap_or(i64::MAX)),
-            "response_time_count" => number(|s| s.response_count as i64),
-            "had_conversation" => flag(|s| s.count("message_sent") > 0),
-            "completed_pre_chat_form" => flag(|s| s.count("pre_chat_form_submitted") > 0),
-            "triggered_by" => text(|s| s.triggered_by.value().map(String::as_str)),
-            "first_event_id" => Ok(encode::uuids(sessions.iter().map(|s| s.first.id))),
-            "created_at" => time(|s| s.created_at),
-            "updated_at" => time(|s| s.updated_at),
-            "merge_state" => texts(states.iter().map(Option::as_deref)),
-            name => Err(Error::failed(format!("no code fills the column {name:?} of sessions"))),
+        .map(|column| {
+            let name = column.name;
+            if let Some(at) = TEXTS.iter().position(|(known, _)| *known == name) {
+                return texts[at].take().map_or_else(|| unfilled(name), TextColumn::finish);
+            }
+            if let Some(at) = NUMBERS.iter().position(|(known, _)| *known == name) {
+                return Ok(encode::numbers(numbers[at].take().unwrap_or_default()));
+            }
+            if let Some(at) = TIMES.iter().position(|(known, _)| *known == name) {
+                let values = times[at].take().unwrap_or_default();
+                return Ok(encode::deltas(values, None, encode::timestamps()));
+            }
+            if let Some(at) = FLAGS.iter().position(|(known, _)| *known == name) {
+                return Ok(flags[at].clone());
+            }
+            match name {
+                "id" => Ok(encode::uuids(ids[0].iter().copied())),
+                "first_event_id" => Ok(encode::uuids(ids[1].iter().copied())),
+                "screen_width" => Ok(encode::small_numbers(sides[0].iter().copied())),
+                "screen_height" => Ok(encode::small_numbers(sides[1].iter().copied())),
+                "event_counts" => counts.take().map_or_else(|| unfilled(name), TextColumn::finish),
+                "merge_state" => states.take().map_or_else(|| unfilled(name), TextColumn::finish),
+                "avg_response_time_ms" => Ok(encode::numbers_or_null(means.iter().copied())),
+                name => unfilled(name),
+            }
         })
         .collect()
 }
 
+/// The definitions of the columns and the code that fills them have come apart: a defect.
+fn unfilled<T>(name: &str) -> Result<T> {
+    Err(Error::failed(format!("no code fills the column {name:?} of sessions")))
+}
+
+type TextOf = for<'s> fn(&'s Summary<'_>) -> Option<&'s str>;
+type Of<T> = fn(&Summary<'_>) -> T;
+
+/// The columns of text that a summary holds as they are.
+const TEXTS: [(&str, TextOf); 24] = [
+    ("chatbot_id", |s| Some(&s.key.chatbot_id)),
+    ("session_id", |s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_ref())),
+    ("anonymous_id", |s| s.anonymous_id.value().map(Str::as_ref)),
+    ("user_id", |s| s.user_id.value().map(Str::as_ref)),
+    ("user_email", |s| s.profile().and_then(|p| p.user_email.as_deref())),
+    ("user_name", |s| s.profile().and_then(|p| p.user_name.as_deref())),
+    ("user_metadata", |s| s.profile().and_then(|p| p.user_metadata.as_deref())),
+    ("referrer", |s| s.source.value().and_then(|s| s.referrer.as_deref())),
+    ("referrer_domain", |s| s.source.value().and_then(|s| s.referrer_domain.as_deref())),
+    ("channel", |s| s.source.value().and_then(|s| s.channel.as_deref())),
+    ("landing_page", |s| s.landing()),
+    ("utm_source", |s| s.source.value().and_then(|s| s.utm_source.as_deref())),
+    ("utm_medium", |s| s.source.value().and_then(|s| s.utm_medium.as_deref())),
+    ("utm_campaign", |s| s.source.value().and_then(|s| s.utm_campaign.as_deref())),
+    ("user_agent", |s| s.agent.value().map(|a| a.user_agent.as_str())),
+    ("browser_name", |s| s.agent.value().and_then(|a| a.browser_name.as_deref())),
+    ("browser_version", |s| s.agent.value().and_then(|a| a.browser_version.as_deref())),
+    ("os_name", |s| s.agent.value().and_then(|a| a.os_name.as_deref())),
+    ("os_version", |s| s.agent.value().and_then(|a| a.os_version.as_deref())),
+    ("device_type", |s| s.agent.value().map(|a| a.device_type.name())),
+    ("ip_address", |s| s.place.value().and_then(|p| p.ip_address.as_deref())),
+    ("country_code", |s| s.place.value().and_then(|p| p.country_code.as_deref())),
+    ("city", |s| s.place.value().and_then(|p| p.city.as_deref())),
+    ("triggered_by", |s| s.triggered_by.value().map(Str::as_ref)),
+];
+
+/// The columns of whole numbers.
+const NUMBERS: [(&str, Of<i64>); 11] = [
+    ("duration_seconds", |s| s.duration_seconds()),
+    ("messages_sent", |s| s.count("message_sent") as i64),
+    ("messages_received", |s| s.count("message_received") as i64),
+    ("widget_opened_count", |s| s.count("widget_opened") as i64),
+    ("widget_minimized_count", |s| s.count("widget_minimized") as i64),
+    ("widget_loads", |s| s.count("widget_loaded") as i64),
+    ("page_views", |s| (s.count("page_viewed") + s.count("page_view")) as i64),
+    ("error_count", |s| s.errors as i64),
+    ("event_count", |s| s.event_count() as i64),
+    ("response_time_sum_us", |s| i64::try_from(s.response_sum_us).unwrap_or(i64::MAX)),
+    ("response_time_count", |s| s.response_count as i64),
+];
+
+/// The columns of times.
+const TIMES: [(&str, Of<Micros>); 4] = [
+    ("started_at", |s| s.first.time),
+    ("ended_at", |s| s.ended_at),
+    ("created_at", |s| s.created_at),
+    ("updated_at", |s| s.updated_at),
+];
+
+/// The columns of truths.
+const FLAGS: [(&str, Of<bool>); 3] = [
+    ("is_bot", |s| s.is_bot()),
+    ("had_conversation", |s| s.count("message_sent") > 0),
+    ("completed_pre_chat_form", |s| s.count("pre_chat_form_submitted") > 0),
+];
+
+/// The texts of columns that no summary holds as they are, one after the other.
+struct Texts {
+    text: String,
+    /// Where a row's counts end, and its state, which follows them.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Texts {
+    fn of(sessions: &[&Summary<'_>]) -> Texts {
+        let mut texts = Texts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
+        for session in sessions {
+            session.counts.write_json(&mut texts.text);
+            let counts = texts.text.len();
+            if let Some(state) = MergeState::of(session).to_text() {
+                texts.text.push_str(&state);
+            }
+            texts.ends.push((counts, texts.text.len()));
+        }
+        texts
+    }
+
+    fn counts(&self, row: usize) -> &str {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        &self.text[start..self.ends[row].0]
+    }
+
+    fn state(&self, row: usize) -> Option<&str> {
+        let (start, end) = self.ends[row];
+        (start < end).then(|| &self.text[start..end])
+    }
+}
+
 /// Makes the bytes of a file of sessions: some of them as summaries, the others as rows of files
 /// that it replaces.
-pub fn file(sessions: &[Summary], others: &[DataFrame]) -> Result<Vec<u8>> {
+pub fn file(sessions: &[&Summary<'_>], others: &[DataFrame]) -> Result<Vec<u8>> {
     let mut builder = FileBuilder::new(Table::Sessions)?;
     for sessions in sessions.chunks(ROW_GROUP) {
         builder.add(sessions.len(), columns(sessions)?)?;
@@ -119,16 +195,10 @@ pub fn file(sessions: &[Summary], others: &[DataFrame]) -> Result<Vec<u8>> {
 }
 
 /// Makes a frame of sessions, in the order given: for those few that an erasure changes.
-pub fn frame(sessions: &[Summary]) -> Result<DataFrame> {
-    let bytes = file(sessions, &[])?;
+pub fn frame(sessions: &[Summary<'_>]) -> Result<DataFrame> {
+    let bytes = file(&sessions.iter().collect::<Vec<_>>(), &[])?;
     crate::store::parquet::decode(crate::store::fs::Opened::Bytes(bytes), None)
         .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
-}
-
-fn texts<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result<Encoded> {
-    let mut column = TextColumn::with_capacity(values.len());
-    values.for_each(|value| column.push(value));
-    column.finish()
 }
 
 /// Returns a mean in whole milliseconds, rounded half up, of a sum in microseconds; `None` of none.
@@ -139,11 +209,6 @@ pub fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
     let (sum, count) = (u128::from(sum_us), u128::from(count));
     // round(sum / (1000 × count)) = floor((2 × sum + 1000 × count) / (2 × 1000 × count))
     i64::try_from((2 * sum + 1000 * count) / (2000 * count)).ok()
-}
-
-/// Writes counts by name as a JSON object, names in order.
-fn counts_text(counts: &BTreeMap<String, u64>) -> String {
-    serde_json::to_string(counts).unwrap_or_default()
 }
 
 /// Returns the hash of each row's session key, with its interval.
@@ -176,8 +241,8 @@ fn key_of<'a>(ids: &[&'a StringChunked; 3], row: usize) -> (KeyKind, &'a str) {
     }
 }
 
-/// Reads a frame of whole rows back into summaries.
-pub fn read(frame: &DataFrame) -> Result<Vec<Summary>> {
+/// Reads a frame of whole rows back into summaries, which borrow their texts from it.
+pub fn read<'a>(frame: &'a DataFrame) -> Result<Vec<Summary<'a>>> {
     let reader = Reader(frame);
     let text = |name: &str| reader.text(name);
     let chatbots = text("chatbot_id")?;
@@ -192,15 +257,7 @@ pub fn read(frame: &DataFrame) -> Result<Vec<Summary>> {
         text("utm_campaign")?,
     ];
     let landing_pages = text("landing_page")?;
-    let agents = [
-        text("user_agent")?,
-        text("browser_name")?,
-        text("browser_version")?,
-        text("os_name")?,
-        text("os_version")?,
-        text("device_type")?,
-    ];
-    let bots = reader.boolean("is_bot")?;
+    let mut agents = Agents::of(&reader)?;
     let screens = [reader.int32("screen_width")?, reader.int32("screen_height")?];
     let places = [text("ip_address")?, text("country_code")?, text("city")?];
     let (errors, counts) = (reader.int64("error_count")?, text("event_counts")?);
@@ -215,58 +272,48 @@ pub fn read(frame: &DataFrame) -> Result<Vec<Summary>> {
     };
     (0..frame.height())
         .map(|i| {
-            let owned = |column: &StringChunked| column.get(i).map(str::to_owned);
+            let text = |column: &'a StringChunked| column.get(i).map(Str::Borrowed);
             let time = starts.get(i).unwrap_or(0);
             let id = first_ids.get(i).and_then(|id| uuid::Uuid::try_parse(id).ok());
             let first = Position { time, id: id.map_or(0, |id| id.as_u128()) };
-            let at_first = |value: Option<String>| value.map(|value| (first, value));
+            let at_first = |value: Option<Str<'a>>| value.map(|value| (first, value));
             let (kind, value) = key_of(&ids, i);
             let source = Source {
-                referrer: owned(sources[0]),
-                referrer_domain: owned(sources[1]),
-                channel: owned(sources[2]),
-                utm_source: owned(sources[3]),
-                utm_medium: owned(sources[4]),
-                utm_campaign: owned(sources[5]),
+                referrer: text(sources[0]),
+                referrer_domain: text(sources[1]),
+                channel: text(sources[2]),
+                utm_source: text(sources[3]),
+                utm_medium: text(sources[4]),
+                utm_campaign: text(sources[5]),
             };
-            let agent = owned(agents[0]).map(|user_agent| {
-                Arc::new(Agent {
-                    user_agent,
-                    browser_name: owned(agents[1]),
-                    browser_version: owned(agents[2]),
-                    os_name: owned(agents[3]),
-                    os_version: owned(agents[4]),
-                    device_type: DeviceType::from_name(agents[5].get(i).unwrap_or("")),
-                    is_bot: bots.get(i).unwrap_or(false),
-                })
-            });
+            let agent = agents.get(i);
             let screen = (screens[0].get(i), screens[1].get(i));
             let place = Place {
-                ip_address: owned(places[0]),
-                country_code: owned(places[1]),
-                city: owned(places[2]),
+                ip_address: text(places[0]),
+                country_code: text(places[1]),
+                city: text(places[2]),
             };
             let number =
                 |column: &Int64Chunked| column.get(i).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
             let mut summary = Summary {
                 key: SessionKey {
-                    chatbot_id: chatbots.get(i).unwrap_or("").to_owned(),
+                    chatbot_id: chatbots.get(i).unwrap_or("").into(),
                     kind,
-                    value: value.to_owned(),
+                    value: value.into(),
                 },
                 first,
                 ended_at: ends.get(i).unwrap_or(time),
-                anonymous_id: First(at_first(owned(ids[1]))),
+                anonymous_id: First(at_first(text(ids[1]))),
                 source: First((source != Source::default()).then_some((first, source))),
                 agent: First(agent.map(|agent| (first, agent))),
                 screen: First((screen != (None, None)).then_some((first, screen))),
                 place: First((place != Place::default()).then_some((first, place))),
-                landing_page: First(at_first(owned(landing_pages))),
+                landing_page: First(at_first(text(landing_pages))),
                 landing_path: First(None),
-                triggered_by: First(at_first(owned(triggers))),
-                user_id: Last(at_first(owned(ids[2]))),
+                triggered_by: First(at_first(text(triggers))),
+                user_id: Last(at_first(text(ids[2]))),
                 profiles: BTreeMap::new(),
-                counts: serde_json::from_str(counts.get(i).unwrap_or("{}"))
+                counts: serde_json::from_str::<Counts<'_>>(counts.get(i).unwrap_or("{}"))
                     .map_err(|e| unreadable("event_counts", e))?,
                 errors: number(errors),
                 response_sum_us: number(sums),

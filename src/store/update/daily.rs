@@ -3,13 +3,14 @@
 //! The days of a chatbot whose sessions are pruned keep their rows; only their new and returning
 //! visitors are put right, where a first sight moved away from them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
+use super::sessions::Changed;
 use super::visitors::Moved;
-use crate::daily_stats::{DailyStats, DayTally};
+use crate::daily_stats::{DailyStats, Tallies};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
@@ -23,13 +24,13 @@ use crate::time::{Day, Micros, Zone};
 pub fn update(
     after: &Snapshot,
     transaction: &mut Transaction,
-    days: BTreeSet<Day>,
+    changed: Changed,
     moved: &[Moved],
     ledger: &Ledger,
     zone: Zone,
     now: Micros,
 ) -> Result<()> {
-    let mut days = days;
+    let Changed { mut days, mut tallies, .. } = changed;
     for change in moved {
         days.insert(zone.day(change.was.first_seen_at));
         days.insert(zone.day(change.first_seen_at));
@@ -39,7 +40,8 @@ pub fn update(
         months.entry(day.month_start()).or_default().push(day);
     }
     for (month, days) in months {
-        update_month(after, transaction, month, &days, moved, ledger, zone, now)?;
+        let counted = &mut tallies;
+        update_month(after, transaction, month, &days, counted, moved, ledger, zone, now)?;
     }
     Ok(())
 }
@@ -50,6 +52,7 @@ fn update_month(
     transaction: &mut Transaction,
     month: Day,
     days: &[Day],
+    counted: &mut HashMap<Day, (String, Tallies)>,
     moved: &[Moved],
     ledger: &Ledger,
     zone: Zone,
@@ -71,7 +74,7 @@ fn update_month(
     let before = rows.clone();
     let first_seen = first_seen_on(after, days, zone)?;
     for &day in days {
-        let mut fresh: HashMap<String, DailyStats> = of_day(after, day, &first_seen, now)?
+        let mut fresh: HashMap<String, DailyStats> = of_day(after, day, counted.remove(&day), &first_seen, now)?
             .into_iter()
             .map(|row| (row.chatbot_id.clone(), row))
             .collect();
@@ -158,23 +161,26 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
     Ok(by_day)
 }
 
-/// Works out the rows of one day from its sessions.
+/// Works out the rows of one day from its sessions; `counted` are those of a file that were counted
+/// already, with the path of the file.
 pub fn of_day(
     snapshot: &Snapshot,
     day: Day,
+    counted: Option<(String, Tallies)>,
     first_seen: &HashMap<Day, HashSet<u128>>,
     now: Micros,
 ) -> Result<Vec<DailyStats>> {
-    let frames: Vec<DataFrame> = snapshot.read(Table::Sessions, Some((day, day)), &FACT_COLUMNS)?;
-    let mut tallies: BTreeMap<&str, DayTally> = BTreeMap::new();
+    let (path, mut tallies) = counted.unwrap_or_default();
+    let files = snapshot.files_in(Table::Sessions, Some((day, day)));
+    let frames: Vec<DataFrame> = files
+        .into_par_iter()
+        .filter(|file| file.path != path)
+        .map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)))
+        .collect::<Result<_>>()?;
     for frame in &frames {
-        tables::daily_stats::facts(frame, |chatbot, facts| tallies.entry(chatbot).or_default().add(facts))?;
+        tables::daily_stats::facts(frame, |chatbot, facts| tallies.add(chatbot, facts))?;
     }
     let today = first_seen.get(&day);
-    Ok(tallies
-        .into_iter()
-        .map(|(chatbot, tally)| {
-            tally.finish(chatbot, day, |visitor| today.is_some_and(|t| t.contains(&visitor)), now)
-        })
-        .collect())
+    let is_new = |visitor| today.is_some_and(|today| today.contains(&visitor));
+    Ok(tallies.finish(day, is_new, now))
 }

@@ -13,7 +13,9 @@ use rayon::prelude::*;
 use super::coverage::Coverage;
 use super::events::filter;
 use super::{Losing, fold};
+use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
+use crate::hash::Identity;
 use crate::session::{Summary, join};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
@@ -22,6 +24,9 @@ use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
 use crate::time::{Day, Micros, Zone};
 
+/// A piece of a session, with the hash of its key.
+pub type Piece<'a> = (u128, Summary<'a>);
+
 /// What a merge did.
 #[derive(Debug, Default)]
 pub struct Changed {
@@ -29,71 +34,112 @@ pub struct Changed {
     pub days: BTreeSet<Day>,
     /// Number of sessions put in.
     pub sessions: u64,
+    /// What the sessions of the new files add up to, by day, with the path of the file: whoever
+    /// works the days out again need not read what has just been written.
+    pub tallies: HashMap<Day, (String, Tallies)>,
 }
 
 /// Stored rows that pieces join, file by file.
 struct Found {
     file: DataFile,
     superseded: Vec<bool>,
-    sessions: Vec<Summary>,
+    rows: DataFrame,
 }
 
-/// Merges pieces, grouped by key in `pieces`, into the table.
+/// Merges pieces into the table. Those of one key stand beside each other, more than a timeout apart.
 pub fn merge(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
-    pieces: HashMap<u128, Vec<Summary>>,
+    pieces: Vec<Piece<'_>>,
     zone: Zone,
     timeout: Micros,
 ) -> Result<Changed> {
     let found = find(snapshot, &pieces, timeout)?;
     let mut changed = Changed::default();
-    let mut pieces = pieces;
+    let mut stored: Vec<Summary<'_>> = Vec::new();
     let mut superseded = Vec::new();
-    for Found { file, superseded: mask, sessions } in found {
+    let mut frames = Vec::new();
+    for Found { file, superseded: mask, rows } in found {
         changed.days.insert(file.day);
-        for session in sessions {
-            pieces.entry(session.key.hash()).or_default().push(session);
-        }
+        frames.push(rows);
         superseded.push((file, mask));
     }
-    let mut sessions: Vec<Summary> = pieces
-        .into_par_iter()
-        .flat_map_iter(|(_, pieces)| if pieces.len() > 1 { join(pieces, timeout) } else { pieces })
-        .collect();
+    for frame in &frames {
+        stored.extend(tables::sessions::read(frame)?);
+    }
+    let sessions = put_together(pieces, stored, timeout);
     changed.sessions = sessions.len() as u64;
-    // Sessions of one chatbot and one moment lie together: for compression, and for reports.
-    sessions.par_sort_unstable_by(|a, b| {
-        (&a.key.chatbot_id, a.first, &a.key).cmp(&(&b.key.chatbot_id, b.first, &b.key))
-    });
-    let mut by_day: BTreeMap<Day, Vec<Summary>> = BTreeMap::new();
-    for session in sessions {
+    let mut by_day: BTreeMap<Day, Vec<&Summary<'_>>> = BTreeMap::new();
+    for session in in_order(&sessions) {
         by_day.entry(zone.day(session.first.time)).or_default().push(session);
     }
     changed.days.extend(by_day.keys());
-    write(snapshot, transaction, by_day, superseded)?;
+    changed.tallies = write(snapshot, transaction, by_day, superseded)?;
     Ok(changed)
 }
 
-fn find(snapshot: &Snapshot, pieces: &HashMap<u128, Vec<Summary>>, timeout: Micros) -> Result<Vec<Found>> {
+/// Joins pieces with the stored sessions of their keys.
+fn put_together<'a>(
+    pieces: Vec<Piece<'a>>,
+    stored: Vec<Summary<'a>>,
+    timeout: Micros,
+) -> Vec<Summary<'a>> {
+    let mut joined: HashMap<u128, Vec<Summary<'a>>, Identity> = HashMap::with_hasher(Identity);
+    for session in stored {
+        joined.entry(session.key.hash()).or_default().push(session);
+    }
+    let mut sessions = Vec::with_capacity(pieces.len());
+    for (key, piece) in pieces {
+        // Pieces alone are sessions: nothing else of their key is near.
+        match joined.get_mut(&key) {
+            Some(others) => others.push(piece),
+            None => sessions.push(piece),
+        }
+    }
+    sessions.extend(joined.into_values().flat_map(|pieces| join(pieces, timeout)));
+    sessions
+}
+
+/// Returns sessions in the order of a file: those of one chatbot and one moment lie together, for
+/// compression, and for reports.
+fn in_order<'s, 'a>(sessions: &'s [Summary<'a>]) -> Vec<&'s Summary<'a>> {
+    let chatbots: BTreeSet<&str> = sessions.iter().map(|s| s.key.chatbot_id.as_ref()).collect();
+    let ranks: HashMap<&str, usize> = chatbots.into_iter().zip(0..).collect();
+    let rank = |s: &Summary<'_>| ranks.get(s.key.chatbot_id.as_ref()).copied().unwrap_or(0);
+    let mut order: Vec<_> = sessions.iter().map(|s| (rank(s), s.first, s)).collect();
+    // The pieces come nearly in this order: a stable sort makes use of it.
+    order.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| a.2.key.cmp(&b.2.key)));
+    order.into_iter().map(|(_, _, session)| session).collect()
+}
+
+fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Vec<Found>> {
     let coverage = Coverage::of(
         pieces
-            .values()
-            .flatten()
-            .map(|p| (p.first.time.saturating_sub(timeout), p.ended_at.saturating_add(timeout))),
+            .iter()
+            .map(|(_, p)| (p.first.time.saturating_sub(timeout), p.ended_at.saturating_add(timeout))),
     );
-    let files = snapshot.manifest().files(Table::Sessions);
-    let found: Vec<Option<Found>> = files
-        .par_iter()
+    let files: Vec<&DataFile> = snapshot
+        .manifest()
+        .files(Table::Sessions)
+        .iter()
         .filter(|file| coverage.touches(file.min_time, file.max_time))
+        .collect();
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut by_key: HashMap<u128, &[Piece<'_>], Identity> =
+        HashMap::with_capacity_and_hasher(pieces.len(), Identity);
+    by_key.extend(pieces.chunk_by(|a, b| a.0 == b.0).map(|of_key| (of_key[0].0, of_key)));
+    let found: Vec<Option<Found>> = files
+        .into_par_iter()
         .map(|file| {
             let keys =
                 tables::sessions::keys(&snapshot.read_file(file, Some(&tables::sessions::KEY_COLUMNS))?)?;
             let superseded: Vec<bool> = keys
                 .iter()
                 .map(|&(key, start, end)| {
-                    pieces.get(&key).is_some_and(|pieces| {
-                        pieces.iter().any(|p| {
+                    by_key.get(&key).is_some_and(|pieces| {
+                        pieces.iter().any(|(_, p)| {
                             start.saturating_sub(p.ended_at) <= timeout
                                 && p.first.time.saturating_sub(end) <= timeout
                         })
@@ -103,9 +149,8 @@ fn find(snapshot: &Snapshot, pieces: &HashMap<u128, Vec<Summary>>, timeout: Micr
             if !superseded.contains(&true) {
                 return Ok(None);
             }
-            let whole = snapshot.read_file_checked(file)?;
-            let sessions = tables::sessions::read(&filter(&whole, superseded.iter().copied())?)?;
-            Ok(Some(Found { file: file.clone(), superseded, sessions }))
+            let rows = filter(&snapshot.read_file_checked(file)?, superseded.iter().copied())?;
+            Ok(Some(Found { file: file.clone(), superseded, rows }))
         })
         .collect::<Result<_>>()?;
     Ok(found.into_iter().flatten().collect())
@@ -114,9 +159,9 @@ fn find(snapshot: &Snapshot, pieces: &HashMap<u128, Vec<Summary>>, timeout: Micr
 fn write(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
-    by_day: BTreeMap<Day, Vec<Summary>>,
+    by_day: BTreeMap<Day, Vec<&Summary<'_>>>,
     superseded: Vec<Losing>,
-) -> Result<()> {
+) -> Result<HashMap<Day, (String, Tallies)>> {
     let mut by_day = by_day;
     let mut losing: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for (file, mask) in superseded {
@@ -127,28 +172,37 @@ fn write(
         .into_iter()
         .map(|(day, sessions)| (day, sessions, losing.remove(&day).unwrap_or_default()))
         .collect();
-    let made: Vec<(Option<NewFile>, Vec<DataFile>)> = days
+    let made: Vec<Rewritten> = days
         .into_par_iter()
         .map(|(day, sessions, losing)| rewrite_day(snapshot, day, &sessions, losing))
         .collect::<Result<_>>()?;
-    for (file, replaced) in made {
+    let mut tallies = HashMap::new();
+    for Rewritten { file, tallies: of_day, replaced } in made {
         for old in replaced {
             transaction.remove(Table::Sessions, &old.path);
         }
         if let Some(file) = file {
-            transaction.add(file)?;
+            let day = file.day;
+            tallies.insert(day, (transaction.add(file)?, of_day));
         }
     }
-    Ok(())
+    Ok(tallies)
+}
+
+/// The new file of a day, and what it stands for.
+struct Rewritten {
+    file: Option<NewFile>,
+    tallies: Tallies,
+    replaced: Vec<DataFile>,
 }
 
 /// Makes the new file of a day, and names the files that it replaces.
 fn rewrite_day(
     snapshot: &Snapshot,
     day: Day,
-    sessions: &[Summary],
+    sessions: &[&Summary<'_>],
     losing: Vec<Losing>,
-) -> Result<(Option<NewFile>, Vec<DataFile>)> {
+) -> Result<Rewritten> {
     let mut others: Vec<DataFrame> = Vec::new();
     let mut replaced = Vec::new();
     for (file, mask) in losing {
@@ -163,14 +217,19 @@ fn rewrite_day(
         rows += file.rows as usize;
         replaced.push(file.clone());
     }
+    let mut tallies = Tallies::default();
     if rows == 0 {
-        return Ok((None, replaced));
+        return Ok(Rewritten { file: None, tallies, replaced });
     }
     let mut times: Vec<(Micros, Micros)> = sessions.iter().map(|s| (s.first.time, s.ended_at)).collect();
+    for session in sessions {
+        tallies.add(&session.key.chatbot_id, Facts::of(session));
+    }
     for frame in &others {
         let reader = tables::Reader(frame);
         let (starts, ends) = (reader.int64("started_at")?, reader.int64("ended_at")?);
         times.extend(starts.min().zip(ends.max()));
+        tables::daily_stats::facts(frame, |chatbot, facts| tallies.add(chatbot, facts))?;
     }
     let file = Some(NewFile {
         table: Table::Sessions,
@@ -180,5 +239,5 @@ fn rewrite_day(
         max_time: times.iter().map(|t| t.1).max().unwrap_or(0),
         bytes: tables::sessions::file(sessions, &others)?,
     });
-    Ok((file, replaced))
+    Ok(Rewritten { file, tallies, replaced })
 }

@@ -1,0 +1,168 @@
+//! How often each name occurs among the events of a session.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::Str;
+
+/// The most names of a list: nearly every session has a handful.
+const FEW: usize = 24;
+
+/// Counts by event name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts<'a>(Names<'a>);
+
+/// A short list, in order of names, is made faster than a tree; names without end need the tree.
+/// Which of the two it is follows from how many names there are, so equal counts are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Names<'a> {
+    Few(Vec<(Str<'a>, u64)>),
+    Many(BTreeMap<Str<'a>, u64>),
+}
+
+impl Default for Counts<'_> {
+    fn default() -> Self {
+        Counts(Names::Few(Vec::new()))
+    }
+}
+
+impl<'a> Counts<'a> {
+    /// Adds to the count of a name.
+    pub fn add(&mut self, name: Str<'a>, count: u64) {
+        match &mut self.0 {
+            Names::Few(names) => {
+                let at = names.iter().position(|(known, _)| *known >= name).unwrap_or(names.len());
+                match names.get_mut(at) {
+                    Some((known, total)) if *known == name => *total += count,
+                    _ => names.insert(at, (name, count)),
+                }
+                if names.len() > FEW {
+                    self.0 = Names::Many(std::mem::take(names).into_iter().collect());
+                }
+            }
+            Names::Many(names) => *names.entry(name).or_default() += count,
+        }
+    }
+
+    /// Adds all counts of another.
+    pub fn merge(&mut self, other: Counts<'a>) {
+        match other.0 {
+            Names::Few(names) => names.into_iter().for_each(|(name, count)| self.add(name, count)),
+            Names::Many(names) => names.into_iter().for_each(|(name, count)| self.add(name, count)),
+        }
+    }
+
+    /// Returns the count of a name; 0 where it does not occur.
+    pub fn get(&self, name: &str) -> u64 {
+        match &self.0 {
+            Names::Few(names) => names.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count),
+            Names::Many(names) => names.get(name).copied().unwrap_or(0),
+        }
+    }
+
+    /// Returns the sum of all counts.
+    pub fn total(&self) -> u64 {
+        self.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Returns names and counts, in order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        let (few, many) = match &self.0 {
+            Names::Few(names) => (Some(names), None),
+            Names::Many(names) => (None, Some(names)),
+        };
+        let few = few.into_iter().flatten().map(|(name, count)| (name.as_ref(), *count));
+        few.chain(many.into_iter().flatten().map(|(name, count)| (name.as_ref(), *count)))
+    }
+
+    /// Returns the same with texts of its own.
+    pub fn into_owned(self) -> Counts<'static> {
+        let own = |(name, count): (Str<'a>, u64)| (Cow::Owned(name.into_owned()), count);
+        Counts(match self.0 {
+            Names::Few(names) => Names::Few(names.into_iter().map(own).collect()),
+            Names::Many(names) => Names::Many(names.into_iter().map(own).collect()),
+        })
+    }
+
+    /// Writes the counts as a JSON object, names in order.
+    pub fn write_json(&self, text: &mut String) {
+        use std::fmt::Write;
+        text.push('{');
+        for (n, (name, count)) in self.iter().enumerate() {
+            if n > 0 {
+                text.push(',');
+            }
+            if name.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+                text.push('"');
+                text.push_str(name);
+                text.push('"');
+            } else {
+                text.push_str(&serde_json::Value::from(name).to_string());
+            }
+            // Writing to a string cannot fail.
+            let _ = write!(text, ":{count}");
+        }
+        text.push('}');
+    }
+}
+
+/// Reads counts as [`Counts::write_json`] writes them; a name without escapes is borrowed.
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Counts<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Reading(std::marker::PhantomData))
+    }
+}
+
+struct Reading<'a>(std::marker::PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> serde::de::Visitor<'de> for Reading<'a> {
+    type Value = Counts<'a>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object of counts by event name")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Counts<'a>, A::Error> {
+        let mut counts = Counts::default();
+        while let Some((Name(name), count)) = map.next_entry()? {
+            counts.add(name, count);
+        }
+        Ok(counts)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn counts_are_those_of_a_tree_and_come_back_from_json(
+            names in proptest::collection::vec(("[a-e\"\\\\\u{1}é]{1,2}", 1..9u64), 0..80), cut in 0..80usize
+        ) {
+            let mut tree: BTreeMap<String, u64> = BTreeMap::new();
+            let (mut left, mut right) = (Counts::default(), Counts::default());
+            for (n, (name, count)) in names.iter().enumerate() {
+                *tree.entry(name.clone()).or_default() += count;
+                let side = if n < cut { &mut left } else { &mut right };
+                side.add(name.as_str().into(), *count);
+            }
+            let mut other = right.clone();
+            other.merge(left.clone());
+            left.merge(right);
+            prop_assert_eq!(&left, &other);
+            prop_assert!(left.iter().eq(tree.iter().map(|(name, count)| (name.as_str(), *count))));
+            prop_assert_eq!(left.total(), tree.values().sum::<u64>());
+            prop_assert!(tree.iter().all(|(name, count)| left.get(name) == *count));
+            prop_assert_eq!(left.get("nothing"), 0);
+            let mut text = String::new();
+            left.write_json(&mut text);
+            prop_assert_eq!(&text, &serde_json::to_string(&tree).unwrap());
+            prop_assert_eq!(serde_json::from_str::<Counts<'_>>(&text).unwrap(), left);
+        }
+    }
+}
