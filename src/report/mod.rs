@@ -41,12 +41,14 @@ mod event_counts;
 mod keys;
 mod nearest;
 mod notes;
+mod over_sessions;
 mod property;
 mod run;
 mod shares;
 mod snapshot;
 mod split;
 mod tally;
+mod tokens;
 mod totals;
 
 pub use answer::{Answer, Head, Report, Robots};

@@ -96,8 +96,12 @@ const CLASSES: [(u32, &str); 5] = [(1, "1"), (2, "2"), (3, "3-5"), (6, "6-10"), 
 /// Answers `visitors`.
 pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> {
     let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from);
-    let audience = if pruned.is_some() { None } else { Some(Audience::of(tables, query)?) };
-    let totals = by_day(tables, query)?;
+    let audience = || match pruned {
+        None => Audience::of(tables, query).map(Some),
+        Some(_) => Ok(None),
+    };
+    let (audience, totals) = rayon::join(audience, || by_day(tables, query));
+    let (audience, totals) = (audience?, totals?);
     let bots = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.bots));
     let sessions = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.sessions));
     let figures = VisitorFigures {
