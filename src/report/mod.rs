@@ -55,7 +55,7 @@ pub use answer::{Answer, Head, Report, Robots};
 pub use query::{Query, chatbots, check_chatbots};
 pub use run::{Kind, Outcome, Request, head_of_list, run};
 pub use tables::Tables;
-pub use window::{Window, WindowOptions};
+pub use window::Window;
 
 #[cfg(test)]
 pub(crate) mod tests;
