@@ -24,13 +24,18 @@ const SHARDS: usize = 64;
 type Visitors = HashMap<u128, u32, Spread>;
 const FIRST_SEEN: u32 = 1 << 31;
 
-/// The different visitors of a window, each with how many sessions it had.
+/// From how many sessions on a visitor is counted with those who came most often.
+pub const OFTEN: usize = 11;
+
+/// The different visitors of a window; those of two shards merge by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
-    shards: Vec<Visitors>,
     /// Different visitors.
     pub unique: u64,
     /// Those that were first seen in the window, or are known only by a session.
     pub new: u64,
+    /// How many visitors had one session, two sessions and so on; the last is [`OFTEN`] or more.
+    pub by_sessions: [u64; OFTEN],
 }
 
 /// Visitors by shard: as one vector, and where each shard begins in it.
@@ -86,37 +91,36 @@ impl Audience {
     pub fn of(tables: &dyn Tables, query: &Query) -> Result<Audience> {
         let (dealt, seen) = rayon::join(|| deal_all(tables, query), || first_seen(tables, query));
         let (dealt, seen) = (dealt?, seen?);
-        let shards: Vec<(Visitors, u64)> =
-            (0..SHARDS).into_par_iter().map(|number| count(number, &dealt, &seen)).collect();
-        let mut audience = Audience { shards: Vec::with_capacity(SHARDS), unique: 0, new: 0 };
-        for (visitors, new) in shards {
-            audience.unique += visitors.len() as u64;
-            audience.new += new;
-            audience.shards.push(visitors);
+        Ok((0..SHARDS)
+            .into_par_iter()
+            .map(|number| count(number, &dealt, &seen))
+            .reduce(Audience::default, Audience::add))
+    }
+
+    fn add(mut self, other: Audience) -> Audience {
+        self.unique += other.unique;
+        self.new += other.new;
+        for (sum, visitors) in self.by_sessions.iter_mut().zip(other.by_sessions) {
+            *sum += visitors;
         }
-        Ok(audience)
+        self
     }
 
     /// Returns the number of visitors that were seen before the window.
     pub fn returning(&self) -> u64 {
         self.unique.saturating_sub(self.new)
     }
-
-    /// Returns how many sessions each visitor had, in no order.
-    pub fn sessions(&self) -> impl Iterator<Item = u32> {
-        self.shards.iter().flat_map(|shard| shard.values().map(|sessions| sessions & !FIRST_SEEN))
-    }
 }
 
-/// Counts the visitors of a shard, and how many of them are new.
-fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> (Visitors, u64) {
+/// Counts the visitors of a shard.
+fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> Audience {
     let all: usize = sessions.iter().map(|part| part.shard(shard).len()).sum();
     let mut visitors = Visitors::with_capacity_and_hasher(all, Spread);
-    let mut new = 0;
+    let mut audience = Audience::default();
     for hash in sessions.iter().flat_map(|part| part.shard(shard)) {
         let sessions = visitors.entry(*hash).or_insert_with(|| {
             // Known by a session alone, and so new.
-            new += (*hash & 1) as u64;
+            audience.new += (*hash & 1) as u64;
             0
         });
         *sessions = (*sessions + 1).min(FIRST_SEEN - 1);
@@ -126,10 +130,17 @@ fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> (Visitors, u64) {
             && *sessions & FIRST_SEEN == 0
         {
             *sessions |= FIRST_SEEN;
-            new += 1;
+            audience.new += 1;
         }
     }
-    (visitors, new)
+    audience.unique = visitors.len() as u64;
+    for sessions in visitors.values() {
+        let sessions = (sessions & !FIRST_SEEN) as usize;
+        if let Some(sum) = audience.by_sessions.get_mut(sessions.clamp(1, OFTEN) - 1) {
+            *sum += 1;
+        }
+    }
+    audience
 }
 
 /// Returns the visitors that were first seen in the window, with sessions in it or without.

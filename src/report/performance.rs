@@ -20,7 +20,7 @@ use super::percentile::Times;
 use super::property::Property;
 use super::query::{Asked, Query};
 use super::tables::{Tables, map_frames};
-use super::tokens::ByToken;
+use super::tokens::{ByToken, Mixed};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{Ints, Texts, ints, texts};
@@ -270,7 +270,8 @@ struct Measured<'a> {
 
 impl<'a> Measured<'a> {
     fn of(objects: &'a Texts, name: &'static str) -> Measured<'a> {
-        let known = objects.repeats().then(ByToken::default);
+        let room = objects.len() / 4;
+        let known = objects.repeats().then(|| ByToken::with_capacity_and_hasher(room, Mixed));
         Measured { objects, property: Property::new(name), known }
     }
 
