@@ -95,7 +95,10 @@ impl<'a> Rows<'a> {
         for row in &tables["visitors"] {
             let kind = if row["id_kind"] == "user" { "user_id" } else { "anonymous_id" };
             let id = text(row, "visitor_id").unwrap().to_owned();
-            first_seen.insert((text(row, "chatbot_id").unwrap().to_owned(), kind, id), number(row, "first_seen_at"));
+            first_seen.insert(
+                (text(row, "chatbot_id").unwrap().to_owned(), kind, id),
+                number(row, "first_seen_at"),
+            );
         }
         Rows { sessions, events, first_seen, zone }
     }
@@ -140,7 +143,12 @@ impl<'a> Rows<'a> {
     }
 
     /// How many of some visitors were first seen between two days, or are known by a session alone.
-    fn new<'v>(&self, visitors: impl Iterator<Item = &'v Visitor>, from: NaiveDate, to: NaiveDate) -> usize {
+    fn count_new<'v>(
+        &self,
+        visitors: impl Iterator<Item = &'v Visitor>,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> usize {
         let is_new = |visitor: &&Visitor| {
             visitor.1 == "session_id" || (from..=to).contains(&self.day(self.first_seen[*visitor]))
         };
@@ -153,7 +161,7 @@ impl<'a> Rows<'a> {
         let sessions = counted.len() as i64;
         let conversations = counted.iter().filter(|row| row["had_conversation"] == true).count() as i64;
         let visitors = self.visitors(&counted);
-        let new = self.new(visitors.keys(), question.from, question.to);
+        let new = self.count_new(visitors.keys(), question.from, question.to);
         json!({"summary": {
             "total_sessions": sessions,
             "unique_visitors": visitors.len(),
@@ -214,9 +222,7 @@ impl<'a> Rows<'a> {
         }
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_by_key(|(name, (count, _))| (Reverse(*count), *name));
-        let row = |(name, (count, sessions)): (&str, (u64, BTreeSet<usize>))| {
-            json!({"event_name": name, "event_count": count, "unique_sessions": sessions.len()})
-        };
+        let row = |(name, (count, sessions)): (&str, (u64, BTreeSet<usize>))| json!({"event_name": name, "event_count": count, "unique_sessions": sessions.len()});
         json!({"events": names.into_iter().take(limit).map(row).collect::<Vec<_>>()})
     }
 
@@ -241,8 +247,11 @@ impl<'a> Rows<'a> {
 
     fn visits(&self, question: &Question, columns: &[&str]) -> Value {
         let row = |(names, sessions, conversations): (Vec<String>, i64, i64)| {
-            let mut row: Map<String, Value> =
-                columns.iter().map(|column| (*column).to_owned()).zip(names.into_iter().map(Value::from)).collect();
+            let mut row: Map<String, Value> = columns
+                .iter()
+                .map(|column| (*column).to_owned())
+                .zip(names.into_iter().map(Value::from))
+                .collect();
             row.insert("sessions".into(), sessions.into());
             row.insert("conversations".into(), conversations.into());
             row.insert("conversion_rate".into(), decimals(100 * conversations, sessions));
@@ -281,12 +290,13 @@ impl<'a> Rows<'a> {
     pub fn visitors_report(&self, question: &Question) -> Value {
         let counted = self.rows(&self.counted(question));
         let visitors = self.visitors(&counted);
-        let new = self.new(visitors.keys(), question.from, question.to);
-        let between = |least: u64, most: u64| visitors.values().filter(|n| (least..=most).contains(*n)).count();
+        let new = self.count_new(visitors.keys(), question.from, question.to);
+        let between =
+            |least: u64, most: u64| visitors.values().filter(|n| (least..=most).contains(*n)).count();
         let classes = [("1", 1, 1), ("2", 2, 2), ("3-5", 3, 5), ("6-10", 6, 10), ("11+", 11, u64::MAX)];
         let days = self.days(question).into_iter().map(|(day, sessions)| {
             let visitors = self.visitors(&sessions);
-            let new = self.new(visitors.keys(), day, day);
+            let new = self.count_new(visitors.keys(), day, day);
             json!({
                 "stat_date": day.to_string(),
                 "unique_visitors": visitors.len(),
@@ -353,9 +363,7 @@ impl<'a> Rows<'a> {
         let share = decimals(100 * slow as i64, responses.len() as i64);
         let mut errors: Vec<_> = errors.into_iter().collect();
         errors.sort_by_key(|(name, (count, _))| (Reverse(*count), *name));
-        let error = |(name, (count, sessions)): (&str, (u64, BTreeSet<usize>))| {
-            json!({"event_name": name, "count": count, "unique_sessions": sessions.len()})
-        };
+        let error = |(name, (count, sessions)): (&str, (u64, BTreeSet<usize>))| json!({"event_name": name, "count": count, "unique_sessions": sessions.len()});
         json!({
             "response_time_ms": times(responses),
             "load_time_ms": times(loads),
@@ -380,9 +388,7 @@ impl<'a> Rows<'a> {
 
     /// The sessions that count, newest first: when they started, and their first event.
     pub fn newest(&self, question: &Question) -> Vec<(i64, String)> {
-        let row = |row: &Row| {
-            (number(row, "started_at"), text(row, "first_event_id").unwrap().to_owned())
-        };
+        let row = |row: &Row| (number(row, "started_at"), text(row, "first_event_id").unwrap().to_owned());
         let mut all: Vec<_> = self.rows(&self.counted(question)).into_iter().map(row).collect();
         all.sort_by_key(|(time, _)| Reverse(*time));
         all
@@ -393,8 +399,8 @@ fn times(mut times: Vec<i64>) -> Value {
     times.sort_unstable();
     // The nearest rank: the least number that at least so many in a hundred do not exceed.
     let rank = |percent: usize| {
-        let enough = |n: &&i64| times.iter().filter(|other| other <= n).count() * 100 >= percent * times.len();
-        times.iter().find(enough).map(|time| half_up(*time, 1000))
+        let enough = (1..=times.len()).find(|count| count * 100 >= percent * times.len());
+        enough.map(|count| half_up(times[count - 1], 1000))
     };
     json!({
         "count": times.len(),
