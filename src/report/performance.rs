@@ -149,12 +149,12 @@ impl Held {
             parts = found(true)?;
         }
         let bots = parts.iter().map(|part| part.bots).sum();
-        let mut days: BTreeMap<Day, Vec<&Intervals>> = BTreeMap::new();
-        for part in parts.iter().filter(|part| !part.sessions.is_empty()) {
+        let mut days: BTreeMap<Day, Vec<Intervals>> = BTreeMap::new();
+        for part in parts.into_iter().filter(|part| !part.sessions.is_empty()) {
             let start = part.sessions.first().map_or(0, |(_, start, _)| *start);
             days.entry(tables.zone().day(start)).or_default().push(part);
         }
-        let mut days: Vec<OfDay> = days.into_par_iter().map(|(_, parts)| OfDay::of(&parts)).collect();
+        let mut days: Vec<OfDay> = days.into_par_iter().map(|(_, parts)| OfDay::of(parts)).collect();
         let mut offset = 0u32;
         for day in &mut days {
             day.offset = offset;
@@ -176,7 +176,7 @@ impl Held {
 }
 
 impl OfDay {
-    fn of(parts: &[&Intervals]) -> OfDay {
+    fn of(parts: Vec<Intervals>) -> OfDay {
         let all = parts.iter().map(|part| part.sessions.len()).sum();
         let mut day = OfDay {
             first: Micros::MAX,
@@ -185,12 +185,12 @@ impl OfDay {
             sessions: Vec::with_capacity(all),
             by_key: HashMap::with_capacity_and_hasher(all, Spread),
         };
-        for (key, start, end) in parts.iter().flat_map(|part| &part.sessions) {
+        for (key, start, end) in parts.into_iter().flat_map(|part| part.sessions) {
             let number = day.sessions.len() as u32;
-            let next = day.by_key.insert(*key, number).unwrap_or(NONE);
-            day.sessions.push((*start, *end, next));
-            day.first = day.first.min(*start);
-            day.last = day.last.max(*end);
+            let next = day.by_key.insert(key, number).unwrap_or(NONE);
+            day.sessions.push((start, end, next));
+            day.first = day.first.min(start);
+            day.last = day.last.max(end);
         }
         day
     }
@@ -284,7 +284,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// What the events say; parts merge in any order.
+/// What the events say.
 #[derive(Default)]
 struct Events {
     responses: Vec<Micros>,
@@ -292,6 +292,7 @@ struct Events {
     /// By name, the session of each.
     errors: HashMap<String, Vec<u32>>,
     logged_slow: u64,
+    /// Of one file only.
     messages: Vec<Message>,
 }
 
@@ -321,10 +322,7 @@ impl Events {
         let parts = map_frames(tables, Table::Events, Some(days), &columns, |_, frame| {
             Events::of(frame, query, held)
         })?;
-        let mut all = parts.into_iter().fold(Events::default(), Events::merge);
-        let messages = std::mem::take(&mut all.messages);
-        all.responses.extend(waits(messages, held.sessions()));
-        Ok(all)
+        Ok(Events::sum(parts, held.sessions()))
     }
 
     fn of(frame: &DataFrame, query: &Query, held: &Held) -> Result<Events> {
@@ -333,13 +331,15 @@ impl Events {
         let mut loads = Measured::of(&properties, "load_time_ms");
         let response = Property::new("response_time_ms");
         let mut finder = Finder::of(frame, query, held)?;
-        let mut events = Events::default();
+        let is_message = |name: &str| matches!(name, "message_sent" | "message_received");
+        let messages = names.iter().flatten().filter(|name| is_message(name)).count();
+        let mut events = Events { messages: Vec::with_capacity(messages), ..Events::default() };
         for row in 0..frame.height() {
             let name = names.get(row).unwrap_or("");
             let load = loads.time(row);
             let is_error = categories.get(row) == Some("error");
             let is_slow = name == "slow_response";
-            let is_message = matches!(name, "message_sent" | "message_received");
+            let is_message = is_message(name);
             if !(is_message || is_error || is_slow || load.is_some()) {
                 continue;
             }
@@ -367,27 +367,44 @@ impl Events {
         Ok(events)
     }
 
-    fn merge(mut self, other: Events) -> Events {
-        self.responses.extend(other.responses);
-        self.loads.extend(other.loads);
-        self.logged_slow += other.logged_slow;
-        self.messages.extend(other.messages);
-        for (name, sessions) in other.errors {
-            self.errors.entry(name).or_default().extend(sessions);
+    /// Adds up what the files say, of so many sessions; in whichever order, the sums are the same.
+    fn sum(mut parts: Vec<Events>, sessions: u32) -> Events {
+        let messages: Vec<_> = parts.iter_mut().map(|part| std::mem::take(&mut part.messages)).collect();
+        let mut waits = waits(messages, sessions);
+        let of = |length: fn(&Events) -> usize| parts.iter().map(length).sum::<usize>();
+        let mut all = Events {
+            responses: Vec::with_capacity(of(|part| part.responses.len()) + waits.len()),
+            loads: Vec::with_capacity(of(|part| part.loads.len())),
+            ..Events::default()
+        };
+        for part in parts {
+            all.responses.extend(part.responses);
+            all.loads.extend(part.loads);
+            all.logged_slow += part.logged_slow;
+            for (name, sessions) in part.errors {
+                all.errors.entry(name).or_default().extend(sessions);
+            }
         }
-        self
+        all.responses.append(&mut waits);
+        all
     }
 }
 
-/// Returns how long the answers without a response time were waited for; of `sessions` sessions.
-fn waits(mut messages: Vec<Message>, sessions: u32) -> Vec<Micros> {
+/// Returns how long the answers without a response time were waited for: of the messages of all
+/// files, and of `sessions` sessions.
+fn waits(files: Vec<Vec<Message>>, sessions: u32) -> Vec<Micros> {
     let mut unmeasured = vec![false; sessions as usize];
-    for message in messages.iter().filter(|message| message.kind == MessageKind::Unmeasured) {
+    let mut any = false;
+    for message in files.iter().flatten().filter(|message| message.kind == MessageKind::Unmeasured) {
         if let Some(session) = unmeasured.get_mut(message.session as usize) {
-            *session = true;
+            (*session, any) = (true, true);
         }
     }
-    messages.retain(|message| unmeasured.get(message.session as usize) == Some(&true));
+    if !any {
+        return Vec::new();
+    }
+    let is_theirs = |message: &Message| unmeasured.get(message.session as usize) == Some(&true);
+    let mut messages: Vec<Message> = files.into_iter().flatten().filter(is_theirs).collect();
     messages.par_sort_unstable();
     paired(&messages)
 }
@@ -432,9 +449,10 @@ fn measure(events: Events, limit: Option<usize>) -> Performance {
             unique_sessions: Distinct(different(of.flatten().copied().collect())),
         }
     });
+    let (responses, loads) = rayon::join(|| Times::of(events.responses), || Times::of(events.loads));
     Performance {
-        response_time_ms: Times::of(events.responses),
-        load_time_ms: Times::of(events.loads),
+        response_time_ms: responses,
+        load_time_ms: loads,
         slow_responses: SlowResponses { count: slow, share, logged: events.logged_slow },
         errors,
     }
