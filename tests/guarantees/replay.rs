@@ -276,3 +276,21 @@ fn json_of_events_and_sessions_is_json_whatever_blanks_the_log_has() {
     let sessions: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(sessions["sessions"][0]["user_metadata"]["p"], "\u{9b}");
 }
+
+#[test]
+fn readers_that_hold_their_files_lose_none_to_a_writer() {
+    let folder = place::folder();
+    fs::write(folder.path().join("the-key"), "5a".repeat(32)).unwrap();
+    let lines = all_kinds().join("\n") + "\n";
+    let events = store_of(folder.path(), "store", &lines)["events"].len();
+    let snapshot = Store::at(folder.path().join("store")).snapshot().unwrap();
+    let held = snapshot.hold(Table::Events, None).unwrap();
+    // What a writer does that has put others in their place.
+    fs::remove_dir_all(folder.path().join("store/events")).unwrap();
+    assert!(snapshot.read(Table::Events, None, &["id"]).unwrap_err().is_missing_file());
+    // Twice, as a list reads them: first what decides, then all.
+    for columns in [&["event_name"][..], &["id", "properties"]] {
+        let frames = held.read(Table::Events, None, columns).unwrap();
+        assert_eq!(frames.iter().map(DataFrame::height).sum::<usize>(), events);
+    }
+}
