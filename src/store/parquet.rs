@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::*;
 use polars_parquet::read::{
-    BasicDecompressor, PageReader, column_iter_to_arrays, infer_schema, read_metadata,
+    BasicDecompressor, FileMetadata, PageReader, column_iter_to_arrays, infer_schema, read_metadata,
 };
 
 use super::encode::{LEVEL, ROW_GROUP};
@@ -62,9 +62,9 @@ pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, Strin
 /// the whole file into memory costs more than to copy those, as all threads have to be told when the
 /// map goes.
 fn read_columns(mut file: File, names: &[&str]) -> PolarsResult<DataFrame> {
-    let metadata = read_metadata(&mut file)?;
-    let schema = infer_schema(&metadata)?;
     let end = file.metadata()?.len();
+    let metadata = read_footer(&mut file, end)?;
+    let schema = infer_schema(&metadata)?;
     let mut columns = Vec::with_capacity(names.len());
     for &name in names {
         let field = schema.get(name).ok_or_else(|| polars_err!(ColumnNotFound: "{name}"))?;
@@ -90,6 +90,18 @@ fn read_columns(mut file: File, names: &[&str]) -> PolarsResult<DataFrame> {
         columns.push(Series::try_from((field, parts))?.into_column());
     }
     DataFrame::new(metadata.num_rows, columns)
+}
+
+/// Most footers fit into so many bytes: those of sessions, with the most columns, have 10 kB.
+const FOOTER: u64 = 12 << 10;
+
+/// Reads what a file says of itself at its end.
+fn read_footer(file: &mut File, end: u64) -> PolarsResult<FileMetadata> {
+    let mut tail = vec![0; end.min(FOOTER) as usize];
+    file.seek(SeekFrom::End(-(tail.len() as i64)))?;
+    file.read_exact(&mut tail)?;
+    // A longer one is as an end that is cut off.
+    read_metadata(&mut Cursor::new(tail)).or_else(|_| read_metadata(file))
 }
 
 #[cfg(test)]
