@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use polars::prelude::DataFrame;
 
 use super::values::{self, EventForm};
 use super::window::{self, Window};
 use super::{Globals, Io};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::render::{Style, events};
 use crate::report::listing::{self, EventsQuery};
 use crate::report::predicate::Predicate;
-use crate::report::record::{Reader, Record};
+use crate::report::record::Reader;
 use crate::report::{Query, head_of_list};
 use crate::settings::Settings;
 use crate::store::columns::Table;
@@ -151,6 +152,8 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         let today = snapshot.zone().day(options.clock.now);
         let window = super::report::resolve(Some(options.window), snapshot, today)?;
         crate::report::check_chatbots(snapshot, &options.chatbots)?;
+        // What is printed cannot be taken back: no writer may remove a file from here on.
+        let snapshot = &snapshot.hold(Table::Events, Some(window.utc_dates(snapshot.zone())))?;
         let wanted = EventsQuery {
             chatbots: options.chatbots.clone(),
             names: options.names.clone(),
@@ -164,10 +167,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         };
         notes = match options.form {
             EventForm::Table => table(snapshot, &wanted, io, &style)?,
-            EventForm::Ndjson => lines(snapshot, &wanted, io, events::ndjson_line)?,
+            EventForm::Ndjson => lines(snapshot, &wanted, io, |frame| events::ndjson(frame, style.terminal))?,
             EventForm::Csv => {
                 io.result(&events::csv_header()?)?;
-                lines(snapshot, &wanted, io, |event| events::csv_line(event, style.terminal))?
+                lines(snapshot, &wanted, io, |frame| events::csv(frame, style.terminal))?
             }
         };
         Ok(())
@@ -193,16 +196,20 @@ fn lines(
     snapshot: &Snapshot,
     wanted: &EventsQuery,
     io: &Io,
-    line: impl Fn(&Record) -> Result<String>,
+    write: impl Fn(&DataFrame) -> Result<String>,
 ) -> Result<Vec<String>> {
     let columns = listing::all_columns();
+    let mut printed = false;
     let listing = listing::list(snapshot, wanted, &columns, &mut |frame| {
-        let mut text = String::new();
-        let reader = Reader::new(frame, Table::Events, &columns)?;
-        for row in 0..frame.height() {
-            text.push_str(&line(&reader.record(row))?);
+        printed = true;
+        io.result(&write(frame)?)
+    });
+    match listing {
+        Err(error) if printed && error.is_missing_file() => {
+            Err(Error::failed("the store was changed meanwhile, and the list is not whole")
+                .caused_by(error)
+                .hint("run it again, or for fewer days at a time"))
         }
-        io.result(&text)
-    })?;
-    Ok(listing.notes)
+        listing => listing.map(|listing| listing.notes),
+    }
 }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::window::AsOf;
+use super::window::{AsOf, MOST_DAYS};
 use crate::config;
 use crate::time::{Day, Micros, parse_human};
+
+/// 9999-12-31.
+const LAST_DAY: Day = Day(2_932_896);
 
 /// How an account or an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -54,14 +57,14 @@ pub enum ExportForm {
     Csv,
 }
 
-/// Reads a day.
-pub fn day(text: &str) -> Result<Day, String> {
-    Day::parse(text).ok_or_else(|| "write a day as YYYY-MM-DD".to_owned())
-}
-
 /// Reads a time.
 pub fn time(text: &str) -> Result<Micros, String> {
     parse_human(text).ok_or_else(|| "write a time like 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// Reads a day that can be counted from: times before 1970 or after 9999 are none of a log's.
+fn parse_day(text: &str) -> Option<Day> {
+    Day::parse(text).filter(|day| (Day(0)..=LAST_DAY).contains(day))
 }
 
 /// Reads the day on which a window ends.
@@ -70,9 +73,9 @@ pub fn as_of(text: &str) -> Result<AsOf, String> {
         "today" => Ok(AsOf::Today),
         "yesterday" => Ok(AsOf::Yesterday),
         "latest" => Ok(AsOf::Latest),
-        other => Day::parse(other)
+        other => parse_day(other)
             .map(AsOf::Day)
-            .ok_or_else(|| "write a day as YYYY-MM-DD, or yesterday, or latest".to_owned()),
+            .ok_or_else(|| "write a day as YYYY-MM-DD, or as one of today, yesterday, latest".to_owned()),
     }
 }
 
@@ -80,6 +83,19 @@ pub fn as_of(text: &str) -> Result<AsOf, String> {
 pub fn wait(text: &str) -> Result<Duration, String> {
     let micros = config::parse_duration(text)?;
     u64::try_from(micros).map(Duration::from_micros).map_err(|_| format!("`{text}` is too long"))
+}
+
+/// Reads the length of a window.
+pub fn window_days(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Err("a window has a day at least: today alone is 1".to_owned()),
+        Ok(days) if days <= MOST_DAYS => Ok(days),
+        Ok(_) => Err(format!("write at most {MOST_DAYS}, which is a century")),
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+            Err(format!("write at most {MOST_DAYS}, which is a century"))
+        }
+        Err(_) => Err("write a number of days, such as 30".to_owned()),
+    }
 }
 
 /// Reads a number of days: `30d`, `1y`.

@@ -5,27 +5,30 @@ use crate::time::Day;
 
 use super::values;
 
+/// The most days that are looked at: a century.
+pub const MOST_DAYS: u32 = 36_525;
+
 /// The flags of a window.
 #[derive(clap::Args, Debug, Default)]
 pub struct Args {
     /// The N days that end with today, in the store's time zone
-    #[arg(long, help_heading = "Days", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    #[arg(long, help_heading = "Days", value_name = "N", value_parser = values::window_days)]
     pub days: Option<u32>,
 
     /// The first day
-    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::day, conflicts_with = "days")]
-    pub from: Option<Day>,
+    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::as_of)]
+    pub from: Option<AsOf>,
 
     /// The last day [default: today]
-    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::day, conflicts_with = "days")]
-    pub to: Option<Day>,
+    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::as_of)]
+    pub to: Option<AsOf>,
 
     /// What to take as today: a day, `yesterday`, or `latest` (the last day with data)
-    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::as_of, conflicts_with = "to")]
+    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::as_of)]
     pub as_of: Option<AsOf>,
 }
 
-/// What to take as today.
+/// A day, as a person names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AsOf {
     /// Today in the store's time zone.
@@ -45,6 +48,7 @@ impl AsOf {
         match self {
             AsOf::Today => today,
             AsOf::Yesterday => today.plus(-1),
+            // Lines up to a day in the future are taken; they do not make tomorrow today.
             AsOf::Latest => latest.unwrap_or(today).min(today),
             AsOf::Day(day) => day,
         }
@@ -64,9 +68,16 @@ pub enum Window {
     /// All days from the first to `to`.
     From {
         /// The first.
-        from: Day,
-        /// The last: a day that `--to` gave, or what `--as-of` says.
+        from: AsOf,
+        /// The last: what `--to` or `--as-of` says.
         to: AsOf,
+    },
+    /// So many days, the first of them being `from`.
+    First {
+        /// The first.
+        from: AsOf,
+        /// How many: at least one.
+        days: u32,
     },
 }
 
@@ -79,15 +90,22 @@ impl Window {
         match self {
             Window::Days { days, as_of } => {
                 let last = as_of.resolve(today, latest);
-                let back = i32::try_from(days).unwrap_or(i32::MAX).saturating_sub(1);
-                Ok((last.plus(-back), last))
+                Ok((last.plus(1 - length(days)), last))
             }
             Window::From { from, to } => {
-                let last = to.resolve(today, latest);
-                if from <= last { Ok((from, last)) } else { Err(backwards(from, last)) }
+                let (first, last) = (from.resolve(today, latest), to.resolve(today, latest));
+                if first <= last { Ok((first, last)) } else { Err(backwards(first, last)) }
+            }
+            Window::First { from, days } => {
+                let first = from.resolve(today, latest);
+                Ok((first, first.plus(length(days) - 1)))
             }
         }
     }
+}
+
+fn length(days: u32) -> i32 {
+    i32::try_from(days.clamp(1, MOST_DAYS)).unwrap_or(1)
 }
 
 impl Args {
@@ -101,19 +119,23 @@ impl Args {
     /// # Errors
     /// [`crate::Kind::Usage`] where they make no sense together.
     pub fn validate(&self, default: u32) -> Result<Window> {
-        let as_of = self.as_of.unwrap_or_default();
-        match (self.from, self.to) {
-            (None, None) => Ok(Window::Days { days: self.days.unwrap_or(default), as_of }),
-            (Some(from), None) => match as_of {
-                AsOf::Day(day) if from > day => Err(backwards(from, day)),
-                _ => Ok(Window::From { from, to: as_of }),
-            },
-            (Some(from), Some(to)) if from <= to => Ok(Window::From { from, to: AsOf::Day(to) }),
-            (Some(from), Some(to)) => Err(backwards(from, to)),
-            (None, Some(to)) => Err(Error::usage("--to needs a first day").hint(format!(
-                "add --from DATE, or write --days {} --as-of {to}",
-                self.days.unwrap_or(default)
-            ))),
+        if self.to.is_some() && self.as_of.is_some() {
+            return Err(Error::usage("--to and --as-of both say where the window ends")
+                .hint("leave one of them out: --to names the last day, --as-of what is taken as today"));
+        }
+        let end = self.to.or(self.as_of);
+        match (self.from, self.days, end) {
+            (Some(_), Some(_), Some(_)) => {
+                let end = if self.to.is_some() { "--to" } else { "--as-of" };
+                Err(Error::usage(format!("--days, --from and {end} say the length of the window twice"))
+                    .hint("leave one of the three out"))
+            }
+            (Some(from), Some(days), None) => Ok(Window::First { from, days }),
+            (Some(AsOf::Day(from)), None, Some(AsOf::Day(to))) if from > to => Err(backwards(from, to)),
+            (Some(from), None, end) => Ok(Window::From { from, to: end.unwrap_or_default() }),
+            (None, days, end) => {
+                Ok(Window::Days { days: days.unwrap_or(default), as_of: end.unwrap_or_default() })
+            }
         }
     }
 }
@@ -136,9 +158,9 @@ mod tests {
         for word in text.split_whitespace() {
             let (flag, value) = word.split_once('=').unwrap();
             match flag {
-                "days" => args.days = Some(value.parse().unwrap()),
-                "from" => args.from = Some(d(value)),
-                "to" => args.to = Some(d(value)),
+                "days" => args.days = Some(values::window_days(value).unwrap()),
+                "from" => args.from = Some(values::as_of(value).unwrap()),
+                "to" => args.to = Some(values::as_of(value).unwrap()),
                 _ => args.as_of = Some(values::as_of(value).unwrap()),
             }
         }
@@ -181,15 +203,39 @@ mod tests {
         assert_eq!(window("from=2026-01-01 to=2026-01-31"), pair("2026-01-01", "2026-01-31"));
         assert_eq!(window("from=2026-03-01"), pair("2026-03-01", "2026-03-10"));
         assert_eq!(window("from=2026-03-01 as-of=yesterday"), pair("2026-03-01", "2026-03-09"));
+        assert_eq!(window("from=yesterday"), pair("2026-03-09", "2026-03-10"));
+        assert_eq!(window("from=2026-03-01 to=latest"), pair("2026-03-01", "2026-03-05"));
+    }
+
+    #[test]
+    fn from_and_to_can_each_stand_with_days() {
+        assert_eq!(window("from=2026-01-01 days=7"), pair("2026-01-01", "2026-01-07"));
+        assert_eq!(window("to=2026-01-31 days=7"), pair("2026-01-25", "2026-01-31"));
+        assert_eq!(window("to=2026-01-30"), pair("2026-01-01", "2026-01-30"));
     }
 
     #[test]
     fn contradictions_are_errors_with_the_fix() {
-        let error = args("from=2026-02-01 to=2026-01-01").validate(30).unwrap_err();
-        assert_eq!(error.hint_text(), Some("write --from 2026-01-01 --to 2026-02-01"));
-        let error = args("to=2026-01-31").validate(7).unwrap_err();
-        assert_eq!(error.hint_text(), Some("add --from DATE, or write --days 7 --as-of 2026-01-31"));
+        let hint = |text: &str| {
+            let error = args(text).validate(30).expect_err(text);
+            assert_eq!(error.kind(), crate::Kind::Usage);
+            error.hint_text().map(str::to_owned).unwrap_or_default()
+        };
+        assert_eq!(hint("from=2026-02-01 to=2026-01-01"), "write --from 2026-01-01 --to 2026-02-01");
+        assert_eq!(hint("from=2026-02-01 as-of=2026-01-01"), "write --from 2026-01-01 --to 2026-02-01");
+        assert_eq!(hint("from=2026-01-01 to=2026-01-07 days=7"), "leave one of the three out");
+        assert_eq!(hint("from=2026-01-01 as-of=yesterday days=7"), "leave one of the three out");
+        assert!(hint("to=2026-01-07 as-of=yesterday").starts_with("leave one of them out"));
         let late = args("from=2026-03-11").validate(30).unwrap();
         assert!(late.resolve(d("2026-03-10"), None).is_err());
+    }
+
+    #[test]
+    fn a_window_has_days_and_not_more_than_a_century_of_them() {
+        for (wrong, says) in [("0", "today alone is 1"), ("36526", "at most 36525"), ("a week", "a number")] {
+            let error = values::window_days(wrong).unwrap_err();
+            assert!(error.contains(says), "{wrong}: {error}");
+        }
+        assert_eq!(values::window_days("36525"), Ok(MOST_DAYS));
     }
 }

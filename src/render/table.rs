@@ -74,6 +74,18 @@ struct Fit {
     left_out: Vec<String>,
 }
 
+/// Returns the names of some columns in order, each once.
+fn names(columns: &[Column], chosen: &[bool]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (column, _) in columns.iter().zip(chosen).filter(|(_, chosen)| **chosen) {
+        let name = column.full.as_ref().unwrap_or(&column.title);
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
 impl Fit {
     fn of(part: &Part, room: usize) -> Fit {
         let natural: Vec<usize> = part
@@ -100,7 +112,7 @@ impl Fit {
                     || part.rows.iter().any(|row| row.cells.get(at).is_some_and(|cell| !cell.is_empty()))
             })
             .collect();
-        let mut left_out = Vec::new();
+        let mut left_out = vec![false; part.columns.len()];
         loop {
             let least: usize = sum(&part.columns, &natural, &kept, |column, width| match column.kind {
                 ColumnKind::Text if column.spare > 0 => width.min(LEAST_SPARE_TEXT),
@@ -112,17 +124,14 @@ impl Fit {
             if least <= room || most == 0 {
                 break;
             }
-            for (column, kept) in part.columns.iter().zip(&mut kept) {
+            for ((column, kept), left_out) in part.columns.iter().zip(&mut kept).zip(&mut left_out) {
                 if *kept && column.spare == most {
                     *kept = false;
-                    let name = column.full.as_ref().unwrap_or(&column.title);
-                    if column.kind != ColumnKind::Bar && !left_out.contains(name) {
-                        left_out.push(name.clone());
-                    }
+                    *left_out = column.kind != ColumnKind::Bar;
                 }
             }
         }
-        let mut fit = Fit { widths: zeroed(&natural, &kept), left_out };
+        let mut fit = Fit { widths: zeroed(&natural, &kept), left_out: names(&part.columns, &left_out) };
         fit.shrink(&part.columns, room);
         fit.stretch_bar(&part.columns, room);
         fit

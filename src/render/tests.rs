@@ -261,7 +261,6 @@ fn an_empty_window_is_a_table_all_the_same() {
 
 #[test]
 fn an_event_is_written_as_the_line_that_ingest_takes_back() {
-    use crate::report::record::Reader;
     use crate::store::columns::Table;
     use crate::store::frame::{Cell, FrameBuilder};
     let mut builder = FrameBuilder::new(Table::Events);
@@ -278,28 +277,28 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
         ("created_at", Cell::Time(0)),
     ];
     builder.row(&both);
-    let more = [
-        ("event_id", Cell::Text("e1")),
-        ("extra", Cell::Json(r#"{"screen_height":"tall","plan":{"x":1},"event_name":"other"}"#)),
-    ];
+    let more =
+        [("event_id", Cell::Text("e1")), ("extra", Cell::Json(r#"{"screen_height":"tall","plan":{"x":1}}"#))];
     builder.row(&[&both[..], &more[..]].concat());
-    let reader = Reader::whole(&builder.finish().unwrap(), Table::Events).unwrap();
+    let frame = builder.finish().unwrap();
+    // As it is for a file, escaped for a terminal.
+    assert!(events::ndjson(&frame, false).unwrap().contains("\"click\u{9b}\""));
+    let lines = events::ndjson(&frame, true).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
     // What is derived, such as the browser, is left out: it is derived again.
     assert_eq!(
-        events::ndjson_line(&reader.record(0)).unwrap(),
+        lines[0],
         "{\"event_id\":\"0190aaaa-0000-8000-8000-000000000001\",\"chatbot_id\":\"shop\",\
          \"event_name\":\"click\\u009b\",\"properties\":{\"b\":1,\"a\":[2]},\
-         \"timestamp\":\"2026-06-01T10:00:00.500Z\",\"screen_width\":390}\n"
+         \"timestamp\":\"2026-06-01T10:00:00.500Z\",\"screen_width\":390}"
     );
-    // The log's own id; the fields of `extra` where they were, but none twice.
-    let line = events::ndjson_line(&reader.record(1)).unwrap();
-    assert!(line.starts_with("{\"event_id\":\"e1\","), "{line}");
-    assert!(
-        line.ends_with("\"screen_width\":390,\"plan\":{\"x\":1},\"screen_height\":\"tall\"}\n"),
-        "{line}"
-    );
-    let csv = events::csv_header().unwrap() + &events::csv_line(&reader.record(0), false).unwrap();
-    assert_eq!(csv_reader(&csv).records().next().unwrap().unwrap().len(), Table::Events.columns().len());
+    // The log's own id; the fields of `extra` where they were.
+    assert!(lines[1].starts_with("{\"event_id\":\"e1\","), "{}", lines[1]);
+    let extra = ",\"screen_width\":390,\"screen_height\":\"tall\",\"plan\":{\"x\":1}}";
+    assert!(lines[1].ends_with(extra), "{}", lines[1]);
+    let csv = events::csv_header().unwrap() + &events::csv(&frame, false).unwrap();
+    let rows: Vec<_> = csv_reader(&csv).records().map(Result::unwrap).collect();
+    assert_eq!(rows.iter().map(|row| row.len()).collect::<Vec<_>>(), [Table::Events.columns().len(); 2]);
 }
 
 #[test]

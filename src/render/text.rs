@@ -35,7 +35,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// Escapes in JSON text what JSON itself lets through but a terminal acts upon. Such characters
-/// occur in JSON only within strings, so the value stays the same.
+/// occur in JSON only within strings, so the value stays the same; but for tabs and returns, which
+/// occur only between values, where they become blanks.
 pub fn harmless_json(json: String) -> String {
     let acts = |c: char| is_unseen(c) && !matches!(c, '\n');
     if !json.chars().any(acts) {
@@ -43,7 +44,9 @@ pub fn harmless_json(json: String) -> String {
     }
     let mut shown = String::with_capacity(json.len() + 8);
     for c in json.chars() {
-        if acts(c) {
+        if matches!(c, '\t' | '\r') {
+            shown.push(' ');
+        } else if acts(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 shown.push_str(&format!("\\u{unit:04x}"));
             }
@@ -123,6 +126,8 @@ mod tests {
         let text = harmless_json(serde_json::to_string_pretty(&value).unwrap());
         assert!(text.contains(r"x\u009b\u007f\u202e\udb40\udc41"), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        // A log may have tabs between its values, and they are kept as they are.
+        assert_eq!(harmless_json("{\"a\":\t1,\r\n\"b\":\"\\t\"}".to_owned()), "{\"a\": 1, \n\"b\":\"\\t\"}");
     }
 
     #[test]

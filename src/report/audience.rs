@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::keys::{Ids, Spread};
 use super::query::Query;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::store::columns::Table;
@@ -20,24 +20,23 @@ use crate::store::frame::{ints, texts};
 /// processor's cache.
 const SHARDS: usize = 64;
 
-/// Rows of the first-seen index that are hashed at a time: its files are few and long.
-const ROWS: usize = 1 << 14;
-
 /// A visitor's sessions, and in the highest bit whether it was first seen in the window.
 type Visitors = HashMap<u128, u32, Spread>;
 const FIRST_SEEN: u32 = 1 << 31;
 
-/// The different visitors of a window, each with how many sessions it had.
+/// From how many sessions on a visitor is counted with those who came most often.
+pub const OFTEN: usize = 11;
+
+/// The different visitors of a window; those of two shards merge by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
-    shards: Vec<Visitors>,
     /// Different visitors.
     pub unique: u64,
     /// Those that were first seen in the window, or are known only by a session.
     pub new: u64,
+    /// How many visitors had one session, two sessions and so on; the last is [`OFTEN`] or more.
+    pub by_sessions: [u64; OFTEN],
 }
-
-/// The columns of sessions that say who the visitor is, and of which chatbot.
-const WHO: [&str; 4] = ["chatbot_id", "anonymous_id", "user_id", "session_id"];
 
 /// Visitors by shard: as one vector, and where each shard begins in it.
 struct Dealt {
@@ -90,57 +89,38 @@ fn shard(hash: u128) -> usize {
 impl Audience {
     /// Counts the visitors of a window.
     pub fn of(tables: &dyn Tables, query: &Query) -> Result<Audience> {
-        // Session ids are long and all different: they are read only where a session has no other.
-        let days = Some(query.window.range());
-        let [chatbot, anonymous, user, _] = WHO;
-        let frames = tables.read(Table::Sessions, days, &query.columns(&[chatbot, anonymous, user]))?;
-        let dealt: Option<Vec<Dealt>> =
-            frames.par_iter().map(|frame| deal(frame, query, false)).collect::<Result<_>>()?;
-        let dealt = match dealt {
-            Some(dealt) => dealt,
-            None => {
-                let frames = tables.read(Table::Sessions, days, &query.columns(&WHO))?;
-                let all: Vec<Option<Dealt>> =
-                    frames.par_iter().map(|frame| deal(frame, query, true)).collect::<Result<_>>()?;
-                all.into_iter().flatten().collect()
-            }
-        };
-        let seen = if dealt.iter().all(|part| part.hashes.is_empty()) {
-            Vec::new()
-        } else {
-            first_seen(tables, query)?
-        };
-        let shards: Vec<(Visitors, u64)> =
-            (0..SHARDS).into_par_iter().map(|number| count(number, &dealt, &seen)).collect();
-        let mut audience = Audience { shards: Vec::with_capacity(SHARDS), unique: 0, new: 0 };
-        for (visitors, new) in shards {
-            audience.unique += visitors.len() as u64;
-            audience.new += new;
-            audience.shards.push(visitors);
+        let (dealt, seen) = rayon::join(|| deal_all(tables, query), || first_seen(tables, query));
+        let (dealt, seen) = (dealt?, seen?);
+        Ok((0..SHARDS)
+            .into_par_iter()
+            .map(|number| count(number, &dealt, &seen))
+            .reduce(Audience::default, Audience::add))
+    }
+
+    fn add(mut self, other: Audience) -> Audience {
+        self.unique += other.unique;
+        self.new += other.new;
+        for (sum, visitors) in self.by_sessions.iter_mut().zip(other.by_sessions) {
+            *sum += visitors;
         }
-        Ok(audience)
+        self
     }
 
     /// Returns the number of visitors that were seen before the window.
     pub fn returning(&self) -> u64 {
         self.unique.saturating_sub(self.new)
     }
-
-    /// Returns how many sessions each visitor had, in no order.
-    pub fn sessions(&self) -> impl Iterator<Item = u32> {
-        self.shards.iter().flat_map(|shard| shard.values().map(|sessions| sessions & !FIRST_SEEN))
-    }
 }
 
-/// Counts the visitors of a shard, and how many of them are new.
-fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> (Visitors, u64) {
+/// Counts the visitors of a shard.
+fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> Audience {
     let all: usize = sessions.iter().map(|part| part.shard(shard).len()).sum();
     let mut visitors = Visitors::with_capacity_and_hasher(all, Spread);
-    let mut new = 0;
+    let mut audience = Audience::default();
     for hash in sessions.iter().flat_map(|part| part.shard(shard)) {
         let sessions = visitors.entry(*hash).or_insert_with(|| {
             // Known by a session alone, and so new.
-            new += (*hash & 1) as u64;
+            audience.new += (*hash & 1) as u64;
             0
         });
         *sessions = (*sessions + 1).min(FIRST_SEEN - 1);
@@ -150,10 +130,17 @@ fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> (Visitors, u64) {
             && *sessions & FIRST_SEEN == 0
         {
             *sessions |= FIRST_SEEN;
-            new += 1;
+            audience.new += 1;
         }
     }
-    (visitors, new)
+    audience.unique = visitors.len() as u64;
+    for sessions in visitors.values() {
+        let sessions = (sessions & !FIRST_SEEN) as usize;
+        if let Some(sum) = audience.by_sessions.get_mut(sessions.clamp(1, OFTEN) - 1) {
+            *sum += 1;
+        }
+    }
+    audience
 }
 
 /// Returns the visitors that were first seen in the window, with sessions in it or without.
@@ -162,46 +149,61 @@ fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Vec<Dealt>> {
     // The index holds the hashes of all chatbots' visitors; those that are not asked about meet
     // no session.
     let columns = ["hash_high", "hash_low", "first_seen_at"];
-    let frames = tables.read(Table::Visitors, Some(query.window.range()), &columns)?;
-    let parts: Vec<(&DataFrame, usize)> = frames
-        .iter()
-        .flat_map(|frame| (0..frame.height()).step_by(ROWS).map(move |first| (frame, first)))
-        .collect();
-    parts
-        .par_iter()
-        .map(|(frame, first)| {
-            let (high, low) = (ints(frame, "hash_high")?, ints(frame, "hash_low")?);
-            let seen = ints(frame, "first_seen_at")?;
-            let mut hashes = Vec::with_capacity(ROWS);
-            for row in *first..frame.height().min(first + ROWS) {
-                if seen.get(row).is_some_and(|time| start <= time && time < end) {
-                    let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
-                    hashes.push((u128::from(high) << 64 | u128::from(low)) & !1);
-                }
+    map_frames(tables, Table::Visitors, Some(query.window.range()), &columns, |_, frame| {
+        let (high, low) = (ints(frame, "hash_high")?, ints(frame, "hash_low")?);
+        let seen = ints(frame, "first_seen_at")?;
+        let mut hashes = Vec::with_capacity(frame.height());
+        for row in 0..frame.height() {
+            if seen.get(row).is_some_and(|time| start <= time && time < end) {
+                let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
+                hashes.push((u128::from(high) << 64 | u128::from(low)) & !1);
             }
-            Ok(Dealt::of(&hashes))
-        })
-        .collect()
+        }
+        Ok(Dealt::of(&hashes))
+    })
 }
 
-/// Deals the visitors of a frame out to the shards; `None` where one is known by its session id
-/// alone and that is not at hand.
-fn deal(frame: &DataFrame, query: &Query, with_sessions: bool) -> Result<Option<Dealt>> {
-    let selected = query.select(frame)?;
-    let [_, anonymous, user, session] = WHO;
-    let (anonymous, users) = (texts(frame, anonymous)?, texts(frame, user)?);
-    let sessions = if with_sessions { Some(texts(frame, session)?) } else { None };
-    let mut ids = Ids::of(frame)?;
-    let mut hash = |row, kind, id| visitor(&mut ids, row, kind, id);
-    let mut hashes = Vec::with_capacity(selected.rows.len());
-    for &row in &selected.rows {
-        let row = row as usize;
-        hashes.push(match (anonymous.get(row), users.get(row), &sessions) {
-            (Some(id), ..) => hash(row, KeyKind::Anonymous, id),
-            (None, Some(id), _) => hash(row, KeyKind::User, id),
-            (None, None, Some(sessions)) => hash(row, KeyKind::Session, sessions.get(row).unwrap_or("")),
-            (None, None, None) => return Ok(None),
-        });
+/// Deals the visitors of all sessions of the window out to the shards.
+fn deal_all(tables: &dyn Tables, query: &Query) -> Result<Vec<Dealt>> {
+    let days = Some(query.window.range());
+    let columns = query.columns(&["chatbot_id", "anonymous_id"]);
+    let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| anonymous(frame, query))?;
+    let (mut dealt, nameless): (Vec<Dealt>, Vec<Vec<u32>>) = parts.into_iter().unzip();
+    // Most sessions have an anonymous id. The other ids are long columns, and read only for those
+    // that have none.
+    if nameless.iter().any(|rows| !rows.is_empty()) {
+        let columns = ["chatbot_id", "user_id", "session_id"];
+        dealt.extend(map_frames(tables, Table::Sessions, days, &columns, |place, frame| {
+            others(frame, nameless.get(place).map_or(&[], Vec::as_slice))
+        })?);
     }
-    Ok(Some(Dealt::of(&hashes)))
+    Ok(dealt)
+}
+
+/// Deals the visitors of a frame that have an anonymous id; returns the rows of those that have none.
+fn anonymous(frame: &DataFrame, query: &Query) -> Result<(Dealt, Vec<u32>)> {
+    let selected = query.select(frame)?;
+    let anonymous = texts(frame, "anonymous_id")?;
+    let mut ids = Ids::of(frame)?;
+    let mut hashes = Vec::with_capacity(selected.rows.len());
+    let mut nameless = Vec::new();
+    for &row in &selected.rows {
+        match anonymous.get(row as usize) {
+            Some(id) => hashes.push(visitor(&mut ids, row as usize, KeyKind::Anonymous, id)),
+            None => nameless.push(row),
+        }
+    }
+    Ok((Dealt::of(&hashes), nameless))
+}
+
+/// Deals the visitors of some rows of a frame that have no anonymous id.
+fn others(frame: &DataFrame, rows: &[u32]) -> Result<Dealt> {
+    let (users, sessions) = (texts(frame, "user_id")?, texts(frame, "session_id")?);
+    let mut ids = Ids::of(frame)?;
+    let mut hash = |row: usize| match users.get(row) {
+        Some(id) => visitor(&mut ids, row, KeyKind::User, id),
+        None => visitor(&mut ids, row, KeyKind::Session, sessions.get(row).unwrap_or("")),
+    };
+    let hashes: Vec<u128> = rows.iter().map(|row| hash(*row as usize)).collect();
+    Ok(Dealt::of(&hashes))
 }

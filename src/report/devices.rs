@@ -2,13 +2,11 @@
 
 use serde::Serialize;
 
-use super::answer::{Body, Head, Report};
-use super::compare::Comparison;
+use super::answer::{Body, Report};
 use super::figure::{Group, Listed, rows};
-use super::notes;
+use super::over_sessions;
 use super::query::Query;
-use super::shares::count;
-use super::sources::listed;
+use super::shares::{count, listed};
 use super::tables::Tables;
 use crate::error::Result;
 
@@ -70,30 +68,15 @@ pub fn devices(
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Devices>> {
-    let (body, bots) = body(tables, query, limit)?;
-    let mut report = Report::new(Head::of(tables, query, bots), body);
-    report.notes = notes::on_window(tables, query, report.body.devices.all.is_empty())?;
-    report.notes.extend(notes::on_pruned_sessions(tables, query));
-    if compare {
-        let (previous, _) = self::body(tables, &query.before(), limit)?;
-        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), &previous.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
-    }
-    Ok(report)
-}
-
-fn body(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Devices, u64)> {
-    let columns = [("device_type", "unknown"), ("browser_name", "unknown"), ("os_name", "unknown")];
-    let (counts, bots) = count(tables, query, &columns)?;
-    let mut counts = counts.into_iter();
-    let mut next = || counts.next().unwrap_or_default();
-    let (types, browsers, systems) = (next(), next(), next());
-    let device = |(kind, count)| Device { kind, count };
-    let named = |(name, count)| Named { name, count };
-    let body = Devices {
-        devices: listed(types, limit, device, |row| row.count),
-        browsers: listed(browsers, limit, named, |row| row.count),
-        operating_systems: listed(systems, limit, named, |row| row.count),
-    };
-    Ok((body, bots))
+    over_sessions::report(tables, query, compare, |query| {
+        let columns = ["device_type", "browser_name", "os_name"].map(|name| (name, "unknown"));
+        let ([types, browsers, systems], bots) = count(tables, query, columns)?;
+        let named = |name, count| Named { name, count };
+        let body = Devices {
+            devices: listed(types, limit, |kind, count| Device { kind, count }),
+            browsers: listed(browsers, limit, named),
+            operating_systems: listed(systems, limit, named),
+        };
+        Ok((body, bots))
+    })
 }

@@ -2,17 +2,15 @@
 
 use hashbrown::HashMap;
 use polars::prelude::DataFrame;
-use rayon::prelude::*;
 use serde::Serialize;
 
-use super::answer::{Body, Head, Report};
-use super::compare::Comparison;
+use super::answer::{Body, Report};
 use super::event_counts::each_count;
 use super::figure::{Group, Listed, rows};
-use super::notes;
 use super::number::Distinct;
+use super::over_sessions;
 use super::query::Query;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use super::tally::groups;
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -56,17 +54,10 @@ pub fn events(
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Events>> {
-    let (events, bots) = top(tables, query, limit)?;
-    let mut report = Report::new(Head::of(tables, query, bots), Events { events });
-    report.notes = notes::on_window(tables, query, report.body.events.all.is_empty())?;
-    report.notes.extend(notes::on_pruned_sessions(tables, query));
-    if compare {
-        let (events, _) = top(tables, &query.before(), limit)?;
-        let previous = Events { events };
-        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), &previous.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
-    }
-    Ok(report)
+    over_sessions::report(tables, query, compare, |query| {
+        let (events, bots) = top(tables, query, limit)?;
+        Ok((Events { events }, bots))
+    })
 }
 
 /// The counts of one file: sessions with the same counts are read once.
@@ -83,8 +74,8 @@ struct Part {
 
 fn top(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Listed<EventName>, u64)> {
     let columns = query.columns(&["event_counts"]);
-    let frames = tables.read(Table::Sessions, Some(query.window.range()), &columns)?;
-    let parts = frames.par_iter().map(|frame| part(frame, query)).collect::<Result<Vec<Part>>>()?;
+    let days = Some(query.window.range());
+    let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| part(frame, query))?;
     let mut sums: HashMap<&str, (u64, u64)> = HashMap::new();
     for (name, events, sessions) in parts.iter().flat_map(|part| &part.names) {
         let sum = sums.entry(name).or_default();
@@ -116,7 +107,7 @@ fn part(frame: &DataFrame, query: &Query) -> Result<Part> {
     let column = texts(frame, "event_counts")?;
     let mut part = Part { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
     let mut numbers: HashMap<String, u32> = HashMap::new();
-    for (json, sessions) in groups(&column, &selected.rows, |_| 1u64).0 {
+    for (json, sessions) in groups(&column, &selected.rows, |_| 1u64) {
         each_count(json.unwrap_or("{}"), |name, count| {
             let number = match numbers.get(name) {
                 Some(number) => *number,

@@ -4,6 +4,7 @@ use polars::prelude::DataFrame;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::query::Query;
+use super::tokens::mix;
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::store::frame::{Texts, ints, texts};
@@ -53,8 +54,7 @@ impl Ids {
     /// different chatbots, kinds or values have the same, by all likelihood.
     pub fn hash(&mut self, row: usize, kind: KeyKind, value: &str) -> u128 {
         let token = self.chatbots.token(row).unwrap_or(0);
-        let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let seed = match self.recent.get_mut((mixed >> 60) as usize) {
+        let seed = match self.recent.get_mut((mix(token) >> 60) as usize) {
             Some((seen, seed)) if *seen == token && token != 0 => *seed,
             place => {
                 let seed = xxh3_64(self.chatbots.get(row).unwrap_or("").as_bytes());
@@ -84,6 +84,12 @@ impl Keys {
             sessions: texts(frame, "session_id")?,
             others: if others { Some(pair()?) } else { None },
         })
+    }
+
+    /// Returns the tokens of a row's chatbot and session id: rows with the same ones have the same
+    /// key. `None` where there is no session id.
+    pub fn tokens(&self, row: usize) -> Option<(u128, u128)> {
+        Some((self.ids.chatbots.token(row)?, self.sessions.token(row)?))
     }
 
     /// Returns the hash of a row's session key; `None` where its id is not at hand.

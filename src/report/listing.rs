@@ -6,19 +6,18 @@
 //! of which nothing fits costs no more.
 
 use polars::prelude::DataFrame;
-use rayon::prelude::*;
 
 use super::predicate::{Predicate, Test};
 use super::query::{Asked, Query};
 use super::record::names;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use super::window::Window;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{Bools, Ints, Texts, bools, ints, take, texts};
 use crate::time::{Day, Micros};
 
-/// How many dates are read at once.
+/// The most dates that are read at once.
 const DATES: i32 = 4;
 
 /// Which events are listed.
@@ -73,14 +72,17 @@ pub fn list(
     };
     let times = wanted.window.times(tables.zone());
     // No event is older than the first session, nor more than a day in the future when stored.
-    let from = Day::utc(times.0).max(first.plus(-1));
-    let to = Day::utc(times.1 - 1).min(wanted.window.today.plus(2));
+    let (from, to) = wanted.window.utc_dates(tables.zone());
+    let (from, to) = (from.max(first.plus(-1)), to.min(wanted.window.today.plus(2)));
     let mut at = if wanted.newest_first { to } else { from };
+    // The first date mostly has as many as are wanted.
+    let mut dates = if wanted.limit.is_some() { 1 } else { DATES };
     while from <= at && at <= to {
         let run = match wanted.newest_first {
-            true => (at.plus(1 - DATES).max(from), at),
-            false => (at, at.plus(DATES - 1).min(to)),
+            true => (at.plus(1 - dates).max(from), at),
+            false => (at, at.plus(dates - 1).min(to)),
         };
+        dates = (dates * 2).min(DATES);
         let room = wanted.limit.map(|limit| limit.saturating_sub(listing.listed));
         let mut frame = wanted.read(tables, run, times, columns)?;
         if let Some(frame) = &mut frame {
@@ -164,17 +166,21 @@ impl EventsQuery {
                 all.push(name);
             }
         }
-        let narrows = deciding.len() > 1;
-        if narrows {
-            let frames = tables.read(Table::Events, Some(days), &deciding)?;
-            let any = frames.par_iter().map(|frame| Ok(!self.fitting(frame, times)?.is_empty()));
-            if !any.collect::<Result<Vec<bool>>>()?.contains(&true) {
-                return Ok(None);
-            }
+        let mut days = days;
+        if deciding.len() > 1 {
+            let found = map_frames(tables, Table::Events, Some(days), &deciding, |_, frame| {
+                // No row of a file is of another date than the others.
+                let first = self.fitting(frame, times)?.into_iter().next();
+                let times = ints(frame, "timestamp")?;
+                Ok(first.and_then(|row| times.get(row as usize)).map(Day::utc))
+            })?;
+            let dates = || found.iter().flatten().copied();
+            let (Some(first), Some(last)) = (dates().min(), dates().max()) else { return Ok(None) };
+            days = (first, last);
         }
-        let frames = tables.read(Table::Events, Some(days), &all)?;
-        let fitting = |frame: &DataFrame| take(frame, &self.fitting(frame, times)?);
-        let parts = frames.par_iter().map(fitting).collect::<Result<Vec<DataFrame>>>()?;
+        let parts = map_frames(tables, Table::Events, Some(days), &all, |_, frame| {
+            take(frame, &self.fitting(frame, times)?)
+        })?;
         let mut parts = parts.into_iter().filter(|part| part.height() > 0);
         let Some(mut joined) = parts.next() else { return Ok(None) };
         for part in parts {

@@ -41,19 +41,21 @@ mod event_counts;
 mod keys;
 mod nearest;
 mod notes;
+mod over_sessions;
 mod property;
 mod run;
 mod shares;
 mod snapshot;
 mod split;
 mod tally;
+mod tokens;
 mod totals;
 
 pub use answer::{Answer, Head, Report, Robots};
 pub use query::{Query, chatbots, check_chatbots};
 pub use run::{Kind, Outcome, Request, head_of_list, run};
 pub use tables::Tables;
-pub use window::{Window, WindowOptions};
+pub use window::Window;
 
 #[cfg(test)]
 pub(crate) mod tests;

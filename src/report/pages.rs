@@ -1,15 +1,14 @@
 //! `pages`: on which pages visits began, and how many of them became conversations.
 
-use polars::prelude::DataFrame;
-use rayon::prelude::*;
+use hashbrown::HashMap;
 use serde::Serialize;
 
-use super::answer::{Body, Head, Report};
+use super::answer::{Body, Report};
 use super::figure::{Group, Listed, rows};
-use super::notes;
 use super::number::Percent;
+use super::over_sessions;
 use super::query::Query;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use super::tally::{Add, Tally, by_text};
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -74,33 +73,42 @@ impl Add for Visits {
 
 /// Answers `pages`, the first `limit` of them.
 pub fn pages(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<Report<Pages>> {
+    over_sessions::report(tables, query, false, |query| {
+        let (all, bots) = count(tables, query)?;
+        let row = |(landing_page, visits): (String, Visits)| LandingPage {
+            landing_page,
+            sessions: visits.sessions,
+            conversations: visits.conversations,
+            conversion_rate: visits.rate(),
+        };
+        let pages = Listed::cut(all.into_iter().map(row).collect(), limit, |rest| {
+            row((String::new(), sum_of(rest.iter().map(|page| (page.sessions, page.conversations)))))
+        });
+        Ok((Pages { pages }, bots))
+    })
+}
+
+/// Counts the visits of each page, most first, and the robots' sessions.
+fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u64)> {
     let columns = query.columns(&["landing_page", "had_conversation"]);
-    let frames = tables.read(Table::Sessions, Some(query.window.range()), &columns)?;
-    let part = |frame: &DataFrame| {
+    let days = Some(query.window.range());
+    let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| {
         let selected = query.select(frame)?;
         let conversation = bools(frame, "had_conversation")?;
         let pages = texts(frame, "landing_page")?;
         let tally = by_text(&pages, &selected.rows, "unknown", |row| Visits::one(conversation.is(row)));
         Ok((tally, selected.bots))
-    };
-    let parts = frames.par_iter().map(part).collect::<Result<Vec<_>>>()?;
+    })?;
     let bots = parts.iter().map(|(_, bots)| bots).sum();
     let sum = parts.into_iter().map(|(tally, _)| tally).fold(Tally::default(), Tally::merge);
-    let mut all: Vec<(String, Visits)> = sum.0.into_iter().collect();
+    Ok((ranked(sum.0), bots))
+}
+
+/// Puts visits in order: by sessions, falling, then by name.
+pub(super) fn ranked(visits: HashMap<String, Visits>) -> Vec<(String, Visits)> {
+    let mut all: Vec<(String, Visits)> = visits.into_iter().collect();
     all.sort_unstable_by(|a, b| b.1.sessions.cmp(&a.1.sessions).then_with(|| a.0.cmp(&b.0)));
-    let row = |(landing_page, visits): (String, Visits)| LandingPage {
-        landing_page,
-        sessions: visits.sessions,
-        conversations: visits.conversations,
-        conversion_rate: visits.rate(),
-    };
-    let pages = Listed::cut(all.into_iter().map(row).collect(), limit, |rest| {
-        row((String::new(), sum_of(rest.iter().map(|page| (page.sessions, page.conversations)))))
-    });
-    let mut report = Report::new(Head::of(tables, query, bots), Pages { pages });
-    report.notes = notes::on_window(tables, query, report.body.pages.all.is_empty())?;
-    report.notes.extend(notes::on_pruned_sessions(tables, query));
-    Ok(report)
+    all
 }
 
 pub(super) fn sum_of(visits: impl Iterator<Item = (u64, u64)>) -> Visits {

@@ -28,25 +28,29 @@ rows! {
 impl Times {
     /// Makes the distribution of times in microseconds.
     pub fn of(mut times: Vec<Micros>) -> Times {
-        times.sort_unstable();
         let sum = times.iter().map(|time| u128::from(time.max(&0).unsigned_abs())).sum();
-        let rank = |percent| nearest_rank(&times, percent).map(Millis::round);
-        Times {
-            count: times.len() as u64,
-            mean: Millis::mean(sum, times.len() as u64),
-            p50: rank(50),
-            p75: rank(75),
-            p95: rank(95),
-            p99: rank(99),
-        }
+        let [p50, p75, p95, p99] =
+            nearest_ranks(&mut times, [50, 75, 95, 99]).map(|time| time.map(Millis::round));
+        let count = times.len() as u64;
+        Times { count, mean: Millis::mean(sum, count), p50, p75, p95, p99 }
     }
 }
 
-/// Returns a percentile of sorted numbers by the nearest rank: the least of them that at least
-/// `percent` in 100 do not exceed. It is always one of the numbers.
-pub fn nearest_rank(sorted: &[Micros], percent: usize) -> Option<Micros> {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.max(1) - 1).copied()
+/// Returns percentiles of some numbers, rising ones, each by the nearest rank: the least of the
+/// numbers that at least `percent` in 100 do not exceed. It is always one of them. The numbers are
+/// put in another order.
+pub fn nearest_ranks<const N: usize>(numbers: &mut [Micros], percents: [usize; N]) -> [Option<Micros>; N] {
+    let all = numbers.len();
+    let mut start = 0;
+    percents.map(|percent| {
+        let rank = (all * percent).div_ceil(100).max(1) - 1;
+        // What lies before the percentile before is not greater than it.
+        let within = rank.checked_sub(start)?;
+        let rest = numbers.get_mut(start..).filter(|rest| within < rest.len())?;
+        let found = *rest.select_nth_unstable(within).1;
+        start = rank;
+        Some(found)
+    })
 }
 
 #[cfg(test)]
@@ -56,14 +60,11 @@ mod tests {
     #[test]
     fn percentiles_are_those_of_the_nearest_rank() {
         // The worked example of the definition: 15, 20, 35, 40, 50.
-        let times = [15, 20, 35, 40, 50];
-        assert_eq!(nearest_rank(&times, 5), Some(15));
-        assert_eq!(nearest_rank(&times, 30), Some(20));
-        assert_eq!(nearest_rank(&times, 40), Some(20));
-        assert_eq!(nearest_rank(&times, 50), Some(35));
-        assert_eq!(nearest_rank(&times, 100), Some(50));
-        assert_eq!(nearest_rank(&[], 50), None);
-        assert_eq!(nearest_rank(&[7], 0), Some(7));
+        let ranks = |percents| nearest_ranks(&mut [40, 15, 50, 35, 20], percents);
+        assert_eq!(ranks([5, 30, 40]), [Some(15), Some(20), Some(20)]);
+        assert_eq!(ranks([50, 50, 100]), [Some(35), Some(35), Some(50)]);
+        assert_eq!(nearest_ranks(&mut [], [50]), [None]);
+        assert_eq!(nearest_ranks(&mut [7], [0, 100]), [Some(7), Some(7)]);
     }
 
     #[test]

@@ -19,10 +19,11 @@ use super::number::{Distinct, Percent};
 use super::percentile::Times;
 use super::property::Property;
 use super::query::{Asked, Query};
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
+use super::tokens::{ByToken, Mixed};
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::{Ints, ints, texts};
+use crate::store::frame::{Ints, Texts, ints, texts};
 use crate::time::{Day, Micros, SECOND};
 
 /// From when on a response is slow: the original's 3 seconds, exclusive.
@@ -137,9 +138,10 @@ impl Held {
             if others {
                 columns.extend(["anonymous_id", "user_id"]);
             }
-            let frames =
-                tables.read(Table::Sessions, Some(query.window.range()), &query.columns(&columns))?;
-            frames.par_iter().map(|frame| intervals(frame, query, others)).collect()
+            let days = Some(query.window.range());
+            map_frames(tables, Table::Sessions, days, &query.columns(&columns), |_, frame| {
+                intervals(frame, query, others)
+            })
         };
         let mut parts = found(false)?;
         let by_session_id = parts.iter().all(|part| !part.lacks_ids);
@@ -147,18 +149,24 @@ impl Held {
             parts = found(true)?;
         }
         let bots = parts.iter().map(|part| part.bots).sum();
-        let mut days: BTreeMap<Day, Vec<&Intervals>> = BTreeMap::new();
-        for part in parts.iter().filter(|part| !part.sessions.is_empty()) {
+        let mut days: BTreeMap<Day, Vec<Intervals>> = BTreeMap::new();
+        for part in parts.into_iter().filter(|part| !part.sessions.is_empty()) {
             let start = part.sessions.first().map_or(0, |(_, start, _)| *start);
             days.entry(tables.zone().day(start)).or_default().push(part);
         }
-        let mut days: Vec<OfDay> = days.into_par_iter().map(|(_, parts)| OfDay::of(&parts)).collect();
+        let mut days: Vec<OfDay> = days.into_par_iter().map(|(_, parts)| OfDay::of(parts)).collect();
         let mut offset = 0u32;
         for day in &mut days {
             day.offset = offset;
             offset = offset.saturating_add(day.sessions.len() as u32);
         }
         Ok(Held { by_session_id, last: days.iter().map(|day| day.last).max(), bots, days })
+    }
+
+    /// Returns the number of sessions.
+    fn sessions(&self) -> u32 {
+        let held = |day: &OfDay| day.offset.saturating_add(day.sessions.len() as u32);
+        self.days.last().map_or(0, held)
     }
 
     /// Returns the days whose sessions some events can belong to, the latest first.
@@ -168,7 +176,7 @@ impl Held {
 }
 
 impl OfDay {
-    fn of(parts: &[&Intervals]) -> OfDay {
+    fn of(parts: Vec<Intervals>) -> OfDay {
         let all = parts.iter().map(|part| part.sessions.len()).sum();
         let mut day = OfDay {
             first: Micros::MAX,
@@ -177,18 +185,18 @@ impl OfDay {
             sessions: Vec::with_capacity(all),
             by_key: HashMap::with_capacity_and_hasher(all, Spread),
         };
-        for (key, start, end) in parts.iter().flat_map(|part| &part.sessions) {
+        for (key, start, end) in parts.into_iter().flat_map(|part| part.sessions) {
             let number = day.sessions.len() as u32;
-            let next = day.by_key.insert(*key, number).unwrap_or(NONE);
-            day.sessions.push((*start, *end, next));
-            day.first = day.first.min(*start);
-            day.last = day.last.max(*end);
+            let next = day.by_key.insert(key, number).unwrap_or(NONE);
+            day.sessions.push((start, end, next));
+            day.first = day.first.min(start);
+            day.last = day.last.max(end);
         }
         day
     }
 
-    /// Returns the number of the session that an event belongs to.
-    fn find(&self, key: u128, time: Micros) -> Option<u32> {
+    /// Returns the session that an event belongs to.
+    fn find(&self, key: u128, time: Micros) -> Option<Found> {
         if time < self.first || self.last < time {
             return None;
         }
@@ -196,11 +204,20 @@ impl OfDay {
         loop {
             let (start, end, next) = *self.sessions.get(number as usize)?;
             if start <= time && time <= end {
-                return Some(self.offset.saturating_add(number));
+                return Some(Found { number: self.offset.saturating_add(number), start, end });
             }
             number = next;
         }
     }
+}
+
+/// A session that an event belongs to.
+#[derive(Clone, Copy)]
+struct Found {
+    /// Its number among all.
+    number: u32,
+    start: Micros,
+    end: Micros,
 }
 
 /// What is needed to find the sessions of a frame's events.
@@ -209,6 +226,9 @@ struct Finder<'a> {
     times: Ints,
     asked: Asked<'a>,
     days: Vec<&'a OfDay>,
+    /// The session that was found last, and the tokens of its key: the events of a session mostly
+    /// stand side by side.
+    last: Option<((u128, u128), Found)>,
 }
 
 impl<'a> Finder<'a> {
@@ -216,20 +236,55 @@ impl<'a> Finder<'a> {
         let times = ints(frame, "timestamp")?;
         let all = || (0..frame.height()).filter_map(|row| times.get(row));
         let days = held.days_of(all().min().unwrap_or(0), all().max().unwrap_or(0));
-        Ok(Finder { keys: Keys::of(frame, !held.by_session_id)?, asked: query.asked(frame)?, times, days })
+        let (keys, asked) = (Keys::of(frame, !held.by_session_id)?, query.asked(frame)?);
+        Ok(Finder { keys, times, asked, days, last: None })
     }
 
     /// Returns the session of an event, as its number, and the event's time.
     fn session(&mut self, row: usize) -> Option<(u32, Micros)> {
+        let time = self.times.get(row)?;
+        let tokens = self.keys.tokens(row);
+        if let Some((last, found)) = self.last
+            && tokens == Some(last)
+            && found.start <= time
+            && time <= found.end
+        {
+            return Some((found.number, time));
+        }
         if !self.asked.contains(row) {
             return None;
         }
-        let (key, time) = (self.keys.hash(row)?, self.times.get(row)?);
-        self.days.iter().find_map(|day| Some((day.find(key, time)?, time)))
+        let key = self.keys.hash(row)?;
+        let found = self.days.iter().find_map(|day| day.find(key, time))?;
+        self.last = tokens.map(|tokens| (tokens, found));
+        Some((found.number, time))
     }
 }
 
-/// What the events say; parts merge in any order.
+/// The times that a property of a frame's events names, worked out once for rows that share a text.
+struct Measured<'a> {
+    objects: &'a Texts,
+    property: Property,
+    known: Option<ByToken<Option<Micros>>>,
+}
+
+impl<'a> Measured<'a> {
+    fn of(objects: &'a Texts, name: &'static str) -> Measured<'a> {
+        let room = objects.len() / 4;
+        let known = objects.repeats().then(|| ByToken::with_capacity_and_hasher(room, Mixed));
+        Measured { objects, property: Property::new(name), known }
+    }
+
+    fn time(&mut self, row: usize) -> Option<Micros> {
+        let object = self.objects.get(row)?;
+        match (&mut self.known, self.objects.token(row)) {
+            (Some(known), Some(token)) => *known.entry(token).or_insert_with(|| self.property.millis(object)),
+            _ => self.property.millis(object),
+        }
+    }
+}
+
+/// What the events say.
 #[derive(Default)]
 struct Events {
     responses: Vec<Micros>,
@@ -237,8 +292,8 @@ struct Events {
     /// By name, the session of each.
     errors: HashMap<String, Vec<u32>>,
     logged_slow: u64,
-    /// A message came back without a usable response time.
-    unmeasured: bool,
+    /// Of one file only.
+    messages: Vec<Message>,
 }
 
 /// A message, in the order in which they are paired.
@@ -264,88 +319,94 @@ impl Events {
         if !held.by_session_id {
             columns.extend(["anonymous_id", "user_id"]);
         }
-        let frames = tables.read(Table::Events, Some(days), &columns)?;
-        let parts = frames.par_iter().map(|frame| Events::of(frame, query, held));
-        let parts = parts.collect::<Result<Vec<Events>>>()?;
-        let mut all = parts.into_iter().fold(Events::default(), Events::merge);
-        if all.unmeasured {
-            let messages = frames
-                .par_iter()
-                .map(|frame| messages(frame, query, held))
-                .collect::<Result<Vec<Vec<Message>>>>()?;
-            let mut messages: Vec<Message> = messages.into_iter().flatten().collect();
-            messages.par_sort_unstable();
-            all.responses.extend(paired(&messages));
-        }
-        Ok(all)
+        let parts = map_frames(tables, Table::Events, Some(days), &columns, |_, frame| {
+            Events::of(frame, query, held)
+        })?;
+        Ok(Events::sum(parts, held.sessions()))
     }
 
     fn of(frame: &DataFrame, query: &Query, held: &Held) -> Result<Events> {
         let (names, categories) = (texts(frame, "event_name")?, texts(frame, "event_category")?);
         let properties = texts(frame, "properties")?;
-        let (response, load) = (Property::new("response_time_ms"), Property::new("load_time_ms"));
+        let mut loads = Measured::of(&properties, "load_time_ms");
+        let response = Property::new("response_time_ms");
         let mut finder = Finder::of(frame, query, held)?;
-        let mut events = Events::default();
+        let is_message = |name: &str| matches!(name, "message_sent" | "message_received");
+        let messages = names.iter().flatten().filter(|name| is_message(name)).count();
+        let mut events = Events { messages: Vec::with_capacity(messages), ..Events::default() };
         for row in 0..frame.height() {
             let name = names.get(row).unwrap_or("");
-            let properties = properties.get(row);
-            let load_time = properties.and_then(|properties| load.millis(properties));
+            let load = loads.time(row);
             let is_error = categories.get(row) == Some("error");
-            let is_answer = name == "message_received";
             let is_slow = name == "slow_response";
-            if !(is_answer || is_error || is_slow || load_time.is_some()) {
+            let is_message = is_message(name);
+            if !(is_message || is_error || is_slow || load.is_some()) {
                 continue;
             }
-            let Some((session, _)) = finder.session(row) else { continue };
-            events.loads.extend(load_time);
+            let Some((session, time)) = finder.session(row) else { continue };
+            events.loads.extend(load);
             events.logged_slow += u64::from(is_slow);
-            if is_answer {
-                match properties.and_then(|properties| response.millis(properties)) {
-                    Some(time) => events.responses.push(time),
-                    None => events.unmeasured = true,
-                }
-            }
             if is_error {
                 events.errors.entry_ref(name).or_default().push(session);
+            }
+            if is_message {
+                let measured = || properties.get(row).and_then(|object| response.millis(object));
+                let kind = match name {
+                    "message_sent" => MessageKind::Sent,
+                    _ => match measured() {
+                        Some(time) => {
+                            events.responses.push(time);
+                            MessageKind::Measured
+                        }
+                        None => MessageKind::Unmeasured,
+                    },
+                };
+                events.messages.push(Message { session, time, kind });
             }
         }
         Ok(events)
     }
 
-    fn merge(mut self, other: Events) -> Events {
-        self.responses.extend(other.responses);
-        self.loads.extend(other.loads);
-        self.logged_slow += other.logged_slow;
-        self.unmeasured |= other.unmeasured;
-        for (name, sessions) in other.errors {
-            self.errors.entry(name).or_default().extend(sessions);
+    /// Adds up what the files say, of so many sessions; in whichever order, the sums are the same.
+    fn sum(mut parts: Vec<Events>, sessions: u32) -> Events {
+        let messages: Vec<_> = parts.iter_mut().map(|part| std::mem::take(&mut part.messages)).collect();
+        let mut waits = waits(messages, sessions);
+        let of = |length: fn(&Events) -> usize| parts.iter().map(length).sum::<usize>();
+        let mut all = Events {
+            responses: Vec::with_capacity(of(|part| part.responses.len()) + waits.len()),
+            loads: Vec::with_capacity(of(|part| part.loads.len())),
+            ..Events::default()
+        };
+        for part in parts {
+            all.responses.extend(part.responses);
+            all.loads.extend(part.loads);
+            all.logged_slow += part.logged_slow;
+            for (name, sessions) in part.errors {
+                all.errors.entry(name).or_default().extend(sessions);
+            }
         }
-        self
+        all.responses.append(&mut waits);
+        all
     }
 }
 
-/// Returns the messages of a frame that belong to the sessions.
-fn messages(frame: &DataFrame, query: &Query, held: &Held) -> Result<Vec<Message>> {
-    let (names, properties) = (texts(frame, "event_name")?, texts(frame, "properties")?);
-    let response = Property::new("response_time_ms");
-    let mut finder = Finder::of(frame, query, held)?;
-    let mut messages = Vec::new();
-    for row in 0..frame.height() {
-        let kind = match names.get(row) {
-            Some("message_sent") => MessageKind::Sent,
-            Some("message_received") => {
-                match properties.get(row).and_then(|object| response.millis(object)) {
-                    Some(_) => MessageKind::Measured,
-                    None => MessageKind::Unmeasured,
-                }
-            }
-            _ => continue,
-        };
-        if let Some((session, time)) = finder.session(row) {
-            messages.push(Message { session, time, kind });
+/// Returns how long the answers without a response time were waited for: of the messages of all
+/// files, and of `sessions` sessions.
+fn waits(files: Vec<Vec<Message>>, sessions: u32) -> Vec<Micros> {
+    let mut unmeasured = vec![false; sessions as usize];
+    let mut any = false;
+    for message in files.iter().flatten().filter(|message| message.kind == MessageKind::Unmeasured) {
+        if let Some(session) = unmeasured.get_mut(message.session as usize) {
+            (*session, any) = (true, true);
         }
     }
-    Ok(messages)
+    if !any {
+        return Vec::new();
+    }
+    let is_theirs = |message: &Message| unmeasured.get(message.session as usize) == Some(&true);
+    let mut messages: Vec<Message> = files.into_iter().flatten().filter(is_theirs).collect();
+    messages.par_sort_unstable();
+    paired(&messages)
 }
 
 /// Returns, for each answer without a response time, how long the earliest unanswered question of
@@ -388,9 +449,10 @@ fn measure(events: Events, limit: Option<usize>) -> Performance {
             unique_sessions: Distinct(different(of.flatten().copied().collect())),
         }
     });
+    let (responses, loads) = rayon::join(|| Times::of(events.responses), || Times::of(events.loads));
     Performance {
-        response_time_ms: Times::of(events.responses),
-        load_time_ms: Times::of(events.loads),
+        response_time_ms: responses,
+        load_time_ms: loads,
         slow_responses: SlowResponses { count: slow, share, logged: events.logged_slow },
         errors,
     }

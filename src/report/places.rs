@@ -2,16 +2,15 @@
 
 use hashbrown::HashMap;
 use polars::prelude::DataFrame;
-use rayon::prelude::*;
 use serde::Serialize;
 
-use super::answer::{Body, Head, Report};
+use super::answer::{Body, Report};
 use super::figure::{Group, Listed, rows};
-use super::notes;
 use super::number::Percent;
-use super::pages::{Visits, sum_of};
+use super::over_sessions;
+use super::pages::{Visits, ranked, sum_of};
 use super::query::Query;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use super::tally::{Add, Tally};
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -77,9 +76,13 @@ impl Body for Places {
 
 /// Answers `places`, at most `limit` rows a part.
 pub fn places(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<Report<Places>> {
+    over_sessions::report(tables, query, false, |query| count(tables, query, limit))
+}
+
+fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Places, u64)> {
     let columns = query.columns(&["country_code", "city", "had_conversation"]);
-    let frames = tables.read(Table::Sessions, Some(query.window.range()), &columns)?;
-    let parts = frames.par_iter().map(|frame| count(frame, query)).collect::<Result<Vec<_>>>()?;
+    let days = Some(query.window.range());
+    let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| of_frame(frame, query))?;
     let bots = parts.iter().map(|(_, bots)| bots).sum();
     let cities = parts.into_iter().map(|(tally, _)| tally).fold(Tally::default(), Tally::merge);
     let mut countries: Tally<String, Visits> = Tally::default();
@@ -115,15 +118,12 @@ pub fn places(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Resul
             city(((String::new(), String::new()), sum))
         }),
     };
-    let mut report = Report::new(Head::of(tables, query, bots), body);
-    report.notes = notes::on_window(tables, query, report.body.countries.all.is_empty())?;
-    report.notes.extend(notes::on_pruned_sessions(tables, query));
-    Ok(report)
+    Ok((body, bots))
 }
 
 type ByCity = Tally<(String, String), Visits>;
 
-fn count(frame: &DataFrame, query: &Query) -> Result<(ByCity, u64)> {
+fn of_frame(frame: &DataFrame, query: &Query) -> Result<(ByCity, u64)> {
     let selected = query.select(frame)?;
     let (countries, cities) = (texts(frame, "country_code")?, texts(frame, "city")?);
     let conversation = bools(frame, "had_conversation")?;
@@ -141,10 +141,4 @@ fn count(frame: &DataFrame, query: &Query) -> Result<(ByCity, u64)> {
         tally.add((name(countries.get(row)), name(cities.get(row))), visits);
     }
     Ok((tally, selected.bots))
-}
-
-fn ranked(counts: HashMap<String, Visits>) -> Vec<(String, Visits)> {
-    let mut all: Vec<(String, Visits)> = counts.into_iter().collect();
-    all.sort_unstable_by(|a, b| b.1.sessions.cmp(&a.1.sessions).then_with(|| a.0.cmp(&b.0)));
-    all
 }

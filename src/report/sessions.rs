@@ -2,7 +2,6 @@
 //! of one visitor, each with its events.
 
 use polars::prelude::DataFrame;
-use rayon::prelude::*;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -10,7 +9,7 @@ use super::answer::{Body, Head, Report, Robots};
 use super::figure::Group;
 use super::query::Query;
 use super::record::{Reader, Record, names};
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use super::timeline;
 use super::window::Window;
 use crate::error::{Error, Result};
@@ -138,11 +137,8 @@ pub fn sessions(tables: &dyn Tables, wanted: &SessionsQuery) -> Result<Report<Pa
         include_bots: wanted.include_bots || wanted.looks_up(),
     };
     let columns = wanted.columns(&query);
-    let found = tables
-        .read(Table::Sessions, days, &columns)?
-        .par_iter()
-        .map(|frame| wanted.matching(frame, &query))
-        .collect::<Result<Vec<Matching>>>()?;
+    let found =
+        map_frames(tables, Table::Sessions, days, &columns, |_, frame| wanted.matching(frame, &query))?;
     let bots = found.iter().map(|matching| matching.bots).sum();
     let mut times: Vec<Micros> =
         found.into_iter().flat_map(|m| m.rows.into_iter().map(|(time, _)| time)).collect();

@@ -1,10 +1,10 @@
 //! Reports that count sessions by what they have in common: `sources` and `devices`.
 
 use hashbrown::HashMap;
-use rayon::prelude::*;
 
+use super::figure::Listed;
 use super::query::Query;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use super::tally::{Tally, by_text};
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -15,25 +15,22 @@ pub(super) type Counts = Vec<(String, u64)>;
 
 /// Counts the sessions of a window by each of some columns; `columns` name what null counts as.
 /// Returns the counts in the order of the columns, and the number of robots' sessions.
-pub(super) fn count(
+pub(super) fn count<const N: usize>(
     tables: &dyn Tables,
     query: &Query,
-    columns: &[(&str, &str)],
-) -> Result<(Vec<Counts>, u64)> {
-    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let frames = tables.read(Table::Sessions, Some(query.window.range()), &query.columns(&names))?;
-    let parts = frames
-        .par_iter()
-        .map(|frame| {
-            let selected = query.select(frame)?;
-            let tallies = columns
-                .iter()
-                .map(|(name, null)| Ok(by_text(&texts(frame, name)?, &selected.rows, null, |_| 1u64)))
-                .collect::<Result<Vec<Tally<String>>>>()?;
-            Ok((tallies, selected.bots))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let mut sums: Vec<Tally<String>> = columns.iter().map(|_| Tally::default()).collect();
+    columns: [(&str, &str); N],
+) -> Result<([Counts; N], u64)> {
+    let names = query.columns(&columns.map(|(name, _)| name));
+    let days = Some(query.window.range());
+    let parts = map_frames(tables, Table::Sessions, days, &names, |_, frame| {
+        let selected = query.select(frame)?;
+        let mut tallies = Vec::with_capacity(N);
+        for (name, null) in columns {
+            tallies.push(by_text(&texts(frame, name)?, &selected.rows, null, |_| 1u64));
+        }
+        Ok((tallies, selected.bots))
+    })?;
+    let mut sums: [Tally<String>; N] = std::array::from_fn(|_| Tally::default());
     let mut bots = 0u64;
     for (tallies, part_bots) in parts {
         bots += part_bots;
@@ -41,11 +38,18 @@ pub(super) fn count(
             *sum = std::mem::take(sum).merge(tally);
         }
     }
-    Ok((sums.into_iter().map(|sum| ranked(sum.0)).collect(), bots))
+    Ok((sums.map(|sum| ranked(sum.0)), bots))
+}
+
+/// Makes a list of rows out of counts; what a limit cuts off is added up.
+pub(super) fn listed<R>(counts: Counts, limit: Option<usize>, row: impl Fn(String, u64) -> R) -> Listed<R> {
+    let hidden = counts.iter().skip(limit.unwrap_or(usize::MAX)).map(|(_, count)| count).sum();
+    let all = counts.into_iter().map(|(name, count)| row(name, count)).collect();
+    Listed::cut(all, limit, |_| row(String::new(), hidden))
 }
 
 /// Puts counts in order: by count, falling, then by name.
-pub(super) fn ranked(counts: HashMap<String, u64>) -> Counts {
+fn ranked(counts: HashMap<String, u64>) -> Counts {
     let mut counts: Counts = counts.into_iter().collect();
     counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts

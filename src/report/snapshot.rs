@@ -14,6 +14,20 @@ impl Tables for Snapshot {
         Snapshot::read(self, table, days, columns)
     }
 
+    fn read_each(
+        &self,
+        table: Table,
+        days: Option<(Day, Day)>,
+        columns: &[&str],
+        each: &(dyn Fn(usize, &DataFrame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let files = self.files_in(table, days);
+        files
+            .into_par_iter()
+            .enumerate()
+            .try_for_each(|(place, file)| each(place, &self.read_file(file, Some(columns))?))
+    }
+
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
         let files: Vec<_> =
             self.files_in(Table::Sessions, None).into_iter().filter(|file| file.max_time >= time).collect();

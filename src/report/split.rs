@@ -3,7 +3,7 @@
 //! Each file is read once and its rows are dealt out to their chatbots, so that a report on each
 //! of a thousand chatbots costs little more than one on all.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 use polars::prelude::DataFrame;
@@ -37,16 +37,15 @@ impl<'a> Split<'a> {
     }
 
     fn read(&self, read: Read, chatbot: &str) -> Result<Vec<DataFrame>> {
-        let mut reads = match self.reads.lock() {
-            Ok(reads) => reads,
-            // A read that panicked left no entry, so the others are whole.
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        let dealt = match reads.get(&read) {
-            Some(dealt) => Arc::clone(dealt),
+        // A read that panicked left no entry, so the others are whole. None is made under the lock: a
+        // thread that waits for a part of its read may take up another one meanwhile.
+        let reads = || self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = reads().get(&read).map(Arc::clone);
+        let dealt = match known {
+            Some(dealt) => dealt,
             None => {
                 let dealt = Arc::new(self.deal(&read)?);
-                reads.insert(read, Arc::clone(&dealt));
+                reads().insert(read, Arc::clone(&dealt));
                 dealt
             }
         };

@@ -93,12 +93,14 @@ pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repo
 }
 
 fn figures(tables: &dyn Tables, query: &Query) -> Result<(Report<Summary>, u64)> {
-    let visitors = match pruned(tables, query) {
-        None => Some(Audience::of(tables, query)?),
-        Some(_) => None,
+    let visitors = || match pruned(tables, query) {
+        None => Audience::of(tables, query).map(Some),
+        Some(_) => Ok(None),
     };
+    let (visitors, days) = rayon::join(visitors, || by_day(tables, query));
+    let (visitors, days) = (visitors?, days?);
     let mut sums = Totals::default();
-    for totals in by_day(tables, query)?.values() {
+    for totals in days.values() {
         sums.add(totals);
     }
     let summary = SummaryFigures {

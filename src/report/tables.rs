@@ -1,6 +1,9 @@
 //! What a report asks of the tables: one state of the store, however it is kept.
 
+use std::sync::{Mutex, PoisonError};
+
 use polars::prelude::DataFrame;
+use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -14,8 +17,23 @@ pub trait Tables: Sync {
     /// The days of `events` are UTC dates of the event's time, those of `sessions` the days on
     /// which the sessions started in the tables' time zone; no row is of another day. The
     /// partitions of `daily_stats` and `visitors` are months, so rows of other days are among
-    /// theirs. No row is in two frames.
+    /// theirs. No row is in two frames. Whatever columns are read, the frames of the same days are
+    /// the same rows in the same order.
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>>;
+
+    /// Hands `each` frame that [`read`](Tables::read) would return, and its place among them, to a
+    /// function, several at once. A store lets go of a frame before it reads another, so that memory
+    /// is taken for a few files and not for all of the window.
+    fn read_each(
+        &self,
+        table: Table,
+        days: Option<(Day, Day)>,
+        columns: &[&str],
+        each: &(dyn Fn(usize, &DataFrame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let frames = self.read(table, days, columns)?;
+        frames.par_iter().enumerate().try_for_each(|(place, frame)| each(place, frame))
+    }
 
     /// Reads columns of the sessions whose last event is not before `time`; others may be among
     /// them. A store that knows the last event of each file leaves files out.
@@ -40,4 +58,25 @@ pub trait Tables: Sync {
     fn events_pruned_through(&self) -> Option<Day> {
         None
     }
+}
+
+/// Works something out of each frame that [`Tables::read_each`] reads, and returns it in the order
+/// of the frames.
+pub(super) fn map_frames<T: Send>(
+    tables: &dyn Tables,
+    table: Table,
+    days: Option<(Day, Day)>,
+    columns: &[&str],
+    work: impl Fn(usize, &DataFrame) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
+    tables.read_each(table, days, columns, &|place, frame| {
+        let part = work(place, frame)?;
+        // Where another piece of work panicked, what is there is whole all the same.
+        done.lock().unwrap_or_else(PoisonError::into_inner).push((place, part));
+        Ok(())
+    })?;
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, part)| part).collect())
 }

@@ -7,6 +7,7 @@ use std::hash::Hash;
 
 use hashbrown::HashMap;
 
+use super::tokens::{ByToken, NULL, mix};
 use crate::store::frame::Texts;
 
 /// Counts by key, and merges.
@@ -52,31 +53,28 @@ impl<K: Eq + Hash, C: Add> Tally<K, C> {
 /// Tokens that are remembered with the place of their count.
 const TOKENS: usize = 256;
 
-/// Counts the chosen rows of a column by their text. `count` says what a row adds.
+/// Counts the chosen rows of a column by their text. `count` says what a row adds. A text may come
+/// more than once, where the file holds it without a dictionary.
 pub fn groups<'a, C: Add>(
     column: &'a Texts,
     rows: &[u32],
     mut count: impl FnMut(usize) -> C,
-) -> Tally<Option<&'a str>, C> {
-    // The counts lie in a vector. A token tells its place at once where texts come from a
-    // dictionary; else the text itself is looked up.
+) -> Vec<(Option<&'a str>, C)> {
+    // The counts lie in a vector, and a token tells the place. Columns of a few texts do not even
+    // need the table.
     let mut counts: Vec<(Option<&str>, C)> = Vec::new();
-    let mut places: HashMap<Option<&str>, usize> = HashMap::new();
-    let mut recent: Vec<(Option<u128>, usize)> = vec![(None, usize::MAX); TOKENS];
+    let mut places: ByToken<usize> = ByToken::default();
+    let mut recent: Vec<(u128, usize)> = vec![(NULL, usize::MAX); TOKENS];
     for &row in rows {
         let row = row as usize;
-        let token = column.token(row);
-        let slot = token.map_or(0, |token| {
-            let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            (mixed >> 56) as usize
-        });
+        let token = column.token(row).unwrap_or(NULL);
+        let slot = (mix(token) >> 56) as usize;
         let remembered = recent.get(slot).filter(|(seen, place)| *seen == token && *place != usize::MAX);
         let place = match remembered {
             Some((_, place)) => *place,
             None => {
-                let text = column.get(row);
-                let place = *places.entry(text).or_insert_with(|| {
-                    counts.push((text, C::default()));
+                let place = *places.entry(token).or_insert_with(|| {
+                    counts.push((column.get(row), C::default()));
                     counts.len() - 1
                 });
                 if let Some(recent) = recent.get_mut(slot) {
@@ -89,7 +87,7 @@ pub fn groups<'a, C: Add>(
             sum.add(count(row));
         }
     }
-    Tally(counts.into_iter().collect())
+    counts
 }
 
 /// Counts the chosen rows of a column by their text, null as `null`. `count` says what a row adds.
@@ -100,7 +98,7 @@ pub fn by_text<C: Add>(
     count: impl FnMut(usize) -> C,
 ) -> Tally<String, C> {
     let mut tally = Tally::default();
-    for (text, sum) in groups(column, rows, count).0 {
+    for (text, sum) in groups(column, rows, count) {
         tally.add(text.unwrap_or(null).to_owned(), sum);
     }
     tally

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::DataFrame;
-use rayon::prelude::*;
 
 use super::query::Query;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{Ints, bools, ints};
@@ -139,9 +138,9 @@ fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Tot
         "response_time_count",
         "error_count",
     ]);
-    let frames = tables.read(Table::Sessions, Some(query.window.range()), &columns)?;
-    let days: Vec<BTreeMap<Day, Totals>> =
-        frames.par_iter().map(|frame| sum_sessions(frame, query, tables.zone())).collect::<Result<_>>()?;
+    let (window, zone) = (Some(query.window.range()), tables.zone());
+    let days =
+        map_frames(tables, Table::Sessions, window, &columns, |_, frame| sum_sessions(frame, query, zone))?;
     let mut all: BTreeMap<Day, Totals> = BTreeMap::new();
     for (day, totals) in days.into_iter().flatten() {
         all.entry(day).or_default().add(&totals);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
-use super::audience::Audience;
+use super::audience::{Audience, OFTEN};
 use super::figure::{Group, Listed, rows};
 use super::notes;
 use super::number::{Distinct, Ratio};
@@ -90,14 +90,18 @@ impl Body for Visitors {
     }
 }
 
-/// From how many sessions on each class of frequency counts.
-const CLASSES: [(u32, &str); 5] = [(1, "1"), (2, "2"), (3, "3-5"), (6, "6-10"), (11, "11+")];
+/// The classes of frequency, each with the most sessions that a visitor of it has.
+const CLASSES: [(&str, usize); 5] = [("1", 1), ("2", 2), ("3-5", 5), ("6-10", 10), ("11+", OFTEN)];
 
 /// Answers `visitors`.
 pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> {
     let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from);
-    let audience = if pruned.is_some() { None } else { Some(Audience::of(tables, query)?) };
-    let totals = by_day(tables, query)?;
+    let audience = || match pruned {
+        None => Audience::of(tables, query).map(Some),
+        Some(_) => Ok(None),
+    };
+    let (audience, totals) = rayon::join(audience, || by_day(tables, query));
+    let (audience, totals) = (audience?, totals?);
     let bots = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.bots));
     let sessions = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.sessions));
     let figures = VisitorFigures {
@@ -123,18 +127,13 @@ pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> 
 }
 
 fn frequency(audience: &Audience) -> Vec<Frequency> {
-    let mut counts = [0u64; CLASSES.len()];
-    for sessions in audience.sessions() {
-        let class = CLASSES.iter().rposition(|(least, _)| *least <= sessions);
-        if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
-            *count += 1;
-        }
-    }
-    let row = |((_, sessions), visitors): (&(u32, &str), u64)| Frequency {
-        sessions: (*sessions).to_owned(),
-        visitors,
+    let mut least = 0;
+    let row = |(sessions, most): (&str, usize)| {
+        let class = audience.by_sessions.get(least..most).unwrap_or_default();
+        least = most;
+        Frequency { sessions: sessions.to_owned(), visitors: class.iter().sum() }
     };
-    CLASSES.iter().zip(counts).map(row).collect()
+    CLASSES.map(row).into()
 }
 
 fn days(tables: &dyn Tables, query: &Query, mut totals: BTreeMap<Day, Totals>) -> Result<Vec<VisitorDay>> {

@@ -16,6 +16,16 @@ pub enum Opened {
     Bytes(Vec<u8>),
 }
 
+impl Opened {
+    /// Returns the same bytes once more. A file's place of reading is shared: one is read at a time.
+    pub fn again(&self) -> io::Result<Opened> {
+        Ok(match self {
+            Opened::File(file) => Opened::File(file.try_clone()?),
+            Opened::Bytes(bytes) => Opened::Bytes(bytes.clone()),
+        })
+    }
+}
+
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {

@@ -4,7 +4,7 @@
 //! read fails with a missing file; [`Store::read_consistently`](super::Store::read_consistently)
 //! then starts again on the new state, so that an answer always comes of one state.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::columns::Table;
-use super::fs::Disk;
+use super::fs::{Disk, Opened};
 use super::manifest::{DataFile, Manifest, checksum};
 use super::transaction::staged_path;
 use crate::error::{Error, Result};
@@ -27,7 +27,12 @@ pub struct Snapshot {
     zone: Zone,
     /// Files that still lie in `staging/`: those of a change under way.
     staged: Arc<HashSet<String>>,
+    /// Files that were opened beforehand: see [`Snapshot::hold`].
+    held: Arc<HashMap<String, Opened>>,
 }
+
+/// The most files that are kept open: systems allow a process about a thousand.
+const MOST_HELD: usize = 600;
 
 impl Snapshot {
     /// Makes a snapshot of the state that a manifest names.
@@ -40,7 +45,23 @@ impl Snapshot {
         let zone = Zone::parse(&manifest.timezone).ok_or_else(|| {
             Error::failed(format!("the store's time zone {:?} is not known", manifest.timezone))
         })?;
-        Ok(Snapshot { disk, dir, manifest: Arc::new(manifest), zone, staged: Arc::new(staged) })
+        Ok(Snapshot {
+            disk,
+            dir,
+            manifest: Arc::new(manifest),
+            zone,
+            staged: Arc::new(staged),
+            held: Arc::default(),
+        })
+    }
+
+    /// Opens the files of a table that touch the days, and keeps them open: a writer that removes
+    /// them takes nothing from this reader. For answers that are written bit by bit, and cannot be
+    /// taken back to be begun again.
+    pub fn hold(&self, table: Table, days: Option<(Day, Day)>) -> Result<Snapshot> {
+        let open = |file: &DataFile| Ok((file.path.clone(), self.open(file)?));
+        let held = self.files_in(table, days).into_iter().take(MOST_HELD).map(open).collect::<Result<_>>()?;
+        Ok(Snapshot { held: Arc::new(held), ..self.clone() })
     }
 
     /// Returns what the store holds.
@@ -88,12 +109,21 @@ impl Snapshot {
     /// Reads columns (all, where `columns` is `None`) of one file.
     pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<DataFrame> {
         let path = self.locate(&file.path);
-        let opened = self.disk.open(&path).map_err(|e| Error::io("open", &path, e))?;
-        let frame = super::parquet::decode(opened, columns).map_err(|why| self.damaged(&path, why))?;
+        let frame =
+            super::parquet::decode(self.open(file)?, columns).map_err(|why| self.damaged(&path, why))?;
         if frame.height() as u64 != file.rows {
             return Err(self.damaged(&path, format!("it has {} rows, not {}", frame.height(), file.rows)));
         }
         Ok(frame)
+    }
+
+    fn open(&self, file: &DataFile) -> Result<Opened> {
+        let path = self.locate(&file.path);
+        let opened = match self.held.get(&file.path) {
+            Some(held) => held.again(),
+            None => self.disk.open(&path),
+        };
+        opened.map_err(|e| Error::io("open", &path, e))
     }
 
     /// Reads a whole file as a writer does: its checksum is looked at first, so that damage is
@@ -101,7 +131,7 @@ impl Snapshot {
     pub fn read_file_checked(&self, file: &DataFile) -> Result<DataFrame> {
         let bytes = self.bytes_checked(&file.path, &file.checksum)?;
         let path = self.locate(&file.path);
-        super::parquet::decode(super::fs::Opened::Bytes(bytes), None).map_err(|why| self.damaged(&path, why))
+        super::parquet::decode(Opened::Bytes(bytes), None).map_err(|why| self.damaged(&path, why))
     }
 
     /// Reads the bytes of a file that the manifest names, and checks them.

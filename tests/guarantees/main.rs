@@ -5,15 +5,18 @@
 //! code under test. `WA_TEST_CASES` multiplies the number of random cases (default 1).
 
 mod account;
+mod agreement;
 mod at_once;
 mod bad_bytes;
 mod damage;
 mod disk;
+mod figures;
 mod kill;
 mod logs;
 mod memory;
 mod naive;
 mod order;
 mod place;
+mod replay;
 mod tables;
 mod whole;

@@ -83,6 +83,8 @@ Examples:
         common: Common,
         #[command(flatten)]
         compare: Compare,
+        #[command(flatten)]
+        limit: Limit,
     },
 
     /// How many sessions are going on
@@ -136,6 +138,8 @@ Examples:
     Performance {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        limit: Limit,
     },
 
     /// Landing pages, with conversations and conversion

@@ -105,8 +105,8 @@ impl Args {
             Report::Sources { common, compare, limit } => {
                 (Kind::Sources, common, Extra { compare: compare.compare, limit: limit.limit, ..plain() })
             }
-            Report::Devices { common, compare } => {
-                (Kind::Devices, common, Extra { compare: compare.compare, ..plain() })
+            Report::Devices { common, compare, limit } => {
+                (Kind::Devices, common, Extra { compare: compare.compare, limit: limit.limit, ..plain() })
             }
             Report::Active { scope, shape, as_of } => {
                 let common = Common { window: window::Args::default(), scope, shape };
@@ -116,7 +116,9 @@ impl Args {
                 let (page, limit) = (Some(page), Some(limit));
                 (Kind::Sessions, common, Extra { page, limit, session_id, visitor, ..plain() })
             }
-            Report::Performance { common } => (Kind::Performance, common, plain()),
+            Report::Performance { common, limit } => {
+                (Kind::Performance, common, Extra { limit: limit.limit, ..plain() })
+            }
             Report::Pages { common, limit } => (Kind::Pages, common, Extra { limit: limit.limit, ..plain() }),
             Report::Places { common, limit } => {
                 (Kind::Places, common, Extra { limit: limit.limit, ..plain() })

@@ -1,0 +1,31 @@
+//! What the reports have in common that are counted over the sessions of a window: `events`,
+//! `sources`, `devices`, `pages` and `places`.
+
+use super::answer::{Body, Head, Report};
+use super::compare::Comparison;
+use super::notes;
+use super::query::Query;
+use super::tables::Tables;
+use crate::error::Result;
+
+/// Makes such a report of what `count` makes of a question: the answer, and how many sessions of
+/// robots there were. With `compare`, it stands beside the period before.
+pub(super) fn report<B: Body>(
+    tables: &dyn Tables,
+    query: &Query,
+    compare: bool,
+    count: impl Fn(&Query) -> Result<(B, u64)>,
+) -> Result<Report<B>> {
+    let (body, bots) = count(query)?;
+    let mut report = Report::new(Head::of(tables, query, bots), body);
+    // Every session has an event, a device (`unknown`, if nothing else) and so on.
+    let empty = report.body.groups().iter().all(|group| group.items.is_empty());
+    report.notes = notes::on_window(tables, query, empty)?;
+    report.notes.extend(notes::on_pruned_sessions(tables, query));
+    if compare {
+        let (previous, _) = count(&query.before())?;
+        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), &previous.groups()));
+        report.notes.extend(notes::on_comparison(tables, query));
+    }
+    Ok(report)
+}
