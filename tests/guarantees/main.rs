@@ -17,3 +17,4 @@ mod order;
 mod place;
 mod tables;
 mod whole;
+mod year;
