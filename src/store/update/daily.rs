@@ -1,7 +1,8 @@
 //! Works the daily statistics of touched days out again, from the sessions.
 //!
 //! The days of a chatbot whose sessions are pruned keep their rows; only their new and returning
-//! visitors are put right, where a first sight moved away from them.
+//! visitors are put right, where a first sight moved away from them. Days whose statistics were pruned
+//! themselves get none again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -74,6 +75,7 @@ fn update_month(
         let mut fresh: HashMap<String, DailyStats> = of_day(after, day, &first_seen, now)?
             .into_iter()
             .map(|row| (row.chatbot_id.clone(), row))
+            .filter(|(chatbot, _)| !ledger.daily_stats_pruned(chatbot, day))
             .collect();
         let known: Vec<String> = rows.keys().filter(|(_, d)| *d == day).map(|(c, _)| c.clone()).collect();
         for chatbot in known {
