@@ -165,10 +165,11 @@ fn mark_counted_new(
     for file in files.filter(|file| file.min_time < to && from <= file.max_time) {
         let mut rows = visitors::read(&snapshot.read_file_checked(file)?)?;
         let mut changed = false;
-        for row in rows.iter_mut().filter(|row| !row.counted_new && row.kind != KeyKind::Session) {
+        for row in rows.iter_mut().filter(|row| row.counted_new_on.is_none() && row.kind != KeyKind::Session)
+        {
             let day = zone.day(row.first_seen_at);
             if counted.get(&day).is_some_and(|visitors| visitors.contains(&row.hash())) {
-                row.counted_new = true;
+                row.counted_new_on = Some(day);
                 changed = true;
             }
         }

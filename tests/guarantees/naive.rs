@@ -167,7 +167,7 @@ impl Model {
 
 /// Columns about which the contract leaves the store free.
 pub const FREE: &[&str] =
-    &["created_at", "updated_at", "merge_state", "hash_high", "hash_low", "counted_new"];
+    &["created_at", "updated_at", "merge_state", "hash_high", "hash_low", "counted_new_on"];
 
 /// Checks a store's tables against the model; an error says what differs.
 pub fn check(model: &Model, zone: chrono_tz::Tz, timeout: i64, found: Tables) -> Result<(), String> {

@@ -32,7 +32,8 @@ pub fn update(
 ) -> Result<()> {
     let mut days = days;
     for change in moved {
-        days.insert(zone.day(change.was.first_seen_at));
+        // A time zone may have changed since it was counted.
+        days.insert(change.was.counted_new_on.unwrap_or_else(|| zone.day(change.was.first_seen_at)));
         days.insert(zone.day(change.first_seen_at));
     }
     let mut months: BTreeMap<Day, Vec<Day>> = BTreeMap::new();
@@ -131,9 +132,8 @@ pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFil
 /// Counts the first sights that moved away from a day whose sessions are gone, and were counted.
 fn lost_first_sights(moved: &[Moved], chatbot: &str, day: Day, zone: Zone) -> i64 {
     let lost = |change: &&Moved| {
-        change.was.counted_new
+        change.was.counted_new_on == Some(day)
             && change.was.chatbot_id == chatbot
-            && zone.day(change.was.first_seen_at) == day
             && zone.day(change.first_seen_at) != day
     };
     moved.iter().filter(lost).count() as i64
