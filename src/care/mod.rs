@@ -24,7 +24,7 @@ mod walk;
 
 pub use difference::{Difference, Differences};
 pub use rebuild::{Options as RebuildOptions, Report as RebuildReport, rebuild, rebuild_in};
-pub use verify::{Options as VerifyOptions, Report as VerifyReport, verify};
+pub use verify::{Report as VerifyReport, verify};
 
 /// Is told how a check or a rebuild gets on.
 pub trait Progress: Sync {

@@ -23,7 +23,6 @@ use super::visitors::{PORTION, earliest};
 use super::walk::{Expected, Settled, Visit, order, walk};
 use crate::error::Result;
 use crate::event::Block;
-use crate::retention::prune::last_to_go;
 use crate::session::Summary;
 use crate::settings::Settings;
 use crate::store::columns::Table;
@@ -114,9 +113,7 @@ pub fn rebuild_in(
     progress.at("daily_stats");
     shift.apply(&before, &mut transaction, zone, clock.now)?;
     let after = transaction.snapshot()?;
-    let past = last_to_go(settings.keep_daily_stats, zone.day(clock.now));
-    let days = days(&after, past)?;
-    let changed = update::sessions::Changed { days, ..Default::default() };
+    let changed = update::sessions::Changed { days: days(&after)?, ..Default::default() };
     update::daily::update(&after, &mut transaction, changed, &moved, seam.ledger(), zone, clock.now)?;
 
     report.changed = *transaction.manifest() != *manifest;
@@ -126,11 +123,10 @@ pub fn rebuild_in(
     Ok(report)
 }
 
-/// Returns the days that have sessions or statistics; none that has only sessions and is past the
-/// retention of statistics.
-fn days(snapshot: &Snapshot, past: Option<Day>) -> Result<BTreeSet<Day>> {
+/// Returns the days that have sessions or statistics.
+fn days(snapshot: &Snapshot) -> Result<BTreeSet<Day>> {
     let sessions = snapshot.manifest().files(Table::Sessions).iter().map(|file| file.day);
-    let mut days: BTreeSet<Day> = sessions.filter(|day| past.is_none_or(|past| *day > past)).collect();
+    let mut days: BTreeSet<Day> = sessions.collect();
     for frame in snapshot.read(Table::DailyStats, None, &["stat_date"])? {
         days.extend(tables::Reader(&frame).int32("stat_date")?.iter().flatten().map(Day));
     }

@@ -16,22 +16,11 @@ use super::{Progress, daily, files, visitors};
 use crate::error::Result;
 use crate::event::{Block, KeyKind};
 use crate::hash::Identity;
-use crate::retention::prune::last_to_go;
 use crate::session::Summary;
-use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Store, tables};
-use crate::time::{Clock, Day, format_utc};
-
-/// What a check is told.
-#[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
-    /// The present: what is past its retention may be there or not.
-    pub clock: Clock,
-    /// The settings in force.
-    pub settings: &'a Settings,
-}
+use crate::time::{Day, format_utc};
 
 /// What a check came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -77,10 +66,10 @@ impl Report {
 /// # Errors
 /// Where there is no store, or its manifest cannot be read. All else that is wrong stands in the
 /// report.
-pub fn verify(store: &Store, options: Options<'_>, progress: &dyn Progress) -> Result<Report> {
+pub fn verify(store: &Store, progress: &dyn Progress) -> Result<Report> {
     loop {
         let snapshot = store.snapshot()?;
-        let outcome = check(store, &snapshot, options, progress);
+        let outcome = check(store, &snapshot, progress);
         // A file that has gone and a directory that has changed can be a writer's work: only where
         // the state is still the same do they count.
         let disturbed = match &outcome {
@@ -94,12 +83,7 @@ pub fn verify(store: &Store, options: Options<'_>, progress: &dyn Progress) -> R
     }
 }
 
-fn check(
-    store: &Store,
-    snapshot: &Snapshot,
-    options: Options<'_>,
-    progress: &dyn Progress,
-) -> Result<(Report, bool)> {
+fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(Report, bool)> {
     let manifest = snapshot.manifest();
     let named = |of: &dyn Fn(Table) -> u64| Table::ALL.into_iter().map(of).sum::<u64>();
     let size = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
@@ -113,7 +97,7 @@ fn check(
     let looked = files::check(store, snapshot, progress);
     let mut differences = looked.differences;
     if differences.is_empty() {
-        compare(snapshot, options, progress, &mut report, &mut differences)?;
+        compare(snapshot, progress, &mut report, &mut differences)?;
     } else {
         report.notes.push("the tables were not compared: some of their files are damaged".to_owned());
     }
@@ -136,7 +120,6 @@ fn check(
 /// Compares the tables with each other.
 fn compare(
     snapshot: &Snapshot,
-    options: Options<'_>,
     progress: &dyn Progress,
     report: &mut Report,
     differences: &mut Differences,
@@ -160,9 +143,7 @@ fn compare(
     progress.at("visitors");
     differences.append(compare.visitors.finish()?);
     progress.at("daily_stats");
-    let today = snapshot.zone().day(options.clock.now);
-    let past = last_to_go(options.settings.keep_daily_stats, today);
-    report.daily_stats = daily::check(snapshot, &seam, past, differences)?;
+    report.daily_stats = daily::check(snapshot, &seam, differences)?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ pub fn earliest(block: &Block, seen: &mut HashMap<u128, Visitor>) {
                     kind,
                     id: id.to_owned(),
                     first_seen_at: row.time,
-                    counted_new: false,
+                    counted_new_on: None,
                 });
         }
     }

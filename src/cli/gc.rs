@@ -18,7 +18,8 @@ use crate::time::Clock;
 ///
 /// Events are kept for 90 days, sessions for a year, daily statistics for ever, unless settings or
 /// flags say otherwise. N days are kept, today the last of them. What is pruned stays pruned: its
-/// lines are not taken in again. Rejects go with events.
+/// lines are not taken in again. Rejects go with events. Where that would take today's data, or all of
+/// a table, or the clock is more than a week from the newest event and the last gc, it asks for --yes.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -169,12 +170,21 @@ fn table(report: &retention::Report) -> String {
             thousands(masked.rejects)
         ));
     }
-    let merged = if report.dry_run { "would be merged" } else { "merged" };
+    let (merged, removed) = match report.dry_run {
+        true => ("would be merged", "would be removed"),
+        false => ("merged", "removed"),
+    };
     text.push_str(&format!(
-        "\n\n{} small files {merged} into {}; {} files of interrupted runs removed\n",
+        "\n\n{} small files {merged} into {}; {} files of interrupted runs {removed}\n\
+         {} bytes before, {} after\n",
         thousands(report.compacted.files),
         thousands(report.compacted.into),
-        thousands(report.unnamed_files)
+        thousands(report.unnamed_files),
+        thousands(report.bytes_before),
+        thousands(report.bytes_after)
     ));
+    if let Some(why) = &report.asks {
+        text.push_str(&format!("without --yes nothing would be done: {why}\n"));
+    }
     text
 }

@@ -9,9 +9,7 @@ use super::values::Form;
 use super::{Globals, Io};
 use crate::care;
 use crate::error::{Error, Result};
-use crate::settings::Settings;
 use crate::store::Store;
-use crate::time::Clock;
 
 /// Check every file against the manifest, and the derived tables against the events
 ///
@@ -37,10 +35,6 @@ pub struct Args {
 pub struct Options {
     /// The store.
     pub store: PathBuf,
-    /// The time that is now.
-    pub clock: Clock,
-    /// The settings in force.
-    pub settings: Settings,
     /// How to write the result.
     pub form: Form,
     /// Whether a form was asked for: then quiet does not hold the result back.
@@ -48,15 +42,13 @@ pub struct Options {
 }
 
 impl Args {
-    /// Checks the arguments and reads the settings.
+    /// Checks the arguments.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where the settings make no sense.
+    /// None so far.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         Ok(Options {
             store: globals.store.clone(),
-            clock: globals.clock,
-            settings: globals.settings()?.settings,
             form: self.format.unwrap_or_default(),
             form_asked: self.format.is_some(),
         })
@@ -69,8 +61,7 @@ impl Args {
 /// [`crate::Kind::Failed`] where something differs.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
     let bar = Bar::new(io, "verify");
-    let told = care::VerifyOptions { clock: options.clock, settings: &options.settings };
-    let report = care::verify(&Store::at(&options.store), told, &bar);
+    let report = care::verify(&Store::at(&options.store), &bar);
     bar.finish();
     let report = report?;
     let text = match options.form {

@@ -179,7 +179,7 @@ fn first_seen(events: &[Event<'_>], groups: &[(usize, usize)]) -> HashMap<u128, 
                         kind,
                         id: id.to_owned(),
                         first_seen_at: time,
-                        counted_new: false,
+                        counted_new_on: None,
                     });
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! The policy: a partition's files of fewer than half the rows that a file may have are put
 //! together, as many as fit into one file, until at most one such file is left. A day that came in
-//! one run and has not changed since is left alone.
+//! one run and has not changed since is left alone. Refused lines of one UTC date are put into one
+//! file, since they go by that date.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::manifest::DataFile;
-use crate::store::transaction::Transaction;
+use crate::store::manifest::{DataFile, SideFile};
+use crate::store::transaction::{REJECTS, Transaction};
 use crate::store::update::events::{file_of, stack};
 use crate::store::update::fold::MOST_ROWS;
 use crate::time::Day;
@@ -25,7 +26,7 @@ pub struct Compacted {
     pub into: u64,
 }
 
-/// Merges the small files of all tables.
+/// Merges the small files of all tables, and those of refused lines.
 pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
     let mut compacted = Compacted::default();
     for table in Table::ALL {
@@ -45,11 +46,43 @@ pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
                 transaction.remove(table, &file.path);
             }
             transaction.add(new)?;
+            if files.iter().all(|file| file.without_addresses) {
+                // There are none in the new file either: it need not be looked at again.
+                let known = transaction.manifest().tables.entry(table).or_default();
+                known.iter_mut().next_back().into_iter().for_each(|file| file.without_addresses = true);
+            }
             compacted.files += files.len() as u64;
             compacted.into += 1;
         }
     }
+    rejects(transaction, &mut compacted)?;
     Ok(compacted)
+}
+
+/// Puts the refused lines of each UTC date into one file.
+fn rejects(transaction: &mut Transaction, compacted: &mut Compacted) -> Result<()> {
+    let mut days: BTreeMap<Day, Vec<SideFile>> = BTreeMap::new();
+    for file in &transaction.manifest().rejects {
+        days.entry(Day::utc(file.written_at)).or_default().push(file.clone());
+    }
+    for mut files in days.into_values().filter(|files| files.len() > 1) {
+        files.sort_by(|a, b| (a.written_at, &a.path).cmp(&(b.written_at, &b.path)));
+        let snapshot = transaction.snapshot()?;
+        let mut bytes = Vec::new();
+        for file in &files {
+            bytes.extend(snapshot.bytes_checked(&file.path, &file.checksum)?);
+            transaction.remove_side(&file.path);
+        }
+        transaction.manifest().rejects.retain(|file| files.iter().all(|old| old.path != file.path));
+        let rows = files.iter().map(|file| file.rows).sum();
+        let written_at = files.iter().map(|file| file.written_at).max().unwrap_or_default();
+        let name = format!("{}.ndjson", uuid::Uuid::new_v4().simple());
+        let new = transaction.add_side(REJECTS, &name, &bytes, rows, written_at)?;
+        transaction.manifest().rejects.push(new);
+        compacted.files += files.len() as u64;
+        compacted.into += 1;
+    }
+    Ok(())
 }
 
 /// Returns the files of each partition that are to become one.

@@ -35,15 +35,18 @@ pub struct Pruned {
 
 impl Pruned {
     fn take(&mut self, file: &DataFile, rows: u64) {
-        let day = file.day.to_string();
-        if self.days.last() != Some(&day) {
-            self.days.push(day);
-        }
         self.rows += rows;
         self.files += 1;
         if rows == file.rows {
             self.bytes += file.bytes;
         }
+    }
+
+    /// Puts the days in order, each once.
+    fn in_order(mut self) -> Pruned {
+        self.days.sort();
+        self.days.dedup();
+        self
     }
 }
 
@@ -66,11 +69,12 @@ pub fn events(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> 
             ledger.events.entry(chatbot.to_owned()).or_default().insert(file.day);
         }
         pruned.take(file, file.rows);
+        pruned.days.push(file.day.to_string());
         transaction.remove(Table::Events, &file.path);
         let manifest = transaction.manifest();
         manifest.events_pruned_through = manifest.events_pruned_through.max(Some(file.day));
     }
-    Ok(pruned)
+    Ok(pruned.in_order())
 }
 
 /// Takes out the sessions whose last event was on a day up to `last`.
@@ -89,6 +93,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
         let rows = mask.iter().filter(|goes| **goes).count() as u64;
         if rows > 0 {
             pruned.take(&file, rows);
+            pruned.days.push(file.day.to_string());
             going.entry(file.day).or_default().push((file, mask));
         }
     }
@@ -107,7 +112,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
         let manifest = transaction.manifest();
         manifest.sessions_pruned_through = manifest.sessions_pruned_through.max(Some(day));
     }
-    Ok(pruned)
+    Ok(pruned.in_order())
 }
 
 /// Writes down which chatbots lose sessions on which days, and returns those that had lost none on
@@ -160,10 +165,11 @@ fn mark_counted_new(
     for file in files.filter(|file| file.min_time < to && from <= file.max_time) {
         let mut rows = visitors::read(&snapshot.read_file_checked(file)?)?;
         let mut changed = false;
-        for row in rows.iter_mut().filter(|row| !row.counted_new && row.kind != KeyKind::Session) {
+        for row in rows.iter_mut().filter(|row| row.counted_new_on.is_none() && row.kind != KeyKind::Session)
+        {
             let day = zone.day(row.first_seen_at);
             if counted.get(&day).is_some_and(|visitors| visitors.contains(&row.hash())) {
-                row.counted_new = true;
+                row.counted_new_on = Some(day);
                 changed = true;
             }
         }
@@ -184,22 +190,25 @@ fn mark_counted_new(
 }
 
 /// Takes out the statistics of days up to `last`.
-pub fn daily_stats(transaction: &mut Transaction, last: Day) -> Result<Pruned> {
+pub fn daily_stats(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> Result<Pruned> {
     let snapshot = transaction.snapshot()?;
     let mut pruned = Pruned::default();
     for file in snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day <= last) {
-        let mut rows = tables::daily_stats::read(&snapshot.read_file_checked(file)?)?;
-        rows.retain(|row| row.stat_date > last);
-        let gone = file.rows - rows.len() as u64;
-        if gone > 0 {
-            pruned.take(file, gone);
+        let rows = tables::daily_stats::read(&snapshot.read_file_checked(file)?)?;
+        let (gone, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.stat_date <= last);
+        if !gone.is_empty() {
+            pruned.days.extend(gone.iter().map(|row| row.stat_date.to_string()));
+            for row in &gone {
+                ledger.daily_stats.entry(row.chatbot_id.clone()).or_default().insert(row.stat_date);
+            }
+            pruned.take(file, gone.len() as u64);
             transaction.remove(Table::DailyStats, &file.path);
             if let Some(new) = update::daily::month_file(file.day, rows)? {
                 transaction.add(new)?;
             }
         }
     }
-    Ok(pruned)
+    Ok(pruned.in_order())
 }
 
 /// Takes out the refused lines that were written down on UTC dates up to `last`.
@@ -208,15 +217,12 @@ pub fn rejects(transaction: &mut Transaction, last: Day) -> Result<Pruned> {
     let going: Vec<_> =
         transaction.manifest().rejects.iter().filter(|f| Day::utc(f.written_at) <= last).cloned().collect();
     for file in going {
-        let day = Day::utc(file.written_at).to_string();
-        if pruned.days.last() != Some(&day) {
-            pruned.days.push(day);
-        }
+        pruned.days.push(Day::utc(file.written_at).to_string());
         pruned.rows += file.rows;
         pruned.files += 1;
         pruned.bytes += file.bytes;
         transaction.manifest().rejects.retain(|f| f.path != file.path);
         transaction.remove_side(&file.path);
     }
-    Ok(pruned)
+    Ok(pruned.in_order())
 }

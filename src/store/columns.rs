@@ -269,10 +269,10 @@ pub static VISITORS: &[Column] = &[
     col("first_seen_at", Timestamp, "Time of the earliest event with this id; only ever moves earlier."),
     col("hash_high", Int64, "Upper half of the hash by which the id is found."),
     col("hash_low", Int64, "Lower half."),
-    col(
-        "counted_new",
-        Bool,
-        "The day of `first_seen_at` counts it as a new visitor and its sessions are pruned, so that the count can still be put right.",
+    opt(
+        "counted_new_on",
+        Date,
+        "The day that counts it as a new visitor, where the sessions of that day are pruned: so the count can still be put right.",
     ),
 ];
 

@@ -64,6 +64,9 @@ pub struct Ledger {
     pub events: BTreeMap<String, DaySet>,
     /// By chatbot, the days some or all of whose sessions were pruned.
     pub sessions: BTreeMap<String, DaySet>,
+    /// By chatbot, the days whose statistics were pruned.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub daily_stats: BTreeMap<String, DaySet>,
     /// The forgotten identifiers.
     pub forgotten: Vec<Forgotten>,
 }
@@ -79,6 +82,11 @@ impl Ledger {
         self.sessions.get(chatbot).is_some_and(|days| days.contains(day))
     }
 
+    /// Tells whether a chatbot's statistics of a day were pruned.
+    pub fn daily_stats_pruned(&self, chatbot: &str, day: Day) -> bool {
+        self.daily_stats.get(chatbot).is_some_and(|days| days.contains(day))
+    }
+
     /// Reads the ledger of a state of the store.
     pub fn of(snapshot: &Snapshot) -> Result<Ledger> {
         match &snapshot.manifest().ledger {
@@ -90,7 +98,8 @@ impl Ledger {
     /// Puts the ledger in place of the one before.
     pub fn write(&self, transaction: &mut Transaction, now: Micros) -> Result<()> {
         let name = format!("ledger-{}.json", uuid::Uuid::new_v4().simple());
-        let rows = (self.events.len() + self.sessions.len() + self.forgotten.len()) as u64;
+        let chatbots = self.events.len() + self.sessions.len() + self.daily_stats.len();
+        let rows = (chatbots + self.forgotten.len()) as u64;
         let file = transaction.add_side(STATE, &name, &self.to_bytes()?, rows, now)?;
         if let Some(old) = transaction.manifest().ledger.replace(file) {
             transaction.remove_side(&old.path);

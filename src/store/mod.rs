@@ -137,6 +137,20 @@ impl Store {
         self.writer_with(Some(lock), first)
     }
 
+    /// Takes the writer's lock to try a change that is not to be made. What an interrupted writer left
+    /// stays where it is.
+    pub fn trial(&self, command: &str, lock_timeout: Duration) -> Result<Trial> {
+        let lock = WriterLock::take(&self.dir, command, lock_timeout)?;
+        let manifest = self.snapshot()?.manifest().clone();
+        let staging = self.dir.join(STAGING);
+        let entries = self.disk.list(&self.dir).map_err(|e| Error::io("list the store", &self.dir, e))?;
+        let interrupted = entries.iter().any(|entry| entry.name == STAGING);
+        if !interrupted {
+            self.disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
+        }
+        Ok(Trial { store: self.clone(), manifest, interrupted, _lock: lock })
+    }
+
     /// Like [`Store::writer`] on a disk that no other process sees.
     pub fn writer_alone(&self, first: impl FnOnce() -> Manifest) -> Result<Writer> {
         self.disk.create_dir_all(&self.dir).map_err(|e| Error::io("create the store", &self.dir, e))?;
@@ -147,6 +161,7 @@ impl Store {
         let staging = self.dir.join(STAGING);
         let manifest = self.read_manifest()?;
         let mut touched = BTreeSet::new();
+        let mut swept = 0;
         let interrupted = self
             .disk
             .list(&self.dir)
@@ -154,7 +169,7 @@ impl Store {
             .iter()
             .any(|entry| entry.name == STAGING);
         if interrupted {
-            self.sweep(manifest.as_ref(), &mut touched)?;
+            swept = self.sweep(manifest.as_ref(), &mut touched)?;
         } else {
             self.disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
         }
@@ -168,7 +183,7 @@ impl Store {
                 manifest
             }
         };
-        Ok(Writer { store: self.clone(), manifest, clean: true, touched, lock })
+        Ok(Writer { store: self.clone(), manifest, clean: true, touched, swept, lock })
     }
 
     /// Brings the entry of a new store, and of folders made for it, to stable storage: a power cut
@@ -202,6 +217,26 @@ impl Store {
             .hint("name an empty or a new folder with --store")),
             _ => Ok(()),
         }
+    }
+
+    /// Counts the files in the store's own folders that the manifest does not name.
+    fn unnamed(&self, manifest: &Manifest) -> Result<u64> {
+        let named: HashSet<&str> = manifest.paths().collect();
+        let tables = Table::ALL.iter().map(|table| table.name());
+        let mut folders: Vec<String> = tables.chain([REJECTS, STATE, STAGING]).map(str::to_owned).collect();
+        let mut unnamed = 0;
+        while let Some(folder) = folders.pop() {
+            let dir = self.dir.join(&folder);
+            for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
+                let path = format!("{folder}/{}", entry.name);
+                if entry.is_dir {
+                    folders.push(path);
+                } else if !named.contains(path.as_str()) {
+                    unnamed += 1;
+                }
+            }
+        }
+        Ok(unnamed)
     }
 
     /// Removes every file in the store's own folders that the manifest does not name; the folders
@@ -244,6 +279,45 @@ impl Store {
     }
 }
 
+/// A store, for trying a change; holds the lock.
+#[derive(Debug)]
+pub struct Trial {
+    store: Store,
+    manifest: Manifest,
+    /// A writer was interrupted, and has left its staging folder.
+    interrupted: bool,
+    _lock: WriterLock,
+}
+
+impl Trial {
+    /// Returns the present state.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Counts the files that the manifest does not name; those of the change that is tried are among
+    /// them.
+    pub fn unnamed(&self) -> Result<u64> {
+        self.store.unnamed(&self.manifest)
+    }
+
+    /// Begins the change.
+    pub fn begin(&self) -> Transaction {
+        Transaction::begin(self.store.disk.clone(), &self.store.dir, self.manifest.clone())
+    }
+
+    /// Leaves the store as it was found.
+    pub fn end(self, transaction: Transaction) -> Result<()> {
+        transaction.discard()?;
+        let staging = self.store.dir.join(STAGING);
+        if !self.interrupted {
+            let disk = &self.store.disk;
+            disk.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+        }
+        Ok(())
+    }
+}
+
 /// A store, for writing; holds the lock.
 #[derive(Debug)]
 pub struct Writer {
@@ -253,6 +327,8 @@ pub struct Writer {
     clean: bool,
     /// Folders out of which files were removed.
     touched: BTreeSet<PathBuf>,
+    /// How many files of an interrupted writer were removed at the beginning.
+    swept: u64,
     lock: Option<WriterLock>,
 }
 
@@ -286,9 +362,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes files that the manifest does not name, and returns their number.
+    /// Removes files that the manifest does not name, and returns their number; those that were removed
+    /// when the writer began are among them.
     pub fn sweep(&mut self) -> Result<u64> {
-        self.store.sweep(Some(&self.manifest), &mut self.touched)
+        let swept = self.store.sweep(Some(&self.manifest), &mut self.touched)?;
+        Ok(swept + std::mem::take(&mut self.swept))
     }
 
     /// Ends cleanly: nothing unnamed lies about, and other tools' globs are exact.

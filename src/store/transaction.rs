@@ -160,6 +160,15 @@ impl Transaction {
         Ok(checksum(bytes))
     }
 
+    /// Removes what was written aside: the store stays as it was.
+    pub fn discard(self) -> Result<()> {
+        for path in &self.staged {
+            let staged = staged_path(&self.dir, path);
+            self.disk.remove_file(&staged).map_err(|e| Error::io("remove", &staged, e))?;
+        }
+        Ok(())
+    }
+
     /// Makes the change visible, whole. Returns the new state, and what became of the files that it
     /// does not name any more.
     pub fn commit(mut self, now: Micros) -> Result<(Manifest, Removal)> {

@@ -5,6 +5,7 @@
 mod care;
 mod conventions;
 mod docs;
+mod gc;
 mod harness;
 mod privacy;
 mod sample_data;

@@ -59,7 +59,9 @@ pub fn lines(seeds: &[Seed], beginning: u8, timeout: Micros) -> Vec<String> {
     seeds.iter().enumerate().map(line).collect()
 }
 
-fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
+/// Makes a line (of two events, where it is an envelope) of one of eight session keys; its number
+/// stands in the page title.
+pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
     let [_, _, name, what, source, agent, user, place, form, id, ..] = *seed;
     let mut event = Map::new();
     let mut put = |name: &str, value: Value| event.insert(name.to_owned(), value);

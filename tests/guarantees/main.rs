@@ -20,3 +20,4 @@ mod place;
 mod replay;
 mod tables;
 mod whole;
+mod year;

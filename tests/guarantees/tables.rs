@@ -6,6 +6,7 @@ use serde_json::Value;
 use wa::Result;
 use wa::store::columns::Table;
 use wa::store::frame::{Cell, Cells};
+use wa::store::manifest::DataFile;
 use wa::store::snapshot::Snapshot;
 
 /// A row: values by column name; JSON columns parsed.
@@ -20,24 +21,29 @@ pub const DATES: &[&str] = &["created_at", "updated_at"];
 pub fn read(snapshot: &Snapshot) -> Result<Tables> {
     let mut tables = Tables::new();
     for table in Table::ALL {
-        let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
         let mut rows = Vec::new();
-        for frame in snapshot.read(table, None, &names)? {
-            let columns: Vec<(&str, Cells)> = table
-                .columns()
-                .iter()
-                .map(|column| Ok((column.name, Cells::of(&frame, column)?)))
-                .collect::<Result<_>>()?;
-            for row in 0..frame.height() {
-                rows.push(
-                    columns.iter().map(|(name, cells)| ((*name).to_owned(), value(cells.get(row)))).collect(),
-                );
-            }
+        for file in snapshot.manifest().files(table) {
+            rows.extend(read_file(snapshot, table, file)?);
         }
         tables.insert(table.name(), rows);
     }
     sort(&mut tables);
     Ok(tables)
+}
+
+/// Reads the rows of one file of a table.
+pub fn read_file(snapshot: &Snapshot, table: Table, file: &DataFile) -> Result<Vec<Row>> {
+    let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
+    let frame = snapshot.read_file(file, Some(&names))?;
+    let columns: Vec<(&str, Cells)> = table
+        .columns()
+        .iter()
+        .map(|column| Ok((column.name, Cells::of(&frame, column)?)))
+        .collect::<Result<_>>()?;
+    let row = |row: usize| {
+        columns.iter().map(|(name, cells)| ((*name).to_owned(), value(cells.get(row)))).collect()
+    };
+    Ok((0..frame.height()).map(row).collect())
 }
 
 /// Puts rows in order of their tables' keys.

@@ -89,11 +89,7 @@ fn a_damaged_manifest_is_an_error_that_names_the_store() {
     let path = place.store().dir().join("manifest.json");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"rows\":", "\"rows\": ")).unwrap();
-    let told = crate::care::VerifyOptions {
-        clock: crate::time::Clock { now: place.now },
-        settings: &place.settings,
-    };
-    let error = crate::care::verify(&place.store(), told, &crate::care::NoProgress).unwrap_err();
+    let error = crate::care::verify(&place.store(), &crate::care::NoProgress).unwrap_err();
     assert!(error.to_string().contains(&place.store().dir().display().to_string()), "{error}");
 }
 

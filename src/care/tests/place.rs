@@ -99,8 +99,7 @@ impl Place {
     }
 
     pub fn verify(&self) -> VerifyReport {
-        let told = care::VerifyOptions { clock: Clock { now: self.now }, settings: &self.settings };
-        care::verify(&self.store(), told, &NoProgress).unwrap()
+        care::verify(&self.store(), &NoProgress).unwrap()
     }
 
     /// Checks that verify finds nothing.

@@ -236,3 +236,46 @@ fn a_session_that_did_not_change_keeps_its_times_of_storing_and_one_that_was_cut
         assert!(row.2.starts_with(now.trim()), "{row:?}, rebuilt at {now}");
     }
 }
+
+#[test]
+fn a_first_sight_that_moves_earlier_leaves_the_day_that_counted_it_whatever_the_time_zone_is_now() {
+    let mut place = Place::new(NOW);
+    let seen = |time: &str, visitor: &str| {
+        line(&format!("2026-{time}:00Z"), time, "x", &format!(",\"anonymous_id\":\"{visitor}\""))
+    };
+    // New on the 6th and on the 7th by UTC, both on the 7th in Kolkata.
+    place.ingest(&[
+        seen("03-06T23:30", "a"),
+        seen("03-07T10:00", "b"),
+        seen("03-07T11:00", "c"),
+        seen("03-12T10:00", "a"),
+    ]);
+    place.gc(Some(10), Some(13));
+    place.zone("Asia/Kolkata");
+    place.rebuild();
+    place.is_clean();
+    let new = |place: &Place| {
+        let mut days: Vec<String> = place.rows(&[])[1]
+            .1
+            .iter()
+            .map(|row| {
+                let of = |name: &str| {
+                    row.split(&format!(" {name}=")).nth(1).unwrap().split(' ').next().unwrap().to_owned()
+                };
+                format!("{}: {}", of("stat_date"), of("new_visitors"))
+            })
+            .collect();
+        days.sort();
+        days.join(", ")
+    };
+    assert_eq!(new(&place), "2026-03-06: 1, 2026-03-07: 2, 2026-03-12: 0");
+    // History of days that never held data: a and b were there before.
+    place.ingest(&[seen("02-01T10:00", "a"), seen("02-02T10:00", "b")]);
+    let expected = "2026-02-01: 1, 2026-02-02: 1, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
+    assert_eq!(new(&place), expected);
+    // Once more earlier: nothing is taken off those days a second time.
+    place.ingest(&[seen("01-31T10:00", "a"), seen("01-31T11:00", "b")]);
+    let expected = "2026-01-31: 2, 2026-02-01: 0, 2026-02-02: 0, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
+    assert_eq!(new(&place), expected);
+    place.is_clean();
+}

@@ -39,11 +39,6 @@ pub fn decimal(name: &str, values: impl Iterator<Item = f64>) -> Column {
     Float64Chunked::from_vec(name.into(), values.collect()).into_series().into_column()
 }
 
-/// Makes a column of booleans.
-pub fn boolean(name: &str, values: impl Iterator<Item = bool>) -> Column {
-    BooleanChunked::from_iter_values(name.into(), values).into_series().into_column()
-}
-
 /// Makes a column of times.
 pub fn timestamp(name: &str, values: impl Iterator<Item = i64>) -> Column {
     let numbers = Int64Chunked::from_vec(name.into(), values.collect());
@@ -53,6 +48,12 @@ pub fn timestamp(name: &str, values: impl Iterator<Item = i64>) -> Column {
 /// Makes a column of days.
 pub fn date(name: &str, values: impl Iterator<Item = i32>) -> Column {
     Int32Chunked::from_vec(name.into(), values.collect()).into_date().into_series().into_column()
+}
+
+/// Makes a column of days since 1970, of which some are missing.
+pub fn date_option(name: &str, values: impl Iterator<Item = Option<i32>>) -> Column {
+    let days: Int32Chunked = values.collect();
+    days.with_name(name.into()).into_date().into_column()
 }
 
 /// Makes a frame of columns, in the order in which the table defines them.

@@ -6,7 +6,7 @@ use super::build::{self, Reader};
 use crate::error::Result;
 use crate::event::{KeyKind, key_hash};
 use crate::store::columns::VISITORS;
-use crate::time::Micros;
+use crate::time::{Day, Micros};
 
 /// The columns by which an entry is found.
 pub const FIND_COLUMNS: [&str; 3] = ["hash_high", "hash_low", "first_seen_at"];
@@ -22,8 +22,8 @@ pub struct Visitor {
     pub id: String,
     /// Time of the earliest event.
     pub first_seen_at: Micros,
-    /// The day of `first_seen_at` counts it as new, and its sessions are pruned.
-    pub counted_new: bool,
+    /// The day that counts it as new, where the sessions of that day are pruned.
+    pub counted_new_on: Option<Day>,
 }
 
 impl Visitor {
@@ -52,8 +52,8 @@ pub fn frame(visitors: &[Visitor]) -> Result<DataFrame> {
             name @ "first_seen_at" => build::timestamp(name, visitors.iter().map(|v| v.first_seen_at)),
             name @ "hash_high" => build::int64(name, hashes.iter().map(|h| (h >> 64) as i64)),
             name @ "hash_low" => build::int64(name, hashes.iter().map(|&h| h as i64)),
-            // "counted_new": the definition has no other column.
-            name => build::boolean(name, visitors.iter().map(|v| v.counted_new)),
+            // "counted_new_on": the definition has no other column.
+            name => build::date_option(name, visitors.iter().map(|v| v.counted_new_on.map(|day| day.0))),
         })
         .collect();
     build::frame(rows, VISITORS, columns)
@@ -78,14 +78,14 @@ pub fn read(frame: &DataFrame) -> Result<Vec<Visitor>> {
     let reader = Reader(frame);
     let (chatbots, kinds, ids) =
         (reader.text("chatbot_id")?, reader.text("id_kind")?, reader.text("visitor_id")?);
-    let (times, counted) = (reader.int64("first_seen_at")?, reader.boolean("counted_new")?);
+    let (times, counted) = (reader.int64("first_seen_at")?, reader.int32("counted_new_on")?);
     Ok((0..frame.height())
         .map(|i| Visitor {
             chatbot_id: chatbots.get(i).unwrap_or("").to_owned(),
             kind: if kinds.get(i) == Some("user") { KeyKind::User } else { KeyKind::Anonymous },
             id: ids.get(i).unwrap_or("").to_owned(),
             first_seen_at: times.get(i).unwrap_or(0),
-            counted_new: counted.get(i).unwrap_or(false),
+            counted_new_on: counted.get(i).map(Day),
         })
         .collect())
 }

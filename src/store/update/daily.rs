@@ -1,7 +1,8 @@
 //! Works the daily statistics of touched days out again, from the sessions.
 //!
 //! The days of a chatbot whose sessions are pruned keep their rows; only their new and returning
-//! visitors are put right, where a first sight moved away from them.
+//! visitors are put right, where a first sight moved away from them. Days whose statistics were pruned
+//! themselves get none again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -32,7 +33,8 @@ pub fn update(
 ) -> Result<()> {
     let Changed { mut days, mut tallies, .. } = changed;
     for change in moved {
-        days.insert(zone.day(change.was.first_seen_at));
+        // A time zone may have changed since it was counted.
+        days.insert(change.was.counted_new_on.unwrap_or_else(|| zone.day(change.was.first_seen_at)));
         days.insert(zone.day(change.first_seen_at));
     }
     let mut months: BTreeMap<Day, Vec<Day>> = BTreeMap::new();
@@ -77,6 +79,7 @@ fn update_month(
         let mut fresh: HashMap<String, DailyStats> = of_day(after, day, counted.remove(&day), &first_seen, now)?
             .into_iter()
             .map(|row| (row.chatbot_id.clone(), row))
+            .filter(|(chatbot, _)| !ledger.daily_stats_pruned(chatbot, day))
             .collect();
         let known: Vec<String> = rows.keys().filter(|(_, d)| *d == day).map(|(c, _)| c.clone()).collect();
         for chatbot in known {
@@ -132,9 +135,8 @@ pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFil
 /// Counts the first sights that moved away from a day whose sessions are gone, and were counted.
 fn lost_first_sights(moved: &[Moved], chatbot: &str, day: Day, zone: Zone) -> i64 {
     let lost = |change: &&Moved| {
-        change.was.counted_new
+        change.was.counted_new_on == Some(day)
             && change.was.chatbot_id == chatbot
-            && zone.day(change.was.first_seen_at) == day
             && zone.day(change.first_seen_at) != day
     };
     moved.iter().filter(lost).count() as i64

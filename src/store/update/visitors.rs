@@ -66,8 +66,11 @@ pub fn update(
         if let Some((file, mask)) = moving {
             let rows = filter(&snapshot.read_file_checked(&file)?, mask.iter().copied())?;
             for was in read(&rows)? {
-                if let Some(now) = seen.remove(&was.hash()) {
+                if let Some(mut now) = seen.remove(&was.hash()) {
                     let first_seen_at = now.first_seen_at;
+                    // Earlier on the same day it is counted there as before.
+                    let day = snapshot.zone().day(first_seen_at);
+                    now.counted_new_on = was.counted_new_on.filter(|counted| *counted == day);
                     added.entry(month(first_seen_at)).or_default().push(now);
                     moved.push(Moved { was, first_seen_at });
                 }

@@ -1,0 +1,71 @@
+//! The file system, which fails at one of its operations and from then on.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wa::store::fs::{Disk, Entry, Opened, RealDisk};
+
+/// A disk of which only the first so many operations work.
+#[derive(Debug)]
+pub struct FailingDisk {
+    left: AtomicU64,
+}
+
+impl FailingDisk {
+    /// Makes one that works for so many operations.
+    pub fn after(operations: u64) -> Arc<FailingDisk> {
+        Arc::new(FailingDisk { left: AtomicU64::new(operations) })
+    }
+
+    fn works(&self) -> io::Result<()> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| io::Error::other("the disk failed"))
+    }
+}
+
+impl Disk for FailingDisk {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.works().and_then(|()| RealDisk.create_dir_all(dir))
+    }
+
+    fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let works = self.works();
+        // A write that fails leaves a part of the file.
+        let written = if works.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
+        RealDisk.write_new(path, written).and(works)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.works().and_then(|()| RealDisk.sync_file(path))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.works().and_then(|()| RealDisk.sync_dir(dir))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.works().and_then(|()| RealDisk.rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.works().and_then(|()| RealDisk.remove_file(path))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.works().and_then(|()| RealDisk.remove_dir(dir))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.works().and_then(|()| RealDisk.list(dir))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.works().and_then(|()| RealDisk.read(path))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Opened> {
+        self.works().and_then(|()| RealDisk.open(path))
+    }
+}
