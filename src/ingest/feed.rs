@@ -9,19 +9,23 @@ use std::thread::Scope;
 use super::account::Outcome;
 use super::known::{Fingerprint, KnownFile, KnownFiles, Plan};
 use super::parse::{ParseOptions, Parsed, parse};
-use super::read::{RawBlock, Reader};
+use super::read::{BLOCK_SIZE, RawBlock, Reader};
 use super::source::Input;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::event::Block;
 
-/// How many parsed blocks may wait for the store.
-pub const AHEAD: usize = 8;
+/// The fewest blocks that may wait, parsed, for the store.
+const LEAST_AHEAD: usize = 8;
 /// How many blocks may wait to be parsed.
 const UNPARSED: usize = 2;
-/// How many blocks may be on their way in all: read, and not yet taken in their order. A parser that
-/// is held up must not let the others run ahead without end.
-const ON_THEIR_WAY: usize = AHEAD + UNPARSED + 2;
+/// What a block of usual lines takes once it is parsed: its text and half as much again.
+const PARSED_SIZE: usize = BLOCK_SIZE / 2 * 3;
+
+/// Returns how many blocks may wait, parsed, for the store, in so many bytes.
+pub fn ahead(bytes: usize) -> usize {
+    (bytes / PARSED_SIZE).max(LEAST_AHEAD)
+}
 
 /// What is to be read.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub struct Inputs {
     pub known: KnownFiles,
     /// Fingerprint of the options that matter for what is stored.
     pub fingerprint: String,
+    /// How many parsed blocks may wait for the store: while it takes in a batch, the parsers use
+    /// what it leaves of the processors for the next.
+    pub ahead: usize,
 }
 
 impl Inputs {
@@ -114,7 +121,9 @@ pub fn start<'scope, 'env>(
     context: &'env Context,
     done: SyncSender<Numbered>,
 ) -> Receiver<()> {
-    let (permit, taken) = sync_channel(ON_THEIR_WAY);
+    // Blocks on their way in all: read, and not yet taken in their order. A parser that is held up
+    // must not let the others run ahead without end.
+    let (permit, taken) = sync_channel(inputs.ahead + UNPARSED + 2);
     let (raw, queue) = sync_channel::<Unparsed>(UNPARSED);
     let queue = Arc::new(Mutex::new(queue));
     let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());

@@ -31,6 +31,11 @@ use crate::store::transaction::{STATE, Transaction};
 use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
+/// Which part of the budget of memory a batch is: as much again and more goes into its tables.
+const BATCH: u64 = 5;
+/// Which part of it the parsed blocks are that wait for the next batch.
+const AHEAD: u64 = 6;
+
 /// What an ingest is told.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -139,8 +144,9 @@ pub fn run_in(
         files: found.files,
         known: if options.force { KnownFiles::default() } else { known.clone() },
         fingerprint: fingerprint(settings, options),
+        ahead: feed::ahead((settings.memory / AHEAD) as usize),
     };
-    let batch_bytes = options.batch_bytes.unwrap_or((settings.memory / 4) as usize);
+    let batch_bytes = options.batch_bytes.unwrap_or((settings.memory / BATCH) as usize);
     let mut ingest = Ingest {
         transaction: Some(writer.begin()),
         writer,
@@ -159,7 +165,7 @@ pub fn run_in(
         changed: false,
     };
     progress.total(inputs.bytes());
-    let (sender, receiver) = sync_channel(feed::AHEAD);
+    let (sender, receiver) = sync_channel(inputs.ahead);
     let outcome = std::thread::scope(|scope| {
         let taken = feed::start(scope, &inputs, &parse_options, context, sender);
         // The receivers are dropped when this returns, so that the threads stop where it fails.
