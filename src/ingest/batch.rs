@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::event::{Event, KeyKind, Text, key_hash};
 use crate::privacy::Gate;
 use crate::session::cut;
+use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
@@ -102,30 +103,48 @@ pub fn put(
     }
     let (fresh, groups) = group(fresh);
     stages.book(Stage::Sort);
-    update::events::add(&before, transaction, &fresh, rules.now)?;
-    stages.book(Stage::Events);
-    let pieces: Vec<Vec<Piece<'_>>> = groups
+    // Side by side: what one table leaves of the processors, another takes.
+    let (events, (sessions, visitors)) = rayon::join(
+        || update::events::make(&before, &fresh, rules.now),
+        || {
+            rayon::join(
+                || update::sessions::merge(&before, pieces(&fresh, &groups, rules), rules.zone, rules.timeout),
+                || update::visitors::make(&before, first_seen(&fresh, &groups)),
+            )
+        },
+    );
+    stages.book(Stage::Tables);
+    for made in events? {
+        made.put(Table::Events, transaction)?;
+    }
+    let changed = sessions?.put(transaction)?;
+    outcome.sessions = changed.sessions;
+    let (visitors, moved) = visitors?;
+    for made in visitors {
+        made.put(Table::Visitors, transaction)?;
+    }
+    stages.book(Stage::Write);
+    let after = transaction.snapshot()?;
+    update::daily::update(&after, transaction, changed, &moved, rules.ledger, rules.zone, rules.now)?;
+    stages.book(Stage::Daily);
+    Ok(outcome)
+}
+
+/// Cuts the events of each session key into pieces of sessions.
+fn pieces<'a>(events: &[Event<'a>], groups: &[(usize, usize)], rules: Rules<'_>) -> Vec<Piece<'a>> {
+    let pieces: Vec<Vec<Piece<'a>>> = groups
         .par_chunks(GROUPS_AT_ONCE)
         .map(|groups| {
             let mut pieces = Vec::with_capacity(groups.len());
             for &(start, end) in groups {
-                let events = &fresh[start..end];
-                let key = events[0].row.key;
+                let events = &events[start..end];
+                let Some(key) = events.first().map(|event| event.row.key) else { continue };
                 cut(events.iter().copied(), rules.timeout, rules.now, |piece| pieces.push((key, piece)));
             }
             pieces
         })
         .collect();
-    let pieces = pieces.into_iter().flatten().collect();
-    let changed = update::sessions::merge(&before, transaction, pieces, rules.zone, rules.timeout)?;
-    outcome.sessions = changed.sessions;
-    stages.book(Stage::Sessions);
-    let moved = update::visitors::update(&before, transaction, first_seen(&fresh, &groups))?;
-    stages.book(Stage::Visitors);
-    let after = transaction.snapshot()?;
-    update::daily::update(&after, transaction, changed, &moved, rules.ledger, rules.zone, rules.now)?;
-    stages.book(Stage::Daily);
-    Ok(outcome)
+    pieces.into_iter().flatten().collect()
 }
 
 /// Sorts events into groups of one session key each, in order of time and id within; the groups in

@@ -13,12 +13,10 @@ pub enum Stage {
     Dedupe,
     /// Sorting events by session key.
     Sort,
-    /// Writing events.
-    Events,
-    /// Cutting sessions and merging them with the stored ones.
-    Sessions,
-    /// First sights.
-    Visitors,
+    /// Making the files of events, sessions and first sights, side by side.
+    Tables,
+    /// Writing them.
+    Write,
     /// Working days out again.
     Daily,
     /// Refused lines.
@@ -29,14 +27,13 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 10] = [
+    pub const ALL: [Stage; 9] = [
         Stage::Wait,
         Stage::Gather,
         Stage::Dedupe,
         Stage::Sort,
-        Stage::Events,
-        Stage::Sessions,
-        Stage::Visitors,
+        Stage::Tables,
+        Stage::Write,
         Stage::Daily,
         Stage::Rejects,
         Stage::Commit,
@@ -49,9 +46,8 @@ impl Stage {
             Stage::Gather => "gather",
             Stage::Dedupe => "dedupe",
             Stage::Sort => "sort",
-            Stage::Events => "events",
-            Stage::Sessions => "sessions",
-            Stage::Visitors => "visitors",
+            Stage::Tables => "tables",
+            Stage::Write => "write",
             Stage::Daily => "daily",
             Stage::Rejects => "rejects",
             Stage::Commit => "commit",

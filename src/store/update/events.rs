@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use rayon::prelude::*;
 
-use super::fold;
+use super::{Made, fold};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::store::columns::Table;
@@ -11,21 +11,16 @@ use crate::store::encode::{FileBuilder, ROW_GROUP};
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::transaction::{NewFile, Transaction};
+use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros};
 
-/// Adds events, given in the order in which they are to lie in their files.
-pub fn add(
-    snapshot: &Snapshot,
-    transaction: &mut Transaction,
-    events: &[Event<'_>],
-    now: Micros,
-) -> Result<()> {
+/// Makes the files of new events, given in the order in which they are to lie there.
+pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros) -> Result<Vec<Made>> {
     let mut days: std::collections::BTreeMap<Day, Vec<Event<'_>>> = std::collections::BTreeMap::new();
     for event in events {
         days.entry(Day::utc(event.row.time)).or_default().push(*event);
     }
-    let made: Vec<(NewFile, Vec<DataFile>)> = days
+    days
         .into_par_iter()
         .map(|(day, events)| {
             let partition = snapshot.files_in(Table::Events, Some((day, day)));
@@ -46,16 +41,10 @@ pub fn add(
                 max_time = max_time.max(file.max_time);
             }
             let bytes = builder.finish()?;
-            Ok((NewFile { table: Table::Events, day, rows, min_time, max_time, bytes }, folded))
+            let file = NewFile { table: Table::Events, day, rows, min_time, max_time, bytes };
+            Ok(Made { file: Some(file), replaced: folded })
         })
-        .collect::<Result<_>>()?;
-    for (file, folded) in made {
-        for old in folded {
-            transaction.remove(Table::Events, &old.path);
-        }
-        transaction.add(file)?;
-    }
-    Ok(())
+        .collect()
 }
 
 /// Puts frames of one table under each other.

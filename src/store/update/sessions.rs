@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::coverage::Coverage;
 use super::events::filter;
-use super::{Losing, fold};
+use super::{Losing, Made, fold};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
 use crate::hash::Identity;
@@ -46,14 +46,33 @@ struct Found {
     rows: DataFrame,
 }
 
-/// Merges pieces into the table. Those of one key stand beside each other, more than a timeout apart.
+/// The partitions that a merge makes anew.
+#[derive(Debug)]
+pub struct Merged {
+    changed: Changed,
+    partitions: Vec<(Day, Made, Tallies)>,
+}
+
+impl Merged {
+    /// Puts the new files into a transaction.
+    pub fn put(self, transaction: &mut Transaction) -> Result<Changed> {
+        let mut changed = self.changed;
+        for (day, made, tallies) in self.partitions {
+            if let Some(path) = made.put(Table::Sessions, transaction)? {
+                changed.tallies.insert(day, (path, tallies));
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// Merges pieces with the table. Those of one key stand beside each other, more than a timeout apart.
 pub fn merge(
     snapshot: &Snapshot,
-    transaction: &mut Transaction,
     pieces: Vec<Piece<'_>>,
     zone: Zone,
     timeout: Micros,
-) -> Result<Changed> {
+) -> Result<Merged> {
     let found = find(snapshot, &pieces, timeout)?;
     let mut changed = Changed::default();
     let mut stored: Vec<Summary<'_>> = Vec::new();
@@ -74,8 +93,7 @@ pub fn merge(
         by_day.entry(zone.day(session.first.time)).or_default().push(session);
     }
     changed.days.extend(by_day.keys());
-    changed.tallies = write(snapshot, transaction, by_day, superseded)?;
-    Ok(changed)
+    Ok(Merged { changed, partitions: rewrite(snapshot, by_day, superseded)? })
 }
 
 /// Joins pieces with the stored sessions of their keys.
@@ -156,12 +174,11 @@ fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Ve
     Ok(found.into_iter().flatten().collect())
 }
 
-fn write(
+fn rewrite(
     snapshot: &Snapshot,
-    transaction: &mut Transaction,
     by_day: BTreeMap<Day, Vec<&Summary<'_>>>,
     superseded: Vec<Losing>,
-) -> Result<HashMap<Day, (String, Tallies)>> {
+) -> Result<Vec<(Day, Made, Tallies)>> {
     let mut by_day = by_day;
     let mut losing: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for (file, mask) in superseded {
@@ -172,37 +189,21 @@ fn write(
         .into_iter()
         .map(|(day, sessions)| (day, sessions, losing.remove(&day).unwrap_or_default()))
         .collect();
-    let made: Vec<Rewritten> = days
-        .into_par_iter()
-        .map(|(day, sessions, losing)| rewrite_day(snapshot, day, &sessions, losing))
-        .collect::<Result<_>>()?;
-    let mut tallies = HashMap::new();
-    for Rewritten { file, tallies: of_day, replaced } in made {
-        for old in replaced {
-            transaction.remove(Table::Sessions, &old.path);
-        }
-        if let Some(file) = file {
-            let day = file.day;
-            tallies.insert(day, (transaction.add(file)?, of_day));
-        }
-    }
-    Ok(tallies)
+    days.into_par_iter()
+        .map(|(day, sessions, losing)| {
+            let (made, tallies) = rewrite_day(snapshot, day, &sessions, losing)?;
+            Ok((day, made, tallies))
+        })
+        .collect()
 }
 
-/// The new file of a day, and what it stands for.
-struct Rewritten {
-    file: Option<NewFile>,
-    tallies: Tallies,
-    replaced: Vec<DataFile>,
-}
-
-/// Makes the new file of a day, and names the files that it replaces.
+/// Makes the new file of a day, and adds its sessions up.
 fn rewrite_day(
     snapshot: &Snapshot,
     day: Day,
     sessions: &[&Summary<'_>],
     losing: Vec<Losing>,
-) -> Result<Rewritten> {
+) -> Result<(Made, Tallies)> {
     let mut others: Vec<DataFrame> = Vec::new();
     let mut replaced = Vec::new();
     for (file, mask) in losing {
@@ -219,7 +220,7 @@ fn rewrite_day(
     }
     let mut tallies = Tallies::default();
     if rows == 0 {
-        return Ok(Rewritten { file: None, tallies, replaced });
+        return Ok((Made { file: None, replaced }, tallies));
     }
     let mut times: Vec<(Micros, Micros)> = sessions.iter().map(|s| (s.first.time, s.ended_at)).collect();
     for session in sessions {
@@ -239,5 +240,5 @@ fn rewrite_day(
         max_time: times.iter().map(|t| t.1).max().unwrap_or(0),
         bytes: tables::sessions::file(sessions, &others)?,
     });
-    Ok(Rewritten { file, tallies, replaced })
+    Ok((Made { file, replaced }, tallies))
 }

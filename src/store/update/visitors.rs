@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rayon::prelude::*;
 
 use super::events::{file_of, filter, stack};
-use super::{Losing, fold};
+use super::{Losing, Made, fold};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{FIND_COLUMNS, Visitor, frame, hashes, read};
-use crate::store::transaction::{NewFile, Transaction};
+use crate::store::transaction::Transaction;
 use crate::time::{Day, Micros};
 
 /// A first sight that moved earlier.
@@ -26,12 +26,9 @@ pub struct Moved {
     pub first_seen_at: Micros,
 }
 
-/// Takes in the earliest time of each id among new events, by the hash of the id.
-pub fn update(
-    snapshot: &Snapshot,
-    transaction: &mut Transaction,
-    seen: HashMap<u128, Visitor>,
-) -> Result<Vec<Moved>> {
+/// Takes in the earliest time of each id among new events, by the hash of the id: makes the files of
+/// the months that change, and says which first sights moved.
+pub fn make(snapshot: &Snapshot, seen: HashMap<u128, Visitor>) -> Result<(Vec<Made>, Vec<Moved>)> {
     let files = snapshot.manifest().files(Table::Visitors);
     // For each file: the ids that it knows, and the rows that are to move.
     type Looked = (Vec<u128>, Option<Losing>);
@@ -84,7 +81,19 @@ pub fn update(
     for visitor in seen.into_values() {
         added.entry(month(visitor.first_seen_at)).or_default().push(visitor);
     }
-    write(snapshot, transaction, added, losing)?;
+    Ok((months(snapshot, added, losing)?, moved))
+}
+
+/// Does [`make`]'s work and puts it into a transaction.
+pub fn update(
+    snapshot: &Snapshot,
+    transaction: &mut Transaction,
+    seen: HashMap<u128, Visitor>,
+) -> Result<Vec<Moved>> {
+    let (made, moved) = make(snapshot, seen)?;
+    for made in made {
+        made.put(Table::Visitors, transaction)?;
+    }
     Ok(moved)
 }
 
@@ -92,19 +101,17 @@ fn month(time: Micros) -> Day {
     Day::utc(time).month_start()
 }
 
-/// Replaces the files of the months that gain or lose rows.
-pub fn write(
+/// Makes the files of the months that gain or lose rows.
+fn months(
     snapshot: &Snapshot,
-    transaction: &mut Transaction,
     mut added: BTreeMap<Day, Vec<Visitor>>,
     losing: Vec<Losing>,
-) -> Result<()> {
+) -> Result<Vec<Made>> {
     let mut months: BTreeSet<Day> = added.keys().copied().collect();
     months.extend(losing.iter().map(|(file, _)| file.day));
     let work: Vec<(Day, Vec<Visitor>)> =
         months.into_iter().map(|month| (month, added.remove(&month).unwrap_or_default())).collect();
-    let made: Vec<(Option<NewFile>, Vec<DataFile>)> = work
-        .into_par_iter()
+    work.into_par_iter()
         .map(|(month, mut visitors)| {
             // In order of chatbot and time, so that neighbours resemble each other.
             visitors.sort_unstable_by(|a, b| {
@@ -128,16 +135,7 @@ pub fn write(
                 0 => None,
                 _ => Some(file_of(Table::Visitors, month, &mut all, "first_seen_at", "first_seen_at")?),
             };
-            Ok((file, replaced))
+            Ok(Made { file, replaced })
         })
-        .collect::<Result<_>>()?;
-    for (file, replaced) in made {
-        for old in replaced {
-            transaction.remove(Table::Visitors, &old.path);
-        }
-        if let Some(file) = file {
-            transaction.add(file)?;
-        }
-    }
-    Ok(())
+        .collect()
 }
