@@ -67,6 +67,7 @@ impl Error {
         let missing_file = cause.kind() == std::io::ErrorKind::NotFound;
         let full = cause.kind() == std::io::ErrorKind::StorageFull;
         let denied = cause.kind() == std::io::ErrorKind::PermissionDenied;
+        let read_only = cause.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
         let mut error = Error::failed(format!("cannot {verb} {}", path.display())).caused_by(cause);
         error.missing_file = missing_file;
         if full {
@@ -74,7 +75,12 @@ impl Error {
                 "free some space on that disk and run the same command again: what was committed is kept",
             );
         } else if denied {
-            error = error.hint("check the owner and the permissions of that path");
+            error = error.hint(
+                "check the owner and the permissions of that path; reports need to read the store, not to write it",
+            );
+        } else if read_only {
+            error =
+                error.hint("that disk can only be read: reports work, and what changes the store does not");
         }
         error
     }

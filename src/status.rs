@@ -276,4 +276,31 @@ mod tests {
         let told = status(&place.store(), &other, clock(NOW)).unwrap();
         assert_eq!(kinds(&told), ["settings_differ", "leftovers"]);
     }
+
+    #[test]
+    fn ten_thousand_files_are_counted_and_none_is_opened() {
+        let place = Place::new();
+        let line =
+            r#"{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":"2026-11-09T08:00:00Z"}"#;
+        place.ingest(&place.log("a.ndjson", &[line.to_owned()]), NOW);
+        let mut manifest = place.store().snapshot().unwrap().manifest().clone();
+        let files = manifest.tables.get_mut(&Table::Events).unwrap();
+        let pattern = files.remove(0);
+        // A file for each of the hundred nights that added to each of a hundred days; none of them is there.
+        for number in 0..10_000 {
+            let day = pattern.day.plus(-(number / 100));
+            let path = format!("events/event_date={day}/{number}.parquet");
+            files.push(DataFile { path, day, rows: 3, bytes: 7, ..pattern.clone() });
+        }
+        std::fs::write(place.store().dir().join("manifest.json"), manifest.to_bytes().unwrap()).unwrap();
+        let told = status(&place.store(), &Settings::default(), clock(NOW)).unwrap();
+        let events = &told.tables[0];
+        assert_eq!((events.files, events.partitions), (10_000, 100));
+        assert_eq!((events.rows, events.bytes), (30_000, 70_000));
+        assert_eq!(
+            (events.first.as_deref(), events.last.as_deref()),
+            (Some("2026-08-02"), Some("2026-11-09"))
+        );
+        assert_eq!(kinds(&told), ["not_pruned", "many_files"]);
+    }
 }

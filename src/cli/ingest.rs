@@ -147,6 +147,7 @@ impl Args {
 /// [`crate::Kind::TooManyRefused`] where more lines were refused than allowed.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
     let store = Store::at(&options.store);
+    let is_new = !store.exists();
     let bar = Bar(io.bytes_bar("ingest", Some(0)));
     let told = run::Options {
         inputs: options.inputs.clone(),
@@ -161,6 +162,9 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     };
     let report = run::run(&store, &options.settings, &told, &bar)?;
     bar.0.finish();
+    if is_new && store.exists() {
+        io.note(&format!("made the store {}", options.store.display()));
+    }
     let text = match options.form {
         Form::Json => account::json(&report)?,
         Form::Table => account::table(&report, io.width()),

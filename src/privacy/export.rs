@@ -16,6 +16,7 @@ use super::trace::{EVENT_COLUMNS, Ids, Traced, trace};
 use crate::error::{Error, Result};
 use crate::ingest::Field;
 use crate::ingest::fields::Spelling;
+use crate::render;
 use crate::report::record::{Reader, Value};
 use crate::store::columns::{EVENTS, Table};
 use crate::store::frame::{Cell, Cells};
@@ -157,7 +158,8 @@ fn csv(frame: &DataFrame, rows: &[usize], out: &mut dyn Write) -> Result<(), Sto
             out,
             record.entries().map(|(_, value)| match value {
                 Value::Null => String::new(),
-                Value::Text(text) | Value::Json(text) => text.clone(),
+                // As in every CSV: what a spreadsheet would take for a formula becomes text.
+                Value::Text(text) | Value::Json(text) => render::csv::safe(text, false),
                 Value::Int(number) => number.to_string(),
                 Value::Decimal(number) => number.to_string(),
                 Value::Bool(value) => value.to_string(),

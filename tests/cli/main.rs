@@ -4,6 +4,8 @@
 
 mod care;
 mod conventions;
+mod cron;
+mod disk;
 mod docs;
 mod gc;
 mod harness;

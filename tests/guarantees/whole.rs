@@ -295,3 +295,28 @@ fn whole_or_not_at_all_a_store_that_is_not_there_is_not_made_by_reading() {
     assert!(Store::on(disk.clone(), place::STORE).snapshot().is_err());
     assert!(disk.files().is_empty());
 }
+
+#[test]
+fn whole_or_not_at_all_a_full_disk_gets_its_sentence_and_keeps_what_was_committed() {
+    let folder = Folder::new(logs(3, 6));
+    let undisturbed = MemoryDisk::new();
+    assert_eq!(folder.ingest(&undisturbed, false).0, None);
+    let disk = MemoryDisk::new();
+    // Somewhere in the middle: some of the three batches are stored by then.
+    disk.fail(Some(Fault::Full(undisturbed.operations() / 2)));
+    let options = wa::ingest::run::Options {
+        batch_bytes: Some(1),
+        ..place::options(vec![folder.dir.path().display().to_string()], NOW)
+    };
+    let report = place::ingest(&disk, &place::settings(), &options).unwrap();
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.kind().exit_status(), 1);
+    assert!(failure.to_string().starts_with("cannot write /wa-memory-disk/store/staging/"), "{failure}");
+    let hint = failure.hint_text().unwrap();
+    assert!(hint.contains("free some space") && hint.contains("what was committed is kept"), "{hint}");
+    assert!(report.committed && report.account.total.stored > 0);
+    assert_eq!(events(&disk), report.account.total.stored);
+    disk.fail(None);
+    assert_eq!(folder.ingest(&disk, false).0, None);
+    assert_eq!(events(&disk), events(&undisturbed));
+}

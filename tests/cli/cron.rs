@@ -1,0 +1,201 @@
+//! What cron, systemd and logrotate need: silence when all goes well and the whole story when it does
+//! not, exit statuses, and logs that are renamed, packed and truncated.
+
+use std::io::Write;
+
+use crate::harness::{Place, root};
+
+fn line(number: usize, time: &str) -> String {
+    // Every other line has no id: then the log cannot be read on from the middle.
+    let id = if number.is_multiple_of(2) { String::new() } else { format!("\"id\":\"e{number}\",") };
+    format!(
+        "{{{id}\"chatbot_id\":\"c\",\"session_id\":\"s{:02}\",\"event_name\":\"message_sent\",\
+         \"timestamp\":\"{time}\",\"page_title\":\"line {number}\"}}\n",
+        number / 5
+    )
+}
+
+/// Lines from one number to below another, a minute apart.
+fn lines(from: usize, to: usize) -> String {
+    let time = |n: usize| format!("2026-11-09T{:02}:{:02}:00Z", n / 60, n % 60);
+    (from..to).map(|number| line(number, &time(number))).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// Returns the numbers of the lines that are stored, in order.
+fn stored(place: &Place) -> Vec<usize> {
+    let text = place.wa("export").output();
+    let number = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["page_title"].as_str().unwrap().strip_prefix("line ").unwrap().parse().unwrap()
+    };
+    let mut numbers: Vec<usize> = text.lines().map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn quiet_prints_nothing_when_all_goes_well_and_the_whole_story_when_it_does_not() {
+    let place = Place::new();
+    place.write("logs/a.ndjson", lines(0, 20) + "no json\n");
+    for command in [
+        "ingest logs",
+        "ingest logs",
+        "gc",
+        "verify",
+        "rebuild",
+        "anonymize --older-than 30d",
+        "forget --user nobody",
+        "gc",
+    ] {
+        place.wa(&format!("--quiet {command}")).exits(0).prints_nothing();
+    }
+    // A report is asked for: quiet does not hold it back.
+    place.wa("--quiet report summary --as-of latest").exits(0).says("Sessions");
+
+    let run = place.wa("--quiet ingest logs gone.ndjson").exits(4);
+    let run = run.says("file").says("total").says("1 file is unchanged");
+    run.warns("cannot read gone.ndjson").warns("1 of the inputs could not be read").warns("hint: ");
+    place.write("wa-store/wa.toml", "timezone = \"Europe/Berlin\"\n");
+    place.wa("--quiet gc").exits(2).warns("the store was made with the time zone UTC").warns("wa rebuild");
+}
+
+#[test]
+fn every_exit_status_is_what_the_table_says() {
+    let place = Place::new();
+    place.write("good.ndjson", lines(0, 20));
+    place.write("bad.ndjson", lines(20, 22) + "no json\n");
+    place.wa("ingest good.ndjson").exits(0);
+    // 1: it could not be done.
+    place.wa("--store gone gc").exits(1).warns("there is no wa store");
+    // 2: it makes no sense.
+    place.wa("gc --keep-events 3").exits(2).warns("write 3d for 3 days");
+    // 3: more was refused than allowed, and nothing is stored; or a figure is not as it should be.
+    place.wa("ingest bad.ndjson --max-rejects 0").exits(3).warns("nothing was committed");
+    assert_eq!(stored(&place).len(), 20);
+    let report = "report summary --days 1 --as-of yesterday --format json --fail-if";
+    let mut arguments: Vec<&str> = report.split(' ').collect();
+    arguments.push("total_sessions < 5");
+    place.run(&arguments).exits(3).warns("total_sessions is 4");
+    *arguments.last_mut().unwrap() = "total_sessions < 4";
+    place.run(&arguments).exits(0);
+    // 4: some could not be read, and what could is stored.
+    place.wa("ingest gone.ndjson bad.ndjson").exits(4);
+    assert_eq!(stored(&place).len(), 22);
+
+    // The table names these, each once, and no other.
+    let page = std::fs::read_to_string(root().join("docs/cron.md")).unwrap();
+    let table = page.split("## Exit statuses").nth(1).unwrap();
+    let rows = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" |").next()?.parse().ok());
+    assert_eq!(rows.collect::<Vec<u8>>(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_log_that_is_rotated_and_packed_between_the_runs_loses_and_doubles_nothing() {
+    let place = Place::new();
+    let ingest = || place.wa("--quiet ingest logs").exits(0).prints_nothing();
+    // Half of the second day's line 30 is written when the ingest comes.
+    let text = lines(0, 31);
+    place.write("logs/widget.ndjson", &text[..text.len() - 40]);
+    ingest();
+    assert_eq!(stored(&place), (0..30).collect::<Vec<_>>());
+    // The writer has the log open still when it is renamed, and opens a new one a few lines later.
+    std::fs::create_dir(place.path("logs/old")).unwrap();
+    std::fs::rename(place.path("logs/widget.ndjson"), place.path("logs/old/widget-1.ndjson")).unwrap();
+    place.write("logs/old/widget-1.ndjson", lines(0, 40));
+    place.write("logs/widget.ndjson", lines(40, 45));
+    ingest();
+    assert_eq!(stored(&place), (0..45).collect::<Vec<_>>());
+    // The next rotation: the first is packed, in gzip or zstd, the second renamed.
+    std::fs::remove_file(place.path("logs/old/widget-1.ndjson")).unwrap();
+    place.write("logs/old/widget-1.ndjson.gz", gzip(lines(0, 40).as_bytes()));
+    place.write("logs/old/widget-2.ndjson", lines(40, 60));
+    place.write("logs/widget.ndjson", "");
+    ingest();
+    assert_eq!(stored(&place), (0..60).collect::<Vec<_>>());
+    std::fs::remove_file(place.path("logs/old/widget-2.ndjson")).unwrap();
+    place.write("logs/old/widget-2.ndjson.zst", zstd::encode_all(lines(40, 60).as_bytes(), 1).unwrap());
+    place.write("logs/widget.ndjson", lines(60, 61));
+    ingest();
+    // Logs that are deleted at last take nothing with them.
+    std::fs::remove_dir_all(place.path("logs/old")).unwrap();
+    ingest();
+    assert_eq!(stored(&place), (0..61).collect::<Vec<_>>());
+    place.wa("--quiet verify").prints_nothing();
+}
+
+#[test]
+fn a_log_that_is_copied_and_truncated_may_be_longer_than_before_by_the_next_run() {
+    let place = Place::new();
+    let ingest = || place.wa("--quiet ingest logs").exits(0).prints_nothing();
+    place.write("logs/widget.ndjson", lines(0, 10));
+    ingest();
+    // Copied with two lines more, truncated, and grown beyond its old size.
+    place.write("logs/old/widget-1.ndjson", lines(0, 12));
+    place.write("logs/widget.ndjson", lines(12, 40));
+    ingest();
+    assert_eq!(stored(&place), (0..40).collect::<Vec<_>>());
+    // To the very size that it had: told apart by its content.
+    place.write("logs/old/widget-2.ndjson.gz", gzip(lines(12, 40).as_bytes()));
+    place.write("logs/widget.ndjson", lines(42, 70));
+    assert_eq!(lines(12, 40).len(), lines(42, 70).len());
+    ingest();
+    let expected: Vec<usize> = (0..40).chain(42..70).collect();
+    assert_eq!(stored(&place), expected);
+    place.wa("--quiet verify").prints_nothing();
+}
+
+/// The lines of the crontab in the docs, as cron runs them: by `sh`, with nothing in the environment
+/// but what the crontab sets.
+#[cfg(unix)]
+#[test]
+fn the_lines_of_the_crontab_run_as_they_are_written() {
+    let page = std::fs::read_to_string(root().join("docs/cron.md")).unwrap();
+    let crontab = page.split("```crontab\n").nth(1).unwrap().split("```").next().unwrap();
+    let place = Place::new();
+    std::fs::create_dir(place.path("bin")).unwrap();
+    // The system's clock is not a test's.
+    let script =
+        format!("#!/bin/sh\nexec '{}' --now {} \"$@\"\n", env!("CARGO_BIN_EXE_wa"), crate::harness::NOW);
+    place.write("bin/wa", script);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(place.path("bin/wa"), mode).unwrap();
+    place.write("logs/widget.ndjson", lines(0, 20));
+    let here = |text: &str| {
+        let bin = place.path("bin").display().to_string();
+        text.replace("/usr/local/bin", &bin)
+            .replace("/var/lib/wa/store", &place.path("store").display().to_string())
+            .replace("/var/log/chat", &place.path("logs").display().to_string())
+    };
+    let mut environment = Vec::new();
+    let mut statuses = Vec::new();
+    for line in crontab.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.contains(' ')) {
+            environment.push((name.to_owned(), here(value)));
+            continue;
+        }
+        let command = line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ");
+        assert!(!command.contains('%'), "cron ends a line at a percent sign: {command}");
+        let done = std::process::Command::new("/bin/sh")
+            .args(["-c", &here(&command)])
+            .env_clear()
+            .envs(environment.iter().cloned())
+            .current_dir("/")
+            .output()
+            .unwrap();
+        statuses.push((done.status.code(), done.stdout, done.stderr));
+    }
+    assert_eq!(statuses.len(), 3);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (night, monday, figure) = (&statuses[0], &statuses[1], &statuses[2]);
+    assert_eq!((night.0, text(&night.1), text(&night.2)), (Some(0), String::new(), String::new()));
+    assert_eq!(monday.0, Some(0), "{}", text(&monday.2));
+    assert!(text(&monday.1).contains("Sessions"), "{}", text(&monday.1));
+    // Four sessions, each with messages: the rate is 100.
+    assert_eq!((figure.0, text(&figure.1), text(&figure.2)), (Some(0), String::new(), String::new()));
+}

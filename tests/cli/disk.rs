@@ -1,0 +1,195 @@
+//! What disks and permissions do: each case has its sentence.
+
+use crate::harness::{Place, Run};
+
+const LINE: &str = "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"message_sent\",\
+                    \"timestamp\":\"2026-11-09T12:00:00Z\"}\n";
+
+fn with_store() -> Place {
+    let place = Place::new();
+    place.write("log.ndjson", format!("{LINE}no json\n"));
+    place.wa("ingest log.ndjson").exits(0).warns("made the store ./wa-store");
+    place
+}
+
+/// Commands that only read the store, and what each says where all is well.
+const READERS: [(&str, &str); 8] = [
+    ("report summary --as-of latest --format json", "\"total_sessions\": 1"),
+    ("report performance --as-of latest", "Performance"),
+    ("report sessions --as-of latest", "Sessions"),
+    ("events --days 3 --format ndjson", "message_sent"),
+    ("status", "events"),
+    ("files sessions", ".parquet"),
+    ("export", "message_sent"),
+    ("verify", "all is as it must be"),
+];
+
+/// Commands that change it.
+const WRITERS: [&str; 5] =
+    ["ingest log.ndjson", "gc", "forget --user nobody", "anonymize --older-than 1d", "rebuild"];
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn all(dir: &Path) -> Vec<PathBuf> {
+        let mut found = vec![dir.to_owned()];
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap().is_dir() {
+                true => found.extend(all(&entry.path())),
+                false => found.push(entry.path()),
+            }
+        }
+        found
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn everything_in_a_store_is_readable_by_its_owner_alone() {
+        let place = with_store();
+        place.wa("forget --user nobody").exits(0);
+        place.wa("gc").exits(0);
+        place.wa("--store other init").exits(0);
+        let mut paths = all(&place.path("wa-store"));
+        assert!(paths.len() > 15, "{paths:?}");
+        paths.extend(all(&place.path("other")));
+        for path in paths {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(&path), expected, "{}", path.display());
+        }
+    }
+
+    /// Runs `wa` as somebody who may not write in the place: root, who may do anything, becomes nobody.
+    fn run_as_other(place: &Place, arguments: &str) -> (Option<i32>, String, String) {
+        let mut command = place.command();
+        if std::fs::metadata(place.path(".")).unwrap().uid() == 0 {
+            // The program may lie where nobody may go.
+            let program = place.path("wa-program");
+            if !program.exists() {
+                std::fs::copy(env!("CARGO_BIN_EXE_wa"), &program).unwrap();
+            }
+            let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+            command = std::process::Command::new(program);
+            command.env_clear().current_dir(place.path(".")).args(arguments).uid(65_534).gid(65_534);
+        }
+        let output = command.args(arguments.split_whitespace()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    #[test]
+    fn a_store_that_may_only_be_read_can_be_reported_on_and_not_be_changed() {
+        let place = with_store();
+        set_mode(&place.path("."), 0o755);
+        for path in all(&place.path("wa-store")) {
+            set_mode(&path, if path.is_dir() { 0o555 } else { 0o444 });
+        }
+        for (reader, says) in READERS {
+            let (status, out, err) = run_as_other(&place, reader);
+            assert!(status == Some(0) && out.contains(says), "{reader}: {status:?}\n{out}\n{err}");
+        }
+        for writer in WRITERS {
+            let (status, out, err) = run_as_other(&place, writer);
+            assert_eq!((status, out.as_str()), (Some(1), ""), "{writer}\n{err}");
+            assert!(
+                err.contains("cannot open the lock ./wa-store/lock: Permission denied"),
+                "{writer}: {err}"
+            );
+            assert!(
+                err.contains("hint: check the owner and the permissions of that path"),
+                "{writer}: {err}"
+            );
+        }
+        for path in all(&place.path("wa-store")) {
+            set_mode(&path, if path.is_dir() { 0o700 } else { 0o600 });
+        }
+        // As it is made, it is nobody's but its owner's: others do not even see what is in it.
+        if std::fs::metadata(place.path(".")).unwrap().uid() == 0 {
+            let (status, _, err) = run_as_other(&place, "report summary");
+            assert_eq!(status, Some(1));
+            assert!(err.contains("Permission denied") && err.contains("hint: check the owner"), "{err}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_has_vanished_is_missed_and_only_an_ingest_makes_a_new_one() {
+    let place = with_store();
+    std::fs::remove_dir_all(place.path("wa-store")).unwrap();
+    let readers = READERS.map(|(reader, _)| reader);
+    for command in readers.into_iter().chain(WRITERS).filter(|command| !command.starts_with("ingest")) {
+        let run = place.wa(command).exits(1);
+        run.warns("there is no wa store in ./wa-store").warns("hint: name the store with --store DIR");
+        assert!(!place.path("wa-store").exists(), "{command}");
+    }
+    place.wa("ingest log.ndjson").exits(0).warns("made the store ./wa-store");
+    // Said once.
+    let again = place.wa("ingest log.ndjson").exits(0);
+    assert!(!again.stderr.contains("made the store"), "{again}");
+}
+
+#[test]
+fn a_store_whose_files_have_vanished_says_which() {
+    let place = with_store();
+    std::fs::remove_dir_all(place.path("wa-store/sessions")).unwrap();
+    place
+        .wa("report events --days 3")
+        .exits(1)
+        .warns("cannot open ./wa-store/sessions/session_date=2026-11-09/")
+        .warns("hint: a file of the store is missing: put it back from a backup");
+    place.wa("verify").exits(1).says("sessions/session_date=2026-11-09/");
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let place = with_store();
+    let path = place.path("wa-store/manifest.json");
+    let mut manifest = wa::store::manifest::Manifest::from_bytes(&std::fs::read(&path).unwrap()).unwrap();
+    manifest.version += 1;
+    std::fs::write(&path, manifest.to_bytes().unwrap()).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    for command in READERS.map(|(reader, _)| reader).into_iter().chain(WRITERS) {
+        let run: Run = place.wa(command).exits(1);
+        run.warns("cannot use the store ./wa-store: the store is of version 2, and this program knows")
+            .warns("hint: use a newer wa");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(!place.path("wa-store/staging").exists());
+}
+
+#[test]
+fn a_folder_that_holds_other_things_is_no_place_for_a_store() {
+    let place = with_store();
+    place.write("holiday/photo.jpg", "");
+    for command in ["ingest log.ndjson", "init"] {
+        place
+            .wa(&format!("--store holiday {command}"))
+            .exits(1)
+            .warns("holiday is not a wa store and holds other things (\"photo.jpg\")")
+            .warns("hint: name an empty or a new folder with --store");
+    }
+    for command in READERS.map(|(reader, _)| reader).into_iter().chain(["gc", "rebuild"]) {
+        place.wa(&format!("--store holiday {command}")).exits(1).warns("there is no wa store in holiday");
+    }
+    assert_eq!(std::fs::read_dir(place.path("holiday")).unwrap().count(), 1);
+    // A file is none either.
+    place.wa("--store log.ndjson ingest log.ndjson").exits(1).warns("log.ndjson");
+    place.wa("--store log.ndjson status").exits(1).warns("log.ndjson");
+    // An empty folder is; and other things that come into a store later do no harm.
+    std::fs::create_dir(place.path("empty")).unwrap();
+    place.wa("--store empty ingest log.ndjson").exits(0);
+    place.write("empty/notes.txt", "mine");
+    place.wa("--store empty gc").exits(0);
+    assert_eq!(place.read("empty/notes.txt"), "mine");
+}
