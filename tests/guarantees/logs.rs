@@ -244,6 +244,7 @@ pub struct Run {
     pub atomic: bool,
     pub whole_folder: bool,
     pub gc: bool,
+    pub rebuild: bool,
 }
 
 /// A file as a run finds it.
@@ -334,6 +335,7 @@ pub fn deal(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run> {
             atomic: run[4] & 56 == 0,
             whole_folder: run[5] & 3 == 0,
             gc: run[5] & 12 == 0,
+            rebuild: run[5] & 48 == 0,
         });
     }
     made

@@ -5,8 +5,10 @@ use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use wa::care;
 use wa::context::Context;
 use wa::ingest::run::{self, NoProgress, Report};
+use wa::privacy::{self, Identifier};
 use wa::retention;
 use wa::settings::{Keep, Settings};
 use wa::store::Store;
@@ -80,6 +82,34 @@ pub fn gc(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Resul
     let options = retention::Options { clock, dry_run: false, yes: true, lock_timeout: Duration::ZERO };
     retention::gc::gc_in(&mut writer, settings, options)?;
     writer.finish()
+}
+
+/// Does a rebuild on a disk in memory.
+pub fn rebuild(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Result<care::RebuildReport> {
+    let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
+    let mut writer = store_on(disk).writer_alone(first)?;
+    let report = care::rebuild_in(&mut writer, settings, Clock { now }, &care::NoProgress)?;
+    writer.finish()?;
+    Ok(report)
+}
+
+/// Erases persons on a disk in memory.
+pub fn forget(disk: &Arc<MemoryDisk>, who: &[Identifier], now: Micros) -> wa::Result<privacy::Receipt> {
+    let settings = settings();
+    let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
+    let mut writer = store_on(disk).writer_alone(first)?;
+    let options =
+        privacy::Options { clock: Clock { now }, dry_run: false, lock_timeout: Duration::ZERO, key_file: None };
+    let receipt = privacy::forget::forget_in(&mut writer, who, &options)?;
+    writer.finish()?;
+    Ok(receipt)
+}
+
+/// Checks a store on a disk in memory, as `wa verify` does; says what differs.
+pub fn verify(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> Result<(), String> {
+    let options = care::VerifyOptions { clock: Clock { now }, settings };
+    let report = care::verify(&store_on(disk), options, &care::NoProgress).map_err(|e| e.to_string())?;
+    if report.is_clean() && report.tables_compared { Ok(()) } else { Err(format!("{report:#?}")) }
 }
 
 /// Returns a problem where files lie in the store's folders that the manifest does not name.

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
+use wa::privacy::Identifier;
+use wa::settings::Settings;
 use wa::store::Store;
 use wa::store::columns::Table;
+use wa::store::fs::Disk;
+use wa::store::manifest::Manifest;
 use wa::store::snapshot::Snapshot;
-use wa::time::SECOND;
+use wa::time::{SECOND, Zone};
 
 use super::disk::{Chance, Fault, Left, MemoryDisk};
 use super::logs::{self, NOW, Seed};
@@ -40,6 +44,7 @@ impl Scenario<'_> {
         let (error, _) = (self.command)(&undisturbed);
         assert_eq!(error, None, "{}: undisturbed", self.name);
         let operations = undisturbed.operations();
+        eprintln!("{}: {operations} operations, one of {} is tried", self.name, self.step);
         self.check("undisturbed", &undisturbed, self.last, self.last);
         // What was reported as done stays, even where the power goes right after it.
         self.check("power cut at the end", &undisturbed.after(Left::Synced), self.last, self.last);
@@ -83,22 +88,26 @@ impl Scenario<'_> {
                 left.push((disk.after(Left::Some(seed)), format!("after power cut {seed}")));
             }
         }
-        for (disk, how) in left {
+        for (number, (disk, how)) in left.into_iter().enumerate() {
             let what = format!("{what}, {how}");
             // The manifest may have been replaced and not be safe yet: one commit back at most.
-            self.check(&what, &disk, edge.saturating_sub(1), edge);
+            if number > 0 {
+                self.check(&what, &disk, edge.saturating_sub(1), edge);
+            }
             let (error, _) = (self.command)(&disk);
             assert_eq!(error, None, "{what}: the same command again\n{}", disk.last_operations(8));
             self.settled(&what, &disk);
         }
     }
 
-    /// Checks that the store is at an edge between two, and that all that it names is whole.
+    /// Checks that the store is at an edge between two, that all that it names is whole, and that
+    /// `wa verify` finds nothing.
     fn check(&self, what: &str, disk: &Arc<MemoryDisk>, least: usize, most: usize) -> usize {
         let store = place::store_on(disk);
         let tables = match store.snapshot() {
             Ok(snapshot) => {
-                whole(&snapshot).unwrap_or_else(|e| panic!("{what}: {e}\n{}", disk.last_operations(20)));
+                place::verify(disk, &place::settings(), NOW)
+                    .unwrap_or_else(|e| panic!("{what}: verify finds {e}\n{}", disk.last_operations(20)));
                 tables::read(&snapshot).unwrap_or_else(|e| panic!("{what}: {e}"))
             }
             Err(_) if !store.exists() => Table::ALL.iter().map(|table| (table.name(), Vec::new())).collect(),
@@ -119,17 +128,6 @@ impl Scenario<'_> {
 fn events(disk: &Arc<MemoryDisk>) -> u64 {
     let count = |snapshot: Snapshot| snapshot.manifest().files(Table::Events).iter().map(|f| f.rows).sum();
     place::store_on(disk).snapshot().map_or(0, count)
-}
-
-/// Checks every file that the manifest names: it is there, with the right checksum.
-fn whole(snapshot: &Snapshot) -> wa::Result<()> {
-    let manifest = snapshot.manifest();
-    let data = manifest.tables.values().flatten().map(|file| (&file.path, &file.checksum));
-    let side = manifest.rejects.iter().chain(&manifest.sources).chain(&manifest.ledger);
-    for (path, checksum) in data.chain(side.map(|file| (&file.path, &file.checksum))) {
-        snapshot.bytes_checked(path, checksum)?;
-    }
-    Ok(())
 }
 
 /// Makes some files whose events share sessions, so that each batch changes what is stored.
@@ -253,7 +251,7 @@ fn whole_or_not_at_all_at_every_operation_of_a_gc_that_prunes_and_compacts() {
     let old = tables::read(&place::store_on(&before).snapshot().unwrap()).unwrap();
     // Today is two days after the first event: what is of its date goes.
     let first = old["events"].iter().map(|row| row["timestamp"].as_i64().unwrap()).min().unwrap();
-    let settings = wa::settings::Settings {
+    let settings = Settings {
         keep_events: wa::settings::Keep::Days(2),
         keep_sessions: wa::settings::Keep::Days(2),
         ..place::settings()
@@ -285,6 +283,156 @@ fn whole_or_not_at_all_at_every_operation_of_a_gc_that_prunes_and_compacts() {
         },
         last: 1,
         step: 1,
+    }
+    .at_every_operation();
+}
+
+/// Rebuilds a store by other settings, with the disk failing at its operations.
+fn rebuild_by(name: &str, settings: Settings) {
+    let folder = Folder::new(logs(4, 6));
+    let before = MemoryDisk::new();
+    assert_eq!(folder.ingest(&before, false).0, None);
+    let mut model = Model::default();
+    for lines in &folder.files {
+        model.file(lines.iter().map(String::as_str));
+    }
+    let same = |tables: &Tables, settings: &Settings| {
+        naive::check(&model, settings.timezone.0, settings.session_timeout, tables.clone())
+    };
+    // Else it would be at both edges at once.
+    let old = tables::read(&place::store_on(&before).snapshot().unwrap()).unwrap();
+    assert!(same(&old, &settings).is_err());
+    Scenario {
+        name,
+        before: before.after(Left::Everything),
+        command: &|disk| (place::rebuild(disk, &settings, NOW).err().map(|e| e.to_string()), None),
+        edge: &|tables| match (same(tables, &settings), same(tables, &place::settings())) {
+            (Ok(()), _) => Ok(1),
+            (_, Ok(())) => Ok(0),
+            (Err(new), Err(old)) => Err(format!("neither the new state:\n{new}\nnor the old:\n{old}")),
+        },
+        last: 1,
+        step: place::every(3),
+    }
+    .at_every_operation();
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_a_rebuild_by_another_timeout() {
+    rebuild_by("rebuild, timeout", Settings { session_timeout: 90 * SECOND, ..place::settings() });
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_a_rebuild_by_another_zone() {
+    let timezone = Zone::parse("America/New_York").unwrap();
+    rebuild_by("rebuild, zone", Settings { timezone, ..place::settings() });
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_a_rebuild_that_mends_the_tables() {
+    let folder = Folder::new(logs(3, 6));
+    let before = MemoryDisk::new();
+    assert_eq!(folder.ingest(&before, false).0, None);
+    let mut model = Model::default();
+    for lines in &folder.files {
+        model.file(lines.iter().map(String::as_str));
+    }
+    // As a fault of an earlier version might have left it: a file of sessions is gone from the table.
+    let first = || Manifest::new(NOW, "UTC", 1800 * SECOND);
+    let mut writer = place::store_on(&before).writer_alone(first).unwrap();
+    let mut transaction = writer.begin();
+    let lost = transaction.manifest().files(Table::Sessions)[0].path.clone();
+    transaction.remove(Table::Sessions, &lost);
+    writer.commit(transaction, NOW).unwrap();
+    writer.finish().unwrap();
+    assert!(place::verify(&before, &place::settings(), NOW).is_err());
+    let disk = before.copy();
+    let rebuilt = place::rebuild(&disk, &place::settings(), NOW).unwrap();
+    assert!(rebuilt.changed && rebuilt.sessions > rebuilt.sessions_before);
+    assert_eq!(place::verify(&disk, &place::settings(), NOW), Ok(()));
+    let found = tables::read(&place::store_on(&disk).snapshot().unwrap()).unwrap();
+    naive::check(&model, chrono_tz::Tz::UTC, 1800 * SECOND, found).unwrap();
+    // Stopped anywhere, it can be run again.
+    for at in (1..=disk.operations()).step_by(place::every(5) as usize) {
+        let disk = before.copy();
+        disk.fail(Some(Fault::Stop(at)));
+        let _ = place::rebuild(&disk, &place::settings(), NOW);
+        disk.fail(None);
+        for left in [Left::Everything, Left::Synced, Left::Some(at)] {
+            let disk = disk.after(left);
+            place::rebuild(&disk, &place::settings(), NOW).unwrap();
+            assert_eq!(place::verify(&disk, &place::settings(), NOW), Ok(()));
+            assert_eq!(place::unnamed_files(&disk), None);
+        }
+    }
+}
+
+/// Who is to be forgotten.
+const MALLORY: &str = "mallory-7";
+
+/// Makes the lines of a few persons, each with sessions of their own on days that they share. The last
+/// line names one of them and is refused.
+fn persons() -> Vec<String> {
+    let mut lines = Vec::new();
+    for number in 0..36_usize {
+        let person = ["alice", MALLORY, "bob"][number % 3];
+        // An event of each every three hours: each is a session.
+        let time = 1_790_000_000 + number * 3600;
+        let page = ["pricing", "docs", person][number / 3 % 3];
+        lines.push(format!(
+            "{{\"event_id\":\"{number}\",\"chatbot_id\":\"c\",\"session_id\":\"of {person} {}\",\
+             \"anonymous_id\":\"cookie of {person}\",\"user_id\":\"{person}\",\"event_name\":\"message_sent\",\
+             \"page_title\":\"n{number}\",\"page_url\":\"https://shop.example.com/{page}\",\"timestamp\":{time}}}",
+            number / 6
+        ));
+    }
+    lines.push(format!(
+        "{{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"user_id\":\"{MALLORY}\",\"event_name\":\"x\",\"timestamp\":\"never\"}}"
+    ));
+    lines
+}
+
+#[test]
+fn whole_or_not_at_all_at_every_operation_of_an_erasure() {
+    let lines = persons();
+    let folder = Folder::new(lines.chunks(10).map(<[String]>::to_vec).collect());
+    let before = MemoryDisk::new();
+    assert_eq!(folder.ingest(&before, false).0, None);
+    let model = |lines: &mut dyn Iterator<Item = &String>| {
+        let mut model = Model::default();
+        model.file(lines.map(String::as_str));
+        model
+    };
+    let old = model(&mut lines.iter());
+    let new = model(&mut lines.iter().filter(|line| !line.contains(MALLORY)));
+    let same = |model: &Model, tables: &Tables| {
+        naive::check(model, chrono_tz::Tz::UTC, 1800 * SECOND, tables.clone())
+    };
+    let forget = |disk: &Arc<MemoryDisk>| {
+        let who = [Identifier::new(wa::privacy::Kind::User, MALLORY)];
+        let outcome = place::forget(disk, &who, NOW);
+        if outcome.is_ok() {
+            // When it says so, no file has the name any more.
+            let disk = disk.copy();
+            for path in disk.files() {
+                let bytes = disk.read(&path).unwrap();
+                let found = bytes.windows(MALLORY.len()).any(|window| window == MALLORY.as_bytes());
+                assert!(!found, "{} holds the name", path.display());
+            }
+        }
+        (outcome.err().map(|e| e.to_string()), None)
+    };
+    Scenario {
+        name: "forget",
+        before: before.after(Left::Everything),
+        command: &forget,
+        edge: &|tables| match (same(&new, tables), same(&old, tables)) {
+            (Ok(()), _) => Ok(1),
+            (_, Ok(())) => Ok(0),
+            (Err(new), Err(old)) => Err(format!("neither without the person:\n{new}\nnor with:\n{old}")),
+        },
+        last: 1,
+        step: place::every(3),
     }
     .at_every_operation();
 }
