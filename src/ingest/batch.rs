@@ -108,7 +108,14 @@ pub fn put(
         || update::events::make(&before, &fresh, rules.now),
         || {
             rayon::join(
-                || update::sessions::merge(&before, pieces(&fresh, &groups, rules), rules.zone, rules.timeout),
+                || {
+                    update::sessions::merge(
+                        &before,
+                        pieces(&fresh, &groups, rules),
+                        rules.zone,
+                        rules.timeout,
+                    )
+                },
                 || update::visitors::make(&before, first_seen(&fresh, &groups)),
             )
         },

@@ -146,11 +146,11 @@ pub fn session(session: &mut Summary<'_>, needles: &Needles) -> bool {
         Arc::make_mut(agent).user_agent = redacted;
         changed = true;
     }
-    if let Some((_, place)) = &mut session.place.0 {
-        if place.ip_address.as_ref().is_some_and(|ip| needles.are_in(ip.as_bytes())) {
-            place.ip_address = None;
-            changed = true;
-        }
+    if let Some((_, place)) = &mut session.place.0
+        && place.ip_address.as_ref().is_some_and(|ip| needles.are_in(ip.as_bytes()))
+    {
+        place.ip_address = None;
+        changed = true;
     }
     for last in session.profiles.values_mut() {
         if let Some((_, profile)) = &mut last.0 {

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Counts;
 pub use crate::context::Agent;
 use crate::event::{Event, KeyKind, Position, Text};
-use super::Counts;
 use crate::time::Micros;
 
 /// A text of a summary: borrowed from the events or the table that it was made of, where these

@@ -98,17 +98,20 @@ pub fn forget(disk: &Arc<MemoryDisk>, who: &[Identifier], now: Micros) -> wa::Re
     let settings = settings();
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store_on(disk).writer_alone(first)?;
-    let options =
-        privacy::Options { clock: Clock { now }, dry_run: false, lock_timeout: Duration::ZERO, key_file: None };
+    let options = privacy::Options {
+        clock: Clock { now },
+        dry_run: false,
+        lock_timeout: Duration::ZERO,
+        key_file: None,
+    };
     let receipt = privacy::forget::forget_in(&mut writer, who, &options)?;
     writer.finish()?;
     Ok(receipt)
 }
 
 /// Checks a store on a disk in memory, as `wa verify` does; says what differs.
-pub fn verify(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> Result<(), String> {
-    let options = care::VerifyOptions { clock: Clock { now }, settings };
-    let report = care::verify(&store_on(disk), options, &care::NoProgress).map_err(|e| e.to_string())?;
+pub fn verify(disk: &Arc<MemoryDisk>) -> Result<(), String> {
+    let report = care::verify(&store_on(disk), &care::NoProgress).map_err(|e| e.to_string())?;
     if report.is_clean() && report.tables_compared { Ok(()) } else { Err(format!("{report:#?}")) }
 }
 

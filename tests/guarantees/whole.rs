@@ -106,7 +106,7 @@ impl Scenario<'_> {
         let store = place::store_on(disk);
         let tables = match store.snapshot() {
             Ok(snapshot) => {
-                place::verify(disk, &place::settings(), NOW)
+                place::verify(disk)
                     .unwrap_or_else(|e| panic!("{what}: verify finds {e}\n{}", disk.last_operations(20)));
                 tables::read(&snapshot).unwrap_or_else(|e| panic!("{what}: {e}"))
             }
@@ -345,11 +345,11 @@ fn whole_or_not_at_all_at_every_operation_of_a_rebuild_that_mends_the_tables() {
     transaction.remove(Table::Sessions, &lost);
     writer.commit(transaction, NOW).unwrap();
     writer.finish().unwrap();
-    assert!(place::verify(&before, &place::settings(), NOW).is_err());
+    assert!(place::verify(&before).is_err());
     let disk = before.copy();
     let rebuilt = place::rebuild(&disk, &place::settings(), NOW).unwrap();
     assert!(rebuilt.changed && rebuilt.sessions > rebuilt.sessions_before);
-    assert_eq!(place::verify(&disk, &place::settings(), NOW), Ok(()));
+    assert_eq!(place::verify(&disk), Ok(()));
     let found = tables::read(&place::store_on(&disk).snapshot().unwrap()).unwrap();
     naive::check(&model, chrono_tz::Tz::UTC, 1800 * SECOND, found).unwrap();
     // Stopped anywhere, it can be run again.
@@ -361,7 +361,7 @@ fn whole_or_not_at_all_at_every_operation_of_a_rebuild_that_mends_the_tables() {
         for left in [Left::Everything, Left::Synced, Left::Some(at)] {
             let disk = disk.after(left);
             place::rebuild(&disk, &place::settings(), NOW).unwrap();
-            assert_eq!(place::verify(&disk, &place::settings(), NOW), Ok(()));
+            assert_eq!(place::verify(&disk), Ok(()));
             assert_eq!(place::unnamed_files(&disk), None);
         }
     }

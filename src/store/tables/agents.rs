@@ -44,8 +44,7 @@ impl<'a> Agents<'a> {
         let is_bot = self.bots.get(row).unwrap_or(false);
         // The rows of a file may have been derived by different versions of the rules.
         let same = |agent: &&Arc<Agent>| {
-            let theirs =
-                [&agent.browser_name, &agent.browser_version, &agent.os_name, &agent.os_version];
+            let theirs = [&agent.browser_name, &agent.browser_version, &agent.os_name, &agent.os_version];
             theirs.map(|part| part.as_deref()) == parts
                 && agent.device_type == device_type
                 && agent.is_bot == is_bot

@@ -288,11 +288,8 @@ pub fn read<'a>(frame: &'a DataFrame) -> Result<Vec<Summary<'a>>> {
             };
             let agent = agents.get(i);
             let screen = (screens[0].get(i), screens[1].get(i));
-            let place = Place {
-                ip_address: text(places[0]),
-                country_code: text(places[1]),
-                city: text(places[2]),
-            };
+            let place =
+                Place { ip_address: text(places[0]), country_code: text(places[1]), city: text(places[2]) };
             let number =
                 |column: &Int64Chunked| column.get(i).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
             let mut summary = Summary {

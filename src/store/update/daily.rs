@@ -76,11 +76,12 @@ fn update_month(
     let before = rows.clone();
     let first_seen = first_seen_on(after, days, zone)?;
     for &day in days {
-        let mut fresh: HashMap<String, DailyStats> = of_day(after, day, counted.remove(&day), &first_seen, now)?
-            .into_iter()
-            .map(|row| (row.chatbot_id.clone(), row))
-            .filter(|(chatbot, _)| !ledger.daily_stats_pruned(chatbot, day))
-            .collect();
+        let mut fresh: HashMap<String, DailyStats> =
+            of_day(after, day, counted.remove(&day), &first_seen, now)?
+                .into_iter()
+                .map(|row| (row.chatbot_id.clone(), row))
+                .filter(|(chatbot, _)| !ledger.daily_stats_pruned(chatbot, day))
+                .collect();
         let known: Vec<String> = rows.keys().filter(|(_, d)| *d == day).map(|(c, _)| c.clone()).collect();
         for chatbot in known {
             if ledger.sessions_pruned(&chatbot, day) {

@@ -20,8 +20,7 @@ pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros) -> Result<Ve
     for event in events {
         days.entry(Day::utc(event.row.time)).or_default().push(*event);
     }
-    days
-        .into_par_iter()
+    days.into_par_iter()
         .map(|(day, events)| {
             let partition = snapshot.files_in(Table::Events, Some((day, day)));
             let folded: Vec<DataFile> =

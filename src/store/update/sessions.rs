@@ -67,12 +67,7 @@ impl Merged {
 }
 
 /// Merges pieces with the table. Those of one key stand beside each other, more than a timeout apart.
-pub fn merge(
-    snapshot: &Snapshot,
-    pieces: Vec<Piece<'_>>,
-    zone: Zone,
-    timeout: Micros,
-) -> Result<Merged> {
+pub fn merge(snapshot: &Snapshot, pieces: Vec<Piece<'_>>, zone: Zone, timeout: Micros) -> Result<Merged> {
     let found = find(snapshot, &pieces, timeout)?;
     let mut changed = Changed::default();
     let mut stored: Vec<Summary<'_>> = Vec::new();
@@ -97,11 +92,7 @@ pub fn merge(
 }
 
 /// Joins pieces with the stored sessions of their keys.
-fn put_together<'a>(
-    pieces: Vec<Piece<'a>>,
-    stored: Vec<Summary<'a>>,
-    timeout: Micros,
-) -> Vec<Summary<'a>> {
+fn put_together<'a>(pieces: Vec<Piece<'a>>, stored: Vec<Summary<'a>>, timeout: Micros) -> Vec<Summary<'a>> {
     let mut joined: HashMap<u128, Vec<Summary<'a>>, Identity> = HashMap::with_hasher(Identity);
     for session in stored {
         joined.entry(session.key.hash()).or_default().push(session);
