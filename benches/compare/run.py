@@ -5,6 +5,7 @@
     python3 benches/compare/run.py --scale 4             # four times the input
     python3 benches/compare/run.py --profile             # the stages of wa as well
     python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over ever larger inputs
+    python3 benches/compare/run.py memory                # peak memory: any order, with and without ids
     python3 benches/compare/run.py night                 # a day's log into a store that holds a year
     python3 benches/compare/run.py reports               # every report, whole process
 
@@ -20,12 +21,14 @@ from pathlib import Path
 
 import compare
 import measure
+import memory
 import night
 import reports
 import workload
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODES = {"compare": compare.compare, "night": night.night, "reports": reports.reports}
+MODES = {"compare": compare.compare, "memory": memory.memory, "night": night.night,
+         "reports": reports.reports}
 
 
 class Bench:
