@@ -77,12 +77,7 @@ pub struct Leftover {
 
 impl<'a> Rows<'a> {
     /// Makes a maker of rows.
-    pub fn new(
-        lines: &'a str,
-        options: &'a ParseOptions,
-        context: &'a Context,
-        leftover: Leftover,
-    ) -> Self {
+    pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context, leftover: Leftover) -> Self {
         let Leftover { memos, mut kept, mut decoded, line_size } = leftover;
         kept.clear();
         decoded.clear();
