@@ -180,7 +180,7 @@ fn data_page(
 thread_local! {
     /// What compresses, and the room for what comes of it. Pages are many and most are small: to make
     /// these for each would take as long as to compress it.
-    static COMPRESSOR: RefCell<(Option<zstd::bulk::Compressor<'static>>, Vec<u8>)> = const { RefCell::new((None, Vec::new())) };
+    static COMPRESSOR: RefCell<(Option<zstd::bulk::Compressor<'static>>, Vec<u8>)> = RefCell::default();
 }
 
 fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {

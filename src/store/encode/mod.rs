@@ -17,7 +17,7 @@ pub use column::{Number, NumberColumn, TextColumn};
 pub use file::FileBuilder;
 
 /// The level of Zstandard: `docs/benchmarks.md` has the figures of others.
-pub const LEVEL: i32 = 3;
+pub const LEVEL: i32 = 1;
 /// Rows of a row group: enough for dictionaries to pay, few enough to skip what a filter leaves out.
 pub const ROW_GROUP: usize = 1 << 17;
 
