@@ -1,7 +1,8 @@
 //! An event, as it travels from a line of a log to the tables.
 //!
-//! A [`Block`] owns the text of a few megabytes of lines; a [`Row`] is one event of it: times and
-//! numbers, and [`Span`]s into the text. Nothing is copied until a table is written.
+//! A [`Block`] owns the texts of the events of a few megabytes of lines, each once; a [`Row`] is one
+//! event of it: times and numbers, and [`Span`]s into the text. Nothing else is copied until a table is
+//! written.
 
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use crate::context::{Agent, Channel};
 use crate::time::Micros;
 
 /// A piece of a block's text; [`Span::NONE`] is null.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// Offset in bytes: into the block's lines, or, past their end, into its decoded text.
+    /// Offset in bytes.
     pub start: u32,
     /// Length in bytes.
     pub len: u32,
@@ -144,13 +145,11 @@ impl Row {
     };
 }
 
-/// The text of some lines, and the events found in them.
+/// The events found in some lines, and their texts.
 #[derive(Debug, Default)]
 pub struct Block {
-    /// The lines, as they were read (those that are UTF-8).
-    pub lines: String,
-    /// Text that does not stand in the lines as it is: strings with escapes, derived values.
-    pub decoded: String,
+    /// The texts of all rows, one after the other. The parser keeps each text once.
+    pub text: String,
     /// The events.
     pub rows: Vec<Row>,
     /// The user agents of the events, each parsed once.
@@ -164,16 +163,13 @@ impl Block {
             return None;
         }
         let (start, len) = (span.start as usize, span.len as usize);
-        match start.checked_sub(self.lines.len()) {
-            None => self.lines.get(start..start + len),
-            Some(start) => self.decoded.get(start..start + len),
-        }
+        self.text.get(start..start + len)
     }
 
-    /// Adds text that does not stand in the lines, and returns its span.
+    /// Adds a text, and returns its span.
     pub fn add(&mut self, text: &str) -> Span {
-        let start = (self.lines.len() + self.decoded.len()) as u32;
-        self.decoded.push_str(text);
+        let start = self.text.len() as u32;
+        self.text.push_str(text);
         Span { start, len: text.len() as u32 }
     }
 

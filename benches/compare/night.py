@@ -2,7 +2,7 @@
 
 import shutil
 
-from measure import Failed, clear, median, remove, settle, table
+from measure import MB, Failed, clear, median, remove, settle, table
 from programs import Wa, rows
 
 YEAR = 365
@@ -17,7 +17,7 @@ def night(bench):
     clear(held)
     built = wa.ingest(held / "store", year, bench.scratch)
     print(f"A year: {YEAR} days, {rows(held / 'store')['events']:,} events, taken in at once in {built.seconds:.2f} s. "
-          f"The day after: {day.stat().st_size / 1e6:,.1f} MB. A warm-up and {bench.given.runs} runs each, in turn.")
+          f"The day after: {day.stat().st_size / MB:,.1f} MB. A warm-up and {bench.given.runs} runs each, in turn.")
     kinds = {
         "the day into an empty store": (None, [day]),
         "the day into the year": (held, [day]),

@@ -1,6 +1,6 @@
 """Reports: how long each takes, as a whole process."""
 
-from measure import clear, median, remove, table
+from measure import MB, clear, median, remove, table
 from programs import Wa, rows
 
 WINDOWED = ["summary", "trends", "events", "sources", "devices", "sessions", "performance", "pages", "places",
@@ -60,7 +60,7 @@ def line(bench, name, arguments, aimed):
     runs = [bench.run_well(arguments) for _ in range(RUNS + WARM_UP)][WARM_UP:]
     times = [run.seconds * 1000 for run in runs]
     bench.say(f"{name} {median(times):.1f} ms")
-    peak = max(run.peak for run in runs) / 1e6
+    peak = max(run.peak for run in runs) / MB
     return [name, f"{median(times):.1f}", aim(name) if aimed else "", f"{min(times):.1f} to {max(times):.1f}",
             f"{peak:,.0f}"]
 

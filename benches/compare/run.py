@@ -5,6 +5,7 @@
     python3 benches/compare/run.py --scale 4             # four times the input
     python3 benches/compare/run.py --profile             # the stages of wa as well
     python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over ever larger inputs
+    python3 benches/compare/run.py memory                # peak memory: any order, with and without ids
     python3 benches/compare/run.py night                 # a day's log into a store that holds a year
     python3 benches/compare/run.py trickle               # a day in 288 pieces, beside a single run
     python3 benches/compare/run.py reports               # every report, whole process
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import compare
 import measure
+import memory
 import night
 import reports
 import trickle
@@ -29,8 +31,8 @@ import workload
 import year
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODES = {"compare": compare.compare, "night": night.night, "trickle": trickle.trickle, "reports": reports.reports,
-         "year": year.year}
+MODES = {"compare": compare.compare, "memory": memory.memory, "night": night.night, "trickle": trickle.trickle,
+         "reports": reports.reports, "year": year.year}
 
 
 class Bench:

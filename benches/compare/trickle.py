@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from measure import Failed, clear, median, remove, run, settle, size, table
+from measure import MB, Failed, clear, median, remove, run, settle, size, table
 from programs import HERE, Wa, tables
 from reports import RUNS, WARM_UP, WINDOWED, command
 
@@ -22,7 +22,7 @@ def trickle(bench):
     *before, day = sorted(data.glob("*.ndjson"))
     stores = {SINGLE: place / "single" / "store"}
     ingest = [wa.ingest(stores[SINGLE], [*before, day], bench.scratch)]
-    print(f"{about['events']:,} events in {len(before) + 1} files. The last of them, {day.stat().st_size / 1e6:,.1f} MB, "
+    print(f"{about['events']:,} events in {len(before) + 1} files. The last of them, {day.stat().st_size / MB:,.1f} MB, "
           f"in {bench.given.slices} pieces, each followed by `wa ingest` of the whole folder; then `wa gc`.")
     print(f"In a single run all of it takes {ingest[0].seconds * 1000:,.0f} ms.\n")
     wa.ingest(place / "before" / "store", before, bench.scratch)
@@ -91,7 +91,7 @@ def pieces(path, count):
 
 def contents(name, store):
     """Makes a row: a store's files by table, and their bytes."""
-    return [name, *(str(len(files)) for files in tables(store).values()), f"{size(store, '*.parquet') / 1e6:,.1f}"]
+    return [name, *(str(len(files)) for files in tables(store).values()), f"{size(store, '*.parquet') / MB:,.1f}"]
 
 
 def same(bench, wa, stores):

@@ -5,7 +5,7 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-from measure import clear, median, remove, size, table
+from measure import MB, clear, median, remove, size, table
 from programs import Wa, rows
 from reports import tell
 
@@ -30,7 +30,7 @@ def year(bench):
     held = rows(store)
     read = sum(night["bytes"] for night in nights)
     print(f"{len(nights)} nights, each an ingest of a day's log and a gc: {held['sessions']:,} sessions, {held['events']:,} "
-          f"events that are still kept, {size(store, '*.parquet') / 1e6:,.0f} MB; the logs were {read / 1e9:,.1f} GB.\n")
+          f"events that are still kept, {size(store, '*.parquet') / MB:,.0f} MB; the logs were {read / 1e9:,.1f} GB.\n")
     print(table(["nights", "ingest, ms", "least to most", "peak MB", "gc, ms", "least to most", "peak MB"],
                 [row("the first", nights[:FEW]), row("the last", nights[-FEW:])]))
     print()
@@ -65,5 +65,5 @@ def row(name, nights):
         runs = [night[step] for night in nights if step in night]
         times = [run.seconds * 1000 for run in runs]
         cells += [f"{median(times):.0f}", f"{min(times):.0f} to {max(times):.0f}",
-                  f"{max(run.peak for run in runs) / 1e6:,.0f}"]
+                  f"{max(run.peak for run in runs) / MB:,.0f}"]
     return cells

@@ -13,7 +13,7 @@ use super::difference::{Difference, Differences};
 use super::seam::Seam;
 use super::walk::{Expected, Settled, Visit, walk};
 use super::{Progress, daily, files, visitors};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
 use crate::hash::Identity;
 use crate::session::Summary;
@@ -21,6 +21,9 @@ use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Store, tables};
 use crate::time::{Day, format_utc};
+
+/// How often a check is begun on a store that a writer keeps changing under it.
+const MOST_TRIES: usize = 10;
 
 /// What a check came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -64,10 +67,10 @@ impl Report {
 /// Checks a store, in one state of it; takes no lock.
 ///
 /// # Errors
-/// Where there is no store, or its manifest cannot be read. All else that is wrong stands in the
-/// report.
+/// Where there is no store, its manifest cannot be read, or a writer has changed the store under
+/// every try. All else that is wrong stands in the report.
 pub fn verify(store: &Store, progress: &dyn Progress) -> Result<Report> {
-    loop {
+    for _ in 0..MOST_TRIES {
         let snapshot = store.snapshot()?;
         let outcome = check(store, &snapshot, progress);
         // A file that has gone and a directory that has changed can be a writer's work: only where
@@ -81,6 +84,11 @@ pub fn verify(store: &Store, progress: &dyn Progress) -> Result<Report> {
         }
         return outcome.map(|(report, _)| report);
     }
+    Err(Error::failed(format!(
+        "cannot check the store {}: a writer has changed it {MOST_TRIES} times meanwhile",
+        store.dir().display()
+    ))
+    .hint("run the same command again when no `wa ingest` is at work"))
 }
 
 fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(Report, bool)> {

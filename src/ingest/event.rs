@@ -1,9 +1,10 @@
 //! From the fields of a line to a row, or to the reason why there is none.
 
-use super::derive::{Address, Derive};
+use super::derive::{Address, Derive, Memos};
 use super::envelope::Inherited;
 use super::event_id::Content;
 use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
+use super::intern::Interner;
 use super::json::Scanner;
 use super::json::scan::Member;
 use super::line::Line;
@@ -14,9 +15,11 @@ use super::refuse::Person;
 use super::time;
 use super::warnings::{Warning, Warnings};
 use crate::context::Context;
-use crate::event::{KeyKind, NO_TIME, Row, Span, Text, key_hash};
+use crate::event::{Block, KeyKind, NO_TIME, Row, Span, Text, key_hash};
 use crate::time::Micros;
 
+/// About the shortest line of an event, in bytes.
+const LEAST_LINE: usize = 128;
 /// The longest `chatbot_id`, in bytes.
 const CHATBOT_LIMIT: u32 = 256;
 
@@ -58,20 +61,41 @@ pub struct Rows<'a> {
     last_key: Option<(Span, Span, KeyKind, u128)>,
     /// Room for what an id is hashed of.
     pub(super) name_buffer: Vec<u8>,
+    /// What is kept of the texts.
+    kept: Interner,
+}
+
+/// What a maker of rows leaves for the next block: memory that is there already.
+#[derive(Debug, Default)]
+pub struct Leftover {
+    memos: Memos,
+    kept: Interner,
+    decoded: String,
+    /// The mean size of the last block's lines with a row, in bytes.
+    line_size: usize,
 }
 
 impl<'a> Rows<'a> {
     /// Makes a maker of rows.
-    pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context) -> Self {
-        let mut pool = Pool { lines, decoded: String::new() };
+    pub fn new(
+        lines: &'a str,
+        options: &'a ParseOptions,
+        context: &'a Context,
+        leftover: Leftover,
+    ) -> Self {
+        let Leftover { memos, mut kept, mut decoded, line_size } = leftover;
+        kept.clear();
+        decoded.clear();
+        let mut pool = Pool { lines, decoded };
         let chatbot = pool.add_some(options.chatbot.as_deref());
         let names = ["session_updated", "user_identified"].map(|name| pool.add(name));
         let categories = ["engagement", "system", "error", "performance"].map(|name| (name, pool.add(name)));
         Rows {
             options,
             pool,
-            derive: Derive::new(context, options.ip, &options.visitor_key),
-            rows: Vec::with_capacity(lines.len() / 512),
+            derive: Derive::new(context, options.ip, &options.visitor_key, memos),
+            // A little more than the last block had.
+            rows: Vec::with_capacity(lines.len() / line_size.max(LEAST_LINE) / 15 * 16),
             warnings: Warnings::default(),
             pending: Vec::new(),
             wrong: 0,
@@ -81,7 +105,17 @@ impl<'a> Rows<'a> {
             categories,
             last_key: None,
             name_buffer: Vec::new(),
+            kept,
         }
+    }
+
+    /// Ends the block.
+    pub fn end(self) -> (Block, Warnings, Leftover) {
+        let (agents, memos) = self.derive.end();
+        let line_size = self.pool.lines.len() / self.rows.len().max(1);
+        let block = Block { text: self.kept.text.as_str().to_owned(), rows: self.rows, agents };
+        let leftover = Leftover { memos, kept: self.kept, decoded: self.pool.decoded, line_size };
+        (block, self.warnings, leftover)
     }
 
     /// Makes a row of an event.
@@ -99,7 +133,9 @@ impl<'a> Rows<'a> {
         let mut rows = std::mem::take(&mut self.rows);
         rows.push(Row::EMPTY);
         let made = match rows.last_mut() {
-            Some(row) => self.fill(row, scanner, line, what, content, inherited),
+            Some(row) => self
+                .fill(row, scanner, line, what, content, inherited)
+                .map(|()| self.kept.row(&self.pool, row)),
             None => Ok(()),
         };
         if made.is_err() {
@@ -320,14 +356,17 @@ impl<'a> Rows<'a> {
     /// Returns whose line it is, as far as it says so.
     pub fn person(&mut self, line: &Line) -> Person {
         let chatbot = self.id_field(line, Field::ChatbotId);
-        Person {
-            chatbot_id: if chatbot.is_none() { self.chatbot } else { chatbot },
-            session_id: self.id_field(line, Field::SessionId),
-            anonymous_id: self.id_field(line, Field::AnonymousId),
-            user_id: self.id_field(line, Field::UserId),
-            user_email: self.text_field(line, Field::UserEmail),
-            time: None,
-        }
+        let mut keep = |span| self.kept.keep(&self.pool, span);
+        let chatbot_id = keep(if chatbot.is_none() { self.chatbot } else { chatbot });
+        let mut id = |field| {
+            let span = self.id_field(line, field);
+            self.kept.keep(&self.pool, span)
+        };
+        let [session_id, anonymous_id, user_id] =
+            [Field::SessionId, Field::AnonymousId, Field::UserId].map(&mut id);
+        let user_email = self.text_field(line, Field::UserEmail);
+        let user_email = self.kept.keep(&self.pool, user_email);
+        Person { chatbot_id, session_id, anonymous_id, user_id, user_email, time: None }
     }
 
     /// Tells what the `type` of a line makes of it.

@@ -19,6 +19,7 @@ mod extra;
 pub mod feed;
 pub mod fields;
 pub mod identify;
+mod intern;
 mod json;
 pub mod known;
 mod line;
@@ -40,7 +41,7 @@ pub mod warnings;
 
 pub use account::{Account, Counts, FileAccount, Outcome};
 pub use fields::Field;
-pub use parse::{ParseOptions, Parsed, Unfinished, parse};
+pub use parse::{ParseOptions, Parsed, Parser, Unfinished, parse};
 pub use read::{RawBlock, Reader};
 pub use reason::Reason;
 pub use refuse::{Person, RawText, Refused};

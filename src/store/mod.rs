@@ -27,6 +27,7 @@ pub mod lock;
 pub mod manifest;
 pub mod parquet;
 pub mod rejects;
+pub mod scratch;
 pub mod snapshot;
 pub mod tables;
 pub mod transaction;
@@ -351,6 +352,11 @@ impl Writer {
     /// Begins a change.
     pub fn begin(&self) -> Transaction {
         Transaction::begin(self.store.disk.clone(), &self.store.dir, self.manifest.clone())
+    }
+
+    /// Returns where things can be put aside while this writer is at work.
+    pub fn scratch(&self) -> scratch::Scratch {
+        scratch::Scratch::of(self.store.disk.clone(), &self.store.dir)
     }
 
     /// Makes a change visible; it becomes the present state.

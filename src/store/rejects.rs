@@ -1,15 +1,20 @@
 //! Refused lines, kept as NDJSON in `rejects/`: each once, however often it comes again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::manifest::SideFile;
 use super::snapshot::Snapshot;
 use super::transaction::{REJECTS, Transaction};
 use crate::error::{Error, Result};
+use crate::hash::Identity;
 use crate::time::Micros;
+
+/// The most hashes of kept lines that a run holds.
+const MOST_KNOWN: usize = 1 << 20;
 
 /// A refused line, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,63 +57,164 @@ impl Reject {
     }
 }
 
+/// What is known of the kept lines while one writer is at work: their hashes, so that they are read
+/// once and not again for every batch. Takes up to about 40 bytes a hash.
+#[derive(Debug)]
+pub struct Known {
+    hashes: HashSet<u128, Identity>,
+    /// The files all of whose hashes are among them.
+    files: HashSet<String>,
+    /// The most hashes that are held; the files of what is beyond are read each time.
+    most: usize,
+}
+
+impl Known {
+    /// Knows nothing yet, and will hold so many hashes at most.
+    pub fn with_room_for(most: usize) -> Known {
+        Known { hashes: HashSet::with_hasher(Identity), files: HashSet::new(), most }
+    }
+
+    /// Takes in the hashes of a file, where there is room for all of them.
+    fn learn(&mut self, file: &str, hashes: impl ExactSizeIterator<Item = u128>) {
+        if self.hashes.len() + hashes.len() <= self.most {
+            self.hashes.extend(hashes);
+            self.files.insert(file.to_owned());
+        }
+    }
+}
+
+impl Default for Known {
+    fn default() -> Known {
+        Known::with_room_for(MOST_KNOWN)
+    }
+}
+
 /// Writes those of the refused lines that are not kept yet. Returns how many are new.
 pub fn add(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
     rejects: Vec<Reject>,
+    known: &mut Known,
     now: Micros,
 ) -> Result<u64> {
-    let mut fresh: HashMap<String, Reject> = HashMap::with_capacity(rejects.len());
+    let mut fresh: HashMap<u128, Reject, Identity> =
+        HashMap::with_capacity_and_hasher(rejects.len(), Identity);
     let mut order = Vec::with_capacity(rejects.len());
     for reject in rejects {
-        if !fresh.contains_key(&reject.sha256) {
-            order.push(reject.sha256.clone());
-            fresh.insert(reject.sha256.clone(), reject);
+        let hash = head(&reject.sha256);
+        if !known.hashes.contains(&hash) && !fresh.contains_key(&hash) {
+            order.push(hash);
+            fresh.insert(hash, reject);
         }
     }
     if fresh.is_empty() {
         return Ok(0);
     }
-    let known: Vec<Vec<String>> = snapshot
-        .manifest()
-        .rejects
-        .par_iter()
-        .map(|file| {
-            let bytes = snapshot.bytes_checked(&file.path, &file.checksum)?;
-            let mut hits = Vec::new();
-            for line in bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
-                let sha256 = serde_json::from_slice::<Sha256>(line)
-                    .map_err(|e| Error::failed(format!("cannot read {}", file.path)).caused_by(e))?
-                    .sha256;
-                if fresh.contains_key(sha256.as_ref()) {
-                    hits.push(sha256.into_owned());
-                }
-            }
-            Ok(hits)
-        })
-        .collect::<Result<_>>()?;
-    for sha256 in known.into_iter().flatten() {
-        fresh.remove(&sha256);
+    let files = snapshot.manifest().rejects.iter();
+    let unread: Vec<&SideFile> = files.filter(|file| !known.files.contains(&file.path)).collect();
+    for file in unread {
+        let bytes = snapshot.bytes_checked(&file.path, &file.checksum)?;
+        let lines: Vec<&[u8]> = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();
+        let hashes = lines
+            .par_iter()
+            .map(|line| serde_json::from_slice::<Sha256>(line).map(|line| head(&line.sha256)))
+            .collect::<Result<Vec<u128>, _>>()
+            .map_err(|e| Error::failed(format!("cannot read {}", file.path)).caused_by(e))?;
+        for hash in &hashes {
+            fresh.remove(hash);
+        }
+        known.learn(&file.path, hashes.into_iter());
     }
+    order.retain(|hash| fresh.contains_key(hash));
     let mut bytes = Vec::new();
-    let mut rows = 0;
-    for reject in order.iter().filter_map(|sha256| fresh.get(sha256)) {
+    for reject in order.iter().filter_map(|hash| fresh.get(hash)) {
         serde_json::to_writer(&mut bytes, reject)
             .map_err(|e| Error::failed("cannot write the refused lines").caused_by(e))?;
         bytes.push(b'\n');
-        rows += 1;
     }
+    let rows = order.len() as u64;
     if rows > 0 {
         let name = format!("{}.ndjson", uuid::Uuid::new_v4().simple());
         let file = transaction.add_side(REJECTS, &name, &bytes, rows, now)?;
+        known.learn(&file.path, order.into_iter());
         transaction.manifest().rejects.push(file);
     }
     Ok(rows)
+}
+
+/// Returns the first half of a SHA-256 in hexadecimal; 0 of what is none, and no line has that.
+fn head(sha256: &str) -> u128 {
+    sha256.get(..32).and_then(|head| u128::from_str_radix(head, 16).ok()).unwrap_or(0)
 }
 
 #[derive(Deserialize)]
 struct Sha256<'a> {
     #[serde(borrow)]
     sha256: std::borrow::Cow<'a, str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::fs::{Disk, RealDisk};
+    use crate::store::manifest::Manifest;
+
+    fn reject(n: u64) -> Reject {
+        Reject {
+            file: "a.ndjson".into(),
+            line: n,
+            index: None,
+            reason: "not_json".into(),
+            length: 1,
+            sha256: format!("{n:032x}{:032x}", 0),
+            refused_at: "2026-01-01T00:00:00Z".into(),
+            raw: Some("x".into()),
+            raw_base64: None,
+        }
+    }
+
+    /// Adds lines in batches, each committed, and returns how many of each were new.
+    fn batches(dir: &Path, most: usize, batches: &[&[u64]]) -> (Vec<u64>, Known) {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let store = Store::on(disk, dir);
+        let mut writer = store.writer_alone(|| Manifest::new(0, "UTC", 1)).unwrap();
+        let mut known = Known::with_room_for(most);
+        let mut new = Vec::new();
+        for batch in batches {
+            let mut transaction = writer.begin();
+            let rejects = batch.iter().map(|n| reject(*n)).collect();
+            let snapshot = transaction.snapshot().unwrap();
+            new.push(add(&snapshot, &mut transaction, rejects, &mut known, 0).unwrap());
+            writer.commit(transaction, 0).unwrap();
+        }
+        writer.finish().unwrap();
+        (new, known)
+    }
+
+    #[test]
+    fn a_line_is_kept_once_however_often_it_comes_and_whatever_there_is_room_for() {
+        for most in [0, 3, 4, 100] {
+            let folder = tempfile::tempdir().unwrap();
+            let (new, known) = batches(folder.path(), most, &[&[1, 2, 1], &[2, 3], &[3, 1], &[4, 5, 4, 2]]);
+            assert_eq!(new, [2, 1, 0, 2], "room for {most}");
+            assert!(known.hashes.len() <= most);
+            // Another run knows nothing, and reads what is kept.
+            let (new, known) = batches(folder.path(), most, &[&[5, 6], &[6, 1]]);
+            assert_eq!(new, [1, 0], "room for {most}");
+            assert!(known.hashes.len() <= most);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_once_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        batches(folder.path(), 100, &[&[1, 2], &[3]]);
+        let (_, known) = batches(folder.path(), 100, &[&[4], &[5], &[1]]);
+        // Two files of the first run, two of the second.
+        assert_eq!((known.files.len(), known.hashes.len()), (4, 5));
+    }
 }

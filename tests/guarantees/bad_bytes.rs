@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use wa::ingest::run::Report;
+use wa::store::columns::Table;
 
 use super::account::bytes;
 use super::disk::MemoryDisk;
@@ -192,23 +193,75 @@ fn bad_bytes_nul_bom_and_crlf_lose_no_line() {
     assert_eq!(report.account.total.refused_total(), 1);
 }
 
+/// A log of a million names of events, dealt to so many sessions.
+fn a_million_names(sessions: usize) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for n in 0..1_000_000 {
+        writeln!(
+            text,
+            "{{\"id\":{n},\"event_name\":\"name {n}\",\"chatbot_id\":\"good\",\"session_id\":{},\"timestamp\":{}}}",
+            n % sessions,
+            1_790_000_000 + n / 1000
+        )
+        .unwrap();
+    }
+    text
+}
+
 #[test]
-fn bad_bytes_a_hundred_thousand_event_names_are_a_hundred_thousand_counts() {
-    let text: String = (0..100_000)
-        .map(|n| {
-            format!(
-                "{{\"id\":{n},\"event_name\":\"name {n}\",\"chatbot_id\":\"good\",\"session_id\":\"s\",\"timestamp\":{}}}\n",
-                1_790_000_000 + n / 1000
-            )
-        })
-        .collect();
-    let logs = Logs::new().with("a.ndjson", text);
-    let options = place::options(vec![logs.path("a.ndjson").display().to_string()], NOW);
-    let report = place::ingest(&logs.disk, &place::settings(), &options).unwrap();
-    assert_eq!(report.account.total.stored, 100_000);
-    let tables = logs.tables();
-    assert_eq!(tables["sessions"].len(), 1);
-    assert_eq!(tables["sessions"][0]["event_counts"].as_object().unwrap().len(), 100_000);
+fn bad_bytes_a_million_event_names_are_a_million_counts() {
+    // In one session, and in twenty thousand of fifty names each.
+    for sessions in [1, 20_000] {
+        let logs = Logs::new().with("a.ndjson", a_million_names(sessions));
+        let options = place::options(vec![logs.path("a.ndjson").display().to_string()], NOW);
+        let report = place::ingest(&logs.disk, &place::settings(), &options).unwrap();
+        assert_eq!(report.account.total.stored, 1_000_000);
+        let snapshot = place::store_on(&logs.disk).snapshot().unwrap();
+        let mut found = 0;
+        for frame in snapshot.read(Table::Sessions, None, &["event_counts"]).unwrap() {
+            let counts = frame.column("event_counts").unwrap().str().unwrap();
+            found += counts.len();
+            for counts in counts.iter().flatten() {
+                let counts: std::collections::HashMap<&str, u64> = serde_json::from_str(counts).unwrap();
+                assert_eq!(counts.len(), 1_000_000 / sessions);
+                assert!(counts.iter().all(|(name, count)| name.starts_with("name ") && *count == 1));
+            }
+        }
+        assert_eq!(found, sessions);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn bad_bytes_a_line_of_5_gb_is_one_refused_line_and_its_neighbours_are_kept() {
+    use std::io::{Seek, SeekFrom};
+    use wa::store::rejects::Reject;
+
+    const LENGTH: u64 = 5 << 30;
+    // head -c 5368709120 /dev/zero | sha256sum
+    const SHA256: &str = "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5";
+    let folder = place::folder();
+    let mut file = fs::File::create(folder.path().join("long.ndjson")).unwrap();
+    // A hole takes no room on the disk, and reads as zeros.
+    file.write_all(good("before", 0).as_bytes()).unwrap();
+    file.seek(SeekFrom::Current(LENGTH as i64)).unwrap();
+    file.write_all(format!("\n{}", good("after", 1)).as_bytes()).unwrap();
+    drop(file);
+    let (status, peak) = super::memory::ingest(folder.path(), "long.ndjson");
+    assert_eq!(status, Some(0));
+    assert!(peak < 200, "{peak} MiB");
+    let snapshot = wa::store::Store::at(folder.path().join("store-of-long.ndjson")).snapshot().unwrap();
+    let titles: Vec<_> =
+        tables::read(&snapshot).unwrap()["events"].iter().map(|row| row["page_title"].clone()).collect();
+    assert_eq!(titles, ["before", "after"]);
+    let kept = &snapshot.manifest().rejects[..];
+    assert_eq!((kept.len(), kept[0].rows), (1, 1));
+    let reject: Reject =
+        serde_json::from_slice(&fs::read(snapshot.dir().join(&kept[0].path)).unwrap()).unwrap();
+    assert_eq!((reject.reason.as_str(), reject.line, reject.length), ("line_too_long", 2, LENGTH));
+    assert_eq!(reject.sha256, SHA256);
+    assert_eq!(reject.raw, Some("\0".repeat(64 << 10)));
 }
 
 #[test]
@@ -258,7 +311,7 @@ fn bad_bytes_a_folder_a_missing_file_and_an_unreadable_one_do_not_keep_the_other
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(logs.path("closed.ndjson"), fs::Permissions::from_mode(0o000)).unwrap();
     }
-    // Root reads everything.
+    // Root reads everything: then it is the next test that tells.
     match fs::read(logs.path("closed.ndjson")) {
         Ok(_) => expected.insert(1, "closed"),
         Err(_) => problems += 1,
@@ -267,6 +320,46 @@ fn bad_bytes_a_folder_a_missing_file_and_an_unreadable_one_do_not_keep_the_other
     assert_eq!(logs.titles(), expected);
     assert_eq!(report.problems.len(), problems, "{:?}", report.problems);
     assert!(report.problems.iter().any(|problem| problem.to_string().contains("missing.ndjson")));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn bad_bytes_a_file_without_read_permission_is_named_and_does_not_keep_the_others_out() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    // Not in memory: programs may not be run from there.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.ndjson"), good("a", 0)).unwrap();
+    fs::write(folder.path().join("closed.ndjson"), good("closed", 1)).unwrap();
+    fs::set_permissions(folder.path().join("closed.ndjson"), fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = place::wa(folder.path(), "2027-01-01T00:00:00Z");
+    if fs::metadata(folder.path()).unwrap().uid() == 0 {
+        // Root reads everything, so somebody else has to try; the program may lie where only root goes.
+        let program = folder.path().join("wa");
+        fs::copy(env!("CARGO_BIN_EXE_wa"), &program).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        command = std::process::Command::new(program);
+        command.env_clear().current_dir(folder.path()).args(["--now", "2027-01-01T00:00:00Z"]);
+        command.uid(65_534).gid(65_534);
+    }
+    command.args(["--store", "store", "ingest", "a.ndjson", "closed.ndjson"]);
+    let output = match command.output() {
+        Err(e) => {
+            // A container in which root cannot become anybody else, or runs nothing from its temporary folder.
+            eprintln!("not tried, since nobody without permission can be had here: {e}");
+            return;
+        }
+        Ok(output) => output,
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("closed.ndjson") && said.contains("permission"), "{said}");
+    let snapshot = wa::store::Store::at(folder.path().join("store")).snapshot().unwrap();
+    let stored = tables::read(&snapshot).unwrap();
+    assert_eq!(stored["events"].len(), 1);
+    assert_eq!(stored["events"][0]["page_title"], "a");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod account;
 mod agreement;
+mod any_bytes;
 mod at_once;
 mod bad_bytes;
 mod damage;

@@ -12,7 +12,7 @@ use super::place::{self, wa};
 const NOW: &str = "2026-11-10T02:00:00Z";
 
 /// Runs an ingest and returns its exit status and its peak memory in MiB.
-fn ingest(folder: &Path, file: &str) -> (Option<i32>, u64) {
+pub fn ingest(folder: &Path, file: &str) -> (Option<i32>, u64) {
     let mut child = wa(folder, NOW)
         .args(["--store", &format!("store-of-{file}"), "--quiet", "ingest", file, "--memory", "64M"])
         .stdout(Stdio::null())

@@ -1,6 +1,9 @@
 //! What verify finds.
 
+use std::sync::Mutex;
+
 use super::place::{Place, line};
+use crate::care::{self, Progress};
 use crate::store::columns::Table;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
@@ -274,4 +277,42 @@ fn an_event_that_is_stored_twice_is_found() {
     });
     finds(&place, "events", "is stored twice");
     finds(&place, "sessions", "is not what the events make");
+}
+
+/// Takes in another line whenever a check begins, so many times.
+struct Busy {
+    place: Mutex<(Place, usize)>,
+}
+
+impl Progress for Busy {
+    fn total(&self, _: u64) {
+        let (place, left) = &mut *self.place.lock().unwrap();
+        if let Some(fewer) = left.checked_sub(1) {
+            *left = fewer;
+            // It extends a session: the file that had it goes.
+            place.ingest(&[line(&format!("2026-03-10T10:00:{fewer:02}Z"), "a", "page_view", "")]);
+        }
+    }
+    fn advance(&self, _: u64) {}
+    fn at(&self, _: &str) {}
+}
+
+#[test]
+fn a_check_starts_again_when_a_writer_has_changed_the_store_but_not_without_end() {
+    for (changes, ends) in [(3, true), (30, false)] {
+        let place = place();
+        let store = place.store();
+        let busy = Busy { place: Mutex::new((place, changes)) };
+        let outcome = care::verify(&store, &busy);
+        let left = busy.place.lock().unwrap().1;
+        match (outcome, ends) {
+            (Ok(report), true) => assert!(report.is_clean() && left == 0, "{report:#?}"),
+            (Err(error), false) => {
+                assert_eq!(left, 20, "it was begun ten times");
+                assert!(error.to_string().contains("a writer has changed it 10 times"), "{error}");
+                assert!(error.hint_text().is_some());
+            }
+            (outcome, _) => panic!("{outcome:?}"),
+        }
+    }
 }

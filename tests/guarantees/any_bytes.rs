@@ -1,0 +1,226 @@
+//! Guarantee 7 once more: the properties that the fuzz targets look for counterexamples to, each tried
+//! with bytes by chance, some of which are like what the property is about.
+
+use proptest::prelude::*;
+
+use super::place;
+#[path = "../properties/mod.rs"]
+mod properties;
+
+/// Bytes put together of pieces, a few of which were changed.
+fn bytes_of(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        6 => prop::sample::select(pieces).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..6),
+        1 => "\\PC{0,4}".prop_map(String::into_bytes),
+    ];
+    let change = (any::<prop::sample::Index>(), any::<u8>());
+    let changes = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(change, 1..3)];
+    (prop::collection::vec(piece, 0..16), changes).prop_map(|(pieces, changes)| {
+        let mut bytes = pieces.concat();
+        for (at, byte) in changes {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+        }
+        bytes
+    })
+}
+
+const JSON: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\n",
+    "\r\n",
+    " ",
+    "\\",
+    "null",
+    "true",
+    "-1.5e3",
+    "1e999",
+    "0",
+    "00",
+    "\"\\ud800\"",
+    "\"\\u00e9\"",
+    "{}",
+    "{\"event_name\":\"x\",\"chatbot_id\":\"c\",\"session_id\":1,\"timestamp\":1790000000}",
+    "{\"event_name\":\"x\",\"chatbot_id\":\"c\",\"anonymous_id\":\"a\",\"timestamp\":\"2026-11-09T08:00:00Z\",",
+    "\"ip\":\"192.0.2.1\",",
+    "\"properties\":{\"a\":[1,{}]},",
+    "\"other\":\"\u{1f600}\",",
+    "\"event_name\":",
+    "\"timestamp\":\"soon\"}",
+    "\"userMetadata\":{}}",
+    "[[[[",
+    "]]]]",
+];
+
+const EVENTS: &[&str] = &[
+    "\n",
+    "{}",
+    "5",
+    "null",
+    "\"anonymous_id\":\"a\"",
+    "\"userEmail\":\"a@example.org\"",
+    "\"ip\":\"192.0.2.1\"",
+    "\"events\":[]",
+    "\"type\":\"session\"",
+    "\"chatbotId\":\"\"",
+    "\"timestamp\":\"never\"",
+    "\"page_url\":\"https://example.com/?utm_source=x\"",
+    ",",
+    "{\"event_name\":\"x\"}",
+    "{\"event_name\":\"x\",\"timestamp\":1790000000}",
+    "{\"event_name\":\"x\",\"timestamp\":1790000000,\"chatbot_id\":\"d\",\"other\":[{}]}",
+    "{\"type\":\"identify\",\"timestamp\":1790000000}",
+    "{\"events\":[{}]}",
+];
+
+const TIMES: &[&str] = &[
+    "2026-11-09",
+    "0000-01-01",
+    "9999-12-31",
+    "2024-02-29",
+    "2100-02-29",
+    "T",
+    " ",
+    "t",
+    "08:00:00",
+    "23:59:60",
+    "23:59:59",
+    ".5",
+    ".123456789",
+    ".",
+    "Z",
+    "z",
+    "+02:00",
+    "-0330",
+    "+23:59",
+    "-",
+    "0",
+    "99999999999",
+    "100000000000",
+    "99999999999999",
+    "100000000000000",
+    "1794211200.25",
+    "e3",
+    "E-2",
+    "-9223372036854775808",
+    "9223372036854775807",
+];
+
+const ADDRESSES: &[&str] = &[
+    "https://",
+    "http:",
+    "//",
+    "android-app://",
+    "www.",
+    "example.com",
+    "shop.example.co.uk",
+    "[2001:db8::1]",
+    "user@",
+    ":8080",
+    ":",
+    "/",
+    "\\",
+    "?",
+    "#",
+    "&",
+    "&amp;",
+    "utm_source=",
+    "utm_medium=cpc",
+    "UTM_Campaign=a+b",
+    "%41",
+    "%",
+    "%f",
+    "%ff",
+    "%3D",
+    "gclid=1",
+    "\n",
+    "K\u{f6}ln.de",
+    "\u{130}",
+    ".",
+    " ",
+    "=",
+];
+
+const MANIFESTS: &[&str] = &[
+    "{",
+    "}",
+    "\"format\":\"wa-store\",",
+    "\"version\":1,",
+    "\"version\":2,",
+    "\"generation\":18446744073709551615,",
+    "\"created_at\":0,\"updated_at\":0,",
+    "\"timezone\":\"UTC\",",
+    "\"session_timeout_us\":1,",
+    "\"tables\":{}",
+    "\"tables\":{\"events\":[{\"path\":\"../x\",\"day\":\"2026-01-01\",\"rows\":1,\"bytes\":1,\"checksum\":\"\",\
+     \"min_time\":0,\"max_time\":0}]}",
+    "\"tables\":{\"events\":[{\"day\":\"2026-13-01\"}]}",
+    ",\"rejects\":[]",
+    ",\"sources\":null",
+    ",\"sessions_pruned_through\":\"2026-01-01\"",
+    "{\"format\":\"wa-store\",\"version\":1,\"generation\":3,\"created_at\":0,\"updated_at\":0,\"timezone\":\"UTC\",\
+     \"session_timeout_us\":1,\"tables\":{}}",
+    "\u{0}\u{0}\u{1}",
+    "\u{0}7\u{2}",
+    "{\"manifest\":",
+    ",\"checksum\":\"\"}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: place::cases(2000),
+        failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::Direct(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/any_bytes.txt"),
+        ))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn bad_bytes_any_as_lines(bytes in bytes_of(JSON)) {
+        properties::lines(&bytes);
+    }
+
+    #[test]
+    fn bad_bytes_any_in_an_envelope(bytes in bytes_of(EVENTS)) {
+        properties::envelope(&bytes);
+    }
+
+    #[test]
+    fn bad_bytes_any_as_a_time(bytes in bytes_of(TIMES)) {
+        properties::timestamp(&bytes);
+    }
+
+    #[test]
+    fn bad_bytes_any_as_a_time_of_five_parts(
+        parts in (0..5usize, 5..8usize, 8..11usize, 11..14usize, 14..19usize)
+    ) {
+        let (date, between, time, fraction, offset) = parts;
+        let text = [date, between, time, fraction, offset].map(|at| TIMES[at]).concat();
+        properties::timestamp(text.as_bytes());
+    }
+
+    #[test]
+    fn bad_bytes_any_as_an_address(bytes in bytes_of(ADDRESSES)) {
+        properties::url(&bytes);
+    }
+
+    #[test]
+    fn bad_bytes_any_as_a_manifest(bytes in bytes_of(MANIFESTS)) {
+        properties::manifest(&bytes);
+    }
+
+    #[test]
+    fn bad_bytes_any_packed_and_unpacked(bytes in bytes_of(JSON), head in 0..5usize) {
+        let heads: [&[u8]; 5] = [b"", b"\xef\xbb\xbf", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
+        properties::packed(&[heads[head], &bytes].concat());
+    }
+}
