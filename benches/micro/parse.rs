@@ -3,22 +3,23 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use wa::context::Context;
-use wa::ingest::{Input, Reader, parse};
+use wa::ingest::{Input, Parser, Reader};
 
 use crate::log;
 
 /// Sizes of a block in KiB; the program's is `BLOCK_SIZE`, 2048.
 const SIZES: [usize; 4] = [512, 1024, 2048, 8192];
 
-/// Lines to events.
+/// Lines to events, block after block in the same memory.
 #[divan::bench(args = SIZES)]
 fn lines(bencher: Bencher<'_, '_>, kib: usize) {
     let block = log::block(kib << 10);
     let (options, context) = (log::options(), Context::new(None).expect("a context"));
+    let mut parser = Parser::default();
     bencher
         .counter(BytesCount::new(block.bytes.len()))
         .with_inputs(|| log::copy(&block))
-        .bench_values(|block| parse(block, &options, &context));
+        .bench_local_values(|block| parser.parse(block, &options, &context));
 }
 
 /// A plain file, which lies in the page cache, to blocks.
