@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::memo::{Memo, Pool};
+use super::span::Span;
 use super::visitor;
 use crate::context::{Agent, Channel, Context, Given, apply, first_address};
-use crate::event::Span;
 use crate::settings::IpPolicy;
 
 /// Where a visitor came from.

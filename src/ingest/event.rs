@@ -12,10 +12,11 @@ use super::memo::Pool;
 use super::parse::ParseOptions;
 use super::reason::Reason;
 use super::refuse::Person;
+use super::span::{Draft, Span, get, set};
 use super::time;
 use super::warnings::{Warning, Warnings};
 use crate::context::Context;
-use crate::event::{Block, KeyKind, NO_TIME, Row, Span, Text, key_hash};
+use crate::event::{Block, KeyKind, NO_TIME, Row, Text, key_hash};
 use crate::time::Micros;
 
 /// About the shortest line of an event, in bytes.
@@ -108,7 +109,8 @@ impl<'a> Rows<'a> {
     pub fn end(self) -> (Block, Warnings, Leftover) {
         let (agents, memos) = self.derive.end();
         let line_size = self.pool.lines.len() / self.rows.len().max(1);
-        let block = Block { text: self.kept.text.as_str().to_owned(), rows: self.rows, agents };
+        let (text, ends) = (self.kept.text.as_str().to_owned(), self.kept.ends.clone());
+        let block = Block { text, ends, rows: self.rows, agents };
         let leftover = Leftover { memos, kept: self.kept, decoded: self.pool.decoded, line_size };
         (block, self.warnings, leftover)
     }
@@ -124,26 +126,16 @@ impl<'a> Rows<'a> {
     ) -> Result<(), Refusal> {
         self.pending.clear();
         self.wrong = 0;
-        // Made where it stays: a row is some three hundred bytes.
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.push(Row::EMPTY);
-        let made = match rows.last_mut() {
-            Some(row) => self
-                .fill(row, scanner, line, what, content, inherited)
-                .map(|()| self.kept.row(&self.pool, row)),
-            None => Ok(()),
-        };
-        if made.is_err() {
-            rows.pop();
-        }
-        self.rows = rows;
-        made
+        let mut row = Draft::empty(Span::NONE);
+        self.fill(&mut row, scanner, line, what, content, inherited)?;
+        self.rows.push(self.kept.row(&self.pool, &row));
+        Ok(())
     }
 
     #[inline]
     fn fill(
         &mut self,
-        row: &mut Row,
+        row: &mut Draft,
         scanner: &mut Scanner,
         line: &Line,
         what: What,
@@ -232,7 +224,7 @@ impl<'a> Rows<'a> {
 
     /// Makes the session key of the first id there is.
     #[inline]
-    fn key(&mut self, row: &mut Row) -> Option<()> {
+    fn key(&mut self, row: &mut Draft) -> Option<()> {
         let chatbot = get(row, Text::ChatbotId);
         let kinds = [
             (KeyKind::Session, Text::SessionId),
@@ -253,7 +245,7 @@ impl<'a> Rows<'a> {
     }
 
     #[inline]
-    fn times(&mut self, line: &Line, row: &mut Row) -> Result<(), Refusal> {
+    fn times(&mut self, line: &Line, row: &mut Draft) -> Result<(), Refusal> {
         let mut bad = false;
         let mut time = |field: Field| match line.get(field) {
             None => NO_TIME,
@@ -291,7 +283,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Row) {
+    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Draft) {
         let given = match what {
             What::Event => self.text_field(line, Field::EventCategory),
             What::Session | What::Identify => Span::NONE,
@@ -309,7 +301,7 @@ impl<'a> Rows<'a> {
         set(row, Text::EventCategory, category);
     }
 
-    fn objects(&mut self, line: &Line, row: &mut Row) {
+    fn objects(&mut self, line: &Line, row: &mut Draft) {
         for field in each(line.there() & OBJECTS) {
             let Some((given, column)) = line.get(field).zip(field.column()) else { continue };
             let span = self.object(field, given);
@@ -318,7 +310,7 @@ impl<'a> Rows<'a> {
     }
 
     #[inline]
-    fn context(&mut self, user_agent: Span, address: Option<(Span, Address)>, row: &mut Row) {
+    fn context(&mut self, user_agent: Span, address: Option<(Span, Address)>, row: &mut Draft) {
         if !user_agent.is_none() {
             row.agent = self.derive.agent(&mut self.pool, user_agent);
             set(row, Text::UserAgent, user_agent);
@@ -373,18 +365,4 @@ impl<'a> Rows<'a> {
             _ => None,
         }
     }
-}
-
-/// Puts a text into a row.
-#[inline]
-pub(super) fn set(row: &mut Row, column: Text, span: Span) {
-    if let Some(slot) = row.text.get_mut(column as usize) {
-        *slot = span;
-    }
-}
-
-/// Returns a text of a row.
-#[inline]
-pub(super) fn get(row: &Row, column: Text) -> Span {
-    row.text.get(column as usize).copied().unwrap_or(Span::NONE)
 }

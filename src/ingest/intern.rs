@@ -10,7 +10,8 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::memo::Pool;
-use crate::event::{Row, Span, Text};
+use super::span::{Draft, Span};
+use crate::event::{Row, Text, TextId};
 
 /// From so many bytes on, a text is first looked up by its place: one long text of an envelope can be
 /// that of thousands of events, and is to be hashed once.
@@ -19,43 +20,63 @@ const LONG: u32 = 256;
 /// The texts that are kept of a block.
 #[derive(Debug, Default)]
 pub struct Interner {
-    /// What is kept.
+    /// What is kept, one after the other.
     pub text: String,
-    table: HashTable<(u64, Span)>,
+    /// Where each text ends.
+    pub ends: Vec<u32>,
+    /// The texts by their hashes.
+    table: HashTable<(u64, TextId)>,
     /// Long texts by their places in the block.
-    long: HashMap<Span, Span>,
-    /// The texts of the row before, as they stand in the block and as they are kept.
-    last: Option<[(Span, Span); Text::COUNT]>,
+    long: HashMap<Span, TextId>,
+    /// The texts of the row before: where they stand in the block, and which they are.
+    last: Option<[(Span, TextId); Text::COUNT]>,
 }
 
 impl Interner {
     /// Forgets the block before; its memory stays.
     pub fn clear(&mut self) {
         self.text.clear();
+        self.ends.clear();
         self.table.clear();
         self.long.clear();
         self.last = None;
     }
 
-    /// Keeps the texts of a row, and points it to them.
+    /// Keeps the texts of a row, and returns it with these.
     #[inline]
-    pub fn row(&mut self, pool: &Pool<'_>, row: &mut Row) {
-        let mut last = self.last.unwrap_or([(Span::NONE, Span::NONE); Text::COUNT]);
-        for (span, (raw, kept)) in row.text.iter_mut().zip(&mut last) {
+    pub fn row(&mut self, pool: &Pool<'_>, draft: &Draft) -> Row {
+        let mut last = self.last.unwrap_or([(Span::NONE, TextId::NONE); Text::COUNT]);
+        for (span, (raw, kept)) in draft.text.iter().zip(&mut last) {
             if *span != *raw {
                 *raw = *span;
                 *kept = self.keep(pool, *span);
             }
-            *span = *kept;
         }
         self.last = Some(last);
-        row.triggered_by = self.keep(pool, row.triggered_by);
+        Row {
+            text: last.map(|(_, kept)| kept),
+            triggered_by: self.keep(pool, draft.triggered_by),
+            id: draft.id,
+            key: draft.key,
+            time: draft.time,
+            client_timestamp: draft.client_timestamp,
+            sent_at: draft.sent_at,
+            received_at: draft.received_at,
+            response_us: draft.response_us,
+            screen_width: draft.screen_width,
+            screen_height: draft.screen_height,
+            agent: draft.agent,
+            channel: draft.channel,
+            names_source: draft.names_source,
+            has_own_id: draft.has_own_id,
+            key_kind: draft.key_kind,
+        }
     }
 
-    /// Keeps a text, and returns its place among those that are kept.
+    /// Keeps a text, and returns which of those that are kept it is.
     #[inline]
-    pub fn keep(&mut self, pool: &Pool<'_>, span: Span) -> Span {
-        let Some(text) = pool.get(span) else { return Span::NONE };
+    pub fn keep(&mut self, pool: &Pool<'_>, span: Span) -> TextId {
+        let Some(text) = pool.get(span) else { return TextId::NONE };
         if span.len < LONG {
             return self.text(text);
         }
@@ -68,26 +89,30 @@ impl Interner {
     }
 
     #[inline]
-    fn text(&mut self, text: &str) -> Span {
+    fn text(&mut self, text: &str) -> TextId {
         let hash = xxh3_64(text.as_bytes());
-        let kept = &mut self.text;
-        let same = |&(other, span): &(u64, Span)| {
-            let (start, len) = (span.start as usize, span.len as usize);
-            other == hash && kept.as_bytes().get(start..start + len) == Some(text.as_bytes())
+        let (kept, ends) = (&mut self.text, &mut self.ends);
+        let bytes_of = |id: TextId| {
+            let at = id.0 as usize;
+            let start = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+            kept.as_bytes().get(start as usize..*ends.get(at)? as usize)
         };
-        if let Some((_, span)) = self.table.find(hash, same) {
-            return *span;
+        let same = |&(other, id): &(u64, TextId)| other == hash && bytes_of(id) == Some(text.as_bytes());
+        if let Some((_, id)) = self.table.find(hash, same) {
+            return *id;
         }
-        let span = Span { start: kept.len() as u32, len: text.len() as u32 };
+        let id = TextId(ends.len() as u32);
         kept.push_str(text);
-        self.table.insert_unique(hash, (hash, span), |(hash, _)| *hash);
-        span
+        ends.push(kept.len() as u32);
+        self.table.insert_unique(hash, (hash, id), |(hash, _)| *hash);
+        id
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Block;
 
     #[test]
     fn a_text_is_kept_once_wherever_it_stands_and_however_long_it_is() {
@@ -99,20 +124,25 @@ mod tests {
         let ab = interner.keep(&pool, span(0, 2));
         assert_eq!(interner.keep(&pool, span(3, 2)), ab);
         assert_ne!(interner.keep(&pool, span(0, 3)), ab);
-        assert_eq!(interner.keep(&pool, Span::NONE), Span::NONE);
+        assert_eq!(interner.keep(&pool, Span::NONE), TextId::NONE);
         let of_long = interner.keep(&pool, span(5, long.len()));
         assert_eq!(interner.keep(&pool, span(5, long.len())), of_long);
         assert_eq!(interner.keep(&pool, span(5 + long.len(), long.len())), of_long);
         assert_eq!(interner.text, format!("ababc{long}"));
 
         interner.clear();
-        let mut rows = [Row::EMPTY, Row::EMPTY];
-        rows[0].text[0] = span(0, 2);
-        rows[1].text[0] = span(3, 2);
-        rows[1].text[1] = span(0, 1);
-        rows.iter_mut().for_each(|row| interner.row(&pool, row));
+        let mut drafts = [Draft::empty(Span::NONE), Draft::empty(Span::NONE)];
+        drafts[0].text[0] = span(0, 2);
+        drafts[1].text[0] = span(3, 2);
+        drafts[1].text[1] = span(0, 1);
+        drafts[1].triggered_by = span(1, 1);
+        let rows = drafts.map(|draft| interner.row(&pool, &draft));
         assert_eq!(rows[0].text[0], rows[1].text[0]);
-        assert_eq!((rows[0].text[1], rows[1].text[1]), (Span::NONE, span(2, 1)));
-        assert_eq!(interner.text, "aba");
+        assert_eq!((rows[0].text[1], rows[0].triggered_by), (TextId::NONE, TextId::NONE));
+        let Interner { text, ends, .. } = interner;
+        let block = Block { text, ends, ..Block::default() };
+        let texts = [rows[0].text[0], rows[1].text[1], rows[1].triggered_by].map(|id| block.text(id));
+        assert_eq!(texts, [Some("ab"), Some("a"), Some("b")]);
+        assert_eq!((block.text.as_str(), block.text(TextId::NONE)), ("abab", None));
     }
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::event::Span;
+use super::span::Span;
 
 /// The text of a block while it is being parsed.
 #[derive(Debug)]

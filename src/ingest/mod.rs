@@ -32,6 +32,7 @@ pub mod reason;
 pub mod refuse;
 pub mod run;
 pub mod source;
+mod span;
 pub mod stages;
 mod stream;
 pub mod time;

@@ -15,9 +15,10 @@ use super::line::Line;
 use super::read::RawBlock;
 use super::reason::Reason;
 use super::refuse::{Person, Refused};
+use super::span::Span;
 use super::warnings::Warnings;
 use crate::context::Context;
-use crate::event::{Block, Span};
+use crate::event::Block;
 use crate::settings::IpPolicy;
 use crate::time::Micros;
 

@@ -312,6 +312,7 @@ impl Ingest<'_> {
                 }
                 // What they take, not what they use: a block of short lines is mostly room.
                 self.batch.bytes += parsed.block.text.capacity()
+                    + parsed.block.ends.capacity() * std::mem::size_of::<u32>()
                     + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
                     + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));
