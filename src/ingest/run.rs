@@ -33,7 +33,7 @@ use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
 /// Which part of the budget of memory a batch is: as much again and more goes into its tables.
-const BATCH: u64 = 9;
+const BATCH: u64 = 10;
 /// Which part of it the parsed blocks are that wait for the next batch.
 const AHEAD: u64 = 8;
 /// Of how many bytes of a batch one is the share of a line without an id that is held for its ordinal:
