@@ -201,7 +201,7 @@ fn try_cases(cases: u32) {
 }
 
 /// In two tests, so that two threads try them.
-const CASES: u32 = 2000;
+const CASES: u32 = 1500;
 
 #[test]
 fn order_the_tables_are_a_function_of_the_set_of_events() {
