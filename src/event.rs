@@ -1,33 +1,30 @@
 //! An event, as it travels from a line of a log to the tables.
 //!
-//! A [`Block`] owns the text of a few megabytes of lines; a [`Row`] is one event of it: times and
-//! numbers, and [`Span`]s into the text. Nothing is copied until a table is written.
+//! A [`Block`] owns the texts of the events of a few megabytes of lines, each once; a [`Row`] is one
+//! event of it: times and numbers, and which texts it has. Nothing else is copied until a table is
+//! written.
 
 use std::sync::Arc;
 
 use crate::context::{Agent, Channel};
 use crate::time::Micros;
 
-/// A piece of a block's text; [`Span::NONE`] is null.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Offset in bytes: into the block's lines, or, past their end, into its decoded text.
-    pub start: u32,
-    /// Length in bytes.
-    pub len: u32,
-}
+/// One of the texts of a block; [`TextId::NONE`] is null. The parser keeps each text of a block once:
+/// two rows of a block say the same where their ids are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TextId(pub u32);
 
-impl Span {
+impl TextId {
     /// No text: null.
-    pub const NONE: Span = Span { start: u32::MAX, len: 0 };
+    pub const NONE: TextId = TextId(u32::MAX);
 
     /// Tells whether there is no text.
     pub fn is_none(self) -> bool {
-        self.start == u32::MAX
+        self == TextId::NONE
     }
 }
 
-/// The text fields of an event, in the order of a row's spans.
+/// The text fields of an event, in the order of a row's texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 #[allow(missing_docs)] // each is the column of the same name: see `store::columns`
@@ -84,9 +81,10 @@ pub enum KeyKind {
     User,
 }
 
-/// One event: numbers, times, and spans into the text of its [`Block`].
+/// One event: numbers, times, and which of the texts of its [`Block`] it has. While it is being parsed,
+/// its texts are named in another way.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct Row<T = TextId> {
     /// The event's id, as 128 bits of a UUID. For an event without an id of its own it is the hash
     /// of the line's content until `ingest::identify` has given it its ordinal.
     pub id: u128,
@@ -103,7 +101,7 @@ pub struct Row {
     /// `properties.response_time_ms` of a `message_received` in microseconds, or [`NO_RESPONSE`].
     pub response_us: i64,
     /// `properties.triggered_by` of a `widget_opened`.
-    pub triggered_by: Span,
+    pub triggered_by: T,
     /// `screen_width` in pixels, or [`NO_NUMBER`].
     pub screen_width: i32,
     /// `screen_height` in pixels, or [`NO_NUMBER`].
@@ -119,38 +117,45 @@ pub struct Row {
     /// Which id the session key is made of.
     pub key_kind: KeyKind,
     /// The text fields, indexed by [`Text`].
-    pub text: [Span; Text::COUNT],
+    pub text: [T; Text::COUNT],
+}
+
+impl<T: Copy> Row<T> {
+    /// Returns a row with nothing in it; `none` stands for no text.
+    pub const fn empty(none: T) -> Row<T> {
+        Row {
+            id: 0,
+            key: 0,
+            time: 0,
+            client_timestamp: NO_TIME,
+            sent_at: NO_TIME,
+            received_at: NO_TIME,
+            response_us: NO_RESPONSE,
+            triggered_by: none,
+            screen_width: NO_NUMBER,
+            screen_height: NO_NUMBER,
+            agent: NO_AGENT,
+            channel: None,
+            names_source: false,
+            has_own_id: false,
+            key_kind: KeyKind::Session,
+            text: [none; Text::COUNT],
+        }
+    }
 }
 
 impl Row {
     /// A row with nothing in it.
-    pub const EMPTY: Row = Row {
-        id: 0,
-        key: 0,
-        time: 0,
-        client_timestamp: NO_TIME,
-        sent_at: NO_TIME,
-        received_at: NO_TIME,
-        response_us: NO_RESPONSE,
-        triggered_by: Span::NONE,
-        screen_width: NO_NUMBER,
-        screen_height: NO_NUMBER,
-        agent: NO_AGENT,
-        channel: None,
-        names_source: false,
-        has_own_id: false,
-        key_kind: KeyKind::Session,
-        text: [Span::NONE; Text::COUNT],
-    };
+    pub const EMPTY: Row = Row::empty(TextId::NONE);
 }
 
-/// The text of some lines, and the events found in them.
+/// The events found in some lines, and their texts.
 #[derive(Debug, Default)]
 pub struct Block {
-    /// The lines, as they were read (those that are UTF-8).
-    pub lines: String,
-    /// Text that does not stand in the lines as it is: strings with escapes, derived values.
-    pub decoded: String,
+    /// The texts of all rows, one after the other.
+    pub text: String,
+    /// Where each of them ends, in bytes.
+    pub ends: Vec<u32>,
     /// The events.
     pub rows: Vec<Row>,
     /// The user agents of the events, each parsed once.
@@ -158,23 +163,20 @@ pub struct Block {
 }
 
 impl Block {
-    /// Returns the text of a span; `None` for null.
-    pub fn text(&self, span: Span) -> Option<&str> {
-        if span.is_none() {
-            return None;
-        }
-        let (start, len) = (span.start as usize, span.len as usize);
-        match start.checked_sub(self.lines.len()) {
-            None => self.lines.get(start..start + len),
-            Some(start) => self.decoded.get(start..start + len),
-        }
+    /// Returns one of the texts; `None` for null.
+    #[inline]
+    pub fn text(&self, id: TextId) -> Option<&str> {
+        let at = id.0 as usize;
+        let end = *self.ends.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.text.get(start as usize..end as usize)
     }
 
-    /// Adds text that does not stand in the lines, and returns its span.
-    pub fn add(&mut self, text: &str) -> Span {
-        let start = (self.lines.len() + self.decoded.len()) as u32;
-        self.decoded.push_str(text);
-        Span { start, len: text.len() as u32 }
+    /// Adds a text.
+    pub fn add(&mut self, text: &str) -> TextId {
+        self.text.push_str(text);
+        self.ends.push(self.text.len() as u32);
+        TextId((self.ends.len() - 1) as u32)
     }
 
     /// Returns the event in a row of this block.
@@ -183,12 +185,12 @@ impl Block {
     }
 }
 
-/// An event: a row together with the text it points to.
+/// An event: a row together with the texts it has.
 #[derive(Clone, Copy)]
 pub struct Event<'a> {
     /// The text.
     pub block: &'a Block,
-    /// The numbers and spans.
+    /// The numbers, and which texts.
     pub row: &'a Row,
 }
 

@@ -1,9 +1,7 @@
 """The comparison: `wa` and its peers in turn, on the same files."""
 
-from measure import Failed, clear, median, remove, settle, table
+from measure import MB, Failed, clear, median, remove, settle, table
 from programs import Wa, check, installed
-
-MB = 1e6
 
 
 def compare(bench):

@@ -77,10 +77,14 @@ def installed(python, threads, folder):
     return peers, missing
 
 
+def tables(store):
+    """Reads from a store's manifest which files each of its tables has."""
+    return json.loads((Path(store) / "manifest.json").read_text())["manifest"]["tables"]
+
+
 def rows(store):
     """Counts the rows of a store's tables as its manifest has them."""
-    tables = json.loads((Path(store) / "manifest.json").read_text())["manifest"]["tables"]
-    return {name: sum(file["rows"] for file in files) for name, files in tables.items()}
+    return {name: sum(file["rows"] for file in files) for name, files in tables(store).items()}
 
 
 COUNT = """

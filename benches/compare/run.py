@@ -7,7 +7,9 @@
     python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over ever larger inputs
     python3 benches/compare/run.py memory                # peak memory: any order, with ids and without
     python3 benches/compare/run.py night                 # a day's log into a store that holds a year
+    python3 benches/compare/run.py trickle               # a day in 288 pieces, beside a single run
     python3 benches/compare/run.py reports               # every report, whole process
+    python3 benches/compare/run.py year                  # the same on a year of 50,000 sessions a day
 
 Peers: `python3 -m venv venv && venv/bin/pip install duckdb polars chdb`, then `--python venv/bin/python`.
 What it measures and how to read it: docs/benchmarks.md.
@@ -24,11 +26,13 @@ import measure
 import memory
 import night
 import reports
+import trickle
 import workload
+import year
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODES = {"compare": compare.compare, "memory": memory.memory, "night": night.night,
-         "reports": reports.reports}
+MODES = {"compare": compare.compare, "memory": memory.memory, "night": night.night, "trickle": trickle.trickle,
+         "reports": reports.reports, "year": year.year}
 
 
 class Bench:
@@ -65,6 +69,7 @@ class Bench:
             self.run_well(command)
             about = description(folder)
         return folder, about
+
 
 def description(folder):
     """Reads the description of a workload, where there is one."""
@@ -113,9 +118,14 @@ def arguments():
     parser.add_argument("--profile", action="store_true", help="print the stages of wa too")
     parser.add_argument("--memory-curve", type=sizes, metavar="N,N…", help="wa alone over so many times the events")
     parser.add_argument("--memory", metavar="SIZE", help="memory: what wa is told to take, as 64M [its default]")
-    parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve")
+    parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve, the store of year")
     parser.add_argument("--per-day", type=count, default=2_000, help="night: events of each day of the year [2000]")
     parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the day after it [50000]")
+    parser.add_argument("--slices", type=count, default=288, help="trickle: pieces of the day [288, one every 5 minutes]")
+    parser.add_argument("--nights", type=count, default=365, help="year: days of the store [365]")
+    parser.add_argument("--visits", type=count, default=50_000, help="year: visits of each day [50000]")
+    parser.add_argument("--visit-events", type=count, default=2, help="year: the most events of a visit [2]")
+    parser.add_argument("--window", type=sizes, metavar="N,N…", help="reports, year: days to report on [30; year: 30,365]")
     parser.add_argument("--store", type=folder, help="reports: a store to report on [one of the workload]")
     parser.add_argument("--as-of", metavar="TIME",
                         help="reports: the present time for --store, as 2026-01-31T12:00:00Z [now]")

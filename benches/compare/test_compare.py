@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compare import rows, stages
 from measure import Failed, Measured, run, table
-from programs import Result, check
+from programs import HERE, Result, check
 
 
 def result(events=10, sessions=4, seconds=1.0, size=1_000_000, peak=100_000_000):
@@ -41,6 +41,17 @@ class Agreement(unittest.TestCase):
     def test_so_does_an_event_that_all_of_them_lost(self):
         with self.assertRaises(Failed):
             self.check({"wa": result(), "other": result()}, 11)
+
+
+class Program(unittest.TestCase):
+    """The program itself."""
+
+    def test_it_starts_and_its_help_names_every_mode(self):
+        with tempfile.TemporaryDirectory() as folder:
+            told = run([sys.executable, HERE / "run.py", "--help"], folder)
+        self.assertEqual(told.status, 0, told.err)
+        for mode in ("compare", "memory", "night", "trickle", "reports", "year"):
+            self.assertRegex(told.out, rf"\b{mode}\b")
 
 
 class Figures(unittest.TestCase):

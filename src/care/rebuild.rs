@@ -10,7 +10,7 @@
 //!
 //! All of it is one change of the store. A file in which nothing changes is left alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -28,11 +28,11 @@ use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::manifest::Manifest;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::{self, visitors::Visitor};
+use crate::store::tables;
 use crate::store::transaction::Transaction;
 use crate::store::update::events::file_of;
 use crate::store::update::fold::MOST_ROWS;
-use crate::store::update::visitors::Moved;
+use crate::store::update::visitors::{Moved, Seen};
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Day, Micros, Zone};
 
@@ -146,7 +146,7 @@ struct Rewrite<'a, 't> {
     changed: BTreeSet<Day>,
     /// Partitions whose old files are out.
     emptied: BTreeSet<Day>,
-    seen: HashMap<u128, Visitor>,
+    seen: Seen,
     moved: Vec<Moved>,
     shift: Shift<'a>,
     report: Report,
@@ -170,7 +170,7 @@ impl<'a, 't> Rewrite<'a, 't> {
             waiting: 0,
             changed: BTreeSet::new(),
             emptied: BTreeSet::new(),
-            seen: HashMap::new(),
+            seen: Seen::default(),
             moved: Vec::new(),
             shift: Shift::new(seam, zone),
             report: Report { sessions_before: files.iter().map(|file| file.rows).sum(), ..Report::default() },

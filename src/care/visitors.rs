@@ -15,13 +15,14 @@ use crate::event::{Block, KeyKind, Text, key_hash};
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{FIND_COLUMNS, Visitor, frame, hashes, read};
+use crate::store::update::visitors::Seen;
 use crate::time::{Day, Micros, format_utc};
 
 /// Ids of a portion: each takes about 200 bytes.
 pub const PORTION: usize = 1 << 18;
 
 /// Takes the earliest time of each anonymous id and user id of some events.
-pub fn earliest(block: &Block, seen: &mut HashMap<u128, Visitor>) {
+pub fn earliest(block: &Block, seen: &mut Seen) {
     for row in &block.rows {
         let event = block.event(row);
         let ids = [(KeyKind::Anonymous, Text::AnonymousId), (KeyKind::User, Text::UserId)];
@@ -45,7 +46,7 @@ pub fn earliest(block: &Block, seen: &mut HashMap<u128, Visitor>) {
 pub struct Check<'a> {
     snapshot: &'a Snapshot,
     seam: &'a Seam,
-    portion: HashMap<u128, Visitor>,
+    portion: Seen,
     /// For each file, which entries have an event at their time.
     confirmed: Vec<Vec<bool>>,
     differences: Differences,
@@ -56,7 +57,7 @@ impl<'a> Check<'a> {
     pub fn new(snapshot: &'a Snapshot, seam: &'a Seam) -> Check<'a> {
         let files = snapshot.manifest().files(Table::Visitors).iter();
         let confirmed = files.map(|file| vec![false; file.rows as usize]).collect();
-        Check { snapshot, seam, portion: HashMap::new(), confirmed, differences: Differences::default() }
+        Check { snapshot, seam, portion: Seen::default(), confirmed, differences: Differences::default() }
     }
 
     /// Takes in some events.

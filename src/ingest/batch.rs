@@ -9,13 +9,14 @@ use super::dedupe;
 use super::stages::{Stage, Stages};
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Text, key_hash};
+use crate::hash::Identity;
 use crate::privacy::Gate;
 use crate::session::cut;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
-use crate::store::update::{self, sessions::Piece};
+use crate::store::update::{self, sessions::Piece, visitors::Seen};
 use crate::time::{Day, Micros, Zone};
 
 /// Session keys whose sessions a thread cuts at a time.
@@ -107,16 +108,10 @@ pub fn put(
     let (events, (sessions, visitors)) = rayon::join(
         || update::events::make(&before, &fresh, rules.now),
         || {
+            let (pieces, seen) = pieces(&fresh, &groups, rules);
             rayon::join(
-                || {
-                    update::sessions::merge(
-                        &before,
-                        pieces(&fresh, &groups, rules),
-                        rules.zone,
-                        rules.timeout,
-                    )
-                },
-                || update::visitors::make(&before, first_seen(&fresh, &groups)),
+                || update::sessions::merge(&before, pieces, rules.zone, rules.timeout),
+                || update::visitors::make(&before, seen),
             )
         },
     );
@@ -137,21 +132,75 @@ pub fn put(
     Ok(outcome)
 }
 
-/// Cuts the events of each session key into pieces of sessions.
-fn pieces<'a>(events: &[Event<'a>], groups: &[(usize, usize)], rules: Rules<'_>) -> Vec<Piece<'a>> {
-    let pieces: Vec<Vec<Piece<'a>>> = groups
+/// Cuts the events of each session key into pieces of sessions, and finds the earliest time of each
+/// anonymous id and user id, by its hash.
+fn pieces<'a>(events: &[Event<'a>], groups: &[(usize, usize)], rules: Rules<'_>) -> (Vec<Piece<'a>>, Seen) {
+    type Cut<'a> = (Vec<Piece<'a>>, Vec<(u128, Sight<'a>)>);
+    let cuts: Vec<Cut<'a>> = groups
         .par_chunks(GROUPS_AT_ONCE)
         .map(|groups| {
             let mut pieces = Vec::with_capacity(groups.len());
+            let mut sights = Vec::with_capacity(groups.len());
             for &(start, end) in groups {
                 let events = &events[start..end];
                 let Some(key) = events.first().map(|event| event.row.key) else { continue };
+                sights_of(events, &mut sights);
                 cut(events.iter().copied(), rules.timeout, rules.now, |piece| pieces.push((key, piece)));
             }
-            pieces
+            (pieces, sights)
         })
         .collect();
-    pieces.into_iter().flatten().collect()
+    let mut pieces = Vec::with_capacity(cuts.iter().map(|(pieces, _)| pieces.len()).sum());
+    let mut first: HashMap<u128, Sight<'a>, Identity> = HashMap::with_hasher(Identity);
+    for (some, sights) in cuts {
+        pieces.extend(some);
+        for (hash, sight) in sights {
+            first.entry(hash).and_modify(|known| known.time = known.time.min(sight.time)).or_insert(sight);
+        }
+    }
+    let visitor = |sight: Sight<'_>| Visitor {
+        chatbot_id: sight.chatbot_id.to_owned(),
+        kind: sight.kind,
+        id: sight.id.to_owned(),
+        first_seen_at: sight.time,
+        counted_new_on: None,
+    };
+    (pieces, first.into_iter().map(|(hash, sight)| (hash, visitor(sight))).collect())
+}
+
+/// When an id was seen.
+struct Sight<'a> {
+    chatbot_id: &'a str,
+    kind: KeyKind,
+    id: &'a str,
+    time: Micros,
+}
+
+/// Adds when the ids of some events, given in order of time, were seen.
+fn sights_of<'a>(events: &[Event<'a>], sights: &mut Vec<(u128, Sight<'a>)>) {
+    for (kind, field) in [(KeyKind::Anonymous, Text::AnonymousId), (KeyKind::User, Text::UserId)] {
+        let mut before: Option<Event<'a>> = None;
+        let mut latest = None;
+        for event in events {
+            // An id that has just been seen has nothing to add; where the spans are the same, so are
+            // the ids.
+            let span = event.row.text[field as usize];
+            let same = before.is_some_and(|before| {
+                std::ptr::eq(before.block, event.block) && before.row.text[field as usize] == span
+            });
+            before = Some(*event);
+            if same {
+                continue;
+            }
+            let Some(id) = event.block.text(span) else { continue };
+            if latest.replace(id) == Some(id) {
+                continue;
+            }
+            let chatbot_id = event.chatbot_id();
+            sights
+                .push((key_hash(chatbot_id, kind, id), Sight { chatbot_id, kind, id, time: event.row.time }));
+        }
+    }
 }
 
 /// Sorts events into groups of one session key each, in order of time and id within; the groups in
@@ -181,34 +230,4 @@ fn group(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
         groups.push((from, sorted.len()));
     }
     (sorted, groups)
-}
-
-/// Returns the earliest time of each anonymous id and user id, by its hash.
-fn first_seen(events: &[Event<'_>], groups: &[(usize, usize)]) -> HashMap<u128, Visitor> {
-    let mut seen: HashMap<u128, Visitor> = HashMap::with_capacity(groups.len());
-    for &(start, end) in groups {
-        // Within a group, in order of time, an id that has just been seen has nothing to add.
-        let mut latest: [Option<&str>; 2] = [None, None];
-        for event in &events[start..end] {
-            let ids = [(KeyKind::Anonymous, Text::AnonymousId), (KeyKind::User, Text::UserId)];
-            for (n, (kind, field)) in ids.into_iter().enumerate() {
-                let Some(id) = event.text(field) else { continue };
-                if latest[n].replace(id) == Some(id) {
-                    continue;
-                }
-                let chatbot_id = event.chatbot_id();
-                let time = event.row.time;
-                seen.entry(key_hash(chatbot_id, kind, id))
-                    .and_modify(|visitor| visitor.first_seen_at = visitor.first_seen_at.min(time))
-                    .or_insert_with(|| Visitor {
-                        chatbot_id: chatbot_id.to_owned(),
-                        kind,
-                        id: id.to_owned(),
-                        first_seen_at: time,
-                        counted_new_on: None,
-                    });
-            }
-        }
-    }
-    seen
 }

@@ -1,11 +1,13 @@
 //! Finds events that are there already: in the batch, and in the store.
 //!
 //! The same chatbot and id is the same event. In the store it is looked for on the event's UTC date
-//! and the dates beside it. The batch is held in a table of hashes, and the stored ids of those
-//! dates are streamed past it, so that memory depends on the batch alone.
+//! and the dates beside it. The batch is held in tables of hashes, and the stored ids of those dates
+//! are streamed past them, so that memory depends on the batch alone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 
+use hashbrown::HashTable;
 use rayon::prelude::*;
 
 use crate::error::Result;
@@ -32,26 +34,18 @@ pub struct Duplicates {
 ///
 /// Of events of one id within the batch, the least by time stays.
 pub fn find(snapshot: &Snapshot, events: &[Event<'_>]) -> Result<Duplicates> {
-    let mut result = Duplicates { is_duplicate: vec![false; events.len()], clashes: 0 };
+    let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::default()).collect();
     let keys: Vec<u128> = events.par_iter().map(|e| key(e.chatbot_id(), e.row.id)).collect();
-    let mut kept: HashMap<u128, u32, Identity> = HashMap::with_capacity_and_hasher(events.len(), Identity);
-    for (index, &key) in keys.iter().enumerate() {
-        let index = index as u32;
-        let Some(&other) = kept.get(&key) else {
-            kept.insert(key, index);
-            continue;
-        };
-        let (mine, theirs) = (&events[index as usize], &events[other as usize]);
-        result.clashes += u64::from(!same(mine.row.time, mine.name(), theirs.row.time, theirs.name()));
-        // The least by time stays; of equal times the first in the input.
-        if mine.row.time < theirs.row.time {
-            kept.insert(key, index);
-            result.is_duplicate[other as usize] = true;
-        } else {
-            result.is_duplicate[index as usize] = true;
-        }
+    for (index, key) in (0..).zip(keys) {
+        buckets[bucket_of(key)].entries.push((key, index));
     }
-    for (index, clash) in stored(snapshot, events, &kept)? {
+    let within: Vec<(Vec<u32>, u64)> = buckets.par_iter_mut().map(|bucket| bucket.settle(events)).collect();
+    let mut result = Duplicates { is_duplicate: vec![false; events.len()], clashes: 0 };
+    for (duplicates, clashes) in within {
+        duplicates.into_iter().for_each(|index| result.is_duplicate[index as usize] = true);
+        result.clashes += clashes;
+    }
+    for (index, clash) in stored(snapshot, events, &buckets)? {
         // Two stored dates can hold one id only by a fault of the log; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[index as usize], true) {
             result.clashes += u64::from(clash);
@@ -60,15 +54,62 @@ pub fn find(snapshot: &Snapshot, events: &[Event<'_>]) -> Result<Duplicates> {
     Ok(result)
 }
 
+/// Events whose keys are near each other: few enough that looking one up stays in the cache.
+#[derive(Debug, Default)]
+struct Bucket {
+    /// Keys, and the events that stay of each.
+    entries: Vec<(u128, u32)>,
+    /// Where in `entries` a key is.
+    table: HashTable<u32>,
+}
+
+/// Enough for a batch of usual size.
+const BUCKETS: usize = 64;
+
+/// The high bits choose; the table uses others.
+fn bucket_of(key: u128) -> usize {
+    (spread(key) >> 40) as usize % BUCKETS
+}
+
+fn spread(key: u128) -> u64 {
+    Identity.hash_one(key)
+}
+
+impl Bucket {
+    /// Puts the entries into the table. Returns the events that are duplicates of others in the
+    /// bucket, and how many of them only bear another one's id.
+    fn settle(&mut self, events: &[Event<'_>]) -> (Vec<u32>, u64) {
+        let (mut duplicates, mut clashes) = (Vec::new(), 0);
+        let entries = &mut self.entries;
+        self.table.reserve(entries.len(), |_| 0);
+        for at in 0..entries.len() {
+            let (key, index) = entries[at];
+            let Some(&first) = self.table.find(spread(key), |&other| entries[other as usize].0 == key) else {
+                self.table.insert_unique(spread(key), at as u32, |&other| spread(entries[other as usize].0));
+                continue;
+            };
+            let other = &mut entries[first as usize].1;
+            let (mine, theirs) = (&events[index as usize], &events[*other as usize]);
+            clashes += u64::from(!same(mine.row.time, mine.name(), theirs.row.time, theirs.name()));
+            // The least by time stays; of equal times the first in the input.
+            let duplicate =
+                if mine.row.time < theirs.row.time { std::mem::replace(other, index) } else { index };
+            duplicates.push(duplicate);
+        }
+        (duplicates, clashes)
+    }
+
+    fn get(&self, key: u128) -> Option<u32> {
+        let at = *self.table.find(spread(key), |&at| self.entries[at as usize].0 == key)?;
+        Some(self.entries[at as usize].1)
+    }
+}
+
 /// Returns the events of the batch that the store holds, and whether time or name differ there.
-fn stored(
-    snapshot: &Snapshot,
-    events: &[Event<'_>],
-    kept: &HashMap<u128, u32, Identity>,
-) -> Result<Vec<(u32, bool)>> {
+fn stored(snapshot: &Snapshot, events: &[Event<'_>], buckets: &[Bucket]) -> Result<Vec<(u32, bool)>> {
     let mut dates: BTreeSet<Day> = BTreeSet::new();
-    for &index in kept.values() {
-        dates.insert(Day::utc(events[index as usize].row.time));
+    for events in events.chunk_by(|a, b| Day::utc(a.row.time) == Day::utc(b.row.time)) {
+        dates.extend(events.first().map(|event| Day::utc(event.row.time)));
     }
     let near = |day: Day| (-1..=1).any(|n| dates.contains(&day.plus(n)));
     let files = snapshot.manifest().files(Table::Events).par_iter().filter(|file| near(file.day));
@@ -79,9 +120,14 @@ fn stored(
             let (chatbots, ids) = (reader.text("chatbot_id")?, reader.text("id")?);
             let (times, names) = (reader.int64("timestamp")?, reader.text("event_name")?);
             let mut hits = Vec::new();
+            let mut chatbot_hash = (None, 0);
             for (row, (chatbot, id)) in chatbots.iter().zip(ids.iter()).enumerate() {
                 let Some(id) = id.and_then(|id| uuid::Uuid::try_parse(id).ok()) else { continue };
-                let Some(&index) = kept.get(&key(chatbot.unwrap_or(""), id.as_u128())) else { continue };
+                if chatbot_hash.0 != Some(chatbot) {
+                    chatbot_hash = (Some(chatbot), of_chatbot(chatbot.unwrap_or("")));
+                }
+                let key = id.as_u128() ^ chatbot_hash.1;
+                let Some(index) = buckets[bucket_of(key)].get(key) else { continue };
                 let event = &events[index as usize];
                 // Only the dates beside the event's own: a batch may hold many dates.
                 if (Day::utc(event.row.time).0 - file.day.0).abs() <= 1 {
@@ -101,5 +147,9 @@ fn same(time: Micros, name: &str, other_time: Micros, other_name: &str) -> bool 
 
 /// Returns what two events have in common exactly when they are the same.
 fn key(chatbot_id: &str, id: u128) -> u128 {
-    id ^ xxhash_rust::xxh3::xxh3_128(chatbot_id.as_bytes())
+    id ^ of_chatbot(chatbot_id)
+}
+
+fn of_chatbot(chatbot_id: &str) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(chatbot_id.as_bytes())
 }

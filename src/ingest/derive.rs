@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::memo::{Memo, Pool};
+use super::span::Span;
 use super::visitor;
 use crate::context::{Agent, Channel, Context, Given, apply, first_address};
-use crate::event::Span;
 use crate::settings::IpPolicy;
 
 /// Where a visitor came from.
@@ -42,32 +42,44 @@ pub struct Derive<'a> {
     visitor_key: &'a [u8; 32],
     /// The user agents so far, each once.
     pub agents: Vec<Arc<Agent>>,
+    memos: Memos,
+}
+
+/// What was derived, by what it was derived from.
+#[derive(Debug, Default)]
+pub struct Memos {
     by_agent: Memo<1, u32>,
     by_source: Memo<5, Source>,
     by_address: Memo<1, Option<Address>>,
     by_visitor: Memo<3, Span>,
 }
 
+impl Memos {
+    fn clear(&mut self) {
+        self.by_agent.clear();
+        self.by_source.clear();
+        self.by_address.clear();
+        self.by_visitor.clear();
+    }
+}
+
 impl<'a> Derive<'a> {
-    /// Makes one that knows nothing yet.
-    pub fn new(context: &'a Context, policy: IpPolicy, visitor_key: &'a [u8; 32]) -> Self {
-        Derive {
-            context,
-            policy,
-            visitor_key,
-            agents: Vec::new(),
-            by_agent: Memo::new(),
-            by_source: Memo::new(),
-            by_address: Memo::new(),
-            by_visitor: Memo::new(),
-        }
+    /// Makes one that knows nothing yet, with the memory of one that is no longer needed.
+    pub fn new(context: &'a Context, policy: IpPolicy, visitor_key: &'a [u8; 32], mut memos: Memos) -> Self {
+        memos.clear();
+        Derive { context, policy, visitor_key, agents: Vec::new(), memos }
+    }
+
+    /// Ends; returns the agents and the memory.
+    pub fn end(self) -> (Vec<Arc<Agent>>, Memos) {
+        (self.agents, self.memos)
     }
 
     /// Returns the index of a user agent.
     #[inline]
     pub fn agent(&mut self, pool: &mut Pool, user_agent: Span) -> u32 {
         let (context, agents) = (self.context, &mut self.agents);
-        self.by_agent.get(pool, [user_agent], |pool| {
+        self.memos.by_agent.get(pool, [user_agent], |pool| {
             agents.push(context.agent(pool.get(user_agent).unwrap_or("")));
             (agents.len() - 1) as u32
         })
@@ -78,7 +90,7 @@ impl<'a> Derive<'a> {
     pub fn source(&mut self, pool: &mut Pool, page_url: Span, referrer: Span, utm: [Span; 3]) -> Source {
         let [utm_source, utm_medium, utm_campaign] = utm;
         let context = self.context;
-        self.by_source.get(pool, [page_url, referrer, utm_source, utm_medium, utm_campaign], |pool| {
+        self.memos.by_source.get(pool, [page_url, referrer, utm_source, utm_medium, utm_campaign], |pool| {
             let derived = context.source(Given {
                 page_url: pool.get(page_url),
                 referrer: pool.get(referrer),
@@ -100,7 +112,7 @@ impl<'a> Derive<'a> {
     #[inline]
     pub fn address(&mut self, pool: &mut Pool, text: Span) -> Option<Address> {
         let (context, policy) = (self.context, self.policy);
-        self.by_address.get(pool, [text], |pool| {
+        self.memos.by_address.get(pool, [text], |pool| {
             let ip = first_address(pool.get(text)?)?;
             let stored = match apply(policy, ip) {
                 Some(stored) if pool.get(text) == Some(&stored) => text,
@@ -122,7 +134,7 @@ impl<'a> Derive<'a> {
         user_agent: Span,
     ) -> Span {
         let key = self.visitor_key;
-        self.by_visitor.get(pool, [chatbot, text, user_agent], |pool| {
+        self.memos.by_visitor.get(pool, [chatbot, text, user_agent], |pool| {
             let (chatbot, agent) = (pool.get(chatbot).unwrap_or(""), pool.get(user_agent).unwrap_or(""));
             let id = visitor::made_of(key, chatbot, address.ip, agent);
             pool.add(&id)

@@ -1,13 +1,14 @@
 //! What an envelope hands down to its events, and what no column holds.
 
-use super::event::{Rows, What, set};
+use super::event::{Rows, What};
 use super::extra;
 use super::fields::{Field, IDS, TEXTS, each};
 use super::json::Kind;
 use super::json::scan::Member;
 use super::line::{Line, Other};
+use super::span::{Draft, Span, set};
 use super::warnings::Warning;
-use crate::event::{Row, Span, Text};
+use crate::event::Text;
 use crate::settings::IpPolicy;
 
 /// The unknown fields that an envelope hands down to its events.
@@ -81,7 +82,7 @@ impl Rows<'_> {
         line: &Line,
         what: What,
         inherited: Option<&mut Inherited>,
-        row: &mut Row,
+        row: &mut Draft,
     ) {
         let mut members = std::mem::take(&mut self.members);
         members.clear();

@@ -1,9 +1,10 @@
 //! From the fields of a line to a row, or to the reason why there is none.
 
-use super::derive::{Address, Derive};
+use super::derive::{Address, Derive, Memos};
 use super::envelope::Inherited;
 use super::event_id::Content;
 use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
+use super::intern::Interner;
 use super::json::Scanner;
 use super::json::scan::Member;
 use super::line::Line;
@@ -11,12 +12,15 @@ use super::memo::Pool;
 use super::parse::ParseOptions;
 use super::reason::Reason;
 use super::refuse::Person;
+use super::span::{Draft, Span, get, set};
 use super::time;
 use super::warnings::{Warning, Warnings};
 use crate::context::Context;
-use crate::event::{KeyKind, NO_TIME, Row, Span, Text, key_hash};
+use crate::event::{Block, KeyKind, NO_TIME, Row, Text, key_hash};
 use crate::time::Micros;
 
+/// About the shortest line of an event, in bytes.
+const LEAST_LINE: usize = 128;
 /// The longest `chatbot_id`, in bytes.
 const CHATBOT_LIMIT: u32 = 256;
 
@@ -58,20 +62,36 @@ pub struct Rows<'a> {
     last_key: Option<(Span, Span, KeyKind, u128)>,
     /// Room for what an id is hashed of.
     pub(super) name_buffer: Vec<u8>,
+    /// What is kept of the texts.
+    kept: Interner,
+}
+
+/// What a maker of rows leaves for the next block: memory that is there already.
+#[derive(Debug, Default)]
+pub struct Leftover {
+    memos: Memos,
+    kept: Interner,
+    decoded: String,
+    /// The mean size of the last block's lines with a row, in bytes.
+    line_size: usize,
 }
 
 impl<'a> Rows<'a> {
     /// Makes a maker of rows.
-    pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context) -> Self {
-        let mut pool = Pool { lines, decoded: String::new() };
+    pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context, leftover: Leftover) -> Self {
+        let Leftover { memos, mut kept, mut decoded, line_size } = leftover;
+        kept.clear();
+        decoded.clear();
+        let mut pool = Pool { lines, decoded };
         let chatbot = pool.add_some(options.chatbot.as_deref());
         let names = ["session_updated", "user_identified"].map(|name| pool.add(name));
         let categories = ["engagement", "system", "error", "performance"].map(|name| (name, pool.add(name)));
         Rows {
             options,
             pool,
-            derive: Derive::new(context, options.ip, &options.visitor_key),
-            rows: Vec::with_capacity(lines.len() / 512),
+            derive: Derive::new(context, options.ip, &options.visitor_key, memos),
+            // A little more than the last block had.
+            rows: Vec::with_capacity(lines.len() / line_size.max(LEAST_LINE) / 15 * 16),
             warnings: Warnings::default(),
             pending: Vec::new(),
             wrong: 0,
@@ -81,7 +101,18 @@ impl<'a> Rows<'a> {
             categories,
             last_key: None,
             name_buffer: Vec::new(),
+            kept,
         }
+    }
+
+    /// Ends the block.
+    pub fn end(self) -> (Block, Warnings, Leftover) {
+        let (agents, memos) = self.derive.end();
+        let line_size = self.pool.lines.len() / self.rows.len().max(1);
+        let (text, ends) = (self.kept.text.as_str().to_owned(), self.kept.ends.clone());
+        let block = Block { text, ends, rows: self.rows, agents };
+        let leftover = Leftover { memos, kept: self.kept, decoded: self.pool.decoded, line_size };
+        (block, self.warnings, leftover)
     }
 
     /// Makes a row of an event.
@@ -95,24 +126,16 @@ impl<'a> Rows<'a> {
     ) -> Result<(), Refusal> {
         self.pending.clear();
         self.wrong = 0;
-        // Made where it stays: a row is some three hundred bytes.
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.push(Row::EMPTY);
-        let made = match rows.last_mut() {
-            Some(row) => self.fill(row, scanner, line, what, content, inherited),
-            None => Ok(()),
-        };
-        if made.is_err() {
-            rows.pop();
-        }
-        self.rows = rows;
-        made
+        let mut row = Draft::empty(Span::NONE);
+        self.fill(&mut row, scanner, line, what, content, inherited)?;
+        self.rows.push(self.kept.row(&self.pool, &row));
+        Ok(())
     }
 
     #[inline]
     fn fill(
         &mut self,
-        row: &mut Row,
+        row: &mut Draft,
         scanner: &mut Scanner,
         line: &Line,
         what: What,
@@ -201,7 +224,7 @@ impl<'a> Rows<'a> {
 
     /// Makes the session key of the first id there is.
     #[inline]
-    fn key(&mut self, row: &mut Row) -> Option<()> {
+    fn key(&mut self, row: &mut Draft) -> Option<()> {
         let chatbot = get(row, Text::ChatbotId);
         let kinds = [
             (KeyKind::Session, Text::SessionId),
@@ -222,7 +245,7 @@ impl<'a> Rows<'a> {
     }
 
     #[inline]
-    fn times(&mut self, line: &Line, row: &mut Row) -> Result<(), Refusal> {
+    fn times(&mut self, line: &Line, row: &mut Draft) -> Result<(), Refusal> {
         let mut bad = false;
         let mut time = |field: Field| match line.get(field) {
             None => NO_TIME,
@@ -260,7 +283,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Row) {
+    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Draft) {
         let given = match what {
             What::Event => self.text_field(line, Field::EventCategory),
             What::Session | What::Identify => Span::NONE,
@@ -278,7 +301,7 @@ impl<'a> Rows<'a> {
         set(row, Text::EventCategory, category);
     }
 
-    fn objects(&mut self, line: &Line, row: &mut Row) {
+    fn objects(&mut self, line: &Line, row: &mut Draft) {
         for field in each(line.there() & OBJECTS) {
             let Some((given, column)) = line.get(field).zip(field.column()) else { continue };
             let span = self.object(field, given);
@@ -287,7 +310,7 @@ impl<'a> Rows<'a> {
     }
 
     #[inline]
-    fn context(&mut self, user_agent: Span, address: Option<(Span, Address)>, row: &mut Row) {
+    fn context(&mut self, user_agent: Span, address: Option<(Span, Address)>, row: &mut Draft) {
         if !user_agent.is_none() {
             row.agent = self.derive.agent(&mut self.pool, user_agent);
             set(row, Text::UserAgent, user_agent);
@@ -320,14 +343,17 @@ impl<'a> Rows<'a> {
     /// Returns whose line it is, as far as it says so.
     pub fn person(&mut self, line: &Line) -> Person {
         let chatbot = self.id_field(line, Field::ChatbotId);
-        Person {
-            chatbot_id: if chatbot.is_none() { self.chatbot } else { chatbot },
-            session_id: self.id_field(line, Field::SessionId),
-            anonymous_id: self.id_field(line, Field::AnonymousId),
-            user_id: self.id_field(line, Field::UserId),
-            user_email: self.text_field(line, Field::UserEmail),
-            time: None,
-        }
+        let mut keep = |span| self.kept.keep(&self.pool, span);
+        let chatbot_id = keep(if chatbot.is_none() { self.chatbot } else { chatbot });
+        let mut id = |field| {
+            let span = self.id_field(line, field);
+            self.kept.keep(&self.pool, span)
+        };
+        let [session_id, anonymous_id, user_id] =
+            [Field::SessionId, Field::AnonymousId, Field::UserId].map(&mut id);
+        let user_email = self.text_field(line, Field::UserEmail);
+        let user_email = self.kept.keep(&self.pool, user_email);
+        Person { chatbot_id, session_id, anonymous_id, user_id, user_email, time: None }
     }
 
     /// Tells what the `type` of a line makes of it.
@@ -339,18 +365,4 @@ impl<'a> Rows<'a> {
             _ => None,
         }
     }
-}
-
-/// Puts a text into a row.
-#[inline]
-pub(super) fn set(row: &mut Row, column: Text, span: Span) {
-    if let Some(slot) = row.text.get_mut(column as usize) {
-        *slot = span;
-    }
-}
-
-/// Returns a text of a row.
-#[inline]
-pub(super) fn get(row: &Row, column: Text) -> Span {
-    row.text.get(column as usize).copied().unwrap_or(Span::NONE)
 }

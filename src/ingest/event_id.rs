@@ -2,10 +2,11 @@
 
 use uuid::Uuid;
 
-use super::event::{Rows, get, set};
+use super::event::Rows;
 use super::fields::Field;
 use super::line::Line;
-use crate::event::{NAMESPACE, Row, Span, Text};
+use super::span::{Draft, Span, get, set};
+use crate::event::{NAMESPACE, Text};
 
 /// What the id of an event without one is derived from.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,7 @@ pub enum Content {
 
 impl Rows<'_> {
     /// Gives a row its id.
-    pub(super) fn id(&mut self, line: &Line, content: Content, row: &mut Row) {
+    pub(super) fn id(&mut self, line: &Line, content: Content, row: &mut Draft) {
         let given = line.get(Field::EventId);
         let text = self.id_field(line, Field::EventId);
         if given.is_none() || text.is_none() {

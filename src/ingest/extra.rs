@@ -7,7 +7,7 @@ use super::json::escapes;
 use super::json::scan::{ESCAPED, LONE, Member};
 use super::mask;
 use super::memo::Pool;
-use crate::event::Span;
+use super::span::Span;
 use crate::settings::IpPolicy;
 
 /// Up to so many members are compared with each other; more are looked up by hash.

@@ -8,19 +8,18 @@ use std::thread::Scope;
 
 use super::account::Outcome;
 use super::known::{Fingerprint, KnownFile, KnownFiles, Plan};
-use super::parse::{ParseOptions, Parsed, parse};
+use super::parse::{ParseOptions, Parsed, Parser};
 use super::read::{BLOCK_SIZE, RawBlock, Reader};
 use super::source::Input;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::event::Block;
 
 /// The fewest blocks that may wait, parsed, for the store.
 const LEAST_AHEAD: usize = 8;
 /// How many blocks may wait to be parsed.
 const UNPARSED: usize = 2;
-/// What a block of usual lines takes once it is parsed: its text and half as much again.
-const PARSED_SIZE: usize = BLOCK_SIZE / 2 * 3;
+/// What a block of usual lines takes once it is parsed: its rows, and each of their texts once.
+const PARSED_SIZE: usize = BLOCK_SIZE / 4 * 3;
 
 /// Returns how many blocks may wait, parsed, for the store, in so many bytes.
 pub fn ahead(bytes: usize) -> usize {
@@ -126,13 +125,15 @@ pub fn start<'scope, 'env>(
     let (permit, taken) = sync_channel(inputs.ahead + UNPARSED + 2);
     let (raw, queue) = sync_channel::<Unparsed>(UNPARSED);
     let queue = Arc::new(Mutex::new(queue));
+    // The memory of blocks that are parsed, for those that are read next: it is in the cache yet.
+    let (spare, spared) = sync_channel(UNPARSED);
     let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
     for _ in 0..parsers {
-        let (queue, done) = (queue.clone(), done.clone());
-        scope.spawn(move || parse_all(&queue, options, context, &done));
+        let (queue, done, spare) = (queue.clone(), done.clone(), spare.clone());
+        scope.spawn(move || parse_all(&queue, options, context, &done, &spare));
     }
     scope.spawn(move || {
-        let mut feed = Feed { inputs, raw, done, permit, next: 0 };
+        let mut feed = Feed { inputs, raw, done, permit, spared, next: 0 };
         for (number, input) in inputs.files.iter().enumerate() {
             if feed.file(number, input).is_none() {
                 break;
@@ -147,24 +148,20 @@ fn parse_all(
     options: &ParseOptions,
     context: &Context,
     done: &SyncSender<Numbered>,
+    spare: &SyncSender<Vec<u8>>,
 ) {
+    let mut parser = Parser::default();
     loop {
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, file, raw, reached)) = received else { return };
         let bytes = raw.end - raw.offset;
-        let mut parsed = Box::new(parse(raw, options, context));
-        let block = &mut parsed.block;
-        if block.rows.is_empty() {
-            // Blank or refused lines alone: nothing points into their text any more, unless the
-            // persons that refused lines name.
-            if parsed.refused.is_empty() {
-                *block = Block::default();
-            }
-        } else if block.rows.capacity() > block.rows.len() * 2 {
-            block.rows.shrink_to_fit();
-        }
-        if block.lines.capacity() > block.lines.len() * 2 {
-            block.lines.shrink_to_fit();
+        let (parsed, bytes_read) = parser.parse(raw, options, context);
+        // Where the reader has memory enough, it goes.
+        let _ = spare.try_send(bytes_read);
+        let mut parsed = Box::new(parsed);
+        let rows = &mut parsed.block.rows;
+        if rows.capacity() > rows.len() / 8 * 9 {
+            rows.shrink_to_fit();
         }
         if done.send((number, Message::Block { file, parsed, bytes, reached })).is_err() {
             return;
@@ -177,6 +174,7 @@ struct Feed<'a> {
     raw: SyncSender<Unparsed>,
     done: SyncSender<Numbered>,
     permit: SyncSender<()>,
+    spared: Receiver<Vec<u8>>,
     next: u64,
 }
 
@@ -232,7 +230,7 @@ impl Feed<'_> {
         };
         let mut error = None;
         loop {
-            match reader.next_block() {
+            match reader.next_block_into(self.spared.try_recv().unwrap_or_default()) {
                 Ok(Some(raw)) => {
                     reached = reach(&raw, reader.is_plain_file());
                     self.permit.send(()).ok()?;

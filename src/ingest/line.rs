@@ -3,7 +3,7 @@
 use super::fields::{Field, FieldSet, NOT_INHERITED, Spelling};
 use super::json::scan::{ESCAPED, Member};
 use super::json::{Kind, escapes};
-use crate::event::Span;
+use super::span::Span;
 
 /// A field as a line gives it.
 #[derive(Clone, Copy, Debug)]

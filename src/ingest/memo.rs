@@ -3,7 +3,7 @@
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::event::Span;
+use super::span::Span;
 
 /// The text of a block while it is being parsed.
 #[derive(Debug)]
@@ -61,10 +61,17 @@ struct Entry<const N: usize, V> {
     value: V,
 }
 
-impl<const N: usize, V: Copy> Memo<N, V> {
-    /// Makes an empty one.
-    pub fn new() -> Self {
+impl<const N: usize, V> Default for Memo<N, V> {
+    fn default() -> Self {
         Memo { table: HashTable::new(), last: None }
+    }
+}
+
+impl<const N: usize, V: Copy> Memo<N, V> {
+    /// Forgets everything, as at the beginning of another block; its memory stays.
+    pub fn clear(&mut self) {
+        self.table.clear();
+        self.last = None;
     }
 
     /// Returns the value of some texts; makes it where it is not known.
@@ -103,7 +110,7 @@ mod tests {
     fn the_same_texts_are_asked_about_once_and_null_is_not_empty() {
         let mut pool = Pool { lines: "abab", decoded: String::new() };
         let span = |start, len| Span { start, len };
-        let mut memo = Memo::<2, u32>::new();
+        let mut memo = Memo::<2, u32>::default();
         let mut calls = 0;
         let mut get = |pool: &mut Pool, key| {
             memo.get(pool, key, |_| {

@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 use super::envelope::Inherited;
-use super::event::{Rows, What};
+use super::event::{Leftover, Rows, What};
 use super::event_id::Content;
 use super::fields::Field;
 use super::json::scan::Value;
@@ -15,9 +15,10 @@ use super::line::Line;
 use super::read::RawBlock;
 use super::reason::Reason;
 use super::refuse::{Person, Refused};
+use super::span::Span;
 use super::warnings::Warnings;
 use crate::context::Context;
-use crate::event::{Block, Span};
+use crate::event::Block;
 use crate::settings::IpPolicy;
 use crate::time::Micros;
 
@@ -66,6 +67,28 @@ pub struct Unfinished {
 
 /// Parses a block.
 pub fn parse(raw: RawBlock, options: &ParseOptions, context: &Context) -> Parsed {
+    Parser::default().parse(raw, options, context).0
+}
+
+/// Parses block after block with the same memory.
+#[derive(Debug, Default)]
+pub struct Parser {
+    leftover: Leftover,
+}
+
+impl Parser {
+    /// Parses a block; returns also the memory of its lines, for the next.
+    pub fn parse(&mut self, raw: RawBlock, options: &ParseOptions, context: &Context) -> (Parsed, Vec<u8>) {
+        parse_with(&mut self.leftover, raw, options, context)
+    }
+}
+
+fn parse_with(
+    leftover: &mut Leftover,
+    raw: RawBlock,
+    options: &ParseOptions,
+    context: &Context,
+) -> (Parsed, Vec<u8>) {
     let mut counts = Counted::new(&raw, options.ip);
     let unfinished = raw.unfinished;
     for long in &raw.too_long {
@@ -75,7 +98,7 @@ pub fn parse(raw: RawBlock, options: &ParseOptions, context: &Context) -> Parsed
     }
     let text = counts.utf8_lines(raw.bytes, unfinished);
     let mut lines = Lines {
-        rows: Rows::new(&text, options, context),
+        rows: Rows::new(&text, options, context, std::mem::take(leftover)),
         scanner: Scanner::new(text.as_bytes()),
         text: &text,
         line: Line::default(),
@@ -84,18 +107,19 @@ pub fn parse(raw: RawBlock, options: &ParseOptions, context: &Context) -> Parsed
         counts: &mut counts,
     };
     lines.run();
-    let Rows { pool, rows, derive, warnings, .. } = lines.rows;
-    let (decoded, agents) = (pool.decoded, derive.agents);
+    let (block, warnings, left) = lines.rows.end();
+    *leftover = left;
     counts.refused.sort_by_key(|refused| (refused.line, refused.index));
-    Parsed {
-        block: Block { lines: text, decoded, rows, agents },
+    let parsed = Parsed {
+        block,
         lines: counts.lines,
         refused: counts.refused,
         read: counts.read,
         blank: counts.blank,
         unfinished: counts.unfinished,
         warnings,
-    }
+    };
+    (parsed, text.into_bytes())
 }
 
 /// What is counted while a block is being parsed.

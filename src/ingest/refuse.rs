@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::mask;
 use super::reason::Reason;
-use crate::event::Span;
+use crate::event::TextId;
 use crate::settings::IpPolicy;
 use crate::time::Micros;
 
@@ -42,15 +42,15 @@ pub enum RawText {
     Bytes(Box<[u8]>),
 }
 
-/// The ids that a refused line names, in the text of its block.
+/// The ids that a refused line names: texts of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the fields of the same names
 pub struct Person {
-    pub chatbot_id: Span,
-    pub session_id: Span,
-    pub anonymous_id: Span,
-    pub user_id: Span,
-    pub user_email: Span,
+    pub chatbot_id: TextId,
+    pub session_id: TextId,
+    pub anonymous_id: TextId,
+    pub user_id: TextId,
+    pub user_email: TextId,
     /// The event's time, where it could be told.
     pub time: Option<Micros>,
 }

@@ -311,8 +311,8 @@ impl Ingest<'_> {
                     state.reached = Some(reached);
                 }
                 // What they take, not what they use: a block of short lines is mostly room.
-                self.batch.bytes += parsed.block.lines.capacity()
-                    + parsed.block.decoded.capacity()
+                self.batch.bytes += parsed.block.text.capacity()
+                    + parsed.block.ends.capacity() * std::mem::size_of::<u32>()
                     + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
                     + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));

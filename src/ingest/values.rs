@@ -8,9 +8,10 @@ use super::json::scan::{ESCAPED, LONE, Value};
 use super::json::{Kind, Scanner, escapes};
 use super::line::{Given, Line};
 use super::memo::Pool;
+use super::span::{Draft, Span};
 use super::time;
 use super::warnings::Warning;
-use crate::event::{NO_NUMBER, Row, Span};
+use crate::event::NO_NUMBER;
 use crate::time::Micros;
 
 /// The longest number that is read as a size of the screen, in bytes.
@@ -122,7 +123,7 @@ impl Rows<'_> {
     }
 
     /// Takes from the properties what sessions keep: the response time and what opened the widget.
-    pub(super) fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut Row) {
+    pub(super) fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut Draft) {
         let key = match self.pool.get(name) {
             Some("message_received") => "response_time_ms",
             Some("widget_opened") => "triggered_by",

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Summary, cut, join};
-use crate::event::{Block, KeyKind, Row, Span, Text};
+use crate::event::{Block, KeyKind, Row, Text, TextId};
 use crate::time::SECOND;
 
 const TIMEOUT: i64 = 1800 * SECOND;
@@ -65,7 +65,7 @@ fn block(events: &[Said]) -> Block {
             (Text::UtmSource, said.source),
         ];
         for (field, text) in fields {
-            row.text[field as usize] = text.map_or(Span::NONE, |text| block.add(text));
+            row.text[field as usize] = text.map_or(TextId::NONE, |text| block.add(text));
         }
         row.names_source = said.source.is_some();
         row.screen_width = said.screen.unwrap_or(crate::event::NO_NUMBER);

@@ -5,7 +5,7 @@
 //! with a stack of one bit a level, so that no depth can exhaust the thread's stack.
 
 use super::marks::Marks;
-use crate::event::Span;
+use crate::ingest::span::Span;
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

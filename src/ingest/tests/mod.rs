@@ -10,7 +10,7 @@ mod refusals;
 
 use super::*;
 use crate::context::Context;
-use crate::event::{Event, Row, Span, Text};
+use crate::event::{Event, Row, Text, TextId};
 use crate::settings::IpPolicy;
 use crate::time::{Micros, parse_human};
 
@@ -70,6 +70,7 @@ fn event_with(members: &str) -> String {
 fn describe(block: &crate::event::Block, row: &Row) -> String {
     let text: Vec<_> = row.text.iter().map(|span| block.text(*span)).collect();
     let agent = block.agents.get(row.agent as usize).map(|a| &a.user_agent);
-    let plain = Row { text: [Span::NONE; Text::COUNT], agent: 0, triggered_by: Span::NONE, ..row.clone() };
+    let plain =
+        Row { text: [TextId::NONE; Text::COUNT], agent: 0, triggered_by: TextId::NONE, ..row.clone() };
     format!("{plain:?} {text:?} {agent:?} {:?}", block.text(row.triggered_by))
 }

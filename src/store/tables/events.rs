@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
-use polars_arrow::bitmap::MutableBitmap;
 
 use super::agents::Agents;
 use super::build::Reader;
@@ -12,61 +11,86 @@ use crate::error::{Error, Result};
 use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, key_hash};
 use crate::ingest::properties;
 use crate::store::columns::EVENTS;
-use crate::store::encode::{self, Encoded, TextColumn};
+use crate::store::encode::{Chunk, NumberColumn, TextColumn};
 use crate::time::Micros;
 
 /// Makes the columns of a row group of events, stored at `now`, in the order given.
 ///
 /// The rows are gone through once: a row's numbers and texts lie together, and in another place
-/// than the next row's.
-pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Encoded>> {
+/// than the next row's. Neighbours are mostly of one block and of one session: where their spans are
+/// the same, so are the texts, which need not be looked at.
+pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
     let rows = events.len();
-    let mut texts: [TextColumn<'_>; Text::COUNT] = std::array::from_fn(|_| TextColumn::with_capacity(rows));
-    let mut channels = TextColumn::with_capacity(rows);
-    let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] =
-        std::array::from_fn(|_| TextColumn::with_capacity(rows));
-    let mut times: [Times; TIME_COLUMNS.len()] = std::array::from_fn(|_| Times::with_capacity(rows));
+    let mut texts: [TextColumn<'_>; Text::COUNT] = Default::default();
+    let mut channels = TextColumn::default();
+    let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] = Default::default();
+    let mut sides: [NumberColumn<i32>; 2] = Default::default();
+    let mut times: [Vec<Micros>; TIME_COLUMNS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut ids = Vec::with_capacity(rows);
     let mut bots = Vec::with_capacity(rows);
-    for event in events {
+    let mut before: Option<Event<'_>> = None;
+    let mut is_bot = false;
+    for (at, event) in (0..).zip(events) {
         let row = event.row;
-        for (text, span) in texts.iter_mut().zip(row.text) {
-            text.push(event.block.text(span));
+        let known = before.filter(|before| std::ptr::eq(before.block, event.block)).map(|before| before.row);
+        for (field, text) in texts.iter_mut().enumerate() {
+            let span = row.text[field];
+            if known.is_none_or(|known| known.text[field] != span) {
+                text.change(at, event.block.text(span));
+            }
         }
-        channels.push(row.channel.map(Channel::name));
-        let agent = event.agent();
-        for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
-            column.push(agent.and_then(|agent| value(agent)));
+        if known.is_none_or(|known| known.channel != row.channel) {
+            channels.change(at, row.channel.map(Channel::name));
         }
-        bots.push(agent.is_some_and(|agent| agent.is_bot));
+        if known.is_none_or(|known| known.agent != row.agent) {
+            let agent = event.agent();
+            for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
+                column.change(at, agent.and_then(|agent| value(agent)));
+            }
+            is_bot = agent.is_some_and(|agent| agent.is_bot);
+        }
+        bots.push(is_bot);
+        for (side, pixels) in sides.iter_mut().zip([row.screen_width, row.screen_height]) {
+            side.change(at, Some(pixels).filter(|pixels| *pixels != NO_NUMBER));
+        }
         let row_times = [row.time, row.client_timestamp, row.sent_at, row.received_at];
         for (column, time) in times.iter_mut().zip(row_times) {
             column.push(time);
         }
+        ids.push(row.id);
+        before = Some(*event);
     }
-    let mut texts: Vec<Option<TextColumn<'_>>> = texts.into_iter().map(Some).collect();
-    let mut agents: Vec<Option<TextColumn<'_>>> = agents.into_iter().map(Some).collect();
-    let mut times: Vec<Option<Times>> = times.into_iter().map(Some).collect();
-    let mut channels = Some(channels);
-    let number = |value: fn(&Row) -> i32| {
-        encode::small_numbers(events.iter().map(move |e| Some(value(e.row)).filter(|&n| n != NO_NUMBER)))
+    let mut stored = NumberColumn::default();
+    stored.change(0, Some(now));
+    let mut texts = texts.map(Some);
+    let mut agents = agents.map(Some);
+    let mut sides = sides.map(Some);
+    let (mut channels, mut stored) = (Some(channels), Some(stored));
+    let text = |column: &mut Option<TextColumn<'_>>| match column.take() {
+        Some(column) => Ok(column.finish(rows)),
+        None => missing(),
+    };
+    let pixels = |column: &mut Option<NumberColumn<i32>>| match column.take() {
+        Some(column) => Ok(column.finish(rows)),
+        None => missing(),
     };
     EVENTS
         .iter()
         .map(|column| {
             if let Some(at) = TIME_COLUMNS.iter().position(|name| *name == column.name) {
-                return Ok(times[at].take().unwrap_or_default().finish());
+                return Ok(Chunk::of_times(&times[at], NO_TIME));
             }
             if let Some(at) = AGENT_COLUMNS.iter().position(|(name, _)| *name == column.name) {
-                return agents[at].take().map_or_else(missing, TextColumn::finish);
+                return text(&mut agents[at]);
             }
             match column.name {
-                "id" => Ok(encode::uuids(events.iter().map(|e| e.row.id))),
-                "channel" => channels.take().map_or_else(missing, TextColumn::finish),
-                "is_bot" => Ok(encode::booleans(bots.iter().copied())),
-                "screen_width" => Ok(number(|r| r.screen_width)),
-                "screen_height" => Ok(number(|r| r.screen_height)),
-                "created_at" => Ok(encode::repeated(vec![now; rows], encode::timestamps())),
-                name => texts[field(name) as usize].take().map_or_else(missing, TextColumn::finish),
+                "id" => Ok(Chunk::of_uuids(&ids)),
+                "channel" => text(&mut channels),
+                "is_bot" => Ok(Chunk::of_truths(&bots)),
+                "screen_width" => pixels(&mut sides[0]),
+                "screen_height" => pixels(&mut sides[1]),
+                "created_at" => stored.take().map_or_else(missing, |stored| Ok(stored.finish(rows))),
+                name => text(&mut texts[field(name) as usize]),
             }
         })
         .collect()
@@ -90,31 +114,6 @@ const AGENT_COLUMNS: [(&str, OfAgent); 5] = [
     ("os_version", |a| a.os_version.as_deref()),
     ("device_type", |a| Some(a.device_type.name())),
 ];
-
-/// A column of times under way.
-#[derive(Default)]
-struct Times {
-    values: Vec<Micros>,
-    valid: MutableBitmap,
-    nulls: usize,
-}
-
-impl Times {
-    fn with_capacity(rows: usize) -> Times {
-        Times { values: Vec::with_capacity(rows), valid: MutableBitmap::with_capacity(rows), nulls: 0 }
-    }
-
-    fn push(&mut self, time: Micros) {
-        let is_there = time != NO_TIME;
-        self.values.push(if is_there { time } else { 0 });
-        self.valid.push(is_there);
-        self.nulls += usize::from(!is_there);
-    }
-
-    fn finish(self) -> Encoded {
-        encode::deltas(self.values, (self.nulls > 0).then_some(self.valid), encode::timestamps())
-    }
-}
 
 /// Returns the text field that a column of text holds.
 fn field(column: &str) -> Text {

@@ -8,10 +8,10 @@ use super::agents::Agents;
 use super::build::Reader;
 use super::merge_state::MergeState;
 use crate::error::{Error, Result};
-use crate::event::{KeyKind, Position, key_hash};
+use crate::event::{KeyKind, NO_TIME, Position, key_hash};
 use crate::session::{Counts, First, Last, Place, SessionKey, Source, Str, Summary};
 use crate::store::columns::{SESSIONS, Table};
-use crate::store::encode::{self, Encoded, FileBuilder, ROW_GROUP, TextColumn};
+use crate::store::encode::{Chunk, FileBuilder, NumberColumn, ROW_GROUP, TextColumn};
 use crate::time::Micros;
 
 /// The columns by which a session is found: its key and its interval.
@@ -21,21 +21,21 @@ pub const KEY_COLUMNS: [&str; 6] =
 /// Makes the columns of a row group of sessions, in the order given.
 ///
 /// The sessions are gone through once: one takes some hundred bytes, and lies elsewhere than the next.
-pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Encoded>> {
+pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Chunk>> {
     let rows = sessions.len();
     let held = Texts::of(sessions);
-    let mut texts: [TextColumn<'_>; TEXTS.len()] = std::array::from_fn(|_| TextColumn::with_capacity(rows));
-    let mut counts = TextColumn::with_capacity(rows);
-    let mut states = TextColumn::with_capacity(rows);
-    let mut numbers: [Vec<i64>; NUMBERS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut texts: [TextColumn<'_>; TEXTS.len()] = Default::default();
+    let mut counts = TextColumn::default();
+    let mut states = TextColumn::default();
+    let mut numbers: [NumberColumn<i64>; NUMBERS.len()] = Default::default();
     let mut times: [Vec<Micros>; TIMES.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
     let mut flags: [Vec<bool>; FLAGS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
-    let mut means = Vec::with_capacity(rows);
-    let mut sides: [Vec<Option<i32>>; 2] = std::array::from_fn(|_| Vec::with_capacity(rows));
+    let mut means = NumberColumn::default();
+    let mut sides: [NumberColumn<i32>; 2] = Default::default();
     let mut ids: [Vec<u128>; 2] = std::array::from_fn(|_| Vec::with_capacity(rows));
     for (row, session) in sessions.iter().enumerate() {
         texts.iter_mut().zip(TEXTS).for_each(|(column, (_, value))| column.push(value(session)));
-        numbers.iter_mut().zip(NUMBERS).for_each(|(column, (_, value))| column.push(value(session)));
+        numbers.iter_mut().zip(NUMBERS).for_each(|(column, (_, value))| column.push(Some(value(session))));
         times.iter_mut().zip(TIMES).for_each(|(column, (_, value))| column.push(value(session)));
         flags.iter_mut().zip(FLAGS).for_each(|(column, (_, value))| column.push(value(session)));
         counts.push(Some(held.counts(row)));
@@ -50,33 +50,44 @@ pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Encoded>> {
     let mut texts = texts.map(Some);
     let [mut counts, mut states] = [Some(counts), Some(states)];
     let mut numbers = numbers.map(Some);
-    let mut times = times.map(Some);
-    let flags = flags.map(|values| encode::booleans(values.into_iter()));
+    let mut means = Some(means);
+    let mut sides = sides.map(Some);
     SESSIONS
         .iter()
         .map(|column| {
             let name = column.name;
+            let text = |column: &mut Option<TextColumn<'_>>| match column.take() {
+                Some(column) => Ok(column.finish(rows)),
+                None => unfilled(name),
+            };
+            let pixels = |column: &mut Option<NumberColumn<i32>>| match column.take() {
+                Some(column) => Ok(column.finish(rows)),
+                None => unfilled(name),
+            };
+            let number = |column: &mut Option<NumberColumn<i64>>| match column.take() {
+                Some(column) => Ok(column.finish(rows)),
+                None => unfilled(name),
+            };
             if let Some(at) = TEXTS.iter().position(|(known, _)| *known == name) {
-                return texts[at].take().map_or_else(|| unfilled(name), TextColumn::finish);
+                return text(&mut texts[at]);
             }
             if let Some(at) = NUMBERS.iter().position(|(known, _)| *known == name) {
-                return Ok(encode::numbers(numbers[at].take().unwrap_or_default()));
+                return number(&mut numbers[at]);
             }
             if let Some(at) = TIMES.iter().position(|(known, _)| *known == name) {
-                let values = times[at].take().unwrap_or_default();
-                return Ok(encode::deltas(values, None, encode::timestamps()));
+                return Ok(Chunk::of_times(&times[at], NO_TIME));
             }
             if let Some(at) = FLAGS.iter().position(|(known, _)| *known == name) {
-                return Ok(flags[at].clone());
+                return Ok(Chunk::of_truths(&flags[at]));
             }
             match name {
-                "id" => Ok(encode::uuids(ids[0].iter().copied())),
-                "first_event_id" => Ok(encode::uuids(ids[1].iter().copied())),
-                "screen_width" => Ok(encode::small_numbers(sides[0].iter().copied())),
-                "screen_height" => Ok(encode::small_numbers(sides[1].iter().copied())),
-                "event_counts" => counts.take().map_or_else(|| unfilled(name), TextColumn::finish),
-                "merge_state" => states.take().map_or_else(|| unfilled(name), TextColumn::finish),
-                "avg_response_time_ms" => Ok(encode::numbers_or_null(means.iter().copied())),
+                "id" => Ok(Chunk::of_uuids(&ids[0])),
+                "first_event_id" => Ok(Chunk::of_uuids(&ids[1])),
+                "screen_width" => pixels(&mut sides[0]),
+                "screen_height" => pixels(&mut sides[1]),
+                "event_counts" => text(&mut counts),
+                "merge_state" => text(&mut states),
+                "avg_response_time_ms" => number(&mut means),
                 name => unfilled(name),
             }
         })

@@ -1,5 +1,7 @@
 //! Adds events to the `events` table.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::*;
 use rayon::prelude::*;
 
@@ -16,20 +18,14 @@ use crate::time::{Day, Micros};
 
 /// Makes the files of new events, given in the order in which they are to lie there.
 pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros) -> Result<Vec<Made>> {
-    let mut days: std::collections::BTreeMap<Day, Vec<Event<'_>>> = std::collections::BTreeMap::new();
-    for event in events {
-        days.entry(Day::utc(event.row.time)).or_default().push(*event);
-    }
-    days.into_par_iter()
-        .map(|(day, events)| {
+    by_day(events)
+        .into_par_iter()
+        .map(|(day, OfDay { events, mut min_time, mut max_time })| {
             let partition = snapshot.files_in(Table::Events, Some((day, day)));
             let folded: Vec<DataFile> =
                 fold::choose(partition, events.len() as u64).into_iter().cloned().collect();
             let mut builder = FileBuilder::new(Table::Events)?;
             let mut rows = events.len() as u64;
-            let times = events.iter().map(|event| event.row.time);
-            let mut min_time = times.clone().min().unwrap_or(0);
-            let mut max_time = times.max().unwrap_or(0);
             for events in events.chunks(ROW_GROUP) {
                 builder.add(events.len(), tables::events::columns(events, now)?)?;
             }
@@ -44,6 +40,30 @@ pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros) -> Result<Ve
             Ok(Made { file: Some(file), replaced: folded })
         })
         .collect()
+}
+
+/// The new events of a day.
+struct OfDay<'a> {
+    events: Vec<Event<'a>>,
+    min_time: Micros,
+    max_time: Micros,
+}
+
+fn by_day<'a>(events: &[Event<'a>]) -> BTreeMap<Day, OfDay<'a>> {
+    let mut days: BTreeMap<Day, OfDay<'a>> = BTreeMap::new();
+    let day_of = |event: &Event<'_>| Day::utc(event.row.time);
+    // A session's events are mostly of one day.
+    for events in events.chunk_by(|a, b| day_of(a) == day_of(b)) {
+        let Some(first) = events.first() else { continue };
+        let none = || OfDay { events: Vec::new(), min_time: Micros::MAX, max_time: Micros::MIN };
+        let day = days.entry(day_of(first)).or_insert_with(none);
+        for event in events {
+            day.min_time = day.min_time.min(event.row.time);
+            day.max_time = day.max_time.max(event.row.time);
+        }
+        day.events.extend_from_slice(events);
+    }
+    days
 }
 
 /// Puts frames of one table under each other.

@@ -10,12 +10,16 @@ use rayon::prelude::*;
 use super::events::{file_of, filter, stack};
 use super::{Losing, Made, fold};
 use crate::error::Result;
+use crate::hash::Identity;
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{FIND_COLUMNS, Visitor, frame, hashes, read};
 use crate::store::transaction::Transaction;
 use crate::time::{Day, Micros};
+
+/// The earliest time of each id among new events, by the hash of the id.
+pub type Seen = HashMap<u128, Visitor, Identity>;
 
 /// A first sight that moved earlier.
 #[derive(Clone, Debug)]
@@ -26,9 +30,8 @@ pub struct Moved {
     pub first_seen_at: Micros,
 }
 
-/// Takes in the earliest time of each id among new events, by the hash of the id: makes the files of
-/// the months that change, and says which first sights moved.
-pub fn make(snapshot: &Snapshot, seen: HashMap<u128, Visitor>) -> Result<(Vec<Made>, Vec<Moved>)> {
+/// Takes in first sights: makes the files of the months that change, and says which first sights moved.
+pub fn make(snapshot: &Snapshot, seen: Seen) -> Result<(Vec<Made>, Vec<Moved>)> {
     let files = snapshot.manifest().files(Table::Visitors);
     // For each file: the ids that it knows, and the rows that are to move.
     type Looked = (Vec<u128>, Option<Losing>);
@@ -85,11 +88,7 @@ pub fn make(snapshot: &Snapshot, seen: HashMap<u128, Visitor>) -> Result<(Vec<Ma
 }
 
 /// Does [`make`]'s work and puts it into a transaction.
-pub fn update(
-    snapshot: &Snapshot,
-    transaction: &mut Transaction,
-    seen: HashMap<u128, Visitor>,
-) -> Result<Vec<Moved>> {
+pub fn update(snapshot: &Snapshot, transaction: &mut Transaction, seen: Seen) -> Result<Vec<Moved>> {
     let (made, moved) = make(snapshot, seen)?;
     for made in made {
         made.put(Table::Visitors, transaction)?;

@@ -1,0 +1,69 @@
+"""A year of a busy site: filled night by night, and then reported on."""
+
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+from measure import MB, clear, median, remove, size, table
+from programs import Wa, rows
+from reports import tell
+
+HERE = Path(__file__).resolve().parent
+FEW = 30
+"""Nights at the beginning and at the end that are compared."""
+
+
+def year(bench):
+    """Takes in a year's logs, a night each, with gc after it; prints what nights and reports take."""
+    place = bench.work / "busy"
+    clear(place)
+    store, nights = place / "store", []
+    for path in logs(bench, place):
+        wa = Wa(bench.given.wa, {"end": night_after(path)})
+        if nights:
+            # After the reports of the day before, as cron would: so the last day is not tidied up yet.
+            nights[-1]["gc"] = bench.run_well(wa.command(store, "gc", "--quiet"))
+        nights.append({"bytes": path.stat().st_size, "ingest": wa.ingest(store, [path], bench.scratch)})
+        path.unlink()
+        bench.say(f"night {len(nights)}: {nights[-1]['ingest'].seconds * 1000:.0f} ms")
+    held = rows(store)
+    read = sum(night["bytes"] for night in nights)
+    print(f"{len(nights)} nights, each an ingest of a day's log and a gc: {held['sessions']:,} sessions, {held['events']:,} "
+          f"events that are still kept, {size(store, '*.parquet') / MB:,.0f} MB; the logs were {read / 1e9:,.1f} GB.\n")
+    print(table(["nights", "ingest, ms", "least to most", "peak MB", "gc, ms", "least to most", "peak MB"],
+                [row("the first", nights[:FEW]), row("the last", nights[-FEW:])]))
+    print()
+    tell(bench, wa, store, bench.given.window or [30, 365])
+    if bench.given.keep:
+        print(f"\nThe store is kept in {store}; its present time is {wa.about['end']}.")
+    else:
+        remove(place)
+
+
+def logs(bench, place):
+    """Yields the log of each day. It is made in a process of its own, which waits while the log is taken in."""
+    given = bench.given
+    command = [sys.executable, HERE / "day_by_day.py", place, "--visits", given.visits, "--visit-events",
+               given.visit_events, "--days", given.nights, "--seed", given.seed]
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as maker:
+        for line in maker.stdout:
+            yield Path(line.rstrip("\n"))
+            maker.stdin.write("\n")
+            maker.stdin.flush()
+
+
+def night_after(path):
+    """Returns a time in the night after the day of a log, which its name says."""
+    return f"{date.fromisoformat(path.stem[-10:]) + timedelta(days=1)}T02:00:00Z"
+
+
+def row(name, nights):
+    """Makes a row: what ingest and gc of some nights took."""
+    cells = [f"{name} {len(nights)}"]
+    for step in ("ingest", "gc"):
+        runs = [night[step] for night in nights if step in night]
+        times = [run.seconds * 1000 for run in runs]
+        cells += [f"{median(times):.0f}", f"{min(times):.0f} to {max(times):.0f}",
+                  f"{max(run.peak for run in runs) / MB:,.0f}"]
+    return cells

@@ -1,0 +1,39 @@
+//! Reading and parsing, on one core. By size of a block: what is made of one should fit into a cache.
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use wa::context::Context;
+use wa::ingest::{Input, Parser, Reader};
+
+use crate::log;
+
+/// Sizes of a block in KiB; the program's is `BLOCK_SIZE`, 2048.
+const SIZES: [usize; 4] = [512, 1024, 2048, 8192];
+
+/// Lines to events, block after block in the same memory.
+#[divan::bench(args = SIZES)]
+fn lines(bencher: Bencher<'_, '_>, kib: usize) {
+    let block = log::block(kib << 10);
+    let (options, context) = (log::options(), Context::new(None).expect("a context"));
+    let mut parser = Parser::default();
+    bencher
+        .counter(BytesCount::new(block.bytes.len()))
+        .with_inputs(|| log::copy(&block))
+        .bench_local_values(|block| parser.parse(block, &options, &context));
+}
+
+/// A plain file, which lies in the page cache, to blocks.
+#[divan::bench(args = SIZES)]
+fn read(bencher: Bencher<'_, '_>, kib: usize) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log.ndjson");
+    let bytes = log::block(32 << 20).bytes;
+    std::fs::write(&path, &bytes).expect("a file");
+    bencher.counter(BytesCount::new(bytes.len())).bench(|| {
+        let input = Input::File(path.clone());
+        let mut reader = Reader::open(&input).expect("a file to read").with_block_size(kib << 10);
+        while let Some(block) = reader.next_block().expect("a whole file") {
+            black_box(block);
+        }
+    });
+}

@@ -1,0 +1,55 @@
+//! Sessionizing and merging, without a store.
+
+use std::collections::BTreeMap;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use wa::event::{Block, Event};
+use wa::session::{Summary, cut, join};
+use wa::time::{Micros, SECOND};
+
+use crate::log::{self, NOW};
+
+const TIMEOUT: Micros = 1800 * SECOND;
+const VISITS: u64 = 5_000;
+
+/// The events of each session key, in the order of time.
+fn by_key(block: &Block) -> Vec<Vec<Event<'_>>> {
+    let mut keys: BTreeMap<u128, Vec<Event<'_>>> = BTreeMap::new();
+    for row in &block.rows {
+        keys.entry(row.key).or_default().push(block.event(row));
+    }
+    keys.into_values()
+        .map(|mut events| {
+            events.sort_by_key(|event| event.position());
+            events
+        })
+        .collect()
+}
+
+/// Events in the order of time to sessions, key by key.
+#[divan::bench]
+fn sessionize(bencher: Bencher<'_, '_>) {
+    let block = log::parsed(VISITS);
+    let keys = by_key(&block);
+    bencher.counter(ItemsCount::new(block.rows.len())).bench(|| {
+        let mut sessions = Vec::with_capacity(keys.len());
+        for events in &keys {
+            cut(events.iter().copied(), TIMEOUT, NOW, |session| sessions.push(session));
+        }
+        sessions
+    });
+}
+
+/// Pieces of sessions, one of each event, to sessions.
+#[divan::bench]
+fn merge(bencher: Bencher<'_, '_>) {
+    let block = log::parsed(VISITS);
+    let keys = by_key(&block);
+    let piece = |event: &Event<'_>| Summary::of(*event, NOW).into_owned();
+    let pieces: Vec<Vec<_>> = keys.iter().map(|events| events.iter().map(piece).collect()).collect();
+    bencher
+        .counter(ItemsCount::new(block.rows.len()))
+        .with_inputs(|| pieces.clone())
+        .bench_values(|pieces| -> Vec<_> { pieces.into_iter().flat_map(|p| join(p, TIMEOUT)).collect() });
+}

@@ -1,0 +1,90 @@
+//! Whole ingests of one batch, into a store on disk, commit and syncs among it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use tempfile::TempDir;
+use wa::ingest::run::{NoProgress, Options, run};
+use wa::settings::Settings;
+use wa::store::Store;
+use wa::time::Clock;
+
+use crate::log::{self, NOW};
+
+const VISITS: u64 = 5_000;
+
+/// A folder with a log in two halves: every visit has events in both.
+struct Logs {
+    folder: TempDir,
+    events: [usize; 2],
+}
+
+impl Logs {
+    fn make() -> Logs {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lines = log::lines(VISITS);
+        let events = [0, 1].map(|half| {
+            let lines: Vec<&str> = lines.iter().skip(half).step_by(2).map(String::as_str).collect();
+            std::fs::write(folder.path().join(half.to_string()), lines.concat()).expect("a log");
+            lines.len()
+        });
+        Logs { folder, events }
+    }
+
+    fn half(&self, half: usize) -> PathBuf {
+        self.folder.path().join(half.to_string())
+    }
+}
+
+/// Takes a log into the store of a folder.
+///
+/// # Panics
+/// Where not all of it is stored: something else would be measured.
+fn ingest(folder: &Path, log: &Path, events: usize) {
+    let options = Options {
+        inputs: vec![log.display().to_string()],
+        chatbot: None,
+        force: false,
+        atomic: false,
+        max_rejects: None,
+        clock: Clock { now: NOW },
+        lock_timeout: Duration::ZERO,
+        key_file: None,
+        batch_bytes: None,
+    };
+    let store = Store::at(folder.join("store"));
+    let report = run(&store, &Settings::default(), &options, &NoProgress).expect("an ingest");
+    assert_eq!(report.account.total.stored, events as u64, "not all events were stored");
+}
+
+/// Writing: a batch into a store that holds nothing.
+#[divan::bench(sample_count = 30, sample_size = 1)]
+fn write(bencher: Bencher<'_, '_>) {
+    let logs = Logs::make();
+    bencher
+        .counter(ItemsCount::new(logs.events[0]))
+        .with_inputs(|| tempfile::tempdir().expect("a folder"))
+        .bench_values(|folder| {
+            ingest(folder.path(), &logs.half(0), logs.events[0]);
+            folder
+        });
+}
+
+/// Merging: a batch into a store that holds a part of nearly each of its sessions.
+#[divan::bench(sample_count = 30, sample_size = 1)]
+fn merge(bencher: Bencher<'_, '_>) {
+    let logs = Logs::make();
+    bencher
+        .counter(ItemsCount::new(logs.events[1]))
+        .with_inputs(|| {
+            let folder = tempfile::tempdir().expect("a folder");
+            ingest(folder.path(), &logs.half(0), logs.events[0]);
+            folder
+        })
+        .bench_values(|folder| {
+            ingest(folder.path(), &logs.half(1), logs.events[1]);
+            folder
+        });
+}

@@ -1,0 +1,198 @@
+//! A column of a row group, encoded: what its pages hold before they are compressed.
+//!
+//! <https://parquet.apache.org/docs/file-format/data-pages/>: a data page begins with the definition
+//! levels, which say where there are nulls, and goes on with the values that are there.
+
+use polars_parquet::write::Encoding;
+
+use super::hybrid::{Hybrid, bits_of};
+use super::{delta, plain_text};
+
+/// The code of a null.
+pub const NULL: u32 = u32::MAX;
+/// Texts up to this length, in bytes, are given as the least and the greatest of a column.
+const RANGE_LIMIT: usize = 64;
+
+/// A column of a row group.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The distinct values, in plain encoding, and how many they are.
+    pub dictionary: Option<(Vec<u8>, usize)>,
+    /// Levels and values.
+    pub data: Vec<u8>,
+    /// How the values are encoded.
+    pub encoding: Encoding,
+    /// Rows, nulls among them.
+    pub rows: usize,
+    /// Rows without a value.
+    pub nulls: usize,
+    /// The least and the greatest value, in plain encoding.
+    pub range: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Chunk {
+    /// Begins with the levels; `runs` are of codes, of which [`NULL`] is one.
+    fn begin(rows: usize, runs: impl Iterator<Item = (u32, usize)>) -> Chunk {
+        let mut data = vec![0; 4];
+        let mut nulls = 0;
+        let mut levels = Hybrid::new(&mut data, 1);
+        // Runs of different values are one run of levels.
+        let mut run = (true, 0);
+        for (code, times) in runs {
+            let there = code != NULL;
+            nulls += if there { 0 } else { times };
+            if there != run.0 {
+                levels.run(u32::from(run.0), run.1);
+                run = (there, 0);
+            }
+            run.1 += times;
+        }
+        levels.run(u32::from(run.0), run.1);
+        levels.finish();
+        let length = (data.len() - 4) as u32;
+        data[..4].copy_from_slice(&length.to_le_bytes());
+        Chunk { dictionary: None, data, encoding: Encoding::Plain, rows, nulls, range: None }
+    }
+
+    /// Makes a column of codes of a dictionary of so many values, which stand in plain encoding one
+    /// after the other. Every code that occurs is to be less than their number.
+    pub fn of_codes(rows: usize, changes: &Changes, values: Vec<u8>, distinct: usize) -> Chunk {
+        let mut chunk = Chunk::begin(rows, changes.runs(rows));
+        if distinct == 0 {
+            return chunk;
+        }
+        let bits = bits_of((distinct - 1) as u32);
+        chunk.data.push(bits as u8);
+        let mut codes = Hybrid::new(&mut chunk.data, bits);
+        changes.runs(rows).filter(|(code, _)| *code != NULL).for_each(|(code, times)| codes.run(code, times));
+        codes.finish();
+        chunk.dictionary = Some((values, distinct));
+        chunk.encoding = Encoding::RleDictionary;
+        chunk
+    }
+
+    /// Makes a column of 64-bit numbers that seldom repeat, by runs of codes that say where there is
+    /// a number, and the numbers that are there.
+    pub fn of_numbers(rows: usize, runs: impl Iterator<Item = (u32, usize)>, there: &[i64]) -> Chunk {
+        let mut chunk = Chunk::begin(rows, runs);
+        let Some((least, greatest)) = there.iter().min().zip(there.iter().max()) else { return chunk };
+        delta::encode(&mut chunk.data, there);
+        chunk.encoding = Encoding::DeltaBinaryPacked;
+        chunk.range = Some((least.to_le_bytes().into(), greatest.to_le_bytes().into()));
+        chunk
+    }
+
+    /// Makes a column of times; `null` stands for none.
+    pub fn of_times(times: &[i64], null: i64) -> Chunk {
+        if !times.contains(&null) {
+            return Chunk::of_numbers(times.len(), std::iter::once((0, times.len())), times);
+        }
+        let runs = times.iter().map(|time| (if *time == null { NULL } else { 0 }, 1));
+        let there: Vec<i64> = times.iter().copied().filter(|time| *time != null).collect();
+        Chunk::of_numbers(times.len(), runs, &there)
+    }
+
+    /// Makes a column of texts that seldom repeat: their lengths, then all of them in one piece.
+    pub fn of_texts(rows: usize, changes: &Changes, distinct: &[&str]) -> Chunk {
+        let mut chunk = Chunk::begin(rows, changes.runs(rows));
+        let text = |code: u32| distinct.get(code as usize).copied().unwrap_or("");
+        let runs = || changes.runs(rows).filter(|(code, _)| *code != NULL);
+        let mut lengths = Vec::with_capacity(rows - chunk.nulls);
+        runs().for_each(|(code, times)| lengths.extend(std::iter::repeat_n(text(code).len() as i64, times)));
+        delta::encode(&mut chunk.data, &lengths);
+        chunk.data.reserve(lengths.iter().sum::<i64>() as usize);
+        for (code, times) in runs() {
+            (0..times).for_each(|_| chunk.data.extend_from_slice(text(code).as_bytes()));
+        }
+        chunk.encoding = Encoding::DeltaLengthByteArray;
+        chunk.range = range_of_texts(distinct);
+        chunk
+    }
+
+    /// Makes a column of UUIDs as text, no two of which are the same.
+    pub fn of_uuids(ids: &[u128]) -> Chunk {
+        const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
+        let mut chunk = Chunk::begin(ids.len(), std::iter::once((0, ids.len())));
+        delta::encode(&mut chunk.data, &vec![LENGTH as i64; ids.len()]);
+        let start = chunk.data.len();
+        chunk.data.resize(start + LENGTH * ids.len(), 0);
+        let text = |id: u128, room: &mut [u8]| {
+            uuid::Uuid::from_u128(id).hyphenated().encode_lower(room);
+        };
+        for (room, id) in chunk.data[start..].chunks_exact_mut(LENGTH).zip(ids) {
+            text(*id, room);
+        }
+        chunk.encoding = Encoding::DeltaLengthByteArray;
+        // Their texts have the order of the numbers.
+        let (least, greatest) = (ids.iter().min().copied(), ids.iter().max().copied());
+        let of = |id: u128| {
+            let mut room = vec![0; LENGTH];
+            text(id, &mut room);
+            room
+        };
+        chunk.range = least.zip(greatest).map(|(least, greatest)| (of(least), of(greatest)));
+        chunk
+    }
+
+    /// Makes a column of truths.
+    pub fn of_truths(truths: &[bool]) -> Chunk {
+        let mut chunk = Chunk::begin(truths.len(), std::iter::once((0, truths.len())));
+        let bits = |eight: &[bool]| eight.iter().rev().fold(0u8, |bits, truth| bits << 1 | u8::from(*truth));
+        chunk.data.extend(truths.chunks(8).map(bits));
+        let (least, greatest) = (truths.iter().min(), truths.iter().max());
+        chunk.range = least.zip(greatest).map(|(a, b)| (vec![u8::from(*a)], vec![u8::from(*b)]));
+        chunk
+    }
+}
+
+/// Returns the least and the greatest of some texts, unless one of them is long.
+pub fn range_of_texts(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (least, greatest) = texts.iter().min().zip(texts.iter().max())?;
+    let short = least.len() <= RANGE_LIMIT && greatest.len() <= RANGE_LIMIT;
+    short.then(|| (least.as_bytes().to_vec(), greatest.as_bytes().to_vec()))
+}
+
+/// Returns texts in plain encoding: each after its length.
+pub fn plain(texts: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len() + 4).sum());
+    texts.iter().for_each(|text| plain_text(&mut bytes, text));
+    bytes
+}
+
+/// The codes of a column, as the rows in which they change.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Row and code; before the first, all is null.
+    at: Vec<(u32, u32)>,
+}
+
+impl Changes {
+    /// From this row on, which is not before the last one, it is this code.
+    #[inline]
+    pub fn set(&mut self, row: u32, code: u32) {
+        match self.at.last() {
+            Some((_, last)) if *last == code => {}
+            None if code == NULL => {}
+            _ => self.at.push((row, code)),
+        }
+    }
+
+    /// Returns the code of the last row.
+    #[inline]
+    pub fn last(&self) -> u32 {
+        self.at.last().map_or(NULL, |(_, code)| *code)
+    }
+
+    /// Returns how many of so many rows are not null.
+    pub fn there(&self, rows: usize) -> usize {
+        self.runs(rows).filter(|(code, _)| *code != NULL).map(|(_, times)| times).sum()
+    }
+
+    /// Returns codes and how often they follow each other, in so many rows.
+    pub fn runs(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> {
+        let first = self.at.first().map_or(rows, |(row, _)| *row as usize);
+        let ends = self.at.iter().skip(1).map(|(row, _)| *row as usize).chain([rows]);
+        let runs = self.at.iter().zip(ends).map(|(&(row, code), end)| (code, end - row as usize));
+        std::iter::once((NULL, first)).chain(runs).filter(|(_, times)| *times > 0)
+    }
+}

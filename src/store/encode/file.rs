@@ -1,0 +1,202 @@
+//! A Parquet file under way: columns to compressed pages.
+
+use std::cell::RefCell;
+
+use polars::prelude::{CompatLevel, DataFrame, PolarsError};
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
+use polars_parquet::parquet::CowBuffer;
+use polars_parquet::parquet::compression::Compression;
+use polars_parquet::parquet::page::{CompressedDictPage, DataPageHeader, DataPageHeaderV1, DictPage};
+use polars_parquet::parquet::statistics::ParquetStatistics;
+use polars_parquet::write::{
+    CompressedDataPage, CompressedPage, CompressionOptions, Descriptor, DynIter, DynStreamingIterator,
+    Encoding, FileWriter, Page, ParquetType, RowGroupIterColumns, StatisticsOptions, Version, WriteOptions,
+    ZstdLevel, array_to_columns, fallible_streaming_iterator, get_dtype_encoding, to_parquet_schema,
+};
+
+use super::chunk::Chunk;
+use super::{LEVEL, ROW_GROUP};
+use crate::error::{Error, Result};
+use crate::store::columns::{Column, ColumnType, Table};
+
+/// A Parquet file under way, in memory.
+pub struct FileBuilder {
+    writer: FileWriter<Vec<u8>>,
+    types: Vec<ParquetType>,
+    encodings: Vec<Vec<Encoding>>,
+    options: WriteOptions,
+}
+
+impl FileBuilder {
+    /// Begins a file of a table.
+    pub fn new(table: Table) -> Result<FileBuilder> {
+        let field = |column: &Column| {
+            let dtype = match column.kind {
+                ColumnType::Text | ColumnType::Uuid | ColumnType::Json => ArrowDataType::Utf8View,
+                ColumnType::Int32 => ArrowDataType::Int32,
+                ColumnType::Int64 => ArrowDataType::Int64,
+                ColumnType::Decimal => ArrowDataType::Float64,
+                ColumnType::Bool => ArrowDataType::Boolean,
+                ColumnType::Timestamp => ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                ColumnType::Date => ArrowDataType::Date32,
+            };
+            // Frames know no column that cannot be null, and old row groups come from frames.
+            (column.name.into(), Field::new(column.name.into(), dtype, true))
+        };
+        let schema: ArrowSchema = table.columns().iter().map(field).collect();
+        let level = ZstdLevel::try_new(LEVEL).map_err(cannot_write)?;
+        let options = WriteOptions {
+            statistics: StatisticsOptions::default(),
+            version: Version::V1,
+            compression: CompressionOptions::Zstd(Some(level)),
+            data_page_size: None,
+        };
+        let types = to_parquet_schema(&schema).map_err(cannot_write)?.fields().to_vec();
+        let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
+        let writer = FileWriter::try_new(Vec::new(), schema, options).map_err(cannot_write)?;
+        Ok(FileBuilder { writer, types, encodings, options })
+    }
+
+    /// Adds a row group of columns, in the order of the file's.
+    pub fn add(&mut self, rows: usize, columns: Vec<Chunk>) -> Result<()> {
+        let encoded = columns
+            .into_iter()
+            .zip(&self.types)
+            .map(|(chunk, kind)| chunk_pages(chunk, kind))
+            .collect::<Result<_>>()?;
+        self.write(rows, encoded)
+    }
+
+    /// Adds a frame, as row groups of the usual size.
+    pub fn add_frame(&mut self, frame: &DataFrame) -> Result<()> {
+        for start in (0..frame.height()).step_by(ROW_GROUP) {
+            let mut part = frame.slice(start as i64, ROW_GROUP);
+            part.rechunk_mut();
+            let chunks: Vec<_> = part.iter_chunks(CompatLevel::newest(), false).collect();
+            for batch in chunks {
+                let encoded = batch
+                    .columns()
+                    .iter()
+                    .zip(&self.types)
+                    .zip(&self.encodings)
+                    .map(|((array, kind), encoding)| array_pages(&**array, kind, encoding, self.options))
+                    .collect::<Result<Vec<_>>>()?;
+                self.write(batch.len(), encoded)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, rows: usize, columns: Vec<Vec<CompressedPage>>) -> Result<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let columns: RowGroupIterColumns<'_, PolarsError> = DynIter::new(columns.iter().map(|pages| {
+            Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(pages.iter().map(Ok))))
+        }));
+        self.writer.write(rows as u64, columns).map_err(cannot_write)
+    }
+
+    /// Ends the file and returns its bytes.
+    pub fn finish(mut self) -> Result<Vec<u8>> {
+        self.writer.end(None).map_err(cannot_write)?;
+        Ok(self.writer.into_inner())
+    }
+}
+
+/// Compresses the pages of a column.
+fn chunk_pages(chunk: Chunk, kind: &ParquetType) -> Result<Vec<CompressedPage>> {
+    let ParquetType::PrimitiveType(kind) = kind else {
+        return Err(Error::failed("cannot write a column that holds columns"));
+    };
+    let mut pages = Vec::with_capacity(2);
+    if let Some((values, distinct)) = chunk.dictionary {
+        pages.push(dictionary_page(&values, distinct, false)?);
+    }
+    let (least, greatest) = chunk.range.unzip();
+    let statistics = ParquetStatistics {
+        null_count: Some(chunk.nulls as i64),
+        distinct_count: None,
+        min_value: least,
+        max_value: greatest,
+        min: None,
+        max: None,
+        is_min_value_exact: None,
+        is_max_value_exact: None,
+    };
+    let header = DataPageHeader::V1(DataPageHeaderV1 {
+        num_values: chunk.rows as i32,
+        encoding: chunk.encoding.into(),
+        definition_level_encoding: Encoding::Rle.into(),
+        repetition_level_encoding: Encoding::Rle.into(),
+        statistics: Some(statistics),
+    });
+    // Every column may have nulls, and none lies in another.
+    let descriptor = Descriptor { primitive_type: kind.clone(), max_def_level: 1, max_rep_level: 0 };
+    pages.push(data_page(header, &chunk.data, descriptor, chunk.rows)?);
+    Ok(pages)
+}
+
+/// Encodes and compresses the one column of an array.
+fn array_pages(
+    array: &dyn polars_arrow::array::Array,
+    kind: &ParquetType,
+    encoding: &[Encoding],
+    options: WriteOptions,
+) -> Result<Vec<CompressedPage>> {
+    let array = array.to_boxed();
+    let mut columns = array_to_columns(array, kind.clone(), options, encoding).map_err(cannot_write)?;
+    let column = columns.pop().ok_or_else(|| Error::failed("cannot write a column without pages"))?;
+    column
+        .map(|page| match page.map_err(cannot_write)? {
+            Page::Dict(DictPage { buffer, num_values, is_sorted }) => {
+                dictionary_page(&buffer, num_values, is_sorted)
+            }
+            Page::Data(page) => {
+                let rows = page.num_rows().unwrap_or_else(|| page.num_values());
+                data_page(page.header().clone(), page.buffer(), page.descriptor.clone(), rows)
+            }
+        })
+        .collect()
+}
+
+fn dictionary_page(values: &[u8], distinct: usize, is_sorted: bool) -> Result<CompressedPage> {
+    let packed = CowBuffer::Owned(compressed(values)?);
+    let page = CompressedDictPage::new(packed, Compression::Zstd, values.len(), distinct, is_sorted);
+    Ok(CompressedPage::Dict(page))
+}
+
+fn data_page(
+    header: DataPageHeader,
+    data: &[u8],
+    descriptor: Descriptor,
+    rows: usize,
+) -> Result<CompressedPage> {
+    let packed = CowBuffer::Owned(compressed(data)?);
+    let page = CompressedDataPage::new(header, packed, Compression::Zstd, data.len(), descriptor, rows);
+    Ok(CompressedPage::Data(page))
+}
+
+thread_local! {
+    /// What compresses, and the room for what comes of it. Pages are many and most are small: to make
+    /// these for each would take as long as to compress it.
+    static COMPRESSOR: RefCell<(Option<zstd::bulk::Compressor<'static>>, Vec<u8>)> = RefCell::default();
+}
+
+fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {
+    let failed = |e: std::io::Error| Error::failed("cannot compress a page of a table").caused_by(e);
+    COMPRESSOR.with_borrow_mut(|(compressor, room)| {
+        let compressor = match compressor {
+            Some(compressor) => compressor,
+            none => none.insert(zstd::bulk::Compressor::new(LEVEL).map_err(failed)?),
+        };
+        room.clear();
+        room.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        compressor.compress_to_buffer(bytes, room).map_err(failed)?;
+        Ok(room.as_slice().to_vec())
+    })
+}
+
+fn cannot_write(cause: PolarsError) -> Error {
+    Error::failed("cannot write a table as Parquet").caused_by(cause)
+}

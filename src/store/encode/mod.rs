@@ -1,0 +1,40 @@
+//! Columns out of rows, straight to Parquet pages.
+//!
+//! Frames are right for reading and filtering; for writing millions of new rows they are a detour:
+//! each text would be copied into the frame, and there hashed again for its dictionary. Here a
+//! [`TextColumn`] borrows its texts and notes where they change, since neighbours mostly say the
+//! same; a [`Chunk`] is a column in Parquet's encodings; and [`FileBuilder`] hands its compressed
+//! pages to the Parquet writer that frames use too.
+
+mod chunk;
+mod column;
+mod delta;
+mod file;
+mod hybrid;
+
+pub use chunk::{Changes, Chunk, NULL};
+pub use column::{Number, NumberColumn, TextColumn};
+pub use file::FileBuilder;
+
+/// The level of Zstandard: `docs/benchmarks.md` has the figures of others.
+pub const LEVEL: i32 = 1;
+/// Rows of a row group: enough for dictionaries to pay, few enough to skip what a filter leaves out.
+pub const ROW_GROUP: usize = 1 << 17;
+
+/// Writes a number seven bits at a time, the lowest first; all bytes but the last have the eighth set.
+fn varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 128 {
+        out.push(number as u8 | 128);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Writes a text in plain encoding: after its length.
+fn plain_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;

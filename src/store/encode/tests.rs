@@ -1,0 +1,177 @@
+//! What is encoded here is read as it was by the Parquet reader, which knows nothing of this code.
+
+use std::io::Write;
+
+use polars::prelude::DataFrame;
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::columns::{ColumnType, Table};
+use crate::store::fs::Opened;
+use crate::store::parquet::decode;
+use crate::store::tables::Reader;
+
+/// The values of a column; the same numbers make all its kinds.
+type Values = Vec<Option<u64>>;
+
+/// Values that repeat, that do not, and that are the same in long stretches; nulls among them.
+fn values(rows: usize) -> impl Strategy<Value = Values> {
+    let value = prop_oneof![
+        Just((1u64..6).boxed()),
+        Just(any::<u64>().boxed()),
+        Just(Just(u64::MAX).boxed()),
+        Just(prop_oneof![Just(0), Just(1 << 63), Just((1 << 63) - 1)].boxed()),
+    ];
+    let nulls = prop_oneof![Just(0.0), Just(0.1), Just(0.5), Just(1.0)];
+    (value, nulls, 1usize..20).prop_flat_map(move |(value, nulls, stretch)| {
+        let there = prop::bool::weighted(1.0 - nulls);
+        let runs = prop::collection::vec((there, value, 1..=stretch), rows);
+        runs.prop_map(move |runs| {
+            let run = |(there, value, times): (bool, u64, usize)| {
+                std::iter::repeat_n(there.then_some(value), times)
+            };
+            runs.into_iter().flat_map(run).take(rows).collect()
+        })
+    })
+}
+
+fn text(value: u64) -> String {
+    if value % 7 == 0 { String::new() } else { format!("{value}é").repeat((value % 5) as usize) }
+}
+
+/// Makes a column of every kind out of the values: the texts as they lie, here and there.
+fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
+    let rows = values.len();
+    let there = |value: &Option<u64>| value.unwrap_or(1);
+    match kind {
+        ColumnType::Text | ColumnType::Json => {
+            let mut column = TextColumn::default();
+            for (at, (value, text)) in values.iter().zip(texts).enumerate() {
+                // Every other one as a neighbour's that says the same, as if they were of one place.
+                let same = values[..at].iter().rposition(|other| at % 2 == 0 && other == value);
+                column.push(value.map(|_| same.map_or(text.as_str(), |same| &texts[same])));
+            }
+            column.finish(rows)
+        }
+        ColumnType::Uuid => {
+            Chunk::of_uuids(&values.iter().map(|v| u128::from(there(v)) << 37).collect::<Vec<_>>())
+        }
+        ColumnType::Int32 => {
+            let mut column = NumberColumn::<i32>::default();
+            values.iter().for_each(|value| column.push(value.map(|value| value as i32)));
+            column.finish(rows)
+        }
+        ColumnType::Int64 => {
+            let mut column = NumberColumn::<i64>::default();
+            values.iter().for_each(|value| column.push(value.map(|value| value as i64)));
+            column.finish(rows)
+        }
+        ColumnType::Timestamp => {
+            let times: Vec<i64> = values.iter().map(|v| v.map_or(i64::MIN, |v| (v >> 2) as i64)).collect();
+            Chunk::of_times(&times, i64::MIN)
+        }
+        ColumnType::Bool => Chunk::of_truths(&values.iter().map(|v| there(v) % 2 == 0).collect::<Vec<_>>()),
+        ColumnType::Decimal | ColumnType::Date => panic!("no column of sessions or events"),
+    }
+}
+
+fn check(frame: &DataFrame, table: Table, values: &Values) {
+    let reader = Reader(frame);
+    for column in table.columns() {
+        let name = column.name;
+        let there = |value: &Option<u64>| value.unwrap_or(1);
+        match column.kind {
+            ColumnType::Text | ColumnType::Json => {
+                let read: Vec<Option<&str>> = reader.text(name).unwrap().iter().collect();
+                let wanted: Vec<Option<String>> = values.iter().map(|v| v.map(text)).collect();
+                assert_eq!(read, wanted.iter().map(Option::as_deref).collect::<Vec<_>>(), "{name}");
+            }
+            ColumnType::Uuid => {
+                let read: Vec<Option<&str>> = reader.text(name).unwrap().iter().collect();
+                let id = |v| uuid::Uuid::from_u128(u128::from(there(v)) << 37).to_string();
+                let wanted: Vec<String> = values.iter().map(id).collect();
+                assert_eq!(read, wanted.iter().map(|id| Some(id.as_str())).collect::<Vec<_>>(), "{name}");
+            }
+            ColumnType::Int32 => {
+                let read: Vec<Option<i32>> = reader.int32(name).unwrap().iter().collect();
+                assert_eq!(read, values.iter().map(|v| v.map(|v| v as i32)).collect::<Vec<_>>(), "{name}");
+            }
+            ColumnType::Int64 => {
+                let read: Vec<Option<i64>> = reader.int64(name).unwrap().iter().collect();
+                assert_eq!(read, values.iter().map(|v| v.map(|v| v as i64)).collect::<Vec<_>>(), "{name}");
+            }
+            ColumnType::Timestamp => {
+                let read: Vec<Option<i64>> = reader.int64(name).unwrap().iter().collect();
+                assert_eq!(
+                    read,
+                    values.iter().map(|v| v.map(|v| (v >> 2) as i64)).collect::<Vec<_>>(),
+                    "{name}"
+                );
+            }
+            ColumnType::Bool => {
+                let read: Vec<Option<bool>> = reader.boolean(name).unwrap().iter().collect();
+                assert_eq!(
+                    read,
+                    values.iter().map(|v| Some(there(v) % 2 == 0)).collect::<Vec<_>>(),
+                    "{name}"
+                );
+            }
+            ColumnType::Decimal | ColumnType::Date => panic!("no column of sessions or events"),
+        }
+    }
+}
+
+fn written_and_read(table: Table, groups: &[Values]) {
+    let mut builder = FileBuilder::new(table).unwrap();
+    for values in groups {
+        let texts: Vec<String> = values.iter().map(|value| text(value.unwrap_or(1))).collect();
+        let chunks = table.columns().iter().map(|column| chunk(column.kind, values, &texts)).collect();
+        builder.add(values.len(), chunks).unwrap();
+    }
+    let bytes = builder.finish().unwrap();
+    let all = groups.concat();
+    check(&decode(Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
+    // The other way in which files are read: some columns of a file.
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
+    check(&decode(Opened::File(file), Some(&names)).unwrap(), table, &all);
+}
+
+#[test]
+fn columns_of_one_value_and_of_none() {
+    for table in [Table::Events, Table::Sessions] {
+        for value in [None, Some(3), Some(7)] {
+            for rows in [1, 7, 8, 9, 300] {
+                written_and_read(table, &[vec![value; rows]]);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn what_is_written_is_read(
+        groups in prop::collection::vec((1usize..400).prop_flat_map(values), 1..3),
+        of_events in any::<bool>(),
+    ) {
+        written_and_read(if of_events { Table::Events } else { Table::Sessions }, &groups);
+    }
+}
+
+#[test]
+fn what_seldom_repeats_has_no_dictionary() {
+    use polars_parquet::write::Encoding;
+    let texts: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+    let encoding = |distinct: usize| {
+        let (mut column, mut numbers) = (TextColumn::default(), NumberColumn::<i64>::default());
+        for at in 0..texts.len() {
+            column.push(Some(&texts[at % distinct]));
+            numbers.push(Some((at % distinct) as i64));
+        }
+        [column.finish(texts.len()).encoding, numbers.finish(texts.len()).encoding]
+    };
+    assert_eq!(encoding(750), [Encoding::RleDictionary; 2]);
+    assert_eq!(encoding(751), [Encoding::DeltaLengthByteArray, Encoding::DeltaBinaryPacked]);
+}
