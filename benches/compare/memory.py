@@ -8,10 +8,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from measure import Failed, clear, remove, settle, table
+from measure import MB, Failed, clear, remove, settle, table
 from programs import Wa, rows
 
-MB = 1e6
 ID = re.compile(rb'"id":"[^"]*",')
 VARIANTS = [("in order, with ids", False, True), ("shuffled, with ids", True, True),
             ("in order, without ids", False, False), ("shuffled, without ids", True, False)]
