@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::*;
-use rayon::prelude::*;
 
-use super::{Made, fold};
+use super::{Made, few_at_once, fold};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::store::columns::Table;
@@ -18,28 +17,25 @@ use crate::time::{Day, Micros};
 
 /// Makes the files of new events, given in the order in which they are to lie there.
 pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros) -> Result<Vec<Made>> {
-    by_day(events)
-        .into_par_iter()
-        .map(|(day, OfDay { events, mut min_time, mut max_time })| {
-            let partition = snapshot.files_in(Table::Events, Some((day, day)));
-            let folded: Vec<DataFile> =
-                fold::choose(partition, events.len() as u64).into_iter().cloned().collect();
-            let mut builder = FileBuilder::new(Table::Events)?;
-            let mut rows = events.len() as u64;
-            for events in events.chunks(ROW_GROUP) {
-                builder.add(events.len(), tables::events::columns(events, now)?)?;
-            }
-            for file in &folded {
-                builder.add_frame(&snapshot.read_file_checked(file)?)?;
-                rows += file.rows;
-                min_time = min_time.min(file.min_time);
-                max_time = max_time.max(file.max_time);
-            }
-            let bytes = builder.finish()?;
-            let file = NewFile { table: Table::Events, day, rows, min_time, max_time, bytes };
-            Ok(Made { file: Some(file), replaced: folded })
-        })
-        .collect()
+    few_at_once(by_day(events), |(day, OfDay { events, mut min_time, mut max_time })| {
+        let partition = snapshot.files_in(Table::Events, Some((day, day)));
+        let folded: Vec<DataFile> =
+            fold::choose(partition, events.len() as u64).into_iter().cloned().collect();
+        let mut builder = FileBuilder::new(Table::Events)?;
+        let mut rows = events.len() as u64;
+        for events in events.chunks(ROW_GROUP) {
+            builder.add(events.len(), tables::events::columns(events, now)?)?;
+        }
+        for file in &folded {
+            builder.add_frame(&snapshot.read_file_checked(file)?)?;
+            rows += file.rows;
+            min_time = min_time.min(file.min_time);
+            max_time = max_time.max(file.max_time);
+        }
+        let bytes = builder.finish()?;
+        let file = NewFile { table: Table::Events, day, rows, min_time, max_time, bytes };
+        Ok(Made { file: Some(file), replaced: folded })
+    })
 }
 
 /// The new events of a day.

@@ -8,11 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use polars::prelude::{ChunkAgg, DataFrame};
-use rayon::prelude::*;
 
 use super::coverage::Coverage;
 use super::events::filter;
-use super::{Losing, Made, fold};
+use super::{Losing, Made, few_at_once, fold};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
 use crate::hash::Identity;
@@ -139,29 +138,25 @@ fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Ve
     let mut by_key: HashMap<u128, &[Piece<'_>], Identity> =
         HashMap::with_capacity_and_hasher(pieces.len(), Identity);
     by_key.extend(pieces.chunk_by(|a, b| a.0 == b.0).map(|of_key| (of_key[0].0, of_key)));
-    let found: Vec<Option<Found>> = files
-        .into_par_iter()
-        .map(|file| {
-            let keys =
-                tables::sessions::keys(&snapshot.read_file(file, Some(&tables::sessions::KEY_COLUMNS))?)?;
-            let superseded: Vec<bool> = keys
-                .iter()
-                .map(|&(key, start, end)| {
-                    by_key.get(&key).is_some_and(|pieces| {
-                        pieces.iter().any(|(_, p)| {
-                            start.saturating_sub(p.ended_at) <= timeout
-                                && p.first.time.saturating_sub(end) <= timeout
-                        })
+    let found = few_at_once(files, |file| {
+        let keys = tables::sessions::keys(&snapshot.read_file(file, Some(&tables::sessions::KEY_COLUMNS))?)?;
+        let superseded: Vec<bool> = keys
+            .iter()
+            .map(|&(key, start, end)| {
+                by_key.get(&key).is_some_and(|pieces| {
+                    pieces.iter().any(|(_, p)| {
+                        start.saturating_sub(p.ended_at) <= timeout
+                            && p.first.time.saturating_sub(end) <= timeout
                     })
                 })
-                .collect();
-            if !superseded.contains(&true) {
-                return Ok(None);
-            }
-            let rows = filter(&snapshot.read_file_checked(file)?, superseded.iter().copied())?;
-            Ok(Some(Found { file: file.clone(), superseded, rows }))
-        })
-        .collect::<Result<_>>()?;
+            })
+            .collect();
+        if !superseded.contains(&true) {
+            return Ok(None);
+        }
+        let rows = filter(&snapshot.read_file_checked(file)?, superseded.iter().copied())?;
+        Ok(Some(Found { file: file.clone(), superseded, rows }))
+    })?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -180,12 +175,10 @@ fn rewrite(
         .into_iter()
         .map(|(day, sessions)| (day, sessions, losing.remove(&day).unwrap_or_default()))
         .collect();
-    days.into_par_iter()
-        .map(|(day, sessions, losing)| {
-            let (made, tallies) = rewrite_day(snapshot, day, &sessions, losing)?;
-            Ok((day, made, tallies))
-        })
-        .collect()
+    few_at_once(days, |(day, sessions, losing)| {
+        let (made, tallies) = rewrite_day(snapshot, day, &sessions, losing)?;
+        Ok((day, made, tallies))
+    })
 }
 
 /// Makes the new file of a day, and adds its sessions up.
