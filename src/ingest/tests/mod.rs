@@ -70,7 +70,6 @@ fn event_with(members: &str) -> String {
 fn describe(block: &crate::event::Block, row: &Row) -> String {
     let text: Vec<_> = row.text.iter().map(|span| block.text(*span)).collect();
     let agent = block.agents.get(row.agent as usize).map(|a| &a.user_agent);
-    let plain =
-        Row { text: [TextId::NONE; Text::COUNT], agent: 0, triggered_by: TextId::NONE, ..row.clone() };
+    let plain = Row { text: [TextId::NONE; Text::COUNT], agent: 0, triggered_by: TextId::NONE, ..*row };
     format!("{plain:?} {text:?} {agent:?} {:?}", block.text(row.triggered_by))
 }

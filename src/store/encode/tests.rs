@@ -36,7 +36,7 @@ fn values(rows: usize) -> impl Strategy<Value = Values> {
 }
 
 fn text(value: u64) -> String {
-    if value % 7 == 0 { String::new() } else { format!("{value}é").repeat((value % 5) as usize) }
+    if value.is_multiple_of(7) { String::new() } else { format!("{value}é").repeat((value % 5) as usize) }
 }
 
 /// Makes a column of every kind out of the values: the texts as they lie, here and there.
