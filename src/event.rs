@@ -83,7 +83,7 @@ pub enum KeyKind {
 
 /// One event: numbers, times, and which of the texts of its [`Block`] it has. While it is being parsed,
 /// its texts are named in another way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Row<T = TextId> {
     /// The event's id, as 128 bits of a UUID. For an event without an id of its own it is the hash
     /// of the line's content until `ingest::identify` has given it its ordinal.

@@ -20,8 +20,9 @@ HEAPS = 64
 
 
 def memory(bench):
-    """Prints the peak for every variant and size; checks that every line was taken in."""
+    """Prints the peak for each variant and size; checks that every line was taken in."""
     header, lines = ["input", "times", "lines", "MB", "peak MB", "seconds"], []
+    budget = ["--memory", bench.given.memory] if bench.given.memory else []
     for name, shuffled, ids in VARIANTS:
         for times in bench.given.memory_curve or [1, 4, 16]:
             data, about = bench.workload(bench.given.events * times, bench.given.days)
@@ -35,7 +36,7 @@ def memory(bench):
             settle()
             wa = Wa(bench.given.wa, about)
             store = bench.work / "out" / "store"
-            measured = wa.ingest(store, [one], bench.scratch)
+            measured = wa.ingest(store, [one], bench.scratch, *budget)
             if (stored := rows(store)["events"]) != expected:
                 raise Failed(f"{name}, {times} times: {stored:,} events stored, not {expected:,}")
             bench.say(f"{name}, {times} times: {measured.peak / MB:,.0f} MB, {measured.seconds:.1f} s")

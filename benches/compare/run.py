@@ -5,7 +5,7 @@
     python3 benches/compare/run.py --scale 4             # four times the input
     python3 benches/compare/run.py --profile             # the stages of wa as well
     python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over ever larger inputs
-    python3 benches/compare/run.py memory                # peak memory: any order, with and without ids
+    python3 benches/compare/run.py memory                # peak memory: any order, with ids and without
     python3 benches/compare/run.py night                 # a day's log into a store that holds a year
     python3 benches/compare/run.py trickle               # a day in 288 pieces, beside a single run
     python3 benches/compare/run.py reports               # every report, whole process
@@ -117,6 +117,7 @@ def arguments():
     parser.add_argument("--scale", type=count, default=1, help="so many times the events [1]")
     parser.add_argument("--profile", action="store_true", help="print the stages of wa too")
     parser.add_argument("--memory-curve", type=sizes, metavar="N,N…", help="wa alone over so many times the events")
+    parser.add_argument("--memory", metavar="SIZE", help="memory: what wa is told to take, as 64M [its default]")
     parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve, the store of year")
     parser.add_argument("--per-day", type=count, default=2_000, help="night: events of each day of the year [2000]")
     parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the day after it [50000]")

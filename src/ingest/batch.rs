@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::dedupe;
 use super::stages::{Stage, Stages};
 use crate::error::Result;
-use crate::event::{Event, KeyKind, Text, key_hash};
+use crate::event::{Event, KeyKind, Row, Text, key_hash};
 use crate::hash::Identity;
 use crate::privacy::Gate;
 use crate::session::cut;
@@ -103,6 +103,11 @@ pub fn put(
         return Ok(outcome);
     }
     let (fresh, groups) = group(fresh);
+    // From here on the rows are gone through in this order several times: once they lie in it, none is
+    // waited for.
+    let rows: Vec<Row> = fresh.par_iter().map(|event| *event.row).collect();
+    let fresh: Vec<Event<'_>> =
+        fresh.par_iter().zip(&rows).map(|(event, row)| Event { block: event.block, row }).collect();
     stages.book(Stage::Sort);
     // Side by side: what one table leaves of the processors, another takes.
     let (events, (sessions, visitors)) = rayon::join(

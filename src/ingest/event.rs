@@ -63,14 +63,14 @@ pub struct Rows<'a> {
     /// Room for what an id is hashed of.
     pub(super) name_buffer: Vec<u8>,
     /// What is kept of the texts.
-    kept: Interner,
+    interner: Interner,
 }
 
 /// What a maker of rows leaves for the next block: memory that is there already.
 #[derive(Debug, Default)]
 pub struct Leftover {
     memos: Memos,
-    kept: Interner,
+    interner: Interner,
     decoded: String,
     /// The mean size of the last block's lines with a row, in bytes.
     line_size: usize,
@@ -79,8 +79,8 @@ pub struct Leftover {
 impl<'a> Rows<'a> {
     /// Makes a maker of rows.
     pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context, leftover: Leftover) -> Self {
-        let Leftover { memos, mut kept, mut decoded, line_size } = leftover;
-        kept.clear();
+        let Leftover { memos, mut interner, mut decoded, line_size } = leftover;
+        interner.clear();
         decoded.clear();
         let mut pool = Pool { lines, decoded };
         let chatbot = pool.add_some(options.chatbot.as_deref());
@@ -101,7 +101,7 @@ impl<'a> Rows<'a> {
             categories,
             last_key: None,
             name_buffer: Vec::new(),
-            kept,
+            interner,
         }
     }
 
@@ -109,9 +109,9 @@ impl<'a> Rows<'a> {
     pub fn end(self) -> (Block, Warnings, Leftover) {
         let (agents, memos) = self.derive.end();
         let line_size = self.pool.lines.len() / self.rows.len().max(1);
-        let (text, ends) = (self.kept.text.as_str().to_owned(), self.kept.ends.clone());
+        let (text, ends) = (self.interner.kept.text.as_str().to_owned(), self.interner.kept.ends.clone());
         let block = Block { text, ends, rows: self.rows, agents };
-        let leftover = Leftover { memos, kept: self.kept, decoded: self.pool.decoded, line_size };
+        let leftover = Leftover { memos, interner: self.interner, decoded: self.pool.decoded, line_size };
         (block, self.warnings, leftover)
     }
 
@@ -128,7 +128,7 @@ impl<'a> Rows<'a> {
         self.wrong = 0;
         let mut row = Draft::empty(Span::NONE);
         self.fill(&mut row, scanner, line, what, content, inherited)?;
-        self.rows.push(self.kept.row(&self.pool, &row));
+        self.rows.push(self.interner.row(&self.pool, &row));
         Ok(())
     }
 
@@ -343,16 +343,16 @@ impl<'a> Rows<'a> {
     /// Returns whose line it is, as far as it says so.
     pub fn person(&mut self, line: &Line) -> Person {
         let chatbot = self.id_field(line, Field::ChatbotId);
-        let mut keep = |span| self.kept.keep(&self.pool, span);
+        let mut keep = |span| self.interner.kept.keep(&self.pool, span);
         let chatbot_id = keep(if chatbot.is_none() { self.chatbot } else { chatbot });
         let mut id = |field| {
             let span = self.id_field(line, field);
-            self.kept.keep(&self.pool, span)
+            self.interner.kept.keep(&self.pool, span)
         };
         let [session_id, anonymous_id, user_id] =
             [Field::SessionId, Field::AnonymousId, Field::UserId].map(&mut id);
         let user_email = self.text_field(line, Field::UserEmail);
-        let user_email = self.kept.keep(&self.pool, user_email);
+        let user_email = self.interner.kept.keep(&self.pool, user_email);
         Person { chatbot_id, session_id, anonymous_id, user_id, user_email, time: None }
     }
 

@@ -316,8 +316,7 @@ fn reach(raw: &RawBlock, plain: bool) -> Reached {
         true => raw.bytes.len() - memchr::memrchr(b'\n', &raw.bytes).map_or(0, |at| at + 1),
         false => 0,
     };
-    let lines = memchr::memchr_iter(b'\n', &raw.bytes).count() as u64 + raw.too_long.len() as u64;
-    Reached { consumed: raw.end - unfinished as u64, lines: raw.first_line - 1 + lines, plain }
+    Reached { consumed: raw.end - unfinished as u64, lines: raw.first_line - 1 + raw.lines, plain }
 }
 
 /// Tells whether a path still names the file behind a handle: it may have been rotated meanwhile.

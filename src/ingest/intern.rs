@@ -20,7 +20,25 @@ const LONG: u32 = 256;
 /// The texts that are kept of a block.
 #[derive(Debug, Default)]
 pub struct Interner {
-    /// What is kept, one after the other.
+    /// The texts.
+    pub kept: Kept,
+    /// The texts of the row before: where they stand in the block, and which they are.
+    last: Last,
+}
+
+#[derive(Debug)]
+struct Last([(Span, TextId); Text::COUNT]);
+
+impl Default for Last {
+    fn default() -> Self {
+        Last([(Span::NONE, TextId::NONE); Text::COUNT])
+    }
+}
+
+/// Texts, each once.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// One after the other.
     pub text: String,
     /// Where each text ends.
     pub ends: Vec<u32>,
@@ -28,34 +46,29 @@ pub struct Interner {
     table: HashTable<(u64, TextId)>,
     /// Long texts by their places in the block.
     long: HashMap<Span, TextId>,
-    /// The texts of the row before: where they stand in the block, and which they are.
-    last: Option<[(Span, TextId); Text::COUNT]>,
 }
 
 impl Interner {
     /// Forgets the block before; its memory stays.
     pub fn clear(&mut self) {
-        self.text.clear();
-        self.ends.clear();
-        self.table.clear();
-        self.long.clear();
-        self.last = None;
+        self.kept.text.clear();
+        self.kept.ends.clear();
+        self.kept.table.clear();
+        self.kept.long.clear();
+        self.last = Last::default();
     }
 
     /// Keeps the texts of a row, and returns it with these.
     #[inline]
     pub fn row(&mut self, pool: &Pool<'_>, draft: &Draft) -> Row {
-        let mut last = self.last.unwrap_or([(Span::NONE, TextId::NONE); Text::COUNT]);
-        for (span, (raw, kept)) in draft.text.iter().zip(&mut last) {
+        for (span, (raw, id)) in draft.text.iter().zip(&mut self.last.0) {
             if *span != *raw {
-                *raw = *span;
-                *kept = self.keep(pool, *span);
+                (*raw, *id) = (*span, self.kept.keep(pool, *span));
             }
         }
-        self.last = Some(last);
         Row {
-            text: last.map(|(_, kept)| kept),
-            triggered_by: self.keep(pool, draft.triggered_by),
+            text: self.last.0.map(|(_, id)| id),
+            triggered_by: self.kept.keep(pool, draft.triggered_by),
             id: draft.id,
             key: draft.key,
             time: draft.time,
@@ -72,7 +85,9 @@ impl Interner {
             key_kind: draft.key_kind,
         }
     }
+}
 
+impl Kept {
     /// Keeps a text, and returns which of those that are kept it is.
     #[inline]
     pub fn keep(&mut self, pool: &Pool<'_>, span: Span) -> TextId {
@@ -80,12 +95,12 @@ impl Interner {
         if span.len < LONG {
             return self.text(text);
         }
-        if let Some(kept) = self.long.get(&span) {
-            return *kept;
+        if let Some(id) = self.long.get(&span) {
+            return *id;
         }
-        let kept = self.text(text);
-        self.long.insert(span, kept);
-        kept
+        let id = self.text(text);
+        self.long.insert(span, id);
+        id
     }
 
     #[inline]
@@ -121,14 +136,14 @@ mod tests {
         let pool = Pool { lines: &lines, decoded: String::new() };
         let span = |start: usize, len: usize| Span { start: start as u32, len: len as u32 };
         let mut interner = Interner::default();
-        let ab = interner.keep(&pool, span(0, 2));
-        assert_eq!(interner.keep(&pool, span(3, 2)), ab);
-        assert_ne!(interner.keep(&pool, span(0, 3)), ab);
-        assert_eq!(interner.keep(&pool, Span::NONE), TextId::NONE);
-        let of_long = interner.keep(&pool, span(5, long.len()));
-        assert_eq!(interner.keep(&pool, span(5, long.len())), of_long);
-        assert_eq!(interner.keep(&pool, span(5 + long.len(), long.len())), of_long);
-        assert_eq!(interner.text, format!("ababc{long}"));
+        let ab = interner.kept.keep(&pool, span(0, 2));
+        assert_eq!(interner.kept.keep(&pool, span(3, 2)), ab);
+        assert_ne!(interner.kept.keep(&pool, span(0, 3)), ab);
+        assert_eq!(interner.kept.keep(&pool, Span::NONE), TextId::NONE);
+        let of_long = interner.kept.keep(&pool, span(5, long.len()));
+        assert_eq!(interner.kept.keep(&pool, span(5, long.len())), of_long);
+        assert_eq!(interner.kept.keep(&pool, span(5 + long.len(), long.len())), of_long);
+        assert_eq!(interner.kept.text, format!("ababc{long}"));
 
         interner.clear();
         let mut drafts = [Draft::empty(Span::NONE), Draft::empty(Span::NONE)];
@@ -139,7 +154,7 @@ mod tests {
         let rows = drafts.map(|draft| interner.row(&pool, &draft));
         assert_eq!(rows[0].text[0], rows[1].text[0]);
         assert_eq!((rows[0].text[1], rows[0].triggered_by), (TextId::NONE, TextId::NONE));
-        let Interner { text, ends, .. } = interner;
+        let Kept { text, ends, .. } = interner.kept;
         let block = Block { text, ends, ..Block::default() };
         let texts = [rows[0].text[0], rows[1].text[1], rows[1].triggered_by].map(|id| block.text(id));
         assert_eq!(texts, [Some("ab"), Some("a"), Some("b")]);

@@ -5,7 +5,6 @@
 //! passes and never held; memory is bounded by the size of a block and of the longest line that is
 //! allowed, whatever the input is.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
@@ -21,13 +20,11 @@ use crate::error::{Error, Kind, Result};
 
 /// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
 pub const BLOCK_SIZE: usize = 2 << 20;
-/// The most lines in a block: what is made of a line can be far larger than the line.
+/// The most lines in a block. A refused line takes hundreds of bytes, even one of two characters: of
+/// these a block of mebibytes would be gibibytes.
 const LINES_LIMIT: usize = 1 << 16;
 /// The longest line that is read, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
-/// The most lines of a block. A refused line takes hundreds of bytes, even one of two characters: of
-/// these a block of mebibytes would be gibibytes.
-const MOST_LINES: usize = 1 << 16;
 /// Bytes of a line over the limit that are read at a time.
 const CHUNK: usize = 256 << 10;
 
@@ -36,6 +33,8 @@ const CHUNK: usize = 256 << 10;
 pub struct RawBlock {
     /// The lines, each with its end.
     pub bytes: Vec<u8>,
+    /// How many lines with an end the block has, those over the limit among them.
+    pub lines: u64,
     /// The number of the block's first line in its input, from 1.
     pub first_line: u64,
     /// Offset of the block's first byte in the decompressed input.
@@ -82,8 +81,6 @@ pub struct Reader {
     started: bool,
     ended: bool,
     damage: Option<Error>,
-    /// The rest of a block that had too many lines.
-    ready: VecDeque<RawBlock>,
 }
 
 impl Reader {
@@ -139,7 +136,6 @@ impl Reader {
             started: false,
             ended: false,
             damage: None,
-            ready: VecDeque::new(),
         }
     }
 
@@ -194,9 +190,6 @@ impl Reader {
 
     /// Does the same with memory that is there already.
     pub fn next_block_into(&mut self, mut bytes: Vec<u8>) -> Result<Option<RawBlock>> {
-        if let Some(block) = self.ready.pop_front() {
-            return Ok(Some(block));
-        }
         bytes.clear();
         bytes.append(&mut self.carry);
         self.left_out = 0;
@@ -219,9 +212,7 @@ impl Reader {
         if bytes.is_empty() && too_long.is_empty() {
             return self.damage.take().map_or(Ok(None), Err);
         }
-        let block = self.block(bytes, too_long);
-        self.ready = with_fewer_lines(block, MOST_LINES);
-        Ok(self.ready.pop_front())
+        Ok(Some(self.block(bytes, too_long)))
     }
 
     fn block(&mut self, mut bytes: Vec<u8>, too_long: Vec<TooLong>) -> RawBlock {
@@ -237,10 +228,11 @@ impl Reader {
             lines = self.lines_limit;
         }
         let no_end = bytes.last().is_some_and(|b| *b != b'\n');
-        self.line += lines as u64 + u64::from(no_end) + too_long.len() as u64;
+        let lines = lines as u64 + too_long.len() as u64;
+        self.line += lines + u64::from(no_end);
         self.offset += bytes.len() as u64 + self.left_out;
         let unfinished = no_end && (self.plain_file || self.damage.is_some());
-        RawBlock { bytes, first_line, offset, end: self.offset, unfinished, too_long }
+        RawBlock { bytes, lines, first_line, offset, end: self.offset, unfinished, too_long }
     }
 
     /// Fills a block, and at the beginning of the input drops the byte order mark.
@@ -320,29 +312,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// Cuts a block into blocks of at most so many lines. One with lines over the limit stays as it is:
-/// such lines leave no room for many.
-fn with_fewer_lines(block: RawBlock, most: usize) -> VecDeque<RawBlock> {
-    let mut blocks = VecDeque::with_capacity(1);
-    if !block.too_long.is_empty() || memchr_iter(b'\n', &block.bytes).nth(most).is_none() {
-        blocks.push_back(block);
-        return blocks;
-    }
-    let mut rest = block.bytes.as_slice();
-    let (mut first_line, mut offset) = (block.first_line, block.offset);
-    while !rest.is_empty() {
-        let length = memchr_iter(b'\n', rest).nth(most - 1).map_or(rest.len(), |at| at + 1);
-        let (piece, after) = rest.split_at(length);
-        rest = after;
-        let end = offset + length as u64;
-        let unfinished = block.unfinished && rest.is_empty();
-        let bytes = piece.to_vec();
-        blocks.push_back(RawBlock { bytes, first_line, offset, end, unfinished, too_long: Vec::new() });
-        (first_line, offset) = (first_line + most as u64, end);
-    }
-    blocks
 }
 
 /// Finds the first line from `from` on that is over the limit; it begins at the returned position.

@@ -33,9 +33,12 @@ use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
 /// Which part of the budget of memory a batch is: as much again and more goes into its tables.
-const BATCH: u64 = 5;
+const BATCH: u64 = 10;
+/// The most bytes of a batch, whatever the budget is: a column of them is one page of Parquet, of at most 2
+/// GiB.
+const LARGEST_BATCH: u64 = 1 << 30;
 /// Which part of it the parsed blocks are that wait for the next batch.
-const AHEAD: u64 = 6;
+const AHEAD: u64 = 8;
 /// Of how many bytes of a batch one is the share of a line without an id that is held for its ordinal:
 /// with their table, they take about an eighth of what the batch takes.
 const BYTES_A_LINE_HELD: usize = 512;
@@ -150,7 +153,8 @@ pub fn run_in(
         fingerprint: fingerprint(settings, options),
         ahead: feed::ahead((settings.memory / AHEAD) as usize),
     };
-    let batch_bytes = options.batch_bytes.unwrap_or((settings.memory / BATCH) as usize);
+    let share = (settings.memory / BATCH).min(LARGEST_BATCH) as usize;
+    let batch_bytes = options.batch_bytes.unwrap_or(share);
     let scratch = writer.scratch();
     let mut ingest = Ingest {
         transaction: Some(writer.begin()),

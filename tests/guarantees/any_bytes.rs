@@ -73,6 +73,8 @@ const EVENTS: &[&str] = &[
     "\"type\":\"session\"",
     "\"chatbotId\":\"\"",
     "\"timestamp\":\"never\"",
+    "\"sent_at\":\"never\"",
+    "\"receivedAt\":{}",
     "\"page_url\":\"https://example.com/?utm_source=x\"",
     ",",
     "{\"event_name\":\"x\"}",

@@ -1,7 +1,10 @@
 //! Guarantee 5, readers, and several writers: everything at the same time, and each answer of one state.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use wa::store::Store;
 use wa::store::columns::Table;
@@ -109,4 +112,51 @@ fn readers_see_one_state_and_writers_lose_and_double_nothing() {
     let snapshot = store.snapshot().unwrap();
     assert_no_unnamed_files(snapshot.manifest(), snapshot.dir());
     assert!(states.load(Ordering::Relaxed) > 2, "the readers saw too few states to tell");
+}
+
+#[test]
+fn the_lock_says_who_holds_it_and_a_dead_holder_never_blocks() {
+    let folder = place::folder();
+    let mut holder = wa(folder.path(), NOW)
+        .args(["--store", "store", "ingest", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It waits for more lines, and holds the lock: its note is there, and its first batch is not.
+    let line = b"{\"event_name\":\"x\",\"chatbot_id\":\"c\",\"session_id\":\"s\",\"timestamp\":1790000000}\n";
+    let mut lines = holder.stdin.take().unwrap();
+    lines.write_all(line).unwrap();
+    lines.flush().unwrap();
+    let note = folder.path().join("store/lock");
+    let noted = || fs::read_to_string(&note).is_ok_and(|note| note.ends_with('\n'));
+    let began = Instant::now();
+    while !noted() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it never took the lock");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    fs::write(folder.path().join("a.ndjson"), line).unwrap();
+    let second = |timeout: &'static str| {
+        let mut command = wa(folder.path(), NOW);
+        command.args(["--store", "store", "ingest", "a.ndjson", "--lock-timeout", timeout]);
+        command
+    };
+    let began = Instant::now();
+    let refused = ends(&mut second("1s"), 1);
+    assert!(began.elapsed() >= Duration::from_secs(1), "it did not wait");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    let name = format!("is being written by process {} (wa ingest)", holder.id());
+    assert!(said.contains(&name) && said.contains("waited 1 s"), "{said}");
+    assert!(said.contains("--lock-timeout"), "{said}");
+
+    // SIGKILL: it can tidy nothing up, and its note stays.
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(noted());
+    ends(&mut second("0s"), 0);
+    drop(lines);
+    let store = Store::at(folder.path().join("store"));
+    assert_eq!(store.read_consistently(agreement).unwrap(), 1);
 }

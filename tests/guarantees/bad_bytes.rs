@@ -311,7 +311,7 @@ fn bad_bytes_a_folder_a_missing_file_and_an_unreadable_one_do_not_keep_the_other
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(logs.path("closed.ndjson"), fs::Permissions::from_mode(0o000)).unwrap();
     }
-    // Root reads everything: then it is the next test that tells.
+    // Root reads everything: then it is the next tests that tell.
     match fs::read(logs.path("closed.ndjson")) {
         Ok(_) => expected.insert(1, "closed"),
         Err(_) => problems += 1,
@@ -360,6 +360,31 @@ fn bad_bytes_a_file_without_read_permission_is_named_and_does_not_keep_the_other
     let stored = tables::read(&snapshot).unwrap();
     assert_eq!(stored["events"].len(), 1);
     assert_eq!(stored["events"][0]["page_title"], "a");
+}
+
+#[cfg(unix)]
+#[test]
+fn bad_bytes_files_that_cannot_be_opened_or_read_are_named_and_do_not_keep_the_others_out() {
+    // Root too is refused these: a socket cannot be opened, and a link to itself leads nowhere.
+    let logs = Logs::new().with("a.ndjson", good("a", 0)).with("z.ndjson", good("z", 1));
+    let _socket = std::os::unix::net::UnixListener::bind(logs.path("socket.ndjson")).unwrap();
+    std::os::unix::fs::symlink("loop.ndjson", logs.path("loop.ndjson")).unwrap();
+    let mut names = vec!["a.ndjson", "socket.ndjson", "loop.ndjson"];
+    if cfg!(target_os = "linux") {
+        // It can be opened, but there is nothing at its beginning that can be read.
+        std::os::unix::fs::symlink("/proc/self/mem", logs.path("broken.ndjson")).unwrap();
+        names.push("broken.ndjson");
+    }
+    names.push("z.ndjson");
+    let report = logs.take_in_named(&names);
+    assert_eq!(logs.titles(), ["a", "z"]);
+    assert_eq!(report.problems.len(), names.len() - 2, "{:?}", report.problems);
+    for name in &names[1..names.len() - 1] {
+        assert!(
+            report.problems.iter().any(|problem| problem.to_string().contains(name)),
+            "{name} is not named"
+        );
+    }
 }
 
 #[test]

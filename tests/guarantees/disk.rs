@@ -33,18 +33,20 @@ pub enum Left {
     Some(u64),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Node {
     File { now: Arc<Vec<u8>>, safe: Option<Arc<Vec<u8>>> },
     Dir { now: BTreeMap<String, usize>, safe: BTreeMap<String, usize> },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 struct State {
     nodes: Vec<Node>,
     operations: u64,
     fault: Option<Fault>,
     log: Vec<String>,
+    /// Which of the operations make something: those that need room.
+    making: BTreeSet<u64>,
 }
 
 /// The disk.
@@ -61,12 +63,7 @@ impl MemoryDisk {
     /// Makes an empty disk: a root folder.
     pub fn new() -> Arc<MemoryDisk> {
         let root = Node::Dir { now: BTreeMap::new(), safe: BTreeMap::new() };
-        Arc::new(MemoryDisk(Mutex::new(State {
-            nodes: vec![root],
-            operations: 0,
-            fault: None,
-            log: Vec::new(),
-        })))
+        Arc::new(MemoryDisk(Mutex::new(State { nodes: vec![root], ..State::default() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,7 +73,7 @@ impl MemoryDisk {
     /// Returns a copy with the same content, no fault and no operations counted.
     pub fn copy(&self) -> Arc<MemoryDisk> {
         let state = self.state();
-        let copy = State { operations: 0, fault: None, log: Vec::new(), ..state.clone() };
+        let copy = State { nodes: state.nodes.clone(), ..State::default() };
         Arc::new(MemoryDisk(Mutex::new(copy)))
     }
 
@@ -88,6 +85,16 @@ impl MemoryDisk {
     /// Returns the number of operations so far.
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// Tells whether an operation needed room: no other is refused by a full disk.
+    pub fn made(&self, operation: u64) -> bool {
+        self.state().making.contains(&operation)
+    }
+
+    /// Tells whether two disks have the same content, and the same of it is safe.
+    pub fn is_like(&self, other: &MemoryDisk) -> bool {
+        self.state().nodes == other.state().nodes
     }
 
     /// Returns the last operations, for messages.
@@ -105,7 +112,7 @@ impl MemoryDisk {
         });
         let mut nodes = Vec::new();
         state.survive(0, left, &mut chance, &mut nodes);
-        Arc::new(MemoryDisk(Mutex::new(State { nodes, operations: 0, fault: None, log: Vec::new() })))
+        Arc::new(MemoryDisk(Mutex::new(State { nodes, ..State::default() })))
     }
 
     /// Returns the paths of all files.
@@ -146,6 +153,9 @@ impl MemoryDisk {
         let number = state.operations;
         state.log.push(format!("{number:>5} {what} {}", path.display()));
         let makes = matches!(what, "write" | "create folder");
+        if makes {
+            state.making.insert(number);
+        }
         let verdict = match state.fault {
             Some(Fault::Error(at)) if number == at => Verdict::Fail,
             Some(Fault::Stop(at)) if number >= at => Verdict::Fail,

@@ -18,6 +18,9 @@ pub const NOW: Micros = 1_798_761_600_000_000; // 2027-01-01T00:00:00Z
 /// Where logs begin: the night of a change of clocks, the end of a month, the end of a year.
 const BEGINNINGS: [Micros; 3] = [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
 
+/// The longest that a log goes on.
+const LONGEST: Micros = 50 * 24 * 3_600_000_000;
+
 const NAMES: [&str; 12] = [
     "widget_loaded",
     "widget_opened",
@@ -43,7 +46,7 @@ pub fn lines(seeds: &[Seed], beginning: u8, timeout: Micros) -> Vec<String> {
     let line = |(number, seed): (usize, &Seed)| {
         let key = seed[0] % 8;
         let clock = clocks.entry(key).or_insert(beginning);
-        *clock += match seed[1] % 12 {
+        let step = match seed[1] % 12 {
             0 | 1 => 0,
             2 => 1,
             3 => timeout - 1,
@@ -54,6 +57,8 @@ pub fn lines(seeds: &[Seed], beginning: u8, timeout: Micros) -> Vec<String> {
             10 => 3_600_000_000,
             _ => 26 * 3_600_000_000,
         };
+        // However long the timeout, no log goes on into the future.
+        *clock = (*clock + step).min(beginning + LONGEST);
         line(number, seed, key, *clock)
     };
     seeds.iter().enumerate().map(line).collect()

@@ -150,8 +150,3 @@ pub fn ends(command: &mut Command, status: i32) -> Output {
     );
     output
 }
-
-/// Returns the step by which a long walk goes: `n`, and 1 where `WA_TEST_CASES` asks for more.
-pub fn every(n: u64) -> u64 {
-    if std::env::var("WA_TEST_CASES").is_ok_and(|f| f.parse::<f64>().is_ok_and(|f| f > 1.0)) { 1 } else { n }
-}

@@ -96,8 +96,10 @@ pub fn envelope(bytes: &[u8]) {
     let fields = if fields.trim().is_empty() { String::new() } else { format!("{fields},") };
     let events: String = pieces.map(|event| format!("{event},")).collect();
     let last = "{\"event_name\":\"good\",\"timestamp\":1790000000,\"page_title\":\"the last\"}";
-    // Of a key given twice the last counts, and snake_case before camelCase.
-    let own = "\"event_name\":null,\"eventName\":null,\"chatbot_id\":\"c\",\"session_id\":\"s\",\"utm_source\":\"mail\"";
+    // Of a key given twice the last counts, and snake_case before camelCase. A time that cannot be read
+    // refuses every event that it is handed down to.
+    let own = "\"event_name\":null,\"eventName\":null,\"sent_at\":null,\"sentAt\":null,\"received_at\":null,\
+               \"receivedAt\":null,\"chatbot_id\":\"c\",\"session_id\":\"s\",\"utm_source\":\"mail\"";
     let line = format!("{{{fields}{own},\"events\":[{events}{last}]}}");
     if line.len() > 1 << 20 {
         return;

@@ -8,7 +8,7 @@ use super::agents::Agents;
 use super::build::Reader;
 use crate::context::{Agent, Channel};
 use crate::error::{Error, Result};
-use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, key_hash};
+use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
 use crate::ingest::properties;
 use crate::store::columns::EVENTS;
 use crate::store::encode::{Chunk, NumberColumn, TextColumn};
@@ -33,11 +33,10 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
     for (at, event) in (0..).zip(events) {
         let row = event.row;
         let known = before.filter(|before| std::ptr::eq(before.block, event.block)).map(|before| before.row);
-        for (field, text) in texts.iter_mut().enumerate() {
-            let span = row.text[field];
-            if known.is_none_or(|known| known.text[field] != span) {
-                text.change(at, event.block.text(span));
-            }
+        let mut changed = known.map_or(u32::MAX, |known| changes(&known.text, &row.text));
+        while let Some(text) = texts.get_mut(changed.trailing_zeros() as usize) {
+            text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
+            changed &= changed - 1;
         }
         if known.is_none_or(|known| known.channel != row.channel) {
             channels.change(at, row.channel.map(Channel::name));
@@ -94,6 +93,13 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
             }
         })
         .collect()
+}
+
+/// Returns a bit for each text that differs from the neighbour's.
+fn changes(before: &[TextId; Text::COUNT], texts: &[TextId; Text::COUNT]) -> u32 {
+    const { assert!(Text::COUNT <= u32::BITS as usize) };
+    let differ = |at: usize| u32::from(before[at] != texts[at]) << at;
+    (0..Text::COUNT).fold(0, |bits, at| bits | differ(at))
 }
 
 /// The definitions of the columns and the code that fills them have come apart: a defect.
