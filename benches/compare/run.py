@@ -123,6 +123,7 @@ def arguments():
     parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the day after it [50000]")
     parser.add_argument("--slices", type=count, default=288, help="trickle: pieces of the day [288, one every 5 minutes]")
     parser.add_argument("--nights", type=count, default=365, help="year: days of the store [365]")
+    parser.add_argument("--at-once", type=count, default=1, help="year: days that one run takes in [1]")
     parser.add_argument("--visits", type=count, default=50_000, help="year: visits of each day [50000]")
     parser.add_argument("--visit-events", type=count, default=2, help="year: the most events of a visit [2]")
     parser.add_argument("--window", type=sizes, metavar="N,N…", help="reports, year: days to report on [30; year: 30,365]")

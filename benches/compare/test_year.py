@@ -12,7 +12,7 @@ from measure import Measured
 from night import aim, line
 from programs import HERE, Wa
 from reports import aim as report_aim, cases
-from year import night_after, row
+from year import groups, night_after, row
 
 
 def measured(seconds, peak=50_000_000):
@@ -62,6 +62,11 @@ class Tables(unittest.TestCase):
 
     def test_a_night_follows_its_day_over_the_end_of_a_month(self):
         self.assertEqual(night_after(Path("logs/widget-2026-01-31.ndjson")), "2026-02-01T02:00:00Z")
+
+    def test_days_come_in_groups_and_none_is_left_over(self):
+        self.assertEqual(list(groups(iter("abcdefg"), 3)), [["a", "b", "c"], ["d", "e", "f"], ["g"]])
+        self.assertEqual(list(groups("ab", 1)), [["a"], ["b"]])
+        self.assertEqual(list(groups([], 2)), [])
 
     def test_a_row_of_nights_has_medians_and_the_last_night_has_no_gc(self):
         nights = [{"ingest": measured(0.1), "gc": measured(0.02)}, {"ingest": measured(0.9), "gc": measured(0.04)},

@@ -11,7 +11,7 @@ from reports import tell
 
 HERE = Path(__file__).resolve().parent
 FEW = 30
-"""Nights at the beginning and at the end that are compared."""
+"""Runs at the beginning and at the end that are compared."""
 
 
 def year(bench):
@@ -19,19 +19,22 @@ def year(bench):
     place = bench.work / "busy"
     clear(place)
     store, nights = place / "store", []
-    for path in logs(bench, place):
-        wa = Wa(bench.given.wa, {"end": night_after(path)})
+    for paths in groups(logs(bench, place), bench.given.at_once):
+        wa = Wa(bench.given.wa, {"end": night_after(paths[-1])})
         if nights:
             # After the reports of the day before, as cron would: so the last day is not tidied up yet.
             nights[-1]["gc"] = bench.run_well(wa.command(store, "gc", "--quiet"))
-        nights.append({"bytes": path.stat().st_size, "ingest": wa.ingest(store, [path], bench.scratch)})
-        path.unlink()
-        bench.say(f"night {len(nights)}: {nights[-1]['ingest'].seconds * 1000:.0f} ms")
+        read = sum(path.stat().st_size for path in paths)
+        nights.append({"bytes": read, "ingest": wa.ingest(store, paths, bench.scratch)})
+        for path in paths:
+            path.unlink()
+        bench.say(f"{paths[-1].name}: {nights[-1]['ingest'].seconds * 1000:.0f} ms")
     held = rows(store)
     read = sum(night["bytes"] for night in nights)
-    print(f"{len(nights)} nights, each an ingest of a day's log and a gc: {held['sessions']:,} sessions, {held['events']:,} "
-          f"events that are still kept, {size(store, '*.parquet') / MB:,.0f} MB; the logs were {read / 1e9:,.1f} GB.\n")
-    print(table(["nights", "ingest, ms", "least to most", "peak MB", "gc, ms", "least to most", "peak MB"],
+    print(f"{bench.given.nights} days' logs, {bench.given.at_once} at a time, with a gc after each time: "
+          f"{held['sessions']:,} sessions, {held['events']:,} events that are still kept, "
+          f"{size(store, '*.parquet') / MB:,.0f} MB; the logs were {read / 1e9:,.1f} GB.\n")
+    print(table(["runs", "ingest, ms", "least to most", "peak MB", "gc, ms", "least to most", "peak MB"],
                 [row("the first", nights[:FEW]), row("the last", nights[-FEW:])]))
     print()
     tell(bench, wa, store, bench.given.window or [30, 365])
@@ -39,6 +42,18 @@ def year(bench):
         print(f"\nThe store is kept in {store}; its present time is {wa.about['end']}.")
     else:
         remove(place)
+
+
+def groups(items, count):
+    """Yields lists of so many items that follow each other; the last may be shorter."""
+    group = []
+    for item in items:
+        group.append(item)
+        if len(group) == count:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def logs(bench, place):
