@@ -81,6 +81,17 @@ pub enum KeyKind {
     User,
 }
 
+impl KeyKind {
+    /// Returns the field of the id.
+    pub fn field(self) -> Text {
+        match self {
+            KeyKind::Session => Text::SessionId,
+            KeyKind::Anonymous => Text::AnonymousId,
+            KeyKind::User => Text::UserId,
+        }
+    }
+}
+
 /// One event: numbers, times, and which of the texts of its [`Block`] it has. While it is being parsed,
 /// its texts are named in another way.
 #[derive(Clone, Copy, Debug)]
@@ -212,12 +223,7 @@ impl<'a> Event<'a> {
 
     /// Returns the value of the session key.
     pub fn key_value(self) -> &'a str {
-        let field = match self.row.key_kind {
-            KeyKind::Session => Text::SessionId,
-            KeyKind::Anonymous => Text::AnonymousId,
-            KeyKind::User => Text::UserId,
-        };
-        self.text(field).unwrap_or("")
+        self.text(self.row.key_kind.field()).unwrap_or("")
     }
 
     /// Returns what the user agent says.

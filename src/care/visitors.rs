@@ -73,8 +73,8 @@ impl<'a> Check<'a> {
         let found: Vec<Vec<(usize, u128, Micros)>> = files
             .par_iter()
             .map(|file| {
-                let stored = hashes(&self.snapshot.read_file(file, Some(&FIND_COLUMNS))?)?;
-                let known = stored.into_iter().enumerate();
+                let stored = self.snapshot.read_file(file, Some(&FIND_COLUMNS))?;
+                let known = hashes(&stored)?.enumerate();
                 Ok(known
                     .filter(|(_, (hash, _))| portion.contains_key(hash))
                     .map(|(row, (hash, time))| (row, hash, time))

@@ -21,8 +21,9 @@ use super::stages::{Stage, Stages};
 use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Row};
+use crate::event::{Block, Event, Row};
 use crate::privacy::Gate;
+use crate::session::Summary;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
@@ -33,7 +34,7 @@ use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
 /// Which part of the budget of memory a batch is: as much again and more goes into its tables.
-const BATCH: u64 = 10;
+const BATCH: u64 = 5;
 /// The most bytes of a batch, whatever the budget is: a column of them is one page of Parquet, of at most 2
 /// GiB.
 const LARGEST_BATCH: u64 = 1 << 30;
@@ -318,6 +319,7 @@ impl Ingest<'_> {
                 self.batch.bytes += parsed.block.text.capacity()
                     + parsed.block.ends.capacity() * std::mem::size_of::<u32>()
                     + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
+                    + session_keys(&parsed.block) * BYTES_A_SESSION
                     + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));
                 progress.advance(bytes);
@@ -538,6 +540,20 @@ fn account(files: BTreeMap<usize, FileState>) -> Account {
         account.add(FileAccount { file: state.name, outcome: state.outcome, counts: state.counts });
     }
     account
+}
+
+/// What a session and its visitor take while a batch is put in: the summary as it is made and as it is
+/// sorted, the entry of the first-seen index, and their places in tables.
+const BYTES_A_SESSION: usize = 2 * std::mem::size_of::<Summary<'_>>() + 512;
+
+/// Returns how many session keys the rows of a block have, those of two chatbots with one id as one.
+fn session_keys(block: &Block) -> usize {
+    let mut seen = vec![false; block.ends.len()];
+    let key = |row: &&Row| {
+        let id = row.text[row.key_kind.field() as usize];
+        seen.get_mut(id.0 as usize).is_some_and(|seen| !std::mem::replace(seen, true))
+    };
+    block.rows.iter().filter(key).count()
 }
 
 /// Returns about how much memory a refused line takes, once as it is here and once as it is to be

@@ -9,6 +9,8 @@ use crate::store::columns::VISITORS;
 use crate::time::{Day, Micros};
 
 /// The columns by which an entry is found.
+pub const HASH_COLUMNS: [&str; 2] = ["hash_high", "hash_low"];
+/// The columns by which it is found whether an entry is known, and since when.
 pub const FIND_COLUMNS: [&str; 3] = ["hash_high", "hash_low", "first_seen_at"];
 
 /// One entry of the first-seen index.
@@ -60,17 +62,17 @@ pub fn frame(visitors: &[Visitor]) -> Result<DataFrame> {
 }
 
 /// Returns the hash and first-seen time of each row; the frame needs the [`FIND_COLUMNS`].
-pub fn hashes(frame: &DataFrame) -> Result<Vec<(u128, Micros)>> {
+pub fn hashes(frame: &DataFrame) -> Result<impl Iterator<Item = (u128, Micros)>> {
+    let times = Reader(frame).int64("first_seen_at")?;
+    Ok(hashes_alone(frame)?.zip(times.iter()).map(|(hash, time)| (hash, time.unwrap_or(0))))
+}
+
+/// Returns the hash of each row; the frame needs the [`HASH_COLUMNS`].
+pub fn hashes_alone(frame: &DataFrame) -> Result<impl Iterator<Item = u128>> {
     let reader = Reader(frame);
     let (high, low) = (reader.int64("hash_high")?, reader.int64("hash_low")?);
-    let times = reader.int64("first_seen_at")?;
     let number = |n: Option<i64>| u128::from(n.unwrap_or(0) as u64);
-    Ok(high
-        .iter()
-        .zip(low.iter())
-        .zip(times.iter())
-        .map(|((high, low), time)| ((number(high) << 64) | number(low), time.unwrap_or(0)))
-        .collect())
+    Ok(high.iter().zip(low.iter()).map(move |(high, low)| (number(high) << 64) | number(low)))
 }
 
 /// Reads a frame of whole rows back into entries.

@@ -152,8 +152,8 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
     let files = files.filter(|f| bounds.iter().any(|&(from, to)| f.min_time < to && from <= f.max_time));
     let found: Vec<Vec<(Day, u128)>> = files
         .map(|file| {
-            let stored = visitors::hashes(&snapshot.read_file(file, Some(&visitors::FIND_COLUMNS))?)?;
-            let dated = stored.into_iter().map(|(hash, time)| (zone.day(time), hash));
+            let stored = snapshot.read_file(file, Some(&visitors::FIND_COLUMNS))?;
+            let dated = visitors::hashes(&stored)?.map(|(hash, time)| (zone.day(time), hash));
             Ok(dated.filter(|(day, _)| wanted.contains(day)).collect())
         })
         .collect::<Result<_>>()?;

@@ -10,6 +10,7 @@ pub mod daily;
 pub mod events;
 pub mod fold;
 pub mod sessions;
+mod sieve;
 pub mod visitors;
 
 use rayon::prelude::*;

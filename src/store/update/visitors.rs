@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rayon::prelude::*;
 
 use super::events::{file_of, filter, stack};
+use super::sieve::Sieve;
 use super::{Losing, Made, fold};
 use crate::error::Result;
 use crate::hash::Identity;
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::visitors::{FIND_COLUMNS, Visitor, frame, hashes, read};
+use crate::store::tables::visitors::{
+    FIND_COLUMNS, HASH_COLUMNS, Visitor, frame, hashes, hashes_alone, read,
+};
 use crate::store::transaction::Transaction;
 use crate::time::{Day, Micros};
 
@@ -35,22 +38,33 @@ pub fn make(snapshot: &Snapshot, seen: Seen) -> Result<(Vec<Made>, Vec<Moved>)> 
     let files = snapshot.manifest().files(Table::Visitors);
     // For each file: the ids that it knows, and the rows that are to move.
     type Looked = (Vec<u128>, Option<Losing>);
+    let sieve = Sieve::of(seen.keys());
+    let earliest = seen.values().map(|visitor| visitor.first_seen_at).min().unwrap_or(Micros::MAX);
     let looked: Vec<Looked> = files
         .par_iter()
         .map(|file| {
-            let stored = hashes(&snapshot.read_file(file, Some(&FIND_COLUMNS))?)?;
-            let mut known = Vec::new();
-            let mut later = Vec::new();
-            for (row, (hash, first_seen_at)) in stored.iter().enumerate() {
-                if let Some(visitor) = seen.get(hash) {
-                    known.push(*hash);
-                    if visitor.first_seen_at < *first_seen_at {
+            let (mut known, mut later) = (Vec::new(), Vec::new());
+            // All visitors there ever were are looked at.
+            let mut look = |row: usize, hash: u128, first_seen_at: Micros| {
+                if sieve.lets_through(hash)
+                    && let Some(visitor) = seen.get(&hash)
+                {
+                    known.push(hash);
+                    if visitor.first_seen_at < first_seen_at {
                         later.push(row);
                     }
                 }
+            };
+            if file.max_time <= earliest {
+                // None of these is seen earlier now.
+                let stored = snapshot.read_file(file, Some(&HASH_COLUMNS))?;
+                hashes_alone(&stored)?.enumerate().for_each(|(row, hash)| look(row, hash, file.max_time));
+            } else {
+                let stored = snapshot.read_file(file, Some(&FIND_COLUMNS))?;
+                hashes(&stored)?.enumerate().for_each(|(row, (hash, time))| look(row, hash, time));
             }
             let moving = (!later.is_empty()).then(|| {
-                let mut mask = vec![false; stored.len()];
+                let mut mask = vec![false; file.rows as usize];
                 later.iter().for_each(|&row| mask[row] = true);
                 (file.clone(), mask)
             });
