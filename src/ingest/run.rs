@@ -34,12 +34,12 @@ use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
 /// Which part of the budget of memory a batch is: as much again and more goes into its tables.
-const BATCH: u64 = 5;
+const BATCH: u64 = 6;
 /// The most bytes of a batch, whatever the budget is: a column of them is one page of Parquet, of at most 2
 /// GiB.
 const LARGEST_BATCH: u64 = 1 << 30;
 /// Which part of it the parsed blocks are that wait for the next batch.
-const AHEAD: u64 = 8;
+const AHEAD: u64 = 10;
 /// Of how many bytes of a batch one is the share of a line without an id that is held for its ordinal:
 /// with their table, they take about an eighth of what the batch takes.
 const BYTES_A_LINE_HELD: usize = 512;
