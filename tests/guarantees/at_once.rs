@@ -115,7 +115,7 @@ fn readers_see_one_state_and_writers_lose_and_double_nothing() {
 }
 
 #[test]
-fn the_lock_says_who_holds_it_and_a_dead_holder_never_blocks() {
+fn at_once_the_lock_says_who_holds_it_and_a_dead_holder_never_blocks() {
     let folder = place::folder();
     let mut holder = wa(folder.path(), NOW)
         .args(["--store", "store", "ingest", "-"])

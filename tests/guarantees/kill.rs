@@ -1,7 +1,6 @@
 //! Guarantee 3 again, with the real thing: the process killed at random moments, and its lock.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -113,48 +112,4 @@ pub fn assert_no_unnamed_files(manifest: &wa::store::manifest::Manifest, dir: &P
             }
         }
     }
-}
-
-#[test]
-fn at_once_the_lock_names_its_holder_and_a_killed_holder_never_blocks() {
-    let folder = place::folder();
-    write_logs(folder.path(), 1, 10);
-    let mut holder = wa(folder.path(), NOW)
-        .args(["--store", "store", "ingest", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut stdin = holder.stdin.take().unwrap();
-    stdin.write_all(b"{\"event_name\":\"x\",").unwrap();
-    let lock = folder.path().join("store/lock");
-    let note = format!("process {}", holder.id());
-    let started = Instant::now();
-    while !fs::read_to_string(&lock).is_ok_and(|text| text.contains(&note)) {
-        assert!(started.elapsed() < Duration::from_secs(30), "the holder never took the lock");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let second = || {
-        let mut command = wa(folder.path(), NOW);
-        command.args(["--store", "store", "ingest", "00.ndjson", "--lock-timeout", "0s"]);
-        command
-    };
-    let refused = ends(&mut second(), 1);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains(&note) && said.contains("wa ingest"), "{said}");
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    ends(&mut second(), 0);
-    assert_eq!(
-        Store::at(folder.path().join("store"))
-            .snapshot()
-            .unwrap()
-            .manifest()
-            .files(wa::store::columns::Table::Events)
-            .iter()
-            .map(|f| f.rows)
-            .sum::<u64>(),
-        10
-    );
 }
