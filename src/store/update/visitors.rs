@@ -55,16 +55,17 @@ pub fn make(snapshot: &Snapshot, seen: Seen) -> Result<(Vec<Made>, Vec<Moved>)> 
                     }
                 }
             };
+            // Of a file that is older than all of these, none is seen earlier now.
+            let columns: &[&str] = if file.max_time <= earliest { &HASH_COLUMNS } else { &FIND_COLUMNS };
+            let stored = snapshot.read_file(file, Some(columns))?;
             if file.max_time <= earliest {
-                // None of these is seen earlier now.
-                let stored = snapshot.read_file(file, Some(&HASH_COLUMNS))?;
                 hashes_alone(&stored)?.enumerate().for_each(|(row, hash)| look(row, hash, file.max_time));
             } else {
-                let stored = snapshot.read_file(file, Some(&FIND_COLUMNS))?;
                 hashes(&stored)?.enumerate().for_each(|(row, (hash, time))| look(row, hash, time));
             }
             let moving = (!later.is_empty()).then(|| {
-                let mut mask = vec![false; file.rows as usize];
+                // Not as many as the manifest says: the file decides.
+                let mut mask = vec![false; stored.height()];
                 later.iter().for_each(|&row| mask[row] = true);
                 (file.clone(), mask)
             });
