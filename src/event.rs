@@ -160,13 +160,58 @@ impl Row {
     pub const EMPTY: Row = Row::empty(TextId::NONE);
 }
 
+/// Texts of at most 4 GiB in all, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    text: String,
+    /// Where each of them ends, in bytes.
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    /// Returns a text; `None` for null.
+    #[inline]
+    pub fn get(&self, id: TextId) -> Option<&str> {
+        let at = id.0 as usize;
+        let end = *self.ends.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.text.get(start as usize..end as usize)
+    }
+
+    /// Adds a text.
+    pub fn push(&mut self, text: &str) -> TextId {
+        self.text.push_str(text);
+        self.ends.push(self.text.len() as u32);
+        TextId((self.ends.len() - 1) as u32)
+    }
+
+    /// Removes all texts; their memory stays.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Returns how many texts there are.
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Returns all texts in one piece.
+    pub fn all(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns how many bytes of memory are taken for them.
+    pub fn capacity(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+}
+
 /// The events found in some lines, and their texts.
 #[derive(Debug, Default)]
 pub struct Block {
-    /// The texts of all rows, one after the other.
-    pub text: String,
-    /// Where each of them ends, in bytes.
-    pub ends: Vec<u32>,
+    /// The texts of all rows.
+    pub texts: Texts,
     /// The events.
     pub rows: Vec<Row>,
     /// The user agents of the events, each parsed once.
@@ -177,17 +222,12 @@ impl Block {
     /// Returns one of the texts; `None` for null.
     #[inline]
     pub fn text(&self, id: TextId) -> Option<&str> {
-        let at = id.0 as usize;
-        let end = *self.ends.get(at)?;
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        self.text.get(start as usize..end as usize)
+        self.texts.get(id)
     }
 
     /// Adds a text.
     pub fn add(&mut self, text: &str) -> TextId {
-        self.text.push_str(text);
-        self.ends.push(self.text.len() as u32);
-        TextId((self.ends.len() - 1) as u32)
+        self.texts.push(text)
     }
 
     /// Returns the event in a row of this block.

@@ -109,8 +109,8 @@ impl<'a> Rows<'a> {
     pub fn end(self) -> (Block, Warnings, Leftover) {
         let (agents, memos) = self.derive.end();
         let line_size = self.pool.lines.len() / self.rows.len().max(1);
-        let (text, ends) = (self.interner.kept.text.as_str().to_owned(), self.interner.kept.ends.clone());
-        let block = Block { text, ends, rows: self.rows, agents };
+        // A copy takes no more than it holds.
+        let block = Block { texts: self.interner.kept.texts.clone(), rows: self.rows, agents };
         let leftover = Leftover { memos, interner: self.interner, decoded: self.pool.decoded, line_size };
         (block, self.warnings, leftover)
     }

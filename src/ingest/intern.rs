@@ -2,7 +2,7 @@
 //!
 //! Rows of a log say the same things over and over: names of events, addresses, user agents, ids. What
 //! is kept of a block is a small part of its lines, and two rows of it say the same in a column exactly
-//! where their spans are the same.
+//! where they name the same text.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::memo::Pool;
 use super::span::{Draft, Span};
-use crate::event::{Row, Text, TextId};
+use crate::event::{Row, Text, TextId, Texts};
 
 /// From so many bytes on, a text is first looked up by its place: one long text of an envelope can be
 /// that of thousands of events, and is to be hashed once.
@@ -38,11 +38,9 @@ impl Default for Last {
 /// Texts, each once.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// One after the other.
-    pub text: String,
-    /// Where each text ends.
-    pub ends: Vec<u32>,
-    /// The texts by their hashes.
+    /// The texts.
+    pub texts: Texts,
+    /// They by their hashes.
     table: HashTable<(u64, TextId)>,
     /// Long texts by their places in the block.
     long: HashMap<Span, TextId>,
@@ -51,8 +49,7 @@ pub struct Kept {
 impl Interner {
     /// Forgets the block before; its memory stays.
     pub fn clear(&mut self) {
-        self.kept.text.clear();
-        self.kept.ends.clear();
+        self.kept.texts.clear();
         self.kept.table.clear();
         self.kept.long.clear();
         self.last = Last::default();
@@ -106,19 +103,12 @@ impl Kept {
     #[inline]
     fn text(&mut self, text: &str) -> TextId {
         let hash = xxh3_64(text.as_bytes());
-        let (kept, ends) = (&mut self.text, &mut self.ends);
-        let bytes_of = |id: TextId| {
-            let at = id.0 as usize;
-            let start = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-            kept.as_bytes().get(start as usize..*ends.get(at)? as usize)
-        };
-        let same = |&(other, id): &(u64, TextId)| other == hash && bytes_of(id) == Some(text.as_bytes());
+        let texts = &mut self.texts;
+        let same = |&(other, id): &(u64, TextId)| other == hash && texts.get(id) == Some(text);
         if let Some((_, id)) = self.table.find(hash, same) {
             return *id;
         }
-        let id = TextId(ends.len() as u32);
-        kept.push_str(text);
-        ends.push(kept.len() as u32);
+        let id = texts.push(text);
         self.table.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         id
     }
@@ -143,7 +133,7 @@ mod tests {
         let of_long = interner.kept.keep(&pool, span(5, long.len()));
         assert_eq!(interner.kept.keep(&pool, span(5, long.len())), of_long);
         assert_eq!(interner.kept.keep(&pool, span(5 + long.len(), long.len())), of_long);
-        assert_eq!(interner.kept.text, format!("ababc{long}"));
+        assert_eq!(interner.kept.texts.all(), format!("ababc{long}"));
 
         interner.clear();
         let mut drafts = [Draft::empty(Span::NONE), Draft::empty(Span::NONE)];
@@ -154,10 +144,9 @@ mod tests {
         let rows = drafts.map(|draft| interner.row(&pool, &draft));
         assert_eq!(rows[0].text[0], rows[1].text[0]);
         assert_eq!((rows[0].text[1], rows[0].triggered_by), (TextId::NONE, TextId::NONE));
-        let Kept { text, ends, .. } = interner.kept;
-        let block = Block { text, ends, ..Block::default() };
+        let block = Block { texts: interner.kept.texts, ..Block::default() };
         let texts = [rows[0].text[0], rows[1].text[1], rows[1].triggered_by].map(|id| block.text(id));
         assert_eq!(texts, [Some("ab"), Some("a"), Some("b")]);
-        assert_eq!((block.text.as_str(), block.text(TextId::NONE)), ("abab", None));
+        assert_eq!((block.texts.all(), block.text(TextId::NONE)), ("abab", None));
     }
 }

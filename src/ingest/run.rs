@@ -316,8 +316,7 @@ impl Ingest<'_> {
                     state.reached = Some(reached);
                 }
                 // What they take, not what they use: a block of short lines is mostly room.
-                self.batch.bytes += parsed.block.text.capacity()
-                    + parsed.block.ends.capacity() * std::mem::size_of::<u32>()
+                self.batch.bytes += parsed.block.texts.capacity()
                     + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
                     + session_keys(&parsed.block) * BYTES_A_SESSION
                     + parsed.refused.iter().map(weight).sum::<usize>();
@@ -548,7 +547,7 @@ const BYTES_A_SESSION: usize = 2 * std::mem::size_of::<Summary<'_>>() + 512;
 
 /// Returns how many session keys the rows of a block have, those of two chatbots with one id as one.
 fn session_keys(block: &Block) -> usize {
-    let mut seen = vec![false; block.ends.len()];
+    let mut seen = vec![false; block.texts.count()];
     let key = |row: &&Row| {
         let id = row.text[row.key_kind.field() as usize];
         seen.get_mut(id.0 as usize).is_some_and(|seen| !std::mem::replace(seen, true))

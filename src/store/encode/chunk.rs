@@ -5,8 +5,8 @@
 
 use polars_parquet::write::Encoding;
 
+use super::delta;
 use super::hybrid::{Hybrid, bits_of};
-use super::{delta, plain_text};
 
 /// The code of a null.
 pub const NULL: u32 = u32::MAX;
@@ -155,7 +155,10 @@ pub fn range_of_texts(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
 /// Returns texts in plain encoding: each after its length.
 pub fn plain(texts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len() + 4).sum());
-    texts.iter().for_each(|text| plain_text(&mut bytes, text));
+    for text in texts {
+        bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
     bytes
 }
 

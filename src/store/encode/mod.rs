@@ -12,7 +12,7 @@ mod delta;
 mod file;
 mod hybrid;
 
-pub use chunk::{Changes, Chunk, NULL};
+pub use chunk::{Changes, Chunk};
 pub use column::{Number, NumberColumn, TextColumn};
 pub use file::FileBuilder;
 
@@ -28,12 +28,6 @@ fn varint(out: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     out.push(number as u8);
-}
-
-/// Writes a text in plain encoding: after its length.
-fn plain_text(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    out.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Columns out of iterators, typed as `store::columns` says.
 
+use std::collections::HashMap;
+
 use polars::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::store::columns::Column as Definition;
+use crate::store::encode::Chunk;
 
 /// Makes a column of text; a null where the iterator gives none.
 pub fn text<'a>(name: &str, rows: usize, values: impl Iterator<Item = Option<&'a str>>) -> Column {
@@ -60,6 +63,17 @@ pub fn date_option(name: &str, values: impl Iterator<Item = Option<i32>>) -> Col
 pub fn frame(rows: usize, definitions: &[Definition], columns: Vec<Column>) -> Result<DataFrame> {
     debug_assert!(definitions.iter().map(|d| d.name).eq(columns.iter().map(|c| c.name().as_str())));
     DataFrame::new(rows, columns).map_err(|e| Error::failed("cannot put a table together").caused_by(e))
+}
+
+/// Returns columns of a row group in the order in which the table defines them.
+///
+/// # Errors
+/// Where the definitions and the code that fills the columns have come apart: a defect.
+pub fn in_order(definitions: &[Definition], columns: Vec<(&str, Chunk)>) -> Result<Vec<Chunk>> {
+    let mut columns: HashMap<&str, Chunk> = columns.into_iter().collect();
+    let unfilled = |name: &str| Error::failed(format!("no code fills the column {name:?}"));
+    let column = |column: &Definition| columns.remove(column.name).ok_or_else(|| unfilled(column.name));
+    definitions.iter().map(column).collect()
 }
 
 /// Reads columns of a frame by name and type.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use polars::prelude::DataFrame;
 
 use super::agents::Agents;
-use super::build::Reader;
+use super::build::{Reader, in_order};
 use crate::context::{Agent, Channel};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
 use crate::ingest::properties;
 use crate::store::columns::EVENTS;
@@ -17,8 +17,8 @@ use crate::time::Micros;
 /// Makes the columns of a row group of events, stored at `now`, in the order given.
 ///
 /// The rows are gone through once: a row's numbers and texts lie together, and in another place
-/// than the next row's. Neighbours are mostly of one block and of one session: where their spans are
-/// the same, so are the texts, which need not be looked at.
+/// than the next row's. Neighbours are mostly of one block and of one session: where they name the
+/// same text, it need not be looked at.
 pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
     let rows = events.len();
     let mut texts: [TextColumn<'_>; Text::COUNT] = Default::default();
@@ -61,38 +61,20 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
     }
     let mut stored = NumberColumn::default();
     stored.change(0, Some(now));
-    let mut texts = texts.map(Some);
-    let mut agents = agents.map(Some);
-    let mut sides = sides.map(Some);
-    let (mut channels, mut stored) = (Some(channels), Some(stored));
-    let text = |column: &mut Option<TextColumn<'_>>| match column.take() {
-        Some(column) => Ok(column.finish(rows)),
-        None => missing(),
-    };
-    let pixels = |column: &mut Option<NumberColumn<i32>>| match column.take() {
-        Some(column) => Ok(column.finish(rows)),
-        None => missing(),
-    };
-    EVENTS
-        .iter()
-        .map(|column| {
-            if let Some(at) = TIME_COLUMNS.iter().position(|name| *name == column.name) {
-                return Ok(Chunk::of_times(&times[at], NO_TIME));
-            }
-            if let Some(at) = AGENT_COLUMNS.iter().position(|(name, _)| *name == column.name) {
-                return text(&mut agents[at]);
-            }
-            match column.name {
-                "id" => Ok(Chunk::of_uuids(&ids)),
-                "channel" => text(&mut channels),
-                "is_bot" => Ok(Chunk::of_truths(&bots)),
-                "screen_width" => pixels(&mut sides[0]),
-                "screen_height" => pixels(&mut sides[1]),
-                "created_at" => stored.take().map_or_else(missing, |stored| Ok(stored.finish(rows))),
-                name => text(&mut texts[field(name) as usize]),
-            }
-        })
-        .collect()
+    let mut columns = vec![
+        ("id", Chunk::of_uuids(&ids)),
+        ("channel", channels.finish(rows)),
+        ("is_bot", Chunk::of_truths(&bots)),
+        ("created_at", stored.finish(rows)),
+    ];
+    // In the order of the fields, which is that of a row's texts.
+    columns.extend(FIELDS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
+    columns.extend(AGENT_COLUMNS.iter().zip(agents).map(|((name, _), column)| (*name, column.finish(rows))));
+    columns.extend(SIDE_COLUMNS.into_iter().zip(sides).map(|(name, column)| (name, column.finish(rows))));
+    columns.extend(
+        TIME_COLUMNS.into_iter().zip(&times).map(|(name, times)| (name, Chunk::of_times(times, NO_TIME))),
+    );
+    in_order(EVENTS, columns)
 }
 
 /// Returns a bit for each text that differs from the neighbour's.
@@ -102,13 +84,11 @@ fn changes(before: &[TextId; Text::COUNT], texts: &[TextId; Text::COUNT]) -> u32
     (0..Text::COUNT).fold(0, |bits, at| bits | differ(at))
 }
 
-/// The definitions of the columns and the code that fills them have come apart: a defect.
-fn missing<T>() -> Result<T> {
-    Err(Error::failed("a column of events is filled twice"))
-}
-
 /// The columns of times.
 const TIME_COLUMNS: [&str; 4] = ["timestamp", "client_timestamp", "sent_at", "received_at"];
+
+/// The columns of a screen's size.
+const SIDE_COLUMNS: [&str; 2] = ["screen_width", "screen_height"];
 
 type OfAgent = fn(&Agent) -> Option<&str>;
 
@@ -121,12 +101,7 @@ const AGENT_COLUMNS: [(&str, OfAgent); 5] = [
     ("device_type", |a| Some(a.device_type.name())),
 ];
 
-/// Returns the text field that a column of text holds.
-fn field(column: &str) -> Text {
-    FIELDS.iter().find(|(name, _)| *name == column).map_or(Text::Extra, |&(_, field)| field)
-}
-
-/// The columns that hold a text field as it is.
+/// The columns that hold a text field as it is, in the order of the fields.
 pub const FIELDS: [(&str, Text); Text::COUNT] = [
     ("event_id", Text::EventId),
     ("chatbot_id", Text::ChatbotId),
@@ -153,6 +128,14 @@ pub const FIELDS: [(&str, Text); Text::COUNT] = [
     ("city", Text::City),
     ("extra", Text::Extra),
 ];
+
+const _: () = {
+    let mut at = 0;
+    while at < FIELDS.len() {
+        assert!(FIELDS[at].1 as usize == at);
+        at += 1;
+    }
+};
 
 /// Reads a frame of whole rows of the table back into a block of events.
 pub fn read(frame: &DataFrame) -> Result<Block> {

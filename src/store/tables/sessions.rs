@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use polars::prelude::*;
 
 use super::agents::Agents;
-use super::build::Reader;
+use super::build::{Reader, in_order};
 use super::merge_state::MergeState;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position, key_hash};
@@ -47,56 +47,22 @@ pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Chunk>> {
         ids[0].push(session.id().as_u128());
         ids[1].push(session.first.id);
     }
-    let mut texts = texts.map(Some);
-    let [mut counts, mut states] = [Some(counts), Some(states)];
-    let mut numbers = numbers.map(Some);
-    let mut means = Some(means);
-    let mut sides = sides.map(Some);
-    SESSIONS
-        .iter()
-        .map(|column| {
-            let name = column.name;
-            let text = |column: &mut Option<TextColumn<'_>>| match column.take() {
-                Some(column) => Ok(column.finish(rows)),
-                None => unfilled(name),
-            };
-            let pixels = |column: &mut Option<NumberColumn<i32>>| match column.take() {
-                Some(column) => Ok(column.finish(rows)),
-                None => unfilled(name),
-            };
-            let number = |column: &mut Option<NumberColumn<i64>>| match column.take() {
-                Some(column) => Ok(column.finish(rows)),
-                None => unfilled(name),
-            };
-            if let Some(at) = TEXTS.iter().position(|(known, _)| *known == name) {
-                return text(&mut texts[at]);
-            }
-            if let Some(at) = NUMBERS.iter().position(|(known, _)| *known == name) {
-                return number(&mut numbers[at]);
-            }
-            if let Some(at) = TIMES.iter().position(|(known, _)| *known == name) {
-                return Ok(Chunk::of_times(&times[at], NO_TIME));
-            }
-            if let Some(at) = FLAGS.iter().position(|(known, _)| *known == name) {
-                return Ok(Chunk::of_truths(&flags[at]));
-            }
-            match name {
-                "id" => Ok(Chunk::of_uuids(&ids[0])),
-                "first_event_id" => Ok(Chunk::of_uuids(&ids[1])),
-                "screen_width" => pixels(&mut sides[0]),
-                "screen_height" => pixels(&mut sides[1]),
-                "event_counts" => text(&mut counts),
-                "merge_state" => text(&mut states),
-                "avg_response_time_ms" => number(&mut means),
-                name => unfilled(name),
-            }
-        })
-        .collect()
-}
-
-/// The definitions of the columns and the code that fills them have come apart: a defect.
-fn unfilled<T>(name: &str) -> Result<T> {
-    Err(Error::failed(format!("no code fills the column {name:?} of sessions")))
+    let [widths, heights] = sides;
+    let mut columns = vec![
+        ("id", Chunk::of_uuids(&ids[0])),
+        ("first_event_id", Chunk::of_uuids(&ids[1])),
+        ("screen_width", widths.finish(rows)),
+        ("screen_height", heights.finish(rows)),
+        ("event_counts", counts.finish(rows)),
+        ("merge_state", states.finish(rows)),
+        ("avg_response_time_ms", means.finish(rows)),
+    ];
+    columns.extend(TEXTS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
+    columns.extend(NUMBERS.iter().zip(numbers).map(|((name, _), column)| (*name, column.finish(rows))));
+    columns
+        .extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, Chunk::of_times(times, NO_TIME))));
+    columns.extend(FLAGS.iter().zip(&flags).map(|((name, _), flags)| (*name, Chunk::of_truths(flags))));
+    in_order(SESSIONS, columns)
 }
 
 type TextOf = for<'s> fn(&'s Summary<'_>) -> Option<&'s str>;
