@@ -12,7 +12,6 @@ use crate::event::{Event, KeyKind, Row, Text, key_hash};
 use crate::hash::Identity;
 use crate::privacy::Gate;
 use crate::session::cut;
-use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
@@ -109,28 +108,24 @@ pub fn put(
     let fresh: Vec<Event<'_>> =
         fresh.par_iter().zip(&rows).map(|(event, row)| Event { block: event.block, row }).collect();
     stages.book(Stage::Sort);
-    // Side by side: what one table leaves of the processors, another takes.
-    let (events, (sessions, visitors)) = rayon::join(
-        || update::events::make(&before, &fresh, rules.now),
-        || {
-            let (pieces, seen) = pieces(&fresh, &groups, rules);
-            rayon::join(
-                || update::sessions::merge(&before, pieces, rules.zone, rules.timeout),
-                || update::visitors::make(&before, seen),
-            )
-        },
-    );
-    stages.book(Stage::Tables);
-    for made in events? {
-        made.put(Table::Events, transaction)?;
-    }
-    let changed = sessions?.put(transaction)?;
+    let (changed, moved) = update::put_while_made(transaction, |sink| {
+        let (pieces, seen) = pieces(&fresh, &groups, rules);
+        // Side by side: what one table leaves of the processors, another takes. First sights come first:
+        // a month of them is one file, the longest piece of work that cannot be shared.
+        let (visitors, (events, sessions)) = rayon::join(
+            || update::visitors::make(&before, seen, sink),
+            || {
+                rayon::join(
+                    || update::events::make(&before, &fresh, rules.now, sink),
+                    || update::sessions::merge(&before, pieces, rules.zone, rules.timeout, sink),
+                )
+            },
+        );
+        events?;
+        Ok((sessions?, visitors?))
+    })?;
     outcome.sessions = changed.sessions;
-    let (visitors, moved) = visitors?;
-    for made in visitors {
-        made.put(Table::Visitors, transaction)?;
-    }
-    stages.book(Stage::Write);
+    stages.book(Stage::Tables);
     let after = transaction.snapshot()?;
     update::daily::update(&after, transaction, changed, &moved, rules.ledger, rules.zone, rules.now)?;
     stages.book(Stage::Daily);

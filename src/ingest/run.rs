@@ -152,9 +152,9 @@ pub fn run_in(
         files: found.files,
         known: if options.force { KnownFiles::default() } else { known.clone() },
         fingerprint: fingerprint(settings, options),
-        ahead: feed::ahead((settings.memory / AHEAD) as usize),
+        ahead: feed::ahead((settings.memory / env_or("WA_AHEAD", AHEAD)) as usize),
     };
-    let share = (settings.memory / BATCH).min(LARGEST_BATCH) as usize;
+    let share = (settings.memory / env_or("WA_BATCH", BATCH)).min(LARGEST_BATCH) as usize;
     let batch_bytes = options.batch_bytes.unwrap_or(share);
     let scratch = writer.scratch();
     let mut ingest = Ingest {
@@ -578,4 +578,8 @@ fn reject(file: &str, refused: &super::Refused, clock: Clock) -> Reject {
         raw_base64: None,
     }
     .with_raw(refused.raw.as_bytes())
+}
+
+fn env_or(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
 }

@@ -13,10 +13,8 @@ pub enum Stage {
     Dedupe,
     /// Sorting events by session key.
     Sort,
-    /// Making the files of events, sessions and first sights, side by side.
+    /// Making the files of events, sessions and first sights, side by side, and writing them meanwhile.
     Tables,
-    /// Writing them.
-    Write,
     /// Working days out again.
     Daily,
     /// Refused lines.
@@ -27,13 +25,12 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 9] = [
+    pub const ALL: [Stage; 8] = [
         Stage::Wait,
         Stage::Gather,
         Stage::Dedupe,
         Stage::Sort,
         Stage::Tables,
-        Stage::Write,
         Stage::Daily,
         Stage::Rejects,
         Stage::Commit,
@@ -47,7 +44,6 @@ impl Stage {
             Stage::Dedupe => "dedupe",
             Stage::Sort => "sort",
             Stage::Tables => "tables",
-            Stage::Write => "write",
             Stage::Daily => "daily",
             Stage::Rejects => "rejects",
             Stage::Commit => "commit",

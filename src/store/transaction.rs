@@ -36,6 +36,8 @@ pub const STATE: &str = "state";
 /// A new file of a table, still in memory.
 #[derive(Debug)]
 pub struct NewFile {
+    /// Its name, that no other file has.
+    name: String,
     /// The table.
     pub table: Table,
     /// The partition's first day.
@@ -48,6 +50,24 @@ pub struct NewFile {
     pub max_time: Micros,
     /// The Parquet file.
     pub bytes: Vec<u8>,
+}
+
+impl NewFile {
+    /// Names the bytes of a Parquet file: so many rows, of times from the first to the second one.
+    pub fn new(table: Table, day: Day, rows: u64, times: (Micros, Micros), bytes: Vec<u8>) -> NewFile {
+        let name = format!("{}.parquet", uuid::Uuid::new_v4().simple());
+        NewFile { name, table, day, rows, min_time: times.0, max_time: times.1, bytes }
+    }
+
+    /// Returns where it will lie, below the store's folder.
+    pub fn path(&self) -> String {
+        let key = self.table.partition_key();
+        let value = match self.table {
+            Table::Events | Table::Sessions => self.day.to_string(),
+            Table::DailyStats | Table::Visitors => self.day.to_string()[..7].to_owned(),
+        };
+        format!("{}/{key}={value}/{}", self.table.name(), self.name)
+    }
 }
 
 /// What became of the files that a change has replaced.
@@ -88,19 +108,13 @@ impl Transaction {
         &mut self.manifest
     }
 
-    /// Writes a file of a table aside, to become visible with the commit; returns its path.
-    pub fn add(&mut self, file: NewFile) -> Result<String> {
-        let key = file.table.partition_key();
-        let value = match file.table {
-            Table::Events | Table::Sessions => file.day.to_string(),
-            Table::DailyStats | Table::Visitors => file.day.to_string()[..7].to_owned(),
-        };
-        let name = format!("{}.parquet", uuid::Uuid::new_v4().simple());
-        let path = format!("{}/{key}={value}/{name}", file.table.name());
+    /// Writes a file of a table aside, to become visible with the commit.
+    pub fn add(&mut self, file: NewFile) -> Result<()> {
+        let path = file.path();
         let checksum = self.stage(&path, &file.bytes)?;
         let files = self.manifest.tables.entry(file.table).or_default();
         files.push(DataFile {
-            path: path.clone(),
+            path,
             day: file.day,
             rows: file.rows,
             bytes: file.bytes.len() as u64,
@@ -109,7 +123,7 @@ impl Transaction {
             max_time: file.max_time,
             without_addresses: false,
         });
-        Ok(path)
+        Ok(())
     }
 
     /// Takes a file out of a table; it is removed after the commit.

@@ -104,14 +104,7 @@ fn replace(place: &Place, table: Table, make: impl FnOnce(NewFile, &mut Transact
     let old = snapshot.manifest().files(table)[0].clone();
     transaction.remove(table, &old.path);
     let bytes = std::fs::read(snapshot.dir().join(&old.path)).unwrap();
-    let file = NewFile {
-        table,
-        day: old.day,
-        rows: old.rows,
-        min_time: old.min_time,
-        max_time: old.max_time,
-        bytes,
-    };
+    let file = NewFile::new(table, old.day, old.rows, (old.min_time, old.max_time), bytes);
     let file = make(file, &mut transaction);
     transaction.add(file).unwrap();
     writer.commit(transaction, place.now).unwrap();

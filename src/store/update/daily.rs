@@ -122,15 +122,11 @@ pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFil
     let dates = rows.iter().map(|row| row.stat_date);
     let (Some(first), Some(last)) = (dates.clone().min(), dates.max()) else { return Ok(None) };
     let mut frame = tables::daily_stats::frame(&rows)?;
-    Ok(Some(NewFile {
-        table: Table::DailyStats,
-        day: month,
-        rows: rows.len() as u64,
-        // The days themselves, as UTC midnights: a manifest then tells which days hold data.
-        min_time: i64::from(first.0) * crate::time::DAY,
-        max_time: i64::from(last.0) * crate::time::DAY,
-        bytes: crate::store::parquet::encode(&mut frame)?,
-    }))
+    // The days themselves, as UTC midnights: a manifest then tells which days hold data.
+    let midnight = |day: Day| i64::from(day.0) * crate::time::DAY;
+    let bytes = crate::store::parquet::encode(&mut frame)?;
+    let times = (midnight(first), midnight(last));
+    Ok(Some(NewFile::new(Table::DailyStats, month, rows.len() as u64, times, bytes)))
 }
 
 /// Counts the first sights that moved away from a day whose sessions are gone, and were counted.

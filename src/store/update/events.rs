@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 
-use super::{Made, few_at_once, fold};
+use super::{Made, Sink, few_at_once, fold};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::store::columns::Table;
@@ -16,7 +16,7 @@ use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros};
 
 /// Makes the files of new events, given in the order in which they are to lie there.
-pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros) -> Result<Vec<Made>> {
+pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros, sink: Sink<'_>) -> Result<()> {
     few_at_once(by_day(events), |(day, OfDay { events, mut min_time, mut max_time })| {
         let partition = snapshot.files_in(Table::Events, Some((day, day)));
         let folded: Vec<DataFile> =
@@ -33,9 +33,10 @@ pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros) -> Result<Ve
             max_time = max_time.max(file.max_time);
         }
         let bytes = builder.finish()?;
-        let file = NewFile { table: Table::Events, day, rows, min_time, max_time, bytes };
-        Ok(Made { file: Some(file), replaced: folded })
-    })
+        let file = NewFile::new(Table::Events, day, rows, (min_time, max_time), bytes);
+        sink(Made { table: Table::Events, file: Some(file), replaced: folded })
+    })?;
+    Ok(())
 }
 
 /// The new events of a day.
@@ -87,7 +88,7 @@ pub fn file_of(
     let min_time = reader.int64(earliest)?.min().unwrap_or(0);
     let max_time = reader.int64(latest)?.max().unwrap_or(0);
     let rows = frame.height() as u64;
-    Ok(NewFile { table, day, rows, min_time, max_time, bytes: crate::store::parquet::encode(frame)? })
+    Ok(NewFile::new(table, day, rows, (min_time, max_time), crate::store::parquet::encode(frame)?))
 }
 
 /// Keeps the rows of a frame for which `keep` is true.

@@ -13,31 +13,59 @@ pub mod sessions;
 mod sieve;
 pub mod visitors;
 
+use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rayon::prelude::*;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::transaction::{NewFile, Transaction};
 
-/// What is made for a partition: its new file, and the files that this one stands for. Making is the
-/// work, and needs no transaction: several tables are made side by side.
+/// What is made for a partition: its new file, and the files that this one stands for.
 #[derive(Debug)]
 pub struct Made {
+    /// The table.
+    pub table: Table,
     /// The new file; `None` where no row is left.
     pub file: Option<NewFile>,
     /// The files that it replaces.
     pub replaced: Vec<DataFile>,
 }
 
-impl Made {
-    /// Puts the file into a transaction; returns its path.
-    pub fn put(self, table: Table, transaction: &mut Transaction) -> Result<Option<String>> {
-        for old in self.replaced {
-            transaction.remove(table, &old.path);
-        }
-        self.file.map(|file| transaction.add(file)).transpose()
-    }
+/// Takes what is made, from several threads.
+pub type Sink<'a> = &'a (dyn Fn(Made) -> Result<()> + Sync);
+
+/// How many files may wait to be written: enough that the disk has something to do, few enough that
+/// their bytes do not matter.
+const WAITING: usize = 4;
+
+/// Writes what `make` makes into a transaction, each file as soon as it is there: making is the work of
+/// processors, needs no transaction, and goes on while the disk takes what was made before.
+///
+/// # Errors
+/// Those of the disk, and those of `make`.
+pub fn put_while_made<R>(
+    transaction: &mut Transaction,
+    make: impl FnOnce(Sink<'_>) -> Result<R>,
+) -> Result<R> {
+    let (sender, made) = sync_channel::<Made>(WAITING);
+    std::thread::scope(|scope| {
+        // A thread of its own, that does nothing but wait for the disk, and is waited for by no other.
+        let putting = scope.spawn(move || {
+            made.into_iter().try_for_each(|made| {
+                for old in made.replaced {
+                    transaction.remove(made.table, &old.path);
+                }
+                made.file.map_or(Ok(()), |file| transaction.add(file))
+            })
+        });
+        let outcome = make(&|made| sender.send(made).map_err(|_| Error::failed("the disk took no more")));
+        drop(sender);
+        // Where it could not be put, what was made is of no use, and the reason is the disk's.
+        putting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(outcome)
+    })
 }
 
 /// A file that loses rows, and for each of its rows whether it goes.
@@ -48,19 +76,30 @@ pub type Losing = (DataFile, Vec<bool>);
 ///
 /// A thread that waits for columns to be read takes up other work meanwhile: given all partitions
 /// at once it begins with all of them, and they are held at once.
-pub(super) fn few_at_once<T: Send, R: Send>(
-    work: impl IntoIterator<Item = T>,
+pub(super) fn few_at_once<T, R: Send>(
+    work: impl IntoIterator<Item = T, IntoIter: Send>,
     each: impl Fn(T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let mut work = work.into_iter();
-    let mut done = Vec::new();
-    loop {
-        let few: Vec<T> = work.by_ref().take(rayon::current_num_threads()).collect();
-        if few.is_empty() {
-            return Ok(done);
+    let work = Mutex::new(Some(work.into_iter().enumerate()));
+    let done = Mutex::new(Vec::new());
+    let next = || locked(&work).as_mut().and_then(Iterator::next);
+    let threads = (0..rayon::current_num_threads()).into_par_iter().with_max_len(1);
+    threads.try_for_each(|_| {
+        while let Some((place, item)) = next() {
+            // After an error nothing more is begun.
+            let result = each(item).inspect_err(|_| *locked(&work) = None)?;
+            locked(&done).push((place, result));
         }
-        done.extend(few.into_par_iter().map(&each).collect::<Result<Vec<R>>>()?);
-    }
+        Ok(())
+    })?;
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Where another thread panicked, nothing of what is locked here is half done.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -68,7 +107,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use super::*;
-    use crate::error::Error;
 
     #[test]
     fn few_are_begun_before_others_have_ended_and_what_comes_is_in_order() {

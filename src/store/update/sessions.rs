@@ -11,7 +11,7 @@ use polars::prelude::{ChunkAgg, DataFrame};
 
 use super::coverage::Coverage;
 use super::events::filter;
-use super::{Losing, Made, few_at_once, fold};
+use super::{Losing, Made, Sink, few_at_once, fold};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
 use crate::hash::Identity;
@@ -20,7 +20,7 @@ use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::transaction::{NewFile, Transaction};
+use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros, Zone};
 
 /// A piece of a session, with the hash of its key.
@@ -45,28 +45,14 @@ struct Found {
     rows: DataFrame,
 }
 
-/// The partitions that a merge makes anew.
-#[derive(Debug)]
-pub struct Merged {
-    changed: Changed,
-    partitions: Vec<(Day, Made, Tallies)>,
-}
-
-impl Merged {
-    /// Puts the new files into a transaction.
-    pub fn put(self, transaction: &mut Transaction) -> Result<Changed> {
-        let mut changed = self.changed;
-        for (day, made, tallies) in self.partitions {
-            if let Some(path) = made.put(Table::Sessions, transaction)? {
-                changed.tallies.insert(day, (path, tallies));
-            }
-        }
-        Ok(changed)
-    }
-}
-
 /// Merges pieces with the table. Those of one key stand beside each other, more than a timeout apart.
-pub fn merge(snapshot: &Snapshot, pieces: Vec<Piece<'_>>, zone: Zone, timeout: Micros) -> Result<Merged> {
+pub fn merge(
+    snapshot: &Snapshot,
+    pieces: Vec<Piece<'_>>,
+    zone: Zone,
+    timeout: Micros,
+    sink: Sink<'_>,
+) -> Result<Changed> {
     let found = find(snapshot, &pieces, timeout)?;
     let mut changed = Changed::default();
     let mut stored: Vec<Summary<'_>> = Vec::new();
@@ -87,7 +73,8 @@ pub fn merge(snapshot: &Snapshot, pieces: Vec<Piece<'_>>, zone: Zone, timeout: M
         by_day.entry(zone.day(session.first.time)).or_default().push(session);
     }
     changed.days.extend(by_day.keys());
-    Ok(Merged { changed, partitions: rewrite(snapshot, by_day, superseded)? })
+    changed.tallies = rewrite(snapshot, by_day, superseded, sink)?;
+    Ok(changed)
 }
 
 /// Joins pieces with the stored sessions of their keys.
@@ -164,7 +151,8 @@ fn rewrite(
     snapshot: &Snapshot,
     by_day: BTreeMap<Day, Vec<&Summary<'_>>>,
     superseded: Vec<Losing>,
-) -> Result<Vec<(Day, Made, Tallies)>> {
+    sink: Sink<'_>,
+) -> Result<HashMap<Day, (String, Tallies)>> {
     let mut by_day = by_day;
     let mut losing: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for (file, mask) in superseded {
@@ -175,10 +163,13 @@ fn rewrite(
         .into_iter()
         .map(|(day, sessions)| (day, sessions, losing.remove(&day).unwrap_or_default()))
         .collect();
-    few_at_once(days, |(day, sessions, losing)| {
+    let counted = few_at_once(days, |(day, sessions, losing)| {
         let (made, tallies) = rewrite_day(snapshot, day, &sessions, losing)?;
-        Ok((day, made, tallies))
-    })
+        let path = made.file.as_ref().map(NewFile::path);
+        sink(made)?;
+        Ok(path.map(|path| (day, (path, tallies))))
+    })?;
+    Ok(counted.into_iter().flatten().collect())
 }
 
 /// Makes the new file of a day, and adds its sessions up.
@@ -204,7 +195,7 @@ fn rewrite_day(
     }
     let mut tallies = Tallies::default();
     if rows == 0 {
-        return Ok((Made { file: None, replaced }, tallies));
+        return Ok((Made { table: Table::Sessions, file: None, replaced }, tallies));
     }
     let mut times: Vec<(Micros, Micros)> = sessions.iter().map(|s| (s.first.time, s.ended_at)).collect();
     for session in sessions {
@@ -216,13 +207,9 @@ fn rewrite_day(
         times.extend(starts.min().zip(ends.max()));
         tables::daily_stats::facts(frame, |chatbot, facts| tallies.add(chatbot, facts))?;
     }
-    let file = Some(NewFile {
-        table: Table::Sessions,
-        day,
-        rows: rows as u64,
-        min_time: times.iter().map(|t| t.0).min().unwrap_or(0),
-        max_time: times.iter().map(|t| t.1).max().unwrap_or(0),
-        bytes: tables::sessions::file(sessions, &others)?,
-    });
-    Ok((Made { file, replaced }, tallies))
+    let earliest = times.iter().map(|t| t.0).min().unwrap_or(0);
+    let latest = times.iter().map(|t| t.1).max().unwrap_or(0);
+    let bytes = tables::sessions::file(sessions, &others)?;
+    let file = NewFile::new(Table::Sessions, day, rows as u64, (earliest, latest), bytes);
+    Ok((Made { table: Table::Sessions, file: Some(file), replaced }, tallies))
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::events::{file_of, filter, stack};
 use super::sieve::Sieve;
-use super::{Losing, Made, fold};
+use super::{Losing, Made, Sink, fold};
 use crate::error::Result;
 use crate::hash::Identity;
 use crate::store::columns::Table;
@@ -18,7 +18,6 @@ use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{
     FIND_COLUMNS, HASH_COLUMNS, Visitor, frame, hashes, hashes_alone, read,
 };
-use crate::store::transaction::Transaction;
 use crate::time::{Day, Micros};
 
 /// The earliest time of each id among new events, by the hash of the id.
@@ -33,8 +32,8 @@ pub struct Moved {
     pub first_seen_at: Micros,
 }
 
-/// Takes in first sights: makes the files of the months that change, and says which first sights moved.
-pub fn make(snapshot: &Snapshot, seen: Seen) -> Result<(Vec<Made>, Vec<Moved>)> {
+/// Takes in first sights: makes the files of the months that change, and returns which first sights moved.
+pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved>> {
     let files = snapshot.manifest().files(Table::Visitors);
     // For each file: the ids that it knows, and the rows that are to move.
     type Looked = (Vec<u128>, Option<Losing>);
@@ -99,15 +98,7 @@ pub fn make(snapshot: &Snapshot, seen: Seen) -> Result<(Vec<Made>, Vec<Moved>)> 
     for visitor in seen.into_values() {
         added.entry(month(visitor.first_seen_at)).or_default().push(visitor);
     }
-    Ok((months(snapshot, added, losing)?, moved))
-}
-
-/// Does [`make`]'s work and puts it into a transaction.
-pub fn update(snapshot: &Snapshot, transaction: &mut Transaction, seen: Seen) -> Result<Vec<Moved>> {
-    let (made, moved) = make(snapshot, seen)?;
-    for made in made {
-        made.put(Table::Visitors, transaction)?;
-    }
+    months(snapshot, added, losing, sink)?;
     Ok(moved)
 }
 
@@ -120,13 +111,14 @@ fn months(
     snapshot: &Snapshot,
     mut added: BTreeMap<Day, Vec<Visitor>>,
     losing: Vec<Losing>,
-) -> Result<Vec<Made>> {
+    sink: Sink<'_>,
+) -> Result<()> {
     let mut months: BTreeSet<Day> = added.keys().copied().collect();
     months.extend(losing.iter().map(|(file, _)| file.day));
     let work: Vec<(Day, Vec<Visitor>)> =
         months.into_iter().map(|month| (month, added.remove(&month).unwrap_or_default())).collect();
     work.into_par_iter()
-        .map(|(month, mut visitors)| {
+        .try_for_each(|(month, mut visitors)| {
             // In order of chatbot and time, so that neighbours resemble each other.
             visitors.sort_unstable_by(|a, b| {
                 (&a.chatbot_id, a.first_seen_at, &a.id).cmp(&(&b.chatbot_id, b.first_seen_at, &b.id))
@@ -149,7 +141,6 @@ fn months(
                 0 => None,
                 _ => Some(file_of(Table::Visitors, month, &mut all, "first_seen_at", "first_seen_at")?),
             };
-            Ok(Made { file, replaced })
+            sink(Made { table: Table::Visitors, file, replaced })
         })
-        .collect()
 }
