@@ -19,6 +19,7 @@ pub mod error;
 pub mod event;
 pub mod hash;
 pub mod ingest;
+pub mod memory;
 pub mod privacy;
 pub mod render;
 pub mod report;

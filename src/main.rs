@@ -1,13 +1,11 @@
 //! `wa`: parses the command line, runs the command, and turns what came of it into an exit status.
 
-mod allocator;
-
 use std::process::ExitCode;
 
 use wa::cli;
 
 fn main() -> ExitCode {
-    allocator::keep_freed_memory();
+    wa::memory::keep_freed_memory();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

@@ -160,10 +160,3 @@ mod tests {
         assert_eq!(Day::parse("2026-02-28").unwrap().month_start().to_string(), "2026-02-01");
     }
 }
-
-/// TEMP
-pub fn rss(what: &str) {
-    let s = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = s.split(' ').nth(1).and_then(|v| v.parse().ok()).unwrap_or(0);
-    eprintln!("RSS {:4} MB {what}", pages * 4 / 1024);
-}

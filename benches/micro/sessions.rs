@@ -35,7 +35,7 @@ fn sessionize(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(block.rows.len())).bench(|| {
         let mut sessions = Vec::with_capacity(keys.len());
         for events in &keys {
-            cut(events.iter().copied(), TIMEOUT, NOW, |session| sessions.push(session));
+            sessions.extend(cut(events, TIMEOUT).filter_map(|events| Summary::of_all(events, NOW)));
         }
         sessions
     });

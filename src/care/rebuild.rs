@@ -248,9 +248,8 @@ impl<'a, 't> Rewrite<'a, 't> {
         let rows = |snapshot: &Snapshot| -> u64 {
             snapshot.manifest().files(Table::Visitors).iter().map(|file| file.rows).sum()
         };
-        let moved = update::put_while_made(self.transaction, |sink| {
-            update::visitors::make(&before, seen, sink)
-        })?;
+        let moved =
+            update::put_while_made(self.transaction, |sink| update::visitors::make(&before, seen, sink))?;
         let added = rows(&self.transaction.snapshot()?) - rows(&before);
         self.report.first_sights_changed += added + moved.len() as u64;
         self.moved.extend(moved);

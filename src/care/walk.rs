@@ -138,10 +138,9 @@ impl State<'_> {
         let made: Vec<(u128, Vec<Summary<'static>>)> = free
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
-                let mut pieces = Vec::with_capacity(1);
                 // Whatever is stored was stored earlier: the time of storing is put in at the end.
-                cut(events.iter().copied(), timeout, Micros::MAX, |piece| pieces.push(piece.into_owned()));
-                (events.first().map_or(0, |event| event.row.key), pieces)
+                let pieces = cut(events, timeout).filter_map(|events| Summary::of_all(events, Micros::MAX));
+                (events.first().map_or(0, |event| event.row.key), pieces.map(Summary::into_owned).collect())
             })
             .collect();
         for (key, pieces) in made {

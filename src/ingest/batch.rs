@@ -15,11 +15,14 @@ use crate::session::cut;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
-use crate::store::update::{self, sessions::Piece, visitors::Seen};
+use crate::store::update::{self, pieces::Piece, visitors::Seen};
 use crate::time::{Day, Micros, Zone};
 
 /// Session keys whose sessions a thread cuts at a time.
 const GROUPS_AT_ONCE: usize = 512;
+
+/// How many rows lie together: blocks of memory that are all alike, and not too large, are used again.
+const ROWS_TOGETHER: usize = 1 << 12;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +107,13 @@ pub fn put(
     let (fresh, groups) = group(fresh);
     // From here on the rows are gone through in this order several times: once they lie in it, none is
     // waited for.
-    let rows: Vec<Row> = fresh.par_iter().map(|event| *event.row).collect();
-    let fresh: Vec<Event<'_>> =
-        fresh.par_iter().zip(&rows).map(|(event, row)| Event { block: event.block, row }).collect();
+    let rows: Vec<Vec<Row>> =
+        fresh.par_chunks(ROWS_TOGETHER).map(|events| events.iter().map(|e| *e.row).collect()).collect();
+    let fresh: Vec<Event<'_>> = fresh
+        .iter()
+        .zip(rows.iter().flatten())
+        .map(|(event, row)| Event { block: event.block, row })
+        .collect();
     stages.book(Stage::Sort);
     let (changed, moved) = update::put_while_made(transaction, |sink| {
         let (pieces, seen) = pieces(&fresh, &groups, rules);
@@ -117,7 +124,7 @@ pub fn put(
             || {
                 rayon::join(
                     || update::events::make(&before, &fresh, rules.now, sink),
-                    || update::sessions::merge(&before, pieces, rules.zone, rules.timeout, sink),
+                    || update::sessions::merge(&before, pieces, rules.zone, rules.timeout, rules.now, sink),
                 )
             },
         );
@@ -134,7 +141,11 @@ pub fn put(
 
 /// Cuts the events of each session key into pieces of sessions, and finds the earliest time of each
 /// anonymous id and user id, by its hash.
-fn pieces<'a>(events: &[Event<'a>], groups: &[(usize, usize)], rules: Rules<'_>) -> (Vec<Piece<'a>>, Seen) {
+fn pieces<'a>(
+    events: &'a [Event<'a>],
+    groups: &[(usize, usize)],
+    rules: Rules<'_>,
+) -> (Vec<Piece<'a>>, Seen) {
     type Cut<'a> = (Vec<Piece<'a>>, Vec<(u128, Sight<'a>)>);
     let cuts: Vec<Cut<'a>> = groups
         .par_chunks(GROUPS_AT_ONCE)
@@ -143,9 +154,8 @@ fn pieces<'a>(events: &[Event<'a>], groups: &[(usize, usize)], rules: Rules<'_>)
             let mut sights = Vec::with_capacity(groups.len());
             for &(start, end) in groups {
                 let events = &events[start..end];
-                let Some(key) = events.first().map(|event| event.row.key) else { continue };
                 sights_of(events, &mut sights);
-                cut(events.iter().copied(), rules.timeout, rules.now, |piece| pieces.push((key, piece)));
+                pieces.extend(cut(events, rules.timeout).filter_map(Piece::of));
             }
             (pieces, sights)
         })

@@ -23,7 +23,6 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Block, Event, Row};
 use crate::privacy::Gate;
-use crate::session::Summary;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
@@ -318,7 +317,7 @@ impl Ingest<'_> {
                 // What they take, not what they use: a block of short lines is mostly room.
                 self.batch.bytes += parsed.block.texts.capacity()
                     + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
-                    + session_keys(&parsed.block) * BYTES_A_SESSION
+                    + session_keys(&parsed.block) * env_or("WA_SESS", BYTES_A_SESSION as u64) as usize
                     + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));
                 progress.advance(bytes);
@@ -364,6 +363,7 @@ impl Ingest<'_> {
             self.settle();
             self.transaction = Some(transaction);
         }
+        if crate::memory::give_back(self.settings.memory / 100 * env_or("WA_REL", 80)) && std::env::var("WA_T").is_ok() { eprintln!("gave back: {:?}", crate::memory::resident()); }
         Ok(())
     }
 
@@ -543,7 +543,7 @@ fn account(files: BTreeMap<usize, FileState>) -> Account {
 
 /// What a session and its visitor take while a batch is put in: the summary as it is made and as it is
 /// sorted, the entry of the first-seen index, and their places in tables.
-const BYTES_A_SESSION: usize = 2 * std::mem::size_of::<Summary<'_>>() + 512;
+const BYTES_A_SESSION: usize = 640;
 
 /// Returns how many session keys the rows of a block have, those of two chatbots with one id as one.
 fn session_keys(block: &Block) -> usize {

@@ -5,7 +5,7 @@
 //! intervals at most a timeout apart belong to one session, whatever order they came in.
 
 use super::Summary;
-use crate::event::Event;
+use crate::event::{Event, Position};
 use crate::time::Micros;
 
 /// Tells whether a gap between neighbours keeps them in one session: strictly greater splits.
@@ -13,36 +13,44 @@ pub fn continues(earlier: Micros, later: Micros, timeout: Micros) -> bool {
     later.saturating_sub(earlier) <= timeout
 }
 
-/// Cuts events of one key, given in order of time, into sessions, and hands each to `done`.
-pub fn cut<'a>(
-    events: impl IntoIterator<Item = Event<'a>>,
-    timeout: Micros,
-    now: Micros,
-    mut done: impl FnMut(Summary<'a>),
-) {
-    let mut current: Option<Summary<'a>> = None;
-    for event in events {
-        match &mut current {
-            Some(session) if continues(session.ended_at, event.row.time, timeout) => session.add(event),
-            _ => {
-                if let Some(session) = current.replace(Summary::of(event, now)) {
-                    done(session);
-                }
-            }
-        }
+/// Cuts events of one key, given in order of time, into those of each session.
+pub fn cut<'e, 'a>(events: &'e [Event<'a>], timeout: Micros) -> impl Iterator<Item = &'e [Event<'a>]> {
+    events.chunk_by(move |a, b| continues(a.row.time, b.row.time, timeout))
+}
+
+/// A session or a piece of one: it has an interval of time, and takes in others of its session.
+pub trait Piece {
+    /// Returns where the first event is.
+    fn first(&self) -> Position;
+    /// Returns the time of the last event.
+    fn ended_at(&self) -> Micros;
+    /// Takes in another piece of the same session, with none of this one's events in it.
+    fn merge(&mut self, other: Self);
+}
+
+impl Piece for Summary<'_> {
+    fn first(&self) -> Position {
+        self.first
     }
-    if let Some(session) = current {
-        done(session);
+
+    fn ended_at(&self) -> Micros {
+        self.ended_at
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.merge(other);
     }
 }
 
 /// Joins sessions and pieces of sessions of one key, in any order, into sessions.
-pub fn join<'a>(mut pieces: Vec<Summary<'a>>, timeout: Micros) -> Vec<Summary<'a>> {
-    pieces.sort_by_key(|piece| piece.first);
-    let mut sessions: Vec<Summary<'a>> = Vec::with_capacity(pieces.len());
+pub fn join<P: Piece>(mut pieces: Vec<P>, timeout: Micros) -> Vec<P> {
+    pieces.sort_by_key(Piece::first);
+    let mut sessions: Vec<P> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         match sessions.last_mut() {
-            Some(session) if continues(session.ended_at, piece.first.time, timeout) => session.merge(piece),
+            Some(session) if continues(session.ended_at(), piece.first().time, timeout) => {
+                session.merge(piece)
+            }
             _ => sessions.push(piece),
         }
     }

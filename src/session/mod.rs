@@ -7,5 +7,5 @@ mod summary;
 mod tests;
 
 pub use counts::Counts;
-pub use cut::{cut, join};
+pub use cut::{Piece, cut, join};
 pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Str, Summary};

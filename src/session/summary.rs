@@ -221,6 +221,14 @@ impl<'a> Summary<'a> {
         summary
     }
 
+    /// Makes the summary of the events of one session, stored at `now`; `None` of none.
+    pub fn of_all(events: &[Event<'a>], now: Micros) -> Option<Summary<'a>> {
+        let (first, rest) = events.split_first()?;
+        let mut summary = Summary::of(*first, now);
+        rest.iter().for_each(|event| summary.add(*event));
+        Some(summary)
+    }
+
     /// Adds an event of the same session that is not in the summary yet: the same as merging with
     /// the event's own summary, without making one.
     pub fn add(&mut self, event: Event<'a>) {

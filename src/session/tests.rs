@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{Summary, cut, join};
-use crate::event::{Block, KeyKind, Row, Text, TextId};
-use crate::time::SECOND;
+use crate::event::{Block, Event, KeyKind, Row, Text, TextId};
+use crate::time::{Micros, SECOND};
 
 const TIMEOUT: i64 = 1800 * SECOND;
 
@@ -75,11 +75,10 @@ fn block(events: &[Said]) -> Block {
     block
 }
 
-fn sessions_of<'a>(block: &'a Block, mut rows: Vec<&'a Row>) -> Vec<Summary<'a>> {
+fn sessions_of<'a>(block: &'a Block, mut rows: Vec<&'a Row>, now: Micros) -> Vec<Summary<'a>> {
     rows.sort_by_key(|row| (row.time, row.id));
-    let mut sessions = Vec::new();
-    cut(rows.into_iter().map(|row| block.event(row)), TIMEOUT, 0, |s| sessions.push(s));
-    sessions
+    let events: Vec<Event<'_>> = rows.into_iter().map(|row| block.event(row)).collect();
+    cut(&events, TIMEOUT).filter_map(|events| Summary::of_all(events, now)).collect()
 }
 
 fn singles(block: &Block) -> Vec<Summary<'_>> {
@@ -139,8 +138,8 @@ proptest! {
         for (row, &hand) in block.rows.iter().zip(&deal) {
             hands[hand].push(row);
         }
-        let pieces: Vec<Summary<'_>> = hands.into_iter().flat_map(|rows| sessions_of(&block, rows)).collect();
-        prop_assert_eq!(join(pieces, TIMEOUT), sessions_of(&block, block.rows.iter().collect()));
+        let pieces: Vec<Summary<'_>> = hands.into_iter().flat_map(|rows| sessions_of(&block, rows, 0)).collect();
+        prop_assert_eq!(join(pieces, TIMEOUT), sessions_of(&block, block.rows.iter().collect(), 0));
     }
 
     /// A second way to say what a session is: sort, cut where the gap is greater, look at each field.
@@ -150,10 +149,7 @@ proptest! {
         let mut sorted = events.clone();
         sorted.sort_by_key(|said| (said.time, said.id));
         let runs: Vec<&[Said]> = sorted.chunk_by(|a, b| b.time - a.time <= TIMEOUT).collect();
-        let mut rows: Vec<&Row> = block.rows.iter().collect();
-        rows.sort_by_key(|row| (row.time, row.id));
-        let mut sessions = Vec::new();
-        cut(rows.into_iter().map(|row| block.event(row)), TIMEOUT, 0, |s| sessions.push(s));
+        let sessions = sessions_of(&block, block.rows.iter().collect(), 0);
         prop_assert_eq!(sessions.len(), runs.len());
         for (session, run) in sessions.iter().zip(runs) {
             prop_assert_eq!(session.first.time, run[0].time);
@@ -182,11 +178,8 @@ proptest! {
     #[test]
     fn a_session_survives_its_table(events in proptest::collection::vec(said(), 1..12)) {
         let block = block(&events);
-        let mut rows: Vec<&Row> = block.rows.iter().collect();
-        rows.sort_by_key(|row| (row.time, row.id));
-        let mut sessions = Vec::new();
-        cut(rows.into_iter().map(|row| block.event(row)), TIMEOUT, 7, |s| sessions.push(s));
-        let bytes = crate::store::tables::sessions::file(&sessions.iter().collect::<Vec<_>>(), &[]).unwrap();
+        let sessions = sessions_of(&block, block.rows.iter().collect(), 7);
+        let bytes = crate::store::tables::sessions::file(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
         let opened = crate::store::fs::Opened::Bytes(bytes);
         let read = crate::store::parquet::decode(opened, None).unwrap();
         prop_assert_eq!(crate::store::tables::sessions::read(&read).unwrap(), sessions);

@@ -21,8 +21,11 @@ use crate::store::columns::{Column, ColumnType, Table};
 
 /// A Parquet file under way, in memory.
 pub struct FileBuilder {
+    pub(super) table: Table,
     writer: FileWriter<Vec<u8>>,
-    types: Vec<ParquetType>,
+    pub(super) types: Vec<ParquetType>,
+    /// Small row groups of other files, put aside: see [`FileBuilder::take_over`].
+    pub(super) small: Option<Box<FileBuilder>>,
     encodings: Vec<Vec<Encoding>>,
     options: WriteOptions,
 }
@@ -54,7 +57,7 @@ impl FileBuilder {
         let types = to_parquet_schema(&schema).map_err(cannot_write)?.fields().to_vec();
         let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
         let writer = FileWriter::try_new(Vec::new(), schema, options).map_err(cannot_write)?;
-        Ok(FileBuilder { writer, types, encodings, options })
+        Ok(FileBuilder { table, writer, types, small: None, encodings, options })
     }
 
     /// Adds a row group of columns, in the order of the file's.
@@ -87,7 +90,7 @@ impl FileBuilder {
         Ok(())
     }
 
-    fn write(&mut self, rows: usize, columns: Vec<Vec<CompressedPage>>) -> Result<()> {
+    pub(super) fn write(&mut self, rows: usize, columns: Vec<Vec<CompressedPage>>) -> Result<()> {
         if rows == 0 {
             return Ok(());
         }
@@ -99,6 +102,7 @@ impl FileBuilder {
 
     /// Ends the file and returns its bytes.
     pub fn finish(mut self) -> Result<Vec<u8>> {
+        self.add_small()?;
         self.writer.end(None).map_err(cannot_write)?;
         Ok(self.writer.into_inner())
     }

@@ -8,12 +8,14 @@
 
 mod chunk;
 mod column;
+mod copy;
 mod delta;
 mod file;
 mod hybrid;
 
 pub use chunk::{Changes, Chunk};
 pub use column::{Number, NumberColumn, TextColumn};
+pub use copy::COPIED;
 pub use file::FileBuilder;
 
 /// The level of Zstandard: `docs/benchmarks.md` has the figures of others.

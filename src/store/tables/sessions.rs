@@ -8,7 +8,7 @@ use super::agents::Agents;
 use super::build::{Reader, in_order};
 use super::merge_state::MergeState;
 use crate::error::{Error, Result};
-use crate::event::{KeyKind, NO_TIME, Position, key_hash};
+use crate::event::{KeyKind, NO_TIME, Position};
 use crate::session::{Counts, First, Last, Place, SessionKey, Source, Str, Summary};
 use crate::store::columns::{SESSIONS, Table};
 use crate::store::encode::{Chunk, FileBuilder, NumberColumn, ROW_GROUP, TextColumn};
@@ -158,22 +158,18 @@ impl Texts {
     }
 }
 
-/// Makes the bytes of a file of sessions: some of them as summaries, the others as rows of files
-/// that it replaces.
-pub fn file(sessions: &[&Summary<'_>], others: &[DataFrame]) -> Result<Vec<u8>> {
+/// Begins a file of sessions, with some in the order given.
+pub fn file(sessions: &[&Summary<'_>]) -> Result<FileBuilder> {
     let mut builder = FileBuilder::new(Table::Sessions)?;
     for sessions in sessions.chunks(ROW_GROUP) {
         builder.add(sessions.len(), columns(sessions)?)?;
     }
-    for frame in others {
-        builder.add_frame(frame)?;
-    }
-    builder.finish()
+    Ok(builder)
 }
 
 /// Makes a frame of sessions, in the order given: for those few that an erasure changes.
 pub fn frame(sessions: &[Summary<'_>]) -> Result<DataFrame> {
-    let bytes = file(&sessions.iter().collect::<Vec<_>>(), &[])?;
+    let bytes = file(&sessions.iter().collect::<Vec<_>>())?.finish()?;
     crate::store::parquet::decode(crate::store::fs::Opened::Bytes(bytes), None)
         .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
 }
@@ -188,116 +184,157 @@ pub fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
     i64::try_from((2 * sum + 1000 * count) / (2000 * count)).ok()
 }
 
-/// Returns the hash of each row's session key, with its interval.
-///
-/// The frame needs the [`KEY_COLUMNS`].
-pub fn keys(frame: &DataFrame) -> Result<Vec<(u128, Micros, Micros)>> {
-    let reader = Reader(frame);
-    let (chatbots, ids) = (reader.text("chatbot_id")?, key_texts(&reader)?);
-    let (starts, ends) = (reader.int64("started_at")?, reader.int64("ended_at")?);
-    Ok((0..frame.height())
-        .map(|i| {
-            let (kind, value) = key_of(&ids, i);
-            let key = key_hash(chatbots.get(i).unwrap_or(""), kind, value);
-            (key, starts.get(i).unwrap_or(0), ends.get(i).unwrap_or(0))
+/// The keys of the sessions in a frame, and their intervals.
+pub struct Keys<'a> {
+    chatbots: &'a StringChunked,
+    ids: [&'a StringChunked; 3],
+    starts: &'a Int64Chunked,
+    ends: &'a Int64Chunked,
+}
+
+impl<'a> Keys<'a> {
+    /// Takes the columns of a frame, which needs the [`KEY_COLUMNS`].
+    pub fn of(frame: &'a DataFrame) -> Result<Keys<'a>> {
+        let reader = Reader(frame);
+        Ok(Keys {
+            chatbots: reader.text("chatbot_id")?,
+            ids: [reader.text("session_id")?, reader.text("anonymous_id")?, reader.text("user_id")?],
+            starts: reader.int64("started_at")?,
+            ends: reader.int64("ended_at")?,
         })
-        .collect())
+    }
+
+    /// Returns a row's key. A session without `session_id` is held together by its visitor's id, else by
+    /// its user's: all its events have that id, so the column shows it.
+    pub fn key(&self, row: usize) -> SessionKey<'a> {
+        let (kind, value) = match self.ids.map(|column| column.get(row)) {
+            [Some(id), ..] => (KeyKind::Session, id),
+            [None, Some(id), _] => (KeyKind::Anonymous, id),
+            [None, None, id] => (KeyKind::User, id.unwrap_or("")),
+        };
+        SessionKey { chatbot_id: self.chatbot(row).into(), kind, value: value.into() }
+    }
+
+    /// Returns a row's chatbot.
+    pub fn chatbot(&self, row: usize) -> &'a str {
+        self.chatbots.get(row).unwrap_or("")
+    }
+
+    /// Returns the times of a row's first and last event.
+    pub fn interval(&self, row: usize) -> (Micros, Micros) {
+        let start = self.starts.get(row).unwrap_or(0);
+        (start, self.ends.get(row).unwrap_or(start))
+    }
 }
 
-fn key_texts<'a>(reader: &Reader<'a>) -> Result<[&'a StringChunked; 3]> {
-    Ok([reader.text("session_id")?, reader.text("anonymous_id")?, reader.text("user_id")?])
+/// The rows of a frame of sessions, to be read back into summaries, which borrow their texts from it.
+pub struct Rows<'a> {
+    keys: Keys<'a>,
+    first_ids: &'a StringChunked,
+    sources: [&'a StringChunked; 6],
+    landing_pages: &'a StringChunked,
+    agents: Agents<'a>,
+    screens: [&'a Int32Chunked; 2],
+    places: [&'a StringChunked; 3],
+    errors: &'a Int64Chunked,
+    counts: &'a StringChunked,
+    responses: [&'a Int64Chunked; 2],
+    triggers: &'a StringChunked,
+    states: &'a StringChunked,
+    stored: [&'a Int64Chunked; 2],
 }
 
-/// A session without `session_id` is held together by its visitor's id, else by its user's: all
-/// its events have that id, so the column shows it.
-fn key_of<'a>(ids: &[&'a StringChunked; 3], row: usize) -> (KeyKind, &'a str) {
-    match (ids[0].get(row), ids[1].get(row), ids[2].get(row)) {
-        (Some(id), _, _) => (KeyKind::Session, id),
-        (None, Some(id), _) => (KeyKind::Anonymous, id),
-        (None, None, id) => (KeyKind::User, id.unwrap_or("")),
+impl<'a> Rows<'a> {
+    /// Takes the columns of a frame of whole rows.
+    pub fn of(frame: &'a DataFrame) -> Result<Rows<'a>> {
+        let reader = Reader(frame);
+        let text = |name: &str| reader.text(name);
+        let int = |name: &str| reader.int64(name);
+        Ok(Rows {
+            keys: Keys::of(frame)?,
+            first_ids: text("first_event_id")?,
+            sources: [
+                text("referrer")?,
+                text("referrer_domain")?,
+                text("channel")?,
+                text("utm_source")?,
+                text("utm_medium")?,
+                text("utm_campaign")?,
+            ],
+            landing_pages: text("landing_page")?,
+            agents: Agents::of(&reader)?,
+            screens: [reader.int32("screen_width")?, reader.int32("screen_height")?],
+            places: [text("ip_address")?, text("country_code")?, text("city")?],
+            errors: int("error_count")?,
+            counts: text("event_counts")?,
+            responses: [int("response_time_sum_us")?, int("response_time_count")?],
+            triggers: text("triggered_by")?,
+            states: text("merge_state")?,
+            stored: [int("created_at")?, int("updated_at")?],
+        })
+    }
+
+    /// Returns the keys.
+    pub fn keys(&self) -> &Keys<'a> {
+        &self.keys
+    }
+
+    /// Returns where a row's first event is.
+    pub fn first(&self, row: usize) -> Position {
+        let id = self.first_ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok());
+        Position { time: self.keys.interval(row).0, id: id.map_or(0, |id| id.as_u128()) }
+    }
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// Where its counts or its state cannot be read.
+    pub fn summary(&mut self, row: usize) -> Result<Summary<'a>> {
+        let unreadable = |what: &str, e: serde_json::Error| {
+            Error::failed(format!("a session's {what} cannot be read")).caused_by(e)
+        };
+        let text = |column: &'a StringChunked| column.get(row).map(Str::Borrowed);
+        let texts = |columns: [&'a StringChunked; 3]| columns.map(text);
+        let number = |column: &Int64Chunked| column.get(row).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let first = self.first(row);
+        let at_first = |value: Option<Str<'a>>| value.map(|value| (first, value));
+        let [_, anonymous_id, user_id] = texts(self.keys.ids);
+        let [referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign] =
+            self.sources.map(text);
+        let source = Source { referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign };
+        let [ip_address, country_code, city] = texts(self.places);
+        let place = Place { ip_address, country_code, city };
+        let screen = (self.screens[0].get(row), self.screens[1].get(row));
+        let mut summary = Summary {
+            key: self.keys.key(row),
+            first,
+            ended_at: self.keys.interval(row).1,
+            anonymous_id: First(at_first(anonymous_id)),
+            source: First((source != Source::default()).then_some((first, source))),
+            agent: First(self.agents.get(row).map(|agent| (first, agent))),
+            screen: First((screen != (None, None)).then_some((first, screen))),
+            place: First((place != Place::default()).then_some((first, place))),
+            landing_page: First(at_first(text(self.landing_pages))),
+            landing_path: First(None),
+            triggered_by: First(at_first(text(self.triggers))),
+            user_id: Last(at_first(user_id)),
+            profiles: BTreeMap::new(),
+            counts: serde_json::from_str::<Counts<'_>>(self.counts.get(row).unwrap_or("{}"))
+                .map_err(|e| unreadable("event_counts", e))?,
+            errors: number(self.errors),
+            response_sum_us: number(self.responses[0]),
+            response_count: number(self.responses[1]),
+            created_at: self.stored[0].get(row).unwrap_or(0),
+            updated_at: self.stored[1].get(row).unwrap_or(0),
+        };
+        let state = MergeState::from_text(self.states.get(row)).map_err(|e| unreadable("merge_state", e))?;
+        state.restore(&mut summary);
+        Ok(summary)
     }
 }
 
 /// Reads a frame of whole rows back into summaries, which borrow their texts from it.
 pub fn read<'a>(frame: &'a DataFrame) -> Result<Vec<Summary<'a>>> {
-    let reader = Reader(frame);
-    let text = |name: &str| reader.text(name);
-    let chatbots = text("chatbot_id")?;
-    let ids = key_texts(&reader)?;
-    let (starts, ends) = (reader.int64("started_at")?, reader.int64("ended_at")?);
-    let sources = [
-        text("referrer")?,
-        text("referrer_domain")?,
-        text("channel")?,
-        text("utm_source")?,
-        text("utm_medium")?,
-        text("utm_campaign")?,
-    ];
-    let landing_pages = text("landing_page")?;
-    let mut agents = Agents::of(&reader)?;
-    let screens = [reader.int32("screen_width")?, reader.int32("screen_height")?];
-    let places = [text("ip_address")?, text("country_code")?, text("city")?];
-    let (errors, counts) = (reader.int64("error_count")?, text("event_counts")?);
-    let (sums, numbers) = (reader.int64("response_time_sum_us")?, reader.int64("response_time_count")?);
-    let triggers = text("triggered_by")?;
-    let first_ids = text("first_event_id")?;
-    let states = text("merge_state")?;
-    let (created, updated) = (reader.int64("created_at")?, reader.int64("updated_at")?);
-
-    let unreadable = |what: &str, e: serde_json::Error| {
-        Error::failed(format!("a session's {what} cannot be read")).caused_by(e)
-    };
-    (0..frame.height())
-        .map(|i| {
-            let text = |column: &'a StringChunked| column.get(i).map(Str::Borrowed);
-            let time = starts.get(i).unwrap_or(0);
-            let id = first_ids.get(i).and_then(|id| uuid::Uuid::try_parse(id).ok());
-            let first = Position { time, id: id.map_or(0, |id| id.as_u128()) };
-            let at_first = |value: Option<Str<'a>>| value.map(|value| (first, value));
-            let (kind, value) = key_of(&ids, i);
-            let source = Source {
-                referrer: text(sources[0]),
-                referrer_domain: text(sources[1]),
-                channel: text(sources[2]),
-                utm_source: text(sources[3]),
-                utm_medium: text(sources[4]),
-                utm_campaign: text(sources[5]),
-            };
-            let agent = agents.get(i);
-            let screen = (screens[0].get(i), screens[1].get(i));
-            let place =
-                Place { ip_address: text(places[0]), country_code: text(places[1]), city: text(places[2]) };
-            let number =
-                |column: &Int64Chunked| column.get(i).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-            let mut summary = Summary {
-                key: SessionKey {
-                    chatbot_id: chatbots.get(i).unwrap_or("").into(),
-                    kind,
-                    value: value.into(),
-                },
-                first,
-                ended_at: ends.get(i).unwrap_or(time),
-                anonymous_id: First(at_first(text(ids[1]))),
-                source: First((source != Source::default()).then_some((first, source))),
-                agent: First(agent.map(|agent| (first, agent))),
-                screen: First((screen != (None, None)).then_some((first, screen))),
-                place: First((place != Place::default()).then_some((first, place))),
-                landing_page: First(at_first(text(landing_pages))),
-                landing_path: First(None),
-                triggered_by: First(at_first(text(triggers))),
-                user_id: Last(at_first(text(ids[2]))),
-                profiles: BTreeMap::new(),
-                counts: serde_json::from_str::<Counts<'_>>(counts.get(i).unwrap_or("{}"))
-                    .map_err(|e| unreadable("event_counts", e))?,
-                errors: number(errors),
-                response_sum_us: number(sums),
-                response_count: number(numbers),
-                created_at: created.get(i).unwrap_or(0),
-                updated_at: updated.get(i).unwrap_or(0),
-            };
-            let state = MergeState::from_text(states.get(i)).map_err(|e| unreadable("merge_state", e))?;
-            state.restore(&mut summary);
-            Ok(summary)
-        })
-        .collect()
+    let mut rows = Rows::of(frame)?;
+    (0..frame.height()).map(|row| rows.summary(row)).collect()
 }

@@ -1,7 +1,7 @@
 //! What a batch of new events changes in the tables: whole rows are replaced in the files that hold
 //! them, and nothing else is touched.
 //!
-//! [`sessions`] merges pieces of sessions with the stored ones; [`visitors`] moves first sights
+//! [`sessions`] merges [`pieces`] of sessions with the stored ones; [`visitors`] moves first sights
 //! earlier; [`daily`] works the touched days out again; [`events`] adds the events themselves.
 //! [`fold`] keeps the number of files small.
 
@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod daily;
 pub mod events;
 pub mod fold;
+pub mod pieces;
 pub mod sessions;
 mod sieve;
 pub mod visitors;
@@ -39,7 +40,7 @@ pub type Sink<'a> = &'a (dyn Fn(Made) -> Result<()> + Sync);
 
 /// How many files may wait to be written: enough that the disk has something to do, few enough that
 /// their bytes do not matter.
-const WAITING: usize = 4;
+const WAITING: usize = 8;
 
 /// Writes what `make` makes into a transaction, each file as soon as it is there: making is the work of
 /// processors, needs no transaction, and goes on while the disk takes what was made before.

@@ -11,6 +11,7 @@ use polars::prelude::{ChunkAgg, DataFrame};
 
 use super::coverage::Coverage;
 use super::events::filter;
+use super::pieces::{Piece, Session, Stored};
 use super::{Losing, Made, Sink, few_at_once, fold};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
@@ -19,12 +20,12 @@ use crate::session::{Summary, join};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables;
+use crate::store::tables::{
+    self,
+    sessions::{Keys, Rows},
+};
 use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros, Zone};
-
-/// A piece of a session, with the hash of its key.
-pub type Piece<'a> = (u128, Summary<'a>);
 
 /// What a merge did.
 #[derive(Debug, Default)]
@@ -51,11 +52,11 @@ pub fn merge(
     pieces: Vec<Piece<'_>>,
     zone: Zone,
     timeout: Micros,
+    now: Micros,
     sink: Sink<'_>,
 ) -> Result<Changed> {
     let found = find(snapshot, &pieces, timeout)?;
     let mut changed = Changed::default();
-    let mut stored: Vec<Summary<'_>> = Vec::new();
     let mut superseded = Vec::new();
     let mut frames = Vec::new();
     for Found { file, superseded: mask, rows } in found {
@@ -63,55 +64,58 @@ pub fn merge(
         frames.push(rows);
         superseded.push((file, mask));
     }
-    for frame in &frames {
-        stored.extend(tables::sessions::read(frame)?);
-    }
-    let sessions = put_together(pieces, stored, timeout);
+    let sessions = put_together(pieces, &frames, timeout)?;
     changed.sessions = sessions.len() as u64;
-    let mut by_day: BTreeMap<Day, Vec<&Summary<'_>>> = BTreeMap::new();
-    for session in in_order(&sessions) {
+    let mut by_day: BTreeMap<Day, Vec<Session<'_>>> = BTreeMap::new();
+    for session in sessions {
         by_day.entry(zone.day(session.first.time)).or_default().push(session);
     }
     changed.days.extend(by_day.keys());
-    changed.tallies = rewrite(snapshot, by_day, superseded, sink)?;
+    changed.tallies = rewrite(snapshot, by_day, &frames, superseded, now, sink)?;
     Ok(changed)
 }
 
 /// Joins pieces with the stored sessions of their keys.
-fn put_together<'a>(pieces: Vec<Piece<'a>>, stored: Vec<Summary<'a>>, timeout: Micros) -> Vec<Summary<'a>> {
-    let mut joined: HashMap<u128, Vec<Summary<'a>>, Identity> = HashMap::with_hasher(Identity);
-    for session in stored {
-        joined.entry(session.key.hash()).or_default().push(session);
+fn put_together<'a>(
+    pieces: Vec<Piece<'a>>,
+    stored: &'a [DataFrame],
+    timeout: Micros,
+) -> Result<Vec<Session<'a>>> {
+    let mut joined: HashMap<u128, Vec<Session<'a>>, Identity> = HashMap::with_hasher(Identity);
+    for (number, frame) in stored.iter().enumerate() {
+        let rows = Rows::of(frame)?;
+        for row in 0..frame.height() {
+            let session = Session::stored(&rows, number, row);
+            joined.entry(session.key).or_default().push(session);
+        }
     }
     let mut sessions = Vec::with_capacity(pieces.len());
-    for (key, piece) in pieces {
+    for piece in pieces {
         // Pieces alone are sessions: nothing else of their key is near.
-        match joined.get_mut(&key) {
-            Some(others) => others.push(piece),
-            None => sessions.push(piece),
+        match joined.get_mut(&piece.key) {
+            Some(others) => others.push(Session::of(piece)),
+            None => sessions.push(Session::of(piece)),
         }
     }
     sessions.extend(joined.into_values().flat_map(|pieces| join(pieces, timeout)));
-    sessions
+    Ok(sessions)
 }
 
-/// Returns sessions in the order of a file: those of one chatbot and one moment lie together, for
+/// Brings sessions into the order of a file: those of one chatbot and one moment lie together, for
 /// compression, and for reports.
-fn in_order<'s, 'a>(sessions: &'s [Summary<'a>]) -> Vec<&'s Summary<'a>> {
-    let chatbots: BTreeSet<&str> = sessions.iter().map(|s| s.key.chatbot_id.as_ref()).collect();
+fn in_order<'s, 'a>(sessions: &'s [Session<'a>]) -> Vec<&'s Session<'a>> {
+    let chatbots: BTreeSet<&str> = sessions.iter().map(|s| s.chatbot_id).collect();
     let ranks: HashMap<&str, usize> = chatbots.into_iter().zip(0..).collect();
-    let rank = |s: &Summary<'_>| ranks.get(s.key.chatbot_id.as_ref()).copied().unwrap_or(0);
+    let rank = |s: &Session<'_>| ranks.get(s.chatbot_id).copied().unwrap_or(0);
     let mut order: Vec<_> = sessions.iter().map(|s| (rank(s), s.first, s)).collect();
     // The pieces come nearly in this order: a stable sort makes use of it.
-    order.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| a.2.key.cmp(&b.2.key)));
+    order.sort_by(|a, b| (a.0, a.1, a.2.key).cmp(&(b.0, b.1, b.2.key)));
     order.into_iter().map(|(_, _, session)| session).collect()
 }
 
 fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Vec<Found>> {
     let coverage = Coverage::of(
-        pieces
-            .iter()
-            .map(|(_, p)| (p.first.time.saturating_sub(timeout), p.ended_at.saturating_add(timeout))),
+        pieces.iter().map(|p| (p.first.time.saturating_sub(timeout), p.ended_at.saturating_add(timeout))),
     );
     let files: Vec<&DataFile> = snapshot
         .manifest()
@@ -124,20 +128,20 @@ fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Ve
     }
     let mut by_key: HashMap<u128, &[Piece<'_>], Identity> =
         HashMap::with_capacity_and_hasher(pieces.len(), Identity);
-    by_key.extend(pieces.chunk_by(|a, b| a.0 == b.0).map(|of_key| (of_key[0].0, of_key)));
+    by_key.extend(
+        pieces.chunk_by(|a, b| a.key == b.key).filter_map(|of_key| Some((of_key.first()?.key, of_key))),
+    );
     let found = few_at_once(files, |file| {
-        let keys = tables::sessions::keys(&snapshot.read_file(file, Some(&tables::sessions::KEY_COLUMNS))?)?;
-        let superseded: Vec<bool> = keys
-            .iter()
-            .map(|&(key, start, end)| {
-                by_key.get(&key).is_some_and(|pieces| {
-                    pieces.iter().any(|(_, p)| {
-                        start.saturating_sub(p.ended_at) <= timeout
-                            && p.first.time.saturating_sub(end) <= timeout
-                    })
-                })
+        let frame = snapshot.read_file(file, Some(&tables::sessions::KEY_COLUMNS))?;
+        let keys = Keys::of(&frame)?;
+        let joins = |row: usize| {
+            let Some(pieces) = by_key.get(&keys.key(row).hash()) else { return false };
+            let (start, end) = keys.interval(row);
+            pieces.iter().any(|p| {
+                start.saturating_sub(p.ended_at) <= timeout && p.first.time.saturating_sub(end) <= timeout
             })
-            .collect();
+        };
+        let superseded: Vec<bool> = (0..frame.height()).map(joins).collect();
         if !superseded.contains(&true) {
             return Ok(None);
         }
@@ -149,8 +153,10 @@ fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Ve
 
 fn rewrite(
     snapshot: &Snapshot,
-    by_day: BTreeMap<Day, Vec<&Summary<'_>>>,
+    by_day: BTreeMap<Day, Vec<Session<'_>>>,
+    frames: &[DataFrame],
     superseded: Vec<Losing>,
+    now: Micros,
     sink: Sink<'_>,
 ) -> Result<HashMap<Day, (String, Tallies)>> {
     let mut by_day = by_day;
@@ -164,7 +170,7 @@ fn rewrite(
         .map(|(day, sessions)| (day, sessions, losing.remove(&day).unwrap_or_default()))
         .collect();
     let counted = few_at_once(days, |(day, sessions, losing)| {
-        let (made, tallies) = rewrite_day(snapshot, day, &sessions, losing)?;
+        let (made, tallies) = rewrite_day(snapshot, day, &sessions, frames, losing, now)?;
         let path = made.file.as_ref().map(NewFile::path);
         sink(made)?;
         Ok(path.map(|path| (day, (path, tallies))))
@@ -176,40 +182,70 @@ fn rewrite(
 fn rewrite_day(
     snapshot: &Snapshot,
     day: Day,
-    sessions: &[&Summary<'_>],
+    sessions: &[Session<'_>],
+    frames: &[DataFrame],
     losing: Vec<Losing>,
+    now: Micros,
 ) -> Result<(Made, Tallies)> {
-    let mut others: Vec<DataFrame> = Vec::new();
+    let mut left: Vec<DataFrame> = Vec::new();
     let mut replaced = Vec::new();
     for (file, mask) in losing {
-        others.push(filter(&snapshot.read_file_checked(&file)?, mask.iter().map(|gone| !gone))?);
+        left.push(filter(&snapshot.read_file_checked(&file)?, mask.iter().map(|gone| !gone))?);
         replaced.push(file);
     }
-    let mut rows = sessions.len() + others.iter().map(DataFrame::height).sum::<usize>();
+    let mut rows = sessions.len() + left.iter().map(DataFrame::height).sum::<usize>();
     let partition = snapshot.files_in(Table::Sessions, Some((day, day))).into_iter();
     let partition = partition.filter(|file| replaced.iter().all(|r| r.path != file.path));
-    for file in fold::choose(partition, rows as u64) {
-        others.push(snapshot.read_file_checked(file)?);
-        rows += file.rows as usize;
-        replaced.push(file.clone());
-    }
+    let folded: Vec<DataFile> = fold::choose(partition, rows as u64).into_iter().cloned().collect();
     let mut tallies = Tallies::default();
+    rows += folded.iter().map(|file| file.rows as usize).sum::<usize>();
     if rows == 0 {
         return Ok((Made { table: Table::Sessions, file: None, replaced }, tallies));
     }
     let mut times: Vec<(Micros, Micros)> = sessions.iter().map(|s| (s.first.time, s.ended_at)).collect();
-    for session in sessions {
+    let summaries = summaries(sessions, frames, now)?;
+    let sessions: Vec<&Summary<'_>> = summaries.iter().flatten().collect();
+    for session in &sessions {
         tallies.add(&session.key.chatbot_id, Facts::of(session));
     }
-    for frame in &others {
-        let reader = tables::Reader(frame);
+    let mut builder = tables::sessions::file(&sessions)?;
+    for frame in left {
+        let reader = tables::Reader(&frame);
         let (starts, ends) = (reader.int64("started_at")?, reader.int64("ended_at")?);
         times.extend(starts.min().zip(ends.max()));
-        tables::daily_stats::facts(frame, |chatbot, facts| tallies.add(chatbot, facts))?;
+        tables::daily_stats::facts(&frame, |chatbot, facts| tallies.add(chatbot, facts))?;
+        builder.add_frame(&frame)?;
+    }
+    for file in folded {
+        let facts = snapshot.read_file(&file, Some(&tables::daily_stats::FACT_COLUMNS))?;
+        tables::daily_stats::facts(&facts, |chatbot, facts| tallies.add(chatbot, facts))?;
+        builder.take_over(snapshot.bytes_checked(&file.path, &file.checksum)?)?;
+        times.push((file.min_time, file.max_time));
+        replaced.push(file);
     }
     let earliest = times.iter().map(|t| t.0).min().unwrap_or(0);
     let latest = times.iter().map(|t| t.1).max().unwrap_or(0);
-    let bytes = tables::sessions::file(sessions, &others)?;
-    let file = NewFile::new(Table::Sessions, day, rows as u64, (earliest, latest), bytes);
+    let file = NewFile::new(Table::Sessions, day, rows as u64, (earliest, latest), builder.finish()?);
     Ok((Made { table: Table::Sessions, file: Some(file), replaced }, tallies))
+}
+
+/// How many summaries lie together: blocks of memory that are all alike are used again.
+const TOGETHER: usize = 1024;
+
+/// Makes the summaries of sessions, in the order of a file.
+fn summaries<'a>(
+    sessions: &[Session<'a>],
+    frames: &'a [DataFrame],
+    now: Micros,
+) -> Result<Vec<Vec<Summary<'a>>>> {
+    let mut stored = Stored::of(frames);
+    let mut made = Vec::with_capacity(sessions.len().div_ceil(TOGETHER));
+    for sessions in in_order(sessions).chunks(TOGETHER) {
+        let mut some = Vec::with_capacity(TOGETHER);
+        for session in sessions {
+            some.extend(session.summary(&mut stored, now)?);
+        }
+        made.push(some);
+    }
+    Ok(made)
 }

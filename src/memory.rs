@@ -1,0 +1,61 @@
+//! The program's memory: where it comes from, and when it goes back.
+//!
+//! Threads that read, parse and write pass large buffers to each other. The system's allocator gives
+//! them back to the kernel and takes them anew all the time, and the kernel clears every page again.
+//! mimalloc can keep what is freed, and huge pages are switched off (the feature `no_thp`): clearing two
+//! megabytes for the first few bytes costs more than it saves. `docs/benchmarks.md` has the figures.
+//!
+//! What is kept is not always of use again: a large buffer needs a large gap. So where the process has come
+//! near its budget, all that is free goes back to the kernel at once ([`give_back`]).
+
+use libmimalloc_sys::{mi_collect, mi_option_set, mi_option_t};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `mi_option_purge_delay` of mimalloc 3, which the bindings do not name.
+const PURGE_DELAY: mi_option_t = 15;
+
+/// For how many milliseconds freed memory is kept, unless it is given back: a week. `wa` does one thing and
+/// ends; what it gives back between two batches it needs again, cleared by the kernel, for the next.
+const KEEP: std::ffi::c_long = 7 * 24 * 3_600_000;
+
+/// Tells the allocator to keep what is freed.
+pub fn keep_freed_memory() {
+    // SAFETY: the call stores a number in a table of options, of which 15 is one; it is made before
+    // any other thread is started.
+    unsafe { mi_option_set(PURGE_DELAY, KEEP) };
+}
+
+/// Gives free memory back to the system where the process holds more than so many bytes; tells whether it
+/// did. On systems that do not say what a process holds, it does nothing.
+pub fn give_back(above: u64) -> bool {
+    let due = resident().is_some_and(|bytes| bytes > above);
+    if due {
+        // SAFETY: it takes no pointers, and may be called from any thread at any time.
+        unsafe { mi_collect(true) };
+    }
+    due
+}
+
+/// Returns the bytes of memory that the process holds; `None` where the system does not say.
+pub fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    held.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn freed_memory_is_kept_once_it_is_said_so() {
+        // SAFETY: reads a number from a table of options.
+        let get = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+        // A second is this option's default, and no other's: the number is the right one.
+        assert_eq!(get(), 1000);
+        keep_freed_memory();
+        assert_eq!(get(), KEEP);
+    }
+}
