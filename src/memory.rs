@@ -8,6 +8,8 @@
 //! What is kept is not always of use again: a large buffer needs a large gap. So where the process has come
 //! near its budget, all that is free goes back to the kernel at once ([`give_back`]).
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use libmimalloc_sys::{mi_collect, mi_option_set, mi_option_t};
 
 #[global_allocator]
@@ -27,13 +29,31 @@ pub fn keep_freed_memory() {
     unsafe { mi_option_set(PURGE_DELAY, KEEP) };
 }
 
-/// Gives free memory back to the system where the process holds more than so many bytes; tells whether it
-/// did. On systems that do not say what a process holds, it does nothing.
-pub fn give_back(above: u64) -> bool {
-    let due = resident().is_some_and(|bytes| bytes > above);
+/// What the process may hold before free memory is given back, and what it held when that was last done.
+static ALLOWED: AtomicU64 = AtomicU64::new(u64::MAX);
+static HELD: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the process's budget: [`give_back`] leaves alone what is within three quarters of it, so that there
+/// is room for what comes until it is called again.
+pub fn set_budget(bytes: u64) {
+    ALLOWED.store(bytes / 4 * 3, Relaxed);
+}
+
+/// Gives free memory back to the system where the process has come near its budget, and tells whether it
+/// did. To be called wherever something large has just been freed. On systems that do not say what a process
+/// holds, it does nothing.
+pub fn give_back() -> bool {
+    let allowed = ALLOWED.load(Relaxed);
+    if allowed == u64::MAX {
+        return false;
+    }
+    // What is in use cannot be given back: it is tried again when as much as may be worth it has come since.
+    let worth = allowed.max(HELD.load(Relaxed).saturating_add(allowed / 16));
+    let due = resident().is_some_and(|bytes| bytes > worth);
     if due {
         // SAFETY: it takes no pointers, and may be called from any thread at any time.
         unsafe { mi_collect(true) };
+        HELD.store(resident().unwrap_or(0), Relaxed);
     }
     due
 }

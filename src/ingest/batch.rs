@@ -114,6 +114,7 @@ pub fn put(
         .zip(rows.iter().flatten())
         .map(|(event, row)| Event { block: event.block, row })
         .collect();
+    crate::memory::give_back();
     stages.book(Stage::Sort);
     let (changed, moved) = update::put_while_made(transaction, |sink| {
         let (pieces, seen) = pieces(&fresh, &groups, rules);

@@ -153,6 +153,7 @@ pub fn run_in(
         fingerprint: fingerprint(settings, options),
         ahead: feed::ahead((settings.memory / env_or("WA_AHEAD", AHEAD)) as usize),
     };
+    crate::memory::set_budget(settings.memory);
     let share = (settings.memory / env_or("WA_BATCH", BATCH)).min(LARGEST_BATCH) as usize;
     let batch_bytes = options.batch_bytes.unwrap_or(share);
     let scratch = writer.scratch();
@@ -363,7 +364,7 @@ impl Ingest<'_> {
             self.settle();
             self.transaction = Some(transaction);
         }
-        if crate::memory::give_back(self.settings.memory / 100 * env_or("WA_REL", 80)) && std::env::var("WA_T").is_ok() { eprintln!("gave back: {:?}", crate::memory::resident()); }
+        crate::memory::give_back();
         Ok(())
     }
 

@@ -90,6 +90,7 @@ pub(super) fn few_at_once<T, R: Send>(
             // After an error nothing more is begun.
             let result = each(item).inspect_err(|_| *locked(&work) = None)?;
             locked(&done).push((place, result));
+            crate::memory::give_back();
         }
         Ok(())
     })?;
