@@ -33,10 +33,13 @@ pub fn keep_freed_memory() {
 static ALLOWED: AtomicU64 = AtomicU64::new(u64::MAX);
 static HELD: AtomicU64 = AtomicU64::new(0);
 
-/// Sets the process's budget: [`give_back`] leaves alone what is within three quarters of it, so that there
-/// is room for what comes until it is called again.
+/// What is left of the budget when memory is given back: room for what comes until that is done again.
+const ROOM: u64 = 96 << 20;
+
+/// Sets the process's budget, by which [`give_back`] goes: a quarter of it is left free, or [`ROOM`] if that is
+/// more.
 pub fn set_budget(bytes: u64) {
-    ALLOWED.store(bytes / 4 * 3, Relaxed);
+    ALLOWED.store(bytes.saturating_sub(ROOM.max(bytes / 4)), Relaxed);
 }
 
 /// Gives free memory back to the system where the process has come near its budget, and tells whether it

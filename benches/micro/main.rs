@@ -8,10 +8,6 @@ mod parse;
 mod sessions;
 mod store;
 
-/// The program's allocator: the system's would make other steps the slow ones.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     divan::main();
 }

@@ -31,7 +31,7 @@ use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::Transaction;
 use crate::store::update::events::file_of;
-use crate::store::update::fold::MOST_ROWS;
+use crate::store::update::fold::most_rows;
 use crate::store::update::visitors::{Moved, Seen};
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Day, Micros, Zone};
@@ -234,7 +234,7 @@ impl<'a, 't> Rewrite<'a, 't> {
         }
         self.empty(day);
         sessions.sort_by(order);
-        for part in sessions.chunks(MOST_ROWS as usize) {
+        for part in sessions.chunks(most_rows(Table::Sessions) as usize) {
             let mut frame = tables::sessions::frame(part)?;
             let file = file_of(Table::Sessions, day, &mut frame, "started_at", "ended_at")?;
             self.transaction.add(file)?;

@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_rejects: Option<u64>,
 
-    /// How much memory to take, 64M or more [default: 512M]
+    /// How much memory to take, 256M or more [default: 512M]
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
 

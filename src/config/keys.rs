@@ -9,8 +9,8 @@ use super::quantity::{
 use crate::settings::{IpPolicy, Settings};
 use crate::time::{DAY, SECOND, Zone};
 
-/// The least budget of memory: below it, not even a few blocks of input fit.
-const LEAST_MEMORY: u64 = 64 << 20;
+/// The least budget of memory: what `wa` itself takes, and a batch.
+pub const LEAST_MEMORY: u64 = 256 << 20;
 
 /// A setting.
 pub struct Key {
@@ -93,12 +93,12 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "memory",
         variable: Some("WA_MEMORY"),
-        doc: "How much memory an ingest may take: 64M or more.",
+        doc: "How much memory an ingest may take: 256M or more.",
         example: "512M",
         set: |settings, value, _| {
             let memory = parse_size(value)?;
             if memory < LEAST_MEMORY {
-                return Err(format!("`{value}` is too little: at least 64M"));
+                return Err(format!("`{value}` is too little: at least 256M"));
             }
             settings.memory = memory;
             Ok(())

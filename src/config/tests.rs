@@ -109,7 +109,7 @@ fn a_wrong_value_is_an_error_that_names_its_line() {
         ("timezone = \"Berlin\"", 1, "there is no time zone `Berlin`"),
         ("\nsession_timeout = \"30\"", 2, "`30` has no unit"),
         ("session_timeout = \"2d\"", 1, "from 1s to 1d"),
-        ("memory = \"1K\"", 1, "at least 64M"),
+        ("memory = \"1K\"", 1, "at least 256M"),
         ("geoip = \"\"", 1, "the path is empty"),
         ("[retention]\nevents = \"0d\"", 2, "at least 1d"),
         ("[retention]\n\nsessions = \"long\"", 3, "`long` is no number of days"),

@@ -32,13 +32,16 @@ use crate::store::transaction::{STATE, Transaction};
 use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
-/// Which part of the budget of memory a batch is: as much again and more goes into its tables.
-const BATCH: u64 = 6;
+/// What an ingest takes beside its batches: the program, what its threads keep for themselves, the user
+/// agents that it remembers, and the stored rows that a partition at a time is merged with.
+const FIXED: u64 = 160 << 20;
+/// Which part of the rest a batch is: as much again and more goes into its tables.
+const BATCH: u64 = 5;
+/// Which part of the rest the parsed blocks are that wait for the next batch.
+const AHEAD: u64 = 8;
 /// The most bytes of a batch, whatever the budget is: a column of them is one page of Parquet, of at most 2
 /// GiB.
 const LARGEST_BATCH: u64 = 1 << 30;
-/// Which part of it the parsed blocks are that wait for the next batch.
-const AHEAD: u64 = 10;
 /// Of how many bytes of a batch one is the share of a line without an id that is held for its ordinal:
 /// with their table, they take about an eighth of what the batch takes.
 const BYTES_A_LINE_HELD: usize = 512;
@@ -147,14 +150,15 @@ pub fn run_in(
         ip: settings.ip,
         visitor_key: *key.bytes(),
     };
+    let for_batches = settings.memory.saturating_sub(FIXED);
     let inputs = feed::Inputs {
         files: found.files,
         known: if options.force { KnownFiles::default() } else { known.clone() },
         fingerprint: fingerprint(settings, options),
-        ahead: feed::ahead((settings.memory / env_or("WA_AHEAD", AHEAD)) as usize),
+        ahead: feed::ahead((for_batches / AHEAD) as usize),
     };
     crate::memory::set_budget(settings.memory);
-    let share = (settings.memory / env_or("WA_BATCH", BATCH)).min(LARGEST_BATCH) as usize;
+    let share = (for_batches / BATCH).min(LARGEST_BATCH) as usize;
     let batch_bytes = options.batch_bytes.unwrap_or(share);
     let scratch = writer.scratch();
     let mut ingest = Ingest {
@@ -318,7 +322,7 @@ impl Ingest<'_> {
                 // What they take, not what they use: a block of short lines is mostly room.
                 self.batch.bytes += parsed.block.texts.capacity()
                     + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
-                    + session_keys(&parsed.block) * env_or("WA_SESS", BYTES_A_SESSION as u64) as usize
+                    + session_keys(&parsed.block) * BYTES_A_SESSION
                     + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));
                 progress.advance(bytes);
@@ -542,9 +546,9 @@ fn account(files: BTreeMap<usize, FileState>) -> Account {
     account
 }
 
-/// What a session and its visitor take while a batch is put in: the summary as it is made and as it is
-/// sorted, the entry of the first-seen index, and their places in tables.
-const BYTES_A_SESSION: usize = 640;
+/// What a session and its visitor take while a batch is put in: their places in the tables by which they are
+/// found and sorted, the entry of the first-seen index, and the stored row that new events may join.
+const BYTES_A_SESSION: usize = 1024;
 
 /// Returns how many session keys the rows of a block have, those of two chatbots with one id as one.
 fn session_keys(block: &Block) -> usize {
@@ -579,8 +583,4 @@ fn reject(file: &str, refused: &super::Refused, clock: Clock) -> Reject {
         raw_base64: None,
     }
     .with_raw(refused.raw.as_bytes())
-}
-
-fn env_or(name: &str, usual: u64) -> u64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
 }

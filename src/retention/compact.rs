@@ -14,7 +14,7 @@ use crate::store::columns::Table;
 use crate::store::manifest::{DataFile, SideFile};
 use crate::store::transaction::{REJECTS, Transaction};
 use crate::store::update::events::{file_of, stack};
-use crate::store::update::fold::MOST_ROWS;
+use crate::store::update::fold::most_rows;
 use crate::time::Day;
 
 /// What was merged.
@@ -37,7 +37,7 @@ pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
             // One file a month by construction.
             Table::DailyStats => continue,
         };
-        for (day, files) in groups(transaction.manifest().files(table)) {
+        for (day, files) in groups(table, transaction.manifest().files(table)) {
             let snapshot = transaction.snapshot()?;
             let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
             let mut frame = stack(frames)?;
@@ -86,9 +86,10 @@ fn rejects(transaction: &mut Transaction, compacted: &mut Compacted) -> Result<(
 }
 
 /// Returns the files of each partition that are to become one.
-fn groups(files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
+fn groups(table: Table, files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
+    let most = most_rows(table);
     let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.rows < MOST_ROWS / 2) {
+    for file in files.iter().filter(|file| file.rows < most / 2) {
         partitions.entry(file.day).or_default().push(file);
     }
     let mut groups = Vec::new();
@@ -97,7 +98,7 @@ fn groups(files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
         let mut group: Vec<DataFile> = Vec::new();
         let mut rows = 0;
         for file in small {
-            if rows + file.rows > MOST_ROWS {
+            if rows + file.rows > most {
                 groups.push((day, std::mem::take(&mut group)));
                 rows = 0;
             }

@@ -52,11 +52,11 @@ fn whole_or_not_at_all_when_the_process_is_killed_at_random_moments() {
     let folder = place::folder();
     let logs = folder.path().join("logs");
     fs::create_dir(&logs).unwrap();
-    let events = write_logs(&logs, 8, 5000);
+    let events = write_logs(&logs, 8, 12_000);
     let ingest = |store: &str| {
         let mut command = wa(folder.path(), NOW);
         // The least memory makes the most batches.
-        command.args(["--store", store, "--quiet", "ingest", "logs", "--memory", "64M"]);
+        command.args(["--store", store, "--quiet", "ingest", "logs", "--memory", "256M"]);
         command
     };
     let started = Instant::now();

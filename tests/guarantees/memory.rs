@@ -14,7 +14,7 @@ const NOW: &str = "2026-11-10T02:00:00Z";
 /// Runs an ingest and returns its exit status and its peak memory in MiB.
 pub fn ingest(folder: &Path, file: &str) -> (Option<i32>, u64) {
     let mut child = wa(folder, NOW)
-        .args(["--store", &format!("store-of-{file}"), "--quiet", "ingest", file, "--memory", "64M"])
+        .args(["--store", &format!("store-of-{file}"), "--quiet", "ingest", file, "--memory", "256M"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

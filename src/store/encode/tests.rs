@@ -121,14 +121,18 @@ fn check(frame: &DataFrame, table: Table, values: &Values) {
     }
 }
 
-fn written_and_read(table: Table, groups: &[Values]) {
+fn builder_of(table: Table, groups: &[Values]) -> FileBuilder {
     let mut builder = FileBuilder::new(table).unwrap();
     for values in groups {
         let texts: Vec<String> = values.iter().map(|value| text(value.unwrap_or(1))).collect();
         let chunks = table.columns().iter().map(|column| chunk(column.kind, values, &texts)).collect();
         builder.add(values.len(), chunks).unwrap();
     }
-    let bytes = builder.finish().unwrap();
+    builder
+}
+
+fn written_and_read(table: Table, groups: &[Values]) {
+    let bytes = builder_of(table, groups).finish().unwrap();
     let all = groups.concat();
     check(&decode(Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
     // The other way in which files are read: some columns of a file.
@@ -174,4 +178,62 @@ fn what_seldom_repeats_has_no_dictionary() {
     };
     assert_eq!(encoding(750), [Encoding::RleDictionary; 2]);
     assert_eq!(encoding(751), [Encoding::DeltaLengthByteArray, Encoding::DeltaBinaryPacked]);
+}
+
+/// So many values that repeat now and then, from a number on.
+fn count(from: u64, rows: usize) -> Values {
+    (from..).take(rows).map(|n| (n % 11 != 0).then_some(n / 3)).collect()
+}
+
+fn rows_of_groups(bytes: &[u8]) -> Vec<usize> {
+    let about = polars_parquet::read::read_metadata(&mut std::io::Cursor::new(bytes)).unwrap();
+    about.row_groups.iter().map(|group| group.num_rows()).collect()
+}
+
+#[test]
+fn large_row_groups_are_taken_over_and_small_ones_become_one() {
+    for table in [Table::Events, Table::Sessions] {
+        let (new, large, other) = (count(0, 10), count(100, COPIED), count(7, COPIED + 5));
+        let small = [count(50_000, 20), count(60_000, 1), count(70_000, COPIED - 1)];
+        let first = builder_of(table, &[small[0].clone(), large.clone(), small[1].clone()]);
+        let second = builder_of(table, &[other.clone(), small[2].clone()]);
+        let mut builder = builder_of(table, std::slice::from_ref(&new));
+        for file in [first, second] {
+            builder.take_over(file.finish().unwrap()).unwrap();
+        }
+        let bytes = builder.finish().unwrap();
+        assert_eq!(rows_of_groups(&bytes), [10, COPIED, COPIED + 5, 20 + 1 + COPIED - 1]);
+        let [a, b, c] = small;
+        check(&decode(Opened::Bytes(bytes), None).unwrap(), table, &[new, large, other, a, b, c].concat());
+    }
+}
+
+#[test]
+fn what_another_program_could_have_written_is_taken_over_too() {
+    let (large, small) = (count(5, COPIED), count(9, 100));
+    let values = [large.clone(), small.clone()].concat();
+    let mut frame = decode(Opened::Bytes(builder_of(Table::Events, &[large, small]).finish().unwrap()), None);
+    // As the writer of frames encodes it: one row group, other encodings, version 1 pages of a usual size.
+    let frames = crate::store::parquet::encode(frame.as_mut().unwrap()).unwrap();
+    let mut builder = FileBuilder::new(Table::Events).unwrap();
+    builder.take_over(frames).unwrap();
+    let bytes = builder.finish().unwrap();
+    assert_eq!(rows_of_groups(&bytes), [COPIED + 100]);
+    check(&decode(Opened::Bytes(bytes), None).unwrap(), Table::Events, &values);
+}
+
+#[test]
+fn no_bytes_that_are_taken_over_make_it_panic() {
+    let whole = builder_of(Table::Sessions, &[count(0, 300)]).finish().unwrap();
+    for length in [0, 4, 11, whole.len() / 2, whole.len() - 1] {
+        let mut builder = FileBuilder::new(Table::Sessions).unwrap();
+        builder.take_over(whole[..length].to_vec()).unwrap_err();
+    }
+    // The end of the file, which says where the columns are, is there; they are not.
+    let end = [&whole[..4], &whole[whole.len() - 16_000..]].concat();
+    FileBuilder::new(Table::Sessions).unwrap().take_over(end).unwrap_err();
+    // Rows of another table.
+    let events = builder_of(Table::Events, &[count(0, 300)]).finish().unwrap();
+    let mut builder = FileBuilder::new(Table::Sessions).unwrap();
+    assert!(builder.take_over(events).and_then(|()| builder.finish()).is_err());
 }

@@ -20,7 +20,7 @@ pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros, sink: Sink<'
     few_at_once(by_day(events), |(day, OfDay { events, mut min_time, mut max_time })| {
         let partition = snapshot.files_in(Table::Events, Some((day, day)));
         let folded: Vec<DataFile> =
-            fold::choose(partition, events.len() as u64).into_iter().cloned().collect();
+            fold::choose(Table::Events, partition, events.len() as u64).into_iter().cloned().collect();
         let mut builder = FileBuilder::new(Table::Events)?;
         let mut rows = events.len() as u64;
         for events in events.chunks(ROW_GROUP) {

@@ -51,8 +51,8 @@ pub fn put_while_made<R>(
     transaction: &mut Transaction,
     make: impl FnOnce(Sink<'_>) -> Result<R>,
 ) -> Result<R> {
-    let (sender, made) = sync_channel::<Made>(WAITING);
     std::thread::scope(|scope| {
+        let (sender, made) = sync_channel::<Made>(WAITING);
         // A thread of its own, that does nothing but wait for the disk, and is waited for by no other.
         let putting = scope.spawn(move || {
             made.into_iter().try_for_each(|made| {
@@ -133,5 +133,46 @@ mod tests {
             Err(Error::failed("no"))
         });
         assert!(done.is_err() && begun.into_inner() <= rayon::current_num_threads());
+    }
+
+    fn file_of(rows: u64) -> Made {
+        let file = NewFile::new(Table::Events, crate::time::Day(0), rows, (0, 1), vec![7; rows as usize]);
+        Made { table: Table::Events, file: Some(file), replaced: Vec::new() }
+    }
+
+    fn with_transaction(test: impl FnOnce(&mut Transaction)) {
+        let dir = tempfile::tempdir().unwrap();
+        let first = || crate::store::manifest::Manifest::new(0, "UTC", 1);
+        let store = crate::store::Store::at(dir.path());
+        let writer = store.writer("test", std::time::Duration::ZERO, first).unwrap();
+        let mut transaction = writer.begin();
+        test(&mut transaction);
+    }
+
+    #[test]
+    fn what_is_made_side_by_side_is_put_and_no_more() {
+        with_transaction(|transaction| {
+            // More than may wait.
+            let make = |sink: Sink<'_>| few_at_once(1..=40, |rows| sink(file_of(rows)));
+            put_while_made(transaction, make).unwrap();
+            let mut rows: Vec<u64> =
+                transaction.manifest().files(Table::Events).iter().map(|file| file.rows).collect();
+            rows.sort_unstable();
+            assert_eq!(rows, (1..=40).collect::<Vec<_>>());
+        });
+    }
+
+    #[test]
+    fn an_error_or_a_panic_of_the_maker_ends_it() {
+        with_transaction(|transaction| {
+            let failed = |sink: Sink<'_>| sink(file_of(1)).and(Err::<(), _>(Error::failed("no more")));
+            assert!(put_while_made(transaction, failed).unwrap_err().to_string().contains("no more"));
+            let panics = |sink: Sink<'_>| -> Result<()> {
+                sink(file_of(2)).unwrap();
+                panic!("a fault");
+            };
+            let caught = std::panic::AssertUnwindSafe(|| put_while_made(transaction, panics));
+            assert!(std::panic::catch_unwind(caught).is_err());
+        });
     }
 }

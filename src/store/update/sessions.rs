@@ -109,7 +109,7 @@ fn in_order<'s, 'a>(sessions: &'s [Session<'a>]) -> Vec<&'s Session<'a>> {
     let rank = |s: &Session<'_>| ranks.get(s.chatbot_id).copied().unwrap_or(0);
     let mut order: Vec<_> = sessions.iter().map(|s| (rank(s), s.first, s)).collect();
     // The pieces come nearly in this order: a stable sort makes use of it.
-    order.sort_by(|a, b| (a.0, a.1, a.2.key).cmp(&(b.0, b.1, b.2.key)));
+    order.sort_by_key(|place| (place.0, place.1, place.2.key));
     order.into_iter().map(|(_, _, session)| session).collect()
 }
 
@@ -196,7 +196,8 @@ fn rewrite_day(
     let mut rows = sessions.len() + left.iter().map(DataFrame::height).sum::<usize>();
     let partition = snapshot.files_in(Table::Sessions, Some((day, day))).into_iter();
     let partition = partition.filter(|file| replaced.iter().all(|r| r.path != file.path));
-    let folded: Vec<DataFile> = fold::choose(partition, rows as u64).into_iter().cloned().collect();
+    let folded: Vec<DataFile> =
+        fold::choose(Table::Sessions, partition, rows as u64).into_iter().cloned().collect();
     let mut tallies = Tallies::default();
     rows += folded.iter().map(|file| file.rows as usize).sum::<usize>();
     if rows == 0 {

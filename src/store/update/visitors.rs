@@ -136,7 +136,7 @@ fn months(
         let mut rows: u64 = frames.iter().map(|f| f.height() as u64).sum();
         let others = snapshot.manifest().files(Table::Visitors).iter();
         let others = others.filter(|f| f.day == month && replaced.iter().all(|r| r.path != f.path));
-        let folded: Vec<&DataFile> = fold::choose(others, rows);
+        let folded: Vec<&DataFile> = fold::choose(Table::Visitors, others, rows);
         let mut builder = FileBuilder::new(Table::Visitors)?;
         let mut times: Vec<(Micros, Micros)> = Vec::new();
         for frame in frames {
