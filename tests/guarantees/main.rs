@@ -22,8 +22,3 @@ mod replay;
 mod tables;
 mod whole;
 mod year;
-
-/// As in the program: what zstd takes and gives back a thousand times, the system's allocator takes anew
-/// from the kernel each time, and half of these tests' time went there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
