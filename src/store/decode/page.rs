@@ -1,0 +1,133 @@
+//! The pages of a column: their headers, and their bytes out of compression.
+
+use std::cell::Cell;
+
+use zstd::bulk::Decompressor;
+
+use super::thrift::Reader;
+
+/// Zstandard takes four bytes at the least for 128 KiB: more cannot be in so many.
+const MOST_PER_BYTE: usize = 1 << 15;
+/// No page of the store is nearly as large, and texts in it are found by 32 bits.
+const LARGEST: usize = 1 << 30;
+/// Buffers are kept up to this size, in bytes: those of a usual day.
+const KEPT: usize = 4 << 20;
+
+/// A page, as it lies in the file.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// A dictionary of values; else values or their codes.
+    pub is_dictionary: bool,
+    /// How many values it has, nulls among them.
+    pub values: usize,
+    /// How they are encoded.
+    pub encoding: i64,
+    /// How many bytes it has out of compression.
+    size: usize,
+    compressed: &'a [u8],
+}
+
+/// Plain values.
+pub const PLAIN: i64 = 0;
+/// Codes of the dictionary, by the old name and the new one.
+pub const DICTIONARY: [i64; 2] = [2, 8];
+/// Numbers as differences.
+pub const DELTA: i64 = 5;
+/// Texts as their lengths, and then all in one piece.
+pub const DELTA_LENGTH: i64 = 6;
+
+/// Levels as runs.
+const RLE: i64 = 3;
+
+impl<'a> Page<'a> {
+    /// Takes the next page off the bytes of a column; `None` where they make no sense, or the page is of
+    /// a kind that is not known here.
+    pub fn next(bytes: &mut &'a [u8]) -> Option<Page<'a>> {
+        let mut reader = Reader::new(bytes);
+        let (mut kind, mut size, mut length) = (None, None, None);
+        let mut data = [None; 4];
+        let mut dictionary = [None; 4];
+        reader.fields(|reader, field| match field.id {
+            1 => Some(kind = Some(reader.int(field)?)),
+            2 => Some(size = Some(reader.count(field)?)),
+            3 => Some(length = Some(reader.count(field)?)),
+            5 | 7 => {
+                let into = if field.id == 5 { &mut data } else { &mut dictionary };
+                reader.structure(field, |reader, field| match into.get_mut((field.id - 1) as usize) {
+                    // The third of a dictionary's fields is a truth.
+                    Some(_) if is_third_of_dictionary(&kind, field.id) => reader.skip(field),
+                    Some(place) => Some(*place = Some(reader.int(field)?)),
+                    None => reader.skip(field),
+                })
+            }
+            _ => reader.skip(field),
+        })?;
+        let (compressed, rest) = reader.rest().split_at_checked(length?)?;
+        *bytes = rest;
+        let (is_dictionary, header) = match kind? {
+            0 if data[2]? == RLE => (false, data),
+            2 => (true, dictionary),
+            _ => return None,
+        };
+        let values = usize::try_from(header[0]?).ok()?;
+        Some(Page { is_dictionary, values, encoding: header[1]?, size: size?, compressed })
+    }
+
+    /// Brings the page's bytes into `out`, in the place of what it holds. At most `most` bytes.
+    pub fn inflate(&self, zstd: bool, most: usize, tools: &mut Zstd, out: &mut Vec<u8>) -> Option<()> {
+        let Page { size, compressed, .. } = *self;
+        out.clear();
+        if !zstd {
+            out.extend_from_slice(compressed);
+            return (size == compressed.len()).then_some(());
+        }
+        // What a header claims is looked at before so much memory is taken.
+        let possible = compressed.len().saturating_mul(MOST_PER_BYTE).min(LARGEST).min(most);
+        if size > possible {
+            return None;
+        }
+        out.reserve_exact(size);
+        let written = tools.0.as_mut()?.decompress_to_buffer(compressed, out).ok()?;
+        (written == size && out.len() == size).then_some(())
+    }
+}
+
+fn is_third_of_dictionary(kind: &Option<i64>, field: i64) -> bool {
+    *kind == Some(2) && field == 3
+}
+
+/// What decompresses; to make one takes longer than most pages do.
+pub struct Zstd(Option<Decompressor<'static>>);
+
+/// What a thread uses for one column after the other: memory that is used again need not be cleared
+/// by the kernel.
+pub struct Tools {
+    /// What decompresses.
+    pub zstd: Zstd,
+    /// The bytes of a column, as they lie in the file.
+    pub chunk: Vec<u8>,
+    /// The bytes of a page.
+    pub page: Vec<u8>,
+    /// The lengths of texts.
+    pub lengths: Vec<i64>,
+}
+
+thread_local! {
+    static TOOLS: Cell<Option<Box<Tools>>> = const { Cell::new(None) };
+}
+
+impl Tools {
+    /// Lends the thread's tools.
+    pub fn lend<T>(use_them: impl FnOnce(&mut Tools) -> T) -> T {
+        let mut tools = TOOLS.take().unwrap_or_else(|| {
+            let zstd = Zstd(Decompressor::new().ok());
+            Box::new(Tools { zstd, chunk: Vec::new(), page: Vec::new(), lengths: Vec::new() })
+        });
+        let result = use_them(&mut tools);
+        let held = tools.chunk.capacity() + tools.page.capacity() + tools.lengths.capacity() * 8;
+        if held <= KEPT {
+            TOOLS.set(Some(tools));
+        }
+        result
+    }
+}
