@@ -21,6 +21,13 @@ pub trait Tables: Sync {
     /// the same rows in the same order.
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>>;
 
+    /// Returns about how many rows [`read`](Tables::read) would return: room for what is made of them is taken
+    /// at once. 0 where that is not known.
+    fn rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
+        let _ = (table, days);
+        0
+    }
+
     /// Hands `each` frame that [`read`](Tables::read) would return, and its place among them, to a
     /// function, several at once. A store lets go of a frame before it reads another, so that memory
     /// is taken for a few files and not for all of the window.
