@@ -237,7 +237,12 @@ pub fn add_codes<T: Copy + Default>(
         };
         match run {
             Run::Repeated(code, times) => values.extend(std::iter::repeat_n(value(u64::from(code)), times)),
-            Run::Packed(packed, times) => values.extend(unpack(packed, u32::from(*bits), times).map(value)),
+            Run::Packed(packed, times) => unpack(packed, u32::from(*bits), times, |eight, there| {
+                // What fills up the last eight is 0, of which there may be no value.
+                let mut found = [T::default(); 8];
+                found.iter_mut().zip(eight).take(there).for_each(|(found, code)| *found = value(*code));
+                values.extend_from_slice(&found[..there]);
+            }),
         }
         Some(())
     })?;

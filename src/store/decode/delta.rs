@@ -38,10 +38,14 @@ pub fn decode<'a>(bytes: &'a [u8], count: usize, out: &mut Vec<i64>) -> Option<&
             let (packed, after) = rest.split_at_checked((piece / 8).checked_mul(bits as usize)?)?;
             rest = after;
             let times = piece.min(left);
-            out.extend(unpack(packed, bits, times).map(|above| {
-                last = last.wrapping_add(least).wrapping_add(above as i64);
-                last
-            }));
+            unpack(packed, bits, times, |eight, there| {
+                let numbers = eight.map(|above| {
+                    last = last.wrapping_add(least).wrapping_add(above as i64);
+                    last
+                });
+                // What fills up the last eight is of no number, and nothing comes after it.
+                out.extend_from_slice(&numbers[..there]);
+            });
             left -= times;
         }
     }

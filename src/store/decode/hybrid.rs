@@ -39,18 +39,34 @@ pub fn each_run<'a>(
     Some(bytes)
 }
 
-/// Returns numbers of so many bits, 64 at the most, the lowest bit first. What stands behind the bytes is
-/// taken for zeros.
-pub fn unpack(bytes: &[u8], bits: u32, count: usize) -> impl ExactSizeIterator<Item = u64> {
+/// Calls `each` for numbers of so many bits, 64 at the most, the lowest bit first, eight at a time; of the last
+/// eight, as many as there are. What stands behind the bytes is taken for zeros.
+#[inline]
+pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64; 8], usize)) {
     let bits = bits.min(u64::BITS) as usize;
     let mask = if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
-    (0..count).map(move |number| {
-        let (at, shift) = (number * bits / 8, number * bits % 8);
-        let low = word(bytes, at) >> shift;
-        // The last bits of a wide number lie in a ninth byte.
-        let high = if shift + bits > 64 { word(bytes, at + 8) << (64 - shift) } else { 0 };
-        (low | high) & mask
-    })
+    for first in (0..count).step_by(8) {
+        let at = first / 8 * bits;
+        // Eight numbers of a few bits lie in a word or two.
+        let eight: [u64; 8] = match bits {
+            0..=8 => {
+                let all = word(bytes, at);
+                std::array::from_fn(|n| all >> ((n * bits) & 63) & mask)
+            }
+            9..=16 => {
+                let all = u128::from(word(bytes, at + 8)) << 64 | u128::from(word(bytes, at));
+                std::array::from_fn(|n| (all >> ((n * bits) & 127)) as u64 & mask)
+            }
+            _ => std::array::from_fn(|n| {
+                let (at, shift) = (at + n * bits / 8, n * bits % 8);
+                let low = word(bytes, at) >> shift;
+                // The last bits of a wide number lie in a ninth byte.
+                let high = if shift + bits > 64 { word(bytes, at + 8) << (64 - shift) } else { 0 };
+                (low | high) & mask
+            }),
+        };
+        each(&eight, (count - first).min(8));
+    }
 }
 
 #[inline]
