@@ -38,43 +38,58 @@ pub struct Audience {
 /// Hashes by shard, of all files.
 struct Dealt(Vec<Mutex<Vec<u128>>>);
 
-/// The hashes of a file, on their way to their shards.
-struct Hand(Vec<Vec<u128>>);
-
-impl Hand {
-    /// Makes room for so many hashes.
-    fn with_capacity(hashes: usize) -> Hand {
-        // Some shards get more than others; those few grow.
-        let each = hashes / SHARDS + hashes / SHARDS / 4 + 8;
-        Hand((0..SHARDS).map(|_| Vec::with_capacity(each)).collect())
-    }
-
-    fn push(&mut self, hash: u128) {
-        if let Some(shard) = self.0.get_mut(shard(hash)) {
-            shard.push(hash);
-        }
-    }
-}
-
 impl Dealt {
-    /// Makes room for so many hashes. What is not used of it costs nothing.
+    /// Makes room for so many hashes. What is not used of it is never touched, and costs nothing.
     fn with_capacity(hashes: usize) -> Dealt {
         let each = hashes / SHARDS + hashes / SHARDS / 4 + 8;
         Dealt((0..SHARDS).map(|_| Mutex::new(Vec::with_capacity(each))).collect())
     }
 
-    /// Takes in the hashes of a file; `turn` tells files apart, so that they do not wait for each other.
-    fn take(&self, hand: &Hand, turn: usize) {
-        for step in 0..SHARDS {
-            let at = (step + turn * 29) % SHARDS;
-            if let (Some(shard), Some(hashes)) = (self.0.get(at), hand.0.get(at)) {
-                shard.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(hashes);
-            }
-        }
+    /// Begins to deal the hashes of a file.
+    fn dealer(&self) -> Dealer<'_> {
+        Dealer { dealt: self, hands: vec![[0; HAND]; SHARDS], held: [0; SHARDS] }
     }
 
     fn into_shards(self) -> Vec<Vec<u128>> {
         self.0.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+}
+
+/// Hashes that a dealer holds of each shard: those of all shards fit into a processor's fastest cache.
+const HAND: usize = 16;
+
+/// Deals hashes out to their shards, a handful at a time.
+struct Dealer<'d> {
+    dealt: &'d Dealt,
+    hands: Vec<[u128; HAND]>,
+    held: [usize; SHARDS],
+}
+
+impl Dealer<'_> {
+    #[inline]
+    fn push(&mut self, hash: u128) {
+        let shard = shard(hash);
+        let (Some(hand), Some(held)) = (self.hands.get_mut(shard), self.held.get_mut(shard)) else { return };
+        if let Some(place) = hand.get_mut(*held) {
+            *place = hash;
+            *held += 1;
+        }
+        if *held == HAND {
+            self.give(shard);
+        }
+    }
+
+    fn give(&mut self, shard: usize) {
+        let Some(held) = self.held.get_mut(shard).map(std::mem::take) else { return };
+        if let (Some(hand), Some(shard)) = (self.hands.get(shard), self.dealt.0.get(shard)) {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.extend_from_slice(hand.get(..held).unwrap_or_default());
+        }
+    }
+
+    /// Gives away what is held.
+    fn finish(mut self) {
+        (0..SHARDS).for_each(|shard| self.give(shard));
     }
 }
 
@@ -185,20 +200,20 @@ fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
     let (start, end) = query.window.times(tables.zone());
     // The index holds the hashes of all chatbots' visitors; those that are not asked about meet
     // no session.
-    let columns = ["hash_high", "hash_low", "first_seen_at"];
-    let days = Some(query.window.range());
-    let dealt = Dealt::with_capacity(tables.rows(Table::Visitors, days));
-    tables.read_each(Table::Visitors, days, &columns, &|turn, frame| {
+    let days = query.window.range();
+    let dealt = Dealt::with_capacity(tables.rows(Table::Visitors, Some(days)));
+    tables.read_first_seen(days, (start, end), &|frame, all_in_time| {
         let (high, low) = (ints(frame, "hash_high")?, ints(frame, "hash_low")?);
-        let seen = ints(frame, "first_seen_at")?;
-        let mut hand = Hand::with_capacity(frame.height());
+        let seen = if all_in_time { None } else { Some(ints(frame, "first_seen_at")?) };
+        let mut dealer = dealt.dealer();
         for row in 0..frame.height() {
-            if seen.get(row).is_some_and(|time| start <= time && time < end) {
+            let time = seen.as_ref().map_or(Some(start), |seen| seen.get(row));
+            if time.is_some_and(|time| start <= time && time < end) {
                 let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
-                hand.push((u128::from(high) << 64 | u128::from(low)) & !1);
+                dealer.push((u128::from(high) << 64 | u128::from(low)) & !1);
             }
         }
-        dealt.take(&hand, turn);
+        dealer.finish();
         Ok(())
     })?;
     Ok(dealt)
@@ -209,50 +224,47 @@ fn deal_all(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
     let days = Some(query.window.range());
     let columns = query.columns(&["chatbot_id", "anonymous_id"]);
     let dealt = Dealt::with_capacity(tables.rows(Table::Sessions, days));
-    let nameless = map_frames(tables, Table::Sessions, days, &columns, |turn, frame| {
-        let (hand, nameless) = anonymous(frame, query)?;
-        dealt.take(&hand, turn);
-        Ok(nameless)
+    let nameless = map_frames(tables, Table::Sessions, days, &columns, |_, frame| {
+        anonymous(frame, query, dealt.dealer())
     })?;
     // Most sessions have an anonymous id. The other ids are long columns, and read only for those
     // that have none.
     if nameless.iter().any(|rows| !rows.is_empty()) {
         let columns = ["chatbot_id", "user_id", "session_id"];
-        tables.read_each(Table::Sessions, days, &columns, &|turn, frame| {
-            dealt.take(&others(frame, nameless.get(turn).map_or(&[], Vec::as_slice))?, turn);
-            Ok(())
+        tables.read_each(Table::Sessions, days, &columns, &|place, frame| {
+            others(frame, nameless.get(place).map_or(&[], Vec::as_slice), dealt.dealer())
         })?;
     }
     Ok(dealt)
 }
 
 /// Deals the visitors of a frame that have an anonymous id; returns the rows of those that have none.
-fn anonymous(frame: &DataFrame, query: &Query) -> Result<(Hand, Vec<u32>)> {
+fn anonymous(frame: &DataFrame, query: &Query, mut dealer: Dealer) -> Result<Vec<u32>> {
     let selected = query.select(frame)?;
     let anonymous = texts(frame, "anonymous_id")?;
     let mut ids = Ids::of(frame)?;
-    let mut hand = Hand::with_capacity(selected.rows.len());
     let mut nameless = Vec::new();
     for &row in &selected.rows {
         match anonymous.get(row as usize) {
-            Some(id) => hand.push(visitor(&mut ids, row as usize, KeyKind::Anonymous, id)),
+            Some(id) => dealer.push(visitor(&mut ids, row as usize, KeyKind::Anonymous, id)),
             None => nameless.push(row),
         }
     }
-    Ok((hand, nameless))
+    dealer.finish();
+    Ok(nameless)
 }
 
 /// Deals the visitors of some rows of a frame that have no anonymous id.
-fn others(frame: &DataFrame, rows: &[u32]) -> Result<Hand> {
+fn others(frame: &DataFrame, rows: &[u32], mut dealer: Dealer) -> Result<()> {
     let (users, sessions) = (texts(frame, "user_id")?, texts(frame, "session_id")?);
     let mut ids = Ids::of(frame)?;
-    let mut hand = Hand::with_capacity(rows.len());
     for &row in rows {
         let row = row as usize;
-        hand.push(match users.get(row) {
+        dealer.push(match users.get(row) {
             Some(id) => visitor(&mut ids, row, KeyKind::User, id),
             None => visitor(&mut ids, row, KeyKind::Session, sessions.get(row).unwrap_or("")),
         });
     }
-    Ok(hand)
+    dealer.finish();
+    Ok(())
 }

@@ -39,6 +39,22 @@ impl Tables for Snapshot {
             .try_for_each(|(place, file)| each(place, &self.read_file(file, Some(columns))?))
     }
 
+    fn read_first_seen(
+        &self,
+        days: (Day, Day),
+        between: (Micros, Micros),
+        each: &(dyn Fn(&DataFrame, bool) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let files = self.files_in(Table::Visitors, Some(days));
+        files.into_par_iter().with_max_len(1).try_for_each(|file| {
+            // The manifest knows the first and the last time of a file.
+            let all_in_time = between.0 <= file.min_time && file.max_time < between.1;
+            let columns = ["hash_high", "hash_low", "first_seen_at"];
+            let columns = if all_in_time { columns.get(..2).unwrap_or(&columns) } else { &columns };
+            each(&self.read_file(file, Some(columns))?, all_in_time)
+        })
+    }
+
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
         let files: Vec<_> =
             self.files_in(Table::Sessions, None).into_iter().filter(|file| file.max_time >= time).collect();

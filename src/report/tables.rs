@@ -42,6 +42,20 @@ pub trait Tables: Sync {
         frames.par_iter().enumerate().try_for_each(|(place, frame)| each(place, frame))
     }
 
+    /// Hands `each` frame of the partitions of `visitors` that touch the days to a function, several at once:
+    /// the columns `hash_high`, `hash_low` and `first_seen_at`; or the first two, and `true`, of those that are
+    /// known to have been first seen between the times, the second excluded.
+    fn read_first_seen(
+        &self,
+        days: (Day, Day),
+        between: (Micros, Micros),
+        each: &(dyn Fn(&DataFrame, bool) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let _ = between;
+        let columns = ["hash_high", "hash_low", "first_seen_at"];
+        self.read_each(Table::Visitors, Some(days), &columns, &|_, frame| each(frame, false))
+    }
+
     /// Reads columns of the sessions whose last event is not before `time`; others may be among
     /// them. A store that knows the last event of each file leaves files out.
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
