@@ -55,8 +55,9 @@ impl Dealt {
     }
 }
 
-/// Hashes that a dealer holds of each shard: those of all shards fit into a processor's fastest cache.
-const HAND: usize = 16;
+/// Hashes that a dealer holds of each shard: so many that threads seldom want the same shard, so few that those
+/// of all shards fit into a processor's cache.
+const HAND: usize = 64;
 
 /// Deals hashes out to their shards, a handful at a time.
 struct Dealer<'d> {
@@ -127,7 +128,7 @@ impl Audience {
     }
 }
 
-/// A visitor's first session, as its place and one, in a table by hash: 0 where there is none. It is a
+/// The places of visitors' first sessions, each and one, in a table by hash: 0 where there is none. It is a
 /// fraction of a map of the hashes themselves, and stays in the processor's cache.
 struct Places {
     table: Vec<u32>,
@@ -142,17 +143,27 @@ impl Places {
         Places { table: vec![0; size], shift: u64::BITS - size.trailing_zeros() }
     }
 
-    /// Returns where the hash is in the table, or is to be put, and the place of its first session.
-    fn find(&self, hash: u128, sessions: &[u128]) -> (usize, Option<usize>) {
+    /// Returns the place of the first session of a visitor's, which is `none` where there is no other: no less
+    /// than that of any in the table. `there` makes it known.
+    ///
+    /// Whether a visitor came before cannot be foreseen, and to guess wrong takes a processor longer than all
+    /// the rest: so that is no branch.
+    #[inline]
+    fn first(&mut self, hash: u128, sessions: &[u128], none: usize, there: bool) -> usize {
         let mut slot = ((hash >> 64) as u64 >> self.shift) as usize;
-        loop {
-            match self.table.get(slot).map(|place| (*place as usize).checked_sub(1)) {
-                Some(Some(first)) if sessions.get(first) == Some(&hash) => return (slot, Some(first)),
-                // Of another one: further on, and behind the end from the beginning again.
-                Some(Some(_)) => slot = (slot + 1) & (self.table.len() - 1),
-                _ => return (slot, None),
+        while let Some(place) = self.table.get_mut(slot) {
+            let first = (place.wrapping_sub(1) as usize).min(none);
+            if first == none && !there {
+                break;
             }
+            if sessions.get(first) == Some(&hash) {
+                *place = first as u32 + 1;
+                return first;
+            }
+            // Of another one: further on, and behind the end from the beginning again.
+            slot = (slot + 1) & (self.table.len() - 1);
         }
+        none
     }
 }
 
@@ -163,32 +174,28 @@ fn count(sessions: &[u128], seen: &[u128]) -> Audience {
     // By the place of a visitor's first session, how many there are.
     let mut counts = vec![0u32; sessions.len()];
     for (place, hash) in sessions.iter().enumerate() {
-        let (slot, first) = places.find(*hash, sessions);
-        let first = first.unwrap_or_else(|| {
-            if let Some(slot) = places.table.get_mut(slot) {
-                *slot = place as u32 + 1;
-            }
-            audience.unique += 1;
-            // Known by a session alone, and so new.
-            audience.new += (*hash & 1) as u64;
-            place
-        });
+        let first = places.first(*hash, sessions, place, true);
+        let is_first = u64::from(first == place);
+        audience.unique += is_first;
+        // Known by a session alone, and so new.
+        audience.new += is_first & *hash as u64;
         if let Some(count) = counts.get_mut(first) {
             *count += 1;
         }
     }
-    let classes = |count: u32| (count as usize).min(OFTEN);
-    for count in counts.iter().filter(|count| **count > 0) {
-        if let Some(sum) = audience.by_sessions.get_mut(classes(*count) - 1) {
+    let mut by_sessions = [0; OFTEN + 1];
+    for count in &counts {
+        if let Some(sum) = by_sessions.get_mut((*count as usize).min(OFTEN)) {
             *sum += 1;
         }
     }
+    // Further sessions of a visitor have none to count.
+    let [_, by_sessions @ ..] = by_sessions;
+    audience.by_sessions = by_sessions;
     for hash in seen {
         // Each counts once, also where the index names it twice.
-        if let (_, Some(first)) = places.find(*hash, sessions)
-            && let Some(count) = counts.get_mut(first)
-            && std::mem::take(count) > 0
-        {
+        let first = places.first(*hash, sessions, sessions.len(), false);
+        if counts.get_mut(first).is_some_and(|count| std::mem::take(count) > 0) {
             audience.new += 1;
         }
     }

@@ -13,6 +13,9 @@ use super::levels::Levels;
 use super::page::{DELTA, DICTIONARY, PLAIN, Page, Tools};
 use super::texts::Texts;
 
+/// Room is taken beforehand for so many rows at the most.
+const MOST_AT_ONCE: usize = 1 << 22;
+
 /// A column under way.
 pub struct ColumnReader<'c> {
     column: &'c Column,
@@ -40,6 +43,8 @@ struct Fixed<T> {
 impl<'c> ColumnReader<'c> {
     /// Begins a column of so many rows.
     pub fn new(column: &'c Column, rows: usize) -> ColumnReader<'c> {
+        // A file that claims more is to show its rows first.
+        let rows = rows.min(MOST_AT_ONCE);
         let values = match column.kind {
             Kind::Text => Values::Texts(Texts::new(rows)),
             Kind::Bool => Values::Bools(MutableBitmap::with_capacity(rows)),

@@ -45,32 +45,37 @@ impl<'a> Page<'a> {
     pub fn next(bytes: &mut &'a [u8]) -> Option<Page<'a>> {
         let mut reader = Reader::new(bytes);
         let (mut kind, mut size, mut length) = (None, None, None);
-        let mut data = [None; 4];
-        let mut dictionary = [None; 4];
-        reader.fields(|reader, field| match field.id {
-            1 => Some(kind = Some(reader.int(field)?)),
-            2 => Some(size = Some(reader.count(field)?)),
-            3 => Some(length = Some(reader.count(field)?)),
-            5 | 7 => {
-                let into = if field.id == 5 { &mut data } else { &mut dictionary };
-                reader.structure(field, |reader, field| match into.get_mut((field.id - 1) as usize) {
-                    // The third of a dictionary's fields is a truth.
-                    Some(_) if is_third_of_dictionary(&kind, field.id) => reader.skip(field),
-                    Some(place) => Some(*place = Some(reader.int(field)?)),
-                    None => reader.skip(field),
-                })
+        let (mut values, mut encoding, mut levels) = (None, None, None);
+        reader.fields(|reader, field| {
+            match field.id {
+                1 => kind = Some(reader.int(field)?),
+                2 => size = Some(reader.count(field)?),
+                3 => length = Some(reader.count(field)?),
+                // Of data and of a dictionary; the third field of the latter is a truth.
+                5 | 7 => {
+                    let of_data = field.id == 5;
+                    reader.structure(field, |reader, field| {
+                        match field.id {
+                            1 => values = Some(reader.count(field)?),
+                            2 => encoding = Some(reader.int(field)?),
+                            3 if of_data => levels = Some(reader.int(field)?),
+                            _ => reader.skip(field)?,
+                        }
+                        Some(())
+                    })?;
+                }
+                _ => reader.skip(field)?,
             }
-            _ => reader.skip(field),
+            Some(())
         })?;
         let (compressed, rest) = reader.rest().split_at_checked(length?)?;
         *bytes = rest;
-        let (is_dictionary, header) = match kind? {
-            0 if data[2]? == RLE => (false, data),
-            2 => (true, dictionary),
+        let is_dictionary = match kind? {
+            0 if levels? == RLE => false,
+            2 => true,
             _ => return None,
         };
-        let values = usize::try_from(header[0]?).ok()?;
-        Some(Page { is_dictionary, values, encoding: header[1]?, size: size?, compressed })
+        Some(Page { is_dictionary, values: values?, encoding: encoding?, size: size?, compressed })
     }
 
     /// Brings the page's bytes into `out`, in the place of what it holds. At most `most` bytes.
@@ -90,10 +95,6 @@ impl<'a> Page<'a> {
         let written = tools.0.as_mut()?.decompress_to_buffer(compressed, out).ok()?;
         (written == size && out.len() == size).then_some(())
     }
-}
-
-fn is_third_of_dictionary(kind: &Option<i64>, field: i64) -> bool {
-    *kind == Some(2) && field == 3
 }
 
 /// What decompresses; to make one takes longer than most pages do.
@@ -125,9 +126,10 @@ impl Tools {
         });
         let result = use_them(&mut tools);
         let held = tools.chunk.capacity() + tools.page.capacity() + tools.lengths.capacity() * 8;
-        if held <= KEPT {
-            TOOLS.set(Some(tools));
+        if held > KEPT {
+            (tools.chunk, tools.page, tools.lengths) = (Vec::new(), Vec::new(), Vec::new());
         }
+        TOOLS.set(Some(tools));
         result
     }
 }
