@@ -59,6 +59,8 @@ impl<'c> ColumnReader<'c> {
     /// what is not known here.
     pub fn add(&mut self, chunk: &Chunk, mut bytes: &[u8], rows: usize, tools: &mut Tools) -> Option<()> {
         let mut left = rows;
+        // What all pages together may take.
+        let mut most = chunk.plain;
         let (zstd, inflate, lengths) = (chunk.zstd, &mut tools.zstd, &mut tools.lengths);
         match &mut self.values {
             Values::Texts(texts) => texts.begin(),
@@ -76,7 +78,8 @@ impl<'c> ColumnReader<'c> {
             // The bytes of texts stay where they are, and become the column's.
             let mut kept = Vec::new();
             let room = if keeps_bytes { &mut kept } else { &mut tools.page };
-            page.inflate(zstd, chunk.plain, inflate, room)?;
+            page.inflate(zstd, most, inflate, room)?;
+            most = most.checked_sub(room.len())?;
             if page.is_dictionary {
                 match &mut self.values {
                     Values::Texts(texts) => texts.dictionary(kept, page.values)?,

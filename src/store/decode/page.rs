@@ -83,8 +83,11 @@ impl<'a> Page<'a> {
         let Page { size, compressed, .. } = *self;
         out.clear();
         if !zstd {
+            if size != compressed.len() {
+                return None;
+            }
             out.extend_from_slice(compressed);
-            return (size == compressed.len()).then_some(());
+            return Some(());
         }
         // What a header claims is looked at before so much memory is taken.
         let possible = compressed.len().saturating_mul(MOST_PER_BYTE).min(LARGEST).min(most);
