@@ -4,11 +4,12 @@
 //! chatbot. Visitors are told apart by 128 bits of hash, spread over shards so that each is
 //! counted without waiting for the others: it costs in proportion to the sessions.
 
-use hashbrown::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
-use super::keys::{Ids, Spread};
+use super::keys::Ids;
 use super::query::Query;
 use super::tables::{Tables, map_frames};
 use crate::error::Result;
@@ -19,10 +20,6 @@ use crate::store::frame::{ints, texts};
 /// The shards that visitors are dealt out to, by their hash: so many that each fits into a
 /// processor's cache.
 const SHARDS: usize = 64;
-
-/// A visitor's sessions, and in the highest bit whether it was first seen in the window.
-type Visitors = HashMap<u128, u32, Spread>;
-const FIRST_SEEN: u32 = 1 << 31;
 
 /// From how many sessions on a visitor is counted with those who came most often.
 pub const OFTEN: usize = 11;
@@ -38,41 +35,62 @@ pub struct Audience {
     pub by_sessions: [u64; OFTEN],
 }
 
-/// Visitors by shard: as one vector, and where each shard begins in it.
-struct Dealt {
-    hashes: Vec<u128>,
-    starts: Vec<u32>,
-}
+/// Hashes by shard, of all files.
+struct Dealt(Vec<Mutex<Vec<u128>>>);
 
 impl Dealt {
-    fn of(hashes: &[u128]) -> Dealt {
-        let mut starts = vec![0u32; SHARDS + 1];
-        for hash in hashes {
-            if let Some(count) = starts.get_mut(shard(*hash) + 1) {
-                *count += 1;
-            }
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut next = starts.clone();
-        let mut dealt = vec![0; hashes.len()];
-        for hash in hashes {
-            if let Some(at) = next.get_mut(shard(*hash)) {
-                if let Some(place) = dealt.get_mut(*at as usize) {
-                    *place = *hash;
-                }
-                *at += 1;
-            }
-        }
-        Dealt { hashes: dealt, starts }
+    /// Makes room for so many hashes. What is not used of it is never touched, and costs nothing.
+    fn with_capacity(hashes: usize) -> Dealt {
+        let each = hashes / SHARDS + hashes / SHARDS / 4 + 8;
+        Dealt((0..SHARDS).map(|_| Mutex::new(Vec::with_capacity(each))).collect())
     }
 
-    fn shard(&self, shard: usize) -> &[u128] {
-        let start = |at: usize| self.starts.get(at).map_or(0, |start| *start as usize);
-        self.hashes.get(start(shard)..start(shard + 1)).unwrap_or_default()
+    /// Begins to deal the hashes of a file.
+    fn dealer(&self) -> Dealer<'_> {
+        Dealer { dealt: self, hands: vec![[0; HAND]; SHARDS], held: [0; SHARDS] }
+    }
+
+    fn into_shards(self) -> Vec<Vec<u128>> {
+        self.0.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+}
+
+/// Hashes that a dealer holds of each shard: so many that threads seldom want the same shard, so few that those
+/// of all shards fit into a processor's cache.
+const HAND: usize = 64;
+
+/// Deals hashes out to their shards, a handful at a time.
+struct Dealer<'d> {
+    dealt: &'d Dealt,
+    hands: Vec<[u128; HAND]>,
+    held: [usize; SHARDS],
+}
+
+impl Dealer<'_> {
+    #[inline]
+    fn push(&mut self, hash: u128) {
+        let shard = shard(hash);
+        let (Some(hand), Some(held)) = (self.hands.get_mut(shard), self.held.get_mut(shard)) else { return };
+        if let Some(place) = hand.get_mut(*held) {
+            *place = hash;
+            *held += 1;
+        }
+        if *held == HAND {
+            self.give(shard);
+        }
+    }
+
+    fn give(&mut self, shard: usize) {
+        let Some(held) = self.held.get_mut(shard).map(std::mem::take) else { return };
+        if let (Some(hand), Some(shard)) = (self.hands.get(shard), self.dealt.0.get(shard)) {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.extend_from_slice(hand.get(..held).unwrap_or_default());
+        }
+    }
+
+    /// Gives away what is held.
+    fn finish(mut self) {
+        (0..SHARDS).for_each(|shard| self.give(shard));
     }
 }
 
@@ -82,7 +100,7 @@ fn visitor(ids: &mut Ids, row: usize, kind: KeyKind, value: &str) -> u128 {
 }
 
 fn shard(hash: u128) -> usize {
-    // The map below uses the upper half, so the lower one is free to choose the shard.
+    // The table below uses the upper half, so the lower one is free to choose the shard.
     (hash >> 1) as usize % SHARDS
 }
 
@@ -90,11 +108,9 @@ impl Audience {
     /// Counts the visitors of a window.
     pub fn of(tables: &dyn Tables, query: &Query) -> Result<Audience> {
         let (dealt, seen) = rayon::join(|| deal_all(tables, query), || first_seen(tables, query));
-        let (dealt, seen) = (dealt?, seen?);
-        Ok((0..SHARDS)
-            .into_par_iter()
-            .map(|number| count(number, &dealt, &seen))
-            .reduce(Audience::default, Audience::add))
+        let (dealt, seen) = (dealt?.into_shards(), seen?.into_shards());
+        let shards = dealt.into_par_iter().zip(seen).with_max_len(4);
+        Ok(shards.map(|(sessions, seen)| count(&sessions, &seen)).reduce(Audience::default, Audience::add))
     }
 
     fn add(mut self, other: Audience) -> Audience {
@@ -112,98 +128,150 @@ impl Audience {
     }
 }
 
-/// Counts the visitors of a shard.
-fn count(shard: usize, sessions: &[Dealt], seen: &[Dealt]) -> Audience {
-    let all: usize = sessions.iter().map(|part| part.shard(shard).len()).sum();
-    let mut visitors = Visitors::with_capacity_and_hasher(all, Spread);
-    let mut audience = Audience::default();
-    for hash in sessions.iter().flat_map(|part| part.shard(shard)) {
-        let sessions = visitors.entry(*hash).or_insert_with(|| {
-            // Known by a session alone, and so new.
-            audience.new += (*hash & 1) as u64;
-            0
-        });
-        *sessions = (*sessions + 1).min(FIRST_SEEN - 1);
+/// The places of visitors' first sessions, each and one, in a table by hash: 0 where there is none. It is a
+/// fraction of a map of the hashes themselves, and stays in the processor's cache.
+struct Places {
+    table: Vec<u32>,
+    /// By how much the upper half of a hash is shifted to become a place in the table.
+    shift: u32,
+}
+
+impl Places {
+    /// Makes a table for so many sessions, at most half of it used.
+    fn for_sessions(sessions: usize) -> Places {
+        let size = (sessions * 2).next_power_of_two().max(2);
+        Places { table: vec![0; size], shift: u64::BITS - size.trailing_zeros() }
     }
-    for hash in seen.iter().flat_map(|part| part.shard(shard)) {
-        if let Some(sessions) = visitors.get_mut(hash)
-            && *sessions & FIRST_SEEN == 0
-        {
-            *sessions |= FIRST_SEEN;
-            audience.new += 1;
+
+    /// Returns the place of the first session of a visitor's, which is `none` where there is no other: no less
+    /// than that of any in the table. `there` makes it known.
+    ///
+    /// Whether a visitor came before cannot be foreseen, and to guess wrong takes a processor longer than all
+    /// the rest: so that is no branch.
+    #[inline]
+    fn first(&mut self, hash: u128, sessions: &[u128], none: usize, there: bool) -> usize {
+        let mut slot = ((hash >> 64) as u64 >> self.shift) as usize;
+        while let Some(place) = self.table.get_mut(slot) {
+            let first = (place.wrapping_sub(1) as usize).min(none);
+            if first == none && !there {
+                break;
+            }
+            if sessions.get(first) == Some(&hash) {
+                *place = first as u32 + 1;
+                return first;
+            }
+            // Of another one: further on, and behind the end from the beginning again.
+            slot = (slot + 1) & (self.table.len() - 1);
+        }
+        none
+    }
+}
+
+/// Counts the visitors of a shard: of its sessions, and of those that were first seen in the window.
+fn count(sessions: &[u128], seen: &[u128]) -> Audience {
+    let mut audience = Audience::default();
+    let mut places = Places::for_sessions(sessions.len());
+    // By the place of a visitor's first session, how many there are.
+    let mut counts = vec![0u32; sessions.len()];
+    for (place, hash) in sessions.iter().enumerate() {
+        let first = places.first(*hash, sessions, place, true);
+        let is_first = u64::from(first == place);
+        audience.unique += is_first;
+        // Known by a session alone, and so new.
+        audience.new += is_first & *hash as u64;
+        if let Some(count) = counts.get_mut(first) {
+            *count += 1;
         }
     }
-    audience.unique = visitors.len() as u64;
-    for sessions in visitors.values() {
-        let sessions = (sessions & !FIRST_SEEN) as usize;
-        if let Some(sum) = audience.by_sessions.get_mut(sessions.clamp(1, OFTEN) - 1) {
+    let mut by_sessions = [0; OFTEN + 1];
+    for count in &counts {
+        if let Some(sum) = by_sessions.get_mut((*count as usize).min(OFTEN)) {
             *sum += 1;
+        }
+    }
+    // Further sessions of a visitor have none to count.
+    let [_, by_sessions @ ..] = by_sessions;
+    audience.by_sessions = by_sessions;
+    for hash in seen {
+        // Each counts once, also where the index names it twice.
+        let first = places.first(*hash, sessions, sessions.len(), false);
+        if counts.get_mut(first).is_some_and(|count| std::mem::take(count) > 0) {
+            audience.new += 1;
         }
     }
     audience
 }
 
 /// Returns the visitors that were first seen in the window, with sessions in it or without.
-fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Vec<Dealt>> {
+fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
     let (start, end) = query.window.times(tables.zone());
     // The index holds the hashes of all chatbots' visitors; those that are not asked about meet
     // no session.
-    let columns = ["hash_high", "hash_low", "first_seen_at"];
-    map_frames(tables, Table::Visitors, Some(query.window.range()), &columns, |_, frame| {
+    let days = query.window.range();
+    let dealt = Dealt::with_capacity(tables.rows(Table::Visitors, Some(days)));
+    tables.read_first_seen(days, (start, end), &|frame, all_in_time| {
         let (high, low) = (ints(frame, "hash_high")?, ints(frame, "hash_low")?);
-        let seen = ints(frame, "first_seen_at")?;
-        let mut hashes = Vec::with_capacity(frame.height());
+        let seen = if all_in_time { None } else { Some(ints(frame, "first_seen_at")?) };
+        let mut dealer = dealt.dealer();
         for row in 0..frame.height() {
-            if seen.get(row).is_some_and(|time| start <= time && time < end) {
+            let time = seen.as_ref().map_or(Some(start), |seen| seen.get(row));
+            if time.is_some_and(|time| start <= time && time < end) {
                 let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
-                hashes.push((u128::from(high) << 64 | u128::from(low)) & !1);
+                dealer.push((u128::from(high) << 64 | u128::from(low)) & !1);
             }
         }
-        Ok(Dealt::of(&hashes))
-    })
+        dealer.finish();
+        Ok(())
+    })?;
+    Ok(dealt)
 }
 
 /// Deals the visitors of all sessions of the window out to the shards.
-fn deal_all(tables: &dyn Tables, query: &Query) -> Result<Vec<Dealt>> {
+fn deal_all(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
     let days = Some(query.window.range());
     let columns = query.columns(&["chatbot_id", "anonymous_id"]);
-    let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| anonymous(frame, query))?;
-    let (mut dealt, nameless): (Vec<Dealt>, Vec<Vec<u32>>) = parts.into_iter().unzip();
+    let dealt = Dealt::with_capacity(tables.rows(Table::Sessions, days));
+    let nameless = map_frames(tables, Table::Sessions, days, &columns, |_, frame| {
+        anonymous(frame, query, dealt.dealer())
+    })?;
     // Most sessions have an anonymous id. The other ids are long columns, and read only for those
     // that have none.
     if nameless.iter().any(|rows| !rows.is_empty()) {
         let columns = ["chatbot_id", "user_id", "session_id"];
-        dealt.extend(map_frames(tables, Table::Sessions, days, &columns, |place, frame| {
-            others(frame, nameless.get(place).map_or(&[], Vec::as_slice))
-        })?);
+        tables.read_each(Table::Sessions, days, &columns, &|place, frame| {
+            others(frame, nameless.get(place).map_or(&[], Vec::as_slice), dealt.dealer())
+        })?;
     }
     Ok(dealt)
 }
 
 /// Deals the visitors of a frame that have an anonymous id; returns the rows of those that have none.
-fn anonymous(frame: &DataFrame, query: &Query) -> Result<(Dealt, Vec<u32>)> {
+fn anonymous(frame: &DataFrame, query: &Query, mut dealer: Dealer) -> Result<Vec<u32>> {
     let selected = query.select(frame)?;
     let anonymous = texts(frame, "anonymous_id")?;
     let mut ids = Ids::of(frame)?;
-    let mut hashes = Vec::with_capacity(selected.rows.len());
     let mut nameless = Vec::new();
     for &row in &selected.rows {
         match anonymous.get(row as usize) {
-            Some(id) => hashes.push(visitor(&mut ids, row as usize, KeyKind::Anonymous, id)),
+            Some(id) => dealer.push(visitor(&mut ids, row as usize, KeyKind::Anonymous, id)),
             None => nameless.push(row),
         }
     }
-    Ok((Dealt::of(&hashes), nameless))
+    dealer.finish();
+    Ok(nameless)
 }
 
 /// Deals the visitors of some rows of a frame that have no anonymous id.
-fn others(frame: &DataFrame, rows: &[u32]) -> Result<Dealt> {
+fn others(frame: &DataFrame, rows: &[u32], mut dealer: Dealer) -> Result<()> {
     let (users, sessions) = (texts(frame, "user_id")?, texts(frame, "session_id")?);
     let mut ids = Ids::of(frame)?;
-    let mut hash = |row: usize| match users.get(row) {
-        Some(id) => visitor(&mut ids, row, KeyKind::User, id),
-        None => visitor(&mut ids, row, KeyKind::Session, sessions.get(row).unwrap_or("")),
-    };
-    let hashes: Vec<u128> = rows.iter().map(|row| hash(*row as usize)).collect();
-    Ok(Dealt::of(&hashes))
+    for &row in rows {
+        let row = row as usize;
+        dealer.push(match users.get(row) {
+            Some(id) => visitor(&mut ids, row, KeyKind::User, id),
+            None => visitor(&mut ids, row, KeyKind::Session, sessions.get(row).unwrap_or("")),
+        });
+    }
+    dealer.finish();
+    Ok(())
 }

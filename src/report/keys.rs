@@ -10,31 +10,6 @@ use crate::event::KeyKind;
 use crate::store::frame::{Texts, ints, texts};
 use crate::time::Micros;
 
-/// Keys are hashes already: their lower half is as good as any other.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Spread;
-
-pub(super) struct Lower(u64);
-
-impl std::hash::BuildHasher for Spread {
-    type Hasher = Lower;
-    fn build_hasher(&self) -> Lower {
-        Lower(0)
-    }
-}
-
-impl std::hash::Hasher for Lower {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64(bytes);
-    }
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = (hash >> 64) as u64;
-    }
-}
-
 /// Chatbots that are remembered with their hash.
 const CHATBOTS: usize = 16;
 

@@ -6,21 +6,22 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashTable};
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
 use super::figure::{Group, Listed, rows};
-use super::keys::{Intervals, Keys, Spread, intervals};
+use super::keys::{Intervals, Keys, intervals};
 use super::notes;
 use super::number::{Distinct, Percent};
 use super::percentile::Times;
-use super::property::Property;
+use super::property::Properties;
 use super::query::{Asked, Query};
 use super::tables::{Tables, map_frames};
-use super::tokens::{ByToken, Mixed};
+use super::tokens::{NULL, Recent};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{Ints, Texts, ints, texts};
@@ -90,7 +91,7 @@ impl Body for Performance {
 pub fn performance(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<Report<Performance>> {
     let held = Held::read(tables, query)?;
     let (body, note) = match held.last {
-        None => (measure(Events::default(), limit), None),
+        None => (measure(Events::default(), 0, limit), None),
         Some(last) => {
             let from = Day::utc(tables.zone().start_of(query.window.from));
             let events = Events::read(tables, query, &held, (from, Day::utc(last)))?;
@@ -98,7 +99,7 @@ pub fn performance(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> 
             let note = pruned.map(|day| {
                 format!("events up to {day} are pruned, so this report counts only those that are kept")
             });
-            (measure(events, limit), note)
+            (measure(events, held.sessions(), limit), note)
         }
     };
     let mut report = Report::new(Head::of(tables, query, held.bots), body);
@@ -124,9 +125,12 @@ struct OfDay {
     last: Micros,
     /// What is added to a session's number to tell it from those of other days.
     offset: u32,
-    /// First and last time, and the next session of the same key.
-    sessions: Vec<(Micros, Micros, u32)>,
-    by_key: HashMap<u128, u32, Spread>,
+    /// Key, first and last time, in the order of the tables: by chatbot and start.
+    sessions: Vec<(u128, Micros, Micros)>,
+    /// The session of the same key that comes before.
+    before: Vec<u32>,
+    /// By key, the last of its sessions.
+    by_key: HashTable<u32>,
 }
 
 const NONE: u32 = u32::MAX;
@@ -154,7 +158,8 @@ impl Held {
             let start = part.sessions.first().map_or(0, |(_, start, _)| *start);
             days.entry(tables.zone().day(start)).or_default().push(part);
         }
-        let mut days: Vec<OfDay> = days.into_par_iter().map(|(_, parts)| OfDay::of(parts)).collect();
+        let days: Vec<Vec<Intervals>> = days.into_values().collect();
+        let mut days: Vec<OfDay> = days.into_par_iter().with_max_len(1).map(OfDay::of).collect();
         let mut offset = 0u32;
         for day in &mut days {
             day.offset = offset;
@@ -177,38 +182,68 @@ impl Held {
 
 impl OfDay {
     fn of(parts: Vec<Intervals>) -> OfDay {
-        let all = parts.iter().map(|part| part.sessions.len()).sum();
+        let mut sessions: Vec<(u128, Micros, Micros)> = Vec::new();
+        for part in parts {
+            // Most days are one file.
+            if sessions.is_empty() {
+                sessions = part.sessions;
+            } else {
+                sessions.extend(part.sessions);
+            }
+        }
         let mut day = OfDay {
-            first: Micros::MAX,
-            last: Micros::MIN,
+            first: sessions.iter().map(|(_, start, _)| *start).min().unwrap_or(Micros::MAX),
+            last: sessions.iter().map(|(.., end)| *end).max().unwrap_or(Micros::MIN),
             offset: 0,
-            sessions: Vec::with_capacity(all),
-            by_key: HashMap::with_capacity_and_hasher(all, Spread),
+            before: Vec::with_capacity(sessions.len()),
+            by_key: HashTable::with_capacity(sessions.len()),
+            sessions,
         };
-        for (key, start, end) in parts.into_iter().flat_map(|part| part.sessions) {
-            let number = day.sessions.len() as u32;
-            let next = day.by_key.insert(key, number).unwrap_or(NONE);
-            day.sessions.push((start, end, next));
-            day.first = day.first.min(start);
-            day.last = day.last.max(end);
+        let key_of = |number: &u32| day.sessions.get(*number as usize).map_or(0, |(key, ..)| *key);
+        for (number, (key, ..)) in day.sessions.iter().enumerate() {
+            let hash = |number: &u32| spread(key_of(number));
+            match day.by_key.entry(spread(*key), |other| key_of(other) == *key, hash) {
+                Entry::Occupied(mut entry) => {
+                    day.before.push(std::mem::replace(entry.get_mut(), number as u32));
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(number as u32);
+                    day.before.push(NONE);
+                }
+            }
         }
         day
     }
 
-    /// Returns the session that an event belongs to.
-    fn find(&self, key: u128, time: Micros) -> Option<Found> {
+    /// Returns the session of a number, where it is of that key and an event of that time belongs to it.
+    fn is(&self, number: u32, key: u128, time: Micros) -> Option<Found> {
+        let (its_key, start, end) = *self.sessions.get(number as usize)?;
+        (its_key == key && start <= time && time <= end).then(|| Found {
+            number: self.offset.saturating_add(number),
+            start,
+            end,
+        })
+    }
+
+    /// Returns the number of the session that an event belongs to, and the session.
+    fn find(&self, key: u128, time: Micros) -> Option<(u32, Found)> {
         if time < self.first || self.last < time {
             return None;
         }
-        let mut number = *self.by_key.get(&key)?;
+        let is_key = |number: &u32| self.sessions.get(*number as usize).is_some_and(|(its, ..)| *its == key);
+        let mut number = *self.by_key.find(spread(key), is_key)?;
         loop {
-            let (start, end, next) = *self.sessions.get(number as usize)?;
-            if start <= time && time <= end {
-                return Some(Found { number: self.offset.saturating_add(number), start, end });
+            match self.is(number, key, time) {
+                Some(found) => return Some((number, found)),
+                None => number = *self.before.get(number as usize)?,
             }
-            number = next;
         }
     }
+}
+
+/// Keys are hashes already.
+fn spread(key: u128) -> u64 {
+    (key >> 64) as u64
 }
 
 /// A session that an event belongs to.
@@ -225,7 +260,9 @@ struct Finder<'a> {
     keys: Keys,
     times: Ints,
     asked: Asked<'a>,
-    days: Vec<&'a OfDay>,
+    /// The days, and the number of the session that is likely to come next: events lie in nearly the same
+    /// order as sessions, and to look there is to look where the processor has looked ahead.
+    days: Vec<(&'a OfDay, u32)>,
     /// The session that was found last, and the tokens of its key: the events of a session mostly
     /// stand side by side.
     last: Option<((u128, u128), Found)>,
@@ -236,6 +273,7 @@ impl<'a> Finder<'a> {
         let times = ints(frame, "timestamp")?;
         let all = || (0..frame.height()).filter_map(|row| times.get(row));
         let days = held.days_of(all().min().unwrap_or(0), all().max().unwrap_or(0));
+        let days = days.into_iter().map(|day| (day, 0)).collect();
         let (keys, asked) = (Keys::of(frame, !held.by_session_id)?, query.asked(frame)?);
         Ok(Finder { keys, times, asked, days, last: None })
     }
@@ -255,31 +293,62 @@ impl<'a> Finder<'a> {
             return None;
         }
         let key = self.keys.hash(row)?;
-        let found = self.days.iter().find_map(|day| day.find(key, time))?;
+        let found = self.find(key, time)?;
         self.last = tokens.map(|tokens| (tokens, found));
         Some((found.number, time))
     }
+
+    fn find(&mut self, key: u128, time: Micros) -> Option<Found> {
+        for (day, next) in &mut self.days {
+            if let Some(found) = day.is(*next, key, time) {
+                *next += 1;
+                return Some(found);
+            }
+        }
+        self.days.iter_mut().find_map(|(day, next)| {
+            let (number, found) = day.find(key, time)?;
+            *next = number.saturating_add(1);
+            Some(found)
+        })
+    }
 }
 
-/// The times that a property of a frame's events names, worked out once for rows that share a text.
+/// The load and the response time that the properties of a frame's events name, worked out once for rows
+/// that share a text and lie near each other.
 struct Measured<'a> {
     objects: &'a Texts,
-    property: Property,
-    known: Option<ByToken<Option<Micros>>>,
+    properties: Properties<2>,
+    recent: Recent<[Option<Micros>; 2]>,
 }
 
 impl<'a> Measured<'a> {
-    fn of(objects: &'a Texts, name: &'static str) -> Measured<'a> {
-        let room = objects.len() / 4;
-        let known = objects.repeats().then(|| ByToken::with_capacity_and_hasher(room, Mixed));
-        Measured { objects, property: Property::new(name), known }
+    fn of(objects: &'a Texts) -> Measured<'a> {
+        let properties = Properties::new(["load_time_ms", "response_time_ms"], "_time_ms");
+        Measured { objects, properties, recent: Recent::new([None; 2]) }
     }
 
-    fn time(&mut self, row: usize) -> Option<Micros> {
-        let object = self.objects.get(row)?;
-        match (&mut self.known, self.objects.token(row)) {
-            (Some(known), Some(token)) => *known.entry(token).or_insert_with(|| self.property.millis(object)),
-            _ => self.property.millis(object),
+    fn times(&mut self, row: usize) -> [Option<Micros>; 2] {
+        let object = || self.objects.get(row).unwrap_or("");
+        self.recent.get(self.objects.token(row).unwrap_or(NULL), || self.properties.millis(object()))
+    }
+}
+
+/// What an event's name says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Sent,
+    Received,
+    Slow,
+    Other,
+}
+
+impl Name {
+    fn of(name: &str) -> Name {
+        match name {
+            "message_sent" => Name::Sent,
+            "message_received" => Name::Received,
+            "slow_response" => Name::Slow,
+            _ => Name::Other,
         }
     }
 }
@@ -292,6 +361,8 @@ struct Events {
     /// By name, the session of each.
     errors: HashMap<String, Vec<u32>>,
     logged_slow: u64,
+    /// Some answer has no response time.
+    any_unmeasured: bool,
     /// Of one file only.
     messages: Vec<Message>,
 }
@@ -328,41 +399,43 @@ impl Events {
     fn of(frame: &DataFrame, query: &Query, held: &Held) -> Result<Events> {
         let (names, categories) = (texts(frame, "event_name")?, texts(frame, "event_category")?);
         let properties = texts(frame, "properties")?;
-        let mut loads = Measured::of(&properties, "load_time_ms");
-        let response = Property::new("response_time_ms");
+        let mut measured = Measured::of(&properties);
         let mut finder = Finder::of(frame, query, held)?;
-        let is_message = |name: &str| matches!(name, "message_sent" | "message_received");
-        let messages = names.iter().flatten().filter(|name| is_message(name)).count();
-        let mut events = Events { messages: Vec::with_capacity(messages), ..Events::default() };
+        let (mut known, mut are_errors) = (Recent::new(Name::Other), Recent::new(false));
+        // Room for all; what is not used of it is never touched, and costs nothing.
+        let mut events = Events {
+            responses: Vec::with_capacity(frame.height()),
+            loads: Vec::with_capacity(frame.height()),
+            messages: Vec::with_capacity(frame.height()),
+            ..Events::default()
+        };
         for row in 0..frame.height() {
-            let name = names.get(row).unwrap_or("");
-            let load = loads.time(row);
-            let is_error = categories.get(row) == Some("error");
-            let is_slow = name == "slow_response";
-            let is_message = is_message(name);
-            if !(is_message || is_error || is_slow || load.is_some()) {
+            let name = known.get(names.token(row).unwrap_or(NULL), || Name::of(names.get(row).unwrap_or("")));
+            let is_error = are_errors
+                .get(categories.token(row).unwrap_or(NULL), || categories.get(row) == Some("error"));
+            let [load, response] = measured.times(row);
+            if name == Name::Other && !is_error && load.is_none() {
                 continue;
             }
             let Some((session, time)) = finder.session(row) else { continue };
             events.loads.extend(load);
-            events.logged_slow += u64::from(is_slow);
+            events.logged_slow += u64::from(name == Name::Slow);
             if is_error {
-                events.errors.entry_ref(name).or_default().push(session);
+                events.errors.entry_ref(names.get(row).unwrap_or("")).or_default().push(session);
             }
-            if is_message {
-                let measured = || properties.get(row).and_then(|object| response.millis(object));
-                let kind = match name {
-                    "message_sent" => MessageKind::Sent,
-                    _ => match measured() {
-                        Some(time) => {
-                            events.responses.push(time);
-                            MessageKind::Measured
-                        }
-                        None => MessageKind::Unmeasured,
-                    },
-                };
-                events.messages.push(Message { session, time, kind });
-            }
+            let kind = match (name, response) {
+                (Name::Sent, _) => MessageKind::Sent,
+                (Name::Received, Some(time)) => {
+                    events.responses.push(time);
+                    MessageKind::Measured
+                }
+                (Name::Received, None) => {
+                    events.any_unmeasured = true;
+                    MessageKind::Unmeasured
+                }
+                _ => continue,
+            };
+            events.messages.push(Message { session, time, kind });
         }
         Ok(events)
     }
@@ -370,22 +443,19 @@ impl Events {
     /// Adds up what the files say, of so many sessions; in whichever order, the sums are the same.
     fn sum(mut parts: Vec<Events>, sessions: u32) -> Events {
         let messages: Vec<_> = parts.iter_mut().map(|part| std::mem::take(&mut part.messages)).collect();
-        let mut waits = waits(messages, sessions);
-        let of = |length: fn(&Events) -> usize| parts.iter().map(length).sum::<usize>();
-        let mut all = Events {
-            responses: Vec::with_capacity(of(|part| part.responses.len()) + waits.len()),
-            loads: Vec::with_capacity(of(|part| part.loads.len())),
-            ..Events::default()
-        };
+        let any = parts.iter().any(|part| part.any_unmeasured);
+        let waits = if any { waits(messages, sessions) } else { Vec::new() };
+        let responses = || parts.iter().map(|part| part.responses.as_slice()).chain([waits.as_slice()]);
+        let loads = || parts.iter().map(|part| part.loads.as_slice());
+        let (responses, loads) =
+            rayon::join(|| responses().collect::<Vec<_>>().concat(), || loads().collect::<Vec<_>>().concat());
+        let mut all = Events { responses, loads, ..Events::default() };
         for part in parts {
-            all.responses.extend(part.responses);
-            all.loads.extend(part.loads);
             all.logged_slow += part.logged_slow;
             for (name, sessions) in part.errors {
                 all.errors.entry(name).or_default().extend(sessions);
             }
         }
-        all.responses.append(&mut waits);
         all
     }
 }
@@ -394,14 +464,10 @@ impl Events {
 /// files, and of `sessions` sessions.
 fn waits(files: Vec<Vec<Message>>, sessions: u32) -> Vec<Micros> {
     let mut unmeasured = vec![false; sessions as usize];
-    let mut any = false;
     for message in files.iter().flatten().filter(|message| message.kind == MessageKind::Unmeasured) {
         if let Some(session) = unmeasured.get_mut(message.session as usize) {
-            (*session, any) = (true, true);
+            *session = true;
         }
-    }
-    if !any {
-        return Vec::new();
     }
     let is_theirs = |message: &Message| unmeasured.get(message.session as usize) == Some(&true);
     let mut messages: Vec<Message> = files.into_iter().flatten().filter(is_theirs).collect();
@@ -428,7 +494,7 @@ fn paired(sorted: &[Message]) -> Vec<Micros> {
     waits
 }
 
-fn measure(events: Events, limit: Option<usize>) -> Performance {
+fn measure(events: Events, all: u32, limit: Option<usize>) -> Performance {
     let slow = events.responses.iter().filter(|time| **time > SLOW).count() as u64;
     let share = Percent::of(slow, events.responses.len() as u64);
     let mut errors: Vec<ErrorName> = events
@@ -437,7 +503,7 @@ fn measure(events: Events, limit: Option<usize>) -> Performance {
         .map(|(name, sessions)| ErrorName {
             event_name: name.clone(),
             count: sessions.len() as u64,
-            unique_sessions: Distinct(different(sessions.clone())),
+            unique_sessions: Distinct(different(sessions.iter(), all)),
         })
         .collect();
     errors.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.event_name.cmp(&b.event_name)));
@@ -446,7 +512,7 @@ fn measure(events: Events, limit: Option<usize>) -> Performance {
         ErrorName {
             event_name: String::new(),
             count: rest.iter().map(|row| row.count).sum(),
-            unique_sessions: Distinct(different(of.flatten().copied().collect())),
+            unique_sessions: Distinct(different(of.flatten(), all)),
         }
     });
     let (responses, loads) = rayon::join(|| Times::of(events.responses), || Times::of(events.loads));
@@ -458,10 +524,18 @@ fn measure(events: Events, limit: Option<usize>) -> Performance {
     }
 }
 
-fn different(mut sessions: Vec<u32>) -> u64 {
-    sessions.sort_unstable();
-    sessions.dedup();
-    sessions.len() as u64
+/// Counts the different ones of some sessions, of which there are so many in all.
+fn different<'a>(some: impl Iterator<Item = &'a u32>, sessions: u32) -> u64 {
+    let mut seen = vec![0u64; sessions as usize / 64 + 1];
+    let mut different = 0;
+    for session in some {
+        if let Some(word) = seen.get_mut(*session as usize / 64) {
+            let bit = 1 << (session % 64);
+            different += u64::from(*word & bit == 0);
+            *word |= bit;
+        }
+    }
+    different
 }
 
 #[cfg(test)]

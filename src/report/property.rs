@@ -1,57 +1,72 @@
-//! Finding one property in an event's `properties` without reading the others.
+//! Finding some properties in an event's `properties` without reading the others.
 //!
-//! Most events do not have the property asked for, which a search for its name tells at once.
-//! Where the name occurs, the object is walked: only a key of the object itself counts, not the
+//! Most events do not have the properties asked for, which a search for what their names have in common
+//! tells at once. Where that occurs, the object is walked: only a key of the object itself counts, not the
 //! same text in a string or in an object within it.
 
 use memchr::memmem::Finder;
 
 use crate::time::Micros;
 
-/// Finds the property of one name in many objects.
-pub struct Property {
-    name: &'static str,
+/// Finds the properties of some names in many objects.
+pub struct Properties<const N: usize> {
+    names: [&'static str; N],
+    /// The length of the shortest name: an object that has it is longer by its quotes, its braces, a colon and
+    /// a value.
+    shortest: usize,
     finder: Finder<'static>,
 }
 
-impl Property {
-    /// Makes a search for a property.
-    pub fn new(name: &'static str) -> Property {
-        Property { name, finder: Finder::new(name.as_bytes()) }
+impl<const N: usize> Properties<N> {
+    /// Makes a search for properties of which all names have a part in common.
+    pub fn new(names: [&'static str; N], common: &'static str) -> Properties<N> {
+        let shortest = names.iter().map(|name| name.len()).min().unwrap_or(0);
+        Properties { names, shortest, finder: Finder::new(common.as_bytes()) }
     }
 
-    /// Returns the JSON text of the property's value; of a key given twice, the last.
-    pub fn find<'a>(&self, object: &'a str) -> Option<&'a str> {
+    /// Returns the JSON texts of the properties' values, in order of their names; of a key given twice, the
+    /// last.
+    pub fn find<'a>(&self, object: &'a str) -> [Option<&'a str>; N] {
         let bytes = object.as_bytes();
-        // Too short for the name, quoted, and a value.
-        if bytes.len() < self.name.len() + 6 {
-            return None;
+        if object.len() < self.shortest + 6 {
+            return [None; N];
         }
-        // A backslash may hide the name: `load\u005ftime_ms`.
-        if self.finder.find(bytes).is_none() && memchr::memchr(b'\\', bytes).is_none() {
-            return None;
+        // A backslash may hide a name: `load\u005ftime_ms`.
+        let escaped = memchr::memchr(b'\\', bytes).is_some();
+        if !escaped && self.finder.find(bytes).is_none() {
+            return [None; N];
         }
-        let mut found = None;
+        let mut found = [None; N];
         let mut walk = Walk { text: object, at: 0 };
-        walk.entries(|key, value| {
-            if key == self.name || (key.contains('\\') && unescaped(key).as_deref() == Some(self.name)) {
-                found = Some(value);
+        let whole = walk.entries(|key, value| {
+            for (name, found) in self.names.iter().zip(&mut found) {
+                if key == *name || (escaped && key.contains('\\') && unescaped(key).as_deref() == Some(*name))
+                {
+                    *found = Some(value);
+                }
             }
-        })?;
-        found
+        });
+        if whole.is_some() { found } else { [None; N] }
     }
 
-    /// Returns the value as a time: a number of milliseconds, finite and not negative, in whole
+    /// Returns the values as times: numbers of milliseconds, finite and not negative, in whole
     /// microseconds.
-    pub fn millis(&self, object: &str) -> Option<Micros> {
-        let value = self.find(object)?;
-        // A number begins so; `parse` alone would take words such as `inf` too.
-        if !value.starts_with(|c: char| c.is_ascii_digit()) {
-            return None;
-        }
-        let micros = value.parse::<f64>().ok()? * 1_000.0;
-        (micros.is_finite() && micros < 9e18).then_some(micros.round() as Micros)
+    pub fn millis(&self, object: &str) -> [Option<Micros>; N] {
+        self.find(object).map(|value| millis(value?))
     }
+}
+
+fn millis(value: &str) -> Option<Micros> {
+    // A number begins so; `parse` alone would take words such as `inf` too.
+    if !value.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    // Most are whole; so few digits a float holds exactly, and their thousandfold too.
+    if value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(value.bytes().fold(0, |sum, digit| sum * 10 + Micros::from(digit - b'0')) * 1_000);
+    }
+    let micros = value.parse::<f64>().ok()? * 1_000.0;
+    (micros.is_finite() && micros < 9e18).then_some(micros.round() as Micros)
 }
 
 fn unescaped(key: &str) -> Option<String> {
@@ -98,33 +113,40 @@ impl<'a> Walk<'a> {
     fn value(&mut self) -> Option<&'a str> {
         self.space();
         let start = self.at;
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                self.string()?;
+            }
+            b'{' | b'[' => self.nested()?,
+            // A number or a word.
+            _ => {
+                let rest = self.text.as_bytes().get(start..)?;
+                self.at += rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
+            }
+        }
+        self.text.get(start..self.at).map(str::trim_end)
+    }
+
+    /// Takes an object or a list.
+    fn nested(&mut self) -> Option<()> {
         let mut depth = 0usize;
         loop {
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
                     self.string()?;
-                    if depth == 0 {
-                        break;
-                    }
+                    continue;
                 }
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' if depth == 0 => break,
-                b'}' | b']' => {
-                    depth -= 1;
-                    self.at += 1;
-                    if depth == 0 {
-                        break;
-                    }
-                }
-                b',' if depth == 0 => break,
-                _ => self.at += 1,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                return Some(());
             }
         }
-        self.text.get(start..self.at).map(str::trim_end)
     }
 
     fn entries(&mut self, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
@@ -154,9 +176,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// A search for a single one.
+    struct Of(Properties<1>);
+
+    impl Of {
+        fn find<'a>(&self, object: &'a str) -> Option<&'a str> {
+            self.0.find(object)[0]
+        }
+    }
+
+    #[test]
+    fn several_are_found_at_once() {
+        let both = Properties::new(["load_time_ms", "response_time_ms"], "_time_ms");
+        let times = |object| both.millis(object);
+        assert_eq!(times(r#"{"response_time_ms":2,"x":[{"load_time_ms":3}]}"#), [None, Some(2_000)]);
+        assert_eq!(times(r#"{"load_time_ms":1.5,"response_time_ms":"2"}"#), [Some(1_500), None]);
+        assert_eq!(times(r#"{"load_time_ms":1,"response_time_ms":2"#), [None, None]);
+        assert_eq!(times(r#"{"load_time_ms":1,"response_time_ms":2}"#), [Some(1_000), Some(2_000)]);
+    }
+
     #[test]
     fn only_a_key_of_the_object_itself_is_found() {
-        let load = Property::new("load_time_ms");
+        let load = Of(Properties::new(["load_time_ms"], "_time_ms"));
         assert_eq!(load.find(r#"{"load_time_ms":120}"#), Some("120"));
         assert_eq!(load.find(r#"{ "a" : [1, {"load_time_ms":1}] , "load_time_ms" : 12.5 }"#), Some("12.5"));
         assert_eq!(load.find(r#"{"timing":{"load_time_ms":120}}"#), None);
@@ -172,14 +213,26 @@ mod tests {
 
     #[test]
     fn a_time_is_a_number_that_is_not_negative() {
-        let time = Property::new("response_time_ms");
-        let millis = |value: &str| time.millis(&format!("{{\"response_time_ms\":{value}}}"));
+        let time = Properties::new(["response_time_ms"], "_time_ms");
+        let millis = |value: &str| time.millis(&format!("{{\"response_time_ms\":{value}}}"))[0];
         assert_eq!(millis("1200"), Some(1_200_000));
         assert_eq!(millis("0.0005"), Some(1));
         assert_eq!(millis("1.5e3"), Some(1_500_000));
         assert_eq!(millis("0"), Some(0));
+        assert_eq!(millis("0012"), Some(12_000));
+        assert_eq!(millis("999999999999"), Some(999_999_999_999_000));
         for wrong in ["-1", "\"12\"", "null", "true", "1e999", "[1]", "inf"] {
             assert_eq!(millis(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_numbers_are_what_a_float_makes_of_them(number in any::<u64>(), digits in 0u32..20) {
+            let number = number % 10u64.pow(digits);
+            let float = number as f64 * 1_000.0;
+            let wanted = (float < 9e18).then_some(float.round() as Micros);
+            prop_assert_eq!(millis(&number.to_string()), wanted);
         }
     }
 
@@ -206,15 +259,15 @@ mod tests {
         #[test]
         fn it_finds_what_a_whole_parser_finds(value in json(), pretty: bool) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-            let found = Property::new("x").find(text.as_ref().unwrap()).map(str::to_owned);
+            let found = Of(Properties::new(["x"], "x")).find(text.as_ref().unwrap()).map(str::to_owned);
             let found = found.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
             prop_assert_eq!(found, value.as_object().and_then(|object| object.get("x")).cloned());
         }
 
         #[test]
         fn any_text_ends_without_a_panic(text in "[{}\\[\\]\",:\\\\x0-9 é]{0,24}") {
-            Property::new("x").find(&text);
-            Property::new("x").millis(&text);
+            Properties::new(["x", "y"], "").find(&text);
+            Properties::new(["x", "y"], "").millis(&text);
         }
     }
 }

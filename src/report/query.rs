@@ -51,11 +51,11 @@ impl Query {
         let height = u32::try_from(frame.height())
             .map_err(|_| Error::failed("a file of the store has more than four billion rows"))?;
         let robots = bools(frame, "is_bot")?;
-        let mut asked = self.asked(frame)?;
+        let (everyone, mut asked) = (self.chatbots.is_empty(), self.asked(frame)?);
         let mut selected = Selected { rows: Vec::with_capacity(frame.height()), bots: 0 };
         for row in 0..height {
             let at = row as usize;
-            if !asked.contains(at) {
+            if !everyone && !asked.contains(at) {
                 continue;
             }
             if robots.is(at) {

@@ -9,9 +9,18 @@ use crate::store::Snapshot;
 use crate::store::columns::Table;
 use crate::time::{Day, Micros, Zone};
 
+/// Room is taken beforehand for so many rows at the most.
+const MOST_ROWS: u64 = 1 << 24;
+
 impl Tables for Snapshot {
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
         Snapshot::read(self, table, days, columns)
+    }
+
+    fn rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
+        let rows = self.files_in(table, days).iter().fold(0u64, |sum, file| sum.saturating_add(file.rows));
+        // A manifest that claims more than memory has is not to take it.
+        usize::try_from(rows.min(MOST_ROWS)).unwrap_or(0)
     }
 
     fn read_each(
@@ -22,16 +31,34 @@ impl Tables for Snapshot {
         each: &(dyn Fn(usize, &DataFrame) -> Result<()> + Sync),
     ) -> Result<()> {
         let files = self.files_in(table, days);
+        // One after the other to whoever is free: no thread is to be left with the last few.
         files
             .into_par_iter()
+            .with_max_len(1)
             .enumerate()
             .try_for_each(|(place, file)| each(place, &self.read_file(file, Some(columns))?))
+    }
+
+    fn read_first_seen(
+        &self,
+        days: (Day, Day),
+        between: (Micros, Micros),
+        each: &(dyn Fn(&DataFrame, bool) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let files = self.files_in(Table::Visitors, Some(days));
+        files.into_par_iter().with_max_len(1).try_for_each(|file| {
+            // The manifest knows the first and the last time of a file.
+            let all_in_time = between.0 <= file.min_time && file.max_time < between.1;
+            let columns = ["hash_high", "hash_low", "first_seen_at"];
+            let columns = if all_in_time { columns.get(..2).unwrap_or(&columns) } else { &columns };
+            each(&self.read_file(file, Some(columns))?, all_in_time)
+        })
     }
 
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
         let files: Vec<_> =
             self.files_in(Table::Sessions, None).into_iter().filter(|file| file.max_time >= time).collect();
-        files.into_par_iter().map(|file| self.read_file(file, Some(columns))).collect()
+        files.into_par_iter().with_max_len(1).map(|file| self.read_file(file, Some(columns))).collect()
     }
 
     fn zone(&self) -> Zone {

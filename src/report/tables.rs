@@ -21,6 +21,13 @@ pub trait Tables: Sync {
     /// the same rows in the same order.
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>>;
 
+    /// Returns about how many rows [`read`](Tables::read) would return: room for what is made of them is taken
+    /// at once. 0 where that is not known.
+    fn rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
+        let _ = (table, days);
+        0
+    }
+
     /// Hands `each` frame that [`read`](Tables::read) would return, and its place among them, to a
     /// function, several at once. A store lets go of a frame before it reads another, so that memory
     /// is taken for a few files and not for all of the window.
@@ -33,6 +40,20 @@ pub trait Tables: Sync {
     ) -> Result<()> {
         let frames = self.read(table, days, columns)?;
         frames.par_iter().enumerate().try_for_each(|(place, frame)| each(place, frame))
+    }
+
+    /// Hands `each` frame of the partitions of `visitors` that touch the days to a function, several at once:
+    /// the columns `hash_high`, `hash_low` and `first_seen_at`; or the first two, and `true`, of those that are
+    /// known to have been first seen between the times, the second excluded.
+    fn read_first_seen(
+        &self,
+        days: (Day, Day),
+        between: (Micros, Micros),
+        each: &(dyn Fn(&DataFrame, bool) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let _ = between;
+        let columns = ["hash_high", "hash_low", "first_seen_at"];
+        self.read_each(Table::Visitors, Some(days), &columns, &|_, frame| each(frame, false))
     }
 
     /// Reads columns of the sessions whose last event is not before `time`; others may be among

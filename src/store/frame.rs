@@ -12,6 +12,8 @@ use polars::prelude::{
     TimeZone,
 };
 
+use polars_arrow::array::Array;
+
 use super::columns::{Column, ColumnType, Table};
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
@@ -34,8 +36,8 @@ impl Texts {
     /// where they are longer than 12 bytes and the file holds them without a dictionary.
     #[inline]
     pub fn token(&self, row: usize) -> Option<u128> {
-        self.get(row)?;
-        self.0.views().get(row).map(|view| view.as_u128())
+        let view = self.0.views().get(row)?;
+        self.0.validity().is_none_or(|there| there.get_bit(row)).then(|| view.as_u128())
     }
 
     /// Tells whether rows share texts often enough, by their tokens, for remembering what a token

@@ -18,6 +18,7 @@
 //! What always holds, and what a crash at each step leaves, stands in [`transaction`].
 
 pub mod columns;
+mod decode;
 pub mod encode;
 pub mod frame;
 pub mod fs;

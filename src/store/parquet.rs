@@ -38,6 +38,14 @@ pub fn encode(frame: &mut DataFrame) -> Result<Vec<u8>> {
 /// # Errors
 /// The text of what is wrong with the file: damaged bytes never make it panic.
 pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, String> {
+    match super::decode::read(&file, columns) {
+        Some(frame) => Ok(frame),
+        None => decode_any(file, columns),
+    }
+}
+
+/// Like [`decode`], by Polars' reader alone: it knows all of Parquet, and says what is wrong with a file.
+pub(super) fn decode_any(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, String> {
     // The decoder asserts what a sound file keeps; a damaged one may not.
     let read = catch_unwind(AssertUnwindSafe(|| match (file, columns) {
         (Opened::File(file), Some(columns)) => read_columns(file, columns),

@@ -103,7 +103,8 @@ impl Snapshot {
     ///
     /// Rows outside the days can be among them where a partition is a month.
     pub fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
-        self.files_in(table, days).into_par_iter().map(|file| self.read_file(file, Some(columns))).collect()
+        let files = self.files_in(table, days).into_par_iter().with_max_len(1);
+        files.map(|file| self.read_file(file, Some(columns))).collect()
     }
 
     /// Reads columns (all, where `columns` is `None`) of one file.

@@ -166,6 +166,8 @@ impl Args {
 /// # Errors
 /// What the report returns; [`crate::Kind::FigureFailed`] where a `--fail-if` holds.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
+    // This thread counts too, instead of waiting for the others. Where a pool is there already, that one does.
+    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
     let format = match options.form {
         ReportForm::Table => Format::Table,
         ReportForm::Json => Format::Json,

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::store::columns::{ColumnType, Table};
+use crate::store::decode;
 use crate::store::fs::Opened;
-use crate::store::parquet::decode;
+use crate::store::parquet::decode_any;
 use crate::store::tables::Reader;
 
 /// The values of a column; the same numbers make all its kinds.
@@ -134,12 +135,16 @@ fn builder_of(table: Table, groups: &[Values]) -> FileBuilder {
 fn written_and_read(table: Table, groups: &[Values]) {
     let bytes = builder_of(table, groups).finish().unwrap();
     let all = groups.concat();
-    check(&decode(Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
+    check(&decode_any(Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
+    // Our own reader knows what our own writer writes.
+    check(&decode::read(&Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
     // The other way in which files are read: some columns of a file.
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bytes).unwrap();
     let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
-    check(&decode(Opened::File(file), Some(&names)).unwrap(), table, &all);
+    let file = Opened::File(file);
+    check(&decode::read(&file, Some(&names)).unwrap(), table, &all);
+    check(&decode_any(file, Some(&names)).unwrap(), table, &all);
 }
 
 #[test]

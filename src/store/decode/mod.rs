@@ -1,0 +1,122 @@
+//! Columns out of Parquet pages, as `wa` writes them.
+//!
+//! Polars' reader takes any file there is; here is what the store's files need, and no more: Zstandard or
+//! nothing, plain values, dictionaries, differences. A report reads a few columns of hundreds of files, each
+//! for a fraction of a millisecond. So the footer is searched for those columns alone, a thread keeps what
+//! decompresses (to make one takes 8 µs on a virtual machine) and its buffers from one column to the next
+//! (fresh memory has to be cleared by the kernel), and the bytes of texts are decompressed where they stay.
+//!
+//! Whatever is not known here, damaged files among it, is `None`: Polars reads it then, or says what is wrong
+//! with it. Nothing that a file claims is believed before it is checked: neither counts nor sizes.
+
+mod column;
+mod delta;
+mod footer;
+mod hybrid;
+mod levels;
+mod page;
+mod texts;
+mod thrift;
+
+use std::io::{Read, Seek, SeekFrom};
+
+use polars::prelude::{DataFrame, IntoColumn};
+
+use super::fs::Opened;
+use column::ColumnReader;
+use footer::Footer;
+use page::Tools;
+
+/// Reads some columns (all, where there are no names) of a file into a frame, each of one piece; `None` where
+/// the file is damaged or holds what is not known here.
+pub fn read(file: &Opened, names: Option<&[&str]>) -> Option<DataFrame> {
+    Tools::lend(|tools| {
+        let end = file.length()?;
+        let footer = read_footer(file, end, names, &mut tools.chunk)?;
+        let rows = footer.rows();
+        let mut columns = Vec::with_capacity(footer.columns.len());
+        for (number, column) in footer.columns.iter().enumerate() {
+            let mut reader = ColumnReader::new(column, rows);
+            for group in &footer.groups {
+                let chunk = group.chunks.get(number)?;
+                // The bytes are borrowed from the tools, which the pages need beside them.
+                let mut room = std::mem::take(&mut tools.chunk);
+                let bytes = file.bytes(chunk.start, chunk.length, end, &mut room)?;
+                reader.add(chunk, bytes, group.rows, tools)?;
+                tools.chunk = room;
+            }
+            columns.push(reader.finish().ok()?.into_column());
+        }
+        DataFrame::new(rows, columns).ok()
+    })
+}
+
+/// Most footers fit into so many bytes: those of sessions, with the most columns, have 10 kB.
+const FOOTER: u64 = 12 << 10;
+/// What stands behind the footer: its length, and a mark.
+const TAIL: u64 = 8;
+
+fn read_footer(file: &Opened, end: u64, names: Option<&[&str]>, room: &mut Vec<u8>) -> Option<Footer> {
+    let tail = file.bytes(end.saturating_sub(FOOTER), end.min(FOOTER), end, room)?;
+    let (rest, mark) = tail.split_last_chunk::<4>()?;
+    let (rest, length) = rest.split_last_chunk::<4>()?;
+    let length = u64::from(u32::from_le_bytes(*length));
+    if mark != b"PAR1" {
+        return None;
+    }
+    if let Some(start) = rest.len().checked_sub(length as usize) {
+        return Footer::read(rest.get(start..)?, names);
+    }
+    let start = end.checked_sub(TAIL)?.checked_sub(length)?;
+    Footer::read(file.bytes(start, length, end, room)?, names)
+}
+
+impl Opened {
+    fn length(&self) -> Option<u64> {
+        match self {
+            Opened::File(file) => (&*file).seek(SeekFrom::End(0)).ok(),
+            Opened::Bytes(bytes) => Some(bytes.len() as u64),
+        }
+    }
+
+    /// Returns some of the bytes, up to `end`; of a file, they are read into `room`.
+    fn bytes<'a>(&'a self, start: u64, length: u64, end: u64, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        let to = start.checked_add(length).filter(|to| *to <= end)?;
+        match self {
+            Opened::Bytes(bytes) => bytes.get(usize::try_from(start).ok()?..usize::try_from(to).ok()?),
+            Opened::File(file) => {
+                let length = usize::try_from(length).ok()?;
+                // It only grows: what was cleared once need not be cleared again.
+                if room.len() < length {
+                    room.clear();
+                    room.resize(length, 0);
+                }
+                let room = room.get_mut(..length)?;
+                let mut file = file;
+                file.seek(SeekFrom::Start(start)).ok()?;
+                file.read_exact(room).ok()?;
+                Some(room)
+            }
+        }
+    }
+}
+
+/// Reads a number that stands seven bits a byte, the lowest first.
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0;
+    for (place, byte) in bytes.iter().take(10).enumerate() {
+        number |= u64::from(byte & 127).checked_shl(7 * place as u32)?;
+        if *byte < 128 {
+            return Some((number, bytes.get(place + 1..)?));
+        }
+    }
+    None
+}
+
+/// Returns the number with a sign that a number without one stands for: 0, -1, 1, -2 …
+fn zigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests;
