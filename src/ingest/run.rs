@@ -38,7 +38,7 @@ const FIXED: u64 = 160 << 20;
 /// Which part of the rest a batch is: as much again and more goes into its tables.
 const BATCH: u64 = 5;
 /// Which part of the rest the parsed blocks are that wait for the next batch.
-const AHEAD: u64 = 8;
+const AHEAD: u64 = 4;
 /// The most bytes of a batch, whatever the budget is: a column of them is one page of Parquet, of at most 2
 /// GiB.
 const LARGEST_BATCH: u64 = 1 << 30;

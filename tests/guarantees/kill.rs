@@ -52,7 +52,7 @@ fn whole_or_not_at_all_when_the_process_is_killed_at_random_moments() {
     let folder = place::folder();
     let logs = folder.path().join("logs");
     fs::create_dir(&logs).unwrap();
-    let events = write_logs(&logs, 8, 12_000);
+    let events = write_logs_with_gaps(&logs, 8, 12_000, 8_000_000);
     let ingest = |store: &str| {
         let mut command = wa(folder.path(), NOW);
         // The least memory makes the most batches.
