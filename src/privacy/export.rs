@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::identifier::Identifier;
 use super::trace::{EVENT_COLUMNS, Ids, Traced, trace};
+use crate::context::{Context, Given};
 use crate::error::{Error, Result};
 use crate::ingest::Field;
 use crate::ingest::fields::Spelling;
@@ -189,9 +190,11 @@ pub fn ndjson(frame: &DataFrame, rows: &[usize], out: &mut dyn Write) -> Result<
         .iter()
         .map(|column| Ok((column.name, Cells::of(frame, column)?)))
         .collect::<Result<Vec<(&'static str, Cells)>>>()?;
+    // Without places, and its rules are read when they are asked for.
+    let context = Context::new(None)?;
     for &row in rows {
         let line = Line::of(&cells, row)?;
-        line.write(out)?;
+        line.write(&context, out)?;
     }
     Ok(())
 }
@@ -242,7 +245,26 @@ impl<'a> Line<'a> {
         self.fields.iter().any(|(field, value)| *field == name && value.trim_matches('"') == text)
     }
 
-    fn write(mut self, out: &mut dyn Write) -> Result<(), Stopped> {
+    /// Leaves out what the page's address says of the campaign, where the line itself says something of the
+    /// wrong type: beside that there is no place for it, and an ingest finds it again.
+    fn leave_campaign_to_page(&mut self, context: &Context, stands_beside: impl Fn(Field) -> bool) {
+        let campaign = [Field::UtmSource, Field::UtmMedium, Field::UtmCampaign];
+        if !campaign.iter().any(|field| stands_beside(*field)) {
+            return;
+        }
+        let text = |value: &str| serde_json::from_str::<String>(value).ok();
+        let page = self.fields.iter().find(|(name, _)| *name == "page_url").and_then(|(_, url)| text(url));
+        let found = context.source(Given { page_url: page.as_deref(), ..Given::default() });
+        for (field, found) in
+            campaign.into_iter().zip([found.utm_source, found.utm_medium, found.utm_campaign])
+        {
+            if stands_beside(field) && found.is_some() {
+                self.fields.retain(|(name, value)| *name != field.name() || text(value) != found);
+            }
+        }
+    }
+
+    fn write(mut self, context: &Context, out: &mut dyn Write) -> Result<(), Stopped> {
         let mut members = match self.extra {
             Some(extra) => members(extra)?,
             None => Vec::new(),
@@ -271,6 +293,7 @@ impl<'a> Line<'a> {
             }
             self.fields.retain(|(name, _)| *name != "event_category");
         }
+        self.leave_campaign_to_page(context, |field| members.iter().any(|(key, _)| is(key, field)));
         let Some(last) = members.iter().rposition(|(key, _)| clash(&self, key)) else {
             let mut line = self.object();
             line.pop();

@@ -425,6 +425,9 @@ mod exports {
             r#"{"chatbot_id":"c","event_name":"widget_loaded","ip":"203.0.113.9:80, 10.0.0.1","user_agent":"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1","page_url":"https://shop.example/a?utm_source=news%20letter&utm_medium=email","referrer":"https://www.google.com/","timestamp":"2026-11-09T08:00:00Z","plan":{"a":[1,2.50]},"type":"odd","events":[]}"#,
             // Wrong types, and an address that is none.
             r#"{"chatbot_id":"c","session_id":"t","event_name":"x","timestamp":"2026-11-09T08:00:00Z","screen_width":"wide","screenHeight":800,"user_agent":5,"properties":[1],"ip_address":"unknown","ip":"203.0.113.7"}"#,
+            // A wrong category before a wrong campaign, which the page's address has right.
+            r#"{"chatbot_id":"d","event_category":0,"event_name":"message_sent","page_url":"https://a.example/p?utm_source=s&x=%41#f","session_id":"s1","timestamp":1762675200,"utm_source":-467985071}"#,
+            r#"{"chatbot_id":"d","event_category":0,"event_name":"x","page_url":"https://a.example/p?utm_source=s&utm_medium=m","session_id":"s1","timestamp":1762675200,"utm_medium":"of the line","utmSource":[]}"#,
             // Times of many kinds.
             r#"{"chatbot_id":"c","session_id":"u","event_name":"x","client_timestamp":"1999-01-01T00:00:00Z","sent_at":"1999-01-01T00:00:05Z","received_at":"2026-11-09T08:00:00.5Z"}"#,
             r#"{"chatbot_id":"c","session_id":"u","event_name":"x","timestamp":"2026-11-09T09:00:00Z","client_timestamp":-999999999999999999}"#,
