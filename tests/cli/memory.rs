@@ -7,8 +7,9 @@ fn memory_is_given_back_where_the_process_has_come_near_its_budget() {
     let held = || wa::memory::resident().unwrap();
     wa::memory::keep_freed_memory();
     let before = held();
-    // Written to, so that the kernel has to find the pages.
-    drop(vec![1u8; 256 << 20]);
+    // Written to, so that the kernel has to find the pages; in pieces as large as an ingest's largest.
+    let pieces: Vec<Vec<u8>> = (0..32).map(|_| vec![1u8; 8 << 20]).collect();
+    drop(pieces);
     assert!(held() > before + HALF, "it was not kept");
     assert!(!wa::memory::give_back(), "nobody has set a budget");
     wa::memory::set_budget(1 << 40);
