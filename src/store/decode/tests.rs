@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::encode::FileBuilder;
+use crate::store::encode::tests::values;
 use crate::store::frame::{Cell, FrameBuilder};
 use crate::store::parquet::decode_any;
 use crate::time::Day;
@@ -56,26 +57,6 @@ fn text(value: u64) -> String {
         3 => format!("{{\"a number of\":{value}}}"),
         _ => format!("{value}…").repeat(9),
     }
-}
-
-fn values(rows: usize) -> impl Strategy<Value = Vec<Option<u64>>> {
-    let value = prop_oneof![
-        Just((0u64..6).boxed()),
-        Just(any::<u64>().boxed()),
-        Just((1u64 << 40..(1 << 40) + 1000).boxed()),
-        Just(prop_oneof![Just(0), Just(1 << 63), Just((1 << 63) - 1), Just(u64::MAX)].boxed()),
-    ];
-    let nulls = prop_oneof![Just(0.0), Just(0.1), Just(0.9), Just(1.0)];
-    (value, nulls, 1usize..40).prop_flat_map(move |(value, nulls, stretch)| {
-        let there = prop::bool::weighted(1.0 - nulls);
-        let runs = prop::collection::vec((there, value, 1..=stretch), rows);
-        runs.prop_map(move |runs| {
-            let run = |(there, value, times): (bool, u64, usize)| {
-                std::iter::repeat_n(there.then_some(value), times)
-            };
-            runs.into_iter().flat_map(run).take(rows).collect()
-        })
-    })
 }
 
 /// Writes a frame as Polars does, in row groups and pages of these sizes.

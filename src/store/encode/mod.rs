@@ -33,4 +33,4 @@ fn varint(out: &mut Vec<u8>, mut number: u64) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

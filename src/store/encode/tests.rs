@@ -13,18 +13,20 @@ use crate::store::parquet::decode_any;
 use crate::store::tables::Reader;
 
 /// The values of a column; the same numbers make all its kinds.
-type Values = Vec<Option<u64>>;
+pub(in crate::store) type Values = Vec<Option<u64>>;
 
-/// Values that repeat, that do not, and that are the same in long stretches; nulls among them.
-fn values(rows: usize) -> impl Strategy<Value = Values> {
+/// Values that repeat, that do not, that lie near each other, and that are the same in long stretches; nulls
+/// among them.
+pub(in crate::store) fn values(rows: usize) -> impl Strategy<Value = Values> {
     let value = prop_oneof![
-        Just((1u64..6).boxed()),
+        Just((0u64..6).boxed()),
         Just(any::<u64>().boxed()),
         Just(Just(u64::MAX).boxed()),
-        Just(prop_oneof![Just(0), Just(1 << 63), Just((1 << 63) - 1)].boxed()),
+        Just((1u64 << 40..(1 << 40) + 1000).boxed()),
+        Just(prop_oneof![Just(0), Just(1 << 63), Just((1 << 63) - 1), Just(u64::MAX)].boxed()),
     ];
-    let nulls = prop_oneof![Just(0.0), Just(0.1), Just(0.5), Just(1.0)];
-    (value, nulls, 1usize..20).prop_flat_map(move |(value, nulls, stretch)| {
+    let nulls = prop_oneof![Just(0.0), Just(0.1), Just(0.5), Just(0.9), Just(1.0)];
+    (value, nulls, 1usize..40).prop_flat_map(move |(value, nulls, stretch)| {
         let there = prop::bool::weighted(1.0 - nulls);
         let runs = prop::collection::vec((there, value, 1..=stretch), rows);
         runs.prop_map(move |runs| {
