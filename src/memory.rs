@@ -36,7 +36,7 @@ static HELD: AtomicU64 = AtomicU64::new(0);
 /// What is left of the budget when memory is given back: room for what comes until that is done again.
 const ROOM: u64 = 96 << 20;
 
-/// Sets the process's budget, by which [`give_back`] goes: a quarter of it is left free, or [`ROOM`] if that is
+/// Sets the process's budget, by which [`give_back`] goes: a quarter of it is left free, or 96 MiB if that is
 /// more.
 pub fn set_budget(bytes: u64) {
     ALLOWED.store(bytes.saturating_sub(ROOM.max(bytes / 4)), Relaxed);
