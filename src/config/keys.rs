@@ -10,7 +10,7 @@ use crate::settings::{IpPolicy, Settings};
 use crate::time::{DAY, SECOND, Zone};
 
 /// The least budget of memory: what `wa` itself takes, and a batch.
-pub const LEAST_MEMORY: u64 = 256 << 20;
+const LEAST_MEMORY: u64 = 256 << 20;
 
 /// A setting.
 pub struct Key {

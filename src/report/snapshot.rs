@@ -7,6 +7,7 @@ use super::tables::Tables;
 use crate::error::Result;
 use crate::store::Snapshot;
 use crate::store::columns::Table;
+use crate::store::tables::visitors::{FIND_COLUMNS, HASH_COLUMNS};
 use crate::time::{Day, Micros, Zone};
 
 /// Room is taken beforehand for so many rows at the most.
@@ -49,8 +50,7 @@ impl Tables for Snapshot {
         files.into_par_iter().with_max_len(1).try_for_each(|file| {
             // The manifest knows the first and the last time of a file.
             let all_in_time = between.0 <= file.min_time && file.max_time < between.1;
-            let columns = ["hash_high", "hash_low", "first_seen_at"];
-            let columns = if all_in_time { columns.get(..2).unwrap_or(&columns) } else { &columns };
+            let columns: &[&str] = if all_in_time { &HASH_COLUMNS } else { &FIND_COLUMNS };
             each(&self.read_file(file, Some(columns))?, all_in_time)
         })
     }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::store::columns::Table;
+use crate::store::tables::visitors::FIND_COLUMNS;
 use crate::time::{Day, Micros, Zone};
 
 /// One state of the tables; every read sees the same one.
@@ -52,8 +53,7 @@ pub trait Tables: Sync {
         each: &(dyn Fn(&DataFrame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
         let _ = between;
-        let columns = ["hash_high", "hash_low", "first_seen_at"];
-        self.read_each(Table::Visitors, Some(days), &columns, &|_, frame| each(frame, false))
+        self.read_each(Table::Visitors, Some(days), &FIND_COLUMNS, &|_, frame| each(frame, false))
     }
 
     /// Reads columns of the sessions whose last event is not before `time`; others may be among
