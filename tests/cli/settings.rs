@@ -93,3 +93,10 @@ fn an_ingest_writes_the_settings_that_an_interrupted_first_one_did_not() {
     place.wa("ingest log.ndjson").exits(0);
     assert_eq!(place.read("wa-store/wa.toml"), written);
 }
+
+#[test]
+fn a_budget_of_more_memory_than_there_is_is_no_fault() {
+    let place = Place::new();
+    place.write("a.ndjson", r#"{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":1762675200}"#);
+    place.wa("ingest a.ndjson --memory 18446744073709551615").exits(0);
+}
