@@ -142,7 +142,7 @@ impl DailyStats {
     /// Returns the row's id: the version 5 UUID of chatbot and day.
     pub fn id(&self) -> uuid::Uuid {
         let name = format!("daily:{}@{}", self.chatbot_id, self.stat_date);
-        uuid::Uuid::new_v5(&crate::event::NAMESPACE, name.as_bytes())
+        crate::event::uuid_of_name(name.as_bytes())
     }
 }
 

@@ -295,3 +295,28 @@ pub fn key_hash(chatbot_id: &str, kind: KeyKind, value: &str) -> u128 {
 /// The namespace of the UUIDs (version 5) that `wa` makes; itself the version 5 UUID of the name
 /// `wa` in the DNS namespace of RFC 9562.
 pub const NAMESPACE: uuid::Uuid = uuid::uuid!("cf109a11-e4ef-5833-84a3-58e1b3a7f392");
+
+/// Returns the version 5 UUID of a name: what [`uuid::Uuid::new_v5`] returns, by a hash that uses the
+/// processor's own instructions for it where there are any.
+pub fn uuid_of_name(name: &[u8]) -> uuid::Uuid {
+    use sha1::{Digest, Sha1};
+    let hash = Sha1::new().chain_update(NAMESPACE.as_bytes()).chain_update(name).finalize();
+    let (first, _) = hash.as_slice().split_first_chunk().unwrap_or((&[0; 16], &[]));
+    uuid::Builder::from_sha1_bytes(*first).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_name_has_the_uuid_that_the_uuid_library_gives_it(
+            name in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            prop_assert_eq!(uuid_of_name(&name), uuid::Uuid::new_v5(&NAMESPACE, &name));
+        }
+    }
+}

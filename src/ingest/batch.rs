@@ -72,31 +72,28 @@ pub fn put(
 ) -> Result<Outcome> {
     let before = transaction.snapshot()?;
     let mut outcome = Outcome { fates: vec![Fate::Stored; events.len()], ..Outcome::default() };
-    let pruned_through = before.manifest().events_pruned_through;
-    let mut candidates: Vec<u32> = Vec::with_capacity(events.len());
-    let shut_out = rules.gate.map(|gate| gate.shuts_out(events)).unwrap_or_default();
-    for (index, event) in events.iter().enumerate() {
-        let date = Day::utc(event.row.time);
-        if pruned_through.is_some_and(|last| date <= last)
-            && rules.ledger.events_pruned(event.chatbot_id(), date)
-        {
-            outcome.fates[index] = Fate::AlreadyPruned;
-        } else if shut_out.get(index) == Some(&true) {
-            outcome.fates[index] = Fate::Forgotten;
-        } else {
-            candidates.push(index as u32);
+    if let Some(gate) = rules.gate {
+        for (fate, shut_out) in outcome.fates.iter_mut().zip(gate.shuts_out(events)) {
+            if shut_out {
+                *fate = Fate::Forgotten;
+            }
         }
     }
-    let candidate_events: Vec<Event<'_>> = candidates.iter().map(|&i| events[i as usize]).collect();
-    let duplicates = dedupe::find(&before, &candidate_events)?;
+    if let Some(last) = before.manifest().events_pruned_through {
+        for (fate, event) in outcome.fates.iter_mut().zip(events) {
+            let date = Day::utc(event.row.time);
+            if date <= last && rules.ledger.events_pruned(event.chatbot_id(), date) {
+                *fate = Fate::AlreadyPruned;
+            }
+        }
+    }
+    let duplicates = dedupe::find(&before, events, |index| outcome.fates[index] == Fate::Stored)?;
     outcome.clashes = duplicates.clashes;
-    let mut fresh = Vec::with_capacity(candidates.len());
-    for (event, (&index, &is_duplicate)) in
-        candidate_events.iter().zip(candidates.iter().zip(&duplicates.is_duplicate))
-    {
+    let mut fresh = Vec::with_capacity(events.len());
+    for ((fate, event), is_duplicate) in outcome.fates.iter_mut().zip(events).zip(duplicates.is_duplicate) {
         if is_duplicate {
-            outcome.fates[index as usize] = Fate::Duplicate;
-        } else {
+            *fate = Fate::Duplicate;
+        } else if *fate == Fate::Stored {
             fresh.push(*event);
         }
     }

@@ -30,14 +30,18 @@ pub struct Duplicates {
     pub clashes: u64,
 }
 
-/// Finds the duplicates among the events of a batch.
+/// Finds the duplicates among the events of a batch, but for those that are not to be stored anyhow.
 ///
 /// Of events of one id within the batch, the least by time stays.
-pub fn find(snapshot: &Snapshot, events: &[Event<'_>]) -> Result<Duplicates> {
-    let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::default()).collect();
+pub fn find(
+    snapshot: &Snapshot,
+    events: &[Event<'_>],
+    to_store: impl Fn(usize) -> bool,
+) -> Result<Duplicates> {
+    let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::for_batch_of(events.len())).collect();
     let keys: Vec<u128> = events.par_iter().map(|e| key(e.chatbot_id(), e.row.id)).collect();
-    for (index, key) in (0..).zip(keys) {
-        buckets[bucket_of(key)].entries.push((key, index));
+    for (index, key) in keys.into_iter().enumerate().filter(|(index, _)| to_store(*index)) {
+        buckets[bucket_of(key)].entries.push((key, index as u32));
     }
     let within: Vec<(Vec<u32>, u64)> = buckets.par_iter_mut().map(|bucket| bucket.settle(events)).collect();
     let mut result = Duplicates { is_duplicate: vec![false; events.len()], clashes: 0 };
@@ -76,6 +80,11 @@ fn spread(key: u128) -> u64 {
 }
 
 impl Bucket {
+    /// Makes one of those of a batch; each gets about as many of its events.
+    fn for_batch_of(events: usize) -> Bucket {
+        Bucket { entries: Vec::with_capacity(events / BUCKETS / 8 * 9), table: HashTable::new() }
+    }
+
     /// Puts the entries into the table. Returns the events that are duplicates of others in the
     /// bucket, and how many of them only bear another one's id.
     fn settle(&mut self, events: &[Event<'_>]) -> (Vec<u32>, u64) {

@@ -1,12 +1,10 @@
 //! The id of an event: the log's, or one made of the line.
 
-use uuid::Uuid;
-
 use super::event::Rows;
 use super::fields::Field;
 use super::line::Line;
 use super::span::{Draft, Span, get, set};
-use crate::event::{NAMESPACE, Text};
+use crate::event::{Text, uuid_of_name};
 
 /// What the id of an event without one is derived from.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +46,7 @@ impl Rows<'_> {
         self.name_buffer.extend_from_slice(&(chatbot.len() as u32).to_be_bytes());
         self.name_buffer.extend_from_slice(chatbot.as_bytes());
         self.name_buffer.extend_from_slice(id.as_bytes());
-        row.id = Uuid::new_v5(&NAMESPACE, &self.name_buffer).as_u128();
+        row.id = uuid_of_name(&self.name_buffer).as_u128();
         set(row, Text::EventId, text);
     }
 }
@@ -61,16 +59,21 @@ fn canonical_uuid(text: &[u8]) -> Option<u128> {
     else {
         return None;
     };
-    // Digits and letters come at random: a branch would be guessed wrong every other time.
-    let (mut bits, mut wrong) = (0u128, 0u8);
-    for range in [0..8, 9..13, 14..18, 19..23, 24..36] {
-        for byte in text.get(range)? {
-            let digit = HEX_DIGITS[usize::from(*byte)];
+    // Digits and letters come at random: a branch would be guessed wrong every other time. The four
+    // parts do not wait for each other.
+    let (mut parts, mut wrong) = ([0u32; 4], 0u8);
+    for at in 0..8 {
+        // Where the first and the second half of each of the middle parts begin, hyphens between them.
+        let second = if at < 4 { 9 } else { 10 };
+        let third = if at < 4 { 19 } else { 20 };
+        for (part, byte) in parts.iter_mut().zip([at, second + at, third + at, 28 + at]) {
+            let digit = HEX_DIGITS[usize::from(text[byte])];
             wrong |= digit;
-            bits = bits << 4 | u128::from(digit & 15);
+            *part = *part << 4 | u32::from(digit & 15);
         }
     }
-    (wrong < 16).then_some(bits)
+    let whole = parts.iter().fold(0, |whole, part| whole << 32 | u128::from(*part));
+    (wrong < 16).then_some(whole)
 }
 
 /// The value of every lower-case hexadecimal digit; of other bytes, more than any digit's.
@@ -87,6 +90,7 @@ const HEX_DIGITS: [u8; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     #[test]
     fn only_a_uuid_as_it_is_usually_written_is_its_own_id() {

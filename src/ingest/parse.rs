@@ -18,7 +18,7 @@ use super::refuse::{Person, Refused};
 use super::span::Span;
 use super::warnings::Warnings;
 use crate::context::Context;
-use crate::event::Block;
+use crate::event::{Block, Row};
 use crate::settings::IpPolicy;
 use crate::time::Micros;
 
@@ -52,6 +52,10 @@ pub struct Parsed {
     pub unfinished: Option<Unfinished>,
     /// What was noticed about the rows.
     pub warnings: Warnings,
+    /// Every event has an id of its own.
+    pub own_ids: bool,
+    /// How many session keys there are, those of two chatbots with one id as one.
+    pub session_keys: usize,
 }
 
 /// A last line that has no end and is no whole JSON.
@@ -111,6 +115,8 @@ fn parse_with(
     *leftover = left;
     counts.refused.sort_by_key(|refused| (refused.line, refused.index));
     let parsed = Parsed {
+        own_ids: block.rows.iter().all(|row| row.has_own_id),
+        session_keys: session_keys(&block),
         block,
         lines: counts.lines,
         refused: counts.refused,
@@ -120,6 +126,15 @@ fn parse_with(
         warnings,
     };
     (parsed, text.into_bytes())
+}
+
+fn session_keys(block: &Block) -> usize {
+    let mut seen = vec![false; block.texts.count()];
+    let key = |row: &&Row| {
+        let id = row.text[row.key_kind.field() as usize];
+        seen.get_mut(id.0 as usize).is_some_and(|seen| !std::mem::replace(seen, true))
+    };
+    block.rows.iter().filter(key).count()
 }
 
 /// What is counted while a block is being parsed.

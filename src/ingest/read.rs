@@ -19,7 +19,7 @@ use super::stream::{Source, Stream};
 use crate::error::{Error, Kind, Result};
 
 /// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
-pub const BLOCK_SIZE: usize = 2 << 20;
+pub const BLOCK_SIZE: usize = 1 << 20;
 /// The most lines in a block. A refused line takes hundreds of bytes, even one of two characters: of
 /// these a block of mebibytes would be gibibytes.
 const LINES_LIMIT: usize = 1 << 16;

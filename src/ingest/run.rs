@@ -21,7 +21,7 @@ use super::stages::{Stage, Stages};
 use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Block, Event, Row};
+use crate::event::{Event, Row};
 use crate::privacy::Gate;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
@@ -316,13 +316,13 @@ impl Ingest<'_> {
             }
             Message::Block { file, parsed, bytes, reached } => {
                 if let Some(state) = self.files.get_mut(&file) {
-                    state.own_ids &= parsed.block.rows.iter().all(|row| row.has_own_id);
+                    state.own_ids &= parsed.own_ids;
                     state.reached = Some(reached);
                 }
                 // What they take, not what they use: a block of short lines is mostly room.
                 self.batch.bytes += parsed.block.texts.capacity()
                     + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
-                    + session_keys(&parsed.block) * BYTES_A_SESSION
+                    + parsed.session_keys * BYTES_A_SESSION
                     + parsed.refused.iter().map(weight).sum::<usize>();
                 self.batch.blocks.push((file, *parsed));
                 progress.advance(bytes);
@@ -387,11 +387,10 @@ impl Ingest<'_> {
     }
 
     fn put(&mut self, transaction: &mut Transaction, batch: Batch) -> Result<()> {
-        let mut events: Vec<Event<'_>> = Vec::new();
-        let mut files: Vec<usize> = Vec::new();
-        for (file, parsed) in &batch.blocks {
+        let mut events: Vec<Event<'_>> =
+            Vec::with_capacity(batch.blocks.iter().map(|(_, parsed)| parsed.block.rows.len()).sum());
+        for (_, parsed) in &batch.blocks {
             events.extend(parsed.block.rows.iter().map(|row| parsed.block.event(row)));
-            files.resize(events.len(), *file);
         }
         let rules = Rules {
             zone: self.settings.timezone,
@@ -404,9 +403,26 @@ impl Ingest<'_> {
         let outcome = batch::put(transaction, &events, rules, &mut self.report.stages)?;
         self.changed |= outcome.fates.contains(&Fate::Stored);
         let mut rejects = Vec::new();
+        let mut fates = outcome.fates.iter();
         for (file, parsed) in &batch.blocks {
+            let fates = parsed.block.rows.iter().zip(fates.by_ref());
             let Some(state) = self.files.get_mut(file) else { continue };
             let counts = &mut state.pending;
+            for (row, fate) in fates {
+                match fate {
+                    Fate::Stored => counts.stored += 1,
+                    Fate::Duplicate => counts.duplicate += 1,
+                    Fate::Forgotten => counts.forgotten += 1,
+                    Fate::AlreadyPruned => {
+                        counts.already_pruned += 1;
+                        let chatbot = parsed.block.event(row).chatbot_id();
+                        let day = (chatbot.to_owned(), crate::time::Day::utc(row.time));
+                        if self.report.pruned_days.last() != Some(&day) {
+                            self.report.pruned_days.push(day);
+                        }
+                    }
+                }
+            }
             counts.read += parsed.read;
             counts.blank += parsed.blank;
             counts.unfinished += u64::from(parsed.unfinished.is_some());
@@ -421,23 +437,8 @@ impl Ingest<'_> {
                 rejects.push(reject(&state.name, refused, self.options.clock));
             }
         }
-        for ((fate, event), file) in outcome.fates.iter().zip(&events).zip(&files) {
-            let Some(state) = self.files.get_mut(file) else { continue };
-            match fate {
-                Fate::Stored => state.pending.stored += 1,
-                Fate::Duplicate => state.pending.duplicate += 1,
-                Fate::Forgotten => state.pending.forgotten += 1,
-                Fate::AlreadyPruned => {
-                    state.pending.already_pruned += 1;
-                    let day = (event.chatbot_id().to_owned(), crate::time::Day::utc(event.row.time));
-                    if self.report.pruned_days.last() != Some(&day) {
-                        self.report.pruned_days.push(day);
-                    }
-                }
-            }
-        }
         // A clash is a fault of the log as a whole; the last file of the batch is as good as any.
-        if let (Some(state), 1..) = (files.last().and_then(|f| self.files.get_mut(f)), outcome.clashes) {
+        if let (Some(state), 1..) = (batch.blocks.last().and_then(|(file, _)| self.files.get_mut(file)), outcome.clashes) {
             state.pending.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.clashes);
         }
         self.report.pruned_days.sort();
@@ -549,16 +550,6 @@ fn account(files: BTreeMap<usize, FileState>) -> Account {
 /// What a session and its visitor take while a batch is put in: their places in the tables by which they are
 /// found and sorted, the entry of the first-seen index, and the stored row that new events may join.
 const BYTES_A_SESSION: usize = 1024;
-
-/// Returns how many session keys the rows of a block have, those of two chatbots with one id as one.
-fn session_keys(block: &Block) -> usize {
-    let mut seen = vec![false; block.texts.count()];
-    let key = |row: &&Row| {
-        let id = row.text[row.key_kind.field() as usize];
-        seen.get_mut(id.0 as usize).is_some_and(|seen| !std::mem::replace(seen, true))
-    };
-    block.rows.iter().filter(key).count()
-}
 
 /// Returns about how much memory a refused line takes, once as it is here and once as it is to be
 /// written: hundreds of bytes, were it a line of two.

@@ -86,7 +86,7 @@ impl<'a> Counts<'a> {
 
     /// Writes the counts as a JSON object, names in order.
     pub fn write_json(&self, text: &mut String) {
-        use std::fmt::Write;
+        let mut number = itoa::Buffer::new();
         text.push('{');
         for (n, (name, count)) in self.iter().enumerate() {
             if n > 0 {
@@ -99,8 +99,8 @@ impl<'a> Counts<'a> {
             } else {
                 text.push_str(&serde_json::Value::from(name).to_string());
             }
-            // Writing to a string cannot fail.
-            let _ = write!(text, ":{count}");
+            text.push(':');
+            text.push_str(number.format(count));
         }
         text.push('}');
     }

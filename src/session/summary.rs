@@ -404,16 +404,23 @@ impl<'a> Summary<'a> {
             KeyKind::Anonymous => "anonymous",
             KeyKind::User => "user",
         };
+        let (chatbot, value) = (self.key.chatbot_id.as_ref(), self.key.value.as_ref());
         // Lengths keep ("a", "bc") and ("ab", "c") apart.
-        let name = format!(
-            "{}:{}{kind}:{}:{}@{}",
-            self.key.chatbot_id.len(),
-            self.key.chatbot_id,
-            self.key.value.len(),
-            self.key.value,
-            self.first.time
-        );
-        uuid::Uuid::new_v5(&crate::event::NAMESPACE, name.as_bytes())
+        let mut numbers = [itoa::Buffer::new(); 3];
+        let [of_chatbot, of_value, start] = &mut numbers;
+        let name = [
+            of_chatbot.format(chatbot.len()),
+            ":",
+            chatbot,
+            kind,
+            ":",
+            of_value.format(value.len()),
+            ":",
+            value,
+            "@",
+            start.format(self.first.time),
+        ];
+        crate::event::uuid_of_name(name.concat().as_bytes())
     }
 }
 

@@ -19,6 +19,9 @@ use super::{LEVEL, ROW_GROUP};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
 
+/// What a row of usual tables takes in a file, or a little more.
+const BYTES_A_ROW: usize = 96;
+
 /// A Parquet file under way, in memory.
 pub struct FileBuilder {
     pub(super) table: Table,
@@ -33,6 +36,11 @@ pub struct FileBuilder {
 impl FileBuilder {
     /// Begins a file of a table.
     pub fn new(table: Table) -> Result<FileBuilder> {
+        FileBuilder::with_room_for(table, 0)
+    }
+
+    /// Begins a file of a table that is to have about so many rows.
+    pub fn with_room_for(table: Table, rows: usize) -> Result<FileBuilder> {
         let field = |column: &Column| {
             let dtype = match column.kind {
                 ColumnType::Text | ColumnType::Uuid | ColumnType::Json => ArrowDataType::Utf8View,
@@ -56,7 +64,7 @@ impl FileBuilder {
         };
         let types = to_parquet_schema(&schema).map_err(cannot_write)?.fields().to_vec();
         let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
-        let writer = FileWriter::try_new(Vec::new(), schema, options).map_err(cannot_write)?;
+        let writer = FileWriter::try_new(Vec::with_capacity(rows * BYTES_A_ROW), schema, options).map_err(cannot_write)?;
         Ok(FileBuilder { table, writer, types, small: None, encodings, options })
     }
 

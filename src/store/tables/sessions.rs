@@ -160,7 +160,7 @@ impl Texts {
 
 /// Begins a file of sessions, with some in the order given.
 pub fn file(sessions: &[&Summary<'_>]) -> Result<FileBuilder> {
-    let mut builder = FileBuilder::new(Table::Sessions)?;
+    let mut builder = FileBuilder::with_room_for(Table::Sessions, sessions.len())?;
     for sessions in sessions.chunks(ROW_GROUP) {
         builder.add(sessions.len(), columns(sessions)?)?;
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 
-use super::{Made, Sink, few_at_once, fold};
+use super::partition::Partition;
+use super::{Sink, few_at_once};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::store::columns::Table;
-use crate::store::encode::{FileBuilder, ROW_GROUP};
-use crate::store::manifest::DataFile;
+use crate::store::encode::ROW_GROUP;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::NewFile;
@@ -17,48 +17,26 @@ use crate::time::{Day, Micros};
 
 /// Makes the files of new events, given in the order in which they are to lie there.
 pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros, sink: Sink<'_>) -> Result<()> {
-    few_at_once(by_day(events), |(day, OfDay { events, mut min_time, mut max_time })| {
-        let partition = snapshot.files_in(Table::Events, Some((day, day)));
-        let folded: Vec<DataFile> =
-            fold::choose(Table::Events, partition, events.len() as u64).into_iter().cloned().collect();
-        let mut builder = FileBuilder::new(Table::Events)?;
-        let mut rows = events.len() as u64;
+    few_at_once(by_day(events), |(day, events)| {
+        let mut partition = Partition::new(snapshot, Table::Events, day, events.len())?;
         for events in events.chunks(ROW_GROUP) {
-            builder.add(events.len(), tables::events::columns(events, now)?)?;
+            let times = events.iter().map(|event| event.row.time);
+            let times = times.clone().min().zip(times.max()).unwrap_or_default();
+            partition.add(events.len(), times, tables::events::columns(events, now)?)?;
         }
-        for file in &folded {
-            builder.take_over(snapshot.bytes_checked(&file.path, &file.checksum)?)?;
-            rows += file.rows;
-            min_time = min_time.min(file.min_time);
-            max_time = max_time.max(file.max_time);
-        }
-        let bytes = builder.finish()?;
-        let file = NewFile::new(Table::Events, day, rows, (min_time, max_time), bytes);
-        sink(Made { table: Table::Events, file: Some(file), replaced: folded })
+        partition.fold()?;
+        sink(partition.finish()?)
     })?;
     Ok(())
 }
 
-/// The new events of a day.
-struct OfDay<'a> {
-    events: Vec<Event<'a>>,
-    min_time: Micros,
-    max_time: Micros,
-}
-
-fn by_day<'a>(events: &[Event<'a>]) -> BTreeMap<Day, OfDay<'a>> {
-    let mut days: BTreeMap<Day, OfDay<'a>> = BTreeMap::new();
+fn by_day<'a>(events: &[Event<'a>]) -> BTreeMap<Day, Vec<Event<'a>>> {
+    let mut days: BTreeMap<Day, Vec<Event<'a>>> = BTreeMap::new();
     let day_of = |event: &Event<'_>| Day::utc(event.row.time);
     // A session's events are mostly of one day.
     for events in events.chunk_by(|a, b| day_of(a) == day_of(b)) {
         let Some(first) = events.first() else { continue };
-        let none = || OfDay { events: Vec::new(), min_time: Micros::MAX, max_time: Micros::MIN };
-        let day = days.entry(day_of(first)).or_insert_with(none);
-        for event in events {
-            day.min_time = day.min_time.min(event.row.time);
-            day.max_time = day.max_time.max(event.row.time);
-        }
-        day.events.extend_from_slice(events);
+        days.entry(day_of(first)).or_default().extend_from_slice(events);
     }
     days
 }

@@ -3,12 +3,13 @@
 //!
 //! [`sessions`] merges [`pieces`] of sessions with the stored ones; [`visitors`] moves first sights
 //! earlier; [`daily`] works the touched days out again; [`events`] adds the events themselves.
-//! [`fold`] keeps the number of files small.
+//! Each makes a new file of a [`partition`]; [`fold`] keeps the number of files small.
 
 pub mod coverage;
 pub mod daily;
 pub mod events;
 pub mod fold;
+mod partition;
 pub mod pieces;
 pub mod sessions;
 mod sieve;

@@ -7,17 +7,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use polars::prelude::{ChunkAgg, DataFrame};
+use polars::prelude::DataFrame;
 
 use super::coverage::Coverage;
 use super::events::filter;
 use super::pieces::{Piece, Session, Stored};
-use super::{Losing, Made, Sink, few_at_once, fold};
+use super::partition::Partition;
+use super::{Losing, Made, Sink, few_at_once};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
 use crate::hash::Identity;
 use crate::session::{Summary, join};
 use crate::store::columns::Table;
+use crate::store::encode::ROW_GROUP;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{
@@ -187,47 +189,28 @@ fn rewrite_day(
     losing: Vec<Losing>,
     now: Micros,
 ) -> Result<(Made, Tallies)> {
-    let mut left: Vec<DataFrame> = Vec::new();
-    let mut replaced = Vec::new();
-    for (file, mask) in losing {
-        left.push(filter(&snapshot.read_file_checked(&file)?, mask.iter().map(|gone| !gone))?);
-        replaced.push(file);
-    }
-    let mut rows = sessions.len() + left.iter().map(DataFrame::height).sum::<usize>();
-    let partition = snapshot.files_in(Table::Sessions, Some((day, day))).into_iter();
-    let partition = partition.filter(|file| replaced.iter().all(|r| r.path != file.path));
-    let folded: Vec<DataFile> =
-        fold::choose(Table::Sessions, partition, rows as u64).into_iter().cloned().collect();
     let mut tallies = Tallies::default();
-    rows += folded.iter().map(|file| file.rows as usize).sum::<usize>();
-    if rows == 0 {
-        return Ok((Made { table: Table::Sessions, file: None, replaced }, tallies));
-    }
-    let mut times: Vec<(Micros, Micros)> = sessions.iter().map(|s| (s.first.time, s.ended_at)).collect();
+    let mut partition = Partition::new(snapshot, Table::Sessions, day, sessions.len())?;
     let summaries = summaries(sessions, frames, now)?;
     let sessions: Vec<&Summary<'_>> = summaries.iter().flatten().collect();
+    for sessions in sessions.chunks(ROW_GROUP) {
+        let earliest = sessions.iter().map(|session| session.first.time).min();
+        let latest = sessions.iter().map(|session| session.ended_at).max();
+        let columns = tables::sessions::columns(sessions)?;
+        partition.add(sessions.len(), earliest.zip(latest).unwrap_or_default(), columns)?;
+    }
     for session in &sessions {
         tallies.add(&session.key.chatbot_id, Facts::of(session));
     }
-    let mut builder = tables::sessions::file(&sessions)?;
-    for frame in left {
-        let reader = tables::Reader(&frame);
-        let (starts, ends) = (reader.int64("started_at")?, reader.int64("ended_at")?);
-        times.extend(starts.min().zip(ends.max()));
-        tables::daily_stats::facts(&frame, |chatbot, facts| tallies.add(chatbot, facts))?;
-        builder.add_frame(&frame)?;
+    for losing in &losing {
+        let rest = partition.add_rest(losing, ["started_at", "ended_at"])?;
+        tables::daily_stats::facts(&rest, |chatbot, facts| tallies.add(chatbot, facts))?;
     }
-    for file in folded {
+    for file in partition.fold()? {
         let facts = snapshot.read_file(&file, Some(&tables::daily_stats::FACT_COLUMNS))?;
         tables::daily_stats::facts(&facts, |chatbot, facts| tallies.add(chatbot, facts))?;
-        builder.take_over(snapshot.bytes_checked(&file.path, &file.checksum)?)?;
-        times.push((file.min_time, file.max_time));
-        replaced.push(file);
     }
-    let earliest = times.iter().map(|t| t.0).min().unwrap_or(0);
-    let latest = times.iter().map(|t| t.1).max().unwrap_or(0);
-    let file = NewFile::new(Table::Sessions, day, rows as u64, (earliest, latest), builder.finish()?);
-    Ok((Made { table: Table::Sessions, file: Some(file), replaced }, tallies))
+    Ok((partition.finish()?, tallies))
 }
 
 /// How many summaries lie together: blocks of memory that are all alike are used again.

@@ -7,22 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
-use polars::prelude::ChunkAgg;
-
 use super::events::filter;
+use super::partition::Partition;
 use super::sieve::Sieve;
-use super::{Losing, Made, Sink, fold};
+use super::{Losing, Sink};
 use crate::error::Result;
 use crate::hash::Identity;
 use crate::store::columns::Table;
-use crate::store::encode::FileBuilder;
-use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables;
 use crate::store::tables::visitors::{
     FIND_COLUMNS, HASH_COLUMNS, Visitor, frame, hashes, hashes_alone, read,
 };
-use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros};
 
 /// The earliest time of each id among new events, by the hash of the id.
@@ -127,35 +122,12 @@ fn months(
         visitors.sort_unstable_by(|a, b| {
             (&a.chatbot_id, a.first_seen_at, &a.id).cmp(&(&b.chatbot_id, b.first_seen_at, &b.id))
         });
-        let mut frames = vec![frame(&visitors)?];
-        let mut replaced: Vec<DataFile> = Vec::new();
-        for (file, mask) in losing.iter().filter(|(file, _)| file.day == month) {
-            frames.push(filter(&snapshot.read_file_checked(file)?, mask.iter().map(|gone| !gone))?);
-            replaced.push(file.clone());
+        let mut partition = Partition::new(snapshot, Table::Visitors, month, visitors.len())?;
+        partition.add_frame(&frame(&visitors)?, ["first_seen_at"; 2])?;
+        for losing in losing.iter().filter(|(file, _)| file.day == month) {
+            partition.add_rest(losing, ["first_seen_at"; 2])?;
         }
-        let mut rows: u64 = frames.iter().map(|f| f.height() as u64).sum();
-        let others = snapshot.manifest().files(Table::Visitors).iter();
-        let others = others.filter(|f| f.day == month && replaced.iter().all(|r| r.path != f.path));
-        let folded: Vec<&DataFile> = fold::choose(Table::Visitors, others, rows);
-        let mut builder = FileBuilder::new(Table::Visitors)?;
-        let mut times: Vec<(Micros, Micros)> = Vec::new();
-        for frame in frames {
-            let seen = tables::Reader(&frame).int64("first_seen_at")?;
-            times.extend(seen.min().zip(seen.max()));
-            builder.add_frame(&frame)?;
-        }
-        for file in folded {
-            builder.take_over(snapshot.bytes_checked(&file.path, &file.checksum)?)?;
-            times.push((file.min_time, file.max_time));
-            rows += file.rows;
-            replaced.push(file.clone());
-        }
-        let earliest = times.iter().map(|t| t.0).min().unwrap_or(0);
-        let latest = times.iter().map(|t| t.1).max().unwrap_or(0);
-        let file = match rows {
-            0 => None,
-            _ => Some(NewFile::new(Table::Visitors, month, rows, (earliest, latest), builder.finish()?)),
-        };
-        sink(Made { table: Table::Visitors, file, replaced })
+        partition.fold()?;
+        sink(partition.finish()?)
     })
 }
