@@ -92,10 +92,9 @@ impl KeyKind {
     }
 }
 
-/// One event: numbers, times, and which of the texts of its [`Block`] it has. While it is being parsed,
-/// its texts are named in another way.
+/// One event: numbers, times, and which of the texts of its [`Block`] it has.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<T = TextId> {
+pub struct Row {
     /// The event's id, as 128 bits of a UUID. For an event without an id of its own it is the hash
     /// of the line's content until `ingest::identify` has given it its ordinal.
     pub id: u128,
@@ -112,7 +111,7 @@ pub struct Row<T = TextId> {
     /// `properties.response_time_ms` of a `message_received` in microseconds, or [`NO_RESPONSE`].
     pub response_us: i64,
     /// `properties.triggered_by` of a `widget_opened`.
-    pub triggered_by: T,
+    pub triggered_by: TextId,
     /// `screen_width` in pixels, or [`NO_NUMBER`].
     pub screen_width: i32,
     /// `screen_height` in pixels, or [`NO_NUMBER`].
@@ -128,36 +127,41 @@ pub struct Row<T = TextId> {
     /// Which id the session key is made of.
     pub key_kind: KeyKind,
     /// The text fields, indexed by [`Text`].
-    pub text: [T; Text::COUNT],
-}
-
-impl<T: Copy> Row<T> {
-    /// Returns a row with nothing in it; `none` stands for no text.
-    pub const fn empty(none: T) -> Row<T> {
-        Row {
-            id: 0,
-            key: 0,
-            time: 0,
-            client_timestamp: NO_TIME,
-            sent_at: NO_TIME,
-            received_at: NO_TIME,
-            response_us: NO_RESPONSE,
-            triggered_by: none,
-            screen_width: NO_NUMBER,
-            screen_height: NO_NUMBER,
-            agent: NO_AGENT,
-            channel: None,
-            names_source: false,
-            has_own_id: false,
-            key_kind: KeyKind::Session,
-            text: [none; Text::COUNT],
-        }
-    }
+    pub text: [TextId; Text::COUNT],
 }
 
 impl Row {
     /// A row with nothing in it.
-    pub const EMPTY: Row = Row::empty(TextId::NONE);
+    pub const EMPTY: Row = Row {
+        id: 0,
+        key: 0,
+        time: 0,
+        client_timestamp: NO_TIME,
+        sent_at: NO_TIME,
+        received_at: NO_TIME,
+        response_us: NO_RESPONSE,
+        triggered_by: TextId::NONE,
+        screen_width: NO_NUMBER,
+        screen_height: NO_NUMBER,
+        agent: NO_AGENT,
+        channel: None,
+        names_source: false,
+        has_own_id: false,
+        key_kind: KeyKind::Session,
+        text: [TextId::NONE; Text::COUNT],
+    };
+
+    /// Puts a text into a field.
+    #[inline]
+    pub fn set(&mut self, field: Text, text: TextId) {
+        self.text[field as usize] = text;
+    }
+
+    /// Returns the text of a field.
+    #[inline]
+    pub fn get(&self, field: Text) -> TextId {
+        self.text[field as usize]
+    }
 }
 
 /// Texts of at most 4 GiB in all, one after the other.
@@ -172,10 +176,22 @@ impl Texts {
     /// Returns a text; `None` for null.
     #[inline]
     pub fn get(&self, id: TextId) -> Option<&str> {
+        self.text.get(self.range(id)?)
+    }
+
+    /// Tells whether a text is this one.
+    #[inline]
+    pub fn is(&self, id: TextId, text: &str) -> bool {
+        // As bytes: where a text begins and ends need not be looked at.
+        self.range(id).is_some_and(|range| self.text.as_bytes().get(range) == Some(text.as_bytes()))
+    }
+
+    #[inline]
+    fn range(&self, id: TextId) -> Option<std::ops::Range<usize>> {
         let at = id.0 as usize;
         let end = *self.ends.get(at)?;
         let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        self.text.get(start as usize..end as usize)
+        Some(start as usize..end as usize)
     }
 
     /// Adds a text.

@@ -3,19 +3,20 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::memo::{Memo, Pool};
-use super::span::Span;
+use super::intern::Kept;
+use super::memo::Memo;
 use super::visitor;
 use crate::context::{Agent, Channel, Context, Given, apply, first_address};
+use crate::event::{KeyKind, TextId, key_hash};
 use crate::settings::IpPolicy;
 
 /// Where a visitor came from.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
     /// The referrer's domain.
-    pub domain: Span,
+    pub domain: TextId,
     /// `utm_source`, `utm_medium` and `utm_campaign`, where the line lacks them and the URL has them.
-    pub utm: [Span; 3],
+    pub utm: [TextId; 3],
     /// The channel.
     pub channel: Option<Channel>,
     /// The event names a source.
@@ -28,11 +29,11 @@ pub struct Address {
     /// The address, in full.
     pub ip: IpAddr,
     /// What may be stored of it.
-    pub stored: Span,
+    pub stored: TextId,
     /// The country of the address.
-    pub country: Span,
+    pub country: TextId,
     /// The city.
-    pub city: Span,
+    pub city: TextId,
 }
 
 /// Derives, and remembers for the rest of the block.
@@ -51,7 +52,8 @@ pub struct Memos {
     by_agent: Memo<1, u32>,
     by_source: Memo<5, Source>,
     by_address: Memo<1, Option<Address>>,
-    by_visitor: Memo<3, Span>,
+    by_visitor: Memo<3, TextId>,
+    by_key: Memo<3, u128>,
 }
 
 impl Memos {
@@ -60,6 +62,7 @@ impl Memos {
         self.by_source.clear();
         self.by_address.clear();
         self.by_visitor.clear();
+        self.by_key.clear();
     }
 }
 
@@ -77,31 +80,32 @@ impl<'a> Derive<'a> {
 
     /// Returns the index of a user agent.
     #[inline]
-    pub fn agent(&mut self, pool: &mut Pool, user_agent: Span) -> u32 {
+    pub fn agent(&mut self, kept: &Kept, user_agent: TextId) -> u32 {
         let (context, agents) = (self.context, &mut self.agents);
-        self.memos.by_agent.get(pool, [user_agent], |pool| {
-            agents.push(context.agent(pool.get(user_agent).unwrap_or("")));
+        self.memos.by_agent.get([user_agent.0], || {
+            agents.push(context.agent(kept.get(user_agent).unwrap_or("")));
             (agents.len() - 1) as u32
         })
     }
 
     /// Returns what page, referrer and campaign (source, medium, name) say.
     #[inline]
-    pub fn source(&mut self, pool: &mut Pool, page_url: Span, referrer: Span, utm: [Span; 3]) -> Source {
+    pub fn source(&mut self, kept: &mut Kept, page_url: TextId, referrer: TextId, utm: [TextId; 3]) -> Source {
         let [utm_source, utm_medium, utm_campaign] = utm;
         let context = self.context;
-        self.memos.by_source.get(pool, [page_url, referrer, utm_source, utm_medium, utm_campaign], |pool| {
+        let key = [page_url, referrer, utm_source, utm_medium, utm_campaign].map(|text| text.0);
+        self.memos.by_source.get(key, || {
             let derived = context.source(Given {
-                page_url: pool.get(page_url),
-                referrer: pool.get(referrer),
-                utm_source: pool.get(utm_source),
-                utm_medium: pool.get(utm_medium),
-                utm_campaign: pool.get(utm_campaign),
+                page_url: kept.get(page_url),
+                referrer: kept.get(referrer),
+                utm_source: kept.get(utm_source),
+                utm_medium: kept.get(utm_medium),
+                utm_campaign: kept.get(utm_campaign),
             });
             let found = [&derived.utm_source, &derived.utm_medium, &derived.utm_campaign];
             Source {
-                domain: pool.add_some(derived.referrer_domain.as_deref()),
-                utm: found.map(|text| pool.add_some(text.as_deref())),
+                domain: kept.some(derived.referrer_domain.as_deref()),
+                utm: found.map(|text| kept.some(text.as_deref())),
                 channel: derived.channel,
                 names_source: derived.names_source,
             }
@@ -110,34 +114,39 @@ impl<'a> Derive<'a> {
 
     /// Reads an address; `None` where the text is none.
     #[inline]
-    pub fn address(&mut self, pool: &mut Pool, text: Span) -> Option<Address> {
+    pub fn address(&mut self, kept: &mut Kept, text: TextId) -> Option<Address> {
         let (context, policy) = (self.context, self.policy);
-        self.memos.by_address.get(pool, [text], |pool| {
-            let ip = first_address(pool.get(text)?)?;
-            let stored = match apply(policy, ip) {
-                Some(stored) if pool.get(text) == Some(&stored) => text,
-                stored => pool.add_some(stored.as_deref()),
-            };
+        self.memos.by_address.get([text.0], || {
+            let ip = first_address(kept.get(text)?)?;
+            let stored = kept.some(apply(policy, ip).as_deref());
             let place = context.place(ip).unwrap_or_default();
-            let country = pool.add_some(place.country_code.as_deref());
-            Some(Address { ip, stored, country, city: pool.add_some(place.city.as_deref()) })
+            let country = kept.some(place.country_code.as_deref());
+            Some(Address { ip, stored, country, city: kept.some(place.city.as_deref()) })
         })
     }
 
     /// Returns the id of the visitor made of address and user agent.
     pub fn visitor(
         &mut self,
-        pool: &mut Pool,
-        chatbot: Span,
-        text: Span,
+        kept: &mut Kept,
+        chatbot: TextId,
+        text: TextId,
         address: Address,
-        user_agent: Span,
-    ) -> Span {
+        user_agent: TextId,
+    ) -> TextId {
         let key = self.visitor_key;
-        self.memos.by_visitor.get(pool, [chatbot, text, user_agent], |pool| {
-            let (chatbot, agent) = (pool.get(chatbot).unwrap_or(""), pool.get(user_agent).unwrap_or(""));
+        self.memos.by_visitor.get([chatbot.0, text.0, user_agent.0], || {
+            let (chatbot, agent) = (kept.get(chatbot).unwrap_or(""), kept.get(user_agent).unwrap_or(""));
             let id = visitor::made_of(key, chatbot, address.ip, agent);
-            pool.add(&id)
+            kept.text(&id)
+        })
+    }
+
+    /// Returns the hash of a session key.
+    #[inline]
+    pub fn key(&mut self, kept: &Kept, chatbot: TextId, kind: KeyKind, value: TextId) -> u128 {
+        self.memos.by_key.get([kind as u32, chatbot.0, value.0], || {
+            key_hash(kept.get(chatbot).unwrap_or(""), kind, kept.get(value).unwrap_or(""))
         })
     }
 }

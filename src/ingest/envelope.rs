@@ -6,9 +6,9 @@ use super::fields::{Field, IDS, TEXTS, each};
 use super::json::Kind;
 use super::json::scan::Member;
 use super::line::{Line, Other};
-use super::span::{Draft, Span, set};
+use super::span::Span;
 use super::warnings::Warning;
-use crate::event::Text;
+use crate::event::{Row, Text};
 use crate::settings::IpPolicy;
 
 /// The unknown fields that an envelope hands down to its events.
@@ -82,13 +82,13 @@ impl Rows<'_> {
         line: &Line,
         what: What,
         inherited: Option<&mut Inherited>,
-        row: &mut Draft,
+        row: &mut Row,
     ) {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
         self.own_extra(line, what, &mut members);
         if members.is_empty() {
-            set(row, Text::Extra, inherited.map_or(Span::NONE, |i| i.object));
+            row.set(Text::Extra, self.keep(inherited.map_or(Span::NONE, |i| i.object)));
         } else {
             members.sort_unstable_by_key(|member| member.key.start);
             if let Some(inherited) = inherited.filter(|i| !i.members.is_empty()) {
@@ -102,7 +102,7 @@ impl Rows<'_> {
                 }
             }
             let span = self.write_extra(&mut members);
-            set(row, Text::Extra, span);
+            row.set(Text::Extra, self.keep(span));
         }
         self.members = members;
     }

@@ -4,19 +4,19 @@ use super::derive::{Address, Derive, Memos};
 use super::envelope::Inherited;
 use super::event_id::Content;
 use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
-use super::intern::Interner;
+use super::intern::Kept;
 use super::json::Scanner;
 use super::json::scan::Member;
 use super::line::Line;
-use super::memo::Pool;
+use super::pool::Pool;
 use super::parse::ParseOptions;
 use super::reason::Reason;
 use super::refuse::Person;
-use super::span::{Draft, Span, get, set};
+use super::span::Span;
 use super::time;
 use super::warnings::{Warning, Warnings};
 use crate::context::Context;
-use crate::event::{Block, KeyKind, NO_TIME, Row, Text, key_hash};
+use crate::event::{Block, KeyKind, NO_TIME, Row, Text, TextId};
 use crate::time::Micros;
 
 /// About the shortest line of an event, in bytes.
@@ -59,18 +59,17 @@ pub struct Rows<'a> {
     chatbot: Span,
     names: [Span; 2],
     categories: [(&'static str, Span); 4],
-    last_key: Option<(Span, Span, KeyKind, u128)>,
     /// Room for what an id is hashed of.
     pub(super) name_buffer: Vec<u8>,
     /// What is kept of the texts.
-    interner: Interner,
+    pub(super) kept: Kept,
 }
 
 /// What a maker of rows leaves for the next block: memory that is there already.
 #[derive(Debug, Default)]
 pub struct Leftover {
     memos: Memos,
-    interner: Interner,
+    kept: Kept,
     decoded: String,
     /// The mean size of the last block's lines with a row, in bytes.
     line_size: usize,
@@ -79,8 +78,8 @@ pub struct Leftover {
 impl<'a> Rows<'a> {
     /// Makes a maker of rows.
     pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context, leftover: Leftover) -> Self {
-        let Leftover { memos, mut interner, mut decoded, line_size } = leftover;
-        interner.clear();
+        let Leftover { memos, mut kept, mut decoded, line_size } = leftover;
+        kept.clear();
         decoded.clear();
         let mut pool = Pool { lines, decoded };
         let chatbot = pool.add_some(options.chatbot.as_deref());
@@ -99,9 +98,8 @@ impl<'a> Rows<'a> {
             chatbot,
             names,
             categories,
-            last_key: None,
             name_buffer: Vec::new(),
-            interner,
+            kept,
         }
     }
 
@@ -110,8 +108,8 @@ impl<'a> Rows<'a> {
         let (agents, memos) = self.derive.end();
         let line_size = self.pool.lines.len() / self.rows.len().max(1);
         // A copy takes no more than it holds.
-        let block = Block { texts: self.interner.kept.texts.clone(), rows: self.rows, agents };
-        let leftover = Leftover { memos, interner: self.interner, decoded: self.pool.decoded, line_size };
+        let block = Block { texts: self.kept.texts.clone(), rows: self.rows, agents };
+        let leftover = Leftover { memos, kept: self.kept, decoded: self.pool.decoded, line_size };
         (block, self.warnings, leftover)
     }
 
@@ -126,16 +124,16 @@ impl<'a> Rows<'a> {
     ) -> Result<(), Refusal> {
         self.pending.clear();
         self.wrong = 0;
-        let mut row = Draft::empty(Span::NONE);
+        let mut row = Row::EMPTY;
         self.fill(&mut row, scanner, line, what, content, inherited)?;
-        self.rows.push(self.interner.row(&self.pool, &row));
+        self.rows.push(row);
         Ok(())
     }
 
     #[inline]
     fn fill(
         &mut self,
-        row: &mut Draft,
+        row: &mut Row,
         scanner: &mut Scanner,
         line: &Line,
         what: What,
@@ -147,30 +145,34 @@ impl<'a> Rows<'a> {
         let chatbot = self.chatbot(line).map_err(|reason| (reason, None))?;
         let user_agent = self.text_field(line, Field::UserAgent);
         let address = self.address(line);
-        set(row, Text::ChatbotId, chatbot);
+        row.set(Text::ChatbotId, self.keep(chatbot));
         for (field, column) in [
             (Field::SessionId, Text::SessionId),
             (Field::AnonymousId, Text::AnonymousId),
             (Field::UserId, Text::UserId),
         ] {
-            set(row, column, self.id_field(line, field));
+            let id = self.id_field(line, field);
+            row.set(column, self.keep(id));
         }
         if self.key(row).is_none() {
             let (Some((text, address)), false) = (address, user_agent.is_none()) else {
                 return Err((Reason::NoSessionKey, None));
             };
-            let visitor = self.derive.visitor(&mut self.pool, chatbot, text, address, user_agent);
-            set(row, Text::AnonymousId, visitor);
+            let user_agent = self.keep(user_agent);
+            let chatbot = row.get(Text::ChatbotId);
+            let visitor = self.derive.visitor(&mut self.kept, chatbot, text, address, user_agent);
+            row.set(Text::AnonymousId, visitor);
             let _ = self.key(row);
         }
         self.times(line, row)?;
 
         // The event is good.
-        set(row, Text::EventName, name);
+        row.set(Text::EventName, self.keep(name));
         self.id(line, content, row);
         for field in each(line.there() & TEXTS & !Field::UserAgent.bit()) {
             if let Some(column) = field.column() {
-                set(row, column, self.text_field(line, field));
+                let text = self.text_field(line, field);
+                row.set(column, self.keep(text));
             }
         }
         self.category(line, what, name, row);
@@ -210,12 +212,13 @@ impl<'a> Rows<'a> {
     }
 
     /// Returns the address that a line gives, and its text.
-    pub fn address(&mut self, line: &Line) -> Option<(Span, Address)> {
+    pub fn address(&mut self, line: &Line) -> Option<(TextId, Address)> {
         let text = self.text_field(line, Field::IpAddress);
         if text.is_none() {
             return None;
         }
-        let address = self.derive.address(&mut self.pool, text);
+        let text = self.keep(text);
+        let address = self.derive.address(&mut self.kept, text);
         if address.is_none() {
             self.pending.push(Warning::NotAnAddress);
         }
@@ -224,8 +227,7 @@ impl<'a> Rows<'a> {
 
     /// Makes the session key of the first id there is.
     #[inline]
-    fn key(&mut self, row: &mut Draft) -> Option<()> {
-        let chatbot = get(row, Text::ChatbotId);
+    fn key(&mut self, row: &mut Row) -> Option<()> {
         let kinds = [
             (KeyKind::Session, Text::SessionId),
             (KeyKind::Anonymous, Text::AnonymousId),
@@ -233,19 +235,21 @@ impl<'a> Rows<'a> {
         ];
         let (kind, value) = kinds
             .into_iter()
-            .map(|(kind, column)| (kind, get(row, column)))
-            .find(|(_, span)| !span.is_none())?;
+            .map(|(kind, column)| (kind, row.get(column)))
+            .find(|(_, id)| !id.is_none())?;
         row.key_kind = kind;
-        row.key = match self.last_key {
-            Some((c, v, k, key)) if (c, v, k) == (chatbot, value, kind) => key,
-            _ => key_hash(self.pool.get(chatbot)?, kind, self.pool.get(value)?),
-        };
-        self.last_key = Some((chatbot, value, kind, row.key));
+        row.key = self.derive.key(&self.kept, row.get(Text::ChatbotId), kind, value);
         Some(())
     }
 
+    /// Keeps a text of the line, and returns which of the block's texts it is.
     #[inline]
-    fn times(&mut self, line: &Line, row: &mut Draft) -> Result<(), Refusal> {
+    pub(super) fn keep(&mut self, text: Span) -> TextId {
+        self.kept.keep(&self.pool, text)
+    }
+
+    #[inline]
+    fn times(&mut self, line: &Line, row: &mut Row) -> Result<(), Refusal> {
         let mut bad = false;
         let mut time = |field: Field| match line.get(field) {
             None => NO_TIME,
@@ -283,7 +287,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Draft) {
+    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Row) {
         let given = match what {
             What::Event => self.text_field(line, Field::EventCategory),
             What::Session | What::Identify => Span::NONE,
@@ -298,44 +302,45 @@ impl<'a> Rows<'a> {
         } else {
             given
         };
-        set(row, Text::EventCategory, category);
+        row.set(Text::EventCategory, self.keep(category));
     }
 
-    fn objects(&mut self, line: &Line, row: &mut Draft) {
+    fn objects(&mut self, line: &Line, row: &mut Row) {
         for field in each(line.there() & OBJECTS) {
             let Some((given, column)) = line.get(field).zip(field.column()) else { continue };
-            let span = self.object(field, given);
-            set(row, column, span);
+            let object = self.object(field, given);
+            row.set(column, self.keep(object));
         }
     }
 
     #[inline]
-    fn context(&mut self, user_agent: Span, address: Option<(Span, Address)>, row: &mut Draft) {
+    fn context(&mut self, user_agent: Span, address: Option<(TextId, Address)>, row: &mut Row) {
         if !user_agent.is_none() {
-            row.agent = self.derive.agent(&mut self.pool, user_agent);
-            set(row, Text::UserAgent, user_agent);
+            let user_agent = self.keep(user_agent);
+            row.agent = self.derive.agent(&self.kept, user_agent);
+            row.set(Text::UserAgent, user_agent);
         }
         if let Some((_, address)) = address {
-            set(row, Text::IpAddress, address.stored);
+            row.set(Text::IpAddress, address.stored);
             // A place that the log gives wins, as a whole.
-            if get(row, Text::CountryCode).is_none() && get(row, Text::City).is_none() {
-                set(row, Text::CountryCode, address.country);
-                set(row, Text::City, address.city);
+            if row.get(Text::CountryCode).is_none() && row.get(Text::City).is_none() {
+                row.set(Text::CountryCode, address.country);
+                row.set(Text::City, address.city);
             }
         }
-        let (page, referrer) = (get(row, Text::PageUrl), get(row, Text::Referrer));
+        let (page, referrer) = (row.get(Text::PageUrl), row.get(Text::Referrer));
         let utm_columns = [Text::UtmSource, Text::UtmMedium, Text::UtmCampaign];
-        let utm = utm_columns.map(|column| get(row, column));
+        let utm = utm_columns.map(|column| row.get(column));
         if page.is_none() && referrer.is_none() && utm.iter().all(|utm| utm.is_none()) {
             return;
         }
-        let source = self.derive.source(&mut self.pool, page, referrer, utm);
-        set(row, Text::ReferrerDomain, source.domain);
+        let source = self.derive.source(&mut self.kept, page, referrer, utm);
+        row.set(Text::ReferrerDomain, source.domain);
         row.channel = source.channel;
         row.names_source = source.names_source;
         for ((column, given), found) in utm_columns.into_iter().zip(utm).zip(source.utm) {
             if given.is_none() {
-                set(row, column, found);
+                row.set(column, found);
             }
         }
     }
@@ -343,16 +348,15 @@ impl<'a> Rows<'a> {
     /// Returns whose line it is, as far as it says so.
     pub fn person(&mut self, line: &Line) -> Person {
         let chatbot = self.id_field(line, Field::ChatbotId);
-        let mut keep = |span| self.interner.kept.keep(&self.pool, span);
-        let chatbot_id = keep(if chatbot.is_none() { self.chatbot } else { chatbot });
+        let chatbot_id = self.keep(if chatbot.is_none() { self.chatbot } else { chatbot });
         let mut id = |field| {
             let span = self.id_field(line, field);
-            self.interner.kept.keep(&self.pool, span)
+            self.keep(span)
         };
         let [session_id, anonymous_id, user_id] =
             [Field::SessionId, Field::AnonymousId, Field::UserId].map(&mut id);
         let user_email = self.text_field(line, Field::UserEmail);
-        let user_email = self.interner.kept.keep(&self.pool, user_email);
+        let user_email = self.keep(user_email);
         Person { chatbot_id, session_id, anonymous_id, user_id, user_email, time: None }
     }
 

@@ -3,8 +3,8 @@
 use super::event::Rows;
 use super::fields::Field;
 use super::line::Line;
-use super::span::{Draft, Span, get, set};
-use crate::event::{Text, uuid_of_name};
+use super::span::Span;
+use crate::event::{Row, Text, uuid_of_name};
 
 /// What the id of an event without one is derived from.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub enum Content {
 
 impl Rows<'_> {
     /// Gives a row its id.
-    pub(super) fn id(&mut self, line: &Line, content: Content, row: &mut Draft) {
+    pub(super) fn id(&mut self, line: &Line, content: Content, row: &mut Row) {
         let given = line.get(Field::EventId);
         let text = self.id_field(line, Field::EventId);
         if given.is_none() || text.is_none() {
@@ -41,13 +41,13 @@ impl Rows<'_> {
             row.id = id;
             return;
         }
-        let chatbot = self.pool.get(get(row, Text::ChatbotId)).unwrap_or("");
+        let chatbot = self.kept.get(row.get(Text::ChatbotId)).unwrap_or("");
         self.name_buffer.clear();
         self.name_buffer.extend_from_slice(&(chatbot.len() as u32).to_be_bytes());
         self.name_buffer.extend_from_slice(chatbot.as_bytes());
         self.name_buffer.extend_from_slice(id.as_bytes());
         row.id = uuid_of_name(&self.name_buffer).as_u128();
-        set(row, Text::EventId, text);
+        row.set(Text::EventId, self.keep(text));
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::json::escapes;
 use super::json::scan::{ESCAPED, LONE, Member};
 use super::mask;
-use super::memo::Pool;
+use super::pool::Pool;
 use super::span::Span;
 use crate::settings::IpPolicy;
 

@@ -9,31 +9,13 @@ use std::collections::HashMap;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::memo::Pool;
-use super::span::{Draft, Span};
-use crate::event::{Row, Text, TextId, Texts};
+use super::pool::Pool;
+use super::span::Span;
+use crate::event::{TextId, Texts};
 
 /// From so many bytes on, a text is first looked up by its place: one long text of an envelope can be
 /// that of thousands of events, and is to be hashed once.
 const LONG: u32 = 256;
-
-/// The texts that are kept of a block.
-#[derive(Debug, Default)]
-pub struct Interner {
-    /// The texts.
-    pub kept: Kept,
-    /// The texts of the row before: where they stand in the block, and which they are.
-    last: Last,
-}
-
-#[derive(Debug)]
-struct Last([(Span, TextId); Text::COUNT]);
-
-impl Default for Last {
-    fn default() -> Self {
-        Last([(Span::NONE, TextId::NONE); Text::COUNT])
-    }
-}
 
 /// Texts, each once.
 #[derive(Debug, Default)]
@@ -46,45 +28,14 @@ pub struct Kept {
     long: HashMap<Span, TextId>,
 }
 
-impl Interner {
+impl Kept {
     /// Forgets the block before; its memory stays.
     pub fn clear(&mut self) {
-        self.kept.texts.clear();
-        self.kept.table.clear();
-        self.kept.long.clear();
-        self.last = Last::default();
+        self.texts.clear();
+        self.table.clear();
+        self.long.clear();
     }
 
-    /// Keeps the texts of a row, and returns it with these.
-    #[inline]
-    pub fn row(&mut self, pool: &Pool<'_>, draft: &Draft) -> Row {
-        for (span, (raw, id)) in draft.text.iter().zip(&mut self.last.0) {
-            if *span != *raw {
-                (*raw, *id) = (*span, self.kept.keep(pool, *span));
-            }
-        }
-        Row {
-            text: self.last.0.map(|(_, id)| id),
-            triggered_by: self.kept.keep(pool, draft.triggered_by),
-            id: draft.id,
-            key: draft.key,
-            time: draft.time,
-            client_timestamp: draft.client_timestamp,
-            sent_at: draft.sent_at,
-            received_at: draft.received_at,
-            response_us: draft.response_us,
-            screen_width: draft.screen_width,
-            screen_height: draft.screen_height,
-            agent: draft.agent,
-            channel: draft.channel,
-            names_source: draft.names_source,
-            has_own_id: draft.has_own_id,
-            key_kind: draft.key_kind,
-        }
-    }
-}
-
-impl Kept {
     /// Keeps a text, and returns which of those that are kept it is.
     #[inline]
     pub fn keep(&mut self, pool: &Pool<'_>, span: Span) -> TextId {
@@ -100,11 +51,23 @@ impl Kept {
         id
     }
 
+    /// Keeps a text that there may be none of, and returns which of those that are kept it is.
+    pub fn some(&mut self, text: Option<&str>) -> TextId {
+        text.map_or(TextId::NONE, |text| self.text(text))
+    }
+
+    /// Returns a text that is kept; `None` for null.
     #[inline]
-    fn text(&mut self, text: &str) -> TextId {
+    pub fn get(&self, id: TextId) -> Option<&str> {
+        self.texts.get(id)
+    }
+
+    /// Keeps a text, and returns which of those that are kept it is.
+    #[inline]
+    pub fn text(&mut self, text: &str) -> TextId {
         let hash = xxh3_64(text.as_bytes());
         let texts = &mut self.texts;
-        let same = |&(other, id): &(u64, TextId)| other == hash && texts.get(id) == Some(text);
+        let same = |&(other, id): &(u64, TextId)| other == hash && texts.is(id, text);
         if let Some((_, id)) = self.table.find(hash, same) {
             return *id;
         }
@@ -117,7 +80,6 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Block;
 
     #[test]
     fn a_text_is_kept_once_wherever_it_stands_and_however_long_it_is() {
@@ -125,28 +87,20 @@ mod tests {
         let lines = format!("abcab{long}{long}");
         let pool = Pool { lines: &lines, decoded: String::new() };
         let span = |start: usize, len: usize| Span { start: start as u32, len: len as u32 };
-        let mut interner = Interner::default();
-        let ab = interner.kept.keep(&pool, span(0, 2));
-        assert_eq!(interner.kept.keep(&pool, span(3, 2)), ab);
-        assert_ne!(interner.kept.keep(&pool, span(0, 3)), ab);
-        assert_eq!(interner.kept.keep(&pool, Span::NONE), TextId::NONE);
-        let of_long = interner.kept.keep(&pool, span(5, long.len()));
-        assert_eq!(interner.kept.keep(&pool, span(5, long.len())), of_long);
-        assert_eq!(interner.kept.keep(&pool, span(5 + long.len(), long.len())), of_long);
-        assert_eq!(interner.kept.texts.all(), format!("ababc{long}"));
+        let mut kept = Kept::default();
+        let ab = kept.keep(&pool, span(0, 2));
+        assert_eq!(kept.keep(&pool, span(3, 2)), ab);
+        assert_eq!(kept.some(Some("ab")), ab);
+        assert_ne!(kept.keep(&pool, span(0, 3)), ab);
+        assert_eq!((kept.keep(&pool, Span::NONE), kept.some(None)), (TextId::NONE, TextId::NONE));
+        let of_long = kept.keep(&pool, span(5, long.len()));
+        assert_eq!(kept.keep(&pool, span(5, long.len())), of_long);
+        assert_eq!(kept.keep(&pool, span(5 + long.len(), long.len())), of_long);
+        assert_eq!(kept.texts.all(), format!("ababc{long}"));
+        assert_eq!((kept.get(ab), kept.get(TextId::NONE)), (Some("ab"), None));
 
-        interner.clear();
-        let mut drafts = [Draft::empty(Span::NONE), Draft::empty(Span::NONE)];
-        drafts[0].text[0] = span(0, 2);
-        drafts[1].text[0] = span(3, 2);
-        drafts[1].text[1] = span(0, 1);
-        drafts[1].triggered_by = span(1, 1);
-        let rows = drafts.map(|draft| interner.row(&pool, &draft));
-        assert_eq!(rows[0].text[0], rows[1].text[0]);
-        assert_eq!((rows[0].text[1], rows[0].triggered_by), (TextId::NONE, TextId::NONE));
-        let block = Block { texts: interner.kept.texts, ..Block::default() };
-        let texts = [rows[0].text[0], rows[1].text[1], rows[1].triggered_by].map(|id| block.text(id));
-        assert_eq!(texts, [Some("ab"), Some("a"), Some("b")]);
-        assert_eq!((block.texts.all(), block.text(TextId::NONE)), ("abab", None));
+        kept.clear();
+        let b = kept.keep(&pool, span(1, 1));
+        assert_eq!((kept.get(b), kept.texts.all()), (Some("b"), "b"));
     }
 }

@@ -1,69 +1,16 @@
-//! What was derived from a text of a block, remembered for the next row with the same text.
+//! What was derived from texts of a block, remembered for the next row with the same texts.
 
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::span::Span;
-
-/// The text of a block while it is being parsed.
-#[derive(Debug)]
-pub struct Pool<'a> {
-    /// The lines.
-    pub lines: &'a str,
-    /// Text that does not stand in the lines as it is.
-    pub decoded: String,
-}
-
-impl Pool<'_> {
-    /// Returns the text of a span; `None` for null.
-    #[inline]
-    pub fn get(&self, span: Span) -> Option<&str> {
-        if span.is_none() {
-            return None;
-        }
-        let (start, len) = (span.start as usize, span.len as usize);
-        match start.checked_sub(self.lines.len()) {
-            None => self.lines.get(start..start + len),
-            Some(start) => self.decoded.get(start..start + len),
-        }
-    }
-
-    /// Adds text that does not stand in the lines, and returns its span.
-    pub fn add(&mut self, text: &str) -> Span {
-        let from = self.decoded.len();
-        self.decoded.push_str(text);
-        self.since(from)
-    }
-
-    /// Returns the span of the decoded text from a position of it on.
-    pub fn since(&self, from: usize) -> Span {
-        Span { start: (self.lines.len() + from) as u32, len: self.decoded.len().saturating_sub(from) as u32 }
-    }
-
-    /// Adds a text that there may be none of.
-    pub fn add_some(&mut self, text: Option<&str>) -> Span {
-        text.map_or(Span::NONE, |text| self.add(text))
-    }
-}
-
-/// Values by `N` texts. Texts are compared, not hashes alone.
+/// Values by `N` numbers: those of texts of a block, each of which is kept once.
 #[derive(Debug)]
 pub struct Memo<const N: usize, V> {
-    table: HashTable<Entry<N, V>>,
-    /// The last answer: the rows of an envelope share their texts, however long these are.
-    last: Option<([Span; N], V)>,
-}
-
-#[derive(Debug)]
-struct Entry<const N: usize, V> {
-    hash: u64,
-    key: [Span; N],
-    value: V,
+    table: HashTable<([u32; N], V)>,
 }
 
 impl<const N: usize, V> Default for Memo<N, V> {
     fn default() -> Self {
-        Memo { table: HashTable::new(), last: None }
+        Memo { table: HashTable::new() }
     }
 }
 
@@ -71,35 +18,27 @@ impl<const N: usize, V: Copy> Memo<N, V> {
     /// Forgets everything, as at the beginning of another block; its memory stays.
     pub fn clear(&mut self) {
         self.table.clear();
-        self.last = None;
     }
 
-    /// Returns the value of some texts; makes it where it is not known.
+    /// Returns the value of some numbers; makes it where it is not known.
     #[inline]
-    pub fn get(&mut self, pool: &mut Pool, key: [Span; N], make: impl FnOnce(&mut Pool) -> V) -> V {
-        if let Some((last, value)) = self.last
-            && last == key
-        {
-            return value;
+    pub fn get(&mut self, key: [u32; N], make: impl FnOnce() -> V) -> V {
+        if let Some((_, value)) = self.table.find(hash(&key), |(other, _)| *other == key) {
+            return *value;
         }
-        let hash = key.iter().fold(N as u64, |hash, span| match pool.get(*span) {
-            Some(text) => xxh3_64_with_seed(text.as_bytes(), hash),
-            None => hash.rotate_left(17) ^ 0x9e37_79b9_7f4a_7c15,
-        });
-        let same = |entry: &Entry<N, V>| {
-            entry.hash == hash && entry.key.iter().zip(&key).all(|(a, b)| pool.get(*a) == pool.get(*b))
-        };
-        let value = match self.table.find(hash, same) {
-            Some(entry) => entry.value,
-            None => {
-                let value = make(pool);
-                self.table.insert_unique(hash, Entry { hash, key, value }, |entry| entry.hash);
-                value
-            }
-        };
-        self.last = Some((key, value));
+        let value = make();
+        self.table.insert_unique(hash(&key), (key, value), |(key, _)| hash(key));
         value
     }
+}
+
+/// Spreads small numbers over all bits: the table looks at the highest and at the lowest.
+#[inline]
+fn hash(key: &[u32]) -> u64 {
+    let mixed = key.iter().fold(0u64, |hash, number| {
+        (hash.rotate_left(23) ^ u64::from(*number)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    });
+    mixed ^ mixed >> 32
 }
 
 #[cfg(test)]
@@ -107,24 +46,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_texts_are_asked_about_once_and_null_is_not_empty() {
-        let mut pool = Pool { lines: "abab", decoded: String::new() };
-        let span = |start, len| Span { start, len };
+    fn the_same_numbers_are_asked_about_once_until_it_is_cleared() {
         let mut memo = Memo::<2, u32>::default();
         let mut calls = 0;
-        let mut get = |pool: &mut Pool, key| {
-            memo.get(pool, key, |_| {
+        let mut get = |memo: &mut Memo<2, u32>, key| {
+            memo.get(key, || {
                 calls += 1;
                 calls
             })
         };
-        assert_eq!(get(&mut pool, [span(0, 2), span(2, 2)]), 1);
-        assert_eq!(get(&mut pool, [span(2, 2), span(0, 2)]), 1);
-        assert_eq!(get(&mut pool, [span(0, 2), Span::NONE]), 2);
-        assert_eq!(get(&mut pool, [Span::NONE, span(0, 2)]), 3);
-        assert_eq!(get(&mut pool, [span(0, 2), span(0, 0)]), 4);
-        assert_eq!(get(&mut pool, [span(0, 1), span(1, 2)]), 5);
-        let added = pool.add("ab");
-        assert_eq!(get(&mut pool, [added, added]), 1);
+        assert_eq!(get(&mut memo, [1, 2]), 1);
+        assert_eq!(get(&mut memo, [2, 1]), 2);
+        assert_eq!(get(&mut memo, [1, u32::MAX]), 3);
+        assert_eq!([get(&mut memo, [1, 2]), get(&mut memo, [2, 1]), get(&mut memo, [1, u32::MAX])], [1, 2, 3]);
+        memo.clear();
+        assert_eq!(get(&mut memo, [1, 2]), 4);
     }
 }

@@ -26,6 +26,7 @@ mod line;
 pub mod mask;
 mod memo;
 pub mod parse;
+mod pool;
 pub mod properties;
 pub mod read;
 pub mod reason;

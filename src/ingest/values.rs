@@ -7,11 +7,11 @@ use super::fields::Field;
 use super::json::scan::{ESCAPED, LONE, Value};
 use super::json::{Kind, Scanner, escapes};
 use super::line::{Given, Line};
-use super::memo::Pool;
-use super::span::{Draft, Span};
+use super::pool::Pool;
+use super::span::Span;
 use super::time;
 use super::warnings::Warning;
-use crate::event::NO_NUMBER;
+use crate::event::{NO_NUMBER, Row};
 use crate::time::Micros;
 
 /// The longest number that is read as a size of the screen, in bytes.
@@ -123,7 +123,7 @@ impl Rows<'_> {
     }
 
     /// Takes from the properties what sessions keep: the response time and what opened the widget.
-    pub(super) fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut Draft) {
+    pub(super) fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut Row) {
         let key = match self.pool.get(name) {
             Some("message_received") => "response_time_ms",
             Some("widget_opened") => "triggered_by",
@@ -134,7 +134,8 @@ impl Rows<'_> {
         let Some(value) = property(scanner, &self.pool, object, key) else { return };
         if key == "triggered_by" {
             if value.kind() == Kind::String && value.inner().len > 0 {
-                row.triggered_by = self.string(value);
+                let text = self.string(value);
+                row.triggered_by = self.keep(text);
             }
         } else if value.kind() != Kind::Null {
             match response_micros(&self.pool, value) {

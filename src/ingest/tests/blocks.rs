@@ -216,16 +216,23 @@ fn a_line_far_over_the_limit_is_hashed_as_it_passes_and_the_lines_around_it_are_
     assert!(blocks.iter().all(|b| b.bytes.capacity() < 16 << 20));
     let mut hash = Sha256::new();
     (0..64).for_each(|_| hash.update(vec![b'x'; 1 << 20]));
-    let [TooLong { line: 2, length: found, sha256, head }] = &blocks[0].too_long[..] else { panic!() };
+    let too_long: Vec<&TooLong> = blocks.iter().flat_map(|block| &block.too_long).collect();
+    let [TooLong { line: 2, length: found, sha256, head }] = too_long[..] else { panic!() };
     assert_eq!((*found, sha256), (length, &<[u8; 32]>::from(hash.finalize())));
     assert_eq!(head, &vec![b'x'; 64 << 10]);
     let last = blocks.last().unwrap();
     assert_eq!((last.first_line, &*last.bytes), (3, &b"{\"a\":1}\n"[..]));
     assert_eq!((last.offset, last.end), (3 + length + 2, 3 + length + 2 + 8));
 
-    let parsed = parse(blocks.into_iter().next().unwrap(), &options(), &Context::new(None).unwrap());
-    assert_eq!(parsed.reasons(), ["no_event_name", "line_too_long"]);
-    assert_eq!((parsed.refused[1].line, parsed.refused[1].length, parsed.read), (2, length, 2));
+    let context = Context::new(None).unwrap();
+    let parsed: Vec<_> = blocks.into_iter().map(|block| parse(block, &options(), &context)).collect();
+    let refused: Vec<_> = parsed
+        .iter()
+        .flat_map(|parsed| &parsed.refused)
+        .map(|refused| (refused.line, refused.reason.name(), refused.length))
+        .collect();
+    assert_eq!(refused, [(1, "no_event_name", 2), (2, "line_too_long", length), (3, "no_event_name", 7)]);
+    assert_eq!(parsed.iter().map(|parsed| parsed.read).sum::<u64>(), 3);
 }
 
 #[test]

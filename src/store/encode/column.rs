@@ -9,7 +9,7 @@ use super::chunk::{Changes, Chunk, NULL, plain, range_of_texts};
 /// A column of so few rows always has a dictionary.
 const FEW: usize = 128;
 /// Texts whose codes are known by where they lie.
-const RECENT: usize = 64;
+const RECENT: usize = 256;
 
 /// Tells whether a dictionary pays: where less than three quarters of the values are distinct.
 fn pays(distinct: usize, rows: usize) -> bool {
