@@ -215,16 +215,18 @@ fn sights_of<'a>(events: &[Event<'a>], sights: &mut Vec<(u128, Sight<'a>)>) {
 /// order of chatbot and first time, so that neighbours in a file resemble each other. Returns the
 /// events and where each group begins and ends.
 fn group(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
-    let mut order: Vec<(u128, Micros, u128, u32)> = events
+    let mut order: Vec<(u128, Micros, u32)> = events
         .par_iter()
         .enumerate()
-        .map(|(index, event)| (event.row.key, event.row.time, event.row.id, index as u32))
+        .map(|(index, event)| (event.row.key, event.row.time, index as u32))
         .collect();
-    order.par_sort_unstable();
+    // Two events of one key and one time are few: their ids need not be moved about with the others.
+    let id = |index: u32| events[index as usize].row.id;
+    order.par_sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.2).cmp(&id(b.2))));
     let mut spans: Vec<(u64, Micros, usize, usize)> = Vec::new();
     let mut start = 0;
     for chunk in order.chunk_by(|a, b| a.0 == b.0) {
-        let (_, time, _, first) = chunk[0];
+        let (_, time, first) = chunk[0];
         let chatbot = xxhash_rust::xxh3::xxh3_64(events[first as usize].chatbot_id().as_bytes());
         spans.push((chatbot, time, start, start + chunk.len()));
         start += chunk.len();

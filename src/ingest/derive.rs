@@ -1,6 +1,6 @@
 //! What is derived from an event's context, each distinct text of a block asked about once.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::intern::Kept;
@@ -90,7 +90,13 @@ impl<'a> Derive<'a> {
 
     /// Returns what page, referrer and campaign (source, medium, name) say.
     #[inline]
-    pub fn source(&mut self, kept: &mut Kept, page_url: TextId, referrer: TextId, utm: [TextId; 3]) -> Source {
+    pub fn source(
+        &mut self,
+        kept: &mut Kept,
+        page_url: TextId,
+        referrer: TextId,
+        utm: [TextId; 3],
+    ) -> Source {
         let [utm_source, utm_medium, utm_campaign] = utm;
         let context = self.context;
         let key = [page_url, referrer, utm_source, utm_medium, utm_campaign].map(|text| text.0);
@@ -117,8 +123,13 @@ impl<'a> Derive<'a> {
     pub fn address(&mut self, kept: &mut Kept, text: TextId) -> Option<Address> {
         let (context, policy) = (self.context, self.policy);
         self.memos.by_address.get([text.0], || {
-            let ip = first_address(kept.get(text)?)?;
-            let stored = kept.some(apply(policy, ip).as_deref());
+            // Of an IPv4 address there is one way to write it, that of a store.
+            let plain = kept.get(text)?.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+            let ip = plain.or_else(|| first_address(kept.get(text)?))?;
+            let stored = match policy {
+                IpPolicy::Keep if plain.is_some() => text,
+                _ => kept.some(apply(policy, ip).as_deref()),
+            };
             let place = context.place(ip).unwrap_or_default();
             let country = kept.some(place.country_code.as_deref());
             Some(Address { ip, stored, country, city: kept.some(place.city.as_deref()) })

@@ -8,8 +8,8 @@ use super::intern::Kept;
 use super::json::Scanner;
 use super::json::scan::Member;
 use super::line::Line;
-use super::pool::Pool;
 use super::parse::ParseOptions;
+use super::pool::Pool;
 use super::reason::Reason;
 use super::refuse::Person;
 use super::span::Span;
@@ -233,10 +233,8 @@ impl<'a> Rows<'a> {
             (KeyKind::Anonymous, Text::AnonymousId),
             (KeyKind::User, Text::UserId),
         ];
-        let (kind, value) = kinds
-            .into_iter()
-            .map(|(kind, column)| (kind, row.get(column)))
-            .find(|(_, id)| !id.is_none())?;
+        let (kind, value) =
+            kinds.into_iter().map(|(kind, column)| (kind, row.get(column))).find(|(_, id)| !id.is_none())?;
         row.key_kind = kind;
         row.key = self.derive.key(&self.kept, row.get(Text::ChatbotId), kind, value);
         Some(())

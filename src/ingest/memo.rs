@@ -58,7 +58,10 @@ mod tests {
         assert_eq!(get(&mut memo, [1, 2]), 1);
         assert_eq!(get(&mut memo, [2, 1]), 2);
         assert_eq!(get(&mut memo, [1, u32::MAX]), 3);
-        assert_eq!([get(&mut memo, [1, 2]), get(&mut memo, [2, 1]), get(&mut memo, [1, u32::MAX])], [1, 2, 3]);
+        assert_eq!(
+            [get(&mut memo, [1, 2]), get(&mut memo, [2, 1]), get(&mut memo, [1, u32::MAX])],
+            [1, 2, 3]
+        );
         memo.clear();
         assert_eq!(get(&mut memo, [1, 2]), 4);
     }

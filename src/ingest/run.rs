@@ -438,7 +438,9 @@ impl Ingest<'_> {
             }
         }
         // A clash is a fault of the log as a whole; the last file of the batch is as good as any.
-        if let (Some(state), 1..) = (batch.blocks.last().and_then(|(file, _)| self.files.get_mut(file)), outcome.clashes) {
+        if let (Some(state), 1..) =
+            (batch.blocks.last().and_then(|(file, _)| self.files.get_mut(file)), outcome.clashes)
+        {
             state.pending.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.clashes);
         }
         self.report.pruned_days.sort();

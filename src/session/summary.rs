@@ -335,6 +335,9 @@ impl<'a> Summary<'a> {
 
     /// Returns the profile: of the last event that has one and does not name another user.
     pub fn profile(&self) -> Option<&Profile> {
+        if self.profiles.is_empty() {
+            return None;
+        }
         let of = |user: &Option<String>| self.profiles.get(user).and_then(|p| p.0.as_ref());
         let nobody = of(&None);
         let user = self.user_id.value().and_then(|user| of(&Some(user.clone().into_owned())));

@@ -147,7 +147,23 @@ impl Chunk {
 
 /// Returns the least and the greatest of some texts, unless one of them is long.
 pub fn range_of_texts(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (least, greatest) = texts.iter().min().zip(texts.iter().max())?;
+    // Most texts lie between two others by their first bytes alone.
+    let beginning = |text: &str| {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+        u64::from_be_bytes(bytes)
+    };
+    let (first, rest) = texts.split_first()?;
+    let (mut least, mut greatest) = ((beginning(first), *first), (beginning(first), *first));
+    for text in rest {
+        let text = (beginning(text), *text);
+        if text.0 <= least.0 && text < least {
+            least = text;
+        } else if text.0 >= greatest.0 && text > greatest {
+            greatest = text;
+        }
+    }
+    let ((_, least), (_, greatest)) = (least, greatest);
     let short = least.len() <= RANGE_LIMIT && greatest.len() <= RANGE_LIMIT;
     short.then(|| (least.as_bytes().to_vec(), greatest.as_bytes().to_vec()))
 }

@@ -64,7 +64,8 @@ impl FileBuilder {
         };
         let types = to_parquet_schema(&schema).map_err(cannot_write)?.fields().to_vec();
         let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
-        let writer = FileWriter::try_new(Vec::with_capacity(rows * BYTES_A_ROW), schema, options).map_err(cannot_write)?;
+        let writer = FileWriter::try_new(Vec::with_capacity(rows * BYTES_A_ROW), schema, options)
+            .map_err(cannot_write)?;
         Ok(FileBuilder { table, writer, types, small: None, encodings, options })
     }
 

@@ -25,6 +25,10 @@ impl<'o> Hybrid<'o> {
 
     /// Adds a number so many times.
     pub fn run(&mut self, number: u32, times: usize) {
+        if times < GROUP {
+            self.packed.extend(std::iter::repeat_n(number, times));
+            return;
+        }
         // A run begins where a group does.
         let open = self.packed.len() % GROUP;
         let to_fill = if open == 0 { 0 } else { times.min(GROUP - open) };

@@ -88,9 +88,7 @@ impl<'s> Partition<'s> {
     fn count(&mut self, rows: u64, times: Option<(Micros, Micros)>) {
         self.rows += rows;
         self.times = match (self.times, times) {
-            (Some((first, last)), Some((earliest, latest))) => {
-                Some((first.min(earliest), last.max(latest)))
-            }
+            (Some((first, last)), Some((earliest, latest))) => Some((first.min(earliest), last.max(latest))),
             (known, new) => known.or(new),
         };
     }

@@ -11,8 +11,8 @@ use polars::prelude::DataFrame;
 
 use super::coverage::Coverage;
 use super::events::filter;
-use super::pieces::{Piece, Session, Stored};
 use super::partition::Partition;
+use super::pieces::{Piece, Session, Stored};
 use super::{Losing, Made, Sink, few_at_once};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
