@@ -166,16 +166,18 @@ impl Args {
 /// # Errors
 /// What the report returns; [`crate::Kind::FigureFailed`] where a `--fail-if` holds.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
-    // This thread counts too, instead of waiting for the others. Where a pool is there already, that one does.
-    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
     let format = match options.form {
         ReportForm::Table => Format::Table,
         ReportForm::Json => Format::Json,
         ReportForm::Csv => Format::Csv,
         ReportForm::Markdown => Format::Markdown,
     };
-    let (outcome, notes, failed) = Store::at(&options.store)
-        .read_consistently(|snapshot| compute(options, snapshot, format.is_for_people()))?;
+    let (outcome, notes, failed) = Store::at(&options.store).read_consistently(|snapshot| {
+        // This thread counts too, instead of waiting for the others. They are made when there is something
+        // to count: whoever goes to sleep first is woken late. Where a pool is there already, that one does.
+        let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+        compute(options, snapshot, format.is_for_people())
+    })?;
     io.result(&render(&outcome, format, &style(io))?)?;
     for note in outcome.notes().iter().chain(&notes) {
         io.note(note);
