@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 pub const BLOCK_SIZE: usize = 1 << 20;
 /// The most lines in a block. A refused line takes hundreds of bytes, even one of two characters: of
 /// these a block of mebibytes would be gibibytes.
-const LINES_LIMIT: usize = 1 << 16;
+const LINES_LIMIT: usize = BLOCK_SIZE / 32;
 /// The longest line that is read, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
 /// Bytes of a line over the limit that are read at a time.
