@@ -26,6 +26,7 @@ pub mod report;
 pub mod retention;
 pub mod session;
 pub mod settings;
+pub mod sieve;
 pub mod status;
 pub mod store;
 pub mod time;

@@ -11,15 +11,19 @@ use hashbrown::HashTable;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::event::Event;
+use crate::event::{Event, uuid_of_text};
 use crate::hash::Identity;
+use crate::sieve::Sieve;
 use crate::store::columns::Table;
+use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::time::{Day, Micros};
 
-/// The columns of `events` by which a duplicate is found, and told from a clash of ids.
-const COLUMNS: [&str; 4] = ["chatbot_id", "id", "timestamp", "event_name"];
+/// The columns of `events` by which a duplicate is found.
+const COLUMNS: [&str; 2] = ["chatbot_id", "id"];
+/// The columns by which it is told from a clash of ids; read where there is one.
+const MORE_COLUMNS: [&str; 2] = ["timestamp", "event_name"];
 
 /// Which events of a batch are duplicates.
 #[derive(Debug, Default)]
@@ -40,8 +44,8 @@ pub fn find(
 ) -> Result<Duplicates> {
     let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::for_batch_of(events.len())).collect();
     let keys: Vec<u128> = events.par_iter().map(|e| key(e.chatbot_id(), e.row.id)).collect();
-    for (index, key) in keys.into_iter().enumerate().filter(|(index, _)| to_store(*index)) {
-        buckets[bucket_of(key)].entries.push((key, index as u32));
+    for (index, key) in keys.iter().enumerate().filter(|(index, _)| to_store(*index)) {
+        buckets[bucket_of(*key)].entries.push((*key, index as u32));
     }
     let within: Vec<(Vec<u32>, u64)> = buckets.par_iter_mut().map(|bucket| bucket.settle(events)).collect();
     let mut result = Duplicates { is_duplicate: vec![false; events.len()], clashes: 0 };
@@ -49,7 +53,7 @@ pub fn find(
         duplicates.into_iter().for_each(|index| result.is_duplicate[index as usize] = true);
         result.clashes += clashes;
     }
-    for (index, clash) in stored(snapshot, events, &buckets)? {
+    for (index, clash) in stored(snapshot, events, &keys, &buckets)? {
         // Two stored dates can hold one id only by a fault of the log; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[index as usize], true) {
             result.clashes += u64::from(clash);
@@ -115,36 +119,58 @@ impl Bucket {
 }
 
 /// Returns the events of the batch that the store holds, and whether time or name differ there.
-fn stored(snapshot: &Snapshot, events: &[Event<'_>], buckets: &[Bucket]) -> Result<Vec<(u32, bool)>> {
+fn stored(
+    snapshot: &Snapshot,
+    events: &[Event<'_>],
+    keys: &[u128],
+    buckets: &[Bucket],
+) -> Result<Vec<(u32, bool)>> {
     let mut dates: BTreeSet<Day> = BTreeSet::new();
     for events in events.chunk_by(|a, b| Day::utc(a.row.time) == Day::utc(b.row.time)) {
         dates.extend(events.first().map(|event| Day::utc(event.row.time)));
     }
     let near = |day: Day| (-1..=1).any(|n| dates.contains(&day.plus(n)));
-    let files = snapshot.manifest().files(Table::Events).par_iter().filter(|file| near(file.day));
+    let files: Vec<&DataFile> =
+        snapshot.manifest().files(Table::Events).iter().filter(|file| near(file.day)).collect();
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Most of what is stored is not in the batch.
+    let sieve = Sieve::of(keys.iter());
     let found: Vec<Vec<(u32, bool)>> = files
+        .into_par_iter()
         .map(|file| {
             let frame = snapshot.read_file(file, Some(&COLUMNS))?;
             let reader = tables::Reader(&frame);
             let (chatbots, ids) = (reader.text("chatbot_id")?, reader.text("id")?);
-            let (times, names) = (reader.int64("timestamp")?, reader.text("event_name")?);
             let mut hits = Vec::new();
             let mut chatbot_hash = (None, 0);
             for (row, (chatbot, id)) in chatbots.iter().zip(ids.iter()).enumerate() {
-                let Some(id) = id.and_then(|id| uuid::Uuid::try_parse(id).ok()) else { continue };
+                let Some(id) = id.and_then(uuid_of_text) else { continue };
                 if chatbot_hash.0 != Some(chatbot) {
                     chatbot_hash = (Some(chatbot), of_chatbot(chatbot.unwrap_or("")));
                 }
-                let key = id.as_u128() ^ chatbot_hash.1;
+                let key = id ^ chatbot_hash.1;
+                if !sieve.lets_through(key) {
+                    continue;
+                }
                 let Some(index) = buckets[bucket_of(key)].get(key) else { continue };
-                let event = &events[index as usize];
                 // Only the dates beside the event's own: a batch may hold many dates.
-                if (Day::utc(event.row.time).0 - file.day.0).abs() <= 1 {
-                    let (time, name) = (times.get(row).unwrap_or(0), names.get(row).unwrap_or(""));
-                    hits.push((index, !same(event.row.time, event.name(), time, name)));
+                if (Day::utc(events[index as usize].row.time).0 - file.day.0).abs() <= 1 {
+                    hits.push((row, index));
                 }
             }
-            Ok(hits)
+            if hits.is_empty() {
+                return Ok(Vec::new());
+            }
+            let frame = snapshot.read_file(file, Some(&MORE_COLUMNS))?;
+            let reader = tables::Reader(&frame);
+            let (times, names) = (reader.int64("timestamp")?, reader.text("event_name")?);
+            let clash = |row: usize, event: &Event<'_>| {
+                let (time, name) = (times.get(row).unwrap_or(0), names.get(row).unwrap_or(""));
+                !same(event.row.time, event.name(), time, name)
+            };
+            Ok(hits.into_iter().map(|(row, index)| (index, clash(row, &events[index as usize]))).collect())
         })
         .collect::<Result<_>>()?;
     Ok(found.into_iter().flatten().collect())

@@ -12,7 +12,6 @@ pub mod fold;
 mod partition;
 pub mod pieces;
 pub mod sessions;
-mod sieve;
 pub mod visitors;
 
 use std::sync::mpsc::sync_channel;

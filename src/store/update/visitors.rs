@@ -9,10 +9,10 @@ use rayon::prelude::*;
 
 use super::events::filter;
 use super::partition::Partition;
-use super::sieve::Sieve;
 use super::{Losing, Sink};
 use crate::error::Result;
 use crate::hash::Identity;
+use crate::sieve::Sieve;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{
