@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::event::{KeyKind, key_hash};
+use crate::hash::Identity;
 use crate::session::Summary;
 use crate::time::{Day, Micros};
 
@@ -186,11 +187,14 @@ impl Tallies {
     }
 }
 
+/// Visitors, each by its hash.
+pub type Visitors = HashSet<u128, Identity>;
+
 /// The sessions of one day at one chatbot, added up.
 #[derive(Debug, Default)]
 pub struct DayTally {
-    visitors: HashSet<u128>,
-    only_session_key: HashSet<u128>,
+    visitors: Visitors,
+    only_session_key: Visitors,
     sessions: i64,
     conversations: i64,
     sent: i64,
@@ -245,7 +249,7 @@ impl DayTally {
     }
 
     /// Returns the visitors counted, each by its hash.
-    pub fn visitors(&self) -> &HashSet<u128> {
+    pub fn visitors(&self) -> &Visitors {
         &self.visitors
     }
 

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
+use super::few_at_once;
 use super::sessions::Changed;
 use super::visitors::Moved;
-use crate::daily_stats::{DailyStats, Tallies};
+use crate::daily_stats::{DailyStats, Tallies, Visitors};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
@@ -75,13 +76,14 @@ fn update_month(
         .collect::<Result<_>>()?;
     let before = rows.clone();
     let first_seen = first_seen_on(after, days, zone)?;
-    for &day in days {
-        let mut fresh: HashMap<String, DailyStats> =
-            of_day(after, day, counted.remove(&day), &first_seen, now)?
-                .into_iter()
-                .map(|row| (row.chatbot_id.clone(), row))
-                .filter(|(chatbot, _)| !ledger.daily_stats_pruned(chatbot, day))
-                .collect();
+    let work: Vec<_> = days.iter().map(|day| (*day, counted.remove(day))).collect();
+    let made = few_at_once(work, |(day, counted)| Ok((day, of_day(after, day, counted, &first_seen, now)?)))?;
+    for (day, made) in made {
+        let mut fresh: HashMap<String, DailyStats> = made
+            .into_iter()
+            .map(|row| (row.chatbot_id.clone(), row))
+            .filter(|(chatbot, _)| !ledger.daily_stats_pruned(chatbot, day))
+            .collect();
         let known: Vec<String> = rows.keys().filter(|(_, d)| *d == day).map(|(c, _)| c.clone()).collect();
         for chatbot in known {
             if ledger.sessions_pruned(&chatbot, day) {
@@ -140,7 +142,7 @@ fn lost_first_sights(moved: &[Moved], chatbot: &str, day: Day, zone: Zone) -> i6
 }
 
 /// Returns, by day, the hashes of the ids first seen on it.
-pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, HashSet<u128>>> {
+pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, Visitors>> {
     let wanted: HashSet<Day> = days.iter().copied().collect();
     let bounds: Vec<(Micros, Micros)> =
         days.iter().map(|&day| (zone.start_of(day), zone.start_of(day.plus(1)))).collect();
@@ -153,7 +155,7 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
             Ok(dated.filter(|(day, _)| wanted.contains(day)).collect())
         })
         .collect::<Result<_>>()?;
-    let mut by_day: HashMap<Day, HashSet<u128>> = HashMap::new();
+    let mut by_day: HashMap<Day, Visitors> = HashMap::new();
     for (day, hash) in found.into_iter().flatten() {
         by_day.entry(day).or_default().insert(hash);
     }
@@ -166,7 +168,7 @@ pub fn of_day(
     snapshot: &Snapshot,
     day: Day,
     counted: Option<(String, Tallies)>,
-    first_seen: &HashMap<Day, HashSet<u128>>,
+    first_seen: &HashMap<Day, Visitors>,
     now: Micros,
 ) -> Result<Vec<DailyStats>> {
     let (path, mut tallies) = counted.unwrap_or_default();
