@@ -9,7 +9,7 @@ pub mod coverage;
 pub mod daily;
 pub mod events;
 pub mod fold;
-mod partition;
+pub mod partition;
 pub mod pieces;
 pub mod sessions;
 pub mod visitors;
