@@ -42,6 +42,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::time::Micros;
 use columns::Table;
+pub use decode::prepare as prepare_to_read;
 use fs::{Disk, RealDisk};
 use lock::WriterLock;
 use manifest::{MANIFEST, Manifest};

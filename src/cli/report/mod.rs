@@ -174,8 +174,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     };
     let (outcome, notes, failed) = Store::at(&options.store).read_consistently(|snapshot| {
         // This thread counts too, instead of waiting for the others. They are made when there is something
-        // to count: whoever goes to sleep first is woken late. Where a pool is there already, that one does.
-        let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+        // to count, and get ready for it meanwhile: one that goes to sleep first is woken late. Where a pool
+        // is there already, that one does.
+        let threads = rayon::ThreadPoolBuilder::new().use_current_thread();
+        let _ = threads.start_handler(|_| crate::store::prepare_to_read()).build_global();
         compute(options, snapshot, format.is_for_people())
     })?;
     io.result(&render(&outcome, format, &style(io))?)?;

@@ -51,6 +51,11 @@ pub fn read(file: &Opened, names: Option<&[&str]>) -> Option<DataFrame> {
     })
 }
 
+/// Makes what this thread will need to read columns, before it is told which.
+pub fn prepare() {
+    Tools::prepare();
+}
+
 /// Most footers fit into so many bytes: those of sessions, with the most columns, have 10 kB.
 const FOOTER: u64 = 12 << 10;
 /// What stands behind the footer: its length, and a mark.

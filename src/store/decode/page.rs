@@ -13,6 +13,9 @@ const LARGEST: usize = 1 << 30;
 /// Buffers are kept up to this size, in bytes: those of a usual day.
 const KEPT: usize = 4 << 20;
 
+/// What most columns of a day of tens of thousands of sessions take, in bytes.
+const USUAL: usize = 256 << 10;
+
 /// A page, as it lies in the file.
 #[derive(Debug)]
 pub struct Page<'a> {
@@ -120,13 +123,17 @@ thread_local! {
     static TOOLS: Cell<Option<Box<Tools>>> = const { Cell::new(None) };
 }
 
+/// Returns so many zeros that were written, where `vec!` only asks for memory that reads as zeros.
+fn written<T: Copy + Default>(count: usize) -> Vec<T> {
+    let mut room = Vec::with_capacity(count);
+    room.resize(count, T::default());
+    room
+}
+
 impl Tools {
     /// Lends the thread's tools.
     pub fn lend<T>(use_them: impl FnOnce(&mut Tools) -> T) -> T {
-        let mut tools = TOOLS.take().unwrap_or_else(|| {
-            let zstd = Zstd(Decompressor::new().ok());
-            Box::new(Tools { zstd, chunk: Vec::new(), page: Vec::new(), lengths: Vec::new() })
-        });
+        let mut tools = TOOLS.take().unwrap_or_else(|| Box::new(Tools::with_room(0)));
         let result = use_them(&mut tools);
         let held = tools.chunk.capacity() + tools.page.capacity() + tools.lengths.capacity() * 8;
         if held > KEPT {
@@ -134,5 +141,18 @@ impl Tools {
         }
         TOOLS.set(Some(tools));
         result
+    }
+
+    /// Makes the thread's tools, with room for usual columns.
+    pub fn prepare() {
+        TOOLS.set(Some(Box::new(Tools::with_room(USUAL))));
+    }
+
+    /// Makes tools with so many bytes for a column, which the kernel has cleared already.
+    fn with_room(bytes: usize) -> Tools {
+        let (mut page, mut lengths) = (written(bytes), written(bytes / size_of::<i64>()));
+        page.clear();
+        lengths.clear();
+        Tools { zstd: Zstd(Decompressor::new().ok()), chunk: written(bytes), page, lengths }
     }
 }
