@@ -62,16 +62,9 @@ impl<'o> Hybrid<'o> {
 /// Writes numbers of so many bits one after the other, the lowest bit first. The bits of all are to be
 /// whole bytes.
 pub fn pack(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>, bits: u32) {
-    match bits {
-        0..=32 => pack_narrow(out, numbers, bits),
-        _ => pack_wide(out, numbers, bits),
-    }
-}
-
-/// With what is held of the numbers before, 32 bits fit into a word.
-fn pack_narrow(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>, bits: u32) {
+    // With what is held of the numbers before, 32 bits fit into a word; longer numbers come in two.
     let (mut held, mut count) = (0u64, 0);
-    for number in numbers {
+    let mut put = |number: u64, bits: u32| {
         held |= number << count;
         count += bits;
         if count >= 32 {
@@ -79,24 +72,14 @@ fn pack_narrow(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>, bits: u32)
             held >>= 32;
             count -= 32;
         }
-    }
-    while count > 0 {
-        out.push(held as u8);
-        held >>= 8;
-        count = count.saturating_sub(8);
-    }
-}
-
-fn pack_wide(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>, bits: u32) {
-    let (mut held, mut count) = (0u128, 0);
-    for number in numbers {
-        held |= u128::from(number) << count;
-        count += bits;
-        while count >= 32 {
-            out.extend_from_slice(&(held as u32).to_le_bytes());
-            held >>= 32;
-            count -= 32;
-        }
+    };
+    if bits <= 32 {
+        numbers.for_each(|number| put(number, bits));
+    } else {
+        numbers.for_each(|number| {
+            put(number & u64::from(u32::MAX), 32);
+            put(number >> 32, bits - 32);
+        });
     }
     while count > 0 {
         out.push(held as u8);
