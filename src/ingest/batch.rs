@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::dedupe;
 use super::stages::{Stage, Stages};
+use super::stored_ids::StoredIds;
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Row, Text, key_hash};
 use crate::hash::Identity;
@@ -68,6 +69,7 @@ pub fn put(
     transaction: &mut Transaction,
     events: &[Event<'_>],
     rules: Rules<'_>,
+    stored_ids: &mut StoredIds,
     stages: &mut Stages,
 ) -> Result<Outcome> {
     let before = transaction.snapshot()?;
@@ -87,7 +89,7 @@ pub fn put(
             }
         }
     }
-    let duplicates = dedupe::find(&before, events, |index| outcome.fates[index] == Fate::Stored)?;
+    let duplicates = dedupe::find(&before, events, |index| outcome.fates[index] == Fate::Stored, stored_ids)?;
     outcome.clashes = duplicates.clashes;
     let mut fresh = Vec::with_capacity(events.len());
     for ((fate, event), is_duplicate) in outcome.fates.iter_mut().zip(events).zip(duplicates.is_duplicate) {

@@ -2,48 +2,45 @@
 //!
 //! The same chatbot and id is the same event. In the store it is looked for on the event's UTC date
 //! and the dates beside it. The batch is held in tables of hashes, and the stored ids of those dates
-//! are streamed past them, so that memory depends on the batch alone.
+//! ([`StoredIds`]) are streamed past them, so that memory depends on the batch alone.
 
-use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use rayon::prelude::*;
 
+use super::stored_ids::StoredIds;
 use crate::error::Result;
-use crate::event::{Event, uuid_of_text};
+use crate::event::Event;
 use crate::hash::Identity;
 use crate::sieve::Sieve;
-use crate::store::columns::Table;
-use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables;
-use crate::time::{Day, Micros};
-
-/// The columns of `events` by which a duplicate is found.
-const COLUMNS: [&str; 2] = ["chatbot_id", "id"];
-/// The columns by which it is told from a clash of ids; read where there is one.
-const MORE_COLUMNS: [&str; 2] = ["timestamp", "event_name"];
+use crate::time::Micros;
 
 /// Which events of a batch are duplicates.
 #[derive(Debug, Default)]
 pub struct Duplicates {
     /// For each event of the batch, whether it is one.
     pub is_duplicate: Vec<bool>,
-    /// How many of them bear the id of an event with another time or name: a fault of the log.
+    /// How many of them share an id with an event of another time or name: a fault of the log.
     pub clashes: u64,
 }
 
-/// Finds the duplicates among the events of a batch, but for those that are not to be stored anyhow.
+/// Finds the duplicates among the events of a batch, but for those that are not to be stored anyhow. All others
+/// are taken as stored from then on, and have to be.
 ///
 /// Of events of one id within the batch, the least by time stays.
+///
+/// # Errors
+/// Where a file of the store cannot be read or is damaged.
 pub fn find(
     snapshot: &Snapshot,
     events: &[Event<'_>],
     to_store: impl Fn(usize) -> bool,
+    stored_ids: &mut StoredIds,
 ) -> Result<Duplicates> {
     let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::for_batch_of(events.len())).collect();
-    let keys: Vec<u128> = events.par_iter().map(|e| key(e.chatbot_id(), e.row.id)).collect();
+    let keys: Vec<u128> = events.par_iter().map(|event| stored_ids.keys().of(event)).collect();
     for (index, key) in keys.iter().enumerate().filter(|(index, _)| to_store(*index)) {
         buckets[bucket_of(*key)].entries.push((*key, index as u32));
     }
@@ -53,12 +50,21 @@ pub fn find(
         duplicates.into_iter().for_each(|index| result.is_duplicate[index as usize] = true);
         result.clashes += clashes;
     }
-    for (index, clash) in stored(snapshot, events, &keys, &buckets)? {
+    // Most of what is stored is not in the batch.
+    let sieve = Sieve::of(keys.iter());
+    let place = |key: u128| if sieve.lets_through(key) { buckets[bucket_of(key)].get(key) } else { None };
+    for hit in stored_ids.find(snapshot, events, place)? {
         // Two stored dates can hold one id only by a fault of the log; the event counts once.
-        if !std::mem::replace(&mut result.is_duplicate[index as usize], true) {
-            result.clashes += u64::from(clash);
+        if !std::mem::replace(&mut result.is_duplicate[hit.event as usize], true) {
+            result.clashes += u64::from(hit.clash);
         }
     }
+    for (index, (key, event)) in keys.iter().zip(events).enumerate() {
+        if to_store(index) && !result.is_duplicate[index] {
+            stored_ids.add(*key, event);
+        }
+    }
+    stored_ids.make_room();
     Ok(result)
 }
 
@@ -84,7 +90,7 @@ fn spread(key: u128) -> u64 {
 }
 
 impl Bucket {
-    /// Makes one of those of a batch; each gets about as many of its events.
+    /// Makes one of the buckets of a batch, with room for its share of the events.
     fn for_batch_of(events: usize) -> Bucket {
         Bucket { entries: Vec::with_capacity(events / BUCKETS / 8 * 9), table: HashTable::new() }
     }
@@ -118,73 +124,6 @@ impl Bucket {
     }
 }
 
-/// Returns the events of the batch that the store holds, and whether time or name differ there.
-fn stored(
-    snapshot: &Snapshot,
-    events: &[Event<'_>],
-    keys: &[u128],
-    buckets: &[Bucket],
-) -> Result<Vec<(u32, bool)>> {
-    let mut dates: BTreeSet<Day> = BTreeSet::new();
-    for events in events.chunk_by(|a, b| Day::utc(a.row.time) == Day::utc(b.row.time)) {
-        dates.extend(events.first().map(|event| Day::utc(event.row.time)));
-    }
-    let near = |day: Day| (-1..=1).any(|n| dates.contains(&day.plus(n)));
-    let files: Vec<&DataFile> =
-        snapshot.manifest().files(Table::Events).iter().filter(|file| near(file.day)).collect();
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
-    // Most of what is stored is not in the batch.
-    let sieve = Sieve::of(keys.iter());
-    let found: Vec<Vec<(u32, bool)>> = files
-        .into_par_iter()
-        .map(|file| {
-            let frame = snapshot.read_file(file, Some(&COLUMNS))?;
-            let reader = tables::Reader(&frame);
-            let (chatbots, ids) = (reader.text("chatbot_id")?, reader.text("id")?);
-            let mut hits = Vec::new();
-            let mut chatbot_hash = (None, 0);
-            for (row, (chatbot, id)) in chatbots.iter().zip(ids.iter()).enumerate() {
-                let Some(id) = id.and_then(uuid_of_text) else { continue };
-                if chatbot_hash.0 != Some(chatbot) {
-                    chatbot_hash = (Some(chatbot), of_chatbot(chatbot.unwrap_or("")));
-                }
-                let key = id ^ chatbot_hash.1;
-                if !sieve.lets_through(key) {
-                    continue;
-                }
-                let Some(index) = buckets[bucket_of(key)].get(key) else { continue };
-                // Only the dates beside the event's own: a batch may hold many dates.
-                if (Day::utc(events[index as usize].row.time).0 - file.day.0).abs() <= 1 {
-                    hits.push((row, index));
-                }
-            }
-            if hits.is_empty() {
-                return Ok(Vec::new());
-            }
-            let frame = snapshot.read_file(file, Some(&MORE_COLUMNS))?;
-            let reader = tables::Reader(&frame);
-            let (times, names) = (reader.int64("timestamp")?, reader.text("event_name")?);
-            let clash = |row: usize, event: &Event<'_>| {
-                let (time, name) = (times.get(row).unwrap_or(0), names.get(row).unwrap_or(""));
-                !same(event.row.time, event.name(), time, name)
-            };
-            Ok(hits.into_iter().map(|(row, index)| (index, clash(row, &events[index as usize]))).collect())
-        })
-        .collect::<Result<_>>()?;
-    Ok(found.into_iter().flatten().collect())
-}
-
 fn same(time: Micros, name: &str, other_time: Micros, other_name: &str) -> bool {
     time == other_time && name == other_name
-}
-
-/// Returns what two events have in common exactly when they are the same.
-fn key(chatbot_id: &str, id: u128) -> u128 {
-    id ^ of_chatbot(chatbot_id)
-}
-
-fn of_chatbot(chatbot_id: &str) -> u128 {
-    xxhash_rust::xxh3::xxh3_128(chatbot_id.as_bytes())
 }

@@ -35,6 +35,7 @@ pub mod run;
 pub mod source;
 mod span;
 pub mod stages;
+pub mod stored_ids;
 mod stream;
 pub mod time;
 mod values;

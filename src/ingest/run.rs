@@ -18,6 +18,7 @@ use super::known::{KnownFile, KnownFiles};
 use super::parse::{ParseOptions, Parsed};
 use super::source;
 use super::stages::{Stage, Stages};
+use super::stored_ids::StoredIds;
 use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -39,6 +40,8 @@ const FIXED: u64 = 160 << 20;
 const BATCH: u64 = 5;
 /// Which part of the rest the parsed blocks are that wait for the next batch.
 const AHEAD: u64 = 4;
+/// Which part of the rest the stored ids are that are kept from one batch to the next.
+const STORED_IDS: u64 = 16;
 /// The most bytes of a batch, and of what waits for the next, whatever the budget is: a column of a batch is
 /// one page of Parquet, of at most 2 GiB.
 const LARGEST_BATCH: u64 = 1 << 30;
@@ -179,6 +182,7 @@ pub fn run_in(
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
         scratch,
         rejects: rejects::Known::default(),
+        stored_ids: StoredIds::with_room_for((for_batches / STORED_IDS) as usize),
         changed: false,
     };
     progress.total(inputs.bytes());
@@ -273,6 +277,8 @@ struct Ingest<'a> {
     scratch: Scratch,
     /// What is known of the refused lines that are kept.
     rejects: rejects::Known,
+    /// The ids of the stored events beside those of the last batch.
+    stored_ids: StoredIds,
     /// Something is to be committed.
     changed: bool,
 }
@@ -400,7 +406,7 @@ impl Ingest<'_> {
             now: self.options.clock.now,
         };
         self.report.stages.book(Stage::Gather);
-        let outcome = batch::put(transaction, &events, rules, &mut self.report.stages)?;
+        let outcome = batch::put(transaction, &events, rules, &mut self.stored_ids, &mut self.report.stages)?;
         self.changed |= outcome.fates.contains(&Fate::Stored);
         let mut rejects = Vec::new();
         let mut fates = outcome.fates.iter();
