@@ -4,6 +4,7 @@
 //! so at the edge one can have what the other has lost. Neither is a difference, and a rebuild does
 //! not bring an address back.
 
+use crate::event::Position;
 use crate::ingest::mask;
 use crate::session::{First, Last, Place, Profile, Summary};
 use crate::settings::IpPolicy;
@@ -36,19 +37,22 @@ fn address_went(a: &First<Place<'_>>, b: &First<Place<'_>>) -> bool {
 }
 
 /// Tells whether two profiles are the same but for addresses in the metadata.
-fn same_but_addresses(a: &Last<Profile>, b: &Last<Profile>) -> bool {
-    let masked = |profile: &Last<Profile>| {
-        let (at, profile) = profile.0.clone()?;
-        let masked = profile.user_metadata.as_deref().and_then(|text| mask::json(text, IpPolicy::Drop));
-        Some((at, Profile { user_metadata: masked.or(profile.user_metadata.clone()), ..profile }))
-    };
+fn same_but_addresses(a: &Last<Profile<'_>>, b: &Last<Profile<'_>>) -> bool {
+    fn masked<'p>(profile: &Last<Profile<'p>>) -> Option<(Position, Profile<'p>)> {
+        let (at, mut profile) = profile.0.clone()?;
+        if let Some(masked) =
+            profile.user_metadata.as_deref().and_then(|text| mask::json(text, IpPolicy::Drop))
+        {
+            profile.user_metadata = Some(masked.into());
+        }
+        Some((at, profile))
+    }
     masked(a) == masked(b)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Position;
 
     fn place(time: i64, ip: Option<&'static str>) -> First<Place<'static>> {
         let place = Place { ip_address: ip.map(Into::into), ..Place::default() };

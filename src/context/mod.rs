@@ -23,6 +23,7 @@ pub use agent::{Agent, DeviceType};
 pub use channel::Channel;
 pub use place::PlaceFound;
 pub use source::{Derived, Given};
+pub use url::path;
 
 use crate::error::Result;
 

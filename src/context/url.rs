@@ -39,6 +39,24 @@ impl<'a> Url<'a> {
     }
 }
 
+/// Returns the path of a page's address, without query and fragment: `/` where a host stands alone; `None` where
+/// the address has no path (`mailto:`, `about:blank`, nothing).
+pub fn path(text: &str) -> Option<&str> {
+    let (scheme, rest) = scheme(text.trim());
+    let rest = rest.split(['?', '#']).next().unwrap_or("");
+    let separators = ['/', '\\'];
+    let behind_slashes = match scheme {
+        Scheme::Web | Scheme::App => Some(rest.trim_start_matches(separators)),
+        // `shop.example/cart`; but `index.html` is a page.
+        Scheme::Bare => (rest.contains('/') && bare_host(rest).is_some()).then_some(rest),
+        Scheme::Other => rest.strip_prefix("//"),
+    };
+    match behind_slashes {
+        Some(rest) => Some(rest.find(separators).and_then(|at| rest.get(at..)).unwrap_or("/")),
+        None => (scheme == Scheme::Bare && !rest.is_empty()).then_some(rest),
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scheme {
     Web,
@@ -204,6 +222,30 @@ mod tests {
             "null",
         ] {
             assert_eq!(host_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_what_stands_behind_the_host() {
+        for (address, expected) in [
+            ("https://shop.example/cart?x=1#y", Some("/cart")),
+            ("https://shop.example", Some("/")),
+            ("https://shop.example?x=/y", Some("/")),
+            ("//shop.example/cart", Some("/cart")),
+            ("shop.example/cart", Some("/cart")),
+            ("shop.example:8080/cart/", Some("/cart/")),
+            ("/go/https://other.example/x", Some("/go/https://other.example/x")),
+            ("/cart?next=https://other.example/x", Some("/cart")),
+            ("index.html", Some("index.html")),
+            ("pricing/team", Some("pricing/team")),
+            ("file:///tmp/x.html", Some("/tmp/x.html")),
+            ("chrome-extension://abcdefgh/x.html", Some("/x.html")),
+            ("mailto:a@b.example", None),
+            ("about:blank", None),
+            ("?x=1", None),
+            (" ", None),
+        ] {
+            assert_eq!(path(address), expected, "{address}");
         }
     }
 

@@ -214,7 +214,7 @@ fn session(session: &mut Summary<'_>) -> bool {
             && let Some(masked) =
                 profile.user_metadata.as_deref().and_then(|text| mask::json(text, IpPolicy::Drop))
         {
-            profile.user_metadata = Some(masked);
+            profile.user_metadata = Some(masked.into());
             changed = true;
         }
     }

@@ -160,11 +160,11 @@ pub fn session(session: &mut Summary<'_>, needles: &Needles) -> bool {
     changed
 }
 
-fn profile(profile: &mut Profile, needles: &Needles) -> bool {
+fn profile(profile: &mut Profile<'_>, needles: &Needles) -> bool {
     let name = profile.user_name.as_deref().and_then(|name| needles.redact(name));
     let metadata = profile.user_metadata.as_deref().and_then(|text| needles.redact_json(text));
     let changed = name.is_some() || metadata.is_some();
-    profile.user_name = name.or(profile.user_name.take());
-    profile.user_metadata = metadata.or(profile.user_metadata.take());
+    profile.user_name = name.map(Str::Owned).or(profile.user_name.take());
+    profile.user_metadata = metadata.map(Str::Owned).or(profile.user_metadata.take());
     changed
 }

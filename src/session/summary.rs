@@ -18,7 +18,7 @@ use crate::time::Micros;
 /// outlive it. Most summaries are made and written at once, and need no text of their own.
 pub type Str<'a> = Cow<'a, str>;
 
-/// What holds the events of a session together.
+/// The key that all events of a session share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey<'a> {
     /// The chatbot.
@@ -132,17 +132,14 @@ pub struct Place<'a> {
 }
 
 /// Who the visitor is: the fields of the last event that has any of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Profile {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile<'a> {
     /// E-mail address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_email: Option<String>,
+    pub user_email: Option<Str<'a>>,
     /// Name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_name: Option<String>,
+    pub user_name: Option<Str<'a>>,
     /// Metadata: JSON text of an object.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_metadata: Option<String>,
+    pub user_metadata: Option<Str<'a>>,
 }
 
 /// A session, or a piece of one, as it is kept and merged.
@@ -174,12 +171,13 @@ pub struct Summary<'a> {
     pub user_id: Last<Str<'a>>,
     /// Profiles by the user that their event names; the last of the session's own user or of
     /// nobody is shown. All are kept, since a late event can change who the session's user is.
-    pub profiles: BTreeMap<Option<String>, Last<Profile>>,
+    pub profiles: BTreeMap<Option<Str<'a>>, Last<Profile<'a>>>,
     /// Number of events by name.
     pub counts: Counts<'a>,
     /// Number of events of category `error`.
     pub errors: u64,
-    /// Sum of response times in microseconds; stays at the largest number where it would overflow.
+    /// Sum of response times in microseconds; stays at the greatest `i64`, which is the most that a column
+    /// holds, where it would be more.
     pub response_sum_us: u64,
     /// Number of response times.
     pub response_count: u64,
@@ -221,7 +219,7 @@ impl<'a> Summary<'a> {
         summary
     }
 
-    /// Makes the summary of the events of one session, stored at `now`; `None` of none.
+    /// Makes the summary of the events of one session, stored at `now`; `None` without any.
     pub fn of_all(events: &[Event<'a>], now: Micros) -> Option<Summary<'a>> {
         let (first, rest) = events.split_first()?;
         let mut summary = Summary::of(*first, now);
@@ -235,7 +233,6 @@ impl<'a> Summary<'a> {
         let row = event.row;
         let at = event.position();
         let text = |field| event.text(field).map(Cow::Borrowed);
-        let owned = |field| event.text(field).map(str::to_owned);
         self.first = self.first.min(at);
         self.ended_at = self.ended_at.max(row.time);
         self.anonymous_id.offer(at, || text(Text::AnonymousId));
@@ -266,25 +263,26 @@ impl<'a> Summary<'a> {
             (place != Place::default()).then_some(place)
         });
         self.landing_page.offer(at, || text(Text::LandingPage));
-        self.landing_path.offer(at, || event.text(Text::PageUrl).and_then(path_of).map(Cow::Borrowed));
+        self.landing_path
+            .offer(at, || event.text(Text::PageUrl).and_then(crate::context::path).map(Cow::Borrowed));
         self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(Cow::Borrowed));
         self.user_id.offer(at, || text(Text::UserId));
         let has_profile = [Text::UserEmail, Text::UserName, Text::UserMetadata]
             .into_iter()
             .any(|field| !row.text[field as usize].is_none());
         if has_profile {
-            self.profiles.entry(owned(Text::UserId)).or_default().offer(at, || {
+            self.profiles.entry(text(Text::UserId)).or_default().offer(at, || {
                 Some(Profile {
-                    user_email: owned(Text::UserEmail),
-                    user_name: owned(Text::UserName),
-                    user_metadata: owned(Text::UserMetadata),
+                    user_email: text(Text::UserEmail),
+                    user_name: text(Text::UserName),
+                    user_metadata: text(Text::UserMetadata),
                 })
             });
         }
         self.counts.add(Cow::Borrowed(event.name()), 1);
         self.errors += u64::from(event.text(Text::EventCategory) == Some("error"));
         if row.response_us >= 0 {
-            self.response_sum_us = self.response_sum_us.saturating_add(row.response_us as u64);
+            self.response_sum_us = sum_of(self.response_sum_us, row.response_us as u64);
             self.response_count += 1;
         }
     }
@@ -307,7 +305,7 @@ impl<'a> Summary<'a> {
         }
         self.counts.merge(other.counts);
         self.errors += other.errors;
-        self.response_sum_us = self.response_sum_us.saturating_add(other.response_sum_us);
+        self.response_sum_us = sum_of(self.response_sum_us, other.response_sum_us);
         self.response_count += other.response_count;
         self.created_at = self.created_at.min(other.created_at);
         self.updated_at = self.updated_at.max(other.updated_at);
@@ -334,20 +332,25 @@ impl<'a> Summary<'a> {
     }
 
     /// Returns the profile: of the last event that has one and does not name another user.
-    pub fn profile(&self) -> Option<&Profile> {
+    pub fn profile(&self) -> Option<&Profile<'a>> {
+        self.shown().map(|(_, profile)| profile)
+    }
+
+    /// Returns the profile that the session shows, and the position of its event.
+    pub fn shown(&self) -> Option<&(Position, Profile<'a>)> {
         if self.profiles.is_empty() {
             return None;
         }
-        let of = |user: &Option<String>| self.profiles.get(user).and_then(|p| p.0.as_ref());
+        let of = |user: &Option<Str<'a>>| self.profiles.get(user).and_then(|profile| profile.0.as_ref());
         let nobody = of(&None);
-        let user = self.user_id.value().and_then(|user| of(&Some(user.clone().into_owned())));
+        let user = self.user_id.0.as_ref().and_then(|(_, user)| of(&Some(user.clone())));
         match (nobody, user) {
-            (Some(a), Some(b)) => Some(if a.0 > b.0 { &a.1 } else { &b.1 }),
-            (a, b) => a.or(b).map(|(_, profile)| profile),
+            (Some(a), Some(b)) => Some(if a.0 > b.0 { a } else { b }),
+            (a, b) => a.or(b),
         }
     }
 
-    /// Returns the same with texts of its own, for keeping.
+    /// Converts into a summary that owns its texts.
     pub fn into_owned(self) -> Summary<'static> {
         let first = |value: First<Str<'a>>| First(value.0.map(|(at, text)| (at, own(text))));
         let some = |text: Option<Str<'a>>| text.map(own);
@@ -385,7 +388,18 @@ impl<'a> Summary<'a> {
             landing_path: first(self.landing_path),
             triggered_by: first(self.triggered_by),
             user_id: Last(self.user_id.0.map(|(at, user)| (at, own(user)))),
-            profiles: self.profiles,
+            profiles: self
+                .profiles
+                .into_iter()
+                .map(|(user, Last(profile))| {
+                    let own = |profile: Profile<'a>| Profile {
+                        user_email: some(profile.user_email),
+                        user_name: some(profile.user_name),
+                        user_metadata: some(profile.user_metadata),
+                    };
+                    (some(user), Last(profile.map(|(at, profile)| (at, own(profile)))))
+                })
+                .collect(),
             counts: self.counts.into_owned(),
             errors: self.errors,
             response_sum_us: self.response_sum_us,
@@ -431,13 +445,8 @@ fn own(text: Str<'_>) -> Str<'static> {
     Cow::Owned(text.into_owned())
 }
 
-/// Returns the path of a page's address, without host, query and fragment; `None` where there is
-/// none to see.
-pub fn path_of(url: &str) -> Option<&str> {
-    let url = url.split(['?', '#']).next().unwrap_or("");
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
-        None => url,
-    };
-    (!path.is_empty()).then_some(path)
+/// Adds two sums of response times. What it comes to does not depend on the order in which many are added, also
+/// where they are too many.
+fn sum_of(a: u64, b: u64) -> u64 {
+    a.saturating_add(b).min(i64::MAX as u64)
 }

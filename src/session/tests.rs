@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{Summary, cut, join};
 use crate::event::{Block, Event, KeyKind, Row, Text, TextId};
+use crate::store::tables::sessions::{file, read};
 use crate::time::{Micros, SECOND};
 
 const TIMEOUT: i64 = 1800 * SECOND;
@@ -17,6 +18,10 @@ struct Said {
     anonymous: Option<&'static str>,
     user: Option<&'static str>,
     email: Option<&'static str>,
+    metadata: Option<&'static str>,
+    city: Option<&'static str>,
+    trigger: Option<&'static str>,
+    category: Option<&'static str>,
     landing: Option<&'static str>,
     url: Option<&'static str>,
     source: Option<&'static str>,
@@ -32,7 +37,13 @@ fn said() -> impl Strategy<Value = Said> {
         proptest::sample::select(&["message_sent", "message_received", "widget_opened", "x"][..]),
         (maybe(&["a", "b"]), maybe(&["u", "v"]), maybe(&["e@x", "f@x"])),
         (maybe(&["/l", "/m"]), maybe(&["https://h/p?q", "https://h/l"]), maybe(&["g", "h"])),
-        (proptest::option::of(300..303i32), proptest::option::of(0..5_000_000i64)),
+        (
+            maybe(&["{\"plan\":\"a\\\"b\"}", "{}"]),
+            maybe(&["Bonn", "Köln"]),
+            maybe(&["click", "timer"]),
+            maybe(&["error"]),
+        ),
+        (proptest::option::of(300..303i32), proptest::option::of(response())),
     )
         .prop_map(
             |(
@@ -40,12 +51,34 @@ fn said() -> impl Strategy<Value = Said> {
                 name,
                 (anonymous, user, email),
                 (landing, url, source),
+                (metadata, city, trigger, category),
                 (screen, response),
             )| {
                 let time = gap * SECOND + spread * TIMEOUT;
-                Said { time, id, name, anonymous, user, email, landing, url, source, screen, response }
+                Said {
+                    time,
+                    id,
+                    name,
+                    anonymous,
+                    user,
+                    email,
+                    metadata,
+                    city,
+                    trigger,
+                    category,
+                    landing,
+                    url,
+                    source,
+                    screen,
+                    response,
+                }
             },
         )
+}
+
+/// Usual response times, and such that no column holds the sum of two.
+fn response() -> impl Strategy<Value = i64> {
+    prop_oneof![8 => 0..5_000_000i64, 1 => Just(i64::MAX), 1 => Just(i64::MAX / 2 + 1)]
 }
 
 /// Puts events of one session key into a block.
@@ -60,6 +93,9 @@ fn block(events: &[Said]) -> Block {
             (Text::AnonymousId, said.anonymous),
             (Text::UserId, said.user),
             (Text::UserEmail, said.email),
+            (Text::UserMetadata, said.metadata),
+            (Text::City, said.city),
+            (Text::EventCategory, said.category),
             (Text::LandingPage, said.landing),
             (Text::PageUrl, said.url),
             (Text::UtmSource, said.source),
@@ -67,6 +103,7 @@ fn block(events: &[Said]) -> Block {
         for (field, text) in fields {
             row.text[field as usize] = text.map_or(TextId::NONE, |text| block.add(text));
         }
+        row.triggered_by = said.trigger.map_or(TextId::NONE, |text| block.add(text));
         row.names_source = said.source.is_some();
         row.screen_width = said.screen.unwrap_or(crate::event::NO_NUMBER);
         row.response_us = said.response.unwrap_or(crate::event::NO_RESPONSE);
@@ -165,11 +202,21 @@ proptest! {
                 s.url.map(|url| if url == "https://h/l" { "/l" } else { "/p" })
             }));
             prop_assert_eq!(session.landing(), landing);
-            let names_no_other = |s: &&Said| s.email.is_some() && (s.user.is_none() || s.user == user);
-            let email = run.iter().rev().find(names_no_other).and_then(|s| s.email);
-            prop_assert_eq!(session.profile().and_then(|p| p.user_email.as_deref()), email);
+            let names_no_other = |s: &&Said| {
+                (s.email.is_some() || s.metadata.is_some()) && (s.user.is_none() || s.user == user)
+            };
+            let last = run.iter().rev().find(names_no_other);
+            prop_assert_eq!(session.profile().and_then(|p| p.user_email.as_deref()), last.and_then(|s| s.email));
+            let metadata = session.profile().and_then(|p| p.user_metadata.as_deref());
+            prop_assert_eq!(metadata, last.and_then(|s| s.metadata));
+            let city = run.iter().find_map(|s| s.city);
+            prop_assert_eq!(session.place.value().and_then(|place| place.city.as_deref()), city);
+            let trigger = run.iter().find_map(|s| s.trigger);
+            prop_assert_eq!(session.triggered_by.value().map(std::borrow::Cow::as_ref), trigger);
+            prop_assert_eq!(session.errors, run.iter().filter(|s| s.category.is_some()).count() as u64);
             let responses: Vec<i64> = run.iter().filter_map(|s| s.response).collect();
-            prop_assert_eq!(session.response_sum_us, responses.iter().sum::<i64>() as u64);
+            let sum = responses.iter().map(|us| i128::from(*us)).sum::<i128>().min(i128::from(i64::MAX));
+            prop_assert_eq!(i128::from(session.response_sum_us), sum);
             prop_assert_eq!(session.response_count, responses.len() as u64);
         }
     }
@@ -179,11 +226,31 @@ proptest! {
     fn a_session_survives_its_table(events in proptest::collection::vec(said(), 1..12)) {
         let block = block(&events);
         let sessions = sessions_of(&block, block.rows.iter().collect(), 7);
-        let bytes = crate::store::tables::sessions::file(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
-        let opened = crate::store::fs::Opened::Bytes(bytes);
-        let read = crate::store::parquet::decode(opened, None).unwrap();
-        prop_assert_eq!(crate::store::tables::sessions::read(&read).unwrap(), sessions);
+        let table = stored(&sessions);
+        prop_assert_eq!(read(&table).unwrap(), sessions);
     }
+
+    /// Whatever was stored before: the law holds for rows of the table as for summaries.
+    #[test]
+    fn stored_sessions_joined_with_new_pieces_are_those_cut_from_all_events(
+        events in proptest::collection::vec(said(), 1..12),
+        is_stored in proptest::collection::vec(any::<bool>(), 12),
+    ) {
+        let block = block(&events);
+        let (old, new): (Vec<_>, Vec<_>) = block.rows.iter().zip(is_stored).partition(|(_, is_stored)| *is_stored);
+        let rows = |hand: Vec<(_, bool)>| hand.into_iter().map(|(row, _)| row).collect();
+        let table = stored(&sessions_of(&block, rows(old), 0));
+        let pieces = [read(&table).unwrap(), sessions_of(&block, rows(new), 0)].concat();
+        let joined = join(pieces, TIMEOUT);
+        let whole = sessions_of(&block, block.rows.iter().collect(), 0);
+        prop_assert!(stored(&joined).equals_missing(&stored(&whole)));
+        prop_assert_eq!(joined, whole);
+    }
+}
+
+fn stored(sessions: &[Summary<'_>]) -> polars::prelude::DataFrame {
+    let bytes = file(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
+    crate::store::parquet::decode(crate::store::fs::Opened::Bytes(bytes), None).unwrap()
 }
 
 #[test]
@@ -195,6 +262,10 @@ fn thirty_minutes_stay_together_and_a_microsecond_more_splits() {
         anonymous: None,
         user: None,
         email: None,
+        metadata: None,
+        city: None,
+        trigger: None,
+        category: None,
         landing: None,
         url: None,
         source: None,

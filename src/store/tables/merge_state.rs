@@ -1,6 +1,6 @@
 //! What a session's columns do not say, and a merge needs: the column `merge_state`.
 //!
-//! A first or last that comes from the session's first event needs no word: its position is
+//! A first or last that comes from the session's first event need not be recorded: its position is
 //! `started_at` and `first_event_id`. The others stand here with their position, as
 //! `[microseconds after started_at, event id]`. Most sessions need nothing at all, and the column
 //! is null.
@@ -14,7 +14,7 @@ use crate::session::{First, Last, Place, Profile, Str, Summary};
 use crate::time::Micros;
 
 /// A position, relative to the session's start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct At(Micros, uuid::Uuid);
 
 impl At {
@@ -28,13 +28,21 @@ impl At {
 }
 
 /// A profile with the user that its event names, and its position.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Held {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    user_id: Option<String>,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Held<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user_id: Option<Str<'a>>,
     at: At,
-    #[serde(flatten)]
-    profile: Profile,
+    /// It is the one that the session shows, so that its texts are those of the columns.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shown: bool,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user_email: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user_name: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user_metadata: Option<Str<'a>>,
 }
 
 /// Where the landing page came from, where it is not the plain case: logged, and equal to the path
@@ -71,8 +79,8 @@ pub struct MergeState<'a> {
     triggered_by: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<At>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    profiles: Vec<Held>,
+    #[serde(borrow, skip_serializing_if = "Vec::is_empty")]
+    profiles: Vec<Held<'a>>,
 }
 
 impl<'a> MergeState<'a> {
@@ -102,11 +110,18 @@ impl<'a> MergeState<'a> {
                 });
             }
         }
+        let shown = summary.shown();
         for (user_id, profile) in &summary.profiles {
-            if let Some((at, profile)) = &profile.0 {
-                let (user_id, at) = (user_id.clone(), At::of(*at, first));
-                state.profiles.push(Held { user_id, at, profile: profile.clone() });
+            let Some(place @ (at, profile)) = &profile.0 else { continue };
+            let mut held = Held { user_id: borrowed(user_id), at: At::of(*at, first), ..Held::default() };
+            if shown.is_some_and(|shown| std::ptr::eq(shown, place)) {
+                held.shown = true;
+            } else {
+                held.user_email = borrowed(&profile.user_email);
+                held.user_name = borrowed(&profile.user_name);
+                held.user_metadata = borrowed(&profile.user_metadata);
             }
+            state.profiles.push(held);
         }
         state
     }
@@ -124,8 +139,8 @@ impl<'a> MergeState<'a> {
     /// Gives the values of a summary that came from its columns their positions.
     ///
     /// `summary` holds each value at the position of the first event, and the column
-    /// `landing_page` in `landing_page`.
-    pub fn restore(self, summary: &mut Summary<'a>) {
+    /// `landing_page` in `landing_page`; `shown` is the profile of the columns.
+    pub fn restore(self, summary: &mut Summary<'a>, shown: Profile<'a>) {
         let first = summary.first;
         place(&mut summary.anonymous_id, self.anonymous_id, first);
         place(&mut summary.source, self.source, first);
@@ -152,8 +167,10 @@ impl<'a> MergeState<'a> {
         }
         summary.profiles = BTreeMap::new();
         for held in self.profiles {
-            let at = held.at.position(first);
-            summary.profiles.insert(held.user_id, Last(Some((at, held.profile))));
+            let Held { user_id, at, user_email, user_name, user_metadata, .. } = held;
+            let profile =
+                if held.shown { shown.clone() } else { Profile { user_email, user_name, user_metadata } };
+            summary.profiles.insert(user_id, Last(Some((at.position(first), profile))));
         }
     }
 }
@@ -166,4 +183,8 @@ fn place<T>(value: &mut First<T>, moved: Option<At>, first: Position) {
     if let (Some((at, _)), Some(moved)) = (&mut value.0, moved) {
         *at = moved.position(first);
     }
+}
+
+fn borrowed<'a>(text: &'a Option<Str<'_>>) -> Option<Str<'a>> {
+    text.as_deref().map(Str::Borrowed)
 }

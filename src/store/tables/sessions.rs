@@ -9,7 +9,7 @@ use super::build::{Reader, in_order};
 use super::merge_state::MergeState;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position};
-use crate::session::{Counts, First, Last, Place, SessionKey, Source, Str, Summary};
+use crate::session::{Counts, First, Last, Place, Profile, SessionKey, Source, Str, Summary};
 use crate::store::columns::{SESSIONS, Table};
 use crate::store::encode::{Chunk, FileBuilder, NumberColumn, ROW_GROUP, TextColumn};
 use crate::time::Micros;
@@ -174,7 +174,7 @@ pub fn frame(sessions: &[Summary<'_>]) -> Result<DataFrame> {
         .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
 }
 
-/// Returns a mean in whole milliseconds, rounded half up, of a sum in microseconds; `None` of none.
+/// Returns a mean in whole milliseconds, rounded half up, of a sum in microseconds; `None` without any.
 pub fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
     if count == 0 {
         return None;
@@ -240,6 +240,7 @@ pub struct Rows<'a> {
     counts: &'a StringChunked,
     responses: [&'a Int64Chunked; 2],
     triggers: &'a StringChunked,
+    profiles: [&'a StringChunked; 3],
     states: &'a StringChunked,
     stored: [&'a Int64Chunked; 2],
 }
@@ -269,6 +270,7 @@ impl<'a> Rows<'a> {
             counts: text("event_counts")?,
             responses: [int("response_time_sum_us")?, int("response_time_count")?],
             triggers: text("triggered_by")?,
+            profiles: [text("user_email")?, text("user_name")?, text("user_metadata")?],
             states: text("merge_state")?,
             stored: [int("created_at")?, int("updated_at")?],
         })
@@ -328,7 +330,8 @@ impl<'a> Rows<'a> {
             updated_at: self.stored[1].get(row).unwrap_or(0),
         };
         let state = MergeState::from_text(self.states.get(row)).map_err(|e| unreadable("merge_state", e))?;
-        state.restore(&mut summary);
+        let [user_email, user_name, user_metadata] = texts(self.profiles);
+        state.restore(&mut summary, Profile { user_email, user_name, user_metadata });
         Ok(summary)
     }
 }
