@@ -39,8 +39,8 @@ const FIXED: u64 = 160 << 20;
 const BATCH: u64 = 5;
 /// Which part of the rest the parsed blocks are that wait for the next batch.
 const AHEAD: u64 = 4;
-/// The most bytes of a batch, and of what waits for the next, whatever the budget is: a column of a batch is
-/// one page of Parquet, of at most 2 GiB.
+/// The most bytes of a batch, and of what waits for the next, whatever the budget is: larger ones save nothing,
+/// and what is interrupted would begin again from far back.
 const LARGEST_BATCH: u64 = 1 << 30;
 /// Of how many bytes of a batch one is the share of a line without an id that is held for its ordinal:
 /// with their table, they take about an eighth of what the batch takes.

@@ -11,16 +11,18 @@ use crate::error::Result;
 use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
 use crate::ingest::properties;
 use crate::store::columns::EVENTS;
-use crate::store::encode::{Chunk, NumberColumn, TextColumn};
+use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, TextColumn};
 use crate::time::Micros;
 
-/// Makes the columns of a row group of events, stored at `now`, in the order given.
+/// Makes the columns of a row group of events, stored at `now`, in the order given. Returns how many of them
+/// are in it: all, unless their texts are too many bytes for one.
 ///
 /// The rows are gone through once: a row's numbers and texts lie together, and in another place
 /// than the next row's. Neighbours are mostly of one block and of one session: where they name the
 /// same text, it need not be looked at.
-pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
-    let rows = events.len();
+pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)> {
+    let mut rows = events.len();
+    let mut held = 0;
     let mut texts: [TextColumn<'_>; Text::COUNT] = Default::default();
     let mut channels = TextColumn::default();
     let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] = Default::default();
@@ -35,7 +37,7 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
         let known = before.filter(|before| std::ptr::eq(before.block, event.block)).map(|before| before.row);
         let mut changed = known.map_or(u32::MAX, |known| changes(&known.text, &row.text));
         while let Some(text) = texts.get_mut(changed.trailing_zeros() as usize) {
-            text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
+            held += text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
             changed &= changed - 1;
         }
         if known.is_none_or(|known| known.channel != row.channel) {
@@ -44,7 +46,7 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
         if known.is_none_or(|known| known.agent != row.agent) {
             let agent = event.agent();
             for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
-                column.change(at, agent.and_then(|agent| value(agent)));
+                held += column.change(at, agent.and_then(|agent| value(agent)));
             }
             is_bot = agent.is_some_and(|agent| agent.is_bot);
         }
@@ -58,6 +60,10 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
         }
         ids.push(row.id);
         before = Some(*event);
+        if held >= GROUP_BYTES {
+            rows = ids.len();
+            break;
+        }
     }
     let mut stored = NumberColumn::default();
     stored.change(0, Some(now));
@@ -74,7 +80,7 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
     columns.extend(
         TIME_COLUMNS.into_iter().zip(&times).map(|(name, times)| (name, Chunk::of_times(times, NO_TIME))),
     );
-    in_order(EVENTS, columns)
+    Ok((rows, in_order(EVENTS, columns)?))
 }
 
 /// Returns a bit for each text that differs from the neighbour's.
