@@ -179,3 +179,35 @@ fn bounded_memory_a_long_text_of_thousands_of_events_beside_many_short_ones_is_s
     let rows = stored.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
     assert_eq!(rows.sum::<u64>(), 5500 + 2 * 9000);
 }
+
+/// Written out for each event, the titles would be 4 GB.
+#[test]
+fn bounded_memory_a_store_of_long_texts_that_thousands_of_events_share_is_read_and_written_again() {
+    let folder = place::folder();
+    // Files that are not of one size, so that gc finds some to merge.
+    for (number, events) in [8000, 1000, 250, 60].into_iter().enumerate() {
+        let name = format!("{number}.ndjson");
+        let title = format!(",\"page_title\":\"{}\"", number.to_string().repeat(450_000));
+        write_envelope(&folder.path().join(&name), &title, events, |n| {
+            format!("{{\"event_name\":\"a\",\"session_id\":\"s{}\"}}", n % 8)
+        });
+        let (status, _) = run(folder.path(), &["ingest", &name]);
+        assert_eq!(status, Some(0));
+    }
+    for arguments in [
+        &["verify"][..],
+        &["rebuild"],
+        &["gc"],
+        &["verify"],
+        &["report", "sessions", "--days", "3"],
+        &["report", "performance", "--days", "3"],
+        &["events", "--limit", "5"],
+        &["export", "--session-id", "s3"],
+        &["forget", "--session-id", "s3"],
+        &["verify"],
+    ] {
+        let (status, peak) = run(folder.path(), arguments);
+        assert_eq!(status, Some(0), "{arguments:?}");
+        assert!(peak <= BUDGET, "{arguments:?} took {peak} MiB");
+    }
+}
