@@ -31,8 +31,10 @@ impl Opened {
 pub struct Entry {
     /// The name, without its folder.
     pub name: String,
-    /// Whether it is a folder itself.
+    /// Whether it is a folder itself, or a link to one.
     pub is_dir: bool,
+    /// Whether it is a link, to whatever there is or is not.
+    pub is_link: bool,
 }
 
 /// What the store asks of a disk.
@@ -110,10 +112,10 @@ impl Disk for RealDisk {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry?;
-            names.push(Entry {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                is_dir: entry.file_type()?.is_dir(),
-            });
+            let kind = entry.file_type()?;
+            let is_link = kind.is_symlink();
+            let is_dir = if is_link { entry.path().is_dir() } else { kind.is_dir() };
+            names.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), is_dir, is_link });
         }
         names.sort();
         Ok(names)

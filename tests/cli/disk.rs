@@ -70,6 +70,34 @@ mod unix {
         }
     }
 
+    #[test]
+    fn a_partition_that_is_linked_to_another_disk_stays_linked_and_is_swept() {
+        let place = with_store();
+        let partition = place.path("wa-store/events/event_date=2026-11-09");
+        let elsewhere = place.path("elsewhere");
+        std::fs::rename(&partition, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &partition).unwrap();
+        // A folder that no named file lies in, and a link to nothing at all.
+        std::fs::create_dir(place.path("mine")).unwrap();
+        place.write("mine/note", "mine");
+        std::os::unix::fs::symlink(place.path("mine"), place.path("wa-store/events/mine")).unwrap();
+        std::os::unix::fs::symlink(place.path("gone"), place.path("wa-store/events/gone")).unwrap();
+        place.write("elsewhere/left.parquet", "left by a crash");
+        place.wa("verify").exits(1).says("left.parquet");
+        place.wa("gc").exits(0);
+        assert!(partition.symlink_metadata().unwrap().is_symlink());
+        assert!(!elsewhere.join("left.parquet").exists());
+        assert!(place.path("mine/note").exists());
+        assert!(!place.path("wa-store/events/gone").is_symlink());
+        place.wa("verify").exits(0).says("all is as it must be");
+        // The other disk is not there for a while: the link waits for it.
+        std::fs::rename(&elsewhere, place.path("away")).unwrap();
+        place.wa("gc");
+        assert!(partition.is_symlink());
+        std::fs::rename(place.path("away"), &elsewhere).unwrap();
+        place.wa("verify").exits(0).says("all is as it must be");
+    }
+
     /// Runs `wa` as somebody who may not write in the place: root, who may do anything, becomes nobody.
     fn run_as_other(place: &Place, arguments: &str) -> (Option<i32>, String, String) {
         let mut command = place.command();

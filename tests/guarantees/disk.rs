@@ -357,6 +357,7 @@ impl Disk for MemoryDisk {
                     .map(|(name, child)| Entry {
                         name: name.clone(),
                         is_dir: matches!(state.nodes[*child], Node::Dir { .. }),
+                        is_link: false,
                     })
                     .collect()),
                 Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
