@@ -129,16 +129,9 @@ pub fn run_in(
     progress: &dyn Progress,
 ) -> Result<Report> {
     check_settings(writer.manifest(), settings)?;
-    let key = key::load_or_create(writer.store(), options.key_file.as_deref())?;
-    if writer.manifest().key_check.as_ref().is_some_and(|check| *check != key.check()) {
-        return Err(Error::failed("the secret key is not the one that this store was made with")
-            .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
-    }
+    let key = key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?;
     let snapshot = writer.snapshot()?;
-    let ledger = match &snapshot.manifest().ledger {
-        Some(file) => Ledger::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
-        None => Ledger::default(),
-    };
+    let ledger = Ledger::of(&snapshot)?;
     let known = match &snapshot.manifest().sources {
         Some(file) => KnownFiles::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
         None => KnownFiles::default(),

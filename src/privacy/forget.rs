@@ -58,7 +58,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let now = options.clock.now;
     let key = match options.dry_run {
         true => None,
-        false => Some(secret_key(writer, options)?),
+        false => Some(key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?),
     };
     let snapshot = writer.snapshot()?;
     let ledger = Ledger::of(&snapshot)?;
@@ -105,15 +105,6 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     // What an interrupted run left may hold the identifier as well.
     writer.sweep()?;
     Ok(receipt)
-}
-
-fn secret_key(writer: &Writer, options: &Options) -> Result<SecretKey> {
-    let key = key::load_or_create(writer.store(), options.key_file.as_deref())?;
-    if writer.manifest().key_check.as_ref().is_some_and(|check| *check != key.check()) {
-        return Err(Error::failed("the secret key is not the one that this store was made with")
-            .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
-    }
-    Ok(key)
 }
 
 /// The refused lines that went.

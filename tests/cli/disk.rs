@@ -28,6 +28,17 @@ const READERS: [(&str, &str); 8] = [
 const WRITERS: [&str; 5] =
     ["ingest log.ndjson", "gc", "forget --user nobody", "anonymize --older-than 1d", "rebuild"];
 
+#[test]
+fn a_missing_key_is_not_replaced() {
+    let place = with_store();
+    std::fs::remove_file(place.path("wa-store/key")).unwrap();
+    place.write("log.ndjson", LINE.replace("\"s\"", "\"t\""));
+    for command in ["ingest log.ndjson", "forget --user nobody"] {
+        place.wa(command).exits(1).warns("the key file ./wa-store/key is missing").warns("WA_KEY_FILE");
+        assert!(!place.path("wa-store/key").exists(), "{command}");
+    }
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
