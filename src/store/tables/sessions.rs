@@ -23,7 +23,7 @@ pub const KEY_COLUMNS: [&str; 6] =
 ///
 /// The sessions are gone through once: one takes some hundred bytes, and lies elsewhere than the next.
 pub fn columns(sessions: &[&Summary<'_>]) -> Result<(usize, Vec<Chunk>)> {
-    let made = Texts::of(sessions);
+    let made = Texts::of(sessions)?;
     let mut rows = made.ends.len();
     let mut held = 0;
     let mut texts: [TextColumn<'_>; TEXTS.len()] = Default::default();
@@ -144,12 +144,15 @@ struct Texts {
 
 impl Texts {
     /// Makes those of the first sessions: of so many as a row group can hold.
-    fn of(sessions: &[&Summary<'_>]) -> Texts {
+    fn of(sessions: &[&Summary<'_>]) -> Result<Texts> {
         let mut texts = Texts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
         for session in sessions {
             session.counts.write_json(&mut texts.text);
             let counts = texts.text.len();
-            if let Some(state) = MergeState::of(session).to_text() {
+            let state = MergeState::of(session).to_text();
+            if let Some(state) =
+                state.map_err(|e| Error::failed("a session's merge_state cannot be written").caused_by(e))?
+            {
                 texts.text.push_str(&state);
             }
             texts.ends.push((counts, texts.text.len()));
@@ -157,7 +160,7 @@ impl Texts {
                 break;
             }
         }
-        texts
+        Ok(texts)
     }
 
     fn counts(&self, row: usize) -> &str {
