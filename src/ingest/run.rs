@@ -170,8 +170,8 @@ pub fn run_in(
         report: Report { problems: found.problems, committed: true, ..Report::default() },
         batch_bytes,
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
+        rejects: rejects::Known::new(scratch.clone()),
         scratch,
-        rejects: rejects::Known::default(),
         changed: false,
     };
     progress.total(inputs.bytes());
