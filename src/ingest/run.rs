@@ -28,7 +28,7 @@ use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
 use crate::store::rejects::{self, Reject};
 use crate::store::scratch::Scratch;
-use crate::store::transaction::{STATE, Transaction};
+use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
@@ -467,11 +467,7 @@ impl Ingest<'_> {
             }
         }
         let bytes = self.known.to_bytes()?;
-        let name = format!("sources-{}.json", uuid::Uuid::new_v4().simple());
-        let file = transaction.add_side(STATE, &name, &bytes, self.known.len() as u64, now)?;
-        if let Some(old) = transaction.manifest().sources.replace(file) {
-            transaction.remove_side(&old.path);
-        }
+        transaction.replace_note("sources", |m| &mut m.sources, &bytes, self.known.len() as u64, now)?;
         let mut total = Counts::default();
         self.files.values().for_each(|state| {
             total.merge(&state.counts);

@@ -17,7 +17,7 @@ use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
 use crate::store::snapshot::Snapshot;
-use crate::store::transaction::{STATE, Transaction};
+use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Micros, format_utc};
 
@@ -144,10 +144,8 @@ fn log_names(
     let mut known = KnownFiles::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
     let renamed = known.rename(|path| needles.redact(path));
     if renamed > 0 {
-        let name = format!("sources-{}.json", uuid::Uuid::new_v4().simple());
-        let file = transaction.add_side(STATE, &name, &known.to_bytes()?, known.len() as u64, now)?;
-        transaction.manifest().sources = Some(file);
-        transaction.remove_side(&old.path);
+        let rows = known.len() as u64;
+        transaction.replace_note("sources", |m| &mut m.sources, &known.to_bytes()?, rows, now)?;
     }
     Ok(renamed)
 }
