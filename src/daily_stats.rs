@@ -248,11 +248,6 @@ impl DayTally {
         }
     }
 
-    /// Returns the visitors counted, each by its hash.
-    pub fn visitors(&self) -> &Visitors {
-        &self.visitors
-    }
-
     /// Makes the row; `first_seen_today` tells of a visitor's hash whether it was first seen on
     /// this day. A visitor known only by a session key is new.
     pub fn finish(

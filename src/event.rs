@@ -194,11 +194,13 @@ impl Texts {
         Some(start as usize..end as usize)
     }
 
-    /// Adds a text.
-    pub fn push(&mut self, text: &str) -> TextId {
+    /// Adds a text; `None` where there is no room for it.
+    pub fn push(&mut self, text: &str) -> Option<TextId> {
+        let end = u32::try_from(self.text.len() + text.len()).ok()?;
+        let id = u32::try_from(self.ends.len()).ok().map(TextId).filter(|id| !id.is_none())?;
         self.text.push_str(text);
-        self.ends.push(self.text.len() as u32);
-        TextId((self.ends.len() - 1) as u32)
+        self.ends.push(end);
+        Some(id)
     }
 
     /// Removes all texts; their memory stays.
@@ -239,11 +241,6 @@ impl Block {
     #[inline]
     pub fn text(&self, id: TextId) -> Option<&str> {
         self.texts.get(id)
-    }
-
-    /// Adds a text.
-    pub fn add(&mut self, text: &str) -> TextId {
-        self.texts.push(text)
     }
 
     /// Returns the event in a row of this block.

@@ -2,9 +2,6 @@
 //! times that it must have, in the partition of its rows; and no file that the manifest does not
 //! name.
 
-use std::collections::HashSet;
-use std::path::Path;
-
 use polars::prelude::{DataFrame, DataType, TimeUnit};
 use rayon::prelude::*;
 
@@ -17,7 +14,7 @@ use crate::store::fs::Opened;
 use crate::store::manifest::{DataFile, Manifest, SideFile, checksum};
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::Reader;
-use crate::store::transaction::{REJECTS, STAGING, STATE};
+use crate::store::transaction::{REJECTS, STAGING};
 use crate::time::{Day, Micros};
 
 /// What a look at the files came to.
@@ -222,24 +219,7 @@ pub fn unnamed(store: &Store, manifest: &Manifest) -> Result<Unnamed> {
         Ok(entries.iter().any(|entry| entry.name == STAGING))
     };
     let before = writing()?;
-    let named: HashSet<&str> = manifest.paths().collect();
-    let mut paths = Vec::new();
-    for folder in Table::ALL.iter().map(|table| table.name()).chain([REJECTS, STATE]) {
-        list(store, folder, &named, &mut paths)?;
-    }
+    let paths = store.unnamed(manifest, Store::folders())?;
     // A writer may have come or gone meanwhile.
     Ok(Unnamed { paths, writer: before || writing()? })
-}
-
-fn list(store: &Store, folder: &str, named: &HashSet<&str>, paths: &mut Vec<String>) -> Result<()> {
-    let dir: &Path = &store.dir().join(folder);
-    for entry in store.disk().list(dir).map_err(|e| Error::io("list", dir, e))? {
-        let path = format!("{folder}/{}", entry.name);
-        if entry.is_dir {
-            list(store, &path, named, paths)?;
-        } else if !named.contains(path.as_str()) {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }

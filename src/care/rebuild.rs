@@ -235,8 +235,8 @@ impl<'a, 't> Rewrite<'a, 't> {
         self.empty(day);
         sessions.sort_by(order);
         for part in sessions.chunks(most_rows(Table::Sessions) as usize) {
-            let mut frame = tables::sessions::frame(part)?;
-            let file = file_of(Table::Sessions, day, &mut frame, "started_at", "ended_at")?;
+            let frame = tables::sessions::frame(part)?;
+            let file = file_of(Table::Sessions, day, &frame, "started_at", "ended_at")?;
             self.transaction.add(file)?;
         }
         Ok(())

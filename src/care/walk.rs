@@ -21,9 +21,6 @@ use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::time::{DAY, Day, Micros};
 
-/// Events that are held at a time: their text is some hundred bytes each.
-const EVENTS_AT_ONCE: usize = 1 << 15;
-
 /// A session as events and fixed rows make it.
 #[derive(Debug)]
 pub struct Expected {
@@ -80,8 +77,10 @@ pub fn walk(
         state.hold(starting);
         for file in files.remove(&date).unwrap_or_default() {
             let frame = snapshot.read_file_checked(file)?;
-            for start in (0..frame.height()).step_by(EVENTS_AT_ONCE) {
-                let block = tables::events::read(&frame.slice(start as i64, EVENTS_AT_ONCE))?;
+            let mut start = 0;
+            while start < frame.height() {
+                let block = tables::events::read(&frame, start)?;
+                start += block.rows.len();
                 visit.events(&block)?;
                 state.take(&block);
             }

@@ -71,7 +71,8 @@ impl Kept {
         if let Some((_, id)) = self.table.find(hash, same) {
             return *id;
         }
-        let id = texts.push(text);
+        // A block of lines is far from having as many bytes as there is room for.
+        let Some(id) = texts.push(text) else { return TextId::NONE };
         self.table.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         id
     }

@@ -29,7 +29,7 @@ use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
 use crate::store::rejects::{self, Reject};
 use crate::store::scratch::Scratch;
-use crate::store::transaction::{STATE, Transaction};
+use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, key};
 use crate::time::{Clock, format_utc};
 
@@ -42,8 +42,8 @@ const BATCH: u64 = 5;
 const AHEAD: u64 = 4;
 /// Which part of the rest the stored ids are that are kept from one batch to the next.
 const STORED_IDS: u64 = 16;
-/// The most bytes of a batch, and of what waits for the next, whatever the budget is: a column of a batch is
-/// one page of Parquet, of at most 2 GiB.
+/// The most bytes of a batch, and of what waits for the next, whatever the budget is: larger ones save nothing,
+/// and what is interrupted would begin again from far back.
 const LARGEST_BATCH: u64 = 1 << 30;
 /// Of how many bytes of a batch one is the share of a line without an id that is held for its ordinal:
 /// with their table, they take about an eighth of what the batch takes.
@@ -132,16 +132,9 @@ pub fn run_in(
     progress: &dyn Progress,
 ) -> Result<Report> {
     check_settings(writer.manifest(), settings)?;
-    let key = key::load_or_create(writer.store(), options.key_file.as_deref())?;
-    if writer.manifest().key_check.as_ref().is_some_and(|check| *check != key.check()) {
-        return Err(Error::failed("the secret key is not the one that this store was made with")
-            .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
-    }
+    let key = key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?;
     let snapshot = writer.snapshot()?;
-    let ledger = match &snapshot.manifest().ledger {
-        Some(file) => Ledger::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
-        None => Ledger::default(),
-    };
+    let ledger = Ledger::of(&snapshot)?;
     let known = match &snapshot.manifest().sources {
         Some(file) => KnownFiles::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
         None => KnownFiles::default(),
@@ -180,8 +173,8 @@ pub fn run_in(
         report: Report { problems: found.problems, committed: true, ..Report::default() },
         batch_bytes,
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
+        rejects: rejects::Known::new(scratch.clone()),
         scratch,
-        rejects: rejects::Known::default(),
         stored_ids: StoredIds::with_room_for((for_batches / STORED_IDS) as usize),
         changed: false,
     };
@@ -480,11 +473,7 @@ impl Ingest<'_> {
             }
         }
         let bytes = self.known.to_bytes()?;
-        let name = format!("sources-{}.json", uuid::Uuid::new_v4().simple());
-        let file = transaction.add_side(STATE, &name, &bytes, self.known.len() as u64, now)?;
-        if let Some(old) = transaction.manifest().sources.replace(file) {
-            transaction.remove_side(&old.path);
-        }
+        transaction.replace_note("sources", |m| &mut m.sources, &bytes, self.known.len() as u64, now)?;
         let mut total = Counts::default();
         self.files.values().for_each(|state| {
             total.merge(&state.counts);

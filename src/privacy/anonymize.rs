@@ -167,7 +167,7 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     }
     rows.sort_unstable();
     rows.dedup();
-    let new = file_of(Table::Events, file.day, &mut whole, "timestamp", "timestamp")?;
+    let new = file_of(Table::Events, file.day, &whole, "timestamp", "timestamp")?;
     Ok(Some((new, rows.len() as u64)))
 }
 
@@ -198,8 +198,8 @@ fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
         return Ok(None);
     }
     let others = filter(&whole, may_have.iter().map(|may| !may))?;
-    let mut frame = stack(vec![others, tables::sessions::frame(&summaries)?])?;
-    let new = file_of(Table::Sessions, file.day, &mut frame, "started_at", "ended_at")?;
+    let frame = stack(vec![others, tables::sessions::frame(&summaries)?])?;
+    let new = file_of(Table::Sessions, file.day, &frame, "started_at", "ended_at")?;
     Ok(Some((new, changed)))
 }
 

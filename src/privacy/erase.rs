@@ -242,12 +242,12 @@ fn without(list: &mut String, key: &str, needles: &Needles) -> u64 {
 fn file_unless_empty(
     table: Table,
     day: Day,
-    mut frame: DataFrame,
+    frame: DataFrame,
     earliest: &str,
     latest: &str,
 ) -> Result<Option<NewFile>> {
     match frame.height() {
         0 => Ok(None),
-        _ => file_of(table, day, &mut frame, earliest, latest).map(Some),
+        _ => file_of(table, day, &frame, earliest, latest).map(Some),
     }
 }

@@ -17,7 +17,7 @@ use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
 use crate::store::snapshot::Snapshot;
-use crate::store::transaction::{STATE, Transaction};
+use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Micros, format_utc};
 
@@ -58,7 +58,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let now = options.clock.now;
     let key = match options.dry_run {
         true => None,
-        false => Some(secret_key(writer, options)?),
+        false => Some(key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?),
     };
     let snapshot = writer.snapshot()?;
     let ledger = Ledger::of(&snapshot)?;
@@ -107,15 +107,6 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     Ok(receipt)
 }
 
-fn secret_key(writer: &Writer, options: &Options) -> Result<SecretKey> {
-    let key = key::load_or_create(writer.store(), options.key_file.as_deref())?;
-    if writer.manifest().key_check.as_ref().is_some_and(|check| *check != key.check()) {
-        return Err(Error::failed("the secret key is not the one that this store was made with")
-            .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
-    }
-    Ok(key)
-}
-
 /// The refused lines that went.
 struct Lines {
     /// The hashes by which they are known.
@@ -153,10 +144,8 @@ fn log_names(
     let mut known = KnownFiles::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
     let renamed = known.rename(|path| needles.redact(path));
     if renamed > 0 {
-        let name = format!("sources-{}.json", uuid::Uuid::new_v4().simple());
-        let file = transaction.add_side(STATE, &name, &known.to_bytes()?, known.len() as u64, now)?;
-        transaction.manifest().sources = Some(file);
-        transaction.remove_side(&old.path);
+        let rows = known.len() as u64;
+        transaction.replace_note("sources", |m| &mut m.sources, &known.to_bytes()?, rows, now)?;
     }
     Ok(renamed)
 }

@@ -40,8 +40,8 @@ pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
         for (day, files) in groups(table, transaction.manifest().files(table)) {
             let snapshot = transaction.snapshot()?;
             let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
-            let mut frame = stack(frames)?;
-            let new = file_of(table, day, &mut frame, earliest, latest)?;
+            let frame = stack(frames)?;
+            let new = file_of(table, day, &frame, earliest, latest)?;
             for file in &files {
                 transaction.remove(table, &file.path);
             }

@@ -104,8 +104,8 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
             transaction.remove(Table::Sessions, &file.path);
             if mask.contains(&false) {
                 let whole = snapshot.read_file_checked(&file)?;
-                let mut rest = update::events::filter(&whole, mask.iter().map(|goes| !goes))?;
-                let new = update::events::file_of(Table::Sessions, day, &mut rest, "started_at", "ended_at")?;
+                let rest = update::events::filter(&whole, mask.iter().map(|goes| !goes))?;
+                let new = update::events::file_of(Table::Sessions, day, &rest, "started_at", "ended_at")?;
                 transaction.add(new)?;
             }
         }
@@ -175,14 +175,9 @@ fn mark_counted_new(
         }
         if changed {
             transaction.remove(Table::Visitors, &file.path);
-            let mut frame = visitors::frame(&rows)?;
-            let new = update::events::file_of(
-                Table::Visitors,
-                file.day,
-                &mut frame,
-                "first_seen_at",
-                "first_seen_at",
-            )?;
+            let frame = visitors::frame(&rows)?;
+            let new =
+                update::events::file_of(Table::Visitors, file.day, &frame, "first_seen_at", "first_seen_at")?;
             transaction.add(new)?;
         }
     }

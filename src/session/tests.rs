@@ -101,9 +101,9 @@ fn block(events: &[Said]) -> Block {
             (Text::UtmSource, said.source),
         ];
         for (field, text) in fields {
-            row.text[field as usize] = text.map_or(TextId::NONE, |text| block.add(text));
+            row.text[field as usize] = text.map_or(TextId::NONE, |text| block.texts.push(text).unwrap());
         }
-        row.triggered_by = said.trigger.map_or(TextId::NONE, |text| block.add(text));
+        row.triggered_by = said.trigger.map_or(TextId::NONE, |text| block.texts.push(text).unwrap());
         row.names_source = said.source.is_some();
         row.screen_width = said.screen.unwrap_or(crate::event::NO_NUMBER);
         row.response_us = said.response.unwrap_or(crate::event::NO_RESPONSE);

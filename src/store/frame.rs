@@ -40,12 +40,6 @@ impl Texts {
         self.0.validity().is_none_or(|there| there.get_bit(row)).then(|| view.as_u128())
     }
 
-    /// Tells whether rows share texts often enough, by their tokens, for remembering what a token
-    /// stands for to pay.
-    pub fn repeats(&self) -> bool {
-        self.0.total_bytes_len() / 2 > self.0.total_buffer_len()
-    }
-
     /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -3,12 +3,15 @@
 //! Whoever has it can test whether an address and a user agent, or an identifier, stand behind a
 //! hash. It lies in the store as `key`, readable by its owner alone, or where `WA_KEY_FILE` says.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::Store;
+use super::fs::Disk;
+use super::manifest::Manifest;
 use crate::error::{Error, Result};
 
 /// The key's name in the store.
@@ -55,39 +58,74 @@ impl SecretKey {
     }
 }
 
-/// Reads the store's key, or makes it; `elsewhere` is the path that `WA_KEY_FILE` gives.
-pub fn load_or_create(store: &Store, elsewhere: Option<&Path>) -> Result<SecretKey> {
-    let path: PathBuf = elsewhere.map_or_else(|| store.dir().join(KEY), Path::to_owned);
+/// Reads the store's key; `elsewhere` is the path that `WA_KEY_FILE` gives. A store that no key was used in
+/// yet gets one, if none is there.
+///
+/// # Errors
+/// Where the key is missing or is not the one that the store was made with: nothing is changed then.
+pub fn of(store: &Store, manifest: &Manifest, elsewhere: Option<&Path>) -> Result<SecretKey> {
+    let path = elsewhere.map_or_else(|| store.dir().join(KEY), Path::to_owned);
     let disk = store.disk();
-    match disk.read(&path) {
-        Ok(bytes) => parse(&bytes).ok_or_else(|| {
+    let key = match read(&**disk, &path)? {
+        Some(key) => key,
+        None if manifest.key_check.is_none() => make(&**disk, &path, elsewhere.is_some())?,
+        None => {
+            return Err(Error::failed(format!("the key file {} is missing", path.display())).hint(
+                "put the store's key back from a backup, or name it with WA_KEY_FILE: with another one the same \
+                 visitor would get another id",
+            ));
+        }
+    };
+    if manifest.key_check.as_ref().is_some_and(|check| *check != key.check()) {
+        return Err(Error::failed(format!(
+            "the secret key {} is not the one that this store was made with",
+            path.display()
+        ))
+        .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
+    }
+    Ok(key)
+}
+
+/// Reads a key; `None` where there is none.
+fn read(disk: &dyn Disk, path: &Path) -> Result<Option<SecretKey>> {
+    match disk.read(path) {
+        Ok(bytes) => parse(&bytes).map(Some).ok_or_else(|| {
             Error::failed(format!("the key file {} is damaged", path.display()))
                 .hint("put it back from a backup: with another key the same visitor gets another id")
         }),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let key = random();
-            let text: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
-            // Written aside and renamed: a key that was cut off by a crash would lock the store up.
-            let mut aside = path.clone().into_os_string();
-            match elsewhere {
-                // The store's own key is made under its lock, and a name left by a crash is free.
-                None => aside.push(NEW),
-                // Another store may be making a key there.
-                Some(_) => aside.push(format!(".{}{NEW}", uuid::Uuid::new_v4().simple())),
-            }
-            let aside = PathBuf::from(aside);
-            let _ = disk.remove_file(&aside);
-            disk.write_new(&aside, format!("{text}\n").as_bytes())
-                .map_err(|e| Error::io("write the key", &aside, e))?;
-            disk.sync_file(&aside).map_err(|e| Error::io("sync the key", &aside, e))?;
-            disk.rename(&aside, &path).map_err(|e| Error::io("move the key into place", &path, e))?;
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new("."));
-            disk.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
-            Ok(key)
-        }
-        Err(e) => Err(Error::io("read the key", &path, e)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read the key", path, e)),
     }
+}
+
+/// Makes a key. Where it is `shared`, another store may be making one there: the first one counts.
+fn make(disk: &dyn Disk, path: &Path, shared: bool) -> Result<SecretKey> {
+    let key = random();
+    let text: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Written aside and moved: a key that was cut off by a crash would lock the store up.
+    let mut aside = path.to_owned().into_os_string();
+    match shared {
+        // The store's own key is made under its lock, and a name left by a crash is free.
+        false => aside.push(NEW),
+        true => aside.push(format!(".{}{NEW}", uuid::Uuid::new_v4().simple())),
+    }
+    let aside = PathBuf::from(aside);
+    let _ = disk.remove_file(&aside);
+    disk.write_new(&aside, format!("{text}\n").as_bytes())
+        .map_err(|e| Error::io("write the key", &aside, e))?;
+    disk.sync_file(&aside).map_err(|e| Error::io("sync the key", &aside, e))?;
+    let moved = if shared { disk.rename_new(&aside, path) } else { disk.rename(&aside, path) };
+    match moved {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            let _ = disk.remove_file(&aside);
+        }
+        moved => moved.map_err(|e| Error::io("move the key into place", path, e))?,
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    disk.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
+    let missing = || Error::failed(format!("the key file {} has gone again", path.display()));
+    read(disk, path)?.ok_or_else(missing)
 }
 
 fn random() -> SecretKey {
@@ -118,8 +156,9 @@ mod tests {
     fn a_key_is_made_once_and_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::at(dir.path());
-        let made = load_or_create(&store, None).unwrap();
-        assert_eq!(load_or_create(&store, None).unwrap().bytes(), made.bytes());
+        let mut manifest = Manifest::new(0, "UTC", 1);
+        let made = of(&store, &manifest, None).unwrap();
+        assert_eq!(of(&store, &manifest, None).unwrap().bytes(), made.bytes());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -127,7 +166,38 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
         std::fs::write(dir.path().join(KEY), "short").unwrap();
-        assert!(load_or_create(&store, None).unwrap_err().to_string().contains("damaged"));
+        assert!(of(&store, &manifest, None).unwrap_err().to_string().contains("damaged"));
+        // Once it was used, no other takes its place.
+        manifest.key_check = Some(made.check());
+        std::fs::remove_file(dir.path().join(KEY)).unwrap();
+        assert!(of(&store, &manifest, None).unwrap_err().to_string().contains("missing"));
+        assert!(!dir.path().join(KEY).exists());
+        manifest.key_check = None;
+        of(&store, &manifest, None).unwrap();
+        manifest.key_check = Some(made.check());
+        assert!(of(&store, &manifest, None).unwrap_err().to_string().contains("not the one"));
+    }
+
+    #[test]
+    fn stores_that_make_a_shared_key_at_one_time_have_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shared");
+        let (store, manifest) = (Store::at(dir.path().join("store")), Manifest::new(0, "UTC", 1));
+        for _ in 0..50 {
+            let start = std::sync::Barrier::new(4);
+            let key = || {
+                start.wait();
+                of(&store, &manifest, Some(&path)).unwrap().check()
+            };
+            let keys: Vec<String> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(key)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+            std::fs::remove_file(&path).unwrap();
+            // Nothing was left beside it.
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]

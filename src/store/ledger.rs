@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
-use super::transaction::{STATE, Transaction};
+use super::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
 
@@ -97,14 +97,9 @@ impl Ledger {
 
     /// Puts the ledger in place of the one before.
     pub fn write(&self, transaction: &mut Transaction, now: Micros) -> Result<()> {
-        let name = format!("ledger-{}.json", uuid::Uuid::new_v4().simple());
         let chatbots = self.events.len() + self.sessions.len() + self.daily_stats.len();
         let rows = (chatbots + self.forgotten.len()) as u64;
-        let file = transaction.add_side(STATE, &name, &self.to_bytes()?, rows, now)?;
-        if let Some(old) = transaction.manifest().ledger.replace(file) {
-            transaction.remove_side(&old.path);
-        }
-        Ok(())
+        transaction.replace_note("ledger", |m| &mut m.ledger, &self.to_bytes()?, rows, now)
     }
 
     /// Writes the ledger's bytes.

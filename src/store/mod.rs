@@ -30,6 +30,7 @@ pub mod parquet;
 pub mod rejects;
 pub mod scratch;
 pub mod snapshot;
+mod sweep;
 pub mod tables;
 pub mod transaction;
 pub mod update;
@@ -172,7 +173,7 @@ impl Store {
             .iter()
             .any(|entry| entry.name == STAGING);
         if interrupted {
-            swept = self.sweep(manifest.as_ref(), &mut touched)?;
+            swept = self.sweep(manifest.as_ref(), Store::folders().chain([STAGING]), &mut touched)?;
         } else {
             self.disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
         }
@@ -221,65 +222,6 @@ impl Store {
             _ => Ok(()),
         }
     }
-
-    /// Counts the files in the store's own folders that the manifest does not name.
-    fn unnamed(&self, manifest: &Manifest) -> Result<u64> {
-        let named: HashSet<&str> = manifest.paths().collect();
-        let tables = Table::ALL.iter().map(|table| table.name());
-        let mut folders: Vec<String> = tables.chain([REJECTS, STATE, STAGING]).map(str::to_owned).collect();
-        let mut unnamed = 0;
-        while let Some(folder) = folders.pop() {
-            let dir = self.dir.join(&folder);
-            for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
-                let path = format!("{folder}/{}", entry.name);
-                if entry.is_dir {
-                    folders.push(path);
-                } else if !named.contains(path.as_str()) {
-                    unnamed += 1;
-                }
-            }
-        }
-        Ok(unnamed)
-    }
-
-    /// Removes every file in the store's own folders that the manifest does not name; the folders
-    /// that lost some are added to `touched`.
-    fn sweep(&self, manifest: Option<&Manifest>, touched: &mut BTreeSet<PathBuf>) -> Result<u64> {
-        let named: HashSet<&str> = manifest.into_iter().flat_map(Manifest::paths).collect();
-        let mut removed = 0;
-        let tables = Table::ALL.iter().map(|table| table.name());
-        for folder in tables.chain([REJECTS, STATE, STAGING]) {
-            removed += self.sweep_folder(folder, &named, touched)?;
-        }
-        Ok(removed)
-    }
-
-    fn sweep_folder(
-        &self,
-        folder: &str,
-        named: &HashSet<&str>,
-        touched: &mut BTreeSet<PathBuf>,
-    ) -> Result<u64> {
-        let dir = self.dir.join(folder);
-        let mut removed = 0;
-        for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
-            let path = format!("{folder}/{}", entry.name);
-            let full = self.dir.join(&path);
-            if entry.is_dir {
-                removed += self.sweep_folder(&path, named, touched)?;
-                if self.disk.list(&full).is_ok_and(|entries| entries.is_empty()) {
-                    self.disk.remove_dir(&full).map_err(|e| Error::io("remove the folder", &full, e))?;
-                    touched.remove(&full);
-                    touched.insert(dir.clone());
-                }
-            } else if !named.contains(path.as_str()) {
-                self.disk.remove_file(&full).map_err(|e| Error::io("remove", &full, e))?;
-                touched.insert(dir.clone());
-                removed += 1;
-            }
-        }
-        Ok(removed)
-    }
 }
 
 /// A store, for trying a change; holds the lock.
@@ -301,7 +243,8 @@ impl Trial {
     /// Counts the files that the manifest does not name; those of the change that is tried are among
     /// them.
     pub fn unnamed(&self) -> Result<u64> {
-        self.store.unnamed(&self.manifest)
+        let unnamed = self.store.unnamed(&self.manifest, Store::folders().chain([STAGING]))?;
+        Ok(unnamed.len() as u64)
     }
 
     /// Begins the change.
@@ -373,7 +316,8 @@ impl Writer {
     /// Removes files that the manifest does not name, and returns their number; those that were removed
     /// when the writer began are among them.
     pub fn sweep(&mut self) -> Result<u64> {
-        let swept = self.store.sweep(Some(&self.manifest), &mut self.touched)?;
+        let folders = Store::folders().chain([STAGING]);
+        let swept = self.store.sweep(Some(&self.manifest), folders, &mut self.touched)?;
         Ok(swept + std::mem::take(&mut self.swept))
     }
 
@@ -384,7 +328,7 @@ impl Writer {
             // A file could not be removed when it was replaced: once more, with its error.
             self.sweep()?;
         }
-        self.store.sweep_folder(STAGING, &HashSet::new(), &mut self.touched)?;
+        self.store.sweep(None, [STAGING].into_iter(), &mut self.touched)?;
         // Else a power cut could bring removed files back, and no sign that they are to be swept.
         for folder in self.touched.iter().filter(|folder| **folder != staging) {
             match self.store.disk.sync_dir(folder) {

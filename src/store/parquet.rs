@@ -1,37 +1,14 @@
-//! Frames to the bytes of a Parquet file, and back.
+//! Frames out of the bytes of a Parquet file.
 //!
-//! Zstandard, dictionaries where values repeat, statistics per row group. Files are written as a
-//! whole into memory (a file holds a day of one batch at the most, or what gc merged of a day),
-//! so that their checksum is known before they reach the disk.
+//! What `wa` itself wrote is read by [`decode`](super::decode), all else by Polars' reader.
 
-use std::fs::File;
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
-use polars_parquet::read::{
-    BasicDecompressor, FileMetadata, PageReader, column_iter_to_arrays, infer_schema, read_metadata,
-};
 
-use super::encode::{LEVEL, ROW_GROUP};
 use super::fs::Opened;
-use crate::error::{Error, Result};
-
-/// Writes a frame as the bytes of a Parquet file.
-pub fn encode(frame: &mut DataFrame) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(frame.height() * 48);
-    let level = polars::polars_utils::compression::ZstdLevel::try_new(LEVEL)
-        .map_err(|e| Error::failed("cannot set the compression").caused_by(e))?;
-    ParquetWriter::new(&mut bytes)
-        .with_compression(ParquetCompression::Zstd(Some(level)))
-        .with_statistics(StatisticsOptions::default())
-        .with_row_group_size(Some(ROW_GROUP))
-        // Files are written side by side: more threads within one would only wait for each other.
-        .set_parallel(false)
-        .finish(frame)
-        .map_err(|e| Error::failed("cannot write a table as Parquet").caused_by(e))?;
-    Ok(bytes)
-}
 
 /// Reads some columns (all, where `columns` is `None`) of a Parquet file into a frame.
 ///
@@ -47,14 +24,9 @@ pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, Strin
 /// Like [`decode`], by Polars' reader alone: it knows all of Parquet, and says what is wrong with a file.
 pub(super) fn decode_any(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, String> {
     // The decoder asserts what a sound file keeps; a damaged one may not.
-    let read = catch_unwind(AssertUnwindSafe(|| match (file, columns) {
-        (Opened::File(file), Some(columns)) => read_columns(file, columns),
-        (Opened::File(file), None) => ParquetReader::new(file).read_parallel(ParallelStrategy::None).finish(),
-        (Opened::Bytes(bytes), columns) => {
-            let columns = columns.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-            let reader = ParquetReader::new(Cursor::new(bytes)).with_columns(columns);
-            reader.read_parallel(ParallelStrategy::None).finish()
-        }
+    let read = catch_unwind(AssertUnwindSafe(|| match file {
+        Opened::File(file) => read_by(ParquetReader::new(file), columns),
+        Opened::Bytes(bytes) => read_by(ParquetReader::new(Cursor::new(bytes)), columns),
     }));
     match read {
         Ok(Ok(mut frame)) => {
@@ -66,56 +38,22 @@ pub(super) fn decode_any(file: Opened, columns: Option<&[&str]>) -> Result<DataF
     }
 }
 
-/// Reads the bytes of some columns of a file, and no others: most readers want three of fifty. To map
-/// the whole file into memory costs more than to copy those, as all threads have to be told when the
-/// map goes.
-fn read_columns(mut file: File, names: &[&str]) -> PolarsResult<DataFrame> {
-    let end = file.metadata()?.len();
-    let metadata = read_footer(&mut file, end)?;
-    let schema = infer_schema(&metadata)?;
-    let mut columns = Vec::with_capacity(names.len());
-    for &name in names {
-        let field = schema.get(name).ok_or_else(|| polars_err!(ColumnNotFound: "{name}"))?;
-        let mut parts = Vec::with_capacity(metadata.row_groups.len());
-        for group in &metadata.row_groups {
-            let mut chunks = group.columns_under_root_iter(name).into_iter().flatten();
-            let (Some(chunk), None) = (chunks.next(), chunks.next()) else {
-                polars_bail!(ComputeError: "{name} is no plain column");
-            };
-            let range = chunk.byte_range();
-            polars_ensure!(range.end <= end, ComputeError: "{name} ends behind the end of the file");
-            file.seek(SeekFrom::Start(range.start))?;
-            let mut bytes = vec![0; (range.end - range.start) as usize];
-            file.read_exact(&mut bytes)?;
-            let pages = PageReader::new(Cursor::new(bytes.into()), chunk, Vec::new(), usize::MAX);
-            let pages = vec![BasicDecompressor::new(pages, Vec::new())];
-            let kind = vec![&chunk.descriptor().descriptor.primitive_type];
-            parts.append(&mut column_iter_to_arrays(pages, kind, field.clone(), None)?.0);
-        }
-        if parts.is_empty() {
-            parts.push(polars_arrow::array::new_empty_array(field.dtype.clone()));
-        }
-        columns.push(Series::try_from((field, parts))?.into_column());
-    }
-    DataFrame::new(metadata.num_rows, columns)
-}
-
-/// Most footers fit into so many bytes: those of sessions, with the most columns, have 10 kB.
-const FOOTER: u64 = 12 << 10;
-
-/// Reads what a file says of itself at its end.
-fn read_footer(file: &mut File, end: u64) -> PolarsResult<FileMetadata> {
-    let mut tail = vec![0; end.min(FOOTER) as usize];
-    file.seek(SeekFrom::End(-(tail.len() as i64)))?;
-    file.read_exact(&mut tail)?;
-    // A longer one is as an end that is cut off.
-    read_metadata(&mut Cursor::new(tail)).or_else(|_| read_metadata(file))
+fn read_by<F: MmapBytesReader>(
+    reader: ParquetReader<F>,
+    columns: Option<&[&str]>,
+) -> PolarsResult<DataFrame> {
+    let reader = reader.read_parallel(ParallelStrategy::None);
+    let Some(names) = columns else { return reader.finish() };
+    let wanted = names.iter().map(|&name| name.to_owned()).collect();
+    // They come in the order of the file.
+    reader.with_columns(Some(wanted)).finish()?.select(names.iter().copied())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::columns::Table;
+    use crate::store::encode::{FileBuilder, ROW_GROUP};
     use crate::store::frame::{Cell, FrameBuilder};
     use crate::time::Day;
     use std::io::Write;
@@ -138,6 +76,10 @@ mod tests {
         builder.finish().unwrap()
     }
 
+    fn encode(frame: &DataFrame) -> Vec<u8> {
+        FileBuilder::of_frame(Table::DailyStats, frame).unwrap().finish().unwrap()
+    }
+
     fn file_of(bytes: &[u8]) -> Opened {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
@@ -152,7 +94,7 @@ mod tests {
         // None, one, and more than a row group holds.
         for rows in [0, 1, 1000, ROW_GROUP + 10] {
             let frame = some_days(rows);
-            let bytes = encode(&mut frame.clone()).unwrap();
+            let bytes = encode(&frame);
             let some = decode(file_of(&bytes), Some(&NAMES)).unwrap();
             assert!(some.equals_missing(&frame.select(NAMES).unwrap()), "{rows} rows");
             assert!(decode(file_of(&bytes), None).unwrap().equals_missing(&frame), "{rows} rows");
@@ -163,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_cut_off_or_lacks_a_column_is_an_error() {
-        let bytes = encode(&mut some_days(300)).unwrap();
+        let bytes = encode(&some_days(300));
         for length in [0, 7, 12, bytes.len() / 2, bytes.len() - 1] {
             decode(file_of(&bytes[..length]), Some(&NAMES)).unwrap_err();
         }

@@ -1,12 +1,14 @@
 //! Refused lines, kept as NDJSON in `rejects/`: each once, however often it comes again.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use base64::Engine;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::SideFile;
+use super::scratch::Scratch;
 use super::snapshot::Snapshot;
 use super::transaction::{REJECTS, Transaction};
 use crate::error::{Error, Result};
@@ -59,33 +61,69 @@ impl Reject {
 
 /// What is known of the kept lines while one writer is at work: their hashes, so that they are read
 /// once and not again for every batch. Takes up to about 40 bytes a hash.
+///
+/// When there are more than may be held, they are put aside in runs, each in order. A batch reads those once,
+/// sixteen bytes a line.
 #[derive(Debug)]
 pub struct Known {
     hashes: HashSet<u128, Identity>,
-    /// The files all of whose hashes are among them.
+    runs: Vec<PathBuf>,
+    /// The files all of whose hashes are among these.
     files: HashSet<String>,
-    /// The most hashes that are held; the files of what is beyond are read each time.
+    /// The most hashes that are held.
     most: usize,
+    scratch: Scratch,
 }
 
 impl Known {
-    /// Knows nothing yet, and will hold so many hashes at most.
-    pub fn with_room_for(most: usize) -> Known {
-        Known { hashes: HashSet::with_hasher(Identity), files: HashSet::new(), most }
+    /// Knows nothing yet.
+    pub fn new(scratch: Scratch) -> Known {
+        Known::with_room_for(MOST_KNOWN, scratch)
     }
 
-    /// Takes in the hashes of a file, where there is room for all of them.
-    fn learn(&mut self, file: &str, hashes: impl ExactSizeIterator<Item = u128>) {
-        if self.hashes.len() + hashes.len() <= self.most {
-            self.hashes.extend(hashes);
-            self.files.insert(file.to_owned());
+    /// Knows nothing yet, and will hold so many hashes at most, or one.
+    fn with_room_for(most: usize, scratch: Scratch) -> Known {
+        let (hashes, runs, files) = (HashSet::with_hasher(Identity), Vec::new(), HashSet::new());
+        Known { hashes, runs, files, most: most.max(1), scratch }
+    }
+
+    /// Takes in the hashes of a file.
+    fn learn(&mut self, file: &str, hashes: impl Iterator<Item = u128>) -> Result<()> {
+        for hash in hashes {
+            if self.hashes.len() >= self.most {
+                let mut hashes: Vec<u128> = self.hashes.drain().collect();
+                hashes.sort_unstable();
+                let bytes: Vec<u8> = hashes.into_iter().flat_map(u128::to_le_bytes).collect();
+                self.runs.push(self.scratch.write(&bytes)?);
+            }
+            self.hashes.insert(hash);
         }
+        self.files.insert(file.to_owned());
+        Ok(())
     }
-}
 
-impl Default for Known {
-    fn default() -> Known {
-        Known::with_room_for(MOST_KNOWN)
+    /// Takes those lines out whose hashes were put aside.
+    fn take_out(&self, fresh: &mut HashMap<u128, Reject, Identity>) -> Result<()> {
+        if self.runs.is_empty() {
+            return Ok(());
+        }
+        let mut sorted: Vec<u128> = fresh.keys().copied().collect();
+        sorted.sort_unstable();
+        for run in &self.runs {
+            let bytes = self.scratch.read(run)?;
+            let mut run = bytes
+                .chunks_exact(16)
+                .filter_map(|hash| hash.try_into().ok())
+                .map(u128::from_le_bytes)
+                .peekable();
+            for hash in &sorted {
+                while run.next_if(|other| other < hash).is_some() {}
+                if run.next_if_eq(hash).is_some() {
+                    fresh.remove(hash);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -110,6 +148,7 @@ pub fn add(
     if fresh.is_empty() {
         return Ok(0);
     }
+    known.take_out(&mut fresh)?;
     let files = snapshot.manifest().rejects.iter();
     let unread: Vec<&SideFile> = files.filter(|file| !known.files.contains(&file.path)).collect();
     for file in unread {
@@ -123,7 +162,7 @@ pub fn add(
         for hash in &hashes {
             fresh.remove(hash);
         }
-        known.learn(&file.path, hashes.into_iter());
+        known.learn(&file.path, hashes.into_iter())?;
     }
     order.retain(|hash| fresh.contains_key(hash));
     let mut bytes = Vec::new();
@@ -136,7 +175,7 @@ pub fn add(
     if rows > 0 {
         let name = format!("{}.ndjson", uuid::Uuid::new_v4().simple());
         let file = transaction.add_side(REJECTS, &name, &bytes, rows, now)?;
-        known.learn(&file.path, order.into_iter());
+        known.learn(&file.path, order.into_iter())?;
         transaction.manifest().rejects.push(file);
     }
     Ok(rows)
@@ -182,7 +221,7 @@ mod tests {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let store = Store::on(disk, dir);
         let mut writer = store.writer_alone(|| Manifest::new(0, "UTC", 1)).unwrap();
-        let mut known = Known::with_room_for(most);
+        let mut known = Known::with_room_for(most, writer.scratch());
         let mut new = Vec::new();
         for batch in batches {
             let mut transaction = writer.begin();
@@ -201,12 +240,24 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let (new, known) = batches(folder.path(), most, &[&[1, 2, 1], &[2, 3], &[3, 1], &[4, 5, 4, 2]]);
             assert_eq!(new, [2, 1, 0, 2], "room for {most}");
-            assert!(known.hashes.len() <= most);
+            assert!(known.hashes.len() <= most.max(1));
             // Another run knows nothing, and reads what is kept.
             let (new, known) = batches(folder.path(), most, &[&[5, 6], &[6, 1]]);
             assert_eq!(new, [1, 0], "room for {most}");
-            assert!(known.hashes.len() <= most);
+            assert!(known.hashes.len() <= most.max(1));
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_once_a_run_also_where_there_is_no_room_for_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        batches(folder.path(), 2, &[&[1, 2, 3], &[4]]);
+        let (new, known) = batches(folder.path(), 2, &[&[5], &[6, 7], &[1, 7, 4, 8]]);
+        assert_eq!(new, [1, 2, 1]);
+        // Two files of the first run, three of the second: none will be read again.
+        assert_eq!(known.files.len(), 5);
+        // Eight hashes, of which two are held.
+        assert_eq!((known.runs.len(), known.hashes.len()), (3, 2));
     }
 
     #[test]

@@ -155,6 +155,24 @@ impl Transaction {
         Ok(SideFile { path, bytes: bytes.len() as u64, checksum, rows, written_at: now })
     }
 
+    /// Writes one of the writer's own notes in the place of the one before: `name` says of what kind it is, and
+    /// `place` where the manifest names it.
+    pub fn replace_note(
+        &mut self,
+        name: &str,
+        place: impl FnOnce(&mut Manifest) -> &mut Option<SideFile>,
+        bytes: &[u8],
+        rows: u64,
+        now: Micros,
+    ) -> Result<()> {
+        let name = format!("{name}-{}.json", uuid::Uuid::new_v4().simple());
+        let file = self.add_side(STATE, &name, bytes, rows, now)?;
+        if let Some(old) = place(&mut self.manifest).replace(file) {
+            self.remove_side(&old.path);
+        }
+        Ok(())
+    }
+
     /// Takes note that the manifest does not name a file any more.
     pub fn remove_side(&mut self, path: &str) {
         if let Some(at) = self.staged.iter().position(|staged| staged == path) {

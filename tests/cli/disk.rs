@@ -28,6 +28,17 @@ const READERS: [(&str, &str); 8] = [
 const WRITERS: [&str; 5] =
     ["ingest log.ndjson", "gc", "forget --user nobody", "anonymize --older-than 1d", "rebuild"];
 
+#[test]
+fn a_missing_key_is_not_replaced() {
+    let place = with_store();
+    std::fs::remove_file(place.path("wa-store/key")).unwrap();
+    place.write("log.ndjson", LINE.replace("\"s\"", "\"t\""));
+    for command in ["ingest log.ndjson", "forget --user nobody"] {
+        place.wa(command).exits(1).warns("the key file ./wa-store/key is missing").warns("WA_KEY_FILE");
+        assert!(!place.path("wa-store/key").exists(), "{command}");
+    }
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -68,6 +79,34 @@ mod unix {
             let expected = if path.is_dir() { 0o700 } else { 0o600 };
             assert_eq!(mode(&path), expected, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn a_partition_that_is_linked_to_another_disk_stays_linked_and_is_swept() {
+        let place = with_store();
+        let partition = place.path("wa-store/events/event_date=2026-11-09");
+        let elsewhere = place.path("elsewhere");
+        std::fs::rename(&partition, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &partition).unwrap();
+        // A folder that no named file lies in, and a link to nothing at all.
+        std::fs::create_dir(place.path("mine")).unwrap();
+        place.write("mine/note", "mine");
+        std::os::unix::fs::symlink(place.path("mine"), place.path("wa-store/events/mine")).unwrap();
+        std::os::unix::fs::symlink(place.path("gone"), place.path("wa-store/events/gone")).unwrap();
+        place.write("elsewhere/left.parquet", "left by a crash");
+        place.wa("verify").exits(1).says("left.parquet");
+        place.wa("gc").exits(0);
+        assert!(partition.symlink_metadata().unwrap().is_symlink());
+        assert!(!elsewhere.join("left.parquet").exists());
+        assert!(place.path("mine/note").exists());
+        assert!(!place.path("wa-store/events/gone").is_symlink());
+        place.wa("verify").exits(0).says("all is as it must be");
+        // The other disk is not there for a while: the link waits for it.
+        std::fs::rename(&elsewhere, place.path("away")).unwrap();
+        place.wa("gc");
+        assert!(partition.is_symlink());
+        std::fs::rename(place.path("away"), &elsewhere).unwrap();
+        place.wa("verify").exits(0).says("all is as it must be");
     }
 
     /// Runs `wa` as somebody who may not write in the place: root, who may do anything, becomes nobody.

@@ -328,6 +328,14 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // One operation, be it refused by the disk or by what is there.
+        if self.state().find(to).is_ok() {
+            return self.begin("rename", to).1.check().and(Err(io::ErrorKind::AlreadyExists.into()));
+        }
+        self.rename(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.begin("remove", path);
         verdict.check()?;
@@ -357,6 +365,7 @@ impl Disk for MemoryDisk {
                     .map(|(name, child)| Entry {
                         name: name.clone(),
                         is_dir: matches!(state.nodes[*child], Node::Dir { .. }),
+                        is_link: false,
                     })
                     .collect()),
                 Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),

@@ -17,12 +17,13 @@ const BUDGET: u64 = 256;
 
 /// Runs an ingest and returns its exit status and its peak memory in MiB.
 pub fn ingest(folder: &Path, file: &str) -> (Option<i32>, u64) {
-    let mut child = wa(folder, NOW)
-        .args(["--store", &format!("store-of-{file}"), "--quiet", "ingest", file, "--memory", "256M"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    run(folder, &["--store", &format!("store-of-{file}"), "--quiet", "ingest", file, "--memory", "256M"])
+}
+
+/// Runs a command and returns its exit status and its peak memory in MiB.
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, u64) {
+    let mut child =
+        wa(folder, NOW).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
@@ -145,4 +146,68 @@ fn bounded_memory_a_shuffled_log_keeps_within_the_budget_too() {
     let stored = store.snapshot().unwrap();
     let rows = stored.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
     assert_eq!(rows.sum::<u64>(), lines.len() as u64);
+}
+
+/// Writes an envelope of so many small events, with fields that all of them have.
+fn write_envelope(path: &Path, fields: &str, events: usize, event: impl Fn(usize) -> String) {
+    let events: Vec<String> = (0..events).map(event).collect();
+    let line = format!(
+        "{{\"chatbot_id\":\"c\",\"received_at\":\"2026-11-09T00:00:00Z\"{fields},\"events\":[{}]}}\n",
+        events.join(",")
+    );
+    let mut file = File::options().create(true).append(true).open(path).unwrap();
+    file.write_all(line.as_bytes()).unwrap();
+}
+
+/// Written out for each event, the text would be 2.3 GB: more than a page of Parquet can hold.
+#[test]
+fn bounded_memory_a_long_text_of_thousands_of_events_beside_many_short_ones_is_stored() {
+    let folder = place::folder();
+    let path = folder.path().join("texts.ndjson");
+    let long = format!(",\"session_id\":\"S\",\"user_metadata\":{{\"a\":\"{}\"}}", "x".repeat(420_000));
+    write_envelope(&path, &long, 5500, |n| format!("{{\"event_name\":\"a{}\"}}", n % 7));
+    for part in ["p", "q"] {
+        let short =
+            |n: usize| format!("{{\"event_name\":\"a\",\"user_metadata\":{{\"k\":\"{part}{n:05}\"}}}}");
+        write_envelope(&path, ",\"session_id\":\"S\"", 9000, short);
+    }
+    let (status, peak) = ingest(folder.path(), "texts.ndjson");
+    assert_eq!(status, Some(0));
+    assert!(peak <= BUDGET, "{peak} MiB");
+    let store = wa::store::Store::at(folder.path().join("store-of-texts.ndjson"));
+    let stored = store.snapshot().unwrap();
+    let rows = stored.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
+    assert_eq!(rows.sum::<u64>(), 5500 + 2 * 9000);
+}
+
+/// Written out for each event, the titles would be 4 GB.
+#[test]
+fn bounded_memory_a_store_of_long_texts_that_thousands_of_events_share_is_read_and_written_again() {
+    let folder = place::folder();
+    // Files that are not of one size, so that gc finds some to merge.
+    for (number, events) in [8000, 1000, 250, 60].into_iter().enumerate() {
+        let name = format!("{number}.ndjson");
+        let title = format!(",\"page_title\":\"{}\"", number.to_string().repeat(450_000));
+        write_envelope(&folder.path().join(&name), &title, events, |n| {
+            format!("{{\"event_name\":\"a\",\"session_id\":\"s{}\"}}", n % 8)
+        });
+        let (status, _) = run(folder.path(), &["ingest", &name]);
+        assert_eq!(status, Some(0));
+    }
+    for arguments in [
+        &["verify"][..],
+        &["rebuild"],
+        &["gc"],
+        &["verify"],
+        &["report", "sessions", "--days", "3"],
+        &["report", "performance", "--days", "3"],
+        &["events", "--limit", "5"],
+        &["export", "--session-id", "s3"],
+        &["forget", "--session-id", "s3"],
+        &["verify"],
+    ] {
+        let (status, peak) = run(folder.path(), arguments);
+        assert_eq!(status, Some(0), "{arguments:?}");
+        assert!(peak <= BUDGET, "{arguments:?} took {peak} MiB");
+    }
 }

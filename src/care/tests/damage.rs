@@ -136,8 +136,8 @@ fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::Summary<'_
     let mut sessions = tables::sessions::read(&frame).unwrap();
     change(&mut sessions);
     replace(place, Table::Sessions, |file, _| {
-        let mut frame = tables::sessions::frame(&sessions).unwrap();
-        file_of(Table::Sessions, file.day, &mut frame, "started_at", "ended_at").unwrap()
+        let frame = tables::sessions::frame(&sessions).unwrap();
+        file_of(Table::Sessions, file.day, &frame, "started_at", "ended_at").unwrap()
     });
 }
 
@@ -185,7 +185,7 @@ fn a_column_that_does_not_fit_the_others_is_found_and_mended() {
         polars::prelude::Series::new("messages_sent".into(), vec![7i64; frame.height()]).into_column();
     frame.replace("messages_sent", wrong).unwrap();
     replace(&place, Table::Sessions, |file, _| {
-        file_of(Table::Sessions, file.day, &mut frame, "started_at", "ended_at").unwrap()
+        file_of(Table::Sessions, file.day, &frame, "started_at", "ended_at").unwrap()
     });
     finds(&place, "sessions", "columns that do not fit each other");
     place.rebuild();
@@ -202,8 +202,8 @@ fn a_wrong_first_sight_is_found() {
         let mut visitors = tables::visitors::read(&snapshot.read_file(&old, None).unwrap()).unwrap();
         change(&mut visitors);
         replace(&place, Table::Visitors, |file, _| {
-            let mut frame = tables::visitors::frame(&visitors).unwrap();
-            file_of(Table::Visitors, file.day, &mut frame, "first_seen_at", "first_seen_at").unwrap()
+            let frame = tables::visitors::frame(&visitors).unwrap();
+            file_of(Table::Visitors, file.day, &frame, "first_seen_at", "first_seen_at").unwrap()
         });
         place
     };
@@ -251,9 +251,9 @@ fn an_event_that_went_astray_is_found() {
     let snapshot = place.store().snapshot().unwrap();
     let old = snapshot.manifest().files(Table::Events)[0].clone();
     let frame = snapshot.read_file(&old, None).unwrap();
-    let mut rest = filter(&frame, (0..frame.height()).map(|row| row > 0)).unwrap();
+    let rest = filter(&frame, (0..frame.height()).map(|row| row > 0)).unwrap();
     replace(&place, Table::Events, |file, _| {
-        file_of(Table::Events, file.day, &mut rest, "timestamp", "timestamp").unwrap()
+        file_of(Table::Events, file.day, &rest, "timestamp", "timestamp").unwrap()
     });
     finds(&place, "sessions", "is not what the events make");
 }
@@ -266,7 +266,7 @@ fn an_event_that_is_stored_twice_is_found() {
     let mut frame = snapshot.read_file(&old, None).unwrap();
     frame.vstack_mut(&frame.clone().slice(0, 1)).unwrap();
     replace(&place, Table::Events, |file, _| {
-        file_of(Table::Events, file.day, &mut frame, "timestamp", "timestamp").unwrap()
+        file_of(Table::Events, file.day, &frame, "timestamp", "timestamp").unwrap()
     });
     finds(&place, "events", "is stored twice");
     finds(&place, "sessions", "is not what the events make");

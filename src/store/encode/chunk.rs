@@ -18,28 +18,36 @@ const RANGE_LIMIT: usize = 64;
 pub struct Chunk {
     /// The distinct values, in plain encoding, and how many they are.
     pub dictionary: Option<(Vec<u8>, usize)>,
-    /// Levels and values.
-    pub data: Vec<u8>,
+    /// Its rows: one page, but where the texts of a column are too long for one.
+    pub pages: Vec<Page>,
     /// How the values are encoded.
     pub encoding: Encoding,
-    /// Rows, nulls among them.
-    pub rows: usize,
-    /// Rows without a value.
-    pub nulls: usize,
     /// The least and the greatest value, in plain encoding.
     pub range: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-impl Chunk {
+/// Some rows of a column.
+#[derive(Debug)]
+pub struct Page {
+    /// Levels and values.
+    pub data: Vec<u8>,
+    /// Rows, nulls among them.
+    pub rows: usize,
+    /// Rows without a value.
+    pub nulls: usize,
+}
+
+impl Page {
     /// Begins with the levels; `runs` are of codes, of which [`NULL`] is one.
-    fn begin(rows: usize, runs: impl Iterator<Item = (u32, usize)>) -> Chunk {
+    fn begin(runs: impl Iterator<Item = (u32, usize)>) -> Page {
         let mut data = vec![0; 4];
-        let mut nulls = 0;
+        let (mut rows, mut nulls) = (0, 0);
         let mut levels = Hybrid::new(&mut data, 1);
         // Runs of different values are one run of levels.
         let mut run = (true, 0);
         for (code, times) in runs {
             let there = code != NULL;
+            rows += times;
             nulls += if there { 0 } else { times };
             if there != run.0 {
                 levels.run(u32::from(run.0), run.1);
@@ -51,78 +59,95 @@ impl Chunk {
         levels.finish();
         let length = (data.len() - 4) as u32;
         data[..4].copy_from_slice(&length.to_le_bytes());
-        Chunk { dictionary: None, data, encoding: Encoding::Plain, rows, nulls, range: None }
+        Page { data, rows, nulls }
+    }
+
+    /// Makes a page of texts: their lengths, then all of them in one piece.
+    fn of_texts<'a>(runs: impl Iterator<Item = (u32, usize)> + Clone, text: impl Fn(u32) -> &'a str) -> Page {
+        let mut page = Page::begin(runs.clone());
+        let runs = runs.filter(|(code, _)| *code != NULL);
+        let mut lengths = Vec::with_capacity(page.rows - page.nulls);
+        for (code, times) in runs.clone() {
+            lengths.extend(std::iter::repeat_n(text(code).len() as i64, times));
+        }
+        delta::encode(&mut page.data, &lengths);
+        page.data.reserve_exact(lengths.iter().sum::<i64>() as usize);
+        for (code, times) in runs {
+            (0..times).for_each(|_| page.data.extend_from_slice(text(code).as_bytes()));
+        }
+        page
+    }
+}
+
+impl Chunk {
+    fn of(page: Page, encoding: Encoding) -> Chunk {
+        Chunk { dictionary: None, pages: vec![page], encoding, range: None }
     }
 
     /// Makes a column of codes of a dictionary of so many values, which stand in plain encoding one
     /// after the other. Every code that occurs is to be less than their number.
     pub fn of_codes(rows: usize, changes: &Changes, values: Vec<u8>, distinct: usize) -> Chunk {
-        let mut chunk = Chunk::begin(rows, changes.runs(rows));
+        let mut page = Page::begin(changes.runs(rows));
         if distinct == 0 {
-            return chunk;
+            return Chunk::of(page, Encoding::Plain);
         }
         let bits = bits_of((distinct - 1) as u32);
-        chunk.data.push(bits as u8);
-        let mut codes = Hybrid::new(&mut chunk.data, bits);
+        page.data.push(bits as u8);
+        let mut codes = Hybrid::new(&mut page.data, bits);
         changes.runs(rows).filter(|(code, _)| *code != NULL).for_each(|(code, times)| codes.run(code, times));
         codes.finish();
-        chunk.dictionary = Some((values, distinct));
-        chunk.encoding = Encoding::RleDictionary;
-        chunk
+        Chunk { dictionary: Some((values, distinct)), ..Chunk::of(page, Encoding::RleDictionary) }
     }
 
     /// Makes a column of 64-bit numbers that seldom repeat, by runs of codes that say where there is
     /// a number, and the numbers that are there.
-    pub fn of_numbers(rows: usize, runs: impl Iterator<Item = (u32, usize)>, there: &[i64]) -> Chunk {
-        let mut chunk = Chunk::begin(rows, runs);
-        let Some((least, greatest)) = there.iter().min().zip(there.iter().max()) else { return chunk };
-        delta::encode(&mut chunk.data, there);
-        chunk.encoding = Encoding::DeltaBinaryPacked;
-        chunk.range = Some((least.to_le_bytes().into(), greatest.to_le_bytes().into()));
-        chunk
+    pub fn of_numbers(runs: impl Iterator<Item = (u32, usize)>, there: &[i64]) -> Chunk {
+        let mut page = Page::begin(runs);
+        let Some((least, greatest)) = there.iter().min().zip(there.iter().max()) else {
+            return Chunk::of(page, Encoding::Plain);
+        };
+        delta::encode(&mut page.data, there);
+        let range = Some((least.to_le_bytes().into(), greatest.to_le_bytes().into()));
+        Chunk { range, ..Chunk::of(page, Encoding::DeltaBinaryPacked) }
     }
 
     /// Makes a column of times; `null` stands for none.
     pub fn of_times(times: &[i64], null: i64) -> Chunk {
         if !times.contains(&null) {
-            return Chunk::of_numbers(times.len(), std::iter::once((0, times.len())), times);
+            return Chunk::of_numbers(std::iter::once((0, times.len())), times);
         }
         let runs = times.iter().map(|time| (if *time == null { NULL } else { 0 }, 1));
         let there: Vec<i64> = times.iter().copied().filter(|time| *time != null).collect();
-        Chunk::of_numbers(times.len(), runs, &there)
+        Chunk::of_numbers(runs, &there)
     }
 
-    /// Makes a column of texts that seldom repeat: their lengths, then all of them in one piece.
-    pub fn of_texts(rows: usize, changes: &Changes, distinct: &[&str]) -> Chunk {
-        let mut chunk = Chunk::begin(rows, changes.runs(rows));
+    /// Makes a column of texts that seldom repeat, in pages of about so many bytes at most; `written` is how
+    /// many all texts have, each as often as it stands there.
+    pub fn of_texts(rows: usize, changes: &Changes, distinct: &[&str], written: usize, most: usize) -> Chunk {
         let text = |code: u32| distinct.get(code as usize).copied().unwrap_or("");
-        let runs = || changes.runs(rows).filter(|(code, _)| *code != NULL);
-        let mut lengths = Vec::with_capacity(rows - chunk.nulls);
-        runs().for_each(|(code, times)| lengths.extend(std::iter::repeat_n(text(code).len() as i64, times)));
-        delta::encode(&mut chunk.data, &lengths);
-        chunk.data.reserve(lengths.iter().sum::<i64>() as usize);
-        for (code, times) in runs() {
-            (0..times).for_each(|_| chunk.data.extend_from_slice(text(code).as_bytes()));
-        }
-        chunk.encoding = Encoding::DeltaLengthByteArray;
-        chunk.range = range_of_texts(distinct);
-        chunk
+        let pages = if written <= most {
+            vec![Page::of_texts(changes.runs(rows), text)]
+        } else {
+            let pages = in_pages(changes.runs(rows), |code| text(code).len(), most).into_iter();
+            pages.map(|runs| Page::of_texts(runs.iter().copied(), text)).collect()
+        };
+        let encoding = Encoding::DeltaLengthByteArray;
+        Chunk { dictionary: None, pages, encoding, range: range_of_texts(distinct) }
     }
 
     /// Makes a column of UUIDs as text, no two of which are the same.
     pub fn of_uuids(ids: &[u128]) -> Chunk {
         const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
-        let mut chunk = Chunk::begin(ids.len(), std::iter::once((0, ids.len())));
-        delta::encode(&mut chunk.data, &vec![LENGTH as i64; ids.len()]);
-        let start = chunk.data.len();
-        chunk.data.resize(start + LENGTH * ids.len(), 0);
+        let mut page = Page::begin(std::iter::once((0, ids.len())));
+        delta::encode(&mut page.data, &vec![LENGTH as i64; ids.len()]);
+        let start = page.data.len();
+        page.data.resize(start + LENGTH * ids.len(), 0);
         let text = |id: u128, room: &mut [u8]| {
             uuid::Uuid::from_u128(id).hyphenated().encode_lower(room);
         };
-        for (room, id) in chunk.data[start..].chunks_exact_mut(LENGTH).zip(ids) {
+        for (room, id) in page.data[start..].chunks_exact_mut(LENGTH).zip(ids) {
             text(*id, room);
         }
-        chunk.encoding = Encoding::DeltaLengthByteArray;
         // Their texts have the order of the numbers.
         let (least, greatest) = (ids.iter().min().copied(), ids.iter().max().copied());
         let of = |id: u128| {
@@ -130,19 +155,53 @@ impl Chunk {
             text(id, &mut room);
             room
         };
-        chunk.range = least.zip(greatest).map(|(least, greatest)| (of(least), of(greatest)));
-        chunk
+        let range = least.zip(greatest).map(|(least, greatest)| (of(least), of(greatest)));
+        Chunk { range, ..Chunk::of(page, Encoding::DeltaLengthByteArray) }
     }
 
-    /// Makes a column of truths.
+    /// Makes a column of truths, none of which is null.
     pub fn of_truths(truths: &[bool]) -> Chunk {
-        let mut chunk = Chunk::begin(truths.len(), std::iter::once((0, truths.len())));
-        let bits = |eight: &[bool]| eight.iter().rev().fold(0u8, |bits, truth| bits << 1 | u8::from(*truth));
-        chunk.data.extend(truths.chunks(8).map(bits));
-        let (least, greatest) = (truths.iter().min(), truths.iter().max());
-        chunk.range = least.zip(greatest).map(|(a, b)| (vec![u8::from(*a)], vec![u8::from(*b)]));
-        chunk
+        Chunk::of_some_truths(std::iter::once((0, truths.len())), truths)
     }
+
+    /// Makes a column of truths, by runs of codes that say where there is one, and those that are there.
+    pub fn of_some_truths(runs: impl Iterator<Item = (u32, usize)>, there: &[bool]) -> Chunk {
+        let mut page = Page::begin(runs);
+        let bits = |eight: &[bool]| eight.iter().rev().fold(0u8, |bits, truth| bits << 1 | u8::from(*truth));
+        page.data.extend(there.chunks(8).map(bits));
+        let (least, greatest) = (there.iter().min(), there.iter().max());
+        let range = least.zip(greatest).map(|(a, b)| (vec![u8::from(*a)], vec![u8::from(*b)]));
+        Chunk { range, ..Chunk::of(page, Encoding::Plain) }
+    }
+}
+
+/// Divides runs of texts into pages of at most so many bytes, or of one text that is longer.
+fn in_pages(
+    runs: impl Iterator<Item = (u32, usize)>,
+    length: impl Fn(u32) -> usize,
+    most: usize,
+) -> Vec<Vec<(u32, usize)>> {
+    let mut pages = vec![Vec::new()];
+    let mut room = most;
+    for (code, times) in runs {
+        let (length, mut left) = (length(code), times);
+        while left > 0 {
+            let fits = room.checked_div(length).unwrap_or(left).min(left);
+            let is_empty = pages.last().is_none_or(Vec::is_empty);
+            if fits == 0 && !is_empty {
+                pages.push(Vec::new());
+                room = most;
+                continue;
+            }
+            let fits = fits.max(1);
+            if let Some(page) = pages.last_mut() {
+                page.push((code, fits));
+            }
+            room = room.saturating_sub(fits * length);
+            left -= fits;
+        }
+    }
+    pages
 }
 
 /// Returns the least and the greatest of some texts, unless one of them is long.
@@ -208,7 +267,7 @@ impl Changes {
     }
 
     /// Returns codes and how often they follow each other, in so many rows.
-    pub fn runs(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> {
+    pub fn runs(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
         let first = self.at.first().map_or(rows, |(row, _)| *row as usize);
         let ends = self.at.iter().skip(1).map(|(row, _)| *row as usize).chain([rows]);
         let runs = self.at.iter().zip(ends).map(|(&(row, code), end)| (code, end - row as usize));

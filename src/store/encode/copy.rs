@@ -7,13 +7,15 @@ use polars_parquet::parquet::metadata::RowGroupMetadata;
 use polars_parquet::read::{ColumnChunkMetadata, PageReader, read_metadata};
 use polars_parquet::write::{CompressedPage, ParquetType};
 
-use super::FileBuilder;
+use super::{FileBuilder, GROUP_BYTES};
 use crate::error::{Error, Result};
 use crate::store::fs::Opened;
 
 /// From how many rows on a row group is taken over as it is. The rows of smaller ones are put together:
 /// many small groups would cost every reader a page for each column of each.
 pub const COPIED: usize = 1 << 14;
+/// From how many bytes on, when it is decompressed, it is taken over though its rows are few.
+const COPIED_BYTES: usize = GROUP_BYTES / 4;
 
 impl FileBuilder {
     /// Adds all rows of a file of the same table. Those of large row groups are not even decompressed;
@@ -28,7 +30,7 @@ impl FileBuilder {
             return self.add_frame(&decoded(file)?);
         }
         for group in &about.row_groups {
-            if group.num_rows() >= COPIED {
+            if group.num_rows() >= COPIED || group.total_byte_size() >= COPIED_BYTES {
                 self.copy(&file, group)?;
                 continue;
             }

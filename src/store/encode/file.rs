@@ -2,19 +2,20 @@
 
 use std::cell::RefCell;
 
-use polars::prelude::{CompatLevel, DataFrame, PolarsError};
+use polars::prelude::{DataFrame, PolarsError};
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
 use polars_parquet::parquet::CowBuffer;
 use polars_parquet::parquet::compression::Compression;
-use polars_parquet::parquet::page::{CompressedDictPage, DataPageHeader, DataPageHeaderV1, DictPage};
+use polars_parquet::parquet::page::{CompressedDictPage, DataPageHeader, DataPageHeaderV1};
 use polars_parquet::parquet::statistics::ParquetStatistics;
 use polars_parquet::write::{
     CompressedDataPage, CompressedPage, CompressionOptions, Descriptor, DynIter, DynStreamingIterator,
-    Encoding, FileWriter, Page, ParquetType, RowGroupIterColumns, StatisticsOptions, Version, WriteOptions,
-    ZstdLevel, array_to_columns, fallible_streaming_iterator, get_dtype_encoding, to_parquet_schema,
+    Encoding, FileWriter, ParquetType, RowGroupIterColumns, StatisticsOptions, Version, WriteOptions,
+    ZstdLevel, fallible_streaming_iterator, to_parquet_schema,
 };
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Page};
+use super::frame::row_group;
 use super::{LEVEL, ROW_GROUP};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
@@ -29,8 +30,6 @@ pub struct FileBuilder {
     pub(super) types: Vec<ParquetType>,
     /// Small row groups of other files, put aside: see [`FileBuilder::take_over`].
     pub(super) small: Option<Box<FileBuilder>>,
-    encodings: Vec<Vec<Encoding>>,
-    options: WriteOptions,
 }
 
 impl FileBuilder {
@@ -63,10 +62,9 @@ impl FileBuilder {
             data_page_size: None,
         };
         let types = to_parquet_schema(&schema).map_err(cannot_write)?.fields().to_vec();
-        let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
         let writer = FileWriter::try_new(Vec::with_capacity(rows * BYTES_A_ROW), schema, options)
             .map_err(cannot_write)?;
-        Ok(FileBuilder { table, writer, types, small: None, encodings, options })
+        Ok(FileBuilder { table, writer, types, small: None })
     }
 
     /// Adds a row group of columns, in the order of the file's.
@@ -79,22 +77,20 @@ impl FileBuilder {
         self.write(rows, encoded)
     }
 
-    /// Adds a frame, as row groups of the usual size.
+    /// Makes a file of a frame of a table's rows.
+    pub fn of_frame(table: Table, frame: &DataFrame) -> Result<FileBuilder> {
+        let mut builder = FileBuilder::with_room_for(table, frame.height())?;
+        builder.add_frame(frame)?;
+        Ok(builder)
+    }
+
+    /// Adds a frame of the table's rows, as row groups of the usual size.
     pub fn add_frame(&mut self, frame: &DataFrame) -> Result<()> {
-        for start in (0..frame.height()).step_by(ROW_GROUP) {
-            let mut part = frame.slice(start as i64, ROW_GROUP);
-            part.rechunk_mut();
-            let chunks: Vec<_> = part.iter_chunks(CompatLevel::newest(), false).collect();
-            for batch in chunks {
-                let encoded = batch
-                    .columns()
-                    .iter()
-                    .zip(&self.types)
-                    .zip(&self.encodings)
-                    .map(|((array, kind), encoding)| array_pages(&**array, kind, encoding, self.options))
-                    .collect::<Result<Vec<_>>>()?;
-                self.write(batch.len(), encoded)?;
-            }
+        let mut start = 0;
+        while start < frame.height() {
+            let (rows, columns) = row_group(self.table, &frame.slice(start as i64, ROW_GROUP))?;
+            self.add(rows, columns)?;
+            start += rows;
         }
         Ok(())
     }
@@ -122,70 +118,46 @@ fn chunk_pages(chunk: Chunk, kind: &ParquetType) -> Result<Vec<CompressedPage>> 
     let ParquetType::PrimitiveType(kind) = kind else {
         return Err(Error::failed("cannot write a column that holds columns"));
     };
-    let mut pages = Vec::with_capacity(2);
-    if let Some((values, distinct)) = chunk.dictionary {
-        pages.push(dictionary_page(&values, distinct, false)?);
+    let Chunk { dictionary, pages, encoding, range } = chunk;
+    let mut compressed = Vec::with_capacity(1 + pages.len());
+    if let Some((values, distinct)) = dictionary {
+        compressed.push(dictionary_page(&values, distinct)?);
     }
-    let (least, greatest) = chunk.range.unzip();
-    let statistics = ParquetStatistics {
-        null_count: Some(chunk.nulls as i64),
-        distinct_count: None,
-        min_value: least,
-        max_value: greatest,
-        min: None,
-        max: None,
-        is_min_value_exact: None,
-        is_max_value_exact: None,
-    };
-    let header = DataPageHeader::V1(DataPageHeaderV1 {
-        num_values: chunk.rows as i32,
-        encoding: chunk.encoding.into(),
-        definition_level_encoding: Encoding::Rle.into(),
-        repetition_level_encoding: Encoding::Rle.into(),
-        statistics: Some(statistics),
-    });
+    let (least, greatest) = range.unzip();
     // Every column may have nulls, and none lies in another.
     let descriptor = Descriptor { primitive_type: kind.clone(), max_def_level: 1, max_rep_level: 0 };
-    pages.push(data_page(header, &chunk.data, descriptor, chunk.rows)?);
-    Ok(pages)
+    for page in pages {
+        let statistics = ParquetStatistics {
+            null_count: Some(page.nulls as i64),
+            distinct_count: None,
+            min_value: least.clone(),
+            max_value: greatest.clone(),
+            min: None,
+            max: None,
+            is_min_value_exact: None,
+            is_max_value_exact: None,
+        };
+        let header = DataPageHeader::V1(DataPageHeaderV1 {
+            num_values: page.rows as i32,
+            encoding: encoding.into(),
+            definition_level_encoding: Encoding::Rle.into(),
+            repetition_level_encoding: Encoding::Rle.into(),
+            statistics: Some(statistics),
+        });
+        compressed.push(data_page(header, page, descriptor.clone())?);
+    }
+    Ok(compressed)
 }
 
-/// Encodes and compresses the one column of an array.
-fn array_pages(
-    array: &dyn polars_arrow::array::Array,
-    kind: &ParquetType,
-    encoding: &[Encoding],
-    options: WriteOptions,
-) -> Result<Vec<CompressedPage>> {
-    let array = array.to_boxed();
-    let mut columns = array_to_columns(array, kind.clone(), options, encoding).map_err(cannot_write)?;
-    let column = columns.pop().ok_or_else(|| Error::failed("cannot write a column without pages"))?;
-    column
-        .map(|page| match page.map_err(cannot_write)? {
-            Page::Dict(DictPage { buffer, num_values, is_sorted }) => {
-                dictionary_page(&buffer, num_values, is_sorted)
-            }
-            Page::Data(page) => {
-                let rows = page.num_rows().unwrap_or_else(|| page.num_values());
-                data_page(page.header().clone(), page.buffer(), page.descriptor.clone(), rows)
-            }
-        })
-        .collect()
-}
-
-fn dictionary_page(values: &[u8], distinct: usize, is_sorted: bool) -> Result<CompressedPage> {
+fn dictionary_page(values: &[u8], distinct: usize) -> Result<CompressedPage> {
     let packed = CowBuffer::Owned(compressed(values)?);
-    let page = CompressedDictPage::new(packed, Compression::Zstd, values.len(), distinct, is_sorted);
+    let page = CompressedDictPage::new(packed, Compression::Zstd, values.len(), distinct, false);
     Ok(CompressedPage::Dict(page))
 }
 
-fn data_page(
-    header: DataPageHeader,
-    data: &[u8],
-    descriptor: Descriptor,
-    rows: usize,
-) -> Result<CompressedPage> {
-    let packed = CowBuffer::Owned(compressed(data)?);
+fn data_page(header: DataPageHeader, page: Page, descriptor: Descriptor) -> Result<CompressedPage> {
+    let Page { data, rows, .. } = page;
+    let packed = CowBuffer::Owned(compressed(&data)?);
     let page = CompressedDataPage::new(header, packed, Compression::Zstd, data.len(), descriptor, rows);
     Ok(CompressedPage::Data(page))
 }

@@ -11,6 +11,7 @@ mod column;
 mod copy;
 mod delta;
 mod file;
+mod frame;
 mod hybrid;
 
 pub use chunk::{Changes, Chunk};
@@ -22,6 +23,8 @@ pub use file::FileBuilder;
 pub const LEVEL: i32 = 1;
 /// Rows of a row group: enough for dictionaries to pay, few enough to skip what a filter leaves out.
 pub const ROW_GROUP: usize = 1 << 17;
+/// Bytes of distinct texts with which a row group ends earlier: its columns are made side by side in memory.
+pub const GROUP_BYTES: usize = 64 << 20;
 
 /// Writes a number seven bits at a time, the lowest first; all bytes but the last have the eighth set.
 fn varint(out: &mut Vec<u8>, mut number: u64) {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, ParquetWriter};
 use proptest::prelude::*;
 
 use super::*;
@@ -223,10 +223,11 @@ fn large_row_groups_are_taken_over_and_small_ones_become_one() {
 fn what_another_program_could_have_written_is_taken_over_too() {
     let (large, small) = (count(5, COPIED), count(9, 100));
     let values = [large.clone(), small.clone()].concat();
-    let mut frame =
-        decode_any(Opened::Bytes(builder_of(Table::Events, &[large, small]).finish().unwrap()), None);
-    // As the writer of frames encodes it: one row group, other encodings, version 1 pages of a usual size.
-    let frames = crate::store::parquet::encode(frame.as_mut().unwrap()).unwrap();
+    let file = builder_of(Table::Events, &[large, small]).finish().unwrap();
+    let mut frame = decode_any(Opened::Bytes(file), None).unwrap();
+    // One row group, other encodings, pages of a usual size.
+    let mut frames = Vec::new();
+    ParquetWriter::new(&mut frames).finish(&mut frame).unwrap();
     let mut builder = FileBuilder::new(Table::Events).unwrap();
     builder.take_over(frames).unwrap();
     let bytes = builder.finish().unwrap();
@@ -248,4 +249,83 @@ fn no_bytes_that_are_taken_over_make_it_panic() {
     let events = builder_of(Table::Events, &[count(0, 300)]).finish().unwrap();
     let mut builder = FileBuilder::new(Table::Sessions).unwrap();
     assert!(builder.take_over(events).and_then(|()| builder.finish()).is_err());
+}
+
+/// Short texts that do not repeat, among which a long one does.
+fn a_long_text_among(short: &[String], long: &str) -> Vec<Option<String>> {
+    let one = |n: usize| short.get(n / 2).filter(|_| n.is_multiple_of(2)).cloned().unwrap_or(long.to_owned());
+    (0..2 * short.len()).map(|n| (n % 7 != 3).then(|| one(n))).collect()
+}
+
+#[test]
+fn a_long_text_that_repeats_among_short_ones_that_do_not_is_written_once() {
+    let short: Vec<String> = (0..900).map(|n| n.to_string()).collect();
+    let long = "x".repeat(10_000);
+    // Nine of ten rows have a text of their own, and the tenth is a thousand times as long.
+    let mut column = TextColumn::default();
+    for n in 0..1000 {
+        column.push(Some(short.get(n).unwrap_or(&long)));
+    }
+    let chunk = column.finish(1000);
+    let (dictionary, distinct) = chunk.dictionary.unwrap();
+    assert_eq!(distinct, 901);
+    // 10 of one digit, 90 of two, 800 of three, and four bytes before each.
+    assert_eq!(dictionary.len(), 10 + 90 * 2 + 800 * 3 + 10_000 + 901 * 4);
+    assert_eq!(chunk.pages.len(), 1);
+}
+
+#[test]
+fn texts_too_long_for_one_page_or_for_a_dictionary_are_several_pages() {
+    let short: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    let values = a_long_text_among(&short, &"é".repeat(300));
+    let rows = values.len();
+    let mut frame = crate::store::frame::FrameBuilder::new(Table::Visitors);
+    values.iter().for_each(|_| frame.row(&[]));
+    let frame = frame.finish().unwrap();
+    // Of one text a page, of some, and of all.
+    for (most, pages) in [(1, 200..=400), (1000, 60..=400), (1 << 20, 1..=1)] {
+        let mut column = TextColumn::default();
+        values.iter().for_each(|value| _ = column.push(value.as_deref()));
+        let chunk = column.finish_within(rows, most, 0);
+        assert!(chunk.dictionary.is_none());
+        assert!(pages.contains(&chunk.pages.len()), "{} pages of {most} bytes", chunk.pages.len());
+        assert_eq!(chunk.pages.iter().map(|page| page.rows).sum::<usize>(), rows);
+        let (_, mut columns) = super::frame::row_group(Table::Visitors, &frame).unwrap();
+        columns[0] = chunk;
+        let mut builder = FileBuilder::new(Table::Visitors).unwrap();
+        builder.add(rows, columns).unwrap();
+        let bytes = builder.finish().unwrap();
+        // As it is, and taken over by another file.
+        let mut other = FileBuilder::new(Table::Visitors).unwrap();
+        other.take_over(bytes.clone()).unwrap();
+        for bytes in [bytes, other.finish().unwrap()] {
+            let name = Table::Visitors.columns()[0].name;
+            let ours = decode::read(&Opened::Bytes(bytes.clone()), None).unwrap();
+            for frame in [ours, decode_any(Opened::Bytes(bytes), None).unwrap()] {
+                let read: Vec<Option<String>> =
+                    Reader(&frame).text(name).unwrap().iter().map(|text| text.map(str::to_owned)).collect();
+                assert_eq!(read, values);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_group_of_long_texts_ends_early() {
+    // Each row has a text of its own of a mebibyte.
+    let texts: Vec<String> = (0..150).map(|n| format!("{n:03}").repeat((1 << 20) / 3)).collect();
+    let mut frame = crate::store::frame::FrameBuilder::new(Table::Visitors);
+    let name = Table::Visitors.columns()[0].name;
+    texts.iter().for_each(|text| frame.row(&[(name, crate::store::frame::Cell::Text(text))]));
+    let bytes = FileBuilder::of_frame(Table::Visitors, &frame.finish().unwrap()).unwrap().finish().unwrap();
+    // 1 MiB less one byte: the 65th is the one that reaches 64 MiB.
+    assert_eq!(rows_of_groups(&bytes), [65, 65, 20]);
+    // They are too large for being put together, few as their rows are.
+    let mut builder = FileBuilder::new(Table::Visitors).unwrap();
+    builder.take_over(bytes).unwrap();
+    let bytes = builder.finish().unwrap();
+    assert_eq!(rows_of_groups(&bytes), [65, 65, 20]);
+    let frame = decode::read(&Opened::Bytes(bytes), Some(&[name])).unwrap();
+    let read: Vec<Option<&str>> = Reader(&frame).text(name).unwrap().iter().collect();
+    assert!(read == texts.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>());
 }

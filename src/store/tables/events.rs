@@ -2,25 +2,30 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use polars::prelude::DataFrame;
 
 use super::agents::Agents;
 use super::build::{Reader, in_order};
 use crate::context::{Agent, Channel};
-use crate::error::Result;
-use crate::event::{Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
+use crate::error::{Error, Result};
+use crate::event::{self, Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
 use crate::ingest::properties;
 use crate::store::columns::EVENTS;
-use crate::store::encode::{Chunk, NumberColumn, TextColumn};
+use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, TextColumn};
+use crate::store::frame::{Texts, texts};
 use crate::time::Micros;
 
-/// Makes the columns of a row group of events, stored at `now`, in the order given.
+/// Makes the columns of a row group of events, stored at `now`, in the order given. Returns how many of them
+/// are in it: all, unless their texts are too many bytes for one.
 ///
 /// The rows are gone through once: a row's numbers and texts lie together, and in another place
 /// than the next row's. Neighbours are mostly of one block and of one session: where they name the
 /// same text, it need not be looked at.
-pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
-    let rows = events.len();
+pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)> {
+    let mut rows = events.len();
+    let mut held = 0;
     let mut texts: [TextColumn<'_>; Text::COUNT] = Default::default();
     let mut channels = TextColumn::default();
     let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] = Default::default();
@@ -35,7 +40,7 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
         let known = before.filter(|before| std::ptr::eq(before.block, event.block)).map(|before| before.row);
         let mut changed = known.map_or(u32::MAX, |known| changes(&known.text, &row.text));
         while let Some(text) = texts.get_mut(changed.trailing_zeros() as usize) {
-            text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
+            held += text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
             changed &= changed - 1;
         }
         if known.is_none_or(|known| known.channel != row.channel) {
@@ -44,7 +49,7 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
         if known.is_none_or(|known| known.agent != row.agent) {
             let agent = event.agent();
             for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
-                column.change(at, agent.and_then(|agent| value(agent)));
+                held += column.change(at, agent.and_then(|agent| value(agent)));
             }
             is_bot = agent.is_some_and(|agent| agent.is_bot);
         }
@@ -58,6 +63,10 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
         }
         ids.push(row.id);
         before = Some(*event);
+        if held >= GROUP_BYTES {
+            rows = ids.len();
+            break;
+        }
     }
     let mut stored = NumberColumn::default();
     stored.change(0, Some(now));
@@ -74,7 +83,7 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<Vec<Chunk>> {
     columns.extend(
         TIME_COLUMNS.into_iter().zip(&times).map(|(name, times)| (name, Chunk::of_times(times, NO_TIME))),
     );
-    in_order(EVENTS, columns)
+    Ok((rows, in_order(EVENTS, columns)?))
 }
 
 /// Returns a bit for each text that differs from the neighbour's.
@@ -137,8 +146,19 @@ const _: () = {
     }
 };
 
-/// Reads a frame of whole rows of the table back into a block of events.
-pub fn read(frame: &DataFrame) -> Result<Block> {
+/// Rows that are read at a time, at most: with their texts, some hundred bytes each.
+const ROWS: usize = 1 << 15;
+/// Bytes of texts with which fewer are read.
+const BYTES: usize = 64 << 20;
+/// Texts of up to so many bytes are kept again where they do not follow themselves.
+const SHORT: usize = 64;
+
+/// Reads rows of the table back into a block of events: as many as are read at a time, from a row of the
+/// frame on. A block without events is the end.
+///
+/// One long text can be that of all rows, and is kept once here as it is there.
+pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
+    let frame = &frame.slice(start as i64, ROWS);
     let reader = Reader(frame);
     let ids = reader.text("id")?;
     let times = reader.int64("timestamp")?;
@@ -147,12 +167,17 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
     let channels = reader.text("channel")?;
     let mut agents = Agents::of(&reader)?;
     let (widths, heights) = (reader.int32("screen_width")?, reader.int32("screen_height")?);
-    let texts =
-        FIELDS.iter().map(|&(name, field)| Ok((reader.text(name)?, field))).collect::<Result<Vec<_>>>()?;
+    let mut texts = FIELDS
+        .iter()
+        .map(|&(name, field)| Ok((Interned::of(texts(frame, name)?), field)))
+        .collect::<Result<Vec<_>>>()?;
 
     let mut block = Block::default();
     let mut known_agents = std::collections::HashMap::new();
     for i in 0..frame.height() {
+        if block.texts.all().len() >= BYTES {
+            break;
+        }
         let mut row = Row::EMPTY;
         row.id = ids.get(i).and_then(|id| uuid::Uuid::try_parse(id).ok()).map_or(0, |id| id.as_u128());
         row.has_own_id = true;
@@ -163,10 +188,8 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
         row.screen_width = widths.get(i).unwrap_or(NO_NUMBER);
         row.screen_height = heights.get(i).unwrap_or(NO_NUMBER);
         row.channel = channels.get(i).and_then(Channel::from_name);
-        for (values, field) in &texts {
-            if let Some(text) = values.get(i) {
-                row.text[*field as usize] = block.add(text);
-            }
+        for (values, field) in &mut texts {
+            row.text[*field as usize] = values.keep(i, &mut block.texts)?;
         }
         let value = |field: Text| block.text(row.text[field as usize]);
         row.key_kind = match (value(Text::SessionId), value(Text::AnonymousId)) {
@@ -191,7 +214,7 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
         };
         row.response_us = response_us.unwrap_or(crate::event::NO_RESPONSE);
         if let Some(triggered_by) = triggered_by {
-            row.triggered_by = block.add(&triggered_by);
+            row.triggered_by = block.texts.push(&triggered_by).ok_or_else(no_room)?;
         }
         let event = Event { block: &block, row: &row };
         let key = key_hash(event.chatbot_id(), row.key_kind, event.key_value());
@@ -199,4 +222,41 @@ pub fn read(frame: &DataFrame) -> Result<Block> {
         block.rows.push(row);
     }
     Ok(block)
+}
+
+/// A column of texts, whose texts are kept once in a block.
+struct Interned {
+    texts: Texts,
+    /// The text of the row before.
+    last: (Option<u128>, TextId),
+    /// Long texts by their tokens.
+    long: HashMap<u128, TextId>,
+}
+
+impl Interned {
+    fn of(texts: Texts) -> Interned {
+        Interned { texts, last: (None, TextId::NONE), long: HashMap::new() }
+    }
+
+    /// Keeps the text of a row.
+    fn keep(&mut self, row: usize, kept: &mut event::Texts) -> Result<TextId> {
+        let token = self.texts.token(row);
+        if self.last.0 == token {
+            return Ok(self.last.1);
+        }
+        let id = match (token, self.texts.get(row)) {
+            (Some(token), Some(text)) if text.len() > SHORT => match self.long.entry(token) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => *new.insert(kept.push(text).ok_or_else(no_room)?),
+            },
+            (_, Some(text)) => kept.push(text).ok_or_else(no_room)?,
+            (_, None) => TextId::NONE,
+        };
+        self.last = (token, id);
+        Ok(id)
+    }
+}
+
+fn no_room() -> Error {
+    Error::failed("the texts of some events are more than 4 GiB")
 }

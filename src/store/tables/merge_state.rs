@@ -127,8 +127,11 @@ impl<'a> MergeState<'a> {
     }
 
     /// Writes the state as JSON text; `None` where there is nothing to say.
-    pub fn to_text(&self) -> Option<String> {
-        if *self == MergeState::default() { None } else { serde_json::to_string(self).ok() }
+    ///
+    /// # Errors
+    /// What makes it impossible to write: a session without it would be merged wrongly.
+    pub fn to_text(&self) -> Result<Option<String>, serde_json::Error> {
+        if *self == MergeState::default() { Ok(None) } else { serde_json::to_string(self).map(Some) }
     }
 
     /// Reads the state of a session; what cannot be read says why.

@@ -11,19 +11,21 @@ use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position};
 use crate::session::{Counts, First, Last, Place, Profile, SessionKey, Source, Str, Summary};
 use crate::store::columns::{SESSIONS, Table};
-use crate::store::encode::{Chunk, FileBuilder, NumberColumn, ROW_GROUP, TextColumn};
+use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, TextColumn};
 use crate::time::Micros;
 
 /// The columns by which a session is found: its key and its interval.
 pub const KEY_COLUMNS: [&str; 6] =
     ["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"];
 
-/// Makes the columns of a row group of sessions, in the order given.
+/// Makes the columns of a row group of sessions, in the order given. Returns how many of them are in it: all,
+/// unless their texts are too many bytes for one.
 ///
 /// The sessions are gone through once: one takes some hundred bytes, and lies elsewhere than the next.
-pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Chunk>> {
-    let rows = sessions.len();
-    let held = Texts::of(sessions);
+pub fn columns(sessions: &[&Summary<'_>]) -> Result<(usize, Vec<Chunk>)> {
+    let made = Texts::of(sessions)?;
+    let mut rows = made.ends.len();
+    let mut held = 0;
     let mut texts: [TextColumn<'_>; TEXTS.len()] = Default::default();
     let mut counts = TextColumn::default();
     let mut states = TextColumn::default();
@@ -33,19 +35,26 @@ pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Chunk>> {
     let mut means = NumberColumn::default();
     let mut sides: [NumberColumn<i32>; 2] = Default::default();
     let mut ids: [Vec<u128>; 2] = std::array::from_fn(|_| Vec::with_capacity(rows));
-    for (row, session) in sessions.iter().enumerate() {
-        texts.iter_mut().zip(TEXTS).for_each(|(column, (_, value))| column.push(value(session)));
+    for (row, session) in sessions.iter().enumerate().take(rows) {
+        held += texts
+            .iter_mut()
+            .zip(TEXTS)
+            .map(|(column, (_, value))| column.push(value(session)))
+            .sum::<usize>();
         numbers.iter_mut().zip(NUMBERS).for_each(|(column, (_, value))| column.push(Some(value(session))));
         times.iter_mut().zip(TIMES).for_each(|(column, (_, value))| column.push(value(session)));
         flags.iter_mut().zip(FLAGS).for_each(|(column, (_, value))| column.push(value(session)));
-        counts.push(Some(held.counts(row)));
-        states.push(held.state(row));
+        held += counts.push(Some(made.counts(row))) + states.push(made.state(row));
         means.push(mean_ms(session.response_sum_us, session.response_count));
         let size = session.screen.value().copied().unwrap_or_default();
         sides[0].push(size.0);
         sides[1].push(size.1);
         ids[0].push(session.id().as_u128());
         ids[1].push(session.first.id);
+        if held >= GROUP_BYTES {
+            rows = row + 1;
+            break;
+        }
     }
     let [widths, heights] = sides;
     let mut columns = vec![
@@ -62,7 +71,7 @@ pub fn columns(sessions: &[&Summary<'_>]) -> Result<Vec<Chunk>> {
     columns
         .extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, Chunk::of_times(times, NO_TIME))));
     columns.extend(FLAGS.iter().zip(&flags).map(|((name, _), flags)| (*name, Chunk::of_truths(flags))));
-    in_order(SESSIONS, columns)
+    Ok((rows, in_order(SESSIONS, columns)?))
 }
 
 type TextOf = for<'s> fn(&'s Summary<'_>) -> Option<&'s str>;
@@ -134,17 +143,24 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(sessions: &[&Summary<'_>]) -> Texts {
+    /// Makes those of the first sessions: of so many as a row group can hold.
+    fn of(sessions: &[&Summary<'_>]) -> Result<Texts> {
         let mut texts = Texts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
         for session in sessions {
             session.counts.write_json(&mut texts.text);
             let counts = texts.text.len();
-            if let Some(state) = MergeState::of(session).to_text() {
+            let state = MergeState::of(session).to_text();
+            if let Some(state) =
+                state.map_err(|e| Error::failed("a session's merge_state cannot be written").caused_by(e))?
+            {
                 texts.text.push_str(&state);
             }
             texts.ends.push((counts, texts.text.len()));
+            if texts.text.len() >= GROUP_BYTES {
+                break;
+            }
         }
-        texts
+        Ok(texts)
     }
 
     fn counts(&self, row: usize) -> &str {
@@ -161,8 +177,11 @@ impl Texts {
 /// Begins a file of sessions, with some in the order given.
 pub fn file(sessions: &[&Summary<'_>]) -> Result<FileBuilder> {
     let mut builder = FileBuilder::with_room_for(Table::Sessions, sessions.len())?;
-    for sessions in sessions.chunks(ROW_GROUP) {
-        builder.add(sessions.len(), columns(sessions)?)?;
+    let mut left = sessions;
+    while !left.is_empty() {
+        let (rows, columns) = columns(&left[..left.len().min(ROW_GROUP)])?;
+        builder.add(rows, columns)?;
+        left = &left[rows..];
     }
     Ok(builder)
 }

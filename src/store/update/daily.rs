@@ -15,6 +15,7 @@ use super::visitors::Moved;
 use crate::daily_stats::{DailyStats, Tallies, Visitors};
 use crate::error::Result;
 use crate::store::columns::Table;
+use crate::store::encode::FileBuilder;
 use crate::store::ledger::Ledger;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{self, daily_stats::FACT_COLUMNS, visitors};
@@ -123,10 +124,10 @@ pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFil
     rows.sort_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
     let dates = rows.iter().map(|row| row.stat_date);
     let (Some(first), Some(last)) = (dates.clone().min(), dates.max()) else { return Ok(None) };
-    let mut frame = tables::daily_stats::frame(&rows)?;
+    let frame = tables::daily_stats::frame(&rows)?;
     // The days themselves, as UTC midnights: a manifest then tells which days hold data.
     let midnight = |day: Day| i64::from(day.0) * crate::time::DAY;
-    let bytes = crate::store::parquet::encode(&mut frame)?;
+    let bytes = FileBuilder::of_frame(Table::DailyStats, &frame)?.finish()?;
     let times = (midnight(first), midnight(last));
     Ok(Some(NewFile::new(Table::DailyStats, month, rows.len() as u64, times, bytes)))
 }

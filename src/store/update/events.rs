@@ -9,7 +9,7 @@ use super::{Sink, few_at_once};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::store::columns::Table;
-use crate::store::encode::ROW_GROUP;
+use crate::store::encode::{FileBuilder, ROW_GROUP};
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::NewFile;
@@ -19,10 +19,14 @@ use crate::time::{Day, Micros};
 pub fn make(snapshot: &Snapshot, events: &[Event<'_>], now: Micros, sink: Sink<'_>) -> Result<()> {
     few_at_once(by_day(events), |(day, events)| {
         let mut partition = Partition::new(snapshot, Table::Events, day, events.len())?;
-        for events in events.chunks(ROW_GROUP) {
+        let mut left = &events[..];
+        while !left.is_empty() {
+            let (rows, columns) = tables::events::columns(&left[..left.len().min(ROW_GROUP)], now)?;
+            let (events, rest) = left.split_at(rows);
             let times = events.iter().map(|event| event.row.time);
             let times = times.clone().min().zip(times.max()).unwrap_or_default();
-            partition.add(events.len(), times, tables::events::columns(events, now)?)?;
+            partition.add(rows, times, columns)?;
+            left = rest;
         }
         partition.fold()?;
         sink(partition.finish()?)
@@ -55,18 +59,13 @@ pub fn stack(frames: Vec<DataFrame>) -> Result<DataFrame> {
 
 /// Encodes a frame as a new file of a table, with the least of one column of times and the greatest
 /// of another.
-pub fn file_of(
-    table: Table,
-    day: Day,
-    frame: &mut DataFrame,
-    earliest: &str,
-    latest: &str,
-) -> Result<NewFile> {
+pub fn file_of(table: Table, day: Day, frame: &DataFrame, earliest: &str, latest: &str) -> Result<NewFile> {
     let reader = tables::Reader(frame);
     let min_time = reader.int64(earliest)?.min().unwrap_or(0);
     let max_time = reader.int64(latest)?.max().unwrap_or(0);
     let rows = frame.height() as u64;
-    Ok(NewFile::new(table, day, rows, (min_time, max_time), crate::store::parquet::encode(frame)?))
+    let bytes = FileBuilder::of_frame(table, frame)?.finish()?;
+    Ok(NewFile::new(table, day, rows, (min_time, max_time), bytes))
 }
 
 /// Keeps the rows of a frame for which `keep` is true.

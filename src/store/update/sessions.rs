@@ -193,11 +193,14 @@ fn rewrite_day(
     let mut partition = Partition::new(snapshot, Table::Sessions, day, sessions.len())?;
     let summaries = summaries(sessions, frames, now)?;
     let sessions: Vec<&Summary<'_>> = summaries.iter().flatten().collect();
-    for sessions in sessions.chunks(ROW_GROUP) {
+    let mut left = &sessions[..];
+    while !left.is_empty() {
+        let (rows, columns) = tables::sessions::columns(&left[..left.len().min(ROW_GROUP)])?;
+        let (sessions, rest) = left.split_at(rows);
         let earliest = sessions.iter().map(|session| session.first.time).min();
         let latest = sessions.iter().map(|session| session.ended_at).max();
-        let columns = tables::sessions::columns(sessions)?;
-        partition.add(sessions.len(), earliest.zip(latest).unwrap_or_default(), columns)?;
+        partition.add(rows, earliest.zip(latest).unwrap_or_default(), columns)?;
+        left = rest;
     }
     for session in &sessions {
         tallies.add(&session.key.chatbot_id, Facts::of(session));

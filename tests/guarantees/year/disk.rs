@@ -49,6 +49,10 @@ impl Disk for FailingDisk {
         self.works().and_then(|()| RealDisk.rename(from, to))
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.works().and_then(|()| RealDisk.rename_new(from, to))
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.works().and_then(|()| RealDisk.remove_file(path))
     }

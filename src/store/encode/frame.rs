@@ -1,0 +1,113 @@
+//! Columns out of a frame: rows that were read and are written again.
+
+use polars::prelude::DataFrame;
+
+use super::GROUP_BYTES;
+use super::chunk::{Chunk, NULL};
+use super::column::{Float, Number, NumberColumn, TextColumn};
+use crate::error::{Error, Result};
+use crate::event::uuid_of_text;
+use crate::store::columns::{ColumnType, Table};
+use crate::store::frame::{Texts, bools, decimals, ints, texts};
+
+/// Makes the columns of a row group out of a frame's first rows: all of them, unless their texts are too many
+/// bytes for one. Returns how many rows they are.
+///
+/// # Errors
+/// Where the frame lacks a column of the table, or one has another type.
+pub fn row_group(table: Table, frame: &DataFrame) -> Result<(usize, Vec<Chunk>)> {
+    let rows = frame.height();
+    let is_text = |kind| matches!(kind, ColumnType::Text | ColumnType::Uuid | ColumnType::Json);
+    let of_text = table.columns().iter().filter(|column| is_text(column.kind));
+    let read: Vec<_> =
+        of_text.map(|column| Ok((column.kind, texts(frame, column.name)?))).collect::<Result<_>>()?;
+    // By row, the bytes of its texts that no row before it has.
+    let mut bytes = vec![0; rows];
+    let mut encoded = Vec::with_capacity(read.len());
+    for (kind, texts) in &read {
+        let ids = if *kind == ColumnType::Uuid { uuids(texts) } else { None };
+        encoded.push(match ids {
+            Some(chunk) => Encoded::Ids(chunk),
+            None => {
+                let mut column = TextColumn::default();
+                bytes.iter_mut().zip(texts.iter()).for_each(|(bytes, text)| *bytes += column.push(text));
+                Encoded::Texts(column)
+            }
+        });
+    }
+    let mut held = 0;
+    let last = bytes.iter().position(|bytes| {
+        held += bytes;
+        held >= GROUP_BYTES
+    });
+    if let Some(some) = last.map(|last| last + 1).filter(|some| *some < rows) {
+        return row_group(table, &frame.slice(0, some));
+    }
+    let mut encoded = encoded.into_iter();
+    let mut text_column = || match encoded.next() {
+        Some(Encoded::Texts(column)) => column.finish(rows),
+        Some(Encoded::Ids(chunk)) => chunk,
+        None => TextColumn::default().finish(rows),
+    };
+    let columns = table.columns().iter().map(|column| {
+        let name = column.name;
+        Ok(match column.kind {
+            ColumnType::Text | ColumnType::Uuid | ColumnType::Json => text_column(),
+            ColumnType::Int32 | ColumnType::Date => {
+                let ints = ints(frame, name)?;
+                let narrow = (0..rows).map(|row| ints.get(row).map(i32::try_from).transpose());
+                let narrow: Vec<Option<i32>> =
+                    narrow.collect::<std::result::Result<_, _>>().map_err(|_| {
+                        Error::failed(format!("a number in the column {name} has more than 32 bits"))
+                    })?;
+                numbers(narrow.into_iter())
+            }
+            ColumnType::Int64 => {
+                let ints = ints(frame, name)?;
+                numbers((0..rows).map(|row| ints.get(row)))
+            }
+            ColumnType::Timestamp => {
+                let ints = ints(frame, name)?;
+                let there: Vec<i64> = (0..rows).filter_map(|row| ints.get(row)).collect();
+                Chunk::of_numbers((0..rows).map(|row| level(ints.get(row).is_some())), &there)
+            }
+            ColumnType::Decimal => {
+                let decimals = decimals(frame, name)?;
+                numbers((0..rows).map(|row| decimals.get(row).map(Float)))
+            }
+            ColumnType::Bool => {
+                let bools = bools(frame, name)?;
+                let there: Vec<bool> = (0..rows).filter_map(|row| bools.get(row)).collect();
+                Chunk::of_some_truths((0..rows).map(|row| level(bools.get(row).is_some())), &there)
+            }
+        })
+    });
+    Ok((rows, columns.collect::<Result<_>>()?))
+}
+
+/// A column of texts, once all of them were looked at.
+enum Encoded<'a> {
+    Texts(TextColumn<'a>),
+    Ids(Chunk),
+}
+
+/// Encodes UUIDs, where all are there and as `wa` writes them.
+fn uuids(texts: &Texts) -> Option<Chunk> {
+    let ids: Option<Vec<u128>> = texts.iter().map(|text| text.and_then(uuid_of_text)).collect();
+    ids.map(|ids| Chunk::of_uuids(&ids))
+}
+
+fn numbers<T: Number>(values: impl Iterator<Item = Option<T>>) -> Chunk {
+    let mut column = NumberColumn::default();
+    let mut rows = 0;
+    for value in values {
+        column.push(value);
+        rows += 1;
+    }
+    column.finish(rows)
+}
+
+/// Returns a run of one row.
+fn level(is_there: bool) -> (u32, usize) {
+    (if is_there { 0 } else { NULL }, 1)
+}
