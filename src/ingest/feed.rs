@@ -208,10 +208,10 @@ impl Feed<'_> {
     /// Reads one input; `None` where nobody listens any more.
     fn file(&mut self, file: usize, input: &Input) -> Option<()> {
         let name = input.name();
-        let (handle, plan) = match input {
+        let (opened, plan) = match input {
             Input::Stdin => (None, Plan::Read),
             Input::File(path) => match self.look(path) {
-                Ok((handle, plan)) => (handle, plan),
+                Ok((opened, plan)) => (Some(opened), plan),
                 Err(error) => {
                     self.send(Message::Begin { file, name, outcome: Outcome::Read, handle: None })?;
                     let end = End { error: Some(error), nothing_read: true, note: None };
@@ -224,16 +224,24 @@ impl Feed<'_> {
             Plan::ReadOn { offset, .. } => Outcome::ReadOn { from: *offset },
             Plan::Read => Outcome::Read,
         };
-        let cloned = handle.as_ref().and_then(|handle| handle.try_clone().ok());
-        self.send(Message::Begin { file, name: name.clone(), outcome, handle: cloned })?;
         if plan == Plan::Skip {
+            self.send(Message::Begin { file, name, outcome, handle: None })?;
             return self.send(Message::End { file, end: End::default() });
         }
-        let opened = match (input, &plan) {
-            (Input::File(path), Plan::ReadOn { offset, lines }) => Reader::open_at(path, *offset, lines + 1),
+        let [noted, handle] = [(); 2].map(|()| match (input, &opened) {
+            (Input::File(path), Some(opened)) => again(opened, path),
+            _ => None,
+        });
+        self.send(Message::Begin { file, name: name.clone(), outcome, handle })?;
+        // The very file that was looked at: by now its name may be that of another one.
+        let reader = match (input, opened, &plan) {
+            (Input::File(path), Some(opened), Plan::ReadOn { offset, lines }) => {
+                Reader::read_on(path, opened, *offset, lines + 1)
+            }
+            (Input::File(path), Some(opened), _) => Reader::from_file(path, opened),
             _ => Reader::open(input),
         };
-        let mut reader = match opened {
+        let mut reader = match reader {
             Ok(reader) => reader,
             Err(error) => {
                 let end = End { error: Some(error), nothing_read: true, note: None };
@@ -260,7 +268,7 @@ impl Feed<'_> {
                 }
             }
         }
-        let note = match (input, handle) {
+        let note = match (input, noted) {
             (Input::File(path), Some(handle)) if error.is_none() => {
                 self.note(path, &name, &handle, &reader, &reached).unwrap_or(None)
             }
@@ -269,16 +277,16 @@ impl Feed<'_> {
         self.send(Message::End { file, end: End { error, nothing_read: false, note } })
     }
 
-    fn look(&self, path: &Path) -> Result<(Option<File>, Plan)> {
+    fn look(&self, path: &Path) -> Result<(File, Plan)> {
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let about = file.metadata().map_err(|e| Error::io("look at", path, e))?;
         if !about.is_file() {
             // A pipe or a device has no size and cannot be known again.
-            return Ok((None, Plan::Read));
+            return Ok((file, Plan::Read));
         }
         let name = path.display().to_string();
         let plan = self.inputs.known.plan(&name, &file, &self.inputs.fingerprint);
-        Ok((Some(file), plan.map_err(|e| Error::io("read", path, e))?))
+        Ok((file, plan.map_err(|e| Error::io("read", path, e))?))
     }
 
     /// Returns what to keep of a file; `None` where it is not the one that was read any more.
@@ -333,6 +341,14 @@ fn reach(raw: &RawBlock, plain: bool) -> Reached {
         false => 0,
     };
     Reached { consumed: raw.end - unfinished as u64, lines: raw.first_line - 1 + raw.lines, plain }
+}
+
+/// Returns a handle by which parts of a file can be looked at while it is being read; `None` where that is no
+/// regular file.
+fn again(file: &File, path: &Path) -> Option<File> {
+    let is_file = file.metadata().is_ok_and(|about| about.is_file());
+    // But on Unix, a look at a part moves the place where the next read of the same handle begins.
+    is_file.then(|| if cfg!(unix) { file.try_clone() } else { File::open(path) })?.ok()
 }
 
 /// Tells whether a path still names the file behind a handle: it may have been rotated meanwhile.

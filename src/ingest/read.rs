@@ -86,15 +86,24 @@ pub struct Reader {
 impl Reader {
     /// Opens an input and finds out how it is compressed.
     pub fn open(input: &Input) -> Result<Reader> {
-        let path = match input {
+        match input {
             Input::Stdin => {
                 let stream = Stream::open(Box::new(io::stdin()));
                 let stream = stream.map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
-                return Ok(Reader::new("standard input".to_owned(), stream));
+                Ok(Reader::new("standard input".to_owned(), stream))
             }
-            Input::File(path) => path,
-        };
-        let (file, about) = open_file(path)?;
+            Input::File(path) => {
+                Reader::from_file(path, File::open(path).map_err(|e| Error::io("read", path, e))?)
+            }
+        }
+    }
+
+    /// Reads an open file from its beginning; `path` is what it is called in errors.
+    pub fn from_file(path: &Path, mut file: File) -> Result<Reader> {
+        let about = about(path, &file)?;
+        if about.is_file() {
+            file.rewind().map_err(|e| Error::io("read", path, e))?;
+        }
         let stream = Stream::open(Box::new(file)).map_err(|e| Error::io("read", path, e))?;
         let mut reader = Reader::new(path.display().to_string(), stream);
         reader.plain_file = about.is_file() && reader.compression() == Compression::Plain;
@@ -102,11 +111,12 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Opens a plain file to read on from an offset, at which the line of the given number begins.
-    pub fn open_at(path: &Path, offset: u64, line: u64) -> Result<Reader> {
-        let (mut file, about) = open_file(path)?;
+    /// Reads an open plain file on from an offset, at which the line of the given number begins.
+    pub fn read_on(path: &Path, mut file: File, offset: u64, line: u64) -> Result<Reader> {
+        let about = about(path, &file)?;
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
-        let mut reader = Reader::new(path.display().to_string(), Stream::plain(Box::new(file)));
+        let stream = Stream::plain_from(0, Box::new(file));
+        let mut reader = Reader::new(path.display().to_string(), stream);
         reader.plain_file = about.is_file();
         reader.size = about.is_file().then_some(about.len());
         (reader.offset, reader.line, reader.started) = (offset, line, true);
@@ -175,7 +185,8 @@ impl Reader {
         self.size
     }
 
-    /// Returns how many bytes were read so far, as they are stored.
+    /// Returns how far the input was read, in bytes as they are stored: of a file that is read on, with
+    /// what came before.
     pub fn consumed(&self) -> u64 {
         self.stream.consumed()
     }
@@ -373,11 +384,10 @@ impl LongLine {
     }
 }
 
-fn open_file(path: &Path) -> Result<(File, std::fs::Metadata)> {
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+fn about(path: &Path, file: &File) -> Result<std::fs::Metadata> {
     let about = file.metadata().map_err(|e| Error::io("read", path, e))?;
     if about.is_dir() {
         return Err(Error::failed(format!("cannot read {}: it is a directory", path.display())));
     }
-    Ok((file, about))
+    Ok(about)
 }
