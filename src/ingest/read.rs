@@ -115,7 +115,7 @@ impl Reader {
     pub fn read_on(path: &Path, mut file: File, offset: u64, line: u64) -> Result<Reader> {
         let about = about(path, &file)?;
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
-        let stream = Stream::plain_from(0, Box::new(file));
+        let stream = Stream::plain_from(offset, Box::new(file));
         let mut reader = Reader::new(path.display().to_string(), stream);
         reader.plain_file = about.is_file();
         reader.size = about.is_file().then_some(about.len());

@@ -9,6 +9,7 @@ mod disk;
 mod docs;
 mod gc;
 mod harness;
+mod known;
 mod memory;
 mod privacy;
 mod sample_data;
