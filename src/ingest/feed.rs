@@ -336,11 +336,12 @@ pub fn known_file(
 
 /// Returns where the whole lines of a block end.
 fn reach(raw: &RawBlock, plain: bool) -> Reached {
-    let unfinished = match raw.unfinished {
-        true => raw.bytes.len() - memchr::memrchr(b'\n', &raw.bytes).map_or(0, |at| at + 1),
-        false => 0,
+    let unfinished = match (raw.unfinished_long, raw.unfinished) {
+        (Some(long), _) => long.length,
+        (None, true) => (raw.bytes.len() - memchr::memrchr(b'\n', &raw.bytes).map_or(0, |at| at + 1)) as u64,
+        (None, false) => 0,
     };
-    Reached { consumed: raw.end - unfinished as u64, lines: raw.first_line - 1 + raw.lines, plain }
+    Reached { consumed: raw.end - unfinished, lines: raw.first_line - 1 + raw.lines, plain }
 }
 
 /// Returns a handle by which parts of a file can be looked at while it is being read; `None` where that is no

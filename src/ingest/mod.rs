@@ -43,8 +43,8 @@ pub mod warnings;
 
 pub use account::{Account, Counts, FileAccount, Outcome};
 pub use fields::Field;
-pub use parse::{ParseOptions, Parsed, Parser, Unfinished, parse};
-pub use read::{RawBlock, Reader};
+pub use parse::{ParseOptions, Parsed, Parser, parse};
+pub use read::{RawBlock, Reader, Unfinished};
 pub use reason::Reason;
 pub use refuse::{Person, RawText, Refused};
 pub use source::{Found, Input, find};

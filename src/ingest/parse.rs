@@ -12,7 +12,7 @@ use super::fields::Field;
 use super::json::scan::Value;
 use super::json::{Kind, Scanner};
 use super::line::Line;
-use super::read::RawBlock;
+use super::read::{RawBlock, Unfinished};
 use super::reason::Reason;
 use super::refuse::{Person, Refused};
 use super::span::Span;
@@ -58,17 +58,6 @@ pub struct Parsed {
     pub session_keys: usize,
 }
 
-/// A last line that has no end and is no whole JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfinished {
-    /// Its number in the input, from 1.
-    pub line: u64,
-    /// Offset of its first byte in the decompressed input.
-    pub offset: u64,
-    /// Its length in bytes.
-    pub length: u64,
-}
-
 /// Parses a block.
 pub fn parse(raw: RawBlock, options: &ParseOptions, context: &Context) -> Parsed {
     Parser::default().parse(raw, options, context).0
@@ -100,6 +89,8 @@ fn parse_with(
         let refused = Refused::too_long(long.line, long.length, long.sha256, &long.head, options.ip);
         counts.refused.push(refused);
     }
+    counts.read += u64::from(raw.unfinished_long.is_some());
+    counts.unfinished = raw.unfinished_long;
     let text = counts.utf8_lines(raw.bytes, unfinished);
     let mut lines = Lines {
         rows: Rows::new(&text, options, context, std::mem::take(leftover)),

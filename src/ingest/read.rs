@@ -46,6 +46,9 @@ pub struct RawBlock {
     pub unfinished: bool,
     /// The lines that were over the limit; they are not in `bytes`.
     pub too_long: Vec<TooLong>,
+    /// The last line, where it has no end, the rest of it may yet come, and it is over the limit
+    /// already: it is neither in `bytes` nor in `too_long`.
+    pub unfinished_long: Option<Unfinished>,
 }
 
 /// A line over the limit.
@@ -59,6 +62,17 @@ pub struct TooLong {
     pub sha256: [u8; 32],
     /// The first 64 KiB of them.
     pub head: Vec<u8>,
+}
+
+/// A last line that is left for the next ingest: it has no end, and is no whole JSON or over the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its number in the input, from 1.
+    pub line: u64,
+    /// Offset of its first byte in the decompressed input.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u64,
 }
 
 /// Reads an input block by block.
@@ -78,6 +92,8 @@ pub struct Reader {
     line: u64,
     /// Bytes of this block that are in lines over the limit, and so not in its text.
     left_out: u64,
+    /// The bytes of the input's last line, where that is over the limit and has no end.
+    open_line: Option<u64>,
     started: bool,
     ended: bool,
     damage: Option<Error>,
@@ -143,6 +159,7 @@ impl Reader {
             offset: 0,
             line: 1,
             left_out: 0,
+            open_line: None,
             started: false,
             ended: false,
             damage: None,
@@ -226,8 +243,14 @@ impl Reader {
         Ok(Some(self.block(bytes, too_long)))
     }
 
-    fn block(&mut self, mut bytes: Vec<u8>, too_long: Vec<TooLong>) -> RawBlock {
+    fn block(&mut self, mut bytes: Vec<u8>, mut too_long: Vec<TooLong>) -> RawBlock {
         let (first_line, offset) = (self.line, self.offset);
+        // Somebody may still be writing the last line of a plain file, or it may have been cut off.
+        let left = self.plain_file || self.damage.is_some();
+        let unfinished_long = self.open_line.take().filter(|_| left).and_then(|length| {
+            let line = too_long.pop()?.line;
+            Some(Unfinished { line, offset: offset + bytes.len() as u64 + self.left_out - length, length })
+        });
         let mut lines = memchr_iter(b'\n', &bytes).count();
         if lines > self.lines_limit
             && too_long.is_empty()
@@ -242,8 +265,8 @@ impl Reader {
         let lines = lines as u64 + too_long.len() as u64;
         self.line += lines + u64::from(no_end);
         self.offset += bytes.len() as u64 + self.left_out;
-        let unfinished = no_end && (self.plain_file || self.damage.is_some());
-        RawBlock { bytes, lines, first_line, offset, end: self.offset, unfinished, too_long }
+        let (end, unfinished) = (self.offset, no_end && left);
+        RawBlock { bytes, lines, first_line, offset, end, unfinished, too_long, unfinished_long }
     }
 
     /// Fills a block, and at the beginning of the input drops the byte order mark.
@@ -293,18 +316,21 @@ impl Reader {
                     self.left_out += end as u64 + 1;
                 }
                 None => {
+                    let before = self.left_out;
                     long.add(&rest);
                     self.left_out += rest.len() as u64;
                     drop(rest);
-                    self.pass_long_line(&mut long);
+                    if !self.pass_long_line(&mut long) {
+                        self.open_line = Some(self.left_out - before);
+                    }
                 }
             }
             too_long.push(long.finish());
         }
     }
 
-    /// Reads to the end of a line over the limit.
-    fn pass_long_line(&mut self, long: &mut LongLine) {
+    /// Reads to the end of a line over the limit. Returns whether it has one.
+    fn pass_long_line(&mut self, long: &mut LongLine) -> bool {
         let mut chunk = Vec::new();
         while !self.ended {
             chunk.clear();
@@ -314,7 +340,7 @@ impl Reader {
                     long.add(chunk.get(..end).unwrap_or(&[]));
                     self.left_out += end as u64 + 1;
                     self.carry.extend_from_slice(chunk.get(end + 1..).unwrap_or(&[]));
-                    return;
+                    return true;
                 }
                 None => {
                     long.add(&chunk);
@@ -322,6 +348,7 @@ impl Reader {
                 }
             }
         }
+        false
     }
 }
 

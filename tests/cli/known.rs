@@ -47,3 +47,28 @@ fn a_log_that_was_read_on_is_skipped_until_it_has_grown_again() {
     place.write("logs/a.ndjson", event(1) + &event(2) + &event(3));
     assert_eq!(ingest(&place, "store")["from"], 2 * first);
 }
+
+#[test]
+fn a_line_over_the_limit_that_is_still_being_written_is_one_line_however_it_is_read() {
+    let place = Place::new();
+    let beginning = event(1) + &"x".repeat(1_200_000);
+    place.write("logs/a.ndjson", &beginning);
+    let first = ingest(&place, "store");
+    assert_eq!((&first["read"], &first["stored"], &first["unfinished"]), (&json!(2), &json!(1), &json!(1)));
+    assert_eq!(first["refused"], json!({}));
+    assert_eq!(ingest(&place, "store")["outcome"], "known");
+    // What comes next belongs to that line.
+    place.write("logs/a.ndjson", beginning + &event(2) + &event(3));
+    let (on, anew) = (ingest(&place, "store"), ingest(&place, "other"));
+    assert_eq!(on["from"], event(1).len());
+    assert_eq!((&on["stored"], &anew["stored"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&on["refused"], &anew["refused"]),
+        (&json!({"line_too_long": 1}), &json!({"line_too_long": 1}))
+    );
+    let stored = |store: &str| {
+        let text = place.wa(&format!("--store {store} export")).output();
+        text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(stored("store"), stored("other"));
+}

@@ -284,6 +284,33 @@ fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
 }
 
 #[test]
+fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let context = Context::new(None).unwrap();
+    let content = [b"{}\n".to_vec(), vec![b'x'; (1 << 20) + 7]].concat();
+    for (bytes, damaged) in [(content.clone(), false), (gzip(&content), false), (gzip(&content), true)] {
+        let bytes = &bytes[..bytes.len() - if damaged { 9 } else { 0 }];
+        std::fs::write(&path, bytes).unwrap();
+        let (mut blocks, error) = drain(&mut Reader::open(&Input::File(path.clone())).unwrap());
+        assert_eq!(error.is_some(), damaged);
+        let last = blocks.pop().unwrap();
+        let left = last.unfinished_long;
+        if bytes == content || damaged {
+            let length = (1 << 20) + 7;
+            assert_eq!((left, last.too_long.len()), (Some(Unfinished { line: 2, offset: 3, length }), 0));
+            assert_eq!((last.end, last.first_line + last.lines), (3 + length, 2));
+        } else {
+            // Nobody will write the rest of it.
+            assert_eq!((left, last.too_long.len()), (None, 1));
+        }
+        let parsed = parse(last, &options(), &context);
+        assert_eq!(parsed.unfinished, left);
+        assert_eq!(parsed.read, parsed.refused.len() as u64 + u64::from(left.is_some()));
+    }
+}
+
+#[test]
 fn what_cannot_be_opened_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     for (path, says) in [(folder.path().join("missing"), "No such file"), (folder.path().to_owned(), "")] {
