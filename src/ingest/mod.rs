@@ -8,6 +8,7 @@
 //! `docs/input.md`.
 
 pub mod account;
+pub mod ahead;
 pub mod batch;
 mod decimal;
 pub mod dedupe;

@@ -20,9 +20,6 @@ use crate::error::{Error, Kind, Result};
 
 /// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
 pub const BLOCK_SIZE: usize = 1 << 20;
-/// The most lines in a block. A refused line takes hundreds of bytes, even one of two characters: of
-/// these a block of mebibytes would be gibibytes.
-const LINES_LIMIT: usize = BLOCK_SIZE / 32;
 /// The longest line that is read, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
 /// Bytes of a line over the limit that are read at a time.
@@ -84,7 +81,6 @@ pub struct Reader {
     size: Option<u64>,
     block_size: usize,
     line_limit: usize,
-    lines_limit: usize,
     /// What has been read and belongs to the next block: at least the beginning of a line.
     carry: Vec<u8>,
     /// Offset and number of the line that `carry` begins.
@@ -154,7 +150,6 @@ impl Reader {
             size: None,
             block_size: BLOCK_SIZE,
             line_limit: LINE_LIMIT,
-            lines_limit: LINES_LIMIT,
             carry: Vec::new(),
             offset: 0,
             line: 1,
@@ -176,13 +171,6 @@ impl Reader {
     #[cfg(test)]
     pub(super) fn with_line_limit(mut self, bytes: usize) -> Reader {
         self.line_limit = bytes;
-        self
-    }
-
-    /// Sets the most lines in a block.
-    #[cfg(test)]
-    pub(super) fn with_lines_limit(mut self, lines: usize) -> Reader {
-        self.lines_limit = lines;
         self
     }
 
@@ -243,7 +231,7 @@ impl Reader {
         Ok(Some(self.block(bytes, too_long)))
     }
 
-    fn block(&mut self, mut bytes: Vec<u8>, mut too_long: Vec<TooLong>) -> RawBlock {
+    fn block(&mut self, bytes: Vec<u8>, mut too_long: Vec<TooLong>) -> RawBlock {
         let (first_line, offset) = (self.line, self.offset);
         // Somebody may still be writing the last line of a plain file, or it may have been cut off.
         let left = self.plain_file || self.damage.is_some();
@@ -251,16 +239,7 @@ impl Reader {
             let line = too_long.pop()?.line;
             Some(Unfinished { line, offset: offset + bytes.len() as u64 + self.left_out - length, length })
         });
-        let mut lines = memchr_iter(b'\n', &bytes).count();
-        if lines > self.lines_limit
-            && too_long.is_empty()
-            && let Some(end) = memchr_iter(b'\n', &bytes).nth(self.lines_limit - 1)
-        {
-            let mut rest = bytes.split_off(end + 1);
-            rest.append(&mut self.carry);
-            self.carry = rest;
-            lines = self.lines_limit;
-        }
+        let lines = memchr_iter(b'\n', &bytes).count();
         let no_end = bytes.last().is_some_and(|b| *b != b'\n');
         let lines = lines as u64 + too_long.len() as u64;
         self.line += lines + u64::from(no_end);

@@ -9,6 +9,7 @@ use super::mask;
 use super::reason::Reason;
 use crate::event::TextId;
 use crate::settings::IpPolicy;
+use crate::store::rejects::Reject;
 use crate::time::Micros;
 
 /// The most that is kept of a refused line, in bytes.
@@ -72,6 +73,13 @@ impl Refused {
             raw: RawText::new(bytes),
             person: None,
         }
+    }
+
+    /// Returns about how much memory it takes, once as it is here and once as it is to be written:
+    /// hundreds of bytes, were it a line of two.
+    pub fn weight(&self) -> usize {
+        let person = self.person.as_ref().map_or(0, |_| size_of::<Person>());
+        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * self.raw.as_bytes().len()
     }
 
     /// Makes a refused line that was never held whole.

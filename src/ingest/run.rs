@@ -4,15 +4,16 @@
 //! order, into batches and each batch into the store. So the next batch is read and parsed while
 //! one is written, and memory holds a batch and a few blocks, whatever the size of the input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::account::{Account, Counts, FileAccount, Outcome};
+use super::ahead::Ahead;
 use super::batch::{self, Fate, Rules};
-use super::feed::{self, End, Message, Reached};
+use super::feed::{self, End, Message, Numbered, Reached};
 use super::identify::Ordinals;
 use super::known::{KnownFile, KnownFiles};
 use super::parse::{ParseOptions, Parsed};
@@ -21,7 +22,7 @@ use super::stages::{Stage, Stages};
 use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Row};
+use crate::event::Event;
 use crate::privacy::Gate;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
@@ -155,7 +156,6 @@ pub fn run_in(
         files: found.files,
         known: if options.force { KnownFiles::default() } else { known.clone() },
         fingerprint: fingerprint(settings, options),
-        ahead: feed::ahead((for_batches / AHEAD).min(LARGEST_BATCH) as usize),
     };
     crate::memory::set_budget(settings.memory);
     let share = (for_batches / BATCH).min(LARGEST_BATCH) as usize;
@@ -182,11 +182,13 @@ pub fn run_in(
         changed: false,
     };
     progress.total(inputs.bytes());
-    let (sender, receiver) = sync_channel(inputs.ahead);
+    let ahead = Ahead::of((for_batches / AHEAD).min(LARGEST_BATCH) as usize);
+    let (sender, receiver) = channel();
     let outcome = std::thread::scope(|scope| {
-        let taken = feed::start(scope, &inputs, &parse_options, context, sender);
-        // The receivers are dropped when this returns, so that the threads stop where it fails.
-        ingest.take_all(receiver, taken, progress)
+        // So that the threads stop where this fails.
+        let _closing = ahead.closing();
+        feed::start(scope, &inputs, &parse_options, context, &ahead, sender);
+        ingest.take_all(receiver, &ahead, progress)
     });
     match outcome.and_then(|()| ingest.commit_rest()) {
         Ok(()) => Ok(ingest.finish()),
@@ -285,20 +287,25 @@ impl Ingest<'_> {
     /// Takes in what comes, in order, committing batch by batch.
     fn take_all(
         &mut self,
-        receiver: Receiver<(u64, Message)>,
-        taken: Receiver<()>,
+        receiver: Receiver<Numbered>,
+        ahead: &Ahead,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let mut waiting: BTreeMap<u64, Message> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, VecDeque<Message>> = BTreeMap::new();
         let mut next = 0;
         for (number, message) in receiver {
-            waiting.insert(number, message);
-            while let Some(message) = waiting.remove(&next) {
-                next += 1;
+            waiting.entry(number).or_default().push_back(message);
+            while let Some(message) = waiting.get_mut(&next).and_then(VecDeque::pop_front) {
                 self.report.stages.book(Stage::Wait);
-                if matches!(message, Message::Block { .. }) {
-                    // Its permit was there before it was.
-                    let _ = taken.try_recv();
+                match &message {
+                    Message::Piece { room, .. } => ahead.leave(next, *room),
+                    Message::End { .. } => ahead.end_file(),
+                    Message::Begin { .. } => {}
+                }
+                if message.is_last() {
+                    waiting.remove(&next);
+                    next += 1;
+                    ahead.next(next);
                 }
                 self.take(message, progress)?;
                 self.report.stages.book(Stage::Gather);
@@ -314,18 +321,15 @@ impl Ingest<'_> {
                 self.files
                     .insert(file, FileState { name, outcome, handle, own_ids: true, ..FileState::default() });
             }
-            Message::Block { file, parsed, bytes, reached } => {
+            Message::Piece { file, parsed, room, block } => {
                 if let Some(state) = self.files.get_mut(&file) {
                     state.own_ids &= parsed.own_ids;
-                    state.reached = Some(reached);
+                    // Until the last piece of a block is in, the file is read to the end of the one before.
+                    state.reached = block.map(|block| block.reached).or(state.reached);
                 }
-                // What they take, not what they use: a block of short lines is mostly room.
-                self.batch.bytes += parsed.block.texts.capacity()
-                    + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
-                    + parsed.session_keys * BYTES_A_SESSION
-                    + parsed.refused.iter().map(weight).sum::<usize>();
+                self.batch.bytes += room + parsed.session_keys * BYTES_A_SESSION;
                 self.batch.blocks.push((file, *parsed));
-                progress.advance(bytes);
+                progress.advance(block.map_or(0, |block| block.bytes));
                 if self.batch.bytes >= self.batch_bytes {
                     self.flush()?;
                 }
@@ -552,15 +556,6 @@ fn account(files: BTreeMap<usize, FileState>) -> Account {
 /// What a session and its visitor take while a batch is put in: their places in the tables by which they are
 /// found and sorted, the entry of the first-seen index, and the stored row that new events may join.
 const BYTES_A_SESSION: usize = 1024;
-
-/// Returns about how much memory a refused line takes, once as it is here and once as it is to be
-/// written: hundreds of bytes, were it a line of two.
-fn weight(refused: &super::Refused) -> usize {
-    std::mem::size_of::<super::Refused>()
-        + std::mem::size_of::<Reject>()
-        + 160
-        + 2 * refused.raw.as_bytes().len()
-}
 
 fn reject(file: &str, refused: &super::Refused, clock: Clock) -> Reject {
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
