@@ -83,9 +83,16 @@ impl Refused {
     }
 
     /// Makes a refused line that was never held whole.
+    ///
+    /// Where addresses are not to be kept as they are, its hash is that of what is kept of it, masked: an
+    /// address behind that would be found from the hash of the whole by trial.
     pub fn too_long(line: u64, length: u64, sha256: [u8; 32], head: &[u8], ip: IpPolicy) -> Refused {
         let masked = mask::cut_bytes(head, ip);
         let raw = RawText::new(masked.as_deref().unwrap_or(head));
+        let sha256 = match ip {
+            IpPolicy::Keep => sha256,
+            IpPolicy::Truncate | IpPolicy::Drop => Sha256::digest(raw.as_bytes()).into(),
+        };
         Refused { line, index: None, reason: Reason::LineTooLong, length, sha256, raw, person: None }
     }
 }
