@@ -238,7 +238,7 @@ impl Feed<'_> {
         let name = input.name();
         let (opened, plan) = match input {
             Input::Stdin => (None, Plan::Read),
-            Input::File(path) => match self.look(path) {
+            Input::File(path) => match self.look(path, &name) {
                 Ok((opened, plan)) => (Some(opened), plan),
                 Err(error) => {
                     self.send(Message::Begin { file, name, outcome: Outcome::Read, handle: None })?;
@@ -304,15 +304,14 @@ impl Feed<'_> {
         self.send(Message::End { file, end: End { error, nothing_read: false, note } })
     }
 
-    fn look(&self, path: &Path) -> Result<(File, Plan)> {
+    fn look(&self, path: &Path, name: &str) -> Result<(File, Plan)> {
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let about = file.metadata().map_err(|e| Error::io("look at", path, e))?;
         if !about.is_file() {
             // A pipe or a device has no size and cannot be known again.
             return Ok((file, Plan::Read));
         }
-        let name = path.display().to_string();
-        let plan = self.inputs.known.plan(&name, &file, &self.inputs.fingerprint);
+        let plan = self.inputs.known.plan(name, &file, &self.inputs.fingerprint);
         Ok((file, plan.map_err(|e| Error::io("read", path, e))?))
     }
 

@@ -51,7 +51,7 @@ const BYTES_A_LINE_HELD: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Files, folders, globs, `-`.
-    pub inputs: Vec<String>,
+    pub inputs: Vec<PathBuf>,
     /// The chatbot of lines that name none.
     pub chatbot: Option<String>,
     /// Read files that are known to have been taken in.

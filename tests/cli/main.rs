@@ -9,6 +9,7 @@ mod disk;
 mod docs;
 mod gc;
 mod harness;
+mod inputs;
 mod known;
 mod memory;
 mod privacy;
