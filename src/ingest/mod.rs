@@ -19,6 +19,7 @@ mod event_id;
 mod extra;
 pub mod feed;
 pub mod fields;
+mod files;
 pub mod identify;
 mod intern;
 mod json;

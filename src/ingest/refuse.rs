@@ -10,7 +10,7 @@ use super::reason::Reason;
 use crate::event::TextId;
 use crate::settings::IpPolicy;
 use crate::store::rejects::Reject;
-use crate::time::Micros;
+use crate::time::{Clock, Micros, format_utc};
 
 /// The most that is kept of a refused line, in bytes.
 pub const RAW_LIMIT: usize = 64 << 10;
@@ -80,6 +80,22 @@ impl Refused {
     pub fn weight(&self) -> usize {
         let person = self.person.as_ref().map_or(0, |_| size_of::<Person>());
         size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * self.raw.as_bytes().len()
+    }
+
+    /// Returns it as it is kept in the store, a line of the given file.
+    pub fn reject(&self, file: &str, clock: Clock) -> Reject {
+        Reject {
+            file: file.to_owned(),
+            line: self.line,
+            index: self.index,
+            reason: self.reason.name().to_owned(),
+            length: self.length,
+            sha256: self.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            refused_at: format_utc(clock.now),
+            raw: None,
+            raw_base64: None,
+        }
+        .with_raw(self.raw.as_bytes())
     }
 
     /// Makes a refused line that was never held whole.
