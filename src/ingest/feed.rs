@@ -173,6 +173,15 @@ impl Done<'_> {
     }
 }
 
+impl Drop for Done<'_> {
+    /// Has all threads stop where one panics: they would wait for its block for ever.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.ahead.closing());
+        }
+    }
+}
+
 fn parse_all(
     queue: &Mutex<Receiver<Unparsed>>,
     options: &ParseOptions,

@@ -103,7 +103,7 @@ impl Parser {
     ) -> (Parsed, Vec<u8>) {
         let unfinished = raw.unfinished;
         let mut counts = Counted { unfinished: raw.unfinished_long, ..Counted::default() };
-        let mut elsewhere = Elsewhere::new(&raw);
+        let mut elsewhere = Elsewhere::new(raw.first_line, raw.too_long);
         let text = elsewhere.utf8_lines(raw.bytes);
         let mut lines = Lines {
             rows: Rows::new(&text, options, context, std::mem::take(&mut self.leftover)),
@@ -187,13 +187,8 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    fn new(raw: &RawBlock) -> Elsewhere {
-        Elsewhere {
-            first_line: raw.first_line,
-            too_long: raw.too_long.iter().cloned().collect(),
-            not_utf8: VecDeque::new(),
-            bytes: Vec::new(),
-        }
+    fn new(first_line: u64, too_long: Vec<TooLong>) -> Elsewhere {
+        Elsewhere { first_line, too_long: too_long.into(), not_utf8: VecDeque::new(), bytes: Vec::new() }
     }
 
     /// Returns the text of a block; lines that are not UTF-8 are left out of it.

@@ -280,6 +280,20 @@ fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
     assert!(drain(&mut read_on(16, 3)).0.is_empty());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_log_that_is_rotated_after_it_was_looked_at_is_read_on_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    std::fs::write(&path, b"{\"a\":1}\n{\"b\":2}\n").unwrap();
+    let looked_at = std::fs::File::open(&path).unwrap();
+    std::fs::rename(&path, folder.path().join("log.1")).unwrap();
+    std::fs::write(&path, b"{\"other\":\"and longer\"}\n{\"c\":3}\n").unwrap();
+    let mut reader = Reader::read_on(&path, looked_at, 8, 2).unwrap();
+    assert_eq!(text(&drain(&mut reader).0), b"{\"b\":2}\n");
+    assert_eq!(reader.consumed(), 16);
+}
+
 #[test]
 fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
     let folder = tempfile::tempdir().unwrap();
