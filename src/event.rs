@@ -219,6 +219,11 @@ impl Texts {
         &self.text
     }
 
+    /// Returns how many bytes they are.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.ends.len() * size_of::<u32>()
+    }
+
     /// Returns how many bytes of memory are taken for them.
     pub fn capacity(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<u32>()

@@ -44,7 +44,7 @@ impl Logs {
 /// Where not all of it is stored: something else would be measured.
 fn ingest(folder: &Path, log: &Path, events: usize) {
     let options = Options {
-        inputs: vec![log.display().to_string()],
+        inputs: vec![log.to_owned()],
         chatbot: None,
         force: false,
         atomic: false,

@@ -32,7 +32,7 @@ pub struct Args {
     /// Files, folders (*.ndjson, *.jsonl, *.json, *.log, also .gz and .zst), globs, or - for
     /// standard input
     #[arg(required = true, value_name = "INPUT")]
-    inputs: Vec<String>,
+    inputs: Vec<PathBuf>,
 
     /// The chatbot of lines that name none
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
@@ -86,7 +86,7 @@ pub struct Options {
     /// The settings in force.
     pub settings: Settings,
     /// Files, folders, globs, `-`; at least one.
-    pub inputs: Vec<String>,
+    pub inputs: Vec<PathBuf>,
     /// The chatbot of lines that name none.
     pub chatbot: Option<String>,
     /// Read files that are recognised as taken in.

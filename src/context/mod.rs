@@ -14,6 +14,9 @@ mod source;
 mod url;
 mod user_agent;
 
+#[cfg(test)]
+pub(crate) use place::tests::berlin;
+
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

@@ -122,4 +122,4 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -73,6 +73,12 @@ impl<'a> Derive<'a> {
         Derive { context, policy, visitor_key, agents: Vec::new(), memos }
     }
 
+    /// Forgets all, as at the beginning of another block; returns the agents.
+    pub fn cut(&mut self) -> Vec<Arc<Agent>> {
+        self.memos.clear();
+        std::mem::take(&mut self.agents)
+    }
+
     /// Ends; returns the agents and the memory.
     pub fn end(self) -> (Vec<Arc<Agent>>, Memos) {
         (self.agents, self.memos)

@@ -103,6 +103,20 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Returns about how many bytes the rows and their texts take.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.rows.len() * size_of::<Row>() + self.kept.texts.size()
+    }
+
+    /// Ends a piece of the block; the rows that follow are of another one, with texts of its own.
+    pub fn cut(&mut self) -> (Block, Warnings) {
+        let (agents, texts) = (self.derive.cut(), self.kept.texts.clone());
+        self.kept.clear();
+        let block = Block { texts, rows: std::mem::take(&mut self.rows), agents };
+        (block, std::mem::take(&mut self.warnings))
+    }
+
     /// Ends the block.
     pub fn end(self) -> (Block, Warnings, Leftover) {
         let (agents, memos) = self.derive.end();

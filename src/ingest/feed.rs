@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 
 use super::account::Outcome;
+use super::ahead::Ahead;
 use super::known::{Fingerprint, KnownFile, KnownFiles, Plan};
 use super::parse::{ParseOptions, Parsed, Parser};
 use super::read::{BLOCK_SIZE, RawBlock, Reader};
@@ -17,17 +18,11 @@ use crate::error::{Error, Result};
 /// By how much parsers are nicer than the other threads: of a processor that both want, they get a tenth.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
-/// The fewest blocks that may wait, parsed, for the store.
-const LEAST_AHEAD: usize = 8;
 /// How many blocks may wait to be parsed.
 const UNPARSED: usize = 2;
-/// What a block of usual lines takes once it is parsed: its rows, and each of their texts once.
-const PARSED_SIZE: usize = BLOCK_SIZE / 4 * 3;
-
-/// Returns how many blocks may wait, parsed, for the store, in so many bytes.
-pub fn ahead(bytes: usize) -> usize {
-    (bytes / PARSED_SIZE).max(LEAST_AHEAD)
-}
+/// The size of a piece in which what becomes of a block is handed on: a few times what a block of usual lines
+/// comes to, so that these are in one.
+const PIECE: usize = 4 * BLOCK_SIZE;
 
 /// What is to be read.
 #[derive(Debug)]
@@ -38,9 +33,6 @@ pub struct Inputs {
     pub known: KnownFiles,
     /// Fingerprint of the options that matter for what is stored.
     pub fingerprint: String,
-    /// How many parsed blocks may wait for the store: while it takes in a batch, the parsers use
-    /// what it leaves of the processors for the next.
-    pub ahead: usize,
 }
 
 impl Inputs {
@@ -79,16 +71,16 @@ pub enum Message {
         /// The open file, where it is one that can be known again.
         handle: Option<File>,
     },
-    /// Some lines of it.
-    Block {
+    /// A piece of a block of its lines.
+    Piece {
         /// The file's number.
         file: usize,
         /// What they hold.
         parsed: Box<Parsed>,
-        /// Their size in the file.
-        bytes: u64,
-        /// How far the file is read with them.
-        reached: Reached,
+        /// How much room it has [ahead](super::ahead) of the store.
+        room: usize,
+        /// What the whole block was, where this is its last piece.
+        block: Option<BlockRead>,
     },
     /// It ends.
     End {
@@ -97,6 +89,22 @@ pub enum Message {
         /// How.
         end: End,
     },
+}
+
+impl Message {
+    /// Tells whether no other message has its number after it.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Message::Piece { block: None, .. })
+    }
+}
+
+/// A block whose lines were parsed.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockRead {
+    /// Their size in the file.
+    pub bytes: u64,
+    /// How far the file is read with them.
+    pub reached: Reached,
 }
 
 /// How far a file was read.
@@ -110,47 +118,75 @@ pub struct Reached {
     pub plain: bool,
 }
 
-type Numbered = (u64, Message);
+/// A message and its number.
+pub type Numbered = (u64, Message);
 type Unparsed = (u64, usize, RawBlock, Reached);
 
-/// Starts a thread that reads and some that parse; `done` receives what comes of it. They stop when
-/// its receiver is dropped. Whoever takes a block, in its order, has to receive once from what is
-/// returned: another one is read then.
+/// Starts a thread that reads and some that parse; `done` receives what comes of it. While the store takes in
+/// a batch, the parsers use what it leaves of the processors for the next, as long as `ahead` has room. They
+/// stop when that is closed.
 pub fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     inputs: &'env Inputs,
     options: &'env ParseOptions,
     context: &'env Context,
-    done: SyncSender<Numbered>,
-) -> Receiver<()> {
-    // Blocks on their way in all: read, and not yet taken in their order. A parser that is held up
-    // must not let the others run ahead without end.
-    let (permit, taken) = sync_channel(inputs.ahead + UNPARSED + 2);
+    ahead: &'env Ahead,
+    done: Sender<Numbered>,
+) {
     let (raw, queue) = sync_channel::<Unparsed>(UNPARSED);
     let queue = Arc::new(Mutex::new(queue));
     // The memory of blocks that are parsed, for those that are read next: it is in the cache yet.
     let (spare, spared) = sync_channel(UNPARSED);
     let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
     for _ in 0..parsers {
-        let (queue, done, spare) = (queue.clone(), done.clone(), spare.clone());
+        let (queue, done, spare) = (queue.clone(), Done { ahead, sender: done.clone() }, spare.clone());
         scope.spawn(move || parse_all(&queue, options, context, &done, &spare));
     }
     scope.spawn(move || {
-        let mut feed = Feed { inputs, raw, done, permit, spared, next: 0 };
+        let mut feed = Feed { inputs, raw, done: Done { ahead, sender: done }, spared, next: 0 };
         for (number, input) in inputs.files.iter().enumerate() {
             if feed.file(number, input).is_none() {
                 break;
             }
         }
     });
-    taken
+}
+
+/// The way to whoever puts blocks into the store.
+struct Done<'a> {
+    ahead: &'a Ahead,
+    sender: Sender<Numbered>,
+}
+
+impl Done<'_> {
+    /// Sends a piece when there is room for it; `None` where nobody listens any more.
+    fn piece(&self, number: u64, file: usize, parsed: Parsed, block: Option<BlockRead>) -> Option<()> {
+        // The numbers of their lines are for nobody behind here.
+        let mut parsed = Box::new(Parsed { lines: Vec::new(), ..parsed });
+        let rows = &mut parsed.block.rows;
+        if rows.capacity() > rows.len() / 8 * 9 {
+            rows.shrink_to_fit();
+        }
+        let room = parsed.size();
+        let message = Message::Piece { file, parsed, room, block };
+        self.ahead.enter(number, room).then(|| self.sender.send((number, message)).ok())?
+    }
+}
+
+impl Drop for Done<'_> {
+    /// Has all threads stop where one panics: they would wait for its block for ever.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.ahead.closing());
+        }
+    }
 }
 
 fn parse_all(
     queue: &Mutex<Receiver<Unparsed>>,
     options: &ParseOptions,
     context: &Context,
-    done: &SyncSender<Numbered>,
+    done: &Done<'_>,
     spare: &SyncSender<Vec<u8>>,
 ) {
     give_way();
@@ -158,16 +194,15 @@ fn parse_all(
     loop {
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, file, raw, reached)) = received else { return };
-        let bytes = raw.end - raw.offset;
-        let (parsed, bytes_read) = parser.parse(raw, options, context);
+        let block = BlockRead { bytes: raw.end - raw.offset, reached };
+        let mut hand_on = |parsed| {
+            // Where nobody listens, the last piece says so.
+            let _ = done.piece(number, file, parsed, None);
+        };
+        let (last, bytes_read) = parser.parse_in_pieces(raw, options, context, PIECE, &mut hand_on);
         // Where the reader has memory enough, it goes.
         let _ = spare.try_send(bytes_read);
-        let mut parsed = Box::new(parsed);
-        let rows = &mut parsed.block.rows;
-        if rows.capacity() > rows.len() / 8 * 9 {
-            rows.shrink_to_fit();
-        }
-        if done.send((number, Message::Block { file, parsed, bytes, reached })).is_err() {
+        if done.piece(number, file, last, Some(block)).is_none() {
             return;
         }
     }
@@ -188,8 +223,7 @@ fn give_way() {}
 struct Feed<'a> {
     inputs: &'a Inputs,
     raw: SyncSender<Unparsed>,
-    done: SyncSender<Numbered>,
-    permit: SyncSender<()>,
+    done: Done<'a>,
     spared: Receiver<Vec<u8>>,
     next: u64,
 }
@@ -202,16 +236,19 @@ impl Feed<'_> {
 
     fn send(&mut self, message: Message) -> Option<()> {
         let number = self.number();
-        self.done.send((number, message)).ok()
+        self.done.sender.send((number, message)).ok()
     }
 
     /// Reads one input; `None` where nobody listens any more.
     fn file(&mut self, file: usize, input: &Input) -> Option<()> {
+        if !self.done.ahead.begin_file() {
+            return None;
+        }
         let name = input.name();
-        let (handle, plan) = match input {
+        let (opened, plan) = match input {
             Input::Stdin => (None, Plan::Read),
-            Input::File(path) => match self.look(path) {
-                Ok((handle, plan)) => (handle, plan),
+            Input::File(path) => match self.look(path, &name) {
+                Ok((opened, plan)) => (Some(opened), plan),
                 Err(error) => {
                     self.send(Message::Begin { file, name, outcome: Outcome::Read, handle: None })?;
                     let end = End { error: Some(error), nothing_read: true, note: None };
@@ -224,16 +261,24 @@ impl Feed<'_> {
             Plan::ReadOn { offset, .. } => Outcome::ReadOn { from: *offset },
             Plan::Read => Outcome::Read,
         };
-        let cloned = handle.as_ref().and_then(|handle| handle.try_clone().ok());
-        self.send(Message::Begin { file, name: name.clone(), outcome, handle: cloned })?;
         if plan == Plan::Skip {
+            self.send(Message::Begin { file, name, outcome, handle: None })?;
             return self.send(Message::End { file, end: End::default() });
         }
-        let opened = match (input, &plan) {
-            (Input::File(path), Plan::ReadOn { offset, lines }) => Reader::open_at(path, *offset, lines + 1),
+        let [noted, handle] = [(); 2].map(|()| match (input, &opened) {
+            (Input::File(path), Some(opened)) => again(opened, path),
+            _ => None,
+        });
+        self.send(Message::Begin { file, name: name.clone(), outcome, handle })?;
+        // The very file that was looked at: by now its name may be that of another one.
+        let reader = match (input, opened, &plan) {
+            (Input::File(path), Some(opened), Plan::ReadOn { offset, lines }) => {
+                Reader::read_on(path, opened, *offset, lines + 1)
+            }
+            (Input::File(path), Some(opened), _) => Reader::from_file(path, opened),
             _ => Reader::open(input),
         };
-        let mut reader = match opened {
+        let mut reader = match reader {
             Ok(reader) => reader,
             Err(error) => {
                 let end = End { error: Some(error), nothing_read: true, note: None };
@@ -249,7 +294,6 @@ impl Feed<'_> {
             match reader.next_block_into(self.spared.try_recv().unwrap_or_default()) {
                 Ok(Some(raw)) => {
                     reached = reach(&raw, reader.is_plain_file());
-                    self.permit.send(()).ok()?;
                     let number = self.number();
                     self.raw.send((number, file, raw, reached)).ok()?;
                 }
@@ -260,7 +304,7 @@ impl Feed<'_> {
                 }
             }
         }
-        let note = match (input, handle) {
+        let note = match (input, noted) {
             (Input::File(path), Some(handle)) if error.is_none() => {
                 self.note(path, &name, &handle, &reader, &reached).unwrap_or(None)
             }
@@ -269,16 +313,15 @@ impl Feed<'_> {
         self.send(Message::End { file, end: End { error, nothing_read: false, note } })
     }
 
-    fn look(&self, path: &Path) -> Result<(Option<File>, Plan)> {
+    fn look(&self, path: &Path, name: &str) -> Result<(File, Plan)> {
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let about = file.metadata().map_err(|e| Error::io("look at", path, e))?;
         if !about.is_file() {
             // A pipe or a device has no size and cannot be known again.
-            return Ok((None, Plan::Read));
+            return Ok((file, Plan::Read));
         }
-        let name = path.display().to_string();
-        let plan = self.inputs.known.plan(&name, &file, &self.inputs.fingerprint);
-        Ok((Some(file), plan.map_err(|e| Error::io("read", path, e))?))
+        let plan = self.inputs.known.plan(name, &file, &self.inputs.fingerprint);
+        Ok((file, plan.map_err(|e| Error::io("read", path, e))?))
     }
 
     /// Returns what to keep of a file; `None` where it is not the one that was read any more.
@@ -328,11 +371,20 @@ pub fn known_file(
 
 /// Returns where the whole lines of a block end.
 fn reach(raw: &RawBlock, plain: bool) -> Reached {
-    let unfinished = match raw.unfinished {
-        true => raw.bytes.len() - memchr::memrchr(b'\n', &raw.bytes).map_or(0, |at| at + 1),
-        false => 0,
+    let unfinished = match (raw.unfinished_long, raw.unfinished) {
+        (Some(long), _) => long.length,
+        (None, true) => (raw.bytes.len() - memchr::memrchr(b'\n', &raw.bytes).map_or(0, |at| at + 1)) as u64,
+        (None, false) => 0,
     };
-    Reached { consumed: raw.end - unfinished as u64, lines: raw.first_line - 1 + raw.lines, plain }
+    Reached { consumed: raw.end - unfinished, lines: raw.first_line - 1 + raw.lines, plain }
+}
+
+/// Returns a handle by which parts of a file can be looked at while it is being read; `None` where that is no
+/// regular file.
+fn again(file: &File, path: &Path) -> Option<File> {
+    let is_file = file.metadata().is_ok_and(|about| about.is_file());
+    // But on Unix, a look at a part moves the place where the next read of the same handle begins.
+    is_file.then(|| if cfg!(unix) { file.try_clone() } else { File::open(path) })?.ok()
 }
 
 /// Tells whether a path still names the file behind a handle: it may have been rotated meanwhile.

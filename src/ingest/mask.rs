@@ -18,7 +18,15 @@ pub fn json(text: &str, policy: IpPolicy) -> Option<String> {
     }
     let (mut out, mut copied, mut pos) = (String::new(), 0, 0);
     while let Some(open) = find(text, pos, b'"') {
-        let close = end_of_string(text, open)?;
+        let Some(close) = end_of_string(text, open) else {
+            // What is there of it may be an address all the same.
+            if let Some(masked) = text.get(open + 1..).and_then(|inner| mask_string(inner, policy)) {
+                out.push_str(text.get(copied..=open).unwrap_or(""));
+                out.push_str(&masked);
+                copied = text.len();
+            }
+            break;
+        };
         let masked = text.get(open + 1..close).and_then(|inner| mask_string(inner, policy));
         if let Some(masked) = masked {
             let after = text.get(close + 1..).unwrap_or("").trim_ascii_start();
@@ -57,7 +65,8 @@ pub fn cut_bytes(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
     }
-    let end = text.iter().rposition(|b| !in_address(*b)).map_or(0, |at| at + 1);
+    // Behind escapes, too.
+    let end = text.iter().rposition(|b| !in_address(*b) && !b"\\u".contains(b)).map_or(0, |at| at + 1);
     let whole = text.get(..end)?;
     Some(bytes(whole, policy).unwrap_or_else(|| whole.to_vec()))
 }
@@ -91,24 +100,30 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
     Some(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
-/// Masks every run of address characters that is an address.
+/// Masks every run of address characters, some of them perhaps behind escapes, that is an address.
 fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     let (mut out, mut copied, mut pos) = (Vec::new(), 0, 0);
-    while let Some(start) = text.iter().skip(pos).position(|b| in_address(*b)).map(|at| at + pos) {
-        let run = text.get(start..).unwrap_or(&[]);
-        let length = run.iter().position(|b| !in_address(*b)).unwrap_or(run.len());
-        let end = start + length;
-        pos = end;
-        let within_word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-        if within_word(start.checked_sub(1).and_then(|at| text.get(at))) || within_word(text.get(end)) {
-            continue;
+    let mut run = String::new();
+    let in_word = |at: usize| text.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let mut after_word = false;
+    while pos < text.len() {
+        let start = pos;
+        run.clear();
+        while let (Some(character), length) = character(text, pos) {
+            run.push(char::from(character));
+            pos += length;
         }
-        let masked =
-            run.get(..length).and_then(|run| std::str::from_utf8(run).ok()).and_then(|r| mask_run(r, policy));
-        if let Some(masked) = masked {
+        if run.is_empty() {
+            let (_, length) = character(text, pos);
+            after_word = length == 1 && in_word(pos);
+            pos += length;
+        } else if !after_word
+            && !in_word(pos)
+            && let Some(masked) = mask_run(&run, policy)
+        {
             out.extend_from_slice(text.get(copied..start).unwrap_or(&[]));
             out.extend_from_slice(masked.as_bytes());
-            copied = end;
+            copied = pos;
         }
     }
     if copied == 0 {
@@ -116,6 +131,27 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(text.get(copied..).unwrap_or(&[]));
     Some(out)
+}
+
+/// Returns the character at a position, if it can be part of an address, and how many bytes it is written
+/// with: escapes are looked through, since the text may be JSON up to where it is broken.
+fn character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
+    let Some(&first) = text.get(pos) else { return (None, 1) };
+    if first != b'\\' {
+        return (in_address(first).then_some(first), 1);
+    }
+    match text.get(pos + 1) {
+        Some(b'u') => {
+            let digits = text.get(pos + 2..pos + 6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+            let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+            match digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
+                Some(code) => (u8::try_from(code).ok().filter(|b| in_address(*b)), 6),
+                None => (None, 1),
+            }
+        }
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => (None, 2),
+        _ => (None, 1),
+    }
 }
 
 /// Masks a run of hexadecimal digits, points and colons: an address, or some with ports.
@@ -201,6 +237,13 @@ mod tests {
         assert_eq!(text("from 203.0.113.9. And so on", Truncate), "from 203.0.113.0. And so on");
         assert_eq!(text("ip=2001:db8:1:2:3:4:5:6", Truncate), "ip=2001:db8:1::");
         assert_eq!(text(r#"{"a":"203\u002e0.113.9",,}"#, Drop), r#"{"a":null,,}"#);
+        assert_eq!(text(r#"{"a":"203\u002e0.113.9","b":"x"#, Drop), r#"{"a":null,"b":"x"#);
+        assert_eq!(text(r#"{"a":"203\u002e0.113.9"#, Drop), r#"{"a":""#);
+        assert_eq!(text(r#"" {"a":"203\u002e0.113\u002E9"}"#, Drop), r#"" {"a":"-"}"#);
+        assert_eq!(
+            text(r#"{"a":"line\n203.0.113.9\u000a203.0.113.8",,"#, Drop),
+            r#"{"a":"line\n-\u000a-",,"#
+        );
         let same = "12:30:45 std::vector :: v1.2.3.4 130.0.2849.68 1.2.3 deadbeef a1:b2:c3:d4:e5:f6";
         assert_eq!(text(same, Drop), same);
     }
@@ -209,6 +252,7 @@ mod tests {
     fn the_end_of_a_cut_text_gives_no_part_of_an_address_away() {
         assert_eq!(cut_bytes(b"ip: 203.0.113", Drop).unwrap(), b"ip: ");
         assert_eq!(cut_bytes(b"203.0.113.9 203.0.1", Drop).unwrap(), b"- ");
+        assert_eq!(cut_bytes(b"ip: 203\\u002e0.1", Drop).unwrap(), b"ip: ");
         assert_eq!(cut_bytes(b"ip: 203.0.113", Keep), None);
     }
 

@@ -8,6 +8,7 @@
 //! `docs/input.md`.
 
 pub mod account;
+pub mod ahead;
 pub mod batch;
 mod decimal;
 pub mod dedupe;
@@ -18,6 +19,7 @@ mod event_id;
 mod extra;
 pub mod feed;
 pub mod fields;
+mod files;
 pub mod identify;
 mod intern;
 mod json;
@@ -44,8 +46,8 @@ pub mod warnings;
 
 pub use account::{Account, Counts, FileAccount, Outcome};
 pub use fields::Field;
-pub use parse::{ParseOptions, Parsed, Parser, Unfinished, parse};
-pub use read::{RawBlock, Reader};
+pub use parse::{ParseOptions, Parsed, Parser, parse};
+pub use read::{RawBlock, Reader, Unfinished};
 pub use reason::Reason;
 pub use refuse::{Person, RawText, Refused};
 pub use source::{Found, Input, find};

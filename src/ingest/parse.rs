@@ -2,6 +2,11 @@
 //!
 //! Pure: what comes out depends on the block, the options and the context alone, so that blocks can
 //! be parsed in any order and on any thread.
+//!
+//! What becomes of a block comes in pieces where it would take many times what its lines take: one line
+//! can be an envelope of half a million elements.
+
+use std::collections::VecDeque;
 
 use memchr::memchr;
 
@@ -12,7 +17,7 @@ use super::fields::Field;
 use super::json::scan::Value;
 use super::json::{Kind, Scanner};
 use super::line::Line;
-use super::read::RawBlock;
+use super::read::{RawBlock, TooLong, Unfinished};
 use super::reason::Reason;
 use super::refuse::{Person, Refused};
 use super::span::Span;
@@ -35,7 +40,7 @@ pub struct ParseOptions {
     pub visitor_key: [u8; 32],
 }
 
-/// What a block came to.
+/// What a block came to, or a piece of it.
 #[derive(Debug, Default)]
 pub struct Parsed {
     /// The events, in the order of their lines.
@@ -44,6 +49,8 @@ pub struct Parsed {
     pub lines: Vec<u64>,
     /// What was refused, in the order of the lines.
     pub refused: Vec<Refused>,
+    /// About how much memory that takes and will take.
+    pub refused_weight: usize,
     /// Events read: rows, refused ones and the unfinished one.
     pub read: u64,
     /// Lines with nothing in them.
@@ -58,15 +65,13 @@ pub struct Parsed {
     pub session_keys: usize,
 }
 
-/// A last line that has no end and is no whole JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfinished {
-    /// Its number in the input, from 1.
-    pub line: u64,
-    /// Offset of its first byte in the decompressed input.
-    pub offset: u64,
-    /// Its length in bytes.
-    pub length: u64,
+impl Parsed {
+    /// Returns how many bytes of memory it takes, and its refused lines will take: not what is used of
+    /// them, since a block of short lines is mostly room.
+    pub fn size(&self) -> usize {
+        let rows = self.block.rows.capacity() * size_of::<Row>() + self.lines.capacity() * size_of::<u64>();
+        size_of::<Parsed>() + self.block.texts.capacity() + rows + self.refused_weight
+    }
 }
 
 /// Parses a block.
@@ -83,49 +88,47 @@ pub struct Parser {
 impl Parser {
     /// Parses a block; returns also the memory of its lines, for the next.
     pub fn parse(&mut self, raw: RawBlock, options: &ParseOptions, context: &Context) -> (Parsed, Vec<u8>) {
-        parse_with(&mut self.leftover, raw, options, context)
+        self.parse_in_pieces(raw, options, context, usize::MAX, &mut |_| ())
     }
-}
 
-fn parse_with(
-    leftover: &mut Leftover,
-    raw: RawBlock,
-    options: &ParseOptions,
-    context: &Context,
-) -> (Parsed, Vec<u8>) {
-    let mut counts = Counted::new(&raw, options.ip);
-    let unfinished = raw.unfinished;
-    for long in &raw.too_long {
-        counts.read += 1;
-        let refused = Refused::too_long(long.line, long.length, long.sha256, &long.head, options.ip);
-        counts.refused.push(refused);
+    /// Does the same, but whenever there is as much as `most` bytes, hands on what there is. What is
+    /// returned is the last piece; the unfinished line is in that.
+    pub fn parse_in_pieces(
+        &mut self,
+        raw: RawBlock,
+        options: &ParseOptions,
+        context: &Context,
+        most: usize,
+        hand_on: &mut dyn FnMut(Parsed),
+    ) -> (Parsed, Vec<u8>) {
+        let unfinished = raw.unfinished;
+        let mut counts = Counted { unfinished: raw.unfinished_long, ..Counted::default() };
+        let mut elsewhere = Elsewhere::new(raw.first_line, raw.too_long);
+        let text = elsewhere.utf8_lines(raw.bytes);
+        let mut lines = Lines {
+            rows: Rows::new(&text, options, context, std::mem::take(&mut self.leftover)),
+            scanner: Scanner::new(text.as_bytes()),
+            text: &text,
+            line: Line::default(),
+            envelope: Line::default(),
+            unfinished,
+            end: raw.end,
+            ip: options.ip,
+            number: raw.first_line,
+            elsewhere,
+            counts: &mut counts,
+            most,
+            hand_on,
+        };
+        lines.run();
+        let (block, warnings, left) = lines.rows.end();
+        self.leftover = left;
+        let unfinished = counts.unfinished.take();
+        let mut parsed = counts.piece(block, warnings);
+        parsed.read += u64::from(unfinished.is_some());
+        parsed.unfinished = unfinished;
+        (parsed, text.into_bytes())
     }
-    let text = counts.utf8_lines(raw.bytes, unfinished);
-    let mut lines = Lines {
-        rows: Rows::new(&text, options, context, std::mem::take(leftover)),
-        scanner: Scanner::new(text.as_bytes()),
-        text: &text,
-        line: Line::default(),
-        envelope: Line::default(),
-        unfinished: unfinished && counts.unfinished.is_none(),
-        counts: &mut counts,
-    };
-    lines.run();
-    let (block, warnings, left) = lines.rows.end();
-    *leftover = left;
-    counts.refused.sort_by_key(|refused| (refused.line, refused.index));
-    let parsed = Parsed {
-        own_ids: block.rows.iter().all(|row| row.has_own_id),
-        session_keys: session_keys(&block),
-        block,
-        lines: counts.lines,
-        refused: counts.refused,
-        read: counts.read,
-        blank: counts.blank,
-        unfinished: counts.unfinished,
-        warnings,
-    };
-    (parsed, text.into_bytes())
 }
 
 fn session_keys(block: &Block) -> usize {
@@ -138,87 +141,105 @@ fn session_keys(block: &Block) -> usize {
 }
 
 /// What is counted while a block is being parsed.
+#[derive(Default)]
 struct Counted {
-    ip: IpPolicy,
-    numbers: Numbers,
-    raw_end: u64,
     lines: Vec<u64>,
     refused: Vec<Refused>,
+    refused_weight: usize,
     read: u64,
     blank: u64,
     unfinished: Option<Unfinished>,
 }
 
-/// The numbers of the lines of a block's text, some of which are elsewhere.
-#[derive(Clone)]
-struct Numbers {
-    next: u64,
-    /// The numbers of the lines that are not in the text, in order.
-    elsewhere: std::collections::VecDeque<u64>,
-}
-
-impl Numbers {
-    fn new(raw: &RawBlock) -> Numbers {
-        Numbers { next: raw.first_line, elsewhere: raw.too_long.iter().map(|l| l.line).collect() }
-    }
-
-    #[inline]
-    fn next(&mut self) -> u64 {
-        while self.elsewhere.front() == Some(&self.next) {
-            self.elsewhere.pop_front();
-            self.next += 1;
-        }
-        self.next += 1;
-        self.next - 1
-    }
-}
-
 impl Counted {
-    fn new(raw: &RawBlock, ip: IpPolicy) -> Self {
-        Counted {
-            ip,
-            numbers: Numbers::new(raw),
-            raw_end: raw.end,
-            lines: Vec::new(),
-            refused: Vec::new(),
-            read: 0,
-            blank: 0,
-            unfinished: None,
-        }
+    fn refuse(&mut self, refused: Refused) {
+        self.refused_weight += refused.weight();
+        self.refused.push(refused);
     }
 
-    /// Returns the text of a block; lines that are not UTF-8 are refused and left out of it.
-    fn utf8_lines(&mut self, bytes: Vec<u8>, unfinished: bool) -> String {
+    /// Returns what was counted, with the rows to it, and counts anew.
+    fn piece(&mut self, block: Block, warnings: Warnings) -> Parsed {
+        let Counted { lines, refused, refused_weight, read, blank, unfinished } = std::mem::take(self);
+        self.unfinished = unfinished;
+        Parsed {
+            own_ids: block.rows.iter().all(|row| row.has_own_id),
+            session_keys: session_keys(&block),
+            block,
+            lines,
+            refused,
+            refused_weight,
+            read,
+            blank,
+            unfinished: None,
+            warnings,
+        }
+    }
+}
+
+/// The lines of a block that are not in its text; they are refused when the count of lines comes to them.
+struct Elsewhere {
+    first_line: u64,
+    too_long: VecDeque<TooLong>,
+    /// Of lines that are not UTF-8, which of the block's lines they are and where in its bytes they begin.
+    not_utf8: VecDeque<(u32, u32)>,
+    /// Those bytes, where there are such lines.
+    bytes: Vec<u8>,
+}
+
+impl Elsewhere {
+    fn new(first_line: u64, too_long: Vec<TooLong>) -> Elsewhere {
+        Elsewhere { first_line, too_long: too_long.into(), not_utf8: VecDeque::new(), bytes: Vec::new() }
+    }
+
+    /// Returns the text of a block; lines that are not UTF-8 are left out of it.
+    fn utf8_lines(&mut self, bytes: Vec<u8>) -> String {
         let bytes = match String::from_utf8(bytes) {
             Ok(text) => return text,
             Err(e) => e.into_bytes(),
         };
-        let mut numbers = self.numbers.clone();
         let mut text = String::with_capacity(bytes.len());
+        let (mut number, mut start) = (self.first_line, 0);
+        let mut too_long = self.too_long.iter().map(|long| long.line).peekable();
         for line in bytes.split_inclusive(|b| *b == b'\n') {
-            let number = numbers.next();
-            if let Ok(line) = simdutf8::basic::from_utf8(line) {
-                text.push_str(line);
-                continue;
+            while too_long.next_if_eq(&number).is_some() {
+                number += 1;
             }
-            self.read += 1;
-            self.numbers.elsewhere.push_back(number);
-            if unfinished && !line.ends_with(b"\n") {
-                self.leave(number, line.len());
-            } else {
-                let line = without_end(line);
-                self.refused.push(Refused::new(number, Reason::NotUtf8, line, self.ip));
+            match simdutf8::basic::from_utf8(line) {
+                Ok(line) => text.push_str(line),
+                Err(_) => self.not_utf8.push_back(((number - self.first_line) as u32, start)),
             }
+            number += 1;
+            start += line.len() as u32;
         }
-        self.numbers.elsewhere.make_contiguous().sort_unstable();
+        self.bytes = bytes;
         text
     }
 
-    /// Leaves the last line for the next ingest.
-    fn leave(&mut self, line: u64, length: usize) {
-        let length = length as u64;
-        self.unfinished = Some(Unfinished { line, offset: self.raw_end.saturating_sub(length), length });
+    /// Returns the line with a number, if it is not in the text.
+    #[inline]
+    fn take(&mut self, number: u64) -> Option<Absent> {
+        if self.too_long.is_empty() && self.not_utf8.is_empty() {
+            return None;
+        }
+        if self.too_long.front().is_some_and(|long| long.line == number) {
+            return self.too_long.pop_front().map(Absent::TooLong);
+        }
+        let start = match self.not_utf8.front() {
+            Some(&(nth, start)) if self.first_line + u64::from(nth) == number => start,
+            _ => return None,
+        };
+        self.not_utf8.pop_front();
+        let rest = start as usize..self.bytes.len();
+        let len = memchr(b'\n', self.bytes.get(rest.clone()).unwrap_or(&[])).map_or(rest.len(), |at| at + 1);
+        Some(Absent::NotUtf8(rest.start..rest.start + len))
     }
+}
+
+/// A line that is not in a block's text.
+enum Absent {
+    TooLong(TooLong),
+    /// Where it is in the block's bytes.
+    NotUtf8(std::ops::Range<usize>),
 }
 
 /// The lines of a block, on their way to rows.
@@ -230,14 +251,25 @@ struct Lines<'a, 'b> {
     envelope: Line,
     /// The last line has no end, and may be left for the next ingest.
     unfinished: bool,
+    /// Offset after the block.
+    end: u64,
+    ip: IpPolicy,
+    /// The number of the next line.
+    number: u64,
+    elsewhere: Elsewhere,
     counts: &'b mut Counted,
+    /// What is handed on, and when.
+    most: usize,
+    hand_on: &'b mut dyn FnMut(Parsed),
 }
 
 impl<'a> Lines<'a, '_> {
     fn run(&mut self) {
         let mut pos = 0;
         while pos < self.text.len() {
-            let number = self.counts.numbers.next();
+            self.absent_lines();
+            let number = self.number;
+            self.number += 1;
             pos = match self.object(pos) {
                 Some((start, end, after)) => {
                     self.whole_object(
@@ -250,7 +282,59 @@ impl<'a> Lines<'a, '_> {
                 }
                 None => self.something_else(number, pos),
             };
+            self.hand_on_if_full();
         }
+        self.absent_lines();
+    }
+
+    /// Deals with the lines that come next and are not in the text.
+    #[inline]
+    fn absent_lines(&mut self) {
+        while let Some(line) = self.elsewhere.take(self.number) {
+            self.absent(line);
+            self.number += 1;
+            self.hand_on_if_full();
+        }
+    }
+
+    #[cold]
+    fn absent(&mut self, line: Absent) {
+        let number = self.number;
+        let refused = match line {
+            Absent::TooLong(TooLong { length, sha256, head, .. }) => {
+                Refused::too_long(number, length, sha256, &head, self.ip)
+            }
+            Absent::NotUtf8(range) => {
+                let line = self.elsewhere.bytes.get(range).unwrap_or(&[]);
+                if self.unfinished && !line.ends_with(b"\n") {
+                    let length = line.len();
+                    return self.leave(number, length);
+                }
+                Refused::new(number, Reason::NotUtf8, without_end(line), self.ip)
+            }
+        };
+        self.counts.read += 1;
+        self.counts.refuse(refused);
+    }
+
+    /// Hands on what there is, where that is enough.
+    #[inline]
+    fn hand_on_if_full(&mut self) {
+        if self.rows.size() + self.counts.refused_weight >= self.most {
+            self.hand_on();
+        }
+    }
+
+    #[cold]
+    fn hand_on(&mut self) {
+        let (block, warnings) = self.rows.cut();
+        (self.hand_on)(self.counts.piece(block, warnings));
+    }
+
+    /// Leaves the last line for the next ingest.
+    fn leave(&mut self, line: u64, length: usize) {
+        let length = length as u64;
+        self.counts.unfinished = Some(Unfinished { line, offset: self.end.saturating_sub(length), length });
     }
 
     /// Scans a line that is an object; returns where the object begins and ends, and the line ends.
@@ -311,6 +395,7 @@ impl<'a> Lines<'a, '_> {
         while let Some((value, next)) = self.scanner.element(pos) {
             self.counts.read += 1;
             self.element(number, value, Content::Element(hash, index), index, &mut inherited);
+            self.hand_on_if_full();
             index += 1;
             pos = next;
         }
@@ -363,12 +448,12 @@ impl<'a> Lines<'a, '_> {
             self.counts.blank += 1;
             return end + 1;
         }
-        self.counts.read += 1;
         let value = self.scanner.value(self.scanner.space(from));
         let is_json = value.is_some_and(|value| self.scanner.space(value.end as usize) == end);
         if !is_json && !has_end && self.unfinished {
-            self.counts.leave(number, line.len());
+            self.leave(number, line.len());
         } else {
+            self.counts.read += 1;
             // What was scanned of it is no member of anything.
             self.line.clear();
             let reason = if is_json { Reason::NotAnObject } else { Reason::NotJson };
@@ -387,11 +472,11 @@ impl<'a> Lines<'a, '_> {
         index: Option<u32>,
     ) {
         let bytes = without_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
-        let mut refused = Refused { index, ..Refused::new(number, reason, bytes, self.counts.ip) };
+        let mut refused = Refused { index, ..Refused::new(number, reason, bytes, self.ip) };
         if self.line.there() != 0 {
             refused.person = Some(Box::new(Person { time, ..self.rows.person(&self.line) }));
         }
-        self.counts.refused.push(refused);
+        self.counts.refuse(refused);
     }
 }
 

@@ -20,9 +20,6 @@ use crate::error::{Error, Kind, Result};
 
 /// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
 pub const BLOCK_SIZE: usize = 1 << 20;
-/// The most lines in a block. A refused line takes hundreds of bytes, even one of two characters: of
-/// these a block of mebibytes would be gibibytes.
-const LINES_LIMIT: usize = BLOCK_SIZE / 32;
 /// The longest line that is read, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
 /// Bytes of a line over the limit that are read at a time.
@@ -46,6 +43,9 @@ pub struct RawBlock {
     pub unfinished: bool,
     /// The lines that were over the limit; they are not in `bytes`.
     pub too_long: Vec<TooLong>,
+    /// The last line, where it has no end, the rest of it may yet come, and it is over the limit
+    /// already: it is neither in `bytes` nor in `too_long`.
+    pub unfinished_long: Option<Unfinished>,
 }
 
 /// A line over the limit.
@@ -61,6 +61,17 @@ pub struct TooLong {
     pub head: Vec<u8>,
 }
 
+/// A last line that is left for the next ingest: it has no end, and is no whole JSON or over the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its number in the input, from 1.
+    pub line: u64,
+    /// Offset of its first byte in the decompressed input.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
 /// Reads an input block by block.
 pub struct Reader {
     name: String,
@@ -70,7 +81,6 @@ pub struct Reader {
     size: Option<u64>,
     block_size: usize,
     line_limit: usize,
-    lines_limit: usize,
     /// What has been read and belongs to the next block: at least the beginning of a line.
     carry: Vec<u8>,
     /// Offset and number of the line that `carry` begins.
@@ -78,6 +88,8 @@ pub struct Reader {
     line: u64,
     /// Bytes of this block that are in lines over the limit, and so not in its text.
     left_out: u64,
+    /// The bytes of the input's last line, where that is over the limit and has no end.
+    open_line: Option<u64>,
     started: bool,
     ended: bool,
     damage: Option<Error>,
@@ -86,15 +98,24 @@ pub struct Reader {
 impl Reader {
     /// Opens an input and finds out how it is compressed.
     pub fn open(input: &Input) -> Result<Reader> {
-        let path = match input {
+        match input {
             Input::Stdin => {
                 let stream = Stream::open(Box::new(io::stdin()));
                 let stream = stream.map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
-                return Ok(Reader::new("standard input".to_owned(), stream));
+                Ok(Reader::new("standard input".to_owned(), stream))
             }
-            Input::File(path) => path,
-        };
-        let (file, about) = open_file(path)?;
+            Input::File(path) => {
+                Reader::from_file(path, File::open(path).map_err(|e| Error::io("read", path, e))?)
+            }
+        }
+    }
+
+    /// Reads an open file from its beginning; `path` is what it is called in errors.
+    pub fn from_file(path: &Path, mut file: File) -> Result<Reader> {
+        let about = about(path, &file)?;
+        if about.is_file() {
+            file.rewind().map_err(|e| Error::io("read", path, e))?;
+        }
         let stream = Stream::open(Box::new(file)).map_err(|e| Error::io("read", path, e))?;
         let mut reader = Reader::new(path.display().to_string(), stream);
         reader.plain_file = about.is_file() && reader.compression() == Compression::Plain;
@@ -102,11 +123,12 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Opens a plain file to read on from an offset, at which the line of the given number begins.
-    pub fn open_at(path: &Path, offset: u64, line: u64) -> Result<Reader> {
-        let (mut file, about) = open_file(path)?;
+    /// Reads an open plain file on from an offset, at which the line of the given number begins.
+    pub fn read_on(path: &Path, mut file: File, offset: u64, line: u64) -> Result<Reader> {
+        let about = about(path, &file)?;
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
-        let mut reader = Reader::new(path.display().to_string(), Stream::plain(Box::new(file)));
+        let stream = Stream::plain_from(offset, Box::new(file));
+        let mut reader = Reader::new(path.display().to_string(), stream);
         reader.plain_file = about.is_file();
         reader.size = about.is_file().then_some(about.len());
         (reader.offset, reader.line, reader.started) = (offset, line, true);
@@ -128,11 +150,11 @@ impl Reader {
             size: None,
             block_size: BLOCK_SIZE,
             line_limit: LINE_LIMIT,
-            lines_limit: LINES_LIMIT,
             carry: Vec::new(),
             offset: 0,
             line: 1,
             left_out: 0,
+            open_line: None,
             started: false,
             ended: false,
             damage: None,
@@ -152,13 +174,6 @@ impl Reader {
         self
     }
 
-    /// Sets the most lines in a block.
-    #[cfg(test)]
-    pub(super) fn with_lines_limit(mut self, lines: usize) -> Reader {
-        self.lines_limit = lines;
-        self
-    }
-
     /// Returns how the input is compressed.
     pub fn compression(&self) -> Compression {
         self.stream.compression()
@@ -175,7 +190,8 @@ impl Reader {
         self.size
     }
 
-    /// Returns how many bytes were read so far, as they are stored.
+    /// Returns how far the input was read, in bytes as they are stored: of a file that is read on, with
+    /// what came before.
     pub fn consumed(&self) -> u64 {
         self.stream.consumed()
     }
@@ -215,24 +231,21 @@ impl Reader {
         Ok(Some(self.block(bytes, too_long)))
     }
 
-    fn block(&mut self, mut bytes: Vec<u8>, too_long: Vec<TooLong>) -> RawBlock {
+    fn block(&mut self, bytes: Vec<u8>, mut too_long: Vec<TooLong>) -> RawBlock {
         let (first_line, offset) = (self.line, self.offset);
-        let mut lines = memchr_iter(b'\n', &bytes).count();
-        if lines > self.lines_limit
-            && too_long.is_empty()
-            && let Some(end) = memchr_iter(b'\n', &bytes).nth(self.lines_limit - 1)
-        {
-            let mut rest = bytes.split_off(end + 1);
-            rest.append(&mut self.carry);
-            self.carry = rest;
-            lines = self.lines_limit;
-        }
+        // Somebody may still be writing the last line of a plain file, or it may have been cut off.
+        let left = self.plain_file || self.damage.is_some();
+        let unfinished_long = self.open_line.take().filter(|_| left).and_then(|length| {
+            let line = too_long.pop()?.line;
+            Some(Unfinished { line, offset: offset + bytes.len() as u64 + self.left_out - length, length })
+        });
+        let lines = memchr_iter(b'\n', &bytes).count();
         let no_end = bytes.last().is_some_and(|b| *b != b'\n');
         let lines = lines as u64 + too_long.len() as u64;
         self.line += lines + u64::from(no_end);
         self.offset += bytes.len() as u64 + self.left_out;
-        let unfinished = no_end && (self.plain_file || self.damage.is_some());
-        RawBlock { bytes, lines, first_line, offset, end: self.offset, unfinished, too_long }
+        let (end, unfinished) = (self.offset, no_end && left);
+        RawBlock { bytes, lines, first_line, offset, end, unfinished, too_long, unfinished_long }
     }
 
     /// Fills a block, and at the beginning of the input drops the byte order mark.
@@ -282,18 +295,21 @@ impl Reader {
                     self.left_out += end as u64 + 1;
                 }
                 None => {
+                    let before = self.left_out;
                     long.add(&rest);
                     self.left_out += rest.len() as u64;
                     drop(rest);
-                    self.pass_long_line(&mut long);
+                    if !self.pass_long_line(&mut long) {
+                        self.open_line = Some(self.left_out - before);
+                    }
                 }
             }
             too_long.push(long.finish());
         }
     }
 
-    /// Reads to the end of a line over the limit.
-    fn pass_long_line(&mut self, long: &mut LongLine) {
+    /// Reads to the end of a line over the limit. Returns whether it has one.
+    fn pass_long_line(&mut self, long: &mut LongLine) -> bool {
         let mut chunk = Vec::new();
         while !self.ended {
             chunk.clear();
@@ -303,7 +319,7 @@ impl Reader {
                     long.add(chunk.get(..end).unwrap_or(&[]));
                     self.left_out += end as u64 + 1;
                     self.carry.extend_from_slice(chunk.get(end + 1..).unwrap_or(&[]));
-                    return;
+                    return true;
                 }
                 None => {
                     long.add(&chunk);
@@ -311,6 +327,7 @@ impl Reader {
                 }
             }
         }
+        false
     }
 }
 
@@ -373,11 +390,10 @@ impl LongLine {
     }
 }
 
-fn open_file(path: &Path) -> Result<(File, std::fs::Metadata)> {
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+fn about(path: &Path, file: &File) -> Result<std::fs::Metadata> {
     let about = file.metadata().map_err(|e| Error::io("read", path, e))?;
     if about.is_dir() {
         return Err(Error::failed(format!("cannot read {}: it is a directory", path.display())));
     }
-    Ok((file, about))
+    Ok(about)
 }

@@ -9,7 +9,8 @@ use super::mask;
 use super::reason::Reason;
 use crate::event::TextId;
 use crate::settings::IpPolicy;
-use crate::time::Micros;
+use crate::store::rejects::Reject;
+use crate::time::{Clock, Micros, format_utc};
 
 /// The most that is kept of a refused line, in bytes.
 pub const RAW_LIMIT: usize = 64 << 10;
@@ -74,10 +75,40 @@ impl Refused {
         }
     }
 
+    /// Returns about how much memory it takes, once as it is here and once as it is to be written:
+    /// hundreds of bytes, were it a line of two.
+    pub fn weight(&self) -> usize {
+        let person = self.person.as_ref().map_or(0, |_| size_of::<Person>());
+        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * self.raw.as_bytes().len()
+    }
+
+    /// Returns it as it is kept in the store, a line of the given file.
+    pub fn reject(&self, file: &str, clock: Clock) -> Reject {
+        Reject {
+            file: file.to_owned(),
+            line: self.line,
+            index: self.index,
+            reason: self.reason.name().to_owned(),
+            length: self.length,
+            sha256: self.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            refused_at: format_utc(clock.now),
+            raw: None,
+            raw_base64: None,
+        }
+        .with_raw(self.raw.as_bytes())
+    }
+
     /// Makes a refused line that was never held whole.
+    ///
+    /// Where addresses are not to be kept as they are, its hash is that of what is kept of it, masked: an
+    /// address behind that would be found from the hash of the whole by trial.
     pub fn too_long(line: u64, length: u64, sha256: [u8; 32], head: &[u8], ip: IpPolicy) -> Refused {
         let masked = mask::cut_bytes(head, ip);
         let raw = RawText::new(masked.as_deref().unwrap_or(head));
+        let sha256 = match ip {
+            IpPolicy::Keep => sha256,
+            IpPolicy::Truncate | IpPolicy::Drop => Sha256::digest(raw.as_bytes()).into(),
+        };
         Refused { line, index: None, reason: Reason::LineTooLong, length, sha256, raw, person: None }
     }
 }

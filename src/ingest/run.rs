@@ -4,17 +4,18 @@
 //! order, into batches and each batch into the store. So the next batch is read and parsed while
 //! one is written, and memory holds a batch and a few blocks, whatever the size of the input.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use super::account::{Account, Counts, FileAccount, Outcome};
+use super::account::Account;
+use super::ahead::Ahead;
 use super::batch::{self, Fate, Rules};
-use super::feed::{self, End, Message, Reached};
+use super::feed::{self, Message, Numbered};
+use super::files::Files;
 use super::identify::Ordinals;
-use super::known::{KnownFile, KnownFiles};
+use super::known::KnownFiles;
 use super::parse::{ParseOptions, Parsed};
 use super::source;
 use super::stages::{Stage, Stages};
@@ -22,16 +23,16 @@ use super::stored_ids::StoredIds;
 use super::warnings::Warning;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Row};
+use crate::event::Event;
 use crate::privacy::Gate;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
-use crate::store::rejects::{self, Reject};
+use crate::store::rejects;
 use crate::store::scratch::Scratch;
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, key};
-use crate::time::{Clock, format_utc};
+use crate::time::Clock;
 
 /// What an ingest takes beside its batches: the program, what its threads keep for themselves, the user
 /// agents that it remembers, and the stored rows that a partition at a time is merged with.
@@ -49,11 +50,15 @@ const LARGEST_BATCH: u64 = 1 << 30;
 /// with their table, they take about an eighth of what the batch takes.
 const BYTES_A_LINE_HELD: usize = 512;
 
+/// What a session and its visitor take while a batch is put in: their places in the tables by which they are
+/// found and sorted, the entry of the first-seen index, and the stored row that new events may join.
+const BYTES_A_SESSION: usize = 1024;
+
 /// What an ingest is told.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Files, folders, globs, `-`.
-    pub inputs: Vec<String>,
+    pub inputs: Vec<PathBuf>,
     /// The chatbot of lines that name none.
     pub chatbot: Option<String>,
     /// Read files that are known to have been taken in.
@@ -151,7 +156,6 @@ pub fn run_in(
         files: found.files,
         known: if options.force { KnownFiles::default() } else { known.clone() },
         fingerprint: fingerprint(settings, options),
-        ahead: feed::ahead((for_batches / AHEAD).min(LARGEST_BATCH) as usize),
     };
     crate::memory::set_budget(settings.memory);
     let share = (for_batches / BATCH).min(LARGEST_BATCH) as usize;
@@ -168,8 +172,7 @@ pub fn run_in(
         key_check: key.check(),
         fingerprint: inputs.fingerprint.clone(),
         batch: Batch::default(),
-        files: BTreeMap::new(),
-        notes: Vec::new(),
+        files: Files::default(),
         report: Report { problems: found.problems, committed: true, ..Report::default() },
         batch_bytes,
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
@@ -177,19 +180,22 @@ pub fn run_in(
         scratch,
         stored_ids: StoredIds::with_room_for((for_batches / STORED_IDS) as usize),
         changed: false,
+        committed: false,
     };
     progress.total(inputs.bytes());
-    let (sender, receiver) = sync_channel(inputs.ahead);
+    let ahead = Ahead::of((for_batches / AHEAD).min(LARGEST_BATCH) as usize);
+    let (sender, receiver) = channel();
     let outcome = std::thread::scope(|scope| {
-        let taken = feed::start(scope, &inputs, &parse_options, context, sender);
-        // The receivers are dropped when this returns, so that the threads stop where it fails.
-        ingest.take_all(receiver, taken, progress)
+        // So that the threads stop where this fails.
+        let _closing = ahead.closing();
+        feed::start(scope, &inputs, &parse_options, context, &ahead, sender);
+        ingest.take_all(receiver, &ahead, progress)
     });
     match outcome.and_then(|()| ingest.commit_rest()) {
         Ok(()) => Ok(ingest.finish()),
         Err(error) => {
             ingest.report.failure = Some(error);
-            ingest.report.committed = ingest.writer.manifest().generation > 0;
+            ingest.report.committed = ingest.committed;
             Ok(ingest.into_report())
         }
     }
@@ -232,22 +238,6 @@ struct Batch {
     bytes: usize,
 }
 
-/// What is known of a file while it is read.
-#[derive(Default)]
-struct FileState {
-    name: String,
-    /// What became of its events, as far as that is committed.
-    counts: Counts,
-    /// What will have become of those of the change under way.
-    pending: Counts,
-    own_ids: bool,
-    future: bool,
-    outcome: Outcome,
-    /// The open file and how far it is read, while it is being read.
-    handle: Option<File>,
-    reached: Option<Reached>,
-}
-
 struct Ingest<'a> {
     writer: Writer,
     /// The change under way; `None` only while it is being committed.
@@ -260,9 +250,7 @@ struct Ingest<'a> {
     key_check: String,
     fingerprint: String,
     batch: Batch,
-    files: BTreeMap<usize, FileState>,
-    /// What is to be noted of files with the next commit.
-    notes: Vec<(usize, KnownFile)>,
+    files: Files,
     report: Report,
     batch_bytes: usize,
     /// Counts the identical lines of one file, that with this number.
@@ -274,6 +262,8 @@ struct Ingest<'a> {
     stored_ids: StoredIds,
     /// Something is to be committed.
     changed: bool,
+    /// Something has been.
+    committed: bool,
 }
 
 impl Ingest<'_> {
@@ -284,20 +274,25 @@ impl Ingest<'_> {
     /// Takes in what comes, in order, committing batch by batch.
     fn take_all(
         &mut self,
-        receiver: Receiver<(u64, Message)>,
-        taken: Receiver<()>,
+        receiver: Receiver<Numbered>,
+        ahead: &Ahead,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let mut waiting: BTreeMap<u64, Message> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, VecDeque<Message>> = BTreeMap::new();
         let mut next = 0;
         for (number, message) in receiver {
-            waiting.insert(number, message);
-            while let Some(message) = waiting.remove(&next) {
-                next += 1;
+            waiting.entry(number).or_default().push_back(message);
+            while let Some(message) = waiting.get_mut(&next).and_then(VecDeque::pop_front) {
                 self.report.stages.book(Stage::Wait);
-                if matches!(message, Message::Block { .. }) {
-                    // Its permit was there before it was.
-                    let _ = taken.try_recv();
+                match &message {
+                    Message::Piece { room, .. } => ahead.leave(next, *room),
+                    Message::End { .. } => ahead.end_file(),
+                    Message::Begin { .. } => {}
+                }
+                if message.is_last() {
+                    waiting.remove(&next);
+                    next += 1;
+                    ahead.next(next);
                 }
                 self.take(message, progress)?;
                 self.report.stages.book(Stage::Gather);
@@ -310,44 +305,20 @@ impl Ingest<'_> {
         match message {
             Message::Begin { file, name, outcome, handle } => {
                 progress.file(&name);
-                self.files
-                    .insert(file, FileState { name, outcome, handle, own_ids: true, ..FileState::default() });
+                self.files.begin(file, name, outcome, handle);
             }
-            Message::Block { file, parsed, bytes, reached } => {
-                if let Some(state) = self.files.get_mut(&file) {
-                    state.own_ids &= parsed.own_ids;
-                    state.reached = Some(reached);
-                }
-                // What they take, not what they use: a block of short lines is mostly room.
-                self.batch.bytes += parsed.block.texts.capacity()
-                    + parsed.block.rows.capacity() * std::mem::size_of::<Row>()
-                    + parsed.session_keys * BYTES_A_SESSION
-                    + parsed.refused.iter().map(weight).sum::<usize>();
+            Message::Piece { file, parsed, room, block } => {
+                self.files.piece(file, parsed.own_ids, block.map(|block| block.reached));
+                self.batch.bytes += room + parsed.session_keys * BYTES_A_SESSION;
                 self.batch.blocks.push((file, *parsed));
-                progress.advance(bytes);
+                progress.advance(block.map_or(0, |block| block.bytes));
                 if self.batch.bytes >= self.batch_bytes {
                     self.flush()?;
                 }
             }
-            Message::End { file, end } => self.end(file, end),
+            Message::End { file, end } => self.report.problems.extend(self.files.end(file, end)),
         }
         Ok(())
-    }
-
-    fn end(&mut self, file: usize, end: End) {
-        let Some(state) = self.files.get_mut(&file) else { return };
-        state.handle = None;
-        if let Some(error) = end.error {
-            state.outcome = match &end.note {
-                None if state.counts == Counts::default() && end.nothing_read => {
-                    Outcome::Unreadable { error: error.to_string() }
-                }
-                _ => Outcome::Damaged { error: error.to_string() },
-            };
-            self.report.problems.push(error);
-        } else if let Some(note) = end.note {
-            self.notes.push((file, note));
-        }
     }
 
     /// Puts the batch into the store.
@@ -360,11 +331,11 @@ impl Ingest<'_> {
             self.transaction = Some(transaction);
             return Ok(());
         }
-        if self.changed || !self.notes.is_empty() {
+        if self.changed || self.files.has_notes() {
             self.commit(transaction)?;
             self.transaction = Some(self.writer.begin());
         } else {
-            self.settle();
+            self.files.settle();
             self.transaction = Some(transaction);
         }
         crate::memory::give_back();
@@ -405,7 +376,7 @@ impl Ingest<'_> {
         let mut fates = outcome.fates.iter();
         for (file, parsed) in &batch.blocks {
             let fates = parsed.block.rows.iter().zip(fates.by_ref());
-            let Some(state) = self.files.get_mut(file) else { continue };
+            let Some(state) = self.files.get_mut(*file) else { continue };
             let counts = &mut state.pending;
             for (row, fate) in fates {
                 match fate {
@@ -433,12 +404,12 @@ impl Ingest<'_> {
                 }
                 counts.refuse(refused.reason, 1);
                 state.future |= refused.reason == super::Reason::FutureTimestamp;
-                rejects.push(reject(&state.name, refused, self.options.clock));
+                rejects.push(refused.reject(&state.name, self.options.clock));
             }
         }
         // A clash is a fault of the log as a whole; the last file of the batch is as good as any.
         if let (Some(state), 1..) =
-            (batch.blocks.last().and_then(|(file, _)| self.files.get_mut(file)), outcome.clashes)
+            (batch.blocks.last().and_then(|(file, _)| self.files.get_mut(*file)), outcome.clashes)
         {
             state.pending.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.clashes);
         }
@@ -453,32 +424,10 @@ impl Ingest<'_> {
 
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
         let now = self.options.clock.now;
-        for (file, mut note) in std::mem::take(&mut self.notes) {
-            if let Some(state) = self.files.get(&file) {
-                note.own_ids &= state.own_ids;
-                note.future = state.future;
-            }
-            note.read_at = now;
-            self.known.note(note);
-        }
-        for state in self.files.values() {
-            // A file in the middle of which a batch ends: the next ingest goes on there, should
-            // this one be interrupted.
-            if let (Some(handle), Some(reached @ Reached { plain: true, .. })) =
-                (&state.handle, state.reached)
-                && let Ok(Some(note)) = feed::known_file(&state.name, handle, reached, &self.fingerprint)
-            {
-                let (own_ids, future) = (state.own_ids, state.future);
-                self.known.note(KnownFile { own_ids, future, read_at: now, ..note });
-            }
-        }
+        self.files.note(&mut self.known, &self.fingerprint, now);
         let bytes = self.known.to_bytes()?;
         transaction.replace_note("sources", |m| &mut m.sources, &bytes, self.known.len() as u64, now)?;
-        let mut total = Counts::default();
-        self.files.values().for_each(|state| {
-            total.merge(&state.counts);
-            total.merge(&state.pending);
-        });
+        let total = self.files.total();
         let figures = [
             ("read", total.read),
             ("stored", total.stored),
@@ -492,83 +441,38 @@ impl Ingest<'_> {
             figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         });
         self.writer.commit(transaction, now)?;
-        self.settle();
+        self.committed = true;
+        self.files.settle();
         self.report.stages.book(Stage::Commit);
         self.changed = false;
         Ok(())
     }
 
-    /// Counts what was pending: it is committed, or nothing of it is to be.
-    fn settle(&mut self) {
-        for state in self.files.values_mut() {
-            let pending = std::mem::take(&mut state.pending);
-            state.counts.merge(&pending);
-        }
-    }
-
     /// Commits what is left, unless too many lines were refused.
     fn commit_rest(&mut self) -> Result<()> {
-        let refused = |state: &FileState| state.counts.refused_total() + state.pending.refused_total();
-        let refused: u64 = self.files.values().map(refused).sum();
+        let refused = self.files.total().refused_total();
         if self.options.max_rejects.is_some_and(|most| refused > most) {
             self.report.committed = false;
             drop(self.transaction.take());
         } else if let Some(transaction) = self.transaction.take()
-            && (self.changed || !self.notes.is_empty())
+            && (self.changed || self.files.has_notes())
         {
             self.commit(transaction)?;
         }
         // Where nothing had to be committed, or nothing is to be, it counts what was found.
-        self.settle();
+        self.files.settle();
         Ok(())
     }
 
     fn finish(self) -> Report {
         let Ingest { writer, files, mut report, .. } = self;
         report.failure = writer.finish().err();
-        report.account = account(files);
+        report.account = files.into_account();
         report
     }
 
     fn into_report(mut self) -> Report {
-        self.report.account = account(std::mem::take(&mut self.files));
+        self.report.account = std::mem::take(&mut self.files).into_account();
         self.report
     }
-}
-
-fn account(files: BTreeMap<usize, FileState>) -> Account {
-    let mut account = Account::default();
-    for state in files.into_values() {
-        account.add(FileAccount { file: state.name, outcome: state.outcome, counts: state.counts });
-    }
-    account
-}
-
-/// What a session and its visitor take while a batch is put in: their places in the tables by which they are
-/// found and sorted, the entry of the first-seen index, and the stored row that new events may join.
-const BYTES_A_SESSION: usize = 1024;
-
-/// Returns about how much memory a refused line takes, once as it is here and once as it is to be
-/// written: hundreds of bytes, were it a line of two.
-fn weight(refused: &super::Refused) -> usize {
-    std::mem::size_of::<super::Refused>()
-        + std::mem::size_of::<Reject>()
-        + 160
-        + 2 * refused.raw.as_bytes().len()
-}
-
-fn reject(file: &str, refused: &super::Refused, clock: Clock) -> Reject {
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    Reject {
-        file: file.to_owned(),
-        line: refused.line,
-        index: refused.index,
-        reason: refused.reason.name().to_owned(),
-        length: refused.length,
-        sha256: hex(&refused.sha256),
-        refused_at: format_utc(clock.now),
-        raw: None,
-        raw_base64: None,
-    }
-    .with_raw(refused.raw.as_bytes())
 }

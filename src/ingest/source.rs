@@ -1,7 +1,6 @@
 //! Which files an ingest reads: files, globs, directories and standard input.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,12 +16,16 @@ pub enum Input {
 }
 
 impl Input {
-    /// Returns the name used in accounts and messages: `-` for standard input.
+    /// Returns the name used in accounts and messages: `-` for standard input; bytes of a path that are not
+    /// UTF-8 as `\xe9`, so that different files have different names.
     pub fn name(&self) -> String {
-        match self {
-            Input::File(path) => path.display().to_string(),
-            Input::Stdin => "-".to_owned(),
+        let Input::File(path) = self else { return "-".to_owned() };
+        let mut name = String::new();
+        for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+            name.push_str(chunk.valid());
+            name.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
         }
+        name
     }
 }
 
@@ -44,12 +47,13 @@ pub struct Found {
 /// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and directories that it matches.
 ///
 /// Nothing is taken from `store`, nor from any other `wa` store.
-pub fn find(inputs: &[String], store: &Path) -> Found {
+pub fn find(inputs: &[PathBuf], store: &Path) -> Found {
     let mut search = Search {
         store: store.canonicalize().ok(),
         found: Found::default(),
         files: HashSet::new(),
         dirs: HashSet::new(),
+        within: HashMap::new(),
     };
     for input in inputs {
         search.input(input);
@@ -65,21 +69,23 @@ struct Search {
     /// The real paths of what was found: two names of one file are one file.
     files: HashSet<PathBuf>,
     dirs: HashSet<PathBuf>,
+    /// Whether folders, by their real paths, are stores or lie in one.
+    within: HashMap<PathBuf, bool>,
 }
 
 impl Search {
-    fn input(&mut self, input: &str) {
-        if input == "-" {
+    fn input(&mut self, path: &Path) {
+        if path == Path::new("-") {
             if !self.found.files.contains(&Input::Stdin) {
                 self.found.files.push(Input::Stdin);
             }
             return;
         }
-        let path = Path::new(input);
-        match path.metadata() {
-            Ok(_) => self.named(path),
-            Err(_) if input.contains(['*', '?', '[']) => self.glob(input),
-            Err(e) => self.problem(Error::io("read", path, e)),
+        let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']));
+        match (path.metadata(), pattern) {
+            (Ok(_), _) => self.named(path),
+            (Err(_), Some(pattern)) => self.glob(pattern),
+            (Err(e), None) => self.problem(Error::io("read", path, e)),
         }
     }
 
@@ -112,7 +118,7 @@ impl Search {
     /// Takes a file or directory that was named, by itself or by a glob.
     fn named(&mut self, path: &Path) {
         let is_dir = path.is_dir();
-        if self.in_store(path) || (is_dir && is_store(path)) {
+        if self.in_store(path, is_dir) {
             let error = Error::new(
                 Kind::Usage,
                 format!("cannot ingest {}: it belongs to a wa store", path.display()),
@@ -131,7 +137,7 @@ impl Search {
         let mut pending = vec![top.to_owned()];
         while let Some(dir) = pending.pop() {
             let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-            if !self.dirs.insert(real) || self.in_store(&dir) || is_store(&dir) {
+            if self.within_store(&real) || !self.dirs.insert(real) {
                 continue;
             }
             match list(&dir) {
@@ -145,7 +151,8 @@ impl Search {
         match path.metadata() {
             Ok(about) if about.is_dir() => pending.push(path),
             // What a pipe or device in a folder would give, nobody has asked for.
-            Ok(about) if about.is_file() && is_log(&path) => self.file(&path),
+            // A link may lead into a store.
+            Ok(about) if about.is_file() && is_log(&path) && !self.in_store(&path, false) => self.file(&path),
             Ok(_) => {}
             Err(e) if is_log(&path) => self.problem(Error::io("read", &path, e)),
             Err(_) => {}
@@ -159,9 +166,23 @@ impl Search {
         }
     }
 
-    fn in_store(&self, path: &Path) -> bool {
-        let Some(store) = &self.store else { return false };
-        path.canonicalize().is_ok_and(|real| real.starts_with(store))
+    /// Tells whether a file or folder belongs to a store, whatever links lead to it.
+    fn in_store(&mut self, path: &Path, is_dir: bool) -> bool {
+        // What has no real path, such as a pipe, lies in no folder.
+        let Ok(real) = path.canonicalize() else { return false };
+        let dir = if is_dir { Some(real.as_path()) } else { real.parent() };
+        dir.is_some_and(|dir| self.within_store(dir))
+    }
+
+    /// Tells whether a folder, by its real path, is a store or lies in one; each folder is looked at once.
+    fn within_store(&mut self, dir: &Path) -> bool {
+        if let Some(within) = self.within.get(dir) {
+            return *within;
+        }
+        let is_one = self.store.as_deref() == Some(dir) || is_store(dir);
+        let within = is_one || dir.parent().is_some_and(|above| self.within_store(above));
+        self.within.insert(dir.to_owned(), within);
+        within
     }
 
     fn problem(&mut self, error: Error) {
@@ -179,17 +200,22 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Tells whether a file's name is that of a log.
+/// Tells whether a file's name is that of a log; it need not be UTF-8.
 fn is_log(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(OsStr::to_str) else { return false };
-    let name = name.to_ascii_lowercase();
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    [".ndjson", ".jsonl", ".json", ".log"].iter().any(|suffix| name.ends_with(suffix))
+    let Some(name) = path.file_name() else { return false };
+    let name = name.as_encoded_bytes().to_ascii_lowercase();
+    let name = name.strip_suffix(b".gz").or_else(|| name.strip_suffix(b".zst")).unwrap_or(&name);
+    [".ndjson", ".jsonl", ".json", ".log"].iter().any(|suffix| name.ends_with(suffix.as_bytes()))
 }
 
 /// Tells whether a directory is a store: its manifest says so, or it has a manifest beside settings.
 fn is_store(dir: &Path) -> bool {
-    let Ok(manifest) = std::fs::File::open(dir.join("manifest.json")) else { return false };
+    let path = dir.join("manifest.json");
+    // To open a pipe is to wait for its writer.
+    if !path.is_file() {
+        return false;
+    }
+    let Ok(manifest) = std::fs::File::open(path) else { return false };
     let mut head = Vec::new();
     let read = manifest.take(4096).read_to_end(&mut head);
     let marked = memchr::memmem::find(&head, b"\"wa-store\"").is_some();
@@ -221,7 +247,7 @@ mod tests {
         /// Finds, and returns the names relative to the folder.
         fn find(&self, inputs: &[&str]) -> (Vec<String>, Vec<String>) {
             let inputs: Vec<_> =
-                inputs.iter().map(|i| if *i == "-" { "-".to_owned() } else { self.path(i) }).collect();
+                inputs.iter().map(|i| if *i == "-" { "-".into() } else { self.path(i).into() }).collect();
             let found = find(&inputs, &self.0.path().join("store"));
             let strip = |text: String| text.replace(&(self.0.path().display().to_string() + "/"), "");
             let files = found.files.iter().map(|f| strip(f.name())).collect();
@@ -284,9 +310,60 @@ mod tests {
         let (files, problems) = folder.find(&[""]);
         assert_eq!(files, ["a.log", "not/manifest.json"]);
         assert!(problems.is_empty());
-        let (files, problems) = folder.find(&["store", "store/rejects/r.ndjson", "other"]);
+        let parts = ["store", "store/rejects/r.ndjson", "other", "other/rejects", "other/rejects/*.ndjson"];
+        let (files, problems) = folder.find(&parts);
         assert!(files.is_empty());
-        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert_eq!(problems.len(), 5, "{problems:?}");
+        assert!(problems.iter().all(|problem| problem.ends_with("it belongs to a wa store")), "{problems:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_leads_into_a_store() {
+        use std::os::unix::fs::symlink;
+        let folder = Folder::with(&["logs/a.log", "store/rejects/r.ndjson", "other/rejects/r.ndjson"]);
+        fs::write(folder.path("other/manifest.json"), "{\"format\":\"wa-store\"}").unwrap();
+        for store in ["store", "other"] {
+            symlink(folder.path(&format!("{store}/rejects")), folder.path(&format!("logs/{store}"))).unwrap();
+            let link = folder.path(&format!("logs/{store}.ndjson"));
+            symlink(folder.path(&format!("{store}/rejects/r.ndjson")), link).unwrap();
+        }
+        assert_eq!(folder.find(&["logs"]), (vec!["logs/a.log".to_owned()], vec![]));
+        let (files, problems) =
+            folder.find(&["logs/store", "logs/other", "logs/store.ndjson", "logs/other.ndjson"]);
+        assert_eq!((files.len(), problems.len()), (0, 4), "{problems:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_name_that_is_not_utf_8_is_one_like_any_other() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let folder = Folder::with(&["a.log"]);
+        let names: [&[u8]; 3] = [b"caf\xe8.LOG.gz", b"caf\xe9.log", b"\xff.txt"];
+        let path = |name: &[u8]| folder.0.path().join(OsStr::from_bytes(name));
+        names.iter().for_each(|name| fs::write(path(name), "{}").unwrap());
+        assert_eq!(
+            folder.find(&[""]),
+            (vec!["a.log".into(), "caf\\xe8.LOG.gz".into(), "caf\\xe9.log".into()], vec![])
+        );
+        let found = find(&[path(b"\xff.txt"), path(b"\xfe*")], Path::new("store"));
+        assert_eq!(found.files, [Input::File(path(b"\xff.txt"))]);
+        assert_eq!(found.problems.len(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_a_folder_is_not_opened_whatever_it_is_called() {
+        let folder = Folder::with(&["a.log"]);
+        for name in ["manifest.json", "b.log"] {
+            let made = std::process::Command::new("mkfifo").arg(folder.path(name)).status().unwrap();
+            assert!(made.success());
+        }
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(folder.find(&[""])));
+        let found = receiver.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(found, Ok((vec!["a.log".to_owned()], vec![])));
     }
 
     #[cfg(unix)]

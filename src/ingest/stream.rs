@@ -66,10 +66,10 @@ impl Stream {
         Ok(Stream { bytes, compression, consumed })
     }
 
-    /// Takes a source as it is.
-    pub fn plain(source: Source) -> Stream {
+    /// Takes a source as it is, from an offset on at which it stands.
+    pub fn plain_from(offset: u64, source: Source) -> Stream {
         let bytes = Bytes::Plain { head: Vec::new(), source };
-        Stream { bytes, compression: Compression::Plain, consumed: Arc::default() }
+        Stream { bytes, compression: Compression::Plain, consumed: Arc::new(AtomicU64::new(offset)) }
     }
 
     /// Returns how the input is compressed.
@@ -77,7 +77,7 @@ impl Stream {
         self.compression
     }
 
-    /// Returns how many bytes were read of the source, as it is stored.
+    /// Returns how far the source was read, in bytes as they are stored.
     pub fn consumed(&self) -> u64 {
         self.consumed.load(Ordering::Relaxed)
     }

@@ -47,7 +47,7 @@ impl Place {
     /// Takes a log in, known or not; returns the account's total.
     pub fn ingest(&self, path: &Path, now: &str) -> Counts {
         let options = run::Options {
-            inputs: vec![path.to_str().unwrap().to_owned()],
+            inputs: vec![path.to_owned()],
             chatbot: None,
             force: true,
             atomic: false,

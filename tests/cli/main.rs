@@ -9,6 +9,8 @@ mod disk;
 mod docs;
 mod gc;
 mod harness;
+mod inputs;
+mod known;
 mod memory;
 mod privacy;
 mod sample_data;

@@ -45,7 +45,7 @@ fn gzip(path: &Path, piece: &[u8], bytes: usize) {
         BufWriter::new(File::create(path).unwrap()),
         flate2::Compression::fast(),
     );
-    let block = piece.repeat((1 << 20) / piece.len());
+    let block = piece.repeat(((1 << 20) / piece.len()).max(1));
     for _ in 0..bytes / block.len() {
         gzip.write_all(&block).unwrap();
     }
@@ -55,11 +55,25 @@ fn gzip(path: &Path, piece: &[u8], bytes: usize) {
 #[test]
 fn bounded_memory_a_gzip_bomb_takes_no_more_than_a_batch() {
     let folder = place::folder();
+    // A line of as many elements as there can be, and lines of as few bytes beside one over the limit.
+    let envelope = |element: &str| {
+        format!("{{\"events\":[{}0]}}\n", element.repeat(((1 << 20) - 32) / element.len())).into_bytes()
+    };
+    let numbers = envelope("0,");
+    let events = String::from_utf8(envelope("{\"event_name\":\"a\"},")).unwrap();
+    let fields = "{\"chatbotId\":\"c\",\"userId\":\"u\",\"receivedAt\":1790000000,";
+    let events =
+        events.replacen('{', fields, 1).replacen(&",{\"event_name\":\"a\"}".repeat(8), "", 1).into_bytes();
+    let beside = [b"0\n".repeat(400_000), vec![b'a'; (1 << 20) + 1], b"\n".to_vec()].concat();
     // One line without an end, lines without content, and lines that are all refused.
     for (name, piece, bytes) in [
         ("line.gz", &b"a"[..], 1 << 30),
         ("blank.gz", b"\n", 128 << 20),
         ("refused.gz", b"{}\n", 64 << 20),
+        ("numbers.gz", &numbers, 24 << 20),
+        ("events.gz", &events, 24 << 20),
+        ("beside.gz", &beside, 24 << 20),
+        ("no-utf8.gz", b"\xff\n", 24 << 20),
         ("distinct.gz", b"", 16 << 20),
     ] {
         let path = folder.path().join(name);

@@ -50,7 +50,7 @@ pub fn settings() -> Settings {
 /// What an ingest is told, if nothing else.
 pub fn options(inputs: Vec<String>, now: Micros) -> run::Options {
     run::Options {
-        inputs,
+        inputs: inputs.into_iter().map(PathBuf::from).collect(),
         chatbot: None,
         force: false,
         atomic: false,

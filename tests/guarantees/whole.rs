@@ -486,3 +486,30 @@ fn whole_or_not_at_all_a_full_disk_gets_its_sentence_and_keeps_what_was_committe
     assert_eq!(folder.ingest(&disk, false).0, None);
     assert_eq!(events(&disk), events(&undisturbed));
 }
+
+#[test]
+fn whole_or_not_at_all_an_ingest_that_fails_says_whether_it_has_committed_anything_itself() {
+    let all = logs(3, 6);
+    let (first, folder) = (Folder::new(all[..1].to_vec()), Folder::new(all));
+    let before = MemoryDisk::new();
+    assert_eq!(first.ingest(&before, true).0, None);
+    let generation = |disk: &Arc<MemoryDisk>| place::store_on(disk).snapshot().unwrap().manifest().generation;
+    let options = wa::ingest::run::Options {
+        batch_bytes: Some(1),
+        ..place::options(vec![folder.dir.path().display().to_string()], NOW)
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for operation in 0.. {
+        let disk = before.after(Left::Everything);
+        disk.fail(Some(Fault::Full(operation)));
+        // Else it failed before it began.
+        let Ok(report) = place::ingest(&disk, &place::settings(), &options) else { continue };
+        disk.fail(None);
+        if report.failure.is_none() {
+            break;
+        }
+        assert_eq!(report.committed, generation(&disk) > generation(&before), "at operation {operation}");
+        seen.insert(report.committed);
+    }
+    assert_eq!(seen.len(), 2);
+}

@@ -52,7 +52,7 @@ impl Place {
         let file = self.dir.path().join(format!("{}.ndjson", self.runs));
         std::fs::write(&file, lines.concat()).unwrap();
         let options = run::Options {
-            inputs: vec![file.display().to_string()],
+            inputs: vec![file.to_owned()],
             chatbot: None,
             force: false,
             atomic: false,

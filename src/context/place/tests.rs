@@ -113,6 +113,14 @@ fn database(version: u16, kind: &'static str, networks: &[(&str, u32, Value)]) -
     out
 }
 
+/// Writes a database in which 203.0.113.0/24 is Berlin, for tests elsewhere.
+pub(crate) fn berlin() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let networks = [("203.0.113.0", 24, nested("DE", "Berlin"))];
+    std::fs::write(file.path(), database(4, "City", &networks)).unwrap();
+    file
+}
+
 fn open(bytes: &[u8]) -> Result<Places> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();

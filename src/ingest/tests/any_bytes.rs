@@ -66,6 +66,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 fn outcome(
     bytes: &[u8],
     block_size: usize,
+    piece: usize,
     options: &ParseOptions,
 ) -> (Vec<String>, Counts, Option<Unfinished>) {
     let folder = tempfile::NamedTempFile::new().unwrap();
@@ -74,21 +75,36 @@ fn outcome(
     let context = Context::new(None).unwrap();
     let (mut all, mut counts, mut unfinished) = (Vec::new(), Counts::default(), None);
     while let Some(block) = reader.next_block().unwrap() {
-        let parsed = parse(block, options, &context);
-        for (row, line) in parsed.block.rows.iter().zip(&parsed.lines) {
-            all.push(format!("{line} {}", describe(&parsed.block, row)));
-            assert!(row.text.iter().all(|span| span.is_none() || parsed.block.text(*span).is_some()));
+        let mut pieces = Vec::new();
+        let mut parser = Parser::default();
+        let (last, _) =
+            parser.parse_in_pieces(block, options, &context, piece, &mut |parsed| pieces.push(parsed));
+        assert!(pieces.iter().all(|piece| piece.unfinished.is_none()));
+        let mut lines = 0;
+        for parsed in pieces.into_iter().chain([last]) {
+            for (row, line) in parsed.block.rows.iter().zip(&parsed.lines) {
+                all.push(format!("{line} {}", describe(&parsed.block, row)));
+                assert!(row.text.iter().all(|span| span.is_none() || parsed.block.text(*span).is_some()));
+            }
+            for refused in &parsed.refused {
+                all.push(format!(
+                    "{} {:?} {} {:?}",
+                    refused.line, refused.index, refused.reason, refused.raw
+                ));
+                counts.refuse(refused.reason, 1);
+                assert!(lines <= refused.line, "in the order of the lines");
+                lines = refused.line;
+            }
+            let weight: usize = parsed.refused.iter().map(|refused| refused.weight()).sum();
+            assert_eq!(weight, parsed.refused_weight);
+            counts.read += parsed.read;
+            counts.stored += parsed.block.rows.len() as u64;
+            counts.blank += parsed.blank;
+            counts.unfinished += u64::from(parsed.unfinished.is_some());
+            counts.warnings.merge(&parsed.warnings);
+            unfinished = unfinished.or(parsed.unfinished);
+            assert!(counts.adds_up(), "piece by piece");
         }
-        for refused in &parsed.refused {
-            all.push(format!("{} {:?} {} {:?}", refused.line, refused.index, refused.reason, refused.raw));
-            counts.refuse(refused.reason, 1);
-        }
-        counts.read += parsed.read;
-        counts.stored += parsed.block.rows.len() as u64;
-        counts.blank += parsed.blank;
-        counts.unfinished += u64::from(parsed.unfinished.is_some());
-        counts.warnings.merge(&parsed.warnings);
-        unfinished = unfinished.or(parsed.unfinished);
     }
     (all, counts, unfinished)
 }
@@ -128,7 +144,7 @@ proptest! {
         if !whole && !bytes.is_empty() {
             bytes.truncate(cut.index(bytes.len()));
         }
-        let (_, counts, unfinished) = outcome(&bytes, 1 << 20, &options());
+        let (_, counts, unfinished) = outcome(&bytes, 1 << 20, usize::MAX, &options());
         prop_assert!(counts.adds_up());
         prop_assert_eq!((counts.read, counts.blank), events(&bytes));
         if let Some(unfinished) = unfinished {
@@ -138,11 +154,13 @@ proptest! {
     }
 
     #[test]
-    fn whatever_the_size_of_a_block_the_outcome_is_the_same(bytes in input(), size in 1usize..2000, drop: bool) {
+    fn whatever_the_size_of_a_block_or_a_piece_the_outcome_is_the_same(
+        bytes in input(), size in 1usize..2000, piece in 1usize..4000, drop: bool
+    ) {
         let ip = if drop { IpPolicy::Drop } else { IpPolicy::Keep };
         let options = ParseOptions { ip, chatbot: Some("d".into()), ..options() };
-        let (mut one, counts, unfinished) = outcome(&bytes, 1 << 20, &options);
-        let (mut many, same_counts, same_unfinished) = outcome(&bytes, size, &options);
+        let (mut one, counts, unfinished) = outcome(&bytes, 1 << 20, usize::MAX, &options);
+        let (mut many, same_counts, same_unfinished) = outcome(&bytes, size, piece, &options);
         one.sort();
         many.sort();
         prop_assert_eq!(one, many);

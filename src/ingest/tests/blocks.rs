@@ -82,11 +82,10 @@ proptest! {
         bytes in proptest::collection::vec(prop_oneof![6 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r')], 0..200),
         block in 1usize..60,
         limit in 1usize..20,
-        most in 1usize..20,
     ) {
         // A carriage return that is the very last byte may or may not belong to the line's end.
         prop_assume!(!bytes.ends_with(b"\r"));
-        let mut reader = reader(bytes.clone()).with_block_size(block).with_line_limit(limit).with_lines_limit(most);
+        let mut reader = reader(bytes.clone()).with_block_size(block).with_line_limit(limit);
         let (blocks, error) = drain(&mut reader);
         prop_assert!(error.is_none());
         let (kept, long) = naive(&bytes, limit);
@@ -95,8 +94,6 @@ proptest! {
         prop_assert_eq!(found, long);
         let mut offset = 0;
         for block in &blocks {
-            let lines = block.bytes.split_inclusive(|b| *b == b'\n').count();
-            prop_assert!(lines <= most + 1 || !block.too_long.is_empty());
             prop_assert_eq!(block.offset, offset);
             offset = block.end;
         }
@@ -272,11 +269,56 @@ fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
 
     // The file has grown: it is read on from the unfinished line.
     write("plain", b"{\"a\":1}\n{\"b\":2}\n");
-    let (blocks, _) = drain(&mut Reader::open_at(&plain, 8, 2).unwrap());
+    let read_on =
+        |offset, line| Reader::read_on(&plain, std::fs::File::open(&plain).unwrap(), offset, line).unwrap();
+    let mut reader = read_on(8, 2);
+    let (blocks, _) = drain(&mut reader);
+    assert_eq!(reader.consumed(), 16);
     assert_eq!((blocks[0].first_line, blocks[0].offset, blocks[0].end), (2, 8, 16));
     assert_eq!(blocks[0].bytes, b"{\"b\":2}\n");
     assert!(!blocks[0].unfinished);
-    assert!(drain(&mut Reader::open_at(&plain, 16, 3).unwrap()).0.is_empty());
+    assert!(drain(&mut read_on(16, 3)).0.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_that_is_rotated_after_it_was_looked_at_is_read_on_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    std::fs::write(&path, b"{\"a\":1}\n{\"b\":2}\n").unwrap();
+    let looked_at = std::fs::File::open(&path).unwrap();
+    std::fs::rename(&path, folder.path().join("log.1")).unwrap();
+    std::fs::write(&path, b"{\"other\":\"and longer\"}\n{\"c\":3}\n").unwrap();
+    let mut reader = Reader::read_on(&path, looked_at, 8, 2).unwrap();
+    assert_eq!(text(&drain(&mut reader).0), b"{\"b\":2}\n");
+    assert_eq!(reader.consumed(), 16);
+}
+
+#[test]
+fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let context = Context::new(None).unwrap();
+    let content = [b"{}\n".to_vec(), vec![b'x'; (1 << 20) + 7]].concat();
+    for (bytes, damaged) in [(content.clone(), false), (gzip(&content), false), (gzip(&content), true)] {
+        let bytes = &bytes[..bytes.len() - if damaged { 9 } else { 0 }];
+        std::fs::write(&path, bytes).unwrap();
+        let (mut blocks, error) = drain(&mut Reader::open(&Input::File(path.clone())).unwrap());
+        assert_eq!(error.is_some(), damaged);
+        let last = blocks.pop().unwrap();
+        let left = last.unfinished_long;
+        if bytes == content || damaged {
+            let length = (1 << 20) + 7;
+            assert_eq!((left, last.too_long.len()), (Some(Unfinished { line: 2, offset: 3, length }), 0));
+            assert_eq!((last.end, last.first_line + last.lines), (3 + length, 2));
+        } else {
+            // Nobody will write the rest of it.
+            assert_eq!((left, last.too_long.len()), (None, 1));
+        }
+        let parsed = parse(last, &options(), &context);
+        assert_eq!(parsed.unfinished, left);
+        assert_eq!(parsed.read, parsed.refused.len() as u64 + u64::from(left.is_some()));
+    }
 }
 
 #[test]

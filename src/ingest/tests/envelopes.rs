@@ -2,6 +2,24 @@
 
 use super::*;
 
+#[test]
+fn half_a_million_refused_elements_of_one_line_come_in_pieces_of_bounded_size() {
+    // Of two bytes each; and one that is good at the end.
+    let line = format!("{{\"events\":[{}{}]}}\n", "0,".repeat(500_000), event_with(""));
+    let (mut parser, context, mut pieces) = (Parser::default(), Context::new(None).unwrap(), Vec::new());
+    let most = 1 << 20;
+    let (last, _) =
+        parser.parse_in_pieces(raw(line), &options(), &context, most, &mut |piece| pieces.push(piece));
+    pieces.push(last);
+    // Reaches the bound with the last of its elements.
+    assert!(pieces.iter().all(|piece| piece.refused_weight < most + 1000));
+    assert!(pieces.len() > 100, "{}", pieces.len());
+    let indexes = pieces.iter().flat_map(|piece| &piece.refused).map(|refused| refused.index.unwrap());
+    assert!(indexes.eq(0..500_000));
+    assert_eq!(pieces.iter().map(|piece| piece.read).sum::<u64>(), 500_001);
+    assert_eq!(pieces.pop().unwrap().lines, [1]);
+}
+
 const HEAD: &str = r#""chatbotId":"c","sessionId":"s","received_at":1794211200"#;
 
 fn envelope(head: &str, events: &str) -> String {

@@ -21,14 +21,16 @@ fn an_address_is_stored_as_the_settings_allow() {
 
 #[test]
 fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() {
+    let database = crate::context::berlin();
+    let context = Context::new(Some(database.path())).unwrap();
     let place = |policy, members: &str| {
-        let parsed = with(policy, &format!("\"ip\":\"203.0.113.7\"{members}"));
+        let line = event_with(&format!("\"ip\":\"203.0.113.7\"{members}"));
+        let parsed = parse(raw(line), &ParseOptions { ip: policy, ..options() }, &context);
         let text = |column| parsed.only().text(column).map(str::to_owned);
         (text(Text::CountryCode), text(Text::City))
     };
-    let known = Context::new(None).unwrap().place("203.0.113.7".parse().unwrap()).unwrap_or_default();
     for policy in [IpPolicy::Keep, IpPolicy::Truncate, IpPolicy::Drop] {
-        assert_eq!(place(policy, ""), (known.country_code.clone(), known.city.clone()));
+        assert_eq!(place(policy, ""), (Some("DE".into()), Some("Berlin".into())));
     }
     assert_eq!(place(IpPolicy::Keep, r#","country_code":"FR""#), (Some("FR".into()), None));
     assert_eq!(place(IpPolicy::Keep, r#","city":"Lyon""#), (None, Some("Lyon".into())));
@@ -80,4 +82,34 @@ fn no_address_stays_in_what_is_kept_of_refused_lines() {
             assert!(!raw.contains("100.7") && !raw.contains("::7"), "{raw}");
         }
     }
+}
+
+#[test]
+fn an_address_before_an_unclosed_string_is_masked_behind_escapes_too() {
+    let options = ParseOptions { ip: IpPolicy::Drop, ..options() };
+    let parsed = parse_with(&options, "{\"a\":\"203\\u002e0.113.9\",\"b\":\"x\n");
+    assert_eq!(parsed.refused[0].raw.encoded(), "{\"a\":null,\"b\":\"x");
+}
+
+#[test]
+fn neither_text_nor_hash_of_a_line_over_the_limit_gives_an_address_away() {
+    // One address in what is kept of the line, one behind it.
+    let refused = |ip, address: &str| {
+        let line = format!("from {address} {} {address}\n", "x".repeat(1 << 20));
+        let mut reader =
+            Reader::from_source("long", Box::new(std::io::Cursor::new(line.into_bytes()))).unwrap();
+        let options = ParseOptions { ip, ..options() };
+        let mut parsed = parse(reader.next_block().unwrap().unwrap(), &options, &Context::new(None).unwrap());
+        (parsed.refused.remove(0), parsed.refused.len())
+    };
+    let (one, others) = refused(IpPolicy::Drop, "203.0.113.9");
+    assert_eq!((one.reason, one.length, others), (Reason::LineTooLong, 5 + 11 + 1 + (1 << 20) + 1 + 11, 0));
+    assert!(one.raw.encoded().starts_with("from - xxx"));
+    assert_eq!(one, refused(IpPolicy::Drop, "203.0.113.8").0);
+    assert_ne!(one.sha256, refused(IpPolicy::Keep, "203.0.113.9").0.sha256);
+    assert_ne!(
+        refused(IpPolicy::Keep, "203.0.113.8").0.sha256,
+        refused(IpPolicy::Keep, "203.0.113.9").0.sha256
+    );
+    assert_eq!(refused(IpPolicy::Truncate, "203.0.113.8").0, refused(IpPolicy::Truncate, "203.0.113.9").0);
 }

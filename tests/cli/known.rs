@@ -1,0 +1,74 @@
+//! Logs that were taken in before: skipped, read on, or read again.
+
+use serde_json::{Value, json};
+
+use crate::harness::Place;
+
+/// An event with an id of its own.
+fn event(number: usize) -> String {
+    format!(
+        "{{\"id\":\"e{number}\",\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"message_sent\",\
+         \"timestamp\":\"2026-11-09T08:00:{:02}Z\"}}\n",
+        number % 60
+    )
+}
+
+/// What an ingest says of its only log.
+fn ingest(place: &Place, store: &str) -> Value {
+    let account = place.wa(&format!("--store {store} ingest logs --format json")).json();
+    let [file] = account["files"].as_array().unwrap().as_slice() else { panic!("{account}") };
+    file.clone()
+}
+
+fn generation(place: &Place) -> Value {
+    let manifest: Value = serde_json::from_str(&place.read("store/manifest.json")).unwrap();
+    let generation = &manifest["manifest"]["generation"];
+    assert!(generation.is_u64(), "{manifest}");
+    generation.clone()
+}
+
+#[test]
+fn a_log_that_was_read_on_is_skipped_until_it_has_grown_again() {
+    let place = Place::new();
+    place.write("logs/a.ndjson", event(1));
+    assert_eq!(ingest(&place, "store")["outcome"], "read");
+    let first = event(1).len();
+    place.write("logs/a.ndjson", event(1) + &event(2));
+    let read_on = ingest(&place, "store");
+    assert_eq!(
+        (&read_on["outcome"], &read_on["from"], &read_on["stored"]),
+        (&json!("read_on"), &json!(first), &json!(1))
+    );
+    let committed = generation(&place);
+    for _ in 0..2 {
+        assert_eq!(ingest(&place, "store")["outcome"], "known");
+    }
+    assert_eq!(generation(&place), committed);
+    place.write("logs/a.ndjson", event(1) + &event(2) + &event(3));
+    assert_eq!(ingest(&place, "store")["from"], 2 * first);
+}
+
+#[test]
+fn a_line_over_the_limit_that_is_still_being_written_is_one_line_however_it_is_read() {
+    let place = Place::new();
+    let beginning = event(1) + &"x".repeat(1_200_000);
+    place.write("logs/a.ndjson", &beginning);
+    let first = ingest(&place, "store");
+    assert_eq!((&first["read"], &first["stored"], &first["unfinished"]), (&json!(2), &json!(1), &json!(1)));
+    assert_eq!(first["refused"], json!({}));
+    assert_eq!(ingest(&place, "store")["outcome"], "known");
+    // What comes next belongs to that line.
+    place.write("logs/a.ndjson", beginning + &event(2) + &event(3));
+    let (on, anew) = (ingest(&place, "store"), ingest(&place, "other"));
+    assert_eq!(on["from"], event(1).len());
+    assert_eq!((&on["stored"], &anew["stored"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&on["refused"], &anew["refused"]),
+        (&json!({"line_too_long": 1}), &json!({"line_too_long": 1}))
+    );
+    let stored = |store: &str| {
+        let text = place.wa(&format!("--store {store} export")).output();
+        text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(stored("store"), stored("other"));
+}
