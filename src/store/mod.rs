@@ -25,6 +25,7 @@ pub mod fs;
 pub mod key;
 pub mod ledger;
 pub mod lock;
+mod lost;
 pub mod manifest;
 pub mod parquet;
 pub mod rejects;
@@ -84,7 +85,7 @@ impl Store {
 
     /// Returns the present state.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let manifest = self.read_manifest()?.ok_or_else(|| {
+        let manifest = self.manifest_or_why_none()?.ok_or_else(|| {
             Error::failed(format!("there is no wa store in {}", self.dir.display()))
                 .hint("name the store with --store DIR or WA_STORE, or make one with `wa ingest`")
         })?;
@@ -162,7 +163,7 @@ impl Store {
 
     fn writer_with(&self, lock: Option<WriterLock>, first: impl FnOnce() -> Manifest) -> Result<Writer> {
         let staging = self.dir.join(STAGING);
-        let manifest = self.read_manifest()?;
+        let manifest = self.manifest_or_why_none()?;
         let mut touched = BTreeSet::new();
         let mut swept = 0;
         let interrupted = self

@@ -13,3 +13,4 @@ mod memory;
 mod privacy;
 mod sample_data;
 mod settings;
+mod store;

@@ -1,0 +1,75 @@
+//! The store as a folder: made, found, refused.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::harness::Place;
+
+const LINE: &str = "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"message_sent\",\
+                    \"timestamp\":\"2026-11-09T10:00:00Z\"}\n";
+
+/// Every file below a folder, with its bytes; but the lock, which every writer makes.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => pending.push(path),
+                false if path.ends_with("lock") => {}
+                false => drop(found.insert(path.display().to_string(), std::fs::read(&path).unwrap())),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_store_that_has_lost_its_manifest_is_refused_and_loses_nothing() {
+    let place = Place::new();
+    place.write("log.ndjson", format!("{LINE}no json\n"));
+    place.wa("ingest log.ndjson").exits(0);
+    std::fs::remove_file(place.path("wa-store/manifest.json")).unwrap();
+    // What an interrupted writer leaves: the next one removes all that no manifest names.
+    for leftover in [false, true] {
+        if leftover {
+            place.write("wa-store/staging/half.parquet", "PAR1");
+        }
+        let before = files(&place.path("wa-store"));
+        for command in [
+            "ingest log.ndjson",
+            "gc",
+            "gc --dry-run",
+            "rebuild",
+            "verify",
+            "status",
+            "report summary",
+            "events",
+            "files events",
+            "export",
+            "forget --user u",
+            "anonymize --older-than 1d",
+        ] {
+            place
+                .wa(command)
+                .exits(1)
+                .warns("the manifest of the store ./wa-store is missing")
+                .warns("put the manifest back from a backup of the store");
+            assert!(files(&place.path("wa-store")) == before, "{command} has changed the store");
+        }
+    }
+}
+
+#[test]
+fn what_a_first_ingest_leaves_before_its_manifest_is_no_hindrance() {
+    let place = Place::new();
+    place.write("log.ndjson", LINE);
+    place.write("wa-store/staging/manifest.json", "{\"manif");
+    place.write("wa-store/lock", "");
+    std::fs::create_dir_all(place.path("wa-store/events/event_date=2026-11-09")).unwrap();
+    place.wa("report summary").exits(1).warns("there is no wa store");
+    place.wa("ingest log.ndjson").exits(0).warns("made the store");
+    assert!(!place.path("wa-store/staging").exists());
+    place.wa("verify").exits(0).says("1 events");
+}
