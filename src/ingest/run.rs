@@ -198,8 +198,12 @@ pub fn run_in(
     }
 }
 
-/// Refuses settings by which the store was not made: the sessions would be cut or dated two ways.
+/// Refuses settings by which the store was not made: the sessions would be cut or dated two ways. A store
+/// without any can still go by others.
 pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
+    if manifest.is_empty() {
+        return Ok(());
+    }
     let differs = |what: &str, theirs: String, ours: String| {
         Error::new(
             Kind::Usage,

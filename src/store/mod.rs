@@ -128,7 +128,8 @@ impl Store {
     /// Takes the writer's lock; makes the store where there is none. Removes what an interrupted
     /// writer left.
     ///
-    /// `command` is what those who wait for the lock are told; `first` makes the first manifest.
+    /// `command` is what those who wait for the lock are told; `first` makes the first manifest, by whose
+    /// time zone and timeout an empty store goes too.
     pub fn writer(
         &self,
         command: &str,
@@ -179,6 +180,11 @@ impl Store {
         }
         self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync the folder", &self.dir, e))?;
         let manifest = match manifest {
+            // An empty store goes by the settings that are in force now, whatever they were when it was made.
+            Some(manifest) if manifest.is_empty() => {
+                let Manifest { timezone, session_timeout_us, .. } = first();
+                Manifest { timezone, session_timeout_us, ..manifest }
+            }
             Some(manifest) => manifest,
             None => {
                 self.sync_folders_above()?;

@@ -43,6 +43,7 @@ fn a_store_that_has_lost_its_manifest_is_refused_and_loses_nothing() {
             "gc --dry-run",
             "rebuild",
             "verify",
+            "init",
             "status",
             "report summary",
             "events",
@@ -72,4 +73,65 @@ fn what_a_first_ingest_leaves_before_its_manifest_is_no_hindrance() {
     place.wa("ingest log.ndjson").exits(0).warns("made the store");
     assert!(!place.path("wa-store/staging").exists());
     place.wa("verify").exits(0).says("1 events");
+}
+
+#[test]
+fn every_command_works_on_the_empty_store_that_init_makes() {
+    let place = Place::new();
+    place.wa("init").exits(0).warns("made the store ./wa-store");
+    assert!(!place.path("wa-store/staging").exists());
+    for command in [
+        "status",
+        "report summary",
+        "report all",
+        "events",
+        "files events",
+        "export",
+        "verify",
+        "gc --dry-run",
+        "gc",
+        "rebuild",
+        "anonymize --older-than 1d",
+        "forget --user u --dry-run",
+        "forget --user u",
+    ] {
+        place.wa(command).exits(0);
+    }
+    place.write("log.ndjson", LINE);
+    place.wa("ingest log.ndjson").exits(0);
+    place.wa("init").exits(1).warns("are there already");
+}
+
+#[test]
+fn the_settings_of_an_empty_store_can_be_edited_without_a_rebuild() {
+    let place = Place::new();
+    place.wa("init").exits(0);
+    place.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\nsession_timeout = \"1h\"\n");
+    place.wa("gc --dry-run").exits(0);
+    place.wa("forget --user u").exits(0);
+    let status = place.wa("status --format json").json();
+    assert_eq!((&status["timezone"], &status["warnings"]), (&"Asia/Tokyo".into(), &serde_json::json!([])));
+    // 15:30 UTC is half past midnight in Tokyo.
+    place.write("log.ndjson", LINE.replace("10:00:00Z", "15:30:00Z"));
+    place.wa("ingest log.ndjson").exits(0);
+    let days = place.wa("report trends --from 2026-11-09 --to 2026-11-11 --format json").json();
+    assert_eq!(days["trends"][0]["stat_date"], "2026-11-10");
+    place.wa("verify").exits(0);
+    // From here on there is something that goes by them.
+    place.write("wa-store/wa.toml", "timezone = \"UTC\"\n");
+    place.wa("ingest log.ndjson").exits(2).warns("run `wa rebuild`");
+    std::fs::remove_file(place.path("wa-store/wa.toml")).unwrap();
+    place.wa("init").exits(2).warns("the store was made with the time zone Asia/Tokyo");
+    place.wa("init --timezone Asia/Tokyo --session-timeout 1h").exits(0);
+    place.wa("ingest log.ndjson").exits(0);
+}
+
+#[test]
+fn init_makes_the_store_by_settings_that_were_put_there_before() {
+    let place = Place::new();
+    place.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
+    place.wa("init --timezone UTC").exits(1).warns("are there already");
+    place.wa("init").exits(0).warns("by the settings in ./wa-store/wa.toml");
+    assert_eq!(place.read("wa-store/wa.toml"), "timezone = \"Asia/Tokyo\"\n");
+    assert_eq!(place.wa("status --format json").json()["timezone"], "Asia/Tokyo");
 }
