@@ -102,6 +102,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             ExportForm::Ndjson => export::Form::Ndjson,
             ExportForm::Csv => export::Form::Csv,
         },
+        terminal: io.is_terminal(),
     };
     let mut outcome = Ok(export::Exported::default());
     io.stream(|out| match export::export(&snapshot, &told, out) {
