@@ -71,8 +71,10 @@ pub struct Options {
 pub struct Exported {
     /// Events.
     pub events: u64,
-    /// Sessions of the persons whose events are gone by retention, so that nothing of them is in the
-    /// export.
+    /// Sessions of the persons, on whatever day and of whatever chatbot.
+    pub sessions: u64,
+    /// Those of them whose events are gone by retention, so that nothing of them is in the export; counted
+    /// where neither days nor chatbots were asked for.
     pub sessions_without_events: u64,
 }
 
@@ -148,7 +150,10 @@ pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Re
         }
     }
     if let Some(traced) = &traced {
-        exported.sessions_without_events = traced.sessions.len().saturating_sub(seen.len() as u64);
+        exported.sessions = traced.sessions.len();
+        if options.days.is_none() && options.chatbots.is_empty() {
+            exported.sessions_without_events = exported.sessions.saturating_sub(seen.len() as u64);
+        }
     }
     Ok(exported)
 }

@@ -44,6 +44,34 @@ fn an_export_goes_through_a_pipe_into_another_store() {
 }
 
 #[test]
+fn an_export_of_nothing_says_why() {
+    let place = with_store();
+    let empty = |arguments: &str, why: &str| {
+        let run = place.wa(&format!("export {arguments}")).exits(0).warns(why);
+        assert!(run.stdout.is_empty(), "{run}");
+    };
+    empty("--email nobody@example.org", "nobody is found");
+    empty(
+        "--from 2026-10-01 --to 2026-10-31",
+        "from 2026-10-01 to 2026-10-31: there is data from 2026-09-09 to",
+    );
+    empty(
+        "--user user_ada --to 2026-10-31 --days 3",
+        "theirs from 2026-10-29 to 2026-10-31 fit; there is 1 session",
+    );
+    place.wa("export --chatbot shopp").exits(2).warns("no chatbot \"shopp\"").warns("did you mean \"shop\"?");
+    place.wa("export --user user_ada --days 3").output();
+    place
+        .wa("events --name nosuch --days 3")
+        .exits(0)
+        .warns("no event from 2026-11-08 to 2026-11-10 is one of those asked");
+    place
+        .wa("events --name nosuch --to 2026-10-31 --days 3")
+        .exits(0)
+        .warns("there is data from 2026-09-09 to");
+}
+
+#[test]
 fn old_addresses_go_and_the_status_says_what_is_there() {
     let place = with_store();
     let done = place.wa("anonymize --older-than 30d --format json").json();
