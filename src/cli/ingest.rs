@@ -16,7 +16,8 @@ use crate::time::Clock;
 ///
 /// What was taken in before is not taken in twice: run it every night over the whole folder. A line
 /// that makes no sense is refused, counted and kept in the store's rejects; the account at the end
-/// says what became of every event.
+/// says what became of every event. With --quiet it is printed where lines were refused that are not
+/// kept yet; the exit status stays 0.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -174,6 +175,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         io.problem(problem);
     }
     account::notes(&report, io);
+    if report.rejects_kept > 0 {
+        // A log whose format has changed is refused line by line, and else nobody would ever know.
+        io.look();
+    }
     if options.profile {
         for (stage, spent) in report.stages.list() {
             io.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));

@@ -98,6 +98,8 @@ pub struct Report {
     pub problems: Vec<Error>,
     /// Whether anything was committed; not, where more lines were refused than allowed.
     pub committed: bool,
+    /// How many refused lines are kept that were not kept before.
+    pub rejects_kept: u64,
     /// Days that lines were left out of since retention has taken them: chatbot and UTC date.
     pub pruned_days: Vec<(String, crate::time::Day)>,
     /// Where the time went.
@@ -451,7 +453,9 @@ impl Ingest<'_> {
         self.report.pruned_days.dedup();
         let snapshot = transaction.snapshot()?;
         let now = self.options.clock.now;
-        self.changed |= rejects::add(&snapshot, transaction, rejects, &mut self.rejects, now)? > 0;
+        let kept = rejects::add(&snapshot, transaction, rejects, &mut self.rejects, now)?;
+        self.report.rejects_kept += kept;
+        self.changed |= kept > 0;
         self.report.stages.book(Stage::Rejects);
         Ok(())
     }

@@ -647,7 +647,11 @@ fn raw_events_are_listed_in_order_and_filtered() {
     assert_eq!(some(EventsQuery { predicates, ..june.clone() }), ["first"]);
     assert_eq!(some(EventsQuery { chatbots: vec!["docs".into()], ..june.clone() }), Vec::<String>::new());
     let (_, listing) = listed(&tables, &EventsQuery { names: vec!["none".into()], ..june });
-    assert!(listing.notes[0].starts_with("no event from 2026-06-01 to 2026-06-10 is one"), "{:?}", listing.notes);
+    assert!(
+        listing.notes[0].starts_with("no event from 2026-06-01 to 2026-06-10 is one"),
+        "{:?}",
+        listing.notes
+    );
 }
 
 #[test]
