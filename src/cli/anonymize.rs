@@ -111,5 +111,8 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             )
         }
     };
-    io.account(&text, options.form_asked || options.dry_run)
+    if options.dry_run {
+        return io.account(&text, true);
+    }
+    io.account_of_change(&text, options.form_asked, "the removal of addresses is done")
 }

@@ -117,7 +117,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,
         Form::Table => table(&receipt),
     };
-    io.account(&text, options.form_asked || options.dry_run)
+    if options.dry_run {
+        return io.account(&text, true);
+    }
+    io.receipt(&text, options.form_asked, "the erasure is done")
 }
 
 fn table(receipt: &privacy::Receipt) -> String {

@@ -129,7 +129,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
         Form::Table => table(&report),
     };
-    io.account(&text, options.form_asked || options.dry_run)
+    if options.dry_run {
+        return io.account(&text, true);
+    }
+    io.account_of_change(&text, options.form_asked, "the gc is done")
 }
 
 fn table(report: &retention::Report) -> String {

@@ -170,7 +170,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         Form::Json => account::json(&report)?,
         Form::Table => account::table(&report, io.width()),
     };
-    io.account(&text, options.form_asked)?;
+    let printed = match (&report.failure, report.committed) {
+        (None, true) => io.account_of_change(&text, options.form_asked, "the ingest is done"),
+        _ => io.account(&text, options.form_asked),
+    };
     for problem in &report.problems {
         io.problem(problem);
     }
@@ -184,7 +187,13 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             io.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
         }
     }
-    outcome(report, options)
+    match (printed, outcome(report, options)) {
+        (Err(unprinted), Err(failure)) => {
+            io.problem(&unprinted);
+            Err(failure)
+        }
+        (printed, outcome) => printed.and(outcome),
+    }
 }
 
 /// Turns what an ingest came to into success or failure.

@@ -131,6 +131,36 @@ impl Io {
         self.result(text)
     }
 
+    /// Prints the account of a change of the store that is made: where that fails, the error says that it is
+    /// made. `done`: "the gc is done".
+    ///
+    /// # Errors
+    /// As [`Io::result`].
+    pub fn account_of_change(&self, text: &str, asked: bool, done: &str) -> Result<()> {
+        self.account(text, asked).map_err(|error| {
+            Error::failed(format!("{done} and committed, but what it did could not be printed"))
+                .caused_by(error)
+                .hint("there is no need to run it again; `wa status` says what the store holds")
+        })
+    }
+
+    /// Prints what is there only this once, such as a receipt; to standard error where standard output
+    /// does not take it. `done` as before.
+    ///
+    /// # Errors
+    /// As [`Io::result`].
+    pub fn receipt(&self, text: &str, asked: bool, done: &str) -> Result<()> {
+        let printed = self.account(text, asked);
+        if printed.is_err() || self.pipe_closed() {
+            self.print(&format!("{}\n", text.trim_end()));
+        }
+        printed.map_err(|error| {
+            Error::failed(format!("{done} and committed, but its receipt could not be printed")).caused_by(error).hint(
+                "the receipt stands above, on standard error; there is no need to run it again, and another one would count nothing",
+            )
+        })
+    }
+
     /// Lends standard output, buffered, for a result too long to be held in memory. The work stops
     /// at the first write that fails; where that is because the reader has gone, it is no error.
     ///

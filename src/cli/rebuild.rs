@@ -86,7 +86,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
         Form::Table => table(&report),
     };
-    io.account(&text, options.form_asked)
+    io.account_of_change(&text, options.form_asked, "the rebuild is done")
 }
 
 fn table(report: &care::RebuildReport) -> String {
