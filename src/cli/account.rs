@@ -85,6 +85,9 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
             thousands(known.len() as u64)
         ));
     }
+    if total.blank > 0 {
+        text.push_str(&format!("blank: {}, beside the sum\n", counted(total.blank, "line", "lines")));
+    }
     for (reason, times) in &total.refused {
         text.push_str(&format!("refused: {} {}\n", thousands(*times), reason.name()));
     }
@@ -107,6 +110,11 @@ pub fn notes(report: &Report, io: &Io) {
             thousands(report.account.total.already_pruned)
         ));
     }
+}
+
+/// Writes a number of things: `1 line`, `2,000 lines`.
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
 /// Writes a number with thousands separators.

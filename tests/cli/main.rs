@@ -2,6 +2,7 @@
 //!
 //! One test binary for all of it, since every one links the whole of Parquet.
 
+mod account;
 mod care;
 mod conventions;
 mod cron;
