@@ -206,12 +206,14 @@ fn outcome(report: run::Report, options: &Options) -> Result<()> {
         return Err(Error::new(
             Kind::TooManyRefused,
             format!(
-                "{} lines were refused, more than --max-rejects {}; nothing was committed",
-                total.refused_total(),
+                "{} refused, more than --max-rejects {}; nothing was committed",
+                account::counted(total.refused_total(), "line was", "lines were"),
                 options.max_rejects.unwrap_or(0)
             ),
         )
-        .hint("mend the log, or allow more with --max-rejects N"));
+        .hint(
+            "the account says where the first of them are; mend the log, or allow more with --max-rejects N",
+        ));
     }
     match report.problems.len() {
         0 => Ok(()),

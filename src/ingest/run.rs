@@ -10,12 +10,15 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::account::{Account, Counts, FileAccount, Outcome};
 use super::batch::{self, Fate, Rules};
 use super::feed::{self, End, Message, Reached};
 use super::identify::Ordinals;
 use super::known::{KnownFile, KnownFiles};
 use super::parse::{ParseOptions, Parsed};
+use super::reason::Reason;
 use super::source;
 use super::stages::{Stage, Stages};
 use super::warnings::Warning;
@@ -89,6 +92,20 @@ impl Progress for NoProgress {
     fn file(&self, _: &str) {}
 }
 
+/// Of how many refused lines a report says where they are, where nothing is committed.
+const MOST_NAMED: usize = 10;
+
+/// Where a refused line is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedLine {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line's number, from 1.
+    pub line: u64,
+    /// Why it is refused.
+    pub reason: Reason,
+}
+
 /// What an ingest came to.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -100,6 +117,8 @@ pub struct Report {
     pub committed: bool,
     /// How many refused lines are kept that were not kept before.
     pub rejects_kept: u64,
+    /// The first refused lines, where no more than some of them are allowed: they may not be kept.
+    pub first_refused: Vec<RefusedLine>,
     /// Days that lines were left out of since retention has taken them: chatbot and UTC date.
     pub pruned_days: Vec<(String, crate::time::Day)>,
     /// Where the time went.
@@ -439,7 +458,11 @@ impl Ingest<'_> {
                     continue;
                 }
                 counts.refuse(refused.reason, 1);
-                state.future |= refused.reason == super::Reason::FutureTimestamp;
+                if self.options.max_rejects.is_some() && self.report.first_refused.len() < MOST_NAMED {
+                    let (file, line, reason) = (state.name.clone(), refused.line, refused.reason);
+                    self.report.first_refused.push(RefusedLine { file, line, reason });
+                }
+                state.future |= refused.reason == Reason::FutureTimestamp;
                 rejects.push(reject(&state.name, refused, self.options.clock));
             }
         }
