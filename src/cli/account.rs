@@ -124,6 +124,19 @@ pub fn notes(report: &Report, io: &Io) {
     if report.account.total.unfinished > 0 {
         io.note("a last line is not finished; it is left for the next ingest");
     }
+    for folder in &report.without_logs {
+        let other = folder.other.as_ref().map(|other| {
+            // A log that logrotate has renamed: a folder is not the place to guess at names.
+            io.look();
+            format!("; others, such as {}, have to be named, or matched by a glob", other.display())
+        });
+        io.warn(&format!(
+            "there are no logs in {}: of a folder, files are taken whose names end with .ndjson, .jsonl, .json \
+             or .log, and those with .gz or .zst after it{}",
+            folder.folder.display(),
+            other.unwrap_or_default()
+        ));
+    }
     let days = &report.pruned_days;
     if let Some((chatbot, day)) = days.first() {
         let more = if days.len() > 1 { format!(" and {} more days", days.len() - 1) } else { String::new() };

@@ -113,6 +113,8 @@ pub struct Report {
     pub account: Account,
     /// Inputs that could not be found or read to their end.
     pub problems: Vec<Error>,
+    /// Folders that were named, and hold no logs.
+    pub without_logs: Vec<source::WithoutLogs>,
     /// Whether anything was committed; not, where more lines were refused than allowed.
     pub committed: bool,
     /// How many refused lines are kept that were not kept before.
@@ -195,7 +197,12 @@ pub fn run_in(
         batch: Batch::default(),
         files: BTreeMap::new(),
         notes: Vec::new(),
-        report: Report { problems: found.problems, committed: true, ..Report::default() },
+        report: Report {
+            problems: found.problems,
+            without_logs: found.without_logs,
+            committed: true,
+            ..Report::default()
+        },
         batch_bytes,
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
         scratch,

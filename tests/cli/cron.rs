@@ -82,6 +82,24 @@ fn lines_that_are_newly_refused_are_part_of_the_story_and_the_same_again_are_not
 }
 
 #[test]
+fn a_folder_in_which_no_file_has_the_name_of_a_log_is_warned_of() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("logs")).unwrap();
+    place
+        .wa("ingest logs")
+        .exits(0)
+        .warns("warning: there are no logs in logs: ")
+        .warns(".ndjson, .jsonl, .json");
+    // Before the first log is written all is well.
+    place.wa("--quiet ingest logs").exits(0).prints_nothing();
+    // A log by a name that logrotate gives: nothing is ever taken in.
+    place.write("logs/widget.ndjson.1", lines(0, 5));
+    place.wa("--quiet ingest logs").exits(0).warns("others, such as logs/widget.ndjson.1, have to be named");
+    place.wa("--quiet ingest logs/widget*").exits(0).prints_nothing();
+    assert_eq!(stored(&place).len(), 5);
+}
+
+#[test]
 fn every_exit_status_is_what_the_table_says() {
     let place = Place::new();
     place.write("good.ndjson", lines(0, 20));
