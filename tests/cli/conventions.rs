@@ -134,6 +134,13 @@ fn colour_is_only_where_it_is_asked_for() {
     assert!(plain.stderr.starts_with("wa: error: "), "{plain}");
     let colored = place.wa("--color always gc --keep-sessions 1d").exits(2);
     assert!(colored.stderr.contains("\u{1b}["), "{colored}");
+    // Help and usage errors are printed where nothing could be parsed.
+    for arguments in ["gc --help", "report --nonsense", ""] {
+        let run = place.wa(&format!("--color=always {arguments}"));
+        assert!((run.stdout.clone() + &run.stderr).contains("\u{1b}["), "{run}");
+        let run = place.wa(&format!("{arguments} --color never"));
+        assert!(!(run.stdout.clone() + &run.stderr).contains('\u{1b}'), "{run}");
+    }
 }
 
 #[test]
