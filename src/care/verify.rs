@@ -48,6 +48,8 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// How much differs beside what is listed.
     pub further_differences: u64,
+    /// How many of the differences are files that the manifest does not name.
+    pub unnamed_files: u64,
     /// What is worth knowing and no difference.
     pub notes: Vec<String>,
 }
@@ -117,6 +119,7 @@ fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<
             unnamed.paths.len()
         ));
     } else {
+        report.unnamed_files = unnamed.paths.len() as u64;
         for path in unnamed.paths {
             differences.add(path, || "the manifest does not name it: `wa gc` removes it".to_owned());
         }
