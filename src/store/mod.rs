@@ -50,6 +50,9 @@ use manifest::{MANIFEST, Manifest};
 pub use snapshot::Snapshot;
 use transaction::{REJECTS, STAGING, STATE, Transaction};
 
+/// What file systems and file managers put into any folder.
+const FROM_THE_SYSTEM: [&str; 4] = ["lost+found", ".DS_Store", ".snapshot", ".zfs"];
+
 /// A store, for reading.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -216,6 +219,7 @@ impl Store {
         let ours = |name: &str| {
             [MANIFEST, STAGING, STATE, REJECTS, lock::LOCK, "wa.toml", "key"].contains(&name)
                 || Table::ALL.iter().any(|table| table.name() == name)
+                || FROM_THE_SYSTEM.contains(&name)
         };
         let is_store = entries.iter().any(|entry| entry.name == MANIFEST);
         match entries.iter().find(|entry| !ours(&entry.name)) {
