@@ -355,6 +355,13 @@ fn a_session_is_looked_up_with_its_timeline() {
         sessions(&tables, &wanted).unwrap().notes,
         ["no session that is kept is of visitor \"nobody\""]
     );
+    // It may well be kept, on another day than those asked for.
+    let window = Some(window("2026-05-01", "2026-05-02"));
+    let wanted = SessionsQuery { visitor: Some("anna".to_owned()), window, ..SessionsQuery::newest() };
+    assert_eq!(
+        sessions(&tables, &wanted).unwrap().notes,
+        ["no session from 2026-05-01 to 2026-05-02 is of visitor \"anna\""]
+    );
 }
 
 #[test]
