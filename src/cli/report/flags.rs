@@ -117,7 +117,7 @@ Examples:
         #[command(flatten)]
         common: Common,
         /// Which page
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::page)]
         page: u64,
         /// How many sessions a page, up to 100
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
