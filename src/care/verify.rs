@@ -114,8 +114,8 @@ fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<
     let unnamed = files::unnamed(store, manifest)?;
     if unnamed.writer && !unnamed.paths.is_empty() {
         report.notes.push(format!(
-            "{} files are not named by the manifest: a writer is at work, or was interrupted; \
-             the next one removes them",
+            "files that the manifest does not name: {}; a writer is at work, or was interrupted, and the \
+             next one removes them",
             unnamed.paths.len()
         ));
     } else {

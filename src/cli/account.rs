@@ -139,10 +139,13 @@ pub fn notes(report: &Report, io: &Io) {
     }
     let days = &report.pruned_days;
     if let Some((chatbot, day)) = days.first() {
-        let more = if days.len() > 1 { format!(" and {} more days", days.len() - 1) } else { String::new() };
+        let more = match days.len() as u64 - 1 {
+            0 => String::new(),
+            more => format!(" and {}", counted(more, "more day", "more days")),
+        };
         io.warn(&format!(
-            "{} events are of days that are pruned, and stay out: {day} of {chatbot}{more}",
-            thousands(report.account.total.already_pruned)
+            "left out {} of days that are pruned: {day} of {chatbot}{more}",
+            counted(report.account.total.already_pruned, "event", "events")
         ));
     }
 }

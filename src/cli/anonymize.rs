@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::account::thousands;
+use super::account::counted;
 use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
@@ -97,17 +97,17 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         Form::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
         Form::Table => {
-            let (lost, written) = match report.dry_run {
-                true => ("would lose their addresses", "would be written anew"),
-                false => ("have lost their addresses", "were written anew"),
+            let (removed, written) = match report.dry_run {
+                true => ("would be removed", "would be written anew"),
+                false => ("were removed", "written anew"),
             };
             format!(
-                "up to {}: {} events, {} sessions and {} rejects {lost}; {} files {written}\n",
+                "up to {}: addresses {removed} from {}, {} and {}; {} {written}\n",
                 report.through.as_deref().unwrap_or("today"),
-                thousands(report.events),
-                thousands(report.sessions),
-                thousands(report.rejects),
-                thousands(report.files)
+                counted(report.events, "event", "events"),
+                counted(report.sessions, "session", "sessions"),
+                counted(report.rejects, "reject", "rejects"),
+                counted(report.files, "file", "files")
             )
         }
     };

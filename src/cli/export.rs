@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::account::thousands;
+use super::account::counted;
 use super::selector::{self, Selector};
 use super::values::{self, ExportForm};
 use super::window::{self, Window};
@@ -127,8 +127,8 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     }
     if exported.sessions_without_events > 0 {
         io.note(&format!(
-            "{} sessions are kept of which retention has taken the events: see `wa report sessions`",
-            thousands(exported.sessions_without_events)
+            "retention has taken the events of {}: `wa report sessions` shows what is kept",
+            counted(exported.sessions_without_events, "session", "sessions")
         ));
     }
     Ok(())
@@ -150,12 +150,8 @@ fn nothing(told: &export::Options, exported: export::Exported, held: Option<(Day
         0 => Some("nobody is found: nothing that is kept carries what was named".to_owned()),
         _ if exported.sessions_without_events > 0 => None,
         n => Some(format!(
-            "no events of theirs{days} fit; there {} in all",
-            if n == 1 {
-                "is 1 session of theirs".to_owned()
-            } else {
-                format!("are {} sessions of theirs", thousands(n))
-            }
+            "no events of theirs{days} fit; they have {} in all",
+            counted(n, "session", "sessions")
         )),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::thousands;
+use super::account::{counted, thousands};
 use super::selector::{self, Selector};
 use super::values::{self, Form};
 use super::{Globals, Io};
@@ -148,20 +148,22 @@ fn table(receipt: &privacy::Receipt) -> String {
         table.add_row(vec![name.to_owned(), thousands(gone), changed]);
     }
     let looked = &receipt.identifiers;
-    let (were, when) = match receipt.dry_run {
-        true => ("would be", "nothing was changed"),
-        false => ("were", receipt.erased_at.as_str()),
+    let ([followed, recomputed, replaced], when) = match receipt.dry_run {
+        true => {
+            (["would be followed", "would be worked out again", "would be replaced"], "nothing was changed")
+        }
+        false => (["followed", "worked out again", "replaced"], receipt.erased_at.as_str()),
     };
     format!(
-        "{}\n\n{} named; {} anonymous ids found with them {were} followed, {} shared with others {were} not; {when}\n\
-         {} days {were} worked out again, {} files {were} replaced\n\
+        "{}\n\n{} named; of the anonymous ids found with them {} {followed}, and {} not, since others use them too; {when}\n\
+         {} {recomputed}, {} {replaced}\n\
          source logs {}\n",
         table.trim_fmt(),
         thousands(looked.named),
         thousands(looked.followed),
         thousands(looked.shared),
-        thousands(receipt.days_recomputed),
-        thousands(receipt.files_replaced),
+        counted(receipt.days_recomputed, "day", "days"),
+        counted(receipt.files_replaced, "file", "files"),
         receipt.source_logs
     )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::thousands;
+use super::account::{counted, thousands};
 use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
@@ -167,10 +167,10 @@ fn table(report: &retention::Report) -> String {
     let masked = &report.anonymized;
     if masked.events + masked.sessions + masked.rejects > 0 {
         text.push_str(&format!(
-            "\n\naddresses of {} events, {} sessions and {} rejects {goes}",
-            thousands(masked.events),
-            thousands(masked.sessions),
-            thousands(masked.rejects)
+            "\n\naddresses {goes}: of {}, {} and {}",
+            counted(masked.events, "event", "events"),
+            counted(masked.sessions, "session", "sessions"),
+            counted(masked.rejects, "reject", "rejects")
         ));
     }
     let (merged, removed) = match report.dry_run {
@@ -178,12 +178,12 @@ fn table(report: &retention::Report) -> String {
         false => ("merged", "removed"),
     };
     text.push_str(&format!(
-        "\n\n{} small files {merged} into {}; {} files of interrupted runs {removed}\n\
-         {} bytes before, {} after\n",
-        thousands(report.compacted.files),
+        "\n\n{} {merged} into {}; {} of interrupted runs {removed}\n\
+         {} before, {} after\n",
+        counted(report.compacted.files, "small file", "small files"),
         thousands(report.compacted.into),
-        thousands(report.unnamed_files),
-        thousands(report.bytes_before),
+        counted(report.unnamed_files, "file", "files"),
+        counted(report.bytes_before, "byte", "bytes"),
         thousands(report.bytes_after)
     ));
     if let Some(why) = &report.asks {
