@@ -153,4 +153,10 @@ fn completions_and_manual_pages_are_made_for_every_command() {
     place.wa("man pages/man1").exits(0).warns("manual pages");
     assert!(place.read("pages/man1/wa-report-summary.1").contains("fail\\-if"));
     place.wa("--quiet man pages/man1").exits(0).prints_nothing();
+    let page = place.read("pages/man1/wa-anonymize.1");
+    let synopsis = page.split(".SH ").find(|part| part.starts_with("SYNOPSIS")).unwrap();
+    assert!(synopsis.contains("[\\fB\\-\\-lock\\-timeout\\fR \\fITIME\\fR]"), "{synopsis}");
+    assert!(synopsis.contains("\\fB\\-\\-older\\-than\\fR \\fITIME\\fR"), "{synopsis}");
+    assert!(synopsis.contains("[\\fB\\-\\-dry\\-run\\fR]"), "{synopsis}");
+    assert!(page.contains(".SH EXAMPLES\n  wa anonymize") && !page.contains("EXTRA"), "{page}");
 }
