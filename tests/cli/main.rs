@@ -10,6 +10,7 @@ mod disk;
 mod docs;
 mod gc;
 mod harness;
+mod json;
 mod memory;
 mod privacy;
 mod sample_data;
