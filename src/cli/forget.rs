@@ -27,12 +27,12 @@ Examples:
   wa forget --email ada@example.org --format json > receipt.json
       erase, and keep the receipt
   wa forget --stdin < requests.txt
-      many at once, and none in the shell's history: a line says user=user_123")]
+      many at once, and none in the shell's history; a line reads user=user_123")]
 pub struct Args {
     #[command(flatten)]
     who: selector::Args,
 
-    /// Only say what would be erased
+    /// Only show what would be erased
     #[arg(long)]
     dry_run: bool,
 
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// How to write the receipt: table or json; said so, it is printed even with --quiet
+    /// How to write the receipt: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,

@@ -15,11 +15,11 @@ pub(super) const HEADING: &str = "Global options";
 /// The options that every command takes.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The store: the directory that holds all [env: WA_STORE] [default: ./wa-store]
+    /// The directory of the store [env: WA_STORE] [default: ./wa-store]
     #[arg(long, global = true, value_name = "DIR", help_heading = HEADING)]
     pub store: Option<PathBuf>,
 
-    /// Print nothing when all goes well, and the whole story when it does not
+    /// Leave out accounts, notes and progress while all goes well; results and errors are still printed
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub quiet: bool,
 

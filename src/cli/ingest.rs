@@ -14,10 +14,10 @@ use crate::time::Clock;
 
 /// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
 ///
-/// What was taken in before is not taken in twice: run it every night over the whole folder. A line
-/// that makes no sense is refused, counted and kept in the store's rejects; the account at the end
-/// says what became of every event. With --quiet it is printed where lines were refused that are not
-/// kept yet; the exit status stays 0.
+/// Nothing is stored twice: run it every night over the whole folder. A line that makes no sense is
+/// refused, counted and kept in the store's rejects; the account at the end says what became of every
+/// event. With --quiet it is printed only where something went wrong or lines were newly refused, which
+/// leaves the exit status at 0.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -35,16 +35,16 @@ pub struct Args {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
 
-    /// The chatbot of lines that name none
+    /// The chatbot for lines that name none
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Option<String>,
 
-    /// How to write the account: table or json; said so, it is printed even with --quiet
+    /// How to write the account: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
 
-    /// Read files anyhow that were taken in whole before (still nothing is stored twice)
+    /// Read files again even if they were taken in whole before (nothing is stored twice)
     #[arg(long)]
     force: bool,
 
@@ -52,11 +52,11 @@ pub struct Args {
     #[arg(long)]
     atomic: bool,
 
-    /// Commit nothing and exit with status 3 where more lines than N are refused
+    /// Commit nothing and exit with status 3 if more than N lines are refused
     #[arg(long, value_name = "N")]
     max_rejects: Option<u64>,
 
-    /// How much memory to take, 256M or more [default: 512M]
+    /// How much memory to use, 256M or more [default: 512M]
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
 
@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// A MaxMind-format database that says where an address is
+    /// A MaxMind-format database for looking up where an address is
     #[arg(long, value_name = "FILE")]
     geoip: Option<String>,
 

@@ -21,7 +21,7 @@ Examples:
   wa init
       ./wa-store with the default settings
   wa --store /var/lib/wa init --timezone Europe/Berlin --ip truncate
-      days of Berlin, and no whole address is ever stored")]
+      days in Berlin time, and no full address is ever stored")]
 pub struct Args {
     /// The time zone in which days are counted, such as Europe/Berlin [default: UTC]
     #[arg(long, value_name = "ZONE")]
@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     anonymize_after: Option<String>,
 
-    /// A MaxMind-format database that says where an address is
+    /// A MaxMind-format database for looking up where an address is
     #[arg(long, value_name = "FILE")]
     geoip: Option<PathBuf>,
 }

@@ -15,12 +15,12 @@ use crate::status::{self, Run, Status};
 use crate::store::Store;
 use crate::time::Clock;
 
-/// Say what the store holds: days, rows, files and bytes of every table, last ingest, last gc
+/// Show what the store holds: days, rows, files and bytes of every table, last ingest, last gc
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa status
-      a table, with warnings where something should be looked at
+      a table, with warnings about what needs attention
   wa --store /var/lib/wa status --format json
       for a monitor")]
 pub struct Args {

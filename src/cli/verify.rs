@@ -24,7 +24,7 @@ Examples:
   wa verify --format json | jq .differences
       for a program")]
 pub struct Args {
-    /// How to write the result: table or json; said so, it is printed even with --quiet
+    /// How to write the result: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
