@@ -75,9 +75,8 @@ impl Error {
                 "free some space on that disk and run the same command again: what was committed is kept",
             );
         } else if denied {
-            error = error.hint(
-                "check the owner and the permissions of that path; reports need to read the store, not to write it",
-            );
+            error =
+                error.hint("check the owner and the permissions of that path, and of the folders above it");
         } else if read_only {
             error =
                 error.hint("that disk can only be read: reports work, and what changes the store does not");

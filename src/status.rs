@@ -121,14 +121,19 @@ pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status
     let manifest = snapshot.manifest();
     let run = |run: &LastRun| Run { at: format_utc(run.at), figures: run.figures.clone() };
     let days = |days: Option<u32>| days.map_or("forever".to_owned(), |days| format!("{days}d"));
+    // An empty store goes by the settings, whatever they were when it was made.
+    let (timezone, timeout) = match manifest.is_empty() {
+        true => (settings.timezone.name().to_owned(), settings.session_timeout),
+        false => (manifest.timezone.clone(), manifest.session_timeout_us),
+    };
     Ok(Status {
         store: store.dir().display().to_string(),
         version: manifest.version,
         generation: manifest.generation,
         created_at: format_utc(manifest.created_at),
         updated_at: format_utc(manifest.updated_at),
-        timezone: manifest.timezone.clone(),
-        session_timeout: show_duration(manifest.session_timeout_us),
+        timezone,
+        session_timeout: show_duration(timeout),
         tables: Table::ALL.into_iter().map(|table| of_table(manifest, table)).collect(),
         rejects: SideStatus {
             rows: manifest.rejects.iter().map(|file| file.rows).sum(),
@@ -209,9 +214,9 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
     {
         warn("many_files", format!("{} of {day} lie in {count} files: `wa gc` merges them", table.name()));
     }
-    if manifest.timezone != settings.timezone.name()
-        || manifest.session_timeout_us != settings.session_timeout
-    {
+    let differ = manifest.timezone != settings.timezone.name()
+        || manifest.session_timeout_us != settings.session_timeout;
+    if differ && !manifest.is_empty() {
         warn(
             "settings_differ",
             "time zone or session timeout are not those by which the sessions were made: run `wa rebuild`, or change wa.toml back".to_owned(),

@@ -48,6 +48,8 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// How much differs beside what is listed.
     pub further_differences: u64,
+    /// How many of the differences are files that the manifest does not name.
+    pub unnamed_files: u64,
     /// What is worth knowing and no difference.
     pub notes: Vec<String>,
 }
@@ -112,11 +114,12 @@ fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<
     let unnamed = files::unnamed(store, manifest)?;
     if unnamed.writer && !unnamed.paths.is_empty() {
         report.notes.push(format!(
-            "{} files are not named by the manifest: a writer is at work, or was interrupted; \
-             the next one removes them",
+            "files that the manifest does not name: {}; a writer is at work, or was interrupted, and the \
+             next one removes them",
             unnamed.paths.len()
         ));
     } else {
+        report.unnamed_files = unnamed.paths.len() as u64;
         for path in unnamed.paths {
             differences.add(path, || "the manifest does not name it: `wa gc` removes it".to_owned());
         }

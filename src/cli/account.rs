@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Io;
 use super::escape::escape;
 use crate::error::{Error, Result};
-use crate::ingest::run::Report;
+use crate::ingest::run::{RefusedLine, Report};
 use crate::ingest::{Account, Counts, Outcome};
 
 /// The most files that a table names one by one.
@@ -17,11 +17,19 @@ struct Answer<'a> {
     committed: bool,
     #[serde(flatten)]
     account: &'a Account,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    first_refused: &'a [RefusedLine],
+}
+
+/// Tells whether more lines were refused than allowed: the account is of what would have been.
+fn is_held_back(report: &Report) -> bool {
+    !report.committed && report.failure.is_none()
 }
 
 /// Writes the account as JSON.
 pub fn json(report: &Report) -> Result<String> {
-    let answer = Answer { committed: report.committed, account: &report.account };
+    let first_refused = if is_held_back(report) { &report.first_refused[..] } else { &[] };
+    let answer = Answer { committed: report.committed, account: &report.account, first_refused };
     let text = serde_json::to_string_pretty(&answer);
     text.map_err(|e| Error::failed("cannot write the account as JSON").caused_by(e))
 }
@@ -37,7 +45,9 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
     let total = &report.account.total;
     let pruned = total.already_pruned > 0;
     let forgotten = total.forgotten > 0;
-    let mut header = vec!["file", "read", "stored", "duplicate", "refused"];
+    let held_back = is_held_back(report);
+    let stored = if held_back { "would store" } else { "stored" };
+    let mut header = vec!["file", "read", stored, "duplicate", "refused"];
     if pruned {
         header.push("already pruned");
     }
@@ -78,6 +88,9 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
     table.add_row(row("total".to_owned(), total));
     let mut text = table.trim_fmt();
     text.push('\n');
+    if held_back {
+        text.insert_str(0, "nothing was committed; without --max-rejects it would have been:\n\n");
+    }
     if !known.is_empty() {
         let (are, were) = if known.len() == 1 { ("file is", "it was") } else { ("files are", "they were") };
         text.push_str(&format!(
@@ -85,8 +98,20 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
             thousands(known.len() as u64)
         ));
     }
+    if total.blank > 0 {
+        text.push_str(&format!("blank: {}, beside the sum\n", counted(total.blank, "line", "lines")));
+    }
     for (reason, times) in &total.refused {
         text.push_str(&format!("refused: {} {}\n", thousands(*times), reason.name()));
+    }
+    if held_back {
+        for refused in &report.first_refused {
+            text.push_str(&format!("  {}:{} {}\n", escape(&refused.file), refused.line, refused.reason));
+        }
+        let others = total.refused_total().saturating_sub(report.first_refused.len() as u64);
+        if others > 0 {
+            text.push_str(&format!("  and {} more\n", thousands(others)));
+        }
     }
     for (warning, times) in total.warnings.iter() {
         text.push_str(&format!("warning: {} {}\n", thousands(times), warning.name()));
@@ -99,14 +124,35 @@ pub fn notes(report: &Report, io: &Io) {
     if report.account.total.unfinished > 0 {
         io.note("a last line is not finished; it is left for the next ingest");
     }
-    let days = &report.pruned_days;
-    if let Some((chatbot, day)) = days.first() {
-        let more = if days.len() > 1 { format!(" and {} more days", days.len() - 1) } else { String::new() };
+    for folder in &report.without_logs {
+        let other = folder.other.as_ref().map(|other| {
+            // A log that logrotate has renamed: a folder is not the place to guess at names.
+            io.look();
+            format!("; others, such as {}, have to be named, or matched by a glob", other.display())
+        });
         io.warn(&format!(
-            "{} events are of days that are pruned, and stay out: {day} of {chatbot}{more}",
-            thousands(report.account.total.already_pruned)
+            "there are no logs in {}: of a folder, files are taken whose names end with .ndjson, .jsonl, .json \
+             or .log, and those with .gz or .zst after it{}",
+            folder.folder.display(),
+            other.unwrap_or_default()
         ));
     }
+    let days = &report.pruned_days;
+    if let Some((chatbot, day)) = days.first() {
+        let more = match days.len() as u64 - 1 {
+            0 => String::new(),
+            more => format!(" and {}", counted(more, "more day", "more days")),
+        };
+        io.warn(&format!(
+            "left out {} of days that are pruned: {day} of {chatbot}{more}",
+            counted(report.account.total.already_pruned, "event", "events")
+        ));
+    }
+}
+
+/// Writes a number of things: `1 line`, `2,000 lines`.
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
 /// Writes a number with thousands separators.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::account::thousands;
+use super::account::counted;
 use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
@@ -14,20 +14,20 @@ use crate::time::Clock;
 
 /// Remove the IP addresses of sessions, events and rejects that are older than some days
 ///
-/// `wa gc` does it every night where wa.toml says privacy.anonymize_after.
+/// `wa gc` does this every night if privacy.anonymize_after is set in wa.toml.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa anonymize --older-than 30d
-      addresses older than 30 days go from every table
+      addresses older than 30 days are removed from every table
   wa anonymize --older-than 30d --dry-run
       how many there are")]
 pub struct Args {
-    /// Addresses of how many days are left as they are, today the last of them
+    /// How many days of addresses to keep, counting today
     #[arg(long, value_name = "TIME", value_parser = values::days)]
     older_than: u32,
 
-    /// Only say how many addresses would go
+    /// Only show how many addresses would be removed
     #[arg(long)]
     dry_run: bool,
 
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// How to write what was done: table or json; said so, it is printed even with --quiet
+    /// How to write what was done: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
@@ -50,7 +50,7 @@ pub struct Options {
     pub clock: Clock,
     /// The settings in force.
     pub settings: Settings,
-    /// Addresses of this many days stay, today the last of them.
+    /// Addresses of this many days stay, counting today.
     pub older_than_days: u32,
     /// Only say how many would go.
     pub dry_run: bool,
@@ -97,19 +97,22 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         Form::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
         Form::Table => {
-            let (lost, written) = match report.dry_run {
-                true => ("would lose their addresses", "would be written anew"),
-                false => ("have lost their addresses", "were written anew"),
+            let (removed, written) = match report.dry_run {
+                true => ("would be removed", "would be written anew"),
+                false => ("were removed", "written anew"),
             };
             format!(
-                "up to {}: {} events, {} sessions and {} rejects {lost}; {} files {written}\n",
+                "up to {}: addresses {removed} from {}, {} and {}; {} {written}\n",
                 report.through.as_deref().unwrap_or("today"),
-                thousands(report.events),
-                thousands(report.sessions),
-                thousands(report.rejects),
-                thousands(report.files)
+                counted(report.events, "event", "events"),
+                counted(report.sessions, "session", "sessions"),
+                counted(report.rejects, "reject", "rejects"),
+                counted(report.files, "file", "files")
             )
         }
     };
-    io.account(&text, options.form_asked || options.dry_run)
+    if options.dry_run {
+        return io.account(&text, true);
+    }
+    io.account_of_change(&text, options.form_asked, "the removal of addresses is done")
 }

@@ -19,7 +19,7 @@ use crate::store::columns::Table;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
 
-/// Look at raw events: search them, debug with them, replay them
+/// Show raw events: to search, debug or replay
 ///
 /// It reads only the days and columns it needs. Events are kept for 90 days unless the settings say
 /// otherwise.
@@ -58,12 +58,12 @@ pub struct Args {
     #[arg(long, value_name = "ID", value_parser = values::filled)]
     visitor: Option<String>,
 
-    /// Only events whose field, or property, compares so; signs: = != < <= > >= and ~ for
-    /// "contains" (repeatable, all must hold)
+    /// Only events with a field or property that meets this condition; operators: = != < <= >
+    /// >= and ~ for "contains" (repeatable, all must hold)
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
 
-    /// Which end to begin with: newest or oldest
+    /// Which events come first: newest or oldest
     #[arg(long, value_enum, hide_possible_values = true, value_name = "END", default_value_t)]
     order: Order,
 

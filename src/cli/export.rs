@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::account::thousands;
+use super::account::counted;
 use super::selector::{self, Selector};
 use super::values::{self, ExportForm};
 use super::window::{self, Window};
@@ -12,7 +12,7 @@ use crate::privacy::Identifier;
 use crate::privacy::export::{self, Stopped};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::time::Clock;
+use crate::time::{Clock, Day};
 
 /// Export a person's data, a window of days, or everything, as NDJSON that `wa ingest` takes back
 #[derive(clap::Args, Debug)]
@@ -85,13 +85,15 @@ impl Args {
 /// Prints the events.
 ///
 /// # Errors
-/// What the export returns; [`crate::Kind::Usage`] where standard input makes no sense.
+/// What the export returns; [`crate::Kind::Usage`] where standard input makes no sense, or the store holds
+/// no such chatbot.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
     let mut selectors = options.selectors.clone();
     if options.stdin {
         selectors.extend(selector::read(std::io::stdin().lock())?);
     }
     let snapshot = Store::at(&options.store).snapshot()?;
+    crate::report::check_chatbots(&snapshot, &options.chatbots)?;
     let latest = snapshot.days().map(|(_, last)| last);
     let today = snapshot.zone().day(options.clock.now);
     let told = export::Options {
@@ -102,6 +104,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             ExportForm::Ndjson => export::Form::Ndjson,
             ExportForm::Csv => export::Form::Csv,
         },
+        terminal: io.is_terminal(),
     };
     let mut outcome = Ok(export::Exported::default());
     io.stream(|out| match export::export(&snapshot, &told, out) {
@@ -119,11 +122,36 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         true => error.hint("the store was changed meanwhile, and the export is not whole: run it again"),
         false => error,
     })?;
+    if let Some(note) = nothing(&told, exported, snapshot.days()) {
+        io.note(&note);
+    }
     if exported.sessions_without_events > 0 {
         io.note(&format!(
-            "{} sessions are kept of which retention has taken the events: see `wa report sessions`",
-            thousands(exported.sessions_without_events)
+            "retention has taken the events of {}: `wa report sessions` shows what is kept",
+            counted(exported.sessions_without_events, "session", "sessions")
         ));
     }
     Ok(())
+}
+
+/// Says why nothing was exported, where nothing was; `held`: the days that there is data of.
+fn nothing(told: &export::Options, exported: export::Exported, held: Option<(Day, Day)>) -> Option<String> {
+    if exported.events > 0 {
+        return None;
+    }
+    let days = told.days.map_or(String::new(), |(from, to)| format!(" from {from} to {to}"));
+    let Some((first, last)) = held else {
+        return Some("the store holds no data yet: `wa ingest FILES` fills it".to_owned());
+    };
+    if told.given.is_empty() {
+        return Some(format!("no events{days}: there is data from {first} to {last}"));
+    }
+    match exported.sessions {
+        0 => Some("nobody is found: nothing that is kept carries what was named".to_owned()),
+        _ if exported.sessions_without_events > 0 => None,
+        n => Some(format!(
+            "no events of theirs{days} fit; they have {} in all",
+            counted(n, "session", "sessions")
+        )),
+    }
 }

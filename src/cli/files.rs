@@ -19,7 +19,7 @@ Examples:
   wa files sessions
       the paths, one a line
   wa files events | xargs du -ch | tail -1
-      what the events take on the disk")]
+      how much disk space the events take")]
 pub struct Args {
     /// The table
     #[arg(value_enum)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::thousands;
+use super::account::{counted, thousands};
 use super::selector::{self, Selector};
 use super::values::{self, Form};
 use super::{Globals, Io};
@@ -27,12 +27,12 @@ Examples:
   wa forget --email ada@example.org --format json > receipt.json
       erase, and keep the receipt
   wa forget --stdin < requests.txt
-      many at once, and none in the shell's history: a line says user=user_123")]
+      many at once, and none in the shell's history; a line reads user=user_123")]
 pub struct Args {
     #[command(flatten)]
     who: selector::Args,
 
-    /// Only say what would be erased
+    /// Only show what would be erased
     #[arg(long)]
     dry_run: bool,
 
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// How to write the receipt: table or json; said so, it is printed even with --quiet
+    /// How to write the receipt: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
@@ -117,7 +117,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,
         Form::Table => table(&receipt),
     };
-    io.account(&text, options.form_asked || options.dry_run)
+    if options.dry_run {
+        return io.account(&text, true);
+    }
+    io.receipt(&text, options.form_asked, "the erasure is done")
 }
 
 fn table(receipt: &privacy::Receipt) -> String {
@@ -145,20 +148,22 @@ fn table(receipt: &privacy::Receipt) -> String {
         table.add_row(vec![name.to_owned(), thousands(gone), changed]);
     }
     let looked = &receipt.identifiers;
-    let (were, when) = match receipt.dry_run {
-        true => ("would be", "nothing was changed"),
-        false => ("were", receipt.erased_at.as_str()),
+    let ([followed, recomputed, replaced], when) = match receipt.dry_run {
+        true => {
+            (["would be followed", "would be worked out again", "would be replaced"], "nothing was changed")
+        }
+        false => (["followed", "worked out again", "replaced"], receipt.erased_at.as_str()),
     };
     format!(
-        "{}\n\n{} named; {} anonymous ids found with them {were} followed, {} shared with others {were} not; {when}\n\
-         {} days {were} worked out again, {} files {were} replaced\n\
+        "{}\n\n{} named; of the anonymous ids found with them {} {followed}, and {} not, since others use them too; {when}\n\
+         {} {recomputed}, {} {replaced}\n\
          source logs {}\n",
         table.trim_fmt(),
         thousands(looked.named),
         thousands(looked.followed),
         thousands(looked.shared),
-        thousands(receipt.days_recomputed),
-        thousands(receipt.files_replaced),
+        counted(receipt.days_recomputed, "day", "days"),
+        counted(receipt.files_replaced, "file", "files"),
         receipt.source_logs
     )
 }

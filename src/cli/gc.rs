@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::thousands;
+use super::account::{counted, thousands};
 use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
@@ -17,9 +17,10 @@ use crate::time::Clock;
 /// Prune what is past its retention, merge small files, remove what an interrupted run left
 ///
 /// Events are kept for 90 days, sessions for a year, daily statistics for ever, unless settings or
-/// flags say otherwise. N days are kept, today the last of them. What is pruned stays pruned: its
-/// lines are not taken in again. Rejects go with events. Where that would take today's data, or all of
-/// a table, or the clock is more than a week from the newest event and the last gc, it asks for --yes.
+/// flags say otherwise; today counts as one of the days. What is pruned stays pruned: its lines are not
+/// taken in again. Rejects go with events. It refuses (status 2) unless told --yes where today's data or
+/// all of a table would go, or where the clock is more than a week later than the newest event and the
+/// last gc, and something would go.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +29,7 @@ Examples:
   wa gc --dry-run
       what would go: days, rows, files, bytes
   wa gc --keep-events 30d --keep-sessions 2y
-      other retentions, this once; those in wa.toml are for ever")]
+      other retentions for this run; those in wa.toml hold for every run")]
 pub struct Args {
     /// How long to keep events: days, or forever [default: 90d]
     #[arg(long, value_name = "TIME")]
@@ -42,11 +43,11 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     keep_daily_stats: Option<String>,
 
-    /// Only say what would go
+    /// Only show what would be removed
     #[arg(long)]
     dry_run: bool,
 
-    /// Go on where it would take today's data, or the clock is far from the data's
+    /// Go on where it would otherwise refuse
     #[arg(long)]
     yes: bool,
 
@@ -54,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// How to write what was done: table or json; said so, it is printed even with --quiet
+    /// How to write what was done: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
@@ -129,7 +130,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
         Form::Table => table(&report),
     };
-    io.account(&text, options.form_asked || options.dry_run)
+    if options.dry_run {
+        return io.account(&text, true);
+    }
+    io.account_of_change(&text, options.form_asked, "the gc is done")
 }
 
 fn table(report: &retention::Report) -> String {
@@ -164,10 +168,10 @@ fn table(report: &retention::Report) -> String {
     let masked = &report.anonymized;
     if masked.events + masked.sessions + masked.rejects > 0 {
         text.push_str(&format!(
-            "\n\naddresses of {} events, {} sessions and {} rejects {goes}",
-            thousands(masked.events),
-            thousands(masked.sessions),
-            thousands(masked.rejects)
+            "\n\naddresses {goes}: of {}, {} and {}",
+            counted(masked.events, "event", "events"),
+            counted(masked.sessions, "session", "sessions"),
+            counted(masked.rejects, "reject", "rejects")
         ));
     }
     let (merged, removed) = match report.dry_run {
@@ -175,12 +179,12 @@ fn table(report: &retention::Report) -> String {
         false => ("merged", "removed"),
     };
     text.push_str(&format!(
-        "\n\n{} small files {merged} into {}; {} files of interrupted runs {removed}\n\
-         {} bytes before, {} after\n",
-        thousands(report.compacted.files),
+        "\n\n{} {merged} into {}; {} of interrupted runs {removed}\n\
+         {} before, {} after\n",
+        counted(report.compacted.files, "small file", "small files"),
         thousands(report.compacted.into),
-        thousands(report.unnamed_files),
-        thousands(report.bytes_before),
+        counted(report.unnamed_files, "file", "files"),
+        counted(report.bytes_before, "byte", "bytes"),
         thousands(report.bytes_after)
     ));
     if let Some(why) = &report.asks {

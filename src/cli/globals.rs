@@ -1,8 +1,9 @@
 //! What every command knows: the store, the clock, the settings.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::{ColorChoice, ValueEnum};
 
 use super::values;
 use crate::config::InForce;
@@ -14,11 +15,11 @@ pub(super) const HEADING: &str = "Global options";
 /// The options that every command takes.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The store: the directory that holds all [env: WA_STORE] [default: ./wa-store]
+    /// The directory of the store [env: WA_STORE] [default: ./wa-store]
     #[arg(long, global = true, value_name = "DIR", help_heading = HEADING)]
     pub store: Option<PathBuf>,
 
-    /// Print nothing when all goes well, and the whole story when it does not
+    /// Leave out accounts, notes and progress while all goes well; results and errors are still printed
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub quiet: bool,
 
@@ -41,6 +42,23 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+/// Returns when help and usage errors, which are printed where nothing is parsed, are to have colour.
+pub(super) fn color_of_help(arguments: &[OsString]) -> ColorChoice {
+    let value = arguments.iter().enumerate().rev().find_map(|(at, argument)| {
+        let argument = argument.to_str()?;
+        match argument.strip_prefix("--color=") {
+            Some(value) => Some(value),
+            None if argument == "--color" => arguments.get(at + 1)?.to_str(),
+            None => None,
+        }
+    });
+    match value {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
 }
 
 /// What every command knows.

@@ -24,7 +24,7 @@ Commands (`wa <command> --help` has options and examples):
 
 Options:
   --store DIR    the store [env: WA_STORE] [default: ./wa-store]
-  -q, --quiet    print nothing if all goes well        --color auto|always|never
+  -q, --quiet    no accounts while all goes well       --color auto|always|never
   -h, --help     this page, or a command's options     -V, --version
 ";
 

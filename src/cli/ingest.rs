@@ -14,9 +14,10 @@ use crate::time::Clock;
 
 /// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
 ///
-/// What was taken in before is not taken in twice: run it every night over the whole folder. A line
-/// that makes no sense is refused, counted and kept in the store's rejects; the account at the end
-/// says what became of every event.
+/// Nothing is stored twice: run it every night over the whole folder. A line that makes no sense is
+/// refused, counted and kept in the store's rejects; the account at the end says what became of every
+/// event. With --quiet it is printed only where something went wrong or lines were newly refused, which
+/// leaves the exit status at 0.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -34,16 +35,16 @@ pub struct Args {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// The chatbot of lines that name none
+    /// The chatbot for lines that name none
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Option<String>,
 
-    /// How to write the account: table or json; said so, it is printed even with --quiet
+    /// How to write the account: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
 
-    /// Read files anyhow that were taken in whole before (still nothing is stored twice)
+    /// Read files again even if they were taken in whole before (nothing is stored twice)
     #[arg(long)]
     force: bool,
 
@@ -51,11 +52,11 @@ pub struct Args {
     #[arg(long)]
     atomic: bool,
 
-    /// Commit nothing and exit with status 3 where more lines than N are refused
+    /// Commit nothing and exit with status 3 if more than N lines are refused
     #[arg(long, value_name = "N")]
     max_rejects: Option<u64>,
 
-    /// How much memory to take, 256M or more [default: 512M]
+    /// How much memory to use, 256M or more [default: 512M]
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
 
@@ -67,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// A MaxMind-format database that says where an address is
+    /// A MaxMind-format database for looking up where an address is
     #[arg(long, value_name = "FILE")]
     geoip: Option<String>,
 
@@ -169,17 +170,30 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         Form::Json => account::json(&report)?,
         Form::Table => account::table(&report, io.width()),
     };
-    io.account(&text, options.form_asked)?;
+    let printed = match (&report.failure, report.committed) {
+        (None, true) => io.account_of_change(&text, options.form_asked, "the ingest is done"),
+        _ => io.account(&text, options.form_asked),
+    };
     for problem in &report.problems {
         io.problem(problem);
     }
     account::notes(&report, io);
+    if report.rejects_kept > 0 {
+        // A log whose format has changed is refused line by line, and else nobody would ever know.
+        io.look();
+    }
     if options.profile {
         for (stage, spent) in report.stages.list() {
             io.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
         }
     }
-    outcome(report, options)
+    match (printed, outcome(report, options)) {
+        (Err(unprinted), Err(failure)) => {
+            io.problem(&unprinted);
+            Err(failure)
+        }
+        (printed, outcome) => printed.and(outcome),
+    }
 }
 
 /// Turns what an ingest came to into success or failure.
@@ -192,12 +206,14 @@ fn outcome(report: run::Report, options: &Options) -> Result<()> {
         return Err(Error::new(
             Kind::TooManyRefused,
             format!(
-                "{} lines were refused, more than --max-rejects {}; nothing was committed",
-                total.refused_total(),
+                "{} refused, more than --max-rejects {}; nothing was committed",
+                account::counted(total.refused_total(), "line was", "lines were"),
                 options.max_rejects.unwrap_or(0)
             ),
         )
-        .hint("mend the log, or allow more with --max-rejects N"));
+        .hint(
+            "the account says where the first of them are; mend the log, or allow more with --max-rejects N",
+        ));
     }
     match report.problems.len() {
         0 => Ok(()),

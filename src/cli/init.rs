@@ -6,21 +6,22 @@ use std::time::Duration;
 use super::{Globals, Io};
 use crate::config::{self, InForce};
 use crate::error::{Error, Result};
+use crate::ingest::run::check_settings;
 use crate::store::Store;
-use crate::store::fs::{Disk, RealDisk};
-use crate::store::lock::WriterLock;
+use crate::store::manifest::Manifest;
+use crate::time::Clock;
 
 /// Make a store, with a wa.toml that explains every setting
 ///
 /// The first ingest does the same with the defaults; this is for those who want other settings from
-/// the first line on.
+/// the first line on. As long as the store is empty, every setting can still be changed in wa.toml.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa init
       ./wa-store with the default settings
   wa --store /var/lib/wa init --timezone Europe/Berlin --ip truncate
-      days of Berlin, and no whole address is ever stored")]
+      days in Berlin time, and no full address is ever stored")]
 pub struct Args {
     /// The time zone in which days are counted, such as Europe/Berlin [default: UTC]
     #[arg(long, value_name = "ZONE")]
@@ -50,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     anonymize_after: Option<String>,
 
-    /// A MaxMind-format database that says where an address is
+    /// A MaxMind-format database for looking up where an address is
     #[arg(long, value_name = "FILE")]
     geoip: Option<PathBuf>,
 }
@@ -60,8 +61,12 @@ pub struct Args {
 pub struct Options {
     /// The store to make.
     pub store: PathBuf,
-    /// The settings to write down.
+    /// The time that is now.
+    pub clock: Clock,
+    /// The settings to write down, or those of a wa.toml that lies there already.
     pub in_force: InForce,
+    /// Some of them came from flags, so that a wa.toml that lies there already says something else.
+    pub flags: bool,
 }
 
 impl Args {
@@ -71,6 +76,7 @@ impl Args {
     /// [`crate::Kind::Usage`] where they make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         let mut in_force = InForce::default();
+        let mut flags = false;
         // A path in wa.toml counts from the store: one on the command line counts from here.
         let geoip = self
             .geoip
@@ -89,34 +95,37 @@ impl Args {
         ] {
             if let Some(value) = value {
                 in_force.set_flag(name, &value, flag)?;
+                flags = true;
             }
         }
+        if !flags && globals.store.join(config::FILE_NAME).exists() {
+            in_force = globals.settings()?;
+        }
         in_force.check()?;
-        Ok(Options { store: globals.store.clone(), in_force })
+        Ok(Options { store: globals.store.clone(), clock: globals.clock, in_force, flags })
     }
 }
 
-/// Makes the store and says where its settings are. Its manifest comes with the first ingest, so
-/// that until then every setting can still be changed without a rebuild.
+/// Makes the store, empty, and says where its settings are. A wa.toml that somebody has put there for a
+/// store to be made is left as it is, and the store made by it.
 ///
 /// # Errors
 /// [`crate::Kind::Failed`] where the settings are there already, or the folder holds other things.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
-    let (disk, dir) = (RealDisk, options.store.as_path());
-    Store::at(dir).refuse_foreign_folder()?;
-    disk.create_dir_all(dir).map_err(|e| Error::io("create the store", dir, e))?;
-    let lock = WriterLock::take(dir, "wa init", Duration::ZERO)?;
-    let written = config::write(&disk, dir, &options.in_force)?;
-    drop(lock);
-    match written {
-        Some(path) => {
-            io.note(&format!("made the store {} with its settings in {}", dir.display(), path.display()));
-            Ok(())
-        }
-        None => {
-            let path = dir.join(config::FILE_NAME);
-            Err(Error::failed(format!("the settings {} are there already", path.display()))
-                .hint("edit them; `wa config` shows what is in force"))
-        }
+    let (store, dir) = (Store::at(&options.store), options.store.as_path());
+    let path = dir.join(config::FILE_NAME);
+    if path.exists() && (options.flags || store.exists()) {
+        return Err(Error::failed(format!("the settings {} are there already", path.display()))
+            .hint("edit them; `wa config` shows what is in force"));
     }
+    let settings = &options.in_force.settings;
+    let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
+    let writer = store.writer("wa init", Duration::ZERO, first)?;
+    // The store may have lost its settings alone, and hold sessions of another time zone.
+    let written = check_settings(writer.manifest(), settings)
+        .and_then(|()| config::write(&**store.disk(), dir, &options.in_force));
+    writer.finish()?;
+    let with = if written?.is_some() { "with its" } else { "by the" };
+    io.note(&format!("made the store {} {with} settings in {}", dir.display(), path.display()));
+    Ok(())
 }

@@ -25,6 +25,8 @@ pub struct Io {
     err: Mutex<Box<dyn Write + Send>>,
     /// What was not printed for the sake of quiet, in order, for the case that all does not go well.
     held: Mutex<Vec<Held>>,
+    /// Somebody should look, though it is no failure: what was held back is printed.
+    look: AtomicBool,
     pipe_closed: AtomicBool,
     bars: Option<MultiProgress>,
 }
@@ -58,6 +60,7 @@ impl Io {
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
             held: Mutex::default(),
+            look: AtomicBool::new(false),
             pipe_closed: AtomicBool::new(false),
             bars,
         }
@@ -73,6 +76,7 @@ impl Io {
             out: Mutex::new(out),
             err: Mutex::new(err),
             held: Mutex::default(),
+            look: AtomicBool::new(false),
             pipe_closed: AtomicBool::new(false),
             bars: None,
         }
@@ -98,6 +102,11 @@ impl Io {
         self.quiet
     }
 
+    /// Says that all did not go well, though nothing failed: quiet holds nothing back.
+    pub fn look(&self) {
+        self.look.store(true, Ordering::Relaxed);
+    }
+
     /// Prints a result, quiet or not: a report, a list. It ends with a newline.
     ///
     /// # Errors
@@ -120,6 +129,36 @@ impl Io {
             return Ok(());
         }
         self.result(text)
+    }
+
+    /// Prints the account of a change of the store that is made: where that fails, the error says that it is
+    /// made. `done`: "the gc is done".
+    ///
+    /// # Errors
+    /// As [`Io::result`].
+    pub fn account_of_change(&self, text: &str, asked: bool, done: &str) -> Result<()> {
+        self.account(text, asked).map_err(|error| {
+            Error::failed(format!("{done} and committed, but what it did could not be printed"))
+                .caused_by(error)
+                .hint("there is no need to run it again; `wa status` says what the store holds")
+        })
+    }
+
+    /// Prints what is there only this once, such as a receipt; to standard error where standard output
+    /// does not take it. `done` as before.
+    ///
+    /// # Errors
+    /// As [`Io::result`].
+    pub fn receipt(&self, text: &str, asked: bool, done: &str) -> Result<()> {
+        let printed = self.account(text, asked);
+        if printed.is_err() || self.pipe_closed() {
+            self.print(&format!("{}\n", text.trim_end()));
+        }
+        printed.map_err(|error| {
+            Error::failed(format!("{done} and committed, but its receipt could not be printed")).caused_by(error).hint(
+                "the receipt stands above, on standard error; there is no need to run it again, and another one would count nothing",
+            )
+        })
     }
 
     /// Lends standard output, buffered, for a result too long to be held in memory. The work stops
@@ -166,20 +205,23 @@ impl Io {
         self.say(self.describe(error));
     }
 
-    /// Ends the run: reports the failure, if it is one, after all that was held back, and returns
-    /// the exit status.
+    /// Ends the run: where it failed, or somebody should look, prints all that was held back; then reports
+    /// the failure, if it is one. Returns the exit status.
     pub fn finish(&self, outcome: Result<()>) -> u8 {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
         }
-        let Err(error) = outcome else { return 0 };
-        for held in std::mem::take(&mut *lock(&self.held)) {
-            match held {
-                // What cannot be written any more leaves the failure what it is.
-                Held::Out(text) => drop(self.result(&text)),
-                Held::Err(text) => self.print(&text),
+        let mut outcome = outcome;
+        if outcome.is_err() || self.look.load(Ordering::Relaxed) {
+            for held in std::mem::take(&mut *lock(&self.held)) {
+                match held {
+                    // What cannot be written any more leaves an earlier failure what it is.
+                    Held::Out(text) => outcome = outcome.and(self.result(&text)),
+                    Held::Err(text) => self.print(&text),
+                }
             }
         }
+        let Err(error) = outcome else { return 0 };
         self.print(&self.describe(&error));
         error.kind().exit_status()
     }

@@ -124,7 +124,8 @@ fn described() -> clap::Command {
 /// clap's error, which is also what `--help` and `--version` come back as; where a command does not
 /// exist it says which was meant.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Box<clap::Error>> {
-    let mut command = command();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut command = command().color(globals::color_of_help(&arguments));
     let matches = command
         .try_get_matches_from_mut(arguments)
         .map_err(|error| Box::new(suggest::improve(error, &command)))?;

@@ -15,10 +15,10 @@ use crate::time::Clock;
 
 /// Make sessions and daily statistics again, after a change of timeout or time zone
 ///
-/// Sessions whose events are all kept are cut anew. One whose events are pruned, or some of them,
-/// stays whole: a longer timeout joins it with its neighbours, a shorter one leaves it. All are dated
-/// by the time zone, and every day is counted again, but for those whose sessions are pruned.
-/// First-seen times only move earlier. One change of the store: all of it or nothing.
+/// Sessions whose events are all kept are cut anew. A session that has lost events to pruning stays
+/// whole: a longer timeout joins it with its neighbours, a shorter one leaves it as it is. All sessions
+/// are dated by the time zone, and every day whose sessions are kept is counted again. First-seen times
+/// only move earlier. It is one change of the store: all of it or nothing.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// How to write what was done: table or json; said so, it is printed even with --quiet
+    /// How to write what was done: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
@@ -86,7 +86,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
         Form::Table => table(&report),
     };
-    io.account(&text, options.form_asked)
+    io.account_of_change(&text, options.form_asked, "the rebuild is done")
 }
 
 fn table(report: &care::RebuildReport) -> String {

@@ -31,7 +31,7 @@ const EXIT_STATUSES: &str = "
 | --- | --- |
 | 0 | done |
 | 1 | failed: a file, the store, the disk; or `wa verify` found a difference |
-| 2 | wrong usage: arguments or settings make no sense |
+| 2 | wrong usage: arguments or settings make no sense, or time zone and timeout are not those of the store; or `wa gc` wants `--yes` |
 | 3 | more lines refused than `--max-rejects` allows (nothing is committed), or a figure failed `--fail-if` |
 | 4 | done, but some inputs could not be read to their end; what could be is stored |
 

@@ -26,7 +26,8 @@ pub struct Args {
     pub session_id: Vec<String>,
 
     /// Read them from standard input, one a line: user=ID, anonymous-id=ID, email=ADDRESS or
-    /// session-id=ID. So they stand in no list of processes and no history of a shell
+    /// session-id=ID; lines that begin with # are left out. This keeps them out of the list of
+    /// processes and the history of the shell
     #[arg(long, help_heading = "Who")]
     pub stdin: bool,
 }
@@ -77,8 +78,10 @@ impl Args {
 /// stands in it; the same where there is none at all.
 pub fn read(input: impl BufRead) -> Result<Vec<Selector>> {
     let mut selectors = Vec::new();
-    for (at, line) in input.lines().enumerate() {
+    for (at, line) in input.split(b'\n').enumerate() {
         let line = line.map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
+        let line = std::str::from_utf8(&line)
+            .map_err(|_| Error::usage(format!("standard input, line {}: it is not UTF-8", at + 1)))?;
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -131,6 +134,7 @@ mod tests {
             assert_eq!(error.to_string(), "standard input, line 2: there is no identifier in it");
         }
         assert!(read(&b"\n# nobody\n"[..]).is_err());
-        assert!(read(&b"user=\xff\n"[..]).is_err());
+        let error = read(&b"user=1\nuser=\xff\n"[..]).unwrap_err();
+        assert_eq!(error.to_string(), "standard input, line 2: it is not UTF-8");
     }
 }

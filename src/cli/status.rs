@@ -4,22 +4,23 @@ use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::thousands;
+use super::account::{counted, thousands};
 use super::escape::escape;
 use super::values::Form;
 use super::{Globals, Io};
 use crate::error::{Error, Result};
+use crate::render::text;
 use crate::settings::Settings;
 use crate::status::{self, Run, Status};
 use crate::store::Store;
 use crate::time::Clock;
 
-/// Say what the store holds: days, rows, files and bytes of every table, last ingest, last gc
+/// Show what the store holds: days, rows, files and bytes of every table, last ingest, last gc
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa status
-      a table, with warnings where something should be looked at
+      a table, with warnings about what needs attention
   wa --store /var/lib/wa status --format json
       for a monitor")]
 pub struct Args {
@@ -65,41 +66,25 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     let text = match options.form {
         Form::Json => serde_json::to_string_pretty(&status)
             .map_err(|e| Error::failed("cannot write the status as JSON").caused_by(e))?,
-        Form::Table => table(&status),
+        Form::Table => show(&status, io.width().unwrap_or(usize::MAX)),
     };
     io.result(&text)
 }
 
-fn table(status: &Status) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(vec!["table", "from", "to", "days", "rows", "files", "bytes"]);
-    for column in 3..7 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    for part in &status.tables {
-        let monthly = part.first.as_ref().is_some_and(|first| first.len() == 7);
-        let months = if part.partitions == 1 { "month" } else { "months" };
-        let days = thousands(part.partitions);
-        table.add_row(vec![
-            part.table.to_owned(),
-            or_none(&part.first),
-            or_none(&part.last),
-            if monthly { format!("{days} {months}") } else { days },
-            thousands(part.rows),
-            thousands(part.files),
-            thousands(part.bytes),
-        ]);
-    }
-    let rejects = &status.rejects;
-    let mut row = vec!["rejects".to_owned()];
-    row.extend(["-"; 3].map(str::to_owned));
-    row.extend([rejects.rows, rejects.files, rejects.bytes].map(thousands));
-    table.add_row(row);
+/// The columns of the table; the last two are left out where there is no room for them.
+const COLUMNS: [&str; 7] = ["table", "from", "to", "days", "rows", "bytes", "files"];
+/// How wide the labels of what stands below the table are.
+const LABEL: usize = 13;
 
+fn show(status: &Status, width: usize) -> String {
+    let (mut table, mut left_out) = (table(status, COLUMNS.len()), String::new());
+    for columns in [COLUMNS.len() - 1, COLUMNS.len() - 2] {
+        if table.lines().all(|line| text::width(line) <= width) {
+            break;
+        }
+        table = self::table(status, columns);
+        left_out = format!("no room for: {}\n", COLUMNS.get(columns..).unwrap_or_default().join(", "));
+    }
     let run = |run: &Option<Run>| match run {
         None => "never".to_owned(),
         Some(run) => {
@@ -107,32 +92,59 @@ fn table(status: &Status) -> String {
             format!("{} ({})", run.at, figures.collect::<Vec<_>>().join(", "))
         }
     };
-    let retention = &status.retention;
-    let mut text = format!(
-        "{}\n\n{}\n\n\
-         made         {}\n\
-         last change  {}\n\
-         last ingest  {}\n\
-         last gc      {}\n\
-         days         {}, a session ends after {}\n\
-         kept         events {}, sessions {}, daily_stats {}, addresses {}\n\
-         known logs   {}\n",
-        escape(&status.store),
-        table.trim_fmt(),
-        status.created_at,
-        status.updated_at,
-        run(&status.last_ingest),
-        run(&status.last_gc),
-        status.timezone,
-        status.session_timeout,
-        retention.events,
-        retention.sessions,
-        retention.daily_stats,
-        retention.addresses,
-        thousands(status.known_logs)
-    );
-    for warning in &status.warnings {
-        text.push_str(&format!("warning: {}\n", escape(&warning.text)));
+    let kept = &status.retention;
+    let mut shown = format!("{}\n\n{table}\n{left_out}\n", escape(&status.store));
+    for (label, value) in [
+        ("made", status.created_at.clone()),
+        ("last change", status.updated_at.clone()),
+        ("last ingest", run(&status.last_ingest)),
+        ("last gc", run(&status.last_gc)),
+        ("days", format!("{}, a session ends after {}", status.timezone, status.session_timeout)),
+        (
+            "kept",
+            format!(
+                "events {}, sessions {}, daily_stats {}, addresses {}",
+                kept.events, kept.sessions, kept.daily_stats, kept.addresses
+            ),
+        ),
+        ("known logs", thousands(status.known_logs)),
+    ] {
+        let lines = text::wrap(&value, width.saturating_sub(LABEL).max(LABEL));
+        shown.push_str(&format!("{label:LABEL$}{}\n", lines.join(&format!("\n{:LABEL$}", ""))));
     }
-    text
+    for warning in &status.warnings {
+        let warning = format!("warning: {}", escape(&warning.text));
+        shown.push_str(&format!("{}\n", text::wrap(&warning, width).join("\n")));
+    }
+    shown
+}
+
+fn table(status: &Status, columns: usize) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(COLUMNS.into_iter().take(columns));
+    for column in 3..columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    for part in &status.tables {
+        let monthly = part.first.as_ref().is_some_and(|first| first.len() == 7);
+        let row = [
+            part.table.to_owned(),
+            or_none(&part.first),
+            or_none(&part.last),
+            if monthly { counted(part.partitions, "month", "months") } else { thousands(part.partitions) },
+            thousands(part.rows),
+            thousands(part.bytes),
+            thousands(part.files),
+        ];
+        table.add_row(row.into_iter().take(columns));
+    }
+    let rejects = &status.rejects;
+    let row = ["rejects", "-", "-", "-"].map(str::to_owned).into_iter();
+    let row = row.chain([rejects.rows, rejects.bytes, rejects.files].map(thousands));
+    table.add_row(row.take(columns));
+    table.trim_fmt()
 }

@@ -98,6 +98,15 @@ pub fn window_days(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Reads the number of a page.
+pub fn page(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("pages count from 1".to_owned()),
+        Ok(page) => Ok(page),
+        Err(_) => Err("write a number, such as 2".to_owned()),
+    }
+}
+
 /// Reads a number of days: `30d`, `1y`.
 pub fn days(text: &str) -> Result<u32, String> {
     config::parse_days(text)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::account::thousands;
+use super::account::{counted, thousands};
 use super::care::Bar;
 use super::escape::escape;
 use super::values::Form;
@@ -24,7 +24,7 @@ Examples:
   wa verify --format json | jq .differences
       for a program")]
 pub struct Args {
-    /// How to write the result: table or json; said so, it is printed even with --quiet
+    /// How to write the result: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<Form>,
@@ -80,7 +80,9 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         if differences == 1 { "difference was" } else { "differences were" },
         options.store.display()
     ))
-    .hint(if report.tables_compared {
+    .hint(if report.unnamed_files == differences {
+        "`wa gc` removes files that the manifest does not name; the store itself is as it must be"
+    } else if report.tables_compared {
         "`wa rebuild` makes sessions and daily statistics again from the events that are kept"
     } else {
         "put the damaged files back from a backup of the store, \
@@ -99,15 +101,16 @@ fn table(report: &care::VerifyReport) -> String {
     if !report.is_clean() {
         text.push('\n');
     }
-    text.push_str(&format!("{} files, {} bytes", thousands(report.files), thousands(report.bytes)));
+    let (files, bytes) = (counted(report.files, "file", "files"), counted(report.bytes, "byte", "bytes"));
+    text.push_str(&format!("{files}, {bytes}"));
     if report.tables_compared {
         text.push_str(&format!(
-            "; {} events, {} sessions ({} of them in part), {} visitors, {} days of chatbots compared",
-            thousands(report.events),
-            thousands(report.sessions),
+            "; compared {}, {} ({} of them in part), {}, {}",
+            counted(report.events, "event", "events"),
+            counted(report.sessions, "session", "sessions"),
             thousands(report.sessions_in_part),
-            thousands(report.visitors),
-            thousands(report.daily_stats)
+            counted(report.visitors, "visitor", "visitors"),
+            counted(report.daily_stats, "chatbot-day", "chatbot-days")
         ));
     }
     for note in &report.notes {

@@ -69,7 +69,9 @@ impl File<'_> {
     }
 
     fn unknown<T: AsRef<str>>(&self, name: &str, key: &Spanned<T>) -> Error {
-        let names = KEYS.iter().map(|key| key.name).chain(["retention", "privacy"]);
+        // Within a table, its own name is no better one.
+        let tables = ["retention", "privacy"].into_iter().filter(|_| !name.contains('.'));
+        let names = KEYS.iter().map(|key| key.name).chain(tables);
         let error = self.error(key.span(), format!("there is no setting `{name}`"));
         // A right name in the wrong table is the likeliest slip: compare the last parts first.
         let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
@@ -80,8 +82,11 @@ impl File<'_> {
             });
         }
         match super::nearest(name, names) {
-            Some(other) => error.hint(format!("did you mean `{other}`? `wa config` lists all")),
-            None => error.hint("`wa config` lists all settings"),
+            Some(other) => error.hint(format!("did you mean `{other}`?")),
+            None => {
+                let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+                error.hint(format!("the settings are {}", names.join(", ")))
+            }
         }
     }
 

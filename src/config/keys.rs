@@ -108,7 +108,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "retention.events",
         variable: None,
-        doc: "Events older than this are pruned by `wa gc`: a number of days, today the last of them, or \"forever\".",
+        doc: "Events older than this are pruned by `wa gc`: a number of days, counting today, or \"forever\".",
         example: "90d",
         set: |settings, value, _| parse_keep(value).map(|keep| settings.keep_events = keep),
         show: |settings| Some(show_keep(settings.keep_events)),
@@ -155,7 +155,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "privacy.anonymize_after",
         variable: None,
-        doc: "`wa gc` removes the addresses of events and sessions older than this; \"never\" keeps them.",
+        doc: "`wa gc` removes the addresses of events, sessions and refused lines older than this; \"never\" keeps them.",
         example: "30d",
         set: |settings, value, _| {
             settings.anonymize_after_days = match value {

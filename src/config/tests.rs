@@ -74,10 +74,10 @@ key_file = "/etc/wa/key"
 fn an_unknown_key_is_an_error_that_names_its_line_and_the_nearest() {
     let (message, hint) = error_of("# settings\n\ntimezoen = \"UTC\"\n");
     assert_eq!(message, "wa.toml, line 3: there is no setting `timezoen`");
-    assert_eq!(hint, "did you mean `timezone`? `wa config` lists all");
+    assert_eq!(hint, "did you mean `timezone`?");
     let (message, hint) = error_of("[retention]\nevents = \"90d\"\nvisitors = \"1d\"\n");
     assert_eq!(message, "wa.toml, line 3: there is no setting `retention.visitors`");
-    assert!(hint.contains("wa config"), "{hint}");
+    assert!(hint.contains("retention."), "{hint}");
     let (message, _) = error_of("[reports]\nlimit = 3\n");
     assert_eq!(message, "wa.toml, line 1: there is no setting `reports`");
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::account::Account;
 use super::ahead::Ahead;
 use super::batch::{self, Fate, Rules};
@@ -17,6 +19,7 @@ use super::files::Files;
 use super::identify::Ordinals;
 use super::known::KnownFiles;
 use super::parse::{ParseOptions, Parsed};
+use super::reason::Reason;
 use super::source;
 use super::stages::{Stage, Stages};
 use super::stored_ids::StoredIds;
@@ -97,6 +100,20 @@ impl Progress for NoProgress {
     fn file(&self, _: &str) {}
 }
 
+/// Of how many refused lines a report says where they are, where nothing is committed.
+const MOST_NAMED: usize = 10;
+
+/// Where a refused line is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedLine {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line's number, from 1.
+    pub line: u64,
+    /// Why it is refused.
+    pub reason: Reason,
+}
+
 /// What an ingest came to.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -104,8 +121,14 @@ pub struct Report {
     pub account: Account,
     /// Inputs that could not be found or read to their end.
     pub problems: Vec<Error>,
+    /// Folders that were named, and hold no logs.
+    pub without_logs: Vec<source::WithoutLogs>,
     /// Whether anything was committed; not, where more lines were refused than allowed.
     pub committed: bool,
+    /// How many refused lines are kept that were not kept before.
+    pub rejects_kept: u64,
+    /// The first refused lines, where no more than some of them are allowed: they may not be kept.
+    pub first_refused: Vec<RefusedLine>,
     /// Days that lines were left out of since retention has taken them: chatbot and UTC date.
     pub pruned_days: Vec<(String, crate::time::Day)>,
     /// Where the time went.
@@ -173,7 +196,12 @@ pub fn run_in(
         fingerprint: inputs.fingerprint.clone(),
         batch: Batch::default(),
         files: Files::default(),
-        report: Report { problems: found.problems, committed: true, ..Report::default() },
+        report: Report {
+            problems: found.problems,
+            without_logs: found.without_logs,
+            committed: true,
+            ..Report::default()
+        },
         batch_bytes,
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
         rejects: rejects::Known::new(scratch.clone()),
@@ -201,8 +229,12 @@ pub fn run_in(
     }
 }
 
-/// Refuses settings by which the store was not made: the sessions would be cut or dated two ways.
+/// Refuses settings by which the store was not made: the sessions would be cut or dated two ways. A store
+/// without any can still go by others.
 pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
+    if manifest.is_empty() {
+        return Ok(());
+    }
     let differs = |what: &str, theirs: String, ours: String| {
         Error::new(
             Kind::Usage,
@@ -403,7 +435,11 @@ impl Ingest<'_> {
                     continue;
                 }
                 counts.refuse(refused.reason, 1);
-                state.future |= refused.reason == super::Reason::FutureTimestamp;
+                if self.options.max_rejects.is_some() && self.report.first_refused.len() < MOST_NAMED {
+                    let (file, line, reason) = (state.name.clone(), refused.line, refused.reason);
+                    self.report.first_refused.push(RefusedLine { file, line, reason });
+                }
+                state.future |= refused.reason == Reason::FutureTimestamp;
                 rejects.push(refused.reject(&state.name, self.options.clock));
             }
         }
@@ -417,7 +453,9 @@ impl Ingest<'_> {
         self.report.pruned_days.dedup();
         let snapshot = transaction.snapshot()?;
         let now = self.options.clock.now;
-        self.changed |= rejects::add(&snapshot, transaction, rejects, &mut self.rejects, now)? > 0;
+        let kept = rejects::add(&snapshot, transaction, rejects, &mut self.rejects, now)?;
+        self.report.rejects_kept += kept;
+        self.changed |= kept > 0;
         self.report.stages.book(Stage::Rejects);
         Ok(())
     }

@@ -36,6 +36,17 @@ pub struct Found {
     pub files: Vec<Input>,
     /// Inputs that are not there or cannot be looked into.
     pub problems: Vec<Error>,
+    /// Folders in which no file has the name of a log.
+    pub without_logs: Vec<WithoutLogs>,
+}
+
+/// A folder that was named, and holds no logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithoutLogs {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Some file in it or below that has another name.
+    pub other: Option<PathBuf>,
 }
 
 /// Finds the files that inputs name; what is not there is a problem among others, not the end.
@@ -71,6 +82,14 @@ struct Search {
     dirs: HashSet<PathBuf>,
     /// Whether folders, by their real paths, are stores or lie in one.
     within: HashMap<PathBuf, bool>,
+}
+
+/// What was seen in a folder.
+#[derive(Default)]
+struct Seen {
+    logs: bool,
+    /// The first file of another name.
+    other: Option<PathBuf>,
 }
 
 impl Search {
@@ -135,24 +154,36 @@ impl Search {
 
     fn directory(&mut self, top: &Path) {
         let mut pending = vec![top.to_owned()];
+        let problems = self.found.problems.len();
+        let mut seen = Seen::default();
         while let Some(dir) = pending.pop() {
             let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
             if self.within_store(&real) || !self.dirs.insert(real) {
                 continue;
             }
             match list(&dir) {
-                Ok(paths) => paths.into_iter().for_each(|path| self.entry(path, &mut pending)),
+                Ok(paths) => paths.into_iter().for_each(|path| self.entry(path, &mut pending, &mut seen)),
                 Err(e) => self.problem(e),
             }
         }
+        if !seen.logs && self.found.problems.len() == problems {
+            let folder = top.to_owned();
+            self.found.without_logs.push(WithoutLogs { folder, other: seen.other });
+        }
     }
 
-    fn entry(&mut self, path: PathBuf, pending: &mut Vec<PathBuf>) {
+    fn entry(&mut self, path: PathBuf, pending: &mut Vec<PathBuf>, seen: &mut Seen) {
         match path.metadata() {
             Ok(about) if about.is_dir() => pending.push(path),
             // What a pipe or device in a folder would give, nobody has asked for.
-            // A link may lead into a store.
-            Ok(about) if about.is_file() && is_log(&path) && !self.in_store(&path, false) => self.file(&path),
+            Ok(about) if about.is_file() && is_log(&path) => {
+                seen.logs = true;
+                // A link may lead into a store.
+                if !self.in_store(&path, false) {
+                    self.file(&path);
+                }
+            }
+            Ok(about) if about.is_file() => drop(seen.other.get_or_insert(path)),
             Ok(_) => {}
             Err(e) if is_log(&path) => self.problem(Error::io("read", &path, e)),
             Err(_) => {}
@@ -279,6 +310,24 @@ mod tests {
         let folder = Folder::with(&["b.ndjson", "a.txt", "sub/c.log"]);
         let (files, _) = folder.find(&["b.ndjson", "-", "a.txt", "sub/../b.ndjson", "*.ndjson", "sub", "-"]);
         assert_eq!(files, ["a.txt", "b.ndjson", "sub/c.log", "-"]);
+    }
+
+    #[test]
+    fn a_folder_without_logs_is_named_with_a_file_of_another_name() {
+        let folder =
+            Folder::with(&["rotated/deep/widget.ndjson.1", "rotated/deep/widget.ndjson.2", "logs/a.log"]);
+        fs::create_dir(folder.path("empty")).unwrap();
+        let find = |inputs: &[&str]| {
+            let inputs: Vec<PathBuf> = inputs.iter().map(|input| folder.path(input).into()).collect();
+            find(&inputs, &folder.0.path().join("store")).without_logs
+        };
+        let other = Some(folder.path("rotated/deep/widget.ndjson.1").into());
+        let rotated = WithoutLogs { folder: folder.path("rotated").into(), other };
+        let empty = WithoutLogs { folder: folder.path("empty").into(), other: None };
+        assert_eq!(find(&["rotated", "empty", "logs"]), [rotated, empty]);
+        // One log is enough, and so is one that was named before.
+        assert_eq!(find(&[""]), []);
+        assert_eq!(find(&["logs/a.log", "logs"]), []);
     }
 
     #[test]

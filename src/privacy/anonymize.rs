@@ -34,7 +34,7 @@ const JSON: [&str; 3] = ["extra", "properties", "user_metadata"];
 pub struct Options {
     /// The present.
     pub clock: Clock,
-    /// Addresses of this many days stay, today the last of them.
+    /// Addresses of this many days stay, counting today.
     pub older_than_days: u32,
     /// Only say how many would go.
     pub dry_run: bool,

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::ingest::Field;
 use crate::ingest::fields::Spelling;
 use crate::render;
-use crate::report::record::{Reader, Value};
+use crate::report::record::Reader;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::frame::{Cell, Cells};
 use crate::store::snapshot::Snapshot;
@@ -37,6 +37,9 @@ const DERIVED: [&str; 10] = [
     "created_at",
     "extra",
 ];
+
+/// How many lines are made harmless at a time, for a terminal.
+const ROWS_SHOWN: usize = 256;
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Options {
     pub chatbots: Vec<String>,
     /// How they are written.
     pub form: Form,
+    /// Whether they go to a terminal: then what one acts upon is escaped.
+    pub terminal: bool,
 }
 
 /// What was exported.
@@ -66,8 +71,10 @@ pub struct Options {
 pub struct Exported {
     /// Events.
     pub events: u64,
-    /// Sessions of the persons whose events are gone by retention, so that nothing of them is in the
-    /// export.
+    /// Sessions of the persons, on whatever day and of whatever chatbot.
+    pub sessions: u64,
+    /// Those of them whose events are gone by retention, so that nothing of them is in the export; counted
+    /// where neither days nor chatbots were asked for.
     pub sessions_without_events: u64,
 }
 
@@ -110,7 +117,7 @@ pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Re
     let mut seen: HashSet<(u128, Micros)> = HashSet::new();
     let names: Vec<&str> = EVENTS.iter().map(|column| column.name).collect();
     if options.form == Form::Csv {
-        csv_row(out, names.iter().map(|name| (*name).to_owned()))?;
+        out.write_all(render::events::csv_header()?.as_bytes())?;
     }
     for file in files {
         let looked = snapshot.read_file(file, Some(&EVENT_COLUMNS))?;
@@ -130,12 +137,23 @@ pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Re
         exported.events += wanted.len() as u64;
         let frame = snapshot.read_file(file, Some(&names))?;
         match options.form {
+            Form::Ndjson if options.terminal => {
+                for rows in wanted.chunks(ROWS_SHOWN) {
+                    let mut lines = Vec::new();
+                    ndjson(&frame, rows, &mut lines)?;
+                    let lines = String::from_utf8(lines).map_err(io::Error::other)?;
+                    out.write_all(render::text::harmless_json(lines).as_bytes())?;
+                }
+            }
             Form::Ndjson => ndjson(&frame, &wanted, out)?,
-            Form::Csv => csv(&frame, &wanted, out)?,
+            Form::Csv => csv(&frame, &wanted, options.terminal, out)?,
         }
     }
     if let Some(traced) = &traced {
-        exported.sessions_without_events = traced.sessions.len().saturating_sub(seen.len() as u64);
+        exported.sessions = traced.sessions.len();
+        if options.days.is_none() && options.chatbots.is_empty() {
+            exported.sessions_without_events = exported.sessions.saturating_sub(seen.len() as u64);
+        }
     }
     Ok(exported)
 }
@@ -151,33 +169,12 @@ fn is_theirs(traced: &Traced, ids: &Ids, row: usize, seen: &mut HashSet<(u128, M
     }
 }
 
-fn csv(frame: &DataFrame, rows: &[usize], out: &mut dyn Write) -> Result<(), Stopped> {
+fn csv(frame: &DataFrame, rows: &[usize], terminal: bool, out: &mut dyn Write) -> Result<(), Stopped> {
     let reader = Reader::whole(frame, Table::Events)?;
     for &row in rows {
-        let record = reader.record(row);
-        csv_row(
-            out,
-            record.entries().map(|(_, value)| match value {
-                Value::Null => String::new(),
-                // As in every CSV: what a spreadsheet would take for a formula becomes text.
-                Value::Text(text) | Value::Json(text) => render::csv::safe(text, false),
-                Value::Int(number) => number.to_string(),
-                Value::Decimal(number) => number.to_string(),
-                Value::Bool(value) => value.to_string(),
-                Value::Time(time) => format_utc(*time),
-                Value::Date(day) => day.to_string(),
-            }),
-        )?;
+        let row = render::csv::record(&reader.record(row), terminal);
+        out.write_all(render::csv::encode(&[row])?.as_bytes())?;
     }
-    Ok(())
-}
-
-fn csv_row(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> Result<(), Stopped> {
-    let mut writer = csv::WriterBuilder::new().buffer_capacity(1 << 12).from_writer(Vec::new());
-    let broken = |e: csv::Error| Stopped::Output(io::Error::other(e));
-    writer.write_record(cells.map(String::into_bytes)).map_err(broken)?;
-    let bytes = writer.into_inner().map_err(|e| Stopped::Output(io::Error::other(e.to_string())))?;
-    out.write_all(&bytes)?;
     Ok(())
 }
 

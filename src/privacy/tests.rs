@@ -456,6 +456,34 @@ mod exports {
         assert!(exported(&place, &export::Options { chatbots: other, ..Default::default() }).is_empty());
     }
 
+    #[test]
+    fn an_export_to_a_terminal_shows_control_characters_and_a_file_gets_them_as_they_are() {
+        let place = Place::new();
+        // JSON escapes the first by itself; the 8-bit form of it, and what turns the text round, it does not.
+        let line = r#"{"chatbot_id":"c","session_id":"s","event_name":"x","page_title":"a\u001b[2J\u009b2J\u202eb","timestamp":1762675200}"#;
+        place.ingest(&place.log("a.ndjson", &[line.to_owned()]), NOW);
+        let written = |form: export::Form, terminal: bool| {
+            let mut out = Vec::new();
+            let options = export::Options { form, terminal, ..Default::default() };
+            export(&place.store().snapshot().unwrap(), &options, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let acts = |c: char| matches!(c, '\u{1b}' | '\u{9b}' | '\u{202e}');
+        for (form, shown, plain) in [
+            (export::Form::Ndjson, r"a\u001b[2J\u009b2J\u202eb", "\\u001b[2J\u{9b}2J\u{202e}b"),
+            (export::Form::Csv, r"a\u{1b}[2J\u{9b}2J\u{202e}b", "a\u{1b}[2J\u{9b}2J\u{202e}b"),
+        ] {
+            let text = written(form, true);
+            assert!(text.contains(shown) && !text.contains(acts), "{text:?}");
+            let text = written(form, false);
+            assert!(text.contains(plain), "{text:?}");
+        }
+        // A line is a line, whatever it was made of.
+        let csv = written(export::Form::Csv, false);
+        assert_eq!(csv.matches("\r\n").count(), 2, "{csv:?}");
+        assert_eq!(csv.matches('\n').count(), 2, "{csv:?}");
+    }
+
     /// Reads an export as CSV: the header, and the rows by id.
     fn as_csv(place: &Place) -> (Vec<String>, std::collections::BTreeMap<String, Vec<String>>) {
         let mut out = Vec::new();

@@ -220,7 +220,7 @@ fn on_a_terminal_csv_shows_control_characters() {
     let outcome = run(&tables(), &request(Kind::Sessions)).unwrap();
     let style = Style { terminal: true, ..Style::plain(80) };
     let csv = render(&outcome, Format::Csv, &style).unwrap();
-    assert!(csv.contains("'@cmd\\x1b[2J"));
+    assert!(csv.contains("'@cmd\\u{1b}[2J"));
     assert!(!csv.contains('\u{1b}'));
     assert!(render(&outcome, Format::Csv, &Style::plain(80)).unwrap().contains('\u{1b}'));
 }

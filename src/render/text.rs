@@ -14,8 +14,9 @@ fn is_unseen(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Makes control characters visible: a new line becomes `\n`, an escape `\x1b`, a mark that turns
-/// the direction of text `\u{202e}`.
+/// Makes control characters visible, so that no text from a log can move the cursor, colour the screen or
+/// write into the terminal's title: a new line becomes `\n`, an escape `\u{1b}`, a mark that turns the
+/// direction of text `\u{202e}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unseen) {
         return Cow::Borrowed(text);
@@ -27,7 +28,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
             c if !is_unseen(c) => shown.push(c),
-            c if c.is_ascii() => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
             c => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
         }
     }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn control_characters_become_visible() {
         assert_eq!(visible("plain é 🙂"), "plain é 🙂");
-        assert_eq!(visible("a\u{1b}[31mred\n\tb\u{7f}\u{9b}"), "a\\x1b[31mred\\n\\tb\\x7f\\u{9b}");
+        assert_eq!(visible("a\u{1b}[31mred\n\tb\u{7f}\u{9b}"), "a\\u{1b}[31mred\\n\\tb\\u{7f}\\u{9b}");
         assert_eq!(visible("abc\u{202e}fed"), "abc\\u{202e}fed");
         // A family is one emoji, put together with joiners.
         assert_eq!(visible("👨\u{200d}👩"), "👨\u{200d}👩");

@@ -103,12 +103,7 @@ pub fn list(
         at = if wanted.newest_first { run.0.plus(-1) } else { run.1.plus(1) };
     }
     if listing.listed == 0 {
-        let held = tables
-            .days()
-            .map_or(String::new(), |(first, last)| format!(": there is data from {first} to {last}"));
-        listing
-            .notes
-            .push(format!("no events fit from {} to {}{held}", wanted.window.from, wanted.window.to));
+        listing.notes.push(wanted.nothing(tables));
     }
     if let Some(pruned) = tables.events_pruned_through().filter(|day| *day >= from) {
         listing.notes.push(format!("events up to {pruned} are pruned"));
@@ -131,6 +126,22 @@ impl EventsQuery {
             newest_first: true,
             limit: None,
         }
+    }
+
+    /// Says why nothing is listed: the window is empty, or nothing in it is what was asked for.
+    fn nothing(&self, tables: &dyn Tables) -> String {
+        let (from, to) = (self.window.from, self.window.to);
+        let Some((first, last)) = tables.days() else {
+            return "the store holds no data yet: `wa ingest FILES` fills it".to_owned();
+        };
+        let picks = !(self.names.is_empty() && self.categories.is_empty() && self.predicates.is_empty())
+            || self.session_id.is_some()
+            || self.visitor.is_some()
+            || !self.chatbots.is_empty();
+        if picks && first <= to && from <= last {
+            return format!("no event from {from} to {to} is one of those asked for");
+        }
+        format!("no events from {from} to {to}: there is data from {first} to {last}")
     }
 
     fn deciding_columns(&self) -> Vec<&'static str> {

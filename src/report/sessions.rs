@@ -172,7 +172,10 @@ fn notes(
     if page.total == 0
         && let Some((what, id)) = looked_up
     {
-        return Ok(vec![format!("no session that is kept is of {what} {id:?}")]);
+        return Ok(vec![match wanted.window {
+            Some(window) => format!("no session from {} to {} is of {what} {id:?}", window.from, window.to),
+            None => format!("no session that is kept is of {what} {id:?}"),
+        }]);
     }
     if page.total > 0 && page.sessions.is_empty() {
         return Ok(vec![format!("there is no page {}: the last one is {}", page.page, page.last_page())]);

@@ -135,6 +135,13 @@ impl Manifest {
         }
     }
 
+    /// Tells whether there are no rows, and none were pruned: nothing yet goes by time zone and timeout.
+    pub fn is_empty(&self) -> bool {
+        self.tables.values().all(Vec::is_empty)
+            && self.sessions_pruned_through.is_none()
+            && self.events_pruned_through.is_none()
+    }
+
     /// Returns the files of a table.
     pub fn files(&self, table: Table) -> &[DataFile] {
         self.tables.get(&table).map_or(&[], Vec::as_slice)

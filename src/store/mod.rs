@@ -25,6 +25,7 @@ pub mod fs;
 pub mod key;
 pub mod ledger;
 pub mod lock;
+mod lost;
 pub mod manifest;
 pub mod parquet;
 pub mod rejects;
@@ -49,6 +50,9 @@ use lock::WriterLock;
 use manifest::{MANIFEST, Manifest};
 pub use snapshot::Snapshot;
 use transaction::{REJECTS, STAGING, STATE, Transaction};
+
+/// What file systems and file managers put into any folder.
+const FROM_THE_SYSTEM: [&str; 4] = ["lost+found", ".DS_Store", ".snapshot", ".zfs"];
 
 /// A store, for reading.
 #[derive(Clone, Debug)]
@@ -85,7 +89,7 @@ impl Store {
 
     /// Returns the present state.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let manifest = self.read_manifest()?.ok_or_else(|| {
+        let manifest = self.manifest_or_why_none()?.ok_or_else(|| {
             Error::failed(format!("there is no wa store in {}", self.dir.display()))
                 .hint("name the store with --store DIR or WA_STORE, or make one with `wa ingest`")
         })?;
@@ -128,7 +132,8 @@ impl Store {
     /// Takes the writer's lock; makes the store where there is none. Removes what an interrupted
     /// writer left.
     ///
-    /// `command` is what those who wait for the lock are told; `first` makes the first manifest.
+    /// `command` is what those who wait for the lock are told; `first` makes the first manifest, by whose
+    /// time zone and timeout an empty store goes too.
     pub fn writer(
         &self,
         command: &str,
@@ -163,7 +168,7 @@ impl Store {
 
     fn writer_with(&self, lock: Option<WriterLock>, first: impl FnOnce() -> Manifest) -> Result<Writer> {
         let staging = self.dir.join(STAGING);
-        let manifest = self.read_manifest()?;
+        let manifest = self.manifest_or_why_none()?;
         let mut touched = BTreeSet::new();
         let mut swept = 0;
         let interrupted = self
@@ -179,6 +184,11 @@ impl Store {
         }
         self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync the folder", &self.dir, e))?;
         let manifest = match manifest {
+            // An empty store goes by the settings that are in force now, whatever they were when it was made.
+            Some(manifest) if manifest.is_empty() => {
+                let Manifest { timezone, session_timeout_us, .. } = first();
+                Manifest { timezone, session_timeout_us, ..manifest }
+            }
             Some(manifest) => manifest,
             None => {
                 self.sync_folders_above()?;
@@ -210,6 +220,7 @@ impl Store {
         let ours = |name: &str| {
             [MANIFEST, STAGING, STATE, REJECTS, lock::LOCK, "wa.toml", "key"].contains(&name)
                 || Table::ALL.iter().any(|table| table.name() == name)
+                || FROM_THE_SYSTEM.contains(&name)
         };
         let is_store = entries.iter().any(|entry| entry.name == MANIFEST);
         match entries.iter().find(|entry| !ours(&entry.name)) {

@@ -44,6 +44,19 @@ fn a_damaged_file_is_listed_and_the_exit_status_is_1() {
 }
 
 #[test]
+fn a_file_that_no_manifest_names_is_for_gc_and_not_for_a_rebuild() {
+    let place = place();
+    place.write("wa-store/events/event_date=2026-11-09/stray.parquet", "PAR1");
+    place
+        .wa("verify")
+        .exits(1)
+        .says("stray.parquet: the manifest does not name it")
+        .warns("hint: `wa gc` removes");
+    place.wa("gc").exits(0);
+    place.wa("verify").exits(0);
+}
+
+#[test]
 fn a_store_that_is_not_there_is_an_error_and_is_not_made() {
     let place = Place::new();
     place.wa("verify").exits(1).warns("there is no wa store");

@@ -93,6 +93,40 @@ fn a_full_disk_behind_standard_output_is_an_error() {
     assert!(stderr.starts_with("wa: error: cannot write to standard output: "), "{stderr}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_done_is_said_to_be_done_where_its_account_cannot_be_printed() {
+    let place = Place::new();
+    place.write(
+        "log.ndjson",
+        "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"user_id\":\"u\",\"event_name\":\"e\",\"timestamp\":\"2026-11-09T12:00:00Z\"}\n",
+    );
+    let full = |arguments: &str, says: &str| {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = place.command().args(arguments.split(' ')).stdout(full).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {stderr}");
+        assert!(stderr.contains(says), "{arguments}: {stderr}");
+        stderr
+    };
+    full(
+        "ingest log.ndjson",
+        "wa: error: the ingest is done and committed, but what it did could not be printed: ",
+    );
+    for arguments in ["gc", "rebuild", "anonymize --older-than 1d"] {
+        full(arguments, "is done and committed");
+    }
+    // What has changed nothing can be run again.
+    assert!(!full("gc --dry-run", "cannot write to standard output").contains("committed"));
+    assert!(!full("verify", "cannot write to standard output").contains("committed"));
+    // The receipt of an erasure is there only this once.
+    let stderr = full("forget --user u --format json", "the erasure is done and committed");
+    let (receipt, error) = stderr.split_once("wa: error: ").unwrap();
+    let receipt: serde_json::Value = serde_json::from_str(receipt).unwrap();
+    assert_eq!(receipt["erased"]["events"], 1);
+    assert!(error.contains("the receipt stands above"), "{error}");
+}
+
 #[test]
 fn colour_is_only_where_it_is_asked_for() {
     let place = Place::new();
@@ -100,6 +134,13 @@ fn colour_is_only_where_it_is_asked_for() {
     assert!(plain.stderr.starts_with("wa: error: "), "{plain}");
     let colored = place.wa("--color always gc --keep-sessions 1d").exits(2);
     assert!(colored.stderr.contains("\u{1b}["), "{colored}");
+    // Help and usage errors are printed where nothing could be parsed.
+    for arguments in ["gc --help", "report --nonsense", ""] {
+        let run = place.wa(&format!("--color=always {arguments}"));
+        assert!((run.stdout.clone() + &run.stderr).contains("\u{1b}["), "{run}");
+        let run = place.wa(&format!("{arguments} --color never"));
+        assert!(!(run.stdout.clone() + &run.stderr).contains('\u{1b}'), "{run}");
+    }
 }
 
 #[test]
@@ -112,4 +153,10 @@ fn completions_and_manual_pages_are_made_for_every_command() {
     place.wa("man pages/man1").exits(0).warns("manual pages");
     assert!(place.read("pages/man1/wa-report-summary.1").contains("fail\\-if"));
     place.wa("--quiet man pages/man1").exits(0).prints_nothing();
+    let page = place.read("pages/man1/wa-anonymize.1");
+    let synopsis = page.split(".SH ").find(|part| part.starts_with("SYNOPSIS")).unwrap();
+    assert!(synopsis.contains("[\\fB\\-\\-lock\\-timeout\\fR \\fITIME\\fR]"), "{synopsis}");
+    assert!(synopsis.contains("\\fB\\-\\-older\\-than\\fR \\fITIME\\fR"), "{synopsis}");
+    assert!(synopsis.contains("[\\fB\\-\\-dry\\-run\\fR]"), "{synopsis}");
+    assert!(page.contains(".SH EXAMPLES\n  wa anonymize") && !page.contains("EXTRA"), "{page}");
 }

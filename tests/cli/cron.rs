@@ -42,7 +42,7 @@ fn stored(place: &Place) -> Vec<usize> {
 #[test]
 fn quiet_prints_nothing_when_all_goes_well_and_the_whole_story_when_it_does_not() {
     let place = Place::new();
-    place.write("logs/a.ndjson", lines(0, 20) + "no json\n");
+    place.write("logs/a.ndjson", lines(0, 20));
     for command in [
         "ingest logs",
         "ingest logs",
@@ -63,6 +63,40 @@ fn quiet_prints_nothing_when_all_goes_well_and_the_whole_story_when_it_does_not(
     run.warns("cannot read gone.ndjson").warns("1 of the inputs could not be read").warns("hint: ");
     place.write("wa-store/wa.toml", "timezone = \"Europe/Berlin\"\n");
     place.wa("--quiet gc").exits(2).warns("the store was made with the time zone UTC").warns("wa rebuild");
+}
+
+#[test]
+fn lines_that_are_newly_refused_are_part_of_the_story_and_the_same_again_are_not() {
+    let place = Place::new();
+    place.write("logs/a.ndjson", lines(0, 20) + "no json\n");
+    let run = place.wa("--quiet ingest logs").exits(0).says("refused: 1 not_json").warns("made the store");
+    assert_eq!(run.stderr.lines().count(), 1, "{run}");
+    place.wa("--quiet ingest logs").exits(0).prints_nothing();
+    place.wa("--quiet ingest logs --force").exits(0).prints_nothing();
+    // A longer log, whose old line is refused again and kept already.
+    place.write("logs/a.ndjson", lines(0, 20) + "no json\n" + &lines(20, 22));
+    place.wa("--quiet ingest logs").exits(0).prints_nothing();
+    // The format of the log has changed: not one line is stored.
+    place.write("logs/b.ndjson", lines(22, 30).replace("event_name", "name"));
+    place.wa("--quiet ingest logs").exits(0).says("refused: 8 no_event_name");
+}
+
+#[test]
+fn a_folder_in_which_no_file_has_the_name_of_a_log_is_warned_of() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("logs")).unwrap();
+    place
+        .wa("ingest logs")
+        .exits(0)
+        .warns("warning: there are no logs in logs: ")
+        .warns(".ndjson, .jsonl, .json");
+    // Before the first log is written all is well.
+    place.wa("--quiet ingest logs").exits(0).prints_nothing();
+    // A log by a name that logrotate gives: nothing is ever taken in.
+    place.write("logs/widget.ndjson.1", lines(0, 5));
+    place.wa("--quiet ingest logs").exits(0).warns("others, such as logs/widget.ndjson.1, have to be named");
+    place.wa("--quiet ingest logs/widget*").exits(0).prints_nothing();
+    assert_eq!(stored(&place).len(), 5);
 }
 
 #[test]

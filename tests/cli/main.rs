@@ -2,6 +2,7 @@
 //!
 //! One test binary for all of it, since every one links the whole of Parquet.
 
+mod account;
 mod care;
 mod conventions;
 mod cron;
@@ -10,8 +11,10 @@ mod docs;
 mod gc;
 mod harness;
 mod inputs;
+mod json;
 mod known;
 mod memory;
 mod privacy;
 mod sample_data;
 mod settings;
+mod store;

@@ -44,6 +44,34 @@ fn an_export_goes_through_a_pipe_into_another_store() {
 }
 
 #[test]
+fn an_export_of_nothing_says_why() {
+    let place = with_store();
+    let empty = |arguments: &str, why: &str| {
+        let run = place.wa(&format!("export {arguments}")).exits(0).warns(why);
+        assert!(run.stdout.is_empty(), "{run}");
+    };
+    empty("--email nobody@example.org", "nobody is found");
+    empty(
+        "--from 2026-10-01 --to 2026-10-31",
+        "from 2026-10-01 to 2026-10-31: there is data from 2026-09-09 to",
+    );
+    empty(
+        "--user user_ada --to 2026-10-31 --days 3",
+        "theirs from 2026-10-29 to 2026-10-31 fit; they have 1 session in all",
+    );
+    place.wa("export --chatbot shopp").exits(2).warns("no chatbot \"shopp\"").warns("did you mean \"shop\"?");
+    place.wa("export --user user_ada --days 3").output();
+    place
+        .wa("events --name nosuch --days 3")
+        .exits(0)
+        .warns("no event from 2026-11-08 to 2026-11-10 is one of those asked");
+    place
+        .wa("events --name nosuch --to 2026-08-31 --days 3")
+        .exits(0)
+        .warns("there is data from 2026-09-09 to");
+}
+
+#[test]
 fn old_addresses_go_and_the_status_says_what_is_there() {
     let place = with_store();
     let done = place.wa("anonymize --older-than 30d --format json").json();
@@ -54,4 +82,14 @@ fn old_addresses_go_and_the_status_says_what_is_there() {
     assert_eq!(status["tables"][0]["rows"], 2);
     place.wa("status").exits(0).says("events").says("last ingest");
     Place::new().wa("status").exits(1).warns("there is no wa store");
+}
+
+#[test]
+fn the_status_fits_a_narrow_terminal_and_names_what_it_leaves_out() {
+    let place = with_store().with("COLUMNS", "60");
+    let text = place.wa("status").output();
+    assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    assert!(text.contains("no room for: files") && text.contains("2 months"), "{text}");
+    let text = with_store().with("COLUMNS", "100").wa("status").output();
+    assert!(!text.contains("no room"), "{text}");
 }

@@ -50,10 +50,21 @@ fn wrong_settings_name_the_line_and_stop_every_command_that_needs_them() {
         assert_eq!(
             run.stderr,
             "wa: error: ./wa-store/wa.toml, line 4: there is no setting `retention.event`\n\
-             hint: did you mean `retention.events`? `wa config` lists all\n",
+             hint: did you mean `retention.events`?\n",
             "{command}"
         );
     }
+}
+
+#[test]
+fn a_setting_like_none_that_there_is_gets_a_list_of_those_there_are() {
+    let place = Place::new();
+    place.write("wa-store/wa.toml", "xyz = \"1\"\n");
+    place
+        .wa("config")
+        .exits(2)
+        .warns("hint: the settings are timezone, session_timeout, ")
+        .warns(", privacy.key_file\n");
 }
 
 #[test]

@@ -76,6 +76,16 @@ fn quiet_tells_the_whole_story_when_it_did_not() {
 }
 
 #[test]
+fn quiet_tells_the_whole_story_where_somebody_should_look() {
+    let (out, err, io) = sinks(true);
+    io.warn("odd");
+    io.account("account\n", false).unwrap();
+    io.look();
+    assert_eq!(io.finish(Ok(())), 0);
+    assert_eq!((out.text().as_str(), err.text().as_str()), ("account\n", "wa: warning: odd\n"));
+}
+
+#[test]
 fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
     let io = Io::to(Box::new(Broken(io::ErrorKind::BrokenPipe)), Box::new(io::sink()), false);
     assert!(io.result("x").is_ok());

@@ -22,7 +22,7 @@ Examples:
         common: Common,
         #[command(flatten)]
         compare: Compare,
-        /// Exit with status 3 where this holds, such as 'conversion_rate < 20' (repeatable)
+        /// Exit with status 3 if this holds, such as 'conversion_rate < 20' (repeatable)
         #[arg(long, value_name = "CONDITION")]
         fail_if: Vec<String>,
     },
@@ -87,7 +87,7 @@ Examples:
         limit: Limit,
     },
 
-    /// How many sessions are going on
+    /// How many sessions are active
     #[command(after_help = "\
 Examples:
   wa report active
@@ -110,14 +110,14 @@ Examples:
   wa report sessions --page 2 --limit 50
       the 51st to the 100th newest
   wa report sessions --visitor visitor_123 --format json
-      all of one visitor
+      the newest 20 sessions of one visitor
   wa report sessions --session-id s-123
       one session, with its timeline of events")]
     Sessions {
         #[command(flatten)]
         common: Common,
         /// Which page
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::page)]
         page: u64,
         /// How many sessions a page, up to 100
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -176,7 +176,7 @@ Examples:
         common: Common,
     },
 
-    /// The whole set at once
+    /// All reports at once
     #[command(after_help = "\
 Examples:
   wa report all --from 2026-10-01 --to 2026-10-31 --format markdown

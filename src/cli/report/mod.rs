@@ -19,7 +19,7 @@ use crate::time::{Clock, Day, Micros};
 /// Show figures: summary, trends, events, sources, devices, and more
 ///
 /// Every count belongs to the day on which its session started, so all reports agree. Robots are
-/// left out, and how many is said.
+/// left out, and their number is shown.
 #[derive(clap::Args, Debug)]
 #[command(
     subcommand_value_name = "report",

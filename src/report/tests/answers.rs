@@ -355,6 +355,13 @@ fn a_session_is_looked_up_with_its_timeline() {
         sessions(&tables, &wanted).unwrap().notes,
         ["no session that is kept is of visitor \"nobody\""]
     );
+    // It may well be kept, on another day than those asked for.
+    let window = Some(window("2026-05-01", "2026-05-02"));
+    let wanted = SessionsQuery { visitor: Some("anna".to_owned()), window, ..SessionsQuery::newest() };
+    assert_eq!(
+        sessions(&tables, &wanted).unwrap().notes,
+        ["no session from 2026-05-01 to 2026-05-02 is of visitor \"anna\""]
+    );
 }
 
 #[test]
@@ -648,7 +655,7 @@ fn raw_events_are_listed_in_order_and_filtered() {
     assert_eq!(some(EventsQuery { chatbots: vec!["docs".into()], ..june.clone() }), Vec::<String>::new());
     let (_, listing) = listed(&tables, &EventsQuery { names: vec!["none".into()], ..june });
     assert!(
-        listing.notes[0].starts_with("no events fit from 2026-06-01 to 2026-06-10"),
+        listing.notes[0].starts_with("no event from 2026-06-01 to 2026-06-10 is one"),
         "{:?}",
         listing.notes
     );

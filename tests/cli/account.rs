@@ -1,0 +1,46 @@
+//! The account of an ingest, as a user reads it.
+
+use crate::harness::Place;
+
+fn line(session: &str) -> String {
+    format!(
+        "{{\"chatbot_id\":\"c\",\"session_id\":\"{session}\",\"event_name\":\"e\",\"timestamp\":\"2026-11-09T12:00:00Z\"}}\n"
+    )
+}
+
+#[test]
+fn blank_lines_are_counted_beside_the_table() {
+    let place = Place::new();
+    place.write("a.ndjson", format!("\n{}\n \n", line("a")));
+    place.write("b.ndjson", line("b"));
+    place.wa("ingest a.ndjson").exits(0).says("\nblank: 3 lines, beside the sum\n");
+    let run = place.wa("ingest b.ndjson").exits(0);
+    assert!(!run.stdout.contains("blank"), "{run}");
+}
+
+#[test]
+fn an_account_of_what_was_not_committed_says_so_and_where_the_refused_lines_are() {
+    let place = Place::new();
+    // Thirteen of fifteen lines make no sense.
+    place.write("a.ndjson", "no json\n".repeat(12) + &line("a") + &line("b") + "{\"event_name\":\"e\"}\n");
+    let run = place.wa("ingest a.ndjson --max-rejects 12").exits(3);
+    let run = run.warns("13 lines were refused, more than --max-rejects 12; nothing was committed");
+    assert!(
+        run.stdout.starts_with("nothing was committed; without --max-rejects it would have been:\n"),
+        "{run}"
+    );
+    let run = run
+        .says("would store")
+        .says("  a.ndjson:1 not_json\n")
+        .says("  a.ndjson:10 not_json\n  and 3 more\n");
+    assert!(!run.stdout.contains("stored") && !run.stdout.contains("a.ndjson:11"), "{run}");
+    let run = place.wa("ingest a.ndjson --max-rejects 12 --format json").exits(3);
+    let account: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(account["committed"], false);
+    assert_eq!(account["first_refused"].as_array().unwrap().len(), 10);
+    let first = serde_json::json!({"file": "a.ndjson", "line": 1, "reason": "not_json"});
+    assert_eq!(account["first_refused"][0], first);
+    // As many as are allowed: they are kept, and the account is as ever.
+    let account = place.wa("ingest a.ndjson --max-rejects 13 --format json").json();
+    assert_eq!((&account["committed"], account.get("first_refused")), (&true.into(), None));
+}

@@ -1,0 +1,64 @@
+//! The samples in `docs/json.md` have the keys of what the commands print.
+
+use serde_json::Value;
+
+use crate::harness::{Place, root};
+
+/// Checks that two values have the same keys, at any depth. Keys that are names of things (reasons, warnings,
+/// settings) need not be the same.
+fn compare(at: &str, sample: &Value, printed: &Value) {
+    match (sample, printed) {
+        (Value::Object(sample), Value::Object(printed)) => {
+            let names = ["refused", "warnings", "settings"].iter().any(|name| at.ends_with(name));
+            if !names {
+                let keys =
+                    |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
+                let (mut expected, mut found) = (keys(sample), keys(printed));
+                expected.sort();
+                found.sort();
+                assert_eq!(expected, found, "docs/json.md, {at}");
+            }
+            for (key, value) in sample {
+                if let Some(other) = printed.get(key) {
+                    compare(&format!("{at}.{key}"), value, other);
+                }
+            }
+        }
+        (Value::Array(sample), Value::Array(printed)) => {
+            if let (Some(sample), Some(printed)) = (sample.first(), printed.first()) {
+                compare(at, sample, printed);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_page_about_json_has_the_keys_of_what_is_printed() {
+    let place = Place::new();
+    place.write(
+        "log.ndjson",
+        "{\"chatbot_id\":\"shop\",\"session_id\":\"s-1\",\"user_id\":\"user_123\",\"event_name\":\"message_sent\",\"ip\":\"203.0.113.9\",\"timestamp\":\"2026-09-09T12:00:00Z\"}\nno json\n",
+    );
+    let page = std::fs::read_to_string(root().join("docs/json.md")).unwrap();
+    let mut sections = page.split("\n## wa ").skip(1).map(|section| {
+        let (name, rest) = section.split_once('\n').unwrap();
+        let sample = rest.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        (name, serde_json::from_str::<Value>(sample).unwrap_or_else(|e| panic!("{name}: {e}")))
+    });
+    for (name, arguments) in [
+        ("ingest", "ingest log.ndjson"),
+        ("status", "status"),
+        ("anonymize", "anonymize --older-than 30d"),
+        ("verify", "verify"),
+        ("forget", "forget --user user_123"),
+        ("rebuild", "rebuild"),
+        ("gc", "gc"),
+        ("config", "config"),
+    ] {
+        let (section, sample) = sections.next().unwrap();
+        assert_eq!(section, name);
+        compare(name, &sample, &place.wa(&format!("{arguments} --format json")).json());
+    }
+    assert!(sections.next().is_none());
+}
