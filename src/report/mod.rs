@@ -43,6 +43,7 @@ mod nearest;
 mod notes;
 mod over_sessions;
 mod property;
+mod pruned;
 mod run;
 mod shares;
 mod snapshot;

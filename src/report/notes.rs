@@ -50,9 +50,9 @@ fn nothing(tables: &dyn Tables, query: &Query) -> Result<String> {
 }
 
 /// Returns what is to be said of an answer that comes from sessions, where those of the window
-/// are pruned in part or whole.
-pub fn on_pruned_sessions(tables: &dyn Tables, query: &Query) -> Option<String> {
-    let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from)?;
+/// are pruned in part or whole, as far as a day.
+pub fn on_pruned_sessions(pruned: Option<Day>) -> Option<String> {
+    let pruned = pruned?;
     Some(format!(
         "sessions up to {pruned} are pruned, so this report counts only those that are kept; \
          `wa report trends` and most figures of `wa report summary` reach further back"

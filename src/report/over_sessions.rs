@@ -3,9 +3,9 @@
 
 use super::answer::{Body, Head, Report};
 use super::compare::Comparison;
-use super::notes;
 use super::query::Query;
 use super::tables::Tables;
+use super::{notes, pruned};
 use crate::error::Result;
 
 /// Makes such a report of what `count` makes of a question: the answer, and how many sessions of
@@ -21,7 +21,7 @@ pub(super) fn report<B: Body>(
     // Every session has an event, a device (`unknown`, if nothing else) and so on.
     let empty = report.body.groups().iter().all(|group| group.items.is_empty());
     report.notes = notes::on_window(tables, query, empty)?;
-    report.notes.extend(notes::on_pruned_sessions(tables, query));
+    report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     if compare {
         let (previous, _) = count(&query.before())?;
         report.comparison = Some(Comparison::of(query.window, &report.body.groups(), &previous.groups()));

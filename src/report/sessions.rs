@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::answer::{Body, Head, Report, Robots};
 use super::figure::Group;
+use super::pruned;
 use super::query::Query;
 use super::record::{Reader, Record, names};
 use super::tables::{Tables, map_frames};
@@ -180,7 +181,7 @@ fn notes(
     match wanted.window {
         Some(_) => {
             let mut notes = super::notes::on_window(tables, query, page.total == 0)?;
-            notes.extend(super::notes::on_pruned_sessions(tables, query));
+            notes.extend(super::notes::on_pruned_sessions(pruned::in_window(tables, query)?));
             Ok(notes)
         }
         None if page.total == 0 => Ok(vec!["there are no sessions".to_owned()]),

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::answer::{Body, Head, Report};
 use super::compare::Comparison;
 use super::figure::{Group, Listed, rows};
-use super::notes;
 use super::number::Percent;
 use super::query::Query;
 use super::tables::Tables;
 use super::totals::{Totals, by_day};
+use super::{notes, pruned};
 use crate::error::Result;
 use crate::time::Day;
 
@@ -57,7 +57,7 @@ pub fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repor
     let mut report = Report::new(Head::of(tables, query, bots), rows(&days.days, days.range(), 0));
     report.notes = notes::on_window(tables, query, days.days.is_empty())?;
     if query.include_bots {
-        report.notes.extend(notes::on_pruned_sessions(tables, query));
+        report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     }
     if compare {
         let length = i32::try_from(query.window.days()).unwrap_or(i32::MAX);

@@ -11,5 +11,6 @@ mod gc;
 mod harness;
 mod memory;
 mod privacy;
+mod pruned;
 mod sample_data;
 mod settings;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use polars::prelude::DataFrame;
 use serde_json::Value;
@@ -12,6 +12,7 @@ use wa::report::predicate::Predicate;
 use wa::report::{Tables, Window};
 use wa::store::Store;
 use wa::store::columns::Table;
+use wa::store::ledger::Ledger;
 use wa::store::snapshot::Snapshot;
 use wa::time::{Day, Micros, SECOND, Zone};
 
@@ -199,6 +200,10 @@ impl Tables for Noting {
 
     fn sessions_pruned_through(&self) -> Option<Day> {
         None
+    }
+
+    fn ledger(&self) -> wa::Result<Arc<Ledger>> {
+        Ok(Arc::default())
     }
 }
 

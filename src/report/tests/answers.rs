@@ -204,6 +204,27 @@ fn where_sessions_are_pruned_the_visitors_of_the_window_are_not_known() {
 }
 
 #[test]
+fn the_visitors_of_a_chatbot_that_lost_no_session_are_known() {
+    let mut tables = shop();
+    (tables.sessions_pruned, tables.spared) = (Some(day("2026-06-05")), Some("docs"));
+    for (chatbot, known) in [("docs", json!(1)), ("shop", Value::Null)] {
+        let query = Query { chatbots: vec![chatbot.to_owned()], ..june() };
+        assert_eq!(json_of(&tables, Kind::Summary, &query)["summary"]["unique_visitors"], known);
+        assert_eq!(json_of(&tables, Kind::Visitors, &query)["visitors"]["unique_visitors"], known);
+        let notes = |kind| run(&tables, &Request::new(kind, query.clone(), 0)).unwrap().notes();
+        for kind in [Kind::Summary, Kind::Visitors, Kind::Devices, Kind::Sessions, Kind::Performance] {
+            assert_eq!(notes(kind).is_empty(), chatbot == "docs", "{kind:?}: {:?}", notes(kind));
+        }
+    }
+    let split = json_with(&tables, Request { by_chatbot: true, ..Request::new(Kind::Summary, june(), 0) });
+    assert_eq!((&split[0]["chatbot_id"], &split[1]["chatbot_id"]), (&json!("shop"), &json!("docs")));
+    assert_eq!(split[0]["summary"]["new_visitors"], Value::Null);
+    assert_eq!(split[1]["summary"]["new_visitors"], 1);
+    // All of them together lost some.
+    assert_eq!(json_of(&tables, Kind::Summary, &june())["summary"]["unique_visitors"], Value::Null);
+}
+
+#[test]
 fn a_window_without_data_says_which_days_hold_data() {
     let query = Query::new(window("2026-04-01", "2026-04-30"));
     let report = summary::summary(&shop(), &query, false).unwrap();
