@@ -164,8 +164,9 @@ fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
         };
         for row in &group.rows {
             let names = row.names.iter().map(|name| safe(name, terminal)).collect();
-            let status = serde_json::to_string(&row.status).unwrap_or_default();
-            let status = (!group.single).then(|| status.trim_matches('"').to_owned());
+            let name =
+                |status| serde_json::to_string(&status).unwrap_or_default().trim_matches('"').to_owned();
+            let status = (!group.single).then(|| row.status.map_or(String::new(), name));
             add(names, status, &row.changes);
         }
         if let Some((_, changes)) = &group.rest {

@@ -59,8 +59,9 @@ pub fn on_pruned_sessions(pruned: Option<Day>) -> Option<String> {
     ))
 }
 
-/// Returns what is to be said of a comparison: that one of the periods is not whole.
-pub fn on_comparison(tables: &dyn Tables, query: &Query) -> Vec<String> {
+/// Returns what is to be said of a comparison: that one of the periods is not whole, or that the one before is
+/// not known, its sessions being pruned as far as a day.
+pub fn on_comparison(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Vec<String> {
     let window = query.window;
     let mut notes = Vec::new();
     if window.is_partial() {
@@ -70,7 +71,12 @@ pub fn on_comparison(tables: &dyn Tables, query: &Query) -> Vec<String> {
         ));
     }
     let before = window.before();
-    if let Some((first, _)) = tables.days()
+    if let Some(pruned) = pruned {
+        notes.push(format!(
+            "what the period before, {} to {}, came to is not known: sessions up to {pruned} are pruned",
+            before.from, before.to
+        ));
+    } else if let Some((first, _)) = tables.days()
         && first > before.from
     {
         notes.push(format!(

@@ -23,9 +23,13 @@ pub(super) fn report<B: Body>(
     report.notes = notes::on_window(tables, query, empty)?;
     report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     if compare {
-        let (previous, _) = count(&query.before())?;
-        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), &previous.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
+        let before = query.before();
+        let pruned = pruned::in_window(tables, &before)?;
+        // Of sessions that are pruned in part no growth can be told.
+        let previous = if pruned.is_none() { Some(count(&before)?.0) } else { None };
+        let groups = previous.as_ref().map(Body::groups);
+        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), groups.as_deref()));
+        report.notes.extend(notes::on_comparison(tables, query, pruned));
     }
     Ok(report)
 }

@@ -83,11 +83,18 @@ pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repo
     if compare {
         let before = query.before();
         let pruned_before = pruned::in_window(tables, &before)?;
-        let (previous, _) = figures(tables, &before, pruned_before)?;
-        report.comparison =
-            Some(Comparison::of(query.window, &report.body.groups(), &previous.body.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
-        report.notes.extend(unknown_visitors(&before, pruned_before).filter(|_| pruned.is_none()));
+        // With robots all figures come from the sessions, else those of the visitors alone.
+        let unknown = pruned_before.filter(|_| query.include_bots);
+        let previous = match unknown {
+            None => Some(figures(tables, &before, pruned_before)?.0.body),
+            Some(_) => None,
+        };
+        let groups = previous.as_ref().map(Body::groups);
+        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), groups.as_deref()));
+        report.notes.extend(notes::on_comparison(tables, query, unknown));
+        if unknown.is_none() && pruned.is_none() {
+            report.notes.extend(unknown_visitors(&before, pruned_before));
+        }
     }
     report.head.robots = super::answer::Robots::of(query, bots);
     Ok(report)

@@ -61,15 +61,20 @@ pub fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repor
     }
     if compare {
         let length = i32::try_from(query.window.days()).unwrap_or(i32::MAX);
-        let before = with_data(by_day(tables, &query.before())?);
+        let before = query.before();
+        // With robots, the figures come from the sessions.
+        let pruned = if query.include_bots { pruned::in_window(tables, &before)? } else { None };
+        let before = if pruned.is_none() { by_day(tables, &before)? } else { BTreeMap::new() };
+        let before = with_data(before);
         let moved = before.range().map(|(first, last)| (first.plus(length), last.plus(length)));
         let range = match (days.range(), moved) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };
         let (now, previous) = (rows(&days.days, range, 0), rows(&before.days, range, length));
-        report.comparison = Some(Comparison::of(query.window, &now.groups(), &previous.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
+        let previous = pruned.is_none().then(|| previous.groups());
+        report.comparison = Some(Comparison::of(query.window, &now.groups(), previous.as_deref()));
+        report.notes.extend(notes::on_comparison(tables, query, pruned));
     }
     Ok(report)
 }

@@ -559,6 +559,53 @@ fn a_comparison_sets_each_figure_beside_the_period_before() {
 }
 
 #[test]
+fn nothing_is_told_of_a_period_before_whose_sessions_are_pruned() {
+    // Window: June 3 and 4, before: June 1 and 2, of which the 1st is pruned.
+    let of = |at: &str, utm| Session { utm, ..session(at, at) };
+    let mut tables = Memory::of(vec![
+        of("2026-06-02T10:00:00Z", Some("google")),
+        of("2026-06-02T11:00:00Z", Some("bing")),
+        of("2026-06-03T10:00:00Z", Some("google")),
+        of("2026-06-03T11:00:00Z", Some("mail")),
+        of("2026-06-04T10:00:00Z", Some("mail")),
+    ]);
+    tables.sessions_pruned = Some(day("2026-06-01"));
+    let query = Query::new(window("2026-06-03", "2026-06-04"));
+    let compared = |kind, query: &Query| {
+        let request = Request { compare: true, limit: Some(1), ..Request::new(kind, query.clone(), 0) };
+        let outcome = run(&tables, &request).unwrap();
+        (serde_json::to_value(&outcome).unwrap()["comparison"].clone(), outcome.notes())
+    };
+    let unknown =
+        |current: u64| json!({"current": current, "previous": null, "change": null, "change_percent": null});
+    let said = ["what the period before, 2026-06-01 to 2026-06-02, came to is not known: \
+         sessions up to 2026-06-01 are pruned"];
+    let (sources, notes) = compared(Kind::Sources, &query);
+    assert_eq!(sources["utm_sources"], json!([{"source": "mail", "status": null, "count": unknown(2)}]));
+    assert_eq!(notes, said);
+    for kind in [Kind::Devices, Kind::Events] {
+        assert_eq!(compared(kind, &query).1, said);
+    }
+    // Summary and trends come from daily statistics, but for the visitors, and but for robots.
+    let (summary, notes) = compared(Kind::Summary, &query);
+    assert_eq!(summary["summary"]["total_sessions"]["previous"], 2);
+    assert_eq!(summary["summary"]["unique_visitors"], unknown(3));
+    assert!(notes[0].starts_with("the data begins on 2026-06-02"), "{notes:?}");
+    let with_robots = Query { include_bots: true, ..query.clone() };
+    let (summary, notes) = compared(Kind::Summary, &with_robots);
+    assert_eq!(summary["summary"]["total_sessions"], unknown(3));
+    assert_eq!(notes, said);
+    let (trends, notes) = compared(Kind::Trends, &with_robots);
+    assert_eq!(trends["trends"].as_array().unwrap().len(), 2);
+    assert_eq!(trends["trends"][1]["sessions"], unknown(1));
+    assert_eq!(trends["trends"][1]["status"], Value::Null);
+    assert_eq!(notes, said);
+    let report = summary::summary(&tables, &with_robots, true).unwrap();
+    let verdict = Condition::parse("total_sessions.change > 0").unwrap().check(&report);
+    assert!(matches!(verdict, crate::report::condition::Verdict::Unknown(_)), "{verdict:?}");
+}
+
+#[test]
 fn a_comparison_with_a_day_that_is_not_over_says_so() {
     let query = Query::new(window("2026-06-10", "2026-06-15"));
     let report = summary::summary(&shop(), &query, true).unwrap();
