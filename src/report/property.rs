@@ -6,6 +6,7 @@
 
 use memchr::memmem::Finder;
 
+use crate::ingest::properties::number_us;
 use crate::time::Micros;
 
 /// Finds the properties of some names in many objects.
@@ -49,24 +50,19 @@ impl<const N: usize> Properties<N> {
         if whole.is_some() { found } else { [None; N] }
     }
 
-    /// Returns the values as times: numbers of milliseconds, finite and not negative, in whole
-    /// microseconds.
+    /// Returns the values as times: numbers of milliseconds that sessions count too, in whole microseconds.
     pub fn millis(&self, object: &str) -> [Option<Micros>; N] {
         self.find(object).map(|value| millis(value?))
     }
 }
 
+/// Reads a number of milliseconds by the rule of sessions, so that a report on events agrees with them.
 fn millis(value: &str) -> Option<Micros> {
-    // A number begins so; `parse` alone would take words such as `inf` too.
-    if !value.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    // Most are whole; so few digits a float holds exactly, and their thousandfold too.
-    if value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Most are whole and short, and of these there is nothing to decide.
+    if (1..=12).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(value.bytes().fold(0, |sum, digit| sum * 10 + Micros::from(digit - b'0')) * 1_000);
     }
-    let micros = value.parse::<f64>().ok()? * 1_000.0;
-    (micros.is_finite() && micros < 9e18).then_some(micros.round() as Micros)
+    number_us(value)
 }
 
 fn unescaped(key: &str) -> Option<String> {
@@ -221,6 +217,9 @@ mod tests {
         assert_eq!(millis("0"), Some(0));
         assert_eq!(millis("0012"), Some(12_000));
         assert_eq!(millis("999999999999"), Some(999_999_999_999_000));
+        // Where a float goes astray.
+        assert_eq!(millis("1024.4995"), Some(1_024_500));
+        assert_eq!(millis("-0"), Some(0));
         for wrong in ["-1", "\"12\"", "null", "true", "1e999", "[1]", "inf"] {
             assert_eq!(millis(wrong), None, "{wrong}");
         }
@@ -228,11 +227,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_numbers_are_what_a_float_makes_of_them(number in any::<u64>(), digits in 0u32..20) {
-            let number = number % 10u64.pow(digits);
-            let float = number as f64 * 1_000.0;
-            let wanted = (float < 9e18).then_some(float.round() as Micros);
-            prop_assert_eq!(millis(&number.to_string()), wanted);
+        fn times_are_what_sessions_make_of_them(number in "(-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?)") {
+            prop_assert_eq!(millis(&number), number_us(&number));
         }
     }
 

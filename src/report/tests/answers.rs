@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::memory::{Event, Memory, Session, day, event, session, time};
+use crate::ingest::properties::response_us;
 use crate::report::condition::Condition;
 use crate::report::listing::{self, EventsQuery};
 use crate::report::predicate::Predicate;
@@ -476,6 +477,30 @@ fn performance_measures_answers_by_their_property_or_by_the_question_before() {
     tables.events_pruned = Some(day("2026-06-01"));
     let report = performance::performance(&tables, &june(), None).unwrap();
     assert!(report.notes.iter().any(|note| note.starts_with("events up to 2026-06-01 are pruned")));
+}
+
+#[test]
+fn performance_reads_a_response_time_as_sessions_do() {
+    // 1024.4995 ms are 1,024,499.5 µs, and so 1,024,500, which are 1025 ms; -0 is a time of nothing.
+    let numbers = ["1024.4995", "-0", "9007199254740.993"];
+    let times = numbers.map(|number| response_us(&format!("{{\"response_time_ms\":{number}}}")));
+    assert_eq!(times[..2], [Some(1_024_500), Some(0)]);
+    for (number, time) in numbers.into_iter().zip(times) {
+        let id = "s-anna-2026-06-01T00:00:00Z";
+        let mut tables = Memory::of(vec![Session {
+            seconds: 60,
+            counts: vec![("message_received", 1)],
+            response_us: time.into_iter().map(i64::unsigned_abs).collect(),
+            ..session("2026-06-01T00:00:00Z", "anna")
+        }]);
+        let properties = format!("{{\"response_time_ms\":{number}}}");
+        tables.events = vec![with(&properties, event("2026-06-01T00:00:12Z", id, "message_received"))];
+        let performance = json_of(&tables, Kind::Performance, &june());
+        assert_eq!(performance["response_time_ms"]["count"], u64::from(time.is_some()), "{number}");
+        let summary = json_of(&tables, Kind::Summary, &june());
+        let mean = &summary["summary"]["avg_response_time_ms"];
+        assert_eq!(&performance["response_time_ms"]["mean"], mean, "{number}");
+    }
 }
 
 #[test]
