@@ -3,14 +3,13 @@
 //! `properties.button_id=send_message`, `properties.timing.load > 200`, `page_url~pricing`,
 //! `city!=Bonn`, `user_id=` (there is none).
 
-use polars::prelude::DataFrame;
-use serde_json::Value as Json;
-
 use super::nearest::nearest;
+use super::property::{at_path, unescaped, without_blanks};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, EVENTS};
 use crate::store::frame::{Cell, Cells};
 use crate::time::{format_utc, parse_human};
+use polars::prelude::DataFrame;
 
 /// How a value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,16 +135,17 @@ impl Test<'_> {
         if self.predicate.path.is_empty() {
             return self.predicate.fits_text(json);
         }
-        let Ok(root) = serde_json::from_str::<Json>(json) else { return self.predicate.fits_nothing() };
-        let found = self.predicate.path.iter().try_fold(&root, |value, key| match value {
-            Json::Object(object) => object.get(key),
-            Json::Array(list) => list.get(key.parse::<usize>().ok()?),
-            _ => None,
-        });
-        match found {
-            None | Some(Json::Null) => self.predicate.fits_nothing(),
-            Some(Json::String(text)) => self.predicate.fits_text(text),
-            Some(other) => self.predicate.fits_text(&other.to_string()),
+        // The value as it stands in the log: a parser would round long numbers, and give up where objects are
+        // nested deep.
+        let found = at_path(json, &self.predicate.path).filter(|value| *value != "null");
+        let Some(value) = found else { return self.predicate.fits_nothing() };
+        match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) if text.contains('\\') => {
+                self.predicate.fits_text(unescaped(text).as_deref().unwrap_or(text))
+            }
+            Some(text) => self.predicate.fits_text(text),
+            None if value.starts_with(['{', '[']) => self.predicate.fits_text(&without_blanks(value)),
+            None => self.predicate.fits_text(value),
         }
     }
 }
@@ -256,6 +256,23 @@ mod tests {
         ] {
             assert!(!fits(no), "{no}");
         }
+    }
+
+    #[test]
+    fn a_property_is_found_however_deep_the_objects_beside_it_and_around_it_are_nested() {
+        // A parser that goes down by recursion gives up at 128.
+        let nested = |inner: &str| "{\"a\":".repeat(200) + inner + &"}".repeat(200);
+        let properties = format!("{{\"deep\":{},\"plan\" : \"pro\\u00e9\"}}", nested("[1, \"x\"]"));
+        let fits = |predicate: &str| {
+            let mut builder = FrameBuilder::new(Table::Events);
+            builder.row(&[("properties", Cell::Json(&properties))]);
+            Predicate::parse(predicate).unwrap().on(&builder.finish().unwrap()).unwrap().fits(0)
+        };
+        assert!(fits("properties.plan=proé"));
+        assert!(!fits("properties.plan="));
+        let path = format!("properties.deep{}", ".a".repeat(200));
+        assert!(fits(&format!("{path}.1=x")) && fits(&format!("{path}.0<2")));
+        assert!(fits(&format!("{path}=[1,\"x\"]")) && fits(&format!("{path}.2=")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Finding some properties in an event's `properties` without reading the others.
+//! Finding some properties in an event's `properties` without reading the others, however deep they are nested.
 //!
 //! Most events do not have the properties asked for, which a search for what their names have in common
 //! tells at once. Where that occurs, the object is walked: only a key of the object itself counts, not the
@@ -41,8 +41,7 @@ impl<const N: usize> Properties<N> {
         let mut walk = Walk { text: object, at: 0 };
         let whole = walk.entries(|key, value| {
             for (name, found) in self.names.iter().zip(&mut found) {
-                if key == *name || (escaped && key.contains('\\') && unescaped(key).as_deref() == Some(*name))
-                {
+                if key == *name || (escaped && is(key, name)) {
                     *found = Some(value);
                 }
             }
@@ -65,8 +64,55 @@ fn millis(value: &str) -> Option<Micros> {
     number_us(value)
 }
 
-fn unescaped(key: &str) -> Option<String> {
-    serde_json::from_str(&format!("\"{key}\"")).ok()
+/// Returns the JSON text that a path leads to: of keys, or places in a list, the first of which is 0; of a key
+/// given twice to the last.
+pub fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
+    path.iter().try_fold(json.trim(), |value, step| {
+        let mut walk = Walk { text: value, at: 0 };
+        let mut found = None;
+        match walk.peek()? {
+            b'{' => walk.entries(|key, value| {
+                if is(key, step) {
+                    found = Some(value);
+                }
+            })?,
+            b'[' => {
+                let place: usize = step.parse().ok()?;
+                walk.elements(|at, value| {
+                    if at == place {
+                        found = Some(value);
+                    }
+                })?;
+            }
+            _ => return None,
+        }
+        found
+    })
+}
+
+/// Returns JSON text without the blanks around its values.
+pub fn without_blanks(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    let stays = |c: &char| {
+        if in_string {
+            in_string = escaped || *c != '"';
+            escaped = !escaped && *c == '\\';
+            return true;
+        }
+        in_string = *c == '"';
+        !matches!(c, ' ' | '\t' | '\n' | '\r')
+    };
+    json.chars().filter(stays).collect()
+}
+
+/// Tells whether a key, as it stands, is that of a name: a backslash may hide it.
+fn is(key: &str, name: &str) -> bool {
+    key == name || (key.contains('\\') && unescaped(key).as_deref() == Some(name))
+}
+
+/// Returns what the text between the quotes of a string stands for.
+pub fn unescaped(text: &str) -> Option<String> {
+    serde_json::from_str(&format!("\"{text}\"")).ok()
 }
 
 /// Walks over the keys and values of an object; any text that is no object ends it early.
@@ -145,22 +191,41 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Takes an object, up to its end, and hands each key and value to a function.
     fn entries(&mut self, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
         self.expect(b'{')?;
+        self.list(b'}', |walk| {
+            walk.expect(b'"')?;
+            let key = walk.string()?;
+            walk.expect(b':')?;
+            each(key, walk.value()?);
+            Some(())
+        })
+    }
+
+    /// Takes a list, up to its end, and hands each place and value to a function.
+    fn elements(&mut self, mut each: impl FnMut(usize, &'a str)) -> Option<()> {
+        self.expect(b'[')?;
+        let mut place = 0;
+        self.list(b']', |walk| {
+            each(place, walk.value()?);
+            place += 1;
+            Some(())
+        })
+    }
+
+    /// Takes items with commas between them, up to a closing bracket.
+    fn list(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.space();
-        if self.peek()? == b'}' {
+        if self.peek()? == end {
             return Some(());
         }
         loop {
-            self.expect(b'"')?;
-            let key = self.string()?;
-            self.expect(b':')?;
-            let value = self.value()?;
-            each(key, value);
+            item(self)?;
             self.space();
             match self.peek()? {
                 b',' => self.at += 1,
-                b'}' => return Some(()),
+                byte if byte == end => return Some(()),
                 _ => return None,
             }
         }
@@ -261,7 +326,28 @@ mod tests {
         }
 
         #[test]
+        fn a_path_leads_to_what_a_whole_parser_finds(
+            value in json(),
+            pretty: bool,
+            path in prop::collection::vec(prop_oneof![key(), "[0-3]"], 0..4),
+        ) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            let wanted = path.iter().try_fold(&value, |value, step| match value {
+                serde_json::Value::Array(list) => list.get(step.parse::<usize>().ok()?),
+                value => value.get(step),
+            });
+            let found = at_path(&text, &path);
+            let parsed = found.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
+            prop_assert_eq!(parsed.as_ref(), wanted);
+            let compact = wanted.map(|value| serde_json::to_string(value).unwrap());
+            prop_assert_eq!(found.map(without_blanks), compact);
+        }
+
+        #[test]
         fn any_text_ends_without_a_panic(text in "[{}\\[\\]\",:\\\\x0-9 é]{0,24}") {
+            at_path(&text, &["x".to_owned(), "0".to_owned()]);
+            without_blanks(&text);
             Properties::new(["x", "y"], "").find(&text);
             Properties::new(["x", "y"], "").millis(&text);
         }
