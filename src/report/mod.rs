@@ -37,6 +37,7 @@ pub mod visitors;
 pub mod window;
 
 mod audience;
+mod decimal;
 mod event_counts;
 mod keys;
 mod nearest;

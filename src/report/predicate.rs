@@ -3,6 +3,7 @@
 //! `properties.button_id=send_message`, `properties.timing.load > 200`, `page_url~pricing`,
 //! `city!=Bonn`, `user_id=` (there is none).
 
+use super::decimal::Decimal;
 use super::nearest::nearest;
 use super::property::{at_path, unescaped, without_blanks};
 use crate::error::{Error, Result};
@@ -164,23 +165,18 @@ impl Predicate {
         if self.sign == Sign::Contains {
             return text.contains(wanted) || text.to_lowercase().contains(&wanted.to_lowercase());
         }
-        // Numbers compare as numbers, whatever their spelling; all else as text.
-        let order = match (number(text), number(wanted)) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => text.cmp(wanted),
+        // Numbers compare as numbers, whatever their spelling; all else as text, ids too.
+        let numbers = match holds_ids(self.column) {
+            true => None,
+            false => Decimal::parse(text).zip(Decimal::parse(wanted)),
         };
-        self.sign.fits(order)
+        self.sign.fits(numbers.map_or_else(|| text.cmp(wanted), |(a, b)| a.cmp(&b)))
     }
 }
 
-fn number(text: &str) -> Option<f64> {
-    let first = text.bytes().next()?;
-    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
-        return None;
-    }
-    let number = text.parse::<f64>().ok()?;
-    // -0 is 0.
-    number.is_finite().then_some(number + 0.0)
+/// Tells whether a column holds ids, which may look like numbers.
+fn holds_ids(column: &Column) -> bool {
+    column.kind == ColumnType::Uuid || column.name.ends_with("_id")
 }
 
 impl Sign {
@@ -205,9 +201,10 @@ mod tests {
 
     fn fits(predicate: &str) -> bool {
         let mut builder = FrameBuilder::new(Table::Events);
-        let properties =
-            r#"{"button_id":"send_message","n":12,"deep":{"list":[5,"six"]},"yes":true,"none":null}"#;
+        let properties = r#"{"button_id":"send_message","n":12,"deep":{"list":[5,"six"]},"yes":true,"none":null,"order":1234567890123456789}"#;
         builder.row(&[
+            ("session_id", Cell::Text("007")),
+            ("user_id", Cell::Text("1234567890123456789")),
             ("properties", Cell::Json(properties)),
             ("page_url", Cell::Text("https://shop.example/Pricing")),
             ("screen_width", Cell::Int(390)),
@@ -239,6 +236,10 @@ mod tests {
             "is_bot=false",
             "city=",
             "properties~send_message",
+            "properties.order=1234567890123456789",
+            "properties.order<1234567890123456789.5",
+            "user_id=1234567890123456789",
+            "session_id=007",
         ] {
             assert!(fits(yes), "{yes}");
         }
@@ -253,6 +254,12 @@ mod tests {
             "page_url=pricing",
             "timestamp<1970-01-01T00:00:01Z",
             "city!=",
+            // What a float takes for the same.
+            "properties.order=1234567890123456788",
+            "properties.order=1.2345678901234568e18",
+            "user_id=1234567890123456788",
+            "user_id=1234567890123456789.0",
+            "session_id=7",
         ] {
             assert!(!fits(no), "{no}");
         }
