@@ -278,6 +278,23 @@ fn the_rest_of_the_events_counts_each_session_once() {
 }
 
 #[test]
+fn sessions_that_were_active_at_a_time_that_is_pruned_are_not_just_none() {
+    let mut tables = shop();
+    (tables.sessions_pruned, tables.spared) = (Some(day("2026-06-05")), Some("docs"));
+    let said = |chatbots: &[&str], at: &str| {
+        let chatbots: Vec<String> = chatbots.iter().map(|id| (*id).to_owned()).collect();
+        active::active(&tables, &chatbots, false, time(at)).unwrap().notes
+    };
+    let note = "sessions up to 2026-06-05 are pruned, so of those that went on at that time only what is kept is counted";
+    assert_eq!(said(&[], "2026-06-05T23:59:59Z"), [note]);
+    assert_eq!(said(&["shop"], "2025-12-01T12:00:00Z"), [note]);
+    // Half an hour before, it was still the 5th.
+    assert_eq!(said(&[], "2026-06-06T00:29:59Z"), [note]);
+    assert!(said(&[], "2026-06-06T00:30:00Z").is_empty());
+    assert!(said(&["docs"], "2026-06-05T12:00:00Z").is_empty());
+}
+
+#[test]
 fn sessions_are_active_that_had_an_event_within_the_timeout() {
     // From 10:00 to 10:20, with the timeout of 30 minutes.
     let tables = Memory::of(vec![Session { seconds: 20 * 60, ..session("2026-06-01T10:00:00Z", "a") }]);
