@@ -20,7 +20,7 @@ pub(super) fn report<B: Body>(
     let mut report = Report::new(Head::of(tables, query, bots), body);
     // Every session has an event, a device (`unknown`, if nothing else) and so on.
     let empty = report.body.groups().iter().all(|group| group.items.is_empty());
-    report.notes = notes::on_window(tables, query, empty)?;
+    report.notes = notes::on_window(tables, query, empty, bots)?;
     report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     if compare {
         let before = query.before();

@@ -104,7 +104,7 @@ pub fn performance(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> 
         }
     };
     let mut report = Report::new(Head::of(tables, query, held.bots), body);
-    report.notes = notes::on_window(tables, query, held.last.is_none())?;
+    report.notes = notes::on_window(tables, query, held.last.is_none(), held.bots)?;
     report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     report.notes.extend(note);
     Ok(report)

@@ -75,7 +75,8 @@ impl SummaryFigures {
 pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Report<Summary>> {
     let pruned = pruned::in_window(tables, query)?;
     let (mut report, bots) = figures(tables, query, pruned)?;
-    report.notes.extend(notes::on_window(tables, query, report.body.summary.total_sessions == 0)?);
+    let empty = report.body.summary.total_sessions == 0;
+    report.notes.extend(notes::on_window(tables, query, empty, bots)?);
     report.notes.extend(unknown_visitors(query, pruned));
     if query.include_bots {
         report.notes.extend(notes::on_pruned_sessions(pruned));

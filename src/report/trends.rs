@@ -55,7 +55,7 @@ pub fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repor
     let days = with_data(by_day(tables, query)?);
     let bots = days.bots;
     let mut report = Report::new(Head::of(tables, query, bots), rows(&days.days, days.range(), 0));
-    report.notes = notes::on_window(tables, query, days.days.is_empty())?;
+    report.notes = notes::on_window(tables, query, days.days.is_empty(), bots)?;
     if query.include_bots {
         report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     }

@@ -117,7 +117,7 @@ pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> 
         days: Listed::whole(days(tables, query, totals)?),
     };
     let mut report = Report::new(Head::of(tables, query, bots), body);
-    report.notes = notes::on_window(tables, query, sessions == 0)?;
+    report.notes = notes::on_window(tables, query, sessions == 0, bots)?;
     if let Some(day) = pruned {
         report.notes.push(format!(
             "the visitors of the whole window are not known: sessions up to {day} are pruned; those of each day are"

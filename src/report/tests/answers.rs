@@ -226,6 +226,34 @@ fn the_visitors_of_a_chatbot_that_lost_no_session_are_known() {
 }
 
 #[test]
+fn a_window_to_which_only_robots_came_says_so() {
+    // The 2nd of June has one session of a robot, and none of people.
+    let query = Query::new(window("2026-06-02", "2026-06-02"));
+    let notes = |kind, query: &Query| run(&shop(), &Request::new(kind, query.clone(), 0)).unwrap().notes();
+    let every = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Active);
+    for kind in every {
+        assert_eq!(
+            notes(kind, &query),
+            ["no sessions on 2026-06-02 but 1 session of a robot: --include-bots counts it"],
+            "{kind:?}"
+        );
+    }
+    let shop_alone = Query { chatbots: vec!["shop".to_owned()], ..query.clone() };
+    assert_eq!(
+        notes(Kind::Trends, &shop_alone),
+        ["no sessions of \"shop\" on 2026-06-02 but 1 session of a robot: --include-bots counts it"]
+    );
+    assert!(notes(Kind::Summary, &Query { include_bots: true, ..query }).is_empty());
+    let robots = ["2026-06-02", "2026-06-03"].map(|at| Session { bot: true, ..session(at, "crawler") });
+    let tables = Memory::of(robots.into());
+    let undated = Request { dated: false, ..Request::new(Kind::Sessions, june(), 0) };
+    assert_eq!(
+        run(&tables, &undated).unwrap().notes(),
+        ["there are no sessions but 2 sessions of robots: --include-bots counts them"]
+    );
+}
+
+#[test]
 fn a_window_without_data_says_which_days_hold_data() {
     let query = Query::new(window("2026-04-01", "2026-04-30"));
     let report = summary::summary(&shop(), &query, false).unwrap();
