@@ -588,6 +588,31 @@ fn days_are_those_of_the_tables_time_zone() {
 }
 
 #[test]
+fn where_the_clock_went_back_over_midnight_visitors_are_new_on_the_day_that_it_showed() {
+    // In St. John's it was the 7th from 02:30 to 02:31 UTC, and then the 6th again for an hour.
+    let mut tables = Memory::of(vec![
+        session("2010-11-06T12:00:00Z", "a"),
+        session("2010-11-07T02:30:30Z", "b"),
+        session("2010-11-07T03:00:00Z", "c"),
+        session("2010-11-07T03:10:00Z", "b"),
+    ]);
+    tables.zone = Zone::parse("America/St_Johns").unwrap();
+    for (date, unique, new) in [("2010-11-06", 3, 2), ("2010-11-07", 1, 1)] {
+        let query = Query::new(window(date, date));
+        let figures = &json_of(&tables, Kind::Summary, &query)["summary"];
+        assert_eq!((&figures["unique_visitors"], &figures["new_visitors"]), (&json!(unique), &json!(new)));
+        assert_eq!(figures["returning_visitors"], unique - new);
+        let day = &json_of(&tables, Kind::Visitors, &query)["days"][0];
+        assert_eq!((&day["unique_visitors"], &day["new_visitors"]), (&json!(unique), &json!(new)));
+        let robots = Query { include_bots: true, ..query };
+        let trends = &json_of(&tables, Kind::Trends, &robots)["trends"];
+        assert_eq!((&trends[0]["stat_date"], trends.as_array().unwrap().len()), (&json!(date), 1));
+    }
+    let both = Query::new(window("2010-11-06", "2010-11-07"));
+    assert_eq!(json_of(&tables, Kind::Summary, &both)["summary"]["new_visitors"], 3);
+}
+
+#[test]
 fn a_comparison_sets_each_figure_beside_the_period_before() {
     // Window: June 3 and 4, before: June 1 and 2.
     let of = |at: &str, utm| Session { utm, ..session(at, at) };

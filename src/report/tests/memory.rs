@@ -164,15 +164,17 @@ impl Memory {
         seen
     }
 
-    /// Whether a session's visitor was first seen between two times.
-    pub fn is_new(&self, session: &Session, start: Micros, end: Micros) -> bool {
+    /// Whether a session's visitor was first seen on one of some days.
+    pub fn is_new(&self, session: &Session, first: Day, last: Day) -> bool {
         let kind = match session.visitor().1 {
             0 => "anonymous",
             1 => "user",
             _ => return true,
         };
         let (chatbot, _, id) = session.visitor();
-        self.first_seen().get(&(chatbot, kind, id)).is_some_and(|time| start <= *time && *time < end)
+        self.first_seen()
+            .get(&(chatbot, kind, id))
+            .is_some_and(|time| (first..=last).contains(&self.zone.day(*time)))
     }
 
     fn session_frames(&self, days: Option<(Day, Day)>) -> Vec<DataFrame> {
@@ -232,9 +234,8 @@ impl Memory {
             let sum =
                 |of: &dyn Fn(&Session) -> u64| Cell::Int(people.iter().map(|s| of(s)).sum::<u64>() as i64);
             let visitors: BTreeSet<_> = people.iter().map(|s| s.visitor()).collect();
-            let (start, end) = (self.zone.start_of(day), self.zone.start_of(day.plus(1)));
             let new: BTreeSet<_> =
-                people.iter().filter(|s| self.is_new(s, start, end)).map(|s| s.visitor()).collect();
+                people.iter().filter(|s| self.is_new(s, day, day)).map(|s| s.visitor()).collect();
             months.entry(month).or_insert_with(|| FrameBuilder::new(Table::DailyStats)).row(&[
                 ("chatbot_id", Cell::Text(chatbot)),
                 ("stat_date", Cell::Date(day)),
