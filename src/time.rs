@@ -1,7 +1,7 @@
 //! Time as the store keeps it: microseconds since 1970-01-01 UTC, and days in a time zone.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::{Tz, TzOffset};
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 pub type Micros = i64;
@@ -93,9 +93,26 @@ impl Zone {
     /// Returns the first instant of a day in this zone: a day of 23 or 25 hours begins where the
     /// local clock first shows it.
     pub fn start_of(self, day: Day) -> Micros {
+        self.edge(day).0
+    }
+
+    /// Returns the instants between which a day begins: before the first all times are of earlier days, from
+    /// the second on none is.
+    ///
+    /// They are the same, but where the clock showed midnight twice. In St. John's, on 2010-11-07, it went back
+    /// from 00:01 to 23:01, and the 6th went on for another hour after the first minute of the 7th: between the
+    /// two instants, [`Zone::day`] decides.
+    pub fn edge(self, day: Day) -> (Micros, Micros) {
         let guess = i64::from(day.0) * DAY;
         if self.0 == Tz::UTC {
-            return guess;
+            return (guess, guess);
+        }
+        if let Some(midnight) = day.date().and_hms_opt(0, 0, 0)
+            && let MappedLocalTime::Ambiguous(a, b) = self.0.offset_from_local_datetime(&midnight)
+        {
+            let instant = |offset: &TzOffset| guess - i64::from(offset.fix().local_minus_utc()) * SECOND;
+            let (a, b) = (instant(&a), instant(&b));
+            return (a.min(b), a.max(b));
         }
         // The zone is never more than a day away from UTC: search the first instant of the day.
         let (mut low, mut high) = (guess - DAY - 1, guess + DAY + 1);
@@ -103,7 +120,7 @@ impl Zone {
             let middle = low + (high - low) / 2;
             if self.day(middle) < day { low = middle } else { high = middle }
         }
-        high
+        (high, high)
     }
 }
 
@@ -147,6 +164,36 @@ mod tests {
         let midnight = parse_human("2026-03-28T23:00:00Z").unwrap();
         assert_eq!(berlin.start_of(Day::parse("2026-03-29").unwrap()), midnight);
         assert_eq!(berlin.day(midnight - 1), Day::parse("2026-03-28").unwrap());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_over_midnight_shows_the_day_before_again() {
+        let zone = Zone::parse("America/St_Johns").unwrap();
+        let at = |text: &str| parse_human(text).unwrap();
+        let day = |text: &str| Day::parse(text).unwrap();
+        // At UTC-2:30 until 00:01 of the 7th, which is 02:31 UTC; then at UTC-3:30.
+        assert_eq!(zone.edge(day("2010-11-07")), (at("2010-11-07T02:30:00Z"), at("2010-11-07T03:30:00Z")));
+        assert_eq!(zone.start_of(day("2010-11-07")), at("2010-11-07T02:30:00Z"));
+        assert_eq!(zone.day(at("2010-11-07T02:30:59Z")), day("2010-11-07"));
+        assert_eq!(zone.day(at("2010-11-07T02:31:00Z")), day("2010-11-06"));
+        let noon = at("2010-11-06T02:30:00Z");
+        assert_eq!(zone.edge(day("2010-11-06")), (noon, noon));
+    }
+
+    #[test]
+    fn the_edges_of_days_are_right_in_every_zone() {
+        for zone in chrono_tz::TZ_VARIANTS.iter().map(|tz| Zone(*tz)) {
+            // St. John's clock went back over midnight in these years, and Samoa left out a day.
+            for number in Day::parse("2007-01-01").unwrap().0..Day::parse("2012-01-01").unwrap().0 {
+                let (first, second) = zone.edge(Day(number));
+                assert!(first <= second && second - first <= DAY, "{} {}", zone.name(), Day(number));
+                for before in [1, 3600 * SECOND] {
+                    assert!(zone.day(first - before).0 < number, "{} {}", zone.name(), Day(number));
+                    assert!(zone.day(second + before - 1).0 >= number, "{} {}", zone.name(), Day(number));
+                }
+                assert!(zone.day(first).0 >= number, "{} {}", zone.name(), Day(number));
+            }
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "retention.daily_stats",
         variable: None,
-        doc: "The same for daily statistics.",
+        doc: "The same for daily statistics; at least as long as sessions.",
         example: "forever",
         set: |settings, value, _| parse_keep(value).map(|keep| settings.keep_daily_stats = keep),
         show: |settings| Some(show_keep(settings.keep_daily_stats)),

@@ -118,28 +118,42 @@ impl InForce {
         at.and_then(|at| self.origins.get(at)).unwrap_or(&Origin::Default)
     }
 
-    /// Checks what several settings say together: sessions are kept at least as long as events.
+    /// Checks what several settings say together: what is made of other rows is kept at least as long as
+    /// these, sessions as events, daily statistics as sessions. Else reports would contradict each other.
     ///
     /// # Errors
     /// [`crate::Kind::Usage`], with both values and where they come from.
     pub fn check(&self) -> Result<()> {
-        let Settings { keep_events, keep_sessions, .. } = self.settings;
-        let shorter = match (keep_sessions, keep_events) {
-            (Keep::Forever, _) => false,
-            (Keep::Days(_), Keep::Forever) => true,
-            (Keep::Days(sessions), Keep::Days(events)) => sessions < events,
+        let Settings { keep_events, keep_sessions, keep_daily_stats, .. } = self.settings;
+        let events = ("events", "events", keep_events);
+        let sessions = ("sessions", "sessions", keep_sessions);
+        let daily_stats = ("daily statistics", "daily_stats", keep_daily_stats);
+        self.check_kept(sessions, events)?;
+        self.check_kept(daily_stats, sessions)
+    }
+
+    /// Checks that one kind of row, given by words, name and retention, is kept at least as long as another.
+    fn check_kept(&self, longer: (&str, &str, Keep), shorter: (&str, &str, Keep)) -> Result<()> {
+        let ((what, name, keep), (than, other, least)) = (longer, shorter);
+        let enough = match (keep, least) {
+            (Keep::Forever, _) => true,
+            (Keep::Days(_), Keep::Forever) => false,
+            (Keep::Days(keep), Keep::Days(least)) => keep >= least,
         };
-        if !shorter {
+        if enough {
             return Ok(());
         }
         Err(Error::usage(format!(
-            "sessions would be kept for {} ({}), events for {} ({}): sessions have to be kept at least as long as events",
-            show_keep(keep_sessions),
-            self.origin("retention.sessions"),
-            show_keep(keep_events),
-            self.origin("retention.events"),
+            "{what} would be kept for {} ({}), {than} for {} ({}): {what} have to be kept at least as long as {than}",
+            show_keep(keep),
+            self.origin(&format!("retention.{name}")),
+            show_keep(least),
+            self.origin(&format!("retention.{other}")),
         ))
-        .hint("keep sessions longer (retention.sessions, --keep-sessions) or events shorter"))
+        .hint(format!(
+            "keep {what} longer (retention.{name}, --keep-{}) or {than} shorter",
+            name.replace('_', "-")
+        )))
     }
 }
 

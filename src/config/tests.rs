@@ -178,6 +178,32 @@ fn sessions_are_kept_at_least_as_long_as_events() {
 }
 
 #[test]
+fn daily_statistics_are_kept_at_least_as_long_as_sessions() {
+    let keep = |sessions: &str, daily_stats: &str| {
+        let mut in_force = InForce::default();
+        in_force.set_flag("retention.sessions", sessions, "--keep-sessions").unwrap();
+        in_force.set_flag("retention.daily_stats", daily_stats, "--keep-daily-stats").unwrap();
+        in_force.check()
+    };
+    assert!(keep("1y", "1y").is_ok());
+    assert!(keep("1y", "forever").is_ok());
+    assert!(keep("forever", "10y").is_err());
+    let error = keep("100d", "99d").unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(
+        error.to_string(),
+        "daily statistics would be kept for 99d (--keep-daily-stats), sessions for 100d (--keep-sessions): \
+         daily statistics have to be kept at least as long as sessions"
+    );
+    let hint = "keep daily statistics longer (retention.daily_stats, --keep-daily-stats) or sessions shorter";
+    assert_eq!(error.hint_text(), Some(hint));
+    // Sessions are kept for a year where nothing else is said.
+    let mut in_force = InForce::default();
+    in_force.set_flag("retention.daily_stats", "5d", "--keep-daily-stats").unwrap();
+    assert!(in_force.check().is_err());
+}
+
+#[test]
 fn the_file_that_is_written_says_what_is_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("a/store");

@@ -17,6 +17,9 @@ use crate::store::columns::{Column, ColumnType, Table};
 /// The name of the row that sums up what a limit cuts off.
 pub const REST: &str = "(other)";
 
+/// The column that tells the chatbots apart.
+const CHATBOT: &str = "chatbot_id";
+
 /// Keeps a text from becoming a formula; on a terminal, from acting on it.
 pub fn safe(text: &str, terminal: bool) -> String {
     let text = if terminal { visible(text).into_owned() } else { text.to_owned() };
@@ -59,12 +62,13 @@ fn rows(outcome: &Outcome, terminal: bool) -> Rows {
                 let chatbots = outcome.answers().first().map(|answer| answer.head().chatbots.clone());
                 let chatbot = safe(&chatbots.unwrap_or_default().join(" "), terminal);
                 let mut rows = rows(outcome, terminal).into_iter();
-                if let Some(header) = rows.next()
-                    && all.is_empty()
-                {
-                    all.push(with("chatbot_id", header));
+                let Some(header) = rows.next() else { continue };
+                // A session names its chatbot itself.
+                let named = header.iter().any(|name| name == CHATBOT);
+                if all.is_empty() {
+                    all.push(if named { header } else { with(CHATBOT, header) });
                 }
-                all.extend(rows.map(|row| with(&chatbot, row)));
+                all.extend(rows.map(|row| if named { row } else { with(&chatbot, row) }));
             }
             all
         }
@@ -164,8 +168,9 @@ fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
         };
         for row in &group.rows {
             let names = row.names.iter().map(|name| safe(name, terminal)).collect();
-            let status = serde_json::to_string(&row.status).unwrap_or_default();
-            let status = (!group.single).then(|| status.trim_matches('"').to_owned());
+            let name =
+                |status| serde_json::to_string(&status).unwrap_or_default().trim_matches('"').to_owned();
+            let status = (!group.single).then(|| row.status.map_or(String::new(), name));
             add(names, status, &row.changes);
         }
         if let Some((_, changes)) = &group.rest {

@@ -317,13 +317,13 @@ fn rest_names(keys: usize, hidden: usize) -> Vec<String> {
     names
 }
 
-fn change_words(change: &Change, status: Status) -> String {
+fn change_words(change: &Change, status: Option<Status>) -> String {
     let difference = signed(change.difference());
     match (status, change.percent()) {
-        (Status::New, _) => format!("{difference} (new)"),
-        (Status::Gone, _) => format!("{difference} (gone)"),
-        (Status::Kept, Some(percent)) => format!("{difference} ({})", signed_percent(percent)),
-        (Status::Kept, None) => difference,
+        (Some(Status::New), _) => format!("{difference} (new)"),
+        (Some(Status::Gone), _) => format!("{difference} (gone)"),
+        (_, Some(percent)) => format!("{difference} ({})", signed_percent(percent)),
+        (_, None) => difference,
     }
 }
 
@@ -358,7 +358,7 @@ fn compared(group: &ComparedGroup, named: bool) -> Part {
             columns.push(Column { full: full.clone(), ..number(before, if at == 0 { 0 } else { 50 + at }) });
         }
     }
-    let cells = |names: Vec<String>, changes: &[Change], status: Status| {
+    let cells = |names: Vec<String>, changes: &[Change], status: Option<Status>| {
         let mut cells = names;
         for change in changes {
             cells.push(figure(change.unit, change.current));
@@ -373,16 +373,16 @@ fn compared(group: &ComparedGroup, named: bool) -> Part {
         .map(|row| {
             let names = row.names.iter().map(|name| visible(name).into_owned()).collect();
             let tone = match row.status {
-                Status::Kept => Tone::Plain,
-                Status::New => Tone::Strong,
-                Status::Gone => Tone::Faint,
+                Some(Status::Kept) | None => Tone::Plain,
+                Some(Status::New) => Tone::Strong,
+                Some(Status::Gone) => Tone::Faint,
             };
             Line { cells: cells(names, &row.changes, row.status), tone }
         })
         .collect();
     if let Some((hidden, changes)) = &group.rest {
         let names = rest_names(group.keys.len(), *hidden);
-        rows.push(Line { cells: cells(names, changes, Status::Kept), tone: Tone::Faint });
+        rows.push(Line { cells: cells(names, changes, None), tone: Tone::Faint });
     }
     Part { heading: heading(group.name, named), columns, rows, untitled: false }
 }

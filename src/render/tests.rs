@@ -141,6 +141,29 @@ fn summaries_by_chatbot_are_rows_of_one_table() {
 }
 
 #[test]
+fn no_csv_has_two_columns_of_one_name() {
+    for kind in Kind::ALL {
+        for (compare, by_chatbot) in [(false, false), (false, true), (kind.compares(), true)] {
+            let csv = rendered(&Request { compare, by_chatbot, ..request(kind) }, Format::Csv, 80);
+            let mut names: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{kind:?}: {csv}");
+        }
+    }
+    let sessions = Request { by_chatbot: true, ..request(Kind::Sessions) };
+    let csv = rendered(&sessions, Format::Csv, 80);
+    let mut reader = csv_reader(&csv);
+    let at = reader.headers().unwrap().iter().position(|name| name == "chatbot_id").unwrap();
+    let mut chatbots: Vec<String> =
+        reader.records().map(|row| row.unwrap().get(at).unwrap().to_owned()).collect();
+    assert_eq!(chatbots.len(), 27);
+    chatbots.dedup();
+    assert_eq!(chatbots, ["shop", "docs"]);
+}
+
+#[test]
 fn a_session_that_is_looked_up_shows_what_is_known_and_its_events() {
     let id = tables().events[0].session.clone();
     let request = Request { session_id: id, ..request(Kind::Sessions) };

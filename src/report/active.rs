@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::answer::{Body, Head, Report, Robots};
 use super::figure::{AsFigure, Group, Item, Unit};
+use super::pruned;
 use super::query::Query;
 use super::tables::Tables;
 use super::window::Window;
@@ -88,6 +89,15 @@ pub fn active(
         ..Head::of(tables, &query, bots)
     };
     let mut report = Report::new(head, Active { active_sessions: sessions, timestamp: format_utc(moment) });
+    // Pruned are sessions that ended by a day; of those that went on then, some began the day before.
+    let earliest = tables.zone().day(since);
+    if tables.sessions_pruned_through().is_some_and(|last| earliest <= last)
+        && let Some(pruned) = pruned::on_days(tables, (earliest.plus(-1), today), chatbots)?
+    {
+        report.notes.push(format!(
+            "sessions up to {pruned} are pruned, so of those that went on at that time only what is kept is counted"
+        ));
+    }
     if tables.days().is_none() {
         report.notes.push("the store holds no data yet: `wa ingest FILES` fills it".to_owned());
     }

@@ -204,18 +204,17 @@ fn count(sessions: &[u128], seen: &[u128]) -> Audience {
 
 /// Returns the visitors that were first seen in the window, with sessions in it or without.
 fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
-    let (start, end) = query.window.times(tables.zone());
+    let times = query.window.times(tables.zone());
     // The index holds the hashes of all chatbots' visitors; those that are not asked about meet
     // no session.
     let days = query.window.range();
     let dealt = Dealt::with_capacity(tables.rows(Table::Visitors, Some(days)));
-    tables.read_first_seen(days, (start, end), &|frame, all_in_time| {
+    tables.read_first_seen(days, times.within, &|frame, all_in_time| {
         let (high, low) = (ints(frame, "hash_high")?, ints(frame, "hash_low")?);
         let seen = if all_in_time { None } else { Some(ints(frame, "first_seen_at")?) };
         let mut dealer = dealt.dealer();
         for row in 0..frame.height() {
-            let time = seen.as_ref().map_or(Some(start), |seen| seen.get(row));
-            if time.is_some_and(|time| start <= time && time < end) {
+            if seen.as_ref().is_none_or(|seen| seen.get(row).is_some_and(|time| times.contain(time))) {
                 let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
                 dealer.push((u128::from(high) << 64 | u128::from(low)) & !1);
             }

@@ -63,8 +63,8 @@ pub enum Status {
 pub struct ComparedRow {
     /// The names.
     pub names: Vec<String>,
-    /// Whether it is in both periods.
-    pub status: Status,
+    /// Whether it is in both periods; `None` where that cannot be known.
+    pub status: Option<Status>,
     /// The figures.
     pub changes: Vec<Change>,
 }
@@ -141,10 +141,35 @@ impl Serialize for Comparison {
 }
 
 impl Comparison {
-    /// Sets the parts of two answers of one kind side by side, rows by their names.
-    pub fn of(window: Window, now: &[Group<'_>], before: &[Group<'_>]) -> Comparison {
-        let groups = now.iter().zip(before).map(|(now, before)| compare(now, before)).collect();
+    /// Sets the parts of two answers of one kind side by side, rows by their names; `None` stands for a
+    /// period before of which sessions are pruned, and which cannot be known.
+    pub fn of(window: Window, now: &[Group<'_>], before: Option<&[Group<'_>]>) -> Comparison {
+        let groups = match before {
+            Some(before) => now.iter().zip(before).map(|(now, before)| compare(now, before)).collect(),
+            None => now.iter().map(beside_unknown).collect(),
+        };
         Comparison { before: window.before(), partial: window.is_partial(), groups }
+    }
+}
+
+/// Sets a part beside one that cannot be known.
+fn beside_unknown(now: &Group<'_>) -> ComparedGroup {
+    let changes = |values: &[Option<i64>]| -> Vec<Change> {
+        let figures = now.figures.iter().zip(values);
+        figures.map(|((_, unit), value)| Change { unit: *unit, current: *value, previous: None }).collect()
+    };
+    let row = |item: &Item<'_>| ComparedRow {
+        names: owned(&item.names),
+        status: None,
+        changes: changes(&item.values),
+    };
+    ComparedGroup {
+        name: now.name,
+        single: now.single,
+        keys: now.keys.to_vec(),
+        figures: now.figures,
+        rows: now.rows().iter().map(row).collect(),
+        rest: now.rest.as_ref().map(|rest| (now.hidden(), changes(rest))),
     }
 }
 
@@ -162,14 +187,15 @@ fn compare(now: &Group<'_>, before: &Group<'_>) -> ComparedGroup {
             *seen = true;
         }
         let previous = previous.and_then(|at| before.items.get(at));
-        let status = if previous.is_some() { Status::Kept } else { Status::New };
+        let status = Some(if previous.is_some() { Status::Kept } else { Status::New });
         rows.push(ComparedRow { names, status, changes: changes(now, Some(item), previous) });
     }
     for (item, seen) in before.rows().iter().zip(&mut shown_before) {
         let names = owned(&item.names);
         if !*seen && !in_now.contains_key(&names) {
             *seen = true;
-            rows.push(ComparedRow { names, status: Status::Gone, changes: changes(now, None, Some(item)) });
+            let status = Some(Status::Gone);
+            rows.push(ComparedRow { names, status, changes: changes(now, None, Some(item)) });
         }
     }
     let now_rest: Vec<&Item<'_>> = now.items.iter().skip(now.rows().len()).collect();

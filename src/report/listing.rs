@@ -11,11 +11,11 @@ use super::predicate::{Predicate, Test};
 use super::query::{Asked, Query};
 use super::record::names;
 use super::tables::{Tables, map_frames};
-use super::window::Window;
+use super::window::{Times, Window};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{Bools, Ints, Texts, bools, ints, take, texts};
-use crate::time::{Day, Micros};
+use crate::time::Day;
 
 /// The most dates that are read at once.
 const DATES: i32 = 4;
@@ -167,7 +167,7 @@ impl EventsQuery {
         &self,
         tables: &dyn Tables,
         days: (Day, Day),
-        times: (Micros, Micros),
+        times: Times,
         columns: &[&str],
     ) -> Result<Option<DataFrame>> {
         let mut all: Vec<&str> = columns.to_vec();
@@ -213,7 +213,7 @@ impl EventsQuery {
         take(frame, &rows)
     }
 
-    fn fitting(&self, frame: &DataFrame, (start, end): (Micros, Micros)) -> Result<Vec<u32>> {
+    fn fitting(&self, frame: &DataFrame, window: Times) -> Result<Vec<u32>> {
         let query = Query { window: self.window, chatbots: self.chatbots.clone(), include_bots: true };
         let mut filter = Filter {
             times: ints(frame, "timestamp")?,
@@ -226,7 +226,7 @@ impl EventsQuery {
             robots: if self.without_bots { Some(bools(frame, "is_bot")?) } else { None },
             tests: self.predicates.iter().map(|predicate| predicate.on(frame)).collect::<Result<_>>()?,
         };
-        Ok((0..frame.height() as u32).filter(|row| filter.fits(*row as usize, start, end)).collect())
+        Ok((0..frame.height() as u32).filter(|row| filter.fits(*row as usize, &window)).collect())
     }
 }
 
@@ -250,14 +250,14 @@ struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    fn fits(&mut self, row: usize, start: Micros, end: Micros) -> bool {
+    fn fits(&mut self, row: usize, window: &Times) -> bool {
         let is = |column: &OneOf<'_>| match column {
             None => true,
             Some((column, wanted)) => {
                 column.get(row).is_some_and(|text| wanted.iter().any(|wanted| wanted == text))
             }
         };
-        self.times.get(row).is_some_and(|time| start <= time && time < end)
+        self.times.get(row).is_some_and(|time| window.contain(time))
             && self.asked.contains(row)
             && is(&self.names)
             && is(&self.categories)

@@ -37,12 +37,14 @@ pub mod visitors;
 pub mod window;
 
 mod audience;
+mod decimal;
 mod event_counts;
 mod keys;
 mod nearest;
 mod notes;
 mod over_sessions;
 mod property;
+mod pruned;
 mod run;
 mod shares;
 mod snapshot;

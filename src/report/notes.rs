@@ -8,14 +8,14 @@ use crate::time::Day;
 /// Returns what is to be said of a window: that it is empty, and which days hold data, or that the
 /// newest data is more than two days old.
 ///
-/// `empty`: the answer has no session in it.
-pub fn on_window(tables: &dyn Tables, query: &Query, empty: bool) -> Result<Vec<String>> {
+/// `empty`: the answer has no session in it; `bots`: so many sessions of robots are in the window.
+pub fn on_window(tables: &dyn Tables, query: &Query, empty: bool, bots: u64) -> Result<Vec<String>> {
     let Some((_, newest)) = tables.days() else {
         return Ok(vec!["the store holds no data yet: `wa ingest FILES` fills it".to_owned()]);
     };
     let window = query.window;
     if empty {
-        return Ok(vec![nothing(tables, query)?]);
+        return Ok(vec![nothing(tables, query, bots)?]);
     }
     // Said of a window that claims to reach the present, not of one in the past.
     let end = window.to.min(window.today);
@@ -26,7 +26,15 @@ pub fn on_window(tables: &dyn Tables, query: &Query, empty: bool) -> Result<Vec<
     Ok(Vec::new())
 }
 
-fn nothing(tables: &dyn Tables, query: &Query) -> Result<String> {
+/// Returns the words for sessions of robots that are left out, and how to have them counted.
+pub fn left_out(bots: u64) -> (String, &'static str) {
+    match bots {
+        1 => ("1 session of a robot".to_owned(), "--include-bots counts it"),
+        _ => (format!("{bots} sessions of robots"), "--include-bots counts them"),
+    }
+}
+
+fn nothing(tables: &dyn Tables, query: &Query, bots: u64) -> Result<String> {
     let window = query.window;
     let period = match window.days() {
         1 => format!("on {}", window.from),
@@ -37,6 +45,12 @@ fn nothing(tables: &dyn Tables, query: &Query) -> Result<String> {
         Some((first, last)) => format!("there is data from {first} to {last}"),
         None => "there is none at all".to_owned(),
     };
+    let names: Vec<String> = query.chatbots.iter().map(|id| format!("{id:?}")).collect();
+    let period = if names.is_empty() { period } else { format!("of {} {period}", names.join(", ")) };
+    if bots > 0 && !query.include_bots {
+        let (sessions, counted) = left_out(bots);
+        return Ok(format!("no sessions {period} but {sessions}: {counted}"));
+    }
     if query.chatbots.is_empty() {
         return Ok(format!("no sessions {period}: {}", held(tables.days())));
     }
@@ -45,22 +59,22 @@ fn nothing(tables: &dyn Tables, query: &Query) -> Result<String> {
         .filter(|(id, ..)| query.chatbots.contains(id))
         .map(|(_, first, last)| (first, last))
         .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    let names: Vec<String> = query.chatbots.iter().map(|id| format!("{id:?}")).collect();
-    Ok(format!("no sessions of {} {period}: {}", names.join(", "), held(days)))
+    Ok(format!("no sessions {period}: {}", held(days)))
 }
 
 /// Returns what is to be said of an answer that comes from sessions, where those of the window
-/// are pruned in part or whole.
-pub fn on_pruned_sessions(tables: &dyn Tables, query: &Query) -> Option<String> {
-    let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from)?;
+/// are pruned in part or whole, as far as a day.
+pub fn on_pruned_sessions(pruned: Option<Day>) -> Option<String> {
+    let pruned = pruned?;
     Some(format!(
         "sessions up to {pruned} are pruned, so this report counts only those that are kept; \
          `wa report trends` and most figures of `wa report summary` reach further back"
     ))
 }
 
-/// Returns what is to be said of a comparison: that one of the periods is not whole.
-pub fn on_comparison(tables: &dyn Tables, query: &Query) -> Vec<String> {
+/// Returns what is to be said of a comparison: that one of the periods is not whole, or that the one before is
+/// not known, its sessions being pruned as far as a day.
+pub fn on_comparison(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Vec<String> {
     let window = query.window;
     let mut notes = Vec::new();
     if window.is_partial() {
@@ -70,7 +84,12 @@ pub fn on_comparison(tables: &dyn Tables, query: &Query) -> Vec<String> {
         ));
     }
     let before = window.before();
-    if let Some((first, _)) = tables.days()
+    if let Some(pruned) = pruned {
+        notes.push(format!(
+            "what the period before, {} to {}, came to is not known: sessions up to {pruned} are pruned",
+            before.from, before.to
+        ));
+    } else if let Some((first, _)) = tables.days()
         && first > before.from
     {
         notes.push(format!(

@@ -3,9 +3,9 @@
 
 use super::answer::{Body, Head, Report};
 use super::compare::Comparison;
-use super::notes;
 use super::query::Query;
 use super::tables::Tables;
+use super::{notes, pruned};
 use crate::error::Result;
 
 /// Makes such a report of what `count` makes of a question: the answer, and how many sessions of
@@ -20,12 +20,16 @@ pub(super) fn report<B: Body>(
     let mut report = Report::new(Head::of(tables, query, bots), body);
     // Every session has an event, a device (`unknown`, if nothing else) and so on.
     let empty = report.body.groups().iter().all(|group| group.items.is_empty());
-    report.notes = notes::on_window(tables, query, empty)?;
-    report.notes.extend(notes::on_pruned_sessions(tables, query));
+    report.notes = notes::on_window(tables, query, empty, bots)?;
+    report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     if compare {
-        let (previous, _) = count(&query.before())?;
-        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), &previous.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
+        let before = query.before();
+        let pruned = pruned::in_window(tables, &before)?;
+        // Of sessions that are pruned in part no growth can be told.
+        let previous = if pruned.is_none() { Some(count(&before)?.0) } else { None };
+        let groups = previous.as_ref().map(Body::groups);
+        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), groups.as_deref()));
+        report.notes.extend(notes::on_comparison(tables, query, pruned));
     }
     Ok(report)
 }

@@ -19,6 +19,7 @@ use super::notes;
 use super::number::{Distinct, Percent};
 use super::percentile::Times;
 use super::property::Properties;
+use super::pruned;
 use super::query::{Asked, Query};
 use super::tables::{Tables, map_frames};
 use super::tokens::{NULL, Recent};
@@ -103,8 +104,8 @@ pub fn performance(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> 
         }
     };
     let mut report = Report::new(Head::of(tables, query, held.bots), body);
-    report.notes = notes::on_window(tables, query, held.last.is_none())?;
-    report.notes.extend(notes::on_pruned_sessions(tables, query));
+    report.notes = notes::on_window(tables, query, held.last.is_none(), held.bots)?;
+    report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     report.notes.extend(note);
     Ok(report)
 }

@@ -3,14 +3,14 @@
 //! `properties.button_id=send_message`, `properties.timing.load > 200`, `page_url~pricing`,
 //! `city!=Bonn`, `user_id=` (there is none).
 
-use polars::prelude::DataFrame;
-use serde_json::Value as Json;
-
+use super::decimal::Decimal;
 use super::nearest::nearest;
+use super::property::{at_path, unescaped, without_blanks};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, EVENTS};
 use crate::store::frame::{Cell, Cells};
 use crate::time::{format_utc, parse_human};
+use polars::prelude::DataFrame;
 
 /// How a value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,16 +136,17 @@ impl Test<'_> {
         if self.predicate.path.is_empty() {
             return self.predicate.fits_text(json);
         }
-        let Ok(root) = serde_json::from_str::<Json>(json) else { return self.predicate.fits_nothing() };
-        let found = self.predicate.path.iter().try_fold(&root, |value, key| match value {
-            Json::Object(object) => object.get(key),
-            Json::Array(list) => list.get(key.parse::<usize>().ok()?),
-            _ => None,
-        });
-        match found {
-            None | Some(Json::Null) => self.predicate.fits_nothing(),
-            Some(Json::String(text)) => self.predicate.fits_text(text),
-            Some(other) => self.predicate.fits_text(&other.to_string()),
+        // The value as it stands in the log: a parser would round long numbers, and give up where objects are
+        // nested deep.
+        let found = at_path(json, &self.predicate.path).filter(|value| *value != "null");
+        let Some(value) = found else { return self.predicate.fits_nothing() };
+        match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) if text.contains('\\') => {
+                self.predicate.fits_text(unescaped(text).as_deref().unwrap_or(text))
+            }
+            Some(text) => self.predicate.fits_text(text),
+            None if value.starts_with(['{', '[']) => self.predicate.fits_text(&without_blanks(value)),
+            None => self.predicate.fits_text(value),
         }
     }
 }
@@ -164,23 +165,18 @@ impl Predicate {
         if self.sign == Sign::Contains {
             return text.contains(wanted) || text.to_lowercase().contains(&wanted.to_lowercase());
         }
-        // Numbers compare as numbers, whatever their spelling; all else as text.
-        let order = match (number(text), number(wanted)) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => text.cmp(wanted),
+        // Numbers compare as numbers, whatever their spelling; all else as text, ids too.
+        let numbers = match holds_ids(self.column) {
+            true => None,
+            false => Decimal::parse(text).zip(Decimal::parse(wanted)),
         };
-        self.sign.fits(order)
+        self.sign.fits(numbers.map_or_else(|| text.cmp(wanted), |(a, b)| a.cmp(&b)))
     }
 }
 
-fn number(text: &str) -> Option<f64> {
-    let first = text.bytes().next()?;
-    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
-        return None;
-    }
-    let number = text.parse::<f64>().ok()?;
-    // -0 is 0.
-    number.is_finite().then_some(number + 0.0)
+/// Tells whether a column holds ids, which may look like numbers.
+fn holds_ids(column: &Column) -> bool {
+    column.kind == ColumnType::Uuid || column.name.ends_with("_id")
 }
 
 impl Sign {
@@ -205,9 +201,10 @@ mod tests {
 
     fn fits(predicate: &str) -> bool {
         let mut builder = FrameBuilder::new(Table::Events);
-        let properties =
-            r#"{"button_id":"send_message","n":12,"deep":{"list":[5,"six"]},"yes":true,"none":null}"#;
+        let properties = r#"{"button_id":"send_message","n":12,"deep":{"list":[5,"six"]},"yes":true,"none":null,"order":1234567890123456789}"#;
         builder.row(&[
+            ("session_id", Cell::Text("007")),
+            ("user_id", Cell::Text("1234567890123456789")),
             ("properties", Cell::Json(properties)),
             ("page_url", Cell::Text("https://shop.example/Pricing")),
             ("screen_width", Cell::Int(390)),
@@ -239,6 +236,10 @@ mod tests {
             "is_bot=false",
             "city=",
             "properties~send_message",
+            "properties.order=1234567890123456789",
+            "properties.order<1234567890123456789.5",
+            "user_id=1234567890123456789",
+            "session_id=007",
         ] {
             assert!(fits(yes), "{yes}");
         }
@@ -253,9 +254,32 @@ mod tests {
             "page_url=pricing",
             "timestamp<1970-01-01T00:00:01Z",
             "city!=",
+            // What a float takes for the same.
+            "properties.order=1234567890123456788",
+            "properties.order=1.2345678901234568e18",
+            "user_id=1234567890123456788",
+            "user_id=1234567890123456789.0",
+            "session_id=7",
         ] {
             assert!(!fits(no), "{no}");
         }
+    }
+
+    #[test]
+    fn a_property_is_found_however_deep_the_objects_beside_it_and_around_it_are_nested() {
+        // A parser that goes down by recursion gives up at 128.
+        let nested = |inner: &str| "{\"a\":".repeat(200) + inner + &"}".repeat(200);
+        let properties = format!("{{\"deep\":{},\"plan\" : \"pro\\u00e9\"}}", nested("[1, \"x\"]"));
+        let fits = |predicate: &str| {
+            let mut builder = FrameBuilder::new(Table::Events);
+            builder.row(&[("properties", Cell::Json(&properties))]);
+            Predicate::parse(predicate).unwrap().on(&builder.finish().unwrap()).unwrap().fits(0)
+        };
+        assert!(fits("properties.plan=proé"));
+        assert!(!fits("properties.plan="));
+        let path = format!("properties.deep{}", ".a".repeat(200));
+        assert!(fits(&format!("{path}.1=x")) && fits(&format!("{path}.0<2")));
+        assert!(fits(&format!("{path}=[1,\"x\"]")) && fits(&format!("{path}.2=")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Finding some properties in an event's `properties` without reading the others.
+//! Finding some properties in an event's `properties` without reading the others, however deep they are nested.
 //!
 //! Most events do not have the properties asked for, which a search for what their names have in common
 //! tells at once. Where that occurs, the object is walked: only a key of the object itself counts, not the
@@ -6,6 +6,7 @@
 
 use memchr::memmem::Finder;
 
+use crate::ingest::properties::number_us;
 use crate::time::Micros;
 
 /// Finds the properties of some names in many objects.
@@ -40,8 +41,7 @@ impl<const N: usize> Properties<N> {
         let mut walk = Walk { text: object, at: 0 };
         let whole = walk.entries(|key, value| {
             for (name, found) in self.names.iter().zip(&mut found) {
-                if key == *name || (escaped && key.contains('\\') && unescaped(key).as_deref() == Some(*name))
-                {
+                if key == *name || (escaped && is(key, name)) {
                     *found = Some(value);
                 }
             }
@@ -49,28 +49,70 @@ impl<const N: usize> Properties<N> {
         if whole.is_some() { found } else { [None; N] }
     }
 
-    /// Returns the values as times: numbers of milliseconds, finite and not negative, in whole
-    /// microseconds.
+    /// Returns the values as times: numbers of milliseconds that sessions count too, in whole microseconds.
     pub fn millis(&self, object: &str) -> [Option<Micros>; N] {
         self.find(object).map(|value| millis(value?))
     }
 }
 
+/// Reads a number of milliseconds by the rule of sessions, so that a report on events agrees with them.
 fn millis(value: &str) -> Option<Micros> {
-    // A number begins so; `parse` alone would take words such as `inf` too.
-    if !value.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    // Most are whole; so few digits a float holds exactly, and their thousandfold too.
-    if value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Most are whole and short, and of these there is nothing to decide.
+    if (1..=12).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(value.bytes().fold(0, |sum, digit| sum * 10 + Micros::from(digit - b'0')) * 1_000);
     }
-    let micros = value.parse::<f64>().ok()? * 1_000.0;
-    (micros.is_finite() && micros < 9e18).then_some(micros.round() as Micros)
+    number_us(value)
 }
 
-fn unescaped(key: &str) -> Option<String> {
-    serde_json::from_str(&format!("\"{key}\"")).ok()
+/// Returns the JSON text that a path leads to: of keys, or places in a list, the first of which is 0; of a key
+/// given twice to the last.
+pub fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
+    path.iter().try_fold(json.trim(), |value, step| {
+        let mut walk = Walk { text: value, at: 0 };
+        let mut found = None;
+        match walk.peek()? {
+            b'{' => walk.entries(|key, value| {
+                if is(key, step) {
+                    found = Some(value);
+                }
+            })?,
+            b'[' => {
+                let place: usize = step.parse().ok()?;
+                walk.elements(|at, value| {
+                    if at == place {
+                        found = Some(value);
+                    }
+                })?;
+            }
+            _ => return None,
+        }
+        found
+    })
+}
+
+/// Returns JSON text without the blanks around its values.
+pub fn without_blanks(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    let stays = |c: &char| {
+        if in_string {
+            in_string = escaped || *c != '"';
+            escaped = !escaped && *c == '\\';
+            return true;
+        }
+        in_string = *c == '"';
+        !matches!(c, ' ' | '\t' | '\n' | '\r')
+    };
+    json.chars().filter(stays).collect()
+}
+
+/// Tells whether a key, as it stands, is that of a name: a backslash may hide it.
+fn is(key: &str, name: &str) -> bool {
+    key == name || (key.contains('\\') && unescaped(key).as_deref() == Some(name))
+}
+
+/// Returns what the text between the quotes of a string stands for.
+pub fn unescaped(text: &str) -> Option<String> {
+    serde_json::from_str(&format!("\"{text}\"")).ok()
 }
 
 /// Walks over the keys and values of an object; any text that is no object ends it early.
@@ -149,22 +191,41 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Takes an object, up to its end, and hands each key and value to a function.
     fn entries(&mut self, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
         self.expect(b'{')?;
+        self.list(b'}', |walk| {
+            walk.expect(b'"')?;
+            let key = walk.string()?;
+            walk.expect(b':')?;
+            each(key, walk.value()?);
+            Some(())
+        })
+    }
+
+    /// Takes a list, up to its end, and hands each place and value to a function.
+    fn elements(&mut self, mut each: impl FnMut(usize, &'a str)) -> Option<()> {
+        self.expect(b'[')?;
+        let mut place = 0;
+        self.list(b']', |walk| {
+            each(place, walk.value()?);
+            place += 1;
+            Some(())
+        })
+    }
+
+    /// Takes items with commas between them, up to a closing bracket.
+    fn list(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.space();
-        if self.peek()? == b'}' {
+        if self.peek()? == end {
             return Some(());
         }
         loop {
-            self.expect(b'"')?;
-            let key = self.string()?;
-            self.expect(b':')?;
-            let value = self.value()?;
-            each(key, value);
+            item(self)?;
             self.space();
             match self.peek()? {
                 b',' => self.at += 1,
-                b'}' => return Some(()),
+                byte if byte == end => return Some(()),
                 _ => return None,
             }
         }
@@ -221,6 +282,9 @@ mod tests {
         assert_eq!(millis("0"), Some(0));
         assert_eq!(millis("0012"), Some(12_000));
         assert_eq!(millis("999999999999"), Some(999_999_999_999_000));
+        // Where a float goes astray.
+        assert_eq!(millis("1024.4995"), Some(1_024_500));
+        assert_eq!(millis("-0"), Some(0));
         for wrong in ["-1", "\"12\"", "null", "true", "1e999", "[1]", "inf"] {
             assert_eq!(millis(wrong), None, "{wrong}");
         }
@@ -228,11 +292,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_numbers_are_what_a_float_makes_of_them(number in any::<u64>(), digits in 0u32..20) {
-            let number = number % 10u64.pow(digits);
-            let float = number as f64 * 1_000.0;
-            let wanted = (float < 9e18).then_some(float.round() as Micros);
-            prop_assert_eq!(millis(&number.to_string()), wanted);
+        fn times_are_what_sessions_make_of_them(number in "(-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?)") {
+            prop_assert_eq!(millis(&number), number_us(&number));
         }
     }
 
@@ -265,7 +326,28 @@ mod tests {
         }
 
         #[test]
+        fn a_path_leads_to_what_a_whole_parser_finds(
+            value in json(),
+            pretty: bool,
+            path in prop::collection::vec(prop_oneof![key(), "[0-3]"], 0..4),
+        ) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            let wanted = path.iter().try_fold(&value, |value, step| match value {
+                serde_json::Value::Array(list) => list.get(step.parse::<usize>().ok()?),
+                value => value.get(step),
+            });
+            let found = at_path(&text, &path);
+            let parsed = found.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
+            prop_assert_eq!(parsed.as_ref(), wanted);
+            let compact = wanted.map(|value| serde_json::to_string(value).unwrap());
+            prop_assert_eq!(found.map(without_blanks), compact);
+        }
+
+        #[test]
         fn any_text_ends_without_a_panic(text in "[{}\\[\\]\",:\\\\x0-9 é]{0,24}") {
+            at_path(&text, &["x".to_owned(), "0".to_owned()]);
+            without_blanks(&text);
             Properties::new(["x", "y"], "").find(&text);
             Properties::new(["x", "y"], "").millis(&text);
         }

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::answer::{Body, Head, Report, Robots};
 use super::figure::Group;
+use super::pruned;
 use super::query::Query;
 use super::record::{Reader, Record, names};
 use super::tables::{Tables, map_frames};
@@ -167,6 +168,10 @@ fn notes(
     report: &Report<Page>,
 ) -> Result<Vec<String>> {
     let page = &report.body;
+    let bots = match report.head.robots {
+        Robots::LeftOut(bots) => bots,
+        _ => 0,
+    };
     let looked_up = wanted.session_id.as_ref().map(|id| ("session", id));
     let looked_up = looked_up.or(wanted.visitor.as_ref().map(|id| ("visitor", id)));
     if page.total == 0
@@ -182,9 +187,13 @@ fn notes(
     }
     match wanted.window {
         Some(_) => {
-            let mut notes = super::notes::on_window(tables, query, page.total == 0)?;
-            notes.extend(super::notes::on_pruned_sessions(tables, query));
+            let mut notes = super::notes::on_window(tables, query, page.total == 0, bots)?;
+            notes.extend(super::notes::on_pruned_sessions(pruned::in_window(tables, query)?));
             Ok(notes)
+        }
+        None if page.total == 0 && bots > 0 => {
+            let (sessions, counted) = super::notes::left_out(bots);
+            Ok(vec![format!("there are no sessions but {sessions}: {counted}")])
         }
         None if page.total == 0 => Ok(vec!["there are no sessions".to_owned()]),
         None => Ok(Vec::new()),

@@ -1,5 +1,7 @@
 //! A snapshot of the store, as reports read it.
 
+use std::sync::Arc;
+
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
@@ -7,6 +9,7 @@ use super::tables::Tables;
 use crate::error::Result;
 use crate::store::Snapshot;
 use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::{FIND_COLUMNS, HASH_COLUMNS};
 use crate::time::{Day, Micros, Zone};
 
@@ -75,6 +78,10 @@ impl Tables for Snapshot {
 
     fn sessions_pruned_through(&self) -> Option<Day> {
         self.manifest().sessions_pruned_through
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        Ledger::of(self).map(Arc::new)
     }
 
     fn events_pruned_through(&self) -> Option<Day> {

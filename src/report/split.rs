@@ -13,6 +13,7 @@ use super::tables::Tables;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{ints, take, texts};
+use crate::store::ledger::Ledger;
 use crate::time::{Day, Micros, Zone};
 
 /// A read: table, days, last event not before, columns.
@@ -23,12 +24,13 @@ type ByChatbot = Arc<HashMap<String, Vec<DataFrame>>>;
 pub struct Split<'a> {
     tables: &'a dyn Tables,
     reads: Mutex<HashMap<Read, ByChatbot>>,
+    ledger: Mutex<Option<Arc<Ledger>>>,
 }
 
 impl<'a> Split<'a> {
     /// Makes the split of some tables.
     pub fn new(tables: &'a dyn Tables) -> Split<'a> {
-        Split { tables, reads: Mutex::new(HashMap::new()) }
+        Split { tables, reads: Mutex::default(), ledger: Mutex::default() }
     }
 
     /// Returns the tables of one chatbot.
@@ -50,6 +52,16 @@ impl<'a> Split<'a> {
             }
         };
         Ok(dealt.get(chatbot).cloned().unwrap_or_default())
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        let mut known = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ledger) = known.as_ref() {
+            return Ok(Arc::clone(ledger));
+        }
+        let ledger = self.tables.ledger()?;
+        *known = Some(Arc::clone(&ledger));
+        Ok(ledger)
     }
 
     fn deal(&self, (table, days, ended_since, columns): &Read) -> Result<HashMap<String, Vec<DataFrame>>> {
@@ -110,6 +122,10 @@ impl Tables for OneOf<'_> {
 
     fn sessions_pruned_through(&self) -> Option<Day> {
         self.split.tables.sessions_pruned_through()
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        self.split.ledger()
     }
 
     fn events_pruned_through(&self) -> Option<Day> {

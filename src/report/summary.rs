@@ -12,8 +12,9 @@ use super::number::{Distinct, Millis, Percent, Seconds};
 use super::query::Query;
 use super::tables::Tables;
 use super::totals::{Totals, by_day};
-use super::{compare::Comparison, notes};
+use super::{compare::Comparison, notes, pruned};
 use crate::error::Result;
+use crate::time::Day;
 
 rows! {
     /// The figures of a window.
@@ -72,28 +73,37 @@ impl SummaryFigures {
 
 /// Answers `summary`; with `compare`, beside the period before.
 pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Report<Summary>> {
-    let (mut report, bots) = figures(tables, query)?;
-    report.notes.extend(notes::on_window(tables, query, report.body.summary.total_sessions == 0)?);
-    if let Some(pruned) = pruned(tables, query) {
-        report.notes.push(pruned);
-    }
+    let pruned = pruned::in_window(tables, query)?;
+    let (mut report, bots) = figures(tables, query, pruned)?;
+    let empty = report.body.summary.total_sessions == 0;
+    report.notes.extend(notes::on_window(tables, query, empty, bots)?);
+    report.notes.extend(unknown_visitors(query, pruned));
     if query.include_bots {
-        report.notes.extend(notes::on_pruned_sessions(tables, query));
+        report.notes.extend(notes::on_pruned_sessions(pruned));
     }
     if compare {
         let before = query.before();
-        let (previous, _) = figures(tables, &before)?;
-        report.comparison =
-            Some(Comparison::of(query.window, &report.body.groups(), &previous.body.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
-        report.notes.extend(pruned(tables, &before).filter(|_| pruned(tables, query).is_none()));
+        let pruned_before = pruned::in_window(tables, &before)?;
+        // With robots all figures come from the sessions, else those of the visitors alone.
+        let unknown = pruned_before.filter(|_| query.include_bots);
+        let previous = match unknown {
+            None => Some(figures(tables, &before, pruned_before)?.0.body),
+            Some(_) => None,
+        };
+        let groups = previous.as_ref().map(Body::groups);
+        report.comparison = Some(Comparison::of(query.window, &report.body.groups(), groups.as_deref()));
+        report.notes.extend(notes::on_comparison(tables, query, unknown));
+        if unknown.is_none() && pruned.is_none() {
+            report.notes.extend(unknown_visitors(&before, pruned_before));
+        }
     }
     report.head.robots = super::answer::Robots::of(query, bots);
     Ok(report)
 }
 
-fn figures(tables: &dyn Tables, query: &Query) -> Result<(Report<Summary>, u64)> {
-    let visitors = || match pruned(tables, query) {
+/// Works out the figures of a window, of which sessions are pruned as far as a day.
+fn figures(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Result<(Report<Summary>, u64)> {
+    let visitors = || match pruned {
         None => Audience::of(tables, query).map(Some),
         Some(_) => Ok(None),
     };
@@ -120,8 +130,8 @@ fn figures(tables: &dyn Tables, query: &Query) -> Result<(Report<Summary>, u64)>
     Ok((Report::new(Head::of(tables, query, sums.bots), Summary { summary }), sums.bots))
 }
 
-fn pruned(tables: &dyn Tables, query: &Query) -> Option<String> {
-    let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from)?;
+fn unknown_visitors(query: &Query, pruned: Option<Day>) -> Option<String> {
+    let pruned = pruned?;
     Some(format!(
         "unique, new and returning visitors from {} on are not known: sessions up to {pruned} are pruned",
         query.window.from

@@ -1,12 +1,13 @@
 //! What a report asks of the tables: one state of the store, however it is kept.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::FIND_COLUMNS;
 use crate::time::{Day, Micros, Zone};
 
@@ -72,8 +73,12 @@ pub trait Tables: Sync {
     /// Returns the first and the last day with sessions or daily statistics.
     fn days(&self) -> Option<(Day, Day)>;
 
-    /// Returns the last day of which sessions are pruned.
+    /// Returns the last day of which sessions of any chatbot are pruned.
     fn sessions_pruned_through(&self) -> Option<Day>;
+
+    /// Returns what was pruned, by chatbot and day. It is a file of its own: most questions are about days
+    /// after all that was pruned, and do not need it.
+    fn ledger(&self) -> Result<Arc<Ledger>>;
 
     /// Returns the last UTC date of which events are pruned.
     fn events_pruned_through(&self) -> Option<Day> {

@@ -197,7 +197,8 @@ impl Calendar {
             Some((day, start, end)) if start <= time && time < end => day,
             _ => {
                 let day = self.zone.day(time);
-                self.current = Some((day, self.zone.start_of(day), self.zone.start_of(day.plus(1))));
+                // All times from where the day has surely begun to where the next one may.
+                self.current = Some((day, self.zone.edge(day).1, self.zone.edge(day.plus(1)).0));
                 day
             }
         }

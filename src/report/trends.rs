@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::answer::{Body, Head, Report};
 use super::compare::Comparison;
 use super::figure::{Group, Listed, rows};
-use super::notes;
 use super::number::Percent;
 use super::query::Query;
 use super::tables::Tables;
 use super::totals::{Totals, by_day};
+use super::{notes, pruned};
 use crate::error::Result;
 use crate::time::Day;
 
@@ -55,21 +55,26 @@ pub fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repor
     let days = with_data(by_day(tables, query)?);
     let bots = days.bots;
     let mut report = Report::new(Head::of(tables, query, bots), rows(&days.days, days.range(), 0));
-    report.notes = notes::on_window(tables, query, days.days.is_empty())?;
+    report.notes = notes::on_window(tables, query, days.days.is_empty(), bots)?;
     if query.include_bots {
-        report.notes.extend(notes::on_pruned_sessions(tables, query));
+        report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
     }
     if compare {
         let length = i32::try_from(query.window.days()).unwrap_or(i32::MAX);
-        let before = with_data(by_day(tables, &query.before())?);
+        let before = query.before();
+        // With robots, the figures come from the sessions.
+        let pruned = if query.include_bots { pruned::in_window(tables, &before)? } else { None };
+        let before = if pruned.is_none() { by_day(tables, &before)? } else { BTreeMap::new() };
+        let before = with_data(before);
         let moved = before.range().map(|(first, last)| (first.plus(length), last.plus(length)));
         let range = match (days.range(), moved) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };
         let (now, previous) = (rows(&days.days, range, 0), rows(&before.days, range, length));
-        report.comparison = Some(Comparison::of(query.window, &now.groups(), &previous.groups()));
-        report.notes.extend(notes::on_comparison(tables, query));
+        let previous = pruned.is_none().then(|| previous.groups());
+        report.comparison = Some(Comparison::of(query.window, &now.groups(), previous.as_deref()));
+        report.notes.extend(notes::on_comparison(tables, query, pruned));
     }
     Ok(report)
 }

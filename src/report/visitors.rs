@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::answer::{Body, Head, Report};
 use super::audience::{Audience, OFTEN};
 use super::figure::{Group, Listed, rows};
-use super::notes;
 use super::number::{Distinct, Ratio};
 use super::query::Query;
 use super::tables::Tables;
 use super::totals::{Totals, by_day};
 use super::window::Window;
+use super::{notes, pruned};
 use crate::error::Result;
 use crate::time::Day;
 
@@ -95,7 +95,7 @@ const CLASSES: [(&str, usize); 5] = [("1", 1), ("2", 2), ("3-5", 5), ("6-10", 10
 
 /// Answers `visitors`.
 pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> {
-    let pruned = tables.sessions_pruned_through().filter(|day| *day >= query.window.from);
+    let pruned = pruned::in_window(tables, query)?;
     let audience = || match pruned {
         None => Audience::of(tables, query).map(Some),
         Some(_) => Ok(None),
@@ -117,7 +117,7 @@ pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> 
         days: Listed::whole(days(tables, query, totals)?),
     };
     let mut report = Report::new(Head::of(tables, query, bots), body);
-    report.notes = notes::on_window(tables, query, sessions == 0)?;
+    report.notes = notes::on_window(tables, query, sessions == 0, bots)?;
     if let Some(day) = pruned {
         report.notes.push(format!(
             "the visitors of the whole window are not known: sessions up to {day} are pruned; those of each day are"

@@ -32,14 +32,15 @@ impl Window {
         (self.from, self.to)
     }
 
-    /// Returns the first instant of the window, and the first after it.
-    pub fn times(self, zone: Zone) -> (Micros, Micros) {
-        (zone.start_of(self.from), zone.start_of(self.to.plus(1)))
+    /// Returns the times of the window.
+    pub fn times(self, zone: Zone) -> Times {
+        let (start, end) = (zone.edge(self.from), zone.edge(self.to.plus(1)));
+        Times { window: self, zone, within: (start.1, end.0), around: (start.0, end.1) }
     }
 
     /// Returns the UTC dates that the window touches, both included.
     pub fn utc_dates(self, zone: Zone) -> (Day, Day) {
-        let (start, end) = self.times(zone);
+        let (start, end) = self.times(zone).around;
         (Day::utc(start), Day::utc(end - 1))
     }
 
@@ -52,6 +53,27 @@ impl Window {
     /// Tells whether the last day is still going on, or to come.
     pub fn is_partial(self) -> bool {
         self.to >= self.today
+    }
+}
+
+/// The times of a window in a zone: those from one instant to another, but where a clock went back over the
+/// midnight at an end.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    window: Window,
+    zone: Zone,
+    /// All times from the first instant to the second, excluded, are of the window.
+    pub within: (Micros, Micros),
+    /// No other times are than these.
+    pub around: (Micros, Micros),
+}
+
+impl Times {
+    /// Tells whether a time is of the window.
+    #[inline]
+    pub fn contain(&self, time: Micros) -> bool {
+        let is_in = |(start, end): (Micros, Micros)| start <= time && time < end;
+        is_in(self.within) || (is_in(self.around) && self.window.contains(self.zone.day(time)))
     }
 }
 
@@ -94,10 +116,35 @@ mod tests {
     fn the_times_of_a_window_are_those_of_its_zone() {
         // The clocks of Berlin go forward in that night: the day has 23 hours, from 23:00 UTC.
         let berlin = Zone::parse("Europe/Berlin").unwrap();
-        let (start, end) = window("2026-03-29", "2026-03-29", "2026-04-01").times(berlin);
+        let times = window("2026-03-29", "2026-03-29", "2026-04-01").times(berlin);
+        let (start, end) = times.within;
+        assert_eq!(times.around, times.within);
+        assert!(
+            times.contain(start)
+                && times.contain(end - 1)
+                && !times.contain(start - 1)
+                && !times.contain(end)
+        );
         assert_eq!(crate::time::format_utc(start), "2026-03-28T23:00:00Z");
         assert_eq!(crate::time::format_utc(end), "2026-03-29T22:00:00Z");
         let dates = window("2026-03-29", "2026-03-29", "2026-04-01").utc_dates(berlin);
         assert_eq!((dates.0.to_string(), dates.1.to_string()), ("2026-03-28".into(), "2026-03-29".into()));
+    }
+    #[test]
+    fn an_hour_that_came_twice_at_midnight_is_of_the_day_that_the_clock_showed() {
+        // In St. John's it was the 7th from 02:30 to 02:31 UTC, and the 6th again up to 03:30.
+        let zone = Zone::parse("America/St_Johns").unwrap();
+        let holds = |day: &str, time: &str| {
+            window(day, day, "2026-06-15").times(zone).contain(crate::time::parse_human(time).unwrap())
+        };
+        for (time, day, other) in [
+            ("2010-11-07T02:29:59Z", "2010-11-06", "2010-11-07"),
+            ("2010-11-07T02:30:00Z", "2010-11-07", "2010-11-06"),
+            ("2010-11-07T02:31:00Z", "2010-11-06", "2010-11-07"),
+            ("2010-11-07T03:29:59Z", "2010-11-06", "2010-11-07"),
+            ("2010-11-07T03:30:00Z", "2010-11-07", "2010-11-06"),
+        ] {
+            assert!(holds(day, time) && !holds(other, time), "{time}");
+        }
     }
 }

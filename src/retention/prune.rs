@@ -81,7 +81,9 @@ pub fn events(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> 
 pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, zone: Zone) -> Result<Pruned> {
     let snapshot = transaction.snapshot()?;
     let mut pruned = Pruned::default();
-    let end_of_last = zone.start_of(last.plus(1));
+    let end_of_last = zone.edge(last.plus(1));
+    // Between the two the clock decides, where it went back over midnight.
+    let goes = |end: i64| end < end_of_last.0 || (end < end_of_last.1 && zone.day(end) <= last);
     // A session starts no later than it ends: later days have nothing that goes.
     let files: Vec<DataFile> =
         snapshot.manifest().files(Table::Sessions).iter().filter(|file| file.day <= last).cloned().collect();
@@ -89,7 +91,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
     for file in files {
         let frame = snapshot.read_file(&file, Some(&["ended_at"]))?;
         let ends = tables::Reader(&frame).int64("ended_at")?;
-        let mask: Vec<bool> = ends.iter().map(|end| end.is_some_and(|end| end < end_of_last)).collect();
+        let mask: Vec<bool> = ends.iter().map(|end| end.is_some_and(goes)).collect();
         let rows = mask.iter().filter(|goes| **goes).count() as u64;
         if rows > 0 {
             pruned.take(&file, rows);
@@ -161,7 +163,7 @@ fn mark_counted_new(
     }
     let files = snapshot.manifest().files(Table::Visitors).iter();
     let (Some(first), Some(last)) = (newly.keys().min(), newly.keys().max()) else { return Ok(()) };
-    let (from, to) = (zone.start_of(*first), zone.start_of(last.plus(1)));
+    let (from, to) = (zone.start_of(*first), zone.edge(last.plus(1)).1);
     for file in files.filter(|file| file.min_time < to && from <= file.max_time) {
         let mut rows = visitors::read(&snapshot.read_file_checked(file)?)?;
         let mut changed = false;

@@ -25,6 +25,17 @@ impl DaySet {
         self.0.first().map(|range| Day(range.0))
     }
 
+    /// Returns the last day.
+    pub fn last(&self) -> Option<Day> {
+        self.0.last().map(|range| Day(range.1))
+    }
+
+    /// Tells whether some day of a range, both ends included, is in the set.
+    pub fn touches(&self, (from, to): (Day, Day)) -> bool {
+        let next = self.0.partition_point(|range| range.1 < from.0);
+        self.0.get(next).is_some_and(|range| range.0 <= to.0)
+    }
+
     /// Adds a day.
     pub fn insert(&mut self, day: Day) {
         if self.contains(day) {
@@ -126,5 +137,9 @@ mod tests {
         assert_eq!(days, DaySet(vec![(-2, -2), (3, 5), (9, 9)]));
         let held: Vec<i32> = (-5..12).filter(|&d| days.contains(Day(d))).collect();
         assert_eq!(held, [-2, 3, 4, 5, 9]);
+        assert_eq!((days.first(), days.last()), (Some(Day(-2)), Some(Day(9))));
+        let touched = |from, to| days.touches((Day(from), Day(to)));
+        assert!(touched(-9, -2) && touched(4, 4) && touched(6, 9) && touched(-9, 99));
+        assert!(!touched(-9, -3) && !touched(-1, 2) && !touched(6, 8) && !touched(10, 99));
     }
 }

@@ -15,6 +15,7 @@ mod json;
 mod known;
 mod memory;
 mod privacy;
+mod pruned;
 mod sample_data;
 mod settings;
 mod store;

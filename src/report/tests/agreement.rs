@@ -84,14 +84,13 @@ fn count(tables: &Memory, query: &Query) -> Truth {
         .filter(|s| query.chatbots.is_empty() || query.chatbots.iter().any(|id| id == s.chatbot))
         .collect();
     let counted: Vec<&&Session> = asked.iter().filter(|s| query.include_bots || !s.bot).collect();
-    let (start, end) = query.window.times(tables.zone);
     let visitors = |of: &dyn Fn(&Session) -> bool| -> u64 {
         counted.iter().filter(|s| of(s)).map(|s| s.visitor()).collect::<BTreeSet<_>>().len() as u64
     };
     Truth {
         sessions: counted.len() as u64,
         visitors: visitors(&|_| true),
-        new: visitors(&|s| tables.is_new(s, start, end)),
+        new: visitors(&|s| tables.is_new(s, query.window.from, query.window.to)),
         conversations: counted.iter().filter(|s| s.count("message_sent") > 0).count() as u64,
         events: counted.iter().flat_map(|s| &s.counts).map(|(_, count)| count).sum(),
         bots: asked.iter().filter(|s| s.bot).count() as u64,

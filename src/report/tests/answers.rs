@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::memory::{Event, Memory, Session, day, event, session, time};
+use crate::ingest::properties::response_us;
 use crate::report::condition::Condition;
 use crate::report::listing::{self, EventsQuery};
 use crate::report::predicate::Predicate;
@@ -204,6 +205,55 @@ fn where_sessions_are_pruned_the_visitors_of_the_window_are_not_known() {
 }
 
 #[test]
+fn the_visitors_of_a_chatbot_that_lost_no_session_are_known() {
+    let mut tables = shop();
+    (tables.sessions_pruned, tables.spared) = (Some(day("2026-06-05")), Some("docs"));
+    for (chatbot, known) in [("docs", json!(1)), ("shop", Value::Null)] {
+        let query = Query { chatbots: vec![chatbot.to_owned()], ..june() };
+        assert_eq!(json_of(&tables, Kind::Summary, &query)["summary"]["unique_visitors"], known);
+        assert_eq!(json_of(&tables, Kind::Visitors, &query)["visitors"]["unique_visitors"], known);
+        let notes = |kind| run(&tables, &Request::new(kind, query.clone(), 0)).unwrap().notes();
+        for kind in [Kind::Summary, Kind::Visitors, Kind::Devices, Kind::Sessions, Kind::Performance] {
+            assert_eq!(notes(kind).is_empty(), chatbot == "docs", "{kind:?}: {:?}", notes(kind));
+        }
+    }
+    let split = json_with(&tables, Request { by_chatbot: true, ..Request::new(Kind::Summary, june(), 0) });
+    assert_eq!((&split[0]["chatbot_id"], &split[1]["chatbot_id"]), (&json!("shop"), &json!("docs")));
+    assert_eq!(split[0]["summary"]["new_visitors"], Value::Null);
+    assert_eq!(split[1]["summary"]["new_visitors"], 1);
+    // All of them together lost some.
+    assert_eq!(json_of(&tables, Kind::Summary, &june())["summary"]["unique_visitors"], Value::Null);
+}
+
+#[test]
+fn a_window_to_which_only_robots_came_says_so() {
+    // The 2nd of June has one session of a robot, and none of people.
+    let query = Query::new(window("2026-06-02", "2026-06-02"));
+    let notes = |kind, query: &Query| run(&shop(), &Request::new(kind, query.clone(), 0)).unwrap().notes();
+    let every = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Active);
+    for kind in every {
+        assert_eq!(
+            notes(kind, &query),
+            ["no sessions on 2026-06-02 but 1 session of a robot: --include-bots counts it"],
+            "{kind:?}"
+        );
+    }
+    let shop_alone = Query { chatbots: vec!["shop".to_owned()], ..query.clone() };
+    assert_eq!(
+        notes(Kind::Trends, &shop_alone),
+        ["no sessions of \"shop\" on 2026-06-02 but 1 session of a robot: --include-bots counts it"]
+    );
+    assert!(notes(Kind::Summary, &Query { include_bots: true, ..query }).is_empty());
+    let robots = ["2026-06-02", "2026-06-03"].map(|at| Session { bot: true, ..session(at, "crawler") });
+    let tables = Memory::of(robots.into());
+    let undated = Request { dated: false, ..Request::new(Kind::Sessions, june(), 0) };
+    assert_eq!(
+        run(&tables, &undated).unwrap().notes(),
+        ["there are no sessions but 2 sessions of robots: --include-bots counts them"]
+    );
+}
+
+#[test]
 fn a_window_without_data_says_which_days_hold_data() {
     let query = Query::new(window("2026-04-01", "2026-04-30"));
     let report = summary::summary(&shop(), &query, false).unwrap();
@@ -253,6 +303,23 @@ fn the_rest_of_the_events_counts_each_session_once() {
     // The same count: c (4) before b (2), and equal ones by name.
     let names: Vec<&str> = report.body.events.all.iter().map(|row| row.event_name.as_str()).collect();
     assert_eq!(names, ["a", "c", "b"]);
+}
+
+#[test]
+fn sessions_that_were_active_at_a_time_that_is_pruned_are_not_just_none() {
+    let mut tables = shop();
+    (tables.sessions_pruned, tables.spared) = (Some(day("2026-06-05")), Some("docs"));
+    let said = |chatbots: &[&str], at: &str| {
+        let chatbots: Vec<String> = chatbots.iter().map(|id| (*id).to_owned()).collect();
+        active::active(&tables, &chatbots, false, time(at)).unwrap().notes
+    };
+    let note = "sessions up to 2026-06-05 are pruned, so of those that went on at that time only what is kept is counted";
+    assert_eq!(said(&[], "2026-06-05T23:59:59Z"), [note]);
+    assert_eq!(said(&["shop"], "2025-12-01T12:00:00Z"), [note]);
+    // Half an hour before, it was still the 5th.
+    assert_eq!(said(&[], "2026-06-06T00:29:59Z"), [note]);
+    assert!(said(&[], "2026-06-06T00:30:00Z").is_empty());
+    assert!(said(&["docs"], "2026-06-05T12:00:00Z").is_empty());
 }
 
 #[test]
@@ -465,6 +532,30 @@ fn performance_measures_answers_by_their_property_or_by_the_question_before() {
 }
 
 #[test]
+fn performance_reads_a_response_time_as_sessions_do() {
+    // 1024.4995 ms are 1,024,499.5 µs, and so 1,024,500, which are 1025 ms; -0 is a time of nothing.
+    let numbers = ["1024.4995", "-0", "9007199254740.993"];
+    let times = numbers.map(|number| response_us(&format!("{{\"response_time_ms\":{number}}}")));
+    assert_eq!(times[..2], [Some(1_024_500), Some(0)]);
+    for (number, time) in numbers.into_iter().zip(times) {
+        let id = "s-anna-2026-06-01T00:00:00Z";
+        let mut tables = Memory::of(vec![Session {
+            seconds: 60,
+            counts: vec![("message_received", 1)],
+            response_us: time.into_iter().map(i64::unsigned_abs).collect(),
+            ..session("2026-06-01T00:00:00Z", "anna")
+        }]);
+        let properties = format!("{{\"response_time_ms\":{number}}}");
+        tables.events = vec![with(&properties, event("2026-06-01T00:00:12Z", id, "message_received"))];
+        let performance = json_of(&tables, Kind::Performance, &june());
+        assert_eq!(performance["response_time_ms"]["count"], u64::from(time.is_some()), "{number}");
+        let summary = json_of(&tables, Kind::Summary, &june());
+        let mean = &summary["summary"]["avg_response_time_ms"];
+        assert_eq!(&performance["response_time_ms"]["mean"], mean, "{number}");
+    }
+}
+
+#[test]
 fn sessions_without_a_session_id_have_their_events_by_the_visitor() {
     let mut tables =
         Memory::of(vec![Session { session: None, seconds: 60, ..session("2026-06-01T00:00:00Z", "anna") }]);
@@ -501,6 +592,31 @@ fn days_are_those_of_the_tables_time_zone() {
     );
     let answer = json_of(&tables, Kind::Summary, &Query::new(window("2026-06-01", "2026-06-01")));
     assert_eq!(answer["summary"]["new_visitors"], 1);
+}
+
+#[test]
+fn where_the_clock_went_back_over_midnight_visitors_are_new_on_the_day_that_it_showed() {
+    // In St. John's it was the 7th from 02:30 to 02:31 UTC, and then the 6th again for an hour.
+    let mut tables = Memory::of(vec![
+        session("2010-11-06T12:00:00Z", "a"),
+        session("2010-11-07T02:30:30Z", "b"),
+        session("2010-11-07T03:00:00Z", "c"),
+        session("2010-11-07T03:10:00Z", "b"),
+    ]);
+    tables.zone = Zone::parse("America/St_Johns").unwrap();
+    for (date, unique, new) in [("2010-11-06", 3, 2), ("2010-11-07", 1, 1)] {
+        let query = Query::new(window(date, date));
+        let figures = &json_of(&tables, Kind::Summary, &query)["summary"];
+        assert_eq!((&figures["unique_visitors"], &figures["new_visitors"]), (&json!(unique), &json!(new)));
+        assert_eq!(figures["returning_visitors"], unique - new);
+        let day = &json_of(&tables, Kind::Visitors, &query)["days"][0];
+        assert_eq!((&day["unique_visitors"], &day["new_visitors"]), (&json!(unique), &json!(new)));
+        let robots = Query { include_bots: true, ..query };
+        let trends = &json_of(&tables, Kind::Trends, &robots)["trends"];
+        assert_eq!((&trends[0]["stat_date"], trends.as_array().unwrap().len()), (&json!(date), 1));
+    }
+    let both = Query::new(window("2010-11-06", "2010-11-07"));
+    assert_eq!(json_of(&tables, Kind::Summary, &both)["summary"]["new_visitors"], 3);
 }
 
 #[test]
@@ -542,6 +658,53 @@ fn a_comparison_sets_each_figure_beside_the_period_before() {
         days[1]["sessions"],
         json!({"current": 1, "previous": 2, "change": -1, "change_percent": -50})
     );
+}
+
+#[test]
+fn nothing_is_told_of_a_period_before_whose_sessions_are_pruned() {
+    // Window: June 3 and 4, before: June 1 and 2, of which the 1st is pruned.
+    let of = |at: &str, utm| Session { utm, ..session(at, at) };
+    let mut tables = Memory::of(vec![
+        of("2026-06-02T10:00:00Z", Some("google")),
+        of("2026-06-02T11:00:00Z", Some("bing")),
+        of("2026-06-03T10:00:00Z", Some("google")),
+        of("2026-06-03T11:00:00Z", Some("mail")),
+        of("2026-06-04T10:00:00Z", Some("mail")),
+    ]);
+    tables.sessions_pruned = Some(day("2026-06-01"));
+    let query = Query::new(window("2026-06-03", "2026-06-04"));
+    let compared = |kind, query: &Query| {
+        let request = Request { compare: true, limit: Some(1), ..Request::new(kind, query.clone(), 0) };
+        let outcome = run(&tables, &request).unwrap();
+        (serde_json::to_value(&outcome).unwrap()["comparison"].clone(), outcome.notes())
+    };
+    let unknown =
+        |current: u64| json!({"current": current, "previous": null, "change": null, "change_percent": null});
+    let said = ["what the period before, 2026-06-01 to 2026-06-02, came to is not known: \
+         sessions up to 2026-06-01 are pruned"];
+    let (sources, notes) = compared(Kind::Sources, &query);
+    assert_eq!(sources["utm_sources"], json!([{"source": "mail", "status": null, "count": unknown(2)}]));
+    assert_eq!(notes, said);
+    for kind in [Kind::Devices, Kind::Events] {
+        assert_eq!(compared(kind, &query).1, said);
+    }
+    // Summary and trends come from daily statistics, but for the visitors, and but for robots.
+    let (summary, notes) = compared(Kind::Summary, &query);
+    assert_eq!(summary["summary"]["total_sessions"]["previous"], 2);
+    assert_eq!(summary["summary"]["unique_visitors"], unknown(3));
+    assert!(notes[0].starts_with("the data begins on 2026-06-02"), "{notes:?}");
+    let with_robots = Query { include_bots: true, ..query.clone() };
+    let (summary, notes) = compared(Kind::Summary, &with_robots);
+    assert_eq!(summary["summary"]["total_sessions"], unknown(3));
+    assert_eq!(notes, said);
+    let (trends, notes) = compared(Kind::Trends, &with_robots);
+    assert_eq!(trends["trends"].as_array().unwrap().len(), 2);
+    assert_eq!(trends["trends"][1]["sessions"], unknown(1));
+    assert_eq!(trends["trends"][1]["status"], Value::Null);
+    assert_eq!(notes, said);
+    let report = summary::summary(&tables, &with_robots, true).unwrap();
+    let verdict = Condition::parse("total_sessions.change > 0").unwrap().check(&report);
+    assert!(matches!(verdict, crate::report::condition::Verdict::Unknown(_)), "{verdict:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! worked out from by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use polars::prelude::DataFrame;
 
@@ -10,6 +11,7 @@ use crate::event::{KeyKind, key_hash};
 use crate::report::tables::Tables;
 use crate::store::columns::Table;
 use crate::store::frame::{Cell, FrameBuilder};
+use crate::store::ledger::Ledger;
 use crate::time::{DAY, Day, Micros, SECOND, Zone, parse_human};
 
 /// A session of a test.
@@ -124,7 +126,10 @@ pub struct Memory {
     /// First-seen times that the sessions do not show: (chatbot, kind, id).
     pub seen: BTreeMap<(&'static str, &'static str, String), Micros>,
     pub zone: Zone,
+    /// The last day of which sessions are pruned.
     pub sessions_pruned: Option<Day>,
+    /// A chatbot that lost none.
+    pub spared: Option<&'static str>,
     pub events_pruned: Option<Day>,
 }
 
@@ -136,6 +141,7 @@ impl Memory {
             seen: BTreeMap::new(),
             zone: Zone::UTC,
             sessions_pruned: None,
+            spared: None,
             events_pruned: None,
         }
     }
@@ -158,15 +164,17 @@ impl Memory {
         seen
     }
 
-    /// Whether a session's visitor was first seen between two times.
-    pub fn is_new(&self, session: &Session, start: Micros, end: Micros) -> bool {
+    /// Whether a session's visitor was first seen on one of some days.
+    pub fn is_new(&self, session: &Session, first: Day, last: Day) -> bool {
         let kind = match session.visitor().1 {
             0 => "anonymous",
             1 => "user",
             _ => return true,
         };
         let (chatbot, _, id) = session.visitor();
-        self.first_seen().get(&(chatbot, kind, id)).is_some_and(|time| start <= *time && *time < end)
+        self.first_seen()
+            .get(&(chatbot, kind, id))
+            .is_some_and(|time| (first..=last).contains(&self.zone.day(*time)))
     }
 
     fn session_frames(&self, days: Option<(Day, Day)>) -> Vec<DataFrame> {
@@ -226,9 +234,8 @@ impl Memory {
             let sum =
                 |of: &dyn Fn(&Session) -> u64| Cell::Int(people.iter().map(|s| of(s)).sum::<u64>() as i64);
             let visitors: BTreeSet<_> = people.iter().map(|s| s.visitor()).collect();
-            let (start, end) = (self.zone.start_of(day), self.zone.start_of(day.plus(1)));
             let new: BTreeSet<_> =
-                people.iter().filter(|s| self.is_new(s, start, end)).map(|s| s.visitor()).collect();
+                people.iter().filter(|s| self.is_new(s, day, day)).map(|s| s.visitor()).collect();
             months.entry(month).or_insert_with(|| FrameBuilder::new(Table::DailyStats)).row(&[
                 ("chatbot_id", Cell::Text(chatbot)),
                 ("stat_date", Cell::Date(day)),
@@ -351,6 +358,18 @@ impl Tables for Memory {
 
     fn sessions_pruned_through(&self) -> Option<Day> {
         self.sessions_pruned
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        let mut ledger = Ledger::default();
+        let chatbots: BTreeSet<&str> = self.sessions.iter().map(|session| session.chatbot).collect();
+        for chatbot in chatbots.into_iter().filter(|chatbot| self.spared != Some(chatbot)) {
+            let days = ledger.sessions.entry(chatbot.to_owned()).or_default();
+            // Those of two years.
+            let last = self.sessions_pruned.into_iter();
+            last.flat_map(|last| (0..730).map(move |n| last.plus(-n))).for_each(|day| days.insert(day));
+        }
+        Ok(Arc::new(ledger))
     }
 
     fn events_pruned_through(&self) -> Option<Day> {

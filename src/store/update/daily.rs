@@ -146,7 +146,7 @@ fn lost_first_sights(moved: &[Moved], chatbot: &str, day: Day, zone: Zone) -> i6
 pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, Visitors>> {
     let wanted: HashSet<Day> = days.iter().copied().collect();
     let bounds: Vec<(Micros, Micros)> =
-        days.iter().map(|&day| (zone.start_of(day), zone.start_of(day.plus(1)))).collect();
+        days.iter().map(|&day| (zone.start_of(day), zone.edge(day.plus(1)).1)).collect();
     let files = snapshot.manifest().files(Table::Visitors).par_iter();
     let files = files.filter(|f| bounds.iter().any(|&(from, to)| f.min_time < to && from <= f.max_time));
     let found: Vec<Vec<(Day, u128)>> = files

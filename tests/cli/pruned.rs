@@ -1,0 +1,87 @@
+//! Reports on days whose sessions `wa gc` has pruned, as a user sees them.
+
+use serde_json::Value;
+
+use crate::harness::Place;
+
+/// The line of a session of one event.
+fn line(chatbot: &str, time: &str, more: &str) -> String {
+    format!(
+        "{{\"chatbot_id\":\"{chatbot}\",\"session_id\":\"{time}\",\"anonymous_id\":\"{time}\",\
+         \"event_name\":\"widget_loaded\",\"timestamp\":\"{time}\"{more}}}\n"
+    )
+}
+
+/// Four sessions a day from 22 May to 15 June, at noon of which ten days of them are kept.
+fn ten_days() -> Place {
+    let place = Place::new().at("2026-06-15T12:00:00Z");
+    let days =
+        (22..=31).map(|day| format!("2026-05-{day}")).chain((1..=15).map(|day| format!("2026-06-{day:02}")));
+    let times = days.flat_map(|day| (6..10).map(move |hour| format!("{day}T{hour:02}:00:00Z")));
+    place.write("log.ndjson", times.map(|time| line("shop", &time, "")).collect::<String>());
+    place.wa("init -q --keep-events 10d --keep-sessions 10d").exits(0);
+    place.wa("ingest -q log.ndjson").exits(0);
+    place
+}
+
+#[test]
+fn no_growth_is_told_over_a_period_that_is_pruned() {
+    let place = ten_days();
+    let devices = "report devices --days 10 --compare --format csv";
+    place.wa(devices).exits(0).says("devices,unknown,kept,40,40,0,0");
+    place.wa("gc -q").exits(0);
+    let said = "what the period before, 2026-05-27 to 2026-06-05, came to is not known: \
+                sessions up to 2026-06-05 are pruned";
+    place.wa(devices).exits(0).says("devices,unknown,,40,,,\r\n").warns(said);
+    let sources = place.wa("report sources --days 10 --compare").exits(0).warns(said);
+    assert!(!sources.stdout.contains("new") && sources.stdout.contains('–'), "{sources}");
+    // Four sessions a day before and after: what comes from daily statistics knows that.
+    place.wa("report trends --days 10 --compare --format csv").says("2026-06-14,kept,4,4,0,0,");
+    place
+        .run([
+            "report",
+            "summary",
+            "--days",
+            "9",
+            "--as-of",
+            "yesterday",
+            "--fail-if",
+            "total_sessions.change != 0",
+        ])
+        .exits(0);
+    let growth = "total_sessions.change > 20";
+    place
+        .run([
+            "report",
+            "summary",
+            "--days",
+            "9",
+            "--as-of",
+            "yesterday",
+            "--include-bots",
+            "--fail-if",
+            growth,
+        ])
+        .exits(0)
+        .warns("cannot be told: total_sessions of the period before is 0 or not known");
+}
+
+#[test]
+fn a_chatbot_that_lost_no_session_has_its_visitors() {
+    let place = Place::new().at("2026-06-15T12:00:00Z");
+    let log = line("old", "2025-05-01T10:00:00Z", "") + &line("new", "2026-06-14T10:00:00Z", "");
+    place.write("log.ndjson", log);
+    place.wa("ingest -q log.ndjson").exits(0);
+    place.wa("gc -q").exits(0);
+    let unique = |more: &str| {
+        let run = place.wa(&format!("report summary --days 500 --format json {more}"));
+        let said = run.stderr.clone();
+        (run.json()["summary"]["unique_visitors"].clone(), said)
+    };
+    assert_eq!(unique("--chatbot new"), (1.into(), String::new()));
+    let pruned = "sessions up to 2025-05-01 are pruned";
+    for lost in ["--chatbot old", "--chatbot old --chatbot new", ""] {
+        let (figure, said) = unique(lost);
+        assert!(figure == Value::Null && said.contains(pruned), "{lost}: {figure}\n{said}");
+    }
+}
