@@ -87,6 +87,16 @@ pub fn put(
             }
         }
     }
+    if let Some(last) = before.manifest().sessions_pruned_through {
+        // Sessions go by the store's days, which begin at other moments than UTC dates.
+        let end = rules.zone.start_of(last.plus(1));
+        for (fate, event) in outcome.fates.iter_mut().zip(events) {
+            let time = event.row.time;
+            if time < end && rules.ledger.sessions_pruned(event.chatbot_id(), rules.zone.day(time)) {
+                *fate = Fate::AlreadyPruned;
+            }
+        }
+    }
     let duplicates = dedupe::find(&before, events, |index| outcome.fates[index] == Fate::Stored)?;
     outcome.clashes = duplicates.clashes;
     let mut fresh = Vec::with_capacity(events.len());
