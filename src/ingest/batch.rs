@@ -15,7 +15,7 @@ use crate::session::cut;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
-use crate::store::update::{self, pieces::Piece, visitors::Seen};
+use crate::store::update::{self, frozen::Frozen, pieces::Piece, visitors::Seen};
 use crate::time::{Day, Micros, Zone};
 
 /// Session keys whose sessions a thread cuts at a time.
@@ -121,6 +121,8 @@ pub fn put(
         .zip(rows.iter().flatten())
         .map(|(event, row)| Event { block: event.block, row })
         .collect();
+    let earliest = fresh.iter().map(|event| event.row.time).min().unwrap_or(Micros::MIN);
+    let frozen = Frozen::before(&before, rules.ledger, earliest.saturating_sub(rules.timeout))?;
     crate::memory::give_back();
     stages.book(Stage::Sort);
     let (changed, moved) = update::put_while_made(transaction, |sink| {
@@ -142,7 +144,7 @@ pub fn put(
     outcome.sessions = changed.sessions;
     stages.book(Stage::Tables);
     let after = transaction.snapshot()?;
-    update::daily::update(&after, transaction, changed, &moved, rules.ledger, rules.zone, rules.now)?;
+    update::daily::update(&after, transaction, changed, &moved, &frozen, rules.now)?;
     stages.book(Stage::Daily);
     Ok(outcome)
 }
