@@ -11,7 +11,7 @@ use crate::session::Summary;
 use crate::time::{Day, Micros};
 
 /// Entries of the lists of referrers and landing pages.
-const TOP: usize = 10;
+pub const TOP: usize = 10;
 
 /// What daily statistics take from a session.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +134,31 @@ impl DailyStats {
         (count > 0).then(|| half_up(self.response_time_sum_us, count.saturating_mul(1000)))
     }
 
+    /// Returns the figures that can be added up, but for those of visitors, with their names.
+    pub fn sums(&self) -> [(&'static str, i64); 14] {
+        self.clone().sums_mut().map(|(name, figure)| (name, *figure))
+    }
+
+    /// Returns the same, to be changed.
+    pub fn sums_mut(&mut self) -> [(&'static str, &mut i64); 14] {
+        [
+            ("total_sessions", &mut self.total_sessions),
+            ("total_conversations", &mut self.total_conversations),
+            ("total_messages_sent", &mut self.total_messages_sent),
+            ("total_messages_received", &mut self.total_messages_received),
+            ("widget_loads", &mut self.widget_loads),
+            ("widget_opens", &mut self.widget_opens),
+            ("error_count", &mut self.error_count),
+            ("desktop_sessions", &mut self.desktop_sessions),
+            ("mobile_sessions", &mut self.mobile_sessions),
+            ("tablet_sessions", &mut self.tablet_sessions),
+            ("bot_sessions", &mut self.bot_sessions),
+            ("session_duration_sum_seconds", &mut self.session_duration_sum_seconds),
+            ("response_time_sum_us", &mut self.response_time_sum_us),
+            ("response_time_count", &mut self.response_time_count),
+        ]
+    }
+
     /// Tells whether two rows say the same, whenever they were written.
     pub fn same_figures(&self, other: &DailyStats) -> bool {
         let undated = |row: &DailyStats| DailyStats { created_at: 0, updated_at: 0, ..row.clone() };
@@ -172,6 +197,16 @@ impl Tallies {
             Some(tally) => tally.add(facts),
             None => self.0.entry(chatbot_id.to_owned()).or_default().add(facts),
         }
+    }
+
+    /// Returns the chatbots that have sessions.
+    pub fn chatbots(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Takes out what the sessions of a chatbot add up to.
+    pub fn take(&mut self, chatbot_id: &str) -> Option<DayTally> {
+        self.0.remove(chatbot_id)
     }
 
     /// Makes the rows, in order of chatbots: see [`DayTally::finish`].
@@ -248,8 +283,19 @@ impl DayTally {
         }
     }
 
-    /// Makes the row; `first_seen_today` tells of a visitor's hash whether it was first seen on
-    /// this day. A visitor known only by a session key is new.
+    /// Returns the visitors counted, each by its hash.
+    pub fn visitors(&self) -> &Visitors {
+        &self.visitors
+    }
+
+    /// Returns those of the visitors that are new; `first_seen_today` tells of a visitor's hash
+    /// whether it was first seen on this day. A visitor known only by a session key is new.
+    pub fn new_visitors(&self, first_seen_today: impl Fn(u128) -> bool) -> impl Iterator<Item = u128> {
+        let is_new = move |v: &u128| self.only_session_key.contains(v) || first_seen_today(*v);
+        self.visitors.iter().copied().filter(is_new)
+    }
+
+    /// Makes the row; `first_seen_today` is that of [`DayTally::new_visitors`].
     pub fn finish(
         self,
         chatbot_id: &str,
@@ -257,21 +303,26 @@ impl DayTally {
         first_seen_today: impl Fn(u128) -> bool,
         now: Micros,
     ) -> DailyStats {
-        let is_new = |v: &u128| self.only_session_key.contains(v) || first_seen_today(*v);
+        let new = self.new_visitors(first_seen_today).count() as i64;
+        self.row(chatbot_id, stat_date, new, TOP, now)
+    }
+
+    /// Makes the row with so many new visitors, and with lists of so many entries.
+    pub fn row(self, chatbot_id: &str, stat_date: Day, new: i64, top: usize, now: Micros) -> DailyStats {
         DailyStats {
             chatbot_id: chatbot_id.to_owned(),
             stat_date,
             total_sessions: self.sessions,
             unique_visitors: self.visitors.len() as i64,
-            new_visitors: self.visitors.iter().filter(|v| is_new(v)).count() as i64,
+            new_visitors: new,
             total_conversations: self.conversations,
             total_messages_sent: self.sent,
             total_messages_received: self.received,
             widget_loads: self.loads,
             widget_opens: self.opens,
             error_count: self.errors,
-            top_referrers: list(self.referrers, TOP, "domain"),
-            top_landing_pages: list(self.landing_pages, TOP, "page"),
+            top_referrers: list(self.referrers, top, "domain"),
+            top_landing_pages: list(self.landing_pages, top, "page"),
             utm_sources: list(self.utm_sources, usize::MAX, "source"),
             desktop_sessions: self.desktop,
             mobile_sessions: self.mobile,
@@ -297,7 +348,7 @@ fn count(counts: &mut HashMap<String, i64>, name: &str) {
 
 /// Writes the most frequent entries as JSON, `[{"<key>": name, "count": n}, …]`: by count, falling,
 /// then by name.
-fn list(counts: HashMap<String, i64>, most: usize, key: &str) -> String {
+pub fn list(counts: HashMap<String, i64>, most: usize, key: &str) -> String {
     let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts.truncate(most);

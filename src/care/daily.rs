@@ -1,18 +1,19 @@
 //! Daily statistics against the held sessions.
 //!
-//! The rows of a chatbot's days whose sessions were pruned stay as they are: what is left of the
-//! sessions is not the whole day.
+//! Of a chatbot's days whose sessions were pruned, what is left of the sessions is not the whole day:
+//! their rows say no less than that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::Differences;
 use super::seam::Seam;
-use crate::daily_stats::DailyStats;
+use crate::daily_stats::{DailyStats, Visitors};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::update::daily::{first_seen_on, of_day};
+use crate::store::update::daily::{first_seen_on, tallies_of};
+use crate::store::update::frozen::{Held, is_frozen_somewhere, marked_on};
 use crate::time::Day;
 
 /// Returns the days that hold sessions, and those that statistics may be of, by their months.
@@ -30,6 +31,7 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
 /// Compares the statistics with the sessions.
 pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) -> Result<u64> {
     let mut compared = 0;
+    let nobody = Visitors::default();
     for (month, days) in months(snapshot) {
         let mut stored: BTreeMap<(String, Day), DailyStats> = BTreeMap::new();
         let files = snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day == month);
@@ -50,13 +52,37 @@ pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) ->
         days.extend(stored.keys().map(|(_, day)| *day));
         let days: Vec<Day> = days.into_iter().collect();
         let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
+        let ledger = seam.ledger();
+        let frozen: Vec<Day> = days.iter().copied().filter(|day| is_frozen_somewhere(ledger, *day)).collect();
+        let marked = marked_on(snapshot, &frozen)?;
         for &day in &days {
-            for row in of_day(snapshot, day, None, &first_seen, 0)? {
-                if seam.ledger().sessions_pruned(&row.chatbot_id, day) {
-                    stored.remove(&(row.chatbot_id, day));
+            let mut tallies = tallies_of(snapshot, day, None)?;
+            let first_seen = first_seen.get(&day);
+            let mut held = Held::take(&mut tallies, day, ledger, first_seen);
+            let is_frozen = |(chatbot, d): &&(String, Day)| *d == day && ledger.sessions_pruned(chatbot, day);
+            let places: Vec<(String, Day)> = stored.keys().filter(is_frozen).cloned().collect();
+            for place in places {
+                let Some(row) = stored.remove(&place) else { continue };
+                let held = held.remove(&place.0).unwrap_or_default();
+                if ledger.daily_stats_pruned(&place.0, day) {
+                    differences.add("daily_stats", || format!("{} was pruned and has a row", name(&row)));
                     continue;
                 }
-                if seam.ledger().daily_stats_pruned(&row.chatbot_id, day) {
+                let marked = marked.get(&place).unwrap_or(&nobody);
+                let less = less(&row, &held.least(&place.0, day, marked));
+                if !less.is_empty() {
+                    differences
+                        .add("daily_stats", || format!("{} says less than its sessions: {less}", name(&row)));
+                }
+            }
+            held.retain(|chatbot, _| !ledger.daily_stats_pruned(chatbot, day));
+            for (chatbot, held) in held {
+                let row = held.alone(&chatbot, day, &nobody);
+                differences.add("daily_stats", || format!("{} has sessions and no row", name(&row)));
+            }
+            let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
+            for row in tallies.finish(day, is_new, 0) {
+                if ledger.daily_stats_pruned(&row.chatbot_id, day) {
                     // What is there all the same is found below.
                     continue;
                 }
@@ -73,9 +99,9 @@ pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) ->
             }
         }
         for row in stored.into_values() {
-            if seam.ledger().daily_stats_pruned(&row.chatbot_id, row.stat_date) {
+            if ledger.daily_stats_pruned(&row.chatbot_id, row.stat_date) {
                 differences.add("daily_stats", || format!("{} was pruned and has a row", name(&row)));
-            } else if !seam.ledger().sessions_pruned(&row.chatbot_id, row.stat_date) {
+            } else {
                 differences.add("daily_stats", || format!("{} has a row and no sessions", name(&row)));
             }
         }
@@ -87,32 +113,31 @@ fn name(row: &DailyStats) -> String {
     format!("{} of chatbot {:?}", row.stat_date, row.chatbot_id)
 }
 
+/// Names the figures of a row that are less than they can be, with what they are and the least.
+fn less(row: &DailyStats, least: &DailyStats) -> String {
+    let figures = |row: &DailyStats| {
+        let returning = ("returning_visitors", row.returning_visitors());
+        row.sums().into_iter().chain([("new_visitors", row.new_visitors), returning])
+    };
+    let pairs = figures(row).zip(figures(least)).filter(|((_, is), (_, least))| is < least);
+    let said: Vec<String> =
+        pairs.map(|((name, is), (_, least))| format!("{name} is {is}, not {least} or more")).collect();
+    said.join(", ")
+}
+
 /// Names the columns in which two rows differ, with what they are and what they should be.
 fn unlike(was: &DailyStats, is: &DailyStats) -> String {
-    let numbers = [
-        ("total_sessions", was.total_sessions, is.total_sessions),
+    let visitors = [
         ("unique_visitors", was.unique_visitors, is.unique_visitors),
         ("new_visitors", was.new_visitors, is.new_visitors),
-        ("total_conversations", was.total_conversations, is.total_conversations),
-        ("total_messages_sent", was.total_messages_sent, is.total_messages_sent),
-        ("total_messages_received", was.total_messages_received, is.total_messages_received),
-        ("widget_loads", was.widget_loads, is.widget_loads),
-        ("widget_opens", was.widget_opens, is.widget_opens),
-        ("error_count", was.error_count, is.error_count),
-        ("desktop_sessions", was.desktop_sessions, is.desktop_sessions),
-        ("mobile_sessions", was.mobile_sessions, is.mobile_sessions),
-        ("tablet_sessions", was.tablet_sessions, is.tablet_sessions),
-        ("bot_sessions", was.bot_sessions, is.bot_sessions),
-        ("session_duration_sum_seconds", was.session_duration_sum_seconds, is.session_duration_sum_seconds),
-        ("response_time_sum_us", was.response_time_sum_us, is.response_time_sum_us),
-        ("response_time_count", was.response_time_count, is.response_time_count),
     ];
+    let sums = was.sums().into_iter().zip(is.sums()).map(|((name, was), (_, is))| (name, was, is));
     let texts = [
         ("top_referrers", &was.top_referrers, &is.top_referrers),
         ("top_landing_pages", &was.top_landing_pages, &is.top_landing_pages),
         ("utm_sources", &was.utm_sources, &is.utm_sources),
     ];
-    let numbers = numbers.iter().filter(|(_, was, is)| was != is);
+    let numbers = sums.chain(visitors).filter(|(_, was, is)| was != is);
     let texts = texts.iter().filter(|(_, was, is)| was != is);
     let mut said: Vec<String> = numbers.map(|(name, was, is)| format!("{name} is {was}, not {is}")).collect();
     said.extend(texts.map(|(name, ..)| format!("{name} differs")));

@@ -14,7 +14,6 @@ mod difference;
 mod files;
 mod rebuild;
 mod seam;
-mod shift;
 mod stored;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@
 //! ([`super::seam`]) stays a whole: a longer timeout joins it with what is now near enough, a
 //! shorter one leaves it as it is. Then every session is dated by the time zone, first sights move
 //! earlier where events say so, and the statistics of every day are worked out from its sessions;
-//! those of days whose sessions were pruned stay, but for held sessions that come to them or leave
-//! them ([`super::shift`]).
+//! those of days whose sessions were pruned only change by what their held sessions do
+//! ([`update::frozen`]).
 //!
 //! All of it is one change of the store. A file in which nothing changes is left alone.
 
@@ -18,7 +18,6 @@ use serde::Serialize;
 use super::Progress;
 use super::alike::alike;
 use super::seam::Seam;
-use super::shift::Shift;
 use super::visitors::{PORTION, earliest};
 use super::walk::{Expected, Settled, Visit, order, walk};
 use crate::error::Result;
@@ -101,9 +100,10 @@ pub fn rebuild_in(
     let bytes = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
     progress.total(bytes(Table::Events) + bytes(Table::Sessions));
     let (zone, timeout) = (settings.timezone, settings.session_timeout);
-    let mut rewrite = Rewrite::new(&before, &seam, &mut transaction, zone, clock.now)?;
+    let frozen = update::frozen::Frozen::before(&before, seam.ledger(), Micros::MIN)?;
+    let mut rewrite = Rewrite::new(&before, &mut transaction, zone, clock.now)?;
     walk(&before, &seam, timeout, progress, &mut rewrite)?;
-    let (mut report, moved, shift) = rewrite.finish()?;
+    let (mut report, moved) = rewrite.finish()?;
     report.timezone = [manifest.timezone.clone(), zone.name().to_owned()];
     report.session_timeout_seconds =
         [manifest.session_timeout_us, timeout].map(|micros| micros / crate::time::SECOND);
@@ -111,10 +111,9 @@ pub fn rebuild_in(
     transaction.manifest().session_timeout_us = timeout;
 
     progress.at("daily_stats");
-    shift.apply(&before, &mut transaction, zone, clock.now)?;
     let after = transaction.snapshot()?;
     let changed = update::sessions::Changed { days: days(&after)?, ..Default::default() };
-    update::daily::update(&after, &mut transaction, changed, &moved, seam.ledger(), zone, clock.now)?;
+    update::daily::update(&after, &mut transaction, changed, &moved, &frozen, clock.now)?;
 
     report.changed = *transaction.manifest() != *manifest;
     if report.changed {
@@ -148,14 +147,12 @@ struct Rewrite<'a, 't> {
     emptied: BTreeSet<Day>,
     seen: Seen,
     moved: Vec<Moved>,
-    shift: Shift<'a>,
     report: Report,
 }
 
 impl<'a, 't> Rewrite<'a, 't> {
     fn new(
         before: &'a Snapshot,
-        seam: &'a Seam,
         transaction: &'t mut Transaction,
         zone: Zone,
         now: Micros,
@@ -172,7 +169,6 @@ impl<'a, 't> Rewrite<'a, 't> {
             emptied: BTreeSet::new(),
             seen: Seen::default(),
             moved: Vec::new(),
-            shift: Shift::new(seam, zone),
             report: Report { sessions_before: files.iter().map(|file| file.rows).sum(), ..Report::default() },
         };
         if zone != before.zone() {
@@ -205,7 +201,6 @@ impl<'a, 't> Rewrite<'a, 't> {
             self.report.sessions_redated += u64::from(row.day != day);
             if !stays {
                 self.changed.insert(row.day);
-                self.shift.leaves(&row);
             }
             if same {
                 session = row.session;
@@ -218,7 +213,6 @@ impl<'a, 't> Rewrite<'a, 't> {
         }
         if !stays {
             self.changed.insert(day);
-            self.shift.comes(&session);
         }
         self.rows.entry(day).or_default().push(session);
         self.waiting += 1;
@@ -257,13 +251,13 @@ impl<'a, 't> Rewrite<'a, 't> {
     }
 
     /// Ends with everything put in.
-    fn finish(mut self) -> Result<(Report, Vec<Moved>, Shift<'a>)> {
+    fn finish(mut self) -> Result<(Report, Vec<Moved>)> {
         self.write_visitors()?;
         let left: BTreeSet<Day> = self.rows.keys().chain(&self.changed).copied().collect();
         for day in left {
             self.write(day)?;
         }
-        Ok((self.report, self.moved, self.shift))
+        Ok((self.report, self.moved))
     }
 }
 
@@ -278,7 +272,6 @@ impl Visit for Rewrite<'_, '_> {
             self.session(expected);
         }
         for row in settled.gone {
-            self.shift.leaves(&row);
             self.changed.insert(row.day);
         }
         if settled.through == Micros::MAX {

@@ -16,7 +16,7 @@ use crate::session::cut;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
-use crate::store::update::{self, pieces::Piece, visitors::Seen};
+use crate::store::update::{self, frozen::Frozen, pieces::Piece, visitors::Seen};
 use crate::time::{Day, Micros, Zone};
 
 /// Session keys whose sessions a thread cuts at a time.
@@ -89,6 +89,16 @@ pub fn put(
             }
         }
     }
+    if let Some(last) = before.manifest().sessions_pruned_through {
+        // Sessions go by the store's days, which begin at other moments than UTC dates.
+        let end = rules.zone.edge(last.plus(1)).1;
+        for (fate, event) in outcome.fates.iter_mut().zip(events) {
+            let time = event.row.time;
+            if time < end && rules.ledger.sessions_pruned(event.chatbot_id(), rules.zone.day(time)) {
+                *fate = Fate::AlreadyPruned;
+            }
+        }
+    }
     let duplicates = dedupe::find(&before, events, |index| outcome.fates[index] == Fate::Stored, stored_ids)?;
     outcome.clashes = duplicates.clashes;
     let mut fresh = Vec::with_capacity(events.len());
@@ -113,6 +123,8 @@ pub fn put(
         .zip(rows.iter().flatten())
         .map(|(event, row)| Event { block: event.block, row })
         .collect();
+    let earliest = fresh.iter().map(|event| event.row.time).min().unwrap_or(Micros::MIN);
+    let frozen = Frozen::before(&before, rules.ledger, earliest.saturating_sub(rules.timeout))?;
     crate::memory::give_back();
     stages.book(Stage::Sort);
     let (changed, moved) = update::put_while_made(transaction, |sink| {
@@ -134,7 +146,7 @@ pub fn put(
     outcome.sessions = changed.sessions;
     stages.book(Stage::Tables);
     let after = transaction.snapshot()?;
-    update::daily::update(&after, transaction, changed, &moved, rules.ledger, rules.zone, rules.now)?;
+    update::daily::update(&after, transaction, changed, &moved, &frozen, rules.now)?;
     stages.book(Stage::Daily);
     Ok(outcome)
 }

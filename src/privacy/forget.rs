@@ -65,6 +65,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let traced = trace(&snapshot, &given)?;
     let needles = Needles::new(&traced.identifiers)?;
 
+    let frozen = update::frozen::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
     let mut transaction = writer.begin();
     let events = erase::events(&mut transaction, &traced, &needles)?;
     let (sessions, days, gone) = erase::sessions(&mut transaction, &traced, &needles)?;
@@ -72,7 +73,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let days_recomputed = days.len() as u64;
     let after = transaction.snapshot()?;
     let changed = update::sessions::Changed { days, ..Default::default() };
-    update::daily::update(&after, &mut transaction, changed, &[], &ledger, after.zone(), now)?;
+    update::daily::update(&after, &mut transaction, changed, &[], &frozen, now)?;
     let entries = erase::daily_stats_entries(&mut transaction, &needles, now)?;
     let lines = refused_lines(&mut transaction, &needles)?;
     let log_names = log_names(&snapshot, &mut transaction, &needles, now)?;

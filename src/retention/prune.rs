@@ -4,10 +4,11 @@
 //! before, a session when the day of its last event is, a day's statistics when that day is. What
 //! goes is written down by chatbot and day, and its lines are not taken in again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
+use crate::daily_stats::Visitors;
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::settings::Keep;
@@ -99,8 +100,8 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
             going.entry(file.day).or_default().push((file, mask));
         }
     }
-    let newly = write_down(&snapshot, ledger, &going)?;
-    mark_counted_new(&snapshot, transaction, &newly, zone)?;
+    let counted = write_down(&snapshot, ledger, &going)?;
+    mark_counted_new(&snapshot, transaction, &counted, zone)?;
     for (day, files) in going {
         for (file, mask) in files {
             transaction.remove(Table::Sessions, &file.path);
@@ -117,52 +118,44 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
     Ok(pruned.in_order())
 }
 
-/// Writes down which chatbots lose sessions on which days, and returns those that had lost none on
-/// that day before.
+/// Writes down which chatbots lose sessions on which days, and returns the visitors of these sessions.
 fn write_down(
     snapshot: &Snapshot,
     ledger: &mut Ledger,
     going: &BTreeMap<Day, Vec<Losing>>,
-) -> Result<BTreeMap<Day, HashSet<String>>> {
-    let mut newly: BTreeMap<Day, HashSet<String>> = BTreeMap::new();
+) -> Result<BTreeMap<Day, Visitors>> {
+    let mut counted: BTreeMap<Day, Visitors> = BTreeMap::new();
     for (&day, files) in going {
+        let visitors = counted.entry(day).or_default();
         for (file, mask) in files {
-            let frame = snapshot.read_file(file, Some(&["chatbot_id"]))?;
-            let chatbots = tables::Reader(&frame).text("chatbot_id")?;
-            for (chatbot, goes) in chatbots.iter().zip(mask) {
-                let Some(chatbot) = chatbot.filter(|_| *goes) else { continue };
-                let days = ledger.sessions.entry(chatbot.to_owned()).or_default();
-                if !days.contains(day) {
-                    days.insert(day);
-                    newly.entry(day).or_default().insert(chatbot.to_owned());
+            let frame = snapshot.read_file(file, Some(&tables::daily_stats::FACT_COLUMNS))?;
+            let mut mask = mask.iter();
+            tables::daily_stats::facts(&frame, |chatbot, facts| {
+                if !mask.next().is_some_and(|goes| *goes) {
+                    return;
                 }
-            }
-        }
-    }
-    Ok(newly)
-}
-
-/// Marks the visitors whom a day counts as new and whose sessions go: should they turn out to have
-/// been seen earlier, the day's figure can still be put right.
-fn mark_counted_new(
-    snapshot: &Snapshot,
-    transaction: &mut Transaction,
-    newly: &BTreeMap<Day, HashSet<String>>,
-    zone: Zone,
-) -> Result<()> {
-    let mut counted: HashMap<Day, HashSet<u128>> = HashMap::new();
-    for (&day, chatbots) in newly {
-        let frames = snapshot.read(Table::Sessions, Some((day, day)), &tables::daily_stats::FACT_COLUMNS)?;
-        for frame in &frames {
-            tables::daily_stats::facts(frame, |chatbot, facts| {
-                if !facts.is_bot && chatbots.contains(chatbot) {
-                    counted.entry(day).or_default().insert(facts.visitor);
+                if !ledger.sessions_pruned(chatbot, day) {
+                    ledger.sessions.entry(chatbot.to_owned()).or_default().insert(day);
+                }
+                if !facts.is_bot {
+                    visitors.insert(facts.visitor);
                 }
             })?;
         }
     }
+    Ok(counted)
+}
+
+/// Marks the visitors whom a day counts as new by sessions that go: should they turn out to have been
+/// seen earlier, the day's figure can still be put right.
+fn mark_counted_new(
+    snapshot: &Snapshot,
+    transaction: &mut Transaction,
+    counted: &BTreeMap<Day, Visitors>,
+    zone: Zone,
+) -> Result<()> {
     let files = snapshot.manifest().files(Table::Visitors).iter();
-    let (Some(first), Some(last)) = (newly.keys().min(), newly.keys().max()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (counted.keys().min(), counted.keys().max()) else { return Ok(()) };
     let (from, to) = (zone.start_of(*first), zone.edge(last.plus(1)).1);
     for file in files.filter(|file| file.min_time < to && from <= file.max_time) {
         let mut rows = visitors::read(&snapshot.read_file_checked(file)?)?;

@@ -272,7 +272,7 @@ pub static VISITORS: &[Column] = &[
     opt(
         "counted_new_on",
         Date,
-        "The day that counts it as a new visitor, where the sessions of that day are pruned: so the count can still be put right.",
+        "The day that counts it as a new visitor by sessions that are pruned: so the count can still be put right.",
     ),
 ];
 

@@ -231,17 +231,48 @@ fn a_wrong_figure_of_a_day_is_found_and_mended() {
     for (change, what) in changes {
         let mut place = place();
         let before = place.figures();
-        let snapshot = place.store().snapshot().unwrap();
-        let old = snapshot.manifest().files(Table::DailyStats)[0].clone();
-        let mut rows = tables::daily_stats::read(&snapshot.read_file(&old, None).unwrap()).unwrap();
-        change(&mut rows);
-        replace(&place, Table::DailyStats, |file, _| {
-            crate::store::update::daily::month_file(file.day, rows).unwrap().unwrap()
-        });
+        tamper_days(&place, change);
         finds(&place, "daily_stats", what);
         place.rebuild();
         place.is_clean();
         assert_eq!(place.figures(), before);
+    }
+}
+
+/// Changes the rows of daily statistics of the first file.
+fn tamper_days(place: &Place, change: impl FnOnce(&mut Vec<crate::daily_stats::DailyStats>)) {
+    let snapshot = place.store().snapshot().unwrap();
+    let old = snapshot.manifest().files(Table::DailyStats)[0].clone();
+    let mut rows = tables::daily_stats::read(&snapshot.read_file(&old, None).unwrap()).unwrap();
+    change(&mut rows);
+    replace(place, Table::DailyStats, |file, _| {
+        crate::store::update::daily::month_file(file.day, rows).unwrap().unwrap()
+    });
+}
+
+#[test]
+fn a_day_that_says_less_than_what_is_left_of_its_sessions_is_found_and_mended() {
+    type Change = fn(&mut Vec<crate::daily_stats::DailyStats>);
+    // Of the 10th, the session of v is gone, that of w is held; both were new.
+    let changes: [(Change, &str); 5] = [
+        (|rows| rows[0].total_messages_received = 0, "total_messages_received is 0, not 1 or more"),
+        (|rows| rows[0].new_visitors = -1, "new_visitors is -1, not 2 or more"),
+        (|rows| rows[0].new_visitors = 3, "returning_visitors is -1, not 0 or more"),
+        (|rows| rows[0].unique_visitors = 1, "returning_visitors is -1, not 0 or more"),
+        (|rows| drop(rows.remove(0)), "2026-03-10 of chatbot \"c\" has sessions and no row"),
+    ];
+    for (number, (change, what)) in changes.into_iter().enumerate() {
+        let mut place = place();
+        place.gc(Some(10), Some(10));
+        place.is_clean();
+        let before = place.figures();
+        tamper_days(&place, change);
+        finds(&place, "daily_stats", what);
+        place.rebuild();
+        place.is_clean();
+        if number < 4 {
+            assert_eq!(place.figures(), before);
+        }
     }
 }
 

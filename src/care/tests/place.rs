@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::care::{self, NoProgress, RebuildReport, VerifyReport};
 use crate::context::Context;
+use crate::daily_stats::DailyStats;
 use crate::ingest::run;
 use crate::retention;
 use crate::settings::{Keep, Settings};
 use crate::store::columns::Table;
 use crate::store::manifest::Manifest;
-use crate::store::{Store, Writer};
+use crate::store::{Store, Writer, tables};
 use crate::time::{Clock, Micros, Zone, parse_human};
 
 pub struct Place {
@@ -148,6 +149,16 @@ impl Place {
                 .sum()
         };
         columns.iter().map(sum).collect()
+    }
+
+    /// Returns the rows of daily statistics, in order.
+    pub fn days(&self) -> Vec<DailyStats> {
+        let snapshot = self.store().snapshot().unwrap();
+        let read = |file| tables::daily_stats::read(&snapshot.read_file(file, None).unwrap()).unwrap();
+        let mut days: Vec<DailyStats> =
+            snapshot.manifest().files(Table::DailyStats).iter().flat_map(read).collect();
+        days.sort_by_key(|row| (row.chatbot_id.clone(), row.stat_date));
+        days
     }
 
     /// Returns start, end and number of events of the sessions, in order.

@@ -283,4 +283,95 @@ proptest! {
             prop_assert_eq!(place.sums(Table::DailyStats, &columns), before.clone());
         }
     }
+
+    /// Whatever was pruned, and however often: daily statistics are what went and what is held, no day
+    /// counts fewer visitors than it can have, and nothing is left to be mended.
+    #[test]
+    fn daily_statistics_are_what_went_and_what_is_held(
+        events in proptest::collection::vec(said(), 1..80),
+        zone in zones(),
+        steps in proptest::collection::vec(step(), 1..10),
+    ) {
+        // Who is joined with a robot becomes one.
+        let events: Vec<Said> = events.into_iter().map(|said| Said { extra: said.extra & 7, ..said }).collect();
+        let files = deal(&events, 4);
+        let mut place = Place::new(NOW);
+        place.zone(zone);
+        place.ingest(&files[0]);
+        let mut gone = [0; 8];
+        let less = |a: [i64; 8], b: [i64; 8]| std::array::from_fn(|n| a[n] - b[n]);
+        for step in &steps {
+            let before = held(&place);
+            match *step {
+                Step::Ingest(file) => drop(place.ingest(&files[file])),
+                Step::Prune(events, longer) => {
+                    place.gc(Some(events), longer.map(|longer| events + longer));
+                    let went: [i64; 8] = less(before, held(&place));
+                    gone = std::array::from_fn(|n| gone[n] + went[n]);
+                }
+                Step::Rebuild(zone, timeout) => {
+                    place.zone(zone);
+                    place.settings.session_timeout = timeout;
+                    place.rebuild();
+                }
+            }
+            place.is_clean();
+            prop_assert_eq!(less(counted(&place), held(&place)), gone, "after {:?} of {:?}", step, steps);
+            for row in place.days() {
+                let visitors = [0, row.new_visitors, row.unique_visitors, row.total_sessions];
+                prop_assert!(visitors.is_sorted(), "after {:?} of {:?}: {:?}", step, steps, row);
+            }
+            let again = place.rebuild();
+            prop_assert!(!again.changed, "after {:?} of {:?}: {:?}", step, steps, again);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Takes in one of the files.
+    Ingest(usize),
+    /// Keeps so many days of events, and of sessions so many more, or all.
+    Prune(u32, Option<u32>),
+    /// Changes time zone and timeout.
+    Rebuild(&'static str, i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..4usize).prop_map(Step::Ingest),
+        2 => (5..11u32, proptest::option::weighted(0.9, 0..3u32)).prop_map(|(keep, more)| Step::Prune(keep, more)),
+        2 => (zones(), timeouts()).prop_map(|(zone, timeout)| Step::Rebuild(zone, timeout)),
+    ]
+}
+
+/// What daily statistics count of sessions: their number, and sums.
+fn counted(place: &Place) -> [i64; 8] {
+    let columns = [
+        "total_sessions",
+        "total_messages_sent",
+        "total_messages_received",
+        "widget_opens",
+        "error_count",
+        "session_duration_sum_seconds",
+        "response_time_sum_us",
+        "response_time_count",
+    ];
+    place.sums(Table::DailyStats, &columns).try_into().unwrap()
+}
+
+/// The same of the sessions that are held.
+fn held(place: &Place) -> [i64; 8] {
+    let columns = [
+        "messages_sent",
+        "messages_received",
+        "widget_opened_count",
+        "error_count",
+        "duration_seconds",
+        "response_time_sum_us",
+        "response_time_count",
+    ];
+    let sums = place.sums(Table::Sessions, &columns);
+    let number = place.sessions().len() as i64;
+    std::array::from_fn(|n| if n == 0 { number } else { sums[n - 1] })
 }

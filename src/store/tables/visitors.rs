@@ -24,7 +24,7 @@ pub struct Visitor {
     pub id: String,
     /// Time of the earliest event.
     pub first_seen_at: Micros,
-    /// The day that counts it as new, where the sessions of that day are pruned.
+    /// The day that counts it as new by sessions that were pruned.
     pub counted_new_on: Option<Day>,
 }
 
@@ -73,6 +73,17 @@ pub fn hashes_alone(frame: &DataFrame) -> Result<impl Iterator<Item = u128>> {
     let (high, low) = (reader.int64("hash_high")?, reader.int64("hash_low")?);
     let number = |n: Option<i64>| u128::from(n.unwrap_or(0) as u64);
     Ok(high.iter().zip(low.iter()).map(move |(high, low)| (number(high) << 64) | number(low)))
+}
+
+/// The columns by which it is found who is counted as new by sessions that were pruned.
+pub const COUNTED_COLUMNS: [&str; 4] = ["chatbot_id", "hash_high", "hash_low", "counted_new_on"];
+
+/// Returns the chatbot, hash and day of each entry that sessions count as new that were pruned; the
+/// frame needs the [`COUNTED_COLUMNS`].
+pub fn counted(frame: &DataFrame) -> Result<impl Iterator<Item = (&str, u128, Day)>> {
+    let (chatbots, days) = (Reader(frame).text("chatbot_id")?, Reader(frame).int32("counted_new_on")?);
+    let rows = chatbots.iter().zip(hashes_alone(frame)?).zip(days.iter());
+    Ok(rows.filter_map(|((chatbot, hash), day)| Some((chatbot?, hash, Day(day?)))))
 }
 
 /// Reads a frame of whole rows back into entries.

@@ -1,8 +1,7 @@
 //! Works the daily statistics of touched days out again, from the sessions.
 //!
-//! The days of a chatbot whose sessions are pruned keep their rows; only their new and returning
-//! visitors are put right, where a first sight moved away from them. Days whose statistics were pruned
-//! themselves get none again.
+//! The days of a chatbot whose sessions are pruned keep their rows, which only change by what the held
+//! sessions do ([`super::frozen`]). Days whose statistics were pruned themselves get none again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,56 +9,58 @@ use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::few_at_once;
+use super::frozen::{Frozen, Held, Marked, is_frozen_somewhere, marked_on};
 use super::sessions::Changed;
 use super::visitors::Moved;
 use crate::daily_stats::{DailyStats, Tallies, Visitors};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::encode::FileBuilder;
-use crate::store::ledger::Ledger;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{self, daily_stats::FACT_COLUMNS, visitors};
 use crate::store::transaction::{NewFile, Transaction};
 use crate::time::{Day, Micros, Zone};
 
 /// Works out the rows of the days again, in the state that `after` shows (the tables of sessions
-/// and visitors as the transaction will leave them).
+/// and visitors as the transaction will leave them); `frozen` is what was held before it.
 pub fn update(
     after: &Snapshot,
     transaction: &mut Transaction,
     changed: Changed,
     moved: &[Moved],
-    ledger: &Ledger,
-    zone: Zone,
+    frozen: &Frozen<'_>,
     now: Micros,
 ) -> Result<()> {
     let Changed { mut days, mut tallies, .. } = changed;
+    let zone = after.zone();
     for change in moved {
-        // A time zone may have changed since it was counted.
-        days.insert(change.was.counted_new_on.unwrap_or_else(|| zone.day(change.was.first_seen_at)));
+        days.insert(zone.day(change.was.first_seen_at));
         days.insert(zone.day(change.first_seen_at));
+        // The time zone may have changed since it was counted.
+        days.extend(change.was.counted_new_on);
     }
     let mut months: BTreeMap<Day, Vec<Day>> = BTreeMap::new();
     for day in days {
         months.entry(day.month_start()).or_default().push(day);
     }
     for (month, days) in months {
-        let counted = &mut tallies;
-        update_month(after, transaction, month, &days, counted, moved, ledger, zone, now)?;
+        let work = days.iter().map(|day| (*day, tallies.remove(day))).collect();
+        update_month(after, transaction, month, work, moved, frozen, now)?;
     }
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments)] // one caller, a few lines above
+/// A day, and what the sessions of one of its files come to that were counted already, with the path
+/// of the file.
+type Work = (Day, Option<(String, Tallies)>);
+
 fn update_month(
     after: &Snapshot,
     transaction: &mut Transaction,
     month: Day,
-    days: &[Day],
-    counted: &mut HashMap<Day, (String, Tallies)>,
+    work: Vec<Work>,
     moved: &[Moved],
-    ledger: &Ledger,
-    zone: Zone,
+    frozen: &Frozen<'_>,
     now: Micros,
 ) -> Result<()> {
     let mut rows: BTreeMap<(String, Day), DailyStats> = BTreeMap::new();
@@ -76,29 +77,26 @@ fn update_month(
         })
         .collect::<Result<_>>()?;
     let before = rows.clone();
-    let first_seen = first_seen_on(after, days, zone)?;
-    let work: Vec<_> = days.iter().map(|day| (*day, counted.remove(day))).collect();
-    let made = few_at_once(work, |(day, counted)| Ok((day, of_day(after, day, counted, &first_seen, now)?)))?;
-    for (day, made) in made {
-        let mut fresh: HashMap<String, DailyStats> = made
-            .into_iter()
-            .map(|row| (row.chatbot_id.clone(), row))
-            .filter(|(chatbot, _)| !ledger.daily_stats_pruned(chatbot, day))
-            .collect();
-        let known: Vec<String> = rows.keys().filter(|(_, d)| *d == day).map(|(c, _)| c.clone()).collect();
-        for chatbot in known {
-            if ledger.sessions_pruned(&chatbot, day) {
-                // The figures stay: what is left of the sessions is not the whole day.
-                fresh.remove(&chatbot);
-                if let Some(row) = rows.get_mut(&(chatbot.clone(), day)) {
-                    row.new_visitors -= lost_first_sights(moved, &chatbot, day, zone);
-                }
-            } else if !fresh.contains_key(&chatbot) {
-                rows.remove(&(chatbot, day));
-            }
-        }
-        for (chatbot, row) in fresh {
-            rows.insert((chatbot, day), row);
+    let days: Vec<Day> = work.iter().map(|(day, _)| *day).collect();
+    let first_seen = first_seen_on(after, &days, after.zone())?;
+    let ledger = frozen.ledger();
+    let kept: Vec<Day> = days.into_iter().filter(|day| is_frozen_somewhere(ledger, *day)).collect();
+    let marked = marked_on(after, &kept)?;
+    let made = few_at_once(work, |(day, counted)| {
+        let mut tallies = tallies_of(after, day, counted)?;
+        let first_seen = first_seen.get(&day);
+        let held = Held::take(&mut tallies, day, ledger, first_seen);
+        let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
+        Ok((day, held, tallies.finish(day, is_new, now)))
+    })?;
+    for (day, held, fresh) in made {
+        let has_none = |chatbot: &str| ledger.daily_stats_pruned(chatbot, day);
+        let stays = |chatbot: &str| ledger.sessions_pruned(chatbot, day) && !has_none(chatbot);
+        rows.retain(|(chatbot, d), _| *d != day || stays(chatbot));
+        let fresh = fresh.into_iter().filter(|row| !has_none(&row.chatbot_id));
+        rows.extend(fresh.map(|row| ((row.chatbot_id.clone(), day), row)));
+        if kept.contains(&day) {
+            change_frozen(&mut rows, day, held, moved, &marked, frozen, now);
         }
     }
     for (key, row) in &mut rows {
@@ -119,6 +117,32 @@ fn update_month(
     Ok(())
 }
 
+/// Changes the rows of the chatbots for whom the day is frozen; `held` is what is held of it now.
+fn change_frozen(
+    rows: &mut BTreeMap<(String, Day), DailyStats>,
+    day: Day,
+    mut held: BTreeMap<String, Held>,
+    moved: &[Moved],
+    marked: &Marked,
+    frozen: &Frozen<'_>,
+    now: Micros,
+) {
+    let ledger = frozen.ledger();
+    for ((chatbot, _), row) in rows.iter_mut().filter(|((_, d), _)| *d == day) {
+        if ledger.sessions_pruned(chatbot, day) {
+            frozen.change(row, &held.remove(chatbot).unwrap_or_default(), moved, marked);
+        }
+    }
+    // Rows that are not there though they should be: what is held is all that is known.
+    held.retain(|chatbot, _| !ledger.daily_stats_pruned(chatbot, day));
+    rows.extend(held.into_iter().map(|(chatbot, held)| {
+        let place = (chatbot, day);
+        let marked = marked.get(&place).cloned().unwrap_or_default();
+        let row = held.alone(&place.0, day, &marked);
+        (place, DailyStats { created_at: now, updated_at: now, ..row })
+    }));
+}
+
 /// Makes the file of a month's rows; `None` of none.
 pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFile>> {
     rows.sort_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
@@ -130,16 +154,6 @@ pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFil
     let bytes = FileBuilder::of_frame(Table::DailyStats, &frame)?.finish()?;
     let times = (midnight(first), midnight(last));
     Ok(Some(NewFile::new(Table::DailyStats, month, rows.len() as u64, times, bytes)))
-}
-
-/// Counts the first sights that moved away from a day whose sessions are gone, and were counted.
-fn lost_first_sights(moved: &[Moved], chatbot: &str, day: Day, zone: Zone) -> i64 {
-    let lost = |change: &&Moved| {
-        change.was.counted_new_on == Some(day)
-            && change.was.chatbot_id == chatbot
-            && zone.day(change.first_seen_at) != day
-    };
-    moved.iter().filter(lost).count() as i64
 }
 
 /// Returns, by day, the hashes of the ids first seen on it.
@@ -163,15 +177,9 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
     Ok(by_day)
 }
 
-/// Works out the rows of one day from its sessions; `counted` are those of a file that were counted
-/// already, with the path of the file.
-pub fn of_day(
-    snapshot: &Snapshot,
-    day: Day,
-    counted: Option<(String, Tallies)>,
-    first_seen: &HashMap<Day, Visitors>,
-    now: Micros,
-) -> Result<Vec<DailyStats>> {
+/// Adds up the sessions of one day; `counted` are those of a file that were counted already, with the
+/// path of the file.
+pub fn tallies_of(snapshot: &Snapshot, day: Day, counted: Option<(String, Tallies)>) -> Result<Tallies> {
     let (path, mut tallies) = counted.unwrap_or_default();
     let files = snapshot.files_in(Table::Sessions, Some((day, day)));
     let frames: Vec<DataFrame> = files
@@ -182,7 +190,5 @@ pub fn of_day(
     for frame in &frames {
         tables::daily_stats::facts(frame, |chatbot, facts| tallies.add(chatbot, facts))?;
     }
-    let today = first_seen.get(&day);
-    let is_new = |visitor| today.is_some_and(|today| today.contains(&visitor));
-    Ok(tallies.finish(day, is_new, now))
+    Ok(tallies)
 }

@@ -2,13 +2,15 @@
 //! them, and nothing else is touched.
 //!
 //! [`sessions`] merges [`pieces`] of sessions with the stored ones; [`visitors`] moves first sights
-//! earlier; [`daily`] works the touched days out again; [`events`] adds the events themselves.
+//! earlier; [`daily`] works the touched days out again, but for the [`frozen`] ones, which keep their
+//! rows; [`events`] adds the events themselves.
 //! Each makes a new file of a [`partition`]; [`fold`] keeps the number of files small.
 
 pub mod coverage;
 pub mod daily;
 pub mod events;
 pub mod fold;
+pub mod frozen;
 pub mod partition;
 pub mod pieces;
 pub mod sessions;

@@ -30,6 +30,8 @@ pub struct Moved {
     pub was: Visitor,
     /// The new time of the first sight.
     pub first_seen_at: Micros,
+    /// The day that counts it as new still, where the sessions of that day are pruned.
+    pub counted_new_on: Option<Day>,
 }
 
 /// Takes in first sights: makes the files of the months that change, and returns which first sights moved.
@@ -82,11 +84,14 @@ pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved
             for was in read(&rows)? {
                 if let Some(mut now) = seen.remove(&was.hash()) {
                     let first_seen_at = now.first_seen_at;
-                    // Earlier on the same day it is counted there as before.
-                    let day = snapshot.zone().day(first_seen_at);
-                    now.counted_new_on = was.counted_new_on.filter(|counted| *counted == day);
+                    // Earlier on the same day it is counted as before, wherever that is: the time
+                    // zone may have changed since.
+                    let [before, day] = [was.first_seen_at, first_seen_at].map(|t| snapshot.zone().day(t));
+                    now.counted_new_on =
+                        was.counted_new_on.filter(|counted| before == day || *counted == day);
+                    let counted_new_on = now.counted_new_on;
                     added.entry(month(first_seen_at)).or_default().push(now);
-                    moved.push(Moved { was, first_seen_at });
+                    moved.push(Moved { was, first_seen_at, counted_new_on });
                 }
             }
             losing.push((file, mask));
