@@ -46,6 +46,15 @@ impl Inputs {
     }
 }
 
+/// What to keep of a file.
+#[derive(Debug)]
+pub struct Note {
+    /// What it is known by.
+    pub file: KnownFile,
+    /// What it takes the place of: see [`KnownFiles::note`].
+    pub continued: Vec<String>,
+}
+
 /// How a file ended.
 #[derive(Debug, Default)]
 pub struct End {
@@ -54,7 +63,7 @@ pub struct End {
     /// It could not even be opened.
     pub nothing_read: bool,
     /// What to keep of it, to know it again.
-    pub note: Option<KnownFile>,
+    pub note: Option<Box<Note>>,
 }
 
 /// What the threads send on; numbered, since parsers overtake each other.
@@ -332,7 +341,7 @@ impl Feed<'_> {
         handle: &File,
         reader: &Reader,
         reached: &Reached,
-    ) -> std::io::Result<Option<KnownFile>> {
+    ) -> std::io::Result<Option<Box<Note>>> {
         let compressed = !reader.is_plain_file();
         let size = handle.metadata()?.len();
         let consumed = if compressed { size } else { reached.consumed };
@@ -340,8 +349,12 @@ impl Feed<'_> {
             return Ok(None);
         }
         let known = known_file(name, handle, Reached { consumed, ..*reached }, &self.inputs.fingerprint)?;
+        let continued = self.inputs.known.continued_by(name, handle)?;
         // What came after the reader's last look is new to the next ingest.
-        Ok(known.map(|known| KnownFile { whole: compressed || known.size == reader.consumed(), ..known }))
+        Ok(known.map(|known| {
+            let whole = compressed || known.size == reader.consumed();
+            Box::new(Note { file: KnownFile { whole, ..known }, continued })
+        }))
     }
 }
 

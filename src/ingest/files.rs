@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use super::account::{Account, Counts, FileAccount, Outcome};
-use super::feed::{self, End, Reached};
+use super::feed::{self, End, Note, Reached};
 use super::known::{KnownFile, KnownFiles};
 use crate::error::Error;
 use crate::time::Micros;
@@ -14,7 +14,7 @@ use crate::time::Micros;
 pub struct Files {
     states: BTreeMap<usize, FileState>,
     /// What is to be noted of files with the next commit.
-    notes: Vec<(usize, KnownFile)>,
+    notes: Vec<(usize, Box<Note>)>,
 }
 
 /// What is known of a file while it is read.
@@ -79,13 +79,14 @@ impl Files {
     /// Notes the files that were read, and how far those are that are being read: the next ingest goes on
     /// there, should this one be interrupted.
     pub fn note(&mut self, known: &mut KnownFiles, fingerprint: &str, now: Micros) {
-        for (file, mut note) in std::mem::take(&mut self.notes) {
-            if let Some(state) = self.states.get(&file) {
-                note.own_ids &= state.own_ids;
-                note.future = state.future;
+        for (number, note) in std::mem::take(&mut self.notes) {
+            let Note { mut file, continued } = *note;
+            if let Some(state) = self.states.get(&number) {
+                file.own_ids &= state.own_ids;
+                file.future = state.future;
             }
-            note.read_at = now;
-            known.note(note);
+            file.read_at = now;
+            known.note(file, &continued);
         }
         for state in self.states.values() {
             // A file in the middle of which a batch ends.
@@ -94,7 +95,7 @@ impl Files {
                 && let Ok(Some(note)) = feed::known_file(&state.name, handle, reached, fingerprint)
             {
                 let (own_ids, future) = (state.own_ids, state.future);
-                known.note(KnownFile { own_ids, future, read_at: now, ..note });
+                known.note(KnownFile { own_ids, future, read_at: now, ..note }, &[]);
             }
         }
     }

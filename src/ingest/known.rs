@@ -178,9 +178,26 @@ impl KnownFiles {
         Ok(Plan::Read)
     }
 
-    /// Takes note of a file, in place of what was known of it under its name or content.
-    pub fn note(&mut self, file: KnownFile) {
-        let same_path = self.of_path(&file.path);
+    /// Returns the heads of what is known under a file's name and is now the beginning of it.
+    pub fn continued_by(&self, path: &str, file: &File) -> io::Result<Vec<String>> {
+        let mut parts = Parts { hash: |offset, len| hash_at(file, offset, len), heads: Vec::new() };
+        let mut heads = Vec::new();
+        for (_, known) in self.of_path(path) {
+            if parts.head(length_of(&known.head))? == known.head {
+                heads.push(known.head.clone());
+            }
+        }
+        Ok(heads)
+    }
+
+    /// Takes note of a file, in place of what was known of its content or, where it has grown, of its
+    /// beginning: see [`continued_by`](KnownFiles::continued_by).
+    ///
+    /// Another log that had its name before stays known: it may have been rotated, and come again under
+    /// its new name.
+    pub fn note(&mut self, file: KnownFile, continued: &[String]) {
+        let old_of_path = |known: &KnownFile| !known.whole || continued.contains(&known.head);
+        let same_path = self.of_path(&file.path).filter(|(_, known)| old_of_path(known));
         let same_content = self.of_content(file.size, &file.tail, &file.head);
         let old: Vec<u64> = same_path.chain(same_content).map(|(number, _)| number).collect();
         for number in old {
@@ -371,7 +388,7 @@ mod tests {
 
     fn all(files: impl IntoIterator<Item = KnownFile>) -> KnownFiles {
         let mut all = KnownFiles::default();
-        files.into_iter().for_each(|file| all.note(file));
+        files.into_iter().for_each(|file| all.note(file, &[]));
         all
     }
 
@@ -410,7 +427,7 @@ mod tests {
         assert_eq!(plan(&files, "rotated", &grown(&long)).0, on(70_000));
         // The longest of what is known of it, where that is so yet.
         let mut longer = files.clone();
-        longer.note(known("copy", &grown(&long), 70_005));
+        longer.note(known("copy", &grown(&long), 70_005), &[]);
         assert_eq!(plan(&longer, "rotated", &grown(&grown(&long))).0, on(70_005));
         assert_eq!(plan(&longer, "rotated", &[&*long, b"other\n"].concat()).0, on(70_000));
         // An unfinished last line was left, and nothing has come since.
@@ -435,20 +452,38 @@ mod tests {
     }
 
     #[test]
-    fn a_note_takes_the_place_of_what_was_known_by_name_or_content_and_is_written_as_a_list() {
+    fn a_note_takes_the_place_of_what_was_known_of_the_same_log_and_is_written_as_a_list() {
         let mut files = all([known("a", b"one\n", 4), known("b", b"two\n", 4)]);
-        files.note(known("a", b"one\nmore\n", 9));
+        let mut grown = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut grown, b"one\nmore\n").unwrap();
+        let continued = files.continued_by("a", &grown).unwrap();
+        assert_eq!(files.continued_by("b", &grown).unwrap(), Vec::<String>::new());
+        files.note(known("a", b"one\nmore\n", 9), &continued);
         assert_eq!(files.len(), 2);
         assert_eq!(plan(&files, "a", b"one\n").0, Plan::Read);
-        files.note(known("c", b"two\n", 4));
+        files.note(known("c", b"two\n", 4), &[]);
         assert_eq!(files.len(), 2);
         assert_eq!(plan(&files, "b", b"two\n").0, Plan::Skip);
         let written = files.to_bytes().unwrap();
         assert!(written.starts_with(b"{\"files\":[{\"path\":\"a\",\"size\":9,"));
         assert_eq!(KnownFiles::from_bytes(&written).unwrap().to_bytes().unwrap(), written);
         assert_eq!(files.rename(|path| (path == "c").then(|| "d".to_owned())), 1);
-        files.note(known("d", b"three\n", 6));
-        assert_eq!(files.len(), 2);
-        assert_eq!(plan(&files, "d", b"two\n").0, Plan::Read);
+        // Of a log that was read in part, the place up to which it was.
+        files.note(KnownFile { whole: false, ..known("e", b"four\nfive\n", 5) }, &[]);
+        files.note(known("e", b"four\nfive\n", 10), &[]);
+        assert_eq!(files.len(), 3);
+    }
+
+    #[test]
+    fn a_log_that_was_rotated_stays_known_when_another_has_its_name() {
+        let mut files = all([known("log", b"monday\n", 7)]);
+        for (day, before) in
+            [(b"tuesday\n".as_slice(), b"monday\n".as_slice()), (b"wednesday\n", b"tuesday\n")]
+        {
+            files.note(known("log", day, day.len()), &[]);
+            assert_eq!(plan(&files, "log", day).0, Plan::Skip);
+            assert_eq!(plan(&files, "log.1", before).0, Plan::Skip);
+        }
+        assert_eq!(plan(&files, "log.2", b"monday\n").0, Plan::Skip);
     }
 }

@@ -233,3 +233,22 @@ fn the_lines_of_the_crontab_run_as_they_are_written() {
     // Four sessions, each with messages: the rate is 100.
     assert_eq!((figure.0, text(&figure.1), text(&figure.2)), (Some(0), String::new(), String::new()));
 }
+
+/// Each night the log gets another name, and its old lines are read no more, however many nights ago they were.
+#[test]
+fn a_rotated_log_is_never_read_again_under_any_of_its_names() {
+    let place = Place::new();
+    for night in 0..7 {
+        for number in (0..night).rev() {
+            let name = |n: usize| {
+                place.path(&if n == 0 { "chat.ndjson".into() } else { format!("chat.ndjson.{n}") })
+            };
+            std::fs::rename(name(number), name(number + 1)).unwrap();
+        }
+        place.write("chat.ndjson", lines(night * 10, night * 10 + 10));
+        let account = place.wa("--quiet ingest chat.ndjson* --format json").exits(0).output();
+        let account: serde_json::Value = serde_json::from_str(&account).unwrap();
+        assert_eq!(account["total"]["read"], 10, "night {night}: {account}");
+    }
+    assert_eq!(stored(&place), (0..70).collect::<Vec<_>>());
+}
