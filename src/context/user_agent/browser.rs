@@ -59,7 +59,7 @@ fn explorer_version(found: &Found<'_>) -> Option<String> {
         return version::leading(mobile);
     }
     let engine = found.after("Trident/").and_then(version::leading)?;
-    Some(format!("{}.0", version::major(&engine)? + 4))
+    Some(format!("{}.0", version::major(&engine)?.checked_add(4)?))
 }
 
 /// Returns the browser of a user agent in which no rule was found: that of the system where pages

@@ -63,6 +63,15 @@ fn a_hostile_user_agent_costs_no_more_than_a_long_one() {
 }
 
 #[test]
+fn a_version_that_is_too_large_to_be_counted_on_stays_as_it_is_stated() {
+    let agent = Reader::new().read("Mozilla/5.0 (Windows NT 10.0; Trident/4294967295.0; rv:11.0) like Gecko");
+    assert_eq!(
+        (agent.browser_name.as_deref(), agent.browser_version),
+        (Some("Internet Explorer"), Some("4294967295.0".to_owned()))
+    );
+}
+
+#[test]
 fn the_end_of_a_long_user_agent_is_not_looked_at() {
     let long = format!("Mozilla/5.0 {} Googlebot/2.1", "x ".repeat(LOOKED_AT));
     assert!(!Reader::new().read(&long).is_bot);
