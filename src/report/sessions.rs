@@ -1,7 +1,10 @@
 //! `sessions`: the sessions themselves, newest first, a page at a time; or one of them, or those
 //! of one visitor, each with its events.
 
+use std::collections::BTreeSet;
+
 use polars::prelude::DataFrame;
+use rayon::prelude::*;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -16,7 +19,7 @@ use super::window::Window;
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
 use crate::store::frame::{Texts, ints, texts};
-use crate::time::Micros;
+use crate::time::{Day, Micros};
 
 /// The rows of a page, where no other number is asked for.
 pub const DEFAULT_LIMIT: usize = 20;
@@ -145,7 +148,7 @@ pub fn sessions(tables: &dyn Tables, wanted: &SessionsQuery) -> Result<Report<Pa
         found.into_iter().flat_map(|m| m.rows.into_iter().map(|(time, _)| time)).collect();
     let mut page = Page { page: wanted.page, limit: wanted.limit, total: times.len(), sessions: Vec::new() };
     if let Some(cut) = Cut::of(&mut times, wanted) {
-        page.sessions = cut.read(tables, wanted, &query)?;
+        page.sessions = cut.read(tables, &times, wanted, &query)?;
     }
     if wanted.looks_up() {
         timeline::add(tables, &mut page.sessions)?;
@@ -265,27 +268,35 @@ impl Cut {
         Some(Cut { newest, oldest, skip: start - newer, take })
     }
 
-    /// Reads all columns of the page's sessions, out of the days between its times.
-    fn read(&self, tables: &dyn Tables, wanted: &SessionsQuery, query: &Query) -> Result<Vec<Entry>> {
+    fn holds(&self, time: Micros) -> bool {
+        self.oldest <= time && time <= self.newest
+    }
+
+    /// Reads all columns of the page's sessions, given when the sessions of all pages started.
+    fn read(
+        &self,
+        tables: &dyn Tables,
+        times: &[Micros],
+        wanted: &SessionsQuery,
+        query: &Query,
+    ) -> Result<Vec<Entry>> {
         let zone = tables.zone();
-        let days = (zone.day(self.oldest), zone.day(self.newest));
-        let frames = tables.read(Table::Sessions, Some(days), &names(Table::Sessions))?;
-        let mut rows: Vec<(Micros, String, usize, u32)> = Vec::new();
-        for (at, frame) in frames.iter().enumerate() {
-            let ids = texts(frame, "id")?;
-            for (time, row) in wanted.matching(frame, query)?.rows {
-                if self.oldest <= time && time <= self.newest {
-                    rows.push((time, ids.get(row as usize).unwrap_or("").to_owned(), at, row));
-                }
-            }
-        }
-        rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        let readers: Vec<Reader> =
-            frames.iter().map(|frame| Reader::whole(frame, Table::Sessions)).collect::<Result<_>>()?;
-        let chosen = rows.iter().skip(self.skip).take(self.take);
-        Ok(chosen
-            .filter_map(|(_, _, at, row)| Some(readers.get(*at)?.record(*row as usize)))
-            .map(|session| Entry { session, timeline: None })
-            .collect())
+        // A visitor's sessions may lie a year apart: only days that have one are read, and of each only the
+        // page's rows are kept.
+        let days: BTreeSet<Day> =
+            times.iter().filter(|time| self.holds(**time)).map(|time| zone.day(*time)).collect();
+        let read = |day: Day| {
+            map_frames(tables, Table::Sessions, Some((day, day)), &names(Table::Sessions), |_, frame| {
+                let reader = Reader::whole(frame, Table::Sessions)?;
+                let rows = wanted.matching(frame, query)?.rows.into_iter();
+                let rows = rows.filter(|(time, _)| self.holds(*time));
+                Ok(rows.map(|(time, row)| (time, reader.record(row as usize))).collect::<Vec<_>>())
+            })
+        };
+        let found = days.into_par_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let mut rows: Vec<(Micros, Record)> = found.into_iter().flatten().flatten().collect();
+        rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.text("id").cmp(&b.1.text("id"))));
+        let page = rows.into_iter().skip(self.skip).take(self.take);
+        Ok(page.map(|(_, session)| Entry { session, timeline: None }).collect())
     }
 }

@@ -3,6 +3,7 @@
 //! Each file is read once and its rows are dealt out to their chatbots, so that a report on each
 //! of a thousand chatbots costs little more than one on all.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
@@ -16,21 +17,61 @@ use crate::store::frame::{ints, take, texts};
 use crate::store::ledger::Ledger;
 use crate::time::{Day, Micros, Zone};
 
-/// A read: table, days, last event not before, columns.
-type Read = (Table, Option<(Day, Day)>, Option<Micros>, Vec<String>);
-type ByChatbot = Arc<HashMap<String, Vec<DataFrame>>>;
+/// Which rows are read: those of a day, where days can be read apart, else all that were asked for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Read {
+    table: Table,
+    days: Option<(Day, Day)>,
+    ended_since: Option<Micros>,
+    columns: Vec<String>,
+}
 
-/// Tables of which each read is made once and dealt out by chatbot.
+/// What was read, dealt out by chatbot.
+struct Dealt {
+    by_chatbot: HashMap<String, Vec<DataFrame>>,
+    /// About how many bytes it takes.
+    size: usize,
+}
+
+/// How many bytes of what was read are kept for other chatbots.
+const KEPT: usize = 256 << 20;
+
+/// What was read last.
+#[derive(Default)]
+struct Kept {
+    reads: HashMap<Read, Arc<Dealt>>,
+    /// The reads in the order in which they were made.
+    order: VecDeque<Read>,
+    size: usize,
+}
+
+impl Kept {
+    fn add(&mut self, read: Read, dealt: Arc<Dealt>) {
+        self.size += dealt.size;
+        if let Some(same) = self.reads.insert(read.clone(), dealt) {
+            self.size -= same.size;
+        } else {
+            self.order.push_back(read);
+        }
+        while self.size > KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.size -= self.reads.remove(&oldest).map_or(0, |dealt| dealt.size);
+        }
+    }
+}
+
+/// Tables of which each read is made once, as far as memory allows, and dealt out by chatbot.
 pub struct Split<'a> {
     tables: &'a dyn Tables,
-    reads: Mutex<HashMap<Read, ByChatbot>>,
+    kept: Mutex<Kept>,
     ledger: Mutex<Option<Arc<Ledger>>>,
 }
 
 impl<'a> Split<'a> {
     /// Makes the split of some tables.
     pub fn new(tables: &'a dyn Tables) -> Split<'a> {
-        Split { tables, reads: Mutex::default(), ledger: Mutex::default() }
+        Split { tables, kept: Mutex::default(), ledger: Mutex::default() }
     }
 
     /// Returns the tables of one chatbot.
@@ -39,19 +80,41 @@ impl<'a> Split<'a> {
     }
 
     fn read(&self, read: Read, chatbot: &str) -> Result<Vec<DataFrame>> {
-        // A read that panicked left no entry, so the others are whole. None is made under the lock: a
-        // thread that waits for a part of its read may take up another one meanwhile.
-        let reads = || self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = reads().get(&read).map(Arc::clone);
+        let columns = &read.columns;
+        match (read.table, read.days) {
+            // A day is what the days that two chatbots ask for have in common.
+            (table @ (Table::Events | Table::Sessions), Some((from, to))) => {
+                // A window may begin long before there is anything, and end long after.
+                let (first, last) = self.tables.days().unwrap_or((from, to));
+                let last = if table == Table::Sessions { last.plus(1) } else { to };
+                let mut frames = Vec::new();
+                let mut day = from.max(first.plus(-2));
+                while day <= to.min(last) {
+                    let one =
+                        Read { table, days: Some((day, day)), ended_since: None, columns: columns.clone() };
+                    frames.extend(self.read_once(one, chatbot)?);
+                    day = day.plus(1);
+                }
+                Ok(frames)
+            }
+            _ => self.read_once(read, chatbot),
+        }
+    }
+
+    fn read_once(&self, read: Read, chatbot: &str) -> Result<Vec<DataFrame>> {
+        // A panic elsewhere leaves what is kept whole. Nothing is read under the lock: a thread that waits
+        // for a part of its read may take up another one meanwhile.
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept().reads.get(&read).map(Arc::clone);
         let dealt = match known {
             Some(dealt) => dealt,
             None => {
                 let dealt = Arc::new(self.deal(&read)?);
-                reads().insert(read, Arc::clone(&dealt));
+                kept().add(read, Arc::clone(&dealt));
                 dealt
             }
         };
-        Ok(dealt.get(chatbot).cloned().unwrap_or_default())
+        Ok(dealt.by_chatbot.get(chatbot).cloned().unwrap_or_default())
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>> {
@@ -64,15 +127,16 @@ impl<'a> Split<'a> {
         Ok(ledger)
     }
 
-    fn deal(&self, (table, days, ended_since, columns): &Read) -> Result<HashMap<String, Vec<DataFrame>>> {
-        let mut columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    fn deal(&self, read: &Read) -> Result<Dealt> {
+        let mut columns: Vec<&str> = read.columns.iter().map(String::as_str).collect();
         if !columns.contains(&"chatbot_id") {
             columns.push("chatbot_id");
         }
-        let frames = match ended_since {
-            Some(time) => self.tables.read_sessions_ended_since(*time, &columns)?,
-            None => self.tables.read(*table, *days, &columns)?,
+        let frames = match read.ended_since {
+            Some(time) => self.tables.read_sessions_ended_since(time, &columns)?,
+            None => self.tables.read(read.table, read.days, &columns)?,
         };
+        let size = frames.iter().map(DataFrame::estimated_size).sum();
         let mut dealt: HashMap<String, Vec<DataFrame>> = HashMap::new();
         for frame in &frames {
             let ids = texts(frame, "chatbot_id")?;
@@ -85,7 +149,7 @@ impl<'a> Split<'a> {
                 dealt.entry_ref(chatbot).or_default().push(part);
             }
         }
-        Ok(dealt)
+        Ok(Dealt { by_chatbot: dealt, size })
     }
 }
 
@@ -101,11 +165,14 @@ fn owned(columns: &[&str]) -> Vec<String> {
 
 impl Tables for OneOf<'_> {
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
-        self.split.read((table, days, None, owned(columns)), self.chatbot)
+        let read = Read { table, days, ended_since: None, columns: owned(columns) };
+        self.split.read(read, self.chatbot)
     }
 
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
-        self.split.read((Table::Sessions, None, Some(time), owned(columns)), self.chatbot)
+        let read =
+            Read { table: Table::Sessions, days: None, ended_since: Some(time), columns: owned(columns) };
+        self.split.read(read, self.chatbot)
     }
 
     fn zone(&self) -> Zone {
