@@ -180,6 +180,7 @@ fn remember(
     for old in std::mem::take(&mut ledger.forgotten) {
         add(old.hash, old.from, old.at);
     }
+    ledger.bare_emails |= traced.identifiers.have_bare_emails();
     for identifier in traced.identifiers.all() {
         add(identifier.hash(key), None, now);
     }
@@ -187,7 +188,7 @@ fn remember(
         // Within a timeout of it an event would have belonged to it.
         let from = session.from.saturating_sub(snapshot.timeout());
         let to = session.to.saturating_add(snapshot.timeout());
-        if traced.identifiers.find(&session.value).is_none() || to > now {
+        if !traced.identifiers.have(&session.value) || to > now {
             add(gate::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
         }
     }

@@ -9,7 +9,7 @@ use std::hash::BuildHasherDefault;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use super::identifier::{email_hash, value_hash};
+use super::identifier::{each_reading, email_hash, value_hash};
 use crate::event::{Block, Event, KeyKind, Text};
 use crate::ingest::Refused;
 use crate::store::key::SecretKey;
@@ -21,13 +21,15 @@ const PIECE: usize = 1 << 14;
 
 /// Stretches of time, both ends included, whose events stay out.
 type Stretches = Vec<(Micros, Micros)>;
-type Memo<'a> = HashMap<u128, [Option<&'a Stretches>; 2], BuildHasherDefault<Xxh3Default>>;
+type Memo<'a> = HashMap<u128, Vec<&'a Stretches>, BuildHasherDefault<Xxh3Default>>;
 
 /// What was forgotten, by its keyed hash.
 #[derive(Clone, Debug)]
 pub struct Gate {
     key: SecretKey,
     forgotten: HashMap<String, Stretches>,
+    /// Any text can be a forgotten e-mail address.
+    bare_emails: bool,
 }
 
 /// Returns the keyed hash of a session key.
@@ -56,7 +58,7 @@ impl Gate {
             let stretch = (entry.from.unwrap_or(Micros::MIN), entry.at);
             forgotten.entry(entry.hash.clone()).or_default().push(stretch);
         }
-        Some(Gate { key: key.clone(), forgotten })
+        Some(Gate { key: key.clone(), forgotten, bare_emails: ledger.bare_emails })
     }
 
     /// Tells of each event whether it is to stay out.
@@ -76,21 +78,28 @@ impl Gate {
         let fields = [Text::SessionId, Text::AnonymousId, Text::UserId, Text::UserEmail];
         fields.into_iter().filter_map(|field| event.text(field)).any(|value| {
             let found = memo.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.of_value(value));
-            covers(*found, time)
+            covers(found, time)
         }) || {
             // No value has the hash of a session key but by chance of one in 2^128.
             let found = memo.entry(!event.row.key).or_insert_with(|| {
                 let row = event.row;
                 let hash = session_hash(&self.key, event.chatbot_id(), row.key_kind, event.key_value());
-                [self.forgotten.get(&hash), None]
+                self.forgotten.get(&hash).into_iter().collect()
             });
-            covers(*found, time)
+            covers(found, time)
         }
     }
 
-    fn of_value(&self, value: &str) -> [Option<&Stretches>; 2] {
-        let email = value.contains('@').then(|| email_hash(&self.key, value));
-        [self.forgotten.get(&value_hash(&self.key, value)), email.and_then(|hash| self.forgotten.get(&hash))]
+    /// Finds what a value of a field of identity is known as, read as an erasure reads it.
+    fn of_value(&self, value: &str) -> Vec<&Stretches> {
+        let mut found = Vec::new();
+        each_reading(value, |text| {
+            found.extend(self.forgotten.get(&value_hash(&self.key, text)));
+            if self.bare_emails || text.contains('@') {
+                found.extend(self.forgotten.get(&email_hash(&self.key, text)));
+            }
+        });
+        found
     }
 
     /// Tells whether a refused line is to stay out: it was erased before, or names a forgotten person
@@ -103,10 +112,13 @@ impl Gate {
         let Some(person) = &refused.person else { return false };
         let time = person.time.unwrap_or(Micros::MIN);
         let fields = [person.session_id, person.anonymous_id, person.user_id, person.user_email];
-        fields.into_iter().filter_map(|span| block.text(span)).any(|value| covers(self.of_value(value), time))
+        fields
+            .into_iter()
+            .filter_map(|span| block.text(span))
+            .any(|value| covers(&self.of_value(value), time))
     }
 }
 
-fn covers(found: [Option<&Stretches>; 2], time: Micros) -> bool {
-    found.into_iter().flatten().flatten().any(|&(from, to)| from <= time && time <= to)
+fn covers(found: &[&Stretches], time: Micros) -> bool {
+    found.iter().copied().flatten().any(|&(from, to)| from <= time && time <= to)
 }

@@ -296,6 +296,80 @@ fn forgotten_is_found_in_no_list_of_an_old_day_and_in_no_file_of_an_interrupted_
     assert_eq!(sessions(&after), sessions(&before));
 }
 
+/// Lines whose ids are one address, each written in another way.
+fn ada_in_many_writings() -> Vec<String> {
+    let at = "2026-11-09T08:00:00Z";
+    [
+        r#""session_id":"s1x","user_email":"ada%40example.org""#,
+        r#""session_id":"s2x","anonymous_id":"ada@example.org ""#,
+        r#""session_id":"mailto:ada@example.org""#,
+        r#""session_id":"s4x","user_id":"Ada <ada@example.org>""#,
+        r#""user_id":"ADA%2540EXAMPLE.ORG""#,
+        r#""session_id":"s6x","user_email":"bob@example.org,ada@example.org""#,
+    ]
+    .map(|ids| event(at, ids, "message_sent"))
+    .to_vec()
+}
+
+#[test]
+fn an_id_that_is_the_identifier_in_another_writing_is_the_persons_and_stays_out() {
+    let place = Place::new();
+    let hers = place.log("hers.ndjson", &ada_in_many_writings());
+    place.ingest(&hers, NOW);
+    let receipt = place.forget(Kind::Email, "ada@example.org");
+    // The visitors: the anonymous id of s2x, the users of s4x and of the fifth line.
+    assert_eq!((receipt.erased.events, receipt.erased.sessions, receipt.erased.visitors), (6, 6, 3));
+    assert_eq!((receipt.redacted.events, receipt.redacted.sessions), (0, 0));
+    let text = place.all_text().to_lowercase();
+    for trace in ["ada%", "ada@", "s1x", "s6x"] {
+        assert!(!text.contains(trace), "{trace} is still there");
+    }
+    let again = place.ingest(&hers, NOW);
+    assert_eq!((again.forgotten, again.stored), (6, 0));
+}
+
+#[test]
+fn a_cookie_of_a_user_whose_id_is_encoded_is_followed() {
+    let place = Place::new();
+    let lines = [
+        event(
+            "2026-11-09T08:00:00Z",
+            r#""session_id":"s1","anonymous_id":"cookie-1","user_id":"user%5Fada""#,
+            "x",
+        ),
+        event("2026-11-01T08:00:00Z", r#""session_id":"s0","anonymous_id":"cookie-1""#, "x"),
+    ];
+    place.ingest(&place.log("a.ndjson", &lines), NOW);
+    let receipt = place.forget(Kind::User, "user_ada");
+    assert_eq!((receipt.identifiers.followed, receipt.erased.sessions), (1, 2));
+}
+
+#[test]
+fn an_id_that_only_contains_the_identifier_stays_and_is_not_called_redacted() {
+    let place = Place::new();
+    let other = r#""session_id":"s-bob","user_id":"user_ada-b","user_email":"user_ada@example.org""#;
+    place.ingest(&place.log("a.ndjson", &[event("2026-11-09T08:00:00Z", other, "message_sent")]), NOW);
+    for _ in 0..2 {
+        let receipt = place.forget(Kind::User, "user_ada");
+        assert_eq!((receipt.erased.sessions, receipt.redacted.sessions, receipt.files_replaced), (0, 0, 0));
+    }
+    assert_eq!(place.rows(Table::Sessions), 1);
+}
+
+#[test]
+fn an_address_without_an_at_sign_is_found_and_stays_out() {
+    let place = Place::new();
+    let ids = |session: &str, email: &str| format!(r#""session_id":"{session}","user_email":"{email}""#);
+    let lines = [("s1", "noat"), ("s2", "NoAt"), ("s3", "other"), ("s4", "JÖRG@example.org")]
+        .map(|(session, email)| event("2026-11-09T08:00:00Z", &ids(session, email), "message_sent"));
+    let log = place.log("a.ndjson", &lines);
+    place.ingest(&log, NOW);
+    assert_eq!(place.forget(Kind::Email, "noat").erased.sessions, 2);
+    assert_eq!(place.forget(Kind::Email, "jörg@example.org").erased.sessions, 1);
+    let again = place.ingest(&log, NOW);
+    assert_eq!((again.forgotten, again.duplicate), (3, 1));
+}
+
 #[test]
 fn what_happens_after_the_erasure_is_stored_again() {
     let place = Place::new();
