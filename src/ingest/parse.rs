@@ -20,6 +20,7 @@ use super::warnings::Warnings;
 use crate::context::Context;
 use crate::event::{Block, Row};
 use crate::settings::IpPolicy;
+use crate::store::key::SecretKey;
 use crate::time::Micros;
 
 /// What the meaning of a line depends on, besides itself.
@@ -31,7 +32,8 @@ pub struct ParseOptions {
     pub now: Micros,
     /// What is stored of addresses.
     pub ip: IpPolicy,
-    /// The key behind the visitors that are made of address and user agent.
+    /// The store's key: behind the visitors that are made of address and user agent, and the hashes
+    /// of refused lines.
     pub visitor_key: [u8; 32],
 }
 
@@ -93,12 +95,11 @@ fn parse_with(
     options: &ParseOptions,
     context: &Context,
 ) -> (Parsed, Vec<u8>) {
-    let mut counts = Counted::new(&raw, options.ip);
+    let mut counts = Counted::new(&raw, options);
     let unfinished = raw.unfinished;
     for long in &raw.too_long {
         counts.read += 1;
-        let refused = Refused::too_long(long.line, long.length, long.sha256, &long.head, options.ip);
-        counts.refused.push(refused);
+        counts.refused.push(Refused::too_long(long, options.ip, &counts.key));
     }
     let text = counts.utf8_lines(raw.bytes, unfinished);
     let mut lines = Lines {
@@ -140,6 +141,7 @@ fn session_keys(block: &Block) -> usize {
 /// What is counted while a block is being parsed.
 struct Counted {
     ip: IpPolicy,
+    key: SecretKey,
     numbers: Numbers,
     raw_end: u64,
     lines: Vec<u64>,
@@ -174,9 +176,10 @@ impl Numbers {
 }
 
 impl Counted {
-    fn new(raw: &RawBlock, ip: IpPolicy) -> Self {
+    fn new(raw: &RawBlock, options: &ParseOptions) -> Self {
         Counted {
-            ip,
+            ip: options.ip,
+            key: SecretKey::from_bytes(options.visitor_key),
             numbers: Numbers::new(raw),
             raw_end: raw.end,
             lines: Vec::new(),
@@ -207,7 +210,7 @@ impl Counted {
                 self.leave(number, line.len());
             } else {
                 let line = without_end(line);
-                self.refused.push(Refused::new(number, Reason::NotUtf8, line, self.ip));
+                self.refused.push(Refused::new(number, Reason::NotUtf8, line, self.ip, &self.key));
             }
         }
         self.numbers.elsewhere.make_contiguous().sort_unstable();
@@ -387,7 +390,8 @@ impl<'a> Lines<'a, '_> {
         index: Option<u32>,
     ) {
         let bytes = without_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
-        let mut refused = Refused { index, ..Refused::new(number, reason, bytes, self.counts.ip) };
+        let made = Refused::new(number, reason, bytes, self.counts.ip, &self.counts.key);
+        let mut refused = Refused { index, ..made };
         if self.line.there() != 0 {
             refused.person = Some(Box::new(Person { time, ..self.rows.person(&self.line) }));
         }

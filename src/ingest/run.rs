@@ -559,6 +559,7 @@ fn weight(refused: &super::Refused) -> usize {
     std::mem::size_of::<super::Refused>()
         + std::mem::size_of::<Reject>()
         + 160
+        + 2 * refused.keyed_hash.len()
         + 2 * refused.raw.as_bytes().len()
 }
 
@@ -571,6 +572,7 @@ fn reject(file: &str, refused: &super::Refused, clock: Clock) -> Reject {
         reason: refused.reason.name().to_owned(),
         length: refused.length,
         sha256: hex(&refused.sha256),
+        keyed_hash: Some(refused.keyed_hash.clone()),
         refused_at: format_utc(clock.now),
         raw: None,
         raw_base64: None,

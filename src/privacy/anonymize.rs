@@ -224,7 +224,7 @@ fn session(session: &mut Summary<'_>) -> bool {
 /// Takes the addresses out of a refused line; `None` where there are none.
 ///
 /// Length and hash are those of what is kept: from the hash of the whole an address could be found by
-/// trial.
+/// trial. By its keyed hash the line is still known.
 fn without_address(reject: &Reject) -> Option<Reject> {
     let raw = rejects::raw(reject);
     let masked = mask::bytes(&raw, IpPolicy::Drop)?;

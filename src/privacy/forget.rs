@@ -85,7 +85,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
             events: events.erased,
             sessions: sessions.erased,
             visitors: visitors.erased,
-            rejects: lines.hashes.len() as u64,
+            rejects: lines.erased,
             daily_stats_entries: entries.erased,
         },
         redacted: Redacted { events: events.redacted, sessions: sessions.redacted, log_names },
@@ -98,7 +98,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
         return Ok(receipt);
     };
     let mut ledger = ledger;
-    remember(&mut ledger, &key, &traced, &gone, &lines.hashes, &snapshot, now);
+    remember(&mut ledger, &key, &traced, &gone, &lines, &snapshot, now);
     ledger.write(&mut transaction, now)?;
     transaction.manifest().key_check = Some(key.check());
     writer.commit(transaction, now)?;
@@ -117,20 +117,26 @@ fn secret_key(writer: &Writer, options: &Options) -> Result<SecretKey> {
 }
 
 /// The refused lines that went.
+#[derive(Default)]
 struct Lines {
-    /// The hashes by which they are known.
-    hashes: Vec<String>,
+    erased: u64,
+    /// SHA-256 of what was kept of them.
+    sha256: Vec<String>,
+    /// Keyed hashes of them as they came.
+    keyed: Vec<String>,
     files: u64,
 }
 
 fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lines> {
-    let mut hashes = Vec::new();
-    let files = rejects::change(
+    let mut lines = Lines::default();
+    lines.files = rejects::change(
         transaction,
         |_| true,
         |reject| {
             if needles.are_in(&rejects::raw(reject)) {
-                hashes.push(reject.sha256.clone());
+                lines.erased += 1;
+                lines.sha256.push(reject.sha256.clone());
+                lines.keyed.extend(reject.keyed_hash.clone());
                 return Change::Remove;
             }
             match needles.redact(&reject.file) {
@@ -139,7 +145,7 @@ fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lin
             }
         },
     )?;
-    Ok(Lines { hashes, files })
+    Ok(lines)
 }
 
 /// Redacts the names of known logs. Returns how many.
@@ -168,7 +174,7 @@ fn remember(
     key: &SecretKey,
     traced: &Traced,
     gone: &[ErasedSession],
-    lines: &[String],
+    lines: &Lines,
     snapshot: &Snapshot,
     now: Micros,
 ) {
@@ -192,8 +198,11 @@ fn remember(
             add(gate::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
         }
     }
-    for line in lines {
-        add(gate::line_hash(key, line), None, now);
+    // A line can come again under another policy of addresses, or have lost its own here: it is known as it
+    // was kept, and as it came.
+    for hash in lines.sha256.iter().map(|sha256| gate::hex_line_hash(key, sha256)).chain(lines.keyed.clone())
+    {
+        add(hash, None, now);
     }
     ledger.forgotten = forgotten.into_iter().map(|((hash, from), at)| Forgotten { hash, from, at }).collect();
 }

@@ -42,9 +42,18 @@ pub fn session_hash(key: &SecretKey, chatbot_id: &str, kind: KeyKind, value: &st
     key.hash(&[b"forgotten session", chatbot_id.as_bytes(), kind, value.as_bytes()])
 }
 
+/// Returns the keyed hash of a refused line, given its SHA-256.
+pub fn line_hash(key: &SecretKey, sha256: &[u8; 32]) -> String {
+    hex_line_hash(key, &hex(sha256))
+}
+
 /// Returns the keyed hash of a refused line, given its SHA-256 in hexadecimal.
-pub fn line_hash(key: &SecretKey, sha256: &str) -> String {
+pub fn hex_line_hash(key: &SecretKey, sha256: &str) -> String {
     key.hash(&[b"forgotten line", sha256.as_bytes()])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Gate {
@@ -105,8 +114,11 @@ impl Gate {
     /// Tells whether a refused line is to stay out: it was erased before, or names a forgotten person
     /// and is not known to be of a later time.
     pub fn shuts_out_refused(&self, refused: &Refused, block: &Block) -> bool {
-        let sha256: String = refused.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        if self.forgotten.contains_key(&line_hash(&self.key, &sha256)) {
+        // As it came; and as it is kept, by which alone lines are known that were kept without a keyed
+        // hash.
+        if self.forgotten.contains_key(&refused.keyed_hash)
+            || self.forgotten.contains_key(&line_hash(&self.key, &refused.sha256))
+        {
             return true;
         }
         let Some(person) = &refused.person else { return false };

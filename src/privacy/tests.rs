@@ -46,6 +46,11 @@ impl Place {
 
     /// Takes a log in, known or not; returns the account's total.
     pub fn ingest(&self, path: &Path, now: &str) -> Counts {
+        self.ingest_with(path, now, &Settings::default())
+    }
+
+    /// Does the same under settings.
+    pub fn ingest_with(&self, path: &Path, now: &str, settings: &Settings) -> Counts {
         let options = run::Options {
             inputs: vec![path.to_str().unwrap().to_owned()],
             chatbot: None,
@@ -57,7 +62,7 @@ impl Place {
             key_file: None,
             batch_bytes: None,
         };
-        let report = run::run(&self.store(), &Settings::default(), &options, &NoProgress).unwrap();
+        let report = run::run(&self.store(), settings, &options, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.account.adds_up(), "{report:?}");
         report.account.total
     }
@@ -368,6 +373,62 @@ fn an_address_without_an_at_sign_is_found_and_stays_out() {
     assert_eq!(place.forget(Kind::Email, "jörg@example.org").erased.sessions, 1);
     let again = place.ingest(&log, NOW);
     assert_eq!((again.forgotten, again.duplicate), (3, 1));
+}
+
+#[test]
+fn refused_lines_that_were_forgotten_stay_out_whatever_became_of_their_addresses() {
+    use crate::privacy::anonymize::{self, anonymize};
+    use crate::settings::IpPolicy;
+
+    let lines = [
+        r#"broken {"user_id":"user_ada" from 203.0.113.9"#,
+        r#"broken {"user_id":"user_ada" from nowhere"#,
+        r#"broken {"user_id":"user_bob" from 203.0.113.9"#,
+    ]
+    .map(str::to_owned);
+    let later = "2026-11-12T02:00:00Z";
+    for (first, then) in [
+        (IpPolicy::Keep, IpPolicy::Keep),
+        (IpPolicy::Keep, IpPolicy::Drop),
+        (IpPolicy::Drop, IpPolicy::Keep),
+        (IpPolicy::Truncate, IpPolicy::Drop),
+    ] {
+        let place = Place::new();
+        let log = place.log("a.ndjson", &lines);
+        let ingest = |ip| place.ingest_with(&log, later, &Settings { ip, ..Settings::default() });
+        assert_eq!(ingest(first).refused_total(), 3);
+        if first == then {
+            let told = anonymize::Options {
+                clock: clock("2026-11-20T02:00:00Z"),
+                older_than_days: 1,
+                dry_run: false,
+                lock_timeout: Duration::ZERO,
+            };
+            assert_eq!(anonymize(&place.store(), told).unwrap().rejects, 2);
+        }
+        assert_eq!(place.forget_at(Kind::User, "user_ada", later, false).erased.rejects, 2);
+        let again = ingest(then);
+        assert_eq!((again.forgotten, again.refused_total()), (2, 1), "{first:?}, {then:?}");
+        assert!(!place.all_text().contains("user_ada"));
+    }
+}
+
+#[test]
+fn a_refused_line_that_an_older_version_kept_without_a_keyed_hash_stays_out_too() {
+    let place = Place::new();
+    let log = place.log("a.ndjson", &[r#"broken {"user_id":"user_ada""#.to_owned()]);
+    place.ingest(&log, NOW);
+    let mut writer = place.store().writer("a test", Duration::ZERO, || unreachable!()).unwrap();
+    let mut transaction = writer.begin();
+    let bare = |reject: &crate::store::rejects::Reject| {
+        assert!(reject.keyed_hash.is_some());
+        super::rejects::Change::Replace(crate::store::rejects::Reject { keyed_hash: None, ..reject.clone() })
+    };
+    super::rejects::change(&mut transaction, |_| true, bare).unwrap();
+    writer.commit(transaction, clock(NOW).now).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(place.forget(Kind::User, "user_ada").erased.rejects, 1);
+    assert_eq!(place.ingest(&log, NOW).forgotten, 1);
 }
 
 #[test]
