@@ -331,6 +331,18 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Writes an object of members.
+pub(super) fn object(members: &[(String, &RawValue)]) -> Result<String> {
+    let mut text = String::from("{");
+    add(&mut text, members)?;
+    // Each member begins with a comma.
+    if text.len() > 1 {
+        text.remove(1);
+    }
+    text.push('}');
+    Ok(text)
+}
+
 /// Adds members to an object that has some already, and is not closed yet.
 fn add(object: &mut String, members: &[(String, &RawValue)]) -> Result<()> {
     for (key, value) in members {
@@ -351,7 +363,7 @@ fn time_text(time: Micros) -> String {
 }
 
 /// Returns the members of an object of JSON, in order.
-fn members(object: &str) -> Result<Vec<(String, &RawValue)>> {
+pub(super) fn members(object: &str) -> Result<Vec<(String, &RawValue)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(String, &'de RawValue)>;

@@ -731,6 +731,28 @@ mod addresses {
     }
 
     #[test]
+    fn what_was_given_as_an_address_and_is_none_goes_from_extra_too() {
+        let place = Place::new();
+        let line = |ids: &str| {
+            format!(r#"{{"chatbot_id":"c","event_name":"x","timestamp":"2026-10-01T08:00:00Z",{ids}}}"#)
+        };
+        let lines = [
+            r#""session_id":"s","ip_address":3405803859"#,
+            r#""session_id":"t","ipAddress":"bad 203.0.113.82x","plan" : "pro\u0021""#,
+            r#""session_id":"u","ip_address":{"v4":"203.0.113.80"},"ship":1"#,
+        ];
+        place.ingest(&place.log("a.ndjson", &lines.map(line)), "2026-10-01T09:00:00Z");
+        let told =
+            Options { clock: clock(NOW), older_than_days: 30, dry_run: false, lock_timeout: Duration::ZERO };
+        assert_eq!(anonymize(&place.store(), told).unwrap().events, 3);
+        let rows = rows_of(&place, Table::Events).join("\n");
+        assert!(!rows.contains("3405803859") && !rows.contains("203.0.113"), "{rows}");
+        assert!(rows.contains(r#"{\"plan\":\"pro\\u0021\"}"#) && rows.contains(r#"{\"ship\":1}"#), "{rows}");
+        assert_eq!(rows.matches("extra=Null").count(), 1);
+        assert_eq!(anonymize(&place.store(), told).unwrap().files, 0);
+    }
+
+    #[test]
     fn old_addresses_go_from_sessions_events_extra_and_rejects_and_young_ones_stay() {
         let place = Place::new();
         place.ingest(&place.log("old.ndjson", &log("2026-10-01")), "2026-10-01T09:00:00Z");
