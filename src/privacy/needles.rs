@@ -170,11 +170,12 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     let after = text.get(end);
     if end - start < LONG {
         let opens = |b: &u8| b"\"':=/?&#;,[".contains(b);
-        // `"user_id": 7`
-        let spaces = text.get(..start).map_or(0, |head| head.len() - head.trim_ascii_end().len());
-        let colon = start.checked_sub(spaces + 1).and_then(|at| text.get(at)) == Some(&b':');
         let closes = |b: &u8| b"\"'/?&#;,]}\r\n".contains(b);
-        return (before.is_none_or(opens) || colon) && after.is_none_or(closes);
+        // `"user_id": 7 , "ids": [ 8 ]`
+        let value_opens = text.get(..start).and_then(|head| head.trim_ascii_end().last());
+        let value_closes = text.get(end..).and_then(|tail| tail.trim_ascii_start().first());
+        return (before.is_none_or(opens) || value_opens.is_some_and(|b| b":[".contains(b)))
+            && (after.is_none_or(closes) || value_closes.is_none_or(|b| b",]}".contains(b)));
     }
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     // What does not begin or end like a word needs no gap there.
@@ -340,10 +341,14 @@ mod tests {
             ("7", "redacted"),
             ("/u/7?id=7", "/u/redacted?id=redacted"),
             ("?id=%37&b=77", "?id=redacted&b=77"),
+            (r#"{"user_id": 7 , "n": 7}"#, r#"{"user_id": redacted , "n": redacted}"#),
+            ("{\"user_id\":\t7\t}, broken 7 x", "{\"user_id\":\tredacted\t}, broken 7 x"),
+            ("[ 7 ]", "[ redacted ]"),
+            ("7 ", "redacted "),
         ] {
             assert_eq!(redacted(&["7"], text), expected, "{text}");
         }
-        for text in ["7 items", "page 7", "17", "70", "1.7"] {
+        for text in ["7 items", "page 7", "see 7 , or 7 ", "at: 7 items", "17", "70", "1.7"] {
             assert_eq!(redacted(&["7"], text), "(as it was)", "{text}");
         }
     }

@@ -432,6 +432,18 @@ fn a_refused_line_that_an_older_version_kept_without_a_keyed_hash_stays_out_too(
 }
 
 #[test]
+fn a_short_id_is_found_in_refused_lines_with_blanks_around_it() {
+    let place = Place::new();
+    let lines = [
+        r#"{"chatbot_id":"c", "user_id": 7 , "event_name":"x","timestamp":"bad"}"#,
+        "{\"chatbot_id\":\"c\", \"user_id\":\t7\t, broken }",
+        r#"{"chatbot_id":"c", "user_id": 8 , "event_name":"7 of 9","timestamp":"bad"}"#,
+    ];
+    place.ingest(&place.log("a.ndjson", &lines.map(str::to_owned)), NOW);
+    assert_eq!(place.forget(Kind::User, "7").erased.rejects, 2);
+}
+
+#[test]
 fn what_happens_after_the_erasure_is_stored_again() {
     let place = Place::new();
     place.ingest(&place.log("a.ndjson", &ada_among_others()), NOW);
