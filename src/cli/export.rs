@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::privacy::Identifier;
 use crate::privacy::export::{self, Stopped};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use crate::time::Clock;
 
 /// Export a person's data, a window of days, or everything, as NDJSON that `wa ingest` takes back
@@ -91,20 +91,24 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     if options.stdin {
         selectors.extend(selector::read(std::io::stdin().lock())?);
     }
-    let snapshot = Store::at(&options.store).snapshot()?;
-    let latest = snapshot.days().map(|(_, last)| last);
-    let today = snapshot.zone().day(options.clock.now);
-    let told = export::Options {
-        given: selectors.into_iter().map(Identifier::from).collect(),
-        days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
-        chatbots: options.chatbots.clone(),
-        form: match options.form {
-            ExportForm::Ndjson => export::Form::Ndjson,
-            ExportForm::Csv => export::Form::Csv,
-        },
+    let told = |snapshot: &Snapshot| {
+        let latest = snapshot.days().map(|(_, last)| last);
+        let today = snapshot.zone().day(options.clock.now);
+        Ok(export::Options {
+            given: selectors.iter().cloned().map(Identifier::from).collect(),
+            days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
+            chatbots: options.chatbots.clone(),
+            form: match options.form {
+                ExportForm::Ndjson => export::Form::Ndjson,
+                ExportForm::Csv => export::Form::Csv,
+            },
+        })
     };
+    // What is printed cannot be taken back: nothing is, before all that is needed is open.
+    let prepared = Store::at(&options.store)
+        .read_consistently(|snapshot| export::Prepared::of(snapshot, told(snapshot)?))?;
     let mut outcome = Ok(export::Exported::default());
-    io.stream(|out| match export::export(&snapshot, &told, out) {
+    io.stream(|out| match prepared.write(out) {
         Ok(exported) => {
             outcome = Ok(exported);
             Ok(())

@@ -97,47 +97,82 @@ impl From<io::Error> for Stopped {
 /// # Errors
 /// Where the store cannot be read, or the output not be written.
 pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Result<Exported, Stopped> {
-    let traced = match options.given.is_empty() {
-        true => None,
-        false => Some(trace(snapshot, &options.given)?),
-    };
-    let zone = snapshot.zone();
-    // A day of a zone can reach into the UTC dates beside it.
-    let dates = options.days.map(|(from, to)| (from.plus(-1), to.plus(1)));
-    let mut files = snapshot.files_in(Table::Events, dates);
-    files.sort_by(|a, b| (a.day, a.min_time, &a.path).cmp(&(b.day, b.min_time, &b.path)));
-    let mut exported = Exported::default();
-    let mut seen: HashSet<(u128, Micros)> = HashSet::new();
-    let names: Vec<&str> = EVENTS.iter().map(|column| column.name).collect();
-    if options.form == Form::Csv {
-        csv_row(out, names.iter().map(|name| (*name).to_owned()))?;
+    Prepared::of(snapshot, options.clone())?.write(out)
+}
+
+/// An export of which nothing is written yet: so far it can start again on a newer state of the
+/// store.
+#[derive(Debug)]
+pub struct Prepared {
+    options: Options,
+    /// With the files of events open: no writer can take them away from here on.
+    snapshot: Snapshot,
+    /// Whose events; everybody's where `None`.
+    traced: Option<Traced>,
+}
+
+impl Prepared {
+    /// Opens the files, and finds whose events are wanted.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn of(snapshot: &Snapshot, options: Options) -> Result<Prepared> {
+        let snapshot = snapshot.hold(Table::Events, dates(&options))?;
+        let traced = match options.given.is_empty() {
+            true => None,
+            false => Some(trace(&snapshot, &options.given)?),
+        };
+        Ok(Prepared { options, snapshot, traced })
     }
-    for file in files {
-        let looked = snapshot.read_file(file, Some(&EVENT_COLUMNS))?;
-        let ids = Ids::of(&looked, Table::Events)?;
-        let wanted: Vec<usize> = (0..looked.height())
-            .filter(|&row| {
-                let (chatbot, ..) = ids.key_parts(row);
-                let day = zone.day(ids.from.or_zero(row));
-                (options.chatbots.is_empty() || options.chatbots.iter().any(|wanted| wanted == chatbot))
-                    && options.days.is_none_or(|(from, to)| from <= day && day <= to)
-                    && traced.as_ref().is_none_or(|traced| is_theirs(traced, &ids, row, &mut seen))
-            })
-            .collect();
-        if wanted.is_empty() {
-            continue;
+
+    /// Writes the events, file by file.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or the output not be written.
+    pub fn write(&self, out: &mut dyn Write) -> Result<Exported, Stopped> {
+        let Prepared { options, snapshot, traced } = self;
+        let zone = snapshot.zone();
+        let mut files = snapshot.files_in(Table::Events, dates(options));
+        files.sort_by(|a, b| (a.day, a.min_time, &a.path).cmp(&(b.day, b.min_time, &b.path)));
+        let mut exported = Exported::default();
+        let mut seen: HashSet<(u128, Micros)> = HashSet::new();
+        let names: Vec<&str> = EVENTS.iter().map(|column| column.name).collect();
+        if options.form == Form::Csv {
+            csv_row(out, names.iter().map(|name| (*name).to_owned()))?;
         }
-        exported.events += wanted.len() as u64;
-        let frame = snapshot.read_file(file, Some(&names))?;
-        match options.form {
-            Form::Ndjson => ndjson(&frame, &wanted, out)?,
-            Form::Csv => csv(&frame, &wanted, out)?,
+        for file in files {
+            let looked = snapshot.read_file(file, Some(&EVENT_COLUMNS))?;
+            let ids = Ids::of(&looked, Table::Events)?;
+            let wanted: Vec<usize> = (0..looked.height())
+                .filter(|&row| {
+                    let (chatbot, ..) = ids.key_parts(row);
+                    let day = zone.day(ids.from.or_zero(row));
+                    (options.chatbots.is_empty() || options.chatbots.iter().any(|wanted| wanted == chatbot))
+                        && options.days.is_none_or(|(from, to)| from <= day && day <= to)
+                        && traced.as_ref().is_none_or(|traced| is_theirs(traced, &ids, row, &mut seen))
+                })
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            exported.events += wanted.len() as u64;
+            let frame = snapshot.read_file(file, Some(&names))?;
+            match options.form {
+                Form::Ndjson => ndjson(&frame, &wanted, out)?,
+                Form::Csv => csv(&frame, &wanted, out)?,
+            }
         }
+        if let Some(traced) = traced {
+            exported.sessions_without_events = traced.sessions.len().saturating_sub(seen.len() as u64);
+        }
+        Ok(exported)
     }
-    if let Some(traced) = &traced {
-        exported.sessions_without_events = traced.sessions.len().saturating_sub(seen.len() as u64);
-    }
-    Ok(exported)
+}
+
+/// Returns the dates of the files in which the wanted days lie: a day of a zone can reach into the UTC
+/// dates beside it.
+fn dates(options: &Options) -> Option<(Day, Day)> {
+    options.days.map(|(from, to)| (from.plus(-1), to.plus(1)))
 }
 
 fn is_theirs(traced: &Traced, ids: &Ids, row: usize, seen: &mut HashSet<(u128, Micros)>) -> bool {

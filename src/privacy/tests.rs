@@ -603,6 +603,24 @@ mod exports {
         assert!(exported(&place, &export::Options { chatbots: other, ..Default::default() }).is_empty());
     }
 
+    #[test]
+    fn an_export_that_has_begun_is_whole_whatever_a_writer_removes() {
+        for given in [Vec::new(), vec![Identifier::new(Kind::User, "user_ada")]] {
+            let place = Place::new();
+            place.ingest(&place.log("a.ndjson", &ada_among_others()), NOW);
+            let options = export::Options { given, ..Default::default() };
+            let snapshot = place.store().snapshot().unwrap();
+            let prepared = export::Prepared::of(&snapshot, options.clone()).unwrap();
+            let expected = exported(&place, &options);
+            // All files of the 9th are written anew, or go.
+            assert_eq!(place.forget(Kind::User, "user_bob").erased.events, 2);
+            assert_eq!(place.forget(Kind::User, "user_ada").erased.events, 6);
+            let mut out = Vec::new();
+            prepared.write(&mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), expected);
+        }
+    }
+
     /// Reads an export as CSV: the header, and the rows by id.
     fn as_csv(place: &Place) -> (Vec<String>, std::collections::BTreeMap<String, Vec<String>>) {
         let mut out = Vec::new();

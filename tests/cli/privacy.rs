@@ -55,3 +55,16 @@ fn old_addresses_go_and_the_status_says_what_is_there() {
     place.wa("status").exits(0).says("events").says("last ingest");
     Place::new().wa("status").exits(1).warns("there is no wa store");
 }
+
+#[test]
+fn an_export_that_cannot_be_whole_prints_no_half_of_one() {
+    for format in ["ndjson", "csv"] {
+        let place = with_store();
+        let files = place.wa("files events").output();
+        let last = files.lines().last().expect("a file");
+        std::fs::remove_file(place.path(last)).expect("a file that is there");
+        let run =
+            place.wa(&format!("export --format {format}")).exits(1).warns("a file of the store is missing");
+        assert_eq!(run.stdout, "");
+    }
+}
