@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::privacy::Identifier;
 use crate::privacy::export::{self, Stopped};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use crate::time::{Clock, Day};
 
 /// Export a person's data, a window of days, or everything, as NDJSON that `wa ingest` takes back
@@ -92,22 +92,26 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     if options.stdin {
         selectors.extend(selector::read(std::io::stdin().lock())?);
     }
-    let snapshot = Store::at(&options.store).snapshot()?;
-    crate::report::check_chatbots(&snapshot, &options.chatbots)?;
-    let latest = snapshot.days().map(|(_, last)| last);
-    let today = snapshot.zone().day(options.clock.now);
-    let told = export::Options {
-        given: selectors.into_iter().map(Identifier::from).collect(),
-        days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
-        chatbots: options.chatbots.clone(),
-        form: match options.form {
-            ExportForm::Ndjson => export::Form::Ndjson,
-            ExportForm::Csv => export::Form::Csv,
-        },
-        terminal: io.is_terminal(),
+    let told = |snapshot: &Snapshot| {
+        crate::report::check_chatbots(snapshot, &options.chatbots)?;
+        let latest = snapshot.days().map(|(_, last)| last);
+        let today = snapshot.zone().day(options.clock.now);
+        Ok(export::Options {
+            given: selectors.iter().cloned().map(Identifier::from).collect(),
+            days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
+            chatbots: options.chatbots.clone(),
+            form: match options.form {
+                ExportForm::Ndjson => export::Form::Ndjson,
+                ExportForm::Csv => export::Form::Csv,
+            },
+            terminal: io.is_terminal(),
+        })
     };
+    // What is printed cannot be taken back: nothing is, before all that is needed is open.
+    let prepared = Store::at(&options.store)
+        .read_consistently(|snapshot| export::Prepared::of(snapshot, told(snapshot)?))?;
     let mut outcome = Ok(export::Exported::default());
-    io.stream(|out| match export::export(&snapshot, &told, out) {
+    io.stream(|out| match prepared.write(out) {
         Ok(exported) => {
             outcome = Ok(exported);
             Ok(())
@@ -122,7 +126,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         true => error.hint("the store was changed meanwhile, and the export is not whole: run it again"),
         false => error,
     })?;
-    if let Some(note) = nothing(&told, exported, snapshot.days()) {
+    if let Some(note) = nothing(prepared.options(), exported, prepared.days()) {
         io.note(&note);
     }
     if exported.sessions_without_events > 0 {

@@ -3,14 +3,14 @@
 //! A setting that keeps addresses from being stored would be worth little if they stayed in
 //! `extra` or among the rejects.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::json::escapes;
 use crate::context::{apply, first_address};
 use crate::settings::IpPolicy;
 
 /// Masks the addresses in a text of JSON: every string that is an address, or a list with addresses
-/// in it (`203.0.113.9, 10.0.0.1`), at any depth, keys too. A string of which nothing is left
+/// in it (`203.0.113.9, 10.0.0.1`) as proxies write it, at any depth, keys too. A string of which nothing is left
 /// becomes null (a key, the empty string). `None` where nothing changes.
 pub fn json(text: &str, policy: IpPolicy) -> Option<String> {
     if policy == IpPolicy::Keep {
@@ -83,15 +83,10 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
     if !plain.contains(['.', ':']) {
         return None;
     }
-    let address = |part: &str| {
-        let part = part.trim();
-        let looks_so = part.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':' || c == '[');
-        if looks_so { first_address(part) } else { None }
-    };
-    if !plain.split(',').any(|part| address(part).is_some()) {
+    if !plain.split(',').any(|part| list_entry(part).is_some()) {
         return None;
     }
-    let parts = plain.split(',').filter_map(|part| match address(part) {
+    let parts = plain.split(',').filter_map(|part| match list_entry(part) {
         Some(ip) => apply(policy, ip),
         None => Some(part.trim().to_owned()),
     });
@@ -100,30 +95,71 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
     Some(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
-/// Masks every run of address characters, some of them perhaps behind escapes, that is an address.
+/// Returns the address that an entry of a list is: it stands first in it, or beside nothing but what
+/// proxies write there (`proto=http;for=203.0.113.9`, `unknown 203.0.113.9`).
+fn list_entry(entry: &str) -> Option<IpAddr> {
+    let mut found = None;
+    let words = entry.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty());
+    for (place, word) in words.enumerate() {
+        let word = word.trim_matches(['"', '\'']);
+        let parameter = word
+            .split_once('=')
+            .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        match address(parameter.map_or(word, |(_, value)| value)) {
+            Some(ip) if place == 0 => return Some(ip),
+            Some(ip) => found = found.or(Some(ip)),
+            None if parameter.is_some() || word.is_empty() => {}
+            None if ["-", "unknown"].iter().any(|none| word.eq_ignore_ascii_case(none)) => {}
+            None => return None,
+        }
+    }
+    found
+}
+
+/// Reads an address, or a network (`203.0.113.9/32`).
+fn address(word: &str) -> Option<IpAddr> {
+    let word = word.trim_matches('"');
+    if !word.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':' || c == '[') {
+        return None;
+    }
+    let network = word.rsplit_once('/').filter(|(_, bits)| bits.parse::<u8>().is_ok());
+    first_address(network.map_or(word, |(ip, _)| ip))
+}
+
+/// Masks every address that stands in a run of address characters, some of them perhaps behind escapes.
 fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     let (mut out, mut copied, mut pos) = (Vec::new(), 0, 0);
-    let mut run = String::new();
-    let in_word = |at: usize| text.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    let mut after_word = false;
+    // The run, and where each of its characters stands, with what follows the last.
+    let (mut run, mut places) = (String::new(), Vec::new());
+    // Behind an escape a word begins.
+    let mut word = 0;
     while pos < text.len() {
         let start = pos;
         run.clear();
+        places.clear();
         while let (Some(character), length) = character(text, pos) {
             run.push(char::from(character));
+            places.push(pos);
             pos += length;
         }
+        places.push(pos);
         if run.is_empty() {
             let (_, length) = character(text, pos);
-            after_word = length == 1 && in_word(pos);
             pos += length;
-        } else if !after_word
-            && !in_word(pos)
-            && let Some(masked) = mask_run(&run, policy)
-        {
-            out.extend_from_slice(text.get(copied..start).unwrap_or(&[]));
-            out.extend_from_slice(masked.as_bytes());
-            copied = pos;
+            if length > 1 {
+                word = pos;
+            }
+            continue;
+        }
+        let before = text.get(word..start).unwrap_or(&[]);
+        // `%20203.0.113.9`: the digits of an escape are no part of what follows.
+        let skip = if before.ends_with(b"%") { 2.min(run.len()) } else { 0 };
+        let before = if skip > 0 { b"" } else { before };
+        for (from, to, ip) in addresses(run.get(skip..).unwrap_or(""), before, text.get(pos)) {
+            let (Some(&from), Some(&to)) = (places.get(from + skip), places.get(to + skip)) else { continue };
+            out.extend_from_slice(text.get(copied..from).unwrap_or(&[]));
+            out.extend_from_slice(apply(policy, ip).unwrap_or_else(|| "-".to_owned()).as_bytes());
+            copied = to;
         }
     }
     if copied == 0 {
@@ -154,22 +190,60 @@ fn character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     }
 }
 
-/// Masks a run of hexadecimal digits, points and colons: an address, or some with ports.
-fn mask_run(run: &str, policy: IpPolicy) -> Option<String> {
-    let mask = |ip: IpAddr| apply(policy, ip).unwrap_or_else(|| "-".to_owned());
-    // The address, or the address and what ends the sentence.
-    for address in [run, run.trim_end_matches(['.', ':'])] {
-        if let Ok(ip) = address.parse::<IpAddr>() {
-            let after = run.get(address.len()..).unwrap_or("");
-            return (address != "::").then(|| mask(ip) + after);
+/// Finds the addresses in a run of hexadecimal digits, points and colons, given what stands before and
+/// after it; in order.
+fn addresses(run: &str, before: &[u8], after: Option<&u8>) -> Vec<(usize, usize, IpAddr)> {
+    let mut found = Vec::new();
+    let (from, to) = match v6(run, before.last(), after) {
+        Some((from, to, ip)) => {
+            found.push((from, to, ip.into()));
+            (from, to)
         }
+        None => (run.len(), run.len()),
+    };
+    v4(run, 0, from, &mut found);
+    v4(run, to, run.len(), &mut found);
+    // `v1.2.3.4` is a version.
+    let letters = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    if matches!(before, [.., b'v' | b'V']) && !letters(before.iter().nth_back(1)) {
+        found.retain(|(from, _, ip)| *from > 0 || ip.is_ipv6());
     }
-    let parse = |part: &str| part.trim_matches('.').parse::<Ipv4Addr>().ok();
-    run.split(':').any(|part| parse(part).is_some()).then(|| {
-        let parts =
-            run.split(':').map(|part| parse(part).map_or_else(|| part.to_owned(), |ip| mask(ip.into())));
-        parts.collect::<Vec<_>>().join(":")
+    found.sort_unstable();
+    found
+}
+
+/// Finds an IPv6 address: the run, or the run without its first or last group, which may be a word
+/// (`add:2001:db8::1`), a port, or nothing (`ip:2001:db8::1:`).
+fn v6(run: &str, before: Option<&u8>, after: Option<&u8>) -> Option<(usize, usize, Ipv6Addr)> {
+    let whole = run.trim_start_matches('.');
+    let begin = run.len() - whole.len();
+    let end = begin + whole.trim_end_matches('.').len();
+    let (first, last) = (run.find(':')?, run.rfind(':')?);
+    let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    [(begin, end), (begin, last), (first + 1, end), (first + 1, last)].into_iter().find_map(|(from, to)| {
+        let text = run.get(from..to).filter(|text| *text != "::")?;
+        let ip = text.parse().ok()?;
+        let within_word = from == 0 && word(before) || to == run.len() && word(after);
+        // `std::add` has what an address has, but little of it.
+        let groups = text.split(':').filter(|group| !group.is_empty()).count();
+        let surely = groups > 2 && text.bytes().any(|b| b.is_ascii_digit());
+        (surely || !within_word).then_some((from, to, ip))
     })
+}
+
+/// Finds IPv4 addresses, whatever word they stand in (`client_203.0.113.9`).
+fn v4(run: &str, from: usize, to: usize, found: &mut Vec<(usize, usize, IpAddr)>) {
+    let mut at = from;
+    for part in run.get(from..to).unwrap_or("").split(|c: char| !c.is_ascii_digit() && c != '.') {
+        let address = part.trim_start_matches('.');
+        let begin = at + part.len() - address.len();
+        let address = address.trim_end_matches('.');
+        if let Ok(ip) = address.parse::<Ipv4Addr>() {
+            found.push((begin, begin + address.len(), ip.into()));
+        }
+        // All that parts them is a byte long.
+        at += part.len() + 1;
+    }
 }
 
 fn in_address(byte: u8) -> bool {
@@ -220,11 +294,31 @@ mod tests {
     }
 
     #[test]
+    fn a_string_that_is_an_address_as_proxies_and_logs_write_it_is_masked() {
+        for (string, truncated) in [
+            (r#"\"203.0.113.65\""#, "203.0.113.0"),
+            ("for=203.0.113.63", "203.0.113.0"),
+            ("proto=http;for=203.0.113.64", "203.0.113.0"),
+            (r#"for=unknown; by=\"[2001:db8:1:2::3]:443\""#, "2001:db8:1::"),
+            ("203.0.113.69/32", "203.0.113.0"),
+            ("unknown 203.0.113.66", "203.0.113.0"),
+            ("- 203.0.113.67", "203.0.113.0"),
+            ("203.0.113.71;203.0.113.72", "203.0.113.0"),
+            ("203.0.113.74, proto=1", "203.0.113.0, proto=1"),
+            ("fe80::73%en0", "fe80::"),
+        ] {
+            let text = format!(r#"{{"a":"{string}"}}"#);
+            assert_eq!(json(&text, Truncate).unwrap(), format!(r#"{{"a":"{truncated}"}}"#), "{string}");
+        }
+    }
+
+    #[test]
     fn what_is_no_address_stays() {
         for extra in [
             "{}",
-            r#"{"a":"2026-11-09T08:00:00Z","b":"1.2.3","c":"\"1.2.3.4","d":1.25,"e":":","f":"::x","g":"12:30"}"#,
+            r#"{"a":"2026-11-09T08:00:00Z","b":"1.2.3","c":"https://x.example/?ip=1.2.3.4","d":1.25,"e":":","f":"::x","g":"12:30"}"#,
             r#"{"a":"unclosed"#,
+            r#"{"a":"Call me at 203.0.113.9","b":"we saw 203.0.113.9 and left"}"#,
         ] {
             assert_eq!(json(extra, Drop), None, "{extra}");
         }
@@ -245,6 +339,28 @@ mod tests {
             r#"{"a":"line\n-\u000a-",,"#
         );
         let same = "12:30:45 std::vector :: v1.2.3.4 130.0.2849.68 1.2.3 deadbeef a1:b2:c3:d4:e5:f6";
+        assert_eq!(text(same, Drop), same);
+    }
+
+    #[test]
+    fn a_letter_beside_an_address_does_not_hide_it() {
+        for (line, masked) in [
+            ("clientip:203.0.113.10", "clientip:-"),
+            ("{ip:203.0.113.11,", "{ip:-,"),
+            ("remote:203.0.113.51:443", "remote:-:443"),
+            ("addr:2001:db8::14 add:2001:db8::15", "addr:- -"),
+            ("add:2001:db8:1:2:3:4:5:6:443", "add:-:443"),
+            ("x-forwarded-for:203.0.113.15, 10.0.0.16", "x-forwarded-for:-, -"),
+            ("203.0.113.12:http", "-:http"),
+            ("client_203.0.113.25 203.0.113.24_x 203.0.113.17Z", "client_- -_x -Z"),
+            ("peer2001:db8::16x", "peer-x"),
+            ("ip%3A203.0.113.48%20203.0.113.49", "ip%3A-%20-"),
+            ("..203.0.113.23.. ip::ffff:203.0.113.18", "..-.. ip::ffff:-"),
+            ("2001:db8::27: 2001:db8::28.", "-: -."),
+        ] {
+            assert_eq!(text(line, Drop), masked, "{line}");
+        }
+        let same = "Foo::add mod_a::b at T08:00:00Z (v1.2.3.4) 1.2.3.4.5 fe::x";
         assert_eq!(text(same, Drop), same);
     }
 

@@ -25,6 +25,7 @@ use super::warnings::Warnings;
 use crate::context::Context;
 use crate::event::{Block, Row};
 use crate::settings::IpPolicy;
+use crate::store::key::SecretKey;
 use crate::time::Micros;
 
 /// What the meaning of a line depends on, besides itself.
@@ -36,7 +37,8 @@ pub struct ParseOptions {
     pub now: Micros,
     /// What is stored of addresses.
     pub ip: IpPolicy,
-    /// The key behind the visitors that are made of address and user agent.
+    /// The store's key: behind the visitors that are made of address and user agent, and the hashes
+    /// of refused lines.
     pub visitor_key: [u8; 32],
 }
 
@@ -114,6 +116,7 @@ impl Parser {
             unfinished,
             end: raw.end,
             ip: options.ip,
+            key: SecretKey::from_bytes(options.visitor_key),
             number: raw.first_line,
             elsewhere,
             counts: &mut counts,
@@ -254,6 +257,7 @@ struct Lines<'a, 'b> {
     /// Offset after the block.
     end: u64,
     ip: IpPolicy,
+    key: SecretKey,
     /// The number of the next line.
     number: u64,
     elsewhere: Elsewhere,
@@ -301,16 +305,14 @@ impl<'a> Lines<'a, '_> {
     fn absent(&mut self, line: Absent) {
         let number = self.number;
         let refused = match line {
-            Absent::TooLong(TooLong { length, sha256, head, .. }) => {
-                Refused::too_long(number, length, sha256, &head, self.ip)
-            }
+            Absent::TooLong(long) => Refused::too_long(&long, self.ip, &self.key),
             Absent::NotUtf8(range) => {
                 let line = self.elsewhere.bytes.get(range).unwrap_or(&[]);
                 if self.unfinished && !line.ends_with(b"\n") {
                     let length = line.len();
                     return self.leave(number, length);
                 }
-                Refused::new(number, Reason::NotUtf8, without_end(line), self.ip)
+                Refused::new(number, Reason::NotUtf8, without_end(line), self.ip, &self.key)
             }
         };
         self.counts.read += 1;
@@ -472,7 +474,8 @@ impl<'a> Lines<'a, '_> {
         index: Option<u32>,
     ) {
         let bytes = without_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
-        let mut refused = Refused { index, ..Refused::new(number, reason, bytes, self.ip) };
+        let made = Refused::new(number, reason, bytes, self.ip, &self.key);
+        let mut refused = Refused { index, ..made };
         if self.line.there() != 0 {
             refused.person = Some(Box::new(Person { time, ..self.rows.person(&self.line) }));
         }

@@ -6,9 +6,12 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::mask;
+use super::read::TooLong;
 use super::reason::Reason;
 use crate::event::TextId;
+use crate::privacy::gate::line_hash;
 use crate::settings::IpPolicy;
+use crate::store::key::SecretKey;
 use crate::store::rejects::Reject;
 use crate::time::{Clock, Micros, format_utc};
 
@@ -28,6 +31,8 @@ pub struct Refused {
     pub length: u64,
     /// SHA-256 of the same bytes.
     pub sha256: [u8; 32],
+    /// Keyed hash of the line as it came, addresses and all: by it a line is known that was forgotten.
+    pub keyed_hash: String,
     /// Up to [`RAW_LIMIT`] of the same bytes.
     pub raw: RawText,
     /// Whose line it is, as far as it says so: lines of forgotten persons are not kept.
@@ -61,7 +66,8 @@ impl Refused {
     ///
     /// Where addresses are not to be kept as they are, they are masked first, and length and hash
     /// are those of the masked text: from the hash of the original they could be found by trial.
-    pub fn new(line: u64, reason: Reason, bytes: &[u8], ip: IpPolicy) -> Refused {
+    pub fn new(line: u64, reason: Reason, bytes: &[u8], ip: IpPolicy, key: &SecretKey) -> Refused {
+        let original = Sha256::digest(bytes).into();
         let masked = mask::bytes(bytes, ip);
         let bytes = masked.as_deref().unwrap_or(bytes);
         Refused {
@@ -69,7 +75,8 @@ impl Refused {
             index: None,
             reason,
             length: bytes.len() as u64,
-            sha256: Sha256::digest(bytes).into(),
+            sha256: masked.as_ref().map_or(original, |masked| Sha256::digest(masked).into()),
+            keyed_hash: line_hash(key, &original),
             raw: RawText::new(bytes),
             person: None,
         }
@@ -79,7 +86,8 @@ impl Refused {
     /// hundreds of bytes, were it a line of two.
     pub fn weight(&self) -> usize {
         let person = self.person.as_ref().map_or(0, |_| size_of::<Person>());
-        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * self.raw.as_bytes().len()
+        let texts = self.keyed_hash.len() + self.raw.as_bytes().len();
+        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * texts
     }
 
     /// Returns it as it is kept in the store, a line of the given file.
@@ -91,6 +99,7 @@ impl Refused {
             reason: self.reason.name().to_owned(),
             length: self.length,
             sha256: self.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            keyed_hash: Some(self.keyed_hash.clone()),
             refused_at: format_utc(clock.now),
             raw: None,
             raw_base64: None,
@@ -102,14 +111,23 @@ impl Refused {
     ///
     /// Where addresses are not to be kept as they are, its hash is that of what is kept of it, masked: an
     /// address behind that would be found from the hash of the whole by trial.
-    pub fn too_long(line: u64, length: u64, sha256: [u8; 32], head: &[u8], ip: IpPolicy) -> Refused {
-        let masked = mask::cut_bytes(head, ip);
-        let raw = RawText::new(masked.as_deref().unwrap_or(head));
+    pub fn too_long(long: &TooLong, ip: IpPolicy, key: &SecretKey) -> Refused {
+        let masked = mask::cut_bytes(&long.head, ip);
+        let raw = RawText::new(masked.as_deref().unwrap_or(&long.head));
         let sha256 = match ip {
-            IpPolicy::Keep => sha256,
+            IpPolicy::Keep => long.sha256,
             IpPolicy::Truncate | IpPolicy::Drop => Sha256::digest(raw.as_bytes()).into(),
         };
-        Refused { line, index: None, reason: Reason::LineTooLong, length, sha256, raw, person: None }
+        Refused {
+            line: long.line,
+            index: None,
+            reason: Reason::LineTooLong,
+            length: long.length,
+            sha256,
+            keyed_hash: line_hash(key, &long.sha256),
+            raw,
+            person: None,
+        }
     }
 }
 
@@ -155,30 +173,37 @@ impl Serialize for RawText {
 mod tests {
     use super::*;
 
+    fn refused(reason: Reason, bytes: &[u8], ip: IpPolicy) -> Refused {
+        Refused::new(3, reason, bytes, ip, &SecretKey::from_bytes([7; 32]))
+    }
+
     #[test]
     fn the_raw_text_is_cut_between_characters_and_bytes_are_base64() {
         let long = "x".repeat(RAW_LIMIT - 1) + "é" + "tail";
-        let refused = Refused::new(3, Reason::NotJson, long.as_bytes(), IpPolicy::Keep);
-        assert_eq!(refused.raw, RawText::Text("x".repeat(RAW_LIMIT - 1).into()));
-        assert_eq!(refused.length, RAW_LIMIT as u64 + 5);
-        let refused = Refused::new(3, Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep);
-        assert_eq!(refused.raw.encoded(), "//4=");
-        assert_eq!(serde_json::to_string(&refused.raw).unwrap(), "\"//4=\"");
+        let cut = refused(Reason::NotJson, long.as_bytes(), IpPolicy::Keep);
+        assert_eq!(cut.raw, RawText::Text("x".repeat(RAW_LIMIT - 1).into()));
+        assert_eq!(cut.length, RAW_LIMIT as u64 + 5);
+        let bytes = refused(Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep);
+        assert_eq!(bytes.raw.encoded(), "//4=");
+        assert_eq!(serde_json::to_string(&bytes.raw).unwrap(), "\"//4=\"");
     }
 
     #[test]
     fn the_hash_is_sha_256_of_the_whole_line() {
         // The first test vector of FIPS 180-2.
-        let refused = Refused::new(1, Reason::NotJson, b"abc", IpPolicy::Keep);
-        let hex: String = refused.sha256.iter().map(|b| format!("{b:02x}")).collect();
+        let abc = refused(Reason::NotJson, b"abc", IpPolicy::Keep);
+        let hex: String = abc.sha256.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]
     fn a_masked_line_is_hashed_as_it_is_kept() {
-        let one = Refused::new(1, Reason::NotJson, b"from 192.0.2.1", IpPolicy::Drop);
-        let two = Refused::new(1, Reason::NotJson, b"from 192.0.2.2", IpPolicy::Drop);
-        assert_eq!(one, two);
+        let one = refused(Reason::NotJson, b"from 192.0.2.1", IpPolicy::Drop);
+        let two = refused(Reason::NotJson, b"from 192.0.2.2", IpPolicy::Drop);
+        assert_eq!((one.sha256, &one.raw), (two.sha256, &two.raw));
+        // With the key alone they can be told apart, under any policy.
+        assert_ne!(one.keyed_hash, two.keyed_hash);
+        assert_eq!(one.keyed_hash, refused(Reason::NotJson, b"from 192.0.2.1", IpPolicy::Keep).keyed_hash);
         assert_eq!(one.raw.encoded(), "from -");
         assert_eq!(one.length, 6);
     }

@@ -9,10 +9,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::export;
 use super::redact::{self, Edits};
 use super::rejects::{self, Change};
 use crate::error::Result;
-use crate::ingest::mask;
+use crate::ingest::{Field, mask};
 use crate::session::Summary;
 use crate::settings::{IpPolicy, Keep};
 use crate::store::columns::Table;
@@ -150,8 +151,12 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     for name in JSON {
         let column = texts(&frame, name)?;
         let masked = (0..column.len()).filter_map(|row| {
-            let masked = mask::json(column.get(row)?, IpPolicy::Drop)?;
-            Some((row, Some(masked)))
+            let text = column.get(row)?;
+            let masked = mask::json(text, IpPolicy::Drop);
+            match (name == "extra").then(|| without_ip(masked.as_deref().unwrap_or(text))).flatten() {
+                Some(rest) => Some((row, rest)),
+                None => Some((row, Some(masked?))),
+            }
         });
         edits.push((name, masked.collect()));
     }
@@ -169,6 +174,26 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     rows.dedup();
     let new = file_of(Table::Events, file.day, &whole, "timestamp", "timestamp")?;
     Ok(Some((new, rows.len() as u64)))
+}
+
+/// Takes what was given as the address, and is none, out of the `extra` of an event: as an ingest that
+/// keeps no addresses does, since it may be part of one. `None` where there is nothing of the kind,
+/// null where nothing else is left.
+fn without_ip(extra: &str) -> Option<Option<String>> {
+    // Most say nothing of the kind; a key can be written with escapes.
+    if !extra.contains("ip") && !extra.contains('\\') {
+        return None;
+    }
+    let mut members = export::members(extra).ok()?;
+    let all = members.len();
+    members.retain(|(key, _)| !matches!(Field::from_key(key.as_bytes()), Some((Field::IpAddress, _))));
+    if members.len() == all {
+        return None;
+    }
+    if members.is_empty() {
+        return Some(None);
+    }
+    Some(Some(export::object(&members).ok()?))
 }
 
 /// Returns the rows that have an address, to be without.
@@ -224,7 +249,7 @@ fn session(session: &mut Summary<'_>) -> bool {
 /// Takes the addresses out of a refused line; `None` where there are none.
 ///
 /// Length and hash are those of what is kept: from the hash of the whole an address could be found by
-/// trial.
+/// trial. By its keyed hash the line is still known.
 fn without_address(reject: &Reject) -> Option<Reject> {
     let raw = rejects::raw(reject);
     let masked = mask::bytes(&raw, IpPolicy::Drop)?;

@@ -144,8 +144,13 @@ pub fn sessions(
         let whole = snapshot.read_file_checked(file)?;
         let rows = filter(&whole, edited.iter().copied())?;
         let mut summaries = tables::sessions::read(&rows)?;
+        let mut redacted = 0;
         for summary in &mut summaries {
-            redact::session(summary, needles);
+            redacted += u64::from(redact::session(summary, needles));
+        }
+        // What a session keeps for merging can hold an identifier where it stays: within another id.
+        if !gone.contains(&true) && redacted == 0 {
+            return Ok(None);
         }
         let untouched = gone.iter().zip(&edited).map(|(gone, edited)| !gone && !edited);
         let frames = vec![filter(&whole, untouched)?, tables::sessions::frame(&summaries)?];
@@ -161,7 +166,7 @@ pub fn sessions(
             }
         });
         let sessions = sessions.collect();
-        Ok(Some(Changed { new, erased: count(&gone), redacted: count(&edited), sessions }))
+        Ok(Some(Changed { new, erased: count(&gone), redacted, sessions }))
     })?;
     Ok((done, days, gone))
 }
@@ -172,8 +177,7 @@ pub fn visitors(transaction: &mut Transaction, traced: &Traced) -> Result<Done> 
     done.change(transaction, Table::Visitors, |snapshot, file| {
         let frame = snapshot.read_file(file, Some(&["visitor_id"]))?;
         let ids = texts(&frame, "visitor_id")?;
-        let gone: Vec<bool> =
-            ids.iter().map(|id| id.is_some_and(|id| traced.identifiers.find(id).is_some())).collect();
+        let gone: Vec<bool> = ids.iter().map(|id| id.is_some_and(|id| traced.identifiers.have(id))).collect();
         if !gone.contains(&true) {
             return Ok(None);
         }

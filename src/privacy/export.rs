@@ -104,58 +104,103 @@ impl From<io::Error> for Stopped {
 /// # Errors
 /// Where the store cannot be read, or the output not be written.
 pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Result<Exported, Stopped> {
-    let traced = match options.given.is_empty() {
-        true => None,
-        false => Some(trace(snapshot, &options.given)?),
-    };
-    let zone = snapshot.zone();
-    // A day of a zone can reach into the UTC dates beside it.
-    let dates = options.days.map(|(from, to)| (from.plus(-1), to.plus(1)));
-    let mut files = snapshot.files_in(Table::Events, dates);
-    files.sort_by(|a, b| (a.day, a.min_time, &a.path).cmp(&(b.day, b.min_time, &b.path)));
-    let mut exported = Exported::default();
-    let mut seen: HashSet<(u128, Micros)> = HashSet::new();
-    let names: Vec<&str> = EVENTS.iter().map(|column| column.name).collect();
-    if options.form == Form::Csv {
-        out.write_all(render::events::csv_header()?.as_bytes())?;
+    Prepared::of(snapshot, options.clone())?.write(out)
+}
+
+/// An export of which nothing is written yet: so far it can start again on a newer state of the
+/// store.
+#[derive(Debug)]
+pub struct Prepared {
+    options: Options,
+    /// With the files of events open: no writer can take them away from here on.
+    snapshot: Snapshot,
+    /// Whose events; everybody's where `None`.
+    traced: Option<Traced>,
+}
+
+impl Prepared {
+    /// Opens the files, and finds whose events are wanted.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn of(snapshot: &Snapshot, options: Options) -> Result<Prepared> {
+        let snapshot = snapshot.hold(Table::Events, dates(&options))?;
+        let traced = match options.given.is_empty() {
+            true => None,
+            false => Some(trace(&snapshot, &options.given)?),
+        };
+        Ok(Prepared { options, snapshot, traced })
     }
-    for file in files {
-        let looked = snapshot.read_file(file, Some(&EVENT_COLUMNS))?;
-        let ids = Ids::of(&looked, Table::Events)?;
-        let wanted: Vec<usize> = (0..looked.height())
-            .filter(|&row| {
-                let (chatbot, ..) = ids.key_parts(row);
-                let day = zone.day(ids.from.or_zero(row));
-                (options.chatbots.is_empty() || options.chatbots.iter().any(|wanted| wanted == chatbot))
-                    && options.days.is_none_or(|(from, to)| from <= day && day <= to)
-                    && traced.as_ref().is_none_or(|traced| is_theirs(traced, &ids, row, &mut seen))
-            })
-            .collect();
-        if wanted.is_empty() {
-            continue;
+
+    /// Returns what is exported.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Returns the first and the last day that hold data.
+    pub fn days(&self) -> Option<(Day, Day)> {
+        self.snapshot.days()
+    }
+
+    /// Writes the events, file by file.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or the output not be written.
+    pub fn write(&self, out: &mut dyn Write) -> Result<Exported, Stopped> {
+        let Prepared { options, snapshot, traced } = self;
+        let zone = snapshot.zone();
+        let mut files = snapshot.files_in(Table::Events, dates(options));
+        files.sort_by(|a, b| (a.day, a.min_time, &a.path).cmp(&(b.day, b.min_time, &b.path)));
+        let mut exported = Exported::default();
+        let mut seen: HashSet<(u128, Micros)> = HashSet::new();
+        let names: Vec<&str> = EVENTS.iter().map(|column| column.name).collect();
+        if options.form == Form::Csv {
+            out.write_all(render::events::csv_header()?.as_bytes())?;
         }
-        exported.events += wanted.len() as u64;
-        let frame = snapshot.read_file(file, Some(&names))?;
-        match options.form {
-            Form::Ndjson if options.terminal => {
-                for rows in wanted.chunks(ROWS_SHOWN) {
-                    let mut lines = Vec::new();
-                    ndjson(&frame, rows, &mut lines)?;
-                    let lines = String::from_utf8(lines).map_err(io::Error::other)?;
-                    out.write_all(render::text::harmless_json(lines).as_bytes())?;
-                }
+        for file in files {
+            let looked = snapshot.read_file(file, Some(&EVENT_COLUMNS))?;
+            let ids = Ids::of(&looked, Table::Events)?;
+            let wanted: Vec<usize> = (0..looked.height())
+                .filter(|&row| {
+                    let (chatbot, ..) = ids.key_parts(row);
+                    let day = zone.day(ids.from.or_zero(row));
+                    (options.chatbots.is_empty() || options.chatbots.iter().any(|wanted| wanted == chatbot))
+                        && options.days.is_none_or(|(from, to)| from <= day && day <= to)
+                        && traced.as_ref().is_none_or(|traced| is_theirs(traced, &ids, row, &mut seen))
+                })
+                .collect();
+            if wanted.is_empty() {
+                continue;
             }
-            Form::Ndjson => ndjson(&frame, &wanted, out)?,
-            Form::Csv => csv(&frame, &wanted, options.terminal, out)?,
+            exported.events += wanted.len() as u64;
+            let frame = snapshot.read_file(file, Some(&names))?;
+            match options.form {
+                Form::Ndjson if options.terminal => {
+                    for rows in wanted.chunks(ROWS_SHOWN) {
+                        let mut lines = Vec::new();
+                        ndjson(&frame, rows, &mut lines)?;
+                        let lines = String::from_utf8(lines).map_err(io::Error::other)?;
+                        out.write_all(render::text::harmless_json(lines).as_bytes())?;
+                    }
+                }
+                Form::Ndjson => ndjson(&frame, &wanted, out)?,
+                Form::Csv => csv(&frame, &wanted, options.terminal, out)?,
+            }
         }
-    }
-    if let Some(traced) = &traced {
-        exported.sessions = traced.sessions.len();
-        if options.days.is_none() && options.chatbots.is_empty() {
-            exported.sessions_without_events = exported.sessions.saturating_sub(seen.len() as u64);
+        if let Some(traced) = traced {
+            exported.sessions = traced.sessions.len();
+            if options.days.is_none() && options.chatbots.is_empty() {
+                exported.sessions_without_events = exported.sessions.saturating_sub(seen.len() as u64);
+            }
         }
+        Ok(exported)
     }
-    Ok(exported)
+}
+
+/// Returns the dates of the files in which the wanted days lie: a day of a zone can reach into the UTC
+/// dates beside it.
+fn dates(options: &Options) -> Option<(Day, Day)> {
+    options.days.map(|(from, to)| (from.plus(-1), to.plus(1)))
 }
 
 fn is_theirs(traced: &Traced, ids: &Ids, row: usize, seen: &mut HashSet<(u128, Micros)>) -> bool {
@@ -328,6 +373,18 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Writes an object of members.
+pub(super) fn object(members: &[(String, &RawValue)]) -> Result<String> {
+    let mut text = String::from("{");
+    add(&mut text, members)?;
+    // Each member begins with a comma.
+    if text.len() > 1 {
+        text.remove(1);
+    }
+    text.push('}');
+    Ok(text)
+}
+
 /// Adds members to an object that has some already, and is not closed yet.
 fn add(object: &mut String, members: &[(String, &RawValue)]) -> Result<()> {
     for (key, value) in members {
@@ -348,7 +405,7 @@ fn time_text(time: Micros) -> String {
 }
 
 /// Returns the members of an object of JSON, in order.
-fn members(object: &str) -> Result<Vec<(String, &RawValue)>> {
+pub(super) fn members(object: &str) -> Result<Vec<(String, &RawValue)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(String, &'de RawValue)>;

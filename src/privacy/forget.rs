@@ -86,7 +86,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
             events: events.erased,
             sessions: sessions.erased,
             visitors: visitors.erased,
-            rejects: lines.hashes.len() as u64,
+            rejects: lines.erased,
             daily_stats_entries: entries.erased,
         },
         redacted: Redacted { events: events.redacted, sessions: sessions.redacted, log_names },
@@ -99,7 +99,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
         return Ok(receipt);
     };
     let mut ledger = ledger;
-    remember(&mut ledger, &key, &traced, &gone, &lines.hashes, &snapshot, now);
+    remember(&mut ledger, &key, &traced, &gone, &lines, &snapshot, now);
     ledger.write(&mut transaction, now)?;
     transaction.manifest().key_check = Some(key.check());
     writer.commit(transaction, now)?;
@@ -109,20 +109,26 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
 }
 
 /// The refused lines that went.
+#[derive(Default)]
 struct Lines {
-    /// The hashes by which they are known.
-    hashes: Vec<String>,
+    erased: u64,
+    /// SHA-256 of what was kept of them.
+    sha256: Vec<String>,
+    /// Keyed hashes of them as they came.
+    keyed: Vec<String>,
     files: u64,
 }
 
 fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lines> {
-    let mut hashes = Vec::new();
-    let files = rejects::change(
+    let mut lines = Lines::default();
+    lines.files = rejects::change(
         transaction,
         |_| true,
         |reject| {
             if needles.are_in(&rejects::raw(reject)) {
-                hashes.push(reject.sha256.clone());
+                lines.erased += 1;
+                lines.sha256.push(reject.sha256.clone());
+                lines.keyed.extend(reject.keyed_hash.clone());
                 return Change::Remove;
             }
             match needles.redact(&reject.file) {
@@ -131,7 +137,7 @@ fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lin
             }
         },
     )?;
-    Ok(Lines { hashes, files })
+    Ok(lines)
 }
 
 /// Redacts the names of known logs. Returns how many.
@@ -158,7 +164,7 @@ fn remember(
     key: &SecretKey,
     traced: &Traced,
     gone: &[ErasedSession],
-    lines: &[String],
+    lines: &Lines,
     snapshot: &Snapshot,
     now: Micros,
 ) {
@@ -170,6 +176,7 @@ fn remember(
     for old in std::mem::take(&mut ledger.forgotten) {
         add(old.hash, old.from, old.at);
     }
+    ledger.bare_emails |= traced.identifiers.have_bare_emails();
     for identifier in traced.identifiers.all() {
         add(identifier.hash(key), None, now);
     }
@@ -177,12 +184,15 @@ fn remember(
         // Within a timeout of it an event would have belonged to it.
         let from = session.from.saturating_sub(snapshot.timeout());
         let to = session.to.saturating_add(snapshot.timeout());
-        if traced.identifiers.find(&session.value).is_none() || to > now {
+        if !traced.identifiers.have(&session.value) || to > now {
             add(gate::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
         }
     }
-    for line in lines {
-        add(gate::line_hash(key, line), None, now);
+    // A line can come again under another policy of addresses, or have lost its own here: it is known as it
+    // was kept, and as it came.
+    for hash in lines.sha256.iter().map(|sha256| gate::hex_line_hash(key, sha256)).chain(lines.keyed.clone())
+    {
+        add(hash, None, now);
     }
     ledger.forgotten = forgotten.into_iter().map(|((hash, from), at)| Forgotten { hash, from, at }).collect();
 }

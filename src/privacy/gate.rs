@@ -9,7 +9,7 @@ use std::hash::BuildHasherDefault;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use super::identifier::{email_hash, value_hash};
+use super::identifier::{each_reading, email_hash, value_hash};
 use crate::event::{Block, Event, KeyKind, Text};
 use crate::ingest::Refused;
 use crate::store::key::SecretKey;
@@ -21,13 +21,15 @@ const PIECE: usize = 1 << 14;
 
 /// Stretches of time, both ends included, whose events stay out.
 type Stretches = Vec<(Micros, Micros)>;
-type Memo<'a> = HashMap<u128, [Option<&'a Stretches>; 2], BuildHasherDefault<Xxh3Default>>;
+type Memo<'a> = HashMap<u128, Vec<&'a Stretches>, BuildHasherDefault<Xxh3Default>>;
 
 /// What was forgotten, by its keyed hash.
 #[derive(Clone, Debug)]
 pub struct Gate {
     key: SecretKey,
     forgotten: HashMap<String, Stretches>,
+    /// Any text can be a forgotten e-mail address.
+    bare_emails: bool,
 }
 
 /// Returns the keyed hash of a session key.
@@ -40,9 +42,18 @@ pub fn session_hash(key: &SecretKey, chatbot_id: &str, kind: KeyKind, value: &st
     key.hash(&[b"forgotten session", chatbot_id.as_bytes(), kind, value.as_bytes()])
 }
 
+/// Returns the keyed hash of a refused line, given its SHA-256.
+pub fn line_hash(key: &SecretKey, sha256: &[u8; 32]) -> String {
+    hex_line_hash(key, &hex(sha256))
+}
+
 /// Returns the keyed hash of a refused line, given its SHA-256 in hexadecimal.
-pub fn line_hash(key: &SecretKey, sha256: &str) -> String {
+pub fn hex_line_hash(key: &SecretKey, sha256: &str) -> String {
     key.hash(&[b"forgotten line", sha256.as_bytes()])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Gate {
@@ -56,7 +67,7 @@ impl Gate {
             let stretch = (entry.from.unwrap_or(Micros::MIN), entry.at);
             forgotten.entry(entry.hash.clone()).or_default().push(stretch);
         }
-        Some(Gate { key: key.clone(), forgotten })
+        Some(Gate { key: key.clone(), forgotten, bare_emails: ledger.bare_emails })
     }
 
     /// Tells of each event whether it is to stay out.
@@ -76,37 +87,50 @@ impl Gate {
         let fields = [Text::SessionId, Text::AnonymousId, Text::UserId, Text::UserEmail];
         fields.into_iter().filter_map(|field| event.text(field)).any(|value| {
             let found = memo.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.of_value(value));
-            covers(*found, time)
+            covers(found, time)
         }) || {
             // No value has the hash of a session key but by chance of one in 2^128.
             let found = memo.entry(!event.row.key).or_insert_with(|| {
                 let row = event.row;
                 let hash = session_hash(&self.key, event.chatbot_id(), row.key_kind, event.key_value());
-                [self.forgotten.get(&hash), None]
+                self.forgotten.get(&hash).into_iter().collect()
             });
-            covers(*found, time)
+            covers(found, time)
         }
     }
 
-    fn of_value(&self, value: &str) -> [Option<&Stretches>; 2] {
-        let email = value.contains('@').then(|| email_hash(&self.key, value));
-        [self.forgotten.get(&value_hash(&self.key, value)), email.and_then(|hash| self.forgotten.get(&hash))]
+    /// Finds what a value of a field of identity is known as, read as an erasure reads it.
+    fn of_value(&self, value: &str) -> Vec<&Stretches> {
+        let mut found = Vec::new();
+        each_reading(value, |text| {
+            found.extend(self.forgotten.get(&value_hash(&self.key, text)));
+            if self.bare_emails || text.contains('@') {
+                found.extend(self.forgotten.get(&email_hash(&self.key, text)));
+            }
+        });
+        found
     }
 
     /// Tells whether a refused line is to stay out: it was erased before, or names a forgotten person
     /// and is not known to be of a later time.
     pub fn shuts_out_refused(&self, refused: &Refused, block: &Block) -> bool {
-        let sha256: String = refused.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        if self.forgotten.contains_key(&line_hash(&self.key, &sha256)) {
+        // As it came; and as it is kept, by which alone lines are known that were kept without a keyed
+        // hash.
+        if self.forgotten.contains_key(&refused.keyed_hash)
+            || self.forgotten.contains_key(&line_hash(&self.key, &refused.sha256))
+        {
             return true;
         }
         let Some(person) = &refused.person else { return false };
         let time = person.time.unwrap_or(Micros::MIN);
         let fields = [person.session_id, person.anonymous_id, person.user_id, person.user_email];
-        fields.into_iter().filter_map(|span| block.text(span)).any(|value| covers(self.of_value(value), time))
+        fields
+            .into_iter()
+            .filter_map(|span| block.text(span))
+            .any(|value| covers(&self.of_value(value), time))
     }
 }
 
-fn covers(found: [Option<&Stretches>; 2], time: Micros) -> bool {
-    found.into_iter().flatten().flatten().any(|&(from, to)| from <= time && time <= to)
+fn covers(found: &[&Stretches], time: Micros) -> bool {
+    found.iter().copied().flatten().any(|&(from, to)| from <= time && time <= to)
 }

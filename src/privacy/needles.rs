@@ -9,7 +9,7 @@
 
 use aho_corasick::AhoCorasick;
 
-use super::identifier::{Identifiers, Kind};
+use super::identifier::{Identifiers, Kind, fold};
 use crate::error::{Error, Result};
 
 /// The fewest bytes of an identifier that is found within longer text.
@@ -17,7 +17,7 @@ pub const LONG: usize = 5;
 /// What stands in its place.
 pub const REDACTED: &str = "redacted";
 /// So many times encoded it is still found.
-const LEVELS: usize = 4;
+pub const LEVELS: usize = 4;
 /// Properties that are measures: a number there is no identifier.
 const MEASURES: [&str; 2] = ["response_time_ms", "load_time_ms"];
 
@@ -26,6 +26,8 @@ const MEASURES: [&str; 2] = ["response_time_ms", "load_time_ms"];
 pub struct Needles {
     finder: AhoCorasick,
     needles: Vec<Needle>,
+    /// Some needle of any case has letters beyond ASCII, whose case the finder does not know.
+    folds: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ impl Needles {
         for identifier in identifiers.all() {
             let any_case = identifier.kind == Kind::Email;
             let mut add = |text: String| needles.push(Needle { text: text.into_bytes(), any_case });
-            add(identifier.value.clone());
+            add(if any_case { fold(&identifier.value) } else { identifier.value.clone() });
             if identifier.value.contains(' ') {
                 // A space in a query may be written as a plus.
                 add(identifier.value.replace(' ', "+"));
@@ -51,7 +53,8 @@ impl Needles {
             .ascii_case_insensitive(true)
             .build(needles.iter().map(|needle| &needle.text))
             .map_err(|e| Error::failed("cannot search for so many identifiers").caused_by(e))?;
-        Ok(Needles { finder, needles })
+        let folds = needles.iter().any(|needle| needle.any_case && !needle.text.is_ascii());
+        Ok(Needles { finder, needles, folds })
     }
 
     /// Tells whether some text holds an identifier.
@@ -123,12 +126,18 @@ impl Needles {
     /// Returns where identifiers stand, in order, none overlapping another.
     fn ranges(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        self.find(text, |start, end| found.push((start, end)));
         let mut level: Option<Level> = None;
-        for _ in 0..LEVELS {
+        for _ in 0..=LEVELS {
             let (bytes, at) = level.as_ref().map_or((text, None), |l| (&l.bytes[..], Some(&l.at[..])));
+            let place = |offset| level.as_ref().map_or(offset, |level| level.place(offset));
+            self.find(bytes, false, |start, end| found.push((place(start), place(end))));
+            if self.folds && !bytes.is_ascii() {
+                let small = folded(bytes, at);
+                self.find(&small.bytes, true, |start, end| {
+                    found.push((small.place(start), small.place(end)))
+                });
+            }
             let Some(next) = decode(bytes, at) else { break };
-            self.find(&next.bytes, |start, end| found.push((next.place(start), next.place(end))));
             level = Some(next);
         }
         found.sort_unstable();
@@ -142,11 +151,12 @@ impl Needles {
         apart
     }
 
-    fn find(&self, text: &[u8], mut each: impl FnMut(usize, usize)) {
+    /// Finds needles in a text; in one whose case was taken away, only those of any case.
+    fn find(&self, text: &[u8], folded: bool, mut each: impl FnMut(usize, usize)) {
         for hit in self.finder.find_overlapping_iter(text) {
             let Some(needle) = self.needles.get(hit.pattern().as_usize()) else { continue };
             let (start, end) = (hit.start(), hit.end());
-            let same = needle.any_case || text.get(start..end) == Some(&needle.text[..]);
+            let same = needle.any_case || !folded && text.get(start..end) == Some(&needle.text[..]);
             if same && stands_alone(text, start, end) {
                 each(start, end);
             }
@@ -160,11 +170,12 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     let after = text.get(end);
     if end - start < LONG {
         let opens = |b: &u8| b"\"':=/?&#;,[".contains(b);
-        // `"user_id": 7`
-        let spaces = text.get(..start).map_or(0, |head| head.len() - head.trim_ascii_end().len());
-        let colon = start.checked_sub(spaces + 1).and_then(|at| text.get(at)) == Some(&b':');
         let closes = |b: &u8| b"\"'/?&#;,]}\r\n".contains(b);
-        return (before.is_none_or(opens) || colon) && after.is_none_or(closes);
+        // `"user_id": 7 , "ids": [ 8 ]`
+        let value_opens = text.get(..start).and_then(|head| head.trim_ascii_end().last());
+        let value_closes = text.get(end..).and_then(|tail| tail.trim_ascii_start().first());
+        return (before.is_none_or(opens) || value_opens.is_some_and(|b| b":[".contains(b)))
+            && (after.is_none_or(closes) || value_closes.is_none_or(|b| b",]}".contains(b)));
     }
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     // What does not begin or end like a word needs no gap there.
@@ -183,6 +194,34 @@ impl Level {
     fn place(&self, offset: usize) -> usize {
         self.at.get(offset).copied().unwrap_or(0)
     }
+}
+
+/// Returns a text with one layer of escapes taken off; `None` where there is none.
+pub fn decoded(text: &str) -> Option<String> {
+    decode(text.as_bytes(), None).map(|level| String::from_utf8_lossy(&level.bytes).into_owned())
+}
+
+/// Returns a text in small letters, as [`fold`] makes them.
+fn folded(text: &[u8], places: Option<&[usize]>) -> Level {
+    let mut level = Level { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
+    let place = |offset: usize| places.map_or(offset, |at| at.get(offset).copied().unwrap_or(offset));
+    let mut pos = 0;
+    for chunk in text.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            for small in letter.to_lowercase() {
+                level.bytes.extend_from_slice(small.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            level.at.resize(level.bytes.len(), place(pos));
+            pos += letter.len_utf8();
+        }
+        for byte in chunk.invalid() {
+            level.bytes.push(*byte);
+            level.at.push(place(pos));
+            pos += 1;
+        }
+    }
+    level.at.push(place(text.len()));
+    level
 }
 
 /// Takes one layer of escapes off, of JSON and percent-encoding alike; `None` where there is none.
@@ -302,11 +341,28 @@ mod tests {
             ("7", "redacted"),
             ("/u/7?id=7", "/u/redacted?id=redacted"),
             ("?id=%37&b=77", "?id=redacted&b=77"),
+            (r#"{"user_id": 7 , "n": 7}"#, r#"{"user_id": redacted , "n": redacted}"#),
+            ("{\"user_id\":\t7\t}, broken 7 x", "{\"user_id\":\tredacted\t}, broken 7 x"),
+            ("[ 7 ]", "[ redacted ]"),
+            ("7 ", "redacted "),
         ] {
             assert_eq!(redacted(&["7"], text), expected, "{text}");
         }
-        for text in ["7 items", "page 7", "17", "70", "1.7"] {
+        for text in ["7 items", "page 7", "see 7 , or 7 ", "at: 7 items", "17", "70", "1.7"] {
             assert_eq!(redacted(&["7"], text), "(as it was)", "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_found_in_any_case_of_letters_beyond_ascii_too() {
+        let ids = ["Jörg@Example.org", "user_ö1"];
+        for (text, expected) in [
+            ("to JÖRG@EXAMPLE.ORG, İ", "to redacted, İ"),
+            ("?m=J%C3%96rg%40example.org&x=Ä", "?m=redacted&x=Ä"),
+            ("user_ö1", "redacted"),
+            ("USER_Ö1", "(as it was)"),
+        ] {
+            assert_eq!(redacted(&ids, text), expected, "{text}");
         }
     }
 

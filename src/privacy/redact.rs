@@ -15,7 +15,7 @@ use crate::store::columns::{ColumnType, EVENTS};
 use crate::store::frame::texts;
 
 /// The columns of `events` in which an identifier may stand as a value. Not among them: the fields of
-/// identity, whose rows are erased; and names of things (chatbot, event, category, and what is
+/// identity, whose rows are erased (an id that only contains the identifier is another id); and names of things (chatbot, event, category, and what is
 /// derived from a user agent), which name no person.
 pub const EVENT_TEXTS: [&str; 16] = [
     "event_id",
@@ -96,7 +96,7 @@ pub fn edit(frame: &mut DataFrame, name: &str, edits: &Edits) -> Result<()> {
         .map_err(|e| Error::failed("cannot change a column of a table").caused_by(e))
 }
 
-/// Tells which sessions of a file hold an identifier as a value.
+/// Tells which sessions of a file may hold an identifier as a value: [`session`] sees it.
 pub fn sessions_to_edit(frame: &DataFrame, needles: &Needles, gone: &[bool]) -> Result<Vec<bool>> {
     let mut hits = vec![false; gone.len()];
     for name in SESSION_TEXTS {

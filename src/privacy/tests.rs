@@ -46,6 +46,11 @@ impl Place {
 
     /// Takes a log in, known or not; returns the account's total.
     pub fn ingest(&self, path: &Path, now: &str) -> Counts {
+        self.ingest_with(path, now, &Settings::default())
+    }
+
+    /// Does the same under settings.
+    pub fn ingest_with(&self, path: &Path, now: &str, settings: &Settings) -> Counts {
         let options = run::Options {
             inputs: vec![path.to_owned()],
             chatbot: None,
@@ -57,7 +62,7 @@ impl Place {
             key_file: None,
             batch_bytes: None,
         };
-        let report = run::run(&self.store(), &Settings::default(), &options, &NoProgress).unwrap();
+        let report = run::run(&self.store(), settings, &options, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.account.adds_up(), "{report:?}");
         report.account.total
     }
@@ -296,6 +301,148 @@ fn forgotten_is_found_in_no_list_of_an_old_day_and_in_no_file_of_an_interrupted_
     assert_eq!(sessions(&after), sessions(&before));
 }
 
+/// Lines whose ids are one address, each written in another way.
+fn ada_in_many_writings() -> Vec<String> {
+    let at = "2026-11-09T08:00:00Z";
+    [
+        r#""session_id":"s1x","user_email":"ada%40example.org""#,
+        r#""session_id":"s2x","anonymous_id":"ada@example.org ""#,
+        r#""session_id":"mailto:ada@example.org""#,
+        r#""session_id":"s4x","user_id":"Ada <ada@example.org>""#,
+        r#""user_id":"ADA%2540EXAMPLE.ORG""#,
+        r#""session_id":"s6x","user_email":"bob@example.org,ada@example.org""#,
+    ]
+    .map(|ids| event(at, ids, "message_sent"))
+    .to_vec()
+}
+
+#[test]
+fn an_id_that_is_the_identifier_in_another_writing_is_the_persons_and_stays_out() {
+    let place = Place::new();
+    let hers = place.log("hers.ndjson", &ada_in_many_writings());
+    place.ingest(&hers, NOW);
+    let receipt = place.forget(Kind::Email, "ada@example.org");
+    // The visitors: the anonymous id of s2x, the users of s4x and of the fifth line.
+    assert_eq!((receipt.erased.events, receipt.erased.sessions, receipt.erased.visitors), (6, 6, 3));
+    assert_eq!((receipt.redacted.events, receipt.redacted.sessions), (0, 0));
+    let text = place.all_text().to_lowercase();
+    for trace in ["ada%", "ada@", "s1x", "s6x"] {
+        assert!(!text.contains(trace), "{trace} is still there");
+    }
+    let again = place.ingest(&hers, NOW);
+    assert_eq!((again.forgotten, again.stored), (6, 0));
+}
+
+#[test]
+fn a_cookie_of_a_user_whose_id_is_encoded_is_followed() {
+    let place = Place::new();
+    let lines = [
+        event(
+            "2026-11-09T08:00:00Z",
+            r#""session_id":"s1","anonymous_id":"cookie-1","user_id":"user%5Fada""#,
+            "x",
+        ),
+        event("2026-11-01T08:00:00Z", r#""session_id":"s0","anonymous_id":"cookie-1""#, "x"),
+    ];
+    place.ingest(&place.log("a.ndjson", &lines), NOW);
+    let receipt = place.forget(Kind::User, "user_ada");
+    assert_eq!((receipt.identifiers.followed, receipt.erased.sessions), (1, 2));
+}
+
+#[test]
+fn an_id_that_only_contains_the_identifier_stays_and_is_not_called_redacted() {
+    let place = Place::new();
+    let other = r#""session_id":"s-bob","user_id":"user_ada-b","user_email":"user_ada@example.org""#;
+    place.ingest(&place.log("a.ndjson", &[event("2026-11-09T08:00:00Z", other, "message_sent")]), NOW);
+    for _ in 0..2 {
+        let receipt = place.forget(Kind::User, "user_ada");
+        assert_eq!((receipt.erased.sessions, receipt.redacted.sessions, receipt.files_replaced), (0, 0, 0));
+    }
+    assert_eq!(place.rows(Table::Sessions), 1);
+}
+
+#[test]
+fn an_address_without_an_at_sign_is_found_and_stays_out() {
+    let place = Place::new();
+    let ids = |session: &str, email: &str| format!(r#""session_id":"{session}","user_email":"{email}""#);
+    let lines = [("s1", "noat"), ("s2", "NoAt"), ("s3", "other"), ("s4", "JÖRG@example.org")]
+        .map(|(session, email)| event("2026-11-09T08:00:00Z", &ids(session, email), "message_sent"));
+    let log = place.log("a.ndjson", &lines);
+    place.ingest(&log, NOW);
+    assert_eq!(place.forget(Kind::Email, "noat").erased.sessions, 2);
+    assert_eq!(place.forget(Kind::Email, "jörg@example.org").erased.sessions, 1);
+    let again = place.ingest(&log, NOW);
+    assert_eq!((again.forgotten, again.duplicate), (3, 1));
+}
+
+#[test]
+fn refused_lines_that_were_forgotten_stay_out_whatever_became_of_their_addresses() {
+    use crate::privacy::anonymize::{self, anonymize};
+    use crate::settings::IpPolicy;
+
+    let lines = [
+        r#"broken {"user_id":"user_ada" from 203.0.113.9"#,
+        r#"broken {"user_id":"user_ada" from nowhere"#,
+        r#"broken {"user_id":"user_bob" from 203.0.113.9"#,
+    ]
+    .map(str::to_owned);
+    let later = "2026-11-12T02:00:00Z";
+    for (first, then) in [
+        (IpPolicy::Keep, IpPolicy::Keep),
+        (IpPolicy::Keep, IpPolicy::Drop),
+        (IpPolicy::Drop, IpPolicy::Keep),
+        (IpPolicy::Truncate, IpPolicy::Drop),
+    ] {
+        let place = Place::new();
+        let log = place.log("a.ndjson", &lines);
+        let ingest = |ip| place.ingest_with(&log, later, &Settings { ip, ..Settings::default() });
+        assert_eq!(ingest(first).refused_total(), 3);
+        if first == then {
+            let told = anonymize::Options {
+                clock: clock("2026-11-20T02:00:00Z"),
+                older_than_days: 1,
+                dry_run: false,
+                lock_timeout: Duration::ZERO,
+            };
+            assert_eq!(anonymize(&place.store(), told).unwrap().rejects, 2);
+        }
+        assert_eq!(place.forget_at(Kind::User, "user_ada", later, false).erased.rejects, 2);
+        let again = ingest(then);
+        assert_eq!((again.forgotten, again.refused_total()), (2, 1), "{first:?}, {then:?}");
+        assert!(!place.all_text().contains("user_ada"));
+    }
+}
+
+#[test]
+fn a_refused_line_that_an_older_version_kept_without_a_keyed_hash_stays_out_too() {
+    let place = Place::new();
+    let log = place.log("a.ndjson", &[r#"broken {"user_id":"user_ada""#.to_owned()]);
+    place.ingest(&log, NOW);
+    let mut writer = place.store().writer("a test", Duration::ZERO, || unreachable!()).unwrap();
+    let mut transaction = writer.begin();
+    let bare = |reject: &crate::store::rejects::Reject| {
+        assert!(reject.keyed_hash.is_some());
+        super::rejects::Change::Replace(crate::store::rejects::Reject { keyed_hash: None, ..reject.clone() })
+    };
+    super::rejects::change(&mut transaction, |_| true, bare).unwrap();
+    writer.commit(transaction, clock(NOW).now).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(place.forget(Kind::User, "user_ada").erased.rejects, 1);
+    assert_eq!(place.ingest(&log, NOW).forgotten, 1);
+}
+
+#[test]
+fn a_short_id_is_found_in_refused_lines_with_blanks_around_it() {
+    let place = Place::new();
+    let lines = [
+        r#"{"chatbot_id":"c", "user_id": 7 , "event_name":"x","timestamp":"bad"}"#,
+        "{\"chatbot_id\":\"c\", \"user_id\":\t7\t, broken }",
+        r#"{"chatbot_id":"c", "user_id": 8 , "event_name":"7 of 9","timestamp":"bad"}"#,
+    ];
+    place.ingest(&place.log("a.ndjson", &lines.map(str::to_owned)), NOW);
+    assert_eq!(place.forget(Kind::User, "7").erased.rejects, 2);
+}
+
 #[test]
 fn what_happens_after_the_erasure_is_stored_again() {
     let place = Place::new();
@@ -454,6 +601,24 @@ mod exports {
         assert_eq!(csv.len(), 4, "a header and three events");
         let other = vec!["other".to_owned()];
         assert!(exported(&place, &export::Options { chatbots: other, ..Default::default() }).is_empty());
+    }
+
+    #[test]
+    fn an_export_that_has_begun_is_whole_whatever_a_writer_removes() {
+        for given in [Vec::new(), vec![Identifier::new(Kind::User, "user_ada")]] {
+            let place = Place::new();
+            place.ingest(&place.log("a.ndjson", &ada_among_others()), NOW);
+            let options = export::Options { given, ..Default::default() };
+            let snapshot = place.store().snapshot().unwrap();
+            let prepared = export::Prepared::of(&snapshot, options.clone()).unwrap();
+            let expected = exported(&place, &options);
+            // All files of the 9th are written anew, or go.
+            assert_eq!(place.forget(Kind::User, "user_bob").erased.events, 2);
+            assert_eq!(place.forget(Kind::User, "user_ada").erased.events, 6);
+            let mut out = Vec::new();
+            prepared.write(&mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]
@@ -621,6 +786,28 @@ mod addresses {
             line(r#""session_id":"v""#),
             format!(r#"{{"ip":"203.0.113.5","day":"{day}", broken"#),
         ]
+    }
+
+    #[test]
+    fn what_was_given_as_an_address_and_is_none_goes_from_extra_too() {
+        let place = Place::new();
+        let line = |ids: &str| {
+            format!(r#"{{"chatbot_id":"c","event_name":"x","timestamp":"2026-10-01T08:00:00Z",{ids}}}"#)
+        };
+        let lines = [
+            r#""session_id":"s","ip_address":3405803859"#,
+            r#""session_id":"t","ipAddress":"bad 203.0.113.82x","plan" : "pro\u0021""#,
+            r#""session_id":"u","ip_address":{"v4":"203.0.113.80"},"ship":1"#,
+        ];
+        place.ingest(&place.log("a.ndjson", &lines.map(line)), "2026-10-01T09:00:00Z");
+        let told =
+            Options { clock: clock(NOW), older_than_days: 30, dry_run: false, lock_timeout: Duration::ZERO };
+        assert_eq!(anonymize(&place.store(), told).unwrap().events, 3);
+        let rows = rows_of(&place, Table::Events).join("\n");
+        assert!(!rows.contains("3405803859") && !rows.contains("203.0.113"), "{rows}");
+        assert!(rows.contains(r#"{\"plan\":\"pro\\u0021\"}"#) && rows.contains(r#"{\"ship\":1}"#), "{rows}");
+        assert_eq!(rows.matches("extra=Null").count(), 1);
+        assert_eq!(anonymize(&place.store(), told).unwrap().files, 0);
     }
 
     #[test]

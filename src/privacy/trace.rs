@@ -84,7 +84,7 @@ pub fn trace(snapshot: &Snapshot, given: &[Identifier]) -> Result<Traced> {
     let mut found: BTreeSet<String> = around.anonymous.iter().flatten().cloned().collect();
     loop {
         // Every round looks at ids that none before did: there are no more rounds than ids.
-        let candidates = found.iter().filter(|id| identifiers.find(id).is_none() && !looked_at.contains(*id));
+        let candidates = found.iter().filter(|id| !identifiers.have(id) && !looked_at.contains(*id));
         let candidates =
             Identifiers::new(candidates.map(|id| Identifier::new(Kind::AnonymousId, id.as_str())));
         if candidates.is_empty() {
@@ -158,7 +158,12 @@ impl Around {
         let mut own = HashSet::new();
         for (number, identifier) in identifiers.all().iter().enumerate() {
             match identifier.kind {
-                Kind::User => drop(own.insert(identifier.value.clone())),
+                Kind::User => {
+                    own.insert(identifier.value.clone());
+                    // And however else the log writes it.
+                    let users = self.users.get(number).into_iter().flatten();
+                    own.extend(users.filter(|user| identifiers.have(user)).cloned());
+                }
                 Kind::Email => own.extend(self.beside.get(number).into_iter().flatten().cloned()),
                 Kind::AnonymousId | Kind::SessionId => {
                     own.extend(
@@ -235,11 +240,11 @@ impl Around {
             let mut carries: BTreeSet<usize> = ids.carried(row, identifiers).into_iter().collect();
             let own = carries.clone();
             for profile in &profiles {
-                let held = [&profile.user_id, &profile.user_email];
-                let held = held.into_iter().flatten().filter_map(|value| identifiers.find(value));
-                for number in held {
-                    carries.insert(number);
-                    finds.beside.extend(profile.user_id.clone().map(|user| (number, user)));
+                for value in [&profile.user_id, &profile.user_email].into_iter().flatten() {
+                    identifiers.each(value, |number| {
+                        carries.insert(number);
+                        finds.beside.extend(profile.user_id.clone().map(|user| (number, user)));
+                    });
                 }
             }
             for &(time, number) in moments.get(&key).into_iter().flatten() {
@@ -365,8 +370,10 @@ impl Ids {
     /// Returns the numbers of the identifiers that a row's columns carry.
     pub fn carried(&self, row: usize, identifiers: &Identifiers) -> Vec<usize> {
         let columns = [&self.session, &self.anonymous, &self.user, &self.email];
-        let mut numbers: Vec<usize> =
-            columns.iter().filter_map(|c| c.get(row)).filter_map(|value| identifiers.find(value)).collect();
+        let mut numbers = Vec::new();
+        for value in columns.iter().filter_map(|column| column.get(row)) {
+            identifiers.each(value, |number| numbers.push(number));
+        }
         numbers.sort_unstable();
         numbers.dedup();
         numbers

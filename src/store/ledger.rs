@@ -80,6 +80,9 @@ pub struct Ledger {
     pub daily_stats: BTreeMap<String, DaySet>,
     /// The forgotten identifiers.
     pub forgotten: Vec<Forgotten>,
+    /// A forgotten e-mail address has no `@`, so that any text can be one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bare_emails: bool,
 }
 
 impl Ledger {

@@ -34,6 +34,10 @@ pub struct Reject {
     pub length: u64,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
+    /// Keyed hash of its bytes as they came: length and SHA-256 are those of what is left where
+    /// addresses were taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed_hash: Option<String>,
     /// When it was refused, RFC 3339.
     pub refused_at: String,
     /// Its text, up to 64 KiB.
@@ -210,6 +214,7 @@ mod tests {
             reason: "not_json".into(),
             length: 1,
             sha256: format!("{n:032x}{:032x}", 0),
+            keyed_hash: None,
             refused_at: "2026-01-01T00:00:00Z".into(),
             raw: Some("x".into()),
             raw_base64: None,

@@ -85,6 +85,19 @@ fn old_addresses_go_and_the_status_says_what_is_there() {
 }
 
 #[test]
+fn an_export_that_cannot_be_whole_prints_no_half_of_one() {
+    for format in ["ndjson", "csv"] {
+        let place = with_store();
+        let files = place.wa("files events").output();
+        let last = files.lines().last().expect("a file");
+        std::fs::remove_file(place.path(last)).expect("a file that is there");
+        let run =
+            place.wa(&format!("export --format {format}")).exits(1).warns("a file of the store is missing");
+        assert_eq!(run.stdout, "");
+    }
+}
+
+#[test]
 fn the_status_fits_a_narrow_terminal_and_names_what_it_leaves_out() {
     let place = with_store().with("COLUMNS", "60");
     let text = place.wa("status").output();
