@@ -10,6 +10,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::texts;
+use crate::store::manifest::Manifest;
 use crate::time::{Clock, parse_human};
 
 /// The present, unless a test says otherwise.
@@ -418,7 +419,8 @@ fn a_refused_line_that_an_older_version_kept_without_a_keyed_hash_stays_out_too(
     let place = Place::new();
     let log = place.log("a.ndjson", &[r#"broken {"user_id":"user_ada""#.to_owned()]);
     place.ingest(&log, NOW);
-    let mut writer = place.store().writer("a test", Duration::ZERO, || unreachable!()).unwrap();
+    let first = || Manifest::new(0, "UTC", 1);
+    let mut writer = place.store().writer("a test", Duration::ZERO, first).unwrap();
     let mut transaction = writer.begin();
     let bare = |reject: &crate::store::rejects::Reject| {
         assert!(reject.keyed_hash.is_some());
