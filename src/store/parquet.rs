@@ -1,6 +1,6 @@
 //! Frames out of the bytes of a Parquet file.
 //!
-//! What `wa` itself wrote is read by [`decode`](super::decode), all else by Polars' reader.
+//! What `wa` itself wrote is read by `store::decode`, all else by Polars' reader.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
