@@ -1,5 +1,6 @@
 //! `wa events`: look at raw events.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -167,10 +168,12 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         };
         notes = match options.form {
             EventForm::Table => table(snapshot, &wanted, io, &style)?,
-            EventForm::Ndjson => lines(snapshot, &wanted, io, |frame| events::ndjson(frame, style.terminal))?,
+            EventForm::Ndjson => {
+                lines(snapshot, &wanted, io, None, |frame| events::ndjson(frame, style.terminal))?
+            }
             EventForm::Csv => {
-                io.result(&events::csv_header()?)?;
-                lines(snapshot, &wanted, io, |frame| events::csv(frame, style.terminal))?
+                let header = Some(events::csv_header()?);
+                lines(snapshot, &wanted, io, header, |frame| events::csv(frame, style.terminal))?
             }
         };
         Ok(())
@@ -184,7 +187,7 @@ fn table(snapshot: &Snapshot, wanted: &EventsQuery, io: &Io, style: &Style) -> R
     let listing = listing::list(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
         let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
         records.extend((0..frame.height()).map(|row| reader.record(row)));
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     let query = Query { window: wanted.window, chatbots: wanted.chatbots.clone(), include_bots: true };
     let head = head_of_list(snapshot, &query);
@@ -196,13 +199,18 @@ fn lines(
     snapshot: &Snapshot,
     wanted: &EventsQuery,
     io: &Io,
+    mut header: Option<String>,
     write: impl Fn(&DataFrame) -> Result<String>,
 ) -> Result<Vec<String>> {
     let columns = listing::all_columns();
     let mut printed = false;
     let listing = listing::list(snapshot, wanted, &columns, &mut |frame| {
+        let text = write(frame)?;
+        // Not before there is something to print: until then, all can be done over.
         printed = true;
-        io.result(&write(frame)?)
+        header.take().map_or(Ok(()), |header| io.result(&header))?;
+        io.result(&text)?;
+        Ok(if io.pipe_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     });
     match listing {
         Err(error) if printed && error.is_missing_file() => {
@@ -210,6 +218,10 @@ fn lines(
                 .caused_by(error)
                 .hint("run it again, or for fewer days at a time"))
         }
-        listing => listing.map(|listing| listing.notes),
+        Err(error) => Err(error),
+        Ok(listing) => {
+            header.map_or(Ok(()), |header| io.result(&header))?;
+            Ok(listing.notes)
+        }
     }
 }

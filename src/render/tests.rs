@@ -335,7 +335,7 @@ fn raw_events_make_a_table() {
     let listing = list(&tables, &EventsQuery::all(query().window), &events::TABLE_COLUMNS, &mut |frame| {
         let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
         records.extend((0..frame.height()).map(|row| reader.record(row)));
-        Ok(())
+        Ok(std::ops::ControlFlow::Continue(()))
     })
     .unwrap();
     let head = head_of_list(&tables, &query());

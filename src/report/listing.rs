@@ -5,6 +5,8 @@
 //! events, no count. Dates are read a few at a time, first only the columns that decide; a date
 //! of which nothing fits costs no more.
 
+use std::ops::ControlFlow;
+
 use polars::prelude::DataFrame;
 
 use super::predicate::{Predicate, Test};
@@ -56,24 +58,22 @@ pub struct Listing {
     pub notes: Vec<String>,
 }
 
-/// Lists events: hands frames of some columns of `events` to `each`, in order within and among them.
+/// Lists events: hands frames of some columns of `events` to `each`, in order within and among them, until it
+/// wants no more.
 ///
 /// `columns`: those that are needed; all are given by [`record::names`](super::record::names).
 pub fn list(
     tables: &dyn Tables,
     wanted: &EventsQuery,
     columns: &[&str],
-    each: &mut dyn FnMut(&DataFrame) -> Result<()>,
+    each: &mut dyn FnMut(&DataFrame) -> Result<ControlFlow<()>>,
 ) -> Result<Listing> {
     let mut listing = Listing::default();
-    let Some((first, _)) = tables.days() else {
-        listing.notes.push("the store holds no data yet: `wa ingest FILES` fills it".to_owned());
-        return Ok(listing);
-    };
     let times = wanted.window.times(tables.zone());
-    // No event is older than the first session, nor more than a day in the future when stored.
-    let (from, to) = wanted.window.utc_dates(tables.zone());
-    let (from, to) = (from.max(first.plus(-1)), to.min(wanted.window.today.plus(2)));
+    let asked = wanted.window.utc_dates(tables.zone());
+    // Where there are no events, there is no date to look at.
+    let (first, last) = tables.dates().unwrap_or((asked.1.plus(1), asked.0.plus(-1)));
+    let (from, to) = (asked.0.max(first), asked.1.min(last));
     let mut at = if wanted.newest_first { to } else { from };
     // The first date mostly has as many as are wanted.
     let mut dates = if wanted.limit.is_some() { 1 } else { DATES };
@@ -94,7 +94,9 @@ pub fn list(
             }
             if frame.height() > 0 {
                 listing.listed += frame.height();
-                each(frame)?;
+                if each(frame)?.is_break() {
+                    return Ok(listing);
+                }
             }
             if listing.more {
                 break;
@@ -105,7 +107,7 @@ pub fn list(
     if listing.listed == 0 {
         listing.notes.push(wanted.nothing(tables));
     }
-    if let Some(pruned) = tables.events_pruned_through().filter(|day| *day >= from) {
+    if let Some(pruned) = tables.events_pruned_through().filter(|day| *day >= asked.0) {
         listing.notes.push(format!("events up to {pruned} are pruned"));
     }
     Ok(listing)

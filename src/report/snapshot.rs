@@ -76,6 +76,11 @@ impl Tables for Snapshot {
         Snapshot::days(self)
     }
 
+    fn dates(&self) -> Option<(Day, Day)> {
+        let dates = || self.manifest().files(Table::Events).iter().map(|file| file.day);
+        Some((dates().min()?, dates().max()?))
+    }
+
     fn sessions_pruned_through(&self) -> Option<Day> {
         self.manifest().sessions_pruned_through
     }

@@ -187,6 +187,10 @@ impl Tables for OneOf<'_> {
         self.split.tables.days()
     }
 
+    fn dates(&self) -> Option<(Day, Day)> {
+        self.split.tables.dates()
+    }
+
     fn sessions_pruned_through(&self) -> Option<Day> {
         self.split.tables.sessions_pruned_through()
     }

@@ -80,6 +80,9 @@ pub trait Tables: Sync {
     /// after all that was pruned, and do not need it.
     fn ledger(&self) -> Result<Arc<Ledger>>;
 
+    /// Returns the first and the last UTC date with events.
+    fn dates(&self) -> Option<(Day, Day)>;
+
     /// Returns the last UTC date of which events are pruned.
     fn events_pruned_through(&self) -> Option<Day> {
         None

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -202,6 +203,10 @@ impl Tables for Noting {
         self.snapshot.days()
     }
 
+    fn dates(&self) -> Option<(Day, Day)> {
+        self.snapshot.dates()
+    }
+
     fn sessions_pruned_through(&self) -> Option<Day> {
         None
     }
@@ -233,7 +238,7 @@ fn a_list_reads_only_the_days_and_columns_that_it_needs() {
         let mut rows = 0;
         let listing = listing::list(&tables, &wanted(EventsQuery::all(window)), columns, &mut |frame| {
             rows += frame.height();
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         });
         assert_eq!(listing.unwrap().listed, rows);
         (rows, tables.reads.into_inner().unwrap())

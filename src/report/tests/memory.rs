@@ -356,6 +356,11 @@ impl Tables for Memory {
         Some((days().min()?, days().max()?))
     }
 
+    fn dates(&self) -> Option<(Day, Day)> {
+        let dates = || self.events.iter().map(|event| Day::utc(event.time));
+        Some((dates().min()?, dates().max()?))
+    }
+
     fn sessions_pruned_through(&self) -> Option<Day> {
         self.sessions_pruned
     }
