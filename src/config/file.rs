@@ -18,10 +18,10 @@ pub(super) struct Entry {
 
 /// Reads the text of a settings file.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Entry>> {
-    let file = File { path, text };
     // A byte order mark is what some editors leave; it is no part of TOML.
-    let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let table = DeTable::parse(text.get(start..).unwrap_or(text)).map_err(|e| {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let file = File { path, text };
+    let table = DeTable::parse(text).map_err(|e| {
         let at = e.span().unwrap_or(0..0);
         file.error(at, e.message().trim_end().replace('\n', "; "))
     })?;

@@ -75,6 +75,11 @@ fn an_unknown_key_is_an_error_that_names_its_line_and_the_nearest() {
     let (message, hint) = error_of("# settings\n\ntimezoen = \"UTC\"\n");
     assert_eq!(message, "wa.toml, line 3: there is no setting `timezoen`");
     assert_eq!(hint, "did you mean `timezone`?");
+    // The bytes of a byte order mark move no line.
+    for text in ["\u{feff}\n\na = \"UTC\"\n", "\u{feff}timezone = \"UTC\"\n\na = 1 2\n"] {
+        let (message, _) = error_of(text);
+        assert!(message.starts_with("wa.toml, line 3: "), "{message}");
+    }
     let (message, hint) = error_of("[retention]\nevents = \"90d\"\nvisitors = \"1d\"\n");
     assert_eq!(message, "wa.toml, line 3: there is no setting `retention.visitors`");
     assert!(hint.contains("retention."), "{hint}");
