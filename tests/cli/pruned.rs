@@ -59,6 +59,7 @@ fn no_growth_is_told_over_a_period_that_is_pruned() {
             "--as-of",
             "yesterday",
             "--include-bots",
+            "--quiet",
             "--fail-if",
             growth,
         ])

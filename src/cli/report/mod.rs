@@ -172,7 +172,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         ReportForm::Csv => Format::Csv,
         ReportForm::Markdown => Format::Markdown,
     };
-    let (outcome, notes, failed) = Store::at(&options.store).read_consistently(|snapshot| {
+    let (outcome, untold, failed) = Store::at(&options.store).read_consistently(|snapshot| {
         // This thread counts too, instead of waiting for the others. They are made when there is something
         // to count, and get ready for it meanwhile: one that goes to sleep first is woken late. Where a pool
         // is there already, that one does.
@@ -181,8 +181,11 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         compute(options, snapshot, format.is_for_people())
     })?;
     io.result(&render(&outcome, format, &style(io))?)?;
-    for note in outcome.notes().iter().chain(&notes) {
-        io.note(note);
+    outcome.notes().iter().for_each(|note| io.note(note));
+    for unknown in &untold {
+        // Whoever waits for an alarm is told that there can be none.
+        io.look();
+        io.warn(unknown);
     }
     failed.map_or(Ok(()), Err)
 }
@@ -218,8 +221,8 @@ fn compute(
     }
     report::check_chatbots(snapshot, &request.query.chatbots)?;
     let summary = report::summary::summary(snapshot, &request.query, request.compare)?;
-    let (notes, failed) = report::condition::check(&options.fail_if, &summary);
-    Ok((Outcome::One(Box::new(summary)), notes, failed))
+    let (untold, failed) = report::condition::check(&options.fail_if, &summary);
+    Ok((Outcome::One(Box::new(summary)), untold, failed))
 }
 
 /// Returns the days that were asked for; all that hold data, where none were.
