@@ -1,11 +1,11 @@
 //! The events of sessions that were looked up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::keys::Keys;
 use super::record::{Reader, Record};
 use super::sessions::Entry;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use crate::error::Result;
 use crate::event::{KeyKind, key_hash};
 use crate::store::columns::Table;
@@ -27,33 +27,36 @@ pub const COLUMNS: [&str; 8] = [
 /// Adds to each session its events: those of its key from its first to its last time. Events that
 /// are pruned are missing.
 pub(super) fn add(tables: &dyn Tables, entries: &mut [Entry]) -> Result<()> {
-    // Key, first and last time, place among the entries.
-    let mut wanted: Vec<(u128, Micros, Micros, usize)> = Vec::new();
+    // First and last time, and place among the entries, by key.
+    let mut wanted: HashMap<u128, Vec<(Micros, Micros, usize)>> = HashMap::new();
     for (at, entry) in entries.iter().enumerate() {
         let (start, end) = (entry.session.number("started_at"), entry.session.number("ended_at"));
         if let (Some(key), Some(start), Some(end)) = (key(&entry.session), start, end) {
-            wanted.push((key, start, end, at));
+            wanted.entry(key).or_default().push((start, end, at));
         }
     }
     let mut found: BTreeMap<usize, Vec<(Micros, String, Record)>> = BTreeMap::new();
     let mut columns = COLUMNS.to_vec();
     columns.extend(["chatbot_id", "session_id", "anonymous_id", "user_id"]);
     for (from, to) in runs(&wanted) {
-        for frame in tables.read(Table::Events, Some((from, to)), &columns)? {
-            let mut keys = Keys::of(&frame, true)?;
-            let times = ints(&frame, "timestamp")?;
-            let reader = Reader::new(&frame, Table::Events, &COLUMNS)?;
+        let parts = map_frames(tables, Table::Events, Some((from, to)), &columns, |_, frame| {
+            let mut keys = Keys::of(frame, true)?;
+            let times = ints(frame, "timestamp")?;
+            let reader = Reader::new(frame, Table::Events, &COLUMNS)?;
+            let mut found = Vec::new();
             for row in 0..frame.height() {
-                let Some(time) = times.get(row) else { continue };
-                let near = wanted.iter().filter(|(_, start, end, _)| *start <= time && time <= *end);
-                for (key, .., at) in near {
-                    if keys.hash(row) == Some(*key) {
-                        let record = reader.record(row);
-                        let id = record.text("id").unwrap_or("").to_owned();
-                        found.entry(*at).or_default().push((time, id, record));
-                    }
+                let (Some(time), Some(key)) = (times.get(row), keys.hash(row)) else { continue };
+                let sessions = wanted.get(&key).map_or(&[][..], Vec::as_slice);
+                for (_, _, at) in sessions.iter().filter(|(start, end, _)| *start <= time && time <= *end) {
+                    let record = reader.record(row);
+                    let id = record.text("id").unwrap_or("").to_owned();
+                    found.push((*at, (time, id, record)));
                 }
             }
+            Ok(found)
+        })?;
+        for (at, event) in parts.into_iter().flatten() {
+            found.entry(at).or_default().push(event);
         }
     }
     for (at, entry) in entries.iter_mut().enumerate() {
@@ -74,9 +77,10 @@ fn key(session: &Record) -> Option<u128> {
 
 /// Returns the runs of UTC dates that the sessions touch, so that a visitor's sessions of a year
 /// do not cost a year of events.
-fn runs(wanted: &[(u128, Micros, Micros, usize)]) -> Vec<(Day, Day)> {
+fn runs(wanted: &HashMap<u128, Vec<(Micros, Micros, usize)>>) -> Vec<(Day, Day)> {
+    let sessions = wanted.values().flatten();
     let mut days: Vec<(Day, Day)> =
-        wanted.iter().map(|(_, start, end, _)| (Day::utc(*start), Day::utc(*end))).collect();
+        sessions.map(|(start, end, _)| (Day::utc(*start), Day::utc(*end))).collect();
     days.sort_unstable();
     let mut runs: Vec<(Day, Day)> = Vec::new();
     for (from, to) in days {
