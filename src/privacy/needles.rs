@@ -7,6 +7,8 @@
 //! found in every other sentence so: it counts only where it is the whole of a value: of a text, of a
 //! string or number of JSON, of a part of an address.
 
+use std::collections::HashSet;
+
 use aho_corasick::AhoCorasick;
 
 use super::identifier::{Identifiers, Kind, fold};
@@ -26,6 +28,8 @@ const MEASURES: [&str; 2] = ["response_time_ms", "load_time_ms"];
 pub struct Needles {
     finder: AhoCorasick,
     needles: Vec<Needle>,
+    /// The texts of all of them, to look whole values up.
+    values: HashSet<Vec<u8>>,
     /// Some needle of any case has letters beyond ASCII, whose case the finder does not know.
     folds: bool,
 }
@@ -54,7 +58,8 @@ impl Needles {
             .build(needles.iter().map(|needle| &needle.text))
             .map_err(|e| Error::failed("cannot search for so many identifiers").caused_by(e))?;
         let folds = needles.iter().any(|needle| needle.any_case && !needle.text.is_ascii());
-        Ok(Needles { finder, needles, folds })
+        let values = needles.iter().map(|needle| needle.text.clone()).collect();
+        Ok(Needles { finder, needles, values, folds })
     }
 
     /// Tells whether some text holds an identifier.
@@ -105,7 +110,7 @@ impl Needles {
                 let number = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
                 let end = pos + rest.iter().position(|b| !number(b)).unwrap_or(rest.len());
                 let measure = key.is_some_and(|key| MEASURES.contains(&key));
-                if !measure && self.needles.iter().any(|n| bytes.get(pos..end) == Some(&n.text[..])) {
+                if !measure && bytes.get(pos..end).is_some_and(|number| self.values.contains(number)) {
                     replace(pos, end, "null");
                 }
                 pos = end;
