@@ -119,9 +119,13 @@ pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> 
     let mut report = Report::new(Head::of(tables, query, bots), body);
     report.notes = notes::on_window(tables, query, sessions == 0, bots)?;
     if let Some(day) = pruned {
-        report.notes.push(format!(
-            "the visitors of the whole window are not known: sessions up to {day} are pruned; those of each day are"
-        ));
+        let mut note =
+            format!("the visitors of the whole window are not known: sessions up to {day} are pruned");
+        // Daily statistics count no robots.
+        if !query.include_bots {
+            note.push_str("; those of each day are");
+        }
+        report.notes.push(note);
     }
     Ok(report)
 }

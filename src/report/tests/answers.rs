@@ -1,5 +1,7 @@
 //! Each report on tables small enough to count by hand.
 
+use std::ops::ControlFlow;
+
 use serde_json::{Value, json};
 
 use super::memory::{Event, Memory, Session, day, event, session, time};
@@ -215,6 +217,14 @@ fn the_visitors_of_a_chatbot_that_lost_no_session_are_known() {
         let notes = |kind| run(&tables, &Request::new(kind, query.clone(), 0)).unwrap().notes();
         for kind in [Kind::Summary, Kind::Visitors, Kind::Devices, Kind::Sessions, Kind::Performance] {
             assert_eq!(notes(kind).is_empty(), chatbot == "docs", "{kind:?}: {:?}", notes(kind));
+        }
+        if chatbot == "shop" {
+            let of_each_day = |query: &Query| {
+                let notes = run(&tables, &Request::new(Kind::Visitors, query.clone(), 0)).unwrap().notes();
+                notes.iter().any(|note| note.ends_with("those of each day are"))
+            };
+            assert!(of_each_day(&query));
+            assert!(!of_each_day(&Query { include_bots: true, ..query.clone() }));
         }
     }
     let split = json_with(&tables, Request { by_chatbot: true, ..Request::new(Kind::Summary, june(), 0) });
@@ -778,7 +788,7 @@ fn listed(tables: &Memory, wanted: &EventsQuery) -> (Vec<String>, listing::Listi
         let reader = Reader::new(frame, Table::Events, &["event_name"])?;
         names
             .extend((0..frame.height()).map(|row| reader.record(row).text("event_name").unwrap().to_owned()));
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })
     .unwrap();
     (names, listing)
@@ -822,6 +832,29 @@ fn raw_events_are_listed_in_order_and_filtered() {
         "{:?}",
         listing.notes
     );
+}
+
+#[test]
+fn events_are_listed_whatever_the_clock_says() {
+    let mut tables = shop();
+    tables.events = vec![event("2026-06-05T10:00:00Z", "x", "one")];
+    let window = Window { today: day("2020-01-01"), ..window("2026-06-01", "2026-06-10") };
+    assert_eq!(listed(&tables, &EventsQuery::all(window)).0, ["one"]);
+}
+
+#[test]
+fn no_more_events_are_read_than_are_wanted() {
+    let mut tables = shop();
+    tables.events = (1..=9).map(|n| event(&format!("2026-06-0{n}T10:00:00Z"), "x", "one")).collect();
+    let mut given = 0;
+    let all = EventsQuery::all(window("2026-06-01", "2026-06-09"));
+    let mut each = |frame: &polars::prelude::DataFrame| {
+        given += frame.height();
+        Ok(ControlFlow::Break(()))
+    };
+    listing::list(&tables, &all, &["event_name"], &mut each).unwrap();
+    // Dates are read four at a time.
+    assert_eq!(given, 4);
 }
 
 #[test]
