@@ -10,6 +10,7 @@
 //! 5. [`report`] computes typed answers from the tables; [`render`] writes them down;
 //! 6. [`cli`] turns arguments into calls of all these.
 
+pub mod bloom;
 pub mod care;
 pub mod cli;
 pub mod config;
@@ -26,7 +27,6 @@ pub mod report;
 pub mod retention;
 pub mod session;
 pub mod settings;
-pub mod sieve;
 pub mod status;
 pub mod store;
 pub mod time;

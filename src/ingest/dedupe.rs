@@ -10,10 +10,10 @@ use hashbrown::HashTable;
 use rayon::prelude::*;
 
 use super::stored_ids::StoredIds;
+use crate::bloom::BloomFilter;
 use crate::error::Result;
 use crate::event::Event;
 use crate::hash::Identity;
-use crate::sieve::Sieve;
 use crate::store::snapshot::Snapshot;
 use crate::time::Micros;
 
@@ -51,8 +51,8 @@ pub fn find(
         result.clashes += clashes;
     }
     // Most of what is stored is not in the batch.
-    let sieve = Sieve::of(keys.iter());
-    let place = |key: u128| if sieve.lets_through(key) { buckets[bucket_of(key)].get(key) } else { None };
+    let bloom = BloomFilter::of(keys.iter());
+    let place = |key: u128| if bloom.may_contain(key) { buckets[bucket_of(key)].get(key) } else { None };
     for hit in stored_ids.find(snapshot, events, place)? {
         // Two stored dates can hold one id only by a fault of the log; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[hit.event as usize], true) {

@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use super::events::filter;
 use super::partition::Partition;
 use super::{Losing, Sink};
+use crate::bloom::BloomFilter;
 use crate::error::Result;
 use crate::hash::Identity;
-use crate::sieve::Sieve;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{
@@ -39,7 +39,7 @@ pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved
     let files = snapshot.manifest().files(Table::Visitors);
     // For each file: the ids that it knows, and the rows that are to move.
     type Looked = (Vec<u128>, Option<Losing>);
-    let sieve = Sieve::of(seen.keys());
+    let bloom = BloomFilter::of(seen.keys());
     let earliest = seen.values().map(|visitor| visitor.first_seen_at).min().unwrap_or(Micros::MAX);
     let looked: Vec<Looked> = files
         .par_iter()
@@ -47,7 +47,7 @@ pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved
             let (mut known, mut later) = (Vec::new(), Vec::new());
             // All visitors there ever were are looked at.
             let mut look = |row: usize, hash: u128, first_seen_at: Micros| {
-                if sieve.lets_through(hash)
+                if bloom.may_contain(hash)
                     && let Some(visitor) = seen.get(&hash)
                 {
                     known.push(hash);
