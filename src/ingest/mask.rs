@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::de::IgnoredAny;
+
 use super::json::escapes;
 use crate::context::{apply, first_address};
 use crate::settings::IpPolicy;
@@ -66,7 +68,7 @@ pub fn cut_bytes(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
         return None;
     }
     // Behind escapes, too.
-    let end = text.iter().rposition(|b| !in_address(*b) && !b"\\u".contains(b)).map_or(0, |at| at + 1);
+    let end = text.iter().rposition(|b| !in_address(*b) && !b"\\u%".contains(b)).map_or(0, |at| at + 1);
     let whole = text.get(..end)?;
     Some(bytes(whole, policy).unwrap_or_else(|| whole.to_vec()))
 }
@@ -83,6 +85,10 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
     if !plain.contains(['.', ':']) {
         return None;
     }
+    if plain.trim_start().starts_with(['[', '{']) && serde_json::from_str::<IgnoredAny>(plain).is_ok() {
+        // JSON within JSON. Each level of it at least doubles the escapes, so there are few.
+        return quoted(&json(plain, policy)?);
+    }
     if !plain.split(',').any(|part| list_entry(part).is_some()) {
         return None;
     }
@@ -90,8 +96,12 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
         Some(ip) => apply(policy, ip),
         None => Some(part.trim().to_owned()),
     });
-    let masked = parts.collect::<Vec<_>>().join(", ");
-    let quoted = serde_json::to_string(&masked).ok()?;
+    quoted(&parts.collect::<Vec<_>>().join(", "))
+}
+
+/// Returns a text as the inside of a string of JSON.
+fn quoted(text: &str) -> Option<String> {
+    let quoted = serde_json::to_string(text).ok()?;
     Some(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
@@ -152,11 +162,8 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
             continue;
         }
         let before = text.get(word..start).unwrap_or(&[]);
-        // `%20203.0.113.9`: the digits of an escape are no part of what follows.
-        let skip = if before.ends_with(b"%") { 2.min(run.len()) } else { 0 };
-        let before = if skip > 0 { b"" } else { before };
-        for (from, to, ip) in addresses(run.get(skip..).unwrap_or(""), before, text.get(pos)) {
-            let (Some(&from), Some(&to)) = (places.get(from + skip), places.get(to + skip)) else { continue };
+        for (from, to, ip) in addresses(&run, before, text.get(pos)) {
+            let (Some(&from), Some(&to)) = (places.get(from), places.get(to)) else { continue };
             out.extend_from_slice(text.get(copied..from).unwrap_or(&[]));
             out.extend_from_slice(apply(policy, ip).unwrap_or_else(|| "-".to_owned()).as_bytes());
             copied = to;
@@ -170,9 +177,13 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
 }
 
 /// Returns the character at a position, if it can be part of an address, and how many bytes it is written
-/// with: escapes are looked through, since the text may be JSON up to where it is broken.
+/// with: escapes are looked through, since the text may be JSON up to where it is broken, with addresses of
+/// pages in it.
 fn character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     let Some(&first) = text.get(pos) else { return (None, 1) };
+    if first == b'%' {
+        return percent_encoded(text, pos);
+    }
     if first != b'\\' {
         return (in_address(first).then_some(first), 1);
     }
@@ -187,6 +198,24 @@ fn character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
         }
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => (None, 2),
         _ => (None, 1),
+    }
+}
+
+/// Does it where a `%` stands. `%3A` in the query of a page may be encoded again with it: `%253A`.
+fn percent_encoded(text: &[u8], pos: usize) -> (Option<u8>, usize) {
+    let code = |at: usize| {
+        let digits = text.get(at..at + 2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let Some(byte) = code(pos + 1) else { return (None, 1) };
+    let mut at = pos + 1;
+    while text.get(at..at + 2) == Some(b"25") {
+        at += 2;
+    }
+    match code(at) {
+        // Digits behind `%25` may as well follow a percent sign.
+        Some(byte @ (b':' | b'.')) => (Some(byte), at + 2 - pos),
+        _ => (Some(byte).filter(|byte| in_address(*byte)), 3),
     }
 }
 
@@ -306,6 +335,9 @@ mod tests {
             ("203.0.113.71;203.0.113.72", "203.0.113.0"),
             ("203.0.113.74, proto=1", "203.0.113.0, proto=1"),
             ("fe80::73%en0", "fe80::"),
+            (r#"[\"203.0.113.75\",\"a, b\"]"#, r#"[\"203.0.113.0\",\"a, b\"]"#),
+            (r#"{\"a\":[\"[\\\"203.0.113.76\\\"]\"]}"#, r#"{\"a\":[\"[\\\"203.0.113.0\\\"]\"]}"#),
+            ("[203.0.113.77]", "203.0.113.0"),
         ] {
             let text = format!(r#"{{"a":"{string}"}}"#);
             assert_eq!(json(&text, Truncate).unwrap(), format!(r#"{{"a":"{truncated}"}}"#), "{string}");
@@ -355,6 +387,9 @@ mod tests {
             ("client_203.0.113.25 203.0.113.24_x 203.0.113.17Z", "client_- -_x -Z"),
             ("peer2001:db8::16x", "peer-x"),
             ("ip%3A203.0.113.48%20203.0.113.49", "ip%3A-%20-"),
+            ("?ip=2001%3Adb8%3A1%3a2%3A%3A77&b=%5B2001%3Adb8%3A%3A1%5D%3A443", "?ip=-&b=%5B-%5D%3A443"),
+            ("?a=2001%253Adb8%25253A%253A77%2526b=203%2E0%2E113%2E9", "?a=-%2526b=-"),
+            ("5%25203.0.113.9 %%203.0.113.9 %203.0.113.9", "5%25- %%20- %20-"),
             ("..203.0.113.23.. ip::ffff:203.0.113.18", "..-.. ip::ffff:-"),
             ("2001:db8::27: 2001:db8::28.", "-: -."),
         ] {
@@ -369,6 +404,7 @@ mod tests {
         assert_eq!(cut_bytes(b"ip: 203.0.113", Drop).unwrap(), b"ip: ");
         assert_eq!(cut_bytes(b"203.0.113.9 203.0.1", Drop).unwrap(), b"- ");
         assert_eq!(cut_bytes(b"ip: 203\\u002e0.1", Drop).unwrap(), b"ip: ");
+        assert_eq!(cut_bytes(b"ip=2001%3Adb8%3A1%3A2", Drop).unwrap(), b"ip=");
         assert_eq!(cut_bytes(b"ip: 203.0.113", Keep), None);
     }
 
