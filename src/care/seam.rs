@@ -55,14 +55,15 @@ impl Seam {
     ///
     /// Sessions go by the day of their last event in the store's zone, events by their UTC date: of
     /// a session that ended late on the last day to go, events of the next UTC date can be left
-    /// where both are kept equally long. Such a session began on a day that is written down (by the
-    /// zone of that time, so the days beside it count too), or has events on the pruned date before.
+    /// where both are kept equally long. Such a session began on a day that is written down, or has events on
+    /// the pruned date before. The day is by the zone of that time: zones lie up to 26 hours apart, so that it
+    /// can be two days from what it is now.
     pub fn is_of_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
         let Some(days) = self.ledger.sessions.get(chatbot) else { return false };
         let (day, date) = (self.zone.day(time), Day::utc(time));
         let events_before =
             || self.ledger.events_pruned(chatbot, date) || self.ledger.events_pruned(chatbot, date.plus(-1));
-        (-1..=1).any(|n| days.contains(day.plus(n)))
+        (-2..=2).any(|n| days.contains(day.plus(n)))
             || (days.first().is_some_and(|first| first <= day) && events_before())
     }
 }

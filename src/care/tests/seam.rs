@@ -279,3 +279,20 @@ fn a_first_sight_that_moves_earlier_leaves_the_day_that_counted_it_whatever_the_
     assert_eq!(new(&place), expected);
     place.is_clean();
 }
+
+#[test]
+fn a_pruned_session_does_not_come_back_by_whatever_zone() {
+    let mut place = Place::new("2026-03-20T09:00:00Z");
+    // The last day to go is 17 March: by the clock of Pago Pago, where the session began on the 17th at
+    // 23:20, and by UTC dates, by which its event is of the 18th and stays.
+    place.zone("Pacific/Pago_Pago");
+    let log = [line("2026-03-18T10:20:00Z", "a", "x", ""), line("2026-03-19T20:00:00Z", "b", "x", "")];
+    place.ingest(&log);
+    place.gc(Some(2), Some(2));
+    assert_eq!(sessions(&place), ["19T20:00 to 19T20:00, 1"]);
+    // In Kiritimati it was the 19th already.
+    place.zone("Pacific/Kiritimati");
+    place.rebuild();
+    assert_eq!(sessions(&place), ["19T20:00 to 19T20:00, 1"]);
+    place.is_clean();
+}
