@@ -12,7 +12,7 @@ use crate::privacy::Identifier;
 use crate::privacy::export::{self, Stopped};
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
-use crate::time::{Clock, Day};
+use crate::time::Clock;
 
 /// Export a person's data, a window of days, or everything, as NDJSON that `wa ingest` takes back
 #[derive(clap::Args, Debug)]
@@ -104,6 +104,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
                 ExportForm::Ndjson => export::Form::Ndjson,
                 ExportForm::Csv => export::Form::Csv,
             },
+            key_file: options.settings.key_file.clone(),
             terminal: io.is_terminal(),
         })
     };
@@ -122,11 +123,15 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             Ok(())
         }
     })?;
+    if io.pipe_closed() {
+        // Nobody knows how much there would have been, or waits for it.
+        return outcome.map(|_| ());
+    }
     let exported = outcome.map_err(|error| match error.is_missing_file() {
         true => error.hint("the store was changed meanwhile, and the export is not whole: run it again"),
         false => error,
     })?;
-    if let Some(note) = nothing(prepared.options(), exported, prepared.days()) {
+    if let Some(note) = nothing(&prepared, exported) {
         io.note(&note);
     }
     if exported.sessions_without_events > 0 {
@@ -138,16 +143,27 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     Ok(())
 }
 
-/// Says why nothing was exported, where nothing was; `held`: the days that there is data of.
-fn nothing(told: &export::Options, exported: export::Exported, held: Option<(Day, Day)>) -> Option<String> {
+/// Says why nothing was exported, where nothing was.
+fn nothing(prepared: &export::Prepared, exported: export::Exported) -> Option<String> {
     if exported.events > 0 {
         return None;
     }
-    let days = told.days.map_or(String::new(), |(from, to)| format!(" from {from} to {to}"));
-    let Some((first, last)) = held else {
+    let told = prepared.options();
+    let days = match told.days {
+        None => String::new(),
+        Some((from, to)) if from == to => format!(" on {from}"),
+        Some((from, to)) => format!(" from {from} to {to}"),
+    };
+    let Some((first, last)) = prepared.days() else {
         return Some("the store holds no data yet: `wa ingest FILES` fills it".to_owned());
     };
     if told.given.is_empty() {
+        let names: Vec<String> = told.chatbots.iter().map(|id| format!("{id:?}")).collect();
+        let days = if names.is_empty() { days } else { format!(" of {}{days}", names.join(", ")) };
+        let from = told.days.map_or(first, |(from, _)| from);
+        if let Some(pruned) = prepared.events_pruned_through().filter(|day| *day >= from) {
+            return Some(format!("no events{days} are kept: events up to {pruned} are pruned"));
+        }
         return Some(format!("no events{days}: there is data from {first} to {last}"));
     }
     match exported.sessions {

@@ -6,12 +6,14 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use polars::prelude::DataFrame;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::identifier::Identifier;
+use super::shared::Shared;
 use super::trace::{EVENT_COLUMNS, Ids, Traced, trace};
 use crate::context::{Context, Given};
 use crate::error::{Error, Result};
@@ -21,6 +23,7 @@ use crate::render;
 use crate::report::record::Reader;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::frame::{Cell, Cells};
+use crate::store::ledger::Ledger;
 use crate::store::snapshot::Snapshot;
 use crate::time::{Day, Micros, format_utc};
 
@@ -62,6 +65,8 @@ pub struct Options {
     pub chatbots: Vec<String>,
     /// How they are written.
     pub form: Form,
+    /// Where the secret key lies, if not in the store.
+    pub key_file: Option<PathBuf>,
     /// Whether they go to a terminal: then what one acts upon is escaped.
     pub terminal: bool,
 }
@@ -127,7 +132,11 @@ impl Prepared {
         let snapshot = snapshot.hold(Table::Events, dates(&options))?;
         let traced = match options.given.is_empty() {
             true => None,
-            false => Some(trace(&snapshot, &options.given)?),
+            false => {
+                let ledger = Ledger::of(&snapshot)?;
+                let shared = Shared::of(&snapshot, &ledger, options.key_file.as_deref())?;
+                Some(trace(&snapshot, &options.given, &shared)?)
+            }
         };
         Ok(Prepared { options, snapshot, traced })
     }
@@ -140,6 +149,11 @@ impl Prepared {
     /// Returns the first and the last day that hold data.
     pub fn days(&self) -> Option<(Day, Day)> {
         self.snapshot.days()
+    }
+
+    /// Returns the last UTC date of which events are pruned.
+    pub fn events_pruned_through(&self) -> Option<Day> {
+        self.snapshot.manifest().events_pruned_through
     }
 
     /// Writes the events, file by file.

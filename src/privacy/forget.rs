@@ -10,6 +10,7 @@ use super::identifier::Identifier;
 use super::needles::Needles;
 use super::receipt::{Erased, Looked, Receipt, Redacted, SOURCE_LOGS};
 use super::rejects::{self, Change};
+use super::shared::{self, Shared};
 use super::trace::{Traced, trace};
 use crate::error::{Error, Kind, Result};
 use crate::ingest::known::KnownFiles;
@@ -62,7 +63,8 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     };
     let snapshot = writer.snapshot()?;
     let ledger = Ledger::of(&snapshot)?;
-    let traced = trace(&snapshot, &given)?;
+    let shared = Shared::of(&snapshot, &ledger, options.key_file.as_deref())?;
+    let traced = trace(&snapshot, &given, &shared)?;
     let needles = Needles::new(&traced.identifiers)?;
 
     let frozen = update::frozen::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
@@ -81,7 +83,11 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let receipt = Receipt {
         dry_run: options.dry_run,
         erased_at: format_utc(now),
-        identifiers: Looked { named: given.len() as u64, followed: traced.followed, shared: traced.shared },
+        identifiers: Looked {
+            named: given.len() as u64,
+            followed: traced.followed,
+            shared: traced.shared.len() as u64,
+        },
         erased: Erased {
             events: events.erased,
             sessions: sessions.erased,
@@ -180,10 +186,12 @@ fn remember(
     for identifier in traced.identifiers.all() {
         add(identifier.hash(key), None, now);
     }
+    ledger.shared.extend(traced.shared.iter().map(|id| shared::hash(key, id)));
     for session in gone {
-        // Within a timeout of it an event would have belonged to it.
+        // Within a timeout of it an event would have belonged to it; what comes after the erasure is stored as
+        // anybody's.
         let from = session.from.saturating_sub(snapshot.timeout());
-        let to = session.to.saturating_add(snapshot.timeout());
+        let to = session.to.saturating_add(snapshot.timeout()).min(now).max(session.to);
         if !traced.identifiers.have(&session.value) || to > now {
             add(gate::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
         }

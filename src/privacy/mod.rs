@@ -16,6 +16,7 @@ pub mod needles;
 pub mod receipt;
 pub mod redact;
 pub mod rejects;
+pub mod shared;
 #[cfg(test)]
 pub mod tests;
 pub mod trace;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::export;
 use super::{Identifier, Kind, Options, Receipt, forget};
 use crate::ingest::Counts;
 use crate::ingest::run::{self, NoProgress};
@@ -434,6 +435,36 @@ fn a_refused_line_that_an_older_version_kept_without_a_keyed_hash_stays_out_too(
 }
 
 #[test]
+fn a_cookie_stays_shared_when_all_but_one_of_its_users_are_erased() {
+    let place = Place::new();
+    let visit = |day: u32, session: &str, more: &str| {
+        let members = format!(r#""session_id":"{session}","anonymous_id":"kiosk-cookie"{more}"#);
+        event(&format!("2026-11-0{day}T08:00:00Z"), &members, "message_sent")
+    };
+    let lines = [
+        visit(1, "s-1", r#","user_id":"user_ada""#),
+        visit(2, "s-2", r#","user_id":"user_bob""#),
+        visit(3, "s-3", ""),
+    ];
+    place.ingest(&place.log("kiosk.ndjson", &lines), NOW);
+    let looked = |receipt: Receipt| (receipt.identifiers.followed, receipt.identifiers.shared);
+    assert_eq!(looked(place.forget(Kind::User, "user_ada")), (0, 1));
+    // Nothing in the tables says any more that somebody else had the cookie.
+    let theirs = || {
+        let snapshot = place.store().snapshot().unwrap();
+        let given = vec![Identifier::new(Kind::User, "user_bob")];
+        let options = export::Options { given, ..export::Options::default() };
+        export::export(&snapshot, &options, &mut Vec::new()).unwrap().events
+    };
+    assert_eq!(theirs(), 1);
+    assert_eq!(looked(place.forget_at(Kind::User, "user_bob", NOW, true)), (0, 1));
+    assert_eq!(looked(place.forget(Kind::User, "user_bob")), (0, 1));
+    assert_eq!(place.rows(Table::Events), 1);
+    let text = place.all_text();
+    assert!(!text.contains("user_ada") && !text.contains("user_bob"));
+}
+
+#[test]
 fn a_short_id_is_found_in_refused_lines_with_blanks_around_it() {
     let place = Place::new();
     let lines = [
@@ -453,6 +484,27 @@ fn what_happens_after_the_erasure_is_stored_again() {
     let later = event("2026-11-10T09:00:00Z", r#""session_id":"s-new","user_id":"user_ada""#, "message_sent");
     let counts = place.ingest(&place.log("b.ndjson", &[later]), "2026-11-11T02:00:00Z");
     assert_eq!((counts.stored, counts.forgotten), (1, 0));
+}
+
+#[test]
+fn an_ongoing_session_goes_on_after_the_erasure_as_anybodys() {
+    let place = Place::new();
+    let at = |minute: u32| {
+        event(
+            &format!("2026-11-09T12:{minute:02}:00Z"),
+            r#""session_id":"s-1","user_id":"u-ada""#,
+            "widget_loaded",
+        )
+    };
+    place.ingest(&place.log("a.ndjson", &[at(0)]), "2026-11-09T12:05:00Z");
+    place.forget_at(Kind::User, "u-ada", "2026-11-09T12:10:00Z", false);
+    // What had happened before stays out; what comes within a timeout of the erased session is nobody's of old.
+    let counts =
+        place.ingest(&place.log("b.ndjson", &[at(0), at(9), at(11), at(20)]), "2026-11-09T12:30:00Z");
+    assert_eq!((counts.forgotten, counts.stored), (2, 2));
+    let other = event("2026-11-09T12:21:00Z", r#""session_id":"s-1","user_id":"u-bob""#, "widget_loaded");
+    let counts = place.ingest(&place.log("c.ndjson", &[other]), "2026-11-09T12:30:00Z");
+    assert_eq!((counts.forgotten, counts.stored), (0, 1));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::identifier::{Identifier, Identifiers, Kind};
+use super::shared::Shared;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, key_hash};
 use crate::store::columns::Table;
@@ -68,19 +69,20 @@ pub struct Traced {
     pub identifiers: Identifiers,
     /// How many anonymous ids were followed.
     pub followed: u64,
-    /// How many were found and are not followed, since others used them too.
-    pub shared: u64,
+    /// Those that were found and are not followed, since others used them too.
+    pub shared: Vec<String>,
     /// The sessions that carry any of them.
     pub sessions: Sessions,
 }
 
-/// Finds what belongs to the identifiers given.
-pub fn trace(snapshot: &Snapshot, given: &[Identifier]) -> Result<Traced> {
+/// Finds what belongs to the identifiers given; `before`: the anonymous ids that were shared with users who
+/// are erased.
+pub fn trace(snapshot: &Snapshot, given: &[Identifier], before: &Shared) -> Result<Traced> {
     let mut identifiers = Identifiers::new(given.iter().cloned());
     let mut around = Around::of(snapshot, &identifiers)?;
     let own = around.own_users(&identifiers);
     let mut looked_at: HashSet<String> = HashSet::new();
-    let (mut followed, mut shared) = (0, 0);
+    let (mut followed, mut shared) = (0, Vec::new());
     let mut found: BTreeSet<String> = around.anonymous.iter().flatten().cloned().collect();
     loop {
         // Every round looks at ids that none before did: there are no more rounds than ids.
@@ -94,12 +96,13 @@ pub fn trace(snapshot: &Snapshot, given: &[Identifier]) -> Result<Traced> {
         found.clear();
         for (number, candidate) in candidates.all().iter().enumerate() {
             looked_at.insert(candidate.value.clone());
-            if theirs.users.get(number).is_some_and(|users| users.is_subset(&own)) {
+            let is_own = theirs.users.get(number).is_some_and(|users| users.is_subset(&own));
+            if is_own && !before.has(&candidate.value) {
                 found.extend(theirs.anonymous.get(number).into_iter().flatten().cloned());
                 identifiers.add(candidate.clone());
                 followed += 1;
             } else {
-                shared += 1;
+                shared.push(candidate.value.clone());
             }
         }
     }

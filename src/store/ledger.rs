@@ -1,6 +1,6 @@
 //! What is gone and stays gone: pruned days, and forgotten persons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,9 @@ pub struct Ledger {
     pub daily_stats: BTreeMap<String, DaySet>,
     /// The forgotten identifiers.
     pub forgotten: Vec<Forgotten>,
+    /// Keyed hashes of anonymous ids that were seen with a forgotten user and with others, in order.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub shared: BTreeSet<String>,
     /// A forgotten e-mail address has no `@`, so that any text can be one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bare_emails: bool,
@@ -112,7 +115,7 @@ impl Ledger {
     /// Puts the ledger in place of the one before.
     pub fn write(&self, transaction: &mut Transaction, now: Micros) -> Result<()> {
         let chatbots = self.events.len() + self.sessions.len() + self.daily_stats.len();
-        let rows = (chatbots + self.forgotten.len()) as u64;
+        let rows = (chatbots + self.forgotten.len() + self.shared.len()) as u64;
         transaction.replace_note("ledger", |m| &mut m.ledger, &self.to_bytes()?, rows, now)
     }
 

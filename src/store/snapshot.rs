@@ -11,6 +11,7 @@ use std::sync::Arc;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
+use super::Store;
 use super::columns::Table;
 use super::fs::{Disk, Opened};
 use super::manifest::{DataFile, Manifest, checksum};
@@ -67,6 +68,11 @@ impl Snapshot {
     /// Returns what the store holds.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns the store that it is a state of.
+    pub fn store(&self) -> Store {
+        Store { disk: self.disk.clone(), dir: self.dir.clone() }
     }
 
     /// Returns the store's folder.
