@@ -7,7 +7,7 @@ use super::io::Progress;
 use super::values::{self, Form};
 use super::{Globals, Io, account};
 use crate::error::{Error, Kind, Result};
-use crate::ingest::run;
+use crate::ingest::{FileAccount, Outcome, run};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -201,6 +201,11 @@ fn outcome(report: run::Report, options: &Options) -> Result<()> {
     let total = &report.account.total;
     if let Some(failure) = report.failure {
         return Err(failure);
+    }
+    let is_unread = |file: &FileAccount| matches!(file.outcome, Outcome::Unreadable { .. });
+    if !report.problems.is_empty() && report.account.files.iter().all(is_unread) {
+        return Err(Error::failed("none of the inputs could be read: nothing was taken in")
+            .hint("see the errors above; `wa ingest --help` says what can be named"));
     }
     if !report.committed {
         return Err(Error::new(

@@ -144,16 +144,37 @@ pub struct Report {
 /// of what was committed.
 pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let context = Context::new(settings.geoip.as_deref())?;
+    let found = source::find(&options.inputs, store.dir());
+    if found.files.is_empty() && !found.problems.is_empty() {
+        // A slip of the pen makes no store.
+        return Ok(Report {
+            problems: found.problems,
+            without_logs: found.without_logs,
+            ..Report::default()
+        });
+    }
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
     // Under the lock, and also where an earlier first ingest was interrupted.
     crate::config::write_default(&**store.disk(), store.dir())?;
-    run_in(writer, settings, options, &context, progress)
+    take_in(writer, found, settings, options, &context, progress)
 }
 
 /// Takes in the inputs with a writer that is open already.
 pub fn run_in(
     writer: Writer,
+    settings: &Settings,
+    options: &Options,
+    context: &Context,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let found = source::find(&options.inputs, writer.store().dir());
+    take_in(writer, found, settings, options, context, progress)
+}
+
+fn take_in(
+    writer: Writer,
+    found: source::Found,
     settings: &Settings,
     options: &Options,
     context: &Context,
@@ -167,7 +188,6 @@ pub fn run_in(
         Some(file) => KnownFiles::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
         None => KnownFiles::default(),
     };
-    let found = source::find(&options.inputs, writer.store().dir());
     let parse_options = ParseOptions {
         chatbot: options.chatbot.clone(),
         now: options.clock.now,
@@ -258,7 +278,9 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
 
 /// Returns a fingerprint of what decides, beside the lines, about what is stored.
 fn fingerprint(settings: &Settings, options: &Options) -> String {
-    let text = format!("{:?} {:?} {:?}", options.chatbot, settings.ip, settings.geoip);
+    // Which lines are of a pruned day goes by the zone.
+    let zone = settings.timezone.name();
+    let text = format!("{:?} {:?} {:?} {zone}", options.chatbot, settings.ip, settings.geoip);
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }
 

@@ -26,6 +26,19 @@ fn a_log_whose_name_is_not_utf_8_is_read_in_a_folder_and_by_its_name() {
 }
 
 #[test]
+fn where_nothing_could_be_read_the_run_failed_and_made_no_store() {
+    let place = Place::new();
+    let run = place.wa("ingest gone.ndjson gone-too.ndjson").exits(1);
+    run.warns("gone.ndjson").warns("gone-too.ndjson").warns("none of the inputs could be read");
+    assert!(!place.path("wa-store").exists());
+    place.write("a.ndjson", EVENT);
+    place.wa("ingest a.ndjson").exits(0);
+    // One that is known is no failure.
+    place.wa("ingest a.ndjson gone.ndjson").exits(4);
+    place.wa("ingest gone.ndjson").exits(1);
+}
+
+#[test]
 fn no_part_of_another_store_is_read() {
     let place = Place::new();
     place.write("bad.log", EVENT.to_owned() + "no json\n");
