@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     keep_sessions: Option<String>,
 
-    /// How long to keep daily statistics [default: forever]
+    /// How long to keep daily statistics; at least as long as sessions [default: forever]
     #[arg(long, value_name = "TIME")]
     keep_daily_stats: Option<String>,
 

@@ -65,8 +65,7 @@ impl Condition {
     /// # Errors
     /// Of kind usage, with the nearest name, or the form.
     pub fn parse(text: &str) -> Result<Condition> {
-        let form =
-            "write it as 'conversion_rate < 20' or, with --compare, 'total_sessions.change_percent < -30'";
+        let form = "write it as 'conversion_rate < 20' or, against the period before, 'total_sessions.change_percent < -30'";
         let wrong = |why: String| Error::usage(format!("--fail-if {text:?}: {why}"));
         let found = text.char_indices().find_map(|(at, _)| {
             let rest = text.get(at..)?;
@@ -82,7 +81,7 @@ impl Condition {
             Some((name, "change_percent")) => (name, Part::ChangePercent),
             Some((_, part)) => {
                 return Err(wrong(format!("{part:?} is no part of a figure"))
-                    .hint("the parts are change and change_percent, with --compare"));
+                    .hint("the parts are change and change_percent, both against the period before"));
             }
         };
         let Some(figure) = SummaryFigures::names().find(|known| *known == name) else {
@@ -111,7 +110,7 @@ impl Condition {
         let Some(figure) = self.value(report) else {
             return match self.part {
                 Part::Value => unknown(&format!("{} is not known for this window", self.figure)),
-                _ if report.comparison.is_none() => unknown("there is no comparison: add --compare"),
+                _ if report.comparison.is_none() => unknown("it was not compared with the period before"),
                 _ => unknown(&format!("{} of the period before is 0 or not known", self.figure)),
             };
         };

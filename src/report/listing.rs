@@ -133,6 +133,7 @@ impl EventsQuery {
     /// Says why nothing is listed: the window is empty, or nothing in it is what was asked for.
     fn nothing(&self, tables: &dyn Tables) -> String {
         let (from, to) = (self.window.from, self.window.to);
+        let period = if from == to { format!("on {from}") } else { format!("from {from} to {to}") };
         let Some((first, last)) = tables.days() else {
             return "the store holds no data yet: `wa ingest FILES` fills it".to_owned();
         };
@@ -141,9 +142,9 @@ impl EventsQuery {
             || self.visitor.is_some()
             || !self.chatbots.is_empty();
         if picks && first <= to && from <= last {
-            return format!("no event from {from} to {to} is one of those asked for");
+            return format!("no event {period} is one of those asked for");
         }
-        format!("no events from {from} to {to}: there is data from {first} to {last}")
+        format!("no events {period}: there is data from {first} to {last}")
     }
 
     fn deciding_columns(&self) -> Vec<&'static str> {

@@ -51,6 +51,10 @@ fn nothing(tables: &dyn Tables, query: &Query, bots: u64) -> Result<String> {
         let (sessions, counted) = left_out(bots);
         return Ok(format!("no sessions {period} but {sessions}: {counted}"));
     }
+    if super::pruned::in_window(tables, query)?.is_some() {
+        // There may have been some: days with data say nothing of that.
+        return Ok(format!("no sessions {period} are kept"));
+    }
     if query.chatbots.is_empty() {
         return Ok(format!("no sessions {period}: {}", held(tables.days())));
     }

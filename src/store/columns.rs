@@ -210,7 +210,7 @@ pub static SESSIONS: &[Column] = &[
     opt(
         "merge_state",
         Json,
-        "What is needed to merge the session with late events and cannot be told from the other columns; null for most sessions (`docs/storage.md`).",
+        "What is needed to merge the session with late events and cannot be told from the other columns; null where there is no such thing (`docs/storage.md`).",
     ),
     col("created_at", Timestamp, "When the session was first stored."),
     col("updated_at", Timestamp, "When it last changed."),

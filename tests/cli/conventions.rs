@@ -66,20 +66,38 @@ fn control_characters_in_a_path_reach_no_terminal() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let place = Place::new();
-    // The completions are longer than a pipe holds; the reader takes one byte and goes.
-    let mut child = place
-        .command()
-        .args(["completions", "bash"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    stdout.read_exact(&mut [0]).unwrap();
-    drop(stdout);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let line = |n: u32| {
+        format!(
+            "{{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"e\",\
+             \"timestamp\":\"2026-11-09T12:{:02}:{:02}Z\"}}\n",
+            n / 60,
+            n % 60
+        )
+    };
+    place.write("log.ndjson", (0..3000).map(line).collect::<String>());
+    place.wa("ingest log.ndjson").exits(0);
+    // Each prints more than a pipe holds; the reader takes one byte and goes.
+    for arguments in [
+        "completions bash",
+        "export",
+        "export --format csv",
+        "events --limit 0 --format ndjson",
+        "events --limit 0",
+    ] {
+        let mut child = place
+            .command()
+            .args(arguments.split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        drop(stdout);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments}");
+    }
 }
 
 #[cfg(target_os = "linux")]

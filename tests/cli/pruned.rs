@@ -86,3 +86,41 @@ fn a_chatbot_that_lost_no_session_has_its_visitors() {
         assert!(figure == Value::Null && said.contains(pruned), "{lost}: {figure}\n{said}");
     }
 }
+
+#[test]
+fn a_log_is_read_again_where_another_time_zone_decides_what_is_pruned() {
+    let place = Place::new().at("2026-06-03T20:00:00Z");
+    place.write(
+        "a.ndjson",
+        line("shop", "2026-06-01T15:00:00Z", "") + &line("shop", "2026-06-03T15:00:00Z", ""),
+    );
+    // On 1 June by the clock of New York.
+    place.write("late.ndjson", line("shop", "2026-06-02T03:00:00Z", ""));
+    place.wa("init -q --timezone America/New_York --keep-events 2d --keep-sessions 2d").exits(0);
+    place.wa("ingest -q a.ndjson").exits(0);
+    place.wa("gc -q --yes").exits(0);
+    let fates = || {
+        let account = place.wa("ingest late.ndjson --format json").json();
+        (account["total"]["already_pruned"].clone(), account["total"]["stored"].clone())
+    };
+    assert_eq!(fates(), (1.into(), 0.into()));
+    assert_eq!(fates(), (0.into(), 0.into()));
+    let settings = place.read("wa-store/wa.toml").replace("America/New_York", "UTC");
+    place.write("wa-store/wa.toml", settings);
+    place.wa("rebuild -q").exits(0);
+    assert_eq!(fates(), (0.into(), 1.into()));
+}
+
+#[test]
+fn where_all_that_was_asked_for_is_pruned_nothing_says_that_there_is_data() {
+    let place = Place::new().at("2026-06-15T12:00:00Z");
+    let log = line("old", "2025-05-01T10:00:00Z", "") + &line("new", "2026-06-14T10:00:00Z", "");
+    place.write("log.ndjson", log);
+    place.wa("ingest -q log.ndjson").exits(0);
+    place.wa("gc -q").exits(0);
+    let run = place.wa("report devices --chatbot old --from 2025-05-01 --to 2025-05-02").exits(0);
+    run.warns("no sessions of \"old\" from 2025-05-01 to 2025-05-02 are kept")
+        .warns("sessions up to 2025-05-01 are pruned");
+    let run = place.wa("export --chatbot old").exits(0);
+    run.warns("no events of \"old\" are kept: events up to 2025-05-01 are pruned");
+}

@@ -122,7 +122,7 @@ Examples:
         /// How many sessions a page, up to 100
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
-        /// This session only, by the log's session id, with its events
+        /// This session only, by the log's session id or its own id, with its events
         #[arg(long, value_name = "ID", value_parser = values::filled, conflicts_with_all = ["visitor", "page"])]
         session_id: Option<String>,
         /// This visitor only, by anonymous id or user id

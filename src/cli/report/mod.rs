@@ -24,6 +24,7 @@ use crate::time::{Clock, Day, Micros};
 #[command(
     subcommand_value_name = "report",
     subcommand_help_heading = "Reports",
+    disable_help_subcommand = true,
     after_help = "\
 Examples:
   wa report summary --days 30
@@ -182,6 +183,9 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     })?;
     io.result(&render(&outcome, format, &style(io))?)?;
     outcome.notes().iter().for_each(|note| io.note(note));
+    if options.kind == Kind::All && format == Format::Csv {
+        io.note("the list of sessions has columns of its own: `wa report sessions --format csv` writes it");
+    }
     for unknown in &untold {
         // Whoever waits for an alarm is told that there can be none.
         io.look();

@@ -759,7 +759,7 @@ fn conditions_are_held_against_the_figures() {
     let Verdict::Unknown(why) = Condition::parse("total_sessions.change < 0").unwrap().check(&alone) else {
         panic!()
     };
-    assert!(why.contains("add --compare"));
+    assert!(why.contains("not compared"));
     let (notes, error) = condition::check(&[Condition::parse("total_sessions = 4").unwrap()], &report);
     assert!(notes.is_empty());
     assert_eq!(error.unwrap().kind().exit_status(), 3);

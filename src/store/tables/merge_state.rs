@@ -2,8 +2,7 @@
 //!
 //! A first or last that comes from the session's first event need not be recorded: its position is
 //! `started_at` and `first_event_id`. The others stand here with their position, as
-//! `[microseconds after started_at, event id]`. Most sessions need nothing at all, and the column
-//! is null.
+//! `[microseconds after started_at, event id]`. Where nothing needs to, the column is null.
 
 use std::collections::BTreeMap;
 

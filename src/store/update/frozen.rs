@@ -8,7 +8,8 @@
 //!
 //! Visitors cannot be added up, and of those of the sessions that are gone only the new ones are
 //! known (`counted_new_on`): a returning one who is among the sessions that come as well is counted
-//! twice. Of lists that were cut off, only the entries are known that they have.
+//! twice, and one who leaves with the last held session is taken off though a session that is gone may be
+//! theirs. Of lists that were cut off, only the entries are known that they have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
