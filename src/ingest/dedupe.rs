@@ -59,11 +59,7 @@ pub fn find(
             result.clashes += u64::from(hit.clash);
         }
     }
-    for (index, (key, event)) in keys.iter().zip(events).enumerate() {
-        if to_store(index) && !result.is_duplicate[index] {
-            stored_ids.add(*key, event);
-        }
-    }
+    stored_ids.add(events, &keys, |index| to_store(index) && !result.is_duplicate[index]);
     stored_ids.make_room();
     Ok(result)
 }

@@ -1,8 +1,9 @@
 //! The ids of stored events by date, as duplicates are looked for among them.
 //!
 //! A batch is compared with all that is stored on its dates and the dates beside them, and the next batch
-//! mostly with the same. So what was read of a date, and what this ingest added to it, is kept as long as
-//! batches ask for it and there is room; nobody else writes meanwhile.
+//! mostly with the same. So what was read of a date, and what this ingest added to it since, is kept as long
+//! as batches ask for it and there is room; nobody else writes meanwhile. Of a log in order, most dates are
+//! asked for once: what is stored of a date that is new is not kept before it is asked for again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -122,10 +123,6 @@ impl StoredIds {
         for file in snapshot.manifest().files(Table::Events).iter().filter(|file| near(file.day)) {
             files.entry(file.day).or_default().push(file);
         }
-        // Of a date without a file, all is known.
-        for day in dates.iter().filter(|day| !files.contains_key(day)) {
-            self.dates.entry(*day).or_default();
-        }
         let room = Room(AtomicUsize::new(self.most.saturating_sub(self.kept())));
         let (kept, keys) = (&self.dates, &self.keys);
         let found: Vec<(Day, Vec<Hit>, Option<Date>)> = files
@@ -157,12 +154,23 @@ impl StoredIds {
         Ok(all)
     }
 
-    /// Adds an event that the store will hold when [`find`](StoredIds::find) is called next.
-    pub fn add(&mut self, key: u128, event: &Event<'_>) {
-        // Of a date that is not kept, others are stored that are not known.
-        if let Some(date) = self.dates.get_mut(&Day::utc(event.row.time)) {
-            date.keys.push(key);
-            date.contents.push(content(event.row.time, event.name()));
+    /// Adds those of some events that the store will hold when [`find`](StoredIds::find) is called next; `keys`
+    /// are theirs.
+    pub fn add(&mut self, events: &[Event<'_>], keys: &[u128], is_stored: impl Fn(usize) -> bool) {
+        let mut from = 0;
+        for events in events.chunk_by(on_one_date) {
+            let places = from..from + events.len();
+            from = places.end;
+            // Of a date that is not kept, others are stored that are not known.
+            let Some(date) = events.first().and_then(|event| self.dates.get_mut(&date_of(event))) else {
+                continue;
+            };
+            for ((place, key), event) in places.clone().zip(keys.get(places).unwrap_or(&[])).zip(events) {
+                if is_stored(place) {
+                    date.keys.push(*key);
+                    date.contents.push(content(event.row.time, event.name()));
+                }
+            }
         }
     }
 
@@ -178,8 +186,15 @@ impl StoredIds {
 
 /// Returns the UTC dates of some events.
 fn dates(events: &[Event<'_>]) -> BTreeSet<Day> {
-    let of = |event: &Event<'_>| Day::utc(event.row.time);
-    events.chunk_by(|a, b| of(a) == of(b)).filter_map(|events| events.first().map(of)).collect()
+    events.chunk_by(on_one_date).filter_map(|events| events.first().map(date_of)).collect()
+}
+
+fn date_of(event: &Event<'_>) -> Day {
+    Day::utc(event.row.time)
+}
+
+fn on_one_date(a: &Event<'_>, b: &Event<'_>) -> bool {
+    date_of(a) == date_of(b)
 }
 
 impl Date {

@@ -63,8 +63,12 @@ impl Page {
     }
 
     /// Makes a page of texts: their lengths, then all of them in one piece.
-    fn of_texts<'a>(runs: impl Iterator<Item = (u32, usize)> + Clone, text: impl Fn(u32) -> &'a str) -> Page {
-        let mut page = Page::begin(runs.clone());
+    fn of_texts<'a>(
+        levels: impl Iterator<Item = (u32, usize)>,
+        runs: impl Iterator<Item = (u32, usize)> + Clone,
+        text: impl Fn(u32) -> &'a str,
+    ) -> Page {
+        let mut page = Page::begin(levels);
         let runs = runs.filter(|(code, _)| *code != NULL);
         let mut lengths = Vec::with_capacity(page.rows - page.nulls);
         for (code, times) in runs.clone() {
@@ -87,7 +91,7 @@ impl Chunk {
     /// Makes a column of codes of a dictionary of so many values, which stand in plain encoding one
     /// after the other. Every code that occurs is to be less than their number.
     pub fn of_codes(rows: usize, changes: &Changes, values: Vec<u8>, distinct: usize) -> Chunk {
-        let mut page = Page::begin(changes.runs(rows));
+        let mut page = Page::begin(changes.levels(rows));
         if distinct == 0 {
             return Chunk::of(page, Encoding::Plain);
         }
@@ -126,10 +130,10 @@ impl Chunk {
     pub fn of_texts(rows: usize, changes: &Changes, distinct: &[&str], written: usize, most: usize) -> Chunk {
         let text = |code: u32| distinct.get(code as usize).copied().unwrap_or("");
         let pages = if written <= most {
-            vec![Page::of_texts(changes.runs(rows), text)]
+            vec![Page::of_texts(changes.levels(rows), changes.runs(rows), text)]
         } else {
             let pages = in_pages(changes.runs(rows), |code| text(code).len(), most).into_iter();
-            pages.map(|runs| Page::of_texts(runs.iter().copied(), text)).collect()
+            pages.map(|runs| Page::of_texts(runs.iter().copied(), runs.iter().copied(), text)).collect()
         };
         let encoding = Encoding::DeltaLengthByteArray;
         Chunk { dictionary: None, pages, encoding, range: range_of_texts(distinct) }
@@ -242,6 +246,8 @@ pub fn plain(texts: &[&str]) -> Vec<u8> {
 pub struct Changes {
     /// Row and code; before the first, all is null.
     at: Vec<(u32, u32)>,
+    /// Some of the codes is [`NULL`].
+    nulls: bool,
 }
 
 impl Changes {
@@ -251,7 +257,10 @@ impl Changes {
         match self.at.last() {
             Some((_, last)) if *last == code => {}
             None if code == NULL => {}
-            _ => self.at.push((row, code)),
+            _ => {
+                self.nulls |= code == NULL;
+                self.at.push((row, code));
+            }
         }
     }
 
@@ -263,14 +272,26 @@ impl Changes {
 
     /// Returns how many of so many rows are not null.
     pub fn there(&self, rows: usize) -> usize {
-        self.runs(rows).filter(|(code, _)| *code != NULL).map(|(_, times)| times).sum()
+        self.levels(rows).filter(|(code, _)| *code != NULL).map(|(_, times)| times).sum()
     }
 
     /// Returns codes and how often they follow each other, in so many rows.
     pub fn runs(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
-        let first = self.at.first().map_or(rows, |(row, _)| *row as usize);
-        let ends = self.at.iter().skip(1).map(|(row, _)| *row as usize).chain([rows]);
-        let runs = self.at.iter().zip(ends).map(|(&(row, code), end)| (code, end - row as usize));
-        std::iter::once((NULL, first)).chain(runs).filter(|(_, times)| *times > 0)
+        runs(&self.at, rows)
     }
+
+    /// Returns runs that say where there is a null: one for all rows, where there is none.
+    pub fn levels(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
+        let is_full = !self.nulls && self.at.first().is_some_and(|(row, _)| *row == 0);
+        let (all, at, rest) =
+            if is_full { (Some((0, rows)), &[][..], 0) } else { (None, &self.at[..], rows) };
+        all.into_iter().chain(runs(at, rest))
+    }
+}
+
+fn runs(at: &[(u32, u32)], rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
+    let first = at.first().map_or(rows, |(row, _)| *row as usize);
+    let ends = at.iter().skip(1).map(|(row, _)| *row as usize).chain([rows]);
+    let runs = at.iter().zip(ends).map(|(&(row, code), end)| (code, end - row as usize));
+    std::iter::once((NULL, first)).chain(runs).filter(|(_, times)| *times > 0)
 }

@@ -96,14 +96,16 @@ impl<'a> TextColumn<'a> {
     /// Like [`TextColumn::finish`], in pages and with a dictionary of at most so many bytes.
     pub(super) fn finish_within(self, rows: usize, page: usize, dictionary: usize) -> Chunk {
         let TextColumn { changes, distinct, held, .. } = self;
-        let there =
-            changes.runs(rows).filter_map(|(code, times)| Some((distinct.get(code as usize)?, times)));
-        let (count, written) = there
-            .fold((0, 0), |(count, written), (text, times)| (count + times, written + text.len() * times));
-        // A few long texts can repeat among many short ones that do not.
-        let pays = pays(distinct.len(), count) || held <= written / 2;
-        if !pays || held + distinct.len() * size_of::<u32>() > dictionary {
-            return Chunk::of_texts(rows, &changes, &distinct, written, page);
+        let fits = held + distinct.len() * size_of::<u32>() <= dictionary;
+        if !fits || !pays(distinct.len(), changes.there(rows)) {
+            let lengths = changes
+                .runs(rows)
+                .filter_map(|(code, times)| Some(distinct.get(code as usize)?.len() * times));
+            let written: usize = lengths.sum();
+            // A few long texts can repeat among many short ones that do not.
+            if !fits || held > written / 2 {
+                return Chunk::of_texts(rows, &changes, &distinct, written, page);
+            }
         }
         let range = range_of_texts(&distinct);
         Chunk { range, ..Chunk::of_codes(rows, &changes, plain(&distinct), distinct.len()) }
@@ -157,7 +159,7 @@ impl Number for i64 {
         self.to_le_bytes()
     }
     fn without_dictionary(rows: usize, changes: &Changes, there: &[i64]) -> Option<Chunk> {
-        Some(Chunk::of_numbers(changes.runs(rows), there))
+        Some(Chunk::of_numbers(changes.levels(rows), there))
     }
 }
 

@@ -25,6 +25,11 @@ impl<'o> Hybrid<'o> {
 
     /// Adds a number so many times.
     pub fn run(&mut self, number: u32, times: usize) {
+        if times == 1 {
+            // Most runs are.
+            self.packed.push(number);
+            return;
+        }
         if times < GROUP {
             self.packed.extend(std::iter::repeat_n(number, times));
             return;
