@@ -7,7 +7,7 @@ use super::io::Progress;
 use super::values::{self, Form};
 use super::{Globals, Io, account};
 use crate::error::{Error, Kind, Result};
-use crate::ingest::{FileAccount, Outcome, run};
+use crate::ingest::run;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -202,9 +202,8 @@ fn outcome(report: run::Report, options: &Options) -> Result<()> {
     if let Some(failure) = report.failure {
         return Err(failure);
     }
-    let is_unread = |file: &FileAccount| matches!(file.outcome, Outcome::Unreadable { .. });
-    if !report.problems.is_empty() && report.account.files.iter().all(is_unread) {
-        return Err(Error::failed("none of the inputs could be read: nothing was taken in")
+    if !report.problems.is_empty() && report.account.files.is_empty() {
+        return Err(Error::failed("there is none of the inputs: nothing was taken in")
             .hint("see the errors above; `wa ingest --help` says what can be named"));
     }
     if !report.committed {

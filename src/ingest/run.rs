@@ -147,11 +147,8 @@ pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn
     let found = source::find(&options.inputs, store.dir());
     if found.files.is_empty() && !found.problems.is_empty() {
         // A slip of the pen makes no store.
-        return Ok(Report {
-            problems: found.problems,
-            without_logs: found.without_logs,
-            ..Report::default()
-        });
+        let (problems, without_logs) = (found.problems, found.without_logs);
+        return Ok(Report { problems, without_logs, committed: true, ..Report::default() });
     }
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;

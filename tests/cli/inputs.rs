@@ -26,16 +26,19 @@ fn a_log_whose_name_is_not_utf_8_is_read_in_a_folder_and_by_its_name() {
 }
 
 #[test]
-fn where_nothing_could_be_read_the_run_failed_and_made_no_store() {
+fn where_there_is_none_of_the_inputs_the_run_failed_and_made_no_store() {
     let place = Place::new();
     let run = place.wa("ingest gone.ndjson gone-too.ndjson").exits(1);
-    run.warns("gone.ndjson").warns("gone-too.ndjson").warns("none of the inputs could be read");
-    assert!(!place.path("wa-store").exists());
+    let run = run.warns("gone.ndjson").warns("gone-too.ndjson").warns("there is none of the inputs");
+    assert!(!place.path("wa-store").exists() && !run.stdout.contains("max-rejects"), "{run}");
     place.write("a.ndjson", EVENT);
     place.wa("ingest a.ndjson").exits(0);
     // One that is known is no failure.
     place.wa("ingest a.ndjson gone.ndjson").exits(4);
     place.wa("ingest gone.ndjson").exits(1);
+    // One that is there and makes no sense is read as far as it goes.
+    place.write("broken.gz", [0x1f, 0x8b, 8, 0xff, 1, 2, 3]);
+    place.wa("ingest broken.gz").exits(4);
 }
 
 #[test]
