@@ -270,6 +270,10 @@ impl Reader {
                 self.ended = true;
                 let what = match self.stream.compression() {
                     Compression::Plain => "try to copy the file: the disk may be failing",
+                    // As zstd words its error of a window that is larger than a decoder has to allow.
+                    Compression::Zstd if e.to_string().contains("too much memory") => {
+                        "it was compressed with a window of more than 128 MiB: `zstd -dc --long=31 FILE | wa ingest -` takes it in"
+                    }
                     _ => "the file is cut off or damaged; ingest it again when it has been replaced",
                 };
                 let error = Error::new(Kind::PartialInput, format!("cannot read {} to its end", self.name));

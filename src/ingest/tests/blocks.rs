@@ -149,6 +149,16 @@ fn several_members_and_frames_are_read_as_one_and_zeros_after_them_ignored() {
 }
 
 #[test]
+fn a_zstd_window_that_is_too_large_is_said_to_be_that() {
+    // A frame (RFC 8878, 3.1.1) without checksum or size, its window 2^(10 + 21) bytes; one block, the last, of
+    // no bytes.
+    let frame = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
+    let (blocks, error) = drain(&mut reader(frame.to_vec()));
+    assert_eq!(text(&blocks), b"");
+    assert!(error.unwrap().hint_text().unwrap().contains("zstd -dc --long=31"));
+}
+
+#[test]
 fn what_can_be_read_of_a_damaged_file_comes_before_the_error() {
     let lines: String = (0..50_000u64).map(|n| format!("{{\"n\":{}}}\n", n * n * 7919 % 1_000_003)).collect();
     for packed in [gzip(lines.as_bytes()), zstd(lines.as_bytes())] {
