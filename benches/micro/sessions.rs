@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use wa::event::{Block, Event};
-use wa::session::{Summary, cut, join};
+use wa::session::{SharedTexts, Summary, cut, join};
 use wa::time::{Micros, SECOND};
 
 use crate::log::{self, NOW};
@@ -46,7 +46,8 @@ fn sessionize(bencher: Bencher<'_, '_>) {
 fn merge(bencher: Bencher<'_, '_>) {
     let block = log::parsed(VISITS);
     let keys = by_key(&block);
-    let piece = |event: &Event<'_>| Summary::of(*event, NOW).into_owned();
+    let texts = SharedTexts::default();
+    let piece = |event: &Event<'_>| Summary::of(*event, NOW).into_owned(&texts);
     let pieces: Vec<Vec<_>> = keys.iter().map(|events| events.iter().map(piece).collect()).collect();
     bencher
         .counter(ItemsCount::new(block.rows.len()))

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::seam::Seam;
 use crate::error::{Error, Result};
-use crate::session::Summary;
+use crate::session::{SharedTexts, Summary};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
@@ -33,19 +33,20 @@ pub struct Stored {
 pub struct Rows<'a> {
     snapshot: &'a Snapshot,
     seam: &'a Seam,
+    texts: &'a SharedTexts,
     partitions: BTreeMap<Day, Vec<&'a DataFile>>,
     /// Rows that were read and start on a later date.
     ahead: Vec<Stored>,
 }
 
 impl<'a> Rows<'a> {
-    /// Begins with the first date.
-    pub fn new(snapshot: &'a Snapshot, seam: &'a Seam) -> Rows<'a> {
+    /// Begins with the first date; `texts` get the long texts of the rows.
+    pub fn new(snapshot: &'a Snapshot, seam: &'a Seam, texts: &'a SharedTexts) -> Rows<'a> {
         let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
         for file in snapshot.manifest().files(Table::Sessions) {
             partitions.entry(file.day).or_default().push(file);
         }
-        Rows { snapshot, seam, partitions, ahead: Vec::new() }
+        Rows { snapshot, seam, texts, partitions, ahead: Vec::new() }
     }
 
     /// Returns the UTC dates on which rows can start.
@@ -91,7 +92,7 @@ impl<'a> Rows<'a> {
                 fixed: self.seam.is_fixed(&session),
                 sound: all_sound || frame.slice(row as i64, 1).equals_missing(&again.slice(row as i64, 1)),
                 covered: None,
-                session: session.into_owned(),
+                session: session.into_owned(self.texts),
             })
             .collect())
     }

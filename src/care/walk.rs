@@ -14,7 +14,7 @@ use super::seam::Seam;
 use super::stored::{Rows, Stored};
 use crate::error::Result;
 use crate::event::{Block, Event};
-use crate::session::{Summary, cut, join};
+use crate::session::{SharedTexts, Summary, cut, join};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
@@ -61,14 +61,15 @@ pub fn walk(
     progress: &dyn Progress,
     visit: &mut dyn Visit,
 ) -> Result<()> {
-    let mut rows = Rows::new(snapshot, seam);
+    let texts = SharedTexts::default();
+    let mut rows = Rows::new(snapshot, seam, &texts);
     let mut dates: BTreeSet<Day> = rows.dates().into_iter().collect();
     let mut files: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
     for file in snapshot.manifest().files(Table::Events) {
         dates.insert(file.day);
         files.entry(file.day).or_default().push(file);
     }
-    let mut state = State { seam, timeout, held: HashMap::new(), pieces: HashMap::new() };
+    let mut state = State { seam, timeout, texts: &texts, held: HashMap::new(), pieces: HashMap::new() };
     let mut dates = dates.into_iter().peekable();
     while let Some(date) = dates.next() {
         progress.at(&date.to_string());
@@ -88,6 +89,7 @@ pub fn walk(
         }
         let next = dates.peek().map_or(Micros::MAX, |next| i64::from(next.0) * DAY);
         visit.settled(state.settle(next))?;
+        texts.let_go();
     }
     Ok(())
 }
@@ -95,6 +97,7 @@ pub fn walk(
 struct State<'a> {
     seam: &'a Seam,
     timeout: Micros,
+    texts: &'a SharedTexts,
     /// Stored rows whose events are not all settled, by the hash of their key.
     held: HashMap<u128, Vec<Held>>,
     /// Pieces of sessions that are not settled, likewise.
@@ -133,13 +136,16 @@ impl State<'_> {
             }
         }
         free.par_sort_unstable_by_key(|event| (event.row.key, event.row.time, event.row.id));
-        let timeout = self.timeout;
+        let (timeout, texts) = (self.timeout, self.texts);
         let made: Vec<(u128, Vec<Summary<'static>>)> = free
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
                 // Whatever is stored was stored earlier: the time of storing is put in at the end.
                 let pieces = cut(events, timeout).filter_map(|events| Summary::of_all(events, Micros::MAX));
-                (events.first().map_or(0, |event| event.row.key), pieces.map(Summary::into_owned).collect())
+                (
+                    events.first().map_or(0, |event| event.row.key),
+                    pieces.map(|piece| piece.into_owned(texts)).collect(),
+                )
             })
             .collect();
         for (key, pieces) in made {
@@ -152,7 +158,7 @@ impl State<'_> {
         let mut rows = self.held.get_mut(&event.row.key).into_iter().flatten();
         match rows.find(|held| held.start <= time && time <= held.end) {
             Some(Held { row: Some(row), .. }) if row.fixed => {
-                let piece = Summary::of(event, Micros::MAX).into_owned();
+                let piece = Summary::of(event, Micros::MAX).into_owned(self.texts);
                 match &mut row.covered {
                     Some(covered) => covered.merge(piece),
                     None => row.covered = Some(Box::new(piece)),

@@ -164,7 +164,7 @@ fn profile(profile: &mut Profile<'_>, needles: &Needles) -> bool {
     let name = profile.user_name.as_deref().and_then(|name| needles.redact(name));
     let metadata = profile.user_metadata.as_deref().and_then(|text| needles.redact_json(text));
     let changed = name.is_some() || metadata.is_some();
-    profile.user_name = name.map(Str::Owned).or(profile.user_name.take());
-    profile.user_metadata = metadata.map(Str::Owned).or(profile.user_metadata.take());
+    profile.user_name = name.map(Str::from).or(profile.user_name.take());
+    profile.user_metadata = metadata.map(Str::from).or(profile.user_metadata.take());
     changed
 }

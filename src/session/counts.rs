@@ -1,9 +1,8 @@
 //! How often each name occurs among the events of a session.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Str;
+use super::{SharedTexts, Str};
 
 /// The most names of a list: nearly every session has a handful.
 const FEW: usize = 24;
@@ -75,9 +74,9 @@ impl<'a> Counts<'a> {
         few.chain(many.into_iter().flatten().map(|(name, count)| (name.as_ref(), *count)))
     }
 
-    /// Returns the same with texts of its own.
-    pub fn into_owned(self) -> Counts<'static> {
-        let own = |(name, count): (Str<'a>, u64)| (Cow::Owned(name.into_owned()), count);
+    /// Returns the same with texts that borrow nothing.
+    pub fn into_owned(self, texts: &SharedTexts) -> Counts<'static> {
+        let own = |(name, count): (Str<'a>, u64)| (texts.own(name), count);
         Counts(match self.0 {
             Names::Few(names) => Names::Few(names.into_iter().map(own).collect()),
             Names::Many(names) => Names::Many(names.into_iter().map(own).collect()),
@@ -124,15 +123,12 @@ impl<'de: 'a, 'a> serde::de::Visitor<'de> for Reading<'a> {
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Counts<'a>, A::Error> {
         let mut counts = Counts::default();
-        while let Some((Name(name), count)) = map.next_entry()? {
+        while let Some((name, count)) = map.next_entry()? {
             counts.add(name, count);
         }
         Ok(counts)
     }
 }
-
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

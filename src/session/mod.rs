@@ -5,7 +5,9 @@ mod cut;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use counts::Counts;
 pub use cut::{Piece, cut, join};
-pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Str, Summary};
+pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Summary};
+pub use text::{SharedTexts, Str};

@@ -5,18 +5,13 @@
 //! and commutative, so a session can be put together from any pieces in any order. Sums are
 //! integers; firsts and lasts carry the [`Position`] of the event they came from.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Counts;
+use super::{Counts, SharedTexts, Str};
 pub use crate::context::Agent;
 use crate::event::{Event, KeyKind, Position, Text};
 use crate::time::Micros;
-
-/// A text of a summary: borrowed from the events or the table that it was made of, where these
-/// outlive it. Most summaries are made and written at once, and need no text of their own.
-pub type Str<'a> = Cow<'a, str>;
 
 /// The key that all events of a session share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -232,7 +227,7 @@ impl<'a> Summary<'a> {
     pub fn add(&mut self, event: Event<'a>) {
         let row = event.row;
         let at = event.position();
-        let text = |field| event.text(field).map(Cow::Borrowed);
+        let text = |field| event.text(field).map(Str::Borrowed);
         self.first = self.first.min(at);
         self.ended_at = self.ended_at.max(row.time);
         self.anonymous_id.offer(at, || text(Text::AnonymousId));
@@ -241,7 +236,7 @@ impl<'a> Summary<'a> {
                 Some(Source {
                     referrer: text(Text::Referrer),
                     referrer_domain: text(Text::ReferrerDomain),
-                    channel: row.channel.map(|c| Cow::Borrowed(c.name())),
+                    channel: row.channel.map(|c| Str::Borrowed(c.name())),
                     utm_source: text(Text::UtmSource),
                     utm_medium: text(Text::UtmMedium),
                     utm_campaign: text(Text::UtmCampaign),
@@ -264,8 +259,8 @@ impl<'a> Summary<'a> {
         });
         self.landing_page.offer(at, || text(Text::LandingPage));
         self.landing_path
-            .offer(at, || event.text(Text::PageUrl).and_then(crate::context::path).map(Cow::Borrowed));
-        self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(Cow::Borrowed));
+            .offer(at, || event.text(Text::PageUrl).and_then(crate::context::path).map(Str::Borrowed));
+        self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(Str::Borrowed));
         self.user_id.offer(at, || text(Text::UserId));
         let has_profile = [Text::UserEmail, Text::UserName, Text::UserMetadata]
             .into_iter()
@@ -279,7 +274,7 @@ impl<'a> Summary<'a> {
                 })
             });
         }
-        self.counts.add(Cow::Borrowed(event.name()), 1);
+        self.counts.add(Str::Borrowed(event.name()), 1);
         self.errors += u64::from(event.text(Text::EventCategory) == Some("error"));
         if row.response_us >= 0 {
             self.response_sum_us = sum_of(self.response_sum_us, row.response_us as u64);
@@ -328,7 +323,7 @@ impl<'a> Summary<'a> {
 
     /// Returns the landing page: the logged one, else the path of the first page.
     pub fn landing(&self) -> Option<&str> {
-        self.landing_page.value().or(self.landing_path.value()).map(Cow::as_ref)
+        self.landing_page.value().or(self.landing_path.value()).map(Str::as_ref)
     }
 
     /// Returns the profile: of the last event that has one and does not name another user.
@@ -350,8 +345,9 @@ impl<'a> Summary<'a> {
         }
     }
 
-    /// Converts into a summary that owns its texts.
-    pub fn into_owned(self) -> Summary<'static> {
+    /// Converts into a summary that borrows nothing; its long texts are those of `texts`.
+    pub fn into_owned(self, texts: &SharedTexts) -> Summary<'static> {
+        let own = |text: Str<'a>| texts.own(text);
         let first = |value: First<Str<'a>>| First(value.0.map(|(at, text)| (at, own(text))));
         let some = |text: Option<Str<'a>>| text.map(own);
         Summary {
@@ -400,7 +396,7 @@ impl<'a> Summary<'a> {
                     (some(user), Last(profile.map(|(at, profile)| (at, own(profile)))))
                 })
                 .collect(),
-            counts: self.counts.into_owned(),
+            counts: self.counts.into_owned(texts),
             errors: self.errors,
             response_sum_us: self.response_sum_us,
             response_count: self.response_count,
@@ -439,10 +435,6 @@ impl<'a> Summary<'a> {
         ];
         crate::event::uuid_of_name(name.concat().as_bytes())
     }
-}
-
-fn own(text: Str<'_>) -> Str<'static> {
-    Cow::Owned(text.into_owned())
 }
 
 /// Adds two sums of response times. What it comes to does not depend on the order in which many are added, also

@@ -195,9 +195,9 @@ proptest! {
             let sent = run.iter().filter(|s| s.name == "message_sent").count();
             prop_assert_eq!(session.count("message_sent"), sent as u64);
             let anonymous = run.iter().find_map(|s| s.anonymous);
-            prop_assert_eq!(session.anonymous_id.value().map(std::borrow::Cow::as_ref), anonymous);
+            prop_assert_eq!(session.anonymous_id.value().map(super::Str::as_ref), anonymous);
             let user = run.iter().rev().find_map(|s| s.user);
-            prop_assert_eq!(session.user_id.value().map(std::borrow::Cow::as_ref), user);
+            prop_assert_eq!(session.user_id.value().map(super::Str::as_ref), user);
             let landing = run.iter().find_map(|s| s.landing).or(run.iter().find_map(|s| {
                 s.url.map(|url| if url == "https://h/l" { "/l" } else { "/p" })
             }));
@@ -212,7 +212,7 @@ proptest! {
             let city = run.iter().find_map(|s| s.city);
             prop_assert_eq!(session.place.value().and_then(|place| place.city.as_deref()), city);
             let trigger = run.iter().find_map(|s| s.trigger);
-            prop_assert_eq!(session.triggered_by.value().map(std::borrow::Cow::as_ref), trigger);
+            prop_assert_eq!(session.triggered_by.value().map(super::Str::as_ref), trigger);
             prop_assert_eq!(session.errors, run.iter().filter(|s| s.category.is_some()).count() as u64);
             let responses: Vec<i64> = run.iter().filter_map(|s| s.response).collect();
             let sum = responses.iter().map(|us| i128::from(*us)).sum::<i128>().min(i128::from(i64::MAX));

@@ -164,11 +164,12 @@ impl Place {
     /// Returns start, end and number of events of the sessions, in order.
     pub fn sessions(&self) -> Vec<(String, String, u64)> {
         let snapshot = self.store().snapshot().unwrap();
+        let texts = crate::session::SharedTexts::default();
         let mut all = Vec::new();
         for file in snapshot.manifest().files(Table::Sessions) {
             let frame = snapshot.read_file(file, None).unwrap();
             let sessions = crate::store::tables::sessions::read(&frame).unwrap();
-            all.extend(sessions.into_iter().map(|session| session.into_owned()));
+            all.extend(sessions.into_iter().map(|session| session.into_owned(&texts)));
         }
         all.sort_by_key(|session| session.first);
         let time = |time: Micros| crate::time::format_utc(time);

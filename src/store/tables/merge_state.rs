@@ -51,6 +51,7 @@ struct Landing<'a> {
     /// Position of the logged landing page; `None` where none is logged.
     logged: Option<At>,
     /// The path of the first page, with its position.
+    #[serde(borrow)]
     path: Option<(Str<'a>, At)>,
 }
 
