@@ -82,10 +82,12 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
     } else {
         inner
     };
-    if !plain.contains(['.', ':']) {
+    if !plain.contains(['.', ':', '\\']) {
         return None;
     }
-    if plain.trim_start().starts_with(['[', '{']) && serde_json::from_str::<IgnoredAny>(plain).is_ok() {
+    let is_json =
+        plain.trim_start().starts_with(['[', '{']) || plain.starts_with('"') && plain.contains('\\');
+    if is_json && serde_json::from_str::<IgnoredAny>(plain).is_ok() {
         // JSON within JSON. Each level of it at least doubles the escapes, so there are few.
         return quoted(&json(plain, policy)?);
     }
@@ -338,6 +340,8 @@ mod tests {
             (r#"[\"203.0.113.75\",\"a, b\"]"#, r#"[\"203.0.113.0\",\"a, b\"]"#),
             (r#"{\"a\":[\"[\\\"203.0.113.76\\\"]\"]}"#, r#"{\"a\":[\"[\\\"203.0.113.0\\\"]\"]}"#),
             ("[203.0.113.77]", "203.0.113.0"),
+            (r#"[\"203\\u002e0\\u002e113\\u002e78\"]"#, r#"[\"203.0.113.0\"]"#),
+            (r#"\"203\\u002e0\\u002e113\\u002e79\""#, r#"\"203.0.113.0\""#),
         ] {
             let text = format!(r#"{{"a":"{string}"}}"#);
             assert_eq!(json(&text, Truncate).unwrap(), format!(r#"{{"a":"{truncated}"}}"#), "{string}");

@@ -13,6 +13,7 @@ use super::export;
 use super::redact::{self, Edits};
 use super::rejects::{self, Change};
 use crate::error::Result;
+use crate::hash::hex;
 use crate::ingest::{Field, mask};
 use crate::session::Summary;
 use crate::settings::{IpPolicy, Keep};
@@ -252,8 +253,11 @@ fn session(session: &mut Summary<'_>) -> bool {
 /// trial. By its keyed hash the line is still known.
 fn without_address(reject: &Reject) -> Option<Reject> {
     let raw = rejects::raw(reject);
-    let masked = mask::bytes(&raw, IpPolicy::Drop)?;
-    let sha256 = Sha256::digest(&masked).iter().map(|byte| format!("{byte:02x}")).collect();
+    let is_cut = (raw.len() as u64) < reject.length;
+    // An address behind the cut would be found from the hash of the whole.
+    let masked =
+        if is_cut { mask::cut_bytes(&raw, IpPolicy::Drop)? } else { mask::bytes(&raw, IpPolicy::Drop)? };
+    let sha256 = hex(&Sha256::digest(&masked));
     let bare = Reject { length: masked.len() as u64, sha256, raw: None, raw_base64: None, ..reject.clone() };
     Some(bare.with_raw(&masked))
 }

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::identifier::{each_reading, email_hash, value_hash};
 use crate::event::{Block, Event, KeyKind, Text};
+use crate::hash::hex;
 use crate::ingest::Refused;
 use crate::store::key::SecretKey;
 use crate::store::ledger::Ledger;
@@ -50,10 +51,6 @@ pub fn line_hash(key: &SecretKey, sha256: &[u8; 32]) -> String {
 /// Returns the keyed hash of a refused line, given its SHA-256 in hexadecimal.
 pub fn hex_line_hash(key: &SecretKey, sha256: &str) -> String {
     key.hash(&[b"forgotten line", sha256.as_bytes()])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Gate {

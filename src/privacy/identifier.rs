@@ -10,9 +10,6 @@ use std::collections::HashMap;
 use super::needles;
 use crate::store::key::SecretKey;
 
-/// The most addresses that are read out of one value: a log must not be able to keep `wa` busy.
-const MOST_ADDRESSES: usize = 100;
-
 /// Which kind of identifier was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -89,7 +86,7 @@ pub fn each_reading(value: &str, mut each: impl FnMut(&str)) {
         if text.contains('+') {
             other(text.replace('+', " ").trim());
         }
-        addresses(text).take(MOST_ADDRESSES).for_each(&mut other);
+        addresses(text).for_each(&mut other);
         let Some(next) = needles::decoded(text) else { break };
         decoded = Some(next);
     }
@@ -126,11 +123,15 @@ fn is_plain(value: &str) -> bool {
     }
 }
 
-/// Returns the e-mail addresses in a text.
+/// Returns the e-mail addresses in a text: each as it stands there, and without what hardly is a part of it.
 fn addresses(text: &str) -> impl Iterator<Item = &str> {
     let between = |c: char| c.is_whitespace() || ",;:<>()[]\"?&=/|".contains(c);
-    let parts = text.split(between).map(|part| part.trim_matches(['.', '\'']));
-    parts.filter(|part| part.contains('@'))
+    let beside = |c: char| !(c.is_alphanumeric() || "_-+%".contains(c));
+    let is_address = |part: &&str| part.find('@').is_some_and(|at| 0 < at && at + 1 < part.len());
+    text.split(between).filter(is_address).flat_map(move |part| {
+        let bare = part.trim_matches(beside);
+        std::iter::once(part.trim_matches(['.', '\''])).chain((bare.len() < part.len()).then_some(bare))
+    })
 }
 
 /// A set of identifiers, each with a number, in the order in which they came.
@@ -230,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_known_behind_however_many_others() {
+        let set = Identifiers::new([Identifier::new(Kind::Email, "ada@example.org")]);
+        let others: String = (0..300).map(|n| format!("u{n}@example.org, ")).collect();
+        assert_eq!(find(&set, &format!("{others}ada@example.org")), [0]);
+        assert!(find(&set, &others).is_empty());
+    }
+
+    #[test]
     fn an_identifier_is_known_however_the_log_writes_it() {
         let set = Identifiers::new([
             Identifier::new(Kind::Email, "ada@example.org"),
@@ -248,6 +257,12 @@ mod tests {
             "\"Ada\" <Ada@Example.org>.",
             "bob@example.org, ada@example.org",
             r"ada\u0040example.org",
+            "ada@example.org!",
+            "https://x.example/#ada@example.org",
+            "*ada@example.org*",
+            "“ada@example.org”",
+            "ada@example.org\u{200b}",
+            "ada@example.org\0",
         ] {
             assert_eq!(find(&set, hers), [0], "{hers}");
         }

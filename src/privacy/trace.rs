@@ -36,19 +36,21 @@ pub const SESSION_COLUMNS: [&str; 8] = [
     "merge_state",
 ];
 
-/// Some sessions: by the hash of their key, from when to when.
+/// Some sessions: by the hash of their key, from when to when, in order; no two of a key overlap.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions(HashMap<u128, Vec<(Micros, Micros)>>);
 
 impl Sessions {
     /// Tells whether a moment of a key belongs to one of them.
     pub fn hold(&self, key: u128, time: Micros) -> bool {
-        self.0.get(&key).is_some_and(|spans| spans.iter().any(|&(from, to)| from <= time && time <= to))
+        self.span(key, time).is_some()
     }
 
     /// Returns from when to when the one lasted that holds a moment of a key.
     pub fn span(&self, key: u128, time: Micros) -> Option<(Micros, Micros)> {
-        self.0.get(&key)?.iter().copied().find(|&(from, to)| from <= time && time <= to)
+        let spans = self.0.get(&key)?;
+        let next = spans.partition_point(|&(from, _)| from <= time);
+        spans.get(next.checked_sub(1)?).copied().filter(|&(_, to)| time <= to)
     }
 
     /// Returns how many there are.
@@ -126,6 +128,7 @@ struct Span {
 
 /// What was found in the sessions that carry each of some identifiers.
 struct Around {
+    /// By session key, in order; no two overlap.
     sessions: HashMap<u128, Vec<Span>>,
     /// The anonymous ids in those sessions.
     anonymous: Vec<HashSet<String>>,
@@ -198,7 +201,7 @@ impl Around {
         }
     }
 
-    /// Finds the events that carry identifiers themselves, by session key.
+    /// Finds the events that carry identifiers themselves: by session key their times, in order.
     fn carrying_events(
         &mut self,
         snapshot: &Snapshot,
@@ -220,6 +223,7 @@ impl Around {
             finds.push(more);
         }
         self.take(finds);
+        moments.values_mut().for_each(|moments| moments.sort_unstable());
         Ok(moments)
     }
 
@@ -250,11 +254,9 @@ impl Around {
                     });
                 }
             }
-            for &(time, number) in moments.get(&key).into_iter().flatten() {
-                if from <= time && time <= to {
-                    carries.insert(number);
-                }
-            }
+            let moments = moments.get(&key).map_or(&[][..], Vec::as_slice);
+            let within = moments.iter().skip(moments.partition_point(|&(time, _)| time < from));
+            carries.extend(within.take_while(|&&(time, _)| time <= to).map(|&(_, number)| number));
             for &number in &carries {
                 let users = ids.user.get(row).map(str::to_owned);
                 let users = users.into_iter().chain(profiles.iter().filter_map(|p| p.user_id.clone()));
@@ -277,6 +279,7 @@ impl Around {
             }
             finds.push(more);
         }
+        self.sessions.values_mut().for_each(|spans| spans.sort_unstable_by_key(|span| span.from));
         self.take(finds);
         Ok(())
     }
@@ -289,8 +292,9 @@ impl Around {
         let sessions = &self.sessions;
         let found = each_file(snapshot, Table::Events, &EVENT_COLUMNS, |ids, row, finds: &mut Finds| {
             let time = ids.from.or_zero(row);
-            let spans = sessions.get(&ids.key(row)).into_iter().flatten();
-            for span in spans.filter(|span| span.from <= time && time <= span.to) {
+            let spans = sessions.get(&ids.key(row)).map_or(&[][..], Vec::as_slice);
+            let last = spans.partition_point(|span| span.from <= time).checked_sub(1);
+            if let Some(span) = last.and_then(|last| spans.get(last)).filter(|span| time <= span.to) {
                 for &number in &span.carries {
                     finds.users.extend(ids.user.get(row).map(|id| (number, id.to_owned())));
                     finds.anonymous.extend(ids.anonymous.get(row).map(|id| (number, id.to_owned())));
