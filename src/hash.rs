@@ -1,6 +1,12 @@
-//! The hasher of keys that are hashes or random ids already.
+//! Hashes: the hasher of keys that are hashes already, and how hashes are written.
 
-/// Spreads 128-bit keys with a multiplication, which is enough for the ids that are neither.
+/// Returns bytes in hexadecimal, in small letters.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Spreads 128-bit keys that are hashes already. Ids that a log chooses are hashed first, by
+/// [`Keys`](crate::ingest::stored_ids::Keys).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity;
 

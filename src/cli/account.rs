@@ -21,14 +21,9 @@ struct Answer<'a> {
     first_refused: &'a [RefusedLine],
 }
 
-/// Tells whether more lines were refused than allowed: the account is of what would have been.
-fn is_held_back(report: &Report) -> bool {
-    !report.committed && report.failure.is_none()
-}
-
 /// Writes the account as JSON.
 pub fn json(report: &Report) -> Result<String> {
-    let first_refused = if is_held_back(report) { &report.first_refused[..] } else { &[] };
+    let first_refused = if report.held_back { &report.first_refused[..] } else { &[] };
     let answer = Answer { committed: report.committed, account: &report.account, first_refused };
     let text = serde_json::to_string_pretty(&answer);
     text.map_err(|e| Error::failed("cannot write the account as JSON").caused_by(e))
@@ -45,7 +40,7 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
     let total = &report.account.total;
     let pruned = total.already_pruned > 0;
     let forgotten = total.forgotten > 0;
-    let held_back = is_held_back(report);
+    let held_back = report.held_back;
     let stored = if held_back { "would store" } else { "stored" };
     let mut header = vec!["file", "read", stored, "duplicate", "refused"];
     if pruned {
@@ -127,7 +122,7 @@ pub fn notes(report: &Report, io: &Io) {
     for folder in &report.without_logs {
         let other = folder.other.as_ref().map(|other| {
             // A log that logrotate has renamed: a folder is not the place to guess at names.
-            io.look();
+            io.needs_attention();
             format!("; others, such as {}, have to be named, or matched by a glob", other.display())
         });
         io.warn(&format!(

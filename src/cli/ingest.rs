@@ -180,7 +180,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     account::notes(&report, io);
     if report.rejects_kept > 0 {
         // A log whose format has changed is refused line by line, and else nobody would ever know.
-        io.look();
+        io.needs_attention();
     }
     if options.profile {
         for (stage, spent) in report.stages.list() {
@@ -203,10 +203,10 @@ fn outcome(report: run::Report, options: &Options) -> Result<()> {
         return Err(failure);
     }
     if !report.problems.is_empty() && report.account.files.is_empty() {
-        return Err(Error::failed("there is none of the inputs: nothing was taken in")
+        return Err(Error::failed("none of the inputs is there to be read: nothing was taken in")
             .hint("see the errors above; `wa ingest --help` says what can be named"));
     }
-    if !report.committed {
+    if report.held_back {
         return Err(Error::new(
             Kind::TooManyRefused,
             format!(

@@ -31,6 +31,8 @@ pub struct Inputs {
     pub files: Vec<Input>,
     /// Files read before.
     pub known: KnownFiles,
+    /// Read files that are known, too.
+    pub force: bool,
     /// Fingerprint of the options that matter for what is stored.
     pub fingerprint: String,
 }
@@ -327,6 +329,9 @@ impl Feed<'_> {
         let about = file.metadata().map_err(|e| Error::io("look at", path, e))?;
         if !about.is_file() {
             // A pipe or a device has no size and cannot be known again.
+            return Ok((file, Plan::Read));
+        }
+        if self.inputs.force {
             return Ok((file, Plan::Read));
         }
         let plan = self.inputs.known.plan(name, &file, &self.inputs.fingerprint);

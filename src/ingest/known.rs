@@ -154,7 +154,9 @@ impl KnownFiles {
                 let Some(len) = next else { break };
                 let head = parts.head(len)?;
                 let mut same = self.of_content(size, &tail, head);
-                if same.any(|(_, known)| known.whole && usable(&known)) {
+                // What was left unread has to lie within the tail: else nothing says that it is the same.
+                let is_hashed = |k: &KnownFile| k.compressed || k.size - k.consumed <= WINDOW;
+                if same.any(|(_, known)| known.whole && usable(&known) && is_hashed(known)) {
                     return Ok(Plan::Skip);
                 }
                 from = after_length(len);

@@ -1,4 +1,4 @@
-//! The lines of an input, a few megabytes at a time.
+//! The lines of an input, a block at a time.
 //!
 //! What always holds: a [`RawBlock`] consists of whole lines (but for an input's last one); every byte
 //! of the input is in exactly one block, or in one line over the limit, which is hashed as it

@@ -9,6 +9,7 @@ use super::mask;
 use super::read::TooLong;
 use super::reason::Reason;
 use crate::event::TextId;
+use crate::hash::hex;
 use crate::privacy::gate::line_hash;
 use crate::settings::IpPolicy;
 use crate::store::key::SecretKey;
@@ -87,7 +88,8 @@ impl Refused {
     pub fn weight(&self) -> usize {
         let person = self.person.as_ref().map_or(0, |_| size_of::<Person>());
         let texts = self.keyed_hash.len() + self.raw.as_bytes().len();
-        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * texts
+        // Once as it is written, in a buffer that may have twice the room.
+        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * (texts + self.raw.escapes())
     }
 
     /// Returns it as it is kept in the store, a line of the given file.
@@ -98,7 +100,7 @@ impl Refused {
             index: self.index,
             reason: self.reason.name().to_owned(),
             length: self.length,
-            sha256: self.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&self.sha256),
             keyed_hash: Some(self.keyed_hash.clone()),
             refused_at: format_utc(clock.now),
             raw: None,
@@ -153,6 +155,19 @@ impl RawText {
         }
     }
 
+    /// Returns how many bytes more it takes among the rejects: control characters are written as six.
+    fn escapes(&self) -> usize {
+        let more = |byte: u8| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 1,
+            0..=31 => 5,
+            _ => 0,
+        };
+        match self {
+            RawText::Text(text) => text.bytes().map(more).sum(),
+            RawText::Bytes(bytes) => bytes.len().div_ceil(3),
+        }
+    }
+
     /// Returns the text as it is written among the rejects: bytes that are not UTF-8 in base64.
     pub fn encoded(&self) -> String {
         match self {
@@ -186,6 +201,19 @@ mod tests {
         let bytes = refused(Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep);
         assert_eq!(bytes.raw.encoded(), "//4=");
         assert_eq!(serde_json::to_string(&bytes.raw).unwrap(), "\"//4=\"");
+    }
+
+    #[test]
+    fn what_a_line_weighs_is_no_less_than_what_is_written_of_it() {
+        let clock = Clock { now: 0 };
+        for bytes in
+            [&[b'x'; 5000][..], &[1; 5000], &[b'"'; 5000], &[0xff; 5000], "é\n".repeat(900).as_bytes()]
+        {
+            let refused = refused(Reason::NotJson, bytes, IpPolicy::Keep);
+            let written = serde_json::to_string(&refused.reject("a.ndjson", clock)).unwrap().len();
+            let held = refused.raw.as_bytes().len();
+            assert!(refused.weight() >= held + written, "{} of {held} and {written}", refused.weight());
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A thread reads blocks of lines, some threads parse them, and the calling thread puts them, in
 //! order, into batches and each batch into the store. So the next batch is read and parsed while
-//! one is written, and memory holds a batch and a few blocks, whatever the size of the input.
+//! one is written, and memory holds a batch and as much of the next as [`Ahead`] has room for, whatever
+//! the size of the input.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -123,8 +124,10 @@ pub struct Report {
     pub problems: Vec<Error>,
     /// Folders that were named, and hold no logs.
     pub without_logs: Vec<source::WithoutLogs>,
-    /// Whether anything was committed; not, where more lines were refused than allowed.
+    /// Whether all that was taken in is committed, or some of it where the run failed.
     pub committed: bool,
+    /// More lines were refused than allowed, and nothing was committed for that.
+    pub held_back: bool,
     /// How many refused lines are kept that were not kept before.
     pub rejects_kept: u64,
     /// The first refused lines, where no more than some of them are allowed: they may not be kept.
@@ -145,10 +148,10 @@ pub struct Report {
 pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let context = Context::new(settings.geoip.as_deref())?;
     let found = source::find(&options.inputs, store.dir());
-    if found.files.is_empty() && !found.problems.is_empty() {
+    if found.files.is_empty() && !(found.problems.is_empty() && found.without_logs.is_empty()) {
         // A slip of the pen makes no store.
         let (problems, without_logs) = (found.problems, found.without_logs);
-        return Ok(Report { problems, without_logs, committed: true, ..Report::default() });
+        return Ok(Report { problems, without_logs, ..Report::default() });
     }
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
@@ -194,7 +197,8 @@ fn take_in(
     let for_batches = settings.memory.saturating_sub(FIXED);
     let inputs = feed::Inputs {
         files: found.files,
-        known: if options.force { KnownFiles::default() } else { known.clone() },
+        known: known.clone(),
+        force: options.force,
         fingerprint: fingerprint(settings, options),
     };
     crate::memory::set_budget(settings.memory);
@@ -509,7 +513,7 @@ impl Ingest<'_> {
     fn commit_rest(&mut self) -> Result<()> {
         let refused = self.files.total().refused_total();
         if self.options.max_rejects.is_some_and(|most| refused > most) {
-            self.report.committed = false;
+            (self.report.committed, self.report.held_back) = (false, true);
             drop(self.transaction.take());
         } else if let Some(transaction) = self.transaction.take()
             && (self.changed || self.files.has_notes())

@@ -63,7 +63,8 @@ pub fn find(inputs: &[PathBuf], store: &Path) -> Found {
         store: store.canonicalize().ok(),
         found: Found::default(),
         files: HashSet::new(),
-        dirs: HashSet::new(),
+        dirs: HashMap::new(),
+        named: 0,
         within: HashMap::new(),
     };
     for input in inputs {
@@ -79,7 +80,9 @@ struct Search {
     found: Found,
     /// The real paths of what was found: two names of one file are one file.
     files: HashSet<PathBuf>,
-    dirs: HashSet<PathBuf>,
+    /// The folders that were searched, by their real paths: for the how manieth that was named.
+    dirs: HashMap<PathBuf, usize>,
+    named: usize,
     /// Whether folders, by their real paths, are stores or lie in one.
     within: HashMap<PathBuf, bool>,
 }
@@ -153,12 +156,18 @@ impl Search {
     }
 
     fn directory(&mut self, top: &Path) {
+        self.named += 1;
         let mut pending = vec![top.to_owned()];
         let problems = self.found.problems.len();
         let mut seen = Seen::default();
         while let Some(dir) = pending.pop() {
             let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-            if self.within_store(&real) || !self.dirs.insert(real) {
+            if self.within_store(&real) {
+                continue;
+            }
+            if let Some(before) = self.dirs.insert(real, self.named) {
+                // Searched for another one that was named, of which it was said if there was nothing.
+                seen.logs |= before != self.named;
                 continue;
             }
             match list(&dir) {

@@ -3,7 +3,8 @@
 //! A batch is compared with all that is stored on its dates and the dates beside them, and the next batch
 //! mostly with the same. So what was read of a date, and what this ingest added to it since, is kept as long
 //! as batches ask for it and there is room; nobody else writes meanwhile. Of a log in order, most dates are
-//! asked for once: what is stored of a date that is new is not kept before it is asked for again.
+//! asked for once: what a batch adds to a date of which the store held nothing is read back where a later batch
+//! asks for that date.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};

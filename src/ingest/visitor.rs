@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::hash::hex;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
@@ -20,8 +21,7 @@ pub fn made_of(key: &[u8; 32], chatbot_id: &str, address: IpAddr, user_agent: &s
         hash.update(part.as_bytes());
     }
     let digest = hash.finalize().into_bytes();
-    let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-    std::iter::once("ipua-".to_owned()).chain(hex).collect()
+    format!("ipua-{}", hex(digest.get(..16).unwrap_or(&digest)))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::Store;
 use super::fs::Disk;
 use super::manifest::Manifest;
 use crate::error::{Error, Result};
+use crate::hash::hex;
 
 /// The key's name in the store.
 pub const KEY: &str = "key";
@@ -49,7 +50,7 @@ impl SecretKey {
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part);
         }
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&mac.finalize().into_bytes())
     }
 
     /// Returns what the manifest keeps to notice another key.
@@ -101,7 +102,7 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<Option<SecretKey>> {
 /// Makes a key. Where it is `shared`, another store may be making one there: the first one counts.
 fn make(disk: &dyn Disk, path: &Path, shared: bool) -> Result<SecretKey> {
     let key = random();
-    let text: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = hex(&key.0);
     // Written aside and moved: a key that was cut off by a crash would lock the store up.
     let mut aside = path.to_owned().into_os_string();
     match shared {

@@ -199,11 +199,9 @@ struct Sha256<'a> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
     use super::*;
     use crate::store::Store;
-    use crate::store::fs::{Disk, RealDisk};
     use crate::store::manifest::Manifest;
 
     fn reject(n: u64) -> Reject {
@@ -223,8 +221,7 @@ mod tests {
 
     /// Adds lines in batches, each committed, and returns how many of each were new.
     fn batches(dir: &Path, most: usize, batches: &[&[u64]]) -> (Vec<u64>, Known) {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let store = Store::on(disk, dir);
+        let store = Store::at(dir);
         let mut writer = store.writer_alone(|| Manifest::new(0, "UTC", 1)).unwrap();
         let mut known = Known::with_room_for(most, writer.scratch());
         let mut new = Vec::new();

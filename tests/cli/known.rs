@@ -56,7 +56,9 @@ fn a_line_over_the_limit_that_is_still_being_written_is_one_line_however_it_is_r
     let first = ingest(&place, "store");
     assert_eq!((&first["read"], &first["stored"], &first["unfinished"]), (&json!(2), &json!(1), &json!(1)));
     assert_eq!(first["refused"], json!({}));
-    assert_eq!(ingest(&place, "store")["outcome"], "known");
+    // It is too long for a hash of the end to tell that nothing has changed: it is read again.
+    let again = ingest(&place, "store");
+    assert_eq!((&again["outcome"], &again["stored"]), (&json!("read_on"), &json!(0)));
     // What comes next belongs to that line.
     place.write("logs/a.ndjson", beginning + &event(2) + &event(3));
     let (on, anew) = (ingest(&place, "store"), ingest(&place, "other"));
@@ -71,4 +73,44 @@ fn a_line_over_the_limit_that_is_still_being_written_is_one_line_however_it_is_r
         text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(stored("store"), stored("other"));
+}
+
+#[test]
+fn a_log_whose_unfinished_end_was_written_to_in_place_is_read_on() {
+    let place = Place::new();
+    // A log of a size that was set beforehand: what is not written yet is zeros.
+    let log = |lines: usize| {
+        let mut bytes: Vec<u8> = (0..lines).map(event).collect::<String>().into();
+        bytes.resize(300 << 10, 0);
+        place.write("logs/a.ndjson", bytes);
+    };
+    log(1);
+    assert_eq!(ingest(&place, "store")["stored"], 1);
+    log(3);
+    assert_eq!(ingest(&place, "store")["stored"], 2);
+}
+
+#[test]
+fn a_log_that_is_read_by_force_is_known_once() {
+    let place = Place::new();
+    for events in 1..5 {
+        place.write("logs/a.ndjson", (0..events).map(event).collect::<String>());
+        place.wa("--store store ingest --force logs").exits(0);
+    }
+    let run = place.wa("--store store status").exits(0);
+    assert!(run.stdout.contains("known logs   1\n"), "{run}");
+    assert_eq!(ingest(&place, "store")["outcome"], "known");
+}
+
+#[test]
+fn a_folder_that_is_named_twice_is_not_said_to_be_without_logs() {
+    let place = Place::new();
+    place.write("logs/a.ndjson", event(1));
+    place.write("empty/readme.txt", "");
+    for inputs in ["logs logs", "log* logs"] {
+        let run = place.wa(&format!("ingest {inputs}")).exits(0);
+        assert!(!run.stderr.contains("no logs"), "{run}");
+    }
+    let run = place.wa("--store other ingest empty").exits(0).warns("no logs");
+    assert!(!place.path("other").exists(), "{run}");
 }
