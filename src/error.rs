@@ -36,6 +36,9 @@ impl Kind {
     }
 }
 
+/// `EMFILE` of Linux, macOS and the BSDs; `ERROR_TOO_MANY_OPEN_FILES` of Windows.
+const TOO_MANY_OPEN_FILES: i32 = if cfg!(windows) { 4 } else { 24 };
+
 /// A failure: what was tried (and on which file), why it failed, what to do next.
 #[derive(Debug)]
 pub struct Error {
@@ -44,12 +47,20 @@ pub struct Error {
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     hint: Option<String>,
     missing_file: bool,
+    too_many_open: bool,
 }
 
 impl Error {
     /// Makes a failure of the given kind; `message` says what was tried, on what.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), cause: None, hint: None, missing_file: false }
+        Error {
+            kind,
+            message: message.into(),
+            cause: None,
+            hint: None,
+            missing_file: false,
+            too_many_open: false,
+        }
     }
 
     /// Makes a failure of kind [`Kind::Failed`].
@@ -65,11 +76,12 @@ impl Error {
     /// Makes a failure out of an I/O error: "cannot `verb` PATH".
     pub fn io(verb: &str, path: &Path, cause: std::io::Error) -> Self {
         let missing_file = cause.kind() == std::io::ErrorKind::NotFound;
+        let too_many_open = cause.raw_os_error() == Some(TOO_MANY_OPEN_FILES);
         let full = cause.kind() == std::io::ErrorKind::StorageFull;
         let denied = cause.kind() == std::io::ErrorKind::PermissionDenied;
         let read_only = cause.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
         let mut error = Error::failed(format!("cannot {verb} {}", path.display())).caused_by(cause);
-        error.missing_file = missing_file;
+        (error.missing_file, error.too_many_open) = (missing_file, too_many_open);
         if full {
             error = error.hint(
                 "free some space on that disk and run the same command again: what was committed is kept",
@@ -109,6 +121,11 @@ impl Error {
     /// Tells whether a file was missing; a reader starts again on the new manifest then.
     pub fn is_missing_file(&self) -> bool {
         self.missing_file
+    }
+
+    /// Tells whether the process had as many files open as the system lets it.
+    pub fn is_of_too_many_open_files(&self) -> bool {
+        self.too_many_open
     }
 }
 

@@ -68,6 +68,7 @@ pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) ->
                     differences.add("daily_stats", || format!("{} was pruned and has a row", name(&row)));
                     continue;
                 }
+                compared += 1;
                 let marked = marked.get(&place).unwrap_or(&nobody);
                 let less = less(&row, &held.least(&place.0, day, marked));
                 if !less.is_empty() {

@@ -16,6 +16,7 @@ use super::{Progress, daily, files, visitors};
 use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
 use crate::hash::Identity;
+use crate::ingest::stored_ids::Keys;
 use crate::session::Summary;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
@@ -142,6 +143,7 @@ fn compare(
         seam: &seam,
         visitors: visitors::Check::new(snapshot, &seam),
         events: 0,
+        keys: Keys::default(),
         ids: HashSet::with_hasher(Identity),
         sessions: 0,
         in_part: 0,
@@ -162,7 +164,8 @@ struct Compare<'a> {
     seam: &'a Seam,
     visitors: visitors::Check<'a>,
     events: u64,
-    /// The events of a date, each by a hash of chatbot and id.
+    keys: Keys,
+    /// The events of a date, each by its key.
     ids: HashSet<u128, Identity>,
     sessions: u64,
     in_part: u64,
@@ -174,8 +177,7 @@ impl Visit for Compare<'_> {
         self.events += block.rows.len() as u64;
         for row in &block.rows {
             let event = block.event(row);
-            let id = row.id ^ xxhash_rust::xxh3::xxh3_128(event.chatbot_id().as_bytes());
-            if !self.ids.insert(id) {
+            if !self.ids.insert(self.keys.of(&event)) {
                 self.differences.add("events", || {
                     let id = uuid::Uuid::from_u128(row.id);
                     format!("the event {id} of chatbot {:?} is stored twice", event.chatbot_id())

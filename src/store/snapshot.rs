@@ -60,8 +60,19 @@ impl Snapshot {
     /// them takes nothing from this reader. For answers that are written bit by bit, and cannot be
     /// taken back to be begun again.
     pub fn hold(&self, table: Table, days: Option<(Day, Day)>) -> Result<Snapshot> {
-        let open = |file: &DataFile| Ok((file.path.clone(), self.open(file)?));
-        let held = self.files_in(table, days).into_iter().take(MOST_HELD).map(open).collect::<Result<_>>()?;
+        let mut held = HashMap::new();
+        for file in self.files_in(table, days).into_iter().take(MOST_HELD) {
+            match self.open(file) {
+                Ok(opened) => held.insert(file.path.clone(), opened),
+                Err(error) if error.is_of_too_many_open_files() => {
+                    // Room for what is opened meanwhile.
+                    let half = held.len() / 2;
+                    held = held.into_iter().take(half).collect();
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+        }
         Ok(Snapshot { held: Arc::new(held), ..self.clone() })
     }
 

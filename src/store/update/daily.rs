@@ -9,7 +9,7 @@ use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::few_at_once;
-use super::frozen::{Frozen, Held, Marked, is_frozen_somewhere, marked_on};
+use super::frozen::{Frozen, Held, Marked, is_frozen_somewhere, lost_by, marked_on};
 use super::sessions::Changed;
 use super::visitors::Moved;
 use crate::daily_stats::{DailyStats, Tallies, Visitors};
@@ -39,13 +39,14 @@ pub fn update(
         // The time zone may have changed since it was counted.
         days.extend(change.was.counted_new_on);
     }
+    let lost = lost_by(moved);
     let mut months: BTreeMap<Day, Vec<Day>> = BTreeMap::new();
     for day in days {
         months.entry(day.month_start()).or_default().push(day);
     }
     for (month, days) in months {
         let work = days.iter().map(|day| (*day, tallies.remove(day))).collect();
-        update_month(after, transaction, month, work, moved, frozen, now)?;
+        update_month(after, transaction, month, work, &lost, frozen, now)?;
     }
     Ok(())
 }
@@ -59,7 +60,7 @@ fn update_month(
     transaction: &mut Transaction,
     month: Day,
     work: Vec<Work>,
-    moved: &[Moved],
+    lost: &Marked,
     frozen: &Frozen<'_>,
     now: Micros,
 ) -> Result<()> {
@@ -96,7 +97,7 @@ fn update_month(
         let fresh = fresh.into_iter().filter(|row| !has_none(&row.chatbot_id));
         rows.extend(fresh.map(|row| ((row.chatbot_id.clone(), day), row)));
         if kept.contains(&day) {
-            change_frozen(&mut rows, day, held, moved, &marked, frozen, now);
+            change_frozen(&mut rows, day, held, lost, &marked, frozen, now);
         }
     }
     for (key, row) in &mut rows {
@@ -122,7 +123,7 @@ fn change_frozen(
     rows: &mut BTreeMap<(String, Day), DailyStats>,
     day: Day,
     mut held: BTreeMap<String, Held>,
-    moved: &[Moved],
+    lost: &Marked,
     marked: &Marked,
     frozen: &Frozen<'_>,
     now: Micros,
@@ -130,7 +131,7 @@ fn change_frozen(
     let ledger = frozen.ledger();
     for ((chatbot, _), row) in rows.iter_mut().filter(|((_, d), _)| *d == day) {
         if ledger.sessions_pruned(chatbot, day) {
-            frozen.change(row, &held.remove(chatbot).unwrap_or_default(), moved, marked);
+            frozen.change(row, &held.remove(chatbot).unwrap_or_default(), lost, marked);
         }
     }
     // Rows that are not there though they should be: what is held is all that is known.

@@ -136,17 +136,13 @@ impl<'a> Frozen<'a> {
     }
 
     /// Changes the row of a frozen day as its held sessions and first sights have changed.
-    /// `marked` are the visitors whom sessions that are gone count as new, after the change.
-    pub fn change(&self, row: &mut DailyStats, is: &Held, moved: &[Moved], marked: &Marked) {
+    /// `marked` are the visitors whom sessions that are gone count as new, after the change; `lost` those whom
+    /// they count so no more: see [`lost_by`].
+    pub fn change(&self, row: &mut DailyStats, is: &Held, lost: &Marked, marked: &Marked) {
         let place = &(row.chatbot_id.clone(), row.stat_date);
         let (chatbot, day) = (place.0.as_str(), place.1);
-        let lost = |change: &&Moved| {
-            change.was.chatbot_id == chatbot
-                && change.was.counted_new_on == Some(day)
-                && change.counted_new_on != Some(day)
-        };
-        let lost: Visitors = moved.iter().filter(lost).map(|change| change.was.hash()).collect();
         let of_place = |marked: &Marked| marked.get(place).cloned().unwrap_or_default();
+        let lost = of_place(lost);
         // Also of those who were forgotten: the figures that count them stay.
         let mut marked = of_place(marked);
         marked.extend(of_place(&self.marked));
@@ -164,6 +160,17 @@ impl<'a> Frozen<'a> {
         add(row, &after, &was.least(chatbot, day, &marked_before));
         raise(row, &least);
     }
+}
+
+/// Returns the visitors whom a chatbot's day counts as new no more, since their first sight was earlier.
+pub fn lost_by(moved: &[Moved]) -> Marked {
+    let mut lost = Marked::new();
+    for change in moved {
+        if let Some(day) = change.was.counted_new_on.filter(|day| change.counted_new_on != Some(*day)) {
+            lost.entry((change.was.chatbot_id.clone(), day)).or_default().insert(change.was.hash());
+        }
+    }
+    lost
 }
 
 /// Tells whether a day is frozen at any chatbot.
