@@ -89,13 +89,12 @@ pub fn active(
         ..Head::of(tables, &query, bots)
     };
     let mut report = Report::new(head, Active { active_sessions: sessions, timestamp: format_utc(moment) });
-    // Pruned are sessions that ended by a day; of those that went on then, some began the day before.
-    let earliest = tables.zone().day(since);
-    if tables.sessions_pruned_through().is_some_and(|last| earliest <= last)
-        && let Some(pruned) = pruned::on_days(tables, (earliest.plus(-1), today), chatbots)?
-    {
+    // Known are the days on which the sessions began that are pruned: of those active then, some began the day
+    // before.
+    let began = (tables.zone().day(since).plus(-1), today);
+    if let Some(pruned) = pruned::on_days(tables, began, chatbots)? {
         report.notes.push(format!(
-            "sessions up to {pruned} are pruned, so of those that went on at that time only what is kept is counted"
+            "sessions up to {pruned} are pruned: of those active then, only what is kept is counted"
         ));
     }
     if tables.days().is_none() {

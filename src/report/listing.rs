@@ -134,17 +134,24 @@ impl EventsQuery {
     fn nothing(&self, tables: &dyn Tables) -> String {
         let (from, to) = (self.window.from, self.window.to);
         let period = if from == to { format!("on {from}") } else { format!("from {from} to {to}") };
-        let Some((first, last)) = tables.days() else {
+        if tables.days().is_none() {
             return "the store holds no data yet: `wa ingest FILES` fills it".to_owned();
-        };
+        }
         let picks = !(self.names.is_empty() && self.categories.is_empty() && self.predicates.is_empty())
             || self.session_id.is_some()
             || self.visitor.is_some()
             || !self.chatbots.is_empty();
-        if picks && first <= to && from <= last {
-            return format!("no event {period} is one of those asked for");
+        match tables.dates() {
+            Some((first, last)) if picks && first <= to && from <= last => {
+                format!("no event {period} is one of those asked for")
+            }
+            // There may have been some: dates with events say nothing of that.
+            _ if tables.events_pruned_through().is_some_and(|last| from <= last) => {
+                format!("no events {period} are kept")
+            }
+            Some((first, last)) => format!("no events {period}: there is data from {first} to {last}"),
+            None => "no events are kept".to_owned(),
         }
-        format!("no events {period}: there is data from {first} to {last}")
     }
 
     fn deciding_columns(&self) -> Vec<&'static str> {

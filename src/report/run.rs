@@ -251,14 +251,27 @@ pub fn run(tables: &dyn Tables, request: &Request) -> Result<Outcome> {
     if !request.by_chatbot {
         return answer(tables, request);
     }
-    let split = Split::new(tables);
     let chatbots = ranked(tables, &request.query)?;
-    let mut outcomes = Vec::with_capacity(chatbots.len());
-    for chatbot in chatbots {
-        let mut request = request.clone();
-        request.query.chatbots = vec![chatbot.clone()];
-        outcomes.push(answer(&split.of(&chatbot), &request)?);
-    }
+    let of_each = |kind: Kind| -> Result<Vec<Box<dyn Answer>>> {
+        let split = Split::new(tables);
+        let answer = |chatbot: &String| {
+            let mut request = request.clone();
+            request.query.chatbots = vec![chatbot.clone()];
+            one(&split.of(chatbot), &request, kind)
+        };
+        chatbots.iter().map(answer).collect()
+    };
+    let mut outcomes: Vec<Outcome> = match request.kind {
+        Kind::All => {
+            // Report by report, so that what is kept of its reads goes before the next.
+            let mut all: Vec<Vec<Box<dyn Answer>>> = chatbots.iter().map(|_| Vec::new()).collect();
+            for kind in EVERY {
+                all.iter_mut().zip(of_each(kind)?).for_each(|(answers, answer)| answers.push(answer));
+            }
+            all.into_iter().map(Outcome::All).collect()
+        }
+        kind => of_each(kind)?.into_iter().map(Outcome::One).collect(),
+    };
     if outcomes.is_empty() {
         // No chatbot has a session: the answer about all says so.
         outcomes.push(answer(tables, request)?);

@@ -180,10 +180,14 @@ fn notes(
     if page.total == 0
         && let Some((what, id)) = looked_up
     {
-        return Ok(vec![match wanted.window {
+        let mut notes = vec![match wanted.window {
             Some(window) => format!("no session from {} to {} is of {what} {id:?}", window.from, window.to),
             None => format!("no session that is kept is of {what} {id:?}"),
-        }]);
+        }];
+        if wanted.window.is_some() {
+            notes.extend(super::notes::on_pruned_sessions(pruned::in_window(tables, query)?));
+        }
+        return Ok(notes);
     }
     if page.total > 0 && page.sessions.is_empty() {
         return Ok(vec![format!("there is no page {}: the last one is {}", page.page, page.last_page())]);

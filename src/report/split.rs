@@ -1,9 +1,8 @@
 //! The tables, dealt out by chatbot: what `--by-chatbot` reads.
 //!
 //! Each file is read once and its rows are dealt out to their chatbots, so that a report on each
-//! of a thousand chatbots costs little more than one on all.
+//! of a thousand chatbots costs little more than one on all, as long as what it reads fits into memory.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
@@ -36,27 +35,21 @@ struct Dealt {
 /// How many bytes of what was read are kept for other chatbots.
 const KEPT: usize = 256 << 20;
 
-/// What was read last.
-#[derive(Default)]
+/// What was read first. All chatbots ask for the same in the same order: to give up the oldest for the latest
+/// would give up what is asked for next.
 struct Kept {
     reads: HashMap<Read, Arc<Dealt>>,
-    /// The reads in the order in which they were made.
-    order: VecDeque<Read>,
-    size: usize,
+    /// For how many bytes there is room.
+    room: usize,
 }
 
 impl Kept {
     fn add(&mut self, read: Read, dealt: Arc<Dealt>) {
-        self.size += dealt.size;
-        if let Some(same) = self.reads.insert(read.clone(), dealt) {
-            self.size -= same.size;
-        } else {
-            self.order.push_back(read);
-        }
-        while self.size > KEPT
-            && let Some(oldest) = self.order.pop_front()
+        if let Some(room) = self.room.checked_sub(dealt.size)
+            && !self.reads.contains_key(&read)
         {
-            self.size -= self.reads.remove(&oldest).map_or(0, |dealt| dealt.size);
+            self.room = room;
+            self.reads.insert(read, dealt);
         }
     }
 }
@@ -71,7 +64,12 @@ pub struct Split<'a> {
 impl<'a> Split<'a> {
     /// Makes the split of some tables.
     pub fn new(tables: &'a dyn Tables) -> Split<'a> {
-        Split { tables, kept: Mutex::default(), ledger: Mutex::default() }
+        Split::with_room(tables, KEPT)
+    }
+
+    fn with_room(tables: &'a dyn Tables, room: usize) -> Split<'a> {
+        let kept = Mutex::new(Kept { reads: HashMap::new(), room });
+        Split { tables, kept, ledger: Mutex::default() }
     }
 
     /// Returns the tables of one chatbot.

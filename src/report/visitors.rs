@@ -123,7 +123,7 @@ pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> 
             format!("the visitors of the whole window are not known: sessions up to {day} are pruned");
         // Daily statistics count no robots.
         if !query.include_bots {
-            note.push_str("; those of each day are");
+            note.push_str("; those of each day are known");
         }
         report.notes.push(note);
     }

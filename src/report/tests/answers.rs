@@ -221,7 +221,7 @@ fn the_visitors_of_a_chatbot_that_lost_no_session_are_known() {
         if chatbot == "shop" {
             let of_each_day = |query: &Query| {
                 let notes = run(&tables, &Request::new(Kind::Visitors, query.clone(), 0)).unwrap().notes();
-                notes.iter().any(|note| note.ends_with("those of each day are"))
+                notes.iter().any(|note| note.ends_with("those of each day are known"))
             };
             assert!(of_each_day(&query));
             assert!(!of_each_day(&Query { include_bots: true, ..query.clone() }));
@@ -323,12 +323,12 @@ fn sessions_that_were_active_at_a_time_that_is_pruned_are_not_just_none() {
         let chatbots: Vec<String> = chatbots.iter().map(|id| (*id).to_owned()).collect();
         active::active(&tables, &chatbots, false, time(at)).unwrap().notes
     };
-    let note = "sessions up to 2026-06-05 are pruned, so of those that went on at that time only what is kept is counted";
+    let note = "sessions up to 2026-06-05 are pruned: of those active then, only what is kept is counted";
     assert_eq!(said(&[], "2026-06-05T23:59:59Z"), [note]);
     assert_eq!(said(&["shop"], "2025-12-01T12:00:00Z"), [note]);
-    // Half an hour before, it was still the 5th.
-    assert_eq!(said(&[], "2026-06-06T00:29:59Z"), [note]);
-    assert!(said(&[], "2026-06-06T00:30:00Z").is_empty());
+    // Sessions that began on the 5th went on over midnight.
+    assert_eq!(said(&[], "2026-06-06T12:00:00Z"), [note]);
+    assert!(said(&[], "2026-06-07T00:30:00Z").is_empty());
     assert!(said(&["docs"], "2026-06-05T12:00:00Z").is_empty());
 }
 
@@ -843,7 +843,7 @@ fn events_are_listed_whatever_the_clock_says() {
 }
 
 #[test]
-fn no_more_events_are_read_than_are_wanted() {
+fn no_more_events_are_handed_over_than_are_wanted() {
     let mut tables = shop();
     tables.events = (1..=9).map(|n| event(&format!("2026-06-0{n}T10:00:00Z"), "x", "one")).collect();
     let mut given = 0;
