@@ -120,12 +120,17 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     }
     let settings = &options.in_force.settings;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
+    let existed = store.exists();
     let writer = store.writer("wa init", Duration::ZERO, first)?;
     // The store may have lost its settings alone, and hold sessions of another time zone.
     let written = check_settings(writer.manifest(), settings)
         .and_then(|()| config::write(&**store.disk(), dir, &options.in_force));
     writer.finish()?;
-    let with = if written?.is_some() { "with its" } else { "by the" };
-    io.note(&format!("made the store {} {with} settings in {}", dir.display(), path.display()));
+    let (dir, path) = (dir.display(), path.display());
+    io.note(&match (written?.is_some(), existed) {
+        (true, true) => format!("wrote the settings of the store {dir} to {path}"),
+        (true, false) => format!("made the store {dir} with its settings in {path}"),
+        (false, _) => format!("made the store {dir} by the settings in {path}"),
+    });
     Ok(())
 }

@@ -26,13 +26,14 @@ pub struct Io {
     /// What was not printed for the sake of quiet, in order, for the case that all does not go well.
     held: Mutex<Vec<Held>>,
     /// Somebody should look, though it is no failure: what was held back is printed.
-    look: AtomicBool,
+    attention: AtomicBool,
     pipe_closed: AtomicBool,
     bars: Option<MultiProgress>,
 }
 
 enum Held {
-    Out(String),
+    /// An account, and what is done that it is of.
+    Out(String, Option<&'static str>),
     Err(String),
 }
 
@@ -60,7 +61,7 @@ impl Io {
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
             held: Mutex::default(),
-            look: AtomicBool::new(false),
+            attention: AtomicBool::new(false),
             pipe_closed: AtomicBool::new(false),
             bars,
         }
@@ -76,7 +77,7 @@ impl Io {
             out: Mutex::new(out),
             err: Mutex::new(err),
             held: Mutex::default(),
-            look: AtomicBool::new(false),
+            attention: AtomicBool::new(false),
             pipe_closed: AtomicBool::new(false),
             bars: None,
         }
@@ -103,8 +104,8 @@ impl Io {
     }
 
     /// Says that all did not go well, though nothing failed: quiet holds nothing back.
-    pub fn look(&self) {
-        self.look.store(true, Ordering::Relaxed);
+    pub fn needs_attention(&self) {
+        self.attention.store(true, Ordering::Relaxed);
     }
 
     /// Prints a result, quiet or not: a report, a list. It ends with a newline.
@@ -124,11 +125,24 @@ impl Io {
     /// # Errors
     /// As [`Io::result`].
     pub fn account(&self, text: &str, asked: bool) -> Result<()> {
+        self.account_of(text, asked, None)
+    }
+
+    fn account_of(&self, text: &str, asked: bool, done: Option<&'static str>) -> Result<()> {
         if self.quiet && !asked {
-            self.hold(Held::Out(text.to_owned()));
+            self.hold(Held::Out(text.to_owned(), done));
             return Ok(());
         }
-        self.result(text)
+        self.print_account(text, done)
+    }
+
+    fn print_account(&self, text: &str, done: Option<&str>) -> Result<()> {
+        let Some(done) = done else { return self.result(text) };
+        self.result(text).map_err(|error| {
+            Error::failed(format!("{done} and committed, but what it did could not be printed"))
+                .caused_by(error)
+                .hint("there is no need to run it again; `wa status` says what the store holds")
+        })
     }
 
     /// Prints the account of a change of the store that is made: where that fails, the error says that it is
@@ -136,12 +150,8 @@ impl Io {
     ///
     /// # Errors
     /// As [`Io::result`].
-    pub fn account_of_change(&self, text: &str, asked: bool, done: &str) -> Result<()> {
-        self.account(text, asked).map_err(|error| {
-            Error::failed(format!("{done} and committed, but what it did could not be printed"))
-                .caused_by(error)
-                .hint("there is no need to run it again; `wa status` says what the store holds")
-        })
+    pub fn account_of_change(&self, text: &str, asked: bool, done: &'static str) -> Result<()> {
+        self.account_of(text, asked, Some(done))
     }
 
     /// Prints what is there only this once, such as a receipt; to standard error where standard output
@@ -212,11 +222,11 @@ impl Io {
             let _ = bars.clear();
         }
         let mut outcome = outcome;
-        if outcome.is_err() || self.look.load(Ordering::Relaxed) {
+        if outcome.is_err() || self.attention.load(Ordering::Relaxed) {
             for held in std::mem::take(&mut *lock(&self.held)) {
                 match held {
                     // What cannot be written any more leaves an earlier failure what it is.
-                    Held::Out(text) => outcome = outcome.and(self.result(&text)),
+                    Held::Out(text, done) => outcome = outcome.and(self.print_account(&text, done)),
                     Held::Err(text) => self.print(&text),
                 }
             }

@@ -38,7 +38,7 @@ fn write(command: &clap::Command, name: &str, dir: &Path, pages: &mut usize) -> 
     let render = clap_mangen::Man::new(command.clone()).title(name.to_uppercase()).render(&mut page);
     let path = dir.join(format!("{name}.1"));
     render
-        .and_then(|()| std::fs::write(&path, mended(&String::from_utf8_lossy(&page), command)))
+        .and_then(|()| std::fs::write(&path, fix_synopsis(&String::from_utf8_lossy(&page), command)))
         .map_err(|e| Error::io("write the manual page", &path, e))?;
     *pages += 1;
     for sub in command.get_subcommands() {
@@ -49,7 +49,7 @@ fn write(command: &clap::Command, name: &str, dir: &Path, pages: &mut usize) -> 
 
 /// Puts right what clap_mangen leaves out or names oddly: the values of options in the synopsis, and the
 /// heading of the examples.
-fn mended(page: &str, command: &clap::Command) -> String {
+fn fix_synopsis(page: &str, command: &clap::Command) -> String {
     let mut page = page.replace("\n.SH EXTRA\nExamples:\n", "\n.SH EXAMPLES\n");
     for option in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
         let (Some(long), Some([value, ..])) = (option.get_long(), option.get_value_names()) else { continue };

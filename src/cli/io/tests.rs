@@ -80,7 +80,7 @@ fn quiet_tells_the_whole_story_where_somebody_should_look() {
     let (out, err, io) = sinks(true);
     io.warn("odd");
     io.account("account\n", false).unwrap();
-    io.look();
+    io.needs_attention();
     assert_eq!(io.finish(Ok(())), 0);
     assert_eq!((out.text().as_str(), err.text().as_str()), ("account\n", "wa: warning: odd\n"));
 }

@@ -24,7 +24,6 @@ use crate::time::{Clock, Day, Micros};
 #[command(
     subcommand_value_name = "report",
     subcommand_help_heading = "Reports",
-    disable_help_subcommand = true,
     after_help = "\
 Examples:
   wa report summary --days 30
@@ -173,7 +172,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         ReportForm::Csv => Format::Csv,
         ReportForm::Markdown => Format::Markdown,
     };
-    let (outcome, untold, failed) = Store::at(&options.store).read_consistently(|snapshot| {
+    let (outcome, unknown_conditions, failed) = Store::at(&options.store).read_consistently(|snapshot| {
         // This thread counts too, instead of waiting for the others. They are made when there is something
         // to count, and get ready for it meanwhile: one that goes to sleep first is woken late. Where a pool
         // is there already, that one does.
@@ -186,9 +185,9 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     if options.kind == Kind::All && format == Format::Csv {
         io.note("the list of sessions has columns of its own: `wa report sessions --format csv` writes it");
     }
-    for unknown in &untold {
+    for unknown in &unknown_conditions {
         // Whoever waits for an alarm is told that there can be none.
-        io.look();
+        io.needs_attention();
         io.warn(unknown);
     }
     failed.map_or(Ok(()), Err)
@@ -225,8 +224,8 @@ fn compute(
     }
     report::check_chatbots(snapshot, &request.query.chatbots)?;
     let summary = report::summary::summary(snapshot, &request.query, request.compare)?;
-    let (untold, failed) = report::condition::check(&options.fail_if, &summary);
-    Ok((Outcome::One(Box::new(summary)), untold, failed))
+    let (unknown_conditions, failed) = report::condition::check(&options.fail_if, &summary);
+    Ok((Outcome::One(Box::new(summary)), unknown_conditions, failed))
 }
 
 /// Returns the days that were asked for; all that hold data, where none were.
