@@ -81,6 +81,8 @@ pub enum Message {
         outcome: Outcome,
         /// The open file, where it is one that can be known again.
         handle: Option<File>,
+        /// How many bytes of it are passed over.
+        passed: u64,
     },
     /// A piece of a block of its lines.
     Piece {
@@ -112,7 +114,7 @@ impl Message {
 /// A block whose lines were parsed.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockRead {
-    /// Their size in the file.
+    /// How many bytes of the file were read for it, as they are stored.
     pub bytes: u64,
     /// How far the file is read with them.
     pub reached: Reached,
@@ -131,7 +133,7 @@ pub struct Reached {
 
 /// A message and its number.
 pub type Numbered = (u64, Message);
-type Unparsed = (u64, usize, RawBlock, Reached);
+type Unparsed = (u64, usize, RawBlock, BlockRead);
 
 /// Starts a thread that reads and some that parse; `done` receives what comes of it. While the store takes in
 /// a batch, the parsers use what it leaves of the processors for the next, as long as `ahead` has room. They
@@ -204,8 +206,7 @@ fn parse_all(
     let mut parser = Parser::default();
     loop {
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, file, raw, reached)) = received else { return };
-        let block = BlockRead { bytes: raw.end - raw.offset, reached };
+        let Ok((number, file, raw, block)) = received else { return };
         let mut hand_on = |parsed| {
             // Where nobody listens, the last piece says so.
             let _ = done.piece(number, file, parsed, None);
@@ -261,7 +262,13 @@ impl Feed<'_> {
             Input::File(path) => match self.look(path, &name) {
                 Ok((opened, plan)) => (Some(opened), plan),
                 Err(error) => {
-                    self.send(Message::Begin { file, name, outcome: Outcome::Read, handle: None })?;
+                    self.send(Message::Begin {
+                        file,
+                        name,
+                        outcome: Outcome::Read,
+                        handle: None,
+                        passed: 0,
+                    })?;
                     let end = End { error: Some(error), nothing_read: true, note: None };
                     return self.send(Message::End { file, end });
                 }
@@ -273,14 +280,19 @@ impl Feed<'_> {
             Plan::Read => Outcome::Read,
         };
         if plan == Plan::Skip {
-            self.send(Message::Begin { file, name, outcome, handle: None })?;
+            let passed = opened.and_then(|opened| opened.metadata().ok()).map_or(0, |about| about.len());
+            self.send(Message::Begin { file, name, outcome, handle: None, passed })?;
             return self.send(Message::End { file, end: End::default() });
         }
         let [noted, handle] = [(); 2].map(|()| match (input, &opened) {
             (Input::File(path), Some(opened)) => again(opened, path),
             _ => None,
         });
-        self.send(Message::Begin { file, name: name.clone(), outcome, handle })?;
+        let mut passed = match plan {
+            Plan::ReadOn { offset, .. } => offset,
+            _ => 0,
+        };
+        self.send(Message::Begin { file, name: name.clone(), outcome, handle, passed })?;
         // The very file that was looked at: by now its name may be that of another one.
         let reader = match (input, opened, &plan) {
             (Input::File(path), Some(opened), Plan::ReadOn { offset, lines }) => {
@@ -305,8 +317,10 @@ impl Feed<'_> {
             match reader.next_block_into(self.spared.try_recv().unwrap_or_default()) {
                 Ok(Some(raw)) => {
                     reached = reach(&raw, reader.is_plain_file());
+                    let bytes = reader.consumed().saturating_sub(passed);
+                    passed += bytes;
                     let number = self.number();
-                    self.raw.send((number, file, raw, reached)).ok()?;
+                    self.raw.send((number, file, raw, BlockRead { bytes, reached })).ok()?;
                 }
                 Ok(None) => break,
                 Err(e) => {

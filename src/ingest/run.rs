@@ -358,8 +358,9 @@ impl Ingest<'_> {
 
     fn take(&mut self, message: Message, progress: &dyn Progress) -> Result<()> {
         match message {
-            Message::Begin { file, name, outcome, handle } => {
+            Message::Begin { file, name, outcome, handle, passed } => {
                 progress.file(&name);
+                progress.advance(passed);
                 self.files.begin(file, name, outcome, handle);
             }
             Message::Piece { file, parsed, room, block } => {

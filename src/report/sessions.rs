@@ -292,8 +292,14 @@ impl Cut {
         let read = |day: Day| {
             map_frames(tables, Table::Sessions, Some((day, day)), &names(Table::Sessions), |_, frame| {
                 let reader = Reader::whole(frame, Table::Sessions)?;
-                let rows = wanted.matching(frame, query)?.rows.into_iter();
-                let rows = rows.filter(|(time, _)| self.holds(*time));
+                let ids = texts(frame, "id")?;
+                let mut rows = wanted.matching(frame, query)?.rows;
+                rows.retain(|(time, _)| self.holds(*time));
+                // Of thousands that start at one moment, no more are made than can be on the page.
+                let id = |row: u32| ids.get(row as usize);
+                rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1))));
+                rows.truncate(self.skip.saturating_add(self.take));
+                let rows = rows.into_iter();
                 Ok(rows.map(|(time, row)| (time, reader.record(row as usize))).collect::<Vec<_>>())
             })
         };

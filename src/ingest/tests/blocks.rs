@@ -8,7 +8,7 @@ use crate::ingest::read::{Compression, TooLong};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

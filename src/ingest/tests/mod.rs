@@ -7,6 +7,7 @@ mod envelopes;
 mod fields;
 mod identity;
 mod privacy;
+mod progress;
 mod refusals;
 
 use super::*;

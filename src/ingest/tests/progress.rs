@@ -1,0 +1,67 @@
+//! The progress that an ingest tells of.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::blocks::gzip;
+use crate::ingest::run::{Options, Progress, run};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::time::Clock;
+
+#[derive(Default)]
+struct Told {
+    total: AtomicU64,
+    advanced: AtomicU64,
+}
+
+impl Progress for Told {
+    fn total(&self, bytes: u64) {
+        self.total.store(bytes, Relaxed);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.advanced.fetch_add(bytes, Relaxed);
+    }
+
+    fn file(&self, _: &str) {}
+}
+
+#[test]
+fn progress_is_in_bytes_as_they_are_stored_and_comes_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = |numbers: std::ops::Range<u32>| {
+        let line = |n| {
+            format!(
+                "{{\"id\":\"e{n}\",\"chatbot_id\":\"c\",\"session_id\":\"s{n}\",\"event_name\":\"e\",\"timestamp\":{}}}\n",
+                1_760_000_000 + n
+            )
+        };
+        numbers.map(line).collect::<String>()
+    };
+    let (plain, packed) = (folder.path().join("a.ndjson"), folder.path().join("b.ndjson.gz"));
+    std::fs::write(&plain, lines(0..20_000)).unwrap();
+    std::fs::write(&packed, gzip(lines(30_000..50_000).as_bytes())).unwrap();
+    let options = Options {
+        inputs: vec![plain.clone(), packed.clone()],
+        chatbot: None,
+        force: false,
+        atomic: false,
+        max_rejects: None,
+        clock: Clock { now: 1_790_000_000_000_000 },
+        lock_timeout: Duration::ZERO,
+        key_file: None,
+        batch_bytes: None,
+    };
+    let store = Store::at(folder.path().join("store"));
+    // Read; known; one of them read on from where it was read to.
+    for (more, stored) in [("", 40_000), ("", 0), (lines(20_000..20_100).as_str(), 100)] {
+        std::fs::write(&plain, std::fs::read_to_string(&plain).unwrap() + more).unwrap();
+        let told = Told::default();
+        let report = run(&store, &Settings::default(), &options, &told).unwrap();
+        assert_eq!(report.account.total.stored, stored);
+        let size = |path| std::fs::metadata(path).unwrap().len();
+        assert_eq!(told.total.load(Relaxed), size(&plain) + size(&packed));
+        assert_eq!(told.advanced.load(Relaxed), told.total.load(Relaxed));
+    }
+}
