@@ -245,3 +245,74 @@ pub fn ranked(tables: &dyn Tables, query: &Query) -> Result<Vec<String>> {
     ranked.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Ok(ranked.into_iter().map(|(id, _)| id).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::report::tests::memory::{Memory, Session, day, session};
+
+    /// Tables that count their reads.
+    struct Counting {
+        tables: Memory,
+        reads: AtomicUsize,
+    }
+
+    impl Tables for Counting {
+        fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+            self.reads.fetch_add(1, Relaxed);
+            self.tables.read(table, days, columns)
+        }
+
+        fn zone(&self) -> Zone {
+            self.tables.zone()
+        }
+
+        fn timeout(&self) -> Micros {
+            self.tables.timeout()
+        }
+
+        fn days(&self) -> Option<(Day, Day)> {
+            self.tables.days()
+        }
+
+        fn dates(&self) -> Option<(Day, Day)> {
+            self.tables.dates()
+        }
+
+        fn sessions_pruned_through(&self) -> Option<Day> {
+            None
+        }
+
+        fn ledger(&self) -> Result<Arc<Ledger>> {
+            self.tables.ledger()
+        }
+    }
+
+    /// Returns how often the tables were read for each of three chatbots, with room for so many bytes.
+    fn reads(room: usize) -> Vec<usize> {
+        let of = |date: &str, chatbot: &'static str| Session { chatbot, ..session(date, "v") };
+        let sessions = ["2026-06-01", "2026-06-02", "2026-06-03", "2026-06-04"]
+            .into_iter()
+            .flat_map(|date| ["a", "b", "c"].map(|chatbot| of(date, chatbot)));
+        let counting = Counting { tables: Memory::of(sessions.collect()), reads: AtomicUsize::new(0) };
+        let split = Split::with_room(&counting, room);
+        let days = Some((day("2026-06-01"), day("2026-06-04")));
+        let read = |chatbot| {
+            let frames = split.of(chatbot).read(Table::Sessions, days, &["started_at"]).unwrap();
+            assert_eq!(frames.iter().map(DataFrame::height).sum::<usize>(), 4);
+            counting.reads.swap(0, Relaxed)
+        };
+        ["a", "b", "c"].map(read).into()
+    }
+
+    #[test]
+    fn each_day_is_read_once_and_where_there_is_no_room_for_all_what_there_is_room_for() {
+        assert_eq!(reads(1 << 20), [4, 0, 0]);
+        assert_eq!(reads(0), [4, 4, 4]);
+        // About half of them.
+        let day = (1..1000).find(|room| reads(*room)[1] < 4).unwrap();
+        assert_eq!(reads(2 * day), [4, 2, 2]);
+    }
+}

@@ -225,3 +225,24 @@ fn bounded_memory_a_store_of_long_texts_that_thousands_of_events_share_is_read_a
         assert!(peak <= BUDGET, "{arguments:?} took {peak} MiB");
     }
 }
+
+/// Written out for each session, the profiles would be 2.5 GB.
+#[test]
+fn bounded_memory_sessions_that_share_a_long_profile_are_checked_and_shown() {
+    let folder = place::folder();
+    let profile = format!(",\"user_metadata\":{{\"a\":\"{}\"}}", "x".repeat(420_000));
+    write_envelope(&folder.path().join("a.ndjson"), &profile, 6000, |n| {
+        format!("{{\"event_name\":\"a\",\"session_id\":\"s{n}\"}}")
+    });
+    for arguments in [
+        &["ingest", "a.ndjson"][..],
+        &["verify"],
+        &["rebuild"],
+        &["report", "sessions", "--days", "3", "--limit", "1"],
+        &["forget", "--user", "nobody"],
+    ] {
+        let (status, peak) = run(folder.path(), arguments);
+        assert_eq!(status, Some(0), "{arguments:?}");
+        assert!(peak <= BUDGET, "{arguments:?} took {peak} MiB");
+    }
+}
