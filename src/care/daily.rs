@@ -77,9 +77,9 @@ pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) ->
                 }
             }
             held.retain(|chatbot, _| !ledger.daily_stats_pruned(chatbot, day));
-            for (chatbot, held) in held {
-                let row = held.alone(&chatbot, day, &nobody);
-                differences.add("daily_stats", || format!("{} has sessions and no row", name(&row)));
+            for chatbot in held.keys() {
+                differences
+                    .add("daily_stats", || format!("{} has sessions and no row", name_of(chatbot, day)));
             }
             let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
             for row in tallies.finish(day, is_new, 0) {
@@ -111,7 +111,11 @@ pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) ->
 }
 
 fn name(row: &DailyStats) -> String {
-    format!("{} of chatbot {:?}", row.stat_date, row.chatbot_id)
+    name_of(&row.chatbot_id, row.stat_date)
+}
+
+fn name_of(chatbot: &str, day: Day) -> String {
+    format!("{day} of chatbot {chatbot:?}")
 }
 
 /// Names the figures of a row that are less than they can be, with what they are and the least.

@@ -13,9 +13,9 @@ use crate::store::columns::{ColumnType, Table};
 use crate::store::fs::Opened;
 use crate::store::manifest::{DataFile, Manifest, SideFile, checksum};
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::Reader;
+use crate::store::tables;
 use crate::store::transaction::{REJECTS, STAGING};
-use crate::time::{Day, Micros};
+use crate::time::Day;
 
 /// What a look at the files came to.
 #[derive(Debug, Default)]
@@ -116,22 +116,11 @@ fn content(
     if rows != file.rows {
         say(format!("it has {rows} rows, not {}", file.rows));
     }
-    let partition =
-        format!("{}/{}={}/", table.name(), table.partition_key(), partition_value(table, file.day));
+    let partition = table.partition(file.day) + "/";
     if !file.path.starts_with(&partition) {
         say(format!("it is of {partition} and lies elsewhere"));
     }
-    let reader = Reader(frame);
-    let (starts, ends): (Vec<Micros>, Vec<Micros>) = match table {
-        Table::Events => times(&reader, "timestamp", "timestamp")?,
-        Table::Sessions => times(&reader, "started_at", "ended_at")?,
-        Table::Visitors => times(&reader, "first_seen_at", "first_seen_at")?,
-        Table::DailyStats => {
-            let days = reader.int32("stat_date")?.iter();
-            let times: Vec<Micros> = days.map(|day| i64::from(day.unwrap_or(0)) * crate::time::DAY).collect();
-            (times.clone(), times)
-        }
-    };
+    let (starts, ends) = tables::times(table, frame)?;
     let (least, greatest) = (starts.iter().min().copied(), ends.iter().max().copied());
     if rows > 0 && (least, greatest) != (Some(file.min_time), Some(file.max_time)) {
         say("the earliest or the latest time in it is not what the manifest says".to_owned());
@@ -154,25 +143,6 @@ fn content(
         say(format!("{backwards} of its rows end before they start"));
     }
     Ok(())
-}
-
-fn times(reader: &Reader<'_>, start: &str, end: &str) -> Result<(Vec<Micros>, Vec<Micros>)> {
-    let column = |name: &str| -> Result<Vec<Micros>> {
-        let column = reader.int64(name)?;
-        if column.null_count() > 0 {
-            return Err(Error::failed(format!("rows of it have no {name}")));
-        }
-        Ok(column.iter().flatten().collect())
-    };
-    Ok((column(start)?, column(end)?))
-}
-
-fn partition_value(table: Table, day: Day) -> String {
-    let day = day.to_string();
-    match table {
-        Table::Events | Table::Sessions => day,
-        Table::DailyStats | Table::Visitors => day.get(..7).unwrap_or(&day).to_owned(),
-    }
 }
 
 /// Says how the columns of a frame differ from those of a table.

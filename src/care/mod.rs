@@ -5,12 +5,14 @@
 //! kept events and the rows of `seam` make. To verify is to compare them with the stored rows, to
 //! rebuild is to put them in their place.
 //!
-//! Memory holds the events of a part of a file, the sessions of about two days, and those that are
+//! Memory holds the events of two parts of a file, the sessions of about three days, and those that are
 //! still open; it does not grow with the number of days.
 
+mod ahead;
 mod alike;
 mod daily;
 mod difference;
+mod events;
 mod files;
 mod rebuild;
 mod seam;

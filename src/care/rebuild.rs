@@ -29,8 +29,8 @@ use crate::store::manifest::Manifest;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::Transaction;
-use crate::store::update::events::file_of;
 use crate::store::update::fold::most_rows;
+use crate::store::update::partition::file_of;
 use crate::store::update::visitors::{Moved, Seen};
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Day, Micros, Zone};
@@ -230,7 +230,7 @@ impl<'a, 't> Rewrite<'a, 't> {
         sessions.sort_by(order);
         for part in sessions.chunks(most_rows(Table::Sessions) as usize) {
             let frame = tables::sessions::frame(part)?;
-            let file = file_of(Table::Sessions, day, &frame, "started_at", "ended_at")?;
+            let file = file_of(Table::Sessions, day, &frame)?;
             self.transaction.add(file)?;
         }
         Ok(())

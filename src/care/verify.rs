@@ -15,7 +15,7 @@ use super::walk::{Expected, Settled, Visit, walk};
 use super::{Progress, daily, files, visitors};
 use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::ingest::stored_ids::Keys;
 use crate::session::Summary;
 use crate::store::columns::Table;
@@ -144,7 +144,7 @@ fn compare(
         visitors: visitors::Check::new(snapshot, &seam),
         events: 0,
         keys: Keys::default(),
-        ids: HashSet::with_hasher(Identity),
+        ids: HashSet::with_hasher(PreHashed),
         sessions: 0,
         in_part: 0,
         differences: Differences::default(),
@@ -166,7 +166,7 @@ struct Compare<'a> {
     events: u64,
     keys: Keys,
     /// The events of a date, each by its key.
-    ids: HashSet<u128, Identity>,
+    ids: HashSet<u128, PreHashed>,
     sessions: u64,
     in_part: u64,
     differences: Differences,

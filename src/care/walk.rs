@@ -5,20 +5,21 @@
 //! of the dates before, and a session is settled once the next date begins more than a timeout
 //! after its end. Beside it stand the stored rows that it takes the place of.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
 use super::Progress;
+use super::ahead::ahead;
+use super::events::{Part, parts};
 use super::seam::Seam;
 use super::stored::{Rows, Stored};
 use crate::error::Result;
 use crate::event::{Block, Event};
 use crate::session::{SharedTexts, Summary, cut, join};
 use crate::store::columns::Table;
-use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables;
 use crate::time::{DAY, Day, Micros};
 
 /// A session as events and fixed rows make it.
@@ -27,7 +28,7 @@ pub struct Expected {
     /// The session; its times of storing are those of [`Expected::created_at`] and the stored row.
     pub session: Summary<'static>,
     /// The stored row of the same key and start.
-    pub stored: Option<Stored>,
+    pub stored: Option<Box<Stored>>,
     /// The earliest `created_at` of the stored rows that it shares events with.
     pub created_at: Option<Micros>,
 }
@@ -63,35 +64,31 @@ pub fn walk(
 ) -> Result<()> {
     let texts = SharedTexts::default();
     let mut rows = Rows::new(snapshot, seam, &texts);
-    let mut dates: BTreeSet<Day> = rows.dates().into_iter().collect();
-    let mut files: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
-    for file in snapshot.manifest().files(Table::Events) {
-        dates.insert(file.day);
-        files.entry(file.day).or_default().push(file);
-    }
+    let events = snapshot.manifest().files(Table::Events);
+    let dates: BTreeSet<Day> = rows.dates().into_iter().chain(events.iter().map(|file| file.day)).collect();
     let mut state = State { seam, timeout, texts: &texts, held: HashMap::new(), pieces: HashMap::new() };
-    let mut dates = dates.into_iter().peekable();
-    while let Some(date) = dates.next() {
-        progress.at(&date.to_string());
-        let (starting, bytes) = rows.through(date)?;
-        progress.advance(bytes);
-        state.hold(starting);
-        for file in files.remove(&date).unwrap_or_default() {
-            let frame = snapshot.read_file_checked(file)?;
-            let mut start = 0;
-            while start < frame.height() {
-                let block = tables::events::read(&frame, start)?;
-                start += block.rows.len();
-                visit.events(&block)?;
-                state.take(&block);
+    std::thread::scope(|scope| {
+        let mut parts = ahead(scope, parts(snapshot)).peekable();
+        let mut starting = ahead(scope, dates.iter().map(|&date| rows.through(date)));
+        let mut later = dates.iter().skip(1);
+        for &date in &dates {
+            let Some(rows) = starting.next() else { break };
+            let (rows, bytes) = rows?;
+            progress.at(&date.to_string());
+            progress.advance(bytes);
+            state.hold(rows);
+            let of_date = |part: &Result<Part>| part.as_ref().map_or(true, |part| part.date == date);
+            while let Some(part) = parts.next_if(of_date).transpose()? {
+                visit.events(&part.block)?;
+                state.take(&part.block);
+                progress.advance(part.bytes);
             }
-            progress.advance(file.bytes);
+            let next = later.next().map_or(Micros::MAX, |next| i64::from(next.0) * DAY);
+            visit.settled(state.settle(next))?;
+            texts.let_go();
         }
-        let next = dates.peek().map_or(Micros::MAX, |next| i64::from(next.0) * DAY);
-        visit.settled(state.settle(next))?;
-        texts.let_go();
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 struct State<'a> {
@@ -109,7 +106,7 @@ struct Held {
     start: Micros,
     end: Micros,
     created_at: Micros,
-    row: Option<Stored>,
+    row: Option<Box<Stored>>,
 }
 
 impl State<'_> {
@@ -121,7 +118,9 @@ impl State<'_> {
             }
             let (start, end) = (row.session.first.time, row.session.ended_at);
             let created_at = row.session.created_at;
-            self.held.entry(key).or_default().push(Held { start, end, created_at, row: Some(row) });
+            // Most keys have one row, and a list that grows takes room for four.
+            let rows = self.held.entry(key).or_insert_with(|| Vec::with_capacity(1));
+            rows.push(Held { start, end, created_at, row: Some(Box::new(row)) });
         }
     }
 
@@ -142,14 +141,16 @@ impl State<'_> {
             .map(|events| {
                 // Whatever is stored was stored earlier: the time of storing is put in at the end.
                 let pieces = cut(events, timeout).filter_map(|events| Summary::of_all(events, Micros::MAX));
-                (
-                    events.first().map_or(0, |event| event.row.key),
-                    pieces.map(|piece| piece.into_owned(texts)).collect(),
-                )
+                let mut owned = Vec::with_capacity(1);
+                owned.extend(pieces.map(|piece| piece.into_owned(texts)));
+                (events.first().map_or(0, |event| event.row.key), owned)
             })
             .collect();
         for (key, pieces) in made {
-            self.pieces.entry(key).or_default().extend(pieces);
+            match self.pieces.entry(key) {
+                Entry::Occupied(mut there) => there.get_mut().extend(pieces),
+                Entry::Vacant(place) => drop(place.insert(pieces)),
+            }
         }
     }
 
@@ -177,7 +178,8 @@ impl State<'_> {
             .into_par_iter()
             .map(|(key, pieces)| (key, if pieces.len() > 1 { join(pieces, timeout) } else { pieces }))
             .collect();
-        let mut settled = Settled { through: next, ..Settled::default() };
+        let sessions = Vec::with_capacity(joined.len());
+        let mut settled = Settled { sessions, through: next, ..Settled::default() };
         for (key, sessions) in joined {
             for session in sessions {
                 if next < Micros::MAX && session.ended_at.saturating_add(timeout) >= next {
@@ -197,14 +199,14 @@ impl State<'_> {
                     && (held.end >= next || open.iter().any(|session| session.first.time <= held.end));
                 match &held.row {
                     Some(row) if waits => settled.open.push((held.start, Some(row.day))),
-                    _ => settled.gone.extend(held.row.take_if(|_| !waits)),
+                    _ => settled.gone.extend(held.row.take_if(|_| !waits).map(|row| *row)),
                 }
                 waits
             });
             !rows.is_empty()
         });
-        settled.sessions.sort_by(|a, b| order(&a.session, &b.session));
-        settled.gone.sort_by(|a, b| order(&a.session, &b.session));
+        settled.sessions.par_sort_unstable_by(|a, b| order(&a.session, &b.session));
+        settled.gone.par_sort_unstable_by(|a, b| order(&a.session, &b.session));
         settled
     }
 

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::account::thousands;
 use super::care::Bar;
 use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::care;
+use crate::config;
 use crate::error::{Error, Result};
+use crate::render::figures::grouped;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -76,9 +77,11 @@ impl Args {
 /// # Errors
 /// What the rebuild returns.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
+    let store = Store::at(&options.store);
+    config::check_file(&store)?;
     let bar = Bar::new(io, "rebuild");
     let told = care::RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };
-    let report = care::rebuild(&Store::at(&options.store), &options.settings, told, &bar);
+    let report = care::rebuild(&store, &options.settings, told, &bar);
     bar.finish();
     let report = report?;
     let text = match options.form {
@@ -101,19 +104,19 @@ fn table(report: &care::RebuildReport) -> String {
     }
     text.push_str(&format!(
         "sessions: {} before, {} now; {} changed, {} moved to another day\n",
-        thousands(report.sessions_before),
-        thousands(report.sessions),
-        thousands(report.sessions_changed),
-        thousands(report.sessions_redated)
+        grouped(report.sessions_before),
+        grouped(report.sessions),
+        grouped(report.sessions_changed),
+        grouped(report.sessions_redated)
     ));
     if report.sessions_not_cut > 0 {
         text.push_str(&format!(
             "{} of them could not be cut anew: their events are not all kept\n",
-            thousands(report.sessions_not_cut)
+            grouped(report.sessions_not_cut)
         ));
     }
     if report.first_sights_changed > 0 {
-        text.push_str(&format!("first sights: {} changed\n", thousands(report.first_sights_changed)));
+        text.push_str(&format!("first sights: {} changed\n", grouped(report.first_sights_changed)));
     }
     if !report.changed {
         text.push_str("nothing had to be changed\n");

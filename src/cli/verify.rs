@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::account::{counted, thousands};
 use super::care::Bar;
-use super::escape::escape;
 use super::values::Form;
 use super::{Globals, Io};
 use crate::care;
 use crate::error::{Error, Result};
+use crate::render::figures::{counted, grouped};
+use crate::render::text::visible;
 use crate::store::Store;
 
 /// Check every file against the manifest, and the derived tables against the events
@@ -76,7 +76,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     }
     Err(Error::failed(format!(
         "{} {} found in the store {}",
-        thousands(differences),
+        grouped(differences),
         if differences == 1 { "difference was" } else { "differences were" },
         options.store.display()
     ))
@@ -93,10 +93,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
 fn table(report: &care::VerifyReport) -> String {
     let mut text = String::new();
     for difference in &report.differences {
-        text.push_str(&format!("{}: {}\n", escape(&difference.at), escape(&difference.what)));
+        text.push_str(&format!("{}: {}\n", visible(&difference.at), visible(&difference.what)));
     }
     if report.further_differences > 0 {
-        text.push_str(&format!("and {} more\n", thousands(report.further_differences)));
+        text.push_str(&format!("and {} more\n", grouped(report.further_differences)));
     }
     if !report.is_clean() {
         text.push('\n');
@@ -108,13 +108,13 @@ fn table(report: &care::VerifyReport) -> String {
             "; compared {}, {} ({} of them in part), {}, {}",
             counted(report.events, "event", "events"),
             counted(report.sessions, "session", "sessions"),
-            thousands(report.sessions_in_part),
+            grouped(report.sessions_in_part),
             counted(report.visitors, "visitor", "visitors"),
             counted(report.daily_stats, "chatbot-day", "chatbot-days")
         ));
     }
     for note in &report.notes {
-        text.push_str(&format!("\n{}", escape(note)));
+        text.push_str(&format!("\n{}", visible(note)));
     }
     if report.is_clean() {
         text.push_str("\nall is as it must be");

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use super::place::{Place, line};
 use crate::care::{self, Progress};
 use crate::store::columns::Table;
+use crate::store::frame::filter;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
-use crate::store::update::events::{file_of, filter};
+use crate::store::update::partition::file_of;
 
 const NOW: &str = "2026-03-20T12:00:00Z";
 
@@ -137,7 +138,7 @@ fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::Summary<'_
     change(&mut sessions);
     replace(place, Table::Sessions, |file, _| {
         let frame = tables::sessions::frame(&sessions).unwrap();
-        file_of(Table::Sessions, file.day, &frame, "started_at", "ended_at").unwrap()
+        file_of(Table::Sessions, file.day, &frame).unwrap()
     });
 }
 
@@ -184,9 +185,7 @@ fn a_column_that_does_not_fit_the_others_is_found_and_mended() {
     let wrong =
         polars::prelude::Series::new("messages_sent".into(), vec![7i64; frame.height()]).into_column();
     frame.replace("messages_sent", wrong).unwrap();
-    replace(&place, Table::Sessions, |file, _| {
-        file_of(Table::Sessions, file.day, &frame, "started_at", "ended_at").unwrap()
-    });
+    replace(&place, Table::Sessions, |file, _| file_of(Table::Sessions, file.day, &frame).unwrap());
     finds(&place, "sessions", "columns that do not fit each other");
     place.rebuild();
     place.is_clean();
@@ -203,7 +202,7 @@ fn a_wrong_first_sight_is_found() {
         change(&mut visitors);
         replace(&place, Table::Visitors, |file, _| {
             let frame = tables::visitors::frame(&visitors).unwrap();
-            file_of(Table::Visitors, file.day, &frame, "first_seen_at", "first_seen_at").unwrap()
+            file_of(Table::Visitors, file.day, &frame).unwrap()
         });
         place
     };
@@ -283,9 +282,7 @@ fn an_event_that_went_astray_is_found() {
     let old = snapshot.manifest().files(Table::Events)[0].clone();
     let frame = snapshot.read_file(&old, None).unwrap();
     let rest = filter(&frame, (0..frame.height()).map(|row| row > 0)).unwrap();
-    replace(&place, Table::Events, |file, _| {
-        file_of(Table::Events, file.day, &rest, "timestamp", "timestamp").unwrap()
-    });
+    replace(&place, Table::Events, |file, _| file_of(Table::Events, file.day, &rest).unwrap());
     finds(&place, "sessions", "is not what the events make");
 }
 
@@ -296,9 +293,7 @@ fn an_event_that_is_stored_twice_is_found() {
     let old = snapshot.manifest().files(Table::Events)[0].clone();
     let mut frame = snapshot.read_file(&old, None).unwrap();
     frame.vstack_mut(&frame.clone().slice(0, 1)).unwrap();
-    replace(&place, Table::Events, |file, _| {
-        file_of(Table::Events, file.day, &frame, "timestamp", "timestamp").unwrap()
-    });
+    replace(&place, Table::Events, |file, _| file_of(Table::Events, file.day, &frame).unwrap());
     finds(&place, "events", "is stored twice");
     finds(&place, "sessions", "is not what the events make");
 }
