@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::event::{KeyKind, key_hash};
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::session::Summary;
 use crate::time::{Day, Micros};
 
@@ -223,7 +223,7 @@ impl Tallies {
 }
 
 /// Visitors, each by its hash.
-pub type Visitors = HashSet<u128, Identity>;
+pub type Visitors = HashSet<u128, PreHashed>;
 
 /// The sessions of one day at one chatbot, added up.
 #[derive(Debug, Default)]

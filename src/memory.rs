@@ -36,10 +36,10 @@ static HELD: AtomicU64 = AtomicU64::new(0);
 /// What is left of the budget when memory is given back: room for what comes until that is done again.
 const ROOM: u64 = 96 << 20;
 
-/// Sets the process's budget, by which [`give_back`] goes: a quarter of it is left free, or 96 MiB if that is
+/// Sets the process's budget, by which [`give_back`] goes: three sixteenths of it are left free, or 96 MiB if that is
 /// more.
 pub fn set_budget(bytes: u64) {
-    ALLOWED.store(bytes.saturating_sub(ROOM.max(bytes / 4)), Relaxed);
+    ALLOWED.store(bytes.saturating_sub(ROOM.max(bytes / 16 * 3)), Relaxed);
 }
 
 /// Gives free memory back to the system where the process has come near its budget, and tells whether it

@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::store::columns::Table;
+use crate::store::frame::stack;
 use crate::store::manifest::{DataFile, SideFile};
 use crate::store::transaction::{REJECTS, Transaction};
-use crate::store::update::events::{file_of, stack};
 use crate::store::update::fold::most_rows;
+use crate::store::update::partition::file_of;
 use crate::time::Day;
 
 /// What was merged.
@@ -30,18 +31,15 @@ pub struct Compacted {
 pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
     let mut compacted = Compacted::default();
     for table in Table::ALL {
-        let (earliest, latest) = match table {
-            Table::Events => ("timestamp", "timestamp"),
-            Table::Sessions => ("started_at", "ended_at"),
-            Table::Visitors => ("first_seen_at", "first_seen_at"),
+        if table == Table::DailyStats {
             // One file a month by construction.
-            Table::DailyStats => continue,
-        };
+            continue;
+        }
         for (day, files) in groups(table, transaction.manifest().files(table)) {
             let snapshot = transaction.snapshot()?;
             let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
             let frame = stack(frames)?;
-            let new = file_of(table, day, &frame, earliest, latest)?;
+            let new = file_of(table, day, &frame)?;
             for file in &files {
                 transaction.remove(table, &file.path);
             }
@@ -59,14 +57,20 @@ pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
     Ok(compacted)
 }
 
-/// Puts the refused lines of each UTC date into one file.
+/// The most bytes of refused lines that are put into one file: whoever looks at a line reads its file whole.
+const MOST_REJECTED: u64 = 16 << 20;
+
+/// Puts the refused lines of each UTC date into one file, or a few.
 fn rejects(transaction: &mut Transaction, compacted: &mut Compacted) -> Result<()> {
     let mut days: BTreeMap<Day, Vec<SideFile>> = BTreeMap::new();
     for file in &transaction.manifest().rejects {
         days.entry(Day::utc(file.written_at)).or_default().push(file.clone());
     }
-    for mut files in days.into_values().filter(|files| files.len() > 1) {
+    let groups = days.into_values().flat_map(|mut files| {
         files.sort_by(|a, b| (a.written_at, &a.path).cmp(&(b.written_at, &b.path)));
+        rejects_together(files)
+    });
+    for files in groups.filter(|files| files.len() > 1) {
         let snapshot = transaction.snapshot()?;
         let mut bytes = Vec::new();
         for file in &files {
@@ -83,6 +87,23 @@ fn rejects(transaction: &mut Transaction, compacted: &mut Compacted) -> Result<(
         compacted.into += 1;
     }
     Ok(())
+}
+
+/// Cuts the files of a date into groups that are to become one file each.
+fn rejects_together(files: Vec<SideFile>) -> Vec<Vec<SideFile>> {
+    let mut groups: Vec<Vec<SideFile>> = Vec::new();
+    let mut bytes = 0;
+    for file in files {
+        match groups.last_mut().filter(|_| bytes + file.bytes <= MOST_REJECTED) {
+            Some(group) => group.push(file.clone()),
+            None => {
+                groups.push(vec![file.clone()]);
+                bytes = 0;
+            }
+        }
+        bytes += file.bytes;
+    }
+    groups
 }
 
 /// Returns the files of each partition that are to become one.
@@ -109,4 +130,21 @@ fn groups(table: Table, files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
     }
     groups.retain(|(_, files)| files.len() > 1);
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_lines_are_put_together_up_to_a_bound() {
+        let file =
+            |bytes| SideFile { path: String::new(), bytes, checksum: String::new(), rows: 1, written_at: 0 };
+        let third = MOST_REJECTED / 3;
+        let files = [third, third, third, 1, third, MOST_REJECTED + 1, 1, 1].map(file);
+        let groups = rejects_together(files.to_vec());
+        let sizes: Vec<Vec<u64>> =
+            groups.iter().map(|group| group.iter().map(|file| file.bytes).collect()).collect();
+        assert_eq!(sizes, [vec![third, third, third, 1], vec![third], vec![MOST_REJECTED + 1], vec![1, 1]]);
+    }
 }

@@ -92,7 +92,8 @@ fn rehearse(store: &Store, settings: &Settings, options: Options) -> Result<Repo
         check_settings(trial.manifest(), settings)?;
         let asks = asks(trial.manifest(), settings, options.clock);
         let (report, _) = change(&mut transaction, settings, options.clock)?;
-        Ok(Report { dry_run: true, asks, unnamed_files, ..report })
+        let anonymized = anonymize::Report { dry_run: true, ..report.anonymized };
+        Ok(Report { dry_run: true, asks, unnamed_files, anonymized, ..report })
     });
     trial.end(transaction)?;
     outcome

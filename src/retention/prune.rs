@@ -13,11 +13,13 @@ use crate::error::Result;
 use crate::event::KeyKind;
 use crate::settings::Keep;
 use crate::store::columns::Table;
+use crate::store::frame::filter;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{self, visitors};
 use crate::store::transaction::Transaction;
+use crate::store::update::partition::file_of;
 use crate::store::update::{self, Losing};
 use crate::time::{Day, Zone};
 
@@ -55,8 +57,13 @@ impl Pruned {
 pub fn last_to_go(keep: Keep, today: Day) -> Option<Day> {
     match keep {
         Keep::Forever => None,
-        Keep::Days(days) => Some(today.plus(i32::try_from(days).map_or(i32::MIN, |days| -days))),
+        Keep::Days(days) => Some(last_older_than(days, today)),
     }
+}
+
+/// Returns the last day that is so many days old.
+pub fn last_older_than(days: u32, today: Day) -> Day {
+    today.plus(i32::try_from(days).map_or(i32::MIN, |days| -days))
 }
 
 /// Takes out the events of UTC dates up to `last`.
@@ -107,8 +114,8 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
             transaction.remove(Table::Sessions, &file.path);
             if mask.contains(&false) {
                 let whole = snapshot.read_file_checked(&file)?;
-                let rest = update::events::filter(&whole, mask.iter().map(|goes| !goes))?;
-                let new = update::events::file_of(Table::Sessions, day, &rest, "started_at", "ended_at")?;
+                let rest = filter(&whole, mask.iter().map(|goes| !goes))?;
+                let new = file_of(Table::Sessions, day, &rest)?;
                 transaction.add(new)?;
             }
         }
@@ -171,8 +178,7 @@ fn mark_counted_new(
         if changed {
             transaction.remove(Table::Visitors, &file.path);
             let frame = visitors::frame(&rows)?;
-            let new =
-                update::events::file_of(Table::Visitors, file.day, &frame, "first_seen_at", "first_seen_at")?;
+            let new = file_of(Table::Visitors, file.day, &frame)?;
             transaction.add(new)?;
         }
     }

@@ -1,6 +1,8 @@
 //! The columns of the tables: the one definition behind the Parquet schema, the CSV header and
 //! `docs/columns.md`.
 
+use crate::time::Day;
+
 /// The type of a column, in a table and in Parquet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
@@ -321,6 +323,26 @@ impl Table {
             Table::Sessions => "session_date",
             Table::DailyStats => "stat_month",
             Table::Visitors => "first_seen_month",
+        }
+    }
+
+    /// Returns the folder of the partition that begins with a day, below the store's: of that day, or its month.
+    pub fn partition(self, day: Day) -> String {
+        let mut value = day.to_string();
+        if matches!(self, Table::DailyStats | Table::Visitors) {
+            value.truncate("YYYY-MM".len());
+        }
+        format!("{}/{}={value}", self.name(), self.partition_key())
+    }
+
+    /// Returns the columns of the times that a row begins and ends with, which may be one: of `daily_stats`,
+    /// its day.
+    pub fn times(self) -> [&'static str; 2] {
+        match self {
+            Table::Events => ["timestamp"; 2],
+            Table::Sessions => ["started_at", "ended_at"],
+            Table::DailyStats => ["stat_date"; 2],
+            Table::Visitors => ["first_seen_at"; 2],
         }
     }
 }

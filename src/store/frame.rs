@@ -242,6 +242,26 @@ pub fn take(frame: &DataFrame, rows: &[u32]) -> Result<DataFrame> {
     frame.take(&rows).map_err(|e| Error::failed("cannot pick rows of a table").caused_by(e))
 }
 
+/// Keeps the rows of a frame for which `keep` is true.
+pub fn filter(frame: &DataFrame, keep: impl Iterator<Item = bool>) -> Result<DataFrame> {
+    let mask = BooleanChunked::from_iter_values("keep".into(), keep);
+    // In this thread alone: one that waits for others takes up another partition meanwhile, and the two then
+    // lie on one thread while the others have nothing to do.
+    frame.filter_seq(&mask).map_err(|e| Error::failed("cannot take rows out of a table").caused_by(e))
+}
+
+/// Puts frames of one table under each other.
+pub fn stack(frames: Vec<DataFrame>) -> Result<DataFrame> {
+    let mut frames = frames.into_iter();
+    let mut all = frames.next().unwrap_or_default();
+    for frame in frames {
+        all.vstack_mut(&frame)
+            .map_err(|e| Error::failed("cannot put two pieces of a table together").caused_by(e))?;
+    }
+    all.rechunk_mut();
+    Ok(all)
+}
+
 /// Builds a column of a table, value by value.
 pub struct ColumnBuilder {
     name: &'static str,

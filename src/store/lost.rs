@@ -5,9 +5,7 @@
 //! something has taken the manifest away. To begin anew there would be to remove all that the store
 //! holds, so nothing is done.
 
-use super::columns::Table;
 use super::manifest::Manifest;
-use super::transaction::{REJECTS, STATE};
 use super::{MANIFEST, Store};
 use crate::error::{Error, Result};
 
@@ -37,8 +35,7 @@ impl Store {
 
     /// Returns the path of some file of a table, of refused lines or of the writer's notes.
     fn first_file(&self) -> Result<Option<String>> {
-        let tables = Table::ALL.iter().map(|table| table.name());
-        let mut folders: Vec<String> = tables.chain([REJECTS, STATE]).map(str::to_owned).collect();
+        let mut folders: Vec<String> = Store::folders().map(str::to_owned).collect();
         while let Some(folder) = folders.pop() {
             let dir = self.dir.join(&folder);
             for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {

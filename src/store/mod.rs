@@ -317,6 +317,7 @@ impl Writer {
 
     /// Makes a change visible; it becomes the present state.
     pub fn commit(&mut self, transaction: Transaction, now: Micros) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), WriterLock::check)?;
         let (manifest, removal) = transaction.commit(now)?;
         self.manifest = manifest;
         self.clean &= removal.clean;

@@ -12,7 +12,7 @@ use super::scratch::Scratch;
 use super::snapshot::Snapshot;
 use super::transaction::{REJECTS, Transaction};
 use crate::error::{Error, Result};
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::time::Micros;
 
 /// The most hashes of kept lines that a run holds.
@@ -70,7 +70,7 @@ impl Reject {
 /// sixteen bytes a line.
 #[derive(Debug)]
 pub struct Known {
-    hashes: HashSet<u128, Identity>,
+    hashes: HashSet<u128, PreHashed>,
     runs: Vec<PathBuf>,
     /// The files all of whose hashes are among these.
     files: HashSet<String>,
@@ -87,7 +87,7 @@ impl Known {
 
     /// Knows nothing yet, and will hold so many hashes at most, or one.
     fn with_room_for(most: usize, scratch: Scratch) -> Known {
-        let (hashes, runs, files) = (HashSet::with_hasher(Identity), Vec::new(), HashSet::new());
+        let (hashes, runs, files) = (HashSet::with_hasher(PreHashed), Vec::new(), HashSet::new());
         Known { hashes, runs, files, most: most.max(1), scratch }
     }
 
@@ -107,7 +107,7 @@ impl Known {
     }
 
     /// Takes those lines out whose hashes were put aside.
-    fn take_out(&self, fresh: &mut HashMap<u128, Reject, Identity>) -> Result<()> {
+    fn take_out(&self, fresh: &mut HashMap<u128, Reject, PreHashed>) -> Result<()> {
         if self.runs.is_empty() {
             return Ok(());
         }
@@ -139,8 +139,8 @@ pub fn add(
     known: &mut Known,
     now: Micros,
 ) -> Result<u64> {
-    let mut fresh: HashMap<u128, Reject, Identity> =
-        HashMap::with_capacity_and_hasher(rejects.len(), Identity);
+    let mut fresh: HashMap<u128, Reject, PreHashed> =
+        HashMap::with_capacity_and_hasher(rejects.len(), PreHashed);
     let mut order = Vec::with_capacity(rejects.len());
     for reject in rejects {
         let hash = head(&reject.sha256);

@@ -189,4 +189,12 @@ impl Snapshot {
         }
         days
     }
+
+    /// Returns the first and the last day with events, by their own times.
+    pub fn event_days(&self) -> Option<(Day, Day)> {
+        let files = self.manifest.files(Table::Events);
+        let first = files.iter().map(|file| file.min_time).min()?;
+        let last = files.iter().map(|file| file.max_time).max()?;
+        Some((self.zone().day(first), self.zone().day(last)))
+    }
 }

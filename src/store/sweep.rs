@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// What lies in some of the store's own folders.
 #[derive(Debug, Default)]
-struct Lying {
+struct Found {
     /// The files that the manifest does not name, by their paths below the store's folder.
     unnamed: Vec<String>,
     /// The folders within those folders, each behind the ones in it.
@@ -50,11 +50,11 @@ impl Store {
         manifest: &Manifest,
         folders: impl Iterator<Item = &'f str>,
     ) -> Result<Vec<String>> {
-        let (mut lying, named) = (Lying::default(), Named::by(Some(manifest)));
+        let (mut found, named) = (Found::default(), Named::by(Some(manifest)));
         for folder in folders {
-            self.look(folder, &named, &mut lying)?;
+            self.look(folder, &named, &mut found)?;
         }
-        Ok(lying.unnamed)
+        Ok(found.unnamed)
     }
 
     /// Removes every file in some of the store's folders that the manifest does not name, and returns
@@ -65,16 +65,16 @@ impl Store {
         folders: impl Iterator<Item = &'f str>,
         touched: &mut BTreeSet<PathBuf>,
     ) -> Result<u64> {
-        let (mut lying, named) = (Lying::default(), Named::by(manifest));
+        let (mut found, named) = (Found::default(), Named::by(manifest));
         for folder in folders {
-            self.look(folder, &named, &mut lying)?;
+            self.look(folder, &named, &mut found)?;
         }
-        for path in &lying.unnamed {
+        for path in &found.unnamed {
             let path = self.dir.join(path);
             self.disk.remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
             touched.extend(path.parent().map(ToOwned::to_owned));
         }
-        for folder in &lying.folders {
+        for folder in &found.folders {
             let folder = self.dir.join(folder);
             if self.disk.list(&folder).is_ok_and(|entries| entries.is_empty()) {
                 self.disk.remove_dir(&folder).map_err(|e| Error::io("remove the folder", &folder, e))?;
@@ -82,26 +82,26 @@ impl Store {
                 touched.extend(folder.parent().map(ToOwned::to_owned));
             }
         }
-        Ok(lying.unnamed.len() as u64)
+        Ok(found.unnamed.len() as u64)
     }
 
-    fn look(&self, folder: &str, named: &Named<'_>, lying: &mut Lying) -> Result<()> {
+    fn look(&self, folder: &str, named: &Named<'_>, found: &mut Found) -> Result<()> {
         let dir = self.dir.join(folder);
         for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
             let path = format!("{folder}/{}", entry.name);
             match (entry.is_link, entry.is_dir) {
                 (false, true) => {
-                    self.look(&path, named, lying)?;
-                    lying.folders.push(path);
+                    self.look(&path, named, found)?;
+                    found.folders.push(path);
                 }
                 (true, true) if named.folders.contains(path.as_str()) => {
-                    self.look_through(&path, named, lying)?;
+                    self.look_through(&path, named, found)?;
                 }
                 (true, true) => {}
                 // A link that leads nowhere may lead to a disk that is not there.
                 (_, false)
                     if named.paths.contains(path.as_str()) || named.folders.contains(path.as_str()) => {}
-                (_, false) => lying.unnamed.push(path),
+                (_, false) => found.unnamed.push(path),
             }
         }
         Ok(())
@@ -109,12 +109,12 @@ impl Store {
 
     /// Looks at what a link leads to. Where it leads to another partition, the files are known by the names
     /// that they have there.
-    fn look_through(&self, link: &str, named: &Named<'_>, lying: &mut Lying) -> Result<()> {
+    fn look_through(&self, link: &str, named: &Named<'_>, found: &mut Found) -> Result<()> {
         let dir = self.dir.join(link);
         let entries = self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))?;
         let files = entries.into_iter().filter(|entry| !entry.is_dir && !entry.is_link);
         let unnamed = files.filter(|entry| !named.names.contains(entry.name.as_str()));
-        lying.unnamed.extend(unnamed.map(|entry| format!("{link}/{}", entry.name)));
+        found.unnamed.extend(unnamed.map(|entry| format!("{link}/{}", entry.name)));
         Ok(())
     }
 }

@@ -61,12 +61,7 @@ impl NewFile {
 
     /// Returns where it will lie, below the store's folder.
     pub fn path(&self) -> String {
-        let key = self.table.partition_key();
-        let value = match self.table {
-            Table::Events | Table::Sessions => self.day.to_string(),
-            Table::DailyStats | Table::Visitors => self.day.to_string()[..7].to_owned(),
-        };
-        format!("{}/{key}={value}/{}", self.table.name(), self.name)
+        format!("{}/{}", self.table.partition(self.day), self.name)
     }
 }
 

@@ -173,7 +173,12 @@ fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|(compressor, room)| {
         let compressor = match compressor {
             Some(compressor) => compressor,
-            none => none.insert(zstd::bulk::Compressor::new(LEVEL).map_err(failed)?),
+            none => {
+                let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
+                // Four bytes a page, by which whoever reads it, other tools too, finds a bit that has turned.
+                compressor.include_checksum(true).map_err(failed)?;
+                none.insert(compressor)
+            }
         };
         room.clear();
         room.reserve(zstd::zstd_safe::compress_bound(bytes.len()));

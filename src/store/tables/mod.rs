@@ -2,8 +2,10 @@
 
 mod agents;
 mod build;
+mod times;
 
 pub use build::Reader;
+pub use times::{range, times};
 
 pub mod daily_stats;
 pub mod events;

@@ -10,12 +10,12 @@ use rayon::prelude::*;
 
 use super::few_at_once;
 use super::frozen::{Frozen, Held, Marked, is_frozen_somewhere, lost_by, marked_on};
+use super::partition::file_of;
 use super::sessions::Changed;
 use super::visitors::Moved;
 use crate::daily_stats::{DailyStats, Tallies, Visitors};
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::encode::FileBuilder;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{self, daily_stats::FACT_COLUMNS, visitors};
 use crate::store::transaction::{NewFile, Transaction};
@@ -51,9 +51,9 @@ pub fn update(
     Ok(())
 }
 
-/// A day, and what the sessions of one of its files come to that were counted already, with the path
-/// of the file.
-type Work = (Day, Option<(String, Tallies)>);
+/// A day, and what the sessions of some of its files come to that were counted already, with the paths of
+/// those files.
+type Work = (Day, Option<(Vec<String>, Tallies)>);
 
 fn update_month(
     after: &Snapshot,
@@ -147,14 +147,10 @@ fn change_frozen(
 /// Makes the file of a month's rows; `None` of none.
 pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFile>> {
     rows.sort_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
-    let dates = rows.iter().map(|row| row.stat_date);
-    let (Some(first), Some(last)) = (dates.clone().min(), dates.max()) else { return Ok(None) };
-    let frame = tables::daily_stats::frame(&rows)?;
-    // The days themselves, as UTC midnights: a manifest then tells which days hold data.
-    let midnight = |day: Day| i64::from(day.0) * crate::time::DAY;
-    let bytes = FileBuilder::of_frame(Table::DailyStats, &frame)?.finish()?;
-    let times = (midnight(first), midnight(last));
-    Ok(Some(NewFile::new(Table::DailyStats, month, rows.len() as u64, times, bytes)))
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    file_of(Table::DailyStats, month, &tables::daily_stats::frame(&rows)?).map(Some)
 }
 
 /// Returns, by day, the hashes of the ids first seen on it.
@@ -178,14 +174,14 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
     Ok(by_day)
 }
 
-/// Adds up the sessions of one day; `counted` are those of a file that were counted already, with the
-/// path of the file.
-pub fn tallies_of(snapshot: &Snapshot, day: Day, counted: Option<(String, Tallies)>) -> Result<Tallies> {
-    let (path, mut tallies) = counted.unwrap_or_default();
+/// Adds up the sessions of one day; `counted` are those of some files that were counted already, with the
+/// paths of those files.
+pub fn tallies_of(snapshot: &Snapshot, day: Day, counted: Option<(Vec<String>, Tallies)>) -> Result<Tallies> {
+    let (paths, mut tallies) = counted.unwrap_or_default();
     let files = snapshot.files_in(Table::Sessions, Some((day, day)));
     let frames: Vec<DataFrame> = files
         .into_par_iter()
-        .filter(|file| file.path != path)
+        .filter(|file| !paths.contains(&file.path))
         .map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)))
         .collect::<Result<_>>()?;
     for frame in &frames {

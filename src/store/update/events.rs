@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::*;
-
 use super::partition::Partition;
 use super::{Sink, few_at_once};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Event;
 use crate::store::columns::Table;
-use crate::store::encode::{FileBuilder, ROW_GROUP};
+use crate::store::encode::ROW_GROUP;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros};
 
 /// Makes the files of new events, given in the order in which they are to lie there.
@@ -43,35 +40,4 @@ fn by_day<'a>(events: &[Event<'a>]) -> BTreeMap<Day, Vec<Event<'a>>> {
         days.entry(day_of(first)).or_default().extend_from_slice(events);
     }
     days
-}
-
-/// Puts frames of one table under each other.
-pub fn stack(frames: Vec<DataFrame>) -> Result<DataFrame> {
-    let mut frames = frames.into_iter();
-    let mut all = frames.next().unwrap_or_default();
-    for frame in frames {
-        all.vstack_mut(&frame)
-            .map_err(|e| Error::failed("cannot put two pieces of a table together").caused_by(e))?;
-    }
-    all.rechunk_mut();
-    Ok(all)
-}
-
-/// Encodes a frame as a new file of a table, with the least of one column of times and the greatest
-/// of another.
-pub fn file_of(table: Table, day: Day, frame: &DataFrame, earliest: &str, latest: &str) -> Result<NewFile> {
-    let reader = tables::Reader(frame);
-    let min_time = reader.int64(earliest)?.min().unwrap_or(0);
-    let max_time = reader.int64(latest)?.max().unwrap_or(0);
-    let rows = frame.height() as u64;
-    let bytes = FileBuilder::of_frame(table, frame)?.finish()?;
-    Ok(NewFile::new(table, day, rows, (min_time, max_time), bytes))
-}
-
-/// Keeps the rows of a frame for which `keep` is true.
-pub fn filter(frame: &DataFrame, keep: impl Iterator<Item = bool>) -> Result<DataFrame> {
-    let mask = BooleanChunked::from_iter_values("keep".into(), keep);
-    // In this thread alone: one that waits for others takes up another partition meanwhile, and the two then
-    // lie on one thread while the others have nothing to do.
-    frame.filter_seq(&mask).map_err(|e| Error::failed("cannot take rows out of a table").caused_by(e))
 }

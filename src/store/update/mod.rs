@@ -26,14 +26,14 @@ use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::transaction::{NewFile, Transaction};
 
-/// What is made for a partition: its new file, and the files that this one stands for.
+/// What is made for a partition: its new files, and the files that these stand for.
 #[derive(Debug)]
 pub struct Made {
     /// The table.
     pub table: Table,
-    /// The new file; `None` where no row is left.
-    pub file: Option<NewFile>,
-    /// The files that it replaces.
+    /// The new files; none where no row is left.
+    pub files: Vec<NewFile>,
+    /// The files that they replace.
     pub replaced: Vec<DataFile>,
 }
 
@@ -61,7 +61,7 @@ pub fn put_while_made<R>(
                 for old in made.replaced {
                     transaction.remove(made.table, &old.path);
                 }
-                made.file.map_or(Ok(()), |file| transaction.add(file))
+                made.files.into_iter().try_for_each(|file| transaction.add(file))
             })
         });
         let outcome = make(&|made| sender.send(made).map_err(|_| Error::failed("the disk took no more")));
@@ -139,7 +139,7 @@ mod tests {
 
     fn file_of(rows: u64) -> Made {
         let file = NewFile::new(Table::Events, crate::time::Day(0), rows, (0, 1), vec![7; rows as usize]);
-        Made { table: Table::Events, file: Some(file), replaced: Vec::new() }
+        Made { table: Table::Events, files: vec![file], replaced: Vec::new() }
     }
 
     fn with_transaction(test: impl FnOnce(&mut Transaction)) {

@@ -10,16 +10,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use polars::prelude::DataFrame;
 
 use super::coverage::Coverage;
-use super::events::filter;
 use super::partition::Partition;
 use super::pieces::{Piece, Session, Stored};
 use super::{Losing, Made, Sink, few_at_once};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::session::{Summary, join};
 use crate::store::columns::Table;
 use crate::store::encode::ROW_GROUP;
+use crate::store::frame::filter;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{
@@ -36,9 +36,9 @@ pub struct Changed {
     pub days: BTreeSet<Day>,
     /// Number of sessions put in.
     pub sessions: u64,
-    /// What the sessions of the new files add up to, by day, with the path of the file: whoever
+    /// What the sessions of the new files add up to, by day, with the paths of those files: whoever
     /// works the days out again need not read what has just been written.
-    pub tallies: HashMap<Day, (String, Tallies)>,
+    pub tallies: HashMap<Day, (Vec<String>, Tallies)>,
 }
 
 /// Stored rows that pieces join, file by file.
@@ -83,7 +83,7 @@ fn put_together<'a>(
     stored: &'a [DataFrame],
     timeout: Micros,
 ) -> Result<Vec<Session<'a>>> {
-    let mut joined: HashMap<u128, Vec<Session<'a>>, Identity> = HashMap::with_hasher(Identity);
+    let mut joined: HashMap<u128, Vec<Session<'a>>, PreHashed> = HashMap::with_hasher(PreHashed);
     for (number, frame) in stored.iter().enumerate() {
         let rows = Rows::of(frame)?;
         for row in 0..frame.height() {
@@ -128,8 +128,8 @@ fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Ve
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut by_key: HashMap<u128, &[Piece<'_>], Identity> =
-        HashMap::with_capacity_and_hasher(pieces.len(), Identity);
+    let mut by_key: HashMap<u128, &[Piece<'_>], PreHashed> =
+        HashMap::with_capacity_and_hasher(pieces.len(), PreHashed);
     by_key.extend(
         pieces.chunk_by(|a, b| a.key == b.key).filter_map(|of_key| Some((of_key.first()?.key, of_key))),
     );
@@ -160,7 +160,7 @@ fn rewrite(
     superseded: Vec<Losing>,
     now: Micros,
     sink: Sink<'_>,
-) -> Result<HashMap<Day, (String, Tallies)>> {
+) -> Result<HashMap<Day, (Vec<String>, Tallies)>> {
     let mut by_day = by_day;
     let mut losing: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for (file, mask) in superseded {
@@ -173,14 +173,14 @@ fn rewrite(
         .collect();
     let counted = few_at_once(days, |(day, sessions, losing)| {
         let (made, tallies) = rewrite_day(snapshot, day, &sessions, frames, losing, now)?;
-        let path = made.file.as_ref().map(NewFile::path);
+        let paths: Vec<String> = made.files.iter().map(NewFile::path).collect();
         sink(made)?;
-        Ok(path.map(|path| (day, (path, tallies))))
+        Ok((!paths.is_empty()).then_some((day, (paths, tallies))))
     })?;
     Ok(counted.into_iter().flatten().collect())
 }
 
-/// Makes the new file of a day, and adds its sessions up.
+/// Makes the new files of a day, and adds its sessions up.
 fn rewrite_day(
     snapshot: &Snapshot,
     day: Day,
@@ -206,7 +206,7 @@ fn rewrite_day(
         tallies.add(&session.key.chatbot_id, Facts::of(session));
     }
     for losing in &losing {
-        let rest = partition.add_rest(losing, ["started_at", "ended_at"])?;
+        let rest = partition.add_rest(losing)?;
         tables::daily_stats::facts(&rest, |chatbot, facts| tallies.add(chatbot, facts))?;
     }
     for file in partition.fold()? {

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
-use super::events::filter;
 use super::partition::Partition;
 use super::{Losing, Sink};
 use crate::bloom::BloomFilter;
 use crate::error::Result;
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::store::columns::Table;
+use crate::store::frame::filter;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{
     FIND_COLUMNS, HASH_COLUMNS, Visitor, frame, hashes, hashes_alone, read,
@@ -21,7 +21,7 @@ use crate::store::tables::visitors::{
 use crate::time::{Day, Micros};
 
 /// The earliest time of each id among new events, by the hash of the id.
-pub type Seen = HashMap<u128, Visitor, Identity>;
+pub type Seen = HashMap<u128, Visitor, PreHashed>;
 
 /// A first sight that moved earlier.
 #[derive(Clone, Debug)]
@@ -128,9 +128,9 @@ fn months(
             (&a.chatbot_id, a.first_seen_at, &a.id).cmp(&(&b.chatbot_id, b.first_seen_at, &b.id))
         });
         let mut partition = Partition::new(snapshot, Table::Visitors, month, visitors.len())?;
-        partition.add_frame(&frame(&visitors)?, ["first_seen_at"; 2])?;
+        partition.add_frame(&frame(&visitors)?)?;
         for losing in losing.iter().filter(|(file, _)| file.day == month) {
-            partition.add_rest(losing, ["first_seen_at"; 2])?;
+            partition.add_rest(losing)?;
         }
         partition.fold()?;
         sink(partition.finish()?)
