@@ -5,24 +5,24 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Spreads 128-bit keys that are hashes already. Ids that a log chooses are hashed first, by
-/// [`Keys`](crate::ingest::stored_ids::Keys).
+/// Makes hashers of 128-bit keys that are hashes already: they are folded, not hashed again. Ids that a log
+/// chooses are hashed first, by [`Keys`](crate::ingest::stored_ids::Keys).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Identity;
+pub struct PreHashed;
 
-impl std::hash::BuildHasher for Identity {
-    type Hasher = IdentityHasher;
+impl std::hash::BuildHasher for PreHashed {
+    type Hasher = PreHashedHasher;
 
-    fn build_hasher(&self) -> IdentityHasher {
-        IdentityHasher(0)
+    fn build_hasher(&self) -> PreHashedHasher {
+        PreHashedHasher(0)
     }
 }
 
-/// The hasher of [`Identity`].
+/// The hasher of [`PreHashed`].
 #[derive(Clone, Copy, Debug)]
-pub struct IdentityHasher(u64);
+pub struct PreHashedHasher(u64);
 
-impl std::hash::Hasher for IdentityHasher {
+impl std::hash::Hasher for PreHashedHasher {
     fn finish(&self) -> u64 {
         self.0
     }

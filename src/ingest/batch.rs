@@ -10,7 +10,7 @@ use super::stages::{Stage, Stages};
 use super::stored_ids::StoredIds;
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Row, Text, key_hash};
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::privacy::Gate;
 use crate::session::cut;
 use crate::store::ledger::Ledger;
@@ -173,7 +173,7 @@ fn pieces<'a>(
         })
         .collect();
     let mut pieces = Vec::with_capacity(cuts.iter().map(|(pieces, _)| pieces.len()).sum());
-    let mut first: HashMap<u128, Sight<'a>, Identity> = HashMap::with_hasher(Identity);
+    let mut first: HashMap<u128, Sight<'a>, PreHashed> = HashMap::with_hasher(PreHashed);
     for (some, sights) in cuts {
         pieces.extend(some);
         for (hash, sight) in sights {

@@ -13,7 +13,7 @@ use super::stored_ids::StoredIds;
 use crate::bloom::BloomFilter;
 use crate::error::Result;
 use crate::event::Event;
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::store::snapshot::Snapshot;
 use crate::time::Micros;
 
@@ -82,7 +82,7 @@ fn bucket_of(key: u128) -> usize {
 }
 
 fn spread(key: u128) -> u64 {
-    Identity.hash_one(key)
+    PreHashed.hash_one(key)
 }
 
 impl Bucket {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::intern::Kept;
+use super::intern::Interner;
 use super::memo::Memo;
 use super::visitor;
 use crate::context::{Agent, Channel, Context, Given, apply, first_address};
@@ -86,7 +86,7 @@ impl<'a> Derive<'a> {
 
     /// Returns the index of a user agent.
     #[inline]
-    pub fn agent(&mut self, kept: &Kept, user_agent: TextId) -> u32 {
+    pub fn agent(&mut self, kept: &Interner, user_agent: TextId) -> u32 {
         let (context, agents) = (self.context, &mut self.agents);
         self.memos.by_agent.get([user_agent.0], || {
             agents.push(context.agent(kept.get(user_agent).unwrap_or("")));
@@ -98,7 +98,7 @@ impl<'a> Derive<'a> {
     #[inline]
     pub fn source(
         &mut self,
-        kept: &mut Kept,
+        kept: &mut Interner,
         page_url: TextId,
         referrer: TextId,
         utm: [TextId; 3],
@@ -126,7 +126,7 @@ impl<'a> Derive<'a> {
 
     /// Reads an address; `None` where the text is none.
     #[inline]
-    pub fn address(&mut self, kept: &mut Kept, text: TextId) -> Option<Address> {
+    pub fn address(&mut self, kept: &mut Interner, text: TextId) -> Option<Address> {
         let (context, policy) = (self.context, self.policy);
         self.memos.by_address.get([text.0], || {
             // Of an IPv4 address there is one way to write it, that of a store.
@@ -145,7 +145,7 @@ impl<'a> Derive<'a> {
     /// Returns the id of the visitor made of address and user agent.
     pub fn visitor(
         &mut self,
-        kept: &mut Kept,
+        kept: &mut Interner,
         chatbot: TextId,
         text: TextId,
         address: Address,
@@ -161,7 +161,7 @@ impl<'a> Derive<'a> {
 
     /// Returns the hash of a session key.
     #[inline]
-    pub fn key(&mut self, kept: &Kept, chatbot: TextId, kind: KeyKind, value: TextId) -> u128 {
+    pub fn key(&mut self, kept: &Interner, chatbot: TextId, kind: KeyKind, value: TextId) -> u128 {
         self.memos.by_key.get([kind as u32, chatbot.0, value.0], || {
             key_hash(kept.get(chatbot).unwrap_or(""), kind, kept.get(value).unwrap_or(""))
         })

@@ -4,7 +4,7 @@ use super::derive::{Address, Derive, Memos};
 use super::envelope::Inherited;
 use super::event_id::Content;
 use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
-use super::intern::Kept;
+use super::intern::Interner;
 use super::json::Scanner;
 use super::json::scan::Member;
 use super::line::Line;
@@ -62,14 +62,14 @@ pub struct Rows<'a> {
     /// Room for what an id is hashed of.
     pub(super) name_buffer: Vec<u8>,
     /// What is kept of the texts.
-    pub(super) kept: Kept,
+    pub(super) kept: Interner,
 }
 
 /// What a maker of rows leaves for the next block: memory that is there already.
 #[derive(Debug, Default)]
 pub struct Leftover {
     memos: Memos,
-    kept: Kept,
+    kept: Interner,
     decoded: String,
     /// The mean size of the last block's lines with a row, in bytes.
     line_size: usize,

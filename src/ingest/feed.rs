@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 
 use super::account::Outcome;
-use super::ahead::Ahead;
+use super::backpressure::Backpressure;
 use super::known::{Fingerprint, KnownFile, KnownFiles, Plan};
 use super::parse::{ParseOptions, Parsed, Parser};
 use super::read::{BLOCK_SIZE, RawBlock, Reader};
@@ -90,7 +90,7 @@ pub enum Message {
         file: usize,
         /// What they hold.
         parsed: Box<Parsed>,
-        /// How much room it has [ahead](super::ahead) of the store.
+        /// How much [room](super::backpressure) it has ahead of the store.
         room: usize,
         /// What the whole block was, where this is its last piece.
         block: Option<BlockRead>,
@@ -136,14 +136,14 @@ pub type Numbered = (u64, Message);
 type Unparsed = (u64, usize, RawBlock, BlockRead);
 
 /// Starts a thread that reads and some that parse; `done` receives what comes of it. While the store takes in
-/// a batch, the parsers use what it leaves of the processors for the next, as long as `ahead` has room. They
+/// a batch, the parsers use what it leaves of the processors for the next, as long as there is [room](super::backpressure). They
 /// stop when that is closed.
 pub fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     inputs: &'env Inputs,
     options: &'env ParseOptions,
     context: &'env Context,
-    ahead: &'env Ahead,
+    backpressure: &'env Backpressure,
     done: Sender<Numbered>,
 ) {
     let (raw, queue) = sync_channel::<Unparsed>(UNPARSED);
@@ -152,11 +152,12 @@ pub fn start<'scope, 'env>(
     let (spare, spared) = sync_channel(UNPARSED);
     let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
     for _ in 0..parsers {
-        let (queue, done, spare) = (queue.clone(), Done { ahead, sender: done.clone() }, spare.clone());
+        let (queue, done, spare) =
+            (queue.clone(), Done { backpressure, sender: done.clone() }, spare.clone());
         scope.spawn(move || parse_all(&queue, options, context, &done, &spare));
     }
     scope.spawn(move || {
-        let mut feed = Feed { inputs, raw, done: Done { ahead, sender: done }, spared, next: 0 };
+        let mut feed = Feed { inputs, raw, done: Done { backpressure, sender: done }, spared, next: 0 };
         for (number, input) in inputs.files.iter().enumerate() {
             if feed.file(number, input).is_none() {
                 break;
@@ -167,22 +168,21 @@ pub fn start<'scope, 'env>(
 
 /// The way to whoever puts blocks into the store.
 struct Done<'a> {
-    ahead: &'a Ahead,
+    backpressure: &'a Backpressure,
     sender: Sender<Numbered>,
 }
 
 impl Done<'_> {
     /// Sends a piece when there is room for it; `None` where nobody listens any more.
     fn piece(&self, number: u64, file: usize, parsed: Parsed, block: Option<BlockRead>) -> Option<()> {
-        // The numbers of their lines are for nobody behind here.
-        let mut parsed = Box::new(Parsed { lines: Vec::new(), ..parsed });
+        let mut parsed = Box::new(parsed);
         let rows = &mut parsed.block.rows;
         if rows.capacity() > rows.len() / 8 * 9 {
             rows.shrink_to_fit();
         }
         let room = parsed.size();
         let message = Message::Piece { file, parsed, room, block };
-        self.ahead.enter(number, room).then(|| self.sender.send((number, message)).ok())?
+        self.backpressure.enter(number, room).then(|| self.sender.send((number, message)).ok())?
     }
 }
 
@@ -190,7 +190,7 @@ impl Drop for Done<'_> {
     /// Has all threads stop where one panics: they would wait for its block for ever.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            drop(self.ahead.closing());
+            drop(self.backpressure.closing());
         }
     }
 }
@@ -253,7 +253,7 @@ impl Feed<'_> {
 
     /// Reads one input; `None` where nobody listens any more.
     fn file(&mut self, file: usize, input: &Input) -> Option<()> {
-        if !self.done.ahead.begin_file() {
+        if !self.done.backpressure.begin_file() {
             return None;
         }
         let name = input.name();

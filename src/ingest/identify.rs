@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::event::Row;
-use crate::hash::Identity;
+use crate::hash::PreHashed;
 use crate::store::scratch::Scratch;
 use crate::time::Micros;
 
@@ -25,7 +25,7 @@ const ENTRY: usize = 20;
 #[derive(Debug)]
 pub struct Ordinals {
     /// Lines since the last run was written, by hash: how often each.
-    seen: HashMap<u128, u32, Identity>,
+    seen: HashMap<u128, u32, PreHashed>,
     times: Times,
     runs: Vec<Run>,
     /// The most distinct lines that are held between batches.
@@ -62,7 +62,7 @@ struct Run {
 impl Ordinals {
     /// Counts, and holds so many distinct lines at most between batches: 33 to 66 bytes each.
     pub fn with_room_for(room: usize) -> Ordinals {
-        let seen = HashMap::with_hasher(Identity);
+        let seen = HashMap::with_hasher(PreHashed);
         Ordinals { seen, times: Times::NONE, runs: Vec::new(), room }
     }
 
@@ -97,7 +97,7 @@ impl Ordinals {
         for run in self.runs.drain(..) {
             scratch.remove(&run.path);
         }
-        self.seen = HashMap::with_hasher(Identity);
+        self.seen = HashMap::with_hasher(PreHashed);
         self.times = Times::NONE;
     }
 

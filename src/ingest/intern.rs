@@ -19,7 +19,7 @@ const LONG: u32 = 256;
 
 /// Texts, each once.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct Interner {
     /// The texts.
     pub texts: Texts,
     /// They by their hashes.
@@ -28,7 +28,7 @@ pub struct Kept {
     long: HashMap<Span, TextId>,
 }
 
-impl Kept {
+impl Interner {
     /// Forgets the block before; its memory stays.
     pub fn clear(&mut self) {
         self.texts.clear();
@@ -88,7 +88,7 @@ mod tests {
         let lines = format!("abcab{long}{long}");
         let pool = Pool { lines: &lines, decoded: String::new() };
         let span = |start: usize, len: usize| Span { start: start as u32, len: len as u32 };
-        let mut kept = Kept::default();
+        let mut kept = Interner::default();
         let ab = kept.keep(&pool, span(0, 2));
         assert_eq!(kept.keep(&pool, span(3, 2)), ab);
         assert_eq!(kept.some(Some("ab")), ab);

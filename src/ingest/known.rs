@@ -274,8 +274,8 @@ impl<F: FnMut(u64, u64) -> io::Result<String>> Parts<F> {
     }
 
     fn before(&mut self, end: u64) -> io::Result<String> {
-        let len = end.min(WINDOW);
-        (self.hash)(end - len, len)
+        let (offset, len) = window_before(end);
+        (self.hash)(offset, len)
     }
 }
 
@@ -300,18 +300,23 @@ impl Fingerprint {
         if size < consumed {
             return Ok(None);
         }
+        let hash_before = |end| {
+            let (offset, len) = window_before(end);
+            hash_at(file, offset, len)
+        };
         Ok(Some(Fingerprint {
             size,
             head: hash_at(file, 0, consumed.min(WINDOW))?,
-            tail: hash_before(file, size)?,
-            consumed_tail: hash_before(file, consumed)?,
+            tail: hash_before(size)?,
+            consumed_tail: hash_before(consumed)?,
         }))
     }
 }
 
-fn hash_before(file: &File, end: u64) -> io::Result<String> {
+/// Returns offset and length of the last window of the bytes before `end`.
+fn window_before(end: u64) -> (u64, u64) {
     let len = end.min(WINDOW);
-    hash_at(file, end - len, len)
+    (end - len, len)
 }
 
 /// Hashes `len` bytes from `offset`; fewer, where the file ends.

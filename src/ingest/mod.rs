@@ -8,7 +8,7 @@
 //! `docs/input.md`.
 
 pub mod account;
-pub mod ahead;
+pub mod backpressure;
 pub mod batch;
 mod decimal;
 pub mod dedupe;
@@ -49,7 +49,7 @@ pub use fields::Field;
 pub use parse::{ParseOptions, Parsed, Parser, parse};
 pub use read::{RawBlock, Reader, Unfinished};
 pub use reason::Reason;
-pub use refuse::{Person, RawText, Refused};
+pub use refuse::{Person, Refused};
 pub use source::{Found, Input, find};
 pub use warnings::{Warning, Warnings};
 

@@ -47,8 +47,6 @@ pub struct ParseOptions {
 pub struct Parsed {
     /// The events, in the order of their lines.
     pub block: Block,
-    /// The number of each row's line in its input, from 1.
-    pub lines: Vec<u64>,
     /// What was refused, in the order of the lines.
     pub refused: Vec<Refused>,
     /// About how much memory that takes and will take.
@@ -71,7 +69,7 @@ impl Parsed {
     /// Returns how many bytes of memory it takes, and its refused lines will take: not what is used of
     /// them, since a block of short lines is mostly room.
     pub fn size(&self) -> usize {
-        let rows = self.block.rows.capacity() * size_of::<Row>() + self.lines.capacity() * size_of::<u64>();
+        let rows = self.block.rows.capacity() * size_of::<Row>();
         size_of::<Parsed>() + self.block.texts.capacity() + rows + self.refused_weight
     }
 }
@@ -146,7 +144,6 @@ fn session_keys(block: &Block) -> usize {
 /// What is counted while a block is being parsed.
 #[derive(Default)]
 struct Counted {
-    lines: Vec<u64>,
     refused: Vec<Refused>,
     refused_weight: usize,
     read: u64,
@@ -162,13 +159,12 @@ impl Counted {
 
     /// Returns what was counted, with the rows to it, and counts anew.
     fn piece(&mut self, block: Block, warnings: Warnings) -> Parsed {
-        let Counted { lines, refused, refused_weight, read, blank, unfinished } = std::mem::take(self);
+        let Counted { refused, refused_weight, read, blank, unfinished } = std::mem::take(self);
         self.unfinished = unfinished;
         Parsed {
             own_ids: block.rows.iter().all(|row| row.has_own_id),
             session_keys: session_keys(&block),
             block,
-            lines,
             refused,
             refused_weight,
             read,
@@ -366,9 +362,9 @@ impl<'a> Lines<'a, '_> {
         let Some(what) = what else {
             return self.refuse(number, Reason::NoEventName, None, from, end, None);
         };
-        match self.rows.add(&mut self.scanner, &self.line, what, Content::Line(object), None) {
-            Ok(()) => self.counts.lines.push(number),
-            Err((reason, time)) => self.refuse(number, reason, time, from, end, None),
+        let added = self.rows.add(&mut self.scanner, &self.line, what, Content::Line(object), None);
+        if let Err((reason, time)) = added {
+            self.refuse(number, reason, time, from, end, None);
         }
     }
 
@@ -431,7 +427,7 @@ impl<'a> Lines<'a, '_> {
                 None => Err((Reason::NoEventName, None)),
             };
             match row {
-                Ok(()) => return self.counts.lines.push(number),
+                Ok(()) => return,
                 Err(refusal) => refusal,
             }
         };

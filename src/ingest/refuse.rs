@@ -1,8 +1,5 @@
 //! A refused line: why, and what is kept of it.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::mask;
@@ -35,18 +32,9 @@ pub struct Refused {
     /// Keyed hash of the line as it came, addresses and all: by it a line is known that was forgotten.
     pub keyed_hash: String,
     /// Up to [`RAW_LIMIT`] of the same bytes.
-    pub raw: RawText,
+    pub raw: Box<[u8]>,
     /// Whose line it is, as far as it says so: lines of forgotten persons are not kept.
     pub person: Option<Box<Person>>,
-}
-
-/// The text of a refused line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RawText {
-    /// Text, as it was.
-    Text(Box<str>),
-    /// Bytes that are not UTF-8.
-    Bytes(Box<[u8]>),
 }
 
 /// The ids that a refused line names: texts of its block.
@@ -78,7 +66,7 @@ impl Refused {
             length: bytes.len() as u64,
             sha256: masked.as_ref().map_or(original, |masked| Sha256::digest(masked).into()),
             keyed_hash: line_hash(key, &original),
-            raw: RawText::new(bytes),
+            raw: cut(bytes),
             person: None,
         }
     }
@@ -87,9 +75,9 @@ impl Refused {
     /// hundreds of bytes, were it a line of two.
     pub fn weight(&self) -> usize {
         let person = self.person.as_ref().map_or(0, |_| size_of::<Person>());
-        let texts = self.keyed_hash.len() + self.raw.as_bytes().len();
+        let texts = self.keyed_hash.len() + self.raw.len();
         // Once as it is written, in a buffer that may have twice the room.
-        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * (texts + self.raw.escapes())
+        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * (texts + escapes(&self.raw))
     }
 
     /// Returns it as it is kept in the store, a line of the given file.
@@ -106,7 +94,7 @@ impl Refused {
             raw: None,
             raw_base64: None,
         }
-        .with_raw(self.raw.as_bytes())
+        .with_raw(&self.raw)
     }
 
     /// Makes a refused line that was never held whole.
@@ -115,10 +103,10 @@ impl Refused {
     /// address behind that would be found from the hash of the whole by trial.
     pub fn too_long(long: &TooLong, ip: IpPolicy, key: &SecretKey) -> Refused {
         let masked = mask::cut_bytes(&long.head, ip);
-        let raw = RawText::new(masked.as_deref().unwrap_or(&long.head));
+        let raw = cut(masked.as_deref().unwrap_or(&long.head));
         let sha256 = match ip {
             IpPolicy::Keep => long.sha256,
-            IpPolicy::Truncate | IpPolicy::Drop => Sha256::digest(raw.as_bytes()).into(),
+            IpPolicy::Truncate | IpPolicy::Drop => Sha256::digest(&raw).into(),
         };
         Refused {
             line: long.line,
@@ -133,54 +121,23 @@ impl Refused {
     }
 }
 
-impl RawText {
-    /// Takes up to [`RAW_LIMIT`] of some bytes; text is cut between two characters.
-    pub fn new(bytes: &[u8]) -> RawText {
-        let cut = bytes.get(..RAW_LIMIT).unwrap_or(bytes);
-        match std::str::from_utf8(cut) {
-            Ok(text) => RawText::Text(text.into()),
-            // Nothing but the last character is amiss: the cut went through it.
-            Err(e) if cut.len() < bytes.len() && e.error_len().is_none() => {
-                RawText::Text(String::from_utf8_lossy(cut.get(..e.valid_up_to()).unwrap_or(&[])).into())
-            }
-            Err(_) => RawText::Bytes(cut.into()),
-        }
-    }
-
-    /// Returns the bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            RawText::Text(text) => text.as_bytes(),
-            RawText::Bytes(bytes) => bytes,
-        }
-    }
-
-    /// Returns how many bytes more it takes among the rejects: control characters are written as six.
-    fn escapes(&self) -> usize {
-        let more = |byte: u8| match byte {
-            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 1,
-            0..=31 => 5,
-            _ => 0,
-        };
-        match self {
-            RawText::Text(text) => text.bytes().map(more).sum(),
-            RawText::Bytes(bytes) => bytes.len().div_ceil(3),
-        }
-    }
-
-    /// Returns the text as it is written among the rejects: bytes that are not UTF-8 in base64.
-    pub fn encoded(&self) -> String {
-        match self {
-            RawText::Text(text) => text.to_string(),
-            RawText::Bytes(bytes) => BASE64_STANDARD.encode(bytes),
-        }
-    }
+/// Returns up to [`RAW_LIMIT`] of some bytes.
+fn cut(bytes: &[u8]) -> Box<[u8]> {
+    bytes.get(..RAW_LIMIT).unwrap_or(bytes).into()
 }
 
-impl Serialize for RawText {
-    /// Writes a string.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.encoded())
+/// Returns how many bytes more some take among the rejects: control characters are written as six, and bytes
+/// that are not UTF-8 in base64.
+fn escapes(bytes: &[u8]) -> usize {
+    let more = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 1,
+        0..=31 => 5,
+        _ => 0,
+    };
+    // Text may be cut within its last character.
+    match std::str::from_utf8(bytes) {
+        Err(e) if e.error_len().is_some() => bytes.len().div_ceil(3),
+        _ => bytes.iter().map(more).sum(),
     }
 }
 
@@ -196,11 +153,12 @@ mod tests {
     fn the_raw_text_is_cut_between_characters_and_bytes_are_base64() {
         let long = "x".repeat(RAW_LIMIT - 1) + "é" + "tail";
         let cut = refused(Reason::NotJson, long.as_bytes(), IpPolicy::Keep);
-        assert_eq!(cut.raw, RawText::Text("x".repeat(RAW_LIMIT - 1).into()));
-        assert_eq!(cut.length, RAW_LIMIT as u64 + 5);
-        let bytes = refused(Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep);
-        assert_eq!(bytes.raw.encoded(), "//4=");
-        assert_eq!(serde_json::to_string(&bytes.raw).unwrap(), "\"//4=\"");
+        assert_eq!((cut.raw.len(), cut.length), (RAW_LIMIT, RAW_LIMIT as u64 + 5));
+        let clock = Clock { now: 0 };
+        let kept = cut.reject("a.ndjson", clock);
+        assert_eq!((kept.raw, kept.raw_base64), (Some("x".repeat(RAW_LIMIT - 1)), None));
+        let bytes = refused(Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep).reject("a.ndjson", clock);
+        assert_eq!((bytes.raw, bytes.raw_base64.as_deref()), (None, Some("//4=")));
     }
 
     #[test]
@@ -211,7 +169,7 @@ mod tests {
         {
             let refused = refused(Reason::NotJson, bytes, IpPolicy::Keep);
             let written = serde_json::to_string(&refused.reject("a.ndjson", clock)).unwrap().len();
-            let held = refused.raw.as_bytes().len();
+            let held = refused.raw.len();
             assert!(refused.weight() >= held + written, "{} of {held} and {written}", refused.weight());
         }
     }
@@ -232,7 +190,7 @@ mod tests {
         // With the key alone they can be told apart, under any policy.
         assert_ne!(one.keyed_hash, two.keyed_hash);
         assert_eq!(one.keyed_hash, refused(Reason::NotJson, b"from 192.0.2.1", IpPolicy::Keep).keyed_hash);
-        assert_eq!(one.raw.encoded(), "from -");
+        assert_eq!(*one.raw, *b"from -");
         assert_eq!(one.length, 6);
     }
 }

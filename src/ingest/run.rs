@@ -2,7 +2,7 @@
 //!
 //! A thread reads blocks of lines, some threads parse them, and the calling thread puts them, in
 //! order, into batches and each batch into the store. So the next batch is read and parsed while
-//! one is written, and memory holds a batch and as much of the next as [`Ahead`] has room for, whatever
+//! one is written, and memory holds a batch and as much of the next as [`Backpressure`] has room for, whatever
 //! the size of the input.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::account::Account;
-use super::ahead::Ahead;
+use super::backpressure::Backpressure;
 use super::batch::{self, Fate, Rules};
 use super::feed::{self, Message, Numbered};
 use super::files::Files;
@@ -153,6 +153,7 @@ pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn
         let (problems, without_logs) = (found.problems, found.without_logs);
         return Ok(Report { problems, without_logs, ..Report::default() });
     }
+    crate::config::check_file(store)?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
     // Under the lock, and also where an earlier first ingest was interrupted.
@@ -232,7 +233,7 @@ fn take_in(
         committed: false,
     };
     progress.total(inputs.bytes());
-    let ahead = Ahead::of((for_batches / AHEAD).min(LARGEST_BATCH) as usize);
+    let ahead = Backpressure::of((for_batches / AHEAD).min(LARGEST_BATCH) as usize);
     let (sender, receiver) = channel();
     let outcome = std::thread::scope(|scope| {
         // So that the threads stop where this fails.
@@ -330,7 +331,7 @@ impl Ingest<'_> {
     fn take_all(
         &mut self,
         receiver: Receiver<Numbered>,
-        ahead: &Ahead,
+        ahead: &Backpressure,
         progress: &dyn Progress,
     ) -> Result<()> {
         let mut waiting: BTreeMap<u64, VecDeque<Message>> = BTreeMap::new();

@@ -114,3 +114,13 @@ fn a_folder_that_is_named_twice_is_not_said_to_be_without_logs() {
     let run = place.wa("--store other ingest empty").exits(0).warns("no logs");
     assert!(!place.path("other").exists(), "{run}");
 }
+
+#[test]
+fn unfinished_last_lines_are_counted() {
+    let place = Place::new();
+    for name in ["a", "b"] {
+        place.write(&format!("logs/{name}.ndjson"), event(1) + "{\"chatbot_id\"");
+    }
+    place.wa("ingest logs/a.ndjson").exits(0).warns("a last line is not finished; it is left");
+    place.wa("--store other ingest logs").exits(0).warns("2 last lines are not finished; they are left");
+}

@@ -82,8 +82,8 @@ fn outcome(
         assert!(pieces.iter().all(|piece| piece.unfinished.is_none()));
         let mut lines = 0;
         for parsed in pieces.into_iter().chain([last]) {
-            for (row, line) in parsed.block.rows.iter().zip(&parsed.lines) {
-                all.push(format!("{line} {}", describe(&parsed.block, row)));
+            for row in &parsed.block.rows {
+                all.push(describe(&parsed.block, row));
                 assert!(row.text.iter().all(|span| span.is_none() || parsed.block.text(*span).is_some()));
             }
             for refused in &parsed.refused {

@@ -78,7 +78,7 @@ fn no_address_stays_in_what_is_kept_of_refused_lines() {
         let parsed = parse_with(&options, bytes);
         assert_eq!(parsed.refused.len(), 7);
         for refused in &parsed.refused {
-            let raw = String::from_utf8_lossy(refused.raw.as_bytes()).into_owned();
+            let raw = String::from_utf8_lossy(&refused.raw).into_owned();
             assert!(!raw.contains("100.7") && !raw.contains("::7"), "{raw}");
         }
     }
@@ -88,7 +88,7 @@ fn no_address_stays_in_what_is_kept_of_refused_lines() {
 fn an_address_before_an_unclosed_string_is_masked_behind_escapes_too() {
     let options = ParseOptions { ip: IpPolicy::Drop, ..options() };
     let parsed = parse_with(&options, "{\"a\":\"203\\u002e0.113.9\",\"b\":\"x\n");
-    assert_eq!(parsed.refused[0].raw.encoded(), "{\"a\":null,\"b\":\"x");
+    assert_eq!(*parsed.refused[0].raw, *b"{\"a\":null,\"b\":\"x");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn neither_text_nor_hash_of_a_line_over_the_limit_gives_an_address_away() {
     let unkeyed = |ip, address: &str| Refused { keyed_hash: String::new(), ..refused(ip, address) };
     let one = refused(IpPolicy::Drop, "203.0.113.9");
     assert_eq!((one.reason, one.length), (Reason::LineTooLong, 5 + 11 + 1 + (1 << 20) + 1 + 11));
-    assert!(one.raw.encoded().starts_with("from - xxx"));
+    assert!(one.raw.starts_with(b"from - xxx"));
     assert_eq!(unkeyed(IpPolicy::Drop, "203.0.113.9"), unkeyed(IpPolicy::Drop, "203.0.113.8"));
     assert_ne!(one.sha256, refused(IpPolicy::Keep, "203.0.113.9").sha256);
     assert_ne!(refused(IpPolicy::Keep, "203.0.113.8").sha256, refused(IpPolicy::Keep, "203.0.113.9").sha256);

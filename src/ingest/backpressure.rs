@@ -26,7 +26,7 @@ const MOST_FILES: usize = 128;
 
 /// The room for what is parsed and waits for the store.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct Backpressure {
     limit: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -48,7 +48,7 @@ struct State {
 
 /// Closes what it belongs to when it goes, so that nobody waits in vain.
 #[derive(Debug)]
-pub struct Closing<'a>(&'a Ahead);
+pub struct Closing<'a>(&'a Backpressure);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -56,10 +56,10 @@ impl Drop for Closing<'_> {
     }
 }
 
-impl Ahead {
+impl Backpressure {
     /// Makes room for so many bytes.
-    pub fn of(bytes: usize) -> Ahead {
-        Ahead { limit: bytes.max(LEAST), state: Mutex::default(), changed: Condvar::new() }
+    pub fn of(bytes: usize) -> Backpressure {
+        Backpressure { limit: bytes.max(LEAST), state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Waits until there is room for a piece of the block with a number, and takes it. Returns false where
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_piece_waits_for_room_unless_it_is_the_one_that_is_waited_for() {
-        let ahead = Ahead::of(LEAST);
+        let ahead = Backpressure::of(LEAST);
         let (sender, receiver) = channel();
         std::thread::scope(|scope| {
             let _closing = ahead.closing();
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_when_it_is_closed() {
-        let ahead = Ahead::of(0);
+        let ahead = Backpressure::of(0);
         assert!(ahead.enter(1, LEAST) && (0..MOST_FILES).all(|_| ahead.begin_file()));
         std::thread::scope(|scope| {
             let piece = scope.spawn(|| ahead.enter(2, 1));
