@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::account::counted;
 use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::privacy::anonymize;
+use crate::render::figures::counted;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::account::counted;
 use super::selector::{self, Selector};
 use super::values::{self, ExportForm};
 use super::window::{self, Window};
@@ -10,6 +9,8 @@ use super::{Globals, Io};
 use crate::error::Result;
 use crate::privacy::Identifier;
 use crate::privacy::export::{self, Stopped};
+use crate::render::figures::counted;
+use crate::report::notes;
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
@@ -94,7 +95,9 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     }
     let told = |snapshot: &Snapshot| {
         crate::report::check_chatbots(snapshot, &options.chatbots)?;
-        let latest = snapshot.days().map(|(_, last)| last);
+        // A session that goes on for days has events after the last day on which one started.
+        let latest =
+            [snapshot.event_days(), snapshot.days()].into_iter().flatten().map(|(_, last)| last).max();
         let today = snapshot.zone().day(options.clock.now);
         Ok(export::Options {
             given: selectors.iter().cloned().map(Identifier::from).collect(),
@@ -149,28 +152,23 @@ fn nothing(prepared: &export::Prepared, exported: export::Exported) -> Option<St
         return None;
     }
     let told = prepared.options();
-    let days = match told.days {
-        None => String::new(),
-        Some((from, to)) if from == to => format!(" on {from}"),
-        Some((from, to)) => format!(" from {from} to {to}"),
-    };
     let Some((first, last)) = prepared.days() else {
-        return Some("the store holds no data yet: `wa ingest FILES` fills it".to_owned());
+        return Some(notes::NO_DATA.to_owned());
     };
     if told.given.is_empty() {
-        let names: Vec<String> = told.chatbots.iter().map(|id| format!("{id:?}")).collect();
-        let days = if names.is_empty() { days } else { format!(" of {}{days}", names.join(", ")) };
+        let asked = notes::asked(&told.chatbots, told.days);
         let from = told.days.map_or(first, |(from, _)| from);
         if let Some(pruned) = prepared.events_pruned_through().filter(|day| *day >= from) {
-            return Some(format!("no events{days} are kept: events up to {pruned} are pruned"));
+            return Some(format!("no events{asked} are kept: events up to {pruned} are pruned"));
         }
-        return Some(format!("no events{days}: there is data from {first} to {last}"));
+        return Some(format!("no events{asked}: there is data from {first} to {last}"));
     }
     match exported.sessions {
         0 => Some("nobody is found: nothing that is kept carries what was named".to_owned()),
         _ if exported.sessions_without_events > 0 => None,
         n => Some(format!(
-            "no events of theirs{days} fit; they have {} in all",
+            "no events of theirs{} fit; they have {} in all",
+            notes::asked(&[], told.days),
             counted(n, "session", "sessions")
         )),
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::{counted, thousands};
 use super::selector::{self, Selector};
 use super::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::privacy::{self, Identifier};
+use crate::render::figures::{counted, grouped};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -144,8 +144,8 @@ fn table(receipt: &privacy::Receipt) -> String {
         ("rejects", gone.rejects, None),
         ("entries of daily_stats", gone.daily_stats_entries, None),
     ] {
-        let changed = changed.map_or_else(|| "-".to_owned(), thousands);
-        table.add_row(vec![name.to_owned(), thousands(gone), changed]);
+        let changed = changed.map_or_else(|| "-".to_owned(), grouped);
+        table.add_row(vec![name.to_owned(), grouped(gone), changed]);
     }
     let looked = &receipt.identifiers;
     let ([followed, recomputed, replaced], when) = match receipt.dry_run {
@@ -159,9 +159,9 @@ fn table(receipt: &privacy::Receipt) -> String {
          {} {recomputed}, {} {replaced}\n\
          source logs {}\n",
         table.trim_fmt(),
-        thousands(looked.named),
-        thousands(looked.followed),
-        thousands(looked.shared),
+        grouped(looked.named),
+        grouped(looked.followed),
+        grouped(looked.shared),
         counted(receipt.days_recomputed, "day", "days"),
         counted(receipt.files_replaced, "file", "files"),
         receipt.source_logs

@@ -15,16 +15,17 @@ use super::rejects::{self, Change};
 use crate::error::Result;
 use crate::hash::hex;
 use crate::ingest::{Field, mask};
+use crate::retention::prune::last_older_than;
 use crate::session::Summary;
-use crate::settings::{IpPolicy, Keep};
+use crate::settings::IpPolicy;
 use crate::store::columns::Table;
-use crate::store::frame::texts;
+use crate::store::frame::{filter, stack, texts};
 use crate::store::manifest::{DataFile, Manifest};
 use crate::store::rejects::Reject;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
-use crate::store::update::events::{file_of, filter, stack};
+use crate::store::update::partition::file_of;
 use crate::store::{Store, Writer};
 use crate::time::{Clock, Day};
 
@@ -49,8 +50,7 @@ pub struct Options {
 pub struct Report {
     /// Nothing was changed.
     pub dry_run: bool,
-    /// The last day whose addresses go.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The last day whose addresses go; `None` in the account of a gc that keeps them all.
     pub through: Option<String>,
     /// Events that lost an address.
     pub events: u64,
@@ -75,9 +75,7 @@ pub fn anonymize(store: &Store, options: Options) -> Result<Report> {
 
 fn anonymize_in(writer: &mut Writer, options: Options) -> Result<Report> {
     let today = writer.snapshot()?.zone().day(options.clock.now);
-    let Some(last) = crate::retention::prune::last_to_go(Keep::Days(options.older_than_days), today) else {
-        return Ok(Report::default());
-    };
+    let last = last_older_than(options.older_than_days, today);
     let mut transaction = writer.begin();
     let report = Report { dry_run: options.dry_run, ..apply(&mut transaction, last)? };
     if !options.dry_run {
@@ -173,7 +171,7 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     }
     rows.sort_unstable();
     rows.dedup();
-    let new = file_of(Table::Events, file.day, &whole, "timestamp", "timestamp")?;
+    let new = file_of(Table::Events, file.day, &whole)?;
     Ok(Some((new, rows.len() as u64)))
 }
 
@@ -225,7 +223,7 @@ fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     }
     let others = filter(&whole, may_have.iter().map(|may| !may))?;
     let frame = stack(vec![others, tables::sessions::frame(&summaries)?])?;
-    let new = file_of(Table::Sessions, file.day, &frame, "started_at", "ended_at")?;
+    let new = file_of(Table::Sessions, file.day, &frame)?;
     Ok(Some((new, changed)))
 }
 

@@ -12,13 +12,13 @@ use super::trace::{EVENT_COLUMNS, Ids, SESSION_COLUMNS, Traced};
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::store::columns::Table;
-use crate::store::frame::texts;
+use crate::store::frame::{filter, stack, texts};
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
 use crate::store::update::daily::month_file;
-use crate::store::update::events::{file_of, filter, stack};
+use crate::store::update::partition::file_of;
 use crate::time::{Day, Micros};
 
 /// What was done to a table.
@@ -113,7 +113,7 @@ pub fn events(transaction: &mut Transaction, traced: &Traced, needles: &Needles)
             redact::edit(&mut whole, name, edits)?;
         }
         let rest = filter(&whole, gone.iter().map(|gone| !gone))?;
-        let new = file_unless_empty(Table::Events, file.day, rest, "timestamp", "timestamp")?;
+        let new = file_unless_empty(Table::Events, file.day, rest)?;
         let redacted = rows.len() as u64;
         Ok(Some(Changed { new, erased: count(&gone), redacted, sessions: Vec::new() }))
     })?;
@@ -154,7 +154,7 @@ pub fn sessions(
         }
         let untouched = gone.iter().zip(&edited).map(|(gone, edited)| !gone && !edited);
         let frames = vec![filter(&whole, untouched)?, tables::sessions::frame(&summaries)?];
-        let new = file_unless_empty(Table::Sessions, file.day, stack(frames)?, "started_at", "ended_at")?;
+        let new = file_unless_empty(Table::Sessions, file.day, stack(frames)?)?;
         let sessions = (0..gone.len()).filter(|row| gone.get(*row) == Some(&true)).map(|row| {
             let (chatbot_id, kind, value) = ids.key_parts(row);
             ErasedSession {
@@ -182,7 +182,7 @@ pub fn visitors(transaction: &mut Transaction, traced: &Traced) -> Result<Done> 
             return Ok(None);
         }
         let rest = filter(&snapshot.read_file_checked(file)?, gone.iter().map(|gone| !gone))?;
-        let new = file_unless_empty(Table::Visitors, file.day, rest, "first_seen_at", "first_seen_at")?;
+        let new = file_unless_empty(Table::Visitors, file.day, rest)?;
         Ok(Some(Changed { new, erased: count(&gone), redacted: 0, sessions: Vec::new() }))
     })?;
     Ok(done)
@@ -243,15 +243,9 @@ fn without(list: &mut String, key: &str, needles: &Needles) -> u64 {
     gone as u64
 }
 
-fn file_unless_empty(
-    table: Table,
-    day: Day,
-    frame: DataFrame,
-    earliest: &str,
-    latest: &str,
-) -> Result<Option<NewFile>> {
+fn file_unless_empty(table: Table, day: Day, frame: DataFrame) -> Result<Option<NewFile>> {
     match frame.height() {
         0 => Ok(None),
-        _ => file_of(table, day, &frame, earliest, latest).map(Some),
+        _ => file_of(table, day, &frame).map(Some),
     }
 }

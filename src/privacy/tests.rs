@@ -351,6 +351,24 @@ fn a_cookie_of_a_user_whose_id_is_encoded_is_followed() {
     assert_eq!((receipt.identifiers.followed, receipt.erased.sessions), (1, 2));
 }
 
+/// As of a widget that sends "undefined": to note each visitor for each other one took gigabytes.
+#[test]
+fn a_session_that_thousands_of_visitors_share_is_erased_and_leads_to_none_of_them() {
+    let place = Place::new();
+    let of = |n: usize| {
+        let members = format!(r#""session_id":"undefined","anonymous_id":"cookie-{n}","user_id":"user-{n}""#);
+        event(&format!("2026-11-09T{:02}:{:02}:00Z", n / 60 % 24, n % 60), &members, "x")
+    };
+    let elsewhere = r#""session_id":"own","anonymous_id":"cookie-8","user_id":"user-8""#;
+    let mut lines: Vec<String> = (0..4000).map(of).collect();
+    lines.push(event("2026-11-08T10:00:00Z", elsewhere, "x"));
+    place.ingest(&place.log("a.ndjson", &lines), NOW);
+    let receipt = place.forget(Kind::User, "user-7");
+    assert_eq!((receipt.identifiers.followed, receipt.identifiers.shared), (0, 4000));
+    assert_eq!(receipt.erased.sessions, 1);
+    assert_eq!(place.rows(Table::Events), 1);
+}
+
 #[test]
 fn an_id_that_only_contains_the_identifier_stays_and_is_not_called_redacted() {
     let place = Place::new();

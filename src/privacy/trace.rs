@@ -85,7 +85,7 @@ pub fn trace(snapshot: &Snapshot, given: &[Identifier], before: &Shared) -> Resu
     let own = around.own_users(&identifiers);
     let mut looked_at: HashSet<String> = HashSet::new();
     let (mut followed, mut shared) = (0, Vec::new());
-    let mut found: BTreeSet<String> = around.anonymous.iter().flatten().cloned().collect();
+    let mut found: BTreeSet<String> = around.spans().flat_map(|span| &span.anonymous).cloned().collect();
     loop {
         // Every round looks at ids that none before did: there are no more rounds than ids.
         let candidates = found.iter().filter(|id| !identifiers.have(id) && !looked_at.contains(*id));
@@ -95,12 +95,16 @@ pub fn trace(snapshot: &Snapshot, given: &[Identifier], before: &Shared) -> Resu
             break;
         }
         let theirs = Around::of(snapshot, &candidates)?;
-        found.clear();
-        for (number, candidate) in candidates.all().iter().enumerate() {
+        // Session by session: thousands of ids can be in one, with thousands of users.
+        let mut is_own: Vec<bool> = candidates.all().iter().map(|id| !before.has(&id.value)).collect();
+        for span in theirs.spans().filter(|span| !span.users.is_subset(&own)) {
+            span.carries.iter().for_each(|&number| is_own[number] = false);
+        }
+        let leads_on = |span: &&Span| span.carries.iter().any(|&number| is_own[number]);
+        found = theirs.spans().filter(leads_on).flat_map(|span| &span.anonymous).cloned().collect();
+        for (candidate, is_own) in candidates.all().iter().zip(is_own) {
             looked_at.insert(candidate.value.clone());
-            let is_own = theirs.users.get(number).is_some_and(|users| users.is_subset(&own));
-            if is_own && !before.has(&candidate.value) {
-                found.extend(theirs.anonymous.get(number).into_iter().flatten().cloned());
+            if is_own {
                 identifiers.add(candidate.clone());
                 followed += 1;
             } else {
@@ -119,43 +123,58 @@ pub fn trace(snapshot: &Snapshot, given: &[Identifier], before: &Shared) -> Resu
     Ok(Traced { identifiers, followed, shared, sessions: Sessions(sessions) })
 }
 
-/// A session that carries identifiers, by their numbers.
+/// A session that carries identifiers.
 struct Span {
     from: Micros,
     to: Micros,
+    /// Their numbers.
     carries: BTreeSet<usize>,
+    /// The user ids in it.
+    users: HashSet<String>,
+    /// The anonymous ids in it.
+    anonymous: HashSet<String>,
 }
 
-/// What was found in the sessions that carry each of some identifiers.
+/// What was found in the sessions that carry some identifiers.
 struct Around {
     /// By session key, in order; no two overlap.
     sessions: HashMap<u128, Vec<Span>>,
-    /// The anonymous ids in those sessions.
-    anonymous: Vec<HashSet<String>>,
-    /// The user ids in them.
-    users: Vec<HashSet<String>>,
-    /// The user ids right beside the identifier: in one event or one profile with it.
+    /// For each identifier, the user ids right beside it: in one event or one profile with it.
     beside: Vec<HashSet<String>>,
 }
 
-/// What one file adds: an identifier's number, and which of the sets gets which id.
+/// What one file adds.
 #[derive(Default)]
 struct Finds {
-    anonymous: HashSet<(usize, String)>,
-    users: HashSet<(usize, String)>,
+    /// An identifier's number, and a user id right beside it.
     beside: HashSet<(usize, String)>,
+    /// A session's key and its place among those of the key, and an id in it.
+    users: HashSet<(u128, usize, String)>,
+    anonymous: HashSet<(u128, usize, String)>,
 }
 
 impl Around {
     fn of(snapshot: &Snapshot, identifiers: &Identifiers) -> Result<Around> {
-        let count = identifiers.all().len();
-        let empty = || vec![HashSet::new(); count];
-        let mut around =
-            Around { sessions: HashMap::new(), anonymous: empty(), users: empty(), beside: empty() };
+        let beside = vec![HashSet::new(); identifiers.all().len()];
+        let mut around = Around { sessions: HashMap::new(), beside };
         let moments = around.carrying_events(snapshot, identifiers)?;
         around.carrying_sessions(snapshot, identifiers, &moments)?;
         around.other_events(snapshot)?;
         Ok(around)
+    }
+
+    fn span(&mut self, key: u128, place: usize) -> Option<&mut Span> {
+        self.sessions.get_mut(&key)?.get_mut(place)
+    }
+
+    fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.sessions.values().flatten()
+    }
+
+    /// Returns the user ids in the sessions that carry an identifier.
+    fn users(&self, number: usize) -> HashSet<&str> {
+        let carrying = self.spans().filter(|span| span.carries.contains(&number));
+        carrying.flat_map(|span| &span.users).map(String::as_str).collect()
     }
 
     /// Returns the user ids that are the person's own: named, or beside a named e-mail address, or the
@@ -167,19 +186,15 @@ impl Around {
                 Kind::User => {
                     own.insert(identifier.value.clone());
                     // And however else the log writes it.
-                    let users = self.users.get(number).into_iter().flatten();
-                    own.extend(users.filter(|user| identifiers.have(user)).cloned());
+                    let users = self.users(number).into_iter();
+                    own.extend(users.filter(|user| identifiers.have(user)).map(str::to_owned));
                 }
                 Kind::Email => own.extend(self.beside.get(number).into_iter().flatten().cloned()),
                 Kind::AnonymousId | Kind::SessionId => {
-                    own.extend(
-                        self.users
-                            .get(number)
-                            .filter(|users| users.len() == 1)
-                            .into_iter()
-                            .flatten()
-                            .cloned(),
-                    );
+                    let users = self.users(number);
+                    if users.len() == 1 {
+                        own.extend(users.into_iter().map(str::to_owned));
+                    }
                 }
             }
         }
@@ -187,17 +202,22 @@ impl Around {
     }
 
     fn take(&mut self, finds: Vec<Finds>) {
-        let put = |sets: &mut Vec<HashSet<String>>, found: HashSet<(usize, String)>| {
-            for (number, id) in found {
-                if let Some(set) = sets.get_mut(number) {
-                    set.insert(id);
+        for found in finds {
+            for (number, id) in found.beside {
+                if let Some(ids) = self.beside.get_mut(number) {
+                    ids.insert(id);
                 }
             }
-        };
-        for found in finds {
-            put(&mut self.anonymous, found.anonymous);
-            put(&mut self.users, found.users);
-            put(&mut self.beside, found.beside);
+            for (key, place, id) in found.users {
+                if let Some(span) = self.span(key, place) {
+                    span.users.insert(id);
+                }
+            }
+            for (key, place, id) in found.anonymous {
+                if let Some(span) = self.span(key, place) {
+                    span.anonymous.insert(id);
+                }
+            }
         }
     }
 
@@ -257,17 +277,15 @@ impl Around {
             let moments = moments.get(&key).map_or(&[][..], Vec::as_slice);
             let within = moments.iter().skip(moments.partition_point(|&(time, _)| time < from));
             carries.extend(within.take_while(|&&(time, _)| time <= to).map(|&(_, number)| number));
-            for &number in &carries {
-                let users = ids.user.get(row).map(str::to_owned);
-                let users = users.into_iter().chain(profiles.iter().filter_map(|p| p.user_id.clone()));
-                finds.users.extend(users.map(|user| (number, user)));
-                finds.anonymous.extend(ids.anonymous.get(row).map(|id| (number, id.to_owned())));
-                if own.contains(&number) {
-                    // A session shows the address of its own user.
-                    finds.beside.extend(ids.user.get(row).map(|user| (number, user.to_owned())));
-                }
+            if carries.is_empty() {
+                return Vec::new();
             }
-            if carries.is_empty() { Vec::new() } else { vec![(key, Span { from, to, carries })] }
+            // A session shows the address of its own user.
+            let user = ids.user.get(row).map(str::to_owned);
+            finds.beside.extend(own.iter().filter_map(|&number| Some((number, user.clone()?))));
+            let users = user.into_iter().chain(profiles.into_iter().filter_map(|p| p.user_id)).collect();
+            let anonymous = ids.anonymous.get(row).map(str::to_owned).into_iter().collect();
+            vec![(key, Span { from, to, carries, users, anonymous })]
         })?;
         if let Some(error) = broken.into_inner().unwrap_or_else(|e| e.into_inner()) {
             return Err(error);
@@ -292,13 +310,12 @@ impl Around {
         let sessions = &self.sessions;
         let found = each_file(snapshot, Table::Events, &EVENT_COLUMNS, |ids, row, finds: &mut Finds| {
             let time = ids.from.or_zero(row);
-            let spans = sessions.get(&ids.key(row)).map_or(&[][..], Vec::as_slice);
+            let key = ids.key(row);
+            let spans = sessions.get(&key).map_or(&[][..], Vec::as_slice);
             let last = spans.partition_point(|span| span.from <= time).checked_sub(1);
-            if let Some(span) = last.and_then(|last| spans.get(last)).filter(|span| time <= span.to) {
-                for &number in &span.carries {
-                    finds.users.extend(ids.user.get(row).map(|id| (number, id.to_owned())));
-                    finds.anonymous.extend(ids.anonymous.get(row).map(|id| (number, id.to_owned())));
-                }
+            if let Some(place) = last.filter(|&last| spans.get(last).is_some_and(|span| time <= span.to)) {
+                finds.users.extend(ids.user.get(row).map(|id| (key, place, id.to_owned())));
+                finds.anonymous.extend(ids.anonymous.get(row).map(|id| (key, place, id.to_owned())));
             }
             Vec::<()>::new()
         })?;
@@ -345,7 +362,7 @@ impl Ids {
     /// Finds the columns in a frame.
     pub fn of(frame: &polars::prelude::DataFrame, table: Table) -> Result<Ids> {
         let sessions = table == Table::Sessions;
-        let (from, to) = if sessions { ("started_at", "ended_at") } else { ("timestamp", "timestamp") };
+        let [from, to] = table.times();
         Ok(Ids {
             chatbot: texts(frame, "chatbot_id")?,
             session: texts(frame, "session_id")?,
