@@ -151,7 +151,9 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     let mut notes = Vec::new();
     Store::at(&options.store).read_consistently(|snapshot| {
         let today = snapshot.zone().day(options.clock.now);
-        let window = super::report::resolve(Some(options.window), snapshot, today)?;
+        let latest = snapshot.event_days().or(snapshot.days()).map(|(_, last)| last);
+        let (from, to) = options.window.resolve(today, latest)?;
+        let window = crate::report::Window { from, to, today };
         crate::report::check_chatbots(snapshot, &options.chatbots)?;
         // What is printed cannot be taken back: no writer may remove a file from here on.
         let snapshot = &snapshot.hold(Table::Events, Some(window.utc_dates(snapshot.zone())))?;

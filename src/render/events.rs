@@ -52,12 +52,11 @@ pub const TABLE_COLUMNS: [&str; 9] = [
 
 /// Writes events as a table. `more`: there are others that fit.
 pub fn events_table(head: &Head, events: &[Record], more: bool, style: &Style) -> String {
-    let shown = super::figures::grouped(i64::try_from(events.len()).unwrap_or(i64::MAX));
-    let s = if events.len() == 1 { "event" } else { "events" };
+    let shown = super::figures::counted(events.len() as u64, "event", "events");
     let more = if more { "; there are more: --limit shows them" } else { "" };
     let sheet = Sheet {
         title: title("events", head),
-        facts: vec![format!("{shown} {s}{more}")],
+        facts: vec![format!("{shown}{more}")],
         parts: vec![timeline(events.iter(), head.zone, true)],
     };
     table::write(&sheet, style)

@@ -7,9 +7,9 @@ use super::titles;
 use crate::report::answer::{Answer, Head, Robots};
 use crate::report::compare::{Change, ComparedGroup, Comparison, Status};
 use crate::report::figure::{Figure, Group, Unit};
-use crate::report::record::Record;
+use crate::report::record::{Record, Value};
 use crate::report::sessions::{Entry, Page};
-use crate::time::{Zone, format_utc};
+use crate::time::Zone;
 
 /// An answer in words.
 #[derive(Clone, Debug, Default)]
@@ -127,17 +127,14 @@ pub fn title(name: &str, head: &Head) -> Vec<String> {
     };
     let period = match (head.window, head.moment) {
         (Some(window), _) => Some(window.to_string()),
-        (None, Some(moment)) => Some(format_utc(moment)),
+        (None, Some(moment)) => Some(local_time(moment, head.zone)),
         (None, None) => None,
     };
     [name, chatbots].into_iter().chain(period).collect()
 }
 
 fn facts(head: &Head, comparison: Option<&Comparison>) -> Vec<String> {
-    let sessions = |n: u64| {
-        let s = if n == 1 { "session" } else { "sessions" };
-        format!("{} {s} of robots", super::figures::grouped(i64::try_from(n).unwrap_or(i64::MAX)))
-    };
+    let sessions = |n: u64| format!("{} of robots", super::figures::counted(n, "session", "sessions"));
     let robots = match head.robots {
         Robots::NotAsked | Robots::LeftOut(0) | Robots::Included(0) => None,
         Robots::LeftOut(n) => Some(format!("{} left out", sessions(n))),
@@ -388,9 +385,8 @@ fn compared(group: &ComparedGroup, named: bool) -> Part {
 }
 
 fn count_of_pages(page: &Page) -> String {
-    let sessions = super::figures::grouped(i64::try_from(page.total).unwrap_or(i64::MAX));
-    let s = if page.total == 1 { "session" } else { "sessions" };
-    format!("{sessions} {s}, page {} of {}", page.page, page.last_page())
+    let sessions = super::figures::counted(page.total as u64, "session", "sessions");
+    format!("{sessions}, page {} of {}", page.page, page.last_page())
 }
 
 fn of_record(record: &Record, name: &str) -> String {
@@ -440,9 +436,12 @@ fn sessions(page: &Page, zone: Zone) -> Vec<Part> {
 
 /// A session that was looked up: what is known of it, and its events.
 fn looked_up(entry: &Entry, zone: Zone) -> Vec<Part> {
-    let known = entry.session.entries().filter(|(_, value)| **value != crate::report::record::Value::Null);
-    let rows =
-        known.map(|(column, _)| plain(vec![column.name.to_owned(), of_record(&entry.session, column.name)]));
+    let known = entry.session.entries().filter(|(_, value)| **value != Value::Null);
+    let shown = |name: &str, value: &Value| match value {
+        Value::Time(time) => local_time(*time, zone),
+        _ => of_record(&entry.session, name),
+    };
+    let rows = known.map(|(column, value)| plain(vec![column.name.to_owned(), shown(column.name, value)]));
     let heading =
         entry.session.number("started_at").map(|time| format!("Session of {}", local_time(time, zone)));
     let session =

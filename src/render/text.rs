@@ -118,6 +118,18 @@ mod tests {
         assert_eq!(visible("abc\u{202e}fed"), "abc\\u{202e}fed");
         // A family is one emoji, put together with joiners.
         assert_eq!(visible("👨\u{200d}👩"), "👨\u{200d}👩");
+        assert_eq!(visible("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
+        assert_eq!(visible("a\nb\tc\r"), "a\\nb\\tc\\r");
+        assert_eq!(visible("\u{9b}2J"), "\\u{9b}2J"); // the 8-bit form of ESC [
+        assert_eq!(visible("evil\u{202e}gnp.exe"), "evil\\u{202e}gnp.exe");
+    }
+
+    #[test]
+    fn ordinary_text_of_any_language_stays_as_it_is() {
+        for text in ["", "Käse", "日本語", "👩‍👩‍👧", "שלום", "C:\\dir"] {
+            assert_eq!(visible(text), text);
+            assert!(matches!(visible(text), Cow::Borrowed(_)));
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub fn active(
         ));
     }
     if tables.days().is_none() {
-        report.notes.push("the store holds no data yet: `wa ingest FILES` fills it".to_owned());
+        report.notes.push(super::notes::NO_DATA.to_owned());
     }
     Ok(report)
 }

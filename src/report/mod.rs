@@ -41,7 +41,7 @@ mod decimal;
 mod event_counts;
 mod keys;
 mod nearest;
-mod notes;
+pub mod notes;
 mod over_sessions;
 mod property;
 mod pruned;

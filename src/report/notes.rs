@@ -5,13 +5,16 @@ use super::tables::Tables;
 use crate::error::Result;
 use crate::time::Day;
 
+/// What is said of a store that holds nothing.
+pub const NO_DATA: &str = "the store holds no data yet: `wa ingest FILES` fills it";
+
 /// Returns what is to be said of a window: that it is empty, and which days hold data, or that the
 /// newest data is more than two days old.
 ///
 /// `empty`: the answer has no session in it; `bots`: so many sessions of robots are in the window.
 pub fn on_window(tables: &dyn Tables, query: &Query, empty: bool, bots: u64) -> Result<Vec<String>> {
     let Some((_, newest)) = tables.days() else {
-        return Ok(vec!["the store holds no data yet: `wa ingest FILES` fills it".to_owned()]);
+        return Ok(vec![NO_DATA.to_owned()]);
     };
     let window = query.window;
     if empty {
@@ -34,36 +37,41 @@ pub fn left_out(bots: u64) -> (String, &'static str) {
     }
 }
 
+/// Names what was asked for, with a space before each part: ` of "shop" from 2026-06-01 to 2026-06-30`.
+pub fn asked(chatbots: &[String], days: Option<(Day, Day)>) -> String {
+    let names: Vec<String> = chatbots.iter().map(|id| format!("{id:?}")).collect();
+    let of = if names.is_empty() { String::new() } else { format!(" of {}", names.join(", ")) };
+    match days {
+        None => of,
+        Some((from, to)) if from == to => format!("{of} on {from}"),
+        Some((from, to)) => format!("{of} from {from} to {to}"),
+    }
+}
+
 fn nothing(tables: &dyn Tables, query: &Query, bots: u64) -> Result<String> {
-    let window = query.window;
-    let period = match window.days() {
-        1 => format!("on {}", window.from),
-        _ => format!("from {} to {}", window.from, window.to),
-    };
+    let asked = asked(&query.chatbots, Some(query.window.range()));
     let held = |days: Option<(Day, Day)>| match days {
         Some((first, last)) if first == last => format!("there is data of {first}"),
         Some((first, last)) => format!("there is data from {first} to {last}"),
         None => "there is none at all".to_owned(),
     };
-    let names: Vec<String> = query.chatbots.iter().map(|id| format!("{id:?}")).collect();
-    let period = if names.is_empty() { period } else { format!("of {} {period}", names.join(", ")) };
     if bots > 0 && !query.include_bots {
         let (sessions, counted) = left_out(bots);
-        return Ok(format!("no sessions {period} but {sessions}: {counted}"));
+        return Ok(format!("no sessions{asked} but {sessions}: {counted}"));
     }
     if super::pruned::in_window(tables, query)?.is_some() {
         // There may have been some: days with data say nothing of that.
-        return Ok(format!("no sessions {period} are kept"));
+        return Ok(format!("no sessions{asked} are kept"));
     }
     if query.chatbots.is_empty() {
-        return Ok(format!("no sessions {period}: {}", held(tables.days())));
+        return Ok(format!("no sessions{asked}: {}", held(tables.days())));
     }
     let days = chatbots(tables)?
         .into_iter()
         .filter(|(id, ..)| query.chatbots.contains(id))
         .map(|(_, first, last)| (first, last))
         .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    Ok(format!("no sessions {period}: {}", held(days)))
+    Ok(format!("no sessions{asked}: {}", held(days)))
 }
 
 /// Returns what is to be said of an answer that comes from sessions, where those of the window

@@ -376,12 +376,13 @@ struct Message {
     kind: MessageKind,
 }
 
-/// At the same instant a question comes before its answer.
+/// At the same instant a question comes before its answer, and an answer that says how long it took before
+/// others: it answers the question, which else would be counted twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum MessageKind {
     Sent,
-    Unmeasured,
     Measured,
+    Unmeasured,
 }
 
 impl Events {
@@ -561,6 +562,9 @@ mod tests {
             message(2, 5, Unmeasured),  // another session's question does not count
             message(2, 60, Unmeasured), // at the same instant the question comes first
             message(2, 60, Sent),
+            message(3, 10, Sent), // answered by the one that says how long it took
+            message(3, 70, Unmeasured),
+            message(3, 70, Measured),
         ];
         messages.sort_unstable();
         assert_eq!(paired(&messages), [15, 0]);

@@ -251,7 +251,7 @@ pub fn run(tables: &dyn Tables, request: &Request) -> Result<Outcome> {
     if !request.by_chatbot {
         return answer(tables, request);
     }
-    let chatbots = ranked(tables, &request.query)?;
+    let chatbots = ranked(tables, &request.query, request.compare)?;
     let of_each = |kind: Kind| -> Result<Vec<Box<dyn Answer>>> {
         let split = Split::new(tables);
         let answer = |chatbot: &String| {

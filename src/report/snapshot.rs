@@ -81,6 +81,10 @@ impl Tables for Snapshot {
         Some((dates().min()?, dates().max()?))
     }
 
+    fn event_days(&self) -> Option<(Day, Day)> {
+        Snapshot::event_days(self)
+    }
+
     fn sessions_pruned_through(&self) -> Option<Day> {
         self.manifest().sessions_pruned_through
     }

@@ -27,7 +27,10 @@ struct Read {
 
 /// What was read, dealt out by chatbot.
 struct Dealt {
-    by_chatbot: HashMap<String, Vec<DataFrame>>,
+    frames: Vec<DataFrame>,
+    /// The rows of each chatbot, by the number of their frame. A frame of its own for each would take more for
+    /// its columns than for what is in them, where there are thousands of chatbots.
+    by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>>,
     /// About how many bytes it takes.
     size: usize,
 }
@@ -112,7 +115,7 @@ impl<'a> Split<'a> {
                 dealt
             }
         };
-        Ok(dealt.by_chatbot.get(chatbot).cloned().unwrap_or_default())
+        dealt.of(chatbot)
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>> {
@@ -134,20 +137,31 @@ impl<'a> Split<'a> {
             Some(time) => self.tables.read_sessions_ended_since(time, &columns)?,
             None => self.tables.read(read.table, read.days, &columns)?,
         };
-        let size = frames.iter().map(DataFrame::estimated_size).sum();
-        let mut dealt: HashMap<String, Vec<DataFrame>> = HashMap::new();
-        for frame in &frames {
+        let mut size = frames.iter().map(DataFrame::estimated_size).sum();
+        let mut by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>> = HashMap::new();
+        for (number, frame) in frames.iter().enumerate() {
             let ids = texts(frame, "chatbot_id")?;
             let mut rows: HashMap<&str, Vec<u32>> = HashMap::new();
             for row in 0..frame.height() {
                 rows.entry(ids.get(row).unwrap_or("")).or_default().push(row as u32);
             }
             for (chatbot, rows) in rows {
-                let part = if rows.len() == frame.height() { frame.clone() } else { take(frame, &rows)? };
-                dealt.entry_ref(chatbot).or_default().push(part);
+                size += size_of_val(rows.as_slice()) + size_of::<(String, [(usize, Vec<u32>); 2])>();
+                by_chatbot.entry_ref(chatbot).or_default().push((number, rows));
             }
         }
-        Ok(Dealt { by_chatbot: dealt, size })
+        Ok(Dealt { frames, by_chatbot, size })
+    }
+}
+
+impl Dealt {
+    fn of(&self, chatbot: &str) -> Result<Vec<DataFrame>> {
+        let parts = self.by_chatbot.get(chatbot).map_or(&[][..], Vec::as_slice);
+        let part = |(number, rows): &(usize, Vec<u32>)| match self.frames.get(*number)? {
+            frame if rows.len() == frame.height() => Some(Ok(frame.clone())),
+            frame => Some(take(frame, rows)),
+        };
+        parts.iter().filter_map(part).collect()
     }
 }
 
@@ -203,8 +217,20 @@ impl Tables for OneOf<'_> {
 }
 
 /// Returns the chatbots of a window (those asked for, where some are), most sessions first, then
-/// by name.
-pub fn ranked(tables: &dyn Tables, query: &Query) -> Result<Vec<String>> {
+/// by name; with `compare`, those of the window before it too: one that has gone quiet is what to look for.
+pub fn ranked(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Vec<String>> {
+    let mut sessions = sessions_by_chatbot(tables, query)?;
+    if compare {
+        for id in sessions_by_chatbot(tables, &query.before())?.into_keys() {
+            sessions.entry(id).or_default();
+        }
+    }
+    let mut ranked: Vec<(String, u64)> = sessions.into_iter().collect();
+    ranked.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(ranked.into_iter().map(|(id, _)| id).collect())
+}
+
+fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<String, u64>> {
     let mut sessions: HashMap<String, u64> = query.chatbots.iter().map(|id| (id.clone(), 0)).collect();
     let is_asked = |id: &str| query.chatbots.is_empty() || query.chatbots.iter().any(|asked| asked == id);
     let columns = ["chatbot_id", "stat_date", "total_sessions", "bot_sessions"];
@@ -241,9 +267,7 @@ pub fn ranked(tables: &dyn Tables, query: &Query) -> Result<Vec<String>> {
             }
         }
     }
-    let mut ranked: Vec<(String, u64)> = sessions.into_iter().collect();
-    ranked.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    Ok(ranked.into_iter().map(|(id, _)| id).collect())
+    Ok(sessions)
 }
 
 #[cfg(test)]

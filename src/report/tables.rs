@@ -83,6 +83,11 @@ pub trait Tables: Sync {
     /// Returns the first and the last UTC date with events.
     fn dates(&self) -> Option<(Day, Day)>;
 
+    /// Returns the first and the last day, in the tables' time zone, with events.
+    fn event_days(&self) -> Option<(Day, Day)> {
+        self.dates()
+    }
+
     /// Returns the last UTC date of which events are pruned.
     fn events_pruned_through(&self) -> Option<Day> {
         None

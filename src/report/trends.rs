@@ -64,15 +64,16 @@ pub fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repor
         let before = query.before();
         // With robots, the figures come from the sessions.
         let pruned = if query.include_bots { pruned::in_window(tables, &before)? } else { None };
-        let before = if pruned.is_none() { by_day(tables, &before)? } else { BTreeMap::new() };
-        let before = with_data(before);
-        let moved = before.range().map(|(first, last)| (first.plus(length), last.plus(length)));
+        let before = if pruned.is_none() { Some(with_data(by_day(tables, &before)?)) } else { None };
+        let moved = before.as_ref().and_then(Days::range);
+        let moved = moved.map(|(first, last)| (first.plus(length), last.plus(length)));
         let range = match (days.range(), moved) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };
-        let (now, previous) = (rows(&days.days, range, 0), rows(&before.days, range, length));
-        let previous = pruned.is_none().then(|| previous.groups());
+        let now = rows(&days.days, range, 0);
+        let previous = before.map(|before| rows(&before.days, range, length));
+        let previous = previous.as_ref().map(Body::groups);
         report.comparison = Some(Comparison::of(query.window, &now.groups(), previous.as_deref()));
         report.notes.extend(notes::on_comparison(tables, query, pruned));
     }

@@ -19,3 +19,4 @@ mod pruned;
 mod sample_data;
 mod settings;
 mod store;
+mod zone;

@@ -48,13 +48,19 @@ fn no_growth_is_told_over_a_period_that_is_pruned() {
         .warns("cannot be told: total_sessions of the period before is 0 or not known");
 }
 
-#[test]
-fn a_chatbot_that_lost_no_session_has_its_visitors() {
+/// Two chatbots; the only session of one of them is pruned.
+fn one_of_two_pruned() -> Place {
     let place = Place::new().at("2026-06-15T12:00:00Z");
     let log = line("old", "2025-05-01T10:00:00Z", "") + &line("new", "2026-06-14T10:00:00Z", "");
     place.write("log.ndjson", log);
     place.wa("ingest -q log.ndjson").exits(0);
     place.wa("gc -q").exits(0);
+    place
+}
+
+#[test]
+fn a_chatbot_that_lost_no_session_has_its_visitors() {
+    let place = one_of_two_pruned();
     let unique = |more: &str| {
         let run = place.wa(&format!("report summary --days 500 --format json {more}"));
         let said = run.stderr.clone();
@@ -94,11 +100,7 @@ fn a_log_is_read_again_where_another_time_zone_decides_what_is_pruned() {
 
 #[test]
 fn where_all_that_was_asked_for_is_pruned_nothing_says_that_there_is_data() {
-    let place = Place::new().at("2026-06-15T12:00:00Z");
-    let log = line("old", "2025-05-01T10:00:00Z", "") + &line("new", "2026-06-14T10:00:00Z", "");
-    place.write("log.ndjson", log);
-    place.wa("ingest -q log.ndjson").exits(0);
-    place.wa("gc -q").exits(0);
+    let place = one_of_two_pruned();
     let run = place.wa("report devices --chatbot old --from 2025-05-01 --to 2025-05-02").exits(0);
     run.warns("no sessions of \"old\" from 2025-05-01 to 2025-05-02 are kept")
         .warns("sessions up to 2025-05-01 are pruned");

@@ -331,11 +331,11 @@ impl<'a> Rows<'a> {
         for at in self.counted(question) {
             let mut unanswered: Option<i64> = None;
             let mut of_session = self.events[at].clone();
-            // At the same instant a question comes before its answer, whose own time goes last.
+            // At the same instant a question comes before its answers, and an answer that says how long it took first.
             of_session.sort_by_key(|event| {
                 let rank = match text(event, "event_name") {
-                    Some("message_received") if Self::time(event, "response_time_ms").is_some() => 2,
-                    Some("message_received") => 1,
+                    Some("message_received") if Self::time(event, "response_time_ms").is_some() => 1,
+                    Some("message_received") => 2,
                     _ => 0,
                 };
                 (number(event, "timestamp"), rank)

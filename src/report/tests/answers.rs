@@ -193,6 +193,32 @@ fn by_chatbot_there_is_an_answer_for_each_most_sessions_first() {
 }
 
 #[test]
+fn by_chatbot_one_that_has_gone_quiet_stands_beside_the_period_before() {
+    let of = |chatbot: &'static str, date: &str| Session { chatbot, ..session(date, "v") };
+    let tables = Memory::of(vec![
+        of("quiet", "2026-06-10"),
+        of("quiet", "2026-06-11"),
+        of("long ago", "2026-06-09"),
+        of("lively", "2026-06-12"),
+    ]);
+    let query = Query::new(window("2026-06-12", "2026-06-13"));
+    let ids = |compare| {
+        let request = Request { by_chatbot: true, compare, ..Request::new(Kind::Summary, query.clone(), 0) };
+        let answer = json_with(&tables, request);
+        let of_each = |one: &Value| {
+            let (id, summary) = (one["chatbot_id"].as_str().unwrap().to_owned(), &one["summary"]);
+            (id, summary["total_sessions"].clone(), one["compared_with"]["summary"]["total_sessions"].clone())
+        };
+        answer.as_array().unwrap().iter().map(of_each).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(false), [("lively".to_owned(), json!(1), Value::Null)]);
+    let both = ids(true);
+    let names: Vec<&str> = both.iter().map(|(id, ..)| id.as_str()).collect();
+    assert_eq!(names, ["lively", "quiet"]);
+    assert_eq!(both[1].1, 0);
+}
+
+#[test]
 fn where_sessions_are_pruned_the_visitors_of_the_window_are_not_known() {
     let mut tables = shop();
     tables.sessions_pruned = Some(day("2026-06-01"));
@@ -792,6 +818,42 @@ fn listed(tables: &Memory, wanted: &EventsQuery) -> (Vec<String>, listing::Listi
     })
     .unwrap();
     (names, listing)
+}
+
+#[test]
+fn a_list_with_a_limit_is_the_beginning_of_the_list_without() {
+    let mut tables = shop();
+    let at = |n: usize| format!("2026-06-{:02}T{:02}:{:02}:00Z", 1 + n % 5, n / 5 % 24, n / 7 % 60);
+    // Some at one moment; more than are handed on at once.
+    tables.events = (0..18_000).map(|n| event(&at(n), "x", if n % 3 == 0 { "a" } else { "b" })).collect();
+    for newest_first in [true, false] {
+        for names in [vec![], vec!["a".to_owned()]] {
+            let query =
+                EventsQuery { newest_first, names, ..EventsQuery::all(window("2026-06-01", "2026-06-10")) };
+            let places = |limit: Option<usize>| {
+                let mut places = Vec::new();
+                let wanted = EventsQuery { limit, ..query.clone() };
+                let columns = ["id", "event_name", "timestamp"];
+                let listing = listing::list(&tables, &wanted, &columns, &mut |frame| {
+                    let reader = Reader::new(frame, Table::Events, &columns)?;
+                    places.extend((0..frame.height()).map(|row| {
+                        let record = reader.record(row);
+                        (record.number("timestamp").unwrap(), record.text("id").unwrap().to_owned())
+                    }));
+                    Ok(ControlFlow::Continue(()))
+                });
+                (places, listing.unwrap().more)
+            };
+            let (all, more) = places(None);
+            assert_eq!((all.len(), more), (if query.names.is_empty() { 18_000 } else { 6_000 }, false));
+            assert!(all.is_sorted_by(|a, b| if newest_first { a >= b } else { a <= b }));
+            for limit in [1, 7, 3_600, 3_601, 5_999, 16_384, 16_385, 18_000] {
+                let (some, more) = places(Some(limit));
+                assert_eq!(some, all[..limit.min(all.len())], "{limit}");
+                assert_eq!(more, limit < all.len(), "{limit}");
+            }
+        }
+    }
 }
 
 #[test]
