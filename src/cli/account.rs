@@ -4,10 +4,11 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use super::Io;
-use super::escape::escape;
 use crate::error::{Error, Result};
 use crate::ingest::run::{RefusedLine, Report};
-use crate::ingest::{Account, Counts, Outcome};
+use crate::ingest::{Account, Counts, Outcome, Reason};
+use crate::render::figures::{counted, grouped};
+use crate::render::text::visible;
 
 /// The most files that a table names one by one.
 const MOST_FILES: usize = 20;
@@ -60,25 +61,25 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
     let row = |name: String, counts: &Counts| {
         let mut cells = vec![name];
         let figures = [counts.read, counts.stored, counts.duplicate, counts.refused_total()];
-        cells.extend(figures.map(thousands));
+        cells.extend(figures.map(grouped));
         if pruned {
-            cells.push(thousands(counts.already_pruned));
+            cells.push(grouped(counts.already_pruned));
         }
         if forgotten {
-            cells.push(thousands(counts.forgotten));
+            cells.push(grouped(counts.forgotten));
         }
-        cells.push(thousands(counts.unfinished));
+        cells.push(grouped(counts.unfinished));
         cells
     };
     let files = &report.account.files;
     let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == Outcome::Known);
     for file in read.iter().take(MOST_FILES) {
-        table.add_row(row(escape(&file.file).into_owned(), &file.counts));
+        table.add_row(row(visible(&file.file).into_owned(), &file.counts));
     }
     if read.len() > MOST_FILES {
         let mut others = Counts::default();
         read.iter().skip(MOST_FILES).for_each(|file| others.merge(&file.counts));
-        table.add_row(row(format!("{} more files", thousands((read.len() - MOST_FILES) as u64)), &others));
+        table.add_row(row(format!("{} more files", grouped((read.len() - MOST_FILES) as u64)), &others));
     }
     table.add_row(row("total".to_owned(), total));
     let mut text = table.trim_fmt();
@@ -90,34 +91,41 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
         let (are, were) = if known.len() == 1 { ("file is", "it was") } else { ("files are", "they were") };
         text.push_str(&format!(
             "\n{} {are} unchanged since {were} taken in, and skipped.\n",
-            thousands(known.len() as u64)
+            grouped(known.len() as u64)
         ));
     }
     if total.blank > 0 {
         text.push_str(&format!("blank: {}, beside the sum\n", counted(total.blank, "line", "lines")));
     }
     for (reason, times) in &total.refused {
-        text.push_str(&format!("refused: {} {}\n", thousands(*times), reason.name()));
+        text.push_str(&format!("refused: {} {}\n", grouped(*times), reason.name()));
     }
     if held_back {
         for refused in &report.first_refused {
-            text.push_str(&format!("  {}:{} {}\n", escape(&refused.file), refused.line, refused.reason));
+            text.push_str(&format!("  {}:{} {}\n", visible(&refused.file), refused.line, refused.reason));
         }
         let others = total.refused_total().saturating_sub(report.first_refused.len() as u64);
         if others > 0 {
-            text.push_str(&format!("  and {} more\n", thousands(others)));
+            text.push_str(&format!("  and {} more\n", grouped(others)));
         }
     }
     for (warning, times) in total.warnings.iter() {
-        text.push_str(&format!("warning: {} {}\n", thousands(times), warning.name()));
+        text.push_str(&format!("warning: {} {}\n", grouped(times), warning.name()));
     }
     text
 }
 
 /// Says by the way what an account does not show.
 pub fn notes(report: &Report, io: &Io) {
-    if report.account.total.unfinished > 0 {
-        io.note("a last line is not finished; it is left for the next ingest");
+    if report.account.total.refused.contains_key(&Reason::NoChatbotId) {
+        io.note("lines that name no chatbot were refused; --chatbot ID says whose they are");
+    }
+    match report.account.total.unfinished {
+        0 => {}
+        1 => io.note("a last line is not finished; it is left for the next ingest"),
+        n => {
+            io.note(&format!("{} last lines are not finished; they are left for the next ingest", grouped(n)))
+        }
     }
     for folder in &report.without_logs {
         let other = folder.other.as_ref().map(|other| {
@@ -143,22 +151,4 @@ pub fn notes(report: &Report, io: &Io) {
             counted(report.account.total.already_pruned, "event", "events")
         ));
     }
-}
-
-/// Writes a number of things: `1 line`, `2,000 lines`.
-pub fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
-}
-
-/// Writes a number with thousands separators.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
-use super::escape::escape;
 use super::values::Form;
 use super::{Globals, Io};
 use crate::config::{FILE_NAME, InForce, KEYS};
 use crate::error::Result;
+use crate::render::text::visible;
 
 /// Show the settings in force, and where each value comes from: default, file, environment, flag
 #[derive(clap::Args, Debug)]
@@ -69,13 +69,13 @@ fn table(options: &Options, width: Option<usize>) -> String {
         let value = key.show(&options.in_force.settings).unwrap_or_else(|| "-".to_owned());
         table.add_row([
             key.name.to_owned(),
-            escape(&value).into_owned(),
-            escape(&origin.to_string()).into_owned(),
+            visible(&value).into_owned(),
+            visible(&origin.to_string()).into_owned(),
         ]);
     }
     let path = options.store.join(FILE_NAME);
     let file = if path.exists() { "" } else { " (not there: `wa init` makes it)" };
-    format!("Settings of {}{file}\n\n{}\n", escape(&path.display().to_string()), table.trim_fmt())
+    format!("Settings of {}{file}\n\n{}\n", visible(&path.display().to_string()), table.trim_fmt())
 }
 
 fn json(options: &Options) -> String {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::escape::escape;
 use super::{Globals, Io};
 use crate::error::Result;
+use crate::render::text::visible;
 use crate::store::{Store, columns};
 
 /// List the Parquet files that hold a table now, one path a line
@@ -75,7 +75,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         for file in snapshot.manifest().files(options.table) {
             let path = snapshot.dir().join(&file.path);
             if io.is_terminal() {
-                writeln!(out, "{}", escape(&path.to_string_lossy()))?;
+                writeln!(out, "{}", visible(&path.to_string_lossy()))?;
             } else {
                 // As it is, even where it is no UTF-8: the next program opens it.
                 out.write_all(path.as_os_str().as_encoded_bytes())?;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::{counted, thousands};
 use super::values::{self, Form};
 use super::{Globals, Io};
+use crate::config;
 use crate::error::{Error, Result};
+use crate::render::figures::{counted, grouped};
 use crate::retention;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -124,7 +125,9 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         yes: options.yes,
         lock_timeout: options.lock_timeout,
     };
-    let report = retention::gc(&Store::at(&options.store), &options.settings, told)?;
+    let store = Store::at(&options.store);
+    config::check_file(&store)?;
+    let report = retention::gc(&store, &options.settings, told)?;
     let text = match options.form {
         Form::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
@@ -156,12 +159,12 @@ fn table(report: &retention::Report) -> String {
         let day = |day: Option<&String>| day.cloned().unwrap_or_else(|| "-".to_owned());
         table.add_row(vec![
             name.to_owned(),
-            thousands(pruned.days.len() as u64),
+            grouped(pruned.days.len() as u64),
             day(pruned.days.first()),
             day(pruned.days.last()),
-            thousands(pruned.rows),
-            thousands(pruned.files),
-            thousands(pruned.bytes),
+            grouped(pruned.rows),
+            grouped(pruned.files),
+            grouped(pruned.bytes),
         ]);
     }
     let mut text = table.trim_fmt();
@@ -182,10 +185,10 @@ fn table(report: &retention::Report) -> String {
         "\n\n{} {merged} into {}; {} of interrupted runs {removed}\n\
          {} before, {} after\n",
         counted(report.compacted.files, "small file", "small files"),
-        thousands(report.compacted.into),
+        grouped(report.compacted.into),
         counted(report.unnamed_files, "file", "files"),
         counted(report.bytes_before, "byte", "bytes"),
-        thousands(report.bytes_after)
+        grouped(report.bytes_after)
     ));
     if let Some(why) = &report.asks {
         text.push_str(&format!("without --yes nothing would be done: {why}\n"));

@@ -8,6 +8,7 @@ use super::values::{self, Form};
 use super::{Globals, Io, account};
 use crate::error::{Error, Kind, Result};
 use crate::ingest::run;
+use crate::render::figures::counted;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -48,7 +49,7 @@ pub struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Commit once, at the end: all of it or nothing
+    /// Commit once, at the end: all that can be read, or nothing
     #[arg(long)]
     atomic: bool,
 
@@ -211,7 +212,7 @@ fn outcome(report: run::Report, options: &Options) -> Result<()> {
             Kind::TooManyRefused,
             format!(
                 "{} refused, more than --max-rejects {}; nothing was committed",
-                account::counted(total.refused_total(), "line was", "lines were"),
+                counted(total.refused_total(), "line was", "lines were"),
                 options.max_rejects.unwrap_or(0)
             ),
         )

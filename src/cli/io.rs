@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::escape::escape;
 use super::globals::Color;
 use crate::error::{Error, Result};
+use crate::render::text::visible;
 
 /// The streams of the process, and what may go to them.
 pub struct Io {
@@ -202,12 +202,12 @@ impl Io {
 
     /// Says something by the way on standard error.
     pub fn note(&self, text: &str) {
-        self.say(format!("wa: {}\n", escape(text)));
+        self.say(format!("wa: {}\n", visible(text)));
     }
 
     /// Warns on standard error: the work goes on, but somebody should look.
     pub fn warn(&self, text: &str) {
-        self.say(format!("wa: {}: {}\n", self.paint("warning", "33"), escape(text)));
+        self.say(format!("wa: {}: {}\n", self.paint("warning", "33"), visible(text)));
     }
 
     /// Reports a failure that does not end the work, such as one unreadable file among many.
@@ -257,14 +257,14 @@ impl Io {
         if let Ok(style) = ProgressStyle::with_template(form) {
             bar.set_style(style);
         }
-        bar.set_message(escape(label).into_owned());
+        bar.set_message(visible(label).into_owned());
         Progress(bars.add(bar))
     }
 
     fn describe(&self, error: &Error) -> String {
-        let mut text = format!("wa: {}: {}\n", self.paint("error", "31"), escape(&error.to_string()));
+        let mut text = format!("wa: {}: {}\n", self.paint("error", "31"), visible(&error.to_string()));
         if let Some(hint) = error.hint_text() {
-            text.push_str(&format!("{}: {}\n", self.paint("hint", "36"), escape(hint)));
+            text.push_str(&format!("{}: {}\n", self.paint("hint", "36"), visible(hint)));
         }
         text
     }
@@ -312,7 +312,7 @@ impl Progress {
 
     /// Says what the work is at.
     pub fn set_label(&self, label: &str) {
-        self.0.set_message(escape(label).into_owned());
+        self.0.set_message(visible(label).into_owned());
     }
 
     /// Takes the bar away.

@@ -9,7 +9,6 @@ pub mod anonymize;
 mod care;
 pub mod completions;
 pub mod config;
-pub mod escape;
 pub mod events;
 pub mod export;
 pub mod files;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::account::{counted, thousands};
-use super::escape::escape;
 use super::values::Form;
 use super::{Globals, Io};
 use crate::error::{Error, Result};
+use crate::render::figures::{counted, grouped};
 use crate::render::text;
+use crate::render::text::visible;
 use crate::settings::Settings;
 use crate::status::{self, Run, Status};
 use crate::store::Store;
@@ -88,12 +88,12 @@ fn show(status: &Status, width: usize) -> String {
     let run = |run: &Option<Run>| match run {
         None => "never".to_owned(),
         Some(run) => {
-            let figures = run.figures.iter().map(|(name, n)| format!("{} {name}", thousands(*n)));
+            let figures = run.figures.iter().map(|(name, n)| format!("{} {name}", grouped(*n)));
             format!("{} ({})", run.at, figures.collect::<Vec<_>>().join(", "))
         }
     };
     let kept = &status.retention;
-    let mut shown = format!("{}\n\n{table}\n{left_out}\n", escape(&status.store));
+    let mut shown = format!("{}\n\n{table}\n{left_out}\n", visible(&status.store));
     for (label, value) in [
         ("made", status.created_at.clone()),
         ("last change", status.updated_at.clone()),
@@ -107,13 +107,13 @@ fn show(status: &Status, width: usize) -> String {
                 kept.events, kept.sessions, kept.daily_stats, kept.addresses
             ),
         ),
-        ("known logs", thousands(status.known_logs)),
+        ("known logs", grouped(status.known_logs)),
     ] {
         let lines = text::wrap(&value, width.saturating_sub(LABEL).max(LABEL));
         shown.push_str(&format!("{label:LABEL$}{}\n", lines.join(&format!("\n{:LABEL$}", ""))));
     }
     for warning in &status.warnings {
-        let warning = format!("warning: {}", escape(&warning.text));
+        let warning = format!("warning: {}", visible(&warning.text));
         shown.push_str(&format!("{}\n", text::wrap(&warning, width).join("\n")));
     }
     shown
@@ -135,16 +135,16 @@ fn table(status: &Status, columns: usize) -> String {
             part.table.to_owned(),
             or_none(&part.first),
             or_none(&part.last),
-            if monthly { counted(part.partitions, "month", "months") } else { thousands(part.partitions) },
-            thousands(part.rows),
-            thousands(part.bytes),
-            thousands(part.files),
+            if monthly { counted(part.partitions, "month", "months") } else { grouped(part.partitions) },
+            grouped(part.rows),
+            grouped(part.bytes),
+            grouped(part.files),
         ];
         table.add_row(row.into_iter().take(columns));
     }
     let rejects = &status.rejects;
     let row = ["rejects", "-", "-", "-"].map(str::to_owned).into_iter();
-    let row = row.chain([rejects.rows, rejects.bytes, rejects.files].map(thousands));
+    let row = row.chain([rejects.rows, rejects.bytes, rejects.files].map(grouped));
     table.add_row(row.take(columns));
     table.trim_fmt()
 }

@@ -20,6 +20,7 @@ pub use quantity::{
 
 use crate::error::{Error, Result};
 use crate::settings::{Keep, Settings};
+use crate::store::Store;
 use crate::store::fs::Disk;
 use crate::store::transaction::STAGING;
 
@@ -161,6 +162,28 @@ impl InForce {
 /// and its own error comes later.
 fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Refuses to go by the defaults where the `wa.toml` of a store that holds data has gone, or is empty: they
+/// may keep less than was meant, and more of addresses.
+///
+/// # Errors
+/// [`crate::Kind::Usage`] where it is so.
+pub fn check_file(store: &Store) -> Result<()> {
+    let path = store.dir().join(FILE_NAME);
+    let what = match fs::read(&path) {
+        Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => "empty",
+        Err(e) if is_absent(&e) => "gone",
+        _ => return Ok(()),
+    };
+    if store.snapshot().map_or(true, |snapshot| snapshot.manifest().is_empty()) {
+        // There is nothing to lose; or no store, which has its own error.
+        return Ok(());
+    }
+    Err(Error::usage(format!("the settings of the store are {what}: {}", path.display())).hint(
+        "put the file back from a copy; where there is none, say with `wa init` and its flags what is meant \
+         (an empty file has to go first)",
+    ))
 }
 
 /// Writes `wa.toml` with defaults and comments into a store that has none; a file that is there

@@ -99,10 +99,47 @@ fn an_ingest_writes_the_settings_that_an_interrupted_first_one_did_not() {
     );
     place.wa("ingest log.ndjson").exits(0);
     let written = place.read("wa-store/wa.toml");
-    // A first ingest that was killed after its first batch leaves a store without settings.
+    // A first ingest that was killed before its first batch leaves a store without settings.
+    let place = Place::new();
+    place.write("empty.ndjson", "");
+    place.wa("ingest empty.ndjson").exits(0);
     std::fs::remove_file(place.path("wa-store/wa.toml")).unwrap();
-    place.wa("ingest log.ndjson").exits(0);
+    place.wa("ingest empty.ndjson").exits(0);
     assert_eq!(place.read("wa-store/wa.toml"), written);
+}
+
+#[test]
+fn a_store_that_lost_its_settings_does_not_go_by_the_defaults() {
+    let place = Place::new();
+    place.wa("init --keep-events forever --keep-sessions forever --ip drop").exits(0);
+    let old = "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"e\",\"timestamp\":\"2020-01-01T12:00:00Z\"}\n";
+    place.write("old.ndjson", old);
+    place.wa("ingest old.ndjson").exits(0);
+    let written = place.read("wa-store/wa.toml");
+    let with_address = old.replace("\"e\"", "\"f\"").replace('}', ",\"ip_address\":\"203.0.113.9\"}");
+    place.write("new.ndjson", with_address);
+    let refuse = |what: &str| {
+        for command in ["ingest new.ndjson", "gc --yes", "gc --dry-run", "rebuild"] {
+            place
+                .wa(command)
+                .exits(2)
+                .warns(&format!("the settings of the store are {what}"))
+                .warns("wa init");
+        }
+        // Reports go by what the store was made with.
+        place.wa("report summary").exits(0);
+        assert!(
+            !place.wa("events --from 2020-01-01 --limit 0 --format ndjson").stdout.contains("203.0.113.9")
+        );
+    };
+    place.write("wa-store/wa.toml", "\n");
+    refuse("empty");
+    std::fs::remove_file(place.path("wa-store/wa.toml")).unwrap();
+    refuse("gone");
+    place.write("wa-store/wa.toml", &written);
+    place.wa("ingest new.ndjson").exits(0);
+    place.wa("gc --yes").exits(0);
+    assert_eq!(place.wa("events --from 2020-01-01 --limit 0 --format ndjson").stdout.lines().count(), 2);
 }
 
 #[test]
