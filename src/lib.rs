@@ -22,6 +22,7 @@ pub mod hash;
 pub mod ingest;
 pub mod memory;
 pub mod privacy;
+pub mod read_at;
 pub mod render;
 pub mod report;
 pub mod retention;

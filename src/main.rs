@@ -14,5 +14,7 @@ fn main() -> ExitCode {
     };
     let io = cli.io();
     let outcome = cli.clock().and_then(|clock| cli::run(cli, clock, &io));
-    ExitCode::from(io.finish(outcome))
+    let status = io.finish(outcome);
+    wa::memory::leave_freed_memory();
+    ExitCode::from(status)
 }

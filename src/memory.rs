@@ -29,6 +29,17 @@ pub fn keep_freed_memory() {
     unsafe { mi_option_set(PURGE_DELAY, KEEP) };
 }
 
+/// What the option is where freed memory is never given back.
+const NEVER: std::ffi::c_long = -1;
+
+/// Tells the allocator that the process is about to end: it would give back each piece of freed memory, which
+/// the kernel then takes back as a whole anyway. To be called when there is nothing left to do.
+pub fn leave_freed_memory() {
+    // SAFETY: the call stores a number in a table of options, of which 15 is one; threads that still run only
+    // read it, as a whole.
+    unsafe { mi_option_set(PURGE_DELAY, NEVER) };
+}
+
 /// What the process may hold before free memory is given back, and what it held when that was last done.
 static ALLOWED: AtomicU64 = AtomicU64::new(u64::MAX);
 static HELD: AtomicU64 = AtomicU64::new(0);
@@ -73,12 +84,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn freed_memory_is_kept_once_it_is_said_so() {
+    fn freed_memory_is_kept_or_left_once_it_is_said_so() {
         // SAFETY: reads a number from a table of options.
         let get = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
         // A second is this option's default, and no other's: the number is the right one.
         assert_eq!(get(), 1000);
         keep_freed_memory();
         assert_eq!(get(), KEEP);
+        leave_freed_memory();
+        assert_eq!(get(), NEVER);
+        keep_freed_memory();
     }
 }

@@ -8,10 +8,10 @@ import unittest
 from pathlib import Path
 
 from day_by_day import days
-from measure import Measured
+from measure import Failed, Measured
 from night import aim, line
 from programs import HERE, Wa
-from reports import aim as report_aim, cases
+from reports import DUCKDB, agree, aim as report_aim, cases, line as report_line
 from year import groups, night_after, row
 
 
@@ -82,8 +82,22 @@ class Tables(unittest.TestCase):
         self.assertEqual(line("the day into an empty store", [0.1], 0.1)[2], "")
 
     def test_each_report_has_an_aim_and_the_set_of_all_has_none(self):
-        names = ["wa --version", "summary", "trends", "events", "performance", "all"]
-        self.assertEqual([report_aim(name) for name in names], ["5", "10", "10", "20", "100", ""])
+        names = ["wa --version", "summary", "trends", "events", "performance", "all", DUCKDB]
+        self.assertEqual([report_aim(name) for name in names], ["5", "10", "10", "20", "100", "", ""])
+
+    def test_a_report_is_told_in_milliseconds_and_as_a_share_of_what_duckdb_takes(self):
+        runs, beside = [measured(0.01), measured(0.03), measured(0.012)], [measured(0.048)]
+        self.assertEqual(report_line("trends", runs, beside, True),
+                         ["trends", "12.0", "10", "0.25", "10.0 to 30.0", "50"])
+        self.assertEqual(report_line("trends", runs, None, False)[2:4], ["", ""])
+
+    def test_nothing_is_told_beside_another_summary(self):
+        summary = {"total_sessions": 5, "unique_visitors": 4, "total_conversations": 3, "total_messages_sent": 9,
+                   "total_messages_received": 8}
+        agree(summary, "5,4,3,70.5,9,8\n")
+        for printed in ["5,3,3,70.5,9,8\n", "5,4,3,70.5,9\n", ""]:
+            with self.assertRaises(Failed):
+                agree(summary, printed)
 
     def test_what_has_no_window_is_timed_once(self):
         wa = Wa("wa", {"end": None})

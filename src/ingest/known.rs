@@ -10,6 +10,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::read_at::fill_at;
 use crate::time::Micros;
 
 /// How much of a file's head and tail is hashed.
@@ -322,14 +323,7 @@ fn window_before(end: u64) -> (u64, u64) {
 /// Hashes `len` bytes from `offset`; fewer, where the file ends.
 fn hash_at(file: &File, offset: u64, len: u64) -> io::Result<String> {
     let mut bytes = vec![0; len as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        let n = read_at(file, &mut bytes[filled..], offset + filled as u64)?;
-        if n == 0 {
-            break;
-        }
-        filled += n;
-    }
+    let filled = fill_at(file, &mut bytes, offset)?;
     bytes.truncate(filled);
     Ok(hash(&bytes))
 }
@@ -347,16 +341,6 @@ fn length_of(hash: &str) -> u64 {
 /// Returns what comes, in order, after all hashes of so many bytes.
 fn after_length(len: u64) -> String {
     format!("{len};")
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, bytes, offset)
 }
 
 #[cfg(test)]

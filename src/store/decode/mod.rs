@@ -18,11 +18,12 @@ mod page;
 mod texts;
 mod thrift;
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 
 use polars::prelude::{DataFrame, IntoColumn};
 
 use super::fs::Opened;
+use crate::read_at::fill_at;
 use column::ColumnReader;
 use footer::Footer;
 use page::Tools;
@@ -97,10 +98,8 @@ impl Opened {
                     room.resize(length, 0);
                 }
                 let room = room.get_mut(..length)?;
-                let mut file = file;
-                file.seek(SeekFrom::Start(start)).ok()?;
-                file.read_exact(room).ok()?;
-                Some(room)
+                let filled = fill_at(file, room, start).ok()?;
+                (filled == length).then_some(room)
             }
         }
     }
