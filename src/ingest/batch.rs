@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::dedupe;
+use super::per_chatbot::PerChatbot;
 use super::stages::{Stage, Stages};
 use super::stored_ids::StoredIds;
 use crate::error::Result;
@@ -21,6 +22,9 @@ use crate::time::{Day, Micros, Zone};
 
 /// Session keys whose sessions a thread cuts at a time.
 const GROUPS_AT_ONCE: usize = 512;
+
+/// How many bits of a key's hash choose where its events are sorted: of a usual batch, some hundred lie together.
+const BUCKET_BITS: u32 = 9;
 
 /// How many rows lie together: blocks of memory that are all alike, and not too large, are used again.
 const ROWS_TOGETHER: usize = 1 << 12;
@@ -229,19 +233,14 @@ fn sights_of<'a>(events: &[Event<'a>], sights: &mut Vec<(u128, Sight<'a>)>) {
 /// order of chatbot and first time, so that neighbours in a file resemble each other. Returns the
 /// events and where each group begins and ends.
 fn group(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
-    let mut order: Vec<(u128, Micros, u32)> = events
-        .par_iter()
-        .enumerate()
-        .map(|(index, event)| (event.row.key, event.row.time, index as u32))
-        .collect();
-    // Two events of one key and one time are few: their ids need not be moved about with the others.
-    let id = |index: u32| events[index as usize].row.id;
-    order.par_sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.2).cmp(&id(b.2))));
+    let order = by_key(&events);
     let mut spans: Vec<(u64, Micros, usize, usize)> = Vec::new();
+    let mut chatbots = PerChatbot::default();
     let mut start = 0;
     for chunk in order.chunk_by(|a, b| a.0 == b.0) {
         let (_, time, first) = chunk[0];
-        let chatbot = xxhash_rust::xxh3::xxh3_64(events[first as usize].chatbot_id().as_bytes());
+        let hash = |chatbot: &str| xxhash_rust::xxh3::xxh3_64(chatbot.as_bytes());
+        let chatbot = *chatbots.get(&events[first as usize], hash);
         spans.push((chatbot, time, start, start + chunk.len()));
         start += chunk.len();
     }
@@ -254,4 +253,43 @@ fn group(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
         groups.push((from, sorted.len()));
     }
     (sorted, groups)
+}
+
+/// An event as it is sorted: its session key's hash, its time, and its place.
+type Sorted = (u128, Micros, u32);
+
+/// Returns events by session key, time and id.
+///
+/// They are dealt out by the first bits of their keys, so that what is sorted fits into a processor's cache.
+fn by_key(events: &[Event<'_>]) -> Vec<Sorted> {
+    let bucket = |key: u128| (key >> (u128::BITS - BUCKET_BITS)) as usize;
+    let mut ends = vec![0; 1 << BUCKET_BITS];
+    for event in events {
+        ends[bucket(event.row.key)] += 1;
+    }
+    let mut begun = 0;
+    for end in &mut ends {
+        begun += std::mem::replace(end, begun);
+    }
+    // Each end is now a beginning, and moves on with what is put there.
+    let mut order = vec![(0, 0, 0); events.len()];
+    for (place, event) in (0..).zip(events) {
+        let end = &mut ends[bucket(event.row.key)];
+        order[*end] = (event.row.key, event.row.time, place);
+        *end += 1;
+    }
+    let mut buckets = Vec::with_capacity(ends.len());
+    let (mut rest, mut begun) = (&mut order[..], 0);
+    for end in ends {
+        let (bucket, others) = rest.split_at_mut(end - begun);
+        buckets.push(bucket);
+        (rest, begun) = (others, end);
+    }
+    // Two events of one key and one time are few: their ids need not be moved about with the others.
+    let id = |place: u32| events[place as usize].row.id;
+    let sort = |bucket: &mut [Sorted]| {
+        bucket.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.2).cmp(&id(b.2))));
+    };
+    buckets.into_par_iter().for_each(sort);
+    order
 }

@@ -40,7 +40,7 @@ pub fn find(
     stored_ids: &mut StoredIds,
 ) -> Result<Duplicates> {
     let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::for_batch_of(events.len())).collect();
-    let keys: Vec<u128> = events.par_iter().map(|event| stored_ids.keys().of(event)).collect();
+    let keys = stored_ids.keys().of_all(events);
     for (index, key) in keys.iter().enumerate().filter(|(index, _)| to_store(*index)) {
         buckets[bucket_of(*key)].entries.push((*key, index as u32));
     }

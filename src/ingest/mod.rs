@@ -28,6 +28,7 @@ mod line;
 pub mod mask;
 mod memo;
 pub mod parse;
+mod per_chatbot;
 mod pool;
 pub mod properties;
 pub mod read;

@@ -103,12 +103,19 @@ impl Parser {
     ) -> (Parsed, Vec<u8>) {
         let unfinished = raw.unfinished;
         let mut counts = Counted { unfinished: raw.unfinished_long, ..Counted::default() };
-        let mut elsewhere = Elsewhere::new(raw.first_line, raw.too_long);
-        let text = elsewhere.utf8_lines(raw.bytes);
+        let mut elsewhere = Elsewhere::new(raw.first_line, raw.too_long, &raw.bytes);
+        let without_others;
+        let text = match simdutf8::basic::from_utf8(&raw.bytes) {
+            Ok(text) => text,
+            Err(_) => {
+                without_others = elsewhere.utf8_lines();
+                &without_others
+            }
+        };
         let mut lines = Lines {
-            rows: Rows::new(&text, options, context, std::mem::take(&mut self.leftover)),
+            rows: Rows::new(text, options, context, std::mem::take(&mut self.leftover)),
             scanner: Scanner::new(text.as_bytes()),
-            text: &text,
+            text,
             line: Line::default(),
             envelope: Line::default(),
             unfinished,
@@ -128,7 +135,7 @@ impl Parser {
         let mut parsed = counts.piece(block, warnings);
         parsed.read += u64::from(unfinished.is_some());
         parsed.unfinished = unfinished;
-        (parsed, text.into_bytes())
+        (parsed, raw.bytes)
     }
 }
 
@@ -176,30 +183,26 @@ impl Counted {
 }
 
 /// The lines of a block that are not in its text; they are refused when the count of lines comes to them.
-struct Elsewhere {
+struct Elsewhere<'a> {
     first_line: u64,
     too_long: VecDeque<TooLong>,
     /// Of lines that are not UTF-8, which of the block's lines they are and where in its bytes they begin.
     not_utf8: VecDeque<(u32, u32)>,
-    /// Those bytes, where there are such lines.
-    bytes: Vec<u8>,
+    /// The block's bytes.
+    bytes: &'a [u8],
 }
 
-impl Elsewhere {
-    fn new(first_line: u64, too_long: Vec<TooLong>) -> Elsewhere {
-        Elsewhere { first_line, too_long: too_long.into(), not_utf8: VecDeque::new(), bytes: Vec::new() }
+impl<'a> Elsewhere<'a> {
+    fn new(first_line: u64, too_long: Vec<TooLong>, bytes: &'a [u8]) -> Elsewhere<'a> {
+        Elsewhere { first_line, too_long: too_long.into(), not_utf8: VecDeque::new(), bytes }
     }
 
-    /// Returns the text of a block; lines that are not UTF-8 are left out of it.
-    fn utf8_lines(&mut self, bytes: Vec<u8>) -> String {
-        let bytes = match String::from_utf8(bytes) {
-            Ok(text) => return text,
-            Err(e) => e.into_bytes(),
-        };
-        let mut text = String::with_capacity(bytes.len());
+    /// Returns the lines of the block that are UTF-8; the others are noted.
+    fn utf8_lines(&mut self) -> String {
+        let mut text = String::with_capacity(self.bytes.len());
         let (mut number, mut start) = (self.first_line, 0);
         let mut too_long = self.too_long.iter().map(|long| long.line).peekable();
-        for line in bytes.split_inclusive(|b| *b == b'\n') {
+        for line in self.bytes.split_inclusive(|b| *b == b'\n') {
             while too_long.next_if_eq(&number).is_some() {
                 number += 1;
             }
@@ -210,7 +213,6 @@ impl Elsewhere {
             number += 1;
             start += line.len() as u32;
         }
-        self.bytes = bytes;
         text
     }
 
@@ -256,7 +258,7 @@ struct Lines<'a, 'b> {
     key: SecretKey,
     /// The number of the next line.
     number: u64,
-    elsewhere: Elsewhere,
+    elsewhere: Elsewhere<'a>,
     counts: &'b mut Counted,
     /// What is handed on, and when.
     most: usize,

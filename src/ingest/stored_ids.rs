@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
+use super::per_chatbot::PerChatbot;
 use crate::error::Result;
 use crate::event::{Event, uuid_of_text};
 use crate::store::columns::Table;
@@ -57,6 +58,14 @@ impl Keys {
     /// Returns the key of an event.
     pub fn of(&self, event: &Event<'_>) -> u128 {
         self.of_chatbot(event.chatbot_id())(event.row.id)
+    }
+
+    /// Returns the keys of events.
+    pub fn of_all(&self, events: &[Event<'_>]) -> Vec<u128> {
+        let key = |chatbots: &mut PerChatbot<_>, event: &Event<'_>| {
+            chatbots.get(event, |chatbot| self.of_chatbot(chatbot))(event.row.id)
+        };
+        events.par_iter().map_init(PerChatbot::default, key).collect()
     }
 }
 

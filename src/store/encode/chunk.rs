@@ -211,10 +211,12 @@ fn in_pages(
 /// Returns the least and the greatest of some texts, unless one of them is long.
 pub fn range_of_texts(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
     // Most texts lie between two others by their first bytes alone.
-    let beginning = |text: &str| {
-        let mut bytes = [0; 8];
-        bytes.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
-        u64::from_be_bytes(bytes)
+    let beginning = |text: &str| match text.as_bytes().first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => text
+            .bytes()
+            .zip((0..u64::BITS).step_by(8).rev())
+            .fold(0, |all, (byte, at)| all | u64::from(byte) << at),
     };
     let (first, rest) = texts.split_first()?;
     let (mut least, mut greatest) = ((beginning(first), *first), (beginning(first), *first));
