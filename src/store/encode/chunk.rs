@@ -110,9 +110,17 @@ impl Chunk {
         let Some((least, greatest)) = there.iter().min().zip(there.iter().max()) else {
             return Chunk::of(page, Encoding::Plain);
         };
+        let levels = page.data.len();
         delta::encode(&mut page.data, there);
+        let mut encoding = Encoding::DeltaBinaryPacked;
+        // Hashes are in no order: between two of them is as much as there is in one.
+        if page.data.len() - levels > size_of_val(there) {
+            page.data.truncate(levels);
+            page.data.extend(there.iter().flat_map(|number| number.to_le_bytes()));
+            encoding = Encoding::Plain;
+        }
         let range = Some((least.to_le_bytes().into(), greatest.to_le_bytes().into()));
-        Chunk { range, ..Chunk::of(page, Encoding::DeltaBinaryPacked) }
+        Chunk { range, ..Chunk::of(page, encoding) }
     }
 
     /// Makes a column of times; `null` stands for none.
