@@ -54,7 +54,7 @@ impl Tables for Snapshot {
             // The manifest knows the first and the last time of a file.
             let all_in_time = between.0 <= file.min_time && file.max_time < between.1;
             let columns: &[&str] = if all_in_time { &HASH_COLUMNS } else { &FIND_COLUMNS };
-            each(&self.read_file(file, Some(columns))?, all_in_time)
+            self.read_groups(file, columns, |frame| each(frame, all_in_time))
         })
     }
 

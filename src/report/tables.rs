@@ -44,8 +44,8 @@ pub trait Tables: Sync {
         frames.par_iter().enumerate().try_for_each(|(place, frame)| each(place, frame))
     }
 
-    /// Hands `each` frame of the partitions of `visitors` that touch the days to a function, several at once:
-    /// the columns `hash_high`, `hash_low` and `first_seen_at`; or the first two, and `true`, of those that are
+    /// Hands frames of the partitions of `visitors` that touch the days, all rows in one of them, to a function,
+    /// several at once: the columns `hash_high`, `hash_low` and `first_seen_at`; or the first two, and `true`, of those that are
     /// known to have been first seen between the times, the second excluded.
     fn read_first_seen(
         &self,

@@ -21,6 +21,31 @@ pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, Strin
     }
 }
 
+/// Reads some columns of a Parquet file a row group at a time, so that the same memory serves for all of them.
+///
+/// # Errors
+/// As those of [`decode`]. What came before is right; nothing comes after.
+pub fn groups<'a>(
+    file: Opened,
+    columns: &'a [&'a str],
+) -> impl Iterator<Item = Result<DataFrame, String>> + 'a {
+    let mut groups = super::decode::Groups::of(&file, columns);
+    let (mut file, mut rows) = (Some(file), 0);
+    std::iter::from_fn(move || {
+        let opened = file.as_ref()?;
+        if groups.as_ref().is_some_and(super::decode::Groups::are_done) {
+            return None;
+        }
+        if let Some(frame) = groups.as_mut().and_then(|groups| groups.next(opened)) {
+            rows += frame.height();
+            return Some(Ok(frame));
+        }
+        // The rest is for Polars' reader.
+        let whole = decode_any(file.take()?, Some(columns));
+        Some(whole.map(|whole| whole.slice(rows as i64, usize::MAX)))
+    })
+}
+
 /// Like [`decode`], by Polars' reader alone: it knows all of Parquet, and says what is wrong with a file.
 pub(super) fn decode_any(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, String> {
     // The decoder asserts what a sound file keeps; a damaged one may not.

@@ -129,10 +129,35 @@ impl Snapshot {
         let path = self.locate(&file.path);
         let frame =
             super::parquet::decode(self.open(file)?, columns).map_err(|why| self.damaged(&path, why))?;
-        if frame.height() as u64 != file.rows {
-            return Err(self.damaged(&path, format!("it has {} rows, not {}", frame.height(), file.rows)));
-        }
+        self.check_rows(file, frame.height() as u64)?;
         Ok(frame)
+    }
+
+    /// Reads columns of one file a row group at a time: each is a frame that is let go of before the next is read.
+    ///
+    /// # Errors
+    /// Those of reading, and those of `each`.
+    pub fn read_groups(
+        &self,
+        file: &DataFile,
+        columns: &[&str],
+        mut each: impl FnMut(&DataFrame) -> Result<()>,
+    ) -> Result<()> {
+        let path = self.locate(&file.path);
+        let mut rows = 0;
+        for frame in super::parquet::groups(self.open(file)?, columns) {
+            let frame = frame.map_err(|why| self.damaged(&path, why))?;
+            rows += frame.height() as u64;
+            each(&frame)?;
+        }
+        self.check_rows(file, rows)
+    }
+
+    fn check_rows(&self, file: &DataFile, rows: u64) -> Result<()> {
+        if rows == file.rows {
+            return Ok(());
+        }
+        Err(self.damaged(&self.locate(&file.path), format!("it has {rows} rows, not {}", file.rows)))
     }
 
     fn open(&self, file: &DataFile) -> Result<Opened> {

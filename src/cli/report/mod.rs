@@ -1,6 +1,7 @@
 //! `wa report`: figures of a window of days.
 
 mod flags;
+mod threads;
 
 use std::path::PathBuf;
 
@@ -173,11 +174,8 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         ReportForm::Markdown => Format::Markdown,
     };
     let (outcome, unknown_conditions, failed) = Store::at(&options.store).read_consistently(|snapshot| {
-        // This thread counts too, instead of waiting for the others. They are made when there is something
-        // to count, and get ready for it meanwhile: one that goes to sleep first is woken late. Where a pool
-        // is there already, that one does.
-        let threads = rayon::ThreadPoolBuilder::new().use_current_thread();
-        let _ = threads.start_handler(|_| crate::store::prepare_to_read()).build_global();
+        // Not before there is something to count.
+        threads::start();
         compute(options, snapshot, format.is_for_people())
     })?;
     io.result(&render(&outcome, format, &style(io))?)?;

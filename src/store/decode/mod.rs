@@ -25,31 +25,74 @@ use polars::prelude::{DataFrame, IntoColumn};
 use super::fs::Opened;
 use crate::read_at::fill_at;
 use column::ColumnReader;
-use footer::Footer;
+use footer::{Footer, Group};
 use page::Tools;
 
 /// Reads some columns (all, where there are no names) of a file into a frame, each of one piece; `None` where
 /// the file is damaged or holds what is not known here.
 pub fn read(file: &Opened, names: Option<&[&str]>) -> Option<DataFrame> {
     Tools::lend(|tools| {
+        let about = About::of(file, names, tools)?;
+        about.frame(file, &about.footer.groups, tools)
+    })
+}
+
+/// The row groups of a file, each as a frame: a file of many groups is then never in memory as a whole.
+pub struct Groups {
+    about: About,
+    next: usize,
+}
+
+impl Groups {
+    /// Begins to read some columns; `None` as with [`read`].
+    pub fn of(file: &Opened, names: &[&str]) -> Option<Groups> {
+        Tools::lend(|tools| About::of(file, Some(names), tools)).map(|about| Groups { about, next: 0 })
+    }
+
+    /// Tells whether all were read.
+    pub fn are_done(&self) -> bool {
+        self.next >= self.about.footer.groups.len()
+    }
+
+    /// Reads the next of the file's groups; `None` as with [`read`].
+    pub fn next(&mut self, file: &Opened) -> Option<DataFrame> {
+        let group = self.about.footer.groups.get(self.next..self.next + 1)?;
+        self.next += 1;
+        Tools::lend(|tools| self.about.frame(file, group, tools))
+    }
+}
+
+/// Where a file ends, and what its footer says.
+struct About {
+    end: u64,
+    footer: Footer,
+}
+
+impl About {
+    fn of(file: &Opened, names: Option<&[&str]>, tools: &mut Tools) -> Option<About> {
         let end = file.length()?;
         let footer = read_footer(file, end, names, &mut tools.chunk)?;
-        let rows = footer.rows();
-        let mut columns = Vec::with_capacity(footer.columns.len());
-        for (number, column) in footer.columns.iter().enumerate() {
+        Some(About { end, footer })
+    }
+
+    /// Reads some of the row groups into a frame.
+    fn frame(&self, file: &Opened, groups: &[Group], tools: &mut Tools) -> Option<DataFrame> {
+        let rows = groups.iter().map(|group| group.rows).sum();
+        let mut columns = Vec::with_capacity(self.footer.columns.len());
+        for (number, column) in self.footer.columns.iter().enumerate() {
             let mut reader = ColumnReader::new(column, rows);
-            for group in &footer.groups {
+            for group in groups {
                 let chunk = group.chunks.get(number)?;
                 // The bytes are borrowed from the tools, which the pages need beside them.
                 let mut room = std::mem::take(&mut tools.chunk);
-                let bytes = file.bytes(chunk.start, chunk.length, end, &mut room)?;
+                let bytes = file.bytes(chunk.start, chunk.length, self.end, &mut room)?;
                 reader.add(chunk, bytes, group.rows, tools)?;
                 tools.chunk = room;
             }
             columns.push(reader.finish().ok()?.into_column());
         }
         DataFrame::new(rows, columns).ok()
-    })
+    }
 }
 
 /// Makes what this thread will need to read columns, before it is told which.

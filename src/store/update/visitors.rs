@@ -57,16 +57,22 @@ pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved
                 }
             };
             // Of a file that is older than all of these, none is seen earlier now.
-            let columns: &[&str] = if file.max_time <= earliest { &HASH_COLUMNS } else { &FIND_COLUMNS };
-            let stored = snapshot.read_file(file, Some(columns))?;
-            if file.max_time <= earliest {
-                hashes_alone(&stored)?.enumerate().for_each(|(row, hash)| look(row, hash, file.max_time));
-            } else {
-                hashes(&stored)?.enumerate().for_each(|(row, (hash, time))| look(row, hash, time));
-            }
+            let is_older = file.max_time <= earliest;
+            let columns: &[&str] = if is_older { &HASH_COLUMNS } else { &FIND_COLUMNS };
+            let mut rows = 0;
+            snapshot.read_groups(file, columns, |stored| {
+                if is_older {
+                    (rows..)
+                        .zip(hashes_alone(stored)?)
+                        .for_each(|(row, hash)| look(row, hash, file.max_time));
+                } else {
+                    (rows..).zip(hashes(stored)?).for_each(|(row, (hash, time))| look(row, hash, time));
+                }
+                rows += stored.height();
+                Ok(())
+            })?;
             let moving = (!later.is_empty()).then(|| {
-                // Not as many as the manifest says: the file decides.
-                let mut mask = vec![false; stored.height()];
+                let mut mask = vec![false; rows];
                 later.iter().for_each(|&row| mask[row] = true);
                 (file.clone(), mask)
             });
