@@ -13,8 +13,8 @@ const LARGEST: usize = 1 << 30;
 /// Buffers are kept up to this size, in bytes: those of a usual day.
 const KEPT: usize = 4 << 20;
 
-/// What most columns of a day of tens of thousands of sessions take, in bytes.
-const USUAL: usize = 256 << 10;
+/// What a column of a day of some ten thousand sessions takes, in bytes, and one of a row group of first sights.
+const USUAL: usize = 132 << 10;
 
 /// A page, as it lies in the file.
 #[derive(Debug)]

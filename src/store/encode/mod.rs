@@ -19,12 +19,25 @@ pub use column::{Number, NumberColumn, TextColumn};
 pub use copy::COPIED;
 pub use file::FileBuilder;
 
+use crate::store::columns::Table;
+
 /// The level of Zstandard: `docs/benchmarks.md` has the figures of others.
 pub const LEVEL: i32 = 1;
 /// Rows of a row group: enough for dictionaries to pay, few enough to skip what a filter leaves out.
 pub const ROW_GROUP: usize = 1 << 17;
+/// Rows of a row group of first sights, which are read by the group: two columns of numbers without end, for which
+/// the same memory is to serve. Not fewer than are taken over ([`COPIED`]).
+const SIGHTS: usize = COPIED;
 /// Bytes of distinct texts with which a row group ends earlier: its columns are made side by side in memory.
 pub const GROUP_BYTES: usize = 64 << 20;
+
+/// Returns how many rows a row group of a table has at the most.
+fn most_rows(table: Table) -> usize {
+    match table {
+        Table::Visitors => SIGHTS,
+        Table::Events | Table::Sessions | Table::DailyStats => ROW_GROUP,
+    }
+}
 
 /// Writes a number seven bits at a time, the lowest first; all bytes but the last have the eighth set.
 fn varint(out: &mut Vec<u8>, mut number: u64) {
