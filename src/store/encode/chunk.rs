@@ -5,8 +5,8 @@
 
 use polars_parquet::write::Encoding;
 
-use super::delta;
-use super::hybrid::{Hybrid, bits_of};
+use super::delta::{self, Steps};
+use super::hybrid::{self, Hybrid, bits_of};
 
 /// The code of a null.
 pub const NULL: u32 = u32::MAX;
@@ -74,7 +74,7 @@ impl Page {
         for (code, times) in runs.clone() {
             lengths.extend(std::iter::repeat_n(text(code).len() as i64, times));
         }
-        delta::encode(&mut page.data, &lengths);
+        delta::encode(&mut page.data, &lengths, Steps::Alike);
         page.data.reserve_exact(lengths.iter().sum::<i64>() as usize);
         for (code, times) in runs {
             (0..times).for_each(|_| page.data.extend_from_slice(text(code).as_bytes()));
@@ -97,21 +97,19 @@ impl Chunk {
         }
         let bits = bits_of((distinct - 1) as u32);
         page.data.push(bits as u8);
-        let mut codes = Hybrid::new(&mut page.data, bits);
-        changes.runs(rows).filter(|(code, _)| *code != NULL).for_each(|(code, times)| codes.run(code, times));
-        codes.finish();
+        hybrid::encode(&mut page.data, bits, changes.runs(rows).filter(|(code, _)| *code != NULL));
         Chunk { dictionary: Some((values, distinct)), ..Chunk::of(page, Encoding::RleDictionary) }
     }
 
     /// Makes a column of 64-bit numbers that seldom repeat, by runs of codes that say where there is
     /// a number, and the numbers that are there.
-    pub fn of_numbers(runs: impl Iterator<Item = (u32, usize)>, there: &[i64]) -> Chunk {
+    pub fn of_numbers(runs: impl Iterator<Item = (u32, usize)>, there: &[i64], steps: Steps) -> Chunk {
         let mut page = Page::begin(runs);
         let Some((least, greatest)) = there.iter().min().zip(there.iter().max()) else {
             return Chunk::of(page, Encoding::Plain);
         };
         let levels = page.data.len();
-        delta::encode(&mut page.data, there);
+        delta::encode(&mut page.data, there, steps);
         let mut encoding = Encoding::DeltaBinaryPacked;
         // Hashes are in no order: between two of them is as much as there is in one.
         if page.data.len() - levels > size_of_val(there) {
@@ -124,13 +122,13 @@ impl Chunk {
     }
 
     /// Makes a column of times; `null` stands for none.
-    pub fn of_times(times: &[i64], null: i64) -> Chunk {
+    pub fn of_times(times: &[i64], null: i64, steps: Steps) -> Chunk {
         if !times.contains(&null) {
-            return Chunk::of_numbers(std::iter::once((0, times.len())), times);
+            return Chunk::of_numbers(std::iter::once((0, times.len())), times, steps);
         }
         let runs = times.iter().map(|time| (if *time == null { NULL } else { 0 }, 1));
         let there: Vec<i64> = times.iter().copied().filter(|time| *time != null).collect();
-        Chunk::of_numbers(runs, &there)
+        Chunk::of_numbers(runs, &there, steps)
     }
 
     /// Makes a column of texts that seldom repeat, in pages of about so many bytes at most; `written` is how
@@ -151,7 +149,7 @@ impl Chunk {
     pub fn of_uuids(ids: &[u128]) -> Chunk {
         const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
         let mut page = Page::begin(std::iter::once((0, ids.len())));
-        delta::encode(&mut page.data, &vec![LENGTH as i64; ids.len()]);
+        delta::encode(&mut page.data, &vec![LENGTH as i64; ids.len()], Steps::Alike);
         let start = page.data.len();
         page.data.resize(start + LENGTH * ids.len(), 0);
         let text = |id: u128, room: &mut [u8]| {

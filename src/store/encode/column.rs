@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use hashbrown::{HashMap, HashTable};
 
 use super::chunk::{Changes, Chunk, NULL, plain, range_of_texts};
+use super::delta::Steps;
 
 /// A column of so few rows always has a dictionary.
 const FEW: usize = 128;
@@ -159,7 +160,7 @@ impl Number for i64 {
         self.to_le_bytes()
     }
     fn without_dictionary(rows: usize, changes: &Changes, there: &[i64]) -> Option<Chunk> {
-        Some(Chunk::of_numbers(changes.levels(rows), there))
+        Some(Chunk::of_numbers(changes.levels(rows), there, Steps::Alike))
     }
 }
 

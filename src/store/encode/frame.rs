@@ -5,6 +5,7 @@ use polars::prelude::DataFrame;
 use super::GROUP_BYTES;
 use super::chunk::{Chunk, NULL};
 use super::column::{Float, Number, NumberColumn, TextColumn};
+use super::delta::Steps;
 use crate::error::{Error, Result};
 use crate::event::uuid_of_text;
 use crate::store::columns::{ColumnType, Table};
@@ -69,7 +70,8 @@ pub fn row_group(table: Table, frame: &DataFrame) -> Result<(usize, Vec<Chunk>)>
             ColumnType::Timestamp => {
                 let ints = ints(frame, name)?;
                 let there: Vec<i64> = (0..rows).filter_map(|row| ints.get(row)).collect();
-                Chunk::of_numbers((0..rows).map(|row| level(ints.get(row).is_some())), &there)
+                let levels = (0..rows).map(|row| level(ints.get(row).is_some()));
+                Chunk::of_numbers(levels, &there, Steps::of(table))
             }
             ColumnType::Decimal => {
                 let decimals = decimals(frame, name)?;

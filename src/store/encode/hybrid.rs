@@ -9,6 +9,34 @@ use super::varint;
 /// Runs shorter than this are packed, in groups of as many.
 const GROUP: usize = 8;
 
+/// Encodes runs of codes, of so many bits each: by length all of them, or short ones packed.
+///
+/// Packed codes lie across bytes, in which Zstandard finds little; of lengths and codes in whole bytes it leaves a
+/// third. So these are fewer in the end where they are up to seven quarters as many (`docs/benchmarks.md`), as
+/// where sessions are some events long.
+pub fn encode(out: &mut Vec<u8>, bits: u32, runs: impl Iterator<Item = (u32, usize)> + Clone) {
+    let bytes = bits.div_ceil(8) as usize;
+    let by_length = |times: usize| 1 + bytes + usize::from(times >= 64);
+    let (mut all, mut packed) = (0, 0);
+    for (_, times) in runs.clone() {
+        all += 8 * by_length(times);
+        packed += if times < GROUP { times * bits as usize } else { 8 * by_length(times) };
+    }
+    if all * 4 <= packed * 7 {
+        runs.for_each(|(code, times)| by_its_length(out, bits, code, times));
+        return;
+    }
+    let mut hybrid = Hybrid::new(out, bits);
+    runs.for_each(|(code, times)| hybrid.run(code, times));
+    hybrid.finish();
+}
+
+/// Writes a run as its length and its number.
+fn by_its_length(out: &mut Vec<u8>, bits: u32, number: u32, times: usize) {
+    varint(out, (times as u64) << 1);
+    out.extend(number.to_le_bytes().into_iter().take(bits.div_ceil(8) as usize));
+}
+
 /// Encodes runs.
 pub struct Hybrid<'o> {
     out: &'o mut Vec<u8>,
@@ -44,8 +72,7 @@ impl<'o> Hybrid<'o> {
             return;
         }
         self.pack();
-        varint(self.out, (rest as u64) << 1);
-        self.out.extend(number.to_le_bytes().into_iter().take(self.bits.div_ceil(8) as usize));
+        by_its_length(self.out, self.bits, number, rest);
     }
 
     /// Ends: the last group is filled with zeros, which readers do not read.
@@ -104,11 +131,17 @@ mod tests {
 
     use super::*;
 
-    fn encode(runs: &[(u32, usize)], bits: u32) -> Vec<u8> {
+    fn packed(runs: &[(u32, usize)], bits: u32) -> Vec<u8> {
         let mut out = Vec::new();
         let mut hybrid = Hybrid::new(&mut out, bits);
         runs.iter().for_each(|&(number, times)| hybrid.run(number, times));
         hybrid.finish();
+        out
+    }
+
+    fn encoded(runs: &[(u32, usize)], bits: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(&mut out, bits, runs.iter().copied());
         out
     }
 
@@ -149,10 +182,20 @@ mod tests {
     fn examples_of_the_description() {
         // The numbers 0 to 7 in three bits.
         let numbers: Vec<(u32, usize)> = (0..8).map(|n| (n, 1)).collect();
-        assert_eq!(encode(&numbers, 3), [0b11, 0b1000_1000, 0b1100_0110, 0b1111_1010]);
+        assert_eq!(packed(&numbers, 3), [0b11, 0b1000_1000, 0b1100_0110, 0b1111_1010]);
         // A hundred times 4 in three bits: a header of 200, in two bytes, and the number.
-        assert_eq!(encode(&[(4, 100)], 3), [0b1100_1000, 0b1, 4]);
-        assert!(encode(&[], 3).is_empty());
+        assert_eq!(packed(&[(4, 100)], 3), [0b1100_1000, 0b1, 4]);
+        assert!(packed(&[], 3).is_empty());
+    }
+
+    #[test]
+    fn short_runs_of_wide_codes_are_written_by_their_lengths() {
+        // Seven times 300 in nine bits, and seven times 301: three bytes each, where packed they take sixteen.
+        let runs = [(300, 7), (301, 7)];
+        assert_eq!(encoded(&runs, 9), [14, 44, 1, 14, 45, 1]);
+        // In two bits, seven are nearly one byte.
+        let runs = [(2, 7), (3, 7), (2, 7)];
+        assert_eq!(encoded(&runs, 2), packed(&runs, 2));
     }
 
     proptest! {
@@ -164,7 +207,9 @@ mod tests {
             let mask = if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
             let runs: Vec<(u32, usize)> = runs.into_iter().map(|(n, times)| (n & mask, times)).collect();
             let numbers: Vec<u32> = runs.iter().flat_map(|&(n, times)| std::iter::repeat_n(n, times)).collect();
-            prop_assert_eq!(decode(&encode(&runs, bits), bits, numbers.len()), numbers);
+            for bytes in [packed(&runs, bits), encoded(&runs, bits)] {
+                prop_assert_eq!(decode(&bytes, bits, numbers.len()), &numbers[..]);
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ mod hybrid;
 pub use chunk::{Changes, Chunk};
 pub use column::{Number, NumberColumn, TextColumn};
 pub use copy::COPIED;
+pub use delta::Steps;
 pub use file::FileBuilder;
 
 use crate::store::columns::Table;

@@ -71,7 +71,8 @@ fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
         }
         ColumnType::Timestamp => {
             let times: Vec<i64> = values.iter().map(|v| v.map_or(i64::MIN, |v| (v >> 2) as i64)).collect();
-            Chunk::of_times(&times, i64::MIN)
+            // Those that are near each other take the one way, others the other.
+            Chunk::of_times(&times, i64::MIN, Steps::Mixed)
         }
         ColumnType::Bool => Chunk::of_truths(&values.iter().map(|v| there(v) % 2 == 0).collect::<Vec<_>>()),
         ColumnType::Decimal | ColumnType::Date => panic!("no column of sessions or events"),

@@ -12,8 +12,8 @@ use crate::context::{Agent, Channel};
 use crate::error::{Error, Result};
 use crate::event::{self, Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
 use crate::ingest::properties;
-use crate::store::columns::EVENTS;
-use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, TextColumn};
+use crate::store::columns::{EVENTS, Table};
+use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};
 use crate::store::frame::{Texts, texts};
 use crate::time::Micros;
 
@@ -80,9 +80,8 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)>
     columns.extend(FIELDS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(AGENT_COLUMNS.iter().zip(agents).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(SIDE_COLUMNS.into_iter().zip(sides).map(|(name, column)| (name, column.finish(rows))));
-    columns.extend(
-        TIME_COLUMNS.into_iter().zip(&times).map(|(name, times)| (name, Chunk::of_times(times, NO_TIME))),
-    );
+    let of_times = |times: &Vec<Micros>| Chunk::of_times(times, NO_TIME, Steps::of(Table::Events));
+    columns.extend(TIME_COLUMNS.into_iter().zip(times.iter().map(of_times)));
     Ok((rows, in_order(EVENTS, columns)?))
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position};
 use crate::session::{Counts, First, Last, Place, Profile, SessionKey, Source, Str, Summary};
 use crate::store::columns::{SESSIONS, Table};
-use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, TextColumn};
+use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, Steps, TextColumn};
 use crate::time::Micros;
 
 /// The columns by which a session is found: its key and its interval.
@@ -68,8 +68,8 @@ pub fn columns(sessions: &[&Summary<'_>]) -> Result<(usize, Vec<Chunk>)> {
     ];
     columns.extend(TEXTS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(NUMBERS.iter().zip(numbers).map(|((name, _), column)| (*name, column.finish(rows))));
-    columns
-        .extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, Chunk::of_times(times, NO_TIME))));
+    let of_times = |times: &Vec<Micros>| Chunk::of_times(times, NO_TIME, Steps::of(Table::Sessions));
+    columns.extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, of_times(times))));
     columns.extend(FLAGS.iter().zip(&flags).map(|((name, _), flags)| (*name, Chunk::of_truths(flags))));
     Ok((rows, in_order(SESSIONS, columns)?))
 }
