@@ -193,8 +193,8 @@ mod tests {
         // Seven times 300 in nine bits, and seven times 301: three bytes each, where packed they take sixteen.
         let runs = [(300, 7), (301, 7)];
         assert_eq!(encoded(&runs, 9), [14, 44, 1, 14, 45, 1]);
-        // In two bits, seven are nearly one byte.
-        let runs = [(2, 7), (3, 7), (2, 7)];
+        // In two bits, twelve are three bytes.
+        let runs = [(2, 4), (3, 4), (2, 4)];
         assert_eq!(encoded(&runs, 2), packed(&runs, 2));
     }
 
