@@ -389,6 +389,23 @@ mod tests {
     }
 
     proptest! {
+        /// Texts are not looked at when they are found: that each is whole has to follow from how they are kept.
+        #[test]
+        fn texts_of_any_characters_are_found_as_they_were_kept(
+            rounds in prop::collection::vec(prop::collection::vec("(?s).{0,6}", 0..20), 1..4),
+        ) {
+            let mut kept = Texts::default();
+            for texts in &rounds {
+                kept.clear();
+                let ids: Vec<TextId> = texts.iter().map(|text| kept.push(text).unwrap()).collect();
+                let found: Vec<&str> = ids.iter().filter_map(|id| kept.get(*id)).collect();
+                prop_assert_eq!(&found, texts);
+                prop_assert!(found.iter().all(|text| std::str::from_utf8(text.as_bytes()).is_ok()));
+                prop_assert_eq!((kept.get(TextId(ids.len() as u32)), kept.get(TextId::NONE)), (None, None));
+                prop_assert_eq!(kept.all(), texts.concat());
+            }
+        }
+
         #[test]
         fn a_name_has_the_uuid_that_the_uuid_library_gives_it(
             name in prop::collection::vec(any::<u8>(), 0..200),

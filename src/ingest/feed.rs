@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 
 /// By how much parsers are nicer than the other threads: of a processor that both want, they get a tenth.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 19;
+const NICE: i32 = 10;
 /// How many blocks may wait to be parsed.
 const UNPARSED: usize = 2;
 /// The size of a piece in which what becomes of a block is handed on: a few times what a block of usual lines

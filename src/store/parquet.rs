@@ -78,7 +78,7 @@ fn read_by<F: MmapBytesReader>(
 mod tests {
     use super::*;
     use crate::store::columns::Table;
-    use crate::store::encode::{FileBuilder, ROW_GROUP};
+    use crate::store::encode::{COPIED, FileBuilder, ROW_GROUP};
     use crate::store::frame::{Cell, FrameBuilder};
     use crate::time::Day;
     use std::io::Write;
@@ -126,6 +126,68 @@ mod tests {
             let read = decode(Opened::Bytes(bytes), Some(&NAMES)).unwrap();
             assert!(read.select(NAMES).unwrap().equals_missing(&some), "{rows} rows");
         }
+    }
+
+    /// A file of first sights with a row group too many for one, and its frame.
+    fn sights(rows: usize) -> (Vec<u8>, DataFrame) {
+        let mut builder = FrameBuilder::new(Table::Visitors);
+        for row in 0..rows {
+            let id = format!("v{row}");
+            let hash = (row as i64).wrapping_mul(0x5851_f42d_4c95_7f2d);
+            builder.row(&[
+                ("visitor_id", Cell::Text(&id)),
+                ("hash_high", Cell::Int(hash)),
+                ("hash_low", Cell::Int(hash.rotate_left(17))),
+            ]);
+        }
+        let frame = builder.finish().unwrap();
+        (FileBuilder::of_frame(Table::Visitors, &frame).unwrap().finish().unwrap(), frame)
+    }
+
+    const HASHES: [&str; 2] = ["hash_high", "hash_low"];
+
+    #[test]
+    fn row_groups_one_after_the_other_are_the_file() {
+        for rows in [0, 1, COPIED, 2 * COPIED + 10] {
+            let (bytes, frame) = sights(rows);
+            let frames: Vec<DataFrame> = groups(file_of(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
+            let heights: Vec<usize> = frames.iter().map(DataFrame::height).collect();
+            let wanted: Vec<usize> =
+                (0..rows).step_by(COPIED).map(|start| (rows - start).min(COPIED)).collect();
+            assert_eq!(heights, wanted);
+            let mut start = 0;
+            for part in frames {
+                let wanted = frame.select(HASHES).unwrap().slice(start, part.height());
+                assert!(part.equals_missing(&wanted), "{rows} rows, from {start} on");
+                start += part.height() as i64;
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_file_that_another_program_wrote_polars_reads_the_row_groups_as_one() {
+        let (_, frame) = sights(1000);
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes)
+            .with_compression(ParquetCompression::Snappy)
+            .with_row_group_size(Some(300))
+            .finish(&mut frame.clone())
+            .unwrap();
+        let frames: Vec<DataFrame> = groups(file_of(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
+        assert_eq!(frames.len(), 1);
+        assert!(frames[0].equals_missing(&frame.select(HASHES).unwrap()));
+    }
+
+    #[test]
+    fn behind_a_damaged_row_group_comes_an_error_and_nothing_else() {
+        let (mut bytes, _) = sights(2 * COPIED + 10);
+        let about = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
+        let hashes = about.row_groups[1].columns_under_root_iter("hash_high").unwrap().next().unwrap();
+        bytes[hashes.byte_range().end as usize - 9] ^= 1;
+        let read: Vec<Result<DataFrame, String>> = groups(file_of(&bytes), &HASHES).collect();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].as_ref().unwrap().height(), COPIED);
+        assert!(read[1].is_err());
     }
 
     #[test]
