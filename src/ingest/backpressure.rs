@@ -13,6 +13,10 @@
 //! kept the next from being taken up. And the parser of the next block waits for room only while a piece
 //! of it is on its way: that one is taken, and then there is room for another, whatever the others hold.
 //!
+//! While a batch is put into the store nobody waits for a block, and most parsers rest: if all of them went on, they
+//! would have done with what there is room for in the middle of a batch, and its end, which is one thread's
+//! work, would leave the other processors idle.
+//!
 //! The reader waits where too many files were begun of which the end has not been taken. All that it has read
 //! of them is in the queue or beyond, so their ends are taken without it.
 
@@ -42,6 +46,8 @@ struct State {
     pieces: BTreeMap<u64, usize>,
     /// Files that were begun and have not been ended.
     files: usize,
+    /// A batch is being put into the store.
+    putting: bool,
     /// Nobody takes anything any more.
     closed: bool,
 }
@@ -53,6 +59,16 @@ pub struct Closing<'a>(&'a Backpressure);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.change(|state| state.closed = true);
+    }
+}
+
+/// Says that a batch is in the store when it goes.
+#[derive(Debug)]
+pub struct Putting<'a>(&'a Backpressure);
+
+impl Drop for Putting<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.putting = false);
     }
 }
 
@@ -104,6 +120,18 @@ impl Backpressure {
     /// Says that a file's end was taken.
     pub fn end_file(&self) {
         self.change(|state| state.files -= 1);
+    }
+
+    /// Says that a batch is being put into the store, until what is returned goes: meanwhile nobody waits for a block.
+    pub fn putting(&self) -> Putting<'_> {
+        self.change(|state| state.putting = true);
+        Putting(self)
+    }
+
+    /// Waits until no batch is being put into the store.
+    pub fn wait_for_batch(&self) {
+        let waits = |state: &mut State| !state.closed && state.putting;
+        drop(self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Closes it when what is returned goes.
@@ -159,12 +187,33 @@ mod tests {
     }
 
     #[test]
+    fn who_rests_while_a_batch_is_put_goes_on_after_it() {
+        let ahead = Backpressure::of(0);
+        ahead.wait_for_batch();
+        std::thread::scope(|scope| {
+            let putting = ahead.putting();
+            let (sender, receiver) = channel();
+            let ahead = &ahead;
+            scope.spawn(move || {
+                ahead.wait_for_batch();
+                sender.send(()).unwrap();
+            });
+            assert!(receiver.recv_timeout(SOON).is_err());
+            drop(putting);
+            assert_eq!(receiver.recv(), Ok(()));
+        });
+    }
+
+    #[test]
     fn nobody_waits_when_it_is_closed() {
         let ahead = Backpressure::of(0);
+        // A batch that failed is put no more, and what it was put by can be gone later.
+        let _putting = ahead.putting();
         assert!(ahead.enter(1, LEAST) && (0..MOST_FILES).all(|_| ahead.begin_file()));
         std::thread::scope(|scope| {
             let piece = scope.spawn(|| ahead.enter(2, 1));
             let file = scope.spawn(|| ahead.begin_file());
+            scope.spawn(|| ahead.wait_for_batch());
             drop(ahead.closing());
             assert_eq!((piece.join().unwrap(), file.join().unwrap()), (false, false));
         });

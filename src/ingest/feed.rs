@@ -15,9 +15,11 @@ use super::source::Input;
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// By how much parsers are nicer than the other threads: of a processor that both want, they get a tenth.
+/// By how much parsers are nicer than the other threads: of a processor that both want, they get a quarter.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 5;
+/// One of so many parsers goes on while a batch is put into the store: parsing is a quarter of the work.
+const FEW: usize = 3;
 /// How many blocks may wait to be parsed.
 const UNPARSED: usize = 2;
 /// The size of a piece in which what becomes of a block is handed on: a few times what a block of usual lines
@@ -151,10 +153,11 @@ pub fn start<'scope, 'env>(
     // The memory of blocks that are parsed, for those that are read next: it is in the cache yet.
     let (spare, spared) = sync_channel(UNPARSED);
     let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
-    for _ in 0..parsers {
+    for parser in 0..parsers {
+        let is_one_of_few = parser < parsers.div_ceil(FEW);
         let (queue, done, spare) =
             (queue.clone(), Done { backpressure, sender: done.clone() }, spare.clone());
-        scope.spawn(move || parse_all(&queue, options, context, &done, &spare));
+        scope.spawn(move || parse_all(&queue, is_one_of_few, options, context, &done, &spare));
     }
     scope.spawn(move || {
         let mut feed = Feed { inputs, raw, done: Done { backpressure, sender: done }, spared, next: 0 };
@@ -197,6 +200,7 @@ impl Drop for Done<'_> {
 
 fn parse_all(
     queue: &Mutex<Receiver<Unparsed>>,
+    is_one_of_few: bool,
     options: &ParseOptions,
     context: &Context,
     done: &Done<'_>,
@@ -205,6 +209,9 @@ fn parse_all(
     give_way();
     let mut parser = Parser::default();
     loop {
+        if !is_one_of_few {
+            done.backpressure.wait_for_batch();
+        }
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, file, raw, block)) = received else { return };
         let mut hand_on = |parsed| {
@@ -220,9 +227,8 @@ fn parse_all(
     }
 }
 
-/// Has the kernel prefer other threads to this one. Parsers have something to do nearly always: while a
-/// batch is put into the store they are to take what that leaves of the processors, and no more, so that
-/// there is work left for the end of the batch, when it is one thread that works on it.
+/// Has the kernel prefer other threads to this one, which has something to do nearly always: who puts a batch into
+/// the store is not to wait for it. Not by much: where another program is at work, all would wait for the parsers.
 #[cfg(target_os = "linux")]
 fn give_way() {
     // Where it is not allowed, it only takes longer.

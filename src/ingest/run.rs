@@ -350,14 +350,14 @@ impl Ingest<'_> {
                     next += 1;
                     ahead.next(next);
                 }
-                self.take(message, progress)?;
+                self.take(message, ahead, progress)?;
                 self.report.stages.book(Stage::Gather);
             }
         }
         self.flush()
     }
 
-    fn take(&mut self, message: Message, progress: &dyn Progress) -> Result<()> {
+    fn take(&mut self, message: Message, ahead: &Backpressure, progress: &dyn Progress) -> Result<()> {
         match message {
             Message::Begin { file, name, outcome, handle, passed } => {
                 progress.file(&name);
@@ -370,6 +370,7 @@ impl Ingest<'_> {
                 self.batch.blocks.push((file, *parsed));
                 progress.advance(block.map_or(0, |block| block.bytes));
                 if self.batch.bytes >= self.batch_bytes {
+                    let _putting = ahead.putting();
                     self.flush()?;
                 }
             }
