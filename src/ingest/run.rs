@@ -44,7 +44,7 @@ const FIXED: u64 = 160 << 20;
 /// Which part of the rest a batch is: as much again and more goes into its tables.
 const BATCH: u64 = 5;
 /// Which part of the rest the parsed blocks are that wait for the next batch.
-const AHEAD: u64 = 4;
+const AHEAD: u64 = 7;
 /// Which part of the rest the stored ids are that are kept from one batch to the next.
 const STORED_IDS: u64 = 16;
 /// The most bytes of a batch, and of what waits for the next, whatever the budget is: larger ones save nothing,

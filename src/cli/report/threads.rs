@@ -17,8 +17,9 @@ pub fn start() {
         crate::store::prepare_to_read();
     };
     let threads = rayon::ThreadPoolBuilder::new().use_current_thread();
-    if threads.start_handler(ready).build_global().is_ok() {
-        // Not before: how many threads there are is how many processors this one may run on.
+    let started = threads.start_handler(ready).build_global().is_ok();
+    // Not before: how many threads there are is how many processors this one may run on.
+    if started && rayon::current_num_threads() > 1 {
         apart.stay();
     }
 }
