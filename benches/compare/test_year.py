@@ -74,6 +74,9 @@ class Tables(unittest.TestCase):
         self.assertEqual(row("the last", nights),
                          ["the last 3", "200", "100 to 900", "70", "30", "20 to 40", "50"])
 
+    def test_a_single_run_has_no_gc_after_it(self):
+        self.assertEqual(row("the first", [{"ingest": measured(0.5)}])[1:], ["500", "500 to 500", "50", "", "", ""])
+
     def test_a_day_may_cost_a_fifth_more_in_a_store_of_a_year_or_100_ms(self):
         self.assertAlmostEqual(aim(0.05), 0.15)
         self.assertAlmostEqual(aim(2.0), 2.4)

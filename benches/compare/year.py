@@ -79,6 +79,10 @@ def row(name, nights):
     for step in ("ingest", "gc"):
         runs = [night[step] for night in nights if step in night]
         times = [run.seconds * 1000 for run in runs]
+        if not runs:
+            # After a single run there is no gc yet.
+            cells += ["", "", ""]
+            continue
         cells += [f"{median(times):.0f}", f"{min(times):.0f} to {max(times):.0f}",
                   f"{max(run.peak for run in runs) / MB:,.0f}"]
     return cells
