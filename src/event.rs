@@ -179,8 +179,8 @@ impl Texts {
         let bytes = self.text.as_bytes().get(self.range(id)?)?;
         // SAFETY: ends are added by `push` alone, each behind a whole text that was added with it. So what stands
         // between two of them is a text in UTF-8. To have it checked that no character is cut brings every text
-        // into the processor's cache, where mostly nothing is asked but whether it lies where another does: that
-        // was 4 % of an ingest.
+        // into the processor's cache, where mostly nothing is asked but whether it lies where another does
+        // (`docs/benchmarks.md`).
         Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }
 

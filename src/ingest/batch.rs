@@ -278,18 +278,11 @@ fn by_key(events: &[Event<'_>]) -> Vec<Sorted> {
         order[*end] = (event.row.key, event.row.time, place);
         *end += 1;
     }
-    let mut buckets = Vec::with_capacity(ends.len());
-    let (mut rest, mut begun) = (&mut order[..], 0);
-    for end in ends {
-        let (bucket, others) = rest.split_at_mut(end - begun);
-        buckets.push(bucket);
-        (rest, begun) = (others, end);
-    }
     // Two events of one key and one time are few: their ids need not be moved about with the others.
     let id = |place: u32| events[place as usize].row.id;
     let sort = |bucket: &mut [Sorted]| {
         bucket.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.2).cmp(&id(b.2))));
     };
-    buckets.into_par_iter().for_each(sort);
+    order.par_chunk_by_mut(|a, b| bucket(a.0) == bucket(b.0)).for_each(sort);
     order
 }

@@ -16,7 +16,7 @@ use polars_parquet::write::{
 
 use super::chunk::{Chunk, Page};
 use super::frame::row_group;
-use super::{LEVEL, most_rows};
+use super::{LEVEL, rows_of_group};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
 
@@ -88,7 +88,8 @@ impl FileBuilder {
     pub fn add_frame(&mut self, frame: &DataFrame) -> Result<()> {
         let mut start = 0;
         while start < frame.height() {
-            let (rows, columns) = row_group(self.table, &frame.slice(start as i64, most_rows(self.table)))?;
+            let (rows, columns) =
+                row_group(self.table, &frame.slice(start as i64, rows_of_group(self.table)))?;
             self.add(rows, columns)?;
             start += rows;
         }

@@ -33,7 +33,7 @@ const SIGHTS: usize = COPIED;
 pub const GROUP_BYTES: usize = 64 << 20;
 
 /// Returns how many rows a row group of a table has at the most.
-fn most_rows(table: Table) -> usize {
+fn rows_of_group(table: Table) -> usize {
     match table {
         Table::Visitors => SIGHTS,
         Table::Events | Table::Sessions | Table::DailyStats => ROW_GROUP,
