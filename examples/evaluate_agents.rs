@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
 use serde::Deserialize;
-use wa::context::{Agent, Context};
+use wa::enrich::{Agent, Context};
 
 /// A labelled user agent.
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::event::{KeyKind, key_hash};
-use crate::hash::PreHashed;
+use crate::prehashed::PreHashed;
 use crate::session::Summary;
 use crate::time::{Day, Micros};
 

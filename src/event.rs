@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::context::{Agent, Channel};
+use crate::enrich::{Agent, Channel};
 use crate::time::Micros;
 
 /// One of the texts of a block; [`TextId::NONE`] is null. The parser keeps each text of a block once:

@@ -1,35 +1,37 @@
 //! `wa`: analytics of chat widgets from NDJSON event logs, offline.
 //!
-//! The data's way, and the tree of this crate:
+//! The modules follow the data:
 //!
-//! 1. [`ingest`] finds the files, reads them in blocks, turns lines into events, gives each an id
-//!    and accounts for every line;
-//! 2. [`context`] says what an event's user agent, referrer, page and address mean;
-//! 3. [`session`] cuts events into sessions and keeps them as mergeable summaries;
+//! 1. [`ingest`] reads log files, parses lines into events and commits them;
+//! 2. [`enrich`] derives browser, channel and location from user agent, URL and IP address;
+//! 3. [`session`] splits events into sessions and merges their summaries;
 //! 4. [`store`] keeps the tables as Parquet files that one manifest names;
-//! 5. [`report`] computes typed answers from the tables; [`render`] writes them down;
-//! 6. [`cli`] turns arguments into calls of all these.
+//! 5. [`report`] computes typed answers from the tables; [`render`] formats them;
+//! 6. [`maintenance`] and [`privacy`] verify, prune and erase;
+//! 7. [`cli`] turns arguments into calls to the library.
 
+pub mod allocator;
 pub mod bloom;
-pub mod care;
 pub mod cli;
 pub mod config;
-pub mod context;
 pub mod daily_stats;
+pub mod decimal;
+pub mod enrich;
 pub mod error;
 pub mod event;
-pub mod hash;
+pub mod identity;
 pub mod ingest;
-pub mod memory;
+mod json;
+pub mod maintenance;
+pub mod positional_read;
+pub mod prehashed;
 pub mod privacy;
-pub mod read_at;
 pub mod render;
 pub mod report;
-pub mod retention;
 pub mod session;
 pub mod settings;
-pub mod status;
 pub mod store;
+mod suggest;
 pub mod time;
 
 pub use error::{Error, Kind, Result};

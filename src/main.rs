@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use wa::cli;
 
 fn main() -> ExitCode {
-    wa::memory::keep_freed_memory();
+    wa::allocator::keep_freed_memory();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -15,6 +15,6 @@ fn main() -> ExitCode {
     let io = cli.io();
     let outcome = cli.clock().and_then(|clock| cli::run(cli, clock, &io));
     let status = io.finish(outcome);
-    wa::memory::leave_freed_memory();
+    wa::allocator::leave_freed_memory();
     ExitCode::from(status)
 }

@@ -53,6 +53,11 @@ impl Day {
     pub fn plus(self, n: i32) -> Day {
         Day(self.0.saturating_add(n))
     }
+
+    /// Returns the day `days` days earlier.
+    pub fn minus_days(self, days: u32) -> Day {
+        self.plus(i32::try_from(days).map_or(i32::MIN, |days| -days))
+    }
 }
 
 impl std::fmt::Display for Day {

@@ -1,6 +1,6 @@
 //! The log that is measured on: lines as a chat widget writes them, some 600 bytes each.
 
-use wa::context::Context;
+use wa::enrich::Context;
 use wa::event::Block;
 use wa::ingest::{ParseOptions, RawBlock};
 use wa::settings::IpPolicy;

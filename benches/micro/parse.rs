@@ -2,7 +2,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use wa::context::Context;
+use wa::enrich::Context;
 use wa::ingest::{Input, Parser, Reader};
 
 use crate::log;

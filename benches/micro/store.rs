@@ -6,7 +6,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
-use wa::ingest::run::{NoProgress, Options, run};
+use wa::ingest::pipeline::{NoProgress, Options, run};
 use wa::settings::Settings;
 use wa::store::Store;
 use wa::time::Clock;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::values::{self, Form};
+use super::args::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::privacy::anonymize;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
-use super::values::Form;
+use super::args::values::Form;
 use super::{Globals, Io};
 use crate::config::{FILE_NAME, InForce, KEYS};
 use crate::error::Result;

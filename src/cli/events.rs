@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use polars::prelude::DataFrame;
 
-use super::values::{self, EventForm};
-use super::window::{self, Window};
+use super::args::values::{self, EventForm};
+use super::args::window::{self, Window};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::render::{Style, events};
-use crate::report::listing::{self, EventsQuery};
-use crate::report::predicate::Predicate;
-use crate::report::record::Reader;
+use crate::report::query::event_query::{self, EventsQuery};
+use crate::report::query::predicate::Predicate;
 use crate::report::{Query, head_of_list};
 use crate::settings::Settings;
 use crate::store::columns::Table;
+use crate::store::row::Reader;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
 
@@ -186,7 +186,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
 
 fn table(snapshot: &Snapshot, wanted: &EventsQuery, io: &Io, style: &Style) -> Result<Vec<String>> {
     let mut records = Vec::new();
-    let listing = listing::list(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
+    let listing = event_query::list(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
         let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
         records.extend((0..frame.height()).map(|row| reader.record(row)));
         Ok(ControlFlow::Continue(()))
@@ -204,9 +204,9 @@ fn lines(
     mut header: Option<String>,
     write: impl Fn(&DataFrame) -> Result<String>,
 ) -> Result<Vec<String>> {
-    let columns = listing::all_columns();
+    let columns = event_query::all_columns();
     let mut printed = false;
-    let listing = listing::list(snapshot, wanted, &columns, &mut |frame| {
+    let listing = event_query::list(snapshot, wanted, &columns, &mut |frame| {
         let text = write(frame)?;
         // Not before there is something to print: until then, all can be done over.
         printed = true;

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::selector::{self, Selector};
-use super::values::{self, ExportForm};
-use super::window::{self, Window};
+use super::args::selector::{self, Selector};
+use super::args::values::{self, ExportForm};
+use super::args::window::{self, Window};
 use super::{Globals, Io};
 use crate::error::Result;
 use crate::privacy::Identifier;
 use crate::privacy::export::{self, Stopped};
 use crate::render::figures::counted;
-use crate::report::notes;
+use crate::report::metric::diagnostics;
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
@@ -153,10 +153,10 @@ fn nothing(prepared: &export::Prepared, exported: export::Exported) -> Option<St
     }
     let told = prepared.options();
     let Some((first, last)) = prepared.days() else {
-        return Some(notes::NO_DATA.to_owned());
+        return Some(diagnostics::NO_DATA.to_owned());
     };
     if told.given.is_empty() {
-        let asked = notes::asked(&told.chatbots, told.days);
+        let asked = diagnostics::asked(&told.chatbots, told.days);
         let from = told.days.map_or(first, |(from, _)| from);
         if let Some(pruned) = prepared.events_pruned_through().filter(|day| *day >= from) {
             return Some(format!("no events{asked} are kept: events up to {pruned} are pruned"));
@@ -168,7 +168,7 @@ fn nothing(prepared: &export::Prepared, exported: export::Exported) -> Option<St
         _ if exported.sessions_without_events > 0 => None,
         n => Some(format!(
             "no events of theirs{} fit; they have {} in all",
-            notes::asked(&[], told.days),
+            diagnostics::asked(&[], told.days),
             counted(n, "session", "sessions")
         )),
     }

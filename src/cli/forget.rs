@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::selector::{self, Selector};
-use super::values::{self, Form};
+use super::args::selector::{self, Selector};
+use super::args::values::{self, Form};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::privacy::{self, Identifier};

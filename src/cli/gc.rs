@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::values::{self, Form};
+use super::args::values::{self, Form};
 use super::{Globals, Io};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::render::figures::{counted, grouped};
-use crate::retention;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -119,7 +118,7 @@ impl Args {
 /// # Errors
 /// What the gc returns.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
-    let told = retention::Options {
+    let told = crate::maintenance::gc::Options {
         clock: options.clock,
         dry_run: options.dry_run,
         yes: options.yes,
@@ -127,7 +126,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     };
     let store = Store::at(&options.store);
     config::check_file(&store)?;
-    let report = retention::gc(&store, &options.settings, told)?;
+    let report = crate::maintenance::gc::gc(&store, &options.settings, told)?;
     let text = match options.form {
         Form::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
@@ -139,7 +138,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     io.account_of_change(&text, options.form_asked, "the gc is done")
 }
 
-fn table(report: &retention::Report) -> String {
+fn table(report: &crate::maintenance::gc::Report) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     let goes = if report.dry_run { "would go" } else { "gone" };

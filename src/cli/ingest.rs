@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::io::Progress;
-use super::values::{self, Form};
-use super::{Globals, Io, account};
+use super::args::values::{self, Form};
+use super::output::Progress;
+use super::output::ingest_summary;
+use super::{Globals, Io};
 use crate::error::{Error, Kind, Result};
-use crate::ingest::run;
+use crate::ingest::pipeline;
 use crate::render::figures::counted;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -151,7 +152,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     let store = Store::at(&options.store);
     let is_new = !store.exists();
     let bar = Bar(io.bytes_bar("ingest", Some(0)));
-    let told = run::Options {
+    let told = pipeline::Options {
         inputs: options.inputs.clone(),
         chatbot: options.chatbot.clone(),
         force: options.force,
@@ -162,14 +163,14 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         key_file: options.settings.key_file.clone(),
         batch_bytes: None,
     };
-    let report = run::run(&store, &options.settings, &told, &bar)?;
+    let report = pipeline::run(&store, &options.settings, &told, &bar)?;
     bar.0.finish();
     if is_new && store.exists() {
         io.note(&format!("made the store {}", options.store.display()));
     }
     let text = match options.form {
-        Form::Json => account::json(&report)?,
-        Form::Table => account::table(&report, io.width()),
+        Form::Json => ingest_summary::json(&report)?,
+        Form::Table => ingest_summary::table(&report, io.width()),
     };
     let printed = match (&report.failure, report.committed) {
         (None, true) => io.account_of_change(&text, options.form_asked, "the ingest is done"),
@@ -178,7 +179,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     for problem in &report.problems {
         io.problem(problem);
     }
-    account::notes(&report, io);
+    ingest_summary::notes(&report, io);
     if report.rejects_kept > 0 {
         // A log whose format has changed is refused line by line, and else nobody would ever know.
         io.needs_attention();
@@ -198,7 +199,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
 }
 
 /// Turns what an ingest came to into success or failure.
-fn outcome(report: run::Report, options: &Options) -> Result<()> {
+fn outcome(report: pipeline::Report, options: &Options) -> Result<()> {
     let total = &report.account.total;
     if let Some(failure) = report.failure {
         return Err(failure);
@@ -232,7 +233,7 @@ fn outcome(report: run::Report, options: &Options) -> Result<()> {
 
 struct Bar(Progress);
 
-impl run::Progress for Bar {
+impl pipeline::Progress for Bar {
     fn total(&self, bytes: u64) {
         self.0.set_total(bytes);
     }

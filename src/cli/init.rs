@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Globals, Io};
 use crate::config::{self, InForce};
 use crate::error::{Error, Result};
-use crate::ingest::run::check_settings;
+use crate::ingest::pipeline::check_settings;
 use crate::store::Store;
 use crate::store::manifest::Manifest;
 use crate::time::Clock;

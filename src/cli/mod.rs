@@ -4,9 +4,8 @@
 //! it checked, and `run` the one place where the library is called. What goes to which stream is
 //! decided in [`Io`]; `main` alone ends the process.
 
-mod account;
 pub mod anonymize;
-mod care;
+pub mod args;
 pub mod completions;
 pub mod config;
 pub mod events;
@@ -14,21 +13,14 @@ pub mod export;
 pub mod files;
 pub mod forget;
 pub mod gc;
-pub mod globals;
-mod help;
 pub mod ingest;
 pub mod init;
-pub mod io;
 pub mod man;
+pub mod output;
 pub mod rebuild;
-pub mod reference;
 pub mod report;
-pub mod selector;
 pub mod status;
-mod suggest;
-pub mod values;
 pub mod verify;
-pub mod window;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -36,8 +28,8 @@ use std::io::Write;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use globals::Globals;
-pub use io::Io;
+pub use args::globals::Globals;
+pub use output::Io;
 
 use crate::error::Result;
 use crate::time::Clock;
@@ -50,7 +42,7 @@ use crate::time::Clock;
 #[command(
     name = "wa",
     version,
-    override_help = help::FIRST_PAGE,
+    override_help = args::help::FIRST_PAGE,
     subcommand_value_name = "command",
     propagate_version = false,
     max_term_width = 100,
@@ -58,7 +50,7 @@ use crate::time::Clock;
 )]
 pub struct Cli {
     #[command(flatten)]
-    globals: globals::Args,
+    globals: args::globals::Args,
     #[command(subcommand)]
     command: Command,
 }
@@ -108,8 +100,8 @@ pub fn command() -> clap::Command {
         .global(true)
         .action(clap::ArgAction::HelpShort)
         .help("Print help")
-        .help_heading(globals::HEADING);
-    help::compact(Cli::command()).arg(flag)
+        .help_heading(args::globals::HEADING);
+    args::help::compact(Cli::command()).arg(flag)
 }
 
 /// Returns the definition of the command line with its long descriptions, for the manual pages.
@@ -124,10 +116,10 @@ fn described() -> clap::Command {
 /// exist it says which was meant.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Box<clap::Error>> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut command = command().color(globals::color_of_help(&arguments));
+    let mut command = command().color(args::globals::color_of_help(&arguments));
     let matches = command
         .try_get_matches_from_mut(arguments)
-        .map_err(|error| Box::new(suggest::improve(error, &command)))?;
+        .map_err(|error| Box::new(args::suggest::improve(error, &command)))?;
     Cli::from_arg_matches(&matches).map_err(|error| Box::new(error.format(&mut command)))
 }
 

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::care::Bar;
-use super::values::{self, Form};
+use super::args::values::{self, Form};
+use super::output::progress::Bar;
 use super::{Globals, Io};
-use crate::care;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::maintenance;
 use crate::render::figures::grouped;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -80,8 +80,8 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     let store = Store::at(&options.store);
     config::check_file(&store)?;
     let bar = Bar::new(io, "rebuild");
-    let told = care::RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };
-    let report = care::rebuild(&store, &options.settings, told, &bar);
+    let told = maintenance::RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };
+    let report = maintenance::rebuild(&store, &options.settings, told, &bar);
     bar.finish();
     let report = report?;
     let text = match options.form {
@@ -92,7 +92,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     io.account_of_change(&text, options.form_asked, "the rebuild is done")
 }
 
-fn table(report: &care::RebuildReport) -> String {
+fn table(report: &maintenance::RebuildReport) -> String {
     let [old_zone, zone] = &report.timezone;
     let [old_timeout, timeout] = report.session_timeout_seconds;
     let mut text = String::new();

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::values::Form;
+use super::args::values::Form;
 use super::{Globals, Io};
 use crate::error::{Error, Result};
+use crate::maintenance::status::{self, Run, Status};
 use crate::render::figures::{counted, grouped};
 use crate::render::text;
 use crate::render::text::visible;
 use crate::settings::Settings;
-use crate::status::{self, Run, Status};
 use crate::store::Store;
 use crate::time::Clock;
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::care::Bar;
-use super::values::Form;
+use super::args::values::Form;
+use super::output::progress::Bar;
 use super::{Globals, Io};
-use crate::care;
 use crate::error::{Error, Result};
+use crate::maintenance;
 use crate::render::figures::{counted, grouped};
 use crate::render::text::visible;
 use crate::store::Store;
@@ -61,7 +61,7 @@ impl Args {
 /// [`crate::Kind::Failed`] where something differs.
 pub fn run(options: &Options, io: &Io) -> Result<()> {
     let bar = Bar::new(io, "verify");
-    let report = care::verify(&Store::at(&options.store), &bar);
+    let report = maintenance::verify(&Store::at(&options.store), &bar);
     bar.finish();
     let report = report?;
     let text = match options.form {
@@ -90,7 +90,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     }))
 }
 
-fn table(report: &care::VerifyReport) -> String {
+fn table(report: &maintenance::VerifyReport) -> String {
     let mut text = String::new();
     for difference in &report.differences {
         text.push_str(&format!("{}: {}\n", visible(&difference.at), visible(&difference.what)));

@@ -21,7 +21,7 @@ pub use quantity::{
 use crate::error::{Error, Result};
 use crate::settings::{Keep, Settings};
 use crate::store::Store;
-use crate::store::fs::Disk;
+use crate::store::file_system::Disk;
 use crate::store::transaction::STAGING;
 
 /// The name of the settings file in a store.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::Kind;
 use crate::settings::IpPolicy;
-use crate::store::fs::RealDisk;
+use crate::store::file_system::RealDisk;
 use crate::time::{SECOND, Zone};
 use proptest::prelude::*;
 

@@ -1,58 +1,29 @@
-//! Ingest: from files of lines to committed batches.
+//! Ingest: reads log files and commits their events to the store.
 //!
-//! The way of a line: [`source`] finds its file; [`known`] tells whether it was read before;
-//! [`read`] takes it in, in a block with its neighbours; [`mod@parse`] makes an event of it, or a
-//! refusal; [`identify`] gives an event without an id its own; [`dedupe`] finds what is there
-//! already; [`batch`] puts the rest into the tables; [`run`] drives all this; [`account`] tells what
-//! became of it. What fields there are, how they may be written and why a line is refused stands in
-//! `docs/input.md`.
+//! The stages, in the order in which a line passes them:
+//!
+//! 1. [`input`] finds the files, decides whether each is new, grown or unchanged, decompresses it
+//!    and cuts it into blocks of whole lines;
+//! 2. [`mod@parse`] turns a block into events and rejected lines;
+//! 3. [`batch`] gathers events, assigns ids to lines without one, removes duplicates, orders the
+//!    rest by session and adds them to a transaction;
+//! 4. [`pipeline`] runs the stages on several threads, commits, and returns the [`summary`].
+//!
+//! `docs/input.md` lists the fields, their formats and the reasons for a rejection.
 
-pub mod account;
-pub mod backpressure;
 pub mod batch;
-mod decimal;
-pub mod dedupe;
-mod derive;
-mod envelope;
-mod event;
-mod event_id;
-mod extra;
-pub mod feed;
-pub mod fields;
-mod files;
-pub mod identify;
-mod intern;
-mod json;
-pub mod known;
-mod line;
-pub mod mask;
-mod memo;
+pub mod input;
 pub mod parse;
-mod per_chatbot;
-mod pool;
-pub mod properties;
-pub mod read;
-pub mod reason;
-pub mod refuse;
-pub mod run;
-pub mod source;
-mod span;
-pub mod stages;
-pub mod stored_ids;
-mod stream;
-pub mod time;
-mod values;
-mod visitor;
-pub mod warnings;
-
-pub use account::{Account, Counts, FileAccount, Outcome};
-pub use fields::Field;
-pub use parse::{ParseOptions, Parsed, Parser, parse};
-pub use read::{RawBlock, Reader, Unfinished};
-pub use reason::Reason;
-pub use refuse::{Person, Refused};
-pub use source::{Found, Input, find};
-pub use warnings::{Warning, Warnings};
-
+pub mod pipeline;
+pub mod summary;
 #[cfg(test)]
 mod tests;
+
+pub use input::blocks::{RawBlock, Reader, Unfinished};
+pub use input::discovery::{Found, Input, find};
+pub use parse::fields::Field;
+pub use parse::{ParseOptions, Parsed, Parser, parse};
+pub use summary::reason::Reason;
+pub use summary::rejected::{Person, Refused};
+pub use summary::warnings::{Warning, Warnings};
+pub use summary::{Account, Counts, FileAccount, Outcome};

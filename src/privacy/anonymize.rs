@@ -13,9 +13,9 @@ use super::export;
 use super::redact::{self, Edits};
 use super::rejects::{self, Change};
 use crate::error::Result;
-use crate::hash::hex;
-use crate::ingest::{Field, mask};
-use crate::retention::prune::last_older_than;
+use crate::ingest::Field;
+use crate::ingest::parse::ip_masking;
+use crate::prehashed::hex;
 use crate::session::Summary;
 use crate::settings::IpPolicy;
 use crate::store::columns::Table;
@@ -75,7 +75,7 @@ pub fn anonymize(store: &Store, options: Options) -> Result<Report> {
 
 fn anonymize_in(writer: &mut Writer, options: Options) -> Result<Report> {
     let today = writer.snapshot()?.zone().day(options.clock.now);
-    let last = last_older_than(options.older_than_days, today);
+    let last = today.minus_days(options.older_than_days);
     let mut transaction = writer.begin();
     let report = Report { dry_run: options.dry_run, ..apply(&mut transaction, last)? };
     if !options.dry_run {
@@ -151,7 +151,7 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
         let column = texts(&frame, name)?;
         let masked = (0..column.len()).filter_map(|row| {
             let text = column.get(row)?;
-            let masked = mask::json(text, IpPolicy::Drop);
+            let masked = ip_masking::json(text, IpPolicy::Drop);
             match (name == "extra").then(|| without_ip(masked.as_deref().unwrap_or(text))).flatten() {
                 Some(rest) => Some((row, rest)),
                 None => Some((row, Some(masked?))),
@@ -236,7 +236,7 @@ fn session(session: &mut Summary<'_>) -> bool {
     for last in session.profiles.values_mut() {
         if let Some((_, profile)) = &mut last.0
             && let Some(masked) =
-                profile.user_metadata.as_deref().and_then(|text| mask::json(text, IpPolicy::Drop))
+                profile.user_metadata.as_deref().and_then(|text| ip_masking::json(text, IpPolicy::Drop))
         {
             profile.user_metadata = Some(masked.into());
             changed = true;
@@ -254,7 +254,7 @@ fn without_address(reject: &Reject) -> Option<Reject> {
     let is_cut = (raw.len() as u64) < reject.length;
     // An address behind the cut would be found from the hash of the whole.
     let masked =
-        if is_cut { mask::cut_bytes(&raw, IpPolicy::Drop)? } else { mask::bytes(&raw, IpPolicy::Drop)? };
+        if is_cut { ip_masking::cut_bytes(&raw, IpPolicy::Drop)? } else { ip_masking::bytes(&raw, IpPolicy::Drop)? };
     let sha256 = hex(&Sha256::digest(&masked));
     let bare = Reject { length: masked.len() as u64, sha256, raw: None, raw_base64: None, ..reject.clone() };
     Some(bare.with_raw(&masked))

@@ -6,9 +6,9 @@ use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::needles::Needles;
+use super::identity_resolution::{EVENT_COLUMNS, Ids, SESSION_COLUMNS, Traced};
+use super::matcher::Needles;
 use super::redact;
-use super::trace::{EVENT_COLUMNS, Ids, SESSION_COLUMNS, Traced};
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::store::columns::Table;

@@ -12,18 +12,18 @@ use polars::prelude::DataFrame;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::identifier::Identifier;
-use super::shared::Shared;
-use super::trace::{EVENT_COLUMNS, Ids, Traced, trace};
-use crate::context::{Context, Given};
+use super::identity_resolution::{EVENT_COLUMNS, Ids, Traced, trace};
+use super::shared_ids::Shared;
+use crate::enrich::{Context, Given};
 use crate::error::{Error, Result};
+use crate::identity::identifier::Identifier;
 use crate::ingest::Field;
-use crate::ingest::fields::Spelling;
+use crate::ingest::parse::fields::Spelling;
 use crate::render;
-use crate::report::record::Reader;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::frame::{Cell, Cells};
 use crate::store::ledger::Ledger;
+use crate::store::row::Reader;
 use crate::store::snapshot::Snapshot;
 use crate::time::{Day, Micros, format_utc};
 
@@ -388,7 +388,7 @@ impl<'a> Line<'a> {
 }
 
 /// Writes an object of members.
-pub(super) fn object(members: &[(String, &RawValue)]) -> Result<String> {
+pub(crate) fn object(members: &[(String, &RawValue)]) -> Result<String> {
     let mut text = String::from("{");
     add(&mut text, members)?;
     // Each member begins with a comma.
@@ -419,7 +419,7 @@ fn time_text(time: Micros) -> String {
 }
 
 /// Returns the members of an object of JSON, in order.
-pub(super) fn members(object: &str) -> Result<Vec<(String, &RawValue)>> {
+pub(crate) fn members(object: &str) -> Result<Vec<(String, &RawValue)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(String, &'de RawValue)>;

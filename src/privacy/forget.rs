@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::erase::{self, ErasedSession};
-use super::gate;
-use super::identifier::Identifier;
-use super::needles::Needles;
-use super::receipt::{Erased, Looked, Receipt, Redacted, SOURCE_LOGS};
+use super::erasure_receipt::{Erased, Looked, Receipt, Redacted, SOURCE_LOGS};
+use super::identity_resolution::{Traced, trace};
+use super::matcher::Needles;
 use super::rejects::{self, Change};
-use super::shared::{self, Shared};
-use super::trace::{Traced, trace};
+use super::shared_ids::{self, Shared};
 use crate::error::{Error, Kind, Result};
-use crate::ingest::known::KnownFiles;
+use crate::identity::identifier::Identifier;
+use crate::ingest::batch::suppression;
+use crate::ingest::input::source_registry::KnownFiles;
 use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
@@ -67,7 +67,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     let traced = trace(&snapshot, &given, &shared)?;
     let needles = Needles::new(&traced.identifiers)?;
 
-    let frozen = update::frozen::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
+    let frozen = update::pruned_days::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
     let mut transaction = writer.begin();
     let events = erase::events(&mut transaction, &traced, &needles)?;
     let (sessions, days, gone) = erase::sessions(&mut transaction, &traced, &needles)?;
@@ -186,19 +186,19 @@ fn remember(
     for identifier in traced.identifiers.all() {
         add(identifier.hash(key), None, now);
     }
-    ledger.shared.extend(traced.shared.iter().map(|id| shared::hash(key, id)));
+    ledger.shared.extend(traced.shared.iter().map(|id| shared_ids::hash(key, id)));
     for session in gone {
         // Within a timeout of it an event would have belonged to it; what comes after the erasure is stored as
         // anybody's.
         let from = session.from.saturating_sub(snapshot.timeout());
         let to = session.to.saturating_add(snapshot.timeout()).min(now).max(session.to);
         if !traced.identifiers.have(&session.value) || to > now {
-            add(gate::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
+            add(suppression::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
         }
     }
     // A line can come again under another policy of addresses, or have lost its own here: it is known as it
     // was kept, and as it came.
-    for hash in lines.sha256.iter().map(|sha256| gate::hex_line_hash(key, sha256)).chain(lines.keyed.clone())
+    for hash in lines.sha256.iter().map(|sha256| suppression::hex_line_hash(key, sha256)).chain(lines.keyed.clone())
     {
         add(hash, None, now);
     }

@@ -8,20 +8,17 @@
 
 pub mod anonymize;
 pub mod erase;
+pub mod erasure_receipt;
 pub mod export;
 pub mod forget;
-pub mod gate;
-pub mod identifier;
-pub mod needles;
-pub mod receipt;
+pub mod identity_resolution;
+pub mod matcher;
 pub mod redact;
 pub mod rejects;
-pub mod shared;
+pub mod shared_ids;
 #[cfg(test)]
 pub mod tests;
-pub mod trace;
 
 pub use forget::{Options, forget};
-pub use gate::Gate;
-pub use identifier::{Identifier, Kind};
-pub use receipt::Receipt;
+pub use crate::identity::identifier::{Identifier, Kind};
+pub use erasure_receipt::Receipt;

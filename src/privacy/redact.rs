@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
-use super::needles::Needles;
+use super::matcher::Needles;
 use crate::error::{Error, Result};
 use crate::session::{Profile, Str, Summary};
 use crate::store::columns::{ColumnType, EVENTS};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::export;
 use super::{Identifier, Kind, Options, Receipt, forget};
 use crate::ingest::Counts;
-use crate::ingest::run::{self, NoProgress};
+use crate::ingest::pipeline::{self, NoProgress};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::columns::{ColumnType, Table};
@@ -53,7 +53,7 @@ impl Place {
 
     /// Does the same under settings.
     pub fn ingest_with(&self, path: &Path, now: &str, settings: &Settings) -> Counts {
-        let options = run::Options {
+        let options = pipeline::Options {
             inputs: vec![path.to_owned()],
             chatbot: None,
             force: true,
@@ -64,7 +64,7 @@ impl Place {
             key_file: None,
             batch_bytes: None,
         };
-        let report = run::run(&self.store(), settings, &options, &NoProgress).unwrap();
+        let report = pipeline::run(&self.store(), settings, &options, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.account.adds_up(), "{report:?}");
         report.account.total
     }
@@ -107,7 +107,7 @@ fn everything(dir: &Path, all: &mut String) {
         if path.is_dir() {
             everything(&path, all);
         } else if path.extension().is_some_and(|e| e == "parquet") {
-            let file = crate::store::fs::Opened::Bytes(std::fs::read(&path).unwrap());
+            let file = crate::store::file_system::Opened::Bytes(std::fs::read(&path).unwrap());
             let frame = crate::store::parquet::decode(file, None).unwrap();
             let table = Table::ALL.into_iter().find(|t| path.components().any(|c| c.as_os_str() == t.name()));
             for column in table.unwrap().columns() {
@@ -269,13 +269,13 @@ fn forgotten_is_found_in_no_list_of_an_old_day_and_in_no_file_of_an_interrupted_
     place.ingest(&place.log("june.ndjson", &[old, other]), "2026-06-02T02:00:00Z");
     place.ingest(&place.log("good.ndjson", &ada_among_others()), NOW);
     let settings = Settings { keep_sessions: crate::settings::Keep::Days(90), ..Settings::default() };
-    let told = crate::retention::Options {
+    let told = crate::maintenance::gc::Options {
         clock: clock(NOW),
         dry_run: false,
         yes: true,
         lock_timeout: Duration::ZERO,
     };
-    crate::retention::gc(&place.store(), &settings, told).unwrap();
+    crate::maintenance::gc::gc(&place.store(), &settings, told).unwrap();
     let june = |place: &Place| {
         let rows = rows_of(place, Table::DailyStats);
         rows.into_iter().find(|row| row.contains("2026-06-01") || row.contains("Day(20605)")).unwrap()
@@ -397,7 +397,7 @@ fn an_address_without_an_at_sign_is_found_and_stays_out() {
 
 #[test]
 fn refused_lines_that_were_forgotten_stay_out_whatever_became_of_their_addresses() {
-    use crate::privacy::anonymize::{self, anonymize};
+    use super::anonymize::{self, anonymize};
     use crate::settings::IpPolicy;
 
     let lines = [
@@ -597,7 +597,7 @@ pub fn rows_of(place: &Place, table: Table) -> Vec<String> {
     let mut rows = Vec::new();
     for file in snapshot.manifest().files(table) {
         let frame = snapshot.read_file(file, None).unwrap();
-        let reader = crate::report::record::Reader::whole(&frame, table).unwrap();
+        let reader = crate::store::row::Reader::whole(&frame, table).unwrap();
         for row in 0..frame.height() {
             let record = reader.record(row);
             let cells = record.entries().filter(|(c, _)| !matches!(c.name, "created_at" | "updated_at"));
@@ -611,8 +611,8 @@ pub fn rows_of(place: &Place, table: Table) -> Vec<String> {
 mod exports {
     use proptest::prelude::*;
 
+    use super::export::{self, export};
     use super::*;
-    use crate::privacy::export::{self, export};
 
     fn exported(place: &Place, options: &export::Options) -> Vec<String> {
         let mut out = Vec::new();
@@ -843,8 +843,8 @@ mod exports {
 }
 
 mod addresses {
-    use super::*;
     use crate::privacy::anonymize::{Options, anonymize};
+    use super::*;
 
     fn log(day: &str) -> Vec<String> {
         let line = |ids: &str| {

@@ -9,10 +9,10 @@ use super::text::visible;
 use crate::error::{Error, Result};
 use crate::report::Outcome;
 use crate::report::answer::Answer;
-use crate::report::compare::{Change, ComparedGroup};
-use crate::report::figure::{Figure, Group, Unit};
-use crate::report::record::{Record, Value};
+use crate::report::metric::compare::{Change, ComparedGroup};
+use crate::report::metric::{Figure, Group, Unit};
 use crate::store::columns::{Column, ColumnType, Table};
+use crate::store::row::{Record, Value};
 
 /// The name of the row that sums up what a limit cuts off.
 pub const REST: &str = "(other)";

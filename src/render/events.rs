@@ -2,14 +2,14 @@
 
 use polars::prelude::DataFrame;
 
-use super::sheet::{Sheet, timeline, title};
+use super::layout::{Sheet, timeline, title};
 use super::text::harmless_json;
 use super::{Style, csv, table};
 use crate::error::{Error, Result};
 use crate::privacy::export::{self, Stopped};
 use crate::report::Head;
-use crate::report::record::{Reader, Record};
 use crate::store::columns::Table;
+use crate::store::row::{Reader, Record};
 
 /// Writes events (a frame of all columns) as lines that `wa ingest` takes back; what a terminal acts
 /// upon is escaped, where it is one.

@@ -1,8 +1,8 @@
 //! Figures in words: for the eye, with separators and units; for programs, bare.
 
-use crate::report::figure::{Figure, Unit};
-use crate::report::number::Hundredths;
-use crate::report::record::Value;
+use crate::decimal::fixed::Hundredths;
+use crate::report::metric::{Figure, Unit};
+use crate::store::row::Value;
 use crate::time::{Micros, Zone, format_utc};
 
 /// What stands where a figure cannot be known.

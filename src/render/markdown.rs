@@ -1,6 +1,6 @@
 //! A sheet as Markdown, for pasting into an issue or a chat.
 
-use super::sheet::{Column, ColumnKind, Line, Part, Sheet};
+use super::layout::{Column, ColumnKind, Line, Part, Sheet};
 
 /// Writes a sheet: a heading, facts, and a table a part; no bars.
 pub fn write(sheet: &Sheet) -> String {

@@ -7,12 +7,13 @@
 pub mod csv;
 pub mod events;
 pub mod figures;
-pub mod sheet;
-pub mod text;
-
+mod labels;
+pub mod layout;
 mod markdown;
 mod table;
-mod titles;
+#[cfg(test)]
+mod tests;
+pub mod text;
 
 use crate::error::{Error, Result};
 use crate::report::{Answer, Outcome};
@@ -99,14 +100,11 @@ pub fn render(outcome: &Outcome, format: Format, style: &Style) -> Result<String
     }
 }
 
-fn sheets(outcome: &Outcome) -> Vec<sheet::Sheet> {
+fn sheets(outcome: &Outcome) -> Vec<layout::Sheet> {
     let answers = outcome.answers();
     let is_plain = |answer: &&dyn Answer| answer.name() == "summary" && answer.comparison().is_none();
     if matches!(outcome, Outcome::ByChatbot(_)) && answers.len() > 1 && answers.iter().all(is_plain) {
-        return vec![sheet::by_chatbot(&answers)];
+        return vec![layout::by_chatbot(&answers)];
     }
-    answers.into_iter().map(sheet::of).collect()
+    answers.into_iter().map(layout::of).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,7 @@
 //! A sheet on a terminal: aligned, with bars, as wide as asked and no wider.
 
 use super::Style;
-use super::sheet::{Column, ColumnKind, Part, Sheet, Tone};
+use super::layout::{Column, ColumnKind, Part, Sheet, Tone};
 use super::text::{cut, join, width, wrap};
 
 /// Cells between two columns.

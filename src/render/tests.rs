@@ -327,9 +327,9 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
 #[test]
 fn raw_events_make_a_table() {
     use crate::report::head_of_list;
-    use crate::report::listing::{EventsQuery, list};
-    use crate::report::record::Reader;
+    use crate::report::query::event_query::{EventsQuery, list};
     use crate::store::columns::Table;
+    use crate::store::row::Reader;
     let tables = tables();
     let mut records = Vec::new();
     let listing = list(&tables, &EventsQuery::all(query().window), &events::TABLE_COLUMNS, &mut |frame| {

@@ -12,11 +12,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report, Robots};
-use super::figure::{AsFigure, Group, Item, Unit};
-use super::pruned;
+use super::metric::{AsFigure, Group, Item, Unit};
 use super::query::Query;
-use super::tables::Tables;
-use super::window::Window;
+use super::query::pruned;
+use super::query::tables::Tables;
+use super::query::window::Window;
 use crate::error::{Error, Result};
 use crate::store::frame::ints;
 use crate::time::{Micros, format_utc, parse_human};
@@ -98,7 +98,7 @@ pub fn active(
         ));
     }
     if tables.days().is_none() {
-        report.notes.push(super::notes::NO_DATA.to_owned());
+        report.notes.push(super::metric::diagnostics::NO_DATA.to_owned());
     }
     Ok(report)
 }

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::compare::Comparison;
-use super::figure::Group;
+use super::metric::Group;
+use super::metric::compare::Comparison;
 use super::query::Query;
+use super::query::tables::Tables;
+use super::query::window::Window;
 use super::sessions::Page;
-use super::tables::Tables;
-use super::window::Window;
 use crate::time::{Micros, Zone};
 
 /// What became of the robots' sessions.

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::answer::{Body, Report};
-use super::figure::{Group, Listed, rows};
-use super::over_sessions;
+use super::metric::shares::{count, listed};
+use super::metric::{Group, Listed, rows};
 use super::query::Query;
-use super::shares::{count, listed};
-use super::tables::Tables;
+use super::query::session_report;
+use super::query::tables::Tables;
 use crate::error::Result;
 
 rows! {
@@ -68,7 +68,7 @@ pub fn devices(
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Devices>> {
-    over_sessions::report(tables, query, compare, |query| {
+    session_report::report(tables, query, compare, |query| {
         let columns = ["device_type", "browser_name", "os_name"].map(|name| (name, "unknown"));
         let ([types, browsers, systems], bots) = count(tables, query, columns)?;
         let named = |name, count| Named { name, count };

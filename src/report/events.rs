@@ -5,13 +5,13 @@ use polars::prelude::DataFrame;
 use serde::Serialize;
 
 use super::answer::{Body, Report};
-use super::event_counts::each_count;
-use super::figure::{Group, Listed, rows};
-use super::number::Distinct;
-use super::over_sessions;
+use super::metric::event_counts::each_count;
+use super::metric::group_count::groups;
+use super::metric::{Group, Listed, rows};
 use super::query::Query;
-use super::tables::{Tables, map_frames};
-use super::tally::groups;
+use super::query::session_report;
+use super::query::tables::{Tables, map_frames};
+use crate::decimal::fixed::Distinct;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::texts;
@@ -54,7 +54,7 @@ pub fn events(
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Events>> {
-    over_sessions::report(tables, query, compare, |query| {
+    session_report::report(tables, query, compare, |query| {
         let (events, bots) = top(tables, query, limit)?;
         Ok((Events { events }, bots))
     })

@@ -13,51 +13,25 @@
 
 pub mod active;
 pub mod answer;
-pub mod compare;
-pub mod condition;
 pub mod devices;
+pub(crate) mod dispatch;
 pub mod events;
-pub mod figure;
-pub mod listing;
-pub mod number;
+pub mod locations;
+pub mod metric;
 pub mod pages;
-pub mod percentile;
 pub mod performance;
-pub mod places;
-pub mod predicate;
 pub mod query;
-pub mod record;
 pub mod sessions;
 pub mod sources;
 pub mod summary;
-pub mod tables;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod timeline;
 pub mod trends;
 pub mod visitors;
-pub mod window;
-
-mod audience;
-mod decimal;
-mod event_counts;
-mod keys;
-mod nearest;
-pub mod notes;
-mod over_sessions;
-mod property;
-mod pruned;
-mod run;
-mod shares;
-mod snapshot;
-mod split;
-mod tally;
-mod tokens;
-mod totals;
 
 pub use answer::{Answer, Head, Report, Robots};
 pub use query::{Query, chatbots, check_chatbots};
-pub use run::{Kind, Outcome, Request, head_of_list, run};
-pub use tables::Tables;
-pub use window::Window;
-
-#[cfg(test)]
-pub(crate) mod tests;
+pub use dispatch::{Kind, Outcome, Request, head_of_list, run};
+pub use query::tables::Tables;
+pub use query::window::Window;

@@ -4,12 +4,12 @@ use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::answer::{Body, Report};
-use super::figure::{Group, Listed, rows};
-use super::number::Percent;
-use super::over_sessions;
+use super::metric::group_count::{Add, Tally, by_text};
+use super::metric::{Group, Listed, rows};
 use super::query::Query;
-use super::tables::{Tables, map_frames};
-use super::tally::{Add, Tally, by_text};
+use super::query::session_report;
+use super::query::tables::{Tables, map_frames};
+use crate::decimal::fixed::Percent;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{bools, texts};
@@ -49,7 +49,7 @@ impl Body for Pages {
 
 /// Sessions, and conversations among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Visits {
+pub(crate) struct Visits {
     pub sessions: u64,
     pub conversations: u64,
 }
@@ -73,7 +73,7 @@ impl Add for Visits {
 
 /// Answers `pages`, the first `limit` of them.
 pub fn pages(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<Report<Pages>> {
-    over_sessions::report(tables, query, false, |query| {
+    session_report::report(tables, query, false, |query| {
         let (all, bots) = count(tables, query)?;
         let row = |(landing_page, visits): (String, Visits)| LandingPage {
             landing_page,
@@ -105,13 +105,13 @@ fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u
 }
 
 /// Puts visits in order: by sessions, falling, then by name.
-pub(super) fn ranked(visits: HashMap<String, Visits>) -> Vec<(String, Visits)> {
+pub(crate) fn ranked(visits: HashMap<String, Visits>) -> Vec<(String, Visits)> {
     let mut all: Vec<(String, Visits)> = visits.into_iter().collect();
     all.sort_unstable_by(|a, b| b.1.sessions.cmp(&a.1.sessions).then_with(|| a.0.cmp(&b.0)));
     all
 }
 
-pub(super) fn sum_of(visits: impl Iterator<Item = (u64, u64)>) -> Visits {
+pub(crate) fn sum_of(visits: impl Iterator<Item = (u64, u64)>) -> Visits {
     visits.fold(Visits::default(), |sum, (sessions, conversations)| Visits {
         sessions: sum.sessions + sessions,
         conversations: sum.conversations + conversations,

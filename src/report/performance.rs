@@ -13,16 +13,16 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
-use super::figure::{Group, Listed, rows};
-use super::keys::{Intervals, Keys, intervals};
-use super::notes;
-use super::number::{Distinct, Percent};
-use super::percentile::Times;
-use super::property::Properties;
-use super::pruned;
+use super::metric::diagnostics;
+use super::metric::percentile::Times;
+use super::metric::{Group, Listed, rows};
+use super::query::keys::{Intervals, Keys, intervals};
+use super::query::property::Properties;
+use super::query::pruned;
+use super::query::tables::{Tables, map_frames};
+use super::query::view_cache::{NULL, Recent};
 use super::query::{Asked, Query};
-use super::tables::{Tables, map_frames};
-use super::tokens::{NULL, Recent};
+use crate::decimal::fixed::{Distinct, Percent};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{Ints, Texts, ints, texts};
@@ -104,8 +104,8 @@ pub fn performance(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> 
         }
     };
     let mut report = Report::new(Head::of(tables, query, held.bots), body);
-    report.notes = notes::on_window(tables, query, held.last.is_none(), held.bots)?;
-    report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
+    report.notes = diagnostics::on_window(tables, query, held.last.is_none(), held.bots)?;
+    report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
     report.notes.extend(note);
     Ok(report)
 }

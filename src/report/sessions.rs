@@ -9,16 +9,16 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::answer::{Body, Head, Report, Robots};
-use super::figure::Group;
-use super::pruned;
+use super::metric::Group;
 use super::query::Query;
-use super::record::{Reader, Record, names};
-use super::tables::{Tables, map_frames};
+use super::query::pruned;
+use super::query::tables::{Tables, map_frames};
+use super::query::window::Window;
 use super::timeline;
-use super::window::Window;
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
 use crate::store::frame::{Texts, ints, texts};
+use crate::store::row::{Reader, Record, names};
 use crate::time::{Day, Micros};
 
 /// The rows of a page, where no other number is asked for.
@@ -185,7 +185,7 @@ fn notes(
             None => format!("no session that is kept is of {what} {id:?}"),
         }];
         if wanted.window.is_some() {
-            notes.extend(super::notes::on_pruned_sessions(pruned::in_window(tables, query)?));
+            notes.extend(super::metric::diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
         }
         return Ok(notes);
     }
@@ -194,12 +194,12 @@ fn notes(
     }
     match wanted.window {
         Some(_) => {
-            let mut notes = super::notes::on_window(tables, query, page.total == 0, bots)?;
-            notes.extend(super::notes::on_pruned_sessions(pruned::in_window(tables, query)?));
+            let mut notes = super::metric::diagnostics::on_window(tables, query, page.total == 0, bots)?;
+            notes.extend(super::metric::diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
             Ok(notes)
         }
         None if page.total == 0 && bots > 0 => {
-            let (sessions, counted) = super::notes::left_out(bots);
+            let (sessions, counted) = super::metric::diagnostics::left_out(bots);
             Ok(vec![format!("there are no sessions but {sessions}: {counted}")])
         }
         None if page.total == 0 => Ok(vec!["there are no sessions".to_owned()]),

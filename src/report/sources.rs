@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::answer::{Body, Report};
-use super::figure::{Group, Listed, rows};
-use super::over_sessions;
+use super::metric::shares::{count, listed};
+use super::metric::{Group, Listed, rows};
 use super::query::Query;
-use super::shares::{count, listed};
-use super::tables::Tables;
+use super::query::session_report;
+use super::query::tables::Tables;
 use crate::error::Result;
 
 rows! {
@@ -82,7 +82,7 @@ pub fn sources(
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Sources>> {
-    over_sessions::report(tables, query, compare, |query| {
+    session_report::report(tables, query, compare, |query| {
         let columns = [("utm_source", "unknown"), ("referrer_domain", "direct"), ("channel", "Direct")];
         let ([sources, domains, channels], bots) = count(tables, query, columns)?;
         let body = Sources {

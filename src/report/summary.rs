@@ -6,13 +6,14 @@
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
-use super::audience::Audience;
-use super::figure::{Group, Row, rows};
-use super::number::{Distinct, Millis, Percent, Seconds};
+use super::metric::totals::{Totals, by_day};
+use super::metric::unique_visitors::Audience;
+use super::metric::{Group, Row, rows};
 use super::query::Query;
-use super::tables::Tables;
-use super::totals::{Totals, by_day};
-use super::{compare::Comparison, notes, pruned};
+use super::query::tables::Tables;
+use super::metric::{compare::Comparison, diagnostics};
+use super::query::pruned;
+use crate::decimal::fixed::{Distinct, Millis, Percent, Seconds};
 use crate::error::Result;
 use crate::time::Day;
 
@@ -76,10 +77,10 @@ pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repo
     let pruned = pruned::in_window(tables, query)?;
     let (mut report, bots) = figures(tables, query, pruned)?;
     let empty = report.body.summary.total_sessions == 0;
-    report.notes.extend(notes::on_window(tables, query, empty, bots)?);
+    report.notes.extend(diagnostics::on_window(tables, query, empty, bots)?);
     report.notes.extend(unknown_visitors(query, pruned));
     if query.include_bots {
-        report.notes.extend(notes::on_pruned_sessions(pruned));
+        report.notes.extend(diagnostics::on_pruned_sessions(pruned));
     }
     if compare {
         let before = query.before();
@@ -92,7 +93,7 @@ pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repo
         };
         let groups = previous.as_ref().map(Body::groups);
         report.comparison = Some(Comparison::of(query.window, &report.body.groups(), groups.as_deref()));
-        report.notes.extend(notes::on_comparison(tables, query, unknown));
+        report.notes.extend(diagnostics::on_comparison(tables, query, unknown));
         if unknown.is_none() && pruned.is_none() {
             report.notes.extend(unknown_visitors(&before, pruned_before));
         }

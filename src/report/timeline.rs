@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::keys::Keys;
-use super::record::{Reader, Record};
+use super::query::keys::Keys;
+use super::query::tables::{Tables, map_frames};
 use super::sessions::Entry;
-use super::tables::{Tables, map_frames};
 use crate::error::Result;
 use crate::event::{KeyKind, key_hash};
 use crate::store::columns::Table;
 use crate::store::frame::ints;
+use crate::store::row::{Reader, Record};
 use crate::time::{Day, Micros};
 
 /// What is shown of an event.
@@ -26,7 +26,7 @@ pub const COLUMNS: [&str; 8] = [
 
 /// Adds to each session its events: those of its key from its first to its last time. Events that
 /// are pruned are missing.
-pub(super) fn add(tables: &dyn Tables, entries: &mut [Entry]) -> Result<()> {
+pub(crate) fn add(tables: &dyn Tables, entries: &mut [Entry]) -> Result<()> {
     // First and last time, and place among the entries, by key.
     let mut wanted: HashMap<u128, Vec<(Micros, Micros, usize)>> = HashMap::new();
     for (at, entry) in entries.iter().enumerate() {

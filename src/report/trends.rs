@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
-use super::compare::Comparison;
-use super::figure::{Group, Listed, rows};
-use super::number::Percent;
+use super::metric::compare::Comparison;
+use super::metric::totals::{Totals, by_day};
+use super::metric::{Group, Listed, rows};
 use super::query::Query;
-use super::tables::Tables;
-use super::totals::{Totals, by_day};
-use super::{notes, pruned};
+use super::query::tables::Tables;
+use super::metric::diagnostics;
+use super::query::pruned;
+use crate::decimal::fixed::Percent;
 use crate::error::Result;
 use crate::time::Day;
 
@@ -55,9 +56,9 @@ pub fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repor
     let days = with_data(by_day(tables, query)?);
     let bots = days.bots;
     let mut report = Report::new(Head::of(tables, query, bots), rows(&days.days, days.range(), 0));
-    report.notes = notes::on_window(tables, query, days.days.is_empty(), bots)?;
+    report.notes = diagnostics::on_window(tables, query, days.days.is_empty(), bots)?;
     if query.include_bots {
-        report.notes.extend(notes::on_pruned_sessions(pruned::in_window(tables, query)?));
+        report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
     }
     if compare {
         let length = i32::try_from(query.window.days()).unwrap_or(i32::MAX);
@@ -75,7 +76,7 @@ pub fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repor
         let previous = before.map(|before| rows(&before.days, range, length));
         let previous = previous.as_ref().map(Body::groups);
         report.comparison = Some(Comparison::of(query.window, &now.groups(), previous.as_deref()));
-        report.notes.extend(notes::on_comparison(tables, query, pruned));
+        report.notes.extend(diagnostics::on_comparison(tables, query, pruned));
     }
     Ok(report)
 }

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
-use super::audience::{Audience, OFTEN};
-use super::figure::{Group, Listed, rows};
-use super::number::{Distinct, Ratio};
+use super::metric::totals::{Totals, by_day};
+use super::metric::unique_visitors::{Audience, OFTEN};
+use super::metric::{Group, Listed, rows};
 use super::query::Query;
-use super::tables::Tables;
-use super::totals::{Totals, by_day};
-use super::window::Window;
-use super::{notes, pruned};
+use super::query::tables::Tables;
+use super::query::window::Window;
+use super::metric::diagnostics;
+use super::query::pruned;
+use crate::decimal::fixed::{Distinct, Ratio};
 use crate::error::Result;
 use crate::time::Day;
 
@@ -117,7 +118,7 @@ pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> 
         days: Listed::whole(days(tables, query, totals)?),
     };
     let mut report = Report::new(Head::of(tables, query, bots), body);
-    report.notes = notes::on_window(tables, query, sessions == 0, bots)?;
+    report.notes = diagnostics::on_window(tables, query, sessions == 0, bots)?;
     if let Some(day) = pruned {
         let mut note =
             format!("the visitors of the whole window are not known: sessions up to {day} are pruned");

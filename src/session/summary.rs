@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Counts, SharedTexts, Str};
-pub use crate::context::Agent;
+pub use crate::enrich::Agent;
 use crate::event::{Event, KeyKind, Position, Text};
 use crate::time::Micros;
 
@@ -259,7 +259,7 @@ impl<'a> Summary<'a> {
         });
         self.landing_page.offer(at, || text(Text::LandingPage));
         self.landing_path
-            .offer(at, || event.text(Text::PageUrl).and_then(crate::context::path).map(Str::Borrowed));
+            .offer(at, || event.text(Text::PageUrl).and_then(crate::enrich::path).map(Str::Borrowed));
         self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(Str::Borrowed));
         self.user_id.offer(at, || text(Text::UserId));
         let has_profile = [Text::UserEmail, Text::UserName, Text::UserMetadata]

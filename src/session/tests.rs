@@ -250,7 +250,7 @@ proptest! {
 
 fn stored(sessions: &[Summary<'_>]) -> polars::prelude::DataFrame {
     let bytes = file(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
-    crate::store::parquet::decode(crate::store::fs::Opened::Bytes(bytes), None).unwrap()
+    crate::store::parquet::decode(crate::store::file_system::Opened::Bytes(bytes), None).unwrap()
 }
 
 #[test]

@@ -10,10 +10,10 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::Store;
-use super::fs::Disk;
+use super::file_system::Disk;
 use super::manifest::Manifest;
 use crate::error::{Error, Result};
-use crate::hash::hex;
+use crate::prehashed::hex;
 
 /// The key's name in the store.
 pub const KEY: &str = "key";

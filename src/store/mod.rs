@@ -20,19 +20,20 @@
 pub mod columns;
 mod decode;
 pub mod encode;
+pub mod file_system;
 pub mod frame;
-pub mod fs;
 pub mod key;
 pub mod ledger;
 pub mod lock;
-mod lost;
 pub mod manifest;
+mod missing_manifest;
+mod orphans;
 pub mod parquet;
 pub mod rejects;
-pub mod scratch;
+pub mod row;
 pub mod snapshot;
-mod sweep;
 pub mod tables;
+pub mod temp_files;
 pub mod transaction;
 pub mod update;
 
@@ -45,7 +46,7 @@ use crate::error::{Error, Result};
 use crate::time::Micros;
 use columns::Table;
 pub use decode::prepare as prepare_to_read;
-use fs::{Disk, RealDisk};
+use file_system::{Disk, RealDisk};
 use lock::WriterLock;
 use manifest::{MANIFEST, Manifest};
 pub use snapshot::Snapshot;
@@ -311,8 +312,8 @@ impl Writer {
     }
 
     /// Returns where things can be put aside while this writer is at work.
-    pub fn scratch(&self) -> scratch::Scratch {
-        scratch::Scratch::of(self.store.disk.clone(), &self.store.dir)
+    pub fn scratch(&self) -> temp_files::Scratch {
+        temp_files::Scratch::of(self.store.disk.clone(), &self.store.dir)
     }
 
     /// Makes a change visible; it becomes the present state.

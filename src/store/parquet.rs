@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
 
-use super::fs::Opened;
+use super::file_system::Opened;
 
 /// Reads some columns (all, where `columns` is `None`) of a Parquet file into a frame.
 ///
@@ -76,10 +76,10 @@ fn read_by<F: MmapBytesReader>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::store::columns::Table;
     use crate::store::encode::{COPIED, FileBuilder, ROW_GROUP};
     use crate::store::frame::{Cell, FrameBuilder};
+    use super::*;
     use crate::time::Day;
     use std::io::Write;
 

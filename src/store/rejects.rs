@@ -8,11 +8,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::SideFile;
-use super::scratch::Scratch;
 use super::snapshot::Snapshot;
+use super::temp_files::Scratch;
 use super::transaction::{REJECTS, Transaction};
 use crate::error::{Error, Result};
-use crate::hash::PreHashed;
+use crate::prehashed::PreHashed;
 use crate::time::Micros;
 
 /// The most hashes of kept lines that a run holds.
@@ -200,9 +200,9 @@ struct Sha256<'a> {
 mod tests {
     use std::path::Path;
 
-    use super::*;
     use crate::store::Store;
     use crate::store::manifest::Manifest;
+    use super::*;
 
     fn reject(n: u64) -> Reject {
         Reject {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::Store;
 use super::columns::Table;
-use super::fs::{Disk, Opened};
+use super::file_system::{Disk, Opened};
 use super::manifest::{DataFile, Manifest, checksum};
 use super::transaction::staged_path;
 use crate::error::{Error, Result};

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::columns::Table;
-use super::fs::Disk;
+use super::file_system::Disk;
 use super::manifest::{DataFile, MANIFEST, Manifest, SideFile, checksum};
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};

@@ -20,12 +20,12 @@ fn check_fresh(name: &str, expected: &str) {
 
 #[test]
 fn the_reference_of_the_command_line_is_fresh() {
-    check_fresh("commands.md", &wa::cli::reference::commands());
+    check_fresh("commands.md", &wa::cli::args::reference::commands());
 }
 
 #[test]
 fn the_list_of_columns_is_fresh() {
-    check_fresh("columns.md", &wa::cli::reference::columns());
+    check_fresh("columns.md", &wa::cli::args::reference::columns());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `wa gc`, as a user sees it: what it says would go goes, and it asks where something looks wrong.
 
 use serde_json::{Value, json};
-use wa::retention::gc::{Options, gc};
+use wa::maintenance::gc::{Options, gc};
 use wa::settings::{Keep, Settings};
 use wa::store::Store;
 use wa::time::Clock;

@@ -4,19 +4,19 @@
 #[test]
 fn memory_is_given_back_where_the_process_has_come_near_its_budget() {
     const HALF: u64 = 128 << 20;
-    let held = || wa::memory::resident().unwrap();
-    wa::memory::keep_freed_memory();
+    let held = || wa::allocator::resident().unwrap();
+    wa::allocator::keep_freed_memory();
     let before = held();
     // Written to, so that the kernel has to find the pages; in pieces as large as an ingest's largest.
     let pieces: Vec<Vec<u8>> = (0..32).map(|_| vec![1u8; 8 << 20]).collect();
     drop(pieces);
     assert!(held() > before + HALF, "it was not kept");
-    assert!(!wa::memory::give_back(), "nobody has set a budget");
-    wa::memory::set_budget(1 << 40);
-    assert!(!wa::memory::give_back(), "it is far from its budget");
+    assert!(!wa::allocator::give_back(), "nobody has set a budget");
+    wa::allocator::set_budget(1 << 40);
+    assert!(!wa::allocator::give_back(), "it is far from its budget");
     assert!(held() > before + HALF);
-    wa::memory::set_budget(before + HALF);
-    assert!(wa::memory::give_back());
+    wa::allocator::set_budget(before + HALF);
+    assert!(wa::allocator::give_back());
     assert!(held() < before + HALF, "it was not given back");
-    assert!(!wa::memory::give_back(), "what is in use cannot be given back");
+    assert!(!wa::allocator::give_back(), "what is in use cannot be given back");
 }

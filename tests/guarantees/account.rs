@@ -3,7 +3,7 @@
 use std::fs;
 
 use proptest::prelude::*;
-use wa::ingest::run::Report;
+use wa::ingest::pipeline::Report;
 
 use super::disk::MemoryDisk;
 use super::logs::NOW;

@@ -117,7 +117,7 @@ fn rebuilt_by_other_settings(
 
 /// Makes a disk with a store's key on it, so that two stores make the same ids of addresses.
 fn disk_with_key() -> Arc<MemoryDisk> {
-    use wa::store::fs::Disk;
+    use wa::store::file_system::Disk;
     let disk = MemoryDisk::new();
     let dir = std::path::Path::new(place::STORE);
     disk.create_dir_all(dir).unwrap();
@@ -152,7 +152,7 @@ fn take_in(
             model.file(lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()));
         }
         let now = NOW + number as Micros * SECOND;
-        let options = wa::ingest::run::Options {
+        let options = wa::ingest::pipeline::Options {
             batch_bytes: Some(run.batch_bytes),
             force: run.force,
             atomic: run.atomic,

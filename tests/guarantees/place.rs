@@ -5,11 +5,11 @@ use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wa::care;
-use wa::context::Context;
-use wa::ingest::run::{self, NoProgress, Report};
+use wa::maintenance;
+use wa::enrich::Context;
+use wa::ingest::pipeline::{self, NoProgress, Report};
 use wa::privacy::{self, Identifier};
-use wa::retention;
+use wa::maintenance::gc;
 use wa::settings::{Keep, Settings};
 use wa::store::Store;
 use wa::store::manifest::Manifest;
@@ -48,8 +48,8 @@ pub fn settings() -> Settings {
 }
 
 /// What an ingest is told, if nothing else.
-pub fn options(inputs: Vec<String>, now: Micros) -> run::Options {
-    run::Options {
+pub fn options(inputs: Vec<String>, now: Micros) -> pipeline::Options {
+    pipeline::Options {
         inputs: inputs.into_iter().map(PathBuf::from).collect(),
         chatbot: None,
         force: false,
@@ -68,10 +68,10 @@ pub fn store_on(disk: &Arc<MemoryDisk>) -> Store {
 }
 
 /// Takes in logs on a disk in memory.
-pub fn ingest(disk: &Arc<MemoryDisk>, settings: &Settings, options: &run::Options) -> wa::Result<Report> {
+pub fn ingest(disk: &Arc<MemoryDisk>, settings: &Settings, options: &pipeline::Options) -> wa::Result<Report> {
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store_on(disk).writer_alone(first)?;
-    run::run_in(writer, settings, options, context(), &NoProgress)
+    pipeline::run_in(writer, settings, options, context(), &NoProgress)
 }
 
 /// Does a gc on a disk in memory.
@@ -79,16 +79,16 @@ pub fn gc(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Resul
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store_on(disk).writer_alone(first)?;
     let clock = Clock { now };
-    let options = retention::Options { clock, dry_run: false, yes: true, lock_timeout: Duration::ZERO };
-    retention::gc::gc_in(&mut writer, settings, options)?;
+    let options = gc::Options { clock, dry_run: false, yes: true, lock_timeout: Duration::ZERO };
+    gc::gc_in(&mut writer, settings, options)?;
     writer.finish()
 }
 
 /// Does a rebuild on a disk in memory.
-pub fn rebuild(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Result<care::RebuildReport> {
+pub fn rebuild(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Result<maintenance::RebuildReport> {
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store_on(disk).writer_alone(first)?;
-    let report = care::rebuild_in(&mut writer, settings, Clock { now }, &care::NoProgress)?;
+    let report = maintenance::rebuild_in(&mut writer, settings, Clock { now }, &maintenance::NoProgress)?;
     writer.finish()?;
     Ok(report)
 }
@@ -111,7 +111,7 @@ pub fn forget(disk: &Arc<MemoryDisk>, who: &[Identifier], now: Micros) -> wa::Re
 
 /// Checks a store on a disk in memory, as `wa verify` does; says what differs.
 pub fn verify(disk: &Arc<MemoryDisk>) -> Result<(), String> {
-    let report = care::verify(&store_on(disk), &care::NoProgress).map_err(|e| e.to_string())?;
+    let report = maintenance::verify(&store_on(disk), &maintenance::NoProgress).map_err(|e| e.to_string())?;
     if report.is_clean() && report.tables_compared { Ok(()) } else { Err(format!("{report:#?}")) }
 }
 

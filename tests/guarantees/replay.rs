@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use polars::prelude::DataFrame;
 use serde_json::Value;
-use wa::report::listing::{self, EventsQuery};
-use wa::report::predicate::Predicate;
+use wa::report::query::event_query::{self, EventsQuery};
+use wa::report::query::predicate::Predicate;
 use wa::report::{Tables, Window};
 use wa::store::Store;
 use wa::store::columns::Table;
@@ -236,7 +236,7 @@ fn a_list_reads_only_the_days_and_columns_that_it_needs() {
         let tables = Noting { snapshot, reads: Mutex::new(Vec::new()) };
         let window = Window { from: first, to: first.plus(39), today: first.plus(60) };
         let mut rows = 0;
-        let listing = listing::list(&tables, &wanted(EventsQuery::all(window)), columns, &mut |frame| {
+        let listing = event_query::list(&tables, &wanted(EventsQuery::all(window)), columns, &mut |frame| {
             rows += frame.height();
             Ok(ControlFlow::Continue(()))
         });

@@ -9,9 +9,9 @@ use std::io::{Cursor, Read, Write};
 use std::sync::OnceLock;
 
 use serde::de::IgnoredAny;
-use wa::context::{Context, Given};
+use wa::enrich::{Context, Given};
 use wa::event::Text;
-use wa::ingest::time::{from_number, from_text};
+use wa::ingest::parse::timestamp::{from_number, from_text};
 use wa::ingest::{ParseOptions, Parsed, RawBlock, Reader, Reason, parse};
 use wa::settings::IpPolicy;
 use wa::store::manifest::{Manifest, checksum};

@@ -2,12 +2,12 @@
 
 use clap::Subcommand;
 
-use crate::cli::values::{self, ReportForm};
-use crate::cli::window;
+use crate::cli::args::values::{self, ReportForm};
+use crate::cli::args::window;
 use crate::time::Micros;
 
 #[derive(Subcommand, Debug)]
-pub(super) enum Report {
+pub(crate) enum Report {
     /// The figures of the window: sessions, visitors, conversations, conversion
     #[command(after_help = "\
 Examples:
@@ -189,7 +189,7 @@ Examples:
 
 /// The flags of every report over a window.
 #[derive(clap::Args, Debug)]
-pub(super) struct Common {
+pub(crate) struct Common {
     #[command(flatten)]
     pub window: window::Args,
     #[command(flatten)]
@@ -200,7 +200,7 @@ pub(super) struct Common {
 
 /// The flags that say whose sessions count.
 #[derive(clap::Args, Debug)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     /// Only this chatbot (repeatable) [default: all together]
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     pub chatbot: Vec<String>,
@@ -215,21 +215,21 @@ pub(super) struct Scope {
 }
 
 #[derive(clap::Args, Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// How to write it: table, json, csv or markdown
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
     pub format: ReportForm,
 }
 
 #[derive(clap::Args, Debug)]
-pub(super) struct Compare {
+pub(crate) struct Compare {
     /// Set each figure beside that of the period before
     #[arg(long)]
     pub compare: bool,
 }
 
 #[derive(clap::Args, Debug)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     /// How many rows of each list, up to 100 [default: all in JSON and CSV, 10 in tables]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: Option<u32>,

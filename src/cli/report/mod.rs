@@ -1,18 +1,18 @@
 //! `wa report`: figures of a window of days.
 
-mod flags;
-mod threads;
+pub(crate) mod flags;
+pub(crate) mod threads;
 
 use std::path::PathBuf;
 
 use flags::{Common, Report};
 
-use super::values::ReportForm;
-use super::window::{self, Window};
+use super::args::values::ReportForm;
+use super::args::window::{self, Window};
 use super::{Globals, Io};
 use crate::error::{Error, Result};
 use crate::render::{Format, Style, render};
-use crate::report::condition::Condition;
+use crate::report::metric::condition::Condition;
 use crate::report::{self, Kind, Outcome, Query, Request};
 use crate::store::{Snapshot, Store};
 use crate::time::{Clock, Day, Micros};
@@ -192,7 +192,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
 }
 
 /// Returns how tables look on this output.
-pub(super) fn style(io: &Io) -> Style {
+pub(crate) fn style(io: &Io) -> Style {
     Style { width: io.width().unwrap_or(PIPE_WIDTH), colour: io.color(), terminal: io.is_terminal() }
 }
 
@@ -222,12 +222,12 @@ fn compute(
     }
     report::check_chatbots(snapshot, &request.query.chatbots)?;
     let summary = report::summary::summary(snapshot, &request.query, request.compare)?;
-    let (unknown_conditions, failed) = report::condition::check(&options.fail_if, &summary);
+    let (unknown_conditions, failed) = report::metric::condition::check(&options.fail_if, &summary);
     Ok((Outcome::One(Box::new(summary)), unknown_conditions, failed))
 }
 
 /// Returns the days that were asked for; all that hold data, where none were.
-pub(super) fn resolve(window: Option<Window>, snapshot: &Snapshot, today: Day) -> Result<report::Window> {
+pub(crate) fn resolve(window: Option<Window>, snapshot: &Snapshot, today: Day) -> Result<report::Window> {
     let held = snapshot.days();
     let (from, to) = match window {
         Some(window) => window.resolve(today, held.map(|(_, last)| last))?,

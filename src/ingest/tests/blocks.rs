@@ -4,11 +4,11 @@ use std::io::{self, Read, Write};
 
 use super::*;
 use crate::error::Kind;
-use crate::ingest::read::{Compression, TooLong};
+use crate::ingest::input::blocks::{Compression, TooLong};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

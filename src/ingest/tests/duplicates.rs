@@ -9,10 +9,10 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::*;
-use crate::hash::PreHashed;
+use crate::ingest::batch::stored_ids::{Keys, StoredIds};
 use crate::ingest::batch::{self, Fate, Rules};
-use crate::ingest::stages::Stages;
-use crate::ingest::stored_ids::{Keys, StoredIds};
+use crate::ingest::pipeline::timings::Stages;
+use crate::prehashed::PreHashed;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::Manifest;
 use crate::store::{Store, Writer};

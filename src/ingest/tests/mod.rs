@@ -1,17 +1,17 @@
 //! What becomes of lines, from bytes to rows. The present is 2026-11-23T12:00:00Z.
 
-mod any_bytes;
-mod blocks;
-mod duplicates;
-mod envelopes;
-mod fields;
-mod identity;
-mod privacy;
-mod progress;
-mod refusals;
+pub(crate) mod any_bytes;
+pub(crate) mod blocks;
+pub(crate) mod duplicates;
+pub(crate) mod envelopes;
+pub(crate) mod fields;
+pub(crate) mod identity;
+pub(crate) mod privacy;
+pub(crate) mod progress;
+pub(crate) mod rejections;
 
 use super::*;
-use crate::context::Context;
+use crate::enrich::Context;
 use crate::event::{Event, Row, Text, TextId};
 use crate::settings::IpPolicy;
 use crate::time::{Micros, parse_human};

@@ -21,7 +21,7 @@ fn an_address_is_stored_as_the_settings_allow() {
 
 #[test]
 fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() {
-    let database = crate::context::berlin();
+    let database = crate::enrich::berlin();
     let context = Context::new(Some(database.path())).unwrap();
     let place = |policy, members: &str| {
         let line = event_with(&format!("\"ip\":\"203.0.113.7\"{members}"));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::blocks::gzip;
-use crate::ingest::run::{Options, Progress, run};
+use crate::ingest::pipeline::{Options, Progress, run};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use serde_json::{Value, json};
 
 use super::memory::{Event, Memory, Session, day, event, session, time};
-use crate::ingest::properties::response_us;
-use crate::report::condition::Condition;
-use crate::report::listing::{self, EventsQuery};
-use crate::report::predicate::Predicate;
-use crate::report::record::Reader;
+use crate::ingest::parse::properties::response_us;
+use crate::report::metric::condition::Condition;
+use crate::report::query::event_query::{self, EventsQuery};
+use crate::report::query::predicate::Predicate;
 use crate::report::sessions::{SessionsQuery, sessions};
 use crate::report::*;
 use crate::store::columns::Table;
+use crate::store::row::Reader;
 use crate::time::{SECOND, Zone};
 
 /// The first ten days of June, asked on the 15th.
@@ -229,7 +229,7 @@ fn where_sessions_are_pruned_the_visitors_of_the_window_are_not_known() {
     assert!(report.notes[0].contains("sessions up to 2026-06-01 are pruned"));
     tables.sessions_pruned = Some(day("2026-05-31"));
     let report = summary::summary(&tables, &june(), false).unwrap();
-    assert_eq!(report.body.summary.unique_visitors, Some(crate::report::number::Distinct(3)));
+    assert_eq!(report.body.summary.unique_visitors, Some(crate::decimal::fixed::Distinct(3)));
 }
 
 #[test]
@@ -740,7 +740,7 @@ fn nothing_is_told_of_a_period_before_whose_sessions_are_pruned() {
     assert_eq!(notes, said);
     let report = summary::summary(&tables, &with_robots, true).unwrap();
     let verdict = Condition::parse("total_sessions.change > 0").unwrap().check(&report);
-    assert!(matches!(verdict, crate::report::condition::Verdict::Unknown(_)), "{verdict:?}");
+    assert!(matches!(verdict, crate::report::metric::condition::Verdict::Unknown(_)), "{verdict:?}");
 }
 
 #[test]
@@ -767,7 +767,7 @@ fn conditions_are_held_against_the_figures() {
     let query = Query::new(window("2026-06-01", "2026-06-12"));
     let report = summary::summary(&shop(), &query, true).unwrap();
     let check = |text: &str| Condition::parse(text).unwrap().check(&report);
-    use crate::report::condition::Verdict;
+    use crate::report::metric::condition::Verdict;
     assert_eq!(check("conversion_rate < 50"), Verdict::Passed);
     assert_eq!(
         check("conversion_rate <= 50%"),
@@ -786,7 +786,7 @@ fn conditions_are_held_against_the_figures() {
         panic!()
     };
     assert!(why.contains("not compared"));
-    let (notes, error) = condition::check(&[Condition::parse("total_sessions = 4").unwrap()], &report);
+    let (notes, error) = crate::report::metric::condition::check(&[Condition::parse("total_sessions = 4").unwrap()], &report);
     assert!(notes.is_empty());
     assert_eq!(error.unwrap().kind().exit_status(), 3);
 }
@@ -808,9 +808,9 @@ fn a_condition_that_cannot_be_read_is_an_error_with_a_fix() {
     }
 }
 
-fn listed(tables: &Memory, wanted: &EventsQuery) -> (Vec<String>, listing::Listing) {
+fn listed(tables: &Memory, wanted: &EventsQuery) -> (Vec<String>, event_query::Listing) {
     let mut names = Vec::new();
-    let listing = listing::list(tables, wanted, &["event_name"], &mut |frame| {
+    let listing = event_query::list(tables, wanted, &["event_name"], &mut |frame| {
         let reader = Reader::new(frame, Table::Events, &["event_name"])?;
         names
             .extend((0..frame.height()).map(|row| reader.record(row).text("event_name").unwrap().to_owned()));
@@ -834,7 +834,7 @@ fn a_list_with_a_limit_is_the_beginning_of_the_list_without() {
                 let mut places = Vec::new();
                 let wanted = EventsQuery { limit, ..query.clone() };
                 let columns = ["id", "event_name", "timestamp"];
-                let listing = listing::list(&tables, &wanted, &columns, &mut |frame| {
+                let listing = event_query::list(&tables, &wanted, &columns, &mut |frame| {
                     let reader = Reader::new(frame, Table::Events, &columns)?;
                     places.extend((0..frame.height()).map(|row| {
                         let record = reader.record(row);
@@ -914,7 +914,7 @@ fn no_more_events_are_handed_over_than_are_wanted() {
         given += frame.height();
         Ok(ControlFlow::Break(()))
     };
-    listing::list(&tables, &all, &["event_name"], &mut each).unwrap();
+    event_query::list(&tables, &all, &["event_name"], &mut each).unwrap();
     // Dates are read four at a time.
     assert_eq!(given, 4);
 }

@@ -8,7 +8,7 @@ use polars::prelude::DataFrame;
 
 use crate::error::Result;
 use crate::event::{KeyKind, key_hash};
-use crate::report::tables::Tables;
+use crate::report::query::tables::Tables;
 use crate::store::columns::Table;
 use crate::store::frame::{Cell, FrameBuilder};
 use crate::store::ledger::Ledger;

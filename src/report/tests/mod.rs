@@ -1,9 +1,8 @@
 //! Reports on small tables, with expected values worked out by hand, and the agreement of all
 //! reports on random ones.
 
+pub(crate) mod agreement;
+pub(crate) mod answers;
 pub mod memory;
-
-mod agreement;
-mod answers;
-mod ordered;
-mod schemas;
+pub(crate) mod ordered;
+pub(crate) mod schemas;

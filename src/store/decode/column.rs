@@ -8,9 +8,9 @@ use polars_arrow::types::NativeType;
 
 use super::delta;
 use super::footer::{Chunk, Column, Kind};
-use super::hybrid::{Run, each_run, unpack};
 use super::levels::Levels;
 use super::page::{DELTA, DICTIONARY, PLAIN, Page, Tools};
+use super::rle_hybrid::{Run, each_run, unpack};
 use super::texts::Texts;
 
 /// Room is taken beforehand for so many rows at the most.

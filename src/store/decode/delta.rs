@@ -1,6 +1,6 @@
 //! Numbers out of the differences of neighbours: the other way round of `encode::delta`.
 
-use super::hybrid::unpack;
+use super::rle_hybrid::unpack;
 
 /// Adds exactly so many numbers to `out`. Returns what stands behind them; `None` where the bytes make no
 /// sense.

@@ -2,7 +2,7 @@
 
 use polars_arrow::bitmap::MutableBitmap;
 
-use super::hybrid::{Run, each_run};
+use super::rle_hybrid::{Run, each_run};
 
 /// The nulls of a page.
 pub struct Levels {

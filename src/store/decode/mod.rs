@@ -12,9 +12,11 @@
 mod column;
 mod delta;
 mod footer;
-mod hybrid;
 mod levels;
 mod page;
+mod rle_hybrid;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod thrift;
 
@@ -22,8 +24,8 @@ use std::io::{Seek, SeekFrom};
 
 use polars::prelude::{DataFrame, IntoColumn};
 
-use super::fs::Opened;
-use crate::read_at::fill_at;
+use super::file_system::Opened;
+use crate::positional_read::fill_at;
 use column::ColumnReader;
 use footer::{Footer, Group};
 use page::Tools;
@@ -164,6 +166,3 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 fn zigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
-
-#[cfg(test)]
-mod tests;

@@ -240,8 +240,8 @@ fn a_page_that_claims_too_much_takes_no_memory() {
     assert!(room.capacity() < 1000);
     // Levels and codes that say that they are of more rows than the page has stop at its rows.
     let mut rows = 0;
-    hybrid::each_run(&[0xff, 0xff, 0xff, 0xff, 0x7e, 1], 1, 1000, |run| {
-        let (hybrid::Run::Repeated(_, times) | hybrid::Run::Packed(_, times)) = run;
+    rle_hybrid::each_run(&[0xff, 0xff, 0xff, 0xff, 0x7e, 1], 1, 1000, |run| {
+        let (rle_hybrid::Run::Repeated(_, times) | rle_hybrid::Run::Packed(_, times)) = run;
         rows += times;
         Some(())
     });

@@ -6,7 +6,7 @@
 use polars_parquet::write::Encoding;
 
 use super::delta::{self, Steps};
-use super::hybrid::{self, Hybrid, bits_of};
+use super::rle_hybrid::{self, Hybrid, bits_of};
 
 /// The code of a null.
 pub const NULL: u32 = u32::MAX;
@@ -97,7 +97,7 @@ impl Chunk {
         }
         let bits = bits_of((distinct - 1) as u32);
         page.data.push(bits as u8);
-        hybrid::encode(&mut page.data, bits, changes.runs(rows).filter(|(code, _)| *code != NULL));
+        rle_hybrid::encode(&mut page.data, bits, changes.runs(rows).filter(|(code, _)| *code != NULL));
         Chunk { dictionary: Some((values, distinct)), ..Chunk::of(page, Encoding::RleDictionary) }
     }
 

@@ -3,7 +3,7 @@
 //! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>: times and lengths are written
 //! so. The smaller the pieces that share a width, the fewer of them have to bear with a wide gap.
 
-use super::hybrid::pack;
+use super::rle_hybrid::pack;
 use super::varint;
 use crate::store::columns::Table;
 

@@ -15,7 +15,7 @@ use polars_parquet::write::{
 };
 
 use super::chunk::{Chunk, Page};
-use super::frame::row_group;
+use super::from_frame::row_group;
 use super::{LEVEL, rows_of_group};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};

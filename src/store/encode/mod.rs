@@ -8,19 +8,21 @@
 
 mod chunk;
 mod column;
-mod copy;
+mod copy_row_groups;
 mod delta;
 mod file;
-mod frame;
-mod hybrid;
+mod from_frame;
+mod rle_hybrid;
+#[cfg(test)]
+pub(super) mod tests;
 
 pub use chunk::{Changes, Chunk};
 pub use column::{Number, NumberColumn, TextColumn};
-pub use copy::COPIED;
+pub use copy_row_groups::COPIED;
 pub use delta::Steps;
 pub use file::FileBuilder;
 
-use crate::store::columns::Table;
+use super::columns::Table;
 
 /// The level of Zstandard: `docs/benchmarks.md` has the figures of others.
 pub const LEVEL: i32 = 1;
@@ -48,6 +50,3 @@ fn varint(out: &mut Vec<u8>, mut number: u64) {
     }
     out.push(number as u8);
 }
-
-#[cfg(test)]
-pub(super) mod tests;

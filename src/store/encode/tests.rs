@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::decode;
-use crate::store::fs::Opened;
+use crate::store::file_system::Opened;
 use crate::store::parquet::decode_any;
 use crate::store::tables::Reader;
 
@@ -291,7 +291,7 @@ fn texts_too_long_for_one_page_or_for_a_dictionary_are_several_pages() {
         assert!(chunk.dictionary.is_none());
         assert!(pages.contains(&chunk.pages.len()), "{} pages of {most} bytes", chunk.pages.len());
         assert_eq!(chunk.pages.iter().map(|page| page.rows).sum::<usize>(), rows);
-        let (_, mut columns) = super::frame::row_group(Table::Visitors, &frame).unwrap();
+        let (_, mut columns) = super::from_frame::row_group(Table::Visitors, &frame).unwrap();
         columns[0] = chunk;
         let mut builder = FileBuilder::new(Table::Visitors).unwrap();
         builder.add(rows, columns).unwrap();

@@ -6,12 +6,12 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use polars::prelude::DataFrame;
 
-use super::agents::Agents;
 use super::build::{Reader, in_order};
-use crate::context::{Agent, Channel};
+use super::user_agents::Agents;
+use crate::enrich::{Agent, Channel};
 use crate::error::{Error, Result};
 use crate::event::{self, Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
-use crate::ingest::properties;
+use crate::ingest::parse::properties;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};
 use crate::store::frame::{Texts, texts};

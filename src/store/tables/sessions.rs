@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 
-use super::agents::Agents;
 use super::build::{Reader, in_order};
 use super::merge_state::MergeState;
+use super::user_agents::Agents;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position};
 use crate::session::{Counts, First, Last, Place, Profile, SessionKey, Source, Str, Summary};
@@ -189,7 +189,7 @@ pub fn file(sessions: &[&Summary<'_>]) -> Result<FileBuilder> {
 /// Makes a frame of sessions, in the order given: for those few that an erasure changes.
 pub fn frame(sessions: &[Summary<'_>]) -> Result<DataFrame> {
     let bytes = file(&sessions.iter().collect::<Vec<_>>())?.finish()?;
-    crate::store::parquet::decode(crate::store::fs::Opened::Bytes(bytes), None)
+    crate::store::parquet::decode(crate::store::file_system::Opened::Bytes(bytes), None)
         .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
 }
 

@@ -1,7 +1,7 @@
 //! Works the daily statistics of touched days out again, from the sessions.
 //!
 //! The days of a chatbot whose sessions are pruned keep their rows, which only change by what the held
-//! sessions do ([`super::frozen`]). Days whose statistics were pruned themselves get none again.
+//! sessions do ([`super::pruned_days`]). Days whose statistics were pruned themselves get none again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,8 +9,8 @@ use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::few_at_once;
-use super::frozen::{Frozen, Held, Marked, is_frozen_somewhere, lost_by, marked_on};
 use super::partition::file_of;
+use super::pruned_days::{Frozen, Held, Marked, is_frozen_somewhere, lost_by, marked_on};
 use super::sessions::Changed;
 use super::visitors::Moved;
 use crate::daily_stats::{DailyStats, Tallies, Visitors};

@@ -9,10 +9,10 @@
 pub mod coverage;
 pub mod daily;
 pub mod events;
-pub mod fold;
-pub mod frozen;
+pub mod merge_policy;
 pub mod partition;
-pub mod pieces;
+pub mod pruned_days;
+pub mod session_fragments;
 pub mod sessions;
 pub mod visitors;
 
@@ -21,10 +21,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
+use super::columns::Table;
+use super::manifest::DataFile;
+use super::transaction::{NewFile, Transaction};
 use crate::error::{Error, Result};
-use crate::store::columns::Table;
-use crate::store::manifest::DataFile;
-use crate::store::transaction::{NewFile, Transaction};
 
 /// What is made for a partition: its new files, and the files that these stand for.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ pub(super) fn few_at_once<T, R: Send>(
             // After an error nothing more is begun.
             let result = each(item).inspect_err(|_| *locked(&work) = None)?;
             locked(&done).push((place, result));
-            crate::memory::give_back();
+            crate::allocator::give_back();
         }
         Ok(())
     })?;

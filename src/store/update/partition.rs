@@ -3,7 +3,7 @@
 
 use polars::prelude::DataFrame;
 
-use super::{Losing, Made, fold};
+use super::{Losing, Made, merge_policy};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::encode::{Chunk, FileBuilder};
@@ -75,7 +75,7 @@ impl<'s> Partition<'s> {
         let folded: Vec<DataFile> = match self.rows {
             // Without a row there is no file to take them in.
             0 => Vec::new(),
-            rows => fold::choose(self.table, others, rows).into_iter().cloned().collect(),
+            rows => merge_policy::choose(self.table, others, rows).into_iter().cloned().collect(),
         };
         for file in &folded {
             self.builder.take_over(self.snapshot.bytes_checked(&file.path, &file.checksum)?)?;
@@ -94,7 +94,7 @@ impl<'s> Partition<'s> {
     /// Begins another file where this one has rows and cannot hold so many more. What is left of a file that
     /// loses a row would else be put to the new ones batch after batch, and the day rewritten each time.
     fn make_room(&mut self, rows: usize) -> Result<()> {
-        match self.rows > 0 && self.rows + rows as u64 > fold::most_rows(self.table) {
+        match self.rows > 0 && self.rows + rows as u64 > merge_policy::most_rows(self.table) {
             true => self.end_file(rows),
             false => Ok(()),
         }
@@ -143,7 +143,7 @@ mod tests {
         let first = || Manifest::new(0, "UTC", 60_000_000);
         let writer = store.writer("test", std::time::Duration::ZERO, first).unwrap();
         let snapshot = writer.snapshot().unwrap();
-        let most = fold::most_rows(Table::Visitors);
+        let most = merge_policy::most_rows(Table::Visitors);
         let rows = most as usize / 2 + 1;
         let mut partition = Partition::new(&snapshot, Table::Visitors, Day(0), rows).unwrap();
         for part in 0..3 {

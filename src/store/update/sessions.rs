@@ -11,11 +11,11 @@ use polars::prelude::DataFrame;
 
 use super::coverage::Coverage;
 use super::partition::Partition;
-use super::pieces::{Piece, Session, Stored};
+use super::session_fragments::{Piece, Session, Stored};
 use super::{Losing, Made, Sink, few_at_once};
 use crate::daily_stats::{Facts, Tallies};
 use crate::error::Result;
-use crate::hash::PreHashed;
+use crate::prehashed::PreHashed;
 use crate::session::{Summary, join};
 use crate::store::columns::Table;
 use crate::store::encode::ROW_GROUP;

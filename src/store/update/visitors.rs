@@ -11,7 +11,7 @@ use super::partition::Partition;
 use super::{Losing, Sink};
 use crate::bloom::BloomFilter;
 use crate::error::Result;
-use crate::hash::PreHashed;
+use crate::prehashed::PreHashed;
 use crate::store::columns::Table;
 use crate::store::frame::filter;
 use crate::store::snapshot::Snapshot;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wa::store::fs::{Disk, Entry, Opened, RealDisk};
+use wa::store::file_system::{Disk, Entry, Opened, RealDisk};
 
 /// A disk of which only the first so many operations work.
 #[derive(Debug)]

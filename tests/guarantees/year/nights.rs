@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wa::ingest::run::{self, NoProgress};
+use wa::ingest::pipeline::{self, NoProgress};
 use wa::settings::{Keep, Settings};
 use wa::store::Store;
 use wa::store::columns::Table;
@@ -280,7 +280,7 @@ impl Year {
         let store = Store::on(FailingDisk::after(self.chance.below(120)), self.store_dir());
         let logs = self.folder.path().join("logs").display().to_string();
         let options = place::options(vec![logs], Self::now(night));
-        let failed = match run::run(&store, &self.settings, &options, &NoProgress) {
+        let failed = match pipeline::run(&store, &self.settings, &options, &NoProgress) {
             Ok(report) => report.failure.is_some(),
             Err(_) => true,
         };
@@ -292,9 +292,9 @@ impl Year {
         let store = Store::on(FailingDisk::after(self.chance.below(80)), self.store_dir());
         let clock = wa::time::Clock { now: Self::now(night) };
         let options =
-            wa::retention::Options { clock, dry_run: false, yes: false, lock_timeout: Duration::ZERO };
+            wa::maintenance::gc::Options { clock, dry_run: false, yes: false, lock_timeout: Duration::ZERO };
         let before = self.store().snapshot().unwrap().manifest().generation;
-        let failed = wa::retention::gc(&store, &self.settings, options).is_err();
+        let failed = wa::maintenance::gc::gc(&store, &self.settings, options).is_err();
         self.mishaps[1] += u32::from(failed);
         // It may have failed after its commit.
         if self.store().snapshot().unwrap().manifest().generation > before {

@@ -1,0 +1,52 @@
+//! The id of an event: the log's, or one made of the line.
+
+use super::event::Rows;
+use super::fields::Field;
+use super::line::Line;
+use super::text::span::Span;
+use crate::event::{Row, Text, uuid_of_name, uuid_of_text};
+
+/// What the id of an event without one is derived from.
+#[derive(Clone, Copy, Debug)]
+pub enum Content {
+    /// A line.
+    Line(Span),
+    /// An event of an envelope: the hash of the envelope's line, and the event's index.
+    Element(u128, u32),
+}
+
+impl Rows<'_> {
+    /// Gives a row its id.
+    pub(crate) fn id(&mut self, line: &Line, content: Content, row: &mut Row) {
+        let given = line.get(Field::EventId);
+        let text = self.id_field(line, Field::EventId);
+        if given.is_none() || text.is_none() {
+            row.id = match content {
+                Content::Line(span) => {
+                    xxhash_rust::xxh3::xxh3_128(self.pool.get(span).unwrap_or("").as_bytes())
+                }
+                Content::Element(line, index) => {
+                    let mut bytes = [0; 20];
+                    let (head, tail) = bytes.split_at_mut(16);
+                    head.copy_from_slice(&line.to_le_bytes());
+                    tail.copy_from_slice(&index.to_le_bytes());
+                    xxhash_rust::xxh3::xxh3_128(&bytes)
+                }
+            };
+            return;
+        }
+        row.has_own_id = true;
+        let id = self.pool.get(text).unwrap_or("");
+        if let Some(id) = uuid_of_text(id) {
+            row.id = id;
+            return;
+        }
+        let chatbot = self.kept.get(row.get(Text::ChatbotId)).unwrap_or("");
+        self.name_buffer.clear();
+        self.name_buffer.extend_from_slice(&(chatbot.len() as u32).to_be_bytes());
+        self.name_buffer.extend_from_slice(chatbot.as_bytes());
+        self.name_buffer.extend_from_slice(id.as_bytes());
+        row.id = uuid_of_name(&self.name_buffer).as_u128();
+        row.set(Text::EventId, self.keep(text));
+    }
+}

@@ -1,0 +1,502 @@
+//! From a block of lines to rows and refusals.
+//!
+//! Pure: what comes out depends on the block, the options and the context alone, so that blocks can
+//! be parsed in any order and on any thread.
+//!
+//! What becomes of a block comes in pieces where it would take many times what its lines take: one line
+//! can be an envelope of half a million elements.
+
+pub(crate) mod enrichment;
+pub(crate) mod envelope;
+pub(crate) mod event;
+pub(crate) mod event_id;
+pub(crate) mod extra_fields;
+pub mod fields;
+pub mod ip_masking;
+pub(crate) mod line;
+pub mod properties;
+pub mod text;
+pub mod timestamp;
+pub(crate) mod values;
+pub(crate) mod visitor_id;
+
+use std::collections::VecDeque;
+
+use memchr::memchr;
+
+use super::input::blocks::{RawBlock, TooLong, Unfinished};
+use super::summary::reason::Reason;
+use super::summary::rejected::{Person, Refused};
+use super::summary::warnings::Warnings;
+use crate::enrich::Context;
+use crate::event::{Block, Row};
+use envelope::Inherited;
+use event::{Leftover, Rows, What};
+use event_id::Content;
+use fields::Field;
+use line::Line;
+use text::span::Span;
+use crate::json::scan::Value;
+use crate::json::{Kind, Scanner};
+use crate::settings::IpPolicy;
+use crate::store::key::SecretKey;
+use crate::time::Micros;
+
+/// What the meaning of a line depends on, besides itself.
+#[derive(Clone)]
+pub struct ParseOptions {
+    /// The chatbot of lines that name none.
+    pub chatbot: Option<String>,
+    /// The present: events more than a day after it are refused.
+    pub now: Micros,
+    /// What is stored of addresses.
+    pub ip: IpPolicy,
+    /// The store's key: behind the visitors that are made of address and user agent, and the hashes
+    /// of refused lines.
+    pub visitor_key: [u8; 32],
+}
+
+/// What a block came to, or a piece of it.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The events, in the order of their lines.
+    pub block: Block,
+    /// What was refused, in the order of the lines.
+    pub refused: Vec<Refused>,
+    /// About how much memory that takes and will take.
+    pub refused_weight: usize,
+    /// Events read: rows, refused ones and the unfinished one.
+    pub read: u64,
+    /// Lines with nothing in them.
+    pub blank: u64,
+    /// The last line, where it is left for the next ingest.
+    pub unfinished: Option<Unfinished>,
+    /// What was noticed about the rows.
+    pub warnings: Warnings,
+    /// Every event has an id of its own.
+    pub own_ids: bool,
+    /// How many session keys there are, those of two chatbots with one id as one.
+    pub session_keys: usize,
+}
+
+impl Parsed {
+    /// Returns how many bytes of memory it takes, and its refused lines will take: not what is used of
+    /// them, since a block of short lines is mostly room.
+    pub fn size(&self) -> usize {
+        let rows = self.block.rows.capacity() * size_of::<Row>();
+        size_of::<Parsed>() + self.block.texts.capacity() + rows + self.refused_weight
+    }
+}
+
+/// Parses a block.
+pub fn parse(raw: RawBlock, options: &ParseOptions, context: &Context) -> Parsed {
+    Parser::default().parse(raw, options, context).0
+}
+
+/// Parses block after block with the same memory.
+#[derive(Debug, Default)]
+pub struct Parser {
+    leftover: Leftover,
+}
+
+impl Parser {
+    /// Parses a block; returns also the memory of its lines, for the next.
+    pub fn parse(&mut self, raw: RawBlock, options: &ParseOptions, context: &Context) -> (Parsed, Vec<u8>) {
+        self.parse_in_pieces(raw, options, context, usize::MAX, &mut |_| ())
+    }
+
+    /// Does the same, but whenever there is as much as `most` bytes, hands on what there is. What is
+    /// returned is the last piece; the unfinished line is in that.
+    pub fn parse_in_pieces(
+        &mut self,
+        raw: RawBlock,
+        options: &ParseOptions,
+        context: &Context,
+        most: usize,
+        hand_on: &mut dyn FnMut(Parsed),
+    ) -> (Parsed, Vec<u8>) {
+        let unfinished = raw.unfinished;
+        let mut counts = Counted { unfinished: raw.unfinished_long, ..Counted::default() };
+        let mut elsewhere = Elsewhere::new(raw.first_line, raw.too_long, &raw.bytes);
+        let without_others;
+        let text = match simdutf8::basic::from_utf8(&raw.bytes) {
+            Ok(text) => text,
+            Err(_) => {
+                without_others = elsewhere.utf8_lines();
+                &without_others
+            }
+        };
+        let mut lines = Lines {
+            rows: Rows::new(text, options, context, std::mem::take(&mut self.leftover)),
+            scanner: Scanner::new(text.as_bytes()),
+            text,
+            line: Line::default(),
+            envelope: Line::default(),
+            unfinished,
+            end: raw.end,
+            ip: options.ip,
+            key: SecretKey::from_bytes(options.visitor_key),
+            number: raw.first_line,
+            elsewhere,
+            counts: &mut counts,
+            most,
+            hand_on,
+        };
+        lines.run();
+        let (block, warnings, left) = lines.rows.end();
+        self.leftover = left;
+        let unfinished = counts.unfinished.take();
+        let mut parsed = counts.piece(block, warnings);
+        parsed.read += u64::from(unfinished.is_some());
+        parsed.unfinished = unfinished;
+        (parsed, raw.bytes)
+    }
+}
+
+fn session_keys(block: &Block) -> usize {
+    let mut seen = vec![false; block.texts.count()];
+    let key = |row: &&Row| {
+        let id = row.text[row.key_kind.field() as usize];
+        seen.get_mut(id.0 as usize).is_some_and(|seen| !std::mem::replace(seen, true))
+    };
+    block.rows.iter().filter(key).count()
+}
+
+/// What is counted while a block is being parsed.
+#[derive(Default)]
+struct Counted {
+    refused: Vec<Refused>,
+    refused_weight: usize,
+    read: u64,
+    blank: u64,
+    unfinished: Option<Unfinished>,
+}
+
+impl Counted {
+    fn refuse(&mut self, refused: Refused) {
+        self.refused_weight += refused.weight();
+        self.refused.push(refused);
+    }
+
+    /// Returns what was counted, with the rows to it, and counts anew.
+    fn piece(&mut self, block: Block, warnings: Warnings) -> Parsed {
+        let Counted { refused, refused_weight, read, blank, unfinished } = std::mem::take(self);
+        self.unfinished = unfinished;
+        Parsed {
+            own_ids: block.rows.iter().all(|row| row.has_own_id),
+            session_keys: session_keys(&block),
+            block,
+            refused,
+            refused_weight,
+            read,
+            blank,
+            unfinished: None,
+            warnings,
+        }
+    }
+}
+
+/// The lines of a block that are not in its text; they are refused when the count of lines comes to them.
+struct Elsewhere<'a> {
+    first_line: u64,
+    too_long: VecDeque<TooLong>,
+    /// Of lines that are not UTF-8, which of the block's lines they are and where in its bytes they begin.
+    not_utf8: VecDeque<(u32, u32)>,
+    /// The block's bytes.
+    bytes: &'a [u8],
+}
+
+impl<'a> Elsewhere<'a> {
+    fn new(first_line: u64, too_long: Vec<TooLong>, bytes: &'a [u8]) -> Elsewhere<'a> {
+        Elsewhere { first_line, too_long: too_long.into(), not_utf8: VecDeque::new(), bytes }
+    }
+
+    /// Returns the lines of the block that are UTF-8; the others are noted.
+    fn utf8_lines(&mut self) -> String {
+        let mut text = String::with_capacity(self.bytes.len());
+        let (mut number, mut start) = (self.first_line, 0);
+        let mut too_long = self.too_long.iter().map(|long| long.line).peekable();
+        for line in self.bytes.split_inclusive(|b| *b == b'\n') {
+            while too_long.next_if_eq(&number).is_some() {
+                number += 1;
+            }
+            match simdutf8::basic::from_utf8(line) {
+                Ok(line) => text.push_str(line),
+                Err(_) => self.not_utf8.push_back(((number - self.first_line) as u32, start)),
+            }
+            number += 1;
+            start += line.len() as u32;
+        }
+        text
+    }
+
+    /// Returns the line with a number, if it is not in the text.
+    #[inline]
+    fn take(&mut self, number: u64) -> Option<Absent> {
+        if self.too_long.is_empty() && self.not_utf8.is_empty() {
+            return None;
+        }
+        if self.too_long.front().is_some_and(|long| long.line == number) {
+            return self.too_long.pop_front().map(Absent::TooLong);
+        }
+        let start = match self.not_utf8.front() {
+            Some(&(nth, start)) if self.first_line + u64::from(nth) == number => start,
+            _ => return None,
+        };
+        self.not_utf8.pop_front();
+        let rest = start as usize..self.bytes.len();
+        let len = memchr(b'\n', self.bytes.get(rest.clone()).unwrap_or(&[])).map_or(rest.len(), |at| at + 1);
+        Some(Absent::NotUtf8(rest.start..rest.start + len))
+    }
+}
+
+/// A line that is not in a block's text.
+enum Absent {
+    TooLong(TooLong),
+    /// Where it is in the block's bytes.
+    NotUtf8(std::ops::Range<usize>),
+}
+
+/// The lines of a block, on their way to rows.
+struct Lines<'a, 'b> {
+    rows: Rows<'a>,
+    scanner: Scanner<'a>,
+    text: &'a str,
+    line: Line,
+    envelope: Line,
+    /// The last line has no end, and may be left for the next ingest.
+    unfinished: bool,
+    /// Offset after the block.
+    end: u64,
+    ip: IpPolicy,
+    key: SecretKey,
+    /// The number of the next line.
+    number: u64,
+    elsewhere: Elsewhere<'a>,
+    counts: &'b mut Counted,
+    /// What is handed on, and when.
+    most: usize,
+    hand_on: &'b mut dyn FnMut(Parsed),
+}
+
+impl<'a> Lines<'a, '_> {
+    fn run(&mut self) {
+        let mut pos = 0;
+        while pos < self.text.len() {
+            self.absent_lines();
+            let number = self.number;
+            self.number += 1;
+            pos = match self.object(pos) {
+                Some((start, end, after)) => {
+                    self.whole_object(
+                        number,
+                        pos,
+                        Span { start: start as u32, len: (end - start) as u32 },
+                        after,
+                    );
+                    after + 1
+                }
+                None => self.something_else(number, pos),
+            };
+            self.hand_on_if_full();
+        }
+        self.absent_lines();
+    }
+
+    /// Deals with the lines that come next and are not in the text.
+    #[inline]
+    fn absent_lines(&mut self) {
+        while let Some(line) = self.elsewhere.take(self.number) {
+            self.absent(line);
+            self.number += 1;
+            self.hand_on_if_full();
+        }
+    }
+
+    #[cold]
+    fn absent(&mut self, line: Absent) {
+        let number = self.number;
+        let refused = match line {
+            Absent::TooLong(long) => Refused::too_long(&long, self.ip, &self.key),
+            Absent::NotUtf8(range) => {
+                let line = self.elsewhere.bytes.get(range).unwrap_or(&[]);
+                if self.unfinished && !line.ends_with(b"\n") {
+                    let length = line.len();
+                    return self.leave(number, length);
+                }
+                Refused::new(number, Reason::NotUtf8, without_end(line), self.ip, &self.key)
+            }
+        };
+        self.counts.read += 1;
+        self.counts.refuse(refused);
+    }
+
+    /// Hands on what there is, where that is enough.
+    #[inline]
+    fn hand_on_if_full(&mut self) {
+        if self.rows.size() + self.counts.refused_weight >= self.most {
+            self.hand_on();
+        }
+    }
+
+    #[cold]
+    fn hand_on(&mut self) {
+        let (block, warnings) = self.rows.cut();
+        (self.hand_on)(self.counts.piece(block, warnings));
+    }
+
+    /// Leaves the last line for the next ingest.
+    fn leave(&mut self, line: u64, length: usize) {
+        let length = length as u64;
+        self.counts.unfinished = Some(Unfinished { line, offset: self.end.saturating_sub(length), length });
+    }
+
+    /// Scans a line that is an object; returns where the object begins and ends, and the line ends.
+    #[inline]
+    fn object(&mut self, pos: usize) -> Option<(usize, usize, usize)> {
+        let start = self.scanner.space(pos);
+        if self.scanner.at(start) != b'{' {
+            return None;
+        }
+        let (line, text) = (&mut self.line, self.text);
+        line.clear();
+        let end = self.scanner.object(start, |member| line.take(text, member))?;
+        let after = self.scanner.space(end);
+        (after >= text.len() || self.scanner.at(after) == b'\n').then_some((start, end, after))
+    }
+
+    #[inline]
+    fn whole_object(&mut self, number: u64, from: usize, object: Span, end: usize) {
+        let what = if self.line.has(Field::EventName) {
+            Some(What::Event)
+        } else if self.is_envelope() {
+            return self.envelope(number, from, object, end);
+        } else {
+            self.rows.typed(&self.line)
+        };
+        self.counts.read += 1;
+        let Some(what) = what else {
+            return self.refuse(number, Reason::NoEventName, None, from, end, None);
+        };
+        let added = self.rows.add(&mut self.scanner, &self.line, what, Content::Line(object), None);
+        if let Err((reason, time)) = added {
+            self.refuse(number, reason, time, from, end, None);
+        }
+    }
+
+    fn is_envelope(&self) -> bool {
+        self.line.get(Field::Events).is_some_and(|events| events.member.value.kind() == Kind::Array)
+    }
+
+    fn envelope(&mut self, number: u64, from: usize, object: Span, end: usize) {
+        let Some(events) = self.line.get(Field::Events).map(|events| events.member.value) else { return };
+        std::mem::swap(&mut self.line, &mut self.envelope);
+        self.rows.prepare_envelope(&mut self.envelope);
+        let handed_down = self.envelope.others.iter().filter(|other| other.field != Some(Field::Events));
+        let mut inherited = Inherited {
+            members: handed_down.map(|other| other.member).collect(),
+            object: Span::NONE,
+            // So an envelope's text is multiplied by eight at most, however its events are made.
+            budget: 8 * object.len as usize + (16 << 10),
+        };
+        inherited.members.sort_unstable_by_key(|member| member.key.start);
+        inherited.object = self.rows.write_extra(&mut inherited.members);
+        self.rows.end_envelope();
+        let hash = xxhash_rust::xxh3::xxh3_128(self.rows.pool.get(object).unwrap_or("").as_bytes());
+
+        let mut pos = self.scanner.first_element(events.start as usize);
+        let mut index = 0;
+        while let Some((value, next)) = self.scanner.element(pos) {
+            self.counts.read += 1;
+            self.element(number, value, Content::Element(hash, index), index, &mut inherited);
+            self.hand_on_if_full();
+            index += 1;
+            pos = next;
+        }
+        if index == 0 {
+            self.counts.read += 1;
+            std::mem::swap(&mut self.line, &mut self.envelope);
+            self.refuse(number, Reason::EmptyEnvelope, None, from, end, None);
+        }
+    }
+
+    fn element(
+        &mut self,
+        number: u64,
+        value: Value,
+        content: Content,
+        index: u32,
+        inherited: &mut Inherited,
+    ) {
+        let (start, end) = (value.start as usize, value.end as usize);
+        self.line.clear();
+        let refusal = if value.kind() != Kind::Object {
+            (Reason::NotAnObject, None)
+        } else {
+            let (line, text) = (&mut self.line, self.text);
+            let _ = self.scanner.object(start, |member| line.take(text, member));
+            let what =
+                if line.has(Field::EventName) { Some(What::Event) } else { self.rows.typed(&self.line) };
+            self.line.inherit(&self.envelope);
+            let row = match what {
+                Some(what) => self.rows.add(&mut self.scanner, &self.line, what, content, Some(inherited)),
+                None => Err((Reason::NoEventName, None)),
+            };
+            match row {
+                Ok(()) => return,
+                Err(refusal) => refusal,
+            }
+        };
+        self.refuse(number, refusal.0, refusal.1, start, end, Some(index));
+    }
+
+    /// Deals with a line that is no object, and returns where the next one begins.
+    fn something_else(&mut self, number: u64, from: usize) -> usize {
+        let rest = self.text.as_bytes().get(from..).unwrap_or(&[]);
+        let (line, has_end) = match memchr(b'\n', rest) {
+            Some(end) => (rest.get(..end).unwrap_or(&[]), true),
+            None => (rest, false),
+        };
+        let end = from + line.len();
+        if line.trim_ascii().is_empty() {
+            self.counts.blank += 1;
+            return end + 1;
+        }
+        let value = self.scanner.value(self.scanner.space(from));
+        let is_json = value.is_some_and(|value| self.scanner.space(value.end as usize) == end);
+        if !is_json && !has_end && self.unfinished {
+            self.leave(number, line.len());
+        } else {
+            self.counts.read += 1;
+            // What was scanned of it is no member of anything.
+            self.line.clear();
+            let reason = if is_json { Reason::NotAnObject } else { Reason::NotJson };
+            self.refuse(number, reason, None, from, end, None);
+        }
+        end + 1
+    }
+
+    fn refuse(
+        &mut self,
+        number: u64,
+        reason: Reason,
+        time: Option<Micros>,
+        from: usize,
+        end: usize,
+        index: Option<u32>,
+    ) {
+        let bytes = without_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
+        let made = Refused::new(number, reason, bytes, self.ip, &self.key);
+        let mut refused = Refused { index, ..made };
+        if self.line.there() != 0 {
+            refused.person = Some(Box::new(Person { time, ..self.rows.person(&self.line) }));
+        }
+        self.counts.refuse(refused);
+    }
+}
+
+/// Returns a line without `\n` or `\r\n`.
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}

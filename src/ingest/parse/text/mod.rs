@@ -1,0 +1,6 @@
+//! The text buffer of a parsed block: each distinct text is stored once.
+
+pub mod intern;
+pub mod memo;
+pub mod span;
+pub mod text_buffer;

@@ -1,0 +1,238 @@
+//! One gc: prune, compact, sweep; one change of the store.
+
+pub mod compaction;
+pub mod prune;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::ingest::pipeline::check_settings;
+use compaction::{Compacted};
+use prune::{Pruned};
+use crate::privacy::anonymize;
+use crate::settings::{Keep, Settings};
+use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
+use crate::store::manifest::{LastRun, Manifest};
+use crate::store::transaction::Transaction;
+use crate::store::{Store, Writer};
+use crate::time::{Clock, DAY, Day, Micros, Zone, format_utc};
+
+/// A clock that is so much later than the newest event, and than the last gc, may be wrong.
+const FAR: Micros = 7 * DAY;
+
+/// What a gc is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The present.
+    pub clock: Clock,
+    /// Only say what would go.
+    pub dry_run: bool,
+    /// Go on where it would have to ask.
+    pub yes: bool,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+}
+
+/// What a gc did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// Why it would ask to be told to go on, where it would.
+    pub asks: Option<String>,
+    /// Events that are past their retention.
+    pub events: Pruned,
+    /// Sessions that are.
+    pub sessions: Pruned,
+    /// Daily statistics that are.
+    pub daily_stats: Pruned,
+    /// Refused lines that are.
+    pub rejects: Pruned,
+    /// Addresses that are past their time.
+    pub anonymized: anonymize::Report,
+    /// Small files that were merged.
+    pub compacted: Compacted,
+    /// Files that no manifest named.
+    pub unnamed_files: u64,
+    /// Size of tables and refused lines before.
+    pub bytes_before: u64,
+    /// Their size after.
+    pub bytes_after: u64,
+}
+
+/// Prunes, merges small files and removes what no manifest names. A dry run writes the files that would
+/// be new aside, so that what it says is exact, and leaves the store as it was.
+///
+/// # Errors
+/// [`Kind::Usage`] where it would take today's data, or the clock is far from the data's, and it was
+/// not told to go on.
+pub fn gc(store: &Store, settings: &Settings, options: Options) -> Result<Report> {
+    // A store that is not there is an error, not one to be made.
+    store.snapshot()?;
+    if options.dry_run {
+        return rehearse(store, settings, options);
+    }
+    let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
+    let mut writer = store.writer("wa gc", options.lock_timeout, first)?;
+    match gc_in(&mut writer, settings, options) {
+        Ok(report) => writer.finish().map(|()| report),
+        Err(error) if error.kind() == Kind::Usage => {
+            // Nothing went wrong, and nothing is to lie about.
+            writer.finish()?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn rehearse(store: &Store, settings: &Settings, options: Options) -> Result<Report> {
+    let trial = store.trial("wa gc --dry-run", options.lock_timeout)?;
+    let mut transaction = trial.begin();
+    let outcome = trial.unnamed().and_then(|unnamed_files| {
+        check_settings(trial.manifest(), settings)?;
+        let asks = asks(trial.manifest(), settings, options.clock);
+        let (report, _) = change(&mut transaction, settings, options.clock)?;
+        let anonymized = anonymize::Report { dry_run: true, ..report.anonymized };
+        Ok(Report { dry_run: true, asks, unnamed_files, anonymized, ..report })
+    });
+    trial.end(transaction)?;
+    outcome
+}
+
+/// Does a gc with a writer that is open already.
+pub fn gc_in(writer: &mut Writer, settings: &Settings, options: Options) -> Result<Report> {
+    check_settings(writer.manifest(), settings)?;
+    let asks = asks(writer.manifest(), settings, options.clock);
+    if let Some(why) = asks.filter(|_| !options.yes) {
+        return Err(Error::new(Kind::Usage, why)
+            .hint("look with --dry-run at what would go, and say --yes if it is meant"));
+    }
+    let mut transaction = writer.begin();
+    let (mut report, ledger) = change(&mut transaction, settings, options.clock)?;
+    if let Some(ledger) = ledger {
+        ledger.write(&mut transaction, options.clock.now)?;
+    }
+    let figures = [
+        ("events", report.events.rows),
+        ("sessions", report.sessions.rows),
+        ("daily_stats", report.daily_stats.rows),
+        ("rejects", report.rejects.rows),
+        ("files_merged", report.compacted.files),
+    ];
+    transaction.manifest().last_gc = Some(LastRun {
+        at: options.clock.now,
+        figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+    });
+    writer.commit(transaction, options.clock.now)?;
+    report.unnamed_files = writer.sweep()?;
+    Ok(report)
+}
+
+/// Makes the change. Returns what it is, and the ledger where that has changed.
+fn change(
+    transaction: &mut Transaction,
+    settings: &Settings,
+    clock: Clock,
+) -> Result<(Report, Option<Ledger>)> {
+    let zone = settings.timezone;
+    let today = zone.day(clock.now);
+    let before = Ledger::of(&transaction.snapshot()?)?;
+    let mut ledger = before.clone();
+    let mut report = Report { bytes_before: bytes(transaction.manifest()), ..Report::default() };
+    if let Some(last) = prune::last_to_go(settings.keep_events, today) {
+        report.events = prune::events(transaction, &mut ledger, last)?;
+        report.rejects = prune::rejects(transaction, last)?;
+    }
+    if let Some(last) = prune::last_to_go(settings.keep_sessions, today) {
+        report.sessions = prune::sessions(transaction, &mut ledger, last, zone)?;
+    }
+    if let Some(last) = prune::last_to_go(settings.keep_daily_stats, today) {
+        report.daily_stats = prune::daily_stats(transaction, &mut ledger, last)?;
+    }
+    if let Some(last) = settings.anonymize_after_days.and_then(|n| prune::last_to_go(Keep::Days(n), today)) {
+        report.anonymized = anonymize::apply(transaction, last)?;
+    }
+    report.compacted = compaction::compact(transaction)?;
+    report.bytes_after = bytes(transaction.manifest());
+    Ok((report, Some(ledger).filter(|ledger| *ledger != before)))
+}
+
+fn bytes(manifest: &Manifest) -> u64 {
+    let tables = manifest.tables.values().flatten().map(|file| file.bytes).sum::<u64>();
+    tables + manifest.rejects.iter().map(|file| file.bytes).sum::<u64>()
+}
+
+/// Says why it should be asked whether to go on: the retention or the clock looks like a mistake.
+fn asks(manifest: &Manifest, settings: &Settings, clock: Clock) -> Option<String> {
+    let zone = settings.timezone;
+    let today = zone.day(clock.now);
+    takes_today(manifest, settings, today, zone)
+        .or_else(|| takes_all(manifest, settings, today, zone))
+        .or_else(|| clock_is_far(manifest, settings, clock.now, today))
+}
+
+/// Events go by their UTC date: where the day begins before that, the shortest retention takes some of
+/// today's.
+fn takes_today(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -> Option<String> {
+    let last = prune::last_to_go(settings.keep_events, today)?;
+    let files = manifest.files(Table::Events).iter();
+    let newest = files.filter(|file| file.day <= last).map(|file| file.max_time).max()?;
+    (zone.day(newest) >= today).then(|| {
+        format!(
+            "events of today would go, up to {}: they go by their UTC date, and today, {today}, began before \
+             that did in {}",
+            format_utc(newest),
+            zone.name()
+        )
+    })
+}
+
+fn takes_all(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -> Option<String> {
+    [
+        (Table::Events, settings.keep_events),
+        (Table::Sessions, settings.keep_sessions),
+        (Table::DailyStats, settings.keep_daily_stats),
+    ]
+    .into_iter()
+    .find_map(|(table, keep)| {
+        let last = prune::last_to_go(keep, today)?;
+        let newest = manifest.files(table).iter().map(|file| file.max_time).max()?;
+        // The times of daily statistics are the days themselves.
+        let newest = if table == Table::DailyStats { Day::utc(newest) } else { zone.day(newest) };
+        (newest <= last).then(|| {
+            format!(
+                "all {} would go: the newest are of {newest}, and today is {today}; is the clock right?",
+                table.name()
+            )
+        })
+    })
+}
+
+/// A clock that jumped ahead takes what is not old yet. Where nothing new has come for a while, but gc
+/// ran all the time, it is the data that stood still.
+fn clock_is_far(manifest: &Manifest, settings: &Settings, now: Micros, today: Day) -> Option<String> {
+    let newest = manifest.files(Table::Events).iter().map(|file| file.max_time).max()?;
+    let last_gc = manifest.last_gc.as_ref().map(|run| run.at);
+    let known = last_gc.map_or(newest, |at| at.max(newest));
+    if now.saturating_sub(known) <= FAR {
+        return None;
+    }
+    let goes = |table: Table, keep: Keep| {
+        prune::last_to_go(keep, today)
+            .is_some_and(|last| manifest.files(table).iter().any(|file| file.day <= last))
+    };
+    let goes = goes(Table::Events, settings.keep_events)
+        || goes(Table::Sessions, settings.keep_sessions)
+        || goes(Table::DailyStats, settings.keep_daily_stats);
+    goes.then(|| {
+        format!(
+            "the newest event is of {}, the last gc {}, and now is {}; is the clock right?",
+            format_utc(newest),
+            last_gc.map_or("never was".to_owned(), |at| format!("was at {}", format_utc(at))),
+            format_utc(now)
+        )
+    })
+}

@@ -1,0 +1,186 @@
+//! A store in a folder of its own, with a clock, and what can be done to it.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::daily_stats::DailyStats;
+use crate::enrich::Context;
+use crate::ingest::pipeline;
+
+use crate::maintenance::{self, NoProgress, RebuildReport, VerifyReport};
+use crate::settings::{Keep, Settings};
+use crate::store::columns::Table;
+use crate::store::manifest::Manifest;
+use crate::store::{Store, Writer, tables};
+use crate::time::{Clock, Micros, Zone, parse_human};
+
+pub struct Place {
+    dir: tempfile::TempDir,
+    pub settings: Settings,
+    pub now: Micros,
+    runs: usize,
+}
+
+/// The rows of all tables as text, in order.
+pub type Rows = Vec<(Table, Vec<String>)>;
+
+impl Place {
+    pub fn new(now: &str) -> Place {
+        let settings =
+            Settings { keep_events: Keep::Forever, keep_sessions: Keep::Forever, ..Settings::default() };
+        let dir = tempfile::tempdir().unwrap();
+        Place { dir, settings, now: parse_human(now).unwrap(), runs: 0 }
+    }
+
+    pub fn zone(&mut self, name: &str) {
+        self.settings.timezone = Zone::parse(name).unwrap();
+    }
+
+    pub fn store(&self) -> Store {
+        Store::at(self.dir.path().join("store"))
+    }
+
+    pub fn writer(&self) -> Writer {
+        let first = || Manifest::new(self.now, self.settings.timezone.name(), self.settings.session_timeout);
+        self.store().writer("test", Duration::from_secs(5), first).unwrap()
+    }
+
+    /// Takes in the lines of one file.
+    pub fn ingest(&mut self, lines: &[String]) -> pipeline::Report {
+        static CONTEXT: OnceLock<Context> = OnceLock::new();
+        let context = CONTEXT.get_or_init(|| Context::new(None).unwrap());
+        self.runs += 1;
+        let file = self.dir.path().join(format!("{}.ndjson", self.runs));
+        std::fs::write(&file, lines.concat()).unwrap();
+        let options = pipeline::Options {
+            inputs: vec![file.to_owned()],
+            chatbot: None,
+            force: false,
+            atomic: false,
+            max_rejects: None,
+            clock: Clock { now: self.now },
+            lock_timeout: Duration::from_secs(5),
+            key_file: None,
+            batch_bytes: Some(2000),
+        };
+        let report = pipeline::run_in(self.writer(), &self.settings, &options, context, &pipeline::NoProgress).unwrap();
+        assert!(report.failure.is_none() && report.problems.is_empty(), "{report:?}");
+        self.now += 1_000_000;
+        report
+    }
+
+    /// Prunes to a number of days of events and of sessions, and merges small files.
+    pub fn gc(&mut self, events: Option<u32>, sessions: Option<u32>) {
+        let mut writer = self.writer();
+        let keep = |days: Option<u32>| days.map_or(Keep::Forever, Keep::Days);
+        let settings = Settings {
+            keep_events: keep(events),
+            keep_sessions: keep(sessions),
+            keep_daily_stats: Keep::Forever,
+            ..self.settings.clone()
+        };
+        let options = maintenance::gc::Options {
+            clock: Clock { now: self.now },
+            dry_run: false,
+            yes: true,
+            lock_timeout: Duration::ZERO,
+        };
+        maintenance::gc::gc_in(&mut writer, &settings, options).unwrap();
+        writer.finish().unwrap();
+        self.now += 1_000_000;
+    }
+
+    pub fn rebuild(&mut self) -> RebuildReport {
+        let mut writer = self.writer();
+        let clock = Clock { now: self.now };
+        let report = maintenance::rebuild_in(&mut writer, &self.settings, clock, &NoProgress).unwrap();
+        writer.finish().unwrap();
+        self.now += 1_000_000;
+        report
+    }
+
+    pub fn verify(&self) -> VerifyReport {
+        maintenance::verify(&self.store(), &NoProgress).unwrap()
+    }
+
+    /// Checks that verify finds nothing.
+    #[track_caller]
+    pub fn is_clean(&self) {
+        let report = self.verify();
+        assert!(report.is_clean() && report.notes.is_empty(), "{report:#?}");
+        assert!(report.tables_compared);
+    }
+
+    /// Returns all rows but those of events, without the columns named, each table in order.
+    pub fn rows(&self, without: &[&str]) -> Rows {
+        let snapshot = self.store().snapshot().unwrap();
+        let tables = [Table::Sessions, Table::DailyStats, Table::Visitors];
+        let of = |table: Table| {
+            let mut rows = Vec::new();
+            for file in snapshot.manifest().files(table) {
+                let frame = snapshot.read_file(file, None).unwrap();
+                for row in 0..frame.height() {
+                    let mut text = format!("{} ", file.day);
+                    for column in frame.columns().iter().filter(|c| !without.contains(&c.name().as_str())) {
+                        text.push_str(&format!("{}={} ", column.name(), column.get(row).unwrap()));
+                    }
+                    rows.push(text);
+                }
+            }
+            rows.sort();
+            rows
+        };
+        tables.into_iter().map(|table| (table, of(table))).collect()
+    }
+
+    /// Returns what depends on the events alone.
+    pub fn figures(&self) -> Rows {
+        self.rows(&["created_at", "updated_at"])
+    }
+
+    /// Returns the sums of integer columns of a table.
+    pub fn sums(&self, table: Table, columns: &[&str]) -> Vec<i64> {
+        let snapshot = self.store().snapshot().unwrap();
+        let frames = snapshot.read(table, None, columns).unwrap();
+        let sum = |name: &&str| {
+            frames
+                .iter()
+                .map(|f| crate::store::tables::Reader(f).int64(name).unwrap().iter().flatten().sum::<i64>())
+                .sum()
+        };
+        columns.iter().map(sum).collect()
+    }
+
+    /// Returns the rows of daily statistics, in order.
+    pub fn days(&self) -> Vec<DailyStats> {
+        let snapshot = self.store().snapshot().unwrap();
+        let read = |file| tables::daily_stats::read(&snapshot.read_file(file, None).unwrap()).unwrap();
+        let mut days: Vec<DailyStats> =
+            snapshot.manifest().files(Table::DailyStats).iter().flat_map(read).collect();
+        days.sort_by_key(|row| (row.chatbot_id.clone(), row.stat_date));
+        days
+    }
+
+    /// Returns start, end and number of events of the sessions, in order.
+    pub fn sessions(&self) -> Vec<(String, String, u64)> {
+        let snapshot = self.store().snapshot().unwrap();
+        let texts = crate::session::SharedTexts::default();
+        let mut all = Vec::new();
+        for file in snapshot.manifest().files(Table::Sessions) {
+            let frame = snapshot.read_file(file, None).unwrap();
+            let sessions = crate::store::tables::sessions::read(&frame).unwrap();
+            all.extend(sessions.into_iter().map(|session| session.into_owned(&texts)));
+        }
+        all.sort_by_key(|session| session.first);
+        let time = |time: Micros| crate::time::format_utc(time);
+        all.iter().map(|s| (time(s.first.time), time(s.ended_at), s.event_count())).collect()
+    }
+}
+
+/// Returns the line of an event; `more` is a piece of JSON that begins with a comma.
+pub fn line(time: &str, session: &str, name: &str, more: &str) -> String {
+    format!(
+        "{{\"event_id\":\"{time} {session} {name}\",\"chatbot_id\":\"c\",\"session_id\":\"{session}\",\
+         \"timestamp\":\"{time}\",\"event_name\":\"{name}\"{more}}}\n"
+    )
+}

@@ -1,0 +1,38 @@
+//! Hashes: the hasher of keys that are hashes already, and how hashes are written.
+
+/// Returns bytes in hexadecimal, in small letters.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes hashers of 128-bit keys that are hashes already: they are folded, not hashed again. Ids that a log
+/// chooses are hashed first, by [`Keys`](crate::ingest::batch::stored_ids::Keys).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PreHashed;
+
+impl std::hash::BuildHasher for PreHashed {
+    type Hasher = PreHashedHasher;
+
+    fn build_hasher(&self) -> PreHashedHasher {
+        PreHashedHasher(0)
+    }
+}
+
+/// The hasher of [`PreHashed`].
+#[derive(Clone, Copy, Debug)]
+pub struct PreHashedHasher(u64);
+
+impl std::hash::Hasher for PreHashedHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_u128(&mut self, n: u128) {
+        let folded = (n as u64) ^ ((n >> 64) as u64).rotate_left(32);
+        self.0 = folded.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}

@@ -1,0 +1,476 @@
+//! A sheet: an answer in words, in parts of rows and columns; what a table on a terminal and a
+//! table in Markdown are both made of.
+
+use super::figures::{UNKNOWN, duration, local_time, shown, signed, signed_percent, value};
+use super::labels;
+use super::text::visible;
+use crate::report::answer::{Answer, Head, Robots};
+use crate::report::metric::compare::{Change, ComparedGroup, Comparison, Status};
+use crate::report::metric::{Figure, Group, Unit};
+use crate::report::sessions::{Entry, Page};
+use crate::store::row::{Record, Value};
+use crate::time::Zone;
+
+/// An answer in words.
+#[derive(Clone, Debug, Default)]
+pub struct Sheet {
+    /// The pieces of its title.
+    pub title: Vec<String>,
+    /// Sentences under the title.
+    pub facts: Vec<String>,
+    /// Its parts.
+    pub parts: Vec<Part>,
+}
+
+/// Rows and columns.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// What stands over it, where it needs a name of its own.
+    pub heading: Option<String>,
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// The rows.
+    pub rows: Vec<Line>,
+    /// The columns' titles are not shown: the rows name themselves.
+    pub untitled: bool,
+}
+
+/// A column of a part.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its title.
+    pub title: String,
+    /// What it holds, and so how it is set.
+    pub kind: ColumnKind,
+    /// How readily it is left out where there is no room: the greatest first, 0 never.
+    pub spare: u8,
+    /// What is missing where it is left out, if the title alone does not say.
+    pub full: Option<String>,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Text, set left, cut where there is no room.
+    Text,
+    /// A day or a time, set left, never cut.
+    Time,
+    /// Numbers, set right, never cut.
+    Number,
+    /// A bar: the share of the longest, in thousandths, as the cell's text.
+    Bar,
+}
+
+/// A row of a part.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The cells, as many as there are columns.
+    pub cells: Vec<String>,
+    /// How much it matters.
+    pub tone: Tone,
+}
+
+/// How much a row matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As any other.
+    Plain,
+    /// Less: what was summed up, what is gone.
+    Faint,
+    /// More: what is new.
+    Strong,
+}
+
+fn column(title: &str, kind: ColumnKind, spare: u8) -> Column {
+    Column { title: title.to_owned(), kind, spare, full: None }
+}
+
+fn text(title: &str, spare: u8) -> Column {
+    column(title, ColumnKind::Text, spare)
+}
+
+fn time(title: &str) -> Column {
+    column(title, ColumnKind::Time, 0)
+}
+
+fn number(title: &str, spare: u8) -> Column {
+    column(title, ColumnKind::Number, spare)
+}
+
+fn bar() -> Column {
+    column("", ColumnKind::Bar, u8::MAX)
+}
+
+/// The columns of the names of a part.
+fn names_of(group: &str, keys: &[&str]) -> Vec<Column> {
+    let column = |key: &&str| match *key {
+        "stat_date" => time(labels::figure(group, key)),
+        key => text(labels::figure(group, key), 0),
+    };
+    keys.iter().map(column).collect()
+}
+
+fn plain(cells: Vec<String>) -> Line {
+    Line { cells, tone: Tone::Plain }
+}
+
+/// Returns the words for what an answer is about.
+pub fn title(name: &str, head: &Head) -> Vec<String> {
+    let mut initial = name.chars();
+    let name = initial.next().map_or(String::new(), |c| c.to_uppercase().chain(initial).collect());
+    let shown = |id: &String| visible(id).into_owned();
+    let chatbots = match head.chatbots.as_slice() {
+        [] => "all chatbots".to_owned(),
+        [one] => shown(one),
+        [one, two] => format!("{}, {}", shown(one), shown(two)),
+        [one, two, more @ ..] => format!("{}, {} and {} more", shown(one), shown(two), more.len()),
+    };
+    let period = match (head.window, head.moment) {
+        (Some(window), _) => Some(window.to_string()),
+        (None, Some(moment)) => Some(local_time(moment, head.zone)),
+        (None, None) => None,
+    };
+    [name, chatbots].into_iter().chain(period).collect()
+}
+
+fn facts(head: &Head, comparison: Option<&Comparison>) -> Vec<String> {
+    let sessions = |n: u64| format!("{} of robots", super::figures::counted(n, "session", "sessions"));
+    let robots = match head.robots {
+        Robots::NotAsked | Robots::LeftOut(0) | Robots::Included(0) => None,
+        Robots::LeftOut(n) => Some(format!("{} left out", sessions(n))),
+        Robots::Included(n) => Some(format!("{} included", sessions(n))),
+    };
+    let zone = (head.zone != Zone::UTC).then(|| format!("days and times of {}", head.zone.name()));
+    let before = comparison.map(|comparison| {
+        let partial = if comparison.partial { "; today is not over yet" } else { "" };
+        format!("beside {}{partial}", comparison.before)
+    });
+    [robots, before, zone].into_iter().flatten().collect()
+}
+
+/// Puts an answer into words.
+pub fn of(answer: &dyn Answer) -> Sheet {
+    let head = answer.head();
+    let mut sheet = Sheet {
+        title: title(answer.name(), head),
+        facts: facts(head, answer.comparison()),
+        parts: Vec::new(),
+    };
+    if let Some(page) = answer.page() {
+        sheet.parts = sessions(page, head.zone);
+        sheet.facts.push(count_of_pages(page));
+        return sheet;
+    }
+    let groups = answer.groups();
+    if let Some(comparison) = answer.comparison() {
+        let named = comparison.groups.len() > 1;
+        sheet.parts = comparison.groups.iter().map(|group| compared(group, named)).collect();
+        return sheet;
+    }
+    let mut rest = groups.as_slice();
+    while let Some((first, others)) = rest.split_first() {
+        // Single rows of the same figures, such as response and load times, make one part.
+        let alike = others.iter().take_while(|group| group.single && group.figures == first.figures).count();
+        if first.single && alike > 0 {
+            let (same, others) = rest.split_at(alike + 1);
+            sheet.parts.push(side_by_side(same));
+            rest = others;
+        } else {
+            let named = groups.len() > 1;
+            sheet.parts.push(if first.single { figures(first, named) } else { list(first, named) });
+            rest = others;
+        }
+    }
+    sheet
+}
+
+/// Puts the summaries of several chatbots into words: a row a chatbot.
+pub fn by_chatbot(answers: &[&dyn Answer]) -> Sheet {
+    let Some(first) = answers.first() else { return Sheet::default() };
+    let mut title = title(first.name(), &Head { chatbots: Vec::new(), ..first.head().clone() });
+    if let Some(chatbots) = title.get_mut(1) {
+        *chatbots = format!("{} chatbots", answers.len());
+    }
+    let mut columns = vec![text("Chatbot", 0)];
+    let groups: Vec<Group<'_>> = first.groups();
+    if let Some(group) = groups.first() {
+        let column =
+            |(at, (key, _)): (usize, &(&str, Unit))| number(labels::figure(group.name, key), at as u8);
+        columns.extend(group.figures.iter().enumerate().map(column));
+    }
+    let line = |answer: &&dyn Answer| {
+        let mut cells = vec![visible(&answer.head().chatbots.join(" ")).into_owned()];
+        for group in answer.groups() {
+            for item in &group.items {
+                let figures = group.figures.iter().zip(&item.values);
+                cells.extend(figures.map(|((_, unit), value)| shown(Figure { unit: *unit, value: *value })));
+            }
+        }
+        plain(cells)
+    };
+    let zone = first.head().zone;
+    let zone = (zone != Zone::UTC).then(|| format!("days and times of {}", zone.name()));
+    Sheet {
+        title,
+        facts: zone.into_iter().collect(),
+        parts: vec![Part {
+            heading: None,
+            columns,
+            rows: answers.iter().map(line).collect(),
+            untitled: false,
+        }],
+    }
+}
+
+fn heading(name: &str, named: bool) -> Option<String> {
+    named.then(|| labels::part(name).to_owned())
+}
+
+/// A single row: a line a figure.
+fn figures(group: &Group<'_>, named: bool) -> Part {
+    let mut rows = Vec::new();
+    for item in &group.items {
+        for (key, name) in group.keys.iter().zip(&item.names) {
+            rows.push(plain(vec![labels::figure(group.name, key).to_owned(), visible(name).into_owned()]));
+        }
+        for ((key, unit), value) in group.figures.iter().zip(&item.values) {
+            let figure = Figure { unit: *unit, value: *value };
+            rows.push(plain(vec![labels::figure(group.name, key).to_owned(), shown(figure)]));
+        }
+    }
+    let heading = heading(group.name, named && group.name != "visitors");
+    Part { heading, columns: vec![text("Figure", 0), number("", 0)], rows, untitled: true }
+}
+
+/// Single rows of the same figures: a line each.
+fn side_by_side(groups: &[Group<'_>]) -> Part {
+    let mut columns = vec![text("", 0)];
+    if let Some(first) = groups.first() {
+        // The mean and the middle say most, and stay.
+        let spare = |key: &str| u8::from(key == "p75");
+        let figures = first.figures.iter();
+        columns.extend(figures.map(|(key, _)| number(labels::figure(first.name, key), spare(key))));
+    }
+    let line = |group: &Group<'_>| {
+        let mut cells = vec![labels::part(group.name).to_owned()];
+        for item in &group.items {
+            for ((_, unit), value) in group.figures.iter().zip(&item.values) {
+                cells.push(shown(Figure { unit: *unit, value: *value }));
+            }
+        }
+        plain(cells)
+    };
+    Part { heading: None, columns, rows: groups.iter().map(line).collect(), untitled: false }
+}
+
+/// Rows of names and figures, with bars.
+fn list(group: &Group<'_>, named: bool) -> Part {
+    let mut columns = names_of(group.name, group.keys);
+    for (at, (key, _)) in group.figures.iter().enumerate() {
+        // Later figures make room first; the bar goes before them all.
+        columns.push(number(labels::figure(group.name, key), if at == 0 { 0 } else { at as u8 }));
+        if group.bar == Some(at) && group.total.is_some() {
+            columns.push(number("Share", 100));
+        }
+    }
+    if group.bar.is_some() {
+        columns.push(bar());
+    }
+    let value_of = |values: &[Option<i64>]| {
+        let value = group.bar.and_then(|at| values.get(at).copied().flatten());
+        value.unwrap_or(0).max(0)
+    };
+    let longest = group.rows().iter().map(|item| value_of(&item.values)).max().unwrap_or(0).max(1);
+    let cells = |names: Vec<String>, values: &[Option<i64>], with_bar: bool| {
+        let mut cells = names;
+        for (at, ((_, unit), value)) in group.figures.iter().zip(values).enumerate() {
+            cells.push(shown(Figure { unit: *unit, value: *value }));
+            if group.bar == Some(at) && group.total.is_some() {
+                let share = group.share_of(values).map(|share| share.0.0);
+                cells.push(shown(Figure { unit: Unit::Percent, value: share }));
+            }
+        }
+        if group.bar.is_some() {
+            let thousandths = i128::from(value_of(values)) * 1000 / i128::from(longest);
+            cells.push(if with_bar { thousandths.to_string() } else { "0".to_owned() });
+        }
+        cells
+    };
+    let names = |names: &[&str]| names.iter().map(|name| visible(name).into_owned()).collect();
+    let mut rows: Vec<Line> =
+        group.rows().iter().map(|item| plain(cells(names(&item.names), &item.values, true))).collect();
+    if let Some(rest) = &group.rest {
+        let names = rest_names(group.keys.len(), group.hidden());
+        rows.push(Line { cells: cells(names, rest, false), tone: Tone::Faint });
+    }
+    Part { heading: heading(group.name, named), columns, rows, untitled: false }
+}
+
+fn rest_names(keys: usize, hidden: usize) -> Vec<String> {
+    let mut names = vec![String::new(); keys];
+    if let Some(first) = names.first_mut() {
+        *first = format!("+ {hidden} more");
+    }
+    names
+}
+
+fn change_words(change: &Change, status: Option<Status>) -> String {
+    let difference = signed(change.difference());
+    match (status, change.percent()) {
+        (Some(Status::New), _) => format!("{difference} (new)"),
+        (Some(Status::Gone), _) => format!("{difference} (gone)"),
+        (_, Some(percent)) => format!("{difference} ({})", signed_percent(percent)),
+        (_, None) => difference,
+    }
+}
+
+/// Rows of both periods.
+fn compared(group: &ComparedGroup, named: bool) -> Part {
+    let figure = |unit, value| shown(Figure { unit, value });
+    if group.single {
+        let mut rows = Vec::new();
+        for row in &group.rows {
+            for ((key, unit), change) in group.figures.iter().zip(&row.changes) {
+                let percent = change.percent().map_or(UNKNOWN.to_owned(), signed_percent);
+                rows.push(plain(vec![
+                    labels::figure(group.name, key).to_owned(),
+                    figure(*unit, change.current),
+                    figure(*unit, change.previous),
+                    signed(change.difference()),
+                    percent,
+                ]));
+            }
+        }
+        let columns =
+            vec![text("", 0), number("Now", 0), number("Before", 0), number("Change", 0), number("%", 0)];
+        return Part { heading: heading(group.name, named), columns, rows, untitled: false };
+    }
+    let mut columns = names_of(group.name, &group.keys);
+    for (at, (key, _)) in group.figures.iter().enumerate() {
+        let at = at as u8;
+        let title = labels::figure(group.name, key);
+        columns.push(number(title, at));
+        let full = Some(format!("the change in {title}"));
+        for before in ["Before", "Change"] {
+            columns.push(Column { full: full.clone(), ..number(before, if at == 0 { 0 } else { 50 + at }) });
+        }
+    }
+    let cells = |names: Vec<String>, changes: &[Change], status: Option<Status>| {
+        let mut cells = names;
+        for change in changes {
+            cells.push(figure(change.unit, change.current));
+            cells.push(figure(change.unit, change.previous));
+            cells.push(change_words(change, status));
+        }
+        cells
+    };
+    let mut rows: Vec<Line> = group
+        .rows
+        .iter()
+        .map(|row| {
+            let names = row.names.iter().map(|name| visible(name).into_owned()).collect();
+            let tone = match row.status {
+                Some(Status::Kept) | None => Tone::Plain,
+                Some(Status::New) => Tone::Strong,
+                Some(Status::Gone) => Tone::Faint,
+            };
+            Line { cells: cells(names, &row.changes, row.status), tone }
+        })
+        .collect();
+    if let Some((hidden, changes)) = &group.rest {
+        let names = rest_names(group.keys.len(), *hidden);
+        rows.push(Line { cells: cells(names, changes, None), tone: Tone::Faint });
+    }
+    Part { heading: heading(group.name, named), columns, rows, untitled: false }
+}
+
+fn count_of_pages(page: &Page) -> String {
+    let sessions = super::figures::counted(page.total as u64, "session", "sessions");
+    format!("{sessions}, page {} of {}", page.page, page.last_page())
+}
+
+fn of_record(record: &Record, name: &str) -> String {
+    visible(&value(record.get(name))).into_owned()
+}
+
+fn sessions(page: &Page, zone: Zone) -> Vec<Part> {
+    if page.sessions.iter().any(|entry| entry.timeline.is_some()) {
+        return page.sessions.iter().flat_map(|entry| looked_up(entry, zone)).collect();
+    }
+    let columns = vec![
+        time("Started"),
+        number("Duration", 1),
+        text("Visitor", 0),
+        number("Sent", 2),
+        number("Received", 3),
+        number("Events", 6),
+        text("Landing page", 4),
+        text("Channel", 5),
+        text("Device", 7),
+        text("Browser", 8),
+        text("Country", 9),
+        text("Chatbot", 10),
+    ];
+    let rows = page.sessions.iter().map(|entry| {
+        let session = &entry.session;
+        let visitor = ["user_name", "user_email", "user_id", "anonymous_id", "session_id"];
+        let visitor = visitor.iter().find_map(|name| session.text(name)).unwrap_or("");
+        let count = |name| super::figures::grouped(session.number(name).unwrap_or(0));
+        plain(vec![
+            session.number("started_at").map_or(String::new(), |time| local_time(time, zone)),
+            duration(session.number("duration_seconds").unwrap_or(0)),
+            visible(visitor).into_owned(),
+            count("messages_sent"),
+            count("messages_received"),
+            count("event_count"),
+            of_record(session, "landing_page"),
+            session.text("channel").map_or("Direct".to_owned(), |channel| visible(channel).into_owned()),
+            of_record(session, "device_type"),
+            of_record(session, "browser_name"),
+            of_record(session, "country_code"),
+            of_record(session, "chatbot_id"),
+        ])
+    });
+    vec![Part { heading: None, columns, rows: rows.collect(), untitled: false }]
+}
+
+/// A session that was looked up: what is known of it, and its events.
+fn looked_up(entry: &Entry, zone: Zone) -> Vec<Part> {
+    let known = entry.session.entries().filter(|(_, value)| **value != Value::Null);
+    let shown = |name: &str, value: &Value| match value {
+        Value::Time(time) => local_time(*time, zone),
+        _ => of_record(&entry.session, name),
+    };
+    let rows = known.map(|(column, value)| plain(vec![column.name.to_owned(), shown(column.name, value)]));
+    let heading =
+        entry.session.number("started_at").map(|time| format!("Session of {}", local_time(time, zone)));
+    let session =
+        Part { heading, columns: vec![text("Column", 0), text("", 0)], rows: rows.collect(), untitled: true };
+    let events = entry.timeline.iter().flatten();
+    let timeline = Part { heading: Some("Its events".to_owned()), ..timeline(events, zone, false) };
+    vec![session, timeline]
+}
+
+/// Events, a line each; `with_session` where they are of several.
+pub fn timeline<'a>(events: impl Iterator<Item = &'a Record>, zone: Zone, with_session: bool) -> Part {
+    let mut columns = vec![time("Time"), text("Event", 0), text("Category", 3)];
+    if with_session {
+        columns.push(text("Session", 1));
+    }
+    columns.extend([text("Page", 2), text("Properties", 0)]);
+    let line = |event: &Record| {
+        let mut cells = vec![
+            event.number("timestamp").map_or(String::new(), |time| local_time(time, zone)),
+            of_record(event, "event_name"),
+            of_record(event, "event_category"),
+        ];
+        if with_session {
+            let ids = ["session_id", "anonymous_id", "user_id"];
+            let id = ids.iter().find_map(|name| event.text(name)).unwrap_or("");
+            cells.push(visible(id).into_owned());
+        }
+        cells.extend([of_record(event, "page_url"), of_record(event, "properties")]);
+        plain(cells)
+    };
+    Part { heading: None, columns, rows: events.map(line).collect(), untitled: false }
+}

@@ -1,0 +1,206 @@
+//! The sums behind summary, trends and visitors: from daily statistics, or, with robots, from the
+//! sessions themselves.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::DataFrame;
+
+use crate::error::Result;
+use crate::report::query::Query;
+use crate::report::query::tables::{Tables, map_frames};
+use crate::store::columns::Table;
+use crate::store::frame::{Ints, bools, ints};
+use crate::time::{Day, Micros, Zone};
+
+/// Sums over sessions; they merge by addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sessions.
+    pub sessions: u64,
+    /// Sessions with at least one message sent.
+    pub conversations: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Durations in seconds.
+    pub seconds: u64,
+    /// Response times in microseconds.
+    pub response_us: u128,
+    /// Number of response times.
+    pub responses: u64,
+    /// Events of category `error`.
+    pub errors: u64,
+    /// Robots' sessions.
+    pub bots: u64,
+    /// Visitors by day, added up: known from daily statistics alone.
+    pub visitors: u64,
+    /// Those of them that were new on their day.
+    pub new_visitors: u64,
+}
+
+impl Totals {
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Totals) {
+        let add = |sum: &mut u64, other: u64| *sum = sum.saturating_add(other);
+        add(&mut self.sessions, other.sessions);
+        add(&mut self.conversations, other.conversations);
+        add(&mut self.sent, other.sent);
+        add(&mut self.received, other.received);
+        add(&mut self.seconds, other.seconds);
+        self.response_us = self.response_us.saturating_add(other.response_us);
+        add(&mut self.responses, other.responses);
+        add(&mut self.errors, other.errors);
+        add(&mut self.bots, other.bots);
+        add(&mut self.visitors, other.visitors);
+        add(&mut self.new_visitors, other.new_visitors);
+    }
+
+    /// Returns messages sent and received.
+    pub fn messages(&self) -> u64 {
+        self.sent.saturating_add(self.received)
+    }
+}
+
+/// Returns the sums of each day of the window that has any.
+pub fn by_day(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
+    if query.include_bots { from_sessions(tables, query) } else { from_daily_stats(tables, query) }
+}
+
+fn count(column: &Ints, row: usize) -> u64 {
+    column.or_zero(row).max(0).unsigned_abs()
+}
+
+fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
+    let mut columns = vec![
+        "stat_date",
+        "total_sessions",
+        "total_conversations",
+        "total_messages_sent",
+        "total_messages_received",
+        "session_duration_sum_seconds",
+        "response_time_sum_us",
+        "response_time_count",
+        "error_count",
+        "bot_sessions",
+        "unique_visitors",
+        "new_visitors",
+    ];
+    if !query.chatbots.is_empty() {
+        columns.push("chatbot_id");
+    }
+    let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+    for frame in tables.read(Table::DailyStats, Some(query.window.range()), &columns)? {
+        let dates = ints(&frame, "stat_date")?;
+        let sessions = ints(&frame, "total_sessions")?;
+        let conversations = ints(&frame, "total_conversations")?;
+        let sent = ints(&frame, "total_messages_sent")?;
+        let received = ints(&frame, "total_messages_received")?;
+        let seconds = ints(&frame, "session_duration_sum_seconds")?;
+        let response_us = ints(&frame, "response_time_sum_us")?;
+        let responses = ints(&frame, "response_time_count")?;
+        let errors = ints(&frame, "error_count")?;
+        let bots = ints(&frame, "bot_sessions")?;
+        let visitors = ints(&frame, "unique_visitors")?;
+        let new_visitors = ints(&frame, "new_visitors")?;
+        let mut asked = query.asked(&frame)?;
+        for row in 0..frame.height() {
+            let Some(day) = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day) else { continue };
+            if !query.window.contains(day) || !asked.contains(row) {
+                continue;
+            }
+            days.entry(day).or_default().add(&Totals {
+                sessions: count(&sessions, row),
+                conversations: count(&conversations, row),
+                sent: count(&sent, row),
+                received: count(&received, row),
+                seconds: count(&seconds, row),
+                response_us: u128::from(count(&response_us, row)),
+                responses: count(&responses, row),
+                errors: count(&errors, row),
+                bots: count(&bots, row),
+                visitors: count(&visitors, row),
+                new_visitors: count(&new_visitors, row),
+            });
+        }
+    }
+    Ok(days)
+}
+
+fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
+    let columns = query.columns(&[
+        "started_at",
+        "had_conversation",
+        "messages_sent",
+        "messages_received",
+        "duration_seconds",
+        "response_time_sum_us",
+        "response_time_count",
+        "error_count",
+    ]);
+    let (window, zone) = (Some(query.window.range()), tables.zone());
+    let days =
+        map_frames(tables, Table::Sessions, window, &columns, |_, frame| sum_sessions(frame, query, zone))?;
+    let mut all: BTreeMap<Day, Totals> = BTreeMap::new();
+    for (day, totals) in days.into_iter().flatten() {
+        all.entry(day).or_default().add(&totals);
+    }
+    Ok(all)
+}
+
+fn sum_sessions(frame: &DataFrame, query: &Query, zone: Zone) -> Result<BTreeMap<Day, Totals>> {
+    let selected = query.select(frame)?;
+    let started = ints(frame, "started_at")?;
+    let conversation = bools(frame, "had_conversation")?;
+    let (sent, received) = (ints(frame, "messages_sent")?, ints(frame, "messages_received")?);
+    let seconds = ints(frame, "duration_seconds")?;
+    let (response_us, responses) =
+        (ints(frame, "response_time_sum_us")?, ints(frame, "response_time_count")?);
+    let errors = ints(frame, "error_count")?;
+    let robots = bools(frame, "is_bot")?;
+    let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+    let mut calendar = Calendar::new(zone);
+    for &row in &selected.rows {
+        let row = row as usize;
+        days.entry(calendar.day(started.or_zero(row))).or_default().add(&Totals {
+            sessions: 1,
+            conversations: u64::from(conversation.is(row)),
+            sent: count(&sent, row),
+            received: count(&received, row),
+            seconds: count(&seconds, row),
+            response_us: u128::from(count(&response_us, row)),
+            responses: count(&responses, row),
+            errors: count(&errors, row),
+            bots: u64::from(robots.is(row)),
+            visitors: 0,
+            new_visitors: 0,
+        });
+    }
+    Ok(days)
+}
+
+/// Tells the days of many times: most lie in the day of the one before.
+pub struct Calendar {
+    zone: Zone,
+    current: Option<(Day, Micros, Micros)>,
+}
+
+impl Calendar {
+    /// Makes a calendar of a time zone.
+    pub fn new(zone: Zone) -> Calendar {
+        Calendar { zone, current: None }
+    }
+
+    /// Returns the day of a time.
+    pub fn day(&mut self, time: Micros) -> Day {
+        match self.current {
+            Some((day, start, end)) if start <= time && time < end => day,
+            _ => {
+                let day = self.zone.day(time);
+                // All times from where the day has surely begun to where the next one may.
+                self.current = Some((day, self.zone.edge(day).1, self.zone.edge(day.plus(1)).0));
+                day
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Finding some properties in an event's `properties` without reading the others, however deep they are nested.
+//!
+//! Most events do not have the properties asked for, which a search for what their names have in common
+//! tells at once. Where that occurs, the object is walked: only a key of the object itself counts, not the
+//! same text in a string or in an object within it.
+
+use memchr::memmem::Finder;
+
+use crate::ingest::parse::properties::number_us;
+use crate::time::Micros;
+
+/// Finds the properties of some names in many objects.
+pub struct Properties<const N: usize> {
+    names: [&'static str; N],
+    /// The length of the shortest name: an object that has it is longer by its quotes, its braces, a colon and
+    /// a value.
+    shortest: usize,
+    finder: Finder<'static>,
+}
+
+impl<const N: usize> Properties<N> {
+    /// Makes a search for properties of which all names have a part in common.
+    pub fn new(names: [&'static str; N], common: &'static str) -> Properties<N> {
+        let shortest = names.iter().map(|name| name.len()).min().unwrap_or(0);
+        Properties { names, shortest, finder: Finder::new(common.as_bytes()) }
+    }
+
+    /// Returns the JSON texts of the properties' values, in order of their names; of a key given twice, the
+    /// last.
+    pub fn find<'a>(&self, object: &'a str) -> [Option<&'a str>; N] {
+        let bytes = object.as_bytes();
+        if object.len() < self.shortest + 6 {
+            return [None; N];
+        }
+        // A backslash may hide a name: `load\u005ftime_ms`.
+        let escaped = memchr::memchr(b'\\', bytes).is_some();
+        if !escaped && self.finder.find(bytes).is_none() {
+            return [None; N];
+        }
+        let mut found = [None; N];
+        let mut walk = Walk { text: object, at: 0 };
+        let whole = walk.entries(|key, value| {
+            for (name, found) in self.names.iter().zip(&mut found) {
+                if key == *name || (escaped && is(key, name)) {
+                    *found = Some(value);
+                }
+            }
+        });
+        if whole.is_some() { found } else { [None; N] }
+    }
+
+    /// Returns the values as times: numbers of milliseconds that sessions count too, in whole microseconds.
+    pub fn millis(&self, object: &str) -> [Option<Micros>; N] {
+        self.find(object).map(|value| millis(value?))
+    }
+}
+
+/// Reads a number of milliseconds by the rule of sessions, so that a report on events agrees with them.
+fn millis(value: &str) -> Option<Micros> {
+    // Most are whole and short, and of these there is nothing to decide.
+    if (1..=12).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(value.bytes().fold(0, |sum, digit| sum * 10 + Micros::from(digit - b'0')) * 1_000);
+    }
+    number_us(value)
+}
+
+/// Returns the JSON text that a path leads to: of keys, or places in a list, the first of which is 0; of a key
+/// given twice to the last.
+pub fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
+    path.iter().try_fold(json.trim(), |value, step| {
+        let mut walk = Walk { text: value, at: 0 };
+        let mut found = None;
+        match walk.peek()? {
+            b'{' => walk.entries(|key, value| {
+                if is(key, step) {
+                    found = Some(value);
+                }
+            })?,
+            b'[' => {
+                let place: usize = step.parse().ok()?;
+                walk.elements(|at, value| {
+                    if at == place {
+                        found = Some(value);
+                    }
+                })?;
+            }
+            _ => return None,
+        }
+        found
+    })
+}
+
+/// Returns JSON text without the blanks around its values.
+pub fn without_blanks(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    let stays = |c: &char| {
+        if in_string {
+            in_string = escaped || *c != '"';
+            escaped = !escaped && *c == '\\';
+            return true;
+        }
+        in_string = *c == '"';
+        !matches!(c, ' ' | '\t' | '\n' | '\r')
+    };
+    json.chars().filter(stays).collect()
+}
+
+/// Tells whether a key, as it stands, is that of a name: a backslash may hide it.
+fn is(key: &str, name: &str) -> bool {
+    key == name || (key.contains('\\') && unescaped(key).as_deref() == Some(name))
+}
+
+/// Returns what the text between the quotes of a string stands for.
+pub fn unescaped(text: &str) -> Option<String> {
+    serde_json::from_str(&format!("\"{text}\"")).ok()
+}
+
+/// Walks over the keys and values of an object; any text that is no object ends it early.
+struct Walk<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        self.space();
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// Takes a string, whose opening quote has been taken; returns it as it stands.
+    fn string(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..)?;
+            self.at += memchr::memchr2(b'"', b'\\', rest)?;
+            if self.peek()? == b'"' {
+                self.at += 1;
+                return self.text.get(start..self.at - 1);
+            }
+            self.at += 2;
+        }
+    }
+
+    /// Takes a value; returns it as it stands.
+    fn value(&mut self) -> Option<&'a str> {
+        self.space();
+        let start = self.at;
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                self.string()?;
+            }
+            b'{' | b'[' => self.nested()?,
+            // A number or a word.
+            _ => {
+                let rest = self.text.as_bytes().get(start..)?;
+                self.at += rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
+            }
+        }
+        self.text.get(start..self.at).map(str::trim_end)
+    }
+
+    /// Takes an object or a list.
+    fn nested(&mut self) -> Option<()> {
+        let mut depth = 0usize;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    /// Takes an object, up to its end, and hands each key and value to a function.
+    fn entries(&mut self, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
+        self.expect(b'{')?;
+        self.list(b'}', |walk| {
+            walk.expect(b'"')?;
+            let key = walk.string()?;
+            walk.expect(b':')?;
+            each(key, walk.value()?);
+            Some(())
+        })
+    }
+
+    /// Takes a list, up to its end, and hands each place and value to a function.
+    fn elements(&mut self, mut each: impl FnMut(usize, &'a str)) -> Option<()> {
+        self.expect(b'[')?;
+        let mut place = 0;
+        self.list(b']', |walk| {
+            each(place, walk.value()?);
+            place += 1;
+            Some(())
+        })
+    }
+
+    /// Takes items with commas between them, up to a closing bracket.
+    fn list(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.space();
+        if self.peek()? == end {
+            return Some(());
+        }
+        loop {
+            item(self)?;
+            self.space();
+            match self.peek()? {
+                b',' => self.at += 1,
+                byte if byte == end => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A search for a single one.
+    struct Of(Properties<1>);
+
+    impl Of {
+        fn find<'a>(&self, object: &'a str) -> Option<&'a str> {
+            self.0.find(object)[0]
+        }
+    }
+
+    #[test]
+    fn several_are_found_at_once() {
+        let both = Properties::new(["load_time_ms", "response_time_ms"], "_time_ms");
+        let times = |object| both.millis(object);
+        assert_eq!(times(r#"{"response_time_ms":2,"x":[{"load_time_ms":3}]}"#), [None, Some(2_000)]);
+        assert_eq!(times(r#"{"load_time_ms":1.5,"response_time_ms":"2"}"#), [Some(1_500), None]);
+        assert_eq!(times(r#"{"load_time_ms":1,"response_time_ms":2"#), [None, None]);
+        assert_eq!(times(r#"{"load_time_ms":1,"response_time_ms":2}"#), [Some(1_000), Some(2_000)]);
+    }
+
+    #[test]
+    fn only_a_key_of_the_object_itself_is_found() {
+        let load = Of(Properties::new(["load_time_ms"], "_time_ms"));
+        assert_eq!(load.find(r#"{"load_time_ms":120}"#), Some("120"));
+        assert_eq!(load.find(r#"{ "a" : [1, {"load_time_ms":1}] , "load_time_ms" : 12.5 }"#), Some("12.5"));
+        assert_eq!(load.find(r#"{"timing":{"load_time_ms":120}}"#), None);
+        assert_eq!(load.find(r#"{"note":"load_time_ms"}"#), None);
+        assert_eq!(load.find(r#"{"note":"\"load_time_ms\":3,"}"#), None);
+        assert_eq!(load.find(r#"{"load\u005ftime_ms":7}"#), Some("7"));
+        assert_eq!(load.find(r#"{"load_time_ms":1,"load_time_ms":2}"#), Some("2"));
+        assert_eq!(load.find(r#"{"x":"}","load_time_ms":3}"#), Some("3"));
+        assert_eq!(load.find(""), None);
+        assert_eq!(load.find(r#"{"load_time_ms":"#), None);
+        assert_eq!(load.find(r#"{"load_time_ms"\"#), None);
+    }
+
+    #[test]
+    fn a_time_is_a_number_that_is_not_negative() {
+        let time = Properties::new(["response_time_ms"], "_time_ms");
+        let millis = |value: &str| time.millis(&format!("{{\"response_time_ms\":{value}}}"))[0];
+        assert_eq!(millis("1200"), Some(1_200_000));
+        assert_eq!(millis("0.0005"), Some(1));
+        assert_eq!(millis("1.5e3"), Some(1_500_000));
+        assert_eq!(millis("0"), Some(0));
+        assert_eq!(millis("0012"), Some(12_000));
+        assert_eq!(millis("999999999999"), Some(999_999_999_999_000));
+        // Where a float goes astray.
+        assert_eq!(millis("1024.4995"), Some(1_024_500));
+        assert_eq!(millis("-0"), Some(0));
+        for wrong in ["-1", "\"12\"", "null", "true", "1e999", "[1]", "inf"] {
+            assert_eq!(millis(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_what_sessions_make_of_them(number in "(-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?)") {
+            prop_assert_eq!(millis(&number), number_us(&number));
+        }
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            any::<i32>().prop_map(serde_json::Value::from),
+            "[a-z\"\\\\{}\\[\\],:é]{0,6}".prop_map(serde_json::Value::from),
+            Just(serde_json::Value::Null),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                prop::collection::vec((key(), inner), 0..4)
+                    .prop_map(|entries| serde_json::Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        prop_oneof![Just("x".to_owned()), "[a-z\"\\\\]{0,3}"]
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_whole_parser_finds(value in json(), pretty: bool) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let found = Of(Properties::new(["x"], "x")).find(text.as_ref().unwrap()).map(str::to_owned);
+            let found = found.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+            prop_assert_eq!(found, value.as_object().and_then(|object| object.get("x")).cloned());
+        }
+
+        #[test]
+        fn a_path_leads_to_what_a_whole_parser_finds(
+            value in json(),
+            pretty: bool,
+            path in prop::collection::vec(prop_oneof![key(), "[0-3]"], 0..4),
+        ) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            let wanted = path.iter().try_fold(&value, |value, step| match value {
+                serde_json::Value::Array(list) => list.get(step.parse::<usize>().ok()?),
+                value => value.get(step),
+            });
+            let found = at_path(&text, &path);
+            let parsed = found.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
+            prop_assert_eq!(parsed.as_ref(), wanted);
+            let compact = wanted.map(|value| serde_json::to_string(value).unwrap());
+            prop_assert_eq!(found.map(without_blanks), compact);
+        }
+
+        #[test]
+        fn any_text_ends_without_a_panic(text in "[{}\\[\\]\",:\\\\x0-9 é]{0,24}") {
+            at_path(&text, &["x".to_owned(), "0".to_owned()]);
+            without_blanks(&text);
+            Properties::new(["x", "y"], "").find(&text);
+            Properties::new(["x", "y"], "").millis(&text);
+        }
+    }
+}
