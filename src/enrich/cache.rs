@@ -64,8 +64,8 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 #[cfg(test)]
 mod tests {
-    use crate::enrich::DeviceType;
     use super::*;
+    use crate::enrich::DeviceType;
 
     fn agent(text: &str) -> Agent {
         Agent {

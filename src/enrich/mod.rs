@@ -21,9 +21,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-pub use ip_address::{apply, first_address};
 pub use agent::{Agent, DeviceType};
 pub use channel::Channel;
+pub use ip_address::{apply, first_address};
 pub use locations::PlaceFound;
 pub use source::{Derived, Given};
 pub use url::path;

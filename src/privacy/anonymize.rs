@@ -253,8 +253,11 @@ fn without_address(reject: &Reject) -> Option<Reject> {
     let raw = rejects::raw(reject);
     let is_cut = (raw.len() as u64) < reject.length;
     // An address behind the cut would be found from the hash of the whole.
-    let masked =
-        if is_cut { ip_masking::cut_bytes(&raw, IpPolicy::Drop)? } else { ip_masking::bytes(&raw, IpPolicy::Drop)? };
+    let masked = if is_cut {
+        ip_masking::cut_bytes(&raw, IpPolicy::Drop)?
+    } else {
+        ip_masking::bytes(&raw, IpPolicy::Drop)?
+    };
     let sha256 = hex(&Sha256::digest(&masked));
     let bare = Reject { length: masked.len() as u64, sha256, raw: None, raw_base64: None, ..reject.clone() };
     Some(bare.with_raw(&masked))

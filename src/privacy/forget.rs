@@ -193,12 +193,17 @@ fn remember(
         let from = session.from.saturating_sub(snapshot.timeout());
         let to = session.to.saturating_add(snapshot.timeout()).min(now).max(session.to);
         if !traced.identifiers.have(&session.value) || to > now {
-            add(suppression::session_hash(key, &session.chatbot_id, session.kind, &session.value), Some(from), to);
+            add(
+                suppression::session_hash(key, &session.chatbot_id, session.kind, &session.value),
+                Some(from),
+                to,
+            );
         }
     }
     // A line can come again under another policy of addresses, or have lost its own here: it is known as it
     // was kept, and as it came.
-    for hash in lines.sha256.iter().map(|sha256| suppression::hex_line_hash(key, sha256)).chain(lines.keyed.clone())
+    for hash in
+        lines.sha256.iter().map(|sha256| suppression::hex_line_hash(key, sha256)).chain(lines.keyed.clone())
     {
         add(hash, None, now);
     }

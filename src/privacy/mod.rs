@@ -19,6 +19,6 @@ pub mod shared_ids;
 #[cfg(test)]
 pub mod tests;
 
-pub use forget::{Options, forget};
 pub use crate::identity::identifier::{Identifier, Kind};
 pub use erasure_receipt::Receipt;
+pub use forget::{Options, forget};

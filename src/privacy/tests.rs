@@ -843,8 +843,8 @@ mod exports {
 }
 
 mod addresses {
-    use crate::privacy::anonymize::{Options, anonymize};
     use super::*;
+    use crate::privacy::anonymize::{Options, anonymize};
 
     fn log(day: &str) -> Vec<String> {
         let line = |ids: &str| {

@@ -31,7 +31,7 @@ pub mod trends;
 pub mod visitors;
 
 pub use answer::{Answer, Head, Report, Robots};
-pub use query::{Query, chatbots, check_chatbots};
 pub use dispatch::{Kind, Outcome, Request, head_of_list, run};
 pub use query::tables::Tables;
 pub use query::window::Window;
+pub use query::{Query, chatbots, check_chatbots};

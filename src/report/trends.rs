@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
 use super::metric::compare::Comparison;
+use super::metric::diagnostics;
 use super::metric::totals::{Totals, by_day};
 use super::metric::{Group, Listed, rows};
 use super::query::Query;
-use super::query::tables::Tables;
-use super::metric::diagnostics;
 use super::query::pruned;
+use super::query::tables::Tables;
 use crate::decimal::fixed::Percent;
 use crate::error::Result;
 use crate::time::Day;

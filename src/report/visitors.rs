@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::answer::{Body, Head, Report};
+use super::metric::diagnostics;
 use super::metric::totals::{Totals, by_day};
 use super::metric::unique_visitors::{Audience, OFTEN};
 use super::metric::{Group, Listed, rows};
 use super::query::Query;
+use super::query::pruned;
 use super::query::tables::Tables;
 use super::query::window::Window;
-use super::metric::diagnostics;
-use super::query::pruned;
 use crate::decimal::fixed::{Distinct, Ratio};
 use crate::error::Result;
 use crate::time::Day;

@@ -76,10 +76,10 @@ fn read_by<F: MmapBytesReader>(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::store::columns::Table;
     use crate::store::encode::{COPIED, FileBuilder, ROW_GROUP};
     use crate::store::frame::{Cell, FrameBuilder};
-    use super::*;
     use crate::time::Day;
     use std::io::Write;
 

@@ -200,9 +200,9 @@ struct Sha256<'a> {
 mod tests {
     use std::path::Path;
 
+    use super::*;
     use crate::store::Store;
     use crate::store::manifest::Manifest;
-    use super::*;
 
     fn reject(n: u64) -> Reject {
         Reject {

@@ -49,7 +49,8 @@ impl Logs {
 
     fn take_in_named(&self, names: &[&str]) -> Report {
         let inputs = names.iter().map(|name| self.path(name).display().to_string()).collect();
-        let options = wa::ingest::pipeline::Options { batch_bytes: Some(4000), ..place::options(inputs, NOW) };
+        let options =
+            wa::ingest::pipeline::Options { batch_bytes: Some(4000), ..place::options(inputs, NOW) };
         let report = place::ingest(&self.disk, &place::settings(), &options).unwrap();
         assert!(report.account.adds_up(), "{:#?}", report.account);
         assert!(report.failure.is_none(), "{:?}", report.failure);

@@ -5,11 +5,11 @@ use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wa::maintenance;
 use wa::enrich::Context;
 use wa::ingest::pipeline::{self, NoProgress, Report};
-use wa::privacy::{self, Identifier};
+use wa::maintenance;
 use wa::maintenance::gc;
+use wa::privacy::{self, Identifier};
 use wa::settings::{Keep, Settings};
 use wa::store::Store;
 use wa::store::manifest::Manifest;
@@ -68,7 +68,11 @@ pub fn store_on(disk: &Arc<MemoryDisk>) -> Store {
 }
 
 /// Takes in logs on a disk in memory.
-pub fn ingest(disk: &Arc<MemoryDisk>, settings: &Settings, options: &pipeline::Options) -> wa::Result<Report> {
+pub fn ingest(
+    disk: &Arc<MemoryDisk>,
+    settings: &Settings,
+    options: &pipeline::Options,
+) -> wa::Result<Report> {
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store_on(disk).writer_alone(first)?;
     pipeline::run_in(writer, settings, options, context(), &NoProgress)
@@ -85,7 +89,11 @@ pub fn gc(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Resul
 }
 
 /// Does a rebuild on a disk in memory.
-pub fn rebuild(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Result<maintenance::RebuildReport> {
+pub fn rebuild(
+    disk: &Arc<MemoryDisk>,
+    settings: &Settings,
+    now: Micros,
+) -> wa::Result<maintenance::RebuildReport> {
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store_on(disk).writer_alone(first)?;
     let report = maintenance::rebuild_in(&mut writer, settings, Clock { now }, &maintenance::NoProgress)?;

@@ -14,10 +14,10 @@ use rayon::prelude::*;
 use super::pipeline::timings::{Stage, Stages};
 use crate::error::Result;
 use crate::event::{Event, KeyKind, Row, Text, key_hash};
+use crate::ingest::batch::suppression::Gate;
+use crate::prehashed::PreHashed;
 use per_chatbot::PerChatbot;
 use stored_ids::StoredIds;
-use crate::prehashed::PreHashed;
-use crate::ingest::batch::suppression::Gate;
 
 use crate::session::cut;
 use crate::store::ledger::Ledger;

@@ -30,17 +30,17 @@ use super::summary::rejected::{Person, Refused};
 use super::summary::warnings::Warnings;
 use crate::enrich::Context;
 use crate::event::{Block, Row};
+use crate::json::scan::Value;
+use crate::json::{Kind, Scanner};
+use crate::settings::IpPolicy;
+use crate::store::key::SecretKey;
+use crate::time::Micros;
 use envelope::Inherited;
 use event::{Leftover, Rows, What};
 use event_id::Content;
 use fields::Field;
 use line::Line;
 use text::span::Span;
-use crate::json::scan::Value;
-use crate::json::{Kind, Scanner};
-use crate::settings::IpPolicy;
-use crate::store::key::SecretKey;
-use crate::time::Micros;
 
 /// What the meaning of a line depends on, besides itself.
 #[derive(Clone)]

@@ -90,7 +90,8 @@ impl Rows<'_> {
             // An envelope's has been looked at already.
             Kind::Object if !given.text.is_none() => given.text,
             Kind::Object => {
-                let (span, lone) = extra_fields::as_written(&mut self.pool, given.member.value, self.options.ip);
+                let (span, lone) =
+                    extra_fields::as_written(&mut self.pool, given.member.value, self.options.ip);
                 if lone {
                     self.pending.push(Warning::LoneSurrogate);
                 }

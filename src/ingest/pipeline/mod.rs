@@ -29,10 +29,6 @@ use super::summary::warnings::Warning;
 use crate::enrich::Context;
 use crate::error::{Error, Kind, Result};
 use crate::event::Event;
-use backpressure::Backpressure;
-use file_progress::Files;
-use read_ahead::{Message, Numbered};
-use timings::{Stage, Stages};
 use crate::ingest::batch::suppression::Gate;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
@@ -42,6 +38,10 @@ use crate::store::temp_files::Scratch;
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, key};
 use crate::time::Clock;
+use backpressure::Backpressure;
+use file_progress::Files;
+use read_ahead::{Message, Numbered};
+use timings::{Stage, Stages};
 
 /// What an ingest takes beside its batches: the program, what its threads keep for themselves, the user
 /// agents that it remembers, and the stored rows that a partition at a time is merged with.

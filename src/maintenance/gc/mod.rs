@@ -9,8 +9,6 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::ingest::pipeline::check_settings;
-use compaction::{Compacted};
-use prune::{Pruned};
 use crate::privacy::anonymize;
 use crate::settings::{Keep, Settings};
 use crate::store::columns::Table;
@@ -19,6 +17,8 @@ use crate::store::manifest::{LastRun, Manifest};
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer};
 use crate::time::{Clock, DAY, Day, Micros, Zone, format_utc};
+use compaction::Compacted;
+use prune::Pruned;
 
 /// A clock that is so much later than the newest event, and than the last gc, may be wrong.
 const FAR: Micros = 7 * DAY;

@@ -19,14 +19,14 @@ use rayon::prelude::*;
 use super::Progress;
 use crate::error::Result;
 use crate::event::{Block, Event};
-use events::{Part, parts};
-use prefetch::ahead;
-use pruned_boundary::Seam;
-use stored_sessions::{Rows, Stored};
 use crate::session::{SharedTexts, Summary, cut, join};
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::time::{DAY, Day, Micros};
+use events::{Part, parts};
+use prefetch::ahead;
+use pruned_boundary::Seam;
+use stored_sessions::{Rows, Stored};
 
 /// A session as events and fixed rows make it.
 #[derive(Debug)]

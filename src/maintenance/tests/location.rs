@@ -63,7 +63,9 @@ impl Place {
             key_file: None,
             batch_bytes: Some(2000),
         };
-        let report = pipeline::run_in(self.writer(), &self.settings, &options, context, &pipeline::NoProgress).unwrap();
+        let report =
+            pipeline::run_in(self.writer(), &self.settings, &options, context, &pipeline::NoProgress)
+                .unwrap();
         assert!(report.failure.is_none() && report.problems.is_empty(), "{report:?}");
         self.now += 1_000_000;
         report

@@ -15,12 +15,12 @@ use hashbrown::HashMap;
 use polars::prelude::DataFrame;
 
 use crate::error::{Error, Result};
-use tables::Tables;
-use window::Window;
 use crate::store::columns::Table;
 use crate::store::frame::{Texts, bools, ints, texts};
 use crate::suggest::nearest;
 use crate::time::Day;
+use tables::Tables;
+use window::Window;
 
 /// A question to the tables.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 //! `sources`, `devices`, `pages` and `places`.
 
 use super::Query;
+use super::pruned;
 use super::tables::Tables;
 use crate::error::Result;
 use crate::report::answer::{Body, Head, Report};
 use crate::report::metric::compare::Comparison;
-use super::pruned;
-use crate::report::metric::{diagnostics};
+use crate::report::metric::diagnostics;
 
 /// Makes such a report of what `count` makes of a question: the answer, and how many sessions of
 /// robots there were. With `compare`, it stands beside the period before.

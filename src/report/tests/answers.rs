@@ -786,7 +786,8 @@ fn conditions_are_held_against_the_figures() {
         panic!()
     };
     assert!(why.contains("not compared"));
-    let (notes, error) = crate::report::metric::condition::check(&[Condition::parse("total_sessions = 4").unwrap()], &report);
+    let (notes, error) =
+        crate::report::metric::condition::check(&[Condition::parse("total_sessions = 4").unwrap()], &report);
     assert!(notes.is_empty());
     assert_eq!(error.unwrap().kind().exit_status(), 3);
 }
