@@ -1,13 +1,13 @@
 //! The channel that brought a visitor: GA4's default channel grouping, with AI assistants.
 //!
-//! The rules are tested in the order of [`rule`], the first that fits wins; `docs/context.md` has
+//! The rules are tested in the order of [`rule`], the first that fits wins; `docs/enrichment.md` has
 //! them as a user reads them.
 
 use super::sites::{ClickId, Site, Sites};
 
 /// A marketing channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // the names say it; the rules stand in `docs/context.md`
+#[allow(missing_docs)] // the names say it; the rules stand in `docs/enrichment.md`
 pub enum Channel {
     Direct,
     CrossNetwork,

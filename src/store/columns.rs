@@ -103,7 +103,7 @@ pub static EVENTS: &[Column] = &[
     opt(
         "channel",
         Text,
-        "The channel (`docs/context.md`) that the event's own source stands for; null where it names none.",
+        "The channel (`docs/enrichment.md`) that the event's own source stands for; null where it names none.",
     ),
     opt("landing_page", Text, "The landing page, as logged."),
     opt("utm_source", Text, "The campaign's source, from the log or the page's address."),
