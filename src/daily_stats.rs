@@ -1,21 +1,21 @@
 //! Daily statistics: what the sessions that started on one day at one chatbot add up to.
 //!
-//! A [`DayTally`] takes sessions one by one, in any order; [`DayTally::finish`] makes the row. All
+//! A [`DayAggregate`] takes sessions one by one, in any order; [`DayAggregate::finish`] makes the row. All
 //! that is added up is kept as integers, and rates and means are worked out at the end, half up.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::event::{KeyKind, key_hash};
+use crate::event::{KeyKind, session_key_hash};
 use crate::prehashed::PreHashed;
-use crate::session::Summary;
+use crate::session::SessionSummary;
 use crate::time::{Day, Micros};
 
 /// Entries of the lists of referrers and landing pages.
-pub const TOP: usize = 10;
+pub const TOP_ENTRIES: usize = 10;
 
 /// What daily statistics take from a session.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub struct SessionFacts<'a> {
     /// Hash of the visitor: its anonymous id, else its user id, else its session key.
     pub visitor: u128,
     /// The visitor is known only by the session key.
@@ -48,9 +48,9 @@ pub struct Facts<'a> {
     pub device_type: Option<&'a str>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> SessionFacts<'a> {
     /// Takes the facts of a session.
-    pub fn of(session: &'a Summary<'_>) -> Facts<'a> {
+    pub fn from_session(session: &'a SessionSummary<'_>) -> SessionFacts<'a> {
         let key = &session.key;
         let visitor = match (session.anonymous_id.value(), session.user_id.value()) {
             (Some(id), _) => (KeyKind::Anonymous, id.as_ref()),
@@ -58,8 +58,8 @@ impl<'a> Facts<'a> {
             (None, None) => (KeyKind::Session, key.value.as_ref()),
         };
         let source = session.source.value();
-        Facts {
-            visitor: key_hash(&key.chatbot_id, visitor.0, visitor.1),
+        SessionFacts {
+            visitor: session_key_hash(&key.chatbot_id, visitor.0, visitor.1),
             only_session_key: visitor.0 == KeyKind::Session,
             is_bot: session.is_bot(),
             messages_sent: session.count("message_sent") as i64,
@@ -120,7 +120,7 @@ impl DailyStats {
 
     /// Returns the mean duration in seconds, rounded half up.
     pub fn avg_session_duration_seconds(&self) -> i64 {
-        half_up(self.session_duration_sum_seconds, self.total_sessions)
+        round_half_up(self.session_duration_sum_seconds, self.total_sessions)
     }
 
     /// Returns 100 × conversations / sessions, 2 decimals.
@@ -131,7 +131,7 @@ impl DailyStats {
     /// Returns the mean response time in milliseconds, rounded half up; `None` without any.
     pub fn avg_response_time_ms(&self) -> Option<i64> {
         let count = self.response_time_count;
-        (count > 0).then(|| half_up(self.response_time_sum_us, count.saturating_mul(1000)))
+        (count > 0).then(|| round_half_up(self.response_time_sum_us, count.saturating_mul(1000)))
     }
 
     /// Returns the figures that can be added up, but for those of visitors, with their names.
@@ -168,12 +168,12 @@ impl DailyStats {
     /// Returns the row's id: the version 5 UUID of chatbot and day.
     pub fn id(&self) -> uuid::Uuid {
         let name = format!("daily:{}@{}", self.chatbot_id, self.stat_date);
-        crate::event::uuid_of_name(name.as_bytes())
+        crate::event::name_uuid(name.as_bytes())
     }
 }
 
 /// Returns a / b rounded half up to a whole number; 0 where b is.
-fn half_up(a: i64, b: i64) -> i64 {
+fn round_half_up(a: i64, b: i64) -> i64 {
     if b <= 0 {
         return 0;
     }
@@ -183,16 +183,16 @@ fn half_up(a: i64, b: i64) -> i64 {
 
 /// Returns a / b rounded half up to two decimals; 0 where b is.
 fn two_decimals(a: i64, b: i64) -> f64 {
-    half_up(a.saturating_mul(100), b) as f64 / 100.0
+    round_half_up(a.saturating_mul(100), b) as f64 / 100.0
 }
 
 /// The sessions of one day, added up by chatbot.
 #[derive(Debug, Default)]
-pub struct Tallies(BTreeMap<String, DayTally>);
+pub struct DayAggregates(BTreeMap<String, DayAggregate>);
 
-impl Tallies {
+impl DayAggregates {
     /// Adds a session of a chatbot.
-    pub fn add(&mut self, chatbot_id: &str, facts: Facts<'_>) {
+    pub fn add(&mut self, chatbot_id: &str, facts: SessionFacts<'_>) {
         match self.0.get_mut(chatbot_id) {
             Some(tally) => tally.add(facts),
             None => self.0.entry(chatbot_id.to_owned()).or_default().add(facts),
@@ -205,11 +205,11 @@ impl Tallies {
     }
 
     /// Takes out what the sessions of a chatbot add up to.
-    pub fn take(&mut self, chatbot_id: &str) -> Option<DayTally> {
+    pub fn take(&mut self, chatbot_id: &str) -> Option<DayAggregate> {
         self.0.remove(chatbot_id)
     }
 
-    /// Makes the rows, in order of chatbots: see [`DayTally::finish`].
+    /// Makes the rows, in order of chatbots: see [`DayAggregate::finish`].
     pub fn finish(
         self,
         stat_date: Day,
@@ -217,19 +217,19 @@ impl Tallies {
         now: Micros,
     ) -> Vec<DailyStats> {
         let of =
-            |(chatbot, tally): (String, DayTally)| tally.finish(&chatbot, stat_date, &first_seen_today, now);
+            |(chatbot, tally): (String, DayAggregate)| tally.finish(&chatbot, stat_date, &first_seen_today, now);
         self.0.into_iter().map(of).collect()
     }
 }
 
-/// Visitors, each by its hash.
-pub type Visitors = HashSet<u128, PreHashed>;
+/// VisitorSet, each by its hash.
+pub type VisitorSet = HashSet<u128, PreHashed>;
 
 /// The sessions of one day at one chatbot, added up.
 #[derive(Debug, Default)]
-pub struct DayTally {
-    visitors: Visitors,
-    only_session_key: Visitors,
+pub struct DayAggregate {
+    visitors: VisitorSet,
+    only_session_key: VisitorSet,
     sessions: i64,
     conversations: i64,
     sent: i64,
@@ -249,9 +249,9 @@ pub struct DayTally {
     bots: i64,
 }
 
-impl DayTally {
+impl DayAggregate {
     /// Adds a session.
-    pub fn add(&mut self, facts: Facts<'_>) {
+    pub fn add(&mut self, facts: SessionFacts<'_>) {
         if facts.is_bot {
             self.bots += 1;
             return;
@@ -284,7 +284,7 @@ impl DayTally {
     }
 
     /// Returns the visitors counted, each by its hash.
-    pub fn visitors(&self) -> &Visitors {
+    pub fn visitors(&self) -> &VisitorSet {
         &self.visitors
     }
 
@@ -295,7 +295,7 @@ impl DayTally {
         self.visitors.iter().copied().filter(is_new)
     }
 
-    /// Makes the row; `first_seen_today` is that of [`DayTally::new_visitors`].
+    /// Makes the row; `first_seen_today` is that of [`DayAggregate::new_visitors`].
     pub fn finish(
         self,
         chatbot_id: &str,
@@ -304,7 +304,7 @@ impl DayTally {
         now: Micros,
     ) -> DailyStats {
         let new = self.new_visitors(first_seen_today).count() as i64;
-        self.row(chatbot_id, stat_date, new, TOP, now)
+        self.row(chatbot_id, stat_date, new, TOP_ENTRIES, now)
     }
 
     /// Makes the row with so many new visitors, and with lists of so many entries.
@@ -321,9 +321,9 @@ impl DayTally {
             widget_loads: self.loads,
             widget_opens: self.opens,
             error_count: self.errors,
-            top_referrers: list(self.referrers, top, "domain"),
-            top_landing_pages: list(self.landing_pages, top, "page"),
-            utm_sources: list(self.utm_sources, usize::MAX, "source"),
+            top_referrers: top_list_json(self.referrers, top, "domain"),
+            top_landing_pages: top_list_json(self.landing_pages, top, "page"),
+            utm_sources: top_list_json(self.utm_sources, usize::MAX, "source"),
             desktop_sessions: self.desktop,
             mobile_sessions: self.mobile,
             tablet_sessions: self.tablet,
@@ -348,7 +348,7 @@ fn count(counts: &mut HashMap<String, i64>, name: &str) {
 
 /// Writes the most frequent entries as JSON, `[{"<key>": name, "count": n}, …]`: by count, falling,
 /// then by name.
-pub fn list(counts: HashMap<String, i64>, most: usize, key: &str) -> String {
+pub fn top_list_json(counts: HashMap<String, i64>, most: usize, key: &str) -> String {
     let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts.truncate(most);

@@ -1,6 +1,6 @@
 //! An event, as it travels from a line of a log to the tables.
 //!
-//! A [`Block`] owns the texts of the events of a few megabytes of lines, each once; a [`Row`] is one
+//! A [`Block`] owns the texts of the events of a few megabytes of lines, each once; a [`EventRow`] is one
 //! event of it: times and numbers, and which texts it has. Nothing else is copied until a table is
 //! written.
 
@@ -28,7 +28,7 @@ impl TextId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 #[allow(missing_docs)] // each is the column of the same name: see `store::columns`
-pub enum Text {
+pub enum TextField {
     EventId,
     ChatbotId,
     SessionId,
@@ -55,9 +55,9 @@ pub enum Text {
     Extra,
 }
 
-impl Text {
+impl TextField {
     /// The number of text fields.
-    pub const COUNT: usize = Text::Extra as usize + 1;
+    pub const COUNT: usize = TextField::Extra as usize + 1;
 }
 
 /// A time that is not there.
@@ -83,18 +83,18 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// Returns the field of the id.
-    pub fn field(self) -> Text {
+    pub fn field(self) -> TextField {
         match self {
-            KeyKind::Session => Text::SessionId,
-            KeyKind::Anonymous => Text::AnonymousId,
-            KeyKind::User => Text::UserId,
+            KeyKind::Session => TextField::SessionId,
+            KeyKind::Anonymous => TextField::AnonymousId,
+            KeyKind::User => TextField::UserId,
         }
     }
 }
 
 /// One event: numbers, times, and which of the texts of its [`Block`] it has.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct EventRow {
     /// The event's id, as 128 bits of a UUID. For an event without an id of its own it is the hash
     /// of the line's content until `ingest::identify` has given it its ordinal.
     pub id: u128,
@@ -126,13 +126,13 @@ pub struct Row {
     pub has_own_id: bool,
     /// Which id the session key is made of.
     pub key_kind: KeyKind,
-    /// The text fields, indexed by [`Text`].
-    pub text: [TextId; Text::COUNT],
+    /// The text fields, indexed by [`TextField`].
+    pub text: [TextId; TextField::COUNT],
 }
 
-impl Row {
+impl EventRow {
     /// A row with nothing in it.
-    pub const EMPTY: Row = Row {
+    pub const EMPTY: EventRow = EventRow {
         id: 0,
         key: 0,
         time: 0,
@@ -148,31 +148,31 @@ impl Row {
         names_source: false,
         has_own_id: false,
         key_kind: KeyKind::Session,
-        text: [TextId::NONE; Text::COUNT],
+        text: [TextId::NONE; TextField::COUNT],
     };
 
     /// Puts a text into a field.
     #[inline]
-    pub fn set(&mut self, field: Text, text: TextId) {
+    pub fn set(&mut self, field: TextField, text: TextId) {
         self.text[field as usize] = text;
     }
 
     /// Returns the text of a field.
     #[inline]
-    pub fn get(&self, field: Text) -> TextId {
+    pub fn get(&self, field: TextField) -> TextId {
         self.text[field as usize]
     }
 }
 
-/// Texts of at most 4 GiB in all, one after the other.
+/// TextPool of at most 4 GiB in all, one after the other.
 #[derive(Clone, Debug, Default)]
-pub struct Texts {
+pub struct TextPool {
     text: String,
     /// Where each of them ends, in bytes.
     ends: Vec<u32>,
 }
 
-impl Texts {
+impl TextPool {
     /// Returns a text; `None` for null.
     #[inline]
     pub fn get(&self, id: TextId) -> Option<&str> {
@@ -239,9 +239,9 @@ impl Texts {
 #[derive(Debug, Default)]
 pub struct Block {
     /// The texts of all rows.
-    pub texts: Texts,
+    pub texts: TextPool,
     /// The events.
-    pub rows: Vec<Row>,
+    pub rows: Vec<EventRow>,
     /// The user agents of the events, each parsed once.
     pub agents: Vec<Arc<Agent>>,
 }
@@ -254,7 +254,7 @@ impl Block {
     }
 
     /// Returns the event in a row of this block.
-    pub fn event<'a>(&'a self, row: &'a Row) -> Event<'a> {
+    pub fn event<'a>(&'a self, row: &'a EventRow) -> Event<'a> {
         Event { block: self, row }
     }
 }
@@ -265,23 +265,23 @@ pub struct Event<'a> {
     /// The text.
     pub block: &'a Block,
     /// The numbers, and which texts.
-    pub row: &'a Row,
+    pub row: &'a EventRow,
 }
 
 impl<'a> Event<'a> {
     /// Returns a text field; `None` for null.
-    pub fn text(self, field: Text) -> Option<&'a str> {
+    pub fn text(self, field: TextField) -> Option<&'a str> {
         self.block.text(self.row.text[field as usize])
     }
 
     /// Returns the chatbot; never empty in a valid event.
     pub fn chatbot_id(self) -> &'a str {
-        self.text(Text::ChatbotId).unwrap_or("")
+        self.text(TextField::ChatbotId).unwrap_or("")
     }
 
     /// Returns the event's name; never empty in a valid event.
     pub fn name(self) -> &'a str {
-        self.text(Text::EventName).unwrap_or("")
+        self.text(TextField::EventName).unwrap_or("")
     }
 
     /// Returns the value of the session key.
@@ -310,7 +310,7 @@ pub struct Position {
 }
 
 /// Returns the hash of a session key: chatbot, kind and value, no two of which run together.
-pub fn key_hash(chatbot_id: &str, kind: KeyKind, value: &str) -> u128 {
+pub fn session_key_hash(chatbot_id: &str, kind: KeyKind, value: &str) -> u128 {
     let chatbot = xxhash_rust::xxh3::xxh3_64(chatbot_id.as_bytes());
     xxhash_rust::xxh3::xxh3_128_with_seed(value.as_bytes(), chatbot ^ ((kind as u64) << 1))
 }
@@ -321,7 +321,7 @@ pub const NAMESPACE: uuid::Uuid = uuid::uuid!("cf109a11-e4ef-5833-84a3-58e1b3a7f
 
 /// Returns the version 5 UUID of a name: what [`uuid::Uuid::new_v5`] returns, by a hash that uses the
 /// processor's own instructions for it where there are any.
-pub fn uuid_of_name(name: &[u8]) -> uuid::Uuid {
+pub fn name_uuid(name: &[u8]) -> uuid::Uuid {
     use sha1::{Digest, Sha1};
     let hash = Sha1::new().chain_update(NAMESPACE.as_bytes()).chain_update(name).finalize();
     let (first, _) = hash.as_slice().split_first_chunk().unwrap_or((&[0; 16], &[]));
@@ -330,7 +330,7 @@ pub fn uuid_of_name(name: &[u8]) -> uuid::Uuid {
 
 /// Reads a UUID as `wa` writes it: 36 characters, lower case, with hyphens; `None` of any other text.
 #[inline]
-pub fn uuid_of_text(text: &str) -> Option<u128> {
+pub fn parse_uuid(text: &str) -> Option<u128> {
     let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
     let [_, _, _, _, _, _, _, _, b'-', _, _, _, _, b'-', _, _, _, _, b'-', _, _, _, _, b'-', ..] = text
     else {
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn only_a_uuid_as_it_is_usually_written_is_its_own_id() {
         let text = "b270790b-1d46-432b-80ff-41b0524bedc7";
-        assert_eq!(uuid_of_text(text), Some(text.parse::<uuid::Uuid>().unwrap().as_u128()));
+        assert_eq!(parse_uuid(text), Some(text.parse::<uuid::Uuid>().unwrap().as_u128()));
         for other in [
             "B270790B-1D46-432B-80FF-41B0524BEDC7",
             "b270790b1d46432b80ff41b0524bedc7",
@@ -384,17 +384,17 @@ mod tests {
             "b270790b-1d46-432b-80ff-41b0524bedcé",
             "",
         ] {
-            assert_eq!(uuid_of_text(other), None, "{other}");
+            assert_eq!(parse_uuid(other), None, "{other}");
         }
     }
 
     proptest! {
-        /// Texts are not looked at when they are found: that each is whole has to follow from how they are kept.
+        /// TextPool are not looked at when they are found: that each is whole has to follow from how they are kept.
         #[test]
         fn texts_of_any_characters_are_found_as_they_were_kept(
             rounds in prop::collection::vec(prop::collection::vec("(?s).{0,6}", 0..20), 1..4),
         ) {
-            let mut kept = Texts::default();
+            let mut kept = TextPool::default();
             for texts in &rounds {
                 kept.clear();
                 let ids: Vec<TextId> = texts.iter().map(|text| kept.push(text).unwrap()).collect();
@@ -410,7 +410,7 @@ mod tests {
         fn a_name_has_the_uuid_that_the_uuid_library_gives_it(
             name in prop::collection::vec(any::<u8>(), 0..200),
         ) {
-            prop_assert_eq!(uuid_of_name(&name), uuid::Uuid::new_v5(&NAMESPACE, &name));
+            prop_assert_eq!(name_uuid(&name), uuid::Uuid::new_v5(&NAMESPACE, &name));
         }
     }
 }

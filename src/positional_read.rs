@@ -8,7 +8,7 @@ use std::io;
 ///
 /// # Errors
 /// Those of the system.
-pub fn fill_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+pub fn read_full_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match read_at(file, rest, offset.saturating_add(filled as u64)) {
@@ -42,7 +42,7 @@ mod tests {
         file.write_all(b"0123456789").unwrap();
         let at = |offset, length| {
             let mut bytes = vec![b'-'; length];
-            let filled = fill_at(&file, &mut bytes, offset).unwrap();
+            let filled = read_full_at(&file, &mut bytes, offset).unwrap();
             (filled, String::from_utf8(bytes).unwrap())
         };
         assert_eq!(at(3, 4), (4, "3456".to_owned()));

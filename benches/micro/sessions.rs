@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use wa::event::{Block, Event};
-use wa::session::{SharedTexts, Summary, cut, join};
+use wa::session::{TextInterner, SessionSummary, split_by_gap, merge_adjacent};
 use wa::time::{Micros, SECOND};
 
 use crate::log::{self, NOW};
@@ -35,7 +35,7 @@ fn sessionize(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(block.rows.len())).bench(|| {
         let mut sessions = Vec::with_capacity(keys.len());
         for events in &keys {
-            sessions.extend(cut(events, TIMEOUT).filter_map(|events| Summary::of_all(events, NOW)));
+            sessions.extend(split_by_gap(events, TIMEOUT).filter_map(|events| SessionSummary::from_events(events, NOW)));
         }
         sessions
     });
@@ -46,11 +46,11 @@ fn sessionize(bencher: Bencher<'_, '_>) {
 fn merge(bencher: Bencher<'_, '_>) {
     let block = log::parsed(VISITS);
     let keys = by_key(&block);
-    let texts = SharedTexts::default();
-    let piece = |event: &Event<'_>| Summary::of(*event, NOW).into_owned(&texts);
+    let texts = TextInterner::default();
+    let piece = |event: &Event<'_>| SessionSummary::from_event(*event, NOW).into_owned(&texts);
     let pieces: Vec<Vec<_>> = keys.iter().map(|events| events.iter().map(piece).collect()).collect();
     bencher
         .counter(ItemsCount::new(block.rows.len()))
         .with_inputs(|| pieces.clone())
-        .bench_values(|pieces| -> Vec<_> { pieces.into_iter().flat_map(|p| join(p, TIMEOUT)).collect() });
+        .bench_values(|pieces| -> Vec<_> { pieces.into_iter().flat_map(|p| merge_adjacent(p, TIMEOUT)).collect() });
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// Where an address is, as far as the database says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PlaceFound {
+pub struct LocationLookup {
     /// Two letters of ISO 3166-1.
     pub country_code: Option<String>,
     /// The city's name, in English where the database has it so.
@@ -56,14 +56,14 @@ impl Places {
     }
 
     /// Returns where an address is; `None` for private addresses and those not in the database.
-    pub fn place(&self, ip: IpAddr) -> Option<PlaceFound> {
+    pub fn place(&self, ip: IpAddr) -> Option<LocationLookup> {
         let ip = ip.to_canonical();
         if is_private(ip) {
             return None;
         }
         // A database of IPv4 addresses answers for IPv6 with an error: nothing is known there.
         let found = read(&self.reader.lookup(ip).ok()?);
-        (found != PlaceFound::default()).then_some(found)
+        (found != LocationLookup::default()).then_some(found)
     }
 
     /// Tells whether any of the first records is a place's.
@@ -71,7 +71,7 @@ impl Places {
         let mut seen = false;
         for record in self.reader.networks(Default::default())?.take(PROBED) {
             seen = true;
-            if read(&record?) != PlaceFound::default() {
+            if read(&record?) != LocationLookup::default() {
                 return Ok(true);
             }
         }
@@ -80,7 +80,7 @@ impl Places {
 }
 
 /// Reads a record, nested (`country.iso_code`, `city.names.en`) or flat (`country_code`, `city`).
-fn read(record: &LookupResult<'_, Vec<u8>>) -> PlaceFound {
+fn read(record: &LookupResult<'_, Vec<u8>>) -> LocationLookup {
     let text = |path: &[&str]| {
         let path: Vec<PathElement<'_>> = path.iter().map(|key| PathElement::Key(key)).collect();
         // A field of another type is as good as none.
@@ -93,7 +93,7 @@ fn read(record: &LookupResult<'_, Vec<u8>>) -> PlaceFound {
         .find_map(|language| text(&["city", "names", language]))
         .or_else(|| text(&["city"]))
         .or_else(|| text(&["city_name"]));
-    PlaceFound {
+    LocationLookup {
         country_code: country.filter(|code| is_code(code)).map(str::to_ascii_uppercase),
         city: city.filter(|city| *city != "-").map(str::to_owned),
     }

@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 pub use agent::{Agent, DeviceType};
 pub use channel::Channel;
 pub use ip_address::{apply, first_address};
-pub use locations::PlaceFound;
+pub use locations::LocationLookup;
 pub use source::{Derived, Given};
 pub use url::path;
 
@@ -65,7 +65,7 @@ impl Context {
     }
 
     /// Returns where an address is; `None` without a database, for private addresses and unknown ones.
-    pub fn place(&self, ip: IpAddr) -> Option<PlaceFound> {
+    pub fn place(&self, ip: IpAddr) -> Option<LocationLookup> {
         self.places.as_ref()?.place(ip)
     }
 }

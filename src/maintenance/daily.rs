@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::Differences;
 use super::replay::pruned_boundary::Seam;
-use crate::daily_stats::{DailyStats, Visitors};
+use crate::daily_stats::{DailyStats, VisitorSet};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
@@ -31,7 +31,7 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
 /// Compares the statistics with the sessions.
 pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) -> Result<u64> {
     let mut compared = 0;
-    let nobody = Visitors::default();
+    let nobody = VisitorSet::default();
     for (month, days) in months(snapshot) {
         let mut stored: BTreeMap<(String, Day), DailyStats> = BTreeMap::new();
         let files = snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day == month);

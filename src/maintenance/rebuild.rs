@@ -22,7 +22,7 @@ use super::replay::{Expected, Settled, Visit, order, walk};
 use super::visitors::{PORTION, earliest};
 use crate::error::Result;
 use crate::event::Block;
-use crate::session::Summary;
+use crate::session::SessionSummary;
 use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::manifest::Manifest;
@@ -139,7 +139,7 @@ struct Rewrite<'a, 't> {
     zone: Zone,
     now: Micros,
     /// Settled sessions, by their day.
-    rows: BTreeMap<Day, Vec<Summary<'static>>>,
+    rows: BTreeMap<Day, Vec<SessionSummary<'static>>>,
     waiting: usize,
     /// Partitions that do not stay as they are.
     changed: BTreeSet<Day>,

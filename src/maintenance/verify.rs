@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
 use crate::ingest::batch::stored_ids::Keys;
 use crate::prehashed::PreHashed;
-use crate::session::Summary;
+use crate::session::SessionSummary;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Store, tables};
@@ -226,7 +226,7 @@ impl Compare<'_> {
 }
 
 /// Says what is wrong with a row whose events are not all kept, by those that are.
-fn unfit(row: &Summary<'_>, covered: Option<&Summary<'_>>, seam: &Seam) -> Option<&'static str> {
+fn unfit(row: &SessionSummary<'_>, covered: Option<&SessionSummary<'_>>, seam: &Seam) -> Option<&'static str> {
     let last_is_kept = !seam.ledger().events_pruned(&row.key.chatbot_id, Day::utc(row.ended_at));
     if last_is_kept && covered.is_none_or(|covered| covered.ended_at != row.ended_at) {
         return Some("ends with an event that is not there");
@@ -240,7 +240,7 @@ fn unfit(row: &Summary<'_>, covered: Option<&Summary<'_>>, seam: &Seam) -> Optio
 }
 
 /// Names the columns in which two sessions differ.
-fn unlike(a: &Summary<'_>, b: &Summary<'_>) -> String {
+fn unlike(a: &SessionSummary<'_>, b: &SessionSummary<'_>) -> String {
     let frames = [a, b].map(|session| tables::sessions::frame(std::slice::from_ref(session)));
     let [Ok(a), Ok(b)] = frames else { return "columns".to_owned() };
     let columns = a.columns().iter().zip(b.columns()).filter(|(a, b)| !a.equals_missing(b));
@@ -248,7 +248,7 @@ fn unlike(a: &Summary<'_>, b: &Summary<'_>) -> String {
     names.join(", ")
 }
 
-fn name(session: &Summary<'_>) -> String {
+fn name(session: &SessionSummary<'_>) -> String {
     let kind = match session.key.kind {
         KeyKind::Session => "session_id",
         KeyKind::Anonymous => "anonymous_id",

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::difference::Differences;
 use super::replay::pruned_boundary::Seam;
 use crate::error::Result;
-use crate::event::{Block, KeyKind, Text, key_hash};
+use crate::event::{Block, KeyKind, TextField, session_key_hash};
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{FIND_COLUMNS, Visitor, frame, hashes, read};
@@ -25,11 +25,11 @@ pub const PORTION: usize = 1 << 18;
 pub fn earliest(block: &Block, seen: &mut Seen) {
     for row in &block.rows {
         let event = block.event(row);
-        let ids = [(KeyKind::Anonymous, Text::AnonymousId), (KeyKind::User, Text::UserId)];
+        let ids = [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)];
         for (kind, field) in ids {
             let Some(id) = event.text(field) else { continue };
             let chatbot_id = event.chatbot_id();
-            seen.entry(key_hash(chatbot_id, kind, id))
+            seen.entry(session_key_hash(chatbot_id, kind, id))
                 .and_modify(|visitor| visitor.first_seen_at = visitor.first_seen_at.min(row.time))
                 .or_insert_with(|| Visitor {
                     chatbot_id: chatbot_id.to_owned(),

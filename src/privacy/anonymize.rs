@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::ingest::Field;
 use crate::ingest::parse::ip_masking;
 use crate::prehashed::hex;
-use crate::session::Summary;
+use crate::session::SessionSummary;
 use crate::settings::IpPolicy;
 use crate::store::columns::Table;
 use crate::store::frame::{filter, stack, texts};
@@ -228,7 +228,7 @@ fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
 }
 
 /// Takes the addresses out of a session. Returns whether there were any.
-fn session(session: &mut Summary<'_>) -> bool {
+fn session(session: &mut SessionSummary<'_>) -> bool {
     let mut changed = false;
     if let Some((_, place)) = &mut session.place.0 {
         changed |= place.ip_address.take().is_some();

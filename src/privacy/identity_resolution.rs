@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::shared_ids::Shared;
 use crate::error::{Error, Result};
-use crate::event::{KeyKind, key_hash};
+use crate::event::{KeyKind, session_key_hash};
 use crate::identity::identifier::{Identifier, Identifiers, Kind};
 use crate::store::columns::Table;
 use crate::store::frame::{Ints, Texts, ints, texts};
@@ -388,7 +388,7 @@ impl Ids {
     /// Returns the hash of a row's session key.
     pub fn key(&self, row: usize) -> u128 {
         let (chatbot, kind, value) = self.key_parts(row);
-        key_hash(chatbot, kind, value)
+        session_key_hash(chatbot, kind, value)
     }
 
     /// Returns the numbers of the identifiers that a row's columns carry.

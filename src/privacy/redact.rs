@@ -10,7 +10,7 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
 use super::matcher::Needles;
 use crate::error::{Error, Result};
-use crate::session::{Profile, Str, Summary};
+use crate::session::{UserProfile, CowStr, SessionSummary};
 use crate::store::columns::{ColumnType, EVENTS};
 use crate::store::frame::texts;
 
@@ -114,9 +114,9 @@ pub fn sessions_to_edit(frame: &DataFrame, needles: &Needles, gone: &[bool]) -> 
 }
 
 /// Redacts a session. Returns whether anything changed.
-pub fn session(session: &mut Summary<'_>, needles: &Needles) -> bool {
+pub fn session(session: &mut SessionSummary<'_>, needles: &Needles) -> bool {
     let mut changed = false;
-    let mut text = |text: &mut Str<'_>| {
+    let mut text = |text: &mut CowStr<'_>| {
         if let Some(redacted) = needles.redact(text) {
             *text = redacted.into();
             changed = true;
@@ -160,11 +160,11 @@ pub fn session(session: &mut Summary<'_>, needles: &Needles) -> bool {
     changed
 }
 
-fn profile(profile: &mut Profile<'_>, needles: &Needles) -> bool {
+fn profile(profile: &mut UserProfile<'_>, needles: &Needles) -> bool {
     let name = profile.user_name.as_deref().and_then(|name| needles.redact(name));
     let metadata = profile.user_metadata.as_deref().and_then(|text| needles.redact_json(text));
     let changed = name.is_some() || metadata.is_some();
-    profile.user_name = name.map(Str::from).or(profile.user_name.take());
-    profile.user_metadata = metadata.map(Str::from).or(profile.user_metadata.take());
+    profile.user_name = name.map(CowStr::from).or(profile.user_name.take());
+    profile.user_metadata = metadata.map(CowStr::from).or(profile.user_metadata.take());
     changed
 }

@@ -6,7 +6,7 @@ use super::query::keys::Keys;
 use super::query::tables::{Tables, map_frames};
 use super::sessions::Entry;
 use crate::error::Result;
-use crate::event::{KeyKind, key_hash};
+use crate::event::{KeyKind, session_key_hash};
 use crate::store::columns::Table;
 use crate::store::frame::ints;
 use crate::store::row::{Reader, Record};
@@ -72,7 +72,7 @@ fn key(session: &Record) -> Option<u128> {
     let kinds =
         [("session_id", KeyKind::Session), ("anonymous_id", KeyKind::Anonymous), ("user_id", KeyKind::User)];
     let (id, kind) = kinds.into_iter().find_map(|(name, kind)| Some((session.text(name)?, kind)))?;
-    Some(key_hash(chatbot, kind, id))
+    Some(session_key_hash(chatbot, kind, id))
 }
 
 /// Returns the runs of UTC dates that the sessions touch, so that a visitor's sessions of a year

@@ -2,32 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use super::{SharedTexts, Str};
+use super::{TextInterner, CowStr};
 
 /// The most names of a list: nearly every session has a handful.
 const FEW: usize = 24;
 
-/// Counts by event name.
+/// EventCounts by event name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counts<'a>(Names<'a>);
+pub struct EventCounts<'a>(Names<'a>);
 
 /// A short list, in order of names, is made faster than a tree; names without end need the tree.
 /// Which of the two it is follows from how many names there are, so equal counts are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Names<'a> {
-    Few(Vec<(Str<'a>, u64)>),
-    Many(BTreeMap<Str<'a>, u64>),
+    Few(Vec<(CowStr<'a>, u64)>),
+    Many(BTreeMap<CowStr<'a>, u64>),
 }
 
-impl Default for Counts<'_> {
+impl Default for EventCounts<'_> {
     fn default() -> Self {
-        Counts(Names::Few(Vec::new()))
+        EventCounts(Names::Few(Vec::new()))
     }
 }
 
-impl<'a> Counts<'a> {
+impl<'a> EventCounts<'a> {
     /// Adds to the count of a name.
-    pub fn add(&mut self, name: Str<'a>, count: u64) {
+    pub fn add(&mut self, name: CowStr<'a>, count: u64) {
         match &mut self.0 {
             Names::Few(names) => {
                 let at = names.iter().position(|(known, _)| *known >= name).unwrap_or(names.len());
@@ -44,7 +44,7 @@ impl<'a> Counts<'a> {
     }
 
     /// Adds all counts of another.
-    pub fn merge(&mut self, other: Counts<'a>) {
+    pub fn merge(&mut self, other: EventCounts<'a>) {
         match other.0 {
             Names::Few(names) => names.into_iter().for_each(|(name, count)| self.add(name, count)),
             Names::Many(names) => names.into_iter().for_each(|(name, count)| self.add(name, count)),
@@ -75,9 +75,9 @@ impl<'a> Counts<'a> {
     }
 
     /// Returns the same with texts that borrow nothing.
-    pub fn into_owned(self, texts: &SharedTexts) -> Counts<'static> {
-        let own = |(name, count): (Str<'a>, u64)| (texts.own(name), count);
-        Counts(match self.0 {
+    pub fn into_owned(self, texts: &TextInterner) -> EventCounts<'static> {
+        let own = |(name, count): (CowStr<'a>, u64)| (texts.own(name), count);
+        EventCounts(match self.0 {
             Names::Few(names) => Names::Few(names.into_iter().map(own).collect()),
             Names::Many(names) => Names::Many(names.into_iter().map(own).collect()),
         })
@@ -105,8 +105,8 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// Reads counts as [`Counts::write_json`] writes them; a name without escapes is borrowed.
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Counts<'a> {
+/// Reads counts as [`EventCounts::write_json`] writes them; a name without escapes is borrowed.
+impl<'de: 'a, 'a> serde::Deserialize<'de> for EventCounts<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Reading(std::marker::PhantomData))
     }
@@ -115,14 +115,14 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Counts<'a> {
 struct Reading<'a>(std::marker::PhantomData<&'a ()>);
 
 impl<'de: 'a, 'a> serde::de::Visitor<'de> for Reading<'a> {
-    type Value = Counts<'a>;
+    type Value = EventCounts<'a>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object of counts by event name")
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Counts<'a>, A::Error> {
-        let mut counts = Counts::default();
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<EventCounts<'a>, A::Error> {
+        let mut counts = EventCounts::default();
         while let Some((name, count)) = map.next_entry()? {
             counts.add(name, count);
         }
@@ -141,7 +141,7 @@ mod tests {
             names in proptest::collection::vec(("[a-e\"\\\\\u{1}é]{1,2}", 1..9u64), 0..80), cut in 0..80usize
         ) {
             let mut tree: BTreeMap<String, u64> = BTreeMap::new();
-            let (mut left, mut right) = (Counts::default(), Counts::default());
+            let (mut left, mut right) = (EventCounts::default(), EventCounts::default());
             for (n, (name, count)) in names.iter().enumerate() {
                 *tree.entry(name.clone()).or_default() += count;
                 let side = if n < cut { &mut left } else { &mut right };
@@ -158,7 +158,7 @@ mod tests {
             let mut text = String::new();
             left.write_json(&mut text);
             prop_assert_eq!(&text, &serde_json::to_string(&tree).unwrap());
-            prop_assert_eq!(serde_json::from_str::<Counts<'_>>(&text).unwrap(), left);
+            prop_assert_eq!(serde_json::from_str::<EventCounts<'_>>(&text).unwrap(), left);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! than the timeout. Its summary covers the interval from its first to its last event; two
 //! intervals at most a timeout apart belong to one session, whatever order they came in.
 
-use super::Summary;
+use super::SessionSummary;
 use crate::event::{Event, Position};
 use crate::time::Micros;
 
@@ -14,12 +14,12 @@ pub fn continues(earlier: Micros, later: Micros, timeout: Micros) -> bool {
 }
 
 /// Cuts events of one key, given in order of time, into those of each session.
-pub fn cut<'e, 'a>(events: &'e [Event<'a>], timeout: Micros) -> impl Iterator<Item = &'e [Event<'a>]> {
+pub fn split_by_gap<'e, 'a>(events: &'e [Event<'a>], timeout: Micros) -> impl Iterator<Item = &'e [Event<'a>]> {
     events.chunk_by(move |a, b| continues(a.row.time, b.row.time, timeout))
 }
 
 /// A session or a piece of one: it has an interval of time, and takes in others of its session.
-pub trait Piece {
+pub trait Mergeable {
     /// Returns where the first event is.
     fn first(&self) -> Position;
     /// Returns the time of the last event.
@@ -28,7 +28,7 @@ pub trait Piece {
     fn merge(&mut self, other: Self);
 }
 
-impl Piece for Summary<'_> {
+impl Mergeable for SessionSummary<'_> {
     fn first(&self) -> Position {
         self.first
     }
@@ -43,8 +43,8 @@ impl Piece for Summary<'_> {
 }
 
 /// Joins sessions and pieces of sessions of one key, in any order, into sessions.
-pub fn join<P: Piece>(mut pieces: Vec<P>, timeout: Micros) -> Vec<P> {
-    pieces.sort_by_key(Piece::first);
+pub fn merge_adjacent<P: Mergeable>(mut pieces: Vec<P>, timeout: Micros) -> Vec<P> {
+    pieces.sort_by_key(Mergeable::first);
     let mut sessions: Vec<P> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         match sessions.last_mut() {

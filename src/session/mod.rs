@@ -7,7 +7,7 @@ pub(crate) mod summary;
 mod tests;
 pub(crate) mod text;
 
-pub use counts::Counts;
-pub use gap::{Piece, cut, join};
-pub use summary::{Agent, First, Last, Place, Profile, SessionKey, Source, Summary};
-pub use text::{SharedTexts, Str};
+pub use counts::EventCounts;
+pub use gap::{Mergeable, split_by_gap, merge_adjacent};
+pub use summary::{Agent, First, Last, Location, UserProfile, SessionKey, TrafficSource, SessionSummary};
+pub use text::{TextInterner, CowStr};

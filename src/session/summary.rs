@@ -1,33 +1,33 @@
 //! The mergeable summary of a session.
 //!
-//! A [`Summary`] of one event is made by [`Summary::of`]; two summaries of disjoint sets of events
-//! of one session combine by [`Summary::merge`] into that of their union. Merging is associative
+//! A [`SessionSummary`] of one event is made by [`SessionSummary::from_event`]; two summaries of disjoint sets of events
+//! of one session combine by [`SessionSummary::merge`] into that of their union. Merging is associative
 //! and commutative, so a session can be put together from any pieces in any order. Sums are
 //! integers; firsts and lasts carry the [`Position`] of the event they came from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Counts, SharedTexts, Str};
+use super::{EventCounts, TextInterner, CowStr};
 pub use crate::enrich::Agent;
-use crate::event::{Event, KeyKind, Position, Text};
+use crate::event::{Event, KeyKind, Position, TextField};
 use crate::time::Micros;
 
 /// The key that all events of a session share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey<'a> {
     /// The chatbot.
-    pub chatbot_id: Str<'a>,
+    pub chatbot_id: CowStr<'a>,
     /// Which id it is.
     pub kind: KeyKind,
     /// The id.
-    pub value: Str<'a>,
+    pub value: CowStr<'a>,
 }
 
 impl SessionKey<'_> {
     /// Returns the hash by which sessions of one key are brought together.
     pub fn hash(&self) -> u128 {
-        crate::event::key_hash(&self.chatbot_id, self.kind, &self.value)
+        crate::event::session_key_hash(&self.chatbot_id, self.kind, &self.value)
     }
 }
 
@@ -100,46 +100,46 @@ impl<T> Last<T> {
 
 /// Where the visitor came from: the fields of the first event that names a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source<'a> {
+pub struct TrafficSource<'a> {
     /// The referring page.
-    pub referrer: Option<Str<'a>>,
+    pub referrer: Option<CowStr<'a>>,
     /// Its domain; `None` for direct.
-    pub referrer_domain: Option<Str<'a>>,
+    pub referrer_domain: Option<CowStr<'a>>,
     /// The channel's name.
-    pub channel: Option<Str<'a>>,
+    pub channel: Option<CowStr<'a>>,
     /// The campaign's source.
-    pub utm_source: Option<Str<'a>>,
+    pub utm_source: Option<CowStr<'a>>,
     /// The campaign's medium.
-    pub utm_medium: Option<Str<'a>>,
+    pub utm_medium: Option<CowStr<'a>>,
     /// The campaign's name.
-    pub utm_campaign: Option<Str<'a>>,
+    pub utm_campaign: Option<CowStr<'a>>,
 }
 
 /// Where the visitor is: the fields of the first event that has any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct Location<'a> {
     /// The address.
-    pub ip_address: Option<Str<'a>>,
+    pub ip_address: Option<CowStr<'a>>,
     /// The country.
-    pub country_code: Option<Str<'a>>,
+    pub country_code: Option<CowStr<'a>>,
     /// The city.
-    pub city: Option<Str<'a>>,
+    pub city: Option<CowStr<'a>>,
 }
 
 /// Who the visitor is: the fields of the last event that has any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile<'a> {
+pub struct UserProfile<'a> {
     /// E-mail address.
-    pub user_email: Option<Str<'a>>,
+    pub user_email: Option<CowStr<'a>>,
     /// Name.
-    pub user_name: Option<Str<'a>>,
+    pub user_name: Option<CowStr<'a>>,
     /// Metadata: JSON text of an object.
-    pub user_metadata: Option<Str<'a>>,
+    pub user_metadata: Option<CowStr<'a>>,
 }
 
 /// A session, or a piece of one, as it is kept and merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary<'a> {
+pub struct SessionSummary<'a> {
     /// What holds the session together.
     pub key: SessionKey<'a>,
     /// The first event: least time, then id.
@@ -147,28 +147,28 @@ pub struct Summary<'a> {
     /// Time of the last event.
     pub ended_at: Micros,
     /// The visitor's id.
-    pub anonymous_id: First<Str<'a>>,
+    pub anonymous_id: First<CowStr<'a>>,
     /// Where the visitor came from.
-    pub source: First<Source<'a>>,
+    pub source: First<TrafficSource<'a>>,
     /// The user agent and what it says.
     pub agent: First<Arc<Agent>>,
     /// Width and height of the screen in pixels.
     pub screen: First<(Option<i32>, Option<i32>)>,
     /// Address and place.
-    pub place: First<Place<'a>>,
+    pub place: First<Location<'a>>,
     /// The logged landing page.
-    pub landing_page: First<Str<'a>>,
+    pub landing_page: First<CowStr<'a>>,
     /// The path of the first page, which stands in where no landing page is logged.
-    pub landing_path: First<Str<'a>>,
+    pub landing_path: First<CowStr<'a>>,
     /// What opened the widget.
-    pub triggered_by: First<Str<'a>>,
+    pub triggered_by: First<CowStr<'a>>,
     /// The identified user.
-    pub user_id: Last<Str<'a>>,
+    pub user_id: Last<CowStr<'a>>,
     /// Profiles by the user that their event names; the last of the session's own user or of
     /// nobody is shown. All are kept, since a late event can change who the session's user is.
-    pub profiles: BTreeMap<Option<Str<'a>>, Last<Profile<'a>>>,
+    pub profiles: BTreeMap<Option<CowStr<'a>>, Last<UserProfile<'a>>>,
     /// Number of events by name.
-    pub counts: Counts<'a>,
+    pub counts: EventCounts<'a>,
     /// Number of events of category `error`.
     pub errors: u64,
     /// Sum of response times in microseconds; stays at the greatest `i64`, which is the most that a column
@@ -182,10 +182,10 @@ pub struct Summary<'a> {
     pub updated_at: Micros,
 }
 
-impl<'a> Summary<'a> {
+impl<'a> SessionSummary<'a> {
     /// Makes the summary of one event, stored at `now`.
-    pub fn of(event: Event<'a>, now: Micros) -> Summary<'a> {
-        let mut summary = Summary {
+    pub fn from_event(event: Event<'a>, now: Micros) -> SessionSummary<'a> {
+        let mut summary = SessionSummary {
             key: SessionKey {
                 chatbot_id: event.chatbot_id().into(),
                 kind: event.row.key_kind,
@@ -203,7 +203,7 @@ impl<'a> Summary<'a> {
             triggered_by: First::default(),
             user_id: Last::default(),
             profiles: BTreeMap::new(),
-            counts: Counts::default(),
+            counts: EventCounts::default(),
             errors: 0,
             response_sum_us: 0,
             response_count: 0,
@@ -215,9 +215,9 @@ impl<'a> Summary<'a> {
     }
 
     /// Makes the summary of the events of one session, stored at `now`; `None` without any.
-    pub fn of_all(events: &[Event<'a>], now: Micros) -> Option<Summary<'a>> {
+    pub fn from_events(events: &[Event<'a>], now: Micros) -> Option<SessionSummary<'a>> {
         let (first, rest) = events.split_first()?;
-        let mut summary = Summary::of(*first, now);
+        let mut summary = SessionSummary::from_event(*first, now);
         rest.iter().for_each(|event| summary.add(*event));
         Some(summary)
     }
@@ -227,19 +227,19 @@ impl<'a> Summary<'a> {
     pub fn add(&mut self, event: Event<'a>) {
         let row = event.row;
         let at = event.position();
-        let text = |field| event.text(field).map(Str::Borrowed);
+        let text = |field| event.text(field).map(CowStr::Borrowed);
         self.first = self.first.min(at);
         self.ended_at = self.ended_at.max(row.time);
-        self.anonymous_id.offer(at, || text(Text::AnonymousId));
+        self.anonymous_id.offer(at, || text(TextField::AnonymousId));
         if row.names_source {
             self.source.offer(at, || {
-                Some(Source {
-                    referrer: text(Text::Referrer),
-                    referrer_domain: text(Text::ReferrerDomain),
-                    channel: row.channel.map(|c| Str::Borrowed(c.name())),
-                    utm_source: text(Text::UtmSource),
-                    utm_medium: text(Text::UtmMedium),
-                    utm_campaign: text(Text::UtmCampaign),
+                Some(TrafficSource {
+                    referrer: text(TextField::Referrer),
+                    referrer_domain: text(TextField::ReferrerDomain),
+                    channel: row.channel.map(|c| CowStr::Borrowed(c.name())),
+                    utm_source: text(TextField::UtmSource),
+                    utm_medium: text(TextField::UtmMedium),
+                    utm_campaign: text(TextField::UtmCampaign),
                 })
             });
         }
@@ -250,40 +250,40 @@ impl<'a> Summary<'a> {
             (size != (None, None)).then_some(size)
         });
         self.place.offer(at, || {
-            let place = Place {
-                ip_address: text(Text::IpAddress),
-                country_code: text(Text::CountryCode),
-                city: text(Text::City),
+            let place = Location {
+                ip_address: text(TextField::IpAddress),
+                country_code: text(TextField::CountryCode),
+                city: text(TextField::City),
             };
-            (place != Place::default()).then_some(place)
+            (place != Location::default()).then_some(place)
         });
-        self.landing_page.offer(at, || text(Text::LandingPage));
+        self.landing_page.offer(at, || text(TextField::LandingPage));
         self.landing_path
-            .offer(at, || event.text(Text::PageUrl).and_then(crate::enrich::path).map(Str::Borrowed));
-        self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(Str::Borrowed));
-        self.user_id.offer(at, || text(Text::UserId));
-        let has_profile = [Text::UserEmail, Text::UserName, Text::UserMetadata]
+            .offer(at, || event.text(TextField::PageUrl).and_then(crate::enrich::path).map(CowStr::Borrowed));
+        self.triggered_by.offer(at, || event.block.text(row.triggered_by).map(CowStr::Borrowed));
+        self.user_id.offer(at, || text(TextField::UserId));
+        let has_profile = [TextField::UserEmail, TextField::UserName, TextField::UserMetadata]
             .into_iter()
             .any(|field| !row.text[field as usize].is_none());
         if has_profile {
-            self.profiles.entry(text(Text::UserId)).or_default().offer(at, || {
-                Some(Profile {
-                    user_email: text(Text::UserEmail),
-                    user_name: text(Text::UserName),
-                    user_metadata: text(Text::UserMetadata),
+            self.profiles.entry(text(TextField::UserId)).or_default().offer(at, || {
+                Some(UserProfile {
+                    user_email: text(TextField::UserEmail),
+                    user_name: text(TextField::UserName),
+                    user_metadata: text(TextField::UserMetadata),
                 })
             });
         }
-        self.counts.add(Str::Borrowed(event.name()), 1);
-        self.errors += u64::from(event.text(Text::EventCategory) == Some("error"));
+        self.counts.add(CowStr::Borrowed(event.name()), 1);
+        self.errors += u64::from(event.text(TextField::EventCategory) == Some("error"));
         if row.response_us >= 0 {
-            self.response_sum_us = sum_of(self.response_sum_us, row.response_us as u64);
+            self.response_sum_us = saturating_sum(self.response_sum_us, row.response_us as u64);
             self.response_count += 1;
         }
     }
 
     /// Takes in another piece of the same session, with none of this one's events in it.
-    pub fn merge(&mut self, other: Summary<'a>) {
+    pub fn merge(&mut self, other: SessionSummary<'a>) {
         self.first = self.first.min(other.first);
         self.ended_at = self.ended_at.max(other.ended_at);
         self.anonymous_id.merge(other.anonymous_id);
@@ -300,7 +300,7 @@ impl<'a> Summary<'a> {
         }
         self.counts.merge(other.counts);
         self.errors += other.errors;
-        self.response_sum_us = sum_of(self.response_sum_us, other.response_sum_us);
+        self.response_sum_us = saturating_sum(self.response_sum_us, other.response_sum_us);
         self.response_count += other.response_count;
         self.created_at = self.created_at.min(other.created_at);
         self.updated_at = self.updated_at.max(other.updated_at);
@@ -323,20 +323,20 @@ impl<'a> Summary<'a> {
 
     /// Returns the landing page: the logged one, else the path of the first page.
     pub fn landing(&self) -> Option<&str> {
-        self.landing_page.value().or(self.landing_path.value()).map(Str::as_ref)
+        self.landing_page.value().or(self.landing_path.value()).map(CowStr::as_ref)
     }
 
     /// Returns the profile: of the last event that has one and does not name another user.
-    pub fn profile(&self) -> Option<&Profile<'a>> {
+    pub fn profile(&self) -> Option<&UserProfile<'a>> {
         self.shown().map(|(_, profile)| profile)
     }
 
     /// Returns the profile that the session shows, and the position of its event.
-    pub fn shown(&self) -> Option<&(Position, Profile<'a>)> {
+    pub fn shown(&self) -> Option<&(Position, UserProfile<'a>)> {
         if self.profiles.is_empty() {
             return None;
         }
-        let of = |user: &Option<Str<'a>>| self.profiles.get(user).and_then(|profile| profile.0.as_ref());
+        let of = |user: &Option<CowStr<'a>>| self.profiles.get(user).and_then(|profile| profile.0.as_ref());
         let nobody = of(&None);
         let user = self.user_id.0.as_ref().and_then(|(_, user)| of(&Some(user.clone())));
         match (nobody, user) {
@@ -346,11 +346,11 @@ impl<'a> Summary<'a> {
     }
 
     /// Converts into a summary that borrows nothing; its long texts are those of `texts`.
-    pub fn into_owned(self, texts: &SharedTexts) -> Summary<'static> {
-        let own = |text: Str<'a>| texts.own(text);
-        let first = |value: First<Str<'a>>| First(value.0.map(|(at, text)| (at, own(text))));
-        let some = |text: Option<Str<'a>>| text.map(own);
-        Summary {
+    pub fn into_owned(self, texts: &TextInterner) -> SessionSummary<'static> {
+        let own = |text: CowStr<'a>| texts.own(text);
+        let first = |value: First<CowStr<'a>>| First(value.0.map(|(at, text)| (at, own(text))));
+        let some = |text: Option<CowStr<'a>>| text.map(own);
+        SessionSummary {
             key: SessionKey {
                 chatbot_id: own(self.key.chatbot_id),
                 kind: self.key.kind,
@@ -360,7 +360,7 @@ impl<'a> Summary<'a> {
             ended_at: self.ended_at,
             anonymous_id: first(self.anonymous_id),
             source: First(self.source.0.map(|(at, source)| {
-                let source = Source {
+                let source = TrafficSource {
                     referrer: some(source.referrer),
                     referrer_domain: some(source.referrer_domain),
                     channel: some(source.channel),
@@ -373,7 +373,7 @@ impl<'a> Summary<'a> {
             agent: self.agent,
             screen: self.screen,
             place: First(self.place.0.map(|(at, place)| {
-                let place = Place {
+                let place = Location {
                     ip_address: some(place.ip_address),
                     country_code: some(place.country_code),
                     city: some(place.city),
@@ -388,7 +388,7 @@ impl<'a> Summary<'a> {
                 .profiles
                 .into_iter()
                 .map(|(user, Last(profile))| {
-                    let own = |profile: Profile<'a>| Profile {
+                    let own = |profile: UserProfile<'a>| UserProfile {
                         user_email: some(profile.user_email),
                         user_name: some(profile.user_name),
                         user_metadata: some(profile.user_metadata),
@@ -433,12 +433,12 @@ impl<'a> Summary<'a> {
             "@",
             start.format(self.first.time),
         ];
-        crate::event::uuid_of_name(name.concat().as_bytes())
+        crate::event::name_uuid(name.concat().as_bytes())
     }
 }
 
 /// Adds two sums of response times. What it comes to does not depend on the order in which many are added, also
 /// where they are too many.
-fn sum_of(a: u64, b: u64) -> u64 {
+fn saturating_sum(a: u64, b: u64) -> u64 {
     a.saturating_add(b).min(i64::MAX as u64)
 }

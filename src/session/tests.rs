@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{Summary, cut, join};
-use crate::event::{Block, Event, KeyKind, Row, Text, TextId};
+use super::{SessionSummary, split_by_gap, merge_adjacent};
+use crate::event::{Block, Event, KeyKind, EventRow, TextField, TextId};
 use crate::store::tables::sessions::{file, read};
 use crate::time::{Micros, SECOND};
 
@@ -85,20 +85,20 @@ fn response() -> impl Strategy<Value = i64> {
 fn block(events: &[Said]) -> Block {
     let mut block = Block::default();
     for said in events {
-        let mut row = Row { id: said.id, time: said.time, key_kind: KeyKind::Session, ..Row::EMPTY };
+        let mut row = EventRow { id: said.id, time: said.time, key_kind: KeyKind::Session, ..EventRow::EMPTY };
         let fields = [
-            (Text::ChatbotId, Some("c")),
-            (Text::SessionId, Some("s")),
-            (Text::EventName, Some(said.name)),
-            (Text::AnonymousId, said.anonymous),
-            (Text::UserId, said.user),
-            (Text::UserEmail, said.email),
-            (Text::UserMetadata, said.metadata),
-            (Text::City, said.city),
-            (Text::EventCategory, said.category),
-            (Text::LandingPage, said.landing),
-            (Text::PageUrl, said.url),
-            (Text::UtmSource, said.source),
+            (TextField::ChatbotId, Some("c")),
+            (TextField::SessionId, Some("s")),
+            (TextField::EventName, Some(said.name)),
+            (TextField::AnonymousId, said.anonymous),
+            (TextField::UserId, said.user),
+            (TextField::UserEmail, said.email),
+            (TextField::UserMetadata, said.metadata),
+            (TextField::City, said.city),
+            (TextField::EventCategory, said.category),
+            (TextField::LandingPage, said.landing),
+            (TextField::PageUrl, said.url),
+            (TextField::UtmSource, said.source),
         ];
         for (field, text) in fields {
             row.text[field as usize] = text.map_or(TextId::NONE, |text| block.texts.push(text).unwrap());
@@ -112,17 +112,17 @@ fn block(events: &[Said]) -> Block {
     block
 }
 
-fn sessions_of<'a>(block: &'a Block, mut rows: Vec<&'a Row>, now: Micros) -> Vec<Summary<'a>> {
+fn sessions_of<'a>(block: &'a Block, mut rows: Vec<&'a EventRow>, now: Micros) -> Vec<SessionSummary<'a>> {
     rows.sort_by_key(|row| (row.time, row.id));
     let events: Vec<Event<'_>> = rows.into_iter().map(|row| block.event(row)).collect();
-    cut(&events, TIMEOUT).filter_map(|events| Summary::of_all(events, now)).collect()
+    split_by_gap(&events, TIMEOUT).filter_map(|events| SessionSummary::from_events(events, now)).collect()
 }
 
-fn singles(block: &Block) -> Vec<Summary<'_>> {
-    block.rows.iter().map(|row| Summary::of(block.event(row), 0)).collect()
+fn singles(block: &Block) -> Vec<SessionSummary<'_>> {
+    block.rows.iter().map(|row| SessionSummary::from_event(block.event(row), 0)).collect()
 }
 
-fn merged<'a>(pieces: impl IntoIterator<Item = Summary<'a>>) -> Summary<'a> {
+fn merged<'a>(pieces: impl IntoIterator<Item = SessionSummary<'a>>) -> SessionSummary<'a> {
     pieces
         .into_iter()
         .reduce(|mut all, piece| {
@@ -157,7 +157,7 @@ proptest! {
     #[test]
     fn adding_an_event_is_merging_with_its_own_summary(events in proptest::collection::vec(said(), 1..8)) {
         let block = block(&events);
-        let mut added = Summary::of(block.event(&block.rows[0]), 0);
+        let mut added = SessionSummary::from_event(block.event(&block.rows[0]), 0);
         for row in &block.rows[1..] {
             added.add(block.event(row));
         }
@@ -171,12 +171,12 @@ proptest! {
         deal in proptest::collection::vec(0..3usize, 20),
     ) {
         let block = block(&events);
-        let mut hands: [Vec<&Row>; 3] = Default::default();
+        let mut hands: [Vec<&EventRow>; 3] = Default::default();
         for (row, &hand) in block.rows.iter().zip(&deal) {
             hands[hand].push(row);
         }
-        let pieces: Vec<Summary<'_>> = hands.into_iter().flat_map(|rows| sessions_of(&block, rows, 0)).collect();
-        prop_assert_eq!(join(pieces, TIMEOUT), sessions_of(&block, block.rows.iter().collect(), 0));
+        let pieces: Vec<SessionSummary<'_>> = hands.into_iter().flat_map(|rows| sessions_of(&block, rows, 0)).collect();
+        prop_assert_eq!(merge_adjacent(pieces, TIMEOUT), sessions_of(&block, block.rows.iter().collect(), 0));
     }
 
     /// A second way to say what a session is: sort, cut where the gap is greater, look at each field.
@@ -195,9 +195,9 @@ proptest! {
             let sent = run.iter().filter(|s| s.name == "message_sent").count();
             prop_assert_eq!(session.count("message_sent"), sent as u64);
             let anonymous = run.iter().find_map(|s| s.anonymous);
-            prop_assert_eq!(session.anonymous_id.value().map(super::Str::as_ref), anonymous);
+            prop_assert_eq!(session.anonymous_id.value().map(super::CowStr::as_ref), anonymous);
             let user = run.iter().rev().find_map(|s| s.user);
-            prop_assert_eq!(session.user_id.value().map(super::Str::as_ref), user);
+            prop_assert_eq!(session.user_id.value().map(super::CowStr::as_ref), user);
             let landing = run.iter().find_map(|s| s.landing).or(run.iter().find_map(|s| {
                 s.url.map(|url| if url == "https://h/l" { "/l" } else { "/p" })
             }));
@@ -212,7 +212,7 @@ proptest! {
             let city = run.iter().find_map(|s| s.city);
             prop_assert_eq!(session.place.value().and_then(|place| place.city.as_deref()), city);
             let trigger = run.iter().find_map(|s| s.trigger);
-            prop_assert_eq!(session.triggered_by.value().map(super::Str::as_ref), trigger);
+            prop_assert_eq!(session.triggered_by.value().map(super::CowStr::as_ref), trigger);
             prop_assert_eq!(session.errors, run.iter().filter(|s| s.category.is_some()).count() as u64);
             let responses: Vec<i64> = run.iter().filter_map(|s| s.response).collect();
             let sum = responses.iter().map(|us| i128::from(*us)).sum::<i128>().min(i128::from(i64::MAX));
@@ -241,14 +241,14 @@ proptest! {
         let rows = |hand: Vec<(_, bool)>| hand.into_iter().map(|(row, _)| row).collect();
         let table = stored(&sessions_of(&block, rows(old), 0));
         let pieces = [read(&table).unwrap(), sessions_of(&block, rows(new), 0)].concat();
-        let joined = join(pieces, TIMEOUT);
+        let joined = merge_adjacent(pieces, TIMEOUT);
         let whole = sessions_of(&block, block.rows.iter().collect(), 0);
         prop_assert!(stored(&joined).equals_missing(&stored(&whole)));
         prop_assert_eq!(joined, whole);
     }
 }
 
-fn stored(sessions: &[Summary<'_>]) -> polars::prelude::DataFrame {
+fn stored(sessions: &[SessionSummary<'_>]) -> polars::prelude::DataFrame {
     let bytes = file(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
     crate::store::parquet::decode(crate::store::file_system::Opened::Bytes(bytes), None).unwrap()
 }
@@ -274,6 +274,6 @@ fn thirty_minutes_stay_together_and_a_microsecond_more_splits() {
     };
     for (gap, expected) in [(TIMEOUT, 1), (TIMEOUT + 1, 2)] {
         let block = block(&[at(0), at(gap)]);
-        assert_eq!(join(singles(&block), TIMEOUT).len(), expected, "a gap of {gap} µs");
+        assert_eq!(merge_adjacent(singles(&block), TIMEOUT).len(), expected, "a gap of {gap} µs");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use serde::de::IgnoredAny;
 use wa::enrich::{Context, Given};
-use wa::event::Text;
+use wa::event::TextField;
 use wa::ingest::parse::timestamp::{from_number, from_text};
 use wa::ingest::{ParseOptions, Parsed, RawBlock, Reader, Reason, parse};
 use wa::settings::IpPolicy;
@@ -30,8 +30,8 @@ fn parsed(bytes: Vec<u8>, ip: IpPolicy) -> Parsed {
     assert_eq!(parsed.read, (parsed.block.rows.len() + parsed.refused.len()) as u64, "the account");
     for row in &parsed.block.rows {
         let event = parsed.block.event(row);
-        assert!(!event.chatbot_id().is_empty() && event.text(Text::EventName).is_some());
-        for column in [Text::Extra, Text::Properties, Text::UserMetadata] {
+        assert!(!event.chatbot_id().is_empty() && event.text(TextField::EventName).is_some());
+        for column in [TextField::Extra, TextField::Properties, TextField::UserMetadata] {
             if let Some(json) = event.text(column) {
                 assert!(is_json(json), "{column:?} holds {json:?}");
                 assert!(json.starts_with('{'), "{column:?} holds {json:?}");
@@ -56,7 +56,7 @@ fn good(title: &str) -> String {
 /// Titles of the good lines that came through.
 fn titles(parsed: &Parsed) -> Vec<&str> {
     let events = parsed.block.rows.iter().map(|row| parsed.block.event(row));
-    events.filter(|e| e.chatbot_id() == "good").filter_map(|e| e.text(Text::PageTitle)).collect()
+    events.filter(|e| e.chatbot_id() == "good").filter_map(|e| e.text(TextField::PageTitle)).collect()
 }
 
 /// Any bytes as lines: the account adds up, lines before and after them come through, and each line
@@ -118,9 +118,9 @@ pub fn envelope(bytes: &[u8]) {
     }
     let row = parsed.block.rows.last().unwrap_or_else(|| panic!("the good event is lost: {line}"));
     let event = parsed.block.event(row);
-    assert_eq!(event.text(Text::PageTitle), Some("the last"), "{line}");
-    assert_eq!((event.chatbot_id(), event.text(Text::SessionId)), ("c", Some("s")), "{line}");
-    assert_eq!(event.text(Text::UtmSource), Some("mail"), "{line}");
+    assert_eq!(event.text(TextField::PageTitle), Some("the last"), "{line}");
+    assert_eq!((event.chatbot_id(), event.text(TextField::SessionId)), ("c", Some("s")), "{line}");
+    assert_eq!(event.text(TextField::UtmSource), Some("mail"), "{line}");
     // As many as another parser counts, where it can read the line at all.
     if let Ok(value) = serde_json::from_str::<serde_json::Value>(&line) {
         assert_eq!(Some(parsed.read), value["events"].as_array().map(|events| events.len() as u64), "{line}");

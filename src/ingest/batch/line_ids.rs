@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::event::Row;
+use crate::event::EventRow;
 use crate::prehashed::PreHashed;
 use crate::store::temp_files::Scratch;
 use crate::time::Micros;
@@ -70,10 +70,10 @@ impl Ordinals {
     /// the file.
     pub fn assign<'r>(
         &mut self,
-        rows: impl IntoIterator<Item = &'r mut Row>,
+        rows: impl IntoIterator<Item = &'r mut EventRow>,
         scratch: &Scratch,
     ) -> Result<()> {
-        let mut rows: Vec<&mut Row> = rows.into_iter().filter(|row| !row.has_own_id).collect();
+        let mut rows: Vec<&mut EventRow> = rows.into_iter().filter(|row| !row.has_own_id).collect();
         let before = self.counts_before(&rows, scratch)?;
         for row in &mut rows {
             let content = row.id;
@@ -103,7 +103,7 @@ impl Ordinals {
 
     /// Returns the hashes of rows, in order, with their counts in the runs; nothing where no run can
     /// have any of them.
-    fn counts_before(&self, rows: &[&mut Row], scratch: &Scratch) -> Result<Vec<(u128, u32)>> {
+    fn counts_before(&self, rows: &[&mut EventRow], scratch: &Scratch) -> Result<Vec<(u128, u32)>> {
         let mut times = Times::NONE;
         rows.iter().for_each(|row| times.take(row.time));
         let mut counts: Vec<(u128, u32)> = Vec::new();
@@ -167,8 +167,8 @@ mod tests {
     use crate::store::{Store, Writer};
 
     /// Makes rows of some contents, the time of each being made of it: identical lines have one time.
-    fn rows(contents: &[u128]) -> Vec<Row> {
-        contents.iter().map(|&id| Row { id, time: (id % 5) as i64, ..Row::EMPTY }).collect()
+    fn rows(contents: &[u128]) -> Vec<EventRow> {
+        contents.iter().map(|&id| EventRow { id, time: (id % 5) as i64, ..EventRow::EMPTY }).collect()
     }
 
     fn writer(folder: &tempfile::TempDir) -> Writer {
@@ -227,19 +227,19 @@ mod tests {
         let scratch = writer(&folder).scratch();
         let mut ordinals = Ordinals::with_room_for(0);
         for time in 0..4 {
-            let mut rows = [Row { id: time as u128, time, ..Row::EMPTY }];
+            let mut rows = [EventRow { id: time as u128, time, ..EventRow::EMPTY }];
             ordinals.assign(&mut rows, &scratch).unwrap();
         }
         // Without its runs it still goes on where the log does; for an earlier line it asks for one.
         ordinals.runs.iter().for_each(|run| scratch.remove(&run.path));
-        assert!(ordinals.assign(&mut [Row { time: 4, ..Row::EMPTY }], &scratch).is_ok());
-        assert!(ordinals.assign(&mut [Row { time: 2, ..Row::EMPTY }], &scratch).is_err());
+        assert!(ordinals.assign(&mut [EventRow { time: 4, ..EventRow::EMPTY }], &scratch).is_ok());
+        assert!(ordinals.assign(&mut [EventRow { time: 2, ..EventRow::EMPTY }], &scratch).is_err());
     }
 
     #[test]
     fn an_id_of_its_own_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let mut row = [Row { id: 5, has_own_id: true, ..Row::EMPTY }];
+        let mut row = [EventRow { id: 5, has_own_id: true, ..EventRow::EMPTY }];
         Ordinals::with_room_for(1).assign(&mut row, &writer(&folder).scratch()).unwrap();
         assert_eq!(row[0].id, 5);
     }

@@ -13,13 +13,13 @@ use rayon::prelude::*;
 
 use super::pipeline::timings::{Stage, Stages};
 use crate::error::Result;
-use crate::event::{Event, KeyKind, Row, Text, key_hash};
+use crate::event::{Event, KeyKind, EventRow, TextField, session_key_hash};
 use crate::ingest::batch::suppression::Gate;
 use crate::prehashed::PreHashed;
 use per_chatbot::PerChatbot;
 use stored_ids::StoredIds;
 
-use crate::session::cut;
+use crate::session::split_by_gap;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
@@ -126,7 +126,7 @@ pub fn put(
     let (fresh, groups) = group(fresh);
     // From here on the rows are gone through in this order several times: once they lie in it, none is
     // waited for.
-    let rows: Vec<Vec<Row>> =
+    let rows: Vec<Vec<EventRow>> =
         fresh.par_chunks(ROWS_TOGETHER).map(|events| events.iter().map(|e| *e.row).collect()).collect();
     let fresh: Vec<Event<'_>> = fresh
         .iter()
@@ -177,7 +177,7 @@ fn pieces<'a>(
             for &(start, end) in groups {
                 let events = &events[start..end];
                 sights_of(events, &mut sights);
-                pieces.extend(cut(events, rules.timeout).filter_map(Piece::of));
+                pieces.extend(split_by_gap(events, rules.timeout).filter_map(Piece::of));
             }
             (pieces, sights)
         })
@@ -210,7 +210,7 @@ struct Sight<'a> {
 
 /// Adds when the ids of some events, given in order of time, were seen.
 fn sights_of<'a>(events: &[Event<'a>], sights: &mut Vec<(u128, Sight<'a>)>) {
-    for (kind, field) in [(KeyKind::Anonymous, Text::AnonymousId), (KeyKind::User, Text::UserId)] {
+    for (kind, field) in [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)] {
         let mut before: Option<Event<'a>> = None;
         let mut latest = None;
         for event in events {
@@ -230,7 +230,7 @@ fn sights_of<'a>(events: &[Event<'a>], sights: &mut Vec<(u128, Sight<'a>)>) {
             }
             let chatbot_id = event.chatbot_id();
             sights
-                .push((key_hash(chatbot_id, kind, id), Sight { chatbot_id, kind, id, time: event.row.time }));
+                .push((session_key_hash(chatbot_id, kind, id), Sight { chatbot_id, kind, id, time: event.row.time }));
         }
     }
 }

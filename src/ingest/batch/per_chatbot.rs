@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::event::{Event, Text};
+use crate::event::{Event, TextField};
 use crate::prehashed::PreHashed;
 
 /// Values by chatbot, for events that go to and fro between a few: which it is, is told by the number of its
@@ -23,7 +23,7 @@ impl<V> PerChatbot<V> {
     #[inline]
     pub fn get<'a>(&mut self, event: &Event<'a>, make: impl FnOnce(&'a str) -> V) -> &V {
         let block = std::ptr::from_ref(event.block) as usize as u128;
-        let key = block << 64 | u128::from(event.row.get(Text::ChatbotId).0);
+        let key = block << 64 | u128::from(event.row.get(TextField::ChatbotId).0);
         self.0.entry(key).or_insert_with(|| make(event.chatbot_id()))
     }
 }
@@ -31,15 +31,15 @@ impl<V> PerChatbot<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Block, Row};
+    use crate::event::{Block, EventRow};
 
     #[test]
     fn a_chatbot_is_asked_about_once_a_block() {
         let mut blocks = [Block::default(), Block::default()];
         for (block, chatbots) in blocks.iter_mut().zip([["a", "b"], ["b", "a"]]) {
             for chatbot in chatbots {
-                let mut row = Row::EMPTY;
-                row.set(Text::ChatbotId, block.texts.push(chatbot).unwrap());
+                let mut row = EventRow::EMPTY;
+                row.set(TextField::ChatbotId, block.texts.push(chatbot).unwrap());
                 block.rows.push(row);
             }
         }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::per_chatbot::PerChatbot;
 use crate::error::Result;
-use crate::event::{Event, uuid_of_text};
+use crate::event::{Event, parse_uuid};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
@@ -283,7 +283,7 @@ fn read(snapshot: &Snapshot, file: &DataFile, keys: &Keys) -> Result<Vec<u128>> 
         if latest.0 != chatbot {
             latest = (chatbot, keys.of_chatbot(chatbot.unwrap_or("")));
         }
-        found.push(id.and_then(uuid_of_text).map_or(0, &latest.1));
+        found.push(id.and_then(parse_uuid).map_or(0, &latest.1));
     }
     Ok(found)
 }

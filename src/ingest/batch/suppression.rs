@@ -9,7 +9,7 @@ use std::hash::BuildHasherDefault;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use crate::event::{Block, Event, KeyKind, Text};
+use crate::event::{Block, Event, KeyKind, TextField};
 use crate::identity::identifier::{each_reading, email_hash, value_hash};
 use crate::ingest::Refused;
 use crate::prehashed::hex;
@@ -81,7 +81,7 @@ impl Gate {
 
     fn shuts<'a>(&'a self, event: &Event<'_>, memo: &mut Memo<'a>) -> bool {
         let time = event.row.time;
-        let fields = [Text::SessionId, Text::AnonymousId, Text::UserId, Text::UserEmail];
+        let fields = [TextField::SessionId, TextField::AnonymousId, TextField::UserId, TextField::UserEmail];
         fields.into_iter().filter_map(|field| event.text(field)).any(|value| {
             let found = memo.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.of_value(value));
             covers(found, time)

@@ -10,7 +10,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::positional_read::fill_at;
+use crate::positional_read::read_full_at;
 use crate::time::Micros;
 
 /// How much of a file's head and tail is hashed.
@@ -323,7 +323,7 @@ fn window_before(end: u64) -> (u64, u64) {
 /// Hashes `len` bytes from `offset`; fewer, where the file ends.
 fn hash_at(file: &File, offset: u64, len: u64) -> io::Result<String> {
     let mut bytes = vec![0; len as usize];
-    let filled = fill_at(file, &mut bytes, offset)?;
+    let filled = read_full_at(file, &mut bytes, offset)?;
     bytes.truncate(filled);
     Ok(hash(&bytes))
 }

@@ -7,7 +7,7 @@ use super::text::intern::Interner;
 use super::text::memo::Memo;
 use super::visitor_id;
 use crate::enrich::{Agent, Channel, Context, Given, apply, first_address};
-use crate::event::{KeyKind, TextId, key_hash};
+use crate::event::{KeyKind, TextId, session_key_hash};
 use crate::settings::IpPolicy;
 
 /// Where a visitor came from.
@@ -163,7 +163,7 @@ impl<'a> Derive<'a> {
     #[inline]
     pub fn key(&mut self, kept: &Interner, chatbot: TextId, kind: KeyKind, value: TextId) -> u128 {
         self.memos.by_key.get([kind as u32, chatbot.0, value.0], || {
-            key_hash(kept.get(chatbot).unwrap_or(""), kind, kept.get(value).unwrap_or(""))
+            session_key_hash(kept.get(chatbot).unwrap_or(""), kind, kept.get(value).unwrap_or(""))
         })
     }
 }

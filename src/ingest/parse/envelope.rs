@@ -5,7 +5,7 @@ use super::extra_fields;
 use super::fields::{Field, IDS, TEXTS, each};
 use super::line::{Line, Other};
 use super::text::span::Span;
-use crate::event::{Row, Text};
+use crate::event::{EventRow, TextField};
 use crate::ingest::summary::warnings::Warning;
 use crate::json::Kind;
 use crate::json::scan::Member;
@@ -82,13 +82,13 @@ impl Rows<'_> {
         line: &Line,
         what: What,
         inherited: Option<&mut Inherited>,
-        row: &mut Row,
+        row: &mut EventRow,
     ) {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
         self.own_extra(line, what, &mut members);
         if members.is_empty() {
-            row.set(Text::Extra, self.keep(inherited.map_or(Span::NONE, |i| i.object)));
+            row.set(TextField::Extra, self.keep(inherited.map_or(Span::NONE, |i| i.object)));
         } else {
             members.sort_unstable_by_key(|member| member.key.start);
             if let Some(inherited) = inherited.filter(|i| !i.members.is_empty()) {
@@ -102,7 +102,7 @@ impl Rows<'_> {
                 }
             }
             let span = self.write_extra(&mut members);
-            row.set(Text::Extra, self.keep(span));
+            row.set(TextField::Extra, self.keep(span));
         }
         self.members = members;
     }

@@ -11,7 +11,7 @@ use super::text::span::Span;
 use super::text::text_buffer::Pool;
 use super::timestamp;
 use crate::enrich::Context;
-use crate::event::{Block, KeyKind, NO_TIME, Row, Text, TextId};
+use crate::event::{Block, KeyKind, NO_TIME, EventRow, TextField, TextId};
 use crate::ingest::summary::reason::Reason;
 use crate::ingest::summary::rejected::Person;
 use crate::ingest::summary::warnings::{Warning, Warnings};
@@ -46,7 +46,7 @@ pub struct Rows<'a> {
     /// What is derived from it.
     pub derive: Derive<'a>,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<EventRow>,
     /// What was noticed about them.
     pub warnings: Warnings,
     /// What was noticed about the event at hand: forgotten when that is refused.
@@ -106,7 +106,7 @@ impl<'a> Rows<'a> {
     /// Returns about how many bytes the rows and their texts take.
     #[inline]
     pub fn size(&self) -> usize {
-        self.rows.len() * size_of::<Row>() + self.kept.texts.size()
+        self.rows.len() * size_of::<EventRow>() + self.kept.texts.size()
     }
 
     /// Ends a piece of the block; the rows that follow are of another one, with texts of its own.
@@ -138,7 +138,7 @@ impl<'a> Rows<'a> {
     ) -> Result<(), Refusal> {
         self.pending.clear();
         self.wrong = 0;
-        let mut row = Row::EMPTY;
+        let mut row = EventRow::EMPTY;
         self.fill(&mut row, scanner, line, what, content, inherited)?;
         self.rows.push(row);
         Ok(())
@@ -147,7 +147,7 @@ impl<'a> Rows<'a> {
     #[inline]
     fn fill(
         &mut self,
-        row: &mut Row,
+        row: &mut EventRow,
         scanner: &mut Scanner,
         line: &Line,
         what: What,
@@ -159,11 +159,11 @@ impl<'a> Rows<'a> {
         let chatbot = self.chatbot(line).map_err(|reason| (reason, None))?;
         let user_agent = self.text_field(line, Field::UserAgent);
         let address = self.address(line);
-        row.set(Text::ChatbotId, self.keep(chatbot));
+        row.set(TextField::ChatbotId, self.keep(chatbot));
         for (field, column) in [
-            (Field::SessionId, Text::SessionId),
-            (Field::AnonymousId, Text::AnonymousId),
-            (Field::UserId, Text::UserId),
+            (Field::SessionId, TextField::SessionId),
+            (Field::AnonymousId, TextField::AnonymousId),
+            (Field::UserId, TextField::UserId),
         ] {
             let id = self.id_field(line, field);
             row.set(column, self.keep(id));
@@ -173,15 +173,15 @@ impl<'a> Rows<'a> {
                 return Err((Reason::NoSessionKey, None));
             };
             let user_agent = self.keep(user_agent);
-            let chatbot = row.get(Text::ChatbotId);
+            let chatbot = row.get(TextField::ChatbotId);
             let visitor = self.derive.visitor(&mut self.kept, chatbot, text, address, user_agent);
-            row.set(Text::AnonymousId, visitor);
+            row.set(TextField::AnonymousId, visitor);
             let _ = self.key(row);
         }
         self.times(line, row)?;
 
         // The event is good.
-        row.set(Text::EventName, self.keep(name));
+        row.set(TextField::EventName, self.keep(name));
         self.id(line, content, row);
         for field in each(line.there() & TEXTS & !Field::UserAgent.bit()) {
             if let Some(column) = field.column() {
@@ -241,16 +241,16 @@ impl<'a> Rows<'a> {
 
     /// Makes the session key of the first id there is.
     #[inline]
-    fn key(&mut self, row: &mut Row) -> Option<()> {
+    fn key(&mut self, row: &mut EventRow) -> Option<()> {
         let kinds = [
-            (KeyKind::Session, Text::SessionId),
-            (KeyKind::Anonymous, Text::AnonymousId),
-            (KeyKind::User, Text::UserId),
+            (KeyKind::Session, TextField::SessionId),
+            (KeyKind::Anonymous, TextField::AnonymousId),
+            (KeyKind::User, TextField::UserId),
         ];
         let (kind, value) =
             kinds.into_iter().map(|(kind, column)| (kind, row.get(column))).find(|(_, id)| !id.is_none())?;
         row.key_kind = kind;
-        row.key = self.derive.key(&self.kept, row.get(Text::ChatbotId), kind, value);
+        row.key = self.derive.key(&self.kept, row.get(TextField::ChatbotId), kind, value);
         Some(())
     }
 
@@ -261,7 +261,7 @@ impl<'a> Rows<'a> {
     }
 
     #[inline]
-    fn times(&mut self, line: &Line, row: &mut Row) -> Result<(), Refusal> {
+    fn times(&mut self, line: &Line, row: &mut EventRow) -> Result<(), Refusal> {
         let mut bad = false;
         let mut time = |field: Field| match line.get(field) {
             None => NO_TIME,
@@ -299,7 +299,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut Row) {
+    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut EventRow) {
         let given = match what {
             What::Event => self.text_field(line, Field::EventCategory),
             What::Session | What::Identify => Span::NONE,
@@ -314,10 +314,10 @@ impl<'a> Rows<'a> {
         } else {
             given
         };
-        row.set(Text::EventCategory, self.keep(category));
+        row.set(TextField::EventCategory, self.keep(category));
     }
 
-    fn objects(&mut self, line: &Line, row: &mut Row) {
+    fn objects(&mut self, line: &Line, row: &mut EventRow) {
         for field in each(line.there() & OBJECTS) {
             let Some((given, column)) = line.get(field).zip(field.column()) else { continue };
             let object = self.object(field, given);
@@ -326,28 +326,28 @@ impl<'a> Rows<'a> {
     }
 
     #[inline]
-    fn context(&mut self, user_agent: Span, address: Option<(TextId, Address)>, row: &mut Row) {
+    fn context(&mut self, user_agent: Span, address: Option<(TextId, Address)>, row: &mut EventRow) {
         if !user_agent.is_none() {
             let user_agent = self.keep(user_agent);
             row.agent = self.derive.agent(&self.kept, user_agent);
-            row.set(Text::UserAgent, user_agent);
+            row.set(TextField::UserAgent, user_agent);
         }
         if let Some((_, address)) = address {
-            row.set(Text::IpAddress, address.stored);
+            row.set(TextField::IpAddress, address.stored);
             // A place that the log gives wins, as a whole.
-            if row.get(Text::CountryCode).is_none() && row.get(Text::City).is_none() {
-                row.set(Text::CountryCode, address.country);
-                row.set(Text::City, address.city);
+            if row.get(TextField::CountryCode).is_none() && row.get(TextField::City).is_none() {
+                row.set(TextField::CountryCode, address.country);
+                row.set(TextField::City, address.city);
             }
         }
-        let (page, referrer) = (row.get(Text::PageUrl), row.get(Text::Referrer));
-        let utm_columns = [Text::UtmSource, Text::UtmMedium, Text::UtmCampaign];
+        let (page, referrer) = (row.get(TextField::PageUrl), row.get(TextField::Referrer));
+        let utm_columns = [TextField::UtmSource, TextField::UtmMedium, TextField::UtmCampaign];
         let utm = utm_columns.map(|column| row.get(column));
         if page.is_none() && referrer.is_none() && utm.iter().all(|utm| utm.is_none()) {
             return;
         }
         let source = self.derive.source(&mut self.kept, page, referrer, utm);
-        row.set(Text::ReferrerDomain, source.domain);
+        row.set(TextField::ReferrerDomain, source.domain);
         row.channel = source.channel;
         row.names_source = source.names_source;
         for ((column, given), found) in utm_columns.into_iter().zip(utm).zip(source.utm) {

@@ -4,7 +4,7 @@ use super::event::Rows;
 use super::fields::Field;
 use super::line::Line;
 use super::text::span::Span;
-use crate::event::{Row, Text, uuid_of_name, uuid_of_text};
+use crate::event::{EventRow, TextField, name_uuid, parse_uuid};
 
 /// What the id of an event without one is derived from.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub enum Content {
 
 impl Rows<'_> {
     /// Gives a row its id.
-    pub(crate) fn id(&mut self, line: &Line, content: Content, row: &mut Row) {
+    pub(crate) fn id(&mut self, line: &Line, content: Content, row: &mut EventRow) {
         let given = line.get(Field::EventId);
         let text = self.id_field(line, Field::EventId);
         if given.is_none() || text.is_none() {
@@ -37,16 +37,16 @@ impl Rows<'_> {
         }
         row.has_own_id = true;
         let id = self.pool.get(text).unwrap_or("");
-        if let Some(id) = uuid_of_text(id) {
+        if let Some(id) = parse_uuid(id) {
             row.id = id;
             return;
         }
-        let chatbot = self.kept.get(row.get(Text::ChatbotId)).unwrap_or("");
+        let chatbot = self.kept.get(row.get(TextField::ChatbotId)).unwrap_or("");
         self.name_buffer.clear();
         self.name_buffer.extend_from_slice(&(chatbot.len() as u32).to_be_bytes());
         self.name_buffer.extend_from_slice(chatbot.as_bytes());
         self.name_buffer.extend_from_slice(id.as_bytes());
-        row.id = uuid_of_name(&self.name_buffer).as_u128();
-        row.set(Text::EventId, self.keep(text));
+        row.id = name_uuid(&self.name_buffer).as_u128();
+        row.set(TextField::EventId, self.keep(text));
     }
 }

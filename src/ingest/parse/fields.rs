@@ -1,6 +1,6 @@
 //! The fields of a line that have a place in the tables, and how they may be spelled.
 
-use crate::event::Text;
+use crate::event::TextField;
 
 /// A field that a line may give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,31 +157,31 @@ impl Field {
     }
 
     /// Returns the text column that holds the field as the log gave it; `None` where it is no text.
-    pub fn column(self) -> Option<Text> {
+    pub fn column(self) -> Option<TextField> {
         use Field::*;
         Some(match self {
-            EventId => Text::EventId,
-            ChatbotId => Text::ChatbotId,
-            SessionId => Text::SessionId,
-            AnonymousId => Text::AnonymousId,
-            UserId => Text::UserId,
-            UserEmail => Text::UserEmail,
-            UserName => Text::UserName,
-            UserMetadata => Text::UserMetadata,
-            EventName => Text::EventName,
-            EventCategory => Text::EventCategory,
-            Properties => Text::Properties,
-            PageUrl => Text::PageUrl,
-            PageTitle => Text::PageTitle,
-            Referrer => Text::Referrer,
-            LandingPage => Text::LandingPage,
-            UtmSource => Text::UtmSource,
-            UtmMedium => Text::UtmMedium,
-            UtmCampaign => Text::UtmCampaign,
-            UserAgent => Text::UserAgent,
-            IpAddress => Text::IpAddress,
-            CountryCode => Text::CountryCode,
-            City => Text::City,
+            EventId => TextField::EventId,
+            ChatbotId => TextField::ChatbotId,
+            SessionId => TextField::SessionId,
+            AnonymousId => TextField::AnonymousId,
+            UserId => TextField::UserId,
+            UserEmail => TextField::UserEmail,
+            UserName => TextField::UserName,
+            UserMetadata => TextField::UserMetadata,
+            EventName => TextField::EventName,
+            EventCategory => TextField::EventCategory,
+            Properties => TextField::Properties,
+            PageUrl => TextField::PageUrl,
+            PageTitle => TextField::PageTitle,
+            Referrer => TextField::Referrer,
+            LandingPage => TextField::LandingPage,
+            UtmSource => TextField::UtmSource,
+            UtmMedium => TextField::UtmMedium,
+            UtmCampaign => TextField::UtmCampaign,
+            UserAgent => TextField::UserAgent,
+            IpAddress => TextField::IpAddress,
+            CountryCode => TextField::CountryCode,
+            City => TextField::City,
             ScreenWidth | ScreenHeight | Timestamp | ClientTimestamp | SentAt | ReceivedAt | Events
             | Type => {
                 return None;

@@ -29,7 +29,7 @@ use super::summary::reason::Reason;
 use super::summary::rejected::{Person, Refused};
 use super::summary::warnings::Warnings;
 use crate::enrich::Context;
-use crate::event::{Block, Row};
+use crate::event::{Block, EventRow};
 use crate::json::scan::Value;
 use crate::json::{Kind, Scanner};
 use crate::settings::IpPolicy;
@@ -83,7 +83,7 @@ impl Parsed {
     /// Returns how many bytes of memory it takes, and its refused lines will take: not what is used of
     /// them, since a block of short lines is mostly room.
     pub fn size(&self) -> usize {
-        let rows = self.block.rows.capacity() * size_of::<Row>();
+        let rows = self.block.rows.capacity() * size_of::<EventRow>();
         size_of::<Parsed>() + self.block.texts.capacity() + rows + self.refused_weight
     }
 }
@@ -155,7 +155,7 @@ impl Parser {
 
 fn session_keys(block: &Block) -> usize {
     let mut seen = vec![false; block.texts.count()];
-    let key = |row: &&Row| {
+    let key = |row: &&EventRow| {
         let id = row.text[row.key_kind.field() as usize];
         seen.get_mut(id.0 as usize).is_some_and(|seen| !std::mem::replace(seen, true))
     };

@@ -8,7 +8,7 @@ use super::text::span::Span;
 use super::text::text_buffer::Pool;
 use super::timestamp;
 use crate::decimal::integer::whole;
-use crate::event::{NO_NUMBER, Row};
+use crate::event::{NO_NUMBER, EventRow};
 use crate::ingest::summary::warnings::Warning;
 use crate::json::scan::{ESCAPED, LONE, Value};
 use crate::json::{Kind, Scanner, escapes};
@@ -124,7 +124,7 @@ impl Rows<'_> {
     }
 
     /// Takes from the properties what sessions keep: the response time and what opened the widget.
-    pub(crate) fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut Row) {
+    pub(crate) fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut EventRow) {
         let key = match self.pool.get(name) {
             Some("message_received") => "response_time_ms",
             Some("widget_opened") => "triggered_by",

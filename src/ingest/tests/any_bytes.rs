@@ -179,12 +179,12 @@ proptest! {
     fn json_columns_hold_json_that_others_can_read(bytes in input()) {
         let parsed = parse_with(&ParseOptions { chatbot: Some("d".into()), ip: IpPolicy::Truncate, ..options() }, bytes);
         for row in &parsed.block.rows {
-            for column in [Text::Extra, Text::Properties, Text::UserMetadata] {
+            for column in [TextField::Extra, TextField::Properties, TextField::UserMetadata] {
                 if let Some(json) = parsed.block.event(row).text(column) {
                     let value: serde_json::Value = serde_json::from_str(json).unwrap();
                     prop_assert!(value.is_object());
                     let keys = value.as_object().unwrap();
-                    prop_assert!(column != Text::Extra || !keys.is_empty());
+                    prop_assert!(column != TextField::Extra || !keys.is_empty());
                 }
             }
         }

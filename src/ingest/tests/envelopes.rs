@@ -38,18 +38,18 @@ fn its_events_inherit_its_fields_and_their_own_win() {
     let (a, b) = (parsed.event(0), parsed.event(1));
     for event in [a, b] {
         assert_eq!(event.chatbot_id(), "c");
-        assert_eq!(event.text(Text::UserAgent), Some("ua"));
-        assert_eq!(event.text(Text::UserMetadata), Some(r#"{"plan":"pro"}"#));
-        assert_eq!(event.text(Text::IpAddress), Some("192.0.2.1"));
-        assert_eq!(event.text(Text::CountryCode), Some("DE"));
-        assert_eq!(event.text(Text::Extra), Some(r#"{"site":"blue"}"#));
+        assert_eq!(event.text(TextField::UserAgent), Some("ua"));
+        assert_eq!(event.text(TextField::UserMetadata), Some(r#"{"plan":"pro"}"#));
+        assert_eq!(event.text(TextField::IpAddress), Some("192.0.2.1"));
+        assert_eq!(event.text(TextField::CountryCode), Some("DE"));
+        assert_eq!(event.text(TextField::Extra), Some(r#"{"site":"blue"}"#));
         assert_eq!(event.row.screen_width, 800);
         assert_eq!(event.row.received_at, at("2026-11-09T08:00:00Z"));
     }
-    assert_eq!((a.name(), a.text(Text::SessionId)), ("a", Some("s")));
-    assert_eq!((b.name(), b.text(Text::SessionId)), ("b", Some("t")));
-    assert_eq!(a.text(Text::PageUrl), Some("https://example.com/"));
-    assert_eq!(b.text(Text::PageUrl), Some("https://example.com/b"));
+    assert_eq!((a.name(), a.text(TextField::SessionId)), ("a", Some("s")));
+    assert_eq!((b.name(), b.text(TextField::SessionId)), ("b", Some("t")));
+    assert_eq!(a.text(TextField::PageUrl), Some("https://example.com/"));
+    assert_eq!(b.text(TextField::PageUrl), Some("https://example.com/b"));
     assert_eq!(a.row.time, at("2026-11-09T08:00:00Z"));
     assert_eq!(b.row.time, at("2026-11-09T08:00:01Z"));
 }
@@ -61,7 +61,7 @@ fn what_only_an_event_can_say_of_itself_is_not_inherited() {
         .replace('\n', " ");
     let parsed = lines(envelope(&head, r#"{"eventName":"x"}"#));
     let event = parsed.only();
-    for column in [Text::EventId, Text::EventCategory, Text::Properties, Text::Extra] {
+    for column in [TextField::EventId, TextField::EventCategory, TextField::Properties, TextField::Extra] {
         assert_eq!(event.text(column), None, "{column:?}");
     }
     assert!(!event.row.has_own_id);
@@ -77,7 +77,7 @@ fn a_bad_event_is_lost_alone_and_named_by_its_index() {
     let parsed = lines(envelope(HEAD, &events));
     let names: Vec<_> = (0..4).map(|n| parsed.event(n).name()).collect();
     assert_eq!(names, ["a", "d", "session_updated", "user_identified"]);
-    assert_eq!(parsed.event(3).text(Text::UserId), Some("u"));
+    assert_eq!(parsed.event(3).text(TextField::UserId), Some("u"));
     let refused: Vec<_> = parsed
         .refused
         .iter()
@@ -111,7 +111,7 @@ fn an_empty_one_counts_as_one_refused_event() {
 fn an_event_name_makes_it_an_event_and_events_an_unknown_field() {
     let parsed = lines(envelope(&format!("{HEAD},\"event_name\":\"x\""), r#"{"event_name":"a"}"#));
     assert_eq!(parsed.only().name(), "x");
-    assert_eq!(parsed.only().text(Text::Extra), Some(r#"{"events":[{"event_name":"a"}]}"#));
+    assert_eq!(parsed.only().text(TextField::Extra), Some(r#"{"events":[{"event_name":"a"}]}"#));
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn unknown_fields_of_both_meet_in_extra_and_the_events_own_win() {
         r#"{{"v":1,{HEAD},"events":[{{"event_name":"a","w":3,"v":4}},{{"event_name":"b"}}],"type":"batch","u":2}}"#
     );
     let parsed = lines(line);
-    assert_eq!(parsed.event(0).text(Text::Extra), Some(r#"{"type":"batch","u":2,"w":3,"v":4}"#));
-    assert_eq!(parsed.event(1).text(Text::Extra), Some(r#"{"v":1,"type":"batch","u":2}"#));
+    assert_eq!(parsed.event(0).text(TextField::Extra), Some(r#"{"type":"batch","u":2,"w":3,"v":4}"#));
+    assert_eq!(parsed.event(1).text(TextField::Extra), Some(r#"{"v":1,"type":"batch","u":2}"#));
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn its_own_wrong_types_are_counted_once_and_kept_with_every_event() {
         format!(r#"{HEAD},"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1","user_id":{{}}"#);
     let parsed = lines(envelope(&head, r#"{"event_name":"a"},{"event_name":"b","page_url":"p"}"#));
     let extra = r#"{"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1","user_id":{}}"#;
-    assert_eq!(parsed.event(0).text(Text::Extra), Some(extra));
-    assert_eq!(parsed.event(1).text(Text::PageUrl), Some("p"));
+    assert_eq!(parsed.event(0).text(TextField::Extra), Some(extra));
+    assert_eq!(parsed.event(1).text(TextField::PageUrl), Some("p"));
     let warned: Vec<_> = parsed.warned().into_iter().map(|(name, times)| format!("{name} {times}")).collect();
     assert_eq!(
         warned,
@@ -167,7 +167,7 @@ fn escaped_fields_of_an_envelope_are_decoded_once() {
     let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
     assert_eq!(parsed.block.rows.len(), 1000);
     assert!(parsed.block.texts.all().len() < 3000);
-    assert_eq!(parsed.event(999).text(Text::PageTitle).map(|t| t.chars().count()), Some(1001));
+    assert_eq!(parsed.event(999).text(TextField::PageTitle).map(|t| t.chars().count()), Some(1001));
 }
 
 #[test]
@@ -180,11 +180,11 @@ fn an_envelope_cannot_be_made_to_multiply_its_size_without_end() {
     assert!(parsed.block.texts.all().len() < 10 * length);
     let left_out = parsed.warnings.count(Warning::EnvelopeFieldsLeftOut);
     let whole =
-        (0..1000).filter(|n| parsed.event(*n).text(Text::Extra).unwrap().len() > 100_000).count() as u64;
+        (0..1000).filter(|n| parsed.event(*n).text(TextField::Extra).unwrap().len() > 100_000).count() as u64;
     assert!(whole > 0 && left_out + whole == 1000);
-    assert_eq!(parsed.event(999).text(Text::Extra), Some("{\"own\":1}"));
+    assert_eq!(parsed.event(999).text(TextField::Extra), Some("{\"own\":1}"));
     // Shared by all, it costs nothing.
     let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
     assert!(parsed.warnings.is_empty());
-    assert!(parsed.event(999).text(Text::Extra).unwrap().len() > 100_000);
+    assert!(parsed.event(999).text(TextField::Extra).unwrap().len() > 100_000);
 }

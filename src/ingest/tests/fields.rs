@@ -4,7 +4,7 @@ use super::*;
 use crate::event::{KeyKind, NO_NUMBER, NO_RESPONSE, NO_TIME};
 
 fn extra(parsed: &Parsed) -> Option<&str> {
-    parsed.only().text(Text::Extra)
+    parsed.only().text(TextField::Extra)
 }
 
 #[test]
@@ -21,33 +21,33 @@ fn every_field_of_an_event_goes_to_its_column() {
     let parsed = lines(line);
     let event = parsed.only();
     for (column, expected) in [
-        (Text::EventId, "e-1"),
-        (Text::ChatbotId, "c-1"),
-        (Text::SessionId, "s-1"),
-        (Text::AnonymousId, "a-1"),
-        (Text::UserId, "u-1"),
-        (Text::UserEmail, "ann@example.com"),
-        (Text::UserName, "Ann"),
-        (Text::UserMetadata, r#"{"plan":"pro"}"#),
-        (Text::EventName, "message_sent"),
-        (Text::EventCategory, "custom"),
-        (Text::Properties, r#"{"message_length":150}"#),
-        (Text::PageUrl, "https://example.com/a?b=c"),
-        (Text::PageTitle, "A"),
-        (Text::Referrer, "https://www.google.com/"),
-        (Text::ReferrerDomain, "google.com"),
-        (Text::LandingPage, "/a"),
-        (Text::UtmSource, "google"),
-        (Text::UtmMedium, "cpc"),
-        (Text::UtmCampaign, "winter"),
-        (Text::UserAgent, "Mozilla/5.0"),
-        (Text::IpAddress, "198.51.100.7"),
-        (Text::CountryCode, "DE"),
-        (Text::City, "Berlin"),
+        (TextField::EventId, "e-1"),
+        (TextField::ChatbotId, "c-1"),
+        (TextField::SessionId, "s-1"),
+        (TextField::AnonymousId, "a-1"),
+        (TextField::UserId, "u-1"),
+        (TextField::UserEmail, "ann@example.com"),
+        (TextField::UserName, "Ann"),
+        (TextField::UserMetadata, r#"{"plan":"pro"}"#),
+        (TextField::EventName, "message_sent"),
+        (TextField::EventCategory, "custom"),
+        (TextField::Properties, r#"{"message_length":150}"#),
+        (TextField::PageUrl, "https://example.com/a?b=c"),
+        (TextField::PageTitle, "A"),
+        (TextField::Referrer, "https://www.google.com/"),
+        (TextField::ReferrerDomain, "google.com"),
+        (TextField::LandingPage, "/a"),
+        (TextField::UtmSource, "google"),
+        (TextField::UtmMedium, "cpc"),
+        (TextField::UtmCampaign, "winter"),
+        (TextField::UserAgent, "Mozilla/5.0"),
+        (TextField::IpAddress, "198.51.100.7"),
+        (TextField::CountryCode, "DE"),
+        (TextField::City, "Berlin"),
     ] {
         assert_eq!(event.text(column), Some(expected), "{column:?}");
     }
-    assert_eq!(event.text(Text::Extra), None);
+    assert_eq!(event.text(TextField::Extra), None);
     assert_eq!((event.row.screen_width, event.row.screen_height), (1920, 1080));
     assert_eq!(event.row.time, at("2026-11-09T08:00:00Z") + 500_000);
     assert_eq!(event.row.client_timestamp, at("2026-11-09T08:00:00Z"));
@@ -85,7 +85,7 @@ fn camel_case_means_the_same_as_snake_case() {
 #[test]
 fn of_several_spellings_snake_case_wins_and_of_a_key_given_twice_the_last() {
     let text = |members: &str, column| lines(event_with(members)).only().text(column).map(str::to_owned);
-    let user = |members: &str| text(members, Text::UserId);
+    let user = |members: &str| text(members, TextField::UserId);
     assert_eq!(user(r#""user_id":"snake","userId":"camel""#).as_deref(), Some("snake"));
     assert_eq!(user(r#""userId":"camel","user_id":"snake""#).as_deref(), Some("snake"));
     assert_eq!(user(r#""user_id":"1","user_id":"2""#).as_deref(), Some("2"));
@@ -99,7 +99,7 @@ fn of_several_spellings_snake_case_wins_and_of_a_key_given_twice_the_last() {
     // A key is its text, however it is escaped.
     assert_eq!(user(r#""user\u005fid":"escaped""#).as_deref(), Some("escaped"));
     assert_eq!(
-        text(r#""ipAddress":"192.0.2.2","ip_address":"192.0.2.1""#, Text::IpAddress).as_deref(),
+        text(r#""ipAddress":"192.0.2.2","ip_address":"192.0.2.1""#, TextField::IpAddress).as_deref(),
         Some("192.0.2.1")
     );
 }
@@ -107,13 +107,13 @@ fn of_several_spellings_snake_case_wins_and_of_a_key_given_twice_the_last() {
 #[test]
 fn id_and_ip_are_short_for_event_id_and_ip_address_and_kept_when_beside_them() {
     let parsed = lines(event_with(r#""id":"e","ip":"192.0.2.1""#));
-    assert_eq!(parsed.only().text(Text::EventId), Some("e"));
-    assert_eq!(parsed.only().text(Text::IpAddress), Some("192.0.2.1"));
+    assert_eq!(parsed.only().text(TextField::EventId), Some("e"));
+    assert_eq!(parsed.only().text(TextField::IpAddress), Some("192.0.2.1"));
     assert_eq!(extra(&parsed), None);
 
     let parsed = lines(event_with(r#""ip":"192.0.2.1","id":7,"ip_address":"192.0.2.2","eventId":"e""#));
-    assert_eq!(parsed.only().text(Text::EventId), Some("e"));
-    assert_eq!(parsed.only().text(Text::IpAddress), Some("192.0.2.2"));
+    assert_eq!(parsed.only().text(TextField::EventId), Some("e"));
+    assert_eq!(parsed.only().text(TextField::IpAddress), Some("192.0.2.2"));
     assert_eq!(extra(&parsed), Some(r#"{"ip":"192.0.2.1","id":7}"#));
 }
 
@@ -135,7 +135,7 @@ fn ids_may_be_integers_of_any_size_and_compare_as_text() {
     }
     for value in ["1.0", "1e3", "true", "[]", "{\"a\":1}"] {
         let parsed = lines(event_with(&format!(r#""user_id":{value}"#)));
-        assert_eq!(parsed.only().text(Text::UserId), None);
+        assert_eq!(parsed.only().text(TextField::UserId), None);
         assert_eq!(extra(&parsed), Some(&*format!(r#"{{"user_id":{value}}}"#)));
         assert_eq!(parsed.warned(), [("wrong_type:user_id".to_owned(), 1)]);
     }
@@ -177,7 +177,7 @@ fn an_optional_field_of_the_wrong_type_is_null_kept_in_extra_and_counted() {
         }
         let key = if field == Field::PageUrl { "pageUrl" } else { field.name() };
         let key = if field == Field::ScreenHeight { "screenHeight" } else { key };
-        assert_eq!(event.text(Text::Extra), Some(&*format!(r#"{{"{key}":{value}}}"#)));
+        assert_eq!(event.text(TextField::Extra), Some(&*format!(r#"{{"{key}":{value}}}"#)));
         assert_eq!(parsed.warned(), [(format!("wrong_type:{}", field.name()), 1)]);
     }
 }
@@ -195,13 +195,13 @@ fn an_empty_string_is_null_and_no_warning() {
             let with = lines(event_with(&format!(r#""anonymous_id":"a","{}":{null}"#, field.name())));
             let (column, row) = (field.column(), with.only().row);
             if let Some(column) = column
-                && column != Text::SessionId
+                && column != TextField::SessionId
             {
-                assert!(with.only().text(column).is_none() || column == Text::AnonymousId, "{field:?}");
+                assert!(with.only().text(column).is_none() || column == TextField::AnonymousId, "{field:?}");
             }
             assert_eq!((row.screen_width, row.sent_at), (NO_NUMBER, NO_TIME));
             assert!(with.warnings.is_empty(), "{field:?}");
-            assert_eq!(with.only().text(Text::Extra), None);
+            assert_eq!(with.only().text(TextField::Extra), None);
         }
     }
 }
@@ -227,8 +227,8 @@ fn escapes_are_decoded_in_text_and_kept_in_json() {
         r#""page_title":"A \"B\" \u00e9 \ud83d\ude00","properties":{"k\u00e9y":"\n"},"event_name":"m\u0065ssage""#,
     ));
     let event = parsed.only();
-    assert_eq!(event.text(Text::PageTitle), Some("A \"B\" é 😀"));
-    assert_eq!(event.text(Text::Properties), Some(r#"{"k\u00e9y":"\n"}"#));
+    assert_eq!(event.text(TextField::PageTitle), Some("A \"B\" é 😀"));
+    assert_eq!(event.text(TextField::Properties), Some(r#"{"k\u00e9y":"\n"}"#));
     assert_eq!(event.name(), "message");
 }
 
@@ -238,9 +238,9 @@ fn half_of_a_surrogate_pair_becomes_the_replacement_character_and_a_warning() {
         r#""page_title":"a\ud83dz","properties":{"b":"\ude00","c":"\ud83d\ude00"},"other\udead":["\ud800"]"#,
     ));
     let event = parsed.only();
-    assert_eq!(event.text(Text::PageTitle), Some("a\u{fffd}z"));
-    assert_eq!(event.text(Text::Properties), Some(r#"{"b":"\ufffd","c":"\ud83d\ude00"}"#));
-    assert_eq!(event.text(Text::Extra), Some(r#"{"other\ufffd":["\ufffd"]}"#));
+    assert_eq!(event.text(TextField::PageTitle), Some("a\u{fffd}z"));
+    assert_eq!(event.text(TextField::Properties), Some(r#"{"b":"\ufffd","c":"\ud83d\ude00"}"#));
+    assert_eq!(event.text(TextField::Extra), Some(r#"{"other\ufffd":["\ufffd"]}"#));
     assert_eq!(parsed.warned(), [("lone_surrogate".to_owned(), 3)]);
 }
 
@@ -305,7 +305,7 @@ fn what_opened_the_widget_is_taken_from_its_properties() {
 #[test]
 fn an_event_without_a_category_gets_that_of_the_table_of_standard_events() {
     let category =
-        |members: &str| lines(event_with(members)).only().text(Text::EventCategory).map(str::to_owned);
+        |members: &str| lines(event_with(members)).only().text(TextField::EventCategory).map(str::to_owned);
     for (name, expected) in [
         ("widget_loaded", Some("system")),
         ("widget_opened", Some("engagement")),
@@ -336,7 +336,7 @@ fn session_and_identify_lines_are_events_of_their_own_names() {
         );
         let parsed = lines(line);
         assert_eq!(parsed.only().name(), name);
-        assert_eq!(parsed.only().text(Text::EventCategory), Some("system"));
+        assert_eq!(parsed.only().text(TextField::EventCategory), Some("system"));
         assert_eq!(extra(&parsed), Some(r#"{"plan":"pro","event_category":"x"}"#));
     }
     // What has an event name is an event, whatever its type.
@@ -370,7 +370,7 @@ fn the_session_key_is_the_first_of_session_visitor_and_user() {
     let key = |ids: &str| {
         let parsed = lines(format!(r#"{{"chatbot_id":"c","event_name":"x","timestamp":1794211200,{ids}}}"#));
         let event = parsed.only();
-        assert_eq!(event.row.key, crate::event::key_hash("c", event.row.key_kind, event.key_value()));
+        assert_eq!(event.row.key, crate::event::session_key_hash("c", event.row.key_kind, event.key_value()));
         (event.row.key_kind, event.key_value().to_owned())
     };
     assert_eq!(key(r#""user_id":"u","anonymous_id":"a","session_id":"s""#), (KeyKind::Session, "s".into()));
@@ -383,11 +383,11 @@ fn the_session_key_is_the_first_of_session_visitor_and_user() {
 fn what_is_missing_is_taken_from_the_pages_address() {
     let parsed = lines(event_with(r#""page_url":"https://example.com/?utm_source=news&utm_medium=email""#));
     let event = parsed.only();
-    assert_eq!(event.text(Text::UtmSource), Some("news"));
-    assert_eq!(event.text(Text::UtmMedium), Some("email"));
-    assert_eq!(event.text(Text::UtmCampaign), None);
+    assert_eq!(event.text(TextField::UtmSource), Some("news"));
+    assert_eq!(event.text(TextField::UtmMedium), Some("email"));
+    assert_eq!(event.text(TextField::UtmCampaign), None);
     let parsed = lines(event_with(r#""utm_source":"log","page_url":"https://example.com/?utm_source=news""#));
-    assert_eq!(parsed.only().text(Text::UtmSource), Some("log"));
+    assert_eq!(parsed.only().text(TextField::UtmSource), Some("log"));
 }
 
 #[test]
@@ -399,8 +399,8 @@ fn rows_share_what_is_derived_from_the_same_text() {
     assert_eq!(parsed.block.agents.len(), 2);
     let rows = &parsed.block.rows;
     assert_eq!((rows[0].agent, rows[1].agent, rows[2].agent), (0, 1, 0));
-    for column in [Text::ReferrerDomain, Text::IpAddress] {
+    for column in [TextField::ReferrerDomain, TextField::IpAddress] {
         assert_eq!(rows[0].text[column as usize], rows[2].text[column as usize]);
     }
-    assert_eq!(parsed.event(2).text(Text::IpAddress), Some("192.0.2.1"));
+    assert_eq!(parsed.event(2).text(TextField::IpAddress), Some("192.0.2.1"));
 }

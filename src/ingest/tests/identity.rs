@@ -14,13 +14,13 @@ fn a_uuid_is_the_id_itself_and_any_other_text_is_hashed_with_its_chatbot() {
     let uuid = "b270790b-1d46-432b-80ff-41b0524bedc7";
     let parsed = lines(event_with(&format!("\"id\":\"{uuid}\"")));
     assert_eq!(Uuid::from_u128(parsed.only().row.id).to_string(), uuid);
-    assert_eq!(parsed.only().text(Text::EventId), None);
+    assert_eq!(parsed.only().text(TextField::EventId), None);
 
     let parsed = lines(event_with("\"event_id\":\"e-1\""));
     assert_eq!(parsed.only().row.id, Uuid::new_v5(&NAMESPACE, b"\0\0\0\x01ce-1").as_u128());
-    assert_eq!(parsed.only().text(Text::EventId), Some("e-1"));
+    assert_eq!(parsed.only().text(TextField::EventId), Some("e-1"));
     let upper = lines(event_with(&format!("\"id\":\"{}\"", uuid.to_uppercase())));
-    assert_eq!(upper.only().text(Text::EventId), Some(&*uuid.to_uppercase()));
+    assert_eq!(upper.only().text(TextField::EventId), Some(&*uuid.to_uppercase()));
     assert_ne!(
         id(&event_with("\"id\":\"7\",\"chatbot_id\":\"c1\"")),
         id(&event_with("\"id\":\"17\",\"chatbot_id\":\"c\""))
@@ -63,7 +63,7 @@ fn an_event_that_names_nobody_gets_a_visitor_made_of_address_and_user_agent() {
         let parsed = parse_with(options, line);
         let event = parsed.only();
         assert_eq!(event.row.key_kind, KeyKind::Anonymous);
-        event.text(Text::AnonymousId).unwrap().to_owned()
+        event.text(TextField::AnonymousId).unwrap().to_owned()
     };
     let one = visitor(&options(), line("203.0.113.9", "Mozilla"));
     assert_eq!(one, "ipua-45c3039b1818b5f0cc3c56501e331819");

@@ -12,7 +12,7 @@ pub(crate) mod rejections;
 
 use super::*;
 use crate::enrich::Context;
-use crate::event::{Event, Row, Text, TextId};
+use crate::event::{Event, EventRow, TextField, TextId};
 use crate::settings::IpPolicy;
 use crate::time::{Micros, parse_human};
 
@@ -68,9 +68,9 @@ fn event_with(members: &str) -> String {
 }
 
 /// A row in words, independent of where its text lies.
-fn describe(block: &crate::event::Block, row: &Row) -> String {
+fn describe(block: &crate::event::Block, row: &EventRow) -> String {
     let text: Vec<_> = row.text.iter().map(|span| block.text(*span)).collect();
     let agent = block.agents.get(row.agent as usize).map(|a| &a.user_agent);
-    let plain = Row { text: [TextId::NONE; Text::COUNT], agent: 0, triggered_by: TextId::NONE, ..*row };
+    let plain = EventRow { text: [TextId::NONE; TextField::COUNT], agent: 0, triggered_by: TextId::NONE, ..*row };
     format!("{plain:?} {text:?} {agent:?} {:?}", block.text(row.triggered_by))
 }

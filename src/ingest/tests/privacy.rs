@@ -9,7 +9,7 @@ fn with(ip: IpPolicy, members: &str) -> Parsed {
 #[test]
 fn an_address_is_stored_as_the_settings_allow() {
     let stored = |policy, ip: &str| {
-        with(policy, &format!("\"ip_address\":\"{ip}\"")).only().text(Text::IpAddress).map(str::to_owned)
+        with(policy, &format!("\"ip_address\":\"{ip}\"")).only().text(TextField::IpAddress).map(str::to_owned)
     };
     assert_eq!(stored(IpPolicy::Keep, "198.51.100.7").as_deref(), Some("198.51.100.7"));
     assert_eq!(stored(IpPolicy::Keep, "198.51.100.7, 10.0.0.1").as_deref(), Some("198.51.100.7"));
@@ -27,7 +27,7 @@ fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() 
         let line = event_with(&format!("\"ip\":\"203.0.113.7\"{members}"));
         let parsed = parse(raw(line), &ParseOptions { ip: policy, ..options() }, &context);
         let text = |column| parsed.only().text(column).map(str::to_owned);
-        (text(Text::CountryCode), text(Text::City))
+        (text(TextField::CountryCode), text(TextField::City))
     };
     for policy in [IpPolicy::Keep, IpPolicy::Truncate, IpPolicy::Drop] {
         assert_eq!(place(policy, ""), (Some("DE".into()), Some("Berlin".into())));
@@ -39,12 +39,12 @@ fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() 
 #[test]
 fn a_text_that_is_no_address_is_a_warning_and_kept_only_where_addresses_are() {
     let parsed = with(IpPolicy::Keep, "\"ip\":\"localhost\"");
-    assert_eq!(parsed.only().text(Text::IpAddress), None);
-    assert_eq!(parsed.only().text(Text::Extra), Some("{\"ip\":\"localhost\"}"));
+    assert_eq!(parsed.only().text(TextField::IpAddress), None);
+    assert_eq!(parsed.only().text(TextField::Extra), Some("{\"ip\":\"localhost\"}"));
     assert_eq!(parsed.warned(), [("not_an_address".to_owned(), 1)]);
     for value in ["\"198.51.100.x\"", "3325256711"] {
         let parsed = with(IpPolicy::Drop, &format!("\"ip\":{value}"));
-        assert_eq!(parsed.only().text(Text::Extra), None);
+        assert_eq!(parsed.only().text(TextField::Extra), None);
         assert_eq!(parsed.warnings.total(), 1);
     }
 }
@@ -56,12 +56,12 @@ fn addresses_are_masked_in_extra_properties_and_metadata_too() {
         .replace('\n', " ");
     let parsed = with(IpPolicy::Drop, &members);
     let event = parsed.only();
-    assert_eq!(event.text(Text::Extra), Some(r#"{"ip":null,"forwarded":[null]}"#));
-    assert_eq!(event.text(Text::Properties), Some(r#"{"ip":null}"#));
-    assert_eq!(event.text(Text::UserMetadata), Some(r#"{"last":null}"#));
+    assert_eq!(event.text(TextField::Extra), Some(r#"{"ip":null,"forwarded":[null]}"#));
+    assert_eq!(event.text(TextField::Properties), Some(r#"{"ip":null}"#));
+    assert_eq!(event.text(TextField::UserMetadata), Some(r#"{"last":null}"#));
     let parsed = with(IpPolicy::Truncate, &members);
     assert_eq!(
-        parsed.only().text(Text::Extra),
+        parsed.only().text(TextField::Extra),
         Some(r#"{"ip":"198.51.100.0","forwarded":["198.51.100.0, 10.1.2.0"]}"#)
     );
 }

@@ -144,7 +144,7 @@ fn a_bad_line_loses_no_other() {
 fn ten_thousand_levels_of_nesting_are_an_ordinary_property() {
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let parsed = lines(event_with(&format!("\"properties\":{{\"a\":{deep}}}")));
-    assert_eq!(parsed.only().text(Text::Properties).map(str::len), Some(20_006));
+    assert_eq!(parsed.only().text(TextField::Properties).map(str::len), Some(20_006));
     let open = "{\"a\":".repeat(10_000);
     assert_eq!(lines(event_with(&format!("\"properties\":{open}"))).reasons(), ["not_json"]);
 }

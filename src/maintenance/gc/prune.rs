@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
-use crate::daily_stats::Visitors;
+use crate::daily_stats::VisitorSet;
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::settings::Keep;
@@ -125,8 +125,8 @@ fn write_down(
     snapshot: &Snapshot,
     ledger: &mut Ledger,
     going: &BTreeMap<Day, Vec<Losing>>,
-) -> Result<BTreeMap<Day, Visitors>> {
-    let mut counted: BTreeMap<Day, Visitors> = BTreeMap::new();
+) -> Result<BTreeMap<Day, VisitorSet>> {
+    let mut counted: BTreeMap<Day, VisitorSet> = BTreeMap::new();
     for (&day, files) in going {
         let visitors = counted.entry(day).or_default();
         for (file, mask) in files {
@@ -153,7 +153,7 @@ fn write_down(
 fn mark_counted_new(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
-    counted: &BTreeMap<Day, Visitors>,
+    counted: &BTreeMap<Day, VisitorSet>,
     zone: Zone,
 ) -> Result<()> {
     let files = snapshot.manifest().files(Table::Visitors).iter();

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::Progress;
 use crate::error::Result;
 use crate::event::{Block, Event};
-use crate::session::{SharedTexts, Summary, cut, join};
+use crate::session::{TextInterner, SessionSummary, split_by_gap, merge_adjacent};
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::time::{DAY, Day, Micros};
@@ -32,7 +32,7 @@ use stored_sessions::{Rows, Stored};
 #[derive(Debug)]
 pub struct Expected {
     /// The session; its times of storing are those of [`Expected::created_at`] and the stored row.
-    pub session: Summary<'static>,
+    pub session: SessionSummary<'static>,
     /// The stored row of the same key and start.
     pub stored: Option<Box<Stored>>,
     /// The earliest `created_at` of the stored rows that it shares events with.
@@ -68,7 +68,7 @@ pub fn walk(
     progress: &dyn Progress,
     visit: &mut dyn Visit,
 ) -> Result<()> {
-    let texts = SharedTexts::default();
+    let texts = TextInterner::default();
     let mut rows = Rows::new(snapshot, seam, &texts);
     let events = snapshot.manifest().files(Table::Events);
     let dates: BTreeSet<Day> = rows.dates().into_iter().chain(events.iter().map(|file| file.day)).collect();
@@ -91,7 +91,7 @@ pub fn walk(
             }
             let next = later.next().map_or(Micros::MAX, |next| i64::from(next.0) * DAY);
             visit.settled(state.settle(next))?;
-            texts.let_go();
+            texts.evict_unused();
         }
         Ok(())
     })
@@ -100,11 +100,11 @@ pub fn walk(
 struct State<'a> {
     seam: &'a Seam,
     timeout: Micros,
-    texts: &'a SharedTexts,
+    texts: &'a TextInterner,
     /// Stored rows whose events are not all settled, by the hash of their key.
     held: HashMap<u128, Vec<Held>>,
     /// Pieces of sessions that are not settled, likewise.
-    pieces: HashMap<u128, Vec<Summary<'static>>>,
+    pieces: HashMap<u128, Vec<SessionSummary<'static>>>,
 }
 
 /// A stored row, or what it covered, once it has been paired with a session.
@@ -142,11 +142,11 @@ impl State<'_> {
         }
         free.par_sort_unstable_by_key(|event| (event.row.key, event.row.time, event.row.id));
         let (timeout, texts) = (self.timeout, self.texts);
-        let made: Vec<(u128, Vec<Summary<'static>>)> = free
+        let made: Vec<(u128, Vec<SessionSummary<'static>>)> = free
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
                 // Whatever is stored was stored earlier: the time of storing is put in at the end.
-                let pieces = cut(events, timeout).filter_map(|events| Summary::of_all(events, Micros::MAX));
+                let pieces = split_by_gap(events, timeout).filter_map(|events| SessionSummary::from_events(events, Micros::MAX));
                 let mut owned = Vec::with_capacity(1);
                 owned.extend(pieces.map(|piece| piece.into_owned(texts)));
                 (events.first().map_or(0, |event| event.row.key), owned)
@@ -165,7 +165,7 @@ impl State<'_> {
         let mut rows = self.held.get_mut(&event.row.key).into_iter().flatten();
         match rows.find(|held| held.start <= time && time <= held.end) {
             Some(Held { row: Some(row), .. }) if row.fixed => {
-                let piece = Summary::of(event, Micros::MAX).into_owned(self.texts);
+                let piece = SessionSummary::from_event(event, Micros::MAX).into_owned(self.texts);
                 match &mut row.covered {
                     Some(covered) => covered.merge(piece),
                     None => row.covered = Some(Box::new(piece)),
@@ -180,9 +180,9 @@ impl State<'_> {
     /// Settles what nothing at `next` or later can belong to.
     fn settle(&mut self, next: Micros) -> Settled {
         let timeout = self.timeout;
-        let joined: Vec<(u128, Vec<Summary<'static>>)> = std::mem::take(&mut self.pieces)
+        let joined: Vec<(u128, Vec<SessionSummary<'static>>)> = std::mem::take(&mut self.pieces)
             .into_par_iter()
-            .map(|(key, pieces)| (key, if pieces.len() > 1 { join(pieces, timeout) } else { pieces }))
+            .map(|(key, pieces)| (key, if pieces.len() > 1 { merge_adjacent(pieces, timeout) } else { pieces }))
             .collect();
         let sessions = Vec::with_capacity(joined.len());
         let mut settled = Settled { sessions, through: next, ..Settled::default() };
@@ -217,7 +217,7 @@ impl State<'_> {
     }
 
     /// Brings a session together with the stored row of its start.
-    fn pair(&mut self, key: u128, mut session: Summary<'static>) -> Expected {
+    fn pair(&mut self, key: u128, mut session: SessionSummary<'static>) -> Expected {
         let Some(rows) = self.held.get_mut(&key) else {
             return Expected { session, stored: None, created_at: None };
         };
@@ -235,6 +235,6 @@ impl State<'_> {
 }
 
 /// The order of rows in a file of sessions.
-pub fn order(a: &Summary<'_>, b: &Summary<'_>) -> std::cmp::Ordering {
+pub fn order(a: &SessionSummary<'_>, b: &SessionSummary<'_>) -> std::cmp::Ordering {
     (&a.key.chatbot_id, a.first, &a.key).cmp(&(&b.key.chatbot_id, b.first, &b.key))
 }

@@ -9,7 +9,7 @@
 //! Every other row has all its events, and they alone say what becomes of it.
 
 use crate::error::Result;
-use crate::session::Summary;
+use crate::session::SessionSummary;
 use crate::store::ledger::Ledger;
 use crate::store::snapshot::Snapshot;
 use crate::time::{Day, Micros, Zone};
@@ -44,7 +44,7 @@ impl Seam {
     }
 
     /// Tells whether events of a session are gone, so that its row cannot be made again.
-    pub fn is_fixed(&self, session: &Summary<'_>) -> bool {
+    pub fn is_fixed(&self, session: &SessionSummary<'_>) -> bool {
         let Some(days) = self.ledger.events.get(session.key.chatbot_id.as_ref()) else { return false };
         let (first, last) = (Day::utc(session.first.time), Day::utc(session.ended_at));
         let last = self.pruned_through.map_or(last, |through| last.min(through));

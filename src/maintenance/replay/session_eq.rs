@@ -6,11 +6,11 @@
 
 use crate::event::Position;
 use crate::ingest::parse::ip_masking;
-use crate::session::{First, Last, Place, Profile, Summary};
+use crate::session::{First, Last, Location, UserProfile, SessionSummary};
 use crate::settings::IpPolicy;
 
 /// Tells whether two summaries are one session, but for addresses that were removed from one of them.
-pub fn alike(row: &Summary<'_>, made: &Summary<'_>) -> bool {
+pub fn alike(row: &SessionSummary<'_>, made: &SessionSummary<'_>) -> bool {
     if row == made {
         return true;
     }
@@ -30,15 +30,15 @@ pub fn alike(row: &Summary<'_>, made: &Summary<'_>) -> bool {
 
 /// Tells whether two places can be of the same events, one of them without an address: an event that
 /// said no more than its address says nothing then, and a later one is the first that does.
-fn address_went(a: &First<Place<'_>>, b: &First<Place<'_>>) -> bool {
-    let address = |place: &First<Place<'_>>| place.value().is_some_and(|place| place.ip_address.is_some());
-    let at = |place: &First<Place<'_>>| place.0.as_ref().map(|(at, _)| *at);
+fn address_went(a: &First<Location<'_>>, b: &First<Location<'_>>) -> bool {
+    let address = |place: &First<Location<'_>>| place.value().is_some_and(|place| place.ip_address.is_some());
+    let at = |place: &First<Location<'_>>| place.0.as_ref().map(|(at, _)| *at);
     !address(a) || !address(b) || at(a) != at(b)
 }
 
 /// Tells whether two profiles are the same but for addresses in the metadata.
-fn same_but_addresses(a: &Last<Profile<'_>>, b: &Last<Profile<'_>>) -> bool {
-    fn masked<'p>(profile: &Last<Profile<'p>>) -> Option<(Position, Profile<'p>)> {
+fn same_but_addresses(a: &Last<UserProfile<'_>>, b: &Last<UserProfile<'_>>) -> bool {
+    fn masked<'p>(profile: &Last<UserProfile<'p>>) -> Option<(Position, UserProfile<'p>)> {
         let (at, mut profile) = profile.0.clone()?;
         if let Some(masked) =
             profile.user_metadata.as_deref().and_then(|text| ip_masking::json(text, IpPolicy::Drop))
@@ -54,8 +54,8 @@ fn same_but_addresses(a: &Last<Profile<'_>>, b: &Last<Profile<'_>>) -> bool {
 mod tests {
     use super::*;
 
-    fn place(time: i64, ip: Option<&'static str>) -> First<Place<'static>> {
-        let place = Place { ip_address: ip.map(Into::into), ..Place::default() };
+    fn place(time: i64, ip: Option<&'static str>) -> First<Location<'static>> {
+        let place = Location { ip_address: ip.map(Into::into), ..Location::default() };
         First(Some((Position { time, id: 1 }, place)))
     }
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::pruned_boundary::Seam;
 use crate::error::{Error, Result};
-use crate::session::{SharedTexts, Summary};
+use crate::session::{TextInterner, SessionSummary};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
@@ -17,7 +17,7 @@ use crate::time::{DAY, Day, Micros};
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// What it holds.
-    pub session: Summary<'static>,
+    pub session: SessionSummary<'static>,
     /// The partition that it lies in.
     pub day: Day,
     /// Events of it are gone: see [`super::pruned_boundary`].
@@ -25,7 +25,7 @@ pub struct Stored {
     /// The columns that are worked out from others hold what they must.
     pub sound: bool,
     /// What the kept events make that lie within a fixed row.
-    pub covered: Option<Box<Summary<'static>>>,
+    pub covered: Option<Box<SessionSummary<'static>>>,
 }
 
 /// Reads the rows date by date.
@@ -33,7 +33,7 @@ pub struct Stored {
 pub struct Rows<'a> {
     snapshot: &'a Snapshot,
     seam: &'a Seam,
-    texts: &'a SharedTexts,
+    texts: &'a TextInterner,
     partitions: BTreeMap<Day, Vec<&'a DataFile>>,
     /// Rows that were read and start on a later date.
     ahead: Vec<Stored>,
@@ -41,7 +41,7 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Begins with the first date; `texts` get the long texts of the rows.
-    pub fn new(snapshot: &'a Snapshot, seam: &'a Seam, texts: &'a SharedTexts) -> Rows<'a> {
+    pub fn new(snapshot: &'a Snapshot, seam: &'a Seam, texts: &'a TextInterner) -> Rows<'a> {
         let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
         for file in snapshot.manifest().files(Table::Sessions) {
             partitions.entry(file.day).or_default().push(file);

@@ -130,7 +130,7 @@ fn what_the_manifest_says_wrong_of_a_file_is_found() {
 }
 
 /// Changes the sessions of the first file.
-fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::Summary<'_>>)) {
+fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::SessionSummary<'_>>)) {
     let snapshot = place.store().snapshot().unwrap();
     let old = snapshot.manifest().files(Table::Sessions)[0].clone();
     let frame = snapshot.read_file(&old, None).unwrap();
@@ -144,7 +144,7 @@ fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::Summary<'_
 
 #[test]
 fn a_session_that_is_not_what_its_events_make_is_found_and_mended_by_a_rebuild() {
-    type Change = fn(&mut Vec<crate::session::Summary<'_>>);
+    type Change = fn(&mut Vec<crate::session::SessionSummary<'_>>);
     let changes: [(Change, &str); 5] = [
         (|s| s[0].counts.add("message_sent".into(), 1), "event_counts"),
         (|s| s[0].ended_at += 1, "ended_at"),

@@ -166,7 +166,7 @@ impl Place {
     /// Returns start, end and number of events of the sessions, in order.
     pub fn sessions(&self) -> Vec<(String, String, u64)> {
         let snapshot = self.store().snapshot().unwrap();
-        let texts = crate::session::SharedTexts::default();
+        let texts = crate::session::TextInterner::default();
         let mut all = Vec::new();
         for file in snapshot.manifest().files(Table::Sessions) {
             let frame = snapshot.read_file(file, None).unwrap();

@@ -25,7 +25,7 @@ impl Ids {
         Ok(Ids { chatbots: texts(frame, "chatbot_id")?, recent: [(0, 0); CHATBOTS] })
     }
 
-    /// Returns the hash of an id, the same as [`key_hash`](crate::event::key_hash) makes: no two of
+    /// Returns the hash of an id, the same as [`session_key_hash`](crate::event::session_key_hash) makes: no two of
     /// different chatbots, kinds or values have the same, by all likelihood.
     pub fn hash(&mut self, row: usize, kind: KeyKind, value: &str) -> u128 {
         let token = self.chatbots.token(row).unwrap_or(0);
@@ -114,7 +114,7 @@ pub(crate) fn intervals(frame: &DataFrame, query: &Query, others: bool) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::key_hash;
+    use crate::event::session_key_hash;
     use crate::store::columns::Table;
     use crate::store::frame::{Cell, FrameBuilder};
 
@@ -127,7 +127,7 @@ mod tests {
         for (row, chatbot) in chatbots.iter().enumerate() {
             for kind in [KeyKind::Session, KeyKind::Anonymous, KeyKind::User] {
                 for value in ["", "v", "a value of more than sixteen bytes"] {
-                    assert_eq!(ids.hash(row, kind, value), key_hash(chatbot, kind, value));
+                    assert_eq!(ids.hash(row, kind, value), session_key_hash(chatbot, kind, value));
                 }
             }
         }

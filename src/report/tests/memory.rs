@@ -7,7 +7,7 @@ use std::sync::Arc;
 use polars::prelude::DataFrame;
 
 use crate::error::Result;
-use crate::event::{KeyKind, key_hash};
+use crate::event::{KeyKind, session_key_hash};
 use crate::report::query::tables::Tables;
 use crate::store::columns::Table;
 use crate::store::frame::{Cell, FrameBuilder};
@@ -263,7 +263,7 @@ impl Memory {
                 continue;
             }
             let of = if kind == "user" { KeyKind::User } else { KeyKind::Anonymous };
-            let hash = key_hash(chatbot, of, &id);
+            let hash = session_key_hash(chatbot, of, &id);
             months.entry(month).or_insert_with(|| FrameBuilder::new(Table::Visitors)).row(&[
                 ("chatbot_id", Cell::Text(chatbot)),
                 ("id_kind", Cell::Text(kind)),

@@ -25,7 +25,7 @@ use std::io::{Seek, SeekFrom};
 use polars::prelude::{DataFrame, IntoColumn};
 
 use super::file_system::Opened;
-use crate::positional_read::fill_at;
+use crate::positional_read::read_full_at;
 use column::ColumnReader;
 use footer::{Footer, Group};
 use page::Tools;
@@ -143,7 +143,7 @@ impl Opened {
                     room.resize(length, 0);
                 }
                 let room = room.get_mut(..length)?;
-                let filled = fill_at(file, room, start).ok()?;
+                let filled = read_full_at(file, room, start).ok()?;
                 (filled == length).then_some(room)
             }
         }

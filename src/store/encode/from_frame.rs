@@ -7,7 +7,7 @@ use super::chunk::{Chunk, NULL};
 use super::column::{Float, Number, NumberColumn, TextColumn};
 use super::delta::Steps;
 use crate::error::{Error, Result};
-use crate::event::uuid_of_text;
+use crate::event::parse_uuid;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::{Texts, bools, decimals, ints, texts};
 
@@ -95,7 +95,7 @@ enum Encoded<'a> {
 
 /// Encodes UUIDs, where all are there and as `wa` writes them.
 fn uuids(texts: &Texts) -> Option<Chunk> {
-    let ids: Option<Vec<u128>> = texts.iter().map(|text| text.and_then(uuid_of_text)).collect();
+    let ids: Option<Vec<u128>> = texts.iter().map(|text| text.and_then(parse_uuid)).collect();
     ids.map(|ids| Chunk::of_uuids(&ids))
 }
 

@@ -3,9 +3,9 @@
 use polars::prelude::*;
 
 use super::build::{self, Reader};
-use crate::daily_stats::{DailyStats, Facts};
+use crate::daily_stats::{DailyStats, SessionFacts};
 use crate::error::{Error, Result};
-use crate::event::{KeyKind, key_hash};
+use crate::event::{KeyKind, session_key_hash};
 use crate::store::columns::DAILY_STATS;
 use crate::time::Day;
 
@@ -31,7 +31,7 @@ pub const FACT_COLUMNS: [&str; 17] = [
 ];
 
 /// Hands the chatbot and the facts of each session in a frame of the [`FACT_COLUMNS`] to `each`.
-pub fn facts<'a>(frame: &'a DataFrame, mut each: impl FnMut(&'a str, Facts<'a>)) -> Result<()> {
+pub fn facts<'a>(frame: &'a DataFrame, mut each: impl FnMut(&'a str, SessionFacts<'a>)) -> Result<()> {
     let reader = Reader(frame);
     let text = |name: &str| reader.text(name);
     let number = |name: &str| reader.int64(name);
@@ -54,8 +54,8 @@ pub fn facts<'a>(frame: &'a DataFrame, mut each: impl FnMut(&'a str, Facts<'a>))
         let value = |column: &Int64Chunked| column.get(i).unwrap_or(0);
         each(
             chatbot,
-            Facts {
-                visitor: key_hash(chatbot, kind, id),
+            SessionFacts {
+                visitor: session_key_hash(chatbot, kind, id),
                 only_session_key: kind == KeyKind::Session,
                 is_bot: bots.get(i).unwrap_or(false),
                 messages_sent: value(sent),

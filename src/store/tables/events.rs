@@ -10,7 +10,7 @@ use super::build::{Reader, in_order};
 use super::user_agents::Agents;
 use crate::enrich::{Agent, Channel};
 use crate::error::{Error, Result};
-use crate::event::{self, Block, Event, KeyKind, NO_NUMBER, NO_TIME, Row, Text, TextId, key_hash};
+use crate::event::{self, Block, Event, KeyKind, NO_NUMBER, NO_TIME, EventRow, TextField, TextId, session_key_hash};
 use crate::ingest::parse::properties;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};
@@ -26,7 +26,7 @@ use crate::time::Micros;
 pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)> {
     let mut rows = events.len();
     let mut held = 0;
-    let mut texts: [TextColumn<'_>; Text::COUNT] = Default::default();
+    let mut texts: [TextColumn<'_>; TextField::COUNT] = Default::default();
     let mut channels = TextColumn::default();
     let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] = Default::default();
     let mut sides: [NumberColumn<i32>; 2] = Default::default();
@@ -86,10 +86,10 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)>
 }
 
 /// Returns a bit for each text that differs from the neighbour's.
-fn changes(before: &[TextId; Text::COUNT], texts: &[TextId; Text::COUNT]) -> u32 {
-    const { assert!(Text::COUNT <= u32::BITS as usize) };
+fn changes(before: &[TextId; TextField::COUNT], texts: &[TextId; TextField::COUNT]) -> u32 {
+    const { assert!(TextField::COUNT <= u32::BITS as usize) };
     let differ = |at: usize| u32::from(before[at] != texts[at]) << at;
-    (0..Text::COUNT).fold(0, |bits, at| bits | differ(at))
+    (0..TextField::COUNT).fold(0, |bits, at| bits | differ(at))
 }
 
 /// The columns of times.
@@ -110,31 +110,31 @@ const AGENT_COLUMNS: [(&str, OfAgent); 5] = [
 ];
 
 /// The columns that hold a text field as it is, in the order of the fields.
-pub const FIELDS: [(&str, Text); Text::COUNT] = [
-    ("event_id", Text::EventId),
-    ("chatbot_id", Text::ChatbotId),
-    ("session_id", Text::SessionId),
-    ("anonymous_id", Text::AnonymousId),
-    ("user_id", Text::UserId),
-    ("user_email", Text::UserEmail),
-    ("user_name", Text::UserName),
-    ("user_metadata", Text::UserMetadata),
-    ("event_name", Text::EventName),
-    ("event_category", Text::EventCategory),
-    ("properties", Text::Properties),
-    ("page_url", Text::PageUrl),
-    ("page_title", Text::PageTitle),
-    ("referrer", Text::Referrer),
-    ("referrer_domain", Text::ReferrerDomain),
-    ("landing_page", Text::LandingPage),
-    ("utm_source", Text::UtmSource),
-    ("utm_medium", Text::UtmMedium),
-    ("utm_campaign", Text::UtmCampaign),
-    ("user_agent", Text::UserAgent),
-    ("ip_address", Text::IpAddress),
-    ("country_code", Text::CountryCode),
-    ("city", Text::City),
-    ("extra", Text::Extra),
+pub const FIELDS: [(&str, TextField); TextField::COUNT] = [
+    ("event_id", TextField::EventId),
+    ("chatbot_id", TextField::ChatbotId),
+    ("session_id", TextField::SessionId),
+    ("anonymous_id", TextField::AnonymousId),
+    ("user_id", TextField::UserId),
+    ("user_email", TextField::UserEmail),
+    ("user_name", TextField::UserName),
+    ("user_metadata", TextField::UserMetadata),
+    ("event_name", TextField::EventName),
+    ("event_category", TextField::EventCategory),
+    ("properties", TextField::Properties),
+    ("page_url", TextField::PageUrl),
+    ("page_title", TextField::PageTitle),
+    ("referrer", TextField::Referrer),
+    ("referrer_domain", TextField::ReferrerDomain),
+    ("landing_page", TextField::LandingPage),
+    ("utm_source", TextField::UtmSource),
+    ("utm_medium", TextField::UtmMedium),
+    ("utm_campaign", TextField::UtmCampaign),
+    ("user_agent", TextField::UserAgent),
+    ("ip_address", TextField::IpAddress),
+    ("country_code", TextField::CountryCode),
+    ("city", TextField::City),
+    ("extra", TextField::Extra),
 ];
 
 const _: () = {
@@ -177,7 +177,7 @@ pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
         if block.texts.all().len() >= BYTES {
             break;
         }
-        let mut row = Row::EMPTY;
+        let mut row = EventRow::EMPTY;
         row.id = ids.get(i).and_then(|id| uuid::Uuid::try_parse(id).ok()).map_or(0, |id| id.as_u128());
         row.has_own_id = true;
         row.time = times.get(i).unwrap_or(0);
@@ -190,8 +190,8 @@ pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
         for (values, field) in &mut texts {
             row.text[*field as usize] = values.keep(i, &mut block.texts)?;
         }
-        let value = |field: Text| block.text(row.text[field as usize]);
-        row.key_kind = match (value(Text::SessionId), value(Text::AnonymousId)) {
+        let value = |field: TextField| block.text(row.text[field as usize]);
+        row.key_kind = match (value(TextField::SessionId), value(TextField::AnonymousId)) {
             (Some(_), _) => KeyKind::Session,
             (None, Some(_)) => KeyKind::Anonymous,
             (None, None) => KeyKind::User,
@@ -204,8 +204,8 @@ pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
                 block.agents.len() as u32 - 1
             });
         }
-        let value = |field: Text| block.text(row.text[field as usize]);
-        let (properties, name) = (value(Text::Properties), value(Text::EventName));
+        let value = |field: TextField| block.text(row.text[field as usize]);
+        let (properties, name) = (value(TextField::Properties), value(TextField::EventName));
         let (response_us, triggered_by) = match (name, properties) {
             (Some("message_received"), Some(p)) => (properties::response_us(p), None),
             (Some("widget_opened"), Some(p)) => (None, properties::triggered_by(p)),
@@ -216,7 +216,7 @@ pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
             row.triggered_by = block.texts.push(&triggered_by).ok_or_else(no_room)?;
         }
         let event = Event { block: &block, row: &row };
-        let key = key_hash(event.chatbot_id(), row.key_kind, event.key_value());
+        let key = session_key_hash(event.chatbot_id(), row.key_kind, event.key_value());
         row.key = key;
         block.rows.push(row);
     }
@@ -238,7 +238,7 @@ impl Interned {
     }
 
     /// Keeps the text of a row.
-    fn keep(&mut self, row: usize, kept: &mut event::Texts) -> Result<TextId> {
+    fn keep(&mut self, row: usize, kept: &mut event::TextPool) -> Result<TextId> {
         let token = self.texts.token(row);
         if self.last.0 == token {
             return Ok(self.last.1);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Position;
-use crate::session::{First, Last, Place, Profile, Str, Summary};
+use crate::session::{First, Last, Location, UserProfile, CowStr, SessionSummary};
 use crate::time::Micros;
 
 /// A position, relative to the session's start.
@@ -31,17 +31,17 @@ impl At {
 #[serde(default)]
 struct Held<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    user_id: Option<Str<'a>>,
+    user_id: Option<CowStr<'a>>,
     at: At,
     /// It is the one that the session shows, so that its texts are those of the columns.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shown: bool,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    user_email: Option<Str<'a>>,
+    user_email: Option<CowStr<'a>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    user_name: Option<Str<'a>>,
+    user_name: Option<CowStr<'a>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    user_metadata: Option<Str<'a>>,
+    user_metadata: Option<CowStr<'a>>,
 }
 
 /// Where the landing page came from, where it is not the plain case: logged, and equal to the path
@@ -52,7 +52,7 @@ struct Landing<'a> {
     logged: Option<At>,
     /// The path of the first page, with its position.
     #[serde(borrow)]
-    path: Option<(Str<'a>, At)>,
+    path: Option<(CowStr<'a>, At)>,
 }
 
 /// What a merge needs beside the columns.
@@ -85,7 +85,7 @@ pub struct MergeState<'a> {
 
 impl<'a> MergeState<'a> {
     /// Returns what the columns of a session do not say.
-    pub fn of(summary: &'a Summary<'_>) -> MergeState<'a> {
+    pub fn of(summary: &'a SessionSummary<'_>) -> MergeState<'a> {
         let first = summary.first;
         let off = |at: Option<Position>| at.filter(|&at| at != first).map(|at| At::of(at, first));
         let mut state = MergeState {
@@ -94,7 +94,7 @@ impl<'a> MergeState<'a> {
             agent: off(position(&summary.agent)),
             screen: off(position(&summary.screen)),
             // A place whose address was removed may say nothing any more: it reads back as none.
-            place: off(position(&summary.place).filter(|_| summary.place.value() != Some(&Place::default()))),
+            place: off(position(&summary.place).filter(|_| summary.place.value() != Some(&Location::default()))),
             triggered_by: off(position(&summary.triggered_by)),
             user_id: off(summary.user_id.0.as_ref().map(|(at, _)| *at)),
             ..MergeState::default()
@@ -106,7 +106,7 @@ impl<'a> MergeState<'a> {
             (logged, path) => {
                 state.landing = Some(Landing {
                     logged: logged.as_ref().map(|(at, _)| At::of(*at, first)),
-                    path: path.as_ref().map(|(at, path)| (Str::Borrowed(path.as_ref()), At::of(*at, first))),
+                    path: path.as_ref().map(|(at, path)| (CowStr::Borrowed(path.as_ref()), At::of(*at, first))),
                 });
             }
         }
@@ -143,7 +143,7 @@ impl<'a> MergeState<'a> {
     ///
     /// `summary` holds each value at the position of the first event, and the column
     /// `landing_page` in `landing_page`; `shown` is the profile of the columns.
-    pub fn restore(self, summary: &mut Summary<'a>, shown: Profile<'a>) {
+    pub fn restore(self, summary: &mut SessionSummary<'a>, shown: UserProfile<'a>) {
         let first = summary.first;
         place(&mut summary.anonymous_id, self.anonymous_id, first);
         place(&mut summary.source, self.source, first);
@@ -172,7 +172,7 @@ impl<'a> MergeState<'a> {
         for held in self.profiles {
             let Held { user_id, at, user_email, user_name, user_metadata, .. } = held;
             let profile =
-                if held.shown { shown.clone() } else { Profile { user_email, user_name, user_metadata } };
+                if held.shown { shown.clone() } else { UserProfile { user_email, user_name, user_metadata } };
             summary.profiles.insert(user_id, Last(Some((at.position(first), profile))));
         }
     }
@@ -188,6 +188,6 @@ fn place<T>(value: &mut First<T>, moved: Option<At>, first: Position) {
     }
 }
 
-fn borrowed<'a>(text: &'a Option<Str<'_>>) -> Option<Str<'a>> {
-    text.as_deref().map(Str::Borrowed)
+fn borrowed<'a>(text: &'a Option<CowStr<'_>>) -> Option<CowStr<'a>> {
+    text.as_deref().map(CowStr::Borrowed)
 }

@@ -9,7 +9,7 @@ use super::merge_state::MergeState;
 use super::user_agents::Agents;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position};
-use crate::session::{Counts, First, Last, Place, Profile, SessionKey, Source, Str, Summary};
+use crate::session::{EventCounts, First, Last, Location, UserProfile, SessionKey, TrafficSource, CowStr, SessionSummary};
 use crate::store::columns::{SESSIONS, Table};
 use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, Steps, TextColumn};
 use crate::time::Micros;
@@ -22,7 +22,7 @@ pub const KEY_COLUMNS: [&str; 6] =
 /// unless their texts are too many bytes for one.
 ///
 /// The sessions are gone through once: one takes some hundred bytes, and lies elsewhere than the next.
-pub fn columns(sessions: &[&Summary<'_>]) -> Result<(usize, Vec<Chunk>)> {
+pub fn columns(sessions: &[&SessionSummary<'_>]) -> Result<(usize, Vec<Chunk>)> {
     let made = Texts::of(sessions)?;
     let mut rows = made.ends.len();
     let mut held = 0;
@@ -74,15 +74,15 @@ pub fn columns(sessions: &[&Summary<'_>]) -> Result<(usize, Vec<Chunk>)> {
     Ok((rows, in_order(SESSIONS, columns)?))
 }
 
-type TextOf = for<'s> fn(&'s Summary<'_>) -> Option<&'s str>;
-type Of<T> = fn(&Summary<'_>) -> T;
+type TextOf = for<'s> fn(&'s SessionSummary<'_>) -> Option<&'s str>;
+type Of<T> = fn(&SessionSummary<'_>) -> T;
 
 /// The columns of text that a summary holds as they are.
 const TEXTS: [(&str, TextOf); 24] = [
     ("chatbot_id", |s| Some(&s.key.chatbot_id)),
     ("session_id", |s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_ref())),
-    ("anonymous_id", |s| s.anonymous_id.value().map(Str::as_ref)),
-    ("user_id", |s| s.user_id.value().map(Str::as_ref)),
+    ("anonymous_id", |s| s.anonymous_id.value().map(CowStr::as_ref)),
+    ("user_id", |s| s.user_id.value().map(CowStr::as_ref)),
     ("user_email", |s| s.profile().and_then(|p| p.user_email.as_deref())),
     ("user_name", |s| s.profile().and_then(|p| p.user_name.as_deref())),
     ("user_metadata", |s| s.profile().and_then(|p| p.user_metadata.as_deref())),
@@ -102,7 +102,7 @@ const TEXTS: [(&str, TextOf); 24] = [
     ("ip_address", |s| s.place.value().and_then(|p| p.ip_address.as_deref())),
     ("country_code", |s| s.place.value().and_then(|p| p.country_code.as_deref())),
     ("city", |s| s.place.value().and_then(|p| p.city.as_deref())),
-    ("triggered_by", |s| s.triggered_by.value().map(Str::as_ref)),
+    ("triggered_by", |s| s.triggered_by.value().map(CowStr::as_ref)),
 ];
 
 /// The columns of whole numbers.
@@ -144,7 +144,7 @@ struct Texts {
 
 impl Texts {
     /// Makes those of the first sessions: of so many as a row group can hold.
-    fn of(sessions: &[&Summary<'_>]) -> Result<Texts> {
+    fn of(sessions: &[&SessionSummary<'_>]) -> Result<Texts> {
         let mut texts = Texts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
         for session in sessions {
             session.counts.write_json(&mut texts.text);
@@ -175,7 +175,7 @@ impl Texts {
 }
 
 /// Begins a file of sessions, with some in the order given.
-pub fn file(sessions: &[&Summary<'_>]) -> Result<FileBuilder> {
+pub fn file(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
     let mut builder = FileBuilder::with_room_for(Table::Sessions, sessions.len())?;
     let mut left = sessions;
     while !left.is_empty() {
@@ -187,7 +187,7 @@ pub fn file(sessions: &[&Summary<'_>]) -> Result<FileBuilder> {
 }
 
 /// Makes a frame of sessions, in the order given: for those few that an erasure changes.
-pub fn frame(sessions: &[Summary<'_>]) -> Result<DataFrame> {
+pub fn frame(sessions: &[SessionSummary<'_>]) -> Result<DataFrame> {
     let bytes = file(&sessions.iter().collect::<Vec<_>>())?.finish()?;
     crate::store::parquet::decode(crate::store::file_system::Opened::Bytes(bytes), None)
         .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
@@ -310,37 +310,37 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     /// Where its counts or its state cannot be read.
-    pub fn summary(&mut self, row: usize) -> Result<Summary<'a>> {
+    pub fn summary(&mut self, row: usize) -> Result<SessionSummary<'a>> {
         let unreadable = |what: &str, e: serde_json::Error| {
             Error::failed(format!("a session's {what} cannot be read")).caused_by(e)
         };
-        let text = |column: &'a StringChunked| column.get(row).map(Str::Borrowed);
+        let text = |column: &'a StringChunked| column.get(row).map(CowStr::Borrowed);
         let texts = |columns: [&'a StringChunked; 3]| columns.map(text);
         let number = |column: &Int64Chunked| column.get(row).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         let first = self.first(row);
-        let at_first = |value: Option<Str<'a>>| value.map(|value| (first, value));
+        let at_first = |value: Option<CowStr<'a>>| value.map(|value| (first, value));
         let [_, anonymous_id, user_id] = texts(self.keys.ids);
         let [referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign] =
             self.sources.map(text);
-        let source = Source { referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign };
+        let source = TrafficSource { referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign };
         let [ip_address, country_code, city] = texts(self.places);
-        let place = Place { ip_address, country_code, city };
+        let place = Location { ip_address, country_code, city };
         let screen = (self.screens[0].get(row), self.screens[1].get(row));
-        let mut summary = Summary {
+        let mut summary = SessionSummary {
             key: self.keys.key(row),
             first,
             ended_at: self.keys.interval(row).1,
             anonymous_id: First(at_first(anonymous_id)),
-            source: First((source != Source::default()).then_some((first, source))),
+            source: First((source != TrafficSource::default()).then_some((first, source))),
             agent: First(self.agents.get(row).map(|agent| (first, agent))),
             screen: First((screen != (None, None)).then_some((first, screen))),
-            place: First((place != Place::default()).then_some((first, place))),
+            place: First((place != Location::default()).then_some((first, place))),
             landing_page: First(at_first(text(self.landing_pages))),
             landing_path: First(None),
             triggered_by: First(at_first(text(self.triggers))),
             user_id: Last(at_first(user_id)),
             profiles: BTreeMap::new(),
-            counts: serde_json::from_str::<Counts<'_>>(self.counts.get(row).unwrap_or("{}"))
+            counts: serde_json::from_str::<EventCounts<'_>>(self.counts.get(row).unwrap_or("{}"))
                 .map_err(|e| unreadable("event_counts", e))?,
             errors: number(self.errors),
             response_sum_us: number(self.responses[0]),
@@ -350,13 +350,13 @@ impl<'a> Rows<'a> {
         };
         let state = MergeState::from_text(self.states.get(row)).map_err(|e| unreadable("merge_state", e))?;
         let [user_email, user_name, user_metadata] = texts(self.profiles);
-        state.restore(&mut summary, Profile { user_email, user_name, user_metadata });
+        state.restore(&mut summary, UserProfile { user_email, user_name, user_metadata });
         Ok(summary)
     }
 }
 
 /// Reads a frame of whole rows back into summaries, which borrow their texts from it.
-pub fn read<'a>(frame: &'a DataFrame) -> Result<Vec<Summary<'a>>> {
+pub fn read<'a>(frame: &'a DataFrame) -> Result<Vec<SessionSummary<'a>>> {
     let mut rows = Rows::of(frame)?;
     (0..frame.height()).map(|row| rows.summary(row)).collect()
 }

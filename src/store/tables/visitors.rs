@@ -4,7 +4,7 @@ use polars::prelude::DataFrame;
 
 use super::build::{self, Reader};
 use crate::error::Result;
-use crate::event::{KeyKind, key_hash};
+use crate::event::{KeyKind, session_key_hash};
 use crate::store::columns::VISITORS;
 use crate::time::{Day, Micros};
 
@@ -31,7 +31,7 @@ pub struct Visitor {
 impl Visitor {
     /// Returns the hash by which the entry is found.
     pub fn hash(&self) -> u128 {
-        key_hash(&self.chatbot_id, self.kind, &self.id)
+        session_key_hash(&self.chatbot_id, self.kind, &self.id)
     }
 }
 

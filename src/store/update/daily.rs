@@ -13,7 +13,7 @@ use super::partition::file_of;
 use super::pruned_days::{Frozen, Held, Marked, is_frozen_somewhere, lost_by, marked_on};
 use super::sessions::Changed;
 use super::visitors::Moved;
-use crate::daily_stats::{DailyStats, Tallies, Visitors};
+use crate::daily_stats::{DailyStats, DayAggregates, VisitorSet};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
@@ -53,7 +53,7 @@ pub fn update(
 
 /// A day, and what the sessions of some of its files come to that were counted already, with the paths of
 /// those files.
-type Work = (Day, Option<(Vec<String>, Tallies)>);
+type Work = (Day, Option<(Vec<String>, DayAggregates)>);
 
 fn update_month(
     after: &Snapshot,
@@ -154,7 +154,7 @@ pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFil
 }
 
 /// Returns, by day, the hashes of the ids first seen on it.
-pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, Visitors>> {
+pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, VisitorSet>> {
     let wanted: HashSet<Day> = days.iter().copied().collect();
     let bounds: Vec<(Micros, Micros)> =
         days.iter().map(|&day| (zone.start_of(day), zone.edge(day.plus(1)).1)).collect();
@@ -167,7 +167,7 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
             Ok(dated.filter(|(day, _)| wanted.contains(day)).collect())
         })
         .collect::<Result<_>>()?;
-    let mut by_day: HashMap<Day, Visitors> = HashMap::new();
+    let mut by_day: HashMap<Day, VisitorSet> = HashMap::new();
     for (day, hash) in found.into_iter().flatten() {
         by_day.entry(day).or_default().insert(hash);
     }
@@ -176,7 +176,7 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
 
 /// Adds up the sessions of one day; `counted` are those of some files that were counted already, with the
 /// paths of those files.
-pub fn tallies_of(snapshot: &Snapshot, day: Day, counted: Option<(Vec<String>, Tallies)>) -> Result<Tallies> {
+pub fn tallies_of(snapshot: &Snapshot, day: Day, counted: Option<(Vec<String>, DayAggregates)>) -> Result<DayAggregates> {
     let (paths, mut tallies) = counted.unwrap_or_default();
     let files = snapshot.files_in(Table::Sessions, Some((day, day)));
     let frames: Vec<DataFrame> = files

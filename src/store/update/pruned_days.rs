@@ -6,7 +6,7 @@
 //! or a timeout that joins two, changes the row by what the held sessions do after it and did not
 //! before. Sums are exact then.
 //!
-//! Visitors cannot be added up, and of those of the sessions that are gone only the new ones are
+//! VisitorSet cannot be added up, and of those of the sessions that are gone only the new ones are
 //! known (`counted_new_on`): a returning one who is among the sessions that come as well is counted
 //! twice, and one who leaves with the last held session is taken off though a session that is gone may be
 //! theirs. Of lists that were cut off, only the entries are known that they have.
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::daily::{first_seen_on, tallies_of};
 use super::visitors::Moved;
-use crate::daily_stats::{DailyStats, DayTally, TOP, Tallies, Visitors, list};
+use crate::daily_stats::{DailyStats, DayAggregate, TOP_ENTRIES, DayAggregates, VisitorSet, top_list_json};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
@@ -29,24 +29,24 @@ use crate::time::{DAY, Day, Micros};
 /// A chatbot's day.
 type Place = (String, Day);
 
-/// Visitors of chatbots' days.
-pub type Marked = HashMap<Place, Visitors>;
+/// VisitorSet of chatbots' days.
+pub type Marked = HashMap<Place, VisitorSet>;
 
 /// What is held of a chatbot's frozen day.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     /// What the sessions add up to, with lists that are not cut off; `None` without sessions.
     figures: Option<DailyStats>,
-    visitors: Visitors,
+    visitors: VisitorSet,
     /// Those of the visitors that are new.
-    new: Visitors,
+    new: VisitorSet,
 }
 
 impl Held {
     /// Takes the sessions that are held, and who was first seen on the day.
-    fn of(tally: DayTally, chatbot: &str, day: Day, first_seen: Option<&Visitors>) -> Held {
+    fn of(tally: DayAggregate, chatbot: &str, day: Day, first_seen: Option<&VisitorSet>) -> Held {
         let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
-        let new: Visitors = tally.new_visitors(is_new).collect();
+        let new: VisitorSet = tally.new_visitors(is_new).collect();
         let visitors = tally.visitors().clone();
         let figures = tally.row(chatbot, day, new.len() as i64, usize::MAX, 0);
         Held { figures: Some(figures), visitors, new }
@@ -54,10 +54,10 @@ impl Held {
 
     /// Takes what is held of a day out of its tallies, for the chatbots for whom it is frozen.
     pub fn take(
-        tallies: &mut Tallies,
+        tallies: &mut DayAggregates,
         day: Day,
         ledger: &Ledger,
-        first_seen: Option<&Visitors>,
+        first_seen: Option<&VisitorSet>,
     ) -> BTreeMap<String, Held> {
         let frozen = tallies.chatbots().filter(|chatbot| ledger.sessions_pruned(chatbot, day));
         let frozen: Vec<String> = frozen.map(str::to_owned).collect();
@@ -70,8 +70,8 @@ impl Held {
 
     /// Returns the least that the row says; `marked` are the visitors whom sessions that are gone
     /// count as new.
-    pub fn least(&self, chatbot: &str, day: Day, marked: &Visitors) -> DailyStats {
-        let nothing = || DayTally::default().row(chatbot, day, 0, TOP, 0);
+    pub fn least(&self, chatbot: &str, day: Day, marked: &VisitorSet) -> DailyStats {
+        let nothing = || DayAggregate::default().row(chatbot, day, 0, TOP_ENTRIES, 0);
         let mut row = self.figures.clone().unwrap_or_else(nothing);
         row.unique_visitors = size_of_union(&self.visitors, marked);
         row.new_visitors = size_of_union(&self.new, marked);
@@ -79,8 +79,8 @@ impl Held {
     }
 
     /// Returns the row of what is known, where there is no other.
-    pub fn alone(&self, chatbot: &str, day: Day, marked: &Visitors) -> DailyStats {
-        let nothing = Held::default().least(chatbot, day, &Visitors::default());
+    pub fn alone(&self, chatbot: &str, day: Day, marked: &VisitorSet) -> DailyStats {
+        let nothing = Held::default().least(chatbot, day, &VisitorSet::default());
         let mut row = nothing.clone();
         add(&mut row, &self.least(chatbot, day, marked), &nothing);
         // Of the sessions that are gone, there was one for each of these visitors.
@@ -89,7 +89,7 @@ impl Held {
     }
 }
 
-fn size_of_union(a: &Visitors, b: &Visitors) -> i64 {
+fn size_of_union(a: &VisitorSet, b: &VisitorSet) -> i64 {
     (a.len() + b.iter().filter(|visitor| !a.contains(visitor)).count()) as i64
 }
 
@@ -212,13 +212,13 @@ fn add(row: &mut DailyStats, after: &DailyStats, before: &DailyStats) {
     ] {
         *figure = figure.saturating_add(after - before);
     }
-    for (list, after, before, key, most) in [
-        (&mut row.top_referrers, &after.top_referrers, &before.top_referrers, "domain", TOP),
-        (&mut row.top_landing_pages, &after.top_landing_pages, &before.top_landing_pages, "page", TOP),
+    for (top_list_json, after, before, key, most) in [
+        (&mut row.top_referrers, &after.top_referrers, &before.top_referrers, "domain", TOP_ENTRIES),
+        (&mut row.top_landing_pages, &after.top_landing_pages, &before.top_landing_pages, "page", TOP_ENTRIES),
         (&mut row.utm_sources, &after.utm_sources, &before.utm_sources, "source", usize::MAX),
     ] {
         if after != before {
-            *list = added(list, after, before, key, most);
+            *top_list_json = added(top_list_json, after, before, key, most);
         }
     }
 }
@@ -236,7 +236,7 @@ fn raise(row: &mut DailyStats, least: &DailyStats) {
     row.new_visitors = row.new_visitors.clamp(least.new_visitors, most);
 }
 
-/// Adds to the counts of a list what one list is above another.
+/// Adds to the counts of a top_list_json what one top_list_json is above another.
 fn added(text: &str, after: &str, before: &str, key: &str, most: usize) -> String {
     let mut counts: HashMap<String, i64> = HashMap::new();
     for (text, sign) in [(text, 1), (after, 1), (before, -1)] {
@@ -248,5 +248,5 @@ fn added(text: &str, after: &str, before: &str, key: &str, most: usize) -> Strin
         }
     }
     counts.retain(|_, count| *count > 0);
-    list(counts, most, key)
+    top_list_json(counts, most, key)
 }

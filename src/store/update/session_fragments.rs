@@ -9,7 +9,7 @@ use polars::prelude::DataFrame;
 
 use crate::error::Result;
 use crate::event::{Event, Position};
-use crate::session::{self, Summary};
+use crate::session::{self, SessionSummary};
 use crate::store::tables::sessions::Rows;
 use crate::time::Micros;
 
@@ -91,11 +91,11 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Where a stored row cannot be read.
-    pub fn summary(&self, stored: &mut Stored<'a>, now: Micros) -> Result<Option<Summary<'a>>> {
-        let mut whole: Option<Summary<'a>> = None;
+    pub fn summary(&self, stored: &mut Stored<'a>, now: Micros) -> Result<Option<SessionSummary<'a>>> {
+        let mut whole: Option<SessionSummary<'a>> = None;
         for part in std::iter::once(&self.part).chain(&self.others) {
             let piece = match *part {
-                Part::Events(events) => Summary::of_all(events, now),
+                Part::Events(events) => SessionSummary::from_events(events, now),
                 Part::Row { frame, row } => stored.summary(frame, row)?,
             };
             match (&mut whole, piece) {
@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
     }
 }
 
-impl session::Piece for Session<'_> {
+impl session::Mergeable for Session<'_> {
     fn first(&self) -> Position {
         self.first
     }
@@ -136,7 +136,7 @@ impl<'a> Stored<'a> {
         Stored { frames, rows: HashMap::new() }
     }
 
-    fn summary(&mut self, frame: usize, row: usize) -> Result<Option<Summary<'a>>> {
+    fn summary(&mut self, frame: usize, row: usize) -> Result<Option<SessionSummary<'a>>> {
         let Some(whole) = self.frames.get(frame) else { return Ok(None) };
         let rows = match self.rows.entry(frame) {
             std::collections::hash_map::Entry::Occupied(rows) => rows.into_mut(),

@@ -13,10 +13,10 @@ use super::coverage::Coverage;
 use super::partition::Partition;
 use super::session_fragments::{Piece, Session, Stored};
 use super::{Losing, Made, Sink, few_at_once};
-use crate::daily_stats::{Facts, Tallies};
+use crate::daily_stats::{SessionFacts, DayAggregates};
 use crate::error::Result;
 use crate::prehashed::PreHashed;
-use crate::session::{Summary, join};
+use crate::session::{SessionSummary, merge_adjacent};
 use crate::store::columns::Table;
 use crate::store::encode::ROW_GROUP;
 use crate::store::frame::filter;
@@ -38,7 +38,7 @@ pub struct Changed {
     pub sessions: u64,
     /// What the sessions of the new files add up to, by day, with the paths of those files: whoever
     /// works the days out again need not read what has just been written.
-    pub tallies: HashMap<Day, (Vec<String>, Tallies)>,
+    pub tallies: HashMap<Day, (Vec<String>, DayAggregates)>,
 }
 
 /// Stored rows that pieces join, file by file.
@@ -99,7 +99,7 @@ fn put_together<'a>(
             None => sessions.push(Session::of(piece)),
         }
     }
-    sessions.extend(joined.into_values().flat_map(|pieces| join(pieces, timeout)));
+    sessions.extend(joined.into_values().flat_map(|pieces| merge_adjacent(pieces, timeout)));
     Ok(sessions)
 }
 
@@ -160,7 +160,7 @@ fn rewrite(
     superseded: Vec<Losing>,
     now: Micros,
     sink: Sink<'_>,
-) -> Result<HashMap<Day, (Vec<String>, Tallies)>> {
+) -> Result<HashMap<Day, (Vec<String>, DayAggregates)>> {
     let mut by_day = by_day;
     let mut losing: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for (file, mask) in superseded {
@@ -188,11 +188,11 @@ fn rewrite_day(
     frames: &[DataFrame],
     losing: Vec<Losing>,
     now: Micros,
-) -> Result<(Made, Tallies)> {
-    let mut tallies = Tallies::default();
+) -> Result<(Made, DayAggregates)> {
+    let mut tallies = DayAggregates::default();
     let mut partition = Partition::new(snapshot, Table::Sessions, day, sessions.len())?;
     let summaries = summaries(sessions, frames, now)?;
-    let sessions: Vec<&Summary<'_>> = summaries.iter().flatten().collect();
+    let sessions: Vec<&SessionSummary<'_>> = summaries.iter().flatten().collect();
     let mut left = &sessions[..];
     while !left.is_empty() {
         let (rows, columns) = tables::sessions::columns(&left[..left.len().min(ROW_GROUP)])?;
@@ -203,7 +203,7 @@ fn rewrite_day(
         left = rest;
     }
     for session in &sessions {
-        tallies.add(&session.key.chatbot_id, Facts::of(session));
+        tallies.add(&session.key.chatbot_id, SessionFacts::from_session(session));
     }
     for losing in &losing {
         let rest = partition.add_rest(losing)?;
@@ -224,7 +224,7 @@ fn summaries<'a>(
     sessions: &[Session<'a>],
     frames: &'a [DataFrame],
     now: Micros,
-) -> Result<Vec<Vec<Summary<'a>>>> {
+) -> Result<Vec<Vec<SessionSummary<'a>>>> {
     let mut stored = Stored::of(frames);
     let mut made = Vec::with_capacity(sessions.len().div_ceil(TOGETHER));
     for sessions in in_order(sessions).chunks(TOGETHER) {

@@ -11,17 +11,17 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::span::Span;
 use super::text_buffer::Pool;
-use crate::event::{TextId, Texts};
+use crate::event::{TextId, TextPool};
 
 /// From so many bytes on, a text is first looked up by its place: one long text of an envelope can be
 /// that of thousands of events, and is to be hashed once.
 const LONG: u32 = 256;
 
-/// Texts, each once.
+/// TextPool, each once.
 #[derive(Debug, Default)]
 pub struct Interner {
     /// The texts.
-    pub texts: Texts,
+    pub texts: TextPool,
     /// They by their hashes.
     table: HashTable<(u64, TextId)>,
     /// Long texts by their places in the block.
