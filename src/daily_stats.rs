@@ -216,8 +216,9 @@ impl DayAggregates {
         first_seen_today: impl Fn(u128) -> bool,
         now: Micros,
     ) -> Vec<DailyStats> {
-        let of =
-            |(chatbot, tally): (String, DayAggregate)| tally.finish(&chatbot, stat_date, &first_seen_today, now);
+        let of = |(chatbot, tally): (String, DayAggregate)| {
+            tally.finish(&chatbot, stat_date, &first_seen_today, now)
+        };
         self.0.into_iter().map(of).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use wa::event::{Block, Event};
-use wa::session::{TextInterner, SessionSummary, split_by_gap, merge_adjacent};
+use wa::session::{SessionSummary, TextInterner, merge_adjacent, split_by_gap};
 use wa::time::{Micros, SECOND};
 
 use crate::log::{self, NOW};
@@ -35,7 +35,9 @@ fn sessionize(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(block.rows.len())).bench(|| {
         let mut sessions = Vec::with_capacity(keys.len());
         for events in &keys {
-            sessions.extend(split_by_gap(events, TIMEOUT).filter_map(|events| SessionSummary::from_events(events, NOW)));
+            sessions.extend(
+                split_by_gap(events, TIMEOUT).filter_map(|events| SessionSummary::from_events(events, NOW)),
+            );
         }
         sessions
     });
@@ -49,8 +51,7 @@ fn merge(bencher: Bencher<'_, '_>) {
     let texts = TextInterner::default();
     let piece = |event: &Event<'_>| SessionSummary::from_event(*event, NOW).into_owned(&texts);
     let pieces: Vec<Vec<_>> = keys.iter().map(|events| events.iter().map(piece).collect()).collect();
-    bencher
-        .counter(ItemsCount::new(block.rows.len()))
-        .with_inputs(|| pieces.clone())
-        .bench_values(|pieces| -> Vec<_> { pieces.into_iter().flat_map(|p| merge_adjacent(p, TIMEOUT)).collect() });
+    bencher.counter(ItemsCount::new(block.rows.len())).with_inputs(|| pieces.clone()).bench_values(
+        |pieces| -> Vec<_> { pieces.into_iter().flat_map(|p| merge_adjacent(p, TIMEOUT)).collect() },
+    );
 }

@@ -226,7 +226,11 @@ impl Compare<'_> {
 }
 
 /// Says what is wrong with a row whose events are not all kept, by those that are.
-fn unfit(row: &SessionSummary<'_>, covered: Option<&SessionSummary<'_>>, seam: &Seam) -> Option<&'static str> {
+fn unfit(
+    row: &SessionSummary<'_>,
+    covered: Option<&SessionSummary<'_>>,
+    seam: &Seam,
+) -> Option<&'static str> {
     let last_is_kept = !seam.ledger().events_pruned(&row.key.chatbot_id, Day::utc(row.ended_at));
     if last_is_kept && covered.is_none_or(|covered| covered.ended_at != row.ended_at) {
         return Some("ends with an event that is not there");

@@ -10,7 +10,7 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
 use super::matcher::Needles;
 use crate::error::{Error, Result};
-use crate::session::{UserProfile, CowStr, SessionSummary};
+use crate::session::{CowStr, SessionSummary, UserProfile};
 use crate::store::columns::{ColumnType, EVENTS};
 use crate::store::frame::texts;
 

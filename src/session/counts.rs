@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{TextInterner, CowStr};
+use super::{CowStr, TextInterner};
 
 /// The most names of a list: nearly every session has a handful.
 const FEW: usize = 24;

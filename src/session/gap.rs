@@ -14,7 +14,10 @@ pub fn continues(earlier: Micros, later: Micros, timeout: Micros) -> bool {
 }
 
 /// Cuts events of one key, given in order of time, into those of each session.
-pub fn split_by_gap<'e, 'a>(events: &'e [Event<'a>], timeout: Micros) -> impl Iterator<Item = &'e [Event<'a>]> {
+pub fn split_by_gap<'e, 'a>(
+    events: &'e [Event<'a>],
+    timeout: Micros,
+) -> impl Iterator<Item = &'e [Event<'a>]> {
     events.chunk_by(move |a, b| continues(a.row.time, b.row.time, timeout))
 }
 

@@ -8,6 +8,6 @@ mod tests;
 pub(crate) mod text;
 
 pub use counts::EventCounts;
-pub use gap::{Mergeable, split_by_gap, merge_adjacent};
-pub use summary::{Agent, First, Last, Location, UserProfile, SessionKey, TrafficSource, SessionSummary};
-pub use text::{TextInterner, CowStr};
+pub use gap::{Mergeable, merge_adjacent, split_by_gap};
+pub use summary::{Agent, First, Last, Location, SessionKey, SessionSummary, TrafficSource, UserProfile};
+pub use text::{CowStr, TextInterner};

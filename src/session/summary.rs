@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{EventCounts, TextInterner, CowStr};
+use super::{CowStr, EventCounts, TextInterner};
 pub use crate::enrich::Agent;
 use crate::event::{Event, KeyKind, Position, TextField};
 use crate::time::Micros;

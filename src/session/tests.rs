@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{SessionSummary, split_by_gap, merge_adjacent};
-use crate::event::{Block, Event, KeyKind, EventRow, TextField, TextId};
+use super::{SessionSummary, merge_adjacent, split_by_gap};
+use crate::event::{Block, Event, EventRow, KeyKind, TextField, TextId};
 use crate::store::tables::sessions::{file, read};
 use crate::time::{Micros, SECOND};
 
@@ -85,7 +85,8 @@ fn response() -> impl Strategy<Value = i64> {
 fn block(events: &[Said]) -> Block {
     let mut block = Block::default();
     for said in events {
-        let mut row = EventRow { id: said.id, time: said.time, key_kind: KeyKind::Session, ..EventRow::EMPTY };
+        let mut row =
+            EventRow { id: said.id, time: said.time, key_kind: KeyKind::Session, ..EventRow::EMPTY };
         let fields = [
             (TextField::ChatbotId, Some("c")),
             (TextField::SessionId, Some("s")),

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::pipeline::timings::{Stage, Stages};
 use crate::error::Result;
-use crate::event::{Event, KeyKind, EventRow, TextField, session_key_hash};
+use crate::event::{Event, EventRow, KeyKind, TextField, session_key_hash};
 use crate::ingest::batch::suppression::Gate;
 use crate::prehashed::PreHashed;
 use per_chatbot::PerChatbot;
@@ -229,8 +229,10 @@ fn sights_of<'a>(events: &[Event<'a>], sights: &mut Vec<(u128, Sight<'a>)>) {
                 continue;
             }
             let chatbot_id = event.chatbot_id();
-            sights
-                .push((session_key_hash(chatbot_id, kind, id), Sight { chatbot_id, kind, id, time: event.row.time }));
+            sights.push((
+                session_key_hash(chatbot_id, kind, id),
+                Sight { chatbot_id, kind, id, time: event.row.time },
+            ));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::text::span::Span;
 use super::text::text_buffer::Pool;
 use super::timestamp;
 use crate::enrich::Context;
-use crate::event::{Block, KeyKind, NO_TIME, EventRow, TextField, TextId};
+use crate::event::{Block, EventRow, KeyKind, NO_TIME, TextField, TextId};
 use crate::ingest::summary::reason::Reason;
 use crate::ingest::summary::rejected::Person;
 use crate::ingest::summary::warnings::{Warning, Warnings};

@@ -8,7 +8,7 @@ use super::text::span::Span;
 use super::text::text_buffer::Pool;
 use super::timestamp;
 use crate::decimal::integer::whole;
-use crate::event::{NO_NUMBER, EventRow};
+use crate::event::{EventRow, NO_NUMBER};
 use crate::ingest::summary::warnings::Warning;
 use crate::json::scan::{ESCAPED, LONE, Value};
 use crate::json::{Kind, Scanner, escapes};

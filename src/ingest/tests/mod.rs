@@ -71,6 +71,7 @@ fn event_with(members: &str) -> String {
 fn describe(block: &crate::event::Block, row: &EventRow) -> String {
     let text: Vec<_> = row.text.iter().map(|span| block.text(*span)).collect();
     let agent = block.agents.get(row.agent as usize).map(|a| &a.user_agent);
-    let plain = EventRow { text: [TextId::NONE; TextField::COUNT], agent: 0, triggered_by: TextId::NONE, ..*row };
+    let plain =
+        EventRow { text: [TextId::NONE; TextField::COUNT], agent: 0, triggered_by: TextId::NONE, ..*row };
     format!("{plain:?} {text:?} {agent:?} {:?}", block.text(row.triggered_by))
 }

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::Progress;
 use crate::error::Result;
 use crate::event::{Block, Event};
-use crate::session::{TextInterner, SessionSummary, split_by_gap, merge_adjacent};
+use crate::session::{SessionSummary, TextInterner, merge_adjacent, split_by_gap};
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::time::{DAY, Day, Micros};
@@ -146,7 +146,8 @@ impl State<'_> {
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
                 // Whatever is stored was stored earlier: the time of storing is put in at the end.
-                let pieces = split_by_gap(events, timeout).filter_map(|events| SessionSummary::from_events(events, Micros::MAX));
+                let pieces = split_by_gap(events, timeout)
+                    .filter_map(|events| SessionSummary::from_events(events, Micros::MAX));
                 let mut owned = Vec::with_capacity(1);
                 owned.extend(pieces.map(|piece| piece.into_owned(texts)));
                 (events.first().map_or(0, |event| event.row.key), owned)
@@ -182,7 +183,9 @@ impl State<'_> {
         let timeout = self.timeout;
         let joined: Vec<(u128, Vec<SessionSummary<'static>>)> = std::mem::take(&mut self.pieces)
             .into_par_iter()
-            .map(|(key, pieces)| (key, if pieces.len() > 1 { merge_adjacent(pieces, timeout) } else { pieces }))
+            .map(|(key, pieces)| {
+                (key, if pieces.len() > 1 { merge_adjacent(pieces, timeout) } else { pieces })
+            })
             .collect();
         let sessions = Vec::with_capacity(joined.len());
         let mut settled = Settled { sessions, through: next, ..Settled::default() };

@@ -6,7 +6,7 @@
 
 use crate::event::Position;
 use crate::ingest::parse::ip_masking;
-use crate::session::{First, Last, Location, UserProfile, SessionSummary};
+use crate::session::{First, Last, Location, SessionSummary, UserProfile};
 use crate::settings::IpPolicy;
 
 /// Tells whether two summaries are one session, but for addresses that were removed from one of them.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::pruned_boundary::Seam;
 use crate::error::{Error, Result};
-use crate::session::{TextInterner, SessionSummary};
+use crate::session::{SessionSummary, TextInterner};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;

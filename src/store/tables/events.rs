@@ -10,7 +10,9 @@ use super::build::{Reader, in_order};
 use super::user_agents::Agents;
 use crate::enrich::{Agent, Channel};
 use crate::error::{Error, Result};
-use crate::event::{self, Block, Event, KeyKind, NO_NUMBER, NO_TIME, EventRow, TextField, TextId, session_key_hash};
+use crate::event::{
+    self, Block, Event, EventRow, KeyKind, NO_NUMBER, NO_TIME, TextField, TextId, session_key_hash,
+};
 use crate::ingest::parse::properties;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Position;
-use crate::session::{First, Last, Location, UserProfile, CowStr, SessionSummary};
+use crate::session::{CowStr, First, Last, Location, SessionSummary, UserProfile};
 use crate::time::Micros;
 
 /// A position, relative to the session's start.
@@ -94,7 +94,9 @@ impl<'a> MergeState<'a> {
             agent: off(position(&summary.agent)),
             screen: off(position(&summary.screen)),
             // A place whose address was removed may say nothing any more: it reads back as none.
-            place: off(position(&summary.place).filter(|_| summary.place.value() != Some(&Location::default()))),
+            place: off(
+                position(&summary.place).filter(|_| summary.place.value() != Some(&Location::default()))
+            ),
             triggered_by: off(position(&summary.triggered_by)),
             user_id: off(summary.user_id.0.as_ref().map(|(at, _)| *at)),
             ..MergeState::default()
@@ -106,7 +108,9 @@ impl<'a> MergeState<'a> {
             (logged, path) => {
                 state.landing = Some(Landing {
                     logged: logged.as_ref().map(|(at, _)| At::of(*at, first)),
-                    path: path.as_ref().map(|(at, path)| (CowStr::Borrowed(path.as_ref()), At::of(*at, first))),
+                    path: path
+                        .as_ref()
+                        .map(|(at, path)| (CowStr::Borrowed(path.as_ref()), At::of(*at, first))),
                 });
             }
         }

@@ -9,7 +9,9 @@ use super::merge_state::MergeState;
 use super::user_agents::Agents;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position};
-use crate::session::{EventCounts, First, Last, Location, UserProfile, SessionKey, TrafficSource, CowStr, SessionSummary};
+use crate::session::{
+    CowStr, EventCounts, First, Last, Location, SessionKey, SessionSummary, TrafficSource, UserProfile,
+};
 use crate::store::columns::{SESSIONS, Table};
 use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, Steps, TextColumn};
 use crate::time::Micros;
@@ -322,7 +324,8 @@ impl<'a> Rows<'a> {
         let [_, anonymous_id, user_id] = texts(self.keys.ids);
         let [referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign] =
             self.sources.map(text);
-        let source = TrafficSource { referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign };
+        let source =
+            TrafficSource { referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign };
         let [ip_address, country_code, city] = texts(self.places);
         let place = Location { ip_address, country_code, city };
         let screen = (self.screens[0].get(row), self.screens[1].get(row));

@@ -176,7 +176,11 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
 
 /// Adds up the sessions of one day; `counted` are those of some files that were counted already, with the
 /// paths of those files.
-pub fn tallies_of(snapshot: &Snapshot, day: Day, counted: Option<(Vec<String>, DayAggregates)>) -> Result<DayAggregates> {
+pub fn tallies_of(
+    snapshot: &Snapshot,
+    day: Day,
+    counted: Option<(Vec<String>, DayAggregates)>,
+) -> Result<DayAggregates> {
     let (paths, mut tallies) = counted.unwrap_or_default();
     let files = snapshot.files_in(Table::Sessions, Some((day, day)));
     let frames: Vec<DataFrame> = files

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::daily::{first_seen_on, tallies_of};
 use super::visitors::Moved;
-use crate::daily_stats::{DailyStats, DayAggregate, TOP_ENTRIES, DayAggregates, VisitorSet, top_list_json};
+use crate::daily_stats::{DailyStats, DayAggregate, DayAggregates, TOP_ENTRIES, VisitorSet, top_list_json};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
@@ -214,7 +214,13 @@ fn add(row: &mut DailyStats, after: &DailyStats, before: &DailyStats) {
     }
     for (top_list_json, after, before, key, most) in [
         (&mut row.top_referrers, &after.top_referrers, &before.top_referrers, "domain", TOP_ENTRIES),
-        (&mut row.top_landing_pages, &after.top_landing_pages, &before.top_landing_pages, "page", TOP_ENTRIES),
+        (
+            &mut row.top_landing_pages,
+            &after.top_landing_pages,
+            &before.top_landing_pages,
+            "page",
+            TOP_ENTRIES,
+        ),
         (&mut row.utm_sources, &after.utm_sources, &before.utm_sources, "source", usize::MAX),
     ] {
         if after != before {

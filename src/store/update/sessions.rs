@@ -13,7 +13,7 @@ use super::coverage::Coverage;
 use super::partition::Partition;
 use super::session_fragments::{Piece, Session, Stored};
 use super::{Losing, Made, Sink, few_at_once};
-use crate::daily_stats::{SessionFacts, DayAggregates};
+use crate::daily_stats::{DayAggregates, SessionFacts};
 use crate::error::Result;
 use crate::prehashed::PreHashed;
 use crate::session::{SessionSummary, merge_adjacent};
