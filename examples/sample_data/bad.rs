@@ -1,4 +1,4 @@
-//! Logs with one defect each: what is wrong, and what is to become of it.
+//! Logs with one defect each, and the expected result of their ingest.
 
 use super::compressed::{Piece, gzip, zstd};
 use super::sites::good_line;
@@ -6,30 +6,30 @@ use super::sites::good_line;
 /// A log with a defect.
 pub struct Bad {
     pub name: &'static str,
-    /// What is wrong with it.
+    /// The defect.
     pub wrong: &'static str,
-    /// What becomes of it, in words.
+    /// The result, in words.
     pub outcome: &'static str,
-    /// What becomes of its events.
+    /// The expected counts.
     pub account: Account,
     pub bytes: Vec<u8>,
 }
 
-/// What becomes of the events of a file.
+/// The expected counts of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     pub stored: usize,
     pub duplicate: usize,
-    /// The reason, and how many.
+    /// The reason and the number of rejected lines or events.
     pub refused: Option<(&'static str, usize)>,
     pub unfinished: usize,
-    /// The file cannot be read to its end: exit status 4.
+    /// The file cannot be read to the end: exit status 4.
     pub partial: bool,
 }
 
 const STORED_2: Account = Account { stored: 2, duplicate: 0, refused: None, unfinished: 0, partial: false };
 
-/// Makes all of them.
+/// Returns all logs with a defect.
 pub fn bad() -> Vec<Bad> {
     let mut all = refused();
     all.extend(damaged());
@@ -37,7 +37,7 @@ pub fn bad() -> Vec<Bad> {
     all
 }
 
-/// A good line, the line with the defect, a good line: the good ones are never lost.
+/// Returns a good line, the line with the defect, and another good line.
 fn around(name: &str, middle: &[u8]) -> Vec<u8> {
     let mut bytes = good_line(name, 1).into_bytes();
     bytes.push(b'\n');
@@ -48,12 +48,12 @@ fn around(name: &str, middle: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// One file for each reason for which a line is refused; the file is named after it.
+/// Returns one file per reason for rejection, named after it.
 fn refused() -> Vec<Bad> {
     let line = |reason: &'static str, wrong: &'static str, middle: &[u8]| Bad {
         name: reason,
         wrong,
-        outcome: "the line is refused, the two around it are stored",
+        outcome: "the line is rejected, the two around it are stored",
         account: Account { refused: Some((reason, 1)), ..STORED_2 },
         bytes: around(reason, middle),
     };
@@ -62,7 +62,7 @@ fn refused() -> Vec<Bad> {
         "c".repeat(257)
     );
     let mut too_long =
-        line("line_too_long", "a line of 1.1 million bytes; the file is packed with zstd", b"");
+        line("line_too_long", "a line of 1.1 million bytes, in a zstd file", b"");
     let before = format!(
         "{}\n{}",
         good_line("line_too_long", 1),
@@ -77,21 +77,21 @@ fn refused() -> Vec<Bad> {
     vec![
         too_long,
         line("not_utf8", "a line in Latin-1", b"{\"event_id\":\"x\",\"chatbot_id\":\"samples\",\"session_id\":\"s-1\",\"event_name\":\"gr\xfc\xdfe\",\"timestamp\":\"2026-11-01T12:00:02Z\"}"),
-        line("not_json", "a line that a full disk cut in the middle", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_na"#),
+        line("not_json", "a line that was cut in the middle by a full disk", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_na"#),
         line("not_an_object", "a line that is JSON, but an array", br#"["page_viewed","samples","s-1"]"#),
         line("no_event_name", "an event without a name", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","timestamp":"2026-11-01T12:00:02Z"}"#),
-        line("no_chatbot_id", "an event of no chatbot", br#"{"event_id":"x","session_id":"s-1","event_name":"page_viewed","timestamp":"2026-11-01T12:00:02Z"}"#),
-        line("bad_chatbot_id", "a chatbot's id of 257 bytes, one too many", long_id.as_bytes()),
-        line("no_session_key", "an event with neither session, visitor, user nor address", br#"{"event_id":"x","chatbot_id":"samples","event_name":"page_viewed","timestamp":"2026-11-01T12:00:02Z"}"#),
+        line("no_chatbot_id", "an event without a chatbot", br#"{"event_id":"x","session_id":"s-1","event_name":"page_viewed","timestamp":"2026-11-01T12:00:02Z"}"#),
+        line("bad_chatbot_id", "a chatbot id of 257 bytes, one too many", long_id.as_bytes()),
+        line("no_session_key", "an event without session, visitor or user id and without IP address", br#"{"event_id":"x","chatbot_id":"samples","event_name":"page_viewed","timestamp":"2026-11-01T12:00:02Z"}"#),
         line("no_timestamp", "an event without a time", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"page_viewed"}"#),
-        line("bad_timestamp", "a time that is none", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"page_viewed","timestamp":"2026-11-31T25:00:00Z"}"#),
-        line("future_timestamp", "a time that is more than a day ahead", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"page_viewed","timestamp":"2099-01-01T00:00:00Z"}"#),
+        line("bad_timestamp", "a time that does not exist", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"page_viewed","timestamp":"2026-11-31T25:00:00Z"}"#),
+        line("future_timestamp", "a time more than a day ahead", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"page_viewed","timestamp":"2099-01-01T00:00:00Z"}"#),
         line("implausible_timestamp", "a time before 2000: a device whose clock was never set", br#"{"event_id":"x","chatbot_id":"samples","session_id":"s-1","event_name":"page_viewed","timestamp":"1999-12-31T23:59:59Z"}"#),
         line("empty_envelope", "an envelope without events", br#"{"chatbotId":"samples","sessionId":"s-1","sentAt":"2026-11-01T12:00:02Z","events":[]}"#),
     ]
 }
 
-/// Files that are damaged as a whole.
+/// Returns files that are damaged as a whole.
 fn damaged() -> Vec<Bad> {
     let text = |name: &str, lines: u32| -> Vec<u8> {
         (1..=lines).flat_map(|i| format!("{}\n", good_line(name, i)).into_bytes()).collect()
@@ -108,15 +108,15 @@ fn damaged() -> Vec<Bad> {
         Bad {
             name: "truncated_gzip",
             wrong: "a gzip file that ends in the middle of its third line",
-            outcome: "the lines that are whole are stored, the half line is left as unfinished, the file is named, exit status 4",
+            outcome: "the complete lines are stored, the cut one counts as unfinished, and the exit status is 4",
             account: partial,
             bytes: cut(gzip(&text("truncated_gzip", 3)), 8 + 40),
         },
         Bad {
             name: "truncated_zstd",
             wrong: "a zstd file that ends in the middle of its third line",
-            outcome: "likewise",
-            // The third line stands in a block of its own, which is the one that is cut.
+            outcome: "as above",
+            // The third line is in a block of its own, which is the one that is cut.
             account: partial,
             bytes: {
                 let (whole, third) =
@@ -126,43 +126,43 @@ fn damaged() -> Vec<Bad> {
         },
         Bad {
             name: "wrong_checksum",
-            wrong: "a gzip file whose checksum is not that of its content",
-            outcome: "said, exit status 4; what was read before the checksum is stored",
+            wrong: "a gzip file with a wrong checksum",
+            outcome: "the lines before the checksum are stored, and the exit status is 4",
             account: Account { stored: 3, partial: true, ..Account::default() },
             bytes: wrong_sum,
         },
         Bad {
             name: "not_gzip",
-            wrong: "plain text in a file that is called .gz",
-            outcome: "stored: the content tells how a file is packed, not its name",
+            wrong: "plain text in a file named .gz",
+            outcome: "stored, because compression is detected by content",
             account: Account { stored: 3, ..Account::default() },
             bytes: text("not_gzip", 3),
         },
         Bad {
             name: "unfinished_last_line",
-            wrong: "the last line has no newline and is half of an event: the log is still being written",
-            outcome: "two are stored, the third is left for the next ingest",
+            wrong: "the last line is half an event without a line feed, because the log is still being written",
+            outcome: "two lines are stored, the third is left for the next ingest",
             account: Account { unfinished: 1, ..STORED_2 },
             bytes: cut(text("unfinished_last_line", 3), 30),
         },
         Bad {
             name: "nul_bytes",
-            wrong: "a hole of 4096 NUL bytes, as a truncated log leaves it",
-            outcome: "the hole is refused as `not_json`, the two lines around it are stored",
+            wrong: "a run of 4,096 NUL bytes, as left by a truncated log",
+            outcome: "the run is rejected as `not_json`, the two lines around it are stored",
             account: Account { refused: Some(("not_json", 1)), ..STORED_2 },
             bytes: around("nul_bytes", &[0; 4096]),
         },
         Bad {
             name: "empty",
-            wrong: "a file without a byte",
-            outcome: "nothing to store, and no error",
+            wrong: "an empty file",
+            outcome: "nothing is stored, and no error occurs",
             account: Account::default(),
             bytes: Vec::new(),
         },
     ]
 }
 
-/// Files that are odd, and yet mostly right.
+/// Returns files that are unusual but mostly valid.
 fn odd() -> Vec<Bad> {
     let line = |name: &'static str, wrong: &'static str, outcome: &'static str, middle: &str| Bad {
         name,
@@ -179,14 +179,14 @@ fn odd() -> Vec<Bad> {
     let mut mixed = line(
         "envelope_with_a_bad_event",
         "an envelope whose second event of three has no name",
-        "that event is refused as `no_event_name`, its two neighbours are stored",
+        "that event is rejected as `no_event_name`, the other two are stored",
         r#"{"chatbotId":"samples","sessionId":"s-1","sentAt":"2026-11-01T12:00:02Z","receivedAt":"2026-11-01T12:00:02Z","events":[{"event_name":"a","timestamp":"2026-11-01T12:00:02Z"},{"timestamp":"2026-11-01T12:00:02Z"},{"event_name":"c","timestamp":"2026-11-01T12:00:02Z"}]}"#,
     );
     mixed.account = Account { stored: 4, refused: Some(("no_event_name", 1)), ..Account::default() };
     let mut twice = line(
         "id_names_two_events",
-        "the id of the first line again, for another event",
-        "the earlier one is stored, the other is a duplicate; a warning says that the log is at fault",
+        "the id of the first line is reused for another event",
+        "the earlier event is stored, the other one is a duplicate, and a warning is counted",
         &event("id_names_two_events", r#""page_url":"/other""#).replace("two_events-2", "two_events-1"),
     );
     twice.account = Account { duplicate: 1, ..STORED_2 };
@@ -198,12 +198,12 @@ fn odd() -> Vec<Bad> {
         &event("byte_order_mark", r#""a":1"#),
     );
     bom.bytes.splice(0..0, [0xef, 0xbb, 0xbf]);
-    let mut crlf = line("crlf", "lines that end as on Windows", "stored", &event("crlf", r#""a":1"#));
+    let mut crlf = line("crlf", "lines that end with CR LF", "stored", &event("crlf", r#""a":1"#));
     crlf.bytes = String::from_utf8_lossy(&crlf.bytes).replace('\n', "\r\n").into_bytes();
     let mut blank = line(
         "blank_lines",
-        "blank lines between the others",
-        "the three lines are stored, the blank ones counted beside",
+        "blank lines between other lines",
+        "three lines are stored, and the blank ones are counted separately",
         "",
     );
     blank.bytes =
@@ -214,37 +214,37 @@ fn odd() -> Vec<Bad> {
         line(
             "wrong_types",
             "optional fields of the wrong type: a width that is text, properties that are a list",
-            "stored; the fields are null, their originals in `extra`, and counted as warnings",
+            "stored; the fields are null, their values are in `extra`, and warnings are counted",
             &event("wrong_types", r#""screen_width":"wide","properties":[1,2],"page_url":7"#),
         ),
         line(
             "huge_numbers",
-            "a width of twenty digits",
-            "stored; the width is null, its original in `extra`, and counted as a warning",
+            "a screen width of twenty digits",
+            "stored; the width is null, its value is in `extra`, and a warning is counted",
             &event("huge_numbers", r#""screen_width":99999999999999999999"#),
         ),
         line(
             "duplicate_keys",
-            "a key given twice in one object",
-            "stored; the last one counts",
+            "a duplicate key in one object",
+            "stored with the last value",
             &event("duplicate_keys", r#""page_url":"/first","page_url":"/last""#),
         ),
         line(
             "deep_nesting",
-            "lists nested ten thousand deep",
-            "stored, at no more cost than other lines of its length",
+            "lists nested ten thousand levels deep",
+            "stored, at the same cost as any line of that length",
             &event("deep_nesting", &deep),
         ),
         line(
             "lone_surrogate",
-            "half of a surrogate pair, as an escape",
-            "stored, with a replacement character for the half, and counted as a warning",
+            "an unpaired surrogate, as an escape",
+            "stored with a replacement character, and a warning is counted",
             &event("lone_surrogate", r#""page_title":"\ud83d""#),
         ),
         line(
             "control_characters",
             "escape sequences that would clear the screen and set the terminal's title",
-            "stored; shown as visible text",
+            "stored, and shown as visible text",
             &event(
                 "control_characters",
                 r#""page_title":"\u001b[2J\u001b]0;title\u0007","utm_source":"\u001b[31mred","referrer":"https://a.example/\r\n""#,
@@ -252,8 +252,8 @@ fn odd() -> Vec<Bad> {
         ),
         line(
             "spreadsheet_formula",
-            "a campaign that a spreadsheet would take for a formula",
-            "stored; CSV keeps it from being one",
+            "a campaign that a spreadsheet would evaluate as a formula",
+            "stored, and prefixed with `'` in CSV",
             &event(
                 "spreadsheet_formula",
                 r#""utm_source":"=HYPERLINK(\"https://a.example\")","utm_campaign":"@sum(1)""#,
@@ -265,7 +265,7 @@ fn odd() -> Vec<Bad> {
     ]
 }
 
-/// Returns the name of the file.
+/// Returns the file name.
 pub fn file_name(bad: &Bad) -> String {
     let packed = match bad.name {
         "line_too_long" | "truncated_zstd" => ".zst",

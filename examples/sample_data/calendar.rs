@@ -1,31 +1,31 @@
-//! The forty days of the sample data, and how times are written.
+//! The calendar of the sample data, and formats of times.
 
 /// The first day, 2026-10-01, as seconds since 1970.
 const FIRST_DAY: i64 = 1_790_812_800;
-/// How many days there are: to 2026-11-09.
+/// The number of days; the last one is 2026-11-09.
 pub const DAYS: i64 = 40;
-/// Milliseconds in a second, a minute, an hour, a day.
+/// Milliseconds per second, minute, hour and day.
 pub const SECOND: i64 = 1000;
 pub const MINUTE: i64 = 60 * SECOND;
 pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
 
-/// Milliseconds since 1970 of a time on a day, counted from 0.
+/// Returns the milliseconds since 1970 of a time on a day, counted from 0.
 pub fn at(day: i64, millis: i64) -> i64 {
     FIRST_DAY * SECOND + day * DAY + millis
 }
 
-/// The day of a time, counted from 0.
+/// Returns the day of a time, counted from 0.
 pub fn day_of(time: i64) -> i64 {
     (time - FIRST_DAY * SECOND).div_euclid(DAY)
 }
 
-/// Whether a day is a Saturday or a Sunday; 2026-10-01 is a Thursday.
+/// Returns whether a day is a Saturday or Sunday; 2026-10-01 is a Thursday.
 pub fn is_weekend(day: i64) -> bool {
     matches!((day + 3).rem_euclid(7), 5 | 6)
 }
 
-/// A day, counted from 0, as `YYYY-MM-DD`.
+/// Formats a day, counted from 0, as `YYYY-MM-DD`.
 pub fn date(day: i64) -> String {
     match day {
         ..0 => format!("2026-09-{:02}", 31 + day),
@@ -34,17 +34,17 @@ pub fn date(day: i64) -> String {
     }
 }
 
-/// `2026-10-01T09:30:00.250Z`.
+/// Formats a time as `2026-10-01T09:30:00.250Z`.
 pub fn rfc3339(time: i64) -> String {
     format!("{}T{}.{:03}Z", date(day_of(time)), clock(time), time.rem_euclid(SECOND))
 }
 
-/// The same time on a clock two hours ahead: `2026-10-01T11:30:00.250+02:00`.
+/// Formats the same time with an offset: `2026-10-01T11:30:00.250+02:00`.
 pub fn rfc3339_berlin(time: i64) -> String {
     rfc3339(time + 2 * HOUR).replace('Z', "+02:00")
 }
 
-/// `2026-10-01 09:30:00`, to the second, in UTC without saying so.
+/// Formats a time as `2026-10-01 09:30:00`, in UTC without an offset.
 pub fn plain(time: i64) -> String {
     format!("{} {}", date(day_of(time)), clock(time))
 }

@@ -1,6 +1,6 @@
-//! gzip and zstd by hand, without compression proper, so that the bytes depend on no library.
+//! gzip and zstd containers with stored blocks, so that the bytes do not depend on a library.
 
-/// Packs bytes as one gzip member of stored blocks.
+/// Returns one gzip member of stored blocks.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     let blocks: Vec<&[u8]> = bytes.chunks(0xffff).collect();
@@ -27,16 +27,16 @@ fn crc32(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// A piece of a zstd frame: bytes as they are, or one byte many times.
+/// A part of a zstd frame: raw bytes, or one repeated byte.
 pub enum Piece<'a> {
     Bytes(&'a [u8]),
     Repeat(u8, usize),
 }
 
-/// The most that a block of zstd holds.
+/// The maximum size of a zstd block.
 const BLOCK: usize = 128 * 1024;
 
-/// Packs pieces as one zstd frame.
+/// Returns one zstd frame.
 pub fn zstd(pieces: &[Piece<'_>]) -> Vec<u8> {
     let mut length = 0;
     let mut blocks: Vec<(u32, usize, Vec<u8>)> = Vec::new();

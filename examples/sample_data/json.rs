@@ -1,6 +1,6 @@
-//! Writes JSON objects whose keys keep their order.
+//! A writer of JSON objects that keeps the order of keys.
 
-/// An object that is being written.
+/// An object under construction.
 #[derive(Clone, Default)]
 pub struct Object(String);
 
@@ -9,13 +9,13 @@ impl Object {
         Object::default()
     }
 
-    /// Adds a text.
+    /// Adds a string.
     pub fn text(self, key: &str, value: &str) -> Object {
         let value = quote(value);
         self.raw(key, &value)
     }
 
-    /// Adds a text where there is one.
+    /// Adds a string, if there is one.
     pub fn maybe(self, key: &str, value: Option<&str>) -> Object {
         match value {
             Some(value) => self.text(key, value),
@@ -28,7 +28,7 @@ impl Object {
         self.raw(key, &value.to_string())
     }
 
-    /// Adds a piece of JSON as it is.
+    /// Adds raw JSON.
     pub fn raw(mut self, key: &str, json: &str) -> Object {
         if !self.0.is_empty() {
             self.0.push(',');
@@ -42,13 +42,13 @@ impl Object {
         if value.0.is_empty() { self } else { self.raw(key, &value.json()) }
     }
 
-    /// Ends it.
+    /// Returns the JSON text.
     pub fn json(&self) -> String {
         format!("{{{}}}", self.0)
     }
 }
 
-/// Writes a string of JSON.
+/// Returns a JSON string.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

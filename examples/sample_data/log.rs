@@ -1,20 +1,20 @@
-//! The lines of the logs, and what is known of the events in them.
+//! The lines of the logs, and the facts about their events.
 
-/// How an event is told from others.
+/// The identity of an event.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Identity {
-    /// By its own id.
+    /// Its own id.
     Id(String),
-    /// By the text of its line, and its place in the envelope.
+    /// The text of its line, and its index in the envelope.
     Content(String, usize),
 }
 
-/// What is known of an event in a line.
+/// The facts about an event in a line.
 #[derive(Clone)]
 pub struct Record {
     pub chatbot: &'static str,
     pub identity: Identity,
-    /// What holds its session together: the session's id, or the visitor's where there is none.
+    /// The session key: the session id, or the visitor id if there is none.
     pub key: String,
     /// Milliseconds since 1970.
     pub time: i64,
@@ -26,7 +26,7 @@ pub struct Record {
 /// A line of a log.
 #[derive(Clone)]
 pub struct Line {
-    /// When it was written, in milliseconds since 1970: the order of the lines.
+    /// The time of writing in milliseconds since 1970, which determines the order of lines.
     pub written: i64,
     pub text: String,
     pub records: Vec<Record>,
@@ -41,7 +41,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Makes a log out of lines, in the order in which they were written.
+    /// Creates a log from lines, ordered by their time of writing.
     pub fn new(name: &'static str, about: &'static str, mut lines: Vec<Line>) -> Log {
         lines.sort_by_key(|line| line.written);
         Log { name, about, gzip: name.ends_with(".gz"), lines }
@@ -57,7 +57,7 @@ impl Log {
         if self.gzip { super::compressed::gzip(text.as_bytes()) } else { text.into_bytes() }
     }
 
-    /// Returns how many events its lines hold.
+    /// Returns the number of events.
     pub fn events(&self) -> usize {
         self.lines.iter().map(|line| line.records.len()).sum()
     }

@@ -1,9 +1,9 @@
-//! Writes `sample-data/`: small, lively logs of four made-up sites, and logs with one defect each.
+//! Writes `sample-data/`: small logs of four fictional sites, and logs with one defect each.
 //!
-//! `cargo run --release --example sample_data [DIR]`. The same bytes come out every time, on every
-//! machine: there is nothing in here but arithmetic.
+//! `cargo run --release --example sample_data [DIR]`. The output is the same on every machine: it
+//! depends on integer arithmetic only.
 
-// `rustfmt` would spread the tables of `world` over hundreds of lines.
+// rustfmt would expand the tables in `world` to hundreds of lines.
 #[rustfmt::skip]
 mod world;
 pub mod bad;
@@ -20,7 +20,7 @@ pub mod truth;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Returns all files, by their path in `sample-data/`.
+/// Returns all files by path in `sample-data/`.
 pub fn files() -> BTreeMap<String, Vec<u8>> {
     let logs = sites::logs();
     let bad = bad::bad();
@@ -43,6 +43,6 @@ fn main() -> std::io::Result<()> {
         println!("{:>8}  {name}", bytes.len());
         total += bytes.len();
     }
-    println!("{total:>8}  in all");
+    println!("{total:>8}  total");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A tiny generator of pseudo-random numbers, the same on every machine and in every release.
+//! A small pseudo-random number generator that is the same on every machine and in every release.
 
 /// SplitMix64.
 pub struct Rng(u64);
@@ -16,22 +16,22 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `n`.
+    /// Returns a number below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
-    /// A number from `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, inclusive.
     pub fn from(&mut self, low: i64, high: i64) -> i64 {
         low + self.below((high - low + 1) as u64) as i64
     }
 
-    /// True in `percent` of 100 cases.
+    /// Returns true with a probability of `percent`.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// One of the items, each as likely as its weight says.
+    /// Returns one of the items, by weight.
     pub fn pick<'a, T>(&mut self, items: &'a [(u64, T)]) -> &'a T {
         let total = items.iter().map(|(weight, _)| weight).sum();
         let mut at = self.below(total);
@@ -44,7 +44,7 @@ impl Rng {
         unreachable!("the weights sum up to the total")
     }
 
-    /// A UUID of version 4.
+    /// Returns a version 4 UUID.
     pub fn uuid(&mut self) -> String {
         let (a, b) = (self.next(), self.next());
         format!(
@@ -58,7 +58,7 @@ impl Rng {
         )
     }
 
-    /// A short text of hexadecimal digits.
+    /// Returns some hexadecimal digits.
     pub fn hex(&mut self, digits: usize) -> String {
         format!("{:016x}", self.next()).chars().take(digits).collect()
     }

@@ -1,73 +1,72 @@
-//! Who visits when, and what happens in a visit: the same for every site, whatever its log looks
-//! like.
+//! Visitors and their visits, independent of the log format of a site.
 
 use super::calendar::{DAY, DAYS, HOUR, MINUTE, SECOND, at, is_weekend};
 use super::json::Object;
 use super::rng::Rng;
-use super::world::{self, DEVICES, Device, PLACES, Person, ROBOTS, SOURCES, Source};
+use super::world::{self, DEVICES, Device, LOCATIONS, Person, BOTS, SOURCES, Source};
 
-/// A site with its chatbot.
+/// A site and its chatbot.
 pub struct Site {
     pub chatbot: &'static str,
     pub host: &'static str,
     pub pages: &'static [(u64, (&'static str, &'static str))],
-    /// Visits on a working day, and on a day of a weekend, at the beginning.
+    /// Initial visits per day: on working days, on weekends.
     pub visits: (i64, i64),
-    /// Of 100 visits, how many open the widget, and how many of these talk.
+    /// Percentage of visits that open the widget, and of these that send messages.
     pub opens: u64,
     pub talks: u64,
-    /// Of 100 visitors, how many say who they are.
+    /// Percentage of visitors that are identified.
     pub known: u64,
-    /// Of 100 visits, how many are a robot's.
-    pub robots: u64,
+    /// Percentage of visits by bots.
+    pub bots: u64,
 }
 
-/// Somebody, or a robot, with one device.
+/// A person or bot with one device.
 pub struct Visitor {
     pub id: String,
     pub device: &'static Device,
-    pub address: String,
-    pub place: (&'static str, &'static str),
+    pub ip_address: String,
+    pub location: (&'static str, &'static str),
     pub person: Option<Person>,
     pub is_bot: bool,
 }
 
-/// One thing that happens.
-pub struct Happening {
+/// One step of a visit.
+pub struct Step {
     pub time: i64,
-    pub what: What,
+    pub action: Action,
     pub page: &'static str,
     pub title: &'static str,
 }
 
-/// What happens.
-pub enum What {
+/// Action a step consists of.
+pub enum Action {
     /// An event with its properties.
     Event(&'static str, Object),
-    /// The visitor says who it is.
+    /// The visitor is identified.
     Identify,
 }
 
-/// One visit: what happens in a row, most of it within minutes.
+/// One visit: a series of steps.
 pub struct Visit {
     pub visitor: usize,
     pub session: String,
     pub source: Source,
-    pub happenings: Vec<Happening>,
+    pub steps: Vec<Step>,
 }
 
-/// A site's visitors and visits, in order of their beginnings.
+/// A site's visitors, and its visits in order of their start.
 pub struct Traffic {
     pub visitors: Vec<Visitor>,
     pub visits: Vec<Visit>,
 }
 
-/// Makes forty days of visits.
+/// Generates forty days of visits.
 pub fn traffic(site: &Site, rng: &mut Rng) -> Traffic {
     let mut traffic = Traffic { visitors: Vec::new(), visits: Vec::new() };
     for day in 0..DAYS {
         let usual = if is_weekend(day) { site.visits.1 } else { site.visits.0 };
-        // The site grows by half within the forty days.
+        // Traffic grows by half within the forty days.
         let visits = usual + usual * day / (2 * DAYS) + rng.from(-1, 2);
         let mut starts: Vec<i64> = (0..visits).map(|_| at(day, moment(rng))).collect();
         starts.sort_unstable();
@@ -80,18 +79,18 @@ pub fn traffic(site: &Site, rng: &mut Rng) -> Traffic {
     traffic
 }
 
-/// A moment of a day: most are between eight and twenty-two, a few in the night.
+/// Returns a time of day: mostly between 08:00 and 22:00, a few at night.
 fn moment(rng: &mut Rng) -> i64 {
     let hour =
         *rng.pick(&[(2, 0), (1, 6), (5, 8), (8, 10), (9, 12), (8, 14), (8, 16), (9, 18), (9, 20), (4, 22)]);
-    // The last visits of an evening begin before midnight, and some of them end after it.
+    // The last visits of a day start before midnight, and some end after it.
     hour * HOUR + rng.from(0, 2 * HOUR - 1)
 }
 
 impl Traffic {
-    /// Returns who comes: a robot, somebody who has been there before, or somebody new.
+    /// Returns the visitor of a visit: a bot, a returning visitor or a new one.
     fn visitor(&mut self, site: &Site, rng: &mut Rng) -> usize {
-        let is_bot = rng.chance(site.robots);
+        let is_bot = rng.chance(site.bots);
         if !is_bot && !self.visitors.is_empty() && rng.chance(35) {
             let known = rng.below(self.visitors.len() as u64) as usize;
             if !self.visitors[known].is_bot {
@@ -102,9 +101,9 @@ impl Traffic {
         let person = (!is_bot && rng.chance(site.known)).then(|| world::person(100 + number, rng));
         self.visitors.push(Visitor {
             id: format!("v_{}", rng.hex(12)),
-            device: if is_bot { rng.pick(ROBOTS) } else { rng.pick(DEVICES) },
-            address: world::address(rng),
-            place: *rng.pick(PLACES),
+            device: if is_bot { rng.pick(BOTS) } else { rng.pick(DEVICES) },
+            ip_address: world::ip_address(rng),
+            location: *rng.pick(LOCATIONS),
             person,
             is_bot,
         });
@@ -112,26 +111,26 @@ impl Traffic {
     }
 }
 
-/// Makes what happens in a visit.
+/// Generates one visit.
 pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mut Rng) -> Visit {
     let mut visit = Visit {
         visitor: number,
         session: format!("s_{}", rng.hex(16)),
         source: if visitor.is_bot { Source::default() } else { rng.pick(SOURCES).clone() },
-        happenings: Vec::new(),
+        steps: Vec::new(),
     };
     let mut now = start;
     let (mut page, mut title) = *rng.pick(site.pages);
-    let mut happen = |after: i64, what: What, page: &'static str, title: &'static str| {
+    let mut add_step = |after: i64, action: Action, page: &'static str, title: &'static str| {
         now += after;
-        visit.happenings.push(Happening { time: now, what, page, title });
+        visit.steps.push(Step { time: now, action, page, title });
     };
-    let event = |name: &'static str| What::Event(name, Object::new());
+    let event = |name: &'static str| Action::Event(name, Object::new());
 
-    happen(0, event("page_viewed"), page, title);
-    happen(
+    add_step(0, event("page_viewed"), page, title);
+    add_step(
         rng.from(80, 900),
-        What::Event("widget_loaded", Object::new().number("load_time_ms", rng.from(90, 1400))),
+        Action::Event("widget_loaded", Object::new().number("load_time_ms", rng.from(90, 1400))),
         page,
         title,
     );
@@ -140,30 +139,30 @@ pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mu
     }
     while rng.chance(35) {
         (page, title) = *rng.pick(site.pages);
-        happen(rng.from(5 * SECOND, 4 * MINUTE), event("page_viewed"), page, title);
+        add_step(rng.from(5 * SECOND, 4 * MINUTE), event("page_viewed"), page, title);
     }
     if visitor.person.is_some() && rng.chance(70) {
-        happen(rng.from(SECOND, 30 * SECOND), What::Identify, page, title);
+        add_step(rng.from(SECOND, 30 * SECOND), Action::Identify, page, title);
     }
     if !rng.chance(site.opens) {
         if rng.chance(4) {
             let properties =
                 Object::new().text("message", "Cannot read properties of null").text("file", "widget.js");
-            happen(rng.from(SECOND, MINUTE), What::Event("widget_error", properties), page, title);
+            add_step(rng.from(SECOND, MINUTE), Action::Event("widget_error", properties), page, title);
         }
         return visit;
     }
     let trigger = rng.pick(&[(6, "button"), (3, "proactive"), (1, "exit_intent")]);
-    happen(
+    add_step(
         rng.from(2 * SECOND, 90 * SECOND),
-        What::Event("widget_opened", Object::new().text("triggered_by", trigger)),
+        Action::Event("widget_opened", Object::new().text("triggered_by", trigger)),
         page,
         title,
     );
     if rng.chance(50) {
-        happen(rng.from(SECOND, 3 * SECOND), event("pre_chat_form_shown"), page, title);
+        add_step(rng.from(SECOND, 3 * SECOND), event("pre_chat_form_shown"), page, title);
         if rng.chance(75) {
-            happen(rng.from(6 * SECOND, 50 * SECOND), event("pre_chat_form_submitted"), page, title);
+            add_step(rng.from(6 * SECOND, 50 * SECOND), event("pre_chat_form_submitted"), page, title);
         }
     }
     if rng.chance(site.talks) {
@@ -172,65 +171,65 @@ pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mu
             questions += 1;
             let button = Object::new().text("button_id", "send_message");
             if rng.chance(40) {
-                happen(rng.from(4 * SECOND, 80 * SECOND), What::Event("button_clicked", button), page, title);
+                add_step(rng.from(4 * SECOND, 80 * SECOND), Action::Event("button_clicked", button), page, title);
             }
             let sent = Object::new().number("message_length", rng.from(8, 240));
-            happen(rng.from(SECOND, 20 * SECOND), What::Event("message_sent", sent), page, title);
+            add_step(rng.from(SECOND, 20 * SECOND), Action::Event("message_sent", sent), page, title);
             if rng.chance(3) {
                 let failed = Object::new().number("status", *rng.pick(&[(2, 502), (1, 504), (1, 429)]));
-                happen(rng.from(SECOND, 9 * SECOND), What::Event("api_error", failed), page, title);
+                add_step(rng.from(SECOND, 9 * SECOND), Action::Event("api_error", failed), page, title);
                 continue;
             }
             let response = if rng.chance(7) { rng.from(3001, 8200) } else { rng.from(350, 2800) };
             let received = Object::new().number("response_time_ms", response);
-            happen(response, What::Event("message_received", received), page, title);
+            add_step(response, Action::Event("message_received", received), page, title);
             if response > 3000 {
                 let slow = Object::new().number("response_time_ms", response);
-                happen(15, What::Event("slow_response", slow), page, title);
+                add_step(15, Action::Event("slow_response", slow), page, title);
             }
         }
         if rng.chance(25) {
             let rating = Object::new().number("rating", rng.from(1, 5));
-            happen(rng.from(3 * SECOND, 40 * SECOND), What::Event("feedback_given", rating), page, title);
+            add_step(rng.from(3 * SECOND, 40 * SECOND), Action::Event("feedback_given", rating), page, title);
         }
     }
     if rng.chance(60) {
-        happen(rng.from(2 * SECOND, 3 * MINUTE), event("widget_minimized"), page, title);
+        add_step(rng.from(2 * SECOND, 3 * MINUTE), event("widget_minimized"), page, title);
     }
     visit
 }
 
-/// A visit made by hand: page views of a new visitor at the given times.
+/// Adds a visit of a new visitor with page views at the given times.
 pub fn page_views(site: &Site, traffic: &mut Traffic, times: &[i64], rng: &mut Rng) {
     let number = traffic.visitors.len();
     traffic.visitors.push(Visitor {
         id: format!("v_{}", rng.hex(12)),
         device: rng.pick(DEVICES),
-        address: world::address(rng),
-        place: *rng.pick(PLACES),
+        ip_address: world::ip_address(rng),
+        location: *rng.pick(LOCATIONS),
         person: None,
         is_bot: false,
     });
     let (page, title) = site.pages[0].1;
     let view =
-        |time: &i64| Happening { time: *time, what: What::Event("page_viewed", Object::new()), page, title };
+        |time: &i64| Step { time: *time, action: Action::Event("page_viewed", Object::new()), page, title };
     traffic.visits.push(Visit {
         visitor: number,
         session: format!("s_{}", rng.hex(16)),
         source: Source::default(),
-        happenings: times.iter().map(view).collect(),
+        steps: times.iter().map(view).collect(),
     });
 }
 
-/// The visits that try the gap rule: see `sample-data/README.md`.
+/// Adds the edge cases of the gap rule: see `sample-data/README.md`.
 pub fn edge_cases(site: &Site, traffic: &mut Traffic, rng: &mut Rng) {
     let noon = at(6, 12 * HOUR);
     let midnight = at(12, DAY);
     let month = at(30, DAY);
-    // A gap of exactly the timeout stays one session; a millisecond more makes two.
+    // A gap of exactly the timeout keeps one session; a millisecond more makes two.
     page_views(site, traffic, &[noon, noon + 30 * MINUTE], rng);
     page_views(site, traffic, &[noon, noon + 30 * MINUTE + 1], rng);
-    // Over midnight, and over the end of the month, where the log is rotated.
+    // Past midnight, and past the end of the month, when the log is rotated.
     page_views(site, traffic, &[midnight - 10 * MINUTE, midnight - MINUTE, midnight + 9 * MINUTE], rng);
     page_views(
         site,

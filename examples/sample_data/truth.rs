@@ -1,6 +1,6 @@
-//! What is in the logs, computed the simple way: drop what is there twice, sort, cut, count.
+//! The expected counts, computed naively: drop duplicates, sort, split at gaps, count.
 //!
-//! It shares no code with `wa`, so that tests can compare the two.
+//! This module shares no code with `wa`, so that tests can compare the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,14 +20,14 @@ pub struct Session {
     pub received: usize,
 }
 
-/// What becomes of the events of all logs, and the sessions they make.
+/// The counts of all logs, and their sessions.
 pub struct Truth {
     pub read: usize,
     pub stored: usize,
     pub sessions: Vec<Session>,
 }
 
-/// The figures of a chatbot, or of all, robots left out.
+/// The metrics of one chatbot or of all, without bot sessions.
 #[derive(Debug, Default, PartialEq)]
 pub struct Figures {
     pub sessions: usize,
@@ -39,7 +39,7 @@ pub struct Figures {
     pub bot_sessions: usize,
 }
 
-/// Computes what is in the logs.
+/// Computes the expected counts.
 pub fn truth(logs: &[Log]) -> Truth {
     let read = logs.iter().map(Log::events).sum();
     let events = distinct(logs);
@@ -67,8 +67,7 @@ pub fn truth(logs: &[Log]) -> Truth {
     Truth { read, stored: events.len(), sessions }
 }
 
-/// The events, each once: by id, or, where there is none, as often as in the file that has it most
-/// often.
+/// Returns the distinct events: by id; without one, as often as in the file that has it most often.
 fn distinct(logs: &[Log]) -> Vec<Record> {
     let mut most: BTreeMap<(&str, &Identity), (usize, &Record)> = BTreeMap::new();
     for log in logs {
@@ -86,7 +85,7 @@ fn distinct(logs: &[Log]) -> Vec<Record> {
 }
 
 impl Truth {
-    /// Returns the figures of the last `days` of the forty days, for one chatbot or for all.
+    /// Returns the metrics of the last `days` days, for one chatbot or for all.
     pub fn figures(&self, chatbot: Option<&str>, days: i64) -> Figures {
         let mut figures = Figures::default();
         let mut visitors = BTreeSet::new();
@@ -109,7 +108,7 @@ impl Truth {
         figures
     }
 
-    /// Returns how many events a chatbot has.
+    /// Returns the number of events of a chatbot.
     pub fn events(&self, chatbot: &str) -> usize {
         self.sessions.iter().filter(|session| session.chatbot == chatbot).map(|session| session.events).sum()
     }

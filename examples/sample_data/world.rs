@@ -1,9 +1,9 @@
-//! What visitors have and where they come from: devices, places, referrers, campaigns. Addresses
-//! are of the blocks reserved for documentation, people and domains of shops are made up.
+//! Devices, locations, referrers and campaigns of visitors. IP addresses are from the blocks that are
+//! reserved for documentation; people and domains are fictional.
 
 use super::rng::Rng;
 
-/// A machine with its browser.
+/// A device with its browser.
 pub struct Device {
     pub agent: &'static str,
     pub width: i64,
@@ -14,7 +14,7 @@ const fn device(agent: &'static str, width: i64, height: i64) -> Device {
     Device { agent, width, height }
 }
 
-/// People's devices, by how many have them.
+/// Devices of people, by weight.
 pub static DEVICES: &[(u64, Device)] = &[
     (22, device("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36", 1920, 1080)),
     (7, device("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0", 1536, 864)),
@@ -32,16 +32,16 @@ pub static DEVICES: &[(u64, Device)] = &[
     (2, device("Mozilla/5.0 (Linux; Android 13; SM-X200) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36", 800, 1280)),
 ];
 
-/// Robots that come by.
-pub static ROBOTS: &[(u64, Device)] = &[
+/// Bots, by weight.
+pub static BOTS: &[(u64, Device)] = &[
     (4, device("Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", 412, 732)),
     (2, device("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/136.0.0.0 Safari/537.36", 1024, 768)),
     (2, device("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)", 1024, 768)),
     (1, device("Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)", 1024, 768)),
 ];
 
-/// Country and city, by how many live there.
-pub static PLACES: &[(u64, (&str, &str))] = &[
+/// Country and city, by weight.
+pub static LOCATIONS: &[(u64, (&str, &str))] = &[
     (30, ("DE", "Berlin")),
     (12, ("DE", "Hamburg")),
     (8, ("DE", "Köln")),
@@ -54,14 +54,14 @@ pub static PLACES: &[(u64, (&str, &str))] = &[
     (2, ("JP", "東京")),
 ];
 
-/// Where a visit comes from.
+/// The traffic source of a visit.
 #[derive(Clone, Default)]
 pub struct Source {
     pub referrer: Option<&'static str>,
     pub utm_source: Option<&'static str>,
     pub utm_medium: Option<&'static str>,
     pub utm_campaign: Option<&'static str>,
-    /// What stands behind the `?` of the landing page.
+    /// The query string of the landing page.
     pub query: Option<&'static str>,
 }
 
@@ -85,7 +85,7 @@ impl Source {
     }
 }
 
-/// Sources of visits, by how many come from each.
+/// Traffic sources, by weight.
 pub static SOURCES: &[(u64, Source)] = &[
     (30, Source { referrer: None, utm_source: None, utm_medium: None, utm_campaign: None, query: None }),
     (22, Source::referrer("https://www.google.com/")),
@@ -107,7 +107,7 @@ pub static SOURCES: &[(u64, Source)] = &[
     (1, Source::query("fbclid=IwAR0abc")),
 ];
 
-/// Somebody who gave a name.
+/// An identified person.
 pub struct Person {
     pub id: String,
     pub email: String,
@@ -128,7 +128,7 @@ static NAMES: &[(u64, &str)] = &[
     (1, "Jún"),
 ];
 
-/// Makes the person of a number.
+/// Returns the person with a number.
 pub fn person(number: usize, rng: &mut Rng) -> Person {
     let name = rng.pick(NAMES);
     let plan = rng.pick(&[(5, "free"), (3, "team"), (2, "pro")]);
@@ -140,8 +140,8 @@ pub fn person(number: usize, rng: &mut Rng) -> Person {
     }
 }
 
-/// Makes an address: one in five of IPv6.
-pub fn address(rng: &mut Rng) -> String {
+/// Returns an IP address; one in five is IPv6.
+pub fn ip_address(rng: &mut Rng) -> String {
     if rng.chance(20) {
         return format!("2001:db8:{:x}::{:x}", rng.below(0xffff), 1 + rng.below(0xfffe));
     }

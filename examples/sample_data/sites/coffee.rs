@@ -1,12 +1,12 @@
-//! The log of the coffee shop, and what of it comes late.
+//! The log of the coffee shop, and its late lines.
 
 use super::super::calendar::{DAY, HOUR, MINUTE, SECOND, at, rfc3339};
 use super::super::json::Object;
 use super::super::log::{Identity, Line, Record};
 use super::super::rng::Rng;
-use super::super::traffic::{Happening, Site, Traffic, Visit, Visitor, What, edge_cases, traffic};
+use super::super::traffic::{Step, Site, Traffic, Visit, Visitor, Action, edge_cases, traffic};
 
-/// A coffee shop: every event with an id of its own, context with the first of a visit.
+/// A coffee shop: every event has an id, and the first one of a visit has the context.
 static COFFEE: Site = Site {
     chatbot: "harbor-coffee",
     host: "https://www.harbor-coffee.example",
@@ -22,10 +22,10 @@ static COFFEE: Site = Site {
     opens: 55,
     talks: 60,
     known: 0,
-    robots: 6,
+    bots: 6,
 };
 
-/// Makes the lines, and those that come late.
+/// Generates the lines, and the late ones.
 pub fn coffee() -> (Vec<Line>, Vec<Line>) {
     let mut rng = Rng::new(1);
     let mut traffic = traffic(&COFFEE, &mut rng);
@@ -33,15 +33,15 @@ pub fn coffee() -> (Vec<Line>, Vec<Line>) {
     let (mut lines, mut late) = (Vec::new(), Vec::new());
     for visit in &traffic.visits {
         let visitor = &traffic.visitors[visit.visitor];
-        let held_back = rng.chance(6).then(|| rng.below(visit.happenings.len() as u64) as usize);
-        for (i, happening) in visit.happenings.iter().enumerate() {
-            let mut line = coffee_line(visit, visitor, happening, i == 0, &rng.uuid());
+        let held_back = rng.chance(6).then(|| rng.below(visit.steps.len() as u64) as usize);
+        for (i, step) in visit.steps.iter().enumerate() {
+            let mut line = coffee_line(visit, visitor, step, i == 0, &rng.uuid());
             if held_back == Some(i) {
                 line.written += rng.from(DAY, 5 * DAY);
                 late.push(line);
                 continue;
             }
-            // The widget did not hear that its event had arrived, and sent it again.
+            // The widget got no acknowledgement and sent the event again.
             if rng.chance(2) {
                 let mut again = line.clone();
                 again.written += rng.from(SECOND, MINUTE);
@@ -54,20 +54,20 @@ pub fn coffee() -> (Vec<Line>, Vec<Line>) {
     (lines, late)
 }
 
-/// Two page views an hour apart are two sessions, until the late line between them makes them one.
+/// Two page views 50 minutes apart are two sessions, until a late line between them merges the two.
 fn joining_line(traffic: &Traffic, lines: &mut Vec<Line>, rng: &mut Rng) -> Option<Line> {
     let visitor = traffic.visitors.iter().find(|visitor| !visitor.is_bot)?;
     let visit = Visit {
         visitor: 0,
         session: "s_joined_by_a_late_line".to_owned(),
         source: Default::default(),
-        happenings: Vec::new(),
+        steps: Vec::new(),
     };
     let start = at(20, 15 * HOUR);
     let mut made = [0, 25, 50].into_iter().map(|minutes| {
-        let what = What::Event("page_viewed", Object::new());
-        let happening = Happening { time: start + minutes * MINUTE, what, page: "/beans", title: "Beans" };
-        coffee_line(&visit, visitor, &happening, minutes == 0, &rng.uuid())
+        let action = Action::Event("page_viewed", Object::new());
+        let step = Step { time: start + minutes * MINUTE, action, page: "/beans", title: "Beans" };
+        coffee_line(&visit, visitor, &step, minutes == 0, &rng.uuid())
     });
     let (first, mut middle, last) = (made.next()?, made.next()?, made.next()?);
     middle.written += 2 * DAY;
@@ -75,14 +75,14 @@ fn joining_line(traffic: &Traffic, lines: &mut Vec<Line>, rng: &mut Rng) -> Opti
     Some(middle)
 }
 
-fn coffee_line(visit: &Visit, visitor: &Visitor, happening: &Happening, first: bool, id: &str) -> Line {
-    let What::Event(name, properties) = &happening.what else { unreachable!("nobody is known there") };
-    let mut url = format!("{}{}", COFFEE.host, happening.page);
+fn coffee_line(visit: &Visit, visitor: &Visitor, step: &Step, first: bool, id: &str) -> Line {
+    let Action::Event(name, properties) = &step.action else { unreachable!("visitors of this site are not identified") };
+    let mut url = format!("{}{}", COFFEE.host, step.page);
     let source = &visit.source;
     if let (true, Some(query)) = (first, source.query) {
         url = format!("{url}?{query}");
     }
-    // A page that was reached from another page of the shop names that as its referrer.
+    // A page that was opened from another page of the shop has that page as referrer.
     let own = format!("{}/", COFFEE.host);
     let mut line = Object::new()
         .text("event_id", id)
@@ -91,31 +91,31 @@ fn coffee_line(visit: &Visit, visitor: &Visitor, happening: &Happening, first: b
         .text("anonymous_id", &visitor.id)
         .text("event_name", name)
         .object("properties", properties)
-        .text("timestamp", &rfc3339(happening.time))
+        .text("timestamp", &rfc3339(step.time))
         .text("page_url", &url)
         .maybe("referrer", if first { source.referrer } else { (*name == "page_viewed").then_some(&own) });
     if first {
         line = line
-            .text("page_title", happening.title)
+            .text("page_title", step.title)
             .maybe("utm_source", source.utm_source)
             .maybe("utm_medium", source.utm_medium)
             .maybe("utm_campaign", source.utm_campaign)
             .text("user_agent", visitor.device.agent)
             .number("screen_width", visitor.device.width)
             .number("screen_height", visitor.device.height)
-            .text("ip_address", &visitor.address)
-            .text("country_code", visitor.place.0)
-            .text("city", visitor.place.1)
+            .text("ip_address", &visitor.ip_address)
+            .text("country_code", visitor.location.0)
+            .text("city", visitor.location.1)
             .text("widget_version", "4.2.0");
     }
     let record = Record {
         chatbot: COFFEE.chatbot,
         identity: Identity::Id(id.to_owned()),
         key: visit.session.clone(),
-        time: happening.time,
+        time: step.time,
         name,
         visitor: visitor.id.clone(),
         is_bot: visitor.is_bot,
     };
-    Line { written: happening.time + 40, text: line.json(), records: vec![record] }
+    Line { written: step.time + 40, text: line.json(), records: vec![record] }
 }

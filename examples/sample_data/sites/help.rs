@@ -4,10 +4,10 @@ use super::super::calendar::rfc3339_berlin;
 use super::super::json::Object;
 use super::super::log::{Identity, Line, Record};
 use super::super::rng::Rng;
-use super::super::traffic::{Site, What, traffic};
+use super::super::traffic::{Site, Action, traffic};
 
-/// The help center of a software: session lines and identify lines beside the events, camelCase,
-/// times in milliseconds.
+/// A software help center: session lines and identify lines in addition to events, camelCase, times
+/// in milliseconds.
 static HELP: Site = Site {
     chatbot: "help-center",
     host: "https://help.tideline.example",
@@ -22,10 +22,10 @@ static HELP: Site = Site {
     opens: 75,
     talks: 75,
     known: 55,
-    robots: 3,
+    bots: 3,
 };
 
-/// Makes the lines.
+/// Generates the lines.
 pub fn help() -> Vec<Line> {
     let mut rng = Rng::new(2);
     let traffic = traffic(&HELP, &mut rng);
@@ -33,21 +33,21 @@ pub fn help() -> Vec<Line> {
     let mut number = 40_000;
     for visit in &traffic.visits {
         let visitor = &traffic.visitors[visit.visitor];
-        let start = visit.happenings[0].time;
+        let start = visit.steps[0].time;
         let session = Object::new()
             .text("type", "session")
             .text("chatbotId", HELP.chatbot)
             .text("sessionId", &visit.session)
             .text("anonymousId", &visitor.id)
             .maybe("referrer", visit.source.referrer)
-            .text("landingPage", visit.happenings[0].page)
+            .text("landingPage", visit.steps[0].page)
             .maybe("utmSource", visit.source.utm_source)
             .maybe("utmMedium", visit.source.utm_medium)
             .maybe("utmCampaign", visit.source.utm_campaign)
             .text("userAgent", visitor.device.agent)
             .number("screenWidth", visitor.device.width)
             .number("screenHeight", visitor.device.height)
-            .text("ipAddress", &visitor.address)
+            .text("ipAddress", &visitor.ip_address)
             .text("timestamp", &rfc3339_berlin(start));
         let record = |time: i64, name: &'static str, identity: Identity| Record {
             chatbot: HELP.chatbot,
@@ -63,10 +63,10 @@ pub fn help() -> Vec<Line> {
             lines.push(Line { written, records: vec![record(time, name, identity)], text });
         };
         push(start, session.json(), start, "session_updated", None);
-        for happening in &visit.happenings {
-            let time = happening.time;
-            match (&happening.what, &visitor.person) {
-                (What::Event(name, properties), _) => {
+        for step in &visit.steps {
+            let time = step.time;
+            match (&step.action, &visitor.person) {
+                (Action::Event(name, properties), _) => {
                     number += 1;
                     let id = format!("evt-{number}");
                     let event = Object::new()
@@ -75,11 +75,11 @@ pub fn help() -> Vec<Line> {
                         .text("sessionId", &visit.session)
                         .text("eventName", name)
                         .object("properties", properties)
-                        .text("pageUrl", &format!("{}{}", HELP.host, happening.page))
+                        .text("pageUrl", &format!("{}{}", HELP.host, step.page))
                         .number("timestamp", time);
                     push(time, event.json(), time, name, Some(id));
                 }
-                (What::Identify, Some(person)) => {
+                (Action::Identify, Some(person)) => {
                     let identify = Object::new()
                         .text("type", "identify")
                         .text("chatbotId", HELP.chatbot)
@@ -91,7 +91,7 @@ pub fn help() -> Vec<Line> {
                         .number("timestamp", time);
                     push(time, identify.json(), time, "user_identified", None);
                 }
-                (What::Identify, None) => {}
+                (Action::Identify, None) => {}
             }
         }
     }

@@ -4,9 +4,9 @@ use super::super::calendar::{SECOND, plain};
 use super::super::json::Object;
 use super::super::log::{Identity, Line, Record};
 use super::super::rng::Rng;
-use super::super::traffic::{Site, What, traffic};
+use super::super::traffic::{Site, Action, traffic};
 
-/// A library: no ids of events or sessions, times to the second, the user agent on every line.
+/// A library: no event or session ids, times in whole seconds, the user agent on every line.
 static LIBRARY: Site = Site {
     chatbot: "city-library",
     host: "https://library.city.example",
@@ -20,26 +20,26 @@ static LIBRARY: Site = Site {
     opens: 40,
     talks: 50,
     known: 0,
-    robots: 8,
+    bots: 8,
 };
 
-/// Makes the lines.
+/// Generates the lines.
 pub fn library() -> Vec<Line> {
     let mut rng = Rng::new(3);
     let traffic = traffic(&LIBRARY, &mut rng);
     let mut lines = Vec::new();
     for visit in &traffic.visits {
         let visitor = &traffic.visitors[visit.visitor];
-        for (i, happening) in visit.happenings.iter().enumerate() {
-            let What::Event(name, properties) = &happening.what else { continue };
-            let time = happening.time / SECOND * SECOND;
+        for (i, step) in visit.steps.iter().enumerate() {
+            let Action::Event(name, properties) = &step.action else { continue };
+            let time = step.time / SECOND * SECOND;
             let line = Object::new()
                 .text("chatbot_id", LIBRARY.chatbot)
                 .text("anonymous_id", &visitor.id)
                 .text("event_name", name)
                 .object("properties", properties)
                 .text("timestamp", &plain(time))
-                .text("page_url", &format!("{}{}", LIBRARY.host, happening.page))
+                .text("page_url", &format!("{}{}", LIBRARY.host, step.page))
                 .maybe("referrer", if i == 0 { visit.source.referrer } else { None })
                 .text("user_agent", visitor.device.agent);
             let text = line.json();
@@ -53,7 +53,7 @@ pub fn library() -> Vec<Line> {
                 is_bot: visitor.is_bot,
             };
             let line = Line { written: time, text, records: vec![record] };
-            // Two in the same second: two events, which nothing but their number tells apart.
+            // Two identical lines in the same second are two events.
             if rng.chance(3) {
                 lines.push(line.clone());
             }
