@@ -61,8 +61,7 @@ fn refused() -> Vec<Bad> {
         r#"{{"event_id":"x","chatbot_id":"{}","session_id":"s-1","event_name":"page_viewed","timestamp":"2026-11-01T12:00:02Z"}}"#,
         "c".repeat(257)
     );
-    let mut too_long =
-        line("line_too_long", "a line of 1.1 million bytes, in a zstd file", b"");
+    let mut too_long = line("line_too_long", "a line of 1.1 million bytes, in a zstd file", b"");
     let before = format!(
         "{}\n{}",
         good_line("line_too_long", 1),

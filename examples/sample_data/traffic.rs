@@ -3,7 +3,7 @@
 use super::calendar::{DAY, DAYS, HOUR, MINUTE, SECOND, at, is_weekend};
 use super::json::Object;
 use super::rng::Rng;
-use super::world::{self, DEVICES, Device, LOCATIONS, Person, BOTS, SOURCES, Source};
+use super::world::{self, BOTS, DEVICES, Device, LOCATIONS, Person, SOURCES, Source};
 
 /// A site and its chatbot.
 pub struct Site {
@@ -171,7 +171,12 @@ pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mu
             questions += 1;
             let button = Object::new().text("button_id", "send_message");
             if rng.chance(40) {
-                add_step(rng.from(4 * SECOND, 80 * SECOND), Action::Event("button_clicked", button), page, title);
+                add_step(
+                    rng.from(4 * SECOND, 80 * SECOND),
+                    Action::Event("button_clicked", button),
+                    page,
+                    title,
+                );
             }
             let sent = Object::new().number("message_length", rng.from(8, 240));
             add_step(rng.from(SECOND, 20 * SECOND), Action::Event("message_sent", sent), page, title);

@@ -4,7 +4,7 @@ use super::super::calendar::{MINUTE, SECOND, rfc3339};
 use super::super::json::Object;
 use super::super::log::{Identity, Line, Record};
 use super::super::rng::Rng;
-use super::super::traffic::{Site, Action, traffic};
+use super::super::traffic::{Action, Site, traffic};
 
 /// A campus app whose widget posts envelopes.
 static CAMPUS: Site = Site {

@@ -4,7 +4,7 @@ use super::super::calendar::{DAY, HOUR, MINUTE, SECOND, at, rfc3339};
 use super::super::json::Object;
 use super::super::log::{Identity, Line, Record};
 use super::super::rng::Rng;
-use super::super::traffic::{Step, Site, Traffic, Visit, Visitor, Action, edge_cases, traffic};
+use super::super::traffic::{Action, Site, Step, Traffic, Visit, Visitor, edge_cases, traffic};
 
 /// A coffee shop: every event has an id, and the first one of a visit has the context.
 static COFFEE: Site = Site {
@@ -76,7 +76,9 @@ fn joining_line(traffic: &Traffic, lines: &mut Vec<Line>, rng: &mut Rng) -> Opti
 }
 
 fn coffee_line(visit: &Visit, visitor: &Visitor, step: &Step, first: bool, id: &str) -> Line {
-    let Action::Event(name, properties) = &step.action else { unreachable!("visitors of this site are not identified") };
+    let Action::Event(name, properties) = &step.action else {
+        unreachable!("visitors of this site are not identified")
+    };
     let mut url = format!("{}{}", COFFEE.host, step.page);
     let source = &visit.source;
     if let (true, Some(query)) = (first, source.query) {

@@ -4,7 +4,7 @@ use super::super::calendar::rfc3339_berlin;
 use super::super::json::Object;
 use super::super::log::{Identity, Line, Record};
 use super::super::rng::Rng;
-use super::super::traffic::{Site, Action, traffic};
+use super::super::traffic::{Action, Site, traffic};
 
 /// A software help center: session lines and identify lines in addition to events, camelCase, times
 /// in milliseconds.

@@ -4,7 +4,7 @@ use super::super::calendar::{SECOND, plain};
 use super::super::json::Object;
 use super::super::log::{Identity, Line, Record};
 use super::super::rng::Rng;
-use super::super::traffic::{Site, Action, traffic};
+use super::super::traffic::{Action, Site, traffic};
 
 /// A library: no event or session ids, times in whole seconds, the user agent on every line.
 static LIBRARY: Site = Site {
