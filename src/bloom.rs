@@ -1,23 +1,24 @@
-//! A Bloom filter: which of many hashes may be among a few.
+//! A Bloom filter over 128-bit hashes.
 
-/// Bits for each of the few: it may contain one of sixteen others, by chance.
-const BITS_EACH: usize = 16;
+/// Bits per hash. The false positive rate is at most one in sixteen.
+const BITS_PER_HASH: usize = 16;
 
-/// A Bloom filter of one hash function: a bit for each of the few hashes, at a place that the hash itself gives.
-/// It fits into a cache where the hashes and what hangs on them do not, and most of the many are told apart by
-/// it alone.
+/// A Bloom filter with one hash function: each hash sets one bit, at a position taken from the hash.
+///
+/// The filter fits into the processor cache when the set of hashes does not, and rejects most of the
+/// hashes that are not in the set.
 #[derive(Debug)]
 pub struct BloomFilter {
     bits: Vec<u64>,
 }
 
 impl BloomFilter {
-    /// Makes one of the few.
-    pub fn of<'a>(few: impl ExactSizeIterator<Item = &'a u128>) -> BloomFilter {
-        let words = (few.len() * BITS_EACH / u64::BITS as usize).next_power_of_two();
+    /// Returns a filter that contains the hashes.
+    pub fn from_hashes<'a>(hashes: impl ExactSizeIterator<Item = &'a u128>) -> BloomFilter {
+        let words = (hashes.len() * BITS_PER_HASH / u64::BITS as usize).next_power_of_two();
         let mut filter = BloomFilter { bits: vec![0; words] };
-        for hash in few {
-            let (word, bit) = filter.place(*hash);
+        for hash in hashes {
+            let (word, bit) = filter.position(*hash);
             if let Some(word) = filter.bits.get_mut(word) {
                 *word |= bit;
             }
@@ -25,16 +26,16 @@ impl BloomFilter {
         filter
     }
 
-    /// Tells whether a hash may be among the few; where it is not, surely.
+    /// Returns whether the set may contain a hash. `false` is certain.
     #[inline]
     pub fn may_contain(&self, hash: u128) -> bool {
-        let (word, bit) = self.place(hash);
+        let (word, bit) = self.position(hash);
         self.bits.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    fn place(&self, hash: u128) -> (usize, u64) {
+    fn position(&self, hash: u128) -> (usize, u64) {
         let hash = hash as u64;
-        // The number of words is a power of two.
+        // The number of words is a power of two, so this is a modulo.
         ((hash >> 6) as usize & (self.bits.len() - 1), 1 << (hash & 63))
     }
 }
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_may_contain_all_of_the_few_and_hardly_any_other() {
+    fn contains_all_its_hashes_and_few_others() {
         let hash = |n: u64| xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes());
         for few in [0, 1, 1000, 5000] {
             let hashes: Vec<u128> = (0..few).map(hash).collect();

@@ -1,7 +1,7 @@
-//! Daily statistics: what the sessions that started on one day at one chatbot add up to.
+//! Daily statistics: aggregates of the sessions of one chatbot that started on one day.
 //!
-//! A [`DayAggregate`] takes sessions one by one, in any order; [`DayAggregate::finish`] makes the row. All
-//! that is added up is kept as integers, and rates and means are worked out at the end, half up.
+//! [`DayAggregate::add`] accumulates sessions in any order, as integers. [`DayAggregate::finish`]
+//! returns the row. Rates and means are computed last and rounded half up.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,46 +10,46 @@ use crate::prehashed::PreHashed;
 use crate::session::SessionSummary;
 use crate::time::{Day, Micros};
 
-/// Entries of the lists of referrers and landing pages.
+/// The maximum length of the lists of referrers and landing pages.
 pub const TOP_ENTRIES: usize = 10;
 
-/// What daily statistics take from a session.
+/// The fields of a session that daily statistics aggregate.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionFacts<'a> {
-    /// Hash of the visitor: its anonymous id, else its user id, else its session key.
+    /// The hash of the visitor: its anonymous id, else its user id, else its session key.
     pub visitor: u128,
-    /// The visitor is known only by the session key.
+    /// Whether the visitor has only a session key.
     pub only_session_key: bool,
-    /// The user agent is a known robot.
+    /// Whether the user agent is a known bot.
     pub is_bot: bool,
-    /// Number of `message_sent`.
+    /// The number of `message_sent`.
     pub messages_sent: i64,
-    /// Number of `message_received`.
+    /// The number of `message_received`.
     pub messages_received: i64,
-    /// Number of `widget_loaded`.
+    /// The number of `widget_loaded`.
     pub widget_loads: i64,
-    /// Number of `widget_opened`.
+    /// The number of `widget_opened`.
     pub widget_opens: i64,
-    /// Number of events of category `error`.
+    /// The number of events of category `error`.
     pub errors: i64,
-    /// Duration in whole seconds.
+    /// The duration in whole seconds.
     pub duration_seconds: i64,
-    /// Sum of response times in microseconds.
+    /// The sum of response times in microseconds.
     pub response_sum_us: i64,
-    /// Number of response times.
+    /// The number of response times.
     pub response_count: i64,
     /// The referrer's domain; `None` for direct.
     pub referrer_domain: Option<&'a str>,
     /// The landing page.
     pub landing_page: Option<&'a str>,
-    /// The campaign's source.
+    /// The campaign source.
     pub utm_source: Option<&'a str>,
-    /// The kind of device.
+    /// The device type.
     pub device_type: Option<&'a str>,
 }
 
 impl<'a> SessionFacts<'a> {
-    /// Takes the facts of a session.
+    /// Extracts the facts of a session.
     pub fn from_session(session: &'a SessionSummary<'_>) -> SessionFacts<'a> {
         let key = &session.key;
         let visitor = match (session.anonymous_id.value(), session.user_id.value()) {
@@ -80,7 +80,7 @@ impl<'a> SessionFacts<'a> {
 
 /// A row of `daily_stats`.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)] // the columns of the same names: see `store::columns`
+#[allow(missing_docs)] // The fields are the columns of the same name in `store::columns`.
 pub struct DailyStats {
     pub chatbot_id: String,
     pub stat_date: Day,
@@ -108,12 +108,12 @@ pub struct DailyStats {
 }
 
 impl DailyStats {
-    /// Returns the number of visitors that are not new.
+    /// Returns the number of visitors first seen on an earlier day.
     pub fn returning_visitors(&self) -> i64 {
         self.unique_visitors - self.new_visitors
     }
 
-    /// Returns messages sent and received per session, 2 decimals.
+    /// Returns the messages sent and received per session, with 2 decimals.
     pub fn avg_messages_per_session(&self) -> f64 {
         two_decimals(self.total_messages_sent + self.total_messages_received, self.total_sessions)
     }
@@ -123,23 +123,23 @@ impl DailyStats {
         round_half_up(self.session_duration_sum_seconds, self.total_sessions)
     }
 
-    /// Returns 100 × conversations / sessions, 2 decimals.
+    /// Returns the percentage of sessions with a conversation, with 2 decimals.
     pub fn conversion_rate(&self) -> f64 {
         two_decimals(self.total_conversations.saturating_mul(100), self.total_sessions)
     }
 
-    /// Returns the mean response time in milliseconds, rounded half up; `None` without any.
+    /// Returns the mean response time in milliseconds, rounded half up; `None` without response times.
     pub fn avg_response_time_ms(&self) -> Option<i64> {
         let count = self.response_time_count;
         (count > 0).then(|| round_half_up(self.response_time_sum_us, count.saturating_mul(1000)))
     }
 
-    /// Returns the figures that can be added up, but for those of visitors, with their names.
+    /// Returns the additive figures by column name. Counts of visitors are not additive.
     pub fn sums(&self) -> [(&'static str, i64); 14] {
         self.clone().sums_mut().map(|(name, figure)| (name, *figure))
     }
 
-    /// Returns the same, to be changed.
+    /// Returns mutable references to the figures of [`DailyStats::sums`].
     pub fn sums_mut(&mut self) -> [(&'static str, &mut i64); 14] {
         [
             ("total_sessions", &mut self.total_sessions),
@@ -159,20 +159,20 @@ impl DailyStats {
         ]
     }
 
-    /// Tells whether two rows say the same, whenever they were written.
+    /// Returns whether two rows are equal, apart from the times at which they were written.
     pub fn same_figures(&self, other: &DailyStats) -> bool {
         let undated = |row: &DailyStats| DailyStats { created_at: 0, updated_at: 0, ..row.clone() };
         undated(self) == undated(other)
     }
 
-    /// Returns the row's id: the version 5 UUID of chatbot and day.
+    /// Returns the id of the row: the version 5 UUID of chatbot and day.
     pub fn id(&self) -> uuid::Uuid {
         let name = format!("daily:{}@{}", self.chatbot_id, self.stat_date);
         crate::event::name_uuid(name.as_bytes())
     }
 }
 
-/// Returns a / b rounded half up to a whole number; 0 where b is.
+/// Returns `a / b` rounded half up to a whole number; 0 if `b` is not positive.
 fn round_half_up(a: i64, b: i64) -> i64 {
     if b <= 0 {
         return 0;
@@ -181,12 +181,12 @@ fn round_half_up(a: i64, b: i64) -> i64 {
     i64::try_from((2 * a + b).div_euclid(2 * b)).unwrap_or(i64::MAX)
 }
 
-/// Returns a / b rounded half up to two decimals; 0 where b is.
+/// Returns `a / b` rounded half up to two decimals; 0 if `b` is not positive.
 fn two_decimals(a: i64, b: i64) -> f64 {
     round_half_up(a.saturating_mul(100), b) as f64 / 100.0
 }
 
-/// The sessions of one day, added up by chatbot.
+/// The aggregates of one day by chatbot.
 #[derive(Debug, Default)]
 pub struct DayAggregates(BTreeMap<String, DayAggregate>);
 
@@ -199,34 +199,34 @@ impl DayAggregates {
         }
     }
 
-    /// Returns the chatbots that have sessions.
+    /// Iterates over the chatbots that have sessions.
     pub fn chatbots(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Takes out what the sessions of a chatbot add up to.
-    pub fn take(&mut self, chatbot_id: &str) -> Option<DayAggregate> {
+    /// Removes and returns the aggregate of a chatbot.
+    pub fn remove(&mut self, chatbot_id: &str) -> Option<DayAggregate> {
         self.0.remove(chatbot_id)
     }
 
-    /// Makes the rows, in order of chatbots: see [`DayAggregate::finish`].
+    /// Returns the rows, sorted by chatbot; see [`DayAggregate::finish`].
     pub fn finish(
         self,
         stat_date: Day,
         first_seen_today: impl Fn(u128) -> bool,
         now: Micros,
     ) -> Vec<DailyStats> {
-        let of = |(chatbot, tally): (String, DayAggregate)| {
+        let row = |(chatbot, tally): (String, DayAggregate)| {
             tally.finish(&chatbot, stat_date, &first_seen_today, now)
         };
-        self.0.into_iter().map(of).collect()
+        self.0.into_iter().map(row).collect()
     }
 }
 
-/// VisitorSet, each by its hash.
+/// A set of visitor hashes.
 pub type VisitorSet = HashSet<u128, PreHashed>;
 
-/// The sessions of one day at one chatbot, added up.
+/// The aggregate of one chatbot and day.
 #[derive(Debug, Default)]
 pub struct DayAggregate {
     visitors: VisitorSet,
@@ -284,19 +284,19 @@ impl DayAggregate {
         }
     }
 
-    /// Returns the visitors counted, each by its hash.
+    /// Returns the hashes of the counted visitors.
     pub fn visitors(&self) -> &VisitorSet {
         &self.visitors
     }
 
-    /// Returns those of the visitors that are new; `first_seen_today` tells of a visitor's hash
-    /// whether it was first seen on this day. A visitor known only by a session key is new.
+    /// Iterates over the new visitors. `first_seen_today` returns whether the visitor with a hash
+    /// was first seen on this day. A visitor with only a session key is always new.
     pub fn new_visitors(&self, first_seen_today: impl Fn(u128) -> bool) -> impl Iterator<Item = u128> {
         let is_new = move |v: &u128| self.only_session_key.contains(v) || first_seen_today(*v);
         self.visitors.iter().copied().filter(is_new)
     }
 
-    /// Makes the row; `first_seen_today` is that of [`DayAggregate::new_visitors`].
+    /// Returns the row; for `first_seen_today` see [`DayAggregate::new_visitors`].
     pub fn finish(
         self,
         chatbot_id: &str,
@@ -308,7 +308,7 @@ impl DayAggregate {
         self.row(chatbot_id, stat_date, new, TOP_ENTRIES, now)
     }
 
-    /// Makes the row with so many new visitors, and with lists of so many entries.
+    /// Returns the row with `new` new visitors and lists of at most `top` entries.
     pub fn row(self, chatbot_id: &str, stat_date: Day, new: i64, top: usize, now: Micros) -> DailyStats {
         DailyStats {
             chatbot_id: chatbot_id.to_owned(),
@@ -347,8 +347,8 @@ fn count(counts: &mut HashMap<String, i64>, name: &str) {
     }
 }
 
-/// Writes the most frequent entries as JSON, `[{"<key>": name, "count": n}, …]`: by count, falling,
-/// then by name.
+/// Formats the `most` most frequent entries as JSON, `[{"<key>": name, "count": n}, …]`: by
+/// descending count, then by name.
 pub fn top_list_json(counts: HashMap<String, i64>, most: usize, key: &str) -> String {
     let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

@@ -1,16 +1,18 @@
-//! An event, as it travels from a line of a log to the tables.
+//! The in-memory form of an event, from the parser to the tables.
 //!
-//! A [`Block`] owns the texts of the events of a few megabytes of lines, each once; a [`EventRow`] is one
-//! event of it: times and numbers, and which texts it has. Nothing else is copied until a table is
-//! written.
+//! A [`Block`] owns the distinct texts of a few megabytes of log lines. An [`EventRow`] holds the
+//! times and numbers of one event, and ids of its texts. An [`Event`] is a row with its block.
+//! Texts are not copied again until a table is written.
 
 use std::sync::Arc;
 
 use crate::enrich::{Agent, Channel};
 use crate::time::Micros;
 
-/// One of the texts of a block; [`TextId::NONE`] is null. The parser keeps each text of a block once:
-/// two rows of a block say the same where their ids are the same.
+/// The id of a text in a block; [`TextId::NONE`] is null.
+///
+/// The parser stores each distinct text of a block once, so equal ids mean equal texts and
+/// different ids mean different texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TextId(pub u32);
 
@@ -18,7 +20,7 @@ impl TextId {
     /// No text: null.
     pub const NONE: TextId = TextId(u32::MAX);
 
-    /// Tells whether there is no text.
+    /// Returns whether the text is null.
     pub fn is_none(self) -> bool {
         self == TextId::NONE
     }
@@ -27,7 +29,7 @@ impl TextId {
 /// The text fields of an event, in the order of a row's texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-#[allow(missing_docs)] // each is the column of the same name: see `store::columns`
+#[allow(missing_docs)] // Each variant is the column of the same name in `store::columns`.
 pub enum TextField {
     EventId,
     ChatbotId,
@@ -60,29 +62,29 @@ impl TextField {
     pub const COUNT: usize = TextField::Extra as usize + 1;
 }
 
-/// A time that is not there.
+/// A missing time.
 pub const NO_TIME: Micros = i64::MIN;
-/// A number that is not there.
+/// A missing number.
 pub const NO_NUMBER: i32 = i32::MIN;
-/// A response time that is not there.
+/// A missing response time.
 pub const NO_RESPONSE: i64 = -1;
-/// An agent that is not there.
+/// A missing user agent.
 pub const NO_AGENT: u32 = u32::MAX;
 
-/// Which of the ids an event's session key is made of.
+/// The id that a session key is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum KeyKind {
     /// `session_id`.
     Session,
-    /// `anonymous_id`, where there is no `session_id`.
+    /// `anonymous_id`, for an event without a `session_id`.
     Anonymous,
-    /// `user_id`, where there is neither.
+    /// `user_id`, for an event with neither.
     User,
 }
 
 impl KeyKind {
-    /// Returns the field of the id.
+    /// Returns the text field that holds the id.
     pub fn field(self) -> TextField {
         match self {
             KeyKind::Session => TextField::SessionId,
@@ -92,15 +94,15 @@ impl KeyKind {
     }
 }
 
-/// One event: numbers, times, and which of the texts of its [`Block`] it has.
+/// The times, numbers and text ids of one event of a [`Block`].
 #[derive(Clone, Copy, Debug)]
 pub struct EventRow {
-    /// The event's id, as 128 bits of a UUID. For an event without an id of its own it is the hash
-    /// of the line's content until `ingest::identify` has given it its ordinal.
+    /// The event id, as the 128 bits of a UUID. For an event without an id in the log, this is the
+    /// hash of the line's content until `ingest::batch::line_ids` adds its ordinal.
     pub id: u128,
-    /// Hash of the session key (chatbot, kind, value).
+    /// The hash of the session key (chatbot, kind, value).
     pub key: u128,
-    /// The event's time.
+    /// The event time.
     pub time: Micros,
     /// `client_timestamp`, or [`NO_TIME`].
     pub client_timestamp: Micros,
@@ -118,20 +120,20 @@ pub struct EventRow {
     pub screen_height: i32,
     /// Index of the parsed user agent in the block's agents, or [`NO_AGENT`].
     pub agent: u32,
-    /// The channel that brought the visitor, where the event names a source.
+    /// The channel, if the event names a traffic source.
     pub channel: Option<Channel>,
-    /// The event names a source: a referrer that is not the page's own host, or a campaign.
+    /// Whether the event names a traffic source: a campaign, or a referrer other than the page's host.
     pub names_source: bool,
-    /// The line gave the event an id.
+    /// Whether the log line has an event id.
     pub has_own_id: bool,
-    /// Which id the session key is made of.
+    /// The id that the session key is made of.
     pub key_kind: KeyKind,
     /// The text fields, indexed by [`TextField`].
     pub text: [TextId; TextField::COUNT],
 }
 
 impl EventRow {
-    /// A row with nothing in it.
+    /// A row whose fields are all missing.
     pub const EMPTY: EventRow = EventRow {
         id: 0,
         key: 0,
@@ -151,24 +153,24 @@ impl EventRow {
         text: [TextId::NONE; TextField::COUNT],
     };
 
-    /// Puts a text into a field.
+    /// Sets a text field.
     #[inline]
     pub fn set(&mut self, field: TextField, text: TextId) {
         self.text[field as usize] = text;
     }
 
-    /// Returns the text of a field.
+    /// Returns the id of a text field.
     #[inline]
     pub fn get(&self, field: TextField) -> TextId {
         self.text[field as usize]
     }
 }
 
-/// TextPool of at most 4 GiB in all, one after the other.
+/// An append-only pool of texts in one buffer of at most 4 GiB.
 #[derive(Clone, Debug, Default)]
 pub struct TextPool {
     text: String,
-    /// Where each of them ends, in bytes.
+    /// The end offset of each text, in bytes.
     ends: Vec<u32>,
 }
 
@@ -177,17 +179,17 @@ impl TextPool {
     #[inline]
     pub fn get(&self, id: TextId) -> Option<&str> {
         let bytes = self.text.as_bytes().get(self.range(id)?)?;
-        // SAFETY: ends are added by `push` alone, each behind a whole text that was added with it. So what stands
-        // between two of them is a text in UTF-8. To have it checked that no character is cut brings every text
-        // into the processor's cache, where mostly nothing is asked but whether it lies where another does
-        // (`docs/benchmarks.md`).
+        // SAFETY: only `push` adds ends, each after appending a whole `str`, so the bytes between two
+        // consecutive ends are valid UTF-8. A checked slice would load every text into the processor
+        // cache, although most callers compare only the position. The checks took 4 % of an ingest
+        // (`docs/benchmark-decisions.md`).
         Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }
 
-    /// Tells whether a text is this one.
+    /// Returns whether the text with this id equals `text`.
     #[inline]
     pub fn is(&self, id: TextId, text: &str) -> bool {
-        // As bytes: where a text begins and ends need not be looked at.
+        // Comparing bytes skips the check of character boundaries.
         self.range(id).is_some_and(|range| self.text.as_bytes().get(range) == Some(text.as_bytes()))
     }
 
@@ -199,7 +201,7 @@ impl TextPool {
         Some(start as usize..end as usize)
     }
 
-    /// Adds a text; `None` where there is no room for it.
+    /// Appends a text and returns its id; `None` if the pool is full.
     pub fn push(&mut self, text: &str) -> Option<TextId> {
         let end = u32::try_from(self.text.len() + text.len()).ok()?;
         let id = u32::try_from(self.ends.len()).ok().map(TextId).filter(|id| !id.is_none())?;
@@ -208,63 +210,63 @@ impl TextPool {
         Some(id)
     }
 
-    /// Removes all texts; their memory stays.
+    /// Removes all texts and keeps the allocated memory.
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
     }
 
-    /// Returns how many texts there are.
+    /// Returns the number of texts.
     pub fn count(&self) -> usize {
         self.ends.len()
     }
 
-    /// Returns all texts in one piece.
+    /// Returns the concatenation of all texts.
     pub fn all(&self) -> &str {
         &self.text
     }
 
-    /// Returns how many bytes they are.
+    /// Returns the size of the texts in bytes.
     pub fn size(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<u32>()
     }
 
-    /// Returns how many bytes of memory are taken for them.
+    /// Returns the allocated memory in bytes.
     pub fn capacity(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 }
 
-/// The events found in some lines, and their texts.
+/// The events of a block of log lines, with their texts.
 #[derive(Debug, Default)]
 pub struct Block {
-    /// The texts of all rows.
+    /// The distinct texts of all rows.
     pub texts: TextPool,
     /// The events.
     pub rows: Vec<EventRow>,
-    /// The user agents of the events, each parsed once.
+    /// The distinct user agents of the events, parsed.
     pub agents: Vec<Arc<Agent>>,
 }
 
 impl Block {
-    /// Returns one of the texts; `None` for null.
+    /// Returns the text with an id; `None` for null.
     #[inline]
     pub fn text(&self, id: TextId) -> Option<&str> {
         self.texts.get(id)
     }
 
-    /// Returns the event in a row of this block.
+    /// Returns the event of a row of this block.
     pub fn event<'a>(&'a self, row: &'a EventRow) -> Event<'a> {
         Event { block: self, row }
     }
 }
 
-/// An event: a row together with the texts it has.
+/// An event: a row together with the block that holds its texts.
 #[derive(Clone, Copy)]
 pub struct Event<'a> {
-    /// The text.
+    /// The block that holds the texts.
     pub block: &'a Block,
-    /// The numbers, and which texts.
+    /// The times, numbers and text ids.
     pub row: &'a EventRow,
 }
 
@@ -274,12 +276,12 @@ impl<'a> Event<'a> {
         self.block.text(self.row.text[field as usize])
     }
 
-    /// Returns the chatbot; never empty in a valid event.
+    /// Returns the chatbot id; never empty in a valid event.
     pub fn chatbot_id(self) -> &'a str {
         self.text(TextField::ChatbotId).unwrap_or("")
     }
 
-    /// Returns the event's name; never empty in a valid event.
+    /// Returns the event name; never empty in a valid event.
     pub fn name(self) -> &'a str {
         self.text(TextField::EventName).unwrap_or("")
     }
@@ -289,38 +291,43 @@ impl<'a> Event<'a> {
         self.text(self.row.key_kind.field()).unwrap_or("")
     }
 
-    /// Returns what the user agent says.
+    /// Returns the parsed user agent.
     pub fn agent(self) -> Option<&'a Arc<Agent>> {
         self.block.agents.get(self.row.agent as usize)
     }
 
-    /// Returns the place of the event in the order of its session: time, then id.
+    /// Returns the position of the event in the order of its session.
     pub fn position(self) -> Position {
         Position { time: self.row.time, id: self.row.id }
     }
 }
 
-/// A place in the order of events: by time, then by id.
+/// A position in the order of events: by time, then by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// The event's time.
+    /// The event time.
     pub time: Micros,
-    /// The event's id.
+    /// The event id.
     pub id: u128,
 }
 
-/// Returns the hash of a session key: chatbot, kind and value, no two of which run together.
+/// Returns the hash of a session key: chatbot, kind of id, and id.
+///
+/// The chatbot and the kind seed the hash of the id, so keys whose concatenations are equal still
+/// have different hashes. The hash of a visitor is that of its own id and kind.
 pub fn session_key_hash(chatbot_id: &str, kind: KeyKind, value: &str) -> u128 {
     let chatbot = xxhash_rust::xxh3::xxh3_64(chatbot_id.as_bytes());
     xxhash_rust::xxh3::xxh3_128_with_seed(value.as_bytes(), chatbot ^ ((kind as u64) << 1))
 }
 
-/// The namespace of the UUIDs (version 5) that `wa` makes; itself the version 5 UUID of the name
-/// `wa` in the DNS namespace of RFC 9562.
+/// The namespace of the version 5 UUIDs that `wa` derives.
+///
+/// It is the version 5 UUID of the name `wa` in the DNS namespace of RFC 9562.
 pub const NAMESPACE: uuid::Uuid = uuid::uuid!("cf109a11-e4ef-5833-84a3-58e1b3a7f392");
 
-/// Returns the version 5 UUID of a name: what [`uuid::Uuid::new_v5`] returns, by a hash that uses the
-/// processor's own instructions for it where there are any.
+/// Returns the version 5 UUID of a name in [`NAMESPACE`].
+///
+/// Equals [`uuid::Uuid::new_v5`], but uses the SHA-1 instructions of the processor if it has them.
 pub fn name_uuid(name: &[u8]) -> uuid::Uuid {
     use sha1::{Digest, Sha1};
     let hash = Sha1::new().chain_update(NAMESPACE.as_bytes()).chain_update(name).finalize();
@@ -328,7 +335,7 @@ pub fn name_uuid(name: &[u8]) -> uuid::Uuid {
     uuid::Builder::from_sha1_bytes(*first).into_uuid()
 }
 
-/// Reads a UUID as `wa` writes it: 36 characters, lower case, with hyphens; `None` of any other text.
+/// Parses a UUID in canonical form: 36 characters, lower case, hyphens; `None` for any other text.
 #[inline]
 pub fn parse_uuid(text: &str) -> Option<u128> {
     let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
@@ -336,11 +343,11 @@ pub fn parse_uuid(text: &str) -> Option<u128> {
     else {
         return None;
     };
-    // Digits and letters come at random: a branch would be guessed wrong every other time. The four
-    // parts do not wait for each other.
+    // Digits and letters alternate at random, so a branch on them would be mispredicted. The four
+    // parts have no data dependency on each other.
     let (mut parts, mut wrong) = ([0u32; 4], 0u8);
     for at in 0..8 {
-        // Where the first and the second half of each of the middle parts begin, hyphens between them.
+        // Start of the second and the third part; a hyphen lies within each.
         let second = if at < 4 { 9 } else { 10 };
         let third = if at < 4 { 19 } else { 20 };
         for (part, byte) in parts.iter_mut().zip([at, second + at, third + at, 28 + at]) {
@@ -353,7 +360,7 @@ pub fn parse_uuid(text: &str) -> Option<u128> {
     (wrong < 16).then_some(whole)
 }
 
-/// The value of every lower-case hexadecimal digit; of other bytes, more than any digit's.
+/// The value of each lower-case hexadecimal digit; 0xf0 for all other bytes.
 const HEX_DIGITS: [u8; 256] = {
     let mut digits = [0xf0; 256];
     let mut value = 0;
@@ -371,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_uuid_as_it_is_usually_written_is_its_own_id() {
+    fn parse_uuid_accepts_only_the_canonical_form() {
         let text = "b270790b-1d46-432b-80ff-41b0524bedc7";
         assert_eq!(parse_uuid(text), Some(text.parse::<uuid::Uuid>().unwrap().as_u128()));
         for other in [
@@ -389,25 +396,25 @@ mod tests {
     }
 
     proptest! {
-        /// TextPool are not looked at when they are found: that each is whole has to follow from how they are kept.
+        // `get` does not check for UTF-8, so that property must follow from `push`.
         #[test]
-        fn texts_of_any_characters_are_found_as_they_were_kept(
+        fn text_pool_returns_texts_as_pushed(
             rounds in prop::collection::vec(prop::collection::vec("(?s).{0,6}", 0..20), 1..4),
         ) {
-            let mut kept = TextPool::default();
+            let mut pool = TextPool::default();
             for texts in &rounds {
-                kept.clear();
-                let ids: Vec<TextId> = texts.iter().map(|text| kept.push(text).unwrap()).collect();
-                let found: Vec<&str> = ids.iter().filter_map(|id| kept.get(*id)).collect();
+                pool.clear();
+                let ids: Vec<TextId> = texts.iter().map(|text| pool.push(text).unwrap()).collect();
+                let found: Vec<&str> = ids.iter().filter_map(|id| pool.get(*id)).collect();
                 prop_assert_eq!(&found, texts);
                 prop_assert!(found.iter().all(|text| std::str::from_utf8(text.as_bytes()).is_ok()));
-                prop_assert_eq!((kept.get(TextId(ids.len() as u32)), kept.get(TextId::NONE)), (None, None));
-                prop_assert_eq!(kept.all(), texts.concat());
+                prop_assert_eq!((pool.get(TextId(ids.len() as u32)), pool.get(TextId::NONE)), (None, None));
+                prop_assert_eq!(pool.all(), texts.concat());
             }
         }
 
         #[test]
-        fn a_name_has_the_uuid_that_the_uuid_library_gives_it(
+        fn name_uuid_equals_uuid_new_v5(
             name in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             prop_assert_eq!(name_uuid(&name), uuid::Uuid::new_v5(&NAMESPACE, &name));

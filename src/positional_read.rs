@@ -1,13 +1,15 @@
-//! Reading a file at a place, without moving where it is read otherwise: one call to the system instead of two.
+//! Positional reads (`pread`): one system call instead of a seek and a read.
 
 use std::fs::File;
 use std::io;
 
-/// Fills `bytes` with what stands in a file from `offset` on; returns how many there were, fewer than asked for
-/// only where the file ends before.
+/// Fills `bytes` from a file, starting at `offset`, and returns the number of bytes read.
+///
+/// The number is less than the length of `bytes` only at the end of the file. The file position does
+/// not change on Unix.
 ///
 /// # Errors
-/// Those of the system.
+/// Returns the error of the read, except for interrupted reads, which are retried.
 pub fn read_full_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -37,7 +39,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn what_stands_at_a_place_is_read_as_far_as_the_file_goes() {
+    fn read_full_at_stops_at_the_end_of_the_file() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         let at = |offset, length| {

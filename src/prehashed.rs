@@ -1,12 +1,14 @@
-//! Hashes: the hasher of keys that are hashes already, and how hashes are written.
+//! A hasher for keys that are hashes, and the hexadecimal form of hashes.
 
-/// Returns bytes in hexadecimal, in small letters.
+/// Formats bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Makes hashers of 128-bit keys that are hashes already: they are folded, not hashed again. Ids that a log
-/// chooses are hashed first, by [`Keys`](crate::ingest::batch::stored_ids::Keys).
+/// Builds hashers for 128-bit keys that are hashes: the key is folded to 64 bits, not hashed again.
+///
+/// Unsuitable for ids that a log chooses, which could collide on purpose. Such ids are hashed with a
+/// secret seed first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PreHashed;
 

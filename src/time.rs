@@ -1,4 +1,4 @@
-//! Time as the store keeps it: microseconds since 1970-01-01 UTC, and days in a time zone.
+//! Times as microseconds since 1970-01-01 UTC, and calendar days in a time zone.
 
 use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::{Tz, TzOffset};
@@ -11,10 +11,10 @@ pub const SECOND: Micros = 1_000_000;
 /// Microseconds in a day of 24 hours.
 pub const DAY: Micros = 86_400 * SECOND;
 
-/// The clock as a value: the library never asks the system what time it is.
+/// The current time as a value. The library never reads the system clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// The present, in microseconds since 1970 UTC.
+    /// The current time.
     pub now: Micros,
 }
 
@@ -33,23 +33,23 @@ impl Day {
         NaiveDate::from_epoch_days(self.0).unwrap_or(NaiveDate::MIN)
     }
 
-    /// Makes a day out of a calendar date.
+    /// Converts a calendar date.
     pub fn from_date(date: NaiveDate) -> Day {
         Day(date.to_epoch_days())
     }
 
-    /// Parses `YYYY-MM-DD`; `None` where it is no date.
+    /// Parses `YYYY-MM-DD`; `None` if the text is not a date.
     pub fn parse(text: &str) -> Option<Day> {
         NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Day::from_date)
     }
 
-    /// Returns the first day of the day's month, for `YYYY-MM` partitions.
+    /// Returns the first day of the month, which names a `YYYY-MM` partition.
     pub fn month_start(self) -> Day {
         let date = self.date();
         Day::from_date(date.with_day(1).unwrap_or(date))
     }
 
-    /// Returns the day `n` days later (earlier where negative).
+    /// Returns the day `n` days later, or earlier if `n` is negative.
     pub fn plus(self, n: i32) -> Day {
         Day(self.0.saturating_add(n))
     }
@@ -67,7 +67,7 @@ impl std::fmt::Display for Day {
     }
 }
 
-/// The store's time zone: it decides on which day a session started.
+/// A time zone, which determines the calendar day of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(pub Tz);
 
@@ -75,7 +75,7 @@ impl Zone {
     /// Coordinated universal time.
     pub const UTC: Zone = Zone(Tz::UTC);
 
-    /// Parses an IANA name such as `Europe/Berlin`; `None` where there is no such zone.
+    /// Parses an IANA name such as `Europe/Berlin`; `None` for an unknown name.
     pub fn parse(name: &str) -> Option<Zone> {
         name.parse().ok().map(Zone)
     }
@@ -95,19 +95,18 @@ impl Zone {
         Day::utc(time.saturating_add(i64::from(offset) * SECOND))
     }
 
-    /// Returns the first instant of a day in this zone: a day of 23 or 25 hours begins where the
-    /// local clock first shows it.
+    /// Returns the first instant of a day in this zone. Days of a clock change have 23 or 25 hours.
     pub fn start_of(self, day: Day) -> Micros {
-        self.edge(day).0
+        self.start_bounds(day).0
     }
 
-    /// Returns the instants between which a day begins: before the first all times are of earlier days, from
-    /// the second on none is.
+    /// Returns the two instants that bound the start of a day.
     ///
-    /// They are the same, but where the clock showed midnight twice. In St. John's, on 2010-11-07, it went back
-    /// from 00:01 to 23:01, and the 6th went on for another hour after the first minute of the 7th: between the
-    /// two instants, [`Zone::day`] decides.
-    pub fn edge(self, day: Day) -> (Micros, Micros) {
+    /// All times before the first instant belong to earlier days, no time from the second on does.
+    /// The two differ only if the local clock showed midnight twice. In St. John's, on 2010-11-07, it
+    /// went back from 00:01 to 23:01, so the 6th continued for an hour after the first minute of the
+    /// 7th. Between the two instants, [`Zone::day`] decides.
+    pub fn start_bounds(self, day: Day) -> (Micros, Micros) {
         let guess = i64::from(day.0) * DAY;
         if self.0 == Tz::UTC {
             return (guess, guess);
@@ -119,7 +118,7 @@ impl Zone {
             let (a, b) = (instant(&a), instant(&b));
             return (a.min(b), a.max(b));
         }
-        // The zone is never more than a day away from UTC: search the first instant of the day.
+        // No zone differs from UTC by more than a day: search the first instant of the day there.
         let (mut low, mut high) = (guess - DAY - 1, guess + DAY + 1);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
@@ -129,7 +128,7 @@ impl Zone {
     }
 }
 
-/// Writes a time as RFC 3339 in UTC, with as many digits of a second as it needs (0, 3 or 6).
+/// Formats a time as RFC 3339 in UTC, with 0, 3 or 6 fractional digits as needed.
 pub fn format_utc(time: Micros) -> String {
     match DateTime::from_timestamp_micros(time) {
         Some(t) => t.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
@@ -137,14 +136,15 @@ pub fn format_utc(time: Micros) -> String {
     }
 }
 
-/// Parses RFC 3339, or `YYYY-MM-DD[T ]HH:MM:SS[.fraction]` or a date alone, taken as UTC.
-/// For times that a person types; those of a log are read by `ingest::time`.
+/// Parses a time argument: RFC 3339, `YYYY-MM-DD[T ]HH:MM[:SS[.fraction]]`, or a date.
+///
+/// Times without an offset are UTC. `ingest::parse::timestamp` parses the times of logs.
 pub fn parse_human(text: &str) -> Option<Micros> {
     if let Ok(t) = DateTime::parse_from_rfc3339(text) {
         return Some(t.timestamp_micros());
     }
-    for form in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
-        if let Ok(t) = NaiveDateTime::parse_from_str(text, form) {
+    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
+        if let Ok(t) = NaiveDateTime::parse_from_str(text, format) {
             return Some(t.and_utc().timestamp_micros());
         }
     }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_of_23_and_25_hours_begin_and_end_where_the_local_clock_says() {
+    fn clock_change_days_have_23_and_25_hours() {
         let berlin = Zone::parse("Europe/Berlin").unwrap();
         let hours = |day: &str| {
             let day = Day::parse(day).unwrap();
@@ -172,25 +172,25 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_over_midnight_shows_the_day_before_again() {
+    fn clock_change_over_midnight_repeats_the_previous_day() {
         let zone = Zone::parse("America/St_Johns").unwrap();
         let at = |text: &str| parse_human(text).unwrap();
         let day = |text: &str| Day::parse(text).unwrap();
         // At UTC-2:30 until 00:01 of the 7th, which is 02:31 UTC; then at UTC-3:30.
-        assert_eq!(zone.edge(day("2010-11-07")), (at("2010-11-07T02:30:00Z"), at("2010-11-07T03:30:00Z")));
+        assert_eq!(zone.start_bounds(day("2010-11-07")), (at("2010-11-07T02:30:00Z"), at("2010-11-07T03:30:00Z")));
         assert_eq!(zone.start_of(day("2010-11-07")), at("2010-11-07T02:30:00Z"));
         assert_eq!(zone.day(at("2010-11-07T02:30:59Z")), day("2010-11-07"));
         assert_eq!(zone.day(at("2010-11-07T02:31:00Z")), day("2010-11-06"));
         let noon = at("2010-11-06T02:30:00Z");
-        assert_eq!(zone.edge(day("2010-11-06")), (noon, noon));
+        assert_eq!(zone.start_bounds(day("2010-11-06")), (noon, noon));
     }
 
     #[test]
-    fn the_edges_of_days_are_right_in_every_zone() {
+    fn start_bounds_agree_with_day_in_every_zone() {
         for zone in chrono_tz::TZ_VARIANTS.iter().map(|tz| Zone(*tz)) {
-            // St. John's clock went back over midnight in these years, and Samoa left out a day.
+            // In these years the clock of St. John's went back over midnight, and Samoa skipped a day.
             for number in Day::parse("2007-01-01").unwrap().0..Day::parse("2012-01-01").unwrap().0 {
-                let (first, second) = zone.edge(Day(number));
+                let (first, second) = zone.start_bounds(Day(number));
                 assert!(first <= second && second - first <= DAY, "{} {}", zone.name(), Day(number));
                 for before in [1, 3600 * SECOND] {
                     assert!(zone.day(first - before).0 < number, "{} {}", zone.name(), Day(number));
@@ -202,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn a_day_before_1970_is_the_day_it_is() {
+    fn days_before_1970_are_calendar_days() {
         assert_eq!(Day::utc(-1).to_string(), "1969-12-31");
         assert_eq!(Day::utc(0).to_string(), "1970-01-01");
     }
 
     #[test]
-    fn a_month_starts_on_its_first() {
+    fn month_start_is_the_first_of_the_month() {
         assert_eq!(Day::parse("2026-02-28").unwrap().month_start().to_string(), "2026-02-01");
     }
 }

@@ -1,18 +1,18 @@
-//! How often each name occurs among the events of a session.
+//! Counts of a session's events by name.
 
 use std::collections::BTreeMap;
 
 use super::{CowStr, TextInterner};
 
-/// The most names of a list: nearly every session has a handful.
+/// Names up to which counts are a sorted list; nearly every session has fewer.
 const FEW: usize = 24;
 
-/// EventCounts by event name.
+/// The number of events of each name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventCounts<'a>(Names<'a>);
 
-/// A short list, in order of names, is made faster than a tree; names without end need the tree.
-/// Which of the two it is follows from how many names there are, so equal counts are equal.
+/// A short sorted list is faster to build than a tree; a large number of names needs the tree.
+/// The number of names alone decides between them, so that equal counts compare equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Names<'a> {
     Few(Vec<(CowStr<'a>, u64)>),
@@ -26,13 +26,13 @@ impl Default for EventCounts<'_> {
 }
 
 impl<'a> EventCounts<'a> {
-    /// Adds to the count of a name.
+    /// Adds `count` to the count of a name.
     pub fn add(&mut self, name: CowStr<'a>, count: u64) {
         match &mut self.0 {
             Names::Few(names) => {
-                let at = names.iter().position(|(known, _)| *known >= name).unwrap_or(names.len());
+                let at = names.iter().position(|(existing, _)| *existing >= name).unwrap_or(names.len());
                 match names.get_mut(at) {
-                    Some((known, total)) if *known == name => *total += count,
+                    Some((existing, total)) if *existing == name => *total += count,
                     _ => names.insert(at, (name, count)),
                 }
                 if names.len() > FEW {
@@ -43,7 +43,7 @@ impl<'a> EventCounts<'a> {
         }
     }
 
-    /// Adds all counts of another.
+    /// Adds all counts of `other`.
     pub fn merge(&mut self, other: EventCounts<'a>) {
         match other.0 {
             Names::Few(names) => names.into_iter().for_each(|(name, count)| self.add(name, count)),
@@ -51,10 +51,10 @@ impl<'a> EventCounts<'a> {
         }
     }
 
-    /// Returns the count of a name; 0 where it does not occur.
+    /// Returns the count of a name; 0 if it does not occur.
     pub fn get(&self, name: &str) -> u64 {
         match &self.0 {
-            Names::Few(names) => names.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count),
+            Names::Few(names) => names.iter().find(|(existing, _)| existing == name).map_or(0, |(_, count)| *count),
             Names::Many(names) => names.get(name).copied().unwrap_or(0),
         }
     }
@@ -64,7 +64,7 @@ impl<'a> EventCounts<'a> {
         self.iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns names and counts, in order of names.
+    /// Iterates over names and counts, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         let (few, many) = match &self.0 {
             Names::Few(names) => (Some(names), None),
@@ -74,7 +74,7 @@ impl<'a> EventCounts<'a> {
         few.chain(many.into_iter().flatten().map(|(name, count)| (name.as_ref(), *count)))
     }
 
-    /// Returns the same with texts that borrow nothing.
+    /// Converts into counts whose texts are owned.
     pub fn into_owned(self, texts: &TextInterner) -> EventCounts<'static> {
         let own = |(name, count): (CowStr<'a>, u64)| (texts.own(name), count);
         EventCounts(match self.0 {
@@ -83,7 +83,7 @@ impl<'a> EventCounts<'a> {
         })
     }
 
-    /// Writes the counts as a JSON object, names in order.
+    /// Appends the counts to `text` as a JSON object, sorted by name.
     pub fn write_json(&self, text: &mut String) {
         let mut number = itoa::Buffer::new();
         text.push('{');
@@ -105,16 +105,16 @@ impl<'a> EventCounts<'a> {
     }
 }
 
-/// Reads counts as [`EventCounts::write_json`] writes them; a name without escapes is borrowed.
+/// Parses the output of [`EventCounts::write_json`]; a name without escapes is borrowed.
 impl<'de: 'a, 'a> serde::Deserialize<'de> for EventCounts<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Reading(std::marker::PhantomData))
+        deserializer.deserialize_map(CountsVisitor(std::marker::PhantomData))
     }
 }
 
-struct Reading<'a>(std::marker::PhantomData<&'a ()>);
+struct CountsVisitor<'a>(std::marker::PhantomData<&'a ()>);
 
-impl<'de: 'a, 'a> serde::de::Visitor<'de> for Reading<'a> {
+impl<'de: 'a, 'a> serde::de::Visitor<'de> for CountsVisitor<'a> {
     type Value = EventCounts<'a>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -137,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_are_those_of_a_tree_and_come_back_from_json(
+        fn counts_match_a_tree_and_round_trip_through_json(
             names in proptest::collection::vec(("[a-e\"\\\\\u{1}é]{1,2}", 1..9u64), 0..80), cut in 0..80usize
         ) {
             let mut tree: BTreeMap<String, u64> = BTreeMap::new();

@@ -1,19 +1,20 @@
 //! The gap rule.
 //!
-//! A session is a maximal run of events of one key in which no two neighbours are further apart
-//! than the timeout. Its summary covers the interval from its first to its last event; two
-//! intervals at most a timeout apart belong to one session, whatever order they came in.
+//! A session is a maximal run of events with one session key in which no two neighbours are further
+//! apart than the timeout. A summary covers the interval from its first to its last event. Two
+//! intervals at most one timeout apart belong to the same session, in whichever order they arrive.
 
 use super::SessionSummary;
 use crate::event::{Event, Position};
 use crate::time::Micros;
 
-/// Tells whether a gap between neighbours keeps them in one session: strictly greater splits.
+/// Returns whether two neighbouring events belong to one session: only a gap strictly greater than
+/// the timeout splits.
 pub fn continues(earlier: Micros, later: Micros, timeout: Micros) -> bool {
     later.saturating_sub(earlier) <= timeout
 }
 
-/// Cuts events of one key, given in order of time, into those of each session.
+/// Splits events of one session key, sorted by time, into sessions.
 pub fn split_by_gap<'e, 'a>(
     events: &'e [Event<'a>],
     timeout: Micros,
@@ -21,13 +22,13 @@ pub fn split_by_gap<'e, 'a>(
     events.chunk_by(move |a, b| continues(a.row.time, b.row.time, timeout))
 }
 
-/// A session or a piece of one: it has an interval of time, and takes in others of its session.
+/// A session or a fragment of one: a time interval that merges with others of its session.
 pub trait Mergeable {
-    /// Returns where the first event is.
+    /// Returns the position of the first event.
     fn first(&self) -> Position;
     /// Returns the time of the last event.
     fn ended_at(&self) -> Micros;
-    /// Takes in another piece of the same session, with none of this one's events in it.
+    /// Merges another fragment of the same session that shares no event with this one.
     fn merge(&mut self, other: Self);
 }
 
@@ -45,16 +46,16 @@ impl Mergeable for SessionSummary<'_> {
     }
 }
 
-/// Joins sessions and pieces of sessions of one key, in any order, into sessions.
-pub fn merge_adjacent<P: Mergeable>(mut pieces: Vec<P>, timeout: Micros) -> Vec<P> {
-    pieces.sort_by_key(Mergeable::first);
-    let mut sessions: Vec<P> = Vec::with_capacity(pieces.len());
-    for piece in pieces {
+/// Merges sessions and fragments of one session key, in any order, into sessions.
+pub fn merge_adjacent<P: Mergeable>(mut fragments: Vec<P>, timeout: Micros) -> Vec<P> {
+    fragments.sort_by_key(Mergeable::first);
+    let mut sessions: Vec<P> = Vec::with_capacity(fragments.len());
+    for fragment in fragments {
         match sessions.last_mut() {
-            Some(session) if continues(session.ended_at(), piece.first().time, timeout) => {
-                session.merge(piece)
+            Some(session) if continues(session.ended_at(), fragment.first().time, timeout) => {
+                session.merge(fragment)
             }
-            _ => sessions.push(piece),
+            _ => sessions.push(fragment),
         }
     }
     sessions

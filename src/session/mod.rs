@@ -1,4 +1,4 @@
-//! Sessions: the gap rule, and the mergeable summary that a session is kept as.
+//! Sessions: the gap rule and the mergeable session summary. Pure; performs no I/O.
 
 pub(crate) mod counts;
 pub(crate) mod gap;

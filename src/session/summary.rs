@@ -1,9 +1,9 @@
 //! The mergeable summary of a session.
 //!
-//! A [`SessionSummary`] of one event is made by [`SessionSummary::from_event`]; two summaries of disjoint sets of events
-//! of one session combine by [`SessionSummary::merge`] into that of their union. Merging is associative
-//! and commutative, so a session can be put together from any pieces in any order. Sums are
-//! integers; firsts and lasts carry the [`Position`] of the event they came from.
+//! [`SessionSummary::from_event`] builds the summary of one event. [`SessionSummary::merge`] combines
+//! the summaries of two disjoint sets of events of a session into the summary of their union.
+//! Merging is associative and commutative: a session can be assembled from any fragments in any
+//! order. Sums are integers; first and last values carry the [`Position`] of their event.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ pub use crate::enrich::Agent;
 use crate::event::{Event, KeyKind, Position, TextField};
 use crate::time::Micros;
 
-/// The key that all events of a session share.
+/// The key that all events of a session share: chatbot, kind of id, and id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey<'a> {
     /// The chatbot.
     pub chatbot_id: CowStr<'a>,
-    /// Which id it is.
+    /// The kind of id.
     pub kind: KeyKind,
     /// The id.
     pub value: CowStr<'a>,
 }
 
 impl SessionKey<'_> {
-    /// Returns the hash by which sessions of one key are brought together.
+    /// Returns the hash by which sessions with the same key are grouped.
     pub fn hash(&self) -> u128 {
         crate::event::session_key_hash(&self.chatbot_id, self.kind, &self.value)
     }
@@ -50,7 +50,7 @@ impl<T> First<T> {
         }
     }
 
-    /// Offers an event's value, made only where it is earlier than what is there.
+    /// Stores the value of an event at `at` if that event is earlier. Calls `value` only then.
     fn offer(&mut self, at: Position, value: impl FnOnce() -> Option<T>) {
         if self.0.as_ref().is_none_or(|(mine, _)| at < *mine)
             && let Some(value) = value()
@@ -98,92 +98,93 @@ impl<T> Last<T> {
     }
 }
 
-/// Where the visitor came from: the fields of the first event that names a source.
+/// The traffic source of a session: the fields of the first event that names one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrafficSource<'a> {
     /// The referring page.
     pub referrer: Option<CowStr<'a>>,
-    /// Its domain; `None` for direct.
+    /// The referrer's domain; `None` for direct visits.
     pub referrer_domain: Option<CowStr<'a>>,
-    /// The channel's name.
+    /// The name of the channel.
     pub channel: Option<CowStr<'a>>,
-    /// The campaign's source.
+    /// The campaign source.
     pub utm_source: Option<CowStr<'a>>,
-    /// The campaign's medium.
+    /// The campaign medium.
     pub utm_medium: Option<CowStr<'a>>,
-    /// The campaign's name.
+    /// The campaign name.
     pub utm_campaign: Option<CowStr<'a>>,
 }
 
-/// Where the visitor is: the fields of the first event that has any of them.
+/// The location of a visitor: the fields of the first event that has any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Location<'a> {
-    /// The address.
+    /// The IP address.
     pub ip_address: Option<CowStr<'a>>,
-    /// The country.
+    /// The country code.
     pub country_code: Option<CowStr<'a>>,
     /// The city.
     pub city: Option<CowStr<'a>>,
 }
 
-/// Who the visitor is: the fields of the last event that has any of them.
+/// The profile of a user: the fields of the last event that has any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserProfile<'a> {
-    /// E-mail address.
+    /// The email address.
     pub user_email: Option<CowStr<'a>>,
-    /// Name.
+    /// The name.
     pub user_name: Option<CowStr<'a>>,
-    /// Metadata: JSON text of an object.
+    /// The metadata: JSON text of an object.
     pub user_metadata: Option<CowStr<'a>>,
 }
 
-/// A session, or a piece of one, as it is kept and merged.
+/// The mergeable summary of a session or of a fragment of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSummary<'a> {
-    /// What holds the session together.
+    /// The session key.
     pub key: SessionKey<'a>,
-    /// The first event: least time, then id.
+    /// The position of the first event.
     pub first: Position,
-    /// Time of the last event.
+    /// The time of the last event.
     pub ended_at: Micros,
-    /// The visitor's id.
+    /// The anonymous id.
     pub anonymous_id: First<CowStr<'a>>,
-    /// Where the visitor came from.
+    /// The traffic source.
     pub source: First<TrafficSource<'a>>,
-    /// The user agent and what it says.
+    /// The parsed user agent.
     pub agent: First<Arc<Agent>>,
-    /// Width and height of the screen in pixels.
+    /// The width and height of the screen, in pixels.
     pub screen: First<(Option<i32>, Option<i32>)>,
-    /// Address and place.
+    /// The IP address and location.
     pub place: First<Location<'a>>,
-    /// The logged landing page.
+    /// The landing page, as logged.
     pub landing_page: First<CowStr<'a>>,
-    /// The path of the first page, which stands in where no landing page is logged.
+    /// The path of the first page; the landing page if none is logged.
     pub landing_path: First<CowStr<'a>>,
-    /// What opened the widget.
+    /// The trigger that opened the widget.
     pub triggered_by: First<CowStr<'a>>,
     /// The identified user.
     pub user_id: Last<CowStr<'a>>,
-    /// Profiles by the user that their event names; the last of the session's own user or of
-    /// nobody is shown. All are kept, since a late event can change who the session's user is.
+    /// Profiles by the user that their event names. The session shows the last profile of its own
+    /// user or of an event without a user. All profiles are retained, because a late event can
+    /// change the session's user.
     pub profiles: BTreeMap<Option<CowStr<'a>>, Last<UserProfile<'a>>>,
-    /// Number of events by name.
+    /// The number of events by name.
     pub counts: EventCounts<'a>,
-    /// Number of events of category `error`.
+    /// The number of events of category `error`.
     pub errors: u64,
-    /// Sum of response times in microseconds; stays at the greatest `i64`, which is the most that a column
-    /// holds, where it would be more.
+    /// The sum of response times in microseconds, saturated at `i64::MAX`, the largest value that
+    /// the column can hold.
     pub response_sum_us: u64,
-    /// Number of response times.
+    /// The number of response times.
     pub response_count: u64,
-    /// When the first piece was stored.
+    /// The time at which the first fragment was stored.
     pub created_at: Micros,
-    /// When the last piece was stored.
+    /// The time at which the last fragment was stored.
     pub updated_at: Micros,
 }
 
 impl<'a> SessionSummary<'a> {
-    /// Makes the summary of one event, stored at `now`.
+    /// Returns the summary of one event, stored at `now`.
     pub fn from_event(event: Event<'a>, now: Micros) -> SessionSummary<'a> {
         let mut summary = SessionSummary {
             key: SessionKey {
@@ -214,7 +215,7 @@ impl<'a> SessionSummary<'a> {
         summary
     }
 
-    /// Makes the summary of the events of one session, stored at `now`; `None` without any.
+    /// Returns the summary of the events of one session, stored at `now`; `None` without events.
     pub fn from_events(events: &[Event<'a>], now: Micros) -> Option<SessionSummary<'a>> {
         let (first, rest) = events.split_first()?;
         let mut summary = SessionSummary::from_event(*first, now);
@@ -222,8 +223,9 @@ impl<'a> SessionSummary<'a> {
         Some(summary)
     }
 
-    /// Adds an event of the same session that is not in the summary yet: the same as merging with
-    /// the event's own summary, without making one.
+    /// Adds an event of the same session that is not in the summary yet.
+    ///
+    /// Equals merging with the summary of the event, without building that summary.
     pub fn add(&mut self, event: Event<'a>) {
         let row = event.row;
         let at = event.position();
@@ -282,7 +284,7 @@ impl<'a> SessionSummary<'a> {
         }
     }
 
-    /// Takes in another piece of the same session, with none of this one's events in it.
+    /// Merges the summary of another fragment of the same session. The two share no event.
     pub fn merge(&mut self, other: SessionSummary<'a>) {
         self.first = self.first.min(other.first);
         self.ended_at = self.ended_at.max(other.ended_at);
@@ -306,7 +308,7 @@ impl<'a> SessionSummary<'a> {
         self.updated_at = self.updated_at.max(other.updated_at);
     }
 
-    /// Returns how often an event of this name happened.
+    /// Returns the number of events with a name.
     pub fn count(&self, name: &str) -> u64 {
         self.counts.get(name)
     }
@@ -316,36 +318,36 @@ impl<'a> SessionSummary<'a> {
         self.counts.total()
     }
 
-    /// Returns whole seconds from the first to the last event.
+    /// Returns the whole seconds from the first to the last event.
     pub fn duration_seconds(&self) -> i64 {
         self.ended_at.saturating_sub(self.first.time) / crate::time::SECOND
     }
 
-    /// Returns the landing page: the logged one, else the path of the first page.
+    /// Returns the logged landing page, else the path of the first page.
     pub fn landing(&self) -> Option<&str> {
         self.landing_page.value().or(self.landing_path.value()).map(CowStr::as_ref)
     }
 
-    /// Returns the profile: of the last event that has one and does not name another user.
+    /// Returns the profile of the last event that has one and does not name another user.
     pub fn profile(&self) -> Option<&UserProfile<'a>> {
-        self.shown().map(|(_, profile)| profile)
+        self.shown_profile().map(|(_, profile)| profile)
     }
 
-    /// Returns the profile that the session shows, and the position of its event.
-    pub fn shown(&self) -> Option<&(Position, UserProfile<'a>)> {
+    /// Returns the profile of the session and the position of its event.
+    pub fn shown_profile(&self) -> Option<&(Position, UserProfile<'a>)> {
         if self.profiles.is_empty() {
             return None;
         }
-        let of = |user: &Option<CowStr<'a>>| self.profiles.get(user).and_then(|profile| profile.0.as_ref());
-        let nobody = of(&None);
-        let user = self.user_id.0.as_ref().and_then(|(_, user)| of(&Some(user.clone())));
-        match (nobody, user) {
+        let profile_of = |user: &Option<CowStr<'a>>| self.profiles.get(user).and_then(|profile| profile.0.as_ref());
+        let without_user = profile_of(&None);
+        let user = self.user_id.0.as_ref().and_then(|(_, user)| profile_of(&Some(user.clone())));
+        match (without_user, user) {
             (Some(a), Some(b)) => Some(if a.0 > b.0 { a } else { b }),
             (a, b) => a.or(b),
         }
     }
 
-    /// Converts into a summary that borrows nothing; its long texts are those of `texts`.
+    /// Converts into a summary that owns its texts; long texts are shared through `texts`.
     pub fn into_owned(self, texts: &TextInterner) -> SessionSummary<'static> {
         let own = |text: CowStr<'a>| texts.own(text);
         let first = |value: First<CowStr<'a>>| First(value.0.map(|(at, text)| (at, own(text))));
@@ -405,12 +407,12 @@ impl<'a> SessionSummary<'a> {
         }
     }
 
-    /// Tells whether the user agent is a known robot.
+    /// Returns whether the user agent is a known bot.
     pub fn is_bot(&self) -> bool {
         self.agent.value().is_some_and(|agent| agent.is_bot)
     }
 
-    /// Returns the session's id: the version 5 UUID of its key and its start.
+    /// Returns the id of the session: the version 5 UUID of its key and its start.
     pub fn id(&self) -> uuid::Uuid {
         let kind = match self.key.kind {
             KeyKind::Session => "session",
@@ -418,16 +420,16 @@ impl<'a> SessionSummary<'a> {
             KeyKind::User => "user",
         };
         let (chatbot, value) = (self.key.chatbot_id.as_ref(), self.key.value.as_ref());
-        // Lengths keep ("a", "bc") and ("ab", "c") apart.
+        // The lengths distinguish ("a", "bc") from ("ab", "c").
         let mut numbers = [itoa::Buffer::new(); 3];
-        let [of_chatbot, of_value, start] = &mut numbers;
+        let [chatbot_length, value_length, start] = &mut numbers;
         let name = [
-            of_chatbot.format(chatbot.len()),
+            chatbot_length.format(chatbot.len()),
             ":",
             chatbot,
             kind,
             ":",
-            of_value.format(value.len()),
+            value_length.format(value.len()),
             ":",
             value,
             "@",
@@ -437,8 +439,10 @@ impl<'a> SessionSummary<'a> {
     }
 }
 
-/// Adds two sums of response times. What it comes to does not depend on the order in which many are added, also
-/// where they are too many.
+/// Adds two sums of response times, saturated at `i64::MAX`.
+///
+/// Saturating addition of non-negative numbers is associative, so the order of merges does not
+/// matter even on overflow.
 fn saturating_sum(a: u64, b: u64) -> u64 {
     a.saturating_add(b).min(i64::MAX as u64)
 }

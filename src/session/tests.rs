@@ -1,4 +1,4 @@
-//! The law of the mergeable summary, and the gap rule, on random events.
+//! The merge laws of session summaries, and the gap rule, on random events.
 
 use proptest::prelude::*;
 
@@ -9,9 +9,9 @@ use crate::time::{Micros, SECOND};
 
 const TIMEOUT: i64 = 1800 * SECOND;
 
-/// What a random event says; small alphabets, so that ties and clashes are common.
+/// The fields of a random event. Small alphabets make ties and conflicts common.
 #[derive(Clone, Debug)]
-struct Said {
+struct Sample {
     time: i64,
     id: u128,
     name: &'static str,
@@ -29,7 +29,7 @@ struct Said {
     response: Option<i64>,
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn sample() -> impl Strategy<Value = Sample> {
     let gap = prop_oneof![Just(0), Just(1), Just(1799), Just(1800), Just(1801), 0..4000i64];
     let maybe = |words: &'static [&'static str]| proptest::option::of(proptest::sample::select(words));
     (
@@ -55,7 +55,7 @@ fn said() -> impl Strategy<Value = Said> {
                 (screen, response),
             )| {
                 let time = gap * SECOND + spread * TIMEOUT;
-                Said {
+                Sample {
                     time,
                     id,
                     name,
@@ -76,38 +76,38 @@ fn said() -> impl Strategy<Value = Said> {
         )
 }
 
-/// Usual response times, and such that no column holds the sum of two.
+/// Usual response times, and some whose sum overflows the column.
 fn response() -> impl Strategy<Value = i64> {
     prop_oneof![8 => 0..5_000_000i64, 1 => Just(i64::MAX), 1 => Just(i64::MAX / 2 + 1)]
 }
 
-/// Puts events of one session key into a block.
-fn block(events: &[Said]) -> Block {
+/// Builds a block of events with one session key.
+fn block(events: &[Sample]) -> Block {
     let mut block = Block::default();
-    for said in events {
+    for sample in events {
         let mut row =
-            EventRow { id: said.id, time: said.time, key_kind: KeyKind::Session, ..EventRow::EMPTY };
+            EventRow { id: sample.id, time: sample.time, key_kind: KeyKind::Session, ..EventRow::EMPTY };
         let fields = [
             (TextField::ChatbotId, Some("c")),
             (TextField::SessionId, Some("s")),
-            (TextField::EventName, Some(said.name)),
-            (TextField::AnonymousId, said.anonymous),
-            (TextField::UserId, said.user),
-            (TextField::UserEmail, said.email),
-            (TextField::UserMetadata, said.metadata),
-            (TextField::City, said.city),
-            (TextField::EventCategory, said.category),
-            (TextField::LandingPage, said.landing),
-            (TextField::PageUrl, said.url),
-            (TextField::UtmSource, said.source),
+            (TextField::EventName, Some(sample.name)),
+            (TextField::AnonymousId, sample.anonymous),
+            (TextField::UserId, sample.user),
+            (TextField::UserEmail, sample.email),
+            (TextField::UserMetadata, sample.metadata),
+            (TextField::City, sample.city),
+            (TextField::EventCategory, sample.category),
+            (TextField::LandingPage, sample.landing),
+            (TextField::PageUrl, sample.url),
+            (TextField::UtmSource, sample.source),
         ];
         for (field, text) in fields {
             row.text[field as usize] = text.map_or(TextId::NONE, |text| block.texts.push(text).unwrap());
         }
-        row.triggered_by = said.trigger.map_or(TextId::NONE, |text| block.texts.push(text).unwrap());
-        row.names_source = said.source.is_some();
-        row.screen_width = said.screen.unwrap_or(crate::event::NO_NUMBER);
-        row.response_us = said.response.unwrap_or(crate::event::NO_RESPONSE);
+        row.triggered_by = sample.trigger.map_or(TextId::NONE, |text| block.texts.push(text).unwrap());
+        row.names_source = sample.source.is_some();
+        row.screen_width = sample.screen.unwrap_or(crate::event::NO_NUMBER);
+        row.response_us = sample.response.unwrap_or(crate::event::NO_RESPONSE);
         block.rows.push(row);
     }
     block
@@ -138,13 +138,13 @@ proptest! {
 
     #[test]
     fn merging_is_associative_and_commutative(
-        events in proptest::collection::vec(said(), 1..8),
+        events in proptest::collection::vec(sample(), 1..8),
         order in any::<u64>(),
         cut_at in 0..8usize,
     ) {
         let block = block(&events);
         let in_order = merged(singles(&block));
-        // Another order, and another way of putting brackets.
+        // Another order and another grouping.
         let mut shuffled = singles(&block);
         let n = shuffled.len();
         for i in (1..n).rev() {
@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn adding_an_event_is_merging_with_its_own_summary(events in proptest::collection::vec(said(), 1..8)) {
+    fn adding_an_event_equals_merging_its_summary(events in proptest::collection::vec(sample(), 1..8)) {
         let block = block(&events);
         let mut added = SessionSummary::from_event(block.event(&block.rows[0]), 0);
         for row in &block.rows[1..] {
@@ -165,28 +165,28 @@ proptest! {
         prop_assert_eq!(added, merged(singles(&block)));
     }
 
-    /// Whatever the pieces, joining them gives the sessions of all events cut at once.
+    // Independent of how the events are distributed over fragments.
     #[test]
-    fn sessions_joined_from_pieces_are_those_cut_from_all_events(
-        events in proptest::collection::vec(said(), 1..20),
+    fn merged_fragments_equal_sessions_split_from_all_events(
+        events in proptest::collection::vec(sample(), 1..20),
         deal in proptest::collection::vec(0..3usize, 20),
     ) {
         let block = block(&events);
-        let mut hands: [Vec<&EventRow>; 3] = Default::default();
-        for (row, &hand) in block.rows.iter().zip(&deal) {
-            hands[hand].push(row);
+        let mut parts: [Vec<&EventRow>; 3] = Default::default();
+        for (row, &part) in block.rows.iter().zip(&deal) {
+            parts[part].push(row);
         }
-        let pieces: Vec<SessionSummary<'_>> = hands.into_iter().flat_map(|rows| sessions_of(&block, rows, 0)).collect();
+        let pieces: Vec<SessionSummary<'_>> = parts.into_iter().flat_map(|rows| sessions_of(&block, rows, 0)).collect();
         prop_assert_eq!(merge_adjacent(pieces, TIMEOUT), sessions_of(&block, block.rows.iter().collect(), 0));
     }
 
-    /// A second way to say what a session is: sort, cut where the gap is greater, look at each field.
+    // An independent computation: sort, split at larger gaps, evaluate each field.
     #[test]
-    fn a_session_is_what_its_fields_rules_say(events in proptest::collection::vec(said(), 1..12)) {
+    fn session_fields_match_an_independent_computation(events in proptest::collection::vec(sample(), 1..12)) {
         let block = block(&events);
         let mut sorted = events.clone();
-        sorted.sort_by_key(|said| (said.time, said.id));
-        let runs: Vec<&[Said]> = sorted.chunk_by(|a, b| b.time - a.time <= TIMEOUT).collect();
+        sorted.sort_by_key(|sample| (sample.time, sample.id));
+        let runs: Vec<&[Sample]> = sorted.chunk_by(|a, b| b.time - a.time <= TIMEOUT).collect();
         let sessions = sessions_of(&block, block.rows.iter().collect(), 0);
         prop_assert_eq!(sessions.len(), runs.len());
         for (session, run) in sessions.iter().zip(runs) {
@@ -203,7 +203,7 @@ proptest! {
                 s.url.map(|url| if url == "https://h/l" { "/l" } else { "/p" })
             }));
             prop_assert_eq!(session.landing(), landing);
-            let names_no_other = |s: &&Said| {
+            let names_no_other = |s: &&Sample| {
                 (s.email.is_some() || s.metadata.is_some()) && (s.user.is_none() || s.user == user)
             };
             let last = run.iter().rev().find(names_no_other);
@@ -222,24 +222,23 @@ proptest! {
         }
     }
 
-    /// What is written to the table and read back is the same, to the last position.
     #[test]
-    fn a_session_survives_its_table(events in proptest::collection::vec(said(), 1..12)) {
+    fn sessions_round_trip_through_their_table(events in proptest::collection::vec(sample(), 1..12)) {
         let block = block(&events);
         let sessions = sessions_of(&block, block.rows.iter().collect(), 7);
         let table = stored(&sessions);
         prop_assert_eq!(read(&table).unwrap(), sessions);
     }
 
-    /// Whatever was stored before: the law holds for rows of the table as for summaries.
+    // The merge law also holds for rows that were stored and read back.
     #[test]
-    fn stored_sessions_joined_with_new_pieces_are_those_cut_from_all_events(
-        events in proptest::collection::vec(said(), 1..12),
+    fn stored_sessions_merge_with_new_fragments(
+        events in proptest::collection::vec(sample(), 1..12),
         is_stored in proptest::collection::vec(any::<bool>(), 12),
     ) {
         let block = block(&events);
         let (old, new): (Vec<_>, Vec<_>) = block.rows.iter().zip(is_stored).partition(|(_, is_stored)| *is_stored);
-        let rows = |hand: Vec<(_, bool)>| hand.into_iter().map(|(row, _)| row).collect();
+        let rows = |part: Vec<(_, bool)>| part.into_iter().map(|(row, _)| row).collect();
         let table = stored(&sessions_of(&block, rows(old), 0));
         let pieces = [read(&table).unwrap(), sessions_of(&block, rows(new), 0)].concat();
         let joined = merge_adjacent(pieces, TIMEOUT);
@@ -255,8 +254,8 @@ fn stored(sessions: &[SessionSummary<'_>]) -> polars::prelude::DataFrame {
 }
 
 #[test]
-fn thirty_minutes_stay_together_and_a_microsecond_more_splits() {
-    let at = |time| Said {
+fn gap_splits_only_beyond_thirty_minutes() {
+    let at = |time| Sample {
         time,
         id: time as u128,
         name: "x",

@@ -1,7 +1,7 @@
-//! The texts of summaries: borrowed where what they were made of outlives them, else shared.
+//! The texts of session summaries: borrowed from events or tables, or shared.
 //!
-//! Events of one line inherit its fields, so that thousands of sessions can have one long text: those that
-//! outlive their events have one copy of it together.
+//! All events of an envelope inherit its fields, so thousands of sessions can have the same long
+//! text. Summaries that outlive their events share one copy of it.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -13,13 +13,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text of a summary. Most summaries are made and written at once, and borrow theirs from the events or the
-/// table that they were made of.
+/// A text of a summary, borrowed or shared.
+///
+/// Most summaries are built and written at once, and borrow their texts from the events or the
+/// table.
 #[derive(Clone, Debug)]
 pub enum CowStr<'a> {
-    /// Of an event or a table.
+    /// A text of an event or a table.
     Borrowed(&'a str),
-    /// Of its own, or one that it has with others.
+    /// An owned text, possibly shared with other summaries.
     Shared(Arc<str>),
 }
 
@@ -96,16 +98,16 @@ impl Serialize for CowStr<'_> {
     }
 }
 
-/// A text without escapes is borrowed.
+/// Borrows a JSON string without escapes.
 impl<'de: 'a, 'a> Deserialize<'de> for CowStr<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Reading)
+        deserializer.deserialize_str(TextVisitor)
     }
 }
 
-struct Reading;
+struct TextVisitor;
 
-impl<'de> Visitor<'de> for Reading {
+impl<'de> Visitor<'de> for TextVisitor {
     type Value = CowStr<'de>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -121,15 +123,15 @@ impl<'de> Visitor<'de> for Reading {
     }
 }
 
-/// Texts of at least so many bytes are looked for among those that are there.
+/// The length in bytes from which texts are deduplicated.
 const LONG: usize = 1024;
 
-/// The long texts of summaries that own their texts, each once.
+/// Deduplicates the long texts of summaries that own their texts.
 #[derive(Debug, Default)]
 pub struct TextInterner(Mutex<HashSet<Arc<str>>>);
 
 impl TextInterner {
-    /// Returns a text that borrows nothing.
+    /// Converts into a shared text; a long text that was seen before is not copied.
     pub fn own(&self, text: CowStr<'_>) -> CowStr<'static> {
         let text = match text {
             CowStr::Shared(text) => return CowStr::Shared(text),
@@ -138,17 +140,17 @@ impl TextInterner {
         if text.len() < LONG {
             return CowStr::Shared(text.into());
         }
-        // Where another thread panicked, the set is whole all the same.
+        // The set stays consistent if another thread panicked while it held the lock.
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = texts.get(text) {
-            return CowStr::Shared(known.clone());
+        if let Some(shared) = texts.get(text) {
+            return CowStr::Shared(shared.clone());
         }
         let text: Arc<str> = text.into();
         texts.insert(text.clone());
         CowStr::Shared(text)
     }
 
-    /// Forgets the texts that no summary has any more.
+    /// Drops the texts that no summary uses any more.
     pub fn evict_unused(&self) {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         texts.retain(|text| Arc::strong_count(text) > 1);
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_there_once_for_as_long_as_a_summary_has_it() {
+    fn long_text_is_shared_until_its_last_summary_is_dropped() {
         let texts = TextInterner::default();
         let long = "x".repeat(LONG);
         let [one, two] = [&long, &long.clone()].map(|text| texts.own(CowStr::Borrowed(text)));
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_json_is_borrowed_where_it_has_no_escapes() {
+    fn json_string_without_escapes_is_borrowed() {
         let read = |json| serde_json::from_str::<CowStr<'_>>(json).unwrap();
         assert!(matches!(read("\"plain\""), CowStr::Borrowed("plain")));
         assert!(matches!(read("\"a\\nb\""), CowStr::Shared(text) if &*text == "a\nb"));
