@@ -49,7 +49,7 @@ mod tests {
         let hash = |n: u64| xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes());
         for few in [0, 1, 1000, 5000] {
             let hashes: Vec<u128> = (0..few).map(hash).collect();
-            let filter = BloomFilter::of(hashes.iter());
+            let filter = BloomFilter::from_hashes(hashes.iter());
             assert!(hashes.iter().all(|hash| filter.may_contain(*hash)));
             let others = (few..few + 10_000).filter(|n| filter.may_contain(hash(*n))).count();
             assert!(others <= 10_000 / 10, "{others} of 10,000 others");

@@ -177,7 +177,10 @@ mod tests {
         let at = |text: &str| parse_human(text).unwrap();
         let day = |text: &str| Day::parse(text).unwrap();
         // At UTC-2:30 until 00:01 of the 7th, which is 02:31 UTC; then at UTC-3:30.
-        assert_eq!(zone.start_bounds(day("2010-11-07")), (at("2010-11-07T02:30:00Z"), at("2010-11-07T03:30:00Z")));
+        assert_eq!(
+            zone.start_bounds(day("2010-11-07")),
+            (at("2010-11-07T02:30:00Z"), at("2010-11-07T03:30:00Z"))
+        );
         assert_eq!(zone.start_of(day("2010-11-07")), at("2010-11-07T02:30:00Z"));
         assert_eq!(zone.day(at("2010-11-07T02:30:59Z")), day("2010-11-07"));
         assert_eq!(zone.day(at("2010-11-07T02:31:00Z")), day("2010-11-06"));

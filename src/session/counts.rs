@@ -54,7 +54,9 @@ impl<'a> EventCounts<'a> {
     /// Returns the count of a name; 0 if it does not occur.
     pub fn get(&self, name: &str) -> u64 {
         match &self.0 {
-            Names::Few(names) => names.iter().find(|(existing, _)| existing == name).map_or(0, |(_, count)| *count),
+            Names::Few(names) => {
+                names.iter().find(|(existing, _)| existing == name).map_or(0, |(_, count)| *count)
+            }
             Names::Many(names) => names.get(name).copied().unwrap_or(0),
         }
     }

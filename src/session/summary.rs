@@ -338,7 +338,8 @@ impl<'a> SessionSummary<'a> {
         if self.profiles.is_empty() {
             return None;
         }
-        let profile_of = |user: &Option<CowStr<'a>>| self.profiles.get(user).and_then(|profile| profile.0.as_ref());
+        let profile_of =
+            |user: &Option<CowStr<'a>>| self.profiles.get(user).and_then(|profile| profile.0.as_ref());
         let without_user = profile_of(&None);
         let user = self.user_id.0.as_ref().and_then(|(_, user)| profile_of(&Some(user.clone())));
         match (without_user, user) {

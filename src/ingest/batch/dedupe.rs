@@ -51,7 +51,7 @@ pub fn find(
         result.clashes += clashes;
     }
     // Most of what is stored is not in the batch.
-    let bloom = BloomFilter::of(keys.iter());
+    let bloom = BloomFilter::from_hashes(keys.iter());
     let place = |key: u128| if bloom.may_contain(key) { buckets[bucket_of(key)].get(key) } else { None };
     for hit in stored_ids.find(snapshot, events, place)? {
         // Two stored dates can hold one id only by a fault of the log; the event counts once.

@@ -101,7 +101,7 @@ pub fn put(
     }
     if let Some(last) = before.manifest().sessions_pruned_through {
         // Sessions go by the store's days, which begin at other moments than UTC dates.
-        let end = rules.zone.edge(last.plus(1)).1;
+        let end = rules.zone.start_bounds(last.plus(1)).1;
         for (fate, event) in outcome.fates.iter_mut().zip(events) {
             let time = event.row.time;
             if time < end && rules.ledger.sessions_pruned(event.chatbot_id(), rules.zone.day(time)) {

@@ -84,7 +84,7 @@ pub fn events(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> 
 pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, zone: Zone) -> Result<Pruned> {
     let snapshot = transaction.snapshot()?;
     let mut pruned = Pruned::default();
-    let end_of_last = zone.edge(last.plus(1));
+    let end_of_last = zone.start_bounds(last.plus(1));
     // Between the two the clock decides, where it went back over midnight.
     let goes = |end: i64| end < end_of_last.0 || (end < end_of_last.1 && zone.day(end) <= last);
     // A session starts no later than it ends: later days have nothing that goes.
@@ -158,7 +158,7 @@ fn mark_counted_new(
 ) -> Result<()> {
     let files = snapshot.manifest().files(Table::Visitors).iter();
     let (Some(first), Some(last)) = (counted.keys().min(), counted.keys().max()) else { return Ok(()) };
-    let (from, to) = (zone.start_of(*first), zone.edge(last.plus(1)).1);
+    let (from, to) = (zone.start_of(*first), zone.start_bounds(last.plus(1)).1);
     for file in files.filter(|file| file.min_time < to && from <= file.max_time) {
         let mut rows = visitors::read(&snapshot.read_file_checked(file)?)?;
         let mut changed = false;

@@ -53,7 +53,7 @@ impl<'a> Rows<'a> {
     pub fn dates(&self) -> Vec<Day> {
         let zone = self.snapshot.zone();
         let of = |day: &Day| {
-            let (start, end) = (zone.start_of(*day), zone.edge(day.plus(1)).1 - 1);
+            let (start, end) = (zone.start_of(*day), zone.start_bounds(day.plus(1)).1 - 1);
             [Day::utc(start), Day::utc(end)]
         };
         self.partitions.keys().flat_map(of).collect()

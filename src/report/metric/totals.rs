@@ -198,7 +198,8 @@ impl Calendar {
             _ => {
                 let day = self.zone.day(time);
                 // All times from where the day has surely begun to where the next one may.
-                self.current = Some((day, self.zone.edge(day).1, self.zone.edge(day.plus(1)).0));
+                self.current =
+                    Some((day, self.zone.start_bounds(day).1, self.zone.start_bounds(day.plus(1)).0));
                 day
             }
         }

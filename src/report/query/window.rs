@@ -34,7 +34,7 @@ impl Window {
 
     /// Returns the times of the window.
     pub fn times(self, zone: Zone) -> Times {
-        let (start, end) = (zone.edge(self.from), zone.edge(self.to.plus(1)));
+        let (start, end) = (zone.start_bounds(self.from), zone.start_bounds(self.to.plus(1)));
         Times { window: self, zone, within: (start.1, end.0), around: (start.0, end.1) }
     }
 

@@ -114,7 +114,7 @@ impl<'a> MergeState<'a> {
                 });
             }
         }
-        let shown = summary.shown();
+        let shown = summary.shown_profile();
         for (user_id, profile) in &summary.profiles {
             let Some(place @ (at, profile)) = &profile.0 else { continue };
             let mut held = Held { user_id: borrowed(user_id), at: At::of(*at, first), ..Held::default() };

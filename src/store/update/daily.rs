@@ -157,7 +157,7 @@ pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFil
 pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, VisitorSet>> {
     let wanted: HashSet<Day> = days.iter().copied().collect();
     let bounds: Vec<(Micros, Micros)> =
-        days.iter().map(|&day| (zone.start_of(day), zone.edge(day.plus(1)).1)).collect();
+        days.iter().map(|&day| (zone.start_of(day), zone.start_bounds(day.plus(1)).1)).collect();
     let files = snapshot.manifest().files(Table::Visitors).par_iter();
     let files = files.filter(|f| bounds.iter().any(|&(from, to)| f.min_time < to && from <= f.max_time));
     let found: Vec<Vec<(Day, u128)>> = files

@@ -62,7 +62,7 @@ impl Held {
         let frozen = tallies.chatbots().filter(|chatbot| ledger.sessions_pruned(chatbot, day));
         let frozen: Vec<String> = frozen.map(str::to_owned).collect();
         let of = |chatbot: String| {
-            let held = Held::of(tallies.take(&chatbot)?, &chatbot, day, first_seen);
+            let held = Held::of(tallies.remove(&chatbot)?, &chatbot, day, first_seen);
             Some((chatbot, held))
         };
         frozen.into_iter().filter_map(of).collect()

@@ -39,7 +39,7 @@ pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved
     let files = snapshot.manifest().files(Table::Visitors);
     // For each file: the ids that it knows, and the rows that are to move.
     type Looked = (Vec<u128>, Option<Losing>);
-    let bloom = BloomFilter::of(seen.keys());
+    let bloom = BloomFilter::from_hashes(seen.keys());
     let earliest = seen.values().map(|visitor| visitor.first_seen_at).min().unwrap_or(Micros::MAX);
     let looked: Vec<Looked> = files
         .par_iter()
