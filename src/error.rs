@@ -1,142 +1,126 @@
-//! What went wrong, why, and what to do about it.
+//! Errors: the kind of a failure, what was tried, the cause, and a hint.
 //!
-//! The library never prints and never exits: it returns an [`Error`], and `main` alone turns its
-//! [`Kind`] into an exit status.
+//! The library neither prints nor exits. It returns an [`Error`]; the command line prints it, and
+//! `main` maps its [`ErrorKind`] to an exit status.
 
 use std::fmt;
 use std::path::Path;
 
-/// The library's result.
+/// The result type of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The kind of a failure; each has one exit status.
+/// The kind of a failure. `main` maps each kind to an exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The work could not be done: a file, the store, the disk.
+pub enum ErrorKind {
+    /// An operation failed: a file, the store or the disk.
     Failed,
-    /// The command line or the settings make no sense.
+    /// The command line or the settings are invalid.
     Usage,
-    /// More lines were refused than `--max-rejects` allows; nothing was committed.
-    TooManyRefused,
-    /// A figure did not meet a `--fail-if` condition.
-    FigureFailed,
-    /// Done, but some inputs could not be read to their end.
+    /// More lines were rejected than `--max-rejects` allows; nothing was committed.
+    TooManyRejected,
+    /// A `--fail-if` condition is met.
+    ConditionMet,
+    /// The work is committed, but some inputs could not be read to the end.
     PartialInput,
 }
 
-impl Kind {
-    /// Returns the exit status of the process for this kind of failure.
-    pub fn exit_status(self) -> u8 {
-        match self {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::TooManyRefused | Kind::FigureFailed => 3,
-            Kind::PartialInput => 4,
-        }
-    }
-}
-
-/// `EMFILE` of Linux, macOS and the BSDs; `ERROR_TOO_MANY_OPEN_FILES` of Windows.
+/// The OS error for too many open files: `EMFILE`, or `ERROR_TOO_MANY_OPEN_FILES` on Windows.
 const TOO_MANY_OPEN_FILES: i32 = if cfg!(windows) { 4 } else { 24 };
 
-/// A failure: what was tried (and on which file), why it failed, what to do next.
+/// A failure: the operation and its object, an optional cause, an optional hint.
 #[derive(Debug)]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     message: String,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     hint: Option<String>,
     missing_file: bool,
-    too_many_open: bool,
+    too_many_open_files: bool,
 }
 
 impl Error {
-    /// Makes a failure of the given kind; `message` says what was tried, on what.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    /// Creates an error of the given kind. `message` names the operation and its object.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error {
             kind,
             message: message.into(),
             cause: None,
             hint: None,
             missing_file: false,
-            too_many_open: false,
+            too_many_open_files: false,
         }
     }
 
-    /// Makes a failure of kind [`Kind::Failed`].
+    /// Creates an error of kind [`ErrorKind::Failed`].
     pub fn failed(message: impl Into<String>) -> Self {
-        Error::new(Kind::Failed, message)
+        Error::new(ErrorKind::Failed, message)
     }
 
-    /// Makes a failure of kind [`Kind::Usage`].
+    /// Creates an error of kind [`ErrorKind::Usage`].
     pub fn usage(message: impl Into<String>) -> Self {
-        Error::new(Kind::Usage, message)
+        Error::new(ErrorKind::Usage, message)
     }
 
-    /// Makes a failure out of an I/O error: "cannot `verb` PATH".
+    /// Creates the error `cannot VERB PATH: CAUSE` from an I/O error, with a hint for common causes.
     pub fn io(verb: &str, path: &Path, cause: std::io::Error) -> Self {
-        let missing_file = cause.kind() == std::io::ErrorKind::NotFound;
-        let too_many_open = cause.raw_os_error() == Some(TOO_MANY_OPEN_FILES);
-        let full = cause.kind() == std::io::ErrorKind::StorageFull;
-        let denied = cause.kind() == std::io::ErrorKind::PermissionDenied;
-        let read_only = cause.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
+        use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        let (kind, os_error) = (cause.kind(), cause.raw_os_error());
         let mut error = Error::failed(format!("cannot {verb} {}", path.display())).caused_by(cause);
-        (error.missing_file, error.too_many_open) = (missing_file, too_many_open);
-        if full {
-            error = error.hint(
-                "free some space on that disk and run the same command again: what was committed is kept",
-            );
-        } else if denied {
-            error =
-                error.hint("check the owner and the permissions of that path, and of the folders above it");
-        } else if read_only {
-            error =
-                error.hint("that disk can only be read: reports work, and what changes the store does not");
+        error.missing_file = kind == NotFound;
+        error.too_many_open_files = os_error == Some(TOO_MANY_OPEN_FILES);
+        match kind {
+            StorageFull => error
+                .hint("free some disk space and run the same command again; committed data is not affected"),
+            PermissionDenied => {
+                error.hint("check the owner and the permissions of that path and of its parent folders")
+            }
+            ReadOnlyFilesystem => error
+                .hint("the file system is read-only: reports work, commands that change the store do not"),
+            _ => error,
         }
-        error
     }
 
-    /// Adds the underlying error.
+    /// Sets the cause.
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// Adds what to do next.
+    /// Sets the hint: an imperative sentence that tells the user how to go on.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Returns the kind of the failure.
-    pub fn kind(&self) -> Kind {
+    /// Returns the kind.
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Returns what to do next, where something can be done.
+    /// Returns the hint.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// Tells whether a file was missing; a reader starts again on the new manifest then.
+    /// Returns whether a file was missing. A reader then starts again from the new manifest.
     pub fn is_missing_file(&self) -> bool {
         self.missing_file
     }
 
-    /// Tells whether the process had as many files open as the system lets it.
-    pub fn is_of_too_many_open_files(&self) -> bool {
-        self.too_many_open
+    /// Returns whether the process reached its limit of open files.
+    pub fn is_too_many_open_files(&self) -> bool {
+        self.too_many_open_files
     }
 }
 
 impl fmt::Display for Error {
-    /// Writes the message and the chain of causes, on one line.
+    /// Writes the message and the chain of causes on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        let mut cause = self.cause.as_deref().map(|c| c as &dyn std::error::Error);
-        while let Some(c) = cause {
-            write!(f, ": {c}")?;
-            cause = c.source();
+        let mut cause = self.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
+        while let Some(current) = cause {
+            write!(f, ": {current}")?;
+            cause = current.source();
         }
         Ok(())
     }

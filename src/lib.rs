@@ -34,4 +34,4 @@ pub mod store;
 mod suggest;
 pub mod time;
 
-pub use error::{Error, Kind, Result};
+pub use error::{Error, ErrorKind, Result};

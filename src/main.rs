@@ -1,20 +1,32 @@
-//! `wa`: parses the command line, runs the command, and turns what came of it into an exit status.
+//! `wa`: parses the command line, runs the command, and maps the outcome to an exit status.
 
 use std::process::ExitCode;
 
-use wa::cli;
+use wa::ErrorKind;
+use wa::cli::{self, Cli};
 
 fn main() -> ExitCode {
     wa::allocator::keep_freed_memory();
-    let cli = match cli::parse(std::env::args_os()) {
-        Ok(cli) => cli,
-        Err(error) => {
-            return ExitCode::from(cli::print_usage(&error));
-        }
+    let outcome = match cli::parse(std::env::args_os()) {
+        Ok(cli) => run(cli),
+        Err(error) => cli::print_usage(&error),
     };
-    let io = cli.io();
-    let outcome = cli.clock().and_then(|clock| cli::run(cli, clock, &io));
-    let status = io.finish(outcome);
     wa::allocator::leave_freed_memory();
-    ExitCode::from(status)
+    outcome.map_or_else(exit_code, |()| ExitCode::SUCCESS)
+}
+
+fn run(cli: Cli) -> Result<(), ErrorKind> {
+    let printer = cli.printer();
+    let outcome = cli.clock().and_then(|clock| cli::run(cli, clock, &printer));
+    printer.finish(outcome)
+}
+
+/// Returns the exit status of a failure. `docs/commands.md` lists them.
+fn exit_code(kind: ErrorKind) -> ExitCode {
+    ExitCode::from(match kind {
+        ErrorKind::Failed => 1,
+        ErrorKind::Usage => 2,
+        ErrorKind::TooManyRejected | ErrorKind::ConditionMet => 3,
+        ErrorKind::PartialInput => 4,
+    })
 }

@@ -1,51 +1,53 @@
-//! The settings of a store, validated: what `wa.toml`, the environment and flags came to.
+//! The validated settings of a store.
+//!
+//! [`config`](crate::config) reads them from `wa.toml`, the environment and flags.
 
 use std::path::PathBuf;
 
 use crate::time::{Micros, SECOND, Zone};
 
-/// How long the rows of a table are kept.
+/// How long the rows of a table are retained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// This many days, today the last of them.
+pub enum Retention {
+    /// A number of days, including today.
     Days(u32),
-    /// For ever.
+    /// Without a limit.
     Forever,
 }
 
-/// What is stored of an address.
+/// How an IP address is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IpPolicy {
-    /// The address.
+    /// The whole IP address.
     Keep,
-    /// Its network: /24 of an IPv4 address, /48 of an IPv6 address.
+    /// Its network only: /24 for IPv4, /48 for IPv6.
     Truncate,
-    /// Nothing.
+    /// Not at all.
     Drop,
 }
 
-/// The settings in force.
+/// The settings of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The time zone in which days are counted.
+    /// The time zone of days.
     pub timezone: Zone,
-    /// The longest gap within a session, in microseconds.
+    /// The longest gap between two events of a session, in microseconds.
     pub session_timeout: Micros,
     /// Retention of events, by the UTC date of their time.
-    pub keep_events: Keep,
+    pub event_retention: Retention,
     /// Retention of sessions, by the day of their last event.
-    pub keep_sessions: Keep,
+    pub session_retention: Retention,
     /// Retention of daily statistics.
-    pub keep_daily_stats: Keep,
-    /// What is stored of addresses.
+    pub daily_stats_retention: Retention,
+    /// How IP addresses are stored.
     pub ip: IpPolicy,
-    /// After how many days `gc` sets addresses to null.
+    /// The number of days after which `gc` removes IP addresses; `None` for never.
     pub anonymize_after_days: Option<u32>,
-    /// A database in MaxMind's format, for places.
+    /// A MaxMind-format database of locations.
     pub geoip: Option<PathBuf>,
-    /// Budget of memory for an ingest, in bytes.
+    /// The memory budget of an ingest, in bytes.
     pub memory: u64,
-    /// Where the key of visitors without an id lies, if not in the store.
+    /// The file with the secret key, if it is not in the store.
     pub key_file: Option<PathBuf>,
 }
 
@@ -54,9 +56,9 @@ impl Default for Settings {
         Settings {
             timezone: Zone::UTC,
             session_timeout: 30 * 60 * SECOND,
-            keep_events: Keep::Days(90),
-            keep_sessions: Keep::Days(365),
-            keep_daily_stats: Keep::Forever,
+            event_retention: Retention::Days(90),
+            session_retention: Retention::Days(365),
+            daily_stats_retention: Retention::Forever,
             ip: IpPolicy::Keep,
             anonymize_after_days: None,
             geoip: None,

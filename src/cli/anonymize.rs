@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::values::{self, Form};
-use super::{Globals, Io};
+use super::args::values::{self, SummaryFormat};
+use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::privacy::anonymize;
-use crate::render::figures::counted;
+use crate::render::numbers::pluralize;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -38,7 +38,7 @@ pub struct Args {
     /// How to write what was done: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
-    format: Option<Form>,
+    format: Option<SummaryFormat>,
 }
 
 /// What it needs, checked.
@@ -57,16 +57,16 @@ pub struct Options {
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
     /// How to write what was done.
-    pub form: Form,
+    pub format: SummaryFormat,
     /// Whether a form was asked for: then quiet does not hold the account back.
-    pub form_asked: bool,
+    pub format_given: bool,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where the settings make no sense.
+    /// [`crate::ErrorKind::Usage`] where the settings make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         Ok(Options {
             store: globals.store.clone(),
@@ -75,8 +75,8 @@ impl Args {
             older_than_days: self.older_than,
             dry_run: self.dry_run,
             lock_timeout: self.lock_timeout,
-            form: self.format.unwrap_or_default(),
-            form_asked: self.format.is_some(),
+            format: self.format.unwrap_or_default(),
+            format_given: self.format.is_some(),
         })
     }
 }
@@ -85,7 +85,7 @@ impl Args {
 ///
 /// # Errors
 /// What the library returns.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let told = anonymize::Options {
         clock: options.clock,
         older_than_days: options.older_than_days,
@@ -93,10 +93,10 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         lock_timeout: options.lock_timeout,
     };
     let report = anonymize::anonymize(&Store::at(&options.store), told)?;
-    let text = match options.form {
-        Form::Json => serde_json::to_string_pretty(&report)
+    let text = match options.format {
+        SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
-        Form::Table => {
+        SummaryFormat::Table => {
             let (removed, written) = match report.dry_run {
                 true => ("would be removed", "would be written anew"),
                 false => ("were removed", "written anew"),
@@ -104,15 +104,15 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             format!(
                 "up to {}: addresses {removed} from {}, {} and {}; {} {written}\n",
                 report.through.as_deref().unwrap_or("today"),
-                counted(report.events, "event", "events"),
-                counted(report.sessions, "session", "sessions"),
-                counted(report.rejects, "reject", "rejects"),
-                counted(report.files, "file", "files")
+                pluralize(report.events, "event", "events"),
+                pluralize(report.sessions, "session", "sessions"),
+                pluralize(report.rejects, "reject", "rejects"),
+                pluralize(report.files, "file", "files")
             )
         }
     };
     if options.dry_run {
-        return io.account(&text, true);
+        return printer.summary(&text, true);
     }
-    io.account_of_change(&text, options.form_asked, "the removal of addresses is done")
+    printer.change_summary(&text, options.format_given, "the removal of addresses is done")
 }

@@ -2,7 +2,7 @@
 
 use clap_complete::Shell;
 
-use super::Io;
+use super::Printer;
 use crate::error::Result;
 
 /// Print the completions of a shell: bash, zsh, fish, elvish or powershell
@@ -22,9 +22,9 @@ pub struct Args {
 /// Prints the completions.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where standard output cannot be written.
-pub fn run(args: Args, io: &Io) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] where standard output cannot be written.
+pub fn run(args: Args, printer: &Printer) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "wa", &mut text);
-    io.result(&String::from_utf8_lossy(&text))
+    printer.result(&String::from_utf8_lossy(&text))
 }

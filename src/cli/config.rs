@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
-use super::args::values::Form;
-use super::{Globals, Io};
-use crate::config::{FILE_NAME, InForce, KEYS};
+use super::args::values::SummaryFormat;
+use super::{Globals, Printer};
+use crate::config::{FILE_NAME, KEYS, ResolvedConfig};
 use crate::error::Result;
-use crate::render::text::visible;
+use crate::render::text::escape_control;
 
 /// Show the settings in force, and where each value comes from: default, file, environment, flag
 #[derive(clap::Args, Debug)]
@@ -22,7 +22,7 @@ Examples:
 pub struct Args {
     /// How to write them: table or json
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
-    format: Form,
+    format: SummaryFormat,
 }
 
 /// What it needs, checked.
@@ -31,31 +31,31 @@ pub struct Options {
     /// The store.
     pub store: PathBuf,
     /// The settings in force.
-    pub in_force: InForce,
+    pub resolved: ResolvedConfig,
     /// How to write them.
-    pub form: Form,
+    pub format: SummaryFormat,
 }
 
 impl Args {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where they make no sense.
+    /// [`crate::ErrorKind::Usage`] where they make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let in_force = globals.settings()?;
-        in_force.check()?;
-        Ok(Options { store: globals.store.clone(), in_force, form: self.format })
+        let resolved = globals.settings()?;
+        resolved.check()?;
+        Ok(Options { store: globals.store.clone(), resolved, format: self.format })
     }
 }
 
 /// Prints the settings.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where standard output cannot be written.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
-    match options.form {
-        Form::Table => io.result(&table(options, io.width())),
-        Form::Json => io.result(&json(options)),
+/// [`crate::ErrorKind::Failed`] where standard output cannot be written.
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+    match options.format {
+        SummaryFormat::Table => printer.result(&table(options, printer.width())),
+        SummaryFormat::Json => printer.result(&json(options)),
     }
 }
 
@@ -65,23 +65,23 @@ fn table(options: &Options, width: Option<usize>) -> String {
     if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
-    for (key, origin) in KEYS.iter().zip(&options.in_force.origins) {
-        let value = key.show(&options.in_force.settings).unwrap_or_else(|| "-".to_owned());
+    for (key, origin) in KEYS.iter().zip(&options.resolved.origins) {
+        let value = key.show(&options.resolved.settings).unwrap_or_else(|| "-".to_owned());
         table.add_row([
             key.name.to_owned(),
-            visible(&value).into_owned(),
-            visible(&origin.to_string()).into_owned(),
+            escape_control(&value).into_owned(),
+            escape_control(&origin.to_string()).into_owned(),
         ]);
     }
     let path = options.store.join(FILE_NAME);
     let file = if path.exists() { "" } else { " (not there: `wa init` makes it)" };
-    format!("Settings of {}{file}\n\n{}\n", visible(&path.display().to_string()), table.trim_fmt())
+    format!("Settings of {}{file}\n\n{}\n", escape_control(&path.display().to_string()), table.trim_fmt())
 }
 
 fn json(options: &Options) -> String {
     let mut settings = Map::new();
-    for (key, origin) in KEYS.iter().zip(&options.in_force.origins) {
-        let value = key.show(&options.in_force.settings);
+    for (key, origin) in KEYS.iter().zip(&options.resolved.origins) {
+        let value = key.show(&options.resolved.settings);
         settings.insert(
             key.name.to_owned(),
             json!({"value": value, "from": origin.kind(), "where": origin.to_string()}),

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use polars::prelude::DataFrame;
 
-use super::args::values::{self, EventForm};
+use super::args::values::{self, EventFormat};
 use super::args::window::{self, Window};
-use super::{Globals, Io};
+use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::render::{Style, events};
 use crate::report::query::event_query::{self, EventsQuery};
@@ -44,19 +44,19 @@ pub struct Args {
     chatbot: Vec<String>,
 
     /// Only events of this name (repeatable)
-    #[arg(long, value_name = "NAME", value_parser = values::filled)]
+    #[arg(long, value_name = "NAME", value_parser = values::non_empty)]
     name: Vec<String>,
 
     /// Only events of this category (repeatable)
-    #[arg(long, value_name = "NAME", value_parser = values::filled)]
+    #[arg(long, value_name = "NAME", value_parser = values::non_empty)]
     category: Vec<String>,
 
     /// Only this session, by the log's session id
-    #[arg(long, value_name = "ID", value_parser = values::filled)]
+    #[arg(long, value_name = "ID", value_parser = values::non_empty)]
     session_id: Option<String>,
 
     /// Only this visitor, by anonymous id or user id
-    #[arg(long, value_name = "ID", value_parser = values::filled)]
+    #[arg(long, value_name = "ID", value_parser = values::non_empty)]
     visitor: Option<String>,
 
     /// Only events with a field or property that meets this condition; operators: = != < <= >
@@ -74,7 +74,7 @@ pub struct Args {
 
     /// How to write them: table, ndjson or csv
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
-    format: EventForm,
+    format: EventFormat,
 }
 
 /// Which end of the window to begin with.
@@ -115,14 +115,14 @@ pub struct Options {
     /// How many events at most; `None` for all.
     pub limit: Option<u64>,
     /// How to write them.
-    pub form: EventForm,
+    pub format: EventFormat,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where settings or arguments make no sense.
+    /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         Ok(Options {
             store: globals.store.clone(),
@@ -137,7 +137,7 @@ impl Args {
             conditions: self.conditions.iter().map(|text| Predicate::parse(text)).collect::<Result<_>>()?,
             order: self.order,
             limit: (self.limit > 0).then_some(self.limit),
-            form: self.format,
+            format: self.format,
         })
     }
 }
@@ -146,8 +146,8 @@ impl Args {
 ///
 /// # Errors
 /// What the search returns.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
-    let style = super::report::style(io);
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+    let style = super::report::style(printer);
     let mut notes = Vec::new();
     Store::at(&options.store).read_consistently(|snapshot| {
         let today = snapshot.zone().day(options.clock.now);
@@ -168,23 +168,23 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             limit: options.limit.and_then(|limit| usize::try_from(limit).ok()),
             ..EventsQuery::all(window)
         };
-        notes = match options.form {
-            EventForm::Table => table(snapshot, &wanted, io, &style)?,
-            EventForm::Ndjson => {
-                lines(snapshot, &wanted, io, None, |frame| events::ndjson(frame, style.terminal))?
+        notes = match options.format {
+            EventFormat::Table => table(snapshot, &wanted, printer, &style)?,
+            EventFormat::Ndjson => {
+                lines(snapshot, &wanted, printer, None, |frame| events::ndjson(frame, style.terminal))?
             }
-            EventForm::Csv => {
+            EventFormat::Csv => {
                 let header = Some(events::csv_header()?);
-                lines(snapshot, &wanted, io, header, |frame| events::csv(frame, style.terminal))?
+                lines(snapshot, &wanted, printer, header, |frame| events::csv(frame, style.terminal))?
             }
         };
         Ok(())
     })?;
-    notes.iter().for_each(|note| io.note(note));
+    notes.iter().for_each(|note| printer.note(note));
     Ok(())
 }
 
-fn table(snapshot: &Snapshot, wanted: &EventsQuery, io: &Io, style: &Style) -> Result<Vec<String>> {
+fn table(snapshot: &Snapshot, wanted: &EventsQuery, printer: &Printer, style: &Style) -> Result<Vec<String>> {
     let mut records = Vec::new();
     let listing = event_query::list(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
         let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
@@ -193,14 +193,14 @@ fn table(snapshot: &Snapshot, wanted: &EventsQuery, io: &Io, style: &Style) -> R
     })?;
     let query = Query { window: wanted.window, chatbots: wanted.chatbots.clone(), include_bots: true };
     let head = head_of_list(snapshot, &query);
-    io.result(&events::events_table(&head, &records, listing.more, style))?;
+    printer.result(&events::events_table(&head, &records, listing.more, style))?;
     Ok(listing.notes)
 }
 
 fn lines(
     snapshot: &Snapshot,
     wanted: &EventsQuery,
-    io: &Io,
+    printer: &Printer,
     mut header: Option<String>,
     write: impl Fn(&DataFrame) -> Result<String>,
 ) -> Result<Vec<String>> {
@@ -210,9 +210,9 @@ fn lines(
         let text = write(frame)?;
         // Not before there is something to print: until then, all can be done over.
         printed = true;
-        header.take().map_or(Ok(()), |header| io.result(&header))?;
-        io.result(&text)?;
-        Ok(if io.pipe_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        header.take().map_or(Ok(()), |header| printer.result(&header))?;
+        printer.result(&text)?;
+        Ok(if printer.pipe_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     });
     match listing {
         Err(error) if printed && error.is_missing_file() => {
@@ -222,7 +222,7 @@ fn lines(
         }
         Err(error) => Err(error),
         Ok(listing) => {
-            header.map_or(Ok(()), |header| io.result(&header))?;
+            header.map_or(Ok(()), |header| printer.result(&header))?;
             Ok(listing.notes)
         }
     }

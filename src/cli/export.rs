@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::args::selector::{self, Selector};
-use super::args::values::{self, ExportForm};
+use super::args::selector;
+use super::args::values::{self, ExportFormat};
 use super::args::window::{self, Window};
-use super::{Globals, Io};
+use super::{Globals, Printer};
 use crate::error::Result;
 use crate::privacy::Identifier;
 use crate::privacy::export::{self, Stopped};
-use crate::render::figures::counted;
+use crate::render::numbers::pluralize;
 use crate::report::metric::diagnostics;
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
@@ -38,7 +38,7 @@ pub struct Args {
 
     /// How to write the events: ndjson or csv
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
-    format: ExportForm,
+    format: ExportFormat,
 }
 
 /// What an export needs, checked.
@@ -51,7 +51,7 @@ pub struct Options {
     /// The settings in force.
     pub settings: Settings,
     /// Whom the flags name; everybody where empty, unless `stdin`.
-    pub selectors: Vec<Selector>,
+    pub identifiers: Vec<Identifier>,
     /// Read more of them from standard input.
     pub stdin: bool,
     /// The days; all that are kept where `None`.
@@ -59,14 +59,14 @@ pub struct Options {
     /// The chatbots; all where empty.
     pub chatbots: Vec<String>,
     /// How to write the events.
-    pub form: ExportForm,
+    pub format: ExportFormat,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where settings or arguments make no sense.
+    /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         let window = if self.window.is_empty() { None } else { Some(self.window.validate(30)?) };
         let stdin = self.who.stdin;
@@ -74,11 +74,11 @@ impl Args {
             store: globals.store.clone(),
             clock: globals.clock,
             settings: globals.settings()?.settings,
-            selectors: self.who.selectors(),
+            identifiers: self.who.into_identifiers(),
             stdin,
             window,
             chatbots: self.chatbot,
-            form: self.format,
+            format: self.format,
         })
     }
 }
@@ -86,12 +86,12 @@ impl Args {
 /// Prints the events.
 ///
 /// # Errors
-/// What the export returns; [`crate::Kind::Usage`] where standard input makes no sense, or the store holds
+/// What the export returns; [`crate::ErrorKind::Usage`] where standard input makes no sense, or the store holds
 /// no such chatbot.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
-    let mut selectors = options.selectors.clone();
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+    let mut identifiers = options.identifiers.clone();
     if options.stdin {
-        selectors.extend(selector::read(std::io::stdin().lock())?);
+        identifiers.extend(selector::read(std::io::stdin().lock())?);
     }
     let told = |snapshot: &Snapshot| {
         crate::report::check_chatbots(snapshot, &options.chatbots)?;
@@ -100,22 +100,22 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             [snapshot.event_days(), snapshot.days()].into_iter().flatten().map(|(_, last)| last).max();
         let today = snapshot.zone().day(options.clock.now);
         Ok(export::Options {
-            given: selectors.iter().cloned().map(Identifier::from).collect(),
+            given: identifiers.clone(),
             days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
             chatbots: options.chatbots.clone(),
-            form: match options.form {
-                ExportForm::Ndjson => export::Form::Ndjson,
-                ExportForm::Csv => export::Form::Csv,
+            form: match options.format {
+                ExportFormat::Ndjson => export::Form::Ndjson,
+                ExportFormat::Csv => export::Form::Csv,
             },
             key_file: options.settings.key_file.clone(),
-            terminal: io.is_terminal(),
+            terminal: printer.is_terminal(),
         })
     };
     // What is printed cannot be taken back: nothing is, before all that is needed is open.
     let prepared = Store::at(&options.store)
         .read_consistently(|snapshot| export::Prepared::of(snapshot, told(snapshot)?))?;
     let mut outcome = Ok(export::Exported::default());
-    io.stream(|out| match prepared.write(out) {
+    printer.stream(|out| match prepared.write(out) {
         Ok(exported) => {
             outcome = Ok(exported);
             Ok(())
@@ -126,7 +126,7 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
             Ok(())
         }
     })?;
-    if io.pipe_closed() {
+    if printer.pipe_closed() {
         // Nobody knows how much there would have been, or waits for it.
         return outcome.map(|_| ());
     }
@@ -135,12 +135,12 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
         false => error,
     })?;
     if let Some(note) = nothing(&prepared, exported) {
-        io.note(&note);
+        printer.note(&note);
     }
     if exported.sessions_without_events > 0 {
-        io.note(&format!(
+        printer.note(&format!(
             "retention has taken the events of {}: `wa report sessions` shows what is kept",
-            counted(exported.sessions_without_events, "session", "sessions")
+            pluralize(exported.sessions_without_events, "session", "sessions")
         ));
     }
     Ok(())
@@ -169,7 +169,7 @@ fn nothing(prepared: &export::Prepared, exported: export::Exported) -> Option<St
         n => Some(format!(
             "no events of theirs{} fit; they have {} in all",
             diagnostics::asked(&[], told.days),
-            counted(n, "session", "sessions")
+            pluralize(n, "session", "sessions")
         )),
     }
 }

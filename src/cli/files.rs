@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Globals, Io};
+use super::{Globals, Printer};
 use crate::error::Result;
-use crate::render::text::visible;
+use crate::render::text::escape_control;
 use crate::store::{Store, columns};
 
 /// List the Parquet files that hold a table now, one path a line
@@ -69,13 +69,13 @@ impl Args {
 ///
 /// # Errors
 /// What opening the store returns.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let snapshot = Store::at(&options.store).snapshot()?;
-    io.stream(|out| {
+    printer.stream(|out| {
         for file in snapshot.manifest().files(options.table) {
             let path = snapshot.dir().join(&file.path);
-            if io.is_terminal() {
-                writeln!(out, "{}", visible(&path.to_string_lossy()))?;
+            if printer.is_terminal() {
+                writeln!(out, "{}", escape_control(&path.to_string_lossy()))?;
             } else {
                 // As it is, even where it is no UTF-8: the next program opens it.
                 out.write_all(path.as_os_str().as_encoded_bytes())?;

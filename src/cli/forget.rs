@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::args::selector::{self, Selector};
-use super::args::values::{self, Form};
-use super::{Globals, Io};
+use super::args::selector;
+use super::args::values::{self, SummaryFormat};
+use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::privacy::{self, Identifier};
-use crate::render::figures::{counted, grouped};
+use crate::render::numbers::{group_digits, pluralize};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -43,7 +43,7 @@ pub struct Args {
     /// How to write the receipt: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
-    format: Option<Form>,
+    format: Option<SummaryFormat>,
 }
 
 /// What an erasure needs, checked.
@@ -56,7 +56,7 @@ pub struct Options {
     /// The settings in force.
     pub settings: Settings,
     /// Whom the flags name.
-    pub selectors: Vec<Selector>,
+    pub identifiers: Vec<Identifier>,
     /// Read more of them from standard input.
     pub stdin: bool,
     /// Only say what would be erased.
@@ -64,33 +64,33 @@ pub struct Options {
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
     /// How to write the receipt.
-    pub form: Form,
+    pub format: SummaryFormat,
     /// Whether a form was asked for: then quiet does not hold the receipt back.
-    pub form_asked: bool,
+    pub format_given: bool,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where nobody is named, or the settings make no sense.
+    /// [`crate::ErrorKind::Usage`] where nobody is named, or the settings make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         let stdin = self.who.stdin;
-        let selectors = self.who.selectors();
-        if selectors.is_empty() && !stdin {
+        let identifiers = self.who.into_identifiers();
+        if identifiers.is_empty() && !stdin {
             return Err(Error::usage("nobody is named to be forgotten")
-                .hint("add --user ID, --anonymous-id ID, --email ADDRESS, --session-id ID or --stdin"));
+                .hint("add --user ID, --anonymous-id ID, --email EMAIL, --session-id ID or --stdin"));
         }
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
             settings: globals.settings()?.settings,
-            selectors,
+            identifiers,
             stdin,
             dry_run: self.dry_run,
             lock_timeout: self.lock_timeout,
-            form: self.format.unwrap_or_default(),
-            form_asked: self.format.is_some(),
+            format: self.format.unwrap_or_default(),
+            format_given: self.format.is_some(),
         })
     }
 }
@@ -98,29 +98,28 @@ impl Args {
 /// Erases, and prints the receipt.
 ///
 /// # Errors
-/// What the erasure returns; [`crate::Kind::Usage`] where standard input makes no sense.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
-    let mut selectors = options.selectors.clone();
+/// What the erasure returns; [`crate::ErrorKind::Usage`] where standard input makes no sense.
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+    let mut identifiers = options.identifiers.clone();
     if options.stdin {
-        selectors.extend(selector::read(std::io::stdin().lock())?);
+        identifiers.extend(selector::read(std::io::stdin().lock())?);
     }
-    let given: Vec<Identifier> = selectors.into_iter().map(Identifier::from).collect();
     let told = privacy::Options {
         clock: options.clock,
         dry_run: options.dry_run,
         lock_timeout: options.lock_timeout,
         key_file: options.settings.key_file.clone(),
     };
-    let receipt = privacy::forget(&Store::at(&options.store), &given, &told)?;
-    let text = match options.form {
-        Form::Json => serde_json::to_string_pretty(&receipt)
+    let receipt = privacy::forget(&Store::at(&options.store), &identifiers, &told)?;
+    let text = match options.format {
+        SummaryFormat::Json => serde_json::to_string_pretty(&receipt)
             .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,
-        Form::Table => table(&receipt),
+        SummaryFormat::Table => table(&receipt),
     };
     if options.dry_run {
-        return io.account(&text, true);
+        return printer.summary(&text, true);
     }
-    io.receipt(&text, options.form_asked, "the erasure is done")
+    printer.receipt(&text, options.format_given, "the erasure is done")
 }
 
 fn table(receipt: &privacy::Receipt) -> String {
@@ -144,8 +143,8 @@ fn table(receipt: &privacy::Receipt) -> String {
         ("rejects", gone.rejects, None),
         ("entries of daily_stats", gone.daily_stats_entries, None),
     ] {
-        let changed = changed.map_or_else(|| "-".to_owned(), grouped);
-        table.add_row(vec![name.to_owned(), grouped(gone), changed]);
+        let changed = changed.map_or_else(|| "-".to_owned(), group_digits);
+        table.add_row(vec![name.to_owned(), group_digits(gone), changed]);
     }
     let looked = &receipt.identifiers;
     let ([followed, recomputed, replaced], when) = match receipt.dry_run {
@@ -159,11 +158,11 @@ fn table(receipt: &privacy::Receipt) -> String {
          {} {recomputed}, {} {replaced}\n\
          source logs {}\n",
         table.trim_fmt(),
-        grouped(looked.named),
-        grouped(looked.followed),
-        grouped(looked.shared),
-        counted(receipt.days_recomputed, "day", "days"),
-        counted(receipt.files_replaced, "file", "files"),
+        group_digits(looked.named),
+        group_digits(looked.followed),
+        group_digits(looked.shared),
+        pluralize(receipt.days_recomputed, "day", "days"),
+        pluralize(receipt.files_replaced, "file", "files"),
         receipt.source_logs
     )
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::args::values::{self, Form};
-use super::{Globals, Io};
+use super::args::values::{self, SummaryFormat};
+use super::{Globals, Printer};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::render::figures::{counted, grouped};
+use crate::render::numbers::{group_digits, pluralize};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -58,7 +58,7 @@ pub struct Args {
     /// How to write what was done: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
-    format: Option<Form>,
+    format: Option<SummaryFormat>,
 }
 
 /// What a gc needs, checked.
@@ -77,38 +77,38 @@ pub struct Options {
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
     /// How to write what was done.
-    pub form: Form,
+    pub format: SummaryFormat,
     /// Whether a form was asked for: then quiet does not hold the account back.
-    pub form_asked: bool,
+    pub format_given: bool,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where settings or arguments make no sense, such as sessions that are
+    /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense, such as sessions that are
     /// kept shorter than events.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let mut in_force = globals.settings()?;
+        let mut resolved = globals.settings()?;
         for (name, value, flag) in [
             ("retention.events", &self.keep_events, "--keep-events"),
             ("retention.sessions", &self.keep_sessions, "--keep-sessions"),
             ("retention.daily_stats", &self.keep_daily_stats, "--keep-daily-stats"),
         ] {
             if let Some(value) = value {
-                in_force.set_flag(name, value, flag)?;
+                resolved.set_flag(name, value, flag)?;
             }
         }
-        in_force.check()?;
+        resolved.check()?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: in_force.settings,
+            settings: resolved.settings,
             dry_run: self.dry_run,
             yes: self.yes,
             lock_timeout: self.lock_timeout,
-            form: self.format.unwrap_or_default(),
-            form_asked: self.format.is_some(),
+            format: self.format.unwrap_or_default(),
+            format_given: self.format.is_some(),
         })
     }
 }
@@ -117,7 +117,7 @@ impl Args {
 ///
 /// # Errors
 /// What the gc returns.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let told = crate::maintenance::gc::Options {
         clock: options.clock,
         dry_run: options.dry_run,
@@ -127,15 +127,15 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     let store = Store::at(&options.store);
     config::check_file(&store)?;
     let report = crate::maintenance::gc::gc(&store, &options.settings, told)?;
-    let text = match options.form {
-        Form::Json => serde_json::to_string_pretty(&report)
+    let text = match options.format {
+        SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
-        Form::Table => table(&report),
+        SummaryFormat::Table => table(&report),
     };
     if options.dry_run {
-        return io.account(&text, true);
+        return printer.summary(&text, true);
     }
-    io.account_of_change(&text, options.form_asked, "the gc is done")
+    printer.change_summary(&text, options.format_given, "the gc is done")
 }
 
 fn table(report: &crate::maintenance::gc::Report) -> String {
@@ -158,12 +158,12 @@ fn table(report: &crate::maintenance::gc::Report) -> String {
         let day = |day: Option<&String>| day.cloned().unwrap_or_else(|| "-".to_owned());
         table.add_row(vec![
             name.to_owned(),
-            grouped(pruned.days.len() as u64),
+            group_digits(pruned.days.len() as u64),
             day(pruned.days.first()),
             day(pruned.days.last()),
-            grouped(pruned.rows),
-            grouped(pruned.files),
-            grouped(pruned.bytes),
+            group_digits(pruned.rows),
+            group_digits(pruned.files),
+            group_digits(pruned.bytes),
         ]);
     }
     let mut text = table.trim_fmt();
@@ -171,9 +171,9 @@ fn table(report: &crate::maintenance::gc::Report) -> String {
     if masked.events + masked.sessions + masked.rejects > 0 {
         text.push_str(&format!(
             "\n\naddresses {goes}: of {}, {} and {}",
-            counted(masked.events, "event", "events"),
-            counted(masked.sessions, "session", "sessions"),
-            counted(masked.rejects, "reject", "rejects")
+            pluralize(masked.events, "event", "events"),
+            pluralize(masked.sessions, "session", "sessions"),
+            pluralize(masked.rejects, "reject", "rejects")
         ));
     }
     let (merged, removed) = match report.dry_run {
@@ -183,11 +183,11 @@ fn table(report: &crate::maintenance::gc::Report) -> String {
     text.push_str(&format!(
         "\n\n{} {merged} into {}; {} of interrupted runs {removed}\n\
          {} before, {} after\n",
-        counted(report.compacted.files, "small file", "small files"),
-        grouped(report.compacted.into),
-        counted(report.unnamed_files, "file", "files"),
-        counted(report.bytes_before, "byte", "bytes"),
-        grouped(report.bytes_after)
+        pluralize(report.compacted.files, "small file", "small files"),
+        group_digits(report.compacted.into),
+        pluralize(report.unnamed_files, "file", "files"),
+        pluralize(report.bytes_before, "byte", "bytes"),
+        group_digits(report.bytes_after)
     ));
     if let Some(why) = &report.asks {
         text.push_str(&format!("without --yes nothing would be done: {why}\n"));

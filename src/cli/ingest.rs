@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::values::{self, Form};
+use super::args::values::{self, SummaryFormat};
 use super::output::Progress;
 use super::output::ingest_summary;
-use super::{Globals, Io};
-use crate::error::{Error, Kind, Result};
+use super::{Globals, Printer};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::pipeline;
-use crate::render::figures::counted;
+use crate::render::numbers::pluralize;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -44,7 +44,7 @@ pub struct Args {
     /// How to write the account: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
-    format: Option<Form>,
+    format: Option<SummaryFormat>,
 
     /// Read files again even if they were taken in whole before (nothing is stored twice)
     #[arg(long)]
@@ -103,18 +103,18 @@ pub struct Options {
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
     /// How to write the account.
-    pub form: Form,
+    pub format: SummaryFormat,
     /// Whether a form was asked for: then quiet does not hold the account back.
-    pub form_asked: bool,
+    pub format_given: bool,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where settings or arguments make no sense.
+    /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let mut in_force = globals.settings()?;
+        let mut resolved = globals.settings()?;
         let flags = [
             ("memory", &self.memory, "--memory"),
             ("geoip", &self.geoip, "--geoip"),
@@ -122,14 +122,14 @@ impl Args {
         ];
         for (name, value, flag) in flags {
             if let Some(value) = value {
-                in_force.set_flag(name, value, flag)?;
+                resolved.set_flag(name, value, flag)?;
             }
         }
-        in_force.check()?;
+        resolved.check()?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: in_force.settings,
+            settings: resolved.settings,
             inputs: self.inputs,
             chatbot: self.chatbot,
             force: self.force,
@@ -137,8 +137,8 @@ impl Args {
             max_rejects: self.max_rejects,
             profile: self.profile,
             lock_timeout: self.lock_timeout,
-            form: self.format.unwrap_or_default(),
-            form_asked: self.format.is_some(),
+            format: self.format.unwrap_or_default(),
+            format_given: self.format.is_some(),
         })
     }
 }
@@ -146,12 +146,12 @@ impl Args {
 /// Takes in the logs and prints the account.
 ///
 /// # Errors
-/// What the ingest returns; [`crate::Kind::PartialInput`] where some inputs could not be read, and
-/// [`crate::Kind::TooManyRefused`] where more lines were refused than allowed.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
+/// What the ingest returns; [`crate::ErrorKind::PartialInput`] where some inputs could not be read, and
+/// [`crate::ErrorKind::TooManyRejected`] where more lines were refused than allowed.
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let store = Store::at(&options.store);
     let is_new = !store.exists();
-    let bar = Bar(io.bytes_bar("ingest", Some(0)));
+    let bar = Bar(printer.bytes_bar("ingest", Some(0)));
     let told = pipeline::Options {
         inputs: options.inputs.clone(),
         chatbot: options.chatbot.clone(),
@@ -166,32 +166,32 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
     let report = pipeline::run(&store, &options.settings, &told, &bar)?;
     bar.0.finish();
     if is_new && store.exists() {
-        io.note(&format!("made the store {}", options.store.display()));
+        printer.note(&format!("made the store {}", options.store.display()));
     }
-    let text = match options.form {
-        Form::Json => ingest_summary::json(&report)?,
-        Form::Table => ingest_summary::table(&report, io.width()),
+    let text = match options.format {
+        SummaryFormat::Json => ingest_summary::json(&report)?,
+        SummaryFormat::Table => ingest_summary::table(&report, printer.width()),
     };
     let printed = match (&report.failure, report.committed) {
-        (None, true) => io.account_of_change(&text, options.form_asked, "the ingest is done"),
-        _ => io.account(&text, options.form_asked),
+        (None, true) => printer.change_summary(&text, options.format_given, "the ingest is done"),
+        _ => printer.summary(&text, options.format_given),
     };
     for problem in &report.problems {
-        io.problem(problem);
+        printer.error(problem);
     }
-    ingest_summary::notes(&report, io);
+    ingest_summary::notes(&report, printer);
     if report.rejects_kept > 0 {
         // A log whose format has changed is refused line by line, and else nobody would ever know.
-        io.needs_attention();
+        printer.needs_attention();
     }
     if options.profile {
         for (stage, spent) in report.stages.list() {
-            io.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
+            printer.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
         }
     }
     match (printed, outcome(report, options)) {
         (Err(unprinted), Err(failure)) => {
-            io.problem(&unprinted);
+            printer.error(&unprinted);
             Err(failure)
         }
         (printed, outcome) => printed.and(outcome),
@@ -210,10 +210,10 @@ fn outcome(report: pipeline::Report, options: &Options) -> Result<()> {
     }
     if report.held_back {
         return Err(Error::new(
-            Kind::TooManyRefused,
+            ErrorKind::TooManyRejected,
             format!(
                 "{} refused, more than --max-rejects {}; nothing was committed",
-                counted(total.refused_total(), "line was", "lines were"),
+                pluralize(total.refused_total(), "line was", "lines were"),
                 options.max_rejects.unwrap_or(0)
             ),
         )
@@ -224,7 +224,7 @@ fn outcome(report: pipeline::Report, options: &Options) -> Result<()> {
     match report.problems.len() {
         0 => Ok(()),
         n => Err(Error::new(
-            Kind::PartialInput,
+            ErrorKind::PartialInput,
             format!("{n} of the inputs could not be read to the end; what could be read is stored"),
         )
         .hint("see the errors above; the same command takes in the rest once they are mended")),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Globals, Io};
-use crate::config::{self, InForce};
+use super::{Globals, Printer};
+use crate::config::{self, ResolvedConfig};
 use crate::error::{Error, Result};
 use crate::ingest::pipeline::check_settings;
 use crate::store::Store;
@@ -64,7 +64,7 @@ pub struct Options {
     /// The time that is now.
     pub clock: Clock,
     /// The settings to write down, or those of a wa.toml that lies there already.
-    pub in_force: InForce,
+    pub resolved: ResolvedConfig,
     /// Some of them came from flags, so that a wa.toml that lies there already says something else.
     pub flags: bool,
 }
@@ -73,9 +73,9 @@ impl Args {
     /// Checks the arguments.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where they make no sense.
+    /// [`crate::ErrorKind::Usage`] where they make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let mut in_force = InForce::default();
+        let mut resolved = ResolvedConfig::default();
         let mut flags = false;
         // A path in wa.toml counts from the store: one on the command line counts from here.
         let geoip = self
@@ -94,15 +94,15 @@ impl Args {
             ("privacy.anonymize_after", self.anonymize_after, "--anonymize-after"),
         ] {
             if let Some(value) = value {
-                in_force.set_flag(name, &value, flag)?;
+                resolved.set_flag(name, &value, flag)?;
                 flags = true;
             }
         }
         if !flags && globals.store.join(config::FILE_NAME).exists() {
-            in_force = globals.settings()?;
+            resolved = globals.settings()?;
         }
-        in_force.check()?;
-        Ok(Options { store: globals.store.clone(), clock: globals.clock, in_force, flags })
+        resolved.check()?;
+        Ok(Options { store: globals.store.clone(), clock: globals.clock, resolved, flags })
     }
 }
 
@@ -110,24 +110,24 @@ impl Args {
 /// store to be made is left as it is, and the store made by it.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where the settings are there already, or the folder holds other things.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] where the settings are there already, or the folder holds other things.
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let (store, dir) = (Store::at(&options.store), options.store.as_path());
     let path = dir.join(config::FILE_NAME);
     if path.exists() && (options.flags || store.exists()) {
         return Err(Error::failed(format!("the settings {} are there already", path.display()))
             .hint("edit them; `wa config` shows what is in force"));
     }
-    let settings = &options.in_force.settings;
+    let settings = &options.resolved.settings;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let existed = store.exists();
     let writer = store.writer("wa init", Duration::ZERO, first)?;
     // The store may have lost its settings alone, and hold sessions of another time zone.
     let written = check_settings(writer.manifest(), settings)
-        .and_then(|()| config::write(&**store.disk(), dir, &options.in_force));
+        .and_then(|()| config::write(&**store.disk(), dir, &options.resolved));
     writer.finish()?;
     let (dir, path) = (dir.display(), path.display());
-    io.note(&match (written?.is_some(), existed) {
+    printer.note(&match (written?.is_some(), existed) {
         (true, true) => format!("wrote the settings of the store {dir} to {path}"),
         (true, false) => format!("made the store {dir} with its settings in {path}"),
         (false, _) => format!("made the store {dir} by the settings in {path}"),

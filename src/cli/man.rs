@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Io;
+use super::Printer;
 use crate::error::{Error, Result};
 
 /// Write the manual pages into a folder: wa.1, wa-ingest.1, wa-report-summary.1 and so on
@@ -20,8 +20,8 @@ pub struct Args {
 /// Writes the pages.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where one cannot be written.
-pub fn run(args: &Args, io: &Io) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] where one cannot be written.
+pub fn run(args: &Args, printer: &Printer) -> Result<()> {
     let dir = &args.dir;
     std::fs::create_dir_all(dir).map_err(|e| Error::io("make the directory", dir, e))?;
     // Pages of `wa help …` would be copies of the others.
@@ -29,7 +29,7 @@ pub fn run(args: &Args, io: &Io) -> Result<()> {
     command.build();
     let mut pages = 0;
     write(&command, "wa", dir, &mut pages)?;
-    io.note(&format!("wrote {pages} manual pages to {}", dir.display()));
+    printer.note(&format!("wrote {pages} manual pages to {}", dir.display()));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One file a command. In each, `Args` is what clap reads, `Options` what the command needs, all of
 //! it checked, and `run` the one place where the library is called. What goes to which stream is
-//! decided in [`Io`]; `main` alone ends the process.
+//! decided in [`Printer`]; `main` alone ends the process.
 
 pub mod anonymize;
 pub mod args;
@@ -25,11 +25,10 @@ pub mod verify;
 use std::ffi::OsString;
 use std::io::Write;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use args::globals::Globals;
-pub use output::Io;
+pub use output::Printer;
 
 use crate::error::Result;
 use crate::time::Clock;
@@ -76,14 +75,14 @@ enum Command {
 
 impl Cli {
     /// Makes the printer that the arguments ask for.
-    pub fn io(&self) -> Io {
-        Io::new(self.globals.quiet, self.globals.color)
+    pub fn printer(&self) -> Printer {
+        Printer::new(self.globals.quiet, self.globals.color)
     }
 
     /// Returns the clock: what `--now` says, else the system's time, taken here and only here.
     ///
     /// # Errors
-    /// [`crate::Kind::Failed`] where the system's clock stands outside the years it can be.
+    /// [`crate::ErrorKind::Failed`] where the system's clock stands outside the years it can be.
     pub fn clock(&self) -> Result<Clock> {
         match self.globals.now {
             Some(now) => Ok(Clock { now }),
@@ -125,43 +124,43 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Resu
 
 /// Prints what [`parse`] returned instead of a command line: help and version to standard output,
 /// what is wrong to standard error. Returns the exit status.
-pub fn print_usage(error: &clap::Error) -> u8 {
+pub fn print_usage(error: &clap::Error) -> Result<(), crate::ErrorKind> {
     let named = !matches!(
         error.kind(),
-        ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        clap::error::ErrorKind::DisplayHelp
+            | clap::error::ErrorKind::DisplayVersion
+            | clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     // Nobody is left to be told where even this cannot be written.
     if named {
         let _ = std::io::stderr().write_all(b"wa: ");
     }
     let _ = error.print();
-    u8::try_from(error.exit_code()).unwrap_or(2)
+    if error.exit_code() == 0 { Ok(()) } else { Err(crate::ErrorKind::Usage) }
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What the command's library call returns; [`crate::Kind::Usage`] where arguments or settings
+/// What the command's library call returns; [`crate::ErrorKind::Usage`] where arguments or settings
 /// make no sense together.
-pub fn run(cli: Cli, clock: Clock, io: &Io) -> Result<()> {
+pub fn run(cli: Cli, clock: Clock, printer: &Printer) -> Result<()> {
     let globals = Globals::new(cli.globals, clock);
     match cli.command {
-        Command::Ingest(args) => ingest::run(&args.validate(&globals)?, io),
-        Command::Report(args) => report::run(&args.validate(&globals)?, io),
-        Command::Events(args) => events::run(&args.validate(&globals)?, io),
-        Command::Status(args) => status::run(&args.validate(&globals)?, io),
-        Command::Files(args) => files::run(&args.validate(&globals)?, io),
-        Command::Gc(args) => gc::run(&args.validate(&globals)?, io),
-        Command::Forget(args) => forget::run(&args.validate(&globals)?, io),
-        Command::Export(args) => export::run(&args.validate(&globals)?, io),
-        Command::Anonymize(args) => anonymize::run(&args.validate(&globals)?, io),
-        Command::Verify(args) => verify::run(&args.validate(&globals)?, io),
-        Command::Rebuild(args) => rebuild::run(&args.validate(&globals)?, io),
-        Command::Init(args) => init::run(&args.validate(&globals)?, io),
-        Command::Config(args) => config::run(&args.validate(&globals)?, io),
-        Command::Completions(args) => completions::run(args, io),
-        Command::Man(args) => man::run(&args, io),
+        Command::Ingest(args) => ingest::run(&args.validate(&globals)?, printer),
+        Command::Report(args) => report::run(&args.validate(&globals)?, printer),
+        Command::Events(args) => events::run(&args.validate(&globals)?, printer),
+        Command::Status(args) => status::run(&args.validate(&globals)?, printer),
+        Command::Files(args) => files::run(&args.validate(&globals)?, printer),
+        Command::Gc(args) => gc::run(&args.validate(&globals)?, printer),
+        Command::Forget(args) => forget::run(&args.validate(&globals)?, printer),
+        Command::Export(args) => export::run(&args.validate(&globals)?, printer),
+        Command::Anonymize(args) => anonymize::run(&args.validate(&globals)?, printer),
+        Command::Verify(args) => verify::run(&args.validate(&globals)?, printer),
+        Command::Rebuild(args) => rebuild::run(&args.validate(&globals)?, printer),
+        Command::Init(args) => init::run(&args.validate(&globals)?, printer),
+        Command::Config(args) => config::run(&args.validate(&globals)?, printer),
+        Command::Completions(args) => completions::run(args, printer),
+        Command::Man(args) => man::run(&args, printer),
     }
 }

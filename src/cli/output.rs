@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::globals::Color;
-use crate::error::{Error, Result};
-use crate::render::text::visible;
+use crate::error::{Error, ErrorKind, Result};
+use crate::render::text::escape_control;
 
 /// The streams of the process, and what may go to them.
-pub struct Io {
+pub struct Printer {
     quiet: bool,
     /// Whether standard output and standard error take colours.
     color: (bool, bool),
@@ -39,9 +39,9 @@ enum Held {
     Err(String),
 }
 
-impl Io {
+impl Printer {
     /// Makes the printer of the process.
-    pub fn new(quiet: bool, color: Color) -> Io {
+    pub fn new(quiet: bool, color: Color) -> Printer {
         let (out, err) = (io::stdout(), io::stderr());
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
             || std::env::var_os("TERM").is_some_and(|v| v == "dumb");
@@ -55,7 +55,7 @@ impl Io {
             bars.set_draw_target(ProgressDrawTarget::stderr());
             bars
         });
-        Io {
+        Printer {
             quiet,
             color: (colored(out.is_terminal()), colored(err.is_terminal())),
             width: width(out.is_terminal()),
@@ -70,8 +70,8 @@ impl Io {
     }
 
     /// Makes a printer that writes to the given streams, for tests: no terminal, no colour.
-    pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool) -> Io {
-        Io {
+    pub fn with_streams(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool) -> Printer {
+        Printer {
             quiet,
             color: (false, false),
             width: None,
@@ -113,7 +113,7 @@ impl Io {
     /// Prints a result, quiet or not: a report, a list. It ends with a newline.
     ///
     /// # Errors
-    /// [`crate::Kind::Failed`] where standard output cannot be written; a closed pipe is no error.
+    /// [`crate::ErrorKind::Failed`] where standard output cannot be written; a closed pipe is no error.
     pub fn result(&self, text: &str) -> Result<()> {
         self.stream(|out| {
             out.write_all(text.as_bytes())?;
@@ -125,20 +125,20 @@ impl Io {
     /// format).
     ///
     /// # Errors
-    /// As [`Io::result`].
-    pub fn account(&self, text: &str, asked: bool) -> Result<()> {
-        self.account_of(text, asked, None)
+    /// As [`Printer::result`].
+    pub fn summary(&self, text: &str, asked: bool) -> Result<()> {
+        self.summary_of(text, asked, None)
     }
 
-    fn account_of(&self, text: &str, asked: bool, done: Option<&'static str>) -> Result<()> {
+    fn summary_of(&self, text: &str, asked: bool, done: Option<&'static str>) -> Result<()> {
         if self.quiet && !asked {
             self.hold(Held::Out(text.to_owned(), done));
             return Ok(());
         }
-        self.print_account(text, done)
+        self.print_summary(text, done)
     }
 
-    fn print_account(&self, text: &str, done: Option<&str>) -> Result<()> {
+    fn print_summary(&self, text: &str, done: Option<&str>) -> Result<()> {
         let Some(done) = done else { return self.result(text) };
         self.result(text).map_err(|error| {
             Error::failed(format!("{done} and committed, but what it did could not be printed"))
@@ -151,18 +151,18 @@ impl Io {
     /// made. `done`: "the gc is done".
     ///
     /// # Errors
-    /// As [`Io::result`].
-    pub fn account_of_change(&self, text: &str, asked: bool, done: &'static str) -> Result<()> {
-        self.account_of(text, asked, Some(done))
+    /// As [`Printer::result`].
+    pub fn change_summary(&self, text: &str, asked: bool, done: &'static str) -> Result<()> {
+        self.summary_of(text, asked, Some(done))
     }
 
     /// Prints what is there only this once, such as a receipt; to standard error where standard output
     /// does not take it. `done` as before.
     ///
     /// # Errors
-    /// As [`Io::result`].
+    /// As [`Printer::result`].
     pub fn receipt(&self, text: &str, asked: bool, done: &str) -> Result<()> {
-        let printed = self.account(text, asked);
+        let printed = self.summary(text, asked);
         if printed.is_err() || self.pipe_closed() {
             self.print(&format!("{}\n", text.trim_end()));
         }
@@ -177,7 +177,7 @@ impl Io {
     /// at the first write that fails; where that is because the reader has gone, it is no error.
     ///
     /// # Errors
-    /// As [`Io::result`].
+    /// As [`Printer::result`].
     pub fn stream(&self, work: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         if self.pipe_closed.load(Ordering::Relaxed) {
             return Ok(());
@@ -204,22 +204,22 @@ impl Io {
 
     /// Says something by the way on standard error.
     pub fn note(&self, text: &str) {
-        self.say(format!("wa: {}\n", visible(text)));
+        self.say(format!("wa: {}\n", escape_control(text)));
     }
 
     /// Warns on standard error: the work goes on, but somebody should look.
     pub fn warn(&self, text: &str) {
-        self.say(format!("wa: {}: {}\n", self.paint("warning", "33"), visible(text)));
+        self.say(format!("wa: {}: {}\n", self.paint("warning", "33"), escape_control(text)));
     }
 
     /// Reports a failure that does not end the work, such as one unreadable file among many.
-    pub fn problem(&self, error: &Error) {
+    pub fn error(&self, error: &Error) {
         self.say(self.describe(error));
     }
 
     /// Ends the run: where it failed, or somebody should look, prints all that was held back; then reports
     /// the failure, if it is one. Returns the exit status.
-    pub fn finish(&self, outcome: Result<()>) -> u8 {
+    pub fn finish(&self, outcome: Result<()>) -> Result<(), ErrorKind> {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
         }
@@ -228,14 +228,14 @@ impl Io {
             for held in std::mem::take(&mut *lock(&self.held)) {
                 match held {
                     // What cannot be written any more leaves an earlier failure what it is.
-                    Held::Out(text, done) => outcome = outcome.and(self.print_account(&text, done)),
+                    Held::Out(text, done) => outcome = outcome.and(self.print_summary(&text, done)),
                     Held::Err(text) => self.print(&text),
                 }
             }
         }
-        let Err(error) = outcome else { return 0 };
+        let Err(error) = outcome else { return Ok(()) };
         self.print(&self.describe(&error));
-        error.kind().exit_status()
+        Err(error.kind())
     }
 
     /// Shows the progress of work over `bytes` bytes (`None`: nobody knows how many), with rate
@@ -259,14 +259,14 @@ impl Io {
         if let Ok(style) = ProgressStyle::with_template(form) {
             bar.set_style(style);
         }
-        bar.set_message(visible(label).into_owned());
+        bar.set_message(escape_control(label).into_owned());
         Progress(bars.add(bar))
     }
 
     fn describe(&self, error: &Error) -> String {
-        let mut text = format!("wa: {}: {}\n", self.paint("error", "31"), visible(&error.to_string()));
+        let mut text = format!("wa: {}: {}\n", self.paint("error", "31"), escape_control(&error.to_string()));
         if let Some(hint) = error.hint_text() {
-            text.push_str(&format!("{}: {}\n", self.paint("hint", "36"), visible(hint)));
+            text.push_str(&format!("{}: {}\n", self.paint("hint", "36"), escape_control(hint)));
         }
         text
     }
@@ -314,7 +314,7 @@ impl Progress {
 
     /// Says what the work is at.
     pub fn set_label(&self, label: &str) {
-        self.0.set_message(visible(label).into_owned());
+        self.0.set_message(escape_control(label).into_owned());
     }
 
     /// Takes the bar away.

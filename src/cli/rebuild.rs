@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::values::{self, Form};
+use super::args::values::{self, SummaryFormat};
 use super::output::progress::Bar;
-use super::{Globals, Io};
+use super::{Globals, Printer};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::maintenance;
-use crate::render::figures::grouped;
+use crate::render::numbers::group_digits;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -33,7 +33,7 @@ pub struct Args {
     /// How to write what was done: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
-    format: Option<Form>,
+    format: Option<SummaryFormat>,
 }
 
 /// What a rebuild needs, checked.
@@ -48,26 +48,26 @@ pub struct Options {
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
     /// How to write what was done.
-    pub form: Form,
+    pub format: SummaryFormat,
     /// Whether a form was asked for: then quiet does not hold the account back.
-    pub form_asked: bool,
+    pub format_given: bool,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where the settings make no sense.
+    /// [`crate::ErrorKind::Usage`] where the settings make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let in_force = globals.settings()?;
-        in_force.check()?;
+        let resolved = globals.settings()?;
+        resolved.check()?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: in_force.settings,
+            settings: resolved.settings,
             lock_timeout: self.lock_timeout,
-            form: self.format.unwrap_or_default(),
-            form_asked: self.format.is_some(),
+            format: self.format.unwrap_or_default(),
+            format_given: self.format.is_some(),
         })
     }
 }
@@ -76,20 +76,20 @@ impl Args {
 ///
 /// # Errors
 /// What the rebuild returns.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let store = Store::at(&options.store);
     config::check_file(&store)?;
-    let bar = Bar::new(io, "rebuild");
+    let bar = Bar::new(printer, "rebuild");
     let told = maintenance::RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };
     let report = maintenance::rebuild(&store, &options.settings, told, &bar);
     bar.finish();
     let report = report?;
-    let text = match options.form {
-        Form::Json => serde_json::to_string_pretty(&report)
+    let text = match options.format {
+        SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
-        Form::Table => table(&report),
+        SummaryFormat::Table => table(&report),
     };
-    io.account_of_change(&text, options.form_asked, "the rebuild is done")
+    printer.change_summary(&text, options.format_given, "the rebuild is done")
 }
 
 fn table(report: &maintenance::RebuildReport) -> String {
@@ -104,19 +104,19 @@ fn table(report: &maintenance::RebuildReport) -> String {
     }
     text.push_str(&format!(
         "sessions: {} before, {} now; {} changed, {} moved to another day\n",
-        grouped(report.sessions_before),
-        grouped(report.sessions),
-        grouped(report.sessions_changed),
-        grouped(report.sessions_redated)
+        group_digits(report.sessions_before),
+        group_digits(report.sessions),
+        group_digits(report.sessions_changed),
+        group_digits(report.sessions_redated)
     ));
     if report.sessions_not_cut > 0 {
         text.push_str(&format!(
             "{} of them could not be cut anew: their events are not all kept\n",
-            grouped(report.sessions_not_cut)
+            group_digits(report.sessions_not_cut)
         ));
     }
     if report.first_sights_changed > 0 {
-        text.push_str(&format!("first sights: {} changed\n", grouped(report.first_sights_changed)));
+        text.push_str(&format!("first sights: {} changed\n", group_digits(report.first_sights_changed)));
     }
     if !report.changed {
         text.push_str("nothing had to be changed\n");

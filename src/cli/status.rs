@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::args::values::Form;
-use super::{Globals, Io};
+use super::args::values::SummaryFormat;
+use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::maintenance::status::{self, Run, Status};
-use crate::render::figures::{counted, grouped};
+use crate::render::numbers::{group_digits, pluralize};
 use crate::render::text;
-use crate::render::text::visible;
+use crate::render::text::escape_control;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -26,7 +26,7 @@ Examples:
 pub struct Args {
     /// How to write it: table or json
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
-    format: Form,
+    format: SummaryFormat,
 }
 
 /// What the status needs, checked.
@@ -39,20 +39,20 @@ pub struct Options {
     /// The settings in force.
     pub settings: Settings,
     /// How to write it.
-    pub form: Form,
+    pub format: SummaryFormat,
 }
 
 impl Args {
     /// Checks the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where the settings make no sense.
+    /// [`crate::ErrorKind::Usage`] where the settings make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
             settings: globals.settings()?.settings,
-            form: self.format,
+            format: self.format,
         })
     }
 }
@@ -61,14 +61,14 @@ impl Args {
 ///
 /// # Errors
 /// What opening the store returns.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let status = status::status(&Store::at(&options.store), &options.settings, options.clock)?;
-    let text = match options.form {
-        Form::Json => serde_json::to_string_pretty(&status)
+    let text = match options.format {
+        SummaryFormat::Json => serde_json::to_string_pretty(&status)
             .map_err(|e| Error::failed("cannot write the status as JSON").caused_by(e))?,
-        Form::Table => show(&status, io.width().unwrap_or(usize::MAX)),
+        SummaryFormat::Table => show(&status, printer.width().unwrap_or(usize::MAX)),
     };
-    io.result(&text)
+    printer.result(&text)
 }
 
 /// The columns of the table; the last two are left out where there is no room for them.
@@ -88,12 +88,12 @@ fn show(status: &Status, width: usize) -> String {
     let run = |run: &Option<Run>| match run {
         None => "never".to_owned(),
         Some(run) => {
-            let figures = run.figures.iter().map(|(name, n)| format!("{} {name}", grouped(*n)));
+            let figures = run.figures.iter().map(|(name, n)| format!("{} {name}", group_digits(*n)));
             format!("{} ({})", run.at, figures.collect::<Vec<_>>().join(", "))
         }
     };
     let kept = &status.retention;
-    let mut shown = format!("{}\n\n{table}\n{left_out}\n", visible(&status.store));
+    let mut shown = format!("{}\n\n{table}\n{left_out}\n", escape_control(&status.store));
     for (label, value) in [
         ("made", status.created_at.clone()),
         ("last change", status.updated_at.clone()),
@@ -107,13 +107,13 @@ fn show(status: &Status, width: usize) -> String {
                 kept.events, kept.sessions, kept.daily_stats, kept.addresses
             ),
         ),
-        ("known logs", grouped(status.known_logs)),
+        ("known logs", group_digits(status.known_logs)),
     ] {
         let lines = text::wrap(&value, width.saturating_sub(LABEL).max(LABEL));
         shown.push_str(&format!("{label:LABEL$}{}\n", lines.join(&format!("\n{:LABEL$}", ""))));
     }
     for warning in &status.warnings {
-        let warning = format!("warning: {}", visible(&warning.text));
+        let warning = format!("warning: {}", escape_control(&warning.text));
         shown.push_str(&format!("{}\n", text::wrap(&warning, width).join("\n")));
     }
     shown
@@ -135,16 +135,20 @@ fn table(status: &Status, columns: usize) -> String {
             part.table.to_owned(),
             or_none(&part.first),
             or_none(&part.last),
-            if monthly { counted(part.partitions, "month", "months") } else { grouped(part.partitions) },
-            grouped(part.rows),
-            grouped(part.bytes),
-            grouped(part.files),
+            if monthly {
+                pluralize(part.partitions, "month", "months")
+            } else {
+                group_digits(part.partitions)
+            },
+            group_digits(part.rows),
+            group_digits(part.bytes),
+            group_digits(part.files),
         ];
         table.add_row(row.into_iter().take(columns));
     }
     let rejects = &status.rejects;
     let row = ["rejects", "-", "-", "-"].map(str::to_owned).into_iter();
-    let row = row.chain([rejects.rows, rejects.bytes, rejects.files].map(grouped));
+    let row = row.chain([rejects.rows, rejects.bytes, rejects.files].map(group_digits));
     table.add_row(row.take(columns));
     table.trim_fmt()
 }

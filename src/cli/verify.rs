@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::args::values::Form;
+use super::args::values::SummaryFormat;
 use super::output::progress::Bar;
-use super::{Globals, Io};
+use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::maintenance;
-use crate::render::figures::{counted, grouped};
-use crate::render::text::visible;
+use crate::render::numbers::{group_digits, pluralize};
+use crate::render::text::escape_control;
 use crate::store::Store;
 
 /// Check every file against the manifest, and the derived tables against the events
@@ -27,7 +27,7 @@ pub struct Args {
     /// How to write the result: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
-    format: Option<Form>,
+    format: Option<SummaryFormat>,
 }
 
 /// What the check needs, checked.
@@ -36,9 +36,9 @@ pub struct Options {
     /// The store.
     pub store: PathBuf,
     /// How to write the result.
-    pub form: Form,
+    pub format: SummaryFormat,
     /// Whether a form was asked for: then quiet does not hold the result back.
-    pub form_asked: bool,
+    pub format_given: bool,
 }
 
 impl Args {
@@ -49,8 +49,8 @@ impl Args {
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         Ok(Options {
             store: globals.store.clone(),
-            form: self.format.unwrap_or_default(),
-            form_asked: self.format.is_some(),
+            format: self.format.unwrap_or_default(),
+            format_given: self.format.is_some(),
         })
     }
 }
@@ -58,25 +58,25 @@ impl Args {
 /// Checks the store and prints what differs.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where something differs.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
-    let bar = Bar::new(io, "verify");
+/// [`crate::ErrorKind::Failed`] where something differs.
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+    let bar = Bar::new(printer, "verify");
     let report = maintenance::verify(&Store::at(&options.store), &bar);
     bar.finish();
     let report = report?;
-    let text = match options.form {
-        Form::Json => serde_json::to_string_pretty(&report)
+    let text = match options.format {
+        SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was found as JSON").caused_by(e))?,
-        Form::Table => table(&report),
+        SummaryFormat::Table => table(&report),
     };
-    io.account(&text, options.form_asked)?;
+    printer.summary(&text, options.format_given)?;
     let differences = report.differences.len() as u64 + report.further_differences;
     if differences == 0 {
         return Ok(());
     }
     Err(Error::failed(format!(
         "{} {} found in the store {}",
-        grouped(differences),
+        group_digits(differences),
         if differences == 1 { "difference was" } else { "differences were" },
         options.store.display()
     ))
@@ -93,28 +93,28 @@ pub fn run(options: &Options, io: &Io) -> Result<()> {
 fn table(report: &maintenance::VerifyReport) -> String {
     let mut text = String::new();
     for difference in &report.differences {
-        text.push_str(&format!("{}: {}\n", visible(&difference.at), visible(&difference.what)));
+        text.push_str(&format!("{}: {}\n", escape_control(&difference.at), escape_control(&difference.what)));
     }
     if report.further_differences > 0 {
-        text.push_str(&format!("and {} more\n", grouped(report.further_differences)));
+        text.push_str(&format!("and {} more\n", group_digits(report.further_differences)));
     }
     if !report.is_clean() {
         text.push('\n');
     }
-    let (files, bytes) = (counted(report.files, "file", "files"), counted(report.bytes, "byte", "bytes"));
+    let (files, bytes) = (pluralize(report.files, "file", "files"), pluralize(report.bytes, "byte", "bytes"));
     text.push_str(&format!("{files}, {bytes}"));
     if report.tables_compared {
         text.push_str(&format!(
             "; compared {}, {} ({} of them in part), {}, {}",
-            counted(report.events, "event", "events"),
-            counted(report.sessions, "session", "sessions"),
-            grouped(report.sessions_in_part),
-            counted(report.visitors, "visitor", "visitors"),
-            counted(report.daily_stats, "chatbot-day", "chatbot-days")
+            pluralize(report.events, "event", "events"),
+            pluralize(report.sessions, "session", "sessions"),
+            group_digits(report.sessions_in_part),
+            pluralize(report.visitors, "visitor", "visitors"),
+            pluralize(report.daily_stats, "chatbot-day", "chatbot-days")
         ));
     }
     for note in &report.notes {
-        text.push_str(&format!("\n{}", visible(note)));
+        text.push_str(&format!("\n{}", escape_control(note)));
     }
     if report.is_clean() {
         text.push_str("\nall is as it must be");

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::quantity::{
-    parse_days, parse_duration, parse_keep, parse_size, show_days, show_duration, show_keep, show_size,
+    format_days, format_duration, format_retention, format_size, parse_days, parse_duration, parse_retention,
+    parse_size,
 };
 use crate::settings::{IpPolicy, Settings};
 use crate::time::{DAY, SECOND, Zone};
@@ -76,7 +77,7 @@ pub static KEYS: &[Key] = &[
             settings.session_timeout = timeout;
             Ok(())
         },
-        show: |settings| Some(show_duration(settings.session_timeout)),
+        show: |settings| Some(format_duration(settings.session_timeout)),
     },
     Key {
         name: "geoip",
@@ -103,31 +104,31 @@ pub static KEYS: &[Key] = &[
             settings.memory = memory;
             Ok(())
         },
-        show: |settings| Some(show_size(settings.memory)),
+        show: |settings| Some(format_size(settings.memory)),
     },
     Key {
         name: "retention.events",
         variable: None,
         doc: "Events older than this are pruned by `wa gc`: a number of days, counting today, or \"forever\".",
         example: "90d",
-        set: |settings, value, _| parse_keep(value).map(|keep| settings.keep_events = keep),
-        show: |settings| Some(show_keep(settings.keep_events)),
+        set: |settings, value, _| parse_retention(value).map(|keep| settings.event_retention = keep),
+        show: |settings| Some(format_retention(settings.event_retention)),
     },
     Key {
         name: "retention.sessions",
         variable: None,
         doc: "The same for sessions, by the day of their last event; at least as long as events.",
         example: "1y",
-        set: |settings, value, _| parse_keep(value).map(|keep| settings.keep_sessions = keep),
-        show: |settings| Some(show_keep(settings.keep_sessions)),
+        set: |settings, value, _| parse_retention(value).map(|keep| settings.session_retention = keep),
+        show: |settings| Some(format_retention(settings.session_retention)),
     },
     Key {
         name: "retention.daily_stats",
         variable: None,
         doc: "The same for daily statistics; at least as long as sessions.",
         example: "forever",
-        set: |settings, value, _| parse_keep(value).map(|keep| settings.keep_daily_stats = keep),
-        show: |settings| Some(show_keep(settings.keep_daily_stats)),
+        set: |settings, value, _| parse_retention(value).map(|keep| settings.daily_stats_retention = keep),
+        show: |settings| Some(format_retention(settings.daily_stats_retention)),
     },
     Key {
         name: "privacy.ip",
@@ -164,7 +165,7 @@ pub static KEYS: &[Key] = &[
             };
             Ok(())
         },
-        show: |settings| Some(settings.anonymize_after_days.map_or("never".to_owned(), show_days)),
+        show: |settings| Some(settings.anonymize_after_days.map_or("never".to_owned(), format_days)),
     },
     Key {
         name: "privacy.key_file",

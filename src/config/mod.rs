@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 pub use keys::{KEYS, Key};
 pub use origin::Origin;
 pub use quantity::{
-    parse_days, parse_duration, parse_keep, parse_size, show_days, show_duration, show_keep, show_size,
+    format_days, format_duration, format_retention, format_size, parse_days, parse_duration, parse_retention,
+    parse_size,
 };
 
 use crate::error::{Error, Result};
-use crate::settings::{Keep, Settings};
+use crate::settings::{Retention, Settings};
 use crate::store::Store;
 use crate::store::file_system::Disk;
 use crate::store::transaction::STAGING;
@@ -32,41 +33,44 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The settings in force, and where each comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InForce {
+pub struct ResolvedConfig {
     /// The values.
     pub settings: Settings,
     /// Where they come from, in the order of [`KEYS`].
     pub origins: Vec<Origin>,
 }
 
-impl Default for InForce {
+impl Default for ResolvedConfig {
     fn default() -> Self {
-        InForce { settings: Settings::default(), origins: KEYS.iter().map(|_| Origin::Default).collect() }
+        ResolvedConfig {
+            settings: Settings::default(),
+            origins: KEYS.iter().map(|_| Origin::Default).collect(),
+        }
     }
 }
 
-impl InForce {
+impl ResolvedConfig {
     /// Reads the settings of the store in `dir`: `wa.toml` where there is one, and the environment.
-    /// Flags come after that: [`InForce::set_flag`], then [`InForce::check`].
+    /// Flags come after that: [`ResolvedConfig::set_flag`], then [`ResolvedConfig::check`].
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] with the line, or the variable, that makes no sense;
-    /// [`crate::Kind::Failed`] where the file cannot be read.
-    pub fn read(dir: &Path, environment: Environment<'_>) -> Result<InForce> {
-        let mut in_force = InForce::default();
+    /// [`crate::ErrorKind::Usage`] with the line, or the variable, that makes no sense;
+    /// [`crate::ErrorKind::Failed`] where the file cannot be read.
+    pub fn read(dir: &Path, environment: Environment<'_>) -> Result<ResolvedConfig> {
+        let mut resolved = ResolvedConfig::default();
         let path = dir.join(FILE_NAME);
         match fs::read(&path) {
             Ok(bytes) => {
                 let text = String::from_utf8(bytes).map_err(|e| {
                     Error::usage(format!("{} is not UTF-8 text", path.display())).caused_by(e)
                 })?;
-                in_force.take_file(&path, &text, dir)?;
+                resolved.take_file(&path, &text, dir)?;
             }
             Err(e) if is_absent(&e) => {}
             Err(e) => return Err(Error::io("read the settings in", &path, e)),
         }
-        in_force.take_environment(environment)?;
-        Ok(in_force)
+        resolved.take_environment(environment)?;
+        Ok(resolved)
     }
 
     fn take_file(&mut self, path: &Path, text: &str, base: &Path) -> Result<()> {
@@ -96,7 +100,7 @@ impl InForce {
     /// Sets the setting `name` to what a flag says.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where the value makes no sense.
+    /// [`crate::ErrorKind::Usage`] where the value makes no sense.
     pub fn set_flag(&mut self, name: &str, value: &str, flag: &'static str) -> Result<()> {
         let key = Key::find(name).ok_or_else(|| Error::failed(format!("there is no setting `{name}`")))?;
         self.set(key, value, Path::new(""), Origin::Flag { flag })
@@ -123,32 +127,32 @@ impl InForce {
     /// these, sessions as events, daily statistics as sessions. Else reports would contradict each other.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`], with both values and where they come from.
+    /// [`crate::ErrorKind::Usage`], with both values and where they come from.
     pub fn check(&self) -> Result<()> {
-        let Settings { keep_events, keep_sessions, keep_daily_stats, .. } = self.settings;
-        let events = ("events", "events", keep_events);
-        let sessions = ("sessions", "sessions", keep_sessions);
-        let daily_stats = ("daily statistics", "daily_stats", keep_daily_stats);
+        let Settings { event_retention, session_retention, daily_stats_retention, .. } = self.settings;
+        let events = ("events", "events", event_retention);
+        let sessions = ("sessions", "sessions", session_retention);
+        let daily_stats = ("daily statistics", "daily_stats", daily_stats_retention);
         self.check_kept(sessions, events)?;
         self.check_kept(daily_stats, sessions)
     }
 
     /// Checks that one kind of row, given by words, name and retention, is kept at least as long as another.
-    fn check_kept(&self, longer: (&str, &str, Keep), shorter: (&str, &str, Keep)) -> Result<()> {
+    fn check_kept(&self, longer: (&str, &str, Retention), shorter: (&str, &str, Retention)) -> Result<()> {
         let ((what, name, keep), (than, other, least)) = (longer, shorter);
         let enough = match (keep, least) {
-            (Keep::Forever, _) => true,
-            (Keep::Days(_), Keep::Forever) => false,
-            (Keep::Days(keep), Keep::Days(least)) => keep >= least,
+            (Retention::Forever, _) => true,
+            (Retention::Days(_), Retention::Forever) => false,
+            (Retention::Days(keep), Retention::Days(least)) => keep >= least,
         };
         if enough {
             return Ok(());
         }
         Err(Error::usage(format!(
             "{what} would be kept for {} ({}), {than} for {} ({}): {what} have to be kept at least as long as {than}",
-            show_keep(keep),
+            format_retention(keep),
             self.origin(&format!("retention.{name}")),
-            show_keep(least),
+            format_retention(least),
             self.origin(&format!("retention.{other}")),
         ))
         .hint(format!(
@@ -168,7 +172,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 /// may keep less than was meant, and more of addresses.
 ///
 /// # Errors
-/// [`crate::Kind::Usage`] where it is so.
+/// [`crate::ErrorKind::Usage`] where it is so.
 pub fn check_file(store: &Store) -> Result<()> {
     let path = store.dir().join(FILE_NAME);
     let what = match fs::read(&path) {
@@ -190,9 +194,9 @@ pub fn check_file(store: &Store) -> Result<()> {
 /// stays as it is. Returns the path where it was written. Call it with the writer's lock held.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where a folder or the file cannot be made.
+/// [`crate::ErrorKind::Failed`] where a folder or the file cannot be made.
 pub fn write_default(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>> {
-    write(disk, dir, &InForce::default())
+    write(disk, dir, &ResolvedConfig::default())
 }
 
 /// Writes `wa.toml` with the settings in force into a store that has none; a file that is there
@@ -202,8 +206,8 @@ pub fn write_default(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>> {
 /// next writer removes the draft.
 ///
 /// # Errors
-/// [`crate::Kind::Failed`] where a folder or the file cannot be made.
-pub fn write(disk: &dyn Disk, dir: &Path, in_force: &InForce) -> Result<Option<PathBuf>> {
+/// [`crate::ErrorKind::Failed`] where a folder or the file cannot be made.
+pub fn write(disk: &dyn Disk, dir: &Path, resolved: &ResolvedConfig) -> Result<Option<PathBuf>> {
     let path = dir.join(FILE_NAME);
     let entries = disk.list(dir).map_err(|e| Error::io("list the store", dir, e))?;
     if entries.iter().any(|entry| entry.name == FILE_NAME) {
@@ -215,7 +219,7 @@ pub fn write(disk: &dyn Disk, dir: &Path, in_force: &InForce) -> Result<Option<P
     let draft = staging.join(FILE_NAME);
     // What an interrupted run left; where it cannot be removed, the write says why.
     let _ = disk.remove_file(&draft);
-    disk.write_new(&draft, template::text(in_force).as_bytes())
+    disk.write_new(&draft, template::text(resolved).as_bytes())
         .and_then(|()| disk.sync_file(&draft))
         .map_err(|e| Error::io("write", &draft, e))?;
     disk.rename(&draft, &path).map_err(|e| Error::io("write the settings to", &path, e))?;

@@ -1,6 +1,6 @@
 //! Durations, retentions and sizes as people write them: `30m`, `90d`, `1y`, `forever`, `512M`.
 
-use crate::settings::Keep;
+use crate::settings::Retention;
 use crate::time::{DAY, Micros, SECOND};
 
 const MINUTE: Micros = 60 * SECOND;
@@ -37,7 +37,7 @@ pub fn parse_duration(text: &str) -> Result<Micros, String> {
 }
 
 /// Writes a duration so that [`parse_duration`] reads it back: `1h30m`.
-pub fn show_duration(mut duration: Micros) -> String {
+pub fn format_duration(mut duration: Micros) -> String {
     let mut text = String::new();
     for (unit, length) in UNITS {
         // Weeks are left out: "13d" says more than "1w6d".
@@ -75,23 +75,23 @@ pub fn parse_days(text: &str) -> Result<u32, String> {
 ///
 /// # Errors
 /// Says in words what is wrong with the text.
-pub fn parse_keep(text: &str) -> Result<Keep, String> {
+pub fn parse_retention(text: &str) -> Result<Retention, String> {
     match text.trim() {
-        "forever" => Ok(Keep::Forever),
-        other => parse_days(other).map(Keep::Days).map_err(|why| format!("{why} (or forever)")),
+        "forever" => Ok(Retention::Forever),
+        other => parse_days(other).map(Retention::Days).map_err(|why| format!("{why} (or forever)")),
     }
 }
 
-/// Writes a retention so that [`parse_keep`] reads it back: `90d`, `1y`, `forever`.
-pub fn show_keep(keep: Keep) -> String {
+/// Writes a retention so that [`parse_retention`] reads it back: `90d`, `1y`, `forever`.
+pub fn format_retention(keep: Retention) -> String {
     match keep {
-        Keep::Forever => "forever".to_owned(),
-        Keep::Days(days) => show_days(days),
+        Retention::Forever => "forever".to_owned(),
+        Retention::Days(days) => format_days(days),
     }
 }
 
 /// Writes a number of days: in years where these are whole.
-pub fn show_days(days: u32) -> String {
+pub fn format_days(days: u32) -> String {
     if days > 0 && days.is_multiple_of(365) { format!("{}y", days / 365) } else { format!("{days}d") }
 }
 
@@ -128,7 +128,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// Writes a size so that [`parse_size`] reads it back, in the largest unit that is whole.
-pub fn show_size(bytes: u64) -> String {
+pub fn format_size(bytes: u64) -> String {
     for (unit, factor) in [("G", 1u64 << 30), ("M", 1 << 20), ("K", 1 << 10)] {
         if bytes > 0 && bytes.is_multiple_of(factor) {
             return format!("{}{unit}", bytes / factor);
@@ -161,15 +161,15 @@ mod tests {
 
     #[test]
     fn retentions_are_whole_days_or_forever() {
-        assert_eq!(parse_keep("90d"), Ok(Keep::Days(90)));
-        assert_eq!(parse_keep("1y"), Ok(Keep::Days(365)));
-        assert_eq!(parse_keep("48h"), Ok(Keep::Days(2)));
-        assert_eq!(parse_keep("forever"), Ok(Keep::Forever));
+        assert_eq!(parse_retention("90d"), Ok(Retention::Days(90)));
+        assert_eq!(parse_retention("1y"), Ok(Retention::Days(365)));
+        assert_eq!(parse_retention("48h"), Ok(Retention::Days(2)));
+        assert_eq!(parse_retention("forever"), Ok(Retention::Forever));
         for wrong in ["0d", "36h", "never", "30m", "", "5000y"] {
-            assert!(parse_keep(wrong).is_err(), "{wrong:?}");
+            assert!(parse_retention(wrong).is_err(), "{wrong:?}");
         }
-        assert_eq!(show_keep(Keep::Days(730)), "2y");
-        assert_eq!(show_keep(Keep::Days(90)), "90d");
+        assert_eq!(format_retention(Retention::Days(730)), "2y");
+        assert_eq!(format_retention(Retention::Days(90)), "90d");
     }
 
     #[test]
@@ -186,14 +186,14 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_shown_reads_back_as_what_it_was(seconds in 0i64..100_000_000, days in 1u32..3650, bytes: u64) {
-            prop_assert_eq!(parse_duration(&show_duration(seconds * SECOND)), Ok(seconds * SECOND));
-            prop_assert_eq!(parse_keep(&show_keep(Keep::Days(days))), Ok(Keep::Days(days)));
-            prop_assert_eq!(parse_size(&show_size(bytes)), Ok(bytes));
+            prop_assert_eq!(parse_duration(&format_duration(seconds * SECOND)), Ok(seconds * SECOND));
+            prop_assert_eq!(parse_retention(&format_retention(Retention::Days(days))), Ok(Retention::Days(days)));
+            prop_assert_eq!(parse_size(&format_size(bytes)), Ok(bytes));
         }
 
         #[test]
         fn no_text_makes_a_quantity_panic(text: String) {
-            let _ = (parse_duration(&text), parse_keep(&text), parse_size(&text));
+            let _ = (parse_duration(&text), parse_retention(&text), parse_size(&text));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The `wa.toml` that `wa init` and the first ingest write: every setting with its comment.
 
-use super::InForce;
+use super::ResolvedConfig;
 use super::keys::{KEYS, Key};
 use super::origin::Origin;
 use crate::settings::Settings;
@@ -9,14 +9,14 @@ use crate::settings::Settings;
 ///
 /// Settings that have a default by nature stand there, so that what the file says is what is in
 /// force; paths and budgets, and what came from the environment, stay comments.
-pub(super) fn text(in_force: &InForce) -> String {
+pub(super) fn text(resolved: &ResolvedConfig) -> String {
     let mut text = String::from(
         "# Settings of this wa store.\n\
          # Flags win over environment variables, these over this file, this file over defaults.\n\
          # `wa config` shows what is in force, and where each value comes from.\n",
     );
     let mut table = "";
-    for (key, origin) in KEYS.iter().zip(&in_force.origins) {
+    for (key, origin) in KEYS.iter().zip(&resolved.origins) {
         let (this, name) = key.name.split_once('.').unwrap_or(("", key.name));
         if this != table {
             text.push_str(&format!("\n[{this}]\n"));
@@ -34,7 +34,7 @@ pub(super) fn text(in_force: &InForce) -> String {
         let value = if matches!(origin, Origin::Environment { .. }) {
             key.show(&Settings::default())
         } else {
-            key.show(&in_force.settings)
+            key.show(&resolved.settings)
         };
         let comment = if chosen || stands(key) { "" } else { "# " };
         let value = value.unwrap_or_else(|| key.example.to_owned());

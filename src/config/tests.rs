@@ -1,5 +1,5 @@
 use super::*;
-use crate::error::Kind;
+use crate::error::ErrorKind;
 use crate::settings::IpPolicy;
 use crate::store::file_system::RealDisk;
 use crate::time::{SECOND, Zone};
@@ -9,17 +9,17 @@ fn nothing(_: &str) -> Option<String> {
     None
 }
 
-fn with_file(text: &str) -> (tempfile::TempDir, Result<InForce>) {
+fn with_file(text: &str) -> (tempfile::TempDir, Result<ResolvedConfig>) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(FILE_NAME), text).unwrap();
-    let read = InForce::read(dir.path(), &nothing);
+    let read = ResolvedConfig::read(dir.path(), &nothing);
     (dir, read)
 }
 
 fn error_of(text: &str) -> (String, String) {
     let (dir, read) = with_file(text);
     let error = read.unwrap_err();
-    assert_eq!(error.kind(), Kind::Usage, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     let message = error.to_string().replace(&format!("{}/", dir.path().display()), "");
     (message, error.hint_text().unwrap_or("").to_owned())
 }
@@ -27,10 +27,10 @@ fn error_of(text: &str) -> (String, String) {
 #[test]
 fn without_a_file_the_defaults_are_in_force() {
     let dir = tempfile::tempdir().unwrap();
-    let in_force = InForce::read(dir.path(), &nothing).unwrap();
-    assert_eq!(in_force, InForce::default());
-    let in_force = InForce::read(&dir.path().join("no-store"), &nothing).unwrap();
-    assert_eq!(in_force.settings, Settings::default());
+    let resolved = ResolvedConfig::read(dir.path(), &nothing).unwrap();
+    assert_eq!(resolved, ResolvedConfig::default());
+    let resolved = ResolvedConfig::read(&dir.path().join("no-store"), &nothing).unwrap();
+    assert_eq!(resolved.settings, Settings::default());
 }
 
 #[test]
@@ -50,24 +50,24 @@ anonymize_after = "7d"
 key_file = "/etc/wa/key"
 "#,
     );
-    let in_force = read.unwrap();
+    let resolved = read.unwrap();
     let expected = Settings {
         timezone: Zone::parse("Europe/Berlin").unwrap(),
         session_timeout: 20 * 60 * SECOND,
-        keep_events: Keep::Days(30),
-        keep_sessions: Keep::Days(730),
-        keep_daily_stats: Keep::Days(3650),
+        event_retention: Retention::Days(30),
+        session_retention: Retention::Days(730),
+        daily_stats_retention: Retention::Days(3650),
         ip: IpPolicy::Truncate,
         anonymize_after_days: Some(7),
         geoip: Some(dir.path().join("places.mmdb")),
         memory: 1 << 30,
         key_file: Some("/etc/wa/key".into()),
     };
-    assert_eq!(in_force.settings, expected);
+    assert_eq!(resolved.settings, expected);
     let line = |line| Origin::File { path: dir.path().join(FILE_NAME), line };
-    assert_eq!(in_force.origin("timezone"), &line(1));
-    assert_eq!(in_force.origin("privacy.ip"), &line(10));
-    assert!(in_force.origins.iter().all(|origin| origin.kind() == "file"));
+    assert_eq!(resolved.origin("timezone"), &line(1));
+    assert_eq!(resolved.origin("privacy.ip"), &line(10));
+    assert!(resolved.origins.iter().all(|origin| origin.kind() == "file"));
 }
 
 #[test]
@@ -144,37 +144,37 @@ fn environment_wins_over_the_file_and_a_flag_over_both() {
         "WA_GEOIP" => Some(String::new()),
         _ => None,
     };
-    let mut in_force = InForce::read(dir.path(), &environment).unwrap();
-    assert_eq!(in_force.settings.memory, 2 << 30);
-    assert_eq!(in_force.origin("memory"), &Origin::Environment { variable: "WA_MEMORY" });
+    let mut resolved = ResolvedConfig::read(dir.path(), &environment).unwrap();
+    assert_eq!(resolved.settings.memory, 2 << 30);
+    assert_eq!(resolved.origin("memory"), &Origin::Environment { variable: "WA_MEMORY" });
     // An empty variable says nothing.
-    assert_eq!(in_force.origin("geoip").kind(), "file");
-    in_force.set_flag("memory", "3G", "--memory").unwrap();
-    assert_eq!(in_force.settings.memory, 3 << 30);
-    assert_eq!(in_force.origin("memory"), &Origin::Flag { flag: "--memory" });
-    let error = in_force.set_flag("memory", "much", "--memory").unwrap_err();
+    assert_eq!(resolved.origin("geoip").kind(), "file");
+    resolved.set_flag("memory", "3G", "--memory").unwrap();
+    assert_eq!(resolved.settings.memory, 3 << 30);
+    assert_eq!(resolved.origin("memory"), &Origin::Flag { flag: "--memory" });
+    let error = resolved.set_flag("memory", "much", "--memory").unwrap_err();
     assert_eq!(error.to_string(), "--memory: `much` is no size: write one like 512M, 1G or 800MB");
 }
 
 #[test]
 fn a_wrong_environment_variable_is_named() {
-    let error = InForce::read(Path::new("none"), &|_| Some("1".to_owned())).unwrap_err();
+    let error = ResolvedConfig::read(Path::new("none"), &|_| Some("1".to_owned())).unwrap_err();
     assert!(error.to_string().starts_with("the environment variable WA_MEMORY: "), "{error}");
 }
 
 #[test]
 fn sessions_are_kept_at_least_as_long_as_events() {
     let keep = |events: &str, sessions: &str| {
-        let mut in_force = InForce::default();
-        in_force.set_flag("retention.events", events, "--keep-events").unwrap();
-        in_force.set_flag("retention.sessions", sessions, "--keep-sessions").unwrap();
-        in_force.check()
+        let mut resolved = ResolvedConfig::default();
+        resolved.set_flag("retention.events", events, "--keep-events").unwrap();
+        resolved.set_flag("retention.sessions", sessions, "--keep-sessions").unwrap();
+        resolved.check()
     };
     assert!(keep("90d", "90d").is_ok());
     assert!(keep("forever", "forever").is_ok());
     assert!(keep("forever", "10y").is_err());
     let error = keep("90d", "30d").unwrap_err();
-    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(error.kind(), ErrorKind::Usage);
     assert_eq!(
         error.to_string(),
         "sessions would be kept for 30d (--keep-sessions), events for 90d (--keep-events): \
@@ -185,16 +185,16 @@ fn sessions_are_kept_at_least_as_long_as_events() {
 #[test]
 fn daily_statistics_are_kept_at_least_as_long_as_sessions() {
     let keep = |sessions: &str, daily_stats: &str| {
-        let mut in_force = InForce::default();
-        in_force.set_flag("retention.sessions", sessions, "--keep-sessions").unwrap();
-        in_force.set_flag("retention.daily_stats", daily_stats, "--keep-daily-stats").unwrap();
-        in_force.check()
+        let mut resolved = ResolvedConfig::default();
+        resolved.set_flag("retention.sessions", sessions, "--keep-sessions").unwrap();
+        resolved.set_flag("retention.daily_stats", daily_stats, "--keep-daily-stats").unwrap();
+        resolved.check()
     };
     assert!(keep("1y", "1y").is_ok());
     assert!(keep("1y", "forever").is_ok());
     assert!(keep("forever", "10y").is_err());
     let error = keep("100d", "99d").unwrap_err();
-    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(error.kind(), ErrorKind::Usage);
     assert_eq!(
         error.to_string(),
         "daily statistics would be kept for 99d (--keep-daily-stats), sessions for 100d (--keep-sessions): \
@@ -203,9 +203,9 @@ fn daily_statistics_are_kept_at_least_as_long_as_sessions() {
     let hint = "keep daily statistics longer (retention.daily_stats, --keep-daily-stats) or sessions shorter";
     assert_eq!(error.hint_text(), Some(hint));
     // Sessions are kept for a year where nothing else is said.
-    let mut in_force = InForce::default();
-    in_force.set_flag("retention.daily_stats", "5d", "--keep-daily-stats").unwrap();
-    assert!(in_force.check().is_err());
+    let mut resolved = ResolvedConfig::default();
+    resolved.set_flag("retention.daily_stats", "5d", "--keep-daily-stats").unwrap();
+    assert!(resolved.check().is_err());
 }
 
 #[test]
@@ -214,25 +214,25 @@ fn the_file_that_is_written_says_what_is_in_force() {
     let store = dir.path().join("a/store");
     let path = write_default(&RealDisk, &store).unwrap().unwrap();
     assert_eq!(path, store.join(FILE_NAME));
-    let read = InForce::read(&store, &nothing).unwrap();
+    let read = ResolvedConfig::read(&store, &nothing).unwrap();
     assert_eq!(read.settings, Settings::default());
     assert_eq!(read.origin("timezone").kind(), "file");
     assert_eq!(read.origin("geoip").kind(), "default");
     assert_eq!(fs::read_dir(&store).unwrap().count(), 1, "no draft is left");
 
-    let mut chosen = InForce::default();
+    let mut chosen = ResolvedConfig::default();
     chosen.set_flag("timezone", "Asia/Kolkata", "--timezone").unwrap();
     chosen.set_flag("geoip", "/a \"b\"\\c\u{7}.mmdb", "--geoip").unwrap();
     let store = dir.path().join("chosen");
     write(&RealDisk, &store, &chosen).unwrap();
-    assert_eq!(InForce::read(&store, &nothing).unwrap().settings, chosen.settings);
+    assert_eq!(ResolvedConfig::read(&store, &nothing).unwrap().settings, chosen.settings);
 }
 
 #[test]
 fn what_the_environment_says_is_not_written_down() {
     let environment = |name: &str| (name == "WA_MEMORY").then(|| "2G".to_owned());
-    let in_force = InForce::read(Path::new("no-store"), &environment).unwrap();
-    assert!(template::text(&in_force).contains("\n# memory = \"512M\"\n"));
+    let resolved = ResolvedConfig::read(Path::new("no-store"), &environment).unwrap();
+    assert!(template::text(&resolved).contains("\n# memory = \"512M\"\n"));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn store_and_settings_are_readable_by_their_owner_alone() {
 
 #[test]
 fn the_file_names_every_setting_and_its_variable() {
-    let text = template::text(&InForce::default());
+    let text = template::text(&ResolvedConfig::default());
     for key in KEYS {
         let last = key.name.rsplit('.').next().unwrap();
         assert!(text.contains(&format!("{last} = \"")), "{}", key.name);

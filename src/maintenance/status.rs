@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::gc::prune::last_to_go;
-use crate::config::quantity::{show_duration, show_keep};
+use crate::config::quantity::{format_duration, format_retention};
 use crate::error::Result;
-use crate::settings::{Keep, Settings};
+use crate::settings::{Retention, Settings};
 use crate::store::Store;
 use crate::store::columns::Table;
 use crate::store::manifest::{DataFile, LastRun, Manifest};
@@ -48,7 +48,7 @@ pub struct Status {
     /// The last gc.
     pub last_gc: Option<Run>,
     /// How long what is kept.
-    pub retention: Retention,
+    pub retention: RetentionPeriods,
     /// What should be looked at.
     pub warnings: Vec<Warning>,
 }
@@ -95,7 +95,7 @@ pub struct Run {
 
 /// How long what is kept, as the settings say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Retention {
+pub struct RetentionPeriods {
     /// Events.
     pub events: String,
     /// Sessions.
@@ -133,7 +133,7 @@ pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status
         created_at: format_utc(manifest.created_at),
         updated_at: format_utc(manifest.updated_at),
         timezone,
-        session_timeout: show_duration(timeout),
+        session_timeout: format_duration(timeout),
         tables: Table::ALL.into_iter().map(|table| of_table(manifest, table)).collect(),
         rejects: SideStatus {
             rows: manifest.rejects.iter().map(|file| file.rows).sum(),
@@ -143,10 +143,10 @@ pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status
         known_logs: manifest.sources.as_ref().map_or(0, |file| file.rows),
         last_ingest: manifest.last_ingest.as_ref().map(run),
         last_gc: manifest.last_gc.as_ref().map(run),
-        retention: Retention {
-            events: show_keep(settings.keep_events),
-            sessions: show_keep(settings.keep_sessions),
-            daily_stats: show_keep(settings.keep_daily_stats),
+        retention: RetentionPeriods {
+            events: format_retention(settings.event_retention),
+            sessions: format_retention(settings.session_retention),
+            daily_stats: format_retention(settings.daily_stats_retention),
             addresses: days(settings.anonymize_after_days),
         },
         warnings: warnings(store, &snapshot, settings, clock),
@@ -188,14 +188,16 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
         );
     }
     let today = snapshot.zone().day(clock.now);
-    for (table, keep) in [(Table::Events, settings.keep_events), (Table::Sessions, settings.keep_sessions)] {
+    for (table, keep) in
+        [(Table::Events, settings.event_retention), (Table::Sessions, settings.session_retention)]
+    {
         if let Some(overdue) = overdue(manifest, snapshot, table, keep, today) {
             warn(
                 "not_pruned",
                 format!(
                     "{} are kept for {}, and there are some of {overdue}: run `wa gc` every night",
                     table.name(),
-                    show_keep(keep)
+                    format_retention(keep)
                 ),
             );
         }
@@ -233,7 +235,13 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
 }
 
 /// Returns the oldest day that should have gone long ago.
-fn overdue(manifest: &Manifest, snapshot: &Snapshot, table: Table, keep: Keep, today: Day) -> Option<Day> {
+fn overdue(
+    manifest: &Manifest,
+    snapshot: &Snapshot,
+    table: Table,
+    keep: Retention,
+    today: Day,
+) -> Option<Day> {
     let last = last_to_go(keep, today)?.plus(-OVERDUE_DAYS);
     let files = manifest.files(table).iter();
     // An event goes by its UTC date, a session by the day of its end.

@@ -194,7 +194,7 @@ impl Prepared {
                         let mut lines = Vec::new();
                         ndjson(&frame, rows, &mut lines)?;
                         let lines = String::from_utf8(lines).map_err(io::Error::other)?;
-                        out.write_all(render::text::harmless_json(lines).as_bytes())?;
+                        out.write_all(render::text::escape_json_control(lines).as_bytes())?;
                     }
                 }
                 Form::Ndjson => ndjson(&frame, &wanted, out)?,

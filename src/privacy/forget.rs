@@ -10,7 +10,7 @@ use super::identity_resolution::{Traced, trace};
 use super::matcher::Needles;
 use super::rejects::{self, Change};
 use super::shared_ids::{self, Shared};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::identifier::Identifier;
 use crate::ingest::batch::suppression;
 use crate::ingest::input::source_registry::KnownFiles;
@@ -39,7 +39,7 @@ pub struct Options {
 /// identifier stands as a value.
 ///
 /// # Errors
-/// [`Kind::Usage`] where nobody is named.
+/// [`ErrorKind::Usage`] where nobody is named.
 pub fn forget(store: &Store, given: &[Identifier], options: &Options) -> Result<Receipt> {
     // A store that is not there is an error, not one to be made.
     let snapshot = store.snapshot()?;
@@ -53,7 +53,7 @@ pub fn forget(store: &Store, given: &[Identifier], options: &Options) -> Result<
 /// Does it with a writer that is open already.
 pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -> Result<Receipt> {
     if given.iter().all(|identifier| identifier.value.is_empty()) {
-        return Err(Error::new(Kind::Usage, "nobody is named to be forgotten"));
+        return Err(Error::new(ErrorKind::Usage, "nobody is named to be forgotten"));
     }
     let given: Vec<Identifier> = given.iter().filter(|i| !i.value.is_empty()).cloned().collect();
     let now = options.clock.now;

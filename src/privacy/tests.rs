@@ -268,7 +268,8 @@ fn forgotten_is_found_in_no_list_of_an_old_day_and_in_no_file_of_an_interrupted_
     );
     place.ingest(&place.log("june.ndjson", &[old, other]), "2026-06-02T02:00:00Z");
     place.ingest(&place.log("good.ndjson", &ada_among_others()), NOW);
-    let settings = Settings { keep_sessions: crate::settings::Keep::Days(90), ..Settings::default() };
+    let settings =
+        Settings { session_retention: crate::settings::Retention::Days(90), ..Settings::default() };
     let told = crate::maintenance::gc::Options {
         clock: clock(NOW),
         dry_run: false,

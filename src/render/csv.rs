@@ -4,8 +4,8 @@
 //! apart by a column `section`; parts of different figures, and all reports at once, have a row a
 //! figure. A text that a spreadsheet would take for a formula gets a `'` before it.
 
-use super::figures::{bare, value};
-use super::text::visible;
+use super::numbers::{bare, value};
+use super::text::escape_control;
 use crate::error::{Error, Result};
 use crate::report::Outcome;
 use crate::report::answer::Answer;
@@ -22,7 +22,7 @@ const CHATBOT: &str = "chatbot_id";
 
 /// Keeps a text from becoming a formula; on a terminal, from acting on it.
 pub fn safe(text: &str, terminal: bool) -> String {
-    let text = if terminal { visible(text).into_owned() } else { text.to_owned() };
+    let text = if terminal { escape_control(text).into_owned() } else { text.to_owned() };
     match text.chars().next() {
         Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
         _ => text,

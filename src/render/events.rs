@@ -2,8 +2,8 @@
 
 use polars::prelude::DataFrame;
 
-use super::layout::{Sheet, timeline, title};
-use super::text::harmless_json;
+use super::layout::{Layout, timeline, title};
+use super::text::escape_json_control;
 use super::{Style, csv, table};
 use crate::error::{Error, Result};
 use crate::privacy::export::{self, Stopped};
@@ -22,7 +22,7 @@ pub fn ndjson(frame: &DataFrame, terminal: bool) -> Result<String> {
         Stopped::Output(error) => cannot().caused_by(error),
     })?;
     let lines = String::from_utf8(lines).map_err(|e| cannot().caused_by(e))?;
-    Ok(if terminal { harmless_json(lines) } else { lines })
+    Ok(if terminal { escape_json_control(lines) } else { lines })
 }
 
 /// Writes events (a frame of all columns) as lines of CSV.
@@ -52,12 +52,12 @@ pub const TABLE_COLUMNS: [&str; 9] = [
 
 /// Writes events as a table. `more`: there are others that fit.
 pub fn events_table(head: &Head, events: &[Record], more: bool, style: &Style) -> String {
-    let shown = super::figures::counted(events.len() as u64, "event", "events");
+    let shown = super::numbers::pluralize(events.len() as u64, "event", "events");
     let more = if more { "; there are more: --limit shows them" } else { "" };
-    let sheet = Sheet {
+    let layout = Layout {
         title: title("events", head),
         facts: vec![format!("{shown}{more}")],
-        parts: vec![timeline(events.iter(), head.zone, true)],
+        sections: vec![timeline(events.iter(), head.zone, true)],
     };
-    table::write(&sheet, style)
+    table::write(&layout, style)
 }

@@ -1,9 +1,9 @@
-//! A sheet: an answer in words, in parts of rows and columns; what a table on a terminal and a
+//! A layout: an answer in words, in sections of rows and columns; what a table on a terminal and a
 //! table in Markdown are both made of.
 
-use super::figures::{UNKNOWN, duration, local_time, shown, signed, signed_percent, value};
 use super::labels;
-use super::text::visible;
+use super::numbers::{UNKNOWN, duration, local_time, shown, signed, signed_percent, value};
+use super::text::escape_control;
 use crate::report::answer::{Answer, Head, Robots};
 use crate::report::metric::compare::{Change, ComparedGroup, Comparison, Status};
 use crate::report::metric::{Figure, Group, Unit};
@@ -13,26 +13,26 @@ use crate::time::Zone;
 
 /// An answer in words.
 #[derive(Clone, Debug, Default)]
-pub struct Sheet {
+pub struct Layout {
     /// The pieces of its title.
     pub title: Vec<String>,
     /// Sentences under the title.
     pub facts: Vec<String>,
-    /// Its parts.
-    pub parts: Vec<Part>,
+    /// Its sections.
+    pub sections: Vec<Section>,
 }
 
 /// Rows and columns.
 #[derive(Clone, Debug, Default)]
-pub struct Part {
+pub struct Section {
     /// What stands over it, where it needs a name of its own.
     pub heading: Option<String>,
     /// The columns.
     pub columns: Vec<Column>,
     /// The rows.
-    pub rows: Vec<Line>,
+    pub rows: Vec<Row>,
     /// The columns' titles are not shown: the rows name themselves.
-    pub untitled: bool,
+    pub hide_header: bool,
 }
 
 /// A column of a part.
@@ -43,7 +43,7 @@ pub struct Column {
     /// What it holds, and so how it is set.
     pub kind: ColumnKind,
     /// How readily it is left out where there is no room: the greatest first, 0 never.
-    pub spare: u8,
+    pub drop_priority: u8,
     /// What is missing where it is left out, if the title alone does not say.
     pub full: Option<String>,
 }
@@ -63,16 +63,16 @@ pub enum ColumnKind {
 
 /// A row of a part.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct Row {
     /// The cells, as many as there are columns.
     pub cells: Vec<String>,
     /// How much it matters.
-    pub tone: Tone,
+    pub style: RowStyle,
 }
 
 /// How much a row matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub enum RowStyle {
     /// As any other.
     Plain,
     /// Less: what was summed up, what is gone.
@@ -81,20 +81,20 @@ pub enum Tone {
     Strong,
 }
 
-fn column(title: &str, kind: ColumnKind, spare: u8) -> Column {
-    Column { title: title.to_owned(), kind, spare, full: None }
+fn column(title: &str, kind: ColumnKind, drop_priority: u8) -> Column {
+    Column { title: title.to_owned(), kind, drop_priority, full: None }
 }
 
-fn text(title: &str, spare: u8) -> Column {
-    column(title, ColumnKind::Text, spare)
+fn text(title: &str, drop_priority: u8) -> Column {
+    column(title, ColumnKind::Text, drop_priority)
 }
 
 fn time(title: &str) -> Column {
     column(title, ColumnKind::Time, 0)
 }
 
-fn number(title: &str, spare: u8) -> Column {
-    column(title, ColumnKind::Number, spare)
+fn number(title: &str, drop_priority: u8) -> Column {
+    column(title, ColumnKind::Number, drop_priority)
 }
 
 fn bar() -> Column {
@@ -110,15 +110,15 @@ fn names_of(group: &str, keys: &[&str]) -> Vec<Column> {
     keys.iter().map(column).collect()
 }
 
-fn plain(cells: Vec<String>) -> Line {
-    Line { cells, tone: Tone::Plain }
+fn plain(cells: Vec<String>) -> Row {
+    Row { cells, style: RowStyle::Plain }
 }
 
 /// Returns the words for what an answer is about.
 pub fn title(name: &str, head: &Head) -> Vec<String> {
     let mut initial = name.chars();
     let name = initial.next().map_or(String::new(), |c| c.to_uppercase().chain(initial).collect());
-    let shown = |id: &String| visible(id).into_owned();
+    let shown = |id: &String| escape_control(id).into_owned();
     let chatbots = match head.chatbots.as_slice() {
         [] => "all chatbots".to_owned(),
         [one] => shown(one),
@@ -134,7 +134,7 @@ pub fn title(name: &str, head: &Head) -> Vec<String> {
 }
 
 fn facts(head: &Head, comparison: Option<&Comparison>) -> Vec<String> {
-    let sessions = |n: u64| format!("{} of robots", super::figures::counted(n, "session", "sessions"));
+    let sessions = |n: u64| format!("{} of robots", super::numbers::pluralize(n, "session", "sessions"));
     let robots = match head.robots {
         Robots::NotAsked | Robots::LeftOut(0) | Robots::Included(0) => None,
         Robots::LeftOut(n) => Some(format!("{} left out", sessions(n))),
@@ -149,23 +149,23 @@ fn facts(head: &Head, comparison: Option<&Comparison>) -> Vec<String> {
 }
 
 /// Puts an answer into words.
-pub fn of(answer: &dyn Answer) -> Sheet {
+pub fn of(answer: &dyn Answer) -> Layout {
     let head = answer.head();
-    let mut sheet = Sheet {
+    let mut layout = Layout {
         title: title(answer.name(), head),
         facts: facts(head, answer.comparison()),
-        parts: Vec::new(),
+        sections: Vec::new(),
     };
     if let Some(page) = answer.page() {
-        sheet.parts = sessions(page, head.zone);
-        sheet.facts.push(count_of_pages(page));
-        return sheet;
+        layout.sections = sessions(page, head.zone);
+        layout.facts.push(count_of_pages(page));
+        return layout;
     }
     let groups = answer.groups();
     if let Some(comparison) = answer.comparison() {
         let named = comparison.groups.len() > 1;
-        sheet.parts = comparison.groups.iter().map(|group| compared(group, named)).collect();
-        return sheet;
+        layout.sections = comparison.groups.iter().map(|group| compared(group, named)).collect();
+        return layout;
     }
     let mut rest = groups.as_slice();
     while let Some((first, others)) = rest.split_first() {
@@ -173,20 +173,20 @@ pub fn of(answer: &dyn Answer) -> Sheet {
         let alike = others.iter().take_while(|group| group.single && group.figures == first.figures).count();
         if first.single && alike > 0 {
             let (same, others) = rest.split_at(alike + 1);
-            sheet.parts.push(side_by_side(same));
+            layout.sections.push(side_by_side(same));
             rest = others;
         } else {
             let named = groups.len() > 1;
-            sheet.parts.push(if first.single { figures(first, named) } else { list(first, named) });
+            layout.sections.push(if first.single { figures(first, named) } else { list(first, named) });
             rest = others;
         }
     }
-    sheet
+    layout
 }
 
 /// Puts the summaries of several chatbots into words: a row a chatbot.
-pub fn by_chatbot(answers: &[&dyn Answer]) -> Sheet {
-    let Some(first) = answers.first() else { return Sheet::default() };
+pub fn by_chatbot(answers: &[&dyn Answer]) -> Layout {
+    let Some(first) = answers.first() else { return Layout::default() };
     let mut title = title(first.name(), &Head { chatbots: Vec::new(), ..first.head().clone() });
     if let Some(chatbots) = title.get_mut(1) {
         *chatbots = format!("{} chatbots", answers.len());
@@ -199,7 +199,7 @@ pub fn by_chatbot(answers: &[&dyn Answer]) -> Sheet {
         columns.extend(group.figures.iter().enumerate().map(column));
     }
     let line = |answer: &&dyn Answer| {
-        let mut cells = vec![visible(&answer.head().chatbots.join(" ")).into_owned()];
+        let mut cells = vec![escape_control(&answer.head().chatbots.join(" ")).into_owned()];
         for group in answer.groups() {
             for item in &group.items {
                 let figures = group.figures.iter().zip(&item.values);
@@ -210,14 +210,14 @@ pub fn by_chatbot(answers: &[&dyn Answer]) -> Sheet {
     };
     let zone = first.head().zone;
     let zone = (zone != Zone::UTC).then(|| format!("days and times of {}", zone.name()));
-    Sheet {
+    Layout {
         title,
         facts: zone.into_iter().collect(),
-        parts: vec![Part {
+        sections: vec![Section {
             heading: None,
             columns,
             rows: answers.iter().map(line).collect(),
-            untitled: false,
+            hide_header: false,
         }],
     }
 }
@@ -227,11 +227,14 @@ fn heading(name: &str, named: bool) -> Option<String> {
 }
 
 /// A single row: a line a figure.
-fn figures(group: &Group<'_>, named: bool) -> Part {
+fn figures(group: &Group<'_>, named: bool) -> Section {
     let mut rows = Vec::new();
     for item in &group.items {
         for (key, name) in group.keys.iter().zip(&item.names) {
-            rows.push(plain(vec![labels::figure(group.name, key).to_owned(), visible(name).into_owned()]));
+            rows.push(plain(vec![
+                labels::figure(group.name, key).to_owned(),
+                escape_control(name).into_owned(),
+            ]));
         }
         for ((key, unit), value) in group.figures.iter().zip(&item.values) {
             let figure = Figure { unit: *unit, value: *value };
@@ -239,17 +242,17 @@ fn figures(group: &Group<'_>, named: bool) -> Part {
         }
     }
     let heading = heading(group.name, named && group.name != "visitors");
-    Part { heading, columns: vec![text("Figure", 0), number("", 0)], rows, untitled: true }
+    Section { heading, columns: vec![text("Figure", 0), number("", 0)], rows, hide_header: true }
 }
 
 /// Single rows of the same figures: a line each.
-fn side_by_side(groups: &[Group<'_>]) -> Part {
+fn side_by_side(groups: &[Group<'_>]) -> Section {
     let mut columns = vec![text("", 0)];
     if let Some(first) = groups.first() {
         // The mean and the middle say most, and stay.
-        let spare = |key: &str| u8::from(key == "p75");
+        let drop_priority = |key: &str| u8::from(key == "p75");
         let figures = first.figures.iter();
-        columns.extend(figures.map(|(key, _)| number(labels::figure(first.name, key), spare(key))));
+        columns.extend(figures.map(|(key, _)| number(labels::figure(first.name, key), drop_priority(key))));
     }
     let line = |group: &Group<'_>| {
         let mut cells = vec![labels::part(group.name).to_owned()];
@@ -260,11 +263,11 @@ fn side_by_side(groups: &[Group<'_>]) -> Part {
         }
         plain(cells)
     };
-    Part { heading: None, columns, rows: groups.iter().map(line).collect(), untitled: false }
+    Section { heading: None, columns, rows: groups.iter().map(line).collect(), hide_header: false }
 }
 
 /// Rows of names and figures, with bars.
-fn list(group: &Group<'_>, named: bool) -> Part {
+fn list(group: &Group<'_>, named: bool) -> Section {
     let mut columns = names_of(group.name, group.keys);
     for (at, (key, _)) in group.figures.iter().enumerate() {
         // Later figures make room first; the bar goes before them all.
@@ -296,14 +299,14 @@ fn list(group: &Group<'_>, named: bool) -> Part {
         }
         cells
     };
-    let names = |names: &[&str]| names.iter().map(|name| visible(name).into_owned()).collect();
-    let mut rows: Vec<Line> =
+    let names = |names: &[&str]| names.iter().map(|name| escape_control(name).into_owned()).collect();
+    let mut rows: Vec<Row> =
         group.rows().iter().map(|item| plain(cells(names(&item.names), &item.values, true))).collect();
     if let Some(rest) = &group.rest {
         let names = rest_names(group.keys.len(), group.hidden());
-        rows.push(Line { cells: cells(names, rest, false), tone: Tone::Faint });
+        rows.push(Row { cells: cells(names, rest, false), style: RowStyle::Faint });
     }
-    Part { heading: heading(group.name, named), columns, rows, untitled: false }
+    Section { heading: heading(group.name, named), columns, rows, hide_header: false }
 }
 
 fn rest_names(keys: usize, hidden: usize) -> Vec<String> {
@@ -325,7 +328,7 @@ fn change_words(change: &Change, status: Option<Status>) -> String {
 }
 
 /// Rows of both periods.
-fn compared(group: &ComparedGroup, named: bool) -> Part {
+fn compared(group: &ComparedGroup, named: bool) -> Section {
     let figure = |unit, value| shown(Figure { unit, value });
     if group.single {
         let mut rows = Vec::new();
@@ -343,7 +346,7 @@ fn compared(group: &ComparedGroup, named: bool) -> Part {
         }
         let columns =
             vec![text("", 0), number("Now", 0), number("Before", 0), number("Change", 0), number("%", 0)];
-        return Part { heading: heading(group.name, named), columns, rows, untitled: false };
+        return Section { heading: heading(group.name, named), columns, rows, hide_header: false };
     }
     let mut columns = names_of(group.name, &group.keys);
     for (at, (key, _)) in group.figures.iter().enumerate() {
@@ -364,36 +367,36 @@ fn compared(group: &ComparedGroup, named: bool) -> Part {
         }
         cells
     };
-    let mut rows: Vec<Line> = group
+    let mut rows: Vec<Row> = group
         .rows
         .iter()
         .map(|row| {
-            let names = row.names.iter().map(|name| visible(name).into_owned()).collect();
-            let tone = match row.status {
-                Some(Status::Kept) | None => Tone::Plain,
-                Some(Status::New) => Tone::Strong,
-                Some(Status::Gone) => Tone::Faint,
+            let names = row.names.iter().map(|name| escape_control(name).into_owned()).collect();
+            let style = match row.status {
+                Some(Status::Kept) | None => RowStyle::Plain,
+                Some(Status::New) => RowStyle::Strong,
+                Some(Status::Gone) => RowStyle::Faint,
             };
-            Line { cells: cells(names, &row.changes, row.status), tone }
+            Row { cells: cells(names, &row.changes, row.status), style }
         })
         .collect();
     if let Some((hidden, changes)) = &group.rest {
         let names = rest_names(group.keys.len(), *hidden);
-        rows.push(Line { cells: cells(names, changes, None), tone: Tone::Faint });
+        rows.push(Row { cells: cells(names, changes, None), style: RowStyle::Faint });
     }
-    Part { heading: heading(group.name, named), columns, rows, untitled: false }
+    Section { heading: heading(group.name, named), columns, rows, hide_header: false }
 }
 
 fn count_of_pages(page: &Page) -> String {
-    let sessions = super::figures::counted(page.total as u64, "session", "sessions");
+    let sessions = super::numbers::pluralize(page.total as u64, "session", "sessions");
     format!("{sessions}, page {} of {}", page.page, page.last_page())
 }
 
 fn of_record(record: &Record, name: &str) -> String {
-    visible(&value(record.get(name))).into_owned()
+    escape_control(&value(record.get(name))).into_owned()
 }
 
-fn sessions(page: &Page, zone: Zone) -> Vec<Part> {
+fn sessions(page: &Page, zone: Zone) -> Vec<Section> {
     if page.sessions.iter().any(|entry| entry.timeline.is_some()) {
         return page.sessions.iter().flat_map(|entry| looked_up(entry, zone)).collect();
     }
@@ -415,27 +418,29 @@ fn sessions(page: &Page, zone: Zone) -> Vec<Part> {
         let session = &entry.session;
         let visitor = ["user_name", "user_email", "user_id", "anonymous_id", "session_id"];
         let visitor = visitor.iter().find_map(|name| session.text(name)).unwrap_or("");
-        let count = |name| super::figures::grouped(session.number(name).unwrap_or(0));
+        let count = |name| super::numbers::group_digits(session.number(name).unwrap_or(0));
         plain(vec![
             session.number("started_at").map_or(String::new(), |time| local_time(time, zone)),
             duration(session.number("duration_seconds").unwrap_or(0)),
-            visible(visitor).into_owned(),
+            escape_control(visitor).into_owned(),
             count("messages_sent"),
             count("messages_received"),
             count("event_count"),
             of_record(session, "landing_page"),
-            session.text("channel").map_or("Direct".to_owned(), |channel| visible(channel).into_owned()),
+            session
+                .text("channel")
+                .map_or("Direct".to_owned(), |channel| escape_control(channel).into_owned()),
             of_record(session, "device_type"),
             of_record(session, "browser_name"),
             of_record(session, "country_code"),
             of_record(session, "chatbot_id"),
         ])
     });
-    vec![Part { heading: None, columns, rows: rows.collect(), untitled: false }]
+    vec![Section { heading: None, columns, rows: rows.collect(), hide_header: false }]
 }
 
 /// A session that was looked up: what is known of it, and its events.
-fn looked_up(entry: &Entry, zone: Zone) -> Vec<Part> {
+fn looked_up(entry: &Entry, zone: Zone) -> Vec<Section> {
     let known = entry.session.entries().filter(|(_, value)| **value != Value::Null);
     let shown = |name: &str, value: &Value| match value {
         Value::Time(time) => local_time(*time, zone),
@@ -444,15 +449,19 @@ fn looked_up(entry: &Entry, zone: Zone) -> Vec<Part> {
     let rows = known.map(|(column, value)| plain(vec![column.name.to_owned(), shown(column.name, value)]));
     let heading =
         entry.session.number("started_at").map(|time| format!("Session of {}", local_time(time, zone)));
-    let session =
-        Part { heading, columns: vec![text("Column", 0), text("", 0)], rows: rows.collect(), untitled: true };
+    let session = Section {
+        heading,
+        columns: vec![text("Column", 0), text("", 0)],
+        rows: rows.collect(),
+        hide_header: true,
+    };
     let events = entry.timeline.iter().flatten();
-    let timeline = Part { heading: Some("Its events".to_owned()), ..timeline(events, zone, false) };
+    let timeline = Section { heading: Some("Its events".to_owned()), ..timeline(events, zone, false) };
     vec![session, timeline]
 }
 
 /// Events, a line each; `with_session` where they are of several.
-pub fn timeline<'a>(events: impl Iterator<Item = &'a Record>, zone: Zone, with_session: bool) -> Part {
+pub fn timeline<'a>(events: impl Iterator<Item = &'a Record>, zone: Zone, with_session: bool) -> Section {
     let mut columns = vec![time("Time"), text("Event", 0), text("Category", 3)];
     if with_session {
         columns.push(text("Session", 1));
@@ -467,10 +476,10 @@ pub fn timeline<'a>(events: impl Iterator<Item = &'a Record>, zone: Zone, with_s
         if with_session {
             let ids = ["session_id", "anonymous_id", "user_id"];
             let id = ids.iter().find_map(|name| event.text(name)).unwrap_or("");
-            cells.push(visible(id).into_owned());
+            cells.push(escape_control(id).into_owned());
         }
         cells.extend([of_record(event, "page_url"), of_record(event, "properties")]);
         plain(cells)
     };
-    Part { heading: None, columns, rows: events.map(line).collect(), untitled: false }
+    Section { heading: None, columns, rows: events.map(line).collect(), hide_header: false }
 }

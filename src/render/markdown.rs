@@ -1,17 +1,17 @@
-//! A sheet as Markdown, for pasting into an issue or a chat.
+//! A layout as Markdown, for pasting into an issue or a chat.
 
-use super::layout::{Column, ColumnKind, Line, Part, Sheet};
+use super::layout::{Column, ColumnKind, Layout, Row, Section};
 
-/// Writes a sheet: a heading, facts, and a table a part; no bars.
-pub fn write(sheet: &Sheet) -> String {
+/// Writes a layout: a heading, facts, and a table a part; no bars.
+pub fn write(layout: &Layout) -> String {
     let mut out = String::new();
-    let title: Vec<String> = sheet.title.iter().map(|piece| escape(piece)).collect();
+    let title: Vec<String> = layout.title.iter().map(|piece| escape(piece)).collect();
     out.push_str(&format!("## {}\n", title.join(" · ")));
-    if !sheet.facts.is_empty() {
-        let facts: Vec<String> = sheet.facts.iter().map(|fact| escape(fact)).collect();
+    if !layout.facts.is_empty() {
+        let facts: Vec<String> = layout.facts.iter().map(|fact| escape(fact)).collect();
         out.push_str(&format!("\n{}\n", facts.join("; ")));
     }
-    for part in &sheet.parts {
+    for part in &layout.sections {
         if let Some(heading) = &part.heading {
             out.push_str(&format!("\n### {}\n", escape(heading)));
         }
@@ -21,7 +21,7 @@ pub fn write(sheet: &Sheet) -> String {
     out
 }
 
-fn write_part(part: &Part, out: &mut String) {
+fn write_part(part: &Section, out: &mut String) {
     if part.rows.is_empty() {
         out.push_str("nothing\n");
         return;
@@ -35,11 +35,11 @@ fn write_part(part: &Part, out: &mut String) {
     };
     let columns = || part.columns.iter().filter(|column| shown(column));
     // A table needs titles, though they may be empty.
-    let title = |column: &Column| if part.untitled { String::new() } else { escape(&column.title) };
+    let title = |column: &Column| if part.hide_header { String::new() } else { escape(&column.title) };
     out.push_str(&row(&mut columns().map(title)));
     let rule = |column: &Column| if column.kind == ColumnKind::Number { "---:" } else { "---" }.to_owned();
     out.push_str(&row(&mut columns().map(rule)));
-    for Line { cells, .. } in &part.rows {
+    for Row { cells, .. } in &part.rows {
         let cells = part.columns.iter().zip(cells).filter(|(column, _)| shown(column));
         out.push_str(&row(&mut cells.map(|(_, cell)| escape(cell))));
     }

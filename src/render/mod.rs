@@ -1,15 +1,15 @@
 //! Answers as people and programs read them: tables, JSON, CSV, Markdown.
 //!
 //! Nothing is computed here. An [`Outcome`] goes straight to JSON by its `Serialize`, and to CSV by
-//! its figures; for the eye it is first put into words (a [`sheet`]), then laid out. Text from a
+//! its figures; for the eye it is first put into words (a [`layout`]), then laid out. Text from a
 //! log is made harmless on its way.
 
 pub mod csv;
 pub mod events;
-pub mod figures;
 mod labels;
 pub mod layout;
 mod markdown;
+pub mod numbers;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -87,20 +87,20 @@ pub fn render(outcome: &Outcome, format: Format, style: &Style) -> Result<String
         Format::Json => {
             let json = serde_json::to_string_pretty(outcome)
                 .map_err(|e| Error::failed("cannot write the answer as JSON").caused_by(e))?;
-            Ok(text::harmless_json(json) + "\n")
+            Ok(text::escape_json_control(json) + "\n")
         }
         Format::Csv => csv::write(outcome, style.terminal),
         Format::Table | Format::Markdown => {
-            let write = |sheet| match format {
-                Format::Table => table::write(&sheet, &style),
-                _ => markdown::write(&sheet),
+            let write = |layout| match format {
+                Format::Table => table::write(&layout, &style),
+                _ => markdown::write(&layout),
             };
-            Ok(sheets(outcome).into_iter().map(write).collect::<Vec<String>>().join("\n"))
+            Ok(layouts(outcome).into_iter().map(write).collect::<Vec<String>>().join("\n"))
         }
     }
 }
 
-fn sheets(outcome: &Outcome) -> Vec<layout::Sheet> {
+fn layouts(outcome: &Outcome) -> Vec<layout::Layout> {
     let answers = outcome.answers();
     let is_plain = |answer: &&dyn Answer| answer.name() == "summary" && answer.comparison().is_none();
     if matches!(outcome, Outcome::ByChatbot(_)) && answers.len() > 1 && answers.iter().all(is_plain) {

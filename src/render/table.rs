@@ -1,7 +1,7 @@
-//! A sheet on a terminal: aligned, with bars, as wide as asked and no wider.
+//! A layout on a terminal: aligned, with bars, as wide as asked and no wider.
 
 use super::Style;
-use super::layout::{Column, ColumnKind, Part, Sheet, Tone};
+use super::layout::{Column, ColumnKind, Layout, RowStyle, Section};
 use super::text::{cut, join, width, wrap};
 
 /// Cells between two columns.
@@ -13,22 +13,22 @@ const LEAST_SPARE_TEXT: usize = 14;
 /// The least and the greatest length of a bar.
 const BAR: (usize, usize) = (6, 24);
 
-/// Writes a sheet, with a new line at its end.
-pub fn write(sheet: &Sheet, style: &Style) -> String {
+/// Writes a layout, with a new line at its end.
+pub fn write(layout: &Layout, style: &Style) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
         out.push_str(text.trim_end());
         out.push('\n');
     };
-    for text in join(sheet.title.iter().map(String::as_str), " · ", style.width) {
+    for text in join(layout.title.iter().map(String::as_str), " · ", style.width) {
         line(&style.bold(&text));
     }
-    for fact in &sheet.facts {
+    for fact in &layout.facts {
         for text in wrap(fact, style.width) {
             line(&style.faint(&text));
         }
     }
-    for part in &sheet.parts {
+    for part in &layout.sections {
         line("");
         if let Some(heading) = &part.heading {
             line(&style.bold(&cut(heading, style.width)));
@@ -40,13 +40,13 @@ pub fn write(sheet: &Sheet, style: &Style) -> String {
     out
 }
 
-fn lay_out(part: &Part, style: &Style) -> Vec<String> {
+fn lay_out(part: &Section, style: &Style) -> Vec<String> {
     if part.rows.is_empty() {
         return vec![style.faint("nothing")];
     }
     let fit = Fit::of(part, style.width);
     let mut lines = Vec::with_capacity(part.rows.len() + 3);
-    if !part.untitled {
+    if !part.hide_header {
         let titles: Vec<&str> = part.columns.iter().map(|column| column.title.as_str()).collect();
         lines.push(style.faint(&fit.line(&part.columns, &titles)));
         lines.push(style.faint(&"─".repeat(fit.ruled(&part.columns))));
@@ -54,10 +54,10 @@ fn lay_out(part: &Part, style: &Style) -> Vec<String> {
     for row in &part.rows {
         let cells: Vec<&str> = row.cells.iter().map(String::as_str).collect();
         let text = fit.line(&part.columns, &cells);
-        lines.push(match row.tone {
-            Tone::Plain => text,
-            Tone::Faint => style.faint(&text),
-            Tone::Strong => style.bold(&text),
+        lines.push(match row.style {
+            RowStyle::Plain => text,
+            RowStyle::Faint => style.faint(&text),
+            RowStyle::Strong => style.bold(&text),
         });
     }
     if !fit.left_out.is_empty() {
@@ -87,7 +87,7 @@ fn names(columns: &[Column], chosen: &[bool]) -> Vec<String> {
 }
 
 impl Fit {
-    fn of(part: &Part, room: usize) -> Fit {
+    fn of(part: &Section, room: usize) -> Fit {
         let natural: Vec<usize> = part
             .columns
             .iter()
@@ -97,7 +97,7 @@ impl Fit {
                     return BAR.0;
                 }
                 let cells = part.rows.iter().filter_map(|row| row.cells.get(at));
-                let title = if part.untitled { 0 } else { width(&column.title) };
+                let title = if part.hide_header { 0 } else { width(&column.title) };
                 cells.map(|cell| width(cell)).max().unwrap_or(0).max(title).max(1)
             })
             .collect();
@@ -108,24 +108,25 @@ impl Fit {
             .map(|(at, column)| {
                 // A column in which nothing stands is no loss.
                 column.kind != ColumnKind::Text
-                    || column.spare == 0
+                    || column.drop_priority == 0
                     || part.rows.iter().any(|row| row.cells.get(at).is_some_and(|cell| !cell.is_empty()))
             })
             .collect();
         let mut left_out = vec![false; part.columns.len()];
         loop {
             let least: usize = sum(&part.columns, &natural, &kept, |column, width| match column.kind {
-                ColumnKind::Text if column.spare > 0 => width.min(LEAST_SPARE_TEXT),
+                ColumnKind::Text if column.drop_priority > 0 => width.min(LEAST_SPARE_TEXT),
                 ColumnKind::Text => width.min(LEAST_TEXT),
                 _ => width,
             });
-            let spare = |(at, column): (usize, &Column)| kept.get(at).copied()?.then_some(column.spare);
-            let most = part.columns.iter().enumerate().filter_map(spare).max().unwrap_or(0);
+            let drop_priority =
+                |(at, column): (usize, &Column)| kept.get(at).copied()?.then_some(column.drop_priority);
+            let most = part.columns.iter().enumerate().filter_map(drop_priority).max().unwrap_or(0);
             if least <= room || most == 0 {
                 break;
             }
             for ((column, kept), left_out) in part.columns.iter().zip(&mut kept).zip(&mut left_out) {
-                if *kept && column.spare == most {
+                if *kept && column.drop_priority == most {
                     *kept = false;
                     *left_out = column.kind != ColumnKind::Bar;
                 }
@@ -164,10 +165,10 @@ impl Fit {
     }
 
     fn stretch_bar(&mut self, columns: &[Column], room: usize) {
-        let spare = room.saturating_sub(self.total());
+        let drop_priority = room.saturating_sub(self.total());
         for (column, width) in columns.iter().zip(&mut self.widths) {
             if column.kind == ColumnKind::Bar && *width > 0 {
-                *width = (*width + spare).min(BAR.1);
+                *width = (*width + drop_priority).min(BAR.1);
             }
         }
     }

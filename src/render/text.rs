@@ -14,10 +14,10 @@ fn is_unseen(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Makes control characters visible, so that no text from a log can move the cursor, colour the screen or
+/// Makes control characters escape_control, so that no text from a log can move the cursor, colour the screen or
 /// write into the terminal's title: a new line becomes `\n`, an escape `\u{1b}`, a mark that turns the
 /// direction of text `\u{202e}`.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub fn escape_control(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unseen) {
         return Cow::Borrowed(text);
     }
@@ -37,7 +37,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// Escapes in JSON text what JSON itself lets through but a terminal acts upon. Such characters
 /// occur in JSON only within strings, so the value stays the same; but for tabs and returns, which
 /// occur only between values, where they become blanks.
-pub fn harmless_json(json: String) -> String {
+pub fn escape_json_control(json: String) -> String {
     let acts = |c: char| is_unseen(c) && !matches!(c, '\n');
     if !json.chars().any(acts) {
         return json;
@@ -113,33 +113,36 @@ mod tests {
 
     #[test]
     fn control_characters_become_visible() {
-        assert_eq!(visible("plain é 🙂"), "plain é 🙂");
-        assert_eq!(visible("a\u{1b}[31mred\n\tb\u{7f}\u{9b}"), "a\\u{1b}[31mred\\n\\tb\\u{7f}\\u{9b}");
-        assert_eq!(visible("abc\u{202e}fed"), "abc\\u{202e}fed");
+        assert_eq!(escape_control("plain é 🙂"), "plain é 🙂");
+        assert_eq!(escape_control("a\u{1b}[31mred\n\tb\u{7f}\u{9b}"), "a\\u{1b}[31mred\\n\\tb\\u{7f}\\u{9b}");
+        assert_eq!(escape_control("abc\u{202e}fed"), "abc\\u{202e}fed");
         // A family is one emoji, put together with joiners.
-        assert_eq!(visible("👨\u{200d}👩"), "👨\u{200d}👩");
-        assert_eq!(visible("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
-        assert_eq!(visible("a\nb\tc\r"), "a\\nb\\tc\\r");
-        assert_eq!(visible("\u{9b}2J"), "\\u{9b}2J"); // the 8-bit form of ESC [
-        assert_eq!(visible("evil\u{202e}gnp.exe"), "evil\\u{202e}gnp.exe");
+        assert_eq!(escape_control("👨\u{200d}👩"), "👨\u{200d}👩");
+        assert_eq!(escape_control("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
+        assert_eq!(escape_control("a\nb\tc\r"), "a\\nb\\tc\\r");
+        assert_eq!(escape_control("\u{9b}2J"), "\\u{9b}2J"); // the 8-bit form of ESC [
+        assert_eq!(escape_control("evil\u{202e}gnp.exe"), "evil\\u{202e}gnp.exe");
     }
 
     #[test]
     fn ordinary_text_of_any_language_stays_as_it_is() {
         for text in ["", "Käse", "日本語", "👩‍👩‍👧", "שלום", "C:\\dir"] {
-            assert_eq!(visible(text), text);
-            assert!(matches!(visible(text), Cow::Borrowed(_)));
+            assert_eq!(escape_control(text), text);
+            assert!(matches!(escape_control(text), Cow::Borrowed(_)));
         }
     }
 
     #[test]
     fn json_keeps_its_meaning_and_loses_its_teeth() {
         let value = serde_json::json!({"a": "x\u{9b}\u{7f}\u{202e}\u{e0041}", "b": "é\n"});
-        let text = harmless_json(serde_json::to_string_pretty(&value).unwrap());
+        let text = escape_json_control(serde_json::to_string_pretty(&value).unwrap());
         assert!(text.contains(r"x\u009b\u007f\u202e\udb40\udc41"), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
         // A log may have tabs between its values, and they are kept as they are.
-        assert_eq!(harmless_json("{\"a\":\t1,\r\n\"b\":\"\\t\"}".to_owned()), "{\"a\": 1, \n\"b\":\"\\t\"}");
+        assert_eq!(
+            escape_json_control("{\"a\":\t1,\r\n\"b\":\"\\t\"}".to_owned()),
+            "{\"a\": 1, \n\"b\":\"\\t\"}"
+        );
     }
 
     #[test]
@@ -172,7 +175,7 @@ mod tests {
 
         #[test]
         fn nothing_visible_moves_the_cursor(text in any::<String>()) {
-            prop_assert!(!visible(&text).chars().any(char::is_control));
+            prop_assert!(!escape_control(&text).chars().any(char::is_control));
         }
     }
 }

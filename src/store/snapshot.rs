@@ -64,7 +64,7 @@ impl Snapshot {
         for file in self.files_in(table, days).into_iter().take(MOST_HELD) {
             match self.open(file) {
                 Ok(opened) => held.insert(file.path.clone(), opened),
-                Err(error) if error.is_of_too_many_open_files() => {
+                Err(error) if error.is_too_many_open_files() => {
                     // Room for what is opened meanwhile.
                     let half = held.len() / 2;
                     held = held.into_iter().take(half).collect();

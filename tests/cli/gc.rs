@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use wa::maintenance::gc::{Options, gc};
-use wa::settings::{Keep, Settings};
+use wa::settings::{Retention, Settings};
 use wa::store::Store;
 use wa::time::Clock;
 
@@ -148,7 +148,7 @@ fn statistics_that_were_pruned_this_once_stay_pruned_and_are_not_missed() {
     let place = place().at("2026-09-10T13:00:00Z");
     place.wa("gc --keep-daily-stats 60d").exits(2).warns("at least as long as sessions");
     // Stores of before may have lost statistics all the same.
-    let settings = Settings { keep_daily_stats: Keep::Days(60), ..Settings::default() };
+    let settings = Settings { daily_stats_retention: Retention::Days(60), ..Settings::default() };
     let now = wa::time::parse_human("2026-09-10T13:00:00Z").unwrap();
     let lock_timeout = std::time::Duration::from_secs(1);
     let options = Options { clock: Clock { now }, dry_run: false, yes: false, lock_timeout };

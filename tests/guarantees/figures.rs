@@ -120,7 +120,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Returns the numbers of the sessions that count.
-    fn counted(&self, question: &Question) -> Vec<usize> {
+    fn pluralize(&self, question: &Question) -> Vec<usize> {
         let mut asked = self.asked(question);
         asked.retain(|at| question.include_bots || self.sessions[*at]["is_bot"] == false);
         asked
@@ -156,7 +156,7 @@ impl<'a> Rows<'a> {
     }
 
     pub fn summary(&self, question: &Question) -> Value {
-        let counted = self.rows(&self.counted(question));
+        let counted = self.rows(&self.pluralize(question));
         let sum = |column: &str| counted.iter().map(|row| number(row, column)).sum::<i64>();
         let sessions = counted.len() as i64;
         let conversations = counted.iter().filter(|row| row["had_conversation"] == true).count() as i64;
@@ -181,7 +181,7 @@ impl<'a> Rows<'a> {
     /// The days from the first to the last with sessions, each with its sessions.
     fn days(&self, question: &Question) -> Vec<(NaiveDate, Vec<&'a Row>)> {
         let mut days: BTreeMap<NaiveDate, Vec<&Row>> = BTreeMap::new();
-        for row in self.rows(&self.counted(question)) {
+        for row in self.rows(&self.pluralize(question)) {
             days.entry(self.day(number(row, "started_at"))).or_default().push(row);
         }
         let (Some(mut day), Some(last)) = (days.keys().next().copied(), days.keys().last().copied()) else {
@@ -213,7 +213,7 @@ impl<'a> Rows<'a> {
     /// Counts the events themselves, not what the sessions say of them.
     pub fn events(&self, question: &Question, limit: usize) -> Value {
         let mut names: BTreeMap<&str, (u64, BTreeSet<usize>)> = BTreeMap::new();
-        for at in self.counted(question) {
+        for at in self.pluralize(question) {
             for event in &self.events[at] {
                 let (count, sessions) = names.entry(text(event, "event_name").unwrap()).or_default();
                 *count += 1;
@@ -229,7 +229,7 @@ impl<'a> Rows<'a> {
     /// Counts sessions, and conversations among them, by some columns; null is as `unknown`.
     fn by(&self, question: &Question, columns: &[&str], unknown: &str) -> Vec<(Vec<String>, i64, i64)> {
         let mut counts: BTreeMap<Vec<String>, (i64, i64)> = BTreeMap::new();
-        for row in self.rows(&self.counted(question)) {
+        for row in self.rows(&self.pluralize(question)) {
             let names = columns.iter().map(|column| text(row, column).unwrap_or(unknown).to_owned());
             let count = counts.entry(names.collect()).or_default();
             count.0 += 1;
@@ -288,7 +288,7 @@ impl<'a> Rows<'a> {
     }
 
     pub fn visitors_report(&self, question: &Question) -> Value {
-        let counted = self.rows(&self.counted(question));
+        let counted = self.rows(&self.pluralize(question));
         let visitors = self.visitors(&counted);
         let new = self.count_new(visitors.keys(), question.from, question.to);
         let between =
@@ -328,7 +328,7 @@ impl<'a> Rows<'a> {
     pub fn performance(&self, question: &Question) -> Value {
         let (mut responses, mut loads, mut logged) = (Vec::new(), Vec::new(), 0);
         let mut errors: BTreeMap<&str, (u64, BTreeSet<usize>)> = BTreeMap::new();
-        for at in self.counted(question) {
+        for at in self.pluralize(question) {
             let mut unanswered: Option<i64> = None;
             let mut of_session = self.events[at].clone();
             // At the same instant a question comes before its answers, and an answer that says how long it took first.
@@ -389,7 +389,7 @@ impl<'a> Rows<'a> {
     /// The sessions that count, newest first: when they started, and their first event.
     pub fn newest(&self, question: &Question) -> Vec<(i64, String)> {
         let row = |row: &Row| (number(row, "started_at"), text(row, "first_event_id").unwrap().to_owned());
-        let mut all: Vec<_> = self.rows(&self.counted(question)).into_iter().map(row).collect();
+        let mut all: Vec<_> = self.rows(&self.pluralize(question)).into_iter().map(row).collect();
         all.sort_by_key(|(time, _)| Reverse(*time));
         all
     }

@@ -10,7 +10,7 @@ use wa::ingest::pipeline::{self, NoProgress, Report};
 use wa::maintenance;
 use wa::maintenance::gc;
 use wa::privacy::{self, Identifier};
-use wa::settings::{Keep, Settings};
+use wa::settings::{Retention, Settings};
 use wa::store::Store;
 use wa::store::manifest::Manifest;
 use wa::time::{Clock, Micros};
@@ -44,7 +44,11 @@ pub fn folder() -> tempfile::TempDir {
 
 /// Settings that prune nothing.
 pub fn settings() -> Settings {
-    Settings { keep_events: Keep::Forever, keep_sessions: Keep::Forever, ..Settings::default() }
+    Settings {
+        event_retention: Retention::Forever,
+        session_retention: Retention::Forever,
+        ..Settings::default()
+    }
 }
 
 /// What an ingest is told, if nothing else.

@@ -273,8 +273,8 @@ fn whole_or_not_at_all_at_every_operation_of_a_gc_that_prunes_and_compacts() {
     // Today is two days after the first event: what is of its date goes.
     let first = old["events"].iter().map(|row| row["timestamp"].as_i64().unwrap()).min().unwrap();
     let settings = Settings {
-        keep_events: wa::settings::Keep::Days(2),
-        keep_sessions: wa::settings::Keep::Days(2),
+        event_retention: wa::settings::Retention::Days(2),
+        session_retention: wa::settings::Retention::Days(2),
         ..place::settings()
     };
     let now = first + 2 * wa::time::DAY;
@@ -476,7 +476,7 @@ fn whole_or_not_at_all_a_full_disk_gets_its_sentence_and_keeps_what_was_committe
     };
     let report = place::ingest(&disk, &place::settings(), &options).unwrap();
     let failure = report.failure.unwrap();
-    assert_eq!(failure.kind().exit_status(), 1);
+    assert_eq!(failure.kind(), wa::ErrorKind::Failed);
     assert!(failure.to_string().starts_with("cannot write /wa-memory-disk/store/staging/"), "{failure}");
     let hint = failure.hint_text().unwrap();
     assert!(hint.contains("free some space") && hint.contains("what was committed is kept"), "{hint}");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ColorChoice, ValueEnum};
 
 use super::values;
-use crate::config::InForce;
+use crate::config::ResolvedConfig;
 use crate::error::Result;
 use crate::time::{Clock, Micros};
 
@@ -82,8 +82,8 @@ impl Globals {
     /// Reads the settings of the store and of the environment.
     ///
     /// # Errors
-    /// See [`InForce::read`].
-    pub fn settings(&self) -> Result<InForce> {
-        InForce::read(&self.store, &|variable| std::env::var(variable).ok())
+    /// See [`ResolvedConfig::read`].
+    pub fn settings(&self) -> Result<ResolvedConfig> {
+        ResolvedConfig::read(&self.store, &|variable| std::env::var(variable).ok())
     }
 }

@@ -1,4 +1,4 @@
-//! Who is to be erased or exported: identifiers from flags or from standard input.
+//! Identifiers of the people or sessions to erase or export, from flags or standard input.
 
 use std::io::BufRead;
 
@@ -6,110 +6,94 @@ use super::values;
 use crate::error::{Error, Result};
 use crate::privacy::{Identifier, Kind};
 
-/// The flags that name a person.
+/// The flags that select a person or a session.
 #[derive(clap::Args, Debug, Default)]
-pub struct Args {
-    /// A user, by the id given at identification (repeatable)
-    #[arg(long, help_heading = "Who", value_name = "ID", value_parser = values::filled)]
-    pub user: Vec<String>,
+pub(crate) struct Args {
+    /// A user, by user id (repeatable)
+    #[arg(long, help_heading = "Selection", value_name = "ID", value_parser = values::non_empty)]
+    user: Vec<String>,
 
-    /// A visitor, by the anonymous id (repeatable)
-    #[arg(long, help_heading = "Who", value_name = "ID", value_parser = values::filled)]
-    pub anonymous_id: Vec<String>,
+    /// A visitor, by anonymous id (repeatable)
+    #[arg(long, help_heading = "Selection", value_name = "ID", value_parser = values::non_empty)]
+    anonymous_id: Vec<String>,
 
-    /// A user, by the e-mail address (repeatable)
-    #[arg(long, help_heading = "Who", value_name = "ADDRESS", value_parser = values::filled)]
-    pub email: Vec<String>,
+    /// A user, by email address (repeatable)
+    #[arg(long, help_heading = "Selection", value_name = "EMAIL", value_parser = values::non_empty)]
+    email: Vec<String>,
 
-    /// A session, by the log's session id (repeatable)
-    #[arg(long, help_heading = "Who", value_name = "ID", value_parser = values::filled)]
-    pub session_id: Vec<String>,
+    /// A session, by the session id in the log (repeatable)
+    #[arg(long, help_heading = "Selection", value_name = "ID", value_parser = values::non_empty)]
+    session_id: Vec<String>,
 
-    /// Read them from standard input, one a line: user=ID, anonymous-id=ID, email=ADDRESS or
-    /// session-id=ID; lines that begin with # are left out. This keeps them out of the list of
-    /// processes and the history of the shell
-    #[arg(long, help_heading = "Who")]
-    pub stdin: bool,
-}
-
-/// What names a person, or a session.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Selector {
-    /// A `user_id`.
-    User(String),
-    /// An `anonymous_id`.
-    AnonymousId(String),
-    /// A `user_email`.
-    Email(String),
-    /// A `session_id`.
-    SessionId(String),
-}
-
-impl From<Selector> for Identifier {
-    fn from(selector: Selector) -> Identifier {
-        let (kind, value) = match selector {
-            Selector::User(value) => (Kind::User, value),
-            Selector::AnonymousId(value) => (Kind::AnonymousId, value),
-            Selector::Email(value) => (Kind::Email, value),
-            Selector::SessionId(value) => (Kind::SessionId, value),
-        };
-        Identifier { kind, value }
-    }
+    /// Read identifiers from standard input, one per line: user=ID, anonymous-id=ID, email=EMAIL or
+    /// session-id=ID. Lines that start with # are skipped. Unlike flags, they do not show up in
+    /// process lists or shell history
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) stdin: bool,
 }
 
 impl Args {
-    /// Returns what the flags name, each once.
-    pub fn selectors(self) -> Vec<Selector> {
-        let mut all: Vec<Selector> = Vec::new();
-        all.extend(self.user.into_iter().map(Selector::User));
-        all.extend(self.anonymous_id.into_iter().map(Selector::AnonymousId));
-        all.extend(self.email.into_iter().map(Selector::Email));
-        all.extend(self.session_id.into_iter().map(Selector::SessionId));
-        all.sort();
-        all.dedup();
-        all
+    /// Returns the identifiers of the flags, sorted and without duplicates.
+    pub(crate) fn into_identifiers(self) -> Vec<Identifier> {
+        let kinds = [
+            (Kind::User, self.user),
+            (Kind::AnonymousId, self.anonymous_id),
+            (Kind::Email, self.email),
+            (Kind::SessionId, self.session_id),
+        ];
+        let identifiers = kinds
+            .into_iter()
+            .flat_map(|(kind, values)| values.into_iter().map(move |value| Identifier::new(kind, value)));
+        sorted(identifiers.collect())
     }
 }
 
-/// Reads identifiers, one a line; blank lines and those that begin with `#` are left out.
+/// Reads identifiers, one per line, and returns them sorted and without duplicates. Skips blank lines
+/// and lines that start with `#`.
 ///
 /// # Errors
-/// [`crate::Kind::Usage`] with the number of the line that makes no sense, and nothing of what
-/// stands in it; the same where there is none at all.
-pub fn read(input: impl BufRead) -> Result<Vec<Selector>> {
-    let mut selectors = Vec::new();
-    for (at, line) in input.split(b'\n').enumerate() {
+/// [`crate::ErrorKind::Usage`] if a line is invalid or there is no identifier. The message has the
+/// line number, but no text of the line, since that may identify a person.
+pub(crate) fn read(input: impl BufRead) -> Result<Vec<Identifier>> {
+    let mut identifiers = Vec::new();
+    for (index, line) in input.split(b'\n').enumerate() {
         let line = line.map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
+        let number = index + 1;
         let line = std::str::from_utf8(&line)
-            .map_err(|_| Error::usage(format!("standard input, line {}: it is not UTF-8", at + 1)))?;
+            .map_err(|_| Error::usage(format!("standard input, line {number}: not UTF-8")))?;
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        selectors.push(selector(line).ok_or_else(|| {
-            Error::usage(format!("standard input, line {}: there is no identifier in it", at + 1))
-                .hint("write user=ID, anonymous-id=ID, email=ADDRESS or session-id=ID")
+        identifiers.push(parse(line).ok_or_else(|| {
+            Error::usage(format!("standard input, line {number}: not an identifier"))
+                .hint("write user=ID, anonymous-id=ID, email=EMAIL or session-id=ID")
         })?);
     }
-    selectors.sort();
-    selectors.dedup();
-    if selectors.is_empty() {
-        return Err(Error::usage("standard input names nobody")
-            .hint("write one a line: user=ID, anonymous-id=ID, email=ADDRESS or session-id=ID"));
+    if identifiers.is_empty() {
+        return Err(Error::usage("standard input contains no identifiers")
+            .hint("write one per line: user=ID, anonymous-id=ID, email=EMAIL or session-id=ID"));
     }
-    Ok(selectors)
+    Ok(sorted(identifiers))
 }
 
-fn selector(line: &str) -> Option<Selector> {
+fn parse(line: &str) -> Option<Identifier> {
     let (kind, value) = line.split_once('=')?;
-    let value = Some(value.trim()).filter(|value| !value.is_empty())?.to_owned();
-    match kind.trim() {
-        "user" | "user_id" => Some(Selector::User(value)),
-        "anonymous-id" | "anonymous_id" => Some(Selector::AnonymousId(value)),
-        "email" | "user_email" => Some(Selector::Email(value)),
-        "session-id" | "session_id" => Some(Selector::SessionId(value)),
-        _ => None,
-    }
+    let kind = match kind.trim() {
+        "user" | "user_id" => Kind::User,
+        "anonymous-id" | "anonymous_id" => Kind::AnonymousId,
+        "email" | "user_email" => Kind::Email,
+        "session-id" | "session_id" => Kind::SessionId,
+        _ => return None,
+    };
+    let value = value.trim();
+    (!value.is_empty()).then(|| Identifier::new(kind, value))
+}
+
+fn sorted(mut identifiers: Vec<Identifier>) -> Vec<Identifier> {
+    identifiers.sort();
+    identifiers.dedup();
+    identifiers
 }
 
 #[cfg(test)]
@@ -117,24 +101,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_are_read_one_a_line_each_once() {
+    fn identifiers_are_read_one_per_line_without_duplicates() {
         let text = "# tickets 12, 13\n\nuser=u=1\n email = a@example.org \nuser=u=1\nsession_id=s\n";
         let expected = [
-            Selector::User("u=1".into()),
-            Selector::Email("a@example.org".into()),
-            Selector::SessionId("s".into()),
+            Identifier::new(Kind::User, "u=1"),
+            Identifier::new(Kind::Email, "a@example.org"),
+            Identifier::new(Kind::SessionId, "s"),
         ];
         assert_eq!(read(text.as_bytes()).unwrap(), expected);
     }
 
     #[test]
-    fn a_line_without_an_identifier_is_named_but_not_quoted() {
+    fn invalid_line_error_has_its_number_but_not_its_text() {
         for text in ["user=1\nsecret\n", "user=1\nname=secret\n", "user=1\nuser=\n"] {
             let error = read(text.as_bytes()).unwrap_err();
-            assert_eq!(error.to_string(), "standard input, line 2: there is no identifier in it");
+            assert_eq!(error.to_string(), "standard input, line 2: not an identifier");
         }
-        assert!(read(&b"\n# nobody\n"[..]).is_err());
+        assert!(read(&b"\n# no identifiers\n"[..]).is_err());
         let error = read(&b"user=1\nuser=\xff\n"[..]).unwrap_err();
-        assert_eq!(error.to_string(), "standard input, line 2: it is not UTF-8");
+        assert_eq!(error.to_string(), "standard input, line 2: not UTF-8");
     }
 }

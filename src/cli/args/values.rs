@@ -13,7 +13,7 @@ const LAST_DAY: Day = Day(2_932_896);
 
 /// How an account or an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Form {
+pub enum SummaryFormat {
     /// A table for people.
     #[default]
     Table,
@@ -23,7 +23,7 @@ pub enum Form {
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ReportForm {
+pub enum ReportFormat {
     /// A table for people.
     #[default]
     Table,
@@ -37,7 +37,7 @@ pub enum ReportForm {
 
 /// How raw events are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum EventForm {
+pub enum EventFormat {
     /// A table for people.
     #[default]
     Table,
@@ -49,7 +49,7 @@ pub enum EventForm {
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ExportForm {
+pub enum ExportFormat {
     /// NDJSON, which `wa ingest` takes back.
     #[default]
     Ndjson,
@@ -122,6 +122,6 @@ pub fn chatbot(text: &str) -> Result<String, String> {
 }
 
 /// Reads an id or a name that is not empty.
-pub fn filled(text: &str) -> Result<String, String> {
+pub fn non_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
 }

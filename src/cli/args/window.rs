@@ -85,7 +85,7 @@ impl Window {
     /// Returns the first and the last day, given today and the last day with data.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where the first day is after the last.
+    /// [`crate::ErrorKind::Usage`] where the first day is after the last.
     pub fn resolve(self, today: Day, latest: Option<Day>) -> Result<(Day, Day)> {
         match self {
             Window::Days { days, as_of } => {
@@ -117,7 +117,7 @@ impl Args {
     /// Checks the flags; without any of them the window is the last `default` days.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where they make no sense together.
+    /// [`crate::ErrorKind::Usage`] where they make no sense together.
     pub fn validate(&self, default: u32) -> Result<Window> {
         if self.to.is_some() && self.as_of.is_some() {
             return Err(Error::usage("--to and --as-of both say where the window ends")
@@ -218,7 +218,7 @@ mod tests {
     fn contradictions_are_errors_with_the_fix() {
         let hint = |text: &str| {
             let error = args(text).validate(30).expect_err(text);
-            assert_eq!(error.kind(), crate::Kind::Usage);
+            assert_eq!(error.kind(), crate::ErrorKind::Usage);
             error.hint_text().map(str::to_owned).unwrap_or_default()
         };
         assert_eq!(hint("from=2026-02-01 to=2026-01-01"), "write --from 2026-01-01 --to 2026-02-01");

@@ -3,12 +3,12 @@
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-use crate::cli::Io;
+use crate::cli::Printer;
 use crate::error::{Error, Result};
 use crate::ingest::pipeline::{RefusedLine, Report};
 use crate::ingest::{Account, Counts, Outcome, Reason};
-use crate::render::figures::{counted, grouped};
-use crate::render::text::visible;
+use crate::render::numbers::{group_digits, pluralize};
+use crate::render::text::escape_control;
 
 /// The most files that a table names one by one.
 const MOST_FILES: usize = 20;
@@ -61,25 +61,25 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
     let row = |name: String, counts: &Counts| {
         let mut cells = vec![name];
         let figures = [counts.read, counts.stored, counts.duplicate, counts.refused_total()];
-        cells.extend(figures.map(grouped));
+        cells.extend(figures.map(group_digits));
         if pruned {
-            cells.push(grouped(counts.already_pruned));
+            cells.push(group_digits(counts.already_pruned));
         }
         if forgotten {
-            cells.push(grouped(counts.forgotten));
+            cells.push(group_digits(counts.forgotten));
         }
-        cells.push(grouped(counts.unfinished));
+        cells.push(group_digits(counts.unfinished));
         cells
     };
     let files = &report.account.files;
     let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == Outcome::Known);
     for file in read.iter().take(MOST_FILES) {
-        table.add_row(row(visible(&file.file).into_owned(), &file.counts));
+        table.add_row(row(escape_control(&file.file).into_owned(), &file.counts));
     }
     if read.len() > MOST_FILES {
         let mut others = Counts::default();
         read.iter().skip(MOST_FILES).for_each(|file| others.merge(&file.counts));
-        table.add_row(row(format!("{} more files", grouped((read.len() - MOST_FILES) as u64)), &others));
+        table.add_row(row(format!("{} more files", group_digits((read.len() - MOST_FILES) as u64)), &others));
     }
     table.add_row(row("total".to_owned(), total));
     let mut text = table.trim_fmt();
@@ -91,49 +91,55 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
         let (are, were) = if known.len() == 1 { ("file is", "it was") } else { ("files are", "they were") };
         text.push_str(&format!(
             "\n{} {are} unchanged since {were} taken in, and skipped.\n",
-            grouped(known.len() as u64)
+            group_digits(known.len() as u64)
         ));
     }
     if total.blank > 0 {
-        text.push_str(&format!("blank: {}, beside the sum\n", counted(total.blank, "line", "lines")));
+        text.push_str(&format!("blank: {}, beside the sum\n", pluralize(total.blank, "line", "lines")));
     }
     for (reason, times) in &total.refused {
-        text.push_str(&format!("refused: {} {}\n", grouped(*times), reason.name()));
+        text.push_str(&format!("refused: {} {}\n", group_digits(*times), reason.name()));
     }
     if held_back {
         for refused in &report.first_refused {
-            text.push_str(&format!("  {}:{} {}\n", visible(&refused.file), refused.line, refused.reason));
+            text.push_str(&format!(
+                "  {}:{} {}\n",
+                escape_control(&refused.file),
+                refused.line,
+                refused.reason
+            ));
         }
         let others = total.refused_total().saturating_sub(report.first_refused.len() as u64);
         if others > 0 {
-            text.push_str(&format!("  and {} more\n", grouped(others)));
+            text.push_str(&format!("  and {} more\n", group_digits(others)));
         }
     }
     for (warning, times) in total.warnings.iter() {
-        text.push_str(&format!("warning: {} {}\n", grouped(times), warning.name()));
+        text.push_str(&format!("warning: {} {}\n", group_digits(times), warning.name()));
     }
     text
 }
 
 /// Says by the way what an account does not show.
-pub fn notes(report: &Report, io: &Io) {
+pub fn notes(report: &Report, printer: &Printer) {
     if report.account.total.refused.contains_key(&Reason::NoChatbotId) {
-        io.note("lines that name no chatbot were refused; --chatbot ID says whose they are");
+        printer.note("lines that name no chatbot were refused; --chatbot ID says whose they are");
     }
     match report.account.total.unfinished {
         0 => {}
-        1 => io.note("a last line is not finished; it is left for the next ingest"),
-        n => {
-            io.note(&format!("{} last lines are not finished; they are left for the next ingest", grouped(n)))
-        }
+        1 => printer.note("a last line is not finished; it is left for the next ingest"),
+        n => printer.note(&format!(
+            "{} last lines are not finished; they are left for the next ingest",
+            group_digits(n)
+        )),
     }
     for folder in &report.without_logs {
         let other = folder.other.as_ref().map(|other| {
             // A log that logrotate has renamed: a folder is not the place to guess at names.
-            io.needs_attention();
+            printer.needs_attention();
             format!("; others, such as {}, have to be named, or matched by a glob", other.display())
         });
-        io.warn(&format!(
+        printer.warn(&format!(
             "there are no logs in {}: of a folder, files are taken whose names end with .ndjson, .jsonl, .json \
              or .log, and those with .gz or .zst after it{}",
             folder.folder.display(),
@@ -144,11 +150,11 @@ pub fn notes(report: &Report, io: &Io) {
     if let Some((chatbot, day)) = days.first() {
         let more = match days.len() as u64 - 1 {
             0 => String::new(),
-            more => format!(" and {}", counted(more, "more day", "more days")),
+            more => format!(" and {}", pluralize(more, "more day", "more days")),
         };
-        io.warn(&format!(
+        printer.warn(&format!(
             "left out {} of days that are pruned: {day} of {chatbot}{more}",
-            counted(report.account.total.already_pruned, "event", "events")
+            pluralize(report.account.total.already_pruned, "event", "events")
         ));
     }
 }

@@ -1,7 +1,7 @@
 //! The progress of a check or a rebuild, as a bar.
 
 use super::Progress;
-use crate::cli::Io;
+use crate::cli::Printer;
 use crate::maintenance;
 
 /// A bar over the bytes that are gone through.
@@ -12,8 +12,8 @@ pub struct Bar {
 
 impl Bar {
     /// Shows it, where there is a terminal.
-    pub fn new(io: &Io, command: &'static str) -> Bar {
-        Bar { command, bar: io.bytes_bar(command, Some(0)) }
+    pub fn new(printer: &Printer, command: &'static str) -> Bar {
+        Bar { command, bar: printer.bytes_bar(command, Some(0)) }
     }
 
     /// Takes it away.

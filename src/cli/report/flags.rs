@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::cli::args::values::{self, ReportForm};
+use crate::cli::args::values::{self, ReportFormat};
 use crate::cli::args::window;
 use crate::time::Micros;
 
@@ -123,10 +123,10 @@ Examples:
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
         /// This session only, by the log's session id or its own id, with its events
-        #[arg(long, value_name = "ID", value_parser = values::filled, conflicts_with_all = ["visitor", "page"])]
+        #[arg(long, value_name = "ID", value_parser = values::non_empty, conflicts_with_all = ["visitor", "page"])]
         session_id: Option<String>,
         /// This visitor only, by anonymous id or user id
-        #[arg(long, value_name = "ID", value_parser = values::filled)]
+        #[arg(long, value_name = "ID", value_parser = values::non_empty)]
         visitor: Option<String>,
     },
 
@@ -218,7 +218,7 @@ pub(crate) struct Scope {
 pub(crate) struct Shape {
     /// How to write it: table, json, csv or markdown
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
-    pub format: ReportForm,
+    pub format: ReportFormat,
 }
 
 #[derive(clap::Args, Debug)]

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use flags::{Common, Report};
 
-use super::args::values::ReportForm;
+use super::args::values::ReportFormat;
 use super::args::window::{self, Window};
-use super::{Globals, Io};
+use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::render::{Format, Style, render};
 use crate::report::metric::condition::Condition;
@@ -71,7 +71,7 @@ pub struct Options {
     /// Conditions under which the run fails.
     pub fail_if: Vec<Condition>,
     /// How to write it.
-    pub form: ReportForm,
+    pub format: ReportFormat,
 }
 
 /// What only some reports take.
@@ -90,7 +90,7 @@ impl Args {
     /// Checks the arguments.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] where they make no sense.
+    /// [`crate::ErrorKind::Usage`] where they make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         let plain = Extra::default;
         let (kind, common, extra) = match self.report {
@@ -157,7 +157,7 @@ impl Args {
             visitor: extra.visitor,
             moment: extra.moment.unwrap_or(globals.clock.now),
             fail_if,
-            form: common.shape.format,
+            format: common.shape.format,
         })
     }
 }
@@ -165,35 +165,40 @@ impl Args {
 /// Computes the report and prints it.
 ///
 /// # Errors
-/// What the report returns; [`crate::Kind::FigureFailed`] where a `--fail-if` holds.
-pub fn run(options: &Options, io: &Io) -> Result<()> {
-    let format = match options.form {
-        ReportForm::Table => Format::Table,
-        ReportForm::Json => Format::Json,
-        ReportForm::Csv => Format::Csv,
-        ReportForm::Markdown => Format::Markdown,
+/// What the report returns; [`crate::ErrorKind::ConditionMet`] where a `--fail-if` holds.
+pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+    let format = match options.format {
+        ReportFormat::Table => Format::Table,
+        ReportFormat::Json => Format::Json,
+        ReportFormat::Csv => Format::Csv,
+        ReportFormat::Markdown => Format::Markdown,
     };
     let (outcome, unknown_conditions, failed) = Store::at(&options.store).read_consistently(|snapshot| {
         // Not before there is something to count.
         threads::start();
         compute(options, snapshot, format.is_for_people())
     })?;
-    io.result(&render(&outcome, format, &style(io))?)?;
-    outcome.notes().iter().for_each(|note| io.note(note));
+    printer.result(&render(&outcome, format, &style(printer))?)?;
+    outcome.notes().iter().for_each(|note| printer.note(note));
     if options.kind == Kind::All && format == Format::Csv {
-        io.note("the list of sessions has columns of its own: `wa report sessions --format csv` writes it");
+        printer
+            .note("the list of sessions has columns of its own: `wa report sessions --format csv` writes it");
     }
     for unknown in &unknown_conditions {
         // Whoever waits for an alarm is told that there can be none.
-        io.needs_attention();
-        io.warn(unknown);
+        printer.needs_attention();
+        printer.warn(unknown);
     }
     failed.map_or(Ok(()), Err)
 }
 
 /// Returns how tables look on this output.
-pub(crate) fn style(io: &Io) -> Style {
-    Style { width: io.width().unwrap_or(PIPE_WIDTH), colour: io.color(), terminal: io.is_terminal() }
+pub(crate) fn style(printer: &Printer) -> Style {
+    Style {
+        width: printer.width().unwrap_or(PIPE_WIDTH),
+        colour: printer.color(),
+        terminal: printer.is_terminal(),
+    }
 }
 
 /// Cells of a table in a pipe.

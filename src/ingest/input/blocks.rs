@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub use super::decompression::Compression;
 use super::decompression::{Source, Stream};
 use super::discovery::Input;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::summary::rejected::RAW_LIMIT;
 
 /// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
@@ -199,7 +199,7 @@ impl Reader {
     /// Reads the next lines; `None` at the end.
     ///
     /// Where an input is damaged, what can be read of it comes first; then, once, an error of kind
-    /// [`Kind::PartialInput`]; then the end.
+    /// [`ErrorKind::PartialInput`]; then the end.
     pub fn next_block(&mut self) -> Result<Option<RawBlock>> {
         self.next_block_into(Vec::new())
     }
@@ -276,7 +276,8 @@ impl Reader {
                     }
                     _ => "the file is cut off or damaged; ingest it again when it has been replaced",
                 };
-                let error = Error::new(Kind::PartialInput, format!("cannot read {} to its end", self.name));
+                let error =
+                    Error::new(ErrorKind::PartialInput, format!("cannot read {} to its end", self.name));
                 self.damage = Some(error.caused_by(e).hint(what));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// One input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,7 +142,7 @@ impl Search {
         let is_dir = path.is_dir();
         if self.in_store(path, is_dir) {
             let error = Error::new(
-                Kind::Usage,
+                ErrorKind::Usage,
                 format!("cannot ingest {}: it belongs to a wa store", path.display()),
             );
             return self.problem(error.hint("name the logs; `wa export` writes what a store holds"));

@@ -27,7 +27,7 @@ use super::summary::Account;
 use super::summary::reason::Reason;
 use super::summary::warnings::Warning;
 use crate::enrich::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::batch::suppression::Gate;
 use crate::settings::Settings;
@@ -264,7 +264,7 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
     }
     let differs = |what: &str, theirs: String, ours: String| {
         Error::new(
-            Kind::Usage,
+            ErrorKind::Usage,
             format!("the store was made with {what} {theirs}, and the settings say {ours}"),
         )
         .hint("run `wa rebuild` to make sessions and daily statistics again, or change wa.toml back")
@@ -273,7 +273,7 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
         return Err(differs("the time zone", manifest.timezone.clone(), settings.timezone.name().to_owned()));
     }
     if manifest.session_timeout_us != settings.session_timeout {
-        let show = crate::config::quantity::show_duration;
+        let show = crate::config::quantity::format_duration;
         return Err(differs(
             "the session timeout",
             show(manifest.session_timeout_us),

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::*;
-use crate::error::Kind;
+use crate::error::ErrorKind;
 use crate::ingest::input::blocks::{Compression, TooLong};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -145,7 +145,7 @@ fn several_members_and_frames_are_read_as_one_and_zeros_after_them_ignored() {
     }
     let (blocks, error) = drain(&mut reader([gzip(&both), b"garbage".to_vec()].concat()));
     assert_eq!(text(&blocks), both);
-    assert_eq!(error.unwrap().kind(), Kind::PartialInput);
+    assert_eq!(error.unwrap().kind(), ErrorKind::PartialInput);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn what_can_be_read_of_a_damaged_file_comes_before_the_error() {
         let read = text(&blocks);
         assert!(lines.as_bytes().starts_with(&read));
         assert!(read.len() > lines.len() / 2, "{} of {}: {error:?}", read.len(), lines.len());
-        assert_eq!(error.as_ref().unwrap().kind(), Kind::PartialInput);
+        assert_eq!(error.as_ref().unwrap().kind(), ErrorKind::PartialInput);
         assert!(error.unwrap().to_string().starts_with("cannot read test to its end: "));
         assert!(blocks.last().unwrap().unfinished || read.ends_with(b"\n"));
     }

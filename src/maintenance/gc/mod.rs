@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::pipeline::check_settings;
 use crate::privacy::anonymize;
-use crate::settings::{Keep, Settings};
+use crate::settings::{Retention, Settings};
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
@@ -67,7 +67,7 @@ pub struct Report {
 /// be new aside, so that what it says is exact, and leaves the store as it was.
 ///
 /// # Errors
-/// [`Kind::Usage`] where it would take today's data, or the clock is far from the data's, and it was
+/// [`ErrorKind::Usage`] where it would take today's data, or the clock is far from the data's, and it was
 /// not told to go on.
 pub fn gc(store: &Store, settings: &Settings, options: Options) -> Result<Report> {
     // A store that is not there is an error, not one to be made.
@@ -79,7 +79,7 @@ pub fn gc(store: &Store, settings: &Settings, options: Options) -> Result<Report
     let mut writer = store.writer("wa gc", options.lock_timeout, first)?;
     match gc_in(&mut writer, settings, options) {
         Ok(report) => writer.finish().map(|()| report),
-        Err(error) if error.kind() == Kind::Usage => {
+        Err(error) if error.kind() == ErrorKind::Usage => {
             // Nothing went wrong, and nothing is to lie about.
             writer.finish()?;
             Err(error)
@@ -107,7 +107,7 @@ pub fn gc_in(writer: &mut Writer, settings: &Settings, options: Options) -> Resu
     check_settings(writer.manifest(), settings)?;
     let asks = asks(writer.manifest(), settings, options.clock);
     if let Some(why) = asks.filter(|_| !options.yes) {
-        return Err(Error::new(Kind::Usage, why)
+        return Err(Error::new(ErrorKind::Usage, why)
             .hint("look with --dry-run at what would go, and say --yes if it is meant"));
     }
     let mut transaction = writer.begin();
@@ -142,17 +142,19 @@ fn change(
     let before = Ledger::of(&transaction.snapshot()?)?;
     let mut ledger = before.clone();
     let mut report = Report { bytes_before: bytes(transaction.manifest()), ..Report::default() };
-    if let Some(last) = prune::last_to_go(settings.keep_events, today) {
+    if let Some(last) = prune::last_to_go(settings.event_retention, today) {
         report.events = prune::events(transaction, &mut ledger, last)?;
         report.rejects = prune::rejects(transaction, last)?;
     }
-    if let Some(last) = prune::last_to_go(settings.keep_sessions, today) {
+    if let Some(last) = prune::last_to_go(settings.session_retention, today) {
         report.sessions = prune::sessions(transaction, &mut ledger, last, zone)?;
     }
-    if let Some(last) = prune::last_to_go(settings.keep_daily_stats, today) {
+    if let Some(last) = prune::last_to_go(settings.daily_stats_retention, today) {
         report.daily_stats = prune::daily_stats(transaction, &mut ledger, last)?;
     }
-    if let Some(last) = settings.anonymize_after_days.and_then(|n| prune::last_to_go(Keep::Days(n), today)) {
+    if let Some(last) =
+        settings.anonymize_after_days.and_then(|n| prune::last_to_go(Retention::Days(n), today))
+    {
         report.anonymized = anonymize::apply(transaction, last)?;
     }
     report.compacted = compaction::compact(transaction)?;
@@ -177,7 +179,7 @@ fn asks(manifest: &Manifest, settings: &Settings, clock: Clock) -> Option<String
 /// Events go by their UTC date: where the day begins before that, the shortest retention takes some of
 /// today's.
 fn takes_today(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -> Option<String> {
-    let last = prune::last_to_go(settings.keep_events, today)?;
+    let last = prune::last_to_go(settings.event_retention, today)?;
     let files = manifest.files(Table::Events).iter();
     let newest = files.filter(|file| file.day <= last).map(|file| file.max_time).max()?;
     (zone.day(newest) >= today).then(|| {
@@ -192,9 +194,9 @@ fn takes_today(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone)
 
 fn takes_all(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -> Option<String> {
     [
-        (Table::Events, settings.keep_events),
-        (Table::Sessions, settings.keep_sessions),
-        (Table::DailyStats, settings.keep_daily_stats),
+        (Table::Events, settings.event_retention),
+        (Table::Sessions, settings.session_retention),
+        (Table::DailyStats, settings.daily_stats_retention),
     ]
     .into_iter()
     .find_map(|(table, keep)| {
@@ -220,13 +222,13 @@ fn clock_is_far(manifest: &Manifest, settings: &Settings, now: Micros, today: Da
     if now.saturating_sub(known) <= FAR {
         return None;
     }
-    let goes = |table: Table, keep: Keep| {
+    let goes = |table: Table, keep: Retention| {
         prune::last_to_go(keep, today)
             .is_some_and(|last| manifest.files(table).iter().any(|file| file.day <= last))
     };
-    let goes = goes(Table::Events, settings.keep_events)
-        || goes(Table::Sessions, settings.keep_sessions)
-        || goes(Table::DailyStats, settings.keep_daily_stats);
+    let goes = goes(Table::Events, settings.event_retention)
+        || goes(Table::Sessions, settings.session_retention)
+        || goes(Table::DailyStats, settings.daily_stats_retention);
     goes.then(|| {
         format!(
             "the newest event is of {}, the last gc {}, and now is {}; is the clock right?",

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::daily_stats::VisitorSet;
 use crate::error::Result;
 use crate::event::KeyKind;
-use crate::settings::Keep;
+use crate::settings::Retention;
 use crate::store::columns::Table;
 use crate::store::frame::filter;
 use crate::store::ledger::Ledger;
@@ -54,10 +54,10 @@ impl Pruned {
 }
 
 /// Returns the last day that goes; `None` where all are kept.
-pub fn last_to_go(keep: Keep, today: Day) -> Option<Day> {
+pub fn last_to_go(keep: Retention, today: Day) -> Option<Day> {
     match keep {
-        Keep::Forever => None,
-        Keep::Days(days) => Some(today.minus_days(days)),
+        Retention::Forever => None,
+        Retention::Days(days) => Some(today.minus_days(days)),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::enrich::Context;
 use crate::ingest::pipeline;
 
 use crate::maintenance::{self, NoProgress, RebuildReport, VerifyReport};
-use crate::settings::{Keep, Settings};
+use crate::settings::{Retention, Settings};
 use crate::store::columns::Table;
 use crate::store::manifest::Manifest;
 use crate::store::{Store, Writer, tables};
@@ -26,8 +26,11 @@ pub type Rows = Vec<(Table, Vec<String>)>;
 
 impl Place {
     pub fn new(now: &str) -> Place {
-        let settings =
-            Settings { keep_events: Keep::Forever, keep_sessions: Keep::Forever, ..Settings::default() };
+        let settings = Settings {
+            event_retention: Retention::Forever,
+            session_retention: Retention::Forever,
+            ..Settings::default()
+        };
         let dir = tempfile::tempdir().unwrap();
         Place { dir, settings, now: parse_human(now).unwrap(), runs: 0 }
     }
@@ -74,11 +77,11 @@ impl Place {
     /// Prunes to a number of days of events and of sessions, and merges small files.
     pub fn gc(&mut self, events: Option<u32>, sessions: Option<u32>) {
         let mut writer = self.writer();
-        let keep = |days: Option<u32>| days.map_or(Keep::Forever, Keep::Days);
+        let keep = |days: Option<u32>| days.map_or(Retention::Forever, Retention::Days);
         let settings = Settings {
-            keep_events: keep(events),
-            keep_sessions: keep(sessions),
-            keep_daily_stats: Keep::Forever,
+            event_retention: keep(events),
+            session_retention: keep(sessions),
+            daily_stats_retention: Retention::Forever,
             ..self.settings.clone()
         };
         let options = maintenance::gc::Options {

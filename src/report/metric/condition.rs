@@ -2,7 +2,7 @@
 
 use super::{Figure, Row, Unit};
 use crate::decimal::fixed::Hundredths;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::report::answer::Report;
 use crate::report::summary::{Summary, SummaryFigures};
 use crate::suggest::nearest;
@@ -181,7 +181,7 @@ fn decimal(text: &str) -> Option<(i128, u32)> {
 }
 
 /// Holds all conditions against a summary. Returns sentences on those that cannot be told, and an
-/// error of kind [`Kind::FigureFailed`] where at least one figure is what a condition says.
+/// error of kind [`ErrorKind::ConditionMet`] where at least one figure is what a condition says.
 pub fn check(conditions: &[Condition], report: &Report<Summary>) -> (Vec<String>, Option<Error>) {
     let (mut failed, mut notes) = (Vec::new(), Vec::new());
     for condition in conditions {
@@ -191,6 +191,6 @@ pub fn check(conditions: &[Condition], report: &Report<Summary>) -> (Vec<String>
             Verdict::Unknown(sentence) => notes.push(sentence),
         }
     }
-    let error = (!failed.is_empty()).then(|| Error::new(Kind::FigureFailed, failed.join("; ")));
+    let error = (!failed.is_empty()).then(|| Error::new(ErrorKind::ConditionMet, failed.join("; ")));
     (notes, error)
 }

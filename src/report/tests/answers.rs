@@ -789,7 +789,7 @@ fn conditions_are_held_against_the_figures() {
     let (notes, error) =
         crate::report::metric::condition::check(&[Condition::parse("total_sessions = 4").unwrap()], &report);
     assert!(notes.is_empty());
-    assert_eq!(error.unwrap().kind().exit_status(), 3);
+    assert_eq!(error.unwrap().kind(), crate::ErrorKind::ConditionMet);
 }
 
 #[test]
@@ -804,7 +804,7 @@ fn a_condition_that_cannot_be_read_is_an_error_with_a_fix() {
         ("conversion_rate.growth < 1", "change and change_percent"),
     ] {
         let error = Condition::parse(wrong).unwrap_err();
-        assert_eq!(error.kind(), crate::error::Kind::Usage);
+        assert_eq!(error.kind(), crate::error::ErrorKind::Usage);
         assert!(error.hint_text().unwrap_or("").contains(hint), "{wrong}: {:?}", error.hint_text());
     }
 }
@@ -933,7 +933,7 @@ fn all_holds_every_report_by_its_name() {
 fn wishes_that_a_report_cannot_fulfil_are_errors() {
     let refuse = |request: Request| {
         let Err(error) = run(&shop(), &request) else { panic!("no error") };
-        assert_eq!(error.kind(), crate::error::Kind::Usage);
+        assert_eq!(error.kind(), crate::error::ErrorKind::Usage);
     };
     refuse(Request { compare: true, ..Request::new(Kind::Pages, june(), 0) });
     refuse(Request { limit: Some(101), ..Request::new(Kind::Events, june(), 0) });

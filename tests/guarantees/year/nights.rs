@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wa::ingest::pipeline::{self, NoProgress};
-use wa::settings::{Keep, Settings};
+use wa::settings::{Retention, Settings};
 use wa::store::Store;
 use wa::store::columns::Table;
 use wa::time::{DAY, Day, Micros, SECOND, Zone, format_utc};
@@ -83,14 +83,14 @@ impl Year {
         init.args(["--keep-events", &format!("{}d", plan.events)]);
         init.args(["--keep-sessions", &format!("{}d", plan.sessions)]);
         ends(&mut init, 0);
-        let days = |days: i32| Keep::Days(days as u32);
+        let days = |days: i32| Retention::Days(days as u32);
         Year {
             plan,
             folder,
             settings: Settings {
                 timezone: Zone(ZONE),
-                keep_events: days(plan.events),
-                keep_sessions: days(plan.sessions),
+                event_retention: days(plan.events),
+                session_retention: days(plan.sessions),
                 ..Settings::default()
             },
             traffic: Traffic::new(),

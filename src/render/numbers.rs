@@ -9,7 +9,7 @@ use crate::time::{Micros, Zone, format_utc};
 pub const UNKNOWN: &str = "–";
 
 /// Puts commas between groups of three digits.
-pub fn grouped(number: impl Into<i128>) -> String {
+pub fn group_digits(number: impl Into<i128>) -> String {
     let number: i128 = number.into();
     let digits = number.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
@@ -26,15 +26,16 @@ pub fn grouped(number: impl Into<i128>) -> String {
 }
 
 /// Writes a number and the noun it counts, which is `one` of one and `many` of others.
-pub fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+pub fn pluralize(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", group_digits(number), if number == 1 { one } else { many })
 }
 
 fn grouped_hundredths(number: i64) -> String {
     let text = Hundredths(number).to_string();
     let (whole, decimals) = text.split_once('.').unwrap_or((&text, "00"));
     let sign = if number < 0 { "-" } else { "" };
-    let whole = whole.trim_start_matches('-').parse().map_or_else(|_| whole.to_owned(), |n: i64| grouped(n));
+    let whole =
+        whole.trim_start_matches('-').parse().map_or_else(|_| whole.to_owned(), |n: i64| group_digits(n));
     format!("{sign}{whole}.{decimals}")
 }
 
@@ -46,7 +47,7 @@ pub fn duration(seconds: i64) -> String {
         (0, 0, s) => format!("{sign}{s}s"),
         (0, m, s) => format!("{sign}{m}m {s:02}s"),
         (h, m, _) if h < 1000 => format!("{sign}{h}h {m:02}m"),
-        (h, ..) => format!("{sign}{}h", grouped(h)),
+        (h, ..) => format!("{sign}{}h", group_digits(h)),
     }
 }
 
@@ -54,11 +55,11 @@ pub fn duration(seconds: i64) -> String {
 pub fn shown(figure: Figure) -> String {
     let Some(value) = figure.value else { return UNKNOWN.to_owned() };
     match figure.unit {
-        Unit::Count | Unit::Distinct => grouped(value),
+        Unit::Count | Unit::Distinct => group_digits(value),
         Unit::Percent => format!("{}%", grouped_hundredths(value)),
         Unit::Ratio => grouped_hundredths(value),
         Unit::Seconds => duration(value),
-        Unit::Millis => format!("{} ms", grouped(value)),
+        Unit::Millis => format!("{} ms", group_digits(value)),
     }
 }
 
@@ -119,12 +120,12 @@ mod tests {
 
     #[test]
     fn numbers_for_the_eye_have_separators_and_units() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
-        assert_eq!([0, 1, 1000].map(|n| counted(n, "day", "days")), ["0 days", "1 day", "1,000 days"]);
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(-1_234_567), "-1,234,567");
-        assert_eq!(grouped(i64::MIN), "-9,223,372,036,854,775,808");
+        assert_eq!(group_digits(0), "0");
+        assert_eq!(group_digits(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!([0, 1, 1000].map(|n| pluralize(n, "day", "days")), ["0 days", "1 day", "1,000 days"]);
+        assert_eq!(group_digits(999), "999");
+        assert_eq!(group_digits(-1_234_567), "-1,234,567");
+        assert_eq!(group_digits(i64::MIN), "-9,223,372,036,854,775,808");
         assert_eq!(shown(figure(Unit::Percent, 4536)), "45.36%");
         assert_eq!(shown(figure(Unit::Ratio, 123_450)), "1,234.50");
         assert_eq!(shown(figure(Unit::Millis, 1234)), "1,234 ms");
