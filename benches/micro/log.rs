@@ -102,6 +102,6 @@ pub fn parsed(visits: u64) -> Block {
     let end = bytes.len() as u64;
     let raw = RawBlock { bytes, first_line: 1, end, ..RawBlock::default() };
     let parsed = wa::ingest::parse(raw, &options(), &Context::new(None).expect("a context"));
-    assert!(parsed.refused.is_empty(), "a made-up line was refused");
+    assert!(parsed.rejected.is_empty(), "a made-up line was refused");
     parsed.block
 }

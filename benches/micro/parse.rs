@@ -3,7 +3,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use wa::enrich::Context;
-use wa::ingest::{Input, Parser, Reader};
+use wa::ingest::{BlockReader, Input, Parser};
 
 use crate::log;
 
@@ -31,7 +31,7 @@ fn read(bencher: Bencher<'_, '_>, kib: usize) {
     std::fs::write(&path, &bytes).expect("a file");
     bencher.counter(BytesCount::new(bytes.len())).bench(|| {
         let input = Input::File(path.clone());
-        let mut reader = Reader::open(&input).expect("a file to read").with_block_size(kib << 10);
+        let mut reader = BlockReader::open(&input).expect("a file to read").with_block_size(kib << 10);
         while let Some(block) = reader.next_block().expect("a whole file") {
             black_box(block);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
-use wa::ingest::pipeline::{NoProgress, Options, run};
+use wa::ingest::pipeline::{IngestOptions, NoProgress, run};
 use wa::settings::Settings;
 use wa::store::Store;
 use wa::time::Clock;
@@ -43,7 +43,7 @@ impl Logs {
 /// # Panics
 /// Where not all of it is stored: something else would be measured.
 fn ingest(folder: &Path, log: &Path, events: usize) {
-    let options = Options {
+    let options = IngestOptions {
         inputs: vec![log.to_owned()],
         chatbot: None,
         force: false,
@@ -56,7 +56,7 @@ fn ingest(folder: &Path, log: &Path, events: usize) {
     };
     let store = Store::at(folder.join("store"));
     let report = run(&store, &Settings::default(), &options, &NoProgress).expect("an ingest");
-    assert_eq!(report.account.total.stored, events as u64, "not all events were stored");
+    assert_eq!(report.summary.total.stored, events as u64, "not all events were stored");
 }
 
 /// Writing: a batch into a store that holds nothing.

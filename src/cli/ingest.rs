@@ -152,7 +152,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let store = Store::at(&options.store);
     let is_new = !store.exists();
     let bar = Bar(printer.bytes_bar("ingest", Some(0)));
-    let told = pipeline::Options {
+    let told = pipeline::IngestOptions {
         inputs: options.inputs.clone(),
         chatbot: options.chatbot.clone(),
         force: options.force,
@@ -180,7 +180,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         printer.error(problem);
     }
     ingest_summary::notes(&report, printer);
-    if report.rejects_kept > 0 {
+    if report.new_rejects > 0 {
         // A log whose format has changed is refused line by line, and else nobody would ever know.
         printer.needs_attention();
     }
@@ -199,21 +199,21 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
 }
 
 /// Turns what an ingest came to into success or failure.
-fn outcome(report: pipeline::Report, options: &Options) -> Result<()> {
-    let total = &report.account.total;
+fn outcome(report: pipeline::IngestReport, options: &Options) -> Result<()> {
+    let total = &report.summary.total;
     if let Some(failure) = report.failure {
         return Err(failure);
     }
-    if !report.problems.is_empty() && report.account.files.is_empty() {
+    if !report.problems.is_empty() && report.summary.files.is_empty() {
         return Err(Error::failed("none of the inputs is there to be read: nothing was taken in")
             .hint("see the errors above; `wa ingest --help` says what can be named"));
     }
-    if report.held_back {
+    if report.too_many_rejected {
         return Err(Error::new(
             ErrorKind::TooManyRejected,
             format!(
                 "{} refused, more than --max-rejects {}; nothing was committed",
-                pluralize(total.refused_total(), "line was", "lines were"),
+                pluralize(total.rejected_total(), "line was", "lines were"),
                 options.max_rejects.unwrap_or(0)
             ),
         )
@@ -233,7 +233,7 @@ fn outcome(report: pipeline::Report, options: &Options) -> Result<()> {
 
 struct Bar(Progress);
 
-impl pipeline::Progress for Bar {
+impl pipeline::IngestProgress for Bar {
     fn total(&self, bytes: u64) {
         self.0.set_total(bytes);
     }

@@ -19,11 +19,11 @@ pub mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use input::blocks::{RawBlock, Reader, Unfinished};
-pub use input::discovery::{Found, Input, find};
+pub use input::blocks::{BlockReader, RawBlock, UnfinishedLine};
+pub use input::discovery::{FoundInputs, Input, find};
 pub use parse::fields::Field;
 pub use parse::{ParseOptions, Parsed, Parser, parse};
-pub use summary::reason::Reason;
-pub use summary::rejected::{Person, Refused};
+pub use summary::reason::RejectReason;
+pub use summary::rejected::{RejectedIdentity, RejectedLine};
 pub use summary::warnings::{Warning, Warnings};
-pub use summary::{Account, Counts, FileAccount, Outcome};
+pub use summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};

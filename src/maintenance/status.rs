@@ -277,7 +277,7 @@ mod tests {
         assert_eq!((told.tables[1].rows, told.tables[2].rows, told.tables[3].rows), (3, 2, 0));
         assert_eq!(told.tables[2].first.as_deref(), Some("2026-11"));
         assert_eq!((told.rejects.rows, told.known_logs), (1, 2));
-        assert_eq!(told.last_ingest.as_ref().unwrap().figures["refused"], 1);
+        assert_eq!(told.last_ingest.as_ref().unwrap().figures["rejected"], 1);
         assert_eq!(kinds(&told), Vec::<&str>::new());
 
         let later = status(&place.store(), &Settings::default(), clock("2027-02-20T00:00:00Z")).unwrap();

@@ -13,7 +13,7 @@ use super::shared_ids::{self, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::identifier::Identifier;
 use crate::ingest::batch::suppression;
-use crate::ingest::input::source_registry::KnownFiles;
+use crate::ingest::input::source_registry::SourceRegistry;
 use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
@@ -154,7 +154,7 @@ fn log_names(
     now: Micros,
 ) -> Result<u64> {
     let Some(old) = &snapshot.manifest().sources else { return Ok(0) };
-    let mut known = KnownFiles::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
+    let mut known = SourceRegistry::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
     let renamed = known.rename(|path| needles.redact(path));
     if renamed > 0 {
         let rows = known.len() as u64;

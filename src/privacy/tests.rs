@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::export;
 use super::{Identifier, Kind, Options, Receipt, forget};
-use crate::ingest::Counts;
+use crate::ingest::IngestCounts;
 use crate::ingest::pipeline::{self, NoProgress};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -47,13 +47,13 @@ impl Place {
     }
 
     /// Takes a log in, known or not; returns the account's total.
-    pub fn ingest(&self, path: &Path, now: &str) -> Counts {
+    pub fn ingest(&self, path: &Path, now: &str) -> IngestCounts {
         self.ingest_with(path, now, &Settings::default())
     }
 
     /// Does the same under settings.
-    pub fn ingest_with(&self, path: &Path, now: &str, settings: &Settings) -> Counts {
-        let options = pipeline::Options {
+    pub fn ingest_with(&self, path: &Path, now: &str, settings: &Settings) -> IngestCounts {
+        let options = pipeline::IngestOptions {
             inputs: vec![path.to_owned()],
             chatbot: None,
             force: true,
@@ -65,8 +65,8 @@ impl Place {
             batch_bytes: None,
         };
         let report = pipeline::run(&self.store(), settings, &options, &NoProgress).unwrap();
-        assert!(report.failure.is_none() && report.account.adds_up(), "{report:?}");
-        report.account.total
+        assert!(report.failure.is_none() && report.summary.adds_up(), "{report:?}");
+        report.summary.total
     }
 
     /// Erases.
@@ -194,7 +194,7 @@ fn forgotten_is_found_nowhere_in_the_store_and_does_not_come_back() {
     let good = place.log("good.ndjson", &ada_among_others());
     let bad = place.log("user_ada.ndjson", &broken());
     assert_eq!(place.ingest(&good, NOW).stored, 9);
-    assert_eq!(place.ingest(&bad, NOW).refused_total(), 4);
+    assert_eq!(place.ingest(&bad, NOW).rejected_total(), 4);
     let before = place.all_text();
     for trace in ["user_ada", "cookie-ada-1", "cookie-ada-2", "s-ada-3", "secret-of-ada", "Ada@Example.org"] {
         assert!(before.contains(trace), "{trace}");
@@ -215,7 +215,7 @@ fn forgotten_is_found_nowhere_in_the_store_and_does_not_come_back() {
     let again = place.ingest(&good, "2026-11-11T02:00:00Z");
     assert_eq!((again.forgotten, again.duplicate, again.stored), (6, 3, 0));
     let again = place.ingest(&bad, "2026-11-11T02:00:00Z");
-    assert_eq!((again.forgotten, again.refused_total()), (3, 1));
+    assert_eq!((again.forgotten, again.rejected_total()), (3, 1));
     let mut reversed = ada_among_others();
     reversed.reverse();
     let again = place.ingest(&place.log("copy.ndjson", &reversed), "2026-11-11T03:00:00Z");
@@ -417,7 +417,7 @@ fn refused_lines_that_were_forgotten_stay_out_whatever_became_of_their_addresses
         let place = Place::new();
         let log = place.log("a.ndjson", &lines);
         let ingest = |ip| place.ingest_with(&log, later, &Settings { ip, ..Settings::default() });
-        assert_eq!(ingest(first).refused_total(), 3);
+        assert_eq!(ingest(first).rejected_total(), 3);
         if first == then {
             let told = anonymize::Options {
                 clock: clock("2026-11-20T02:00:00Z"),
@@ -429,7 +429,7 @@ fn refused_lines_that_were_forgotten_stay_out_whatever_became_of_their_addresses
         }
         assert_eq!(place.forget_at(Kind::User, "user_ada", later, false).erased.rejects, 2);
         let again = ingest(then);
-        assert_eq!((again.forgotten, again.refused_total()), (2, 1), "{first:?}, {then:?}");
+        assert_eq!((again.forgotten, again.rejected_total()), (2, 1), "{first:?}, {then:?}");
         assert!(!place.all_text().contains("user_ada"));
     }
 }

@@ -37,10 +37,10 @@ fn an_account_of_what_was_not_committed_says_so_and_where_the_refused_lines_are(
     let run = place.wa("ingest a.ndjson --max-rejects 12 --format json").exits(3);
     let account: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(account["committed"], false);
-    assert_eq!(account["first_refused"].as_array().unwrap().len(), 10);
+    assert_eq!(account["first_rejected"].as_array().unwrap().len(), 10);
     let first = serde_json::json!({"file": "a.ndjson", "line": 1, "reason": "not_json"});
-    assert_eq!(account["first_refused"][0], first);
+    assert_eq!(account["first_rejected"][0], first);
     // As many as are allowed: they are kept, and the account is as ever.
     let account = place.wa("ingest a.ndjson --max-rejects 13 --format json").json();
-    assert_eq!((&account["committed"], account.get("first_refused")), (&true.into(), None));
+    assert_eq!((&account["committed"], account.get("first_rejected")), (&true.into(), None));
 }

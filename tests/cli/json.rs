@@ -9,7 +9,7 @@ use crate::harness::{Place, root};
 fn compare(at: &str, sample: &Value, printed: &Value) {
     match (sample, printed) {
         (Value::Object(sample), Value::Object(printed)) => {
-            let names = ["refused", "warnings", "settings"].iter().any(|name| at.ends_with(name));
+            let names = ["rejected", "warnings", "settings"].iter().any(|name| at.ends_with(name));
             if !names {
                 let keys =
                     |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();

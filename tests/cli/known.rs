@@ -37,11 +37,11 @@ fn a_log_that_was_read_on_is_skipped_until_it_has_grown_again() {
     let read_on = ingest(&place, "store");
     assert_eq!(
         (&read_on["outcome"], &read_on["from"], &read_on["stored"]),
-        (&json!("read_on"), &json!(first), &json!(1))
+        (&json!("resumed"), &json!(first), &json!(1))
     );
     let committed = generation(&place);
     for _ in 0..2 {
-        assert_eq!(ingest(&place, "store")["outcome"], "known");
+        assert_eq!(ingest(&place, "store")["outcome"], "unchanged");
     }
     assert_eq!(generation(&place), committed);
     place.write("logs/a.ndjson", event(1) + &event(2) + &event(3));
@@ -55,17 +55,17 @@ fn a_line_over_the_limit_that_is_still_being_written_is_one_line_however_it_is_r
     place.write("logs/a.ndjson", &beginning);
     let first = ingest(&place, "store");
     assert_eq!((&first["read"], &first["stored"], &first["unfinished"]), (&json!(2), &json!(1), &json!(1)));
-    assert_eq!(first["refused"], json!({}));
+    assert_eq!(first["rejected"], json!({}));
     // It is too long for a hash of the end to tell that nothing has changed: it is read again.
     let again = ingest(&place, "store");
-    assert_eq!((&again["outcome"], &again["stored"]), (&json!("read_on"), &json!(0)));
+    assert_eq!((&again["outcome"], &again["stored"]), (&json!("resumed"), &json!(0)));
     // What comes next belongs to that line.
     place.write("logs/a.ndjson", beginning + &event(2) + &event(3));
     let (on, anew) = (ingest(&place, "store"), ingest(&place, "other"));
     assert_eq!(on["from"], event(1).len());
     assert_eq!((&on["stored"], &anew["stored"]), (&json!(1), &json!(2)));
     assert_eq!(
-        (&on["refused"], &anew["refused"]),
+        (&on["rejected"], &anew["rejected"]),
         (&json!({"line_too_long": 1}), &json!({"line_too_long": 1}))
     );
     let stored = |store: &str| {
@@ -99,7 +99,7 @@ fn a_log_that_is_read_by_force_is_known_once() {
     }
     let run = place.wa("--store store status").exits(0);
     assert!(run.stdout.contains("known logs   1\n"), "{run}");
-    assert_eq!(ingest(&place, "store")["outcome"], "known");
+    assert_eq!(ingest(&place, "store")["outcome"], "unchanged");
 }
 
 #[test]

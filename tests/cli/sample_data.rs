@@ -130,7 +130,7 @@ fn every_bad_file_is_accounted_for_and_loses_no_good_line() {
             account.pointer(&format!("/total/{field}")).and_then(serde_json::Value::as_u64).unwrap_or(0)
         };
         let refused: u64 = account
-            .pointer("/total/refused")
+            .pointer("/total/rejected")
             .and_then(serde_json::Value::as_object)
             .map_or(0, |reasons| reasons.values().filter_map(serde_json::Value::as_u64).sum());
         let sum = of("stored") + of("duplicate") + refused + of("unfinished");
@@ -141,7 +141,7 @@ fn every_bad_file_is_accounted_for_and_loses_no_good_line() {
         assert_eq!(of("unfinished"), expected.unfinished as u64, "{name}\n{run}");
         assert_eq!(refused, expected.refused.map_or(0, |(_, n)| n as u64), "{name}\n{run}");
         if let Some((reason, n)) = expected.refused {
-            assert_eq!(number(&account, &format!("/total/refused/{reason}")), n as u64, "{name}\n{run}");
+            assert_eq!(number(&account, &format!("/total/rejected/{reason}")), n as u64, "{name}\n{run}");
         }
         run.exits(if expected.partial { 4 } else { 0 });
     }

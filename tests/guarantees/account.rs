@@ -3,14 +3,14 @@
 use std::fs;
 
 use proptest::prelude::*;
-use wa::ingest::pipeline::Report;
+use wa::ingest::pipeline::IngestReport;
 
 use super::disk::MemoryDisk;
 use super::logs::NOW;
 use super::{place, tables};
 
 /// Takes in one file on a disk in memory; the report and the number of events then stored.
-pub fn take_in(bytes: &[u8]) -> (Report, usize) {
+pub fn take_in(bytes: &[u8]) -> (IngestReport, usize) {
     let folder = place::folder();
     let path = folder.path().join("a.log");
     fs::write(&path, bytes).unwrap();
@@ -51,7 +51,7 @@ proptest! {
     fn account_it_adds_up_for_bytes_at_random(bytes in bytes()) {
         let (report, stored) = take_in(&bytes);
         prop_assert!(report.failure.is_none(), "{:?}", report.failure);
-        let account = &report.account;
+        let account = &report.summary;
         prop_assert!(account.adds_up(), "{account:#?}");
         let total = &account.total;
         prop_assert_eq!(total.stored as usize, stored);
@@ -91,12 +91,12 @@ fn account_every_reason_is_counted_as_worked_out_by_hand() {
     ]
     .join("\n");
     let (report, stored) = take_in(text.as_bytes());
-    let total = &report.account.total;
+    let total = &report.summary.total;
     // 16 lines, of which 2 are blank and one is an envelope of two.
     assert_eq!((total.read, total.blank, total.unfinished), (15, 2, 1));
     assert_eq!((total.stored, total.duplicate, stored), (2, 1, 2));
     let refused: Vec<(String, u64)> =
-        total.refused.iter().map(|(reason, n)| (reason.name().to_owned(), *n)).collect();
+        total.rejected.iter().map(|(reason, n)| (reason.name().to_owned(), *n)).collect();
     let expected = [
         ("bad_timestamp", 1),
         ("empty_envelope", 1),

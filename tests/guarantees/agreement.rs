@@ -185,12 +185,12 @@ impl Case {
             let path = folder.path().join(format!("{number}.ndjson"));
             fs::write(&path, lines.join("\n") + "\n").unwrap();
             model.file(lines);
-            let options = wa::ingest::pipeline::Options {
+            let options = wa::ingest::pipeline::IngestOptions {
                 batch_bytes: Some(200_000),
                 ..place::options(vec![path.display().to_string()], NOW)
             };
             let report = place::ingest(&disk, &settings, &options).unwrap();
-            assert!(report.failure.is_none() && report.account.adds_up(), "{:#?}", report.account);
+            assert!(report.failure.is_none() && report.summary.adds_up(), "{:#?}", report.summary);
         }
         let snapshot = place::store_on(&disk).snapshot().unwrap();
         let mut found = tables::read(&snapshot).unwrap();

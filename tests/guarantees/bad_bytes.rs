@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use wa::ingest::pipeline::Report;
+use wa::ingest::pipeline::IngestReport;
 use wa::store::columns::Table;
 
 use super::account::bytes;
@@ -43,16 +43,16 @@ impl Logs {
         self
     }
 
-    fn take_in(&self) -> Report {
+    fn take_in(&self) -> IngestReport {
         self.take_in_named(&[""])
     }
 
-    fn take_in_named(&self, names: &[&str]) -> Report {
+    fn take_in_named(&self, names: &[&str]) -> IngestReport {
         let inputs = names.iter().map(|name| self.path(name).display().to_string()).collect();
         let options =
-            wa::ingest::pipeline::Options { batch_bytes: Some(4000), ..place::options(inputs, NOW) };
+            wa::ingest::pipeline::IngestOptions { batch_bytes: Some(4000), ..place::options(inputs, NOW) };
         let report = place::ingest(&self.disk, &place::settings(), &options).unwrap();
-        assert!(report.account.adds_up(), "{:#?}", report.account);
+        assert!(report.summary.adds_up(), "{:#?}", report.summary);
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert_eq!(place::unnamed_files(&self.disk), None);
         report
@@ -121,9 +121,9 @@ proptest! {
         prop_assert!(logs.titles().contains(&"other".to_owned()));
         // What is damaged is said to be, or nothing that counts was hit.
         let whole = logs.titles().len() == 201;
-        let total = &report.account.total;
-        let told = !report.problems.is_empty() || total.refused_total() + total.unfinished > 0;
-        prop_assert!(whole || told || at == 0, "{:#?}", report.account);
+        let total = &report.summary.total;
+        let told = !report.problems.is_empty() || total.rejected_total() + total.unfinished > 0;
+        prop_assert!(whole || told || at == 0, "{:#?}", report.summary);
     }
 }
 
@@ -152,7 +152,7 @@ fn bad_bytes_a_truncated_gzip_or_zstd_file_keeps_its_whole_lines_and_is_named() 
         let report = logs.take_in();
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
         assert!(report.problems[0].to_string().contains(&name), "{}", report.problems[0]);
-        assert!(report.account.is_partial());
+        assert!(report.summary.is_partial());
         assert!(logs.titles().contains(&"b".to_owned()));
         // Mended, the same command takes in the rest.
         let logs = logs.with(&name, packed);
@@ -172,7 +172,7 @@ fn bad_bytes_json_ten_thousand_deep_is_one_line() {
             .with("a.ndjson", format!("{}{deep}\n{}{}", good("a", 0), inside, good("b", 1)))
             .with("c.ndjson", good("c", 3));
         let report = logs.take_in();
-        assert_eq!(report.account.total.read, 5);
+        assert_eq!(report.summary.total.read, 5);
         let titles = logs.titles();
         for title in ["a", "b", "c"] {
             assert!(titles.contains(&title.to_owned()), "{title} is lost");
@@ -191,7 +191,7 @@ fn bad_bytes_nul_bom_and_crlf_lose_no_line() {
     let logs = Logs::new().with("a.ndjson", text);
     let report = logs.take_in();
     assert_eq!(logs.titles(), ["bom", "crlf", "n\0ul"]);
-    assert_eq!(report.account.total.refused_total(), 1);
+    assert_eq!(report.summary.total.rejected_total(), 1);
 }
 
 /// A log of a million names of events, dealt to so many sessions.
@@ -217,7 +217,7 @@ fn bad_bytes_a_million_event_names_are_a_million_counts() {
         let logs = Logs::new().with("a.ndjson", a_million_names(sessions));
         let options = place::options(vec![logs.path("a.ndjson").display().to_string()], NOW);
         let report = place::ingest(&logs.disk, &place::settings(), &options).unwrap();
-        assert_eq!(report.account.total.stored, 1_000_000);
+        assert_eq!(report.summary.total.stored, 1_000_000);
         let snapshot = place::store_on(&logs.disk).snapshot().unwrap();
         let mut found = 0;
         for frame in snapshot.read(Table::Sessions, None, &["event_counts"]).unwrap() {
@@ -282,7 +282,7 @@ fn bad_bytes_duplicate_keys_and_huge_numbers_are_read_by_the_rules() {
     .join("\n");
     let logs = Logs::new().with("a.ndjson", text + "\n");
     let report = logs.take_in();
-    assert_eq!(report.account.total.refused_total(), 2);
+    assert_eq!(report.summary.total.rejected_total(), 2);
     let tables = logs.tables();
     let of = |title: &str| tables["events"].iter().find(|row| row["page_title"] == title).unwrap();
     assert_eq!(of("twice")["event_name"], "y");
@@ -296,7 +296,7 @@ fn bad_bytes_duplicate_keys_and_huge_numbers_are_read_by_the_rules() {
 fn bad_bytes_a_lone_surrogate_is_replaced_and_the_line_kept() {
     let logs = Logs::new().with("a.ndjson", good("lone", 0).replace("\"lone\"", "\"a\\ud800b\""));
     let report = logs.take_in();
-    assert_eq!(report.account.total.stored, 1);
+    assert_eq!(report.summary.total.stored, 1);
     assert_eq!(logs.titles(), ["a\u{fffd}b"]);
 }
 
@@ -405,7 +405,7 @@ fn bad_bytes_a_file_that_grows_while_it_is_read_loses_no_line() {
         });
         while !writer.is_finished() {
             let report = logs.take_in();
-            assert_eq!(report.account.total.refused_total(), 0);
+            assert_eq!(report.summary.total.rejected_total(), 0);
         }
     });
     logs.take_in();
@@ -418,8 +418,8 @@ fn bad_bytes_identical_lines_without_ids_are_counted_over_all_blocks_of_a_file()
     let line = good("long", 0).replace("\"id\":\"good-long-long-long\",", "");
     let line = line.replace("\"long\"", &format!("\"{}\"", "x".repeat(900_000)));
     let logs = Logs::new().with("a.ndjson", line.repeat(12));
-    assert_eq!(logs.take_in().account.total.stored, 12);
+    assert_eq!(logs.take_in().summary.total.stored, 12);
     let logs = logs.with("b.ndjson", line.repeat(13));
     let report = logs.take_in();
-    assert_eq!((report.account.total.stored, report.account.total.duplicate), (1, 12));
+    assert_eq!((report.summary.total.stored, report.summary.total.duplicate), (1, 12));
 }

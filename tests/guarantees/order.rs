@@ -152,7 +152,7 @@ fn take_in(
             model.file(lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()));
         }
         let now = NOW + number as Micros * SECOND;
-        let options = wa::ingest::pipeline::Options {
+        let options = wa::ingest::pipeline::IngestOptions {
             batch_bytes: Some(run.batch_bytes),
             force: run.force,
             atomic: run.atomic,
@@ -162,11 +162,11 @@ fn take_in(
         if let Some(problem) = report.failure.iter().chain(&report.problems).next() {
             return Err(format!("run {number}: {problem}"));
         }
-        if !report.account.adds_up() {
-            return Err(format!("run {number}: the account does not add up: {:#?}", report.account));
+        if !report.summary.adds_up() {
+            return Err(format!("run {number}: the account does not add up: {:#?}", report.summary));
         }
         let expected = model.read - read_before;
-        let total = &report.account.total;
+        let total = &report.summary.total;
         if run.force && total.read - total.unfinished != expected {
             return Err(format!("run {number}: {} events read, not {expected}", total.read));
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use wa::enrich::Context;
-use wa::ingest::pipeline::{self, NoProgress, Report};
+use wa::ingest::pipeline::{self, IngestReport, NoProgress};
 use wa::maintenance;
 use wa::maintenance::gc;
 use wa::privacy::{self, Identifier};
@@ -52,8 +52,8 @@ pub fn settings() -> Settings {
 }
 
 /// What an ingest is told, if nothing else.
-pub fn options(inputs: Vec<String>, now: Micros) -> pipeline::Options {
-    pipeline::Options {
+pub fn options(inputs: Vec<String>, now: Micros) -> pipeline::IngestOptions {
+    pipeline::IngestOptions {
         inputs: inputs.into_iter().map(PathBuf::from).collect(),
         chatbot: None,
         force: false,
@@ -75,11 +75,11 @@ pub fn store_on(disk: &Arc<MemoryDisk>) -> Store {
 pub fn ingest(
     disk: &Arc<MemoryDisk>,
     settings: &Settings,
-    options: &pipeline::Options,
-) -> wa::Result<Report> {
+    options: &pipeline::IngestOptions,
+) -> wa::Result<IngestReport> {
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store_on(disk).writer_alone(first)?;
-    pipeline::run_in(writer, settings, options, context(), &NoProgress)
+    pipeline::run_with_writer(writer, settings, options, context(), &NoProgress)
 }
 
 /// Does a gc on a disk in memory.

@@ -201,15 +201,15 @@ impl Folder {
     }
 
     fn ingest(&self, disk: &Arc<MemoryDisk>, atomic: bool) -> (Option<String>, Option<u64>) {
-        let options = wa::ingest::pipeline::Options {
+        let options = wa::ingest::pipeline::IngestOptions {
             batch_bytes: Some(1),
             atomic,
             ..place::options(vec![self.dir.path().display().to_string()], NOW)
         };
         match place::ingest(disk, &place::settings(), &options) {
             Ok(report) => {
-                assert!(report.account.adds_up());
-                (report.failure.map(|e| e.to_string()), Some(report.account.total.stored))
+                assert!(report.summary.adds_up());
+                (report.failure.map(|e| e.to_string()), Some(report.summary.total.stored))
             }
             Err(e) => (Some(e.to_string()), None),
         }
@@ -470,7 +470,7 @@ fn whole_or_not_at_all_a_full_disk_gets_its_sentence_and_keeps_what_was_committe
     let disk = MemoryDisk::new();
     // Somewhere in the middle: some of the three batches are stored by then.
     disk.fail(Some(Fault::Full(undisturbed.operations() / 2)));
-    let options = wa::ingest::pipeline::Options {
+    let options = wa::ingest::pipeline::IngestOptions {
         batch_bytes: Some(1),
         ..place::options(vec![folder.dir.path().display().to_string()], NOW)
     };
@@ -480,8 +480,8 @@ fn whole_or_not_at_all_a_full_disk_gets_its_sentence_and_keeps_what_was_committe
     assert!(failure.to_string().starts_with("cannot write /wa-memory-disk/store/staging/"), "{failure}");
     let hint = failure.hint_text().unwrap();
     assert!(hint.contains("free some space") && hint.contains("what was committed is kept"), "{hint}");
-    assert!(report.committed && report.account.total.stored > 0);
-    assert_eq!(events(&disk), report.account.total.stored);
+    assert!(report.committed && report.summary.total.stored > 0);
+    assert_eq!(events(&disk), report.summary.total.stored);
     disk.fail(None);
     assert_eq!(folder.ingest(&disk, false).0, None);
     assert_eq!(events(&disk), events(&undisturbed));
@@ -494,7 +494,7 @@ fn whole_or_not_at_all_an_ingest_that_fails_says_whether_it_has_committed_anythi
     let before = MemoryDisk::new();
     assert_eq!(first.ingest(&before, true).0, None);
     let generation = |disk: &Arc<MemoryDisk>| place::store_on(disk).snapshot().unwrap().manifest().generation;
-    let options = wa::ingest::pipeline::Options {
+    let options = wa::ingest::pipeline::IngestOptions {
         batch_bytes: Some(1),
         ..place::options(vec![folder.dir.path().display().to_string()], NOW)
     };

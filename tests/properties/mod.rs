@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use wa::enrich::{Context, Given};
 use wa::event::TextField;
 use wa::ingest::parse::timestamp::{from_number, from_text};
-use wa::ingest::{ParseOptions, Parsed, RawBlock, Reader, Reason, parse};
+use wa::ingest::{BlockReader, ParseOptions, Parsed, RawBlock, RejectReason, parse};
 use wa::settings::IpPolicy;
 use wa::store::manifest::{Manifest, checksum};
 
@@ -27,7 +27,7 @@ fn parsed(bytes: Vec<u8>, ip: IpPolicy) -> Parsed {
     let raw = RawBlock { end: bytes.len() as u64, bytes, first_line: 1, ..RawBlock::default() };
     let parsed = parse(raw, &options, context());
     assert!(parsed.unfinished.is_none(), "nothing is left for later of a stream");
-    assert_eq!(parsed.read, (parsed.block.rows.len() + parsed.refused.len()) as u64, "the account");
+    assert_eq!(parsed.read, (parsed.block.rows.len() + parsed.rejected.len()) as u64, "the account");
     for row in &parsed.block.rows {
         let event = parsed.block.event(row);
         assert!(!event.chatbot_id().is_empty() && event.text(TextField::EventName).is_some());
@@ -68,22 +68,27 @@ pub fn lines(bytes: &[u8]) {
         let titles = titles(&parsed);
         assert_eq!((titles.first(), titles.last()), (Some(&"before"), Some(&"after")));
         let lines = between.split(|byte| *byte == b'\n').collect::<Vec<_>>();
-        for refused in &parsed.refused {
-            let line = lines[refused.line as usize - 1];
+        for rejected in &parsed.rejected {
+            let line = lines[rejected.line as usize - 1];
             assert!(!line.trim_ascii().is_empty(), "a blank line was refused");
             let utf8 = std::str::from_utf8(line);
-            assert_eq!(refused.reason == Reason::NotUtf8, utf8.is_err(), "{:?}", refused.reason);
-            if let (Ok(text), None) = (utf8, refused.index) {
+            assert_eq!(rejected.reason == RejectReason::NotUtf8, utf8.is_err(), "{:?}", rejected.reason);
+            if let (Ok(text), None) = (utf8, rejected.index) {
                 let expected = !is_json(text);
-                assert_eq!(refused.reason == Reason::NotJson, expected, "{:?} of {text:?}", refused.reason);
+                assert_eq!(
+                    rejected.reason == RejectReason::NotJson,
+                    expected,
+                    "{:?} of {text:?}",
+                    rejected.reason
+                );
             }
         }
         // Each is read as one event: a line that is refused whole has made no row.
         let whole: BTreeSet<u64> = parsed
-            .refused
+            .rejected
             .iter()
-            .filter(|refused| refused.index.is_none())
-            .map(|refused| refused.line)
+            .filter(|rejected| rejected.index.is_none())
+            .map(|rejected| rejected.line)
             .collect();
         for (number, line) in (1..).zip(&lines) {
             let sound =
@@ -112,8 +117,8 @@ pub fn envelope(bytes: &[u8]) {
     }
     let parsed = parsed(line.clone().into_bytes(), IpPolicy::Keep);
     if !is_json(&line) {
-        assert_eq!(parsed.refused.len(), 1, "{line}");
-        assert_eq!(parsed.refused[0].reason, Reason::NotJson, "{line}");
+        assert_eq!(parsed.rejected.len(), 1, "{line}");
+        assert_eq!(parsed.rejected[0].reason, RejectReason::NotJson, "{line}");
         return;
     }
     let row = parsed.block.rows.last().unwrap_or_else(|| panic!("the good event is lost: {line}"));
@@ -228,7 +233,7 @@ pub fn manifest(bytes: &[u8]) {
 
 /// Reads all blocks; the bytes of the lines within the limit, and whether an error ended it.
 fn read_all(bytes: Vec<u8>, block: usize) -> (Vec<u8>, bool) {
-    let reader = Reader::from_source("bytes", Box::new(Cursor::new(bytes)));
+    let reader = BlockReader::from_source("bytes", Box::new(Cursor::new(bytes)));
     let Ok(reader) = reader else { return (Vec::new(), true) };
     let mut reader = reader.with_block_size(block);
     let (mut lines, mut end) = (Vec::new(), None);
@@ -238,7 +243,7 @@ fn read_all(bytes: Vec<u8>, block: usize) -> (Vec<u8>, bool) {
                 assert_eq!(block.offset, end.unwrap_or(block.offset), "blocks follow each other");
                 end = Some(block.end);
                 lines.extend(block.bytes);
-                if !block.too_long.is_empty() {
+                if !block.overlong.is_empty() {
                     return (lines, true);
                 }
             }

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::cli::Printer;
 use crate::error::{Error, Result};
-use crate::ingest::pipeline::{RefusedLine, Report};
-use crate::ingest::{Account, Counts, Outcome, Reason};
+use crate::ingest::pipeline::{IngestReport, RejectedLineRef};
+use crate::ingest::{FileOutcome, IngestCounts, IngestSummary, RejectReason};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::text::escape_control;
 
@@ -17,32 +17,32 @@ const MOST_FILES: usize = 20;
 struct Answer<'a> {
     committed: bool,
     #[serde(flatten)]
-    account: &'a Account,
+    summary: &'a IngestSummary,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    first_refused: &'a [RefusedLine],
+    first_rejected: &'a [RejectedLineRef],
 }
 
 /// Writes the account as JSON.
-pub fn json(report: &Report) -> Result<String> {
-    let first_refused = if report.held_back { &report.first_refused[..] } else { &[] };
-    let answer = Answer { committed: report.committed, account: &report.account, first_refused };
+pub fn json(report: &IngestReport) -> Result<String> {
+    let first_rejected = if report.too_many_rejected { &report.first_rejected[..] } else { &[] };
+    let answer = Answer { committed: report.committed, summary: &report.summary, first_rejected };
     let text = serde_json::to_string_pretty(&answer);
     text.map_err(|e| Error::failed("cannot write the account as JSON").caused_by(e))
 }
 
 /// Writes the account as a table, at most `width` columns wide.
-pub fn table(report: &Report, width: Option<usize>) -> String {
+pub fn table(report: &IngestReport, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     if let Some(width) = width {
         table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
         table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     }
-    let total = &report.account.total;
+    let total = &report.summary.total;
     let pruned = total.already_pruned > 0;
     let forgotten = total.forgotten > 0;
-    let held_back = report.held_back;
-    let stored = if held_back { "would store" } else { "stored" };
+    let too_many_rejected = report.too_many_rejected;
+    let stored = if too_many_rejected { "would store" } else { "stored" };
     let mut header = vec!["file", "read", stored, "duplicate", "refused"];
     if pruned {
         header.push("already pruned");
@@ -58,9 +58,9 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let row = |name: String, counts: &Counts| {
+    let row = |name: String, counts: &IngestCounts| {
         let mut cells = vec![name];
-        let figures = [counts.read, counts.stored, counts.duplicate, counts.refused_total()];
+        let figures = [counts.read, counts.stored, counts.duplicate, counts.rejected_total()];
         cells.extend(figures.map(group_digits));
         if pruned {
             cells.push(group_digits(counts.already_pruned));
@@ -71,20 +71,20 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
         cells.push(group_digits(counts.unfinished));
         cells
     };
-    let files = &report.account.files;
-    let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == Outcome::Known);
+    let files = &report.summary.files;
+    let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == FileOutcome::Known);
     for file in read.iter().take(MOST_FILES) {
         table.add_row(row(escape_control(&file.file).into_owned(), &file.counts));
     }
     if read.len() > MOST_FILES {
-        let mut others = Counts::default();
+        let mut others = IngestCounts::default();
         read.iter().skip(MOST_FILES).for_each(|file| others.merge(&file.counts));
         table.add_row(row(format!("{} more files", group_digits((read.len() - MOST_FILES) as u64)), &others));
     }
     table.add_row(row("total".to_owned(), total));
     let mut text = table.trim_fmt();
     text.push('\n');
-    if held_back {
+    if too_many_rejected {
         text.insert_str(0, "nothing was committed; without --max-rejects it would have been:\n\n");
     }
     if !known.is_empty() {
@@ -97,19 +97,19 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
     if total.blank > 0 {
         text.push_str(&format!("blank: {}, beside the sum\n", pluralize(total.blank, "line", "lines")));
     }
-    for (reason, times) in &total.refused {
+    for (reason, times) in &total.rejected {
         text.push_str(&format!("refused: {} {}\n", group_digits(*times), reason.name()));
     }
-    if held_back {
-        for refused in &report.first_refused {
+    if too_many_rejected {
+        for rejected in &report.first_rejected {
             text.push_str(&format!(
                 "  {}:{} {}\n",
-                escape_control(&refused.file),
-                refused.line,
-                refused.reason
+                escape_control(&rejected.file),
+                rejected.line,
+                rejected.reason
             ));
         }
-        let others = total.refused_total().saturating_sub(report.first_refused.len() as u64);
+        let others = total.rejected_total().saturating_sub(report.first_rejected.len() as u64);
         if others > 0 {
             text.push_str(&format!("  and {} more\n", group_digits(others)));
         }
@@ -121,11 +121,11 @@ pub fn table(report: &Report, width: Option<usize>) -> String {
 }
 
 /// Says by the way what an account does not show.
-pub fn notes(report: &Report, printer: &Printer) {
-    if report.account.total.refused.contains_key(&Reason::NoChatbotId) {
+pub fn notes(report: &IngestReport, printer: &Printer) {
+    if report.summary.total.rejected.contains_key(&RejectReason::NoChatbotId) {
         printer.note("lines that name no chatbot were refused; --chatbot ID says whose they are");
     }
-    match report.account.total.unfinished {
+    match report.summary.total.unfinished {
         0 => {}
         1 => printer.note("a last line is not finished; it is left for the next ingest"),
         n => printer.note(&format!(
@@ -133,7 +133,7 @@ pub fn notes(report: &Report, printer: &Printer) {
             group_digits(n)
         )),
     }
-    for folder in &report.without_logs {
+    for folder in &report.folders_without_logs {
         let other = folder.other.as_ref().map(|other| {
             // A log that logrotate has renamed: a folder is not the place to guess at names.
             printer.needs_attention();
@@ -154,7 +154,7 @@ pub fn notes(report: &Report, printer: &Printer) {
         };
         printer.warn(&format!(
             "left out {} of days that are pruned: {day} of {chatbot}{more}",
-            pluralize(report.account.total.already_pruned, "event", "events")
+            pluralize(report.summary.total.already_pruned, "event", "events")
         ));
     }
 }

@@ -23,7 +23,7 @@ pub struct Duplicates {
     /// For each event of the batch, whether it is one.
     pub is_duplicate: Vec<bool>,
     /// How many of them share an id with an event of another time or name: a fault of the log.
-    pub clashes: u64,
+    pub id_conflicts: u64,
 }
 
 /// Finds the duplicates among the events of a batch, but for those that are not to be stored anyhow. All others
@@ -45,10 +45,10 @@ pub fn find(
         buckets[bucket_of(*key)].entries.push((*key, index as u32));
     }
     let within: Vec<(Vec<u32>, u64)> = buckets.par_iter_mut().map(|bucket| bucket.settle(events)).collect();
-    let mut result = Duplicates { is_duplicate: vec![false; events.len()], clashes: 0 };
-    for (duplicates, clashes) in within {
+    let mut result = Duplicates { is_duplicate: vec![false; events.len()], id_conflicts: 0 };
+    for (duplicates, id_conflicts) in within {
         duplicates.into_iter().for_each(|index| result.is_duplicate[index as usize] = true);
-        result.clashes += clashes;
+        result.id_conflicts += id_conflicts;
     }
     // Most of what is stored is not in the batch.
     let bloom = BloomFilter::from_hashes(keys.iter());
@@ -56,7 +56,7 @@ pub fn find(
     for hit in stored_ids.find(snapshot, events, place)? {
         // Two stored dates can hold one id only by a fault of the log; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[hit.event as usize], true) {
-            result.clashes += u64::from(hit.clash);
+            result.id_conflicts += u64::from(hit.is_conflict);
         }
     }
     stored_ids.add(events, &keys, |index| to_store(index) && !result.is_duplicate[index]);
@@ -94,7 +94,7 @@ impl Bucket {
     /// Puts the entries into the table. Returns the events that are duplicates of others in the
     /// bucket, and how many of them only bear another one's id.
     fn settle(&mut self, events: &[Event<'_>]) -> (Vec<u32>, u64) {
-        let (mut duplicates, mut clashes) = (Vec::new(), 0);
+        let (mut duplicates, mut id_conflicts) = (Vec::new(), 0);
         let entries = &mut self.entries;
         self.table.reserve(entries.len(), |_| 0);
         for at in 0..entries.len() {
@@ -105,13 +105,13 @@ impl Bucket {
             };
             let other = &mut entries[first as usize].1;
             let (mine, theirs) = (&events[index as usize], &events[*other as usize]);
-            clashes += u64::from(!same(mine.row.time, mine.name(), theirs.row.time, theirs.name()));
+            id_conflicts += u64::from(!same(mine.row.time, mine.name(), theirs.row.time, theirs.name()));
             // The least by time stays; of equal times the first in the input.
             let duplicate =
                 if mine.row.time < theirs.row.time { std::mem::replace(other, index) } else { index };
             duplicates.push(duplicate);
         }
-        (duplicates, clashes)
+        (duplicates, id_conflicts)
     }
 
     fn get(&self, key: u128) -> Option<u32> {

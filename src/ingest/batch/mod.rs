@@ -11,10 +11,10 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::pipeline::timings::{Stage, Stages};
+use super::pipeline::timings::{Stage, StageTimings};
 use crate::error::Result;
 use crate::event::{Event, EventRow, KeyKind, TextField, session_key_hash};
-use crate::ingest::batch::suppression::Gate;
+use crate::ingest::batch::suppression::Suppression;
 use crate::prehashed::PreHashed;
 use per_chatbot::PerChatbot;
 use stored_ids::StoredIds;
@@ -37,7 +37,7 @@ const ROWS_TOGETHER: usize = 1 << 12;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum EventOutcome {
     /// It is in the store now.
     Stored,
     /// It was there already.
@@ -50,7 +50,7 @@ pub enum Fate {
 
 /// What a batch is put in by.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub struct WriteContext<'a> {
     /// The time zone of days.
     pub zone: Zone,
     /// The longest gap within a session.
@@ -58,18 +58,18 @@ pub struct Rules<'a> {
     /// What was pruned and forgotten.
     pub ledger: &'a Ledger,
     /// Keeps out who was forgotten; `None` where nobody was.
-    pub gate: Option<&'a Gate>,
+    pub gate: Option<&'a Suppression>,
     /// The present.
     pub now: Micros,
 }
 
 /// What a batch came to.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct BatchOutcome {
     /// The fate of each event, in the order given.
-    pub fates: Vec<Fate>,
+    pub outcomes: Vec<EventOutcome>,
     /// Ids that name different events.
-    pub clashes: u64,
+    pub id_conflicts: u64,
     /// Sessions made or changed.
     pub sessions: u64,
 }
@@ -78,44 +78,48 @@ pub struct Outcome {
 pub fn put(
     transaction: &mut Transaction,
     events: &[Event<'_>],
-    rules: Rules<'_>,
+    rules: WriteContext<'_>,
     stored_ids: &mut StoredIds,
-    stages: &mut Stages,
-) -> Result<Outcome> {
+    stages: &mut StageTimings,
+) -> Result<BatchOutcome> {
     let before = transaction.snapshot()?;
-    let mut outcome = Outcome { fates: vec![Fate::Stored; events.len()], ..Outcome::default() };
+    let mut outcome =
+        BatchOutcome { outcomes: vec![EventOutcome::Stored; events.len()], ..BatchOutcome::default() };
     if let Some(gate) = rules.gate {
-        for (fate, shut_out) in outcome.fates.iter_mut().zip(gate.shuts_out(events)) {
+        for (outcome, shut_out) in outcome.outcomes.iter_mut().zip(gate.suppressed(events)) {
             if shut_out {
-                *fate = Fate::Forgotten;
+                *outcome = EventOutcome::Forgotten;
             }
         }
     }
     if let Some(last) = before.manifest().events_pruned_through {
-        for (fate, event) in outcome.fates.iter_mut().zip(events) {
+        for (outcome, event) in outcome.outcomes.iter_mut().zip(events) {
             let date = Day::utc(event.row.time);
             if date <= last && rules.ledger.events_pruned(event.chatbot_id(), date) {
-                *fate = Fate::AlreadyPruned;
+                *outcome = EventOutcome::AlreadyPruned;
             }
         }
     }
     if let Some(last) = before.manifest().sessions_pruned_through {
         // Sessions go by the store's days, which begin at other moments than UTC dates.
         let end = rules.zone.start_bounds(last.plus(1)).1;
-        for (fate, event) in outcome.fates.iter_mut().zip(events) {
+        for (outcome, event) in outcome.outcomes.iter_mut().zip(events) {
             let time = event.row.time;
             if time < end && rules.ledger.sessions_pruned(event.chatbot_id(), rules.zone.day(time)) {
-                *fate = Fate::AlreadyPruned;
+                *outcome = EventOutcome::AlreadyPruned;
             }
         }
     }
-    let duplicates = dedupe::find(&before, events, |index| outcome.fates[index] == Fate::Stored, stored_ids)?;
-    outcome.clashes = duplicates.clashes;
+    let duplicates =
+        dedupe::find(&before, events, |index| outcome.outcomes[index] == EventOutcome::Stored, stored_ids)?;
+    outcome.id_conflicts = duplicates.id_conflicts;
     let mut fresh = Vec::with_capacity(events.len());
-    for ((fate, event), is_duplicate) in outcome.fates.iter_mut().zip(events).zip(duplicates.is_duplicate) {
+    for ((outcome, event), is_duplicate) in
+        outcome.outcomes.iter_mut().zip(events).zip(duplicates.is_duplicate)
+    {
         if is_duplicate {
-            *fate = Fate::Duplicate;
-        } else if *fate == Fate::Stored {
+            *outcome = EventOutcome::Duplicate;
+        } else if *outcome == EventOutcome::Stored {
             fresh.push(*event);
         }
     }
@@ -166,7 +170,7 @@ pub fn put(
 fn pieces<'a>(
     events: &'a [Event<'a>],
     groups: &[(usize, usize)],
-    rules: Rules<'_>,
+    rules: WriteContext<'_>,
 ) -> (Vec<Piece<'a>>, Seen) {
     type Cut<'a> = (Vec<Piece<'a>>, Vec<(u128, Sight<'a>)>);
     let cuts: Vec<Cut<'a>> = groups

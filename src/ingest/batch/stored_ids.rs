@@ -80,7 +80,7 @@ pub struct Hit {
     /// The place of the batch's event.
     pub event: u32,
     /// Time or name are not the same: the id names two events.
-    pub clash: bool,
+    pub is_conflict: bool,
 }
 
 /// What is known of the events stored on some dates.
@@ -220,7 +220,7 @@ impl Date {
             let (event, index) = batch.find(*key)?;
             let known = self.contents.get(place).copied().filter(|content| *content != 0);
             let same = known.map(|known| known == content(event.row.time, event.name()));
-            Some(same.map(|same| Hit { event: index, clash: !same }))
+            Some(same.map(|same| Hit { event: index, is_conflict: !same }))
         };
         self.keys.iter().enumerate().filter_map(hit).collect()
     }
@@ -256,8 +256,10 @@ impl<'a, F: Fn(u128) -> Option<u32>> Wanted<'a, F> {
         let is_same = |row: usize, event: &Event<'_>| {
             times.get(row) == Some(event.row.time) && names.get(row) == Some(event.name())
         };
-        let hit =
-            |(row, event, index): (usize, &Event<'_>, u32)| Hit { event: index, clash: !is_same(row, event) };
+        let hit = |(row, event, index): (usize, &Event<'_>, u32)| Hit {
+            event: index,
+            is_conflict: !is_same(row, event),
+        };
         Ok(hits.into_iter().map(hit).collect())
     }
 }

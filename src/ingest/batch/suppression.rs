@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use crate::event::{Block, Event, KeyKind, TextField};
 use crate::identity::identifier::{each_reading, email_hash, value_hash};
-use crate::ingest::Refused;
+use crate::ingest::RejectedLine;
 use crate::prehashed::hex;
 use crate::store::key::SecretKey;
 use crate::store::ledger::Ledger;
@@ -26,7 +26,7 @@ type Memo<'a> = HashMap<u128, Vec<&'a Stretches>, BuildHasherDefault<Xxh3Default
 
 /// What was forgotten, by its keyed hash.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub struct Suppression {
     key: SecretKey,
     forgotten: HashMap<String, Stretches>,
     /// Any text can be a forgotten e-mail address.
@@ -53,9 +53,9 @@ pub fn hex_line_hash(key: &SecretKey, sha256: &str) -> String {
     key.hash(&[b"forgotten line", sha256.as_bytes()])
 }
 
-impl Gate {
+impl Suppression {
     /// Makes the gate of a ledger; `None` where nobody was forgotten.
-    pub fn new(ledger: &Ledger, key: &SecretKey) -> Option<Gate> {
+    pub fn new(ledger: &Ledger, key: &SecretKey) -> Option<Suppression> {
         if ledger.forgotten.is_empty() {
             return None;
         }
@@ -64,11 +64,11 @@ impl Gate {
             let stretch = (entry.from.unwrap_or(Micros::MIN), entry.at);
             forgotten.entry(entry.hash.clone()).or_default().push(stretch);
         }
-        Some(Gate { key: key.clone(), forgotten, bare_emails: ledger.bare_emails })
+        Some(Suppression { key: key.clone(), forgotten, bare_emails: ledger.bare_emails })
     }
 
     /// Tells of each event whether it is to stay out.
-    pub fn shuts_out(&self, events: &[Event<'_>]) -> Vec<bool> {
+    pub fn suppressed(&self, events: &[Event<'_>]) -> Vec<bool> {
         events
             .par_chunks(PIECE)
             .flat_map_iter(|events| {
@@ -110,15 +110,15 @@ impl Gate {
 
     /// Tells whether a refused line is to stay out: it was erased before, or names a forgotten person
     /// and is not known to be of a later time.
-    pub fn shuts_out_refused(&self, refused: &Refused, block: &Block) -> bool {
+    pub fn suppresses_rejected(&self, rejected: &RejectedLine, block: &Block) -> bool {
         // As it came; and as it is kept, by which alone lines are known that were kept without a keyed
         // hash.
-        if self.forgotten.contains_key(&refused.keyed_hash)
-            || self.forgotten.contains_key(&line_hash(&self.key, &refused.sha256))
+        if self.forgotten.contains_key(&rejected.keyed_hash)
+            || self.forgotten.contains_key(&line_hash(&self.key, &rejected.sha256))
         {
             return true;
         }
-        let Some(person) = &refused.person else { return false };
+        let Some(person) = &rejected.person else { return false };
         let time = person.time.unwrap_or(Micros::MIN);
         let fields = [person.session_id, person.anonymous_id, person.user_id, person.user_email];
         fields

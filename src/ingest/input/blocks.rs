@@ -42,15 +42,15 @@ pub struct RawBlock {
     /// cut off by damage.
     pub unfinished: bool,
     /// The lines that were over the limit; they are not in `bytes`.
-    pub too_long: Vec<TooLong>,
+    pub overlong: Vec<OverlongLine>,
     /// The last line, where it has no end, the rest of it may yet come, and it is over the limit
     /// already: it is neither in `bytes` nor in `too_long`.
-    pub unfinished_long: Option<Unfinished>,
+    pub unfinished_overlong: Option<UnfinishedLine>,
 }
 
 /// A line over the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TooLong {
+pub struct OverlongLine {
     /// Its number in the input, from 1.
     pub line: u64,
     /// Its length in bytes, without its end.
@@ -63,7 +63,7 @@ pub struct TooLong {
 
 /// A last line that is left for the next ingest: it has no end, and is no whole JSON or over the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct UnfinishedLine {
     /// Its number in the input, from 1.
     pub line: u64,
     /// Offset of its first byte in the decompressed input.
@@ -73,7 +73,7 @@ pub struct Unfinished {
 }
 
 /// Reads an input block by block.
-pub struct Reader {
+pub struct BlockReader {
     name: String,
     stream: Stream,
     /// A plain file: it can grow, and be read on.
@@ -95,40 +95,40 @@ pub struct Reader {
     damage: Option<Error>,
 }
 
-impl Reader {
+impl BlockReader {
     /// Opens an input and finds out how it is compressed.
-    pub fn open(input: &Input) -> Result<Reader> {
+    pub fn open(input: &Input) -> Result<BlockReader> {
         match input {
             Input::Stdin => {
                 let stream = Stream::open(Box::new(io::stdin()));
                 let stream = stream.map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
-                Ok(Reader::new("standard input".to_owned(), stream))
+                Ok(BlockReader::new("standard input".to_owned(), stream))
             }
             Input::File(path) => {
-                Reader::from_file(path, File::open(path).map_err(|e| Error::io("read", path, e))?)
+                BlockReader::from_file(path, File::open(path).map_err(|e| Error::io("read", path, e))?)
             }
         }
     }
 
     /// Reads an open file from its beginning; `path` is what it is called in errors.
-    pub fn from_file(path: &Path, mut file: File) -> Result<Reader> {
+    pub fn from_file(path: &Path, mut file: File) -> Result<BlockReader> {
         let about = about(path, &file)?;
         if about.is_file() {
             file.rewind().map_err(|e| Error::io("read", path, e))?;
         }
         let stream = Stream::open(Box::new(file)).map_err(|e| Error::io("read", path, e))?;
-        let mut reader = Reader::new(path.display().to_string(), stream);
+        let mut reader = BlockReader::new(path.display().to_string(), stream);
         reader.plain_file = about.is_file() && reader.compression() == Compression::Plain;
         reader.size = about.is_file().then_some(about.len());
         Ok(reader)
     }
 
     /// Reads an open plain file on from an offset, at which the line of the given number begins.
-    pub fn read_on(path: &Path, mut file: File, offset: u64, line: u64) -> Result<Reader> {
+    pub fn resume(path: &Path, mut file: File, offset: u64, line: u64) -> Result<BlockReader> {
         let about = about(path, &file)?;
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
         let stream = Stream::plain_from(offset, Box::new(file));
-        let mut reader = Reader::new(path.display().to_string(), stream);
+        let mut reader = BlockReader::new(path.display().to_string(), stream);
         reader.plain_file = about.is_file();
         reader.size = about.is_file().then_some(about.len());
         (reader.offset, reader.line, reader.started) = (offset, line, true);
@@ -136,14 +136,14 @@ impl Reader {
     }
 
     /// Reads from anything, as from standard input.
-    pub fn from_source(name: &str, source: Source) -> Result<Reader> {
+    pub fn from_source(name: &str, source: Source) -> Result<BlockReader> {
         let stream =
             Stream::open(source).map_err(|e| Error::failed(format!("cannot read {name}")).caused_by(e))?;
-        Ok(Reader::new(name.to_owned(), stream))
+        Ok(BlockReader::new(name.to_owned(), stream))
     }
 
-    fn new(name: String, stream: Stream) -> Reader {
-        Reader {
+    fn new(name: String, stream: Stream) -> BlockReader {
+        BlockReader {
             name,
             stream,
             plain_file: false,
@@ -162,14 +162,14 @@ impl Reader {
     }
 
     /// Sets the size of a block in bytes. It decides how the lines are dealt out, not what they are.
-    pub fn with_block_size(mut self, bytes: usize) -> Reader {
+    pub fn with_block_size(mut self, bytes: usize) -> BlockReader {
         self.block_size = bytes.max(1);
         self
     }
 
     /// Sets the longest line that is read, in bytes.
     #[cfg(test)]
-    pub(crate) fn with_line_limit(mut self, bytes: usize) -> Reader {
+    pub(crate) fn with_line_limit(mut self, bytes: usize) -> BlockReader {
         self.line_limit = bytes;
         self
     }
@@ -209,43 +209,47 @@ impl Reader {
         bytes.clear();
         bytes.append(&mut self.carry);
         self.left_out = 0;
-        let mut too_long = Vec::new();
+        let mut overlong = Vec::new();
         loop {
             if bytes.len() < self.block_size || memrchr(b'\n', &bytes).is_none() {
                 self.fill(&mut bytes);
             }
-            self.cut_long_lines(&mut bytes, &mut too_long);
+            self.cut_long_lines(&mut bytes, &mut overlong);
             if self.ended || !self.carry.is_empty() {
                 break;
             }
             let lines = memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
-            if lines > 0 || !too_long.is_empty() {
+            if lines > 0 || !overlong.is_empty() {
                 self.carry.extend_from_slice(bytes.get(lines..).unwrap_or(&[]));
                 bytes.truncate(lines);
                 break;
             }
         }
-        if bytes.is_empty() && too_long.is_empty() {
+        if bytes.is_empty() && overlong.is_empty() {
             return self.damage.take().map_or(Ok(None), Err);
         }
-        Ok(Some(self.block(bytes, too_long)))
+        Ok(Some(self.block(bytes, overlong)))
     }
 
-    fn block(&mut self, bytes: Vec<u8>, mut too_long: Vec<TooLong>) -> RawBlock {
+    fn block(&mut self, bytes: Vec<u8>, mut overlong: Vec<OverlongLine>) -> RawBlock {
         let (first_line, offset) = (self.line, self.offset);
         // Somebody may still be writing the last line of a plain file, or it may have been cut off.
         let left = self.plain_file || self.damage.is_some();
-        let unfinished_long = self.open_line.take().filter(|_| left).and_then(|length| {
-            let line = too_long.pop()?.line;
-            Some(Unfinished { line, offset: offset + bytes.len() as u64 + self.left_out - length, length })
+        let unfinished_overlong = self.open_line.take().filter(|_| left).and_then(|length| {
+            let line = overlong.pop()?.line;
+            Some(UnfinishedLine {
+                line,
+                offset: offset + bytes.len() as u64 + self.left_out - length,
+                length,
+            })
         });
         let lines = memchr_iter(b'\n', &bytes).count();
         let no_end = bytes.last().is_some_and(|b| *b != b'\n');
-        let lines = lines as u64 + too_long.len() as u64;
+        let lines = lines as u64 + overlong.len() as u64;
         self.line += lines + u64::from(no_end);
         self.offset += bytes.len() as u64 + self.left_out;
         let (end, unfinished) = (self.offset, no_end && left);
-        RawBlock { bytes, lines, first_line, offset, end, unfinished, too_long, unfinished_long }
+        RawBlock { bytes, lines, first_line, offset, end, unfinished, overlong, unfinished_overlong }
     }
 
     /// Fills a block, and at the beginning of the input drops the byte order mark.
@@ -285,11 +289,11 @@ impl Reader {
 
     /// Takes the lines over the limit out of a block. Of one that goes on beyond the block the rest
     /// is read here, and what follows it waits in `carry`.
-    fn cut_long_lines(&mut self, bytes: &mut Vec<u8>, too_long: &mut Vec<TooLong>) {
+    fn cut_long_lines(&mut self, bytes: &mut Vec<u8>, overlong: &mut Vec<OverlongLine>) {
         let mut from = 0;
         while let Some(start) = long_line(bytes, from, self.line_limit) {
             let before = bytes.get(..start).unwrap_or(&[]);
-            let line = self.line + memchr_iter(b'\n', before).count() as u64 + too_long.len() as u64;
+            let line = self.line + memchr_iter(b'\n', before).count() as u64 + overlong.len() as u64;
             let mut long = LongLine::new(line);
             let rest = bytes.split_off(start);
             from = start;
@@ -309,7 +313,7 @@ impl Reader {
                     }
                 }
             }
-            too_long.push(long.finish());
+            overlong.push(long.finish());
         }
     }
 
@@ -390,8 +394,13 @@ impl LongLine {
         self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
-    fn finish(self) -> TooLong {
-        TooLong { line: self.line, length: self.length, sha256: self.hash.finalize().into(), head: self.head }
+    fn finish(self) -> OverlongLine {
+        OverlongLine {
+            line: self.line,
+            length: self.length,
+            sha256: self.hash.finalize().into(),
+            head: self.head,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub type Source = Box<dyn Read + Send>;
 /// Bytes read from a compressed source at a time.
 const BUFFER: usize = 128 << 10;
 
-type Compressed = BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>;
+type Compressed = BufReader<io::Chain<Cursor<Vec<u8>>, CountingReader>>;
 
 /// A decompressing reader; it yields what there is before it reports that the rest is damaged.
 pub struct Stream {
@@ -34,7 +34,7 @@ pub struct Stream {
 
 enum Bytes {
     Plain { head: Vec<u8>, source: Source },
-    Gzip(Box<Members<Compressed>>),
+    Gzip(Box<GzipMembers<Compressed>>),
     Zstd(zstd::stream::read::Decoder<'static, Compressed>),
 }
 
@@ -51,13 +51,13 @@ impl Stream {
         let consumed =
             Arc::new(AtomicU64::new(if compression == Compression::Plain { 0 } else { head.len() as u64 }));
         let compressed = |head, source| {
-            let counted = Counted { source, count: consumed.clone() };
+            let counted = CountingReader { source, count: consumed.clone() };
             BufReader::with_capacity(BUFFER, Cursor::new(head).chain(counted))
         };
         let bytes = match compression {
             Compression::Plain => Bytes::Plain { head, source },
             Compression::Gzip => {
-                Bytes::Gzip(Box::new(Members(Some(GzDecoder::new(compressed(head, source))))))
+                Bytes::Gzip(Box::new(GzipMembers(Some(GzDecoder::new(compressed(head, source))))))
             }
             Compression::Zstd => {
                 Bytes::Zstd(zstd::stream::read::Decoder::with_buffer(compressed(head, source))?)
@@ -104,12 +104,12 @@ impl Stream {
 }
 
 /// Counts the bytes that are read.
-struct Counted {
+struct CountingReader {
     source: Source,
     count: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
+impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
         self.count.fetch_add(read as u64, Ordering::Relaxed);
@@ -119,9 +119,9 @@ impl Read for Counted {
 
 /// The members of a gzip file, one after the other. Zeros after the last, as tapes and some writers
 /// leave them, are no damage; anything else is.
-struct Members<R>(Option<GzDecoder<R>>);
+struct GzipMembers<R>(Option<GzDecoder<R>>);
 
-impl<R: BufRead> Read for Members<R> {
+impl<R: BufRead> Read for GzipMembers<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.0 {
             let read = decoder.read(buffer)?;

@@ -31,18 +31,18 @@ impl Input {
 
 /// What was found, and what was not.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundInputs {
     /// The inputs, sorted by name, standard input last; each file once.
     pub files: Vec<Input>,
     /// Inputs that are not there or cannot be looked into.
     pub problems: Vec<Error>,
     /// Folders in which no file has the name of a log.
-    pub without_logs: Vec<WithoutLogs>,
+    pub folders_without_logs: Vec<FolderWithoutLogs>,
 }
 
 /// A folder that was named, and holds no logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WithoutLogs {
+pub struct FolderWithoutLogs {
     /// The folder.
     pub folder: PathBuf,
     /// Some file in it or below that has another name.
@@ -58,10 +58,10 @@ pub struct WithoutLogs {
 /// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and directories that it matches.
 ///
 /// Nothing is taken from `store`, nor from any other `wa` store.
-pub fn find(inputs: &[PathBuf], store: &Path) -> Found {
+pub fn find(inputs: &[PathBuf], store: &Path) -> FoundInputs {
     let mut search = Search {
         store: store.canonicalize().ok(),
-        found: Found::default(),
+        found: FoundInputs::default(),
         files: HashSet::new(),
         dirs: HashMap::new(),
         named: 0,
@@ -77,7 +77,7 @@ pub fn find(inputs: &[PathBuf], store: &Path) -> Found {
 
 struct Search {
     store: Option<PathBuf>,
-    found: Found,
+    found: FoundInputs,
     /// The real paths of what was found: two names of one file are one file.
     files: HashSet<PathBuf>,
     /// The folders that were searched, by their real paths: for the how manieth that was named.
@@ -177,7 +177,7 @@ impl Search {
         }
         if !seen.logs && self.found.problems.len() == problems {
             let folder = top.to_owned();
-            self.found.without_logs.push(WithoutLogs { folder, other: seen.other });
+            self.found.folders_without_logs.push(FolderWithoutLogs { folder, other: seen.other });
         }
     }
 
@@ -328,11 +328,11 @@ mod tests {
         fs::create_dir(folder.path("empty")).unwrap();
         let find = |inputs: &[&str]| {
             let inputs: Vec<PathBuf> = inputs.iter().map(|input| folder.path(input).into()).collect();
-            find(&inputs, &folder.0.path().join("store")).without_logs
+            find(&inputs, &folder.0.path().join("store")).folders_without_logs
         };
         let other = Some(folder.path("rotated/deep/widget.ndjson.1").into());
-        let rotated = WithoutLogs { folder: folder.path("rotated").into(), other };
-        let empty = WithoutLogs { folder: folder.path("empty").into(), other: None };
+        let rotated = FolderWithoutLogs { folder: folder.path("rotated").into(), other };
+        let empty = FolderWithoutLogs { folder: folder.path("empty").into(), other: None };
         assert_eq!(find(&["rotated", "empty", "logs"]), [rotated, empty]);
         // One log is enough, and so is one that was named before.
         assert_eq!(find(&[""]), []);

@@ -18,7 +18,7 @@ const WINDOW: u64 = 64 << 10;
 
 /// What is kept of a file that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownFile {
+pub struct SourceFile {
     /// Its path when it was last read.
     pub path: String,
     /// Its size when it was last read.
@@ -49,11 +49,11 @@ pub struct KnownFile {
 
 /// What is to be done with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
+pub enum ReadPlan {
     /// It was taken in whole before.
     Skip,
     /// Its first part was: go on at this offset, after this many lines.
-    ReadOn {
+    Resumed {
         /// Offset in bytes.
         offset: u64,
         /// Number of lines before it.
@@ -68,9 +68,9 @@ pub enum Plan {
 /// A folder holds ever more logs, and each of them is looked up every night: by its content and by its
 /// name, in maps. What is written is the list alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownFiles {
+pub struct SourceRegistry {
     /// The files by number, in the order in which they were noted.
-    files: BTreeMap<u64, KnownFile>,
+    files: BTreeMap<u64, SourceFile>,
     /// The numbers of all by path.
     by_path: BTreeSet<(String, u64)>,
     /// The numbers of all by size, tail and head.
@@ -79,18 +79,18 @@ pub struct KnownFiles {
     by_head: BTreeSet<(String, u64)>,
 }
 
-/// How [`KnownFiles`] are written.
+/// How [`SourceRegistry`] are written.
 #[derive(Serialize, Deserialize)]
 struct List<F> {
     files: F,
 }
 
-impl KnownFiles {
-    /// Reads what [`KnownFiles::to_bytes`] wrote.
-    pub fn from_bytes(bytes: &[u8]) -> Result<KnownFiles> {
-        let list: List<Vec<KnownFile>> = serde_json::from_slice(bytes)
+impl SourceRegistry {
+    /// Reads what [`SourceRegistry::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<SourceRegistry> {
+        let list: List<Vec<SourceFile>> = serde_json::from_slice(bytes)
             .map_err(|e| Error::failed("cannot read the list of known logs").caused_by(e))?;
-        let mut known = KnownFiles::default();
+        let mut known = SourceRegistry::default();
         list.files.into_iter().for_each(|file| known.insert(file));
         Ok(known)
     }
@@ -126,11 +126,11 @@ impl KnownFiles {
 
     /// Forgets all: the next ingest reads everything.
     pub fn clear(&mut self) {
-        *self = KnownFiles::default();
+        *self = SourceRegistry::default();
     }
 
     /// Says what is to be done with a file that is to be read with these options.
-    pub fn plan(&self, path: &str, file: &File, options: &str) -> io::Result<Plan> {
+    pub fn plan(&self, path: &str, file: &File, options: &str) -> io::Result<ReadPlan> {
         self.plan_by(path, file.metadata()?.len(), options, |offset, len| hash_at(file, offset, len))
     }
 
@@ -142,9 +142,9 @@ impl KnownFiles {
         size: u64,
         options: &str,
         hash: impl FnMut(u64, u64) -> io::Result<String>,
-    ) -> io::Result<Plan> {
+    ) -> io::Result<ReadPlan> {
         let mut parts = Parts { hash, heads: Vec::new() };
-        let usable = |known: &&KnownFile| known.options == options && !known.future;
+        let usable = |known: &&SourceFile| known.options == options && !known.future;
         if self.of_size(size).next().is_some() {
             let tail = parts.before(size)?;
             // Heads of one length are looked up at once, and nearly all are of one length: only where a
@@ -156,16 +156,16 @@ impl KnownFiles {
                 let head = parts.head(len)?;
                 let mut same = self.of_content(size, &tail, head);
                 // What was left unread has to lie within the tail: else nothing says that it is the same.
-                let is_hashed = |k: &KnownFile| k.compressed || k.size - k.consumed <= WINDOW;
+                let is_hashed = |k: &SourceFile| k.compressed || k.size - k.consumed <= WINDOW;
                 if same.any(|(_, known)| known.whole && usable(&known) && is_hashed(known)) {
-                    return Ok(Plan::Skip);
+                    return Ok(ReadPlan::Skip);
                 }
                 from = after_length(len);
             }
         }
         // A name is the best hint of where a growing file is known; a rotated one has another name
         // and a head of full length.
-        let mut growing: Vec<&KnownFile> = self.of_path(path).map(|(_, known)| known).collect();
+        let mut growing: Vec<&SourceFile> = self.of_path(path).map(|(_, known)| known).collect();
         if size >= WINDOW && !self.by_head.is_empty() {
             growing.extend(self.of_head(parts.head(WINDOW)?));
         }
@@ -175,10 +175,10 @@ impl KnownFiles {
             if parts.head(known.consumed.min(WINDOW))? == known.head
                 && parts.before(known.consumed)? == known.consumed_tail
             {
-                return Ok(Plan::ReadOn { offset: known.consumed, lines: known.lines });
+                return Ok(ReadPlan::Resumed { offset: known.consumed, lines: known.lines });
             }
         }
-        Ok(Plan::Read)
+        Ok(ReadPlan::Read)
     }
 
     /// Returns the heads of what is known under a file's name and is now the beginning of it.
@@ -194,12 +194,12 @@ impl KnownFiles {
     }
 
     /// Takes note of a file, in place of what was known of its content or, where it has grown, of its
-    /// beginning: see [`continued_by`](KnownFiles::continued_by).
+    /// beginning: see [`continued_by`](SourceRegistry::continued_by).
     ///
     /// Another log that had its name before stays known: it may have been rotated, and come again under
     /// its new name.
-    pub fn note(&mut self, file: KnownFile, continued: &[String]) {
-        let old_of_path = |known: &KnownFile| !known.whole || continued.contains(&known.head);
+    pub fn note(&mut self, file: SourceFile, continued: &[String]) {
+        let old_of_path = |known: &SourceFile| !known.whole || continued.contains(&known.head);
         let same_path = self.of_path(&file.path).filter(|(_, known)| old_of_path(known));
         let same_content = self.of_content(file.size, &file.tail, &file.head);
         let old: Vec<u64> = same_path.chain(same_content).map(|(number, _)| number).collect();
@@ -209,7 +209,7 @@ impl KnownFiles {
         self.insert(file);
     }
 
-    fn insert(&mut self, file: KnownFile) {
+    fn insert(&mut self, file: SourceFile) {
         let number = self.files.last_key_value().map_or(0, |(last, _)| last + 1);
         self.by_path.insert((file.path.clone(), number));
         self.by_content.insert((file.size, file.tail.clone(), file.head.clone(), number));
@@ -226,12 +226,12 @@ impl KnownFiles {
         self.by_content.remove(&(file.size, file.tail, file.head, number));
     }
 
-    fn of_path(&self, path: &str) -> impl Iterator<Item = (u64, &KnownFile)> {
+    fn of_path(&self, path: &str) -> impl Iterator<Item = (u64, &SourceFile)> {
         let found = self.by_path.range((path.to_owned(), 0)..=(path.to_owned(), u64::MAX));
         found.filter_map(|(_, number)| Some((*number, self.files.get(number)?)))
     }
 
-    fn of_head(&self, head: &str) -> impl Iterator<Item = &KnownFile> {
+    fn of_head(&self, head: &str) -> impl Iterator<Item = &SourceFile> {
         let found = self.by_head.range((head.to_owned(), 0)..=(head.to_owned(), u64::MAX));
         found.filter_map(|(_, number)| self.files.get(number))
     }
@@ -250,7 +250,7 @@ impl KnownFiles {
             .map(|(_, _, head, number)| (head.as_str(), *number))
     }
 
-    fn of_content(&self, size: u64, tail: &str, head: &str) -> impl Iterator<Item = (u64, &KnownFile)> {
+    fn of_content(&self, size: u64, tail: &str, head: &str) -> impl Iterator<Item = (u64, &SourceFile)> {
         let found = self.of_tail(size, tail, head).take_while(move |(other, _)| *other == head);
         found.filter_map(|(_, number)| Some((number, self.files.get(&number)?)))
     }
@@ -280,16 +280,16 @@ impl<F: FnMut(u64, u64) -> io::Result<String>> Parts<F> {
     }
 }
 
-/// Hashes of a file's parts, as [`KnownFile`] keeps them.
+/// Hashes of a file's parts, as [`SourceFile`] keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The file's size.
     pub size: u64,
-    /// See [`KnownFile::head`].
+    /// See [`SourceFile::head`].
     pub head: String,
-    /// See [`KnownFile::tail`].
+    /// See [`SourceFile::tail`].
     pub tail: String,
-    /// See [`KnownFile::consumed_tail`].
+    /// See [`SourceFile::consumed_tail`].
     pub consumed_tail: String,
 }
 
@@ -348,9 +348,9 @@ mod tests {
     use super::*;
 
     /// What is kept of a file of which so much was taken in; `lines` has no part in knowing it.
-    fn known(path: &str, bytes: &[u8], consumed: usize) -> KnownFile {
+    fn known(path: &str, bytes: &[u8], consumed: usize) -> SourceFile {
         let window = WINDOW as usize;
-        KnownFile {
+        SourceFile {
             path: path.to_owned(),
             size: bytes.len() as u64,
             head: hash(&bytes[..consumed.min(window)]),
@@ -368,7 +368,7 @@ mod tests {
     }
 
     /// What is to be done with a file, and how many parts of it were hashed to tell.
-    fn plan(files: &KnownFiles, path: &str, bytes: &[u8]) -> (Plan, usize) {
+    fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (ReadPlan, usize) {
         let mut parts = 0;
         let plan = files.plan_by(path, bytes.len() as u64, "o", |offset, len| {
             parts += 1;
@@ -377,8 +377,8 @@ mod tests {
         (plan.unwrap(), parts)
     }
 
-    fn all(files: impl IntoIterator<Item = KnownFile>) -> KnownFiles {
-        let mut all = KnownFiles::default();
+    fn all(files: impl IntoIterator<Item = SourceFile>) -> SourceRegistry {
+        let mut all = SourceRegistry::default();
         files.into_iter().for_each(|file| all.note(file, &[]));
         all
     }
@@ -393,16 +393,16 @@ mod tests {
         let files = all(files.chain((1000..1050).map(|n| known(&name(n), &long(n), 66_000))));
         for n in 0..1000 {
             let (plan, parts) = plan(&files, &name(n), &short(n));
-            assert_eq!(plan, Plan::Skip, "{n}");
+            assert_eq!(plan, ReadPlan::Skip, "{n}");
             assert!(parts <= 2, "{n}: {parts}");
         }
         for n in 1000..1050 {
-            assert_eq!(plan(&files, "renamed", &long(n)), (Plan::Skip, 2), "{n}");
+            assert_eq!(plan(&files, "renamed", &long(n)), (ReadPlan::Skip, 2), "{n}");
         }
         // One that is not known, and one of a size that none has.
-        assert_eq!(plan(&files, "new", &short(5000)).0, Plan::Read);
+        assert_eq!(plan(&files, "new", &short(5000)).0, ReadPlan::Read);
         assert!(plan(&files, "new", &short(5000)).1 <= 2);
-        assert_eq!(plan(&files, "new", b"{}\n"), (Plan::Read, 0));
+        assert_eq!(plan(&files, "new", b"{}\n"), (ReadPlan::Read, 0));
     }
 
     #[test]
@@ -410,10 +410,10 @@ mod tests {
         let (short, long) = (b"{\"a\":1}\n{\"b".as_slice(), vec![b'y'; 70_000]);
         let files = all([known("short", short, 8), known("long", &long, 70_000)]);
         let grown = |bytes: &[u8]| [bytes, b"more\n"].concat();
-        let on = |offset| Plan::ReadOn { offset, lines: 7 };
+        let on = |offset| ReadPlan::Resumed { offset, lines: 7 };
         assert_eq!(plan(&files, "short", &grown(short)).0, on(8));
-        assert_eq!(plan(&files, "other", &grown(short)).0, Plan::Read);
-        assert_eq!(plan(&files, "short", b"{\"A\":1}\n{\"b\":2}\n").0, Plan::Read);
+        assert_eq!(plan(&files, "other", &grown(short)).0, ReadPlan::Read);
+        assert_eq!(plan(&files, "short", b"{\"A\":1}\n{\"b\":2}\n").0, ReadPlan::Read);
         assert_eq!(plan(&files, "long", &grown(&long)).0, on(70_000));
         assert_eq!(plan(&files, "rotated", &grown(&long)).0, on(70_000));
         // The longest of what is known of it, where that is so yet.
@@ -422,21 +422,21 @@ mod tests {
         assert_eq!(plan(&longer, "rotated", &grown(&grown(&long))).0, on(70_005));
         assert_eq!(plan(&longer, "rotated", &[&*long, b"other\n"].concat()).0, on(70_000));
         // An unfinished last line was left, and nothing has come since.
-        assert_eq!(plan(&files, "moved", short), (Plan::Skip, 2));
+        assert_eq!(plan(&files, "moved", short), (ReadPlan::Skip, 2));
     }
 
     #[test]
     fn what_was_read_with_other_options_in_part_or_of_the_future_is_not_skipped() {
         let bytes = b"{\"a\":1}\n";
         let file = known("a", bytes, 8);
-        let read_on = Plan::ReadOn { offset: 8, lines: 7 };
+        let resume = ReadPlan::Resumed { offset: 8, lines: 7 };
         for (file, expected) in [
-            (file.clone(), Plan::Skip),
-            (KnownFile { options: "p".into(), ..file.clone() }, Plan::Read),
-            (KnownFile { future: true, ..file.clone() }, Plan::Read),
-            (KnownFile { whole: false, ..file.clone() }, read_on),
-            (KnownFile { whole: false, own_ids: false, ..file.clone() }, Plan::Read),
-            (KnownFile { whole: false, compressed: true, ..file.clone() }, Plan::Read),
+            (file.clone(), ReadPlan::Skip),
+            (SourceFile { options: "p".into(), ..file.clone() }, ReadPlan::Read),
+            (SourceFile { future: true, ..file.clone() }, ReadPlan::Read),
+            (SourceFile { whole: false, ..file.clone() }, resume),
+            (SourceFile { whole: false, own_ids: false, ..file.clone() }, ReadPlan::Read),
+            (SourceFile { whole: false, compressed: true, ..file.clone() }, ReadPlan::Read),
         ] {
             assert_eq!(plan(&all([file.clone()]), "a", bytes).0, expected, "{file:?}");
         }
@@ -451,16 +451,16 @@ mod tests {
         assert_eq!(files.continued_by("b", &grown).unwrap(), Vec::<String>::new());
         files.note(known("a", b"one\nmore\n", 9), &continued);
         assert_eq!(files.len(), 2);
-        assert_eq!(plan(&files, "a", b"one\n").0, Plan::Read);
+        assert_eq!(plan(&files, "a", b"one\n").0, ReadPlan::Read);
         files.note(known("c", b"two\n", 4), &[]);
         assert_eq!(files.len(), 2);
-        assert_eq!(plan(&files, "b", b"two\n").0, Plan::Skip);
+        assert_eq!(plan(&files, "b", b"two\n").0, ReadPlan::Skip);
         let written = files.to_bytes().unwrap();
         assert!(written.starts_with(b"{\"files\":[{\"path\":\"a\",\"size\":9,"));
-        assert_eq!(KnownFiles::from_bytes(&written).unwrap().to_bytes().unwrap(), written);
+        assert_eq!(SourceRegistry::from_bytes(&written).unwrap().to_bytes().unwrap(), written);
         assert_eq!(files.rename(|path| (path == "c").then(|| "d".to_owned())), 1);
         // Of a log that was read in part, the place up to which it was.
-        files.note(KnownFile { whole: false, ..known("e", b"four\nfive\n", 5) }, &[]);
+        files.note(SourceFile { whole: false, ..known("e", b"four\nfive\n", 5) }, &[]);
         files.note(known("e", b"four\nfive\n", 10), &[]);
         assert_eq!(files.len(), 3);
     }
@@ -472,9 +472,9 @@ mod tests {
             [(b"tuesday\n".as_slice(), b"monday\n".as_slice()), (b"wednesday\n", b"tuesday\n")]
         {
             files.note(known("log", day, day.len()), &[]);
-            assert_eq!(plan(&files, "log", day).0, Plan::Skip);
-            assert_eq!(plan(&files, "log.1", before).0, Plan::Skip);
+            assert_eq!(plan(&files, "log", day).0, ReadPlan::Skip);
+            assert_eq!(plan(&files, "log.1", before).0, ReadPlan::Skip);
         }
-        assert_eq!(plan(&files, "log.2", b"monday\n").0, Plan::Skip);
+        assert_eq!(plan(&files, "log.2", b"monday\n").0, ReadPlan::Skip);
     }
 }

@@ -37,18 +37,18 @@ pub struct Address {
 }
 
 /// Derives, and remembers for the rest of the block.
-pub struct Derive<'a> {
+pub struct Enricher<'a> {
     context: &'a Context,
     policy: IpPolicy,
     visitor_key: &'a [u8; 32],
     /// The user agents so far, each once.
     pub agents: Vec<Arc<Agent>>,
-    memos: Memos,
+    memos: EnrichmentMemos,
 }
 
 /// What was derived, by what it was derived from.
 #[derive(Debug, Default)]
-pub struct Memos {
+pub struct EnrichmentMemos {
     by_agent: Memo<1, u32>,
     by_source: Memo<5, Source>,
     by_address: Memo<1, Option<Address>>,
@@ -56,7 +56,7 @@ pub struct Memos {
     by_key: Memo<3, u128>,
 }
 
-impl Memos {
+impl EnrichmentMemos {
     fn clear(&mut self) {
         self.by_agent.clear();
         self.by_source.clear();
@@ -66,11 +66,16 @@ impl Memos {
     }
 }
 
-impl<'a> Derive<'a> {
+impl<'a> Enricher<'a> {
     /// Makes one that knows nothing yet, with the memory of one that is no longer needed.
-    pub fn new(context: &'a Context, policy: IpPolicy, visitor_key: &'a [u8; 32], mut memos: Memos) -> Self {
+    pub fn new(
+        context: &'a Context,
+        policy: IpPolicy,
+        visitor_key: &'a [u8; 32],
+        mut memos: EnrichmentMemos,
+    ) -> Self {
         memos.clear();
-        Derive { context, policy, visitor_key, agents: Vec::new(), memos }
+        Enricher { context, policy, visitor_key, agents: Vec::new(), memos }
     }
 
     /// Forgets all, as at the beginning of another block; returns the agents.
@@ -80,7 +85,7 @@ impl<'a> Derive<'a> {
     }
 
     /// Ends; returns the agents and the memory.
-    pub fn end(self) -> (Vec<Arc<Agent>>, Memos) {
+    pub fn end(self) -> (Vec<Arc<Agent>>, EnrichmentMemos) {
         (self.agents, self.memos)
     }
 

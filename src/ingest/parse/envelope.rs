@@ -1,9 +1,9 @@
 //! What an envelope hands down to its events, and what no column holds.
 
-use super::event::{Rows, What};
+use super::event::{LineKind, RowBuilder};
 use super::extra_fields;
 use super::fields::{Field, IDS, TEXTS, each};
-use super::line::{Line, Other};
+use super::line::{LineFields, Other};
 use super::text::span::Span;
 use crate::event::{EventRow, TextField};
 use crate::ingest::summary::warnings::Warning;
@@ -13,7 +13,7 @@ use crate::settings::IpPolicy;
 
 /// The unknown fields that an envelope hands down to its events.
 #[derive(Debug)]
-pub struct Inherited {
+pub struct InheritedFields {
     /// The fields.
     pub members: Vec<Member>,
     /// The object of them.
@@ -22,10 +22,10 @@ pub struct Inherited {
     pub budget: usize,
 }
 
-impl Rows<'_> {
+impl RowBuilder<'_> {
     /// Looks at the fields that an envelope hands down, once for all its events: strings are decoded,
     /// and what has the wrong type joins the unknown fields.
-    pub fn prepare_envelope(&mut self, line: &mut Line) {
+    pub fn prepare_envelope(&mut self, line: &mut LineFields) {
         self.pending.clear();
         self.wrong = 0;
         for field in each(line.there() & (TEXTS | Field::IpAddress.bit())) {
@@ -79,9 +79,9 @@ impl Rows<'_> {
     /// Gathers what no column holds.
     pub(crate) fn extra(
         &mut self,
-        line: &Line,
-        what: What,
-        inherited: Option<&mut Inherited>,
+        line: &LineFields,
+        what: LineKind,
+        inherited: Option<&mut InheritedFields>,
         row: &mut EventRow,
     ) {
         let mut members = std::mem::take(&mut self.members);
@@ -117,9 +117,9 @@ impl Rows<'_> {
     }
 
     #[inline]
-    fn own_extra(&mut self, line: &Line, what: What, members: &mut Vec<Member>) {
+    fn own_extra(&mut self, line: &LineFields, what: LineKind, members: &mut Vec<Member>) {
         for other in &line.others {
-            if what == What::Event || other.field != Some(Field::Type) {
+            if what == LineKind::Event || other.field != Some(Field::Type) {
                 members.push(other.member);
             }
         }
@@ -127,7 +127,7 @@ impl Rows<'_> {
             members.push(given.member);
         }
         let mut originals = self.wrong;
-        if what != What::Event {
+        if what != LineKind::Event {
             originals |= line.there() & Field::EventCategory.bit();
         }
         if self.pending.contains(&Warning::NotAnAddress) {

@@ -1,19 +1,19 @@
 //! From the fields of a line to a row, or to the reason why there is none.
 
 use super::ParseOptions;
-use super::enrichment::{Address, Derive, Memos};
-use super::envelope::Inherited;
-use super::event_id::Content;
+use super::enrichment::{Address, Enricher, EnrichmentMemos};
+use super::envelope::InheritedFields;
+use super::event_id::IdSource;
 use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
-use super::line::Line;
+use super::line::LineFields;
 use super::text::intern::Interner;
 use super::text::span::Span;
-use super::text::text_buffer::Pool;
+use super::text::text_buffer::TextBuffer;
 use super::timestamp;
 use crate::enrich::Context;
 use crate::event::{Block, EventRow, KeyKind, NO_TIME, TextField, TextId};
-use crate::ingest::summary::reason::Reason;
-use crate::ingest::summary::rejected::Person;
+use crate::ingest::summary::reason::RejectReason;
+use crate::ingest::summary::rejected::RejectedIdentity;
 use crate::ingest::summary::warnings::{Warning, Warnings};
 use crate::json::Scanner;
 use crate::json::scan::Member;
@@ -26,7 +26,7 @@ const CHATBOT_LIMIT: u32 = 256;
 
 /// What a line or an event of an envelope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum LineKind {
     /// It has an `event_name`.
     Event,
     /// `"type":"session"`.
@@ -36,15 +36,15 @@ pub enum What {
 }
 
 /// Why there is no row, and the event's time where it is known.
-pub type Refusal = (Reason, Option<Micros>);
+pub type Rejection = (RejectReason, Option<Micros>);
 
 /// Makes the rows of a block.
-pub struct Rows<'a> {
+pub struct RowBuilder<'a> {
     pub(crate) options: &'a ParseOptions,
     /// The block's text.
-    pub pool: Pool<'a>,
+    pub pool: TextBuffer<'a>,
     /// What is derived from it.
-    pub derive: Derive<'a>,
+    pub derive: Enricher<'a>,
     /// The rows.
     pub rows: Vec<EventRow>,
     /// What was noticed about them.
@@ -67,28 +67,33 @@ pub struct Rows<'a> {
 
 /// What a maker of rows leaves for the next block: memory that is there already.
 #[derive(Debug, Default)]
-pub struct Leftover {
-    memos: Memos,
+pub struct ParserScratch {
+    memos: EnrichmentMemos,
     kept: Interner,
     decoded: String,
     /// The mean size of the last block's lines with a row, in bytes.
     line_size: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowBuilder<'a> {
     /// Makes a maker of rows.
-    pub fn new(lines: &'a str, options: &'a ParseOptions, context: &'a Context, leftover: Leftover) -> Self {
-        let Leftover { memos, mut kept, mut decoded, line_size } = leftover;
+    pub fn new(
+        lines: &'a str,
+        options: &'a ParseOptions,
+        context: &'a Context,
+        leftover: ParserScratch,
+    ) -> Self {
+        let ParserScratch { memos, mut kept, mut decoded, line_size } = leftover;
         kept.clear();
         decoded.clear();
-        let mut pool = Pool { lines, decoded };
+        let mut pool = TextBuffer { lines, decoded };
         let chatbot = pool.add_some(options.chatbot.as_deref());
         let names = ["session_updated", "user_identified"].map(|name| pool.add(name));
         let categories = ["engagement", "system", "error", "performance"].map(|name| (name, pool.add(name)));
-        Rows {
+        RowBuilder {
             options,
             pool,
-            derive: Derive::new(context, options.ip, &options.visitor_key, memos),
+            derive: Enricher::new(context, options.ip, &options.visitor_key, memos),
             // A little more than the last block had.
             rows: Vec::with_capacity(lines.len() / line_size.max(LEAST_LINE) / 15 * 16),
             warnings: Warnings::default(),
@@ -118,12 +123,12 @@ impl<'a> Rows<'a> {
     }
 
     /// Ends the block.
-    pub fn end(self) -> (Block, Warnings, Leftover) {
+    pub fn end(self) -> (Block, Warnings, ParserScratch) {
         let (agents, memos) = self.derive.end();
         let line_size = self.pool.lines.len() / self.rows.len().max(1);
         // A copy takes no more than it holds.
         let block = Block { texts: self.kept.texts.clone(), rows: self.rows, agents };
-        let leftover = Leftover { memos, kept: self.kept, decoded: self.pool.decoded, line_size };
+        let leftover = ParserScratch { memos, kept: self.kept, decoded: self.pool.decoded, line_size };
         (block, self.warnings, leftover)
     }
 
@@ -131,11 +136,11 @@ impl<'a> Rows<'a> {
     pub fn add(
         &mut self,
         scanner: &mut Scanner,
-        line: &Line,
-        what: What,
-        content: Content,
-        inherited: Option<&mut Inherited>,
-    ) -> Result<(), Refusal> {
+        line: &LineFields,
+        what: LineKind,
+        content: IdSource,
+        inherited: Option<&mut InheritedFields>,
+    ) -> Result<(), Rejection> {
         self.pending.clear();
         self.wrong = 0;
         let mut row = EventRow::EMPTY;
@@ -149,13 +154,13 @@ impl<'a> Rows<'a> {
         &mut self,
         row: &mut EventRow,
         scanner: &mut Scanner,
-        line: &Line,
-        what: What,
-        content: Content,
-        inherited: Option<&mut Inherited>,
-    ) -> Result<(), Refusal> {
+        line: &LineFields,
+        what: LineKind,
+        content: IdSource,
+        inherited: Option<&mut InheritedFields>,
+    ) -> Result<(), Rejection> {
         // What can refuse the event comes first, in the order of the reasons.
-        let name = self.event_name(line, what).ok_or((Reason::NoEventName, None))?;
+        let name = self.event_name(line, what).ok_or((RejectReason::NoEventName, None))?;
         let chatbot = self.chatbot(line).map_err(|reason| (reason, None))?;
         let user_agent = self.text_field(line, Field::UserAgent);
         let address = self.address(line);
@@ -170,7 +175,7 @@ impl<'a> Rows<'a> {
         }
         if self.key(row).is_none() {
             let (Some((text, address)), false) = (address, user_agent.is_none()) else {
-                return Err((Reason::NoSessionKey, None));
+                return Err((RejectReason::NoSessionKey, None));
             };
             let user_agent = self.keep(user_agent);
             let chatbot = row.get(TextField::ChatbotId);
@@ -206,27 +211,27 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    fn event_name(&mut self, line: &Line, what: What) -> Option<Span> {
+    fn event_name(&mut self, line: &LineFields, what: LineKind) -> Option<Span> {
         let [session, identify] = self.names;
         match what {
-            What::Event => self.text(line.get(Field::EventName)?),
-            What::Session => Some(session),
-            What::Identify => Some(identify),
+            LineKind::Event => self.text(line.get(Field::EventName)?),
+            LineKind::Session => Some(session),
+            LineKind::Identify => Some(identify),
         }
     }
 
-    fn chatbot(&mut self, line: &Line) -> Result<Span, Reason> {
+    fn chatbot(&mut self, line: &LineFields) -> Result<Span, RejectReason> {
         match line.get(Field::ChatbotId) {
-            None if self.chatbot.is_none() => Err(Reason::NoChatbotId),
+            None if self.chatbot.is_none() => Err(RejectReason::NoChatbotId),
             None => Ok(self.chatbot),
             Some(given) => {
-                self.id_text(given).filter(|id| id.len <= CHATBOT_LIMIT).ok_or(Reason::BadChatbotId)
+                self.id_text(given).filter(|id| id.len <= CHATBOT_LIMIT).ok_or(RejectReason::BadChatbotId)
             }
         }
     }
 
     /// Returns the address that a line gives, and its text.
-    pub fn address(&mut self, line: &Line) -> Option<(TextId, Address)> {
+    pub fn address(&mut self, line: &LineFields) -> Option<(TextId, Address)> {
         let text = self.text_field(line, Field::IpAddress);
         if text.is_none() {
             return None;
@@ -261,7 +266,7 @@ impl<'a> Rows<'a> {
     }
 
     #[inline]
-    fn times(&mut self, line: &Line, row: &mut EventRow) -> Result<(), Refusal> {
+    fn times(&mut self, line: &LineFields, row: &mut EventRow) -> Result<(), Rejection> {
         let mut bad = false;
         let mut time = |field: Field| match line.get(field) {
             None => NO_TIME,
@@ -287,27 +292,27 @@ impl<'a> Rows<'a> {
         };
         let any = Field::Timestamp.bit() | Field::ClientTimestamp.bit() | Field::ReceivedAt.bit();
         if line.there() & any == 0 {
-            Err((Reason::NoTimestamp, None))
+            Err((RejectReason::NoTimestamp, None))
         } else if bad {
-            Err((Reason::BadTimestamp, None))
+            Err((RejectReason::BadTimestamp, None))
         } else if row.time > self.options.now.saturating_add(timestamp::AHEAD) {
-            Err((Reason::FutureTimestamp, Some(row.time)))
+            Err((RejectReason::FutureTimestamp, Some(row.time)))
         } else if row.time < timestamp::EARLIEST {
-            Err((Reason::ImplausibleTimestamp, Some(row.time)))
+            Err((RejectReason::ImplausibleTimestamp, Some(row.time)))
         } else {
             Ok(())
         }
     }
 
-    fn category(&mut self, line: &Line, what: What, name: Span, row: &mut EventRow) {
+    fn category(&mut self, line: &LineFields, what: LineKind, name: Span, row: &mut EventRow) {
         let given = match what {
-            What::Event => self.text_field(line, Field::EventCategory),
-            What::Session | What::Identify => Span::NONE,
+            LineKind::Event => self.text_field(line, Field::EventCategory),
+            LineKind::Session | LineKind::Identify => Span::NONE,
         };
         let category = if given.is_none() {
             let standard = match what {
-                What::Event => self.pool.get(name).and_then(standard_category),
-                What::Session | What::Identify => Some("system"),
+                LineKind::Event => self.pool.get(name).and_then(standard_category),
+                LineKind::Session | LineKind::Identify => Some("system"),
             };
             let known = self.categories.iter().find(|(category, _)| Some(*category) == standard);
             known.map_or(Span::NONE, |(_, span)| *span)
@@ -317,7 +322,7 @@ impl<'a> Rows<'a> {
         row.set(TextField::EventCategory, self.keep(category));
     }
 
-    fn objects(&mut self, line: &Line, row: &mut EventRow) {
+    fn objects(&mut self, line: &LineFields, row: &mut EventRow) {
         for field in each(line.there() & OBJECTS) {
             let Some((given, column)) = line.get(field).zip(field.column()) else { continue };
             let object = self.object(field, given);
@@ -358,7 +363,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Returns whose line it is, as far as it says so.
-    pub fn person(&mut self, line: &Line) -> Person {
+    pub fn person(&mut self, line: &LineFields) -> RejectedIdentity {
         let chatbot = self.id_field(line, Field::ChatbotId);
         let chatbot_id = self.keep(if chatbot.is_none() { self.chatbot } else { chatbot });
         let mut id = |field| {
@@ -369,15 +374,15 @@ impl<'a> Rows<'a> {
             [Field::SessionId, Field::AnonymousId, Field::UserId].map(&mut id);
         let user_email = self.text_field(line, Field::UserEmail);
         let user_email = self.keep(user_email);
-        Person { chatbot_id, session_id, anonymous_id, user_id, user_email, time: None }
+        RejectedIdentity { chatbot_id, session_id, anonymous_id, user_id, user_email, time: None }
     }
 
     /// Tells what the `type` of a line makes of it.
-    pub fn typed(&mut self, line: &Line) -> Option<What> {
+    pub fn typed(&mut self, line: &LineFields) -> Option<LineKind> {
         let text = self.text(line.get(Field::Type)?)?;
         match self.pool.get(text)? {
-            "session" => Some(What::Session),
-            "identify" => Some(What::Identify),
+            "session" => Some(LineKind::Session),
+            "identify" => Some(LineKind::Identify),
             _ => None,
         }
     }

@@ -1,31 +1,31 @@
 //! The id of an event: the log's, or one made of the line.
 
-use super::event::Rows;
+use super::event::RowBuilder;
 use super::fields::Field;
-use super::line::Line;
+use super::line::LineFields;
 use super::text::span::Span;
 use crate::event::{EventRow, TextField, name_uuid, parse_uuid};
 
 /// What the id of an event without one is derived from.
 #[derive(Clone, Copy, Debug)]
-pub enum Content {
+pub enum IdSource {
     /// A line.
     Line(Span),
     /// An event of an envelope: the hash of the envelope's line, and the event's index.
     Element(u128, u32),
 }
 
-impl Rows<'_> {
+impl RowBuilder<'_> {
     /// Gives a row its id.
-    pub(crate) fn id(&mut self, line: &Line, content: Content, row: &mut EventRow) {
+    pub(crate) fn id(&mut self, line: &LineFields, content: IdSource, row: &mut EventRow) {
         let given = line.get(Field::EventId);
         let text = self.id_field(line, Field::EventId);
         if given.is_none() || text.is_none() {
             row.id = match content {
-                Content::Line(span) => {
+                IdSource::Line(span) => {
                     xxhash_rust::xxh3::xxh3_128(self.pool.get(span).unwrap_or("").as_bytes())
                 }
-                Content::Element(line, index) => {
+                IdSource::Element(line, index) => {
                     let mut bytes = [0; 20];
                     let (head, tail) = bytes.split_at_mut(16);
                     head.copy_from_slice(&line.to_le_bytes());

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::ip_masking;
 use super::text::span::Span;
-use super::text::text_buffer::Pool;
+use super::text::text_buffer::TextBuffer;
 use crate::json::escapes;
 use crate::json::scan::{ESCAPED, LONE, Member};
 use crate::settings::IpPolicy;
@@ -16,7 +16,7 @@ const FEW: usize = 16;
 /// Writes an object of members as they are written in the log, in their order; of a key given
 /// twice the last. Returns its span, null where there is no member, and whether half of a surrogate
 /// pair was replaced.
-pub fn object(pool: &mut Pool, members: &mut Vec<Member>, policy: IpPolicy) -> (Span, bool) {
+pub fn object(pool: &mut TextBuffer, members: &mut Vec<Member>, policy: IpPolicy) -> (Span, bool) {
     drop_overridden(pool, members);
     if members.is_empty() {
         return (Span::NONE, false);
@@ -41,7 +41,7 @@ pub fn object(pool: &mut Pool, members: &mut Vec<Member>, policy: IpPolicy) -> (
 
 /// Returns the span of an object as it is written in the log, made fit to be stored; and whether half
 /// of a surrogate pair was replaced.
-pub fn as_written(pool: &mut Pool, value: crate::json::scan::Value, policy: IpPolicy) -> (Span, bool) {
+pub fn as_written(pool: &mut TextBuffer, value: crate::json::scan::Value, policy: IpPolicy) -> (Span, bool) {
     let lone = value.has(LONE);
     let mut span = value.raw();
     if lone {
@@ -55,7 +55,7 @@ pub fn as_written(pool: &mut Pool, value: crate::json::scan::Value, policy: IpPo
     (masked(pool, span, policy), lone)
 }
 
-fn masked(pool: &mut Pool, span: Span, policy: IpPolicy) -> Span {
+fn masked(pool: &mut TextBuffer, span: Span, policy: IpPolicy) -> Span {
     if policy == IpPolicy::Keep {
         return span;
     }
@@ -77,7 +77,7 @@ fn key<'a>(lines: &'a str, member: &Member) -> Cow<'a, str> {
     Cow::Owned(decoded)
 }
 
-fn drop_overridden(pool: &Pool, members: &mut Vec<Member>) {
+fn drop_overridden(pool: &TextBuffer, members: &mut Vec<Member>) {
     let lines = pool.lines;
     if members.len() <= FEW {
         let overridden = |index: usize, member: &Member| {

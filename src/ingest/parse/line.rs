@@ -7,7 +7,7 @@ use crate::json::{Kind, escapes};
 
 /// A field as a line gives it.
 #[derive(Clone, Copy, Debug)]
-pub struct Given {
+pub struct FieldValue {
     /// Key and value, as they are written.
     pub member: Member,
     /// The value's text, where it is a string: decoded, if that was necessary already.
@@ -18,9 +18,9 @@ pub struct Given {
 ///
 /// Nothing is cleared between lines but a few sets: what a set does not name is from another line.
 #[derive(Debug)]
-pub struct Line {
+pub struct LineFields {
     /// By spelling and field.
-    given: [[Given; Field::COUNT]; 3],
+    given: [[FieldValue; Field::COUNT]; 3],
     /// The fields that are there in each spelling, and not null.
     there: [FieldSet; 3],
     /// The other members, in order; `events` and `type` among them.
@@ -36,18 +36,18 @@ pub struct Other {
     pub field: Option<Field>,
 }
 
-const NOTHING: Given = {
+const NOTHING: FieldValue = {
     let value = crate::json::scan::Value::new(0, 0, Kind::Null, 0);
-    Given { member: Member { key: value, value }, text: Span::NONE }
+    FieldValue { member: Member { key: value, value }, text: Span::NONE }
 };
 
-impl Default for Line {
+impl Default for LineFields {
     fn default() -> Self {
-        Line { given: [[NOTHING; Field::COUNT]; 3], there: [0; 3], others: Vec::new() }
+        LineFields { given: [[NOTHING; Field::COUNT]; 3], there: [0; 3], others: Vec::new() }
     }
 }
 
-impl Line {
+impl LineFields {
     /// Forgets the line before.
     #[inline]
     pub fn clear(&mut self) {
@@ -72,7 +72,7 @@ impl Line {
         let plain = string && !member.value.has(ESCAPED);
         let slot = self.given.get_mut(spelling as usize).and_then(|fields| fields.get_mut(field as usize));
         if let Some(slot) = slot {
-            *slot = Given { member, text: if plain { inner } else { Span::NONE } };
+            *slot = FieldValue { member, text: if plain { inner } else { Span::NONE } };
         }
         if matches!(field, Field::Events | Field::Type) {
             self.take_other(member, Some(field));
@@ -100,13 +100,13 @@ impl Line {
 
     /// Returns a field, in the spelling that counts; `None` where it is null or not there.
     #[inline]
-    pub fn get(&self, field: Field) -> Option<Given> {
+    pub fn get(&self, field: Field) -> Option<FieldValue> {
         let spelling = self.spelling(field)?;
         self.given.get(spelling)?.get(field as usize).copied()
     }
 
     /// Returns `id` beside `event_id`, or `ip` beside `ip_address`: another thing under its name.
-    pub fn beside(&self, field: Field) -> Option<Given> {
+    pub fn beside(&self, field: Field) -> Option<FieldValue> {
         let there = self.there.get(Spelling::Short as usize)? & field.bit() != 0;
         if !there || self.spelling(field)? == Spelling::Short as usize {
             return None;
@@ -120,7 +120,7 @@ impl Line {
     }
 
     /// Takes over from an envelope the fields that this event lacks and may inherit.
-    pub fn inherit(&mut self, envelope: &Line) {
+    pub fn inherit(&mut self, envelope: &LineFields) {
         for field in super::fields::each(envelope.there() & !self.there() & !NOT_INHERITED) {
             let slot = self.given.get_mut(Spelling::Snake as usize).and_then(|s| s.get_mut(field as usize));
             if let (Some(slot), Some(given)) = (slot, envelope.get(field)) {

@@ -24,9 +24,9 @@ use std::collections::VecDeque;
 
 use memchr::memchr;
 
-use super::input::blocks::{RawBlock, TooLong, Unfinished};
-use super::summary::reason::Reason;
-use super::summary::rejected::{Person, Refused};
+use super::input::blocks::{OverlongLine, RawBlock, UnfinishedLine};
+use super::summary::reason::RejectReason;
+use super::summary::rejected::{RejectedIdentity, RejectedLine};
 use super::summary::warnings::Warnings;
 use crate::enrich::Context;
 use crate::event::{Block, EventRow};
@@ -35,11 +35,11 @@ use crate::json::{Kind, Scanner};
 use crate::settings::IpPolicy;
 use crate::store::key::SecretKey;
 use crate::time::Micros;
-use envelope::Inherited;
-use event::{Leftover, Rows, What};
-use event_id::Content;
+use envelope::InheritedFields;
+use event::{LineKind, ParserScratch, RowBuilder};
+use event_id::IdSource;
 use fields::Field;
-use line::Line;
+use line::LineFields;
 use text::span::Span;
 
 /// What the meaning of a line depends on, besides itself.
@@ -62,15 +62,15 @@ pub struct Parsed {
     /// The events, in the order of their lines.
     pub block: Block,
     /// What was refused, in the order of the lines.
-    pub refused: Vec<Refused>,
+    pub rejected: Vec<RejectedLine>,
     /// About how much memory that takes and will take.
-    pub refused_weight: usize,
+    pub rejected_size: usize,
     /// Events read: rows, refused ones and the unfinished one.
     pub read: u64,
     /// Lines with nothing in them.
     pub blank: u64,
     /// The last line, where it is left for the next ingest.
-    pub unfinished: Option<Unfinished>,
+    pub unfinished: Option<UnfinishedLine>,
     /// What was noticed about the rows.
     pub warnings: Warnings,
     /// Every event has an id of its own.
@@ -84,7 +84,7 @@ impl Parsed {
     /// them, since a block of short lines is mostly room.
     pub fn size(&self) -> usize {
         let rows = self.block.rows.capacity() * size_of::<EventRow>();
-        size_of::<Parsed>() + self.block.texts.capacity() + rows + self.refused_weight
+        size_of::<Parsed>() + self.block.texts.capacity() + rows + self.rejected_size
     }
 }
 
@@ -96,28 +96,28 @@ pub fn parse(raw: RawBlock, options: &ParseOptions, context: &Context) -> Parsed
 /// Parses block after block with the same memory.
 #[derive(Debug, Default)]
 pub struct Parser {
-    leftover: Leftover,
+    leftover: ParserScratch,
 }
 
 impl Parser {
     /// Parses a block; returns also the memory of its lines, for the next.
     pub fn parse(&mut self, raw: RawBlock, options: &ParseOptions, context: &Context) -> (Parsed, Vec<u8>) {
-        self.parse_in_pieces(raw, options, context, usize::MAX, &mut |_| ())
+        self.parse_in_chunks(raw, options, context, usize::MAX, &mut |_| ())
     }
 
     /// Does the same, but whenever there is as much as `most` bytes, hands on what there is. What is
     /// returned is the last piece; the unfinished line is in that.
-    pub fn parse_in_pieces(
+    pub fn parse_in_chunks(
         &mut self,
         raw: RawBlock,
         options: &ParseOptions,
         context: &Context,
         most: usize,
-        hand_on: &mut dyn FnMut(Parsed),
+        emit: &mut dyn FnMut(Parsed),
     ) -> (Parsed, Vec<u8>) {
         let unfinished = raw.unfinished;
-        let mut counts = Counted { unfinished: raw.unfinished_long, ..Counted::default() };
-        let mut elsewhere = Elsewhere::new(raw.first_line, raw.too_long, &raw.bytes);
+        let mut counts = BlockCounts { unfinished: raw.unfinished_overlong, ..BlockCounts::default() };
+        let mut elsewhere = UnparsedLines::new(raw.first_line, raw.overlong, &raw.bytes);
         let without_others;
         let text = match simdutf8::basic::from_utf8(&raw.bytes) {
             Ok(text) => text,
@@ -127,11 +127,11 @@ impl Parser {
             }
         };
         let mut lines = Lines {
-            rows: Rows::new(text, options, context, std::mem::take(&mut self.leftover)),
+            rows: RowBuilder::new(text, options, context, std::mem::take(&mut self.leftover)),
             scanner: Scanner::new(text.as_bytes()),
             text,
-            line: Line::default(),
-            envelope: Line::default(),
+            line: LineFields::default(),
+            envelope: LineFields::default(),
             unfinished,
             end: raw.end,
             ip: options.ip,
@@ -140,7 +140,7 @@ impl Parser {
             elsewhere,
             counts: &mut counts,
             most,
-            hand_on,
+            emit,
         };
         lines.run();
         let (block, warnings, left) = lines.rows.end();
@@ -164,30 +164,30 @@ fn session_keys(block: &Block) -> usize {
 
 /// What is counted while a block is being parsed.
 #[derive(Default)]
-struct Counted {
-    refused: Vec<Refused>,
-    refused_weight: usize,
+struct BlockCounts {
+    rejected: Vec<RejectedLine>,
+    rejected_size: usize,
     read: u64,
     blank: u64,
-    unfinished: Option<Unfinished>,
+    unfinished: Option<UnfinishedLine>,
 }
 
-impl Counted {
-    fn refuse(&mut self, refused: Refused) {
-        self.refused_weight += refused.weight();
-        self.refused.push(refused);
+impl BlockCounts {
+    fn reject(&mut self, rejected: RejectedLine) {
+        self.rejected_size += rejected.weight();
+        self.rejected.push(rejected);
     }
 
     /// Returns what was counted, with the rows to it, and counts anew.
     fn piece(&mut self, block: Block, warnings: Warnings) -> Parsed {
-        let Counted { refused, refused_weight, read, blank, unfinished } = std::mem::take(self);
+        let BlockCounts { rejected, rejected_size, read, blank, unfinished } = std::mem::take(self);
         self.unfinished = unfinished;
         Parsed {
             own_ids: block.rows.iter().all(|row| row.has_own_id),
             session_keys: session_keys(&block),
             block,
-            refused,
-            refused_weight,
+            rejected,
+            rejected_size,
             read,
             blank,
             unfinished: None,
@@ -197,27 +197,27 @@ impl Counted {
 }
 
 /// The lines of a block that are not in its text; they are refused when the count of lines comes to them.
-struct Elsewhere<'a> {
+struct UnparsedLines<'a> {
     first_line: u64,
-    too_long: VecDeque<TooLong>,
+    overlong: VecDeque<OverlongLine>,
     /// Of lines that are not UTF-8, which of the block's lines they are and where in its bytes they begin.
     not_utf8: VecDeque<(u32, u32)>,
     /// The block's bytes.
     bytes: &'a [u8],
 }
 
-impl<'a> Elsewhere<'a> {
-    fn new(first_line: u64, too_long: Vec<TooLong>, bytes: &'a [u8]) -> Elsewhere<'a> {
-        Elsewhere { first_line, too_long: too_long.into(), not_utf8: VecDeque::new(), bytes }
+impl<'a> UnparsedLines<'a> {
+    fn new(first_line: u64, overlong: Vec<OverlongLine>, bytes: &'a [u8]) -> UnparsedLines<'a> {
+        UnparsedLines { first_line, overlong: overlong.into(), not_utf8: VecDeque::new(), bytes }
     }
 
     /// Returns the lines of the block that are UTF-8; the others are noted.
     fn utf8_lines(&mut self) -> String {
         let mut text = String::with_capacity(self.bytes.len());
         let (mut number, mut start) = (self.first_line, 0);
-        let mut too_long = self.too_long.iter().map(|long| long.line).peekable();
+        let mut overlong = self.overlong.iter().map(|long| long.line).peekable();
         for line in self.bytes.split_inclusive(|b| *b == b'\n') {
-            while too_long.next_if_eq(&number).is_some() {
+            while overlong.next_if_eq(&number).is_some() {
                 number += 1;
             }
             match simdutf8::basic::from_utf8(line) {
@@ -232,12 +232,12 @@ impl<'a> Elsewhere<'a> {
 
     /// Returns the line with a number, if it is not in the text.
     #[inline]
-    fn take(&mut self, number: u64) -> Option<Absent> {
-        if self.too_long.is_empty() && self.not_utf8.is_empty() {
+    fn take(&mut self, number: u64) -> Option<UnparsedLine> {
+        if self.overlong.is_empty() && self.not_utf8.is_empty() {
             return None;
         }
-        if self.too_long.front().is_some_and(|long| long.line == number) {
-            return self.too_long.pop_front().map(Absent::TooLong);
+        if self.overlong.front().is_some_and(|long| long.line == number) {
+            return self.overlong.pop_front().map(UnparsedLine::OverlongLine);
         }
         let start = match self.not_utf8.front() {
             Some(&(nth, start)) if self.first_line + u64::from(nth) == number => start,
@@ -246,24 +246,24 @@ impl<'a> Elsewhere<'a> {
         self.not_utf8.pop_front();
         let rest = start as usize..self.bytes.len();
         let len = memchr(b'\n', self.bytes.get(rest.clone()).unwrap_or(&[])).map_or(rest.len(), |at| at + 1);
-        Some(Absent::NotUtf8(rest.start..rest.start + len))
+        Some(UnparsedLine::NotUtf8(rest.start..rest.start + len))
     }
 }
 
 /// A line that is not in a block's text.
-enum Absent {
-    TooLong(TooLong),
+enum UnparsedLine {
+    OverlongLine(OverlongLine),
     /// Where it is in the block's bytes.
     NotUtf8(std::ops::Range<usize>),
 }
 
 /// The lines of a block, on their way to rows.
 struct Lines<'a, 'b> {
-    rows: Rows<'a>,
+    rows: RowBuilder<'a>,
     scanner: Scanner<'a>,
     text: &'a str,
-    line: Line,
-    envelope: Line,
+    line: LineFields,
+    envelope: LineFields,
     /// The last line has no end, and may be left for the next ingest.
     unfinished: bool,
     /// Offset after the block.
@@ -272,11 +272,11 @@ struct Lines<'a, 'b> {
     key: SecretKey,
     /// The number of the next line.
     number: u64,
-    elsewhere: Elsewhere<'a>,
-    counts: &'b mut Counted,
+    elsewhere: UnparsedLines<'a>,
+    counts: &'b mut BlockCounts,
     /// What is handed on, and when.
     most: usize,
-    hand_on: &'b mut dyn FnMut(Parsed),
+    emit: &'b mut dyn FnMut(Parsed),
 }
 
 impl<'a> Lines<'a, '_> {
@@ -298,7 +298,7 @@ impl<'a> Lines<'a, '_> {
                 }
                 None => self.something_else(number, pos),
             };
-            self.hand_on_if_full();
+            self.emit_if_full();
         }
         self.absent_lines();
     }
@@ -309,46 +309,47 @@ impl<'a> Lines<'a, '_> {
         while let Some(line) = self.elsewhere.take(self.number) {
             self.absent(line);
             self.number += 1;
-            self.hand_on_if_full();
+            self.emit_if_full();
         }
     }
 
     #[cold]
-    fn absent(&mut self, line: Absent) {
+    fn absent(&mut self, line: UnparsedLine) {
         let number = self.number;
-        let refused = match line {
-            Absent::TooLong(long) => Refused::too_long(&long, self.ip, &self.key),
-            Absent::NotUtf8(range) => {
+        let rejected = match line {
+            UnparsedLine::OverlongLine(long) => RejectedLine::overlong(&long, self.ip, &self.key),
+            UnparsedLine::NotUtf8(range) => {
                 let line = self.elsewhere.bytes.get(range).unwrap_or(&[]);
                 if self.unfinished && !line.ends_with(b"\n") {
                     let length = line.len();
                     return self.leave(number, length);
                 }
-                Refused::new(number, Reason::NotUtf8, without_end(line), self.ip, &self.key)
+                RejectedLine::new(number, RejectReason::NotUtf8, without_end(line), self.ip, &self.key)
             }
         };
         self.counts.read += 1;
-        self.counts.refuse(refused);
+        self.counts.reject(rejected);
     }
 
     /// Hands on what there is, where that is enough.
     #[inline]
-    fn hand_on_if_full(&mut self) {
-        if self.rows.size() + self.counts.refused_weight >= self.most {
-            self.hand_on();
+    fn emit_if_full(&mut self) {
+        if self.rows.size() + self.counts.rejected_size >= self.most {
+            self.emit();
         }
     }
 
     #[cold]
-    fn hand_on(&mut self) {
+    fn emit(&mut self) {
         let (block, warnings) = self.rows.cut();
-        (self.hand_on)(self.counts.piece(block, warnings));
+        (self.emit)(self.counts.piece(block, warnings));
     }
 
     /// Leaves the last line for the next ingest.
     fn leave(&mut self, line: u64, length: usize) {
         let length = length as u64;
-        self.counts.unfinished = Some(Unfinished { line, offset: self.end.saturating_sub(length), length });
+        self.counts.unfinished =
+            Some(UnfinishedLine { line, offset: self.end.saturating_sub(length), length });
     }
 
     /// Scans a line that is an object; returns where the object begins and ends, and the line ends.
@@ -368,7 +369,7 @@ impl<'a> Lines<'a, '_> {
     #[inline]
     fn whole_object(&mut self, number: u64, from: usize, object: Span, end: usize) {
         let what = if self.line.has(Field::EventName) {
-            Some(What::Event)
+            Some(LineKind::Event)
         } else if self.is_envelope() {
             return self.envelope(number, from, object, end);
         } else {
@@ -376,11 +377,11 @@ impl<'a> Lines<'a, '_> {
         };
         self.counts.read += 1;
         let Some(what) = what else {
-            return self.refuse(number, Reason::NoEventName, None, from, end, None);
+            return self.reject(number, RejectReason::NoEventName, None, from, end, None);
         };
-        let added = self.rows.add(&mut self.scanner, &self.line, what, Content::Line(object), None);
+        let added = self.rows.add(&mut self.scanner, &self.line, what, IdSource::Line(object), None);
         if let Err((reason, time)) = added {
-            self.refuse(number, reason, time, from, end, None);
+            self.reject(number, reason, time, from, end, None);
         }
     }
 
@@ -393,7 +394,7 @@ impl<'a> Lines<'a, '_> {
         std::mem::swap(&mut self.line, &mut self.envelope);
         self.rows.prepare_envelope(&mut self.envelope);
         let handed_down = self.envelope.others.iter().filter(|other| other.field != Some(Field::Events));
-        let mut inherited = Inherited {
+        let mut inherited = InheritedFields {
             members: handed_down.map(|other| other.member).collect(),
             object: Span::NONE,
             // So an envelope's text is multiplied by eight at most, however its events are made.
@@ -408,15 +409,15 @@ impl<'a> Lines<'a, '_> {
         let mut index = 0;
         while let Some((value, next)) = self.scanner.element(pos) {
             self.counts.read += 1;
-            self.element(number, value, Content::Element(hash, index), index, &mut inherited);
-            self.hand_on_if_full();
+            self.element(number, value, IdSource::Element(hash, index), index, &mut inherited);
+            self.emit_if_full();
             index += 1;
             pos = next;
         }
         if index == 0 {
             self.counts.read += 1;
             std::mem::swap(&mut self.line, &mut self.envelope);
-            self.refuse(number, Reason::EmptyEnvelope, None, from, end, None);
+            self.reject(number, RejectReason::EmptyEnvelope, None, from, end, None);
         }
     }
 
@@ -424,30 +425,30 @@ impl<'a> Lines<'a, '_> {
         &mut self,
         number: u64,
         value: Value,
-        content: Content,
+        content: IdSource,
         index: u32,
-        inherited: &mut Inherited,
+        inherited: &mut InheritedFields,
     ) {
         let (start, end) = (value.start as usize, value.end as usize);
         self.line.clear();
         let refusal = if value.kind() != Kind::Object {
-            (Reason::NotAnObject, None)
+            (RejectReason::NotAnObject, None)
         } else {
             let (line, text) = (&mut self.line, self.text);
             let _ = self.scanner.object(start, |member| line.take(text, member));
             let what =
-                if line.has(Field::EventName) { Some(What::Event) } else { self.rows.typed(&self.line) };
+                if line.has(Field::EventName) { Some(LineKind::Event) } else { self.rows.typed(&self.line) };
             self.line.inherit(&self.envelope);
             let row = match what {
                 Some(what) => self.rows.add(&mut self.scanner, &self.line, what, content, Some(inherited)),
-                None => Err((Reason::NoEventName, None)),
+                None => Err((RejectReason::NoEventName, None)),
             };
             match row {
                 Ok(()) => return,
                 Err(refusal) => refusal,
             }
         };
-        self.refuse(number, refusal.0, refusal.1, start, end, Some(index));
+        self.reject(number, refusal.0, refusal.1, start, end, Some(index));
     }
 
     /// Deals with a line that is no object, and returns where the next one begins.
@@ -470,28 +471,28 @@ impl<'a> Lines<'a, '_> {
             self.counts.read += 1;
             // What was scanned of it is no member of anything.
             self.line.clear();
-            let reason = if is_json { Reason::NotAnObject } else { Reason::NotJson };
-            self.refuse(number, reason, None, from, end, None);
+            let reason = if is_json { RejectReason::NotAnObject } else { RejectReason::NotJson };
+            self.reject(number, reason, None, from, end, None);
         }
         end + 1
     }
 
-    fn refuse(
+    fn reject(
         &mut self,
         number: u64,
-        reason: Reason,
+        reason: RejectReason,
         time: Option<Micros>,
         from: usize,
         end: usize,
         index: Option<u32>,
     ) {
         let bytes = without_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
-        let made = Refused::new(number, reason, bytes, self.ip, &self.key);
-        let mut refused = Refused { index, ..made };
+        let made = RejectedLine::new(number, reason, bytes, self.ip, &self.key);
+        let mut rejected = RejectedLine { index, ..made };
         if self.line.there() != 0 {
-            refused.person = Some(Box::new(Person { time, ..self.rows.person(&self.line) }));
+            rejected.person = Some(Box::new(RejectedIdentity { time, ..self.rows.person(&self.line) }));
         }
-        self.counts.refuse(refused);
+        self.counts.reject(rejected);
     }
 }
 

@@ -1,11 +1,11 @@
 //! The values of fields: what each may be, and what it means.
 
-use super::event::Rows;
+use super::event::RowBuilder;
 use super::extra_fields;
 use super::fields::Field;
-use super::line::{Given, Line};
+use super::line::{FieldValue, LineFields};
 use super::text::span::Span;
-use super::text::text_buffer::Pool;
+use super::text::text_buffer::TextBuffer;
 use super::timestamp;
 use crate::decimal::integer::whole;
 use crate::event::{EventRow, NO_NUMBER};
@@ -17,10 +17,10 @@ use crate::time::Micros;
 /// The longest number that is read as a size of the screen, in bytes.
 const NUMBER_LIMIT: usize = 64;
 
-impl Rows<'_> {
+impl RowBuilder<'_> {
     /// Returns the text of a field that must hold a string; null where it is not there.
     #[inline]
-    pub(crate) fn text_field(&mut self, line: &Line, field: Field) -> Span {
+    pub(crate) fn text_field(&mut self, line: &LineFields, field: Field) -> Span {
         let Some(given) = line.get(field) else { return Span::NONE };
         self.text(given).unwrap_or_else(|| {
             self.wrong |= field.bit();
@@ -30,7 +30,7 @@ impl Rows<'_> {
 
     /// Returns the text of a field that may hold a string or an integer; null where it is not there.
     #[inline]
-    pub(crate) fn id_field(&mut self, line: &Line, field: Field) -> Span {
+    pub(crate) fn id_field(&mut self, line: &LineFields, field: Field) -> Span {
         let Some(given) = line.get(field) else { return Span::NONE };
         self.id_text(given).unwrap_or_else(|| {
             self.wrong |= field.bit();
@@ -39,7 +39,7 @@ impl Rows<'_> {
     }
 
     #[inline]
-    pub(crate) fn id_text(&mut self, given: Given) -> Option<Span> {
+    pub(crate) fn id_text(&mut self, given: FieldValue) -> Option<Span> {
         let value = given.member.value;
         if value.kind() != Kind::Number {
             return self.text(given);
@@ -50,7 +50,7 @@ impl Rows<'_> {
 
     /// Returns the text of a string; `None` where it is something else.
     #[inline]
-    pub(crate) fn text(&mut self, given: Given) -> Option<Span> {
+    pub(crate) fn text(&mut self, given: FieldValue) -> Option<Span> {
         match given.member.value.kind() {
             Kind::String if given.text.is_none() => Some(self.string(given.member.value)),
             Kind::String => Some(given.text),
@@ -73,7 +73,7 @@ impl Rows<'_> {
     }
 
     #[inline]
-    pub(crate) fn time(&mut self, given: Given) -> Option<Micros> {
+    pub(crate) fn time(&mut self, given: FieldValue) -> Option<Micros> {
         match given.member.value.kind() {
             Kind::String => {
                 let text = self.text(given)?;
@@ -85,7 +85,7 @@ impl Rows<'_> {
     }
 
     /// Returns the span of a field that must hold an object.
-    pub(crate) fn object(&mut self, field: Field, given: Given) -> Span {
+    pub(crate) fn object(&mut self, field: Field, given: FieldValue) -> Span {
         match given.member.value.kind() {
             // An envelope's has been looked at already.
             Kind::Object if !given.text.is_none() => given.text,
@@ -105,7 +105,7 @@ impl Rows<'_> {
     }
 
     /// Reads a size of the screen: a whole number, however it is written (`1920`, `1920.0`).
-    pub(crate) fn pixels(&mut self, line: &Line, field: Field) -> i32 {
+    pub(crate) fn pixels(&mut self, line: &LineFields, field: Field) -> i32 {
         let Some(given) = line.get(field) else { return NO_NUMBER };
         let number = match given.member.value.kind() {
             Kind::Number => self.pool.get(given.member.value.raw()),
@@ -124,7 +124,13 @@ impl Rows<'_> {
     }
 
     /// Takes from the properties what sessions keep: the response time and what opened the widget.
-    pub(crate) fn properties(&mut self, scanner: &mut Scanner, line: &Line, name: Span, row: &mut EventRow) {
+    pub(crate) fn properties(
+        &mut self,
+        scanner: &mut Scanner,
+        line: &LineFields,
+        name: Span,
+        row: &mut EventRow,
+    ) {
         let key = match self.pool.get(name) {
             Some("message_received") => "response_time_ms",
             Some("widget_opened") => "triggered_by",
@@ -148,7 +154,7 @@ impl Rows<'_> {
 }
 
 /// Finds a property at the top level; of one given twice the last.
-fn property(scanner: &mut Scanner, pool: &Pool, object: Value, name: &str) -> Option<Value> {
+fn property(scanner: &mut Scanner, pool: &TextBuffer, object: Value, name: &str) -> Option<Value> {
     let mut found = None;
     scanner.object(object.start as usize, |member| {
         let inner = member.key.inner();
@@ -168,7 +174,7 @@ fn property(scanner: &mut Scanner, pool: &Pool, object: Value, name: &str) -> Op
 }
 
 /// Reads a response time: milliseconds, as whole microseconds, half a microsecond up.
-fn response_micros(pool: &Pool, value: Value) -> Option<i64> {
+fn response_micros(pool: &TextBuffer, value: Value) -> Option<i64> {
     match value.kind() {
         Kind::Number => super::properties::number_us(pool.get(value.raw())?),
         _ => None,

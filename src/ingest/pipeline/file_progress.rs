@@ -5,8 +5,8 @@ use std::fs::File;
 
 use super::read_ahead::{self, End, Note, Reached};
 use crate::error::Error;
-use crate::ingest::input::source_registry::{KnownFile, KnownFiles};
-use crate::ingest::summary::{Account, Counts, FileAccount, Outcome};
+use crate::ingest::input::source_registry::{SourceFile, SourceRegistry};
+use crate::ingest::summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};
 use crate::time::Micros;
 
 /// The files that an ingest has begun, by their numbers.
@@ -23,13 +23,13 @@ pub struct FileState {
     /// Its name.
     pub name: String,
     /// What will have become of its events with the change under way.
-    pub pending: Counts,
+    pub pending: IngestCounts,
     /// Lines of it were refused as in the future.
     pub future: bool,
     /// What became of its events, as far as that is committed.
-    counts: Counts,
+    counts: IngestCounts,
     own_ids: bool,
-    outcome: Outcome,
+    outcome: FileOutcome,
     /// The open file and how far it is read, while it is being read.
     handle: Option<File>,
     reached: Option<Reached>,
@@ -37,7 +37,7 @@ pub struct FileState {
 
 impl Files {
     /// Begins a file.
-    pub fn begin(&mut self, file: usize, name: String, outcome: Outcome, handle: Option<File>) {
+    pub fn begin(&mut self, file: usize, name: String, outcome: FileOutcome, handle: Option<File>) {
         let state = FileState { name, outcome, handle, own_ids: true, ..FileState::default() };
         self.states.insert(file, state);
     }
@@ -58,8 +58,8 @@ impl Files {
         if let Some(error) = &end.error {
             let error = error.to_string();
             state.outcome = match end.nothing_read {
-                true => Outcome::Unreadable { error },
-                false => Outcome::Damaged { error },
+                true => FileOutcome::Unreadable { error },
+                false => FileOutcome::Damaged { error },
             };
         }
         self.notes.extend(end.note.map(|note| (file, note)));
@@ -78,7 +78,7 @@ impl Files {
 
     /// Notes the files that were read, and how far those are that are being read: the next ingest goes on
     /// there, should this one be interrupted.
-    pub fn note(&mut self, known: &mut KnownFiles, fingerprint: &str, now: Micros) {
+    pub fn note(&mut self, known: &mut SourceRegistry, fingerprint: &str, now: Micros) {
         for (number, note) in std::mem::take(&mut self.notes) {
             let Note { mut file, continued } = *note;
             if let Some(state) = self.states.get(&number) {
@@ -95,7 +95,7 @@ impl Files {
                 && let Ok(Some(note)) = read_ahead::known_file(&state.name, handle, reached, fingerprint)
             {
                 let (own_ids, future) = (state.own_ids, state.future);
-                known.note(KnownFile { own_ids, future, read_at: now, ..note }, &[]);
+                known.note(SourceFile { own_ids, future, read_at: now, ..note }, &[]);
             }
         }
     }
@@ -109,8 +109,8 @@ impl Files {
     }
 
     /// Returns what became of all events so far, with those of the change under way.
-    pub fn total(&self) -> Counts {
-        let mut total = Counts::default();
+    pub fn total(&self) -> IngestCounts {
+        let mut total = IngestCounts::default();
         for state in self.states.values() {
             total.merge(&state.counts);
             total.merge(&state.pending);
@@ -119,10 +119,10 @@ impl Files {
     }
 
     /// Returns the account of what is committed.
-    pub fn into_account(self) -> Account {
-        let mut account = Account::default();
+    pub fn into_summary(self) -> IngestSummary {
+        let mut account = IngestSummary::default();
         for state in self.states.into_values() {
-            account.add(FileAccount { file: state.name, outcome: state.outcome, counts: state.counts });
+            account.add(FileSummary { file: state.name, outcome: state.outcome, counts: state.counts });
         }
         account
     }

@@ -19,17 +19,17 @@ use serde::Serialize;
 
 use super::batch::line_ids::Ordinals;
 use super::batch::stored_ids::StoredIds;
-use super::batch::{self, Fate, Rules};
+use super::batch::{self, EventOutcome, WriteContext};
 use super::input::discovery;
-use super::input::source_registry::KnownFiles;
+use super::input::source_registry::SourceRegistry;
 use super::parse::{ParseOptions, Parsed};
-use super::summary::Account;
-use super::summary::reason::Reason;
+use super::summary::IngestSummary;
+use super::summary::reason::RejectReason;
 use super::summary::warnings::Warning;
 use crate::enrich::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::ingest::batch::suppression::Gate;
+use crate::ingest::batch::suppression::Suppression;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
@@ -41,7 +41,7 @@ use crate::time::Clock;
 use backpressure::Backpressure;
 use file_progress::Files;
 use read_ahead::{Message, Numbered};
-use timings::{Stage, Stages};
+use timings::{Stage, StageTimings};
 
 /// What an ingest takes beside its batches: the program, what its threads keep for themselves, the user
 /// agents that it remembers, and the stored rows that a partition at a time is merged with.
@@ -65,7 +65,7 @@ const BYTES_A_SESSION: usize = 1024;
 
 /// What an ingest is told.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct IngestOptions {
     /// Files, folders, globs, `-`.
     pub inputs: Vec<PathBuf>,
     /// The chatbot of lines that name none.
@@ -87,7 +87,7 @@ pub struct Options {
 }
 
 /// Is told how an ingest gets on.
-pub trait Progress: Sync {
+pub trait IngestProgress: Sync {
     /// The bytes to be read in all, as far as known.
     fn total(&self, bytes: u64);
     /// So many more bytes were taken in, or passed over.
@@ -100,7 +100,7 @@ pub trait Progress: Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct NoProgress;
 
-impl Progress for NoProgress {
+impl IngestProgress for NoProgress {
     fn total(&self, _: u64) {}
     fn advance(&self, _: u64) {}
     fn file(&self, _: &str) {}
@@ -111,36 +111,36 @@ const MOST_NAMED: usize = 10;
 
 /// Where a refused line is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusedLine {
+pub struct RejectedLineRef {
     /// The file, as it was named.
     pub file: String,
     /// The line's number, from 1.
     pub line: u64,
     /// Why it is refused.
-    pub reason: Reason,
+    pub reason: RejectReason,
 }
 
 /// What an ingest came to.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct IngestReport {
     /// What became of every event.
-    pub account: Account,
+    pub summary: IngestSummary,
     /// Inputs that could not be found or read to their end.
     pub problems: Vec<Error>,
     /// Folders that were named, and hold no logs.
-    pub without_logs: Vec<discovery::WithoutLogs>,
+    pub folders_without_logs: Vec<discovery::FolderWithoutLogs>,
     /// Whether all that was taken in is committed, or some of it where the run failed.
     pub committed: bool,
     /// More lines were refused than allowed, and nothing was committed for that.
-    pub held_back: bool,
+    pub too_many_rejected: bool,
     /// How many refused lines are kept that were not kept before.
-    pub rejects_kept: u64,
+    pub new_rejects: u64,
     /// The first refused lines, where no more than some of them are allowed: they may not be kept.
-    pub first_refused: Vec<RefusedLine>,
+    pub first_rejected: Vec<RejectedLineRef>,
     /// Days that lines were left out of since retention has taken them: chatbot and UTC date.
     pub pruned_days: Vec<(String, crate::time::Day)>,
     /// Where the time went.
-    pub stages: Stages,
+    pub stages: StageTimings,
     /// Why it ended early, where it did: what was committed before stays.
     pub failure: Option<Error>,
 }
@@ -150,13 +150,18 @@ pub struct Report {
 /// # Errors
 /// Where the store cannot be used at all. What fails later stands in the report, beside the account
 /// of what was committed.
-pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn Progress) -> Result<Report> {
+pub fn run(
+    store: &Store,
+    settings: &Settings,
+    options: &IngestOptions,
+    progress: &dyn IngestProgress,
+) -> Result<IngestReport> {
     let context = Context::new(settings.geoip.as_deref())?;
     let found = discovery::find(&options.inputs, store.dir());
-    if found.files.is_empty() && !(found.problems.is_empty() && found.without_logs.is_empty()) {
+    if found.files.is_empty() && !(found.problems.is_empty() && found.folders_without_logs.is_empty()) {
         // A slip of the pen makes no store.
-        let (problems, without_logs) = (found.problems, found.without_logs);
-        return Ok(Report { problems, without_logs, ..Report::default() });
+        let (problems, folders_without_logs) = (found.problems, found.folders_without_logs);
+        return Ok(IngestReport { problems, folders_without_logs, ..IngestReport::default() });
     }
     crate::config::check_file(store)?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
@@ -167,32 +172,32 @@ pub fn run(store: &Store, settings: &Settings, options: &Options, progress: &dyn
 }
 
 /// Takes in the inputs with a writer that is open already.
-pub fn run_in(
+pub fn run_with_writer(
     writer: Writer,
     settings: &Settings,
-    options: &Options,
+    options: &IngestOptions,
     context: &Context,
-    progress: &dyn Progress,
-) -> Result<Report> {
+    progress: &dyn IngestProgress,
+) -> Result<IngestReport> {
     let found = discovery::find(&options.inputs, writer.store().dir());
     take_in(writer, found, settings, options, context, progress)
 }
 
 fn take_in(
     writer: Writer,
-    found: discovery::Found,
+    found: discovery::FoundInputs,
     settings: &Settings,
-    options: &Options,
+    options: &IngestOptions,
     context: &Context,
-    progress: &dyn Progress,
-) -> Result<Report> {
+    progress: &dyn IngestProgress,
+) -> Result<IngestReport> {
     check_settings(writer.manifest(), settings)?;
     let key = key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?;
     let snapshot = writer.snapshot()?;
     let ledger = Ledger::of(&snapshot)?;
     let known = match &snapshot.manifest().sources {
-        Some(file) => KnownFiles::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
-        None => KnownFiles::default(),
+        Some(file) => SourceRegistry::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
+        None => SourceRegistry::default(),
     };
     let parse_options = ParseOptions {
         chatbot: options.chatbot.clone(),
@@ -216,18 +221,18 @@ fn take_in(
         writer,
         options,
         settings,
-        gate: Gate::new(&ledger, &key),
+        gate: Suppression::new(&ledger, &key),
         ledger,
         known,
         key_check: key.check(),
         fingerprint: inputs.fingerprint.clone(),
         batch: Batch::default(),
         files: Files::default(),
-        report: Report {
+        report: IngestReport {
             problems: found.problems,
-            without_logs: found.without_logs,
+            folders_without_logs: found.folders_without_logs,
             committed: true,
-            ..Report::default()
+            ..IngestReport::default()
         },
         batch_bytes,
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
@@ -284,7 +289,7 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
 }
 
 /// Returns a fingerprint of what decides, beside the lines, about what is stored.
-fn fingerprint(settings: &Settings, options: &Options) -> String {
+fn fingerprint(settings: &Settings, options: &IngestOptions) -> String {
     // Which lines are of a pruned day goes by the zone.
     let zone = settings.timezone.name();
     let text = format!("{:?} {:?} {:?} {zone}", options.chatbot, settings.ip, settings.geoip);
@@ -303,16 +308,16 @@ struct Ingest<'a> {
     writer: Writer,
     /// The change under way; `None` only while it is being committed.
     transaction: Option<Transaction>,
-    options: &'a Options,
+    options: &'a IngestOptions,
     settings: &'a Settings,
     ledger: Ledger,
-    gate: Option<Gate>,
-    known: KnownFiles,
+    gate: Option<Suppression>,
+    known: SourceRegistry,
     key_check: String,
     fingerprint: String,
     batch: Batch,
     files: Files,
-    report: Report,
+    report: IngestReport,
     batch_bytes: usize,
     /// Counts the identical lines of one file, that with this number.
     ordinals: (usize, Ordinals),
@@ -337,7 +342,7 @@ impl Ingest<'_> {
         &mut self,
         receiver: Receiver<Numbered>,
         ahead: &Backpressure,
-        progress: &dyn Progress,
+        progress: &dyn IngestProgress,
     ) -> Result<()> {
         let mut waiting: BTreeMap<u64, VecDeque<Message>> = BTreeMap::new();
         let mut next = 0;
@@ -362,7 +367,7 @@ impl Ingest<'_> {
         self.flush()
     }
 
-    fn take(&mut self, message: Message, ahead: &Backpressure, progress: &dyn Progress) -> Result<()> {
+    fn take(&mut self, message: Message, ahead: &Backpressure, progress: &dyn IngestProgress) -> Result<()> {
         match message {
             Message::Begin { file, name, outcome, handle, passed } => {
                 progress.file(&name);
@@ -425,7 +430,7 @@ impl Ingest<'_> {
         for (_, parsed) in &batch.blocks {
             events.extend(parsed.block.rows.iter().map(|row| parsed.block.event(row)));
         }
-        let rules = Rules {
+        let rules = WriteContext {
             zone: self.settings.timezone,
             timeout: self.settings.session_timeout,
             ledger: &self.ledger,
@@ -434,19 +439,19 @@ impl Ingest<'_> {
         };
         self.report.stages.book(Stage::Gather);
         let outcome = batch::put(transaction, &events, rules, &mut self.stored_ids, &mut self.report.stages)?;
-        self.changed |= outcome.fates.contains(&Fate::Stored);
+        self.changed |= outcome.outcomes.contains(&EventOutcome::Stored);
         let mut rejects = Vec::new();
-        let mut fates = outcome.fates.iter();
+        let mut outcomes = outcome.outcomes.iter();
         for (file, parsed) in &batch.blocks {
-            let fates = parsed.block.rows.iter().zip(fates.by_ref());
+            let outcomes = parsed.block.rows.iter().zip(outcomes.by_ref());
             let Some(state) = self.files.get_mut(*file) else { continue };
             let counts = &mut state.pending;
-            for (row, fate) in fates {
-                match fate {
-                    Fate::Stored => counts.stored += 1,
-                    Fate::Duplicate => counts.duplicate += 1,
-                    Fate::Forgotten => counts.forgotten += 1,
-                    Fate::AlreadyPruned => {
+            for (row, outcome) in outcomes {
+                match outcome {
+                    EventOutcome::Stored => counts.stored += 1,
+                    EventOutcome::Duplicate => counts.duplicate += 1,
+                    EventOutcome::Forgotten => counts.forgotten += 1,
+                    EventOutcome::AlreadyPruned => {
                         counts.already_pruned += 1;
                         let chatbot = parsed.block.event(row).chatbot_id();
                         let day = (chatbot.to_owned(), crate::time::Day::utc(row.time));
@@ -460,32 +465,32 @@ impl Ingest<'_> {
             counts.blank += parsed.blank;
             counts.unfinished += u64::from(parsed.unfinished.is_some());
             counts.warnings.merge(&parsed.warnings);
-            for refused in &parsed.refused {
-                if self.gate.as_ref().is_some_and(|gate| gate.shuts_out_refused(refused, &parsed.block)) {
+            for rejected in &parsed.rejected {
+                if self.gate.as_ref().is_some_and(|gate| gate.suppresses_rejected(rejected, &parsed.block)) {
                     counts.forgotten += 1;
                     continue;
                 }
-                counts.refuse(refused.reason, 1);
-                if self.options.max_rejects.is_some() && self.report.first_refused.len() < MOST_NAMED {
-                    let (file, line, reason) = (state.name.clone(), refused.line, refused.reason);
-                    self.report.first_refused.push(RefusedLine { file, line, reason });
+                counts.reject(rejected.reason, 1);
+                if self.options.max_rejects.is_some() && self.report.first_rejected.len() < MOST_NAMED {
+                    let (file, line, reason) = (state.name.clone(), rejected.line, rejected.reason);
+                    self.report.first_rejected.push(RejectedLineRef { file, line, reason });
                 }
-                state.future |= refused.reason == Reason::FutureTimestamp;
-                rejects.push(refused.reject(&state.name, self.options.clock));
+                state.future |= rejected.reason == RejectReason::FutureTimestamp;
+                rejects.push(rejected.reject(&state.name, self.options.clock));
             }
         }
         // A clash is a fault of the log as a whole; the last file of the batch is as good as any.
         if let (Some(state), 1..) =
-            (batch.blocks.last().and_then(|(file, _)| self.files.get_mut(*file)), outcome.clashes)
+            (batch.blocks.last().and_then(|(file, _)| self.files.get_mut(*file)), outcome.id_conflicts)
         {
-            state.pending.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.clashes);
+            state.pending.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.id_conflicts);
         }
         self.report.pruned_days.sort();
         self.report.pruned_days.dedup();
         let snapshot = transaction.snapshot()?;
         let now = self.options.clock.now;
         let kept = rejects::add(&snapshot, transaction, rejects, &mut self.rejects, now)?;
-        self.report.rejects_kept += kept;
+        self.report.new_rejects += kept;
         self.changed |= kept > 0;
         self.report.stages.book(Stage::Rejects);
         Ok(())
@@ -501,7 +506,7 @@ impl Ingest<'_> {
             ("read", total.read),
             ("stored", total.stored),
             ("duplicate", total.duplicate),
-            ("refused", total.refused_total()),
+            ("rejected", total.rejected_total()),
         ];
         let manifest = transaction.manifest();
         manifest.key_check = Some(self.key_check.clone());
@@ -519,9 +524,9 @@ impl Ingest<'_> {
 
     /// Commits what is left, unless too many lines were refused.
     fn commit_rest(&mut self) -> Result<()> {
-        let refused = self.files.total().refused_total();
-        if self.options.max_rejects.is_some_and(|most| refused > most) {
-            (self.report.committed, self.report.held_back) = (false, true);
+        let rejected = self.files.total().rejected_total();
+        if self.options.max_rejects.is_some_and(|most| rejected > most) {
+            (self.report.committed, self.report.too_many_rejected) = (false, true);
             drop(self.transaction.take());
         } else if let Some(transaction) = self.transaction.take()
             && (self.changed || self.files.has_notes())
@@ -533,15 +538,15 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Report {
+    fn finish(self) -> IngestReport {
         let Ingest { writer, files, mut report, .. } = self;
         report.failure = writer.finish().err();
-        report.account = files.into_account();
+        report.summary = files.into_summary();
         report
     }
 
-    fn into_report(mut self) -> Report {
-        self.report.account = std::mem::take(&mut self.files).into_account();
+    fn into_report(mut self) -> IngestReport {
+        self.report.summary = std::mem::take(&mut self.files).into_summary();
         self.report
     }
 }

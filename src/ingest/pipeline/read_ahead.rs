@@ -9,11 +9,11 @@ use std::thread::Scope;
 use super::backpressure::Backpressure;
 use crate::enrich::Context;
 use crate::error::{Error, Result};
-use crate::ingest::input::blocks::{BLOCK_SIZE, RawBlock, Reader};
+use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader, RawBlock};
 use crate::ingest::input::discovery::Input;
-use crate::ingest::input::source_registry::{Fingerprint, KnownFile, KnownFiles, Plan};
+use crate::ingest::input::source_registry::{Fingerprint, ReadPlan, SourceFile, SourceRegistry};
 use crate::ingest::parse::{ParseOptions, Parsed, Parser};
-use crate::ingest::summary::Outcome;
+use crate::ingest::summary::FileOutcome;
 
 /// By how much parsers are nicer than the other threads: of a processor that both want, they get a quarter.
 #[cfg(target_os = "linux")]
@@ -32,7 +32,7 @@ pub struct Inputs {
     /// The inputs, in order.
     pub files: Vec<Input>,
     /// Files read before.
-    pub known: KnownFiles,
+    pub known: SourceRegistry,
     /// Read files that are known, too.
     pub force: bool,
     /// Fingerprint of the options that matter for what is stored.
@@ -54,8 +54,8 @@ impl Inputs {
 #[derive(Debug)]
 pub struct Note {
     /// What it is known by.
-    pub file: KnownFile,
-    /// What it takes the place of: see [`KnownFiles::note`].
+    pub file: SourceFile,
+    /// What it takes the place of: see [`SourceRegistry::note`].
     pub continued: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ pub enum Message {
         /// Its name.
         name: String,
         /// What is being done with it.
-        outcome: Outcome,
+        outcome: FileOutcome,
         /// The open file, where it is one that can be known again.
         handle: Option<File>,
         /// How many bytes of it are passed over.
@@ -214,11 +214,11 @@ fn parse_all(
         }
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, file, raw, block)) = received else { return };
-        let mut hand_on = |parsed| {
+        let mut emit = |parsed| {
             // Where nobody listens, the last piece says so.
             let _ = done.piece(number, file, parsed, None);
         };
-        let (last, bytes_read) = parser.parse_in_pieces(raw, options, context, PIECE, &mut hand_on);
+        let (last, bytes_read) = parser.parse_in_chunks(raw, options, context, PIECE, &mut emit);
         // Where the reader has memory enough, it goes.
         let _ = spare.try_send(bytes_read);
         if done.piece(number, file, last, Some(block)).is_none() {
@@ -264,14 +264,14 @@ impl Feed<'_> {
         }
         let name = input.name();
         let (opened, plan) = match input {
-            Input::Stdin => (None, Plan::Read),
+            Input::Stdin => (None, ReadPlan::Read),
             Input::File(path) => match self.look(path, &name) {
                 Ok((opened, plan)) => (Some(opened), plan),
                 Err(error) => {
                     self.send(Message::Begin {
                         file,
                         name,
-                        outcome: Outcome::Read,
+                        outcome: FileOutcome::Read,
                         handle: None,
                         passed: 0,
                     })?;
@@ -281,11 +281,11 @@ impl Feed<'_> {
             },
         };
         let outcome = match &plan {
-            Plan::Skip => Outcome::Known,
-            Plan::ReadOn { offset, .. } => Outcome::ReadOn { from: *offset },
-            Plan::Read => Outcome::Read,
+            ReadPlan::Skip => FileOutcome::Known,
+            ReadPlan::Resumed { offset, .. } => FileOutcome::Resumed { from: *offset },
+            ReadPlan::Read => FileOutcome::Read,
         };
-        if plan == Plan::Skip {
+        if plan == ReadPlan::Skip {
             let passed = opened.and_then(|opened| opened.metadata().ok()).map_or(0, |about| about.len());
             self.send(Message::Begin { file, name, outcome, handle: None, passed })?;
             return self.send(Message::End { file, end: End::default() });
@@ -295,17 +295,17 @@ impl Feed<'_> {
             _ => None,
         });
         let mut passed = match plan {
-            Plan::ReadOn { offset, .. } => offset,
+            ReadPlan::Resumed { offset, .. } => offset,
             _ => 0,
         };
         self.send(Message::Begin { file, name: name.clone(), outcome, handle, passed })?;
         // The very file that was looked at: by now its name may be that of another one.
         let reader = match (input, opened, &plan) {
-            (Input::File(path), Some(opened), Plan::ReadOn { offset, lines }) => {
-                Reader::read_on(path, opened, *offset, lines + 1)
+            (Input::File(path), Some(opened), ReadPlan::Resumed { offset, lines }) => {
+                BlockReader::resume(path, opened, *offset, lines + 1)
             }
-            (Input::File(path), Some(opened), _) => Reader::from_file(path, opened),
-            _ => Reader::open(input),
+            (Input::File(path), Some(opened), _) => BlockReader::from_file(path, opened),
+            _ => BlockReader::open(input),
         };
         let mut reader = match reader {
             Ok(reader) => reader,
@@ -315,7 +315,7 @@ impl Feed<'_> {
             }
         };
         let mut reached = match plan {
-            Plan::ReadOn { offset, lines } => Reached { consumed: offset, lines, plain: true },
+            ReadPlan::Resumed { offset, lines } => Reached { consumed: offset, lines, plain: true },
             _ => Reached::default(),
         };
         let mut error = None;
@@ -344,15 +344,15 @@ impl Feed<'_> {
         self.send(Message::End { file, end: End { error, nothing_read: false, note } })
     }
 
-    fn look(&self, path: &Path, name: &str) -> Result<(File, Plan)> {
+    fn look(&self, path: &Path, name: &str) -> Result<(File, ReadPlan)> {
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let about = file.metadata().map_err(|e| Error::io("look at", path, e))?;
         if !about.is_file() {
             // A pipe or a device has no size and cannot be known again.
-            return Ok((file, Plan::Read));
+            return Ok((file, ReadPlan::Read));
         }
         if self.inputs.force {
-            return Ok((file, Plan::Read));
+            return Ok((file, ReadPlan::Read));
         }
         let plan = self.inputs.known.plan(name, &file, &self.inputs.fingerprint);
         Ok((file, plan.map_err(|e| Error::io("read", path, e))?))
@@ -364,7 +364,7 @@ impl Feed<'_> {
         path: &Path,
         name: &str,
         handle: &File,
-        reader: &Reader,
+        reader: &BlockReader,
         reached: &Reached,
     ) -> std::io::Result<Option<Box<Note>>> {
         let compressed = !reader.is_plain_file();
@@ -378,7 +378,7 @@ impl Feed<'_> {
         // What came after the reader's last look is new to the next ingest.
         Ok(known.map(|known| {
             let whole = compressed || known.size == reader.consumed();
-            Box::new(Note { file: KnownFile { whole, ..known }, continued })
+            Box::new(Note { file: SourceFile { whole, ..known }, continued })
         }))
     }
 }
@@ -389,8 +389,8 @@ pub fn known_file(
     handle: &File,
     reached: Reached,
     fingerprint: &str,
-) -> std::io::Result<Option<KnownFile>> {
-    Ok(Fingerprint::of(handle, reached.consumed)?.map(|print| KnownFile {
+) -> std::io::Result<Option<SourceFile>> {
+    Ok(Fingerprint::of(handle, reached.consumed)?.map(|print| SourceFile {
         path: name.to_owned(),
         whole: false,
         size: print.size,
@@ -409,7 +409,7 @@ pub fn known_file(
 
 /// Returns where the whole lines of a block end.
 fn reach(raw: &RawBlock, plain: bool) -> Reached {
-    let unfinished = match (raw.unfinished_long, raw.unfinished) {
+    let unfinished = match (raw.unfinished_overlong, raw.unfinished) {
         (Some(long), _) => long.length,
         (None, true) => (raw.bytes.len() - memchr::memrchr(b'\n', &raw.bytes).map_or(0, |at| at + 1)) as u64,
         (None, false) => 0,

@@ -53,18 +53,18 @@ impl Stage {
 
 /// The time spent in each stage.
 #[derive(Clone, Debug)]
-pub struct Stages {
+pub struct StageTimings {
     spent: [Duration; Stage::ALL.len()],
     since: Instant,
 }
 
-impl Default for Stages {
+impl Default for StageTimings {
     fn default() -> Self {
-        Stages { spent: Default::default(), since: Instant::now() }
+        StageTimings { spent: Default::default(), since: Instant::now() }
     }
 }
 
-impl Stages {
+impl StageTimings {
     /// Books the time since the last call to a stage.
     pub fn book(&mut self, stage: Stage) {
         let now = Instant::now();

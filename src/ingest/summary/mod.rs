@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use reason::Reason;
+use reason::RejectReason;
 use warnings::Warnings;
 
 /// Counts of events; a sum that can be merged, and that adds up.
 ///
 /// An envelope counts its events; a line that cannot be parsed counts one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct IngestCounts {
     /// Events read.
     pub read: u64,
     /// Events that are now in the store and were not before.
@@ -23,7 +23,7 @@ pub struct Counts {
     /// Events that were there already.
     pub duplicate: u64,
     /// Refused events, by reason.
-    pub refused: BTreeMap<Reason, u64>,
+    pub rejected: BTreeMap<RejectReason, u64>,
     /// Events of days that retention has taken.
     pub already_pruned: u64,
     /// Events of persons who were erased.
@@ -36,25 +36,25 @@ pub struct Counts {
     pub warnings: Warnings,
 }
 
-impl Counts {
+impl IngestCounts {
     /// Counts refused events.
-    pub fn refuse(&mut self, reason: Reason, times: u64) {
+    pub fn reject(&mut self, reason: RejectReason, times: u64) {
         if times > 0 {
-            *self.refused.entry(reason).or_default() += times;
+            *self.rejected.entry(reason).or_default() += times;
         }
     }
 
     /// Returns the number of refused events.
-    pub fn refused_total(&self) -> u64 {
-        self.refused.values().sum()
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.values().sum()
     }
 
     /// Adds the counts of others.
-    pub fn merge(&mut self, others: &Counts) {
+    pub fn merge(&mut self, others: &IngestCounts) {
         self.read += others.read;
         self.stored += others.stored;
         self.duplicate += others.duplicate;
-        others.refused.iter().for_each(|(reason, times)| self.refuse(*reason, *times));
+        others.rejected.iter().for_each(|(reason, times)| self.reject(*reason, *times));
         self.already_pruned += others.already_pruned;
         self.forgotten += others.forgotten;
         self.unfinished += others.unfinished;
@@ -66,7 +66,7 @@ impl Counts {
     pub fn adds_up(&self) -> bool {
         let sum = self.stored
             + self.duplicate
-            + self.refused_total()
+            + self.rejected_total()
             + self.already_pruned
             + self.forgotten
             + self.unfinished;
@@ -77,12 +77,12 @@ impl Counts {
 /// How far a file was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
+pub enum FileOutcome {
     /// From its beginning to its end.
     #[default]
     Read,
     /// From where an earlier ingest ended.
-    ReadOn {
+    Resumed {
         /// Bytes that were skipped.
         from: u64,
     },
@@ -102,44 +102,45 @@ pub enum Outcome {
 
 /// The account of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileAccount {
+pub struct FileSummary {
     /// The file, as it was named; `-` for standard input.
     pub file: String,
     /// How far it was read.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: FileOutcome,
     /// What became of its events.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: IngestCounts,
 }
 
 /// The account of an ingest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
+pub struct IngestSummary {
     /// Each file.
-    pub files: Vec<FileAccount>,
+    pub files: Vec<FileSummary>,
     /// All of them.
-    pub total: Counts,
+    pub total: IngestCounts,
 }
 
-impl Account {
+impl IngestSummary {
     /// Adds a file, and its counts to the total.
-    pub fn add(&mut self, file: FileAccount) {
+    pub fn add(&mut self, file: FileSummary) {
         self.total.merge(&file.counts);
         self.files.push(file);
     }
 
     /// Tells whether the total is the sum of the files, and every event of each is accounted for.
     pub fn adds_up(&self) -> bool {
-        let mut sum = Counts::default();
+        let mut sum = IngestCounts::default();
         self.files.iter().for_each(|f| sum.merge(&f.counts));
         sum == self.total && self.files.iter().all(|f| f.counts.adds_up())
     }
 
     /// Tells whether some file was not read to its end.
     pub fn is_partial(&self) -> bool {
-        let partial =
-            |f: &FileAccount| matches!(f.outcome, Outcome::Damaged { .. } | Outcome::Unreadable { .. });
+        let partial = |f: &FileSummary| {
+            matches!(f.outcome, FileOutcome::Damaged { .. } | FileOutcome::Unreadable { .. })
+        };
         self.files.iter().any(partial)
     }
 }
@@ -148,10 +149,16 @@ impl Account {
 mod tests {
     use super::*;
 
-    fn counts(read: u64) -> Counts {
-        let mut counts =
-            Counts { read, stored: 5, duplicate: 2, unfinished: 1, blank: 9, ..Counts::default() };
-        counts.refuse(Reason::NotJson, 2);
+    fn counts(read: u64) -> IngestCounts {
+        let mut counts = IngestCounts {
+            read,
+            stored: 5,
+            duplicate: 2,
+            unfinished: 1,
+            blank: 9,
+            ..IngestCounts::default()
+        };
+        counts.reject(RejectReason::NotJson, 2);
         counts
     }
 
@@ -159,9 +166,9 @@ mod tests {
     fn it_adds_up_when_every_event_is_accounted_for() {
         assert!(counts(10).adds_up());
         assert!(!counts(11).adds_up());
-        let mut account = Account::default();
-        account.add(FileAccount { file: "a".into(), counts: counts(10), ..FileAccount::default() });
-        account.add(FileAccount { file: "b".into(), counts: counts(10), ..FileAccount::default() });
+        let mut account = IngestSummary::default();
+        account.add(FileSummary { file: "a".into(), counts: counts(10), ..FileSummary::default() });
+        account.add(FileSummary { file: "b".into(), counts: counts(10), ..FileSummary::default() });
         assert_eq!(account.total.read, 20);
         assert!(account.adds_up() && !account.is_partial());
         account.total.read += 1;
@@ -170,12 +177,12 @@ mod tests {
 
     #[test]
     fn its_json_is_flat_and_comes_back() {
-        let outcome = Outcome::Damaged { error: "the end is missing".into() };
-        let file = FileAccount { file: "a.gz".into(), outcome, counts: counts(10) };
+        let outcome = FileOutcome::Damaged { error: "the end is missing".into() };
+        let file = FileSummary { file: "a.gz".into(), outcome, counts: counts(10) };
         let json = serde_json::to_value(&file).unwrap();
         assert_eq!(json["outcome"], "damaged");
-        assert_eq!(json["refused"]["not_json"], 2);
+        assert_eq!(json["rejected"]["not_json"], 2);
         assert_eq!(json["read"], 10);
-        assert_eq!(serde_json::from_value::<FileAccount>(json).unwrap(), file);
+        assert_eq!(serde_json::from_value::<FileSummary>(json).unwrap(), file);
     }
 }

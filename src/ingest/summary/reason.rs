@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
-pub enum Reason {
+pub enum RejectReason {
     /// The line is longer than 1 MiB.
     LineTooLong,
     /// The line is not UTF-8.
@@ -35,53 +35,53 @@ pub enum Reason {
     EmptyEnvelope,
 }
 
-impl Reason {
+impl RejectReason {
     /// The number of reasons.
-    pub const COUNT: usize = Reason::ALL.len();
+    pub const COUNT: usize = RejectReason::ALL.len();
 
     /// All reasons, in their order of precedence.
-    pub const ALL: [Reason; 13] = [
-        Reason::LineTooLong,
-        Reason::NotUtf8,
-        Reason::NotJson,
-        Reason::NotAnObject,
-        Reason::NoEventName,
-        Reason::NoChatbotId,
-        Reason::BadChatbotId,
-        Reason::NoSessionKey,
-        Reason::NoTimestamp,
-        Reason::BadTimestamp,
-        Reason::FutureTimestamp,
-        Reason::ImplausibleTimestamp,
-        Reason::EmptyEnvelope,
+    pub const ALL: [RejectReason; 13] = [
+        RejectReason::LineTooLong,
+        RejectReason::NotUtf8,
+        RejectReason::NotJson,
+        RejectReason::NotAnObject,
+        RejectReason::NoEventName,
+        RejectReason::NoChatbotId,
+        RejectReason::BadChatbotId,
+        RejectReason::NoSessionKey,
+        RejectReason::NoTimestamp,
+        RejectReason::BadTimestamp,
+        RejectReason::FutureTimestamp,
+        RejectReason::ImplausibleTimestamp,
+        RejectReason::EmptyEnvelope,
     ];
 
     /// Returns the name used in accounts and among the rejects.
     pub fn name(self) -> &'static str {
         match self {
-            Reason::LineTooLong => "line_too_long",
-            Reason::NotUtf8 => "not_utf8",
-            Reason::NotJson => "not_json",
-            Reason::NotAnObject => "not_an_object",
-            Reason::NoEventName => "no_event_name",
-            Reason::NoChatbotId => "no_chatbot_id",
-            Reason::BadChatbotId => "bad_chatbot_id",
-            Reason::NoSessionKey => "no_session_key",
-            Reason::NoTimestamp => "no_timestamp",
-            Reason::BadTimestamp => "bad_timestamp",
-            Reason::FutureTimestamp => "future_timestamp",
-            Reason::ImplausibleTimestamp => "implausible_timestamp",
-            Reason::EmptyEnvelope => "empty_envelope",
+            RejectReason::LineTooLong => "line_too_long",
+            RejectReason::NotUtf8 => "not_utf8",
+            RejectReason::NotJson => "not_json",
+            RejectReason::NotAnObject => "not_an_object",
+            RejectReason::NoEventName => "no_event_name",
+            RejectReason::NoChatbotId => "no_chatbot_id",
+            RejectReason::BadChatbotId => "bad_chatbot_id",
+            RejectReason::NoSessionKey => "no_session_key",
+            RejectReason::NoTimestamp => "no_timestamp",
+            RejectReason::BadTimestamp => "bad_timestamp",
+            RejectReason::FutureTimestamp => "future_timestamp",
+            RejectReason::ImplausibleTimestamp => "implausible_timestamp",
+            RejectReason::EmptyEnvelope => "empty_envelope",
         }
     }
 
     /// Reads a name; `None` where it is none.
-    pub fn from_name(name: &str) -> Option<Reason> {
-        Reason::ALL.into_iter().find(|r| r.name() == name)
+    pub fn from_name(name: &str) -> Option<RejectReason> {
+        RejectReason::ALL.into_iter().find(|r| r.name() == name)
     }
 }
 
-impl std::fmt::Display for Reason {
+impl std::fmt::Display for RejectReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn the_name_is_the_same_in_json_and_the_order_that_of_precedence() {
-        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+        for (index, reason) in RejectReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index);
             assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
-            assert_eq!(Reason::from_name(reason.name()), Some(reason));
+            assert_eq!(RejectReason::from_name(reason.name()), Some(reason));
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-use super::reason::Reason;
+use super::reason::RejectReason;
 use crate::event::TextId;
 use crate::ingest::batch::suppression::line_hash;
-use crate::ingest::input::blocks::TooLong;
+use crate::ingest::input::blocks::OverlongLine;
 use crate::ingest::parse::ip_masking;
 use crate::prehashed::hex;
 use crate::settings::IpPolicy;
@@ -18,13 +18,13 @@ pub const RAW_LIMIT: usize = 64 << 10;
 
 /// A line, or an event of an envelope, that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RejectedLine {
     /// The number of the line in its input, from 1.
     pub line: u64,
     /// Which of an envelope's events it is, from 0; `None` for a whole line.
     pub index: Option<u32>,
     /// Why it was refused.
-    pub reason: Reason,
+    pub reason: RejectReason,
     /// Length in bytes of the line without its end (of an envelope's event: of that event).
     pub length: u64,
     /// SHA-256 of the same bytes.
@@ -34,13 +34,13 @@ pub struct Refused {
     /// Up to [`RAW_LIMIT`] of the same bytes.
     pub raw: Box<[u8]>,
     /// Whose line it is, as far as it says so: lines of forgotten persons are not kept.
-    pub person: Option<Box<Person>>,
+    pub person: Option<Box<RejectedIdentity>>,
 }
 
 /// The ids that a refused line names: texts of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the fields of the same names
-pub struct Person {
+pub struct RejectedIdentity {
     pub chatbot_id: TextId,
     pub session_id: TextId,
     pub anonymous_id: TextId,
@@ -50,16 +50,16 @@ pub struct Person {
     pub time: Option<Micros>,
 }
 
-impl Refused {
+impl RejectedLine {
     /// Makes a refused line out of its bytes, without its line end.
     ///
     /// Where addresses are not to be kept as they are, they are masked first, and length and hash
     /// are those of the masked text: from the hash of the original they could be found by trial.
-    pub fn new(line: u64, reason: Reason, bytes: &[u8], ip: IpPolicy, key: &SecretKey) -> Refused {
+    pub fn new(line: u64, reason: RejectReason, bytes: &[u8], ip: IpPolicy, key: &SecretKey) -> RejectedLine {
         let original = Sha256::digest(bytes).into();
         let masked = ip_masking::bytes(bytes, ip);
         let bytes = masked.as_deref().unwrap_or(bytes);
-        Refused {
+        RejectedLine {
             line,
             index: None,
             reason,
@@ -74,10 +74,10 @@ impl Refused {
     /// Returns about how much memory it takes, once as it is here and once as it is to be written:
     /// hundreds of bytes, were it a line of two.
     pub fn weight(&self) -> usize {
-        let person = self.person.as_ref().map_or(0, |_| size_of::<Person>());
+        let person = self.person.as_ref().map_or(0, |_| size_of::<RejectedIdentity>());
         let texts = self.keyed_hash.len() + self.raw.len();
         // Once as it is written, in a buffer that may have twice the room.
-        size_of::<Refused>() + person + size_of::<Reject>() + 160 + 2 * (texts + escapes(&self.raw))
+        size_of::<RejectedLine>() + person + size_of::<Reject>() + 160 + 2 * (texts + escapes(&self.raw))
     }
 
     /// Returns it as it is kept in the store, a line of the given file.
@@ -101,17 +101,17 @@ impl Refused {
     ///
     /// Where addresses are not to be kept as they are, its hash is that of what is kept of it, masked: an
     /// address behind that would be found from the hash of the whole by trial.
-    pub fn too_long(long: &TooLong, ip: IpPolicy, key: &SecretKey) -> Refused {
+    pub fn overlong(long: &OverlongLine, ip: IpPolicy, key: &SecretKey) -> RejectedLine {
         let masked = ip_masking::cut_bytes(&long.head, ip);
         let raw = cut(masked.as_deref().unwrap_or(&long.head));
         let sha256 = match ip {
             IpPolicy::Keep => long.sha256,
             IpPolicy::Truncate | IpPolicy::Drop => Sha256::digest(&raw).into(),
         };
-        Refused {
+        RejectedLine {
             line: long.line,
             index: None,
-            reason: Reason::LineTooLong,
+            reason: RejectReason::LineTooLong,
             length: long.length,
             sha256,
             keyed_hash: line_hash(key, &long.sha256),
@@ -145,19 +145,19 @@ fn escapes(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn refused(reason: Reason, bytes: &[u8], ip: IpPolicy) -> Refused {
-        Refused::new(3, reason, bytes, ip, &SecretKey::from_bytes([7; 32]))
+    fn rejected(reason: RejectReason, bytes: &[u8], ip: IpPolicy) -> RejectedLine {
+        RejectedLine::new(3, reason, bytes, ip, &SecretKey::from_bytes([7; 32]))
     }
 
     #[test]
     fn the_raw_text_is_cut_between_characters_and_bytes_are_base64() {
         let long = "x".repeat(RAW_LIMIT - 1) + "é" + "tail";
-        let cut = refused(Reason::NotJson, long.as_bytes(), IpPolicy::Keep);
+        let cut = rejected(RejectReason::NotJson, long.as_bytes(), IpPolicy::Keep);
         assert_eq!((cut.raw.len(), cut.length), (RAW_LIMIT, RAW_LIMIT as u64 + 5));
         let clock = Clock { now: 0 };
         let kept = cut.reject("a.ndjson", clock);
         assert_eq!((kept.raw, kept.raw_base64), (Some("x".repeat(RAW_LIMIT - 1)), None));
-        let bytes = refused(Reason::NotUtf8, b"\xff\xfe", IpPolicy::Keep).reject("a.ndjson", clock);
+        let bytes = rejected(RejectReason::NotUtf8, b"\xff\xfe", IpPolicy::Keep).reject("a.ndjson", clock);
         assert_eq!((bytes.raw, bytes.raw_base64.as_deref()), (None, Some("//4=")));
     }
 
@@ -167,29 +167,32 @@ mod tests {
         for bytes in
             [&[b'x'; 5000][..], &[1; 5000], &[b'"'; 5000], &[0xff; 5000], "é\n".repeat(900).as_bytes()]
         {
-            let refused = refused(Reason::NotJson, bytes, IpPolicy::Keep);
-            let written = serde_json::to_string(&refused.reject("a.ndjson", clock)).unwrap().len();
-            let held = refused.raw.len();
-            assert!(refused.weight() >= held + written, "{} of {held} and {written}", refused.weight());
+            let rejected = rejected(RejectReason::NotJson, bytes, IpPolicy::Keep);
+            let written = serde_json::to_string(&rejected.reject("a.ndjson", clock)).unwrap().len();
+            let held = rejected.raw.len();
+            assert!(rejected.weight() >= held + written, "{} of {held} and {written}", rejected.weight());
         }
     }
 
     #[test]
     fn the_hash_is_sha_256_of_the_whole_line() {
         // The first test vector of FIPS 180-2.
-        let abc = refused(Reason::NotJson, b"abc", IpPolicy::Keep);
+        let abc = rejected(RejectReason::NotJson, b"abc", IpPolicy::Keep);
         let hex: String = abc.sha256.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]
     fn a_masked_line_is_hashed_as_it_is_kept() {
-        let one = refused(Reason::NotJson, b"from 192.0.2.1", IpPolicy::Drop);
-        let two = refused(Reason::NotJson, b"from 192.0.2.2", IpPolicy::Drop);
+        let one = rejected(RejectReason::NotJson, b"from 192.0.2.1", IpPolicy::Drop);
+        let two = rejected(RejectReason::NotJson, b"from 192.0.2.2", IpPolicy::Drop);
         assert_eq!((one.sha256, &one.raw), (two.sha256, &two.raw));
         // With the key alone they can be told apart, under any policy.
         assert_ne!(one.keyed_hash, two.keyed_hash);
-        assert_eq!(one.keyed_hash, refused(Reason::NotJson, b"from 192.0.2.1", IpPolicy::Keep).keyed_hash);
+        assert_eq!(
+            one.keyed_hash,
+            rejected(RejectReason::NotJson, b"from 192.0.2.1", IpPolicy::Keep).keyed_hash
+        );
         assert_eq!(*one.raw, *b"from -");
         assert_eq!(one.length, 6);
     }

@@ -68,17 +68,18 @@ fn outcome(
     block_size: usize,
     piece: usize,
     options: &ParseOptions,
-) -> (Vec<String>, Counts, Option<Unfinished>) {
+) -> (Vec<String>, IngestCounts, Option<UnfinishedLine>) {
     let folder = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(folder.path(), bytes).unwrap();
-    let mut reader = Reader::open(&Input::File(folder.path().into())).unwrap().with_block_size(block_size);
+    let mut reader =
+        BlockReader::open(&Input::File(folder.path().into())).unwrap().with_block_size(block_size);
     let context = Context::new(None).unwrap();
-    let (mut all, mut counts, mut unfinished) = (Vec::new(), Counts::default(), None);
+    let (mut all, mut counts, mut unfinished) = (Vec::new(), IngestCounts::default(), None);
     while let Some(block) = reader.next_block().unwrap() {
         let mut pieces = Vec::new();
         let mut parser = Parser::default();
         let (last, _) =
-            parser.parse_in_pieces(block, options, &context, piece, &mut |parsed| pieces.push(parsed));
+            parser.parse_in_chunks(block, options, &context, piece, &mut |parsed| pieces.push(parsed));
         assert!(pieces.iter().all(|piece| piece.unfinished.is_none()));
         let mut lines = 0;
         for parsed in pieces.into_iter().chain([last]) {
@@ -86,17 +87,17 @@ fn outcome(
                 all.push(describe(&parsed.block, row));
                 assert!(row.text.iter().all(|span| span.is_none() || parsed.block.text(*span).is_some()));
             }
-            for refused in &parsed.refused {
+            for rejected in &parsed.rejected {
                 all.push(format!(
                     "{} {:?} {} {:?}",
-                    refused.line, refused.index, refused.reason, refused.raw
+                    rejected.line, rejected.index, rejected.reason, rejected.raw
                 ));
-                counts.refuse(refused.reason, 1);
-                assert!(lines <= refused.line, "in the order of the lines");
-                lines = refused.line;
+                counts.reject(rejected.reason, 1);
+                assert!(lines <= rejected.line, "in the order of the lines");
+                lines = rejected.line;
             }
-            let weight: usize = parsed.refused.iter().map(|refused| refused.weight()).sum();
-            assert_eq!(weight, parsed.refused_weight);
+            let weight: usize = parsed.rejected.iter().map(|rejected| rejected.weight()).sum();
+            assert_eq!(weight, parsed.rejected_size);
             counts.read += parsed.read;
             counts.stored += parsed.block.rows.len() as u64;
             counts.blank += parsed.blank;
@@ -171,7 +172,7 @@ proptest! {
     fn random_bytes_are_accounted_for(bytes: Vec<u8>, unfinished: bool) {
         let block = RawBlock { unfinished, ..raw(bytes) };
         let parsed = parse(block, &options(), &Context::new(None).unwrap());
-        let accounted = parsed.block.rows.len() + parsed.refused.len() + usize::from(parsed.unfinished.is_some());
+        let accounted = parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
         prop_assert_eq!(parsed.read, accounted as u64);
     }
 
@@ -194,7 +195,7 @@ proptest! {
 #[test]
 fn the_reader_and_the_parser_agree_on_an_input_that_is_a_pipe() {
     let lines = format!("{}\n{}\n{{\"event", event_with(""), event_with("\"id\":7"));
-    let mut reader = Reader::from_source("-", Box::new(io::Cursor::new(lines.into_bytes()))).unwrap();
+    let mut reader = BlockReader::from_source("-", Box::new(io::Cursor::new(lines.into_bytes()))).unwrap();
     let block = reader.next_block().unwrap().unwrap();
     let parsed = parse(block, &options(), &Context::new(None).unwrap());
     // Nobody will write the rest of it: it is refused.

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::ingest::input::blocks::{Compression, TooLong};
+use crate::ingest::input::blocks::{Compression, OverlongLine};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -18,12 +18,12 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
 }
 
-fn reader(bytes: impl Into<Vec<u8>>) -> Reader {
-    Reader::from_source("test", Box::new(io::Cursor::new(bytes.into()))).unwrap()
+fn reader(bytes: impl Into<Vec<u8>>) -> BlockReader {
+    BlockReader::from_source("test", Box::new(io::Cursor::new(bytes.into()))).unwrap()
 }
 
 /// All blocks, and the error at the end.
-fn drain(reader: &mut Reader) -> (Vec<RawBlock>, Option<crate::Error>) {
+fn drain(reader: &mut BlockReader) -> (Vec<RawBlock>, Option<crate::Error>) {
     let mut blocks = Vec::new();
     loop {
         match reader.next_block() {
@@ -66,7 +66,7 @@ fn numbered(blocks: &[RawBlock]) -> Vec<Numbered> {
     for block in blocks {
         let mut number = block.first_line;
         for line in block.bytes.split_inclusive(|b| *b == b'\n') {
-            while block.too_long.iter().any(|l| l.line == number) {
+            while block.overlong.iter().any(|l| l.line == number) {
                 number += 1;
             }
             lines.push((number, line.to_vec()));
@@ -90,7 +90,7 @@ proptest! {
         prop_assert!(error.is_none());
         let (kept, long) = naive(&bytes, limit);
         prop_assert_eq!(numbered(&blocks), kept);
-        let found: Vec<_> = blocks.iter().flat_map(|b| &b.too_long).map(|l| (l.line, l.length)).collect();
+        let found: Vec<_> = blocks.iter().flat_map(|b| &b.overlong).map(|l| (l.line, l.length)).collect();
         prop_assert_eq!(found, long);
         let mut offset = 0;
         for block in &blocks {
@@ -112,7 +112,7 @@ proptest! {
             prop_assert_eq!(text(&blocks), &plain[..]);
             prop_assert!(error.is_none());
             let cut = cut.min(packed.len());
-            if let Ok(reader) = Reader::from_source("cut", Box::new(io::Cursor::new(packed[..cut].to_vec()))) {
+            if let Ok(reader) = BlockReader::from_source("cut", Box::new(io::Cursor::new(packed[..cut].to_vec()))) {
                 let (blocks, _) = drain(&mut reader.with_block_size(block));
                 prop_assert!(plain.starts_with(&text(&blocks)) || packed[..4.min(cut)] != packed[..4.min(packed.len())]);
             }
@@ -123,7 +123,7 @@ proptest! {
     fn no_bytes_make_it_fail_otherwise_than_by_an_error(mut bytes: Vec<u8>, magic in 0usize..4) {
         let magics: [&[u8]; 4] = [b"", b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
         bytes.splice(0..0, magics[magic].iter().copied());
-        if let Ok(mut reader) = Reader::from_source("any", Box::new(io::Cursor::new(bytes))) {
+        if let Ok(mut reader) = BlockReader::from_source("any", Box::new(io::Cursor::new(bytes))) {
             drain(&mut reader);
         }
     }
@@ -217,14 +217,14 @@ fn a_line_far_over_the_limit_is_hashed_as_it_passes_and_the_lines_around_it_are_
     let length = 64u64 << 20;
     let source = io::Cursor::new(b"{}\n".to_vec())
         .chain(Long { left: length, tail: io::Cursor::new(b"\r\n{\"a\":1}\n".to_vec()) });
-    let mut reader = Reader::from_source("long", Box::new(source)).unwrap();
+    let mut reader = BlockReader::from_source("long", Box::new(source)).unwrap();
     let (blocks, error) = drain(&mut reader);
     assert!(error.is_none());
     assert!(blocks.iter().all(|b| b.bytes.capacity() < 16 << 20));
     let mut hash = Sha256::new();
     (0..64).for_each(|_| hash.update(vec![b'x'; 1 << 20]));
-    let too_long: Vec<&TooLong> = blocks.iter().flat_map(|block| &block.too_long).collect();
-    let [TooLong { line: 2, length: found, sha256, head }] = too_long[..] else { panic!() };
+    let overlong: Vec<&OverlongLine> = blocks.iter().flat_map(|block| &block.overlong).collect();
+    let [OverlongLine { line: 2, length: found, sha256, head }] = overlong[..] else { panic!() };
     assert_eq!((*found, sha256), (length, &<[u8; 32]>::from(hash.finalize())));
     assert_eq!(head, &vec![b'x'; 64 << 10]);
     let last = blocks.last().unwrap();
@@ -233,12 +233,12 @@ fn a_line_far_over_the_limit_is_hashed_as_it_passes_and_the_lines_around_it_are_
 
     let context = Context::new(None).unwrap();
     let parsed: Vec<_> = blocks.into_iter().map(|block| parse(block, &options(), &context)).collect();
-    let refused: Vec<_> = parsed
+    let rejected: Vec<_> = parsed
         .iter()
-        .flat_map(|parsed| &parsed.refused)
-        .map(|refused| (refused.line, refused.reason.name(), refused.length))
+        .flat_map(|parsed| &parsed.rejected)
+        .map(|rejected| (rejected.line, rejected.reason.name(), rejected.length))
         .collect();
-    assert_eq!(refused, [(1, "no_event_name", 2), (2, "line_too_long", length), (3, "no_event_name", 7)]);
+    assert_eq!(rejected, [(1, "no_event_name", 2), (2, "line_too_long", length), (3, "no_event_name", 7)]);
     assert_eq!(parsed.iter().map(|parsed| parsed.read).sum::<u64>(), 3);
 }
 
@@ -247,9 +247,9 @@ fn a_line_of_exactly_one_mebibyte_is_read() {
     for end in ["\n", "\r\n", ""] {
         let line = |length: usize| "x".repeat(length) + end + if end.is_empty() { "" } else { "{}\n" };
         let (blocks, _) = drain(&mut reader(line(1 << 20)));
-        assert!(blocks.iter().all(|b| b.too_long.is_empty()));
+        assert!(blocks.iter().all(|b| b.overlong.is_empty()));
         let (blocks, _) = drain(&mut reader(line((1 << 20) + 1)));
-        let long: Vec<_> = blocks.iter().flat_map(|b| &b.too_long).map(|l| (l.line, l.length)).collect();
+        let long: Vec<_> = blocks.iter().flat_map(|b| &b.overlong).map(|l| (l.line, l.length)).collect();
         assert_eq!(long, [(1, (1 << 20) + 1)]);
     }
 }
@@ -264,7 +264,7 @@ fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
     };
     let content = b"{\"a\":1}\n{\"b\"";
     let plain = write("plain", content);
-    let mut reader = Reader::open(&Input::File(plain.clone())).unwrap();
+    let mut reader = BlockReader::open(&Input::File(plain.clone())).unwrap();
     assert!(reader.is_plain_file());
     assert_eq!((reader.compression(), reader.size()), (Compression::Plain, Some(12)));
     let (blocks, _) = drain(&mut reader);
@@ -272,22 +272,23 @@ fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
     assert_eq!(reader.consumed(), 12);
 
     let packed = gzip(content);
-    let mut compressed = Reader::open(&Input::File(write("packed", &packed))).unwrap();
+    let mut compressed = BlockReader::open(&Input::File(write("packed", &packed))).unwrap();
     assert_eq!((compressed.is_plain_file(), compressed.compression()), (false, Compression::Gzip));
     assert!(!drain(&mut compressed).0[0].unfinished);
     assert_eq!(compressed.consumed(), packed.len() as u64);
 
     // The file has grown: it is read on from the unfinished line.
     write("plain", b"{\"a\":1}\n{\"b\":2}\n");
-    let read_on =
-        |offset, line| Reader::read_on(&plain, std::fs::File::open(&plain).unwrap(), offset, line).unwrap();
-    let mut reader = read_on(8, 2);
+    let resume = |offset, line| {
+        BlockReader::resume(&plain, std::fs::File::open(&plain).unwrap(), offset, line).unwrap()
+    };
+    let mut reader = resume(8, 2);
     let (blocks, _) = drain(&mut reader);
     assert_eq!(reader.consumed(), 16);
     assert_eq!((blocks[0].first_line, blocks[0].offset, blocks[0].end), (2, 8, 16));
     assert_eq!(blocks[0].bytes, b"{\"b\":2}\n");
     assert!(!blocks[0].unfinished);
-    assert!(drain(&mut read_on(16, 3)).0.is_empty());
+    assert!(drain(&mut resume(16, 3)).0.is_empty());
 }
 
 #[cfg(unix)]
@@ -299,7 +300,7 @@ fn a_log_that_is_rotated_after_it_was_looked_at_is_read_on_itself() {
     let looked_at = std::fs::File::open(&path).unwrap();
     std::fs::rename(&path, folder.path().join("log.1")).unwrap();
     std::fs::write(&path, b"{\"other\":\"and longer\"}\n{\"c\":3}\n").unwrap();
-    let mut reader = Reader::read_on(&path, looked_at, 8, 2).unwrap();
+    let mut reader = BlockReader::resume(&path, looked_at, 8, 2).unwrap();
     assert_eq!(text(&drain(&mut reader).0), b"{\"b\":2}\n");
     assert_eq!(reader.consumed(), 16);
 }
@@ -313,21 +314,21 @@ fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
     for (bytes, damaged) in [(content.clone(), false), (gzip(&content), false), (gzip(&content), true)] {
         let bytes = &bytes[..bytes.len() - if damaged { 9 } else { 0 }];
         std::fs::write(&path, bytes).unwrap();
-        let (mut blocks, error) = drain(&mut Reader::open(&Input::File(path.clone())).unwrap());
+        let (mut blocks, error) = drain(&mut BlockReader::open(&Input::File(path.clone())).unwrap());
         assert_eq!(error.is_some(), damaged);
         let last = blocks.pop().unwrap();
-        let left = last.unfinished_long;
+        let left = last.unfinished_overlong;
         if bytes == content || damaged {
             let length = (1 << 20) + 7;
-            assert_eq!((left, last.too_long.len()), (Some(Unfinished { line: 2, offset: 3, length }), 0));
+            assert_eq!((left, last.overlong.len()), (Some(UnfinishedLine { line: 2, offset: 3, length }), 0));
             assert_eq!((last.end, last.first_line + last.lines), (3 + length, 2));
         } else {
             // Nobody will write the rest of it.
-            assert_eq!((left, last.too_long.len()), (None, 1));
+            assert_eq!((left, last.overlong.len()), (None, 1));
         }
         let parsed = parse(last, &options(), &context);
         assert_eq!(parsed.unfinished, left);
-        assert_eq!(parsed.read, parsed.refused.len() as u64 + u64::from(left.is_some()));
+        assert_eq!(parsed.read, parsed.rejected.len() as u64 + u64::from(left.is_some()));
     }
 }
 
@@ -335,7 +336,7 @@ fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
 fn what_cannot_be_opened_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     for (path, says) in [(folder.path().join("missing"), "No such file"), (folder.path().to_owned(), "")] {
-        let error = Reader::open(&Input::File(path.clone())).err().unwrap().to_string();
+        let error = BlockReader::open(&Input::File(path.clone())).err().unwrap().to_string();
         assert!(
             error.starts_with(&format!("cannot read {}", path.display())) && error.contains(says),
             "{error}"
@@ -353,5 +354,5 @@ fn a_gzip_bomb_passes_in_bounded_memory() {
     let (blocks, error) = drain(&mut reader(packed));
     assert!(error.is_none());
     assert!(blocks.iter().all(|b| b.bytes.is_empty()));
-    assert_eq!(blocks[0].too_long[0].length, 64 << 20);
+    assert_eq!(blocks[0].overlong[0].length, 64 << 20);
 }

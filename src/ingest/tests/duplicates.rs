@@ -10,8 +10,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::*;
 use crate::ingest::batch::stored_ids::{Keys, StoredIds};
-use crate::ingest::batch::{self, Fate, Rules};
-use crate::ingest::pipeline::timings::Stages;
+use crate::ingest::batch::{self, EventOutcome, WriteContext};
+use crate::ingest::pipeline::timings::StageTimings;
 use crate::prehashed::PreHashed;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::Manifest;
@@ -41,10 +41,14 @@ impl Stored {
         let mut transaction = self.writer.begin();
         let ledger = Ledger::default();
         let zone = Zone::parse("UTC").unwrap();
-        let rules = Rules { zone, timeout: HALF_AN_HOUR, ledger: &ledger, gate: None, now: 0 };
-        let outcome = batch::put(&mut transaction, &events, rules, ids, &mut Stages::default()).unwrap();
+        let rules = WriteContext { zone, timeout: HALF_AN_HOUR, ledger: &ledger, gate: None, now: 0 };
+        let outcome =
+            batch::put(&mut transaction, &events, rules, ids, &mut StageTimings::default()).unwrap();
         self.writer.commit(transaction, 0).unwrap();
-        (outcome.fates.iter().map(|fate| *fate == Fate::Stored).collect(), outcome.clashes)
+        (
+            outcome.outcomes.iter().map(|outcome| *outcome == EventOutcome::Stored).collect(),
+            outcome.id_conflicts,
+        )
     }
 }
 
@@ -89,14 +93,14 @@ fn expected(batches: &[Vec<(u8, u32, bool)>]) -> Vec<(Vec<bool>, u64)> {
     let mut stored: Vec<(u8, u32, bool)> = Vec::new();
     let mut results = Vec::new();
     for batch in batches {
-        let (mut fates, mut clashes) = (Vec::new(), 0);
+        let (mut outcomes, mut id_conflicts) = (Vec::new(), 0);
         for &(id, day, name) in batch {
             let there = stored.iter().find(|other| other.0 == id && other.1.abs_diff(day) <= 1);
-            clashes += u64::from(there.is_some_and(|other| (other.1, other.2) != (day, name)));
-            fates.push(there.is_none());
+            id_conflicts += u64::from(there.is_some_and(|other| (other.1, other.2) != (day, name)));
+            outcomes.push(there.is_none());
         }
-        stored.extend(batch.iter().zip(&fates).filter(|(_, fate)| **fate).map(|(event, _)| *event));
-        results.push((fates, clashes));
+        stored.extend(batch.iter().zip(&outcomes).filter(|(_, outcome)| **outcome).map(|(event, _)| *event));
+        results.push((outcomes, id_conflicts));
     }
     results
 }

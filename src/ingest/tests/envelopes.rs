@@ -9,12 +9,12 @@ fn half_a_million_refused_elements_of_one_line_come_in_pieces_of_bounded_size() 
     let (mut parser, context, mut pieces) = (Parser::default(), Context::new(None).unwrap(), Vec::new());
     let most = 1 << 20;
     let (last, _) =
-        parser.parse_in_pieces(raw(line), &options(), &context, most, &mut |piece| pieces.push(piece));
+        parser.parse_in_chunks(raw(line), &options(), &context, most, &mut |piece| pieces.push(piece));
     pieces.push(last);
     // Reaches the bound with the last of its elements.
-    assert!(pieces.iter().all(|piece| piece.refused_weight < most + 1000));
+    assert!(pieces.iter().all(|piece| piece.rejected_size < most + 1000));
     assert!(pieces.len() > 100, "{}", pieces.len());
-    let indexes = pieces.iter().flat_map(|piece| &piece.refused).map(|refused| refused.index.unwrap());
+    let indexes = pieces.iter().flat_map(|piece| &piece.rejected).map(|rejected| rejected.index.unwrap());
     assert!(indexes.eq(0..500_000));
     assert_eq!(pieces.iter().map(|piece| piece.read).sum::<u64>(), 500_001);
     assert_eq!(pieces.pop().unwrap().block.rows.len(), 1);
@@ -78,13 +78,13 @@ fn a_bad_event_is_lost_alone_and_named_by_its_index() {
     let names: Vec<_> = (0..4).map(|n| parsed.event(n).name()).collect();
     assert_eq!(names, ["a", "d", "session_updated", "user_identified"]);
     assert_eq!(parsed.event(3).text(TextField::UserId), Some("u"));
-    let refused: Vec<_> = parsed
-        .refused
+    let rejected: Vec<_> = parsed
+        .rejected
         .iter()
         .map(|r| (r.index.unwrap(), r.reason.name(), String::from_utf8_lossy(&r.raw).into_owned()))
         .collect();
     assert_eq!(
-        refused,
+        rejected,
         [
             (1, "not_an_object", "7".to_owned()),
             (2, "no_event_name", r#"{"name":"b"}"#.to_owned()),
@@ -96,7 +96,7 @@ fn a_bad_event_is_lost_alone_and_named_by_its_index() {
     );
     assert_eq!(parsed.read, 10);
     // Whose a refused event is, the envelope may say.
-    let person = parsed.refused[2].person.as_ref().unwrap();
+    let person = parsed.rejected[2].person.as_ref().unwrap();
     assert_eq!(parsed.block.text(person.session_id), Some("s"));
 }
 
@@ -104,7 +104,7 @@ fn a_bad_event_is_lost_alone_and_named_by_its_index() {
 fn an_empty_one_counts_as_one_refused_event() {
     let parsed = lines(envelope(HEAD, " "));
     assert_eq!((parsed.read, parsed.reasons()), (1, vec!["empty_envelope"]));
-    assert_eq!(parsed.refused[0].index, None);
+    assert_eq!(parsed.rejected[0].index, None);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn every_field_of_an_event_goes_to_its_column() {
     assert_eq!(event.row.received_at, at("2026-11-09T08:00:02Z"));
     assert_eq!(event.agent().map(|a| a.user_agent.as_str()), Some("Mozilla/5.0"));
     assert!(event.row.names_source && event.row.channel.is_some() && event.row.has_own_id);
-    assert!(parsed.warnings.is_empty() && parsed.refused.is_empty());
+    assert!(parsed.warnings.is_empty() && parsed.rejected.is_empty());
 }
 
 #[test]

@@ -31,7 +31,8 @@ fn raw(bytes: impl Into<Vec<u8>>) -> RawBlock {
 
 fn parse_with(options: &ParseOptions, bytes: impl Into<Vec<u8>>) -> Parsed {
     let parsed = parse(raw(bytes), options, &Context::new(None).unwrap());
-    let accounted = parsed.block.rows.len() + parsed.refused.len() + usize::from(parsed.unfinished.is_some());
+    let accounted =
+        parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
     assert_eq!(parsed.read, accounted as u64);
     parsed
 }
@@ -51,7 +52,7 @@ impl Parsed {
     }
 
     fn reasons(&self) -> Vec<&'static str> {
-        self.refused.iter().map(|r| r.reason.name()).collect()
+        self.rejected.iter().map(|r| r.reason.name()).collect()
     }
 
     fn warned(&self) -> Vec<(String, u64)> {

@@ -76,9 +76,9 @@ fn no_address_stays_in_what_is_kept_of_refused_lines() {
         let mut bytes = text.as_bytes().to_vec();
         bytes.extend_from_slice(b"\xff 198.51.100.7\n");
         let parsed = parse_with(&options, bytes);
-        assert_eq!(parsed.refused.len(), 7);
-        for refused in &parsed.refused {
-            let raw = String::from_utf8_lossy(&refused.raw).into_owned();
+        assert_eq!(parsed.rejected.len(), 7);
+        for rejected in &parsed.rejected {
+            let raw = String::from_utf8_lossy(&rejected.raw).into_owned();
             assert!(!raw.contains("100.7") && !raw.contains("::7"), "{raw}");
         }
     }
@@ -88,30 +88,33 @@ fn no_address_stays_in_what_is_kept_of_refused_lines() {
 fn an_address_before_an_unclosed_string_is_masked_behind_escapes_too() {
     let options = ParseOptions { ip: IpPolicy::Drop, ..options() };
     let parsed = parse_with(&options, "{\"a\":\"203\\u002e0.113.9\",\"b\":\"x\n");
-    assert_eq!(*parsed.refused[0].raw, *b"{\"a\":null,\"b\":\"x");
+    assert_eq!(*parsed.rejected[0].raw, *b"{\"a\":null,\"b\":\"x");
 }
 
 #[test]
 fn neither_text_nor_hash_of_a_line_over_the_limit_gives_an_address_away() {
     // One address in what is kept of the line, one behind it.
-    let refused = |ip, address: &str| {
+    let rejected = |ip, address: &str| {
         let line = format!("from {address} {} {address}\n", "x".repeat(1 << 20));
         let mut reader =
-            Reader::from_source("long", Box::new(std::io::Cursor::new(line.into_bytes()))).unwrap();
+            BlockReader::from_source("long", Box::new(std::io::Cursor::new(line.into_bytes()))).unwrap();
         let options = ParseOptions { ip, ..options() };
         let mut parsed = parse(reader.next_block().unwrap().unwrap(), &options, &Context::new(None).unwrap());
-        let one = parsed.refused.remove(0);
-        assert!(parsed.refused.is_empty());
+        let one = parsed.rejected.remove(0);
+        assert!(parsed.rejected.is_empty());
         one
     };
     // Without the hash that only who has the store's key can make: it is of the line as it was logged.
-    let unkeyed = |ip, address: &str| Refused { keyed_hash: String::new(), ..refused(ip, address) };
-    let one = refused(IpPolicy::Drop, "203.0.113.9");
-    assert_eq!((one.reason, one.length), (Reason::LineTooLong, 5 + 11 + 1 + (1 << 20) + 1 + 11));
+    let unkeyed = |ip, address: &str| RejectedLine { keyed_hash: String::new(), ..rejected(ip, address) };
+    let one = rejected(IpPolicy::Drop, "203.0.113.9");
+    assert_eq!((one.reason, one.length), (RejectReason::LineTooLong, 5 + 11 + 1 + (1 << 20) + 1 + 11));
     assert!(one.raw.starts_with(b"from - xxx"));
     assert_eq!(unkeyed(IpPolicy::Drop, "203.0.113.9"), unkeyed(IpPolicy::Drop, "203.0.113.8"));
-    assert_ne!(one.sha256, refused(IpPolicy::Keep, "203.0.113.9").sha256);
-    assert_ne!(refused(IpPolicy::Keep, "203.0.113.8").sha256, refused(IpPolicy::Keep, "203.0.113.9").sha256);
+    assert_ne!(one.sha256, rejected(IpPolicy::Keep, "203.0.113.9").sha256);
+    assert_ne!(
+        rejected(IpPolicy::Keep, "203.0.113.8").sha256,
+        rejected(IpPolicy::Keep, "203.0.113.9").sha256
+    );
     assert_eq!(unkeyed(IpPolicy::Truncate, "203.0.113.8"), unkeyed(IpPolicy::Truncate, "203.0.113.9"));
-    assert_eq!(one.keyed_hash, refused(IpPolicy::Keep, "203.0.113.9").keyed_hash);
+    assert_eq!(one.keyed_hash, rejected(IpPolicy::Keep, "203.0.113.9").keyed_hash);
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::blocks::gzip;
-use crate::ingest::pipeline::{Options, Progress, run};
+use crate::ingest::pipeline::{IngestOptions, IngestProgress, run};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -15,7 +15,7 @@ struct Told {
     advanced: AtomicU64,
 }
 
-impl Progress for Told {
+impl IngestProgress for Told {
     fn total(&self, bytes: u64) {
         self.total.store(bytes, Relaxed);
     }
@@ -42,7 +42,7 @@ fn progress_is_in_bytes_as_they_are_stored_and_comes_to_an_end() {
     let (plain, packed) = (folder.path().join("a.ndjson"), folder.path().join("b.ndjson.gz"));
     std::fs::write(&plain, lines(0..20_000)).unwrap();
     std::fs::write(&packed, gzip(lines(30_000..50_000).as_bytes())).unwrap();
-    let options = Options {
+    let options = IngestOptions {
         inputs: vec![plain.clone(), packed.clone()],
         chatbot: None,
         force: false,
@@ -59,7 +59,7 @@ fn progress_is_in_bytes_as_they_are_stored_and_comes_to_an_end() {
         std::fs::write(&plain, std::fs::read_to_string(&plain).unwrap() + more).unwrap();
         let told = Told::default();
         let report = run(&store, &Settings::default(), &options, &told).unwrap();
-        assert_eq!(report.account.total.stored, stored);
+        assert_eq!(report.summary.total.stored, stored);
         let size = |path| std::fs::metadata(path).unwrap().len();
         assert_eq!(told.total.load(Relaxed), size(&plain) + size(&packed));
         assert_eq!(told.advanced.load(Relaxed), told.total.load(Relaxed));

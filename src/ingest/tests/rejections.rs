@@ -6,8 +6,8 @@ use crate::ingest::summary::rejected::RAW_LIMIT;
 fn reason(line: &str) -> &'static str {
     let parsed = lines(line);
     assert_eq!(parsed.block.rows.len(), 0);
-    assert_eq!(parsed.refused.len(), 1);
-    parsed.refused[0].reason.name()
+    assert_eq!(parsed.rejected.len(), 1);
+    parsed.rejected[0].reason.name()
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_refused_line_keeps_its_number_its_length_and_its_text() {
     let parsed = lines(text);
     assert_eq!(parsed.blank, 2);
     assert_eq!(parsed.block.rows.len(), 1);
-    let [empty, long_one] = &parsed.refused[..] else { panic!("{:?}", parsed.reasons()) };
+    let [empty, long_one] = &parsed.rejected[..] else { panic!("{:?}", parsed.reasons()) };
     assert_eq!((empty.line, empty.length, empty.index), (3, 5, None));
     assert_eq!(*empty.raw, *b"  {} ");
     assert_eq!((long_one.line, long_one.length), (4, long.len() as u64));
@@ -135,9 +135,9 @@ fn a_bad_line_loses_no_other() {
         parsed.reasons(),
         ["not_utf8", "not_json", "not_json", "not_json", "not_json", "not_json", "not_utf8"]
     );
-    assert_eq!(parsed.refused.iter().map(|r| r.line).collect::<Vec<_>>(), [2, 4, 6, 8, 10, 12, 14]);
+    assert_eq!(parsed.rejected.iter().map(|r| r.line).collect::<Vec<_>>(), [2, 4, 6, 8, 10, 12, 14]);
     assert_eq!(parsed.blank, 1);
-    assert_eq!(*parsed.refused[0].raw, *b"\xff\xfe\xfd");
+    assert_eq!(*parsed.rejected[0].raw, *b"\xff\xfe\xfd");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn ten_thousand_levels_of_nesting_are_an_ordinary_property() {
 fn a_refused_line_says_whose_it_is_as_far_as_it_can() {
     let line = r#"{"event_name":"x","chatbot_id":7,"session_id":"s","userId":"u","user_email":"a@example.com","timestamp":0}"#;
     let parsed = lines(line);
-    let person = parsed.refused[0].person.as_ref().unwrap();
+    let person = parsed.rejected[0].person.as_ref().unwrap();
     let text = |span| parsed.block.text(span);
     assert_eq!(text(person.chatbot_id), Some("7"));
     assert_eq!(text(person.session_id), Some("s"));
@@ -161,7 +161,7 @@ fn a_refused_line_says_whose_it_is_as_far_as_it_can() {
     assert_eq!(text(person.user_id), Some("u"));
     assert_eq!(text(person.user_email), Some("a@example.com"));
     assert_eq!(person.time, Some(0));
-    assert_eq!(lines("{\"user_id\":\"u\",").refused[0].person, None);
+    assert_eq!(lines("{\"user_id\":\"u\",").rejected[0].person, None);
 }
 
 #[test]
@@ -171,11 +171,11 @@ fn an_unfinished_last_line_is_left_for_the_next_time_unless_it_is_whole() {
         parse(block, &options(), &Context::new(None).unwrap())
     };
     let parsed = unfinished(b"{}\n{\"event_name\":\"x");
-    assert_eq!(parsed.unfinished, Some(Unfinished { line: 2, offset: 103, length: 16 }));
+    assert_eq!(parsed.unfinished, Some(UnfinishedLine { line: 2, offset: 103, length: 16 }));
     assert_eq!((parsed.read, parsed.reasons()), (2, vec!["no_event_name"]));
     // Cut in the midst of a character.
     let parsed = unfinished(b"{}\n{\"a\":\"\xc3");
-    assert_eq!(parsed.unfinished, Some(Unfinished { line: 2, offset: 103, length: 7 }));
+    assert_eq!(parsed.unfinished, Some(UnfinishedLine { line: 2, offset: 103, length: 7 }));
     assert_eq!((parsed.read, parsed.blank), (2, 0));
     // Whole, and then an ordinary line.
     let parsed = unfinished(event_with("").as_bytes());

@@ -49,13 +49,13 @@ impl Place {
     }
 
     /// Takes in the lines of one file.
-    pub fn ingest(&mut self, lines: &[String]) -> pipeline::Report {
+    pub fn ingest(&mut self, lines: &[String]) -> pipeline::IngestReport {
         static CONTEXT: OnceLock<Context> = OnceLock::new();
         let context = CONTEXT.get_or_init(|| Context::new(None).unwrap());
         self.runs += 1;
         let file = self.dir.path().join(format!("{}.ndjson", self.runs));
         std::fs::write(&file, lines.concat()).unwrap();
-        let options = pipeline::Options {
+        let options = pipeline::IngestOptions {
             inputs: vec![file.to_owned()],
             chatbot: None,
             force: false,
@@ -66,9 +66,14 @@ impl Place {
             key_file: None,
             batch_bytes: Some(2000),
         };
-        let report =
-            pipeline::run_in(self.writer(), &self.settings, &options, context, &pipeline::NoProgress)
-                .unwrap();
+        let report = pipeline::run_with_writer(
+            self.writer(),
+            &self.settings,
+            &options,
+            context,
+            &pipeline::NoProgress,
+        )
+        .unwrap();
         assert!(report.failure.is_none() && report.problems.is_empty(), "{report:?}");
         self.now += 1_000_000;
         report

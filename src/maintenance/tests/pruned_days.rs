@@ -1,7 +1,7 @@
 //! Days whose sessions are pruned, in part or all: what becomes of their rows.
 
 use super::location::{Place, line};
-use crate::ingest::pipeline::Report;
+use crate::ingest::pipeline::IngestReport;
 use crate::store::columns::Table;
 use crate::time::parse_human;
 
@@ -31,8 +31,8 @@ fn days(place: &Place) -> Vec<String> {
 }
 
 /// Returns how many events were stored, and how many were of pruned days.
-fn fates(report: &Report) -> (u64, u64) {
-    (report.account.total.stored, report.account.total.already_pruned)
+fn fates(report: &IngestReport) -> (u64, u64) {
+    (report.summary.total.stored, report.summary.total.already_pruned)
 }
 
 /// Checks the rows, that verify finds nothing, and that a rebuild changes nothing.

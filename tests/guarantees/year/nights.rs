@@ -254,7 +254,7 @@ impl Year {
         }
         let total = &account["total"];
         let of = |name: &str| total[name].as_u64().unwrap();
-        let refused: u64 = total["refused"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+        let refused: u64 = total["rejected"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
         let sum = of("stored") + of("duplicate") + of("already_pruned") + refused;
         assert_eq!(of("read"), sum, "night {night}: {account:#}");
         // A run that was interrupted may have taken a log in whole: that one is not read again.

@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::span::Span;
-use super::text_buffer::Pool;
+use super::text_buffer::TextBuffer;
 use crate::event::{TextId, TextPool};
 
 /// From so many bytes on, a text is first looked up by its place: one long text of an envelope can be
@@ -38,7 +38,7 @@ impl Interner {
 
     /// Keeps a text, and returns which of those that are kept it is.
     #[inline]
-    pub fn keep(&mut self, pool: &Pool<'_>, span: Span) -> TextId {
+    pub fn keep(&mut self, pool: &TextBuffer<'_>, span: Span) -> TextId {
         let Some(text) = pool.get(span) else { return TextId::NONE };
         if span.len < LONG {
             return self.text(text);
@@ -86,7 +86,7 @@ mod tests {
     fn a_text_is_kept_once_wherever_it_stands_and_however_long_it_is() {
         let long = "x".repeat(LONG as usize);
         let lines = format!("abcab{long}{long}");
-        let pool = Pool { lines: &lines, decoded: String::new() };
+        let pool = TextBuffer { lines: &lines, decoded: String::new() };
         let span = |start: usize, len: usize| Span { start: start as u32, len: len as u32 };
         let mut kept = Interner::default();
         let ab = kept.keep(&pool, span(0, 2));

@@ -4,14 +4,14 @@ use super::span::Span;
 
 /// The text of a block while it is being parsed.
 #[derive(Debug)]
-pub struct Pool<'a> {
+pub struct TextBuffer<'a> {
     /// The lines.
     pub lines: &'a str,
     /// Text that does not stand in the lines as it is.
     pub decoded: String,
 }
 
-impl Pool<'_> {
+impl TextBuffer<'_> {
     /// Returns the text of a span; `None` for null.
     #[inline]
     pub fn get(&self, span: Span) -> Option<&str> {
