@@ -1,11 +1,11 @@
-"""The comparison: `wa` and its peers in turn, on the same files."""
+"""Mode `compare`: `wa` and its peers in turn, on the same files."""
 
 from measure import MB, Failed, clear, median, remove, settle, table
 from programs import Wa, check, installed
 
 
 def compare(bench):
-    """Runs all in turn, checks that they agree, and prints medians and ratios."""
+    """Runs all programs in turn, checks that they agree, and prints medians and ratios."""
     data, about = bench.workload(bench.given.events * bench.given.scale, bench.given.days)
     files = sorted(data.glob("*.ndjson"))
     wa = Wa(bench.given.wa, about)
@@ -21,9 +21,9 @@ def compare(bench):
 
 
 def rounds(bench, programs, files, expected):
-    """Runs every program once a round; returns the results of all rounds but the first, by name.
+    """Runs every program once per round. Returns the results of all rounds but the first, by name.
 
-    The first round fills the page cache and is where the programs must agree.
+    The first round fills the page cache, and the programs must agree in it.
     """
     kept = {program.name: [] for program in programs}
     for number in range(bench.given.runs + 1):
@@ -50,9 +50,8 @@ def rounds(bench, programs, files, expected):
 
 
 def rows(results):
-    """Makes the table's header and rows: medians, and ratios to the best of the peers."""
-    header = ["", "seconds", "ratio", "least to most", "processor s", "whole process s", "peak MB", "ratio", "MB written",
-              "ratio"]
+    """Returns the header and rows of the table: medians, and ratios to the best peer."""
+    header = ["", "seconds", "ratio", "range", "CPU s", "whole process s", "peak MB", "ratio", "MB written", "ratio"]
     figures = {name: [median([getter(run) for run in runs]) for getter in GETTERS] for name, runs in results.items()}
     others = [values for name, values in figures.items() if name != "wa"]
     best = [min(column) for column in zip(*others)] if others else [None] * len(GETTERS)
@@ -70,34 +69,34 @@ GETTERS = [lambda r: r.seconds, lambda r: r.measured.peak / MB, lambda r: r.byte
 
 
 def ratio(value, best):
-    """Writes a value as a multiple of the best peer's."""
+    """Formats a value as a multiple of the best peer's."""
     return "" if not best else f"{value / best:.2f}"
 
 
 def profile(bench, wa, files):
-    """Prints how long the stages of `wa` take, as medians."""
+    """Prints the median duration of each stage of `wa ingest`."""
     runs = []
     for _ in range(bench.given.runs):
         clear(bench.work / "out")
         settle()
-        # Not --quiet: the stages are notes.
+        # The stages are notes, which --quiet would suppress.
         command = wa.command(bench.work / "out" / "store", "ingest", "--profile", *files)
         runs.append(stages(bench.run_well(command).err))
     if not all(runs):
-        raise Failed("`wa ingest --profile` named no stages")
-    print("\nStages of the writing thread (reading and parsing go on beside it):\n")
+        raise Failed("`wa ingest --profile` printed no stages")
+    print("\nStages of the writer thread (reading and parsing run in other threads):\n")
     print(table(["stage", "seconds"], [[stage, f"{median([run[stage] for run in runs]):.3f}"] for stage in runs[0]]))
 
 
 def stages(text):
-    """Reads the stages from standard error: lines like `wa:  dedupe   0.123 s`."""
+    """Parses the stages on standard error: lines such as `wa:  dedupe   0.123 s`."""
     words = [line.split()[-3:] for line in text.splitlines()]
     return {w[0]: float(w[1]) for w in words if len(w) == 3 and w[2] == "s" and w[1].replace(".", "", 1).isdigit()}
 
 
 def memory_curve(bench):
-    """Prints peak memory and time of `wa` alone over inputs of several sizes."""
-    header, lines = ["input", "events", "MB", "peak MB", "seconds", "events a second"], []
+    """Prints time and peak memory of `wa` alone over inputs of several sizes."""
+    header, lines = ["input", "events", "MB", "peak MB", "seconds", "events per second"], []
     for times in bench.given.memory_curve:
         data, about = bench.workload(bench.given.events * times, bench.given.days)
         wa = Wa(bench.given.wa, about)
@@ -109,7 +108,7 @@ def memory_curve(bench):
             runs.append(wa.job(files, bench.work / "out", bench.scratch))
             bench.say(f"{times} times: {runs[-1].seconds:.2f} s, {runs[-1].measured.peak / MB:,.0f} MB")
         seconds = median([run.seconds for run in runs])
-        # The greatest peak, not the median: it is a bound that is asked for.
+        # The maximum and not the median, because memory has to stay within a bound.
         peak = max(run.measured.peak for run in runs) / MB
         lines.append([f"{times} times", f"{about['events']:,}", f"{about['bytes'] / MB:,.0f}", f"{peak:,.0f}",
                       f"{seconds:.2f}", f"{about['events'] / seconds:,.0f}"])

@@ -1,9 +1,9 @@
-"""Makes logs a day at a time, for stores whose logs would not fit on the disk together.
+"""Generates logs one day at a time, for logs that do not fit on the disk together.
 
     python3 day_by_day.py FOLDER --visits 50000 --visit-events 2 --days 365 --seed 1
 
-Writes the file of a day, prints its path, and makes the next one when a line comes on standard input; whoever reads
-the path removes the file. The lines are those of workload.py, a visit having at most `--visit-events` of them.
+Writes the file of a day, prints its path, and writes the next one after a line on standard input. The caller
+removes the file. The lines are those of workload.py, at most `--visit-events` per visit.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from workload import Maker
 
 
 def days(folder, visits, visit_events, count, seed):
-    """Yields the file of each day after it was written."""
+    """Writes and yields the file of each day."""
     maker = Maker(seed, count)
     for day in range(count):
         for _ in range(visits):
@@ -26,8 +26,8 @@ def days(folder, visits, visit_events, count, seed):
 
 
 def main():
-    """Reads the arguments and makes a day whenever it is asked to."""
-    parser = argparse.ArgumentParser(description="Makes logs of chat widgets, a day at a time.")
+    """Parses the arguments and writes one day per line on standard input."""
+    parser = argparse.ArgumentParser(description="Generates logs of chat widgets, one day at a time.")
     parser.add_argument("folder")
     for name in ("--visits", "--visit-events", "--days", "--seed"):
         parser.add_argument(name, type=int, required=True)

@@ -1,4 +1,4 @@
-"""Runs a program and measures it: time, processor time, peak memory, bytes that it left."""
+"""Runs a program and measures its time, CPU time, peak memory and output size."""
 
 import os
 import shutil
@@ -11,12 +11,12 @@ from pathlib import Path
 MB = 1e6
 
 MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
-"""Bytes in which the system counts peak memory."""
+"""Bytes per unit of `ru_maxrss`."""
 
 
 @dataclass
 class Measured:
-    """What one run of a program took."""
+    """The measurements of one run."""
 
     seconds: float
     """Wall time of the whole process."""
@@ -30,15 +30,15 @@ class Measured:
 
 
 class Failed(Exception):
-    """A program did not do what it was asked for."""
+    """A program failed, or returned a wrong result."""
 
 
 def run(command, folder, env=None):
     """Runs a program with its output in files of a folder, and measures it.
 
-    The peak is that of the process alone. Linux counts the parent's memory at the moment of the start
-    too, so whoever calls this must stay small: nothing here imports more than the standard library,
-    and workloads and tables are made and read in processes of their own.
+    Linux includes the parent's memory at the time of the spawn in the peak, so the caller must stay
+    small: it imports nothing but the standard library, and separate processes generate workloads and
+    read tables.
     """
     streams = [Path(folder) / "stdout", Path(folder) / "stderr"]
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -54,9 +54,9 @@ def run(command, folder, env=None):
 
 
 def run_well(command, folder):
-    """Runs a program that must succeed.
+    """Runs and measures a program.
 
-    Raises Failed, with the command and the end of its standard error, where it does not.
+    Raises Failed, with the command and the end of its standard error, if it fails.
     """
     measured = run(command, folder)
     if measured.status != 0:
@@ -65,28 +65,28 @@ def run_well(command, folder):
 
 
 def environment():
-    """Returns the environment without the settings of `wa`, so that a run does not depend on who runs it."""
+    """Returns the environment without the settings of `wa`."""
     return {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
 
 
 def settle():
-    """Waits until what earlier programs wrote is on disk, so that the next one does not pay for it."""
+    """Flushes the writes of earlier programs, so that they do not slow down the next one."""
     os.sync()
 
 
 def remove(folder):
-    """Removes a folder with all in it, where there is one."""
+    """Removes a folder with its contents, if it exists."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear(folder):
-    """Makes an empty folder."""
+    """Creates an empty folder."""
     remove(folder)
     Path(folder).mkdir(parents=True)
 
 
 def size(folder, pattern="*"):
-    """Adds up the bytes of the files of a folder."""
+    """Returns the total size of the files in a folder."""
     return sum(path.stat().st_size for path in Path(folder).rglob(pattern) if path.is_file())
 
 
@@ -96,14 +96,14 @@ def median(values):
 
 
 def cores():
-    """Returns on how many cores this process may run."""
+    """Returns the number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def use_cores(count):
-    """Keeps this process and those that it starts on some cores.
+    """Limits this process and its children to some cores.
 
-    Raises Failed where the system cannot.
+    Raises Failed if the operating system does not support it.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise Failed("--cores works on Linux only; leave it out to use all cores")
@@ -111,7 +111,7 @@ def use_cores(count):
 
 
 def table(header, rows):
-    """Writes rows of text as a table: the first column to the left, the others to the right."""
+    """Formats rows as a Markdown table: the first column left-aligned, the others right-aligned."""
     rows = [header, *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = []

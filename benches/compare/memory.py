@@ -1,4 +1,4 @@
-"""Peak memory of `wa` alone, over one large file in any order, its lines with ids and without."""
+"""Mode `memory`: peak memory of `wa` over one large file, by order and presence of ids."""
 
 import argparse
 import json
@@ -14,13 +14,13 @@ from programs import Wa, rows
 ID = re.compile(rb'"id":"[^"]*",')
 VARIANTS = [("in order, with ids", False, True), ("shuffled, with ids", True, True),
             ("in order, without ids", False, False), ("shuffled, without ids", True, False)]
-"""Name, whether it is shuffled, whether lines have ids."""
+"""Name, whether lines are shuffled, whether lines have ids."""
 HEAPS = 64
-"""Files over which lines are dealt at random; each is shuffled by itself, so that no more than one is held."""
+"""Temporary files over which lines are distributed; each is then shuffled in memory."""
 
 
 def memory(bench):
-    """Prints the peak for each variant and size; checks that every line was taken in."""
+    """Prints the peak for each variant and size. Checks that every event was stored."""
     header, lines = ["input", "times", "lines", "MB", "peak MB", "seconds"], []
     budget = ["--memory", bench.given.memory] if bench.given.memory else []
     for name, shuffled, ids in VARIANTS:
@@ -30,7 +30,7 @@ def memory(bench):
             bench.run_well([sys.executable, __file__, data, one, *(["--shuffled"] if shuffled else []),
                             *([] if ids else ["--without-ids"]), "--seed", str(bench.given.seed)])
             count, size = json.loads((bench.scratch / "stdout").read_text())
-            # Without ids, lines that came twice are two events.
+            # Without ids, duplicate lines are distinct events.
             expected = about["events"] if ids else count
             clear(bench.work / "out")
             settle()
@@ -48,7 +48,7 @@ def memory(bench):
 
 
 def make(folder, path, shuffled, ids, seed):
-    """Makes one file of a workload's files; returns its lines and bytes."""
+    """Concatenates the files of a workload. Returns the number of lines and bytes."""
     sources = sorted(Path(folder).glob("*.ndjson"))
     chance = random.Random(seed)
     heaps = Path(f"{path}.heaps")
@@ -75,8 +75,8 @@ def make(folder, path, shuffled, ids, seed):
 
 
 def main():
-    """Reads the arguments and makes the file; a process of its own, so that the one that measures stays small."""
-    parser = argparse.ArgumentParser(description="Makes one log of a workload's files.")
+    """Parses the arguments and writes the file. A separate process keeps the caller small."""
+    parser = argparse.ArgumentParser(description="Concatenates the files of a workload.")
     parser.add_argument("folder")
     parser.add_argument("path")
     parser.add_argument("--shuffled", action="store_true")

@@ -1,4 +1,4 @@
-"""A night: a day's log into a store that holds a year, and a run over a folder that did not change."""
+"""Mode `night`: one day ingested into a store that holds a year, and an unchanged folder."""
 
 import os
 import shutil
@@ -10,20 +10,20 @@ YEAR = 365
 
 
 def night(bench):
-    """Builds a store of a year and times what a night costs, beside an empty store."""
+    """Builds a store of a year and measures a nightly ingest, compared with an empty store."""
     data, about = bench.workload(bench.given.per_day * YEAR, YEAR, bench.given.day_events)
     *year, day = sorted(data.glob("*.ndjson"))
     wa = Wa(bench.given.wa, about)
-    held = bench.work / "year"
-    clear(held)
-    built = wa.ingest(held / "store", year, bench.scratch)
-    print(f"A year: {YEAR} days, {rows(held / 'store')['events']:,} events, taken in at once in {built.seconds:.2f} s. "
-          f"The day after: {day.stat().st_size / MB:,.1f} MB. A warm-up and {bench.given.runs} runs each, in turn.")
+    year_store = bench.work / "year"
+    clear(year_store)
+    built = wa.ingest(year_store / "store", year, bench.scratch)
+    print(f"A year: {YEAR} days, {rows(year_store / 'store')['events']:,} events, ingested in one run in {built.seconds:.2f} s. "
+          f"The next day: {day.stat().st_size / MB:,.1f} MB. A warm-up and {bench.given.runs} runs each, in turn.")
     kinds = {
         "the day into an empty store": (None, [day]),
-        "the day into the year": (held, [day]),
-        "the folder of the year and the day": (held, [*year, day]),
-        "the folder again, nothing new": (held, year),
+        "the day into the year": (year_store, [day]),
+        "the folder of the year and the day": (year_store, [*year, day]),
+        "the unchanged folder": (year_store, year),
     }
     times = {name: [] for name in kinds}
     for number in range(bench.given.runs + 1):
@@ -32,22 +32,22 @@ def night(bench):
             bench.say(f"round {number}: {name} {seconds * 1000:.0f} ms")
             if number:
                 times[name].append(seconds)
-    agree(bench, wa, held, day)
+    agree(bench, wa, year_store, day)
     empty = median(times["the day into an empty store"])
-    header = ["what", "ms", "aim", "least to most", "to the empty store", "more, ms"]
+    header = ["ingest", "ms", "target", "range", "ratio to empty", "more, ms"]
     print(table(header, [line(name, runs, empty) for name, runs in times.items()]))
-    remove(held)
+    remove(year_store)
     remove(bench.work / "out")
 
 
 def once(bench, wa, before, files):
-    """Times one ingest into a copy of a store, or a new one, in seconds."""
+    """Returns the seconds of one ingest into a copy of a store, or into a new one."""
     place(bench, before)
     return wa.ingest(bench.work / "out" / "store", files, bench.scratch).seconds
 
 
 def place(bench, before):
-    """Puts a copy of a store where the run will find it, or nothing."""
+    """Copies a store to the output folder, or leaves the folder empty."""
     clear(bench.work / "out")
     if before:
         shutil.copytree(before / "store", bench.work / "out" / "store", copy_function=link)
@@ -55,36 +55,36 @@ def place(bench, before):
 
 
 def link(source, copy):
-    """Makes a second name for a file of a table, which is never changed once it is written; copies any other."""
+    """Hard-links a table file, which is immutable; copies any other file."""
     if source.endswith(".parquet"):
         os.link(source, copy)
     else:
         shutil.copy2(source, copy)
 
 
-def agree(bench, wa, held, day):
-    """Checks that the day alone and the whole folder leave the same rows in the year's store.
+def agree(bench, wa, year_store, day):
+    """Checks that the day alone and the whole folder result in the same rows.
 
-    Raises Failed where they do not.
+    Raises Failed if they do not.
     """
-    place(bench, held)
+    place(bench, year_store)
     wa.ingest(bench.work / "out" / "store", [day], bench.scratch)
     alone = rows(bench.work / "out" / "store")
     wa.ingest(bench.work / "out" / "store", sorted(day.parent.glob("*.ndjson")), bench.scratch)
     whole = rows(bench.work / "out" / "store")
     if alone != whole or alone["events"] != wa.about["events"]:
-        raise Failed(f"the day alone leaves {alone}, the whole folder {whole}; the workload has {wa.about['events']} events")
-    print(f"Both ways leave {whole['events']:,} events and {whole['sessions']:,} sessions.")
+        raise Failed(f"rows differ: {alone} for the day alone, {whole} for the folder; expected {wa.about['events']} events")
+    print(f"Both ways result in {whole['events']:,} events and {whole['sessions']:,} sessions.")
 
 
 def line(name, runs, empty):
-    """Makes a row: median, spread, and what it is beside the empty store."""
+    """Returns a row: median, target, range, and the comparison with the empty store."""
     middle = median(runs)
-    aimed = f"{aim(empty) * 1000:.0f}" if "the year" in name else ""
-    return [name, f"{middle * 1000:.0f}", aimed, f"{min(runs) * 1000:.0f} to {max(runs) * 1000:.0f}", f"{middle / empty:.2f}",
+    limit = f"{target(empty) * 1000:.0f}" if "the year" in name else ""
+    return [name, f"{middle * 1000:.0f}", limit, f"{min(runs) * 1000:.0f} to {max(runs) * 1000:.0f}", f"{middle / empty:.2f}",
             f"{(middle - empty) * 1000:+.0f}"]
 
 
-def aim(empty):
-    """Returns what a day may cost in a store that holds a year, where it costs so much in an empty one, in seconds."""
+def target(empty):
+    """Returns the target in seconds, given the time of an ingest into an empty store."""
     return max(empty * 1.2, empty + 0.1)

@@ -1,4 +1,4 @@
-"""The programs that are compared: `wa`, and each peer that is installed."""
+"""The compared programs: `wa`, and the peers that are installed."""
 
 import json
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from measure import Failed, Measured, run, run_well, size
 HERE = Path(__file__).resolve().parent
 PEERS = {"DuckDB": ("duckdb", "duckdb_peer.py"), "Polars": ("polars", "polars_peer.py"),
          "ClickHouse (chdb)": ("chdb", "clickhouse_peer.py")}
-"""The module that each peer needs, and its program."""
+"""The Python module and the script of each peer."""
 
 
 @dataclass
 class Result:
-    """What a run of the job came to."""
+    """The result of one run of the job."""
 
     events: int
     sessions: int
     seconds: float
-    """Of the job: for `wa` the whole process, for a peer what follows its import."""
+    """For `wa` the whole process, for a peer the time after its import."""
     bytes: int
     measured: Measured
 
 
 class Wa:
-    """`wa` itself."""
+    """`wa`."""
 
     name = "wa"
 
@@ -34,15 +34,15 @@ class Wa:
         self.about = about
 
     def command(self, store, *arguments):
-        """Returns a command line; the clock stands at the end of the workload."""
+        """Returns a command line with the clock set to the end of the workload."""
         return [self.path, "--now", self.about["end"], "--store", store, *arguments]
 
     def ingest(self, store, files, folder, *options):
-        """Takes logs into a store and measures it."""
+        """Ingests logs into a store and measures it."""
         return run_well(self.command(store, "ingest", "--quiet", *options, *files), folder)
 
     def job(self, files, output, folder):
-        """Does the job."""
+        """Runs the job."""
         store = output / "store"
         measured = self.ingest(store, files, folder)
         counts = rows(store)
@@ -50,7 +50,7 @@ class Wa:
 
 
 class Peer:
-    """Another program that does the job."""
+    """Another program for the same job."""
 
     def __init__(self, name, version, python, threads):
         self.name = f"{name} {version}"
@@ -59,31 +59,31 @@ class Peer:
         self.threads = threads
 
     def job(self, files, output, folder):
-        """Does the job."""
+        """Runs the job."""
         measured = run_well([self.python, self.script, output / "tables", self.threads, *files], folder)
         told = json.loads(measured.out.strip().splitlines()[-1])
         return Result(told["events"], told["sessions"], told["seconds"], told["bytes"], measured)
 
 
 def installed(python, threads, folder):
-    """Returns the peers that are installed, and a sentence for each that is not."""
+    """Returns the installed peers, and a sentence for each missing one."""
     peers, missing = [], []
     for name, (module, _) in PEERS.items():
         found = run([python, "-c", f"import {module}; print({module}.__version__)"], folder)
         if found.status == 0:
             peers.append(Peer(name, found.out.strip(), python, threads))
         else:
-            missing.append(f"{name} is left out: {python} has no module `{module}` (pip install {module}).")
+            missing.append(f"{name} is skipped: {python} has no module `{module}` (pip install {module}).")
     return peers, missing
 
 
 def tables(store):
-    """Reads from a store's manifest which files each of its tables has."""
+    """Returns the files of each table from a store's manifest."""
     return json.loads((Path(store) / "manifest.json").read_text())["manifest"]["tables"]
 
 
 def rows(store):
-    """Counts the rows of a store's tables as its manifest has them."""
+    """Returns the number of rows of each table from a store's manifest."""
     return {name: sum(file["rows"] for file in files) for name, files in tables(store).items()}
 
 
@@ -98,9 +98,9 @@ READERS = {
 
 
 def rows_seen_by_others(python, store, folder):
-    """Counts events and sessions of a store with a tool that knows nothing of `wa`, else by its manifest.
+    """Counts events and sessions of a store with another tool, or else by the manifest.
 
-    Returns who counted, and the two counts.
+    Returns the tool's name and the two counts.
     """
     for module, count in READERS.items():
         found = run([python, "-c", COUNT.format(module=module, count=count.format(m=module)), store], folder)
@@ -111,14 +111,14 @@ def rows_seen_by_others(python, store, folder):
 
 
 def check(results, expected, wa_store, python, folder):
-    """Checks that all came to the same events and sessions; returns a sentence that says so.
+    """Checks that all programs found the same events and sessions. Returns a sentence that says so.
 
-    Raises Failed where they did not.
+    Raises Failed if they did not.
     """
     found = {name: (result.events, result.sessions) for name, result in results.items()}
     who, counts = rows_seen_by_others(python, wa_store, folder)
     found[f"wa's tables, read by {who}"] = counts
     if len(set(found.values())) > 1 or counts[0] != expected:
         lines = "\n".join(f"  {name}: {counts[0]:,} events, {counts[1]:,} sessions" for name, counts in found.items())
-        raise Failed(f"the programs do not agree, so nothing is compared; the workload has {expected:,} events\n{lines}")
+        raise Failed(f"the programs do not agree; the workload has {expected:,} events\n{lines}")
     return f"All agree on {counts[0]:,} events and {counts[1]:,} sessions (wa's tables read by {who})."

@@ -1,4 +1,4 @@
-"""Reports: how long each takes, as a whole process, and what the summary takes DuckDB's command line."""
+"""Mode `reports`: the time of each report as a whole process, and of DuckDB's command line."""
 
 import json
 import shutil
@@ -11,11 +11,11 @@ WINDOWED = ["summary", "trends", "events", "sources", "devices", "sessions", "pe
             "visitors", "all"]
 RUNS = 20
 WARM_UP = 3
-AIMS = {"wa --version": 5, "summary": 10, "trends": 10, "performance": 100, "summary, as JSON": 10}
-"""Milliseconds that each should take at most, over 30 days of the usual workload; `OTHERS` where it is not named."""
+TARGETS = {"wa --version": 5, "summary": 10, "trends": 10, "performance": 100, "summary, as JSON": 10}
+"""Targets in milliseconds, over 30 days of the default workload; `OTHERS` for the rest."""
 OTHERS = 20
 DUCKDB = "summary, by DuckDB"
-"""The line beside those of `wa`: each is told as a share of it too."""
+"""The row of DuckDB; reports are also shown as a fraction of it."""
 SUMMARY = """
 select count(*), count(distinct (chatbot_id, coalesce(anonymous_id, user_id, session_id))),
        count(*) filter (messages_sent > 0), avg(duration_seconds), sum(messages_sent), sum(messages_received)
@@ -25,7 +25,7 @@ where session_date between '{start}' and '{end}' and not is_bot
 
 
 def reports(bench):
-    """Makes a store, unless one is given, and prints the median time of each report."""
+    """Builds a store, unless one is given, and prints the median time of each report."""
     data, about = None, {"end": bench.given.as_of}
     store = bench.given.store
     if store is None:
@@ -39,34 +39,34 @@ def reports(bench):
 
 
 def tell(bench, wa, store, windows):
-    """Prints a table of all reports for each of some windows, given in days."""
+    """Prints a table of all reports for each window, in days."""
     held = rows(store)
     print(f"A store with {held['events']:,} events and {held['sessions']:,} sessions; median of {RUNS} runs, "
           "whole process.")
     duckdb = program(bench.given.python)
     if duckdb is None:
-        bench.say("DuckDB's command line is left out: there is no program `duckdb` (pip install duckdb-cli).")
+        bench.say("DuckDB's command line is skipped: cannot find `duckdb` (pip install duckdb-cli).")
     for number, days in enumerate(windows):
         print(f"\nOver {days} days:\n")
         timed = [(name, time(bench, name, arguments)) for name, arguments in cases(wa, store, days, number == 0)]
         arguments = duckdb and by_duckdb(bench, wa, duckdb, store, days)
-        beside = arguments and time(bench, DUCKDB, arguments)
-        if beside:
-            timed.append((DUCKDB, beside))
-        lines = [line(name, runs, beside, days == 30) for name, runs in timed]
-        print(table(["report", "ms", "aim", "of DuckDB's", "least to most", "peak MB"], lines))
+        peer = arguments and time(bench, DUCKDB, arguments)
+        if peer:
+            timed.append((DUCKDB, peer))
+        lines = [line(name, runs, peer, days == 30) for name, runs in timed]
+        print(table(["report", "ms", "target", "of DuckDB's", "range", "peak MB"], lines))
 
 
 def program(python):
-    """Returns DuckDB's command line, beside a Python or wherever programs are; None where there is none."""
-    beside = Path(shutil.which(python) or python).parent / "duckdb"
-    return shutil.which(beside) or shutil.which("duckdb")
+    """Returns the path of DuckDB's command line, next to a Python or in PATH; or None."""
+    neighbour = Path(shutil.which(python) or python).parent / "duckdb"
+    return shutil.which(neighbour) or shutil.which("duckdb")
 
 
 def by_duckdb(bench, wa, duckdb, store, days):
-    """Returns the command line by which DuckDB tells most of the summary; None where sessions are pruned.
+    """Returns DuckDB's command line for most of the summary; None if sessions are pruned.
 
-    Raises Failed where its figures are others than those of `wa`.
+    Raises Failed if its result differs from that of `wa`.
     """
     summary = command(wa, store, "summary", "--days", days, "--as-of", "latest", "--format", "json")
     answer = json.loads(bench.run_well(summary).out)
@@ -79,18 +79,18 @@ def by_duckdb(bench, wa, duckdb, store, days):
 
 
 def agree(summary, printed):
-    """Checks that DuckDB printed what the summary of `wa` says of sessions, visitors, conversations and messages."""
+    """Checks that DuckDB and `wa` agree on sessions, visitors, conversations and messages."""
     found = printed.strip().split(",")
     names = ["total_sessions", "unique_visitors", "total_conversations", None, "total_messages_sent",
              "total_messages_received"]
     wrong = [f"{name}: {summary[name]:,} and {figure}" for name, figure in zip(names, found)
              if name and str(summary[name]) != figure]
     if wrong or len(found) != len(names):
-        raise Failed(f"wa and DuckDB do not agree on the summary, so nothing is compared: {'; '.join(wrong) or printed}")
+        raise Failed(f"wa and DuckDB do not agree on the summary: {'; '.join(wrong) or printed}")
 
 
 def cases(wa, store, days, windowless=True):
-    """Lists what is timed: a name, and a command line; `windowless` ones too, which are the same for every window."""
+    """Yields name and command line of each measured command, optionally those without a window."""
     if windowless:
         yield "wa --version", [wa.path, "--version"]
     for name in WINDOWED:
@@ -101,33 +101,33 @@ def cases(wa, store, days, windowless=True):
 
 
 def command(wa, store, *arguments):
-    """Returns the command line of a report; without a clock given, by the present one."""
+    """Returns the command line of a report, with the clock of the workload if there is one."""
     if wa.about["end"] is None:
         return [wa.path, "--store", store, "report", *arguments]
     return wa.command(store, "report", *arguments)
 
 
 def time(bench, name, arguments):
-    """Runs a command as often as it takes for a median."""
+    """Runs a command several times. Returns the runs after the warm-up."""
     runs = [bench.run_well(arguments) for _ in range(RUNS + WARM_UP)][WARM_UP:]
     bench.say(f"{name} {milliseconds(runs):.1f} ms")
     return runs
 
 
 def milliseconds(runs):
-    """Returns the median time of some runs."""
+    """Returns the median time of some runs in milliseconds."""
     return median(run.seconds for run in runs) * 1000
 
 
-def line(name, runs, beside, aimed):
-    """Makes a row of the runs of a command; `beside` are those of DuckDB's summary, where there are some."""
+def line(name, runs, duckdb, has_target):
+    """Returns a row for the runs of a command, compared with DuckDB's runs if there are any."""
     times = [run.seconds * 1000 for run in runs]
-    share = f"{milliseconds(runs) / milliseconds(beside):.2f}" if beside else ""
+    share = f"{milliseconds(runs) / milliseconds(duckdb):.2f}" if duckdb else ""
     peak = max(run.peak for run in runs) / MB
-    return [name, f"{milliseconds(runs):.1f}", aim(name) if aimed else "", share,
+    return [name, f"{milliseconds(runs):.1f}", target(name) if has_target else "", share,
             f"{min(times):.1f} to {max(times):.1f}", f"{peak:,.0f}"]
 
 
-def aim(name):
-    """Says what a report should take at most; nothing of `all`, which is many reports, and of others' programs."""
-    return "" if name in ("all", DUCKDB) else str(AIMS.get(name, OTHERS))
+def target(name):
+    """Returns the target of a report; empty for `all` and for other programs."""
+    return "" if name in ("all", DUCKDB) else str(TARGETS.get(name, OTHERS))

@@ -1,18 +1,19 @@
-"""Measures `wa`, alone and beside others that do the same job. Python 3.9 or later and its standard library are enough.
+"""Benchmarks `wa`, alone and compared with other programs. Needs Python 3.9 or later, no packages.
 
     cargo build --release
     python3 benches/compare/run.py                       # wa and each peer that is installed
     python3 benches/compare/run.py --scale 4             # four times the input
     python3 benches/compare/run.py --profile             # the stages of wa as well
-    python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over ever larger inputs
-    python3 benches/compare/run.py memory                # peak memory: any order, with ids and without
-    python3 benches/compare/run.py night                 # a day's log into a store that holds a year
-    python3 benches/compare/run.py trickle               # a day in 288 pieces, beside a single run
+    python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over inputs of growing size
+    python3 benches/compare/run.py memory                # peak memory by order, with and without ids
+    python3 benches/compare/run.py night                 # one day into a store that holds a year
+    python3 benches/compare/run.py trickle               # one day in 288 slices
     python3 benches/compare/run.py reports               # every report, whole process
     python3 benches/compare/run.py year                  # the same on a year of 50,000 sessions a day
 
-Peers: `python3 -m venv venv && venv/bin/pip install duckdb polars chdb`, then `--python venv/bin/python`.
-What it measures and how to read it: docs/benchmarks.md.
+Peers: `python3 -m venv venv && venv/bin/pip install duckdb polars chdb duckdb-cli`, then
+`--python venv/bin/python`.
+Method and results: docs/benchmarks.md.
 """
 
 import argparse
@@ -36,7 +37,7 @@ MODES = {"compare": compare.compare, "memory": memory.memory, "night": night.nig
 
 
 class Bench:
-    """What every mode needs: the arguments, the folders, and workloads that are made once."""
+    """The arguments, folders and cached workloads of a run."""
 
     def __init__(self, given):
         self.given = given
@@ -46,24 +47,24 @@ class Bench:
         self.scratch.mkdir(parents=True, exist_ok=True)
 
     def say(self, text):
-        """Says how far it is, on standard error."""
+        """Prints progress on standard error."""
         print(text, file=sys.stderr, flush=True)
 
     def run_well(self, command):
-        """Runs and measures a program that must succeed."""
+        """Runs and measures a program. Raises Failed if it fails."""
         return measure.run_well(command, self.scratch)
 
     def workload(self, events, days, last_day=None):
-        """Returns the folder of a workload and its description; makes it where it is absent.
+        """Returns the folder of a workload and its description. Generates it if it is missing.
 
-        It is made in a process of its own, so that this one stays small.
+        A separate process generates it, so that this process stays small.
         """
         name = f"events-{events}-days-{days}-seed-{self.given.seed}" + (f"-last-{last_day}" if last_day else "")
         folder = self.work / "data" / name
         wanted = {"version": workload.VERSION, "sizes": workload.volumes(events, days, last_day), "seed": self.given.seed}
         about = description(folder)
         if about is None or {key: about[key] for key in wanted} != wanted:
-            self.say(f"making a workload of {sum(wanted['sizes']):,} events in {folder}")
+            self.say(f"generating a workload of {sum(wanted['sizes']):,} events in {folder}")
             command = [sys.executable, workload.__file__, folder, "--events", events, "--days", days]
             command += ["--seed", self.given.seed] + (["--last-day", last_day] if last_day else [])
             self.run_well(command)
@@ -72,13 +73,13 @@ class Bench:
 
 
 def description(folder):
-    """Reads the description of a workload, where there is one."""
+    """Returns the description of a workload, or None."""
     path = folder / "about.txt"
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def sizes(text):
-    """Reads a list of whole numbers from 1 up."""
+    """Parses a list of positive integers."""
     numbers = [int(word) for word in text.split(",")]
     if min(numbers) < 1:
         raise ValueError
@@ -86,55 +87,55 @@ def sizes(text):
 
 
 def count(text):
-    """Reads a whole number from 1 up."""
+    """Parses a positive integer."""
     return sizes(text)[0]
 
 
 def program(text):
-    """Reads the path of a program: as it is where it names no folder, else absolute."""
+    """Parses the path of a program. A bare name is left for PATH."""
     return text if "/" not in text else str(Path(text).absolute())
 
 
 def folder(text):
-    """Reads the path of a folder."""
+    """Parses the path of a folder."""
     return Path(text).absolute()
 
 
 def arguments():
-    """Reads the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", nargs="?", choices=MODES, default="compare")
     parser.add_argument("--wa", type=program, default=str(PROJECT / "target/release/wa"),
-                        help="the wa to measure [target/release/wa]")
-    parser.add_argument("--python", type=program, default=sys.executable, help="the Python that has the peers [this one]")
-    parser.add_argument("--runs", type=count, default=5, help="runs each, beside the warm-up [5]")
-    parser.add_argument("--cores", type=count, help="keep all on so many cores (Linux) [all there are]")
+                        help="the wa binary to measure [target/release/wa]")
+    parser.add_argument("--python", type=program, default=sys.executable, help="Python with the peers installed [this one]")
+    parser.add_argument("--runs", type=count, default=5, help="runs of each program, after a warm-up [5]")
+    parser.add_argument("--cores", type=count, help="limit all programs to N cores (Linux) [all]")
     parser.add_argument("--work", type=folder, default=PROJECT / "target/compare",
-                        help="where logs and tables go [target/compare]")
+                        help="folder for logs and tables [target/compare]")
     parser.add_argument("--events", type=count, default=1_500_000, help="distinct events of the workload [1500000]")
-    parser.add_argument("--days", type=count, default=30, help="days of the workload, a file each [30]")
-    parser.add_argument("--seed", type=int, default=1, help="another seed, other logs [1]")
-    parser.add_argument("--scale", type=count, default=1, help="so many times the events [1]")
-    parser.add_argument("--profile", action="store_true", help="print the stages of wa too")
-    parser.add_argument("--memory-curve", type=sizes, metavar="N,N…", help="wa alone over so many times the events")
-    parser.add_argument("--memory", metavar="SIZE", help="memory: what wa is told to take, as 64M [its default]")
-    parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve, the store of year")
-    parser.add_argument("--per-day", type=count, default=2_000, help="night: events of each day of the year [2000]")
-    parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the day after it [50000]")
-    parser.add_argument("--slices", type=count, default=288, help="trickle: pieces of the day [288, one every 5 minutes]")
+    parser.add_argument("--days", type=count, default=30, help="days of the workload, one file each [30]")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the workload [1]")
+    parser.add_argument("--scale", type=count, default=1, help="multiply the number of events [1]")
+    parser.add_argument("--profile", action="store_true", help="print the stages of wa ingest")
+    parser.add_argument("--memory-curve", type=sizes, metavar="N,N…", help="measure wa alone over N times the events")
+    parser.add_argument("--memory", metavar="SIZE", help="memory: the budget of wa, such as 256M [its default]")
+    parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve and the store of year")
+    parser.add_argument("--per-day", type=count, default=2_000, help="night: events per day of the year [2000]")
+    parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the additional day [50000]")
+    parser.add_argument("--slices", type=count, default=288, help="trickle: slices of the day [288: one every 5 minutes]")
     parser.add_argument("--nights", type=count, default=365, help="year: days of the store [365]")
-    parser.add_argument("--at-once", type=count, default=1, help="year: days that one run takes in [1]")
-    parser.add_argument("--visits", type=count, default=50_000, help="year: visits of each day [50000]")
-    parser.add_argument("--visit-events", type=count, default=2, help="year: the most events of a visit [2]")
-    parser.add_argument("--window", type=sizes, metavar="N,N…", help="reports, year: days to report on [30; year: 30,365]")
-    parser.add_argument("--store", type=folder, help="reports: a store to report on [one of the workload]")
+    parser.add_argument("--at-once", type=count, default=1, help="year: days per ingest [1]")
+    parser.add_argument("--visits", type=count, default=50_000, help="year: visits per day [50000]")
+    parser.add_argument("--visit-events", type=count, default=2, help="year: maximum events of a visit [2]")
+    parser.add_argument("--window", type=sizes, metavar="N,N…", help="reports, year: days of the reports [30; year: 30,365]")
+    parser.add_argument("--store", type=folder, help="reports: an existing store [one of the workload]")
     parser.add_argument("--as-of", metavar="TIME",
-                        help="reports: the present time for --store, as 2026-01-31T12:00:00Z [now]")
+                        help="reports: the current time for --store, such as 2026-01-31T12:00:00Z [now]")
     return parser.parse_args()
 
 
 def main():
-    """Runs a mode; returns the exit status."""
+    """Runs a mode. Returns the exit status."""
     given = arguments()
     if given.mode == "compare" and given.memory_curve:
         mode = compare.memory_curve
@@ -145,9 +146,9 @@ def main():
         if given.cores:
             measure.use_cores(given.cores)
         if shutil.which(given.wa) is None:
-            raise measure.Failed(f"there is no program {given.wa}: run `cargo build --release`, or name it with --wa")
+            raise measure.Failed(f"cannot find {given.wa}: run `cargo build --release`, or set --wa")
         if shutil.which(given.python) is None:
-            raise measure.Failed(f"there is no program {given.python}: name a Python with --python")
+            raise measure.Failed(f"cannot find {given.python}: set --python")
         mode(Bench(given))
     except measure.Failed as failure:
         print(f"run.py: {failure}", file=sys.stderr)

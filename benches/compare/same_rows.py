@@ -1,7 +1,7 @@
-"""Compares the tables of stores with DuckDB: `python3 same_rows.py STORE STORE…`; the first is what the others should be.
+"""Compares the tables of stores with those of the first one: `python3 same_rows.py STORE STORE…`.
 
-Prints, for each other store, each table whose rows differ, with how many rows only one of the two has. When a row was
-stored and last changed is left out: it depends on when the logs came.
+Prints, for each other store, the tables that differ and the number of rows that only one of the
+two has. `created_at` and `updated_at` are not compared: they depend on the time of the ingest.
 """
 
 import json
@@ -15,7 +15,7 @@ TABLES = {"events": ["created_at"], "sessions": ["created_at", "updated_at"],
 
 
 def only(table, here, there):
-    """Counts the rows of a table that one store has and another has not, as often."""
+    """Returns the number of rows that one store has more often than another."""
     left_out = f"exclude ({', '.join(TABLES[table])})" if TABLES[table] else ""
     sides = [f"select * {left_out} from read_parquet('{store}/{table}/*/*.parquet', hive_partitioning = true)"
              for store in (here, there)]
@@ -23,7 +23,7 @@ def only(table, here, there):
 
 
 def differences(first, other):
-    """Returns the tables that differ: rows that only the first has, and rows that only the other has."""
+    """Returns the tables that differ, with the rows only in the first and only in the other."""
     found = {table: [only(table, first, other), only(table, other, first)] for table in TABLES}
     return {table: counts for table, counts in found.items() if any(counts)}
 

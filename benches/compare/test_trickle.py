@@ -1,4 +1,4 @@
-"""Tests of the day in pieces: `python3 -m unittest discover benches/compare`."""
+"""Tests of mode `trickle`: `python3 -m unittest discover benches/compare`."""
 
 import importlib.util
 import json
@@ -16,36 +16,36 @@ LINES = [b'{"n":%d,"text":"%s"}\n' % (number, b"x" * (number * 7 % 90)) for numb
 
 
 class Pieces(unittest.TestCase):
-    """A day's log comes in pieces, and nothing is lost between them."""
+    """A day's log is split into slices without losing lines."""
 
     def cut(self, lines, count):
-        """Cuts a log of some lines."""
+        """Splits a log of some lines."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "day.ndjson"
             path.write_bytes(b"".join(lines))
             return list(pieces(path, count))
 
-    def test_they_are_as_many_as_asked_for_of_whole_lines_and_together_the_log(self):
+    def test_slices_are_whole_lines_and_add_up_to_the_log(self):
         cut = self.cut(LINES, 40)
         self.assertEqual(len(cut), 40)
         self.assertEqual(b"".join(cut), b"".join(LINES))
         self.assertTrue(all(piece.endswith(b"\n") for piece in cut))
 
-    def test_none_is_much_longer_than_the_others(self):
+    def test_slices_have_similar_sizes(self):
         sizes = [len(piece) for piece in self.cut(LINES, 40)]
         longest_line = max(map(len, LINES))
         self.assertLess(max(sizes) - min(sizes), 2 * longest_line + 2)
 
-    def test_a_log_of_few_lines_comes_in_no_more_pieces_than_lines(self):
+    def test_short_log_has_one_slice_per_line(self):
         self.assertEqual(self.cut(LINES[:3], 288), LINES[:3])
 
-    def test_an_empty_log_comes_in_none(self):
+    def test_empty_log_has_no_slices(self):
         self.assertEqual(self.cut([], 288), [])
 
-    def test_a_log_that_grows_ends_as_the_day_s_and_logs_of_their_own_come_in_its_order(self):
+    def test_both_ways_write_the_lines_of_the_day_in_order(self):
         day = Path("widget-2026-01-30.ndjson")
-        for name, names in {"a log that grows": ["widget-2026-01-30.ndjson"],
-                            "a log each": [f"widget-2026-01-30-{number:04}.ndjson" for number in range(12)]}.items():
+        for name, names in {"appended to one file": ["widget-2026-01-30.ndjson"],
+                            "one file each": [f"widget-2026-01-30-{number:04}.ndjson" for number in range(12)]}.items():
             with self.subTest(name), tempfile.TemporaryDirectory() as folder:
                 for number in range(12):
                     WAYS[name](Path(folder), day, number, LINES[number])
@@ -55,10 +55,10 @@ class Pieces(unittest.TestCase):
 
 
 class Sameness(unittest.TestCase):
-    """Reports are timed only on stores that hold the same."""
+    """Reports are measured only on equal stores."""
 
     def same(self, reports, rows, said=""):
-        """Compares two stores, that report something and whose rows differ as a stand-in for Python says."""
+        """Compares two stores with given reports; a stub of Python prints how their rows differ."""
         with tempfile.TemporaryDirectory() as folder:
             python = Path(folder) / "python"
             python.write_text(f"#!/bin/sh\necho '{rows}'\necho \"{said}\" >&2\n{'exit 1' if said else ''}\n")
@@ -68,33 +68,33 @@ class Sameness(unittest.TestCase):
                 given=SimpleNamespace(python=str(python)), scratch=folder)
             return same(bench, Wa("wa", {"end": "2026-02-01T00:00:00Z"}), {SINGLE: "one", "other": "two"})
 
-    def test_the_same_reports_and_rows_are_said_to_be_so(self):
+    def test_equal_reports_and_rows_are_accepted(self):
         said = self.same({"one": "{}", "two": "{}"}, '{"two": {}}')
-        self.assertIn("the rows of their tables are the same", said)
+        self.assertIn("so are the rows of the tables", said)
 
-    def test_a_report_that_differs_stops_it(self):
+    def test_different_report_is_an_error(self):
         with self.assertRaisesRegex(Failed, "wa report summary"):
             self.same({"one": '{"sessions":1}', "two": '{"sessions":2}'}, '{"two": {}}')
 
-    def test_so_do_rows_that_differ(self):
+    def test_different_rows_are_an_error(self):
         with self.assertRaisesRegex(Failed, "events.*3, 0"):
             self.same({"one": "{}", "two": "{}"}, '{"two": {"events": [3, 0]}}')
 
-    def test_so_does_a_comparison_that_failed(self):
+    def test_failed_comparison_is_an_error(self):
         with self.assertRaisesRegex(Failed, "no such file"):
             self.same({"one": "{}", "two": "{}"}, "", said="no such file")
 
-    def test_without_duckdb_it_is_said_that_rows_were_not_compared(self):
+    def test_without_duckdb_rows_are_not_compared(self):
         said = self.same({"one": "{}", "two": "{}"}, "", said="ModuleNotFoundError: No module named 'duckdb'")
         self.assertIn("rows were not compared", said)
 
 
 @unittest.skipUnless(importlib.util.find_spec("duckdb"), "DuckDB is not installed")
 class Rows(unittest.TestCase):
-    """Rows are compared as often as they are there, and without the times at which they were stored."""
+    """Rows are compared with their multiplicity and without the times of storage."""
 
     def differences(self, rows):
-        """Compares a store whose tables hold the rows 1 and 2, stored at 12, with one whose sessions are others."""
+        """Compares a store with rows 1 and 2, stored at 12, with one with other sessions."""
         with tempfile.TemporaryDirectory() as folder:
             stores = [self.store(Path(folder) / "one", "(1, 12), (2, 12)"), self.store(Path(folder) / "two", rows)]
             found = run([sys.executable, HERE / "same_rows.py", *stores], folder)
@@ -102,7 +102,7 @@ class Rows(unittest.TestCase):
             return json.loads(found.out)[str(stores[1])]
 
     def store(self, store, sessions):
-        """Makes the tables of a store."""
+        """Writes the tables of a store."""
         import duckdb
         for table in ("events", "sessions", "daily_stats", "visitors"):
             path = store / table / "month=2026-01" / "file.parquet"
@@ -113,13 +113,13 @@ class Rows(unittest.TestCase):
             duckdb.sql(f"copy (select id, {times} from (values {rows}) as t(id, stored)) to '{path}' (format parquet)")
         return store
 
-    def test_when_they_were_stored_and_in_which_order_does_not_count(self):
+    def test_storage_time_and_order_are_ignored(self):
         self.assertEqual(self.differences("(2, 13), (1, 14)"), {})
 
-    def test_a_row_twice_is_not_a_row_once(self):
+    def test_duplicate_row_is_a_difference(self):
         self.assertEqual(self.differences("(1, 12), (2, 12), (2, 12)"), {"sessions": [0, 1]})
 
-    def test_a_row_that_is_another_is_missing_here_and_there(self):
+    def test_other_row_is_missing_on_both_sides(self):
         self.assertEqual(self.differences("(1, 12), (3, 12)"), {"sessions": [1, 1]})
 
 

@@ -12,7 +12,7 @@ SIZES = volumes(6_000, 4, 500)
 
 
 def made(folder, seed=1):
-    """Makes a small workload; returns its lines by file."""
+    """Generates a small workload. Returns its lines by file."""
     make(Path(folder) / "logs", SIZES, seed)
     return {path.name: path.read_text().splitlines() for path in sorted((Path(folder) / "logs").glob("*.ndjson"))}
 
@@ -23,38 +23,38 @@ def millis(event):
 
 
 class Workload(unittest.TestCase):
-    """What the comparison relies on."""
+    """The properties that the benchmarks rely on."""
 
     @classmethod
     def setUpClass(cls):
-        """Makes the logs once."""
+        """Generates the logs once."""
         with tempfile.TemporaryDirectory() as folder:
             cls.files = made(folder)
         cls.lines = [line for lines in cls.files.values() for line in lines]
         cls.events = {event["id"]: event for event in map(json.loads, cls.lines)}
 
-    def test_the_same_arguments_make_the_same_bytes_and_another_seed_others(self):
+    def test_bytes_depend_on_arguments_and_seed(self):
         with tempfile.TemporaryDirectory() as folder:
             self.assertEqual(made(folder), self.files)
             self.assertNotEqual(made(folder, seed=2), self.files)
 
-    def test_there_are_as_many_events_as_asked_for_and_a_file_a_day(self):
+    def test_event_and_file_counts_match_the_arguments(self):
         self.assertEqual(SIZES, [1500, 1500, 1500, 1500, 500])
         self.assertEqual(len(self.events), 6_500)
         self.assertEqual(len(self.files), 5)
 
-    def test_what_came_twice_is_the_same_line(self):
+    def test_duplicate_lines_are_identical(self):
         self.assertGreater(len(self.lines), len(self.events))
         self.assertEqual(len(set(self.lines)), len(self.events))
 
-    def test_lines_are_out_of_order_and_some_are_in_a_later_day_s_file(self):
+    def test_some_lines_are_unordered_or_in_a_later_file(self):
         late = [line for name, lines in self.files.items() for line in lines
                 if json.loads(line)["timestamp"][:10] < name[7:17]]
         self.assertTrue(late)
         first = [millis(json.loads(line)) for line in self.files["widget-2026-01-01.ndjson"]]
         self.assertNotEqual(first, sorted(first))
 
-    def test_sessions_pause_for_longer_than_the_timeout_and_for_just_as_long(self):
+    def test_some_gaps_equal_or_exceed_the_timeout(self):
         times = {}
         for event in self.events.values():
             times.setdefault((event["chatbot_id"], event["session_id"]), []).append(millis(event))

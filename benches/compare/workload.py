@@ -1,12 +1,12 @@
-"""Makes logs of chat widgets: NDJSON, a file a day, the same bytes for the same arguments.
+"""Generates logs of chat widgets: NDJSON, one file per day, the same bytes for the same arguments.
 
     python3 workload.py FOLDER [--events 1500000] [--days 30] [--seed 1] [--last-day N]
 
-What real logs have is in them: visitors that come back, sessions that pause for more than 30 minutes
-(some for exactly 30, some for a millisecond more), that go on over midnight or under an old session
-id; lines slightly out of order, lines that come hours late and so in the next day's file, lines
-that come twice; several chatbots, campaigns, robots, a few hundred user agents. No more than about
-two days are held in memory, so a workload can be of any size.
+The logs have the properties of real ones: returning visitors; sessions with pauses of more than 30
+minutes (some of exactly 30, some of a millisecond more), past midnight, or with an old session id;
+lines slightly out of order, lines that arrive hours late and so in the next day's file, duplicate
+lines; several chatbots, campaigns, bots, a few hundred user agents. At most about two days are in
+memory.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from datetime import date, timedelta
 from pathlib import Path
 
 VERSION = 1
-"""Changes when the same arguments would make other bytes."""
+"""Changes when the same arguments produce other bytes."""
 
 FIRST_DAY = date(2026, 1, 1)
 DAY = 86_400_000
-"""Milliseconds of a day."""
+"""Milliseconds per day."""
 TIMEOUT = 1_800_000
-"""Milliseconds after which a session ends."""
+"""The session timeout in milliseconds."""
 REMEMBERED = 100_000
-"""Visitors of whom one may come back; a bound, so that memory has one."""
+"""The maximum number of visitors that can return, which bounds memory."""
 
 CHATBOTS = 6
 RETURNING, SAME_SESSION = 0.4, 0.08
@@ -52,7 +52,7 @@ OTHER_EVENTS = [  # name, category, properties
 
 
 def user_agents():
-    """Lists user agents, those of robots last: (the common ones, the robots)."""
+    """Returns the user agents of people, and those of bots."""
     chrome = [f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 {tail}"
               for v in range(134, 143)
               for system, tail in [
@@ -69,53 +69,53 @@ def user_agents():
     samsung = [f"Mozilla/5.0 (Linux; Android {a}; {model}) AppleWebKit/537.36 (KHTML, like Gecko) "
                f"SamsungBrowser/{v}.0 Chrome/{95 + v}.0.0.0 {'' if model == 'SM-T870' else 'Mobile '}Safari/537.36"
                for a in (12, 13, 14) for model in ("SM-S901B", "SM-A536B", "SM-G780G", "SM-T870") for v in (24, 26, 27)]
-    robots = ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    bots = ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
               "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)"]
-    return chrome * 2 + safari * 6 + firefox + samsung, robots
+    return chrome * 2 + safari * 6 + firefox + samsung, bots
 
 
 class Maker:
-    """Makes visits and keeps the lines that are not written yet."""
+    """Generates visits, and keeps the lines that are not written yet."""
 
     def __init__(self, seed, days):
         self.random = random.Random(seed)
         self.days = days
         self.dates = [(FIRST_DAY + timedelta(days=d)).isoformat() for d in range(days + 2)]
         self.pending = [[] for _ in range(days)]
-        self.agents, self.robots = user_agents()
+        self.agents, self.bots = user_agents()
         self.chatbots = [self.uuid() for _ in range(CHATBOTS)]
         self.visitors = []
 
     def pick(self, items):
-        """Picks one of a list."""
+        """Returns a random item."""
         return items[int(self.random.random() * len(items))]
 
     def uuid(self):
-        """Makes a random UUID of version 4."""
+        """Returns a random version 4 UUID."""
         h = f"{self.random.getrandbits(128):032x}"
         return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:]}"
 
     def stamp(self, at):
-        """Writes a time, given in milliseconds since the first day."""
+        """Formats a time, given in milliseconds since the first day."""
         day, rest = divmod(at, DAY)
         seconds, millis = divmod(rest, 1000)
         return f"{self.date(day)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{millis:03d}Z"
 
     def date(self, day):
-        """Writes a day, given as its number."""
+        """Formats a day, given by its number."""
         if 0 <= day < len(self.dates):
             return self.dates[day]
         return (FIRST_DAY + timedelta(days=day)).isoformat()
 
     def visitor(self):
-        """Picks a visitor that was here before, or makes one: what its events say of it, as a dict."""
+        """Returns a returning or new visitor, as a dict of its properties."""
         chance = self.random.random()
         if self.visitors and chance < RETURNING:
             return self.pick(self.visitors)
         new = {
             "anonymous_id": f"a_{self.random.getrandbits(72):018x}",
             "chatbot": int(self.random.random() ** 2 * CHATBOTS),
-            "user_agent": self.pick(self.robots if chance > 0.99 else self.agents),
+            "user_agent": self.pick(self.bots if chance > 0.99 else self.agents),
             "ip": f"{11 + int(self.random.random() * 180)}.{self.random.getrandbits(8)}."
                   f"{self.random.getrandbits(8)}.{1 + int(self.random.random() * 254)}",
             "screen": self.pick(SCREENS),
@@ -128,7 +128,7 @@ class Maker:
         return new
 
     def names(self):
-        """Yields what happens in one visit: name, category, properties, milliseconds after the event before."""
+        """Yields the events of a visit: name, category, properties, ms since the previous one."""
         chance, exp = self.random.random, self.random.expovariate
         yield "widget_loaded", "system", f'{{"load_time_ms":{int(self.random.lognormvariate(5.6, 0.5))}}}', 0
         talks = chance() < 0.45
@@ -145,19 +145,19 @@ class Maker:
                 yield *self.pick(OTHER_EVENTS), int(exp(1 / 30000))
 
     def pause(self):
-        """Returns how long a visitor pauses before the next event, mostly not at all, in milliseconds."""
+        """Returns the pause before the next event in milliseconds, mostly 0."""
         chance = self.random.random()
         if chance < EXACT_PAUSES:
             return TIMEOUT + int(chance / EXACT_PAUSES * 2)
         return int((31 + self.random.random() * 90) * 60_000) if chance < PAUSES else 0
 
     def start(self, day):
-        """Returns when a visit starts: mostly by day, sometimes at night."""
+        """Returns the start of a visit: mostly during the day, sometimes at night."""
         hour = 14 + self.random.normalvariate(0, 4.5) if self.random.random() < 0.9 else 24 * self.random.random()
         return day * DAY + int(hour % 24 * 3_600_000)
 
     def visit(self, day, limit):
-        """Makes a visit that starts on a day, of at most `limit` events; returns how many it has."""
+        """Generates a visit with at most `limit` events. Returns their number."""
         who = self.visitor()
         if who["session"] is None or self.random.random() > SAME_SESSION:
             who["session"] = f"s_{self.random.getrandbits(80):020x}"
@@ -171,7 +171,7 @@ class Maker:
             if count == limit:
                 break
             if count and after:
-                # An exact pause stands alone, or the timeout would not be met to the millisecond.
+                # An exact pause is the whole gap: anything added would miss the timeout.
                 paused = self.pause()
                 at += paused if paused in (TIMEOUT, TIMEOUT + 1) else after + paused
             stamp = self.stamp(at)
@@ -183,7 +183,7 @@ class Maker:
         return count
 
     def send(self, at, line):
-        """Puts a line into the file of the day on which it arrives; sometimes late, sometimes twice."""
+        """Adds a line to the file of its day of arrival; sometimes late, sometimes twice."""
         arrival = at + int(self.random.random() * 3000)
         chance = self.random.random()
         if chance < LATE:
@@ -193,18 +193,18 @@ class Maker:
             self.put(arrival + int(self.random.random() * 3_600_000), line)
 
     def put(self, arrival, line):
-        """Keeps a line until its file is written; what arrives after the last day is in the last file."""
+        """Keeps a line until its file is written. Lines after the last day go to the last file."""
         self.pending[min(arrival // DAY, self.days - 1)].append((arrival, line))
 
     def take(self, day):
-        """Takes the lines of a day, as they arrived."""
+        """Removes and returns the lines of a day, in order of arrival."""
         lines, self.pending[day] = self.pending[day], []
         lines.sort(key=lambda pair: pair[0])
         return [line for _, line in lines]
 
 
 def texts(chatbot, who, source, path):
-    """Writes what is the same in a visit's events: the head of each, the tail of the first, that of the others."""
+    """Returns the common parts of lines: the head, the first tail, the other tails."""
     referrer, *campaign = source
     page = f"https://www.harbor-coffee.example{path}"
     utm = [(key, value) for key, value in zip(("utm_source", "utm_medium", "utm_campaign"), campaign) if value]
@@ -221,13 +221,13 @@ def texts(chatbot, who, source, path):
 
 
 def volumes(events, days, last_day=None):
-    """Returns how many events start on each day; `last_day` is that of one more day, where given."""
+    """Returns the number of events per day; `last_day` adds one more day."""
     even = [events * (day + 1) // days - events * day // days for day in range(days)]
     return even + ([last_day] if last_day else [])
 
 
 def make(folder, sizes, seed):
-    """Writes the files of as many days as there are sizes, and a description: whole or not at all."""
+    """Writes one file per size, and a description. An interrupted run leaves no workload."""
     folder = Path(folder)
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -243,7 +243,7 @@ def make(folder, sizes, seed):
         (unfinished / f"widget-{maker.date(day)}.ndjson").write_bytes(text)
     about = {"version": VERSION, "sizes": sizes, "seed": seed, "events": sum(sizes), "bytes": written,
              "end": maker.date(len(sizes) + 1) + "T00:00:00Z"}
-    # A name that no program takes for a log.
+    # This name is not that of a log.
     (unfinished / "about.txt").write_text(json.dumps(about))
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
@@ -251,13 +251,13 @@ def make(folder, sizes, seed):
 
 
 def main():
-    """Reads the arguments and makes the logs."""
-    parser = argparse.ArgumentParser(description="Makes logs of chat widgets.")
+    """Parses the arguments and writes the logs."""
+    parser = argparse.ArgumentParser(description="Generates logs of chat widgets.")
     parser.add_argument("folder")
     parser.add_argument("--events", type=int, default=1_500_000, help="distinct events [1500000]")
-    parser.add_argument("--days", type=int, default=30, help="files, one a day [30]")
-    parser.add_argument("--seed", type=int, default=1, help="another seed, other logs [1]")
-    parser.add_argument("--last-day", type=int, help="events of one more day")
+    parser.add_argument("--days", type=int, default=30, help="files, one per day [30]")
+    parser.add_argument("--seed", type=int, default=1, help="seed [1]")
+    parser.add_argument("--last-day", type=int, help="events of one additional day")
     given = parser.parse_args()
     print(json.dumps(make(given.folder, volumes(given.events, given.days, given.last_day), given.seed) | {"sizes": None}))
 

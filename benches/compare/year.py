@@ -1,4 +1,4 @@
-"""A year of a busy site: filled night by night, and then reported on."""
+"""Mode `year`: a store filled night by night for a year, and reports on it."""
 
 import subprocess
 import sys
@@ -11,19 +11,19 @@ from reports import tell
 
 HERE = Path(__file__).resolve().parent
 FEW = 30
-"""Runs at the beginning and at the end that are compared."""
+"""The number of first and last runs that are compared."""
 
 
 def year(bench):
-    """Takes in a year's logs, a night each, with gc after it; prints what nights and reports take."""
+    """Ingests a year of logs with a gc after each run. Prints the times of nights and reports."""
     place = bench.work / "busy"
     clear(place)
     store, nights = place / "store", []
     for paths in groups(logs(bench, place), bench.given.at_once):
         wa = Wa(bench.given.wa, {"end": night_after(paths[-1])})
         if nights:
-            # After the reports of the day before, as cron would: so the last day is not tidied up yet. Where many days
-            # come at once, gc would ask whether the clock is right.
+            # As with cron, gc runs after the reports, so the last day is not compacted yet. With
+            # many days per run, gc would require confirmation because of the clock.
             nights[-1]["gc"] = bench.run_well(wa.command(store, "gc", "--quiet", "--yes"))
         read = sum(path.stat().st_size for path in paths)
         nights.append({"bytes": read, "ingest": wa.ingest(store, paths, bench.scratch)})
@@ -33,20 +33,20 @@ def year(bench):
     held = rows(store)
     read = sum(night["bytes"] for night in nights)
     print(f"{bench.given.nights} days' logs, {bench.given.at_once} at a time, with a gc after each time: "
-          f"{held['sessions']:,} sessions, {held['events']:,} events that are still kept, "
+          f"{held['sessions']:,} sessions, {held['events']:,} retained events, "
           f"{size(store, '*.parquet') / MB:,.0f} MB; the logs were {read / 1e9:,.1f} GB.\n")
-    print(table(["runs", "ingest, ms", "least to most", "peak MB", "gc, ms", "least to most", "peak MB"],
+    print(table(["runs", "ingest, ms", "range", "peak MB", "gc, ms", "range", "peak MB"],
                 [row("the first", nights[:FEW]), row("the last", nights[-FEW:])]))
     print()
     tell(bench, wa, store, bench.given.window or [30, 365])
     if bench.given.keep:
-        print(f"\nThe store is kept in {store}; its present time is {wa.about['end']}.")
+        print(f"\nThe store is in {store}; its current time is {wa.about['end']}.")
     else:
         remove(place)
 
 
 def groups(items, count):
-    """Yields lists of so many items that follow each other; the last may be shorter."""
+    """Yields lists of consecutive items; the last one may be shorter."""
     group = []
     for item in items:
         group.append(item)
@@ -58,7 +58,7 @@ def groups(items, count):
 
 
 def logs(bench, place):
-    """Yields the log of each day. It is made in a process of its own, which waits while the log is taken in."""
+    """Yields the log of each day. A separate process generates it on demand."""
     given = bench.given
     command = [sys.executable, HERE / "day_by_day.py", place, "--visits", given.visits, "--visit-events",
                given.visit_events, "--days", given.nights, "--seed", given.seed]
@@ -70,18 +70,18 @@ def logs(bench, place):
 
 
 def night_after(path):
-    """Returns a time in the night after the day of a log, which its name says."""
+    """Returns a time in the night after the day in a log's name."""
     return f"{date.fromisoformat(path.stem[-10:]) + timedelta(days=1)}T02:00:00Z"
 
 
 def row(name, nights):
-    """Makes a row: what ingest and gc of some nights took."""
+    """Returns a row: the times of ingest and gc of some nights."""
     cells = [f"{name} {len(nights)}"]
     for step in ("ingest", "gc"):
         runs = [night[step] for night in nights if step in night]
         times = [run.seconds * 1000 for run in runs]
         if not runs:
-            # After a single run there is no gc yet.
+            # A single run has no gc.
             cells += ["", "", ""]
             continue
         cells += [f"{median(times):.0f}", f"{min(times):.0f} to {max(times):.0f}",

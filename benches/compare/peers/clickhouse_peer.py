@@ -1,4 +1,4 @@
-"""The job in ClickHouse, as the library chdb: tables in memory, window functions, a partitioned INSERT."""
+"""The job in ClickHouse (chdb): in-memory tables, window functions, a partitioned INSERT."""
 
 import os
 import shutil
@@ -52,7 +52,7 @@ from w.sessions group by chatbot_id, day
 
 
 class Database:
-    """A session of chdb whose queries use no more threads than asked for."""
+    """A chdb session with a limited number of threads."""
 
     def __init__(self, threads, folder):
         self.session = session.Session(folder)
@@ -61,7 +61,7 @@ class Database:
                          "output_format_parquet_compression_method = 'zstd'")
 
     def run(self, sql):
-        """Runs a statement that may have settings."""
+        """Runs a statement with the settings."""
         return self.session.query(sql + self.settings)
 
 
@@ -83,17 +83,17 @@ def write(db, output):
 
 
 def main():
-    """Does the job."""
+    """Runs the job."""
     job = Job()
     folder = tempfile.mkdtemp()
     db = Database(job.threads, folder)
     db.session.query("create database w engine = Atomic")
-    # Starting a server's worth of threads is not part of the job.
+    # The startup of the server's threads is not part of the job.
     job.began = job.last = time.perf_counter()
     read(db, job.files)
     job.step("read")
     db.run(EVENTS)
-    job.step("once and cut")
+    job.step("deduplicate and sessionize")
     db.run(SESSIONS)
     job.step("sessions")
     db.run(DAYS)

@@ -58,14 +58,14 @@ def write(db, job):
 
 
 def main():
-    """Does the job."""
+    """Runs the job."""
     db = duckdb.connect()
     job = Job()
     db.execute(f"set threads = {job.threads}; set preserve_insertion_order = false")
     read(db, job)
     job.step("read")
     db.execute(EVENTS)
-    job.step("once and cut")
+    job.step("deduplicate and sessionize")
     db.execute(SESSIONS)
     job.step("sessions")
     db.execute(DAYS)

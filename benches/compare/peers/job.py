@@ -1,11 +1,10 @@
-"""What the peers have in common: arguments, steps, the line of JSON at the end.
+"""The common part of the peers: arguments, steps, and the JSON line at the end.
 
     python3 peers/duckdb_peer.py OUTPUT-FOLDER THREADS FILE…
 
-Each reads the logs, drops events that came twice, cuts sessions at gaps of more than 30 minutes,
-sums up sessions and days, and writes events, sessions and days as Parquet with Zstandard, the first
-two partitioned by day. Each is written the way its own manual would have it, in memory, without a
-detour over a database on disk.
+Each peer reads the logs, drops duplicate events, splits sessions at gaps of more than 30 minutes,
+aggregates sessions and days, and writes events, sessions and days as Parquet with Zstandard, the
+first two partitioned by day. Each is idiomatic and works in memory, without a database on disk.
 """
 
 import json
@@ -16,22 +15,22 @@ from pathlib import Path
 
 TEXTS = ["session_id", "anonymous_id", "user_id", "event_name", "event_category", "page_url", "page_title", "referrer",
          "landing_page", "user_agent", "ip_address", "utm_source", "utm_medium", "utm_campaign"]
-"""The fields of the workload that are text (ids and times may have types of their own)."""
+"""The text fields of the workload (ids and times may have other types)."""
 
 PROPERTIES = {"load_time_ms": int, "response_time_ms": int, "message_length": int, "fields": int, "rating": int,
               "code": int, "triggered_by": str, "source": str, "label": str, "message": str}
-"""Every key of `properties` in the workload, for those that want to know before they read."""
+"""All keys of `properties` in the workload, for peers that need a schema."""
 
 COUNTED = {"messages_sent": "message_sent", "messages_received": "message_received", "widget_loads": "widget_loaded",
            "widget_opened": "widget_opened", "widget_minimized": "widget_minimized", "page_views": "page_viewed"}
-"""The counters of a session, and the event that each counts."""
+"""The counters of a session, and the events that they count."""
 
 FIRSTS = ["referrer", "landing_page", "utm_source", "utm_medium", "utm_campaign", "user_agent", "ip_address"]
-"""What a session takes from its first event."""
+"""The columns of a session that come from its first event."""
 
 
 class Job:
-    """One run of a peer: where to, how many threads, from what, and how long each step took."""
+    """One run of a peer: output folder, threads, input files, and the time of each step."""
 
     def __init__(self):
         output, threads, *self.files = sys.argv[1:]
@@ -43,12 +42,12 @@ class Job:
         self.began = self.last = time.perf_counter()
 
     def step(self, name):
-        """Books the time since the last step."""
+        """Records the time since the last step."""
         now = time.perf_counter()
         self.steps[name], self.last = round(now - self.last, 3), now
 
     def done(self, events, sessions):
-        """Prints what came of it."""
+        """Prints the result."""
         seconds = self.last - self.began
         size = sum(file.stat().st_size for file in self.output.rglob("*.parquet"))
         print(json.dumps({"events": int(events), "sessions": int(sessions), "seconds": round(seconds, 3),

@@ -1,4 +1,4 @@
-"""The job in Polars: a lazy scan of the logs, a sort, a running count of cuts, grouped sums."""
+"""The job in Polars: a lazy scan, a sort, a cumulative sum of gaps, grouped aggregates."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import polars as pl
 
 KINDS = {int: pl.Int64, str: pl.String}
 TIMES = ["timestamp", "client_timestamp"]
-# A struct of all keys: text would have to be read as JSON once more for the response times.
+# A struct of all keys, because text would have to be parsed again for the response times.
 SCHEMA = dict.fromkeys(["id", "chatbot_id", *TEXTS, *TIMES], pl.String) | {
     "screen_width": pl.Int32, "screen_height": pl.Int32,
     "properties": pl.Struct({name: KINDS[kind] for name, kind in PROPERTIES.items()}),
@@ -20,20 +20,20 @@ KEY = ["chatbot_id", "session_id"]
 
 
 def read(job):
-    """Reads the logs into a frame."""
+    """Reads the logs into a data frame."""
     times = pl.col(TIMES).str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="us", time_zone="UTC")
     return pl.scan_ndjson(job.files, schema=SCHEMA).with_columns(times).collect()
 
 
 def cut(logs):
-    """Drops what came twice and numbers the sessions of each key."""
+    """Drops duplicates and numbers the sessions of each key."""
     pause = pl.col("timestamp") - pl.col("timestamp").shift(1)
     part = (pause > pl.duration(minutes=30)).fill_null(False).cum_sum().over(KEY)
     return logs.unique("id").sort(*KEY, "timestamp", "id").with_columns(part=part)
 
 
 def sum_up_sessions(events):
-    """Sums up sessions; their events lie one after the other."""
+    """Aggregates sessions; the events are sorted by session."""
     return events.group_by(*KEY, "part").agg(
         pl.col("anonymous_id").min(), pl.col("user_id").max(),
         pl.col("timestamp").min().alias("started_at"), pl.col("timestamp").max().alias("ended_at"),
@@ -45,7 +45,7 @@ def sum_up_sessions(events):
 
 
 def sum_up_days(sessions):
-    """Sums up days."""
+    """Aggregates days."""
     return sessions.group_by("chatbot_id", pl.col("started_at").dt.date().alias("day")).agg(
         pl.len().alias("total_sessions"), pl.col("anonymous_id").n_unique().alias("unique_visitors"),
         (pl.col("messages_sent") > 0).sum().alias("total_conversations"),
@@ -55,7 +55,7 @@ def sum_up_days(sessions):
 
 
 def write(frame, folder, time):
-    """Writes a frame, a file a day."""
+    """Writes a data frame, one file per day."""
     days = frame.with_columns(day=pl.col(time).dt.date()).partition_by("day", as_dict=True, include_key=False)
     for (day,), part in days.items():
         target = folder / f"day={day}"
@@ -64,13 +64,13 @@ def write(frame, folder, time):
 
 
 def main():
-    """Does the job."""
+    """Runs the job."""
     job = Job()
     logs = read(job)
     job.step("read")
     events = cut(logs)
     del logs
-    job.step("once and cut")
+    job.step("deduplicate and sessionize")
     sessions = sum_up_sessions(events)
     job.step("sessions")
     days = sum_up_days(sessions)
