@@ -26,6 +26,7 @@ pub mod maintenance;
 pub mod positional_read;
 pub mod prehashed;
 pub mod privacy;
+pub mod progress;
 pub mod render;
 pub mod report;
 pub mod session;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
-use crate::privacy::anonymize;
+use crate::privacy::anonymize::{AnonymizeOptions, anonymize};
 use crate::render::numbers::pluralize;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -86,13 +86,13 @@ impl Args {
 /// # Errors
 /// What the library returns.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let told = anonymize::Options {
+    let told = AnonymizeOptions {
         clock: options.clock,
         older_than_days: options.older_than_days,
         dry_run: options.dry_run,
         lock_timeout: options.lock_timeout,
     };
-    let report = anonymize::anonymize(&Store::at(&options.store), told)?;
+    let report = anonymize(&Store::at(&options.store), told)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,

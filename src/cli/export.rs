@@ -7,7 +7,7 @@ use super::args::values::{self, ExportFormat};
 use super::args::window::{self, Window};
 use super::{Globals, Printer};
 use crate::error::Result;
-use crate::privacy::Identifier;
+use crate::identity::Identifier;
 use crate::privacy::export::{self, Stopped};
 use crate::render::numbers::pluralize;
 use crate::report::metric::diagnostics;
@@ -99,8 +99,8 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         let latest =
             [snapshot.event_days(), snapshot.days()].into_iter().flatten().map(|(_, last)| last).max();
         let today = snapshot.zone().day(options.clock.now);
-        Ok(export::Options {
-            given: identifiers.clone(),
+        Ok(export::ExportOptions {
+            identifiers: identifiers.clone(),
             days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
             chatbots: options.chatbots.clone(),
             form: match options.format {
@@ -114,7 +114,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     // What is printed cannot be taken back: nothing is, before all that is needed is open.
     let prepared = Store::at(&options.store)
         .read_consistently(|snapshot| export::Prepared::of(snapshot, told(snapshot)?))?;
-    let mut outcome = Ok(export::Exported::default());
+    let mut outcome = Ok(export::ExportStats::default());
     printer.stream(|out| match prepared.write(out) {
         Ok(exported) => {
             outcome = Ok(exported);
@@ -147,7 +147,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
 }
 
 /// Says why nothing was exported, where nothing was.
-fn nothing(prepared: &export::Prepared, exported: export::Exported) -> Option<String> {
+fn nothing(prepared: &export::Prepared, exported: export::ExportStats) -> Option<String> {
     if exported.events > 0 {
         return None;
     }
@@ -155,7 +155,7 @@ fn nothing(prepared: &export::Prepared, exported: export::Exported) -> Option<St
     let Some((first, last)) = prepared.days() else {
         return Some(diagnostics::NO_DATA.to_owned());
     };
-    if told.given.is_empty() {
+    if told.identifiers.is_empty() {
         let asked = diagnostics::asked(&told.chatbots, told.days);
         let from = told.days.map_or(first, |(from, _)| from);
         if let Some(pruned) = prepared.events_pruned_through().filter(|day| *day >= from) {

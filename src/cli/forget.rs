@@ -9,7 +9,8 @@ use super::args::selector;
 use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
-use crate::privacy::{self, Identifier};
+use crate::identity::Identifier;
+use crate::privacy;
 use crate::render::numbers::{group_digits, pluralize};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -104,7 +105,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     if options.stdin {
         identifiers.extend(selector::read(std::io::stdin().lock())?);
     }
-    let told = privacy::Options {
+    let told = privacy::ForgetOptions {
         clock: options.clock,
         dry_run: options.dry_run,
         lock_timeout: options.lock_timeout,
@@ -122,7 +123,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     printer.receipt(&text, options.format_given, "the erasure is done")
 }
 
-fn table(receipt: &privacy::Receipt) -> String {
+fn table(receipt: &privacy::ErasureReceipt) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     let (erased, redacted) = match receipt.dry_run {

@@ -9,6 +9,7 @@ use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::maintenance;
 use crate::render::numbers::{group_digits, pluralize};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -118,7 +119,7 @@ impl Args {
 /// # Errors
 /// What the gc returns.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let told = crate::maintenance::gc::Options {
+    let told = maintenance::GcOptions {
         clock: options.clock,
         dry_run: options.dry_run,
         yes: options.yes,
@@ -126,7 +127,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     };
     let store = Store::at(&options.store);
     config::check_file(&store)?;
-    let report = crate::maintenance::gc::gc(&store, &options.settings, told)?;
+    let report = maintenance::gc(&store, &options.settings, told)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
@@ -138,7 +139,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     printer.change_summary(&text, options.format_given, "the gc is done")
 }
 
-fn table(report: &crate::maintenance::gc::Report) -> String {
+fn table(report: &maintenance::GcReport) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     let goes = if report.dry_run { "would go" } else { "gone" };
@@ -185,11 +186,11 @@ fn table(report: &crate::maintenance::gc::Report) -> String {
          {} before, {} after\n",
         pluralize(report.compacted.files, "small file", "small files"),
         group_digits(report.compacted.into),
-        pluralize(report.unnamed_files, "file", "files"),
+        pluralize(report.orphan_files, "file", "files"),
         pluralize(report.bytes_before, "byte", "bytes"),
         group_digits(report.bytes_after)
     ));
-    if let Some(why) = &report.asks {
+    if let Some(why) = &report.confirmation {
         text.push_str(&format!("without --yes nothing would be done: {why}\n"));
     }
     text

@@ -233,8 +233,8 @@ fn outcome(report: pipeline::IngestReport, options: &Options) -> Result<()> {
 
 struct Bar(Progress);
 
-impl pipeline::IngestProgress for Bar {
-    fn total(&self, bytes: u64) {
+impl crate::progress::Progress for Bar {
+    fn set_total(&self, bytes: u64) {
         self.0.set_total(bytes);
     }
 
@@ -242,7 +242,7 @@ impl pipeline::IngestProgress for Bar {
         self.0.add(bytes);
     }
 
-    fn file(&self, name: &str) {
+    fn set_step(&self, name: &str) {
         self.0.set_label(name);
     }
 }

@@ -109,14 +109,14 @@ fn table(report: &maintenance::RebuildReport) -> String {
         group_digits(report.sessions_changed),
         group_digits(report.sessions_redated)
     ));
-    if report.sessions_not_cut > 0 {
+    if report.sessions_not_recomputed > 0 {
         text.push_str(&format!(
             "{} of them could not be cut anew: their events are not all kept\n",
-            group_digits(report.sessions_not_cut)
+            group_digits(report.sessions_not_recomputed)
         ));
     }
-    if report.first_sights_changed > 0 {
-        text.push_str(&format!("first sights: {} changed\n", group_digits(report.first_sights_changed)));
+    if report.first_seen_changed > 0 {
+        text.push_str(&format!("first sights: {} changed\n", group_digits(report.first_seen_changed)));
     }
     if !report.changed {
         text.push_str("nothing had to be changed\n");

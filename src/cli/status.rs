@@ -107,7 +107,7 @@ fn show(status: &Status, width: usize) -> String {
                 kept.events, kept.sessions, kept.daily_stats, kept.addresses
             ),
         ),
-        ("known logs", group_digits(status.known_logs)),
+        ("known logs", group_digits(status.ingested_files)),
     ] {
         let lines = text::wrap(&value, width.saturating_sub(LABEL).max(LABEL));
         shown.push_str(&format!("{label:LABEL$}{}\n", lines.join(&format!("\n{:LABEL$}", ""))));

@@ -80,7 +80,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         if differences == 1 { "difference was" } else { "differences were" },
         options.store.display()
     ))
-    .hint(if report.unnamed_files == differences {
+    .hint(if report.orphan_files == differences {
         "`wa gc` removes files that the manifest does not name; the store itself is as it must be"
     } else if report.tables_compared {
         "`wa rebuild` makes sessions and daily statistics again from the events that are kept"
@@ -93,7 +93,11 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
 fn table(report: &maintenance::VerifyReport) -> String {
     let mut text = String::new();
     for difference in &report.differences {
-        text.push_str(&format!("{}: {}\n", escape_control(&difference.at), escape_control(&difference.what)));
+        text.push_str(&format!(
+            "{}: {}\n",
+            escape_control(&difference.object),
+            escape_control(&difference.message)
+        ));
     }
     if report.further_differences > 0 {
         text.push_str(&format!("and {} more\n", group_digits(report.further_differences)));
@@ -108,7 +112,7 @@ fn table(report: &maintenance::VerifyReport) -> String {
             "; compared {}, {} ({} of them in part), {}, {}",
             pluralize(report.events, "event", "events"),
             pluralize(report.sessions, "session", "sessions"),
-            group_digits(report.sessions_in_part),
+            group_digits(report.partial_sessions),
             pluralize(report.visitors, "visitor", "visitors"),
             pluralize(report.daily_stats, "chatbot-day", "chatbot-days")
         ));

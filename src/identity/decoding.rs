@@ -1,17 +1,17 @@
 //! Removes percent-encoding and JSON escapes, one layer at a time, and maps offsets back.
 
 /// Layers of encoding through which an identifier is still found.
-pub const LEVELS: usize = 4;
+pub const MAX_LAYERS: usize = 4;
 
 /// A text with one layer of escapes taken off.
-pub(crate) struct Level {
+pub(crate) struct DecodedLayer {
     /// The decoded text.
     pub(crate) bytes: Vec<u8>,
     /// Where in the original each byte begins, and at last where it ends.
     pub(crate) at: Vec<usize>,
 }
 
-impl Level {
+impl DecodedLayer {
     /// Returns the offset in the original text of a decoded byte.
     pub(crate) fn place(&self, offset: usize) -> usize {
         self.at.get(offset).copied().unwrap_or(0)
@@ -24,8 +24,9 @@ pub fn decoded(text: &str) -> Option<String> {
 }
 
 /// Returns a text in small letters, as [`fold`](super::identifier::fold) makes them.
-pub(crate) fn folded(text: &[u8], places: Option<&[usize]>) -> Level {
-    let mut level = Level { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
+pub(crate) fn folded(text: &[u8], places: Option<&[usize]>) -> DecodedLayer {
+    let mut level =
+        DecodedLayer { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
     let place = |offset: usize| places.map_or(offset, |at| at.get(offset).copied().unwrap_or(offset));
     let mut pos = 0;
     for chunk in text.utf8_chunks() {
@@ -47,10 +48,11 @@ pub(crate) fn folded(text: &[u8], places: Option<&[usize]>) -> Level {
 }
 
 /// Takes one layer of escapes off, of JSON and percent-encoding alike; `None` where there is none.
-pub(crate) fn decode(text: &[u8], places: Option<&[usize]>) -> Option<Level> {
+pub(crate) fn decode(text: &[u8], places: Option<&[usize]>) -> Option<DecodedLayer> {
     memchr::memchr2(b'%', b'\\', text)?;
     let place = |offset: usize| places.map_or(offset, |at| at.get(offset).copied().unwrap_or(offset));
-    let mut level = Level { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
+    let mut level =
+        DecodedLayer { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
     let (mut pos, mut changed) = (0, false);
     while let Some(&byte) = text.get(pos) {
         let rest = text.get(pos..).unwrap_or(&[]);

@@ -2,7 +2,7 @@
 //!
 //! An identifier is its text, in whichever of the fields of identity it stands: a log that puts the
 //! user's id into `anonymous_id` after the login must not keep it there. Nor does it matter how the log
-//! writes it there: [`each_reading`] takes encodings off. E-mail addresses are the same whatever the
+//! writes it there: [`for_each_reading`] takes encodings off. E-mail addresses are the same whatever the
 //! case of their letters; everything else compares as it is.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::store::key::SecretKey;
 
 /// Which kind of identifier was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum IdentifierKind {
     /// A `user_id`.
     User,
     /// An `anonymous_id`.
@@ -27,21 +27,21 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identifier {
     /// What it was named as.
-    pub kind: Kind,
+    pub kind: IdentifierKind,
     /// Its text.
     pub value: String,
 }
 
 impl Identifier {
     /// Makes an identifier.
-    pub fn new(kind: Kind, value: impl Into<String>) -> Identifier {
+    pub fn new(kind: IdentifierKind, value: impl Into<String>) -> Identifier {
         Identifier { kind, value: value.into() }
     }
 
     /// Returns the keyed hash by which it is known once it is forgotten.
     pub fn hash(&self, key: &SecretKey) -> String {
         match self.kind {
-            Kind::Email => email_hash(key, &self.value),
+            IdentifierKind::Email => email_hash(key, &self.value),
             _ => value_hash(key, &self.value),
         }
     }
@@ -54,11 +54,11 @@ pub fn value_hash(key: &SecretKey, value: &str) -> String {
 
 /// Returns the keyed hash of a text that may be a forgotten e-mail address.
 pub fn email_hash(key: &SecretKey, value: &str) -> String {
-    key.hash(&[b"forgotten e-mail", fold(value).as_bytes()])
+    key.hash(&[b"forgotten e-mail", to_lowercase(value).as_bytes()])
 }
 
 /// Returns a text in small letters, in which texts that differ in case alone are the same.
-pub fn fold(text: &str) -> String {
+pub fn to_lowercase(text: &str) -> String {
     match text.is_ascii() {
         true => text.to_ascii_lowercase(),
         // Letter by letter: what a letter becomes must not depend on where it stands.
@@ -69,7 +69,7 @@ pub fn fold(text: &str) -> String {
 /// Goes through what a value of a field of identity can be read as: itself, without the space around
 /// it, with percent-encoding (pluses too) and the escapes of JSON taken off; and each e-mail address
 /// that stands in it (`mailto:ada@example.org`, `Ada <ada@example.org>`, a list).
-pub fn each_reading(value: &str, mut each: impl FnMut(&str)) {
+pub fn for_each_reading(value: &str, mut each: impl FnMut(&str)) {
     each(value);
     if is_plain(value) {
         return;
@@ -80,7 +80,7 @@ pub fn each_reading(value: &str, mut each: impl FnMut(&str)) {
         }
     };
     let mut decoded = None;
-    for _ in 0..=decoding::LEVELS {
+    for _ in 0..=decoding::MAX_LAYERS {
         let text = decoded.as_deref().unwrap_or(value);
         other(text.trim());
         if text.contains('+') {
@@ -156,9 +156,9 @@ impl Identifiers {
     pub fn add(&mut self, identifier: Identifier) {
         let number = self.all.len();
         let known = match identifier.kind {
-            Kind::Email => {
+            IdentifierKind::Email => {
                 self.bare_emails |= !identifier.value.contains('@');
-                *self.emails.entry(fold(&identifier.value)).or_insert(number)
+                *self.emails.entry(to_lowercase(&identifier.value)).or_insert(number)
             }
             _ => *self.exact.entry(identifier.value.clone()).or_insert(number),
         };
@@ -169,11 +169,11 @@ impl Identifiers {
 
     /// Goes through the numbers of the identifiers that a value of a field of identity is, however it
     /// is written; a number can come twice.
-    pub fn each(&self, value: &str, mut each: impl FnMut(usize)) {
-        each_reading(value, |text| {
+    pub fn for_each_match(&self, value: &str, mut each: impl FnMut(usize)) {
+        for_each_reading(value, |text| {
             if !self.emails.is_empty()
                 && (self.bare_emails || text.contains('@'))
-                && let Some(number) = self.emails.get(&fold(text))
+                && let Some(number) = self.emails.get(&to_lowercase(text))
             {
                 each(*number);
             }
@@ -184,14 +184,14 @@ impl Identifiers {
     }
 
     /// Tells whether a value of a field of identity is one of the identifiers.
-    pub fn have(&self, value: &str) -> bool {
+    pub fn contains(&self, value: &str) -> bool {
         let mut have = false;
-        self.each(value, |_| have = true);
+        self.for_each_match(value, |_| have = true);
         have
     }
 
     /// Tells whether an e-mail address without an `@` is among them.
-    pub fn have_bare_emails(&self) -> bool {
+    pub fn has_bare_emails(&self) -> bool {
         self.bare_emails
     }
 
@@ -213,9 +213,9 @@ mod tests {
     #[test]
     fn an_identifier_is_its_text_and_an_address_has_no_case() {
         let set = Identifiers::new([
-            Identifier::new(Kind::User, "u1"),
-            Identifier::new(Kind::Email, "Ada@Example.org"),
-            Identifier::new(Kind::SessionId, "u1"),
+            Identifier::new(IdentifierKind::User, "u1"),
+            Identifier::new(IdentifierKind::Email, "Ada@Example.org"),
+            Identifier::new(IdentifierKind::SessionId, "u1"),
         ]);
         assert_eq!(set.all().len(), 2);
         assert_eq!((find(&set, "u1"), find(&set, "U1"), find(&set, "u12")), (vec![0], vec![], vec![]));
@@ -224,7 +224,7 @@ mod tests {
 
     fn find(set: &Identifiers, value: &str) -> Vec<usize> {
         let mut found = Vec::new();
-        set.each(value, |number| found.push(number));
+        set.for_each_match(value, |number| found.push(number));
         found.sort_unstable();
         found.dedup();
         found
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_address_is_known_behind_however_many_others() {
-        let set = Identifiers::new([Identifier::new(Kind::Email, "ada@example.org")]);
+        let set = Identifiers::new([Identifier::new(IdentifierKind::Email, "ada@example.org")]);
         let others: String = (0..300).map(|n| format!("u{n}@example.org, ")).collect();
         assert_eq!(find(&set, &format!("{others}ada@example.org")), [0]);
         assert!(find(&set, &others).is_empty());
@@ -241,9 +241,9 @@ mod tests {
     #[test]
     fn an_identifier_is_known_however_the_log_writes_it() {
         let set = Identifiers::new([
-            Identifier::new(Kind::Email, "ada@example.org"),
-            Identifier::new(Kind::User, "user_123"),
-            Identifier::new(Kind::User, "ada lovelace"),
+            Identifier::new(IdentifierKind::Email, "ada@example.org"),
+            Identifier::new(IdentifierKind::User, "user_123"),
+            Identifier::new(IdentifierKind::User, "ada lovelace"),
         ]);
         for hers in [
             "ada%40example.org",
@@ -285,14 +285,16 @@ mod tests {
         ] {
             assert_eq!(find(&set, other), [0; 0], "{other}");
         }
-        let both = Identifiers::new(["a@b.c", "d@e.f"].map(|text| Identifier::new(Kind::Email, text)));
+        let both =
+            Identifiers::new(["a@b.c", "d@e.f"].map(|text| Identifier::new(IdentifierKind::Email, text)));
         assert_eq!(find(&both, "a@b.c;d@e.f"), [0, 1]);
     }
 
     #[test]
     fn an_address_without_an_at_sign_is_one_and_letters_beyond_ascii_have_no_case_either() {
-        let set =
-            Identifiers::new(["noAt", "JÖRG@Example.org"].map(|text| Identifier::new(Kind::Email, text)));
+        let set = Identifiers::new(
+            ["noAt", "JÖRG@Example.org"].map(|text| Identifier::new(IdentifierKind::Email, text)),
+        );
         assert_eq!(
             (find(&set, "NOAT"), find(&set, "no%61t"), find(&set, "noat2")),
             (vec![0], vec![0], vec![])
@@ -303,9 +305,9 @@ mod tests {
     #[test]
     fn the_hash_tells_ids_from_addresses_and_knows_an_address_in_any_case() {
         let key = SecretKey::from_bytes([7; 32]);
-        let email = |text: &str| Identifier::new(Kind::Email, text).hash(&key);
+        let email = |text: &str| Identifier::new(IdentifierKind::Email, text).hash(&key);
         assert_eq!(email("A@b.c"), email("a@B.c"));
         assert_eq!(email("Ö@b.c"), email("ö@b.c"));
-        assert_ne!(email("a@b.c"), Identifier::new(Kind::User, "a@b.c").hash(&key));
+        assert_ne!(email("a@b.c"), Identifier::new(IdentifierKind::User, "a@b.c").hash(&key));
     }
 }

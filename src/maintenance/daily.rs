@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::Differences;
-use super::replay::pruned_boundary::Seam;
+use super::replay::pruned_boundary::PrunedBoundary;
 use crate::daily_stats::{DailyStats, VisitorSet};
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -29,7 +29,7 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
 }
 
 /// Compares the statistics with the sessions.
-pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) -> Result<u64> {
+pub fn check(snapshot: &Snapshot, boundary: &PrunedBoundary, differences: &mut Differences) -> Result<u64> {
     let mut compared = 0;
     let nobody = VisitorSet::default();
     for (month, days) in months(snapshot) {
@@ -52,7 +52,7 @@ pub fn check(snapshot: &Snapshot, seam: &Seam, differences: &mut Differences) ->
         days.extend(stored.keys().map(|(_, day)| *day));
         let days: Vec<Day> = days.into_iter().collect();
         let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
-        let ledger = seam.ledger();
+        let ledger = boundary.ledger();
         let frozen: Vec<Day> = days.iter().copied().filter(|day| is_frozen_somewhere(ledger, *day)).collect();
         let marked = marked_on(snapshot, &frozen)?;
         for &day in &days {

@@ -9,9 +9,9 @@ const MOST: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Where: the path of a file, or the name of a table.
-    pub at: String,
+    pub object: String,
     /// What differs, and how.
-    pub what: String,
+    pub message: String,
 }
 
 /// Differences: the first of them listed, all of them counted.
@@ -22,11 +22,11 @@ pub struct Differences {
 }
 
 impl Differences {
-    /// Adds one; `what` is made only where it is going to be listed.
-    pub fn add(&mut self, at: impl Into<String>, what: impl FnOnce() -> String) {
+    /// Adds one; `message` is called only where it is going to be listed.
+    pub fn add(&mut self, object: impl Into<String>, message: impl FnOnce() -> String) {
         self.count += 1;
         if self.listed.len() < MOST {
-            self.listed.push(Difference { at: at.into(), what: what() });
+            self.listed.push(Difference { object: object.into(), message: message() });
         }
     }
 
@@ -69,6 +69,6 @@ mod tests {
         }
         all.append(more);
         assert_eq!((all.listed().len(), all.count()), (100, 220));
-        assert_eq!(all.listed()[60], Difference { at: "b".to_owned(), what: "0".to_owned() });
+        assert_eq!(all.listed()[60], Difference { object: "b".to_owned(), message: "0".to_owned() });
     }
 }

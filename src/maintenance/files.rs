@@ -5,9 +5,9 @@
 use polars::prelude::{DataFrame, DataType, TimeUnit};
 use rayon::prelude::*;
 
-use super::Progress;
 use super::difference::Differences;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::store::Store;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::file_system::Opened;
@@ -31,7 +31,7 @@ pub fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Loo
     let manifest = snapshot.manifest();
     let mut looked = Looked::default();
     for table in Table::ALL {
-        progress.at(table.name());
+        progress.set_step(table.name());
         let found: Vec<Looked> = manifest
             .files(table)
             .par_iter()
@@ -175,7 +175,7 @@ fn wrong_columns(table: Table, frame: &DataFrame) -> Option<String> {
 
 /// Files in the store's own folders that a manifest does not name.
 #[derive(Debug, Default)]
-pub struct Unnamed {
+pub struct OrphanFiles {
     /// Their paths within the store.
     pub paths: Vec<String>,
     /// A writer is at work, or was interrupted: the files are its own, and the next one removes them.
@@ -183,7 +183,7 @@ pub struct Unnamed {
 }
 
 /// Lists the files that the manifest does not name.
-pub fn unnamed(store: &Store, manifest: &Manifest) -> Result<Unnamed> {
+pub fn unnamed(store: &Store, manifest: &Manifest) -> Result<OrphanFiles> {
     let writing = || -> Result<bool> {
         let entries = store.disk().list(store.dir()).map_err(|e| Error::io("list", store.dir(), e))?;
         Ok(entries.iter().any(|entry| entry.name == STAGING))
@@ -191,5 +191,5 @@ pub fn unnamed(store: &Store, manifest: &Manifest) -> Result<Unnamed> {
     let before = writing()?;
     let paths = store.unnamed(manifest, Store::folders())?;
     // A writer may have come or gone meanwhile.
-    Ok(Unnamed { paths, writer: before || writing()? })
+    Ok(OrphanFiles { paths, writer: before || writing()? })
 }

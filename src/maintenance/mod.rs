@@ -1,45 +1,28 @@
-//! Care for the store: `wa verify` looks whether everything is as it must be, `wa rebuild` makes
-//! sessions and daily statistics again.
+//! Maintenance of a store: `wa verify`, `wa rebuild`, `wa gc` and `wa status`.
 //!
-//! Both rest on one thing: `walk` goes through the store date by date and says which sessions the
-//! kept events and the rows of `seam` make. To verify is to compare them with the stored rows, to
-//! rebuild is to put them in their place.
+//! [`verify()`] and [`rebuild()`] share one mechanism: [`replay`](replay::replay) reads the store
+//! date by date and computes the sessions that follow from the retained events and from rows whose
+//! events were pruned in part. Verify compares them with the stored rows; rebuild writes them.
 //!
-//! Memory holds the events of two parts of a file, the sessions of about three days, and those that are
-//! still open; it does not grow with the number of days.
+//! Memory holds the events of two batches of a file, the sessions of about three days, and earlier
+//! sessions that are still open. It does not grow with the number of days.
+//!
+//! [`gc()`] prunes, removes IP addresses, compacts and removes orphan files. [`status`] reads the
+//! manifest only.
 
-pub(crate) mod daily;
-pub(crate) mod difference;
-pub(crate) mod files;
-pub mod gc;
-pub(crate) mod rebuild;
-pub(crate) mod replay;
+mod daily;
+mod difference;
+mod files;
+mod gc;
+mod rebuild;
+mod replay;
 pub mod status;
 #[cfg(test)]
 mod tests;
-pub(crate) mod verify;
-pub(crate) mod visitors;
+mod verify;
+mod visitors;
 
 pub use difference::{Difference, Differences};
-pub use rebuild::{Options as RebuildOptions, Report as RebuildReport, rebuild, rebuild_in};
-pub use verify::{Report as VerifyReport, verify};
-
-/// Is told how a check or a rebuild gets on.
-pub trait Progress: Sync {
-    /// The bytes to be gone through in all.
-    fn total(&self, bytes: u64);
-    /// So many more bytes were gone through.
-    fn advance(&self, bytes: u64);
-    /// This is being looked at.
-    fn at(&self, what: &str);
-}
-
-/// Tells nobody.
-#[derive(Clone, Copy, Debug)]
-pub struct NoProgress;
-
-impl Progress for NoProgress {
-    fn total(&self, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn at(&self, _: &str) {}
-}
+pub use gc::{GcOptions, GcReport, gc, gc_with_writer};
+pub use rebuild::{RebuildOptions, RebuildReport, rebuild, rebuild_with_writer};
+pub use verify::{VerifyReport, verify};

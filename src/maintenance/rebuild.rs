@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Progress;
-use super::replay::pruned_boundary::Seam;
-use super::replay::session_eq::alike;
-use super::replay::{Expected, Settled, Visit, order, walk};
+use super::replay::pruned_boundary::PrunedBoundary;
+use super::replay::session_eq::session_eq;
+use super::replay::{ExpectedSession, ReplayVisitor, SettledSessions, order, replay};
 use super::visitors::{PORTION, earliest};
 use crate::error::Result;
 use crate::event::Block;
+use crate::progress::Progress;
 use crate::session::SessionSummary;
 use crate::settings::Settings;
 use crate::store::columns::Table;
@@ -40,7 +40,7 @@ const MOST_WAITING: usize = 1 << 18;
 
 /// What a rebuild is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct RebuildOptions {
     /// The present.
     pub clock: Clock,
     /// How long to wait for another writer.
@@ -49,7 +49,7 @@ pub struct Options {
 
 /// What a rebuild did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct RebuildReport {
     /// The time zone before and now.
     pub timezone: [String; 2],
     /// The timeout before and now, in seconds.
@@ -63,9 +63,9 @@ pub struct Report {
     /// Sessions that the time zone moved to another day.
     pub sessions_redated: u64,
     /// Sessions whose events are not all kept: they could not be cut anew.
-    pub sessions_not_cut: u64,
+    pub sessions_not_recomputed: u64,
     /// First sights that were added or moved earlier.
-    pub first_sights_changed: u64,
+    pub first_seen_changed: u64,
     /// Whether the store was changed at all.
     pub changed: bool,
 }
@@ -74,35 +74,35 @@ pub struct Report {
 pub fn rebuild(
     store: &Store,
     settings: &Settings,
-    options: Options,
+    options: RebuildOptions,
     progress: &dyn Progress,
-) -> Result<Report> {
+) -> Result<RebuildReport> {
     // A store that is not there is an error, not one to be made.
     store.snapshot()?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store.writer("wa rebuild", options.lock_timeout, first)?;
-    let report = rebuild_in(&mut writer, settings, options.clock, progress)?;
+    let report = rebuild_with_writer(&mut writer, settings, options.clock, progress)?;
     writer.finish()?;
     Ok(report)
 }
 
 /// Rebuilds with a writer that is open already.
-pub fn rebuild_in(
+pub fn rebuild_with_writer(
     writer: &mut Writer,
     settings: &Settings,
     clock: Clock,
     progress: &dyn Progress,
-) -> Result<Report> {
+) -> Result<RebuildReport> {
     let before = writer.snapshot()?;
-    let seam = Seam::of(&before)?;
+    let boundary = PrunedBoundary::of(&before)?;
     let mut transaction = writer.begin();
     let manifest = before.manifest();
     let bytes = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
-    progress.total(bytes(Table::Events) + bytes(Table::Sessions));
+    progress.set_total(bytes(Table::Events) + bytes(Table::Sessions));
     let (zone, timeout) = (settings.timezone, settings.session_timeout);
-    let frozen = update::pruned_days::Frozen::before(&before, seam.ledger(), Micros::MIN)?;
+    let frozen = update::pruned_days::Frozen::before(&before, boundary.ledger(), Micros::MIN)?;
     let mut rewrite = Rewrite::new(&before, &mut transaction, zone, clock.now)?;
-    walk(&before, &seam, timeout, progress, &mut rewrite)?;
+    replay(&before, &boundary, timeout, progress, &mut rewrite)?;
     let (mut report, moved) = rewrite.finish()?;
     report.timezone = [manifest.timezone.clone(), zone.name().to_owned()];
     report.session_timeout_seconds =
@@ -110,7 +110,7 @@ pub fn rebuild_in(
     transaction.manifest().timezone = zone.name().to_owned();
     transaction.manifest().session_timeout_us = timeout;
 
-    progress.at("daily_stats");
+    progress.set_step("daily_stats");
     let after = transaction.snapshot()?;
     let changed = update::sessions::Changed { days: days(&after)?, ..Default::default() };
     update::daily::update(&after, &mut transaction, changed, &moved, &frozen, clock.now)?;
@@ -132,13 +132,13 @@ fn days(snapshot: &Snapshot) -> Result<BTreeSet<Day>> {
     Ok(days)
 }
 
-/// Puts the sessions that a walk finds into the table.
+/// Puts the sessions that a replay finds into the table.
 struct Rewrite<'a, 't> {
     before: &'a Snapshot,
     transaction: &'t mut Transaction,
     zone: Zone,
     now: Micros,
-    /// Settled sessions, by their day.
+    /// SettledSessions sessions, by their day.
     rows: BTreeMap<Day, Vec<SessionSummary<'static>>>,
     waiting: usize,
     /// Partitions that do not stay as they are.
@@ -147,7 +147,7 @@ struct Rewrite<'a, 't> {
     emptied: BTreeSet<Day>,
     seen: Seen,
     moved: Vec<Moved>,
-    report: Report,
+    report: RebuildReport,
 }
 
 impl<'a, 't> Rewrite<'a, 't> {
@@ -169,7 +169,10 @@ impl<'a, 't> Rewrite<'a, 't> {
             emptied: BTreeSet::new(),
             seen: Seen::default(),
             moved: Vec::new(),
-            report: Report { sessions_before: files.iter().map(|file| file.rows).sum(), ..Report::default() },
+            report: RebuildReport {
+                sessions_before: files.iter().map(|file| file.rows).sum(),
+                ..RebuildReport::default()
+            },
         };
         if zone != before.zone() {
             // A row says nothing of its day: every partition is dealt anew.
@@ -189,15 +192,15 @@ impl<'a, 't> Rewrite<'a, 't> {
         }
     }
 
-    fn session(&mut self, expected: Expected) {
-        let Expected { mut session, stored, created_at } = expected;
+    fn session(&mut self, expected: ExpectedSession) {
+        let ExpectedSession { mut session, stored, created_at } = expected;
         let day = self.zone.day(session.first.time);
         self.report.sessions += 1;
         let was_on = stored.as_ref().map(|row| row.day);
-        let same = stored.as_ref().is_some_and(|row| row.sound && alike(&row.session, &session));
+        let same = stored.as_ref().is_some_and(|row| row.sound && session_eq(&row.session, &session));
         let stays = same && was_on == Some(day);
         if let Some(row) = stored {
-            self.report.sessions_not_cut += u64::from(row.fixed);
+            self.report.sessions_not_recomputed += u64::from(row.fixed);
             self.report.sessions_redated += u64::from(row.day != day);
             if !stays {
                 self.changed.insert(row.day);
@@ -245,13 +248,13 @@ impl<'a, 't> Rewrite<'a, 't> {
         let moved =
             update::put_while_made(self.transaction, |sink| update::visitors::make(&before, seen, sink))?;
         let added = rows(&self.transaction.snapshot()?) - rows(&before);
-        self.report.first_sights_changed += added + moved.len() as u64;
+        self.report.first_seen_changed += added + moved.len() as u64;
         self.moved.extend(moved);
         Ok(())
     }
 
     /// Ends with everything put in.
-    fn finish(mut self) -> Result<(Report, Vec<Moved>)> {
+    fn finish(mut self) -> Result<(RebuildReport, Vec<Moved>)> {
         self.write_visitors()?;
         let left: BTreeSet<Day> = self.rows.keys().chain(&self.changed).copied().collect();
         for day in left {
@@ -261,13 +264,13 @@ impl<'a, 't> Rewrite<'a, 't> {
     }
 }
 
-impl Visit for Rewrite<'_, '_> {
+impl ReplayVisitor for Rewrite<'_, '_> {
     fn events(&mut self, block: &Block) -> Result<()> {
         earliest(block, &mut self.seen);
         if self.seen.len() >= PORTION { self.write_visitors() } else { Ok(()) }
     }
 
-    fn settled(&mut self, settled: Settled) -> Result<()> {
+    fn settled(&mut self, settled: SettledSessions) -> Result<()> {
         for expected in settled.sessions {
             self.session(expected);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::gc::prune::last_to_go;
+use super::gc::prune::last_expired_day;
 use crate::config::quantity::{format_duration, format_retention};
 use crate::error::Result;
 use crate::settings::{Retention, Settings};
@@ -42,7 +42,7 @@ pub struct Status {
     /// The refused lines that are kept.
     pub rejects: SideStatus,
     /// Logs that were read and are known by now.
-    pub known_logs: u64,
+    pub ingested_files: u64,
     /// The last ingest.
     pub last_ingest: Option<Run>,
     /// The last gc.
@@ -140,7 +140,7 @@ pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status
             files: manifest.rejects.len() as u64,
             bytes: manifest.rejects.iter().map(|file| file.bytes).sum(),
         },
-        known_logs: manifest.sources.as_ref().map_or(0, |file| file.rows),
+        ingested_files: manifest.sources.as_ref().map_or(0, |file| file.rows),
         last_ingest: manifest.last_ingest.as_ref().map(run),
         last_gc: manifest.last_gc.as_ref().map(run),
         retention: RetentionPeriods {
@@ -242,7 +242,7 @@ fn overdue(
     keep: Retention,
     today: Day,
 ) -> Option<Day> {
-    let last = last_to_go(keep, today)?.plus(-OVERDUE_DAYS);
+    let last = last_expired_day(keep, today)?.plus(-OVERDUE_DAYS);
     let files = manifest.files(table).iter();
     // An event goes by its UTC date, a session by the day of its end.
     let days = files.map(|file| match table {
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(events.last.as_deref(), Some("2026-11-09"));
         assert_eq!((told.tables[1].rows, told.tables[2].rows, told.tables[3].rows), (3, 2, 0));
         assert_eq!(told.tables[2].first.as_deref(), Some("2026-11"));
-        assert_eq!((told.rejects.rows, told.known_logs), (1, 2));
+        assert_eq!((told.rejects.rows, told.ingested_files), (1, 2));
         assert_eq!(told.last_ingest.as_ref().unwrap().figures["rejected"], 1);
         assert_eq!(kinds(&told), Vec::<&str>::new());
 

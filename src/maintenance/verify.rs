@@ -9,14 +9,15 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::difference::{Difference, Differences};
-use super::replay::pruned_boundary::Seam;
-use super::replay::session_eq::alike;
-use super::replay::{Expected, Settled, Visit, walk};
-use super::{Progress, daily, files, visitors};
+use super::replay::pruned_boundary::PrunedBoundary;
+use super::replay::session_eq::session_eq;
+use super::replay::{ExpectedSession, ReplayVisitor, SettledSessions, replay};
+use super::{daily, files, visitors};
 use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
 use crate::ingest::batch::stored_ids::Keys;
 use crate::prehashed::PreHashed;
+use crate::progress::Progress;
 use crate::session::SessionSummary;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
@@ -28,7 +29,7 @@ const MOST_TRIES: usize = 10;
 
 /// What a check came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// Files that the manifest names.
     pub files: u64,
     /// Their bytes.
@@ -37,10 +38,10 @@ pub struct Report {
     pub tables_compared: bool,
     /// Events that were read.
     pub events: u64,
-    /// Stored sessions that were compared with what the events make.
+    /// StoredSession sessions that were compared with what the events make.
     pub sessions: u64,
-    /// Stored sessions whose events are not all kept, of which only a part could be compared.
-    pub sessions_in_part: u64,
+    /// StoredSession sessions whose events are not all kept, of which only a part could be compared.
+    pub partial_sessions: u64,
     /// Entries of the first-seen index.
     pub visitors: u64,
     /// Rows of daily statistics that were compared with their sessions.
@@ -50,12 +51,12 @@ pub struct Report {
     /// How much differs beside what is listed.
     pub further_differences: u64,
     /// How many of the differences are files that the manifest does not name.
-    pub unnamed_files: u64,
+    pub orphan_files: u64,
     /// What is worth knowing and no difference.
     pub notes: Vec<String>,
 }
 
-impl Report {
+impl VerifyReport {
     /// Tells whether nothing differs.
     pub fn is_clean(&self) -> bool {
         self.differences.is_empty() && self.further_differences == 0
@@ -72,7 +73,7 @@ impl Report {
 /// # Errors
 /// Where there is no store, its manifest cannot be read, or a writer has changed the store under
 /// every try. All else that is wrong stands in the report.
-pub fn verify(store: &Store, progress: &dyn Progress) -> Result<Report> {
+pub fn verify(store: &Store, progress: &dyn Progress) -> Result<VerifyReport> {
     for _ in 0..MOST_TRIES {
         let snapshot = store.snapshot()?;
         let outcome = check(store, &snapshot, progress);
@@ -94,17 +95,17 @@ pub fn verify(store: &Store, progress: &dyn Progress) -> Result<Report> {
     .hint("run the same command again when no `wa ingest` is at work"))
 }
 
-fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(Report, bool)> {
+fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(VerifyReport, bool)> {
     let manifest = snapshot.manifest();
     let named = |of: &dyn Fn(Table) -> u64| Table::ALL.into_iter().map(of).sum::<u64>();
     let size = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
     let side = || manifest.rejects.iter().chain(&manifest.sources).chain(&manifest.ledger);
-    let mut report = Report {
+    let mut report = VerifyReport {
         files: named(&|table| manifest.files(table).len() as u64) + side().count() as u64,
         bytes: named(&size) + side().map(|file| file.bytes).sum::<u64>(),
-        ..Report::default()
+        ..VerifyReport::default()
     };
-    progress.total(report.bytes + size(Table::Events) + size(Table::Sessions));
+    progress.set_total(report.bytes + size(Table::Events) + size(Table::Sessions));
     let looked = files::check(store, snapshot, progress);
     let mut differences = looked.differences;
     if differences.is_empty() {
@@ -120,7 +121,7 @@ fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<
             unnamed.paths.len()
         ));
     } else {
-        report.unnamed_files = unnamed.paths.len() as u64;
+        report.orphan_files = unnamed.paths.len() as u64;
         for path in unnamed.paths {
             differences.add(path, || "the manifest does not name it: `wa gc` removes it".to_owned());
         }
@@ -133,15 +134,15 @@ fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<
 fn compare(
     snapshot: &Snapshot,
     progress: &dyn Progress,
-    report: &mut Report,
+    report: &mut VerifyReport,
     differences: &mut Differences,
 ) -> Result<()> {
-    let seam = Seam::of(snapshot)?;
+    let boundary = PrunedBoundary::of(snapshot)?;
     report.tables_compared = true;
     report.visitors = snapshot.manifest().files(Table::Visitors).iter().map(|file| file.rows).sum();
     let mut compare = Compare {
-        seam: &seam,
-        visitors: visitors::Check::new(snapshot, &seam),
+        boundary: &boundary,
+        visitors: visitors::Check::new(snapshot, &boundary),
         events: 0,
         keys: Keys::default(),
         ids: HashSet::with_hasher(PreHashed),
@@ -149,19 +150,19 @@ fn compare(
         in_part: 0,
         differences: Differences::default(),
     };
-    walk(snapshot, &seam, snapshot.timeout(), progress, &mut compare)?;
+    replay(snapshot, &boundary, snapshot.timeout(), progress, &mut compare)?;
     report.events = compare.events;
-    (report.sessions, report.sessions_in_part) = (compare.sessions, compare.in_part);
+    (report.sessions, report.partial_sessions) = (compare.sessions, compare.in_part);
     differences.append(compare.differences);
-    progress.at("visitors");
+    progress.set_step("visitors");
     differences.append(compare.visitors.finish()?);
-    progress.at("daily_stats");
-    report.daily_stats = daily::check(snapshot, &seam, differences)?;
+    progress.set_step("daily_stats");
+    report.daily_stats = daily::check(snapshot, &boundary, differences)?;
     Ok(())
 }
 
 struct Compare<'a> {
-    seam: &'a Seam,
+    boundary: &'a PrunedBoundary,
     visitors: visitors::Check<'a>,
     events: u64,
     keys: Keys,
@@ -172,7 +173,7 @@ struct Compare<'a> {
     differences: Differences,
 }
 
-impl Visit for Compare<'_> {
+impl ReplayVisitor for Compare<'_> {
     fn events(&mut self, block: &Block) -> Result<()> {
         self.events += block.rows.len() as u64;
         for row in &block.rows {
@@ -187,7 +188,7 @@ impl Visit for Compare<'_> {
         self.visitors.take(block)
     }
 
-    fn settled(&mut self, settled: Settled) -> Result<()> {
+    fn settled(&mut self, settled: SettledSessions) -> Result<()> {
         self.ids.clear();
         for expected in settled.sessions {
             self.session(&expected);
@@ -201,7 +202,7 @@ impl Visit for Compare<'_> {
 }
 
 impl Compare<'_> {
-    fn session(&mut self, expected: &Expected) {
+    fn session(&mut self, expected: &ExpectedSession) {
         let session = &expected.session;
         let Some(row) = &expected.stored else {
             self.differences.add("sessions", || format!("{} is missing", name(session)));
@@ -211,14 +212,14 @@ impl Compare<'_> {
         if !row.sound {
             self.differences
                 .add("sessions", || format!("{} has columns that do not fit each other", name(&row.session)));
-        } else if !alike(&row.session, session) {
+        } else if !session_eq(&row.session, session) {
             self.differences.add("sessions", || {
                 let columns = unlike(&row.session, session);
                 format!("{} is not what the events make: {columns} differ", name(&row.session))
             });
         } else if row.fixed {
             self.in_part += 1;
-            if let Some(why) = unfit(&row.session, row.covered.as_deref(), self.seam) {
+            if let Some(why) = unfit(&row.session, row.covered.as_deref(), self.boundary) {
                 self.differences.add("sessions", || format!("{} {why}", name(&row.session)));
             }
         }
@@ -229,9 +230,9 @@ impl Compare<'_> {
 fn unfit(
     row: &SessionSummary<'_>,
     covered: Option<&SessionSummary<'_>>,
-    seam: &Seam,
+    boundary: &PrunedBoundary,
 ) -> Option<&'static str> {
-    let last_is_kept = !seam.ledger().events_pruned(&row.key.chatbot_id, Day::utc(row.ended_at));
+    let last_is_kept = !boundary.ledger().events_pruned(&row.key.chatbot_id, Day::utc(row.ended_at));
     if last_is_kept && covered.is_none_or(|covered| covered.ended_at != row.ended_at) {
         return Some("ends with an event that is not there");
     }

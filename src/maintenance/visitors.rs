@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::difference::Differences;
-use super::replay::pruned_boundary::Seam;
+use super::replay::pruned_boundary::PrunedBoundary;
 use crate::error::Result;
 use crate::event::{Block, KeyKind, TextField, session_key_hash};
 use crate::store::columns::Table;
@@ -45,7 +45,7 @@ pub fn earliest(block: &Block, seen: &mut Seen) {
 /// The index, as far as it was compared.
 pub struct Check<'a> {
     snapshot: &'a Snapshot,
-    seam: &'a Seam,
+    boundary: &'a PrunedBoundary,
     portion: Seen,
     /// For each file, which entries have an event at their time.
     confirmed: Vec<Vec<bool>>,
@@ -54,10 +54,10 @@ pub struct Check<'a> {
 
 impl<'a> Check<'a> {
     /// Begins with nothing compared.
-    pub fn new(snapshot: &'a Snapshot, seam: &'a Seam) -> Check<'a> {
+    pub fn new(snapshot: &'a Snapshot, boundary: &'a PrunedBoundary) -> Check<'a> {
         let files = snapshot.manifest().files(Table::Visitors).iter();
         let confirmed = files.map(|file| vec![false; file.rows as usize]).collect();
-        Check { snapshot, seam, portion: Seen::default(), confirmed, differences: Differences::default() }
+        Check { snapshot, boundary, portion: Seen::default(), confirmed, differences: Differences::default() }
     }
 
     /// Takes in some events.
@@ -125,7 +125,7 @@ impl<'a> Check<'a> {
         self.compare()?;
         let files = self.snapshot.manifest().files(Table::Visitors);
         // An event can have gone with a person who was forgotten, and another's first sight stays.
-        let whole = self.seam.ledger().forgotten.is_empty();
+        let whole = self.boundary.ledger().forgotten.is_empty();
         let found: Vec<Differences> = files
             .par_iter()
             .zip(&self.confirmed)
@@ -138,7 +138,7 @@ impl<'a> Check<'a> {
                 }
                 for (visitor, confirmed) in visitors.iter().zip(confirmed) {
                     let date = Day::utc(visitor.first_seen_at);
-                    let kept = !self.seam.ledger().events_pruned(&visitor.chatbot_id, date);
+                    let kept = !self.boundary.ledger().events_pruned(&visitor.chatbot_id, date);
                     if whole && kept && !confirmed {
                         differences.add("visitors", || {
                             let time = format_utc(visitor.first_seen_at);

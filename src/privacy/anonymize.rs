@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::export;
 use super::redact::{self, Edits};
-use super::rejects::{self, Change};
+use super::rejects::{self, RejectChange};
 use crate::error::Result;
 use crate::ingest::Field;
 use crate::ingest::parse::ip_masking;
@@ -34,7 +34,7 @@ const JSON: [&str; 3] = ["extra", "properties", "user_metadata"];
 
 /// What an anonymisation is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct AnonymizeOptions {
     /// The present.
     pub clock: Clock,
     /// Addresses of this many days stay, counting today.
@@ -47,7 +47,7 @@ pub struct Options {
 
 /// What it did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct AnonymizeReport {
     /// Nothing was changed.
     pub dry_run: bool,
     /// The last day whose addresses go; `None` in the account of a gc that keeps them all.
@@ -63,7 +63,7 @@ pub struct Report {
 }
 
 /// Removes the addresses that are older than some days.
-pub fn anonymize(store: &Store, options: Options) -> Result<Report> {
+pub fn anonymize(store: &Store, options: AnonymizeOptions) -> Result<AnonymizeReport> {
     // A store that is not there is an error, not one to be made.
     let snapshot = store.snapshot()?;
     let first = || Manifest::new(options.clock.now, snapshot.zone().name(), snapshot.timeout());
@@ -73,11 +73,11 @@ pub fn anonymize(store: &Store, options: Options) -> Result<Report> {
     Ok(report)
 }
 
-fn anonymize_in(writer: &mut Writer, options: Options) -> Result<Report> {
+fn anonymize_in(writer: &mut Writer, options: AnonymizeOptions) -> Result<AnonymizeReport> {
     let today = writer.snapshot()?.zone().day(options.clock.now);
     let last = today.minus_days(options.older_than_days);
     let mut transaction = writer.begin();
-    let report = Report { dry_run: options.dry_run, ..apply(&mut transaction, last)? };
+    let report = AnonymizeReport { dry_run: options.dry_run, ..apply(&mut transaction, last)? };
     if !options.dry_run {
         writer.commit(transaction, options.clock.now)?;
     }
@@ -86,20 +86,20 @@ fn anonymize_in(writer: &mut Writer, options: Options) -> Result<Report> {
 
 /// Removes the addresses of events of UTC dates up to `last`, of sessions that started on days up to
 /// it, and of lines that were refused on UTC dates up to it.
-pub fn apply(transaction: &mut Transaction, last: Day) -> Result<Report> {
-    let mut report = Report { through: Some(last.to_string()), ..Report::default() };
+pub fn apply(transaction: &mut Transaction, last: Day) -> Result<AnonymizeReport> {
+    let mut report = AnonymizeReport { through: Some(last.to_string()), ..AnonymizeReport::default() };
     report.events = table(transaction, Table::Events, last, &mut report.files, events)?;
     report.sessions = table(transaction, Table::Sessions, last, &mut report.files, sessions)?;
     let mut masked = 0;
-    report.files += rejects::change(
+    report.files += rejects::rewrite(
         transaction,
         |file| Day::utc(file.written_at) <= last,
         |reject| match without_address(reject) {
             Some(reject) => {
                 masked += 1;
-                Change::Replace(reject)
+                RejectChange::Replace(reject)
             }
-            None => Change::Keep,
+            None => RejectChange::Keep,
         },
     )?;
     report.rejects = masked;

@@ -6,8 +6,8 @@ use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::identity_resolution::{EVENT_COLUMNS, Ids, SESSION_COLUMNS, Traced};
-use super::matcher::Needles;
+use super::identity_resolution::{EVENT_COLUMNS, IdentityColumns, ResolvedIdentity, SESSION_COLUMNS};
+use super::matcher::IdentifierMatcher;
 use super::redact;
 use crate::error::Result;
 use crate::event::KeyKind;
@@ -91,19 +91,23 @@ fn count(mask: &[bool]) -> u64 {
 }
 
 /// Erases the events of the sessions, and those that carry an identifier themselves; redacts others.
-pub fn events(transaction: &mut Transaction, traced: &Traced, needles: &Needles) -> Result<Done> {
+pub fn events(
+    transaction: &mut Transaction,
+    identity: &ResolvedIdentity,
+    matcher: &IdentifierMatcher,
+) -> Result<Done> {
     let mut done = Done::default();
     let columns: Vec<&str> = EVENT_COLUMNS.into_iter().chain(redact::EVENT_TEXTS).collect();
     done.change(transaction, Table::Events, |snapshot, file| {
         let frame = snapshot.read_file(file, Some(&columns))?;
-        let ids = Ids::of(&frame, Table::Events)?;
+        let ids = IdentityColumns::of(&frame, Table::Events)?;
         let gone: Vec<bool> = (0..frame.height())
             .map(|row| {
-                !ids.carried(row, &traced.identifiers).is_empty()
-                    || traced.sessions.hold(ids.key(row), ids.from.or_zero(row))
+                !ids.carried(row, &identity.identifiers).is_empty()
+                    || identity.sessions.hold(ids.key(row), ids.from.or_zero(row))
             })
             .collect();
-        let edits = redact::event_edits(&frame, needles, &gone)?;
+        let edits = redact::event_edits(&frame, matcher, &gone)?;
         if !gone.contains(&true) && edits.is_empty() {
             return Ok(None);
         }
@@ -124,8 +128,8 @@ pub fn events(transaction: &mut Transaction, traced: &Traced, needles: &Needles)
 /// went, too.
 pub fn sessions(
     transaction: &mut Transaction,
-    traced: &Traced,
-    needles: &Needles,
+    identity: &ResolvedIdentity,
+    matcher: &IdentifierMatcher,
 ) -> Result<(Done, BTreeSet<Day>, Vec<ErasedSession>)> {
     let mut done = Done::default();
     let mut columns: Vec<&str> = SESSION_COLUMNS.into_iter().chain(redact::SESSION_TEXTS).collect();
@@ -133,11 +137,11 @@ pub fn sessions(
     columns.dedup();
     let (days, gone) = done.change(transaction, Table::Sessions, |snapshot, file| {
         let frame = snapshot.read_file(file, Some(&columns))?;
-        let ids = Ids::of(&frame, Table::Sessions)?;
+        let ids = IdentityColumns::of(&frame, Table::Sessions)?;
         let gone: Vec<bool> = (0..frame.height())
-            .map(|row| traced.sessions.hold(ids.key(row), ids.from.or_zero(row)))
+            .map(|row| identity.sessions.hold(ids.key(row), ids.from.or_zero(row)))
             .collect();
-        let edited = redact::sessions_to_edit(&frame, needles, &gone)?;
+        let edited = redact::sessions_to_edit(&frame, matcher, &gone)?;
         if !gone.contains(&true) && !edited.contains(&true) {
             return Ok(None);
         }
@@ -146,7 +150,7 @@ pub fn sessions(
         let mut summaries = tables::sessions::read(&rows)?;
         let mut redacted = 0;
         for summary in &mut summaries {
-            redacted += u64::from(redact::session(summary, needles));
+            redacted += u64::from(redact::session(summary, matcher));
         }
         // What a session keeps for merging can hold an identifier where it stays: within another id.
         if !gone.contains(&true) && redacted == 0 {
@@ -172,12 +176,13 @@ pub fn sessions(
 }
 
 /// Erases the entries of the first-seen index.
-pub fn visitors(transaction: &mut Transaction, traced: &Traced) -> Result<Done> {
+pub fn visitors(transaction: &mut Transaction, identity: &ResolvedIdentity) -> Result<Done> {
     let mut done = Done::default();
     done.change(transaction, Table::Visitors, |snapshot, file| {
         let frame = snapshot.read_file(file, Some(&["visitor_id"]))?;
         let ids = texts(&frame, "visitor_id")?;
-        let gone: Vec<bool> = ids.iter().map(|id| id.is_some_and(|id| traced.identifiers.have(id))).collect();
+        let gone: Vec<bool> =
+            ids.iter().map(|id| id.is_some_and(|id| identity.identifiers.contains(id))).collect();
         if !gone.contains(&true) {
             return Ok(None);
         }
@@ -189,14 +194,18 @@ pub fn visitors(transaction: &mut Transaction, traced: &Traced) -> Result<Done> 
 }
 
 /// Erases the entries of the lists of daily statistics that hold an identifier.
-pub fn daily_stats_entries(transaction: &mut Transaction, needles: &Needles, now: Micros) -> Result<Done> {
+pub fn daily_stats_entries(
+    transaction: &mut Transaction,
+    matcher: &IdentifierMatcher,
+    now: Micros,
+) -> Result<Done> {
     let mut done = Done::default();
     done.change(transaction, Table::DailyStats, |snapshot, file| {
         let columns = ["top_referrers", "top_landing_pages", "utm_sources"];
         let frame = snapshot.read_file(file, Some(&columns))?;
         let mut hit = false;
         for name in columns {
-            hit |= texts(&frame, name)?.iter().flatten().any(|list| needles.are_in(list.as_bytes()));
+            hit |= texts(&frame, name)?.iter().flatten().any(|list| matcher.is_in(list.as_bytes()));
         }
         if !hit {
             return Ok(None);
@@ -210,7 +219,7 @@ pub fn daily_stats_entries(transaction: &mut Transaction, needles: &Needles, now
                 ("page", &mut row.top_landing_pages),
                 ("source", &mut row.utm_sources),
             ] {
-                erased += without(list, key, needles);
+                erased += without(list, key, matcher);
             }
             if erased > before {
                 row.updated_at = now;
@@ -225,13 +234,13 @@ pub fn daily_stats_entries(transaction: &mut Transaction, needles: &Needles, now
 }
 
 /// Takes the entries whose name holds an identifier out of a list. Returns how many.
-fn without(list: &mut String, key: &str, needles: &Needles) -> u64 {
+fn without(list: &mut String, key: &str, matcher: &IdentifierMatcher) -> u64 {
     let Ok(entries) = serde_json::from_str::<Vec<BTreeMap<String, Value>>>(list) else { return 0 };
     let name = |entry: &BTreeMap<String, Value>| {
         entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let kept: Vec<&BTreeMap<String, Value>> =
-        entries.iter().filter(|entry| !needles.are_in(name(entry).as_bytes())).collect();
+        entries.iter().filter(|entry| !matcher.is_in(name(entry).as_bytes())).collect();
     let gone = entries.len() - kept.len();
     if gone > 0 {
         let written = kept.iter().map(|entry| {

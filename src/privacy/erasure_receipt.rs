@@ -4,13 +4,13 @@ use serde::Serialize;
 
 /// What an erasure did, or would do. It names nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Receipt {
+pub struct ErasureReceipt {
     /// Nothing was changed.
     pub dry_run: bool,
     /// When it was done, RFC 3339: lines from up to then stay out from now on.
     pub erased_at: String,
     /// What was looked for.
-    pub identifiers: Looked,
+    pub identifiers: SearchStats,
     /// Rows that went.
     pub erased: Erased,
     /// Rows of others in which the identifier stood as a value, and does not any more.
@@ -29,7 +29,7 @@ pub const SOURCE_LOGS: &str = "untouched: delete or edit them yourself; if they 
 
 /// How many identifiers were looked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Looked {
+pub struct SearchStats {
     /// Those that were named.
     pub named: u64,
     /// Anonymous ids found with them and erased as well.

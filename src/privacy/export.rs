@@ -12,8 +12,8 @@ use polars::prelude::DataFrame;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::identity_resolution::{EVENT_COLUMNS, Ids, Traced, trace};
-use super::shared_ids::Shared;
+use super::identity_resolution::{EVENT_COLUMNS, IdentityColumns, ResolvedIdentity, resolve};
+use super::shared_ids::SharedIds;
 use crate::enrich::{Context, Given};
 use crate::error::{Error, Result};
 use crate::identity::identifier::Identifier;
@@ -56,9 +56,9 @@ pub enum Form {
 
 /// What is to be exported.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct ExportOptions {
     /// Whose events; everybody's where empty.
-    pub given: Vec<Identifier>,
+    pub identifiers: Vec<Identifier>,
     /// The days of the events in the store's time zone, both included; all where `None`.
     pub days: Option<(Day, Day)>,
     /// The chatbots; all where empty.
@@ -73,7 +73,7 @@ pub struct Options {
 
 /// What was exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exported {
+pub struct ExportStats {
     /// Events.
     pub events: u64,
     /// Sessions of the persons, on whatever day and of whatever chatbot.
@@ -108,7 +108,11 @@ impl From<io::Error> for Stopped {
 ///
 /// # Errors
 /// Where the store cannot be read, or the output not be written.
-pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Result<Exported, Stopped> {
+pub fn export(
+    snapshot: &Snapshot,
+    options: &ExportOptions,
+    out: &mut dyn Write,
+) -> Result<ExportStats, Stopped> {
     Prepared::of(snapshot, options.clone())?.write(out)
 }
 
@@ -116,11 +120,11 @@ pub fn export(snapshot: &Snapshot, options: &Options, out: &mut dyn Write) -> Re
 /// store.
 #[derive(Debug)]
 pub struct Prepared {
-    options: Options,
+    options: ExportOptions,
     /// With the files of events open: no writer can take them away from here on.
     snapshot: Snapshot,
     /// Whose events; everybody's where `None`.
-    traced: Option<Traced>,
+    identity: Option<ResolvedIdentity>,
 }
 
 impl Prepared {
@@ -128,21 +132,21 @@ impl Prepared {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn of(snapshot: &Snapshot, options: Options) -> Result<Prepared> {
+    pub fn of(snapshot: &Snapshot, options: ExportOptions) -> Result<Prepared> {
         let snapshot = snapshot.hold(Table::Events, dates(&options))?;
-        let traced = match options.given.is_empty() {
+        let identity = match options.identifiers.is_empty() {
             true => None,
             false => {
                 let ledger = Ledger::of(&snapshot)?;
-                let shared = Shared::of(&snapshot, &ledger, options.key_file.as_deref())?;
-                Some(trace(&snapshot, &options.given, &shared)?)
+                let shared = SharedIds::of(&snapshot, &ledger, options.key_file.as_deref())?;
+                Some(resolve(&snapshot, &options.identifiers, &shared)?)
             }
         };
-        Ok(Prepared { options, snapshot, traced })
+        Ok(Prepared { options, snapshot, identity })
     }
 
     /// Returns what is exported.
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &ExportOptions {
         &self.options
     }
 
@@ -160,12 +164,12 @@ impl Prepared {
     ///
     /// # Errors
     /// Where the store cannot be read, or the output not be written.
-    pub fn write(&self, out: &mut dyn Write) -> Result<Exported, Stopped> {
-        let Prepared { options, snapshot, traced } = self;
+    pub fn write(&self, out: &mut dyn Write) -> Result<ExportStats, Stopped> {
+        let Prepared { options, snapshot, identity } = self;
         let zone = snapshot.zone();
         let mut files = snapshot.files_in(Table::Events, dates(options));
         files.sort_by(|a, b| (a.day, a.min_time, &a.path).cmp(&(b.day, b.min_time, &b.path)));
-        let mut exported = Exported::default();
+        let mut exported = ExportStats::default();
         let mut seen: HashSet<(u128, Micros)> = HashSet::new();
         let names: Vec<&str> = EVENTS.iter().map(|column| column.name).collect();
         if options.form == Form::Csv {
@@ -173,14 +177,14 @@ impl Prepared {
         }
         for file in files {
             let looked = snapshot.read_file(file, Some(&EVENT_COLUMNS))?;
-            let ids = Ids::of(&looked, Table::Events)?;
+            let ids = IdentityColumns::of(&looked, Table::Events)?;
             let wanted: Vec<usize> = (0..looked.height())
                 .filter(|&row| {
                     let (chatbot, ..) = ids.key_parts(row);
                     let day = zone.day(ids.from.or_zero(row));
                     (options.chatbots.is_empty() || options.chatbots.iter().any(|wanted| wanted == chatbot))
                         && options.days.is_none_or(|(from, to)| from <= day && day <= to)
-                        && traced.as_ref().is_none_or(|traced| is_theirs(traced, &ids, row, &mut seen))
+                        && identity.as_ref().is_none_or(|identity| is_theirs(identity, &ids, row, &mut seen))
                 })
                 .collect();
             if wanted.is_empty() {
@@ -201,8 +205,8 @@ impl Prepared {
                 Form::Csv => csv(&frame, &wanted, options.terminal, out)?,
             }
         }
-        if let Some(traced) = traced {
-            exported.sessions = traced.sessions.len();
+        if let Some(identity) = identity {
+            exported.sessions = identity.sessions.len();
             if options.days.is_none() && options.chatbots.is_empty() {
                 exported.sessions_without_events = exported.sessions.saturating_sub(seen.len() as u64);
             }
@@ -213,18 +217,23 @@ impl Prepared {
 
 /// Returns the dates of the files in which the wanted days lie: a day of a zone can reach into the UTC
 /// dates beside it.
-fn dates(options: &Options) -> Option<(Day, Day)> {
+fn dates(options: &ExportOptions) -> Option<(Day, Day)> {
     options.days.map(|(from, to)| (from.plus(-1), to.plus(1)))
 }
 
-fn is_theirs(traced: &Traced, ids: &Ids, row: usize, seen: &mut HashSet<(u128, Micros)>) -> bool {
+fn is_theirs(
+    identity: &ResolvedIdentity,
+    ids: &IdentityColumns,
+    row: usize,
+    seen: &mut HashSet<(u128, Micros)>,
+) -> bool {
     let key = ids.key(row);
-    match traced.sessions.span(key, ids.from.or_zero(row)) {
+    match identity.sessions.span(key, ids.from.or_zero(row)) {
         Some((from, _)) => {
             seen.insert((key, from));
             true
         }
-        None => !ids.carried(row, &traced.identifiers).is_empty(),
+        None => !ids.carried(row, &identity.identifiers).is_empty(),
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::erase::{self, ErasedSession};
-use super::erasure_receipt::{Erased, Looked, Receipt, Redacted, SOURCE_LOGS};
-use super::identity_resolution::{Traced, trace};
-use super::matcher::Needles;
-use super::rejects::{self, Change};
-use super::shared_ids::{self, Shared};
+use super::erasure_receipt::{Erased, ErasureReceipt, Redacted, SOURCE_LOGS, SearchStats};
+use super::identity_resolution::{ResolvedIdentity, resolve};
+use super::matcher::IdentifierMatcher;
+use super::rejects::{self, RejectChange};
+use super::shared_ids::{self, SharedIds};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::identifier::Identifier;
 use crate::ingest::batch::suppression;
@@ -24,7 +24,7 @@ use crate::time::{Clock, Micros, format_utc};
 
 /// What an erasure is told.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ForgetOptions {
     /// The present: the time of the erasure.
     pub clock: Clock,
     /// Only say what would be erased.
@@ -40,18 +40,22 @@ pub struct Options {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] where nobody is named.
-pub fn forget(store: &Store, given: &[Identifier], options: &Options) -> Result<Receipt> {
+pub fn forget(store: &Store, given: &[Identifier], options: &ForgetOptions) -> Result<ErasureReceipt> {
     // A store that is not there is an error, not one to be made.
     let snapshot = store.snapshot()?;
     let first = || Manifest::new(options.clock.now, snapshot.zone().name(), snapshot.timeout());
     let mut writer = store.writer("wa forget", options.lock_timeout, first)?;
-    let receipt = forget_in(&mut writer, given, options)?;
+    let receipt = forget_with_writer(&mut writer, given, options)?;
     writer.finish()?;
     Ok(receipt)
 }
 
 /// Does it with a writer that is open already.
-pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -> Result<Receipt> {
+pub fn forget_with_writer(
+    writer: &mut Writer,
+    given: &[Identifier],
+    options: &ForgetOptions,
+) -> Result<ErasureReceipt> {
     if given.iter().all(|identifier| identifier.value.is_empty()) {
         return Err(Error::new(ErrorKind::Usage, "nobody is named to be forgotten"));
     }
@@ -63,30 +67,30 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
     };
     let snapshot = writer.snapshot()?;
     let ledger = Ledger::of(&snapshot)?;
-    let shared = Shared::of(&snapshot, &ledger, options.key_file.as_deref())?;
-    let traced = trace(&snapshot, &given, &shared)?;
-    let needles = Needles::new(&traced.identifiers)?;
+    let shared = SharedIds::of(&snapshot, &ledger, options.key_file.as_deref())?;
+    let identity = resolve(&snapshot, &given, &shared)?;
+    let matcher = IdentifierMatcher::new(&identity.identifiers)?;
 
     let frozen = update::pruned_days::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
     let mut transaction = writer.begin();
-    let events = erase::events(&mut transaction, &traced, &needles)?;
-    let (sessions, days, gone) = erase::sessions(&mut transaction, &traced, &needles)?;
-    let visitors = erase::visitors(&mut transaction, &traced)?;
+    let events = erase::events(&mut transaction, &identity, &matcher)?;
+    let (sessions, days, gone) = erase::sessions(&mut transaction, &identity, &matcher)?;
+    let visitors = erase::visitors(&mut transaction, &identity)?;
     let days_recomputed = days.len() as u64;
     let after = transaction.snapshot()?;
     let changed = update::sessions::Changed { days, ..Default::default() };
     update::daily::update(&after, &mut transaction, changed, &[], &frozen, now)?;
-    let entries = erase::daily_stats_entries(&mut transaction, &needles, now)?;
-    let lines = refused_lines(&mut transaction, &needles)?;
-    let log_names = log_names(&snapshot, &mut transaction, &needles, now)?;
+    let entries = erase::daily_stats_entries(&mut transaction, &matcher, now)?;
+    let lines = refused_lines(&mut transaction, &matcher)?;
+    let log_names = log_names(&snapshot, &mut transaction, &matcher, now)?;
 
-    let receipt = Receipt {
+    let receipt = ErasureReceipt {
         dry_run: options.dry_run,
         erased_at: format_utc(now),
-        identifiers: Looked {
+        identifiers: SearchStats {
             named: given.len() as u64,
-            followed: traced.followed,
-            shared: traced.shared.len() as u64,
+            followed: identity.followed,
+            shared: identity.shared.len() as u64,
         },
         erased: Erased {
             events: events.erased,
@@ -105,7 +109,7 @@ pub fn forget_in(writer: &mut Writer, given: &[Identifier], options: &Options) -
         return Ok(receipt);
     };
     let mut ledger = ledger;
-    remember(&mut ledger, &key, &traced, &gone, &lines, &snapshot, now);
+    remember(&mut ledger, &key, &identity, &gone, &lines, &snapshot, now);
     ledger.write(&mut transaction, now)?;
     transaction.manifest().key_check = Some(key.check());
     writer.commit(transaction, now)?;
@@ -125,21 +129,21 @@ struct Lines {
     files: u64,
 }
 
-fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lines> {
+fn refused_lines(transaction: &mut Transaction, matcher: &IdentifierMatcher) -> Result<Lines> {
     let mut lines = Lines::default();
-    lines.files = rejects::change(
+    lines.files = rejects::rewrite(
         transaction,
         |_| true,
         |reject| {
-            if needles.are_in(&rejects::raw(reject)) {
+            if matcher.is_in(&rejects::raw(reject)) {
                 lines.erased += 1;
                 lines.sha256.push(reject.sha256.clone());
                 lines.keyed.extend(reject.keyed_hash.clone());
-                return Change::Remove;
+                return RejectChange::Remove;
             }
-            match needles.redact(&reject.file) {
-                Some(file) => Change::Replace(crate::store::rejects::Reject { file, ..reject.clone() }),
-                None => Change::Keep,
+            match matcher.redact(&reject.file) {
+                Some(file) => RejectChange::Replace(crate::store::rejects::Reject { file, ..reject.clone() }),
+                None => RejectChange::Keep,
             }
         },
     )?;
@@ -150,12 +154,12 @@ fn refused_lines(transaction: &mut Transaction, needles: &Needles) -> Result<Lin
 fn log_names(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
-    needles: &Needles,
+    matcher: &IdentifierMatcher,
     now: Micros,
 ) -> Result<u64> {
     let Some(old) = &snapshot.manifest().sources else { return Ok(0) };
     let mut known = SourceRegistry::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
-    let renamed = known.rename(|path| needles.redact(path));
+    let renamed = known.rename(|path| matcher.redact(path));
     if renamed > 0 {
         let rows = known.len() as u64;
         transaction.replace_note("sources", |m| &mut m.sources, &known.to_bytes()?, rows, now)?;
@@ -168,7 +172,7 @@ fn log_names(
 fn remember(
     ledger: &mut Ledger,
     key: &SecretKey,
-    traced: &Traced,
+    identity: &ResolvedIdentity,
     gone: &[ErasedSession],
     lines: &Lines,
     snapshot: &Snapshot,
@@ -182,17 +186,17 @@ fn remember(
     for old in std::mem::take(&mut ledger.forgotten) {
         add(old.hash, old.from, old.at);
     }
-    ledger.bare_emails |= traced.identifiers.have_bare_emails();
-    for identifier in traced.identifiers.all() {
+    ledger.bare_emails |= identity.identifiers.has_bare_emails();
+    for identifier in identity.identifiers.all() {
         add(identifier.hash(key), None, now);
     }
-    ledger.shared.extend(traced.shared.iter().map(|id| shared_ids::hash(key, id)));
+    ledger.shared.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
     for session in gone {
         // Within a timeout of it an event would have belonged to it; what comes after the erasure is stored as
         // anybody's.
         let from = session.from.saturating_sub(snapshot.timeout());
         let to = session.to.saturating_add(snapshot.timeout()).min(now).max(session.to);
-        if !traced.identifiers.have(&session.value) || to > now {
+        if !identity.identifiers.contains(&session.value) || to > now {
             add(
                 suppression::session_hash(key, &session.chatbot_id, session.kind, &session.value),
                 Some(from),

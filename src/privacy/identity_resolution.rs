@@ -1,4 +1,4 @@
-//! Finds the sessions that carry an identifier, and follows it to the visitors behind it.
+//! FoundIds the sessions that carry an identifier, and follows it to the visitors behind it.
 //!
 //! A session carries an identifier where one of its own columns does, a profile kept for merging, or
 //! one of its events. An anonymous id found in such a session is followed where no user id ever used
@@ -11,10 +11,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::shared_ids::Shared;
+use super::shared_ids::SharedIds;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, session_key_hash};
-use crate::identity::identifier::{Identifier, Identifiers, Kind};
+use crate::identity::identifier::{Identifier, IdentifierKind, Identifiers};
 use crate::store::columns::Table;
 use crate::store::frame::{Ints, Texts, ints, texts};
 use crate::store::manifest::DataFile;
@@ -66,7 +66,7 @@ impl Sessions {
 
 /// What belongs to some identifiers.
 #[derive(Clone, Debug, Default)]
-pub struct Traced {
+pub struct ResolvedIdentity {
     /// The identifiers, and the anonymous ids that were followed.
     pub identifiers: Identifiers,
     /// How many anonymous ids were followed.
@@ -77,24 +77,24 @@ pub struct Traced {
     pub sessions: Sessions,
 }
 
-/// Finds what belongs to the identifiers given; `before`: the anonymous ids that were shared with users who
+/// FoundIds what belongs to the identifiers given; `before`: the anonymous ids that were shared with users who
 /// are erased.
-pub fn trace(snapshot: &Snapshot, given: &[Identifier], before: &Shared) -> Result<Traced> {
+pub fn resolve(snapshot: &Snapshot, given: &[Identifier], before: &SharedIds) -> Result<ResolvedIdentity> {
     let mut identifiers = Identifiers::new(given.iter().cloned());
-    let mut around = Around::of(snapshot, &identifiers)?;
-    let own = around.own_users(&identifiers);
+    let mut graph = IdentityGraph::of(snapshot, &identifiers)?;
+    let own = graph.own_users(&identifiers);
     let mut looked_at: HashSet<String> = HashSet::new();
     let (mut followed, mut shared) = (0, Vec::new());
-    let mut found: BTreeSet<String> = around.spans().flat_map(|span| &span.anonymous).cloned().collect();
+    let mut found: BTreeSet<String> = graph.spans().flat_map(|span| &span.anonymous).cloned().collect();
     loop {
         // Every round looks at ids that none before did: there are no more rounds than ids.
-        let candidates = found.iter().filter(|id| !identifiers.have(id) && !looked_at.contains(*id));
+        let candidates = found.iter().filter(|id| !identifiers.contains(id) && !looked_at.contains(*id));
         let candidates =
-            Identifiers::new(candidates.map(|id| Identifier::new(Kind::AnonymousId, id.as_str())));
+            Identifiers::new(candidates.map(|id| Identifier::new(IdentifierKind::AnonymousId, id.as_str())));
         if candidates.is_empty() {
             break;
         }
-        let theirs = Around::of(snapshot, &candidates)?;
+        let theirs = IdentityGraph::of(snapshot, &candidates)?;
         // Session by session: thousands of ids can be in one, with thousands of users.
         let mut is_own: Vec<bool> = candidates.all().iter().map(|id| !before.has(&id.value)).collect();
         for span in theirs.spans().filter(|span| !span.users.is_subset(&own)) {
@@ -113,14 +113,14 @@ pub fn trace(snapshot: &Snapshot, given: &[Identifier], before: &Shared) -> Resu
         }
     }
     if followed > 0 {
-        around = Around::of(snapshot, &identifiers)?;
+        graph = IdentityGraph::of(snapshot, &identifiers)?;
     }
-    let sessions = around
+    let sessions = graph
         .sessions
         .into_iter()
         .map(|(key, spans)| (key, spans.into_iter().map(|s| (s.from, s.to)).collect()))
         .collect();
-    Ok(Traced { identifiers, followed, shared, sessions: Sessions(sessions) })
+    Ok(ResolvedIdentity { identifiers, followed, shared, sessions: Sessions(sessions) })
 }
 
 /// A session that carries identifiers.
@@ -136,7 +136,7 @@ struct Span {
 }
 
 /// What was found in the sessions that carry some identifiers.
-struct Around {
+struct IdentityGraph {
     /// By session key, in order; no two overlap.
     sessions: HashMap<u128, Vec<Span>>,
     /// For each identifier, the user ids right beside it: in one event or one profile with it.
@@ -145,7 +145,7 @@ struct Around {
 
 /// What one file adds.
 #[derive(Default)]
-struct Finds {
+struct FoundIds {
     /// An identifier's number, and a user id right beside it.
     beside: HashSet<(usize, String)>,
     /// A session's key and its place among those of the key, and an id in it.
@@ -153,14 +153,14 @@ struct Finds {
     anonymous: HashSet<(u128, usize, String)>,
 }
 
-impl Around {
-    fn of(snapshot: &Snapshot, identifiers: &Identifiers) -> Result<Around> {
+impl IdentityGraph {
+    fn of(snapshot: &Snapshot, identifiers: &Identifiers) -> Result<IdentityGraph> {
         let beside = vec![HashSet::new(); identifiers.all().len()];
-        let mut around = Around { sessions: HashMap::new(), beside };
-        let moments = around.carrying_events(snapshot, identifiers)?;
-        around.carrying_sessions(snapshot, identifiers, &moments)?;
-        around.other_events(snapshot)?;
-        Ok(around)
+        let mut graph = IdentityGraph { sessions: HashMap::new(), beside };
+        let moments = graph.carrying_events(snapshot, identifiers)?;
+        graph.carrying_sessions(snapshot, identifiers, &moments)?;
+        graph.other_events(snapshot)?;
+        Ok(graph)
     }
 
     fn span(&mut self, key: u128, place: usize) -> Option<&mut Span> {
@@ -183,14 +183,14 @@ impl Around {
         let mut own = HashSet::new();
         for (number, identifier) in identifiers.all().iter().enumerate() {
             match identifier.kind {
-                Kind::User => {
+                IdentifierKind::User => {
                     own.insert(identifier.value.clone());
                     // And however else the log writes it.
                     let users = self.users(number).into_iter();
-                    own.extend(users.filter(|user| identifiers.have(user)).map(str::to_owned));
+                    own.extend(users.filter(|user| identifiers.contains(user)).map(str::to_owned));
                 }
-                Kind::Email => own.extend(self.beside.get(number).into_iter().flatten().cloned()),
-                Kind::AnonymousId | Kind::SessionId => {
+                IdentifierKind::Email => own.extend(self.beside.get(number).into_iter().flatten().cloned()),
+                IdentifierKind::AnonymousId | IdentifierKind::SessionId => {
                     let users = self.users(number);
                     if users.len() == 1 {
                         own.extend(users.into_iter().map(str::to_owned));
@@ -201,7 +201,7 @@ impl Around {
         own
     }
 
-    fn take(&mut self, finds: Vec<Finds>) {
+    fn take(&mut self, finds: Vec<FoundIds>) {
         for found in finds {
             for (number, id) in found.beside {
                 if let Some(ids) = self.beside.get_mut(number) {
@@ -221,13 +221,13 @@ impl Around {
         }
     }
 
-    /// Finds the events that carry identifiers themselves: by session key their times, in order.
+    /// FoundIds the events that carry identifiers themselves: by session key their times, in order.
     fn carrying_events(
         &mut self,
         snapshot: &Snapshot,
         identifiers: &Identifiers,
     ) -> Result<HashMap<u128, Vec<(Micros, usize)>>> {
-        let found = each_file(snapshot, Table::Events, &EVENT_COLUMNS, |ids, row, finds: &mut Finds| {
+        let found = each_file(snapshot, Table::Events, &EVENT_COLUMNS, |ids, row, finds: &mut FoundIds| {
             let carried = ids.carried(row, identifiers);
             for &number in &carried {
                 finds.beside.extend(ids.user.get(row).map(|user| (number, user.to_owned())));
@@ -254,39 +254,40 @@ impl Around {
         moments: &HashMap<u128, Vec<(Micros, usize)>>,
     ) -> Result<()> {
         let broken = std::sync::Mutex::new(None);
-        let found = each_file(snapshot, Table::Sessions, &SESSION_COLUMNS, |ids, row, finds: &mut Finds| {
-            let key = ids.key(row);
-            let (from, to) = (ids.from.or_zero(row), ids.to.or_zero(row));
-            let profiles = match ids.profiles(row) {
-                Ok(profiles) => profiles,
-                Err(error) => {
-                    broken.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
+        let found =
+            each_file(snapshot, Table::Sessions, &SESSION_COLUMNS, |ids, row, finds: &mut FoundIds| {
+                let key = ids.key(row);
+                let (from, to) = (ids.from.or_zero(row), ids.to.or_zero(row));
+                let profiles = match ids.profiles(row) {
+                    Ok(profiles) => profiles,
+                    Err(error) => {
+                        broken.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
+                        return Vec::new();
+                    }
+                };
+                let mut carries: BTreeSet<usize> = ids.carried(row, identifiers).into_iter().collect();
+                let own = carries.clone();
+                for profile in &profiles {
+                    for value in [&profile.user_id, &profile.user_email].into_iter().flatten() {
+                        identifiers.for_each_match(value, |number| {
+                            carries.insert(number);
+                            finds.beside.extend(profile.user_id.clone().map(|user| (number, user)));
+                        });
+                    }
+                }
+                let moments = moments.get(&key).map_or(&[][..], Vec::as_slice);
+                let within = moments.iter().skip(moments.partition_point(|&(time, _)| time < from));
+                carries.extend(within.take_while(|&&(time, _)| time <= to).map(|&(_, number)| number));
+                if carries.is_empty() {
                     return Vec::new();
                 }
-            };
-            let mut carries: BTreeSet<usize> = ids.carried(row, identifiers).into_iter().collect();
-            let own = carries.clone();
-            for profile in &profiles {
-                for value in [&profile.user_id, &profile.user_email].into_iter().flatten() {
-                    identifiers.each(value, |number| {
-                        carries.insert(number);
-                        finds.beside.extend(profile.user_id.clone().map(|user| (number, user)));
-                    });
-                }
-            }
-            let moments = moments.get(&key).map_or(&[][..], Vec::as_slice);
-            let within = moments.iter().skip(moments.partition_point(|&(time, _)| time < from));
-            carries.extend(within.take_while(|&&(time, _)| time <= to).map(|&(_, number)| number));
-            if carries.is_empty() {
-                return Vec::new();
-            }
-            // A session shows the address of its own user.
-            let user = ids.user.get(row).map(str::to_owned);
-            finds.beside.extend(own.iter().filter_map(|&number| Some((number, user.clone()?))));
-            let users = user.into_iter().chain(profiles.into_iter().filter_map(|p| p.user_id)).collect();
-            let anonymous = ids.anonymous.get(row).map(str::to_owned).into_iter().collect();
-            vec![(key, Span { from, to, carries, users, anonymous })]
-        })?;
+                // A session shows the address of its own user.
+                let user = ids.user.get(row).map(str::to_owned);
+                finds.beside.extend(own.iter().filter_map(|&number| Some((number, user.clone()?))));
+                let users = user.into_iter().chain(profiles.into_iter().filter_map(|p| p.user_id)).collect();
+                let anonymous = ids.anonymous.get(row).map(str::to_owned).into_iter().collect();
+                vec![(key, Span { from, to, carries, users, anonymous })]
+            })?;
         if let Some(error) = broken.into_inner().unwrap_or_else(|e| e.into_inner()) {
             return Err(error);
         }
@@ -308,7 +309,7 @@ impl Around {
             return Ok(());
         }
         let sessions = &self.sessions;
-        let found = each_file(snapshot, Table::Events, &EVENT_COLUMNS, |ids, row, finds: &mut Finds| {
+        let found = each_file(snapshot, Table::Events, &EVENT_COLUMNS, |ids, row, finds: &mut FoundIds| {
             let time = ids.from.or_zero(row);
             let key = ids.key(row);
             let spans = sessions.get(&key).map_or(&[][..], Vec::as_slice);
@@ -329,15 +330,15 @@ fn each_file<T: Send>(
     snapshot: &Snapshot,
     table: Table,
     columns: &[&str],
-    look: impl Fn(&Ids, usize, &mut Finds) -> Vec<T> + Sync,
-) -> Result<Vec<(Vec<Vec<T>>, Finds)>> {
+    look: impl Fn(&IdentityColumns, usize, &mut FoundIds) -> Vec<T> + Sync,
+) -> Result<Vec<(Vec<Vec<T>>, FoundIds)>> {
     let files: &[DataFile] = snapshot.manifest().files(table);
     files
         .par_iter()
         .map(|file| {
             let frame = snapshot.read_file(file, Some(columns))?;
-            let ids = Ids::of(&frame, table)?;
-            let mut finds = Finds::default();
+            let ids = IdentityColumns::of(&frame, table)?;
+            let mut finds = FoundIds::default();
             let rows = (0..frame.height()).map(|row| look(&ids, row, &mut finds));
             Ok((rows.filter(|found| !found.is_empty()).collect(), finds))
         })
@@ -345,7 +346,7 @@ fn each_file<T: Send>(
 }
 
 /// The columns of identity of a file of events or sessions.
-pub struct Ids {
+pub struct IdentityColumns {
     chatbot: Texts,
     session: Texts,
     anonymous: Texts,
@@ -358,12 +359,12 @@ pub struct Ids {
     merge_state: Option<Texts>,
 }
 
-impl Ids {
-    /// Finds the columns in a frame.
-    pub fn of(frame: &polars::prelude::DataFrame, table: Table) -> Result<Ids> {
+impl IdentityColumns {
+    /// FoundIds the columns in a frame.
+    pub fn of(frame: &polars::prelude::DataFrame, table: Table) -> Result<IdentityColumns> {
         let sessions = table == Table::Sessions;
         let [from, to] = table.times();
-        Ok(Ids {
+        Ok(IdentityColumns {
             chatbot: texts(frame, "chatbot_id")?,
             session: texts(frame, "session_id")?,
             anonymous: texts(frame, "anonymous_id")?,
@@ -396,7 +397,7 @@ impl Ids {
         let columns = [&self.session, &self.anonymous, &self.user, &self.email];
         let mut numbers = Vec::new();
         for value in columns.iter().filter_map(|column| column.get(row)) {
-            identifiers.each(value, |number| numbers.push(number));
+            identifiers.for_each_match(value, |number| numbers.push(number));
         }
         numbers.sort_unstable();
         numbers.dedup();

@@ -1,4 +1,4 @@
-//! Finds identifiers as values in text of any kind, however they are written there: plain, with the
+//! FoundIds identifiers as values in text of any kind, however they are written there: plain, with the
 //! escapes of JSON, percent-encoded, or one within the other (an address in the query of a page
 //! within the query of another).
 //!
@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use aho_corasick::AhoCorasick;
 
 use crate::error::{Error, Result};
-use crate::identity::decoding::{LEVELS, Level, decode, folded};
-use crate::identity::identifier::{Identifiers, Kind, fold};
+use crate::identity::decoding::{DecodedLayer, MAX_LAYERS, decode, folded};
+use crate::identity::identifier::{IdentifierKind, Identifiers, to_lowercase};
 
 /// The fewest bytes of an identifier that is found within longer text.
 pub const LONG: usize = 5;
@@ -24,30 +24,30 @@ const MEASURES: [&str; 2] = ["response_time_ms", "load_time_ms"];
 
 /// A search for identifiers.
 #[derive(Clone, Debug)]
-pub struct Needles {
+pub struct IdentifierMatcher {
     finder: AhoCorasick,
-    needles: Vec<Needle>,
+    matcher: Vec<Pattern>,
     /// The texts of all of them, to look whole values up.
     values: HashSet<Vec<u8>>,
-    /// Some needle is of any case, and letters beyond ASCII have a case that the finder does not know: the Kelvin
+    /// Some pattern is of any case, and letters beyond ASCII have a case that the finder does not know: the Kelvin
     /// sign is a `k`.
     folds: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Needle {
+struct Pattern {
     text: Vec<u8>,
     any_case: bool,
 }
 
-impl Needles {
+impl IdentifierMatcher {
     /// Makes a search.
-    pub fn new(identifiers: &Identifiers) -> Result<Needles> {
-        let mut needles = Vec::new();
+    pub fn new(identifiers: &Identifiers) -> Result<IdentifierMatcher> {
+        let mut matcher = Vec::new();
         for identifier in identifiers.all() {
-            let any_case = identifier.kind == Kind::Email;
-            let mut add = |text: String| needles.push(Needle { text: text.into_bytes(), any_case });
-            add(if any_case { fold(&identifier.value) } else { identifier.value.clone() });
+            let any_case = identifier.kind == IdentifierKind::Email;
+            let mut add = |text: String| matcher.push(Pattern { text: text.into_bytes(), any_case });
+            add(if any_case { to_lowercase(&identifier.value) } else { identifier.value.clone() });
             if identifier.value.contains(' ') {
                 // A space in a query may be written as a plus.
                 add(identifier.value.replace(' ', "+"));
@@ -55,15 +55,15 @@ impl Needles {
         }
         let finder = AhoCorasick::builder()
             .ascii_case_insensitive(true)
-            .build(needles.iter().map(|needle| &needle.text))
+            .build(matcher.iter().map(|pattern| &pattern.text))
             .map_err(|e| Error::failed("cannot search for so many identifiers").caused_by(e))?;
-        let folds = needles.iter().any(|needle| needle.any_case);
-        let values = needles.iter().map(|needle| needle.text.clone()).collect();
-        Ok(Needles { finder, needles, values, folds })
+        let folds = matcher.iter().any(|pattern| pattern.any_case);
+        let values = matcher.iter().map(|pattern| pattern.text.clone()).collect();
+        Ok(IdentifierMatcher { finder, matcher, values, folds })
     }
 
     /// Tells whether some text holds an identifier.
-    pub fn are_in(&self, text: &[u8]) -> bool {
+    pub fn is_in(&self, text: &[u8]) -> bool {
         !self.ranges(text).is_empty()
     }
 
@@ -131,8 +131,8 @@ impl Needles {
     /// Returns where identifiers stand, in order, none overlapping another.
     fn ranges(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        let mut level: Option<Level> = None;
-        for _ in 0..=LEVELS {
+        let mut level: Option<DecodedLayer> = None;
+        for _ in 0..=MAX_LAYERS {
             let (bytes, at) = level.as_ref().map_or((text, None), |l| (&l.bytes[..], Some(&l.at[..])));
             let place = |offset| level.as_ref().map_or(offset, |level| level.place(offset));
             self.find(bytes, false, |start, end| found.push((place(start), place(end))));
@@ -156,12 +156,12 @@ impl Needles {
         apart
     }
 
-    /// Finds needles in a text; in one whose case was taken away, only those of any case.
+    /// FoundIds matcher in a text; in one whose case was taken away, only those of any case.
     fn find(&self, text: &[u8], folded: bool, mut each: impl FnMut(usize, usize)) {
         for hit in self.finder.find_overlapping_iter(text) {
-            let Some(needle) = self.needles.get(hit.pattern().as_usize()) else { continue };
+            let Some(pattern) = self.matcher.get(hit.pattern().as_usize()) else { continue };
             let (start, end) = (hit.start(), hit.end());
-            let same = needle.any_case || !folded && text.get(start..end) == Some(&needle.text[..]);
+            let same = pattern.any_case || !folded && text.get(start..end) == Some(&pattern.text[..]);
             if same && stands_alone(text, start, end) {
                 each(start, end);
             }
@@ -205,13 +205,15 @@ mod tests {
     use crate::identity::identifier::Identifier;
     use proptest::prelude::*;
 
-    fn needles(values: &[&str]) -> Needles {
-        let kind = |value: &str| if value.contains('@') { Kind::Email } else { Kind::User };
-        Needles::new(&Identifiers::new(values.iter().map(|v| Identifier::new(kind(v), *v)))).unwrap()
+    fn matcher(values: &[&str]) -> IdentifierMatcher {
+        let kind =
+            |value: &str| if value.contains('@') { IdentifierKind::Email } else { IdentifierKind::User };
+        IdentifierMatcher::new(&Identifiers::new(values.iter().map(|v| Identifier::new(kind(v), *v))))
+            .unwrap()
     }
 
     fn redacted(values: &[&str], text: &str) -> String {
-        needles(values).redact(text).unwrap_or_else(|| "(as it was)".to_owned())
+        matcher(values).redact(text).unwrap_or_else(|| "(as it was)".to_owned())
     }
 
     #[test]
@@ -279,24 +281,24 @@ mod tests {
     fn strings_keys_and_numbers_of_json_are_redacted_and_measures_are_not() {
         let text = r#"{"to":"ada\u0040example.org","user_123":[42,{"n":-1,"m":420}],"response_time_ms":42,"x":{"y":42}}"#;
         assert_eq!(
-            needles(&["user_123", "ada@example.org", "42"]).redact_json(text).unwrap(),
+            matcher(&["user_123", "ada@example.org", "42"]).redact_json(text).unwrap(),
             r#"{"to":"redacted","redacted":[null,{"n":-1,"m":420}],"response_time_ms":42,"x":{"y":null}}"#
         );
-        assert_eq!(needles(&["43"]).redact_json(text), None);
+        assert_eq!(matcher(&["43"]).redact_json(text), None);
     }
 
     proptest! {
         #[test]
         fn json_stays_json_and_no_text_does_harm(id in "[a-z0-9@ ]{1,8}", keys: Vec<String>, other: String) {
-            let needles = needles(&[&id]);
+            let matcher = matcher(&[&id]);
             let object: serde_json::Map<_, _> =
                 keys.iter().map(|k| (k.clone(), serde_json::json!([id, k, other, 1]))).collect();
             let text = serde_json::Value::Object(object).to_string();
-            let after = needles.redact_json(&text).unwrap_or(text);
+            let after = matcher.redact_json(&text).unwrap_or(text);
             prop_assert!(serde_json::from_str::<serde_json::Value>(&after).is_ok(), "{after}");
             let quoted = format!("\"{id}\"");
             prop_assert!(!after.contains(&quoted), "{}", after);
-            let _ = (needles.redact(&other), needles.redact_json(&other), needles.are_in(other.as_bytes()));
+            let _ = (matcher.redact(&other), matcher.redact_json(&other), matcher.is_in(other.as_bytes()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a person can ask for: to be erased, to be handed their data, and that old addresses go.
 //!
 //! [`trace`] finds the sessions that carry an [`identifier`] and follows it; [`forget()`] erases them
-//! and what else holds the identifier (found by [`needles`]) in one change of the store, and hands
+//! and what else holds the identifier (found by [`matcher`]) in one change of the store, and hands
 //! out a [`receipt`]; [`gate`] keeps at ingest what was forgotten out; [`export`] writes events so
 //! that an ingest takes them back; [`anonymize`] removes old addresses. The rules stand in
 //! `docs/privacy.md`.
@@ -19,6 +19,5 @@ pub mod shared_ids;
 #[cfg(test)]
 pub mod tests;
 
-pub use crate::identity::identifier::{Identifier, Kind};
-pub use erasure_receipt::Receipt;
-pub use forget::{Options, forget};
+pub use erasure_receipt::ErasureReceipt;
+pub use forget::{ForgetOptions, forget, forget_with_writer};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
-use super::matcher::Needles;
+use super::matcher::IdentifierMatcher;
 use crate::error::{Error, Result};
 use crate::session::{CowStr, SessionSummary, UserProfile};
 use crate::store::columns::{ColumnType, EVENTS};
@@ -56,11 +56,11 @@ pub const SESSION_TEXTS: [&str; 13] = [
 /// The new texts of a column's rows; `None` stands for null.
 pub type Edits = HashMap<usize, Option<String>>;
 
-/// Finds the texts of a file of events that hold an identifier, by column; rows that are `gone`
+/// FoundIds the texts of a file of events that hold an identifier, by column; rows that are `gone`
 /// are left out.
 pub fn event_edits(
     frame: &DataFrame,
-    needles: &Needles,
+    matcher: &IdentifierMatcher,
     gone: &[bool],
 ) -> Result<HashMap<&'static str, Edits>> {
     let mut edits: HashMap<&'static str, Edits> = HashMap::new();
@@ -69,7 +69,7 @@ pub fn event_edits(
         let column = texts(frame, name)?;
         for (row, gone) in gone.iter().enumerate() {
             let Some(text) = column.get(row).filter(|_| !gone) else { continue };
-            let edited = if json { needles.redact_json(text) } else { needles.redact(text) };
+            let edited = if json { matcher.redact_json(text) } else { matcher.redact(text) };
             if let Some(edited) = edited {
                 // Neither an address nor the log's id can be a word.
                 let edited = Some(edited).filter(|_| !matches!(name, "event_id" | "ip_address"));
@@ -97,7 +97,7 @@ pub fn edit(frame: &mut DataFrame, name: &str, edits: &Edits) -> Result<()> {
 }
 
 /// Tells which sessions of a file may hold an identifier as a value: [`session`] sees it.
-pub fn sessions_to_edit(frame: &DataFrame, needles: &Needles, gone: &[bool]) -> Result<Vec<bool>> {
+pub fn sessions_to_edit(frame: &DataFrame, matcher: &IdentifierMatcher, gone: &[bool]) -> Result<Vec<bool>> {
     let mut hits = vec![false; gone.len()];
     for name in SESSION_TEXTS {
         let column = texts(frame, name)?;
@@ -106,18 +106,18 @@ pub fn sessions_to_edit(frame: &DataFrame, needles: &Needles, gone: &[bool]) -> 
                 continue;
             }
             let Some(text) = column.get(row) else { continue };
-            *hit = needles.are_in(text.as_bytes())
-                || (name == "user_metadata" && needles.redact_json(text).is_some());
+            *hit = matcher.is_in(text.as_bytes())
+                || (name == "user_metadata" && matcher.redact_json(text).is_some());
         }
     }
     Ok(hits)
 }
 
 /// Redacts a session. Returns whether anything changed.
-pub fn session(session: &mut SessionSummary<'_>, needles: &Needles) -> bool {
+pub fn session(session: &mut SessionSummary<'_>, matcher: &IdentifierMatcher) -> bool {
     let mut changed = false;
     let mut text = |text: &mut CowStr<'_>| {
-        if let Some(redacted) = needles.redact(text) {
+        if let Some(redacted) = matcher.redact(text) {
             *text = redacted.into();
             changed = true;
         }
@@ -141,28 +141,28 @@ pub fn session(session: &mut SessionSummary<'_>, needles: &Needles) -> bool {
         place.city.iter_mut().for_each(&mut text);
     }
     if let Some((_, agent)) = &mut session.agent.0
-        && let Some(redacted) = needles.redact(&agent.user_agent)
+        && let Some(redacted) = matcher.redact(&agent.user_agent)
     {
         Arc::make_mut(agent).user_agent = redacted;
         changed = true;
     }
     if let Some((_, place)) = &mut session.place.0
-        && place.ip_address.as_ref().is_some_and(|ip| needles.are_in(ip.as_bytes()))
+        && place.ip_address.as_ref().is_some_and(|ip| matcher.is_in(ip.as_bytes()))
     {
         place.ip_address = None;
         changed = true;
     }
     for last in session.profiles.values_mut() {
         if let Some((_, profile)) = &mut last.0 {
-            changed |= self::profile(profile, needles);
+            changed |= self::profile(profile, matcher);
         }
     }
     changed
 }
 
-fn profile(profile: &mut UserProfile<'_>, needles: &Needles) -> bool {
-    let name = profile.user_name.as_deref().and_then(|name| needles.redact(name));
-    let metadata = profile.user_metadata.as_deref().and_then(|text| needles.redact_json(text));
+fn profile(profile: &mut UserProfile<'_>, matcher: &IdentifierMatcher) -> bool {
+    let name = profile.user_name.as_deref().and_then(|name| matcher.redact(name));
+    let metadata = profile.user_metadata.as_deref().and_then(|text| matcher.redact_json(text));
     let changed = name.is_some() || metadata.is_some();
     profile.user_name = name.map(CowStr::from).or(profile.user_name.take());
     profile.user_metadata = metadata.map(CowStr::from).or(profile.user_metadata.take());

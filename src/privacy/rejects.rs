@@ -10,7 +10,7 @@ use crate::store::transaction::{REJECTS, Transaction};
 
 /// What is to become of a refused line.
 #[derive(Debug)]
-pub enum Change {
+pub enum RejectChange {
     /// It stays as it is.
     Keep,
     /// It becomes this.
@@ -21,10 +21,10 @@ pub enum Change {
 
 /// Goes through the refused lines of some files and changes them; a file keeps the time at which it
 /// was written, by which it is pruned. Returns how many files were changed.
-pub fn change(
+pub fn rewrite(
     transaction: &mut Transaction,
     files: impl Fn(&SideFile) -> bool,
-    mut each: impl FnMut(&Reject) -> Change,
+    mut each: impl FnMut(&Reject) -> RejectChange,
 ) -> Result<u64> {
     let snapshot = transaction.snapshot()?;
     let mut changed_files = 0;
@@ -36,12 +36,12 @@ pub fn change(
             let broken = |e| Error::failed(format!("cannot read {}", file.path)).caused_by(e);
             let reject: Reject = serde_json::from_slice(line).map_err(broken)?;
             match each(&reject) {
-                Change::Keep => new.extend_from_slice(line),
-                Change::Replace(reject) => {
+                RejectChange::Keep => new.extend_from_slice(line),
+                RejectChange::Replace(reject) => {
                     serde_json::to_writer(&mut new, &reject).map_err(broken)?;
                     changed = true;
                 }
-                Change::Remove => {
+                RejectChange::Remove => {
                     changed = true;
                     continue;
                 }

@@ -13,7 +13,7 @@ use crate::store::snapshot::Snapshot;
 
 /// The anonymous ids that earlier erasures found to be shared.
 #[derive(Clone, Debug, Default)]
-pub struct Shared {
+pub struct SharedIds {
     hashes: HashSet<String>,
     key: Option<SecretKey>,
 }
@@ -23,18 +23,18 @@ pub fn hash(key: &SecretKey, anonymous_id: &str) -> String {
     key.hash(&[b"shared anonymous id", anonymous_id.as_bytes()])
 }
 
-impl Shared {
+impl SharedIds {
     /// Returns those that a state of the store knows of; `key_file`: where the secret key lies, if not in the
     /// store.
     ///
     /// # Errors
     /// Where there are some, and the key is missing or another one.
-    pub fn of(snapshot: &Snapshot, ledger: &Ledger, key_file: Option<&Path>) -> Result<Shared> {
+    pub fn of(snapshot: &Snapshot, ledger: &Ledger, key_file: Option<&Path>) -> Result<SharedIds> {
         if ledger.shared.is_empty() {
-            return Ok(Shared::default());
+            return Ok(SharedIds::default());
         }
         let key = key::of(&snapshot.store(), snapshot.manifest(), key_file)?;
-        Ok(Shared { hashes: ledger.shared.iter().cloned().collect(), key: Some(key) })
+        Ok(SharedIds { hashes: ledger.shared.iter().cloned().collect(), key: Some(key) })
     }
 
     /// Tells whether an anonymous id was found to be shared.

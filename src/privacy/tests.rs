@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::export;
-use super::{Identifier, Kind, Options, Receipt, forget};
+use super::{ErasureReceipt, ForgetOptions, forget};
+use crate::identity::{Identifier, IdentifierKind};
 use crate::ingest::IngestCounts;
-use crate::ingest::pipeline::{self, NoProgress};
+use crate::ingest::pipeline;
+use crate::progress::NoProgress;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::columns::{ColumnType, Table};
@@ -70,13 +72,14 @@ impl Place {
     }
 
     /// Erases.
-    pub fn forget(&self, kind: Kind, value: &str) -> Receipt {
+    pub fn forget(&self, kind: IdentifierKind, value: &str) -> ErasureReceipt {
         self.forget_at(kind, value, NOW, false)
     }
 
     /// Erases at a time.
-    pub fn forget_at(&self, kind: Kind, value: &str, now: &str, dry_run: bool) -> Receipt {
-        let options = Options { clock: clock(now), dry_run, lock_timeout: Duration::ZERO, key_file: None };
+    pub fn forget_at(&self, kind: IdentifierKind, value: &str, now: &str, dry_run: bool) -> ErasureReceipt {
+        let options =
+            ForgetOptions { clock: clock(now), dry_run, lock_timeout: Duration::ZERO, key_file: None };
         forget(&self.store(), &[Identifier::new(kind, value)], &options).unwrap()
     }
 
@@ -200,7 +203,7 @@ fn forgotten_is_found_nowhere_in_the_store_and_does_not_come_back() {
         assert!(before.contains(trace), "{trace}");
     }
 
-    let receipt = place.forget(Kind::User, "user_ada");
+    let receipt = place.forget(IdentifierKind::User, "user_ada");
     assert_eq!((receipt.identifiers.followed, receipt.identifiers.shared), (2, 0));
     // Her six events in four sessions; three visitors: two cookies and the user.
     assert_eq!((receipt.erased.events, receipt.erased.sessions, receipt.erased.visitors), (6, 4, 3));
@@ -270,13 +273,13 @@ fn forgotten_is_found_in_no_list_of_an_old_day_and_in_no_file_of_an_interrupted_
     place.ingest(&place.log("good.ndjson", &ada_among_others()), NOW);
     let settings =
         Settings { session_retention: crate::settings::Retention::Days(90), ..Settings::default() };
-    let told = crate::maintenance::gc::Options {
+    let options = crate::maintenance::GcOptions {
         clock: clock(NOW),
         dry_run: false,
         yes: true,
         lock_timeout: Duration::ZERO,
     };
-    crate::maintenance::gc::gc(&place.store(), &settings, told).unwrap();
+    crate::maintenance::gc(&place.store(), &settings, options).unwrap();
     let june = |place: &Place| {
         let rows = rows_of(place, Table::DailyStats);
         rows.into_iter().find(|row| row.contains("2026-06-01") || row.contains("Day(20605)")).unwrap()
@@ -294,7 +297,7 @@ fn forgotten_is_found_in_no_list_of_an_old_day_and_in_no_file_of_an_interrupted_
     std::fs::create_dir_all(store.join("rejects")).unwrap();
     std::fs::write(store.join("rejects/dead.ndjson"), "{\"raw\":\"user_ada\"}\n").unwrap();
 
-    let receipt = place.forget(Kind::User, "user_ada");
+    let receipt = place.forget(IdentifierKind::User, "user_ada");
     assert_eq!(receipt.erased.daily_stats_entries, 3);
     assert_nowhere(&place);
     let after = june(&place);
@@ -324,7 +327,7 @@ fn an_id_that_is_the_identifier_in_another_writing_is_the_persons_and_stays_out(
     let place = Place::new();
     let hers = place.log("hers.ndjson", &ada_in_many_writings());
     place.ingest(&hers, NOW);
-    let receipt = place.forget(Kind::Email, "ada@example.org");
+    let receipt = place.forget(IdentifierKind::Email, "ada@example.org");
     // The visitors: the anonymous id of s2x, the users of s4x and of the fifth line.
     assert_eq!((receipt.erased.events, receipt.erased.sessions, receipt.erased.visitors), (6, 6, 3));
     assert_eq!((receipt.redacted.events, receipt.redacted.sessions), (0, 0));
@@ -348,7 +351,7 @@ fn a_cookie_of_a_user_whose_id_is_encoded_is_followed() {
         event("2026-11-01T08:00:00Z", r#""session_id":"s0","anonymous_id":"cookie-1""#, "x"),
     ];
     place.ingest(&place.log("a.ndjson", &lines), NOW);
-    let receipt = place.forget(Kind::User, "user_ada");
+    let receipt = place.forget(IdentifierKind::User, "user_ada");
     assert_eq!((receipt.identifiers.followed, receipt.erased.sessions), (1, 2));
 }
 
@@ -364,7 +367,7 @@ fn a_session_that_thousands_of_visitors_share_is_erased_and_leads_to_none_of_the
     let mut lines: Vec<String> = (0..4000).map(of).collect();
     lines.push(event("2026-11-08T10:00:00Z", elsewhere, "x"));
     place.ingest(&place.log("a.ndjson", &lines), NOW);
-    let receipt = place.forget(Kind::User, "user-7");
+    let receipt = place.forget(IdentifierKind::User, "user-7");
     assert_eq!((receipt.identifiers.followed, receipt.identifiers.shared), (0, 4000));
     assert_eq!(receipt.erased.sessions, 1);
     assert_eq!(place.rows(Table::Events), 1);
@@ -376,7 +379,7 @@ fn an_id_that_only_contains_the_identifier_stays_and_is_not_called_redacted() {
     let other = r#""session_id":"s-bob","user_id":"user_ada-b","user_email":"user_ada@example.org""#;
     place.ingest(&place.log("a.ndjson", &[event("2026-11-09T08:00:00Z", other, "message_sent")]), NOW);
     for _ in 0..2 {
-        let receipt = place.forget(Kind::User, "user_ada");
+        let receipt = place.forget(IdentifierKind::User, "user_ada");
         assert_eq!((receipt.erased.sessions, receipt.redacted.sessions, receipt.files_replaced), (0, 0, 0));
     }
     assert_eq!(place.rows(Table::Sessions), 1);
@@ -390,8 +393,8 @@ fn an_address_without_an_at_sign_is_found_and_stays_out() {
         .map(|(session, email)| event("2026-11-09T08:00:00Z", &ids(session, email), "message_sent"));
     let log = place.log("a.ndjson", &lines);
     place.ingest(&log, NOW);
-    assert_eq!(place.forget(Kind::Email, "noat").erased.sessions, 2);
-    assert_eq!(place.forget(Kind::Email, "jörg@example.org").erased.sessions, 1);
+    assert_eq!(place.forget(IdentifierKind::Email, "noat").erased.sessions, 2);
+    assert_eq!(place.forget(IdentifierKind::Email, "jörg@example.org").erased.sessions, 1);
     let again = place.ingest(&log, NOW);
     assert_eq!((again.forgotten, again.duplicate), (3, 1));
 }
@@ -419,15 +422,15 @@ fn refused_lines_that_were_forgotten_stay_out_whatever_became_of_their_addresses
         let ingest = |ip| place.ingest_with(&log, later, &Settings { ip, ..Settings::default() });
         assert_eq!(ingest(first).rejected_total(), 3);
         if first == then {
-            let told = anonymize::Options {
+            let options = anonymize::AnonymizeOptions {
                 clock: clock("2026-11-20T02:00:00Z"),
                 older_than_days: 1,
                 dry_run: false,
                 lock_timeout: Duration::ZERO,
             };
-            assert_eq!(anonymize(&place.store(), told).unwrap().rejects, 2);
+            assert_eq!(anonymize(&place.store(), options).unwrap().rejects, 2);
         }
-        assert_eq!(place.forget_at(Kind::User, "user_ada", later, false).erased.rejects, 2);
+        assert_eq!(place.forget_at(IdentifierKind::User, "user_ada", later, false).erased.rejects, 2);
         let again = ingest(then);
         assert_eq!((again.forgotten, again.rejected_total()), (2, 1), "{first:?}, {then:?}");
         assert!(!place.all_text().contains("user_ada"));
@@ -444,12 +447,15 @@ fn a_refused_line_that_an_older_version_kept_without_a_keyed_hash_stays_out_too(
     let mut transaction = writer.begin();
     let bare = |reject: &crate::store::rejects::Reject| {
         assert!(reject.keyed_hash.is_some());
-        super::rejects::Change::Replace(crate::store::rejects::Reject { keyed_hash: None, ..reject.clone() })
+        super::rejects::RejectChange::Replace(crate::store::rejects::Reject {
+            keyed_hash: None,
+            ..reject.clone()
+        })
     };
-    super::rejects::change(&mut transaction, |_| true, bare).unwrap();
+    super::rejects::rewrite(&mut transaction, |_| true, bare).unwrap();
     writer.commit(transaction, clock(NOW).now).unwrap();
     writer.finish().unwrap();
-    assert_eq!(place.forget(Kind::User, "user_ada").erased.rejects, 1);
+    assert_eq!(place.forget(IdentifierKind::User, "user_ada").erased.rejects, 1);
     assert_eq!(place.ingest(&log, NOW).forgotten, 1);
 }
 
@@ -466,18 +472,18 @@ fn a_cookie_stays_shared_when_all_but_one_of_its_users_are_erased() {
         visit(3, "s-3", ""),
     ];
     place.ingest(&place.log("kiosk.ndjson", &lines), NOW);
-    let looked = |receipt: Receipt| (receipt.identifiers.followed, receipt.identifiers.shared);
-    assert_eq!(looked(place.forget(Kind::User, "user_ada")), (0, 1));
+    let looked = |receipt: ErasureReceipt| (receipt.identifiers.followed, receipt.identifiers.shared);
+    assert_eq!(looked(place.forget(IdentifierKind::User, "user_ada")), (0, 1));
     // Nothing in the tables says any more that somebody else had the cookie.
     let theirs = || {
         let snapshot = place.store().snapshot().unwrap();
-        let given = vec![Identifier::new(Kind::User, "user_bob")];
-        let options = export::Options { given, ..export::Options::default() };
+        let identifiers = vec![Identifier::new(IdentifierKind::User, "user_bob")];
+        let options = export::ExportOptions { identifiers, ..export::ExportOptions::default() };
         export::export(&snapshot, &options, &mut Vec::new()).unwrap().events
     };
     assert_eq!(theirs(), 1);
-    assert_eq!(looked(place.forget_at(Kind::User, "user_bob", NOW, true)), (0, 1));
-    assert_eq!(looked(place.forget(Kind::User, "user_bob")), (0, 1));
+    assert_eq!(looked(place.forget_at(IdentifierKind::User, "user_bob", NOW, true)), (0, 1));
+    assert_eq!(looked(place.forget(IdentifierKind::User, "user_bob")), (0, 1));
     assert_eq!(place.rows(Table::Events), 1);
     let text = place.all_text();
     assert!(!text.contains("user_ada") && !text.contains("user_bob"));
@@ -492,14 +498,14 @@ fn a_short_id_is_found_in_refused_lines_with_blanks_around_it() {
         r#"{"chatbot_id":"c", "user_id": 8 , "event_name":"7 of 9","timestamp":"bad"}"#,
     ];
     place.ingest(&place.log("a.ndjson", &lines.map(str::to_owned)), NOW);
-    assert_eq!(place.forget(Kind::User, "7").erased.rejects, 2);
+    assert_eq!(place.forget(IdentifierKind::User, "7").erased.rejects, 2);
 }
 
 #[test]
 fn what_happens_after_the_erasure_is_stored_again() {
     let place = Place::new();
     place.ingest(&place.log("a.ndjson", &ada_among_others()), NOW);
-    place.forget(Kind::User, "user_ada");
+    place.forget(IdentifierKind::User, "user_ada");
     let later = event("2026-11-10T09:00:00Z", r#""session_id":"s-new","user_id":"user_ada""#, "message_sent");
     let counts = place.ingest(&place.log("b.ndjson", &[later]), "2026-11-11T02:00:00Z");
     assert_eq!((counts.stored, counts.forgotten), (1, 0));
@@ -516,7 +522,7 @@ fn an_ongoing_session_goes_on_after_the_erasure_as_anybodys() {
         )
     };
     place.ingest(&place.log("a.ndjson", &[at(0)]), "2026-11-09T12:05:00Z");
-    place.forget_at(Kind::User, "u-ada", "2026-11-09T12:10:00Z", false);
+    place.forget_at(IdentifierKind::User, "u-ada", "2026-11-09T12:10:00Z", false);
     // What had happened before stays out; what comes within a timeout of the erased session is nobody's of old.
     let counts =
         place.ingest(&place.log("b.ndjson", &[at(0), at(9), at(11), at(20)]), "2026-11-09T12:30:00Z");
@@ -543,7 +549,7 @@ fn the_cookie_of_a_kiosk_does_not_lead_to_five_hundred_people() {
     }
     let log = place.log("kiosk.ndjson", &lines);
     place.ingest(&log, NOW);
-    let receipt = place.forget(Kind::User, "u123x");
+    let receipt = place.forget(IdentifierKind::User, "u123x");
     assert_eq!((receipt.erased.sessions, receipt.erased.events), (1, 2));
     assert_eq!((receipt.identifiers.followed, receipt.identifiers.shared), (0, 1));
     assert_eq!(place.rows(Table::Sessions), 499);
@@ -560,15 +566,15 @@ fn a_dry_run_says_the_same_and_changes_nothing() {
     let place = Place::new();
     place.ingest(&place.log("good.ndjson", &ada_among_others()), NOW);
     let before = place.all_text();
-    let dry = place.forget_at(Kind::Email, "ada@example.org", NOW, true);
+    let dry = place.forget_at(IdentifierKind::Email, "ada@example.org", NOW, true);
     let sorted = |text: &str| {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines.sort();
         lines
     };
     assert_eq!(sorted(&place.all_text()), sorted(&before));
-    let done = place.forget(Kind::Email, "ada@example.org");
-    assert_eq!(done, Receipt { dry_run: false, ..dry });
+    let done = place.forget(IdentifierKind::Email, "ada@example.org");
+    assert_eq!(done, ErasureReceipt { dry_run: false, ..dry });
     assert_eq!((done.erased.events, done.erased.sessions), (6, 4));
     let json = serde_json::to_string(&done).unwrap();
     assert!(!json.contains("ada"), "{json}");
@@ -585,7 +591,7 @@ fn days_are_as_if_the_person_had_never_come() {
     hers.push(lines[8].clone());
     let alone = Place::new();
     alone.ingest(&alone.log("a.ndjson", &hers), NOW);
-    alone.forget(Kind::User, "user_ada");
+    alone.forget(IdentifierKind::User, "user_ada");
     without.ingest(&without.log("a.ndjson", &others), NOW);
     for table in [Table::DailyStats, Table::Visitors, Table::Sessions, Table::Events] {
         assert_eq!(rows_of(&alone, table), rows_of(&without, table), "{table:?}");
@@ -615,7 +621,7 @@ mod exports {
     use super::export::{self, export};
     use super::*;
 
-    fn exported(place: &Place, options: &export::Options) -> Vec<String> {
+    fn exported(place: &Place, options: &export::ExportOptions) -> Vec<String> {
         let mut out = Vec::new();
         export(&place.store().snapshot().unwrap(), options, &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
@@ -625,7 +631,7 @@ mod exports {
     fn check(lines: &[String]) {
         let (from, to) = (Place::new(), Place::new());
         from.ingest(&from.log("a.ndjson", lines), NOW);
-        let export = exported(&from, &export::Options::default());
+        let export = exported(&from, &export::ExportOptions::default());
         let counts = to.ingest(&to.log("export.ndjson", &export), NOW);
         assert_eq!(counts.stored, from.rows(Table::Events), "{counts:?}\n{}", export.join("\n"));
         for table in Table::ALL {
@@ -664,30 +670,33 @@ mod exports {
     fn a_person_a_window_and_a_chatbot_can_be_exported() {
         let place = Place::new();
         place.ingest(&place.log("a.ndjson", &ada_among_others()), NOW);
-        let given = vec![Identifier::new(Kind::Email, "ada@example.org")];
-        let hers = exported(&place, &export::Options { given, ..Default::default() });
+        let identifiers = vec![Identifier::new(IdentifierKind::Email, "ada@example.org")];
+        let hers = exported(&place, &export::ExportOptions { identifiers, ..Default::default() });
         assert_eq!(hers.len(), 6);
         assert!(hers.iter().all(|line| !line.contains("bob")));
         let day = |text: &str| crate::time::Day::parse(text).unwrap();
         let days = Some((day("2026-11-03"), day("2026-11-04")));
-        let csv = exported(&place, &export::Options { days, form: export::Form::Csv, ..Default::default() });
+        let csv =
+            exported(&place, &export::ExportOptions { days, form: export::Form::Csv, ..Default::default() });
         assert_eq!(csv.len(), 4, "a header and three events");
         let other = vec!["other".to_owned()];
-        assert!(exported(&place, &export::Options { chatbots: other, ..Default::default() }).is_empty());
+        assert!(
+            exported(&place, &export::ExportOptions { chatbots: other, ..Default::default() }).is_empty()
+        );
     }
 
     #[test]
     fn an_export_that_has_begun_is_whole_whatever_a_writer_removes() {
-        for given in [Vec::new(), vec![Identifier::new(Kind::User, "user_ada")]] {
+        for identifiers in [Vec::new(), vec![Identifier::new(IdentifierKind::User, "user_ada")]] {
             let place = Place::new();
             place.ingest(&place.log("a.ndjson", &ada_among_others()), NOW);
-            let options = export::Options { given, ..Default::default() };
+            let options = export::ExportOptions { identifiers, ..Default::default() };
             let snapshot = place.store().snapshot().unwrap();
             let prepared = export::Prepared::of(&snapshot, options.clone()).unwrap();
             let expected = exported(&place, &options);
             // All files of the 9th are written anew, or go.
-            assert_eq!(place.forget(Kind::User, "user_bob").erased.events, 2);
-            assert_eq!(place.forget(Kind::User, "user_ada").erased.events, 6);
+            assert_eq!(place.forget(IdentifierKind::User, "user_bob").erased.events, 2);
+            assert_eq!(place.forget(IdentifierKind::User, "user_ada").erased.events, 6);
             let mut out = Vec::new();
             prepared.write(&mut out).unwrap();
             assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), expected);
@@ -702,7 +711,7 @@ mod exports {
         place.ingest(&place.log("a.ndjson", &[line.to_owned()]), NOW);
         let written = |form: export::Form, terminal: bool| {
             let mut out = Vec::new();
-            let options = export::Options { form, terminal, ..Default::default() };
+            let options = export::ExportOptions { form, terminal, ..Default::default() };
             export(&place.store().snapshot().unwrap(), &options, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
@@ -725,7 +734,7 @@ mod exports {
     /// Reads an export as CSV: the header, and the rows by id.
     fn as_csv(place: &Place) -> (Vec<String>, std::collections::BTreeMap<String, Vec<String>>) {
         let mut out = Vec::new();
-        let options = export::Options { form: export::Form::Csv, ..Default::default() };
+        let options = export::ExportOptions { form: export::Form::Csv, ..Default::default() };
         export(&place.store().snapshot().unwrap(), &options, &mut out).unwrap();
         let mut reader = csv::Reader::from_reader(&out[..]);
         let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
@@ -745,7 +754,7 @@ mod exports {
             lines.sort();
             lines
         };
-        let all = sorted(exported(&place, &export::Options::default()));
+        let all = sorted(exported(&place, &export::ExportOptions::default()));
         let day = |text: &str| crate::time::Day::parse(text).unwrap();
         let windows =
             [("2000-01-01", "2026-11-07"), ("2026-11-08", "2026-11-08"), ("2026-11-09", "2027-01-01")];
@@ -754,12 +763,18 @@ mod exports {
             for (from, to) in windows {
                 let chatbots = vec![chatbot.to_owned()];
                 let days = Some((day(from), day(to)));
-                parts.extend(exported(&place, &export::Options { days, chatbots, ..Default::default() }));
+                parts.extend(exported(
+                    &place,
+                    &export::ExportOptions { days, chatbots, ..Default::default() },
+                ));
             }
         }
         assert_eq!(sorted(parts), all);
         let both = vec!["d".to_owned(), "c".to_owned()];
-        assert_eq!(sorted(exported(&place, &export::Options { chatbots: both, ..Default::default() })), all);
+        assert_eq!(
+            sorted(exported(&place, &export::ExportOptions { chatbots: both, ..Default::default() })),
+            all
+        );
 
         let (header, rows) = as_csv(&place);
         let names: Vec<&str> = Table::Events.columns().iter().map(|column| column.name).collect();
@@ -812,7 +827,7 @@ mod exports {
                 for key in ["timestamp", "client_timestamp", "sent_at", "received_at", "events", "type"] {
                     fields.remove(key);
                 }
-                // What is given as an id and is none is left out of an export.
+                // What is identifiers as an id and is none is left out of an export.
                 for key in ["event_id", "id"] {
                     if fields.get(key).is_some_and(|id| id.is_object()) {
                         fields.remove(key);
@@ -845,7 +860,7 @@ mod exports {
 
 mod addresses {
     use super::*;
-    use crate::privacy::anonymize::{Options, anonymize};
+    use crate::privacy::anonymize::{AnonymizeOptions, anonymize};
 
     fn log(day: &str) -> Vec<String> {
         let line = |ids: &str| {
@@ -873,14 +888,18 @@ mod addresses {
             r#""session_id":"u","ip_address":{"v4":"203.0.113.80"},"ship":1"#,
         ];
         place.ingest(&place.log("a.ndjson", &lines.map(line)), "2026-10-01T09:00:00Z");
-        let told =
-            Options { clock: clock(NOW), older_than_days: 30, dry_run: false, lock_timeout: Duration::ZERO };
-        assert_eq!(anonymize(&place.store(), told).unwrap().events, 3);
+        let options = AnonymizeOptions {
+            clock: clock(NOW),
+            older_than_days: 30,
+            dry_run: false,
+            lock_timeout: Duration::ZERO,
+        };
+        assert_eq!(anonymize(&place.store(), options).unwrap().events, 3);
         let rows = rows_of(&place, Table::Events).join("\n");
         assert!(!rows.contains("3405803859") && !rows.contains("203.0.113"), "{rows}");
         assert!(rows.contains(r#"{\"plan\":\"pro\\u0021\"}"#) && rows.contains(r#"{\"ship\":1}"#), "{rows}");
         assert_eq!(rows.matches("extra=Null").count(), 1);
-        assert_eq!(anonymize(&place.store(), told).unwrap().files, 0);
+        assert_eq!(anonymize(&place.store(), options).unwrap().files, 0);
     }
 
     #[test]
@@ -889,9 +908,13 @@ mod addresses {
         place.ingest(&place.log("old.ndjson", &log("2026-10-01")), "2026-10-01T09:00:00Z");
         place.ingest(&place.log("new.ndjson", &log("2026-11-09")), NOW);
         let run = |days: u32, dry_run: bool| {
-            let told =
-                Options { clock: clock(NOW), older_than_days: days, dry_run, lock_timeout: Duration::ZERO };
-            anonymize(&place.store(), told).unwrap()
+            let options = AnonymizeOptions {
+                clock: clock(NOW),
+                older_than_days: days,
+                dry_run,
+                lock_timeout: Duration::ZERO,
+            };
+            anonymize(&place.store(), options).unwrap()
         };
         let dry = run(30, true);
         let done = run(30, false);

@@ -1,7 +1,7 @@
 //! `wa gc`, as a user sees it: what it says would go goes, and it asks where something looks wrong.
 
 use serde_json::{Value, json};
-use wa::maintenance::gc::{Options, gc};
+use wa::maintenance::{GcOptions, gc};
 use wa::settings::{Retention, Settings};
 use wa::store::Store;
 use wa::time::Clock;
@@ -106,7 +106,7 @@ fn a_dry_run_says_exactly_what_the_real_run_then_does_and_a_second_one_does_noth
     assert_eq!(dry["rejects"]["days"], dry["events"]["days"]);
     // Of 22 July, 1 and 11 August: two events and sessions each; and the sessions of June and July.
     assert_eq!(dry["anonymized"]["events"], 6);
-    assert_eq!(dry["unnamed_files"], 2);
+    assert_eq!(dry["orphan_files"], 2);
 
     let real = place.wa(&format!("gc {flags}")).json();
     assert_eq!((&dry["dry_run"], &real["dry_run"]), (&true.into(), &false.into()));
@@ -131,7 +131,7 @@ fn a_dry_run_says_exactly_what_the_real_run_then_does_and_a_second_one_does_noth
         assert_eq!(again[part], none, "{part}");
     }
     assert_eq!(again["compacted"], json!({"files": 0, "into": 0}));
-    assert_eq!((&again["anonymized"]["files"], &again["unnamed_files"]), (&0.into(), &0.into()));
+    assert_eq!((&again["anonymized"]["files"], &again["orphan_files"]), (&0.into(), &0.into()));
     let table_files = |all: &[(String, u64)]| {
         all.iter().filter(|(path, _)| !path.ends_with("manifest.json")).cloned().collect::<Vec<_>>()
     };
@@ -151,7 +151,7 @@ fn statistics_that_were_pruned_this_once_stay_pruned_and_are_not_missed() {
     let settings = Settings { daily_stats_retention: Retention::Days(60), ..Settings::default() };
     let now = wa::time::parse_human("2026-09-10T13:00:00Z").unwrap();
     let lock_timeout = std::time::Duration::from_secs(1);
-    let options = Options { clock: Clock { now }, dry_run: false, yes: false, lock_timeout };
+    let options = GcOptions { clock: Clock { now }, dry_run: false, yes: false, lock_timeout };
     let report = gc(&Store::at(place.path("wa-store")), &settings, options).unwrap();
     assert_eq!(report.daily_stats.rows, 8);
     place.wa("verify").exits(0);

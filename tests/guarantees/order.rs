@@ -176,7 +176,7 @@ fn take_in(
         if run.rebuild {
             let report = place::rebuild(disk, settings, now).map_err(|e| e.to_string())?;
             // By the same settings, there is nothing to be made anew.
-            if (report.sessions_changed, report.first_sights_changed) != (0, 0) {
+            if (report.sessions_changed, report.first_seen_changed) != (0, 0) {
                 return Err(format!("run {number}: a rebuild by the same settings changes rows: {report:?}"));
             }
         }

@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use wa::enrich::Context;
-use wa::ingest::pipeline::{self, IngestReport, NoProgress};
+use wa::identity::Identifier;
+use wa::ingest::pipeline::{self, IngestReport};
 use wa::maintenance;
-use wa::maintenance::gc;
-use wa::privacy::{self, Identifier};
+use wa::privacy;
+use wa::progress::NoProgress;
 use wa::settings::{Retention, Settings};
 use wa::store::Store;
 use wa::store::manifest::Manifest;
@@ -87,8 +88,8 @@ pub fn gc(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Resul
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store_on(disk).writer_alone(first)?;
     let clock = Clock { now };
-    let options = gc::Options { clock, dry_run: false, yes: true, lock_timeout: Duration::ZERO };
-    gc::gc_in(&mut writer, settings, options)?;
+    let options = maintenance::GcOptions { clock, dry_run: false, yes: true, lock_timeout: Duration::ZERO };
+    maintenance::gc_with_writer(&mut writer, settings, options)?;
     writer.finish()
 }
 
@@ -100,30 +101,34 @@ pub fn rebuild(
 ) -> wa::Result<maintenance::RebuildReport> {
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store_on(disk).writer_alone(first)?;
-    let report = maintenance::rebuild_in(&mut writer, settings, Clock { now }, &maintenance::NoProgress)?;
+    let report = maintenance::rebuild_with_writer(&mut writer, settings, Clock { now }, &NoProgress)?;
     writer.finish()?;
     Ok(report)
 }
 
 /// Erases persons on a disk in memory.
-pub fn forget(disk: &Arc<MemoryDisk>, who: &[Identifier], now: Micros) -> wa::Result<privacy::Receipt> {
+pub fn forget(
+    disk: &Arc<MemoryDisk>,
+    who: &[Identifier],
+    now: Micros,
+) -> wa::Result<privacy::ErasureReceipt> {
     let settings = settings();
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store_on(disk).writer_alone(first)?;
-    let options = privacy::Options {
+    let options = privacy::ForgetOptions {
         clock: Clock { now },
         dry_run: false,
         lock_timeout: Duration::ZERO,
         key_file: None,
     };
-    let receipt = privacy::forget::forget_in(&mut writer, who, &options)?;
+    let receipt = privacy::forget_with_writer(&mut writer, who, &options)?;
     writer.finish()?;
     Ok(receipt)
 }
 
 /// Checks a store on a disk in memory, as `wa verify` does; says what differs.
 pub fn verify(disk: &Arc<MemoryDisk>) -> Result<(), String> {
-    let report = maintenance::verify(&store_on(disk), &maintenance::NoProgress).map_err(|e| e.to_string())?;
+    let report = maintenance::verify(&store_on(disk), &NoProgress).map_err(|e| e.to_string())?;
     if report.is_clean() && report.tables_compared { Ok(()) } else { Err(format!("{report:#?}")) }
 }
 

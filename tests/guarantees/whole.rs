@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use wa::privacy::Identifier;
+use wa::identity::Identifier;
 use wa::settings::Settings;
 use wa::store::Store;
 use wa::store::columns::Table;
@@ -428,7 +428,7 @@ fn whole_or_not_at_all_at_every_operation_of_an_erasure() {
         naive::check(model, chrono_tz::Tz::UTC, 1800 * SECOND, tables.clone())
     };
     let forget = |disk: &Arc<MemoryDisk>| {
-        let who = [Identifier::new(wa::privacy::Kind::User, MALLORY)];
+        let who = [Identifier::new(wa::identity::IdentifierKind::User, MALLORY)];
         let outcome = place::forget(disk, &who, NOW);
         if outcome.is_ok() {
             // When it says so, no file has the name any more.

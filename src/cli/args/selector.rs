@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use super::values;
 use crate::error::{Error, Result};
-use crate::privacy::{Identifier, Kind};
+use crate::identity::{Identifier, IdentifierKind};
 
 /// The flags that select a person or a session.
 #[derive(clap::Args, Debug, Default)]
@@ -36,10 +36,10 @@ impl Args {
     /// Returns the identifiers of the flags, sorted and without duplicates.
     pub(crate) fn into_identifiers(self) -> Vec<Identifier> {
         let kinds = [
-            (Kind::User, self.user),
-            (Kind::AnonymousId, self.anonymous_id),
-            (Kind::Email, self.email),
-            (Kind::SessionId, self.session_id),
+            (IdentifierKind::User, self.user),
+            (IdentifierKind::AnonymousId, self.anonymous_id),
+            (IdentifierKind::Email, self.email),
+            (IdentifierKind::SessionId, self.session_id),
         ];
         let identifiers = kinds
             .into_iter()
@@ -80,10 +80,10 @@ pub(crate) fn read(input: impl BufRead) -> Result<Vec<Identifier>> {
 fn parse(line: &str) -> Option<Identifier> {
     let (kind, value) = line.split_once('=')?;
     let kind = match kind.trim() {
-        "user" | "user_id" => Kind::User,
-        "anonymous-id" | "anonymous_id" => Kind::AnonymousId,
-        "email" | "user_email" => Kind::Email,
-        "session-id" | "session_id" => Kind::SessionId,
+        "user" | "user_id" => IdentifierKind::User,
+        "anonymous-id" | "anonymous_id" => IdentifierKind::AnonymousId,
+        "email" | "user_email" => IdentifierKind::Email,
+        "session-id" | "session_id" => IdentifierKind::SessionId,
         _ => return None,
     };
     let value = value.trim();
@@ -104,9 +104,9 @@ mod tests {
     fn identifiers_are_read_one_per_line_without_duplicates() {
         let text = "# tickets 12, 13\n\nuser=u=1\n email = a@example.org \nuser=u=1\nsession_id=s\n";
         let expected = [
-            Identifier::new(Kind::User, "u=1"),
-            Identifier::new(Kind::Email, "a@example.org"),
-            Identifier::new(Kind::SessionId, "s"),
+            Identifier::new(IdentifierKind::User, "u=1"),
+            Identifier::new(IdentifierKind::Email, "a@example.org"),
+            Identifier::new(IdentifierKind::SessionId, "s"),
         ];
         assert_eq!(read(text.as_bytes()).unwrap(), expected);
     }

@@ -2,7 +2,6 @@
 
 use super::Progress;
 use crate::cli::Printer;
-use crate::maintenance;
 
 /// A bar over the bytes that are gone through.
 pub struct Bar {
@@ -22,8 +21,8 @@ impl Bar {
     }
 }
 
-impl maintenance::Progress for Bar {
-    fn total(&self, bytes: u64) {
+impl crate::progress::Progress for Bar {
+    fn set_total(&self, bytes: u64) {
         self.bar.set_total(bytes);
     }
 
@@ -31,7 +30,7 @@ impl maintenance::Progress for Bar {
         self.bar.add(bytes);
     }
 
-    fn at(&self, what: &str) {
-        self.bar.set_label(&format!("{} {what}", self.command));
+    fn set_step(&self, name: &str) {
+        self.bar.set_label(&format!("{} {name}", self.command));
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use crate::event::{Block, Event, KeyKind, TextField};
-use crate::identity::identifier::{each_reading, email_hash, value_hash};
+use crate::identity::identifier::{email_hash, for_each_reading, value_hash};
 use crate::ingest::RejectedLine;
 use crate::prehashed::hex;
 use crate::store::key::SecretKey;
@@ -99,7 +99,7 @@ impl Suppression {
     /// Finds what a value of a field of identity is known as, read as an erasure reads it.
     fn of_value(&self, value: &str) -> Vec<&Stretches> {
         let mut found = Vec::new();
-        each_reading(value, |text| {
+        for_each_reading(value, |text| {
             found.extend(self.forgotten.get(&value_hash(&self.key, text)));
             if self.bare_emails || text.contains('@') {
                 found.extend(self.forgotten.get(&email_hash(&self.key, text)));

@@ -30,6 +30,7 @@ use crate::enrich::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::batch::suppression::Suppression;
+use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
@@ -86,26 +87,6 @@ pub struct IngestOptions {
     pub batch_bytes: Option<usize>,
 }
 
-/// Is told how an ingest gets on.
-pub trait IngestProgress: Sync {
-    /// The bytes to be read in all, as far as known.
-    fn total(&self, bytes: u64);
-    /// So many more bytes were taken in, or passed over.
-    fn advance(&self, bytes: u64);
-    /// This file is being read.
-    fn file(&self, name: &str);
-}
-
-/// Tells nobody.
-#[derive(Clone, Copy, Debug)]
-pub struct NoProgress;
-
-impl IngestProgress for NoProgress {
-    fn total(&self, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn file(&self, _: &str) {}
-}
-
 /// Of how many refused lines a report says where they are, where nothing is committed.
 const MOST_NAMED: usize = 10;
 
@@ -154,7 +135,7 @@ pub fn run(
     store: &Store,
     settings: &Settings,
     options: &IngestOptions,
-    progress: &dyn IngestProgress,
+    progress: &dyn Progress,
 ) -> Result<IngestReport> {
     let context = Context::new(settings.geoip.as_deref())?;
     let found = discovery::find(&options.inputs, store.dir());
@@ -177,7 +158,7 @@ pub fn run_with_writer(
     settings: &Settings,
     options: &IngestOptions,
     context: &Context,
-    progress: &dyn IngestProgress,
+    progress: &dyn Progress,
 ) -> Result<IngestReport> {
     let found = discovery::find(&options.inputs, writer.store().dir());
     take_in(writer, found, settings, options, context, progress)
@@ -189,7 +170,7 @@ fn take_in(
     settings: &Settings,
     options: &IngestOptions,
     context: &Context,
-    progress: &dyn IngestProgress,
+    progress: &dyn Progress,
 ) -> Result<IngestReport> {
     check_settings(writer.manifest(), settings)?;
     let key = key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?;
@@ -242,7 +223,7 @@ fn take_in(
         changed: false,
         committed: false,
     };
-    progress.total(inputs.bytes());
+    progress.set_total(inputs.bytes());
     let ahead = Backpressure::of((for_batches / AHEAD).min(LARGEST_BATCH) as usize);
     let (sender, receiver) = channel();
     let outcome = std::thread::scope(|scope| {
@@ -342,7 +323,7 @@ impl Ingest<'_> {
         &mut self,
         receiver: Receiver<Numbered>,
         ahead: &Backpressure,
-        progress: &dyn IngestProgress,
+        progress: &dyn Progress,
     ) -> Result<()> {
         let mut waiting: BTreeMap<u64, VecDeque<Message>> = BTreeMap::new();
         let mut next = 0;
@@ -367,10 +348,10 @@ impl Ingest<'_> {
         self.flush()
     }
 
-    fn take(&mut self, message: Message, ahead: &Backpressure, progress: &dyn IngestProgress) -> Result<()> {
+    fn take(&mut self, message: Message, ahead: &Backpressure, progress: &dyn Progress) -> Result<()> {
         match message {
             Message::Begin { file, name, outcome, handle, passed } => {
-                progress.file(&name);
+                progress.set_step(&name);
                 progress.advance(passed);
                 self.files.begin(file, name, outcome, handle);
             }

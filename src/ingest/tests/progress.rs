@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::blocks::gzip;
-use crate::ingest::pipeline::{IngestOptions, IngestProgress, run};
+use crate::ingest::pipeline::{IngestOptions, run};
+use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -15,8 +16,8 @@ struct Told {
     advanced: AtomicU64,
 }
 
-impl IngestProgress for Told {
-    fn total(&self, bytes: u64) {
+impl Progress for Told {
+    fn set_total(&self, bytes: u64) {
         self.total.store(bytes, Relaxed);
     }
 
@@ -24,7 +25,7 @@ impl IngestProgress for Told {
         self.advanced.fetch_add(bytes, Relaxed);
     }
 
-    fn file(&self, _: &str) {}
+    fn set_step(&self, _: &str) {}
 }
 
 #[test]

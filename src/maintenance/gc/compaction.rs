@@ -20,7 +20,7 @@ use crate::time::Day;
 
 /// What was merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Compacted {
+pub struct CompactionStats {
     /// Files that were merged.
     pub files: u64,
     /// Files that they were merged into.
@@ -28,8 +28,8 @@ pub struct Compacted {
 }
 
 /// Merges the small files of all tables, and those of refused lines.
-pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
-    let mut compacted = Compacted::default();
+pub fn compact(transaction: &mut Transaction) -> Result<CompactionStats> {
+    let mut compacted = CompactionStats::default();
     for table in Table::ALL {
         if table == Table::DailyStats {
             // One file a month by construction.
@@ -61,7 +61,7 @@ pub fn compact(transaction: &mut Transaction) -> Result<Compacted> {
 const MOST_REJECTED: u64 = 16 << 20;
 
 /// Puts the refused lines of each UTC date into one file, or a few.
-fn rejects(transaction: &mut Transaction, compacted: &mut Compacted) -> Result<()> {
+fn rejects(transaction: &mut Transaction, compacted: &mut CompactionStats) -> Result<()> {
     let mut days: BTreeMap<Day, Vec<SideFile>> = BTreeMap::new();
     for file in &transaction.manifest().rejects {
         days.entry(Day::utc(file.written_at)).or_default().push(file.clone());

@@ -17,7 +17,7 @@ use crate::store::manifest::{LastRun, Manifest};
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer};
 use crate::time::{Clock, DAY, Day, Micros, Zone, format_utc};
-use compaction::Compacted;
+use compaction::CompactionStats;
 use prune::Pruned;
 
 /// A clock that is so much later than the newest event, and than the last gc, may be wrong.
@@ -25,7 +25,7 @@ const FAR: Micros = 7 * DAY;
 
 /// What a gc is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct GcOptions {
     /// The present.
     pub clock: Clock,
     /// Only say what would go.
@@ -38,11 +38,11 @@ pub struct Options {
 
 /// What a gc did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct GcReport {
     /// Nothing was changed.
     pub dry_run: bool,
     /// Why it would ask to be told to go on, where it would.
-    pub asks: Option<String>,
+    pub confirmation: Option<String>,
     /// Events that are past their retention.
     pub events: Pruned,
     /// Sessions that are.
@@ -52,11 +52,11 @@ pub struct Report {
     /// Refused lines that are.
     pub rejects: Pruned,
     /// Addresses that are past their time.
-    pub anonymized: anonymize::Report,
+    pub anonymized: anonymize::AnonymizeReport,
     /// Small files that were merged.
-    pub compacted: Compacted,
+    pub compacted: CompactionStats,
     /// Files that no manifest named.
-    pub unnamed_files: u64,
+    pub orphan_files: u64,
     /// Size of tables and refused lines before.
     pub bytes_before: u64,
     /// Their size after.
@@ -69,7 +69,7 @@ pub struct Report {
 /// # Errors
 /// [`ErrorKind::Usage`] where it would take today's data, or the clock is far from the data's, and it was
 /// not told to go on.
-pub fn gc(store: &Store, settings: &Settings, options: Options) -> Result<Report> {
+pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
     // A store that is not there is an error, not one to be made.
     store.snapshot()?;
     if options.dry_run {
@@ -77,7 +77,7 @@ pub fn gc(store: &Store, settings: &Settings, options: Options) -> Result<Report
     }
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store.writer("wa gc", options.lock_timeout, first)?;
-    match gc_in(&mut writer, settings, options) {
+    match gc_with_writer(&mut writer, settings, options) {
         Ok(report) => writer.finish().map(|()| report),
         Err(error) if error.kind() == ErrorKind::Usage => {
             // Nothing went wrong, and nothing is to lie about.
@@ -88,25 +88,25 @@ pub fn gc(store: &Store, settings: &Settings, options: Options) -> Result<Report
     }
 }
 
-fn rehearse(store: &Store, settings: &Settings, options: Options) -> Result<Report> {
+fn rehearse(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
     let trial = store.trial("wa gc --dry-run", options.lock_timeout)?;
     let mut transaction = trial.begin();
-    let outcome = trial.unnamed().and_then(|unnamed_files| {
+    let outcome = trial.unnamed().and_then(|orphan_files| {
         check_settings(trial.manifest(), settings)?;
-        let asks = asks(trial.manifest(), settings, options.clock);
+        let confirmation = confirmation(trial.manifest(), settings, options.clock);
         let (report, _) = change(&mut transaction, settings, options.clock)?;
-        let anonymized = anonymize::Report { dry_run: true, ..report.anonymized };
-        Ok(Report { dry_run: true, asks, unnamed_files, anonymized, ..report })
+        let anonymized = anonymize::AnonymizeReport { dry_run: true, ..report.anonymized };
+        Ok(GcReport { dry_run: true, confirmation, orphan_files, anonymized, ..report })
     });
     trial.end(transaction)?;
     outcome
 }
 
 /// Does a gc with a writer that is open already.
-pub fn gc_in(writer: &mut Writer, settings: &Settings, options: Options) -> Result<Report> {
+pub fn gc_with_writer(writer: &mut Writer, settings: &Settings, options: GcOptions) -> Result<GcReport> {
     check_settings(writer.manifest(), settings)?;
-    let asks = asks(writer.manifest(), settings, options.clock);
-    if let Some(why) = asks.filter(|_| !options.yes) {
+    let confirmation = confirmation(writer.manifest(), settings, options.clock);
+    if let Some(why) = confirmation.filter(|_| !options.yes) {
         return Err(Error::new(ErrorKind::Usage, why)
             .hint("look with --dry-run at what would go, and say --yes if it is meant"));
     }
@@ -127,7 +127,7 @@ pub fn gc_in(writer: &mut Writer, settings: &Settings, options: Options) -> Resu
         figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
     });
     writer.commit(transaction, options.clock.now)?;
-    report.unnamed_files = writer.sweep()?;
+    report.orphan_files = writer.sweep()?;
     Ok(report)
 }
 
@@ -136,24 +136,24 @@ fn change(
     transaction: &mut Transaction,
     settings: &Settings,
     clock: Clock,
-) -> Result<(Report, Option<Ledger>)> {
+) -> Result<(GcReport, Option<Ledger>)> {
     let zone = settings.timezone;
     let today = zone.day(clock.now);
     let before = Ledger::of(&transaction.snapshot()?)?;
     let mut ledger = before.clone();
-    let mut report = Report { bytes_before: bytes(transaction.manifest()), ..Report::default() };
-    if let Some(last) = prune::last_to_go(settings.event_retention, today) {
+    let mut report = GcReport { bytes_before: bytes(transaction.manifest()), ..GcReport::default() };
+    if let Some(last) = prune::last_expired_day(settings.event_retention, today) {
         report.events = prune::events(transaction, &mut ledger, last)?;
         report.rejects = prune::rejects(transaction, last)?;
     }
-    if let Some(last) = prune::last_to_go(settings.session_retention, today) {
+    if let Some(last) = prune::last_expired_day(settings.session_retention, today) {
         report.sessions = prune::sessions(transaction, &mut ledger, last, zone)?;
     }
-    if let Some(last) = prune::last_to_go(settings.daily_stats_retention, today) {
+    if let Some(last) = prune::last_expired_day(settings.daily_stats_retention, today) {
         report.daily_stats = prune::daily_stats(transaction, &mut ledger, last)?;
     }
     if let Some(last) =
-        settings.anonymize_after_days.and_then(|n| prune::last_to_go(Retention::Days(n), today))
+        settings.anonymize_after_days.and_then(|n| prune::last_expired_day(Retention::Days(n), today))
     {
         report.anonymized = anonymize::apply(transaction, last)?;
     }
@@ -168,7 +168,7 @@ fn bytes(manifest: &Manifest) -> u64 {
 }
 
 /// Says why it should be asked whether to go on: the retention or the clock looks like a mistake.
-fn asks(manifest: &Manifest, settings: &Settings, clock: Clock) -> Option<String> {
+fn confirmation(manifest: &Manifest, settings: &Settings, clock: Clock) -> Option<String> {
     let zone = settings.timezone;
     let today = zone.day(clock.now);
     takes_today(manifest, settings, today, zone)
@@ -179,7 +179,7 @@ fn asks(manifest: &Manifest, settings: &Settings, clock: Clock) -> Option<String
 /// Events go by their UTC date: where the day begins before that, the shortest retention takes some of
 /// today's.
 fn takes_today(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -> Option<String> {
-    let last = prune::last_to_go(settings.event_retention, today)?;
+    let last = prune::last_expired_day(settings.event_retention, today)?;
     let files = manifest.files(Table::Events).iter();
     let newest = files.filter(|file| file.day <= last).map(|file| file.max_time).max()?;
     (zone.day(newest) >= today).then(|| {
@@ -200,7 +200,7 @@ fn takes_all(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -
     ]
     .into_iter()
     .find_map(|(table, keep)| {
-        let last = prune::last_to_go(keep, today)?;
+        let last = prune::last_expired_day(keep, today)?;
         let newest = manifest.files(table).iter().map(|file| file.max_time).max()?;
         // The times of daily statistics are the days themselves.
         let newest = if table == Table::DailyStats { Day::utc(newest) } else { zone.day(newest) };
@@ -223,7 +223,7 @@ fn clock_is_far(manifest: &Manifest, settings: &Settings, now: Micros, today: Da
         return None;
     }
     let goes = |table: Table, keep: Retention| {
-        prune::last_to_go(keep, today)
+        prune::last_expired_day(keep, today)
             .is_some_and(|last| manifest.files(table).iter().any(|file| file.day <= last))
     };
     let goes = goes(Table::Events, settings.event_retention)

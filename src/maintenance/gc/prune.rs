@@ -54,7 +54,7 @@ impl Pruned {
 }
 
 /// Returns the last day that goes; `None` where all are kept.
-pub fn last_to_go(keep: Retention, today: Day) -> Option<Day> {
+pub fn last_expired_day(keep: Retention, today: Day) -> Option<Day> {
     match keep {
         Retention::Forever => None,
         Retention::Days(days) => Some(today.minus_days(days)),

@@ -16,71 +16,71 @@ use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
-use super::Progress;
 use crate::error::Result;
 use crate::event::{Block, Event};
+use crate::progress::Progress;
 use crate::session::{SessionSummary, TextInterner, merge_adjacent, split_by_gap};
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::time::{DAY, Day, Micros};
 use events::{Part, parts};
-use prefetch::ahead;
-use pruned_boundary::Seam;
-use stored_sessions::{Rows, Stored};
+use prefetch::prefetch;
+use pruned_boundary::PrunedBoundary;
+use stored_sessions::{StoredSession, StoredSessionReader};
 
 /// A session as events and fixed rows make it.
 #[derive(Debug)]
-pub struct Expected {
-    /// The session; its times of storing are those of [`Expected::created_at`] and the stored row.
+pub struct ExpectedSession {
+    /// The session; its times of storing are those of [`ExpectedSession::created_at`] and the stored row.
     pub session: SessionSummary<'static>,
     /// The stored row of the same key and start.
-    pub stored: Option<Box<Stored>>,
+    pub stored: Option<Box<StoredSession>>,
     /// The earliest `created_at` of the stored rows that it shares events with.
     pub created_at: Option<Micros>,
 }
 
 /// What is settled after a date.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub struct SettledSessions {
     /// Sessions, in order of chatbot and start.
-    pub sessions: Vec<Expected>,
-    /// Stored rows that no session has the start of.
-    pub gone: Vec<Stored>,
+    pub sessions: Vec<ExpectedSession>,
+    /// StoredSession rows that no session has the start of.
+    pub gone: Vec<StoredSession>,
     /// All that starts before this is settled, but for `open`.
     pub through: Micros,
     /// What is not settled yet: the start of a session or a stored row, and the row's partition.
     pub open: Vec<(Micros, Option<Day>)>,
 }
 
-/// Is told what a walk finds.
-pub trait Visit {
+/// Is told what a replay finds.
+pub trait ReplayVisitor {
     /// Some kept events, in no order.
     fn events(&mut self, block: &Block) -> Result<()>;
     /// What is settled after a date.
-    fn settled(&mut self, settled: Settled) -> Result<()>;
+    fn settled(&mut self, settled: SettledSessions) -> Result<()>;
 }
 
 /// Goes through all dates, from the first to the last, and cuts by `timeout`.
-pub fn walk(
+pub fn replay(
     snapshot: &Snapshot,
-    seam: &Seam,
+    boundary: &PrunedBoundary,
     timeout: Micros,
     progress: &dyn Progress,
-    visit: &mut dyn Visit,
+    visit: &mut dyn ReplayVisitor,
 ) -> Result<()> {
     let texts = TextInterner::default();
-    let mut rows = Rows::new(snapshot, seam, &texts);
+    let mut rows = StoredSessionReader::new(snapshot, boundary, &texts);
     let events = snapshot.manifest().files(Table::Events);
     let dates: BTreeSet<Day> = rows.dates().into_iter().chain(events.iter().map(|file| file.day)).collect();
-    let mut state = State { seam, timeout, texts: &texts, held: HashMap::new(), pieces: HashMap::new() };
+    let mut state = State { boundary, timeout, texts: &texts, held: HashMap::new(), pieces: HashMap::new() };
     std::thread::scope(|scope| {
-        let mut parts = ahead(scope, parts(snapshot)).peekable();
-        let mut starting = ahead(scope, dates.iter().map(|&date| rows.through(date)));
+        let mut parts = prefetch(scope, parts(snapshot)).peekable();
+        let mut starting = prefetch(scope, dates.iter().map(|&date| rows.through(date)));
         let mut later = dates.iter().skip(1);
         for &date in &dates {
             let Some(rows) = starting.next() else { break };
             let (rows, bytes) = rows?;
-            progress.at(&date.to_string());
+            progress.set_step(&date.to_string());
             progress.advance(bytes);
             state.hold(rows);
             let of_date = |part: &Result<Part>| part.as_ref().map_or(true, |part| part.date == date);
@@ -98,10 +98,10 @@ pub fn walk(
 }
 
 struct State<'a> {
-    seam: &'a Seam,
+    boundary: &'a PrunedBoundary,
     timeout: Micros,
     texts: &'a TextInterner,
-    /// Stored rows whose events are not all settled, by the hash of their key.
+    /// StoredSession rows whose events are not all settled, by the hash of their key.
     held: HashMap<u128, Vec<Held>>,
     /// Pieces of sessions that are not settled, likewise.
     pieces: HashMap<u128, Vec<SessionSummary<'static>>>,
@@ -112,11 +112,11 @@ struct Held {
     start: Micros,
     end: Micros,
     created_at: Micros,
-    row: Option<Box<Stored>>,
+    row: Option<Box<StoredSession>>,
 }
 
 impl State<'_> {
-    fn hold(&mut self, rows: Vec<Stored>) {
+    fn hold(&mut self, rows: Vec<StoredSession>) {
         for row in rows {
             let key = row.session.key.hash();
             if row.fixed {
@@ -136,7 +136,7 @@ impl State<'_> {
         let mut free: Vec<Event<'_>> = Vec::with_capacity(block.rows.len());
         for row in &block.rows {
             let event = block.event(row);
-            if !self.seam.concerns(event.chatbot_id()) || self.is_free(event) {
+            if !self.boundary.concerns(event.chatbot_id()) || self.is_free(event) {
                 free.push(event);
             }
         }
@@ -174,12 +174,12 @@ impl State<'_> {
                 false
             }
             Some(_) => true,
-            None => !self.seam.is_of_pruned_session(event.chatbot_id(), time),
+            None => !self.boundary.is_of_pruned_session(event.chatbot_id(), time),
         }
     }
 
     /// Settles what nothing at `next` or later can belong to.
-    fn settle(&mut self, next: Micros) -> Settled {
+    fn settle(&mut self, next: Micros) -> SettledSessions {
         let timeout = self.timeout;
         let joined: Vec<(u128, Vec<SessionSummary<'static>>)> = std::mem::take(&mut self.pieces)
             .into_par_iter()
@@ -188,7 +188,7 @@ impl State<'_> {
             })
             .collect();
         let sessions = Vec::with_capacity(joined.len());
-        let mut settled = Settled { sessions, through: next, ..Settled::default() };
+        let mut settled = SettledSessions { sessions, through: next, ..SettledSessions::default() };
         for (key, sessions) in joined {
             for session in sessions {
                 if next < Micros::MAX && session.ended_at.saturating_add(timeout) >= next {
@@ -220,9 +220,9 @@ impl State<'_> {
     }
 
     /// Brings a session together with the stored row of its start.
-    fn pair(&mut self, key: u128, mut session: SessionSummary<'static>) -> Expected {
+    fn pair(&mut self, key: u128, mut session: SessionSummary<'static>) -> ExpectedSession {
         let Some(rows) = self.held.get_mut(&key) else {
-            return Expected { session, stored: None, created_at: None };
+            return ExpectedSession { session, stored: None, created_at: None };
         };
         let shared =
             rows.iter().filter(|held| held.start <= session.ended_at && session.first.time <= held.end);
@@ -233,7 +233,7 @@ impl State<'_> {
             session.created_at = row.session.created_at;
             session.updated_at = row.session.updated_at;
         }
-        Expected { session, stored, created_at }
+        ExpectedSession { session, stored, created_at }
     }
 }
 

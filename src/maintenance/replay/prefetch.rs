@@ -6,7 +6,7 @@ use std::thread::Scope;
 /// Makes the items of `items` in a thread of `scope`: the next one while the last one is looked at, and no
 /// more, since each may be large. The thread ends when it has made all of them, or when what this returns
 /// is dropped.
-pub fn ahead<'scope, T: Send + 'scope>(
+pub fn prefetch<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut items: impl Iterator<Item = T> + Send + 'scope,
 ) -> impl Iterator<Item = T> + 'scope {
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn all_items_come_in_their_order() {
-        let got: Vec<u32> = std::thread::scope(|scope| ahead(scope, 0..1000).collect());
+        let got: Vec<u32> = std::thread::scope(|scope| prefetch(scope, 0..1000).collect());
         assert_eq!(got, (0..1000).collect::<Vec<_>>());
     }
 
@@ -32,7 +32,7 @@ mod tests {
     fn one_item_is_made_ahead_and_none_once_nobody_waits() {
         let made = AtomicU32::new(0);
         std::thread::scope(|scope| {
-            let mut items = ahead(scope, (0..).map(|item| (item, made.fetch_add(1, SeqCst)).0));
+            let mut items = prefetch(scope, (0..).map(|item| (item, made.fetch_add(1, SeqCst)).0));
             assert_eq!(items.next(), Some(0));
             assert_eq!(items.next(), Some(1));
             assert!((2..=3).contains(&made.load(SeqCst)));

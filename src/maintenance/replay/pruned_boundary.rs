@@ -16,21 +16,21 @@ use crate::time::{Day, Micros, Zone};
 
 /// What was pruned, as far as it bears on sessions.
 #[derive(Clone, Debug)]
-pub struct Seam {
+pub struct PrunedBoundary {
     ledger: Ledger,
     zone: Zone,
     pruned_through: Option<Day>,
 }
 
-impl Seam {
+impl PrunedBoundary {
     /// Reads what was pruned from a state of the store.
-    pub fn of(snapshot: &Snapshot) -> Result<Seam> {
+    pub fn of(snapshot: &Snapshot) -> Result<PrunedBoundary> {
         let manifest = snapshot.manifest();
         let ledger = match &manifest.ledger {
             Some(file) => Ledger::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
             None => Ledger::default(),
         };
-        Ok(Seam { ledger, zone: snapshot.zone(), pruned_through: manifest.events_pruned_through })
+        Ok(PrunedBoundary { ledger, zone: snapshot.zone(), pruned_through: manifest.events_pruned_through })
     }
 
     /// Returns what was pruned and forgotten.

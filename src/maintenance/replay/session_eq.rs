@@ -10,7 +10,7 @@ use crate::session::{First, Last, Location, SessionSummary, UserProfile};
 use crate::settings::IpPolicy;
 
 /// Tells whether two summaries are one session, but for addresses that were removed from one of them.
-pub fn alike(row: &SessionSummary<'_>, made: &SessionSummary<'_>) -> bool {
+pub fn session_eq(row: &SessionSummary<'_>, made: &SessionSummary<'_>) -> bool {
     if row == made {
         return true;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::pruned_boundary::Seam;
+use super::pruned_boundary::PrunedBoundary;
 use crate::error::{Error, Result};
 use crate::session::{SessionSummary, TextInterner};
 use crate::store::columns::Table;
@@ -15,7 +15,7 @@ use crate::time::{DAY, Day, Micros};
 
 /// A row of `sessions`.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub struct StoredSession {
     /// What it holds.
     pub session: SessionSummary<'static>,
     /// The partition that it lies in.
@@ -30,23 +30,27 @@ pub struct Stored {
 
 /// Reads the rows date by date.
 #[derive(Debug)]
-pub struct Rows<'a> {
+pub struct StoredSessionReader<'a> {
     snapshot: &'a Snapshot,
-    seam: &'a Seam,
+    boundary: &'a PrunedBoundary,
     texts: &'a TextInterner,
     partitions: BTreeMap<Day, Vec<&'a DataFile>>,
-    /// Rows that were read and start on a later date.
-    ahead: Vec<Stored>,
+    /// StoredSessionReader that were read and start on a later date.
+    ahead: Vec<StoredSession>,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> StoredSessionReader<'a> {
     /// Begins with the first date; `texts` get the long texts of the rows.
-    pub fn new(snapshot: &'a Snapshot, seam: &'a Seam, texts: &'a TextInterner) -> Rows<'a> {
+    pub fn new(
+        snapshot: &'a Snapshot,
+        boundary: &'a PrunedBoundary,
+        texts: &'a TextInterner,
+    ) -> StoredSessionReader<'a> {
         let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
         for file in snapshot.manifest().files(Table::Sessions) {
             partitions.entry(file.day).or_default().push(file);
         }
-        Rows { snapshot, seam, texts, partitions, ahead: Vec::new() }
+        StoredSessionReader { snapshot, boundary, texts, partitions, ahead: Vec::new() }
     }
 
     /// Returns the UTC dates on which rows can start.
@@ -62,12 +66,13 @@ impl<'a> Rows<'a> {
     /// Returns the rows that start on a UTC date or before it and were not returned before, and the
     /// number of bytes that were read for them. A row in a partition that is not its own comes with
     /// the others there.
-    pub fn through(&mut self, date: Day) -> Result<(Vec<Stored>, u64)> {
+    pub fn through(&mut self, date: Day) -> Result<(Vec<StoredSession>, u64)> {
         let end: Micros = i64::from(date.plus(1).0) * DAY;
         let later = self.partitions.split_off(&self.snapshot.zone().day(end - 1).plus(1));
         let now = std::mem::replace(&mut self.partitions, later);
         let files: Vec<&DataFile> = now.into_values().flatten().collect();
-        let read: Vec<Vec<Stored>> = files.par_iter().map(|file| self.read(file)).collect::<Result<_>>()?;
+        let read: Vec<Vec<StoredSession>> =
+            files.par_iter().map(|file| self.read(file)).collect::<Result<_>>()?;
         self.ahead.extend(read.into_iter().flatten());
         let zone = self.snapshot.zone();
         let (rows, ahead) = std::mem::take(&mut self.ahead)
@@ -78,7 +83,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Reads a file, and works its columns out again from the sessions in it.
-    fn read(&self, file: &DataFile) -> Result<Vec<Stored>> {
+    fn read(&self, file: &DataFile) -> Result<Vec<StoredSession>> {
         let frame = self.snapshot.read_file_checked(file)?;
         let sessions = tables::sessions::read(&frame)
             .map_err(|e| Error::failed(format!("cannot use {}", file.path)).caused_by(e))?;
@@ -87,9 +92,9 @@ impl<'a> Rows<'a> {
         Ok(sessions
             .into_iter()
             .enumerate()
-            .map(|(row, session)| Stored {
+            .map(|(row, session)| StoredSession {
                 day: file.day,
-                fixed: self.seam.is_fixed(&session),
+                fixed: self.boundary.is_fixed(&session),
                 sound: all_sound || frame.slice(row as i64, 1).equals_missing(&again.slice(row as i64, 1)),
                 covered: None,
                 session: session.into_owned(self.texts),

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use super::location::{Place, line};
-use crate::maintenance::{self, Progress};
+use crate::maintenance;
+use crate::progress::Progress;
 use crate::store::columns::Table;
 use crate::store::frame::filter;
 use crate::store::tables;
@@ -35,10 +36,11 @@ fn first(place: &Place, table: Table) -> std::path::PathBuf {
 
 /// Checks that verify finds this, and returns how much it finds.
 #[track_caller]
-fn finds(place: &Place, at: &str, what: &str) -> u64 {
+fn finds(place: &Place, object: &str, message: &str) -> u64 {
     let report = place.verify();
-    let found = report.differences.iter().any(|d| d.at.starts_with(at) && d.what.contains(what));
-    assert!(found, "expected {what:?} at {at:?}: {report:#?}");
+    let found =
+        report.differences.iter().any(|d| d.object.starts_with(object) && d.message.contains(message));
+    assert!(found, "expected {message:?} for {object:?}: {report:#?}");
     report.differences.len() as u64 + report.further_differences
 }
 
@@ -93,7 +95,7 @@ fn a_damaged_manifest_is_an_error_that_names_the_store() {
     let path = place.store().dir().join("manifest.json");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"rows\":", "\"rows\": ")).unwrap();
-    let error = crate::maintenance::verify(&place.store(), &crate::maintenance::NoProgress).unwrap_err();
+    let error = crate::maintenance::verify(&place.store(), &crate::progress::NoProgress).unwrap_err();
     assert!(error.to_string().contains(&place.store().dir().display().to_string()), "{error}");
 }
 
@@ -208,7 +210,7 @@ fn a_wrong_first_sight_is_found() {
     };
     let mut late = change(|v| v[0].first_seen_at += 1);
     finds(&late, "visitors", "is said to be first seen");
-    assert_eq!(late.rebuild().first_sights_changed, 1);
+    assert_eq!(late.rebuild().first_seen_changed, 1);
     late.is_clean();
     finds(&change(|v| v[0].first_seen_at -= 1), "visitors", "has no event then");
     let mut missing = change(|v| drop(v.remove(0)));
@@ -304,7 +306,7 @@ struct Busy {
 }
 
 impl Progress for Busy {
-    fn total(&self, _: u64) {
+    fn set_total(&self, _: u64) {
         let (place, left) = &mut *self.place.lock().unwrap();
         if let Some(fewer) = left.checked_sub(1) {
             *left = fewer;
@@ -313,7 +315,7 @@ impl Progress for Busy {
         }
     }
     fn advance(&self, _: u64) {}
-    fn at(&self, _: &str) {}
+    fn set_step(&self, _: &str) {}
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::daily_stats::DailyStats;
 use crate::enrich::Context;
 use crate::ingest::pipeline;
 
-use crate::maintenance::{self, NoProgress, RebuildReport, VerifyReport};
+use crate::maintenance::{self, RebuildReport, VerifyReport};
+use crate::progress::NoProgress;
 use crate::settings::{Retention, Settings};
 use crate::store::columns::Table;
 use crate::store::manifest::Manifest;
@@ -66,14 +67,8 @@ impl Place {
             key_file: None,
             batch_bytes: Some(2000),
         };
-        let report = pipeline::run_with_writer(
-            self.writer(),
-            &self.settings,
-            &options,
-            context,
-            &pipeline::NoProgress,
-        )
-        .unwrap();
+        let report =
+            pipeline::run_with_writer(self.writer(), &self.settings, &options, context, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.problems.is_empty(), "{report:?}");
         self.now += 1_000_000;
         report
@@ -89,13 +84,13 @@ impl Place {
             daily_stats_retention: Retention::Forever,
             ..self.settings.clone()
         };
-        let options = maintenance::gc::Options {
+        let options = maintenance::GcOptions {
             clock: Clock { now: self.now },
             dry_run: false,
             yes: true,
             lock_timeout: Duration::ZERO,
         };
-        maintenance::gc::gc_in(&mut writer, &settings, options).unwrap();
+        maintenance::gc_with_writer(&mut writer, &settings, options).unwrap();
         writer.finish().unwrap();
         self.now += 1_000_000;
     }
@@ -103,7 +98,8 @@ impl Place {
     pub fn rebuild(&mut self) -> RebuildReport {
         let mut writer = self.writer();
         let clock = Clock { now: self.now };
-        let report = maintenance::rebuild_in(&mut writer, &self.settings, clock, &NoProgress).unwrap();
+        let report =
+            maintenance::rebuild_with_writer(&mut writer, &self.settings, clock, &NoProgress).unwrap();
         writer.finish().unwrap();
         self.now += 1_000_000;
         report

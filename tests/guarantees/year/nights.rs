@@ -7,7 +7,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wa::ingest::pipeline::{self, NoProgress};
+use wa::ingest::pipeline;
+use wa::progress::NoProgress;
 use wa::settings::{Retention, Settings};
 use wa::store::Store;
 use wa::store::columns::Table;
@@ -292,9 +293,9 @@ impl Year {
         let store = Store::on(FailingDisk::after(self.chance.below(80)), self.store_dir());
         let clock = wa::time::Clock { now: Self::now(night) };
         let options =
-            wa::maintenance::gc::Options { clock, dry_run: false, yes: false, lock_timeout: Duration::ZERO };
+            wa::maintenance::GcOptions { clock, dry_run: false, yes: false, lock_timeout: Duration::ZERO };
         let before = self.store().snapshot().unwrap().manifest().generation;
-        let failed = wa::maintenance::gc::gc(&store, &self.settings, options).is_err();
+        let failed = wa::maintenance::gc(&store, &self.settings, options).is_err();
         self.mishaps[1] += u32::from(failed);
         // It may have failed after its commit.
         if self.store().snapshot().unwrap().manifest().generation > before {
