@@ -1,12 +1,17 @@
-//! Strings with escapes: checked, decoded, and mended where half of a surrogate pair stands alone.
+//! Escapes in strings: checking, decoding, and replacing lone surrogates.
+//!
+//! A *lone surrogate* is an escape such as `\ud83d` without the other half of its pair. RFC 8259
+//! allows it, but it stands for no character, and most readers reject it.
 
-/// Checks the escape that a text begins with (its backslash) and returns its length, and whether it
-/// is half of a surrogate pair without the other half; `None` where it is no escape.
+use std::borrow::Cow;
+
+/// Returns the length of the escape at the beginning of `text`, and whether it is a lone surrogate;
+/// `None` if there is no valid escape. A surrogate pair is one escape of 12 bytes.
 pub fn check(text: &[u8]) -> Option<(usize, bool)> {
     match text.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some((2, false)),
-        b'u' => match unit(text)? {
-            0xd800..=0xdbff => match text.get(6..).and_then(unit) {
+        b'u' => match code_unit(text)? {
+            0xd800..=0xdbff => match text.get(6..).and_then(code_unit) {
                 Some(0xdc00..=0xdfff) => Some((12, false)),
                 _ => Some((6, true)),
             },
@@ -17,13 +22,23 @@ pub fn check(text: &[u8]) -> Option<(usize, bool)> {
     }
 }
 
-/// Reads `\uXXXX`.
-fn unit(text: &[u8]) -> Option<u32> {
+/// Parses `\uXXXX`.
+fn code_unit(text: &[u8]) -> Option<u32> {
     let digits = text.get(..6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | (*digit as char).to_digit(16)?))
 }
 
-/// Appends the text that the inside of a valid string stands for. Half of a surrogate pair becomes
+/// Returns the decoded content of a string; `inner` is the text between the quotes.
+pub fn unescape(inner: &str) -> Cow<'_, str> {
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut decoded = String::with_capacity(inner.len());
+    decode(inner, &mut decoded);
+    Cow::Owned(decoded)
+}
+
+/// Appends the decoded content of a string to `out`. A lone surrogate or an invalid escape becomes
 /// U+FFFD.
 pub fn decode(inner: &str, out: &mut String) {
     let mut rest = inner;
@@ -39,21 +54,21 @@ pub fn decode(inner: &str, out: &mut String) {
             (Some(b't'), 2) => '\t',
             (Some(other), 2) => char::from(*other),
             (_, 12) => {
-                let half = |from: usize| bytes.get(from..).and_then(unit).unwrap_or(0) & 0x3ff;
+                let half = |from: usize| bytes.get(from..).and_then(code_unit).unwrap_or(0) & 0x3ff;
                 char::from_u32(0x10000 + (half(0) << 10) + half(6)).unwrap_or('\u{fffd}')
             }
-            _ => unit(bytes).and_then(char::from_u32).unwrap_or('\u{fffd}'),
+            _ => code_unit(bytes).and_then(char::from_u32).unwrap_or('\u{fffd}'),
         });
         rest = escape.get(length..).unwrap_or("");
     }
     out.push_str(rest);
 }
 
-/// Appends a valid value of JSON as it is written, but with `\ufffd` for every half of a surrogate
-/// pair, which other readers of JSON refuse.
-pub fn mend(raw: &str, out: &mut String) {
+/// Appends a valid JSON value to `out` as it is written, with `\ufffd` in place of each lone
+/// surrogate, so that strict readers accept it.
+pub fn replace_lone_surrogates(raw: &str, out: &mut String) {
     let mut rest = raw;
-    // Outside of strings there is no backslash.
+    // A valid value has backslashes in its strings only.
     while let Some((plain, escape)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
         out.push_str(plain);
         let (length, lone) = check(escape.as_bytes()).unwrap_or((1, false));
@@ -75,57 +90,59 @@ mod tests {
         out
     }
 
-    fn mended(raw: &str) -> String {
+    fn replaced(raw: &str) -> String {
         let mut out = String::new();
-        mend(raw, &mut out);
+        replace_lone_surrogates(raw, &mut out);
         out
     }
 
     #[test]
-    fn every_escape_stands_for_its_character() {
+    fn escapes_decode_to_their_characters() {
         assert_eq!(decoded(r#"a\"\\\/\b\f\n\r\tz"#), "a\"\\/\u{8}\u{c}\n\r\tz");
         assert_eq!(decoded(r"\u0041\u00e9\u20AC\ud83d\uDE00\u0000"), "Aé€😀\0");
         assert_eq!(decoded("no escapes"), "no escapes");
+        assert_eq!((unescape(r"a\nb"), unescape("ab")), ("a\nb".into(), "ab".into()));
     }
 
     #[test]
-    fn half_a_pair_becomes_the_replacement_character() {
+    fn lone_surrogate_becomes_replacement_character() {
         assert_eq!(decoded(r"a\ud83dz"), "a\u{fffd}z");
         assert_eq!(decoded(r"\ude00"), "\u{fffd}");
         assert_eq!(decoded(r"\ud83d\ud83d\ude00"), "\u{fffd}😀");
         assert_eq!(decoded(r"\ud83d\n"), "\u{fffd}\n");
         assert_eq!(
-            mended(r#"{"a\ud800":["\udead\ud83d\ude00","\\ud800"]}"#),
+            replaced(r#"{"a\ud800":["\udead\ud83d\ude00","\\ud800"]}"#),
             r#"{"a\ufffd":["\ufffd\ud83d\ude00","\\ud800"]}"#
         );
     }
 
     proptest! {
         #[test]
-        fn it_decodes_what_serde_json_encodes(text: String) {
+        fn decode_reverses_serde_json_encoding(text: String) {
             let json = serde_json::to_string(&text).unwrap();
             assert_eq!(decoded(&json[1..json.len() - 1]), text);
-            assert_eq!(mended(&json), json);
+            assert_eq!(replaced(&json), json);
         }
 
         #[test]
-        fn it_decodes_as_serde_json_does_whatever_serde_json_reads(
+        fn decode_agrees_with_serde_json(
             inner in proptest::collection::vec(prop::sample::select(vec!["\\ud83d", "\\ude00", "\\n", "\\\\", "\\u00e9", "é", "x"]), 0..12)
         ) {
             let inner = inner.concat();
             match serde_json::from_str::<String>(&format!("\"{inner}\"")) {
                 Ok(theirs) => assert_eq!(decoded(&inner), theirs),
-                // A pair is broken: with its halves mended it can be read, and says the same.
+                // serde_json rejects a lone surrogate. With the surrogate replaced it accepts the string and
+                // decodes it to the same text.
                 Err(_) => {
-                    let theirs: String = serde_json::from_str(&format!("\"{}\"", mended(&inner))).unwrap();
+                    let theirs: String = serde_json::from_str(&format!("\"{}\"", replaced(&inner))).unwrap();
                     assert_eq!(decoded(&inner), theirs);
                 }
             }
         }
 
         #[test]
-        fn text_that_is_no_string_of_json_does_no_harm(text: String) {
-            let _ = (decoded(&text), mended(&text), check(text.as_bytes()));
+        fn any_text_decodes_without_panic(text: String) {
+            let _ = (decoded(&text), replaced(&text), check(text.as_bytes()));
         }
     }
 }

@@ -1,11 +1,19 @@
-//! JSON (RFC 8259) as it stands in a block of lines: strictly checked, borrowed, never copied.
+//! JSON text (RFC 8259): the one scanner that ingest, privacy and reports share.
 //!
-//! [`marks`] finds the bytes at which a string can end, sixteen at a time; [`scan`] walks over the
-//! values and checks them, without recursion; [`escapes`] makes text out of strings that have
-//! escapes.
+//! No part builds a tree or copies a value; all of them return spans or slices of the text.
+//!
+//! - [`Scanner`] validates the values in a block of log lines and returns where they begin and end.
+//!   It finds the ends of strings with [`structural_scan`], 64 bytes at a time.
+//! - [`lenient`] finds strings, numbers and members without validating them: in text that was
+//!   validated when it was ingested, and in rejected lines, which may be no JSON at all.
+//! - [`escapes`] checks and decodes the escapes of strings.
 
 pub mod escapes;
-pub mod scan;
-pub mod structural_scan;
+pub mod lenient;
+mod scan;
+mod span;
+mod structural_scan;
 
-pub use scan::{Kind, Scanner};
+pub use escapes::unescape;
+pub use scan::{ESCAPED, Kind, LONE_SURROGATE, Member, Scanner, Value};
+pub use span::Span;

@@ -1,16 +1,20 @@
-//! The scanner: checks values of JSON where they stand and says where they end.
+//! The strict scanner.
 //!
-//! It works inside one line of a larger text. A line feed is never skipped, so that no value runs
-//! into the next line; past the text's end there is nothing but zeros. Nested values are checked
-//! with a stack of one bit a level, so that no depth can exhaust the thread's stack.
+//! A [`Scanner`] reads one line of a larger text at a time:
+//!
+//! - It never skips a line feed, so that no value runs into the next line.
+//! - It reads zeros after the end of the text.
+//! - It keeps one bit per open container instead of recursing, so that deep nesting cannot exhaust
+//!   the stack of the thread.
 
-use super::structural_scan::Marks;
-use crate::ingest::parse::text::span::Span;
+use super::escapes;
+use super::span::Span;
+use super::structural_scan::StructuralBits;
 
-/// The kind of a value.
+/// The kind of a JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-#[allow(missing_docs)] // JSON's own words
+#[allow(missing_docs)] // the names that RFC 8259 uses
 pub enum Kind {
     Null,
     Bool,
@@ -20,34 +24,34 @@ pub enum Kind {
     Array,
 }
 
-/// A string has escapes; a container holds strings that have.
+/// Flag of a string with escapes, and of a container with such a string in it.
 pub const ESCAPED: u32 = 1 << 8;
-/// It holds half of a surrogate pair, which stands for no character.
-pub const LONE: u32 = 1 << 9;
+/// Flag of a string with a lone surrogate, and of a container with such a string in it.
+pub const LONE_SURROGATE: u32 = 1 << 9;
 
-/// A value and where it stands.
+/// The position and kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// Offset of its first byte; of a string, its quote.
+    /// Offset of the first byte; of a string, of its opening quote.
     pub start: u32,
-    /// Offset after its last byte.
+    /// Offset after the last byte.
     pub end: u32,
-    /// The kind and the flags, in one word: written as two bytes and read as four, they would make
-    /// the processor wait for every value.
-    what: u32,
+    /// Kind and flags in one word. As two fields, two byte stores would be followed by one wider
+    /// load, which the processor cannot forward.
+    kind_and_flags: u32,
 }
 
 impl Value {
-    /// Makes a value.
+    /// Creates a value.
     #[inline]
     pub const fn new(start: usize, end: usize, kind: Kind, flags: u32) -> Value {
-        Value { start: start as u32, end: end as u32, what: kind as u32 | flags }
+        Value { start: start as u32, end: end as u32, kind_and_flags: kind as u32 | flags }
     }
 
-    /// Returns what it is.
+    /// Returns the kind of the value.
     #[inline]
     pub fn kind(self) -> Kind {
-        match self.what & 0xff {
+        match self.kind_and_flags & 0xff {
             0 => Kind::Null,
             1 => Kind::Bool,
             2 => Kind::Number,
@@ -57,14 +61,14 @@ impl Value {
         }
     }
 
-    /// Tells whether it has a flag: [`ESCAPED`] or [`LONE`].
+    /// Returns whether the value has a flag: [`ESCAPED`] or [`LONE_SURROGATE`].
     #[inline]
     pub fn has(self, flag: u32) -> bool {
-        self.what & flag != 0
+        self.kind_and_flags & flag != 0
     }
 
     fn flags(self) -> u32 {
-        self.what & !0xff
+        self.kind_and_flags & !0xff
     }
 
     /// Returns the span of the value as it is written.
@@ -72,13 +76,13 @@ impl Value {
         Span { start: self.start, len: self.end.saturating_sub(self.start) }
     }
 
-    /// Returns the span of what stands between a string's quotes.
+    /// Returns the span between the quotes of a string.
     pub fn inner(self) -> Span {
         Span { start: self.start + 1, len: self.end.saturating_sub(self.start + 2) }
     }
 }
 
-/// A key of an object and its value.
+/// A member of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The key, a string.
@@ -87,76 +91,76 @@ pub struct Member {
     pub value: Value,
 }
 
-/// Checks and delimits the values of a text.
+/// Validates the values of a text and returns their positions.
 #[derive(Debug)]
 pub struct Scanner<'a> {
     text: &'a [u8],
-    marks: Marks<'a>,
-    /// For every open container one bit: an object.
+    structural: StructuralBits<'a>,
+    /// One bit per open container: whether it is an object.
     open: Vec<u64>,
 }
 
 impl<'a> Scanner<'a> {
-    /// Makes a scanner of a text of at most 4 GiB.
+    /// Creates a scanner of a text of at most 4 GiB.
     pub fn new(text: &'a [u8]) -> Self {
-        Scanner { text, marks: Marks::new(text), open: Vec::new() }
+        Scanner { text, structural: StructuralBits::new(text), open: Vec::new() }
     }
 
-    /// Returns the byte at a position, zero past the end.
+    /// Returns the byte at a position; zero after the end.
     #[inline]
     pub fn at(&self, pos: usize) -> u8 {
         self.text.get(pos).copied().unwrap_or(0)
     }
 
-    /// Skips JSON's white space, but no line feed.
+    /// Returns the first position at or after `pos` that is not white space. A line feed is not skipped.
     #[inline]
-    pub fn space(&self, mut pos: usize) -> usize {
+    pub fn skip_space(&self, mut pos: usize) -> usize {
         while matches!(self.at(pos), b' ' | b'\t' | b'\r') {
             pos += 1;
         }
         pos
     }
 
-    /// Scans the object that opens at a position, hands over its members in order, and returns the
-    /// position after it; `None` where it is not valid.
+    /// Scans the object that opens at a position, calls `member` with each member in order, and
+    /// returns the position after the object; `None` if it is invalid.
     #[inline(always)]
     pub fn object(&mut self, open: usize, mut member: impl FnMut(Member)) -> Option<usize> {
-        let mut pos = self.space(open + 1);
+        let mut pos = self.skip_space(open + 1);
         if self.at(pos) == b'}' {
             return Some(pos + 1);
         }
         loop {
             let key = self.string(pos)?;
-            pos = self.space(key.end as usize);
+            pos = self.skip_space(key.end as usize);
             if self.at(pos) != b':' {
                 return None;
             }
-            let value = self.value(self.space(pos + 1))?;
+            let value = self.value(self.skip_space(pos + 1))?;
             member(Member { key, value });
-            pos = self.space(value.end as usize);
+            pos = self.skip_space(value.end as usize);
             match self.at(pos) {
-                b',' => pos = self.space(pos + 1),
+                b',' => pos = self.skip_space(pos + 1),
                 b'}' => return Some(pos + 1),
                 _ => return None,
             }
         }
     }
 
-    /// Returns the position of an array's first element, or of its end.
+    /// Returns the position of the first element of an array, or of its closing bracket.
     pub fn first_element(&self, open: usize) -> usize {
-        self.space(open + 1)
+        self.skip_space(open + 1)
     }
 
-    /// Returns the element of a valid array that begins at a position, and the position of the next
-    /// one; `None` at the array's end.
+    /// Returns the element at a position in a valid array and the position of the next element;
+    /// `None` at the end of the array.
     pub fn element(&mut self, pos: usize) -> Option<(Value, usize)> {
         let value = self.value(pos)?;
-        let pos = self.space(value.end as usize);
-        Some((value, if self.at(pos) == b',' { self.space(pos + 1) } else { pos }))
+        let pos = self.skip_space(value.end as usize);
+        Some((value, if self.at(pos) == b',' { self.skip_space(pos + 1) } else { pos }))
     }
 
-    /// Scans the value at a position; `None` where there is no valid one.
-    // Inlined, as `string` is, so that a value goes from the scanner to the line in registers.
+    /// Scans the value at a position; `None` if it is invalid.
+    // Inlined, like `string`, so that values pass from the scanner to the parser in registers.
     #[inline(always)]
     pub fn value(&mut self, pos: usize) -> Option<Value> {
         match self.at(pos) {
@@ -171,7 +175,7 @@ impl<'a> Scanner<'a> {
         if self.at(open) != b'"' {
             return None;
         }
-        let close = self.marks.next(open + 1);
+        let close = self.structural.next(open + 1);
         match self.at(close) {
             b'"' => Some(Value::new(open, close + 1, Kind::String, 0)),
             b'\\' => self.escaped_string(open, close),
@@ -187,9 +191,9 @@ impl<'a> Scanner<'a> {
                 b'"' => return Some(Value::new(open, pos + 1, Kind::String, flags)),
                 b'\\' => {
                     let escape = self.text.get(pos..)?;
-                    let (length, lone) = super::escapes::check(escape)?;
-                    flags |= if lone { LONE } else { 0 };
-                    pos = self.marks.next(pos + length);
+                    let (length, lone) = escapes::check(escape)?;
+                    flags |= if lone { LONE_SURROGATE } else { 0 };
+                    pos = self.structural.next(pos + length);
                 }
                 _ => return None,
             }
@@ -209,38 +213,38 @@ impl<'a> Scanner<'a> {
         Some(Value::new(pos, pos + length, kind, 0))
     }
 
-    /// Scans an object or array with all that is in it.
+    /// Scans an object or array with everything in it.
     fn container(&mut self, start: usize) -> Option<Value> {
         let (mut depth, mut flags, mut pos) = (0usize, 0, start);
         'values: loop {
-            // A value is due.
+            // A value follows.
             match self.at(pos) {
                 open @ (b'{' | b'[') => {
                     let object = open == b'{';
                     self.push(depth, object);
                     depth += 1;
-                    pos = self.space(pos + 1);
+                    pos = self.skip_space(pos + 1);
                     if self.at(pos) != if object { b'}' } else { b']' } {
                         if object {
                             pos = self.key(pos, &mut flags)?;
                         }
                         continue 'values;
                     }
-                    // Empty: its end follows.
+                    // Empty: the closing bracket follows.
                 }
                 b'"' => {
                     let string = self.string(pos)?;
                     flags |= string.flags();
-                    pos = self.space(string.end as usize);
+                    pos = self.skip_space(string.end as usize);
                 }
-                _ => pos = self.space(self.scalar(pos)?.end as usize),
+                _ => pos = self.skip_space(self.scalar(pos)?.end as usize),
             }
-            // A comma is due, or the end of the container, and of those around it.
+            // A comma follows, or the end of the container and of those around it.
             loop {
                 let object = self.is_object(depth.checked_sub(1)?);
                 match self.at(pos) {
                     b',' => {
-                        pos = self.space(pos + 1);
+                        pos = self.skip_space(pos + 1);
                         if object {
                             pos = self.key(pos, &mut flags)?;
                         }
@@ -255,17 +259,17 @@ impl<'a> Scanner<'a> {
                     let kind = if object { Kind::Object } else { Kind::Array };
                     return Some(Value::new(start, pos + 1, kind, flags));
                 }
-                pos = self.space(pos + 1);
+                pos = self.skip_space(pos + 1);
             }
         }
     }
 
-    /// Scans a key and its colon.
+    /// Scans a key and its colon; returns the position of the value.
     fn key(&mut self, pos: usize, flags: &mut u32) -> Option<usize> {
         let key = self.string(pos)?;
         *flags |= key.flags();
-        let pos = self.space(key.end as usize);
-        (self.at(pos) == b':').then(|| self.space(pos + 1))
+        let pos = self.skip_space(key.end as usize);
+        (self.at(pos) == b':').then(|| self.skip_space(pos + 1))
     }
 
     #[inline]
@@ -284,25 +288,25 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Returns the length of the number that a text begins with.
+/// Returns the length of the number at the beginning of a text; `None` if there is none.
 fn number(text: &[u8]) -> Option<usize> {
     let digits = |from: usize| {
         let rest = text.get(from..).unwrap_or(&[]);
         from + rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len())
     };
-    let some_digits = |from: usize| Some(digits(from)).filter(|to| *to > from);
+    let at_least_one_digit = |from: usize| Some(digits(from)).filter(|to| *to > from);
 
     let sign = usize::from(text.first() == Some(&b'-'));
     let mut pos = match text.get(sign)? {
         b'0' => sign + 1,
-        _ => some_digits(sign)?,
+        _ => at_least_one_digit(sign)?,
     };
     if text.get(pos) == Some(&b'.') {
-        pos = some_digits(pos + 1)?;
+        pos = at_least_one_digit(pos + 1)?;
     }
     if let Some(b'e' | b'E') = text.get(pos) {
         let sign = usize::from(matches!(text.get(pos + 1), Some(b'+' | b'-')));
-        pos = some_digits(pos + 1 + sign)?;
+        pos = at_least_one_digit(pos + 1 + sign)?;
     }
     Some(pos)
 }
@@ -313,11 +317,11 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 
-    /// Tells whether a line is one valid value, and which.
+    /// Returns the kind of the value that fills the line; `None` if the line is invalid.
     fn scan(line: &str) -> Option<Kind> {
         let mut scanner = Scanner::new(line.as_bytes());
-        let value = scanner.value(scanner.space(0))?;
-        (scanner.space(value.end as usize) == line.len()).then_some(value.kind())
+        let value = scanner.value(scanner.skip_space(0))?;
+        (scanner.skip_space(value.end as usize) == line.len()).then_some(value.kind())
     }
 
     fn members(line: &str) -> Option<Vec<(String, String)>> {
@@ -331,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_in_order_as_they_are_written() {
+    fn object_members_come_in_order() {
         let line = r#"{"a":1,"b" : [1, {"c":"}"}] ,"a":"\"","":null,"z":{}}"#;
         let expected = [
             (r#""a""#, "1"),
@@ -346,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rfc_refuses_is_refused() {
+    fn invalid_json_is_rejected() {
         for bad in [
             "",
             " ",
@@ -406,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_levels_are_no_trouble_and_must_be_closed() {
+    fn nesting_of_ten_thousand_levels_is_scanned() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let inner = if open == "[" { "" } else { "1" };
             let deep = open.repeat(10_000) + inner + &close.repeat(10_000);
@@ -419,8 +423,8 @@ mod tests {
         assert_eq!(scan(&("[{\"a\":".repeat(5_000) + "1" + &"]}".repeat(5_000))), None);
     }
 
-    /// Pieces that lines are made of, whole and broken.
-    fn soup() -> impl Strategy<Value = String> {
+    /// Lines made of fragments of JSON, most of them invalid.
+    fn fragments() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
             "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "\\\\", "\\\"",
             "0", "1", "-", ".", "e", "E5", "+", "true", "false", "null", " ", "\t", "\r", "a", "é", "\"a\"",
@@ -429,7 +433,7 @@ mod tests {
         proptest::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat())
     }
 
-    /// Valid values, by construction.
+    /// Valid values.
     fn json() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
@@ -451,24 +455,24 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// `RawValue` checks the grammar only: no limit of depth, no range of numbers, no surrogates.
+        /// `RawValue` checks the grammar only: neither depth, nor the range of numbers, nor surrogates.
         #[test]
-        fn it_accepts_and_refuses_what_serde_json_does(line in soup()) {
-            let theirs = serde_json::from_str::<&RawValue>(&line).is_ok();
-            assert_eq!(scan(&line).is_some(), theirs, "{line:?}");
+        fn validity_agrees_with_serde_json(line in fragments()) {
+            let expected = serde_json::from_str::<&RawValue>(&line).is_ok();
+            assert_eq!(scan(&line).is_some(), expected, "{line:?}");
         }
 
         #[test]
-        fn it_accepts_and_refuses_what_serde_json_does_of_mutated_values(
-            value in json(), cut in 0usize..400, put in soup(), pretty: bool,
+        fn validity_of_mutated_values_agrees_with_serde_json(
+            value in json(), cut in 0usize..400, inserted in fragments(), pretty: bool,
         ) {
             let mut line = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
             line = line.replace('\n', "\r");
             assert!(scan(&line).is_some(), "{line:?}");
             let at = (0..=cut.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-            line.insert_str(at, &put);
-            let theirs = serde_json::from_str::<&RawValue>(&line).is_ok();
-            assert_eq!(scan(&line).is_some(), theirs, "{line:?}");
+            line.insert_str(at, &inserted);
+            let expected = serde_json::from_str::<&RawValue>(&line).is_ok();
+            assert_eq!(scan(&line).is_some(), expected, "{line:?}");
         }
     }
 }

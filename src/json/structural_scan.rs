@@ -1,31 +1,31 @@
-//! Where strings can end: one bit for every quote, backslash and control character of a text.
+//! Finds the bytes at which a string can end: quotes, backslashes and control characters.
 //!
-//! A string of JSON ends at a quote, is interrupted by a backslash and must not hold a control
-//! character. Marking all three for a stretch of text at once costs less than looking for them
-//! string by string, and the end of the line, being a control character, needs no check of its own.
+//! One bit stands for each byte of the text. Classifying 64 bytes at a time costs less than
+//! searching string by string. A line feed is a control character, so that a string that is not
+//! closed ends with its line.
 
 use wide::u8x16;
 
-/// Bytes that one word of marks stands for.
+/// Bytes per word of bits.
 const WORD: usize = 64;
-/// Bytes that are marked at a time: few enough to be in the nearest cache when they are scanned.
+/// Bytes that are classified at a time; they are still in the L1 cache when they are scanned.
 const STRETCH: usize = 16 << 10;
 
-/// The marks of a text, made as they are asked for.
+/// The bits of a text, computed on demand.
 #[derive(Debug)]
-pub struct Marks<'a> {
+pub struct StructuralBits<'a> {
     text: &'a [u8],
     words: Vec<u64>,
 }
 
-impl<'a> Marks<'a> {
-    /// Makes the marks of a text.
+impl<'a> StructuralBits<'a> {
+    /// Creates the bits of a text; none is computed yet.
     pub fn new(text: &'a [u8]) -> Self {
-        Marks { text, words: Vec::with_capacity(text.len().div_ceil(WORD) + STRETCH / WORD) }
+        StructuralBits { text, words: Vec::with_capacity(text.len().div_ceil(WORD) + STRETCH / WORD) }
     }
 
-    /// Returns the first marked position that is not before `from`; past the text's end every
-    /// position counts as marked.
+    /// Returns the first position at or after `from` whose bit is set. Every position at or after
+    /// the end of the text counts as set.
     #[inline]
     pub fn next(&mut self, from: usize) -> usize {
         let index = from / WORD;
@@ -45,37 +45,37 @@ impl<'a> Marks<'a> {
                 }
                 Some(_) => (index, mask) = (index + 1, u64::MAX),
                 None if self.words.len() * WORD >= self.text.len() => return from.max(self.text.len()),
-                None => self.mark_more(),
+                None => self.classify_stretch(),
             }
         }
     }
 
-    fn mark_more(&mut self) {
+    fn classify_stretch(&mut self) {
         let rest = self.text.get(self.words.len() * WORD..).unwrap_or(&[]);
         let stretch = rest.get(..STRETCH).unwrap_or(rest);
         let (words, tail) = stretch.as_chunks::<WORD>();
-        self.words.extend(words.iter().map(mark));
+        self.words.extend(words.iter().map(classify_word));
         if !tail.is_empty() {
-            // Zeros are control characters: marked.
+            // Zeros are control characters, so that the bits after the text are set.
             let mut word = [0; WORD];
             word.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-            self.words.push(mark(&word));
+            self.words.push(classify_word(&word));
         }
     }
 }
 
 #[inline]
-fn mark(bytes: &[u8; WORD]) -> u64 {
+fn classify_word(bytes: &[u8; WORD]) -> u64 {
     let (lanes, _) = bytes.as_chunks::<16>();
-    lanes.iter().rev().fold(0, |bits, lane| bits << 16 | u64::from(mark_lane(*lane)))
+    lanes.iter().rev().fold(0, |bits, lane| bits << 16 | u64::from(classify_lane(*lane)))
 }
 
 #[inline]
-fn mark_lane(lane: [u8; 16]) -> u16 {
+fn classify_lane(lane: [u8; 16]) -> u16 {
     let bytes = u8x16::new(lane);
     let control = bytes.min(u8x16::splat(0x1f)).cmp_eq(bytes);
-    let marked = control | bytes.cmp_eq(u8x16::splat(b'"')) | bytes.cmp_eq(u8x16::splat(b'\\'));
-    marked.move_mask() as u16
+    let structural = control | bytes.cmp_eq(u8x16::splat(b'"')) | bytes.cmp_eq(u8x16::splat(b'\\'));
+    structural.move_mask() as u16
 }
 
 #[cfg(test)]
@@ -84,29 +84,31 @@ mod tests {
     use proptest::prelude::*;
 
     fn naive(text: &[u8], from: usize) -> usize {
-        let marked = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
-        text.get(from..).and_then(|t| t.iter().position(marked)).map_or(text.len().max(from), |at| at + from)
+        let structural = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+        text.get(from..)
+            .and_then(|t| t.iter().position(structural))
+            .map_or(text.len().max(from), |at| at + from)
     }
 
     #[test]
-    fn a_long_text_without_a_mark_ends_at_its_end() {
+    fn text_without_structural_byte_ends_at_its_end() {
         let text = vec![b'a'; 3 * STRETCH + 5];
-        let mut marks = Marks::new(&text);
-        assert_eq!(marks.next(7), text.len());
-        assert_eq!(marks.next(text.len() - 1), text.len());
-        assert_eq!(marks.next(text.len() + 9), text.len() + 9);
+        let mut bits = StructuralBits::new(&text);
+        assert_eq!(bits.next(7), text.len());
+        assert_eq!(bits.next(text.len() - 1), text.len());
+        assert_eq!(bits.next(text.len() + 9), text.len() + 9);
     }
 
     proptest! {
         #[test]
-        fn it_finds_what_a_loop_over_the_bytes_finds(
+        fn next_agrees_with_a_byte_loop(
             text in proptest::collection::vec(prop_oneof![4 => Just(b'a'), 1 => any::<u8>()], 0..400),
             mut from in proptest::collection::vec(0usize..420, 1..20),
         ) {
-            let mut marks = Marks::new(&text);
+            let mut bits = StructuralBits::new(&text);
             from.push(0);
             for from in from {
-                assert_eq!(marks.next(from), naive(&text, from));
+                assert_eq!(bits.next(from), naive(&text, from));
             }
         }
     }

@@ -151,7 +151,7 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
         let column = texts(&frame, name)?;
         let masked = (0..column.len()).filter_map(|row| {
             let text = column.get(row)?;
-            let masked = ip_masking::json(text, IpPolicy::Drop);
+            let masked = ip_masking::mask_json(text, IpPolicy::Drop);
             match (name == "extra").then(|| without_ip(masked.as_deref().unwrap_or(text))).flatten() {
                 Some(rest) => Some((row, rest)),
                 None => Some((row, Some(masked?))),
@@ -236,7 +236,7 @@ fn session(session: &mut SessionSummary<'_>) -> bool {
     for last in session.profiles.values_mut() {
         if let Some((_, profile)) = &mut last.0
             && let Some(masked) =
-                profile.user_metadata.as_deref().and_then(|text| ip_masking::json(text, IpPolicy::Drop))
+                profile.user_metadata.as_deref().and_then(|text| ip_masking::mask_json(text, IpPolicy::Drop))
         {
             profile.user_metadata = Some(masked.into());
             changed = true;
@@ -254,9 +254,9 @@ fn without_address(reject: &Reject) -> Option<Reject> {
     let is_cut = (raw.len() as u64) < reject.length;
     // An address behind the cut would be found from the hash of the whole.
     let masked = if is_cut {
-        ip_masking::cut_bytes(&raw, IpPolicy::Drop)?
+        ip_masking::mask_truncated_text(&raw, IpPolicy::Drop)?
     } else {
-        ip_masking::bytes(&raw, IpPolicy::Drop)?
+        ip_masking::mask_text(&raw, IpPolicy::Drop)?
     };
     let sha256 = hex(&Sha256::digest(&masked));
     let bare = Reject { length: masked.len() as u64, sha256, raw: None, raw_base64: None, ..reject.clone() };

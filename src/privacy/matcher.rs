@@ -14,6 +14,7 @@ use aho_corasick::AhoCorasick;
 use crate::error::{Error, Result};
 use crate::identity::decoding::{DecodedLayer, MAX_LAYERS, decode, folded};
 use crate::identity::identifier::{IdentifierKind, Identifiers, to_lowercase};
+use crate::json::{self, lenient::TokenKind};
 
 /// The fewest bytes of an identifier that is found within longer text.
 pub const LONG: usize = 5;
@@ -87,38 +88,26 @@ impl IdentifierMatcher {
     /// Does the same within the strings of a text of JSON, keys too; a number that is an identifier
     /// becomes null, unless it is a measure that `wa` reads.
     pub fn redact_json(&self, text: &str) -> Option<String> {
-        let bytes = text.as_bytes();
-        let (mut out, mut copied, mut pos) = (String::new(), 0, 0);
-        let mut key: Option<&str> = None;
+        let (mut out, mut copied) = (String::new(), 0);
         let mut replace = |from: usize, to: usize, by: &str| {
             out.push_str(text.get(copied..from).unwrap_or(""));
             out.push_str(by);
             copied = to;
         };
-        while let Some(&byte) = bytes.get(pos) {
-            if byte == b'"' {
-                let Some(close) = end_of_string(bytes, pos) else { break };
-                let inner = text.get(pos + 1..close).unwrap_or("");
-                if let Some(redacted) = self.redact(inner) {
-                    replace(pos + 1, close, &redacted);
+        for token in json::lenient::strings_and_numbers(text) {
+            match token.kind {
+                TokenKind::Key | TokenKind::String => {
+                    if let Some(redacted) = self.redact(token.text) {
+                        replace(token.start + 1, token.end - 1, &redacted);
+                    }
                 }
-                let after = bytes.get(close + 1..).unwrap_or(&[]).trim_ascii_start();
-                key = after.starts_with(b":").then_some(inner);
-                pos = close + 1;
-            } else if byte == b'-' || byte.is_ascii_digit() {
-                let rest = bytes.get(pos..).unwrap_or(&[]);
-                let number = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
-                let end = pos + rest.iter().position(|b| !number(b)).unwrap_or(rest.len());
-                let measure = key.is_some_and(|key| MEASURES.contains(&key));
-                if !measure && bytes.get(pos..end).is_some_and(|number| self.values.contains(number)) {
-                    replace(pos, end, "null");
+                TokenKind::Number => {
+                    let measure = token.key.is_some_and(|key| MEASURES.contains(&key));
+                    if !measure && self.values.contains(token.text.as_bytes()) {
+                        replace(token.start, token.end, "null");
+                    }
                 }
-                pos = end;
-            } else {
-                if matches!(byte, b',' | b'{' | b'[' | b']' | b'}') {
-                    key = None;
-                }
-                pos += 1;
+                TokenKind::UnclosedString => {}
             }
         }
         if copied == 0 {
@@ -186,17 +175,6 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     // What does not begin or end like a word needs no gap there.
     let runs_on = |beyond, edge| word(beyond) && word(edge);
     !runs_on(before, text.get(start)) && !runs_on(after, text.get(end - 1))
-}
-
-fn end_of_string(text: &[u8], open: usize) -> Option<usize> {
-    let mut pos = open + 1;
-    loop {
-        let at = pos + memchr::memchr2(b'"', b'\\', text.get(pos..)?)?;
-        match text.get(at)? {
-            b'"' => return Some(at),
-            _ => pos = at + 2,
-        }
-    }
 }
 
 #[cfg(test)]

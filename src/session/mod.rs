@@ -2,6 +2,7 @@
 
 pub(crate) mod counts;
 pub(crate) mod gap;
+pub(crate) mod properties;
 pub(crate) mod summary;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,11 @@ use super::event::{LineKind, RowBuilder};
 use super::extra_fields;
 use super::fields::{Field, IDS, TEXTS, each};
 use super::line::{LineFields, Other};
-use super::text::span::Span;
 use crate::event::{EventRow, TextField};
 use crate::ingest::summary::warnings::Warning;
 use crate::json::Kind;
-use crate::json::scan::Member;
+use crate::json::Member;
+use crate::json::Span;
 use crate::settings::IpPolicy;
 
 /// The unknown fields that an envelope hands down to its events.

@@ -7,7 +7,6 @@ use super::event_id::IdSource;
 use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
 use super::line::LineFields;
 use super::text::intern::Interner;
-use super::text::span::Span;
 use super::text::text_buffer::TextBuffer;
 use super::timestamp;
 use crate::enrich::Context;
@@ -15,8 +14,9 @@ use crate::event::{Block, EventRow, KeyKind, NO_TIME, TextField, TextId};
 use crate::ingest::summary::reason::RejectReason;
 use crate::ingest::summary::rejected::RejectedIdentity;
 use crate::ingest::summary::warnings::{Warning, Warnings};
+use crate::json::Member;
 use crate::json::Scanner;
-use crate::json::scan::Member;
+use crate::json::Span;
 use crate::time::Micros;
 
 /// About the shortest line of an event, in bytes.

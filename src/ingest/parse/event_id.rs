@@ -3,8 +3,8 @@
 use super::event::RowBuilder;
 use super::fields::Field;
 use super::line::LineFields;
-use super::text::span::Span;
 use crate::event::{EventRow, TextField, name_uuid, parse_uuid};
+use crate::json::Span;
 
 /// What the id of an event without one is derived from.
 #[derive(Clone, Copy, Debug)]

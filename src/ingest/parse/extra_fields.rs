@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::ip_masking;
-use super::text::span::Span;
 use super::text::text_buffer::TextBuffer;
+use crate::json::Span;
 use crate::json::escapes;
-use crate::json::scan::{ESCAPED, LONE, Member};
+use crate::json::{ESCAPED, LONE_SURROGATE, Member};
 use crate::settings::IpPolicy;
 
 /// Up to so many members are compared with each other; more are looked up by hash.
@@ -26,10 +26,10 @@ pub fn object(pool: &mut TextBuffer, members: &mut Vec<Member>, policy: IpPolicy
         pool.decoded.push(if index == 0 { '{' } else { ',' });
         for (value, after) in [(member.key, ":"), (member.value, "")] {
             let raw = pool.lines.get(value.start as usize..value.end as usize).unwrap_or("null");
-            if !value.has(LONE) {
+            if !value.has(LONE_SURROGATE) {
                 pool.decoded.push_str(raw);
             } else {
-                escapes::mend(raw, &mut pool.decoded);
+                escapes::replace_lone_surrogates(raw, &mut pool.decoded);
                 lone = true;
             }
             pool.decoded.push_str(after);
@@ -41,12 +41,12 @@ pub fn object(pool: &mut TextBuffer, members: &mut Vec<Member>, policy: IpPolicy
 
 /// Returns the span of an object as it is written in the log, made fit to be stored; and whether half
 /// of a surrogate pair was replaced.
-pub fn as_written(pool: &mut TextBuffer, value: crate::json::scan::Value, policy: IpPolicy) -> (Span, bool) {
-    let lone = value.has(LONE);
+pub fn as_written(pool: &mut TextBuffer, value: crate::json::Value, policy: IpPolicy) -> (Span, bool) {
+    let lone = value.has(LONE_SURROGATE);
     let mut span = value.raw();
     if lone {
         let from = pool.decoded.len();
-        escapes::mend(
+        escapes::replace_lone_surrogates(
             pool.lines.get(value.start as usize..value.end as usize).unwrap_or(""),
             &mut pool.decoded,
         );
@@ -59,7 +59,7 @@ fn masked(pool: &mut TextBuffer, span: Span, policy: IpPolicy) -> Span {
     if policy == IpPolicy::Keep {
         return span;
     }
-    match pool.get(span).and_then(|text| ip_masking::json(text, policy)) {
+    match pool.get(span).and_then(|text| ip_masking::mask_json(text, policy)) {
         Some(masked) => pool.add(&masked),
         None => span,
     }

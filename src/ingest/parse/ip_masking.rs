@@ -8,38 +8,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::de::IgnoredAny;
 
 use crate::enrich::{apply, first_address};
-use crate::json::escapes;
+use crate::json::{self, lenient::TokenKind};
 use crate::settings::IpPolicy;
 
 /// Masks the addresses in a text of JSON: every string that is an address, or a list with addresses
 /// in it (`203.0.113.9, 10.0.0.1`) as proxies write it, at any depth, keys too. A string of which nothing is left
 /// becomes null (a key, the empty string). `None` where nothing changes.
-pub fn json(text: &str, policy: IpPolicy) -> Option<String> {
+pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     if policy == IpPolicy::Keep {
         return None;
     }
-    let (mut out, mut copied, mut pos) = (String::new(), 0, 0);
-    while let Some(open) = find(text, pos, b'"') {
-        let Some(close) = end_of_string(text, open) else {
-            // What is there of it may be an address all the same.
-            if let Some(masked) = text.get(open + 1..).and_then(|inner| mask_string(inner, policy)) {
-                out.push_str(text.get(copied..=open).unwrap_or(""));
-                out.push_str(&masked);
-                copied = text.len();
-            }
-            break;
-        };
-        let masked = text.get(open + 1..close).and_then(|inner| mask_string(inner, policy));
-        if let Some(masked) = masked {
-            let after = text.get(close + 1..).unwrap_or("").trim_ascii_start();
-            out.push_str(text.get(copied..open).unwrap_or(""));
-            match (masked.is_empty(), after.starts_with(':')) {
-                (true, false) => out.push_str("null"),
-                _ => out.extend(["\"", &masked, "\""]),
-            }
-            copied = close + 1;
+    let (mut out, mut copied) = (String::new(), 0);
+    for string in json::lenient::strings(text) {
+        let Some(masked) = mask_string(string.text, policy) else { continue };
+        out.push_str(text.get(copied..string.start).unwrap_or(""));
+        match string.kind {
+            // The text may have been truncated within an IP address.
+            TokenKind::UnclosedString => out.extend(["\"", &masked]),
+            TokenKind::String if masked.is_empty() => out.push_str("null"),
+            _ => out.extend(["\"", &masked, "\""]),
         }
-        pos = close + 1;
+        copied = string.end;
     }
     if copied == 0 {
         return None;
@@ -50,46 +39,42 @@ pub fn json(text: &str, policy: IpPolicy) -> Option<String> {
 
 /// Masks the addresses in a text of any kind; `-` stands where nothing may be kept. `None` where
 /// nothing changes.
-pub fn bytes(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
+pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
     }
     // An address can hide behind escapes.
     let unescaped = match text.contains(&b'\\') {
-        true => std::str::from_utf8(text).ok().and_then(|text| json(text, policy)).map(String::into_bytes),
+        true => {
+            std::str::from_utf8(text).ok().and_then(|text| mask_json(text, policy)).map(String::into_bytes)
+        }
         false => None,
     };
     tokens(unescaped.as_deref().unwrap_or(text), policy).or(unescaped)
 }
 
 /// Does the same with a text that was cut off, perhaps in the midst of an address.
-pub fn cut_bytes(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
+pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
     }
     // Behind escapes, too.
     let end = text.iter().rposition(|b| !in_address(*b) && !b"\\u%".contains(b)).map_or(0, |at| at + 1);
     let whole = text.get(..end)?;
-    Some(bytes(whole, policy).unwrap_or_else(|| whole.to_vec()))
+    Some(mask_text(whole, policy).unwrap_or_else(|| whole.to_vec()))
 }
 
 /// Masks the inside of a string of JSON; `None` where there is no address in it.
 fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
-    let mut decoded = String::new();
-    let plain = if inner.contains('\\') {
-        escapes::decode(inner, &mut decoded);
-        decoded.as_str()
-    } else {
-        inner
-    };
+    let plain = json::unescape(inner);
     if !plain.contains(['.', ':', '\\']) {
         return None;
     }
     let is_json =
         plain.trim_start().starts_with(['[', '{']) || plain.starts_with('"') && plain.contains('\\');
-    if is_json && serde_json::from_str::<IgnoredAny>(plain).is_ok() {
+    if is_json && serde_json::from_str::<IgnoredAny>(&plain).is_ok() {
         // JSON within JSON. Each level of it at least doubles the escapes, so there are few.
-        return quoted(&json(plain, policy)?);
+        return quoted(&mask_json(&plain, policy)?);
     }
     if !plain.split(',').any(|part| list_entry(part).is_some()) {
         return None;
@@ -281,30 +266,13 @@ fn in_address(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || byte == b'.' || byte == b':'
 }
 
-fn find(text: &str, from: usize, byte: u8) -> Option<usize> {
-    memchr::memchr(byte, text.as_bytes().get(from..)?).map(|at| at + from)
-}
-
-/// Returns the position of the quote that ends the string that opens at a position.
-fn end_of_string(text: &str, open: usize) -> Option<usize> {
-    let mut pos = open + 1;
-    loop {
-        let rest = text.as_bytes().get(pos..)?;
-        let at = pos + memchr::memchr2(b'"', b'\\', rest)?;
-        match text.as_bytes().get(at)? {
-            b'"' => return Some(at),
-            _ => pos = at + 2,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use IpPolicy::{Drop, Keep, Truncate};
 
     fn text(text: &str, policy: IpPolicy) -> String {
-        let masked = bytes(text.as_bytes(), policy).unwrap_or_else(|| text.as_bytes().to_vec());
+        let masked = mask_text(text.as_bytes(), policy).unwrap_or_else(|| text.as_bytes().to_vec());
         String::from_utf8(masked).unwrap()
     }
 
@@ -312,16 +280,16 @@ mod tests {
     fn strings_that_are_addresses_are_masked_at_any_depth() {
         let extra = r#"{"ip":"203.0.113.9","a":[{"forwarded_for" : "203.0.113.9, 2001:db8:1:2::3"}],"v":"x 203.0.113.9"}"#;
         assert_eq!(
-            json(extra, Truncate).unwrap(),
+            mask_json(extra, Truncate).unwrap(),
             r#"{"ip":"203.0.113.0","a":[{"forwarded_for" : "203.0.113.0, 2001:db8:1::"}],"v":"x 203.0.113.9"}"#
         );
         assert_eq!(
-            json(extra, Drop).unwrap(),
+            mask_json(extra, Drop).unwrap(),
             r#"{"ip":null,"a":[{"forwarded_for" : null}],"v":"x 203.0.113.9"}"#
         );
-        assert_eq!(json(extra, Keep), None);
-        assert_eq!(json(r#"{"203.0.113.9":"203\u002e0.113.9"}"#, Drop).unwrap(), r#"{"":null}"#);
-        assert_eq!(json(r#"{"x":"unknown, 203.0.113.9"}"#, Drop).unwrap(), r#"{"x":"unknown"}"#);
+        assert_eq!(mask_json(extra, Keep), None);
+        assert_eq!(mask_json(r#"{"203.0.113.9":"203\u002e0.113.9"}"#, Drop).unwrap(), r#"{"":null}"#);
+        assert_eq!(mask_json(r#"{"x":"unknown, 203.0.113.9"}"#, Drop).unwrap(), r#"{"x":"unknown"}"#);
     }
 
     #[test]
@@ -344,7 +312,7 @@ mod tests {
             (r#"\"203\\u002e0\\u002e113\\u002e79\""#, r#"\"203.0.113.0\""#),
         ] {
             let text = format!(r#"{{"a":"{string}"}}"#);
-            assert_eq!(json(&text, Truncate).unwrap(), format!(r#"{{"a":"{truncated}"}}"#), "{string}");
+            assert_eq!(mask_json(&text, Truncate).unwrap(), format!(r#"{{"a":"{truncated}"}}"#), "{string}");
         }
     }
 
@@ -356,7 +324,7 @@ mod tests {
             r#"{"a":"unclosed"#,
             r#"{"a":"Call me at 203.0.113.9","b":"we saw 203.0.113.9 and left"}"#,
         ] {
-            assert_eq!(json(extra, Drop), None, "{extra}");
+            assert_eq!(mask_json(extra, Drop), None, "{extra}");
         }
     }
 
@@ -405,17 +373,17 @@ mod tests {
 
     #[test]
     fn the_end_of_a_cut_text_gives_no_part_of_an_address_away() {
-        assert_eq!(cut_bytes(b"ip: 203.0.113", Drop).unwrap(), b"ip: ");
-        assert_eq!(cut_bytes(b"203.0.113.9 203.0.1", Drop).unwrap(), b"- ");
-        assert_eq!(cut_bytes(b"ip: 203\\u002e0.1", Drop).unwrap(), b"ip: ");
-        assert_eq!(cut_bytes(b"ip=2001%3Adb8%3A1%3A2", Drop).unwrap(), b"ip=");
-        assert_eq!(cut_bytes(b"ip: 203.0.113", Keep), None);
+        assert_eq!(mask_truncated_text(b"ip: 203.0.113", Drop).unwrap(), b"ip: ");
+        assert_eq!(mask_truncated_text(b"203.0.113.9 203.0.1", Drop).unwrap(), b"- ");
+        assert_eq!(mask_truncated_text(b"ip: 203\\u002e0.1", Drop).unwrap(), b"ip: ");
+        assert_eq!(mask_truncated_text(b"ip=2001%3Adb8%3A1%3A2", Drop).unwrap(), b"ip=");
+        assert_eq!(mask_truncated_text(b"ip: 203.0.113", Keep), None);
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_do_harm(raw: Vec<u8>, string: String) {
-            let _ = (bytes(&raw, Drop), cut_bytes(&raw, Drop), json(&string, Truncate));
+            let _ = (mask_text(&raw, Drop), mask_truncated_text(&raw, Drop), mask_json(&string, Truncate));
         }
 
         #[test]
@@ -423,7 +391,7 @@ mod tests {
             let object = keys.into_iter().map(|k| (k, ip.to_string().into())).collect::<serde_json::Map<_, _>>();
             let text = serde_json::Value::Object(object).to_string();
             for policy in [Truncate, Drop] {
-                let masked = json(&text, policy).unwrap_or(text.clone());
+                let masked = mask_json(&text, policy).unwrap_or(text.clone());
                 assert!(serde_json::from_str::<serde_json::Value>(&masked).is_ok());
             }
         }

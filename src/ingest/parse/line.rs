@@ -1,8 +1,8 @@
 //! The members of one object of a log, sorted by the fields they name.
 
 use super::fields::{Field, FieldSet, NOT_INHERITED, Spelling};
-use super::text::span::Span;
-use crate::json::scan::{ESCAPED, Member};
+use crate::json::Span;
+use crate::json::{ESCAPED, Member};
 use crate::json::{Kind, escapes};
 
 /// A field as a line gives it.
@@ -37,7 +37,7 @@ pub struct Other {
 }
 
 const NOTHING: FieldValue = {
-    let value = crate::json::scan::Value::new(0, 0, Kind::Null, 0);
+    let value = crate::json::Value::new(0, 0, Kind::Null, 0);
     FieldValue { member: Member { key: value, value }, text: Span::NONE }
 };
 

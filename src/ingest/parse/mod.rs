@@ -14,7 +14,6 @@ pub(crate) mod extra_fields;
 pub mod fields;
 pub mod ip_masking;
 pub(crate) mod line;
-pub mod properties;
 pub mod text;
 pub mod timestamp;
 pub(crate) mod values;
@@ -30,7 +29,8 @@ use super::summary::rejected::{RejectedIdentity, RejectedLine};
 use super::summary::warnings::Warnings;
 use crate::enrich::Context;
 use crate::event::{Block, EventRow};
-use crate::json::scan::Value;
+use crate::json::Span;
+use crate::json::Value;
 use crate::json::{Kind, Scanner};
 use crate::settings::IpPolicy;
 use crate::store::key::SecretKey;
@@ -40,7 +40,6 @@ use event::{LineKind, ParserScratch, RowBuilder};
 use event_id::IdSource;
 use fields::Field;
 use line::LineFields;
-use text::span::Span;
 
 /// What the meaning of a line depends on, besides itself.
 #[derive(Clone)]
@@ -355,14 +354,14 @@ impl<'a> Lines<'a, '_> {
     /// Scans a line that is an object; returns where the object begins and ends, and the line ends.
     #[inline]
     fn object(&mut self, pos: usize) -> Option<(usize, usize, usize)> {
-        let start = self.scanner.space(pos);
+        let start = self.scanner.skip_space(pos);
         if self.scanner.at(start) != b'{' {
             return None;
         }
         let (line, text) = (&mut self.line, self.text);
         line.clear();
         let end = self.scanner.object(start, |member| line.take(text, member))?;
-        let after = self.scanner.space(end);
+        let after = self.scanner.skip_space(end);
         (after >= text.len() || self.scanner.at(after) == b'\n').then_some((start, end, after))
     }
 
@@ -463,8 +462,8 @@ impl<'a> Lines<'a, '_> {
             self.counts.blank += 1;
             return end + 1;
         }
-        let value = self.scanner.value(self.scanner.space(from));
-        let is_json = value.is_some_and(|value| self.scanner.space(value.end as usize) == end);
+        let value = self.scanner.value(self.scanner.skip_space(from));
+        let is_json = value.is_some_and(|value| self.scanner.skip_space(value.end as usize) == end);
         if !is_json && !has_end && self.unfinished {
             self.leave(number, line.len());
         } else {

@@ -1,6 +1,6 @@
 //! The times of a log: which forms there are, and what each means.
 
-use crate::decimal::integer::whole;
+use crate::decimal::integer::parse_scaled;
 use crate::time::{DAY, Micros, SECOND};
 
 /// The earliest time that an event may have: 2000-01-01T00:00:00Z.
@@ -58,14 +58,14 @@ pub fn from_number(number: &[u8]) -> Option<Micros> {
     if number.len() > LIMIT {
         return None;
     }
-    if let Some(micros) = whole(number, 6).filter(|w| w.magnitude < SECONDS_BELOW * 1_000_000) {
-        return micros.cut();
+    if let Some(micros) = parse_scaled(number, 6).filter(|w| w.magnitude < SECONDS_BELOW * 1_000_000) {
+        return micros.truncated();
     }
-    if let Some(micros) = whole(number, 3).filter(|w| w.magnitude < MILLIS_BELOW * 1_000) {
-        return micros.cut();
+    if let Some(micros) = parse_scaled(number, 3).filter(|w| w.magnitude < MILLIS_BELOW * 1_000) {
+        return micros.truncated();
     }
     // The smallest number of all stands for "no time" in a row.
-    whole(number, 0)?.cut().filter(|micros| *micros != i64::MIN)
+    parse_scaled(number, 0)?.truncated().filter(|micros| *micros != i64::MIN)
 }
 
 /// Makes numbers of two digits each.

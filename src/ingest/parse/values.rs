@@ -4,14 +4,12 @@ use super::event::RowBuilder;
 use super::extra_fields;
 use super::fields::Field;
 use super::line::{FieldValue, LineFields};
-use super::text::span::Span;
 use super::text::text_buffer::TextBuffer;
 use super::timestamp;
-use crate::decimal::integer::whole;
+use crate::decimal::integer::parse_scaled;
 use crate::event::{EventRow, NO_NUMBER};
 use crate::ingest::summary::warnings::Warning;
-use crate::json::scan::{ESCAPED, LONE, Value};
-use crate::json::{Kind, Scanner, escapes};
+use crate::json::{ESCAPED, Kind, LONE_SURROGATE, Scanner, Span, Value, escapes, lenient};
 use crate::time::Micros;
 
 /// The longest number that is read as a size of the screen, in bytes.
@@ -62,7 +60,7 @@ impl RowBuilder<'_> {
         if !value.has(ESCAPED) {
             return value.inner();
         }
-        if value.has(LONE) {
+        if value.has(LONE_SURROGATE) {
             self.pending.push(Warning::LoneSurrogate);
         }
         let (from, inner) = (self.pool.decoded.len(), value.inner());
@@ -113,9 +111,9 @@ impl RowBuilder<'_> {
         };
         let pixels = number
             .filter(|text| text.len() <= NUMBER_LIMIT)
-            .and_then(|text| whole(text.as_bytes(), 0))
+            .and_then(|text| parse_scaled(text.as_bytes(), 0))
             .filter(|number| number.exact)
-            .and_then(|number| i32::try_from(number.cut()?).ok())
+            .and_then(|number| i32::try_from(number.truncated()?).ok())
             .filter(|pixels| *pixels != NO_NUMBER);
         pixels.unwrap_or_else(|| {
             self.wrong |= field.bit();
@@ -159,14 +157,7 @@ fn property(scanner: &mut Scanner, pool: &TextBuffer, object: Value, name: &str)
     scanner.object(object.start as usize, |member| {
         let inner = member.key.inner();
         let key = pool.get(inner).unwrap_or("");
-        let same = if !member.key.has(ESCAPED) {
-            key == name
-        } else {
-            let mut decoded = String::new();
-            escapes::decode(key, &mut decoded);
-            decoded == name
-        };
-        if same {
+        if lenient::key_is(key, name) {
             found = Some(member.value);
         }
     });
@@ -176,7 +167,7 @@ fn property(scanner: &mut Scanner, pool: &TextBuffer, object: Value, name: &str)
 /// Reads a response time: milliseconds, as whole microseconds, half a microsecond up.
 fn response_micros(pool: &TextBuffer, value: Value) -> Option<i64> {
     match value.kind() {
-        Kind::Number => super::properties::number_us(pool.get(value.raw())?),
+        Kind::Number => crate::session::properties::number_us(pool.get(value.raw())?),
         _ => None,
     }
 }

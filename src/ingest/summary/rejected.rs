@@ -57,7 +57,7 @@ impl RejectedLine {
     /// are those of the masked text: from the hash of the original they could be found by trial.
     pub fn new(line: u64, reason: RejectReason, bytes: &[u8], ip: IpPolicy, key: &SecretKey) -> RejectedLine {
         let original = Sha256::digest(bytes).into();
-        let masked = ip_masking::bytes(bytes, ip);
+        let masked = ip_masking::mask_text(bytes, ip);
         let bytes = masked.as_deref().unwrap_or(bytes);
         RejectedLine {
             line,
@@ -102,7 +102,7 @@ impl RejectedLine {
     /// Where addresses are not to be kept as they are, its hash is that of what is kept of it, masked: an
     /// address behind that would be found from the hash of the whole by trial.
     pub fn overlong(long: &OverlongLine, ip: IpPolicy, key: &SecretKey) -> RejectedLine {
-        let masked = ip_masking::cut_bytes(&long.head, ip);
+        let masked = ip_masking::mask_truncated_text(&long.head, ip);
         let raw = cut(masked.as_deref().unwrap_or(&long.head));
         let sha256 = match ip {
             IpPolicy::Keep => long.sha256,

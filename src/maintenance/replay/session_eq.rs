@@ -41,7 +41,7 @@ fn same_but_addresses(a: &Last<UserProfile<'_>>, b: &Last<UserProfile<'_>>) -> b
     fn masked<'p>(profile: &Last<UserProfile<'p>>) -> Option<(Position, UserProfile<'p>)> {
         let (at, mut profile) = profile.0.clone()?;
         if let Some(masked) =
-            profile.user_metadata.as_deref().and_then(|text| ip_masking::json(text, IpPolicy::Drop))
+            profile.user_metadata.as_deref().and_then(|text| ip_masking::mask_json(text, IpPolicy::Drop))
         {
             profile.user_metadata = Some(masked.into());
         }

@@ -1,48 +1,35 @@
 //! Reading `event_counts`: a flat object of name and count, `{"message_sent":3,"widget_loaded":1}`.
 //!
-//! Every session has one, so it is read by hand; names with escapes go the long way.
+//! Every session has one, so no tree is built of it.
 
-use std::collections::BTreeMap;
+use crate::json;
 
 /// Calls `each` with every name and count of an object; what is no such object has none.
-pub fn each_count(json: &str, mut each: impl FnMut(&str, u64)) {
-    // Nothing is handed on before the whole object is read.
+pub fn each_count(text: &str, mut each: impl FnMut(&str, u64)) {
+    // Nothing is passed on before the whole object has been read.
     let mut counts = Vec::with_capacity(16);
-    if plain(json, &mut counts).is_some() {
-        counts.into_iter().for_each(|(name, count)| each(name, count));
-    } else if let Ok(counts) = serde_json::from_str::<BTreeMap<String, u64>>(json) {
+    let mut valid = true;
+    let rest = json::lenient::each_member(text, |name, value| match count(value) {
+        Some(count) => counts.push((json::unescape(name), count)),
+        None => valid = false,
+    });
+    if valid && rest.is_some_and(|rest| rest.trim_ascii().is_empty()) {
         counts.iter().for_each(|(name, count)| each(name, *count));
     }
 }
 
-/// Reads an object without escapes and white space; `None` where it is not one.
-fn plain<'a>(json: &'a str, counts: &mut Vec<(&'a str, u64)>) -> Option<()> {
-    let mut rest = json.strip_prefix('{')?;
-    if rest == "}" {
-        return Some(());
+/// Parses a count: digits alone.
+fn count(value: &str) -> Option<u64> {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    loop {
-        let text = rest.strip_prefix('"')?;
-        let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
-        let name = text.get(..end)?;
-        let number = text.get(end..)?.strip_prefix("\":")?;
-        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 || digits > 19 {
-            return None;
-        }
-        let (number, after) = number.split_at_checked(digits)?;
-        let count = number.bytes().fold(0u64, |sum, digit| sum.wrapping_mul(10) + u64::from(digit - b'0'));
-        counts.push((name, count));
-        match after.as_bytes() {
-            b"}" => return Some(()),
-            [b',', ..] => rest = after.get(1..)?,
-            _ => return None,
-        }
-    }
+    value.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use proptest::prelude::*;
 

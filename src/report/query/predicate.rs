@@ -3,9 +3,10 @@
 //! `properties.button_id=send_message`, `properties.timing.load > 200`, `page_url~pricing`,
 //! `city!=Bonn`, `user_id=` (there is none).
 
-use super::property::{at_path, unescaped, without_blanks};
+use super::property::at_path;
 use crate::decimal::compare::Decimal;
 use crate::error::{Error, Result};
+use crate::json;
 use crate::store::columns::{Column, ColumnType, EVENTS};
 use crate::store::frame::{Cell, Cells};
 use crate::suggest::nearest;
@@ -141,11 +142,8 @@ impl Test<'_> {
         let found = at_path(json, &self.predicate.path).filter(|value| *value != "null");
         let Some(value) = found else { return self.predicate.fits_nothing() };
         match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-            Some(text) if text.contains('\\') => {
-                self.predicate.fits_text(unescaped(text).as_deref().unwrap_or(text))
-            }
-            Some(text) => self.predicate.fits_text(text),
-            None if value.starts_with(['{', '[']) => self.predicate.fits_text(&without_blanks(value)),
+            Some(text) => self.predicate.fits_text(&json::unescape(text)),
+            None if value.starts_with(['{', '[']) => self.predicate.fits_text(&json::lenient::compact(value)),
             None => self.predicate.fits_text(value),
         }
     }

@@ -6,7 +6,8 @@
 
 use memchr::memmem::Finder;
 
-use crate::ingest::parse::properties::number_us;
+use crate::json::lenient::{each_element, each_member, key_is};
+use crate::session::properties::number_us;
 use crate::time::Micros;
 
 /// Finds the properties of some names in many objects.
@@ -38,10 +39,9 @@ impl<const N: usize> Properties<N> {
             return [None; N];
         }
         let mut found = [None; N];
-        let mut walk = Walk { text: object, at: 0 };
-        let whole = walk.entries(|key, value| {
+        let whole = each_member(object, |key, value| {
             for (name, found) in self.names.iter().zip(&mut found) {
-                if key == *name || (escaped && is(key, name)) {
+                if key == *name || (escaped && key_is(key, name)) {
                     *found = Some(value);
                 }
             }
@@ -68,17 +68,18 @@ fn millis(value: &str) -> Option<Micros> {
 /// given twice to the last.
 pub fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
     path.iter().try_fold(json.trim(), |value, step| {
-        let mut walk = Walk { text: value, at: 0 };
         let mut found = None;
-        match walk.peek()? {
-            b'{' => walk.entries(|key, value| {
-                if is(key, step) {
-                    found = Some(value);
-                }
-            })?,
+        match value.as_bytes().first()? {
+            b'{' => {
+                each_member(value, |key, value| {
+                    if key_is(key, step) {
+                        found = Some(value);
+                    }
+                })?;
+            }
             b'[' => {
                 let place: usize = step.parse().ok()?;
-                walk.elements(|at, value| {
+                each_element(value, |at, value| {
                     if at == place {
                         found = Some(value);
                     }
@@ -90,151 +91,10 @@ pub fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
     })
 }
 
-/// Returns JSON text without the blanks around its values.
-pub fn without_blanks(json: &str) -> String {
-    let (mut in_string, mut escaped) = (false, false);
-    let stays = |c: &char| {
-        if in_string {
-            in_string = escaped || *c != '"';
-            escaped = !escaped && *c == '\\';
-            return true;
-        }
-        in_string = *c == '"';
-        !matches!(c, ' ' | '\t' | '\n' | '\r')
-    };
-    json.chars().filter(stays).collect()
-}
-
-/// Tells whether a key, as it stands, is that of a name: a backslash may hide it.
-fn is(key: &str, name: &str) -> bool {
-    key == name || (key.contains('\\') && unescaped(key).as_deref() == Some(name))
-}
-
-/// Returns what the text between the quotes of a string stands for.
-pub fn unescaped(text: &str) -> Option<String> {
-    serde_json::from_str(&format!("\"{text}\"")).ok()
-}
-
-/// Walks over the keys and values of an object; any text that is no object ends it early.
-struct Walk<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Walk<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        self.space();
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    /// Takes a string, whose opening quote has been taken; returns it as it stands.
-    fn string(&mut self) -> Option<&'a str> {
-        let start = self.at;
-        loop {
-            let rest = self.text.as_bytes().get(self.at..)?;
-            self.at += memchr::memchr2(b'"', b'\\', rest)?;
-            if self.peek()? == b'"' {
-                self.at += 1;
-                return self.text.get(start..self.at - 1);
-            }
-            self.at += 2;
-        }
-    }
-
-    /// Takes a value; returns it as it stands.
-    fn value(&mut self) -> Option<&'a str> {
-        self.space();
-        let start = self.at;
-        match self.peek()? {
-            b'"' => {
-                self.at += 1;
-                self.string()?;
-            }
-            b'{' | b'[' => self.nested()?,
-            // A number or a word.
-            _ => {
-                let rest = self.text.as_bytes().get(start..)?;
-                self.at += rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
-            }
-        }
-        self.text.get(start..self.at).map(str::trim_end)
-    }
-
-    /// Takes an object or a list.
-    fn nested(&mut self) -> Option<()> {
-        let mut depth = 0usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.at += 1;
-                    self.string()?;
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Some(());
-            }
-        }
-    }
-
-    /// Takes an object, up to its end, and hands each key and value to a function.
-    fn entries(&mut self, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
-        self.expect(b'{')?;
-        self.list(b'}', |walk| {
-            walk.expect(b'"')?;
-            let key = walk.string()?;
-            walk.expect(b':')?;
-            each(key, walk.value()?);
-            Some(())
-        })
-    }
-
-    /// Takes a list, up to its end, and hands each place and value to a function.
-    fn elements(&mut self, mut each: impl FnMut(usize, &'a str)) -> Option<()> {
-        self.expect(b'[')?;
-        let mut place = 0;
-        self.list(b']', |walk| {
-            each(place, walk.value()?);
-            place += 1;
-            Some(())
-        })
-    }
-
-    /// Takes items with commas between them, up to a closing bracket.
-    fn list(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
-        self.space();
-        if self.peek()? == end {
-            return Some(());
-        }
-        loop {
-            item(self)?;
-            self.space();
-            match self.peek()? {
-                b',' => self.at += 1,
-                byte if byte == end => return Some(()),
-                _ => return None,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::lenient;
     use proptest::prelude::*;
 
     /// A search for a single one.
@@ -341,13 +201,13 @@ mod tests {
             let parsed = found.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
             prop_assert_eq!(parsed.as_ref(), wanted);
             let compact = wanted.map(|value| serde_json::to_string(value).unwrap());
-            prop_assert_eq!(found.map(without_blanks), compact);
+            prop_assert_eq!(found.map(lenient::compact), compact);
         }
 
         #[test]
         fn any_text_ends_without_a_panic(text in "[{}\\[\\]\",:\\\\x0-9 é]{0,24}") {
             at_path(&text, &["x".to_owned(), "0".to_owned()]);
-            without_blanks(&text);
+            lenient::compact(&text);
             Properties::new(["x", "y"], "").find(&text);
             Properties::new(["x", "y"], "").millis(&text);
         }

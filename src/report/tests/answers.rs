@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use serde_json::{Value, json};
 
 use super::memory::{Event, Memory, Session, day, event, session, time};
-use crate::ingest::parse::properties::response_us;
 use crate::report::metric::condition::Condition;
 use crate::report::query::event_query::{self, EventsQuery};
 use crate::report::query::predicate::Predicate;
 use crate::report::sessions::{SessionsQuery, sessions};
 use crate::report::*;
+use crate::session::properties::response_us;
 use crate::store::columns::Table;
 use crate::store::row::Reader;
 use crate::time::{SECOND, Zone};

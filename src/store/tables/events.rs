@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::event::{
     self, Block, Event, EventRow, KeyKind, NO_NUMBER, NO_TIME, TextField, TextId, session_key_hash,
 };
-use crate::ingest::parse::properties;
+use crate::session::properties;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};
 use crate::store::frame::{Texts, texts};

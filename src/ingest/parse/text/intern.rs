@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::span::Span;
 use super::text_buffer::TextBuffer;
 use crate::event::{TextId, TextPool};
+use crate::json::Span;
 
 /// From so many bytes on, a text is first looked up by its place: one long text of an envelope can be
 /// that of thousands of events, and is to be hashed once.

@@ -2,5 +2,4 @@
 
 pub mod intern;
 pub mod memo;
-pub mod span;
 pub mod text_buffer;

@@ -1,6 +1,6 @@
 //! The text of a block that is being parsed.
 
-use super::span::Span;
+use crate::json::Span;
 
 /// The text of a block while it is being parsed.
 #[derive(Debug)]
