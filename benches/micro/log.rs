@@ -1,4 +1,4 @@
-//! The log that is measured on: lines as a chat widget writes them, some 600 bytes each.
+//! A generated log: lines as a chat widget writes them, about 600 bytes each.
 
 use wa::enrich::Context;
 use wa::event::Block;
@@ -6,13 +6,13 @@ use wa::ingest::{ParseOptions, RawBlock};
 use wa::settings::IpPolicy;
 use wa::time::Micros;
 
-/// The present: the night after the log's day.
+/// The current time: the night after the log's day.
 pub const NOW: Micros = 1_792_540_800_000_000; // 2026-10-21T00:00:00Z
 
 const NAMES: [&str; 5] =
     ["widget_loaded", "widget_opened", "message_sent", "message_received", "button_clicked"];
 
-/// Numbers by chance, the same in every run.
+/// A pseudo-random number generator with a fixed seed.
 struct Chance(u64);
 
 impl Chance {
@@ -26,8 +26,8 @@ impl Chance {
     }
 }
 
-/// Makes the lines of so many visits of one day, in the order of time: 1 to 14 events each; one pause
-/// in fifty is long enough to begin another session.
+/// Returns the lines of `visits` visits of one day, by time: 1 to 14 events each. One pause in fifty
+/// exceeds the session timeout.
 pub fn lines(visits: u64) -> Vec<String> {
     let mut chance = Chance(1);
     let mut lines = Vec::new();
@@ -45,7 +45,7 @@ pub fn lines(visits: u64) -> Vec<String> {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// Writes an event; `at` is in milliseconds after the day's beginning.
+/// Writes an event; `at` is in milliseconds since the start of the day.
 fn line(chance: &mut Chance, visit: u64, name: &str, at: u64) -> String {
     let time =
         format!("{:02}:{:02}:{:02}.{:03}Z", at / 3_600_000, at / 60_000 % 60, at / 1000 % 60, at % 1000);
@@ -69,7 +69,7 @@ fn line(chance: &mut Chance, visit: u64, name: &str, at: u64) -> String {
     )
 }
 
-/// Makes a block of whole lines, of about so many bytes.
+/// Returns a block of whole lines of about `bytes` bytes.
 pub fn block(bytes: usize) -> RawBlock {
     let mut text = String::with_capacity(bytes + 1000);
     for line in lines(bytes as u64 / 2000).iter().cycle() {
@@ -82,21 +82,21 @@ pub fn block(bytes: usize) -> RawBlock {
     RawBlock { bytes: text.into_bytes(), first_line, end, ..RawBlock::default() }
 }
 
-/// Copies a block: parsing takes it.
+/// Copies a block, because parsing consumes it.
 pub fn copy(block: &RawBlock) -> RawBlock {
     let RawBlock { bytes, first_line, end, .. } = block;
     RawBlock { bytes: bytes.clone(), first_line: *first_line, end: *end, ..RawBlock::default() }
 }
 
-/// The options that all of it is parsed with.
+/// Returns the parse options of all benchmarks.
 pub fn options() -> ParseOptions {
     ParseOptions { chatbot: None, now: NOW, ip: IpPolicy::Keep, visitor_key: [7; 32] }
 }
 
-/// Parses so many visits into one block.
+/// Parses `visits` visits into one block.
 ///
 /// # Panics
-/// Where a line is refused: it would not be measured.
+/// If a line is rejected, because it would not be measured.
 pub fn parsed(visits: u64) -> Block {
     let bytes = lines(visits).concat().into_bytes();
     let end = bytes.len() as u64;

@@ -1,7 +1,7 @@
-//! Micro-benchmarks: how long one step of an ingest takes, apart from the others.
+//! Micro-benchmarks of single steps of an ingest.
 //!
-//! `cargo bench --bench micro [-- FILTER]`: the log is made up, the same each time. What the whole
-//! program takes beside others is measured by `benches/compare`; `docs/benchmarks.md` has both.
+//! `cargo bench --bench micro [-- FILTER]`: the log is generated, and the same in every run.
+//! `benches/compare` measures the whole program; `docs/benchmarks.md` describes both.
 
 mod log;
 mod parse;

@@ -1,4 +1,4 @@
-//! Reading and parsing, on one core. By size of a block: what is made of one should fit into a cache.
+//! Reading and parsing on one core, by block size: a parsed block should fit into the CPU cache.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -7,10 +7,10 @@ use wa::ingest::{BlockReader, Input, Parser};
 
 use crate::log;
 
-/// Sizes of a block in KiB; the program's is `BLOCK_SIZE`, 2048.
+/// Block sizes in KiB. The program uses `BLOCK_SIZE`.
 const SIZES: [usize; 4] = [512, 1024, 2048, 8192];
 
-/// Lines to events, block after block in the same memory.
+/// Parses block after block in the same memory.
 #[divan::bench(args = SIZES)]
 fn lines(bencher: Bencher<'_, '_>, kib: usize) {
     let block = log::block(kib << 10);
@@ -22,7 +22,7 @@ fn lines(bencher: Bencher<'_, '_>, kib: usize) {
         .bench_local_values(|block| parser.parse(block, &options, &context));
 }
 
-/// A plain file, which lies in the page cache, to blocks.
+/// Reads a plain file in the page cache as blocks.
 #[divan::bench(args = SIZES)]
 fn read(bencher: Bencher<'_, '_>, kib: usize) {
     let folder = tempfile::tempdir().expect("a folder");

@@ -13,7 +13,7 @@ use crate::log::{self, NOW};
 const TIMEOUT: Micros = 1800 * SECOND;
 const VISITS: u64 = 5_000;
 
-/// The events of each session key, in the order of time.
+/// Returns the events of each session key, by time.
 fn by_key(block: &Block) -> Vec<Vec<Event<'_>>> {
     let mut keys: BTreeMap<u128, Vec<Event<'_>>> = BTreeMap::new();
     for row in &block.rows {
@@ -27,7 +27,7 @@ fn by_key(block: &Block) -> Vec<Vec<Event<'_>>> {
         .collect()
 }
 
-/// Events in the order of time to sessions, key by key.
+/// Splits the events of each key into sessions.
 #[divan::bench]
 fn sessionize(bencher: Bencher<'_, '_>) {
     let block = log::parsed(VISITS);
@@ -43,7 +43,7 @@ fn sessionize(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Pieces of sessions, one of each event, to sessions.
+/// Merges session summaries of one event each.
 #[divan::bench]
 fn merge(bencher: Bencher<'_, '_>) {
     let block = log::parsed(VISITS);

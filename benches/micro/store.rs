@@ -1,4 +1,4 @@
-//! Whole ingests of one batch, into a store on disk, commit and syncs among it.
+//! Ingests of one batch into a store on disk, including commit and sync.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::log::{self, NOW};
 
 const VISITS: u64 = 5_000;
 
-/// A folder with a log in two halves: every visit has events in both.
+/// A folder with a log in two halves. Every visit has events in both.
 struct Logs {
     folder: TempDir,
     events: [usize; 2],
@@ -39,10 +39,10 @@ impl Logs {
     }
 }
 
-/// Takes a log into the store of a folder.
+/// Ingests a log into the store of a folder.
 ///
 /// # Panics
-/// Where not all of it is stored: something else would be measured.
+/// If not all events are stored, because something else would be measured.
 fn ingest(folder: &Path, log: &Path, events: usize) {
     let options = IngestOptions {
         inputs: vec![log.to_owned()],
@@ -60,7 +60,7 @@ fn ingest(folder: &Path, log: &Path, events: usize) {
     assert_eq!(report.summary.total.stored, events as u64, "not all events were stored");
 }
 
-/// Writing: a batch into a store that holds nothing.
+/// Writes a batch into an empty store.
 #[divan::bench(sample_count = 30, sample_size = 1)]
 fn write(bencher: Bencher<'_, '_>) {
     let logs = Logs::make();
@@ -73,7 +73,7 @@ fn write(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// Merging: a batch into a store that holds a part of nearly each of its sessions.
+/// Merges a batch into a store that has part of nearly every session of the batch.
 #[divan::bench(sample_count = 30, sample_size = 1)]
 fn merge(bencher: Bencher<'_, '_>) {
     let logs = Logs::make();

@@ -1,4 +1,4 @@
-//! Any bytes as a manifest, and any change of one.
+//! Arbitrary bytes as a manifest, and single-byte changes of a valid one.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wa_fuzz::properties::manifest(bytes));

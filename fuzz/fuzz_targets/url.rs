@@ -1,4 +1,4 @@
-//! Any bytes as the addresses of a page and its referrer.
+//! Arbitrary bytes as page URL and referrer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wa_fuzz::properties::url(bytes));

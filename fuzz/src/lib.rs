@@ -1,4 +1,4 @@
-//! The properties that the targets try, which are those of the property tests.
+//! The properties of the fuzz targets, shared with the property tests.
 
 #[path = "../../tests/properties/mod.rs"]
 pub mod properties;
