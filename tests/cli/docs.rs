@@ -1,10 +1,13 @@
-//! The documentation says what the program does: generated pages are fresh, the others name every
-//! setting.
+//! The documentation matches the program: generated pages are up to date, settings are complete, and
+//! links lead somewhere.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use crate::harness::root;
 
-/// Compares a page with what it should be; with `UPDATE_DOCS=1` it is written instead.
-fn check_fresh(name: &str, expected: &str) {
+/// Compares a page with its expected text. With `UPDATE_DOCS=1`, writes it instead.
+fn assert_up_to_date(name: &str, expected: &str) {
     let path = root().join("docs").join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, expected).unwrap();
@@ -14,47 +17,81 @@ fn check_fresh(name: &str, expected: &str) {
     let line = actual.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count() + 1;
     assert!(
         actual == expected,
-        "docs/{name} is stale from line {line}: run `UPDATE_DOCS=1 cargo test --release --test cli` and look at what changed"
+        "docs/{name} is stale from line {line}: run `UPDATE_DOCS=1 cargo test --release --test cli`"
     );
 }
 
 #[test]
-fn the_reference_of_the_command_line_is_fresh() {
-    check_fresh("commands.md", &wa::cli::args::reference::commands());
+fn command_reference_is_up_to_date() {
+    assert_up_to_date("commands.md", &wa::cli::args::reference::commands());
 }
 
 #[test]
-fn the_list_of_columns_is_fresh() {
-    check_fresh("columns.md", &wa::cli::args::reference::columns());
+fn column_reference_is_up_to_date() {
+    assert_up_to_date("columns.md", &wa::cli::args::reference::columns());
 }
 
 #[test]
-fn every_setting_is_described() {
+fn settings_page_describes_every_setting() {
     let page = std::fs::read_to_string(root().join("docs/settings.md")).unwrap();
     for key in wa::config::KEYS {
-        assert!(page.contains(&format!("`{}`", key.name)), "docs/settings.md leaves out {}", key.name);
+        assert!(page.contains(&format!("`{}`", key.name)), "docs/settings.md does not mention {}", key.name);
         if let Some(variable) = key.variable {
-            assert!(page.contains(variable), "docs/settings.md leaves out {variable}");
+            assert!(page.contains(variable), "docs/settings.md does not mention {variable}");
+        }
+    }
+}
+
+/// Returns all hand-written and generated pages.
+fn pages() -> Vec<PathBuf> {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let others = ["README.md", "CHANGELOG.md", "sample-data/README.md", "sample-data/bad/README.md"];
+    let pages = others.map(|name| root().join(name)).into_iter().chain(docs);
+    pages.filter(|page| page.extension().is_some_and(|e| e == "md")).collect()
+}
+
+/// Returns the anchors of a page's headings, as GitHub derives them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut in_code = false;
+    let mut anchors = BTreeSet::new();
+    for line in text.lines() {
+        in_code ^= line.starts_with("```");
+        if !in_code && line.starts_with('#') {
+            let heading = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+            let keep = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_');
+            anchors.insert(heading.chars().filter(keep).collect());
+        }
+    }
+    anchors
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1) {
+            let target = link.split(')').next().unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(path.exists(), "{}: no {target}", page.display());
+            if !anchor.is_empty() {
+                let anchors = anchors(&std::fs::read_to_string(&path).unwrap());
+                assert!(anchors.contains(anchor), "{}: no heading {target}", page.display());
+            }
         }
     }
 }
 
 #[test]
-fn every_file_that_a_page_links_to_is_there() {
-    let pages = ["README.md", "CHANGELOG.md"].map(|name| root().join(name));
-    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let samples = [root().join("sample-data/README.md"), root().join("sample-data/bad/README.md")];
-    for page in pages.into_iter().chain(docs).chain(samples) {
-        if page.extension().is_none_or(|e| e != "md") {
-            continue;
-        }
+fn source_files_named_in_pages_exist() {
+    for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
-        for link in text.split("](").skip(1) {
-            let target = link.split([')', '#']).next().unwrap();
-            if target.is_empty() || target.contains("://") {
-                continue;
-            }
-            assert!(page.parent().unwrap().join(target).exists(), "{}: no {target}", page.display());
+        let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '.');
+        for name in text.split(|c| !is_path(c)).filter(|name| name.starts_with("src/")) {
+            assert!(root().join(name).exists(), "{}: no {name}", page.display());
         }
     }
 }
