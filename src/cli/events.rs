@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use polars::prelude::DataFrame;
 
 use super::args::values::{self, EventFormat};
 use super::args::window::{self, Window};
@@ -16,7 +15,7 @@ use crate::report::query::predicate::Predicate;
 use crate::report::{Query, head_of_list};
 use crate::settings::Settings;
 use crate::store::columns::Table;
-use crate::store::row::Reader;
+use crate::store::frame::{Frame, RecordReader};
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
 
@@ -187,7 +186,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
 fn table(snapshot: &Snapshot, wanted: &EventsQuery, printer: &Printer, style: &Style) -> Result<Vec<String>> {
     let mut records = Vec::new();
     let listing = event_query::list(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
-        let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
+        let reader = RecordReader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
         records.extend((0..frame.height()).map(|row| reader.record(row)));
         Ok(ControlFlow::Continue(()))
     })?;
@@ -202,7 +201,7 @@ fn lines(
     wanted: &EventsQuery,
     printer: &Printer,
     mut header: Option<String>,
-    write: impl Fn(&DataFrame) -> Result<String>,
+    write: impl Fn(&Frame) -> Result<String>,
 ) -> Result<Vec<String>> {
     let columns = event_query::all_columns();
     let mut printed = false;

@@ -2,15 +2,15 @@
 //! times that it must have, in the partition of its rows; and no file that the manifest does not
 //! name.
 
-use polars::prelude::{DataFrame, DataType, TimeUnit};
 use rayon::prelude::*;
 
 use super::difference::Differences;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::Store;
-use crate::store::columns::{ColumnType, Table};
+use crate::store::columns::Table;
 use crate::store::file_system::Opened;
+use crate::store::frame::Frame;
 use crate::store::manifest::{DataFile, Manifest, SideFile, checksum};
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
@@ -104,7 +104,7 @@ fn content(
     snapshot: &Snapshot,
     table: Table,
     file: &DataFile,
-    frame: &DataFrame,
+    frame: &Frame,
     differences: &mut Differences,
 ) -> Result<()> {
     let mut say = |what: String| differences.add(&file.path, || what);
@@ -146,28 +146,16 @@ fn content(
 }
 
 /// Says how the columns of a frame differ from those of a table.
-fn wrong_columns(table: Table, frame: &DataFrame) -> Option<String> {
-    let found = frame.columns();
+fn wrong_columns(table: Table, frame: &Frame) -> Option<String> {
     let defined = table.columns();
-    if !found.iter().map(|c| c.name().as_str()).eq(defined.iter().map(|c| c.name)) {
+    if !frame.column_names().eq(defined.iter().map(|c| c.name)) {
         return Some(format!("its columns are not those of {}", table.name()));
     }
-    found.iter().zip(defined).find_map(|(found, defined)| {
-        let fits = match defined.kind {
-            ColumnType::Text | ColumnType::Uuid | ColumnType::Json => *found.dtype() == DataType::String,
-            ColumnType::Int32 => *found.dtype() == DataType::Int32,
-            ColumnType::Int64 => *found.dtype() == DataType::Int64,
-            ColumnType::Decimal => *found.dtype() == DataType::Float64,
-            ColumnType::Bool => *found.dtype() == DataType::Boolean,
-            ColumnType::Timestamp => {
-                matches!(found.dtype(), DataType::Datetime(TimeUnit::Microseconds, Some(_)))
-            }
-            ColumnType::Date => *found.dtype() == DataType::Date,
-        };
-        if !fits {
-            return Some(format!("its column {} is of type {}", defined.name, found.dtype()));
+    defined.iter().find_map(|defined| {
+        if let Some(found) = frame.type_mismatch(defined) {
+            return Some(format!("its column {} is of type {found}", defined.name));
         }
-        let nulls = found.null_count();
+        let nulls = frame.null_count(defined.name).unwrap_or(0);
         (!defined.nullable && nulls > 0)
             .then(|| format!("its column {} is null in {nulls} rows, and must not be", defined.name))
     })

@@ -127,7 +127,8 @@ fn days(snapshot: &Snapshot) -> Result<BTreeSet<Day>> {
     let sessions = snapshot.manifest().files(Table::Sessions).iter().map(|file| file.day);
     let mut days: BTreeSet<Day> = sessions.collect();
     for frame in snapshot.read(Table::DailyStats, None, &["stat_date"])? {
-        days.extend(tables::Reader(&frame).int32("stat_date")?.iter().flatten().map(Day));
+        let dates = frame.ints("stat_date")?;
+        days.extend((0..frame.height()).filter_map(|row| dates.get_i32(row)).map(Day));
     }
     Ok(days)
 }

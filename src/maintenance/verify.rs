@@ -248,9 +248,8 @@ fn unfit(
 fn unlike(a: &SessionSummary<'_>, b: &SessionSummary<'_>) -> String {
     let frames = [a, b].map(|session| tables::sessions::frame(std::slice::from_ref(session)));
     let [Ok(a), Ok(b)] = frames else { return "columns".to_owned() };
-    let columns = a.columns().iter().zip(b.columns()).filter(|(a, b)| !a.equals_missing(b));
-    let names: Vec<&str> = columns.map(|(a, _)| a.name().as_str()).collect();
-    names.join(", ")
+    let differs = |name: &&str| a.select(&[name]).ok() != b.select(&[name]).ok();
+    a.column_names().filter(differs).collect::<Vec<_>>().join(", ")
 }
 
 fn name(session: &SessionSummary<'_>) -> String {

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -19,7 +18,7 @@ use crate::prehashed::hex;
 use crate::session::SessionSummary;
 use crate::settings::IpPolicy;
 use crate::store::columns::Table;
-use crate::store::frame::{filter, stack, texts};
+use crate::store::frame::Frame;
 use crate::store::manifest::{DataFile, Manifest};
 use crate::store::rejects::Reject;
 use crate::store::snapshot::Snapshot;
@@ -148,7 +147,7 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     let frame = snapshot.read_file(file, Some(&columns))?;
     let mut edits: Vec<(&str, Edits)> = vec![("ip_address", filled(&frame)?)];
     for name in JSON {
-        let column = texts(&frame, name)?;
+        let column = frame.texts(name)?;
         let masked = (0..column.len()).filter_map(|row| {
             let text = column.get(row)?;
             let masked = ip_masking::mask_json(text, IpPolicy::Drop);
@@ -196,15 +195,15 @@ fn without_ip(extra: &str) -> Option<Option<String>> {
 }
 
 /// Returns the rows that have an address, to be without.
-fn filled(frame: &DataFrame) -> Result<Edits> {
-    let column = texts(frame, "ip_address")?;
+fn filled(frame: &Frame) -> Result<Edits> {
+    let column = frame.texts("ip_address")?;
     Ok((0..column.len()).filter(|row| column.get(*row).is_some()).map(|row| (row, None)).collect())
 }
 
 fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     let frame = snapshot.read_file(file, Some(&["ip_address", "user_metadata", "merge_state"]))?;
-    let (ips, metadata) = (texts(&frame, "ip_address")?, texts(&frame, "user_metadata")?);
-    let states = texts(&frame, "merge_state")?;
+    let (ips, metadata) = (frame.texts("ip_address")?, frame.texts("user_metadata")?);
+    let states = frame.texts("merge_state")?;
     let may_have: Vec<bool> = (0..frame.height())
         .map(|row| {
             let held = states.get(row).is_some_and(|state| state.contains("user_metadata"));
@@ -215,14 +214,14 @@ fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
         return Ok(None);
     }
     let whole = snapshot.read_file_checked(file)?;
-    let rows = filter(&whole, may_have.iter().copied())?;
+    let rows = whole.filter(may_have.iter().copied())?;
     let mut summaries = tables::sessions::read(&rows)?;
     let changed = summaries.iter_mut().map(session).filter(|changed| *changed).count() as u64;
     if changed == 0 {
         return Ok(None);
     }
-    let others = filter(&whole, may_have.iter().map(|may| !may))?;
-    let frame = stack(vec![others, tables::sessions::frame(&summaries)?])?;
+    let others = whole.filter(may_have.iter().map(|may| !may))?;
+    let frame = Frame::concat(vec![others, tables::sessions::frame(&summaries)?])?;
     let new = file_of(Table::Sessions, file.day, &frame)?;
     Ok(Some((new, changed)))
 }

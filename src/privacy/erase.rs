@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -12,7 +11,7 @@ use super::redact;
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::store::columns::Table;
-use crate::store::frame::{filter, stack, texts};
+use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
@@ -116,7 +115,7 @@ pub fn events(
         for (name, edits) in &edits {
             redact::edit(&mut whole, name, edits)?;
         }
-        let rest = filter(&whole, gone.iter().map(|gone| !gone))?;
+        let rest = whole.filter(gone.iter().map(|gone| !gone))?;
         let new = file_unless_empty(Table::Events, file.day, rest)?;
         let redacted = rows.len() as u64;
         Ok(Some(Changed { new, erased: count(&gone), redacted, sessions: Vec::new() }))
@@ -146,7 +145,7 @@ pub fn sessions(
             return Ok(None);
         }
         let whole = snapshot.read_file_checked(file)?;
-        let rows = filter(&whole, edited.iter().copied())?;
+        let rows = whole.filter(edited.iter().copied())?;
         let mut summaries = tables::sessions::read(&rows)?;
         let mut redacted = 0;
         for summary in &mut summaries {
@@ -157,8 +156,8 @@ pub fn sessions(
             return Ok(None);
         }
         let untouched = gone.iter().zip(&edited).map(|(gone, edited)| !gone && !edited);
-        let frames = vec![filter(&whole, untouched)?, tables::sessions::frame(&summaries)?];
-        let new = file_unless_empty(Table::Sessions, file.day, stack(frames)?)?;
+        let frames = vec![whole.filter(untouched)?, tables::sessions::frame(&summaries)?];
+        let new = file_unless_empty(Table::Sessions, file.day, Frame::concat(frames)?)?;
         let sessions = (0..gone.len()).filter(|row| gone.get(*row) == Some(&true)).map(|row| {
             let (chatbot_id, kind, value) = ids.key_parts(row);
             ErasedSession {
@@ -180,13 +179,13 @@ pub fn visitors(transaction: &mut Transaction, identity: &ResolvedIdentity) -> R
     let mut done = Done::default();
     done.change(transaction, Table::Visitors, |snapshot, file| {
         let frame = snapshot.read_file(file, Some(&["visitor_id"]))?;
-        let ids = texts(&frame, "visitor_id")?;
+        let ids = frame.texts("visitor_id")?;
         let gone: Vec<bool> =
             ids.iter().map(|id| id.is_some_and(|id| identity.identifiers.contains(id))).collect();
         if !gone.contains(&true) {
             return Ok(None);
         }
-        let rest = filter(&snapshot.read_file_checked(file)?, gone.iter().map(|gone| !gone))?;
+        let rest = snapshot.read_file_checked(file)?.filter(gone.iter().map(|gone| !gone))?;
         let new = file_unless_empty(Table::Visitors, file.day, rest)?;
         Ok(Some(Changed { new, erased: count(&gone), redacted: 0, sessions: Vec::new() }))
     })?;
@@ -205,7 +204,7 @@ pub fn daily_stats_entries(
         let frame = snapshot.read_file(file, Some(&columns))?;
         let mut hit = false;
         for name in columns {
-            hit |= texts(&frame, name)?.iter().flatten().any(|list| matcher.is_in(list.as_bytes()));
+            hit |= frame.texts(name)?.iter().flatten().any(|list| matcher.is_in(list.as_bytes()));
         }
         if !hit {
             return Ok(None);
@@ -252,7 +251,7 @@ fn without(list: &mut String, key: &str, matcher: &IdentifierMatcher) -> u64 {
     gone as u64
 }
 
-fn file_unless_empty(table: Table, day: Day, frame: DataFrame) -> Result<Option<NewFile>> {
+fn file_unless_empty(table: Table, day: Day, frame: Frame) -> Result<Option<NewFile>> {
     match frame.height() {
         0 => Ok(None),
         _ => file_of(table, day, &frame).map(Some),

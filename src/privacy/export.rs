@@ -8,7 +8,6 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use polars::prelude::DataFrame;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -21,9 +20,8 @@ use crate::ingest::Field;
 use crate::ingest::parse::fields::Spelling;
 use crate::render;
 use crate::store::columns::{EVENTS, Table};
-use crate::store::frame::{Cell, Cells};
+use crate::store::frame::{Cell, Cells, Frame, RecordReader};
 use crate::store::ledger::Ledger;
-use crate::store::row::Reader;
 use crate::store::snapshot::Snapshot;
 use crate::time::{Day, Micros, format_utc};
 
@@ -237,8 +235,8 @@ fn is_theirs(
     }
 }
 
-fn csv(frame: &DataFrame, rows: &[usize], terminal: bool, out: &mut dyn Write) -> Result<(), Stopped> {
-    let reader = Reader::whole(frame, Table::Events)?;
+fn csv(frame: &Frame, rows: &[usize], terminal: bool, out: &mut dyn Write) -> Result<(), Stopped> {
+    let reader = RecordReader::all_columns(frame, Table::Events)?;
     for &row in rows {
         let row = render::csv::record(&reader.record(row), terminal);
         out.write_all(render::csv::encode(&[row])?.as_bytes())?;
@@ -250,10 +248,10 @@ fn csv(frame: &DataFrame, rows: &[usize], terminal: bool, out: &mut dyn Write) -
 ///
 /// # Errors
 /// Where the frame has not the columns of `events`, or the output cannot be written.
-pub fn ndjson(frame: &DataFrame, rows: &[usize], out: &mut dyn Write) -> Result<(), Stopped> {
+pub fn ndjson(frame: &Frame, rows: &[usize], out: &mut dyn Write) -> Result<(), Stopped> {
     let cells = EVENTS
         .iter()
-        .map(|column| Ok((column.name, Cells::of(frame, column)?)))
+        .map(|column| Ok((column.name, frame.cells(column)?)))
         .collect::<Result<Vec<(&'static str, Cells)>>>()?;
     // Without places, and its rules are read when they are asked for.
     let context = Context::new(None)?;

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::event::{KeyKind, session_key_hash};
 use crate::identity::identifier::{Identifier, IdentifierKind, Identifiers};
 use crate::store::columns::Table;
-use crate::store::frame::{Ints, Texts, ints, texts};
+use crate::store::frame::{Ints, Texts};
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::time::Micros;
@@ -361,18 +361,18 @@ pub struct IdentityColumns {
 
 impl IdentityColumns {
     /// FoundIds the columns in a frame.
-    pub fn of(frame: &polars::prelude::DataFrame, table: Table) -> Result<IdentityColumns> {
+    pub fn of(frame: &crate::store::frame::Frame, table: Table) -> Result<IdentityColumns> {
         let sessions = table == Table::Sessions;
         let [from, to] = table.times();
         Ok(IdentityColumns {
-            chatbot: texts(frame, "chatbot_id")?,
-            session: texts(frame, "session_id")?,
-            anonymous: texts(frame, "anonymous_id")?,
-            user: texts(frame, "user_id")?,
-            email: texts(frame, "user_email")?,
-            from: ints(frame, from)?,
-            to: ints(frame, to)?,
-            merge_state: if sessions { Some(texts(frame, "merge_state")?) } else { None },
+            chatbot: frame.texts("chatbot_id")?.clone(),
+            session: frame.texts("session_id")?.clone(),
+            anonymous: frame.texts("anonymous_id")?.clone(),
+            user: frame.texts("user_id")?.clone(),
+            email: frame.texts("user_email")?.clone(),
+            from: frame.ints(from)?.clone(),
+            to: frame.ints(to)?.clone(),
+            merge_state: if sessions { Some(frame.texts("merge_state")?.clone()) } else { None },
         })
     }
 

@@ -6,13 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
-
 use super::matcher::IdentifierMatcher;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::session::{CowStr, SessionSummary, UserProfile};
 use crate::store::columns::{ColumnType, EVENTS};
-use crate::store::frame::texts;
+use crate::store::frame::Frame;
 
 /// The columns of `events` in which an identifier may stand as a value. Not among them: the fields of
 /// identity, whose rows are erased (an id that only contains the identifier is another id); and names of things (chatbot, event, category, and what is
@@ -59,14 +57,14 @@ pub type Edits = HashMap<usize, Option<String>>;
 /// FoundIds the texts of a file of events that hold an identifier, by column; rows that are `gone`
 /// are left out.
 pub fn event_edits(
-    frame: &DataFrame,
+    frame: &Frame,
     matcher: &IdentifierMatcher,
     gone: &[bool],
 ) -> Result<HashMap<&'static str, Edits>> {
     let mut edits: HashMap<&'static str, Edits> = HashMap::new();
     for name in EVENT_TEXTS {
         let json = EVENTS.iter().any(|column| column.name == name && column.kind == ColumnType::Json);
-        let column = texts(frame, name)?;
+        let column = frame.texts(name)?;
         for (row, gone) in gone.iter().enumerate() {
             let Some(text) = column.get(row).filter(|_| !gone) else { continue };
             let edited = if json { matcher.redact_json(text) } else { matcher.redact(text) };
@@ -81,26 +79,22 @@ pub fn event_edits(
 }
 
 /// Puts new texts into a column of a frame.
-pub fn edit(frame: &mut DataFrame, name: &str, edits: &Edits) -> Result<()> {
-    let old = texts(frame, name)?;
+pub fn edit(frame: &mut Frame, name: &str, edits: &Edits) -> Result<()> {
+    let old = frame.texts(name)?.clone();
     let new: Vec<Option<&str>> = (0..old.len())
         .map(|row| match edits.get(&row) {
             Some(new) => new.as_deref(),
             None => old.get(row),
         })
         .collect();
-    let column = Series::new(name.into(), new).into_column();
-    frame
-        .replace(name, column)
-        .map(|_| ())
-        .map_err(|e| Error::failed("cannot change a column of a table").caused_by(e))
+    frame.replace_texts(name, &new)
 }
 
 /// Tells which sessions of a file may hold an identifier as a value: [`session`] sees it.
-pub fn sessions_to_edit(frame: &DataFrame, matcher: &IdentifierMatcher, gone: &[bool]) -> Result<Vec<bool>> {
+pub fn sessions_to_edit(frame: &Frame, matcher: &IdentifierMatcher, gone: &[bool]) -> Result<Vec<bool>> {
     let mut hits = vec![false; gone.len()];
     for name in SESSION_TEXTS {
-        let column = texts(frame, name)?;
+        let column = frame.texts(name)?;
         for (row, hit) in hits.iter_mut().enumerate() {
             if *hit || gone.get(row) != Some(&false) {
                 continue;

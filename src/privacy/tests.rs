@@ -12,7 +12,6 @@ use crate::progress::NoProgress;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::columns::{ColumnType, Table};
-use crate::store::frame::texts;
 use crate::store::manifest::Manifest;
 use crate::time::{Clock, parse_human};
 
@@ -115,7 +114,7 @@ fn everything(dir: &Path, all: &mut String) {
             let table = Table::ALL.into_iter().find(|t| path.components().any(|c| c.as_os_str() == t.name()));
             for column in table.unwrap().columns() {
                 if matches!(column.kind, ColumnType::Text | ColumnType::Uuid | ColumnType::Json) {
-                    for text in texts(&frame, column.name).unwrap().iter().flatten() {
+                    for text in frame.texts(column.name).unwrap().iter().flatten() {
                         all.push_str(text);
                         all.push('\n');
                     }
@@ -604,7 +603,7 @@ pub fn rows_of(place: &Place, table: Table) -> Vec<String> {
     let mut rows = Vec::new();
     for file in snapshot.manifest().files(table) {
         let frame = snapshot.read_file(file, None).unwrap();
-        let reader = crate::store::row::Reader::whole(&frame, table).unwrap();
+        let reader = crate::store::frame::RecordReader::all_columns(&frame, table).unwrap();
         for row in 0..frame.height() {
             let record = reader.record(row);
             let cells = record.entries().filter(|(c, _)| !matches!(c.name, "created_at" | "updated_at"));
@@ -783,12 +782,12 @@ mod exports {
         let snapshot = place.store().snapshot().unwrap();
         for file in snapshot.manifest().files(Table::Events) {
             let frame = snapshot.read_file(file, None).unwrap();
-            let ids = texts(&frame, "id").unwrap();
+            let ids = frame.texts("id").unwrap();
             for (at, column) in Table::Events.columns().iter().enumerate() {
                 if !matches!(column.kind, ColumnType::Text | ColumnType::Json) {
                     continue;
                 }
-                let cells = texts(&frame, column.name).unwrap();
+                let cells = frame.texts(column.name).unwrap();
                 for row in 0..frame.height() {
                     let said = &rows[ids.get(row).unwrap()][at];
                     let text = cells.get(row).unwrap_or("");

@@ -12,7 +12,7 @@ use crate::report::answer::Answer;
 use crate::report::metric::compare::{Change, ComparedGroup};
 use crate::report::metric::{Figure, Group, Unit};
 use crate::store::columns::{Column, ColumnType, Table};
-use crate::store::row::{Record, Value};
+use crate::store::frame::{Record, Value};
 
 /// The name of the row that sums up what a limit cuts off.
 pub const REST: &str = "(other)";

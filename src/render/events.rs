@@ -1,7 +1,5 @@
 //! Raw events: as lines that `wa ingest` takes back, as CSV, as a table.
 
-use polars::prelude::DataFrame;
-
 use super::layout::{Layout, timeline, title};
 use super::text::escape_json_control;
 use super::{Style, csv, table};
@@ -9,11 +7,11 @@ use crate::error::{Error, Result};
 use crate::privacy::export::{self, Stopped};
 use crate::report::Head;
 use crate::store::columns::Table;
-use crate::store::row::{Reader, Record};
+use crate::store::frame::{Frame, Record, RecordReader};
 
 /// Writes events (a frame of all columns) as lines that `wa ingest` takes back; what a terminal acts
 /// upon is escaped, where it is one.
-pub fn ndjson(frame: &DataFrame, terminal: bool) -> Result<String> {
+pub fn ndjson(frame: &Frame, terminal: bool) -> Result<String> {
     let cannot = || Error::failed("cannot write events as JSON");
     let rows: Vec<usize> = (0..frame.height()).collect();
     let mut lines = Vec::new();
@@ -26,8 +24,8 @@ pub fn ndjson(frame: &DataFrame, terminal: bool) -> Result<String> {
 }
 
 /// Writes events (a frame of all columns) as lines of CSV.
-pub fn csv(frame: &DataFrame, terminal: bool) -> Result<String> {
-    let reader = Reader::whole(frame, Table::Events)?;
+pub fn csv(frame: &Frame, terminal: bool) -> Result<String> {
+    let reader = RecordReader::all_columns(frame, Table::Events)?;
     let rows = (0..frame.height()).map(|row| csv::record(&reader.record(row), terminal));
     csv::encode(&rows.collect::<Vec<_>>())
 }

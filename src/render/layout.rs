@@ -8,7 +8,7 @@ use crate::report::answer::{Answer, Head, Robots};
 use crate::report::metric::compare::{Change, ComparedGroup, Comparison, Status};
 use crate::report::metric::{Figure, Group, Unit};
 use crate::report::sessions::{Entry, Page};
-use crate::store::row::{Record, Value};
+use crate::store::frame::{Record, Value};
 use crate::time::Zone;
 
 /// An answer in words.

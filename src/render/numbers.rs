@@ -2,7 +2,7 @@
 
 use crate::decimal::fixed::Hundredths;
 use crate::report::metric::{Figure, Unit};
-use crate::store::row::Value;
+use crate::store::frame::Value;
 use crate::time::{Micros, Zone, format_utc};
 
 /// What stands where a figure cannot be known.

@@ -329,11 +329,11 @@ fn raw_events_make_a_table() {
     use crate::report::head_of_list;
     use crate::report::query::event_query::{EventsQuery, list};
     use crate::store::columns::Table;
-    use crate::store::row::Reader;
+    use crate::store::frame::RecordReader;
     let tables = tables();
     let mut records = Vec::new();
     let listing = list(&tables, &EventsQuery::all(query().window), &events::TABLE_COLUMNS, &mut |frame| {
-        let reader = Reader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
+        let reader = RecordReader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
         records.extend((0..frame.height()).map(|row| reader.record(row)));
         Ok(std::ops::ControlFlow::Continue(()))
     })

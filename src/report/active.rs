@@ -7,7 +7,6 @@
 //! apart, so `e` lies at or after `f` - timeout, and so after T - timeout. Conversely a session
 //! that starts after T, or ended before T - timeout, has no event in the span.
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -18,7 +17,7 @@ use super::query::pruned;
 use super::query::tables::Tables;
 use super::query::window::Window;
 use crate::error::{Error, Result};
-use crate::store::frame::ints;
+use crate::store::frame::Frame;
 use crate::time::{Micros, format_utc, parse_human};
 
 /// The answer of `active`.
@@ -103,17 +102,17 @@ pub fn active(
     Ok(report)
 }
 
-fn count(frame: &DataFrame, query: &Query, since: Micros, moment: Micros) -> Result<(u64, u64)> {
-    let (started, ended) = (ints(frame, "started_at")?, ints(frame, "ended_at")?);
+fn count(frame: &Frame, query: &Query, since: Micros, moment: Micros) -> Result<(u64, u64)> {
+    let (started, ended) = (frame.ints("started_at")?, frame.ints("ended_at")?);
     let mut asked = query.asked(frame)?;
-    let robots = crate::store::frame::bools(frame, "is_bot")?;
+    let robots = frame.bools("is_bot")?;
     let (mut sessions, mut bots) = (0, 0);
     for row in 0..frame.height() {
         let (Some(start), Some(end)) = (started.get(row), ended.get(row)) else { continue };
         if start > moment || end < since || !asked.contains(row) {
             continue;
         }
-        let is_bot = robots.is(row);
+        let is_bot = robots.is_true(row);
         bots += u64::from(is_bot);
         sessions += u64::from(!is_bot || query.include_bots);
     }

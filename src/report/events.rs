@@ -1,7 +1,6 @@
 //! `events`: the most frequent events, by name.
 
 use hashbrown::HashMap;
-use polars::prelude::DataFrame;
 use serde::Serialize;
 
 use super::answer::{Body, Report};
@@ -14,7 +13,7 @@ use super::query::tables::{Tables, map_frames};
 use crate::decimal::fixed::Distinct;
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::texts;
+use crate::store::frame::Frame;
 
 rows! {
     /// An event's name.
@@ -102,9 +101,9 @@ fn top(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(List
     Ok((listed, bots))
 }
 
-fn part(frame: &DataFrame, query: &Query) -> Result<Part> {
+fn part(frame: &Frame, query: &Query) -> Result<Part> {
     let selected = query.select(frame)?;
-    let column = texts(frame, "event_counts")?;
+    let column = frame.texts("event_counts")?;
     let mut part = Part { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
     let mut numbers: HashMap<String, u32> = HashMap::new();
     for (json, sessions) in groups(&column, &selected.rows, |_| 1u64) {

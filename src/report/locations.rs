@@ -1,7 +1,6 @@
 //! `places`: countries and cities that visits came from.
 
 use hashbrown::HashMap;
-use polars::prelude::DataFrame;
 use serde::Serialize;
 
 use super::answer::{Body, Report};
@@ -14,7 +13,7 @@ use super::query::tables::{Tables, map_frames};
 use crate::decimal::fixed::Percent;
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::{bools, texts};
+use crate::store::frame::Frame;
 
 rows! {
     /// A country.
@@ -123,17 +122,17 @@ fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Pl
 
 type ByCity = Tally<(String, String), Visits>;
 
-fn of_frame(frame: &DataFrame, query: &Query) -> Result<(ByCity, u64)> {
+fn of_frame(frame: &Frame, query: &Query) -> Result<(ByCity, u64)> {
     let selected = query.select(frame)?;
-    let (countries, cities) = (texts(frame, "country_code")?, texts(frame, "city")?);
-    let conversation = bools(frame, "had_conversation")?;
+    let (countries, cities) = (frame.texts("country_code")?, frame.texts("city")?);
+    let conversation = frame.bools("had_conversation")?;
     let mut counts: HashMap<(Option<u128>, Option<u128>), (usize, Visits)> = HashMap::new();
     for &row in &selected.rows {
         let row = row as usize;
         let (_, visits) = counts
             .entry((countries.token(row), cities.token(row)))
             .or_insert_with(|| (row, Visits::default()));
-        visits.add(Visits::one(conversation.is(row)));
+        visits.add(Visits::one(conversation.is_true(row)));
     }
     let mut tally: ByCity = Tally::default();
     for (row, visits) in counts.into_values() {

@@ -12,7 +12,6 @@ use super::query::tables::{Tables, map_frames};
 use crate::decimal::fixed::Percent;
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::{bools, texts};
 
 rows! {
     /// A landing page.
@@ -94,9 +93,9 @@ fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u
     let days = Some(query.window.range());
     let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| {
         let selected = query.select(frame)?;
-        let conversation = bools(frame, "had_conversation")?;
-        let pages = texts(frame, "landing_page")?;
-        let tally = by_text(&pages, &selected.rows, "unknown", |row| Visits::one(conversation.is(row)));
+        let conversation = frame.bools("had_conversation")?;
+        let pages = frame.texts("landing_page")?;
+        let tally = by_text(&pages, &selected.rows, "unknown", |row| Visits::one(conversation.is_true(row)));
         Ok((tally, selected.bots))
     })?;
     let bots = parts.iter().map(|(_, bots)| bots).sum();

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -25,7 +24,7 @@ use super::query::{Asked, Query};
 use crate::decimal::fixed::{Distinct, Percent};
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::{Ints, Texts, ints, texts};
+use crate::store::frame::{Frame, Ints, Texts};
 use crate::time::{Day, Micros, SECOND};
 
 /// From when on a response is slow: the original's 3 seconds, exclusive.
@@ -270,8 +269,8 @@ struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn of(frame: &DataFrame, query: &'a Query, held: &'a Held) -> Result<Finder<'a>> {
-        let times = ints(frame, "timestamp")?;
+    fn of(frame: &Frame, query: &'a Query, held: &'a Held) -> Result<Finder<'a>> {
+        let times = frame.ints("timestamp")?.clone();
         let all = || (0..frame.height()).filter_map(|row| times.get(row));
         let days = held.days_of(all().min().unwrap_or(0), all().max().unwrap_or(0));
         let days = days.into_iter().map(|day| (day, 0)).collect();
@@ -398,9 +397,9 @@ impl Events {
         Ok(Events::sum(parts, held.sessions()))
     }
 
-    fn of(frame: &DataFrame, query: &Query, held: &Held) -> Result<Events> {
-        let (names, categories) = (texts(frame, "event_name")?, texts(frame, "event_category")?);
-        let properties = texts(frame, "properties")?;
+    fn of(frame: &Frame, query: &Query, held: &Held) -> Result<Events> {
+        let (names, categories) = (frame.texts("event_name")?, frame.texts("event_category")?);
+        let properties = frame.texts("properties")?;
         let mut measured = Measured::of(&properties);
         let mut finder = Finder::of(frame, query, held)?;
         let (mut known, mut are_errors) = (Recent::new(Name::Other), Recent::new(false));

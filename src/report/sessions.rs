@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -17,8 +16,7 @@ use super::query::window::Window;
 use super::timeline;
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
-use crate::store::frame::{Texts, ints, texts};
-use crate::store::row::{Reader, Record, names};
+use crate::store::frame::{Frame, Record, RecordReader, Texts};
 use crate::time::{Day, Micros};
 
 /// The rows of a page, where no other number is asked for.
@@ -225,15 +223,15 @@ impl SessionsQuery {
         query.columns(&columns)
     }
 
-    fn matching(&self, frame: &DataFrame, query: &Query) -> Result<Matching> {
+    fn matching(&self, frame: &Frame, query: &Query) -> Result<Matching> {
         let selected = query.select(frame)?;
-        let started = ints(frame, "started_at")?;
-        let column = |wanted: &Option<String>, name: &str| -> Result<Option<Texts>> {
-            wanted.as_ref().map(|_| texts(frame, name)).transpose()
+        let started = frame.ints("started_at")?;
+        let column = |wanted: &Option<String>, name: &str| -> Result<Option<&Texts>> {
+            wanted.as_ref().map(|_| frame.texts(name)).transpose()
         };
         let ids = (column(&self.session_id, "id")?, column(&self.session_id, "session_id")?);
         let who = (column(&self.visitor, "anonymous_id")?, column(&self.visitor, "user_id")?);
-        let names = |wanted: &Option<String>, columns: &(Option<Texts>, Option<Texts>), row: usize| {
+        let names = |wanted: &Option<String>, columns: &(Option<&Texts>, Option<&Texts>), row: usize| {
             wanted.as_deref().is_none_or(|wanted| {
                 [&columns.0, &columns.1]
                     .into_iter()
@@ -289,10 +287,11 @@ impl Cut {
         // page's rows are kept.
         let days: BTreeSet<Day> =
             times.iter().filter(|time| self.holds(**time)).map(|time| zone.day(*time)).collect();
+        let columns = Table::Sessions.column_names();
         let read = |day: Day| {
-            map_frames(tables, Table::Sessions, Some((day, day)), &names(Table::Sessions), |_, frame| {
-                let reader = Reader::whole(frame, Table::Sessions)?;
-                let ids = texts(frame, "id")?;
+            map_frames(tables, Table::Sessions, Some((day, day)), &columns, |_, frame| {
+                let reader = RecordReader::all_columns(frame, Table::Sessions)?;
+                let ids = frame.texts("id")?;
                 let mut rows = wanted.matching(frame, query)?.rows;
                 rows.retain(|(time, _)| self.holds(*time));
                 // Of thousands that start at one moment, no more are made than can be on the page.

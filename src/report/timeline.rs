@@ -8,8 +8,7 @@ use super::sessions::Entry;
 use crate::error::Result;
 use crate::event::{KeyKind, session_key_hash};
 use crate::store::columns::Table;
-use crate::store::frame::ints;
-use crate::store::row::{Reader, Record};
+use crate::store::frame::{Record, RecordReader};
 use crate::time::{Day, Micros};
 
 /// What is shown of an event.
@@ -41,8 +40,8 @@ pub(crate) fn add(tables: &dyn Tables, entries: &mut [Entry]) -> Result<()> {
     for (from, to) in runs(&wanted) {
         let parts = map_frames(tables, Table::Events, Some((from, to)), &columns, |_, frame| {
             let mut keys = Keys::of(frame, true)?;
-            let times = ints(frame, "timestamp")?;
-            let reader = Reader::new(frame, Table::Events, &COLUMNS)?;
+            let times = frame.ints("timestamp")?;
+            let reader = RecordReader::new(frame, Table::Events, &COLUMNS)?;
             let mut found = Vec::new();
             for row in 0..frame.height() {
                 let (Some(time), Some(key)) = (times.get(row), keys.hash(row)) else { continue };

@@ -16,8 +16,8 @@ pub enum ColumnType {
     Int32,
     /// A 64-bit signed integer.
     Int64,
-    /// A 64-bit float, rounded to two decimals.
-    Decimal,
+    /// A 64-bit float, rounded to two decimal places.
+    Float,
     /// True or false.
     Bool,
     /// Microseconds since 1970 UTC.
@@ -35,7 +35,7 @@ impl ColumnType {
             ColumnType::Json => "text (JSON)",
             ColumnType::Int32 => "int32",
             ColumnType::Int64 => "int64",
-            ColumnType::Decimal => "float64",
+            ColumnType::Float => "float64",
             ColumnType::Bool => "boolean",
             ColumnType::Timestamp => "timestamp (µs, UTC)",
             ColumnType::Date => "date",
@@ -230,11 +230,11 @@ pub static DAILY_STATS: &[Column] = &[
     col("total_conversations", Int64, "Sessions with at least one `message_sent`."),
     col("total_messages_sent", Int64, "Number of `message_sent`."),
     col("total_messages_received", Int64, "Number of `message_received`."),
-    col("avg_messages_per_session", Decimal, "Messages sent and received per session, 2 decimals."),
+    col("avg_messages_per_session", Float, "Messages sent and received per session, 2 decimals."),
     col("avg_session_duration_seconds", Int64, "Mean duration in seconds, rounded half up."),
     col("widget_loads", Int64, "Number of `widget_loaded`."),
     col("widget_opens", Int64, "Number of `widget_opened`."),
-    col("conversion_rate", Decimal, "100 × conversations / sessions, 2 decimals."),
+    col("conversion_rate", Float, "100 × conversations / sessions, 2 decimals."),
     opt(
         "avg_response_time_ms",
         Int64,
@@ -314,6 +314,11 @@ impl Table {
             Table::DailyStats => DAILY_STATS,
             Table::Visitors => VISITORS,
         }
+    }
+
+    /// Returns the names of the columns, in order.
+    pub fn column_names(self) -> Vec<&'static str> {
+        self.columns().iter().map(|column| column.name).collect()
     }
 
     /// Returns the key of the table's Hive partitions.

@@ -30,7 +30,6 @@ mod missing_manifest;
 mod orphans;
 pub mod parquet;
 pub mod rejects;
-pub mod row;
 pub mod snapshot;
 pub mod tables;
 pub mod temp_files;

@@ -9,14 +9,15 @@ use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
 
 use super::file_system::Opened;
+use super::frame::Frame;
 
 /// Reads some columns (all, where `columns` is `None`) of a Parquet file into a frame.
 ///
 /// # Errors
 /// The text of what is wrong with the file: damaged bytes never make it panic.
-pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, String> {
+pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<Frame, String> {
     match super::decode::read(&file, columns) {
-        Some(frame) => Ok(frame),
+        Some(data) => Ok(Frame::new(data)),
         None => decode_any(file, columns),
     }
 }
@@ -25,10 +26,7 @@ pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, Strin
 ///
 /// # Errors
 /// As those of [`decode`]. What came before is right; nothing comes after.
-pub fn groups<'a>(
-    file: Opened,
-    columns: &'a [&'a str],
-) -> impl Iterator<Item = Result<DataFrame, String>> + 'a {
+pub fn groups<'a>(file: Opened, columns: &'a [&'a str]) -> impl Iterator<Item = Result<Frame, String>> + 'a {
     let mut groups = super::decode::Groups::of(&file, columns);
     let (mut file, mut rows) = (Some(file), 0);
     std::iter::from_fn(move || {
@@ -38,26 +36,23 @@ pub fn groups<'a>(
         }
         if let Some(frame) = groups.as_mut().and_then(|groups| groups.next(opened)) {
             rows += frame.height();
-            return Some(Ok(frame));
+            return Some(Ok(Frame::new(frame)));
         }
         // The rest is for Polars' reader.
         let whole = decode_any(file.take()?, Some(columns));
-        Some(whole.map(|whole| whole.slice(rows as i64, usize::MAX)))
+        Some(whole.map(|whole| whole.slice(rows, usize::MAX)))
     })
 }
 
 /// Like [`decode`], by Polars' reader alone: it knows all of Parquet, and says what is wrong with a file.
-pub(super) fn decode_any(file: Opened, columns: Option<&[&str]>) -> Result<DataFrame, String> {
+pub(super) fn decode_any(file: Opened, columns: Option<&[&str]>) -> Result<Frame, String> {
     // The decoder asserts what a sound file keeps; a damaged one may not.
     let read = catch_unwind(AssertUnwindSafe(|| match file {
         Opened::File(file) => read_by(ParquetReader::new(file), columns),
         Opened::Bytes(bytes) => read_by(ParquetReader::new(Cursor::new(bytes)), columns),
     }));
     match read {
-        Ok(Ok(mut frame)) => {
-            frame.rechunk_mut();
-            Ok(frame)
-        }
+        Ok(Ok(data)) => Ok(Frame::new(data)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("its bytes make no sense as Parquet".to_owned()),
     }
@@ -84,7 +79,7 @@ mod tests {
     use std::io::Write;
 
     /// All kinds of columns, with nulls among them.
-    fn some_days(rows: usize) -> DataFrame {
+    fn some_days(rows: usize) -> Frame {
         let mut builder = FrameBuilder::new(Table::DailyStats);
         for row in 0..rows {
             let name = format!("chatbot {}", row % 7);
@@ -93,7 +88,7 @@ mod tests {
                 ("chatbot_id", Cell::Text(&name)),
                 ("stat_date", Cell::Date(Day(row as i32))),
                 ("total_sessions", Cell::Int(row as i64)),
-                ("conversion_rate", if row % 3 == 0 { Cell::Null } else { Cell::Decimal(45.36) }),
+                ("conversion_rate", if row % 3 == 0 { Cell::Null } else { Cell::Float(45.36) }),
                 ("top_referrers", if row % 5 == 0 { Cell::Null } else { Cell::Json(&list) }),
                 ("created_at", Cell::Time(row as i64)),
             ]);
@@ -101,7 +96,7 @@ mod tests {
         builder.finish().unwrap()
     }
 
-    fn encode(frame: &DataFrame) -> Vec<u8> {
+    fn encode(frame: &Frame) -> Vec<u8> {
         FileBuilder::of_frame(Table::DailyStats, frame).unwrap().finish().unwrap()
     }
 
@@ -121,15 +116,15 @@ mod tests {
             let frame = some_days(rows);
             let bytes = encode(&frame);
             let some = decode(file_of(&bytes), Some(&NAMES)).unwrap();
-            assert!(some.equals_missing(&frame.select(NAMES).unwrap()), "{rows} rows");
-            assert!(decode(file_of(&bytes), None).unwrap().equals_missing(&frame), "{rows} rows");
+            assert!(some == frame.select(&NAMES).unwrap(), "{rows} rows");
+            assert!(decode(file_of(&bytes), None).unwrap() == frame, "{rows} rows");
             let read = decode(Opened::Bytes(bytes), Some(&NAMES)).unwrap();
-            assert!(read.select(NAMES).unwrap().equals_missing(&some), "{rows} rows");
+            assert!(read.select(&NAMES).unwrap() == some, "{rows} rows");
         }
     }
 
     /// A file of first sights with a row group too many for one, and its frame.
-    fn sights(rows: usize) -> (Vec<u8>, DataFrame) {
+    fn sights(rows: usize) -> (Vec<u8>, Frame) {
         let mut builder = FrameBuilder::new(Table::Visitors);
         for row in 0..rows {
             let id = format!("v{row}");
@@ -150,16 +145,16 @@ mod tests {
     fn row_groups_one_after_the_other_are_the_file() {
         for rows in [0, 1, COPIED, 2 * COPIED + 10] {
             let (bytes, frame) = sights(rows);
-            let frames: Vec<DataFrame> = groups(file_of(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
-            let heights: Vec<usize> = frames.iter().map(DataFrame::height).collect();
+            let frames: Vec<Frame> = groups(file_of(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
+            let heights: Vec<usize> = frames.iter().map(Frame::height).collect();
             let wanted: Vec<usize> =
                 (0..rows).step_by(COPIED).map(|start| (rows - start).min(COPIED)).collect();
             assert_eq!(heights, wanted);
             let mut start = 0;
             for part in frames {
-                let wanted = frame.select(HASHES).unwrap().slice(start, part.height());
-                assert!(part.equals_missing(&wanted), "{rows} rows, from {start} on");
-                start += part.height() as i64;
+                let wanted = frame.select(&HASHES).unwrap().slice(start, part.height());
+                assert!(part == wanted, "{rows} rows, from {start} on");
+                start += part.height();
             }
         }
     }
@@ -171,11 +166,11 @@ mod tests {
         ParquetWriter::new(&mut bytes)
             .with_compression(ParquetCompression::Snappy)
             .with_row_group_size(Some(300))
-            .finish(&mut frame.clone())
+            .finish(&mut frame.data().clone())
             .unwrap();
-        let frames: Vec<DataFrame> = groups(file_of(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
+        let frames: Vec<Frame> = groups(file_of(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
         assert_eq!(frames.len(), 1);
-        assert!(frames[0].equals_missing(&frame.select(HASHES).unwrap()));
+        assert!(frames[0] == frame.select(&HASHES).unwrap());
     }
 
     #[test]
@@ -184,7 +179,7 @@ mod tests {
         let about = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
         let hashes = about.row_groups[1].columns_under_root_iter("hash_high").unwrap().next().unwrap();
         bytes[hashes.byte_range().end as usize - 9] ^= 1;
-        let read: Vec<Result<DataFrame, String>> = groups(file_of(&bytes), &HASHES).collect();
+        let read: Vec<Result<Frame, String>> = groups(file_of(&bytes), &HASHES).collect();
         assert_eq!(read.len(), 2);
         assert_eq!(read[0].as_ref().unwrap().height(), COPIED);
         assert!(read[1].is_err());

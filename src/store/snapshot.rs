@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::Store;
 use super::columns::Table;
 use super::file_system::{Disk, Opened};
+use super::frame::Frame;
 use super::manifest::{DataFile, Manifest, checksum};
 use super::transaction::staged_path;
 use crate::error::{Error, Result};
@@ -119,13 +119,13 @@ impl Snapshot {
     /// Reads columns of the partitions of a table that touch the days: a frame a file, in parallel.
     ///
     /// Rows outside the days can be among them where a partition is a month.
-    pub fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+    pub fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         let files = self.files_in(table, days).into_par_iter().with_max_len(1);
         files.map(|file| self.read_file(file, Some(columns))).collect()
     }
 
     /// Reads columns (all, where `columns` is `None`) of one file.
-    pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<DataFrame> {
+    pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<Frame> {
         let path = self.locate(&file.path);
         let frame =
             super::parquet::decode(self.open(file)?, columns).map_err(|why| self.damaged(&path, why))?;
@@ -141,7 +141,7 @@ impl Snapshot {
         &self,
         file: &DataFile,
         columns: &[&str],
-        mut each: impl FnMut(&DataFrame) -> Result<()>,
+        mut each: impl FnMut(&Frame) -> Result<()>,
     ) -> Result<()> {
         let path = self.locate(&file.path);
         let mut rows = 0;
@@ -171,7 +171,7 @@ impl Snapshot {
 
     /// Reads a whole file as a writer does: its checksum is looked at first, so that damage is
     /// never carried on into a new file.
-    pub fn read_file_checked(&self, file: &DataFile) -> Result<DataFrame> {
+    pub fn read_file_checked(&self, file: &DataFile) -> Result<Frame> {
         let bytes = self.bytes_checked(&file.path, &file.checksum)?;
         let path = self.locate(&file.path);
         super::parquet::decode(Opened::Bytes(bytes), None).map_err(|why| self.damaged(&path, why))

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use wa::store::Store;
 use wa::store::columns::Table;
-use wa::store::frame;
 use wa::store::snapshot::Snapshot;
 
 use super::kill::{assert_no_unnamed_files, write_logs};
@@ -22,7 +21,7 @@ fn agreement(snapshot: &Snapshot) -> wa::Result<u64> {
     let sum = |table: Table, column: &str| -> wa::Result<i64> {
         let mut sum = 0;
         for frame in snapshot.read(table, None, &[column])? {
-            let values = frame::ints(&frame, column)?;
+            let values = frame.ints(column)?;
             sum += (0..frame.height()).map(|row| values.or_zero(row)).sum::<i64>();
         }
         Ok(sum)

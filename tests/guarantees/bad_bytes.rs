@@ -221,7 +221,7 @@ fn bad_bytes_a_million_event_names_are_a_million_counts() {
         let snapshot = place::store_on(&logs.disk).snapshot().unwrap();
         let mut found = 0;
         for frame in snapshot.read(Table::Sessions, None, &["event_counts"]).unwrap() {
-            let counts = frame.column("event_counts").unwrap().str().unwrap();
+            let counts = frame.texts("event_counts").unwrap();
             found += counts.len();
             for counts in counts.iter().flatten() {
                 let counts: std::collections::HashMap<&str, u64> = serde_json::from_str(counts).unwrap();

@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use polars::prelude::DataFrame;
 use serde_json::Value;
 use wa::report::query::event_query::{self, EventsQuery};
 use wa::report::query::predicate::Predicate;
 use wa::report::{Tables, Window};
 use wa::store::Store;
 use wa::store::columns::Table;
+use wa::store::frame::Frame;
 use wa::store::ledger::Ledger;
 use wa::store::snapshot::Snapshot;
 use wa::time::{Day, Micros, SECOND, Zone};
@@ -183,7 +183,7 @@ struct Noting {
 }
 
 impl Tables for Noting {
-    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> wa::Result<Vec<DataFrame>> {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> wa::Result<Vec<Frame>> {
         assert_eq!(table, Table::Events, "a list of events needs no other table");
         let (from, to) = days.expect("a list of events names its days");
         let columns_read = columns.iter().map(|name| (*name).to_owned()).collect();
@@ -308,6 +308,6 @@ fn readers_that_hold_their_files_lose_none_to_a_writer() {
     // Twice, as a list reads them: first what decides, then all.
     for columns in [&["event_name"][..], &["id", "properties"]] {
         let frames = held.read(Table::Events, None, columns).unwrap();
-        assert_eq!(frames.iter().map(DataFrame::height).sum::<usize>(), events);
+        assert_eq!(frames.iter().map(Frame::height).sum::<usize>(), events);
     }
 }

@@ -38,7 +38,7 @@ pub fn read_file(snapshot: &Snapshot, table: Table, file: &DataFile) -> Result<V
     let columns: Vec<(&str, Cells)> = table
         .columns()
         .iter()
-        .map(|column| Ok((column.name, Cells::of(&frame, column)?)))
+        .map(|column| Ok((column.name, frame.cells(column)?)))
         .collect::<Result<_>>()?;
     let row = |row: usize| {
         columns.iter().map(|(name, cells)| ((*name).to_owned(), value(cells.get(row)))).collect()
@@ -68,7 +68,7 @@ fn value(cell: Cell<'_>) -> Value {
         // A number that no program holds is JSON all the same: then the text stands for itself.
         Cell::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         Cell::Int(n) | Cell::Time(n) => n.into(),
-        Cell::Decimal(n) => n.into(),
+        Cell::Float(n) => n.into(),
         Cell::Bool(truth) => truth.into(),
         Cell::Date(day) => day.to_string().into(),
     }

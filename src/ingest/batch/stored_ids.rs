@@ -19,7 +19,6 @@ use crate::event::{Event, parse_uuid};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables;
 use crate::time::{Day, Micros};
 
 /// The columns of `events` by which a duplicate is found.
@@ -251,8 +250,7 @@ impl<'a, F: Fn(u128) -> Option<u32>> Wanted<'a, F> {
             return Ok(Vec::new());
         }
         let frame = snapshot.read_file(file, Some(&CONTENT_COLUMNS))?;
-        let reader = tables::Reader(&frame);
-        let (times, names) = (reader.int64("timestamp")?, reader.text("event_name")?);
+        let (times, names) = (frame.ints("timestamp")?, frame.texts("event_name")?);
         let is_same = |row: usize, event: &Event<'_>| {
             times.get(row) == Some(event.row.time) && names.get(row) == Some(event.name())
         };
@@ -277,8 +275,7 @@ impl Room {
 /// Reads the keys of a file's events by row, 0 where a row has no id, as in no file of `wa`'s.
 fn read(snapshot: &Snapshot, file: &DataFile, keys: &Keys) -> Result<Vec<u128>> {
     let frame = snapshot.read_file(file, Some(&ID_COLUMNS))?;
-    let reader = tables::Reader(&frame);
-    let (chatbots, ids) = (reader.text("chatbot_id")?, reader.text("id")?);
+    let (chatbots, ids) = (frame.texts("chatbot_id")?, frame.texts("id")?);
     let mut found = Vec::with_capacity(ids.len());
     let mut latest = (None, keys.of_chatbot(""));
     for (chatbot, id) in chatbots.iter().zip(ids.iter()) {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::stack;
+use crate::store::frame::Frame;
 use crate::store::manifest::{DataFile, SideFile};
 use crate::store::transaction::{REJECTS, Transaction};
 use crate::store::update::merge_policy::most_rows;
@@ -38,7 +38,7 @@ pub fn compact(transaction: &mut Transaction) -> Result<CompactionStats> {
         for (day, files) in groups(table, transaction.manifest().files(table)) {
             let snapshot = transaction.snapshot()?;
             let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
-            let frame = stack(frames)?;
+            let frame = Frame::concat(frames)?;
             let new = file_of(table, day, &frame)?;
             for file in &files {
                 transaction.remove(table, &file.path);

@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::event::KeyKind;
 use crate::settings::Retention;
 use crate::store::columns::Table;
-use crate::store::frame::filter;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
@@ -67,7 +66,7 @@ pub fn events(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> 
     let mut pruned = Pruned::default();
     for file in snapshot.manifest().files(Table::Events).iter().filter(|file| file.day <= last) {
         let frame = snapshot.read_file(file, Some(&["chatbot_id"]))?;
-        let chatbots: HashSet<&str> = tables::Reader(&frame).text("chatbot_id")?.iter().flatten().collect();
+        let chatbots: HashSet<&str> = frame.texts("chatbot_id")?.iter().flatten().collect();
         for chatbot in chatbots {
             ledger.events.entry(chatbot.to_owned()).or_default().insert(file.day);
         }
@@ -93,7 +92,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
     let mut going: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
     for file in files {
         let frame = snapshot.read_file(&file, Some(&["ended_at"]))?;
-        let ends = tables::Reader(&frame).int64("ended_at")?;
+        let ends = frame.ints("ended_at")?;
         let mask: Vec<bool> = ends.iter().map(|end| end.is_some_and(goes)).collect();
         let rows = mask.iter().filter(|goes| **goes).count() as u64;
         if rows > 0 {
@@ -109,7 +108,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
             transaction.remove(Table::Sessions, &file.path);
             if mask.contains(&false) {
                 let whole = snapshot.read_file_checked(&file)?;
-                let rest = filter(&whole, mask.iter().map(|goes| !goes))?;
+                let rest = whole.filter(mask.iter().map(|goes| !goes))?;
                 let new = file_of(Table::Sessions, day, &rest)?;
                 transaction.add(new)?;
             }

@@ -1,10 +1,9 @@
 //! The kept events, a part of a file at a time, in the order of their UTC dates.
 
-use polars::frame::DataFrame;
-
 use crate::error::Result;
 use crate::event::Block;
 use crate::store::columns::Table;
+use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
@@ -35,7 +34,7 @@ pub fn parts(snapshot: &Snapshot) -> impl Iterator<Item = Result<Part>> + '_ {
 struct FileReader<'a> {
     snapshot: &'a Snapshot,
     file: &'a DataFile,
-    frame: Option<DataFrame>,
+    frame: Option<Frame>,
     /// The row that the next part begins with.
     start: usize,
 }

@@ -88,14 +88,14 @@ impl<'a> StoredSessionReader<'a> {
         let sessions = tables::sessions::read(&frame)
             .map_err(|e| Error::failed(format!("cannot use {}", file.path)).caused_by(e))?;
         let again = tables::sessions::frame(&sessions)?;
-        let all_sound = frame.equals_missing(&again);
+        let all_sound = frame == again;
         Ok(sessions
             .into_iter()
             .enumerate()
             .map(|(row, session)| StoredSession {
                 day: file.day,
                 fixed: self.boundary.is_fixed(&session),
-                sound: all_sound || frame.slice(row as i64, 1).equals_missing(&again.slice(row as i64, 1)),
+                sound: all_sound || frame.slice(row, 1) == again.slice(row, 1),
                 covered: None,
                 session: session.into_owned(self.texts),
             })

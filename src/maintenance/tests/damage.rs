@@ -6,7 +6,7 @@ use super::location::{Place, line};
 use crate::maintenance;
 use crate::progress::Progress;
 use crate::store::columns::Table;
-use crate::store::frame::filter;
+use crate::store::frame::Frame;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
 use crate::store::update::partition::file_of;
@@ -178,15 +178,12 @@ fn a_session_stored_twice_is_found_and_mended() {
 
 #[test]
 fn a_column_that_does_not_fit_the_others_is_found_and_mended() {
-    use polars::prelude::{IntoColumn, NamedFrom};
     let mut place = place();
     let before = place.figures();
     let snapshot = place.store().snapshot().unwrap();
     let old = snapshot.manifest().files(Table::Sessions)[0].clone();
     let mut frame = snapshot.read_file(&old, None).unwrap();
-    let wrong =
-        polars::prelude::Series::new("messages_sent".into(), vec![7i64; frame.height()]).into_column();
-    frame.replace("messages_sent", wrong).unwrap();
+    frame.replace_ints("messages_sent", &vec![7; frame.height()]).unwrap();
     replace(&place, Table::Sessions, |file, _| file_of(Table::Sessions, file.day, &frame).unwrap());
     finds(&place, "sessions", "columns that do not fit each other");
     place.rebuild();
@@ -283,7 +280,7 @@ fn an_event_that_went_astray_is_found() {
     let snapshot = place.store().snapshot().unwrap();
     let old = snapshot.manifest().files(Table::Events)[0].clone();
     let frame = snapshot.read_file(&old, None).unwrap();
-    let rest = filter(&frame, (0..frame.height()).map(|row| row > 0)).unwrap();
+    let rest = frame.filter((0..frame.height()).map(|row| row > 0)).unwrap();
     replace(&place, Table::Events, |file, _| file_of(Table::Events, file.day, &rest).unwrap());
     finds(&place, "sessions", "is not what the events make");
 }
@@ -293,8 +290,9 @@ fn an_event_that_is_stored_twice_is_found() {
     let place = place();
     let snapshot = place.store().snapshot().unwrap();
     let old = snapshot.manifest().files(Table::Events)[0].clone();
-    let mut frame = snapshot.read_file(&old, None).unwrap();
-    frame.vstack_mut(&frame.clone().slice(0, 1)).unwrap();
+    let frame = snapshot.read_file(&old, None).unwrap();
+    let first = frame.slice(0, 1);
+    let frame = Frame::concat(vec![frame, first]).unwrap();
     replace(&place, Table::Events, |file, _| file_of(Table::Events, file.day, &frame).unwrap());
     finds(&place, "events", "is stored twice");
     finds(&place, "sessions", "is not what the events make");

@@ -127,8 +127,12 @@ impl Place {
                 let frame = snapshot.read_file(file, None).unwrap();
                 for row in 0..frame.height() {
                     let mut text = format!("{} ", file.day);
-                    for column in frame.columns().iter().filter(|c| !without.contains(&c.name().as_str())) {
-                        text.push_str(&format!("{}={} ", column.name(), column.get(row).unwrap()));
+                    for column in table.columns().iter().filter(|c| !without.contains(&c.name)) {
+                        text.push_str(&format!(
+                            "{}={:?} ",
+                            column.name,
+                            frame.cells(column).unwrap().get(row)
+                        ));
                     }
                     rows.push(text);
                 }
@@ -148,12 +152,8 @@ impl Place {
     pub fn sums(&self, table: Table, columns: &[&str]) -> Vec<i64> {
         let snapshot = self.store().snapshot().unwrap();
         let frames = snapshot.read(table, None, columns).unwrap();
-        let sum = |name: &&str| {
-            frames
-                .iter()
-                .map(|f| crate::store::tables::Reader(f).int64(name).unwrap().iter().flatten().sum::<i64>())
-                .sum()
-        };
+        let sum =
+            |name: &&str| frames.iter().map(|f| f.ints(name).unwrap().iter().flatten().sum::<i64>()).sum();
         columns.iter().map(sum).collect()
     }
 

@@ -6,13 +6,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
-use polars::prelude::DataFrame;
 
 use crate::error::Result;
 use crate::report::query::Query;
 use crate::report::query::tables::Tables;
 use crate::store::columns::Table;
-use crate::store::frame::{ints, take, texts};
+use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
 use crate::time::{Day, Micros, Zone};
 
@@ -27,7 +26,7 @@ struct Read {
 
 /// What was read, dealt out by chatbot.
 struct Dealt {
-    frames: Vec<DataFrame>,
+    frames: Vec<Frame>,
     /// The rows of each chatbot, by the number of their frame. A frame of its own for each would take more for
     /// its columns than for what is in them, where there are thousands of chatbots.
     by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>>,
@@ -80,7 +79,7 @@ impl<'a> Split<'a> {
         OneOf { split: self, chatbot }
     }
 
-    fn read(&self, read: Read, chatbot: &str) -> Result<Vec<DataFrame>> {
+    fn read(&self, read: Read, chatbot: &str) -> Result<Vec<Frame>> {
         let columns = &read.columns;
         match (read.table, read.days) {
             // A day is what the days that two chatbots ask for have in common.
@@ -102,7 +101,7 @@ impl<'a> Split<'a> {
         }
     }
 
-    fn read_once(&self, read: Read, chatbot: &str) -> Result<Vec<DataFrame>> {
+    fn read_once(&self, read: Read, chatbot: &str) -> Result<Vec<Frame>> {
         // A panic elsewhere leaves what is kept whole. Nothing is read under the lock: a thread that waits
         // for a part of its read may take up another one meanwhile.
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,10 +136,10 @@ impl<'a> Split<'a> {
             Some(time) => self.tables.read_sessions_ended_since(time, &columns)?,
             None => self.tables.read(read.table, read.days, &columns)?,
         };
-        let mut size = frames.iter().map(DataFrame::estimated_size).sum();
+        let mut size = frames.iter().map(Frame::estimated_size).sum();
         let mut by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>> = HashMap::new();
         for (number, frame) in frames.iter().enumerate() {
-            let ids = texts(frame, "chatbot_id")?;
+            let ids = frame.texts("chatbot_id")?;
             let mut rows: HashMap<&str, Vec<u32>> = HashMap::new();
             for row in 0..frame.height() {
                 rows.entry(ids.get(row).unwrap_or("")).or_default().push(row as u32);
@@ -155,11 +154,11 @@ impl<'a> Split<'a> {
 }
 
 impl Dealt {
-    fn of(&self, chatbot: &str) -> Result<Vec<DataFrame>> {
+    fn of(&self, chatbot: &str) -> Result<Vec<Frame>> {
         let parts = self.by_chatbot.get(chatbot).map_or(&[][..], Vec::as_slice);
         let part = |(number, rows): &(usize, Vec<u32>)| match self.frames.get(*number)? {
             frame if rows.len() == frame.height() => Some(Ok(frame.clone())),
-            frame => Some(take(frame, rows)),
+            frame => Some(frame.gather(rows)),
         };
         parts.iter().filter_map(part).collect()
     }
@@ -176,12 +175,12 @@ fn owned(columns: &[&str]) -> Vec<String> {
 }
 
 impl Tables for OneOf<'_> {
-    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         let read = Read { table, days, ended_since: None, columns: owned(columns) };
         self.split.read(read, self.chatbot)
     }
 
-    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
+    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let read =
             Read { table: Table::Sessions, days: None, ended_since: Some(time), columns: owned(columns) };
         self.split.read(read, self.chatbot)
@@ -236,8 +235,8 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
     let columns = ["chatbot_id", "stat_date", "total_sessions", "bot_sessions"];
     let days = Some(query.window.range());
     for frame in tables.read(Table::DailyStats, days, &columns)? {
-        let (ids, dates) = (texts(&frame, "chatbot_id")?, ints(&frame, "stat_date")?);
-        let (people, robots) = (ints(&frame, "total_sessions")?, ints(&frame, "bot_sessions")?);
+        let (ids, dates) = (frame.texts("chatbot_id")?, frame.ints("stat_date")?);
+        let (people, robots) = (frame.ints("total_sessions")?, frame.ints("bot_sessions")?);
         for row in 0..frame.height() {
             let day = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day);
             let Some(id) = ids.get(row).filter(|id| is_asked(id)) else { continue };
@@ -254,7 +253,7 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
     }
     // Daily statistics can be pruned by a setting while sessions are kept.
     for frame in tables.read(Table::Sessions, days, &["chatbot_id"])? {
-        let ids = texts(&frame, "chatbot_id")?;
+        let ids = frame.texts("chatbot_id")?;
         let mut last = None;
         for row in 0..frame.height() {
             let token = ids.token(row);
@@ -284,7 +283,7 @@ mod tests {
     }
 
     impl Tables for Counting {
-        fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+        fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
             self.reads.fetch_add(1, Relaxed);
             self.tables.read(table, days, columns)
         }
@@ -325,7 +324,7 @@ mod tests {
         let days = Some((day("2026-06-01"), day("2026-06-04")));
         let read = |chatbot| {
             let frames = split.of(chatbot).read(Table::Sessions, days, &["started_at"]).unwrap();
-            assert_eq!(frames.iter().map(DataFrame::height).sum::<usize>(), 4);
+            assert_eq!(frames.iter().map(Frame::height).sum::<usize>(), 4);
             counting.reads.swap(0, Relaxed)
         };
         ["a", "b", "c"].map(read).into()

@@ -108,7 +108,7 @@ pub fn by_text<C: Add>(
 mod tests {
     use super::*;
     use crate::store::columns::Table;
-    use crate::store::frame::{Cell, FrameBuilder, texts};
+    use crate::store::frame::{Cell, FrameBuilder};
 
     #[test]
     fn rows_are_counted_by_text_whatever_its_length() {
@@ -118,7 +118,7 @@ mod tests {
             builder.row(&[("city", city.map_or(Cell::Null, Cell::Text))]);
         }
         let frame = builder.finish().unwrap();
-        let column = texts(&frame, "city").unwrap();
+        let column = frame.texts("city").unwrap();
         let tally = by_text(&column, &[0, 1, 2, 3, 4, 5], "unknown", |_| 1u64);
         let mut counts: Vec<_> = tally.0.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         counts.sort();

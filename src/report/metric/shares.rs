@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::report::query::Query;
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
-use crate::store::frame::texts;
 
 /// A count by name, most frequent first.
 pub(crate) type Counts = Vec<(String, u64)>;
@@ -26,7 +25,7 @@ pub(crate) fn count<const N: usize>(
         let selected = query.select(frame)?;
         let mut tallies = Vec::with_capacity(N);
         for (name, null) in columns {
-            tallies.push(by_text(&texts(frame, name)?, &selected.rows, null, |_| 1u64));
+            tallies.push(by_text(frame.texts(name)?, &selected.rows, null, |_| 1u64));
         }
         Ok((tallies, selected.bots))
     })?;

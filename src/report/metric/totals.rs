@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::DataFrame;
-
 use crate::error::Result;
 use crate::report::query::Query;
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
-use crate::store::frame::{Ints, bools, ints};
+use crate::store::frame::{Frame, Ints};
 use crate::time::{Day, Micros, Zone};
 
 /// Sums over sessions; they merge by addition.
@@ -91,18 +89,18 @@ fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, 
     }
     let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
     for frame in tables.read(Table::DailyStats, Some(query.window.range()), &columns)? {
-        let dates = ints(&frame, "stat_date")?;
-        let sessions = ints(&frame, "total_sessions")?;
-        let conversations = ints(&frame, "total_conversations")?;
-        let sent = ints(&frame, "total_messages_sent")?;
-        let received = ints(&frame, "total_messages_received")?;
-        let seconds = ints(&frame, "session_duration_sum_seconds")?;
-        let response_us = ints(&frame, "response_time_sum_us")?;
-        let responses = ints(&frame, "response_time_count")?;
-        let errors = ints(&frame, "error_count")?;
-        let bots = ints(&frame, "bot_sessions")?;
-        let visitors = ints(&frame, "unique_visitors")?;
-        let new_visitors = ints(&frame, "new_visitors")?;
+        let dates = frame.ints("stat_date")?;
+        let sessions = frame.ints("total_sessions")?;
+        let conversations = frame.ints("total_conversations")?;
+        let sent = frame.ints("total_messages_sent")?;
+        let received = frame.ints("total_messages_received")?;
+        let seconds = frame.ints("session_duration_sum_seconds")?;
+        let response_us = frame.ints("response_time_sum_us")?;
+        let responses = frame.ints("response_time_count")?;
+        let errors = frame.ints("error_count")?;
+        let bots = frame.ints("bot_sessions")?;
+        let visitors = frame.ints("unique_visitors")?;
+        let new_visitors = frame.ints("new_visitors")?;
         let mut asked = query.asked(&frame)?;
         for row in 0..frame.height() {
             let Some(day) = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day) else { continue };
@@ -148,30 +146,29 @@ fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Tot
     Ok(all)
 }
 
-fn sum_sessions(frame: &DataFrame, query: &Query, zone: Zone) -> Result<BTreeMap<Day, Totals>> {
+fn sum_sessions(frame: &Frame, query: &Query, zone: Zone) -> Result<BTreeMap<Day, Totals>> {
     let selected = query.select(frame)?;
-    let started = ints(frame, "started_at")?;
-    let conversation = bools(frame, "had_conversation")?;
-    let (sent, received) = (ints(frame, "messages_sent")?, ints(frame, "messages_received")?);
-    let seconds = ints(frame, "duration_seconds")?;
-    let (response_us, responses) =
-        (ints(frame, "response_time_sum_us")?, ints(frame, "response_time_count")?);
-    let errors = ints(frame, "error_count")?;
-    let robots = bools(frame, "is_bot")?;
+    let started = frame.ints("started_at")?;
+    let conversation = frame.bools("had_conversation")?;
+    let (sent, received) = (frame.ints("messages_sent")?, frame.ints("messages_received")?);
+    let seconds = frame.ints("duration_seconds")?;
+    let (response_us, responses) = (frame.ints("response_time_sum_us")?, frame.ints("response_time_count")?);
+    let errors = frame.ints("error_count")?;
+    let robots = frame.bools("is_bot")?;
     let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
     let mut calendar = Calendar::new(zone);
     for &row in &selected.rows {
         let row = row as usize;
         days.entry(calendar.day(started.or_zero(row))).or_default().add(&Totals {
             sessions: 1,
-            conversations: u64::from(conversation.is(row)),
+            conversations: u64::from(conversation.is_true(row)),
             sent: count(&sent, row),
             received: count(&received, row),
             seconds: count(&seconds, row),
             response_us: u128::from(count(&response_us, row)),
             responses: count(&responses, row),
             errors: count(&errors, row),
-            bots: u64::from(robots.is(row)),
+            bots: u64::from(robots.is_true(row)),
             visitors: 0,
             new_visitors: 0,
         });

@@ -8,7 +8,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use crate::error::Result;
@@ -17,7 +16,7 @@ use crate::report::query::Query;
 use crate::report::query::keys::Ids;
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
-use crate::store::frame::{ints, texts};
+use crate::store::frame::Frame;
 
 /// The shards that visitors are dealt out to, by their hash: so many that each fits into a
 /// processor's cache.
@@ -209,8 +208,8 @@ fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
     let days = query.window.range();
     let dealt = Dealt::with_capacity(tables.rows(Table::Visitors, Some(days)));
     tables.read_first_seen(days, times.within, &|frame, all_in_time| {
-        let (high, low) = (ints(frame, "hash_high")?, ints(frame, "hash_low")?);
-        let seen = if all_in_time { None } else { Some(ints(frame, "first_seen_at")?) };
+        let (high, low) = (frame.ints("hash_high")?, frame.ints("hash_low")?);
+        let seen = if all_in_time { None } else { Some(frame.ints("first_seen_at")?) };
         let mut dealer = dealt.dealer();
         for row in 0..frame.height() {
             if seen.as_ref().is_none_or(|seen| seen.get(row).is_some_and(|time| times.contain(time))) {
@@ -244,9 +243,9 @@ fn deal_all(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
 }
 
 /// Deals the visitors of a frame that have an anonymous id; returns the rows of those that have none.
-fn anonymous(frame: &DataFrame, query: &Query, mut dealer: Dealer) -> Result<Vec<u32>> {
+fn anonymous(frame: &Frame, query: &Query, mut dealer: Dealer) -> Result<Vec<u32>> {
     let selected = query.select(frame)?;
-    let anonymous = texts(frame, "anonymous_id")?;
+    let anonymous = frame.texts("anonymous_id")?;
     let mut ids = Ids::of(frame)?;
     let mut nameless = Vec::new();
     for &row in &selected.rows {
@@ -260,8 +259,8 @@ fn anonymous(frame: &DataFrame, query: &Query, mut dealer: Dealer) -> Result<Vec
 }
 
 /// Deals the visitors of some rows of a frame that have no anonymous id.
-fn others(frame: &DataFrame, rows: &[u32], mut dealer: Dealer) -> Result<()> {
-    let (users, sessions) = (texts(frame, "user_id")?, texts(frame, "session_id")?);
+fn others(frame: &Frame, rows: &[u32], mut dealer: Dealer) -> Result<()> {
+    let (users, sessions) = (frame.texts("user_id")?, frame.texts("session_id")?);
     let mut ids = Ids::of(frame)?;
     for &row in rows {
         let row = row as usize;

@@ -9,18 +9,17 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::predicate::{Predicate, Test};
 use super::tables::{Tables, map_frames};
 use super::window::{Times, Window};
 use super::{Asked, Query};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::metric::diagnostics;
 use crate::store::columns::Table;
-use crate::store::frame::{Bools, Ints, Texts, bools, ints, stack, take, texts};
-use crate::store::row::names;
+use crate::store::frame::{Bools, Frame, Ints, Texts};
+
 use crate::time::{Day, Micros};
 
 /// The most dates that are read at once.
@@ -46,7 +45,7 @@ struct Place {
 /// Events, and the order in which they are listed.
 #[derive(Default)]
 struct Ordered {
-    frame: DataFrame,
+    frame: Frame,
     /// Rows of it.
     order: Vec<u32>,
 }
@@ -90,12 +89,12 @@ pub struct Listing {
 /// Lists events: hands frames of some columns of `events` to `each`, in order within and among them, until it
 /// wants no more.
 ///
-/// `columns`: those that are needed; all are given by [`record::names`](crate::store::row::names).
+/// `columns`: those that are needed; all are given by [`record::names`](crate::store::columns::Table::column_names).
 pub fn list(
     tables: &dyn Tables,
     wanted: &EventsQuery,
     columns: &[&str],
-    each: &mut dyn FnMut(&DataFrame) -> Result<ControlFlow<()>>,
+    each: &mut dyn FnMut(&Frame) -> Result<ControlFlow<()>>,
 ) -> Result<Listing> {
     let mut listing = Listing::default();
     let times = wanted.window.times(tables.zone());
@@ -130,7 +129,7 @@ pub fn list(
         }
         for rows in order.chunks(PORTION) {
             listing.listed += rows.len();
-            if each(&take(&frame, rows)?)?.is_break() {
+            if each(&frame.gather(rows)?)?.is_break() {
                 return Ok(listing);
             }
         }
@@ -213,12 +212,12 @@ impl EventsQuery {
         let all = self.with_places(columns);
         let parts = map_frames(tables, Table::Events, Some(days), &all, |place, frame| {
             let rows = self.fitting(frame, times)?;
-            let part = if rows.len() == frame.height() { frame.clone() } else { take(frame, &rows)? };
+            let part = if rows.len() == frame.height() { frame.clone() } else { frame.gather(&rows)? };
             let rows: Vec<u32> = (0..part.height() as u32).collect();
             Ok((self.places(&part, place, &rows)?, part))
         })?;
         let (places, frames): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        self.ordered(places, stack(frames)?)
+        self.ordered(places, Frame::concat(frames)?)
     }
 
     /// Returns the first events of some dates that fit, so many at most. What is not returned is not read
@@ -249,12 +248,11 @@ impl EventsQuery {
         let mut read = Vec::new();
         for some in self.with_places(columns).chunks(COLUMNS) {
             let parts = map_frames(tables, Table::Events, Some(days), some, |place, frame| {
-                take(frame, rows.get(place).map_or(&[][..], Vec::as_slice))
+                frame.gather(rows.get(place).map_or(&[][..], Vec::as_slice))
             })?;
-            read.extend(stack(parts)?.into_columns());
+            read.push(Frame::concat(parts)?);
         }
-        let frame = DataFrame::new(chosen.len(), read)
-            .map_err(|e| Error::failed("cannot put the columns of a table together").caused_by(e))?;
+        let frame = Frame::join_columns(chosen.len(), read)?;
         self.ordered(files, frame)
     }
 
@@ -273,7 +271,7 @@ impl EventsQuery {
         let found = map_frames(tables, Table::Events, Some(days), &deciding, |_, frame| {
             // No row of a file is of another date than the others.
             let first = self.fitting(frame, times)?.into_iter().next();
-            let times = ints(frame, "timestamp")?;
+            let times = frame.ints("timestamp")?;
             Ok(first.and_then(|row| times.get(row as usize)).map(Day::utc))
         })?;
         let dates = || found.iter().flatten().copied();
@@ -291,8 +289,8 @@ impl EventsQuery {
         all
     }
 
-    fn places(&self, frame: &DataFrame, file: usize, rows: &[u32]) -> Result<Vec<Place>> {
-        let (times, ids) = (ints(frame, "timestamp")?, texts(frame, "id")?);
+    fn places(&self, frame: &Frame, file: usize, rows: &[u32]) -> Result<Vec<Place>> {
+        let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
         // Ids are UUIDs in one form: their numbers are in the order of their texts.
         let id = |row: usize| ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok()).unwrap_or_default();
         let place = |&row: &u32| {
@@ -317,23 +315,23 @@ impl EventsQuery {
     }
 
     /// Puts the rows of a frame in order; `places` are those of its rows, file by file.
-    fn ordered(&self, places: Vec<Vec<Place>>, frame: DataFrame) -> Result<Ordered> {
+    fn ordered(&self, places: Vec<Vec<Place>>, frame: Frame) -> Result<Ordered> {
         let mut places: Vec<(u32, Place)> = (0..).zip(places.into_iter().flatten()).collect();
         places.par_sort_unstable_by(|a, b| self.compare(&a.1, &b.1));
         Ok(Ordered { frame, order: places.into_iter().map(|(row, _)| row).collect() })
     }
 
-    fn fitting(&self, frame: &DataFrame, window: Times) -> Result<Vec<u32>> {
+    fn fitting(&self, frame: &Frame, window: Times) -> Result<Vec<u32>> {
         let query = Query { window: self.window, chatbots: self.chatbots.clone(), include_bots: true };
         let mut filter = Filter {
-            times: ints(frame, "timestamp")?,
+            times: frame.ints("timestamp")?.clone(),
             asked: query.asked(frame)?,
             names: one_of(frame, "event_name", &self.names)?,
             categories: one_of(frame, "event_category", &self.categories)?,
             session: one_of(frame, "session_id", self.session_id.as_slice())?,
             anonymous: one_of(frame, "anonymous_id", self.visitor.as_slice())?,
             user: one_of(frame, "user_id", self.visitor.as_slice())?,
-            robots: if self.without_bots { Some(bools(frame, "is_bot")?) } else { None },
+            robots: if self.without_bots { Some(frame.bools("is_bot")?.clone()) } else { None },
             tests: self.predicates.iter().map(|predicate| predicate.on(frame)).collect::<Result<_>>()?,
         };
         Ok((0..frame.height() as u32).filter(|row| filter.fits(*row as usize, &window)).collect())
@@ -343,8 +341,8 @@ impl EventsQuery {
 /// A column that must be one of some values; nothing where any value fits.
 type OneOf<'a> = Option<(Texts, &'a [String])>;
 
-fn one_of<'a>(frame: &DataFrame, name: &str, wanted: &'a [String]) -> Result<OneOf<'a>> {
-    if wanted.is_empty() { Ok(None) } else { Ok(Some((texts(frame, name)?, wanted))) }
+fn one_of<'a>(frame: &Frame, name: &str, wanted: &'a [String]) -> Result<OneOf<'a>> {
+    if wanted.is_empty() { Ok(None) } else { Ok(Some((frame.texts(name)?.clone(), wanted))) }
 }
 
 struct Filter<'a> {
@@ -373,12 +371,12 @@ impl Filter<'_> {
             && is(&self.categories)
             && is(&self.session)
             && (is(&self.anonymous) || is(&self.user))
-            && !self.robots.as_ref().is_some_and(|robots| robots.is(row))
+            && !self.robots.as_ref().is_some_and(|robots| robots.is_true(row))
             && self.tests.iter().all(|test| test.fits(row))
     }
 }
 
 /// Returns the names of all columns of `events`.
 pub fn all_columns() -> Vec<&'static str> {
-    names(Table::Events)
+    Table::Events.column_names()
 }

@@ -1,13 +1,12 @@
 //! Session keys as hashes: which session an event belongs to.
 
-use polars::prelude::DataFrame;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::Query;
 use super::view_cache::mix;
 use crate::error::Result;
 use crate::event::KeyKind;
-use crate::store::frame::{Texts, ints, texts};
+use crate::store::frame::{Frame, Texts};
 use crate::time::Micros;
 
 /// Chatbots that are remembered with their hash.
@@ -21,8 +20,8 @@ pub(crate) struct Ids {
 
 impl Ids {
     /// Finds the chatbots of a frame.
-    pub fn of(frame: &DataFrame) -> Result<Ids> {
-        Ok(Ids { chatbots: texts(frame, "chatbot_id")?, recent: [(0, 0); CHATBOTS] })
+    pub fn of(frame: &Frame) -> Result<Ids> {
+        Ok(Ids { chatbots: frame.texts("chatbot_id")?.clone(), recent: [(0, 0); CHATBOTS] })
     }
 
     /// Returns the hash of an id, the same as [`session_key_hash`](crate::event::session_key_hash) makes: no two of
@@ -52,11 +51,11 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Finds the columns; with `others`, anonymous and user ids too.
-    pub fn of(frame: &DataFrame, others: bool) -> Result<Keys> {
-        let pair = || Ok((texts(frame, "anonymous_id")?, texts(frame, "user_id")?));
+    pub fn of(frame: &Frame, others: bool) -> Result<Keys> {
+        let pair = || Ok((frame.texts("anonymous_id")?.clone(), frame.texts("user_id")?.clone()));
         Ok(Keys {
             ids: Ids::of(frame)?,
-            sessions: texts(frame, "session_id")?,
+            sessions: frame.texts("session_id")?.clone(),
             others: if others { Some(pair()?) } else { None },
         })
     }
@@ -92,9 +91,9 @@ pub(crate) struct Intervals {
 }
 
 /// Returns the sessions of a frame that a question is about.
-pub(crate) fn intervals(frame: &DataFrame, query: &Query, others: bool) -> Result<Intervals> {
+pub(crate) fn intervals(frame: &Frame, query: &Query, others: bool) -> Result<Intervals> {
     let mut keys = Keys::of(frame, others)?;
-    let (started, ended) = (ints(frame, "started_at")?, ints(frame, "ended_at")?);
+    let (started, ended) = (frame.ints("started_at")?, frame.ints("ended_at")?);
     let selected = query.select(frame)?;
     let mut all = Intervals {
         sessions: Vec::with_capacity(selected.rows.len()),

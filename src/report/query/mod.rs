@@ -12,11 +12,10 @@ pub(crate) mod view_cache;
 pub mod window;
 
 use hashbrown::HashMap;
-use polars::prelude::DataFrame;
 
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
-use crate::store::frame::{Texts, bools, ints, texts};
+use crate::store::frame::{Frame, Texts};
 use crate::suggest::nearest;
 use crate::time::Day;
 use tables::Tables;
@@ -58,10 +57,10 @@ impl Query {
 
     /// Returns the rows of a frame of sessions that the question is about, and how many more
     /// there were of robots.
-    pub(crate) fn select(&self, frame: &DataFrame) -> Result<Selected> {
+    pub(crate) fn select(&self, frame: &Frame) -> Result<Selected> {
         let height = u32::try_from(frame.height())
             .map_err(|_| Error::failed("a file of the store has more than four billion rows"))?;
-        let robots = bools(frame, "is_bot")?;
+        let robots = frame.bools("is_bot")?;
         let (everyone, mut asked) = (self.chatbots.is_empty(), self.asked(frame)?);
         let mut selected = Selected { rows: Vec::with_capacity(frame.height()), bots: 0 };
         for row in 0..height {
@@ -69,7 +68,7 @@ impl Query {
             if !everyone && !asked.contains(at) {
                 continue;
             }
-            if robots.is(at) {
+            if robots.is_true(at) {
                 selected.bots += 1;
                 if !self.include_bots {
                     continue;
@@ -81,8 +80,8 @@ impl Query {
     }
 
     /// Returns the test of which rows of a frame belong to the chatbots asked about.
-    pub(crate) fn asked(&self, frame: &DataFrame) -> Result<Asked<'_>> {
-        let column = if self.chatbots.is_empty() { None } else { Some(texts(frame, "chatbot_id")?) };
+    pub(crate) fn asked(&self, frame: &Frame) -> Result<Asked<'_>> {
+        let column = if self.chatbots.is_empty() { None } else { Some(frame.texts("chatbot_id")?.clone()) };
         Ok(Asked { chatbots: &self.chatbots, column, last: None })
     }
 }
@@ -124,8 +123,8 @@ impl Asked<'_> {
 pub fn chatbots(tables: &dyn Tables) -> Result<Vec<(String, Day, Day)>> {
     let mut days: HashMap<String, (i64, i64)> = HashMap::new();
     for frame in tables.read(Table::DailyStats, None, &["chatbot_id", "stat_date"])? {
-        let ids = texts(&frame, "chatbot_id")?;
-        let dates = ints(&frame, "stat_date")?;
+        let ids = frame.texts("chatbot_id")?;
+        let dates = frame.ints("stat_date")?;
         for row in 0..frame.height() {
             let (Some(id), Some(date)) = (ids.get(row), dates.get(row)) else { continue };
             match days.get_mut(id) {
@@ -157,7 +156,7 @@ pub fn check_chatbots(tables: &dyn Tables, asked: &[String]) -> Result<()> {
     }
     // Daily statistics can have been pruned by a setting while sessions are kept.
     for frame in tables.read(Table::Sessions, None, &["chatbot_id"])? {
-        let ids = texts(&frame, "chatbot_id")?;
+        let ids = frame.texts("chatbot_id")?;
         let mut last = None;
         for row in 0..frame.height() {
             let token = ids.token(row);

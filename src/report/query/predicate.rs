@@ -8,10 +8,9 @@ use crate::decimal::compare::Decimal;
 use crate::error::{Error, Result};
 use crate::json;
 use crate::store::columns::{Column, ColumnType, EVENTS};
-use crate::store::frame::{Cell, Cells};
+use crate::store::frame::{Cell, Cells, Frame};
 use crate::suggest::nearest;
 use crate::time::{format_utc, parse_human};
-use polars::prelude::DataFrame;
 
 /// How a value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +86,13 @@ impl Predicate {
     }
 
     /// Makes the test for the rows of a frame.
-    pub(crate) fn on<'a>(&'a self, frame: &DataFrame) -> Result<Test<'a>> {
+    pub(crate) fn on<'a>(&'a self, frame: &Frame) -> Result<Test<'a>> {
         // A number may be a place in a list, which no text spells out.
         let needle = self.path.iter().rev().find(|key| key.parse::<usize>().is_err());
         let needle = needle.map(|key| key.as_bytes());
         Ok(Test {
             predicate: self,
-            cells: Cells::of(frame, self.column)?,
+            cells: frame.cells(self.column)?,
             needle: needle.map(memchr::memmem::Finder::new),
         })
     }
@@ -116,7 +115,7 @@ impl Test<'_> {
             Cell::Text(text) => predicate.fits_text(text),
             Cell::Json(json) => self.fits_json(json),
             Cell::Int(number) => predicate.fits_text(&number.to_string()),
-            Cell::Decimal(number) => predicate.fits_text(&number.to_string()),
+            Cell::Float(number) => predicate.fits_text(&number.to_string()),
             Cell::Bool(value) => predicate.fits_text(if value { "true" } else { "false" }),
             Cell::Time(time) => match (parse_human(&predicate.value), predicate.sign) {
                 (Some(wanted), sign) if sign != Sign::Contains => sign.fits(time.cmp(&wanted)),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::tables::Tables;
 use crate::error::Result;
 use crate::store::Snapshot;
 use crate::store::columns::Table;
+use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::{FIND_COLUMNS, HASH_COLUMNS};
 use crate::time::{Day, Micros, Zone};
@@ -17,7 +17,7 @@ use crate::time::{Day, Micros, Zone};
 const MOST_ROWS: u64 = 1 << 24;
 
 impl Tables for Snapshot {
-    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         Snapshot::read(self, table, days, columns)
     }
 
@@ -32,7 +32,7 @@ impl Tables for Snapshot {
         table: Table,
         days: Option<(Day, Day)>,
         columns: &[&str],
-        each: &(dyn Fn(usize, &DataFrame) -> Result<()> + Sync),
+        each: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
         let files = self.files_in(table, days);
         // One after the other to whoever is free: no thread is to be left with the last few.
@@ -47,7 +47,7 @@ impl Tables for Snapshot {
         &self,
         days: (Day, Day),
         between: (Micros, Micros),
-        each: &(dyn Fn(&DataFrame, bool) -> Result<()> + Sync),
+        each: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
         let files = self.files_in(Table::Visitors, Some(days));
         files.into_par_iter().with_max_len(1).try_for_each(|file| {
@@ -58,7 +58,7 @@ impl Tables for Snapshot {
         })
     }
 
-    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
+    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let files: Vec<_> =
             self.files_in(Table::Sessions, None).into_iter().filter(|file| file.max_time >= time).collect();
         files.into_par_iter().with_max_len(1).map(|file| self.read_file(file, Some(columns))).collect()

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::store::columns::Table;
+use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::FIND_COLUMNS;
 use crate::time::{Day, Micros, Zone};
@@ -21,7 +21,7 @@ pub trait Tables: Sync {
     /// partitions of `daily_stats` and `visitors` are months, so rows of other days are among
     /// theirs. No row is in two frames. Whatever columns are read, the frames of the same days are
     /// the same rows in the same order.
-    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>>;
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>>;
 
     /// Returns about how many rows [`read`](Tables::read) would return: room for what is made of them is taken
     /// at once. 0 where that is not known.
@@ -38,7 +38,7 @@ pub trait Tables: Sync {
         table: Table,
         days: Option<(Day, Day)>,
         columns: &[&str],
-        each: &(dyn Fn(usize, &DataFrame) -> Result<()> + Sync),
+        each: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
         let frames = self.read(table, days, columns)?;
         frames.par_iter().enumerate().try_for_each(|(place, frame)| each(place, frame))
@@ -51,7 +51,7 @@ pub trait Tables: Sync {
         &self,
         days: (Day, Day),
         between: (Micros, Micros),
-        each: &(dyn Fn(&DataFrame, bool) -> Result<()> + Sync),
+        each: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
         let _ = between;
         self.read_each(Table::Visitors, Some(days), &FIND_COLUMNS, &|_, frame| each(frame, false))
@@ -59,7 +59,7 @@ pub trait Tables: Sync {
 
     /// Reads columns of the sessions whose last event is not before `time`; others may be among
     /// them. A store that knows the last event of each file leaves files out.
-    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<DataFrame>> {
+    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let _ = time;
         self.read(Table::Sessions, None, columns)
     }
@@ -101,7 +101,7 @@ pub(crate) fn map_frames<T: Send>(
     table: Table,
     days: Option<(Day, Day)>,
     columns: &[&str],
-    work: impl Fn(usize, &DataFrame) -> Result<T> + Sync,
+    work: impl Fn(usize, &Frame) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
     tables.read_each(table, days, columns, &|place, frame| {

@@ -12,7 +12,7 @@ use crate::report::sessions::{SessionsQuery, sessions};
 use crate::report::*;
 use crate::session::properties::response_us;
 use crate::store::columns::Table;
-use crate::store::row::Reader;
+use crate::store::frame::RecordReader;
 use crate::time::{SECOND, Zone};
 
 /// The first ten days of June, asked on the 15th.
@@ -812,7 +812,7 @@ fn a_condition_that_cannot_be_read_is_an_error_with_a_fix() {
 fn listed(tables: &Memory, wanted: &EventsQuery) -> (Vec<String>, event_query::Listing) {
     let mut names = Vec::new();
     let listing = event_query::list(tables, wanted, &["event_name"], &mut |frame| {
-        let reader = Reader::new(frame, Table::Events, &["event_name"])?;
+        let reader = RecordReader::new(frame, Table::Events, &["event_name"])?;
         names
             .extend((0..frame.height()).map(|row| reader.record(row).text("event_name").unwrap().to_owned()));
         Ok(ControlFlow::Continue(()))
@@ -836,7 +836,7 @@ fn a_list_with_a_limit_is_the_beginning_of_the_list_without() {
                 let wanted = EventsQuery { limit, ..query.clone() };
                 let columns = ["id", "event_name", "timestamp"];
                 let listing = event_query::list(&tables, &wanted, &columns, &mut |frame| {
-                    let reader = Reader::new(frame, Table::Events, &columns)?;
+                    let reader = RecordReader::new(frame, Table::Events, &columns)?;
                     places.extend((0..frame.height()).map(|row| {
                         let record = reader.record(row);
                         (record.number("timestamp").unwrap(), record.text("id").unwrap().to_owned())
@@ -911,7 +911,7 @@ fn no_more_events_are_handed_over_than_are_wanted() {
     tables.events = (1..=9).map(|n| event(&format!("2026-06-0{n}T10:00:00Z"), "x", "one")).collect();
     let mut given = 0;
     let all = EventsQuery::all(window("2026-06-01", "2026-06-09"));
-    let mut each = |frame: &polars::prelude::DataFrame| {
+    let mut each = |frame: &crate::store::frame::Frame| {
         given += frame.height();
         Ok(ControlFlow::Break(()))
     };

@@ -4,13 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use polars::prelude::DataFrame;
-
 use crate::error::Result;
 use crate::event::{KeyKind, session_key_hash};
 use crate::report::query::tables::Tables;
 use crate::store::columns::Table;
-use crate::store::frame::{Cell, FrameBuilder};
+use crate::store::frame::{Cell, Frame, FrameBuilder};
 use crate::store::ledger::Ledger;
 use crate::time::{DAY, Day, Micros, SECOND, Zone, parse_human};
 
@@ -177,7 +175,7 @@ impl Memory {
             .is_some_and(|time| (first..=last).contains(&self.zone.day(*time)))
     }
 
-    fn session_frames(&self, days: Option<(Day, Day)>) -> Vec<DataFrame> {
+    fn session_frames(&self, days: Option<(Day, Day)>) -> Vec<Frame> {
         let mut frames = Vec::new();
         let all: BTreeSet<Day> = self.sessions.iter().map(|s| self.day_of(s)).collect();
         for day in all.into_iter().filter(|day| days.is_none_or(|(a, b)| a <= *day && *day <= b)) {
@@ -192,7 +190,7 @@ impl Memory {
         frames
     }
 
-    fn event_frames(&self, days: Option<(Day, Day)>) -> Vec<DataFrame> {
+    fn event_frames(&self, days: Option<(Day, Day)>) -> Vec<Frame> {
         let mut frames = Vec::new();
         let all: BTreeSet<Day> = self.events.iter().map(|e| Day::utc(e.time)).collect();
         for day in all.into_iter().filter(|day| days.is_none_or(|(a, b)| a <= *day && *day <= b)) {
@@ -219,7 +217,7 @@ impl Memory {
     }
 
     /// Daily statistics, by the contract's words, session by session.
-    fn stats_frames(&self, days: Option<(Day, Day)>) -> Vec<DataFrame> {
+    fn stats_frames(&self, days: Option<(Day, Day)>) -> Vec<Frame> {
         let mut keys: BTreeSet<(Day, &str)> = BTreeSet::new();
         keys.extend(self.sessions.iter().map(|s| (self.day_of(s), s.chatbot)));
         let mut months: BTreeMap<Day, FrameBuilder> = BTreeMap::new();
@@ -255,7 +253,7 @@ impl Memory {
         months.into_values().map(|builder| builder.finish().unwrap()).collect()
     }
 
-    fn visitor_frames(&self, days: Option<(Day, Day)>) -> Vec<DataFrame> {
+    fn visitor_frames(&self, days: Option<(Day, Day)>) -> Vec<Frame> {
         let mut months: BTreeMap<Day, FrameBuilder> = BTreeMap::new();
         for ((chatbot, kind, id), time) in self.first_seen() {
             let month = self.zone.day(time).month_start();
@@ -330,7 +328,7 @@ fn add_session(builder: &mut FrameBuilder, session: &Session) {
 }
 
 impl Tables for Memory {
-    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<DataFrame>> {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         let frames = match table {
             Table::Events => self.event_frames(days),
             Table::Sessions => self.session_frames(days),
@@ -340,7 +338,7 @@ impl Tables for Memory {
         // Only what is asked for, so that a report that uses more fails its tests.
         let unique: BTreeSet<&str> = columns.iter().copied().collect();
         assert_eq!(unique.len(), columns.len(), "a column is asked for twice: {columns:?}");
-        Ok(frames.iter().map(|frame| frame.select(columns.iter().copied()).unwrap()).collect())
+        Ok(frames.iter().map(|frame| frame.select(columns).unwrap()).collect())
     }
 
     fn zone(&self) -> Zone {

@@ -12,7 +12,7 @@ use super::*;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::encode::FileBuilder;
 use crate::store::encode::tests::values;
-use crate::store::frame::{Cell, FrameBuilder};
+use crate::store::frame::{Cell, Frame, FrameBuilder};
 use crate::store::parquet::decode_any;
 use crate::time::Day;
 
@@ -36,7 +36,7 @@ fn frame(table: Table, values: &[Option<u64>]) -> DataFrame {
                     ColumnType::Json => Cell::Json(&texts[row]),
                     ColumnType::Int32 => Cell::Int(i64::from(value as i32)),
                     ColumnType::Int64 => Cell::Int(value as i64),
-                    ColumnType::Decimal => Cell::Decimal(value as f64 / 100.0),
+                    ColumnType::Float => Cell::Float(value as f64 / 100.0),
                     ColumnType::Bool => Cell::Bool(value % 3 == 0),
                     ColumnType::Timestamp => Cell::Time(value as i64),
                     ColumnType::Date => Cell::Date(Day(value as i32)),
@@ -46,7 +46,7 @@ fn frame(table: Table, values: &[Option<u64>]) -> DataFrame {
             .collect();
         builder.row(&cells);
     }
-    builder.finish().unwrap()
+    builder.finish().unwrap().data().clone()
 }
 
 fn text(value: u64) -> String {
@@ -73,7 +73,7 @@ fn by_polars(frame: &DataFrame, group: usize, page: usize, compression: ParquetC
 
 fn by_us(frame: &DataFrame, table: Table) -> Vec<u8> {
     let mut builder = FileBuilder::new(table).unwrap();
-    builder.add_frame(frame).unwrap();
+    builder.add_frame(&Frame::new(frame.clone())).unwrap();
     builder.finish().unwrap()
 }
 
@@ -97,7 +97,7 @@ fn check(bytes: Vec<u8>, frame: &DataFrame) {
         let frame = names.map_or(frame.clone(), |names| frame.select(names.iter().copied()).unwrap());
         assert_eq!(read.schema(), frame.schema());
         assert!(read.equals_missing(&frame), "{read} instead of {frame}");
-        let theirs = decode_any(file, names).unwrap().select(read.get_column_names_owned()).unwrap();
+        let theirs = decode_any(file, names).unwrap().data().select(read.get_column_names_owned()).unwrap();
         assert_eq!(read.schema(), theirs.schema());
         assert!(read.equals_missing(&theirs));
         assert!(read.columns().iter().all(|column| column.n_chunks() == 1));
@@ -224,7 +224,7 @@ fn other_kinds_of_columns_and_pages_are_left_to_polars() {
     let texts = df!("text" => ["a", "b"]).unwrap();
     let bytes = by_polars(&texts, 100, 100, ParquetCompression::Snappy);
     assert!(read(&Opened::Bytes(bytes.clone()), None).is_none());
-    assert!(crate::store::parquet::decode(Opened::Bytes(bytes), None).unwrap().equals(&texts));
+    assert!(crate::store::parquet::decode(Opened::Bytes(bytes), None).unwrap().data().equals(&texts));
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::io::Cursor;
 
-use polars::prelude::DataFrame;
 use polars_parquet::parquet::metadata::RowGroupMetadata;
 use polars_parquet::read::{ColumnChunkMetadata, PageReader, read_metadata};
 use polars_parquet::write::{CompressedPage, ParquetType};
@@ -10,6 +9,7 @@ use polars_parquet::write::{CompressedPage, ParquetType};
 use super::{FileBuilder, GROUP_BYTES};
 use crate::error::{Error, Result};
 use crate::store::file_system::Opened;
+use crate::store::frame::Frame;
 
 /// From how many rows on a row group is taken over as it is. The rows of smaller ones are put together:
 /// many small groups would cost every reader a page for each column of each.
@@ -84,7 +84,7 @@ impl FileBuilder {
     }
 }
 
-fn decoded(file: Vec<u8>) -> Result<DataFrame> {
+fn decoded(file: Vec<u8>) -> Result<Frame> {
     crate::store::parquet::decode(Opened::Bytes(file), None).map_err(cannot_take_over)
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use polars::prelude::{DataFrame, PolarsError};
+use polars::prelude::PolarsError;
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
 use polars_parquet::parquet::CowBuffer;
 use polars_parquet::parquet::compression::Compression;
@@ -19,6 +19,7 @@ use super::from_frame::row_group;
 use super::{LEVEL, rows_of_group};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
+use crate::store::frame::Frame;
 
 /// What a row of usual tables takes in a file, or a little more.
 const BYTES_A_ROW: usize = 96;
@@ -45,7 +46,7 @@ impl FileBuilder {
                 ColumnType::Text | ColumnType::Uuid | ColumnType::Json => ArrowDataType::Utf8View,
                 ColumnType::Int32 => ArrowDataType::Int32,
                 ColumnType::Int64 => ArrowDataType::Int64,
-                ColumnType::Decimal => ArrowDataType::Float64,
+                ColumnType::Float => ArrowDataType::Float64,
                 ColumnType::Bool => ArrowDataType::Boolean,
                 ColumnType::Timestamp => ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
                 ColumnType::Date => ArrowDataType::Date32,
@@ -78,18 +79,17 @@ impl FileBuilder {
     }
 
     /// Makes a file of a frame of a table's rows.
-    pub fn of_frame(table: Table, frame: &DataFrame) -> Result<FileBuilder> {
+    pub fn of_frame(table: Table, frame: &Frame) -> Result<FileBuilder> {
         let mut builder = FileBuilder::with_room_for(table, frame.height())?;
         builder.add_frame(frame)?;
         Ok(builder)
     }
 
     /// Adds a frame of the table's rows, as row groups of the usual size.
-    pub fn add_frame(&mut self, frame: &DataFrame) -> Result<()> {
+    pub fn add_frame(&mut self, frame: &Frame) -> Result<()> {
         let mut start = 0;
         while start < frame.height() {
-            let (rows, columns) =
-                row_group(self.table, &frame.slice(start as i64, rows_of_group(self.table)))?;
+            let (rows, columns) = row_group(self.table, &frame.slice(start, rows_of_group(self.table)))?;
             self.add(rows, columns)?;
             start += rows;
         }

@@ -1,7 +1,5 @@
 //! Columns out of a frame: rows that were read and are written again.
 
-use polars::prelude::DataFrame;
-
 use super::GROUP_BYTES;
 use super::chunk::{Chunk, NULL};
 use super::column::{Float, Number, NumberColumn, TextColumn};
@@ -9,19 +7,19 @@ use super::delta::Steps;
 use crate::error::{Error, Result};
 use crate::event::parse_uuid;
 use crate::store::columns::{ColumnType, Table};
-use crate::store::frame::{Texts, bools, decimals, ints, texts};
+use crate::store::frame::{Frame, Texts};
 
 /// Makes the columns of a row group out of a frame's first rows: all of them, unless their texts are too many
 /// bytes for one. Returns how many rows they are.
 ///
 /// # Errors
 /// Where the frame lacks a column of the table, or one has another type.
-pub fn row_group(table: Table, frame: &DataFrame) -> Result<(usize, Vec<Chunk>)> {
+pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     let rows = frame.height();
     let is_text = |kind| matches!(kind, ColumnType::Text | ColumnType::Uuid | ColumnType::Json);
     let of_text = table.columns().iter().filter(|column| is_text(column.kind));
     let read: Vec<_> =
-        of_text.map(|column| Ok((column.kind, texts(frame, column.name)?))).collect::<Result<_>>()?;
+        of_text.map(|column| Ok((column.kind, frame.texts(column.name)?))).collect::<Result<_>>()?;
     // By row, the bytes of its texts that no row before it has.
     let mut bytes = vec![0; rows];
     let mut encoded = Vec::with_capacity(read.len());
@@ -55,7 +53,7 @@ pub fn row_group(table: Table, frame: &DataFrame) -> Result<(usize, Vec<Chunk>)>
         Ok(match column.kind {
             ColumnType::Text | ColumnType::Uuid | ColumnType::Json => text_column(),
             ColumnType::Int32 | ColumnType::Date => {
-                let ints = ints(frame, name)?;
+                let ints = frame.ints(name)?;
                 let narrow = (0..rows).map(|row| ints.get(row).map(i32::try_from).transpose());
                 let narrow: Vec<Option<i32>> =
                     narrow.collect::<std::result::Result<_, _>>().map_err(|_| {
@@ -64,21 +62,21 @@ pub fn row_group(table: Table, frame: &DataFrame) -> Result<(usize, Vec<Chunk>)>
                 numbers(narrow.into_iter())
             }
             ColumnType::Int64 => {
-                let ints = ints(frame, name)?;
+                let ints = frame.ints(name)?;
                 numbers((0..rows).map(|row| ints.get(row)))
             }
             ColumnType::Timestamp => {
-                let ints = ints(frame, name)?;
+                let ints = frame.ints(name)?;
                 let there: Vec<i64> = (0..rows).filter_map(|row| ints.get(row)).collect();
                 let levels = (0..rows).map(|row| level(ints.get(row).is_some()));
                 Chunk::of_numbers(levels, &there, Steps::of(table))
             }
-            ColumnType::Decimal => {
-                let decimals = decimals(frame, name)?;
-                numbers((0..rows).map(|row| decimals.get(row).map(Float)))
+            ColumnType::Float => {
+                let floats = frame.floats(name)?;
+                numbers((0..rows).map(|row| floats.get(row).map(Float)))
             }
             ColumnType::Bool => {
-                let bools = bools(frame, name)?;
+                let bools = frame.bools(name)?;
                 let there: Vec<bool> = (0..rows).filter_map(|row| bools.get(row)).collect();
                 Chunk::of_some_truths((0..rows).map(|row| level(bools.get(row).is_some())), &there)
             }

@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use polars::prelude::{DataFrame, ParquetWriter};
+use polars::prelude::ParquetWriter;
 use proptest::prelude::*;
 
 use super::*;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::decode;
 use crate::store::file_system::Opened;
+use crate::store::frame::{Cell, Frame, FrameBuilder};
 use crate::store::parquet::decode_any;
-use crate::store::tables::Reader;
 
 /// The values of a column; the same numbers make all its kinds.
 pub(in crate::store) type Values = Vec<Option<u64>>;
@@ -75,37 +75,37 @@ fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
             Chunk::of_times(&times, i64::MIN, Steps::Mixed)
         }
         ColumnType::Bool => Chunk::of_truths(&values.iter().map(|v| there(v) % 2 == 0).collect::<Vec<_>>()),
-        ColumnType::Decimal | ColumnType::Date => panic!("no column of sessions or events"),
+        ColumnType::Float | ColumnType::Date => panic!("no column of sessions or events"),
     }
 }
 
-fn check(frame: &DataFrame, table: Table, values: &Values) {
-    let reader = Reader(frame);
+fn check(frame: &Frame, table: Table, values: &Values) {
     for column in table.columns() {
         let name = column.name;
         let there = |value: &Option<u64>| value.unwrap_or(1);
         match column.kind {
             ColumnType::Text | ColumnType::Json => {
-                let read: Vec<Option<&str>> = reader.text(name).unwrap().iter().collect();
+                let read: Vec<Option<&str>> = frame.texts(name).unwrap().iter().collect();
                 let wanted: Vec<Option<String>> = values.iter().map(|v| v.map(text)).collect();
                 assert_eq!(read, wanted.iter().map(Option::as_deref).collect::<Vec<_>>(), "{name}");
             }
             ColumnType::Uuid => {
-                let read: Vec<Option<&str>> = reader.text(name).unwrap().iter().collect();
+                let read: Vec<Option<&str>> = frame.texts(name).unwrap().iter().collect();
                 let id = |v| uuid::Uuid::from_u128(u128::from(there(v)) << 37).to_string();
                 let wanted: Vec<String> = values.iter().map(id).collect();
                 assert_eq!(read, wanted.iter().map(|id| Some(id.as_str())).collect::<Vec<_>>(), "{name}");
             }
             ColumnType::Int32 => {
-                let read: Vec<Option<i32>> = reader.int32(name).unwrap().iter().collect();
+                let ints = frame.ints(name).unwrap();
+                let read: Vec<Option<i32>> = (0..ints.len()).map(|row| ints.get_i32(row)).collect();
                 assert_eq!(read, values.iter().map(|v| v.map(|v| v as i32)).collect::<Vec<_>>(), "{name}");
             }
             ColumnType::Int64 => {
-                let read: Vec<Option<i64>> = reader.int64(name).unwrap().iter().collect();
+                let read: Vec<Option<i64>> = frame.ints(name).unwrap().iter().collect();
                 assert_eq!(read, values.iter().map(|v| v.map(|v| v as i64)).collect::<Vec<_>>(), "{name}");
             }
             ColumnType::Timestamp => {
-                let read: Vec<Option<i64>> = reader.int64(name).unwrap().iter().collect();
+                let read: Vec<Option<i64>> = frame.ints(name).unwrap().iter().collect();
                 assert_eq!(
                     read,
                     values.iter().map(|v| v.map(|v| (v >> 2) as i64)).collect::<Vec<_>>(),
@@ -113,14 +113,15 @@ fn check(frame: &DataFrame, table: Table, values: &Values) {
                 );
             }
             ColumnType::Bool => {
-                let read: Vec<Option<bool>> = reader.boolean(name).unwrap().iter().collect();
+                let bools = frame.bools(name).unwrap();
+                let read: Vec<Option<bool>> = (0..frame.height()).map(|row| bools.get(row)).collect();
                 assert_eq!(
                     read,
                     values.iter().map(|v| Some(there(v) % 2 == 0)).collect::<Vec<_>>(),
                     "{name}"
                 );
             }
-            ColumnType::Decimal | ColumnType::Date => panic!("no column of sessions or events"),
+            ColumnType::Float | ColumnType::Date => panic!("no column of sessions or events"),
         }
     }
 }
@@ -140,13 +141,13 @@ fn written_and_read(table: Table, groups: &[Values]) {
     let all = groups.concat();
     check(&decode_any(Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
     // Our own reader knows what our own writer writes.
-    check(&decode::read(&Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
+    check(&Frame::new(decode::read(&Opened::Bytes(bytes.clone()), None).unwrap()), table, &all);
     // The other way in which files are read: some columns of a file.
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bytes).unwrap();
     let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
     let file = Opened::File(file);
-    check(&decode::read(&file, Some(&names)).unwrap(), table, &all);
+    check(&Frame::new(decode::read(&file, Some(&names)).unwrap()), table, &all);
     check(&decode_any(file, Some(&names)).unwrap(), table, &all);
 }
 
@@ -225,7 +226,7 @@ fn what_another_program_could_have_written_is_taken_over_too() {
     let (large, small) = (count(5, COPIED), count(9, 100));
     let values = [large.clone(), small.clone()].concat();
     let file = builder_of(Table::Events, &[large, small]).finish().unwrap();
-    let mut frame = decode_any(Opened::Bytes(file), None).unwrap();
+    let mut frame = decode_any(Opened::Bytes(file), None).unwrap().data().clone();
     // One row group, other encodings, pages of a usual size.
     let mut frames = Vec::new();
     ParquetWriter::new(&mut frames).finish(&mut frame).unwrap();
@@ -280,7 +281,7 @@ fn texts_too_long_for_one_page_or_for_a_dictionary_are_several_pages() {
     let short: Vec<String> = (0..200).map(|n| n.to_string()).collect();
     let values = a_long_text_among(&short, &"é".repeat(300));
     let rows = values.len();
-    let mut frame = crate::store::frame::FrameBuilder::new(Table::Visitors);
+    let mut frame = FrameBuilder::new(Table::Visitors);
     values.iter().for_each(|_| frame.row(&[]));
     let frame = frame.finish().unwrap();
     // Of one text a page, of some, and of all.
@@ -301,10 +302,10 @@ fn texts_too_long_for_one_page_or_for_a_dictionary_are_several_pages() {
         other.take_over(bytes.clone()).unwrap();
         for bytes in [bytes, other.finish().unwrap()] {
             let name = Table::Visitors.columns()[0].name;
-            let ours = decode::read(&Opened::Bytes(bytes.clone()), None).unwrap();
+            let ours = Frame::new(decode::read(&Opened::Bytes(bytes.clone()), None).unwrap());
             for frame in [ours, decode_any(Opened::Bytes(bytes), None).unwrap()] {
                 let read: Vec<Option<String>> =
-                    Reader(&frame).text(name).unwrap().iter().map(|text| text.map(str::to_owned)).collect();
+                    frame.texts(name).unwrap().iter().map(|text| text.map(str::to_owned)).collect();
                 assert_eq!(read, values);
             }
         }
@@ -315,9 +316,9 @@ fn texts_too_long_for_one_page_or_for_a_dictionary_are_several_pages() {
 fn a_row_group_of_long_texts_ends_early() {
     // Each row has a text of its own of a mebibyte.
     let texts: Vec<String> = (0..150).map(|n| format!("{n:03}").repeat((1 << 20) / 3)).collect();
-    let mut frame = crate::store::frame::FrameBuilder::new(Table::Visitors);
+    let mut frame = FrameBuilder::new(Table::Visitors);
     let name = Table::Visitors.columns()[0].name;
-    texts.iter().for_each(|text| frame.row(&[(name, crate::store::frame::Cell::Text(text))]));
+    texts.iter().for_each(|text| frame.row(&[(name, Cell::Text(text))]));
     let bytes = FileBuilder::of_frame(Table::Visitors, &frame.finish().unwrap()).unwrap().finish().unwrap();
     // 1 MiB less one byte: the 65th is the one that reaches 64 MiB.
     assert_eq!(rows_of_groups(&bytes), [65, 65, 20]);
@@ -326,7 +327,7 @@ fn a_row_group_of_long_texts_ends_early() {
     builder.take_over(bytes).unwrap();
     let bytes = builder.finish().unwrap();
     assert_eq!(rows_of_groups(&bytes), [65, 65, 20]);
-    let frame = decode::read(&Opened::Bytes(bytes), Some(&[name])).unwrap();
-    let read: Vec<Option<&str>> = Reader(&frame).text(name).unwrap().iter().collect();
+    let frame = Frame::new(decode::read(&Opened::Bytes(bytes), Some(&[name])).unwrap());
+    let read: Vec<Option<&str>> = frame.texts(name).unwrap().iter().collect();
     assert!(read == texts.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>());
 }

@@ -1,12 +1,10 @@
 //! Daily statistics to the `daily_stats` table, and back; and what they take from `sessions`.
 
-use polars::prelude::*;
-
-use super::build::{self, Reader};
 use crate::daily_stats::{DailyStats, SessionFacts};
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, session_key_hash};
-use crate::store::columns::DAILY_STATS;
+use crate::store::columns::Table;
+use crate::store::frame::{Frame, Ints};
 use crate::time::Day;
 
 /// The columns of `sessions` that daily statistics are made of.
@@ -31,13 +29,12 @@ pub const FACT_COLUMNS: [&str; 17] = [
 ];
 
 /// Hands the chatbot and the facts of each session in a frame of the [`FACT_COLUMNS`] to `each`.
-pub fn facts<'a>(frame: &'a DataFrame, mut each: impl FnMut(&'a str, SessionFacts<'a>)) -> Result<()> {
-    let reader = Reader(frame);
-    let text = |name: &str| reader.text(name);
-    let number = |name: &str| reader.int64(name);
+pub fn facts<'a>(frame: &'a Frame, mut each: impl FnMut(&'a str, SessionFacts<'a>)) -> Result<()> {
+    let text = |name: &str| frame.texts(name);
+    let number = |name: &str| frame.ints(name);
     let (chatbots, sessions) = (text("chatbot_id")?, text("session_id")?);
     let (anonymous, users) = (text("anonymous_id")?, text("user_id")?);
-    let bots = reader.boolean("is_bot")?;
+    let bots = frame.bools("is_bot")?;
     let (sent, received) = (number("messages_sent")?, number("messages_received")?);
     let (loads, opens) = (number("widget_loads")?, number("widget_opened_count")?);
     let (errors, durations) = (number("error_count")?, number("duration_seconds")?);
@@ -51,13 +48,13 @@ pub fn facts<'a>(frame: &'a DataFrame, mut each: impl FnMut(&'a str, SessionFact
             (None, Some(id)) => (KeyKind::User, id),
             (None, None) => (KeyKind::Session, sessions.get(i).unwrap_or("")),
         };
-        let value = |column: &Int64Chunked| column.get(i).unwrap_or(0);
+        let value = |column: &Ints| column.get(i).unwrap_or(0);
         each(
             chatbot,
             SessionFacts {
                 visitor: session_key_hash(chatbot, kind, id),
                 only_session_key: kind == KeyKind::Session,
-                is_bot: bots.get(i).unwrap_or(false),
+                is_bot: bots.is_true(i),
                 messages_sent: value(sent),
                 messages_received: value(received),
                 widget_loads: value(loads),
@@ -76,94 +73,92 @@ pub fn facts<'a>(frame: &'a DataFrame, mut each: impl FnMut(&'a str, SessionFact
     Ok(())
 }
 
-/// Makes a frame of rows, in the order given.
-pub fn frame(days: &[DailyStats]) -> Result<DataFrame> {
-    let rows = days.len();
-    let text = |name: &str, value: fn(&DailyStats) -> &str| {
-        build::text(name, rows, days.iter().map(|d| Some(value(d))))
-    };
-    let number = |name: &str, value: fn(&DailyStats) -> i64| build::int64(name, days.iter().map(value));
-    let columns = DAILY_STATS
-        .iter()
-        .map(|column| match column.name {
-            name @ "id" => build::uuid(name, rows, days.iter().map(|d| d.id().as_u128())),
-            name @ "chatbot_id" => text(name, |d| &d.chatbot_id),
-            name @ "stat_date" => build::date(name, days.iter().map(|d| d.stat_date.0)),
-            name @ "total_sessions" => number(name, |d| d.total_sessions),
-            name @ "unique_visitors" => number(name, |d| d.unique_visitors),
-            name @ "new_visitors" => number(name, |d| d.new_visitors),
-            name @ "returning_visitors" => number(name, DailyStats::returning_visitors),
-            name @ "total_conversations" => number(name, |d| d.total_conversations),
-            name @ "total_messages_sent" => number(name, |d| d.total_messages_sent),
-            name @ "total_messages_received" => number(name, |d| d.total_messages_received),
-            name @ "avg_messages_per_session" => {
-                build::decimal(name, days.iter().map(DailyStats::avg_messages_per_session))
+/// Returns a frame of rows, in this order.
+pub fn frame(days: &[DailyStats]) -> Result<Frame> {
+    type TextOf = fn(&DailyStats) -> &str;
+    type IntOf = fn(&DailyStats) -> i64;
+    Frame::from_columns(Table::DailyStats, days.len(), |name, column| {
+        let mut texts = |value: TextOf| days.iter().for_each(|day| column.text(Some(value(day))));
+        match name {
+            "chatbot_id" => return texts(|d| &d.chatbot_id),
+            "top_referrers" => return texts(|d| &d.top_referrers),
+            "top_landing_pages" => return texts(|d| &d.top_landing_pages),
+            "utm_sources" => return texts(|d| &d.utm_sources),
+            "id" => return days.iter().for_each(|day| column.text(Some(&day.id().to_string()))),
+            "avg_messages_per_session" => {
+                return days.iter().for_each(|day| column.float(Some(day.avg_messages_per_session())));
             }
-            name @ "avg_session_duration_seconds" => number(name, DailyStats::avg_session_duration_seconds),
-            name @ "widget_loads" => number(name, |d| d.widget_loads),
-            name @ "widget_opens" => number(name, |d| d.widget_opens),
-            name @ "conversion_rate" => build::decimal(name, days.iter().map(DailyStats::conversion_rate)),
-            name @ "avg_response_time_ms" => {
-                build::int64_option(name, days.iter().map(DailyStats::avg_response_time_ms))
+            "conversion_rate" => {
+                return days.iter().for_each(|day| column.float(Some(day.conversion_rate())));
             }
-            name @ "error_count" => number(name, |d| d.error_count),
-            name @ "top_referrers" => text(name, |d| &d.top_referrers),
-            name @ "top_landing_pages" => text(name, |d| &d.top_landing_pages),
-            name @ "utm_sources" => text(name, |d| &d.utm_sources),
-            name @ "desktop_sessions" => number(name, |d| d.desktop_sessions),
-            name @ "mobile_sessions" => number(name, |d| d.mobile_sessions),
-            name @ "tablet_sessions" => number(name, |d| d.tablet_sessions),
-            name @ "bot_sessions" => number(name, |d| d.bot_sessions),
-            name @ "session_duration_sum_seconds" => number(name, |d| d.session_duration_sum_seconds),
-            name @ "response_time_sum_us" => number(name, |d| d.response_time_sum_us),
-            name @ "response_time_count" => number(name, |d| d.response_time_count),
-            name @ "created_at" => build::timestamp(name, days.iter().map(|d| d.created_at)),
-            // "updated_at": the definition has no other column.
-            name => build::timestamp(name, days.iter().map(|d| d.updated_at)),
-        })
-        .collect();
-    build::frame(rows, DAILY_STATS, columns)
+            "avg_response_time_ms" => {
+                return days.iter().for_each(|day| column.int(day.avg_response_time_ms()));
+            }
+            _ => {}
+        }
+        let ints: IntOf = match name {
+            "stat_date" => |d| i64::from(d.stat_date.0),
+            "total_sessions" => |d| d.total_sessions,
+            "unique_visitors" => |d| d.unique_visitors,
+            "new_visitors" => |d| d.new_visitors,
+            "returning_visitors" => DailyStats::returning_visitors,
+            "total_conversations" => |d| d.total_conversations,
+            "total_messages_sent" => |d| d.total_messages_sent,
+            "total_messages_received" => |d| d.total_messages_received,
+            "avg_session_duration_seconds" => DailyStats::avg_session_duration_seconds,
+            "widget_loads" => |d| d.widget_loads,
+            "widget_opens" => |d| d.widget_opens,
+            "error_count" => |d| d.error_count,
+            "desktop_sessions" => |d| d.desktop_sessions,
+            "mobile_sessions" => |d| d.mobile_sessions,
+            "tablet_sessions" => |d| d.tablet_sessions,
+            "bot_sessions" => |d| d.bot_sessions,
+            "session_duration_sum_seconds" => |d| d.session_duration_sum_seconds,
+            "response_time_sum_us" => |d| d.response_time_sum_us,
+            "response_time_count" => |d| d.response_time_count,
+            "created_at" => |d| d.created_at,
+            // "updated_at": the table has no other column.
+            _ => |d| d.updated_at,
+        };
+        days.iter().for_each(|day| column.int(Some(ints(day))));
+    })
 }
 
-/// Reads a frame of whole rows back.
-pub fn read(frame: &DataFrame) -> Result<Vec<DailyStats>> {
-    let reader = Reader(frame);
-    let dates = reader.int32("stat_date")?;
-    let texts = ["chatbot_id", "top_referrers", "top_landing_pages", "utm_sources"]
-        .map(|name| reader.text(name))
-        .into_iter()
-        .collect::<Result<Vec<_>>>()?;
-    let text = |n: usize, i: usize| texts.get(n).and_then(|c| c.get(i)).unwrap_or("").to_owned();
-    let number = |name: &str, i: usize| reader.int64(name).map(|c| c.get(i).unwrap_or(0));
-    (0..frame.height())
-        .map(|i| {
-            Ok(DailyStats {
-                chatbot_id: text(0, i),
-                stat_date: Day(dates
-                    .get(i)
-                    .ok_or_else(|| Error::failed("a row of daily_stats has no date"))?),
-                total_sessions: number("total_sessions", i)?,
-                unique_visitors: number("unique_visitors", i)?,
-                new_visitors: number("new_visitors", i)?,
-                total_conversations: number("total_conversations", i)?,
-                total_messages_sent: number("total_messages_sent", i)?,
-                total_messages_received: number("total_messages_received", i)?,
-                widget_loads: number("widget_loads", i)?,
-                widget_opens: number("widget_opens", i)?,
-                error_count: number("error_count", i)?,
-                top_referrers: text(1, i),
-                top_landing_pages: text(2, i),
-                utm_sources: text(3, i),
-                desktop_sessions: number("desktop_sessions", i)?,
-                mobile_sessions: number("mobile_sessions", i)?,
-                tablet_sessions: number("tablet_sessions", i)?,
-                bot_sessions: number("bot_sessions", i)?,
-                session_duration_sum_seconds: number("session_duration_sum_seconds", i)?,
-                response_time_sum_us: number("response_time_sum_us", i)?,
-                response_time_count: number("response_time_count", i)?,
-                created_at: number("created_at", i)?,
-                updated_at: number("updated_at", i)?,
-            })
+/// Reads the rows of a frame with all columns.
+///
+/// # Errors
+/// Fails if a column is missing or has the wrong type, or if a row has no date.
+pub fn read(frame: &Frame) -> Result<Vec<DailyStats>> {
+    let dates = frame.ints("stat_date")?;
+    let text = |name: &str, row: usize| Ok(frame.texts(name)?.get(row).unwrap_or("").to_owned());
+    let int = |name: &str, row: usize| frame.ints(name).map(|column| column.or_zero(row));
+    let read_row = |row: usize| {
+        let date = dates.get_i32(row).ok_or_else(|| Error::failed("a row of daily_stats has no date"))?;
+        Ok(DailyStats {
+            chatbot_id: text("chatbot_id", row)?,
+            stat_date: Day(date),
+            total_sessions: int("total_sessions", row)?,
+            unique_visitors: int("unique_visitors", row)?,
+            new_visitors: int("new_visitors", row)?,
+            total_conversations: int("total_conversations", row)?,
+            total_messages_sent: int("total_messages_sent", row)?,
+            total_messages_received: int("total_messages_received", row)?,
+            widget_loads: int("widget_loads", row)?,
+            widget_opens: int("widget_opens", row)?,
+            error_count: int("error_count", row)?,
+            top_referrers: text("top_referrers", row)?,
+            top_landing_pages: text("top_landing_pages", row)?,
+            utm_sources: text("utm_sources", row)?,
+            desktop_sessions: int("desktop_sessions", row)?,
+            mobile_sessions: int("mobile_sessions", row)?,
+            tablet_sessions: int("tablet_sessions", row)?,
+            bot_sessions: int("bot_sessions", row)?,
+            session_duration_sum_seconds: int("session_duration_sum_seconds", row)?,
+            response_time_sum_us: int("response_time_sum_us", row)?,
+            response_time_count: int("response_time_count", row)?,
+            created_at: int("created_at", row)?,
+            updated_at: int("updated_at", row)?,
         })
-        .collect()
+    };
+    (0..frame.height()).map(read_row).collect()
 }

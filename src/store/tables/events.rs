@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
-use polars::prelude::DataFrame;
 
-use super::build::{Reader, in_order};
+use super::build::in_order;
 use super::user_agents::Agents;
 use crate::enrich::{Agent, Channel};
 use crate::error::{Error, Result};
@@ -16,7 +15,7 @@ use crate::event::{
 use crate::session::properties;
 use crate::store::columns::{EVENTS, Table};
 use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};
-use crate::store::frame::{Texts, texts};
+use crate::store::frame::{Frame, Texts};
 use crate::time::Micros;
 
 /// Makes the columns of a row group of events, stored at `now`, in the order given. Returns how many of them
@@ -158,19 +157,18 @@ const SHORT: usize = 64;
 /// frame on. A block without events is the end.
 ///
 /// One long text can be that of all rows, and is kept once here as it is there.
-pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
-    let frame = &frame.slice(start as i64, ROWS);
-    let reader = Reader(frame);
-    let ids = reader.text("id")?;
-    let times = reader.int64("timestamp")?;
+pub fn read(frame: &Frame, start: usize) -> Result<Block> {
+    let frame = &frame.slice(start, ROWS);
+    let ids = frame.texts("id")?;
+    let times = frame.ints("timestamp")?;
     let (client, sent, received) =
-        (reader.int64("client_timestamp")?, reader.int64("sent_at")?, reader.int64("received_at")?);
-    let channels = reader.text("channel")?;
-    let mut agents = Agents::of(&reader)?;
-    let (widths, heights) = (reader.int32("screen_width")?, reader.int32("screen_height")?);
+        (frame.ints("client_timestamp")?, frame.ints("sent_at")?, frame.ints("received_at")?);
+    let channels = frame.texts("channel")?;
+    let mut agents = Agents::of(frame)?;
+    let (widths, heights) = (frame.ints("screen_width")?, frame.ints("screen_height")?);
     let mut texts = FIELDS
         .iter()
-        .map(|&(name, field)| Ok((Interned::of(texts(frame, name)?), field)))
+        .map(|&(name, field)| Ok((Interned::of(frame.texts(name)?), field)))
         .collect::<Result<Vec<_>>>()?;
 
     let mut block = Block::default();
@@ -186,8 +184,8 @@ pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
         row.client_timestamp = client.get(i).unwrap_or(NO_TIME);
         row.sent_at = sent.get(i).unwrap_or(NO_TIME);
         row.received_at = received.get(i).unwrap_or(NO_TIME);
-        row.screen_width = widths.get(i).unwrap_or(NO_NUMBER);
-        row.screen_height = heights.get(i).unwrap_or(NO_NUMBER);
+        row.screen_width = widths.get_i32(i).unwrap_or(NO_NUMBER);
+        row.screen_height = heights.get_i32(i).unwrap_or(NO_NUMBER);
         row.channel = channels.get(i).and_then(Channel::from_name);
         for (values, field) in &mut texts {
             row.text[*field as usize] = values.keep(i, &mut block.texts)?;
@@ -226,16 +224,16 @@ pub fn read(frame: &DataFrame, start: usize) -> Result<Block> {
 }
 
 /// A column of texts, whose texts are kept once in a block.
-struct Interned {
-    texts: Texts,
+struct Interned<'a> {
+    texts: &'a Texts,
     /// The text of the row before.
     last: (Option<u128>, TextId),
     /// Long texts by their tokens.
     long: HashMap<u128, TextId>,
 }
 
-impl Interned {
-    fn of(texts: Texts) -> Interned {
+impl<'a> Interned<'a> {
+    fn of(texts: &'a Texts) -> Interned<'a> {
         Interned { texts, last: (None, TextId::NONE), long: HashMap::new() }
     }
 

@@ -9,5 +9,4 @@ mod times;
 mod user_agents;
 pub mod visitors;
 
-pub use build::Reader;
 pub use times::{range, times};

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::*;
-
-use super::build::{Reader, in_order};
+use super::build::in_order;
 use super::merge_state::MergeState;
 use super::user_agents::Agents;
 use crate::error::{Error, Result};
@@ -14,6 +12,7 @@ use crate::session::{
 };
 use crate::store::columns::{SESSIONS, Table};
 use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, Steps, TextColumn};
+use crate::store::frame::{Frame, Ints, Texts};
 use crate::time::Micros;
 
 /// The columns by which a session is found: its key and its interval.
@@ -25,7 +24,7 @@ pub const KEY_COLUMNS: [&str; 6] =
 ///
 /// The sessions are gone through once: one takes some hundred bytes, and lies elsewhere than the next.
 pub fn columns(sessions: &[&SessionSummary<'_>]) -> Result<(usize, Vec<Chunk>)> {
-    let made = Texts::of(sessions)?;
+    let made = JsonTexts::of(sessions)?;
     let mut rows = made.ends.len();
     let mut held = 0;
     let mut texts: [TextColumn<'_>; TEXTS.len()] = Default::default();
@@ -138,16 +137,16 @@ const FLAGS: [(&str, Of<bool>); 3] = [
 ];
 
 /// The texts of columns that no summary holds as they are, one after the other.
-struct Texts {
+struct JsonTexts {
     text: String,
     /// Where a row's counts end, and its state, which follows them.
     ends: Vec<(usize, usize)>,
 }
 
-impl Texts {
+impl JsonTexts {
     /// Makes those of the first sessions: of so many as a row group can hold.
-    fn of(sessions: &[&SessionSummary<'_>]) -> Result<Texts> {
-        let mut texts = Texts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
+    fn of(sessions: &[&SessionSummary<'_>]) -> Result<JsonTexts> {
+        let mut texts = JsonTexts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
         for session in sessions {
             session.counts.write_json(&mut texts.text);
             let counts = texts.text.len();
@@ -189,7 +188,7 @@ pub fn file(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
 }
 
 /// Makes a frame of sessions, in the order given: for those few that an erasure changes.
-pub fn frame(sessions: &[SessionSummary<'_>]) -> Result<DataFrame> {
+pub fn frame(sessions: &[SessionSummary<'_>]) -> Result<Frame> {
     let bytes = file(&sessions.iter().collect::<Vec<_>>())?.finish()?;
     crate::store::parquet::decode(crate::store::file_system::Opened::Bytes(bytes), None)
         .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
@@ -207,21 +206,20 @@ pub fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
 
 /// The keys of the sessions in a frame, and their intervals.
 pub struct Keys<'a> {
-    chatbots: &'a StringChunked,
-    ids: [&'a StringChunked; 3],
-    starts: &'a Int64Chunked,
-    ends: &'a Int64Chunked,
+    chatbots: &'a Texts,
+    ids: [&'a Texts; 3],
+    starts: &'a Ints,
+    ends: &'a Ints,
 }
 
 impl<'a> Keys<'a> {
     /// Takes the columns of a frame, which needs the [`KEY_COLUMNS`].
-    pub fn of(frame: &'a DataFrame) -> Result<Keys<'a>> {
-        let reader = Reader(frame);
+    pub fn of(frame: &'a Frame) -> Result<Keys<'a>> {
         Ok(Keys {
-            chatbots: reader.text("chatbot_id")?,
-            ids: [reader.text("session_id")?, reader.text("anonymous_id")?, reader.text("user_id")?],
-            starts: reader.int64("started_at")?,
-            ends: reader.int64("ended_at")?,
+            chatbots: frame.texts("chatbot_id")?,
+            ids: [frame.texts("session_id")?, frame.texts("anonymous_id")?, frame.texts("user_id")?],
+            starts: frame.ints("started_at")?,
+            ends: frame.ints("ended_at")?,
         })
     }
 
@@ -251,27 +249,26 @@ impl<'a> Keys<'a> {
 /// The rows of a frame of sessions, to be read back into summaries, which borrow their texts from it.
 pub struct Rows<'a> {
     keys: Keys<'a>,
-    first_ids: &'a StringChunked,
-    sources: [&'a StringChunked; 6],
-    landing_pages: &'a StringChunked,
+    first_ids: &'a Texts,
+    sources: [&'a Texts; 6],
+    landing_pages: &'a Texts,
     agents: Agents<'a>,
-    screens: [&'a Int32Chunked; 2],
-    places: [&'a StringChunked; 3],
-    errors: &'a Int64Chunked,
-    counts: &'a StringChunked,
-    responses: [&'a Int64Chunked; 2],
-    triggers: &'a StringChunked,
-    profiles: [&'a StringChunked; 3],
-    states: &'a StringChunked,
-    stored: [&'a Int64Chunked; 2],
+    screens: [&'a Ints; 2],
+    places: [&'a Texts; 3],
+    errors: &'a Ints,
+    counts: &'a Texts,
+    responses: [&'a Ints; 2],
+    triggers: &'a Texts,
+    profiles: [&'a Texts; 3],
+    states: &'a Texts,
+    stored: [&'a Ints; 2],
 }
 
 impl<'a> Rows<'a> {
     /// Takes the columns of a frame of whole rows.
-    pub fn of(frame: &'a DataFrame) -> Result<Rows<'a>> {
-        let reader = Reader(frame);
-        let text = |name: &str| reader.text(name);
-        let int = |name: &str| reader.int64(name);
+    pub fn of(frame: &'a Frame) -> Result<Rows<'a>> {
+        let text = |name: &str| frame.texts(name);
+        let int = |name: &str| frame.ints(name);
         Ok(Rows {
             keys: Keys::of(frame)?,
             first_ids: text("first_event_id")?,
@@ -284,8 +281,8 @@ impl<'a> Rows<'a> {
                 text("utm_campaign")?,
             ],
             landing_pages: text("landing_page")?,
-            agents: Agents::of(&reader)?,
-            screens: [reader.int32("screen_width")?, reader.int32("screen_height")?],
+            agents: Agents::of(frame)?,
+            screens: [frame.ints("screen_width")?, frame.ints("screen_height")?],
             places: [text("ip_address")?, text("country_code")?, text("city")?],
             errors: int("error_count")?,
             counts: text("event_counts")?,
@@ -316,9 +313,9 @@ impl<'a> Rows<'a> {
         let unreadable = |what: &str, e: serde_json::Error| {
             Error::failed(format!("a session's {what} cannot be read")).caused_by(e)
         };
-        let text = |column: &'a StringChunked| column.get(row).map(CowStr::Borrowed);
-        let texts = |columns: [&'a StringChunked; 3]| columns.map(text);
-        let number = |column: &Int64Chunked| column.get(row).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let text = |column: &'a Texts| column.get(row).map(CowStr::Borrowed);
+        let texts = |columns: [&'a Texts; 3]| columns.map(text);
+        let number = |column: &Ints| column.get(row).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         let first = self.first(row);
         let at_first = |value: Option<CowStr<'a>>| value.map(|value| (first, value));
         let [_, anonymous_id, user_id] = texts(self.keys.ids);
@@ -328,7 +325,7 @@ impl<'a> Rows<'a> {
             TrafficSource { referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign };
         let [ip_address, country_code, city] = texts(self.places);
         let place = Location { ip_address, country_code, city };
-        let screen = (self.screens[0].get(row), self.screens[1].get(row));
+        let screen = (self.screens[0].get_i32(row), self.screens[1].get_i32(row));
         let mut summary = SessionSummary {
             key: self.keys.key(row),
             first,
@@ -359,7 +356,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Reads a frame of whole rows back into summaries, which borrow their texts from it.
-pub fn read<'a>(frame: &'a DataFrame) -> Result<Vec<SessionSummary<'a>>> {
+pub fn read<'a>(frame: &'a Frame) -> Result<Vec<SessionSummary<'a>>> {
     let mut rows = Rows::of(frame)?;
     (0..frame.height()).map(|row| rows.summary(row)).collect()
 }

@@ -3,35 +3,33 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use polars::prelude::{BooleanChunked, StringChunked};
-
-use super::build::Reader;
 use crate::enrich::{Agent, DeviceType};
 use crate::error::Result;
+use crate::store::frame::{Bools, Frame, Texts};
 
 /// The columns of the agents of a frame's rows.
 pub struct Agents<'a> {
-    user_agents: &'a StringChunked,
-    parts: [&'a StringChunked; 4],
-    devices: &'a StringChunked,
-    bots: &'a BooleanChunked,
+    user_agents: &'a Texts,
+    parts: [&'a Texts; 4],
+    devices: &'a Texts,
+    bots: &'a Bools,
     /// The last agent of each text: most rows repeat one.
     known: HashMap<&'a str, Arc<Agent>>,
 }
 
 impl<'a> Agents<'a> {
     /// Takes the columns of a frame.
-    pub fn of(reader: &Reader<'a>) -> Result<Agents<'a>> {
+    pub fn of(frame: &'a Frame) -> Result<Agents<'a>> {
         Ok(Agents {
-            user_agents: reader.text("user_agent")?,
+            user_agents: frame.texts("user_agent")?,
             parts: [
-                reader.text("browser_name")?,
-                reader.text("browser_version")?,
-                reader.text("os_name")?,
-                reader.text("os_version")?,
+                frame.texts("browser_name")?,
+                frame.texts("browser_version")?,
+                frame.texts("os_name")?,
+                frame.texts("os_version")?,
             ],
-            devices: reader.text("device_type")?,
-            bots: reader.boolean("is_bot")?,
+            devices: frame.texts("device_type")?,
+            bots: frame.bools("is_bot")?,
             known: HashMap::new(),
         })
     }
@@ -41,7 +39,7 @@ impl<'a> Agents<'a> {
         let user_agent = self.user_agents.get(row)?;
         let parts = self.parts.map(|column| column.get(row));
         let device_type = DeviceType::from_name(self.devices.get(row).unwrap_or(""));
-        let is_bot = self.bots.get(row).unwrap_or(false);
+        let is_bot = self.bots.is_true(row);
         // The rows of a file may have been derived by different versions of the rules.
         let same = |agent: &&Arc<Agent>| {
             let theirs = [&agent.browser_name, &agent.browser_version, &agent.os_name, &agent.os_version];

@@ -1,11 +1,9 @@
 //! The first-seen index to the `visitors` table, and back.
 
-use polars::prelude::DataFrame;
-
-use super::build::{self, Reader};
 use crate::error::Result;
 use crate::event::{KeyKind, session_key_hash};
-use crate::store::columns::VISITORS;
+use crate::store::columns::Table;
+use crate::store::frame::Frame;
 use crate::time::{Day, Micros};
 
 /// The columns by which an entry is found.
@@ -35,42 +33,34 @@ impl Visitor {
     }
 }
 
-/// Makes a frame of entries, in the order given.
-pub fn frame(visitors: &[Visitor]) -> Result<DataFrame> {
-    let rows = visitors.len();
+/// Returns a frame of entries, in this order.
+pub fn frame(visitors: &[Visitor]) -> Result<Frame> {
     let hashes: Vec<u128> = visitors.iter().map(Visitor::hash).collect();
-    let columns = VISITORS
-        .iter()
-        .map(|column| match column.name {
-            name @ "chatbot_id" => {
-                build::text(name, rows, visitors.iter().map(|v| Some(v.chatbot_id.as_str())))
-            }
-            name @ "id_kind" => build::text(
-                name,
-                rows,
-                visitors.iter().map(|v| Some(if v.kind == KeyKind::User { "user" } else { "anonymous" })),
-            ),
-            name @ "visitor_id" => build::text(name, rows, visitors.iter().map(|v| Some(v.id.as_str()))),
-            name @ "first_seen_at" => build::timestamp(name, visitors.iter().map(|v| v.first_seen_at)),
-            name @ "hash_high" => build::int64(name, hashes.iter().map(|h| (h >> 64) as i64)),
-            name @ "hash_low" => build::int64(name, hashes.iter().map(|&h| h as i64)),
-            // "counted_new_on": the definition has no other column.
-            name => build::date_option(name, visitors.iter().map(|v| v.counted_new_on.map(|day| day.0))),
-        })
-        .collect();
-    build::frame(rows, VISITORS, columns)
+    Frame::from_columns(Table::Visitors, visitors.len(), |name, column| match name {
+        "chatbot_id" => visitors.iter().for_each(|v| column.text(Some(&v.chatbot_id))),
+        "id_kind" => visitors.iter().for_each(|v| column.text(Some(kind_name(v.kind)))),
+        "visitor_id" => visitors.iter().for_each(|v| column.text(Some(&v.id))),
+        "first_seen_at" => visitors.iter().for_each(|v| column.int(Some(v.first_seen_at))),
+        "hash_high" => hashes.iter().for_each(|hash| column.int(Some((hash >> 64) as i64))),
+        "hash_low" => hashes.iter().for_each(|hash| column.int(Some(*hash as i64))),
+        // "counted_new_on": the table has no other column.
+        _ => visitors.iter().for_each(|v| column.int(v.counted_new_on.map(|day| i64::from(day.0)))),
+    })
+}
+
+fn kind_name(kind: KeyKind) -> &'static str {
+    if kind == KeyKind::User { "user" } else { "anonymous" }
 }
 
 /// Returns the hash and first-seen time of each row; the frame needs the [`FIND_COLUMNS`].
-pub fn hashes(frame: &DataFrame) -> Result<impl Iterator<Item = (u128, Micros)>> {
-    let times = Reader(frame).int64("first_seen_at")?;
+pub fn hashes(frame: &Frame) -> Result<impl Iterator<Item = (u128, Micros)>> {
+    let times = frame.ints("first_seen_at")?;
     Ok(hashes_alone(frame)?.zip(times.iter()).map(|(hash, time)| (hash, time.unwrap_or(0))))
 }
 
 /// Returns the hash of each row; the frame needs the [`HASH_COLUMNS`].
-pub fn hashes_alone(frame: &DataFrame) -> Result<impl Iterator<Item = u128>> {
-    let reader = Reader(frame);
-    let (high, low) = (reader.int64("hash_high")?, reader.int64("hash_low")?);
+pub fn hashes_alone(frame: &Frame) -> Result<impl Iterator<Item = u128>> {
+    let (high, low) = (frame.ints("hash_high")?, frame.ints("hash_low")?);
     let number = |n: Option<i64>| u128::from(n.unwrap_or(0) as u64);
     Ok(high.iter().zip(low.iter()).map(move |(high, low)| (number(high) << 64) | number(low)))
 }
@@ -80,25 +70,24 @@ pub const COUNTED_COLUMNS: [&str; 4] = ["chatbot_id", "hash_high", "hash_low", "
 
 /// Returns the chatbot, hash and day of each entry that sessions count as new that were pruned; the
 /// frame needs the [`COUNTED_COLUMNS`].
-pub fn counted(frame: &DataFrame) -> Result<impl Iterator<Item = (&str, u128, Day)>> {
-    let (chatbots, days) = (Reader(frame).text("chatbot_id")?, Reader(frame).int32("counted_new_on")?);
-    let rows = chatbots.iter().zip(hashes_alone(frame)?).zip(days.iter());
-    Ok(rows.filter_map(|((chatbot, hash), day)| Some((chatbot?, hash, Day(day?)))))
+pub fn counted(frame: &Frame) -> Result<impl Iterator<Item = (&str, u128, Day)>> {
+    let (chatbots, days) = (frame.texts("chatbot_id")?, frame.ints("counted_new_on")?);
+    let rows = chatbots.iter().zip(hashes_alone(frame)?).enumerate();
+    Ok(rows.filter_map(|(row, (chatbot, hash))| Some((chatbot?, hash, Day(days.get_i32(row)?)))))
 }
 
 /// Reads a frame of whole rows back into entries.
-pub fn read(frame: &DataFrame) -> Result<Vec<Visitor>> {
-    let reader = Reader(frame);
+pub fn read(frame: &Frame) -> Result<Vec<Visitor>> {
     let (chatbots, kinds, ids) =
-        (reader.text("chatbot_id")?, reader.text("id_kind")?, reader.text("visitor_id")?);
-    let (times, counted) = (reader.int64("first_seen_at")?, reader.int32("counted_new_on")?);
+        (frame.texts("chatbot_id")?, frame.texts("id_kind")?, frame.texts("visitor_id")?);
+    let (times, counted) = (frame.ints("first_seen_at")?, frame.ints("counted_new_on")?);
     Ok((0..frame.height())
         .map(|i| Visitor {
             chatbot_id: chatbots.get(i).unwrap_or("").to_owned(),
             kind: if kinds.get(i) == Some("user") { KeyKind::User } else { KeyKind::Anonymous },
             id: ids.get(i).unwrap_or("").to_owned(),
             first_seen_at: times.get(i).unwrap_or(0),
-            counted_new_on: counted.get(i).map(Day),
+            counted_new_on: counted.get_i32(i).map(Day),
         })
         .collect())
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 
 use super::few_at_once;
@@ -16,6 +15,7 @@ use super::visitors::Moved;
 use crate::daily_stats::{DailyStats, DayAggregates, VisitorSet};
 use crate::error::Result;
 use crate::store::columns::Table;
+use crate::store::frame::Frame;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{self, daily_stats::FACT_COLUMNS, visitors};
 use crate::store::transaction::{NewFile, Transaction};
@@ -183,7 +183,7 @@ pub fn tallies_of(
 ) -> Result<DayAggregates> {
     let (paths, mut tallies) = counted.unwrap_or_default();
     let files = snapshot.files_in(Table::Sessions, Some((day, day)));
-    let frames: Vec<DataFrame> = files
+    let frames: Vec<Frame> = files
         .into_par_iter()
         .filter(|file| !paths.contains(&file.path))
         .map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)))

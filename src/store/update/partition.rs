@@ -1,13 +1,11 @@
 //! The new files of a partition, while they are put together: new rows, what is left of files that lose some,
 //! and small files that they take in. Mostly it is one.
 
-use polars::prelude::DataFrame;
-
 use super::{Losing, Made, merge_policy};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::encode::{Chunk, FileBuilder};
-use crate::store::frame::filter;
+use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
@@ -52,7 +50,7 @@ impl<'s> Partition<'s> {
     }
 
     /// Adds a frame.
-    pub fn add_frame(&mut self, frame: &DataFrame) -> Result<()> {
+    pub fn add_frame(&mut self, frame: &Frame) -> Result<()> {
         self.make_room(frame.height())?;
         self.builder.add_frame(frame)?;
         self.count(frame.height() as u64, tables::range(self.table, frame)?);
@@ -60,8 +58,8 @@ impl<'s> Partition<'s> {
     }
 
     /// Adds what is left of a file that loses rows, and returns it.
-    pub fn add_rest(&mut self, (file, gone): &Losing) -> Result<DataFrame> {
-        let rest = filter(&self.snapshot.read_file_checked(file)?, gone.iter().map(|gone| !gone))?;
+    pub fn add_rest(&mut self, (file, gone): &Losing) -> Result<Frame> {
+        let rest = self.snapshot.read_file_checked(file)?.filter(gone.iter().map(|gone| !gone))?;
         self.add_frame(&rest)?;
         self.replaced.push(file.clone());
         Ok(rest)
@@ -122,7 +120,7 @@ impl<'s> Partition<'s> {
 }
 
 /// Encodes a frame as a new file of a partition.
-pub fn file_of(table: Table, day: Day, frame: &DataFrame) -> Result<NewFile> {
+pub fn file_of(table: Table, day: Day, frame: &Frame) -> Result<NewFile> {
     let times = tables::range(table, frame)?.unwrap_or_default();
     let bytes = FileBuilder::of_frame(table, frame)?.finish()?;
     Ok(NewFile::new(table, day, frame.height() as u64, times, bytes))

@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 
-use polars::prelude::DataFrame;
-
 use crate::error::Result;
 use crate::event::{Event, Position};
 use crate::session::{self, SessionSummary};
+use crate::store::frame::Frame;
 use crate::store::tables::sessions::Rows;
 use crate::time::Micros;
 
@@ -126,13 +125,13 @@ impl session::Mergeable for Session<'_> {
 
 /// Frames of stored sessions, whose columns are looked up when a row is first asked for.
 pub struct Stored<'a> {
-    frames: &'a [DataFrame],
+    frames: &'a [Frame],
     rows: HashMap<usize, Rows<'a>>,
 }
 
 impl<'a> Stored<'a> {
     /// Takes frames of whole rows.
-    pub fn of(frames: &'a [DataFrame]) -> Stored<'a> {
+    pub fn of(frames: &'a [Frame]) -> Stored<'a> {
         Stored { frames, rows: HashMap::new() }
     }
 

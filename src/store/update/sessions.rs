@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use polars::prelude::DataFrame;
-
 use super::coverage::Coverage;
 use super::partition::Partition;
 use super::session_fragments::{Piece, Session, Stored};
@@ -19,7 +17,7 @@ use crate::prehashed::PreHashed;
 use crate::session::{SessionSummary, merge_adjacent};
 use crate::store::columns::Table;
 use crate::store::encode::ROW_GROUP;
-use crate::store::frame::filter;
+use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{
@@ -45,7 +43,7 @@ pub struct Changed {
 struct Found {
     file: DataFile,
     superseded: Vec<bool>,
-    rows: DataFrame,
+    rows: Frame,
 }
 
 /// Merges pieces with the table. Those of one key stand beside each other, more than a timeout apart.
@@ -80,7 +78,7 @@ pub fn merge(
 /// Joins pieces with the stored sessions of their keys.
 fn put_together<'a>(
     pieces: Vec<Piece<'a>>,
-    stored: &'a [DataFrame],
+    stored: &'a [Frame],
     timeout: Micros,
 ) -> Result<Vec<Session<'a>>> {
     let mut joined: HashMap<u128, Vec<Session<'a>>, PreHashed> = HashMap::with_hasher(PreHashed);
@@ -147,7 +145,7 @@ fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Ve
         if !superseded.contains(&true) {
             return Ok(None);
         }
-        let rows = filter(&snapshot.read_file_checked(file)?, superseded.iter().copied())?;
+        let rows = snapshot.read_file_checked(file)?.filter(superseded.iter().copied())?;
         Ok(Some(Found { file: file.clone(), superseded, rows }))
     })?;
     Ok(found.into_iter().flatten().collect())
@@ -156,7 +154,7 @@ fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Ve
 fn rewrite(
     snapshot: &Snapshot,
     by_day: BTreeMap<Day, Vec<Session<'_>>>,
-    frames: &[DataFrame],
+    frames: &[Frame],
     superseded: Vec<Losing>,
     now: Micros,
     sink: Sink<'_>,
@@ -185,7 +183,7 @@ fn rewrite_day(
     snapshot: &Snapshot,
     day: Day,
     sessions: &[Session<'_>],
-    frames: &[DataFrame],
+    frames: &[Frame],
     losing: Vec<Losing>,
     now: Micros,
 ) -> Result<(Made, DayAggregates)> {
@@ -222,7 +220,7 @@ const TOGETHER: usize = 1024;
 /// Makes the summaries of sessions, in the order of a file.
 fn summaries<'a>(
     sessions: &[Session<'a>],
-    frames: &'a [DataFrame],
+    frames: &'a [Frame],
     now: Micros,
 ) -> Result<Vec<Vec<SessionSummary<'a>>>> {
     let mut stored = Stored::of(frames);

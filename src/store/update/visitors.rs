@@ -13,7 +13,6 @@ use crate::bloom::BloomFilter;
 use crate::error::Result;
 use crate::prehashed::PreHashed;
 use crate::store::columns::Table;
-use crate::store::frame::filter;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{
     FIND_COLUMNS, HASH_COLUMNS, Visitor, frame, hashes, hashes_alone, read,
@@ -86,7 +85,7 @@ pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved
     let mut added: BTreeMap<Day, Vec<Visitor>> = BTreeMap::new();
     for (known, moving) in looked {
         if let Some((file, mask)) = moving {
-            let rows = filter(&snapshot.read_file_checked(&file)?, mask.iter().copied())?;
+            let rows = snapshot.read_file_checked(&file)?.filter(mask.iter().copied())?;
             for was in read(&rows)? {
                 if let Some(mut now) = seen.remove(&was.hash()) {
                     let first_seen_at = now.first_seen_at;

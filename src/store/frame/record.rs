@@ -1,17 +1,16 @@
-//! Whole rows of a table, as they are listed: every column by its name, in order.
+//! Whole rows of a table, for listings and exports.
 
-use polars::prelude::DataFrame;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::columns::{Column, Table};
-use super::frame::{Cell, Cells};
+use super::{Cell, Cells, Frame};
 use crate::decimal::fixed::{Hundredths, divide};
 use crate::error::Result;
+use crate::store::columns::{Column, Table};
 use crate::time::{Day, Micros, format_utc};
 
-/// A value of a row, on its own.
+/// A value of a row that owns its text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// No value.
@@ -22,9 +21,9 @@ pub enum Value {
     Json(String),
     /// An integer.
     Int(i64),
-    /// A number with two decimals.
+    /// A number with two decimal places.
     Decimal(Hundredths),
-    /// True or false.
+    /// A boolean.
     Bool(bool),
     /// A time.
     Time(Micros),
@@ -39,11 +38,11 @@ impl From<Cell<'_>> for Value {
             Cell::Text(text) => Value::Text(text.to_owned()),
             Cell::Json(text) => Value::Json(text.to_owned()),
             Cell::Int(number) => Value::Int(number),
-            Cell::Decimal(number) if number.is_finite() => {
-                // The column holds two decimals: this takes them back out of the float.
+            Cell::Float(number) if number.is_finite() => {
+                // Floats are stored rounded to two decimal places: recover the exact decimal.
                 Value::Decimal(Hundredths(divide((number * 1_000.0) as i128, 10)))
             }
-            Cell::Decimal(_) => Value::Null,
+            Cell::Float(_) => Value::Null,
             Cell::Bool(value) => Value::Bool(value),
             Cell::Time(time) => Value::Time(time),
             Cell::Date(day) => Value::Date(day),
@@ -52,7 +51,7 @@ impl From<Cell<'_>> for Value {
 }
 
 impl Serialize for Value {
-    /// Writes JSON as it is, times as RFC 3339 in UTC, days as `YYYY-MM-DD`.
+    /// Writes JSON verbatim, times as RFC 3339 in UTC, and days as `YYYY-MM-DD`.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match self {
             Value::Null => serializer.serialize_none(),
@@ -70,7 +69,7 @@ impl Serialize for Value {
     }
 }
 
-/// A row: columns and their values.
+/// A row of a table: columns and their values.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     columns: Vec<&'static Column>,
@@ -83,12 +82,12 @@ impl Record {
         self.columns.iter().copied().zip(&self.values)
     }
 
-    /// Returns the value of a column.
+    /// Returns the value of a column; null if the row does not have it.
     pub fn get(&self, name: &str) -> &Value {
         self.entries().find(|(column, _)| column.name == name).map_or(&Value::Null, |(_, value)| value)
     }
 
-    /// Returns the text of a column; `None` for null and for other kinds.
+    /// Returns the text of a column; `None` for null and for other types.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name) {
             Value::Text(text) | Value::Json(text) => Some(text),
@@ -96,7 +95,7 @@ impl Record {
         }
     }
 
-    /// Returns the integer or time in a column; `None` for null and for other kinds.
+    /// Returns the integer or time in a column; `None` for null and for other types.
     pub fn number(&self, name: &str) -> Option<i64> {
         match self.get(name) {
             Value::Int(number) | Value::Time(number) => Some(*number),
@@ -115,34 +114,35 @@ impl Serialize for Record {
     }
 }
 
-/// Reads the rows of frames.
-pub struct Reader {
+/// Reads rows of a frame.
+pub struct RecordReader {
     columns: Vec<&'static Column>,
     cells: Vec<Cells>,
 }
 
-impl Reader {
-    /// Makes a reader of those columns of a table that are named, in the table's order.
-    pub fn new(frame: &DataFrame, table: Table, names: &[&str]) -> Result<Reader> {
+impl RecordReader {
+    /// Returns a reader of the named columns of a table, in the table's order.
+    ///
+    /// # Errors
+    /// Fails if the frame lacks one of the columns, or has it with another type.
+    pub fn new(frame: &Frame, table: Table, names: &[&str]) -> Result<RecordReader> {
         let columns: Vec<&'static Column> =
             table.columns().iter().filter(|column| names.contains(&column.name)).collect();
-        let cells = columns.iter().map(|column| Cells::of(frame, column)).collect::<Result<_>>()?;
-        Ok(Reader { columns, cells })
+        let cells = columns.iter().map(|column| frame.cells(column)).collect::<Result<_>>()?;
+        Ok(RecordReader { columns, cells })
     }
 
-    /// Makes a reader of all columns of a table.
-    pub fn whole(frame: &DataFrame, table: Table) -> Result<Reader> {
-        Reader::new(frame, table, &names(table))
+    /// Returns a reader of all columns of a table.
+    ///
+    /// # Errors
+    /// As [`RecordReader::new`].
+    pub fn all_columns(frame: &Frame, table: Table) -> Result<RecordReader> {
+        RecordReader::new(frame, table, &table.column_names())
     }
 
-    /// Returns the row of that number.
+    /// Returns the row at a position.
     pub fn record(&self, row: usize) -> Record {
         let values = self.cells.iter().map(|cells| Value::from(cells.get(row))).collect();
         Record { columns: self.columns.clone(), values }
     }
-}
-
-/// Returns the names of all columns of a table.
-pub fn names(table: Table) -> Vec<&'static str> {
-    table.columns().iter().map(|column| column.name).collect()
 }
