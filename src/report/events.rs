@@ -106,7 +106,7 @@ fn part(frame: &Frame, query: &Query) -> Result<Part> {
     let column = frame.texts("event_counts")?;
     let mut part = Part { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
     let mut numbers: HashMap<String, u32> = HashMap::new();
-    for (json, sessions) in groups(&column, &selected.rows, |_| 1u64) {
+    for (json, sessions) in groups(column, &selected.rows, |_| 1u64) {
         each_count(json.unwrap_or("{}"), |name, count| {
             let number = match numbers.get(name) {
                 Some(number) => *number,

@@ -95,7 +95,7 @@ fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u
         let selected = query.select(frame)?;
         let conversation = frame.bools("had_conversation")?;
         let pages = frame.texts("landing_page")?;
-        let tally = by_text(&pages, &selected.rows, "unknown", |row| Visits::one(conversation.is_true(row)));
+        let tally = by_text(pages, &selected.rows, "unknown", |row| Visits::one(conversation.is_true(row)));
         Ok((tally, selected.bots))
     })?;
     let bots = parts.iter().map(|(_, bots)| bots).sum();

@@ -400,7 +400,7 @@ impl Events {
     fn of(frame: &Frame, query: &Query, held: &Held) -> Result<Events> {
         let (names, categories) = (frame.texts("event_name")?, frame.texts("event_category")?);
         let properties = frame.texts("properties")?;
-        let mut measured = Measured::of(&properties);
+        let mut measured = Measured::of(properties);
         let mut finder = Finder::of(frame, query, held)?;
         let (mut known, mut are_errors) = (Recent::new(Name::Other), Recent::new(false));
         // Room for all; what is not used of it is never touched, and costs nothing.

@@ -119,12 +119,12 @@ mod tests {
         }
         let frame = builder.finish().unwrap();
         let column = frame.texts("city").unwrap();
-        let tally = by_text(&column, &[0, 1, 2, 3, 4, 5], "unknown", |_| 1u64);
+        let tally = by_text(column, &[0, 1, 2, 3, 4, 5], "unknown", |_| 1u64);
         let mut counts: Vec<_> = tally.0.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         counts.sort();
         assert_eq!(counts, [("", 1), ("Bonn", 2), (long, 2), ("unknown", 1)]);
         // Only the chosen rows count.
-        let tally = by_text(&column, &[1, 3], "unknown", |_| 1u64);
+        let tally = by_text(column, &[1, 3], "unknown", |_| 1u64);
         assert_eq!(tally.0.get("Bonn"), Some(&1));
         assert_eq!(tally.0.get(long), None);
     }
