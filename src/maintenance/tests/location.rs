@@ -11,7 +11,7 @@ use crate::maintenance::{self, RebuildReport, VerifyReport};
 use crate::progress::NoProgress;
 use crate::settings::{Retention, Settings};
 use crate::store::columns::Table;
-use crate::store::frame::{RowReader, Value};
+use crate::store::frame::{RecordReader, Value};
 use crate::store::manifest::Manifest;
 use crate::store::{Store, Writer, tables};
 use crate::time::{Clock, Micros, Zone, parse_human};
@@ -126,10 +126,10 @@ impl Place {
             let mut rows = Vec::new();
             for file in snapshot.manifest().files(table) {
                 let frame = snapshot.read_file(file, None).unwrap();
-                let reader = RowReader::all_columns(&frame, table).unwrap();
+                let reader = RecordReader::all_columns(&frame, table).unwrap();
                 for row in 0..frame.height() {
                     let mut text = format!("{} ", file.day);
-                    for (column, value) in reader.row(row).entries() {
+                    for (column, value) in reader.record(row).entries() {
                         let value = match value {
                             Value::Date(day) => day.to_string(),
                             value => serde_json::to_string(value).unwrap(),
