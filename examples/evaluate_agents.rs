@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
 use serde::Deserialize;
-use wa::enrich::{Agent, Context};
+use wa::enrich::{Agent, Enricher};
 
 /// A labelled user agent.
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ fn options() -> Result<Options, String> {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let context = Context::new(None).map_err(|error| error.to_string())?;
+    let enricher = Enricher::new(None).map_err(|error| error.to_string())?;
     for file in &options.files {
         let mut fields = BTreeMap::<&str, Agreement>::new();
         let input = std::fs::File::open(file).map_err(|error| format!("cannot read {file}: {error}"))?;
@@ -88,7 +88,7 @@ fn run(options: &Options) -> Result<(), String> {
             let line = line.map_err(|error| format!("cannot read {file}: {error}"))?;
             let labelled: Labelled = serde_json::from_str(&line)
                 .map_err(|error| format!("{file}, line {}: {error}", number + 1))?;
-            compare(options, &labelled, &context.agent(&labelled.user_agent), &mut fields);
+            compare(options, &labelled, &enricher.user_agent(&labelled.user_agent), &mut fields);
         }
         if options.failures.is_none() {
             print(file, options.confusions, &fields);

@@ -1,6 +1,6 @@
 //! A generated log: lines as a chat widget writes them, about 600 bytes each.
 
-use wa::enrich::Context;
+use wa::enrich::Enricher;
 use wa::event::Block;
 use wa::ingest::{ParseOptions, RawBlock};
 use wa::settings::IpPolicy;
@@ -101,7 +101,7 @@ pub fn parsed(visits: u64) -> Block {
     let bytes = lines(visits).concat().into_bytes();
     let end = bytes.len() as u64;
     let raw = RawBlock { bytes, first_line: 1, end, ..RawBlock::default() };
-    let parsed = wa::ingest::parse(raw, &options(), &Context::new(None).expect("a context"));
+    let parsed = wa::ingest::parse(raw, &options(), &Enricher::new(None).expect("a enricher"));
     assert!(parsed.rejected.is_empty(), "a made-up line was refused");
     parsed.block
 }

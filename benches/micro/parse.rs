@@ -2,7 +2,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use wa::enrich::Context;
+use wa::enrich::Enricher;
 use wa::ingest::{BlockReader, Input, Parser};
 
 use crate::log;
@@ -14,12 +14,12 @@ const SIZES: [usize; 4] = [512, 1024, 2048, 8192];
 #[divan::bench(args = SIZES)]
 fn lines(bencher: Bencher<'_, '_>, kib: usize) {
     let block = log::block(kib << 10);
-    let (options, context) = (log::options(), Context::new(None).expect("a context"));
+    let (options, enricher) = (log::options(), Enricher::new(None).expect("a enricher"));
     let mut parser = Parser::default();
     bencher
         .counter(BytesCount::new(block.bytes.len()))
         .with_inputs(|| log::copy(&block))
-        .bench_local_values(|block| parser.parse(block, &options, &context));
+        .bench_local_values(|block| parser.parse(block, &options, &enricher));
 }
 
 /// Reads a plain file in the page cache as blocks.

@@ -1,4 +1,4 @@
-//! User agents that were read already.
+//! A cache of parsed user agents.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,17 +9,16 @@ use super::agent::Agent;
 
 const SHARDS: usize = 16;
 
-/// The memory that a shard may hold before it starts anew, in bytes: 32 MiB for all of them, room for
-/// some 100,000 user agents of usual length.
+/// Bytes at which a shard is emptied: 32 MiB in all, about 100,000 user agents of usual length.
 const SHARD_LIMIT: usize = 2 << 20;
 
-/// What an agent takes beside its user agent, in bytes, roughly.
+/// Estimated bytes per entry in addition to the text of the user agent.
 const OVERHEAD: usize = 192;
 
-/// A map from user agents to what they say, for many threads, bounded in memory.
+/// A concurrent map from user agents to their parsed form, bounded in memory.
 ///
-/// When a shard is full it is emptied: logs with so many user agents repeat few of them, and a rule
-/// for which to keep would cost more than reading one again.
+/// A full shard is emptied. Logs with that many user agents repeat few of them, so an eviction policy
+/// would cost more than parsing again.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     shards: [Mutex<Shard>; SHARDS],
@@ -27,37 +26,37 @@ pub(super) struct Cache {
 
 #[derive(Debug, Default)]
 struct Shard {
-    /// By the hash of the user agent; of two with one hash, the later one stays.
+    /// Entries by the hash of the user agent. A hash collision replaces the earlier entry.
     agents: HashMap<u64, Arc<Agent>>,
-    held: usize,
+    bytes: usize,
 }
 
 impl Cache {
-    /// Returns the agent, reading it by `read` where it is not known yet.
-    pub fn get(&self, user_agent: &str, read: impl FnOnce() -> Agent) -> Arc<Agent> {
+    /// Returns the cached entry of a user agent, or calls `parse` and caches its result.
+    pub fn get(&self, user_agent: &str, parse: impl FnOnce() -> Agent) -> Arc<Agent> {
         let hash = xxh3_64(user_agent.as_bytes());
-        let Some(shard) = self.shards.get(hash as usize % SHARDS) else { return Arc::new(read()) };
+        let Some(shard) = self.shards.get(hash as usize % SHARDS) else { return Arc::new(parse()) };
         if let Some(agent) = lock(shard).agents.get(&hash)
             && agent.user_agent == user_agent
         {
             return Arc::clone(agent);
         }
-        // Read without the lock: two threads may do so at once, and both get the same.
-        let agent = Arc::new(read());
+        // Parse without the lock. Two threads may parse the same text; both get equal results.
+        let agent = Arc::new(parse());
         let size = user_agent.len() + OVERHEAD;
         if size <= SHARD_LIMIT / 16 {
             let mut shard = lock(shard);
-            if shard.held + size > SHARD_LIMIT {
+            if shard.bytes + size > SHARD_LIMIT {
                 *shard = Shard::default();
             }
-            shard.held += size;
+            shard.bytes += size;
             shard.agents.insert(hash, Arc::clone(&agent));
         }
         agent
     }
 }
 
-/// Locks a shard; one whose holder panicked is as good as any.
+/// Locks a shard. A shard is consistent even if a thread panicked while it held the lock.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -80,22 +79,22 @@ mod tests {
     }
 
     #[test]
-    fn a_user_agent_is_read_once() {
+    fn repeated_user_agent_is_parsed_once() {
         let cache = Cache::default();
         let first = cache.get("a", || agent("a"));
-        let again = cache.get("a", || unreachable!("it is known"));
+        let again = cache.get("a", || unreachable!("cached"));
         assert!(Arc::ptr_eq(&first, &again));
     }
 
     #[test]
-    fn the_cache_is_bounded_in_memory() {
+    fn cache_stays_within_its_memory_limit() {
         let cache = Cache::default();
         for number in 0..200_000 {
             let text = format!("agent {number} {}", "x".repeat(200));
             cache.get(&text, || agent(&text));
         }
-        let held: usize = cache.shards.iter().map(|shard| lock(shard).held).sum();
-        assert!(held <= SHARDS * SHARD_LIMIT, "{held}");
+        let bytes: usize = cache.shards.iter().map(|shard| lock(shard).bytes).sum();
+        assert!(bytes <= SHARDS * SHARD_LIMIT, "{bytes}");
         let huge = "x".repeat(1 << 20);
         cache.get(&huge, || agent(&huge));
         assert!(

@@ -1,13 +1,12 @@
-//! The channel that brought a visitor: GA4's default channel grouping, with AI assistants.
+//! The marketing channel of a visit: GA4's default channel grouping, extended by AI assistants.
 //!
-//! The rules are tested in the order of [`rule`], the first that fits wins; `docs/enrichment.md` has
-//! them as a user reads them.
+//! [`rule`] tests the rules in order; the first match wins. `docs/enrichment.md` lists them.
 
-use super::sites::{ClickId, Site, Sites};
+use super::sites::{ClickId, SiteKind, Sites};
 
 /// A marketing channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // the names say it; the rules stand in `docs/enrichment.md`
+#[allow(missing_docs)] // `docs/enrichment.md` defines the channels.
 pub enum Channel {
     Direct,
     CrossNetwork,
@@ -56,7 +55,7 @@ impl Channel {
         Channel::Unassigned,
     ];
 
-    /// Returns the name stored in tables and shown in reports.
+    /// Returns the name in tables and reports.
     pub fn name(self) -> &'static str {
         match self {
             Channel::Direct => "Direct",
@@ -82,13 +81,13 @@ impl Channel {
         }
     }
 
-    /// Reads a stored name; `None` where it is none.
+    /// Parses a stored name; `None` for an unknown name.
     pub fn from_name(name: &str) -> Option<Channel> {
         Channel::ALL.into_iter().find(|c| c.name() == name)
     }
 }
 
-/// What the channel is told by: what a campaign says, a click id, a referrer of another site.
+/// The inputs of the channel rules: campaign tags, a click id, and the domain of a foreign referrer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Campaign<'a> {
     pub source: Option<&'a str>,
@@ -99,7 +98,7 @@ pub(super) struct Campaign<'a> {
 }
 
 impl Campaign<'_> {
-    /// Tells whether there is anything to tell a channel by.
+    /// Returns whether any input is present.
     pub fn names_source(&self) -> bool {
         self.source.is_some()
             || self.medium.is_some()
@@ -109,10 +108,10 @@ impl Campaign<'_> {
     }
 }
 
-/// Returns the channel of an event that names a source.
+/// Returns the channel of an event that names a traffic source.
 ///
-/// Source and medium are those of the campaign; one that it lacks is that of the click id, then
-/// that of the referrer: its domain, and `referral`.
+/// Source and medium come from the campaign, else from the click id, else from the referrer (its
+/// domain, and `referral`).
 pub(super) fn channel(sites: &Sites, campaign: Campaign<'_>) -> Channel {
     let name = campaign.name.map(lower).unwrap_or_default();
     let untagged = campaign.source.is_none() && campaign.medium.is_none();
@@ -133,27 +132,27 @@ pub(super) fn channel(sites: &Sites, campaign: Campaign<'_>) -> Channel {
         (None, None) if untagged && campaign.referrer.is_some() => "referral".to_owned(),
         (None, None) => String::new(),
     };
-    let facts = Facts { source: &source, medium: &medium, name: &name, site, referred };
-    rule(&facts)
+    let input = RuleInput { source: &source, medium: &medium, name: &name, site, referred };
+    rule(&input)
 }
 
-/// What the rules look at, lower case; nothing is an empty string.
-struct Facts<'a> {
+/// The normalized inputs of the rules: lower case, empty if missing.
+struct RuleInput<'a> {
     source: &'a str,
     medium: &'a str,
     name: &'a str,
-    site: Option<Site>,
-    /// The source is the referrer's domain.
+    site: Option<SiteKind>,
+    /// Whether the source is the domain of the referrer.
     referred: bool,
 }
 
-/// Applies the rules, in their order.
-fn rule(facts: &Facts<'_>) -> Channel {
-    let Facts { source, medium, name, site, referred } = *facts;
-    let is = |kind: Site| site == Some(kind);
+/// Applies the rules in order and returns the channel of the first match.
+fn rule(input: &RuleInput<'_>) -> Channel {
+    let RuleInput { source, medium, name, site, referred } = *input;
+    let is = |kind: SiteKind| site == Some(kind);
     let paid =
         medium.contains("cp") || medium == "ppc" || medium == "retargeting" || medium.starts_with("paid");
-    let shopping = is(Site::Shopping) || names_a_shop(name);
+    let shopping = is(SiteKind::Shopping) || names_a_shop(name);
     match () {
         () if matches!(source, "(direct)" | "direct")
             && matches!(medium, "" | "(none)" | "(not set)" | "none") =>
@@ -162,19 +161,19 @@ fn rule(facts: &Facts<'_>) -> Channel {
         }
         () if name.contains("cross-network") || source == "cross-network" => Channel::CrossNetwork,
         () if paid && shopping => Channel::PaidShopping,
-        () if paid && is(Site::Search) => Channel::PaidSearch,
-        () if paid && is(Site::Social) => Channel::PaidSocial,
-        () if paid && is(Site::Video) => Channel::PaidVideo,
+        () if paid && is(SiteKind::Search) => Channel::PaidSearch,
+        () if paid && is(SiteKind::Social) => Channel::PaidSocial,
+        () if paid && is(SiteKind::Video) => Channel::PaidVideo,
         () if matches!(medium, "display" | "banner" | "expandable" | "interstitial" | "cpm") => {
             Channel::Display
         }
         () if paid => Channel::PaidOther,
-        () if is(Site::Ai) || medium == "ai-assistant" => Channel::AiAssistant,
+        () if is(SiteKind::Ai) || medium == "ai-assistant" => Channel::AiAssistant,
         () if shopping => Channel::OrganicShopping,
-        () if is(Site::Social) || SOCIAL_MEDIA.contains(&medium) => Channel::OrganicSocial,
-        () if is(Site::Video) || medium.contains("video") => Channel::OrganicVideo,
-        () if is(Site::Search) || medium == "organic" => Channel::OrganicSearch,
-        () if EMAIL.contains(&medium) || EMAIL.contains(&source) || (referred && is(Site::Mail)) => {
+        () if is(SiteKind::Social) || SOCIAL_MEDIA.contains(&medium) => Channel::OrganicSocial,
+        () if is(SiteKind::Video) || medium.contains("video") => Channel::OrganicVideo,
+        () if is(SiteKind::Search) || medium == "organic" => Channel::OrganicSearch,
+        () if EMAIL.contains(&medium) || EMAIL.contains(&source) || (referred && is(SiteKind::Mail)) => {
             Channel::Email
         }
         () if matches!(medium, "referral" | "app" | "link") => Channel::Referral,
@@ -193,8 +192,10 @@ const SOCIAL_MEDIA: [&str; 6] =
     ["social", "social-network", "social-media", "sm", "social network", "social media"];
 const EMAIL: [&str; 4] = ["email", "e-mail", "e_mail", "e mail"];
 
-/// Tells whether a campaign's name speaks of a shop: `shopping` anywhere, or `shop` where it starts
-/// a word or follows an `e` (`eshop`); in `workshop` and `bishop` it is another word.
+/// Returns whether a campaign name refers to a shop.
+///
+/// Matches `shopping` anywhere, and `shop` at the start of a word or after an `e` (`eshop`), but not in
+/// `workshop` or `bishop`.
 fn names_a_shop(name: &str) -> bool {
     name.contains("shopping")
         || name.match_indices("shop").any(|(at, _)| {
@@ -203,7 +204,7 @@ fn names_a_shop(name: &str) -> bool {
         })
 }
 
-/// Returns a word of a campaign as the rules compare it.
+/// Normalizes a campaign tag for the rules.
 fn lower(text: &str) -> String {
     text.trim().to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! Places: country and city of an address, by a database in MaxMind's format.
+//! Country and city of an IP address, from a database in MaxMind's format.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -10,66 +10,70 @@ use maxminddb::{LookupResult, PathElement, Reader};
 
 use crate::error::{Error, Result};
 
-/// Where an address is, as far as the database says.
+/// The location of an IP address in the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocationLookup {
-    /// Two letters of ISO 3166-1.
+    /// The country code (ISO 3166-1 alpha-2).
     pub country_code: Option<String>,
-    /// The city's name, in English where the database has it so.
+    /// The name of the city, in English if available.
     pub city: Option<String>,
 }
 
-/// How many records are looked at to see whether a database holds places at all.
-const PROBED: usize = 2000;
+/// Records that are inspected to decide whether a database holds locations.
+const PROBED_RECORDS: usize = 2000;
 
-/// Languages of a city's name, the best first.
+/// Languages of city names, in order of preference.
 const LANGUAGES: [&str; 8] = ["en", "de", "fr", "es", "pt-BR", "ru", "ja", "zh-CN"];
 
-/// A database of places, held in memory.
-pub(super) struct Places {
+/// A location database, loaded into memory.
+pub(super) struct LocationDatabase {
     reader: Reader<Vec<u8>>,
 }
 
-impl Places {
-    /// Opens a database and looks into it, so that a wrong file is known before any event is read.
-    pub fn open(path: &Path) -> Result<Places> {
-        let hint = "name a database in MaxMind's format (.mmdb) with countries or cities, or leave it out";
+impl LocationDatabase {
+    /// Loads a database and probes it, so that a wrong file fails before any event is read.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read, is not in MaxMind's format or holds no locations.
+    pub fn open(path: &Path) -> Result<LocationDatabase> {
+        let hint =
+            "use a database in MaxMind's format (.mmdb) with countries or cities, or remove the option";
         let bytes =
-            std::fs::read(path).map_err(|cause| Error::io("read the database of places", path, cause))?;
+            std::fs::read(path).map_err(|cause| Error::io("read the location database", path, cause))?;
         let broken = |cause| {
-            Error::failed(format!("{} is no database of places in MaxMind's format", path.display()))
+            Error::failed(format!("{} is not a location database in MaxMind's format", path.display()))
                 .caused_by(cause)
                 .hint(hint)
         };
         let reader = Reader::from_source(bytes).map_err(broken)?;
-        let places = Places { reader };
-        match places.holds_places() {
-            Ok(true) => Ok(places),
+        let database = LocationDatabase { reader };
+        match database.holds_locations() {
+            Ok(true) => Ok(database),
             Ok(false) => Err(Error::failed(format!(
-                "{} holds neither countries nor cities, but {}",
+                "{} holds neither countries nor cities: its type is {}",
                 path.display(),
-                places.reader.metadata().database_type.escape_debug(),
+                database.reader.metadata().database_type.escape_debug(),
             ))
             .hint(hint)),
             Err(cause) => Err(broken(cause)),
         }
     }
 
-    /// Returns where an address is; `None` for private addresses and those not in the database.
-    pub fn place(&self, ip: IpAddr) -> Option<LocationLookup> {
+    /// Returns the location of an IP address; `None` if it is private or not in the database.
+    pub fn find(&self, ip: IpAddr) -> Option<LocationLookup> {
         let ip = ip.to_canonical();
         if is_private(ip) {
             return None;
         }
-        // A database of IPv4 addresses answers for IPv6 with an error: nothing is known there.
+        // An IPv4 database returns an error for an IPv6 address, which then has no location.
         let found = read(&self.reader.lookup(ip).ok()?);
         (found != LocationLookup::default()).then_some(found)
     }
 
-    /// Tells whether any of the first records is a place's.
-    fn holds_places(&self) -> Result<bool, maxminddb::MaxMindDbError> {
+    /// Returns whether any of the first records has a location.
+    fn holds_locations(&self) -> Result<bool, maxminddb::MaxMindDbError> {
         let mut seen = false;
-        for record in self.reader.networks(Default::default())?.take(PROBED) {
+        for record in self.reader.networks(Default::default())?.take(PROBED_RECORDS) {
             seen = true;
             if read(&record?) != LocationLookup::default() {
                 return Ok(true);
@@ -79,11 +83,11 @@ impl Places {
     }
 }
 
-/// Reads a record, nested (`country.iso_code`, `city.names.en`) or flat (`country_code`, `city`).
+/// Decodes a record, nested (`country.iso_code`, `city.names.en`) or flat (`country_code`, `city`).
 fn read(record: &LookupResult<'_, Vec<u8>>) -> LocationLookup {
     let text = |path: &[&str]| {
         let path: Vec<PathElement<'_>> = path.iter().map(|key| PathElement::Key(key)).collect();
-        // A field of another type is as good as none.
+        // A field of another type counts as missing.
         record.decode_path::<&str>(&path).ok().flatten().map(str::trim).filter(|text| !text.is_empty())
     };
     let country =
@@ -99,14 +103,14 @@ fn read(record: &LookupResult<'_, Vec<u8>>) -> LocationLookup {
     }
 }
 
-/// Tells whether a text is a country's code; `ZZ` and `XX` stand for none.
+/// Returns whether a text is a country code. `ZZ` and `XX` mean "unknown".
 fn is_code(text: &str) -> bool {
     text.len() == 2
         && text.bytes().all(|b| b.is_ascii_alphabetic())
         && !matches!(text.to_ascii_uppercase().as_str(), "ZZ" | "XX")
 }
 
-/// Tells whether an address is nobody's on the internet: private, local, shared or reserved.
+/// Returns whether an IP address is private, local, shared or reserved, and so has no location.
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {

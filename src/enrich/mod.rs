@@ -1,8 +1,8 @@
-//! What an event's context says: user agent, source, place.
+//! Enrichment: derives browser, device, channel and location from the fields of an event.
 //!
-//! Everything here is derived once, at ingest, and stored with the event, so that no table depends
-//! on the version of a rule. All of it is pure: a [`Context`] is made once a run from the rules in
-//! `data/` and the database of places, and then only asked.
+//! Ingest derives these values once and stores them with the event, so that stored rows do not
+//! change with the rules. All functions are pure. An [`Enricher`] holds the rules in `data/` and
+//! the location database of a run.
 
 pub(crate) mod agent;
 pub(crate) mod cache;
@@ -23,49 +23,50 @@ use std::sync::{Arc, OnceLock};
 
 pub use agent::{Agent, DeviceType};
 pub use channel::Channel;
-pub use ip_address::{apply, first_address};
+pub use ip_address::{apply_ip_policy, first_ip_address};
 pub use locations::LocationLookup;
-pub use source::{Derived, Given};
+pub use source::{DerivedSource, SourceFields};
 pub use url::path;
 
 use crate::error::Result;
 
-/// The rules and the database of places: what answers all questions about an event's context.
+/// The enrichment rules and the location database of a run.
 ///
-/// The rules about user agents and sites are read when they are first asked for, so a context
-/// that nobody asks costs nothing.
-pub struct Context {
+/// The rules are parsed on first use.
+pub struct Enricher {
     agents: OnceLock<user_agent::Reader>,
     cache: cache::Cache,
     sites: OnceLock<sites::Sites>,
-    places: Option<locations::Places>,
+    locations: Option<locations::LocationDatabase>,
 }
 
-impl Context {
-    /// Makes a context, with the database of places in the file `geoip`.
+impl Enricher {
+    /// Returns an enricher that uses the location database `geoip`, if given.
     ///
-    /// A file that is missing, is broken or holds no places is an error.
-    pub fn new(geoip: Option<&Path>) -> Result<Context> {
-        Ok(Context {
+    /// # Errors
+    /// Fails if the file cannot be read, is not in MaxMind's format or holds no locations.
+    pub fn new(geoip: Option<&Path>) -> Result<Enricher> {
+        Ok(Enricher {
             agents: OnceLock::new(),
             cache: cache::Cache::default(),
             sites: OnceLock::new(),
-            places: geoip.map(locations::Places::open).transpose()?,
+            locations: geoip.map(locations::LocationDatabase::open).transpose()?,
         })
     }
 
-    /// Tells what a user agent says; each is read once, as long as the cache holds it.
-    pub fn agent(&self, user_agent: &str) -> Arc<Agent> {
+    /// Returns the parsed form of a user agent, from the cache if possible.
+    pub fn user_agent(&self, user_agent: &str) -> Arc<Agent> {
         self.cache.get(user_agent, || self.agents.get_or_init(user_agent::Reader::new).read(user_agent))
     }
 
-    /// Derives where a visit came from: domain, campaign, channel.
-    pub fn source(&self, given: Given<'_>) -> Derived {
-        source::source(self.sites.get_or_init(sites::Sites::new), given)
+    /// Derives referrer domain, campaign and channel of an event.
+    pub fn source(&self, fields: SourceFields<'_>) -> DerivedSource {
+        source::source(self.sites.get_or_init(sites::Sites::new), fields)
     }
 
-    /// Returns where an address is; `None` without a database, for private addresses and unknown ones.
-    pub fn place(&self, ip: IpAddr) -> Option<LocationLookup> {
-        self.places.as_ref()?.place(ip)
+    /// Returns the location of an IP address; `None` without a database, and for private and unknown
+    /// IP addresses.
+    pub fn location(&self, ip: IpAddr) -> Option<LocationLookup> {
+        self.locations.as_ref()?.find(ip)
     }
 }

@@ -1,44 +1,44 @@
-//! The lists of sites that send visitors: search engines, social networks, mail, video, shopping,
-//! AI assistants. They are data, in `data/sources.txt`, which says how it is read.
+//! Lists of sites that refer visitors: search engines, social networks, mail, video, shopping, AI
+//! assistants. The lists and their format are in `data/sources.txt`.
 
 use hashbrown::HashMap;
 
 const DATA: &str = include_str!("data/sources.txt");
 
-/// What a site is.
+/// The kind of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Site {
+pub(super) enum SiteKind {
     Search,
     Social,
     Mail,
     Video,
     Shopping,
     Ai,
-    /// A part of a listed site that is nothing special.
+    /// A subdomain of a listed site without a kind of its own.
     Plain,
 }
 
-/// What a click id in a page's address stands for.
+/// The traffic source that a click id in a page URL stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClickId {
-    /// The source, as a campaign would name it.
+    /// The campaign source.
     pub source: &'static str,
-    /// The medium; empty where the id does not tell paid from unpaid.
+    /// The campaign medium; empty if the click id does not imply paid traffic.
     pub medium: &'static str,
 }
 
-/// The lists, ready to be looked up in.
+/// The lists, indexed for lookup.
 #[derive(Debug)]
 pub(super) struct Sites {
-    /// Domains, and names of campaigns' sources, which have no dot.
-    entries: HashMap<&'static str, Site>,
-    /// Names below any public suffix.
-    anywhere: HashMap<&'static str, Site>,
+    /// Kinds by domain, and by campaign source (names without a dot).
+    entries: HashMap<&'static str, SiteKind>,
+    /// Kinds by the name in front of any public suffix.
+    anywhere: HashMap<&'static str, SiteKind>,
     click_ids: HashMap<&'static str, ClickId>,
 }
 
 impl Sites {
-    /// Reads the data file.
+    /// Parses the data file.
     pub fn new() -> Sites {
         let mut sites =
             Sites { entries: HashMap::new(), anywhere: HashMap::new(), click_ids: HashMap::new() };
@@ -54,13 +54,13 @@ impl Sites {
 
     fn add(&mut self, section: &str, name: &'static str, list: &'static str) {
         let site = match section {
-            "[search]" => Site::Search,
-            "[social]" => Site::Social,
-            "[mail]" => Site::Mail,
-            "[video]" => Site::Video,
-            "[shopping]" => Site::Shopping,
-            "[ai]" => Site::Ai,
-            "[referral]" => Site::Plain,
+            "[search]" => SiteKind::Search,
+            "[social]" => SiteKind::Social,
+            "[mail]" => SiteKind::Mail,
+            "[video]" => SiteKind::Video,
+            "[shopping]" => SiteKind::Shopping,
+            "[ai]" => SiteKind::Ai,
+            "[referral]" => SiteKind::Plain,
             _ => {
                 let (source, medium) = list.split_once(',').unwrap_or((list, ""));
                 self.click_ids.insert(name, ClickId { source: source.trim(), medium: medium.trim() });
@@ -75,8 +75,8 @@ impl Sites {
         }
     }
 
-    /// Tells what a domain is; it must be lower case.
-    pub fn domain(&self, domain: &str) -> Option<Site> {
+    /// Returns the kind of a domain in lower case.
+    pub fn domain(&self, domain: &str) -> Option<SiteKind> {
         let mut rest = domain;
         loop {
             if rest.contains('.')
@@ -84,7 +84,7 @@ impl Sites {
             {
                 return Some(*site);
             }
-            // A name under any suffix counts from where its suffix begins: `shopping.google.de`.
+            // An entry such as `google.*` matches the name in front of the suffix: `shopping.google.de`.
             if let Some((name, _)) = split_suffix(rest)
                 && let Some(site) = self.anywhere.get(name)
             {
@@ -97,8 +97,8 @@ impl Sites {
         }
     }
 
-    /// Tells what a campaign's source is, a name or a domain; it must be lower case.
-    pub fn source(&self, source: &str) -> Option<Site> {
+    /// Returns the kind of a campaign source, a name or a domain in lower case.
+    pub fn source(&self, source: &str) -> Option<SiteKind> {
         match self.entries.get(source) {
             Some(site) => Some(*site),
             None if source.contains('.') => self.domain(source),
@@ -106,13 +106,13 @@ impl Sites {
         }
     }
 
-    /// Tells what a parameter stands for where it is a click id; it must be lower case.
+    /// Returns the click id with a parameter name in lower case.
     pub fn click_id(&self, parameter: &str) -> Option<ClickId> {
         self.click_ids.get(parameter).copied()
     }
 }
 
-/// Splits the public suffix off a domain.
+/// Splits a domain into name and public suffix.
 fn split_suffix(domain: &str) -> Option<(&str, &str)> {
     let suffix = psl::suffix_str(domain)?;
     let name = domain.strip_suffix(suffix)?.strip_suffix('.')?;
@@ -124,37 +124,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_is_matched_by_whole_labels() {
+    fn domains_match_by_whole_labels() {
         let sites = Sites::new();
-        assert_eq!(sites.domain("google.com"), Some(Site::Search));
-        assert_eq!(sites.domain("images.google.co.uk"), Some(Site::Search));
+        assert_eq!(sites.domain("google.com"), Some(SiteKind::Search));
+        assert_eq!(sites.domain("images.google.co.uk"), Some(SiteKind::Search));
         assert_eq!(sites.domain("notgoogle.com"), None);
         assert_eq!(sites.domain("google.com.evil.example"), None);
         assert_eq!(sites.domain("google"), None);
-        assert_eq!(sites.domain("facebook.com"), Some(Site::Social));
-        assert_eq!(sites.domain("l.facebook.com"), Some(Site::Social));
+        assert_eq!(sites.domain("facebook.com"), Some(SiteKind::Social));
+        assert_eq!(sites.domain("l.facebook.com"), Some(SiteKind::Social));
         assert_eq!(sites.domain("myfacebook.com"), None);
     }
 
     #[test]
-    fn the_longest_entry_wins() {
+    fn longest_entry_wins() {
         let sites = Sites::new();
-        assert_eq!(sites.domain("mail.google.com"), Some(Site::Mail));
-        assert_eq!(sites.domain("gemini.google.com"), Some(Site::Ai));
-        assert_eq!(sites.domain("docs.google.com"), Some(Site::Plain));
-        assert_eq!(sites.domain("shopping.google.de"), Some(Site::Shopping));
+        assert_eq!(sites.domain("mail.google.com"), Some(SiteKind::Mail));
+        assert_eq!(sites.domain("gemini.google.com"), Some(SiteKind::Ai));
+        assert_eq!(sites.domain("docs.google.com"), Some(SiteKind::Plain));
+        assert_eq!(sites.domain("shopping.google.de"), Some(SiteKind::Shopping));
     }
 
     #[test]
-    fn names_of_sources_are_not_domains() {
+    fn source_names_are_not_domains() {
         let sites = Sites::new();
-        assert_eq!(sites.source("fb"), Some(Site::Social));
-        assert_eq!(sites.source("chatgpt.com"), Some(Site::Ai));
+        assert_eq!(sites.source("fb"), Some(SiteKind::Social));
+        assert_eq!(sites.source("chatgpt.com"), Some(SiteKind::Ai));
         assert_eq!(sites.domain("fb"), None);
     }
 
     #[test]
-    fn every_entry_of_the_data_is_lower_case_and_said_once() {
+    fn data_entries_are_lower_case_and_unique() {
         let mut seen = std::collections::BTreeSet::new();
         let mut section = "";
         for line in DATA.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -168,7 +168,7 @@ mod tests {
             for entry in list.split(',').map(str::trim) {
                 assert_eq!(entry, entry.to_lowercase());
                 assert!(!entry.is_empty(), "{line}");
-                assert!(seen.insert(entry), "{entry} is there twice");
+                assert!(seen.insert(entry), "duplicate entry {entry}");
             }
         }
         assert!(seen.len() > 400);

@@ -1,4 +1,4 @@
-//! Where a visit came from: the referrer's domain, the campaign, the channel.
+//! The traffic source of an event: referrer domain, campaign, channel.
 
 #[cfg(test)]
 mod tests;
@@ -9,71 +9,71 @@ use super::channel::{Campaign, Channel, channel};
 use super::sites::{ClickId, Sites};
 use super::url::{Url, decode, parameters};
 
-/// What an event says of its source; all as logged, empty strings being null.
+/// The logged fields of an event that identify its traffic source. Empty strings are `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Given<'a> {
-    /// The address of the page.
+pub struct SourceFields<'a> {
+    /// The page URL.
     pub page_url: Option<&'a str>,
     /// The referring page.
     pub referrer: Option<&'a str>,
-    /// The campaign's source, from the line.
+    /// The logged campaign source.
     pub utm_source: Option<&'a str>,
-    /// The campaign's medium, from the line.
+    /// The logged campaign medium.
     pub utm_medium: Option<&'a str>,
-    /// The campaign's name, from the line.
+    /// The logged campaign name.
     pub utm_campaign: Option<&'a str>,
 }
 
-/// What follows from it.
+/// The derived traffic source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Derived {
-    /// The referrer's host, lower case, without `www.`; `None` where there is none or it is of the
-    /// page's own site: a direct visit.
+pub struct DerivedSource {
+    /// The host of the referrer, in lower case and without `www.`; `None` for a direct visit, that is,
+    /// without a referrer or with one of the page's own site.
     pub referrer_domain: Option<String>,
-    /// The channel; `None` where the event names no source.
+    /// The channel; `None` if the event names no source.
     pub channel: Option<Channel>,
-    /// The event names a source: another site's referrer, a campaign, or an advertisement's click id.
+    /// Whether the event names a source: a foreign referrer, a campaign, or a click id.
     pub names_source: bool,
-    /// The campaign's source, where the line lacks it and the page's address has it.
+    /// The campaign source from the page URL, if none is logged.
     pub utm_source: Option<String>,
-    /// The campaign's medium, likewise.
+    /// The campaign medium from the page URL, if none is logged.
     pub utm_medium: Option<String>,
-    /// The campaign's name, likewise.
+    /// The campaign name from the page URL, if none is logged.
     pub utm_campaign: Option<String>,
 }
 
-/// What the query of a page's address says.
+/// The traffic source parameters of a page URL.
 #[derive(Default)]
-struct Tagged {
+struct UrlTags {
     source: Option<String>,
     medium: Option<String>,
     campaign: Option<String>,
     click_id: Option<ClickId>,
 }
 
-/// Derives where a visit came from.
-pub(super) fn source(sites: &Sites, given: Given<'_>) -> Derived {
-    let page = given.page_url.map(Url::read);
-    let referrer_domain = given.referrer.and_then(|referrer| {
-        let host = domain(Url::read(referrer).host?);
+/// Derives the traffic source of an event.
+pub(super) fn source(sites: &Sites, fields: SourceFields<'_>) -> DerivedSource {
+    let page = fields.page_url.map(Url::parse);
+    let referrer_domain = fields.referrer.and_then(|referrer| {
+        let host = domain(Url::parse(referrer).host?);
         let own = page.and_then(|page| page.host).is_some_and(|page| same_site(&domain(page), &host));
         (!own).then_some(host)
     });
     let tagged = page.and_then(|page| page.query).map(|query| tagged(sites, query)).unwrap_or_default();
-    let mut derived = Derived::default();
-    if given.utm_source.is_none() {
+    let mut derived = DerivedSource::default();
+    if fields.utm_source.is_none() {
         derived.utm_source = tagged.source;
     }
-    if given.utm_medium.is_none() {
+    if fields.utm_medium.is_none() {
         derived.utm_medium = tagged.medium;
     }
-    if given.utm_campaign.is_none() {
+    if fields.utm_campaign.is_none() {
         derived.utm_campaign = tagged.campaign;
     }
     let campaign = Campaign {
-        source: given.utm_source.or(derived.utm_source.as_deref()),
-        medium: given.utm_medium.or(derived.utm_medium.as_deref()),
-        name: given.utm_campaign.or(derived.utm_campaign.as_deref()),
+        source: fields.utm_source.or(derived.utm_source.as_deref()),
+        medium: fields.utm_medium.or(derived.utm_medium.as_deref()),
+        name: fields.utm_campaign.or(derived.utm_campaign.as_deref()),
         click_id: tagged.click_id,
         referrer: referrer_domain.as_deref(),
     };
@@ -83,7 +83,7 @@ pub(super) fn source(sites: &Sites, given: Given<'_>) -> Derived {
     derived
 }
 
-/// Returns a host as domains are stored: lower case, without `www.`.
+/// Normalizes a host: lower case, without `www.`.
 fn domain(host: &str) -> Cow<'_, str> {
     let host = match host.bytes().any(|b| b.is_ascii_uppercase()) || !host.is_ascii() {
         true => Cow::Owned(host.to_lowercase()),
@@ -98,32 +98,35 @@ fn domain(host: &str) -> Cow<'_, str> {
     }
 }
 
-/// Tells whether two hosts are one site: the same, or below one registrable domain of the public
-/// suffix list (`a.example.co.uk` and `b.example.co.uk`, but not `a.github.io` and `b.github.io`).
+/// Returns whether two hosts belong to one site: equal, or below the same registrable domain of the
+/// public suffix list (`a.example.co.uk` and `b.example.co.uk`, but not `a.github.io` and
+/// `b.github.io`).
 fn same_site(one: &str, other: &str) -> bool {
     one == other || registrable(one).is_some_and(|domain| Some(domain) == registrable(other))
 }
 
-/// Returns the registrable domain of a host; an address has none.
+/// Returns the registrable domain of a host; `None` for an IP address.
 fn registrable(host: &str) -> Option<&str> {
     let top = host.rsplit('.').next()?;
-    let address = host.contains(':') || top.bytes().all(|b| b.is_ascii_digit());
-    if address { None } else { psl::domain_str(host) }
+    let is_ip_address = host.contains(':') || top.bytes().all(|b| b.is_ascii_digit());
+    if is_ip_address { None } else { psl::domain_str(host) }
 }
 
-/// Reads the parameters of a query that speak of the source. Keys are compared without regard to
-/// case, values decoded; of a repeated key the first that is not empty counts.
-fn tagged(sites: &Sites, query: &str) -> Tagged {
-    let mut tagged = Tagged::default();
+/// Returns the traffic source parameters of a query.
+///
+/// Keys are compared case-insensitively and values are decoded. The first non-empty value of a
+/// repeated key counts.
+fn tagged(sites: &Sites, query: &str) -> UrlTags {
+    let mut tagged = UrlTags::default();
     read_parameters(sites, query, &mut tagged);
     if !query.contains('=') && query.contains("%3") {
-        // The whole query was encoded once too often: `?utm_source%3Dnews%26utm_medium%3Demail`.
+        // The whole query is encoded once too often: `?utm_source%3Dnews%26utm_medium%3Demail`.
         read_parameters(sites, &decode(query), &mut tagged);
     }
     tagged
 }
 
-fn read_parameters(sites: &Sites, query: &str, tagged: &mut Tagged) {
+fn read_parameters(sites: &Sites, query: &str, tagged: &mut UrlTags) {
     parameters(query, |key, value| {
         if value.is_empty() || key.len() > 48 {
             return;

@@ -1,25 +1,25 @@
-//! The parts of an address that say where a visit came from, without allocation and without errors.
+//! Lenient URL parsing: host, path and query of a logged URL, without allocation or errors.
 //!
-//! Logs hold whatever a browser, a proxy or a stranger wrote. What is no address has no host; a
-//! long one is looked at up to [`LOOKED_AT`] bytes.
+//! Logs contain any text that a browser, a proxy or an attacker sent. A text that is not a URL has
+//! no host. Only the first [`MAX_LENGTH`] bytes are parsed.
 
 use std::borrow::Cow;
 
-/// How much of an address is looked at, in bytes.
-const LOOKED_AT: usize = 16 * 1024;
+/// Bytes of a URL that are parsed.
+const MAX_LENGTH: usize = 16 * 1024;
 
-/// An address, as far as it matters here.
+/// The parts of a URL that identify a traffic source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Url<'a> {
-    /// The host as it stands there, without user, port and brackets; `None` in `/a/path?query`.
+    /// The host, without user, port and brackets; `None` for a relative URL such as `/path?query`.
     pub host: Option<&'a str>,
-    /// What stands between `?` and `#`.
+    /// The query, without `?` and fragment.
     pub query: Option<&'a str>,
 }
 
 impl<'a> Url<'a> {
-    /// Reads an address of the web or of an Android app, absolute or not.
-    pub fn read(text: &'a str) -> Url<'a> {
+    /// Parses a URL of the web or of an Android app, absolute or relative.
+    pub fn parse(text: &'a str) -> Url<'a> {
         let text = head(text.trim());
         let (scheme, rest) = scheme(text);
         let (before, query) = match rest.find(['?', '#']) {
@@ -39,15 +39,16 @@ impl<'a> Url<'a> {
     }
 }
 
-/// Returns the path of a page's address, without query and fragment: `/` where a host stands alone; `None` where
-/// the address has no path (`mailto:`, `about:blank`, nothing).
+/// Returns the path of a page URL, without query and fragment.
+///
+/// Returns `/` for a bare host, and `None` for a URL without a path (`mailto:`, `about:blank`, empty).
 pub fn path(text: &str) -> Option<&str> {
     let (scheme, rest) = scheme(text.trim());
     let rest = rest.split(['?', '#']).next().unwrap_or("");
     let separators = ['/', '\\'];
     let behind_slashes = match scheme {
         Scheme::Web | Scheme::App => Some(rest.trim_start_matches(separators)),
-        // `shop.example/cart`; but `index.html` is a page.
+        // `shop.example/cart` has a host; `index.html` is a page.
         Scheme::Bare => (rest.contains('/') && bare_host(rest).is_some()).then_some(rest),
         Scheme::Other => rest.strip_prefix("//"),
     };
@@ -65,7 +66,7 @@ enum Scheme {
     Other,
 }
 
-/// Splits the scheme off, as far as it is one that leads to a host.
+/// Splits off the scheme.
 fn scheme(text: &str) -> (Scheme, &str) {
     for (name, scheme) in [
         ("https:", Scheme::Web),
@@ -81,7 +82,8 @@ fn scheme(text: &str) -> (Scheme, &str) {
         return (Scheme::Web, text);
     }
     match text.find([':', '/', '?', '#']) {
-        // `about:blank`, `file:///…`, `chrome-extension://…`; but `example.com:8080/…` is a host.
+        // `about:blank`, `file:///…` and `chrome-extension://…` have a scheme; `example.com:8080/…` has
+        // a port.
         Some(at) if text.as_bytes().get(at) == Some(&b':') && !port(text.get(at + 1..).unwrap_or("")) => {
             (Scheme::Other, text.get(at + 1..).unwrap_or(""))
         }
@@ -89,13 +91,13 @@ fn scheme(text: &str) -> (Scheme, &str) {
     }
 }
 
-/// Tells whether a port number stands at the start of `text`.
+/// Returns whether `text` starts with a port number.
 fn port(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     (1..=5).contains(&digits) && text.as_bytes().get(digits).is_none_or(|b| matches!(b, b'/' | b'?' | b'#'))
 }
 
-/// Returns the host at the start of `text`, what follows a scheme's slashes.
+/// Returns the host at the start of `text`, the part after the slashes of the scheme.
 fn host(text: &str) -> Option<&str> {
     let authority = text.split(['/', '\\']).next()?;
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -110,18 +112,19 @@ fn host(text: &str) -> Option<&str> {
         .then_some(host)
 }
 
-/// Returns the host of an address that was written without a scheme: it needs a dot, and letters
-/// behind the last one, or it is a path or a word.
+/// Returns the host of a URL without a scheme.
+///
+/// Requires a dot and letters after the last dot, which distinguish a host from a path or a word.
 fn bare_host(text: &str) -> Option<&str> {
     let host = host(text)?;
     let top = host.rsplit_once('.')?.1;
     (top.len() >= 2 && top.chars().all(char::is_alphabetic)).then_some(host)
 }
 
-/// Calls `visit` with the key and the value, undecoded, of each parameter of a query.
+/// Calls `visit` with the undecoded key and value of each parameter of a query.
 pub(super) fn parameters<'a>(query: &'a str, mut visit: impl FnMut(&'a str, &'a str)) {
     for pair in query.split('&') {
-        // `&amp;` instead of `&`, from pages whose links were escaped twice.
+        // Links that were HTML-escaped twice have `&amp;` in place of `&`.
         let pair = pair.strip_prefix("amp;").unwrap_or(pair);
         if let Some((key, value)) = pair.split_once('=') {
             visit(key, value);
@@ -129,7 +132,7 @@ pub(super) fn parameters<'a>(query: &'a str, mut visit: impl FnMut(&'a str, &'a 
     }
 }
 
-/// Decodes `%41` and `+`; bytes that are not UTF-8 become replacement characters.
+/// Decodes percent-encoding and `+`. Invalid UTF-8 becomes replacement characters.
 pub(super) fn decode(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|b| b == b'%' || b == b'+') {
         return Cow::Borrowed(text);
@@ -158,7 +161,7 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
 }
 
 fn head(text: &str) -> &str {
-    let mut end = text.len().min(LOOKED_AT);
+    let mut end = text.len().min(MAX_LENGTH);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -170,11 +173,11 @@ mod tests {
     use super::*;
 
     fn host_of(text: &str) -> Option<&str> {
-        Url::read(text).host
+        Url::parse(text).host
     }
 
     #[test]
-    fn a_host_stands_without_user_port_and_dot() {
+    fn host_excludes_user_port_and_trailing_dot() {
         assert_eq!(host_of("https://www.Example.com:8443/a?b#c"), Some("www.Example.com"));
         assert_eq!(host_of("http://user:pa@ss@example.com./"), Some("example.com"));
         assert_eq!(host_of("HTTPS://EXAMPLE.COM"), Some("EXAMPLE.COM"));
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_android_app_is_a_host() {
+    fn android_app_id_is_the_host() {
         assert_eq!(host_of("android-app://com.google.android.gm/"), Some("com.google.android.gm"));
         assert_eq!(
             host_of("android-app://com.google.android.gm/https/mail.google.com"),
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_may_stand_without_a_scheme_where_it_looks_like_one() {
+    fn host_without_scheme_needs_a_dot_and_letters() {
         assert_eq!(host_of("google.com"), Some("google.com"));
         assert_eq!(host_of("www.google.com/search?q=x"), Some("www.google.com"));
         assert_eq!(host_of("example.com:8080/x"), Some("example.com"));
@@ -205,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_of_the_web_has_no_host() {
+    fn text_that_is_not_a_web_url_has_no_host() {
         for text in [
             "",
             "about:blank",
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_what_stands_behind_the_host() {
+    fn path_follows_the_host() {
         for (address, expected) in [
             ("https://shop.example/cart?x=1#y", Some("/cart")),
             ("https://shop.example", Some("/")),
@@ -250,15 +253,15 @@ mod tests {
     }
 
     #[test]
-    fn a_query_ends_at_the_fragment() {
-        assert_eq!(Url::read("https://a.de/x?b=1#c?d=2").query, Some("b=1"));
-        assert_eq!(Url::read("https://a.de/x#c?d=2").query, None);
-        assert_eq!(Url::read("/x?b=1").query, Some("b=1"));
-        assert_eq!(Url::read("?b=1").query, Some("b=1"));
+    fn query_ends_at_the_fragment() {
+        assert_eq!(Url::parse("https://a.de/x?b=1#c?d=2").query, Some("b=1"));
+        assert_eq!(Url::parse("https://a.de/x#c?d=2").query, None);
+        assert_eq!(Url::parse("/x?b=1").query, Some("b=1"));
+        assert_eq!(Url::parse("?b=1").query, Some("b=1"));
     }
 
     #[test]
-    fn values_are_decoded() {
+    fn decode_handles_percent_and_plus() {
         assert_eq!(decode("spring%20sale+now"), "spring sale now");
         assert_eq!(decode("100%"), "100%");
         assert_eq!(decode("%zz%4"), "%zz%4");
@@ -268,8 +271,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read(text in ".*") {
-            let url = Url::read(&text);
+        fn any_text_is_accepted(text in ".*") {
+            let url = Url::parse(&text);
             if let Some(query) = url.query {
                 parameters(query, |key, value| { decode(key); decode(value); });
             }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::identity_resolution::{EVENT_COLUMNS, IdentityColumns, ResolvedIdentity, resolve};
 use super::shared_ids::SharedIds;
-use crate::enrich::{Context, Given};
+use crate::enrich::{Enricher, SourceFields};
 use crate::error::{Error, Result};
 use crate::identity::identifier::Identifier;
 use crate::ingest::Field;
@@ -254,10 +254,10 @@ pub fn ndjson(frame: &Frame, rows: &[usize], out: &mut dyn Write) -> Result<(), 
         .map(|column| Ok((column.name, frame.cells(column)?)))
         .collect::<Result<Vec<(&'static str, Cells)>>>()?;
     // Without places, and its rules are read when they are asked for.
-    let context = Context::new(None)?;
+    let enricher = Enricher::new(None)?;
     for &row in rows {
         let line = Line::of(&cells, row)?;
-        line.write(&context, out)?;
+        line.write(&enricher, out)?;
     }
     Ok(())
 }
@@ -310,14 +310,14 @@ impl<'a> Line<'a> {
 
     /// Leaves out what the page's address says of the campaign, where the line itself says something of the
     /// wrong type: beside that there is no place for it, and an ingest finds it again.
-    fn leave_campaign_to_page(&mut self, context: &Context, stands_beside: impl Fn(Field) -> bool) {
+    fn leave_campaign_to_page(&mut self, enricher: &Enricher, stands_beside: impl Fn(Field) -> bool) {
         let campaign = [Field::UtmSource, Field::UtmMedium, Field::UtmCampaign];
         if !campaign.iter().any(|field| stands_beside(*field)) {
             return;
         }
         let text = |value: &str| serde_json::from_str::<String>(value).ok();
         let page = self.fields.iter().find(|(name, _)| *name == "page_url").and_then(|(_, url)| text(url));
-        let found = context.source(Given { page_url: page.as_deref(), ..Given::default() });
+        let found = enricher.source(SourceFields { page_url: page.as_deref(), ..SourceFields::default() });
         for (field, found) in
             campaign.into_iter().zip([found.utm_source, found.utm_medium, found.utm_campaign])
         {
@@ -327,7 +327,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn write(mut self, context: &Context, out: &mut dyn Write) -> Result<(), Stopped> {
+    fn write(mut self, enricher: &Enricher, out: &mut dyn Write) -> Result<(), Stopped> {
         let mut members = match self.extra {
             Some(extra) => members(extra)?,
             None => Vec::new(),
@@ -356,7 +356,7 @@ impl<'a> Line<'a> {
             }
             self.fields.retain(|(name, _)| *name != "event_category");
         }
-        self.leave_campaign_to_page(context, |field| members.iter().any(|(key, _)| is(key, field)));
+        self.leave_campaign_to_page(enricher, |field| members.iter().any(|(key, _)| is(key, field)));
         let Some(last) = members.iter().rposition(|(key, _)| clash(&self, key)) else {
             let mut line = self.object();
             line.pop();

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wa::enrich::Context;
+use wa::enrich::Enricher;
 use wa::identity::Identifier;
 use wa::ingest::pipeline::{self, IngestReport};
 use wa::maintenance;
@@ -28,9 +28,9 @@ pub fn cases(n: u32) -> u32 {
 }
 
 /// Returns the rules about user agents and sources, which take a while to read.
-pub fn context() -> &'static Context {
-    static CONTEXT: OnceLock<Context> = OnceLock::new();
-    CONTEXT.get_or_init(|| Context::new(None).unwrap())
+pub fn enricher() -> &'static Enricher {
+    static CONTEXT: OnceLock<Enricher> = OnceLock::new();
+    CONTEXT.get_or_init(|| Enricher::new(None).unwrap())
 }
 
 /// Makes a folder for logs, in memory where there is such a file system.
@@ -80,7 +80,7 @@ pub fn ingest(
 ) -> wa::Result<IngestReport> {
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store_on(disk).writer_alone(first)?;
-    pipeline::run_with_writer(writer, settings, options, context(), &NoProgress)
+    pipeline::run_with_writer(writer, settings, options, enricher(), &NoProgress)
 }
 
 /// Does a gc on a disk in memory.

@@ -9,23 +9,23 @@ use std::io::{Cursor, Read, Write};
 use std::sync::OnceLock;
 
 use serde::de::IgnoredAny;
-use wa::enrich::{Context, Given};
+use wa::enrich::{Enricher, SourceFields};
 use wa::event::TextField;
 use wa::ingest::parse::timestamp::{from_number, from_text};
 use wa::ingest::{BlockReader, ParseOptions, Parsed, RawBlock, RejectReason, parse};
 use wa::settings::IpPolicy;
 use wa::store::manifest::{Manifest, checksum};
 
-fn context() -> &'static Context {
-    static CONTEXT: OnceLock<Context> = OnceLock::new();
-    CONTEXT.get_or_init(|| Context::new(None).unwrap())
+fn enricher() -> &'static Enricher {
+    static CONTEXT: OnceLock<Enricher> = OnceLock::new();
+    CONTEXT.get_or_init(|| Enricher::new(None).unwrap())
 }
 
 fn parsed(bytes: Vec<u8>, ip: IpPolicy) -> Parsed {
     // 2026-11-10T02:00:00Z.
     let options = ParseOptions { chatbot: None, now: 1_794_276_000_000_000, ip, visitor_key: [7; 32] };
     let raw = RawBlock { end: bytes.len() as u64, bytes, first_line: 1, ..RawBlock::default() };
-    let parsed = parse(raw, &options, context());
+    let parsed = parse(raw, &options, enricher());
     assert!(parsed.unfinished.is_none(), "nothing is left for later of a stream");
     assert_eq!(parsed.read, (parsed.block.rows.len() + parsed.rejected.len()) as u64, "the account");
     for row in &parsed.block.rows {
@@ -178,8 +178,8 @@ fn integer(text: &str) -> Option<i128> {
 pub fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (page, referrer) = text.split_once('\n').unwrap_or((&text, &text));
-    let given = Given { page_url: Some(page), referrer: Some(referrer), ..Given::default() };
-    let derived = context().source(given);
+    let given = SourceFields { page_url: Some(page), referrer: Some(referrer), ..SourceFields::default() };
+    let derived = enricher().source(given);
     if let Some(domain) = &derived.referrer_domain {
         assert!(
             !domain.is_empty() && !domain.contains(['/', '?', '#', '@', '\\']),
@@ -204,7 +204,7 @@ pub fn url(bytes: &[u8]) {
         format!("https://shop.example.com/a?x=1&utm_source={encoded}&utm_medium=email#utm_source=no");
     // The first 16 KiB of an address are looked at.
     if address.len() <= 16 << 10 {
-        let derived = context().source(Given { page_url: Some(&address), ..Given::default() });
+        let derived = enricher().source(SourceFields { page_url: Some(&address), ..SourceFields::default() });
         assert_eq!(derived.utm_source.as_deref(), Some(value).filter(|value| !value.is_empty()), "{address}");
         assert_eq!(derived.utm_medium.as_deref(), Some("email"), "{address}");
     }

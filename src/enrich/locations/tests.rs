@@ -121,10 +121,10 @@ pub(crate) fn berlin() -> tempfile::NamedTempFile {
     file
 }
 
-fn open(bytes: &[u8]) -> Result<Places> {
+fn open(bytes: &[u8]) -> Result<LocationDatabase> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
-    Places::open(file.path())
+    LocationDatabase::open(file.path())
 }
 
 fn nested(code: &'static str, city: &'static str) -> Value {
@@ -140,8 +140,8 @@ fn nested(code: &'static str, city: &'static str) -> Value {
     ])
 }
 
-fn place(places: &Places, ip: &str) -> Option<(Option<String>, Option<String>)> {
-    places.place(ip.parse().unwrap()).map(|found| (found.country_code, found.city))
+fn place(places: &LocationDatabase, ip: &str) -> Option<(Option<String>, Option<String>)> {
+    places.find(ip.parse().unwrap()).map(|found| (found.country_code, found.city))
 }
 
 fn found(code: &str, city: Option<&str>) -> Option<(Option<String>, Option<String>)> {
@@ -197,7 +197,7 @@ fn private_addresses_are_nowhere() {
 
 #[test]
 fn a_missing_file_is_a_clear_error() {
-    let error = Places::open(Path::new("/nowhere/geo.mmdb")).err().unwrap();
+    let error = LocationDatabase::open(Path::new("/nowhere/geo.mmdb")).err().unwrap();
     assert!(error.to_string().contains("/nowhere/geo.mmdb"), "{error}");
     assert!(error.is_missing_file());
 }

@@ -11,25 +11,27 @@ fn rows(table: &'static str) -> Vec<Vec<&'static str>> {
     lines.map(|line| line.split(" | ").collect()).collect()
 }
 
-/// Returns a text of a table; `nothing` stands for none.
-fn given<'a>(text: &'a str, nothing: &str) -> Option<&'a str> {
-    Some(text).filter(|text| *text != nothing)
+/// Returns the text of a cell; `missing` stands for no text.
+fn cell<'a>(text: &'a str, missing: &str) -> Option<&'a str> {
+    Some(text).filter(|text| *text != missing)
 }
 
-fn channel_name(derived: &Derived) -> &'static str {
+fn channel_name(derived: &DerivedSource) -> &'static str {
     derived.channel.map_or("-", Channel::name)
 }
 
 #[test]
-fn referrers_lead_to_the_domains_and_channels_of_the_table() {
+fn referrers_map_to_listed_domains_and_channels() {
     let sites = Sites::new();
     let rows = rows(REFERRERS);
     assert!(rows.len() >= 100, "{}", rows.len());
     let mut wrong = Vec::new();
     for row in rows {
         let page = row.get(3).copied().unwrap_or("https://shop.example.com/");
-        let derived =
-            source(&sites, Given { page_url: Some(page), referrer: Some(row[2]), ..Given::default() });
+        let derived = source(
+            &sites,
+            SourceFields { page_url: Some(page), referrer: Some(row[2]), ..SourceFields::default() },
+        );
         let found = [derived.referrer_domain.as_deref().unwrap_or("-"), channel_name(&derived)];
         assert_eq!(derived.names_source, derived.channel.is_some());
         if found != [row[0], row[1]] {
@@ -40,18 +42,18 @@ fn referrers_lead_to_the_domains_and_channels_of_the_table() {
 }
 
 #[test]
-fn campaigns_lead_to_the_channels_of_the_table() {
+fn campaigns_map_to_listed_channels() {
     let sites = Sites::new();
     let mut wrong = Vec::new();
     for row in rows(CAMPAIGNS) {
-        let utm: Vec<_> = row[1].split(' ').map(|word| given(word, ".")).collect();
+        let utm: Vec<_> = row[1].split(' ').map(|word| cell(word, ".")).collect();
         let page =
-            given(row[2], "-").map(|query| format!("https://shop.example.com/x?{query}#utm_medium=sms"));
+            cell(row[2], "-").map(|query| format!("https://shop.example.com/x?{query}#utm_medium=sms"));
         let derived = source(
             &sites,
-            Given {
+            SourceFields {
                 page_url: page.as_deref(),
-                referrer: given(row[3], "-"),
+                referrer: cell(row[3], "-"),
                 utm_source: utm[0],
                 utm_medium: utm[1],
                 utm_campaign: utm[2],
@@ -66,39 +68,41 @@ fn campaigns_lead_to_the_channels_of_the_table() {
 }
 
 #[test]
-fn campaigns_are_read_from_the_address_where_the_line_lacks_them() {
+fn campaign_tags_of_the_page_url_fill_missing_fields() {
     let sites = Sites::new();
     let page =
         "https://a.example/?utm_source=From+Page&utm_medium=cpc%2Fppc&utm_campaign=%C3%9Cber&utm_campaign=b";
-    let derived =
-        source(&sites, Given { page_url: Some(page), utm_source: Some("line"), ..Given::default() });
+    let derived = source(
+        &sites,
+        SourceFields { page_url: Some(page), utm_source: Some("line"), ..SourceFields::default() },
+    );
     assert_eq!(derived.utm_source, None);
     assert_eq!(derived.utm_medium.as_deref(), Some("cpc/ppc"));
     assert_eq!(derived.utm_campaign.as_deref(), Some("Über"));
 }
 
 #[test]
-fn nothing_given_names_no_source() {
-    assert_eq!(source(&Sites::new(), Given::default()), Derived::default());
+fn empty_fields_name_no_source() {
+    assert_eq!(source(&Sites::new(), SourceFields::default()), DerivedSource::default());
 }
 
 proptest::proptest! {
     #[test]
-    fn any_text_is_read(page in ".*", referrer in ".*", utm in ".*") {
-        let given = Given { page_url: Some(&page), referrer: Some(&referrer), utm_source: Some(&utm), ..Given::default() };
+    fn any_text_is_accepted(page in ".*", referrer in ".*", utm in ".*") {
+        let given = SourceFields { page_url: Some(&page), referrer: Some(&referrer), utm_source: Some(&utm), ..SourceFields::default() };
         let derived = source(&Sites::new(), given);
         proptest::prop_assert!(derived.referrer_domain.is_none_or(|domain| !domain.is_empty() && !domain.starts_with("www..")));
     }
 
     #[test]
-    fn a_site_never_refers_to_itself(
+    fn referrer_of_the_own_site_names_no_source(
         host in "[a-z]{1,8}(\\.[a-z]{1,8}){1,3}"
     ) {
         let page = format!("https://{host}/");
         let referrer = format!("https://www.{host}/");
-        let own = source(&Sites::new(), Given { page_url: Some(&page), referrer: Some(&page), ..Given::default() });
+        let own = source(&Sites::new(), SourceFields { page_url: Some(&page), referrer: Some(&page), ..SourceFields::default() });
         proptest::prop_assert!(!own.names_source);
-        let given = Given { page_url: Some(&page), referrer: Some(&referrer), ..Given::default() };
+        let given = SourceFields { page_url: Some(&page), referrer: Some(&referrer), ..SourceFields::default() };
         proptest::prop_assert!(!source(&Sites::new(), given).names_source);
     }
 }

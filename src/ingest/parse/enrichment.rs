@@ -1,4 +1,4 @@
-//! What is derived from an event's context, each distinct text of a block asked about once.
+//! What is derived from an event's fields, each distinct text of a block asked about once.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::text::intern::Interner;
 use super::text::memo::Memo;
 use super::visitor_id;
-use crate::enrich::{Agent, Channel, Context, Given, apply, first_address};
+use crate::enrich::{Agent, Channel, Enricher, SourceFields, apply_ip_policy, first_ip_address};
 use crate::event::{KeyKind, TextId, session_key_hash};
 use crate::settings::IpPolicy;
 
@@ -37,8 +37,8 @@ pub struct Address {
 }
 
 /// Derives, and remembers for the rest of the block.
-pub struct Enricher<'a> {
-    context: &'a Context,
+pub struct RowEnricher<'a> {
+    enricher: &'a Enricher,
     policy: IpPolicy,
     visitor_key: &'a [u8; 32],
     /// The user agents so far, each once.
@@ -66,16 +66,16 @@ impl EnrichmentMemos {
     }
 }
 
-impl<'a> Enricher<'a> {
+impl<'a> RowEnricher<'a> {
     /// Makes one that knows nothing yet, with the memory of one that is no longer needed.
     pub fn new(
-        context: &'a Context,
+        enricher: &'a Enricher,
         policy: IpPolicy,
         visitor_key: &'a [u8; 32],
         mut memos: EnrichmentMemos,
     ) -> Self {
         memos.clear();
-        Enricher { context, policy, visitor_key, agents: Vec::new(), memos }
+        RowEnricher { enricher, policy, visitor_key, agents: Vec::new(), memos }
     }
 
     /// Forgets all, as at the beginning of another block; returns the agents.
@@ -92,9 +92,9 @@ impl<'a> Enricher<'a> {
     /// Returns the index of a user agent.
     #[inline]
     pub fn agent(&mut self, kept: &Interner, user_agent: TextId) -> u32 {
-        let (context, agents) = (self.context, &mut self.agents);
+        let (enricher, agents) = (self.enricher, &mut self.agents);
         self.memos.by_agent.get([user_agent.0], || {
-            agents.push(context.agent(kept.get(user_agent).unwrap_or("")));
+            agents.push(enricher.user_agent(kept.get(user_agent).unwrap_or("")));
             (agents.len() - 1) as u32
         })
     }
@@ -109,10 +109,10 @@ impl<'a> Enricher<'a> {
         utm: [TextId; 3],
     ) -> Source {
         let [utm_source, utm_medium, utm_campaign] = utm;
-        let context = self.context;
+        let enricher = self.enricher;
         let key = [page_url, referrer, utm_source, utm_medium, utm_campaign].map(|text| text.0);
         self.memos.by_source.get(key, || {
-            let derived = context.source(Given {
+            let derived = enricher.source(SourceFields {
                 page_url: kept.get(page_url),
                 referrer: kept.get(referrer),
                 utm_source: kept.get(utm_source),
@@ -132,16 +132,16 @@ impl<'a> Enricher<'a> {
     /// Reads an address; `None` where the text is none.
     #[inline]
     pub fn address(&mut self, kept: &mut Interner, text: TextId) -> Option<Address> {
-        let (context, policy) = (self.context, self.policy);
+        let (enricher, policy) = (self.enricher, self.policy);
         self.memos.by_address.get([text.0], || {
             // Of an IPv4 address there is one way to write it, that of a store.
             let plain = kept.get(text)?.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
-            let ip = plain.or_else(|| first_address(kept.get(text)?))?;
+            let ip = plain.or_else(|| first_ip_address(kept.get(text)?))?;
             let stored = match policy {
                 IpPolicy::Keep if plain.is_some() => text,
-                _ => kept.some(apply(policy, ip).as_deref()),
+                _ => kept.some(apply_ip_policy(policy, ip).as_deref()),
             };
-            let place = context.place(ip).unwrap_or_default();
+            let place = enricher.location(ip).unwrap_or_default();
             let country = kept.some(place.country_code.as_deref());
             Some(Address { ip, stored, country, city: kept.some(place.city.as_deref()) })
         })

@@ -1,7 +1,7 @@
 //! From the fields of a line to a row, or to the reason why there is none.
 
 use super::ParseOptions;
-use super::enrichment::{Address, Enricher, EnrichmentMemos};
+use super::enrichment::{Address, EnrichmentMemos, RowEnricher};
 use super::envelope::InheritedFields;
 use super::event_id::IdSource;
 use super::fields::{Field, FieldSet, OBJECTS, TEXTS, each, standard_category};
@@ -9,7 +9,7 @@ use super::line::LineFields;
 use super::text::intern::Interner;
 use super::text::text_buffer::TextBuffer;
 use super::timestamp;
-use crate::enrich::Context;
+use crate::enrich::Enricher;
 use crate::event::{Block, EventRow, KeyKind, NO_TIME, TextField, TextId};
 use crate::ingest::summary::reason::RejectReason;
 use crate::ingest::summary::rejected::RejectedIdentity;
@@ -44,7 +44,7 @@ pub struct RowBuilder<'a> {
     /// The block's text.
     pub pool: TextBuffer<'a>,
     /// What is derived from it.
-    pub derive: Enricher<'a>,
+    pub derive: RowEnricher<'a>,
     /// The rows.
     pub rows: Vec<EventRow>,
     /// What was noticed about them.
@@ -80,7 +80,7 @@ impl<'a> RowBuilder<'a> {
     pub fn new(
         lines: &'a str,
         options: &'a ParseOptions,
-        context: &'a Context,
+        context: &'a Enricher,
         leftover: ParserScratch,
     ) -> Self {
         let ParserScratch { memos, mut kept, mut decoded, line_size } = leftover;
@@ -93,7 +93,7 @@ impl<'a> RowBuilder<'a> {
         RowBuilder {
             options,
             pool,
-            derive: Enricher::new(context, options.ip, &options.visitor_key, memos),
+            derive: RowEnricher::new(context, options.ip, &options.visitor_key, memos),
             // A little more than the last block had.
             rows: Vec::with_capacity(lines.len() / line_size.max(LEAST_LINE) / 15 * 16),
             warnings: Warnings::default(),

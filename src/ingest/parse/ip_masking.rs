@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::de::IgnoredAny;
 
-use crate::enrich::{apply, first_address};
+use crate::enrich::{apply_ip_policy, first_ip_address};
 use crate::json::{self, lenient::TokenKind};
 use crate::settings::IpPolicy;
 
@@ -80,7 +80,7 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
         return None;
     }
     let parts = plain.split(',').filter_map(|part| match list_entry(part) {
-        Some(ip) => apply(policy, ip),
+        Some(ip) => apply_ip_policy(policy, ip),
         None => Some(part.trim().to_owned()),
     });
     quoted(&parts.collect::<Vec<_>>().join(", "))
@@ -120,7 +120,7 @@ fn address(word: &str) -> Option<IpAddr> {
         return None;
     }
     let network = word.rsplit_once('/').filter(|(_, bits)| bits.parse::<u8>().is_ok());
-    first_address(network.map_or(word, |(ip, _)| ip))
+    first_ip_address(network.map_or(word, |(ip, _)| ip))
 }
 
 /// Masks every address that stands in a run of address characters, some of them perhaps behind escapes.
@@ -152,7 +152,7 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
         for (from, to, ip) in addresses(&run, before, text.get(pos)) {
             let (Some(&from), Some(&to)) = (places.get(from), places.get(to)) else { continue };
             out.extend_from_slice(text.get(copied..from).unwrap_or(&[]));
-            out.extend_from_slice(apply(policy, ip).unwrap_or_else(|| "-".to_owned()).as_bytes());
+            out.extend_from_slice(apply_ip_policy(policy, ip).unwrap_or_else(|| "-".to_owned()).as_bytes());
             copied = to;
         }
     }

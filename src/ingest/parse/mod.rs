@@ -1,6 +1,6 @@
 //! From a block of lines to rows and refusals.
 //!
-//! Pure: what comes out depends on the block, the options and the context alone, so that blocks can
+//! Pure: what comes out depends on the block, the options and the enricher alone, so that blocks can
 //! be parsed in any order and on any thread.
 //!
 //! What becomes of a block comes in pieces where it would take many times what its lines take: one line
@@ -27,7 +27,7 @@ use super::input::blocks::{OverlongLine, RawBlock, UnfinishedLine};
 use super::summary::reason::RejectReason;
 use super::summary::rejected::{RejectedIdentity, RejectedLine};
 use super::summary::warnings::Warnings;
-use crate::enrich::Context;
+use crate::enrich::Enricher;
 use crate::event::{Block, EventRow};
 use crate::json::Span;
 use crate::json::Value;
@@ -88,8 +88,8 @@ impl Parsed {
 }
 
 /// Parses a block.
-pub fn parse(raw: RawBlock, options: &ParseOptions, context: &Context) -> Parsed {
-    Parser::default().parse(raw, options, context).0
+pub fn parse(raw: RawBlock, options: &ParseOptions, enricher: &Enricher) -> Parsed {
+    Parser::default().parse(raw, options, enricher).0
 }
 
 /// Parses block after block with the same memory.
@@ -100,8 +100,8 @@ pub struct Parser {
 
 impl Parser {
     /// Parses a block; returns also the memory of its lines, for the next.
-    pub fn parse(&mut self, raw: RawBlock, options: &ParseOptions, context: &Context) -> (Parsed, Vec<u8>) {
-        self.parse_in_chunks(raw, options, context, usize::MAX, &mut |_| ())
+    pub fn parse(&mut self, raw: RawBlock, options: &ParseOptions, enricher: &Enricher) -> (Parsed, Vec<u8>) {
+        self.parse_in_chunks(raw, options, enricher, usize::MAX, &mut |_| ())
     }
 
     /// Does the same, but whenever there is as much as `most` bytes, hands on what there is. What is
@@ -110,7 +110,7 @@ impl Parser {
         &mut self,
         raw: RawBlock,
         options: &ParseOptions,
-        context: &Context,
+        enricher: &Enricher,
         most: usize,
         emit: &mut dyn FnMut(Parsed),
     ) -> (Parsed, Vec<u8>) {
@@ -126,7 +126,7 @@ impl Parser {
             }
         };
         let mut lines = Lines {
-            rows: RowBuilder::new(text, options, context, std::mem::take(&mut self.leftover)),
+            rows: RowBuilder::new(text, options, enricher, std::mem::take(&mut self.leftover)),
             scanner: Scanner::new(text.as_bytes()),
             text,
             line: LineFields::default(),

@@ -26,7 +26,7 @@ use super::parse::{ParseOptions, Parsed};
 use super::summary::IngestSummary;
 use super::summary::reason::RejectReason;
 use super::summary::warnings::Warning;
-use crate::enrich::Context;
+use crate::enrich::Enricher;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::batch::suppression::Suppression;
@@ -137,7 +137,7 @@ pub fn run(
     options: &IngestOptions,
     progress: &dyn Progress,
 ) -> Result<IngestReport> {
-    let context = Context::new(settings.geoip.as_deref())?;
+    let enricher = Enricher::new(settings.geoip.as_deref())?;
     let found = discovery::find(&options.inputs, store.dir());
     if found.files.is_empty() && !(found.problems.is_empty() && found.folders_without_logs.is_empty()) {
         // A slip of the pen makes no store.
@@ -149,7 +149,7 @@ pub fn run(
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
     // Under the lock, and also where an earlier first ingest was interrupted.
     crate::config::write_default(&**store.disk(), store.dir())?;
-    take_in(writer, found, settings, options, &context, progress)
+    take_in(writer, found, settings, options, &enricher, progress)
 }
 
 /// Takes in the inputs with a writer that is open already.
@@ -157,11 +157,11 @@ pub fn run_with_writer(
     writer: Writer,
     settings: &Settings,
     options: &IngestOptions,
-    context: &Context,
+    enricher: &Enricher,
     progress: &dyn Progress,
 ) -> Result<IngestReport> {
     let found = discovery::find(&options.inputs, writer.store().dir());
-    take_in(writer, found, settings, options, context, progress)
+    take_in(writer, found, settings, options, enricher, progress)
 }
 
 fn take_in(
@@ -169,7 +169,7 @@ fn take_in(
     found: discovery::FoundInputs,
     settings: &Settings,
     options: &IngestOptions,
-    context: &Context,
+    enricher: &Enricher,
     progress: &dyn Progress,
 ) -> Result<IngestReport> {
     check_settings(writer.manifest(), settings)?;
@@ -229,7 +229,7 @@ fn take_in(
     let outcome = std::thread::scope(|scope| {
         // So that the threads stop where this fails.
         let _closing = ahead.closing();
-        read_ahead::start(scope, &inputs, &parse_options, context, &ahead, sender);
+        read_ahead::start(scope, &inputs, &parse_options, enricher, &ahead, sender);
         ingest.take_all(receiver, &ahead, progress)
     });
     match outcome.and_then(|()| ingest.commit_rest()) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 
 use super::backpressure::Backpressure;
-use crate::enrich::Context;
+use crate::enrich::Enricher;
 use crate::error::{Error, Result};
 use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader, RawBlock};
 use crate::ingest::input::discovery::Input;
@@ -144,7 +144,7 @@ pub fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     inputs: &'env Inputs,
     options: &'env ParseOptions,
-    context: &'env Context,
+    enricher: &'env Enricher,
     backpressure: &'env Backpressure,
     done: Sender<Numbered>,
 ) {
@@ -157,7 +157,7 @@ pub fn start<'scope, 'env>(
         let is_one_of_few = parser < parsers.div_ceil(FEW);
         let (queue, done, spare) =
             (queue.clone(), Done { backpressure, sender: done.clone() }, spare.clone());
-        scope.spawn(move || parse_all(&queue, is_one_of_few, options, context, &done, &spare));
+        scope.spawn(move || parse_all(&queue, is_one_of_few, options, enricher, &done, &spare));
     }
     scope.spawn(move || {
         let mut feed = Feed { inputs, raw, done: Done { backpressure, sender: done }, spared, next: 0 };
@@ -202,7 +202,7 @@ fn parse_all(
     queue: &Mutex<Receiver<Unparsed>>,
     is_one_of_few: bool,
     options: &ParseOptions,
-    context: &Context,
+    enricher: &Enricher,
     done: &Done<'_>,
     spare: &SyncSender<Vec<u8>>,
 ) {
@@ -218,7 +218,7 @@ fn parse_all(
             // Where nobody listens, the last piece says so.
             let _ = done.piece(number, file, parsed, None);
         };
-        let (last, bytes_read) = parser.parse_in_chunks(raw, options, context, PIECE, &mut emit);
+        let (last, bytes_read) = parser.parse_in_chunks(raw, options, enricher, PIECE, &mut emit);
         // Where the reader has memory enough, it goes.
         let _ = spare.try_send(bytes_read);
         if done.piece(number, file, last, Some(block)).is_none() {

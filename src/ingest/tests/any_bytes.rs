@@ -73,13 +73,13 @@ fn outcome(
     std::fs::write(folder.path(), bytes).unwrap();
     let mut reader =
         BlockReader::open(&Input::File(folder.path().into())).unwrap().with_block_size(block_size);
-    let context = Context::new(None).unwrap();
+    let enricher = Enricher::new(None).unwrap();
     let (mut all, mut counts, mut unfinished) = (Vec::new(), IngestCounts::default(), None);
     while let Some(block) = reader.next_block().unwrap() {
         let mut pieces = Vec::new();
         let mut parser = Parser::default();
         let (last, _) =
-            parser.parse_in_chunks(block, options, &context, piece, &mut |parsed| pieces.push(parsed));
+            parser.parse_in_chunks(block, options, &enricher, piece, &mut |parsed| pieces.push(parsed));
         assert!(pieces.iter().all(|piece| piece.unfinished.is_none()));
         let mut lines = 0;
         for parsed in pieces.into_iter().chain([last]) {
@@ -171,7 +171,7 @@ proptest! {
     #[test]
     fn random_bytes_are_accounted_for(bytes: Vec<u8>, unfinished: bool) {
         let block = RawBlock { unfinished, ..raw(bytes) };
-        let parsed = parse(block, &options(), &Context::new(None).unwrap());
+        let parsed = parse(block, &options(), &Enricher::new(None).unwrap());
         let accounted = parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
         prop_assert_eq!(parsed.read, accounted as u64);
     }
@@ -197,7 +197,7 @@ fn the_reader_and_the_parser_agree_on_an_input_that_is_a_pipe() {
     let lines = format!("{}\n{}\n{{\"event", event_with(""), event_with("\"id\":7"));
     let mut reader = BlockReader::from_source("-", Box::new(io::Cursor::new(lines.into_bytes()))).unwrap();
     let block = reader.next_block().unwrap().unwrap();
-    let parsed = parse(block, &options(), &Context::new(None).unwrap());
+    let parsed = parse(block, &options(), &Enricher::new(None).unwrap());
     // Nobody will write the rest of it: it is refused.
     assert_eq!((parsed.block.rows.len(), parsed.reasons(), parsed.unfinished), (2, vec!["not_json"], None));
 }

@@ -231,8 +231,8 @@ fn a_line_far_over_the_limit_is_hashed_as_it_passes_and_the_lines_around_it_are_
     assert_eq!((last.first_line, &*last.bytes), (3, &b"{\"a\":1}\n"[..]));
     assert_eq!((last.offset, last.end), (3 + length + 2, 3 + length + 2 + 8));
 
-    let context = Context::new(None).unwrap();
-    let parsed: Vec<_> = blocks.into_iter().map(|block| parse(block, &options(), &context)).collect();
+    let enricher = Enricher::new(None).unwrap();
+    let parsed: Vec<_> = blocks.into_iter().map(|block| parse(block, &options(), &enricher)).collect();
     let rejected: Vec<_> = parsed
         .iter()
         .flat_map(|parsed| &parsed.rejected)
@@ -309,7 +309,7 @@ fn a_log_that_is_rotated_after_it_was_looked_at_is_read_on_itself() {
 fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
-    let context = Context::new(None).unwrap();
+    let enricher = Enricher::new(None).unwrap();
     let content = [b"{}\n".to_vec(), vec![b'x'; (1 << 20) + 7]].concat();
     for (bytes, damaged) in [(content.clone(), false), (gzip(&content), false), (gzip(&content), true)] {
         let bytes = &bytes[..bytes.len() - if damaged { 9 } else { 0 }];
@@ -326,7 +326,7 @@ fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
             // Nobody will write the rest of it.
             assert_eq!((left, last.overlong.len()), (None, 1));
         }
-        let parsed = parse(last, &options(), &context);
+        let parsed = parse(last, &options(), &enricher);
         assert_eq!(parsed.unfinished, left);
         assert_eq!(parsed.read, parsed.rejected.len() as u64 + u64::from(left.is_some()));
     }

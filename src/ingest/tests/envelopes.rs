@@ -6,10 +6,10 @@ use super::*;
 fn half_a_million_refused_elements_of_one_line_come_in_pieces_of_bounded_size() {
     // Of two bytes each; and one that is good at the end.
     let line = format!("{{\"events\":[{}{}]}}\n", "0,".repeat(500_000), event_with(""));
-    let (mut parser, context, mut pieces) = (Parser::default(), Context::new(None).unwrap(), Vec::new());
+    let (mut parser, enricher, mut pieces) = (Parser::default(), Enricher::new(None).unwrap(), Vec::new());
     let most = 1 << 20;
     let (last, _) =
-        parser.parse_in_chunks(raw(line), &options(), &context, most, &mut |piece| pieces.push(piece));
+        parser.parse_in_chunks(raw(line), &options(), &enricher, most, &mut |piece| pieces.push(piece));
     pieces.push(last);
     // Reaches the bound with the last of its elements.
     assert!(pieces.iter().all(|piece| piece.rejected_size < most + 1000));

@@ -11,7 +11,7 @@ pub(crate) mod progress;
 pub(crate) mod rejections;
 
 use super::*;
-use crate::enrich::Context;
+use crate::enrich::Enricher;
 use crate::event::{Event, EventRow, TextField, TextId};
 use crate::settings::IpPolicy;
 use crate::time::{Micros, parse_human};
@@ -30,7 +30,7 @@ fn raw(bytes: impl Into<Vec<u8>>) -> RawBlock {
 }
 
 fn parse_with(options: &ParseOptions, bytes: impl Into<Vec<u8>>) -> Parsed {
-    let parsed = parse(raw(bytes), options, &Context::new(None).unwrap());
+    let parsed = parse(raw(bytes), options, &Enricher::new(None).unwrap());
     let accounted =
         parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
     assert_eq!(parsed.read, accounted as u64);

@@ -22,10 +22,10 @@ fn an_address_is_stored_as_the_settings_allow() {
 #[test]
 fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() {
     let database = crate::enrich::berlin();
-    let context = Context::new(Some(database.path())).unwrap();
+    let enricher = Enricher::new(Some(database.path())).unwrap();
     let place = |policy, members: &str| {
         let line = event_with(&format!("\"ip\":\"203.0.113.7\"{members}"));
-        let parsed = parse(raw(line), &ParseOptions { ip: policy, ..options() }, &context);
+        let parsed = parse(raw(line), &ParseOptions { ip: policy, ..options() }, &enricher);
         let text = |column| parsed.only().text(column).map(str::to_owned);
         (text(TextField::CountryCode), text(TextField::City))
     };
@@ -99,7 +99,8 @@ fn neither_text_nor_hash_of_a_line_over_the_limit_gives_an_address_away() {
         let mut reader =
             BlockReader::from_source("long", Box::new(std::io::Cursor::new(line.into_bytes()))).unwrap();
         let options = ParseOptions { ip, ..options() };
-        let mut parsed = parse(reader.next_block().unwrap().unwrap(), &options, &Context::new(None).unwrap());
+        let mut parsed =
+            parse(reader.next_block().unwrap().unwrap(), &options, &Enricher::new(None).unwrap());
         let one = parsed.rejected.remove(0);
         assert!(parsed.rejected.is_empty());
         one

@@ -168,7 +168,7 @@ fn a_refused_line_says_whose_it_is_as_far_as_it_can() {
 fn an_unfinished_last_line_is_left_for_the_next_time_unless_it_is_whole() {
     let unfinished = |text: &[u8]| {
         let block = RawBlock { unfinished: true, offset: 100, end: 100 + text.len() as u64, ..raw(text) };
-        parse(block, &options(), &Context::new(None).unwrap())
+        parse(block, &options(), &Enricher::new(None).unwrap())
     };
     let parsed = unfinished(b"{}\n{\"event_name\":\"x");
     assert_eq!(parsed.unfinished, Some(UnfinishedLine { line: 2, offset: 103, length: 16 }));

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::daily_stats::DailyStats;
-use crate::enrich::Context;
+use crate::enrich::Enricher;
 use crate::ingest::pipeline;
 
 use crate::maintenance::{self, RebuildReport, VerifyReport};
@@ -52,8 +52,8 @@ impl Place {
 
     /// Takes in the lines of one file.
     pub fn ingest(&mut self, lines: &[String]) -> pipeline::IngestReport {
-        static CONTEXT: OnceLock<Context> = OnceLock::new();
-        let context = CONTEXT.get_or_init(|| Context::new(None).unwrap());
+        static CONTEXT: OnceLock<Enricher> = OnceLock::new();
+        let enricher = CONTEXT.get_or_init(|| Enricher::new(None).unwrap());
         self.runs += 1;
         let file = self.dir.path().join(format!("{}.ndjson", self.runs));
         std::fs::write(&file, lines.concat()).unwrap();
@@ -69,7 +69,8 @@ impl Place {
             batch_bytes: Some(2000),
         };
         let report =
-            pipeline::run_with_writer(self.writer(), &self.settings, &options, context, &NoProgress).unwrap();
+            pipeline::run_with_writer(self.writer(), &self.settings, &options, enricher, &NoProgress)
+                .unwrap();
         assert!(report.failure.is_none() && report.problems.is_empty(), "{report:?}");
         self.now += 1_000_000;
         report
