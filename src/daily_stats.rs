@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::decimal::round_half_up;
 use crate::event::{KeyKind, session_key_hash};
 use crate::prehashed::PreHashed;
 use crate::session::SessionSummary;
@@ -120,7 +121,7 @@ impl DailyStats {
 
     /// Returns the mean duration in seconds, rounded half up.
     pub fn avg_session_duration_seconds(&self) -> i64 {
-        round_half_up(self.session_duration_sum_seconds, self.total_sessions)
+        divide(self.session_duration_sum_seconds, self.total_sessions)
     }
 
     /// Returns the percentage of sessions with a conversation, with 2 decimals.
@@ -131,7 +132,7 @@ impl DailyStats {
     /// Returns the mean response time in milliseconds, rounded half up; `None` without response times.
     pub fn avg_response_time_ms(&self) -> Option<i64> {
         let count = self.response_time_count;
-        (count > 0).then(|| round_half_up(self.response_time_sum_us, count.saturating_mul(1000)))
+        (count > 0).then(|| divide(self.response_time_sum_us, count.saturating_mul(1000)))
     }
 
     /// Returns the additive figures by column name. Counts of visitors are not additive.
@@ -172,18 +173,14 @@ impl DailyStats {
     }
 }
 
-/// Returns `a / b` rounded half up to a whole number; 0 if `b` is not positive.
-fn round_half_up(a: i64, b: i64) -> i64 {
-    if b <= 0 {
-        return 0;
-    }
-    let (a, b) = (i128::from(a), i128::from(b));
-    i64::try_from((2 * a + b).div_euclid(2 * b)).unwrap_or(i64::MAX)
+/// Returns `a / b` rounded half up to a whole number; 0 if `b` is 0.
+fn divide(a: i64, b: i64) -> i64 {
+    round_half_up(i128::from(a), i128::from(b))
 }
 
-/// Returns `a / b` rounded half up to two decimals; 0 if `b` is not positive.
+/// Returns `a / b` rounded half up to two decimals; 0 if `b` is 0.
 fn two_decimals(a: i64, b: i64) -> f64 {
-    round_half_up(a.saturating_mul(100), b) as f64 / 100.0
+    divide(a.saturating_mul(100), b) as f64 / 100.0
 }
 
 /// The aggregates of one day by chatbot.

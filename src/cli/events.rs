@@ -10,9 +10,9 @@ use super::args::window::{self, Window};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::render::{Style, events};
-use crate::report::query::event_query::{self, EventsQuery};
+use crate::report::event_query::{self, EventQuery};
 use crate::report::query::predicate::Predicate;
-use crate::report::{Query, head_of_list};
+use crate::report::{Query, ReportHead};
 use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, RecordReader};
@@ -156,7 +156,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         crate::report::check_chatbots(snapshot, &options.chatbots)?;
         // What is printed cannot be taken back: no writer may remove a file from here on.
         let snapshot = &snapshot.hold(Table::Events, Some(window.utc_dates(snapshot.zone())))?;
-        let wanted = EventsQuery {
+        let wanted = EventQuery {
             chatbots: options.chatbots.clone(),
             names: options.names.clone(),
             categories: options.categories.clone(),
@@ -165,7 +165,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
             predicates: options.conditions.clone(),
             newest_first: options.order == Order::Newest,
             limit: options.limit.and_then(|limit| usize::try_from(limit).ok()),
-            ..EventsQuery::all(window)
+            ..EventQuery::all(window)
         };
         notes = match options.format {
             EventFormat::Table => table(snapshot, &wanted, printer, &style)?,
@@ -183,29 +183,29 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-fn table(snapshot: &Snapshot, wanted: &EventsQuery, printer: &Printer, style: &Style) -> Result<Vec<String>> {
+fn table(snapshot: &Snapshot, wanted: &EventQuery, printer: &Printer, style: &Style) -> Result<Vec<String>> {
     let mut records = Vec::new();
-    let listing = event_query::list(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
+    let listing = event_query::list_events(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
         let reader = RecordReader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
         records.extend((0..frame.height()).map(|row| reader.record(row)));
         Ok(ControlFlow::Continue(()))
     })?;
     let query = Query { window: wanted.window, chatbots: wanted.chatbots.clone(), include_bots: true };
-    let head = head_of_list(snapshot, &query);
+    let head = ReportHead::for_event_list(snapshot, &query);
     printer.result(&events::events_table(&head, &records, listing.more, style))?;
     Ok(listing.notes)
 }
 
 fn lines(
     snapshot: &Snapshot,
-    wanted: &EventsQuery,
+    wanted: &EventQuery,
     printer: &Printer,
     mut header: Option<String>,
     write: impl Fn(&Frame) -> Result<String>,
 ) -> Result<Vec<String>> {
     let columns = event_query::all_columns();
     let mut printed = false;
-    let listing = event_query::list(snapshot, wanted, &columns, &mut |frame| {
+    let listing = event_query::list_events(snapshot, wanted, &columns, &mut |frame| {
         let text = write(frame)?;
         // Not before there is something to print: until then, all can be done over.
         printed = true;

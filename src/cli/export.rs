@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::identity::Identifier;
 use crate::privacy::export::{self, Stopped};
 use crate::render::numbers::pluralize;
-use crate::report::metric::diagnostics;
+use crate::report::answer::diagnostics;
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
@@ -156,7 +156,7 @@ fn nothing(prepared: &export::Prepared, exported: export::ExportStats) -> Option
         return Some(diagnostics::NO_DATA.to_owned());
     };
     if told.identifiers.is_empty() {
-        let asked = diagnostics::asked(&told.chatbots, told.days);
+        let asked = diagnostics::scope(&told.chatbots, told.days);
         let from = told.days.map_or(first, |(from, _)| from);
         if let Some(pruned) = prepared.events_pruned_through().filter(|day| *day >= from) {
             return Some(format!("no events{asked} are kept: events up to {pruned} are pruned"));
@@ -168,7 +168,7 @@ fn nothing(prepared: &export::Prepared, exported: export::ExportStats) -> Option
         _ if exported.sessions_without_events > 0 => None,
         n => Some(format!(
             "no events of theirs{} fit; they have {} in all",
-            diagnostics::asked(&[], told.days),
+            diagnostics::scope(&[], told.days),
             pluralize(n, "session", "sessions")
         )),
     }

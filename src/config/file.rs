@@ -81,7 +81,7 @@ impl File<'_> {
                 None => format!("`{}` belongs at the top, before the first [table]", other.name),
             });
         }
-        match super::nearest(name, names) {
+        match crate::suggest::nearest(name, names) {
             Some(other) => error.hint(format!("did you mean `{other}`?")),
             None => {
                 let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();

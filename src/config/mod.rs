@@ -230,13 +230,3 @@ pub fn write(disk: &dyn Disk, dir: &Path, resolved: &ResolvedConfig) -> Result<O
     disk.sync_dir(dir).map_err(|e| Error::io("sync the folder", dir, e))?;
     Ok(Some(path))
 }
-
-/// Returns the name that is nearest to a mistyped one, if any is near at all.
-pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(typed, name), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
-}

@@ -1,8 +1,16 @@
-//! Exact decimal arithmetic: no float lies between a log's digits and a figure of a report.
+//! Decimal numbers without floats.
 //!
-//! [`integer`] parses JSON numbers as scaled integers, [`compare`] orders numbers by their decimal
-//! text, [`fixed`] holds the rounded figures of reports.
+//! A float cannot hold every decimal that a log contains or a report prints: 45.355 would round to
+//! 45.35 in one place and to 45.36 in another, and two 19-digit ids could compare as equal. All
+//! decimal arithmetic therefore works on digits and integers:
+//!
+//! - [`integer`] parses a JSON number as a scaled integer, for times and counts in a log;
+//! - [`DecimalText`] orders numbers by their digits, for conditions that users write;
+//! - [`Hundredths`] and [`round_half_up`] hold and compute numbers of two decimals, for reports.
 
-pub mod compare;
-pub mod fixed;
+mod hundredths;
 pub mod integer;
+mod text;
+
+pub use hundredths::{Hundredths, round_half_up};
+pub(crate) use text::DecimalText;

@@ -7,10 +7,11 @@
 use super::numbers::{bare, value};
 use super::text::escape_control;
 use crate::error::{Error, Result};
-use crate::report::Outcome;
+use crate::report::ReportOutcome;
 use crate::report::answer::Answer;
-use crate::report::metric::compare::{Change, ComparedGroup};
-use crate::report::metric::{Figure, Group, Unit};
+use crate::report::answer::comparison::{Change, ComparedGroup};
+use crate::report::answer::rows::Group;
+use crate::report::metric::{Metric, Unit};
 use crate::store::columns::{Column, ColumnType, Table};
 use crate::store::frame::{Record, Value};
 
@@ -33,7 +34,7 @@ pub fn safe(text: &str, terminal: bool) -> String {
 type Rows = Vec<Vec<String>>;
 
 /// Writes answers; `terminal` where they go to one.
-pub fn write(outcome: &Outcome, terminal: bool) -> Result<String> {
+pub fn write(outcome: &ReportOutcome, terminal: bool) -> Result<String> {
     encode(&rows(outcome, terminal))
 }
 
@@ -49,14 +50,14 @@ pub fn encode(rows: &[Vec<String>]) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| failed(e.to_string()))
 }
 
-fn rows(outcome: &Outcome, terminal: bool) -> Rows {
+fn rows(outcome: &ReportOutcome, terminal: bool) -> Rows {
     match outcome {
-        Outcome::One(answer) => of_answer(answer.as_ref(), terminal),
-        Outcome::All(answers) => {
+        ReportOutcome::One(answer) => of_answer(answer.as_ref(), terminal),
+        ReportOutcome::All(answers) => {
             let answers: Vec<&dyn Answer> = answers.iter().map(Box::as_ref).collect();
             long(&answers, true, terminal)
         }
-        Outcome::ByChatbot(outcomes) => {
+        ReportOutcome::ByChatbot(outcomes) => {
             let mut all: Rows = Vec::new();
             for outcome in outcomes {
                 let chatbots = outcome.answers().first().map(|answer| answer.head().chatbots.clone());
@@ -81,7 +82,7 @@ fn with(first: &str, mut row: Vec<String>) -> Vec<String> {
 }
 
 fn of_answer(answer: &dyn Answer, terminal: bool) -> Rows {
-    if let Some(page) = answer.page() {
+    if let Some(page) = answer.session_page() {
         let mut rows = vec![header(Table::Sessions)];
         rows.extend(page.sessions.iter().map(|entry| record(&entry.session, terminal)));
         return rows;
@@ -91,16 +92,16 @@ fn of_answer(answer: &dyn Answer, terminal: bool) -> Rows {
     }
     let groups = answer.groups();
     let Some(first) = groups.first() else { return Vec::new() };
-    if groups.iter().any(|group| group.figures != first.figures) {
+    if groups.iter().any(|group| group.metrics != first.metrics) {
         return long(&[answer], false, terminal);
     }
     let several = groups.len() > 1;
     // One name each: `name`. Different names: all of them, in order.
     let mut keys: Vec<&str> = Vec::new();
-    if several && groups.iter().all(|group| group.keys.len() == 1) {
+    if several && groups.iter().all(|group| group.dimensions.len() == 1) {
         keys.push("name");
     } else {
-        for key in groups.iter().flat_map(|group| group.keys) {
+        for key in groups.iter().flat_map(|group| group.dimensions) {
             if !keys.contains(key) {
                 keys.push(key);
             }
@@ -108,24 +109,24 @@ fn of_answer(answer: &dyn Answer, terminal: bool) -> Rows {
     }
     let mut top: Vec<String> = if several { vec!["section".to_owned()] } else { Vec::new() };
     top.extend(keys.iter().map(|key| (*key).to_owned()));
-    top.extend(first.figures.iter().map(|(key, _)| (*key).to_owned()));
+    top.extend(first.metrics.iter().map(|(key, _)| (*key).to_owned()));
     let mut rows = vec![top];
     for group in &groups {
         let mut add = |names: Vec<String>, values: &[Option<i64>]| {
             let mut row: Vec<String> = if several { vec![group.name.to_owned()] } else { Vec::new() };
             row.extend(names);
-            row.extend(figures(group.figures, values));
+            row.extend(figures(group.metrics, values));
             rows.push(row);
         };
         let placed = |name: &dyn Fn(usize) -> Option<String>| -> Vec<String> {
             let place = |key: &&str| match keys.as_slice() {
                 ["name"] => name(0),
-                _ => group.keys.iter().position(|mine| mine == key).and_then(name),
+                _ => group.dimensions.iter().position(|mine| mine == key).and_then(name),
             };
             keys.iter().map(|key| place(key).unwrap_or_default()).collect()
         };
-        for item in group.rows() {
-            add(placed(&|at| item.names.get(at).map(|name| safe(name, terminal))), &item.values);
+        for item in group.shown_rows() {
+            add(placed(&|at| item.dimensions.get(at).map(|name| safe(name, terminal))), &item.metrics);
         }
         if let Some(rest) = &group.rest {
             add(placed(&|at| (at == 0).then(|| REST.to_owned())), rest);
@@ -138,7 +139,7 @@ fn figures<'a>(
     units: &'a [(&'static str, Unit)],
     values: &'a [Option<i64>],
 ) -> impl Iterator<Item = String> + 'a {
-    units.iter().zip(values).map(|((_, unit), value)| bare(Figure { unit: *unit, value: *value }))
+    units.iter().zip(values).map(|((_, unit), value)| bare(Metric { unit: *unit, value: *value }))
 }
 
 fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
@@ -148,12 +149,12 @@ fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
     if several {
         top.push("name".to_owned());
     } else {
-        top.extend(first.keys.iter().map(|key| (*key).to_owned()));
+        top.extend(first.dimensions.iter().map(|key| (*key).to_owned()));
     }
-    if !first.single {
+    if !first.is_single {
         top.push("status".to_owned());
     }
-    for (key, _) in first.figures {
+    for (key, _) in first.metrics {
         let parts = ["", "_previous", "_change", "_change_percent"];
         top.extend(parts.iter().map(|part| format!("{key}{part}")));
     }
@@ -167,10 +168,10 @@ fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
             rows.push(row);
         };
         for row in &group.rows {
-            let names = row.names.iter().map(|name| safe(name, terminal)).collect();
+            let names = row.dimensions.iter().map(|name| safe(name, terminal)).collect();
             let name =
                 |status| serde_json::to_string(&status).unwrap_or_default().trim_matches('"').to_owned();
-            let status = (!group.single).then(|| row.status.map_or(String::new(), name));
+            let status = (!group.is_single).then(|| row.status.map_or(String::new(), name));
             add(names, status, &row.changes);
         }
         if let Some((_, changes)) = &group.rest {
@@ -181,13 +182,13 @@ fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
 }
 
 fn change(change: &Change) -> [String; 4] {
-    let figure = |value| bare(Figure { unit: change.unit, value });
+    let figure = |value| bare(Metric { unit: change.unit, value });
     let percent = change.percent().map(|percent| percent.0);
     [
         figure(change.current),
         figure(change.previous),
         bare(change.difference()),
-        bare(Figure { unit: Unit::Percent, value: percent }),
+        bare(Metric { unit: Unit::Percent, value: percent }),
     ]
 }
 
@@ -213,8 +214,8 @@ fn long(answers: &[&dyn Answer], with_report: bool, terminal: bool) -> Rows {
         };
         for group in compared {
             for row in &group.rows {
-                let item = safe(&row.names.join(", "), terminal);
-                for ((key, _), values) in group.figures.iter().zip(&row.changes) {
+                let item = safe(&row.dimensions.join(", "), terminal);
+                for ((key, _), values) in group.metrics.iter().zip(&row.changes) {
                     add(group.name, &item, key, change(values).to_vec());
                 }
             }
@@ -222,7 +223,7 @@ fn long(answers: &[&dyn Answer], with_report: bool, terminal: bool) -> Rows {
         for group in groups.iter().filter(|_| compared.is_empty()) {
             for (item, values) in items(group) {
                 let item = safe(&item, terminal);
-                for ((key, _), value) in group.figures.iter().zip(figures(group.figures, values)) {
+                for ((key, _), value) in group.metrics.iter().zip(figures(group.metrics, values)) {
                     add(group.name, &item, key, vec![value]);
                 }
             }
@@ -233,7 +234,7 @@ fn long(answers: &[&dyn Answer], with_report: bool, terminal: bool) -> Rows {
 
 fn items<'a>(group: &'a Group<'_>) -> Vec<(String, &'a [Option<i64>])> {
     let mut items: Vec<(String, &[Option<i64>])> =
-        group.rows().iter().map(|item| (item.names.join(", "), item.values.as_slice())).collect();
+        group.shown_rows().iter().map(|item| (item.dimensions.join(", "), item.metrics.as_slice())).collect();
     if let Some(rest) = &group.rest {
         items.push((REST.to_owned(), rest));
     }

@@ -5,7 +5,7 @@ use super::text::escape_json_control;
 use super::{Style, csv, table};
 use crate::error::{Error, Result};
 use crate::privacy::export::{self, Stopped};
-use crate::report::Head;
+use crate::report::ReportHead;
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Record, RecordReader};
 
@@ -49,7 +49,7 @@ pub const TABLE_COLUMNS: [&str; 9] = [
 ];
 
 /// Writes events as a table. `more`: there are others that fit.
-pub fn events_table(head: &Head, events: &[Record], more: bool, style: &Style) -> String {
+pub fn events_table(head: &ReportHead, events: &[Record], more: bool, style: &Style) -> String {
     let shown = super::numbers::pluralize(events.len() as u64, "event", "events");
     let more = if more { "; there are more: --limit shows them" } else { "" };
     let layout = Layout {

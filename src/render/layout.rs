@@ -4,10 +4,11 @@
 use super::labels;
 use super::numbers::{UNKNOWN, duration, local_time, shown, signed, signed_percent, value};
 use super::text::escape_control;
-use crate::report::answer::{Answer, Head, Robots};
-use crate::report::metric::compare::{Change, ComparedGroup, Comparison, Status};
-use crate::report::metric::{Figure, Group, Unit};
-use crate::report::sessions::{Entry, Page};
+use crate::report::answer::comparison::{Change, ComparedGroup, Comparison, RowStatus};
+use crate::report::answer::rows::Group;
+use crate::report::answer::session_page::{SessionEntry, SessionPage};
+use crate::report::answer::{Answer, BotSessions, ReportHead};
+use crate::report::metric::{Metric, Unit};
 use crate::store::frame::{Record, Value};
 use crate::time::Zone;
 
@@ -115,7 +116,7 @@ fn plain(cells: Vec<String>) -> Row {
 }
 
 /// Returns the words for what an answer is about.
-pub fn title(name: &str, head: &Head) -> Vec<String> {
+pub fn title(name: &str, head: &ReportHead) -> Vec<String> {
     let mut initial = name.chars();
     let name = initial.next().map_or(String::new(), |c| c.to_uppercase().chain(initial).collect());
     let shown = |id: &String| escape_control(id).into_owned();
@@ -133,17 +134,17 @@ pub fn title(name: &str, head: &Head) -> Vec<String> {
     [name, chatbots].into_iter().chain(period).collect()
 }
 
-fn facts(head: &Head, comparison: Option<&Comparison>) -> Vec<String> {
+fn facts(head: &ReportHead, comparison: Option<&Comparison>) -> Vec<String> {
     let sessions = |n: u64| format!("{} of robots", super::numbers::pluralize(n, "session", "sessions"));
-    let robots = match head.robots {
-        Robots::NotAsked | Robots::LeftOut(0) | Robots::Included(0) => None,
-        Robots::LeftOut(n) => Some(format!("{} left out", sessions(n))),
-        Robots::Included(n) => Some(format!("{} included", sessions(n))),
+    let robots = match head.bot_sessions {
+        BotSessions::NotCounted | BotSessions::Excluded(0) | BotSessions::Included(0) => None,
+        BotSessions::Excluded(n) => Some(format!("{} left out", sessions(n))),
+        BotSessions::Included(n) => Some(format!("{} included", sessions(n))),
     };
     let zone = (head.zone != Zone::UTC).then(|| format!("days and times of {}", head.zone.name()));
     let before = comparison.map(|comparison| {
         let partial = if comparison.partial { "; today is not over yet" } else { "" };
-        format!("beside {}{partial}", comparison.before)
+        format!("beside {}{partial}", comparison.previous)
     });
     [robots, before, zone].into_iter().flatten().collect()
 }
@@ -156,7 +157,7 @@ pub fn of(answer: &dyn Answer) -> Layout {
         facts: facts(head, answer.comparison()),
         sections: Vec::new(),
     };
-    if let Some(page) = answer.page() {
+    if let Some(page) = answer.session_page() {
         layout.sections = sessions(page, head.zone);
         layout.facts.push(count_of_pages(page));
         return layout;
@@ -170,14 +171,15 @@ pub fn of(answer: &dyn Answer) -> Layout {
     let mut rest = groups.as_slice();
     while let Some((first, others)) = rest.split_first() {
         // Single rows of the same figures, such as response and load times, make one part.
-        let alike = others.iter().take_while(|group| group.single && group.figures == first.figures).count();
-        if first.single && alike > 0 {
+        let alike =
+            others.iter().take_while(|group| group.is_single && group.metrics == first.metrics).count();
+        if first.is_single && alike > 0 {
             let (same, others) = rest.split_at(alike + 1);
             layout.sections.push(side_by_side(same));
             rest = others;
         } else {
             let named = groups.len() > 1;
-            layout.sections.push(if first.single { figures(first, named) } else { list(first, named) });
+            layout.sections.push(if first.is_single { figures(first, named) } else { list(first, named) });
             rest = others;
         }
     }
@@ -187,7 +189,7 @@ pub fn of(answer: &dyn Answer) -> Layout {
 /// Puts the summaries of several chatbots into words: a row a chatbot.
 pub fn by_chatbot(answers: &[&dyn Answer]) -> Layout {
     let Some(first) = answers.first() else { return Layout::default() };
-    let mut title = title(first.name(), &Head { chatbots: Vec::new(), ..first.head().clone() });
+    let mut title = title(first.name(), &ReportHead { chatbots: Vec::new(), ..first.head().clone() });
     if let Some(chatbots) = title.get_mut(1) {
         *chatbots = format!("{} chatbots", answers.len());
     }
@@ -196,14 +198,14 @@ pub fn by_chatbot(answers: &[&dyn Answer]) -> Layout {
     if let Some(group) = groups.first() {
         let column =
             |(at, (key, _)): (usize, &(&str, Unit))| number(labels::figure(group.name, key), at as u8);
-        columns.extend(group.figures.iter().enumerate().map(column));
+        columns.extend(group.metrics.iter().enumerate().map(column));
     }
     let line = |answer: &&dyn Answer| {
         let mut cells = vec![escape_control(&answer.head().chatbots.join(" ")).into_owned()];
         for group in answer.groups() {
-            for item in &group.items {
-                let figures = group.figures.iter().zip(&item.values);
-                cells.extend(figures.map(|((_, unit), value)| shown(Figure { unit: *unit, value: *value })));
+            for item in &group.all_rows {
+                let figures = group.metrics.iter().zip(&item.metrics);
+                cells.extend(figures.map(|((_, unit), value)| shown(Metric { unit: *unit, value: *value })));
             }
         }
         plain(cells)
@@ -229,20 +231,20 @@ fn heading(name: &str, named: bool) -> Option<String> {
 /// A single row: a line a figure.
 fn figures(group: &Group<'_>, named: bool) -> Section {
     let mut rows = Vec::new();
-    for item in &group.items {
-        for (key, name) in group.keys.iter().zip(&item.names) {
+    for item in &group.all_rows {
+        for (key, name) in group.dimensions.iter().zip(&item.dimensions) {
             rows.push(plain(vec![
                 labels::figure(group.name, key).to_owned(),
                 escape_control(name).into_owned(),
             ]));
         }
-        for ((key, unit), value) in group.figures.iter().zip(&item.values) {
-            let figure = Figure { unit: *unit, value: *value };
+        for ((key, unit), value) in group.metrics.iter().zip(&item.metrics) {
+            let figure = Metric { unit: *unit, value: *value };
             rows.push(plain(vec![labels::figure(group.name, key).to_owned(), shown(figure)]));
         }
     }
     let heading = heading(group.name, named && group.name != "visitors");
-    Section { heading, columns: vec![text("Figure", 0), number("", 0)], rows, hide_header: true }
+    Section { heading, columns: vec![text("Metric", 0), number("", 0)], rows, hide_header: true }
 }
 
 /// Single rows of the same figures: a line each.
@@ -251,14 +253,14 @@ fn side_by_side(groups: &[Group<'_>]) -> Section {
     if let Some(first) = groups.first() {
         // The mean and the middle say most, and stay.
         let drop_priority = |key: &str| u8::from(key == "p75");
-        let figures = first.figures.iter();
+        let figures = first.metrics.iter();
         columns.extend(figures.map(|(key, _)| number(labels::figure(first.name, key), drop_priority(key))));
     }
     let line = |group: &Group<'_>| {
         let mut cells = vec![labels::part(group.name).to_owned()];
-        for item in &group.items {
-            for ((_, unit), value) in group.figures.iter().zip(&item.values) {
-                cells.push(shown(Figure { unit: *unit, value: *value }));
+        for item in &group.all_rows {
+            for ((_, unit), value) in group.metrics.iter().zip(&item.metrics) {
+                cells.push(shown(Metric { unit: *unit, value: *value }));
             }
         }
         plain(cells)
@@ -268,8 +270,8 @@ fn side_by_side(groups: &[Group<'_>]) -> Section {
 
 /// Rows of names and figures, with bars.
 fn list(group: &Group<'_>, named: bool) -> Section {
-    let mut columns = names_of(group.name, group.keys);
-    for (at, (key, _)) in group.figures.iter().enumerate() {
+    let mut columns = names_of(group.name, group.dimensions);
+    for (at, (key, _)) in group.metrics.iter().enumerate() {
         // Later figures make room first; the bar goes before them all.
         columns.push(number(labels::figure(group.name, key), if at == 0 { 0 } else { at as u8 }));
         if group.bar == Some(at) && group.total.is_some() {
@@ -283,14 +285,14 @@ fn list(group: &Group<'_>, named: bool) -> Section {
         let value = group.bar.and_then(|at| values.get(at).copied().flatten());
         value.unwrap_or(0).max(0)
     };
-    let longest = group.rows().iter().map(|item| value_of(&item.values)).max().unwrap_or(0).max(1);
+    let longest = group.shown_rows().iter().map(|item| value_of(&item.metrics)).max().unwrap_or(0).max(1);
     let cells = |names: Vec<String>, values: &[Option<i64>], with_bar: bool| {
         let mut cells = names;
-        for (at, ((_, unit), value)) in group.figures.iter().zip(values).enumerate() {
-            cells.push(shown(Figure { unit: *unit, value: *value }));
+        for (at, ((_, unit), value)) in group.metrics.iter().zip(values).enumerate() {
+            cells.push(shown(Metric { unit: *unit, value: *value }));
             if group.bar == Some(at) && group.total.is_some() {
-                let share = group.share_of(values).map(|share| share.0.0);
-                cells.push(shown(Figure { unit: Unit::Percent, value: share }));
+                let share = group.share(values).map(|share| share.0.0);
+                cells.push(shown(Metric { unit: Unit::Percent, value: share }));
             }
         }
         if group.bar.is_some() {
@@ -300,10 +302,13 @@ fn list(group: &Group<'_>, named: bool) -> Section {
         cells
     };
     let names = |names: &[&str]| names.iter().map(|name| escape_control(name).into_owned()).collect();
-    let mut rows: Vec<Row> =
-        group.rows().iter().map(|item| plain(cells(names(&item.names), &item.values, true))).collect();
+    let mut rows: Vec<Row> = group
+        .shown_rows()
+        .iter()
+        .map(|item| plain(cells(names(&item.dimensions), &item.metrics, true)))
+        .collect();
     if let Some(rest) = &group.rest {
-        let names = rest_names(group.keys.len(), group.hidden());
+        let names = rest_names(group.dimensions.len(), group.hidden());
         rows.push(Row { cells: cells(names, rest, false), style: RowStyle::Faint });
     }
     Section { heading: heading(group.name, named), columns, rows, hide_header: false }
@@ -317,11 +322,11 @@ fn rest_names(keys: usize, hidden: usize) -> Vec<String> {
     names
 }
 
-fn change_words(change: &Change, status: Option<Status>) -> String {
+fn change_words(change: &Change, status: Option<RowStatus>) -> String {
     let difference = signed(change.difference());
     match (status, change.percent()) {
-        (Some(Status::New), _) => format!("{difference} (new)"),
-        (Some(Status::Gone), _) => format!("{difference} (gone)"),
+        (Some(RowStatus::New), _) => format!("{difference} (new)"),
+        (Some(RowStatus::Gone), _) => format!("{difference} (gone)"),
         (_, Some(percent)) => format!("{difference} ({})", signed_percent(percent)),
         (_, None) => difference,
     }
@@ -329,11 +334,11 @@ fn change_words(change: &Change, status: Option<Status>) -> String {
 
 /// Rows of both periods.
 fn compared(group: &ComparedGroup, named: bool) -> Section {
-    let figure = |unit, value| shown(Figure { unit, value });
-    if group.single {
+    let figure = |unit, value| shown(Metric { unit, value });
+    if group.is_single {
         let mut rows = Vec::new();
         for row in &group.rows {
-            for ((key, unit), change) in group.figures.iter().zip(&row.changes) {
+            for ((key, unit), change) in group.metrics.iter().zip(&row.changes) {
                 let percent = change.percent().map_or(UNKNOWN.to_owned(), signed_percent);
                 rows.push(plain(vec![
                     labels::figure(group.name, key).to_owned(),
@@ -348,8 +353,8 @@ fn compared(group: &ComparedGroup, named: bool) -> Section {
             vec![text("", 0), number("Now", 0), number("Before", 0), number("Change", 0), number("%", 0)];
         return Section { heading: heading(group.name, named), columns, rows, hide_header: false };
     }
-    let mut columns = names_of(group.name, &group.keys);
-    for (at, (key, _)) in group.figures.iter().enumerate() {
+    let mut columns = names_of(group.name, &group.dimensions);
+    for (at, (key, _)) in group.metrics.iter().enumerate() {
         let at = at as u8;
         let title = labels::figure(group.name, key);
         columns.push(number(title, at));
@@ -358,7 +363,7 @@ fn compared(group: &ComparedGroup, named: bool) -> Section {
             columns.push(Column { full: full.clone(), ..number(before, if at == 0 { 0 } else { 50 + at }) });
         }
     }
-    let cells = |names: Vec<String>, changes: &[Change], status: Option<Status>| {
+    let cells = |names: Vec<String>, changes: &[Change], status: Option<RowStatus>| {
         let mut cells = names;
         for change in changes {
             cells.push(figure(change.unit, change.current));
@@ -371,23 +376,23 @@ fn compared(group: &ComparedGroup, named: bool) -> Section {
         .rows
         .iter()
         .map(|row| {
-            let names = row.names.iter().map(|name| escape_control(name).into_owned()).collect();
+            let names = row.dimensions.iter().map(|name| escape_control(name).into_owned()).collect();
             let style = match row.status {
-                Some(Status::Kept) | None => RowStyle::Plain,
-                Some(Status::New) => RowStyle::Strong,
-                Some(Status::Gone) => RowStyle::Faint,
+                Some(RowStatus::Kept) | None => RowStyle::Plain,
+                Some(RowStatus::New) => RowStyle::Strong,
+                Some(RowStatus::Gone) => RowStyle::Faint,
             };
             Row { cells: cells(names, &row.changes, row.status), style }
         })
         .collect();
     if let Some((hidden, changes)) = &group.rest {
-        let names = rest_names(group.keys.len(), *hidden);
+        let names = rest_names(group.dimensions.len(), *hidden);
         rows.push(Row { cells: cells(names, changes, None), style: RowStyle::Faint });
     }
     Section { heading: heading(group.name, named), columns, rows, hide_header: false }
 }
 
-fn count_of_pages(page: &Page) -> String {
+fn count_of_pages(page: &SessionPage) -> String {
     let sessions = super::numbers::pluralize(page.total as u64, "session", "sessions");
     format!("{sessions}, page {} of {}", page.page, page.last_page())
 }
@@ -396,7 +401,7 @@ fn of_record(record: &Record, name: &str) -> String {
     escape_control(&value(record.get(name))).into_owned()
 }
 
-fn sessions(page: &Page, zone: Zone) -> Vec<Section> {
+fn sessions(page: &SessionPage, zone: Zone) -> Vec<Section> {
     if page.sessions.iter().any(|entry| entry.timeline.is_some()) {
         return page.sessions.iter().flat_map(|entry| looked_up(entry, zone)).collect();
     }
@@ -440,7 +445,7 @@ fn sessions(page: &Page, zone: Zone) -> Vec<Section> {
 }
 
 /// A session that was looked up: what is known of it, and its events.
-fn looked_up(entry: &Entry, zone: Zone) -> Vec<Section> {
+fn looked_up(entry: &SessionEntry, zone: Zone) -> Vec<Section> {
     let known = entry.session.entries().filter(|(_, value)| **value != Value::Null);
     let shown = |name: &str, value: &Value| match value {
         Value::Time(time) => local_time(*time, zone),

@@ -1,6 +1,6 @@
 //! Answers as people and programs read them: tables, JSON, CSV, Markdown.
 //!
-//! Nothing is computed here. An [`Outcome`] goes straight to JSON by its `Serialize`, and to CSV by
+//! Nothing is computed here. An [`ReportOutcome`] goes straight to JSON by its `Serialize`, and to CSV by
 //! its figures; for the eye it is first put into words (a [`layout`]), then laid out. Text from a
 //! log is made harmless on its way.
 
@@ -16,7 +16,7 @@ mod tests;
 pub mod text;
 
 use crate::error::{Error, Result};
-use crate::report::{Answer, Outcome};
+use crate::report::{Answer, ReportOutcome};
 
 /// The forms of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Style {
 }
 
 /// Writes an outcome, with a new line at its end.
-pub fn render(outcome: &Outcome, format: Format, style: &Style) -> Result<String> {
+pub fn render(outcome: &ReportOutcome, format: Format, style: &Style) -> Result<String> {
     let style = Style { width: style.width.max(Style::LEAST_WIDTH), ..*style };
     match format {
         Format::Json => {
@@ -100,10 +100,10 @@ pub fn render(outcome: &Outcome, format: Format, style: &Style) -> Result<String
     }
 }
 
-fn layouts(outcome: &Outcome) -> Vec<layout::Layout> {
+fn layouts(outcome: &ReportOutcome) -> Vec<layout::Layout> {
     let answers = outcome.answers();
     let is_plain = |answer: &&dyn Answer| answer.name() == "summary" && answer.comparison().is_none();
-    if matches!(outcome, Outcome::ByChatbot(_)) && answers.len() > 1 && answers.iter().all(is_plain) {
+    if matches!(outcome, ReportOutcome::ByChatbot(_)) && answers.len() > 1 && answers.iter().all(is_plain) {
         return vec![layout::by_chatbot(&answers)];
     }
     answers.into_iter().map(layout::of).collect()

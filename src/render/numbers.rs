@@ -1,7 +1,7 @@
 //! Figures in words: for the eye, with separators and units; for programs, bare.
 
-use crate::decimal::fixed::Hundredths;
-use crate::report::metric::{Figure, Unit};
+use crate::decimal::Hundredths;
+use crate::report::metric::{Metric, Unit};
 use crate::store::frame::Value;
 use crate::time::{Micros, Zone, format_utc};
 
@@ -52,7 +52,7 @@ pub fn duration(seconds: i64) -> String {
 }
 
 /// Writes a figure for the eye.
-pub fn shown(figure: Figure) -> String {
+pub fn shown(figure: Metric) -> String {
     let Some(value) = figure.value else { return UNKNOWN.to_owned() };
     match figure.unit {
         Unit::Count | Unit::Distinct => group_digits(value),
@@ -64,9 +64,9 @@ pub fn shown(figure: Figure) -> String {
 }
 
 /// Writes a figure for the eye, with a sign: a difference. Those of percentages are points.
-pub fn signed(figure: Figure) -> String {
+pub fn signed(figure: Metric) -> String {
     let text = match figure.unit {
-        Unit::Percent => shown(Figure { unit: Unit::Ratio, ..figure }),
+        Unit::Percent => shown(Metric { unit: Unit::Ratio, ..figure }),
         _ => shown(figure),
     };
     match figure.value {
@@ -82,7 +82,7 @@ pub fn signed_percent(percent: Hundredths) -> String {
 }
 
 /// Writes a figure for programs: as in JSON, nothing where it cannot be known.
-pub fn bare(figure: Figure) -> String {
+pub fn bare(figure: Metric) -> String {
     match figure.value {
         None => String::new(),
         Some(_) => serde_json::to_string(&figure).unwrap_or_default(),
@@ -114,8 +114,8 @@ pub fn value(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn figure(unit: Unit, value: i64) -> Figure {
-        Figure { unit, value: Some(value) }
+    fn figure(unit: Unit, value: i64) -> Metric {
+        Metric { unit, value: Some(value) }
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(shown(figure(Unit::Percent, 4536)), "45.36%");
         assert_eq!(shown(figure(Unit::Ratio, 123_450)), "1,234.50");
         assert_eq!(shown(figure(Unit::Millis, 1234)), "1,234 ms");
-        assert_eq!(shown(Figure { unit: Unit::Count, value: None }), "–");
+        assert_eq!(shown(Metric { unit: Unit::Count, value: None }), "–");
         assert_eq!(signed(figure(Unit::Percent, -50)), "-0.50");
         assert_eq!(signed(figure(Unit::Count, 1200)), "+1,200");
         assert_eq!(signed(figure(Unit::Count, 0)), "0");
@@ -147,6 +147,6 @@ mod tests {
     fn numbers_for_programs_are_bare() {
         assert_eq!(bare(figure(Unit::Percent, 5000)), "50");
         assert_eq!(bare(figure(Unit::Count, 1_250)), "1250");
-        assert_eq!(bare(Figure { unit: Unit::Count, value: None }), "");
+        assert_eq!(bare(Metric { unit: Unit::Count, value: None }), "");
     }
 }

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::report::tests::memory::{Event, Memory, Session, day, event, session, time};
-use crate::report::{Kind, Query, Request, Window, run};
+use crate::report::{Query, ReportKind, ReportRequest, Window, run};
 use crate::time::Zone;
 
 /// Ten days of two chatbots, with long, wide and hostile names, a robot, and a week before.
@@ -91,24 +91,33 @@ fn query() -> Query {
     Query::new(Window { from: day("2026-06-01"), to: day("2026-06-10"), today: day("2026-06-12") })
 }
 
-fn request(kind: Kind) -> Request {
-    Request { limit: kind.default_limit(true), ..Request::new(kind, query(), time("2026-06-10T10:30:00Z")) }
+fn request(kind: ReportKind) -> ReportRequest {
+    ReportRequest {
+        limit: kind.default_limit(true),
+        ..ReportRequest::new(kind, query(), time("2026-06-10T10:30:00Z"))
+    }
 }
 
-fn rendered(request: &Request, format: Format, width: usize) -> String {
+fn rendered(request: &ReportRequest, format: Format, width: usize) -> String {
     render(&run(&tables(), request).unwrap(), format, &Style::plain(width)).unwrap()
 }
 
 #[test]
 fn tables_of_every_report_at_80_columns() {
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::All) {
+    for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
         assert_snapshot!(format!("table_80_{}", kind.name()), rendered(&request(kind), Format::Table, 80));
     }
 }
 
 #[test]
 fn tables_at_60_and_at_120_columns() {
-    for kind in [Kind::Trends, Kind::Sources, Kind::Pages, Kind::Sessions, Kind::Performance] {
+    for kind in [
+        ReportKind::Trends,
+        ReportKind::Sources,
+        ReportKind::Pages,
+        ReportKind::Sessions,
+        ReportKind::Performance,
+    ] {
         for width in [60, 120] {
             let table = rendered(&request(kind), Format::Table, width);
             assert_snapshot!(format!("table_{width}_{}", kind.name()), table);
@@ -118,33 +127,33 @@ fn tables_at_60_and_at_120_columns() {
 
 #[test]
 fn tables_beside_the_period_before() {
-    for kind in [Kind::Summary, Kind::Trends, Kind::Events, Kind::Sources] {
-        let request = Request { compare: true, limit: Some(3), ..request(kind) };
+    for kind in [ReportKind::Summary, ReportKind::Trends, ReportKind::Events, ReportKind::Sources] {
+        let request = ReportRequest { compare: true, limit: Some(3), ..request(kind) };
         assert_snapshot!(format!("compare_80_{}", kind.name()), rendered(&request, Format::Table, 80));
     }
-    let request = Request { compare: true, ..request(Kind::Trends) };
+    let request = ReportRequest { compare: true, ..request(ReportKind::Trends) };
     assert_snapshot!("compare_120_trends", rendered(&request, Format::Table, 120));
 }
 
 #[test]
 fn a_limit_leaves_a_row_for_the_rest() {
-    let request = Request { limit: Some(2), ..request(Kind::Sources) };
+    let request = ReportRequest { limit: Some(2), ..request(ReportKind::Sources) };
     assert_snapshot!("limit_table", rendered(&request, Format::Table, 80));
     assert_snapshot!("limit_csv", rendered(&request, Format::Csv, 80));
 }
 
 #[test]
 fn summaries_by_chatbot_are_rows_of_one_table() {
-    let request = Request { by_chatbot: true, ..request(Kind::Summary) };
+    let request = ReportRequest { by_chatbot: true, ..request(ReportKind::Summary) };
     assert_snapshot!("by_chatbot_80", rendered(&request, Format::Table, 80));
     assert_snapshot!("by_chatbot_csv", rendered(&request, Format::Csv, 80));
 }
 
 #[test]
 fn no_csv_has_two_columns_of_one_name() {
-    for kind in Kind::ALL {
-        for (compare, by_chatbot) in [(false, false), (false, true), (kind.compares(), true)] {
-            let csv = rendered(&Request { compare, by_chatbot, ..request(kind) }, Format::Csv, 80);
+    for kind in ReportKind::ALL {
+        for (compare, by_chatbot) in [(false, false), (false, true), (kind.supports_compare(), true)] {
+            let csv = rendered(&ReportRequest { compare, by_chatbot, ..request(kind) }, Format::Csv, 80);
             let mut names: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
             let all = names.len();
             names.sort_unstable();
@@ -152,7 +161,7 @@ fn no_csv_has_two_columns_of_one_name() {
             assert_eq!(names.len(), all, "{kind:?}: {csv}");
         }
     }
-    let sessions = Request { by_chatbot: true, ..request(Kind::Sessions) };
+    let sessions = ReportRequest { by_chatbot: true, ..request(ReportKind::Sessions) };
     let csv = rendered(&sessions, Format::Csv, 80);
     let mut reader = csv_reader(&csv);
     let at = reader.headers().unwrap().iter().position(|name| name == "chatbot_id").unwrap();
@@ -166,41 +175,41 @@ fn no_csv_has_two_columns_of_one_name() {
 #[test]
 fn a_session_that_is_looked_up_shows_what_is_known_and_its_events() {
     let id = tables().events[0].session.clone();
-    let request = Request { session_id: id, ..request(Kind::Sessions) };
+    let request = ReportRequest { session_id: id, ..request(ReportKind::Sessions) };
     assert_snapshot!("look_up_80", rendered(&request, Format::Table, 80));
 }
 
 #[test]
 fn csv_of_every_report() {
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::All) {
+    for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
         assert_snapshot!(
             format!("csv_{}", kind.name()),
             rendered(&request(kind), Format::Csv, 80).replace('\r', "")
         );
     }
-    let request = Request { compare: true, ..request(Kind::Sources) };
+    let request = ReportRequest { compare: true, ..request(ReportKind::Sources) };
     assert_snapshot!("csv_compare_sources", rendered(&request, Format::Csv, 80).replace('\r', ""));
 }
 
 #[test]
 fn markdown_of_some_reports() {
-    for kind in [Kind::Summary, Kind::Sources, Kind::Pages] {
+    for kind in [ReportKind::Summary, ReportKind::Sources, ReportKind::Pages] {
         assert_snapshot!(format!("markdown_{}", kind.name()), rendered(&request(kind), Format::Markdown, 80));
     }
 }
 
 #[test]
 fn json_is_pretty_and_harmless() {
-    assert_snapshot!("json_trends", rendered(&request(Kind::Trends), Format::Json, 80));
-    let sessions = rendered(&request(Kind::Sessions), Format::Json, 80);
+    assert_snapshot!("json_trends", rendered(&request(ReportKind::Trends), Format::Json, 80));
+    let sessions = rendered(&request(ReportKind::Sessions), Format::Json, 80);
     assert!(sessions.contains(r"@cmd\u001b[2J"));
 }
 
 #[test]
 fn no_table_is_wider_than_asked_and_nothing_in_it_acts_on_the_terminal() {
-    for kind in Kind::ALL {
+    for kind in ReportKind::ALL {
         for compare in [false, true] {
-            let request = Request { compare: compare && kind.compares(), ..request(kind) };
+            let request = ReportRequest { compare: compare && kind.supports_compare(), ..request(kind) };
             for width in [60, 61, 70, 80, 100, 120, 200] {
                 let table = rendered(&request, Format::Table, width);
                 for line in table.lines() {
@@ -214,10 +223,10 @@ fn no_table_is_wider_than_asked_and_nothing_in_it_acts_on_the_terminal() {
 
 #[test]
 fn every_row_of_csv_has_as_many_cells_as_its_header_and_no_text_is_a_formula() {
-    for kind in Kind::ALL {
+    for kind in ReportKind::ALL {
         for (compare, by_chatbot) in [(false, false), (true, false), (false, true), (true, true)] {
-            let compare = compare && kind.compares();
-            let request = Request { compare, by_chatbot, limit: Some(2), ..request(kind) };
+            let compare = compare && kind.supports_compare();
+            let request = ReportRequest { compare, by_chatbot, limit: Some(2), ..request(kind) };
             let csv = rendered(&request, Format::Csv, 80);
             let mut reader = csv_reader(&csv);
             let cells = reader.headers().unwrap().len();
@@ -240,7 +249,7 @@ fn csv_reader(text: &str) -> ::csv::Reader<&[u8]> {
 
 #[test]
 fn on_a_terminal_csv_shows_control_characters() {
-    let outcome = run(&tables(), &request(Kind::Sessions)).unwrap();
+    let outcome = run(&tables(), &request(ReportKind::Sessions)).unwrap();
     let style = Style { terminal: true, ..Style::plain(80) };
     let csv = render(&outcome, Format::Csv, &style).unwrap();
     assert!(csv.contains("'@cmd\\u{1b}[2J"));
@@ -250,7 +259,7 @@ fn on_a_terminal_csv_shows_control_characters() {
 
 #[test]
 fn colour_changes_nothing_but_the_colour() {
-    for kind in Kind::ALL {
+    for kind in ReportKind::ALL {
         let outcome = run(&tables(), &request(kind)).unwrap();
         let coloured = render(&outcome, Format::Table, &Style { colour: true, ..Style::plain(80) }).unwrap();
         let stripped =
@@ -266,14 +275,15 @@ fn times_are_shown_in_the_stores_time_zone() {
     let mut tables = Memory::of(vec![session("2026-06-01T22:30:00Z", "anna")]);
     tables.zone = Zone::parse("Europe/Berlin").unwrap();
     let table =
-        render(&run(&tables, &request(Kind::Sessions)).unwrap(), Format::Table, &Style::plain(80)).unwrap();
+        render(&run(&tables, &request(ReportKind::Sessions)).unwrap(), Format::Table, &Style::plain(80))
+            .unwrap();
     assert!(table.contains("2026-06-02 00:30:00"), "{table}");
     assert!(table.contains("days and times of Europe/Berlin"), "{table}");
 }
 
 #[test]
 fn an_empty_window_is_a_table_all_the_same() {
-    for kind in Kind::ALL {
+    for kind in ReportKind::ALL {
         for format in Format::ALL {
             let outcome = run(&Memory::of(Vec::new()), &request(kind)).unwrap();
             let text = render(&outcome, format, &Style::plain(80)).unwrap();
@@ -326,19 +336,20 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
 
 #[test]
 fn raw_events_make_a_table() {
-    use crate::report::head_of_list;
-    use crate::report::query::event_query::{EventsQuery, list};
+    use crate::report::ReportHead;
+    use crate::report::event_query::{EventQuery, list_events};
     use crate::store::columns::Table;
     use crate::store::frame::RecordReader;
     let tables = tables();
     let mut records = Vec::new();
-    let listing = list(&tables, &EventsQuery::all(query().window), &events::TABLE_COLUMNS, &mut |frame| {
-        let reader = RecordReader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
-        records.extend((0..frame.height()).map(|row| reader.record(row)));
-        Ok(std::ops::ControlFlow::Continue(()))
-    })
-    .unwrap();
-    let head = head_of_list(&tables, &query());
+    let listing =
+        list_events(&tables, &EventQuery::all(query().window), &events::TABLE_COLUMNS, &mut |frame| {
+            let reader = RecordReader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
+            records.extend((0..frame.height()).map(|row| reader.record(row)));
+            Ok(std::ops::ControlFlow::Continue(()))
+        })
+        .unwrap();
+    let head = ReportHead::for_event_list(&tables, &query());
     let table = events::events_table(&head, &records, listing.more, &Style::plain(80));
     assert_snapshot!("events_80", table);
 }

@@ -1,24 +1,23 @@
-//! `devices`: what the visitors came with.
+//! `devices`: the device types, browsers and operating systems of sessions.
 
 use serde::Serialize;
 
-use super::answer::{Body, Report};
-use super::metric::shares::{count, listed};
-use super::metric::{Group, Listed, rows};
+use super::answer::rows::{Group, RowList, rows};
+use super::answer::{Report, ReportBody, session_report};
+use super::metric::group_count::count_sessions;
 use super::query::Query;
-use super::query::session_report;
 use super::query::tables::Tables;
 use crate::error::Result;
 
 rows! {
-    /// A kind of device.
+    /// A device type.
     Device {
-        names {
+        dimensions {
             /// `desktop`, `mobile`, `tablet`, `tv`, `bot` or `unknown`.
             kind = "type",
         }
-        figures {
-            /// Sessions.
+        metrics {
+            /// The number of sessions.
             count: u64,
         }
     }
@@ -26,56 +25,57 @@ rows! {
 
 rows! {
     /// A browser or an operating system.
-    Named {
-        names {
-            /// The name; `unknown` where the user agent does not say.
+    Software {
+        dimensions {
+            /// The name; `unknown` if the user agent does not contain one.
             name = "name",
         }
-        figures {
-            /// Sessions.
+        metrics {
+            /// The number of sessions.
             count: u64,
         }
     }
 }
 
-/// The answer of `devices`.
+/// The body of `devices`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Devices {
-    /// Kinds of device.
-    pub devices: Listed<Device>,
-    /// Browsers.
-    pub browsers: Listed<Named>,
-    /// Operating systems.
-    pub operating_systems: Listed<Named>,
+    /// Device types, most sessions first.
+    pub devices: RowList<Device>,
+    /// Browsers, most sessions first.
+    pub browsers: RowList<Software>,
+    /// Operating systems, most sessions first.
+    pub operating_systems: RowList<Software>,
 }
 
-impl Body for Devices {
+impl ReportBody for Devices {
     const NAME: &'static str = "devices";
 
     fn groups(&self) -> Vec<Group<'_>> {
         vec![
-            Group::many("devices", &self.devices).share("count"),
-            Group::many("browsers", &self.browsers).share("count"),
-            Group::many("operating_systems", &self.operating_systems).share("count"),
+            Group::list("devices", &self.devices).with_share("count"),
+            Group::list("browsers", &self.browsers).with_share("count"),
+            Group::list("operating_systems", &self.operating_systems).with_share("count"),
         ]
     }
 }
 
-/// Answers `devices`, at most `limit` rows a part; with `compare`, beside the period before.
-pub fn devices(
+/// Computes `devices` with at most `limit` rows in each list. With `compare`, compares it with the
+/// previous period.
+pub(crate) fn devices(
     tables: &dyn Tables,
     query: &Query,
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Devices>> {
-    session_report::report(tables, query, compare, |query| {
+    session_report::build(tables, query, compare, |query| {
         let columns = ["device_type", "browser_name", "os_name"].map(|name| (name, "unknown"));
-        let ([types, browsers, systems], bots) = count(tables, query, columns)?;
-        let named = |name, count| Named { name, count };
+        let ([types, browsers, systems], bots) = count_sessions(tables, query, columns)?;
+        let software = |name, count| Software { name, count };
         let body = Devices {
-            devices: listed(types, limit, |kind, count| Device { kind, count }),
-            browsers: listed(browsers, limit, named),
-            operating_systems: listed(systems, limit, named),
+            devices: RowList::from_counts(types, limit, |kind, count| Device { kind, count }),
+            browsers: RowList::from_counts(browsers, limit, software),
+            operating_systems: RowList::from_counts(systems, limit, software),
         };
         Ok((body, bots))
     })

@@ -1,15 +1,16 @@
-//! One door to all reports: a request becomes answers.
+//! Report dispatch: from a request of any kind to answers.
 
 use super::active::active;
-use super::answer::{Answer, Head, Robots};
+use super::answer::Answer;
 use super::devices::devices;
 use super::events::events;
-use super::locations::places;
-use super::metric::by_chatbot::{Split, ranked};
+use super::locations::locations;
 use super::pages::pages;
 use super::performance::performance;
+use super::query::Query;
+use super::query::by_chatbot::ChatbotPartitions;
+use super::query::chatbots::{check_chatbots, ranked_chatbots};
 use super::query::tables::Tables;
-use super::query::{Query, check_chatbots};
 use super::sessions::{self, SessionsQuery, sessions};
 use super::sources::sources;
 use super::summary::summary;
@@ -18,140 +19,145 @@ use super::visitors::visitors;
 use crate::error::{Error, Result};
 use crate::time::Micros;
 
-/// The kinds of report.
+/// A kind of report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A window in a dozen figures.
+pub enum ReportKind {
+    /// The main metrics of a window.
     Summary,
-    /// A row a day.
+    /// A row for each day.
     Trends,
-    /// The most frequent events.
+    /// The most frequent event names.
     Events,
-    /// Where visits came from.
+    /// Campaign sources, referring domains and channels.
     Sources,
-    /// What visitors came with.
+    /// Device types, browsers and operating systems.
     Devices,
-    /// Sessions going on at a moment.
+    /// Sessions active at a moment.
     Active,
-    /// The sessions themselves.
+    /// A list of sessions.
     Sessions,
-    /// Response and load times, errors.
+    /// Response times, load times and errors.
     Performance,
     /// Landing pages.
     Pages,
     /// Countries and cities.
-    Places,
+    Locations,
     /// New and returning visitors.
     Visitors,
     /// All of them.
     All,
 }
 
-impl Kind {
+impl ReportKind {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [Kind; 12] = [
-        Kind::Summary,
-        Kind::Trends,
-        Kind::Events,
-        Kind::Sources,
-        Kind::Devices,
-        Kind::Active,
-        Kind::Sessions,
-        Kind::Performance,
-        Kind::Pages,
-        Kind::Places,
-        Kind::Visitors,
-        Kind::All,
+    pub const ALL: [ReportKind; 12] = [
+        ReportKind::Summary,
+        ReportKind::Trends,
+        ReportKind::Events,
+        ReportKind::Sources,
+        ReportKind::Devices,
+        ReportKind::Active,
+        ReportKind::Sessions,
+        ReportKind::Performance,
+        ReportKind::Pages,
+        ReportKind::Locations,
+        ReportKind::Visitors,
+        ReportKind::All,
     ];
 
     /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Summary => "summary",
-            Kind::Trends => "trends",
-            Kind::Events => "events",
-            Kind::Sources => "sources",
-            Kind::Devices => "devices",
-            Kind::Active => "active",
-            Kind::Sessions => "sessions",
-            Kind::Performance => "performance",
-            Kind::Pages => "pages",
-            Kind::Places => "places",
-            Kind::Visitors => "visitors",
-            Kind::All => "all",
+            ReportKind::Summary => "summary",
+            ReportKind::Trends => "trends",
+            ReportKind::Events => "events",
+            ReportKind::Sources => "sources",
+            ReportKind::Devices => "devices",
+            ReportKind::Active => "active",
+            ReportKind::Sessions => "sessions",
+            ReportKind::Performance => "performance",
+            ReportKind::Pages => "pages",
+            ReportKind::Locations => "locations",
+            ReportKind::Visitors => "visitors",
+            ReportKind::All => "all",
         }
     }
 
-    /// Reads a name, `traffic-sources` too.
-    pub fn from_name(name: &str) -> Option<Kind> {
+    /// Returns the kind of a name. `traffic-sources` is another name of `sources`.
+    pub fn from_name(name: &str) -> Option<ReportKind> {
         if name == "traffic-sources" {
-            return Some(Kind::Sources);
+            return Some(ReportKind::Sources);
         }
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+        ReportKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Returns how many days a window has where none are named: the original's defaults.
+    /// Returns the default number of days in a window.
     pub fn default_days(self) -> u32 {
-        if self == Kind::Events { 7 } else { 30 }
+        if self == ReportKind::Events { 7 } else { 30 }
     }
 
-    /// Returns how many rows a list has where no limit is named: `for_people` in tables, which are
-    /// read by eye; else in JSON and CSV.
+    /// Returns the default maximum number of rows in a list; `None` for all rows. `for_people` says
+    /// that the output is a table, which has fewer rows than JSON and CSV.
     pub fn default_limit(self, for_people: bool) -> Option<usize> {
         match self {
-            Kind::Events => Some(10),
-            Kind::Sessions => Some(sessions::DEFAULT_LIMIT),
+            ReportKind::Events => Some(10),
+            ReportKind::Sessions => Some(sessions::DEFAULT_LIMIT),
             _ if for_people => Some(10),
             _ => None,
         }
     }
 
-    /// Tells whether the report can be set beside that of the period before.
-    pub fn compares(self) -> bool {
+    /// Returns whether the report can be compared with the previous period.
+    pub fn supports_compare(self) -> bool {
         matches!(
             self,
-            Kind::Summary | Kind::Trends | Kind::Events | Kind::Sources | Kind::Devices | Kind::All
+            ReportKind::Summary
+                | ReportKind::Trends
+                | ReportKind::Events
+                | ReportKind::Sources
+                | ReportKind::Devices
+                | ReportKind::All
         )
     }
 
-    /// Tells whether the report has lists that a limit cuts.
+    /// Returns whether the report has lists that a limit shortens.
     pub fn has_limit(self) -> bool {
-        !matches!(self, Kind::Summary | Kind::Trends | Kind::Active | Kind::Visitors)
+        !matches!(self, ReportKind::Summary | ReportKind::Trends | ReportKind::Active | ReportKind::Visitors)
     }
 }
 
 /// A request for a report.
 #[derive(Clone, Debug)]
-pub struct Request {
-    /// Which report.
-    pub kind: Kind,
-    /// Which days, chatbots, robots.
+pub struct ReportRequest {
+    /// The kind of report.
+    pub kind: ReportKind,
+    /// The days and chatbots.
     pub query: Query,
-    /// The days were named: without, `sessions` lists all that are held.
-    pub dated: bool,
-    /// Beside the period before.
+    /// Whether the user named days. Otherwise `sessions` lists all retained sessions.
+    pub has_window: bool,
+    /// Whether the report is compared with the previous period.
     pub compare: bool,
-    /// The most rows of a list: see [`Kind::default_limit`].
+    /// The maximum number of rows in a list; `None` for all.
     pub limit: Option<usize>,
-    /// An answer for each chatbot.
+    /// Whether there is an answer for each chatbot.
     pub by_chatbot: bool,
-    /// The moment, for `active`.
+    /// The moment of `active`.
     pub moment: Micros,
-    /// The page, for `sessions`, from 1.
+    /// The page of `sessions`, from 1.
     pub page: usize,
-    /// The session to look up, for `sessions`.
+    /// The session that `sessions` looks up.
     pub session_id: Option<String>,
-    /// The visitor to look up, for `sessions`.
+    /// The visitor whose sessions `sessions` looks up.
     pub visitor: Option<String>,
 }
 
-impl Request {
-    /// Makes a plain request.
-    pub fn new(kind: Kind, query: Query, moment: Micros) -> Request {
-        Request {
+impl ReportRequest {
+    /// Returns a request with the defaults of JSON output.
+    pub fn new(kind: ReportKind, query: Query, moment: Micros) -> ReportRequest {
+        ReportRequest {
             kind,
             query,
-            dated: true,
+            has_window: true,
             compare: false,
             limit: kind.default_limit(false),
             by_chatbot: false,
@@ -164,45 +170,46 @@ impl Request {
 
     fn check(&self) -> Result<()> {
         let name = self.kind.name();
-        if self.compare && !self.kind.compares() {
-            return Err(Error::usage(format!("--compare makes nothing of {name}"))
-                .hint("it is for summary, trends, events, sources and devices"));
+        if self.compare && !self.kind.supports_compare() {
+            return Err(Error::usage(format!("{name} does not support --compare"))
+                .hint("use it with summary, trends, events, sources or devices"));
         }
         if let Some(limit) = self.limit
             && (limit == 0 || limit > 100)
         {
-            return Err(Error::usage(format!("--limit {limit} is not between 1 and 100"))
-                .hint("sources, devices, pages and places have all rows in JSON and CSV without --limit"));
+            return Err(Error::usage(format!("--limit {limit} is not between 1 and 100")).hint(
+                "without --limit, sources, devices, pages and locations have all rows in JSON and CSV",
+            ));
         }
-        if self.kind != Kind::Sessions && (self.session_id.is_some() || self.visitor.is_some()) {
-            return Err(Error::usage(format!("{name} looks up no session and no visitor"))
-                .hint("`wa report sessions` and `wa events` do"));
+        if self.kind != ReportKind::Sessions && (self.session_id.is_some() || self.visitor.is_some()) {
+            return Err(Error::usage(format!("{name} does not support --session-id and --visitor"))
+                .hint("use `wa report sessions` or `wa events`"));
         }
         Ok(())
     }
 }
 
-/// What came of a request.
-pub enum Outcome {
+/// The answers to a request.
+pub enum ReportOutcome {
     /// One answer.
     One(Box<dyn Answer>),
-    /// All reports, in order: an object by name in JSON.
+    /// All reports, in order. In JSON, an object by report name.
     All(Vec<Box<dyn Answer>>),
-    /// An answer for each chatbot: a list in JSON.
-    ByChatbot(Vec<Outcome>),
+    /// The answers for each chatbot. In JSON, a list.
+    ByChatbot(Vec<ReportOutcome>),
 }
 
-impl Outcome {
-    /// Returns the answers, in order.
+impl ReportOutcome {
+    /// Returns all answers, in order.
     pub fn answers(&self) -> Vec<&dyn Answer> {
         match self {
-            Outcome::One(answer) => vec![answer.as_ref()],
-            Outcome::All(answers) => answers.iter().map(Box::as_ref).collect(),
-            Outcome::ByChatbot(outcomes) => outcomes.iter().flat_map(Outcome::answers).collect(),
+            ReportOutcome::One(answer) => vec![answer.as_ref()],
+            ReportOutcome::All(answers) => answers.iter().map(Box::as_ref).collect(),
+            ReportOutcome::ByChatbot(outcomes) => outcomes.iter().flat_map(ReportOutcome::answers).collect(),
         }
     }
 
-    /// Returns the sentences for standard error, each once.
+    /// Returns the notes of all answers, each once.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = Vec::new();
         for note in self.answers().iter().flat_map(|answer| answer.notes()) {
@@ -214,92 +221,94 @@ impl Outcome {
     }
 }
 
-impl serde::Serialize for Outcome {
+impl serde::Serialize for ReportOutcome {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match self {
-            Outcome::One(answer) => answer.serialize(serializer),
-            Outcome::All(answers) => {
+            ReportOutcome::One(answer) => answer.serialize(serializer),
+            ReportOutcome::All(answers) => {
                 serializer.collect_map(answers.iter().map(|answer| (answer.name(), answer)))
             }
-            Outcome::ByChatbot(outcomes) => serializer.collect_seq(outcomes),
+            ReportOutcome::ByChatbot(outcomes) => serializer.collect_seq(outcomes),
         }
     }
 }
 
-/// The reports of `all`, in order: how much, who, from where, on what, what they did, how it went.
-const EVERY: [Kind; 11] = [
-    Kind::Summary,
-    Kind::Trends,
-    Kind::Visitors,
-    Kind::Sources,
-    Kind::Pages,
-    Kind::Places,
-    Kind::Devices,
-    Kind::Events,
-    Kind::Performance,
-    Kind::Active,
-    Kind::Sessions,
+/// The reports of `all`, in order.
+const REPORTS_OF_ALL: [ReportKind; 11] = [
+    ReportKind::Summary,
+    ReportKind::Trends,
+    ReportKind::Visitors,
+    ReportKind::Sources,
+    ReportKind::Pages,
+    ReportKind::Locations,
+    ReportKind::Devices,
+    ReportKind::Events,
+    ReportKind::Performance,
+    ReportKind::Active,
+    ReportKind::Sessions,
 ];
 
-/// Answers a request.
+/// Computes the requested report.
 ///
 /// # Errors
-/// Of kind usage: unknown chatbots, wishes that the report cannot fulfil.
-pub fn run(tables: &dyn Tables, request: &Request) -> Result<Outcome> {
+/// Returns a usage error for unknown chatbots and for options that the report does not support.
+pub fn run(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
     request.check()?;
     check_chatbots(tables, &request.query.chatbots)?;
     if !request.by_chatbot {
-        return answer(tables, request);
+        return run_together(tables, request);
     }
-    let chatbots = ranked(tables, &request.query, request.compare)?;
-    let of_each = |kind: Kind| -> Result<Vec<Box<dyn Answer>>> {
-        let split = Split::new(tables);
+    let chatbots = ranked_chatbots(tables, &request.query, request.compare)?;
+    let run_each = |kind: ReportKind| -> Result<Vec<Box<dyn Answer>>> {
+        let partitions = ChatbotPartitions::new(tables);
         let answer = |chatbot: &String| {
             let mut request = request.clone();
             request.query.chatbots = vec![chatbot.clone()];
-            one(&split.of(chatbot), &request, kind)
+            run_kind(&partitions.chatbot(chatbot), &request, kind)
         };
         chatbots.iter().map(answer).collect()
     };
-    let mut outcomes: Vec<Outcome> = match request.kind {
-        Kind::All => {
-            // Report by report, so that what is kept of its reads goes before the next.
+    let mut outcomes: Vec<ReportOutcome> = match request.kind {
+        ReportKind::All => {
+            // Report by report, so that the cached reads of one are dropped before the next.
             let mut all: Vec<Vec<Box<dyn Answer>>> = chatbots.iter().map(|_| Vec::new()).collect();
-            for kind in EVERY {
-                all.iter_mut().zip(of_each(kind)?).for_each(|(answers, answer)| answers.push(answer));
+            for kind in REPORTS_OF_ALL {
+                all.iter_mut().zip(run_each(kind)?).for_each(|(answers, answer)| answers.push(answer));
             }
-            all.into_iter().map(Outcome::All).collect()
+            all.into_iter().map(ReportOutcome::All).collect()
         }
-        kind => of_each(kind)?.into_iter().map(Outcome::One).collect(),
+        kind => run_each(kind)?.into_iter().map(ReportOutcome::One).collect(),
     };
     if outcomes.is_empty() {
-        // No chatbot has a session: the answer about all says so.
-        outcomes.push(answer(tables, request)?);
+        // No chatbot has a session. The answer for all chatbots has the notes that explain it.
+        outcomes.push(run_together(tables, request)?);
     }
-    Ok(Outcome::ByChatbot(outcomes))
+    Ok(ReportOutcome::ByChatbot(outcomes))
 }
 
-fn answer(tables: &dyn Tables, request: &Request) -> Result<Outcome> {
-    if request.kind != Kind::All {
-        return Ok(Outcome::One(one(tables, request, request.kind)?));
+/// Computes the requested report for all its chatbots together.
+fn run_together(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
+    if request.kind != ReportKind::All {
+        return Ok(ReportOutcome::One(run_kind(tables, request, request.kind)?));
     }
-    let answers = EVERY.into_iter().map(|kind| one(tables, request, kind)).collect::<Result<_>>()?;
-    Ok(Outcome::All(answers))
+    let answers =
+        REPORTS_OF_ALL.into_iter().map(|kind| run_kind(tables, request, kind)).collect::<Result<_>>()?;
+    Ok(ReportOutcome::All(answers))
 }
 
-fn one(tables: &dyn Tables, request: &Request, kind: Kind) -> Result<Box<dyn Answer>> {
+fn run_kind(tables: &dyn Tables, request: &ReportRequest, kind: ReportKind) -> Result<Box<dyn Answer>> {
     let query = &request.query;
-    let (limit, compare) = (request.limit, request.compare && kind.compares());
+    let (limit, compare) = (request.limit, request.compare && kind.supports_compare());
     Ok(match kind {
-        Kind::Summary => Box::new(summary(tables, query, compare)?),
-        Kind::Trends => Box::new(trends(tables, query, compare)?),
-        Kind::Events => Box::new(events(tables, query, limit.or(kind.default_limit(true)), compare)?),
-        Kind::Sources => Box::new(sources(tables, query, limit, compare)?),
-        Kind::Devices => Box::new(devices(tables, query, limit, compare)?),
-        Kind::Active => Box::new(active(tables, &query.chatbots, query.include_bots, request.moment)?),
-        Kind::Sessions => {
-            let wanted = SessionsQuery {
-                window: request.dated.then_some(query.window),
+        ReportKind::Summary => Box::new(summary(tables, query, compare)?),
+        ReportKind::Trends => Box::new(trends(tables, query, compare)?),
+        ReportKind::Events => Box::new(events(tables, query, limit.or(kind.default_limit(true)), compare)?),
+        ReportKind::Sources => Box::new(sources(tables, query, limit, compare)?),
+        ReportKind::Devices => Box::new(devices(tables, query, limit, compare)?),
+        ReportKind::Active => Box::new(active(tables, &query.chatbots, query.include_bots, request.moment)?),
+        ReportKind::Sessions => {
+            let sessions_query = SessionsQuery {
+                window: request.has_window.then_some(query.window),
                 chatbots: query.chatbots.clone(),
                 include_bots: query.include_bots,
                 page: request.page,
@@ -307,17 +316,12 @@ fn one(tables: &dyn Tables, request: &Request, kind: Kind) -> Result<Box<dyn Ans
                 session_id: request.session_id.clone(),
                 visitor: request.visitor.clone(),
             };
-            Box::new(sessions(tables, &wanted)?)
+            Box::new(sessions(tables, &sessions_query)?)
         }
-        Kind::Performance => Box::new(performance(tables, query, limit)?),
-        Kind::Pages => Box::new(pages(tables, query, limit)?),
-        Kind::Places => Box::new(places(tables, query, limit)?),
-        Kind::Visitors => Box::new(visitors(tables, query)?),
-        Kind::All => return Err(Error::failed("there is no single report of that name")),
+        ReportKind::Performance => Box::new(performance(tables, query, limit)?),
+        ReportKind::Pages => Box::new(pages(tables, query, limit)?),
+        ReportKind::Locations => Box::new(locations(tables, query, limit)?),
+        ReportKind::Visitors => Box::new(visitors(tables, query)?),
+        ReportKind::All => return Err(Error::failed("`all` is several reports")),
     })
-}
-
-/// Makes the head of a list that has no answer of its own: `wa events`.
-pub fn head_of_list(tables: &dyn Tables, query: &Query) -> Head {
-    Head { robots: Robots::NotAsked, ..Head::of(tables, query, 0) }
 }

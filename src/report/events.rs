@@ -1,82 +1,82 @@
-//! `events`: the most frequent events, by name.
+//! `events`: the most frequent event names.
 
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use super::answer::{Body, Report};
+use super::answer::rows::{Group, RowList, rows};
+use super::answer::{Report, ReportBody, session_report};
 use super::metric::event_counts::each_count;
-use super::metric::group_count::groups;
-use super::metric::{Group, Listed, rows};
+use super::metric::group_count::count_by_token;
+use super::metric::values::Distinct;
 use super::query::Query;
-use super::query::session_report;
 use super::query::tables::{Tables, map_frames};
-use crate::decimal::fixed::Distinct;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
 rows! {
-    /// An event's name.
+    /// An event name.
     EventName {
-        names {
+        dimensions {
             /// The name.
             event_name = "event_name",
         }
-        figures {
-            /// How often it happened.
+        metrics {
+            /// The number of events.
             event_count: u64,
-            /// In how many sessions.
+            /// The number of sessions with such an event.
             unique_sessions: Distinct,
         }
     }
 }
 
-/// The answer of `events`.
+/// The body of `events`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Events {
-    /// The names, most frequent first.
-    pub events: Listed<EventName>,
+    /// The event names, most frequent first.
+    pub events: RowList<EventName>,
 }
 
-impl Body for Events {
+impl ReportBody for Events {
     const NAME: &'static str = "events";
 
     fn groups(&self) -> Vec<Group<'_>> {
-        vec![Group::many("events", &self.events).bar("event_count")]
+        vec![Group::list("events", &self.events).with_bar("event_count")]
     }
 }
 
-/// Answers `events`, the first `limit` names; with `compare`, beside the period before.
-pub fn events(
+/// Computes `events` with at most `limit` names. With `compare`, compares it with the previous
+/// period.
+pub(crate) fn events(
     tables: &dyn Tables,
     query: &Query,
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Events>> {
-    session_report::report(tables, query, compare, |query| {
-        let (events, bots) = top(tables, query, limit)?;
+    session_report::build(tables, query, compare, |query| {
+        let (events, bots) = count(tables, query, limit)?;
         Ok((Events { events }, bots))
     })
 }
 
-/// The counts of one file: sessions with the same counts are read once.
-struct Part {
-    /// The names of the file, with event and session counts.
+/// The counts of one file. Sessions with the same `event_counts` form one group.
+struct FileCounts {
+    /// The names in the file, each with its number of events and of sessions.
     names: Vec<(String, u64, u64)>,
-    /// How many sessions have which names: numbers into `names`, as far as the end.
+    /// For each group, the number of its sessions and the end of its names in `members`.
     groups: Vec<(u64, usize)>,
-    /// The numbers of all groups, one after the other.
+    /// The names of all groups in order, as indexes into `names`.
     members: Vec<u32>,
-    /// Robots' sessions.
+    /// The number of bot sessions.
     bots: u64,
 }
 
-fn top(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Listed<EventName>, u64)> {
+fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(RowList<EventName>, u64)> {
     let columns = query.columns(&["event_counts"]);
     let days = Some(query.window.range());
-    let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| part(frame, query))?;
+    let files = map_frames(tables, Table::Sessions, days, &columns, |_, frame| count_file(frame, query))?;
     let mut sums: HashMap<&str, (u64, u64)> = HashMap::new();
-    for (name, events, sessions) in parts.iter().flat_map(|part| &part.names) {
+    for (name, events, sessions) in files.iter().flat_map(|file| &file.names) {
         let sum = sums.entry(name).or_default();
         sum.0 = sum.0.saturating_add(*events);
         sum.1 += sessions;
@@ -92,53 +92,54 @@ fn top(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(List
     all.sort_unstable_by(|a, b| {
         b.event_count.cmp(&a.event_count).then_with(|| a.event_name.cmp(&b.event_name))
     });
-    let bots = parts.iter().map(|part| part.bots).sum();
-    let listed = Listed::cut(all, limit, |rest| EventName {
+    let bots = files.iter().map(|file| file.bots).sum();
+    let events = RowList::limited(all, limit, |hidden| EventName {
         event_name: String::new(),
-        event_count: rest.iter().fold(0u64, |sum, row| sum.saturating_add(row.event_count)),
-        unique_sessions: Distinct(sessions_with_any(&parts, rest)),
+        event_count: hidden.iter().fold(0u64, |sum, row| sum.saturating_add(row.event_count)),
+        unique_sessions: Distinct(sessions_with_any(&files, hidden)),
     });
-    Ok((listed, bots))
+    Ok((events, bots))
 }
 
-fn part(frame: &Frame, query: &Query) -> Result<Part> {
+fn count_file(frame: &Frame, query: &Query) -> Result<FileCounts> {
     let selected = query.select(frame)?;
     let column = frame.texts("event_counts")?;
-    let mut part = Part { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
-    let mut numbers: HashMap<String, u32> = HashMap::new();
-    for (json, sessions) in groups(column, &selected.rows, |_| 1u64) {
+    let mut file =
+        FileCounts { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
+    let mut indexes: HashMap<String, u32> = HashMap::new();
+    for (json, sessions) in count_by_token(&column, &selected.rows, |_| 1u64) {
         each_count(json.unwrap_or("{}"), |name, count| {
-            let number = match numbers.get(name) {
-                Some(number) => *number,
+            let index = match indexes.get(name) {
+                Some(index) => *index,
                 None => {
-                    let number = part.names.len() as u32;
-                    part.names.push((name.to_owned(), 0, 0));
-                    numbers.insert(name.to_owned(), number);
-                    number
+                    let index = file.names.len() as u32;
+                    file.names.push((name.to_owned(), 0, 0));
+                    indexes.insert(name.to_owned(), index);
+                    index
                 }
             };
-            if let Some((_, events, all)) = part.names.get_mut(number as usize) {
+            if let Some((_, events, all_sessions)) = file.names.get_mut(index as usize) {
                 *events = events.saturating_add(count.saturating_mul(sessions));
-                *all += sessions;
+                *all_sessions += sessions;
             }
-            part.members.push(number);
+            file.members.push(index);
         });
-        part.groups.push((sessions, part.members.len()));
+        file.groups.push((sessions, file.members.len()));
     }
-    Ok(part)
+    Ok(file)
 }
 
-/// Returns in how many sessions at least one of some names happened.
-fn sessions_with_any(parts: &[Part], names: &[EventName]) -> u64 {
+/// Returns the number of sessions with an event of at least one of some names.
+fn sessions_with_any(files: &[FileCounts], names: &[EventName]) -> u64 {
     let wanted: hashbrown::HashSet<&str> = names.iter().map(|row| row.event_name.as_str()).collect();
     let mut all = 0;
-    for part in parts {
+    for file in files {
         let is_wanted: Vec<bool> =
-            part.names.iter().map(|(name, ..)| wanted.contains(name.as_str())).collect();
+            file.names.iter().map(|(name, ..)| wanted.contains(name.as_str())).collect();
         let mut start = 0;
-        for (sessions, end) in &part.groups {
-            let members = part.members.get(start..*end).unwrap_or_default();
-            if members.iter().any(|number| is_wanted.get(*number as usize) == Some(&true)) {
+        for (sessions, end) in &file.groups {
+            let members = file.members.get(start..*end).unwrap_or_default();
+            if members.iter().any(|index| is_wanted.get(*index as usize) == Some(&true)) {
                 all += sessions;
             }
             start = *end;

@@ -1,16 +1,15 @@
-//! `places`: countries and cities that visits came from.
+//! `locations`: the countries and cities of sessions, with the conversations that followed.
 
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use super::answer::{Body, Report};
-use super::metric::group_count::{Add, Tally};
-use super::metric::{Group, Listed, rows};
-use super::pages::{Visits, ranked, sum_of};
+use super::answer::rows::{Group, RowList, rows};
+use super::answer::{Report, ReportBody, session_report};
+use super::metric::group_count::{Count, GroupCount};
+use super::metric::values::Percent;
+use super::metric::visits::Visits;
 use super::query::Query;
-use super::query::session_report;
 use super::query::tables::{Tables, map_frames};
-use crate::decimal::fixed::Percent;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
@@ -18,17 +17,28 @@ use crate::store::frame::Frame;
 rows! {
     /// A country.
     Country {
-        names {
-            /// ISO 3166-1 alpha-2; `unknown` where the address has no place.
+        dimensions {
+            /// The ISO 3166-1 alpha-2 code; `unknown` for sessions without a country.
             country_code = "country_code",
         }
-        figures {
-            /// Sessions.
+        metrics {
+            /// The number of sessions.
             sessions: u64,
-            /// Those with at least one message sent.
+            /// The number of sessions with at least one message sent.
             conversations: u64,
             /// 100 × conversations / sessions.
             conversion_rate: Percent,
+        }
+    }
+}
+
+impl Country {
+    fn new((country_code, visits): (String, Visits)) -> Country {
+        Country {
+            country_code,
+            sessions: visits.sessions,
+            conversations: visits.conversations,
+            conversion_rate: visits.conversion_rate(),
         }
     }
 }
@@ -36,16 +46,16 @@ rows! {
 rows! {
     /// A city of a country.
     City {
-        names {
-            /// The city; `unknown` where the address has none.
+        dimensions {
+            /// The city; `unknown` for sessions without one.
             city = "city",
-            /// Its country, as above.
+            /// The code of its country; `unknown` for sessions without a country.
             country_code = "country_code",
         }
-        figures {
-            /// Sessions.
+        metrics {
+            /// The number of sessions.
             sessions: u64,
-            /// Those with at least one message sent.
+            /// The number of sessions with at least one message sent.
             conversations: u64,
             /// 100 × conversations / sessions.
             conversion_rate: Percent,
@@ -53,91 +63,95 @@ rows! {
     }
 }
 
-/// The answer of `places`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Places {
-    /// Countries, most sessions first.
-    pub countries: Listed<Country>,
-    /// Cities, likewise.
-    pub cities: Listed<City>,
+impl City {
+    fn new(((country_code, city), visits): ((String, String), Visits)) -> City {
+        City {
+            city,
+            country_code,
+            sessions: visits.sessions,
+            conversations: visits.conversations,
+            conversion_rate: visits.conversion_rate(),
+        }
+    }
 }
 
-impl Body for Places {
-    const NAME: &'static str = "places";
+/// The body of `locations`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Locations {
+    /// The countries, most sessions first.
+    pub countries: RowList<Country>,
+    /// The cities, most sessions first.
+    pub cities: RowList<City>,
+}
+
+impl ReportBody for Locations {
+    const NAME: &'static str = "locations";
 
     fn groups(&self) -> Vec<Group<'_>> {
         vec![
-            Group::many("countries", &self.countries).share("sessions"),
-            Group::many("cities", &self.cities).share("sessions"),
+            Group::list("countries", &self.countries).with_share("sessions"),
+            Group::list("cities", &self.cities).with_share("sessions"),
         ]
     }
 }
 
-/// Answers `places`, at most `limit` rows a part.
-pub fn places(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<Report<Places>> {
-    session_report::report(tables, query, false, |query| count(tables, query, limit))
+/// Computes `locations` with at most `limit` countries and cities.
+pub(crate) fn locations(
+    tables: &dyn Tables,
+    query: &Query,
+    limit: Option<usize>,
+) -> Result<Report<Locations>> {
+    session_report::build(tables, query, false, |query| count(tables, query, limit))
 }
 
-fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Places, u64)> {
+fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Locations, u64)> {
     let columns = query.columns(&["country_code", "city", "had_conversation"]);
     let days = Some(query.window.range());
-    let parts = map_frames(tables, Table::Sessions, days, &columns, |_, frame| of_frame(frame, query))?;
-    let bots = parts.iter().map(|(_, bots)| bots).sum();
-    let cities = parts.into_iter().map(|(tally, _)| tally).fold(Tally::default(), Tally::merge);
-    let mut countries: Tally<String, Visits> = Tally::default();
-    for ((country, _), visits) in &cities.0 {
-        countries.add(country.clone(), *visits);
+    let files = map_frames(tables, Table::Sessions, days, &columns, |_, frame| count_file(frame, query))?;
+    let bots = files.iter().map(|(_, bots)| bots).sum();
+    let by_city = files.into_iter().map(|(visits, _)| visits).fold(GroupCount::default(), GroupCount::merge);
+    let mut by_country: GroupCount<String, Visits> = GroupCount::default();
+    for ((country, _), visits) in &by_city.0 {
+        by_country.add(country.clone(), *visits);
     }
-    let country = |(country_code, visits): (String, Visits)| Country {
-        country_code,
-        sessions: visits.sessions,
-        conversations: visits.conversations,
-        conversion_rate: visits.rate(),
-    };
-    let city = |((country_code, city), visits): ((String, String), Visits)| City {
-        city,
-        country_code,
-        sessions: visits.sessions,
-        conversations: visits.conversations,
-        conversion_rate: visits.rate(),
-    };
-    let countries = ranked(countries.0).into_iter().map(country).collect();
-    let mut cities: Vec<City> = cities.0.into_iter().map(city).collect();
+    let countries = Visits::ranked(by_country).into_iter().map(Country::new).collect();
+    let mut cities: Vec<City> = by_city.0.into_iter().map(City::new).collect();
     cities.sort_unstable_by(|a, b| {
         let order = b.sessions.cmp(&a.sessions);
         order.then_with(|| (&a.city, &a.country_code).cmp(&(&b.city, &b.country_code)))
     });
-    let body = Places {
-        countries: Listed::cut(countries, limit, |rest| {
-            let sum = sum_of(rest.iter().map(|row| (row.sessions, row.conversations)));
-            country((String::new(), sum))
+    let body = Locations {
+        countries: RowList::limited(countries, limit, |hidden| {
+            let visits = hidden.iter().map(|row| (row.sessions, row.conversations));
+            Country::new((String::new(), Visits::sum(visits)))
         }),
-        cities: Listed::cut(cities, limit, |rest| {
-            let sum = sum_of(rest.iter().map(|row| (row.sessions, row.conversations)));
-            city(((String::new(), String::new()), sum))
+        cities: RowList::limited(cities, limit, |hidden| {
+            let visits = hidden.iter().map(|row| (row.sessions, row.conversations));
+            City::new(((String::new(), String::new()), Visits::sum(visits)))
         }),
     };
     Ok((body, bots))
 }
 
-type ByCity = Tally<(String, String), Visits>;
+/// Visits by country code and city.
+type VisitsByCity = GroupCount<(String, String), Visits>;
 
-fn of_frame(frame: &Frame, query: &Query) -> Result<(ByCity, u64)> {
+fn count_file(frame: &Frame, query: &Query) -> Result<(VisitsByCity, u64)> {
     let selected = query.select(frame)?;
     let (countries, cities) = (frame.texts("country_code")?, frame.texts("city")?);
-    let conversation = frame.bools("had_conversation")?;
-    let mut counts: HashMap<(Option<u128>, Option<u128>), (usize, Visits)> = HashMap::new();
+    let had_conversation = frame.bools("had_conversation")?;
+    // Visits by the tokens of country and city, with a row that has them.
+    let mut by_tokens: HashMap<(Option<u128>, Option<u128>), (usize, Visits)> = HashMap::new();
     for &row in &selected.rows {
         let row = row as usize;
-        let (_, visits) = counts
-            .entry((countries.token(row), cities.token(row)))
-            .or_insert_with(|| (row, Visits::default()));
-        visits.add(Visits::one(conversation.is_true(row)));
+        let tokens = (countries.token(row), cities.token(row));
+        let (_, visits) = by_tokens.entry(tokens).or_insert_with(|| (row, Visits::default()));
+        visits.add(Visits::one(had_conversation.is_true(row)));
     }
-    let mut tally: ByCity = Tally::default();
-    for (row, visits) in counts.into_values() {
+    let mut by_city = VisitsByCity::default();
+    for (row, visits) in by_tokens.into_values() {
         let name = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
-        tally.add((name(countries.get(row)), name(cities.get(row))), visits);
+        by_city.add((name(countries.get(row)), name(cities.get(row))), visits);
     }
-    Ok((tally, selected.bots))
+    Ok((by_city, selected.bots))
 }

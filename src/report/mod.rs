@@ -1,20 +1,22 @@
-//! Reports: from the tables and a window to typed, serialisable answers.
+//! Reports: typed, serializable answers computed from the tables.
 //!
-//! Every report is a pure function of [`Tables`] (one state of the store) and a [`Query`]: it
-//! reads the columns it needs, sums file by file in parallel, merges, and rounds once at the end.
-//! The one rule of attribution holds everywhere: an event belongs to its session, a session to the
-//! day on which it started; so all the reports agree.
+//! A report is a function of [`Tables`] (one state of the store) and a [`Query`] (days, chatbots,
+//! bot sessions). It reads the columns it needs, sums file by file in parallel, merges the parts and
+//! rounds once at the end. An event belongs to its session, and a session to the day on which it
+//! started; therefore all reports agree with each other and with the tables.
 //!
-//! - [`run`] answers a [`Request`] of any [`Kind`]; each report is also a function of its own, in
-//!   the module of its name;
-//! - an [`Answer`] is written as JSON by its `Serialize`, and by [`render`](crate::render) as a
-//!   table, CSV or Markdown;
-//! - [`listing`] lists raw events, [`condition`] holds a summary against `--fail-if`.
+//! - [`run`] answers a [`ReportRequest`] for any [`ReportKind`]; each report is in the module of its
+//!   name, and [`timeline`] adds the events of a session to `sessions`;
+//! - [`event_query`] lists events, for `wa events`; [`condition`] evaluates `--fail-if`;
+//! - [`query`] selects and reads rows, [`metric`] computes values from them, and [`answer`] holds
+//!   the rows, comparisons and notes of a result. Each uses only those before it.
 
 pub mod active;
 pub mod answer;
+pub mod condition;
 pub mod devices;
-pub(crate) mod dispatch;
+mod dispatch;
+pub mod event_query;
 pub mod events;
 pub mod locations;
 pub mod metric;
@@ -26,12 +28,13 @@ pub mod sources;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod tests;
-pub mod timeline;
+mod timeline;
 pub mod trends;
 pub mod visitors;
 
-pub use answer::{Answer, Head, Report, Robots};
-pub use dispatch::{Kind, Outcome, Request, head_of_list, run};
+pub use answer::{Answer, BotSessions, Report, ReportHead};
+pub use dispatch::{ReportKind, ReportOutcome, ReportRequest, run};
+pub use query::Query;
+pub use query::chatbots::{chatbots, check_chatbots};
 pub use query::tables::Tables;
 pub use query::window::Window;
-pub use query::{Query, chatbots, check_chatbots};

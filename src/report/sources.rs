@@ -1,24 +1,23 @@
-//! `sources`: where the visits came from.
+//! `sources`: the campaign sources, referring domains and channels of sessions.
 
 use serde::Serialize;
 
-use super::answer::{Body, Report};
-use super::metric::shares::{count, listed};
-use super::metric::{Group, Listed, rows};
+use super::answer::rows::{Group, RowList, rows};
+use super::answer::{Report, ReportBody, session_report};
+use super::metric::group_count::count_sessions;
 use super::query::Query;
-use super::query::session_report;
 use super::query::tables::Tables;
 use crate::error::Result;
 
 rows! {
     /// A campaign source.
     UtmSource {
-        names {
-            /// `utm_source`; `unknown` where the session has none.
+        dimensions {
+            /// `utm_source`; `unknown` for sessions without one.
             source = "source",
         }
-        figures {
-            /// Sessions.
+        metrics {
+            /// The number of sessions.
             count: u64,
         }
     }
@@ -27,12 +26,12 @@ rows! {
 rows! {
     /// A referring domain.
     Referrer {
-        names {
-            /// The domain; `direct` where there is none.
+        dimensions {
+            /// The domain; `direct` for sessions without one.
             domain = "domain",
         }
-        figures {
-            /// Sessions.
+        metrics {
+            /// The number of sessions.
             count: u64,
         }
     }
@@ -41,54 +40,55 @@ rows! {
 rows! {
     /// A channel.
     ChannelCount {
-        names {
-            /// The channel's name; `Direct` where no event names a source.
+        dimensions {
+            /// The channel's name; `Direct` for sessions without a source.
             channel = "channel",
         }
-        figures {
-            /// Sessions.
+        metrics {
+            /// The number of sessions.
             count: u64,
         }
     }
 }
 
-/// The answer of `sources`.
+/// The body of `sources`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sources {
-    /// Campaign sources.
-    pub utm_sources: Listed<UtmSource>,
-    /// Referring domains.
-    pub referrers: Listed<Referrer>,
-    /// Channels.
-    pub channels: Listed<ChannelCount>,
+    /// Campaign sources, most sessions first.
+    pub utm_sources: RowList<UtmSource>,
+    /// Referring domains, most sessions first.
+    pub referrers: RowList<Referrer>,
+    /// Channels, most sessions first.
+    pub channels: RowList<ChannelCount>,
 }
 
-impl Body for Sources {
+impl ReportBody for Sources {
     const NAME: &'static str = "sources";
 
     fn groups(&self) -> Vec<Group<'_>> {
         vec![
-            Group::many("utm_sources", &self.utm_sources).share("count"),
-            Group::many("referrers", &self.referrers).share("count"),
-            Group::many("channels", &self.channels).share("count"),
+            Group::list("utm_sources", &self.utm_sources).with_share("count"),
+            Group::list("referrers", &self.referrers).with_share("count"),
+            Group::list("channels", &self.channels).with_share("count"),
         ]
     }
 }
 
-/// Answers `sources`, at most `limit` rows a part; with `compare`, beside the period before.
-pub fn sources(
+/// Computes `sources` with at most `limit` rows in each list. With `compare`, compares it with the
+/// previous period.
+pub(crate) fn sources(
     tables: &dyn Tables,
     query: &Query,
     limit: Option<usize>,
     compare: bool,
 ) -> Result<Report<Sources>> {
-    session_report::report(tables, query, compare, |query| {
+    session_report::build(tables, query, compare, |query| {
         let columns = [("utm_source", "unknown"), ("referrer_domain", "direct"), ("channel", "Direct")];
-        let ([sources, domains, channels], bots) = count(tables, query, columns)?;
+        let ([sources, domains, channels], bots) = count_sessions(tables, query, columns)?;
         let body = Sources {
-            utm_sources: listed(sources, limit, |source, count| UtmSource { source, count }),
-            referrers: listed(domains, limit, |domain, count| Referrer { domain, count }),
-            channels: listed(channels, limit, |channel, count| ChannelCount { channel, count }),
+            utm_sources: RowList::from_counts(sources, limit, |source, count| UtmSource { source, count }),
+            referrers: RowList::from_counts(domains, limit, |domain, count| Referrer { domain, count }),
+            channels: RowList::from_counts(channels, limit, |channel, count| ChannelCount { channel, count }),
         };
         Ok((body, bots))
     })

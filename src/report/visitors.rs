@@ -1,34 +1,33 @@
-//! `visitors`: how many came, how many came back, and how often.
+//! `visitors`: new and returning visitors, and the number of their sessions.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::answer::{Body, Head, Report};
-use super::metric::diagnostics;
+use super::answer::rows::{Group, RowList, rows};
+use super::answer::{Report, ReportBody, ReportHead, diagnostics};
 use super::metric::totals::{Totals, by_day};
-use super::metric::unique_visitors::{Audience, OFTEN};
-use super::metric::{Group, Listed, rows};
-use super::query::Query;
-use super::query::pruned;
+use super::metric::unique_visitors::{MAX_SESSIONS, UniqueVisitors};
+use super::metric::values::{Distinct, Ratio};
 use super::query::tables::Tables;
 use super::query::window::Window;
-use crate::decimal::fixed::{Distinct, Ratio};
+use super::query::{Query, pruned};
 use crate::error::Result;
 use crate::time::Day;
 
 rows! {
-    /// The visitors of a window.
-    VisitorFigures {
-        names {}
-        figures {
-            /// Different visitors; `None`, like all but the sessions, where sessions are pruned.
+    /// The visitors of a window. If sessions of the window are pruned, all metrics but the sessions
+    /// are `None`.
+    VisitorMetrics {
+        dimensions {}
+        metrics {
+            /// The number of distinct visitors.
             unique_visitors: Option<Distinct>,
-            /// Those first seen in the window, or known only by a session.
+            /// The number of visitors first seen in the window or identified by a session id.
             new_visitors: Option<Distinct>,
-            /// The others.
+            /// The number of visitors first seen before the window.
             returning_visitors: Option<Distinct>,
-            /// Sessions.
+            /// The number of sessions.
             total_sessions: u64,
             /// Sessions / visitors.
             sessions_per_visitor: Option<Ratio>,
@@ -37,14 +36,14 @@ rows! {
 }
 
 rows! {
-    /// Visitors that came equally often.
+    /// The visitors with a similar number of sessions.
     Frequency {
-        names {
-            /// How many sessions they had: `1`, `2`, `3-5`, `6-10`, `11+`.
+        dimensions {
+            /// The number of sessions: `1`, `2`, `3-5`, `6-10` or `11+`.
             sessions = "sessions",
         }
-        figures {
-            /// How many visitors had so many.
+        metrics {
+            /// The number of visitors.
             visitors: u64,
         }
     }
@@ -53,89 +52,89 @@ rows! {
 rows! {
     /// The visitors of a day.
     VisitorDay {
-        names {
+        dimensions {
             /// The day, `YYYY-MM-DD`.
             stat_date = "stat_date",
         }
-        figures {
-            /// Different visitors.
+        metrics {
+            /// The number of distinct visitors.
             unique_visitors: Distinct,
-            /// Those first seen on the day, or known only by a session.
+            /// The number of visitors first seen on the day or identified by a session id.
             new_visitors: Distinct,
-            /// The others.
+            /// The number of visitors first seen before the day.
             returning_visitors: Distinct,
         }
     }
 }
 
-/// The answer of `visitors`.
+/// The body of `visitors`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Visitors {
-    /// The figures of the window.
-    pub visitors: VisitorFigures,
-    /// Visitors by the number of their sessions; empty where sessions of the window are pruned.
-    pub frequency: Listed<Frequency>,
+    /// The metrics of the window.
+    pub visitors: VisitorMetrics,
+    /// Visitors by their number of sessions; empty if sessions of the window are pruned.
+    pub frequency: RowList<Frequency>,
     /// The days, from the first to the last with data.
-    pub days: Listed<VisitorDay>,
+    pub days: RowList<VisitorDay>,
 }
 
-impl Body for Visitors {
+impl ReportBody for Visitors {
     const NAME: &'static str = "visitors";
 
     fn groups(&self) -> Vec<Group<'_>> {
         vec![
-            Group::one("visitors", &self.visitors),
-            Group::many("frequency", &self.frequency).share("visitors"),
-            Group::many("days", &self.days).bar("unique_visitors"),
+            Group::single("visitors", &self.visitors),
+            Group::list("frequency", &self.frequency).with_share("visitors"),
+            Group::list("days", &self.days).with_bar("unique_visitors"),
         ]
     }
 }
 
-/// The classes of frequency, each with the most sessions that a visitor of it has.
-const CLASSES: [(&str, usize); 5] = [("1", 1), ("2", 2), ("3-5", 5), ("6-10", 10), ("11+", OFTEN)];
+/// The classes of [`Frequency`], each with the greatest number of sessions in it.
+const CLASSES: [(&str, usize); 5] = [("1", 1), ("2", 2), ("3-5", 5), ("6-10", 10), ("11+", MAX_SESSIONS)];
 
-/// Answers `visitors`.
-pub fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> {
+/// Computes `visitors`.
+pub(crate) fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> {
     let pruned = pruned::in_window(tables, query)?;
-    let audience = || match pruned {
-        None => Audience::of(tables, query).map(Some),
+    let unique = || match pruned {
+        None => UniqueVisitors::count(tables, query).map(Some),
         Some(_) => Ok(None),
     };
-    let (audience, totals) = rayon::join(audience, || by_day(tables, query));
-    let (audience, totals) = (audience?, totals?);
+    let (unique, totals) = rayon::join(unique, || by_day(tables, query));
+    let (unique, totals) = (unique?, totals?);
     let bots = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.bots));
     let sessions = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.sessions));
-    let figures = VisitorFigures {
-        unique_visitors: audience.as_ref().map(|all| Distinct(all.unique)),
-        new_visitors: audience.as_ref().map(|all| Distinct(all.new)),
-        returning_visitors: audience.as_ref().map(|all| Distinct(all.returning())),
+    let metrics = VisitorMetrics {
+        unique_visitors: unique.as_ref().map(|visitors| Distinct(visitors.unique)),
+        new_visitors: unique.as_ref().map(|visitors| Distinct(visitors.new)),
+        returning_visitors: unique.as_ref().map(|visitors| Distinct(visitors.returning())),
         total_sessions: sessions,
-        sessions_per_visitor: audience.as_ref().map(|all| Ratio::of(sessions, all.unique)),
+        sessions_per_visitor: unique.as_ref().map(|visitors| Ratio::from_parts(sessions, visitors.unique)),
     };
     let body = Visitors {
-        visitors: figures,
-        frequency: Listed::whole(audience.as_ref().map(frequency).unwrap_or_default()),
-        days: Listed::whole(days(tables, query, totals)?),
+        visitors: metrics,
+        frequency: RowList::complete(unique.as_ref().map(frequency).unwrap_or_default()),
+        days: RowList::complete(days(tables, query, totals)?),
     };
-    let mut report = Report::new(Head::of(tables, query, bots), body);
+    let mut report = Report::new(ReportHead::new(tables, query, bots), body);
     report.notes = diagnostics::on_window(tables, query, sessions == 0, bots)?;
     if let Some(day) = pruned {
         let mut note =
-            format!("the visitors of the whole window are not known: sessions up to {day} are pruned");
-        // Daily statistics count no robots.
+            format!("the visitors of the whole window are unknown: sessions up to {day} are pruned");
+        // Daily statistics have no visitors of bot sessions.
         if !query.include_bots {
-            note.push_str("; those of each day are known");
+            note.push_str("; the visitors of each day are known");
         }
         report.notes.push(note);
     }
     Ok(report)
 }
 
-fn frequency(audience: &Audience) -> Vec<Frequency> {
-    let mut least = 0;
-    let row = |(sessions, most): (&str, usize)| {
-        let class = audience.by_sessions.get(least..most).unwrap_or_default();
-        least = most;
+fn frequency(visitors: &UniqueVisitors) -> Vec<Frequency> {
+    let mut start = 0;
+    let row = |(sessions, end): (&str, usize)| {
+        let class = visitors.by_sessions.get(start..end).unwrap_or_default();
+        start = end;
         Frequency { sessions: sessions.to_owned(), visitors: class.iter().sum() }
     };
     CLASSES.map(row).into()
@@ -144,11 +143,12 @@ fn frequency(audience: &Audience) -> Vec<Frequency> {
 fn days(tables: &dyn Tables, query: &Query, mut totals: BTreeMap<Day, Totals>) -> Result<Vec<VisitorDay>> {
     totals.retain(|_, day| day.sessions > 0);
     if query.include_bots {
-        // Daily statistics leave robots out, so each day is counted over its sessions.
+        // Daily statistics exclude bot sessions, so the visitors of each day are counted over its
+        // sessions.
         for (day, totals) in &mut totals {
             let window = Window { from: *day, to: *day, today: query.window.today };
-            let audience = Audience::of(tables, &Query { window, ..query.clone() })?;
-            (totals.visitors, totals.new_visitors) = (audience.unique, audience.new);
+            let visitors = UniqueVisitors::count(tables, &Query { window, ..query.clone() })?;
+            (totals.visitors, totals.new_visitors) = (visitors.unique, visitors.new);
         }
     }
     let (Some((first, _)), Some((last, _))) = (totals.first_key_value(), totals.last_key_value()) else {

@@ -6,7 +6,7 @@ use std::fs;
 
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
-use wa::report::{Kind, Query, Request, Window, run};
+use wa::report::{Query, ReportKind, ReportRequest, Window, run};
 use wa::settings::Settings;
 use wa::store::Store;
 use wa::store::snapshot::Snapshot;
@@ -199,13 +199,14 @@ impl Case {
         Case { snapshot, expected, zone }
     }
 
-    fn ask(&self, kind: Kind, question: &Question, moment: Micros) -> Value {
+    fn ask(&self, kind: ReportKind, question: &Question, moment: Micros) -> Value {
         let day = |date: NaiveDate| Day::parse(&date.to_string()).unwrap();
         let window = Window { from: day(question.from), to: day(question.to), today: self.zone.day(NOW) };
         let query =
             Query { window, chatbots: question.chatbots.clone(), include_bots: question.include_bots };
         let limit = kind.has_limit().then_some(100);
-        let outcome = run(&self.snapshot, &Request { limit, ..Request::new(kind, query, moment) }).unwrap();
+        let outcome =
+            run(&self.snapshot, &ReportRequest { limit, ..ReportRequest::new(kind, query, moment) }).unwrap();
         serde_json::to_value(&outcome).unwrap()
     }
 
@@ -217,15 +218,15 @@ impl Case {
     fn compare(&self, rows: &Rows<'_>, question: &Question) {
         let mut answers: BTreeMap<&str, Value> = BTreeMap::new();
         let reports = [
-            (Kind::Summary, rows.summary(question)),
-            (Kind::Trends, rows.trends(question)),
-            (Kind::Events, rows.events(question, 100)),
-            (Kind::Sources, rows.sources(question)),
-            (Kind::Devices, rows.devices(question)),
-            (Kind::Performance, rows.performance(question)),
-            (Kind::Pages, rows.pages(question)),
-            (Kind::Places, rows.places(question)),
-            (Kind::Visitors, rows.visitors_report(question)),
+            (ReportKind::Summary, rows.summary(question)),
+            (ReportKind::Trends, rows.trends(question)),
+            (ReportKind::Events, rows.events(question, 100)),
+            (ReportKind::Sources, rows.sources(question)),
+            (ReportKind::Devices, rows.devices(question)),
+            (ReportKind::Performance, rows.performance(question)),
+            (ReportKind::Pages, rows.pages(question)),
+            (ReportKind::Locations, rows.locations(question)),
+            (ReportKind::Visitors, rows.visitors_report(question)),
         ];
         for (kind, mut expected) in reports {
             let found = self.ask(kind, question, NOW);
@@ -247,7 +248,7 @@ impl Case {
     /// Goes through all pages of `sessions`.
     fn compare_sessions(&self, rows: &Rows<'_>, question: &Question) {
         let expected = rows.newest(question);
-        let found = self.ask(Kind::Sessions, question, NOW);
+        let found = self.ask(ReportKind::Sessions, question, NOW);
         assert_eq!(found["total"], expected.len(), "sessions of {question:?}");
         let listed = found["sessions"].as_array().unwrap();
         assert_eq!(listed.len(), expected.len().min(100), "sessions of {question:?}");
@@ -290,14 +291,14 @@ fn agree(answers: &BTreeMap<&str, Value>, question: &Question) {
         ("devices", "browsers", "count"),
         ("devices", "operating_systems", "count"),
         ("pages", "pages", "sessions"),
-        ("places", "countries", "sessions"),
-        ("places", "cities", "sessions"),
+        ("locations", "countries", "sessions"),
+        ("locations", "cities", "sessions"),
     ];
     for (report, part, figure) in parts {
         assert_eq!(sum(&of(report)[part], figure), sessions, "{report} {part} of {question:?}");
     }
     for (report, part) in
-        [("trends", "trends"), ("pages", "pages"), ("places", "countries"), ("places", "cities")]
+        [("trends", "trends"), ("pages", "pages"), ("locations", "countries"), ("locations", "cities")]
     {
         let conversations = sum(&of(report)[part], "conversations");
         assert_eq!(conversations, summary["total_conversations"], "{report} {part} of {question:?}");
@@ -375,7 +376,7 @@ fn compare_active(case: &Case, rows: &Rows<'_>) {
             };
             let expected = rows.active(&chatbots, include_bots, moment, TIMEOUT);
             let question = Question { from, to, chatbots, include_bots };
-            let found = case.ask(Kind::Active, &question, moment);
+            let found = case.ask(ReportKind::Active, &question, moment);
             assert_eq!(found["active_sessions"], expected, "active at {moment} of {question:?}");
             active += expected;
         }
@@ -431,7 +432,7 @@ fn agreement_of_the_program_with_a_second_computation() {
                 ("devices", rows.devices(question)),
                 ("performance", rows.performance(question)),
                 ("pages", rows.pages(question)),
-                ("places", rows.places(question)),
+                ("locations", rows.locations(question)),
                 ("visitors", rows.visitors_report(question)),
             ] {
                 let answer = answers[name].as_object_mut().unwrap();

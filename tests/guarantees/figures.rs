@@ -280,7 +280,7 @@ impl<'a> Rows<'a> {
         json!({"pages": self.visits(question, &["landing_page"])})
     }
 
-    pub fn places(&self, question: &Question) -> Value {
+    pub fn locations(&self, question: &Question) -> Value {
         json!({
             "countries": self.visits(question, &["country_code"]),
             "cities": self.visits(question, &["city", "country_code"]),

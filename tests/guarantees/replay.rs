@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use wa::report::query::event_query::{self, EventsQuery};
+use wa::report::event_query::{self, EventQuery};
 use wa::report::query::predicate::Predicate;
 use wa::report::{Tables, Window};
 use wa::store::Store;
@@ -203,8 +203,8 @@ impl Tables for Noting {
         self.snapshot.days()
     }
 
-    fn dates(&self) -> Option<(Day, Day)> {
-        self.snapshot.dates()
+    fn event_dates(&self) -> Option<(Day, Day)> {
+        self.snapshot.event_dates()
     }
 
     fn sessions_pruned_through(&self) -> Option<Day> {
@@ -231,22 +231,23 @@ fn a_list_reads_only_the_days_and_columns_that_it_needs() {
         )
     };
     store_of(folder.path(), "store", &(0..40).map(line).collect::<String>());
-    let list = |wanted: &dyn Fn(EventsQuery) -> EventsQuery, columns: &[&str]| {
+    let list = |wanted: &dyn Fn(EventQuery) -> EventQuery, columns: &[&str]| {
         let snapshot = Store::at(folder.path().join("store")).snapshot().unwrap();
         let tables = Noting { snapshot, reads: Mutex::new(Vec::new()) };
         let window = Window { from: first, to: first.plus(39), today: first.plus(60) };
         let mut rows = 0;
-        let listing = event_query::list(&tables, &wanted(EventsQuery::all(window)), columns, &mut |frame| {
-            rows += frame.height();
-            Ok(ControlFlow::Continue(()))
-        });
+        let listing =
+            event_query::list_events(&tables, &wanted(EventQuery::all(window)), columns, &mut |frame| {
+                rows += frame.height();
+                Ok(ControlFlow::Continue(()))
+            });
         assert_eq!(listing.unwrap().listed, rows);
         (rows, tables.reads.into_inner().unwrap())
     };
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
 
     // The newest three: the last days alone, once for what puts events in order, once for the listed rows.
-    let (rows, reads) = list(&|all| EventsQuery { limit: Some(3), ..all }, &["event_name"]);
+    let (rows, reads) = list(&|all| EventQuery { limit: Some(3), ..all }, &["event_name"]);
     assert_eq!(rows, 3);
     assert!(reads.iter().all(|(from, ..)| *from >= first.plus(30)), "{reads:?}");
     let (order, whole): (Vec<_>, Vec<_>) =
@@ -260,7 +261,7 @@ fn a_list_reads_only_the_days_and_columns_that_it_needs() {
     );
 
     // A rare name: of all days but its own, no column but those that decide.
-    let wanted = |all| EventsQuery { names: vec!["rare".into()], ..all };
+    let wanted = |all| EventQuery { names: vec!["rare".into()], ..all };
     let (rows, reads) = list(&wanted, &["properties", "timestamp"]);
     assert_eq!(rows, 1);
     let (deciding, whole): (Vec<_>, Vec<_>) =
@@ -272,7 +273,7 @@ fn a_list_reads_only_the_days_and_columns_that_it_needs() {
 
     // A condition on a property reads properties, and no more.
     let condition = Predicate::parse("properties.n=99").unwrap();
-    let wanted = |all| EventsQuery { predicates: vec![condition.clone()], ..all };
+    let wanted = |all| EventQuery { predicates: vec![condition.clone()], ..all };
     let (rows, reads) = list(&wanted, &["page_url"]);
     assert_eq!(rows, 0);
     assert!(reads.iter().all(|(.., columns)| *columns == set(&["timestamp", "properties"])), "{reads:?}");

@@ -15,8 +15,8 @@ Commands (`wa <command> --help` has options and examples):
   ingest     take in logs                  forget     erase a person
   report     summary, trends, events,      export     a person's data, or all
              sources, devices, active,     anonymize  remove old addresses
-             sessions, performance,        gc         prune old data, tidy up
-             pages, places, visitors, all  verify     check the whole store
+             sessions, pages, locations,   gc         prune old data, tidy up
+             performance, visitors, all    verify     check the whole store
   events     look at raw events            rebuild    make sessions again
   status     what the store holds          init       make a store, with wa.toml
   files      list a table's files          config     the settings in force

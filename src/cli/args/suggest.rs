@@ -58,7 +58,7 @@ fn meant(typed: &str, command: &clap::Command) -> Option<String> {
         std::iter::once(kind.get_name()).chain(kind.get_all_aliases()).map(str::to_owned).collect::<Vec<_>>()
     });
     let candidates: Vec<String> = commands.chain(reports).collect();
-    let near = crate::config::nearest(typed, candidates.iter().map(String::as_str))?;
+    let near = crate::suggest::nearest(typed, candidates.iter().map(String::as_str))?;
     let top = command.find_subcommand(near).is_some();
     Some(if top { near.to_owned() } else { format!("report {near}") })
 }

@@ -157,9 +157,9 @@ Examples:
     /// Countries and cities
     #[command(after_help = "\
 Examples:
-  wa report places --days 90
+  wa report locations --days 90
       where the visitors of a quarter were")]
-    Places {
+    Locations {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]

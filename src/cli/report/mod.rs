@@ -12,8 +12,8 @@ use super::args::window::{self, Window};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::render::{Format, Style, render};
-use crate::report::metric::condition::Condition;
-use crate::report::{self, Kind, Outcome, Query, Request};
+use crate::report::condition::Condition;
+use crate::report::{self, Query, ReportKind, ReportOutcome, ReportRequest};
 use crate::store::{Snapshot, Store};
 use crate::time::{Clock, Day, Micros};
 
@@ -47,7 +47,7 @@ pub struct Options {
     /// The time that is now.
     pub clock: Clock,
     /// Which report.
-    pub kind: Kind,
+    pub kind: ReportKind,
     /// The days; `None` for all that are kept (sessions without days, and active).
     pub window: Option<Window>,
     /// The chatbots; all together where empty. Each is named once.
@@ -95,41 +95,49 @@ impl Args {
         let plain = Extra::default;
         let (kind, common, extra) = match self.report {
             Report::Summary { common, compare, fail_if } => {
-                (Kind::Summary, common, Extra { compare: compare.compare, fail_if, ..plain() })
+                (ReportKind::Summary, common, Extra { compare: compare.compare, fail_if, ..plain() })
             }
             Report::Trends { common, compare } => {
-                (Kind::Trends, common, Extra { compare: compare.compare, ..plain() })
+                (ReportKind::Trends, common, Extra { compare: compare.compare, ..plain() })
             }
-            Report::Events { common, compare, limit } => {
-                (Kind::Events, common, Extra { compare: compare.compare, limit: Some(limit), ..plain() })
-            }
-            Report::Sources { common, compare, limit } => {
-                (Kind::Sources, common, Extra { compare: compare.compare, limit: limit.limit, ..plain() })
-            }
-            Report::Devices { common, compare, limit } => {
-                (Kind::Devices, common, Extra { compare: compare.compare, limit: limit.limit, ..plain() })
-            }
+            Report::Events { common, compare, limit } => (
+                ReportKind::Events,
+                common,
+                Extra { compare: compare.compare, limit: Some(limit), ..plain() },
+            ),
+            Report::Sources { common, compare, limit } => (
+                ReportKind::Sources,
+                common,
+                Extra { compare: compare.compare, limit: limit.limit, ..plain() },
+            ),
+            Report::Devices { common, compare, limit } => (
+                ReportKind::Devices,
+                common,
+                Extra { compare: compare.compare, limit: limit.limit, ..plain() },
+            ),
             Report::Active { scope, shape, as_of } => {
                 let common = Common { window: window::Args::default(), scope, shape };
-                (Kind::Active, common, Extra { moment: as_of, ..plain() })
+                (ReportKind::Active, common, Extra { moment: as_of, ..plain() })
             }
             Report::Sessions { common, page, limit, session_id, visitor } => {
                 let (page, limit) = (Some(page), Some(limit));
-                (Kind::Sessions, common, Extra { page, limit, session_id, visitor, ..plain() })
+                (ReportKind::Sessions, common, Extra { page, limit, session_id, visitor, ..plain() })
             }
             Report::Performance { common, limit } => {
-                (Kind::Performance, common, Extra { limit: limit.limit, ..plain() })
+                (ReportKind::Performance, common, Extra { limit: limit.limit, ..plain() })
             }
-            Report::Pages { common, limit } => (Kind::Pages, common, Extra { limit: limit.limit, ..plain() }),
-            Report::Places { common, limit } => {
-                (Kind::Places, common, Extra { limit: limit.limit, ..plain() })
+            Report::Pages { common, limit } => {
+                (ReportKind::Pages, common, Extra { limit: limit.limit, ..plain() })
             }
-            Report::Visitors { common } => (Kind::Visitors, common, plain()),
-            Report::All { common } => (Kind::All, common, plain()),
+            Report::Locations { common, limit } => {
+                (ReportKind::Locations, common, Extra { limit: limit.limit, ..plain() })
+            }
+            Report::Visitors { common } => (ReportKind::Visitors, common, plain()),
+            Report::All { common } => (ReportKind::All, common, plain()),
         };
         let window = match kind {
-            Kind::Active => None,
-            Kind::Sessions if common.window.is_empty() => None,
+            ReportKind::Active => None,
+            ReportKind::Sessions if common.window.is_empty() => None,
             kind => Some(common.window.validate(kind.default_days())?),
         };
         let mut chatbots = common.scope.chatbot;
@@ -180,7 +188,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     })?;
     printer.result(&render(&outcome, format, &style(printer))?)?;
     outcome.notes().iter().for_each(|note| printer.note(note));
-    if options.kind == Kind::All && format == Format::Csv {
+    if options.kind == ReportKind::All && format == Format::Csv {
         printer
             .note("the list of sessions has columns of its own: `wa report sessions --format csv` writes it");
     }
@@ -208,27 +216,27 @@ fn compute(
     options: &Options,
     snapshot: &Snapshot,
     for_people: bool,
-) -> Result<(Outcome, Vec<String>, Option<Error>)> {
+) -> Result<(ReportOutcome, Vec<String>, Option<Error>)> {
     let today = snapshot.zone().day(options.clock.now);
     let window = resolve(options.window, snapshot, today)?;
     let query = Query { window, chatbots: options.chatbots.clone(), include_bots: options.include_bots };
-    let request = Request {
-        dated: options.window.is_some(),
+    let request = ReportRequest {
+        has_window: options.window.is_some(),
         compare: options.compare,
         limit: options.limit.or(options.kind.default_limit(for_people)),
         by_chatbot: options.by_chatbot,
         page: options.page,
         session_id: options.session_id.clone(),
         visitor: options.visitor.clone(),
-        ..Request::new(options.kind, query, options.moment)
+        ..ReportRequest::new(options.kind, query, options.moment)
     };
     if options.fail_if.is_empty() {
         return Ok((report::run(snapshot, &request)?, Vec::new(), None));
     }
     report::check_chatbots(snapshot, &request.query.chatbots)?;
     let summary = report::summary::summary(snapshot, &request.query, request.compare)?;
-    let (unknown_conditions, failed) = report::metric::condition::check(&options.fail_if, &summary);
-    Ok((Outcome::One(Box::new(summary)), unknown_conditions, failed))
+    let (unknown_conditions, failed) = report::condition::evaluate(&options.fail_if, &summary);
+    Ok((ReportOutcome::One(Box::new(summary)), unknown_conditions, failed))
 }
 
 /// Returns the days that were asked for; all that hold data, where none were.

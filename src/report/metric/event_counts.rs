@@ -1,12 +1,14 @@
-//! Reading `event_counts`: a flat object of name and count, `{"message_sent":3,"widget_loaded":1}`.
+//! The column `event_counts`: a JSON object of counts by event name, such as
+//! `{"message_sent":3,"widget_loaded":1}`.
 //!
-//! Every session has one, so no tree is built of it.
+//! Every session has one, so it is scanned without building a tree.
 
 use crate::json;
 
-/// Calls `each` with every name and count of an object; what is no such object has none.
-pub fn each_count(text: &str, mut each: impl FnMut(&str, u64)) {
-    // Nothing is passed on before the whole object has been read.
+/// Calls `visit` with each name and count of an object. Text that is not such an object has no
+/// counts.
+pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
+    // All counts are collected first: text that turns out to be invalid must have none.
     let mut counts = Vec::with_capacity(16);
     let mut valid = true;
     let rest = json::lenient::each_member(text, |name, value| match count(value) {
@@ -14,7 +16,7 @@ pub fn each_count(text: &str, mut each: impl FnMut(&str, u64)) {
         None => valid = false,
     });
     if valid && rest.is_some_and(|rest| rest.trim_ascii().is_empty()) {
-        counts.iter().for_each(|(name, count)| each(name, *count));
+        counts.iter().for_each(|(name, count)| visit(name, *count));
     }
 }
 
@@ -49,13 +51,13 @@ mod tests {
     }
 
     #[test]
-    fn names_with_escapes_and_white_space_are_read_all_the_same() {
+    fn escapes_and_white_space_are_read() {
         assert_eq!(read("{ \"a\\\"b\" : 3 }"), BTreeMap::from([("a\"b".into(), 3)]));
         assert_eq!(read(r#"{"x":1,"caf\u00e9":2}"#), BTreeMap::from([("x".into(), 1), ("café".into(), 2)]));
     }
 
     #[test]
-    fn what_is_no_such_object_has_no_counts() {
+    fn invalid_text_has_no_counts() {
         for json in ["", "{", "null", "[1]", r#"{"a":1"#, r#"{"a":-1}"#, r#"{"a":1,}"#, r#"{"a"}"#] {
             assert!(read(json).is_empty(), "{json}");
         }
@@ -63,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_object_of_counts_reads_as_serde_reads_it(counts: BTreeMap<String, u64>) {
+        fn objects_are_read_as_serde_json_reads_them(counts: BTreeMap<String, u64>) {
             prop_assert_eq!(read(&serde_json::to_string(&counts).unwrap()), counts);
         }
     }

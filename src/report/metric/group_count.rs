@@ -1,45 +1,49 @@
-//! Counting rows by a text column.
+//! Counts of rows by the text of a column.
 //!
-//! Files hold repeated texts by a dictionary, so rows are counted by the token of their text and
-//! each token becomes a text once.
+//! Rows are counted by the token of their text, so that each text is hashed and copied once for the
+//! many rows that share it.
 
 use std::hash::Hash;
 
 use hashbrown::HashMap;
 
-use crate::report::query::view_cache::{ByToken, NULL, mix};
+use crate::error::Result;
+use crate::report::query::Query;
+use crate::report::query::tables::{Tables, map_frames};
+use crate::report::query::view_cache::{NULL_TOKEN, TokenMap, mix};
+use crate::store::columns::Table;
 use crate::store::frame::Texts;
 
-/// Counts by key, and merges.
-#[derive(Clone, Debug)]
-pub struct Tally<K, C = u64>(pub HashMap<K, C>);
-
-impl<K, C> Default for Tally<K, C> {
-    fn default() -> Self {
-        Tally(HashMap::new())
-    }
-}
-
-/// A count that can be added to.
-pub trait Add: Default {
+/// A count of rows, or several counts that are made together.
+pub(crate) trait Count: Default {
     /// Adds another count.
     fn add(&mut self, other: Self);
 }
 
-impl Add for u64 {
+impl Count for u64 {
     fn add(&mut self, other: u64) {
         *self = self.saturating_add(other);
     }
 }
 
-impl<K: Eq + Hash, C: Add> Tally<K, C> {
-    /// Adds a count to a key's.
+/// Counts by key. The merge of two is associative and commutative.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupCount<K, C = u64>(pub HashMap<K, C>);
+
+impl<K, C> Default for GroupCount<K, C> {
+    fn default() -> Self {
+        GroupCount(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash, C: Count> GroupCount<K, C> {
+    /// Adds a count to that of a key.
     pub fn add(&mut self, key: K, count: C) {
         self.0.entry(key).or_default().add(count);
     }
 
-    /// Takes in another tally; in whichever order, the counts are the same.
-    pub fn merge(mut self, mut other: Tally<K, C>) -> Tally<K, C> {
+    /// Merges the counts of another part of the rows.
+    pub fn merge(mut self, mut other: GroupCount<K, C>) -> GroupCount<K, C> {
         if self.0.len() < other.0.len() {
             std::mem::swap(&mut self, &mut other);
         }
@@ -50,58 +54,97 @@ impl<K: Eq + Hash, C: Add> Tally<K, C> {
     }
 }
 
-/// Tokens that are remembered with the place of their count.
-const TOKENS: usize = 256;
+/// The number of tokens whose index is cached.
+const CACHED_TOKENS: usize = 256;
 
-/// Counts the chosen rows of a column by their text. `count` says what a row adds. A text may come
-/// more than once, where the file holds it without a dictionary.
-pub fn groups<'a, C: Add>(
+/// Counts the selected rows of a column by token. `count` returns the count of a row.
+///
+/// A text may occur more than once in the result if the file stores it without a dictionary.
+pub(crate) fn count_by_token<'a, C: Count>(
     column: &'a Texts,
     rows: &[u32],
     mut count: impl FnMut(usize) -> C,
 ) -> Vec<(Option<&'a str>, C)> {
-    // The counts lie in a vector, and a token tells the place. Columns of a few texts do not even
-    // need the table.
+    // The counts are in a vector; a map finds the index of a token's count. The cache in front of
+    // the map serves columns of a few texts alone.
     let mut counts: Vec<(Option<&str>, C)> = Vec::new();
-    let mut places: ByToken<usize> = ByToken::default();
-    let mut recent: Vec<(u128, usize)> = vec![(NULL, usize::MAX); TOKENS];
+    let mut indexes: TokenMap<usize> = TokenMap::default();
+    let mut cache: Vec<(u128, usize)> = vec![(NULL_TOKEN, usize::MAX); CACHED_TOKENS];
     for &row in rows {
         let row = row as usize;
-        let token = column.token(row).unwrap_or(NULL);
+        let token = column.token(row).unwrap_or(NULL_TOKEN);
         let slot = (mix(token) >> 56) as usize;
-        let remembered = recent.get(slot).filter(|(seen, place)| *seen == token && *place != usize::MAX);
-        let place = match remembered {
-            Some((_, place)) => *place,
+        let cached = cache.get(slot).filter(|(cached, index)| *cached == token && *index != usize::MAX);
+        let index = match cached {
+            Some((_, index)) => *index,
             None => {
-                let place = *places.entry(token).or_insert_with(|| {
+                let index = *indexes.entry(token).or_insert_with(|| {
                     counts.push((column.get(row), C::default()));
                     counts.len() - 1
                 });
-                if let Some(recent) = recent.get_mut(slot) {
-                    *recent = (token, place);
+                if let Some(slot) = cache.get_mut(slot) {
+                    *slot = (token, index);
                 }
-                place
+                index
             }
         };
-        if let Some((_, sum)) = counts.get_mut(place) {
+        if let Some((_, sum)) = counts.get_mut(index) {
             sum.add(count(row));
         }
     }
     counts
 }
 
-/// Counts the chosen rows of a column by their text, null as `null`. `count` says what a row adds.
-pub fn by_text<C: Add>(
+/// Counts the selected rows of a column by text. Null counts as the text `null`; `count` returns
+/// the count of a row.
+pub(crate) fn count_by_text<C: Count>(
     column: &Texts,
     rows: &[u32],
     null: &str,
     count: impl FnMut(usize) -> C,
-) -> Tally<String, C> {
-    let mut tally = Tally::default();
-    for (text, sum) in groups(column, rows, count) {
-        tally.add(text.unwrap_or(null).to_owned(), sum);
+) -> GroupCount<String, C> {
+    let mut counts = GroupCount::default();
+    for (text, sum) in count_by_token(column, rows, count) {
+        counts.add(text.unwrap_or(null).to_owned(), sum);
     }
-    tally
+    counts
+}
+
+/// Counts by name, in descending order of the count, then by name.
+pub(crate) type RankedCounts = Vec<(String, u64)>;
+
+/// Counts the sessions of a window by each of some columns, given with the text that null counts
+/// as. Returns the counts in the order of the columns, and the number of bot sessions.
+pub(crate) fn count_sessions<const N: usize>(
+    tables: &dyn Tables,
+    query: &Query,
+    columns: [(&str, &str); N],
+) -> Result<([RankedCounts; N], u64)> {
+    let names = query.columns(&columns.map(|(name, _)| name));
+    let days = Some(query.window.range());
+    let parts = map_frames(tables, Table::Sessions, days, &names, |_, frame| {
+        let selected = query.select(frame)?;
+        let mut counts = Vec::with_capacity(N);
+        for (name, null) in columns {
+            counts.push(count_by_text(frame.texts(name)?, &selected.rows, null, |_| 1u64));
+        }
+        Ok((counts, selected.bots))
+    })?;
+    let mut sums: [GroupCount<String>; N] = std::array::from_fn(|_| GroupCount::default());
+    let mut bots = 0u64;
+    for (counts, part_bots) in parts {
+        bots += part_bots;
+        for (sum, counts) in sums.iter_mut().zip(counts) {
+            *sum = std::mem::take(sum).merge(counts);
+        }
+    }
+    Ok((sums.map(ranked), bots))
+}
+
+fn ranked(counts: GroupCount<String>) -> RankedCounts {
+    let mut counts: RankedCounts = counts.0.into_iter().collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
 }
 
 #[cfg(test)]
@@ -111,7 +154,7 @@ mod tests {
     use crate::store::frame::{Cell, FrameBuilder};
 
     #[test]
-    fn rows_are_counted_by_text_whatever_its_length() {
+    fn rows_are_counted_by_short_long_and_null_texts() {
         let mut builder = FrameBuilder::new(Table::Sessions);
         let long = "a text longer than twelve bytes";
         for city in [Some("Bonn"), None, Some(long), Some("Bonn"), Some(long), Some("")] {
@@ -119,13 +162,13 @@ mod tests {
         }
         let frame = builder.finish().unwrap();
         let column = frame.texts("city").unwrap();
-        let tally = by_text(column, &[0, 1, 2, 3, 4, 5], "unknown", |_| 1u64);
-        let mut counts: Vec<_> = tally.0.iter().map(|(k, v)| (k.as_str(), *v)).collect();
-        counts.sort();
-        assert_eq!(counts, [("", 1), ("Bonn", 2), (long, 2), ("unknown", 1)]);
-        // Only the chosen rows count.
-        let tally = by_text(column, &[1, 3], "unknown", |_| 1u64);
-        assert_eq!(tally.0.get("Bonn"), Some(&1));
-        assert_eq!(tally.0.get(long), None);
+        let counts = count_by_text(column, &[0, 1, 2, 3, 4, 5], "unknown", |_| 1u64);
+        let mut sorted: Vec<_> = counts.0.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        sorted.sort();
+        assert_eq!(sorted, [("", 1), ("Bonn", 2), (long, 2), ("unknown", 1)]);
+        // Only the selected rows are counted.
+        let counts = count_by_text(column, &[1, 3], "unknown", |_| 1u64);
+        assert_eq!(counts.0.get("Bonn"), Some(&1));
+        assert_eq!(counts.0.get(long), None);
     }
 }

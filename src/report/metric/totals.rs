@@ -1,5 +1,7 @@
-//! The sums behind summary, trends and visitors: from daily statistics, or, with robots, from the
-//! sessions themselves.
+//! Sums of sessions by day, for `summary`, `trends` and `visitors`.
+//!
+//! They come from the daily statistics. Those exclude bot sessions, so a query that includes them
+//! sums the sessions themselves.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +12,35 @@ use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::time::{Day, Micros, Zone};
 
-/// Sums over sessions; they merge by addition.
+/// Sums over sessions. Two merge by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Sessions.
+pub(crate) struct Totals {
+    /// The number of sessions.
     pub sessions: u64,
-    /// Sessions with at least one message sent.
+    /// The number of sessions with at least one message sent.
     pub conversations: u64,
-    /// Messages sent.
+    /// The number of messages sent.
     pub sent: u64,
-    /// Messages received.
+    /// The number of messages received.
     pub received: u64,
-    /// Durations in seconds.
+    /// The sum of durations, in seconds.
     pub seconds: u64,
-    /// Response times in microseconds.
+    /// The sum of response times, in microseconds.
     pub response_us: u128,
-    /// Number of response times.
+    /// The number of response times.
     pub responses: u64,
-    /// Events of category `error`.
+    /// The number of events of category `error`.
     pub errors: u64,
-    /// Robots' sessions.
+    /// The number of bot sessions.
     pub bots: u64,
-    /// Visitors by day, added up: known from daily statistics alone.
+    /// The sum of each day's distinct visitors. Only daily statistics have it.
     pub visitors: u64,
-    /// Those of them that were new on their day.
+    /// The sum of each day's new visitors. Only daily statistics have it.
     pub new_visitors: u64,
 }
 
 impl Totals {
-    /// Adds other sums.
+    /// Adds the sums of other sessions.
     pub fn add(&mut self, other: &Totals) {
         let add = |sum: &mut u64, other: u64| *sum = sum.saturating_add(other);
         add(&mut self.sessions, other.sessions);
@@ -54,14 +56,14 @@ impl Totals {
         add(&mut self.new_visitors, other.new_visitors);
     }
 
-    /// Returns messages sent and received.
+    /// Returns the number of messages sent and received.
     pub fn messages(&self) -> u64 {
         self.sent.saturating_add(self.received)
     }
 }
 
 /// Returns the sums of each day of the window that has any.
-pub fn by_day(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
+pub(crate) fn by_day(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
     if query.include_bots { from_sessions(tables, query) } else { from_daily_stats(tables, query) }
 }
 
@@ -101,24 +103,24 @@ fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, 
         let bots = frame.ints("bot_sessions")?;
         let visitors = frame.ints("unique_visitors")?;
         let new_visitors = frame.ints("new_visitors")?;
-        let mut asked = query.asked(&frame)?;
+        let mut chatbots = query.chatbot_filter(&frame)?;
         for row in 0..frame.height() {
             let Some(day) = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day) else { continue };
-            if !query.window.contains(day) || !asked.contains(row) {
+            if !query.window.contains(day) || !chatbots.contains(row) {
                 continue;
             }
             days.entry(day).or_default().add(&Totals {
-                sessions: count(sessions, row),
-                conversations: count(conversations, row),
-                sent: count(sent, row),
-                received: count(received, row),
-                seconds: count(seconds, row),
-                response_us: u128::from(count(response_us, row)),
-                responses: count(responses, row),
-                errors: count(errors, row),
-                bots: count(bots, row),
-                visitors: count(visitors, row),
-                new_visitors: count(new_visitors, row),
+                sessions: count(&sessions, row),
+                conversations: count(&conversations, row),
+                sent: count(&sent, row),
+                received: count(&received, row),
+                seconds: count(&seconds, row),
+                response_us: u128::from(count(&response_us, row)),
+                responses: count(&responses, row),
+                errors: count(&errors, row),
+                bots: count(&bots, row),
+                visitors: count(&visitors, row),
+                new_visitors: count(&new_visitors, row),
             });
         }
     }
@@ -154,7 +156,7 @@ fn sum_sessions(frame: &Frame, query: &Query, zone: Zone) -> Result<BTreeMap<Day
     let seconds = frame.ints("duration_seconds")?;
     let (response_us, responses) = (frame.ints("response_time_sum_us")?, frame.ints("response_time_count")?);
     let errors = frame.ints("error_count")?;
-    let robots = frame.bools("is_bot")?;
+    let is_bot = frame.bools("is_bot")?;
     let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
     let mut calendar = Calendar::new(zone);
     for &row in &selected.rows {
@@ -162,13 +164,13 @@ fn sum_sessions(frame: &Frame, query: &Query, zone: Zone) -> Result<BTreeMap<Day
         days.entry(calendar.day(started.or_zero(row))).or_default().add(&Totals {
             sessions: 1,
             conversations: u64::from(conversation.is_true(row)),
-            sent: count(sent, row),
-            received: count(received, row),
-            seconds: count(seconds, row),
-            response_us: u128::from(count(response_us, row)),
-            responses: count(responses, row),
-            errors: count(errors, row),
-            bots: u64::from(robots.is_true(row)),
+            sent: count(&sent, row),
+            received: count(&received, row),
+            seconds: count(&seconds, row),
+            response_us: u128::from(count(&response_us, row)),
+            responses: count(&responses, row),
+            errors: count(&errors, row),
+            bots: u64::from(is_bot.is_true(row)),
             visitors: 0,
             new_visitors: 0,
         });
@@ -176,27 +178,28 @@ fn sum_sessions(frame: &Frame, query: &Query, zone: Zone) -> Result<BTreeMap<Day
     Ok(days)
 }
 
-/// Tells the days of many times: most lie in the day of the one before.
-pub struct Calendar {
+/// Finds the days of many times. Most times are in the day of the one before, which is cached.
+struct Calendar {
     zone: Zone,
-    current: Option<(Day, Micros, Micros)>,
+    /// A day and a range of times that are all in it.
+    cached: Option<(Day, Micros, Micros)>,
 }
 
 impl Calendar {
-    /// Makes a calendar of a time zone.
-    pub fn new(zone: Zone) -> Calendar {
-        Calendar { zone, current: None }
+    fn new(zone: Zone) -> Calendar {
+        Calendar { zone, cached: None }
     }
 
     /// Returns the day of a time.
-    pub fn day(&mut self, time: Micros) -> Day {
-        match self.current {
+    fn day(&mut self, time: Micros) -> Day {
+        match self.cached {
             Some((day, start, end)) if start <= time && time < end => day,
             _ => {
                 let day = self.zone.day(time);
-                // All times from where the day has surely begun to where the next one may.
-                self.current =
-                    Some((day, self.zone.start_bounds(day).1, self.zone.start_bounds(day.plus(1)).0));
+                // From the latest possible start of the day to the earliest possible start of the
+                // next. The two bounds of a start differ if a clock was set back over midnight.
+                let (start, end) = (self.zone.start_bounds(day), self.zone.start_bounds(day.plus(1)));
+                self.cached = Some((day, start.1, end.0));
                 day
             }
         }

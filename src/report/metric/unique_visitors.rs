@@ -1,10 +1,15 @@
-//! The different visitors of a window, and which of them are new.
+//! The distinct visitors of a window, and the new ones among them.
 //!
-//! A visitor is a session's anonymous id, else its user id, else its session id, within one
-//! chatbot. They are told apart by 69 bits of hash: 63 are kept, and six choose one of the shards that the visitors
-//! are spread over, so that each is counted without waiting for the others. That two of ten million visitors
-//! are taken for one happens in one of ten million reports. It costs in proportion to the sessions, and most of
-//! it is memory that the kernel has to clear: 128 bits would be twice as much.
+//! A visitor is a session's anonymous id, else its user id, else its session id, within one chatbot.
+//! Visitors are distinguished by 69 bits of a hash of that id: six bits select one of 64 shards, and
+//! 63 bits are stored in it. Among ten million visitors, two share these bits in about one of ten
+//! million reports, which then counts one visitor too few. Time and memory grow with the number of
+//! sessions; most of the time goes into fresh memory, and all 128 bits would take twice as much.
+//!
+//! Files are read in parallel. Each thread partitions the hashes of its rows into the shards through
+//! small buffers, and then each shard is counted on its own. The visitors that the table of
+//! first-seen times names for the window are partitioned in the same way, so that a shard has all
+//! that it needs to count its new visitors.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,105 +18,46 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::event::KeyKind;
 use crate::report::query::Query;
-use crate::report::query::keys::Ids;
+use crate::report::query::session_keys::IdHasher;
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
-/// The shards that visitors are dealt out to, by their hash: so many that each fits into a
-/// processor's cache.
+/// The number of shards. Each of them fits into a processor's cache.
 const SHARDS: usize = 64;
 
-/// From how many sessions on a visitor is counted with those who came most often.
-pub const OFTEN: usize = 11;
+/// The number of sessions from which on visitors are counted together.
+pub(crate) const MAX_SESSIONS: usize = 11;
 
-/// The different visitors of a window; those of two shards merge by addition.
+/// Counts of distinct visitors. Those of two shards merge by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Audience {
-    /// Different visitors.
+pub(crate) struct UniqueVisitors {
+    /// The number of distinct visitors.
     pub unique: u64,
-    /// Those that were first seen in the window, or are known only by a session.
+    /// The number of visitors that were first seen in the window or are identified by a session id.
     pub new: u64,
-    /// How many visitors had one session, two sessions and so on; the last is [`OFTEN`] or more.
-    pub by_sessions: [u64; OFTEN],
+    /// The number of visitors with one session, two sessions, and so on. The last number counts
+    /// those with [`MAX_SESSIONS`] or more.
+    pub by_sessions: [u64; MAX_SESSIONS],
 }
 
-/// What is kept of a visitor's hash: its upper half, but for the lowest bit, which tells that the visitor is known
-/// by a session id alone.
-type Kept = u64;
-
-/// Hashes by shard, of all files.
-struct Dealt(Vec<Mutex<Vec<Kept>>>);
-
-impl Dealt {
-    /// Makes room for so many hashes. What is not used of it is never touched, and costs nothing.
-    fn with_capacity(hashes: usize) -> Dealt {
-        let each = hashes / SHARDS + hashes / SHARDS / 4 + 8;
-        Dealt((0..SHARDS).map(|_| Mutex::new(Vec::with_capacity(each))).collect())
-    }
-
-    /// Begins to deal the hashes of a file.
-    fn dealer(&self) -> Dealer<'_> {
-        Dealer { dealt: self, hands: vec![[0; HAND]; SHARDS], held: [0; SHARDS] }
-    }
-
-    fn into_shards(self) -> Vec<Vec<Kept>> {
-        self.0.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
-    }
-}
-
-/// Hashes that a dealer holds of each shard: so many that threads seldom want the same shard, so few that those
-/// of all shards fit into a processor's cache.
-const HAND: usize = 64;
-
-/// Deals hashes out to their shards, a handful at a time.
-struct Dealer<'d> {
-    dealt: &'d Dealt,
-    hands: Vec<[Kept; HAND]>,
-    held: [usize; SHARDS],
-}
-
-impl Dealer<'_> {
-    /// Deals the hash of a visitor, who is known by a session id alone or is not.
-    #[inline]
-    fn push(&mut self, hash: u128, by_session: bool) {
-        // The table below uses the upper half, so the lower one is free to choose the shard.
-        let shard = hash as usize % SHARDS;
-        let kept = (hash >> 64) as Kept & !1 | Kept::from(by_session);
-        let (Some(hand), Some(held)) = (self.hands.get_mut(shard), self.held.get_mut(shard)) else { return };
-        if let Some(place) = hand.get_mut(*held) {
-            *place = kept;
-            *held += 1;
-        }
-        if *held == HAND {
-            self.give(shard);
-        }
-    }
-
-    fn give(&mut self, shard: usize) {
-        let Some(held) = self.held.get_mut(shard).map(std::mem::take) else { return };
-        if let (Some(hand), Some(shard)) = (self.hands.get(shard), self.dealt.0.get(shard)) {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.extend_from_slice(hand.get(..held).unwrap_or_default());
-        }
-    }
-
-    /// Gives away what is held.
-    fn finish(mut self) {
-        (0..SHARDS).for_each(|shard| self.give(shard));
-    }
-}
-
-impl Audience {
+impl UniqueVisitors {
     /// Counts the visitors of a window.
-    pub fn of(tables: &dyn Tables, query: &Query) -> Result<Audience> {
-        let (dealt, seen) = rayon::join(|| deal_all(tables, query), || first_seen(tables, query));
-        let (dealt, seen) = (dealt?.into_shards(), seen?.into_shards());
-        let shards = dealt.into_par_iter().zip(seen).with_max_len(4);
-        Ok(shards.map(|(sessions, seen)| count(&sessions, &seen)).reduce(Audience::default, Audience::add))
+    pub fn count(tables: &dyn Tables, query: &Query) -> Result<UniqueVisitors> {
+        let (sessions, first_seen) =
+            rayon::join(|| partition_sessions(tables, query), || partition_first_seen(tables, query));
+        let (sessions, first_seen) = (sessions?.into_shards(), first_seen?.into_shards());
+        let shards = sessions.into_par_iter().zip(first_seen).with_max_len(4);
+        let counts = shards.map(|(sessions, first_seen)| count_shard(&sessions, &first_seen));
+        Ok(counts.reduce(UniqueVisitors::default, UniqueVisitors::merge))
     }
 
-    fn add(mut self, other: Audience) -> Audience {
+    /// Returns the number of visitors that were first seen before the window.
+    pub fn returning(&self) -> u64 {
+        self.unique.saturating_sub(self.new)
+    }
+
+    fn merge(mut self, other: UniqueVisitors) -> UniqueVisitors {
         self.unique += other.unique;
         self.new += other.new;
         for (sum, visitors) in self.by_sessions.iter_mut().zip(other.by_sessions) {
@@ -119,156 +65,226 @@ impl Audience {
         }
         self
     }
+}
 
-    /// Returns the number of visitors that were seen before the window.
-    pub fn returning(&self) -> u64 {
-        self.unique.saturating_sub(self.new)
+/// The stored part of a visitor's hash: its upper half, except that the lowest bit says whether the
+/// visitor is identified by a session id.
+type VisitorHash = u64;
+
+/// Visitor hashes in shards.
+struct Partitioned(Vec<Mutex<Vec<VisitorHash>>>);
+
+impl Partitioned {
+    /// Reserves memory for a number of hashes. Reserved memory that stays unused is never touched
+    /// and costs nothing.
+    fn with_capacity(hashes: usize) -> Partitioned {
+        let each = hashes / SHARDS + hashes / SHARDS / 4 + 8;
+        Partitioned((0..SHARDS).map(|_| Mutex::new(Vec::with_capacity(each))).collect())
+    }
+
+    /// Returns a writer for the hashes of one frame.
+    fn writer(&self) -> ShardWriter<'_> {
+        ShardWriter { shards: self, buffers: vec![[0; BUFFER_LEN]; SHARDS], lengths: [0; SHARDS] }
+    }
+
+    fn into_shards(self) -> Vec<Vec<VisitorHash>> {
+        self.0.into_iter().map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
     }
 }
 
-/// The places of visitors' first sessions, each and one, in a table by hash: 0 where there is none. It is a
-/// fraction of a map of the hashes themselves, and stays in the processor's cache.
-struct Places {
-    table: Vec<u32>,
-    /// By how much a hash is shifted to become a place in the table.
+/// The number of hashes that a writer buffers for each shard: enough that threads seldom wait for
+/// the same shard, and few enough that all buffers fit into a processor's cache.
+const BUFFER_LEN: usize = 64;
+
+/// Writes hashes to their shards, a full buffer at a time.
+struct ShardWriter<'s> {
+    shards: &'s Partitioned,
+    buffers: Vec<[VisitorHash; BUFFER_LEN]>,
+    /// The number of hashes in each buffer.
+    lengths: [usize; SHARDS],
+}
+
+impl ShardWriter<'_> {
+    /// Writes the hash of a visitor.
+    #[inline]
+    fn push(&mut self, hash: u128, is_session_id: bool) {
+        // The lower half selects the shard, the upper half is stored.
+        let shard = hash as usize % SHARDS;
+        let stored = (hash >> 64) as VisitorHash & !1 | VisitorHash::from(is_session_id);
+        let (Some(buffer), Some(length)) = (self.buffers.get_mut(shard), self.lengths.get_mut(shard)) else {
+            return;
+        };
+        if let Some(slot) = buffer.get_mut(*length) {
+            *slot = stored;
+            *length += 1;
+        }
+        if *length == BUFFER_LEN {
+            self.flush(shard);
+        }
+    }
+
+    fn flush(&mut self, shard: usize) {
+        let Some(length) = self.lengths.get_mut(shard).map(std::mem::take) else { return };
+        if let (Some(buffer), Some(shard)) = (self.buffers.get(shard), self.shards.0.get(shard)) {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        }
+    }
+
+    /// Writes what the buffers contain.
+    fn finish(mut self) {
+        (0..SHARDS).for_each(|shard| self.flush(shard));
+    }
+}
+
+/// A hash table from visitors to the index of their first session in a shard.
+///
+/// It stores each index plus one, and 0 in an empty slot; hashes are compared in the shard itself.
+/// This is a fraction of the size of a map of hashes and stays in the processor's cache.
+struct FirstSessions {
+    slots: Vec<u32>,
+    /// The number of bits by which a hash is shifted to select its slot.
     shift: u32,
 }
 
-impl Places {
-    /// Makes a table for so many sessions, at most half of it used.
-    fn for_sessions(sessions: usize) -> Places {
+impl FirstSessions {
+    /// Returns a table for a number of sessions, which fill at most half of it.
+    fn with_capacity(sessions: usize) -> FirstSessions {
         let size = (sessions * 2).next_power_of_two().max(2);
-        Places { table: vec![0; size], shift: u64::BITS - size.trailing_zeros() }
+        FirstSessions { slots: vec![0; size], shift: u64::BITS - size.trailing_zeros() }
     }
 
-    /// Returns the place of the first session of a visitor's, which is `none` where there is no other: no less
-    /// than that of any in the table. `there` makes it known.
+    /// Returns the index of a visitor's first session. If the table has none, it returns `absent`
+    /// and, with `insert`, adds it. `absent` must not be less than an index in the table.
     ///
-    /// Whether a visitor came before cannot be foreseen, and to guess wrong takes a processor longer than all
-    /// the rest: so that is no branch.
+    /// Whether a visitor is in the table is unpredictable, and a mispredicted branch takes longer
+    /// than the rest, so an empty slot and a found one take the same path.
     #[inline]
-    fn first(&mut self, hash: Kept, sessions: &[Kept], none: usize, there: bool) -> usize {
+    fn find(&mut self, hash: VisitorHash, sessions: &[VisitorHash], absent: usize, insert: bool) -> usize {
         let mut slot = (hash >> self.shift) as usize;
-        while let Some(place) = self.table.get_mut(slot) {
-            let first = (place.wrapping_sub(1) as usize).min(none);
-            if first == none && !there {
+        while let Some(entry) = self.slots.get_mut(slot) {
+            let first = (entry.wrapping_sub(1) as usize).min(absent);
+            if first == absent && !insert {
                 break;
             }
             if sessions.get(first) == Some(&hash) {
-                *place = first as u32 + 1;
+                *entry = first as u32 + 1;
                 return first;
             }
-            // Of another one: further on, and behind the end from the beginning again.
-            slot = (slot + 1) & (self.table.len() - 1);
+            // The slot of another visitor: the next one follows, and the first after the last.
+            slot = (slot + 1) & (self.slots.len() - 1);
         }
-        none
+        absent
     }
 }
 
-/// Counts the visitors of a shard: of its sessions, and of those that were first seen in the window.
-fn count(sessions: &[Kept], seen: &[Kept]) -> Audience {
-    let mut audience = Audience::default();
-    let mut places = Places::for_sessions(sessions.len());
-    // By the place of a visitor's first session, how many there are.
+/// Counts the visitors of a shard, given those of its sessions and those first seen in the window.
+fn count_shard(sessions: &[VisitorHash], first_seen: &[VisitorHash]) -> UniqueVisitors {
+    let mut visitors = UniqueVisitors::default();
+    let mut first_sessions = FirstSessions::with_capacity(sessions.len());
+    // The number of a visitor's sessions, at the index of the first of them; 0 at the others.
     let mut counts = vec![0u32; sessions.len()];
-    for (place, hash) in sessions.iter().enumerate() {
-        let first = places.first(*hash, sessions, place, true);
-        let is_first = u64::from(first == place);
-        audience.unique += is_first;
-        // Known by a session alone, and so new.
-        audience.new += is_first & *hash;
+    for (index, hash) in sessions.iter().enumerate() {
+        let first = first_sessions.find(*hash, sessions, index, true);
+        let is_first = u64::from(first == index);
+        visitors.unique += is_first;
+        // The lowest bit marks a visitor that is identified by a session id and therefore new.
+        visitors.new += is_first & *hash;
         if let Some(count) = counts.get_mut(first) {
             *count += 1;
         }
     }
-    let mut by_sessions = [0; OFTEN + 1];
+    let mut by_sessions = [0; MAX_SESSIONS + 1];
     for count in &counts {
-        if let Some(sum) = by_sessions.get_mut((*count as usize).min(OFTEN)) {
+        if let Some(sum) = by_sessions.get_mut((*count as usize).min(MAX_SESSIONS)) {
             *sum += 1;
         }
     }
-    // Further sessions of a visitor have none to count.
     let [_, by_sessions @ ..] = by_sessions;
-    audience.by_sessions = by_sessions;
-    for hash in seen {
-        // Each counts once, also where the index names it twice.
-        let first = places.first(*hash, sessions, sessions.len(), false);
+    visitors.by_sessions = by_sessions;
+    for hash in first_seen {
+        // The count is reset, so that a visitor counts once even if the table names it twice.
+        let first = first_sessions.find(*hash, sessions, sessions.len(), false);
         if counts.get_mut(first).is_some_and(|count| std::mem::take(count) > 0) {
-            audience.new += 1;
+            visitors.new += 1;
         }
     }
-    audience
+    visitors
 }
 
-/// Returns the visitors that were first seen in the window, with sessions in it or without.
-fn first_seen(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
-    let times = query.window.times(tables.zone());
-    // The index holds the hashes of all chatbots' visitors; those that are not asked about meet
-    // no session.
+/// Partitions the visitors that were first seen in the window, with or without sessions in it.
+fn partition_first_seen(tables: &dyn Tables, query: &Query) -> Result<Partitioned> {
+    let instants = query.window.instants(tables.zone());
+    // The table has the visitors of all chatbots. Those of other chatbots match no session.
     let days = query.window.range();
-    let dealt = Dealt::with_capacity(tables.rows(Table::Visitors, Some(days)));
-    tables.read_first_seen(days, times.within, &|frame, all_in_time| {
+    let partitioned = Partitioned::with_capacity(tables.estimated_rows(Table::Visitors, Some(days)));
+    tables.read_first_seen(days, instants.certain, &|frame, all_in_window| {
         let (high, low) = (frame.ints("hash_high")?, frame.ints("hash_low")?);
-        let seen = if all_in_time { None } else { Some(frame.ints("first_seen_at")?) };
-        let mut dealer = dealt.dealer();
+        let first_seen = if all_in_window { None } else { Some(frame.ints("first_seen_at")?) };
+        let mut writer = partitioned.writer();
         for row in 0..frame.height() {
-            if seen.as_ref().is_none_or(|seen| seen.get(row).is_some_and(|time| times.contain(time))) {
+            let is_in_window = |time| instants.contain(time);
+            if first_seen.as_ref().is_none_or(|times| times.get(row).is_some_and(is_in_window)) {
                 let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
-                dealer.push(u128::from(high) << 64 | u128::from(low), false);
+                writer.push(u128::from(high) << 64 | u128::from(low), false);
             }
         }
-        dealer.finish();
+        writer.finish();
         Ok(())
     })?;
-    Ok(dealt)
+    Ok(partitioned)
 }
 
-/// Deals the visitors of all sessions of the window out to the shards.
-fn deal_all(tables: &dyn Tables, query: &Query) -> Result<Dealt> {
+/// Partitions the visitors of all sessions of the window.
+fn partition_sessions(tables: &dyn Tables, query: &Query) -> Result<Partitioned> {
     let days = Some(query.window.range());
     let columns = query.columns(&["chatbot_id", "anonymous_id"]);
-    let dealt = Dealt::with_capacity(tables.rows(Table::Sessions, days));
-    let nameless = map_frames(tables, Table::Sessions, days, &columns, |_, frame| {
-        anonymous(frame, query, dealt.dealer())
+    let partitioned = Partitioned::with_capacity(tables.estimated_rows(Table::Sessions, days));
+    let remaining = map_frames(tables, Table::Sessions, days, &columns, |_, frame| {
+        write_anonymous_ids(frame, query, partitioned.writer())
     })?;
-    // Most sessions have an anonymous id. The other ids are long columns, and read only for those
-    // that have none.
-    if nameless.iter().any(|rows| !rows.is_empty()) {
+    // Most sessions have an anonymous id. The other ids are large columns, which are read only if a
+    // session has none.
+    if remaining.iter().any(|rows| !rows.is_empty()) {
         let columns = ["chatbot_id", "user_id", "session_id"];
-        tables.read_each(Table::Sessions, days, &columns, &|place, frame| {
-            others(frame, nameless.get(place).map_or(&[], Vec::as_slice), dealt.dealer())
+        tables.read_each(Table::Sessions, days, &columns, &|number, frame| {
+            let rows = remaining.get(number).map_or(&[][..], Vec::as_slice);
+            write_other_ids(frame, rows, partitioned.writer())
         })?;
     }
-    Ok(dealt)
+    Ok(partitioned)
 }
 
-/// Deals the visitors of a frame that have an anonymous id; returns the rows of those that have none.
-fn anonymous(frame: &Frame, query: &Query, mut dealer: Dealer) -> Result<Vec<u32>> {
+/// Writes the visitors of a frame that have an anonymous id. Returns the rows without one.
+fn write_anonymous_ids(frame: &Frame, query: &Query, mut writer: ShardWriter) -> Result<Vec<u32>> {
     let selected = query.select(frame)?;
-    let anonymous = frame.texts("anonymous_id")?;
-    let mut ids = Ids::of(frame)?;
-    let mut nameless = Vec::new();
+    let anonymous_ids = frame.texts("anonymous_id")?;
+    let mut hasher = IdHasher::new(frame)?;
+    let mut remaining = Vec::new();
     for &row in &selected.rows {
-        match anonymous.get(row as usize) {
-            Some(id) => dealer.push(ids.hash(row as usize, KeyKind::Anonymous, id), false),
-            None => nameless.push(row),
+        match anonymous_ids.get(row as usize) {
+            Some(id) => writer.push(hasher.hash(row as usize, KeyKind::Anonymous, id), false),
+            None => remaining.push(row),
         }
     }
-    dealer.finish();
-    Ok(nameless)
+    writer.finish();
+    Ok(remaining)
 }
 
-/// Deals the visitors of some rows of a frame that have no anonymous id.
-fn others(frame: &Frame, rows: &[u32], mut dealer: Dealer) -> Result<()> {
-    let (users, sessions) = (frame.texts("user_id")?, frame.texts("session_id")?);
-    let mut ids = Ids::of(frame)?;
+/// Writes the visitors of those rows of a frame that have no anonymous id.
+fn write_other_ids(frame: &Frame, rows: &[u32], mut writer: ShardWriter) -> Result<()> {
+    let (user_ids, session_ids) = (frame.texts("user_id")?, frame.texts("session_id")?);
+    let mut hasher = IdHasher::new(frame)?;
     for &row in rows {
         let row = row as usize;
-        match users.get(row) {
-            Some(id) => dealer.push(ids.hash(row, KeyKind::User, id), false),
-            None => dealer.push(ids.hash(row, KeyKind::Session, sessions.get(row).unwrap_or("")), true),
+        match user_ids.get(row) {
+            Some(id) => writer.push(hasher.hash(row, KeyKind::User, id), false),
+            None => {
+                let id = session_ids.get(row).unwrap_or("");
+                writer.push(hasher.hash(row, KeyKind::Session, id), true);
+            }
         }
     }
-    dealer.finish();
+    writer.finish();
     Ok(())
 }

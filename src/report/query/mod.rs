@@ -1,49 +1,55 @@
-//! What is asked of every report: which days, which chatbots, with robots or without.
+//! Queries: which days and chatbots a report covers, and how it reads their rows.
+//!
+//! Reports read one state of the tables through the trait [`Tables`](tables::Tables), in frames of
+//! one data file each. This module knows neither metrics nor reports.
+//!
+//! - [`window`] is a range of days; [`predicate`] and [`operator`] are conditions on events;
+//! - [`tables`] is the interface to the tables, [`snapshot`] implements it for the store, and
+//!   [`by_chatbot`] for one chatbot of many; [`pruned`] finds pruned days in a window;
+//! - [`chatbots`] lists, ranks and checks chatbots;
+//! - [`session_keys`] hashes the keys that tie events to sessions and visitors;
+//! - [`view_cache`] computes once what a repeated text stands for; [`json_lookup`] finds values in
+//!   JSON texts.
 
-pub mod event_query;
-pub(crate) mod keys;
+pub(crate) mod by_chatbot;
+pub mod chatbots;
+pub(crate) mod json_lookup;
+pub(crate) mod operator;
 pub mod predicate;
-pub(crate) mod property;
 pub(crate) mod pruned;
-pub(crate) mod session_report;
+pub(crate) mod session_keys;
 pub(crate) mod snapshot;
 pub mod tables;
 pub(crate) mod view_cache;
 pub mod window;
 
-use hashbrown::HashMap;
-
 use crate::error::{Error, Result};
-use crate::store::columns::Table;
 use crate::store::frame::{Frame, Texts};
-use crate::suggest::nearest;
-use crate::time::Day;
-use tables::Tables;
 use window::Window;
 
-/// A question to the tables.
+/// The scope of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// The days.
     pub window: Window,
-    /// The chatbots; all of them where none is named.
+    /// The chatbots; empty for all of them.
     pub chatbots: Vec<String>,
-    /// Robots are counted too.
+    /// Whether bot sessions are counted.
     pub include_bots: bool,
 }
 
 impl Query {
-    /// Makes a question about all chatbots, robots left out.
+    /// Returns a query for all chatbots without bot sessions.
     pub fn new(window: Window) -> Query {
         Query { window, chatbots: Vec::new(), include_bots: false }
     }
 
-    /// Returns the same question about the period before.
-    pub fn before(&self) -> Query {
-        Query { window: self.window.before(), ..self.clone() }
+    /// Returns the same query for the previous period.
+    pub(crate) fn previous(&self) -> Query {
+        Query { window: self.window.previous(), ..self.clone() }
     }
 
-    /// Returns the columns to read: those given, and those that the question is decided by.
+    /// Adds the columns that [`select`](Query::select) needs to those of a report.
     pub(crate) fn columns<'a>(&self, columns: &[&'a str]) -> Vec<&'a str> {
         let mut all = columns.to_vec();
         let needed = ["is_bot"].into_iter().chain((!self.chatbots.is_empty()).then_some("chatbot_id"));
@@ -55,20 +61,19 @@ impl Query {
         all
     }
 
-    /// Returns the rows of a frame of sessions that the question is about, and how many more
-    /// there were of robots.
-    pub(crate) fn select(&self, frame: &Frame) -> Result<Selected> {
+    /// Selects the rows of a frame of sessions by chatbot and bot sessions.
+    pub(crate) fn select(&self, frame: &Frame) -> Result<SelectedRows> {
         let height = u32::try_from(frame.height())
             .map_err(|_| Error::failed("a file of the store has more than four billion rows"))?;
-        let robots = frame.bools("is_bot")?;
-        let (everyone, mut asked) = (self.chatbots.is_empty(), self.asked(frame)?);
-        let mut selected = Selected { rows: Vec::with_capacity(frame.height()), bots: 0 };
+        let is_bot = frame.bools("is_bot")?;
+        let (all_chatbots, mut chatbots) = (self.chatbots.is_empty(), self.chatbot_filter(frame)?);
+        let mut selected = SelectedRows { rows: Vec::with_capacity(frame.height()), bots: 0 };
         for row in 0..height {
-            let at = row as usize;
-            if !everyone && !asked.contains(at) {
+            let index = row as usize;
+            if !all_chatbots && !chatbots.contains(index) {
                 continue;
             }
-            if robots.is_true(at) {
+            if is_bot.is_true(index) {
                 selected.bots += 1;
                 if !self.include_bots {
                     continue;
@@ -79,112 +84,42 @@ impl Query {
         Ok(selected)
     }
 
-    /// Returns the test of which rows of a frame belong to the chatbots asked about.
-    pub(crate) fn asked(&self, frame: &Frame) -> Result<Asked<'_>> {
-        let column = if self.chatbots.is_empty() { None } else { Some(frame.texts("chatbot_id")?.clone()) };
-        Ok(Asked { chatbots: &self.chatbots, column, last: None })
+    /// Returns the filter of a frame's rows by chatbot.
+    pub(crate) fn chatbot_filter<'a>(&'a self, frame: &'a Frame) -> Result<ChatbotFilter<'a>> {
+        let column = if self.chatbots.is_empty() { None } else { Some(frame.texts("chatbot_id")?) };
+        Ok(ChatbotFilter { chatbots: &self.chatbots, column, last: None })
     }
 }
 
-/// The rows of a frame that a question is about.
+/// The rows of a frame that a query selects.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Selected {
-    /// Their numbers, rising.
+pub(crate) struct SelectedRows {
+    /// The row numbers, in ascending order.
     pub rows: Vec<u32>,
-    /// The number of robots' rows, left out or not.
+    /// The number of bot sessions of the selected chatbots, whether included or not.
     pub bots: u64,
 }
 
-/// The test of which rows belong to the chatbots asked about.
-pub(crate) struct Asked<'a> {
+/// A filter of rows by chatbot.
+pub(crate) struct ChatbotFilter<'a> {
     chatbots: &'a [String],
-    column: Option<Texts>,
+    column: Option<&'a Texts>,
+    /// The token and the result of the row before: neighbouring rows mostly have one chatbot.
     last: Option<(u128, bool)>,
 }
 
-impl Asked<'_> {
-    /// Tells whether a row does.
+impl ChatbotFilter<'_> {
+    /// Returns whether a row belongs to one of the chatbots.
     pub fn contains(&mut self, row: usize) -> bool {
-        let Some(column) = &self.column else { return true };
+        let Some(column) = self.column else { return true };
         let Some(token) = column.token(row) else { return false };
         match self.last {
-            Some((last, answer)) if last == token => answer,
+            Some((last, result)) if last == token => result,
             _ => {
-                let answer = column.get(row).is_some_and(|id| self.chatbots.iter().any(|c| c == id));
-                self.last = Some((token, answer));
-                answer
+                let result = column.get(row).is_some_and(|id| self.chatbots.iter().any(|c| c == id));
+                self.last = Some((token, result));
+                result
             }
         }
     }
-}
-
-/// Returns the chatbots of which the tables hold daily statistics, each with its first and last
-/// day with sessions (robots' too), in order of name.
-pub fn chatbots(tables: &dyn Tables) -> Result<Vec<(String, Day, Day)>> {
-    let mut days: HashMap<String, (i64, i64)> = HashMap::new();
-    for frame in tables.read(Table::DailyStats, None, &["chatbot_id", "stat_date"])? {
-        let ids = frame.texts("chatbot_id")?;
-        let dates = frame.ints("stat_date")?;
-        for row in 0..frame.height() {
-            let (Some(id), Some(date)) = (ids.get(row), dates.get(row)) else { continue };
-            match days.get_mut(id) {
-                Some((first, last)) => (*first, *last) = ((*first).min(date), (*last).max(date)),
-                None => {
-                    days.insert(id.to_owned(), (date, date));
-                }
-            }
-        }
-    }
-    let day = |number: i64| Day(i32::try_from(number).unwrap_or(0));
-    let mut all: Vec<_> = days.into_iter().map(|(id, (a, b))| (id, day(a), day(b))).collect();
-    all.sort();
-    Ok(all)
-}
-
-/// Checks that each chatbot is known.
-///
-/// # Errors
-/// Of kind usage: names the unknown ones, and the nearest known one.
-pub fn check_chatbots(tables: &dyn Tables, asked: &[String]) -> Result<()> {
-    if asked.is_empty() {
-        return Ok(());
-    }
-    let mut known: Vec<String> = chatbots(tables)?.into_iter().map(|(id, ..)| id).collect();
-    let is_known = |known: &[String], id: &String| known.iter().any(|k| k == id);
-    if asked.iter().all(|id| is_known(&known, id)) {
-        return Ok(());
-    }
-    // Daily statistics can have been pruned by a setting while sessions are kept.
-    for frame in tables.read(Table::Sessions, None, &["chatbot_id"])? {
-        let ids = frame.texts("chatbot_id")?;
-        let mut last = None;
-        for row in 0..frame.height() {
-            let token = ids.token(row);
-            if token != last
-                && let Some(id) = ids.get(row)
-                && !known.iter().any(|k| k == id)
-            {
-                known.push(id.to_owned());
-            }
-            last = token;
-        }
-    }
-    let unknown: Vec<&String> = asked.iter().filter(|id| !is_known(&known, id)).collect();
-    let Some(first) = unknown.first() else { return Ok(()) };
-    known.sort();
-    let names: Vec<String> = unknown.iter().map(|id| format!("{id:?}")).collect();
-    let message = match names.len() {
-        1 => format!("the store holds no chatbot {}", names.concat()),
-        _ => format!("the store holds none of the chatbots {}", names.join(", ")),
-    };
-    let error = Error::usage(message);
-    Err(match (nearest(first, &known), known.len()) {
-        (_, 0) => error.hint("the store is empty: `wa ingest FILES` fills it"),
-        (Some(near), _) => error.hint(format!("did you mean {near:?}?")),
-        (None, n) => {
-            let some: Vec<String> = known.iter().take(5).map(|id| format!("{id:?}")).collect();
-            let more = if n > 5 { format!(" and {} more", n - 5) } else { String::new() };
-            error.hint(format!("it holds {}{more}", some.join(", ")))
-        }
-    })
 }

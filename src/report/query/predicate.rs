@@ -1,10 +1,11 @@
-//! `--where`: what an event's property or column must be.
+//! `--where`: conditions on a column or property of an event.
 //!
-//! `properties.button_id=send_message`, `properties.timing.load > 200`, `page_url~pricing`,
-//! `city!=Bonn`, `user_id=` (there is none).
+//! Examples: `properties.button_id=send_message`, `properties.timing.load > 200`,
+//! `page_url~pricing`, `city!=Bonn`, and `user_id=` for events without a user id.
 
-use super::property::at_path;
-use crate::decimal::compare::Decimal;
+use super::json_lookup::at_path;
+use super::operator::Operator;
+use crate::decimal::DecimalText;
 use crate::error::{Error, Result};
 use crate::json;
 use crate::store::columns::{Column, ColumnType, EVENTS};
@@ -12,180 +13,139 @@ use crate::store::frame::{Cell, Cells, Frame};
 use crate::suggest::nearest;
 use crate::time::{format_utc, parse_human};
 
-/// How a value is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sign {
-    Equal,
-    Different,
-    Less,
-    AtMost,
-    More,
-    AtLeast,
-    Contains,
-}
-
-const SIGNS: [(&str, Sign); 8] = [
-    ("!=", Sign::Different),
-    ("<=", Sign::AtMost),
-    (">=", Sign::AtLeast),
-    ("==", Sign::Equal),
-    ("=", Sign::Equal),
-    ("<", Sign::Less),
-    (">", Sign::More),
-    ("~", Sign::Contains),
-];
-
 /// A condition on one value of an event.
 #[derive(Clone, Debug)]
 pub struct Predicate {
     column: &'static Column,
-    /// The keys that lead to a value within a JSON column.
+    /// The path to a value within a JSON column; empty for the column itself.
     path: Vec<String>,
-    sign: Sign,
+    operator: Operator,
     value: String,
 }
 
 impl Predicate {
-    /// Reads a condition: a column, or a path into a JSON one, then a sign and a value.
+    /// Parses a condition: a column, or a path into a JSON column, an operator and a value.
     ///
     /// # Errors
-    /// Of kind usage, with the nearest column, or the form.
+    /// Returns a usage error that suggests the nearest column or shows the syntax.
     pub fn parse(text: &str) -> Result<Predicate> {
-        let form =
-            "write it as properties.button_id=send_message; the signs are = != < <= > >= and ~ (contains)";
-        let found = text.char_indices().find_map(|(at, _)| {
-            let rest = text.get(at..)?;
-            SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)).map(|(sign, what)| (at, sign.len(), *what))
-        });
-        let Some((at, length, sign)) = found else {
-            return Err(Error::usage(format!("--where {text:?} compares nothing")).hint(form));
+        let syntax = "write it as properties.button_id=send_message; the operators are = != < <= > >= and ~ (contains)";
+        let Some((target, operator, value)) = Operator::split(text) else {
+            return Err(Error::usage(format!("--where {text:?} has no comparison operator")).hint(syntax));
         };
-        let (place, rest) = text.split_at(at);
-        let mut keys = place.trim().split('.').map(str::to_owned);
+        let mut keys = target.split('.').map(str::to_owned);
         let name = keys.next().unwrap_or_default();
         let path: Vec<String> = keys.collect();
         let Some(column) = EVENTS.iter().find(|column| column.name == name) else {
-            let known: Vec<String> = EVENTS.iter().map(|column| column.name.to_owned()).collect();
-            let hint = match nearest(&name, &known) {
-                Some(near) if !name.is_empty() => format!("did you mean {near}?"),
-                _ => format!("a property is named properties.{}; {form}", place.trim()),
+            let hint = match nearest(&name, EVENTS.iter().map(|column| column.name)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("to filter by a property, write properties.{target}; {syntax}"),
             };
             return Err(Error::usage(format!("--where {text:?}: events have no column {name:?}")).hint(hint));
         };
         if column.kind != ColumnType::Json && !path.is_empty() {
-            return Err(Error::usage(format!("--where {text:?}: {name} has nothing within it"))
-                .hint("properties, extra and user_metadata do"));
+            return Err(Error::usage(format!("--where {text:?}: {name} has no nested values"))
+                .hint("only properties, extra and user_metadata do"));
         }
-        let value = rest.get(length..).unwrap_or("").trim().to_owned();
-        Ok(Predicate { column, path, sign, value })
+        Ok(Predicate { column, path, operator, value: value.to_owned() })
     }
 
-    /// Returns the column to read.
-    pub fn column(&self) -> &'static str {
+    /// Returns the name of the column to read.
+    pub(crate) fn column(&self) -> &'static str {
         self.column.name
     }
 
-    /// Makes the test for the rows of a frame.
-    pub(crate) fn on<'a>(&'a self, frame: &Frame) -> Result<Test<'a>> {
-        // A number may be a place in a list, which no text spells out.
-        let needle = self.path.iter().rev().find(|key| key.parse::<usize>().is_err());
-        let needle = needle.map(|key| key.as_bytes());
-        Ok(Test {
+    /// Binds the condition to the rows of a frame that has the column.
+    pub(crate) fn bind<'a>(&'a self, frame: &Frame) -> Result<BoundPredicate<'a>> {
+        // A number may be an index into a list, which the JSON text does not contain.
+        let key = self.path.iter().rev().find(|key| key.parse::<usize>().is_err());
+        Ok(BoundPredicate {
             predicate: self,
             cells: frame.cells(self.column)?,
-            needle: needle.map(memchr::memmem::Finder::new),
+            key: key.map(|key| memchr::memmem::Finder::new(key.as_bytes())),
         })
     }
-}
 
-/// A [`Predicate`] on the rows of one frame.
-pub(crate) struct Test<'a> {
-    predicate: &'a Predicate,
-    cells: Cells,
-    needle: Option<memchr::memmem::Finder<'a>>,
-}
-
-impl Test<'_> {
-    /// Tells whether a row fits. A value that is not there, or null, is equal to nothing but the
-    /// empty text, and is different from everything else.
-    pub fn fits(&self, row: usize) -> bool {
-        let predicate = self.predicate;
-        match self.cells.get(row) {
-            Cell::Null => predicate.fits_nothing(),
-            Cell::Text(text) => predicate.fits_text(text),
-            Cell::Json(json) => self.fits_json(json),
-            Cell::Int(number) => predicate.fits_text(&number.to_string()),
-            Cell::Float(number) => predicate.fits_text(&number.to_string()),
-            Cell::Bool(value) => predicate.fits_text(if value { "true" } else { "false" }),
-            Cell::Time(time) => match (parse_human(&predicate.value), predicate.sign) {
-                (Some(wanted), sign) if sign != Sign::Contains => sign.fits(time.cmp(&wanted)),
-                _ => predicate.fits_text(&format_utc(time)),
-            },
-            Cell::Date(day) => predicate.fits_text(&day.to_string()),
-        }
-    }
-
-    fn fits_json(&self, json: &str) -> bool {
-        // Most objects do not have the key, and need not be parsed to see it.
-        if let Some(needle) = &self.needle
-            && needle.find(json.as_bytes()).is_none()
-            && memchr::memchr(b'\\', json.as_bytes()).is_none()
-        {
-            return self.predicate.fits_nothing();
-        }
-        if self.predicate.path.is_empty() {
-            return self.predicate.fits_text(json);
-        }
-        // The value as it stands in the log: a parser would round long numbers, and give up where objects are
-        // nested deep.
-        let found = at_path(json, &self.predicate.path).filter(|value| *value != "null");
-        let Some(value) = found else { return self.predicate.fits_nothing() };
-        match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-            Some(text) => self.predicate.fits_text(&json::unescape(text)),
-            None if value.starts_with(['{', '[']) => self.predicate.fits_text(&json::lenient::compact(value)),
-            None => self.predicate.fits_text(value),
-        }
-    }
-}
-
-impl Predicate {
-    fn fits_nothing(&self) -> bool {
-        match self.sign {
-            Sign::Equal => self.value.is_empty(),
-            Sign::Different => !self.value.is_empty(),
+    /// Returns whether a missing value satisfies the condition: it equals the empty text only.
+    fn matches_null(&self) -> bool {
+        match self.operator {
+            Operator::Equal => self.value.is_empty(),
+            Operator::NotEqual => !self.value.is_empty(),
             _ => false,
         }
     }
 
-    fn fits_text(&self, text: &str) -> bool {
-        let wanted = self.value.as_str();
-        if self.sign == Sign::Contains {
-            return text.contains(wanted) || text.to_lowercase().contains(&wanted.to_lowercase());
+    fn matches_text(&self, text: &str) -> bool {
+        let value = self.value.as_str();
+        if self.operator == Operator::Contains {
+            return text.contains(value) || text.to_lowercase().contains(&value.to_lowercase());
         }
-        // Numbers compare as numbers, whatever their spelling; all else as text, ids too.
-        let numbers = match holds_ids(self.column) {
+        // Two numbers compare by value, all other texts as text. An id that looks like a number is
+        // a text: 7 is not 007.
+        let numbers = match is_id(self.column) {
             true => None,
-            false => Decimal::parse(text).zip(Decimal::parse(wanted)),
+            false => DecimalText::parse(text).zip(DecimalText::parse(value)),
         };
-        self.sign.fits(numbers.map_or_else(|| text.cmp(wanted), |(a, b)| a.cmp(&b)))
+        self.operator.accepts(numbers.map_or_else(|| text.cmp(value), |(a, b)| a.cmp(&b)))
     }
 }
 
-/// Tells whether a column holds ids, which may look like numbers.
-fn holds_ids(column: &Column) -> bool {
+fn is_id(column: &Column) -> bool {
     column.kind == ColumnType::Uuid || column.name.ends_with("_id")
 }
 
-impl Sign {
-    fn fits(self, order: std::cmp::Ordering) -> bool {
-        match self {
-            Sign::Equal => order.is_eq(),
-            Sign::Different => order.is_ne(),
-            Sign::Less => order.is_lt(),
-            Sign::AtMost => order.is_le(),
-            Sign::More => order.is_gt(),
-            Sign::AtLeast => order.is_ge(),
-            Sign::Contains => false,
+/// A [`Predicate`] bound to the rows of one frame.
+pub(crate) struct BoundPredicate<'a> {
+    predicate: &'a Predicate,
+    cells: Cells,
+    /// Finds the last key of the path in a JSON text.
+    key: Option<memchr::memmem::Finder<'a>>,
+}
+
+impl BoundPredicate<'_> {
+    /// Returns whether a row satisfies the condition. A missing value, like null, equals the empty
+    /// text and differs from every other text.
+    pub fn matches(&self, row: usize) -> bool {
+        let predicate = self.predicate;
+        match self.cells.get(row) {
+            Cell::Null => predicate.matches_null(),
+            Cell::Text(text) => predicate.matches_text(text),
+            Cell::Json(json) => self.matches_json(json),
+            Cell::Int(number) => predicate.matches_text(&number.to_string()),
+            Cell::Float(number) => predicate.matches_text(&number.to_string()),
+            Cell::Bool(value) => predicate.matches_text(if value { "true" } else { "false" }),
+            Cell::Time(time) => match (parse_human(&predicate.value), predicate.operator) {
+                (Some(value), operator) if operator != Operator::Contains => {
+                    operator.accepts(time.cmp(&value))
+                }
+                _ => predicate.matches_text(&format_utc(time)),
+            },
+            Cell::Date(day) => predicate.matches_text(&day.to_string()),
+        }
+    }
+
+    fn matches_json(&self, json: &str) -> bool {
+        // Most objects do not contain the key, which a search for its text shows without parsing.
+        // An escape may hide the key, so objects with a backslash are parsed.
+        if let Some(key) = &self.key
+            && key.find(json.as_bytes()).is_none()
+            && memchr::memchr(b'\\', json.as_bytes()).is_none()
+        {
+            return self.predicate.matches_null();
+        }
+        if self.predicate.path.is_empty() {
+            return self.predicate.matches_text(json);
+        }
+        // The value is compared as it is written in the log: a parser would round long numbers and
+        // reject deeply nested objects.
+        let found = at_path(json, &self.predicate.path).filter(|value| *value != "null");
+        let Some(value) = found else { return self.predicate.matches_null() };
+        match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) => self.predicate.matches_text(&json::unescape(text)),
+            None if value.starts_with(['{', '[']) => {
+                self.predicate.matches_text(&json::lenient::compact(value))
+            }
+            None => self.predicate.matches_text(value),
         }
     }
 }
@@ -196,7 +156,7 @@ mod tests {
     use crate::store::columns::Table;
     use crate::store::frame::FrameBuilder;
 
-    fn fits(predicate: &str) -> bool {
+    fn matches(predicate: &str) -> bool {
         let mut builder = FrameBuilder::new(Table::Events);
         let properties = r#"{"button_id":"send_message","n":12,"deep":{"list":[5,"six"]},"yes":true,"none":null,"order":1234567890123456789}"#;
         builder.row(&[
@@ -209,7 +169,7 @@ mod tests {
             ("is_bot", Cell::Bool(false)),
         ]);
         let frame = builder.finish().unwrap();
-        Predicate::parse(predicate).unwrap().on(&frame).unwrap().fits(0)
+        Predicate::parse(predicate).unwrap().bind(&frame).unwrap().matches(0)
     }
 
     #[test]
@@ -238,7 +198,7 @@ mod tests {
             "user_id=1234567890123456789",
             "session_id=007",
         ] {
-            assert!(fits(yes), "{yes}");
+            assert!(matches(yes), "{yes}");
         }
         for no in [
             "properties.button_id=send",
@@ -251,36 +211,36 @@ mod tests {
             "page_url=pricing",
             "timestamp<1970-01-01T00:00:01Z",
             "city!=",
-            // What a float takes for the same.
+            // The same numbers as floats.
             "properties.order=1234567890123456788",
             "properties.order=1.2345678901234568e18",
             "user_id=1234567890123456788",
             "user_id=1234567890123456789.0",
             "session_id=7",
         ] {
-            assert!(!fits(no), "{no}");
+            assert!(!matches(no), "{no}");
         }
     }
 
     #[test]
-    fn a_property_is_found_however_deep_the_objects_beside_it_and_around_it_are_nested() {
-        // A parser that goes down by recursion gives up at 128.
+    fn deeply_nested_property_is_found() {
+        // A recursive parser gives up at 128 levels.
         let nested = |inner: &str| "{\"a\":".repeat(200) + inner + &"}".repeat(200);
         let properties = format!("{{\"deep\":{},\"plan\" : \"pro\\u00e9\"}}", nested("[1, \"x\"]"));
-        let fits = |predicate: &str| {
+        let matches = |predicate: &str| {
             let mut builder = FrameBuilder::new(Table::Events);
             builder.row(&[("properties", Cell::Json(&properties))]);
-            Predicate::parse(predicate).unwrap().on(&builder.finish().unwrap()).unwrap().fits(0)
+            Predicate::parse(predicate).unwrap().bind(&builder.finish().unwrap()).unwrap().matches(0)
         };
-        assert!(fits("properties.plan=proé"));
-        assert!(!fits("properties.plan="));
+        assert!(matches("properties.plan=proé"));
+        assert!(!matches("properties.plan="));
         let path = format!("properties.deep{}", ".a".repeat(200));
-        assert!(fits(&format!("{path}.1=x")) && fits(&format!("{path}.0<2")));
-        assert!(fits(&format!("{path}=[1,\"x\"]")) && fits(&format!("{path}.2=")));
+        assert!(matches(&format!("{path}.1=x")) && matches(&format!("{path}.0<2")));
+        assert!(matches(&format!("{path}=[1,\"x\"]")) && matches(&format!("{path}.2=")));
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_with_a_fix() {
+    fn invalid_condition_is_rejected_with_a_hint() {
         for (wrong, hint) in [
             ("properties.button_id", "write it as"),
             ("propertys.button_id=x", "did you mean properties?"),

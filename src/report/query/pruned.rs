@@ -1,4 +1,4 @@
-//! Whether sessions that a question is about are pruned.
+//! The pruned days among those that a query covers.
 
 use super::Query;
 use super::tables::Tables;
@@ -6,15 +6,15 @@ use crate::error::Result;
 use crate::store::ledger::DaySet;
 use crate::time::Day;
 
-/// Returns the last day of which sessions of the chatbots asked about are pruned; `None` where all of the
-/// window are kept.
+/// Returns the last pruned day of the query's chatbots if sessions of the window are pruned;
+/// `None` if all sessions of the window are retained.
 pub(crate) fn in_window(tables: &dyn Tables, query: &Query) -> Result<Option<Day>> {
-    on_days(tables, query.window.range(), &query.chatbots)
+    in_days(tables, query.window.range(), &query.chatbots)
 }
 
-/// Returns the last day of which sessions of some chatbots (of all, where none is named) are pruned; `None`
-/// where those that started on the days, both included, are all kept.
-pub(crate) fn on_days(tables: &dyn Tables, days: (Day, Day), chatbots: &[String]) -> Result<Option<Day>> {
+/// Returns the last pruned day of some chatbots, or of all if none is named, if sessions that
+/// started on the days, both included, are pruned; `None` if all of them are retained.
+pub(crate) fn in_days(tables: &dyn Tables, days: (Day, Day), chatbots: &[String]) -> Result<Option<Day>> {
     if tables.sessions_pruned_through().is_none_or(|last| last < days.0) {
         return Ok(None);
     }
@@ -23,6 +23,6 @@ pub(crate) fn on_days(tables: &dyn Tables, days: (Day, Day), chatbots: &[String]
         [] => ledger.sessions.values().collect(),
         some => some.iter().filter_map(|id| ledger.sessions.get(id)).collect(),
     };
-    let last = pruned.iter().filter_map(|of| of.last()).max();
-    Ok(last.filter(|_| pruned.iter().any(|of| of.touches(days))))
+    let last = pruned.iter().filter_map(|set| set.last()).max();
+    Ok(last.filter(|_| pruned.iter().any(|set| set.touches(days))))
 }

@@ -1,4 +1,4 @@
-//! A snapshot of the store, as reports read it.
+//! Reads of reports from a snapshot of the store.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::{FIND_COLUMNS, HASH_COLUMNS};
 use crate::time::{Day, Micros, Zone};
 
-/// Room is taken beforehand for so many rows at the most.
-const MOST_ROWS: u64 = 1 << 24;
+/// The maximum estimate of rows. A damaged manifest may claim any number, and memory is reserved for
+/// the estimate.
+const MAX_ESTIMATED_ROWS: u64 = 1 << 24;
 
 impl Tables for Snapshot {
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         Snapshot::read(self, table, days, columns)
     }
 
-    fn rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
+    fn estimated_rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
         let rows = self.files_in(table, days).iter().fold(0u64, |sum, file| sum.saturating_add(file.rows));
-        // A manifest that claims more than memory has is not to take it.
-        usize::try_from(rows.min(MOST_ROWS)).unwrap_or(0)
+        usize::try_from(rows.min(MAX_ESTIMATED_ROWS)).unwrap_or(0)
     }
 
     fn read_each(
@@ -32,29 +32,29 @@ impl Tables for Snapshot {
         table: Table,
         days: Option<(Day, Day)>,
         columns: &[&str],
-        each: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
         let files = self.files_in(table, days);
-        // One after the other to whoever is free: no thread is to be left with the last few.
+        // One file at a time for each free thread, so that no thread is left with several at the end.
         files
             .into_par_iter()
             .with_max_len(1)
             .enumerate()
-            .try_for_each(|(place, file)| each(place, &self.read_file(file, Some(columns))?))
+            .try_for_each(|(number, file)| visit(number, &self.read_file(file, Some(columns))?))
     }
 
     fn read_first_seen(
         &self,
         days: (Day, Day),
         between: (Micros, Micros),
-        each: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
+        visit: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
         let files = self.files_in(Table::Visitors, Some(days));
         files.into_par_iter().with_max_len(1).try_for_each(|file| {
-            // The manifest knows the first and the last time of a file.
-            let all_in_time = between.0 <= file.min_time && file.max_time < between.1;
-            let columns: &[&str] = if all_in_time { &HASH_COLUMNS } else { &FIND_COLUMNS };
-            self.read_groups(file, columns, |frame| each(frame, all_in_time))
+            // The manifest has the first and the last time of each file.
+            let all_between = between.0 <= file.min_time && file.max_time < between.1;
+            let columns: &[&str] = if all_between { &HASH_COLUMNS } else { &FIND_COLUMNS };
+            self.read_groups(file, columns, |frame| visit(frame, all_between))
         })
     }
 
@@ -76,7 +76,7 @@ impl Tables for Snapshot {
         Snapshot::days(self)
     }
 
-    fn dates(&self) -> Option<(Day, Day)> {
+    fn event_dates(&self) -> Option<(Day, Day)> {
         let dates = || self.manifest().files(Table::Events).iter().map(|file| file.day);
         Some((dates().min()?, dates().max()?))
     }

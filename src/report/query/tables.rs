@@ -1,4 +1,4 @@
-//! What a report asks of the tables: one state of the store, however it is kept.
+//! The tables as reports read them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,60 +11,63 @@ use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::FIND_COLUMNS;
 use crate::time::{Day, Micros, Zone};
 
-/// One state of the tables; every read sees the same one.
+/// One state of the tables. Every read sees the same state.
 pub trait Tables: Sync {
-    /// Reads columns of the partitions of a table that touch the days, both included (all
-    /// partitions, where there are none): a frame a file.
+    /// Reads columns of the partitions of a table that touch the days, both included, or of all
+    /// partitions. Returns a frame for each data file.
     ///
-    /// The days of `events` are UTC dates of the event's time, those of `sessions` the days on
-    /// which the sessions started in the tables' time zone; no row is of another day. The
-    /// partitions of `daily_stats` and `visitors` are months, so rows of other days are among
-    /// theirs. No row is in two frames. Whatever columns are read, the frames of the same days are
-    /// the same rows in the same order.
+    /// The partitions of `events` are UTC dates of the events' times, those of `sessions` are the
+    /// days on which the sessions started, in the tables' time zone. The partitions of
+    /// `daily_stats` and `visitors` are months, so their frames contain rows of other days too. No
+    /// row is in two frames. Reads of the same days return the same rows in the same order,
+    /// whichever columns they read.
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>>;
 
-    /// Returns about how many rows [`read`](Tables::read) would return: room for what is made of them is taken
-    /// at once. 0 where that is not known.
-    fn rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
+    /// Returns an estimate of the number of rows that [`read`](Tables::read) returns, for reserving
+    /// memory; 0 if it is unknown.
+    fn estimated_rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
         let _ = (table, days);
         0
     }
 
-    /// Hands `each` frame that [`read`](Tables::read) would return, and its place among them, to a
-    /// function, several at once. A store lets go of a frame before it reads another, so that memory
-    /// is taken for a few files and not for all of the window.
+    /// Calls `visit` with each frame that [`read`](Tables::read) would return, and its number, in
+    /// several threads. A store drops each frame before it reads another in the same thread, so
+    /// that a few files are in memory and not the whole window.
     fn read_each(
         &self,
         table: Table,
         days: Option<(Day, Day)>,
         columns: &[&str],
-        each: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
         let frames = self.read(table, days, columns)?;
-        frames.par_iter().enumerate().try_for_each(|(place, frame)| each(place, frame))
+        frames.par_iter().enumerate().try_for_each(|(number, frame)| visit(number, frame))
     }
 
-    /// Hands frames of the partitions of `visitors` that touch the days, all rows in one of them, to a function,
-    /// several at once: the columns `hash_high`, `hash_low` and `first_seen_at`; or the first two, and `true`, of those that are
-    /// known to have been first seen between the times, the second excluded.
+    /// Calls `visit` with frames of the partitions of `visitors` that touch the days, in several
+    /// threads; each row is in one frame.
+    ///
+    /// If all visitors of a frame were first seen in the range `between`, its end excluded, the
+    /// second argument is `true` and the frame has the columns `hash_high` and `hash_low`.
+    /// Otherwise it also has `first_seen_at`.
     fn read_first_seen(
         &self,
         days: (Day, Day),
         between: (Micros, Micros),
-        each: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
+        visit: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
         let _ = between;
-        self.read_each(Table::Visitors, Some(days), &FIND_COLUMNS, &|_, frame| each(frame, false))
+        self.read_each(Table::Visitors, Some(days), &FIND_COLUMNS, &|_, frame| visit(frame, false))
     }
 
-    /// Reads columns of the sessions whose last event is not before `time`; others may be among
-    /// them. A store that knows the last event of each file leaves files out.
+    /// Reads columns of at least the sessions whose last event is at `time` or later. A store skips
+    /// the files whose sessions all ended before.
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let _ = time;
         self.read(Table::Sessions, None, columns)
     }
 
-    /// Returns the time zone in which days are counted.
+    /// Returns the time zone of the days.
     fn zone(&self) -> Zone;
 
     /// Returns the longest gap within a session, in microseconds.
@@ -73,44 +76,44 @@ pub trait Tables: Sync {
     /// Returns the first and the last day with sessions or daily statistics.
     fn days(&self) -> Option<(Day, Day)>;
 
-    /// Returns the last day of which sessions of any chatbot are pruned.
+    /// Returns the last day whose sessions, of any chatbot, are pruned.
     fn sessions_pruned_through(&self) -> Option<Day>;
 
-    /// Returns what was pruned, by chatbot and day. It is a file of its own: most questions are about days
-    /// after all that was pruned, and do not need it.
+    /// Returns the ledger of pruned days by chatbot. It is a file of its own, which reports on days
+    /// after the last pruned one do not need.
     fn ledger(&self) -> Result<Arc<Ledger>>;
 
     /// Returns the first and the last UTC date with events.
-    fn dates(&self) -> Option<(Day, Day)>;
+    fn event_dates(&self) -> Option<(Day, Day)>;
 
-    /// Returns the first and the last day, in the tables' time zone, with events.
+    /// Returns the first and the last day with events, in the tables' time zone.
     fn event_days(&self) -> Option<(Day, Day)> {
-        self.dates()
+        self.event_dates()
     }
 
-    /// Returns the last UTC date of which events are pruned.
+    /// Returns the last UTC date whose events are pruned.
     fn events_pruned_through(&self) -> Option<Day> {
         None
     }
 }
 
-/// Works something out of each frame that [`Tables::read_each`] reads, and returns it in the order
-/// of the frames.
+/// Maps each frame that [`Tables::read_each`] reads, and returns the results in the order of the
+/// frames.
 pub(crate) fn map_frames<T: Send>(
     tables: &dyn Tables,
     table: Table,
     days: Option<(Day, Day)>,
     columns: &[&str],
-    work: impl Fn(usize, &Frame) -> Result<T> + Sync,
+    map: impl Fn(usize, &Frame) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
-    tables.read_each(table, days, columns, &|place, frame| {
-        let part = work(place, frame)?;
-        // Where another piece of work panicked, what is there is whole all the same.
-        done.lock().unwrap_or_else(PoisonError::into_inner).push((place, part));
+    let results: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
+    tables.read_each(table, days, columns, &|number, frame| {
+        let result = map(number, frame)?;
+        // A panic of another thread leaves the vector intact.
+        results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
         Ok(())
     })?;
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_unstable_by_key(|(place, _)| *place);
-    Ok(done.into_iter().map(|(_, part)| part).collect())
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_unstable_by_key(|(number, _)| *number);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
 }

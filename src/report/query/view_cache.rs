@@ -1,38 +1,41 @@
-//! Tables by the tokens of texts: what a text stands for is worked out once for the many rows that
-//! share it, and no text is hashed.
+//! Caches of values by the token of a text.
+//!
+//! Data files store repeated texts once, in a dictionary. Rows of equal texts then have equal
+//! [tokens](crate::store::frame::Texts::token), so that the value of a text is computed once for
+//! many rows and the text itself is never hashed.
 
 use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashMap;
 
-/// What is known of the texts of one column, by [token](crate::store::frame::Texts::token).
-pub type ByToken<V> = HashMap<u128, V, Mixed>;
+/// Values by token.
+pub(crate) type TokenMap<V> = HashMap<u128, V, TokenHashBuilder>;
 
-/// The token of null: of no text, since none is so long.
-pub const NULL: u128 = u128::MAX;
+/// The token of null, which no text has: its length field exceeds that of any text.
+pub(crate) const NULL_TOKEN: u128 = u128::MAX;
 
-/// Spreads the bits of a token, which differ in a few places only where they come of a dictionary.
-/// The upper bits are the better ones.
-pub fn mix(token: u128) -> u64 {
+/// Mixes the bits of a token, of which only a few differ within a dictionary. The upper bits of the
+/// result are the best mixed.
+pub(crate) fn mix(token: u128) -> u64 {
     let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 29)
 }
 
-/// Makes the hashes of tokens.
+/// Builds hashers of tokens.
 #[derive(Clone, Copy, Default)]
-pub struct Mixed;
+pub(crate) struct TokenHashBuilder;
 
-/// The hash of a token.
-pub struct Hash(u64);
+/// A hasher of tokens.
+pub(crate) struct TokenHasher(u64);
 
-impl BuildHasher for Mixed {
-    type Hasher = Hash;
-    fn build_hasher(&self) -> Hash {
-        Hash(0)
+impl BuildHasher for TokenHashBuilder {
+    type Hasher = TokenHasher;
+    fn build_hasher(&self) -> TokenHasher {
+        TokenHasher(0)
     }
 }
 
-impl Hasher for Hash {
+impl Hasher for TokenHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -44,33 +47,32 @@ impl Hasher for Hash {
     }
 }
 
-/// What was worked out lately, by token: a table that fits into a processor's fastest cache, and forgets
-/// what another one takes the place of.
-pub struct Recent<V> {
+/// The number of hash bits that select a slot of a [`ViewCache`].
+const SLOT_BITS: u32 = 9;
+
+/// A direct-mapped cache of values by token. It is small enough for a processor's first-level cache;
+/// a token replaces the one before in its slot.
+pub(crate) struct ViewCache<V> {
     slots: Vec<(u128, V)>,
 }
 
-/// How many bits of a token's hash choose its place.
-const PLACES: u32 = 9;
-
-impl<V: Copy> Recent<V> {
-    /// Makes a table that knows what [null](NULL) stands for, and nothing else. It is to be what would be worked
-    /// out.
-    pub fn new(null: V) -> Recent<V> {
-        Recent { slots: vec![(NULL, null); 1 << PLACES] }
+impl<V: Copy> ViewCache<V> {
+    /// Returns a cache that contains only the value of [`NULL_TOKEN`].
+    pub fn new(null: V) -> ViewCache<V> {
+        ViewCache { slots: vec![(NULL_TOKEN, null); 1 << SLOT_BITS] }
     }
 
-    /// Returns what a token stands for, which `work` works out where it is not known.
+    /// Returns the value of a token, which `compute` returns if it is not cached.
     #[inline]
-    pub fn get(&mut self, token: u128, work: impl FnOnce() -> V) -> V {
-        let place = (mix(token) >> (u64::BITS - PLACES)) as usize;
-        match self.slots.get_mut(place) {
-            Some((known, value)) if *known == token => *value,
+    pub fn get(&mut self, token: u128, compute: impl FnOnce() -> V) -> V {
+        let slot = (mix(token) >> (u64::BITS - SLOT_BITS)) as usize;
+        match self.slots.get_mut(slot) {
+            Some((cached, value)) if *cached == token => *value,
             Some(slot) => {
-                *slot = (token, work());
+                *slot = (token, compute());
                 slot.1
             }
-            None => work(),
+            None => compute(),
         }
     }
 }
@@ -80,13 +82,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_forgotten_is_worked_out_again() {
-        let mut recent = Recent::new(9);
-        assert_eq!(recent.get(NULL, || panic!("it is known from the beginning")), 9);
+    fn replaced_value_is_computed_again() {
+        let mut cache = ViewCache::new(9);
+        assert_eq!(cache.get(NULL_TOKEN, || panic!("null is cached from the start")), 9);
         for round in 0..3u128 {
             for token in 0..5_000u128 {
-                assert_eq!(recent.get(token, || token + 7), token + 7, "round {round}");
-                assert_eq!(recent.get(token, || panic!("it was known a moment ago")), token + 7);
+                assert_eq!(cache.get(token, || token + 7), token + 7, "round {round}");
+                assert_eq!(cache.get(token, || panic!("it was cached just before")), token + 7);
             }
         }
     }

@@ -126,14 +126,14 @@ proptest! {
 
         let now: Micros = time("2026-06-01");
         let ask = |kind| {
-            let request = Request { by_chatbot, limit: None, ..Request::new(kind, query.clone(), now) };
+            let request = ReportRequest { by_chatbot, limit: None, ..ReportRequest::new(kind, query.clone(), now) };
             let outcome = run(&tables, &request).unwrap();
             let value = serde_json::to_value(&outcome).unwrap();
             if by_chatbot { value.as_array().unwrap().clone() } else { vec![value] }
         };
         let total = |answers: &[Value], of: &dyn Fn(&Value) -> u64| answers.iter().map(of).sum::<u64>();
 
-        let summary = ask(Kind::Summary);
+        let summary = ask(ReportKind::Summary);
         let figure = |name: &str| total(&summary, &|a| a["summary"][name].as_u64().unwrap());
         prop_assert_eq!(figure("total_sessions"), truth.sessions);
         prop_assert_eq!(figure("unique_visitors"), truth.visitors);
@@ -148,7 +148,7 @@ proptest! {
             prop_assert_eq!(figure("avg_session_duration_seconds"), mean);
         }
 
-        let trends = ask(Kind::Trends);
+        let trends = ask(ReportKind::Trends);
         prop_assert_eq!(total(&trends, &|a| sum(&a["trends"], "sessions")), truth.sessions);
         prop_assert_eq!(total(&trends, &|a| sum(&a["trends"], "conversations")), truth.conversations);
         prop_assert_eq!(
@@ -156,27 +156,27 @@ proptest! {
             figure("total_messages_sent") + figure("total_messages_received")
         );
 
-        let sources = ask(Kind::Sources);
+        let sources = ask(ReportKind::Sources);
         for part in ["utm_sources", "referrers", "channels"] {
             prop_assert_eq!(total(&sources, &|a| sum(&a[part], "count")), truth.sessions, "{}", part);
         }
-        let devices = ask(Kind::Devices);
+        let devices = ask(ReportKind::Devices);
         for part in ["devices", "browsers", "operating_systems"] {
             prop_assert_eq!(total(&devices, &|a| sum(&a[part], "count")), truth.sessions, "{}", part);
         }
-        let pages = ask(Kind::Pages);
+        let pages = ask(ReportKind::Pages);
         prop_assert_eq!(total(&pages, &|a| sum(&a["pages"], "sessions")), truth.sessions);
         prop_assert_eq!(total(&pages, &|a| sum(&a["pages"], "conversations")), truth.conversations);
-        let places = ask(Kind::Places);
+        let places = ask(ReportKind::Locations);
         for part in ["countries", "cities"] {
             prop_assert_eq!(total(&places, &|a| sum(&a[part], "sessions")), truth.sessions, "{}", part);
         }
-        let events = ask(Kind::Events);
+        let events = ask(ReportKind::Events);
         prop_assert_eq!(total(&events, &|a| sum(&a["events"], "event_count")), truth.events);
-        let sessions = ask(Kind::Sessions);
+        let sessions = ask(ReportKind::Sessions);
         prop_assert_eq!(total(&sessions, &|a| a["total"].as_u64().unwrap()), truth.sessions);
 
-        let visitors = ask(Kind::Visitors);
+        let visitors = ask(ReportKind::Visitors);
         let of_visitors = |name: &str| total(&visitors, &|a| a["visitors"][name].as_u64().unwrap());
         prop_assert_eq!(of_visitors("unique_visitors"), truth.visitors);
         prop_assert_eq!(of_visitors("total_sessions"), truth.sessions);

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use serde_json::{Value, json};
 
 use super::memory::{Event, Memory, Session, day, event, session, time};
-use crate::report::metric::condition::Condition;
-use crate::report::query::event_query::{self, EventsQuery};
+use crate::report::condition::Condition;
+use crate::report::event_query::{self, EventQuery};
 use crate::report::query::predicate::Predicate;
 use crate::report::sessions::{SessionsQuery, sessions};
 use crate::report::*;
 use crate::session::properties::response_us;
 use crate::store::columns::Table;
-use crate::store::frame::RecordReader;
+use crate::store::frame::{Frame, RecordReader};
 use crate::time::{SECOND, Zone};
 
 /// The first ten days of June, asked on the 15th.
@@ -24,11 +24,11 @@ fn window(from: &str, to: &str) -> Window {
     Window { from: day(from), to: day(to), today: day("2026-06-15") }
 }
 
-fn json_of(tables: &Memory, kind: Kind, query: &Query) -> Value {
-    json_with(tables, Request::new(kind, query.clone(), time("2026-06-15T12:00:00Z")))
+fn json_of(tables: &Memory, kind: ReportKind, query: &Query) -> Value {
+    json_with(tables, ReportRequest::new(kind, query.clone(), time("2026-06-15T12:00:00Z")))
 }
 
-fn json_with(tables: &Memory, request: Request) -> Value {
+fn json_with(tables: &Memory, request: ReportRequest) -> Value {
     serde_json::to_value(run(tables, &request).unwrap()).unwrap()
 }
 
@@ -77,7 +77,7 @@ fn a_summary_counts_sessions_visitors_and_conversations_of_the_window() {
     // Durations 100 + 51 + 0 + 0 = 151 over 4: 37.75, rounded 38. Conversations 2 of 4.
     // Responses 1,000,000 + 2,000,500 + 500 µs over 3: 1,000,333.3 µs, 1000 ms.
     // Visitors: anna (since May), ben (new), the session without an id (new).
-    let answer = json_of(&shop(), Kind::Summary, &june());
+    let answer = json_of(&shop(), ReportKind::Summary, &june());
     assert_eq!(
         serde_json::to_string(&answer["summary"]).unwrap(),
         serde_json::to_string(&json!({
@@ -98,49 +98,49 @@ fn a_summary_counts_sessions_visitors_and_conversations_of_the_window() {
 #[test]
 fn the_keys_of_json_are_the_originals_in_its_order() {
     let run = |kind| {
-        let request = Request::new(kind, june(), time("2026-06-03T12:10:00Z"));
+        let request = ReportRequest::new(kind, june(), time("2026-06-03T12:10:00Z"));
         serde_json::to_string(&run(&shop(), &request).unwrap()).unwrap()
     };
     assert_eq!(
-        run(Kind::Summary),
+        run(ReportKind::Summary),
         "{\"chatbot_id\":null,\"period_days\":10,\"from\":\"2026-06-01\",\"to\":\"2026-06-10\",\
          \"summary\":{\"total_sessions\":4,\"unique_visitors\":3,\"total_conversations\":2,\
          \"avg_session_duration_seconds\":38,\"conversion_rate\":50,\"new_visitors\":2,\
          \"returning_visitors\":1,\"total_messages_sent\":4,\"total_messages_received\":3,\
          \"avg_response_time_ms\":1000,\"error_count\":1,\"bot_sessions_excluded\":1}}"
     );
-    assert!(run(Kind::Trends).contains(
+    assert!(run(ReportKind::Trends).contains(
         "\"trends\":[{\"stat_date\":\"2026-06-01\",\"sessions\":1,\"conversations\":1,\"messages\":5,\"conversion_rate\":100},\
          {\"stat_date\":\"2026-06-02\",\"sessions\":0,\"conversations\":0,\"messages\":0,\"conversion_rate\":0},"
     ));
-    assert!(run(Kind::Events).contains(
+    assert!(run(ReportKind::Events).contains(
         "\"events\":[{\"event_name\":\"message_sent\",\"event_count\":4,\"unique_sessions\":2},\
          {\"event_name\":\"widget_loaded\",\"event_count\":4,\"unique_sessions\":4},\
          {\"event_name\":\"message_received\",\"event_count\":3,\"unique_sessions\":2}]"
     ));
-    assert!(run(Kind::Sources).contains(
+    assert!(run(ReportKind::Sources).contains(
         "\"utm_sources\":[{\"source\":\"unknown\",\"count\":3},{\"source\":\"google\",\"count\":1}],\
          \"referrers\":[{\"domain\":\"direct\",\"count\":2},{\"domain\":\"google.com\",\"count\":2}],\
          \"channels\":[{\"channel\":\"Direct\",\"count\":3},{\"channel\":\"Paid Search\",\"count\":1}]"
     ));
-    assert!(run(Kind::Devices).contains(
+    assert!(run(ReportKind::Devices).contains(
         "\"devices\":[{\"type\":\"unknown\",\"count\":2},{\"type\":\"desktop\",\"count\":1},{\"type\":\"mobile\",\"count\":1}],\
          \"browsers\":[{\"name\":\"unknown\",\"count\":2},{\"name\":\"Chrome\",\"count\":1},{\"name\":\"Safari\",\"count\":1}],\
          \"operating_systems\":[{\"name\":\"unknown\",\"count\":2},{\"name\":\"Windows\",\"count\":1},{\"name\":\"iOS\",\"count\":1}]"
     ));
     assert_eq!(
-        run(Kind::Active),
+        run(ReportKind::Active),
         "{\"chatbot_id\":null,\"active_sessions\":1,\"timestamp\":\"2026-06-03T12:10:00Z\"}"
     );
     assert!(
-        run(Kind::Sessions)
+        run(ReportKind::Sessions)
             .starts_with("{\"chatbot_id\":null,\"page\":1,\"limit\":20,\"total\":4,\"sessions\":[{\"id\":\"")
     );
 }
 
 #[test]
 fn trends_have_a_row_a_day_from_the_first_to_the_last_day_with_data() {
-    let answer = json_of(&shop(), Kind::Trends, &june());
+    let answer = json_of(&shop(), ReportKind::Trends, &june());
     let days = answer["trends"].as_array().unwrap();
     assert_eq!(days.len(), 10);
     assert_eq!(
@@ -150,7 +150,7 @@ fn trends_have_a_row_a_day_from_the_first_to_the_last_day_with_data() {
     // Without the chatbot of the 10th, the last day with data is the 3rd; the robot's day is none.
     let mut query = june();
     query.chatbots = vec!["shop".to_owned()];
-    let answer = json_of(&shop(), Kind::Trends, &query);
+    let answer = json_of(&shop(), ReportKind::Trends, &query);
     assert_eq!(answer["trends"].as_array().unwrap().len(), 3);
     assert_eq!(answer["chatbot_id"], "shop");
 }
@@ -158,12 +158,12 @@ fn trends_have_a_row_a_day_from_the_first_to_the_last_day_with_data() {
 #[test]
 fn robots_are_counted_only_where_they_are_asked_for() {
     let query = Query { include_bots: true, ..june() };
-    let answer = json_of(&shop(), Kind::Summary, &query);
+    let answer = json_of(&shop(), ReportKind::Summary, &query);
     assert_eq!(answer["summary"]["total_sessions"], 5);
     assert_eq!(answer["summary"]["unique_visitors"], 4);
     assert_eq!(answer["summary"]["bot_sessions_excluded"], 0);
     assert_eq!(answer["summary"]["conversion_rate"], 40);
-    let trends = json_of(&shop(), Kind::Trends, &query);
+    let trends = json_of(&shop(), ReportKind::Trends, &query);
     assert_eq!(trends["trends"][1]["sessions"], 1);
 }
 
@@ -171,18 +171,20 @@ fn robots_are_counted_only_where_they_are_asked_for() {
 fn several_chatbots_are_named_in_a_list_and_an_unknown_one_is_an_error() {
     let mut query = june();
     query.chatbots = vec!["shop".to_owned(), "docs".to_owned()];
-    let answer = json_of(&shop(), Kind::Summary, &query);
+    let answer = json_of(&shop(), ReportKind::Summary, &query);
     assert_eq!(answer["chatbot_id"], json!(["shop", "docs"]));
     assert_eq!(answer["summary"]["total_sessions"], 4);
     query.chatbots = vec!["shpo".to_owned()];
-    let Err(error) = run(&shop(), &Request::new(Kind::Summary, query, 0)) else { panic!("no error") };
+    let Err(error) = run(&shop(), &ReportRequest::new(ReportKind::Summary, query, 0)) else {
+        panic!("no error")
+    };
     assert_eq!(error.to_string(), "the store holds no chatbot \"shpo\"");
     assert_eq!(error.hint_text(), Some("did you mean \"shop\"?"));
 }
 
 #[test]
 fn by_chatbot_there_is_an_answer_for_each_most_sessions_first() {
-    let mut request = Request::new(Kind::Summary, june(), 0);
+    let mut request = ReportRequest::new(ReportKind::Summary, june(), 0);
     request.by_chatbot = true;
     let answer = json_with(&shop(), request);
     let ids: Vec<&Value> = answer.as_array().unwrap().iter().map(|a| &a["chatbot_id"]).collect();
@@ -203,7 +205,11 @@ fn by_chatbot_one_that_has_gone_quiet_stands_beside_the_period_before() {
     ]);
     let query = Query::new(window("2026-06-12", "2026-06-13"));
     let ids = |compare| {
-        let request = Request { by_chatbot: true, compare, ..Request::new(Kind::Summary, query.clone(), 0) };
+        let request = ReportRequest {
+            by_chatbot: true,
+            compare,
+            ..ReportRequest::new(ReportKind::Summary, query.clone(), 0)
+        };
         let answer = json_with(&tables, request);
         let of_each = |one: &Value| {
             let (id, summary) = (one["chatbot_id"].as_str().unwrap().to_owned(), &one["summary"]);
@@ -229,7 +235,7 @@ fn where_sessions_are_pruned_the_visitors_of_the_window_are_not_known() {
     assert!(report.notes[0].contains("sessions up to 2026-06-01 are pruned"));
     tables.sessions_pruned = Some(day("2026-05-31"));
     let report = summary::summary(&tables, &june(), false).unwrap();
-    assert_eq!(report.body.summary.unique_visitors, Some(crate::decimal::fixed::Distinct(3)));
+    assert_eq!(report.body.summary.unique_visitors, Some(crate::report::metric::values::Distinct(3)));
 }
 
 #[test]
@@ -238,35 +244,47 @@ fn the_visitors_of_a_chatbot_that_lost_no_session_are_known() {
     (tables.sessions_pruned, tables.spared) = (Some(day("2026-06-05")), Some("docs"));
     for (chatbot, known) in [("docs", json!(1)), ("shop", Value::Null)] {
         let query = Query { chatbots: vec![chatbot.to_owned()], ..june() };
-        assert_eq!(json_of(&tables, Kind::Summary, &query)["summary"]["unique_visitors"], known);
-        assert_eq!(json_of(&tables, Kind::Visitors, &query)["visitors"]["unique_visitors"], known);
-        let notes = |kind| run(&tables, &Request::new(kind, query.clone(), 0)).unwrap().notes();
-        for kind in [Kind::Summary, Kind::Visitors, Kind::Devices, Kind::Sessions, Kind::Performance] {
+        assert_eq!(json_of(&tables, ReportKind::Summary, &query)["summary"]["unique_visitors"], known);
+        assert_eq!(json_of(&tables, ReportKind::Visitors, &query)["visitors"]["unique_visitors"], known);
+        let notes = |kind| run(&tables, &ReportRequest::new(kind, query.clone(), 0)).unwrap().notes();
+        for kind in [
+            ReportKind::Summary,
+            ReportKind::Visitors,
+            ReportKind::Devices,
+            ReportKind::Sessions,
+            ReportKind::Performance,
+        ] {
             assert_eq!(notes(kind).is_empty(), chatbot == "docs", "{kind:?}: {:?}", notes(kind));
         }
         if chatbot == "shop" {
             let of_each_day = |query: &Query| {
-                let notes = run(&tables, &Request::new(Kind::Visitors, query.clone(), 0)).unwrap().notes();
+                let notes = run(&tables, &ReportRequest::new(ReportKind::Visitors, query.clone(), 0))
+                    .unwrap()
+                    .notes();
                 notes.iter().any(|note| note.ends_with("those of each day are known"))
             };
             assert!(of_each_day(&query));
             assert!(!of_each_day(&Query { include_bots: true, ..query.clone() }));
         }
     }
-    let split = json_with(&tables, Request { by_chatbot: true, ..Request::new(Kind::Summary, june(), 0) });
+    let split = json_with(
+        &tables,
+        ReportRequest { by_chatbot: true, ..ReportRequest::new(ReportKind::Summary, june(), 0) },
+    );
     assert_eq!((&split[0]["chatbot_id"], &split[1]["chatbot_id"]), (&json!("shop"), &json!("docs")));
     assert_eq!(split[0]["summary"]["new_visitors"], Value::Null);
     assert_eq!(split[1]["summary"]["new_visitors"], 1);
     // All of them together lost some.
-    assert_eq!(json_of(&tables, Kind::Summary, &june())["summary"]["unique_visitors"], Value::Null);
+    assert_eq!(json_of(&tables, ReportKind::Summary, &june())["summary"]["unique_visitors"], Value::Null);
 }
 
 #[test]
 fn a_window_to_which_only_robots_came_says_so() {
     // The 2nd of June has one session of a robot, and none of people.
     let query = Query::new(window("2026-06-02", "2026-06-02"));
-    let notes = |kind, query: &Query| run(&shop(), &Request::new(kind, query.clone(), 0)).unwrap().notes();
-    let every = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Active);
+    let notes =
+        |kind, query: &Query| run(&shop(), &ReportRequest::new(kind, query.clone(), 0)).unwrap().notes();
+    let every = ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::Active);
     for kind in every {
         assert_eq!(
             notes(kind, &query),
@@ -276,13 +294,13 @@ fn a_window_to_which_only_robots_came_says_so() {
     }
     let shop_alone = Query { chatbots: vec!["shop".to_owned()], ..query.clone() };
     assert_eq!(
-        notes(Kind::Trends, &shop_alone),
+        notes(ReportKind::Trends, &shop_alone),
         ["no sessions of \"shop\" on 2026-06-02 but 1 session of a robot: --include-bots counts it"]
     );
-    assert!(notes(Kind::Summary, &Query { include_bots: true, ..query }).is_empty());
+    assert!(notes(ReportKind::Summary, &Query { include_bots: true, ..query }).is_empty());
     let robots = ["2026-06-02", "2026-06-03"].map(|at| Session { bot: true, ..session(at, "crawler") });
     let tables = Memory::of(robots.into());
-    let undated = Request { dated: false, ..Request::new(Kind::Sessions, june(), 0) };
+    let undated = ReportRequest { has_window: false, ..ReportRequest::new(ReportKind::Sessions, june(), 0) };
     assert_eq!(
         run(&tables, &undated).unwrap().notes(),
         ["there are no sessions but 2 sessions of robots: --include-bots counts them"]
@@ -297,10 +315,10 @@ fn a_window_without_data_says_which_days_hold_data() {
         report.notes,
         ["no sessions from 2026-04-01 to 2026-04-30: there is data from 2026-05-20 to 2026-06-10"]
     );
-    let answer = json_of(&shop(), Kind::Summary, &query);
+    let answer = json_of(&shop(), ReportKind::Summary, &query);
     assert_eq!(answer["summary"]["conversion_rate"], 0);
     assert_eq!(answer["summary"]["avg_response_time_ms"], Value::Null);
-    assert_eq!(json_of(&shop(), Kind::Trends, &query)["trends"], json!([]));
+    assert_eq!(json_of(&shop(), ReportKind::Trends, &query)["trends"], json!([]));
     // Of a chatbot, its own days.
     let query = Query { chatbots: vec!["docs".to_owned()], ..query };
     let report = summary::summary(&shop(), &query, false).unwrap();
@@ -381,7 +399,7 @@ fn sessions_come_newest_first_a_page_at_a_time() {
     let tables = Memory::of((1..=25).map(|d| session(&format!("2026-05-{d:02}T10:00:00Z"), "a")).collect());
     let ask =
         |page| sessions(&tables, &SessionsQuery { page, limit: 10, ..SessionsQuery::newest() }).unwrap();
-    let starts = |report: &Report<sessions::Page>| -> Vec<i64> {
+    let starts = |report: &Report<answer::session_page::SessionPage>| -> Vec<i64> {
         report.body.sessions.iter().map(|entry| entry.session.number("started_at").unwrap()).collect()
     };
     let day_of = |number: i64| time(&format!("2026-05-{number:02}T10:00:00Z"));
@@ -469,7 +487,7 @@ fn a_session_is_looked_up_with_its_timeline() {
 
 #[test]
 fn pages_and_places_are_counted_with_their_conversations() {
-    let pages = json_of(&shop(), Kind::Pages, &june());
+    let pages = json_of(&shop(), ReportKind::Pages, &june());
     assert_eq!(
         pages["pages"],
         json!([
@@ -477,7 +495,7 @@ fn pages_and_places_are_counted_with_their_conversations() {
             {"landing_page": "unknown", "sessions": 2, "conversations": 0, "conversion_rate": 0},
         ])
     );
-    let places = json_of(&shop(), Kind::Places, &june());
+    let places = json_of(&shop(), ReportKind::Locations, &june());
     assert_eq!(
         places["countries"][0],
         json!({"country_code": "DE", "sessions": 2, "conversations": 2, "conversion_rate": 100})
@@ -494,7 +512,7 @@ fn pages_and_places_are_counted_with_their_conversations() {
 
 #[test]
 fn visitors_are_counted_by_how_often_they_came() {
-    let answer = json_of(&shop(), Kind::Visitors, &june());
+    let answer = json_of(&shop(), ReportKind::Visitors, &june());
     assert_eq!(
         answer["visitors"],
         json!({"unique_visitors": 3, "new_visitors": 2, "returning_visitors": 1, "total_sessions": 4, "sessions_per_visitor": 1.33})
@@ -545,7 +563,7 @@ fn performance_measures_answers_by_their_property_or_by_the_question_before() {
             event("2026-06-11T00:01:05Z", "s-ben-2026-06-10T23:59:00Z", "page_viewed"),
         ),
     ];
-    let answer = json_of(&tables, Kind::Performance, &june());
+    let answer = json_of(&tables, ReportKind::Performance, &june());
     assert_eq!(
         answer["response_time_ms"],
         json!({"count": 2, "mean": 3250, "p50": 1500, "p75": 5000, "p95": 5000, "p99": 5000})
@@ -583,9 +601,9 @@ fn performance_reads_a_response_time_as_sessions_do() {
         }]);
         let properties = format!("{{\"response_time_ms\":{number}}}");
         tables.events = vec![with(&properties, event("2026-06-01T00:00:12Z", id, "message_received"))];
-        let performance = json_of(&tables, Kind::Performance, &june());
+        let performance = json_of(&tables, ReportKind::Performance, &june());
         assert_eq!(performance["response_time_ms"]["count"], u64::from(time.is_some()), "{number}");
-        let summary = json_of(&tables, Kind::Summary, &june());
+        let summary = json_of(&tables, ReportKind::Summary, &june());
         let mean = &summary["summary"]["avg_response_time_ms"];
         assert_eq!(&performance["response_time_ms"]["mean"], mean, "{number}");
     }
@@ -609,7 +627,7 @@ fn sessions_without_a_session_id_have_their_events_by_the_visitor() {
             ..with(r#"{"load_time_ms":2}"#, event)
         },
     ];
-    let answer = json_of(&tables, Kind::Performance, &june());
+    let answer = json_of(&tables, ReportKind::Performance, &june());
     assert_eq!(answer["load_time_ms"]["count"], 1);
     let wanted = SessionsQuery { visitor: Some("anna".to_owned()), ..SessionsQuery::newest() };
     let value = serde_json::to_value(sessions(&tables, &wanted).unwrap()).unwrap();
@@ -621,12 +639,12 @@ fn days_are_those_of_the_tables_time_zone() {
     let mut tables =
         Memory::of(vec![session("2026-05-31T22:00:00Z", "a"), session("2026-06-01T22:00:00Z", "b")]);
     tables.zone = Zone::parse("Europe/Berlin").unwrap();
-    let answer = json_of(&tables, Kind::Trends, &Query::new(window("2026-06-01", "2026-06-01")));
+    let answer = json_of(&tables, ReportKind::Trends, &Query::new(window("2026-06-01", "2026-06-01")));
     assert_eq!(
         answer["trends"],
         json!([{"stat_date": "2026-06-01", "sessions": 1, "conversations": 0, "messages": 0, "conversion_rate": 0}])
     );
-    let answer = json_of(&tables, Kind::Summary, &Query::new(window("2026-06-01", "2026-06-01")));
+    let answer = json_of(&tables, ReportKind::Summary, &Query::new(window("2026-06-01", "2026-06-01")));
     assert_eq!(answer["summary"]["new_visitors"], 1);
 }
 
@@ -642,17 +660,17 @@ fn where_the_clock_went_back_over_midnight_visitors_are_new_on_the_day_that_it_s
     tables.zone = Zone::parse("America/St_Johns").unwrap();
     for (date, unique, new) in [("2010-11-06", 3, 2), ("2010-11-07", 1, 1)] {
         let query = Query::new(window(date, date));
-        let figures = &json_of(&tables, Kind::Summary, &query)["summary"];
+        let figures = &json_of(&tables, ReportKind::Summary, &query)["summary"];
         assert_eq!((&figures["unique_visitors"], &figures["new_visitors"]), (&json!(unique), &json!(new)));
         assert_eq!(figures["returning_visitors"], unique - new);
-        let day = &json_of(&tables, Kind::Visitors, &query)["days"][0];
+        let day = &json_of(&tables, ReportKind::Visitors, &query)["days"][0];
         assert_eq!((&day["unique_visitors"], &day["new_visitors"]), (&json!(unique), &json!(new)));
         let robots = Query { include_bots: true, ..query };
-        let trends = &json_of(&tables, Kind::Trends, &robots)["trends"];
+        let trends = &json_of(&tables, ReportKind::Trends, &robots)["trends"];
         assert_eq!((&trends[0]["stat_date"], trends.as_array().unwrap().len()), (&json!(date), 1));
     }
     let both = Query::new(window("2010-11-06", "2010-11-07"));
-    assert_eq!(json_of(&tables, Kind::Summary, &both)["summary"]["new_visitors"], 3);
+    assert_eq!(json_of(&tables, ReportKind::Summary, &both)["summary"]["new_visitors"], 3);
 }
 
 #[test]
@@ -668,10 +686,10 @@ fn a_comparison_sets_each_figure_beside_the_period_before() {
     ]);
     let query = Query::new(window("2026-06-03", "2026-06-04"));
     let compared = |kind| {
-        let request = Request { compare: true, ..Request::new(kind, query.clone(), 0) };
+        let request = ReportRequest { compare: true, ..ReportRequest::new(kind, query.clone(), 0) };
         json_with(&tables, request)["comparison"].clone()
     };
-    let summary = compared(Kind::Summary);
+    let summary = compared(ReportKind::Summary);
     assert_eq!(summary["from"], "2026-06-01");
     assert_eq!(summary["to"], "2026-06-02");
     assert_eq!(summary["partial"], false);
@@ -684,11 +702,11 @@ fn a_comparison_sets_each_figure_beside_the_period_before() {
         json!({"current": 0, "previous": 0, "change": 0, "change_percent": null})
     );
     assert_eq!(summary["summary"]["avg_response_time_ms"]["change"], Value::Null);
-    let rows = compared(Kind::Sources)["utm_sources"].clone();
+    let rows = compared(ReportKind::Sources)["utm_sources"].clone();
     let status = |at: usize| (rows[at]["source"].as_str().unwrap(), rows[at]["status"].as_str().unwrap());
     assert_eq!((status(0), status(1), status(2)), (("google", "kept"), ("mail", "new"), ("bing", "gone")));
     assert_eq!(rows[2]["count"], json!({"current": 0, "previous": 1, "change": -1, "change_percent": -100}));
-    let days = compared(Kind::Trends)["trends"].clone();
+    let days = compared(ReportKind::Trends)["trends"].clone();
     assert_eq!(days[1]["stat_date"], "2026-06-04");
     assert_eq!(
         days[1]["sessions"],
@@ -710,7 +728,8 @@ fn nothing_is_told_of_a_period_before_whose_sessions_are_pruned() {
     tables.sessions_pruned = Some(day("2026-06-01"));
     let query = Query::new(window("2026-06-03", "2026-06-04"));
     let compared = |kind, query: &Query| {
-        let request = Request { compare: true, limit: Some(1), ..Request::new(kind, query.clone(), 0) };
+        let request =
+            ReportRequest { compare: true, limit: Some(1), ..ReportRequest::new(kind, query.clone(), 0) };
         let outcome = run(&tables, &request).unwrap();
         (serde_json::to_value(&outcome).unwrap()["comparison"].clone(), outcome.notes())
     };
@@ -718,29 +737,29 @@ fn nothing_is_told_of_a_period_before_whose_sessions_are_pruned() {
         |current: u64| json!({"current": current, "previous": null, "change": null, "change_percent": null});
     let said = ["what the period before, 2026-06-01 to 2026-06-02, came to is not known: \
          sessions up to 2026-06-01 are pruned"];
-    let (sources, notes) = compared(Kind::Sources, &query);
+    let (sources, notes) = compared(ReportKind::Sources, &query);
     assert_eq!(sources["utm_sources"], json!([{"source": "mail", "status": null, "count": unknown(2)}]));
     assert_eq!(notes, said);
-    for kind in [Kind::Devices, Kind::Events] {
+    for kind in [ReportKind::Devices, ReportKind::Events] {
         assert_eq!(compared(kind, &query).1, said);
     }
     // Summary and trends come from daily statistics, but for the visitors, and but for robots.
-    let (summary, notes) = compared(Kind::Summary, &query);
+    let (summary, notes) = compared(ReportKind::Summary, &query);
     assert_eq!(summary["summary"]["total_sessions"]["previous"], 2);
     assert_eq!(summary["summary"]["unique_visitors"], unknown(3));
     assert!(notes[0].starts_with("the data begins on 2026-06-02"), "{notes:?}");
     let with_robots = Query { include_bots: true, ..query.clone() };
-    let (summary, notes) = compared(Kind::Summary, &with_robots);
+    let (summary, notes) = compared(ReportKind::Summary, &with_robots);
     assert_eq!(summary["summary"]["total_sessions"], unknown(3));
     assert_eq!(notes, said);
-    let (trends, notes) = compared(Kind::Trends, &with_robots);
+    let (trends, notes) = compared(ReportKind::Trends, &with_robots);
     assert_eq!(trends["trends"].as_array().unwrap().len(), 2);
     assert_eq!(trends["trends"][1]["sessions"], unknown(1));
     assert_eq!(trends["trends"][1]["status"], Value::Null);
     assert_eq!(notes, said);
     let report = summary::summary(&tables, &with_robots, true).unwrap();
-    let verdict = Condition::parse("total_sessions.change > 0").unwrap().check(&report);
-    assert!(matches!(verdict, crate::report::metric::condition::Verdict::Unknown(_)), "{verdict:?}");
+    let verdict = Condition::parse("total_sessions.change > 0").unwrap().evaluate(&report);
+    assert!(matches!(verdict, crate::report::condition::Verdict::Unknown(_)), "{verdict:?}");
 }
 
 #[test]
@@ -766,8 +785,8 @@ fn a_comparison_with_a_day_that_is_not_over_says_so() {
 fn conditions_are_held_against_the_figures() {
     let query = Query::new(window("2026-06-01", "2026-06-12"));
     let report = summary::summary(&shop(), &query, true).unwrap();
-    let check = |text: &str| Condition::parse(text).unwrap().check(&report);
-    use crate::report::metric::condition::Verdict;
+    let check = |text: &str| Condition::parse(text).unwrap().evaluate(&report);
+    use crate::report::condition::Verdict;
     assert_eq!(check("conversion_rate < 50"), Verdict::Passed);
     assert_eq!(
         check("conversion_rate <= 50%"),
@@ -782,12 +801,13 @@ fn conditions_are_held_against_the_figures() {
     assert!(matches!(check("total_sessions.change = 3"), Verdict::Failed(_)));
     assert!(matches!(check("total_conversations.change_percent < 0"), Verdict::Unknown(_)));
     let alone = summary::summary(&shop(), &june(), false).unwrap();
-    let Verdict::Unknown(why) = Condition::parse("total_sessions.change < 0").unwrap().check(&alone) else {
+    let Verdict::Unknown(why) = Condition::parse("total_sessions.change < 0").unwrap().evaluate(&alone)
+    else {
         panic!()
     };
     assert!(why.contains("not compared"));
     let (notes, error) =
-        crate::report::metric::condition::check(&[Condition::parse("total_sessions = 4").unwrap()], &report);
+        crate::report::condition::evaluate(&[Condition::parse("total_sessions = 4").unwrap()], &report);
     assert!(notes.is_empty());
     assert_eq!(error.unwrap().kind(), crate::ErrorKind::ConditionMet);
 }
@@ -809,9 +829,9 @@ fn a_condition_that_cannot_be_read_is_an_error_with_a_fix() {
     }
 }
 
-fn listed(tables: &Memory, wanted: &EventsQuery) -> (Vec<String>, event_query::Listing) {
+fn listed(tables: &Memory, wanted: &EventQuery) -> (Vec<String>, event_query::EventListing) {
     let mut names = Vec::new();
-    let listing = event_query::list(tables, wanted, &["event_name"], &mut |frame| {
+    let listing = event_query::list_events(tables, wanted, &["event_name"], &mut |frame| {
         let reader = RecordReader::new(frame, Table::Events, &["event_name"])?;
         names
             .extend((0..frame.height()).map(|row| reader.record(row).text("event_name").unwrap().to_owned()));
@@ -830,12 +850,12 @@ fn a_list_with_a_limit_is_the_beginning_of_the_list_without() {
     for newest_first in [true, false] {
         for names in [vec![], vec!["a".to_owned()]] {
             let query =
-                EventsQuery { newest_first, names, ..EventsQuery::all(window("2026-06-01", "2026-06-10")) };
+                EventQuery { newest_first, names, ..EventQuery::all(window("2026-06-01", "2026-06-10")) };
             let places = |limit: Option<usize>| {
                 let mut places = Vec::new();
-                let wanted = EventsQuery { limit, ..query.clone() };
+                let wanted = EventQuery { limit, ..query.clone() };
                 let columns = ["id", "event_name", "timestamp"];
-                let listing = event_query::list(&tables, &wanted, &columns, &mut |frame| {
+                let listing = event_query::list_events(&tables, &wanted, &columns, &mut |frame| {
                     let reader = RecordReader::new(frame, Table::Events, &columns)?;
                     places.extend((0..frame.height()).map(|row| {
                         let record = reader.record(row);
@@ -872,24 +892,24 @@ fn raw_events_are_listed_in_order_and_filtered() {
         event("2026-06-11T00:00:00Z", "z", "after the window"),
         event("2026-05-31T23:59:59.999999Z", "z", "before the window"),
     ];
-    let june = EventsQuery::all(window("2026-06-01", "2026-06-10"));
+    let june = EventQuery::all(window("2026-06-01", "2026-06-10"));
     assert_eq!(listed(&tables, &june).0, ["last", "third", "second", "first"]);
-    let oldest = EventsQuery { newest_first: false, limit: Some(2), ..june.clone() };
+    let oldest = EventQuery { newest_first: false, limit: Some(2), ..june.clone() };
     let (names, listing) = listed(&tables, &oldest);
     assert_eq!(names, ["first", "second"]);
     assert!(listing.more);
-    let some = |query: EventsQuery| listed(&tables, &query).0;
+    let some = |query: EventQuery| listed(&tables, &query).0;
     assert_eq!(
-        some(EventsQuery { names: vec!["third".into(), "last".into()], ..june.clone() }),
+        some(EventQuery { names: vec!["third".into(), "last".into()], ..june.clone() }),
         ["last", "third"]
     );
-    assert_eq!(some(EventsQuery { categories: vec!["error".into()], ..june.clone() }), ["last"]);
-    assert_eq!(some(EventsQuery { session_id: Some("x".into()), ..june.clone() }), ["second", "first"]);
-    assert_eq!(some(EventsQuery { visitor: Some("anna".into()), ..june.clone() }), ["last"]);
+    assert_eq!(some(EventQuery { categories: vec!["error".into()], ..june.clone() }), ["last"]);
+    assert_eq!(some(EventQuery { session_id: Some("x".into()), ..june.clone() }), ["second", "first"]);
+    assert_eq!(some(EventQuery { visitor: Some("anna".into()), ..june.clone() }), ["last"]);
     let predicates = vec![Predicate::parse("properties.button_id=send").unwrap()];
-    assert_eq!(some(EventsQuery { predicates, ..june.clone() }), ["first"]);
-    assert_eq!(some(EventsQuery { chatbots: vec!["docs".into()], ..june.clone() }), Vec::<String>::new());
-    let (_, listing) = listed(&tables, &EventsQuery { names: vec!["none".into()], ..june });
+    assert_eq!(some(EventQuery { predicates, ..june.clone() }), ["first"]);
+    assert_eq!(some(EventQuery { chatbots: vec!["docs".into()], ..june.clone() }), Vec::<String>::new());
+    let (_, listing) = listed(&tables, &EventQuery { names: vec!["none".into()], ..june });
     assert!(
         listing.notes[0].starts_with("no event from 2026-06-01 to 2026-06-10 is one"),
         "{:?}",
@@ -902,7 +922,7 @@ fn events_are_listed_whatever_the_clock_says() {
     let mut tables = shop();
     tables.events = vec![event("2026-06-05T10:00:00Z", "x", "one")];
     let window = Window { today: day("2020-01-01"), ..window("2026-06-01", "2026-06-10") };
-    assert_eq!(listed(&tables, &EventsQuery::all(window)).0, ["one"]);
+    assert_eq!(listed(&tables, &EventQuery::all(window)).0, ["one"]);
 }
 
 #[test]
@@ -910,20 +930,20 @@ fn no_more_events_are_handed_over_than_are_wanted() {
     let mut tables = shop();
     tables.events = (1..=9).map(|n| event(&format!("2026-06-0{n}T10:00:00Z"), "x", "one")).collect();
     let mut given = 0;
-    let all = EventsQuery::all(window("2026-06-01", "2026-06-09"));
-    let mut each = |frame: &crate::store::frame::Frame| {
+    let all = EventQuery::all(window("2026-06-01", "2026-06-09"));
+    let mut each = |frame: &Frame| {
         given += frame.height();
         Ok(ControlFlow::Break(()))
     };
-    event_query::list(&tables, &all, &["event_name"], &mut each).unwrap();
+    event_query::list_events(&tables, &all, &["event_name"], &mut each).unwrap();
     // Dates are read four at a time.
     assert_eq!(given, 4);
 }
 
 #[test]
 fn all_holds_every_report_by_its_name() {
-    let answer = json_of(&shop(), Kind::All, &june());
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::All) {
+    let answer = json_of(&shop(), ReportKind::All, &june());
+    for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
         assert!(answer.get(kind.name()).is_some(), "{}", kind.name());
     }
     assert_eq!(answer["summary"]["summary"]["total_sessions"], answer["sessions"]["total"]);
@@ -931,14 +951,14 @@ fn all_holds_every_report_by_its_name() {
 
 #[test]
 fn wishes_that_a_report_cannot_fulfil_are_errors() {
-    let refuse = |request: Request| {
+    let refuse = |request: ReportRequest| {
         let Err(error) = run(&shop(), &request) else { panic!("no error") };
         assert_eq!(error.kind(), crate::error::ErrorKind::Usage);
     };
-    refuse(Request { compare: true, ..Request::new(Kind::Pages, june(), 0) });
-    refuse(Request { limit: Some(101), ..Request::new(Kind::Events, june(), 0) });
-    refuse(Request { limit: Some(0), ..Request::new(Kind::Sources, june(), 0) });
-    refuse(Request { visitor: Some("x".into()), ..Request::new(Kind::Trends, june(), 0) });
+    refuse(ReportRequest { compare: true, ..ReportRequest::new(ReportKind::Pages, june(), 0) });
+    refuse(ReportRequest { limit: Some(101), ..ReportRequest::new(ReportKind::Events, june(), 0) });
+    refuse(ReportRequest { limit: Some(0), ..ReportRequest::new(ReportKind::Sources, june(), 0) });
+    refuse(ReportRequest { visitor: Some("x".into()), ..ReportRequest::new(ReportKind::Trends, june(), 0) });
 }
 
 #[test]
@@ -946,6 +966,6 @@ fn a_session_of_a_second_counts_whole_seconds() {
     let tables =
         Memory::of(vec![Session { seconds: 1, ..session("2026-06-01", "a") }, session("2026-06-01", "b")]);
     // 1 second over 2 sessions: 0.5, rounded up.
-    assert_eq!(json_of(&tables, Kind::Summary, &june())["summary"]["avg_session_duration_seconds"], 1);
+    assert_eq!(json_of(&tables, ReportKind::Summary, &june())["summary"]["avg_session_duration_seconds"], 1);
     assert_eq!(SECOND, 1_000_000);
 }

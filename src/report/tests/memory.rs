@@ -354,7 +354,7 @@ impl Tables for Memory {
         Some((days().min()?, days().max()?))
     }
 
-    fn dates(&self) -> Option<(Day, Day)> {
+    fn event_dates(&self) -> Option<(Day, Day)> {
         let dates = || self.events.iter().map(|event| Day::utc(event.time));
         Some((dates().min()?, dates().max()?))
     }

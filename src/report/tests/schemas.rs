@@ -7,31 +7,37 @@ use crate::report::*;
 use crate::store::columns::Table;
 
 /// The original's samples, one a report, as its documentation gives them.
-const SAMPLES: [(Kind, &str); 7] = [
+const SAMPLES: [(ReportKind, &str); 7] = [
     (
-        Kind::Summary,
+        ReportKind::Summary,
         r#"{"chatbot_id": "uuid", "period_days": 30, "summary": {"total_sessions": 1250, "unique_visitors": 892,
             "total_conversations": 567, "avg_session_duration_seconds": 145, "conversion_rate": 45.36}}"#,
     ),
     (
-        Kind::Trends,
+        ReportKind::Trends,
         r#"{"chatbot_id": "uuid", "period_days": 30, "trends": [{"stat_date": "2024-01-15", "sessions": 42,
             "conversations": 18, "messages": 156, "conversion_rate": 42.86}]}"#,
     ),
     (
-        Kind::Events,
+        ReportKind::Events,
         r#"{"chatbot_id": "uuid", "period_days": 7,
             "events": [{"event_name": "widget_opened", "event_count": 1523, "unique_sessions": 892}]}"#,
     ),
-    (Kind::Active, r#"{"chatbot_id": "uuid", "active_sessions": 12, "timestamp": "2024-01-15T10:30:00Z"}"#),
-    (Kind::Sessions, r#"{"chatbot_id": "uuid", "page": 1, "limit": 20, "total": 1250, "sessions": []}"#),
     (
-        Kind::Sources,
+        ReportKind::Active,
+        r#"{"chatbot_id": "uuid", "active_sessions": 12, "timestamp": "2024-01-15T10:30:00Z"}"#,
+    ),
+    (
+        ReportKind::Sessions,
+        r#"{"chatbot_id": "uuid", "page": 1, "limit": 20, "total": 1250, "sessions": []}"#,
+    ),
+    (
+        ReportKind::Sources,
         r#"{"chatbot_id": "uuid", "period_days": 30, "utm_sources": [{"source": "google", "count": 432}],
             "referrers": [{"domain": "google.com", "count": 567}]}"#,
     ),
     (
-        Kind::Devices,
+        ReportKind::Devices,
         r#"{"chatbot_id": "uuid", "period_days": 30, "devices": [{"type": "desktop", "count": 892}],
             "browsers": [{"name": "Chrome", "count": 756}], "operating_systems": [{"name": "Windows", "count": 567}]}"#,
     ),
@@ -74,14 +80,14 @@ fn hold(sample: &Json, value: &Json, at: &str) {
     }
 }
 
-fn answer(request: &Request) -> Json {
+fn answer(request: &ReportRequest) -> Json {
     let mut tables = shop();
     tables.events = vec![event("2026-06-01T00:01:40Z", "s-anna-2026-06-01T00:00:00Z", "message_sent")];
     Json::parse(&serde_json::to_string(&run(&tables, request).unwrap()).unwrap())
 }
 
-fn request(kind: Kind) -> Request {
-    Request::new(kind, june(), time("2026-06-10T12:00:00Z"))
+fn request(kind: ReportKind) -> ReportRequest {
+    ReportRequest::new(kind, june(), time("2026-06-10T12:00:00Z"))
 }
 
 #[test]
@@ -95,25 +101,25 @@ fn every_report_of_the_original_has_its_keys_its_nesting_and_its_types() {
 
 #[test]
 fn every_report_is_as_its_schema_says() {
-    for kind in Kind::ALL {
+    for kind in ReportKind::ALL {
         let schema = Schema::read(kind.name());
         let plain = request(kind);
         schema.check(&answer(&plain));
-        if kind.compares() {
-            schema.check(&answer(&Request { compare: true, ..plain.clone() }));
+        if kind.supports_compare() {
+            schema.check(&answer(&ReportRequest { compare: true, ..plain.clone() }));
         }
         for chatbots in [vec!["shop".to_owned()], vec!["shop".to_owned(), "docs".to_owned()]] {
             let query = Query { chatbots, include_bots: true, ..june() };
-            schema.check(&answer(&Request { query, ..plain.clone() }));
+            schema.check(&answer(&ReportRequest { query, ..plain.clone() }));
         }
-        let by_chatbot = answer(&Request { by_chatbot: true, ..plain.clone() });
+        let by_chatbot = answer(&ReportRequest { by_chatbot: true, ..plain.clone() });
         by_chatbot.list().iter().for_each(|answer| schema.check(answer));
     }
     let schema = Schema::read("sessions");
     for (session_id, visitor) in
         [(Some("s-anna-2026-06-01T00:00:00Z".to_owned()), None), (None, Some("anna".to_owned()))]
     {
-        let looked_up = answer(&Request { session_id, visitor, ..request(Kind::Sessions) });
+        let looked_up = answer(&ReportRequest { session_id, visitor, ..request(ReportKind::Sessions) });
         schema.check(&looked_up);
         assert!(looked_up.get("sessions").unwrap().list()[0].get("timeline").is_some());
     }
@@ -123,12 +129,13 @@ fn every_report_is_as_its_schema_says() {
 fn figures_that_are_not_known_fit_the_schemas_too() {
     let mut tables = shop();
     tables.sessions_pruned = Some(super::memory::day("2026-06-30"));
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::All) {
-        let outcome = run(&tables, &Request { compare: kind.compares(), ..request(kind) }).unwrap();
+    for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
+        let outcome =
+            run(&tables, &ReportRequest { compare: kind.supports_compare(), ..request(kind) }).unwrap();
         Schema::read(kind.name()).check(&Json::parse(&serde_json::to_string(&outcome).unwrap()));
     }
     let nothing = super::memory::Memory::of(Vec::new());
-    for kind in Kind::ALL {
+    for kind in ReportKind::ALL {
         let outcome = run(&nothing, &request(kind)).unwrap();
         Schema::read(kind.name()).check(&Json::parse(&serde_json::to_string(&outcome).unwrap()));
     }
@@ -159,7 +166,7 @@ fn no_number_has_more_than_two_decimals() {
             _ => {}
         }
     }
-    for kind in Kind::ALL {
-        look(&answer(&Request { compare: kind.compares(), ..request(kind) }), kind.name());
+    for kind in ReportKind::ALL {
+        look(&answer(&ReportRequest { compare: kind.supports_compare(), ..request(kind) }), kind.name());
     }
 }

@@ -5,7 +5,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Cell, Cells, Frame};
-use crate::decimal::fixed::{Hundredths, divide};
+use crate::decimal::{Hundredths, round_half_up};
 use crate::error::Result;
 use crate::store::columns::{Column, Table};
 use crate::time::{Day, Micros, format_utc};
@@ -40,7 +40,7 @@ impl From<Cell<'_>> for Value {
             Cell::Int(number) => Value::Int(number),
             Cell::Float(number) if number.is_finite() => {
                 // Floats are stored rounded to two decimal places: recover the exact decimal.
-                Value::Decimal(Hundredths(divide((number * 1_000.0) as i128, 10)))
+                Value::Decimal(Hundredths(round_half_up((number * 1_000.0) as i128, 10)))
             }
             Cell::Float(_) => Value::Null,
             Cell::Bool(value) => Value::Bool(value),

@@ -1,19 +1,23 @@
-//! Numbers as they are written, compared without loss: no float comes between two long ids.
+//! Decimal numbers as text, compared digit by digit.
 
 use std::cmp::Ordering;
 
-/// A decimal number: 0.d₁d₂d₃… × 10^exponent, the first digit not 0.
+/// A decimal number that borrows its digits from the text it was parsed from.
+///
+/// Its value is 0.d₁d₂d₃… × 10^`exponent` with d₁ ≠ 0. Two numbers are equal if their values are,
+/// however they are written: `12`, `12.0` and `1.2e1`.
 #[derive(Clone, Copy, Debug)]
-pub struct Decimal<'a> {
+pub(crate) struct DecimalText<'a> {
     negative: bool,
-    /// The digits, with a point among them or none; empty for zero, as are the next two.
+    /// The digits from the first that is not 0, possibly with a decimal point among them. Zero has
+    /// no digits, and then `negative` is false and `exponent` is 0.
     digits: &'a str,
     exponent: i64,
 }
 
-impl<'a> Decimal<'a> {
-    /// Reads a number such as `12`, `-0.50`, `+3`, `.5` or `1e-7`; `None` where the text is none.
-    pub fn parse(text: &'a str) -> Option<Decimal<'a>> {
+impl<'a> DecimalText<'a> {
+    /// Parses a number such as `12`, `-0.50`, `+3`, `.5` or `1e-7`; returns `None` for other text.
+    pub fn parse(text: &'a str) -> Option<DecimalText<'a>> {
         let (negative, number) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -23,21 +27,21 @@ impl<'a> Decimal<'a> {
             None => (number, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-        if mantissa.len() == mantissa.matches('.').count() || !is_number(whole) || !is_number(fraction) {
+        let all_digits = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
             return None;
         }
         let digits = mantissa.trim_start_matches(['0', '.']);
         if digits.is_empty() {
-            return Some(Decimal { negative: false, digits: "", exponent: 0 });
+            return Some(DecimalText { negative: false, digits: "", exponent: 0 });
         }
-        // So many digits stand before the point, or so many zeros behind it.
+        // The number of digits before the point, or minus the number of zeros right after it.
         let whole = whole.trim_start_matches('0');
-        let places = match whole.len() {
+        let point = match whole.len() {
             0 => -((fraction.len() - fraction.trim_start_matches('0').len()) as i64),
             digits => digits as i64,
         };
-        Some(Decimal { negative, digits, exponent: exponent.checked_add(places)? })
+        Some(DecimalText { negative, digits, exponent: exponent.checked_add(point)? })
     }
 
     /// Returns -1, 0 or 1.
@@ -49,38 +53,39 @@ impl<'a> Decimal<'a> {
         }
     }
 
-    /// Returns the digits without the zeros at the end, which say nothing.
-    fn significant(self) -> impl Iterator<Item = u8> + 'a {
+    /// Returns the digits without trailing zeros.
+    fn significant_digits(self) -> impl Iterator<Item = u8> + 'a {
         self.digits.trim_end_matches(['0', '.']).bytes().filter(|byte| *byte != b'.')
     }
 
-    fn size(self, other: Decimal<'_>) -> Ordering {
-        self.exponent.cmp(&other.exponent).then_with(|| self.significant().cmp(other.significant()))
+    fn cmp_magnitude(self, other: DecimalText<'_>) -> Ordering {
+        let exponents = self.exponent.cmp(&other.exponent);
+        exponents.then_with(|| self.significant_digits().cmp(other.significant_digits()))
     }
 }
 
-impl Ord for Decimal<'_> {
+impl Ord for DecimalText<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.sign().cmp(&other.sign()).then_with(|| match self.negative {
-            true => other.size(*self),
-            false => self.size(*other),
+            true => other.cmp_magnitude(*self),
+            false => self.cmp_magnitude(*other),
         })
     }
 }
 
-impl PartialOrd for Decimal<'_> {
+impl PartialOrd for DecimalText<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Decimal<'_> {
+impl PartialEq for DecimalText<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Decimal<'_> {}
+impl Eq for DecimalText<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -88,11 +93,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn order(a: &str, b: &str) -> Option<Ordering> {
-        Some(Decimal::parse(a)?.cmp(&Decimal::parse(b)?))
+        Some(DecimalText::parse(a)?.cmp(&DecimalText::parse(b)?))
     }
 
     #[test]
-    fn numbers_are_the_same_whatever_their_spelling() {
+    fn numbers_of_equal_value_are_equal() {
         let same: [&[&str]; 5] = [
             &["12", "12.0", "+12", "012", "1.2e1", "120E-1", "0.12e2", "12."],
             &["0", "-0", "0.00", "0e99", ".0"],
@@ -108,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn no_digit_is_lost() {
+    fn order_uses_every_digit() {
         let rising = [
             "-1e30",
             "-1234567890123456789.2",
@@ -133,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn text_that_is_not_a_number_is_rejected() {
         for text in [
             "",
             ".",
@@ -150,20 +155,20 @@ mod tests {
             "1e99999999999999999999",
             "١",
         ] {
-            assert!(Decimal::parse(text).is_none(), "{text:?}");
+            assert!(DecimalText::parse(text).is_none(), "{text:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn the_order_is_that_of_the_numbers(a in -1000i64..1000, b in -1000i64..1000, i in -3i32..4, j in -3i32..4) {
+        fn order_of_texts_is_order_of_values(a in -1000i64..1000, b in -1000i64..1000, i in -3i32..4, j in -3i32..4) {
             let scaled = |n: i64, power: i32| n * 10i64.pow((power + 3) as u32);
             let wanted = scaled(a, i).cmp(&scaled(b, j));
             prop_assert_eq!(order(&format!("{a}e{i}"), &format!("{b}e{j}")), Some(wanted));
         }
 
         #[test]
-        fn any_text_ends_without_a_panic(a in "[-+.eE0-9x]{0,12}", b in "\\PC{0,6}") {
+        fn any_text_is_handled_without_panic(a in "[-+.eE0-9x]{0,12}", b in "\\PC{0,6}") {
             let _ = (order(&a, &b), order(&a, &a), order(&b, &b));
         }
     }

@@ -1,8 +1,6 @@
-//! Finding some properties in an event's `properties` without reading the others, however deep they are nested.
+//! Values in JSON texts: properties of an event by name, and values at a path.
 //!
-//! Most events do not have the properties asked for, which a search for what their names have in common
-//! tells at once. Where that occurs, the object is walked: only a key of the object itself counts, not the
-//! same text in a string or in an object within it.
+//! Neither parses the whole text. Nesting has no limit.
 
 use memchr::memmem::Finder;
 
@@ -10,63 +8,68 @@ use crate::json::lenient::{each_element, each_member, key_is};
 use crate::session::properties::number_us;
 use crate::time::Micros;
 
-/// Finds the properties of some names in many objects.
-pub struct Properties<const N: usize> {
+/// A search for properties of fixed names, for use on many objects.
+///
+/// Most objects have none of the properties. A substring search for a part that all names share
+/// rules them out; only the other objects are scanned.
+pub(crate) struct Properties<const N: usize> {
     names: [&'static str; N],
-    /// The length of the shortest name: an object that has it is longer by its quotes, its braces, a colon and
-    /// a value.
-    shortest: usize,
+    /// The length of the shortest object with one of the properties: braces, quotes, colon, a name
+    /// and a value of one byte.
+    min_len: usize,
     finder: Finder<'static>,
 }
 
 impl<const N: usize> Properties<N> {
-    /// Makes a search for properties of which all names have a part in common.
+    /// Returns a search for properties whose names all contain `common`.
     pub fn new(names: [&'static str; N], common: &'static str) -> Properties<N> {
         let shortest = names.iter().map(|name| name.len()).min().unwrap_or(0);
-        Properties { names, shortest, finder: Finder::new(common.as_bytes()) }
+        Properties { names, min_len: shortest + 6, finder: Finder::new(common.as_bytes()) }
     }
 
-    /// Returns the JSON texts of the properties' values, in order of their names; of a key given twice, the
-    /// last.
+    /// Returns the JSON texts of the values, in the order of the names. Only keys of the object
+    /// itself count, not those of nested objects. The last of equal keys wins.
     pub fn find<'a>(&self, object: &'a str) -> [Option<&'a str>; N] {
         let bytes = object.as_bytes();
-        if object.len() < self.shortest + 6 {
+        if object.len() < self.min_len {
             return [None; N];
         }
-        // A backslash may hide a name: `load\u005ftime_ms`.
-        let escaped = memchr::memchr(b'\\', bytes).is_some();
-        if !escaped && self.finder.find(bytes).is_none() {
+        // An escape may hide a name, as in `load\u005ftime_ms`.
+        let has_escape = memchr::memchr(b'\\', bytes).is_some();
+        if !has_escape && self.finder.find(bytes).is_none() {
             return [None; N];
         }
         let mut found = [None; N];
-        let whole = each_member(object, |key, value| {
+        let end = each_member(object, |key, value| {
             for (name, found) in self.names.iter().zip(&mut found) {
-                if key == *name || (escaped && key_is(key, name)) {
+                if key == *name || (has_escape && key_is(key, name)) {
                     *found = Some(value);
                 }
             }
         });
-        if whole.is_some() { found } else { [None; N] }
+        if end.is_some() { found } else { [None; N] }
     }
 
-    /// Returns the values as times: numbers of milliseconds that sessions count too, in whole microseconds.
+    /// Returns the values as times in microseconds; `None` for values that are not a number of
+    /// milliseconds.
     pub fn millis(&self, object: &str) -> [Option<Micros>; N] {
         self.find(object).map(|value| millis(value?))
     }
 }
 
-/// Reads a number of milliseconds by the rule of sessions, so that a report on events agrees with them.
+/// Parses a number of milliseconds by the rule of sessions, so that reports on events agree with
+/// reports on sessions.
 fn millis(value: &str) -> Option<Micros> {
-    // Most are whole and short, and of these there is nothing to decide.
+    // Most numbers are short and whole, and need no rounding.
     if (1..=12).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(value.bytes().fold(0, |sum, digit| sum * 10 + Micros::from(digit - b'0')) * 1_000);
     }
     number_us(value)
 }
 
-/// Returns the JSON text that a path leads to: of keys, or places in a list, the first of which is 0; of a key
-/// given twice to the last.
-pub fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
+/// Returns the JSON text of the value at a path of keys and list indexes, which count from 0. The
+/// last of equal keys wins.
+pub(crate) fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
     path.iter().try_fold(json.trim(), |value, step| {
         let mut found = None;
         match value.as_bytes().first()? {
@@ -78,9 +81,9 @@ pub fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
                 })?;
             }
             b'[' => {
-                let place: usize = step.parse().ok()?;
-                each_element(value, |at, value| {
-                    if at == place {
+                let wanted: usize = step.parse().ok()?;
+                each_element(value, |index, value| {
+                    if index == wanted {
                         found = Some(value);
                     }
                 })?;
@@ -97,17 +100,16 @@ mod tests {
     use crate::json::lenient;
     use proptest::prelude::*;
 
-    /// A search for a single one.
-    struct Of(Properties<1>);
+    struct OneProperty(Properties<1>);
 
-    impl Of {
+    impl OneProperty {
         fn find<'a>(&self, object: &'a str) -> Option<&'a str> {
             self.0.find(object)[0]
         }
     }
 
     #[test]
-    fn several_are_found_at_once() {
+    fn several_properties_are_found_together() {
         let both = Properties::new(["load_time_ms", "response_time_ms"], "_time_ms");
         let times = |object| both.millis(object);
         assert_eq!(times(r#"{"response_time_ms":2,"x":[{"load_time_ms":3}]}"#), [None, Some(2_000)]);
@@ -117,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn only_a_key_of_the_object_itself_is_found() {
-        let load = Of(Properties::new(["load_time_ms"], "_time_ms"));
+    fn nested_key_and_key_in_string_are_not_found() {
+        let load = OneProperty(Properties::new(["load_time_ms"], "_time_ms"));
         assert_eq!(load.find(r#"{"load_time_ms":120}"#), Some("120"));
         assert_eq!(load.find(r#"{ "a" : [1, {"load_time_ms":1}] , "load_time_ms" : 12.5 }"#), Some("12.5"));
         assert_eq!(load.find(r#"{"timing":{"load_time_ms":120}}"#), None);
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_a_number_that_is_not_negative() {
+    fn millis_accepts_numbers_that_are_not_negative() {
         let time = Properties::new(["response_time_ms"], "_time_ms");
         let millis = |value: &str| time.millis(&format!("{{\"response_time_ms\":{value}}}"))[0];
         assert_eq!(millis("1200"), Some(1_200_000));
@@ -142,7 +144,7 @@ mod tests {
         assert_eq!(millis("0"), Some(0));
         assert_eq!(millis("0012"), Some(12_000));
         assert_eq!(millis("999999999999"), Some(999_999_999_999_000));
-        // Where a float goes astray.
+        // As a float, this would be rounded down.
         assert_eq!(millis("1024.4995"), Some(1_024_500));
         assert_eq!(millis("-0"), Some(0));
         for wrong in ["-1", "\"12\"", "null", "true", "1e999", "[1]", "inf"] {
@@ -152,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn times_are_what_sessions_make_of_them(number in "(-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?)") {
+        fn millis_agrees_with_sessions(number in "(-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?)") {
             prop_assert_eq!(millis(&number), number_us(&number));
         }
     }
@@ -178,15 +180,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_what_a_whole_parser_finds(value in json(), pretty: bool) {
+        fn properties_are_found_as_by_a_full_parser(value in json(), pretty: bool) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-            let found = Of(Properties::new(["x"], "x")).find(text.as_ref().unwrap()).map(str::to_owned);
+            let found = OneProperty(Properties::new(["x"], "x")).find(text.as_ref().unwrap()).map(str::to_owned);
             let found = found.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
             prop_assert_eq!(found, value.as_object().and_then(|object| object.get("x")).cloned());
         }
 
         #[test]
-        fn a_path_leads_to_what_a_whole_parser_finds(
+        fn path_is_followed_as_by_a_full_parser(
             value in json(),
             pretty: bool,
             path in prop::collection::vec(prop_oneof![key(), "[0-3]"], 0..4),
@@ -205,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_ends_without_a_panic(text in "[{}\\[\\]\",:\\\\x0-9 é]{0,24}") {
+        fn any_text_is_handled_without_panic(text in "[{}\\[\\]\",:\\\\x0-9 é]{0,24}") {
             at_path(&text, &["x".to_owned(), "0".to_owned()]);
             lenient::compact(&text);
             Properties::new(["x", "y"], "").find(&text);

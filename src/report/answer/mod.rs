@@ -1,0 +1,186 @@
+//! Answers: the common form of every report's result.
+//!
+//! A [`Report`] consists of a [`ReportHead`] (scope: chatbots, days, bot sessions), a body of the
+//! report's own type, notes and, on request, a [`Comparison`] with the previous period. Renderers
+//! see it as an [`Answer`]: groups of rows, without the body's type.
+//!
+//! - [`rows`] declares rows of dimensions and metrics, and groups them for renderers;
+//! - [`comparison`] compares two answers of one kind;
+//! - [`session_page`] holds the page of sessions that `sessions` returns;
+//! - [`session_report`] builds the reports that count the sessions of a window;
+//! - [`diagnostics`] writes the notes on empty windows, pruned days and incomplete periods.
+
+pub mod comparison;
+pub mod diagnostics;
+pub mod rows;
+pub(crate) mod session_page;
+pub(crate) mod session_report;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::query::Query;
+use super::query::tables::Tables;
+use super::query::window::Window;
+use crate::time::{Micros, Zone};
+use comparison::Comparison;
+use rows::Group;
+use session_page::SessionPage;
+
+/// How a report treats bot sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BotSessions {
+    /// The report does not count them.
+    #[default]
+    NotCounted,
+    /// This many sessions are excluded.
+    Excluded(u64),
+    /// This many sessions are counted with the others.
+    Included(u64),
+}
+
+impl BotSessions {
+    /// Returns how a query treats `sessions` bot sessions.
+    pub(crate) fn new(query: &Query, sessions: u64) -> BotSessions {
+        if query.include_bots { BotSessions::Included(sessions) } else { BotSessions::Excluded(sessions) }
+    }
+}
+
+/// The scope of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportHead {
+    /// The chatbots; empty for all chatbots together.
+    pub chatbots: Vec<String>,
+    /// The days; `None` for a report on a moment or on all days.
+    pub window: Option<Window>,
+    /// The time zone of the days.
+    pub zone: Zone,
+    /// How bot sessions are treated.
+    pub bot_sessions: BotSessions,
+    /// The moment of a report on a moment.
+    pub moment: Option<Micros>,
+    /// Whether JSON contains the window. `active` and `sessions` leave it out.
+    pub window_in_json: bool,
+}
+
+impl ReportHead {
+    /// Returns the head of an answer to a query that found `bots` bot sessions.
+    pub(crate) fn new(tables: &dyn Tables, query: &Query, bots: u64) -> ReportHead {
+        ReportHead {
+            chatbots: query.chatbots.clone(),
+            window: Some(query.window),
+            zone: tables.zone(),
+            bot_sessions: BotSessions::new(query, bots),
+            moment: None,
+            window_in_json: true,
+        }
+    }
+
+    /// Returns the head of a list of events, which has no report of its own: `wa events`.
+    pub fn for_event_list(tables: &dyn Tables, query: &Query) -> ReportHead {
+        ReportHead { bot_sessions: BotSessions::NotCounted, ..ReportHead::new(tables, query, 0) }
+    }
+}
+
+impl Serialize for ReportHead {
+    /// Writes `chatbot_id` (null for all chatbots, a list for several), then `period_days`, `from`
+    /// and `to`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.chatbots.as_slice() {
+            [] => map.serialize_entry("chatbot_id", &None::<String>)?,
+            [one] => map.serialize_entry("chatbot_id", one)?,
+            several => map.serialize_entry("chatbot_id", several)?,
+        }
+        if let Some(window) = self.window
+            && self.window_in_json
+        {
+            map.serialize_entry("period_days", &window.days())?;
+            map.serialize_entry("from", &window.from.to_string())?;
+            map.serialize_entry("to", &window.to.to_string())?;
+        }
+        map.end()
+    }
+}
+
+/// The part of a report that is specific to its kind.
+pub trait ReportBody: Serialize + Send + Sync {
+    /// The report's name on the command line.
+    const NAME: &'static str;
+
+    /// Returns the groups of rows.
+    fn groups(&self) -> Vec<Group<'_>>;
+
+    /// Returns the page of sessions; `None` for every report but `sessions`.
+    fn session_page(&self) -> Option<&SessionPage> {
+        None
+    }
+}
+
+/// A report's result: head, body, comparison and notes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report<B> {
+    /// The scope.
+    #[serde(flatten)]
+    pub head: ReportHead,
+    /// The figures and lists.
+    #[serde(flatten)]
+    pub body: B,
+    /// The comparison with the previous period, if requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+    /// Notes for standard error on what the answer leaves out, and why.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+}
+
+impl<B: ReportBody> Report<B> {
+    /// Returns a report without comparison and notes.
+    pub(crate) fn new(head: ReportHead, body: B) -> Report<B> {
+        Report { head, body, comparison: None, notes: Vec::new() }
+    }
+}
+
+/// A report of any kind, as renderers see it.
+pub trait Answer: erased_serde::Serialize + Send + Sync {
+    /// Returns the report's name on the command line.
+    fn name(&self) -> &'static str;
+    /// Returns the scope.
+    fn head(&self) -> &ReportHead;
+    /// Returns the groups of rows.
+    fn groups(&self) -> Vec<Group<'_>>;
+    /// Returns the page of sessions; `None` for every report but `sessions`.
+    fn session_page(&self) -> Option<&SessionPage>;
+    /// Returns the comparison with the previous period.
+    fn comparison(&self) -> Option<&Comparison>;
+    /// Returns the notes for standard error.
+    fn notes(&self) -> &[String];
+}
+
+erased_serde::serialize_trait_object!(Answer);
+
+impl<B: ReportBody> Answer for Report<B> {
+    fn name(&self) -> &'static str {
+        B::NAME
+    }
+
+    fn head(&self) -> &ReportHead {
+        &self.head
+    }
+
+    fn groups(&self) -> Vec<Group<'_>> {
+        self.body.groups()
+    }
+
+    fn session_page(&self) -> Option<&SessionPage> {
+        self.body.session_page()
+    }
+
+    fn comparison(&self) -> Option<&Comparison> {
+        self.comparison.as_ref()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}

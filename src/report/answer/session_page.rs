@@ -1,0 +1,49 @@
+//! The page of sessions that the report `sessions` returns.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::store::frame::Record;
+
+/// A session, with its events if it was looked up.
+#[derive(Clone, Debug)]
+pub struct SessionEntry {
+    /// The row of `sessions`.
+    pub session: Record,
+    /// The session's events, ordered by time and id.
+    pub timeline: Option<Vec<Record>>,
+}
+
+impl Serialize for SessionEntry {
+    /// Writes all columns in order, then `timeline` if there is one.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (column, value) in self.session.entries() {
+            map.serialize_entry(column.name, value)?;
+        }
+        if let Some(timeline) = &self.timeline {
+            map.serialize_entry("timeline", timeline)?;
+        }
+        map.end()
+    }
+}
+
+/// The body of `sessions`: one page of a list of sessions.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionPage {
+    /// The page number, from 1.
+    pub page: usize,
+    /// The maximum number of sessions on a page.
+    pub limit: usize,
+    /// The number of sessions on all pages.
+    pub total: usize,
+    /// The sessions of this page.
+    pub sessions: Vec<SessionEntry>,
+}
+
+impl SessionPage {
+    /// Returns the number of the last page; 1 if there are no sessions.
+    pub fn last_page(&self) -> usize {
+        self.total.div_ceil(self.limit.max(1)).max(1)
+    }
+}

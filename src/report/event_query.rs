@@ -1,0 +1,400 @@
+//! Queries for events, for `wa events`: by name, category, session, visitor and conditions, oldest
+//! or newest first.
+//!
+//! The window applies to the events' own times, not to the days of their sessions. Dates are read a
+//! few at a time; the columns that decide which events match are read first, so a date without
+//! matches costs no more than these. With a limit, only the listed rows are read with all columns.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+
+use super::answer::diagnostics;
+use super::query::predicate::{BoundPredicate, Predicate};
+use super::query::tables::{Tables, map_frames};
+use super::query::window::{Instants, Window};
+use super::query::{ChatbotFilter, Query};
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::frame::{Bools, Frame, Ints, Texts};
+use crate::time::{Day, Micros};
+
+/// The maximum number of dates that are read together.
+const MAX_DATES: i32 = 4;
+/// The approximate maximum number of rows in dates that are read together.
+const MAX_ROWS: usize = 1 << 17;
+/// The maximum number of events in a frame that is passed on.
+const CHUNK_ROWS: usize = 1 << 14;
+/// The number of columns that are read together if few of their rows are listed.
+const COLUMNS_PER_READ: usize = 8;
+
+/// A query for events.
+#[derive(Clone, Debug)]
+pub struct EventQuery {
+    /// The days, by the events' own times.
+    pub window: Window,
+    /// The chatbots; empty for all of them.
+    pub chatbots: Vec<String>,
+    /// The event names; empty for all of them.
+    pub names: Vec<String>,
+    /// The event categories; empty for all of them.
+    pub categories: Vec<String>,
+    /// The session id of the log.
+    pub session_id: Option<String>,
+    /// The visitor: an anonymous id or a user id.
+    pub visitor: Option<String>,
+    /// Conditions on columns and properties, which must all hold.
+    pub predicates: Vec<Predicate>,
+    /// Whether events of bots are excluded.
+    pub exclude_bots: bool,
+    /// Whether the newest event comes first.
+    pub newest_first: bool,
+    /// The maximum number of events; `None` for all.
+    pub limit: Option<usize>,
+}
+
+/// The result of listing events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventListing {
+    /// The number of listed events.
+    pub listed: usize,
+    /// Whether more events match than the limit allows.
+    pub more: bool,
+    /// Notes for standard error.
+    pub notes: Vec<String>,
+}
+
+/// The position of an event: the values that order it, and where its row is.
+#[derive(Clone, Copy, Debug)]
+struct EventPosition {
+    time: Micros,
+    id: u128,
+    /// The number of its frame among those that are read together.
+    frame: usize,
+    row: u32,
+}
+
+/// Events with the order in which they are listed.
+#[derive(Default)]
+struct OrderedEvents {
+    frame: Frame,
+    /// The rows of the frame, in order.
+    order: Vec<u32>,
+}
+
+/// Lists events: calls `visit` with frames of at least some columns of `events`, in order within
+/// and across frames, until it returns [`ControlFlow::Break`].
+pub fn list_events(
+    tables: &dyn Tables,
+    query: &EventQuery,
+    columns: &[&str],
+    visit: &mut dyn FnMut(&Frame) -> Result<ControlFlow<()>>,
+) -> Result<EventListing> {
+    let mut listing = EventListing::default();
+    let instants = query.window.instants(tables.zone());
+    let window_dates = query.window.utc_dates(tables.zone());
+    // Without events there is no date to read.
+    let no_dates = (window_dates.1.plus(1), window_dates.0.plus(-1));
+    let (first, last) = tables.event_dates().unwrap_or(no_dates);
+    let (from, to) = (window_dates.0.max(first), window_dates.1.min(last));
+    let mut next = if query.newest_first { to } else { from };
+    // With a limit, the first date mostly has enough events.
+    let mut dates = if query.limit.is_some() { 1 } else { MAX_DATES };
+    while from <= next && next <= to {
+        let range_of = |dates: i32| match query.newest_first {
+            true => (next.plus(1 - dates).max(from), next),
+            false => (next, next.plus(dates - 1).min(to)),
+        };
+        while dates > 1 && tables.estimated_rows(Table::Events, Some(range_of(dates))) > MAX_ROWS {
+            dates /= 2;
+        }
+        let range = range_of(dates);
+        dates = (dates * 2).min(MAX_DATES);
+        let remaining = query.limit.map(|limit| limit.saturating_sub(listing.listed));
+        let OrderedEvents { frame, mut order } = match remaining {
+            // One event beyond the limit shows that there are more.
+            Some(remaining) => {
+                query.read_first(tables, range, instants, columns, remaining.saturating_add(1))?
+            }
+            None => query.read_all(tables, range, instants, columns)?,
+        };
+        if let Some(remaining) = remaining
+            && order.len() > remaining
+        {
+            listing.more = true;
+            order.truncate(remaining);
+        }
+        for rows in order.chunks(CHUNK_ROWS) {
+            listing.listed += rows.len();
+            if visit(&frame.gather(rows)?)?.is_break() {
+                return Ok(listing);
+            }
+        }
+        if listing.more {
+            break;
+        }
+        next = if query.newest_first { range.0.plus(-1) } else { range.1.plus(1) };
+    }
+    if listing.listed == 0 {
+        listing.notes.push(query.empty_note(tables));
+    }
+    if let Some(pruned) = tables.events_pruned_through().filter(|day| *day >= window_dates.0) {
+        listing.notes.push(format!("events up to {pruned} are pruned"));
+    }
+    Ok(listing)
+}
+
+impl EventQuery {
+    /// Returns a query for all events of a window, newest first.
+    pub fn all(window: Window) -> EventQuery {
+        EventQuery {
+            window,
+            chatbots: Vec::new(),
+            names: Vec::new(),
+            categories: Vec::new(),
+            session_id: None,
+            visitor: None,
+            predicates: Vec::new(),
+            exclude_bots: false,
+            newest_first: true,
+            limit: None,
+        }
+    }
+
+    /// Returns the note that explains why no event is listed.
+    fn empty_note(&self, tables: &dyn Tables) -> String {
+        let (from, to) = (self.window.from, self.window.to);
+        let scope = diagnostics::scope(&[], Some((from, to)));
+        if tables.days().is_none() {
+            return diagnostics::NO_DATA.to_owned();
+        }
+        let has_filter = !(self.names.is_empty() && self.categories.is_empty() && self.predicates.is_empty())
+            || self.session_id.is_some()
+            || self.visitor.is_some()
+            || !self.chatbots.is_empty();
+        match tables.event_days() {
+            Some((first, last)) if has_filter && first <= to && from <= last => {
+                format!("no event{scope} matches")
+            }
+            // There may have been events, so the dates that have events explain nothing.
+            _ if tables.events_pruned_through().is_some_and(|last| from <= last) => {
+                format!("no events{scope} are retained")
+            }
+            Some((first, last)) => format!("no events{scope}: there is data from {first} to {last}"),
+            None => "no events are retained".to_owned(),
+        }
+    }
+
+    /// Returns the columns that decide which events match.
+    fn filter_columns(&self) -> Vec<&'static str> {
+        let mut columns = vec!["timestamp"];
+        let mut add = |name: &'static str, is_needed: bool| {
+            if is_needed && !columns.contains(&name) {
+                columns.push(name);
+            }
+        };
+        add("chatbot_id", !self.chatbots.is_empty());
+        add("event_name", !self.names.is_empty());
+        add("event_category", !self.categories.is_empty());
+        add("session_id", self.session_id.is_some());
+        add("anonymous_id", self.visitor.is_some());
+        add("user_id", self.visitor.is_some());
+        add("is_bot", self.exclude_bots);
+        self.predicates.iter().for_each(|predicate| add(predicate.column(), true));
+        columns
+    }
+
+    /// Adds the columns that decide which events match, and in which order, to some columns.
+    fn with_position_columns<'a>(&self, columns: &[&'a str]) -> Vec<&'a str> {
+        let mut all = columns.to_vec();
+        for name in self.filter_columns().into_iter().chain(["id"]) {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        all
+    }
+
+    /// Reads all matching events of some dates.
+    fn read_all(
+        &self,
+        tables: &dyn Tables,
+        dates: (Day, Day),
+        instants: Instants,
+        columns: &[&str],
+    ) -> Result<OrderedEvents> {
+        let Some(dates) = self.matching_dates(tables, dates, instants)? else {
+            return Ok(OrderedEvents::default());
+        };
+        let columns = self.with_position_columns(columns);
+        let parts = map_frames(tables, Table::Events, Some(dates), &columns, |number, frame| {
+            let rows = self.matching_rows(frame, instants)?;
+            let part = if rows.len() == frame.height() { frame.clone() } else { frame.gather(&rows)? };
+            let rows: Vec<u32> = (0..part.height() as u32).collect();
+            Ok((positions(&part, number, &rows)?, part))
+        })?;
+        let (positions, frames): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        self.order(positions, Frame::concat(frames)?)
+    }
+
+    /// Reads the first `count` matching events of some dates. Of all other events, only the columns
+    /// of their positions are read.
+    fn read_first(
+        &self,
+        tables: &dyn Tables,
+        dates: (Day, Day),
+        instants: Instants,
+        columns: &[&str],
+        count: usize,
+    ) -> Result<OrderedEvents> {
+        let Some(dates) = self.matching_dates(tables, dates, instants)? else {
+            return Ok(OrderedEvents::default());
+        };
+        let position_columns = self.with_position_columns(&[]);
+        let mut frames =
+            map_frames(tables, Table::Events, Some(dates), &position_columns, |number, frame| {
+                let positions = positions(frame, number, &self.matching_rows(frame, instants)?)?;
+                Ok(self.first(positions, count))
+            })?;
+        let chosen = self.first(frames.concat(), count);
+        for (number, positions) in frames.iter_mut().enumerate() {
+            positions.clear();
+            positions.extend(chosen.iter().filter(|position| position.frame == number));
+            positions.sort_unstable_by_key(|position| position.row);
+        }
+        let rows: Vec<Vec<u32>> =
+            frames.iter().map(|positions| positions.iter().map(|position| position.row).collect()).collect();
+        let mut read = Vec::new();
+        for columns in self.with_position_columns(columns).chunks(COLUMNS_PER_READ) {
+            let parts = map_frames(tables, Table::Events, Some(dates), columns, |number, frame| {
+                frame.gather(rows.get(number).map_or(&[][..], Vec::as_slice))
+            })?;
+            read.push(Frame::concat(parts)?);
+        }
+        let frame = Frame::join_columns(chosen.len(), read)?;
+        self.order(frames, frame)
+    }
+
+    /// Returns the range of those dates that have matching events; `None` if none has. If only the
+    /// time decides, it returns all dates.
+    fn matching_dates(
+        &self,
+        tables: &dyn Tables,
+        dates: (Day, Day),
+        instants: Instants,
+    ) -> Result<Option<(Day, Day)>> {
+        let columns = self.filter_columns();
+        if columns.len() == 1 {
+            return Ok(Some(dates));
+        }
+        let found = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
+            // All rows of a file have one date.
+            let first = self.matching_rows(frame, instants)?.into_iter().next();
+            let times = frame.ints("timestamp")?;
+            Ok(first.and_then(|row| times.get(row as usize)).map(Day::utc))
+        })?;
+        let dates = || found.iter().flatten().copied();
+        Ok(dates().min().zip(dates().max()))
+    }
+
+    fn compare(&self, a: &EventPosition, b: &EventPosition) -> Ordering {
+        // Events of two chatbots may have the same id. Frame and row make the order total, so that
+        // it is the same with and without a limit.
+        let order = (a.time, a.id, a.frame, a.row).cmp(&(b.time, b.id, b.frame, b.row));
+        if self.newest_first { order.reverse() } else { order }
+    }
+
+    /// Returns the first `count` positions, in no particular order.
+    fn first(&self, mut positions: Vec<EventPosition>, count: usize) -> Vec<EventPosition> {
+        if positions.len() > count {
+            positions.select_nth_unstable_by(count, |a, b| self.compare(a, b));
+            positions.truncate(count);
+        }
+        positions
+    }
+
+    /// Orders the rows of a frame, given their positions frame by frame.
+    fn order(&self, positions: Vec<Vec<EventPosition>>, frame: Frame) -> Result<OrderedEvents> {
+        let mut rows: Vec<(u32, EventPosition)> = (0..).zip(positions.into_iter().flatten()).collect();
+        rows.par_sort_unstable_by(|a, b| self.compare(&a.1, &b.1));
+        Ok(OrderedEvents { frame, order: rows.into_iter().map(|(row, _)| row).collect() })
+    }
+
+    fn matching_rows(&self, frame: &Frame, instants: Instants) -> Result<Vec<u32>> {
+        let query = Query { window: self.window, chatbots: self.chatbots.clone(), include_bots: true };
+        let mut filter = EventFilter {
+            instants,
+            times: frame.ints("timestamp")?,
+            chatbots: query.chatbot_filter(frame)?,
+            names: one_of(frame, "event_name", &self.names)?,
+            categories: one_of(frame, "event_category", &self.categories)?,
+            session_ids: one_of(frame, "session_id", self.session_id.as_slice())?,
+            anonymous_ids: one_of(frame, "anonymous_id", self.visitor.as_slice())?,
+            user_ids: one_of(frame, "user_id", self.visitor.as_slice())?,
+            is_bot: if self.exclude_bots { Some(frame.bools("is_bot")?) } else { None },
+            predicates: self
+                .predicates
+                .iter()
+                .map(|predicate| predicate.bind(frame))
+                .collect::<Result<_>>()?,
+        };
+        Ok((0..frame.height() as u32).filter(|row| filter.matches(*row as usize)).collect())
+    }
+}
+
+fn positions(frame: &Frame, number: usize, rows: &[u32]) -> Result<Vec<EventPosition>> {
+    let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
+    // Ids are UUIDs in one form, so their numbers have the order of their texts.
+    let id = |row: usize| ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok()).unwrap_or_default();
+    let position = |&row: &u32| {
+        let (time, id) = (times.or_zero(row as usize), id(row as usize).as_u128());
+        EventPosition { time, id, frame: number, row }
+    };
+    Ok(rows.iter().map(position).collect())
+}
+
+/// A column with the values that a row must have one of; `None` if any value matches.
+type OneOf<'a> = Option<(&'a Texts, &'a [String])>;
+
+fn one_of<'a>(frame: &'a Frame, name: &str, values: &'a [String]) -> Result<OneOf<'a>> {
+    if values.is_empty() { Ok(None) } else { Ok(Some((frame.texts(name)?, values))) }
+}
+
+/// The filter of a query, bound to the columns of a frame.
+struct EventFilter<'a> {
+    instants: Instants,
+    times: &'a Ints,
+    chatbots: ChatbotFilter<'a>,
+    names: OneOf<'a>,
+    categories: OneOf<'a>,
+    session_ids: OneOf<'a>,
+    anonymous_ids: OneOf<'a>,
+    user_ids: OneOf<'a>,
+    is_bot: Option<&'a Bools>,
+    predicates: Vec<BoundPredicate<'a>>,
+}
+
+impl EventFilter<'_> {
+    fn matches(&mut self, row: usize) -> bool {
+        let matches = |column: &OneOf<'_>| match column {
+            None => true,
+            Some((column, values)) => {
+                column.get(row).is_some_and(|text| values.iter().any(|value| value == text))
+            }
+        };
+        self.times.get(row).is_some_and(|time| self.instants.contain(time))
+            && self.chatbots.contains(row)
+            && matches(&self.names)
+            && matches(&self.categories)
+            && matches(&self.session_ids)
+            && (matches(&self.anonymous_ids) || matches(&self.user_ids))
+            && !self.is_bot.is_some_and(|is_bot| is_bot.is_true(row))
+            && self.predicates.iter().all(|predicate| predicate.matches(row))
+    }
+}
+
+/// Returns the names of all columns of `events`.
+pub fn all_columns() -> Vec<&'static str> {
+    Table::Events.column_names()
+}

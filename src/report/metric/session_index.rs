@@ -1,0 +1,239 @@
+//! An index that finds the session of an event.
+//!
+//! An event belongs to the session with its key whose interval, from the first event to the last,
+//! contains the event's time. The index has a hash table for each day on which sessions started,
+//! since most events belong to a session of their own day, whose table fits into a processor's
+//! cache.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::report::query::session_keys::{SessionIntervals, SessionKeys};
+use crate::report::query::tables::{Tables, map_frames};
+use crate::report::query::{ChatbotFilter, Query};
+use crate::store::columns::Table;
+use crate::store::frame::{Frame, Ints};
+use crate::time::{Day, Micros};
+
+/// The sessions of a window. They are numbered from 0, in the order of the tables.
+pub(crate) struct SessionIndex {
+    days: Vec<DayIndex>,
+    /// Whether some sessions have no session id, so that events need their visitor ids too.
+    needs_visitor_ids: bool,
+    /// The time of the last event of any session; `None` without sessions.
+    pub last: Option<Micros>,
+    /// The number of bot sessions, whether included or not.
+    pub bots: u64,
+}
+
+/// The sessions that started on one day.
+struct DayIndex {
+    /// The start of the first session.
+    first: Micros,
+    /// The end of the last session.
+    last: Micros,
+    /// The number of sessions of the days before.
+    offset: u32,
+    /// Key hash, first and last time of each session, ordered by chatbot and start as in the table.
+    sessions: Vec<(u128, Micros, Micros)>,
+    /// For each session, the index of the session before it with the same key, or [`NONE`].
+    previous: Vec<u32>,
+    /// By key, the index of the last session with that key.
+    by_key: HashTable<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// A session that an event belongs to.
+#[derive(Clone, Copy)]
+struct FoundSession {
+    /// The session's number in the whole index.
+    number: u32,
+    start: Micros,
+    end: Micros,
+}
+
+impl SessionIndex {
+    /// Reads the sessions that a query selects.
+    pub fn read(tables: &dyn Tables, query: &Query) -> Result<SessionIndex> {
+        let read = |visitor_ids: bool| -> Result<Vec<SessionIntervals>> {
+            let mut columns = vec!["chatbot_id", "session_id", "started_at", "ended_at"];
+            if visitor_ids {
+                columns.extend(["anonymous_id", "user_id"]);
+            }
+            let days = Some(query.window.range());
+            map_frames(tables, Table::Sessions, days, &query.columns(&columns), |_, frame| {
+                SessionIntervals::new(frame, query, visitor_ids)
+            })
+        };
+        let mut parts = read(false)?;
+        let needs_visitor_ids = parts.iter().any(|part| part.needs_visitor_ids);
+        if needs_visitor_ids {
+            parts = read(true)?;
+        }
+        let bots = parts.iter().map(|part| part.bots).sum();
+        let mut parts_by_day: BTreeMap<Day, Vec<SessionIntervals>> = BTreeMap::new();
+        for part in parts.into_iter().filter(|part| !part.sessions.is_empty()) {
+            let start = part.sessions.first().map_or(0, |(_, start, _)| *start);
+            parts_by_day.entry(tables.zone().day(start)).or_default().push(part);
+        }
+        let parts_by_day: Vec<Vec<SessionIntervals>> = parts_by_day.into_values().collect();
+        let mut days: Vec<DayIndex> =
+            parts_by_day.into_par_iter().with_max_len(1).map(DayIndex::new).collect();
+        let mut offset = 0u32;
+        for day in &mut days {
+            day.offset = offset;
+            offset = offset.saturating_add(day.sessions.len() as u32);
+        }
+        let last = days.iter().map(|day| day.last).max();
+        Ok(SessionIndex { days, needs_visitor_ids, last, bots })
+    }
+
+    /// Returns the number of sessions.
+    pub fn len(&self) -> u32 {
+        self.days.last().map_or(0, |day| day.offset.saturating_add(day.sessions.len() as u32))
+    }
+
+    /// Adds the columns that a [`SessionFinder`] needs to those of events.
+    pub fn columns(&self, columns: &[&'static str]) -> Vec<&'static str> {
+        let mut all = columns.to_vec();
+        all.extend(["chatbot_id", "session_id", "timestamp"]);
+        if self.needs_visitor_ids {
+            all.extend(["anonymous_id", "user_id"]);
+        }
+        all
+    }
+}
+
+impl DayIndex {
+    fn new(parts: Vec<SessionIntervals>) -> DayIndex {
+        let mut sessions: Vec<(u128, Micros, Micros)> = Vec::new();
+        for part in parts {
+            // Most days are one file, whose sessions need no copy.
+            if sessions.is_empty() {
+                sessions = part.sessions;
+            } else {
+                sessions.extend(part.sessions);
+            }
+        }
+        let mut day = DayIndex {
+            first: sessions.iter().map(|(_, start, _)| *start).min().unwrap_or(Micros::MAX),
+            last: sessions.iter().map(|(.., end)| *end).max().unwrap_or(Micros::MIN),
+            offset: 0,
+            previous: Vec::with_capacity(sessions.len()),
+            by_key: HashTable::with_capacity(sessions.len()),
+            sessions,
+        };
+        let key_of = |index: &u32| day.sessions.get(*index as usize).map_or(0, |(key, ..)| *key);
+        for (index, (key, ..)) in day.sessions.iter().enumerate() {
+            let hash = |index: &u32| table_hash(key_of(index));
+            match day.by_key.entry(table_hash(*key), |other| key_of(other) == *key, hash) {
+                Entry::Occupied(mut entry) => {
+                    day.previous.push(std::mem::replace(entry.get_mut(), index as u32));
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(index as u32);
+                    day.previous.push(NONE);
+                }
+            }
+        }
+        day
+    }
+
+    /// Returns the session of an index if an event of that key and time belongs to it.
+    fn check(&self, index: u32, key: u128, time: Micros) -> Option<FoundSession> {
+        let (session_key, start, end) = *self.sessions.get(index as usize)?;
+        (session_key == key && start <= time && time <= end).then(|| FoundSession {
+            number: self.offset.saturating_add(index),
+            start,
+            end,
+        })
+    }
+
+    /// Finds the session of an event. Returns its index and the session.
+    fn find(&self, key: u128, time: Micros) -> Option<(u32, FoundSession)> {
+        if time < self.first || self.last < time {
+            return None;
+        }
+        let has_key = |index: &u32| self.sessions.get(*index as usize).is_some_and(|(k, ..)| *k == key);
+        let mut index = *self.by_key.find(table_hash(key), has_key)?;
+        loop {
+            match self.check(index, key, time) {
+                Some(found) => return Some((index, found)),
+                None => index = *self.previous.get(index as usize)?,
+            }
+        }
+    }
+}
+
+/// Returns the upper half of a key, which is a hash already.
+fn table_hash(key: u128) -> u64 {
+    (key >> 64) as u64
+}
+
+/// Finds the sessions of a frame of events.
+pub(crate) struct SessionFinder<'a> {
+    keys: SessionKeys<'a>,
+    times: &'a Ints,
+    chatbots: ChatbotFilter<'a>,
+    /// The days whose sessions the events can belong to, the latest first, each with the index of
+    /// the session that is tried first. Events are in nearly the same order as sessions, so the
+    /// next session in the vector is a good guess that needs no access to the hash table.
+    days: Vec<(&'a DayIndex, u32)>,
+    /// The session found last and the tokens of its key: neighbouring events mostly belong to one
+    /// session.
+    last: Option<((u128, u128), FoundSession)>,
+}
+
+impl<'a> SessionFinder<'a> {
+    /// Returns a finder for a frame with the columns that [`SessionIndex::columns`] names.
+    pub fn new(frame: &'a Frame, query: &'a Query, index: &'a SessionIndex) -> Result<SessionFinder<'a>> {
+        let times = frame.ints("timestamp")?;
+        let all = || (0..frame.height()).filter_map(|row| times.get(row));
+        let (first, last) = (all().min().unwrap_or(0), all().max().unwrap_or(0));
+        let days = index.days.iter().rev().filter(|day| day.first <= last && first <= day.last);
+        let days = days.map(|day| (day, 0)).collect();
+        let keys = SessionKeys::new(frame, index.needs_visitor_ids)?;
+        let chatbots = query.chatbot_filter(frame)?;
+        Ok(SessionFinder { keys, times, chatbots, days, last: None })
+    }
+
+    /// Returns the number of an event's session and the event's time; `None` if the event belongs
+    /// to no session of the index.
+    pub fn session(&mut self, row: usize) -> Option<(u32, Micros)> {
+        let time = self.times.get(row)?;
+        let tokens = self.keys.tokens(row);
+        if let Some((last, found)) = self.last
+            && tokens == Some(last)
+            && found.start <= time
+            && time <= found.end
+        {
+            return Some((found.number, time));
+        }
+        if !self.chatbots.contains(row) {
+            return None;
+        }
+        let key = self.keys.hash(row)?;
+        let found = self.find(key, time)?;
+        self.last = tokens.map(|tokens| (tokens, found));
+        Some((found.number, time))
+    }
+
+    fn find(&mut self, key: u128, time: Micros) -> Option<FoundSession> {
+        for (day, next) in &mut self.days {
+            if let Some(found) = day.check(*next, key, time) {
+                *next += 1;
+                return Some(found);
+            }
+        }
+        self.days.iter_mut().find_map(|(day, next)| {
+            let (index, found) = day.find(key, time)?;
+            *next = index.saturating_add(1);
+            Some(found)
+        })
+    }
+}

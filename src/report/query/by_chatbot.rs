@@ -1,0 +1,287 @@
+//! The tables of each chatbot, for `--by-chatbot`.
+//!
+//! [`ChatbotPartitions`] reads each file once, partitions its rows by chatbot, and serves all
+//! chatbots from the result. A report on each of a thousand chatbots then costs little more than
+//! one report on all of them, as long as the rows that it reads fit into [`CACHE_BYTES`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hashbrown::HashMap;
+
+use super::tables::Tables;
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::frame::Frame;
+use crate::store::ledger::Ledger;
+use crate::time::{Day, Micros, Zone};
+
+/// The maximum size of the cached reads, in bytes.
+const CACHE_BYTES: usize = 256 << 20;
+
+/// The arguments of a read. Tables that are partitioned by day are read and cached day by day.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ReadKey {
+    table: Table,
+    days: Option<(Day, Day)>,
+    ended_since: Option<Micros>,
+    columns: Vec<String>,
+}
+
+/// The frames of a read, with the rows of each chatbot.
+struct Partitioned {
+    frames: Vec<Frame>,
+    /// For each chatbot, the numbers of its frames with its rows in them. A frame of its own for
+    /// each of thousands of chatbots would take more memory for its columns than for its values.
+    rows_by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>>,
+    /// The approximate size in bytes.
+    size: usize,
+}
+
+impl Partitioned {
+    fn chatbot(&self, chatbot: &str) -> Result<Vec<Frame>> {
+        let parts = self.rows_by_chatbot.get(chatbot).map_or(&[][..], Vec::as_slice);
+        let part = |(number, rows): &(usize, Vec<u32>)| match self.frames.get(*number)? {
+            frame if rows.len() == frame.height() => Some(Ok(frame.clone())),
+            frame => Some(frame.gather(rows)),
+        };
+        parts.iter().filter_map(part).collect()
+    }
+}
+
+/// The reads that are kept for other chatbots.
+///
+/// The first reads stay until the end: all chatbots make the same reads in the same order, so
+/// evicting the oldest would evict what the next chatbot reads first.
+struct ReadCache {
+    reads: HashMap<ReadKey, Arc<Partitioned>>,
+    free_bytes: usize,
+}
+
+impl ReadCache {
+    fn insert(&mut self, key: ReadKey, partitioned: Arc<Partitioned>) {
+        if let Some(free_bytes) = self.free_bytes.checked_sub(partitioned.size)
+            && !self.reads.contains_key(&key)
+        {
+            self.free_bytes = free_bytes;
+            self.reads.insert(key, partitioned);
+        }
+    }
+}
+
+/// Tables that read each file once for all chatbots, as far as the cache allows.
+pub(crate) struct ChatbotPartitions<'a> {
+    tables: &'a dyn Tables,
+    cache: Mutex<ReadCache>,
+    ledger: Mutex<Option<Arc<Ledger>>>,
+}
+
+impl<'a> ChatbotPartitions<'a> {
+    /// Returns the partitions of some tables. Nothing is read yet.
+    pub fn new(tables: &'a dyn Tables) -> ChatbotPartitions<'a> {
+        ChatbotPartitions::with_cache_size(tables, CACHE_BYTES)
+    }
+
+    fn with_cache_size(tables: &'a dyn Tables, free_bytes: usize) -> ChatbotPartitions<'a> {
+        let cache = Mutex::new(ReadCache { reads: HashMap::new(), free_bytes });
+        ChatbotPartitions { tables, cache, ledger: Mutex::default() }
+    }
+
+    /// Returns the tables of one chatbot.
+    pub fn chatbot<'s>(&'s self, chatbot: &'s str) -> ChatbotTables<'s> {
+        ChatbotTables { partitions: self, chatbot }
+    }
+
+    fn read(&self, key: ReadKey, chatbot: &str) -> Result<Vec<Frame>> {
+        let columns = &key.columns;
+        match (key.table, key.days) {
+            (table @ (Table::Events | Table::Sessions), Some((from, to))) => {
+                // A window may begin long before the first data and end long after the last.
+                let (first, last) = self.tables.days().unwrap_or((from, to));
+                let last = if table == Table::Sessions { last.plus(1) } else { to };
+                let mut frames = Vec::new();
+                let mut day = from.max(first.plus(-2));
+                while day <= to.min(last) {
+                    let days = Some((day, day));
+                    let key = ReadKey { table, days, ended_since: None, columns: columns.clone() };
+                    frames.extend(self.read_cached(key, chatbot)?);
+                    day = day.plus(1);
+                }
+                Ok(frames)
+            }
+            _ => self.read_cached(key, chatbot),
+        }
+    }
+
+    fn read_cached(&self, key: ReadKey, chatbot: &str) -> Result<Vec<Frame>> {
+        // A panic of another thread leaves the cache intact. The lock is not held while reading:
+        // a thread that waits for a part of its read may start another read meanwhile.
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = cache().reads.get(&key).map(Arc::clone);
+        let partitioned = match cached {
+            Some(partitioned) => partitioned,
+            None => {
+                let partitioned = Arc::new(self.read_partitioned(&key)?);
+                cache().insert(key, Arc::clone(&partitioned));
+                partitioned
+            }
+        };
+        partitioned.chatbot(chatbot)
+    }
+
+    fn read_partitioned(&self, key: &ReadKey) -> Result<Partitioned> {
+        let mut columns: Vec<&str> = key.columns.iter().map(String::as_str).collect();
+        if !columns.contains(&"chatbot_id") {
+            columns.push("chatbot_id");
+        }
+        let frames = match key.ended_since {
+            Some(time) => self.tables.read_sessions_ended_since(time, &columns)?,
+            None => self.tables.read(key.table, key.days, &columns)?,
+        };
+        let mut size = frames.iter().map(Frame::estimated_size).sum();
+        let mut rows_by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>> = HashMap::new();
+        for (number, frame) in frames.iter().enumerate() {
+            let ids = frame.texts("chatbot_id")?;
+            let mut rows: HashMap<&str, Vec<u32>> = HashMap::new();
+            for row in 0..frame.height() {
+                rows.entry(ids.get(row).unwrap_or("")).or_default().push(row as u32);
+            }
+            for (chatbot, rows) in rows {
+                size += size_of_val(rows.as_slice()) + size_of::<(String, [(usize, Vec<u32>); 2])>();
+                rows_by_chatbot.entry_ref(chatbot).or_default().push((number, rows));
+            }
+        }
+        Ok(Partitioned { frames, rows_by_chatbot, size })
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        let mut cached = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ledger) = cached.as_ref() {
+            return Ok(Arc::clone(ledger));
+        }
+        let ledger = self.tables.ledger()?;
+        *cached = Some(Arc::clone(&ledger));
+        Ok(ledger)
+    }
+}
+
+/// The tables of one chatbot.
+pub(crate) struct ChatbotTables<'a> {
+    partitions: &'a ChatbotPartitions<'a>,
+    chatbot: &'a str,
+}
+
+fn owned(columns: &[&str]) -> Vec<String> {
+    columns.iter().map(|name| (*name).to_owned()).collect()
+}
+
+impl Tables for ChatbotTables<'_> {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
+        let key = ReadKey { table, days, ended_since: None, columns: owned(columns) };
+        self.partitions.read(key, self.chatbot)
+    }
+
+    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
+        let (table, ended_since) = (Table::Sessions, Some(time));
+        let key = ReadKey { table, days: None, ended_since, columns: owned(columns) };
+        self.partitions.read(key, self.chatbot)
+    }
+
+    fn zone(&self) -> Zone {
+        self.partitions.tables.zone()
+    }
+
+    fn timeout(&self) -> Micros {
+        self.partitions.tables.timeout()
+    }
+
+    fn days(&self) -> Option<(Day, Day)> {
+        self.partitions.tables.days()
+    }
+
+    fn event_dates(&self) -> Option<(Day, Day)> {
+        self.partitions.tables.event_dates()
+    }
+
+    fn sessions_pruned_through(&self) -> Option<Day> {
+        self.partitions.tables.sessions_pruned_through()
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        self.partitions.ledger()
+    }
+
+    fn events_pruned_through(&self) -> Option<Day> {
+        self.partitions.tables.events_pruned_through()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::report::tests::memory::{Memory, Session, day, session};
+
+    /// Tables that count their reads.
+    struct Counting {
+        tables: Memory,
+        reads: AtomicUsize,
+    }
+
+    impl Tables for Counting {
+        fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
+            self.reads.fetch_add(1, Relaxed);
+            self.tables.read(table, days, columns)
+        }
+
+        fn zone(&self) -> Zone {
+            self.tables.zone()
+        }
+
+        fn timeout(&self) -> Micros {
+            self.tables.timeout()
+        }
+
+        fn days(&self) -> Option<(Day, Day)> {
+            self.tables.days()
+        }
+
+        fn event_dates(&self) -> Option<(Day, Day)> {
+            self.tables.event_dates()
+        }
+
+        fn sessions_pruned_through(&self) -> Option<Day> {
+            None
+        }
+
+        fn ledger(&self) -> Result<Arc<Ledger>> {
+            self.tables.ledger()
+        }
+    }
+
+    /// Returns the number of reads for each of three chatbots, with a cache of that size.
+    fn reads(cache_size: usize) -> Vec<usize> {
+        let session_on = |date: &str, chatbot: &'static str| Session { chatbot, ..session(date, "v") };
+        let sessions = ["2026-06-01", "2026-06-02", "2026-06-03", "2026-06-04"]
+            .into_iter()
+            .flat_map(|date| ["a", "b", "c"].map(|chatbot| session_on(date, chatbot)));
+        let counting = Counting { tables: Memory::of(sessions.collect()), reads: AtomicUsize::new(0) };
+        let partitions = ChatbotPartitions::with_cache_size(&counting, cache_size);
+        let days = Some((day("2026-06-01"), day("2026-06-04")));
+        let read = |chatbot| {
+            let frames = partitions.chatbot(chatbot).read(Table::Sessions, days, &["started_at"]).unwrap();
+            assert_eq!(frames.iter().map(Frame::height).sum::<usize>(), 4);
+            counting.reads.swap(0, Relaxed)
+        };
+        ["a", "b", "c"].map(read).into()
+    }
+
+    #[test]
+    fn day_is_read_once_if_it_fits_into_the_cache() {
+        assert_eq!(reads(1 << 20), [4, 0, 0]);
+        assert_eq!(reads(0), [4, 4, 4]);
+        // The cache holds two of the four days.
+        let day = (1..1000).find(|size| reads(*size)[1] < 4).unwrap();
+        assert_eq!(reads(2 * day), [4, 2, 2]);
+    }
+}

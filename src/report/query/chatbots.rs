@@ -1,0 +1,137 @@
+//! The chatbots of the tables: which there are, in which order, and whether a name is one of them.
+
+use hashbrown::HashMap;
+
+use super::Query;
+use super::tables::Tables;
+use crate::error::{Error, Result};
+use crate::store::columns::Table;
+use crate::suggest::nearest;
+use crate::time::Day;
+
+/// Returns the chatbots that have daily statistics, ordered by name, each with the first and the
+/// last day of its sessions. Days with bot sessions only count too.
+pub fn chatbots(tables: &dyn Tables) -> Result<Vec<(String, Day, Day)>> {
+    let mut days: HashMap<String, (i64, i64)> = HashMap::new();
+    for frame in tables.read(Table::DailyStats, None, &["chatbot_id", "stat_date"])? {
+        let ids = frame.texts("chatbot_id")?;
+        let dates = frame.ints("stat_date")?;
+        for row in 0..frame.height() {
+            let (Some(id), Some(date)) = (ids.get(row), dates.get(row)) else { continue };
+            match days.get_mut(id) {
+                Some((first, last)) => (*first, *last) = ((*first).min(date), (*last).max(date)),
+                None => {
+                    days.insert(id.to_owned(), (date, date));
+                }
+            }
+        }
+    }
+    let day = |number: i64| Day(i32::try_from(number).unwrap_or(0));
+    let mut all: Vec<_> = days.into_iter().map(|(id, (first, last))| (id, day(first), day(last))).collect();
+    all.sort();
+    Ok(all)
+}
+
+/// Checks that the tables contain each of the named chatbots.
+///
+/// # Errors
+/// Returns a usage error that names the unknown chatbots and suggests the nearest name.
+pub fn check_chatbots(tables: &dyn Tables, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut known: Vec<String> = chatbots(tables)?.into_iter().map(|(id, ..)| id).collect();
+    if names.iter().all(|name| known.contains(name)) {
+        return Ok(());
+    }
+    // Retention settings can prune daily statistics while sessions are retained.
+    for_each_chatbot_run(tables, None, |id| {
+        if !known.iter().any(|name| name == id) {
+            known.push(id.to_owned());
+        }
+    })?;
+    let unknown: Vec<&String> = names.iter().filter(|name| !known.contains(name)).collect();
+    let Some(first) = unknown.first() else { return Ok(()) };
+    known.sort();
+    let quoted: Vec<String> = unknown.iter().map(|id| format!("{id:?}")).collect();
+    let message = match quoted.len() {
+        1 => format!("the store has no chatbot {}", quoted.concat()),
+        _ => format!("the store has none of the chatbots {}", quoted.join(", ")),
+    };
+    let error = Error::usage(message);
+    Err(match (nearest(first, known.iter().map(String::as_str)), known.len()) {
+        (_, 0) => error.hint("the store is empty: run `wa ingest FILES`"),
+        (Some(near), _) => error.hint(format!("did you mean {near:?}?")),
+        (None, count) => {
+            let some: Vec<String> = known.iter().take(5).map(|id| format!("{id:?}")).collect();
+            let more = if count > 5 { format!(" and {} more", count - 5) } else { String::new() };
+            error.hint(format!("its chatbots are {}{more}", some.join(", ")))
+        }
+    })
+}
+
+/// Returns the chatbots that a query covers, by sessions in descending order, then by name. With
+/// `compare`, those of the previous period are among them: a chatbot without sessions in the window
+/// must not vanish from a comparison.
+pub(crate) fn ranked_chatbots(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Vec<String>> {
+    let mut sessions = sessions_by_chatbot(tables, query)?;
+    if compare {
+        for id in sessions_by_chatbot(tables, &query.previous())?.into_keys() {
+            sessions.entry(id).or_default();
+        }
+    }
+    let mut ranked: Vec<(String, u64)> = sessions.into_iter().collect();
+    ranked.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(ranked.into_iter().map(|(id, _)| id).collect())
+}
+
+fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<String, u64>> {
+    let mut sessions: HashMap<String, u64> = query.chatbots.iter().map(|id| (id.clone(), 0)).collect();
+    let is_selected = |id: &str| query.chatbots.is_empty() || query.chatbots.iter().any(|name| name == id);
+    let columns = ["chatbot_id", "stat_date", "total_sessions", "bot_sessions"];
+    let days = Some(query.window.range());
+    for frame in tables.read(Table::DailyStats, days, &columns)? {
+        let (ids, dates) = (frame.texts("chatbot_id")?, frame.ints("stat_date")?);
+        let (people, bots) = (frame.ints("total_sessions")?, frame.ints("bot_sessions")?);
+        for row in 0..frame.height() {
+            let day = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day);
+            let Some(id) = ids.get(row).filter(|id| is_selected(id)) else { continue };
+            if !day.is_some_and(|day| query.window.contains(day)) {
+                continue;
+            }
+            // A chatbot that only bots visited is listed, so that its excluded sessions show.
+            let (people, bots) = (people.or_zero(row).max(0), bots.or_zero(row).max(0));
+            if people > 0 || bots > 0 {
+                let counted = if query.include_bots { people.saturating_add(bots) } else { people };
+                *sessions.entry_ref(id).or_default() += counted.unsigned_abs();
+            }
+        }
+    }
+    // Retention settings can prune daily statistics while sessions are retained.
+    for_each_chatbot_run(tables, days, |id| {
+        if is_selected(id) {
+            sessions.entry_ref(id).or_default();
+        }
+    })?;
+    Ok(sessions)
+}
+
+/// Calls `visit` with the chatbot of each run of sessions of one chatbot.
+fn for_each_chatbot_run(
+    tables: &dyn Tables,
+    days: Option<(Day, Day)>,
+    mut visit: impl FnMut(&str),
+) -> Result<()> {
+    for frame in tables.read(Table::Sessions, days, &["chatbot_id"])? {
+        let ids = frame.texts("chatbot_id")?;
+        let mut last = None;
+        for row in 0..frame.height() {
+            let token = ids.token(row);
+            if token != last {
+                ids.get(row).into_iter().for_each(&mut visit);
+            }
+            last = token;
+        }
+    }
+    Ok(())
+}

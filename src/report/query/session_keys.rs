@@ -1,0 +1,142 @@
+//! Hashes of session keys and visitor ids, which tie the rows of different tables together.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use super::Query;
+use super::view_cache::mix;
+use crate::error::Result;
+use crate::event::KeyKind;
+use crate::store::frame::{Frame, Texts};
+use crate::time::Micros;
+
+/// The number of chatbots whose hashes are cached.
+const CACHED_CHATBOTS: usize = 16;
+
+/// Hashes ids within their chatbot.
+///
+/// The hash of a chatbot is cached, since many rows share it.
+pub(crate) struct IdHasher<'a> {
+    chatbots: &'a Texts,
+    /// Tokens of chatbots with the hashes that seed those of their ids.
+    cache: [(u128, u64); CACHED_CHATBOTS],
+}
+
+impl<'a> IdHasher<'a> {
+    /// Returns a hasher for the rows of a frame with the column `chatbot_id`.
+    pub fn new(frame: &'a Frame) -> Result<IdHasher<'a>> {
+        Ok(IdHasher { chatbots: frame.texts("chatbot_id")?, cache: [(0, 0); CACHED_CHATBOTS] })
+    }
+
+    /// Returns the 128-bit hash of an id of a row's chatbot, the same as
+    /// [`session_key_hash`](crate::event::session_key_hash) returns.
+    pub fn hash(&mut self, row: usize, kind: KeyKind, value: &str) -> u128 {
+        let token = self.chatbots.token(row).unwrap_or(0);
+        let seed = match self.cache.get_mut((mix(token) >> 60) as usize) {
+            Some((cached, seed)) if *cached == token && token != 0 => *seed,
+            slot => {
+                let seed = xxh3_64(self.chatbots.get(row).unwrap_or("").as_bytes());
+                if let Some(slot) = slot {
+                    *slot = (token, seed);
+                }
+                seed
+            }
+        };
+        xxh3_128_with_seed(value.as_bytes(), seed ^ ((kind as u64) << 1))
+    }
+}
+
+/// The columns of a frame of sessions or events that make up session keys.
+pub(crate) struct SessionKeys<'a> {
+    hasher: IdHasher<'a>,
+    session_ids: &'a Texts,
+    /// The anonymous ids and the user ids.
+    visitor_ids: Option<(&'a Texts, &'a Texts)>,
+}
+
+impl<'a> SessionKeys<'a> {
+    /// Returns the session keys of a frame. With `visitor_ids`, rows without a session id have the
+    /// key of their anonymous or user id.
+    pub fn new(frame: &'a Frame, visitor_ids: bool) -> Result<SessionKeys<'a>> {
+        let columns = || Ok((frame.texts("anonymous_id")?, frame.texts("user_id")?));
+        Ok(SessionKeys {
+            hasher: IdHasher::new(frame)?,
+            session_ids: frame.texts("session_id")?,
+            visitor_ids: if visitor_ids { Some(columns()?) } else { None },
+        })
+    }
+
+    /// Returns the tokens of a row's chatbot and session id, which are equal only for equal keys;
+    /// `None` without a session id.
+    pub fn tokens(&self, row: usize) -> Option<(u128, u128)> {
+        Some((self.hasher.chatbots.token(row)?, self.session_ids.token(row)?))
+    }
+
+    /// Returns the hash of a row's session key; `None` if its id is not among the columns.
+    pub fn hash(&mut self, row: usize) -> Option<u128> {
+        if let Some(id) = self.session_ids.get(row) {
+            return Some(self.hasher.hash(row, KeyKind::Session, id));
+        }
+        let (anonymous_ids, user_ids) = self.visitor_ids?;
+        match (anonymous_ids.get(row), user_ids.get(row)) {
+            (Some(id), _) => Some(self.hasher.hash(row, KeyKind::Anonymous, id)),
+            (None, Some(id)) => Some(self.hasher.hash(row, KeyKind::User, id)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// The sessions of a frame that a query selects, as key hashes and intervals.
+pub(crate) struct SessionIntervals {
+    /// The key hash, the time of the first event and that of the last.
+    pub sessions: Vec<(u128, Micros, Micros)>,
+    /// Whether sessions without a session id are missing because visitor ids were not read.
+    pub needs_visitor_ids: bool,
+    /// The number of bot sessions, whether included or not.
+    pub bots: u64,
+}
+
+impl SessionIntervals {
+    /// Collects the sessions of a frame. With `visitor_ids`, those without a session id too.
+    pub fn new(frame: &Frame, query: &Query, visitor_ids: bool) -> Result<SessionIntervals> {
+        let mut keys = SessionKeys::new(frame, visitor_ids)?;
+        let (started, ended) = (frame.ints("started_at")?, frame.ints("ended_at")?);
+        let selected = query.select(frame)?;
+        let mut intervals = SessionIntervals {
+            sessions: Vec::with_capacity(selected.rows.len()),
+            needs_visitor_ids: false,
+            bots: selected.bots,
+        };
+        for &row in &selected.rows {
+            let row = row as usize;
+            match (keys.hash(row), started.get(row), ended.get(row)) {
+                (Some(key), Some(start), Some(end)) => intervals.sessions.push((key, start, end)),
+                _ => intervals.needs_visitor_ids |= !visitor_ids,
+            }
+        }
+        Ok(intervals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::session_key_hash;
+    use crate::store::columns::Table;
+    use crate::store::frame::{Cell, FrameBuilder};
+
+    #[test]
+    fn id_hash_equals_key_hash_of_the_event() {
+        let mut builder = FrameBuilder::new(Table::Sessions);
+        let chatbots = ["shop", "docs", "a chatbot with a long name", "shop", ""];
+        chatbots.iter().for_each(|chatbot| builder.row(&[("chatbot_id", Cell::Text(chatbot))]));
+        let frame = builder.finish().unwrap();
+        let mut hasher = IdHasher::new(&frame).unwrap();
+        for (row, chatbot) in chatbots.iter().enumerate() {
+            for kind in [KeyKind::Session, KeyKind::Anonymous, KeyKind::User] {
+                for value in ["", "v", "a value of more than sixteen bytes"] {
+                    assert_eq!(hasher.hash(row, kind, value), session_key_hash(chatbot, kind, value));
+                }
+            }
+        }
+    }
+}
