@@ -1,4 +1,4 @@
-//! Tests with databases made here: a tiny writer of MaxMind's format (version 2.0).
+//! Tests with generated databases, written by a minimal encoder of MaxMind's format (version 2.0).
 
 use super::*;
 
@@ -14,7 +14,7 @@ enum Value {
 
 use Value::{EmptyList, Long, Map, Number, Short, Text};
 
-/// Appends a value: a control byte with type and size, then its bytes.
+/// Appends an encoded value: a control byte with type and size, then the bytes.
 fn put(value: &Value, out: &mut Vec<u8>) {
     match value {
         Text(text) if text.len() < 29 => {
@@ -33,7 +33,7 @@ fn put(value: &Value, out: &mut Vec<u8>) {
             out.push(0b101_00000 | 2);
             out.extend(number.to_be_bytes());
         }
-        // Types past 7 stand in a second byte, less 7.
+        // Types above 7 are stored in a second byte, minus 7.
         Long(number) => {
             out.extend([8, 2]);
             out.extend(number.to_be_bytes());
@@ -49,10 +49,10 @@ fn put(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a database: networks of `version` (4 or 6) and their records.
+/// Encodes a database of networks of IP `version` 4 or 6 and their records.
 ///
-/// The search tree has two 32-bit pointers a node: to a node, to "nothing" (the number of nodes), or
-/// past it and 16 bytes of separator into the records.
+/// A node of the search tree has two 32-bit pointers: to a node, to "no record" (the number of
+/// nodes), or beyond that and a separator of 16 bytes into the records.
 fn database(version: u16, kind: &'static str, networks: &[(&str, u32, Value)]) -> Vec<u8> {
     let mut nodes: Vec<[Option<usize>; 2]> = vec![[None; 2]];
     let mut leaves: Vec<[Option<usize>; 2]> = vec![[None; 2]];
@@ -113,7 +113,7 @@ fn database(version: u16, kind: &'static str, networks: &[(&str, u32, Value)]) -
     out
 }
 
-/// Writes a database in which 203.0.113.0/24 is Berlin, for tests elsewhere.
+/// Writes a database in which 203.0.113.0/24 is Berlin. Other modules use it in tests.
 pub(crate) fn berlin() -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let networks = [("203.0.113.0", 24, nested("DE", "Berlin"))];
@@ -140,8 +140,8 @@ fn nested(code: &'static str, city: &'static str) -> Value {
     ])
 }
 
-fn place(places: &LocationDatabase, ip: &str) -> Option<(Option<String>, Option<String>)> {
-    places.find(ip.parse().unwrap()).map(|found| (found.country_code, found.city))
+fn place(locations: &LocationDatabase, ip: &str) -> Option<(Option<String>, Option<String>)> {
+    locations.find(ip.parse().unwrap()).map(|found| (found.country_code, found.city))
 }
 
 fn found(code: &str, city: Option<&str>) -> Option<(Option<String>, Option<String>)> {
@@ -149,37 +149,37 @@ fn found(code: &str, city: Option<&str>) -> Option<(Option<String>, Option<Strin
 }
 
 #[test]
-fn nested_records_are_read_for_both_kinds_of_addresses() {
+fn nested_records_are_found_for_ipv4_and_ipv6() {
     let networks = [("203.0.113.0", 24, nested("DE", "Berlin")), ("2001:db8::", 32, nested("FR", "Paris"))];
-    let places = open(&database(6, "GeoLite2-City", &networks)).unwrap();
-    assert_eq!(place(&places, "203.0.113.9"), found("DE", Some("Berlin")));
-    assert_eq!(place(&places, "::ffff:203.0.113.9"), found("DE", Some("Berlin")));
-    assert_eq!(place(&places, "2001:db8::1"), found("FR", Some("Paris")));
-    assert_eq!(place(&places, "198.51.100.1"), None);
+    let locations = open(&database(6, "GeoLite2-City", &networks)).unwrap();
+    assert_eq!(place(&locations, "203.0.113.9"), found("DE", Some("Berlin")));
+    assert_eq!(place(&locations, "::ffff:203.0.113.9"), found("DE", Some("Berlin")));
+    assert_eq!(place(&locations, "2001:db8::1"), found("FR", Some("Paris")));
+    assert_eq!(place(&locations, "198.51.100.1"), None);
 }
 
 #[test]
-fn flat_records_are_read() {
+fn flat_records_are_found() {
     let networks = [
         ("203.0.113.0", 24, Map(vec![("country_code", Text("us")), ("city", Text("Boston"))])),
         ("198.51.100.0", 24, Map(vec![("country_code", Text("AT"))])),
         ("192.0.2.0", 24, Map(vec![("country", Text("IT")), ("city", Text("-"))])),
     ];
-    let places = open(&database(4, "city-ipv4", &networks)).unwrap();
-    assert_eq!(place(&places, "203.0.113.9"), found("US", Some("Boston")));
-    assert_eq!(place(&places, "198.51.100.1"), found("AT", None));
-    assert_eq!(place(&places, "192.0.2.1"), found("IT", None));
-    assert_eq!(place(&places, "2001:db8::1"), None, "the database has no such addresses");
+    let locations = open(&database(4, "city-ipv4", &networks)).unwrap();
+    assert_eq!(place(&locations, "203.0.113.9"), found("US", Some("Boston")));
+    assert_eq!(place(&locations, "198.51.100.1"), found("AT", None));
+    assert_eq!(place(&locations, "192.0.2.1"), found("IT", None));
+    assert_eq!(place(&locations, "2001:db8::1"), None, "the database has no such addresses");
 }
 
 #[test]
-fn private_addresses_are_nowhere() {
+fn private_ip_addresses_have_no_location() {
     let networks = [
         ("10.0.0.0", 8, nested("DE", "Berlin")),
         ("192.168.0.0", 16, nested("DE", "Berlin")),
         ("203.0.113.0", 24, nested("DE", "Berlin")),
     ];
-    let places = open(&database(4, "City", &networks)).unwrap();
+    let locations = open(&database(4, "City", &networks)).unwrap();
     for ip in [
         "10.1.2.3",
         "192.168.1.1",
@@ -191,43 +191,43 @@ fn private_addresses_are_nowhere() {
         "fd00::1",
         "0.0.0.0",
     ] {
-        assert_eq!(place(&places, ip), None, "{ip}");
+        assert_eq!(place(&locations, ip), None, "{ip}");
     }
 }
 
 #[test]
-fn a_missing_file_is_a_clear_error() {
+fn missing_database_is_an_error() {
     let error = LocationDatabase::open(Path::new("/nowhere/geo.mmdb")).err().unwrap();
     assert!(error.to_string().contains("/nowhere/geo.mmdb"), "{error}");
     assert!(error.is_missing_file());
 }
 
 #[test]
-fn a_file_that_is_no_database_is_a_clear_error() {
+fn file_of_another_format_is_an_error() {
     let whole = database(4, "City", &[("203.0.113.0", 24, nested("DE", "Berlin"))]);
     for bytes in [&b""[..], b"hello", &whole[..whole.len() / 2], &whole[..whole.len() - 40]] {
         let error = open(bytes).err().unwrap();
-        assert!(error.to_string().contains("is no database of places"), "{error}");
+        assert!(error.to_string().contains("is no database of locations"), "{error}");
         assert!(error.hint_text().is_some());
     }
 }
 
 #[test]
-fn a_database_without_places_is_a_clear_error() {
+fn database_without_locations_is_an_error() {
     let record = Map(vec![("autonomous_system_number", Number(64496))]);
     let error = open(&database(4, "GeoLite2-ASN", &[("203.0.113.0", 24, record)])).err().unwrap();
     assert!(error.to_string().contains("GeoLite2-ASN"), "{error}");
 }
 
 #[test]
-fn a_database_with_a_wrong_byte_never_panics() {
+fn damaged_database_never_panics() {
     let whole = database(6, "City", &[("203.0.113.0", 24, nested("DE", "Berlin"))]);
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
-        if let Ok(places) = open(&bytes) {
-            place(&places, "203.0.113.9");
-            place(&places, "2001:db8::1");
+        if let Ok(locations) = open(&bytes) {
+            place(&locations, "203.0.113.9");
+            place(&locations, "2001:db8::1");
         }
     }
 }
