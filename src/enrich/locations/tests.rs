@@ -140,7 +140,7 @@ fn nested(code: &'static str, city: &'static str) -> Value {
     ])
 }
 
-fn place(locations: &LocationDatabase, ip: &str) -> Option<(Option<String>, Option<String>)> {
+fn location(locations: &LocationDatabase, ip: &str) -> Option<(Option<String>, Option<String>)> {
     locations.find(ip.parse().unwrap()).map(|found| (found.country_code, found.city))
 }
 
@@ -152,10 +152,10 @@ fn found(code: &str, city: Option<&str>) -> Option<(Option<String>, Option<Strin
 fn nested_records_are_found_for_ipv4_and_ipv6() {
     let networks = [("203.0.113.0", 24, nested("DE", "Berlin")), ("2001:db8::", 32, nested("FR", "Paris"))];
     let locations = open(&database(6, "GeoLite2-City", &networks)).unwrap();
-    assert_eq!(place(&locations, "203.0.113.9"), found("DE", Some("Berlin")));
-    assert_eq!(place(&locations, "::ffff:203.0.113.9"), found("DE", Some("Berlin")));
-    assert_eq!(place(&locations, "2001:db8::1"), found("FR", Some("Paris")));
-    assert_eq!(place(&locations, "198.51.100.1"), None);
+    assert_eq!(location(&locations, "203.0.113.9"), found("DE", Some("Berlin")));
+    assert_eq!(location(&locations, "::ffff:203.0.113.9"), found("DE", Some("Berlin")));
+    assert_eq!(location(&locations, "2001:db8::1"), found("FR", Some("Paris")));
+    assert_eq!(location(&locations, "198.51.100.1"), None);
 }
 
 #[test]
@@ -166,10 +166,10 @@ fn flat_records_are_found() {
         ("192.0.2.0", 24, Map(vec![("country", Text("IT")), ("city", Text("-"))])),
     ];
     let locations = open(&database(4, "city-ipv4", &networks)).unwrap();
-    assert_eq!(place(&locations, "203.0.113.9"), found("US", Some("Boston")));
-    assert_eq!(place(&locations, "198.51.100.1"), found("AT", None));
-    assert_eq!(place(&locations, "192.0.2.1"), found("IT", None));
-    assert_eq!(place(&locations, "2001:db8::1"), None, "the database has no such addresses");
+    assert_eq!(location(&locations, "203.0.113.9"), found("US", Some("Boston")));
+    assert_eq!(location(&locations, "198.51.100.1"), found("AT", None));
+    assert_eq!(location(&locations, "192.0.2.1"), found("IT", None));
+    assert_eq!(location(&locations, "2001:db8::1"), None, "the database has no such addresses");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn private_ip_addresses_have_no_location() {
         "fd00::1",
         "0.0.0.0",
     ] {
-        assert_eq!(place(&locations, ip), None, "{ip}");
+        assert_eq!(location(&locations, ip), None, "{ip}");
     }
 }
 
@@ -226,8 +226,8 @@ fn damaged_database_never_panics() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
         if let Ok(locations) = open(&bytes) {
-            place(&locations, "203.0.113.9");
-            place(&locations, "2001:db8::1");
+            location(&locations, "203.0.113.9");
+            location(&locations, "2001:db8::1");
         }
     }
 }
