@@ -4,10 +4,13 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+
+use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 
 use super::channel::{Campaign, Channel, channel};
 use super::sites::{ClickId, Sites};
-use super::url::{Url, decode, parameters};
+use super::url::{Url, decode, decode_repeatedly, parameters};
 
 /// The logged fields of an event that identify its traffic source. Empty strings are `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -83,11 +86,15 @@ pub(super) fn source(sites: &Sites, fields: SourceFields<'_>) -> DerivedSource {
     derived
 }
 
-/// Normalizes a host: lower case, without `www.`.
+/// Normalizes a host, so that two spellings of one host are equal.
+///
+/// A domain is in lower case, without `www.` and trailing dot, and in Unicode form (UTS #46). An IPv6
+/// address is in canonical form (RFC 5952).
 fn domain(host: &str) -> Cow<'_, str> {
-    let host = match host.bytes().any(|b| b.is_ascii_uppercase()) || !host.is_ascii() {
-        true => Cow::Owned(host.to_lowercase()),
-        false => Cow::Borrowed(host),
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
+    let host = match host.bytes().all(is_plain) && !host.contains("xn--") {
+        true => Cow::Borrowed(host),
+        false => Cow::Owned(normalized(host)),
     };
     match host.strip_prefix("www.").is_some_and(|rest| rest.contains('.')) {
         false => host,
@@ -95,6 +102,19 @@ fn domain(host: &str) -> Cow<'_, str> {
             Cow::Borrowed(host) => Cow::Borrowed(host.get(4..).unwrap_or("")),
             Cow::Owned(host) => Cow::Owned(host.get(4..).unwrap_or("").to_owned()),
         },
+    }
+}
+
+/// Normalizes a host that is not plain ASCII in lower case.
+fn normalized(host: &str) -> String {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return ip.to_canonical().to_string();
+    }
+    let (domain, result) = Uts46::new().to_unicode(host.as_bytes(), AsciiDenyList::URL, Hyphens::Allow);
+    match result {
+        Ok(()) if !domain.is_empty() => domain.into_owned(),
+        // A host that is invalid in IDNA is compared as logged, apart from case.
+        _ => host.to_lowercase(),
     }
 }
 
@@ -119,9 +139,9 @@ fn registrable(host: &str) -> Option<&str> {
 fn tagged(sites: &Sites, query: &str) -> UrlTags {
     let mut tagged = UrlTags::default();
     read_parameters(sites, query, &mut tagged);
-    if !query.contains('=') && query.contains("%3") {
-        // The whole query is encoded once too often: `?utm_source%3Dnews%26utm_medium%3Demail`.
-        read_parameters(sites, &decode(query), &mut tagged);
+    // A part of the query may be encoded once too often: `?a=1&utm_source%3Dnews%26utm_medium%3Demail`.
+    for part in query.split('&').filter(|part| !part.contains('=') && part.contains("%3")) {
+        read_parameters(sites, &decode(part), &mut tagged);
     }
     tagged
 }
@@ -149,7 +169,7 @@ fn read_parameters(sites: &Sites, query: &str, tagged: &mut UrlTags) {
             }
         };
         if slot.is_none() {
-            let value = decode(value);
+            let value = decode_repeatedly(value);
             let value = value.trim();
             if !value.is_empty() {
                 *slot = Some(value.to_owned());

@@ -82,6 +82,57 @@ fn campaign_tags_of_the_page_url_fill_missing_fields() {
 }
 
 #[test]
+fn campaign_tags_encoded_too_often_are_decoded() {
+    let sites = Sites::new();
+    let tags = |query: &str| {
+        let page = format!("https://shop.example/?{query}");
+        let found = source(&sites, SourceFields { page_url: Some(&page), ..SourceFields::default() });
+        [found.utm_source, found.utm_medium, found.utm_campaign].map(Option::unwrap_or_default)
+    };
+    assert_eq!(tags("utm_source%3Dnews%26utm_medium%3Demail"), ["news", "email", ""]);
+    assert_eq!(tags("lang=de&utm_source%3Dnews%26utm_medium%3Demail"), ["news", "email", ""]);
+    assert_eq!(tags("utm_source=a&x%3Dy%26utm_medium%3Demail&utm_campaign=c"), ["a", "email", "c"]);
+    assert_eq!(tags("utm_source=no%2520code%2520founders"), ["no code founders", "", ""]);
+    assert_eq!(tags("utm_source=a%2526utm_medium%253Db"), ["a&utm_medium=b", "", ""]);
+}
+
+#[test]
+fn hosts_in_two_spellings_are_one_host() {
+    let sites = Sites::new();
+    let referrer_domain = |page: &str, referrer: &str| {
+        let fields =
+            SourceFields { page_url: Some(page), referrer: Some(referrer), ..SourceFields::default() };
+        source(&sites, fields).referrer_domain
+    };
+    for (page, referrer) in [
+        ("https://müller.example/kasse", "https://xn--mller-kva.example/"),
+        ("https://xn--mller-kva.example/kasse", "https://MÜLLER.example/"),
+        ("https://mu\u{308}ller.example/", "https://www.müller.example/"),
+        ("https://магазин.рф/", "https://блог.магазин.рф/x"),
+        ("https://магазин.рф/", "https://xn--80aaag3akvj8b.xn--p1ai/"),
+        ("https://[2001:db8::1]/x", "https://[2001:DB8:0:0::1]:8443/"),
+        ("https://[::ffff:192.0.2.7]/", "http://192.0.2.7/"),
+        ("https://www.shop.example:8443/x", "http://shop.example./"),
+    ] {
+        assert_eq!(referrer_domain(page, referrer), None, "{page} {referrer}");
+    }
+    for referrer in
+        ["https://MÜLLER.example/", "https://xn--mller-kva.example/", "https://www.müller.example./"]
+    {
+        assert_eq!(referrer_domain("https://shop.example/", referrer).as_deref(), Some("müller.example"));
+    }
+    // An invalid label stays as logged.
+    assert_eq!(referrer_domain("/x", "https://xn--a.example/").as_deref(), Some("xn--a.example"));
+}
+
+#[test]
+fn copilot_in_the_sidebar_is_an_ai_assistant() {
+    let referrer = Some("https://edgeservices.bing.com/edgesvc/");
+    let derived = source(&Sites::new(), SourceFields { referrer, ..SourceFields::default() });
+    assert_eq!(channel_name(&derived), "AI Assistant");
+}
+
+#[test]
 fn empty_fields_name_no_source() {
     assert_eq!(source(&Sites::new(), SourceFields::default()), DerivedSource::default());
 }
