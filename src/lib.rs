@@ -33,6 +33,8 @@ pub mod session;
 pub mod settings;
 pub mod store;
 mod suggest;
+#[cfg(test)]
+mod testing;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result};

@@ -9,13 +9,14 @@ use super::args::values::{self, EventFormat};
 use super::args::window::{self, Window};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
-use crate::render::{Style, events};
+use crate::render::Style;
+use crate::render::events::{self, EventRenderer, LineFormat};
 use crate::report::event_query::{self, EventQuery};
 use crate::report::query::predicate::Predicate;
 use crate::report::{Query, ReportHead};
 use crate::settings::Settings;
 use crate::store::columns::Table;
-use crate::store::frame::{Frame, RecordReader};
+use crate::store::frame::RecordReader;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
 
@@ -170,11 +171,12 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         notes = match options.format {
             EventFormat::Table => table(snapshot, &wanted, printer, &style)?,
             EventFormat::Ndjson => {
-                lines(snapshot, &wanted, printer, None, |frame| events::ndjson(frame, style.terminal))?
+                let renderer = EventRenderer::new(LineFormat::Ndjson, style.terminal)?;
+                lines(snapshot, &wanted, printer, &renderer)?
             }
             EventFormat::Csv => {
-                let header = Some(events::csv_header()?);
-                lines(snapshot, &wanted, printer, header, |frame| events::csv(frame, style.terminal))?
+                let renderer = EventRenderer::new(LineFormat::Csv, style.terminal)?;
+                lines(snapshot, &wanted, printer, &renderer)?
             }
         };
         Ok(())
@@ -200,13 +202,13 @@ fn lines(
     snapshot: &Snapshot,
     wanted: &EventQuery,
     printer: &Printer,
-    mut header: Option<String>,
-    write: impl Fn(&Frame) -> Result<String>,
+    renderer: &EventRenderer,
 ) -> Result<Vec<String>> {
     let columns = event_query::all_columns();
+    let mut header = renderer.header()?;
     let mut printed = false;
     let listing = event_query::list_events(snapshot, wanted, &columns, &mut |frame| {
-        let text = write(frame)?;
+        let text = renderer.render(frame)?;
         // Not before there is something to print: until then, all can be done over.
         printed = true;
         header.take().map_or(Ok(()), |header| printer.result(&header))?;

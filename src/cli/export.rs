@@ -1,16 +1,19 @@
-//! `wa export`: a person's data, or all of it.
+//! `wa export`: exports the data of a person, of a window of days, or all of it.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::args::selector;
 use super::args::values::{self, ExportFormat};
 use super::args::window::{self, Window};
 use super::{Globals, Printer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::Identifier;
-use crate::privacy::export::{self, Stopped};
+use crate::privacy::export::{Export, ExportOptions, ExportStats};
+use crate::render::events::{EventRenderer, LineFormat};
 use crate::render::numbers::pluralize;
 use crate::report::answer::diagnostics;
+use crate::report::check_chatbots;
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
@@ -83,92 +86,132 @@ impl Args {
     }
 }
 
-/// Prints the events.
+/// Prints the selected events.
 ///
 /// # Errors
-/// What the export returns; [`crate::ErrorKind::Usage`] where standard input makes no sense, or the store holds
-/// no such chatbot.
+/// [`crate::ErrorKind::Usage`] if standard input is invalid or the store has no such chatbot.
+/// [`crate::ErrorKind::Failed`] if the store cannot be read or standard output not be written.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let mut identifiers = options.identifiers.clone();
     if options.stdin {
         identifiers.extend(selector::read(std::io::stdin().lock())?);
     }
-    let told = |snapshot: &Snapshot| {
-        crate::report::check_chatbots(snapshot, &options.chatbots)?;
-        // A session that goes on for days has events after the last day on which one started.
-        let latest =
-            [snapshot.event_days(), snapshot.days()].into_iter().flatten().map(|(_, last)| last).max();
-        let today = snapshot.zone().day(options.clock.now);
-        Ok(export::ExportOptions {
-            identifiers: identifiers.clone(),
-            days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
-            chatbots: options.chatbots.clone(),
-            form: match options.format {
-                ExportFormat::Ndjson => export::Form::Ndjson,
-                ExportFormat::Csv => export::Form::Csv,
-            },
-            key_file: options.settings.key_file.clone(),
-            terminal: printer.is_terminal(),
-        })
+    // Output cannot be taken back, so all files are opened before the first line is printed.
+    let export = Store::at(&options.store).read_consistently(|snapshot| {
+        Export::open(snapshot, export_options(options, identifiers.clone(), snapshot)?)
+    })?;
+    let format = match options.format {
+        ExportFormat::Ndjson => LineFormat::Ndjson,
+        ExportFormat::Csv => LineFormat::Csv,
     };
-    // What is printed cannot be taken back: nothing is, before all that is needed is open.
-    let prepared = Store::at(&options.store)
-        .read_consistently(|snapshot| export::Prepared::of(snapshot, told(snapshot)?))?;
-    let mut outcome = Ok(export::ExportStats::default());
-    printer.stream(|out| match prepared.write(out) {
-        Ok(exported) => {
-            outcome = Ok(exported);
+    let renderer = EventRenderer::new(format, printer.is_terminal())?;
+    let mut outcome = Ok(ExportStats::default());
+    printer.stream(|out| match write(&export, &renderer, out) {
+        Err(WriteError::Output(error)) => Err(error),
+        Err(WriteError::Store(error)) => {
+            outcome = Err(error);
             Ok(())
         }
-        Err(Stopped::Output(error)) => Err(error),
-        Err(Stopped::Store(error)) => {
-            outcome = Err(error);
+        Ok(stats) => {
+            outcome = Ok(stats);
             Ok(())
         }
     })?;
     if printer.pipe_closed() {
-        // Nobody knows how much there would have been, or waits for it.
+        // The counts are incomplete, and there is no reader for the notes.
         return outcome.map(|_| ());
     }
-    let exported = outcome.map_err(|error| match error.is_missing_file() {
-        true => error.hint("the store was changed meanwhile, and the export is not whole: run it again"),
+    let stats = outcome.map_err(|error| match error.is_missing_file() {
+        true => error.hint("the store changed during the export, which is incomplete: run it again"),
         false => error,
     })?;
-    if let Some(note) = nothing(&prepared, exported) {
+    if let Some(note) = empty_note(&export, stats) {
         printer.note(&note);
     }
-    if exported.sessions_without_events > 0 {
+    if stats.sessions_without_events > 0 {
         printer.note(&format!(
-            "retention has taken the events of {}: `wa report sessions` shows what is kept",
-            pluralize(exported.sessions_without_events, "session", "sessions")
+            "the events of {} are pruned; `wa report sessions` shows the sessions",
+            pluralize(stats.sessions_without_events, "session", "sessions")
         ));
     }
     Ok(())
 }
 
-/// Says why nothing was exported, where nothing was.
-fn nothing(prepared: &export::Prepared, exported: export::ExportStats) -> Option<String> {
-    if exported.events > 0 {
+/// Returns the options of the export for a state of the store.
+fn export_options(
+    options: &Options,
+    identifiers: Vec<Identifier>,
+    snapshot: &Snapshot,
+) -> Result<ExportOptions> {
+    check_chatbots(snapshot, &options.chatbots)?;
+    // A long session has events after the last day on which a session started.
+    let latest = [snapshot.event_days(), snapshot.days()].into_iter().flatten().map(|(_, last)| last).max();
+    let today = snapshot.zone().day(options.clock.now);
+    Ok(ExportOptions {
+        identifiers,
+        days: options.window.map(|window| window.resolve(today, latest)).transpose()?,
+        chatbots: options.chatbots.clone(),
+        key_file: options.settings.key_file.clone(),
+    })
+}
+
+/// The reason why an export ended early.
+enum WriteError {
+    /// The store cannot be read.
+    Store(Error),
+    /// The output cannot be written.
+    Output(io::Error),
+}
+
+impl From<Error> for WriteError {
+    fn from(error: Error) -> WriteError {
+        WriteError::Store(error)
+    }
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> WriteError {
+        WriteError::Output(error)
+    }
+}
+
+/// Writes the events of an export, line by line.
+fn write(export: &Export, renderer: &EventRenderer, out: &mut dyn Write) -> Result<ExportStats, WriteError> {
+    if let Some(header) = renderer.header()? {
+        out.write_all(header.as_bytes())?;
+    }
+    export.for_each_file(|frame, rows| {
+        let lines = renderer.lines(frame)?;
+        for &row in rows {
+            out.write_all(lines.line(row)?.as_bytes())?;
+        }
+        Ok(())
+    })
+}
+
+/// Returns a note on why the export has no events, if it has none.
+fn empty_note(export: &Export, stats: ExportStats) -> Option<String> {
+    if stats.events > 0 {
         return None;
     }
-    let told = prepared.options();
-    let Some((first, last)) = prepared.days() else {
+    let options = export.options();
+    let Some((first, last)) = export.days() else {
         return Some(diagnostics::NO_DATA.to_owned());
     };
-    if told.identifiers.is_empty() {
-        let asked = diagnostics::scope(&told.chatbots, told.days);
-        let from = told.days.map_or(first, |(from, _)| from);
-        if let Some(pruned) = prepared.events_pruned_through().filter(|day| *day >= from) {
-            return Some(format!("no events{asked} are kept: events up to {pruned} are pruned"));
+    if options.identifiers.is_empty() {
+        let selection = diagnostics::scope(&options.chatbots, options.days);
+        let start = options.days.map_or(first, |(start, _)| start);
+        if let Some(pruned) = export.events_pruned_through().filter(|day| *day >= start) {
+            return Some(format!("no events{selection}: events up to {pruned} are pruned"));
         }
-        return Some(format!("no events{asked}: there is data from {first} to {last}"));
+        return Some(format!("no events{selection}: there is data from {first} to {last}"));
     }
-    match exported.sessions {
-        0 => Some("nobody is found: nothing that is kept carries what was named".to_owned()),
-        _ if exported.sessions_without_events > 0 => None,
+    match stats.sessions {
+        0 => Some("no data found for these identifiers".to_owned()),
+        _ if stats.sessions_without_events > 0 => None,
         n => Some(format!(
-            "no events of theirs{} fit; they have {} in all",
-            diagnostics::scope(&[], told.days),
+            "no events of this person{}; the person has {} in total",
+            diagnostics::scope(&[], options.days),
             pluralize(n, "session", "sessions")
         )),
     }

@@ -1,58 +1,64 @@
 //! Removes percent-encoding and JSON escapes, one layer at a time, and maps offsets back.
 
-/// Layers of encoding through which an identifier is still found.
-pub const MAX_LAYERS: usize = 4;
+use crate::json::escapes;
 
-/// A text with one layer of escapes taken off.
+/// The number of nested encodings that are removed.
+pub(crate) const MAX_LAYERS: usize = 4;
+
+/// A decoded text, with the offset in the original text of every byte.
 pub(crate) struct DecodedLayer {
     /// The decoded text.
     pub(crate) bytes: Vec<u8>,
-    /// Where in the original each byte begins, and at last where it ends.
-    pub(crate) at: Vec<usize>,
+    /// The start of each decoded byte in the original text, then the length of the original text.
+    pub(crate) offsets: Vec<usize>,
 }
 
 impl DecodedLayer {
     /// Returns the offset in the original text of a decoded byte.
-    pub(crate) fn place(&self, offset: usize) -> usize {
-        self.at.get(offset).copied().unwrap_or(0)
+    pub(crate) fn original_offset(&self, offset: usize) -> usize {
+        self.offsets.get(offset).copied().unwrap_or(0)
     }
 }
 
-/// Returns a text with one layer of escapes taken off; `None` where there is none.
-pub fn decoded(text: &str) -> Option<String> {
-    decode(text.as_bytes(), None).map(|level| String::from_utf8_lossy(&level.bytes).into_owned())
+/// Removes one layer of encoding; returns `None` if the text has none.
+pub(crate) fn decode_text(text: &str) -> Option<String> {
+    decode(text.as_bytes(), None).map(|layer| String::from_utf8_lossy(&layer.bytes).into_owned())
 }
 
-/// Returns a text in small letters, as [`fold`](super::identifier::fold) makes them.
-pub(crate) fn folded(text: &[u8], places: Option<&[usize]>) -> DecodedLayer {
-    let mut level =
-        DecodedLayer { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
-    let place = |offset: usize| places.map_or(offset, |at| at.get(offset).copied().unwrap_or(offset));
+/// Returns the text in lower case, as [`to_lowercase`](super::identifier::to_lowercase) does.
+///
+/// `offsets` are those of `text`, if it is itself a decoded layer.
+pub(crate) fn lowercase_layer(text: &[u8], offsets: Option<&[usize]>) -> DecodedLayer {
+    let mut layer =
+        DecodedLayer { bytes: Vec::with_capacity(text.len()), offsets: Vec::with_capacity(text.len() + 1) };
+    let original = |offset: usize| offsets.map_or(offset, |all| all.get(offset).copied().unwrap_or(offset));
     let mut pos = 0;
     for chunk in text.utf8_chunks() {
         for letter in chunk.valid().chars() {
-            for small in letter.to_lowercase() {
-                level.bytes.extend_from_slice(small.encode_utf8(&mut [0; 4]).as_bytes());
+            for lower in letter.to_lowercase() {
+                layer.bytes.extend_from_slice(lower.encode_utf8(&mut [0; 4]).as_bytes());
             }
-            level.at.resize(level.bytes.len(), place(pos));
+            layer.offsets.resize(layer.bytes.len(), original(pos));
             pos += letter.len_utf8();
         }
         for byte in chunk.invalid() {
-            level.bytes.push(*byte);
-            level.at.push(place(pos));
+            layer.bytes.push(*byte);
+            layer.offsets.push(original(pos));
             pos += 1;
         }
     }
-    level.at.push(place(text.len()));
-    level
+    layer.offsets.push(original(text.len()));
+    layer
 }
 
-/// Takes one layer of escapes off, of JSON and percent-encoding alike; `None` where there is none.
-pub(crate) fn decode(text: &[u8], places: Option<&[usize]>) -> Option<DecodedLayer> {
+/// Removes one layer of percent-encoding and JSON escapes; returns `None` if the text has none.
+///
+/// `offsets` are those of `text`, if it is itself a decoded layer.
+pub(crate) fn decode(text: &[u8], offsets: Option<&[usize]>) -> Option<DecodedLayer> {
     memchr::memchr2(b'%', b'\\', text)?;
-    let place = |offset: usize| places.map_or(offset, |at| at.get(offset).copied().unwrap_or(offset));
-    let mut level =
-        DecodedLayer { bytes: Vec::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1) };
+    let original = |offset: usize| offsets.map_or(offset, |all| all.get(offset).copied().unwrap_or(offset));
+    let mut layer =
+        DecodedLayer { bytes: Vec::with_capacity(text.len()), offsets: Vec::with_capacity(text.len() + 1) };
     let (mut pos, mut changed) = (0, false);
     while let Some(&byte) = text.get(pos) {
         let rest = text.get(pos..).unwrap_or(&[]);
@@ -73,39 +79,25 @@ pub(crate) fn decode(text: &[u8], places: Option<&[usize]>) -> Option<DecodedLay
         };
         changed |= length > 1;
         for byte in decoded {
-            level.bytes.push(*byte);
-            level.at.push(place(pos));
+            layer.bytes.push(*byte);
+            layer.offsets.push(original(pos));
         }
         pos += length;
     }
-    level.at.push(place(text.len()));
-    changed.then_some(level)
+    layer.offsets.push(original(text.len()));
+    changed.then_some(layer)
 }
 
-/// Reads an escape of JSON: its character, and its length.
+/// Parses a JSON escape; returns its character and its length in bytes. A lone surrogate stands for
+/// no character.
 fn escape(text: &[u8]) -> Option<(char, usize)> {
-    let unit = |at: usize| text.get(at..at + 6)?.strip_prefix(b"\\u").and_then(hex);
-    Some(match text.get(1)? {
-        b'u' => {
-            let first = unit(0)?;
-            match (first, unit(6)) {
-                (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => {
-                    let code = 0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff);
-                    (char::from_u32(code)?, 12)
-                }
-                _ => (char::from_u32(first)?, 6),
-            }
-        }
-        b'n' => ('\n', 2),
-        b'r' => ('\r', 2),
-        b't' => ('\t', 2),
-        b'b' => ('\u{8}', 2),
-        b'f' => ('\u{c}', 2),
-        other @ (b'"' | b'\\' | b'/') => (char::from(*other), 2),
-        _ => return None,
-    })
+    let (length, is_lone_surrogate) = escapes::check(text)?;
+    let escape = std::str::from_utf8(text.get(..length)?).ok()?;
+    let character = escapes::unescape(escape).chars().next()?;
+    (!is_lone_surrogate).then_some((character, length))
 }
 
+/// Parses hexadecimal digits.
 fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
 }

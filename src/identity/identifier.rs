@@ -1,16 +1,16 @@
-//! What names a person: an id or an e-mail address.
+//! Identifiers of persons: ids and email addresses.
 //!
-//! An identifier is its text, in whichever of the fields of identity it stands: a log that puts the
-//! user's id into `anonymous_id` after the login must not keep it there. Nor does it matter how the log
-//! writes it there: [`for_each_reading`] takes encodings off. E-mail addresses are the same whatever the
-//! case of their letters; everything else compares as it is.
+//! An identifier matches by its text in any identity field (`user_id`, `user_email`,
+//! `anonymous_id`, `session_id`), since some logs write the user id into `anonymous_id` after a
+//! login. [`for_each_reading`] undoes the encodings in which logs write it. Email addresses compare
+//! without regard to case, everything else exactly.
 
 use std::collections::HashMap;
 
 use super::decoding;
 use crate::store::key::SecretKey;
 
-/// Which kind of identifier was named.
+/// The field that a user named an identifier by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdentifierKind {
     /// A `user_id`.
@@ -23,23 +23,23 @@ pub enum IdentifierKind {
     SessionId,
 }
 
-/// An identifier.
+/// An id or email address of a person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identifier {
-    /// What it was named as.
+    /// The kind.
     pub kind: IdentifierKind,
-    /// Its text.
+    /// The id or email address.
     pub value: String,
 }
 
 impl Identifier {
-    /// Makes an identifier.
+    /// Returns an identifier of a kind.
     pub fn new(kind: IdentifierKind, value: impl Into<String>) -> Identifier {
         Identifier { kind, value: value.into() }
     }
 
-    /// Returns the keyed hash by which it is known once it is forgotten.
-    pub fn hash(&self, key: &SecretKey) -> String {
+    /// Returns the keyed hash that replaces the identifier once it is erased.
+    pub(crate) fn hash(&self, key: &SecretKey) -> String {
         match self.kind {
             IdentifierKind::Email => email_hash(key, &self.value),
             _ => value_hash(key, &self.value),
@@ -47,29 +47,31 @@ impl Identifier {
     }
 }
 
-/// Returns the keyed hash of a text that may be a forgotten identifier.
-pub fn value_hash(key: &SecretKey, value: &str) -> String {
+/// Returns the keyed hash of a value as an erased id.
+pub(crate) fn value_hash(key: &SecretKey, value: &str) -> String {
     key.hash(&[b"forgotten value", value.as_bytes()])
 }
 
-/// Returns the keyed hash of a text that may be a forgotten e-mail address.
-pub fn email_hash(key: &SecretKey, value: &str) -> String {
+/// Returns the keyed hash of a value as an erased email address.
+pub(crate) fn email_hash(key: &SecretKey, value: &str) -> String {
     key.hash(&[b"forgotten e-mail", to_lowercase(value).as_bytes()])
 }
 
-/// Returns a text in small letters, in which texts that differ in case alone are the same.
-pub fn to_lowercase(text: &str) -> String {
+/// Returns the text in lower case, for comparisons without regard to case.
+///
+/// Unlike [`str::to_lowercase`], it maps each character by itself: the result for a part of a text
+/// does not depend on what surrounds it.
+pub(crate) fn to_lowercase(text: &str) -> String {
     match text.is_ascii() {
         true => text.to_ascii_lowercase(),
-        // Letter by letter: what a letter becomes must not depend on where it stands.
         false => text.chars().flat_map(char::to_lowercase).collect(),
     }
 }
 
-/// Goes through what a value of a field of identity can be read as: itself, without the space around
-/// it, with percent-encoding (pluses too) and the escapes of JSON taken off; and each e-mail address
-/// that stands in it (`mailto:ada@example.org`, `Ada <ada@example.org>`, a list).
-pub fn for_each_reading(value: &str, mut each: impl FnMut(&str)) {
+/// Calls a function with every text that a value of an identity field can mean: the value itself;
+/// trimmed; with percent-encoding (and `+` for a space) and JSON escapes removed; and each email
+/// address in it (`mailto:ada@example.org`, `Ada <ada@example.org>`, a list).
+pub(crate) fn for_each_reading(value: &str, mut each: impl FnMut(&str)) {
     each(value);
     if is_plain(value) {
         return;
@@ -86,93 +88,100 @@ pub fn for_each_reading(value: &str, mut each: impl FnMut(&str)) {
         if text.contains('+') {
             other(text.replace('+', " ").trim());
         }
-        addresses(text).for_each(&mut other);
-        let Some(next) = decoding::decoded(text) else { break };
+        email_addresses(text).for_each(&mut other);
+        let Some(next) = decoding::decode_text(text) else { break };
         decoded = Some(next);
     }
 }
 
-/// What a byte of a value can be a sign of.
-const ENCODED: u8 = 1;
-const AT: u8 = 2;
-const BETWEEN: u8 = 4;
-const SIGNS: [u8; 256] = {
-    let mut signs = [BETWEEN; 256];
+/// The byte can be part of an encoding.
+const ENCODING: u8 = 1;
+/// The byte is `@`.
+const AT_SIGN: u8 = 2;
+/// The byte can separate email addresses, or be trimmed.
+const SEPARATOR: u8 = 4;
+
+/// The class of each byte of a value; 0 if it always stands for itself.
+const BYTE_CLASSES: [u8; 256] = {
+    let mut classes = [SEPARATOR; 256];
     let mut byte = 0;
     while byte < 256 {
         match byte as u8 {
-            b'%' | b'+' | b'\\' => signs[byte] = ENCODED,
-            b'@' => signs[byte] = AT,
-            b'.' | b'_' | b'-' => signs[byte] = 0,
-            other if other.is_ascii_alphanumeric() => signs[byte] = 0,
+            b'%' | b'+' | b'\\' => classes[byte] = ENCODING,
+            b'@' => classes[byte] = AT_SIGN,
+            b'.' | b'_' | b'-' => classes[byte] = 0,
+            other if other.is_ascii_alphanumeric() => classes[byte] = 0,
             _ => {}
         }
         byte += 1;
     }
-    signs
+    classes
 };
 
-/// Tells whether a value can be read as itself alone. Nearly all are, and an erasure looks at those of
-/// every event.
+/// Returns whether a value has no reading but itself.
+///
+/// Nearly all values are plain, and an erasure reads those of every event: this check spares them
+/// the decoding.
 fn is_plain(value: &str) -> bool {
-    let signs = value.bytes().fold(0, |signs, byte| signs | SIGNS[usize::from(byte)]);
-    match signs {
-        0 | BETWEEN => signs == 0 || value.trim().len() == value.len(),
-        AT => !value.starts_with('.') && !value.ends_with('.'),
+    let classes = value.bytes().fold(0, |classes, byte| classes | BYTE_CLASSES[usize::from(byte)]);
+    match classes {
+        0 => true,
+        SEPARATOR => value.trim().len() == value.len(),
+        AT_SIGN => !value.starts_with('.') && !value.ends_with('.'),
         _ => false,
     }
 }
 
-/// Returns the e-mail addresses in a text: each as it stands there, and without what hardly is a part of it.
-fn addresses(text: &str) -> impl Iterator<Item = &str> {
-    let between = |c: char| c.is_whitespace() || ",;:<>()[]\"?&=/|".contains(c);
-    let beside = |c: char| !(c.is_alphanumeric() || "_-+%".contains(c));
-    let is_address = |part: &&str| part.find('@').is_some_and(|at| 0 < at && at + 1 < part.len());
-    text.split(between).filter(is_address).flat_map(move |part| {
-        let bare = part.trim_matches(beside);
+/// Returns the email addresses in a text: each as written, and without surrounding punctuation.
+fn email_addresses(text: &str) -> impl Iterator<Item = &str> {
+    let separates = |c: char| c.is_whitespace() || ",;:<>()[]\"?&=/|".contains(c);
+    let surrounds = |c: char| !(c.is_alphanumeric() || "_-+%".contains(c));
+    let is_email = |part: &&str| part.find('@').is_some_and(|at| 0 < at && at + 1 < part.len());
+    text.split(separates).filter(is_email).flat_map(move |part| {
+        let bare = part.trim_matches(surrounds);
         std::iter::once(part.trim_matches(['.', '\''])).chain((bare.len() < part.len()).then_some(bare))
     })
 }
 
-/// A set of identifiers, each with a number, in the order in which they came.
+/// A set of identifiers, numbered in the order in which they were added.
 #[derive(Clone, Debug, Default)]
 pub struct Identifiers {
     all: Vec<Identifier>,
     exact: HashMap<String, usize>,
     emails: HashMap<String, usize>,
-    /// One of the e-mail addresses has no `@`: any text can be one.
-    bare_emails: bool,
+    has_bare_emails: bool,
 }
 
 impl Identifiers {
-    /// Makes a set; what is in it already is left out.
-    pub fn new(identifiers: impl IntoIterator<Item = Identifier>) -> Identifiers {
+    /// Returns the set of some identifiers, without duplicates.
+    pub(crate) fn new(identifiers: impl IntoIterator<Item = Identifier>) -> Identifiers {
         let mut set = Identifiers::default();
         identifiers.into_iter().for_each(|identifier| set.add(identifier));
         set
     }
 
-    /// Adds an identifier. An e-mail address takes in the same text as an id.
-    pub fn add(&mut self, identifier: Identifier) {
+    /// Adds an identifier, unless one of the same text is in the set: ids of all kinds count as the
+    /// same, an id and an email address do not.
+    pub(crate) fn add(&mut self, identifier: Identifier) {
         let number = self.all.len();
-        let known = match identifier.kind {
+        let existing = match identifier.kind {
             IdentifierKind::Email => {
-                self.bare_emails |= !identifier.value.contains('@');
+                self.has_bare_emails |= !identifier.value.contains('@');
                 *self.emails.entry(to_lowercase(&identifier.value)).or_insert(number)
             }
             _ => *self.exact.entry(identifier.value.clone()).or_insert(number),
         };
-        if known == number {
+        if existing == number {
             self.all.push(identifier);
         }
     }
 
-    /// Goes through the numbers of the identifiers that a value of a field of identity is, however it
-    /// is written; a number can come twice.
-    pub fn for_each_match(&self, value: &str, mut each: impl FnMut(usize)) {
+    /// Calls a function with the number of each identifier that a value of an identity field
+    /// matches in any reading. A number can come twice.
+    pub(crate) fn for_each_match(&self, value: &str, mut each: impl FnMut(usize)) {
         for_each_reading(value, |text| {
             if !self.emails.is_empty()
-                && (self.bare_emails || text.contains('@'))
+                && (self.has_bare_emails || text.contains('@'))
                 && let Some(number) = self.emails.get(&to_lowercase(text))
             {
                 each(*number);
@@ -183,25 +192,25 @@ impl Identifiers {
         });
     }
 
-    /// Tells whether a value of a field of identity is one of the identifiers.
-    pub fn contains(&self, value: &str) -> bool {
-        let mut have = false;
-        self.for_each_match(value, |_| have = true);
-        have
+    /// Returns whether a value of an identity field matches one of the identifiers.
+    pub(crate) fn contains(&self, value: &str) -> bool {
+        let mut found = false;
+        self.for_each_match(value, |_| found = true);
+        found
     }
 
-    /// Tells whether an e-mail address without an `@` is among them.
-    pub fn has_bare_emails(&self) -> bool {
-        self.bare_emails
+    /// Returns whether one of the email addresses has no `@`, so that any text can match it.
+    pub(crate) fn has_bare_emails(&self) -> bool {
+        self.has_bare_emails
     }
 
-    /// Returns the identifiers, by their numbers.
-    pub fn all(&self) -> &[Identifier] {
+    /// Returns the identifiers by number.
+    pub(crate) fn all(&self) -> &[Identifier] {
         &self.all
     }
 
-    /// Tells whether there are none.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether the set is empty.
+    pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 }
@@ -211,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identifier_is_its_text_and_an_address_has_no_case() {
+    fn ids_match_exactly_and_emails_without_case() {
         let set = Identifiers::new([
             Identifier::new(IdentifierKind::User, "u1"),
             Identifier::new(IdentifierKind::Email, "Ada@Example.org"),
@@ -231,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_known_behind_however_many_others() {
+    fn email_after_300_others_in_a_list_matches() {
         let set = Identifiers::new([Identifier::new(IdentifierKind::Email, "ada@example.org")]);
         let others: String = (0..300).map(|n| format!("u{n}@example.org, ")).collect();
         assert_eq!(find(&set, &format!("{others}ada@example.org")), [0]);
@@ -239,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_is_known_however_the_log_writes_it() {
+    fn encoded_and_wrapped_identifiers_match() {
         let set = Identifiers::new([
             Identifier::new(IdentifierKind::Email, "ada@example.org"),
             Identifier::new(IdentifierKind::User, "user_123"),
             Identifier::new(IdentifierKind::User, "ada lovelace"),
         ]);
-        for hers in [
+        for value in [
             "ada%40example.org",
             "ADA%2540EXAMPLE.ORG",
             " ada@example.org ",
@@ -264,7 +273,7 @@ mod tests {
             "ada@example.org\u{200b}",
             "ada@example.org\0",
         ] {
-            assert_eq!(find(&set, hers), [0], "{hers}");
+            assert_eq!(find(&set, value), [0], "{value}");
         }
         for id in ["user%5F123", "user_123\t", "user%255f123 "] {
             assert_eq!(find(&set, id), [1], "{id}");
@@ -291,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_an_at_sign_is_one_and_letters_beyond_ascii_have_no_case_either() {
+    fn bare_and_non_ascii_emails_match_without_case() {
         let set = Identifiers::new(
             ["noAt", "JÖRG@Example.org"].map(|text| Identifier::new(IdentifierKind::Email, text)),
         );
@@ -303,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_tells_ids_from_addresses_and_knows_an_address_in_any_case() {
+    fn hash_of_email_ignores_case_and_differs_from_id() {
         let key = SecretKey::from_bytes([7; 32]);
         let email = |text: &str| Identifier::new(IdentifierKind::Email, text).hash(&key);
         assert_eq!(email("A@b.c"), email("a@B.c"));

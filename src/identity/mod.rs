@@ -1,8 +1,9 @@
 //! Identifiers of persons: how logs encode them, and the keyed hashes that replace erased ones.
 //!
-//! Ingest uses them to reject events of erased persons, privacy to find and erase them.
+//! Ingest uses them to suppress events of erased persons, privacy to find and erase them.
 
-pub mod decoding;
-pub mod identifier;
+pub(crate) mod decoding;
+pub(crate) mod identifier;
 
-pub use identifier::{Identifier, IdentifierKind, Identifiers};
+pub(crate) use identifier::Identifiers;
+pub use identifier::{Identifier, IdentifierKind};

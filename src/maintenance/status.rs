@@ -255,7 +255,7 @@ fn overdue(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privacy::tests::{NOW, Place, clock};
+    use crate::testing::{NOW, TestStore, clock};
 
     fn kinds(status: &Status) -> Vec<&str> {
         status.warnings.iter().map(|warning| warning.kind).collect()
@@ -263,12 +263,12 @@ mod tests {
 
     #[test]
     fn it_says_what_the_tables_hold_and_what_should_be_looked_at() {
-        let place = Place::new();
+        let place = TestStore::new();
         let lines = ["2026-11-08T23:00:00Z", "2026-11-09T08:00:00Z", "2026-11-09T09:00:00Z"].map(|time| {
             format!(r#"{{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":"{time}"}}"#)
         });
-        place.ingest(&place.log("a.ndjson", &lines), NOW);
-        place.ingest(&place.log("b.ndjson", &["no json".to_owned()]), NOW);
+        place.ingest(&place.write_log("a.ndjson", &lines), NOW);
+        place.ingest(&place.write_log("b.ndjson", &["no json".to_owned()]), NOW);
         let told = status(&place.store(), &Settings::default(), clock(NOW)).unwrap();
         let events = &told.tables[0];
         assert_eq!((events.table, events.rows, events.partitions), ("events", 3, 2));
@@ -292,10 +292,10 @@ mod tests {
 
     #[test]
     fn ten_thousand_files_are_counted_and_none_is_opened() {
-        let place = Place::new();
+        let place = TestStore::new();
         let line =
             r#"{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":"2026-11-09T08:00:00Z"}"#;
-        place.ingest(&place.log("a.ndjson", &[line.to_owned()]), NOW);
+        place.ingest(&place.write_log("a.ndjson", &[line.to_owned()]), NOW);
         let mut manifest = place.store().snapshot().unwrap().manifest().clone();
         let files = manifest.tables.get_mut(&Table::Events).unwrap();
         let pattern = files.remove(0);

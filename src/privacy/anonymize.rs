@@ -1,6 +1,6 @@
-//! Removes old addresses: from sessions, events, what else events say, and refused lines.
+//! Removes old IP addresses from events, sessions and rejected lines.
 //!
-//! A file without addresses is marked so in the manifest: a nightly gc looks at each file once.
+//! A file without IP addresses is marked in the manifest, so that a nightly gc reads each file once.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::export;
 use super::redact::{self, Edits};
 use super::rejects::{self, RejectChange};
 use crate::error::Result;
 use crate::ingest::Field;
 use crate::ingest::parse::ip_masking;
+use crate::json::{self, lenient};
 use crate::prehashed::hex;
 use crate::session::SessionSummary;
 use crate::settings::IpPolicy;
@@ -28,133 +28,141 @@ use crate::store::update::partition::file_of;
 use crate::store::{Store, Writer};
 use crate::time::{Clock, Day};
 
-/// The columns of JSON of an event in which addresses may stand.
-const JSON: [&str; 3] = ["extra", "properties", "user_metadata"];
+/// The JSON columns of `events` that can contain IP addresses.
+const JSON_COLUMNS: [&str; 3] = ["extra", "properties", "user_metadata"];
 
-/// What an anonymisation is told.
+/// Options of an anonymization.
 #[derive(Clone, Copy, Debug)]
-pub struct AnonymizeOptions {
-    /// The present.
-    pub clock: Clock,
-    /// Addresses of this many days stay, counting today.
-    pub older_than_days: u32,
-    /// Only say how many would go.
-    pub dry_run: bool,
+pub(crate) struct AnonymizeOptions {
+    /// The clock.
+    pub(crate) clock: Clock,
+    /// The number of days, today included, whose IP addresses are kept.
+    pub(crate) older_than_days: u32,
+    /// Report how many would be removed, and change nothing.
+    pub(crate) dry_run: bool,
     /// How long to wait for another writer.
-    pub lock_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
 }
 
-/// What it did, or would do.
+/// The result of an anonymization or its dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AnonymizeReport {
-    /// Nothing was changed.
+    /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// The last day whose addresses go; `None` in the account of a gc that keeps them all.
+    /// The last day whose IP addresses are removed; `None` in the report of a gc that removes none.
     pub through: Option<String>,
-    /// Events that lost an address.
+    /// Events that lost an IP address.
     pub events: u64,
-    /// Sessions that did.
+    /// Sessions that lost an IP address.
     pub sessions: u64,
-    /// Refused lines that did.
+    /// Rejected lines that lost an IP address.
     pub rejects: u64,
-    /// Files that were written anew.
+    /// Files that were rewritten.
     pub files: u64,
 }
 
-/// Removes the addresses that are older than some days.
-pub fn anonymize(store: &Store, options: AnonymizeOptions) -> Result<AnonymizeReport> {
-    // A store that is not there is an error, not one to be made.
+/// Removes the IP addresses that are older than a number of days, in one commit.
+///
+/// # Errors
+/// If there is no store, or it cannot be read or written.
+pub(crate) fn anonymize(store: &Store, options: AnonymizeOptions) -> Result<AnonymizeReport> {
+    // A mistyped path must not create a store.
     let snapshot = store.snapshot()?;
     let first = || Manifest::new(options.clock.now, snapshot.zone().name(), snapshot.timeout());
     let mut writer = store.writer("wa anonymize", options.lock_timeout, first)?;
-    let report = anonymize_in(&mut writer, options)?;
+    let report = anonymize_with_writer(&mut writer, options)?;
     writer.finish()?;
     Ok(report)
 }
 
-fn anonymize_in(writer: &mut Writer, options: AnonymizeOptions) -> Result<AnonymizeReport> {
+fn anonymize_with_writer(writer: &mut Writer, options: AnonymizeOptions) -> Result<AnonymizeReport> {
     let today = writer.snapshot()?.zone().day(options.clock.now);
     let last = today.minus_days(options.older_than_days);
     let mut transaction = writer.begin();
-    let report = AnonymizeReport { dry_run: options.dry_run, ..apply(&mut transaction, last)? };
+    let report = remove_ip_addresses(&mut transaction, last)?;
     if !options.dry_run {
         writer.commit(transaction, options.clock.now)?;
     }
-    Ok(report)
+    Ok(AnonymizeReport { dry_run: options.dry_run, ..report })
 }
 
-/// Removes the addresses of events of UTC dates up to `last`, of sessions that started on days up to
-/// it, and of lines that were refused on UTC dates up to it.
-pub fn apply(transaction: &mut Transaction, last: Day) -> Result<AnonymizeReport> {
+/// Removes the IP addresses of events of UTC dates up to `last`, of sessions that started on days
+/// up to it, and of lines that were rejected on UTC dates up to it.
+pub(crate) fn remove_ip_addresses(transaction: &mut Transaction, last: Day) -> Result<AnonymizeReport> {
     let mut report = AnonymizeReport { through: Some(last.to_string()), ..AnonymizeReport::default() };
-    report.events = table(transaction, Table::Events, last, &mut report.files, events)?;
-    report.sessions = table(transaction, Table::Sessions, last, &mut report.files, sessions)?;
-    let mut masked = 0;
+    report.events = anonymize_table(transaction, Table::Events, last, &mut report.files, anonymize_events)?;
+    report.sessions =
+        anonymize_table(transaction, Table::Sessions, last, &mut report.files, anonymize_sessions)?;
+    let mut rejects = 0;
     report.files += rejects::rewrite(
         transaction,
         |file| Day::utc(file.written_at) <= last,
-        |reject| match without_address(reject) {
+        |reject| match anonymize_reject(reject) {
             Some(reject) => {
-                masked += 1;
+                rejects += 1;
                 RejectChange::Replace(reject)
             }
             None => RejectChange::Keep,
         },
     )?;
-    report.rejects = masked;
+    report.rejects = rejects;
     Ok(report)
 }
 
-type Masked = Option<(NewFile, u64)>;
+/// A file that replaces another, and the number of rows that lost an IP address; `None` if the file
+/// has no IP addresses.
+type Replacement = Option<(NewFile, u64)>;
 
-/// Goes through the files of a table that may hold addresses; memory holds as many of them as there
-/// are threads.
-fn table(
+/// Replaces the files of a table that may contain IP addresses, and returns the number of rows that
+/// lost one. Processes as many files at a time as there are threads, which bounds the memory.
+fn anonymize_table(
     transaction: &mut Transaction,
     table: Table,
     last: Day,
     files: &mut u64,
-    each: impl Fn(&Snapshot, &DataFile) -> Result<Masked> + Sync,
+    anonymize_file: impl Fn(&Snapshot, &DataFile) -> Result<Replacement> + Sync,
 ) -> Result<u64> {
     let snapshot = transaction.snapshot()?;
-    let old: Vec<&DataFile> = snapshot
+    let candidates: Vec<&DataFile> = snapshot
         .manifest()
         .files(table)
         .iter()
         .filter(|file| file.day <= last && !file.without_addresses)
         .collect();
     let mut rows = 0;
-    for old in old.chunks(rayon::current_num_threads().max(1)) {
-        let masked: Vec<Masked> = old.par_iter().map(|file| each(&snapshot, file)).collect::<Result<_>>()?;
-        for (file, masked) in old.iter().zip(masked) {
-            let mut marked = file.path.clone();
-            if let Some((new, changed)) = masked {
+    for chunk in candidates.chunks(rayon::current_num_threads().max(1)) {
+        let replacements: Vec<Replacement> =
+            chunk.par_iter().map(|file| anonymize_file(&snapshot, file)).collect::<Result<_>>()?;
+        for (file, replacement) in chunk.iter().zip(replacements) {
+            let mut path = file.path.clone();
+            if let Some((new, changed)) = replacement {
                 rows += changed;
                 *files += 1;
                 transaction.remove(table, &file.path);
                 transaction.add(new)?;
-                marked = transaction.manifest().files(table).last().map(|f| f.path.clone()).unwrap_or(marked);
+                path = transaction.manifest().files(table).last().map(|f| f.path.clone()).unwrap_or(path);
             }
-            let known = transaction.manifest().tables.entry(table).or_default();
-            known.iter_mut().filter(|f| f.path == marked).for_each(|f| f.without_addresses = true);
+            let all = transaction.manifest().tables.entry(table).or_default();
+            all.iter_mut().filter(|f| f.path == path).for_each(|f| f.without_addresses = true);
         }
     }
     Ok(rows)
 }
 
-fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
-    let columns: Vec<&str> = std::iter::once("ip_address").chain(JSON).collect();
+fn anonymize_events(snapshot: &Snapshot, file: &DataFile) -> Result<Replacement> {
+    let columns: Vec<&str> = std::iter::once("ip_address").chain(JSON_COLUMNS).collect();
     let frame = snapshot.read_file(file, Some(&columns))?;
-    let mut edits: Vec<(&str, Edits)> = vec![("ip_address", filled(&frame)?)];
-    for name in JSON {
+    let mut edits: Vec<(&str, Edits)> = vec![("ip_address", remove_values(&frame, "ip_address")?)];
+    for name in JSON_COLUMNS {
         let column = frame.texts(name)?;
         let masked = (0..column.len()).filter_map(|row| {
             let text = column.get(row)?;
             let masked = ip_masking::mask_json(text, IpPolicy::Drop);
-            match (name == "extra").then(|| without_ip(masked.as_deref().unwrap_or(text))).flatten() {
-                Some(rest) => Some((row, rest)),
-                None => Some((row, Some(masked?))),
-            }
+            let without_field = match name {
+                "extra" => remove_invalid_ip_address(masked.as_deref().unwrap_or(text)),
+                _ => None,
+            };
+            Some((row, without_field.or(masked.map(Some))?))
         });
         edits.push((name, masked.collect()));
     }
@@ -165,7 +173,7 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     let mut whole = snapshot.read_file_checked(file)?;
     let mut rows: Vec<usize> = Vec::new();
     for (name, edits) in &edits {
-        redact::edit(&mut whole, name, edits)?;
+        redact::apply_edits(&mut whole, name, edits)?;
         rows.extend(edits.keys());
     }
     rows.sort_unstable();
@@ -174,63 +182,69 @@ fn events(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
     Ok(Some((new, rows.len() as u64)))
 }
 
-/// Takes what was given as the address, and is none, out of the `extra` of an event: as an ingest that
-/// keeps no addresses does, since it may be part of one. `None` where there is nothing of the kind,
-/// null where nothing else is left.
-fn without_ip(extra: &str) -> Option<Option<String>> {
-    // Most say nothing of the kind; a key can be written with escapes.
+/// Removes the field `ip_address` from the `extra` of an event. A value that is no IP address is
+/// stored there; it can contain a part of one, and an ingest with `privacy.ip = "drop"` does not
+/// store it either.
+///
+/// Returns `None` if there is no such field, and `Some(None)`, null, if no other field is left.
+fn remove_invalid_ip_address(extra: &str) -> Option<Option<String>> {
+    // Few events have the field. Its name can be written with escapes.
     if !extra.contains("ip") && !extra.contains('\\') {
         return None;
     }
-    let mut members = export::members(extra).ok()?;
-    let all = members.len();
-    members.retain(|(key, _)| !matches!(Field::from_key(key.as_bytes()), Some((Field::IpAddress, _))));
-    if members.len() == all {
+    let (mut rest, mut found) = (String::new(), false);
+    lenient::each_member(extra, |key, value| {
+        let field = Field::from_key(json::unescape(key).as_bytes());
+        if matches!(field, Some((Field::IpAddress, _))) {
+            found = true;
+        } else {
+            rest.push(if rest.is_empty() { '{' } else { ',' });
+            rest.push_str(&format!("\"{key}\":{value}"));
+        }
+    })?;
+    if !found {
         return None;
     }
-    if members.is_empty() {
-        return Some(None);
-    }
-    Some(Some(export::object(&members).ok()?))
+    Some((!rest.is_empty()).then(|| rest + "}"))
 }
 
-/// Returns the rows that have an address, to be without.
-fn filled(frame: &Frame) -> Result<Edits> {
-    let column = frame.texts("ip_address")?;
+/// Returns the edits that set a column to null where it is not.
+fn remove_values(frame: &Frame, name: &str) -> Result<Edits> {
+    let column = frame.texts(name)?;
     Ok((0..column.len()).filter(|row| column.get(*row).is_some()).map(|row| (row, None)).collect())
 }
 
-fn sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Masked> {
+fn anonymize_sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Replacement> {
     let frame = snapshot.read_file(file, Some(&["ip_address", "user_metadata", "merge_state"]))?;
     let (ips, metadata) = (frame.texts("ip_address")?, frame.texts("user_metadata")?);
     let states = frame.texts("merge_state")?;
-    let may_have: Vec<bool> = (0..frame.height())
+    let candidates: Vec<bool> = (0..frame.height())
         .map(|row| {
-            let held = states.get(row).is_some_and(|state| state.contains("user_metadata"));
-            ips.get(row).is_some() || metadata.get(row).is_some() || held
+            let has_profiles = states.get(row).is_some_and(|state| state.contains("user_metadata"));
+            ips.get(row).is_some() || metadata.get(row).is_some() || has_profiles
         })
         .collect();
-    if !may_have.contains(&true) {
+    if !candidates.contains(&true) {
         return Ok(None);
     }
     let whole = snapshot.read_file_checked(file)?;
-    let rows = whole.filter(may_have.iter().copied())?;
+    let rows = whole.filter(candidates.iter().copied())?;
     let mut summaries = tables::sessions::read(&rows)?;
-    let changed = summaries.iter_mut().map(session).filter(|changed| *changed).count() as u64;
+    let changed = summaries.iter_mut().map(anonymize_session).filter(|changed| *changed).count() as u64;
     if changed == 0 {
         return Ok(None);
     }
-    let others = whole.filter(may_have.iter().map(|may| !may))?;
+    let others = whole.filter(candidates.iter().map(|candidate| !candidate))?;
     let frame = Frame::concat(vec![others, tables::sessions::frame(&summaries)?])?;
     let new = file_of(Table::Sessions, file.day, &frame)?;
     Ok(Some((new, changed)))
 }
 
-/// Takes the addresses out of a session. Returns whether there were any.
-fn session(session: &mut SessionSummary<'_>) -> bool {
+/// Removes the IP addresses of a session. Returns whether there were any.
+fn anonymize_session(session: &mut SessionSummary<'_>) -> bool {
     let mut changed = false;
-    if let Some((_, place)) = &mut session.place.0 {
-        changed |= place.ip_address.take().is_some();
+    if let Some((_, location)) = &mut session.place.0 {
+        changed |= location.ip_address.take().is_some();
     }
     for last in session.profiles.values_mut() {
         if let Some((_, profile)) = &mut last.0
@@ -244,15 +258,15 @@ fn session(session: &mut SessionSummary<'_>) -> bool {
     changed
 }
 
-/// Takes the addresses out of a refused line; `None` where there are none.
+/// Removes the IP addresses of a rejected line; returns `None` if there are none.
 ///
-/// Length and hash are those of what is kept: from the hash of the whole an address could be found by
-/// trial. By its keyed hash the line is still known.
-fn without_address(reject: &Reject) -> Option<Reject> {
-    let raw = rejects::raw(reject);
-    let is_cut = (raw.len() as u64) < reject.length;
-    // An address behind the cut would be found from the hash of the whole.
-    let masked = if is_cut {
+/// Length and hash become those of the remaining text: the address could be found from the hash of
+/// the original line by trying all addresses. By its keyed hash, the line is still recognized.
+fn anonymize_reject(reject: &Reject) -> Option<Reject> {
+    let raw = rejects::raw_bytes(reject);
+    let is_truncated = (raw.len() as u64) < reject.length;
+    // A truncated line is always changed: an address after the cut could be found from its hash.
+    let masked = if is_truncated {
         ip_masking::mask_truncated_text(&raw, IpPolicy::Drop)?
     } else {
         ip_masking::mask_text(&raw, IpPolicy::Drop)?

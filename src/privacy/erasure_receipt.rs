@@ -1,65 +1,65 @@
-//! The receipt of an erasure: what, how many, when; never who.
+//! The receipt of an erasure. It contains counts and times, but no identifier.
 
 use serde::Serialize;
 
-/// What an erasure did, or would do. It names nobody.
+/// The result of an erasure or its dry run. It contains no identifier.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ErasureReceipt {
-    /// Nothing was changed.
+    /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// When it was done, RFC 3339: lines from up to then stay out from now on.
+    /// The time of the erasure, RFC 3339. Events up to this time are suppressed from now on.
     pub erased_at: String,
-    /// What was looked for.
+    /// The identifiers that were searched for.
     pub identifiers: SearchStats,
-    /// Rows that went.
-    pub erased: Erased,
-    /// Rows of others in which the identifier stood as a value, and does not any more.
-    pub redacted: Redacted,
-    /// Days whose statistics were worked out again.
+    /// The rows that were erased.
+    pub erased: ErasedCounts,
+    /// The rows of other people in which an identifier was redacted.
+    pub redacted: RedactedCounts,
+    /// Days whose statistics were recomputed.
     pub days_recomputed: u64,
-    /// Files that were written anew or removed.
+    /// Files that were rewritten or removed.
     pub files_replaced: u64,
-    /// What was not touched.
+    /// What the erasure does not change: [`SOURCE_LOGS`].
     pub source_logs: &'static str,
 }
 
-/// What a receipt says of the source logs.
-pub const SOURCE_LOGS: &str = "untouched: delete or edit them yourself; if they are taken in again, lines of these persons up to \
-     erased_at stay out";
+/// The text of [`ErasureReceipt::source_logs`].
+pub(super) const SOURCE_LOGS: &str = "unchanged: delete or edit them yourself; if they are ingested again, \
+     lines of these persons up to erased_at are not stored";
 
-/// How many identifiers were looked for.
+/// The number of identifiers that were searched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SearchStats {
-    /// Those that were named.
+    /// Identifiers named by the user.
     pub named: u64,
-    /// Anonymous ids found with them and erased as well.
+    /// Anonymous ids found with them that were erased too.
     pub followed: u64,
-    /// Anonymous ids found with them and left, since other users used them too.
+    /// Anonymous ids found with them that were left, since other users used them too.
     pub shared: u64,
 }
 
-/// Rows that went, by table.
+/// Erased rows, by table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Erased {
+pub struct ErasedCounts {
     /// Events.
     pub events: u64,
     /// Sessions.
     pub sessions: u64,
-    /// Entries of the first-seen index.
+    /// Rows of the `visitors` table.
     pub visitors: u64,
-    /// Refused lines.
+    /// Rejected lines.
     pub rejects: u64,
-    /// Entries of the lists of older daily statistics.
+    /// Entries of the top lists in `daily_stats`.
     pub daily_stats_entries: u64,
 }
 
-/// Rows in which a value was replaced, by table.
+/// Rows in which an identifier was replaced, by table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Redacted {
+pub struct RedactedCounts {
     /// Events.
     pub events: u64,
     /// Sessions.
     pub sessions: u64,
-    /// Names of logs, in what is kept of them.
+    /// Names of ingested files.
     pub log_names: u64,
 }

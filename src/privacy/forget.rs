@@ -1,187 +1,192 @@
-//! Erases persons, in one change of the store.
+//! Erases persons from a store, in one commit.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::erase::{self, ErasedSession};
-use super::erasure_receipt::{Erased, ErasureReceipt, Redacted, SOURCE_LOGS, SearchStats};
+use super::erasure_receipt::{ErasedCounts, ErasureReceipt, RedactedCounts, SOURCE_LOGS, SearchStats};
 use super::identity_resolution::{ResolvedIdentity, resolve};
 use super::matcher::IdentifierMatcher;
 use super::rejects::{self, RejectChange};
 use super::shared_ids::{self, SharedIds};
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::identifier::Identifier;
+use crate::identity::Identifier;
 use crate::ingest::batch::suppression;
 use crate::ingest::input::source_registry::SourceRegistry;
 use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
+use crate::store::rejects::Reject;
 use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Micros, format_utc};
 
-/// What an erasure is told.
+/// Options of an erasure.
 #[derive(Clone, Debug)]
 pub struct ForgetOptions {
-    /// The present: the time of the erasure.
+    /// The clock; its time is that of the erasure.
     pub clock: Clock,
-    /// Only say what would be erased.
+    /// Report what would be erased, and change nothing.
     pub dry_run: bool,
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
-    /// Where the secret key lies, if not in the store.
+    /// The path of the secret key, if it is not in the store.
     pub key_file: Option<PathBuf>,
 }
 
-/// Erases all sessions that carry one of the identifiers, their events, and all other places where an
-/// identifier stands as a value.
+/// Erases the sessions that contain one of the identifiers, their events, and every other
+/// occurrence of the identifiers as a value.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] where nobody is named.
-pub fn forget(store: &Store, given: &[Identifier], options: &ForgetOptions) -> Result<ErasureReceipt> {
-    // A store that is not there is an error, not one to be made.
+/// [`ErrorKind::Usage`] if no identifier is given. Fails if there is no store.
+pub fn forget(store: &Store, identifiers: &[Identifier], options: &ForgetOptions) -> Result<ErasureReceipt> {
+    // A mistyped path must not create a store.
     let snapshot = store.snapshot()?;
     let first = || Manifest::new(options.clock.now, snapshot.zone().name(), snapshot.timeout());
     let mut writer = store.writer("wa forget", options.lock_timeout, first)?;
-    let receipt = forget_with_writer(&mut writer, given, options)?;
+    let receipt = forget_with_writer(&mut writer, identifiers, options)?;
     writer.finish()?;
     Ok(receipt)
 }
 
-/// Does it with a writer that is open already.
+/// Does the same as [`forget`] with an open writer.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] if no identifier is given.
 pub fn forget_with_writer(
     writer: &mut Writer,
-    given: &[Identifier],
+    identifiers: &[Identifier],
     options: &ForgetOptions,
 ) -> Result<ErasureReceipt> {
-    if given.iter().all(|identifier| identifier.value.is_empty()) {
-        return Err(Error::new(ErrorKind::Usage, "nobody is named to be forgotten"));
+    let named: Vec<Identifier> = identifiers.iter().filter(|i| !i.value.is_empty()).cloned().collect();
+    if named.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "no identifier to forget is given"));
     }
-    let given: Vec<Identifier> = given.iter().filter(|i| !i.value.is_empty()).cloned().collect();
     let now = options.clock.now;
     let key = match options.dry_run {
         true => None,
         false => Some(key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?),
     };
     let snapshot = writer.snapshot()?;
-    let ledger = Ledger::of(&snapshot)?;
-    let shared = SharedIds::of(&snapshot, &ledger, options.key_file.as_deref())?;
-    let identity = resolve(&snapshot, &given, &shared)?;
+    let mut ledger = Ledger::of(&snapshot)?;
+    let known_shared = SharedIds::load(&snapshot, &ledger, options.key_file.as_deref())?;
+    let identity = resolve(&snapshot, &named, &known_shared)?;
     let matcher = IdentifierMatcher::new(&identity.identifiers)?;
 
-    let frozen = update::pruned_days::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
+    let pruned_days = update::pruned_days::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
     let mut transaction = writer.begin();
-    let events = erase::events(&mut transaction, &identity, &matcher)?;
-    let (sessions, days, gone) = erase::sessions(&mut transaction, &identity, &matcher)?;
-    let visitors = erase::visitors(&mut transaction, &identity)?;
-    let days_recomputed = days.len() as u64;
+    let events = erase::erase_events(&mut transaction, &identity, &matcher)?;
+    let sessions = erase::erase_sessions(&mut transaction, &identity, &matcher)?;
+    let visitors = erase::erase_visitors(&mut transaction, &identity)?;
+    let days_recomputed = sessions.days.len() as u64;
     let after = transaction.snapshot()?;
-    let changed = update::sessions::Changed { days, ..Default::default() };
-    update::daily::update(&after, &mut transaction, changed, &[], &frozen, now)?;
-    let entries = erase::daily_stats_entries(&mut transaction, &matcher, now)?;
-    let lines = refused_lines(&mut transaction, &matcher)?;
-    let log_names = log_names(&snapshot, &mut transaction, &matcher, now)?;
+    let changed = update::sessions::Changed { days: sessions.days, ..Default::default() };
+    update::daily::update(&after, &mut transaction, changed, &[], &pruned_days, now)?;
+    let entries = erase::erase_top_list_entries(&mut transaction, &matcher, now)?;
+    let rejects = erase_rejects(&mut transaction, &matcher)?;
+    let log_names = redact_file_names(&snapshot, &mut transaction, &matcher, now)?;
 
     let receipt = ErasureReceipt {
         dry_run: options.dry_run,
         erased_at: format_utc(now),
         identifiers: SearchStats {
-            named: given.len() as u64,
+            named: named.len() as u64,
             followed: identity.followed,
             shared: identity.shared.len() as u64,
         },
-        erased: Erased {
+        erased: ErasedCounts {
             events: events.erased,
             sessions: sessions.erased,
             visitors: visitors.erased,
-            rejects: lines.erased,
+            rejects: rejects.erased,
             daily_stats_entries: entries.erased,
         },
-        redacted: Redacted { events: events.redacted, sessions: sessions.redacted, log_names },
+        redacted: RedactedCounts { events: events.redacted, sessions: sessions.redacted, log_names },
         days_recomputed,
-        files_replaced: events.files + sessions.files + visitors.files + entries.files + lines.files,
+        files_replaced: events.files + sessions.files + visitors.files + entries.files + rejects.files,
         source_logs: SOURCE_LOGS,
     };
     let Some(key) = key else {
-        // The files that were staged for it go when the writer ends.
+        // In a dry run, the writer removes the staged files when it finishes.
         return Ok(receipt);
     };
-    let mut ledger = ledger;
-    remember(&mut ledger, &key, &identity, &gone, &lines, &snapshot, now);
+    record_erasure(&mut ledger, &key, &identity, &sessions.sessions, &rejects, &snapshot, now);
     ledger.write(&mut transaction, now)?;
     transaction.manifest().key_check = Some(key.check());
     writer.commit(transaction, now)?;
-    // What an interrupted run left may hold the identifier as well.
+    // Orphan files of an interrupted run can contain the identifiers too.
     writer.sweep()?;
     Ok(receipt)
 }
 
-/// The refused lines that went.
+/// The rejected lines that were erased.
 #[derive(Default)]
-struct Lines {
+struct ErasedRejects {
     erased: u64,
-    /// SHA-256 of what was kept of them.
+    /// The SHA-256 of each line as stored.
     sha256: Vec<String>,
-    /// Keyed hashes of them as they came.
-    keyed: Vec<String>,
+    /// The keyed hash of each line as it was in the log.
+    keyed_hashes: Vec<String>,
+    /// Files that were rewritten or removed.
     files: u64,
 }
 
-fn refused_lines(transaction: &mut Transaction, matcher: &IdentifierMatcher) -> Result<Lines> {
-    let mut lines = Lines::default();
-    lines.files = rejects::rewrite(
+/// Erases the rejected lines that contain an identifier, and redacts the file names of others.
+fn erase_rejects(transaction: &mut Transaction, matcher: &IdentifierMatcher) -> Result<ErasedRejects> {
+    let mut rejects = ErasedRejects::default();
+    rejects.files = rejects::rewrite(
         transaction,
         |_| true,
         |reject| {
-            if matcher.is_in(&rejects::raw(reject)) {
-                lines.erased += 1;
-                lines.sha256.push(reject.sha256.clone());
-                lines.keyed.extend(reject.keyed_hash.clone());
+            if matcher.matches(&rejects::raw_bytes(reject)) {
+                rejects.erased += 1;
+                rejects.sha256.push(reject.sha256.clone());
+                rejects.keyed_hashes.extend(reject.keyed_hash.clone());
                 return RejectChange::Remove;
             }
             match matcher.redact(&reject.file) {
-                Some(file) => RejectChange::Replace(crate::store::rejects::Reject { file, ..reject.clone() }),
+                Some(file) => RejectChange::Replace(Reject { file, ..reject.clone() }),
                 None => RejectChange::Keep,
             }
         },
     )?;
-    Ok(lines)
+    Ok(rejects)
 }
 
-/// Redacts the names of known logs. Returns how many.
-fn log_names(
+/// Redacts the names of ingested files in the source registry. Returns their number.
+fn redact_file_names(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
     matcher: &IdentifierMatcher,
     now: Micros,
 ) -> Result<u64> {
     let Some(old) = &snapshot.manifest().sources else { return Ok(0) };
-    let mut known = SourceRegistry::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
-    let renamed = known.rename(|path| matcher.redact(path));
+    let mut registry = SourceRegistry::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
+    let renamed = registry.rename(|path| matcher.redact(path));
     if renamed > 0 {
-        let rows = known.len() as u64;
-        transaction.replace_note("sources", |m| &mut m.sources, &known.to_bytes()?, rows, now)?;
+        let rows = registry.len() as u64;
+        transaction.replace_note("sources", |m| &mut m.sources, &registry.to_bytes()?, rows, now)?;
     }
     Ok(renamed)
 }
 
-/// Writes down what is to stay out: the identifiers, the stretches of time of the sessions, and the
-/// refused lines, each as a keyed hash.
-fn remember(
+/// Records in the ledger what an ingest must suppress, as keyed hashes: the identifiers, the time
+/// spans of the erased sessions, and the erased rejected lines.
+fn record_erasure(
     ledger: &mut Ledger,
     key: &SecretKey,
     identity: &ResolvedIdentity,
-    gone: &[ErasedSession],
-    lines: &Lines,
+    sessions: &[ErasedSession],
+    rejects: &ErasedRejects,
     snapshot: &Snapshot,
     now: Micros,
 ) {
     let mut forgotten: BTreeMap<(String, Option<Micros>), Micros> = BTreeMap::new();
-    let mut add = |hash: String, from: Option<Micros>, at: Micros| {
-        let until = forgotten.entry((hash, from)).or_insert(at);
-        *until = at.max(*until);
+    let mut add = |hash: String, start: Option<Micros>, end: Micros| {
+        let latest = forgotten.entry((hash, start)).or_insert(end);
+        *latest = end.max(*latest);
     };
     for old in std::mem::take(&mut ledger.forgotten) {
         add(old.hash, old.from, old.at);
@@ -191,24 +196,20 @@ fn remember(
         add(identifier.hash(key), None, now);
     }
     ledger.shared.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
-    for session in gone {
-        // Within a timeout of it an event would have belonged to it; what comes after the erasure is stored as
-        // anybody's.
-        let from = session.from.saturating_sub(snapshot.timeout());
-        let to = session.to.saturating_add(snapshot.timeout()).min(now).max(session.to);
-        if !identity.identifiers.contains(&session.value) || to > now {
-            add(
-                suppression::session_hash(key, &session.chatbot_id, session.kind, &session.value),
-                Some(from),
-                to,
-            );
+    for session in sessions {
+        // An event up to a timeout before or after the session would have belonged to it. Events
+        // after the erasure are stored, and count as anyone's.
+        let start = session.start.saturating_sub(snapshot.timeout());
+        let end = session.end.saturating_add(snapshot.timeout()).min(now).max(session.end);
+        if !identity.identifiers.contains(&session.value) || end > now {
+            let hash = suppression::session_hash(key, &session.chatbot_id, session.kind, &session.value);
+            add(hash, Some(start), end);
         }
     }
-    // A line can come again under another policy of addresses, or have lost its own here: it is known as it
-    // was kept, and as it came.
-    for hash in
-        lines.sha256.iter().map(|sha256| suppression::hex_line_hash(key, sha256)).chain(lines.keyed.clone())
-    {
+    // The stored line can differ from the line in the log: ingest masks IP addresses by the policy
+    // of the time, and `anonymize` removes them. Both forms are recorded.
+    let stored = rejects.sha256.iter().map(|sha256| suppression::hex_line_hash(key, sha256));
+    for hash in stored.chain(rejects.keyed_hashes.iter().cloned()) {
         add(hash, None, now);
     }
     ledger.forgotten = forgotten.into_iter().map(|((hash, from), at)| Forgotten { hash, from, at }).collect();

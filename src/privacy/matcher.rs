@@ -1,75 +1,80 @@
-//! FoundIds identifiers as values in text of any kind, however they are written there: plain, with the
-//! escapes of JSON, percent-encoded, or one within the other (an address in the query of a page
-//! within the query of another).
+//! Finds and redacts identifiers in text of any kind: plain, JSON, percent-encoded, or nested
+//! encodings (a URL in the query of another URL).
 //!
-//! An identifier of at least [`LONG`] characters is found wherever it stands as a word of its own:
-//! `/users/user_123/`, `Hello user_123!`, but not `user_1234`. A shorter one, such as `7`, would be
-//! found in every other sentence so: it counts only where it is the whole of a value: of a text, of a
-//! string or number of JSON, of a part of an address.
+//! An identifier of at least [`MIN_WORD_BYTES`] bytes matches as a word of its own, anywhere:
+//! `/users/user_123/`, `Hello user_123!`, but not `user_1234`. A shorter one, such as `7`, occurs
+//! in ordinary text; it matches only a whole value: a text, a JSON string or number, or a part of a
+//! URL.
 
 use std::collections::HashSet;
 
 use aho_corasick::AhoCorasick;
 
 use crate::error::{Error, Result};
-use crate::identity::decoding::{DecodedLayer, MAX_LAYERS, decode, folded};
-use crate::identity::identifier::{IdentifierKind, Identifiers, to_lowercase};
-use crate::json::{self, lenient::TokenKind};
+use crate::identity::decoding::{DecodedLayer, MAX_LAYERS, decode, lowercase_layer};
+use crate::identity::identifier::to_lowercase;
+use crate::identity::{IdentifierKind, Identifiers};
+use crate::json::lenient::{self, TokenKind};
 
-/// The fewest bytes of an identifier that is found within longer text.
-pub const LONG: usize = 5;
-/// What stands in its place.
-pub const REDACTED: &str = "redacted";
-/// Properties that are measures: a number there is no identifier.
-const MEASURES: [&str; 2] = ["response_time_ms", "load_time_ms"];
+/// The minimum length of an identifier that matches within longer text.
+const MIN_WORD_BYTES: usize = 5;
 
-/// A search for identifiers.
+/// The text that replaces an identifier.
+const REDACTED: &str = "redacted";
+
+/// JSON members that are measurements: a number there is not an identifier.
+const MEASUREMENTS: [&str; 2] = ["response_time_ms", "load_time_ms"];
+
+/// A search for a set of identifiers.
 #[derive(Clone, Debug)]
-pub struct IdentifierMatcher {
-    finder: AhoCorasick,
-    matcher: Vec<Pattern>,
-    /// The texts of all of them, to look whole values up.
+pub(super) struct IdentifierMatcher {
+    automaton: AhoCorasick,
+    patterns: Vec<Pattern>,
+    /// The texts of all patterns, for lookups of whole values.
     values: HashSet<Vec<u8>>,
-    /// Some pattern is of any case, and letters beyond ASCII have a case that the finder does not know: the Kelvin
-    /// sign is a `k`.
-    folds: bool,
+    /// Whether a pattern ignores case. The automaton does so for ASCII only, so that other text is
+    /// also searched in lower case: the Kelvin sign is a `k`.
+    ignores_case: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Pattern {
     text: Vec<u8>,
-    any_case: bool,
+    ignores_case: bool,
 }
 
 impl IdentifierMatcher {
-    /// Makes a search.
-    pub fn new(identifiers: &Identifiers) -> Result<IdentifierMatcher> {
-        let mut matcher = Vec::new();
+    /// Builds the search.
+    ///
+    /// # Errors
+    /// If there are too many identifiers for one automaton.
+    pub(super) fn new(identifiers: &Identifiers) -> Result<IdentifierMatcher> {
+        let mut patterns = Vec::new();
         for identifier in identifiers.all() {
-            let any_case = identifier.kind == IdentifierKind::Email;
-            let mut add = |text: String| matcher.push(Pattern { text: text.into_bytes(), any_case });
-            add(if any_case { to_lowercase(&identifier.value) } else { identifier.value.clone() });
+            let ignores_case = identifier.kind == IdentifierKind::Email;
+            let mut add = |text: String| patterns.push(Pattern { text: text.into_bytes(), ignores_case });
+            add(if ignores_case { to_lowercase(&identifier.value) } else { identifier.value.clone() });
             if identifier.value.contains(' ') {
-                // A space in a query may be written as a plus.
+                // In a query string, `+` can stand for a space.
                 add(identifier.value.replace(' ', "+"));
             }
         }
-        let finder = AhoCorasick::builder()
+        let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
-            .build(matcher.iter().map(|pattern| &pattern.text))
+            .build(patterns.iter().map(|pattern| &pattern.text))
             .map_err(|e| Error::failed("cannot search for so many identifiers").caused_by(e))?;
-        let folds = matcher.iter().any(|pattern| pattern.any_case);
-        let values = matcher.iter().map(|pattern| pattern.text.clone()).collect();
-        Ok(IdentifierMatcher { finder, matcher, values, folds })
+        let ignores_case = patterns.iter().any(|pattern| pattern.ignores_case);
+        let values = patterns.iter().map(|pattern| pattern.text.clone()).collect();
+        Ok(IdentifierMatcher { automaton, patterns, values, ignores_case })
     }
 
-    /// Tells whether some text holds an identifier.
-    pub fn is_in(&self, text: &[u8]) -> bool {
+    /// Returns whether a text contains an identifier.
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
         !self.ranges(text).is_empty()
     }
 
-    /// Returns the text with [`REDACTED`] in place of each identifier; `None` where there is none.
-    pub fn redact(&self, text: &str) -> Option<String> {
+    /// Replaces each identifier in a text with `redacted`. Returns `None` if there is none.
+    pub(super) fn redact(&self, text: &str) -> Option<String> {
         let ranges = self.ranges(text.as_bytes());
         if ranges.is_empty() {
             return None;
@@ -85,16 +90,17 @@ impl IdentifierMatcher {
         Some(out)
     }
 
-    /// Does the same within the strings of a text of JSON, keys too; a number that is an identifier
-    /// becomes null, unless it is a measure that `wa` reads.
-    pub fn redact_json(&self, text: &str) -> Option<String> {
+    /// Replaces each identifier in the strings of a JSON text, keys included, with `redacted`, and
+    /// each number that is an identifier with null, except for [`MEASUREMENTS`]. Returns `None` if
+    /// nothing changes.
+    pub(super) fn redact_json(&self, text: &str) -> Option<String> {
         let (mut out, mut copied) = (String::new(), 0);
-        let mut replace = |from: usize, to: usize, by: &str| {
-            out.push_str(text.get(copied..from).unwrap_or(""));
-            out.push_str(by);
-            copied = to;
+        let mut replace = |start: usize, end: usize, replacement: &str| {
+            out.push_str(text.get(copied..start).unwrap_or(""));
+            out.push_str(replacement);
+            copied = end;
         };
-        for token in json::lenient::strings_and_numbers(text) {
+        for token in lenient::strings_and_numbers(text) {
             match token.kind {
                 TokenKind::Key | TokenKind::String => {
                     if let Some(redacted) = self.redact(token.text) {
@@ -102,8 +108,8 @@ impl IdentifierMatcher {
                     }
                 }
                 TokenKind::Number => {
-                    let measure = token.key.is_some_and(|key| MEASURES.contains(&key));
-                    if !measure && self.values.contains(token.text.as_bytes()) {
+                    let is_measurement = token.key.is_some_and(|key| MEASUREMENTS.contains(&key));
+                    if !is_measurement && self.values.contains(token.text.as_bytes()) {
                         replace(token.start, token.end, "null");
                     }
                 }
@@ -117,70 +123,74 @@ impl IdentifierMatcher {
         Some(out)
     }
 
-    /// Returns where identifiers stand, in order, none overlapping another.
+    /// Returns the ranges of the identifiers in a text, sorted and without overlaps.
     fn ranges(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        let mut level: Option<DecodedLayer> = None;
+        let mut layer: Option<DecodedLayer> = None;
         for _ in 0..=MAX_LAYERS {
-            let (bytes, at) = level.as_ref().map_or((text, None), |l| (&l.bytes[..], Some(&l.at[..])));
-            let place = |offset| level.as_ref().map_or(offset, |level| level.place(offset));
-            self.find(bytes, false, |start, end| found.push((place(start), place(end))));
-            if self.folds && !bytes.is_ascii() {
-                let small = folded(bytes, at);
-                self.find(&small.bytes, true, |start, end| {
-                    found.push((small.place(start), small.place(end)))
+            let (bytes, offsets) =
+                layer.as_ref().map_or((text, None), |l| (&l.bytes[..], Some(&l.offsets[..])));
+            let original = |offset| layer.as_ref().map_or(offset, |layer| layer.original_offset(offset));
+            self.find(bytes, false, |start, end| found.push((original(start), original(end))));
+            if self.ignores_case && !bytes.is_ascii() {
+                let lower = lowercase_layer(bytes, offsets);
+                self.find(&lower.bytes, true, |start, end| {
+                    found.push((lower.original_offset(start), lower.original_offset(end)))
                 });
             }
-            let Some(next) = decode(bytes, at) else { break };
-            level = Some(next);
+            let Some(next) = decode(bytes, offsets) else { break };
+            layer = Some(next);
         }
         found.sort_unstable();
-        let mut apart: Vec<(usize, usize)> = Vec::with_capacity(found.len());
+        let mut merged: Vec<(usize, usize)> = Vec::with_capacity(found.len());
         for (start, end) in found {
-            match apart.last_mut() {
+            match merged.last_mut() {
                 Some(last) if start < last.1 => last.1 = last.1.max(end),
-                _ => apart.push((start, end)),
+                _ => merged.push((start, end)),
             }
         }
-        apart
+        merged
     }
 
-    /// FoundIds matcher in a text; in one whose case was taken away, only those of any case.
-    fn find(&self, text: &[u8], folded: bool, mut each: impl FnMut(usize, usize)) {
-        for hit in self.finder.find_overlapping_iter(text) {
-            let Some(pattern) = self.matcher.get(hit.pattern().as_usize()) else { continue };
+    /// Calls a function with the range of each match; in a lowercased text, only of patterns that
+    /// ignore case.
+    fn find(&self, text: &[u8], is_lowercased: bool, mut each: impl FnMut(usize, usize)) {
+        for hit in self.automaton.find_overlapping_iter(text) {
+            let Some(pattern) = self.patterns.get(hit.pattern().as_usize()) else { continue };
             let (start, end) = (hit.start(), hit.end());
-            let same = pattern.any_case || !folded && text.get(start..end) == Some(&pattern.text[..]);
-            if same && stands_alone(text, start, end) {
+            let is_same =
+                pattern.ignores_case || !is_lowercased && text.get(start..end) == Some(&pattern.text[..]);
+            if is_same && is_delimited(text, start, end) {
                 each(start, end);
             }
         }
     }
 }
 
-/// Tells whether what stands in a text from `start` to `end` is a value, or a word, of its own.
-fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+/// Returns whether a range of a text is a word of its own, or, if it is short, a whole value.
+fn is_delimited(text: &[u8], start: usize, end: usize) -> bool {
     let before = start.checked_sub(1).and_then(|at| text.get(at));
     let after = text.get(end);
-    if end - start < LONG {
+    if end - start < MIN_WORD_BYTES {
         let opens = |b: &u8| b"\"':=/?&#;,[".contains(b);
         let closes = |b: &u8| b"\"'/?&#;,]}\r\n".contains(b);
-        // `"user_id": 7 , "ids": [ 8 ]`
+        // JSON with spaces around the value, also in a line that is otherwise invalid:
+        // `"user_id": 7 , "ids": [ 8 ]`.
         let value_opens = text.get(..start).and_then(|head| head.trim_ascii_end().last());
         let value_closes = text.get(end..).and_then(|tail| tail.trim_ascii_start().first());
         return (before.is_none_or(opens) || value_opens.is_some_and(|b| b":[".contains(b)))
             && (after.is_none_or(closes) || value_closes.is_none_or(|b| b",]}".contains(b)));
     }
-    let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    // What does not begin or end like a word needs no gap there.
-    let runs_on = |beyond, edge| word(beyond) && word(edge);
-    !runs_on(before, text.get(start)) && !runs_on(after, text.get(end - 1))
+    let is_word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    // An identifier that does not begin or end with a word character needs no boundary there.
+    let continues = |outside, edge| is_word(outside) && is_word(edge);
+    !continues(before, text.get(start)) && !continues(after, text.get(end - 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::identifier::Identifier;
+    use crate::identity::Identifier;
     use proptest::prelude::*;
 
     fn matcher(values: &[&str]) -> IdentifierMatcher {
@@ -191,11 +201,11 @@ mod tests {
     }
 
     fn redacted(values: &[&str], text: &str) -> String {
-        matcher(values).redact(text).unwrap_or_else(|| "(as it was)".to_owned())
+        matcher(values).redact(text).unwrap_or_else(|| "(unchanged)".to_owned())
     }
 
     #[test]
-    fn an_identifier_is_found_as_a_word_of_its_own_however_it_is_written() {
+    fn long_identifier_matches_as_word_in_any_encoding() {
         let ids = ["user_123", "ada@example.org"];
         for (text, expected) in [
             ("user_123", "redacted"),
@@ -213,12 +223,12 @@ mod tests {
             assert_eq!(redacted(&ids, text), expected, "{text}");
         }
         for text in ["user_1234", "xuser_123", "USER_123", "ada@example.orgs", "ada", "%", "\\", ""] {
-            assert_eq!(redacted(&ids, text), "(as it was)");
+            assert_eq!(redacted(&ids, text), "(unchanged)");
         }
     }
 
     #[test]
-    fn a_short_identifier_is_found_only_as_a_whole_value() {
+    fn short_identifier_matches_only_a_whole_value() {
         for (text, expected) in [
             ("7", "redacted"),
             ("/u/7?id=7", "/u/redacted?id=redacted"),
@@ -231,18 +241,18 @@ mod tests {
             assert_eq!(redacted(&["7"], text), expected, "{text}");
         }
         for text in ["7 items", "page 7", "see 7 , or 7 ", "at: 7 items", "17", "70", "1.7"] {
-            assert_eq!(redacted(&["7"], text), "(as it was)", "{text}");
+            assert_eq!(redacted(&["7"], text), "(unchanged)", "{text}");
         }
     }
 
     #[test]
-    fn an_address_is_found_in_any_case_of_letters_beyond_ascii_too() {
+    fn email_matches_in_any_case_beyond_ascii() {
         let ids = ["Jörg@Example.org", "user_ö1", "kim@example.org"];
         for (text, expected) in [
             ("to JÖRG@EXAMPLE.ORG, İ", "to redacted, İ"),
             ("?m=J%C3%96rg%40example.org&x=Ä", "?m=redacted&x=Ä"),
             ("user_ö1", "redacted"),
-            ("USER_Ö1", "(as it was)"),
+            ("USER_Ö1", "(unchanged)"),
             ("\u{212a}im@example.org %E2%84%AAim@example.org", "redacted redacted"),
         ] {
             assert_eq!(redacted(&ids, text), expected, "{text}");
@@ -250,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn a_space_may_be_a_plus() {
+    fn space_matches_plus_and_percent_20() {
         assert_eq!(redacted(&["ada lovelace"], "?n=ada+lovelace"), "?n=redacted");
         assert_eq!(redacted(&["ada lovelace"], "?n=ada%20lovelace"), "?n=redacted");
     }
 
     #[test]
-    fn strings_keys_and_numbers_of_json_are_redacted_and_measures_are_not() {
+    fn redact_json_covers_strings_keys_numbers_not_measurements() {
         let text = r#"{"to":"ada\u0040example.org","user_123":[42,{"n":-1,"m":420}],"response_time_ms":42,"x":{"y":42}}"#;
         assert_eq!(
             matcher(&["user_123", "ada@example.org", "42"]).redact_json(text).unwrap(),
@@ -267,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn json_stays_json_and_no_text_does_harm(id in "[a-z0-9@ ]{1,8}", keys: Vec<String>, other: String) {
+        fn redacted_json_is_valid_and_any_text_is_accepted(id in "[a-z0-9@ ]{1,8}", keys: Vec<String>, other: String) {
             let matcher = matcher(&[&id]);
             let object: serde_json::Map<_, _> =
                 keys.iter().map(|k| (k.clone(), serde_json::json!([id, k, other, 1]))).collect();
@@ -276,7 +286,7 @@ mod tests {
             prop_assert!(serde_json::from_str::<serde_json::Value>(&after).is_ok(), "{after}");
             let quoted = format!("\"{id}\"");
             prop_assert!(!after.contains(&quoted), "{}", after);
-            let _ = (matcher.redact(&other), matcher.redact_json(&other), matcher.is_in(other.as_bytes()));
+            let _ = (matcher.redact(&other), matcher.redact_json(&other), matcher.matches(other.as_bytes()));
         }
     }
 }

@@ -1,23 +1,28 @@
-//! What a person can ask for: to be erased, to be handed their data, and that old addresses go.
+//! Erasure, export and anonymization of personal data.
 //!
-//! [`trace`] finds the sessions that carry an [`identifier`] and follows it; [`forget()`] erases them
-//! and what else holds the identifier (found by [`matcher`]) in one change of the store, and hands
-//! out a [`receipt`]; [`gate`] keeps at ingest what was forgotten out; [`export`] writes events so
-//! that an ingest takes them back; [`anonymize`] removes old addresses. The rules stand in
-//! `docs/privacy.md`.
+//! - [`forget()`] erases a person in one commit and returns an [`ErasureReceipt`]. It resolves the
+//!   identifiers to sessions (`identity_resolution`), removes those (`erase`), redacts identifiers
+//!   in the rows of others (`matcher`, `redact`), and records keyed hashes, by which an ingest
+//!   suppresses the person's events from then on.
+//! - [`export`] selects stored events, of a person or of all, for the output formats of `render`.
+//! - [`anonymize`] removes old IP addresses.
+//!
+//! `docs/privacy.md` has the rules.
 
-pub mod anonymize;
-pub mod erase;
-pub mod erasure_receipt;
-pub mod export;
-pub mod forget;
-pub mod identity_resolution;
-pub mod matcher;
-pub mod redact;
-pub mod rejects;
-pub mod shared_ids;
+pub(crate) mod anonymize;
+mod erase;
+mod erasure_receipt;
+pub(crate) mod export;
+mod forget;
+mod identity_columns;
+mod identity_graph;
+mod identity_resolution;
+mod matcher;
+mod redact;
+mod rejects;
+mod shared_ids;
 #[cfg(test)]
-pub mod tests;
+mod tests;
 
 pub use erasure_receipt::ErasureReceipt;
 pub use forget::{ForgetOptions, forget, forget_with_writer};

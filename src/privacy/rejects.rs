@@ -1,4 +1,4 @@
-//! Changes the files of refused lines, line by line.
+//! Rewrites the files of rejected lines.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,37 +8,37 @@ use crate::store::manifest::SideFile;
 use crate::store::rejects::Reject;
 use crate::store::transaction::{REJECTS, Transaction};
 
-/// What is to become of a refused line.
+/// The change to make to a rejected line.
 #[derive(Debug)]
-pub enum RejectChange {
-    /// It stays as it is.
+pub(super) enum RejectChange {
+    /// Keep the line as it is.
     Keep,
-    /// It becomes this.
+    /// Replace the line.
     Replace(Reject),
-    /// It goes.
+    /// Remove the line.
     Remove,
 }
 
-/// Goes through the refused lines of some files and changes them; a file keeps the time at which it
-/// was written, by which it is pruned. Returns how many files were changed.
-pub fn rewrite(
+/// Rewrites the files of rejected lines that `is_affected` selects, line by line, and returns the
+/// number of files that changed. A rewritten file keeps its time, by which it is pruned.
+pub(super) fn rewrite(
     transaction: &mut Transaction,
-    files: impl Fn(&SideFile) -> bool,
-    mut each: impl FnMut(&Reject) -> RejectChange,
+    is_affected: impl Fn(&SideFile) -> bool,
+    mut change_line: impl FnMut(&Reject) -> RejectChange,
 ) -> Result<u64> {
     let snapshot = transaction.snapshot()?;
     let mut changed_files = 0;
-    for file in snapshot.manifest().rejects.iter().filter(|file| files(file)) {
+    for file in snapshot.manifest().rejects.iter().filter(|file| is_affected(file)) {
         let old = snapshot.bytes_checked(&file.path, &file.checksum)?;
         let mut new = Vec::with_capacity(old.len());
         let (mut rows, mut changed) = (0, false);
         for line in old.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let broken = |e| Error::failed(format!("cannot read {}", file.path)).caused_by(e);
-            let reject: Reject = serde_json::from_slice(line).map_err(broken)?;
-            match each(&reject) {
+            let invalid = |e| Error::failed(format!("cannot read {}", file.path)).caused_by(e);
+            let reject: Reject = serde_json::from_slice(line).map_err(invalid)?;
+            match change_line(&reject) {
                 RejectChange::Keep => new.extend_from_slice(line),
                 RejectChange::Replace(reject) => {
-                    serde_json::to_writer(&mut new, &reject).map_err(broken)?;
+                    serde_json::to_writer(&mut new, &reject).map_err(invalid)?;
                     changed = true;
                 }
                 RejectChange::Remove => {
@@ -64,8 +64,8 @@ pub fn rewrite(
     Ok(changed_files)
 }
 
-/// Returns the bytes that are kept of a refused line.
-pub fn raw(reject: &Reject) -> Vec<u8> {
+/// Returns the stored bytes of a rejected line.
+pub(super) fn raw_bytes(reject: &Reject) -> Vec<u8> {
     match (&reject.raw, &reject.raw_base64) {
         (Some(text), _) => text.as_bytes().to_vec(),
         (None, Some(encoded)) => BASE64_STANDARD.decode(encoded).unwrap_or_default(),

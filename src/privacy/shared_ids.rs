@@ -1,7 +1,7 @@
-//! Anonymous ids that were seen with several users, such as the cookie of a kiosk.
+//! Anonymous ids that several users have used, such as the cookie of a shared kiosk.
 //!
-//! Once one of those users is erased, the tables do not show it any more: a keyed hash of such an id is
-//! kept, so that it does not lead from the last of them to everybody who stood there.
+//! Once one of those users is erased, the tables no longer show that the id was shared. A keyed
+//! hash of it is kept, so that `forget` does not follow it from the remaining user to other people.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,23 +13,23 @@ use crate::store::snapshot::Snapshot;
 
 /// The anonymous ids that earlier erasures found to be shared.
 #[derive(Clone, Debug, Default)]
-pub struct SharedIds {
+pub(super) struct SharedIds {
     hashes: HashSet<String>,
     key: Option<SecretKey>,
 }
 
 /// Returns the keyed hash of a shared anonymous id.
-pub fn hash(key: &SecretKey, anonymous_id: &str) -> String {
+pub(super) fn hash(key: &SecretKey, anonymous_id: &str) -> String {
     key.hash(&[b"shared anonymous id", anonymous_id.as_bytes()])
 }
 
 impl SharedIds {
-    /// Returns those that a state of the store knows of; `key_file`: where the secret key lies, if not in the
-    /// store.
+    /// Reads the shared ids of a state of the store. `key_file` is the path of the secret key, if it
+    /// is not in the store.
     ///
     /// # Errors
-    /// Where there are some, and the key is missing or another one.
-    pub fn of(snapshot: &Snapshot, ledger: &Ledger, key_file: Option<&Path>) -> Result<SharedIds> {
+    /// If there are shared ids and the key is missing or not the one that they were hashed with.
+    pub(super) fn load(snapshot: &Snapshot, ledger: &Ledger, key_file: Option<&Path>) -> Result<SharedIds> {
         if ledger.shared.is_empty() {
             return Ok(SharedIds::default());
         }
@@ -37,8 +37,8 @@ impl SharedIds {
         Ok(SharedIds { hashes: ledger.shared.iter().cloned().collect(), key: Some(key) })
     }
 
-    /// Tells whether an anonymous id was found to be shared.
-    pub fn has(&self, anonymous_id: &str) -> bool {
+    /// Returns whether an anonymous id is shared.
+    pub(super) fn contains(&self, anonymous_id: &str) -> bool {
         self.key.as_ref().is_some_and(|key| self.hashes.contains(&hash(key, anonymous_id)))
     }
 }

@@ -1,38 +1,99 @@
-//! Raw events: as lines that `wa ingest` takes back, as CSV, as a table.
+//! Stored events as NDJSON, CSV or a table.
 
 use super::layout::{Layout, timeline, title};
+use super::ndjson::EventColumns;
 use super::text::escape_json_control;
 use super::{Style, csv, table};
-use crate::error::{Error, Result};
-use crate::privacy::export::{self, Stopped};
+use crate::enrich::Enricher;
+use crate::error::Result;
 use crate::report::ReportHead;
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Record, RecordReader};
 
-/// Writes events (a frame of all columns) as lines that `wa ingest` takes back; what a terminal acts
-/// upon is escaped, where it is one.
-pub fn ndjson(frame: &Frame, terminal: bool) -> Result<String> {
-    let cannot = || Error::failed("cannot write events as JSON");
-    let rows: Vec<usize> = (0..frame.height()).collect();
-    let mut lines = Vec::new();
-    export::ndjson(frame, &rows, &mut lines).map_err(|stopped| match stopped {
-        Stopped::Store(error) => error,
-        Stopped::Output(error) => cannot().caused_by(error),
-    })?;
-    let lines = String::from_utf8(lines).map_err(|e| cannot().caused_by(e))?;
-    Ok(if terminal { escape_json_control(lines) } else { lines })
+/// The line-based forms of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineFormat {
+    /// NDJSON, which `wa ingest` reads back to the same rows.
+    Ndjson,
+    /// CSV: all columns of `events`.
+    Csv,
 }
 
-/// Writes events (a frame of all columns) as lines of CSV.
-pub fn csv(frame: &Frame, terminal: bool) -> Result<String> {
-    let reader = RecordReader::all_columns(frame, Table::Events)?;
-    let rows = (0..frame.height()).map(|row| csv::record(&reader.record(row), terminal));
-    csv::encode(&rows.collect::<Vec<_>>())
+/// Renders events line by line.
+pub struct EventRenderer {
+    format: LineFormat,
+    escape_control: bool,
+    enricher: Enricher,
 }
 
-/// Returns the header of events as CSV.
-pub fn csv_header() -> Result<String> {
-    csv::encode(&[csv::header(Table::Events)])
+impl EventRenderer {
+    /// Returns a renderer. `escape_control`: escape characters that control a terminal.
+    ///
+    /// # Errors
+    /// If the enrichment rules cannot be read.
+    pub fn new(format: LineFormat, escape_control: bool) -> Result<EventRenderer> {
+        Ok(EventRenderer { format, escape_control, enricher: Enricher::new(None)? })
+    }
+
+    /// Returns the line before the first event, if the format has one.
+    ///
+    /// # Errors
+    /// If the header cannot be encoded.
+    pub fn header(&self) -> Result<Option<String>> {
+        match self.format {
+            LineFormat::Ndjson => Ok(None),
+            LineFormat::Csv => csv::encode(&[csv::header(Table::Events)]).map(Some),
+        }
+    }
+
+    /// Returns the lines of a frame, which must have all columns of `events`.
+    ///
+    /// # Errors
+    /// If the frame lacks a column.
+    pub fn lines(&self, frame: &Frame) -> Result<EventLines<'_>> {
+        let columns = match self.format {
+            LineFormat::Ndjson => LineColumns::Ndjson(EventColumns::new(frame)?),
+            LineFormat::Csv => LineColumns::Csv(RecordReader::all_columns(frame, Table::Events)?),
+        };
+        Ok(EventLines { renderer: self, columns })
+    }
+
+    /// Renders all rows of a frame.
+    ///
+    /// # Errors
+    /// As [`EventRenderer::lines`] and [`EventLines::line`].
+    pub fn render(&self, frame: &Frame) -> Result<String> {
+        let lines = self.lines(frame)?;
+        (0..frame.height()).map(|row| lines.line(row)).collect()
+    }
+}
+
+/// The lines of a frame of events.
+pub struct EventLines<'a> {
+    renderer: &'a EventRenderer,
+    columns: LineColumns,
+}
+
+enum LineColumns {
+    Ndjson(EventColumns),
+    Csv(RecordReader),
+}
+
+impl EventLines<'_> {
+    /// Returns the line of a row, with its line end.
+    ///
+    /// # Errors
+    /// If the row cannot be encoded.
+    pub fn line(&self, row: usize) -> Result<String> {
+        let EventRenderer { escape_control, enricher, .. } = self.renderer;
+        match &self.columns {
+            LineColumns::Ndjson(columns) => {
+                let line = columns.line(row, enricher)?;
+                Ok(if *escape_control { escape_json_control(line) } else { line })
+            }
+            LineColumns::Csv(reader) => csv::encode(&[csv::record(&reader.record(row), *escape_control)]),
+        }
+    }
 }
 
 /// The columns that a table of events shows.

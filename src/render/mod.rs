@@ -9,6 +9,7 @@ pub mod events;
 mod labels;
 pub mod layout;
 mod markdown;
+mod ndjson;
 pub mod numbers;
 mod table;
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use insta::assert_snapshot;
 
+use super::events::{EventRenderer, LineFormat};
 use super::*;
 use crate::report::tests::memory::{Event, Memory, Session, day, event, session, time};
 use crate::report::{Query, ReportKind, ReportRequest, Window, run};
+use crate::store::frame::Frame;
 use crate::time::Zone;
 
 /// Ten days of two chatbots, with long, wide and hostile names, a robot, and a week before.
@@ -292,6 +294,11 @@ fn an_empty_window_is_a_table_all_the_same() {
     }
 }
 
+fn render_events(frame: &Frame, format: LineFormat, escape_control: bool) -> String {
+    let renderer = EventRenderer::new(format, escape_control).unwrap();
+    renderer.header().unwrap().unwrap_or_default() + &renderer.render(frame).unwrap()
+}
+
 #[test]
 fn an_event_is_written_as_the_line_that_ingest_takes_back() {
     use crate::store::columns::Table;
@@ -315,8 +322,8 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
     builder.row(&[&both[..], &more[..]].concat());
     let frame = builder.finish().unwrap();
     // As it is for a file, escaped for a terminal.
-    assert!(events::ndjson(&frame, false).unwrap().contains("\"click\u{9b}\""));
-    let lines = events::ndjson(&frame, true).unwrap();
+    assert!(render_events(&frame, LineFormat::Ndjson, false).contains("\"click\u{9b}\""));
+    let lines = render_events(&frame, LineFormat::Ndjson, true);
     let lines: Vec<&str> = lines.lines().collect();
     // What is derived, such as the browser, is left out: it is derived again.
     assert_eq!(
@@ -329,7 +336,7 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
     assert!(lines[1].starts_with("{\"event_id\":\"e1\","), "{}", lines[1]);
     let extra = ",\"screen_width\":390,\"screen_height\":\"tall\",\"plan\":{\"x\":1}}";
     assert!(lines[1].ends_with(extra), "{}", lines[1]);
-    let csv = events::csv_header().unwrap() + &events::csv(&frame, false).unwrap();
+    let csv = render_events(&frame, LineFormat::Csv, false);
     let rows: Vec<_> = csv_reader(&csv).records().map(Result::unwrap).collect();
     assert_eq!(rows.iter().map(|row| row.len()).collect::<Vec<_>>(), [Table::Events.columns().len(); 2]);
 }

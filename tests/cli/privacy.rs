@@ -50,14 +50,14 @@ fn an_export_of_nothing_says_why() {
         let run = place.wa(&format!("export {arguments}")).exits(0).warns(why);
         assert!(run.stdout.is_empty(), "{run}");
     };
-    empty("--email nobody@example.org", "nobody is found");
+    empty("--email nobody@example.org", "no data found for these identifiers");
     empty(
         "--from 2026-10-01 --to 2026-10-31",
         "from 2026-10-01 to 2026-10-31: there is data from 2026-09-09 to",
     );
     empty(
         "--user user_ada --to 2026-10-31 --days 3",
-        "theirs from 2026-10-29 to 2026-10-31 fit; they have 1 session in all",
+        "person from 2026-10-29 to 2026-10-31; the person has 1 session in total",
     );
     place.wa("export --chatbot shopp").exits(2).warns("no chatbot \"shopp\"").warns("did you mean \"shop\"?");
     place.wa("export --user user_ada --days 3").output();

@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
         "error",
         "positional_read",
         "prehashed",
+        "progress",
         "suggest",
         "time",
     ],

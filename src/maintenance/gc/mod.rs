@@ -155,7 +155,7 @@ fn change(
     if let Some(last) =
         settings.anonymize_after_days.and_then(|n| prune::last_expired_day(Retention::Days(n), today))
     {
-        report.anonymized = anonymize::apply(transaction, last)?;
+        report.anonymized = anonymize::remove_ip_addresses(transaction, last)?;
     }
     report.compacted = compaction::compact(transaction)?;
     report.bytes_after = bytes(transaction.manifest());

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::location::{Place, line};
+use super::fixture::{Place, line};
 use crate::maintenance;
 use crate::progress::Progress;
 use crate::store::columns::Table;

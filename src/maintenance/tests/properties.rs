@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::location::Place;
+use super::fixture::Place;
 use crate::store::columns::Table;
 use crate::time::{DAY, SECOND, format_utc, parse_human};
 
@@ -181,7 +181,7 @@ proptest! {
         place.rebuild();
         place.is_clean();
         if timeouts.0 == timeouts.1 {
-            let sessions = |rows: &super::location::Rows| rows[0].clone();
+            let sessions = |rows: &super::fixture::Rows| rows[0].clone();
             prop_assert_eq!(sessions(&place.rows(&[])), sessions(&before));
         }
         let mut again = Place::new(NOW);

@@ -2,7 +2,7 @@
 //!
 //! Events of 10 March and before are pruned in each of them; what the sessions were is known.
 
-use super::location::{Place, line};
+use super::fixture::{Place, line};
 
 /// With ten days kept, the last date to go is 10 March.
 const NOW: &str = "2026-03-20T12:00:00Z";

@@ -1,6 +1,6 @@
 //! Days whose sessions are pruned, in part or all: what becomes of their rows.
 
-use super::location::{Place, line};
+use super::fixture::{Place, line};
 use crate::ingest::pipeline::IngestReport;
 use crate::store::columns::Table;
 use crate::time::parse_human;

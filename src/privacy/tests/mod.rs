@@ -1,0 +1,7 @@
+//! Tests of erasure, export and anonymization on stores with ingested logs.
+
+mod anonymization;
+mod erasure;
+mod export;
+mod following;
+mod suppression;
