@@ -7,7 +7,7 @@ from pathlib import Path
 from measure import MB, Failed, clear, median, remove, table
 from programs import Wa, rows
 
-WINDOWED = ["summary", "trends", "events", "sources", "devices", "sessions", "performance", "pages", "places",
+WINDOWED = ["summary", "trends", "events", "sources", "devices", "sessions", "performance", "pages", "locations",
             "visitors", "all"]
 RUNS = 20
 WARM_UP = 3
