@@ -4,13 +4,13 @@ use insta::assert_snapshot;
 
 use super::events::{EventRenderer, LineFormat};
 use super::*;
-use crate::report::tests::memory::{Event, Memory, Session, day, event, session, time};
+use crate::report::tests::memory_tables::{Event, MemoryTables, Session, day, event, session, time};
 use crate::report::{Query, ReportKind, ReportRequest, Window, run};
 use crate::store::frame::Frame;
 use crate::time::Zone;
 
 /// Ten days of two chatbots, with long, wide and hostile names, a robot, and a week before.
-fn tables() -> Memory {
+fn tables() -> MemoryTables {
     let mut sessions = Vec::new();
     let referrers = [
         None,
@@ -56,7 +56,7 @@ fn tables() -> Memory {
         anonymous: Some("@cmd\u{1b}[2J".to_owned()),
         ..session("2026-06-10T23:00:00Z", "")
     });
-    let mut tables = Memory::of(sessions);
+    let mut tables = MemoryTables::new(sessions);
     let of_first =
         tables.sessions.iter().find(|s| tables.day_of(s) >= day("2026-06-01") && !s.bot).cloned().unwrap();
     let at = |seconds: i64| of_first.start + (of_first.seconds.min(seconds)) * 1_000_000;
@@ -274,7 +274,7 @@ fn colour_changes_nothing_but_the_colour() {
 
 #[test]
 fn times_are_shown_in_the_stores_time_zone() {
-    let mut tables = Memory::of(vec![session("2026-06-01T22:30:00Z", "anna")]);
+    let mut tables = MemoryTables::new(vec![session("2026-06-01T22:30:00Z", "anna")]);
     tables.zone = Zone::parse("Europe/Berlin").unwrap();
     let table =
         render(&run(&tables, &request(ReportKind::Sessions)).unwrap(), Format::Table, &Style::plain(80))
@@ -287,7 +287,7 @@ fn times_are_shown_in_the_stores_time_zone() {
 fn an_empty_window_is_a_table_all_the_same() {
     for kind in ReportKind::ALL {
         for format in Format::ALL {
-            let outcome = run(&Memory::of(Vec::new()), &request(kind)).unwrap();
+            let outcome = run(&MemoryTables::new(Vec::new()), &request(kind)).unwrap();
             let text = render(&outcome, format, &Style::plain(80)).unwrap();
             assert!(text.ends_with('\n'), "{} {}", kind.name(), format.name());
         }

@@ -220,11 +220,11 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
-    use crate::report::tests::memory::{Memory, Session, day, session};
+    use crate::report::tests::memory_tables::{MemoryTables, Session, day, session};
 
     /// Tables that count their reads.
     struct Counting {
-        tables: Memory,
+        tables: MemoryTables,
         reads: AtomicUsize,
     }
 
@@ -265,7 +265,7 @@ mod tests {
         let sessions = ["2026-06-01", "2026-06-02", "2026-06-03", "2026-06-04"]
             .into_iter()
             .flat_map(|date| ["a", "b", "c"].map(|chatbot| session_on(date, chatbot)));
-        let counting = Counting { tables: Memory::of(sessions.collect()), reads: AtomicUsize::new(0) };
+        let counting = Counting { tables: MemoryTables::new(sessions.collect()), reads: AtomicUsize::new(0) };
         let partitions = ChatbotPartitions::with_cache_size(&counting, cache_size);
         let days = Some((day("2026-06-01"), day("2026-06-04")));
         let read = |chatbot| {

@@ -1,18 +1,17 @@
-//! All reports on the same window agree, with each other and with a count of the sessions one by
-//! one, whatever the sessions are.
+//! Reports on random sessions agree with each other and with counts made session by session.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::memory::{Memory, Session, session, time};
+use super::memory_tables::{MemoryTables, Session, session, time};
 use crate::report::*;
 use crate::time::{DAY, Day, Micros, SECOND, Zone};
 
-fn a_session() -> impl Strategy<Value = Session> {
+fn any_session() -> impl Strategy<Value = Session> {
     let pick = |names: &'static [&'static str]| prop::option::of(prop::sample::select(names));
-    let who = (
+    let identity = (
         prop::sample::select(&["shop", "docs", "a chatbot of a long name"][..]),
         prop::option::weighted(0.6, 0u8..4),
         prop::option::weighted(0.3, 0u8..3),
@@ -23,7 +22,7 @@ fn a_session() -> impl Strategy<Value = Session> {
         1u64..4,
         1..4,
     );
-    let what = (
+    let attributes = (
         pick(&["google", "mail"]),
         pick(&["google.com", "a-very-long-domain.example"]),
         pick(&["Direct", "Email"]),
@@ -33,9 +32,9 @@ fn a_session() -> impl Strategy<Value = Session> {
         pick(&["Bonn", "unknown"]),
     );
     let times = (0i64..40 * DAY, 0i64..7200, prop::collection::vec(0u64..5_000_000, 0..3));
-    (who, counts, what, times, prop::bool::weighted(0.2), 0u64..3).prop_map(
-        |((chatbot, anonymous, user, id), counts, what, (at, seconds, response_us), bot, errors)| {
-            let (utm, domain, channel, page, device, country, city) = what;
+    (identity, counts, attributes, times, prop::bool::weighted(0.2), 0u64..3).prop_map(
+        |((chatbot, anonymous, user, id), counts, attributes, (at, seconds, response_us), bot, errors)| {
+            let (utm, domain, channel, page, device, country, city) = attributes;
             Session {
                 chatbot,
                 session: Some(format!("s{id}")),
@@ -61,12 +60,12 @@ fn a_session() -> impl Strategy<Value = Session> {
     )
 }
 
-fn sum(rows: &Value, figure: &str) -> u64 {
-    rows.as_array().unwrap().iter().map(|row| row[figure].as_u64().unwrap()).sum()
+fn sum(rows: &Value, metric: &str) -> u64 {
+    rows.as_array().unwrap().iter().map(|row| row[metric].as_u64().unwrap()).sum()
 }
 
-/// What the reports must come to, counted session by session.
-struct Truth {
+/// The expected totals, counted session by session.
+struct Expected {
     sessions: u64,
     visitors: u64,
     new: u64,
@@ -76,24 +75,24 @@ struct Truth {
     seconds: u64,
 }
 
-fn count(tables: &Memory, query: &Query) -> Truth {
-    let asked: Vec<&Session> = tables
+fn count(tables: &MemoryTables, query: &Query) -> Expected {
+    let selected: Vec<&Session> = tables
         .sessions
         .iter()
         .filter(|s| query.window.contains(tables.day_of(s)))
         .filter(|s| query.chatbots.is_empty() || query.chatbots.iter().any(|id| id == s.chatbot))
         .collect();
-    let counted: Vec<&&Session> = asked.iter().filter(|s| query.include_bots || !s.bot).collect();
-    let visitors = |of: &dyn Fn(&Session) -> bool| -> u64 {
-        counted.iter().filter(|s| of(s)).map(|s| s.visitor()).collect::<BTreeSet<_>>().len() as u64
+    let counted: Vec<&&Session> = selected.iter().filter(|s| query.include_bots || !s.bot).collect();
+    let visitors = |is_counted: &dyn Fn(&Session) -> bool| -> u64 {
+        counted.iter().filter(|s| is_counted(s)).map(|s| s.visitor()).collect::<BTreeSet<_>>().len() as u64
     };
-    Truth {
+    Expected {
         sessions: counted.len() as u64,
         visitors: visitors(&|_| true),
         new: visitors(&|s| tables.is_new(s, query.window.from, query.window.to)),
         conversations: counted.iter().filter(|s| s.count("message_sent") > 0).count() as u64,
         events: counted.iter().flat_map(|s| &s.counts).map(|(_, count)| count).sum(),
-        bots: asked.iter().filter(|s| s.bot).count() as u64,
+        bots: selected.iter().filter(|s| s.bot).count() as u64,
         seconds: counted.iter().map(|s| s.seconds as u64).sum(),
     }
 }
@@ -102,8 +101,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn sums_of_the_reports_agree_with_each_other_and_with_the_sessions(
-        sessions in prop::collection::vec(a_session(), 0..60),
+    fn reports_agree_with_each_other_and_with_the_sessions(
+        sessions in prop::collection::vec(any_session(), 0..60),
         first in 0i32..40,
         days in prop::sample::select(vec![1i32, 7, 30, 365]),
         one_chatbot: bool,
@@ -111,9 +110,9 @@ proptest! {
         berlin: bool,
         by_chatbot: bool,
     ) {
-        let mut tables = Memory::of(sessions);
-        // A visitor who was there before all this.
-        tables.seen.insert(("shop", "anonymous", "anonymous id 1".to_owned()), time("2025-01-01"));
+        let mut tables = MemoryTables::new(sessions);
+        // A visitor that was first seen long before all sessions.
+        tables.first_seen_times.insert(("shop", "anonymous", "anonymous id 1".to_owned()), time("2025-01-01"));
         if berlin {
             tables.zone = Zone::parse("Europe/Berlin").unwrap();
         }
@@ -122,7 +121,7 @@ proptest! {
         let has_shop = tables.sessions.iter().any(|s| s.chatbot == "shop");
         let chatbots = if one_chatbot && has_shop { vec!["shop".to_owned()] } else { Vec::new() };
         let query = Query { window, chatbots, include_bots };
-        let truth = count(&tables, &query);
+        let expected = count(&tables, &query);
 
         let now: Micros = time("2026-06-01");
         let ask = |kind| {
@@ -131,66 +130,67 @@ proptest! {
             let value = serde_json::to_value(&outcome).unwrap();
             if by_chatbot { value.as_array().unwrap().clone() } else { vec![value] }
         };
-        let total = |answers: &[Value], of: &dyn Fn(&Value) -> u64| answers.iter().map(of).sum::<u64>();
+        let total =
+            |answers: &[Value], value: &dyn Fn(&Value) -> u64| answers.iter().map(value).sum::<u64>();
 
         let summary = ask(ReportKind::Summary);
-        let figure = |name: &str| total(&summary, &|a| a["summary"][name].as_u64().unwrap());
-        prop_assert_eq!(figure("total_sessions"), truth.sessions);
-        prop_assert_eq!(figure("unique_visitors"), truth.visitors);
-        prop_assert_eq!(figure("new_visitors"), truth.new);
-        prop_assert_eq!(figure("returning_visitors"), truth.visitors - truth.new);
-        prop_assert_eq!(figure("total_conversations"), truth.conversations);
+        let metric = |name: &str| total(&summary, &|a| a["summary"][name].as_u64().unwrap());
+        prop_assert_eq!(metric("total_sessions"), expected.sessions);
+        prop_assert_eq!(metric("unique_visitors"), expected.visitors);
+        prop_assert_eq!(metric("new_visitors"), expected.new);
+        prop_assert_eq!(metric("returning_visitors"), expected.visitors - expected.new);
+        prop_assert_eq!(metric("total_conversations"), expected.conversations);
         if !include_bots {
-            prop_assert_eq!(figure("bot_sessions_excluded"), truth.bots);
+            prop_assert_eq!(metric("bot_sessions_excluded"), expected.bots);
         }
-        if !by_chatbot && truth.sessions > 0 {
-            let mean = (truth.seconds as f64 / truth.sessions as f64 + 0.5).floor() as u64;
-            prop_assert_eq!(figure("avg_session_duration_seconds"), mean);
+        if !by_chatbot && expected.sessions > 0 {
+            let mean = (expected.seconds as f64 / expected.sessions as f64 + 0.5).floor() as u64;
+            prop_assert_eq!(metric("avg_session_duration_seconds"), mean);
         }
 
         let trends = ask(ReportKind::Trends);
-        prop_assert_eq!(total(&trends, &|a| sum(&a["trends"], "sessions")), truth.sessions);
-        prop_assert_eq!(total(&trends, &|a| sum(&a["trends"], "conversations")), truth.conversations);
+        prop_assert_eq!(total(&trends, &|a| sum(&a["trends"], "sessions")), expected.sessions);
+        prop_assert_eq!(total(&trends, &|a| sum(&a["trends"], "conversations")), expected.conversations);
         prop_assert_eq!(
             total(&trends, &|a| sum(&a["trends"], "messages")),
-            figure("total_messages_sent") + figure("total_messages_received")
+            metric("total_messages_sent") + metric("total_messages_received")
         );
 
         let sources = ask(ReportKind::Sources);
         for part in ["utm_sources", "referrers", "channels"] {
-            prop_assert_eq!(total(&sources, &|a| sum(&a[part], "count")), truth.sessions, "{}", part);
+            prop_assert_eq!(total(&sources, &|a| sum(&a[part], "count")), expected.sessions, "{}", part);
         }
         let devices = ask(ReportKind::Devices);
         for part in ["devices", "browsers", "operating_systems"] {
-            prop_assert_eq!(total(&devices, &|a| sum(&a[part], "count")), truth.sessions, "{}", part);
+            prop_assert_eq!(total(&devices, &|a| sum(&a[part], "count")), expected.sessions, "{}", part);
         }
         let pages = ask(ReportKind::Pages);
-        prop_assert_eq!(total(&pages, &|a| sum(&a["pages"], "sessions")), truth.sessions);
-        prop_assert_eq!(total(&pages, &|a| sum(&a["pages"], "conversations")), truth.conversations);
-        let places = ask(ReportKind::Locations);
+        prop_assert_eq!(total(&pages, &|a| sum(&a["pages"], "sessions")), expected.sessions);
+        prop_assert_eq!(total(&pages, &|a| sum(&a["pages"], "conversations")), expected.conversations);
+        let locations = ask(ReportKind::Locations);
         for part in ["countries", "cities"] {
-            prop_assert_eq!(total(&places, &|a| sum(&a[part], "sessions")), truth.sessions, "{}", part);
+            prop_assert_eq!(total(&locations, &|a| sum(&a[part], "sessions")), expected.sessions, "{}", part);
         }
         let events = ask(ReportKind::Events);
-        prop_assert_eq!(total(&events, &|a| sum(&a["events"], "event_count")), truth.events);
+        prop_assert_eq!(total(&events, &|a| sum(&a["events"], "event_count")), expected.events);
         let sessions = ask(ReportKind::Sessions);
-        prop_assert_eq!(total(&sessions, &|a| a["total"].as_u64().unwrap()), truth.sessions);
+        prop_assert_eq!(total(&sessions, &|a| a["total"].as_u64().unwrap()), expected.sessions);
 
         let visitors = ask(ReportKind::Visitors);
-        let of_visitors = |name: &str| total(&visitors, &|a| a["visitors"][name].as_u64().unwrap());
-        prop_assert_eq!(of_visitors("unique_visitors"), truth.visitors);
-        prop_assert_eq!(of_visitors("total_sessions"), truth.sessions);
-        prop_assert_eq!(total(&visitors, &|a| sum(&a["frequency"], "visitors")), truth.visitors);
+        let visitors_metric = |name: &str| total(&visitors, &|a| a["visitors"][name].as_u64().unwrap());
+        prop_assert_eq!(visitors_metric("unique_visitors"), expected.visitors);
+        prop_assert_eq!(visitors_metric("total_sessions"), expected.sessions);
+        prop_assert_eq!(total(&visitors, &|a| sum(&a["frequency"], "visitors")), expected.visitors);
         if days == 1 {
-            // A day's visitors are those of its daily statistics.
-            prop_assert_eq!(total(&visitors, &|a| sum(&a["days"], "unique_visitors")), truth.visitors);
-            prop_assert_eq!(total(&visitors, &|a| sum(&a["days"], "new_visitors")), truth.new);
+            // The visitors of a single day are those of its daily statistics.
+            prop_assert_eq!(total(&visitors, &|a| sum(&a["days"], "unique_visitors")), expected.visitors);
+            prop_assert_eq!(total(&visitors, &|a| sum(&a["days"], "new_visitors")), expected.new);
         }
     }
 
     #[test]
-    fn active_sessions_are_those_with_an_event_in_the_timeout(
-        // The events of one session, in minutes, no gap over the timeout of 30.
+    fn active_session_has_an_event_within_the_timeout(
+        // The gaps between the events of a session, in minutes, up to the timeout of 30.
         gaps in prop::collection::vec(0i64..=30, 0..8),
         at in -40i64..280,
     ) {
@@ -200,10 +200,10 @@ proptest! {
             times.push(times.last().unwrap() + gap);
         }
         let last = *times.last().unwrap();
-        let tables = Memory::of(vec![Session { start, seconds: last * 60, ..session("2026-06-01", "a") }]);
-        let expected = times.iter().any(|time| at - 30 <= *time && *time <= at);
+        let tables = MemoryTables::new(vec![Session { start, seconds: last * 60, ..session("2026-06-01", "a") }]);
+        let is_active = times.iter().any(|time| at - 30 <= *time && *time <= at);
         let moment = start + at * 60 * SECOND;
         let found = active::active(&tables, &[], false, moment).unwrap().body.active_sessions;
-        prop_assert_eq!(found == 1, expected);
+        prop_assert_eq!(found == 1, is_active);
     }
 }

@@ -1,8 +1,14 @@
-//! Reports on small tables, with expected values worked out by hand, and the agreement of all
-//! reports on random ones.
+//! Tests of reports: on small tables, with results counted by hand; on random tables, where all
+//! reports must agree; and of the JSON against its schemas.
 
-pub(crate) mod agreement;
-pub(crate) mod answers;
-pub mod memory;
-pub(crate) mod ordered;
-pub(crate) mod schemas;
+mod agreement;
+mod comparison;
+mod event_query;
+mod fixtures;
+pub(crate) mod memory_tables;
+mod notes;
+mod ordered_json;
+mod performance;
+mod reports;
+mod schemas;
+mod sessions;

@@ -1,12 +1,12 @@
-//! The JSON of every report is that of the original, and that of `docs/schemas`.
+//! The JSON of every report has the documented keys and types, and matches `docs/schemas`.
 
-use super::answers::{june, shop};
-use super::memory::{event, time};
-use super::ordered::{Json, Schema};
+use super::fixtures::{june, shop};
+use super::memory_tables::{MemoryTables, day, event, time};
+use super::ordered_json::{Json, Schema};
 use crate::report::*;
 use crate::store::columns::Table;
 
-/// The original's samples, one a report, as its documentation gives them.
+/// Samples of reports with the keys that other tools rely on.
 const SAMPLES: [(ReportKind, &str); 7] = [
     (
         ReportKind::Summary,
@@ -43,7 +43,7 @@ const SAMPLES: [(ReportKind, &str); 7] = [
     ),
 ];
 
-/// The keys that come on top of the original's.
+/// The keys that are not in the samples.
 const ADDED: [&str; 10] = [
     "from",
     "to",
@@ -57,24 +57,23 @@ const ADDED: [&str; 10] = [
     "channels",
 ];
 
-/// Holds a value against a sample: the same keys in the same order, others only of the list, and
-/// the same types.
-fn hold(sample: &Json, value: &Json, at: &str) {
+/// Asserts that a value has the keys of a sample, in the same order and with the same types. Only
+/// keys of [`ADDED`] may be additional.
+fn assert_like(sample: &Json, value: &Json, at: &str) {
     match (sample, value) {
         (Json::Object(entries), Json::Object(_)) => {
-            let known: Vec<&str> = value.keys().into_iter().filter(|key| !ADDED.contains(key)).collect();
-            assert_eq!(sample.keys(), known, "{at}");
+            let keys: Vec<&str> = value.keys().into_iter().filter(|key| !ADDED.contains(key)).collect();
+            assert_eq!(sample.keys(), keys, "{at}");
             for (key, sample) in entries {
-                hold(sample, value.get(key).unwrap(), &format!("{at}.{key}"));
+                assert_like(sample, value.get(key).unwrap(), &format!("{at}.{key}"));
             }
         }
         (Json::List(samples), Json::List(values)) => {
             if let Some(sample) = samples.first() {
                 assert!(!values.is_empty(), "{at} is empty");
-                values.iter().for_each(|value| hold(sample, value, at));
+                values.iter().for_each(|value| assert_like(sample, value, at));
             }
         }
-        // Whole numbers are whole.
         (Json::Number(_), Json::Number(_)) => {}
         _ => assert_eq!(sample.kind(), value.kind(), "{at}"),
     }
@@ -91,16 +90,16 @@ fn request(kind: ReportKind) -> ReportRequest {
 }
 
 #[test]
-fn every_report_of_the_original_has_its_keys_its_nesting_and_its_types() {
+fn reports_have_keys_nesting_and_types_of_the_samples() {
     for (kind, sample) in SAMPLES {
         let mut request = request(kind);
         request.query.chatbots = vec!["shop".to_owned()];
-        hold(&Json::parse(sample), &answer(&request), kind.name());
+        assert_like(&Json::parse(sample), &answer(&request), kind.name());
     }
 }
 
 #[test]
-fn every_report_is_as_its_schema_says() {
+fn every_report_matches_its_schema() {
     for kind in ReportKind::ALL {
         let schema = Schema::read(kind.name());
         let plain = request(kind);
@@ -126,23 +125,23 @@ fn every_report_is_as_its_schema_says() {
 }
 
 #[test]
-fn figures_that_are_not_known_fit_the_schemas_too() {
+fn unknown_metrics_match_the_schemas() {
     let mut tables = shop();
-    tables.sessions_pruned = Some(super::memory::day("2026-06-30"));
+    tables.sessions_pruned = Some(day("2026-06-30"));
     for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
         let outcome =
             run(&tables, &ReportRequest { compare: kind.supports_compare(), ..request(kind) }).unwrap();
         Schema::read(kind.name()).check(&Json::parse(&serde_json::to_string(&outcome).unwrap()));
     }
-    let nothing = super::memory::Memory::of(Vec::new());
+    let empty = MemoryTables::new(Vec::new());
     for kind in ReportKind::ALL {
-        let outcome = run(&nothing, &request(kind)).unwrap();
+        let outcome = run(&empty, &request(kind)).unwrap();
         Schema::read(kind.name()).check(&Json::parse(&serde_json::to_string(&outcome).unwrap()));
     }
 }
 
 #[test]
-fn the_schema_of_sessions_has_the_columns_of_the_table() {
+fn schema_of_sessions_has_the_columns_of_the_table() {
     let schema = Schema::read("sessions");
     let items = schema.root().get("properties").and_then(|p| p.get("sessions")).and_then(|s| s.get("items"));
     let keys = items.and_then(|items| items.get("properties")).unwrap().keys();
@@ -152,8 +151,8 @@ fn the_schema_of_sessions_has_the_columns_of_the_table() {
 }
 
 #[test]
-fn no_number_has_more_than_two_decimals() {
-    fn look(value: &Json, at: &str) {
+fn numbers_have_at_most_two_decimals() {
+    fn check_numbers(value: &Json, at: &str) {
         match value {
             Json::Number(number) => {
                 let text = number.to_string();
@@ -161,12 +160,15 @@ fn no_number_has_more_than_two_decimals() {
                 assert!(decimals <= 2 && !text.contains('e') && text != "-0", "{at}: {text}");
                 assert!(!text.ends_with(".0"), "{at}: {text} is whole");
             }
-            Json::List(items) => items.iter().for_each(|item| look(item, at)),
-            Json::Object(entries) => entries.iter().for_each(|(key, value)| look(value, key)),
+            Json::List(items) => items.iter().for_each(|item| check_numbers(item, at)),
+            Json::Object(entries) => entries.iter().for_each(|(key, value)| check_numbers(value, key)),
             _ => {}
         }
     }
     for kind in ReportKind::ALL {
-        look(&answer(&ReportRequest { compare: kind.supports_compare(), ..request(kind) }), kind.name());
+        check_numbers(
+            &answer(&ReportRequest { compare: kind.supports_compare(), ..request(kind) }),
+            kind.name(),
+        );
     }
 }

@@ -1,5 +1,7 @@
-//! Tables in memory, made of a list of sessions and events: what the tests' expected values are
-//! worked out from by hand.
+//! Tables in memory, built from lists of sessions and events.
+//!
+//! They are independent of the store: daily statistics and first-seen times are computed here,
+//! session by session, from their definitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,12 +38,13 @@ pub struct Session {
     pub city: Option<&'static str>,
 }
 
-/// Makes a session of visitor `who` of chatbot `shop` that starts at a time.
-pub fn session(at: &str, who: &str) -> Session {
+/// Returns a session of a visitor of chatbot `shop` that starts at a time. An empty `visitor` has no
+/// anonymous id.
+pub fn session(at: &str, visitor: &str) -> Session {
     Session {
         chatbot: "shop",
-        session: Some(format!("s-{who}-{at}")),
-        anonymous: (!who.is_empty()).then(|| who.to_owned()),
+        session: Some(format!("s-{visitor}-{at}")),
+        anonymous: (!visitor.is_empty()).then(|| visitor.to_owned()),
         user: None,
         start: time(at),
         seconds: 0,
@@ -92,7 +95,7 @@ pub struct Event {
     pub url: Option<&'static str>,
 }
 
-/// Makes an event of a session.
+/// Returns an event of a session.
 pub fn event(at: &str, session: &str, name: &'static str) -> Event {
     Event {
         chatbot: "shop",
@@ -106,40 +109,41 @@ pub fn event(at: &str, session: &str, name: &'static str) -> Event {
     }
 }
 
-/// Reads a time.
+/// Parses a time.
 pub fn time(text: &str) -> Micros {
-    parse_human(text).unwrap_or_else(|| panic!("{text} is no time"))
+    parse_human(text).unwrap_or_else(|| panic!("{text} is not a time"))
 }
 
-/// Reads a day.
+/// Parses a day.
 pub fn day(text: &str) -> Day {
-    Day::parse(text).unwrap_or_else(|| panic!("{text} is no day"))
+    Day::parse(text).unwrap_or_else(|| panic!("{text} is not a day"))
 }
 
-/// The tables.
+/// Tables of sessions and events.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub struct MemoryTables {
     pub sessions: Vec<Session>,
     pub events: Vec<Event>,
-    /// First-seen times that the sessions do not show: (chatbot, kind, id).
-    pub seen: BTreeMap<(&'static str, &'static str, String), Micros>,
+    /// First-seen times before the first session of a visitor, by chatbot, kind and id.
+    pub first_seen_times: BTreeMap<(&'static str, &'static str, String), Micros>,
     pub zone: Zone,
-    /// The last day of which sessions are pruned.
+    /// The last day whose sessions are pruned.
     pub sessions_pruned: Option<Day>,
-    /// A chatbot that lost none.
-    pub spared: Option<&'static str>,
+    /// A chatbot whose sessions are not pruned.
+    pub unpruned_chatbot: Option<&'static str>,
+    /// The last date whose events are pruned.
     pub events_pruned: Option<Day>,
 }
 
-impl Memory {
-    pub fn of(sessions: Vec<Session>) -> Memory {
-        Memory {
+impl MemoryTables {
+    pub fn new(sessions: Vec<Session>) -> MemoryTables {
+        MemoryTables {
             sessions,
             events: Vec::new(),
-            seen: BTreeMap::new(),
+            first_seen_times: BTreeMap::new(),
             zone: Zone::UTC,
             sessions_pruned: None,
-            spared: None,
+            unpruned_chatbot: None,
             events_pruned: None,
         }
     }
@@ -148,21 +152,21 @@ impl Memory {
         self.zone.day(session.start)
     }
 
-    /// First-seen times: what is given, else the start of the first session with the id.
+    /// Returns first-seen times: those of the field, or the start of the first session with the id.
     pub fn first_seen(&self) -> BTreeMap<(&'static str, &'static str, String), Micros> {
-        let mut seen = self.seen.clone();
+        let mut times = self.first_seen_times.clone();
         for session in &self.sessions {
             for (kind, id) in [("anonymous", &session.anonymous), ("user", &session.user)] {
                 if let Some(id) = id {
-                    let first = seen.entry((session.chatbot, kind, id.clone())).or_insert(session.start);
+                    let first = times.entry((session.chatbot, kind, id.clone())).or_insert(session.start);
                     *first = (*first).min(session.start);
                 }
             }
         }
-        seen
+        times
     }
 
-    /// Whether a session's visitor was first seen on one of some days.
+    /// Returns whether a session's visitor was first seen on one of the days from `first` to `last`.
     pub fn is_new(&self, session: &Session, first: Day, last: Day) -> bool {
         let kind = match session.visitor().1 {
             0 => "anonymous",
@@ -179,9 +183,9 @@ impl Memory {
         let mut frames = Vec::new();
         let all: BTreeSet<Day> = self.sessions.iter().map(|s| self.day_of(s)).collect();
         for day in all.into_iter().filter(|day| days.is_none_or(|(a, b)| a <= *day && *day <= b)) {
-            // Two files a day, as after two ingests.
-            let of_day: Vec<&Session> = self.sessions.iter().filter(|s| self.day_of(s) == day).collect();
-            for half in of_day.chunks(of_day.len().div_ceil(2)) {
+            // Two files for each day, as after two ingests.
+            let sessions: Vec<&Session> = self.sessions.iter().filter(|s| self.day_of(s) == day).collect();
+            for half in sessions.chunks(sessions.len().div_ceil(2)) {
                 let mut builder = FrameBuilder::new(Table::Sessions);
                 half.iter().for_each(|session| add_session(&mut builder, session));
                 frames.push(builder.finish().unwrap());
@@ -216,7 +220,7 @@ impl Memory {
         frames
     }
 
-    /// Daily statistics, by the contract's words, session by session.
+    /// Returns daily statistics, computed session by session.
     fn stats_frames(&self, days: Option<(Day, Day)>) -> Vec<Frame> {
         let mut keys: BTreeSet<(Day, &str)> = BTreeSet::new();
         keys.extend(self.sessions.iter().map(|s| (self.day_of(s), s.chatbot)));
@@ -226,11 +230,12 @@ impl Memory {
             if days.is_some_and(|(a, b)| month < a.month_start() || b < month) {
                 continue;
             }
-            let of: Vec<&Session> =
+            let sessions: Vec<&Session> =
                 self.sessions.iter().filter(|s| self.day_of(s) == day && s.chatbot == chatbot).collect();
-            let people: Vec<&Session> = of.iter().copied().filter(|s| !s.bot).collect();
-            let sum =
-                |of: &dyn Fn(&Session) -> u64| Cell::Int(people.iter().map(|s| of(s)).sum::<u64>() as i64);
+            let people: Vec<&Session> = sessions.iter().copied().filter(|s| !s.bot).collect();
+            let sum = |value: &dyn Fn(&Session) -> u64| {
+                Cell::Int(people.iter().map(|s| value(s)).sum::<u64>() as i64)
+            };
             let visitors: BTreeSet<_> = people.iter().map(|s| s.visitor()).collect();
             let new: BTreeSet<_> =
                 people.iter().filter(|s| self.is_new(s, day, day)).map(|s| s.visitor()).collect();
@@ -244,7 +249,7 @@ impl Memory {
                 ("total_messages_sent", sum(&|s| s.count("message_sent"))),
                 ("total_messages_received", sum(&|s| s.count("message_received"))),
                 ("error_count", sum(&|s| s.errors)),
-                ("bot_sessions", Cell::Int(of.iter().filter(|s| s.bot).count() as i64)),
+                ("bot_sessions", Cell::Int(sessions.iter().filter(|s| s.bot).count() as i64)),
                 ("session_duration_sum_seconds", sum(&|s| s.seconds as u64)),
                 ("response_time_sum_us", sum(&|s| s.response_us.iter().sum())),
                 ("response_time_count", sum(&|s| s.response_us.len() as u64)),
@@ -260,8 +265,8 @@ impl Memory {
             if days.is_some_and(|(a, b)| month < a.month_start() || b < month) {
                 continue;
             }
-            let of = if kind == "user" { KeyKind::User } else { KeyKind::Anonymous };
-            let hash = session_key_hash(chatbot, of, &id);
+            let key_kind = if kind == "user" { KeyKind::User } else { KeyKind::Anonymous };
+            let hash = session_key_hash(chatbot, key_kind, &id);
             months.entry(month).or_insert_with(|| FrameBuilder::new(Table::Visitors)).row(&[
                 ("chatbot_id", Cell::Text(chatbot)),
                 ("id_kind", Cell::Text(kind)),
@@ -327,7 +332,7 @@ fn add_session(builder: &mut FrameBuilder, session: &Session) {
     ]);
 }
 
-impl Tables for Memory {
+impl Tables for MemoryTables {
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         let frames = match table {
             Table::Events => self.event_frames(days),
@@ -335,9 +340,9 @@ impl Tables for Memory {
             Table::DailyStats => self.stats_frames(days),
             Table::Visitors => self.visitor_frames(days),
         };
-        // Only what is asked for, so that a report that uses more fails its tests.
+        // Only the requested columns, so that a report that uses others fails its tests.
         let unique: BTreeSet<&str> = columns.iter().copied().collect();
-        assert_eq!(unique.len(), columns.len(), "a column is asked for twice: {columns:?}");
+        assert_eq!(unique.len(), columns.len(), "a column is requested twice: {columns:?}");
         Ok(frames.iter().map(|frame| frame.select(columns).unwrap()).collect())
     }
 
@@ -366,9 +371,9 @@ impl Tables for Memory {
     fn ledger(&self) -> Result<Arc<Ledger>> {
         let mut ledger = Ledger::default();
         let chatbots: BTreeSet<&str> = self.sessions.iter().map(|session| session.chatbot).collect();
-        for chatbot in chatbots.into_iter().filter(|chatbot| self.spared != Some(chatbot)) {
+        for chatbot in chatbots.into_iter().filter(|chatbot| self.unpruned_chatbot != Some(chatbot)) {
             let days = ledger.sessions.entry(chatbot.to_owned()).or_default();
-            // Those of two years.
+            // The days of two years.
             let last = self.sessions_pruned.into_iter();
             last.flat_map(|last| (0..730).map(move |n| last.plus(-n))).for_each(|day| days.insert(day));
         }

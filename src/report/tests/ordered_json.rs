@@ -1,11 +1,11 @@
-//! JSON that remembers the order of its keys, and a checker for the part of JSON Schema that
-//! `docs/schemas` is written in.
+//! JSON values that keep the order of keys, and a checker for the part of JSON Schema that
+//! `docs/schemas` uses.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value.
+/// A JSON value. Objects keep the order of their keys.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
     Null,
@@ -31,21 +31,21 @@ impl Json {
     pub fn keys(&self) -> Vec<&str> {
         match self {
             Json::Object(entries) => entries.iter().map(|(key, _)| key.as_str()).collect(),
-            other => panic!("no object: {other:?}"),
+            other => panic!("not an object: {other:?}"),
         }
     }
 
     pub fn list(&self) -> &[Json] {
         match self {
             Json::List(items) => items,
-            other => panic!("no list: {other:?}"),
+            other => panic!("not a list: {other:?}"),
         }
     }
 
     pub fn text(&self) -> &str {
         match self {
             Json::Text(text) => text,
-            other => panic!("no text: {other:?}"),
+            other => panic!("not a text: {other:?}"),
         }
     }
 
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// A schema of `docs/schemas`, and the file it stands in.
+/// A schema in `docs/schemas`.
 pub struct Schema {
     root: Json,
 }
@@ -123,20 +123,20 @@ impl Schema {
         &self.root
     }
 
-    /// Panics where a value is not as the schema says; its keys must be in the schema's order.
+    /// Asserts that a value matches the schema, with its keys in the schema's order.
     pub fn check(&self, value: &Json) {
         self.check_at(&self.root, value, "$");
     }
 
     fn check_at(&self, schema: &Json, value: &Json, at: &str) {
-        let Json::Object(keywords) = schema else { panic!("{at}: no schema: {schema:?}") };
+        let Json::Object(keywords) = schema else { panic!("{at}: not a schema: {schema:?}") };
         for (keyword, wanted) in keywords {
             match (keyword.as_str(), value) {
                 ("$schema" | "title" | "description" | "$defs", _) => {}
                 ("$ref", _) => match wanted.text().strip_prefix("#/$defs/") {
                     Some(name) => {
                         let defs = self.root.get("$defs").and_then(|defs| defs.get(name));
-                        self.check_at(defs.unwrap_or_else(|| panic!("no {name}")), value, at);
+                        self.check_at(defs.unwrap_or_else(|| panic!("there is no $def {name}")), value, at);
                     }
                     None => Schema::read(wanted.text().trim_end_matches(".schema.json")).check(value),
                 },
@@ -149,9 +149,11 @@ impl Schema {
                     let fits = kinds.contains(&kind) || (kind == "integer" && kinds.contains(&"number"));
                     assert!(fits, "{at}: {value:?} is {kind}, not {kinds:?}");
                 }
-                ("enum", _) => assert!(wanted.list().contains(value), "{at}: {value:?} not of {wanted:?}"),
+                ("enum", _) => {
+                    assert!(wanted.list().contains(value), "{at}: {value:?} not one of {wanted:?}")
+                }
                 ("minimum", Json::Number(n)) => assert!(n.as_f64() >= number(wanted), "{at}: {n} too small"),
-                ("maximum", Json::Number(n)) => assert!(n.as_f64() <= number(wanted), "{at}: {n} too great"),
+                ("maximum", Json::Number(n)) => assert!(n.as_f64() <= number(wanted), "{at}: {n} too large"),
                 ("minimum" | "maximum", _) => {}
                 ("format", Json::Text(text)) => match wanted.text() {
                     "date" => assert!(crate::time::Day::parse(text).is_some(), "{at}: {text}"),
@@ -175,15 +177,15 @@ impl Schema {
                 ("required", _) => {}
                 ("properties", Json::Object(entries)) => {
                     let known = wanted.keys();
-                    let places = entries.iter().map(|(key, _)| {
+                    let positions = entries.iter().map(|(key, _)| {
                         known
                             .iter()
                             .position(|k| k == key)
                             .unwrap_or_else(|| panic!("{at}: {key} is unknown"))
                     });
                     assert!(
-                        places.collect::<Vec<_>>().is_sorted(),
-                        "{at}: another order: {:?}",
+                        positions.collect::<Vec<_>>().is_sorted(),
+                        "{at}: keys in another order: {:?}",
                         value.keys()
                     );
                     for (key, value) in entries {
@@ -192,7 +194,7 @@ impl Schema {
                         }
                     }
                 }
-                // `properties` panics on an unknown key, so nothing additional gets by.
+                // `properties` panics on an unknown key, so `additionalProperties` needs no check.
                 ("properties", _) => {}
                 ("additionalProperties", _) => assert_eq!(wanted, &Json::Bool(false)),
                 (other, _) => panic!("{at}: {other} is not checked"),

@@ -1,0 +1,122 @@
+//! Lists of events.
+
+use std::ops::ControlFlow;
+
+use super::fixtures::{shop, window, with_properties};
+use super::memory_tables::{Event, MemoryTables, day, event};
+use crate::report::event_query::{self, EventQuery};
+use crate::report::query::predicate::Predicate;
+use crate::report::*;
+use crate::store::columns::Table;
+use crate::store::frame::{Frame, RecordReader};
+
+fn list(tables: &MemoryTables, query: &EventQuery) -> (Vec<String>, event_query::EventListing) {
+    let mut names = Vec::new();
+    let listing = event_query::list_events(tables, query, &["event_name"], &mut |frame| {
+        let reader = RecordReader::new(frame, Table::Events, &["event_name"])?;
+        names
+            .extend((0..frame.height()).map(|row| reader.record(row).text("event_name").unwrap().to_owned()));
+        Ok(ControlFlow::Continue(()))
+    })
+    .unwrap();
+    (names, listing)
+}
+
+#[test]
+fn limited_list_is_the_start_of_the_full_list() {
+    let mut tables = shop();
+    let at = |n: usize| format!("2026-06-{:02}T{:02}:{:02}:00Z", 1 + n % 5, n / 5 % 24, n / 7 % 60);
+    // Several events at one instant, and more than are in one frame.
+    tables.events = (0..18_000).map(|n| event(&at(n), "x", if n % 3 == 0 { "a" } else { "b" })).collect();
+    for newest_first in [true, false] {
+        for names in [vec![], vec!["a".to_owned()]] {
+            let query =
+                EventQuery { newest_first, names, ..EventQuery::all(window("2026-06-01", "2026-06-10")) };
+            let positions = |limit: Option<usize>| {
+                let mut positions = Vec::new();
+                let limited = EventQuery { limit, ..query.clone() };
+                let columns = ["id", "event_name", "timestamp"];
+                let listing = event_query::list_events(&tables, &limited, &columns, &mut |frame| {
+                    let reader = RecordReader::new(frame, Table::Events, &columns)?;
+                    positions.extend((0..frame.height()).map(|row| {
+                        let record = reader.record(row);
+                        (record.number("timestamp").unwrap(), record.text("id").unwrap().to_owned())
+                    }));
+                    Ok(ControlFlow::Continue(()))
+                });
+                (positions, listing.unwrap().more)
+            };
+            let (all, more) = positions(None);
+            assert_eq!((all.len(), more), (if query.names.is_empty() { 18_000 } else { 6_000 }, false));
+            assert!(all.is_sorted_by(|a, b| if newest_first { a >= b } else { a <= b }));
+            for limit in [1, 7, 3_600, 3_601, 5_999, 16_384, 16_385, 18_000] {
+                let (some, more) = positions(Some(limit));
+                assert_eq!(some, all[..limit.min(all.len())], "{limit}");
+                assert_eq!(more, limit < all.len(), "{limit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn events_are_listed_in_order_and_filtered() {
+    let mut tables = shop();
+    tables.events = vec![
+        with_properties(r#"{"button_id":"send"}"#, event("2026-06-01T10:00:00Z", "x", "first")),
+        event("2026-06-05T10:00:00Z", "y", "third"),
+        event("2026-06-02T10:00:00Z", "x", "second"),
+        Event {
+            category: Some("error"),
+            anonymous: Some("anna".into()),
+            ..event("2026-06-10T23:59:59.999999Z", "z", "last")
+        },
+        event("2026-06-11T00:00:00Z", "z", "after the window"),
+        event("2026-05-31T23:59:59.999999Z", "z", "before the window"),
+    ];
+    let june = EventQuery::all(window("2026-06-01", "2026-06-10"));
+    assert_eq!(list(&tables, &june).0, ["last", "third", "second", "first"]);
+    let oldest = EventQuery { newest_first: false, limit: Some(2), ..june.clone() };
+    let (names, listing) = list(&tables, &oldest);
+    assert_eq!(names, ["first", "second"]);
+    assert!(listing.more);
+    let names = |query: EventQuery| list(&tables, &query).0;
+    assert_eq!(
+        names(EventQuery { names: vec!["third".into(), "last".into()], ..june.clone() }),
+        ["last", "third"]
+    );
+    assert_eq!(names(EventQuery { categories: vec!["error".into()], ..june.clone() }), ["last"]);
+    assert_eq!(names(EventQuery { session_id: Some("x".into()), ..june.clone() }), ["second", "first"]);
+    assert_eq!(names(EventQuery { visitor: Some("anna".into()), ..june.clone() }), ["last"]);
+    let predicates = vec![Predicate::parse("properties.button_id=send").unwrap()];
+    assert_eq!(names(EventQuery { predicates, ..june.clone() }), ["first"]);
+    assert_eq!(names(EventQuery { chatbots: vec!["docs".into()], ..june.clone() }), Vec::<String>::new());
+    let (_, listing) = list(&tables, &EventQuery { names: vec!["none".into()], ..june });
+    assert!(
+        listing.notes[0].starts_with("no event from 2026-06-01 to 2026-06-10 matches"),
+        "{:?}",
+        listing.notes
+    );
+}
+
+#[test]
+fn clock_does_not_limit_the_listed_events() {
+    let mut tables = shop();
+    tables.events = vec![event("2026-06-05T10:00:00Z", "x", "one")];
+    let window = Window { today: day("2020-01-01"), ..window("2026-06-01", "2026-06-10") };
+    assert_eq!(list(&tables, &EventQuery::all(window)).0, ["one"]);
+}
+
+#[test]
+fn listing_stops_at_break() {
+    let mut tables = shop();
+    tables.events = (1..=9).map(|n| event(&format!("2026-06-0{n}T10:00:00Z"), "x", "one")).collect();
+    let mut rows = 0;
+    let all = EventQuery::all(window("2026-06-01", "2026-06-09"));
+    let mut visit = |frame: &Frame| {
+        rows += frame.height();
+        Ok(ControlFlow::Break(()))
+    };
+    event_query::list_events(&tables, &all, &["event_name"], &mut visit).unwrap();
+    // Dates are read four at a time.
+    assert_eq!(rows, 4);
+}
