@@ -4,8 +4,8 @@
 ///
 /// It is the first candidate that starts with `typed`, if `typed` has at least three letters.
 /// Otherwise it is the candidate with the fewest typing errors: a letter inserted, deleted or
-/// replaced, or two neighbours swapped. At most a third of the letters may be wrong, but always one;
-/// beyond that there is no suggestion.
+/// replaced, or two neighbours swapped. At most a third of the letters may be wrong, but always
+/// one; beyond that there is no suggestion.
 pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let letters = typed.chars().count();

@@ -65,7 +65,7 @@ pub struct EventListing {
     pub notes: Vec<String>,
 }
 
-/// The position of an event: the values that order it, and where its row is.
+/// The position of an event: the values that order it, and the location of its row.
 #[derive(Clone, Copy, Debug)]
 struct EventPosition {
     time: Micros,

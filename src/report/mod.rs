@@ -1,12 +1,12 @@
 //! Reports: typed, serializable answers computed from the tables.
 //!
 //! A report is a function of [`Tables`] (one state of the store) and a [`Query`] (days, chatbots,
-//! bot sessions). It reads the columns it needs, sums file by file in parallel, merges the parts and
-//! rounds once at the end. An event belongs to its session, and a session to the day on which it
-//! started; therefore all reports agree with each other and with the tables.
+//! bot sessions). It reads the columns it needs, sums file by file in parallel, merges the parts
+//! and rounds once at the end. An event belongs to its session, and a session to the day on which
+//! it started; therefore all reports agree with each other and with the tables.
 //!
-//! - [`run`] answers a [`ReportRequest`] for any [`ReportKind`]; each report is in the module of its
-//!   name, and [`timeline`] adds the events of a session to `sessions`;
+//! - [`run`] answers a [`ReportRequest`] for any [`ReportKind`]; each report is in the module of
+//!   its name, and [`timeline`] adds the events of a session to `sessions`;
 //! - [`event_query`] lists events, for `wa events`; [`condition`] evaluates `--fail-if`;
 //! - [`query`] selects and reads rows, [`metric`] computes values from them, and [`answer`] holds
 //!   the rows, comparisons and notes of a result. Each uses only those before it.

@@ -271,8 +271,8 @@ impl PageRange {
                     let ids = frame.texts("id")?;
                     let mut rows = request.select(frame, query)?.rows;
                     rows.retain(|(start, _)| self.contains(*start));
-                    // Thousands of sessions may start at one instant: at most as many as can be on the
-                    // page are turned into records.
+                    // Thousands of sessions may start at one instant: at most as many as can be on
+                    // the page are turned into records.
                     let id = |row: u32| ids.get(row as usize);
                     rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1))));
                     rows.truncate(self.skip.saturating_add(self.count));

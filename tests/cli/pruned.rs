@@ -30,10 +30,10 @@ fn no_growth_is_told_over_a_period_that_is_pruned() {
     let devices = "report devices --days 10 --compare --format csv";
     place.wa(devices).exits(0).says("devices,unknown,kept,40,40,0,0");
     place.wa("gc -q").exits(0);
-    let said = "what the period before, 2026-05-27 to 2026-06-05, came to is not known: \
+    let note = "the previous period, 2026-05-27 to 2026-06-05, is unknown: \
                 sessions up to 2026-06-05 are pruned";
-    place.wa(devices).exits(0).says("devices,unknown,,40,,,\r\n").warns(said);
-    let sources = place.wa("report sources --days 10 --compare").exits(0).warns(said);
+    place.wa(devices).exits(0).says("devices,unknown,,40,,,\r\n").warns(note);
+    let sources = place.wa("report sources --days 10 --compare").exits(0).warns(note);
     assert!(!sources.stdout.contains("new") && sources.stdout.contains('–'), "{sources}");
     // Four sessions a day before and after: what comes from daily statistics knows that.
     place.wa("report trends --days 10 --compare --format csv").says("2026-06-14,kept,4,4,0,0,");
@@ -45,7 +45,8 @@ fn no_growth_is_told_over_a_period_that_is_pruned() {
     // Quiet or not: whoever waits for an alarm is told that there can be none.
     fails_if("--include-bots --quiet", "total_sessions.change > 20")
         .exits(0)
-        .warns("cannot be told: total_sessions of the period before is 0 or not known");
+        .warns("cannot evaluate --fail-if")
+        .warns("total_sessions of the previous period is 0 or unknown");
 }
 
 /// Two chatbots; the only session of one of them is pruned.
@@ -102,8 +103,8 @@ fn a_log_is_read_again_where_another_time_zone_decides_what_is_pruned() {
 fn where_all_that_was_asked_for_is_pruned_nothing_says_that_there_is_data() {
     let place = one_of_two_pruned();
     let run = place.wa("report devices --chatbot old --from 2025-05-01 --to 2025-05-02").exits(0);
-    run.warns("no sessions of \"old\" from 2025-05-01 to 2025-05-02 are kept")
+    run.warns("no sessions for \"old\" from 2025-05-01 to 2025-05-02 are retained")
         .warns("sessions up to 2025-05-01 are pruned");
     let run = place.wa("export --chatbot old").exits(0);
-    run.warns("no events of \"old\" are kept: events up to 2025-05-01 are pruned");
+    run.warns("no events for \"old\" are kept: events up to 2025-05-01 are pruned");
 }

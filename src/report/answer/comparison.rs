@@ -31,7 +31,8 @@ impl Change {
         Metric { unit: self.unit, value }
     }
 
-    /// Returns the difference as a percentage of the previous value; `None` if that is 0 or unknown.
+    /// Returns the difference as a percentage of the previous value; `None` if that is 0 or
+    /// unknown.
     pub fn percent(self) -> Option<Hundredths> {
         let (current, previous) = self.current.zip(self.previous)?;
         let (current, previous) = (i128::from(current), i128::from(previous));

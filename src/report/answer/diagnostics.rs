@@ -36,7 +36,8 @@ pub(crate) fn on_window(
     Ok(Vec::new())
 }
 
-/// Returns the note on excluded bot sessions: `2 bot sessions excluded: --include-bots counts them`.
+/// Returns the note on excluded bot sessions: `2 bot sessions excluded: --include-bots counts
+/// them`.
 pub(crate) fn excluded_bots(bots: u64) -> String {
     match bots {
         1 => "1 bot session excluded: --include-bots counts it".to_owned(),
@@ -97,7 +98,8 @@ pub(crate) fn on_comparison(tables: &dyn Tables, query: &Query, pruned: Option<D
     let mut notes = Vec::new();
     if window.is_partial() {
         notes.push(format!(
-            "{} is not over yet but is compared with a whole day: use --as-of yesterday to compare whole days",
+            "{} is not over yet but is compared with a whole day: \
+             use --as-of yesterday to compare whole days",
             window.today
         ));
     }

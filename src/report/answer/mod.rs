@@ -123,7 +123,7 @@ pub struct Report<B> {
     /// The scope.
     #[serde(flatten)]
     pub head: ReportHead,
-    /// The figures and lists.
+    /// The metrics and lists.
     #[serde(flatten)]
     pub body: B,
     /// The comparison with the previous period, if requested.

@@ -1,8 +1,8 @@
 //! Rows of dimensions and metrics.
 //!
-//! The macro `rows!` declares a row type once. Its JSON, its columns in tables and CSV, and its part
-//! in comparisons all come from that declaration. Renderers and comparisons read rows of any type
-//! through a [`Group`].
+//! The macro `rows!` declares a row type once. Its JSON, its columns in tables and CSV, and its
+//! part in comparisons all come from that declaration. Renderers and comparisons read rows of any
+//! type through a [`Group`].
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
@@ -65,7 +65,7 @@ macro_rules! rows {
 }
 pub(crate) use rows;
 
-/// An ordered list of rows of which a limit shows the first. JSON contains the shown rows only.
+/// An ordered list of rows with a limit on the rows that are shown. JSON contains only those.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowList<T> {
     /// All rows, in order.

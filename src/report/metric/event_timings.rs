@@ -1,8 +1,8 @@
 //! Response times, load times and errors, from the events of a window's sessions.
 //!
 //! A response time is the property `response_time_ms` of a `message_received`. A response without
-//! it is measured from the earliest unanswered `message_sent` of its session; every response answers
-//! all messages before it.
+//! it is measured from the earliest unanswered `message_sent` of its session; every response
+//! answers all messages before it.
 
 use hashbrown::HashMap;
 use rayon::prelude::*;

@@ -3,9 +3,9 @@
 //! A metric is a [`Metric`]: an integer with a [`Unit`]. Ratios and percentages are rounded once,
 //! half up, from integer sums; the types in [`values`] do so.
 //!
-//! - [`totals`] sums sessions by day, [`group_count`] counts them by a text column, [`visits`] counts
-//!   them with their conversations,
-//!   [`event_counts`] reads the counts of events that a session row carries;
+//! - [`totals`] sums sessions by day, [`group_count`] counts them by a text column, [`visits`]
+//!   counts them with their conversations, [`event_counts`] reads the counts of events that a
+//!   session row carries;
 //! - [`unique_visitors`] counts distinct visitors, new visitors and visitors by session count;
 //! - [`session_index`] finds the session of an event, [`event_timings`] collects what events say
 //!   about durations and errors, [`percentile`] computes percentiles.

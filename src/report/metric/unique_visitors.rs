@@ -1,13 +1,14 @@
 //! The distinct visitors of a window, and the new ones among them.
 //!
-//! A visitor is a session's anonymous id, else its user id, else its session id, within one chatbot.
-//! Visitors are distinguished by 69 bits of a hash of that id: six bits select one of 64 shards, and
-//! 63 bits are stored in it. Among ten million visitors, two share these bits in about one of ten
-//! million reports, which then counts one visitor too few. Time and memory grow with the number of
-//! sessions; most of the time goes into fresh memory, and all 128 bits would take twice as much.
+//! A visitor is a session's anonymous id, else its user id, else its session id, within one
+//! chatbot. Visitors are distinguished by 69 bits of a hash of that id: six bits select one of 64
+//! shards, and 63 bits are stored in it. Among ten million visitors, two share these bits in about
+//! one of ten million reports, which then counts one visitor too few. Time and memory grow with the
+//! number of sessions; most of the time goes into fresh memory, and all 128 bits would take twice
+//! as much.
 //!
-//! Files are read in parallel. Each thread partitions the hashes of its rows into the shards through
-//! small buffers, and then each shard is counted on its own. The visitors that the table of
+//! Files are read in parallel. Each thread partitions the hashes of its rows into the shards
+//! through small buffers, and then each shard is counted on its own. The visitors that the table of
 //! first-seen times names for the window are partitioned in the same way, so that a shard has all
 //! that it needs to count its new visitors.
 

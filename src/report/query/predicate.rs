@@ -29,7 +29,8 @@ impl Predicate {
     /// # Errors
     /// Returns a usage error that suggests the nearest column or shows the syntax.
     pub fn parse(text: &str) -> Result<Predicate> {
-        let syntax = "write it as properties.button_id=send_message; the operators are = != < <= > >= and ~ (contains)";
+        let syntax = "write it as properties.button_id=send_message; \
+                      the operators are = != < <= > >= and ~ (contains)";
         let Some((target, operator, value)) = Operator::split(text) else {
             return Err(Error::usage(format!("--where {text:?} has no comparison operator")).hint(syntax));
         };

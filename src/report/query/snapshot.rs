@@ -13,8 +13,8 @@ use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::{FIND_COLUMNS, HASH_COLUMNS};
 use crate::time::{Day, Micros, Zone};
 
-/// The maximum estimate of rows. A damaged manifest may claim any number, and memory is reserved for
-/// the estimate.
+/// The maximum estimate of rows. A damaged manifest may claim any number, and memory is reserved
+/// for the estimate.
 const MAX_ESTIMATED_ROWS: u64 = 1 << 24;
 
 impl Tables for Snapshot {
@@ -35,7 +35,8 @@ impl Tables for Snapshot {
         visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
         let files = self.files_in(table, days);
-        // One file at a time for each free thread, so that no thread is left with several at the end.
+        // One file at a time for each free thread, so that no thread is left with several at the
+        // end.
         files
             .into_par_iter()
             .with_max_len(1)

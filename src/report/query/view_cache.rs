@@ -14,8 +14,8 @@ pub(crate) type TokenMap<V> = HashMap<u128, V, TokenHashBuilder>;
 /// The token of null, which no text has: its length field exceeds that of any text.
 pub(crate) const NULL_TOKEN: u128 = u128::MAX;
 
-/// Mixes the bits of a token, of which only a few differ within a dictionary. The upper bits of the
-/// result are the best mixed.
+/// Mixes the bits of a token. The tokens of a dictionary differ in a few bits only. The upper bits
+/// of the result are the best mixed.
 pub(crate) fn mix(token: u128) -> u64 {
     let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 29)
@@ -50,8 +50,8 @@ impl Hasher for TokenHasher {
 /// The number of hash bits that select a slot of a [`ViewCache`].
 const SLOT_BITS: u32 = 9;
 
-/// A direct-mapped cache of values by token. It is small enough for a processor's first-level cache;
-/// a token replaces the one before in its slot.
+/// A direct-mapped cache of values by token. It is small enough for a processor's first-level
+/// cache; a token replaces the one before in its slot.
 pub(crate) struct ViewCache<V> {
     slots: Vec<(u128, V)>,
 }

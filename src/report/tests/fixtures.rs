@@ -10,7 +10,7 @@ pub fn june() -> Query {
     Query::new(window("2026-06-01", "2026-06-10"))
 }
 
-/// Returns a window of which today is June 15th.
+/// Returns a window, as seen on June 15th.
 pub fn window(from: &str, to: &str) -> Window {
     Window { from: day(from), to: day(to), today: day("2026-06-15") }
 }

@@ -38,8 +38,8 @@ pub struct Session {
     pub city: Option<&'static str>,
 }
 
-/// Returns a session of a visitor of chatbot `shop` that starts at a time. An empty `visitor` has no
-/// anonymous id.
+/// Returns a session of a visitor of chatbot `shop` that starts at a time. An empty `visitor` has
+/// no anonymous id.
 pub fn session(at: &str, visitor: &str) -> Session {
     Session {
         chatbot: "shop",
@@ -166,7 +166,8 @@ impl MemoryTables {
         times
     }
 
-    /// Returns whether a session's visitor was first seen on one of the days from `first` to `last`.
+    /// Returns whether a session's visitor was first seen on one of the days from `first` to
+    /// `last`.
     pub fn is_new(&self, session: &Session, first: Day, last: Day) -> bool {
         let kind = match session.visitor().1 {
             0 => "anonymous",

@@ -39,7 +39,7 @@ fn responses_without_a_time_are_measured_from_the_message() {
         error(event("2026-06-01T00:00:05Z", "s-eve-2026-05-31T23:59:00Z", "api_error")),
         // After the window, but of a session that started in it.
         error(event("2026-06-11T00:00:05Z", "s-ben-2026-06-10T23:59:00Z", "api_error")),
-        with(
+        with_properties(
             r#"{"load_time_ms":100}"#,
             event("2026-06-11T00:01:05Z", "s-ben-2026-06-10T23:59:00Z", "page_viewed"),
         ),

@@ -88,8 +88,8 @@ fn look_up_returns_session_with_its_timeline() {
     // A look-up finds bot sessions too.
     let query = SessionsQuery { visitor: Some("crawler".to_owned()), ..SessionsQuery::newest() };
     assert_eq!(sessions(&tables, &query).unwrap().body.total, 1);
-    let query = SessionsQuery { visitor: Some("nobody".to_owned()), ..SessionsQuery::newest() };
-    assert_eq!(sessions(&tables, &query).unwrap().notes, ["visitor \"nobody\" has no retained session"]);
+    let query = SessionsQuery { visitor: Some("carl".to_owned()), ..SessionsQuery::newest() };
+    assert_eq!(sessions(&tables, &query).unwrap().notes, ["visitor \"carl\" has no retained session"]);
     // The visitor has sessions, but not in the window.
     let window = Some(window("2026-05-01", "2026-05-02"));
     let query = SessionsQuery { visitor: Some("anna".to_owned()), window, ..SessionsQuery::newest() };
