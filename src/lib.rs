@@ -15,7 +15,7 @@ pub mod bloom;
 pub mod cli;
 pub mod config;
 pub mod daily_stats;
-pub mod decimal;
+mod decimal;
 pub mod enrich;
 pub mod error;
 pub mod event;

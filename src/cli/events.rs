@@ -11,9 +11,7 @@ use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::render::Style;
 use crate::render::events::{self, EventRenderer, LineFormat};
-use crate::report::event_query::{self, EventQuery};
-use crate::report::query::predicate::Predicate;
-use crate::report::{Query, ReportHead};
+use crate::report::{EventQuery, Predicate, Query, ReportHead, list_events};
 use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::frame::RecordReader;
@@ -187,7 +185,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
 
 fn table(snapshot: &Snapshot, wanted: &EventQuery, printer: &Printer, style: &Style) -> Result<Vec<String>> {
     let mut records = Vec::new();
-    let listing = event_query::list_events(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
+    let listing = list_events(snapshot, wanted, &events::TABLE_COLUMNS, &mut |frame| {
         let reader = RecordReader::new(frame, Table::Events, &events::TABLE_COLUMNS)?;
         records.extend((0..frame.height()).map(|row| reader.record(row)));
         Ok(ControlFlow::Continue(()))
@@ -204,10 +202,10 @@ fn lines(
     printer: &Printer,
     renderer: &EventRenderer,
 ) -> Result<Vec<String>> {
-    let columns = event_query::all_columns();
+    let columns = Table::Events.column_names();
     let mut header = renderer.header()?;
     let mut printed = false;
-    let listing = event_query::list_events(snapshot, wanted, &columns, &mut |frame| {
+    let listing = list_events(snapshot, wanted, &columns, &mut |frame| {
         let text = renderer.render(frame)?;
         // Not before there is something to print: until then, all can be done over.
         printed = true;

@@ -343,8 +343,7 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
 
 #[test]
 fn raw_events_make_a_table() {
-    use crate::report::ReportHead;
-    use crate::report::event_query::{EventQuery, list_events};
+    use crate::report::{EventQuery, ReportHead, list_events};
     use crate::store::columns::Table;
     use crate::store::frame::RecordReader;
     let tables = tables();

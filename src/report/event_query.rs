@@ -393,8 +393,3 @@ impl EventFilter<'_> {
             && self.predicates.iter().all(|predicate| predicate.matches(row))
     }
 }
-
-/// Returns the names of all columns of `events`.
-pub fn all_columns() -> Vec<&'static str> {
-    Table::Events.column_names()
-}

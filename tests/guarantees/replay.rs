@@ -7,9 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use wa::report::event_query::{self, EventQuery};
-use wa::report::query::predicate::Predicate;
-use wa::report::{Tables, Window};
+use wa::report::{EventQuery, Predicate, Tables, Window, list_events};
 use wa::store::Store;
 use wa::store::columns::Table;
 use wa::store::frame::Frame;
@@ -236,11 +234,10 @@ fn a_list_reads_only_the_days_and_columns_that_it_needs() {
         let tables = Noting { snapshot, reads: Mutex::new(Vec::new()) };
         let window = Window { from: first, to: first.plus(39), today: first.plus(60) };
         let mut rows = 0;
-        let listing =
-            event_query::list_events(&tables, &wanted(EventQuery::all(window)), columns, &mut |frame| {
-                rows += frame.height();
-                Ok(ControlFlow::Continue(()))
-            });
+        let listing = list_events(&tables, &wanted(EventQuery::all(window)), columns, &mut |frame| {
+            rows += frame.height();
+            Ok(ControlFlow::Continue(()))
+        });
         assert_eq!(listing.unwrap().listed, rows);
         (rows, tables.reads.into_inner().unwrap())
     };

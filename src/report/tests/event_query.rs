@@ -4,15 +4,13 @@ use std::ops::ControlFlow;
 
 use super::fixtures::{shop, window, with_properties};
 use super::memory_tables::{Event, MemoryTables, day, event};
-use crate::report::event_query::{self, EventQuery};
-use crate::report::query::predicate::Predicate;
 use crate::report::*;
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, RecordReader};
 
-fn list(tables: &MemoryTables, query: &EventQuery) -> (Vec<String>, event_query::EventListing) {
+fn list(tables: &MemoryTables, query: &EventQuery) -> (Vec<String>, EventListing) {
     let mut names = Vec::new();
-    let listing = event_query::list_events(tables, query, &["event_name"], &mut |frame| {
+    let listing = list_events(tables, query, &["event_name"], &mut |frame| {
         let reader = RecordReader::new(frame, Table::Events, &["event_name"])?;
         names
             .extend((0..frame.height()).map(|row| reader.record(row).text("event_name").unwrap().to_owned()));
@@ -36,7 +34,7 @@ fn limited_list_is_the_start_of_the_full_list() {
                 let mut positions = Vec::new();
                 let limited = EventQuery { limit, ..query.clone() };
                 let columns = ["id", "event_name", "timestamp"];
-                let listing = event_query::list_events(&tables, &limited, &columns, &mut |frame| {
+                let listing = list_events(&tables, &limited, &columns, &mut |frame| {
                     let reader = RecordReader::new(frame, Table::Events, &columns)?;
                     positions.extend((0..frame.height()).map(|row| {
                         let record = reader.record(row);
@@ -116,7 +114,7 @@ fn listing_stops_at_break() {
         rows += frame.height();
         Ok(ControlFlow::Break(()))
     };
-    event_query::list_events(&tables, &all, &["event_name"], &mut visit).unwrap();
+    list_events(&tables, &all, &["event_name"], &mut visit).unwrap();
     // Dates are read four at a time.
     assert_eq!(rows, 4);
 }
