@@ -1,45 +1,78 @@
-//! Measures what `wa` reads in user agents against a set of labelled ones.
+//! Measures the classification of user agents on labelled ones: woothee alone, `wa`, and others.
 //!
-//! Usage: `cargo run --release --example evaluate_agents -- [--aliases FILE] [--confusions N] [--failures FIELD] FILE …`
+//! Usage: `cargo run --release --example evaluate_agents -- [OPTIONS] FILE…`
 //!
-//! Each file holds one JSON object a line: `user_agent`, and any of `browser_name`, `os_name`, `device_type`, `is_bot`
-//! as they should be, and `weight` (1 where it is missing). Names are compared without regard to case
-//! and spaces, and without the words Mobile, iOS, WebView and Browser; a file of aliases has lines `A = B`,
-//! for names that other tools give otherwise (`IE = Internet Explorer`).
+//! A file holds one JSON object a line: `user_agent`, and any of `browser_name`, `os_name`, `device_type`
+//! and `is_bot` as they should be, and `weight` (default 1). Names are compared without case, spaces and
+//! the words Mobile, iOS, WebView and Browser.
+//!
+//! - `--aliases FILE`: equal names, one pair a line: `IE = Internet Explorer`.
+//! - `--write DIRECTORY`: write the results of `wa` to files with the names of the inputs.
+//! - `--compare NAME=DIRECTORY`: add a column for such results, for example of another version.
+//! - `--failures METRIC`: print each user agent that `wa` classifies otherwise instead of the table.
+//! - `--confusions N`: print the N most frequent confusions of `wa` for each file and metric.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde::Deserialize;
-use wa::enrich::{Agent, Enricher};
+use serde::{Deserialize, Serialize};
+use wa::enrich::Enricher;
 
 /// A labelled user agent.
 #[derive(Deserialize)]
 struct Labelled {
     user_agent: String,
+    weight: Option<f64>,
+    #[serde(flatten)]
+    labels: Classes,
+}
+
+/// What a classifier returns, or a label says.
+#[derive(Default, Deserialize, Serialize)]
+struct Classes {
     browser_name: Option<String>,
     os_name: Option<String>,
     device_type: Option<String>,
     is_bot: Option<bool>,
-    weight: Option<f64>,
 }
 
-/// How often a field was as labelled.
-#[derive(Default)]
-struct Agreement {
-    right: usize,
-    all: usize,
-    right_weight: f64,
-    all_weight: f64,
+/// What is measured, in the order of the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Metric {
+    Browser,
+    Os,
+    DeviceType,
+    BotsFound,
+    PeopleAsBots,
+}
+
+const METRICS: [(Metric, &str); 5] = [
+    (Metric::Browser, "browser"),
+    (Metric::Os, "operating system"),
+    (Metric::DeviceType, "device type"),
+    (Metric::BotsFound, "bots found"),
+    (Metric::PeopleAsBots, "people classified as bots"),
+];
+
+/// The user agents of one metric, and how many of them each classifier returns as labelled.
+struct Tally {
+    count: usize,
+    /// The sum of the weights.
+    labelled: f64,
+    matching: Vec<f64>,
     confusions: HashMap<(String, String), usize>,
 }
 
+#[derive(Default)]
 struct Options {
     aliases: HashMap<String, String>,
+    compare: Vec<(String, PathBuf)>,
+    write: Option<PathBuf>,
+    failures: Option<Metric>,
     confusions: usize,
-    failures: Option<String>,
-    files: Vec<String>,
+    files: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -53,10 +86,10 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { aliases: HashMap::new(), confusions: 12, failures: None, files: Vec::new() };
+    let mut options = Options::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
+        let mut value = || arguments.next().ok_or(format!("{argument} requires a value"));
         match argument.as_str() {
             "--aliases" => {
                 let file = value()?;
@@ -66,66 +99,198 @@ fn options() -> Result<Options, String> {
                     options.aliases.insert(folded(from), folded(to));
                 }
             }
-            "--confusions" => {
-                options.confusions = value()?.parse().map_err(|_| "--confusions wants a number")?
+            "--compare" => {
+                let value = value()?;
+                let (name, directory) = value.split_once('=').ok_or("--compare requires NAME=DIRECTORY")?;
+                options.compare.push((name.to_owned(), directory.into()));
             }
-            "--failures" => options.failures = Some(value()?),
-            _ => options.files.push(argument),
+            "--write" => options.write = Some(value()?.into()),
+            "--failures" => {
+                let value = value()?;
+                let metric = METRICS.iter().find(|(_, name)| *name == value);
+                options.failures = Some(metric.ok_or(format!("unknown metric: {value}"))?.0);
+            }
+            "--confusions" => {
+                options.confusions = value()?.parse().map_err(|_| "--confusions requires a number")?
+            }
+            _ => options.files.push(argument.into()),
         }
     }
     if options.files.is_empty() {
-        return Err("name files of labelled user agents (NDJSON)".to_owned());
+        return Err("no files of labelled user agents given".to_owned());
     }
     Ok(options)
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let enricher = Enricher::new(None).map_err(|error| error.to_string())?;
+    let mut classifiers = vec!["woothee alone".to_owned()];
+    classifiers.extend(options.compare.iter().map(|(name, _)| name.clone()));
+    classifiers.push("wa".to_owned());
+    if options.failures.is_none() {
+        println!("| set | metric | user agents | {} |", classifiers.join(" | "));
+        println!("| --- | --- | ---: |{}", " ---: |".repeat(classifiers.len()));
+    }
+    let mut all = BTreeMap::new();
     for file in &options.files {
-        let mut fields = BTreeMap::<&str, Agreement>::new();
-        let input = std::fs::File::open(file).map_err(|error| format!("cannot read {file}: {error}"))?;
-        for (number, line) in BufReader::new(input).lines().enumerate() {
-            let line = line.map_err(|error| format!("cannot read {file}: {error}"))?;
-            let labelled: Labelled = serde_json::from_str(&line)
-                .map_err(|error| format!("{file}, line {}: {error}", number + 1))?;
-            compare(options, &labelled, &enricher.user_agent(&labelled.user_agent), &mut fields);
+        let tallies = evaluate(options, file)?;
+        print(&file.file_stem().unwrap_or_default().to_string_lossy(), &tallies, options);
+        for (metric, tally) in tallies {
+            let sum = all.entry(metric).or_insert_with(|| Tally::new(classifiers.len()));
+            sum.count += tally.count;
+            sum.labelled += tally.labelled;
+            sum.matching.iter_mut().zip(tally.matching).for_each(|(sum, matching)| *sum += matching);
         }
-        if options.failures.is_none() {
-            print(file, options.confusions, &fields);
-        }
+    }
+    if options.files.len() > 1 {
+        print("all", &all, options);
     }
     Ok(())
 }
 
-/// Counts the fields that a label gives.
-fn compare(options: &Options, labelled: &Labelled, agent: &Agent, fields: &mut BTreeMap<&str, Agreement>) {
-    let name = |name: Option<&str>| {
-        let folded = folded(name.unwrap_or("nothing"));
+/// Classifies the user agents of a file and compares the results with the labels.
+fn evaluate(options: &Options, file: &Path) -> Result<BTreeMap<Metric, Tally>, String> {
+    let enricher = Enricher::new(None).map_err(|error| error.to_string())?;
+    let woothee = woothee::parser::Parser::new();
+    let name = file.file_name().ok_or(format!("{} is not a file", file.display()))?;
+    let mut others = Vec::new();
+    for (_, directory) in &options.compare {
+        others.push(lines(&directory.join(name))?);
+    }
+    let mut output = match &options.write {
+        Some(directory) => {
+            let path = directory.join(name);
+            let created = std::fs::File::create(&path);
+            Some(BufWriter::new(
+                created.map_err(|error| format!("cannot create {}: {error}", path.display()))?,
+            ))
+        }
+        None => None,
+    };
+    let mut tallies = BTreeMap::new();
+    for line in lines(file)? {
+        let labelled: Labelled = line?;
+        let mut results = vec![by_woothee(&woothee, &labelled.user_agent)];
+        for other in &mut others {
+            results.push(other.next().ok_or(format!("fewer results than lines in {}", file.display()))??);
+        }
+        results.push(by_wa(&enricher, &labelled.user_agent));
+        if let (Some(output), Some(result)) = (&mut output, results.last()) {
+            let line = serde_json::to_string(result).map_err(|error| error.to_string())?;
+            writeln!(output, "{line}").map_err(|error| format!("cannot write results: {error}"))?;
+        }
+        compare(options, &labelled, &results, &mut tallies);
+    }
+    Ok(tallies)
+}
+
+/// Parses the lines of a file.
+fn lines<T: for<'de> Deserialize<'de>>(
+    file: &Path,
+) -> Result<impl Iterator<Item = Result<T, String>> + use<T>, String> {
+    let name = file.display().to_string();
+    let input = std::fs::File::open(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    Ok(BufReader::new(input).lines().enumerate().map(move |(number, line)| {
+        let line = line.map_err(|error| format!("cannot read {name}: {error}"))?;
+        serde_json::from_str(&line).map_err(|error| format!("{name}, line {}: {error}", number + 1))
+    }))
+}
+
+/// Classifies a user agent with `wa`.
+fn by_wa(enricher: &Enricher, user_agent: &str) -> Classes {
+    let found = enricher.user_agent(user_agent);
+    Classes {
+        browser_name: found.browser_name.clone(),
+        os_name: found.os_name.clone(),
+        device_type: Some(found.device_type.name().to_owned()),
+        is_bot: Some(found.is_bot),
+    }
+}
+
+/// Classifies a user agent with woothee alone, in the names of `wa`.
+fn by_woothee(parser: &woothee::parser::Parser, user_agent: &str) -> Classes {
+    let Some(found) = parser.parse(user_agent) else { return Classes::default() };
+    let is_bot = found.category == "crawler" || found.name == "HTTP Library";
+    let device_type = match (found.category, found.os) {
+        _ if is_bot => "bot",
+        ("pc", _) => "desktop",
+        ("smartphone", "iPad") => "tablet",
+        ("smartphone" | "mobilephone", _) => "mobile",
+        ("appliance", _) => "tv",
+        _ => "unknown",
+    };
+    let os_name = match found.os {
+        "Mac OSX" | "Mac OS Classic" => "macOS",
+        "iPhone" | "iPad" | "iPod" => "iOS",
+        "BSD" => "FreeBSD",
+        "Windows Phone OS" => "Windows Phone",
+        "BlackBerry" | "BlackBerry 10" => "BlackBerry OS",
+        "SymbianOS" => "Symbian",
+        "Windows CE" => "Windows CE",
+        os => os.split_once(' ').map_or(os, |(family, _)| family),
+    };
+    let browser_name = match found.name {
+        "SamsungBrowser" => "Samsung Internet",
+        name => name,
+    };
+    let known = |name: &str| (name != woothee::woothee::VALUE_UNKNOWN).then(|| name.to_owned());
+    Classes {
+        browser_name: known(browser_name),
+        os_name: known(os_name),
+        device_type: Some(device_type.to_owned()),
+        is_bot: Some(is_bot),
+    }
+}
+
+impl Tally {
+    fn new(classifiers: usize) -> Tally {
+        Tally { count: 0, labelled: 0.0, matching: vec![0.0; classifiers], confusions: HashMap::new() }
+    }
+}
+
+/// Counts the results that are as labelled.
+fn compare(
+    options: &Options,
+    labelled: &Labelled,
+    results: &[Classes],
+    tallies: &mut BTreeMap<Metric, Tally>,
+) {
+    let name = |name: &Option<String>| {
+        let folded = folded(name.as_deref().unwrap_or("none"));
         options.aliases.get(&folded).cloned().unwrap_or(folded)
     };
-    let bot = |is_bot: bool| if is_bot { "robot" } else { "person" };
-    let compared = [
-        ("browser_name", labelled.browser_name.as_deref(), agent.browser_name.as_deref()),
-        ("os_name", labelled.os_name.as_deref(), agent.os_name.as_deref()),
-        ("device_type", labelled.device_type.as_deref(), Some(agent.device_type.name())),
-        ("is_bot", labelled.is_bot.map(bot), Some(bot(agent.is_bot))),
-    ];
-    for (field, expected, found) in compared {
-        let Some(expected) = expected else { continue };
-        let field_agreement = fields.entry(field).or_default();
-        let weight = labelled.weight.unwrap_or(1.0);
-        field_agreement.all += 1;
-        field_agreement.all_weight += weight;
-        if name(Some(expected)) == name(found) {
-            field_agreement.right += 1;
-            field_agreement.right_weight += weight;
+    for (metric, _) in METRICS {
+        let value = |classes: &Classes| match metric {
+            Metric::Browser => name(&classes.browser_name),
+            Metric::Os => name(&classes.os_name),
+            Metric::DeviceType => name(&classes.device_type),
+            _ if classes.is_bot == Some(true) => "bot".to_owned(),
+            _ => "person".to_owned(),
+        };
+        let labels = &labelled.labels;
+        let is_labelled = match metric {
+            Metric::Browser => labels.browser_name.is_some(),
+            Metric::Os => labels.os_name.is_some(),
+            Metric::DeviceType => labels.device_type.is_some(),
+            Metric::BotsFound => labels.is_bot == Some(true),
+            Metric::PeopleAsBots => labels.is_bot == Some(false),
+        };
+        if !is_labelled {
             continue;
         }
-        let found = found.unwrap_or("nothing").to_owned();
-        if options.failures.as_deref() == Some(field) {
-            println!("{expected} | {found} | {}", labelled.user_agent);
+        let tally = tallies.entry(metric).or_insert_with(|| Tally::new(results.len()));
+        let weight = labelled.weight.unwrap_or(1.0);
+        tally.count += 1;
+        tally.labelled += weight;
+        let expected = value(labels);
+        for (matching, result) in tally.matching.iter_mut().zip(results) {
+            *matching += if value(result) == expected { weight } else { 0.0 };
         }
-        *field_agreement.confusions.entry((expected.to_owned(), found)).or_default() += 1;
+        if let Some(found) = results.last().map(value).filter(|found| *found != expected) {
+            if options.failures == Some(metric) {
+                println!("{expected} | {found} | {}", labelled.user_agent);
+            }
+            *tally.confusions.entry((expected, found)).or_default() += 1;
+        }
     }
 }
 
@@ -136,22 +301,29 @@ fn folded(name: &str) -> String {
         .split(|c: char| c.is_whitespace() || c == '/')
         .filter(|word| !matches!(*word, "mobile" | "ios" | "webview" | "browser" | "ui" | "wkwebview"));
     let kept: String = words.collect::<String>().chars().filter(|c| c.is_alphanumeric()).collect();
-    if kept.is_empty() { lower } else { kept }
+    if kept.is_empty() { lower.trim().to_owned() } else { kept }
 }
 
-fn print(file: &str, confusions: usize, fields: &BTreeMap<&str, Agreement>) {
-    println!("{file}");
-    for (field, agreement) in fields {
-        let percent = 100.0 * agreement.right as f64 / agreement.all as f64;
-        let weighted = 100.0 * agreement.right_weight / agreement.all_weight;
-        println!(
-            "  {field:<13} {percent:6.2} %  weighted {weighted:7.3} %  {} of {}",
-            agreement.right, agreement.all
-        );
-        let mut worst: Vec<_> = agreement.confusions.iter().collect();
+/// Prints the rows of a set.
+fn print(set: &str, tallies: &BTreeMap<Metric, Tally>, options: &Options) {
+    if options.failures.is_some() {
+        return;
+    }
+    for (metric, name) in METRICS {
+        let Some(tally) = tallies.get(&metric) else { continue };
+        let share = |matching: &f64| match metric {
+            Metric::PeopleAsBots => format!("{:.1} in 10,000", 1e4 * (1.0 - matching / tally.labelled)),
+            _ => format!("{:.2} %", 100.0 * matching / tally.labelled),
+        };
+        let shares: Vec<String> = tally.matching.iter().map(share).collect();
+        println!("| {set} | {name} | {} | {} |", tally.count, shares.join(" | "));
+    }
+    for (metric, name) in METRICS {
+        let Some(tally) = tallies.get(&metric) else { continue };
+        let mut worst: Vec<_> = tally.confusions.iter().collect();
         worst.sort_by_key(|((expected, found), count)| (std::cmp::Reverse(**count), expected, found));
-        for ((expected, found), count) in worst.into_iter().take(confusions) {
-            println!("      {count:>6}  {expected} was read as {found}");
+        for ((expected, found), count) in worst.into_iter().take(options.confusions) {
+            println!("{count:>8}  {name}: {expected} classified as {found}");
         }
     }
 }

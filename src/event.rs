@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::enrich::{Agent, Channel};
+use crate::enrich::{Channel, UserAgent};
 use crate::time::Micros;
 
 /// The id of a text in a block; [`TextId::NONE`] is null.
@@ -245,7 +245,7 @@ pub struct Block {
     /// The events.
     pub rows: Vec<EventRow>,
     /// The distinct user agents of the events, parsed.
-    pub agents: Vec<Arc<Agent>>,
+    pub agents: Vec<Arc<UserAgent>>,
 }
 
 impl Block {
@@ -292,7 +292,7 @@ impl<'a> Event<'a> {
     }
 
     /// Returns the parsed user agent.
-    pub fn agent(self) -> Option<&'a Arc<Agent>> {
+    pub fn agent(self) -> Option<&'a Arc<UserAgent>> {
         self.block.agents.get(self.row.agent as usize)
     }
 

@@ -1,11 +1,11 @@
-//! A cache of parsed user agents.
+//! A cache of classified user agents.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::agent::Agent;
+use super::UserAgent;
 
 const SHARDS: usize = 16;
 
@@ -15,10 +15,10 @@ const SHARD_LIMIT: usize = 2 << 20;
 /// Estimated bytes per entry in addition to the text of the user agent.
 const OVERHEAD: usize = 192;
 
-/// A concurrent map from user agents to their parsed form, bounded in memory.
+/// A concurrent map from user agents to their classification, bounded in memory.
 ///
 /// A full shard is emptied. Logs with that many user agents repeat few of them, so an eviction policy
-/// would cost more than parsing again.
+/// would cost more than classifying again.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     shards: [Mutex<Shard>; SHARDS],
@@ -27,22 +27,22 @@ pub(super) struct Cache {
 #[derive(Debug, Default)]
 struct Shard {
     /// Entries by the hash of the user agent. A hash collision replaces the earlier entry.
-    agents: HashMap<u64, Arc<Agent>>,
+    user_agents: HashMap<u64, Arc<UserAgent>>,
     bytes: usize,
 }
 
 impl Cache {
-    /// Returns the cached entry of a user agent, or calls `parse` and caches its result.
-    pub fn get(&self, user_agent: &str, parse: impl FnOnce() -> Agent) -> Arc<Agent> {
+    /// Returns the cached entry of a user agent, or calls `classify` and caches its result.
+    pub fn get(&self, user_agent: &str, classify: impl FnOnce() -> UserAgent) -> Arc<UserAgent> {
         let hash = xxh3_64(user_agent.as_bytes());
-        let Some(shard) = self.shards.get(hash as usize % SHARDS) else { return Arc::new(parse()) };
-        if let Some(agent) = lock(shard).agents.get(&hash)
-            && agent.user_agent == user_agent
+        let Some(shard) = self.shards.get(hash as usize % SHARDS) else { return Arc::new(classify()) };
+        if let Some(found) = lock(shard).user_agents.get(&hash)
+            && found.user_agent == user_agent
         {
-            return Arc::clone(agent);
+            return Arc::clone(found);
         }
-        // Parse without the lock. Two threads may parse the same text; both get equal results.
-        let agent = Arc::new(parse());
+        // Classify without the lock. Two threads may classify the same text; both get equal results.
+        let classified = Arc::new(classify());
         let size = user_agent.len() + OVERHEAD;
         if size <= SHARD_LIMIT / 16 {
             let mut shard = lock(shard);
@@ -50,9 +50,9 @@ impl Cache {
                 *shard = Shard::default();
             }
             shard.bytes += size;
-            shard.agents.insert(hash, Arc::clone(&agent));
+            shard.user_agents.insert(hash, Arc::clone(&classified));
         }
-        agent
+        classified
     }
 }
 
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
     use crate::enrich::DeviceType;
 
-    fn agent(text: &str) -> Agent {
-        Agent {
+    fn unknown(text: &str) -> UserAgent {
+        UserAgent {
             user_agent: text.to_owned(),
             browser_name: None,
             browser_version: None,
@@ -79,9 +79,9 @@ mod tests {
     }
 
     #[test]
-    fn repeated_user_agent_is_parsed_once() {
+    fn repeated_user_agent_is_classified_once() {
         let cache = Cache::default();
-        let first = cache.get("a", || agent("a"));
+        let first = cache.get("a", || unknown("a"));
         let again = cache.get("a", || unreachable!("cached"));
         assert!(Arc::ptr_eq(&first, &again));
     }
@@ -91,17 +91,17 @@ mod tests {
         let cache = Cache::default();
         for number in 0..200_000 {
             let text = format!("agent {number} {}", "x".repeat(200));
-            cache.get(&text, || agent(&text));
+            cache.get(&text, || unknown(&text));
         }
         let bytes: usize = cache.shards.iter().map(|shard| lock(shard).bytes).sum();
         assert!(bytes <= SHARDS * SHARD_LIMIT, "{bytes}");
         let huge = "x".repeat(1 << 20);
-        cache.get(&huge, || agent(&huge));
+        cache.get(&huge, || unknown(&huge));
         assert!(
             cache
                 .shards
                 .iter()
-                .all(|shard| lock(shard).agents.values().all(|a| a.user_agent.len() < 1 << 18))
+                .all(|shard| lock(shard).user_agents.values().all(|a| a.user_agent.len() < 1 << 18))
         );
     }
 }

@@ -1,10 +1,9 @@
 //! Enrichment: derives browser, device, channel and location from the fields of an event.
 //!
 //! Ingest derives these values once and stores them with the event, so that stored rows do not
-//! change with the rules. All functions are pure. An [`Enricher`] holds the rules in `data/` and
-//! the location database of a run.
+//! change with the rules. All functions are pure. An [`Enricher`] holds the rules, which are
+//! data files, and the location database of a run.
 
-pub(crate) mod agent;
 pub(crate) mod cache;
 pub(crate) mod channel;
 pub(crate) mod ip_address;
@@ -21,12 +20,12 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-pub use agent::{Agent, DeviceType};
 pub use channel::Channel;
 pub use ip_address::{apply_ip_policy, first_ip_address};
 pub use locations::LocationLookup;
 pub use source::{DerivedSource, SourceFields};
 pub use url::path;
+pub use user_agent::{DeviceType, UserAgent};
 
 use crate::error::Result;
 
@@ -34,7 +33,7 @@ use crate::error::Result;
 ///
 /// The rules are parsed on first use.
 pub struct Enricher {
-    agents: OnceLock<user_agent::Reader>,
+    classifier: OnceLock<user_agent::Classifier>,
     cache: cache::Cache,
     sites: OnceLock<sites::Sites>,
     locations: Option<locations::LocationDatabase>,
@@ -47,16 +46,17 @@ impl Enricher {
     /// Fails if the file cannot be read, is not in MaxMind's format or holds no locations.
     pub fn new(geoip: Option<&Path>) -> Result<Enricher> {
         Ok(Enricher {
-            agents: OnceLock::new(),
+            classifier: OnceLock::new(),
             cache: cache::Cache::default(),
             sites: OnceLock::new(),
             locations: geoip.map(locations::LocationDatabase::open).transpose()?,
         })
     }
 
-    /// Returns the parsed form of a user agent, from the cache if possible.
-    pub fn user_agent(&self, user_agent: &str) -> Arc<Agent> {
-        self.cache.get(user_agent, || self.agents.get_or_init(user_agent::Reader::new).read(user_agent))
+    /// Returns the classification of a user agent, from the cache if possible.
+    pub fn user_agent(&self, user_agent: &str) -> Arc<UserAgent> {
+        let classifier = || self.classifier.get_or_init(user_agent::Classifier::new);
+        self.cache.get(user_agent, || classifier().classify(user_agent))
     }
 
     /// Derives referrer domain, campaign and channel of an event.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{CowStr, EventCounts, TextInterner};
-pub use crate::enrich::Agent;
+pub use crate::enrich::UserAgent;
 use crate::event::{Event, KeyKind, Position, TextField};
 use crate::time::Micros;
 
@@ -151,7 +151,7 @@ pub struct SessionSummary<'a> {
     /// The traffic source.
     pub source: First<TrafficSource<'a>>,
     /// The parsed user agent.
-    pub agent: First<Arc<Agent>>,
+    pub agent: First<Arc<UserAgent>>,
     /// The width and height of the screen, in pixels.
     pub screen: First<(Option<i32>, Option<i32>)>,
     /// The IP address and location.

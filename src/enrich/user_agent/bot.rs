@@ -1,107 +1,163 @@
-//! Robots: by the words they use, by the tools they are made with, by the address they give.
+//! Bots: by keywords and names, by links and email addresses of their operators, and by the ways in
+//! which they imitate a browser.
 
-use super::rules::{Hit, Table};
-use super::{Found, Named, version};
+use super::device_models::ModelNames;
+use super::rules::{Match, Table};
+use super::{Evidence, Product, version};
 
-/// Whether a user agent is a robot's.
-pub(super) enum Robot {
-    /// It is not, as far as can be told.
-    No,
-    /// It is, and the robot may have a name.
-    Yes(Option<Named>),
+/// A bot.
+pub(super) struct Bot {
+    /// The bot's name, if the user agent has one.
+    pub product: Option<Product>,
 }
 
-/// Tells whether a user agent is a robot's, and which.
-pub(super) fn robot(found: &Found<'_>) -> Robot {
-    let persons: Vec<&Hit> = found.named(Table::Robot, "person").collect();
-    let model = model(found.text);
-    let told = found
-        .hits
-        .iter()
-        .filter(|hit| hit.table == Table::Robot && hit.name != "person")
-        .filter(|hit| match hit.name {
-            "anywhere" => true,
-            // Who fetches a page to show a link names no system; the app itself does.
-            "link" => found.first(Table::System).is_none(),
-            _ => !model.contains(&hit.start),
-        })
-        .find(|hit| !persons.iter().any(|person| person.start <= hit.start && hit.end <= person.end));
-    match told {
-        Some(hit) => Robot::Yes(Some(name(found.text, hit))),
-        None if persons.is_empty() && gives_an_address(found.text) => Robot::Yes(first_product(found.text)),
-        None if poses(found) => Robot::Yes(first_product(found.text)),
-        None => Robot::No,
+/// Returns the bot of a user agent, or `None` for a person's.
+pub(super) fn bot(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<Bot> {
+    let runs = Environment::new(evidence, os);
+    let person: Vec<&Match> = in_rule(evidence, "person").collect();
+    let hidden = |found: &Match| {
+        person.iter().any(|p| p.range.start <= found.range.start && found.range.end <= p.range.end)
+    };
+    let token = evidence.in_table(Table::Bot).find(|found| counts(evidence, found, &runs) && !hidden(found));
+    if let Some(token) = token {
+        return Some(Bot { product: name(evidence.text, token) });
     }
+    if let Some(name) = &evidence.woothee.crawler {
+        return Some(Bot { product: Some(Product::new(name, None)) });
+    }
+    let unnamed = (evidence.woothee.is_library && !runs.on_phone)
+        || (person.is_empty() && gives_contact(evidence, &runs))
+        || imitates_browser(evidence);
+    unnamed.then(|| Bot { product: first_product(evidence.text) })
 }
 
-/// Tells whether a user agent has the form of a robot that poses as a browser: a comment in which
-/// it calls itself `compatible` (only the browsers of the first years did so, with their name), or
-/// more than `KHTML, like Gecko` in the comment of the engine.
-fn poses(found: &Found<'_>) -> bool {
-    let compatible = found.has("compatible;") && !COMPATIBLE.iter().any(|name| found.has(name));
-    compatible || found.has("KHTML, like Gecko;")
+/// Returns the matches of a rule about bots.
+fn in_rule<'a>(evidence: &'a Evidence<'_>, name: &'a str) -> impl Iterator<Item = &'a Match> {
+    evidence.in_table(Table::Bot).filter(move |found| found.name == name)
 }
 
-/// What real browsers that call themselves `compatible` have in their user agents.
-const COMPATIBLE: [&str; 27] = [
-    "MSIE",
-    "Trident",
-    "Konqueror",
-    "Opera",
-    "iCab",
-    "NetPositive",
-    "OmniWeb",
-    "Netscape",
-    "Haiku",
-    "AmigaOS",
-    "Syllable",
-    "OffByOne",
-    "NetFront",
-    "Polaris",
-    "Brew",
-    "BrightSign",
-    "Viera",
-    "Galio",
-    "Fresco",
-    "Maple",
-    "ms-office",
-    "RISC OS",
-    "NetSurf",
-    "Teleca",
-    "Chameleon",
+/// The operating systems of phones, tablets and televisions.
+const APP_PLATFORMS: [&str; 15] = [
+    "Android",
+    "iOS",
+    "iPadOS",
+    "HarmonyOS",
+    "KaiOS",
+    "Tizen",
+    "watchOS",
+    "tvOS",
+    "Windows Phone",
+    "BlackBerry OS",
     "Symbian",
-    "RIM957",
+    "Sailfish",
+    "Bada",
+    "Firefox OS",
+    "Java ME",
 ];
 
-/// Returns where Android's comment names the device's model, in which robots' words are a maker's
-/// (`XBot Junior`, `M bot 54`, `Forward Ruby`).
-fn model(text: &str) -> std::ops::Range<usize> {
-    let Some(start) = text.find("Android") else { return 0..0 };
-    let comment = text.get(start..).unwrap_or("");
-    let comment = comment.split(')').next().unwrap_or("");
-    if comment.contains("compatible") { 0..0 } else { start..start + comment.len() }
+/// Where the client runs, by its user agent.
+struct Environment<'a> {
+    /// On a phone, tablet or television, where most clients are apps, which have any name.
+    on_phone: bool,
+    /// In a desktop app that is built on Electron.
+    in_electron: bool,
+    /// In a browser: the user agent names the platform and the engine.
+    whole_browser: bool,
+    /// The words that are part of a device model.
+    models: ModelNames<'a>,
 }
 
-/// Tells whether a web or mail address stands in a user agent, as robots' authors put it.
-///
-/// In Internet Explorer's comment providers and toolbars put their own, so there it must be a link.
-fn gives_an_address(text: &str) -> bool {
-    if text.contains("MSIE ") {
-        return text.contains("+http") || mail(text);
+impl<'a> Environment<'a> {
+    fn new(evidence: &Evidence<'a>, os: Option<&Product>) -> Environment<'a> {
+        let os = os.map_or("", |os| os.name.as_str());
+        let keyword = evidence.first(Table::Device).map(|found| found.name);
+        let phone_keyword = matches!(keyword, Some("mobile" | "tablet"));
+        let engine = ["applewebkit/", "gecko/", "trident/", "msie ", "presto/", "like gecko"];
+        Environment {
+            on_phone: APP_PLATFORMS.contains(&os)
+                || (os.is_empty() && phone_keyword)
+                || is_package_name(evidence.text),
+            in_electron: evidence.has("electron/"),
+            whole_browser: (evidence.lower.starts_with("mozilla/") || evidence.has("msie "))
+                && !os.is_empty()
+                && engine.iter().any(|engine| evidence.has(engine)),
+            models: ModelNames::new(evidence.text),
+        }
     }
-    ["http://", "https://", "www.", "+http"].iter().any(|start| text.contains(start))
-        || mail(text)
-        || site(text)
 }
 
-/// Domains' ends that robots give their makers' sites with.
-const TOPS: [&str; 14] =
+/// Returns whether a token of a bot counts where it stands.
+fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> bool {
+    let in_model = || runs.models.contains(&found.range);
+    match found.name {
+        "person" | "compatible" => false,
+        "anywhere" => true,
+        // An app names no operating system when it previews a link.
+        "link" => evidence.first(Table::Os).is_none(),
+        "shared" => !runs.on_phone && !runs.in_electron && !in_model(),
+        "library" => (found.range.start == 0 || !runs.on_phone) && !in_model(),
+        _ => !in_model(),
+    }
+}
+
+/// Returns whether a user agent imitates a browser in the way of bots.
+///
+/// They call themselves `compatible`, which few real browsers do, without a browser or an operating
+/// system after it, or add to the comment `(KHTML, like Gecko)` of the engine.
+fn imitates_browser(evidence: &Evidence<'_>) -> bool {
+    if in_rule(evidence, "compatible").next().is_some() || evidence.has("googleweblight") {
+        return false;
+    }
+    let names_platform = |start: usize| {
+        let item = evidence.text.get(start..).and_then(|text| text.split([';', ')']).next()).unwrap_or("");
+        let item = start..start + item.len();
+        let mut others = evidence.matches.iter().filter(|found| found.table != Table::Bot);
+        others.any(|found| item.contains(&found.range.start))
+    };
+    let compatible = ["(compatible;", "; compatible;"].iter().find_map(|word| {
+        Some(memchr::memmem::find(evidence.lower.as_bytes(), word.as_bytes())? + word.len())
+    });
+    compatible.is_some_and(|at| !names_platform(at)) || evidence.has("(khtml, like gecko;")
+}
+
+/// Returns whether a user agent contains a link, a domain or an email address, as operators of bots
+/// add them.
+///
+/// Apps on phones add those of their makers. In the user agent of a browser they come from extensions,
+/// toolbars and access providers, unless they have a form that only bots use.
+fn gives_contact(evidence: &Evidence<'_>, runs: &Environment<'_>) -> bool {
+    let text = evidence.text;
+    if runs.whole_browser {
+        let names_itself = evidence.has("compatible") && !evidence.has("msie ");
+        return evidence.has("+http") || email(text) || (names_itself && link(evidence));
+    }
+    if runs.on_phone {
+        return false;
+    }
+    let is_browser = evidence.in_table(Table::Browser).any(|found| found.range.start == 0);
+    evidence.has("+http") || (!is_browser && (link(evidence) || email(text) || domain(text)))
+}
+
+/// Returns whether a user agent starts with the package name of an Android app: `com.example.app`.
+fn is_package_name(text: &str) -> bool {
+    let name = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_').next().unwrap_or("");
+    let mut labels = name.split('.');
+    labels.next().is_some_and(|label| TOP_LEVEL_DOMAINS.contains(&label)) && labels.count() >= 2
+}
+
+/// Returns whether a user agent contains a link.
+fn link(evidence: &Evidence<'_>) -> bool {
+    ["http://", "https://", "www.", "+http"].iter().any(|start| evidence.has(start))
+}
+
+/// Top-level domains of bots' operators.
+const TOP_LEVEL_DOMAINS: [&str; 14] =
     ["com", "org", "net", "io", "ai", "de", "ru", "fr", "eu", "co", "app", "dev", "info", "me"];
 
-/// Tells whether something like `example.com` stands in the text, in lower case.
+/// Returns whether a user agent contains a domain such as `example.com`, in lower case.
 ///
-/// Not `com.example.app`, as apps of Android are called, nor `ASP.NET`; nor `radio.de/1.1`, an app.
-fn site(text: &str) -> bool {
+/// Not `com.example.app`, as Android apps are called, nor `ASP.NET`, nor an app such as `radio.de/1.1`.
+fn domain(text: &str) -> bool {
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
         let from = rest.get(start..).unwrap_or("");
@@ -117,45 +173,50 @@ fn site(text: &str) -> bool {
     false
 }
 
-/// Tells whether a word is a domain such as robots' makers have.
+/// Returns whether a word ends with one of [`TOP_LEVEL_DOMAINS`] and is not the reversed name of an app.
 fn is_domain(word: &str) -> bool {
     word.rsplit_once('.').is_some_and(|(name, top)| {
-        TOPS.contains(&top)
+        TOP_LEVEL_DOMAINS.contains(&top)
             && name.len() > 1
-            && name.bytes().any(|b| b.is_ascii_alphabetic())
-            && !name.split('.').any(|label| TOPS.contains(&label))
+            && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+            && !name.split('.').any(|label| TOP_LEVEL_DOMAINS.contains(&label))
     })
 }
 
-/// Tells whether something like a mail address stands in the text.
-fn mail(text: &str) -> bool {
+/// Returns whether a user agent contains an email address.
+fn email(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let letter = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
     memchr::memchr_iter(b'@', bytes).any(|at| {
+        let before = at.checked_sub(1).and_then(|at| bytes.get(at));
         let domain = text.get(at + 1..).unwrap_or("");
         let end =
             domain.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.').unwrap_or(domain.len());
         let domain = domain.get(..end).unwrap_or("").trim_end_matches('.');
-        letter(at.checked_sub(1))
+        before.is_some_and(u8::is_ascii_alphanumeric)
             && domain.rsplit_once('.').is_some_and(|(name, top)| {
-                !name.is_empty() && top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic())
+                !name.is_empty() && top.len() >= 2 && top.bytes().all(|byte| byte.is_ascii_alphabetic())
             })
     })
 }
 
-/// Returns the whole word in which a robot's token stands, and the version behind it.
-fn name(text: &str, hit: &Hit) -> Named {
-    let of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '!');
-    let before = text.get(..hit.start).unwrap_or("");
-    let start = before.trim_end_matches(of_name).len();
-    let after = text.get(hit.end..).unwrap_or("");
-    let end = text.len() - after.trim_start_matches(of_name).len();
-    let word = text.get(start..end).unwrap_or("").trim_matches(['.', '-', '_']);
-    Named::new(word, version::leading(text.get(end..).unwrap_or("")))
+/// Returns the whole word around a token of a bot, and the version after it.
+///
+/// The word ends at a `/` in the token: `python/` in `Python/3.12` is `Python`, version 3.12.
+fn name(text: &str, found: &Match) -> Option<Product> {
+    let token = text.get(found.range.clone())?;
+    if token.starts_with("Mozilla/") {
+        return first_product(text);
+    }
+    let token_end = found.range.start + token.find('/').unwrap_or(token.len());
+    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '!');
+    let start = text.get(..found.range.start)?.trim_end_matches(part_of_name).len();
+    let end = text.len() - text.get(token_end..)?.trim_start_matches(part_of_name).len();
+    let word = text.get(start..end)?.trim_matches(['.', '-', '_']);
+    Some(Product::new(word, version::leading(text.get(end..)?)))
 }
 
 /// Returns the first product of a user agent that is not `Mozilla`.
-pub(super) fn first_product(text: &str) -> Option<Named> {
+pub(super) fn first_product(text: &str) -> Option<Product> {
     let text = match text.strip_prefix("Mozilla/") {
         Some(_) => text.split_once("compatible;")?.1.trim_start(),
         None => text,
@@ -167,5 +228,5 @@ pub(super) fn first_product(text: &str) -> Option<Named> {
     if name.is_empty() || name.len() > 64 || !name.chars().any(char::is_alphabetic) {
         return None;
     }
-    Some(Named::new(name, version::leading(text.get(end..)?)))
+    Some(Product::new(name, version::leading(text.get(end..)?)))
 }

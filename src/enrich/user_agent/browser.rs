@@ -1,77 +1,77 @@
 //! Browsers.
 
 use super::rules::Table;
-use super::{Found, Named, bot, version};
+use super::{Evidence, Product, bot, version};
 
-/// Returns the browser that a user agent names.
-pub(super) fn browser(found: &Found<'_>, system: Option<&Named>) -> Option<Named> {
-    let system = system.map_or("", |system| system.name.as_str());
-    let Some(hit) = found.first(Table::Browser) else { return unnamed(found, system) };
-    if FAMILIES.contains(&hit.name)
-        && let Some(named) = self_named(found.text)
+/// The browsers on which others are built.
+const FAMILIES: [&str; 5] = ["Chrome", "Chromium", "Firefox", "Safari", "Electron"];
+
+/// Returns the browser of a person's user agent, or the app that embeds it.
+pub(super) fn browser(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<Product> {
+    let os = os.map_or("", |os| os.name.as_str());
+    let Some(browser) = evidence.product(Table::Browser) else { return unknown_browser(evidence, os) };
+    if FAMILIES.contains(&browser.name.as_str())
+        && let Some(named) = self_named(evidence.text)
     {
         return Some(named);
     }
-    let own = found
-        .named(Table::Browser, hit.name)
-        .find_map(|hit| version::leading(found.text.get(hit.end..).unwrap_or("")));
-    let named = match hit.name {
-        "Safari" if system == "Android" => Named::new("Android Browser", stated(found)),
-        "Safari" => Named::new("Safari", stated(found)),
-        "Chrome" if in_webview(found, system) => Named::new("Chrome WebView", own),
-        "Opera" if found.has("Presto") => Named::new("Opera", stated(found).or(own)),
-        "Yandex Browser Lite" => {
-            Named::new(hit.name, found.after("YaBrowser/").and_then(version::leading).or(own))
-        }
-        "Internet Explorer" => Named::new("Internet Explorer", explorer_version(found).or(own)),
-        name => Named::new(name, own),
+    let Product { name, version } = browser;
+    let browser = match name.as_str() {
+        "Safari" if os == "Android" => Product::new("Android Browser", stated_version(evidence)),
+        "Safari" => Product::new("Safari", stated_version(evidence).or(version)),
+        "Chrome" if in_webview(evidence, os) => Product::new("Chrome WebView", version),
+        "Opera" if evidence.has("presto") => Product::new("Opera", stated_version(evidence).or(version)),
+        "Yandex Browser Lite" => Product::new(&name, evidence.version_after(&["yabrowser/"]).or(version)),
+        "UC Browser" => Product::new(&name, evidence.version_after(&["ucbrowser/"]).or(version)),
+        "Internet Explorer" => Product::new("Internet Explorer", explorer_version(evidence).or(version)),
+        _ => Product { name, version },
     };
-    Some(named)
+    Some(browser)
 }
-
-/// The families on which other browsers are built.
-const FAMILIES: [&str; 5] = ["Chrome", "Chromium", "Firefox", "Safari", "Electron"];
 
 /// Returns the browser that calls itself one: `NameBrowser/1.2` is the Name Browser.
-fn self_named(text: &str) -> Option<Named> {
+fn self_named(text: &str) -> Option<Product> {
     let (before, after) = text.split_once("rowser/")?;
     let prefix = before.strip_suffix(['B', 'b'])?;
-    let start =
-        prefix.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').map_or(0, |at| at + 1);
+    let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let start = prefix.trim_end_matches(part_of_name).len();
     let name = prefix.get(start..)?.trim_matches(['-', '_']);
     let version = version::leading(after)?;
-    (name.len() >= 2 && name.len() <= 24).then(|| Named::new(&format!("{name} Browser"), Some(version)))
+    (2..=24).contains(&name.len()).then(|| Product::new(&format!("{name} Browser"), Some(version)))
 }
 
-/// Returns the version in `Version/…`, which Safari and others state beside their engine's.
-fn stated(found: &Found<'_>) -> Option<String> {
-    version::leading(found.after("Version/")?)
+/// Returns the version in `Version/…`, which Safari and others send in addition to their engine's.
+fn stated_version(evidence: &Evidence<'_>) -> Option<String> {
+    evidence.version_after(&["version/"])
 }
 
-/// Tells whether a page is shown by Chrome inside an app of Android.
-fn in_webview(found: &Found<'_>, system: &str) -> bool {
-    system == "Android" && (found.has("; wv)") || (found.has("Version/") && found.has("AppleWebKit")))
+/// Returns whether Chrome shows the page inside an Android app.
+fn in_webview(evidence: &Evidence<'_>, os: &str) -> bool {
+    os == "Android" && (evidence.has("; wv)") || (evidence.has("version/") && evidence.has("applewebkit")))
 }
 
-/// Returns the version of Internet Explorer: the engine tells it where a compatibility view does not.
-fn explorer_version(found: &Found<'_>) -> Option<String> {
-    if let Some(mobile) = found.after("IEMobile/").or_else(|| found.after("IEMobile ")) {
+/// Returns the version of Internet Explorer from its engine, because a compatibility view sends an
+/// older one after `MSIE`.
+fn explorer_version(evidence: &Evidence<'_>) -> Option<String> {
+    if let Some(mobile) = evidence.after("iemobile/").or_else(|| evidence.after("iemobile ")) {
         return version::leading(mobile);
     }
-    let engine = found.after("Trident/").and_then(version::leading)?;
+    let engine = evidence.version_after(&["trident/"])?;
     Some(format!("{}.0", version::major(&engine)?.checked_add(4)?))
 }
 
-/// Returns the browser of a user agent in which no rule was found: that of the system where pages
-/// are shown by it, else the program's own name.
-fn unnamed(found: &Found<'_>, system: &str) -> Option<Named> {
-    let engine = found.has("AppleWebKit") || found.text.starts_with("Mozilla/");
-    match system {
-        "iOS" | "iPadOS" | "macOS" if found.has("AppleWebKit") => Some(Named::new("Safari", stated(found))),
-        "Android" if engine || found.text.starts_with("Dalvik/") => {
-            Some(Named::new("Android Browser", stated(found)))
+/// Returns the browser of a user agent that neither woothee nor a rule recognizes: the operating
+/// system's where it shows the pages of apps, otherwise the name of the program.
+fn unknown_browser(evidence: &Evidence<'_>, os: &str) -> Option<Product> {
+    let engine = evidence.has("applewebkit") || evidence.lower.starts_with("mozilla/");
+    match os {
+        "iOS" | "iPadOS" | "macOS" if evidence.has("applewebkit") => {
+            Some(Product::new("Safari", stated_version(evidence)))
+        }
+        "Android" if engine || evidence.lower.starts_with("dalvik/") => {
+            Some(Product::new("Android Browser", stated_version(evidence)))
         }
         _ if engine => None,
-        _ => bot::first_product(found.text),
+        _ => bot::first_product(evidence.text),
     }
 }

@@ -1,20 +1,32 @@
-//! Kinds of devices.
+//! Device types.
 
-use super::device_models::{Models, model};
+use super::device_models::{DeviceModels, model};
 use super::rules::Table;
-use super::{Found, Named};
-use crate::enrich::DeviceType;
+use super::{DeviceType, Evidence, Product};
 
-/// Returns the kind of device behind a person's user agent.
-pub(super) fn device(found: &Found<'_>, system: Option<&Named>, models: &Models) -> DeviceType {
-    let system = system.map_or("", |system| system.name.as_str());
-    let told = found.first(Table::Device).map(|hit| DeviceType::from_name(hit.name));
-    match (system, told) {
+/// Returns the device type behind a person's user agent.
+pub(super) fn device_type(
+    evidence: &Evidence<'_>,
+    os: Option<&Product>,
+    models: &DeviceModels,
+) -> DeviceType {
+    let os = os.map_or("", |os| os.name.as_str());
+    if os == "HarmonyOS"
+        && let Some(class) = harmony_class(evidence)
+    {
+        return class;
+    }
+    // Apps on an iPad send an iPhone's user agent and name the iPad after it.
+    if matches!(os, "iOS" | "iPadOS") && evidence.has("ipad") {
+        return DeviceType::Tablet;
+    }
+    let keyword = evidence.first(Table::Device).map(|found| DeviceType::from_name(found.name));
+    match (os, keyword) {
         // `Tablet PC 2.0` is a component of Windows that desktops have too.
         ("Windows", Some(DeviceType::Tablet)) => DeviceType::Desktop,
-        // An app's name, or a browser's that phones have, does not tell a tablet's model.
-        ("Android" | "HarmonyOS", Some(DeviceType::Mobile)) => android(found, models),
-        (_, Some(told)) => told,
+        // Names of apps, and of browsers for phones, do not tell the model of a tablet.
+        ("Android" | "HarmonyOS", Some(DeviceType::Mobile)) => android(evidence, models),
+        (_, Some(keyword)) => keyword,
         ("tvOS" | "Roku OS" | "Xbox" | "PlayStation" | "Nintendo" | "webOS", _) => DeviceType::Tv,
         ("iPadOS", _) => DeviceType::Tablet,
         (
@@ -23,30 +35,47 @@ pub(super) fn device(found: &Found<'_>, system: Option<&Named>, models: &Models)
             _,
         ) => DeviceType::Mobile,
         ("MeeGo" | "Maemo" | "Sailfish" | "Java ME" | "watchOS", _) => DeviceType::Mobile,
-        ("Android" | "HarmonyOS", _) => android(found, models),
+        ("Android" | "HarmonyOS", _) => android(evidence, models),
         ("ChromeOS", _) => DeviceType::Desktop,
-        ("Tizen", _) if mobile(found) => DeviceType::Mobile,
+        ("Tizen", _) if is_mobile(evidence) => DeviceType::Mobile,
         ("Tizen", _) => DeviceType::Tv,
-        ("", _) if mobile(found) => DeviceType::Mobile,
-        ("", _) => DeviceType::Unknown,
-        (_, _) if mobile(found) => DeviceType::Mobile,
+        ("", _) if is_mobile(evidence) => DeviceType::Mobile,
+        ("", _) => evidence.woothee.device_type,
+        (_, _) if is_mobile(evidence) => DeviceType::Mobile,
         (_, _) => DeviceType::Desktop,
     }
 }
 
-/// Tells what an Android device is by its model, where that is known; else by the rule of Android's
-/// browsers: phones say `Mobile`, tablets do not. Apps' own libraries never do, nor does a user
-/// agent that was cut off before it could: there a device is a phone.
-fn android(found: &Found<'_>, models: &Models) -> DeviceType {
-    if let Some(device) = model(found.text).and_then(|model| models.device(model)) {
-        return device;
+/// Returns the device type of an Android model, or else by the rule of Android browsers: phones send
+/// `Mobile`, tablets do not.
+///
+/// HTTP libraries of apps never send it, and a user agent may be cut off before it: there the device
+/// is a phone.
+fn android(evidence: &Evidence<'_>, models: &DeviceModels) -> DeviceType {
+    if let Some(device_type) = model(evidence.text).and_then(|model| models.device_type(model)) {
+        return device_type;
     }
-    let browser = found.text.starts_with("Mozilla/") || found.text.starts_with("Opera/");
-    let cut = found.has("Chrome/") && !found.has("Safari/");
-    if mobile(found) || !browser || cut { DeviceType::Mobile } else { DeviceType::Tablet }
+    let browser = evidence.lower.starts_with("mozilla/") || evidence.lower.starts_with("opera/");
+    let cut_off = evidence.has("chrome/") && !evidence.has("safari/");
+    if is_mobile(evidence) || !browser || cut_off { DeviceType::Mobile } else { DeviceType::Tablet }
 }
 
-/// Tells whether a user agent calls its device mobile.
-fn mobile(found: &Found<'_>) -> bool {
-    found.has("Mobi") || found.has("mobile") || found.has("MOBILE") || found.has("Opera Mini")
+/// Returns the device type that HarmonyOS sends before its name: `(Tablet; OpenHarmony 5.0)`.
+///
+/// Without it, a browser follows the rule of Android.
+fn harmony_class(evidence: &Evidence<'_>) -> Option<DeviceType> {
+    let (_, comment) = evidence.lower.split_once('(')?;
+    match comment.split(';').next()?.trim() {
+        "phone" | "wearable" => Some(DeviceType::Mobile),
+        "tablet" => Some(DeviceType::Tablet),
+        "pc" | "2in1" => Some(DeviceType::Desktop),
+        "tv" => Some(DeviceType::Tv),
+        "car" => Some(DeviceType::Unknown),
+        _ => None,
+    }
+}
+
+/// Returns whether a user agent calls its device mobile.
+fn is_mobile(evidence: &Evidence<'_>) -> bool {
+    evidence.has("mobi") || evidence.has("opera mini")
 }

@@ -1,66 +1,67 @@
-//! Models of Android devices, in `data/models.txt`: patterns held against the model's name.
+//! Models of Android devices: patterns in `rules/device_models.txt`, compared with the model's name.
 
-use crate::enrich::DeviceType;
+use std::ops::Range;
 
+use super::DeviceType;
 use super::rules::lines;
 
-const DATA: &str = include_str!("../data/models.txt");
+const DATA: &str = include_str!("rules/device_models.txt");
 
-/// The patterns, by the first byte that a word must have.
+/// The patterns, by the first byte of the words that they match.
 #[derive(Debug)]
-pub(super) struct Models {
-    /// Patterns that start with a letter or digit, by it (lower case).
+pub(super) struct DeviceModels {
+    /// Patterns that start with a letter or digit, by it, in lower case.
     by_start: Vec<Vec<Pattern>>,
-    /// The others, which start with a wildcard.
-    free: Vec<Pattern>,
+    /// Patterns that start with a wildcard.
+    wildcard: Vec<Pattern>,
 }
 
-/// One pattern and what it stands for.
+/// A pattern and the device type of the models that match it.
 #[derive(Clone, Copy, Debug)]
 struct Pattern {
-    /// Its line: the lower, the more it counts.
+    /// The index of its line; the lowest wins.
     rule: usize,
-    device: DeviceType,
+    device_type: DeviceType,
     text: &'static str,
 }
 
-impl Models {
+impl DeviceModels {
     /// Reads the data file.
-    pub fn new() -> Models {
-        let mut models = Models { by_start: vec![Vec::new(); 128], free: Vec::new() };
-        for (rule, (device, list)) in lines(DATA).enumerate() {
-            let device = DeviceType::from_name(device);
+    pub fn new() -> DeviceModels {
+        let mut models = DeviceModels { by_start: vec![Vec::new(); 128], wildcard: Vec::new() };
+        for (rule, (device_type, list)) in lines(DATA).enumerate() {
+            let device_type = DeviceType::from_name(device_type);
             for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-                let pattern = Pattern { rule, device, text };
+                let pattern = Pattern { rule, device_type, text };
                 let start = text.bytes().next().filter(u8::is_ascii_alphanumeric);
                 match start.and_then(|start| models.by_start.get_mut(start as usize)) {
                     Some(patterns) => patterns.push(pattern),
-                    None => models.free.push(pattern),
+                    None => models.wildcard.push(pattern),
                 }
             }
         }
         models
     }
 
-    /// Returns what a model is, where a pattern fits it, with or without its maker's name.
-    pub fn device(&self, model: &str) -> Option<DeviceType> {
+    /// Returns the device type of a model, with or without its maker's name, if a pattern matches it.
+    pub fn device_type(&self, model: &str) -> Option<DeviceType> {
         let bare = model
             .split_once([' ', '_', '-'])
             .filter(|(maker, _)| MAKERS.iter().any(|name| name.eq_ignore_ascii_case(maker)))
             .map(|(_, bare)| bare);
-        let fitting =
+        let matching =
             [Some(model), bare].into_iter().flatten().filter_map(|name| self.first(name.as_bytes()));
-        fitting.min_by_key(|pattern| pattern.rule).map(|pattern| pattern.device)
+        matching.min_by_key(|pattern| pattern.rule).map(|pattern| pattern.device_type)
     }
 
-    /// Returns the pattern of the first line that fits a name.
+    /// Returns the matching pattern of the first line.
     fn first(&self, name: &[u8]) -> Option<Pattern> {
         let start = name.first()?.to_ascii_lowercase();
-        let named = self.by_start.get(start as usize).map_or(&[][..], Vec::as_slice);
+        let by_start = self.by_start.get(start as usize).map_or(&[][..], Vec::as_slice);
         let mut best: Option<Pattern> = None;
-        for pattern in named.iter().chain(&self.free) {
+        for pattern in by_start.iter().chain(&self.wildcard) {
             let better = best.is_none_or(|best| pattern.rule < best.rule);
-            if better && fits(pattern.text.as_bytes(), name) {
+            if better && matches(pattern.text.as_bytes(), name) {
                 best = Some(*pattern);
             }
         }
@@ -68,7 +69,7 @@ impl Models {
     }
 }
 
-/// Makers whose name may stand before the model.
+/// Makers whose name may precede the model.
 const MAKERS: [&str; 28] = [
     "samsung",
     "huawei",
@@ -100,14 +101,14 @@ const MAKERS: [&str; 28] = [
     "toshiba",
 ];
 
-/// Tells whether a pattern fits the start of a text.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
+/// Returns whether a pattern matches `text` up to the end of a word.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let mut text = text;
     let mut pattern = pattern;
-    // Where to go on from when the part behind a `*` does not fit: one byte further.
+    // Where to continue if the part after the last `*` does not match: one byte further.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
-        let fit = match (pattern.split_first(), text.split_first()) {
+        let matched = match (pattern.split_first(), text.split_first()) {
             (Some((b'*', [])), _) => return true,
             (Some((b'*', rest)), _) => {
                 retry = Some((rest, text));
@@ -116,13 +117,13 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
             }
             (None, None) => return true,
             (None, Some((next, _))) if !next.is_ascii_alphanumeric() => return true,
-            (Some((wanted, pattern_rest)), Some((byte, text_rest))) if fits_byte(*wanted, *byte) => {
+            (Some((wanted, pattern_rest)), Some((byte, text_rest))) if matches_byte(*wanted, *byte) => {
                 (pattern, text) = (pattern_rest, text_rest);
                 true
             }
             _ => false,
         };
-        if !fit {
+        if !matched {
             match retry {
                 Some((after, from)) if !from.is_empty() => {
                     let from = from.get(1..).unwrap_or_default();
@@ -135,8 +136,8 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Tells whether a byte is what a pattern wants at its place.
-fn fits_byte(wanted: u8, byte: u8) -> bool {
+/// Returns whether a byte matches one byte of a pattern.
+fn matches_byte(wanted: u8, byte: u8) -> bool {
     match wanted {
         b'#' => byte.is_ascii_digit(),
         b'@' => byte.is_ascii_alphabetic(),
@@ -148,7 +149,7 @@ fn fits_byte(wanted: u8, byte: u8) -> bool {
 /// Returns the model in the comment of an Android browser or library:
 /// `(Linux; Android 13; SM-X200 Build/…; wv)`, `(Linux; U; Android 4.0.3; de-de; GT-P5100 Build/…)`.
 pub(super) fn model(text: &str) -> Option<&str> {
-    let (_, after) = text.split_once("Android").or_else(|| text.split_once("HarmonyOS"))?;
+    let after = PLATFORMS.iter().find_map(|platform| text.split_once(platform))?.1;
     let comment = after.split(')').next()?;
     let mut parts = comment.split(';').map(str::trim);
     parts.next()?;
@@ -158,12 +159,83 @@ pub(super) fn model(text: &str) -> Option<&str> {
     })
 }
 
-/// Tells whether a part of the comment is no model: a language, `wv`, `rv:…`, `U`.
+/// The names of the operating systems whose comments contain the model.
+const PLATFORMS: [&str; 3] = ["Android", "HarmonyOS", "Adr "];
+
+/// The longest part between separators that is compared with a model, in bytes.
+const LONGEST_MODEL: usize = 64;
+
+/// Where a user agent names the model of an Android device, whose words may be those of bots:
+/// `CUBOT_NOTE_S`, `M bot 60`.
+#[derive(Debug)]
+pub(super) struct ModelNames<'a> {
+    text: &'a str,
+    /// The comments that describe an Android device, and the fields of Facebook's app
+    /// (`[FBAN/FB4A;FBDV/CUBOT_X18;]`).
+    descriptions: Vec<Range<usize>>,
+    /// The letters and digits of the model in the first comment, in lower case.
+    model: String,
+}
+
+impl<'a> ModelNames<'a> {
+    /// Finds the descriptions of the device in a user agent.
+    pub fn new(text: &'a str) -> ModelNames<'a> {
+        let mut descriptions = Vec::new();
+        let mut from = 0;
+        while let Some(open) = text.get(from..).and_then(|rest| rest.find('(')).map(|at| from + at) {
+            let comment = text.get(open..).unwrap_or("");
+            let comment = comment.get(..comment.find(')').unwrap_or(comment.len())).unwrap_or("");
+            let before = text.get(from..open).unwrap_or("").trim_end();
+            // Instagram's app names the system before the comment: `Android (24/7.0; 320dpi; …)`.
+            let of_android =
+                PLATFORMS.iter().any(|os| comment.contains(os) || before.ends_with(os.trim_end()));
+            if of_android && !comment.contains("compatible") && !comment.contains("http") {
+                descriptions.push(open..open + comment.len());
+            }
+            from = open + comment.len();
+        }
+        if let Some(start) = text.find("[FB") {
+            let fields = text.get(start..).unwrap_or("");
+            descriptions.push(start..start + fields.find(']').unwrap_or(fields.len()));
+        }
+        let first = descriptions.first().and_then(|range| text.get(range.clone()));
+        let model = letters_and_digits(first.and_then(model).unwrap_or(""));
+        ModelNames { text, descriptions, model }
+    }
+
+    /// Returns whether the word at `range` is part of a model: in a description of the device, or in
+    /// a part between separators that repeats the model, as in-app browsers do.
+    pub fn contains(&self, range: &Range<usize>) -> bool {
+        if self.descriptions.iter().any(|description| description.contains(&range.start)) {
+            return true;
+        }
+        if self.model.len() < 3 {
+            return false;
+        }
+        let separator = ['(', ')', '[', ']', ';', ',', '/', '='];
+        let before = self.text.get(..range.start).unwrap_or("");
+        let start = before.rfind(separator).map_or(0, |at| at + 1);
+        let after = self.text.get(range.end..).unwrap_or("");
+        let end = after.find(separator).map_or(self.text.len(), |at| range.end + at);
+        if end - start > LONGEST_MODEL {
+            return false;
+        }
+        let part = letters_and_digits(self.text.get(start..end).unwrap_or(""));
+        part.contains(&self.model) || self.model.contains(&part)
+    }
+}
+
+/// Returns the ASCII letters and digits of `text`, in lower case.
+fn letters_and_digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// Returns whether a part of the comment is not the model but a language, `wv`, `rv:…` or `U`.
 fn is_filler(part: &str) -> bool {
     let language = part.len() <= 5
         && part.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_alphabetic))
         && (part.len() == 2 || matches!(part.as_bytes().get(2), Some(b'-' | b'_')))
-        && part.bytes().skip(3).all(|b| b.is_ascii_alphabetic());
+        && part.bytes().skip(3).all(|byte| byte.is_ascii_alphabetic());
     part.is_empty()
         || language
         || part.starts_with("Build/")
@@ -178,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_stands_in_androids_comment() {
+    fn model_is_read_from_the_comment_of_android() {
         let model_of = |text| model(text).unwrap_or("");
         assert_eq!(model_of("Mozilla/5.0 (Linux; Android 13; SM-X200 Build/TP1A; wv) x"), "SM-X200");
         assert_eq!(
@@ -190,23 +262,35 @@ mod tests {
     }
 
     #[test]
-    fn patterns_fit_from_the_start_of_a_word_to_its_end() {
-        assert!(fits(b"sm-t*", b"SM-T510"));
-        assert!(fits(b"v####@", b"V2046A"));
-        assert!(!fits(b"v####", b"V2046A"));
-        assert!(fits(b"*pad", b"MyPad"));
-        assert!(fits(b"*pad", b"MyPad 2"));
-        assert!(fits(b"iball*slide*", b"iBall Slide 3G"));
-        assert!(!fits(b"*pad", b"Padfone"));
-        assert_eq!(Models::new().device("SAMSUNG SM-T510"), Some(DeviceType::Tablet));
-        assert_eq!(Models::new().device("Unheard Of 3"), None);
+    fn pattern_matches_from_the_start_to_the_end_of_a_word() {
+        assert!(matches(b"sm-t*", b"SM-T510"));
+        assert!(matches(b"v####@", b"V2046A"));
+        assert!(!matches(b"v####", b"V2046A"));
+        assert!(matches(b"*pad", b"MyPad"));
+        assert!(matches(b"*pad", b"MyPad 2"));
+        assert!(matches(b"iball*slide*", b"iBall Slide 3G"));
+        assert!(!matches(b"*pad", b"Padfone"));
+        assert_eq!(DeviceModels::new().device_type("SAMSUNG SM-T510"), Some(DeviceType::Tablet));
+        assert_eq!(DeviceModels::new().device_type("Unheard Of 3"), None);
     }
 
     #[test]
-    fn every_pattern_is_of_a_known_type() {
+    fn every_pattern_has_a_known_device_type() {
         for (device, list) in lines(DATA) {
             assert_ne!(DeviceType::from_name(device), DeviceType::Unknown, "{device}");
             assert!(!list.is_empty());
         }
+    }
+
+    #[test]
+    fn repeated_model_is_part_of_the_model() {
+        let text = "(Linux; Android 7.0; M bot 60 Build/NRD90M) Line/11 M bot 60 (bot; Googlebot/2)";
+        let names = ModelNames::new(text);
+        let parts: Vec<bool> = text
+            .match_indices("bot")
+            .map(|(start, word)| names.contains(&(start..start + word.len())))
+            .collect();
+        // The comment, two repetitions and a bot.
+        assert_eq!(parts, [true, true, true, false]);
     }
 }

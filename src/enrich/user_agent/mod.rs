@@ -1,55 +1,75 @@
-//! What a user agent says: browser, operating system, device, robot or not.
+//! Classification of user agents: browser, operating system, device type, bot or not.
 //!
-//! The rules are data (`context/data/*.txt`), found in one pass ([`rules`]); the four files beside
-//! this one weigh what was found. Nothing here fails: what cannot be told is `None` or unknown.
+//! woothee classifies a user agent first ([`woothee`]). The rules in `rules/*.txt` extend and correct
+//! it ([`rules`]); [`bot`], [`browser`], [`os`] and [`device`] weigh the two. No input is an error:
+//! what a user agent does not say is `None` or unknown.
 
-pub(crate) mod bot;
-pub(crate) mod browser;
-pub(crate) mod device;
-pub(crate) mod device_models;
-pub(crate) mod os;
-pub(crate) mod rules;
-#[cfg(test)]
-mod tests;
-pub(crate) mod version;
+mod bot;
+mod browser;
+mod device;
+mod device_models;
+mod device_type;
+mod normalize;
+mod os;
+mod rules;
+mod version;
+mod woothee;
 
-use super::agent::{Agent, DeviceType};
-use bot::Robot;
-use rules::{Hit, Rules, Table};
+pub use device_type::DeviceType;
 
-/// How much of a user agent is looked at, in bytes: real ones are shorter than 1 KiB, and what a
-/// hostile one costs is bounded so.
-pub(super) const LOOKED_AT: usize = 2048;
+use device_models::DeviceModels;
+use normalize::Normalizer;
+use rules::{Match, Rules, Table};
+use woothee::Baseline;
 
-/// A reader of user agents; making one reads the rules, which costs some milliseconds.
-#[derive(Debug)]
-pub(super) struct Reader {
-    rules: Rules,
-    models: device_models::Models,
+/// A user agent and its classification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserAgent {
+    /// The user agent as in the log.
+    pub user_agent: String,
+    /// The browser, the app that embeds it, or the bot.
+    pub browser_name: Option<String>,
+    /// The version of the browser.
+    pub browser_version: Option<String>,
+    /// The operating system: Windows, macOS, iOS, iPadOS, Android, Linux, ChromeOS, …
+    pub os_name: Option<String>,
+    /// The version of the operating system.
+    pub os_version: Option<String>,
+    /// The kind of device.
+    pub device_type: DeviceType,
+    /// The user agent is a known automated client.
+    pub is_bot: bool,
 }
 
-impl Reader {
-    /// Reads the rules.
-    pub fn new() -> Reader {
-        Reader { rules: Rules::new(), models: device_models::Models::new() }
+/// Classifies user agents.
+#[derive(Debug)]
+pub struct Classifier {
+    normalizer: Normalizer,
+    rules: Rules,
+    models: DeviceModels,
+}
+
+impl Classifier {
+    /// Compiles the rules, which takes some milliseconds.
+    pub fn new() -> Classifier {
+        Classifier { normalizer: Normalizer::new(), rules: Rules::new(), models: DeviceModels::new() }
     }
 
-    /// Tells what a user agent says.
-    pub fn read(&self, user_agent: &str) -> Agent {
-        let text = head(user_agent.trim());
-        let hits = self.rules.find(text);
-        let found = Found { text, hits: &hits };
-        let system = os::system(&found);
-        let (browser, device_type) = match bot::robot(&found) {
-            Robot::Yes(name) => (name, DeviceType::Bot),
-            Robot::No => (
-                browser::browser(&found, system.as_ref()),
-                device::device(&found, system.as_ref(), &self.models),
+    /// Classifies a user agent.
+    pub fn classify(&self, user_agent: &str) -> UserAgent {
+        let text = self.normalizer.normalize(user_agent);
+        let evidence = Evidence::new(&text, &self.rules);
+        let os = os::os(&evidence);
+        let (browser, device_type) = match bot::bot(&evidence, os.as_ref()) {
+            Some(bot) => (bot.product, DeviceType::Bot),
+            None => (
+                browser::browser(&evidence, os.as_ref()),
+                device::device_type(&evidence, os.as_ref(), &self.models),
             ),
         };
-        let (browser_name, browser_version) = browser.map_or((None, None), Named::parts);
-        let (os_name, os_version) = system.map_or((None, None), Named::parts);
-        Agent {
+        let (browser_name, browser_version) = browser.map_or((None, None), Product::into_parts);
+        let (os_name, os_version) = os.map_or((None, None), Product::into_parts);
+        UserAgent {
             user_agent: user_agent.to_owned(),
             browser_name,
             browser_version,
@@ -61,56 +81,99 @@ impl Reader {
     }
 }
 
-/// A user agent and the rules that were found in it.
-struct Found<'a> {
+/// A normalized user agent, woothee's classification of it, and the tokens of rules in it.
+struct Evidence<'a> {
+    /// The user agent.
     text: &'a str,
-    hits: &'a [Hit],
+    /// `text` in lower case, with the same byte offsets.
+    lower: String,
+    /// The matches of all tables.
+    matches: Vec<Match>,
+    woothee: Baseline,
+    /// The rules for woothee's browser and operating system.
+    woothee_rules: [Option<(u16, &'static str)>; 2],
 }
 
-impl<'a> Found<'a> {
-    /// Returns the hit of a table that counts most.
-    fn first(&self, table: Table) -> Option<Hit> {
-        rules::first(self.hits, table)
+impl<'a> Evidence<'a> {
+    fn new(text: &'a str, rules: &Rules) -> Evidence<'a> {
+        let woothee = Baseline::new(text);
+        let named = |table, product: &Option<Product>| rules.named(table, &product.as_ref()?.name);
+        Evidence {
+            text,
+            lower: text.to_ascii_lowercase(),
+            matches: rules.find(text),
+            woothee_rules: [named(Table::Browser, &woothee.browser), named(Table::Os, &woothee.os)],
+            woothee,
+        }
     }
 
-    /// Returns the hits of a rule, by its name.
-    fn named(&self, table: Table, name: &'static str) -> impl Iterator<Item = &'a Hit> {
-        self.hits.iter().filter(move |hit| hit.table == table && hit.name == name)
+    /// Returns the product of the first matching rule of a table, woothee's answer included.
+    fn product(&self, table: Table) -> Option<Product> {
+        let token = self.first(table);
+        let (baseline, rule) = match table {
+            Table::Browser => (&self.woothee.browser, self.woothee_rules[0]),
+            _ => (&self.woothee.os, self.woothee_rules[1]),
+        };
+        match (rule, token) {
+            (Some((rule, name)), token) if token.is_none_or(|token| rule <= token.rule) => {
+                let version = baseline.as_ref().and_then(|product| product.version.clone());
+                Some(Product::new(name, version.or_else(|| self.version(table, name))))
+            }
+            (_, Some(token)) => Some(Product::new(token.name, self.version(table, token.name))),
+            (_, None) => baseline.clone(),
+        }
     }
 
-    /// Tells whether the text has `word`, in this very case.
+    /// Returns the match of the first rule of a table.
+    fn first(&self, table: Table) -> Option<&Match> {
+        self.in_table(table).min_by_key(|found| (found.rule, found.range.start))
+    }
+
+    /// Returns the matches of a table.
+    fn in_table(&self, table: Table) -> impl Iterator<Item = &Match> {
+        self.matches.iter().filter(move |found| found.table == table)
+    }
+
+    /// Returns the version after the first token of a rule that has one.
+    fn version(&self, table: Table, name: &str) -> Option<String> {
+        self.in_table(table)
+            .filter(|found| found.name == name)
+            .find_map(|found| version::leading(self.text.get(found.range.end..)?))
+    }
+
+    /// Returns whether the user agent contains `word`, which is in lower case, in any case.
     fn has(&self, word: &str) -> bool {
-        memchr::memmem::find(self.text.as_bytes(), word.as_bytes()).is_some()
+        memchr::memmem::find(self.lower.as_bytes(), word.as_bytes()).is_some()
     }
 
-    /// Returns what stands after the first `word`, in this very case.
+    /// Returns the text after the first `word`, which is in lower case.
     fn after(&self, word: &str) -> Option<&'a str> {
-        self.text.split_once(word).map(|(_, after)| after)
+        let start = memchr::memmem::find(self.lower.as_bytes(), word.as_bytes())?;
+        self.text.get(start + word.len()..)
+    }
+
+    /// Returns the version after the first `word` that has one directly behind it.
+    fn version_after(&self, words: &[&str]) -> Option<String> {
+        words.iter().find_map(|word| version::leading(self.after(word)?))
     }
 }
 
 /// A name and a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Named {
+struct Product {
     name: String,
     version: Option<String>,
 }
 
-impl Named {
-    fn new(name: &str, version: Option<String>) -> Named {
-        Named { name: name.to_owned(), version }
+impl Product {
+    fn new(name: &str, version: Option<String>) -> Product {
+        Product { name: name.to_owned(), version }
     }
 
-    fn parts(self) -> (Option<String>, Option<String>) {
+    fn into_parts(self) -> (Option<String>, Option<String>) {
         (Some(self.name), self.version)
     }
 }
 
-/// Returns the part of a user agent that is looked at.
-fn head(text: &str) -> &str {
-    let mut end = text.len().min(LOOKED_AT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or("")
-}
+#[cfg(test)]
+mod tests;

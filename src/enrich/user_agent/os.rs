@@ -1,36 +1,38 @@
 //! Operating systems.
 
 use super::rules::Table;
-use super::{Found, Named, version};
+use super::{Evidence, Product, version};
 
 /// Returns the operating system that a user agent names.
-pub(super) fn system(found: &Found<'_>) -> Option<Named> {
-    let hit = found.first(Table::System)?;
-    let version = found
-        .named(Table::System, hit.name)
-        .find_map(|hit| version::leading(found.text.get(hit.end..).unwrap_or("")));
-    let named = match hit.name {
-        "Windows" => Named::new("Windows", windows_version(found)),
+pub(super) fn os(evidence: &Evidence<'_>) -> Option<Product> {
+    let os = evidence.product(Table::Os)?;
+    let os = match os.name.as_str() {
+        "Windows" => Product::new("Windows", windows_version(evidence, os.version)),
         "Windows Phone" => {
-            Named::new(hit.name, version.or_else(|| version::leading(found.after("Windows Phone OS ")?)))
+            let version = os.version.or_else(|| evidence.version_after(&["windows phone os "]));
+            Product::new("Windows Phone", version)
         }
-        "iOS" => ios(found, version),
-        "macOS" => mac(found, version),
-        "Darwin" => darwin(found),
-        "ChromeOS" => Named::new("ChromeOS", chrome_version(found)),
-        name => Named::new(name, version),
+        "iOS" => ios(evidence, os.version),
+        "macOS" => macos(evidence, os.version),
+        "Darwin" => Product::new(if is_mac(evidence) { "macOS" } else { "iOS" }, None),
+        "ChromeOS" => Product::new("ChromeOS", chromeos_version(evidence)),
+        _ => os,
     };
-    Some(named)
+    Some(os)
 }
 
-/// Returns the name under which Windows was sold, of the kernel's version or the name given.
+/// Returns the name under which Windows was sold, from woothee, the kernel's version or the name.
 ///
-/// Windows 11 says `Windows NT 10.0` too: it cannot be told from a user agent.
-fn windows_version(found: &Found<'_>) -> Option<String> {
-    let kernel = ["Windows NT ", "Windows_NT ", "windows nt ", "Windows NT/", "WinNT", "WinNT "]
-        .iter()
-        .find_map(|word| version::leading(found.after(word)?));
-    if let Some(kernel) = kernel {
+/// Windows 11 sends `Windows NT 10.0` too, so user agents do not distinguish it from Windows 10.
+fn windows_version(evidence: &Evidence<'_>, baseline: Option<String>) -> Option<String> {
+    if evidence.has("win 9x 4.90") {
+        return Some("ME".to_owned());
+    }
+    if baseline.is_some() {
+        return baseline;
+    }
+    let words = ["windows nt ", "windows_nt ", "windows nt/", "winnt", "winnt "];
+    if let Some(kernel) = evidence.version_after(&words) {
         let name = match kernel.as_str() {
             "10.0" | "10" | "6.4" => "10",
             "11.0" | "11" => "11",
@@ -45,52 +47,43 @@ fn windows_version(found: &Found<'_>) -> Option<String> {
         };
         return Some(name.to_owned());
     }
-    if found.has("Win 9x 4.90") {
-        return Some("ME".to_owned());
-    }
-    let after = found.after("Windows ").or_else(|| found.after("Windows")).or_else(|| found.after("Win"))?;
-    for name in ["XP", "Vista", "ME", "2000", "2003", "98", "95", "3.1", "11", "10", "8.1", "8", "7"] {
-        if after.starts_with(name) {
-            return Some(name.to_owned());
-        }
-    }
-    None
+    let after = ["windows ", "windows", "win"].iter().find_map(|word| evidence.after(word))?;
+    let names = ["XP", "Vista", "ME", "2000", "2003", "98", "95", "3.1", "11", "10", "8.1", "8", "7"];
+    names.iter().find(|name| starts_with_ignoring_case(after, name)).map(|name| (*name).to_owned())
 }
 
-/// Returns iOS, or iPadOS for an iPad from version 13 on, where Apple parted them.
-fn ios(found: &Found<'_>, version: Option<String>) -> Named {
-    let version = ["iPhone OS ", "CPU OS ", "iOS ", "iOS/", "iPhone OS/", "iPadOS/", "iPadOS "]
-        .iter()
-        .find_map(|word| version::leading(found.after(word)?))
-        .or(version);
-    let parted = version.as_deref().and_then(version::major).is_some_and(|major| major >= 13);
-    let name = if found.has("iPad") && parted { "iPadOS" } else { "iOS" };
-    Named::new(name, version)
+/// Returns whether `text` starts with the ASCII text `start`, in any case.
+fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(start))
 }
 
-/// Returns macOS; or iPadOS, where Safari on an iPad asks for the desktop's page.
+/// Returns iOS, or iPadOS for an iPad since version 13, which separated the two.
+fn ios(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
+    let words = ["iphone os ", "cpu os ", "ios ", "ios/", "iphone os/", "ipados/", "ipados "];
+    let version = evidence.version_after(&words).or(baseline);
+    let separate = version.as_deref().and_then(version::major).is_some_and(|major| major >= 13);
+    let name = if evidence.has("ipad") && separate { "iPadOS" } else { "iOS" };
+    Product::new(name, version)
+}
+
+/// Returns macOS, or iPadOS for an iPad that requests the desktop page.
 ///
-/// Such a request says `Macintosh`, and gives itself away by `Mobile/` or an iOS browser's name.
-fn mac(found: &Found<'_>, version: Option<String>) -> Named {
-    if found.has(" Mobile/") || found.has("CriOS/") || found.has("FxiOS/") || found.has("EdgiOS/") {
-        return Named::new("iPadOS", None);
+/// Such a request says `Macintosh`; `Mobile/` or the name of an iOS browser reveals the iPad.
+fn macos(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
+    if [" mobile/", "crios/", "fxios/", "edgios/"].iter().any(|word| evidence.has(word)) {
+        return Product::new("iPadOS", None);
     }
-    let version = version.or_else(|| {
-        ["Mac OS X ", "Mac OS X/", "macOS ", "macOS/"]
-            .iter()
-            .find_map(|word| version::leading(found.after(word)?))
-    });
-    Named::new("macOS", version)
+    let words = ["mac os x ", "mac os x/", "macos ", "macos/"];
+    Product::new("macOS", baseline.or_else(|| evidence.version_after(&words)))
 }
 
-/// Returns the system of an app that speaks through Apple's network library: iOS, or macOS where
-/// the processor is named, which only a Mac's library does.
-fn darwin(found: &Found<'_>) -> Named {
-    let mac = found.has("x86_64") || found.has("i386") || found.has("Power Macintosh");
-    Named::new(if mac { "macOS" } else { "iOS" }, None)
+/// Returns whether an app that uses Apple's network library runs on a Mac: only a Mac's library
+/// names the processor.
+fn is_mac(evidence: &Evidence<'_>) -> bool {
+    ["x86_64", "i386", "power macintosh"].iter().any(|word| evidence.has(word))
 }
 
-/// Returns the version of `CrOS x86_64 14541.0.0`, behind the processor.
-fn chrome_version(found: &Found<'_>) -> Option<String> {
-    version::leading(found.after("CrOS ")?.split_once(' ')?.1)
+/// Returns the version in `CrOS x86_64 14541.0.0`, which follows the processor.
+fn chromeos_version(evidence: &Evidence<'_>) -> Option<String> {
+    version::leading(evidence.after("cros ")?.split_once(' ')?.1)
 }

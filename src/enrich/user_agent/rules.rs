@@ -1,34 +1,39 @@
-//! The rules about user agents: data files, read into one automaton.
+//! The rules about user agents: data files, compiled into one automaton.
 //!
-//! A data file has one rule a line, `Name = token, token …`; `#` starts a comment line. A token is
-//! found without regard to case, as a whole word: what stands before and after it must not be a
-//! letter or digit where the token itself has one at that end. `*` at an end lifts that; `^` ties a
-//! token to the start of the text.
-//! Where several rules of a file are found, the one that stands first wins.
+//! A data file has one rule a line, `Name = token, token, …`. Lines that start with `#` are comments.
+//! Tokens match regardless of case, and only whole words: a letter or digit must not precede or
+//! follow a token that starts or ends with one. `*` at an end lifts that; `^` anchors a token to the
+//! start of the user agent. Of several matching rules of a file, the first line wins.
 //!
-//! All tokens of all files are searched in one pass over the text, so the time that a user agent
-//! costs is bounded by its length, of which [`super::LOOKED_AT`] bytes are looked at.
+//! In `browsers.txt` and `operating_systems.txt`, a rule also matches if woothee returns its name,
+//! so a line without tokens matches through woothee alone. The order of the lines decides between
+//! woothee and the tokens.
+//!
+//! One pass finds all tokens of all files, so the cost is linear in the length of the user agent,
+//! which [`super::normalize::MAX_LENGTH`] bounds.
+
+use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-/// What a data file's rules are about.
+/// The subject of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
-    /// Words of robots; the names are ignored but for `Person`, whose tokens hide robots' words.
-    Robot,
+    /// Keywords and names of bots; a rule's name says where they count.
+    Bot,
     /// Browsers.
     Browser,
     /// Operating systems.
-    System,
-    /// Devices by name or model: the rule's name is the device type.
+    Os,
+    /// Devices; a rule's name is the device type.
     Device,
 }
 
 const FILES: [(Table, &str); 4] = [
-    (Table::Robot, include_str!("../data/robots.txt")),
-    (Table::Browser, include_str!("../data/browsers.txt")),
-    (Table::System, include_str!("../data/systems.txt")),
-    (Table::Device, include_str!("../data/devices.txt")),
+    (Table::Bot, include_str!("rules/bots.txt")),
+    (Table::Browser, include_str!("rules/browsers.txt")),
+    (Table::Os, include_str!("rules/operating_systems.txt")),
+    (Table::Device, include_str!("rules/devices.txt")),
 ];
 
 /// One line of a data file.
@@ -51,25 +56,23 @@ struct Token {
 enum Start {
     Anywhere,
     Word,
-    Text,
+    UserAgent,
 }
 
-/// A rule that was found in a user agent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hit {
-    /// The rule's line: the lower, the more it counts.
-    rule: u16,
-    /// What the rule is about.
+/// A token found in a user agent.
+#[derive(Clone, Debug)]
+pub(super) struct Match {
+    /// The index of the rule's line; the lowest wins.
+    pub rule: u16,
+    /// The subject of the rule.
     pub table: Table,
     /// The rule's name.
     pub name: &'static str,
-    /// Where the token starts.
-    pub start: usize,
-    /// Where the token ends.
-    pub end: usize,
+    /// The token's bytes in the user agent.
+    pub range: Range<usize>,
 }
 
-/// All rules, ready to be searched for.
+/// All rules, compiled.
 #[derive(Debug)]
 pub(super) struct Rules {
     automaton: Option<AhoCorasick>,
@@ -78,7 +81,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Reads the data files.
+    /// Compiles the data files.
     pub fn new() -> Rules {
         let mut rules = Vec::new();
         let mut tokens = Vec::new();
@@ -93,12 +96,12 @@ impl Rules {
                         continue;
                     }
                     let start = match token.bytes().next() {
-                        Some(b'^') => Start::Text,
+                        Some(b'^') => Start::UserAgent,
                         Some(b'*') => Start::Anywhere,
-                        first if edge(first) => Start::Word,
+                        first if alphanumeric(first) => Start::Word,
                         _ => Start::Anywhere,
                     };
-                    let free_end = token.ends_with('*') || !edge(bare.bytes().next_back());
+                    let free_end = token.ends_with('*') || !alphanumeric(bare.bytes().next_back());
                     tokens.push(Token { rule, start, free_end });
                     patterns.push(bare);
                 }
@@ -109,44 +112,65 @@ impl Rules {
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&patterns)
-            .ok(); // fails for more patterns than fit 31 bits only: a test sees that it is there
+            .ok(); // fails only for too many patterns; a test checks that it does not
         Rules { automaton, tokens, rules }
     }
 
-    /// Returns the rules that are found in `text`, in the order in which their tokens end.
-    pub fn find(&self, text: &str) -> Vec<Hit> {
+    /// Returns the tokens found in `text`, in the order of their ends.
+    ///
+    /// Inside a URL only the tokens of bots count: `https://android.example` runs no Android.
+    pub fn find(&self, text: &str) -> Vec<Match> {
         let bytes = text.as_bytes();
-        let mut hits = Vec::new();
-        let Some(automaton) = &self.automaton else { return hits };
+        let urls = urls(text);
+        let mut matches = Vec::new();
+        let Some(automaton) = &self.automaton else { return matches };
         for found in automaton.find_overlapping_iter(text) {
             let Some(token) = self.tokens.get(found.pattern().as_usize()) else { continue };
             let before = found.start().checked_sub(1).and_then(|at| bytes.get(at)).copied();
             let starts = match token.start {
                 Start::Anywhere => true,
-                Start::Word => !edge(before),
-                Start::Text => before.is_none(),
+                Start::Word => !alphanumeric(before),
+                Start::UserAgent => before.is_none(),
             };
-            if !starts || (!token.free_end && edge(bytes.get(found.end()).copied())) {
+            if !starts || (!token.free_end && alphanumeric(bytes.get(found.end()).copied())) {
                 continue;
             }
-            if let Some(rule) = self.rules.get(token.rule as usize) {
-                // `Pixel 2 Build/OPD3.170816.012` is no OPD tablet: a build is not a model.
-                let build = rule.table == Table::Device
-                    && text.get(..found.start()).is_some_and(|t| t.ends_with("Build/"));
-                if build {
-                    continue;
-                }
-                let (start, end) = (found.start(), found.end());
-                hits.push(Hit { rule: token.rule, table: rule.table, name: rule.name, start, end });
+            let Some(rule) = self.rules.get(token.rule as usize) else { continue };
+            let ignored = match rule.table {
+                Table::Bot => false,
+                // `Pixel 2 Build/OPD3.170816.012` is a build, not an OPD tablet.
+                Table::Device if text.get(..found.start()).is_some_and(|t| t.ends_with("Build/")) => true,
+                _ => urls.iter().any(|url| url.contains(&found.start())),
+            };
+            if !ignored {
+                let (rule, table, name) = (token.rule, rule.table, rule.name);
+                matches.push(Match { rule, table, name, range: found.range() });
             }
         }
-        hits
+        matches
+    }
+
+    /// Returns the index and name of the rule with this name.
+    pub fn named(&self, table: Table, name: &str) -> Option<(u16, &'static str)> {
+        let found = self.rules.iter().position(|rule| rule.table == table && rule.name == name)?;
+        Some((found as u16, self.rules.get(found)?.name))
     }
 }
 
-/// Returns the hit of a table whose rule stands first in its file; of one rule, the earliest.
-pub(super) fn first(hits: &[Hit], table: Table) -> Option<Hit> {
-    hits.iter().filter(|hit| hit.table == table).min_by_key(|hit| (hit.rule, hit.start)).copied()
+/// Returns the ranges of the URLs in a user agent.
+fn urls(text: &str) -> Vec<Range<usize>> {
+    let mut urls: Vec<Range<usize>> = Vec::new();
+    for start in memchr::memmem::find_iter(text.as_bytes(), "http") {
+        let url = text.get(start..).unwrap_or("");
+        if urls.last().is_some_and(|last| last.contains(&start))
+            || !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            continue;
+        }
+        let end = url.find([' ', ';', ',', ')', ']', '"']).unwrap_or(url.len());
+        urls.push(start..start + end);
+    }
+    urls
 }
 
 /// Splits a data file into names and lists of tokens.
@@ -158,30 +182,33 @@ pub(super) fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &
         .map(|(name, list)| (name.trim(), list.trim()))
 }
 
-/// Tells whether a byte belongs to a word.
-fn edge(byte: Option<u8>) -> bool {
-    byte.is_some_and(|b| b.is_ascii_alphanumeric())
+/// Returns whether a byte is an ASCII letter or digit.
+fn alphanumeric(byte: Option<u8>) -> bool {
+    byte.is_some_and(|byte| byte.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::DeviceType;
     use super::*;
-    use crate::enrich::DeviceType;
 
-    fn found(text: &str, table: Table) -> Option<&'static str> {
-        first(&Rules::new().find(text), table).map(|hit| hit.name)
+    fn first(text: &str, table: Table) -> Option<&'static str> {
+        let matches = Rules::new().find(text);
+        let in_table = matches.iter().filter(|found| found.table == table);
+        in_table.min_by_key(|found| (found.rule, found.range.start)).map(|found| found.name)
     }
 
     #[test]
-    fn every_line_of_the_data_is_a_rule() {
+    fn every_line_of_the_data_files_is_a_rule() {
+        let kinds = ["person", "compatible", "word", "name", "shared", "library", "anywhere", "link"];
         for (table, text) in FILES {
             let written = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
             assert_eq!(written.count(), lines(text).count(), "{table:?}");
             for (name, list) in lines(text) {
                 let known = match table {
-                    Table::Robot => ["person", "word", "anywhere", "library", "link", "name"].contains(&name),
+                    Table::Bot => kinds.contains(&name),
                     Table::Device => DeviceType::from_name(name) != DeviceType::Unknown,
-                    Table::Browser | Table::System => !name.is_empty(),
+                    Table::Browser | Table::Os => !name.is_empty(),
                 };
                 assert!(known, "{table:?}: {name}");
                 assert!(
@@ -194,21 +221,27 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_a_whole_word_in_any_case() {
-        assert_eq!(found("x VIVALDI/6.7", Table::Browser), Some("Vivaldi"));
-        assert_eq!(found("xvivaldi/6.7", Table::Browser), None);
-        assert_eq!(found("vivaldix/6.7", Table::Browser), None);
+    fn token_matches_a_whole_word_in_any_case() {
+        assert_eq!(first("x FALKON/3.2", Table::Browser), Some("Falkon"));
+        assert_eq!(first("xfalkon/3.2", Table::Browser), None);
+        assert_eq!(first("falkonx/3.2", Table::Browser), None);
     }
 
     #[test]
-    fn the_rule_that_stands_first_wins() {
-        assert_eq!(found("Chrome/120 Safari/537 Edg/120", Table::Browser), Some("Edge"));
-        assert_eq!(found("Linux; Android 13", Table::System), Some("Android"));
+    fn first_line_wins() {
+        assert_eq!(first("Chrome/120 Safari/537 Falkon/3.2", Table::Browser), Some("Falkon"));
+        assert_eq!(first("Linux; Android 13", Table::Os), Some("Android"));
     }
 
     #[test]
-    fn a_build_is_no_model() {
-        assert_eq!(found("Pixel 2 Build/iPad", Table::Device), None);
-        assert_eq!(found("Pixel 2 iPad", Table::Device), Some("tablet"));
+    fn build_is_not_a_model() {
+        assert_eq!(first("Pixel 2 Build/tablet", Table::Device), None);
+        assert_eq!(first("Pixel 2 tablet", Table::Device), Some("tablet"));
+    }
+
+    #[test]
+    fn url_contains_only_bots() {
+        assert_eq!(first("https://android.example/bot; Windows", Table::Os), Some("Windows"));
+        assert_eq!(first("https://android.example/bot; Windows", Table::Bot), Some("word"));
     }
 }

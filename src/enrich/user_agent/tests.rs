@@ -1,10 +1,17 @@
-//! Tests over the table in `tests/data/user_agents.txt`, and over what strangers may send.
+//! Tests with the table in `tests/data/user_agents.txt` and with hostile input.
 
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::normalize::MAX_LENGTH;
 use super::*;
 
 const TABLE: &str = include_str!("../../../tests/data/user_agents.txt");
 
-/// Returns the rows of the table: device, browser, system, user agent.
+static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(Classifier::new);
+
+/// Returns the rows of the table: device type, browser, operating system, user agent.
 fn rows() -> Vec<[&'static str; 4]> {
     TABLE
         .lines()
@@ -16,7 +23,7 @@ fn rows() -> Vec<[&'static str; 4]> {
         .collect()
 }
 
-/// Writes a name and a version as the table does: the version only where the table has one.
+/// Formats a name and a version as the table does: with the version only if the table has one.
 fn shown(expected: &str, name: &Option<String>, version: &Option<String>) -> String {
     let name = name.clone().unwrap_or("-".to_owned());
     match version {
@@ -26,69 +33,226 @@ fn shown(expected: &str, name: &Option<String>, version: &Option<String>) -> Str
     }
 }
 
-#[test]
-fn user_agents_say_what_the_table_says() {
-    let reader = Reader::new();
-    let rows = rows();
-    assert!(rows.len() >= 150, "{}", rows.len());
+/// Returns the rows that are classified otherwise after `rewrite`.
+fn differing(rows: &[[&'static str; 4]], rewrite: impl Fn(&str) -> String) -> Vec<String> {
     let mut wrong = Vec::new();
-    for [device, browser, system, user_agent] in rows {
-        let agent = reader.read(user_agent);
+    for &[device, browser, os, text] in rows {
+        let text = rewrite(text);
+        let classified = CLASSIFIER.classify(&text);
         let found = [
-            agent.device_type.name().to_owned(),
-            shown(browser, &agent.browser_name, &agent.browser_version),
-            shown(system, &agent.os_name, &agent.os_version),
+            classified.device_type.name().to_owned(),
+            shown(browser, &classified.browser_name, &classified.browser_version),
+            shown(os, &classified.os_name, &classified.os_version),
         ];
-        assert_eq!(agent.is_bot, agent.device_type == DeviceType::Bot);
-        assert_eq!(agent.user_agent, user_agent);
-        if found != [device, browser, system] {
-            wrong.push(format!("{found:?}\n  is not {:?}\n  {user_agent}", [device, browser, system]));
+        assert_eq!(classified.is_bot, classified.device_type == DeviceType::Bot);
+        assert_eq!(classified.user_agent, text);
+        if found != [device, browser, os] {
+            wrong.push(format!("{found:?}\n  is not {:?}\n  {text}", [device, browser, os]));
         }
     }
+    wrong
+}
+
+/// Returns the rows of browsers: those that have the full form of a browser's user agent.
+fn browser_rows() -> Vec<[&'static str; 4]> {
+    let escaped = |text: &str| text.contains('%') || text.contains(")+") || !text.contains(' ');
+    rows()
+        .into_iter()
+        .filter(|row| row[0] != "bot" && row[3].starts_with("Mozilla/5.0 (") && !escaped(row[3]))
+        .collect()
+}
+
+#[test]
+fn table_of_user_agents_is_classified_as_listed() {
+    let rows = rows();
+    assert!(rows.len() >= 150, "{}", rows.len());
+    let wrong = differing(&rows, str::to_owned);
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
-fn a_hostile_user_agent_costs_no_more_than_a_long_one() {
-    let reader = Reader::new();
-    for part in
-        ["Mozilla/5.0 (", "bot", "Android;", "a.com ", "@", "((((", "\u{1f980}", "Chrome/1 Version/2 "]
-    {
+fn user_agents_in_one_case_are_classified_alike() {
+    let rows = browser_rows();
+    assert!(rows.len() >= 150, "{}", rows.len());
+    let mut wrong = differing(&rows, str::to_ascii_lowercase);
+    wrong.extend(differing(&rows, str::to_ascii_uppercase));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn user_agents_with_escaped_spaces_are_classified_alike() {
+    let rows = browser_rows();
+    let mut wrong = differing(&rows, |text| text.replace(' ', "+"));
+    wrong.extend(differing(&rows, |text| text.replace(' ', "%20")));
+    wrong.extend(differing(&rows, |text| text.replace(' ', "%2520")));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn hostile_user_agent_costs_as_much_as_a_long_one() {
+    for part in [
+        "Mozilla/5.0 (",
+        "bot",
+        "Android;",
+        "a.com ",
+        "@",
+        "((((",
+        "\u{1f980}",
+        "Chrome/1 Version/2 ",
+        "Android M bot ",
+        "cubot ",
+        "a@b",
+        "http://",
+        "%25",
+        "+(",
+        ";_",
+        "[FB",
+        "(compatible;",
+        "iPhone;",
+    ] {
         let hostile = part.repeat((1 << 20) / part.len());
         let start = std::time::Instant::now();
-        let agent = reader.read(&hostile);
+        let classified = CLASSIFIER.classify(&hostile);
         assert!(start.elapsed() < std::time::Duration::from_millis(100), "{part}");
-        assert!(agent.browser_name.is_none_or(|name| name.len() <= LOOKED_AT));
+        assert!(classified.browser_name.is_none_or(|name| name.len() <= MAX_LENGTH));
     }
 }
 
 #[test]
-fn a_version_that_is_too_large_to_be_counted_on_stays_as_it_is_stated() {
-    let agent = Reader::new().read("Mozilla/5.0 (Windows NT 10.0; Trident/4294967295.0; rv:11.0) like Gecko");
-    assert_eq!(
-        (agent.browser_name.as_deref(), agent.browser_version),
-        (Some("Internet Explorer"), Some("4294967295.0".to_owned()))
-    );
+fn version_too_large_to_count_on_is_kept_as_stated() {
+    for (text, version) in [
+        ("Mozilla/5.0 (Windows NT 10.0; Trident/4294967295.0) like Gecko", "4294967295.0"),
+        ("Mozilla/5.0 (Windows NT 10.0; Trident/4294967295.0; rv:11.0) like Gecko", "11.0"),
+    ] {
+        let classified = CLASSIFIER.classify(text);
+        assert_eq!(
+            (classified.browser_name.as_deref(), classified.browser_version.as_deref()),
+            (Some("Internet Explorer"), Some(version))
+        );
+    }
 }
 
 #[test]
-fn the_end_of_a_long_user_agent_is_not_looked_at() {
-    let long = format!("Mozilla/5.0 {} Googlebot/2.1", "x ".repeat(LOOKED_AT));
-    assert!(!Reader::new().read(&long).is_bot);
+fn end_of_a_long_user_agent_is_not_read() {
+    let long = format!("Mozilla/5.0 {} Googlebot/2.1", "x ".repeat(MAX_LENGTH));
+    assert!(!CLASSIFIER.classify(&long).is_bot);
 }
 
-proptest::proptest! {
+#[test]
+fn token_that_ends_in_slash_leaves_the_version_out_of_the_name() {
+    for (text, name, version) in [
+        ("Python/3.12 aiohttp/3.9.5", "Python", "3.12"),
+        ("Dart/3.3 (dart:io)", "Dart", "3.3"),
+        ("Prometheus/2.51.0", "Prometheus", "2.51.0"),
+        ("Stripe/1.0 (+https://stripe.com/docs/webhooks)", "Stripe", "1.0"),
+    ] {
+        let classified = CLASSIFIER.classify(text);
+        assert!(classified.is_bot, "{text}");
+        assert_eq!(classified.browser_name.as_deref(), Some(name), "{text}");
+        assert_eq!(classified.browser_version.as_deref(), Some(version), "{text}");
+    }
+}
+
+/// Operators of AI crawlers and agents document these names.
+#[test]
+fn ai_agents_are_bots() {
+    let names = [
+        "AI2Bot",
+        "Amazonbot",
+        "Amzn-SearchBot",
+        "Amzn-User",
+        "Applebot-Extended",
+        "Bytespider",
+        "CCBot",
+        "ChatGPT-User",
+        "Claude-Code",
+        "Claude-SearchBot",
+        "Claude-User",
+        "Claude-Web",
+        "ClaudeBot",
+        "DeepSeekBot",
+        "Diffbot",
+        "DuckAssistBot",
+        "FacebookBot",
+        "FirecrawlAgent",
+        "GPTBot",
+        "Google-CloudVertexBot",
+        "Google-Extended",
+        "Google-NotebookLM",
+        "GoogleAgent-Mariner",
+        "GoogleOther",
+        "ICC-Crawler",
+        "ImagesiftBot",
+        "Kimi-User",
+        "LinerBot",
+        "Manus-User",
+        "MistralAI-User",
+        "NovaAct",
+        "OAI-SearchBot",
+        "PanguBot",
+        "Perplexity-User",
+        "PerplexityBot",
+        "PetalBot",
+        "PhindBot",
+        "SBIntuitionsBot",
+        "TikTokSpider",
+        "Timpibot",
+        "TongyiBot",
+        "YandexAdditional",
+        "YouBot",
+        "anthropic-ai",
+        "cohere-ai",
+        "cohere-training-data-crawler",
+        "img2dataset",
+        "meta-externalagent",
+        "meta-externalfetcher",
+        "meta-webindexer",
+        "omgili",
+        "webzio-extended",
+    ];
+    for name in names {
+        for text in [
+            name.to_owned(),
+            format!("{name}/1.0"),
+            format!(
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; {name}/1.0; \
+                 +https://example.com/about) Chrome/138.0.0.0 Safari/537.36"
+            ),
+            format!(
+                "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/138.0.0.0 Mobile Safari/537.36 (compatible; {name}/1.0)"
+            ),
+        ] {
+            let classified = CLASSIFIER.classify(&text);
+            assert!(classified.is_bot, "{text}");
+            assert_eq!(classified.browser_name.as_deref(), Some(name), "{text}");
+        }
+    }
+}
+
+proptest! {
     #[test]
-    fn any_text_is_read(text in ".{0,400}") {
-        Reader::new().read(&text);
+    fn any_text_is_classified(text in ".{0,400}") {
+        CLASSIFIER.classify(&text);
     }
 
     #[test]
-    fn words_of_user_agents_in_any_order_are_read(
+    fn any_bytes_are_classified(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        CLASSIFIER.classify(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn words_of_user_agents_in_any_order_are_classified(
         words in proptest::collection::vec(
-            proptest::sample::select(vec!["Mozilla/5.0", "(", ")", ";", "Android", "Build/", "like Gecko", "Trident/",
-                "compatible;", "Windows NT ", "CrOS ", "iPad", "Version/", "@a.b", "Adr", "Opera", "http", ".", "é"]), 0..30)
+            proptest::sample::select(vec![
+                "Mozilla/5.0", "(", ")", "[", "]", ";", "Android", "Build/", "like Gecko", "Trident/", "compatible;",
+                "Windows NT ", "CrOS ", "iPad", "Version/", "@a.b", "Adr ", "Opera", "http", "://", ".", "é", "bot",
+                "CUBOT", "[FB", "%20", "%2520", "%F", "+", "_", "cfnetwork/", "rowser/", "Chrome/", "com.a.b",
+                "OpenHarmony", "MSIE ", "\u{1f980}",
+            ]),
+            0..30,
+        )
     ) {
-        Reader::new().read(&words.concat());
+        CLASSIFIER.classify(&words.concat());
     }
 }

@@ -1,10 +1,10 @@
 //! Versions, as they follow a name.
 
-/// The longest version that is kept, in bytes.
-const LONGEST: usize = 32;
+/// The longest version, in bytes.
+const MAX_LENGTH: usize = 32;
 
-/// Returns the version at the start of `text`: behind at most one separator and a `v`, digits with
-/// dots (or underscores, which become dots).
+/// Returns the version at the start of `text`: after at most one separator and a `v`, digits with dots,
+/// or with underscores, which become dots.
 pub(super) fn leading(text: &str) -> Option<String> {
     let text = text.strip_prefix(['/', ' ', '-', ':', '=', '_', '(']).unwrap_or(text);
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
@@ -14,9 +14,9 @@ pub(super) fn leading(text: &str) -> Option<String> {
     }
     let end = text
         .bytes()
-        .take(LONGEST)
+        .take(MAX_LENGTH)
         .position(|b| !b.is_ascii_digit() && b != b'.' && b != b'_')
-        .unwrap_or(text.len().min(LONGEST));
+        .unwrap_or(text.len().min(MAX_LENGTH));
     let version = text.get(..end)?.trim_end_matches(['.', '_']);
     Some(version.replace('_', "."))
 }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_the_number_behind_one_separator() {
+    fn version_follows_one_separator() {
         assert_eq!(leading("/120.0.6099.129 Safari"), Some("120.0.6099.129".into()));
         assert_eq!(leading(" 17_4_1 like Mac"), Some("17.4.1".into()));
         assert_eq!(leading("/v2."), Some("2".into()));
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_cut_at_its_longest() {
-        assert_eq!(leading(&"1".repeat(5000)), Some("1".repeat(LONGEST)));
+    fn long_version_is_cut_off() {
+        assert_eq!(leading(&"1".repeat(5000)), Some("1".repeat(MAX_LENGTH)));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::text::intern::Interner;
 use super::text::memo::Memo;
 use super::visitor_id;
-use crate::enrich::{Agent, Channel, Enricher, SourceFields, apply_ip_policy, first_ip_address};
+use crate::enrich::{Channel, Enricher, SourceFields, UserAgent, apply_ip_policy, first_ip_address};
 use crate::event::{KeyKind, TextId, session_key_hash};
 use crate::settings::IpPolicy;
 
@@ -42,7 +42,7 @@ pub struct RowEnricher<'a> {
     policy: IpPolicy,
     visitor_key: &'a [u8; 32],
     /// The user agents so far, each once.
-    pub agents: Vec<Arc<Agent>>,
+    pub agents: Vec<Arc<UserAgent>>,
     memos: EnrichmentMemos,
 }
 
@@ -79,13 +79,13 @@ impl<'a> RowEnricher<'a> {
     }
 
     /// Forgets all, as at the beginning of another block; returns the agents.
-    pub fn cut(&mut self) -> Vec<Arc<Agent>> {
+    pub fn cut(&mut self) -> Vec<Arc<UserAgent>> {
         self.memos.clear();
         std::mem::take(&mut self.agents)
     }
 
     /// Ends; returns the agents and the memory.
-    pub fn end(self) -> (Vec<Arc<Agent>>, EnrichmentMemos) {
+    pub fn end(self) -> (Vec<Arc<UserAgent>>, EnrichmentMemos) {
         (self.agents, self.memos)
     }
 

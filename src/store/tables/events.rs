@@ -7,7 +7,7 @@ use hashbrown::hash_map::Entry;
 
 use super::build::in_order;
 use super::user_agents::Agents;
-use crate::enrich::{Agent, Channel};
+use crate::enrich::{Channel, UserAgent};
 use crate::error::{Error, Result};
 use crate::event::{
     self, Block, Event, EventRow, KeyKind, NO_NUMBER, NO_TIME, TextField, TextId, session_key_hash,
@@ -99,7 +99,7 @@ const TIME_COLUMNS: [&str; 4] = ["timestamp", "client_timestamp", "sent_at", "re
 /// The columns of a screen's size.
 const SIDE_COLUMNS: [&str; 2] = ["screen_width", "screen_height"];
 
-type OfAgent = fn(&Agent) -> Option<&str>;
+type OfAgent = fn(&UserAgent) -> Option<&str>;
 
 /// The columns of what a user agent says.
 const AGENT_COLUMNS: [(&str, OfAgent); 5] = [

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::enrich::{Agent, DeviceType};
+use crate::enrich::{DeviceType, UserAgent};
 use crate::error::Result;
 use crate::store::frame::{Bools, Frame, Texts};
 
@@ -14,7 +14,7 @@ pub struct Agents<'a> {
     devices: &'a Texts,
     bots: &'a Bools,
     /// The last agent of each text: most rows repeat one.
-    known: HashMap<&'a str, Arc<Agent>>,
+    known: HashMap<&'a str, Arc<UserAgent>>,
 }
 
 impl<'a> Agents<'a> {
@@ -35,13 +35,13 @@ impl<'a> Agents<'a> {
     }
 
     /// Returns the agent of a row; `None` where it has no user agent.
-    pub fn get(&mut self, row: usize) -> Option<Arc<Agent>> {
+    pub fn get(&mut self, row: usize) -> Option<Arc<UserAgent>> {
         let user_agent = self.user_agents.get(row)?;
         let parts = self.parts.map(|column| column.get(row));
         let device_type = DeviceType::from_name(self.devices.get(row).unwrap_or(""));
         let is_bot = self.bots.is_true(row);
         // The rows of a file may have been derived by different versions of the rules.
-        let same = |agent: &&Arc<Agent>| {
+        let same = |agent: &&Arc<UserAgent>| {
             let theirs = [&agent.browser_name, &agent.browser_version, &agent.os_name, &agent.os_version];
             theirs.map(|part| part.as_deref()) == parts
                 && agent.device_type == device_type
@@ -51,7 +51,7 @@ impl<'a> Agents<'a> {
             return Some(agent.clone());
         }
         let [browser_name, browser_version, os_name, os_version] = parts.map(|part| part.map(str::to_owned));
-        let agent = Arc::new(Agent {
+        let agent = Arc::new(UserAgent {
             user_agent: user_agent.to_owned(),
             browser_name,
             browser_version,

@@ -1,0 +1,45 @@
+//! Kinds of devices.
+
+/// The kind of device behind a user agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DeviceType {
+    /// A desktop or laptop computer.
+    Desktop,
+    /// A phone.
+    Mobile,
+    /// A tablet.
+    Tablet,
+    /// A television, a set-top box or a game console.
+    Tv,
+    /// A bot, whatever device it claims to run on.
+    Bot,
+    /// The user agent does not say.
+    #[default]
+    Unknown,
+}
+
+impl DeviceType {
+    /// Returns the name stored in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeviceType::Desktop => "desktop",
+            DeviceType::Mobile => "mobile",
+            DeviceType::Tablet => "tablet",
+            DeviceType::Tv => "tv",
+            DeviceType::Bot => "bot",
+            DeviceType::Unknown => "unknown",
+        }
+    }
+
+    /// Returns the device type with a stored name, or [`DeviceType::Unknown`] for any other.
+    pub fn from_name(name: &str) -> DeviceType {
+        match name {
+            "desktop" => DeviceType::Desktop,
+            "mobile" => DeviceType::Mobile,
+            "tablet" => DeviceType::Tablet,
+            "tv" => DeviceType::Tv,
+            "bot" => DeviceType::Bot,
+            _ => DeviceType::Unknown,
+        }
+    }
+}
