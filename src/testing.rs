@@ -91,7 +91,7 @@ impl TestStore {
 
     /// Returns the store.
     pub(crate) fn store(&self) -> Store {
-        Store::at(self.dir.path().join("store"))
+        Store::new(self.dir.path().join("store"))
     }
 
     /// Writes a log and returns its path.
@@ -204,7 +204,7 @@ fn collect_text(dir: &Path, all: &mut String) {
         // The raw bytes of a Parquet file can contain statistics and dictionaries as plain text.
         all.push_str(&String::from_utf8_lossy(&bytes));
         if path.extension().is_some_and(|e| e == "parquet") {
-            let file = crate::store::file_system::Opened::Bytes(bytes);
+            let file = crate::store::file_system::OpenFile::Bytes(bytes);
             let frame = crate::store::parquet::decode(file, None).unwrap();
             let table = Table::ALL.into_iter().find(|t| path.components().any(|c| c.as_os_str() == t.name()));
             for column in table.unwrap().columns() {

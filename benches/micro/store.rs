@@ -55,7 +55,7 @@ fn ingest(folder: &Path, log: &Path, events: usize) {
         key_file: None,
         batch_bytes: None,
     };
-    let store = Store::at(folder.join("store"));
+    let store = Store::new(folder.join("store"));
     let report = run(&store, &Settings::default(), &options, &NoProgress).expect("an ingest");
     assert_eq!(report.summary.total.stored, events as u64, "not all events were stored");
 }

@@ -92,7 +92,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         dry_run: options.dry_run,
         lock_timeout: options.lock_timeout,
     };
-    let report = anonymize(&Store::at(&options.store), told)?;
+    let report = anonymize(&Store::new(&options.store), told)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,

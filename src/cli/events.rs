@@ -147,14 +147,14 @@ impl Args {
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let style = super::report::style(printer);
     let mut notes = Vec::new();
-    Store::at(&options.store).read_consistently(|snapshot| {
+    Store::new(&options.store).read_consistently(|snapshot| {
         let today = snapshot.zone().day(options.clock.now);
         let latest = snapshot.event_days().or(snapshot.days()).map(|(_, last)| last);
         let (from, to) = options.window.resolve(today, latest)?;
         let window = crate::report::Window { from, to, today };
         crate::report::check_chatbots(snapshot, &options.chatbots)?;
         // What is printed cannot be taken back: no writer may remove a file from here on.
-        let snapshot = &snapshot.hold(Table::Events, Some(window.utc_dates(snapshot.zone())))?;
+        let snapshot = &snapshot.pin_files(Table::Events, Some(window.utc_dates(snapshot.zone())))?;
         let wanted = EventQuery {
             chatbots: options.chatbots.clone(),
             names: options.names.clone(),

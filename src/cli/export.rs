@@ -97,7 +97,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         identifiers.extend(selector::read(std::io::stdin().lock())?);
     }
     // Output cannot be taken back, so all files are opened before the first line is printed.
-    let export = Store::at(&options.store).read_consistently(|snapshot| {
+    let export = Store::new(&options.store).read_consistently(|snapshot| {
         Export::open(snapshot, export_options(options, identifiers.clone(), snapshot)?)
     })?;
     let format = match options.format {

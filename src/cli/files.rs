@@ -70,7 +70,7 @@ impl Args {
 /// # Errors
 /// What opening the store returns.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let snapshot = Store::at(&options.store).snapshot()?;
+    let snapshot = Store::new(&options.store).snapshot()?;
     printer.stream(|out| {
         for file in snapshot.manifest().files(options.table) {
             let path = snapshot.dir().join(&file.path);

@@ -111,7 +111,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         lock_timeout: options.lock_timeout,
         key_file: options.settings.key_file.clone(),
     };
-    let receipt = privacy::forget(&Store::at(&options.store), &identifiers, &told)?;
+    let receipt = privacy::forget(&Store::new(&options.store), &identifiers, &told)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&receipt)
             .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,

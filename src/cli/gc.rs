@@ -125,7 +125,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         yes: options.yes,
         lock_timeout: options.lock_timeout,
     };
-    let store = Store::at(&options.store);
+    let store = Store::new(&options.store);
     config::check_file(&store)?;
     let report = maintenance::gc(&store, &options.settings, told)?;
     let text = match options.format {

@@ -149,7 +149,7 @@ impl Args {
 /// What the ingest returns; [`crate::ErrorKind::PartialInput`] where some inputs could not be read, and
 /// [`crate::ErrorKind::TooManyRejected`] where more lines were refused than allowed.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let store = Store::at(&options.store);
+    let store = Store::new(&options.store);
     let is_new = !store.exists();
     let bar = Bar(printer.bytes_bar("ingest", Some(0)));
     let told = pipeline::IngestOptions {

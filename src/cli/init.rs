@@ -112,7 +112,7 @@ impl Args {
 /// # Errors
 /// [`crate::ErrorKind::Failed`] where the settings are there already, or the folder holds other things.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let (store, dir) = (Store::at(&options.store), options.store.as_path());
+    let (store, dir) = (Store::new(&options.store), options.store.as_path());
     let path = dir.join(config::FILE_NAME);
     if path.exists() && (options.flags || store.exists()) {
         return Err(Error::failed(format!("the settings {} are there already", path.display()))
@@ -124,7 +124,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let writer = store.writer("wa init", Duration::ZERO, first)?;
     // The store may have lost its settings alone, and hold sessions of another time zone.
     let written = check_settings(writer.manifest(), settings)
-        .and_then(|()| config::write(&**store.disk(), dir, &options.resolved));
+        .and_then(|()| config::write(&**store.file_system(), dir, &options.resolved));
     writer.finish()?;
     let (dir, path) = (dir.display(), path.display());
     printer.note(&match (written?.is_some(), existed) {

@@ -77,7 +77,7 @@ impl Args {
 /// # Errors
 /// What the rebuild returns.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let store = Store::at(&options.store);
+    let store = Store::new(&options.store);
     config::check_file(&store)?;
     let bar = Bar::new(printer, "rebuild");
     let told = maintenance::RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };

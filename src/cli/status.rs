@@ -62,7 +62,7 @@ impl Args {
 /// # Errors
 /// What opening the store returns.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let status = status::status(&Store::at(&options.store), &options.settings, options.clock)?;
+    let status = status::status(&Store::new(&options.store), &options.settings, options.clock)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&status)
             .map_err(|e| Error::failed("cannot write the status as JSON").caused_by(e))?,

@@ -61,7 +61,7 @@ impl Args {
 /// [`crate::ErrorKind::Failed`] where something differs.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let bar = Bar::new(printer, "verify");
-    let report = maintenance::verify(&Store::at(&options.store), &bar);
+    let report = maintenance::verify(&Store::new(&options.store), &bar);
     bar.finish();
     let report = report?;
     let text = match options.format {

@@ -22,8 +22,8 @@ pub use quantity::{
 use crate::error::{Error, Result};
 use crate::settings::{Retention, Settings};
 use crate::store::Store;
-use crate::store::file_system::Disk;
-use crate::store::transaction::STAGING;
+use crate::store::file_system::FileSystem;
+use crate::store::transaction::STAGING_DIR;
 
 /// The name of the settings file in a store.
 pub const FILE_NAME: &str = "wa.toml";
@@ -195,7 +195,7 @@ pub fn check_file(store: &Store) -> Result<()> {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Failed`] where a folder or the file cannot be made.
-pub fn write_default(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>> {
+pub fn write_default(disk: &dyn FileSystem, dir: &Path) -> Result<Option<PathBuf>> {
     write(disk, dir, &ResolvedConfig::default())
 }
 
@@ -207,14 +207,14 @@ pub fn write_default(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>> {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Failed`] where a folder or the file cannot be made.
-pub fn write(disk: &dyn Disk, dir: &Path, resolved: &ResolvedConfig) -> Result<Option<PathBuf>> {
+pub fn write(disk: &dyn FileSystem, dir: &Path, resolved: &ResolvedConfig) -> Result<Option<PathBuf>> {
     let path = dir.join(FILE_NAME);
     let entries = disk.list(dir).map_err(|e| Error::io("list the store", dir, e))?;
     if entries.iter().any(|entry| entry.name == FILE_NAME) {
         return Ok(None);
     }
-    let staging = dir.join(STAGING);
-    let is_at_work = entries.iter().any(|entry| entry.name == STAGING);
+    let staging = dir.join(STAGING_DIR);
+    let is_at_work = entries.iter().any(|entry| entry.name == STAGING_DIR);
     disk.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))?;
     let draft = staging.join(FILE_NAME);
     // What an interrupted run left; where it cannot be removed, the write says why.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::settings::IpPolicy;
-use crate::store::file_system::RealDisk;
+use crate::store::file_system::OsFileSystem;
 use crate::time::{SECOND, Zone};
 use proptest::prelude::*;
 
@@ -212,7 +212,7 @@ fn daily_statistics_are_kept_at_least_as_long_as_sessions() {
 fn the_file_that_is_written_says_what_is_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("a/store");
-    let path = write_default(&RealDisk, &store).unwrap().unwrap();
+    let path = write_default(&OsFileSystem, &store).unwrap().unwrap();
     assert_eq!(path, store.join(FILE_NAME));
     let read = ResolvedConfig::read(&store, &nothing).unwrap();
     assert_eq!(read.settings, Settings::default());
@@ -224,7 +224,7 @@ fn the_file_that_is_written_says_what_is_in_force() {
     chosen.set_flag("timezone", "Asia/Kolkata", "--timezone").unwrap();
     chosen.set_flag("geoip", "/a \"b\"\\c\u{7}.mmdb", "--geoip").unwrap();
     let store = dir.path().join("chosen");
-    write(&RealDisk, &store, &chosen).unwrap();
+    write(&OsFileSystem, &store, &chosen).unwrap();
     assert_eq!(ResolvedConfig::read(&store, &nothing).unwrap().settings, chosen.settings);
 }
 
@@ -238,7 +238,7 @@ fn what_the_environment_says_is_not_written_down() {
 #[test]
 fn a_settings_file_that_is_there_stays_as_it_is() {
     let (dir, _) = with_file("# mine\n");
-    assert_eq!(write_default(&RealDisk, dir.path()).unwrap(), None);
+    assert_eq!(write_default(&OsFileSystem, dir.path()).unwrap(), None);
     assert_eq!(fs::read_to_string(dir.path().join(FILE_NAME)).unwrap(), "# mine\n");
 }
 
@@ -248,7 +248,7 @@ fn store_and_settings_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");
-    write_default(&RealDisk, &store).unwrap();
+    write_default(&OsFileSystem, &store).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&store), 0o700);
     assert_eq!(mode(&store.join(FILE_NAME)), 0o600);

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::update::daily::{first_seen_on, tallies_of};
-use crate::store::update::pruned_days::{Held, is_frozen_somewhere, marked_on};
+use crate::store::update::daily_inputs::{aggregate_day, first_seen_on};
+use crate::store::update::pruned_days::{RetainedStats, counted_visitors_on, is_pruned_for_any_chatbot};
 use crate::time::Day;
 
 /// Returns the days that hold sessions, and those that statistics may be of, by their months.
@@ -53,12 +53,13 @@ pub fn check(snapshot: &Snapshot, boundary: &PrunedBoundary, differences: &mut D
         let days: Vec<Day> = days.into_iter().collect();
         let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
         let ledger = boundary.ledger();
-        let frozen: Vec<Day> = days.iter().copied().filter(|day| is_frozen_somewhere(ledger, *day)).collect();
-        let marked = marked_on(snapshot, &frozen)?;
+        let frozen: Vec<Day> =
+            days.iter().copied().filter(|day| is_pruned_for_any_chatbot(ledger, *day)).collect();
+        let marked = counted_visitors_on(snapshot, &frozen)?;
         for &day in &days {
-            let mut tallies = tallies_of(snapshot, day, None)?;
+            let mut tallies = aggregate_day(snapshot, day, None)?;
             let first_seen = first_seen.get(&day);
-            let mut held = Held::take(&mut tallies, day, ledger, first_seen);
+            let mut held = RetainedStats::extract(&mut tallies, day, ledger, first_seen);
             let is_frozen = |(chatbot, d): &&(String, Day)| *d == day && ledger.sessions_pruned(chatbot, day);
             let places: Vec<(String, Day)> = stored.keys().filter(is_frozen).cloned().collect();
             for place in places {
@@ -70,7 +71,7 @@ pub fn check(snapshot: &Snapshot, boundary: &PrunedBoundary, differences: &mut D
                 }
                 compared += 1;
                 let marked = marked.get(&place).unwrap_or(&nobody);
-                let less = less(&row, &held.least(&place.0, day, marked));
+                let less = less(&row, &held.lower_bound(&place.0, day, marked));
                 if !less.is_empty() {
                     differences
                         .add("daily_stats", || format!("{} says less than its sessions: {less}", name(&row)));

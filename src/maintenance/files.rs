@@ -9,12 +9,12 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::store::columns::Table;
-use crate::store::file_system::Opened;
+use crate::store::file_system::OpenFile;
 use crate::store::frame::Frame;
-use crate::store::manifest::{DataFile, Manifest, SideFile, checksum};
+use crate::store::manifest::{AuxiliaryFile, DataFile, Manifest, checksum};
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::transaction::{REJECTS, STAGING};
+use crate::store::transaction::{REJECTS_DIR, STAGING_DIR};
 use crate::time::Day;
 
 /// What a look at the files came to.
@@ -56,7 +56,7 @@ pub fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Loo
 /// Reads a file whole, and compares what can be told without knowing what it is.
 fn bytes(store: &Store, path: &str, size: u64, sum: &str, looked: &mut Looked) -> Option<Vec<u8>> {
     let differences = &mut looked.differences;
-    let bytes = match store.disk().read(&store.dir().join(path)) {
+    let bytes = match store.file_system().read(&store.dir().join(path)) {
         Ok(bytes) => bytes,
         Err(e) => {
             looked.missing |= e.kind() == std::io::ErrorKind::NotFound;
@@ -75,10 +75,10 @@ fn bytes(store: &Store, path: &str, size: u64, sum: &str, looked: &mut Looked) -
     Some(bytes)
 }
 
-fn side_file(store: &Store, file: &SideFile, looked: &mut Looked) {
+fn side_file(store: &Store, file: &AuxiliaryFile, looked: &mut Looked) {
     let Some(bytes) = bytes(store, &file.path, file.bytes, &file.checksum, looked) else { return };
     let lines = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty()).count() as u64;
-    if file.path.starts_with(REJECTS) && lines != file.rows {
+    if file.path.starts_with(REJECTS_DIR) && lines != file.rows {
         looked.differences.add(&file.path, || format!("it has {lines} lines, not {}", file.rows));
     }
 }
@@ -88,7 +88,7 @@ fn data_file(store: &Store, snapshot: &Snapshot, table: Table, file: &DataFile) 
     let Some(bytes) = bytes(store, &file.path, file.bytes, &file.checksum, &mut looked) else {
         return looked;
     };
-    match crate::store::parquet::decode(Opened::Bytes(bytes), None) {
+    match crate::store::parquet::decode(OpenFile::Bytes(bytes), None) {
         Err(why) => looked.differences.add(&file.path, || format!("it cannot be read: {why}")),
         Ok(frame) => {
             if let Err(error) = content(snapshot, table, file, &frame, &mut looked.differences) {
@@ -173,11 +173,11 @@ pub struct OrphanFiles {
 /// Lists the files that the manifest does not name.
 pub fn unnamed(store: &Store, manifest: &Manifest) -> Result<OrphanFiles> {
     let writing = || -> Result<bool> {
-        let entries = store.disk().list(store.dir()).map_err(|e| Error::io("list", store.dir(), e))?;
-        Ok(entries.iter().any(|entry| entry.name == STAGING))
+        let entries = store.file_system().list(store.dir()).map_err(|e| Error::io("list", store.dir(), e))?;
+        Ok(entries.iter().any(|entry| entry.name == STAGING_DIR))
     };
     let before = writing()?;
-    let paths = store.unnamed(manifest, Store::folders())?;
+    let paths = store.orphan_files(manifest, Store::data_folders())?;
     // A writer may have come or gone meanwhile.
     Ok(OrphanFiles { paths, writer: before || writing()? })
 }

@@ -29,9 +29,9 @@ use crate::store::manifest::Manifest;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::Transaction;
-use crate::store::update::merge_policy::most_rows;
-use crate::store::update::partition::file_of;
-use crate::store::update::visitors::{Moved, Seen};
+use crate::store::update::merge_policy::max_rows;
+use crate::store::update::partition::encode_file;
+use crate::store::update::visitors::{FirstSeenMap, FirstSeenUpdate};
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Day, Micros, Zone};
 
@@ -100,7 +100,7 @@ pub fn rebuild_with_writer(
     let bytes = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
     progress.set_total(bytes(Table::Events) + bytes(Table::Sessions));
     let (zone, timeout) = (settings.timezone, settings.session_timeout);
-    let frozen = update::pruned_days::Frozen::before(&before, boundary.ledger(), Micros::MIN)?;
+    let frozen = update::pruned_days::PrunedDays::load(&before, boundary.ledger(), Micros::MIN)?;
     let mut rewrite = Rewrite::new(&before, &mut transaction, zone, clock.now)?;
     replay(&before, &boundary, timeout, progress, &mut rewrite)?;
     let (mut report, moved) = rewrite.finish()?;
@@ -112,7 +112,7 @@ pub fn rebuild_with_writer(
 
     progress.set_step("daily_stats");
     let after = transaction.snapshot()?;
-    let changed = update::sessions::Changed { days: days(&after)?, ..Default::default() };
+    let changed = update::sessions::SessionChanges { days: days(&after)?, ..Default::default() };
     update::daily::update(&after, &mut transaction, changed, &moved, &frozen, clock.now)?;
 
     report.changed = *transaction.manifest() != *manifest;
@@ -146,8 +146,8 @@ struct Rewrite<'a, 't> {
     changed: BTreeSet<Day>,
     /// Partitions whose old files are out.
     emptied: BTreeSet<Day>,
-    seen: Seen,
-    moved: Vec<Moved>,
+    seen: FirstSeenMap,
+    moved: Vec<FirstSeenUpdate>,
     report: RebuildReport,
 }
 
@@ -168,7 +168,7 @@ impl<'a, 't> Rewrite<'a, 't> {
             waiting: 0,
             changed: BTreeSet::new(),
             emptied: BTreeSet::new(),
-            seen: Seen::default(),
+            seen: FirstSeenMap::default(),
             moved: Vec::new(),
             report: RebuildReport {
                 sessions_before: files.iter().map(|file| file.rows).sum(),
@@ -232,9 +232,9 @@ impl<'a, 't> Rewrite<'a, 't> {
         }
         self.empty(day);
         sessions.sort_by(order);
-        for part in sessions.chunks(most_rows(Table::Sessions) as usize) {
+        for part in sessions.chunks(max_rows(Table::Sessions) as usize) {
             let frame = tables::sessions::frame(part)?;
-            let file = file_of(Table::Sessions, day, &frame)?;
+            let file = encode_file(Table::Sessions, day, &frame)?;
             self.transaction.add(file)?;
         }
         Ok(())
@@ -247,7 +247,7 @@ impl<'a, 't> Rewrite<'a, 't> {
             snapshot.manifest().files(Table::Visitors).iter().map(|file| file.rows).sum()
         };
         let moved =
-            update::put_while_made(self.transaction, |sink| update::visitors::make(&before, seen, sink))?;
+            update::write_pipelined(self.transaction, |sink| update::visitors::write(&before, seen, sink))?;
         let added = rows(&self.transaction.snapshot()?) - rows(&before);
         self.report.first_seen_changed += added + moved.len() as u64;
         self.moved.extend(moved);
@@ -255,7 +255,7 @@ impl<'a, 't> Rewrite<'a, 't> {
     }
 
     /// Ends with everything put in.
-    fn finish(mut self) -> Result<(RebuildReport, Vec<Moved>)> {
+    fn finish(mut self) -> Result<(RebuildReport, Vec<FirstSeenUpdate>)> {
         self.write_visitors()?;
         let left: BTreeSet<Day> = self.rows.keys().chain(&self.changed).copied().collect();
         for day in left {

@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::store::columns::Table;
 use crate::store::manifest::{DataFile, LastRun, Manifest};
 use crate::store::snapshot::Snapshot;
-use crate::store::transaction::STAGING;
+use crate::store::transaction::STAGING_DIR;
 use crate::time::{Clock, DAY, Day, format_utc};
 
 /// After so many days beyond their retention, rows that are still there are worth a warning.
@@ -119,7 +119,7 @@ pub struct Warning {
 pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status> {
     let snapshot = store.snapshot()?;
     let manifest = snapshot.manifest();
-    let run = |run: &LastRun| Run { at: format_utc(run.at), figures: run.figures.clone() };
+    let run = |run: &LastRun| Run { at: format_utc(run.at), figures: run.counts.clone() };
     let days = |days: Option<u32>| days.map_or("forever".to_owned(), |days| format!("{days}d"));
     // An empty store goes by the settings, whatever they were when it was made.
     let (timezone, timeout) = match manifest.is_empty() {
@@ -225,7 +225,7 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
         );
     }
     // A folder there may also be of a writer that is at work right now.
-    if store.dir().join(STAGING).exists() {
+    if store.dir().join(STAGING_DIR).exists() {
         warn(
             "leftovers",
             "a writer is at work, or was interrupted; in the second case the next one tidies up".to_owned(),
@@ -285,7 +285,7 @@ mod tests {
         let earlier = status(&place.store(), &Settings::default(), clock("2026-11-09T08:30:00Z")).unwrap();
         assert_eq!(kinds(&earlier), ["future_events"]);
         let other = Settings { session_timeout: 1, ..Settings::default() };
-        std::fs::create_dir(place.store().dir().join(STAGING)).unwrap();
+        std::fs::create_dir(place.store().dir().join(STAGING_DIR)).unwrap();
         let told = status(&place.store(), &other, clock(NOW)).unwrap();
         assert_eq!(kinds(&told), ["settings_differ", "leftovers"]);
     }

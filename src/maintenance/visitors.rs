@@ -14,15 +14,15 @@ use crate::error::Result;
 use crate::event::{Block, KeyKind, TextField, session_key_hash};
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::visitors::{FIND_COLUMNS, Visitor, frame, hashes, read};
-use crate::store::update::visitors::Seen;
+use crate::store::tables::visitors::{LOOKUP_COLUMNS, Visitor, frame, hashes_and_times, read};
+use crate::store::update::visitors::FirstSeenMap;
 use crate::time::{Day, Micros, format_utc};
 
 /// Ids of a portion: each takes about 200 bytes.
 pub const PORTION: usize = 1 << 18;
 
 /// Takes the earliest time of each anonymous id and user id of some events.
-pub fn earliest(block: &Block, seen: &mut Seen) {
+pub fn earliest(block: &Block, seen: &mut FirstSeenMap) {
     for row in &block.rows {
         let event = block.event(row);
         let ids = [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)];
@@ -46,7 +46,7 @@ pub fn earliest(block: &Block, seen: &mut Seen) {
 pub struct Check<'a> {
     snapshot: &'a Snapshot,
     boundary: &'a PrunedBoundary,
-    portion: Seen,
+    portion: FirstSeenMap,
     /// For each file, which entries have an event at their time.
     confirmed: Vec<Vec<bool>>,
     differences: Differences,
@@ -57,7 +57,13 @@ impl<'a> Check<'a> {
     pub fn new(snapshot: &'a Snapshot, boundary: &'a PrunedBoundary) -> Check<'a> {
         let files = snapshot.manifest().files(Table::Visitors).iter();
         let confirmed = files.map(|file| vec![false; file.rows as usize]).collect();
-        Check { snapshot, boundary, portion: Seen::default(), confirmed, differences: Differences::default() }
+        Check {
+            snapshot,
+            boundary,
+            portion: FirstSeenMap::default(),
+            confirmed,
+            differences: Differences::default(),
+        }
     }
 
     /// Takes in some events.
@@ -73,8 +79,8 @@ impl<'a> Check<'a> {
         let found: Vec<Vec<(usize, u128, Micros)>> = files
             .par_iter()
             .map(|file| {
-                let stored = self.snapshot.read_file(file, Some(&FIND_COLUMNS))?;
-                let known = hashes(&stored)?.enumerate();
+                let stored = self.snapshot.read_file(file, Some(&LOOKUP_COLUMNS))?;
+                let known = hashes_and_times(&stored)?.enumerate();
                 Ok(known
                     .filter(|(_, (hash, _))| portion.contains_key(hash))
                     .map(|(row, (hash, time))| (row, hash, time))

@@ -20,11 +20,11 @@ use crate::settings::IpPolicy;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::manifest::{DataFile, Manifest};
-use crate::store::rejects::Reject;
+use crate::store::rejects::RejectRecord;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
-use crate::store::update::partition::file_of;
+use crate::store::update::partition::encode_file;
 use crate::store::{Store, Writer};
 use crate::time::{Clock, Day};
 
@@ -127,7 +127,7 @@ fn anonymize_table(
         .manifest()
         .files(table)
         .iter()
-        .filter(|file| file.day <= last && !file.without_addresses)
+        .filter(|file| file.day <= last && !file.ip_addresses_removed)
         .collect();
     let mut rows = 0;
     for chunk in candidates.chunks(rayon::current_num_threads().max(1)) {
@@ -143,7 +143,7 @@ fn anonymize_table(
                 path = transaction.manifest().files(table).last().map(|f| f.path.clone()).unwrap_or(path);
             }
             let all = transaction.manifest().tables.entry(table).or_default();
-            all.iter_mut().filter(|f| f.path == path).for_each(|f| f.without_addresses = true);
+            all.iter_mut().filter(|f| f.path == path).for_each(|f| f.ip_addresses_removed = true);
         }
     }
     Ok(rows)
@@ -178,7 +178,7 @@ fn anonymize_events(snapshot: &Snapshot, file: &DataFile) -> Result<Replacement>
     }
     rows.sort_unstable();
     rows.dedup();
-    let new = file_of(Table::Events, file.day, &whole)?;
+    let new = encode_file(Table::Events, file.day, &whole)?;
     Ok(Some((new, rows.len() as u64)))
 }
 
@@ -236,14 +236,14 @@ fn anonymize_sessions(snapshot: &Snapshot, file: &DataFile) -> Result<Replacemen
     }
     let others = whole.filter(candidates.iter().map(|candidate| !candidate))?;
     let frame = Frame::concat(vec![others, tables::sessions::frame(&summaries)?])?;
-    let new = file_of(Table::Sessions, file.day, &frame)?;
+    let new = encode_file(Table::Sessions, file.day, &frame)?;
     Ok(Some((new, changed)))
 }
 
 /// Removes the IP addresses of a session. Returns whether there were any.
 fn anonymize_session(session: &mut SessionSummary<'_>) -> bool {
     let mut changed = false;
-    if let Some((_, location)) = &mut session.place.0 {
+    if let Some((_, location)) = &mut session.location.0 {
         changed |= location.ip_address.take().is_some();
     }
     for last in session.profiles.values_mut() {
@@ -262,7 +262,7 @@ fn anonymize_session(session: &mut SessionSummary<'_>) -> bool {
 ///
 /// Length and hash become those of the remaining text: the address could be found from the hash of
 /// the original line by trying all addresses. By its keyed hash, the line is still recognized.
-fn anonymize_reject(reject: &Reject) -> Option<Reject> {
+fn anonymize_reject(reject: &RejectRecord) -> Option<RejectRecord> {
     let raw = rejects::raw_bytes(reject);
     let is_truncated = (raw.len() as u64) < reject.length;
     // A truncated line is always changed: an address after the cut could be found from its hash.
@@ -272,6 +272,7 @@ fn anonymize_reject(reject: &Reject) -> Option<Reject> {
         ip_masking::mask_text(&raw, IpPolicy::Drop)?
     };
     let sha256 = hex(&Sha256::digest(&masked));
-    let bare = Reject { length: masked.len() as u64, sha256, raw: None, raw_base64: None, ..reject.clone() };
+    let bare =
+        RejectRecord { length: masked.len() as u64, sha256, raw: None, raw_base64: None, ..reject.clone() };
     Some(bare.with_raw(&masked))
 }

@@ -17,8 +17,8 @@ use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
-use crate::store::update::daily::month_file;
-use crate::store::update::partition::file_of;
+use crate::store::update::daily::encode_month;
+use crate::store::update::partition::encode_file;
 use crate::time::{Day, Micros};
 
 /// The changes to a table.
@@ -234,7 +234,12 @@ pub(super) fn erase_top_list_entries(
         if erased == 0 {
             return Ok(None);
         }
-        Ok(Some(FileRewrite { new: month_file(file.day, rows)?, erased, redacted: 0, sessions: Vec::new() }))
+        Ok(Some(FileRewrite {
+            new: encode_month(file.day, rows)?,
+            erased,
+            redacted: 0,
+            sessions: Vec::new(),
+        }))
     })
 }
 
@@ -260,6 +265,6 @@ fn remove_entries(list: &mut String, key: &str, matcher: &IdentifierMatcher) -> 
 fn file_unless_empty(table: Table, day: Day, frame: Frame) -> Result<Option<NewFile>> {
     match frame.height() {
         0 => Ok(None),
-        _ => file_of(table, day, &frame).map(Some),
+        _ => encode_file(table, day, &frame).map(Some),
     }
 }

@@ -61,11 +61,11 @@ impl Export {
     /// # Errors
     /// If the store cannot be read.
     pub(crate) fn open(snapshot: &Snapshot, options: ExportOptions) -> Result<Export> {
-        let snapshot = snapshot.hold(Table::Events, file_dates(&options))?;
+        let snapshot = snapshot.pin_files(Table::Events, file_dates(&options))?;
         let identity = match options.identifiers.is_empty() {
             true => None,
             false => {
-                let ledger = Ledger::of(&snapshot)?;
+                let ledger = Ledger::load(&snapshot)?;
                 let known_shared = SharedIds::load(&snapshot, &ledger, options.key_file.as_deref())?;
                 Some(resolve(&snapshot, &options.identifiers, &known_shared)?)
             }

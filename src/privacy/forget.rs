@@ -17,7 +17,7 @@ use crate::ingest::input::source_registry::SourceRegistry;
 use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
-use crate::store::rejects::Reject;
+use crate::store::rejects::RejectRecord;
 use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, update};
@@ -67,22 +67,22 @@ pub fn forget_with_writer(
     let now = options.clock.now;
     let key = match options.dry_run {
         true => None,
-        false => Some(key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?),
+        false => Some(key::load_or_create(writer.store(), writer.manifest(), options.key_file.as_deref())?),
     };
     let snapshot = writer.snapshot()?;
-    let mut ledger = Ledger::of(&snapshot)?;
+    let mut ledger = Ledger::load(&snapshot)?;
     let known_shared = SharedIds::load(&snapshot, &ledger, options.key_file.as_deref())?;
     let identity = resolve(&snapshot, &named, &known_shared)?;
     let matcher = IdentifierMatcher::new(&identity.identifiers)?;
 
-    let pruned_days = update::pruned_days::Frozen::before(&snapshot, &ledger, Micros::MIN)?;
+    let pruned_days = update::pruned_days::PrunedDays::load(&snapshot, &ledger, Micros::MIN)?;
     let mut transaction = writer.begin();
     let events = erase::erase_events(&mut transaction, &identity, &matcher)?;
     let sessions = erase::erase_sessions(&mut transaction, &identity, &matcher)?;
     let visitors = erase::erase_visitors(&mut transaction, &identity)?;
     let days_recomputed = sessions.days.len() as u64;
     let after = transaction.snapshot()?;
-    let changed = update::sessions::Changed { days: sessions.days, ..Default::default() };
+    let changed = update::sessions::SessionChanges { days: sessions.days, ..Default::default() };
     update::daily::update(&after, &mut transaction, changed, &[], &pruned_days, now)?;
     let entries = erase::erase_top_list_entries(&mut transaction, &matcher, now)?;
     let rejects = erase_rejects(&mut transaction, &matcher)?;
@@ -114,10 +114,10 @@ pub fn forget_with_writer(
     };
     record_erasure(&mut ledger, &key, &identity, &sessions.sessions, &rejects, &snapshot, now);
     ledger.write(&mut transaction, now)?;
-    transaction.manifest().key_check = Some(key.check());
+    transaction.manifest().key_fingerprint = Some(key.fingerprint());
     writer.commit(transaction, now)?;
     // Orphan files of an interrupted run can contain the identifiers too.
-    writer.sweep()?;
+    writer.remove_orphans()?;
     Ok(receipt)
 }
 
@@ -147,7 +147,7 @@ fn erase_rejects(transaction: &mut Transaction, matcher: &IdentifierMatcher) -> 
                 return RejectChange::Remove;
             }
             match matcher.redact(&reject.file) {
-                Some(file) => RejectChange::Replace(Reject { file, ..reject.clone() }),
+                Some(file) => RejectChange::Replace(RejectRecord { file, ..reject.clone() }),
                 None => RejectChange::Keep,
             }
         },
@@ -163,11 +163,11 @@ fn redact_file_names(
     now: Micros,
 ) -> Result<u64> {
     let Some(old) = &snapshot.manifest().sources else { return Ok(0) };
-    let mut registry = SourceRegistry::from_bytes(&snapshot.bytes_checked(&old.path, &old.checksum)?)?;
+    let mut registry = SourceRegistry::from_bytes(&snapshot.read_checked(&old.path, &old.checksum)?)?;
     let renamed = registry.rename(|path| matcher.redact(path));
     if renamed > 0 {
         let rows = registry.len() as u64;
-        transaction.replace_note("sources", |m| &mut m.sources, &registry.to_bytes()?, rows, now)?;
+        transaction.replace_state_file("sources", |m| &mut m.sources, &registry.to_bytes()?, rows, now)?;
     }
     Ok(renamed)
 }
@@ -189,13 +189,13 @@ fn record_erasure(
         *latest = end.max(*latest);
     };
     for old in std::mem::take(&mut ledger.forgotten) {
-        add(old.hash, old.from, old.at);
+        add(old.hash, old.from, old.until);
     }
     ledger.bare_emails |= identity.identifiers.has_bare_emails();
     for identifier in identity.identifiers.all() {
         add(identifier.hash(key), None, now);
     }
-    ledger.shared.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
+    ledger.shared_ids.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
     for session in sessions {
         // An event up to a timeout before or after the session would have belonged to it. Events
         // after the erasure are stored, and count as anyone's.
@@ -212,5 +212,6 @@ fn record_erasure(
     for hash in stored.chain(rejects.keyed_hashes.iter().cloned()) {
         add(hash, None, now);
     }
-    ledger.forgotten = forgotten.into_iter().map(|((hash, from), at)| Forgotten { hash, from, at }).collect();
+    ledger.forgotten =
+        forgotten.into_iter().map(|((hash, from), until)| Forgotten { hash, from, until }).collect();
 }

@@ -138,7 +138,7 @@ pub(super) fn redact_session(session: &mut SessionSummary<'_>, matcher: &Identif
             redact(value);
         }
     }
-    if let Some((_, location)) = &mut session.place.0 {
+    if let Some((_, location)) = &mut session.location.0 {
         location.city.iter_mut().for_each(&mut redact);
     }
     if let Some((_, agent)) = &mut session.agent.0
@@ -147,7 +147,7 @@ pub(super) fn redact_session(session: &mut SessionSummary<'_>, matcher: &Identif
         Arc::make_mut(agent).user_agent = redacted;
         changed = true;
     }
-    if let Some((_, location)) = &mut session.place.0
+    if let Some((_, location)) = &mut session.location.0
         && location.ip_address.as_ref().is_some_and(|ip| matcher.matches(ip.as_bytes()))
     {
         location.ip_address = None;

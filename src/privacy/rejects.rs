@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::error::{Error, Result};
-use crate::store::manifest::SideFile;
-use crate::store::rejects::Reject;
-use crate::store::transaction::{REJECTS, Transaction};
+use crate::store::manifest::AuxiliaryFile;
+use crate::store::rejects::RejectRecord;
+use crate::store::transaction::{REJECTS_DIR, Transaction};
 
 /// The change to make to a rejected line.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) enum RejectChange {
     /// Keep the line as it is.
     Keep,
     /// Replace the line.
-    Replace(Reject),
+    Replace(RejectRecord),
     /// Remove the line.
     Remove,
 }
@@ -23,18 +23,18 @@ pub(super) enum RejectChange {
 /// number of files that changed. A rewritten file keeps its time, by which it is pruned.
 pub(super) fn rewrite(
     transaction: &mut Transaction,
-    is_affected: impl Fn(&SideFile) -> bool,
-    mut change_line: impl FnMut(&Reject) -> RejectChange,
+    is_affected: impl Fn(&AuxiliaryFile) -> bool,
+    mut change_line: impl FnMut(&RejectRecord) -> RejectChange,
 ) -> Result<u64> {
     let snapshot = transaction.snapshot()?;
     let mut changed_files = 0;
     for file in snapshot.manifest().rejects.iter().filter(|file| is_affected(file)) {
-        let old = snapshot.bytes_checked(&file.path, &file.checksum)?;
+        let old = snapshot.read_checked(&file.path, &file.checksum)?;
         let mut new = Vec::with_capacity(old.len());
         let (mut rows, mut changed) = (0, false);
         for line in old.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let invalid = |e| Error::failed(format!("cannot read {}", file.path)).caused_by(e);
-            let reject: Reject = serde_json::from_slice(line).map_err(invalid)?;
+            let reject: RejectRecord = serde_json::from_slice(line).map_err(invalid)?;
             match change_line(&reject) {
                 RejectChange::Keep => new.extend_from_slice(line),
                 RejectChange::Replace(reject) => {
@@ -54,10 +54,10 @@ pub(super) fn rewrite(
         }
         changed_files += 1;
         transaction.manifest().rejects.retain(|other| other.path != file.path);
-        transaction.remove_side(&file.path);
+        transaction.remove_auxiliary(&file.path);
         if rows > 0 {
             let name = format!("{}.ndjson", uuid::Uuid::new_v4().simple());
-            let written = transaction.add_side(REJECTS, &name, &new, rows, file.written_at)?;
+            let written = transaction.add_auxiliary(REJECTS_DIR, &name, &new, rows, file.written_at)?;
             transaction.manifest().rejects.push(written);
         }
     }
@@ -65,7 +65,7 @@ pub(super) fn rewrite(
 }
 
 /// Returns the stored bytes of a rejected line.
-pub(super) fn raw_bytes(reject: &Reject) -> Vec<u8> {
+pub(super) fn raw_bytes(reject: &RejectRecord) -> Vec<u8> {
     match (&reject.raw, &reject.raw_base64) {
         (Some(text), _) => text.as_bytes().to_vec(),
         (None, Some(encoded)) => BASE64_STANDARD.decode(encoded).unwrap_or_default(),

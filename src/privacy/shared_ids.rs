@@ -30,11 +30,11 @@ impl SharedIds {
     /// # Errors
     /// If there are shared ids and the key is missing or not the one that they were hashed with.
     pub(super) fn load(snapshot: &Snapshot, ledger: &Ledger, key_file: Option<&Path>) -> Result<SharedIds> {
-        if ledger.shared.is_empty() {
+        if ledger.shared_ids.is_empty() {
             return Ok(SharedIds::default());
         }
-        let key = key::of(&snapshot.store(), snapshot.manifest(), key_file)?;
-        Ok(SharedIds { hashes: ledger.shared.iter().cloned().collect(), key: Some(key) })
+        let key = key::load_or_create(&snapshot.store(), snapshot.manifest(), key_file)?;
+        Ok(SharedIds { hashes: ledger.shared_ids.iter().cloned().collect(), key: Some(key) })
     }
 
     /// Returns whether an anonymous id is shared.

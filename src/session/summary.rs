@@ -155,7 +155,7 @@ pub struct SessionSummary<'a> {
     /// The width and height of the screen, in pixels.
     pub screen: First<(Option<i32>, Option<i32>)>,
     /// The IP address and location.
-    pub place: First<Location<'a>>,
+    pub location: First<Location<'a>>,
     /// The landing page, as logged.
     pub landing_page: First<CowStr<'a>>,
     /// The path of the first page; the landing page if none is logged.
@@ -198,7 +198,7 @@ impl<'a> SessionSummary<'a> {
             source: First::default(),
             agent: First::default(),
             screen: First::default(),
-            place: First::default(),
+            location: First::default(),
             landing_page: First::default(),
             landing_path: First::default(),
             triggered_by: First::default(),
@@ -251,7 +251,7 @@ impl<'a> SessionSummary<'a> {
             let size = (number(row.screen_width), number(row.screen_height));
             (size != (None, None)).then_some(size)
         });
-        self.place.offer(at, || {
+        self.location.offer(at, || {
             let place = Location {
                 ip_address: text(TextField::IpAddress),
                 country_code: text(TextField::CountryCode),
@@ -292,7 +292,7 @@ impl<'a> SessionSummary<'a> {
         self.source.merge(other.source);
         self.agent.merge(other.agent);
         self.screen.merge(other.screen);
-        self.place.merge(other.place);
+        self.location.merge(other.location);
         self.landing_page.merge(other.landing_page);
         self.landing_path.merge(other.landing_path);
         self.triggered_by.merge(other.triggered_by);
@@ -375,13 +375,13 @@ impl<'a> SessionSummary<'a> {
             })),
             agent: self.agent,
             screen: self.screen,
-            place: First(self.place.0.map(|(at, place)| {
-                let place = Location {
-                    ip_address: some(place.ip_address),
-                    country_code: some(place.country_code),
-                    city: some(place.city),
+            location: First(self.location.0.map(|(at, location)| {
+                let location = Location {
+                    ip_address: some(location.ip_address),
+                    country_code: some(location.country_code),
+                    city: some(location.city),
                 };
-                (at, place)
+                (at, location)
             })),
             landing_page: first(self.landing_page),
             landing_path: first(self.landing_path),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{SessionSummary, merge_adjacent, split_by_gap};
 use crate::event::{Block, Event, EventRow, KeyKind, TextField, TextId};
-use crate::store::tables::sessions::{file, read};
+use crate::store::tables::sessions::{file_builder, read};
 use crate::time::{Micros, SECOND};
 
 const TIMEOUT: i64 = 1800 * SECOND;
@@ -211,7 +211,7 @@ proptest! {
             let metadata = session.profile().and_then(|p| p.user_metadata.as_deref());
             prop_assert_eq!(metadata, last.and_then(|s| s.metadata));
             let city = run.iter().find_map(|s| s.city);
-            prop_assert_eq!(session.place.value().and_then(|place| place.city.as_deref()), city);
+            prop_assert_eq!(session.location.value().and_then(|place| place.city.as_deref()), city);
             let trigger = run.iter().find_map(|s| s.trigger);
             prop_assert_eq!(session.triggered_by.value().map(super::CowStr::as_ref), trigger);
             prop_assert_eq!(session.errors, run.iter().filter(|s| s.category.is_some()).count() as u64);
@@ -249,8 +249,8 @@ proptest! {
 }
 
 fn stored(sessions: &[SessionSummary<'_>]) -> crate::store::frame::Frame {
-    let bytes = file(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
-    crate::store::parquet::decode(crate::store::file_system::Opened::Bytes(bytes), None).unwrap()
+    let bytes = file_builder(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
+    crate::store::parquet::decode(crate::store::file_system::OpenFile::Bytes(bytes), None).unwrap()
 }
 
 #[test]

@@ -1,73 +1,78 @@
-//! The few operations on files that the store needs, behind one interface.
+//! The file operations of the store, behind one trait.
 //!
-//! Everything that the store writes, renames, removes or reads goes through [`Disk`], so that a
-//! test can refuse or cut off any single operation. [`RealDisk`] is the file system.
+//! The store writes, renames, removes and reads its files through [`FileSystem`], so that tests can
+//! make any single operation fail. [`OsFileSystem`] is the implementation outside of tests.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The bytes of a file, opened for reading.
+/// A file opened for reading.
 #[derive(Debug)]
-pub enum Opened {
-    /// A file of the file system.
+pub enum OpenFile {
+    /// A file of the operating system.
     File(File),
-    /// Bytes in memory.
+    /// The contents of a file, in memory.
     Bytes(Vec<u8>),
 }
 
-impl Opened {
-    /// Returns the same bytes once more. A file's place of reading is shared: one is read at a time.
-    pub fn again(&self) -> io::Result<Opened> {
+impl OpenFile {
+    /// Returns another handle of the same file. Handles share their read position, so only one of
+    /// them can be read at a time.
+    ///
+    /// # Errors
+    /// Fails if the operating system cannot duplicate the handle.
+    pub fn try_clone(&self) -> io::Result<OpenFile> {
         Ok(match self {
-            Opened::File(file) => Opened::File(file.try_clone()?),
-            Opened::Bytes(bytes) => Opened::Bytes(bytes.clone()),
+            OpenFile::File(file) => OpenFile::File(file.try_clone()?),
+            OpenFile::Bytes(bytes) => OpenFile::Bytes(bytes.clone()),
         })
     }
 }
 
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
-    /// The name, without its folder.
+pub struct DirEntry {
+    /// File name, without the folder.
     pub name: String,
-    /// Whether it is a folder itself, or a link to one.
+    /// Whether the entry is a folder or a symbolic link to one.
     pub is_dir: bool,
-    /// Whether it is a link, to whatever there is or is not.
+    /// Whether the entry is a symbolic link, dangling or not.
     pub is_link: bool,
 }
 
-/// What the store asks of a disk.
-pub trait Disk: Send + Sync + std::fmt::Debug {
-    /// Creates a folder and those above it; no error where it is there. Readable by its owner alone.
+/// The file operations that the store needs.
+pub trait FileSystem: Send + Sync + std::fmt::Debug {
+    /// Creates a folder and its parents, accessible by the owner only. Does nothing if the
+    /// folder exists.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
-    /// Creates a file with these bytes; an error where it is there. Readable by its owner alone.
+    /// Creates a file with these contents, accessible by the owner only. Fails if the file exists.
     fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
-    /// Brings a file's bytes to stable storage.
+    /// Flushes a file to stable storage.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
-    /// Brings a folder's entries to stable storage.
+    /// Flushes the entries of a folder to stable storage.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Renames a file, replacing what bears the new name.
+    /// Renames a file, replacing an existing file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Renames a file; an error where something bears the new name.
+    /// Renames a file. Fails if the new name exists.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty folder.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Lists a folder, in order of names; an empty list where it is not there.
-    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+    /// Lists a folder, sorted by name. Returns an empty list if the folder does not exist.
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
     /// Reads a whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Opens a file for reading parts of it.
-    fn open(&self, path: &Path) -> io::Result<Opened>;
+    fn open(&self, path: &Path) -> io::Result<OpenFile>;
 }
 
-/// The file system.
+/// The file system of the operating system.
 #[derive(Clone, Copy, Debug)]
-pub struct RealDisk;
+pub struct OsFileSystem;
 
-impl Disk for RealDisk {
+impl FileSystem for OsFileSystem {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -89,7 +94,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        // Windows cannot open a folder as a file, and needs no such sync.
+        // Windows cannot open a folder as a file and has no such sync.
         if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
     }
 
@@ -101,7 +106,7 @@ impl Disk for RealDisk {
         match fs::hard_link(from, to) {
             Ok(()) => fs::remove_file(from),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(e),
-            // A file system without second names: whoever comes in between is not noticed there.
+            // The file system has no hard links. The check and the rename are not atomic there.
             Err(_) if to.symlink_metadata().is_err() => fs::rename(from, to),
             Err(_) => Err(io::ErrorKind::AlreadyExists.into()),
         }
@@ -115,29 +120,29 @@ impl Disk for RealDisk {
         fs::remove_dir(dir)
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(e),
         };
-        let mut names = Vec::new();
+        let mut list = Vec::new();
         for entry in entries {
             let entry = entry?;
-            let kind = entry.file_type()?;
-            let is_link = kind.is_symlink();
-            let is_dir = if is_link { entry.path().is_dir() } else { kind.is_dir() };
-            names.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), is_dir, is_link });
+            let file_type = entry.file_type()?;
+            let is_link = file_type.is_symlink();
+            let is_dir = if is_link { entry.path().is_dir() } else { file_type.is_dir() };
+            list.push(DirEntry { name: entry.file_name().to_string_lossy().into_owned(), is_dir, is_link });
         }
-        names.sort();
-        Ok(names)
+        list.sort();
+        Ok(list)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
     }
 
-    fn open(&self, path: &Path) -> io::Result<Opened> {
-        File::open(path).map(Opened::File)
+    fn open(&self, path: &Path) -> io::Result<OpenFile> {
+        File::open(path).map(OpenFile::File)
     }
 }

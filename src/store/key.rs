@@ -1,7 +1,16 @@
-//! The secret behind `ipua-` ids and the hashes of forgotten identifiers.
+//! The secret key, which keys the hashes of `ipua-` ids and of forgotten identifiers.
 //!
-//! Whoever has it can test whether an address and a user agent, or an identifier, stand behind a
-//! hash. It lies in the store as `key`, readable by its owner alone, or where `WA_KEY_FILE` says.
+//! Anyone with the key can test whether an IP address and a user agent, or an identifier, belong to
+//! a hash. The key is the file `key` of the store, or the file that `WA_KEY_FILE` names, and is
+//! readable by its owner only.
+//!
+//! Invariants:
+//!
+//! - The key never changes once it was used: its fingerprint is in the manifest.
+//! - The key file is complete: a new key is written under another name, synced, and renamed.
+//!
+//! The file contains 64 hexadecimal digits and a newline. A crash while a key is created leaves no
+//! key, or a complete one, and possibly a file `key.new`, which the next attempt replaces.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,17 +19,17 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::Store;
-use super::file_system::Disk;
+use super::file_system::FileSystem;
 use super::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::prehashed::hex;
 
-/// The key's name in the store.
-pub const KEY: &str = "key";
-/// The ending of its name while it is being written.
-const NEW: &str = ".new";
+/// The name of the key file in the store.
+pub const KEY_FILE: &str = "key";
+/// The suffix of its name while it is being written.
+const NEW_SUFFIX: &str = ".new";
 
-/// The secret key.
+/// A secret key of 256 bits.
 #[derive(Clone)]
 pub struct SecretKey([u8; 32]);
 
@@ -31,20 +40,20 @@ impl std::fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// Makes a key of given bytes, for tests and for reproducible stores.
+    /// Returns the key with these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> SecretKey {
         SecretKey(bytes)
     }
 
-    /// Returns the bytes.
+    /// Returns the bytes of the key.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Returns the keyed hash (HMAC-SHA-256) of some parts, no two of which run together, in
-    /// hexadecimal.
+    /// Returns the keyed hash (HMAC-SHA-256) of a sequence of parts, in hexadecimal. Each part is
+    /// hashed with its length, so that different sequences have different hashes.
     pub fn hash(&self, parts: &[&[u8]]) -> String {
-        // HMAC takes keys of any length.
+        // HMAC accepts keys of any length: this cannot fail.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
         for part in parts {
             mac.update(&(part.len() as u64).to_le_bytes());
@@ -53,84 +62,81 @@ impl SecretKey {
         hex(&mac.finalize().into_bytes())
     }
 
-    /// Returns what the manifest keeps to notice another key.
-    pub fn check(&self) -> String {
+    /// Returns the fingerprint that the manifest records.
+    pub fn fingerprint(&self) -> String {
         self.hash(&[b"wa key check"]).chars().take(16).collect()
     }
 }
 
-/// Reads the store's key; `elsewhere` is the path that `WA_KEY_FILE` gives. A store that no key was used in
-/// yet gets one, if none is there.
+/// Reads the store's key, or creates it if no key was used yet. `key_file` is the value of
+/// `WA_KEY_FILE`, if set.
 ///
 /// # Errors
-/// Where the key is missing or is not the one that the store was made with: nothing is changed then.
-pub fn of(store: &Store, manifest: &Manifest, elsewhere: Option<&Path>) -> Result<SecretKey> {
-    let path = elsewhere.map_or_else(|| store.dir().join(KEY), Path::to_owned);
-    let disk = store.disk();
-    let key = match read(&**disk, &path)? {
+/// Fails if the key is missing although one was used, if it is damaged, or if it is not the key of
+/// this store. Nothing is changed then.
+pub fn load_or_create(store: &Store, manifest: &Manifest, key_file: Option<&Path>) -> Result<SecretKey> {
+    let path = key_file.map_or_else(|| store.dir().join(KEY_FILE), Path::to_owned);
+    let fs = store.file_system();
+    let key = match read(&**fs, &path)? {
         Some(key) => key,
-        None if manifest.key_check.is_none() => make(&**disk, &path, elsewhere.is_some())?,
+        None if manifest.key_fingerprint.is_none() => create(&**fs, &path, key_file.is_some())?,
         None => {
             return Err(Error::failed(format!("the key file {} is missing", path.display())).hint(
-                "put the store's key back from a backup, or name it with WA_KEY_FILE: with another one the same \
-                 visitor would get another id",
+                "restore the store's key from a backup, or name its file with WA_KEY_FILE; with another \
+                 key the same visitor would get another id",
             ));
         }
     };
-    if manifest.key_check.as_ref().is_some_and(|check| *check != key.check()) {
-        return Err(Error::failed(format!(
-            "the secret key {} is not the one that this store was made with",
-            path.display()
-        ))
-        .hint("put the store's key file back, or name the right one with WA_KEY_FILE"));
+    if manifest.key_fingerprint.as_ref().is_some_and(|fingerprint| *fingerprint != key.fingerprint()) {
+        return Err(Error::failed(format!("{} is not the secret key of this store", path.display()))
+            .hint("restore the store's key file, or name the right one with WA_KEY_FILE"));
     }
     Ok(key)
 }
 
-/// Reads a key; `None` where there is none.
-fn read(disk: &dyn Disk, path: &Path) -> Result<Option<SecretKey>> {
-    match disk.read(path) {
+/// Reads a key file; `None` if it does not exist.
+fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<SecretKey>> {
+    match fs.read(path) {
         Ok(bytes) => parse(&bytes).map(Some).ok_or_else(|| {
             Error::failed(format!("the key file {} is damaged", path.display()))
-                .hint("put it back from a backup: with another key the same visitor gets another id")
+                .hint("restore it from a backup; with another key the same visitor would get another id")
         }),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("read the key", path, e)),
     }
 }
 
-/// Makes a key. Where it is `shared`, another store may be making one there: the first one counts.
-fn make(disk: &dyn Disk, path: &Path, shared: bool) -> Result<SecretKey> {
-    let key = random();
-    let text = hex(&key.0);
-    // Written aside and moved: a key that was cut off by a crash would lock the store up.
-    let mut aside = path.to_owned().into_os_string();
+/// Creates a key file. If it is `shared`, other stores can create it at the same time; the first
+/// one wins, and all return its key.
+fn create(fs: &dyn FileSystem, path: &Path, shared: bool) -> Result<SecretKey> {
+    let text = hex(&random().0);
+    let mut new_path = path.to_owned().into_os_string();
     match shared {
-        // The store's own key is made under its lock, and a name left by a crash is free.
-        false => aside.push(NEW),
-        true => aside.push(format!(".{}{NEW}", uuid::Uuid::new_v4().simple())),
+        // The store is locked: at most a crashed writer's file has this name.
+        false => new_path.push(NEW_SUFFIX),
+        true => new_path.push(format!(".{}{NEW_SUFFIX}", uuid::Uuid::new_v4().simple())),
     }
-    let aside = PathBuf::from(aside);
-    let _ = disk.remove_file(&aside);
-    disk.write_new(&aside, format!("{text}\n").as_bytes())
-        .map_err(|e| Error::io("write the key", &aside, e))?;
-    disk.sync_file(&aside).map_err(|e| Error::io("sync the key", &aside, e))?;
-    let moved = if shared { disk.rename_new(&aside, path) } else { disk.rename(&aside, path) };
-    match moved {
+    let new_path = PathBuf::from(new_path);
+    let _ = fs.remove_file(&new_path);
+    fs.write_new(&new_path, format!("{text}\n").as_bytes())
+        .map_err(|e| Error::io("write the key", &new_path, e))?;
+    fs.sync_file(&new_path).map_err(|e| Error::io("sync the key", &new_path, e))?;
+    let renamed = if shared { fs.rename_new(&new_path, path) } else { fs.rename(&new_path, path) };
+    match renamed {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            let _ = disk.remove_file(&aside);
+            let _ = fs.remove_file(&new_path);
         }
-        moved => moved.map_err(|e| Error::io("move the key into place", path, e))?,
+        renamed => renamed.map_err(|e| Error::io("create the key", path, e))?,
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    disk.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
-    let missing = || Error::failed(format!("the key file {} has gone again", path.display()));
-    read(disk, path)?.ok_or_else(missing)
+    fs.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
+    let missing = || Error::failed(format!("the key file {} was removed", path.display()));
+    read(fs, path)?.ok_or_else(missing)
 }
 
 fn random() -> SecretKey {
-    // Two random UUIDs have 244 bits from the system's generator.
+    // Two random UUIDs contain 244 bits of the operating system's random numbers.
     let mut hash = Sha256::new();
     hash.update(uuid::Uuid::new_v4().as_bytes());
     hash.update(uuid::Uuid::new_v4().as_bytes());
@@ -154,41 +160,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_read_again() {
+    fn key_is_created_once_and_read_afterwards() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path());
+        let store = Store::new(dir.path());
         let mut manifest = Manifest::new(0, "UTC", 1);
-        let made = of(&store, &manifest, None).unwrap();
-        assert_eq!(of(&store, &manifest, None).unwrap().bytes(), made.bytes());
+        let created = load_or_create(&store, &manifest, None).unwrap();
+        assert_eq!(load_or_create(&store, &manifest, None).unwrap().bytes(), created.bytes());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(dir.path().join(KEY)).unwrap().permissions().mode();
+            let mode = std::fs::metadata(dir.path().join(KEY_FILE)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        std::fs::write(dir.path().join(KEY), "short").unwrap();
-        assert!(of(&store, &manifest, None).unwrap_err().to_string().contains("damaged"));
-        // Once it was used, no other takes its place.
-        manifest.key_check = Some(made.check());
-        std::fs::remove_file(dir.path().join(KEY)).unwrap();
-        assert!(of(&store, &manifest, None).unwrap_err().to_string().contains("missing"));
-        assert!(!dir.path().join(KEY).exists());
-        manifest.key_check = None;
-        of(&store, &manifest, None).unwrap();
-        manifest.key_check = Some(made.check());
-        assert!(of(&store, &manifest, None).unwrap_err().to_string().contains("not the one"));
+        std::fs::write(dir.path().join(KEY_FILE), "short").unwrap();
+        assert!(load_or_create(&store, &manifest, None).unwrap_err().to_string().contains("damaged"));
+        // A key that was used is never replaced.
+        manifest.key_fingerprint = Some(created.fingerprint());
+        std::fs::remove_file(dir.path().join(KEY_FILE)).unwrap();
+        assert!(load_or_create(&store, &manifest, None).unwrap_err().to_string().contains("missing"));
+        assert!(!dir.path().join(KEY_FILE).exists());
+        manifest.key_fingerprint = None;
+        load_or_create(&store, &manifest, None).unwrap();
+        manifest.key_fingerprint = Some(created.fingerprint());
+        assert!(
+            load_or_create(&store, &manifest, None).unwrap_err().to_string().contains("not the secret key")
+        );
     }
 
     #[test]
-    fn stores_that_make_a_shared_key_at_one_time_have_the_same() {
+    fn concurrently_created_shared_key_is_the_same_for_all() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shared");
-        let (store, manifest) = (Store::at(dir.path().join("store")), Manifest::new(0, "UTC", 1));
+        let (store, manifest) = (Store::new(dir.path().join("store")), Manifest::new(0, "UTC", 1));
         for _ in 0..50 {
             let start = std::sync::Barrier::new(4);
             let key = || {
                 start.wait();
-                of(&store, &manifest, Some(&path)).unwrap().check()
+                load_or_create(&store, &manifest, Some(&path)).unwrap().fingerprint()
             };
             let keys: Vec<String> = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..4).map(|_| scope.spawn(key)).collect();
@@ -196,15 +204,15 @@ mod tests {
             });
             assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
             std::fs::remove_file(&path).unwrap();
-            // Nothing was left beside it.
+            // No temporary files remain.
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         }
     }
 
     #[test]
-    fn the_keyed_hash_is_that_of_the_standard() {
-        // HMAC-SHA-256 of the 8-byte length 2 and "Hi" under a key of 32 bytes 0x0b, worked out
-        // with Python's hmac module.
+    fn keyed_hash_matches_the_standard() {
+        // HMAC-SHA-256 of the 8-byte length 2 and "Hi" under a key of 32 bytes 0x0b, computed with
+        // Python's hmac module.
         let key = SecretKey::from_bytes([0x0b; 32]);
         assert_eq!(key.hash(&[b"Hi"]), EXPECTED);
         assert_ne!(key.hash(&[b"a", b"bc"]), key.hash(&[b"ab", b"c"]));

@@ -1,4 +1,14 @@
-//! What is gone and stays gone: pruned days, and forgotten persons.
+//! The ledger: pruned days and forgotten identifiers.
+//!
+//! Invariants:
+//!
+//! - Lines of a pruned day, and lines of a forgotten identifier up to its erasure, are never stored
+//!   again.
+//! - The ledger contains keyed hashes of identifiers, never the identifiers.
+//! - The ledger is committed in the same transaction as the removal that it records. After a crash
+//!   both are in the store, or neither is.
+//!
+//! The file is one JSON object, the serialized [`Ledger`]. Days are ranges of days since 1970.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +19,12 @@ use super::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
 
-/// A set of days, as ranges in order, both ends included.
+/// A set of days: disjoint inclusive ranges in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaySet(Vec<(i32, i32)>);
 
 impl DaySet {
-    /// Tells whether a day is in the set.
+    /// Returns whether a day is in the set.
     pub fn contains(&self, day: Day) -> bool {
         let next = self.0.partition_point(|range| range.1 < day.0);
         self.0.get(next).is_some_and(|range| range.0 <= day.0)
@@ -30,8 +40,8 @@ impl DaySet {
         self.0.last().map(|range| Day(range.1))
     }
 
-    /// Tells whether some day of a range, both ends included, is in the set.
-    pub fn touches(&self, (from, to): (Day, Day)) -> bool {
+    /// Returns whether any day of an inclusive range is in the set.
+    pub fn overlaps(&self, (from, to): (Day, Day)) -> bool {
         let next = self.0.partition_point(|range| range.1 < from.0);
         self.0.get(next).is_some_and(|range| range.0 <= to.0)
     }
@@ -41,90 +51,103 @@ impl DaySet {
         if self.contains(day) {
             return;
         }
-        let at = self.0.partition_point(|range| range.1 < day.0);
-        self.0.insert(at, (day.0, day.0));
-        // Neighbouring ranges become one.
-        let mut joined: Vec<(i32, i32)> = Vec::with_capacity(self.0.len());
+        let index = self.0.partition_point(|range| range.1 < day.0);
+        self.0.insert(index, (day.0, day.0));
+        // Merge adjacent ranges.
+        let mut merged: Vec<(i32, i32)> = Vec::with_capacity(self.0.len());
         for &(from, to) in &self.0 {
-            match joined.last_mut() {
+            match merged.last_mut() {
                 Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
-                _ => joined.push((from, to)),
+                _ => merged.push((from, to)),
             }
         }
-        self.0 = joined;
+        self.0 = merged;
     }
 }
 
-/// A forgotten identifier: a keyed hash of it, never itself.
+/// A forgotten identifier or rejected line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// Keyed hash of the identifier and its kind, in hexadecimal.
     pub hash: String,
-    /// From when its events stay out; from ever where `None`.
+    /// Events from this time on are suppressed; all earlier ones too if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Micros>,
-    /// Up to when they do: when it was erased, or when the erased session ended.
-    pub at: Micros,
+    /// Events up to this time are suppressed: the time of the erasure, or the end of the erased
+    /// session.
+    pub until: Micros,
 }
 
-/// What was pruned and forgotten.
+/// Pruned days and forgotten identifiers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ledger {
-    /// By chatbot, the UTC dates whose events were pruned.
-    pub events: BTreeMap<String, DaySet>,
-    /// By chatbot, the days some or all of whose sessions were pruned.
-    pub sessions: BTreeMap<String, DaySet>,
-    /// By chatbot, the days whose statistics were pruned.
+    /// UTC dates whose events were pruned, by chatbot.
+    pub pruned_events: BTreeMap<String, DaySet>,
+    /// Days some or all of whose sessions were pruned, by chatbot.
+    pub pruned_sessions: BTreeMap<String, DaySet>,
+    /// Days whose statistics were pruned, by chatbot.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub daily_stats: BTreeMap<String, DaySet>,
+    pub pruned_daily_stats: BTreeMap<String, DaySet>,
     /// The forgotten identifiers.
     pub forgotten: Vec<Forgotten>,
-    /// Keyed hashes of anonymous ids that were seen with a forgotten user and with others, in order.
+    /// Keyed hashes of anonymous ids that a forgotten user shared with others.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub shared: BTreeSet<String>,
-    /// A forgotten e-mail address has no `@`, so that any text can be one.
+    pub shared_ids: BTreeSet<String>,
+    /// A forgotten email address contains no `@`. Every text has to be compared with it then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bare_emails: bool,
 }
 
 impl Ledger {
-    /// Tells whether a chatbot's events of a UTC date were pruned.
+    /// Returns whether a chatbot's events of a UTC date were pruned.
     pub fn events_pruned(&self, chatbot: &str, date: Day) -> bool {
-        self.events.get(chatbot).is_some_and(|days| days.contains(date))
+        self.pruned_events.get(chatbot).is_some_and(|days| days.contains(date))
     }
 
-    /// Tells whether sessions that started on a day at a chatbot were pruned.
+    /// Returns whether a chatbot's sessions that started on a day were pruned.
     pub fn sessions_pruned(&self, chatbot: &str, day: Day) -> bool {
-        self.sessions.get(chatbot).is_some_and(|days| days.contains(day))
+        self.pruned_sessions.get(chatbot).is_some_and(|days| days.contains(day))
     }
 
-    /// Tells whether a chatbot's statistics of a day were pruned.
+    /// Returns whether a chatbot's statistics of a day were pruned.
     pub fn daily_stats_pruned(&self, chatbot: &str, day: Day) -> bool {
-        self.daily_stats.get(chatbot).is_some_and(|days| days.contains(day))
+        self.pruned_daily_stats.get(chatbot).is_some_and(|days| days.contains(day))
     }
 
     /// Reads the ledger of a state of the store.
-    pub fn of(snapshot: &Snapshot) -> Result<Ledger> {
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or is damaged.
+    pub fn load(snapshot: &Snapshot) -> Result<Ledger> {
         match &snapshot.manifest().ledger {
-            Some(file) => Ledger::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?),
+            Some(file) => Ledger::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?),
             None => Ok(Ledger::default()),
         }
     }
 
-    /// Puts the ledger in place of the one before.
+    /// Replaces the ledger in a transaction.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
     pub fn write(&self, transaction: &mut Transaction, now: Micros) -> Result<()> {
-        let chatbots = self.events.len() + self.sessions.len() + self.daily_stats.len();
-        let rows = (chatbots + self.forgotten.len() + self.shared.len()) as u64;
-        transaction.replace_note("ledger", |m| &mut m.ledger, &self.to_bytes()?, rows, now)
+        let chatbots = self.pruned_events.len() + self.pruned_sessions.len() + self.pruned_daily_stats.len();
+        let rows = (chatbots + self.forgotten.len() + self.shared_ids.len()) as u64;
+        transaction.replace_state_file("ledger", |m| &mut m.ledger, &self.to_bytes()?, rows, now)
     }
 
-    /// Writes the ledger's bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+    /// Serializes the ledger.
+    ///
+    /// # Errors
+    /// Fails if the ledger cannot be written as JSON.
+    fn to_bytes(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).map_err(|e| Error::failed("cannot write the ledger").caused_by(e))
     }
 
-    /// Reads a ledger's bytes.
+    /// Parses a ledger.
+    ///
+    /// # Errors
+    /// Fails if the bytes are not a ledger.
     pub fn from_bytes(bytes: &[u8]) -> Result<Ledger> {
         serde_json::from_slice(bytes).map_err(|e| Error::failed("cannot read the ledger").caused_by(e))
     }
@@ -135,17 +158,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_of_days_holds_what_was_put_in_and_joins_neighbours() {
+    fn day_set_contains_inserted_days_and_merges_ranges() {
         let mut days = DaySet::default();
         for day in [5, 3, 9, 4, 5, -2] {
             days.insert(Day(day));
         }
         assert_eq!(days, DaySet(vec![(-2, -2), (3, 5), (9, 9)]));
-        let held: Vec<i32> = (-5..12).filter(|&d| days.contains(Day(d))).collect();
-        assert_eq!(held, [-2, 3, 4, 5, 9]);
+        let contained: Vec<i32> = (-5..12).filter(|&d| days.contains(Day(d))).collect();
+        assert_eq!(contained, [-2, 3, 4, 5, 9]);
         assert_eq!((days.first(), days.last()), (Some(Day(-2)), Some(Day(9))));
-        let touched = |from, to| days.touches((Day(from), Day(to)));
-        assert!(touched(-9, -2) && touched(4, 4) && touched(6, 9) && touched(-9, 99));
-        assert!(!touched(-9, -3) && !touched(-1, 2) && !touched(6, 8) && !touched(10, 99));
+        let overlaps = |from, to| days.overlaps((Day(from), Day(to)));
+        assert!(overlaps(-9, -2) && overlaps(4, 4) && overlaps(6, 9) && overlaps(-9, 99));
+        assert!(!overlaps(-9, -3) && !overlaps(-1, 2) && !overlaps(6, 8) && !overlaps(10, 99));
     }
 }

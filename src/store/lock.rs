@@ -1,12 +1,17 @@
-//! One writer at a time.
+//! The writer's lock.
 //!
-//! The file `lock` in the store is locked as a whole by the writer and freed by the operating
-//! system when its process ends, however it ends; nothing stale can block. Its content only says
-//! who holds it.
+//! Invariants:
 //!
-//! The file stays when nobody holds it, and somebody may take it for a stale one and remove it. What counts is
-//! the file at the path: a lock on one that is no longer there keeps nobody out, so whoever has waited for it
-//! takes it anew, and whoever holds it looks again before a commit ([`WriterLock::check`]).
+//! - At most one process holds the operating system's lock on the file that is at the path `lock`.
+//! - A writer commits only while it holds that lock.
+//!
+//! The file contains one line of text, `process <id> (<command>)`, or nothing while no process
+//! holds the lock. The text is informative only.
+//!
+//! After a crash the operating system has released the lock; the file and its text remain and block
+//! nothing. If a user removes the file, a lock on the removed file excludes nobody. Therefore a
+//! process that gets a lock checks that its file is still at the path, and a writer checks it again
+//! before each commit ([`WriterLock::verify`]).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,10 +20,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// The lock's name in the store.
-pub const LOCK: &str = "lock";
+/// The name of the lock file.
+pub const LOCK_FILE: &str = "lock";
 
-/// A held lock; dropping it frees it.
+/// A lock that is held. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct WriterLock {
     file: File,
@@ -26,46 +31,49 @@ pub struct WriterLock {
 }
 
 impl WriterLock {
-    /// Takes the lock, waiting at most `timeout` for another writer.
+    /// Acquires the lock of a store, waiting up to `timeout` for another writer. `command` is shown
+    /// to processes that wait for this one.
     ///
-    /// `command` says what is being done, for those who wait.
-    pub fn take(store: &Path, command: &str, timeout: Duration) -> Result<WriterLock> {
-        let path = store.join(LOCK);
+    /// # Errors
+    /// Fails if the lock file cannot be opened, or if another process still holds the lock after
+    /// `timeout`.
+    pub fn acquire(store: &Path, command: &str, timeout: Duration) -> Result<WriterLock> {
+        let path = store.join(LOCK_FILE);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let open = || options.open(&path).map_err(|e| Error::io("open the lock", &path, e));
         let mut file = open()?;
-        // The library takes the wall clock as a value; how long it has waited is no wall clock.
+        // Elapsed time only: the library gets the wall clock as an argument.
         let started = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) if is_at(&file, &path) => break,
+                Ok(()) if is_same_file(&file, &path) => break,
                 Ok(()) => file = open()?,
                 Err(TryLockError::WouldBlock) => {
-                    let left = timeout.saturating_sub(started.elapsed());
-                    if left.is_zero() {
-                        return Err(held(&mut file, store, timeout));
+                    let remaining = timeout.saturating_sub(started.elapsed());
+                    if remaining.is_zero() {
+                        return Err(timeout_error(&mut file, store, timeout));
                     }
-                    std::thread::sleep(left.min(Duration::from_millis(50)));
+                    std::thread::sleep(remaining.min(Duration::from_millis(50)));
                 }
                 Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path, e)),
             }
         }
-        // Only a note for others: a failure to write it (a full disk) must not stop the work.
-        let note = format!("process {} ({command})\n", std::process::id());
+        // The text is informative: a full disk must not stop the writer here.
+        let holder = format!("process {} ({command})\n", std::process::id());
         let _ = file.set_len(0);
-        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(note.as_bytes()));
+        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(holder.as_bytes()));
         Ok(WriterLock { file, path })
     }
 
-    /// Makes sure that the lock still keeps others out.
+    /// Checks that the lock still excludes other writers.
     ///
     /// # Errors
-    /// Where its file was removed or replaced.
-    pub fn check(&self) -> Result<()> {
-        if is_at(&self.file, &self.path) {
+    /// Fails if the lock file was removed or replaced.
+    pub fn verify(&self) -> Result<()> {
+        if is_same_file(&self.file, &self.path) {
             return Ok(());
         }
         Err(Error::failed(format!(
@@ -73,8 +81,8 @@ impl WriterLock {
             self.path.display()
         ))
         .hint(
-            "run the same command again, and leave the lock where it is: it is free as soon as the command \
-             that holds it has ended",
+            "run the same command again, and do not remove the lock: it is released when the command \
+             that holds it ends",
         ))
     }
 }
@@ -86,35 +94,35 @@ impl Drop for WriterLock {
     }
 }
 
-/// Tells whether an open file is the one at a path. Where the system does not number its files, it says yes.
+/// Returns whether an open file is the file at a path. Always true on systems without inodes.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let id = |about: std::fs::Metadata| (about.dev(), about.ino());
+    let id = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(there)) => id(open) == id(there),
+        (Ok(open), Ok(at_path)) => id(open) == id(at_path),
         _ => false,
     }
 }
 
 #[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
+fn is_same_file(_: &File, _: &Path) -> bool {
     true
 }
 
-fn held(file: &mut File, store: &Path, timeout: Duration) -> Error {
-    let mut holder = String::new();
-    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut holder));
-    let holder = match holder.trim() {
+fn timeout_error(file: &mut File, store: &Path, timeout: Duration) -> Error {
+    let mut text = String::new();
+    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
+    let holder = match text.trim() {
         "" => "another process",
-        known => known,
+        holder => holder,
     };
     Error::failed(format!(
         "the store {} is being written by {holder}; waited {} s",
         store.display(),
         timeout.as_secs()
     ))
-    .hint("wait for it to end, or give it longer with --lock-timeout")
+    .hint("wait until it ends, or wait longer with --lock-timeout")
 }
 
 #[cfg(test)]
@@ -122,44 +130,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_writer_is_told_who_holds_the_lock_and_gets_it_when_it_is_free() {
+    fn second_writer_sees_the_holder_and_gets_the_lock_afterwards() {
         let dir = tempfile::tempdir().unwrap();
-        let first = WriterLock::take(dir.path(), "wa gc", Duration::ZERO).unwrap();
-        let refused = WriterLock::take(dir.path(), "wa ingest", Duration::ZERO).unwrap_err();
-        let message = refused.to_string();
+        let first = WriterLock::acquire(dir.path(), "wa gc", Duration::ZERO).unwrap();
+        let error = WriterLock::acquire(dir.path(), "wa ingest", Duration::ZERO).unwrap_err();
+        let message = error.to_string();
         assert!(message.contains("wa gc"), "{message}");
         assert!(message.contains(&std::process::id().to_string()), "{message}");
         drop(first);
-        WriterLock::take(dir.path(), "wa ingest", Duration::ZERO).unwrap();
+        WriterLock::acquire(dir.path(), "wa ingest", Duration::ZERO).unwrap();
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_lock_that_was_removed_keeps_nobody_out_and_says_so() {
+    fn lock_whose_file_was_removed_fails_verification() {
         let dir = tempfile::tempdir().unwrap();
-        let first = WriterLock::take(dir.path(), "wa ingest", Duration::ZERO).unwrap();
-        first.check().unwrap();
-        std::fs::remove_file(dir.path().join(LOCK)).unwrap();
-        assert!(first.check().unwrap_err().to_string().contains("was removed"));
-        let second = WriterLock::take(dir.path(), "wa ingest", Duration::ZERO).unwrap();
-        second.check().unwrap();
-        // Another file is there now: it is not the first one's.
-        first.check().unwrap_err();
+        let first = WriterLock::acquire(dir.path(), "wa ingest", Duration::ZERO).unwrap();
+        first.verify().unwrap();
+        std::fs::remove_file(dir.path().join(LOCK_FILE)).unwrap();
+        assert!(first.verify().unwrap_err().to_string().contains("was removed"));
+        let second = WriterLock::acquire(dir.path(), "wa ingest", Duration::ZERO).unwrap();
+        second.verify().unwrap();
+        // The path now names the second lock's file.
+        first.verify().unwrap_err();
         drop(first);
-        WriterLock::take(dir.path(), "wa gc", Duration::ZERO).unwrap_err();
+        WriterLock::acquire(dir.path(), "wa gc", Duration::ZERO).unwrap_err();
     }
 
     #[cfg(unix)]
     #[test]
-    fn who_waited_for_a_lock_that_was_removed_meanwhile_takes_the_one_that_is_there() {
+    fn waiting_for_a_removed_lock_acquires_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
-        let first = WriterLock::take(dir.path(), "wa ingest", Duration::ZERO).unwrap();
+        let first = WriterLock::acquire(dir.path(), "wa ingest", Duration::ZERO).unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| WriterLock::take(dir.path(), "wa gc", Duration::from_secs(60)));
+            let waiting = scope.spawn(|| WriterLock::acquire(dir.path(), "wa gc", Duration::from_secs(60)));
             std::thread::sleep(Duration::from_millis(200));
-            std::fs::remove_file(dir.path().join(LOCK)).unwrap();
+            std::fs::remove_file(dir.path().join(LOCK_FILE)).unwrap();
             drop(first);
-            waiting.join().unwrap().unwrap().check().unwrap();
+            waiting.join().unwrap().unwrap().verify().unwrap();
         });
     }
 }

@@ -1,8 +1,13 @@
-//! The manifest: the one file that says what the store holds.
+//! The manifest: the file that names all files of the store.
 //!
-//! `manifest.json` is `{"manifest": {…}, "checksum": "…"}`, the checksum being that of the text of
-//! the inner object. It is replaced as a whole, by a rename; a file that it does not name is not
-//! part of the store.
+//! Invariants:
+//!
+//! - A file that the manifest does not name is not part of the store.
+//! - The manifest is replaced as a whole, by a rename. After a crash at any step `manifest.json` is
+//!   the old or the new one, complete: see [`transaction`](super::transaction).
+//!
+//! `manifest.json` is one line of JSON, `{"manifest": {…}, "checksum": "…"}`. The checksum covers
+//! the text of the inner object, so that any damage of the file is detected.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +18,19 @@ use super::columns::Table;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
 
-/// The mark by which a folder is known as a store.
+/// The value of the key `format`, which identifies a store.
 pub const FORMAT: &str = "wa-store";
-/// The version of the layout that this program writes, and the newest that it reads.
+/// The version of the storage format that this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
-/// The manifest's name.
-pub const MANIFEST: &str = "manifest.json";
+/// The name of the manifest file.
+pub const MANIFEST_FILE: &str = "manifest.json";
 
-/// A file of the store: immutable, uniquely named.
+/// A file of a table: immutable, with a unique name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {
-    /// Path within the store, with `/` between names.
+    /// Path relative to the store, with `/` between names.
     pub path: String,
-    /// The partition's first day: the day itself, or the first of its month.
+    /// First day of the partition: its day, or the first day of its month.
     #[serde(with = "day_text")]
     pub day: Day,
     /// Number of rows.
@@ -34,19 +39,21 @@ pub struct DataFile {
     pub bytes: u64,
     /// Checksum of the bytes (XXH3, 128 bits, hexadecimal).
     pub checksum: String,
-    /// The earliest time in it: of an event, a session's start, a first sight.
+    /// Earliest time of a row: of an event, a session's start, a visitor first seen, or midnight of
+    /// a day of statistics.
     pub min_time: Micros,
-    /// The latest time in it: of an event, a session's end, a first sight.
+    /// Latest time of a row: of an event, a session's end, a visitor first seen, or midnight of a
+    /// day of statistics.
     pub max_time: Micros,
-    /// Addresses were looked for in it, and there are none any more.
+    /// `wa anonymize` has removed all IP addresses from the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub without_addresses: bool,
+    pub ip_addresses_removed: bool,
 }
 
-/// A file that is not part of a table: rejects, and the writer's own notes.
+/// A file that is not part of a table: rejected lines, the source registry or the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SideFile {
-    /// Path within the store.
+pub struct AuxiliaryFile {
+    /// Path relative to the store.
     pub path: String,
     /// Size in bytes.
     pub bytes: u64,
@@ -58,62 +65,62 @@ pub struct SideFile {
     pub written_at: Micros,
 }
 
-/// What the last run of a kind did.
+/// The last run of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRun {
-    /// When it ran.
+    /// Start of the run.
     pub at: Micros,
-    /// What it did, in figures.
-    pub figures: BTreeMap<String, u64>,
+    /// What the run did, as counts by name.
+    pub counts: BTreeMap<String, u64>,
 }
 
-/// What the store holds.
+/// The state of a store: its files, and the settings that they depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Always [`FORMAT`].
     pub format: String,
-    /// The version of the layout.
+    /// Version of the storage format.
     pub version: u32,
-    /// Counts the commits.
+    /// Number of commits.
     pub generation: u64,
-    /// When the store was made.
+    /// When the store was created.
     pub created_at: Micros,
-    /// When it was last changed.
+    /// When the store last changed.
     pub updated_at: Micros,
-    /// The time zone by which the sessions are dated.
+    /// Time zone of the days of sessions and daily statistics.
     pub timezone: String,
-    /// The timeout by which they were cut, in microseconds.
+    /// Session timeout in microseconds: the longest gap within a session.
     pub session_timeout_us: Micros,
-    /// The files of each table, in order of their paths.
+    /// Files of each table, sorted by path.
     pub tables: BTreeMap<Table, Vec<DataFile>>,
-    /// The files of refused lines.
+    /// Files of rejected lines.
     #[serde(default)]
-    pub rejects: Vec<SideFile>,
-    /// What is known of the logs that were read.
+    pub rejects: Vec<AuxiliaryFile>,
+    /// The source registry: the files that were ingested.
     #[serde(default)]
-    pub sources: Option<SideFile>,
-    /// What was pruned and forgotten.
+    pub sources: Option<AuxiliaryFile>,
+    /// The ledger: what was pruned and forgotten.
     #[serde(default)]
-    pub ledger: Option<SideFile>,
-    /// Fingerprint of the secret key, to notice another one.
+    pub ledger: Option<AuxiliaryFile>,
+    /// Fingerprint of the secret key, to detect another key.
     #[serde(default)]
-    pub key_check: Option<String>,
+    pub key_fingerprint: Option<String>,
     /// The last ingest.
     #[serde(default)]
     pub last_ingest: Option<LastRun>,
     /// The last gc.
     #[serde(default)]
     pub last_gc: Option<LastRun>,
-    /// Sessions that started on this day or before are gone, or some of them are.
+    /// Some or all sessions that started on this day or earlier were pruned.
     #[serde(default, with = "day_text_option", skip_serializing_if = "Option::is_none")]
     pub sessions_pruned_through: Option<Day>,
-    /// Events of this UTC date or before are gone, or some of them are.
+    /// Some or all events of this UTC date or earlier were pruned.
     #[serde(default, with = "day_text_option", skip_serializing_if = "Option::is_none")]
     pub events_pruned_through: Option<Day>,
 }
 
 impl Manifest {
-    /// Makes the manifest of an empty store.
+    /// Returns the manifest of an empty store.
     pub fn new(now: Micros, timezone: &str, session_timeout_us: Micros) -> Manifest {
         Manifest {
             format: FORMAT.to_owned(),
@@ -127,7 +134,7 @@ impl Manifest {
             rejects: Vec::new(),
             sources: None,
             ledger: None,
-            key_check: None,
+            key_fingerprint: None,
             last_ingest: None,
             last_gc: None,
             sessions_pruned_through: None,
@@ -135,7 +142,8 @@ impl Manifest {
         }
     }
 
-    /// Tells whether there are no rows, and none were pruned: nothing yet goes by time zone and timeout.
+    /// Returns whether there are no rows, and none were pruned. Nothing depends on the time zone and
+    /// the session timeout then.
     pub fn is_empty(&self) -> bool {
         self.tables.values().all(Vec::is_empty)
             && self.sessions_pruned_through.is_none()
@@ -154,56 +162,63 @@ impl Manifest {
         data.chain(side.map(|file| file.path.as_str()))
     }
 
-    /// Writes the manifest's bytes.
+    /// Serializes the manifest.
+    ///
+    /// # Errors
+    /// Fails if the manifest cannot be written as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let broken = |e| Error::failed("cannot write the manifest as JSON").caused_by(e);
-        let inner = serde_json::value::to_raw_value(self).map_err(broken)?;
+        let failed = |e| Error::failed("cannot write the manifest as JSON").caused_by(e);
+        let inner = serde_json::value::to_raw_value(self).map_err(failed)?;
         let checksum = checksum(inner.get().as_bytes());
-        let mut bytes = serde_json::to_vec(&Envelope { manifest: inner, checksum }).map_err(broken)?;
+        let mut bytes = serde_json::to_vec(&Envelope { manifest: inner, checksum }).map_err(failed)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
 
-    /// Reads a manifest's bytes; an error where they are damaged, or of a newer version.
+    /// Parses a manifest.
+    ///
+    /// # Errors
+    /// Fails if the bytes are damaged, or of a newer version of the storage format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Manifest> {
         let damaged = || {
-            Error::failed("the manifest is damaged").hint(
-                "put manifest.json back from a backup of the store, or make a new store and ingest the logs again",
-            )
+            Error::failed("the manifest is damaged")
+                .hint("restore manifest.json from a backup of the store, or ingest the logs into a new store")
         };
         let outer: Envelope = serde_json::from_slice(bytes).map_err(|e| damaged().caused_by(e))?;
         if checksum(outer.manifest.get().as_bytes()) != outer.checksum {
-            return Err(damaged().caused_by("its checksum does not fit"));
+            return Err(damaged().caused_by("wrong checksum"));
         }
-        let probe: Probe = serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))?;
+        let probe: FormatProbe =
+            serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))?;
         if probe.format != FORMAT {
-            return Err(damaged().caused_by(format!("its format is {:?}", probe.format)));
+            return Err(damaged().caused_by(format!("unknown format {:?}", probe.format)));
         }
         if probe.version > VERSION {
             return Err(Error::failed(format!(
-                "the store is of version {}, and this program knows versions up to {VERSION}",
+                "the store has version {}, and this program reads versions up to {VERSION}",
                 probe.version
             ))
-            .hint("use a newer wa"));
+            .hint("use a newer version of wa"));
         }
         serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))
     }
 }
 
+/// The contents of the file.
 #[derive(Serialize, Deserialize)]
 struct Envelope {
     manifest: Box<RawValue>,
     checksum: String,
 }
 
+/// The keys that every version of the format has.
 #[derive(Deserialize)]
-struct Probe {
+struct FormatProbe {
     format: String,
     version: u32,
 }
 
-/// Returns the checksum of a file's bytes: XXH3, 128 bits, in hexadecimal. It finds damage, not
-/// malice.
+/// Returns the checksum of bytes: XXH3, 128 bits, in hexadecimal. It detects damage, not forgery.
 pub fn checksum(bytes: &[u8]) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
 }
@@ -246,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_survives_being_written_and_read() {
+    fn manifest_round_trips_through_bytes() {
         let mut manifest = Manifest::new(5, "Europe/Berlin", 1_800_000_000);
         manifest.sessions_pruned_through = Day::parse("2026-01-31");
         let file = DataFile {
@@ -257,28 +272,28 @@ mod tests {
             checksum: "00".to_owned(),
             min_time: 1,
             max_time: 2,
-            without_addresses: false,
+            ip_addresses_removed: false,
         };
         manifest.tables.entry(Table::Events).or_default().push(file);
         assert_eq!(Manifest::from_bytes(&manifest.to_bytes().unwrap()).unwrap(), manifest);
     }
 
     #[test]
-    fn any_flipped_bit_of_a_manifest_is_found() {
+    fn manifest_with_any_flipped_bit_is_rejected() {
         let bytes = Manifest::new(5, "UTC", 1_800_000_000).to_bytes().unwrap();
         for at in 0..bytes.len() - 1 {
             for bit in 0..8 {
                 let mut bad = bytes.clone();
                 bad[at] ^= 1 << bit;
                 if let Ok(read) = Manifest::from_bytes(&bad) {
-                    panic!("flipping bit {bit} of byte {at} went unnoticed: {read:?}");
+                    panic!("bit {bit} of byte {at} was flipped, but the manifest was read: {read:?}");
                 }
             }
         }
     }
 
     #[test]
-    fn a_manifest_of_a_newer_version_is_told_apart_from_a_damaged_one() {
+    fn manifest_of_a_newer_version_names_the_version() {
         let mut manifest = Manifest::new(5, "UTC", 1);
         manifest.version = VERSION + 1;
         let error = Manifest::from_bytes(&manifest.to_bytes().unwrap()).unwrap_err();

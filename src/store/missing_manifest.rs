@@ -1,49 +1,48 @@
-//! A store whose manifest is lost.
+//! Detection of a missing manifest.
 //!
-//! The first manifest is on stable storage before any file is moved out of `staging/`, so files in the
-//! store's other folders without a manifest are no first ingest that was interrupted: somebody or
-//! something has taken the manifest away. To begin anew there would be to remove all that the store
-//! holds, so nothing is done.
+//! The first manifest is on stable storage before any file leaves `staging/`. Files in the data
+//! folders without a manifest are therefore not an interrupted first ingest: the manifest was
+//! removed. Starting a new store there would remove all data, so opening such a store fails.
 
-use super::manifest::Manifest;
-use super::{MANIFEST, Store};
+use super::Store;
+use super::manifest::{MANIFEST_FILE, Manifest};
 use crate::error::{Error, Result};
 
 impl Store {
-    /// Returns the manifest; none where there is no store yet.
+    /// Reads the manifest; `None` if there is no store yet.
     ///
     /// # Errors
-    /// Where there are files of a store, and no manifest that names them.
-    pub(super) fn manifest_or_why_none(&self) -> Result<Option<Manifest>> {
+    /// Fails if the manifest cannot be used, or if there are files of a store and no manifest.
+    pub(super) fn load_manifest(&self) -> Result<Option<Manifest>> {
         if let Some(manifest) = self.read_manifest()? {
             return Ok(Some(manifest));
         }
-        let Some(file) = self.first_file()? else { return Ok(None) };
-        // A first ingest may have written both since.
+        let Some(file) = self.any_data_file()? else { return Ok(None) };
+        // A concurrent first ingest may have written the manifest and this file in the meantime.
         if let Some(manifest) = self.read_manifest()? {
             return Ok(Some(manifest));
         }
         Err(Error::failed(format!(
-            "the manifest of the store {} is missing: there is no {MANIFEST}, but files that it has to name, such as {file}",
+            "the store {} has no {MANIFEST_FILE}, but it has data files such as {file}",
             self.dir.display()
         ))
         .hint(
-            "nothing was changed; put the manifest back from a backup of the store, with the files that it names, \
-             or ingest the logs again into a new store",
+            "restore the manifest and the files that it names from a backup, or ingest the logs into a \
+             new store; nothing was changed",
         ))
     }
 
-    /// Returns the path of some file of a table, of refused lines or of the writer's notes.
-    fn first_file(&self) -> Result<Option<String>> {
-        let mut folders: Vec<String> = Store::folders().map(str::to_owned).collect();
-        while let Some(folder) = folders.pop() {
-            let dir = self.dir.join(&folder);
-            for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
-                let path = format!("{folder}/{}", entry.name);
+    /// Returns the path of a file in the data folders, relative to the store.
+    fn any_data_file(&self) -> Result<Option<String>> {
+        let mut dirs: Vec<String> = Store::data_folders().map(str::to_owned).collect();
+        while let Some(dir) = dirs.pop() {
+            let path = self.dir.join(&dir);
+            for entry in self.fs.list(&path).map_err(|e| Error::io("list", &path, e))? {
+                let path = format!("{dir}/{}", entry.name);
                 if !entry.is_dir {
                     return Ok(Some(path));
                 }
-                folders.push(path);
+                dirs.push(path);
             }
         }
         Ok(None)

@@ -1,8 +1,9 @@
-//! The files in the store's own folders that the manifest does not name: to be found, or removed.
+//! Orphan files: files in the store's folders that the manifest does not name.
 //!
-//! A partition may be moved to another disk and be linked there. A link that a named path goes through is
-//! never removed, whether or not it leads anywhere just now. What it leads to is looked at like a partition's
-//! own folder; folders below that, and all other links to folders, are nobody's business here.
+//! A partition folder can be moved to another volume and replaced by a symbolic link. Links on
+//! the path of a named file are never removed, even if they dangle for the moment. The target of
+//! such a link is scanned like a partition folder, without its subfolders. All other links
+//! to folders are ignored.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -10,111 +11,119 @@ use std::path::PathBuf;
 use super::Store;
 use super::columns::Table;
 use super::manifest::Manifest;
-use super::transaction::{REJECTS, STATE};
+use super::transaction::{REJECTS_DIR, STATE_DIR};
 use crate::error::{Error, Result};
 
-/// What lies in some of the store's own folders.
+/// The result of a scan of the store's folders. Paths are relative to the store.
 #[derive(Debug, Default)]
-struct Found {
-    /// The files that the manifest does not name, by their paths below the store's folder.
-    unnamed: Vec<String>,
-    /// The folders within those folders, each behind the ones in it.
-    folders: Vec<String>,
+struct Scan {
+    orphans: Vec<String>,
+    /// The subfolders, each after the ones below it.
+    subfolders: Vec<String>,
 }
 
-/// What a manifest names.
-struct Named<'m> {
+/// The paths that a manifest names.
+struct NamedPaths<'m> {
     paths: HashSet<&'m str>,
-    /// The folders of these paths, and the names of the files in them.
-    folders: HashSet<&'m str>,
-    names: HashSet<&'m str>,
+    /// The folders of `paths`.
+    dirs: HashSet<&'m str>,
+    /// The file names of `paths`.
+    file_names: HashSet<&'m str>,
 }
 
-impl<'m> Named<'m> {
-    fn by(manifest: Option<&'m Manifest>) -> Named<'m> {
+impl<'m> NamedPaths<'m> {
+    fn new(manifest: Option<&'m Manifest>) -> NamedPaths<'m> {
         let paths: HashSet<&str> = manifest.into_iter().flat_map(Manifest::paths).collect();
-        let (folders, names) = paths.iter().filter_map(|path| path.rsplit_once('/')).unzip();
-        Named { paths, folders, names }
+        let (dirs, file_names) = paths.iter().filter_map(|path| path.rsplit_once('/')).unzip();
+        NamedPaths { paths, dirs, file_names }
     }
 }
 
 impl Store {
-    /// Returns the folders of the tables, of refused lines and of a writer's notes.
-    pub(crate) fn folders() -> impl Iterator<Item = &'static str> {
-        Table::ALL.iter().map(|table| table.name()).chain([REJECTS, STATE])
+    /// Returns the folders of the tables, of rejected lines and of state files.
+    pub(crate) fn data_folders() -> impl Iterator<Item = &'static str> {
+        Table::ALL.iter().map(|table| table.name()).chain([REJECTS_DIR, STATE_DIR])
     }
 
-    /// Returns the paths of the files in some of the store's folders that the manifest does not name.
-    pub(crate) fn unnamed<'f>(
+    /// Returns the paths of orphan files in some of the store's folders.
+    ///
+    /// # Errors
+    /// Fails if a folder cannot be listed.
+    pub(crate) fn orphan_files<'d>(
         &self,
         manifest: &Manifest,
-        folders: impl Iterator<Item = &'f str>,
+        dirs: impl Iterator<Item = &'d str>,
     ) -> Result<Vec<String>> {
-        let (mut found, named) = (Found::default(), Named::by(Some(manifest)));
-        for folder in folders {
-            self.look(folder, &named, &mut found)?;
-        }
-        Ok(found.unnamed)
+        self.scan(&NamedPaths::new(Some(manifest)), dirs).map(|scan| scan.orphans)
     }
 
-    /// Removes every file in some of the store's folders that the manifest does not name, and returns
-    /// their number; the folders that lost some are added to `touched`.
-    pub(super) fn sweep<'f>(
+    /// Removes orphan files, and the subfolders that are empty, from some of the store's
+    /// folders. Returns the number of files removed, and adds the folders that lost an
+    /// entry to `changed_dirs`.
+    ///
+    /// # Errors
+    /// Fails if a folder cannot be listed, or a file or folder cannot be removed.
+    pub(super) fn remove_orphans<'d>(
         &self,
         manifest: Option<&Manifest>,
-        folders: impl Iterator<Item = &'f str>,
-        touched: &mut BTreeSet<PathBuf>,
+        dirs: impl Iterator<Item = &'d str>,
+        changed_dirs: &mut BTreeSet<PathBuf>,
     ) -> Result<u64> {
-        let (mut found, named) = (Found::default(), Named::by(manifest));
-        for folder in folders {
-            self.look(folder, &named, &mut found)?;
-        }
-        for path in &found.unnamed {
+        let scan = self.scan(&NamedPaths::new(manifest), dirs)?;
+        for path in &scan.orphans {
             let path = self.dir.join(path);
-            self.disk.remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
-            touched.extend(path.parent().map(ToOwned::to_owned));
+            self.fs.remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+            changed_dirs.extend(path.parent().map(ToOwned::to_owned));
         }
-        for folder in &found.folders {
-            let folder = self.dir.join(folder);
-            if self.disk.list(&folder).is_ok_and(|entries| entries.is_empty()) {
-                self.disk.remove_dir(&folder).map_err(|e| Error::io("remove the folder", &folder, e))?;
-                touched.remove(&folder);
-                touched.extend(folder.parent().map(ToOwned::to_owned));
+        for dir in &scan.subfolders {
+            let dir = self.dir.join(dir);
+            if self.fs.list(&dir).is_ok_and(|entries| entries.is_empty()) {
+                self.fs.remove_dir(&dir).map_err(|e| Error::io("remove the folder", &dir, e))?;
+                changed_dirs.remove(&dir);
+                changed_dirs.extend(dir.parent().map(ToOwned::to_owned));
             }
         }
-        Ok(found.unnamed.len() as u64)
+        Ok(scan.orphans.len() as u64)
     }
 
-    fn look(&self, folder: &str, named: &Named<'_>, found: &mut Found) -> Result<()> {
-        let dir = self.dir.join(folder);
-        for entry in self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))? {
-            let path = format!("{folder}/{}", entry.name);
+    fn scan<'d>(&self, named: &NamedPaths<'_>, dirs: impl Iterator<Item = &'d str>) -> Result<Scan> {
+        let mut scan = Scan::default();
+        for dir in dirs {
+            self.scan_dir(dir, named, &mut scan)?;
+        }
+        Ok(scan)
+    }
+
+    fn scan_dir(&self, dir: &str, named: &NamedPaths<'_>, scan: &mut Scan) -> Result<()> {
+        let path = self.dir.join(dir);
+        for entry in self.fs.list(&path).map_err(|e| Error::io("list", &path, e))? {
+            let path = format!("{dir}/{}", entry.name);
+            let is_named = named.paths.contains(path.as_str()) || named.dirs.contains(path.as_str());
             match (entry.is_link, entry.is_dir) {
                 (false, true) => {
-                    self.look(&path, named, found)?;
-                    found.folders.push(path);
+                    self.scan_dir(&path, named, scan)?;
+                    scan.subfolders.push(path);
                 }
-                (true, true) if named.folders.contains(path.as_str()) => {
-                    self.look_through(&path, named, found)?;
+                (true, true) if named.dirs.contains(path.as_str()) => {
+                    self.scan_linked_partition(&path, named, scan)?;
                 }
                 (true, true) => {}
-                // A link that leads nowhere may lead to a disk that is not there.
-                (_, false)
-                    if named.paths.contains(path.as_str()) || named.folders.contains(path.as_str()) => {}
-                (_, false) => found.unnamed.push(path),
+                // A dangling link of a partition: its volume may not be mounted.
+                (_, false) if is_named => {}
+                (_, false) => scan.orphans.push(path),
             }
         }
         Ok(())
     }
 
-    /// Looks at what a link leads to. Where it leads to another partition, the files are known by the names
-    /// that they have there.
-    fn look_through(&self, link: &str, named: &Named<'_>, found: &mut Found) -> Result<()> {
-        let dir = self.dir.join(link);
-        let entries = self.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))?;
+    /// Scans the target of a link. Several partitions can share one target, so files are matched by
+    /// their names alone.
+    fn scan_linked_partition(&self, link: &str, named: &NamedPaths<'_>, scan: &mut Scan) -> Result<()> {
+        let path = self.dir.join(link);
+        let entries = self.fs.list(&path).map_err(|e| Error::io("list", &path, e))?;
         let files = entries.into_iter().filter(|entry| !entry.is_dir && !entry.is_link);
-        let unnamed = files.filter(|entry| !named.names.contains(entry.name.as_str()));
-        found.unnamed.extend(unnamed.map(|entry| format!("{link}/{}", entry.name)));
+        let orphans = files.filter(|entry| !named.file_names.contains(entry.name.as_str()));
+        scan.orphans.extend(orphans.map(|entry| format!("{link}/{}", entry.name)));
         Ok(())
     }
 }

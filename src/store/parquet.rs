@@ -8,14 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
 
-use super::file_system::Opened;
+use super::file_system::OpenFile;
 use super::frame::Frame;
 
 /// Reads some columns (all, where `columns` is `None`) of a Parquet file into a frame.
 ///
 /// # Errors
 /// The text of what is wrong with the file: damaged bytes never make it panic.
-pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<Frame, String> {
+pub fn decode(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String> {
     match super::decode::read(&file, columns) {
         Some(data) => Ok(Frame::new(data)),
         None => decode_any(file, columns),
@@ -26,7 +26,10 @@ pub fn decode(file: Opened, columns: Option<&[&str]>) -> Result<Frame, String> {
 ///
 /// # Errors
 /// As those of [`decode`]. What came before is right; nothing comes after.
-pub fn groups<'a>(file: Opened, columns: &'a [&'a str]) -> impl Iterator<Item = Result<Frame, String>> + 'a {
+pub fn groups<'a>(
+    file: OpenFile,
+    columns: &'a [&'a str],
+) -> impl Iterator<Item = Result<Frame, String>> + 'a {
     let mut groups = super::decode::Groups::of(&file, columns);
     let (mut file, mut rows) = (Some(file), 0);
     std::iter::from_fn(move || {
@@ -45,11 +48,11 @@ pub fn groups<'a>(file: Opened, columns: &'a [&'a str]) -> impl Iterator<Item = 
 }
 
 /// Like [`decode`], by Polars' reader alone: it knows all of Parquet, and says what is wrong with a file.
-pub(super) fn decode_any(file: Opened, columns: Option<&[&str]>) -> Result<Frame, String> {
+pub(super) fn decode_any(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String> {
     // The decoder asserts what a sound file keeps; a damaged one may not.
     let read = catch_unwind(AssertUnwindSafe(|| match file {
-        Opened::File(file) => read_by(ParquetReader::new(file), columns),
-        Opened::Bytes(bytes) => read_by(ParquetReader::new(Cursor::new(bytes)), columns),
+        OpenFile::File(file) => read_by(ParquetReader::new(file), columns),
+        OpenFile::Bytes(bytes) => read_by(ParquetReader::new(Cursor::new(bytes)), columns),
     }));
     match read {
         Ok(Ok(data)) => Ok(Frame::new(data)),
@@ -100,10 +103,10 @@ mod tests {
         FileBuilder::of_frame(Table::DailyStats, frame).unwrap().finish().unwrap()
     }
 
-    fn file_of(bytes: &[u8]) -> Opened {
+    fn file_of(bytes: &[u8]) -> OpenFile {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        Opened::File(file)
+        OpenFile::File(file)
     }
 
     const NAMES: [&str; 6] =
@@ -118,7 +121,7 @@ mod tests {
             let some = decode(file_of(&bytes), Some(&NAMES)).unwrap();
             assert!(some == frame.select(&NAMES).unwrap(), "{rows} rows");
             assert!(decode(file_of(&bytes), None).unwrap() == frame, "{rows} rows");
-            let read = decode(Opened::Bytes(bytes), Some(&NAMES)).unwrap();
+            let read = decode(OpenFile::Bytes(bytes), Some(&NAMES)).unwrap();
             assert!(read.select(&NAMES).unwrap() == some, "{rows} rows");
         }
     }

@@ -1,8 +1,8 @@
-//! One state of the store, as one manifest names it.
+//! Snapshots: one state of the store, as its manifest names it.
 //!
-//! A reader takes no lock. When a writer has meanwhile replaced the manifest and removed a file, a
-//! read fails with a missing file; [`Store::read_consistently`](super::Store::read_consistently)
-//! then starts again on the new state, so that an answer always comes of one state.
+//! Readers take no lock. If a writer commits a new state and removes a file, a read of that file
+//! fails. [`Store::read_consistently`] then starts over from the new state, so that every result is
+//! computed from a single state.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::Store;
 use super::columns::Table;
-use super::file_system::{Disk, Opened};
+use super::file_system::{FileSystem, OpenFile};
 use super::frame::Frame;
 use super::manifest::{DataFile, Manifest, checksum};
 use super::transaction::staged_path;
@@ -22,68 +22,74 @@ use crate::time::{Day, Micros, Zone};
 /// One state of the store.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    disk: Arc<dyn Disk>,
+    fs: Arc<dyn FileSystem>,
     dir: PathBuf,
     manifest: Arc<Manifest>,
     zone: Zone,
-    /// Files that still lie in `staging/`: those of a change under way.
+    /// Paths of files that are still in `staging/`: the snapshot is that of a transaction.
     staged: Arc<HashSet<String>>,
-    /// Files that were opened beforehand: see [`Snapshot::hold`].
-    held: Arc<HashMap<String, Opened>>,
+    /// Open files, by path: see [`Snapshot::pin_files`].
+    pinned: Arc<HashMap<String, OpenFile>>,
 }
 
-/// The most files that are kept open: systems allow a process about a thousand.
-const MOST_HELD: usize = 600;
+/// Maximum number of pinned files. Operating systems allow a process about a thousand open files.
+const MAX_PINNED: usize = 600;
 
 impl Snapshot {
-    /// Makes a snapshot of the state that a manifest names.
+    /// Returns the state that a manifest names.
+    ///
+    /// # Errors
+    /// Fails if the manifest's time zone is unknown.
     pub(super) fn new(
-        disk: Arc<dyn Disk>,
+        fs: Arc<dyn FileSystem>,
         dir: PathBuf,
         manifest: Manifest,
         staged: HashSet<String>,
     ) -> Result<Snapshot> {
         let zone = Zone::parse(&manifest.timezone).ok_or_else(|| {
-            Error::failed(format!("the store's time zone {:?} is not known", manifest.timezone))
+            Error::failed(format!("unknown time zone {:?} of the store", manifest.timezone))
         })?;
         Ok(Snapshot {
-            disk,
+            fs,
             dir,
             manifest: Arc::new(manifest),
             zone,
             staged: Arc::new(staged),
-            held: Arc::default(),
+            pinned: Arc::default(),
         })
     }
 
-    /// Opens the files of a table that touch the days, and keeps them open: a writer that removes
-    /// them takes nothing from this reader. For answers that are written bit by bit, and cannot be
-    /// taken back to be begun again.
-    pub fn hold(&self, table: Table, days: Option<(Day, Day)>) -> Result<Snapshot> {
-        let mut held = HashMap::new();
-        for file in self.files_in(table, days).into_iter().take(MOST_HELD) {
+    /// Opens the files of a table whose partitions overlap the days, and keeps them open. An open
+    /// file stays readable when a writer removes it. For output that is streamed, so that it cannot
+    /// start over from a new state. Files over the limit of open files are not pinned.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be opened.
+    pub fn pin_files(&self, table: Table, days: Option<(Day, Day)>) -> Result<Snapshot> {
+        let mut pinned = HashMap::new();
+        for file in self.files_in(table, days).into_iter().take(MAX_PINNED) {
             match self.open(file) {
-                Ok(opened) => held.insert(file.path.clone(), opened),
+                Ok(opened) => pinned.insert(file.path.clone(), opened),
                 Err(error) if error.is_too_many_open_files() => {
-                    // Room for what is opened meanwhile.
-                    let half = held.len() / 2;
-                    held = held.into_iter().take(half).collect();
+                    // Leave handles for the files that will be opened meanwhile.
+                    let half = pinned.len() / 2;
+                    pinned = pinned.into_iter().take(half).collect();
                     break;
                 }
                 Err(error) => return Err(error),
             };
         }
-        Ok(Snapshot { held: Arc::new(held), ..self.clone() })
+        Ok(Snapshot { pinned: Arc::new(pinned), ..self.clone() })
     }
 
-    /// Returns what the store holds.
+    /// Returns the manifest of the state.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Returns the store that it is a state of.
+    /// Returns the store.
     pub fn store(&self) -> Store {
-        Store { disk: self.disk.clone(), dir: self.dir.clone() }
+        Store { fs: self.fs.clone(), dir: self.dir.clone() }
     }
 
     /// Returns the store's folder.
@@ -91,24 +97,26 @@ impl Snapshot {
         &self.dir
     }
 
-    /// Returns the time zone by which the sessions are dated.
+    /// Returns the time zone of the days of sessions and daily statistics.
     pub fn zone(&self) -> Zone {
         self.zone
     }
 
-    /// Returns the longest gap within a session, in microseconds.
+    /// Returns the session timeout in microseconds: the longest gap within a session.
     pub fn timeout(&self) -> Micros {
         self.manifest.session_timeout_us
     }
 
-    /// Returns the files of a table whose partition touches the days, both included.
+    /// Returns the files of a table whose partitions overlap an inclusive range of days, or all
+    /// files.
     pub fn files_in(&self, table: Table, days: Option<(Day, Day)>) -> Vec<&DataFile> {
         let by_month = matches!(table, Table::DailyStats | Table::Visitors);
         let files = self.manifest.files(table).iter();
         match days {
             None => files.collect(),
             Some((from, to)) => {
-                // A month of visitors is one of UTC: days of a zone can reach into the next.
+                // Months of visitors are in UTC: a day of the store's time zone can overlap the
+                // previous or the next month.
                 let from = if by_month { from.plus(-1).month_start() } else { from };
                 let to = if by_month { to.plus(1) } else { to };
                 files.filter(|file| from <= file.day && file.day <= to).collect()
@@ -116,27 +124,34 @@ impl Snapshot {
         }
     }
 
-    /// Reads columns of the partitions of a table that touch the days: a frame a file, in parallel.
+    /// Reads columns of the files of a table whose partitions overlap an inclusive range of days.
+    /// Returns one frame per file; files are read in parallel. A partition can be a month, so frames
+    /// can contain rows of other days.
     ///
-    /// Rows outside the days can be among them where a partition is a month.
+    /// # Errors
+    /// Fails if a file cannot be read or is damaged.
     pub fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         let files = self.files_in(table, days).into_par_iter().with_max_len(1);
         files.map(|file| self.read_file(file, Some(columns))).collect()
     }
 
-    /// Reads columns (all, where `columns` is `None`) of one file.
+    /// Reads columns of one file; all columns if `columns` is `None`.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or is damaged.
     pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<Frame> {
         let path = self.locate(&file.path);
         let frame =
-            super::parquet::decode(self.open(file)?, columns).map_err(|why| self.damaged(&path, why))?;
+            super::parquet::decode(self.open(file)?, columns).map_err(|cause| self.damaged(&path, cause))?;
         self.check_rows(file, frame.height() as u64)?;
         Ok(frame)
     }
 
-    /// Reads columns of one file a row group at a time: each is a frame that is let go of before the next is read.
+    /// Reads columns of one file, one row group at a time. `each` receives the frame of a row group,
+    /// which is dropped before the next is read.
     ///
     /// # Errors
-    /// Those of reading, and those of `each`.
+    /// Fails if the file cannot be read or is damaged, or if `each` fails.
     pub fn read_groups(
         &self,
         file: &DataFile,
@@ -146,7 +161,7 @@ impl Snapshot {
         let path = self.locate(&file.path);
         let mut rows = 0;
         for frame in super::parquet::groups(self.open(file)?, columns) {
-            let frame = frame.map_err(|why| self.damaged(&path, why))?;
+            let frame = frame.map_err(|cause| self.damaged(&path, cause))?;
             rows += frame.height() as u64;
             each(&frame)?;
         }
@@ -157,32 +172,38 @@ impl Snapshot {
         if rows == file.rows {
             return Ok(());
         }
-        Err(self.damaged(&self.locate(&file.path), format!("it has {rows} rows, not {}", file.rows)))
+        Err(self.damaged(&self.locate(&file.path), format!("it has {rows} rows instead of {}", file.rows)))
     }
 
-    fn open(&self, file: &DataFile) -> Result<Opened> {
+    fn open(&self, file: &DataFile) -> Result<OpenFile> {
         let path = self.locate(&file.path);
-        let opened = match self.held.get(&file.path) {
-            Some(held) => held.again(),
-            None => self.disk.open(&path),
+        let opened = match self.pinned.get(&file.path) {
+            Some(pinned) => pinned.try_clone(),
+            None => self.fs.open(&path),
         };
         opened.map_err(|e| Error::io("open", &path, e))
     }
 
-    /// Reads a whole file as a writer does: its checksum is looked at first, so that damage is
-    /// never carried on into a new file.
+    /// Reads all columns of one file, and verifies its checksum first. Writers use this, so that
+    /// damage is never copied to a new file.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or is damaged.
     pub fn read_file_checked(&self, file: &DataFile) -> Result<Frame> {
-        let bytes = self.bytes_checked(&file.path, &file.checksum)?;
+        let bytes = self.read_checked(&file.path, &file.checksum)?;
         let path = self.locate(&file.path);
-        super::parquet::decode(Opened::Bytes(bytes), None).map_err(|why| self.damaged(&path, why))
+        super::parquet::decode(OpenFile::Bytes(bytes), None).map_err(|cause| self.damaged(&path, cause))
     }
 
-    /// Reads the bytes of a file that the manifest names, and checks them.
-    pub fn bytes_checked(&self, path: &str, expected: &str) -> Result<Vec<u8>> {
+    /// Reads the bytes of a file and verifies their checksum.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or is damaged.
+    pub fn read_checked(&self, path: &str, expected: &str) -> Result<Vec<u8>> {
         let path = self.locate(path);
-        let bytes = self.disk.read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let bytes = self.fs.read(&path).map_err(|e| Error::io("read", &path, e))?;
         if checksum(&bytes) != expected {
-            return Err(self.damaged(&path, "its checksum does not fit".to_owned()));
+            return Err(self.damaged(&path, "wrong checksum".to_owned()));
         }
         Ok(bytes)
     }
@@ -191,31 +212,31 @@ impl Snapshot {
         if self.staged.contains(path) { staged_path(&self.dir, path) } else { self.dir.join(path) }
     }
 
-    fn damaged(&self, path: &Path, why: String) -> Error {
-        Error::failed(format!("{} is damaged", path.display())).caused_by(why).hint(
-            "put the file back from a backup of the store, or make a new store and ingest the logs again; \
-             `wa verify` names every damaged file",
+    fn damaged(&self, path: &Path, cause: String) -> Error {
+        Error::failed(format!("{} is damaged", path.display())).caused_by(cause).hint(
+            "restore the file from a backup of the store, or ingest the logs into a new store; run \
+             `wa verify` to list all damaged files",
         )
     }
 
-    /// Returns the first and last day that hold sessions or daily statistics.
+    /// Returns the first and the last day with sessions or daily statistics.
     pub fn days(&self) -> Option<(Day, Day)> {
         let mut days: Option<(Day, Day)> = None;
-        let mut take = |day: Day| {
+        let mut include = |day: Day| {
             days = Some(days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
         };
         for file in self.manifest.files(Table::Sessions) {
-            take(file.day);
+            include(file.day);
         }
-        // A partition of daily stats is a month; its files carry the first and last day as times.
+        // A partition of daily statistics is a month; the times of its files are its days.
         for file in self.manifest.files(Table::DailyStats) {
-            take(Day::utc(file.min_time));
-            take(Day::utc(file.max_time));
+            include(Day::utc(file.min_time));
+            include(Day::utc(file.max_time));
         }
         days
     }
 
-    /// Returns the first and the last day with events, by their own times.
+    /// Returns the first and the last day with events, in the store's time zone.
     pub fn event_days(&self) -> Option<(Day, Day)> {
         let files = self.manifest.files(Table::Events);
         let first = files.iter().map(|file| file.min_time).min()?;

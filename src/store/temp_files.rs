@@ -1,42 +1,53 @@
-//! Files that a writer puts aside for itself while it is at work.
+//! Temporary files of a writer.
 //!
-//! They are no part of the store and never synced. They lie in `staging/`: what an interrupted writer
-//! leaves of them, the next one removes.
+//! Invariants:
+//!
+//! - Temporary files lie in `staging/`, are never synced, and are not part of the store.
+//! - Only the holder of the writer's lock creates, reads or removes them.
+//!
+//! A file is `staging/<uuid>.tmp`; its contents are the creator's own. After a crash at any step the
+//! files remain; the next writer finds `staging/` and removes them with all orphan files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file_system::Disk;
-use super::transaction::STAGING;
+use super::file_system::FileSystem;
+use super::transaction::STAGING_DIR;
 use crate::error::{Error, Result};
 
-/// Where a writer puts things aside.
+/// Creates temporary files.
 #[derive(Clone, Debug)]
-pub struct Scratch {
-    disk: Arc<dyn Disk>,
-    folder: PathBuf,
+pub struct TempFiles {
+    fs: Arc<dyn FileSystem>,
+    dir: PathBuf,
 }
 
-impl Scratch {
-    /// Puts things aside in the staging folder of a store; the caller holds the writer's lock.
-    pub(super) fn of(disk: Arc<dyn Disk>, dir: &Path) -> Scratch {
-        Scratch { disk, folder: dir.join(STAGING) }
+impl TempFiles {
+    /// Returns the temporary files of a store. The caller must hold the writer's lock.
+    pub(super) fn new(fs: Arc<dyn FileSystem>, store: &Path) -> TempFiles {
+        TempFiles { fs, dir: store.join(STAGING_DIR) }
     }
 
-    /// Writes a file, and returns where it lies.
+    /// Writes a file and returns its path.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
     pub fn write(&self, bytes: &[u8]) -> Result<PathBuf> {
-        let path = self.folder.join(format!("{}.scratch", uuid::Uuid::new_v4().simple()));
-        self.disk.write_new(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
+        let path = self.dir.join(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
+        self.fs.write_new(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
         Ok(path)
     }
 
     /// Reads a file.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        self.disk.read(path).map_err(|e| Error::io("read", path, e))
+        self.fs.read(path).map_err(|e| Error::io("read", path, e))
     }
 
-    /// Removes a file. Where it cannot be removed, the writer's end takes it, or the next writer.
+    /// Removes a file. If that fails, the end of this writer or the next writer removes it.
     pub fn remove(&self, path: &Path) {
-        let _ = self.disk.remove_file(path);
+        let _ = self.fs.remove_file(path);
     }
 }

@@ -1,109 +1,113 @@
-//! A change of the store, visible whole or not at all.
+//! Atomic changes of a store.
 //!
-//! What always holds: the files that the manifest names are there, whole, and never change. A
-//! change writes its new files aside, moves them in, and replaces the manifest.
+//! Invariants:
 //!
-//! 1. `staging/` is made and synced. As long as it is there, unnamed files may lie about.
-//! 2. Each new file is written in `staging/` and synced.
-//! 3. It is renamed into its partition; the partition's folder (and those above, if new) is synced.
-//! 4. The new manifest is written in `staging/`, synced, and renamed over `manifest.json`; the
-//!    store's folder is synced. **This is the commit.**
-//! 5. Files that the old manifest named and the new one does not are removed.
-//! 6. When the writer ends, the folders out of which files were removed are synced, and `staging/`
-//!    is removed.
+//! - Every file that the manifest names exists, is complete, and never changes.
+//! - A file that the manifest does not name is never read. While no writer is at work, such orphan
+//!   files exist only if `staging/` exists.
+//! - At most one writer changes the store: see [`lock`](super::lock).
 //!
-//! A crash before 4 leaves the old state, after it the new one; in both, files that no manifest
-//! names. They are never read, and the next writer, seeing `staging/`, removes them.
+//! Steps of a writer, and what a crash in each step leaves:
+//!
+//! | step | after a crash |
+//! | --- | --- |
+//! | 1. Create `staging/`; sync the store's folder. | the old state, an empty `staging/` |
+//! | 2. Write each new file to `staging/` and sync it. | the old state, files in `staging/` |
+//! | 3. Rename each file into its folder. Sync these folders and their parents. | the old state, orphan files |
+//! | 4. Write the manifest to `staging/`, sync it, rename it over `manifest.json`, sync the store's folder. **This is the commit.** | the old or the new state, orphan files |
+//! | 5. Remove the files that only the old manifest names. | the new state, orphan files |
+//! | 6. When the writer ends, sync the folders that lost files, and remove `staging/`. | the new state, possibly `staging/` |
+//!
+//! The next writer finds `staging/` and removes all orphan files. Step 1 happens once for a writer,
+//! steps 2 to 5 for each transaction.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::columns::Table;
-use super::file_system::Disk;
-use super::manifest::{DataFile, MANIFEST, Manifest, SideFile, checksum};
+use super::file_system::FileSystem;
+use super::manifest::{AuxiliaryFile, DataFile, MANIFEST_FILE, Manifest, checksum};
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
 
-/// The folder of files on their way.
-pub const STAGING: &str = "staging";
-/// The folder of refused lines.
-pub const REJECTS: &str = "rejects";
-/// The folder of the writer's own notes.
-pub const STATE: &str = "state";
+/// The folder of files that are not committed yet.
+pub const STAGING_DIR: &str = "staging";
+/// The folder of rejected lines.
+pub const REJECTS_DIR: &str = "rejects";
+/// The folder of state files: the source registry and the ledger.
+pub const STATE_DIR: &str = "state";
 
-/// A new file of a table, still in memory.
+/// A new file of a table, in memory.
 #[derive(Debug)]
 pub struct NewFile {
-    /// Its name, that no other file has.
+    /// Unique file name.
     name: String,
     /// The table.
     pub table: Table,
-    /// The partition's first day.
+    /// First day of the partition.
     pub day: Day,
     /// Number of rows.
     pub rows: u64,
-    /// The earliest time in it.
+    /// Earliest time of a row.
     pub min_time: Micros,
-    /// The latest time in it.
+    /// Latest time of a row.
     pub max_time: Micros,
     /// The Parquet file.
     pub bytes: Vec<u8>,
 }
 
 impl NewFile {
-    /// Names the bytes of a Parquet file: so many rows, of times from the first to the second one.
+    /// Returns a new file from its bytes, with a unique name. `times` are the earliest and the
+    /// latest time of its rows.
     pub fn new(table: Table, day: Day, rows: u64, times: (Micros, Micros), bytes: Vec<u8>) -> NewFile {
         let name = format!("{}.parquet", uuid::Uuid::new_v4().simple());
         NewFile { name, table, day, rows, min_time: times.0, max_time: times.1, bytes }
     }
 
-    /// Returns where it will lie, below the store's folder.
+    /// Returns the path after the commit, relative to the store.
     pub fn path(&self) -> String {
         format!("{}/{}", self.table.partition(self.day), self.name)
     }
 }
 
-/// What became of the files that a change has replaced.
+/// The removal of replaced files after a commit.
 #[derive(Debug)]
 pub struct Removal {
-    /// All of them are gone.
-    pub clean: bool,
-    /// The folders out of which files were removed; not synced since.
-    pub touched: BTreeSet<PathBuf>,
+    /// Whether every file was removed.
+    pub is_complete: bool,
+    /// The folders from which files were removed, not synced yet.
+    pub changed_dirs: BTreeSet<PathBuf>,
 }
 
-/// A change under way. Dropping it leaves the store as it was.
+/// A change in progress. Dropping it leaves the store as it was.
 #[derive(Debug)]
 pub struct Transaction {
-    disk: Arc<dyn Disk>,
+    fs: Arc<dyn FileSystem>,
     dir: PathBuf,
     manifest: Manifest,
-    moved_into: BTreeSet<PathBuf>,
+    /// Paths of new files, which are in `staging/`.
     staged: Vec<String>,
-    removed: Vec<String>,
+    /// Paths of committed files that the new manifest no longer names.
+    replaced: Vec<String>,
 }
 
 impl Transaction {
-    /// Begins a change of the state that `manifest` names; the caller holds the writer's lock.
-    pub(super) fn begin(disk: Arc<dyn Disk>, dir: &Path, manifest: Manifest) -> Transaction {
-        Transaction {
-            disk,
-            dir: dir.to_owned(),
-            manifest,
-            moved_into: BTreeSet::new(),
-            staged: Vec::new(),
-            removed: Vec::new(),
-        }
+    /// Begins a change of the state that `manifest` names. The caller must hold the writer's lock.
+    pub(super) fn begin(fs: Arc<dyn FileSystem>, dir: &Path, manifest: Manifest) -> Transaction {
+        Transaction { fs, dir: dir.to_owned(), manifest, staged: Vec::new(), replaced: Vec::new() }
     }
 
-    /// Returns the state that the change has come to, for reading and for its lesser fields.
+    /// Returns the manifest as this change will commit it.
     pub fn manifest(&mut self) -> &mut Manifest {
         &mut self.manifest
     }
 
-    /// Writes a file of a table aside, to become visible with the commit.
+    /// Adds a file to its table: writes and syncs it in `staging/`.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
     pub fn add(&mut self, file: NewFile) -> Result<()> {
         let path = file.path();
         let checksum = self.stage(&path, &file.bytes)?;
@@ -116,147 +120,168 @@ impl Transaction {
             checksum,
             min_time: file.min_time,
             max_time: file.max_time,
-            without_addresses: false,
+            ip_addresses_removed: false,
         });
         Ok(())
     }
 
-    /// Takes a file out of a table; it is removed after the commit.
+    /// Removes a file from a table. The file itself is removed after the commit.
     pub fn remove(&mut self, table: Table, path: &str) {
         if let Some(files) = self.manifest.tables.get_mut(&table) {
             files.retain(|file| file.path != path);
         }
-        self.remove_side(path);
+        self.remove_auxiliary(path);
     }
 
-    /// Returns the state as this change will leave it, readable before the commit.
+    /// Returns the state that this change will commit, readable before the commit.
+    ///
+    /// # Errors
+    /// Fails if the manifest's time zone is unknown.
     pub fn snapshot(&self) -> Result<Snapshot> {
         let staged = self.staged.iter().cloned().collect();
-        Snapshot::new(self.disk.clone(), self.dir.clone(), self.manifest.clone(), staged)
+        Snapshot::new(self.fs.clone(), self.dir.clone(), self.manifest.clone(), staged)
     }
 
-    /// Writes a file that is not part of a table into `folder`, and returns how the manifest is to
-    /// name it; the caller puts that into the manifest.
-    pub fn add_side(
+    /// Writes a file that is not part of a table into `folder`. Returns its entry for the manifest,
+    /// which the caller must add.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
+    pub fn add_auxiliary(
         &mut self,
         folder: &str,
         name: &str,
         bytes: &[u8],
         rows: u64,
         now: Micros,
-    ) -> Result<SideFile> {
+    ) -> Result<AuxiliaryFile> {
         let path = format!("{folder}/{name}");
         let checksum = self.stage(&path, bytes)?;
-        Ok(SideFile { path, bytes: bytes.len() as u64, checksum, rows, written_at: now })
+        Ok(AuxiliaryFile { path, bytes: bytes.len() as u64, checksum, rows, written_at: now })
     }
 
-    /// Writes one of the writer's own notes in the place of the one before: `name` says of what kind it is, and
-    /// `place` where the manifest names it.
-    pub fn replace_note(
+    /// Replaces a state file. `name` is the first part of its file name, and `entry` returns its
+    /// entry in the manifest.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
+    pub fn replace_state_file(
         &mut self,
         name: &str,
-        place: impl FnOnce(&mut Manifest) -> &mut Option<SideFile>,
+        entry: impl FnOnce(&mut Manifest) -> &mut Option<AuxiliaryFile>,
         bytes: &[u8],
         rows: u64,
         now: Micros,
     ) -> Result<()> {
         let name = format!("{name}-{}.json", uuid::Uuid::new_v4().simple());
-        let file = self.add_side(STATE, &name, bytes, rows, now)?;
-        if let Some(old) = place(&mut self.manifest).replace(file) {
-            self.remove_side(&old.path);
+        let file = self.add_auxiliary(STATE_DIR, &name, bytes, rows, now)?;
+        if let Some(old) = entry(&mut self.manifest).replace(file) {
+            self.remove_auxiliary(&old.path);
         }
         Ok(())
     }
 
-    /// Takes note that the manifest does not name a file any more.
-    pub fn remove_side(&mut self, path: &str) {
-        if let Some(at) = self.staged.iter().position(|staged| staged == path) {
-            // Never visible: it can go at once. Where it cannot, the next writer's sweep takes it.
-            self.staged.swap_remove(at);
-            let _ = self.disk.remove_file(&staged_path(&self.dir, path));
+    /// Removes a file whose entry the caller has removed from the manifest. A committed file is
+    /// removed after the commit, a new one at once.
+    pub fn remove_auxiliary(&mut self, path: &str) {
+        if let Some(index) = self.staged.iter().position(|staged| staged == path) {
+            // If the removal fails, the file is an orphan in `staging/` and is removed later.
+            self.staged.swap_remove(index);
+            let _ = self.fs.remove_file(&staged_path(&self.dir, path));
         } else {
-            self.removed.push(path.to_owned());
+            self.replaced.push(path.to_owned());
         }
     }
 
     fn stage(&mut self, path: &str, bytes: &[u8]) -> Result<String> {
         let staged = staged_path(&self.dir, path);
-        self.disk.write_new(&staged, bytes).map_err(|e| Error::io("write", &staged, e))?;
-        self.disk.sync_file(&staged).map_err(|e| Error::io("sync", &staged, e))?;
+        self.fs.write_new(&staged, bytes).map_err(|e| Error::io("write", &staged, e))?;
+        self.fs.sync_file(&staged).map_err(|e| Error::io("sync", &staged, e))?;
         self.staged.push(path.to_owned());
         Ok(checksum(bytes))
     }
 
-    /// Removes what was written aside: the store stays as it was.
+    /// Removes the new files and leaves the store as it was.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be removed.
     pub fn discard(self) -> Result<()> {
         for path in &self.staged {
             let staged = staged_path(&self.dir, path);
-            self.disk.remove_file(&staged).map_err(|e| Error::io("remove", &staged, e))?;
+            self.fs.remove_file(&staged).map_err(|e| Error::io("remove", &staged, e))?;
         }
         Ok(())
     }
 
-    /// Makes the change visible, whole. Returns the new state, and what became of the files that it
-    /// does not name any more.
+    /// Commits the change. Returns the new manifest, and the outcome of removing the files that it
+    /// no longer names.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be renamed, or the manifest cannot be written. The old state remains
+    /// then, unless only the last sync failed.
     pub fn commit(mut self, now: Micros) -> Result<(Manifest, Removal)> {
+        let mut folders = BTreeSet::new();
         for path in std::mem::take(&mut self.staged) {
             let to = self.dir.join(&path);
             if let Some(folder) = to.parent()
-                && self.moved_into.insert(folder.to_owned())
+                && folders.insert(folder.to_owned())
             {
-                self.disk.create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
+                self.fs.create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
             }
             let from = staged_path(&self.dir, &path);
-            self.disk.rename(&from, &to).map_err(|e| Error::io("move into place", &to, e))?;
+            self.fs.rename(&from, &to).map_err(|e| Error::io("move a new file to", &to, e))?;
         }
-        // A new partition is an entry of its table's folder, and that one of the store's.
-        let mut folders = self.moved_into.clone();
-        for folder in &self.moved_into {
-            folders.extend(
-                folder.ancestors().skip(1).take_while(|f| f.starts_with(&self.dir)).map(Path::to_owned),
-            );
-        }
+        // A new partition is an entry of its table's folder, and that may be new in the store's.
+        let parents: Vec<PathBuf> = folders
+            .iter()
+            .flat_map(|folder| folder.ancestors().skip(1).take_while(|f| f.starts_with(&self.dir)))
+            .map(Path::to_owned)
+            .collect();
+        folders.extend(parents);
         for folder in &folders {
-            self.disk.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
+            self.fs.sync_dir(folder).map_err(|e| Error::io("sync the folder", folder, e))?;
         }
         self.manifest.generation += 1;
         self.manifest.updated_at = now;
         for files in self.manifest.tables.values_mut() {
             files.sort_by(|a, b| a.path.cmp(&b.path));
         }
-        write_manifest(&*self.disk, &self.dir, &self.manifest)?;
-        // From here on the new state stands: what cannot be removed now, the next writer removes.
-        let mut removal = Removal { clean: true, touched: BTreeSet::new() };
-        for path in &self.removed {
+        write_manifest(&*self.fs, &self.dir, &self.manifest)?;
+        // The new state is committed. Files that cannot be removed now are orphans.
+        let mut removal = Removal { is_complete: true, changed_dirs: BTreeSet::new() };
+        for path in &self.replaced {
             let path = self.dir.join(path);
-            let gone = self.disk.remove_file(&path).is_ok();
-            removal.clean &= gone;
-            let Some(folder) = path.parent().filter(|_| gone) else { continue };
-            // Only an empty partition goes; the disk refuses the others.
+            let is_removed = self.fs.remove_file(&path).is_ok();
+            removal.is_complete &= is_removed;
+            let Some(folder) = path.parent().filter(|_| is_removed) else { continue };
+            // Succeeds only if the partition is empty.
             if folder.parent() != Some(&self.dir)
-                && self.disk.remove_dir(folder).is_ok()
-                && let Some(above) = folder.parent()
+                && self.fs.remove_dir(folder).is_ok()
+                && let Some(parent) = folder.parent()
             {
-                removal.touched.insert(above.to_owned());
+                removal.changed_dirs.insert(parent.to_owned());
             }
-            removal.touched.insert(folder.to_owned());
+            removal.changed_dirs.insert(folder.to_owned());
         }
         Ok((self.manifest, removal))
     }
 }
 
-/// Returns where a file lies until the commit.
+/// Returns the path of a file before the commit.
 pub(super) fn staged_path(dir: &Path, path: &str) -> PathBuf {
-    dir.join(STAGING).join(path.rsplit('/').next().unwrap_or(path))
+    dir.join(STAGING_DIR).join(path.rsplit('/').next().unwrap_or(path))
 }
 
-/// Replaces the manifest, or writes the first one.
-pub(super) fn write_manifest(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<()> {
+/// Writes the manifest, replacing an existing one atomically.
+///
+/// # Errors
+/// Fails if a file operation does.
+pub(super) fn write_manifest(fs: &dyn FileSystem, dir: &Path, manifest: &Manifest) -> Result<()> {
     let bytes = manifest.to_bytes()?;
-    let staged = dir.join(STAGING).join(MANIFEST);
-    let path = dir.join(MANIFEST);
-    disk.write_new(&staged, &bytes).map_err(|e| Error::io("write", &staged, e))?;
-    disk.sync_file(&staged).map_err(|e| Error::io("sync", &staged, e))?;
-    disk.rename(&staged, &path).map_err(|e| Error::io("replace", &path, e))?;
-    disk.sync_dir(dir).map_err(|e| Error::io("sync the folder", dir, e))
+    let staged = dir.join(STAGING_DIR).join(MANIFEST_FILE);
+    let path = dir.join(MANIFEST_FILE);
+    fs.write_new(&staged, &bytes).map_err(|e| Error::io("write", &staged, e))?;
+    fs.sync_file(&staged).map_err(|e| Error::io("sync", &staged, e))?;
+    fs.rename(&staged, &path).map_err(|e| Error::io("replace", &path, e))?;
+    fs.sync_dir(dir).map_err(|e| Error::io("sync the folder", dir, e))
 }

@@ -215,7 +215,7 @@ fn a_folder_that_holds_other_things_is_no_place_for_a_store() {
         place
             .wa(&format!("--store holiday {command}"))
             .exits(1)
-            .warns("holiday is not a wa store and holds other things (\"photo.jpg\")")
+            .warns("holiday is not a wa store and contains other files (\"photo.jpg\")")
             .warns("hint: name an empty or a new folder with --store");
     }
     for command in READERS.map(|(reader, _)| reader).into_iter().chain(["gc", "rebuild"]) {

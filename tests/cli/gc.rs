@@ -152,7 +152,7 @@ fn statistics_that_were_pruned_this_once_stay_pruned_and_are_not_missed() {
     let now = wa::time::parse_human("2026-09-10T13:00:00Z").unwrap();
     let lock_timeout = std::time::Duration::from_secs(1);
     let options = GcOptions { clock: Clock { now }, dry_run: false, yes: false, lock_timeout };
-    let report = gc(&Store::at(place.path("wa-store")), &settings, options).unwrap();
+    let report = gc(&Store::new(place.path("wa-store")), &settings, options).unwrap();
     assert_eq!(report.daily_stats.rows, 8);
     place.wa("verify").exits(0);
     let first_day = |place: &Place| {

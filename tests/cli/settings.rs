@@ -26,7 +26,7 @@ fn init_leaves_settings_and_foreign_folders_alone() {
     assert_eq!(place.read("wa-store/wa.toml"), before);
 
     place.write("holiday/photo.jpg", "");
-    place.wa("--store holiday init").exits(1).warns("holds other things").warns("photo.jpg");
+    place.wa("--store holiday init").exits(1).warns("contains other files").warns("photo.jpg");
     assert_eq!(std::fs::read_dir(place.path("holiday")).unwrap().count(), 1);
 }
 

@@ -405,7 +405,7 @@ fn agreement_of_the_program_with_a_second_computation() {
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     };
     json(&["ingest", "--quiet", "log.ndjson"]);
-    let snapshot = Store::at(folder.path().join("wa-store")).snapshot().unwrap();
+    let snapshot = Store::new(folder.path().join("wa-store")).snapshot().unwrap();
     let mut model = Model::default();
     model.file(lines.iter().map(String::as_str));
     let mut found = tables::read(&snapshot).unwrap();

@@ -51,12 +51,12 @@ fn readers_see_one_state_and_writers_lose_and_double_nothing() {
         ends(&mut command, 0)
     };
     run("expected", &["ingest", "logs"]);
-    let read = |name: &str| tables::read(&Store::at(folder.path().join(name)).snapshot().unwrap()).unwrap();
+    let read = |name: &str| tables::read(&Store::new(folder.path().join(name)).snapshot().unwrap()).unwrap();
     let expected = read("expected");
 
     // So that the readers have something to read from the beginning.
     run("store", &["ingest", "logs/05.ndjson"]);
-    let store = Store::at(folder.path().join("store"));
+    let store = Store::new(folder.path().join("store"));
     let done = AtomicBool::new(false);
     let states = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -156,6 +156,6 @@ fn at_once_the_lock_says_who_holds_it_and_a_dead_holder_never_blocks() {
     assert!(noted());
     ends(&mut second("0s"), 0);
     drop(lines);
-    let store = Store::at(folder.path().join("store"));
+    let store = Store::new(folder.path().join("store"));
     assert_eq!(store.read_consistently(agreement).unwrap(), 1);
 }

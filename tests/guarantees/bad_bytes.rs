@@ -237,7 +237,7 @@ fn bad_bytes_a_million_event_names_are_a_million_counts() {
 #[test]
 fn bad_bytes_a_line_of_5_gb_is_one_refused_line_and_its_neighbours_are_kept() {
     use std::io::{Seek, SeekFrom};
-    use wa::store::rejects::Reject;
+    use wa::store::rejects::RejectRecord;
 
     const LENGTH: u64 = 5 << 30;
     // head -c 5368709120 /dev/zero | sha256sum
@@ -252,13 +252,13 @@ fn bad_bytes_a_line_of_5_gb_is_one_refused_line_and_its_neighbours_are_kept() {
     let (status, peak) = super::memory::ingest(folder.path(), "long.ndjson");
     assert_eq!(status, Some(0));
     assert!(peak < 200, "{peak} MiB");
-    let snapshot = wa::store::Store::at(folder.path().join("store-of-long.ndjson")).snapshot().unwrap();
+    let snapshot = wa::store::Store::new(folder.path().join("store-of-long.ndjson")).snapshot().unwrap();
     let titles: Vec<_> =
         tables::read(&snapshot).unwrap()["events"].iter().map(|row| row["page_title"].clone()).collect();
     assert_eq!(titles, ["before", "after"]);
     let kept = &snapshot.manifest().rejects[..];
     assert_eq!((kept.len(), kept[0].rows), (1, 1));
-    let reject: Reject =
+    let reject: RejectRecord =
         serde_json::from_slice(&fs::read(snapshot.dir().join(&kept[0].path)).unwrap()).unwrap();
     assert_eq!((reject.reason.as_str(), reject.line, reject.length), ("line_too_long", 2, LENGTH));
     assert_eq!(reject.sha256, SHA256);
@@ -357,7 +357,7 @@ fn bad_bytes_a_file_without_read_permission_is_named_and_does_not_keep_the_other
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("closed.ndjson") && said.contains("permission"), "{said}");
-    let snapshot = wa::store::Store::at(folder.path().join("store")).snapshot().unwrap();
+    let snapshot = wa::store::Store::new(folder.path().join("store")).snapshot().unwrap();
     let stored = tables::read(&snapshot).unwrap();
     assert_eq!(stored["events"].len(), 1);
     assert_eq!(stored["events"][0]["page_title"], "a");

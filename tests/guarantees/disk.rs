@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wa::store::file_system::{Disk, Entry, Opened};
+use wa::store::file_system::{DirEntry, FileSystem, OpenFile};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,7 +256,7 @@ fn names(path: &Path) -> Vec<String> {
     path.components().filter_map(name).collect()
 }
 
-impl Disk for MemoryDisk {
+impl FileSystem for MemoryDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.begin("create folder", dir);
         // A folder that is there already takes no room.
@@ -355,14 +355,14 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         let (state, verdict) = self.begin("list", dir);
         verdict.check()?;
         match state.find(dir) {
             Ok(node) => match &state.nodes[node] {
                 Node::Dir { now, .. } => Ok(now
                     .iter()
-                    .map(|(name, child)| Entry {
+                    .map(|(name, child)| DirEntry {
                         name: name.clone(),
                         is_dir: matches!(state.nodes[*child], Node::Dir { .. }),
                         is_link: false,
@@ -381,10 +381,10 @@ impl Disk for MemoryDisk {
         state.file(path).map(|bytes| bytes.as_ref().clone())
     }
 
-    fn open(&self, path: &Path) -> io::Result<Opened> {
+    fn open(&self, path: &Path) -> io::Result<OpenFile> {
         let (state, verdict) = self.begin("open", path);
         verdict.check()?;
-        state.file(path).map(|bytes| Opened::Bytes(bytes.as_ref().clone()))
+        state.file(path).map(|bytes| OpenFile::Bytes(bytes.as_ref().clone()))
     }
 }
 

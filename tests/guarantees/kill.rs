@@ -62,7 +62,7 @@ fn whole_or_not_at_all_when_the_process_is_killed_at_random_moments() {
     let started = Instant::now();
     ends(&mut ingest("undisturbed"), 0);
     let whole = started.elapsed();
-    let read = |name: &str| tables::read(&Store::at(folder.path().join(name)).snapshot().unwrap()).unwrap();
+    let read = |name: &str| tables::read(&Store::new(folder.path().join(name)).snapshot().unwrap()).unwrap();
     let expected = read("undisturbed");
     assert_eq!(expected["events"].len() as u64, events);
 
@@ -79,7 +79,7 @@ fn whole_or_not_at_all_when_the_process_is_killed_at_random_moments() {
             child.kill().unwrap();
             child.wait().unwrap();
             // Whatever is there can be read, and sessions and events agree.
-            let stored = Store::at(folder.path().join(&store));
+            let stored = Store::new(folder.path().join(&store));
             if stored.exists() {
                 let tables = tables::read(&stored.snapshot().unwrap()).unwrap();
                 let in_sessions: i64 =
@@ -90,7 +90,7 @@ fn whole_or_not_at_all_when_the_process_is_killed_at_random_moments() {
         ends(&mut ingest(&store), 0);
         let difference = tables::difference(&expected, &read(&store), DATES);
         assert!(difference.is_none(), "round {round}: {}", difference.unwrap_or_default());
-        let stored = Store::at(folder.path().join(&store)).snapshot().unwrap();
+        let stored = Store::new(folder.path().join(&store)).snapshot().unwrap();
         assert_no_unnamed_files(stored.manifest(), stored.dir());
         fs::remove_dir_all(folder.path().join(&store)).unwrap();
     }

@@ -156,7 +156,7 @@ fn bounded_memory_a_shuffled_log_keeps_within_the_budget_too() {
     assert_eq!(status, Some(0));
     eprintln!("{} shuffled events: {peak} MiB", lines.len());
     assert!(peak <= BUDGET, "{peak} MiB");
-    let store = wa::store::Store::at(folder.path().join("store-of-shuffled.ndjson"));
+    let store = wa::store::Store::new(folder.path().join("store-of-shuffled.ndjson"));
     let stored = store.snapshot().unwrap();
     let rows = stored.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
     assert_eq!(rows.sum::<u64>(), lines.len() as u64);
@@ -188,7 +188,7 @@ fn bounded_memory_a_long_text_of_thousands_of_events_beside_many_short_ones_is_s
     let (status, peak) = ingest(folder.path(), "texts.ndjson");
     assert_eq!(status, Some(0));
     assert!(peak <= BUDGET, "{peak} MiB");
-    let store = wa::store::Store::at(folder.path().join("store-of-texts.ndjson"));
+    let store = wa::store::Store::new(folder.path().join("store-of-texts.ndjson"));
     let stored = store.snapshot().unwrap();
     let rows = stored.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
     assert_eq!(rows.sum::<u64>(), 5500 + 2 * 9000);

@@ -117,7 +117,7 @@ fn rebuilt_by_other_settings(
 
 /// Makes a disk with a store's key on it, so that two stores make the same ids of addresses.
 fn disk_with_key() -> Arc<MemoryDisk> {
-    use wa::store::file_system::Disk;
+    use wa::store::file_system::FileSystem;
     let disk = MemoryDisk::new();
     let dir = std::path::Path::new(place::STORE);
     disk.create_dir_all(dir).unwrap();

@@ -69,7 +69,7 @@ pub fn options(inputs: Vec<String>, now: Micros) -> pipeline::IngestOptions {
 
 /// Names the store on a disk in memory.
 pub fn store_on(disk: &Arc<MemoryDisk>) -> Store {
-    Store::on(disk.clone(), STORE)
+    Store::with_file_system(disk.clone(), STORE)
 }
 
 /// Takes in logs on a disk in memory.
@@ -79,14 +79,14 @@ pub fn ingest(
     options: &pipeline::IngestOptions,
 ) -> wa::Result<IngestReport> {
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
-    let writer = store_on(disk).writer_alone(first)?;
+    let writer = store_on(disk).writer_without_lock(first)?;
     pipeline::run_with_writer(writer, settings, options, enricher(), &NoProgress)
 }
 
 /// Does a gc on a disk in memory.
 pub fn gc(disk: &Arc<MemoryDisk>, settings: &Settings, now: Micros) -> wa::Result<()> {
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
-    let mut writer = store_on(disk).writer_alone(first)?;
+    let mut writer = store_on(disk).writer_without_lock(first)?;
     let clock = Clock { now };
     let options = maintenance::GcOptions { clock, dry_run: false, yes: true, lock_timeout: Duration::ZERO };
     maintenance::gc_with_writer(&mut writer, settings, options)?;
@@ -100,7 +100,7 @@ pub fn rebuild(
     now: Micros,
 ) -> wa::Result<maintenance::RebuildReport> {
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
-    let mut writer = store_on(disk).writer_alone(first)?;
+    let mut writer = store_on(disk).writer_without_lock(first)?;
     let report = maintenance::rebuild_with_writer(&mut writer, settings, Clock { now }, &NoProgress)?;
     writer.finish()?;
     Ok(report)
@@ -114,7 +114,7 @@ pub fn forget(
 ) -> wa::Result<privacy::ErasureReceipt> {
     let settings = settings();
     let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
-    let mut writer = store_on(disk).writer_alone(first)?;
+    let mut writer = store_on(disk).writer_without_lock(first)?;
     let options = privacy::ForgetOptions {
         clock: Clock { now },
         dry_run: false,

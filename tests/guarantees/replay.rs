@@ -59,7 +59,7 @@ fn store_of(folder: &Path, name: &str, lines: &str) -> tables::Tables {
     let mut ingest = place::wa(folder, NOW);
     ingest.env("WA_KEY_FILE", folder.join("the-key")).args(["--store", name, "--quiet", "ingest"]).arg(&log);
     ends(&mut ingest, 0);
-    tables::read(&Store::at(folder.join(name)).snapshot().unwrap()).unwrap()
+    tables::read(&Store::new(folder.join(name)).snapshot().unwrap()).unwrap()
 }
 
 /// Returns what `wa events` prints.
@@ -230,7 +230,7 @@ fn a_list_reads_only_the_days_and_columns_that_it_needs() {
     };
     store_of(folder.path(), "store", &(0..40).map(line).collect::<String>());
     let list = |wanted: &dyn Fn(EventQuery) -> EventQuery, columns: &[&str]| {
-        let snapshot = Store::at(folder.path().join("store")).snapshot().unwrap();
+        let snapshot = Store::new(folder.path().join("store")).snapshot().unwrap();
         let tables = Noting { snapshot, reads: Mutex::new(Vec::new()) };
         let window = Window { from: first, to: first.plus(39), today: first.plus(60) };
         let mut rows = 0;
@@ -298,8 +298,8 @@ fn readers_that_hold_their_files_lose_none_to_a_writer() {
     fs::write(folder.path().join("the-key"), "5a".repeat(32)).unwrap();
     let lines = all_kinds().join("\n") + "\n";
     let events = store_of(folder.path(), "store", &lines)["events"].len();
-    let snapshot = Store::at(folder.path().join("store")).snapshot().unwrap();
-    let held = snapshot.hold(Table::Events, None).unwrap();
+    let snapshot = Store::new(folder.path().join("store")).snapshot().unwrap();
+    let held = snapshot.pin_files(Table::Events, None).unwrap();
     // What a writer does that has put others in their place.
     fs::remove_dir_all(folder.path().join("store/events")).unwrap();
     assert!(snapshot.read(Table::Events, None, &["id"]).unwrap_err().is_missing_file());

@@ -9,7 +9,7 @@ use wa::identity::Identifier;
 use wa::settings::Settings;
 use wa::store::Store;
 use wa::store::columns::Table;
-use wa::store::file_system::Disk;
+use wa::store::file_system::FileSystem;
 use wa::store::manifest::Manifest;
 use wa::store::snapshot::Snapshot;
 use wa::time::{SECOND, Zone};
@@ -358,7 +358,7 @@ fn whole_or_not_at_all_at_every_operation_of_a_rebuild_that_mends_the_tables() {
     }
     // As a fault of an earlier version might have left it: a file of sessions is gone from the table.
     let first = || Manifest::new(NOW, "UTC", 1800 * SECOND);
-    let mut writer = place::store_on(&before).writer_alone(first).unwrap();
+    let mut writer = place::store_on(&before).writer_without_lock(first).unwrap();
     let mut transaction = writer.begin();
     let lost = transaction.manifest().files(Table::Sessions)[0].path.clone();
     transaction.remove(Table::Sessions, &lost);
@@ -458,7 +458,7 @@ fn whole_or_not_at_all_at_every_operation_of_an_erasure() {
 #[test]
 fn whole_or_not_at_all_a_store_that_is_not_there_is_not_made_by_reading() {
     let disk = MemoryDisk::new();
-    assert!(Store::on(disk.clone(), place::STORE).snapshot().is_err());
+    assert!(Store::with_file_system(disk.clone(), place::STORE).snapshot().is_err());
     assert!(disk.files().is_empty());
 }
 

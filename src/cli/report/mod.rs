@@ -181,7 +181,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         ReportFormat::Csv => Format::Csv,
         ReportFormat::Markdown => Format::Markdown,
     };
-    let (outcome, unknown_conditions, failed) = Store::at(&options.store).read_consistently(|snapshot| {
+    let (outcome, unknown_conditions, failed) = Store::new(&options.store).read_consistently(|snapshot| {
         // Not before there is something to count.
         threads::start();
         compute(options, snapshot, format.is_for_people())

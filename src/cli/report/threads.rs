@@ -14,7 +14,7 @@ pub fn start() {
         if thread > 0 {
             apart.go();
         }
-        crate::store::prepare_to_read();
+        crate::store::prepare_read_buffers();
     };
     let threads = rayon::ThreadPoolBuilder::new().use_current_thread();
     let started = threads.start_handler(ready).build_global().is_ok();

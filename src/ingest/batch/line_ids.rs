@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::event::EventRow;
 use crate::prehashed::PreHashed;
-use crate::store::temp_files::Scratch;
+use crate::store::temp_files::TempFiles;
 use crate::time::Micros;
 
 /// Bytes of an entry of a run: hash and count.
@@ -71,10 +71,10 @@ impl Ordinals {
     pub fn assign<'r>(
         &mut self,
         rows: impl IntoIterator<Item = &'r mut EventRow>,
-        scratch: &Scratch,
+        temp_files: &TempFiles,
     ) -> Result<()> {
         let mut rows: Vec<&mut EventRow> = rows.into_iter().filter(|row| !row.has_own_id).collect();
-        let before = self.counts_before(&rows, scratch)?;
+        let before = self.counts_before(&rows, temp_files)?;
         for row in &mut rows {
             let content = row.id;
             let earlier = match before.binary_search_by_key(&content, |(hash, _)| *hash) {
@@ -87,15 +87,15 @@ impl Ordinals {
             self.times.take(row.time);
         }
         if self.seen.len() > self.room {
-            self.put_aside(scratch)?;
+            self.put_aside(temp_files)?;
         }
         Ok(())
     }
 
     /// Ends with a file: nothing is left of it.
-    pub fn end(&mut self, scratch: &Scratch) {
+    pub fn end(&mut self, temp_files: &TempFiles) {
         for run in self.runs.drain(..) {
-            scratch.remove(&run.path);
+            temp_files.remove(&run.path);
         }
         self.seen = HashMap::with_hasher(PreHashed);
         self.times = Times::NONE;
@@ -103,7 +103,7 @@ impl Ordinals {
 
     /// Returns the hashes of rows, in order, with their counts in the runs; nothing where no run can
     /// have any of them.
-    fn counts_before(&self, rows: &[&mut EventRow], scratch: &Scratch) -> Result<Vec<(u128, u32)>> {
+    fn counts_before(&self, rows: &[&mut EventRow], temp_files: &TempFiles) -> Result<Vec<(u128, u32)>> {
         let mut times = Times::NONE;
         rows.iter().for_each(|row| times.take(row.time));
         let mut counts: Vec<(u128, u32)> = Vec::new();
@@ -113,7 +113,7 @@ impl Ordinals {
                 counts.sort_unstable();
                 counts.dedup();
             }
-            let bytes = scratch.read(&run.path)?;
+            let bytes = temp_files.read(&run.path)?;
             let mut entries = bytes.chunks_exact(ENTRY).filter_map(entry).peekable();
             for (hash, count) in &mut counts {
                 while entries.next_if(|(other, _)| *other < *hash).is_some() {}
@@ -125,7 +125,7 @@ impl Ordinals {
         Ok(counts)
     }
 
-    fn put_aside(&mut self, scratch: &Scratch) -> Result<()> {
+    fn put_aside(&mut self, temp_files: &TempFiles) -> Result<()> {
         let mut entries: Vec<(u128, u32)> = self.seen.drain().collect();
         entries.sort_unstable();
         let mut bytes = Vec::with_capacity(entries.len() * ENTRY);
@@ -134,7 +134,7 @@ impl Ordinals {
             bytes.extend_from_slice(&count.to_le_bytes());
         }
         let times = std::mem::replace(&mut self.times, Times::NONE);
-        self.runs.push(Run { path: scratch.write(&bytes)?, times });
+        self.runs.push(Run { path: temp_files.write(&bytes)?, times });
         Ok(())
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::file_system::RealDisk;
+    use crate::store::file_system::OsFileSystem;
     use crate::store::manifest::Manifest;
     use crate::store::{Store, Writer};
 
@@ -172,22 +172,22 @@ mod tests {
     }
 
     fn writer(folder: &tempfile::TempDir) -> Writer {
-        let store = Store::on(Arc::new(RealDisk), folder.path().join("store"));
-        store.writer_alone(|| Manifest::new(0, "UTC", 1)).unwrap()
+        let store = Store::with_file_system(Arc::new(OsFileSystem), folder.path().join("store"));
+        store.writer_without_lock(|| Manifest::new(0, "UTC", 1)).unwrap()
     }
 
     /// Gives rows their ids, so many at a time.
     fn ids(contents: &[u128], room: usize, at_once: usize) -> Vec<u128> {
         let folder = tempfile::tempdir().unwrap();
         let writer = writer(&folder);
-        let scratch = writer.scratch();
+        let temp_files = writer.temp_files();
         let mut rows = rows(contents);
         let mut ordinals = Ordinals::with_room_for(room);
         for rows in rows.chunks_mut(at_once.max(1)) {
-            ordinals.assign(rows, &scratch).unwrap();
+            ordinals.assign(rows, &temp_files).unwrap();
             assert!(ordinals.seen.len() <= room);
         }
-        ordinals.end(&scratch);
+        ordinals.end(&temp_files);
         let left = std::fs::read_dir(folder.path().join("store/staging")).unwrap().count();
         assert_eq!(left, 0, "runs lie about");
         writer.finish().unwrap();
@@ -224,23 +224,23 @@ mod tests {
     #[test]
     fn a_log_in_order_needs_none_of_its_runs() {
         let folder = tempfile::tempdir().unwrap();
-        let scratch = writer(&folder).scratch();
+        let temp_files = writer(&folder).temp_files();
         let mut ordinals = Ordinals::with_room_for(0);
         for time in 0..4 {
             let mut rows = [EventRow { id: time as u128, time, ..EventRow::EMPTY }];
-            ordinals.assign(&mut rows, &scratch).unwrap();
+            ordinals.assign(&mut rows, &temp_files).unwrap();
         }
         // Without its runs it still goes on where the log does; for an earlier line it asks for one.
-        ordinals.runs.iter().for_each(|run| scratch.remove(&run.path));
-        assert!(ordinals.assign(&mut [EventRow { time: 4, ..EventRow::EMPTY }], &scratch).is_ok());
-        assert!(ordinals.assign(&mut [EventRow { time: 2, ..EventRow::EMPTY }], &scratch).is_err());
+        ordinals.runs.iter().for_each(|run| temp_files.remove(&run.path));
+        assert!(ordinals.assign(&mut [EventRow { time: 4, ..EventRow::EMPTY }], &temp_files).is_ok());
+        assert!(ordinals.assign(&mut [EventRow { time: 2, ..EventRow::EMPTY }], &temp_files).is_err());
     }
 
     #[test]
     fn an_id_of_its_own_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let mut row = [EventRow { id: 5, has_own_id: true, ..EventRow::EMPTY }];
-        Ordinals::with_room_for(1).assign(&mut row, &writer(&folder).scratch()).unwrap();
+        Ordinals::with_room_for(1).assign(&mut row, &writer(&folder).temp_files()).unwrap();
         assert_eq!(row[0].id, 5);
     }
 }

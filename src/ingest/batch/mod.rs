@@ -23,7 +23,9 @@ use crate::session::split_by_gap;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
-use crate::store::update::{self, pruned_days::Frozen, session_fragments::Piece, visitors::Seen};
+use crate::store::update::{
+    self, pruned_days::PrunedDays, session_fragments::SessionFragment, visitors::FirstSeenMap,
+};
 use crate::time::{Day, Micros, Zone};
 
 /// Session keys whose sessions a thread cuts at a time.
@@ -138,18 +140,18 @@ pub fn put(
         .map(|(event, row)| Event { block: event.block, row })
         .collect();
     let earliest = fresh.iter().map(|event| event.row.time).min().unwrap_or(Micros::MIN);
-    let frozen = Frozen::before(&before, rules.ledger, earliest.saturating_sub(rules.timeout))?;
+    let frozen = PrunedDays::load(&before, rules.ledger, earliest.saturating_sub(rules.timeout))?;
     crate::allocator::give_back();
     stages.book(Stage::Sort);
-    let (changed, moved) = update::put_while_made(transaction, |sink| {
+    let (changed, moved) = update::write_pipelined(transaction, |sink| {
         let (pieces, seen) = pieces(&fresh, &groups, rules);
         // Side by side: what one table leaves of the processors, another takes. First sights come first:
         // a month of them is one file, the longest piece of work that cannot be shared.
         let (visitors, (events, sessions)) = rayon::join(
-            || update::visitors::make(&before, seen, sink),
+            || update::visitors::write(&before, seen, sink),
             || {
                 rayon::join(
-                    || update::events::make(&before, &fresh, rules.now, sink),
+                    || update::events::write(&before, &fresh, rules.now, sink),
                     || update::sessions::merge(&before, pieces, rules.zone, rules.timeout, rules.now, sink),
                 )
             },
@@ -171,8 +173,8 @@ fn pieces<'a>(
     events: &'a [Event<'a>],
     groups: &[(usize, usize)],
     rules: WriteContext<'_>,
-) -> (Vec<Piece<'a>>, Seen) {
-    type Cut<'a> = (Vec<Piece<'a>>, Vec<(u128, Sight<'a>)>);
+) -> (Vec<SessionFragment<'a>>, FirstSeenMap) {
+    type Cut<'a> = (Vec<SessionFragment<'a>>, Vec<(u128, Sight<'a>)>);
     let cuts: Vec<Cut<'a>> = groups
         .par_chunks(GROUPS_AT_ONCE)
         .map(|groups| {
@@ -181,7 +183,7 @@ fn pieces<'a>(
             for &(start, end) in groups {
                 let events = &events[start..end];
                 sights_of(events, &mut sights);
-                pieces.extend(split_by_gap(events, rules.timeout).filter_map(Piece::of));
+                pieces.extend(split_by_gap(events, rules.timeout).filter_map(SessionFragment::new));
             }
             (pieces, sights)
         })

@@ -61,7 +61,7 @@ impl Suppression {
         }
         let mut forgotten: HashMap<String, Stretches> = HashMap::new();
         for entry in &ledger.forgotten {
-            let stretch = (entry.from.unwrap_or(Micros::MIN), entry.at);
+            let stretch = (entry.from.unwrap_or(Micros::MIN), entry.until);
             forgotten.entry(entry.hash.clone()).or_default().push(stretch);
         }
         Some(Suppression { key: key.clone(), forgotten, bare_emails: ledger.bare_emails })

@@ -35,7 +35,7 @@ use crate::settings::Settings;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
 use crate::store::rejects;
-use crate::store::temp_files::Scratch;
+use crate::store::temp_files::TempFiles;
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer, key};
 use crate::time::Clock;
@@ -148,7 +148,7 @@ pub fn run(
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
     // Under the lock, and also where an earlier first ingest was interrupted.
-    crate::config::write_default(&**store.disk(), store.dir())?;
+    crate::config::write_default(&**store.file_system(), store.dir())?;
     take_in(writer, found, settings, options, &enricher, progress)
 }
 
@@ -173,11 +173,11 @@ fn take_in(
     progress: &dyn Progress,
 ) -> Result<IngestReport> {
     check_settings(writer.manifest(), settings)?;
-    let key = key::of(writer.store(), writer.manifest(), options.key_file.as_deref())?;
+    let key = key::load_or_create(writer.store(), writer.manifest(), options.key_file.as_deref())?;
     let snapshot = writer.snapshot()?;
-    let ledger = Ledger::of(&snapshot)?;
+    let ledger = Ledger::load(&snapshot)?;
     let known = match &snapshot.manifest().sources {
-        Some(file) => SourceRegistry::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
+        Some(file) => SourceRegistry::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?)?,
         None => SourceRegistry::default(),
     };
     let parse_options = ParseOptions {
@@ -196,7 +196,7 @@ fn take_in(
     crate::allocator::set_budget(settings.memory);
     let share = (for_batches / BATCH).min(LARGEST_BATCH) as usize;
     let batch_bytes = options.batch_bytes.unwrap_or(share);
-    let scratch = writer.scratch();
+    let temp_files = writer.temp_files();
     let mut ingest = Ingest {
         transaction: Some(writer.begin()),
         writer,
@@ -205,7 +205,7 @@ fn take_in(
         gate: Suppression::new(&ledger, &key),
         ledger,
         known,
-        key_check: key.check(),
+        key_fingerprint: key.fingerprint(),
         fingerprint: inputs.fingerprint.clone(),
         batch: Batch::default(),
         files: Files::default(),
@@ -217,8 +217,8 @@ fn take_in(
         },
         batch_bytes,
         ordinals: (0, Ordinals::with_room_for(batch_bytes / BYTES_A_LINE_HELD)),
-        rejects: rejects::Known::new(scratch.clone()),
-        scratch,
+        rejects: rejects::RejectIndex::new(temp_files.clone()),
+        temp_files,
         stored_ids: StoredIds::with_room_for((for_batches / STORED_IDS) as usize),
         changed: false,
         committed: false,
@@ -294,7 +294,7 @@ struct Ingest<'a> {
     ledger: Ledger,
     gate: Option<Suppression>,
     known: SourceRegistry,
-    key_check: String,
+    key_fingerprint: String,
     fingerprint: String,
     batch: Batch,
     files: Files,
@@ -302,9 +302,9 @@ struct Ingest<'a> {
     batch_bytes: usize,
     /// Counts the identical lines of one file, that with this number.
     ordinals: (usize, Ordinals),
-    scratch: Scratch,
+    temp_files: TempFiles,
     /// What is known of the refused lines that are kept.
-    rejects: rejects::Known,
+    rejects: rejects::RejectIndex,
     /// The ids of the stored events beside those of the last batch.
     stored_ids: StoredIds,
     /// Something is to be committed.
@@ -397,10 +397,10 @@ impl Ingest<'_> {
         for blocks in batch.blocks.chunk_by_mut(|a, b| a.0 == b.0) {
             let Some(&(file, _)) = blocks.first() else { continue };
             if std::mem::replace(counted, file) != file {
-                ordinals.end(&self.scratch);
+                ordinals.end(&self.temp_files);
             }
             let rows = blocks.iter_mut().flat_map(|(_, parsed)| &mut parsed.block.rows);
-            ordinals.assign(rows, &self.scratch)?;
+            ordinals.assign(rows, &self.temp_files)?;
         }
         Ok(())
     }
@@ -470,7 +470,7 @@ impl Ingest<'_> {
         self.report.pruned_days.dedup();
         let snapshot = transaction.snapshot()?;
         let now = self.options.clock.now;
-        let kept = rejects::add(&snapshot, transaction, rejects, &mut self.rejects, now)?;
+        let kept = rejects::append(&snapshot, transaction, rejects, &mut self.rejects, now)?;
         self.report.new_rejects += kept;
         self.changed |= kept > 0;
         self.report.stages.book(Stage::Rejects);
@@ -481,19 +481,25 @@ impl Ingest<'_> {
         let now = self.options.clock.now;
         self.files.note(&mut self.known, &self.fingerprint, now);
         let bytes = self.known.to_bytes()?;
-        transaction.replace_note("sources", |m| &mut m.sources, &bytes, self.known.len() as u64, now)?;
+        transaction.replace_state_file(
+            "sources",
+            |m| &mut m.sources,
+            &bytes,
+            self.known.len() as u64,
+            now,
+        )?;
         let total = self.files.total();
-        let figures = [
+        let counts = [
             ("read", total.read),
             ("stored", total.stored),
             ("duplicate", total.duplicate),
             ("rejected", total.rejected_total()),
         ];
         let manifest = transaction.manifest();
-        manifest.key_check = Some(self.key_check.clone());
+        manifest.key_fingerprint = Some(self.key_fingerprint.clone());
         manifest.last_ingest = Some(LastRun {
             at: now,
-            figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+            counts: counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         });
         self.writer.commit(transaction, now)?;
         self.committed = true;

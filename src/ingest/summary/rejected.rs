@@ -10,7 +10,7 @@ use crate::ingest::parse::ip_masking;
 use crate::prehashed::hex;
 use crate::settings::IpPolicy;
 use crate::store::key::SecretKey;
-use crate::store::rejects::Reject;
+use crate::store::rejects::RejectRecord;
 use crate::time::{Clock, Micros, format_utc};
 
 /// The most that is kept of a refused line, in bytes.
@@ -77,12 +77,16 @@ impl RejectedLine {
         let person = self.person.as_ref().map_or(0, |_| size_of::<RejectedIdentity>());
         let texts = self.keyed_hash.len() + self.raw.len();
         // Once as it is written, in a buffer that may have twice the room.
-        size_of::<RejectedLine>() + person + size_of::<Reject>() + 160 + 2 * (texts + escapes(&self.raw))
+        size_of::<RejectedLine>()
+            + person
+            + size_of::<RejectRecord>()
+            + 160
+            + 2 * (texts + escapes(&self.raw))
     }
 
     /// Returns it as it is kept in the store, a line of the given file.
-    pub fn reject(&self, file: &str, clock: Clock) -> Reject {
-        Reject {
+    pub fn reject(&self, file: &str, clock: Clock) -> RejectRecord {
+        RejectRecord {
             file: file.to_owned(),
             line: self.line,
             index: self.index,
@@ -90,7 +94,7 @@ impl RejectedLine {
             length: self.length,
             sha256: hex(&self.sha256),
             keyed_hash: Some(self.keyed_hash.clone()),
-            refused_at: format_utc(clock.now),
+            rejected_at: format_utc(clock.now),
             raw: None,
             raw_base64: None,
         }

@@ -30,7 +30,7 @@ impl Stored {
     fn new() -> Stored {
         let dir = tempfile::tempdir().unwrap();
         let first = || Manifest::new(0, "UTC", HALF_AN_HOUR);
-        let writer = Store::at(dir.path().join("store")).writer("test", Duration::ZERO, first).unwrap();
+        let writer = Store::new(dir.path().join("store")).writer("test", Duration::ZERO, first).unwrap();
         Stored { writer, _dir: dir }
     }
 

@@ -54,7 +54,7 @@ fn progress_is_in_bytes_as_they_are_stored_and_comes_to_an_end() {
         key_file: None,
         batch_bytes: None,
     };
-    let store = Store::at(folder.path().join("store"));
+    let store = Store::new(folder.path().join("store"));
     // Read; known; one of them read on from where it was read to.
     for (more, stored) in [("", 40_000), ("", 0), (lines(20_000..20_100).as_str(), 100)] {
         std::fs::write(&plain, std::fs::read_to_string(&plain).unwrap() + more).unwrap();

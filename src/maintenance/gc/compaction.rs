@@ -12,10 +12,10 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
-use crate::store::manifest::{DataFile, SideFile};
-use crate::store::transaction::{REJECTS, Transaction};
-use crate::store::update::merge_policy::most_rows;
-use crate::store::update::partition::file_of;
+use crate::store::manifest::{AuxiliaryFile, DataFile};
+use crate::store::transaction::{REJECTS_DIR, Transaction};
+use crate::store::update::merge_policy::max_rows;
+use crate::store::update::partition::encode_file;
 use crate::time::Day;
 
 /// What was merged.
@@ -39,15 +39,15 @@ pub fn compact(transaction: &mut Transaction) -> Result<CompactionStats> {
             let snapshot = transaction.snapshot()?;
             let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
             let frame = Frame::concat(frames)?;
-            let new = file_of(table, day, &frame)?;
+            let new = encode_file(table, day, &frame)?;
             for file in &files {
                 transaction.remove(table, &file.path);
             }
             transaction.add(new)?;
-            if files.iter().all(|file| file.without_addresses) {
+            if files.iter().all(|file| file.ip_addresses_removed) {
                 // There are none in the new file either: it need not be looked at again.
                 let known = transaction.manifest().tables.entry(table).or_default();
-                known.iter_mut().next_back().into_iter().for_each(|file| file.without_addresses = true);
+                known.iter_mut().next_back().into_iter().for_each(|file| file.ip_addresses_removed = true);
             }
             compacted.files += files.len() as u64;
             compacted.into += 1;
@@ -62,7 +62,7 @@ const MOST_REJECTED: u64 = 16 << 20;
 
 /// Puts the refused lines of each UTC date into one file, or a few.
 fn rejects(transaction: &mut Transaction, compacted: &mut CompactionStats) -> Result<()> {
-    let mut days: BTreeMap<Day, Vec<SideFile>> = BTreeMap::new();
+    let mut days: BTreeMap<Day, Vec<AuxiliaryFile>> = BTreeMap::new();
     for file in &transaction.manifest().rejects {
         days.entry(Day::utc(file.written_at)).or_default().push(file.clone());
     }
@@ -74,14 +74,14 @@ fn rejects(transaction: &mut Transaction, compacted: &mut CompactionStats) -> Re
         let snapshot = transaction.snapshot()?;
         let mut bytes = Vec::new();
         for file in &files {
-            bytes.extend(snapshot.bytes_checked(&file.path, &file.checksum)?);
-            transaction.remove_side(&file.path);
+            bytes.extend(snapshot.read_checked(&file.path, &file.checksum)?);
+            transaction.remove_auxiliary(&file.path);
         }
         transaction.manifest().rejects.retain(|file| files.iter().all(|old| old.path != file.path));
         let rows = files.iter().map(|file| file.rows).sum();
         let written_at = files.iter().map(|file| file.written_at).max().unwrap_or_default();
         let name = format!("{}.ndjson", uuid::Uuid::new_v4().simple());
-        let new = transaction.add_side(REJECTS, &name, &bytes, rows, written_at)?;
+        let new = transaction.add_auxiliary(REJECTS_DIR, &name, &bytes, rows, written_at)?;
         transaction.manifest().rejects.push(new);
         compacted.files += files.len() as u64;
         compacted.into += 1;
@@ -90,8 +90,8 @@ fn rejects(transaction: &mut Transaction, compacted: &mut CompactionStats) -> Re
 }
 
 /// Cuts the files of a date into groups that are to become one file each.
-fn rejects_together(files: Vec<SideFile>) -> Vec<Vec<SideFile>> {
-    let mut groups: Vec<Vec<SideFile>> = Vec::new();
+fn rejects_together(files: Vec<AuxiliaryFile>) -> Vec<Vec<AuxiliaryFile>> {
+    let mut groups: Vec<Vec<AuxiliaryFile>> = Vec::new();
     let mut bytes = 0;
     for file in files {
         match groups.last_mut().filter(|_| bytes + file.bytes <= MOST_REJECTED) {
@@ -108,7 +108,7 @@ fn rejects_together(files: Vec<SideFile>) -> Vec<Vec<SideFile>> {
 
 /// Returns the files of each partition that are to become one.
 fn groups(table: Table, files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
-    let most = most_rows(table);
+    let most = max_rows(table);
     let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.rows < most / 2) {
         partitions.entry(file.day).or_default().push(file);
@@ -138,8 +138,13 @@ mod tests {
 
     #[test]
     fn refused_lines_are_put_together_up_to_a_bound() {
-        let file =
-            |bytes| SideFile { path: String::new(), bytes, checksum: String::new(), rows: 1, written_at: 0 };
+        let file = |bytes| AuxiliaryFile {
+            path: String::new(),
+            bytes,
+            checksum: String::new(),
+            rows: 1,
+            written_at: 0,
+        };
         let third = MOST_REJECTED / 3;
         let files = [third, third, third, 1, third, MOST_REJECTED + 1, 1, 1].map(file);
         let groups = rejects_together(files.to_vec());

@@ -89,16 +89,16 @@ pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcRe
 }
 
 fn rehearse(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
-    let trial = store.trial("wa gc --dry-run", options.lock_timeout)?;
-    let mut transaction = trial.begin();
-    let outcome = trial.unnamed().and_then(|orphan_files| {
-        check_settings(trial.manifest(), settings)?;
-        let confirmation = confirmation(trial.manifest(), settings, options.clock);
+    let dry_run = store.dry_run("wa gc --dry-run", options.lock_timeout)?;
+    let mut transaction = dry_run.begin();
+    let outcome = dry_run.orphan_files().and_then(|orphan_files| {
+        check_settings(dry_run.manifest(), settings)?;
+        let confirmation = confirmation(dry_run.manifest(), settings, options.clock);
         let (report, _) = change(&mut transaction, settings, options.clock)?;
         let anonymized = anonymize::AnonymizeReport { dry_run: true, ..report.anonymized };
         Ok(GcReport { dry_run: true, confirmation, orphan_files, anonymized, ..report })
     });
-    trial.end(transaction)?;
+    dry_run.end(transaction)?;
     outcome
 }
 
@@ -115,7 +115,7 @@ pub fn gc_with_writer(writer: &mut Writer, settings: &Settings, options: GcOptio
     if let Some(ledger) = ledger {
         ledger.write(&mut transaction, options.clock.now)?;
     }
-    let figures = [
+    let counts = [
         ("events", report.events.rows),
         ("sessions", report.sessions.rows),
         ("daily_stats", report.daily_stats.rows),
@@ -124,10 +124,10 @@ pub fn gc_with_writer(writer: &mut Writer, settings: &Settings, options: GcOptio
     ];
     transaction.manifest().last_gc = Some(LastRun {
         at: options.clock.now,
-        figures: figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+        counts: counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
     });
     writer.commit(transaction, options.clock.now)?;
-    report.orphan_files = writer.sweep()?;
+    report.orphan_files = writer.remove_orphans()?;
     Ok(report)
 }
 
@@ -139,7 +139,7 @@ fn change(
 ) -> Result<(GcReport, Option<Ledger>)> {
     let zone = settings.timezone;
     let today = zone.day(clock.now);
-    let before = Ledger::of(&transaction.snapshot()?)?;
+    let before = Ledger::load(&transaction.snapshot()?)?;
     let mut ledger = before.clone();
     let mut report = GcReport { bytes_before: bytes(transaction.manifest()), ..GcReport::default() };
     if let Some(last) = prune::last_expired_day(settings.event_retention, today) {

@@ -18,8 +18,8 @@ use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{self, visitors};
 use crate::store::transaction::Transaction;
-use crate::store::update::partition::file_of;
-use crate::store::update::{self, Losing};
+use crate::store::update::partition::encode_file;
+use crate::store::update::{self, PartialRewrite};
 use crate::time::{Day, Zone};
 
 /// What goes from a table.
@@ -68,7 +68,7 @@ pub fn events(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> 
         let frame = snapshot.read_file(file, Some(&["chatbot_id"]))?;
         let chatbots: HashSet<&str> = frame.texts("chatbot_id")?.iter().flatten().collect();
         for chatbot in chatbots {
-            ledger.events.entry(chatbot.to_owned()).or_default().insert(file.day);
+            ledger.pruned_events.entry(chatbot.to_owned()).or_default().insert(file.day);
         }
         pruned.take(file, file.rows);
         pruned.days.push(file.day.to_string());
@@ -89,7 +89,7 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
     // A session starts no later than it ends: later days have nothing that goes.
     let files: Vec<DataFile> =
         snapshot.manifest().files(Table::Sessions).iter().filter(|file| file.day <= last).cloned().collect();
-    let mut going: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
+    let mut going: BTreeMap<Day, Vec<PartialRewrite>> = BTreeMap::new();
     for file in files {
         let frame = snapshot.read_file(&file, Some(&["ended_at"]))?;
         let ends = frame.ints("ended_at")?;
@@ -98,18 +98,18 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
         if rows > 0 {
             pruned.take(&file, rows);
             pruned.days.push(file.day.to_string());
-            going.entry(file.day).or_default().push((file, mask));
+            going.entry(file.day).or_default().push(PartialRewrite { file, removed: mask });
         }
     }
     let counted = write_down(&snapshot, ledger, &going)?;
     mark_counted_new(&snapshot, transaction, &counted, zone)?;
     for (day, files) in going {
-        for (file, mask) in files {
+        for PartialRewrite { file, removed: mask } in files {
             transaction.remove(Table::Sessions, &file.path);
             if mask.contains(&false) {
                 let whole = snapshot.read_file_checked(&file)?;
                 let rest = whole.filter(mask.iter().map(|goes| !goes))?;
-                let new = file_of(Table::Sessions, day, &rest)?;
+                let new = encode_file(Table::Sessions, day, &rest)?;
                 transaction.add(new)?;
             }
         }
@@ -123,20 +123,20 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
 fn write_down(
     snapshot: &Snapshot,
     ledger: &mut Ledger,
-    going: &BTreeMap<Day, Vec<Losing>>,
+    going: &BTreeMap<Day, Vec<PartialRewrite>>,
 ) -> Result<BTreeMap<Day, VisitorSet>> {
     let mut counted: BTreeMap<Day, VisitorSet> = BTreeMap::new();
     for (&day, files) in going {
         let visitors = counted.entry(day).or_default();
-        for (file, mask) in files {
+        for PartialRewrite { file, removed: mask } in files {
             let frame = snapshot.read_file(file, Some(&tables::daily_stats::FACT_COLUMNS))?;
             let mut mask = mask.iter();
-            tables::daily_stats::facts(&frame, |chatbot, facts| {
+            tables::daily_stats::for_each_session(&frame, |chatbot, facts| {
                 if !mask.next().is_some_and(|goes| *goes) {
                     return;
                 }
                 if !ledger.sessions_pruned(chatbot, day) {
-                    ledger.sessions.entry(chatbot.to_owned()).or_default().insert(day);
+                    ledger.pruned_sessions.entry(chatbot.to_owned()).or_default().insert(day);
                 }
                 if !facts.is_bot {
                     visitors.insert(facts.visitor);
@@ -172,7 +172,7 @@ fn mark_counted_new(
         if changed {
             transaction.remove(Table::Visitors, &file.path);
             let frame = visitors::frame(&rows)?;
-            let new = file_of(Table::Visitors, file.day, &frame)?;
+            let new = encode_file(Table::Visitors, file.day, &frame)?;
             transaction.add(new)?;
         }
     }
@@ -189,11 +189,11 @@ pub fn daily_stats(transaction: &mut Transaction, ledger: &mut Ledger, last: Day
         if !gone.is_empty() {
             pruned.days.extend(gone.iter().map(|row| row.stat_date.to_string()));
             for row in &gone {
-                ledger.daily_stats.entry(row.chatbot_id.clone()).or_default().insert(row.stat_date);
+                ledger.pruned_daily_stats.entry(row.chatbot_id.clone()).or_default().insert(row.stat_date);
             }
             pruned.take(file, gone.len() as u64);
             transaction.remove(Table::DailyStats, &file.path);
-            if let Some(new) = update::daily::month_file(file.day, rows)? {
+            if let Some(new) = update::daily::encode_month(file.day, rows)? {
                 transaction.add(new)?;
             }
         }
@@ -212,7 +212,7 @@ pub fn rejects(transaction: &mut Transaction, last: Day) -> Result<Pruned> {
         pruned.files += 1;
         pruned.bytes += file.bytes;
         transaction.manifest().rejects.retain(|f| f.path != file.path);
-        transaction.remove_side(&file.path);
+        transaction.remove_auxiliary(&file.path);
     }
     Ok(pruned.in_order())
 }

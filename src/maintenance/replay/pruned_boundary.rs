@@ -27,7 +27,7 @@ impl PrunedBoundary {
     pub fn of(snapshot: &Snapshot) -> Result<PrunedBoundary> {
         let manifest = snapshot.manifest();
         let ledger = match &manifest.ledger {
-            Some(file) => Ledger::from_bytes(&snapshot.bytes_checked(&file.path, &file.checksum)?)?,
+            Some(file) => Ledger::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?)?,
             None => Ledger::default(),
         };
         Ok(PrunedBoundary { ledger, zone: snapshot.zone(), pruned_through: manifest.events_pruned_through })
@@ -40,12 +40,12 @@ impl PrunedBoundary {
 
     /// Tells whether anything at all was pruned at a chatbot.
     pub fn concerns(&self, chatbot: &str) -> bool {
-        self.ledger.events.contains_key(chatbot) || self.ledger.sessions.contains_key(chatbot)
+        self.ledger.pruned_events.contains_key(chatbot) || self.ledger.pruned_sessions.contains_key(chatbot)
     }
 
     /// Tells whether events of a session are gone, so that its row cannot be made again.
     pub fn is_fixed(&self, session: &SessionSummary<'_>) -> bool {
-        let Some(days) = self.ledger.events.get(session.key.chatbot_id.as_ref()) else { return false };
+        let Some(days) = self.ledger.pruned_events.get(session.key.chatbot_id.as_ref()) else { return false };
         let (first, last) = (Day::utc(session.first.time), Day::utc(session.ended_at));
         let last = self.pruned_through.map_or(last, |through| last.min(through));
         (first.0..=last.0).any(|day| days.contains(Day(day)))
@@ -59,7 +59,7 @@ impl PrunedBoundary {
     /// the pruned date before. The day is by the zone of that time: zones lie up to 26 hours apart, so that it
     /// can be two days from what it is now.
     pub fn is_of_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
-        let Some(days) = self.ledger.sessions.get(chatbot) else { return false };
+        let Some(days) = self.ledger.pruned_sessions.get(chatbot) else { return false };
         let (day, date) = (self.zone.day(time), Day::utc(time));
         let events_before =
             || self.ledger.events_pruned(chatbot, date) || self.ledger.events_pruned(chatbot, date.plus(-1));

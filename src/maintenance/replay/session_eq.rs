@@ -15,8 +15,8 @@ pub fn session_eq(row: &SessionSummary<'_>, made: &SessionSummary<'_>) -> bool {
         return true;
     }
     let mut other = made.clone();
-    if address_went(&row.place, &made.place) {
-        other.place = row.place.clone();
+    if address_went(&row.location, &made.location) {
+        other.location = row.location.clone();
     }
     for (user, profile) in &mut other.profiles {
         if let Some(mine) = row.profiles.get(user)

@@ -9,7 +9,7 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
-use crate::store::update::partition::file_of;
+use crate::store::update::partition::encode_file;
 
 const NOW: &str = "2026-03-20T12:00:00Z";
 
@@ -140,7 +140,7 @@ fn tamper(place: &Place, change: impl FnOnce(&mut Vec<crate::session::SessionSum
     change(&mut sessions);
     replace(place, Table::Sessions, |file, _| {
         let frame = tables::sessions::frame(&sessions).unwrap();
-        file_of(Table::Sessions, file.day, &frame).unwrap()
+        encode_file(Table::Sessions, file.day, &frame).unwrap()
     });
 }
 
@@ -184,7 +184,7 @@ fn a_column_that_does_not_fit_the_others_is_found_and_mended() {
     let old = snapshot.manifest().files(Table::Sessions)[0].clone();
     let mut frame = snapshot.read_file(&old, None).unwrap();
     frame.replace_ints("messages_sent", &vec![7; frame.height()]).unwrap();
-    replace(&place, Table::Sessions, |file, _| file_of(Table::Sessions, file.day, &frame).unwrap());
+    replace(&place, Table::Sessions, |file, _| encode_file(Table::Sessions, file.day, &frame).unwrap());
     finds(&place, "sessions", "columns that do not fit each other");
     place.rebuild();
     place.is_clean();
@@ -201,7 +201,7 @@ fn a_wrong_first_sight_is_found() {
         change(&mut visitors);
         replace(&place, Table::Visitors, |file, _| {
             let frame = tables::visitors::frame(&visitors).unwrap();
-            file_of(Table::Visitors, file.day, &frame).unwrap()
+            encode_file(Table::Visitors, file.day, &frame).unwrap()
         });
         place
     };
@@ -244,7 +244,7 @@ fn tamper_days(place: &Place, change: impl FnOnce(&mut Vec<crate::daily_stats::D
     let mut rows = tables::daily_stats::read(&snapshot.read_file(&old, None).unwrap()).unwrap();
     change(&mut rows);
     replace(place, Table::DailyStats, |file, _| {
-        crate::store::update::daily::month_file(file.day, rows).unwrap().unwrap()
+        crate::store::update::daily::encode_month(file.day, rows).unwrap().unwrap()
     });
 }
 
@@ -281,7 +281,7 @@ fn an_event_that_went_astray_is_found() {
     let old = snapshot.manifest().files(Table::Events)[0].clone();
     let frame = snapshot.read_file(&old, None).unwrap();
     let rest = frame.filter((0..frame.height()).map(|row| row > 0)).unwrap();
-    replace(&place, Table::Events, |file, _| file_of(Table::Events, file.day, &rest).unwrap());
+    replace(&place, Table::Events, |file, _| encode_file(Table::Events, file.day, &rest).unwrap());
     finds(&place, "sessions", "is not what the events make");
 }
 
@@ -293,7 +293,7 @@ fn an_event_that_is_stored_twice_is_found() {
     let frame = snapshot.read_file(&old, None).unwrap();
     let first = frame.slice(0, 1);
     let frame = Frame::concat(vec![frame, first]).unwrap();
-    replace(&place, Table::Events, |file, _| file_of(Table::Events, file.day, &frame).unwrap());
+    replace(&place, Table::Events, |file, _| encode_file(Table::Events, file.day, &frame).unwrap());
     finds(&place, "events", "is stored twice");
     finds(&place, "sessions", "is not what the events make");
 }

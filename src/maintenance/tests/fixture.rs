@@ -42,7 +42,7 @@ impl Place {
     }
 
     pub fn store(&self) -> Store {
-        Store::at(self.dir.path().join("store"))
+        Store::new(self.dir.path().join("store"))
     }
 
     pub fn writer(&self) -> Writer {

@@ -7,7 +7,7 @@ use crate::privacy::anonymize::{AnonymizeOptions, anonymize};
 use crate::privacy::rejects::{self, RejectChange};
 use crate::settings::{IpPolicy, Settings};
 use crate::store::manifest::Manifest;
-use crate::store::rejects::Reject;
+use crate::store::rejects::RejectRecord;
 use crate::testing::{NOW, TestStore, ada_among_others, clock, event_line};
 
 /// Events whose ids are one email address in different encodings.
@@ -99,9 +99,9 @@ fn erased_reject_without_keyed_hash_stays_out() {
     let first = || Manifest::new(0, "UTC", 1);
     let mut writer = store.store().writer("a test", Duration::ZERO, first).unwrap();
     let mut transaction = writer.begin();
-    let without_hash = |reject: &Reject| {
+    let without_hash = |reject: &RejectRecord| {
         assert!(reject.keyed_hash.is_some());
-        RejectChange::Replace(Reject { keyed_hash: None, ..reject.clone() })
+        RejectChange::Replace(RejectRecord { keyed_hash: None, ..reject.clone() })
     };
     rejects::rewrite(&mut transaction, |_| true, without_hash).unwrap();
     writer.commit(transaction, clock(NOW).now).unwrap();

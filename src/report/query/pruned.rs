@@ -20,9 +20,9 @@ pub(crate) fn in_days(tables: &dyn Tables, days: (Day, Day), chatbots: &[String]
     }
     let ledger = tables.ledger()?;
     let pruned: Vec<&DaySet> = match chatbots {
-        [] => ledger.sessions.values().collect(),
-        some => some.iter().filter_map(|id| ledger.sessions.get(id)).collect(),
+        [] => ledger.pruned_sessions.values().collect(),
+        some => some.iter().filter_map(|id| ledger.pruned_sessions.get(id)).collect(),
     };
     let last = pruned.iter().filter_map(|set| set.last()).max();
-    Ok(last.filter(|_| pruned.iter().any(|set| set.touches(days))))
+    Ok(last.filter(|_| pruned.iter().any(|set| set.overlaps(days))))
 }

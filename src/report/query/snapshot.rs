@@ -10,7 +10,7 @@ use crate::store::Snapshot;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
-use crate::store::tables::visitors::{FIND_COLUMNS, HASH_COLUMNS};
+use crate::store::tables::visitors::{HASH_COLUMNS, LOOKUP_COLUMNS};
 use crate::time::{Day, Micros, Zone};
 
 /// The maximum estimate of rows. A damaged manifest may claim any number, and memory is reserved
@@ -54,7 +54,7 @@ impl Tables for Snapshot {
         files.into_par_iter().with_max_len(1).try_for_each(|file| {
             // The manifest has the first and the last time of each file.
             let all_between = between.0 <= file.min_time && file.max_time < between.1;
-            let columns: &[&str] = if all_between { &HASH_COLUMNS } else { &FIND_COLUMNS };
+            let columns: &[&str] = if all_between { &HASH_COLUMNS } else { &LOOKUP_COLUMNS };
             self.read_groups(file, columns, |frame| visit(frame, all_between))
         })
     }
@@ -91,7 +91,7 @@ impl Tables for Snapshot {
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>> {
-        Ledger::of(self).map(Arc::new)
+        Ledger::load(self).map(Arc::new)
     }
 
     fn events_pruned_through(&self) -> Option<Day> {

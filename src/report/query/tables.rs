@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
-use crate::store::tables::visitors::FIND_COLUMNS;
+use crate::store::tables::visitors::LOOKUP_COLUMNS;
 use crate::time::{Day, Micros, Zone};
 
 /// One state of the tables. Every read sees the same state.
@@ -57,7 +57,7 @@ pub trait Tables: Sync {
         visit: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
         let _ = between;
-        self.read_each(Table::Visitors, Some(days), &FIND_COLUMNS, &|_, frame| visit(frame, false))
+        self.read_each(Table::Visitors, Some(days), &LOOKUP_COLUMNS, &|_, frame| visit(frame, false))
     }
 
     /// Reads columns of at least the sessions whose last event is at `time` or later. A store skips

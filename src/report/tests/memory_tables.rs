@@ -373,7 +373,7 @@ impl Tables for MemoryTables {
         let mut ledger = Ledger::default();
         let chatbots: BTreeSet<&str> = self.sessions.iter().map(|session| session.chatbot).collect();
         for chatbot in chatbots.into_iter().filter(|chatbot| self.unpruned_chatbot != Some(chatbot)) {
-            let days = ledger.sessions.entry(chatbot.to_owned()).or_default();
+            let days = ledger.pruned_sessions.entry(chatbot.to_owned()).or_default();
             // The days of two years.
             let last = self.sessions_pruned.into_iter();
             last.flat_map(|last| (0..730).map(move |n| last.plus(-n))).for_each(|day| days.insert(day));

@@ -24,7 +24,7 @@ use std::io::{Seek, SeekFrom};
 
 use polars::prelude::{DataFrame, IntoColumn};
 
-use super::file_system::Opened;
+use super::file_system::OpenFile;
 use crate::positional_read::read_full_at;
 use column::ColumnReader;
 use footer::{Footer, Group};
@@ -32,7 +32,7 @@ use page::Tools;
 
 /// Reads some columns (all, where there are no names) of a file into a frame, each of one piece; `None` where
 /// the file is damaged or holds what is not known here.
-pub fn read(file: &Opened, names: Option<&[&str]>) -> Option<DataFrame> {
+pub fn read(file: &OpenFile, names: Option<&[&str]>) -> Option<DataFrame> {
     Tools::lend(|tools| {
         let about = About::of(file, names, tools)?;
         about.frame(file, &about.footer.groups, tools)
@@ -47,7 +47,7 @@ pub struct Groups {
 
 impl Groups {
     /// Begins to read some columns; `None` as with [`read`].
-    pub fn of(file: &Opened, names: &[&str]) -> Option<Groups> {
+    pub fn of(file: &OpenFile, names: &[&str]) -> Option<Groups> {
         Tools::lend(|tools| About::of(file, Some(names), tools)).map(|about| Groups { about, next: 0 })
     }
 
@@ -57,7 +57,7 @@ impl Groups {
     }
 
     /// Reads the next of the file's groups; `None` as with [`read`].
-    pub fn next(&mut self, file: &Opened) -> Option<DataFrame> {
+    pub fn next(&mut self, file: &OpenFile) -> Option<DataFrame> {
         let group = self.about.footer.groups.get(self.next..self.next + 1)?;
         self.next += 1;
         Tools::lend(|tools| self.about.frame(file, group, tools))
@@ -71,14 +71,14 @@ struct About {
 }
 
 impl About {
-    fn of(file: &Opened, names: Option<&[&str]>, tools: &mut Tools) -> Option<About> {
+    fn of(file: &OpenFile, names: Option<&[&str]>, tools: &mut Tools) -> Option<About> {
         let end = file.length()?;
         let footer = read_footer(file, end, names, &mut tools.chunk)?;
         Some(About { end, footer })
     }
 
     /// Reads some of the row groups into a frame.
-    fn frame(&self, file: &Opened, groups: &[Group], tools: &mut Tools) -> Option<DataFrame> {
+    fn frame(&self, file: &OpenFile, groups: &[Group], tools: &mut Tools) -> Option<DataFrame> {
         let rows = groups.iter().map(|group| group.rows).sum();
         let mut columns = Vec::with_capacity(self.footer.columns.len());
         for (number, column) in self.footer.columns.iter().enumerate() {
@@ -107,7 +107,7 @@ const FOOTER: u64 = 12 << 10;
 /// What stands behind the footer: its length, and a mark.
 const TAIL: u64 = 8;
 
-fn read_footer(file: &Opened, end: u64, names: Option<&[&str]>, room: &mut Vec<u8>) -> Option<Footer> {
+fn read_footer(file: &OpenFile, end: u64, names: Option<&[&str]>, room: &mut Vec<u8>) -> Option<Footer> {
     let tail = file.bytes(end.saturating_sub(FOOTER), end.min(FOOTER), end, room)?;
     let (rest, mark) = tail.split_last_chunk::<4>()?;
     let (rest, length) = rest.split_last_chunk::<4>()?;
@@ -122,11 +122,11 @@ fn read_footer(file: &Opened, end: u64, names: Option<&[&str]>, room: &mut Vec<u
     Footer::read(file.bytes(start, length, end, room)?, names)
 }
 
-impl Opened {
+impl OpenFile {
     fn length(&self) -> Option<u64> {
         match self {
-            Opened::File(file) => (&*file).seek(SeekFrom::End(0)).ok(),
-            Opened::Bytes(bytes) => Some(bytes.len() as u64),
+            OpenFile::File(file) => (&*file).seek(SeekFrom::End(0)).ok(),
+            OpenFile::Bytes(bytes) => Some(bytes.len() as u64),
         }
     }
 
@@ -134,8 +134,8 @@ impl Opened {
     fn bytes<'a>(&'a self, start: u64, length: u64, end: u64, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
         let to = start.checked_add(length).filter(|to| *to <= end)?;
         match self {
-            Opened::Bytes(bytes) => bytes.get(usize::try_from(start).ok()?..usize::try_from(to).ok()?),
-            Opened::File(file) => {
+            OpenFile::Bytes(bytes) => bytes.get(usize::try_from(start).ok()?..usize::try_from(to).ok()?),
+            OpenFile::File(file) => {
                 let length = usize::try_from(length).ok()?;
                 // It only grows: what was cleared once need not be cleared again.
                 if room.len() < length {

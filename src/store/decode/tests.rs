@@ -77,10 +77,10 @@ fn by_us(frame: &DataFrame, table: Table) -> Vec<u8> {
     builder.finish().unwrap()
 }
 
-fn file_of(bytes: &[u8]) -> Opened {
+fn file_of(bytes: &[u8]) -> OpenFile {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
-    Opened::File(file)
+    OpenFile::File(file)
 }
 
 /// Checks that both readers find the frame in the bytes.
@@ -90,8 +90,8 @@ fn check(bytes: Vec<u8>, frame: &DataFrame) {
     for (file, names) in [
         (file_of(&bytes), Some(some.as_slice())),
         (file_of(&bytes), None),
-        (Opened::Bytes(bytes.clone()), None),
-        (Opened::Bytes(bytes), Some(some.as_slice())),
+        (OpenFile::Bytes(bytes.clone()), None),
+        (OpenFile::Bytes(bytes), Some(some.as_slice())),
     ] {
         let read = read(&file, names).expect("our own reader knows it");
         let frame = names.map_or(frame.clone(), |names| frame.select(names.iter().copied()).unwrap());
@@ -167,7 +167,7 @@ proptest! {
             bytes[at] ^= with;
         }
         let began = Instant::now();
-        if let Some(read) = read(&Opened::Bytes(bytes), None) {
+        if let Some(read) = read(&OpenFile::Bytes(bytes), None) {
             sound(&read);
         }
         prop_assert!(began.elapsed() < Duration::from_secs(10));
@@ -179,7 +179,7 @@ fn bytes_that_are_cut_off_are_not_read() {
     let values: Vec<Option<u64>> = (0..200).map(|n| (n % 7 != 0).then_some(n * n)).collect();
     let bytes = by_us(&frame(Table::Sessions, &values), Table::Sessions);
     for length in (0..bytes.len()).step_by(37).chain(bytes.len() - 12..bytes.len()) {
-        assert!(read(&Opened::Bytes(bytes[..length].to_vec()), None).is_none(), "{length}");
+        assert!(read(&OpenFile::Bytes(bytes[..length].to_vec()), None).is_none(), "{length}");
         // The end, which says where the columns are, is there; they are not.
         assert!(read(&file_of(&bytes[bytes.len() - length..]), None).is_none(), "the last {length}");
     }
@@ -196,11 +196,11 @@ fn every_flipped_byte_of_a_small_file_is_survived() {
         for at in 0..bytes.len() {
             for flip in [1, 0x80, 0xff] {
                 bytes[at] ^= flip;
-                let damaged = Opened::Bytes(bytes);
+                let damaged = OpenFile::Bytes(bytes);
                 if let Some(read) = read(&damaged, None) {
                     sound(&read);
                 }
-                let Opened::Bytes(again) = damaged else { unreachable!() };
+                let OpenFile::Bytes(again) = damaged else { unreachable!() };
                 bytes = again;
                 bytes[at] ^= flip;
             }
@@ -212,7 +212,7 @@ fn every_flipped_byte_of_a_small_file_is_survived() {
 fn columns_that_are_not_there_or_asked_for_twice_are_left_to_polars() {
     let bytes = by_us(&frame(Table::Visitors, &[Some(1), None]), Table::Visitors);
     for names in [&["chatbot_id", "no such column"][..], &["hash_low", "hash_low"]] {
-        assert!(read(&Opened::Bytes(bytes.clone()), Some(names)).is_none(), "{names:?}");
+        assert!(read(&OpenFile::Bytes(bytes.clone()), Some(names)).is_none(), "{names:?}");
     }
 }
 
@@ -220,11 +220,11 @@ fn columns_that_are_not_there_or_asked_for_twice_are_left_to_polars() {
 fn other_kinds_of_columns_and_pages_are_left_to_polars() {
     let small = df!("number" => [1u32, 2], "text" => ["a", "b"]).unwrap();
     let bytes = by_polars(&small, 100, 100, ParquetCompression::Uncompressed);
-    assert!(read(&Opened::Bytes(bytes), None).is_none());
+    assert!(read(&OpenFile::Bytes(bytes), None).is_none());
     let texts = df!("text" => ["a", "b"]).unwrap();
     let bytes = by_polars(&texts, 100, 100, ParquetCompression::Snappy);
-    assert!(read(&Opened::Bytes(bytes.clone()), None).is_none());
-    assert!(crate::store::parquet::decode(Opened::Bytes(bytes), None).unwrap().data().equals(&texts));
+    assert!(read(&OpenFile::Bytes(bytes.clone()), None).is_none());
+    assert!(crate::store::parquet::decode(OpenFile::Bytes(bytes), None).unwrap().data().equals(&texts));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use polars_parquet::write::{CompressedPage, ParquetType};
 
 use super::{FileBuilder, GROUP_BYTES};
 use crate::error::{Error, Result};
-use crate::store::file_system::Opened;
+use crate::store::file_system::OpenFile;
 use crate::store::frame::Frame;
 
 /// From how many rows on a row group is taken over as it is. The rows of smaller ones are put together:
@@ -85,7 +85,7 @@ impl FileBuilder {
 }
 
 fn decoded(file: Vec<u8>) -> Result<Frame> {
-    crate::store::parquet::decode(Opened::Bytes(file), None).map_err(cannot_take_over)
+    crate::store::parquet::decode(OpenFile::Bytes(file), None).map_err(cannot_take_over)
 }
 
 fn cannot_take_over(cause: impl std::fmt::Display) -> Error {

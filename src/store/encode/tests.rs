@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::decode;
-use crate::store::file_system::Opened;
+use crate::store::file_system::OpenFile;
 use crate::store::frame::{Cell, Frame, FrameBuilder};
 use crate::store::parquet::decode_any;
 
@@ -139,14 +139,14 @@ fn builder_of(table: Table, groups: &[Values]) -> FileBuilder {
 fn written_and_read(table: Table, groups: &[Values]) {
     let bytes = builder_of(table, groups).finish().unwrap();
     let all = groups.concat();
-    check(&decode_any(Opened::Bytes(bytes.clone()), None).unwrap(), table, &all);
+    check(&decode_any(OpenFile::Bytes(bytes.clone()), None).unwrap(), table, &all);
     // Our own reader knows what our own writer writes.
-    check(&Frame::new(decode::read(&Opened::Bytes(bytes.clone()), None).unwrap()), table, &all);
+    check(&Frame::new(decode::read(&OpenFile::Bytes(bytes.clone()), None).unwrap()), table, &all);
     // The other way in which files are read: some columns of a file.
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bytes).unwrap();
     let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
-    let file = Opened::File(file);
+    let file = OpenFile::File(file);
     check(&Frame::new(decode::read(&file, Some(&names)).unwrap()), table, &all);
     check(&decode_any(file, Some(&names)).unwrap(), table, &all);
 }
@@ -214,7 +214,7 @@ fn large_row_groups_are_taken_over_and_small_ones_become_one() {
         assert_eq!(rows_of_groups(&bytes), [10, COPIED, COPIED + 5, 20 + 1 + COPIED - 1]);
         let [a, b, c] = small;
         check(
-            &decode_any(Opened::Bytes(bytes), None).unwrap(),
+            &decode_any(OpenFile::Bytes(bytes), None).unwrap(),
             table,
             &[new, large, other, a, b, c].concat(),
         );
@@ -226,7 +226,7 @@ fn what_another_program_could_have_written_is_taken_over_too() {
     let (large, small) = (count(5, COPIED), count(9, 100));
     let values = [large.clone(), small.clone()].concat();
     let file = builder_of(Table::Events, &[large, small]).finish().unwrap();
-    let mut frame = decode_any(Opened::Bytes(file), None).unwrap().data().clone();
+    let mut frame = decode_any(OpenFile::Bytes(file), None).unwrap().data().clone();
     // One row group, other encodings, pages of a usual size.
     let mut frames = Vec::new();
     ParquetWriter::new(&mut frames).finish(&mut frame).unwrap();
@@ -234,7 +234,7 @@ fn what_another_program_could_have_written_is_taken_over_too() {
     builder.take_over(frames).unwrap();
     let bytes = builder.finish().unwrap();
     assert_eq!(rows_of_groups(&bytes), [COPIED + 100]);
-    check(&decode_any(Opened::Bytes(bytes), None).unwrap(), Table::Events, &values);
+    check(&decode_any(OpenFile::Bytes(bytes), None).unwrap(), Table::Events, &values);
 }
 
 #[test]
@@ -302,8 +302,8 @@ fn texts_too_long_for_one_page_or_for_a_dictionary_are_several_pages() {
         other.take_over(bytes.clone()).unwrap();
         for bytes in [bytes, other.finish().unwrap()] {
             let name = Table::Visitors.columns()[0].name;
-            let ours = Frame::new(decode::read(&Opened::Bytes(bytes.clone()), None).unwrap());
-            for frame in [ours, decode_any(Opened::Bytes(bytes), None).unwrap()] {
+            let ours = Frame::new(decode::read(&OpenFile::Bytes(bytes.clone()), None).unwrap());
+            for frame in [ours, decode_any(OpenFile::Bytes(bytes), None).unwrap()] {
                 let read: Vec<Option<String>> =
                     frame.texts(name).unwrap().iter().map(|text| text.map(str::to_owned)).collect();
                 assert_eq!(read, values);
@@ -327,7 +327,7 @@ fn a_row_group_of_long_texts_ends_early() {
     builder.take_over(bytes).unwrap();
     let bytes = builder.finish().unwrap();
     assert_eq!(rows_of_groups(&bytes), [65, 65, 20]);
-    let frame = Frame::new(decode::read(&Opened::Bytes(bytes), Some(&[name])).unwrap());
+    let frame = Frame::new(decode::read(&OpenFile::Bytes(bytes), Some(&[name])).unwrap());
     let read: Vec<Option<&str>> = frame.texts(name).unwrap().iter().collect();
     assert!(read == texts.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>());
 }

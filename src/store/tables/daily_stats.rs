@@ -1,4 +1,5 @@
-//! Daily statistics to the `daily_stats` table, and back; and what they take from `sessions`.
+//! Daily statistics and the `daily_stats` table, and the columns of `sessions` that statistics are
+//! computed from.
 
 use crate::daily_stats::{DailyStats, SessionFacts};
 use crate::error::{Error, Result};
@@ -7,7 +8,7 @@ use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::time::Day;
 
-/// The columns of `sessions` that daily statistics are made of.
+/// The columns of `sessions` that daily statistics are computed from.
 pub const FACT_COLUMNS: [&str; 17] = [
     "chatbot_id",
     "session_id",
@@ -28,8 +29,12 @@ pub const FACT_COLUMNS: [&str; 17] = [
     "device_type",
 ];
 
-/// Hands the chatbot and the facts of each session in a frame of the [`FACT_COLUMNS`] to `each`.
-pub fn facts<'a>(frame: &'a Frame, mut each: impl FnMut(&'a str, SessionFacts<'a>)) -> Result<()> {
+/// Calls `each` with the chatbot and the facts of each session. The frame must have the
+/// [`FACT_COLUMNS`].
+///
+/// # Errors
+/// Fails if the frame lacks a column.
+pub fn for_each_session<'a>(frame: &'a Frame, mut each: impl FnMut(&'a str, SessionFacts<'a>)) -> Result<()> {
     let text = |name: &str| frame.texts(name);
     let number = |name: &str| frame.ints(name);
     let (chatbots, sessions) = (text("chatbot_id")?, text("session_id")?);

@@ -1,32 +1,35 @@
-//! Events to the `events` table, and back.
+//! Events and the `events` table.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use super::build::in_order;
-use super::user_agents::Agents;
+use super::column_order::in_table_order;
+use super::user_agents::UserAgentReader;
 use crate::enrich::{Channel, UserAgent};
 use crate::error::{Error, Result};
 use crate::event::{
     self, Block, Event, EventRow, KeyKind, NO_NUMBER, NO_TIME, TextField, TextId, session_key_hash,
 };
 use crate::session::properties;
-use crate::store::columns::{EVENTS, Table};
+use crate::store::columns::Table;
 use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};
 use crate::store::frame::{Frame, Texts};
 use crate::time::Micros;
 
-/// Makes the columns of a row group of events, stored at `now`, in the order given. Returns how many of them
-/// are in it: all, unless their texts are too many bytes for one.
+/// Encodes a row group of events, stored at `now`. Returns the number of encoded events and their
+/// columns: all events, unless their distinct texts exceed [`GROUP_BYTES`].
 ///
-/// The rows are gone through once: a row's numbers and texts lie together, and in another place
-/// than the next row's. Neighbours are mostly of one block and of one session: where they name the
-/// same text, it need not be looked at.
-pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)> {
+/// All columns are filled in a single pass, since the values of one row are close together in memory.
+/// Adjacent events are mostly of one session and one block. If they have the same text id, the text
+/// is not read.
+///
+/// # Errors
+/// Fails if a column of the table is not encoded: a defect.
+pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)> {
     let mut rows = events.len();
-    let mut held = 0;
+    let mut text_bytes = 0;
     let mut texts: [TextColumn<'_>; TextField::COUNT] = Default::default();
     let mut channels = TextColumn::default();
     let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] = Default::default();
@@ -34,23 +37,25 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)>
     let mut times: [Vec<Micros>; TIME_COLUMNS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
     let mut ids = Vec::with_capacity(rows);
     let mut bots = Vec::with_capacity(rows);
-    let mut before: Option<Event<'_>> = None;
+    let mut previous: Option<Event<'_>> = None;
     let mut is_bot = false;
     for (at, event) in (0..).zip(events) {
         let row = event.row;
-        let known = before.filter(|before| std::ptr::eq(before.block, event.block)).map(|before| before.row);
-        let mut changed = known.map_or(u32::MAX, |known| changes(&known.text, &row.text));
+        let previous_row = previous
+            .filter(|previous| std::ptr::eq(previous.block, event.block))
+            .map(|previous| previous.row);
+        let mut changed = previous_row.map_or(u32::MAX, |previous| changed_texts(&previous.text, &row.text));
         while let Some(text) = texts.get_mut(changed.trailing_zeros() as usize) {
-            held += text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
+            text_bytes += text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
             changed &= changed - 1;
         }
-        if known.is_none_or(|known| known.channel != row.channel) {
+        if previous_row.is_none_or(|previous| previous.channel != row.channel) {
             channels.change(at, row.channel.map(Channel::name));
         }
-        if known.is_none_or(|known| known.agent != row.agent) {
+        if previous_row.is_none_or(|previous| previous.agent != row.agent) {
             let agent = event.agent();
             for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
-                held += column.change(at, agent.and_then(|agent| value(agent)));
+                text_bytes += column.change(at, agent.and_then(|agent| value(agent)));
             }
             is_bot = agent.is_some_and(|agent| agent.is_bot);
         }
@@ -63,8 +68,8 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)>
             column.push(time);
         }
         ids.push(row.id);
-        before = Some(*event);
-        if held >= GROUP_BYTES {
+        previous = Some(*event);
+        if text_bytes >= GROUP_BYTES {
             rows = ids.len();
             break;
         }
@@ -77,32 +82,32 @@ pub fn columns(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)>
         ("is_bot", Chunk::of_truths(&bots)),
         ("created_at", stored.finish(rows)),
     ];
-    // In the order of the fields, which is that of a row's texts.
+    // `FIELDS` has the order of the texts of a row.
     columns.extend(FIELDS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(AGENT_COLUMNS.iter().zip(agents).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(SIDE_COLUMNS.into_iter().zip(sides).map(|(name, column)| (name, column.finish(rows))));
     let of_times = |times: &Vec<Micros>| Chunk::of_times(times, NO_TIME, Steps::of(Table::Events));
     columns.extend(TIME_COLUMNS.into_iter().zip(times.iter().map(of_times)));
-    Ok((rows, in_order(EVENTS, columns)?))
+    Ok((rows, in_table_order(Table::Events, columns)?))
 }
 
-/// Returns a bit for each text that differs from the neighbour's.
-fn changes(before: &[TextId; TextField::COUNT], texts: &[TextId; TextField::COUNT]) -> u32 {
+/// Returns a set bit for each text that differs from the previous row's.
+fn changed_texts(previous: &[TextId; TextField::COUNT], texts: &[TextId; TextField::COUNT]) -> u32 {
     const { assert!(TextField::COUNT <= u32::BITS as usize) };
-    let differ = |at: usize| u32::from(before[at] != texts[at]) << at;
+    let differ = |at: usize| u32::from(previous[at] != texts[at]) << at;
     (0..TextField::COUNT).fold(0, |bits, at| bits | differ(at))
 }
 
-/// The columns of times.
+/// The columns of times, in the order in which `row_group` fills them.
 const TIME_COLUMNS: [&str; 4] = ["timestamp", "client_timestamp", "sent_at", "received_at"];
 
-/// The columns of a screen's size.
+/// The columns of the screen size.
 const SIDE_COLUMNS: [&str; 2] = ["screen_width", "screen_height"];
 
-type OfAgent = fn(&UserAgent) -> Option<&str>;
+type AgentText = fn(&UserAgent) -> Option<&str>;
 
-/// The columns of what a user agent says.
-const AGENT_COLUMNS: [(&str, OfAgent); 5] = [
+/// The columns derived from the user agent.
+const AGENT_COLUMNS: [(&str, AgentText); 5] = [
     ("browser_name", |a| a.browser_name.as_deref()),
     ("browser_version", |a| a.browser_version.as_deref()),
     ("os_name", |a| a.os_name.as_deref()),
@@ -110,7 +115,7 @@ const AGENT_COLUMNS: [(&str, OfAgent); 5] = [
     ("device_type", |a| Some(a.device_type.name())),
 ];
 
-/// The columns that hold a text field as it is, in the order of the fields.
+/// The columns that are text fields of an event, in the order of the fields.
 pub const FIELDS: [(&str, TextField); TextField::COUNT] = [
     ("event_id", TextField::EventId),
     ("chatbot_id", TextField::ChatbotId),
@@ -146,35 +151,39 @@ const _: () = {
     }
 };
 
-/// Rows that are read at a time, at most: with their texts, some hundred bytes each.
-const ROWS: usize = 1 << 15;
-/// Bytes of texts with which fewer are read.
-const BYTES: usize = 64 << 20;
-/// Texts of up to so many bytes are kept again where they do not follow themselves.
-const SHORT: usize = 64;
+/// Maximum number of rows of a block. A row takes some hundred bytes, including its texts.
+const MAX_ROWS: usize = 1 << 15;
+/// Bytes of text at which a block ends.
+const MAX_TEXT_BYTES: usize = 64 << 20;
+/// Longest text that is copied for each run of equal rows. Longer texts are looked up, and stored once
+/// in a block.
+const MAX_COPIED_TEXT: usize = 64;
 
-/// Reads rows of the table back into a block of events: as many as are read at a time, from a row of the
-/// frame on. A block without events is the end.
+/// Reads a block of events from a frame with all columns, beginning at row `start`. An empty block
+/// marks the end of the frame.
 ///
-/// One long text can be that of all rows, and is kept once here as it is there.
+/// One long text can be that of all rows: it is stored once in the block, as in the file.
+///
+/// # Errors
+/// Fails if the frame lacks a column, or if the texts of a block exceed 4 GiB.
 pub fn read(frame: &Frame, start: usize) -> Result<Block> {
-    let frame = &frame.slice(start, ROWS);
+    let frame = &frame.slice(start, MAX_ROWS);
     let ids = frame.texts("id")?;
     let times = frame.ints("timestamp")?;
     let (client, sent, received) =
         (frame.ints("client_timestamp")?, frame.ints("sent_at")?, frame.ints("received_at")?);
     let channels = frame.texts("channel")?;
-    let mut agents = Agents::of(frame)?;
+    let mut agents = UserAgentReader::new(frame)?;
     let (widths, heights) = (frame.ints("screen_width")?, frame.ints("screen_height")?);
     let mut texts = FIELDS
         .iter()
-        .map(|&(name, field)| Ok((Interned::of(frame.texts(name)?), field)))
+        .map(|&(name, field)| Ok((TextInterner::new(frame.texts(name)?), field)))
         .collect::<Result<Vec<_>>>()?;
 
     let mut block = Block::default();
-    let mut known_agents = std::collections::HashMap::new();
+    let mut agent_indexes = std::collections::HashMap::new();
     for i in 0..frame.height() {
-        if block.texts.all().len() >= BYTES {
+        if block.texts.all().len() >= MAX_TEXT_BYTES {
             break;
         }
         let mut row = EventRow::EMPTY;
@@ -188,7 +197,7 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
         row.screen_height = heights.get_i32(i).unwrap_or(NO_NUMBER);
         row.channel = channels.get(i).and_then(Channel::from_name);
         for (values, field) in &mut texts {
-            row.text[*field as usize] = values.keep(i, &mut block.texts)?;
+            row.text[*field as usize] = values.intern(i, &mut block.texts)?;
         }
         let value = |field: TextField| block.text(row.text[field as usize]);
         row.key_kind = match (value(TextField::SessionId), value(TextField::AnonymousId)) {
@@ -198,8 +207,8 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
         };
         row.names_source = row.channel.is_some();
         if let Some(agent) = agents.get(i) {
-            // The cache hands out the same one for the same columns.
-            row.agent = *known_agents.entry(Arc::as_ptr(&agent)).or_insert_with(|| {
+            // The reader returns the same `Arc` for equal user agents.
+            row.agent = *agent_indexes.entry(Arc::as_ptr(&agent)).or_insert_with(|| {
                 block.agents.push(agent);
                 block.agents.len() as u32 - 1
             });
@@ -213,7 +222,7 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
         };
         row.response_us = response_us.unwrap_or(crate::event::NO_RESPONSE);
         if let Some(triggered_by) = triggered_by {
-            row.triggered_by = block.texts.push(&triggered_by).ok_or_else(no_room)?;
+            row.triggered_by = block.texts.push(&triggered_by).ok_or_else(too_many_texts)?;
         }
         let event = Event { block: &block, row: &row };
         let key = session_key_hash(event.chatbot_id(), row.key_kind, event.key_value());
@@ -223,32 +232,32 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
     Ok(block)
 }
 
-/// A column of texts, whose texts are kept once in a block.
-struct Interned<'a> {
+/// Copies the texts of a column to a block, long ones once.
+struct TextInterner<'a> {
     texts: &'a Texts,
-    /// The text of the row before.
+    /// Token and id of the previous row's text.
     last: (Option<u128>, TextId),
-    /// Long texts by their tokens.
+    /// Ids of long texts, by token.
     long: HashMap<u128, TextId>,
 }
 
-impl<'a> Interned<'a> {
-    fn of(texts: &'a Texts) -> Interned<'a> {
-        Interned { texts, last: (None, TextId::NONE), long: HashMap::new() }
+impl<'a> TextInterner<'a> {
+    fn new(texts: &'a Texts) -> TextInterner<'a> {
+        TextInterner { texts, last: (None, TextId::NONE), long: HashMap::new() }
     }
 
-    /// Keeps the text of a row.
-    fn keep(&mut self, row: usize, kept: &mut event::TextPool) -> Result<TextId> {
+    /// Copies the text of a row to `pool`, unless it is there already. Returns its id.
+    fn intern(&mut self, row: usize, pool: &mut event::TextPool) -> Result<TextId> {
         let token = self.texts.token(row);
         if self.last.0 == token {
             return Ok(self.last.1);
         }
         let id = match (token, self.texts.get(row)) {
-            (Some(token), Some(text)) if text.len() > SHORT => match self.long.entry(token) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(new) => *new.insert(kept.push(text).ok_or_else(no_room)?),
+            (Some(token), Some(text)) if text.len() > MAX_COPIED_TEXT => match self.long.entry(token) {
+                Entry::Occupied(id) => *id.get(),
+                Entry::Vacant(entry) => *entry.insert(pool.push(text).ok_or_else(too_many_texts)?),
             },
-            (_, Some(text)) => kept.push(text).ok_or_else(no_room)?,
+            (_, Some(text)) => pool.push(text).ok_or_else(too_many_texts)?,
             (_, None) => TextId::NONE,
         };
         self.last = (token, id);
@@ -256,6 +265,6 @@ impl<'a> Interned<'a> {
     }
 }
 
-fn no_room() -> Error {
-    Error::failed("the texts of some events are more than 4 GiB")
+fn too_many_texts() -> Error {
+    Error::failed("the texts of a block of events exceed 4 GiB")
 }

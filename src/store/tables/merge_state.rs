@@ -1,8 +1,9 @@
-//! What a session's columns do not say, and a merge needs: the column `merge_state`.
+//! The column `merge_state`: what is needed to merge a session and is not in its other columns.
 //!
-//! A first or last that comes from the session's first event need not be recorded: its position is
-//! `started_at` and `first_event_id`. The others stand here with their position, as
-//! `[microseconds after started_at, event id]`. Where nothing needs to, the column is null.
+//! Each value of a session comes from an event, and merging two sessions compares the positions of
+//! these events. Values of the session's first event have its position, `started_at` and
+//! `first_event_id`. The positions of other values are recorded here, as
+//! `[microseconds after started_at, event id]`. The column is null if there are none.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +13,28 @@ use crate::event::Position;
 use crate::session::{CowStr, First, Last, Location, SessionSummary, UserProfile};
 use crate::time::Micros;
 
-/// A position, relative to the session's start.
+/// The position of an event, relative to the start of its session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct At(Micros, uuid::Uuid);
+struct RelativePosition(Micros, uuid::Uuid);
 
-impl At {
-    fn of(position: Position, first: Position) -> At {
-        At(position.time.wrapping_sub(first.time), uuid::Uuid::from_u128(position.id))
+impl RelativePosition {
+    fn new(position: Position, first: Position) -> RelativePosition {
+        RelativePosition(position.time.wrapping_sub(first.time), uuid::Uuid::from_u128(position.id))
     }
 
-    fn position(&self, first: Position) -> Position {
+    fn absolute(&self, first: Position) -> Position {
         Position { time: first.time.wrapping_add(self.0), id: self.1.as_u128() }
     }
 }
 
-/// A profile with the user that its event names, and its position.
+/// A user profile, the user that its event names, and the position of the event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Held<'a> {
+struct StoredProfile<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     user_id: Option<CowStr<'a>>,
-    at: At,
-    /// It is the one that the session shows, so that its texts are those of the columns.
+    at: RelativePosition,
+    /// The profile is that of the row: its values are in the row's columns.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shown: bool,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -44,126 +45,130 @@ struct Held<'a> {
     user_metadata: Option<CowStr<'a>>,
 }
 
-/// Where the landing page came from, where it is not the plain case: logged, and equal to the path
-/// of the page, both in the first event.
+/// The origin of the landing page, unless the first event has a logged landing page that equals the
+/// path of its page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Landing<'a> {
-    /// Position of the logged landing page; `None` where none is logged.
-    logged: Option<At>,
+    /// Position of the logged landing page; `None` if none is logged.
+    logged: Option<RelativePosition>,
     /// The path of the first page, with its position.
     #[serde(borrow)]
-    path: Option<(CowStr<'a>, At)>,
+    path: Option<(CowStr<'a>, RelativePosition)>,
 }
 
-/// What a merge needs beside the columns.
+/// The value of the column `merge_state`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MergeState<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    anonymous_id: Option<At>,
+    anonymous_id: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<At>,
+    source: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<At>,
+    agent: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    screen: Option<At>,
+    screen: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<At>,
+    location: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     landing: Option<Landing<'a>>,
-    /// No landing page is logged, and the path is that of the first event: the usual case of logs
-    /// without landing pages, kept short.
+    /// No landing page is logged, and the path is that of the first event. This is a short form of
+    /// `landing` for logs without landing pages.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     path_only: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    triggered_by: Option<At>,
+    triggered_by: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<At>,
+    user_id: Option<RelativePosition>,
     #[serde(borrow, skip_serializing_if = "Vec::is_empty")]
-    profiles: Vec<Held<'a>>,
+    profiles: Vec<StoredProfile<'a>>,
 }
 
 impl<'a> MergeState<'a> {
-    /// Returns what the columns of a session do not say.
-    pub fn of(summary: &'a SessionSummary<'_>) -> MergeState<'a> {
+    /// Returns the state of a session.
+    pub fn from_summary(summary: &'a SessionSummary<'_>) -> MergeState<'a> {
         let first = summary.first;
-        let off = |at: Option<Position>| at.filter(|&at| at != first).map(|at| At::of(at, first));
+        let relative = |position: Position| RelativePosition::new(position, first);
+        let unless_first =
+            |position: Option<Position>| position.filter(|&position| position != first).map(relative);
         let mut state = MergeState {
-            anonymous_id: off(position(&summary.anonymous_id)),
-            source: off(position(&summary.source)),
-            agent: off(position(&summary.agent)),
-            screen: off(position(&summary.screen)),
-            // A place whose address was removed may say nothing any more: it reads back as none.
-            place: off(
-                position(&summary.place).filter(|_| summary.place.value() != Some(&Location::default()))
+            anonymous_id: unless_first(position(&summary.anonymous_id)),
+            source: unless_first(position(&summary.source)),
+            agent: unless_first(position(&summary.agent)),
+            screen: unless_first(position(&summary.screen)),
+            // A location whose IP address was removed can be empty. It is read back as no location.
+            location: unless_first(
+                position(&summary.location)
+                    .filter(|_| summary.location.value() != Some(&Location::default())),
             ),
-            triggered_by: off(position(&summary.triggered_by)),
-            user_id: off(summary.user_id.0.as_ref().map(|(at, _)| *at)),
+            triggered_by: unless_first(position(&summary.triggered_by)),
+            user_id: unless_first(summary.user_id.0.as_ref().map(|(position, _)| *position)),
             ..MergeState::default()
         };
         match (&summary.landing_page.0, &summary.landing_path.0) {
             (None, None) => {}
             (Some((a, page)), Some((b, path))) if *a == first && *b == first && page == path => {}
-            (None, Some((at, _))) if *at == first => state.path_only = true,
+            (None, Some((position, _))) if *position == first => state.path_only = true,
             (logged, path) => {
-                state.landing = Some(Landing {
-                    logged: logged.as_ref().map(|(at, _)| At::of(*at, first)),
-                    path: path
-                        .as_ref()
-                        .map(|(at, path)| (CowStr::Borrowed(path.as_ref()), At::of(*at, first))),
-                });
+                let path = path.as_ref().map(|(position, path)| (borrowed(path), relative(*position)));
+                let logged = logged.as_ref().map(|(position, _)| relative(*position));
+                state.landing = Some(Landing { logged, path });
             }
         }
         let shown = summary.shown_profile();
-        for (user_id, profile) in &summary.profiles {
-            let Some(place @ (at, profile)) = &profile.0 else { continue };
-            let mut held = Held { user_id: borrowed(user_id), at: At::of(*at, first), ..Held::default() };
-            if shown.is_some_and(|shown| std::ptr::eq(shown, place)) {
-                held.shown = true;
-            } else {
-                held.user_email = borrowed(&profile.user_email);
-                held.user_name = borrowed(&profile.user_name);
-                held.user_metadata = borrowed(&profile.user_metadata);
+        for (user_id, last) in &summary.profiles {
+            let Some(entry @ (position, profile)) = &last.0 else { continue };
+            let shown = shown.is_some_and(|shown| std::ptr::eq(shown, entry));
+            let user_id = user_id.as_ref().map(borrowed);
+            let mut stored =
+                StoredProfile { user_id, at: relative(*position), shown, ..StoredProfile::default() };
+            if !shown {
+                stored.user_email = profile.user_email.as_ref().map(borrowed);
+                stored.user_name = profile.user_name.as_ref().map(borrowed);
+                stored.user_metadata = profile.user_metadata.as_ref().map(borrowed);
             }
-            state.profiles.push(held);
+            state.profiles.push(stored);
         }
         state
     }
 
-    /// Writes the state as JSON text; `None` where there is nothing to say.
+    /// Returns the state as JSON; `None` if it is empty.
     ///
     /// # Errors
-    /// What makes it impossible to write: a session without it would be merged wrongly.
+    /// Fails if the state cannot be serialized. Without it the session would be merged wrongly.
     pub fn to_text(&self) -> Result<Option<String>, serde_json::Error> {
         if *self == MergeState::default() { Ok(None) } else { serde_json::to_string(self).map(Some) }
     }
 
-    /// Reads the state of a session; what cannot be read says why.
+    /// Parses the state of a session.
+    ///
+    /// # Errors
+    /// Fails if the text is not the JSON of a state.
     pub fn from_text(text: Option<&'a str>) -> Result<MergeState<'a>, serde_json::Error> {
         text.map_or(Ok(MergeState::default()), serde_json::from_str)
     }
 
-    /// Gives the values of a summary that came from its columns their positions.
+    /// Restores the positions of the values of a summary that was read from the columns.
     ///
-    /// `summary` holds each value at the position of the first event, and the column
-    /// `landing_page` in `landing_page`; `shown` is the profile of the columns.
+    /// In `summary`, all values have the position of the first event, and `landing_page` is the
+    /// column of that name. `shown` is the profile of the columns.
     pub fn restore(self, summary: &mut SessionSummary<'a>, shown: UserProfile<'a>) {
         let first = summary.first;
-        place(&mut summary.anonymous_id, self.anonymous_id, first);
-        place(&mut summary.source, self.source, first);
-        place(&mut summary.agent, self.agent, first);
-        place(&mut summary.screen, self.screen, first);
-        place(&mut summary.place, self.place, first);
-        place(&mut summary.triggered_by, self.triggered_by, first);
-        if let (Some((at, _)), Some(moved)) = (&mut summary.user_id.0, &self.user_id) {
-            *at = moved.position(first);
+        set_position(&mut summary.anonymous_id, self.anonymous_id, first);
+        set_position(&mut summary.source, self.source, first);
+        set_position(&mut summary.agent, self.agent, first);
+        set_position(&mut summary.screen, self.screen, first);
+        set_position(&mut summary.location, self.location, first);
+        set_position(&mut summary.triggered_by, self.triggered_by, first);
+        if let (Some((position, _)), Some(stored)) = (&mut summary.user_id.0, &self.user_id) {
+            *position = stored.absolute(first);
         }
         let column = summary.landing_page.0.take().map(|(_, page)| page);
         match self.landing {
             Some(landing) => {
-                summary.landing_path = First(landing.path.map(|(path, at)| (at.position(first), path)));
+                summary.landing_path = First(landing.path.map(|(path, at)| (at.absolute(first), path)));
                 summary.landing_page =
-                    First(landing.logged.zip(column).map(|(at, page)| (at.position(first), page)));
+                    First(landing.logged.zip(column).map(|(at, page)| (at.absolute(first), page)));
             }
             None => {
                 summary.landing_path = First(column.clone().map(|path| (first, path)));
@@ -173,25 +178,25 @@ impl<'a> MergeState<'a> {
             }
         }
         summary.profiles = BTreeMap::new();
-        for held in self.profiles {
-            let Held { user_id, at, user_email, user_name, user_metadata, .. } = held;
+        for stored in self.profiles {
+            let StoredProfile { user_id, at, shown: is_shown, user_email, user_name, user_metadata } = stored;
             let profile =
-                if held.shown { shown.clone() } else { UserProfile { user_email, user_name, user_metadata } };
-            summary.profiles.insert(user_id, Last(Some((at.position(first), profile))));
+                if is_shown { shown.clone() } else { UserProfile { user_email, user_name, user_metadata } };
+            summary.profiles.insert(user_id, Last(Some((at.absolute(first), profile))));
         }
     }
 }
 
 fn position<T>(first: &First<T>) -> Option<Position> {
-    first.0.as_ref().map(|(at, _)| *at)
+    first.0.as_ref().map(|(position, _)| *position)
 }
 
-fn place<T>(value: &mut First<T>, moved: Option<At>, first: Position) {
-    if let (Some((at, _)), Some(moved)) = (&mut value.0, moved) {
-        *at = moved.position(first);
+fn set_position<T>(value: &mut First<T>, stored: Option<RelativePosition>, first: Position) {
+    if let (Some((position, _)), Some(stored)) = (&mut value.0, stored) {
+        *position = stored.absolute(first);
     }
 }
 
-fn borrowed<'a>(text: &'a Option<CowStr<'_>>) -> Option<CowStr<'a>> {
-    text.as_deref().map(CowStr::Borrowed)
+fn borrowed<'a>(text: &'a CowStr<'_>) -> CowStr<'a> {
+    CowStr::Borrowed(text.as_ref())
 }

@@ -1,6 +1,10 @@
-//! Rows of the tables, to frames and back; the columns are those of [`super::columns`].
+//! Conversion of rows between the tables and the types of the program.
+//!
+//! Events and sessions, of which there are millions, are encoded directly as row groups. Daily
+//! statistics and visitors are written by way of a frame. All four are read from frames. The columns
+//! are those of [`columns`](super::columns).
 
-mod build;
+mod column_order;
 pub mod daily_stats;
 pub mod events;
 pub mod merge_state;
@@ -9,4 +13,4 @@ mod times;
 mod user_agents;
 pub mod visitors;
 
-pub use times::{range, times};
+pub use times::{time_range, times};

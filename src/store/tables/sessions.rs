@@ -1,32 +1,36 @@
-//! Sessions to the `sessions` table, and back.
+//! Sessions and the `sessions` table.
 
 use std::collections::BTreeMap;
 
-use super::build::in_order;
+use super::column_order::in_table_order;
 use super::merge_state::MergeState;
-use super::user_agents::Agents;
+use super::user_agents::UserAgentReader;
 use crate::error::{Error, Result};
 use crate::event::{KeyKind, NO_TIME, Position};
 use crate::session::{
     CowStr, EventCounts, First, Last, Location, SessionKey, SessionSummary, TrafficSource, UserProfile,
 };
-use crate::store::columns::{SESSIONS, Table};
+use crate::store::columns::Table;
 use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, Steps, TextColumn};
 use crate::store::frame::{Frame, Ints, Texts};
 use crate::time::Micros;
 
-/// The columns by which a session is found: its key and its interval.
+/// The columns of the key and the interval of a session.
 pub const KEY_COLUMNS: [&str; 6] =
     ["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"];
 
-/// Makes the columns of a row group of sessions, in the order given. Returns how many of them are in it: all,
-/// unless their texts are too many bytes for one.
+/// Encodes a row group of sessions. Returns the number of encoded sessions and their columns: all
+/// sessions, unless their distinct texts exceed [`GROUP_BYTES`].
 ///
-/// The sessions are gone through once: one takes some hundred bytes, and lies elsewhere than the next.
-pub fn columns(sessions: &[&SessionSummary<'_>]) -> Result<(usize, Vec<Chunk>)> {
-    let made = JsonTexts::of(sessions)?;
-    let mut rows = made.ends.len();
-    let mut held = 0;
+/// All columns are filled in a single pass, since the values of one session are close together in
+/// memory.
+///
+/// # Errors
+/// Fails if a `merge_state` cannot be serialized.
+pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(usize, Vec<Chunk>)> {
+    let json = JsonTexts::new(sessions)?;
+    let mut rows = json.ends.len();
+    let mut text_bytes = 0;
     let mut texts: [TextColumn<'_>; TEXTS.len()] = Default::default();
     let mut counts = TextColumn::default();
     let mut states = TextColumn::default();
@@ -37,7 +41,7 @@ pub fn columns(sessions: &[&SessionSummary<'_>]) -> Result<(usize, Vec<Chunk>)> 
     let mut sides: [NumberColumn<i32>; 2] = Default::default();
     let mut ids: [Vec<u128>; 2] = std::array::from_fn(|_| Vec::with_capacity(rows));
     for (row, session) in sessions.iter().enumerate().take(rows) {
-        held += texts
+        text_bytes += texts
             .iter_mut()
             .zip(TEXTS)
             .map(|(column, (_, value))| column.push(value(session)))
@@ -45,14 +49,14 @@ pub fn columns(sessions: &[&SessionSummary<'_>]) -> Result<(usize, Vec<Chunk>)> 
         numbers.iter_mut().zip(NUMBERS).for_each(|(column, (_, value))| column.push(Some(value(session))));
         times.iter_mut().zip(TIMES).for_each(|(column, (_, value))| column.push(value(session)));
         flags.iter_mut().zip(FLAGS).for_each(|(column, (_, value))| column.push(value(session)));
-        held += counts.push(Some(made.counts(row))) + states.push(made.state(row));
+        text_bytes += counts.push(Some(json.counts(row))) + states.push(json.state(row));
         means.push(mean_ms(session.response_sum_us, session.response_count));
         let size = session.screen.value().copied().unwrap_or_default();
         sides[0].push(size.0);
         sides[1].push(size.1);
         ids[0].push(session.id().as_u128());
         ids[1].push(session.first.id);
-        if held >= GROUP_BYTES {
+        if text_bytes >= GROUP_BYTES {
             rows = row + 1;
             break;
         }
@@ -72,14 +76,14 @@ pub fn columns(sessions: &[&SessionSummary<'_>]) -> Result<(usize, Vec<Chunk>)> 
     let of_times = |times: &Vec<Micros>| Chunk::of_times(times, NO_TIME, Steps::of(Table::Sessions));
     columns.extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, of_times(times))));
     columns.extend(FLAGS.iter().zip(&flags).map(|((name, _), flags)| (*name, Chunk::of_truths(flags))));
-    Ok((rows, in_order(SESSIONS, columns)?))
+    Ok((rows, in_table_order(Table::Sessions, columns)?))
 }
 
-type TextOf = for<'s> fn(&'s SessionSummary<'_>) -> Option<&'s str>;
-type Of<T> = fn(&SessionSummary<'_>) -> T;
+type SessionText = for<'s> fn(&'s SessionSummary<'_>) -> Option<&'s str>;
+type SessionValue<T> = fn(&SessionSummary<'_>) -> T;
 
-/// The columns of text that a summary holds as they are.
-const TEXTS: [(&str, TextOf); 24] = [
+/// The columns of text that are fields of a summary.
+const TEXTS: [(&str, SessionText); 24] = [
     ("chatbot_id", |s| Some(&s.key.chatbot_id)),
     ("session_id", |s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_ref())),
     ("anonymous_id", |s| s.anonymous_id.value().map(CowStr::as_ref)),
@@ -100,14 +104,14 @@ const TEXTS: [(&str, TextOf); 24] = [
     ("os_name", |s| s.agent.value().and_then(|a| a.os_name.as_deref())),
     ("os_version", |s| s.agent.value().and_then(|a| a.os_version.as_deref())),
     ("device_type", |s| s.agent.value().map(|a| a.device_type.name())),
-    ("ip_address", |s| s.place.value().and_then(|p| p.ip_address.as_deref())),
-    ("country_code", |s| s.place.value().and_then(|p| p.country_code.as_deref())),
-    ("city", |s| s.place.value().and_then(|p| p.city.as_deref())),
+    ("ip_address", |s| s.location.value().and_then(|p| p.ip_address.as_deref())),
+    ("country_code", |s| s.location.value().and_then(|p| p.country_code.as_deref())),
+    ("city", |s| s.location.value().and_then(|p| p.city.as_deref())),
     ("triggered_by", |s| s.triggered_by.value().map(CowStr::as_ref)),
 ];
 
-/// The columns of whole numbers.
-const NUMBERS: [(&str, Of<i64>); 11] = [
+/// The columns of integers.
+const NUMBERS: [(&str, SessionValue<i64>); 11] = [
     ("duration_seconds", |s| s.duration_seconds()),
     ("messages_sent", |s| s.count("message_sent") as i64),
     ("messages_received", |s| s.count("message_received") as i64),
@@ -122,37 +126,37 @@ const NUMBERS: [(&str, Of<i64>); 11] = [
 ];
 
 /// The columns of times.
-const TIMES: [(&str, Of<Micros>); 4] = [
+const TIMES: [(&str, SessionValue<Micros>); 4] = [
     ("started_at", |s| s.first.time),
     ("ended_at", |s| s.ended_at),
     ("created_at", |s| s.created_at),
     ("updated_at", |s| s.updated_at),
 ];
 
-/// The columns of truths.
-const FLAGS: [(&str, Of<bool>); 3] = [
+/// The columns of booleans.
+const FLAGS: [(&str, SessionValue<bool>); 3] = [
     ("is_bot", |s| s.is_bot()),
     ("had_conversation", |s| s.count("message_sent") > 0),
     ("completed_pre_chat_form", |s| s.count("pre_chat_form_submitted") > 0),
 ];
 
-/// The texts of columns that no summary holds as they are, one after the other.
+/// The JSON texts of the columns `event_counts` and `merge_state`, concatenated.
 struct JsonTexts {
     text: String,
-    /// Where a row's counts end, and its state, which follows them.
+    /// For each row, the end of its counts, and the end of its state, which follows them.
     ends: Vec<(usize, usize)>,
 }
 
 impl JsonTexts {
-    /// Makes those of the first sessions: of so many as a row group can hold.
-    fn of(sessions: &[&SessionSummary<'_>]) -> Result<JsonTexts> {
+    /// Serializes the texts of as many sessions as a row group can hold.
+    fn new(sessions: &[&SessionSummary<'_>]) -> Result<JsonTexts> {
         let mut texts = JsonTexts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
         for session in sessions {
             session.counts.write_json(&mut texts.text);
             let counts = texts.text.len();
-            let state = MergeState::of(session).to_text();
-            if let Some(state) =
-                state.map_err(|e| Error::failed("a session's merge_state cannot be written").caused_by(e))?
+            let state = MergeState::from_summary(session).to_text();
+            if let Some(state) = state
+                .map_err(|e| Error::failed("cannot serialize the merge_state of a session").caused_by(e))?
             {
                 texts.text.push_str(&state);
             }
@@ -165,7 +169,7 @@ impl JsonTexts {
     }
 
     fn counts(&self, row: usize) -> &str {
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        let start = row.checked_sub(1).map_or(0, |previous| self.ends[previous].1);
         &self.text[start..self.ends[row].0]
     }
 
@@ -175,27 +179,35 @@ impl JsonTexts {
     }
 }
 
-/// Begins a file of sessions, with some in the order given.
-pub fn file(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
+/// Returns a builder of a file with these sessions, in this order.
+///
+/// # Errors
+/// As [`row_group`].
+pub fn file_builder(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
     let mut builder = FileBuilder::with_room_for(Table::Sessions, sessions.len())?;
-    let mut left = sessions;
-    while !left.is_empty() {
-        let (rows, columns) = columns(&left[..left.len().min(ROW_GROUP)])?;
+    let mut remaining = sessions;
+    while !remaining.is_empty() {
+        let (rows, columns) = row_group(&remaining[..remaining.len().min(ROW_GROUP)])?;
         builder.add(rows, columns)?;
-        left = &left[rows..];
+        remaining = &remaining[rows..];
     }
     Ok(builder)
 }
 
-/// Makes a frame of sessions, in the order given: for those few that an erasure changes.
+/// Returns a frame of sessions, in this order. The sessions are encoded and decoded, which is meant
+/// for few of them.
+///
+/// # Errors
+/// As [`row_group`].
 pub fn frame(sessions: &[SessionSummary<'_>]) -> Result<Frame> {
-    let bytes = file(&sessions.iter().collect::<Vec<_>>())?.finish()?;
-    crate::store::parquet::decode(crate::store::file_system::Opened::Bytes(bytes), None)
-        .map_err(|why| Error::failed("cannot put sessions together").caused_by(why))
+    let bytes = file_builder(&sessions.iter().collect::<Vec<_>>())?.finish()?;
+    crate::store::parquet::decode(crate::store::file_system::OpenFile::Bytes(bytes), None)
+        .map_err(|cause| Error::failed("cannot decode encoded sessions").caused_by(cause))
 }
 
-/// Returns a mean in whole milliseconds, rounded half up, of a sum in microseconds; `None` without any.
-pub fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
+/// Returns the mean of a sum in microseconds, in milliseconds rounded half up; `None` if the count
+/// is 0.
+fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
     if count == 0 {
         return None;
     }
@@ -204,18 +216,21 @@ pub fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
     i64::try_from((2 * sum + 1000 * count) / (2000 * count)).ok()
 }
 
-/// The keys of the sessions in a frame, and their intervals.
-pub struct Keys<'a> {
+/// Reads the keys and the intervals of the sessions in a frame.
+pub struct SessionKeys<'a> {
     chatbots: &'a Texts,
     ids: [&'a Texts; 3],
     starts: &'a Ints,
     ends: &'a Ints,
 }
 
-impl<'a> Keys<'a> {
-    /// Takes the columns of a frame, which needs the [`KEY_COLUMNS`].
-    pub fn of(frame: &'a Frame) -> Result<Keys<'a>> {
-        Ok(Keys {
+impl<'a> SessionKeys<'a> {
+    /// Returns the reader of a frame, which must have the [`KEY_COLUMNS`].
+    ///
+    /// # Errors
+    /// Fails if the frame lacks a column.
+    pub fn new(frame: &'a Frame) -> Result<SessionKeys<'a>> {
+        Ok(SessionKeys {
             chatbots: frame.texts("chatbot_id")?,
             ids: [frame.texts("session_id")?, frame.texts("anonymous_id")?, frame.texts("user_id")?],
             starts: frame.ints("started_at")?,
@@ -223,8 +238,8 @@ impl<'a> Keys<'a> {
         })
     }
 
-    /// Returns a row's key. A session without `session_id` is held together by its visitor's id, else by
-    /// its user's: all its events have that id, so the column shows it.
+    /// Returns the key of a row. The key of a session without `session_id` is its `anonymous_id`, else
+    /// its `user_id`: all its events have that id, so that the column has it too.
     pub fn key(&self, row: usize) -> SessionKey<'a> {
         let (kind, value) = match self.ids.map(|column| column.get(row)) {
             [Some(id), ..] => (KeyKind::Session, id),
@@ -234,27 +249,27 @@ impl<'a> Keys<'a> {
         SessionKey { chatbot_id: self.chatbot(row).into(), kind, value: value.into() }
     }
 
-    /// Returns a row's chatbot.
+    /// Returns the chatbot of a row.
     pub fn chatbot(&self, row: usize) -> &'a str {
         self.chatbots.get(row).unwrap_or("")
     }
 
-    /// Returns the times of a row's first and last event.
+    /// Returns the times of the first and the last event of a row.
     pub fn interval(&self, row: usize) -> (Micros, Micros) {
         let start = self.starts.get(row).unwrap_or(0);
         (start, self.ends.get(row).unwrap_or(start))
     }
 }
 
-/// The rows of a frame of sessions, to be read back into summaries, which borrow their texts from it.
-pub struct Rows<'a> {
-    keys: Keys<'a>,
+/// Reads the sessions of a frame. Summaries borrow their texts from the frame.
+pub struct SessionReader<'a> {
+    keys: SessionKeys<'a>,
     first_ids: &'a Texts,
     sources: [&'a Texts; 6],
     landing_pages: &'a Texts,
-    agents: Agents<'a>,
+    agents: UserAgentReader<'a>,
     screens: [&'a Ints; 2],
-    places: [&'a Texts; 3],
+    locations: [&'a Texts; 3],
     errors: &'a Ints,
     counts: &'a Texts,
     responses: [&'a Ints; 2],
@@ -264,13 +279,16 @@ pub struct Rows<'a> {
     stored: [&'a Ints; 2],
 }
 
-impl<'a> Rows<'a> {
-    /// Takes the columns of a frame of whole rows.
-    pub fn of(frame: &'a Frame) -> Result<Rows<'a>> {
+impl<'a> SessionReader<'a> {
+    /// Returns the reader of a frame with all columns.
+    ///
+    /// # Errors
+    /// Fails if the frame lacks a column.
+    pub fn new(frame: &'a Frame) -> Result<SessionReader<'a>> {
         let text = |name: &str| frame.texts(name);
         let int = |name: &str| frame.ints(name);
-        Ok(Rows {
-            keys: Keys::of(frame)?,
+        Ok(SessionReader {
+            keys: SessionKeys::new(frame)?,
             first_ids: text("first_event_id")?,
             sources: [
                 text("referrer")?,
@@ -281,9 +299,9 @@ impl<'a> Rows<'a> {
                 text("utm_campaign")?,
             ],
             landing_pages: text("landing_page")?,
-            agents: Agents::of(frame)?,
+            agents: UserAgentReader::new(frame)?,
             screens: [frame.ints("screen_width")?, frame.ints("screen_height")?],
-            places: [text("ip_address")?, text("country_code")?, text("city")?],
+            locations: [text("ip_address")?, text("country_code")?, text("city")?],
             errors: int("error_count")?,
             counts: text("event_counts")?,
             responses: [int("response_time_sum_us")?, int("response_time_count")?],
@@ -294,24 +312,24 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Returns the keys.
-    pub fn keys(&self) -> &Keys<'a> {
+    /// Returns the keys and intervals.
+    pub fn keys(&self) -> &SessionKeys<'a> {
         &self.keys
     }
 
-    /// Returns where a row's first event is.
+    /// Returns the position of the first event of a row.
     pub fn first(&self, row: usize) -> Position {
         let id = self.first_ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok());
         Position { time: self.keys.interval(row).0, id: id.map_or(0, |id| id.as_u128()) }
     }
 
-    /// Reads a row.
+    /// Reads the summary in a row.
     ///
     /// # Errors
-    /// Where its counts or its state cannot be read.
+    /// Fails if `event_counts` or `merge_state` cannot be parsed.
     pub fn summary(&mut self, row: usize) -> Result<SessionSummary<'a>> {
-        let unreadable = |what: &str, e: serde_json::Error| {
-            Error::failed(format!("a session's {what} cannot be read")).caused_by(e)
+        let invalid = |column: &str, e: serde_json::Error| {
+            Error::failed(format!("cannot parse the {column} of a session")).caused_by(e)
         };
         let text = |column: &'a Texts| column.get(row).map(CowStr::Borrowed);
         let texts = |columns: [&'a Texts; 3]| columns.map(text);
@@ -323,8 +341,8 @@ impl<'a> Rows<'a> {
             self.sources.map(text);
         let source =
             TrafficSource { referrer, referrer_domain, channel, utm_source, utm_medium, utm_campaign };
-        let [ip_address, country_code, city] = texts(self.places);
-        let place = Location { ip_address, country_code, city };
+        let [ip_address, country_code, city] = texts(self.locations);
+        let location = Location { ip_address, country_code, city };
         let screen = (self.screens[0].get_i32(row), self.screens[1].get_i32(row));
         let mut summary = SessionSummary {
             key: self.keys.key(row),
@@ -334,29 +352,32 @@ impl<'a> Rows<'a> {
             source: First((source != TrafficSource::default()).then_some((first, source))),
             agent: First(self.agents.get(row).map(|agent| (first, agent))),
             screen: First((screen != (None, None)).then_some((first, screen))),
-            place: First((place != Location::default()).then_some((first, place))),
+            location: First((location != Location::default()).then_some((first, location))),
             landing_page: First(at_first(text(self.landing_pages))),
             landing_path: First(None),
             triggered_by: First(at_first(text(self.triggers))),
             user_id: Last(at_first(user_id)),
             profiles: BTreeMap::new(),
             counts: serde_json::from_str::<EventCounts<'_>>(self.counts.get(row).unwrap_or("{}"))
-                .map_err(|e| unreadable("event_counts", e))?,
+                .map_err(|e| invalid("event_counts", e))?,
             errors: number(self.errors),
             response_sum_us: number(self.responses[0]),
             response_count: number(self.responses[1]),
             created_at: self.stored[0].get(row).unwrap_or(0),
             updated_at: self.stored[1].get(row).unwrap_or(0),
         };
-        let state = MergeState::from_text(self.states.get(row)).map_err(|e| unreadable("merge_state", e))?;
+        let state = MergeState::from_text(self.states.get(row)).map_err(|e| invalid("merge_state", e))?;
         let [user_email, user_name, user_metadata] = texts(self.profiles);
         state.restore(&mut summary, UserProfile { user_email, user_name, user_metadata });
         Ok(summary)
     }
 }
 
-/// Reads a frame of whole rows back into summaries, which borrow their texts from it.
+/// Reads the sessions of a frame with all columns. Summaries borrow their texts from the frame.
+///
+/// # Errors
+/// Fails if the frame lacks a column, or if a row cannot be parsed.
 pub fn read<'a>(frame: &'a Frame) -> Result<Vec<SessionSummary<'a>>> {
-    let mut rows = Rows::of(frame)?;
-    (0..frame.height()).map(|row| rows.summary(row)).collect()
+    let mut reader = SessionReader::new(frame)?;
+    (0..frame.height()).map(|row| reader.summary(row)).collect()
 }

@@ -1,32 +1,32 @@
-//! When the rows of a table begin and end.
+//! The times of the rows of a table.
 
 use crate::error::{Error, Result};
 use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::Frame;
 use crate::time::{DAY, Micros};
 
-/// Returns when each row of a frame begins, and when it ends ([`Table::times`]); a day is its midnight in UTC.
+/// Returns the start and the end of each row of a frame, from the columns [`Table::times`]. A date is
+/// its midnight in UTC.
 ///
 /// # Errors
-/// Where the columns are not there, or a row has no value in them.
+/// Fails if the frame lacks the columns, or if a row has no value in them.
 pub fn times(table: Table, frame: &Frame) -> Result<(Vec<Micros>, Vec<Micros>)> {
     let [start, end] = table.times();
     Ok((column(table, frame, start)?, column(table, frame, end)?))
 }
 
-/// Returns the earliest time at which a row begins and the latest at which one ends; `None` of no rows.
+/// Returns the earliest start and the latest end of a row; `None` if there are no rows.
 ///
 /// # Errors
-/// Those of [`times`].
-pub fn range(table: Table, frame: &Frame) -> Result<Option<(Micros, Micros)>> {
+/// As [`times`].
+pub fn time_range(table: Table, frame: &Frame) -> Result<Option<(Micros, Micros)>> {
     let (starts, ends) = times(table, frame)?;
     Ok(starts.into_iter().min().zip(ends.into_iter().max()))
 }
 
 fn column(table: Table, frame: &Frame, name: &str) -> Result<Vec<Micros>> {
-    let is_date = |kind| kind == ColumnType::Date;
-    let is_day = table.columns().iter().any(|column| column.name == name && is_date(column.kind));
-    let unit = if is_day { DAY } else { 1 };
+    let is_date = table.columns().iter().any(|column| column.name == name && column.kind == ColumnType::Date);
+    let unit = if is_date { DAY } else { 1 };
     let times: Vec<Micros> = frame.ints(name)?.iter().flatten().map(|time| time * unit).collect();
     if times.len() < frame.height() {
         return Err(Error::failed(format!("some rows have no {name}")));
@@ -48,13 +48,13 @@ mod tests {
         }
         let sessions = sessions.finish().unwrap();
         assert_eq!(times(Table::Sessions, &sessions).unwrap(), (vec![5, 3, 4], vec![6, 9, 4]));
-        assert_eq!(range(Table::Sessions, &sessions).unwrap(), Some((3, 9)));
-        assert_eq!(range(Table::Sessions, &sessions.slice(0, 0)).unwrap(), None);
+        assert_eq!(time_range(Table::Sessions, &sessions).unwrap(), Some((3, 9)));
+        assert_eq!(time_range(Table::Sessions, &sessions.slice(0, 0)).unwrap(), None);
         let mut days = FrameBuilder::new(Table::DailyStats);
         days.row(&[("stat_date", Cell::Date(Day(1)))]);
         days.row(&[("stat_date", Cell::Date(Day(0)))]);
         let days = days.finish().unwrap();
-        assert_eq!(range(Table::DailyStats, &days).unwrap(), Some((0, 86_400_000_000)));
+        assert_eq!(time_range(Table::DailyStats, &days).unwrap(), Some((0, 86_400_000_000)));
     }
 
     #[test]

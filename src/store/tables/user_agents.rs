@@ -1,4 +1,4 @@
-//! The columns of what a user agent says, which `events` and `sessions` have alike.
+//! The user agent columns, which `events` and `sessions` share.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use crate::enrich::{DeviceType, UserAgent};
 use crate::error::Result;
 use crate::store::frame::{Bools, Frame, Texts};
 
-/// The columns of the agents of a frame's rows.
-pub struct Agents<'a> {
+/// Reads the user agents of a frame.
+pub(super) struct UserAgentReader<'a> {
     user_agents: &'a Texts,
     parts: [&'a Texts; 4],
     devices: &'a Texts,
     bots: &'a Bools,
-    /// The last agent of each text: most rows repeat one.
-    known: HashMap<&'a str, Arc<UserAgent>>,
+    /// The last user agent of each text: most rows repeat one.
+    cache: HashMap<&'a str, Arc<UserAgent>>,
 }
 
-impl<'a> Agents<'a> {
-    /// Takes the columns of a frame.
-    pub fn of(frame: &'a Frame) -> Result<Agents<'a>> {
-        Ok(Agents {
+impl<'a> UserAgentReader<'a> {
+    /// Returns the reader of a frame.
+    pub fn new(frame: &'a Frame) -> Result<UserAgentReader<'a>> {
+        Ok(UserAgentReader {
             user_agents: frame.texts("user_agent")?,
             parts: [
                 frame.texts("browser_name")?,
@@ -30,24 +30,25 @@ impl<'a> Agents<'a> {
             ],
             devices: frame.texts("device_type")?,
             bots: frame.bools("is_bot")?,
-            known: HashMap::new(),
+            cache: HashMap::new(),
         })
     }
 
-    /// Returns the agent of a row; `None` where it has no user agent.
+    /// Returns the user agent of a row; `None` if it has none.
     pub fn get(&mut self, row: usize) -> Option<Arc<UserAgent>> {
         let user_agent = self.user_agents.get(row)?;
         let parts = self.parts.map(|column| column.get(row));
         let device_type = DeviceType::from_name(self.devices.get(row).unwrap_or(""));
         let is_bot = self.bots.is_true(row);
-        // The rows of a file may have been derived by different versions of the rules.
-        let same = |agent: &&Arc<UserAgent>| {
-            let theirs = [&agent.browser_name, &agent.browser_version, &agent.os_name, &agent.os_version];
-            theirs.map(|part| part.as_deref()) == parts
+        // Rows of one file can come from different versions of the rules, which derive other values
+        // from the same text.
+        let is_same = |agent: &&Arc<UserAgent>| {
+            let cached = [&agent.browser_name, &agent.browser_version, &agent.os_name, &agent.os_version];
+            cached.map(|part| part.as_deref()) == parts
                 && agent.device_type == device_type
                 && agent.is_bot == is_bot
         };
-        if let Some(agent) = self.known.get(user_agent).filter(same) {
+        if let Some(agent) = self.cache.get(user_agent).filter(is_same) {
             return Some(agent.clone());
         }
         let [browser_name, browser_version, os_name, os_version] = parts.map(|part| part.map(str::to_owned));
@@ -60,7 +61,7 @@ impl<'a> Agents<'a> {
             device_type,
             is_bot,
         });
-        self.known.insert(user_agent, agent.clone());
+        self.cache.insert(user_agent, agent.clone());
         Some(agent)
     }
 }

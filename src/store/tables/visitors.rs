@@ -1,4 +1,4 @@
-//! The first-seen index to the `visitors` table, and back.
+//! Visitors and the `visitors` table, which records when each was first seen.
 
 use crate::error::Result;
 use crate::event::{KeyKind, session_key_hash};
@@ -6,12 +6,12 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::{Day, Micros};
 
-/// The columns by which an entry is found.
+/// The columns of the hash of a visitor.
 pub const HASH_COLUMNS: [&str; 2] = ["hash_high", "hash_low"];
-/// The columns by which it is found whether an entry is known, and since when.
-pub const FIND_COLUMNS: [&str; 3] = ["hash_high", "hash_low", "first_seen_at"];
+/// The columns of the hash of a visitor and of when it was first seen.
+pub const LOOKUP_COLUMNS: [&str; 3] = ["hash_high", "hash_low", "first_seen_at"];
 
-/// One entry of the first-seen index.
+/// A visitor: an id of a chatbot, and when it was first seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Visitor {
     /// The chatbot.
@@ -20,20 +20,20 @@ pub struct Visitor {
     pub kind: KeyKind,
     /// The anonymous id or user id.
     pub id: String,
-    /// Time of the earliest event.
+    /// Time of the earliest event with the id.
     pub first_seen_at: Micros,
-    /// The day that counts it as new by sessions that were pruned.
+    /// The day on which pruned sessions count the visitor as new.
     pub counted_new_on: Option<Day>,
 }
 
 impl Visitor {
-    /// Returns the hash by which the entry is found.
+    /// Returns the hash of the visitor.
     pub fn hash(&self) -> u128 {
         session_key_hash(&self.chatbot_id, self.kind, &self.id)
     }
 }
 
-/// Returns a frame of entries, in this order.
+/// Returns a frame of visitors, in this order.
 pub fn frame(visitors: &[Visitor]) -> Result<Frame> {
     let hashes: Vec<u128> = visitors.iter().map(Visitor::hash).collect();
     Frame::from_columns(Table::Visitors, visitors.len(), |name, column| match name {
@@ -52,31 +52,44 @@ fn kind_name(kind: KeyKind) -> &'static str {
     if kind == KeyKind::User { "user" } else { "anonymous" }
 }
 
-/// Returns the hash and first-seen time of each row; the frame needs the [`FIND_COLUMNS`].
-pub fn hashes(frame: &Frame) -> Result<impl Iterator<Item = (u128, Micros)>> {
+/// Returns the hash of each visitor, and when it was first seen. The frame must have the
+/// [`LOOKUP_COLUMNS`].
+///
+/// # Errors
+/// Fails if the frame lacks a column.
+pub fn hashes_and_times(frame: &Frame) -> Result<impl Iterator<Item = (u128, Micros)>> {
     let times = frame.ints("first_seen_at")?;
-    Ok(hashes_alone(frame)?.zip(times.iter()).map(|(hash, time)| (hash, time.unwrap_or(0))))
+    Ok(hashes(frame)?.zip(times.iter()).map(|(hash, time)| (hash, time.unwrap_or(0))))
 }
 
-/// Returns the hash of each row; the frame needs the [`HASH_COLUMNS`].
-pub fn hashes_alone(frame: &Frame) -> Result<impl Iterator<Item = u128>> {
+/// Returns the hash of each visitor. The frame must have the [`HASH_COLUMNS`].
+///
+/// # Errors
+/// Fails if the frame lacks a column.
+pub fn hashes(frame: &Frame) -> Result<impl Iterator<Item = u128>> {
     let (high, low) = (frame.ints("hash_high")?, frame.ints("hash_low")?);
     let number = |n: Option<i64>| u128::from(n.unwrap_or(0) as u64);
     Ok(high.iter().zip(low.iter()).map(move |(high, low)| (number(high) << 64) | number(low)))
 }
 
-/// The columns by which it is found who is counted as new by sessions that were pruned.
+/// The columns that [`counted_as_new`] needs.
 pub const COUNTED_COLUMNS: [&str; 4] = ["chatbot_id", "hash_high", "hash_low", "counted_new_on"];
 
-/// Returns the chatbot, hash and day of each entry that sessions count as new that were pruned; the
-/// frame needs the [`COUNTED_COLUMNS`].
-pub fn counted(frame: &Frame) -> Result<impl Iterator<Item = (&str, u128, Day)>> {
+/// Returns the chatbot, the hash and the day of each visitor that pruned sessions count as new. The
+/// frame must have the [`COUNTED_COLUMNS`].
+///
+/// # Errors
+/// Fails if the frame lacks a column.
+pub fn counted_as_new(frame: &Frame) -> Result<impl Iterator<Item = (&str, u128, Day)>> {
     let (chatbots, days) = (frame.texts("chatbot_id")?, frame.ints("counted_new_on")?);
-    let rows = chatbots.iter().zip(hashes_alone(frame)?).enumerate();
+    let rows = chatbots.iter().zip(hashes(frame)?).enumerate();
     Ok(rows.filter_map(|(row, (chatbot, hash))| Some((chatbot?, hash, Day(days.get_i32(row)?)))))
 }
 
-/// Reads a frame of whole rows back into entries.
+/// Reads the visitors of a frame with all columns.
+///
+/// # Errors
+/// Fails if the frame lacks a column.
 pub fn read(frame: &Frame) -> Result<Vec<Visitor>> {
     let (chatbots, kinds, ids) =
         (frame.texts("chatbot_id")?, frame.texts("id_kind")?, frame.texts("visitor_id")?);

@@ -1,195 +1,175 @@
-//! Works the daily statistics of touched days out again, from the sessions.
+//! Recomputes daily statistics from the sessions of each day.
 //!
-//! The days of a chatbot whose sessions are pruned keep their rows, which only change by what the held
-//! sessions do ([`super::pruned_days`]). Days whose statistics were pruned themselves get none again.
+//! Rows of days whose sessions were pruned are adjusted instead, by the change of the retained
+//! sessions: see [`pruned_days`](super::pruned_days). Days whose statistics were pruned get no row.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
-use super::few_at_once;
-use super::partition::file_of;
-use super::pruned_days::{Frozen, Held, Marked, is_frozen_somewhere, lost_by, marked_on};
-use super::sessions::Changed;
-use super::visitors::Moved;
-use crate::daily_stats::{DailyStats, DayAggregates, VisitorSet};
+use super::bounded_parallel;
+use super::daily_inputs::{PartialDay, aggregate_day, first_seen_on};
+use super::partition::encode_file;
+use super::pruned_days::{
+    CountedVisitors, PrunedDays, RetainedStats, counted_visitors_on, is_pruned_for_any_chatbot,
+    no_longer_counted,
+};
+use super::sessions::SessionChanges;
+use super::visitors::FirstSeenUpdate;
+use crate::daily_stats::DailyStats;
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::frame::Frame;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::{self, daily_stats::FACT_COLUMNS, visitors};
+use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
-use crate::time::{Day, Micros, Zone};
+use crate::time::{Day, Micros};
 
-/// Works out the rows of the days again, in the state that `after` shows (the tables of sessions
-/// and visitors as the transaction will leave them); `frozen` is what was held before it.
+/// Recomputes the statistics of the days whose sessions or new visitors changed.
+///
+/// `after` is the state with the new sessions and visitors, which are in the transaction.
+/// `pruned` describes the pruned days before the change.
+///
+/// # Errors
+/// Fails if a stored file cannot be read, or a file cannot be written.
 pub fn update(
     after: &Snapshot,
     transaction: &mut Transaction,
-    changed: Changed,
-    moved: &[Moved],
-    frozen: &Frozen<'_>,
+    changes: SessionChanges,
+    first_seen_updates: &[FirstSeenUpdate],
+    pruned: &PrunedDays<'_>,
     now: Micros,
 ) -> Result<()> {
-    let Changed { mut days, mut tallies, .. } = changed;
+    let SessionChanges { mut days, mut aggregates, .. } = changes;
     let zone = after.zone();
-    for change in moved {
-        days.insert(zone.day(change.was.first_seen_at));
-        days.insert(zone.day(change.first_seen_at));
-        // The time zone may have changed since it was counted.
-        days.extend(change.was.counted_new_on);
+    for update in first_seen_updates {
+        days.insert(zone.day(update.previous.first_seen_at));
+        days.insert(zone.day(update.first_seen_at));
+        // This can be another day if the time zone has changed since.
+        days.extend(update.previous.counted_new_on);
     }
-    let lost = lost_by(moved);
+    let no_longer_counted = no_longer_counted(first_seen_updates);
     let mut months: BTreeMap<Day, Vec<Day>> = BTreeMap::new();
     for day in days {
         months.entry(day.month_start()).or_default().push(day);
     }
     for (month, days) in months {
-        let work = days.iter().map(|day| (*day, tallies.remove(day))).collect();
-        update_month(after, transaction, month, work, &lost, frozen, now)?;
+        let days = days.iter().map(|day| (*day, aggregates.remove(day))).collect();
+        let month = Month { after, month, no_longer_counted: &no_longer_counted, pruned, now };
+        month.update(transaction, days)?;
     }
     Ok(())
 }
 
-/// A day, and what the sessions of some of its files come to that were counted already, with the paths of
-/// those files.
-type Work = (Day, Option<(Vec<String>, DayAggregates)>);
+/// The rows of a month, by chatbot and day.
+type Rows = BTreeMap<(String, Day), DailyStats>;
 
-fn update_month(
-    after: &Snapshot,
-    transaction: &mut Transaction,
+/// The update of one month, which is one partition.
+struct Month<'a> {
+    after: &'a Snapshot,
     month: Day,
-    work: Vec<Work>,
-    lost: &Marked,
-    frozen: &Frozen<'_>,
+    no_longer_counted: &'a CountedVisitors,
+    pruned: &'a PrunedDays<'a>,
     now: Micros,
-) -> Result<()> {
-    let mut rows: BTreeMap<(String, Day), DailyStats> = BTreeMap::new();
-    let old: Vec<String> = after
-        .manifest()
-        .files(Table::DailyStats)
-        .iter()
-        .filter(|file| file.day == month)
-        .map(|file| {
-            for row in tables::daily_stats::read(&after.read_file_checked(file)?)? {
+}
+
+impl Month<'_> {
+    /// Recomputes days of the month, some with aggregates of files that need not be read.
+    fn update(&self, transaction: &mut Transaction, days: Vec<(Day, Option<PartialDay>)>) -> Result<()> {
+        let (before, replaced) = self.read()?;
+        let rows = self.recompute(&before, days)?;
+        if rows == before {
+            return Ok(());
+        }
+        for path in replaced {
+            transaction.remove(Table::DailyStats, &path);
+        }
+        if let Some(file) = encode_month(self.month, rows.into_values().collect())? {
+            transaction.add(file)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the stored rows, and the paths of their files.
+    fn read(&self) -> Result<(Rows, Vec<String>)> {
+        let mut rows = Rows::new();
+        let files = self.after.manifest().files(Table::DailyStats).iter();
+        let paths = files.filter(|file| file.day == self.month).map(|file| {
+            for row in tables::daily_stats::read(&self.after.read_file_checked(file)?)? {
                 rows.insert((row.chatbot_id.clone(), row.stat_date), row);
             }
             Ok(file.path.clone())
-        })
-        .collect::<Result<_>>()?;
-    let before = rows.clone();
-    let days: Vec<Day> = work.iter().map(|(day, _)| *day).collect();
-    let first_seen = first_seen_on(after, &days, after.zone())?;
-    let ledger = frozen.ledger();
-    let kept: Vec<Day> = days.into_iter().filter(|day| is_frozen_somewhere(ledger, *day)).collect();
-    let marked = marked_on(after, &kept)?;
-    let made = few_at_once(work, |(day, counted)| {
-        let mut tallies = tallies_of(after, day, counted)?;
-        let first_seen = first_seen.get(&day);
-        let held = Held::take(&mut tallies, day, ledger, first_seen);
-        let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
-        Ok((day, held, tallies.finish(day, is_new, now)))
-    })?;
-    for (day, held, fresh) in made {
-        let has_none = |chatbot: &str| ledger.daily_stats_pruned(chatbot, day);
-        let stays = |chatbot: &str| ledger.sessions_pruned(chatbot, day) && !has_none(chatbot);
-        rows.retain(|(chatbot, d), _| *d != day || stays(chatbot));
-        let fresh = fresh.into_iter().filter(|row| !has_none(&row.chatbot_id));
-        rows.extend(fresh.map(|row| ((row.chatbot_id.clone(), day), row)));
-        if kept.contains(&day) {
-            change_frozen(&mut rows, day, held, lost, &marked, frozen, now);
+        });
+        let paths = paths.collect::<Result<_>>()?;
+        Ok((rows, paths))
+    }
+
+    fn recompute(&self, before: &Rows, days: Vec<(Day, Option<PartialDay>)>) -> Result<Rows> {
+        let ledger = self.pruned.ledger();
+        let dates: Vec<Day> = days.iter().map(|(day, _)| *day).collect();
+        let first_seen = first_seen_on(self.after, &dates, self.after.zone())?;
+        let pruned_dates: Vec<Day> =
+            dates.into_iter().filter(|day| is_pruned_for_any_chatbot(ledger, *day)).collect();
+        let counted = counted_visitors_on(self.after, &pruned_dates)?;
+        let recomputed = bounded_parallel(days, |(day, partial)| {
+            let mut aggregates = aggregate_day(self.after, day, partial)?;
+            let first_seen = first_seen.get(&day);
+            let retained = RetainedStats::extract(&mut aggregates, day, ledger, first_seen);
+            let is_new = |visitor| first_seen.is_some_and(|visitors| visitors.contains(&visitor));
+            Ok((day, retained, aggregates.finish(day, is_new, self.now)))
+        })?;
+        let mut rows = before.clone();
+        for (day, retained, fresh) in recomputed {
+            let has_no_row = |chatbot: &str| ledger.daily_stats_pruned(chatbot, day);
+            let keeps_row = |chatbot: &str| ledger.sessions_pruned(chatbot, day) && !has_no_row(chatbot);
+            rows.retain(|(chatbot, d), _| *d != day || keeps_row(chatbot));
+            let fresh = fresh.into_iter().filter(|row| !has_no_row(&row.chatbot_id));
+            rows.extend(fresh.map(|row| ((row.chatbot_id.clone(), day), row)));
+            if pruned_dates.contains(&day) {
+                self.adjust_pruned_day(&mut rows, day, retained, &counted);
+            }
         }
-    }
-    for (key, row) in &mut rows {
-        if let Some(was) = before.get(key) {
-            row.created_at = was.created_at;
-            row.updated_at = if row.same_figures(was) { was.updated_at } else { now };
+        for (key, row) in &mut rows {
+            if let Some(old) = before.get(key) {
+                row.created_at = old.created_at;
+                row.updated_at = if row.same_figures(old) { old.updated_at } else { self.now };
+            }
         }
+        Ok(rows)
     }
-    if rows == before {
-        return Ok(());
+
+    /// Adjusts the rows of the chatbots whose sessions of the day were pruned. `retained` describes
+    /// the retained sessions after the change.
+    fn adjust_pruned_day(
+        &self,
+        rows: &mut Rows,
+        day: Day,
+        mut retained: BTreeMap<String, RetainedStats>,
+        counted: &CountedVisitors,
+    ) {
+        let ledger = self.pruned.ledger();
+        for ((chatbot, _), row) in rows.iter_mut().filter(|((_, d), _)| *d == day) {
+            if ledger.sessions_pruned(chatbot, day) {
+                let retained = retained.remove(chatbot).unwrap_or_default();
+                self.pruned.adjust_row(row, &retained, self.no_longer_counted, counted);
+            }
+        }
+        // Rows that should exist but do not: compute them from the retained sessions alone.
+        retained.retain(|chatbot, _| !ledger.daily_stats_pruned(chatbot, day));
+        rows.extend(retained.into_iter().map(|(chatbot, retained)| {
+            let key = (chatbot, day);
+            let counted = counted.get(&key).cloned().unwrap_or_default();
+            let row = retained.standalone_row(&key.0, day, &counted);
+            (key, DailyStats { created_at: self.now, updated_at: self.now, ..row })
+        }));
     }
-    for path in old {
-        transaction.remove(Table::DailyStats, &path);
-    }
-    if let Some(file) = month_file(month, rows.into_values().collect())? {
-        transaction.add(file)?;
-    }
-    Ok(())
 }
 
-/// Changes the rows of the chatbots for whom the day is frozen; `held` is what is held of it now.
-fn change_frozen(
-    rows: &mut BTreeMap<(String, Day), DailyStats>,
-    day: Day,
-    mut held: BTreeMap<String, Held>,
-    lost: &Marked,
-    marked: &Marked,
-    frozen: &Frozen<'_>,
-    now: Micros,
-) {
-    let ledger = frozen.ledger();
-    for ((chatbot, _), row) in rows.iter_mut().filter(|((_, d), _)| *d == day) {
-        if ledger.sessions_pruned(chatbot, day) {
-            frozen.change(row, &held.remove(chatbot).unwrap_or_default(), lost, marked);
-        }
-    }
-    // Rows that are not there though they should be: what is held is all that is known.
-    held.retain(|chatbot, _| !ledger.daily_stats_pruned(chatbot, day));
-    rows.extend(held.into_iter().map(|(chatbot, held)| {
-        let place = (chatbot, day);
-        let marked = marked.get(&place).cloned().unwrap_or_default();
-        let row = held.alone(&place.0, day, &marked);
-        (place, DailyStats { created_at: now, updated_at: now, ..row })
-    }));
-}
-
-/// Makes the file of a month's rows; `None` of none.
-pub fn month_file(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFile>> {
+/// Encodes the rows of a month as a new file; `None` if there are no rows.
+///
+/// # Errors
+/// Fails if the rows cannot be encoded.
+pub fn encode_month(month: Day, mut rows: Vec<DailyStats>) -> Result<Option<NewFile>> {
     rows.sort_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
     if rows.is_empty() {
         return Ok(None);
     }
-    file_of(Table::DailyStats, month, &tables::daily_stats::frame(&rows)?).map(Some)
-}
-
-/// Returns, by day, the hashes of the ids first seen on it.
-pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<HashMap<Day, VisitorSet>> {
-    let wanted: HashSet<Day> = days.iter().copied().collect();
-    let bounds: Vec<(Micros, Micros)> =
-        days.iter().map(|&day| (zone.start_of(day), zone.start_bounds(day.plus(1)).1)).collect();
-    let files = snapshot.manifest().files(Table::Visitors).par_iter();
-    let files = files.filter(|f| bounds.iter().any(|&(from, to)| f.min_time < to && from <= f.max_time));
-    let found: Vec<Vec<(Day, u128)>> = files
-        .map(|file| {
-            let stored = snapshot.read_file(file, Some(&visitors::FIND_COLUMNS))?;
-            let dated = visitors::hashes(&stored)?.map(|(hash, time)| (zone.day(time), hash));
-            Ok(dated.filter(|(day, _)| wanted.contains(day)).collect())
-        })
-        .collect::<Result<_>>()?;
-    let mut by_day: HashMap<Day, VisitorSet> = HashMap::new();
-    for (day, hash) in found.into_iter().flatten() {
-        by_day.entry(day).or_default().insert(hash);
-    }
-    Ok(by_day)
-}
-
-/// Adds up the sessions of one day; `counted` are those of some files that were counted already, with the
-/// paths of those files.
-pub fn tallies_of(
-    snapshot: &Snapshot,
-    day: Day,
-    counted: Option<(Vec<String>, DayAggregates)>,
-) -> Result<DayAggregates> {
-    let (paths, mut tallies) = counted.unwrap_or_default();
-    let files = snapshot.files_in(Table::Sessions, Some((day, day)));
-    let frames: Vec<Frame> = files
-        .into_par_iter()
-        .filter(|file| !paths.contains(&file.path))
-        .map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)))
-        .collect::<Result<_>>()?;
-    for frame in &frames {
-        tables::daily_stats::facts(frame, |chatbot, facts| tallies.add(chatbot, facts))?;
-    }
-    Ok(tallies)
+    encode_file(Table::DailyStats, month, &tables::daily_stats::frame(&rows)?).map(Some)
 }

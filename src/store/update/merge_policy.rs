@@ -1,25 +1,25 @@
-//! Which files of a partition are folded into a new one.
+//! Which files of a partition are merged into a new one.
 //!
-//! A new file takes in those of its partition that have no more rows than have been put together so
-//! far, the smallest first. So a partition of n rows that came in k equal pieces has about log2 k
-//! files, and a row is written about log2 k times: a log-structured merge, as in binary counting.
+//! A new file absorbs the files of its partition, the smallest first, as long as each has no more
+//! rows than the new file has so far. A partition of n rows that arrive in k equal batches then has
+//! about log2 k files, and each row is written about log2 k times: a log-structured merge.
 
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 
-/// Returns the most rows that are put into one file of a table.
+/// Returns the maximum number of rows of a merged file.
 ///
-/// Rows of sessions are joined with new ones, for which a file of them is held in memory, some hundred
-/// bytes a row; the other tables' rows are looked through column by column, and taken over as they are.
-pub fn most_rows(table: Table) -> u64 {
+/// Sessions are merged with new events, for which all rows of a file are in memory, some hundred
+/// bytes each. Rows of the other tables are read column by column and copied undecoded.
+pub fn max_rows(table: Table) -> u64 {
     match table {
         Table::Sessions => 1 << 16,
         Table::Events | Table::Visitors | Table::DailyStats => 1 << 18,
     }
 }
 
-/// Returns the files of a table's partition that a new one of `rows` rows is to take in.
-pub fn choose<'a>(
+/// Returns the files of a partition to merge with `rows` new rows.
+pub(super) fn select_files<'a>(
     table: Table,
     partition: impl IntoIterator<Item = &'a DataFile>,
     rows: u64,
@@ -27,15 +27,15 @@ pub fn choose<'a>(
     let mut files: Vec<&DataFile> = partition.into_iter().collect();
     files.sort_by_key(|file| file.rows);
     let mut total = rows;
-    let mut chosen = Vec::new();
+    let mut selected = Vec::new();
     for file in files {
-        if file.rows > total || total + file.rows > most_rows(table) {
+        if file.rows > total || total + file.rows > max_rows(table) {
             break;
         }
         total += file.rows;
-        chosen.push(file);
+        selected.push(file);
     }
-    chosen
+    selected
 }
 
 #[cfg(test)]
@@ -52,34 +52,34 @@ mod tests {
             checksum: String::new(),
             min_time: 0,
             max_time: 0,
-            without_addresses: false,
+            ip_addresses_removed: false,
         }
     }
 
     #[test]
-    fn a_day_of_five_minute_ingests_ends_in_a_handful_of_files() {
+    fn day_of_five_minute_ingests_ends_with_two_files() {
         let mut partition: Vec<DataFile> = Vec::new();
         let mut written = 0;
         for name in 0..288 {
-            let chosen: Vec<String> =
-                choose(Table::Events, &partition, 100).iter().map(|f| f.path.clone()).collect();
-            let taken: u64 = partition.iter().filter(|f| chosen.contains(&f.path)).map(|f| f.rows).sum();
-            partition.retain(|f| !chosen.contains(&f.path));
-            partition.push(file(name, taken + 100));
-            written += taken + 100;
+            let selected: Vec<String> =
+                select_files(Table::Events, &partition, 100).iter().map(|f| f.path.clone()).collect();
+            let merged: u64 = partition.iter().filter(|f| selected.contains(&f.path)).map(|f| f.rows).sum();
+            partition.retain(|f| !selected.contains(&f.path));
+            partition.push(file(name, merged + 100));
+            written += merged + 100;
         }
         assert_eq!(partition.iter().map(|f| f.rows).sum::<u64>(), 28_800);
-        // 288 is 100100000 in binary: two files; each row is written at most 9 times.
+        // 288 is 100100000 in binary: two files, and each row is written at most 9 times.
         assert_eq!(partition.len(), 2);
         assert!(written <= 9 * 28_800, "{written} rows written");
     }
 
     #[test]
-    fn a_big_file_is_left_alone() {
-        assert!(choose(Table::Events, &[file(0, 1_000_000)], 10).is_empty());
-        // Two that are too large together stay apart.
-        let half = most_rows(Table::Sessions) / 2;
-        assert_eq!(choose(Table::Sessions, &[file(0, half)], half).len(), 1);
-        assert!(choose(Table::Sessions, &[file(0, half)], half + 1).is_empty());
+    fn large_files_are_not_merged() {
+        assert!(select_files(Table::Events, &[file(0, 1_000_000)], 10).is_empty());
+        // Two files whose total exceeds the maximum stay apart.
+        let half = max_rows(Table::Sessions) / 2;
+        assert_eq!(select_files(Table::Sessions, &[file(0, half)], half).len(), 1);
+        assert!(select_files(Table::Sessions, &[file(0, half)], half + 1).is_empty());
     }
 }

@@ -1,7 +1,9 @@
-//! The new files of a partition, while they are put together: new rows, what is left of files that lose some,
-//! and small files that they take in. Mostly it is one.
+//! Builder of the new files of a partition.
+//!
+//! A partition gets new rows, the remaining rows of files that lose some, and the rows of small
+//! files that are merged. The result is mostly one file.
 
-use super::{Losing, Made, merge_policy};
+use super::{PartialRewrite, PartitionOutput, merge_policy};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::encode::{Chunk, FileBuilder};
@@ -12,36 +14,37 @@ use crate::store::tables;
 use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros};
 
-/// A new file under way, those that are full, and the files that they will stand for.
-pub struct Partition<'s> {
+/// Builds the new files of a partition.
+pub(super) struct PartitionBuilder<'s> {
     snapshot: &'s Snapshot,
     table: Table,
     day: Day,
+    /// The file in progress.
     builder: FileBuilder,
+    /// Number of its rows.
     rows: u64,
-    /// The first and the last time of its rows.
+    /// Earliest and latest time of its rows.
     times: Option<(Micros, Micros)>,
-    full: Vec<NewFile>,
+    finished: Vec<NewFile>,
     replaced: Vec<DataFile>,
 }
 
-impl<'s> Partition<'s> {
-    /// Begins the file of a partition that gains about so many rows.
-    pub fn new(snapshot: &'s Snapshot, table: Table, day: Day, rows: usize) -> Result<Partition<'s>> {
-        let builder = FileBuilder::with_room_for(table, rows)?;
-        Ok(Partition {
+impl<'s> PartitionBuilder<'s> {
+    /// Starts a partition that gets about `rows` new rows.
+    pub fn new(snapshot: &'s Snapshot, table: Table, day: Day, rows: usize) -> Result<PartitionBuilder<'s>> {
+        Ok(PartitionBuilder {
             snapshot,
             table,
             day,
-            builder,
+            builder: FileBuilder::with_room_for(table, rows)?,
             rows: 0,
             times: None,
-            full: Vec::new(),
+            finished: Vec::new(),
             replaced: Vec::new(),
         })
     }
 
-    /// Adds a row group of columns, with its first and its last time.
+    /// Adds a row group. `times` are the earliest and the latest time of its rows.
     pub fn add(&mut self, rows: usize, times: (Micros, Micros), columns: Vec<Chunk>) -> Result<()> {
         self.make_room(rows)?;
         self.builder.add(rows, columns)?;
@@ -49,62 +52,64 @@ impl<'s> Partition<'s> {
         Ok(())
     }
 
-    /// Adds a frame.
+    /// Adds the rows of a frame.
     pub fn add_frame(&mut self, frame: &Frame) -> Result<()> {
         self.make_room(frame.height())?;
         self.builder.add_frame(frame)?;
-        self.count(frame.height() as u64, tables::range(self.table, frame)?);
+        self.count(frame.height() as u64, tables::time_range(self.table, frame)?);
         Ok(())
     }
 
-    /// Adds what is left of a file that loses rows, and returns it.
-    pub fn add_rest(&mut self, (file, gone): &Losing) -> Result<Frame> {
-        let rest = self.snapshot.read_file_checked(file)?.filter(gone.iter().map(|gone| !gone))?;
-        self.add_frame(&rest)?;
+    /// Adds the remaining rows of a file that loses rows. Returns these rows.
+    pub fn add_remaining(&mut self, PartialRewrite { file, removed }: &PartialRewrite) -> Result<Frame> {
+        let remaining =
+            self.snapshot.read_file_checked(file)?.filter(removed.iter().map(|removed| !removed))?;
+        self.add_frame(&remaining)?;
         self.replaced.push(file.clone());
-        Ok(rest)
+        Ok(remaining)
     }
 
-    /// Takes in those files of the partition that [`fold`] chooses, and returns them.
-    pub fn fold(&mut self) -> Result<Vec<DataFile>> {
+    /// Merges the files of the partition that the merge policy selects. Returns these files.
+    pub fn merge_small_files(&mut self) -> Result<Vec<DataFile>> {
         let is_replaced = |file: &DataFile| self.replaced.iter().any(|other| other.path == file.path);
         let files = self.snapshot.manifest().files(self.table).iter();
         let others = files.filter(|file| file.day == self.day && !is_replaced(file));
-        let folded: Vec<DataFile> = match self.rows {
-            // Without a row there is no file to take them in.
+        let merged: Vec<DataFile> = match self.rows {
+            // There is no new file to merge them into.
             0 => Vec::new(),
-            rows => merge_policy::choose(self.table, others, rows).into_iter().cloned().collect(),
+            rows => merge_policy::select_files(self.table, others, rows).into_iter().cloned().collect(),
         };
-        for file in &folded {
-            self.builder.take_over(self.snapshot.bytes_checked(&file.path, &file.checksum)?)?;
+        for file in &merged {
+            self.builder.take_over(self.snapshot.read_checked(&file.path, &file.checksum)?)?;
             self.count(file.rows, Some((file.min_time, file.max_time)));
         }
-        self.replaced.extend_from_slice(&folded);
-        Ok(folded)
+        self.replaced.extend_from_slice(&merged);
+        Ok(merged)
     }
 
-    /// Ends the files; one that has no rows is none.
-    pub fn finish(mut self) -> Result<Made> {
-        self.end_file(0)?;
-        Ok(Made { table: self.table, files: self.full, replaced: self.replaced })
+    /// Returns the new files, and the files that they replace.
+    pub fn finish(mut self) -> Result<PartitionOutput> {
+        self.finish_file(0)?;
+        Ok(PartitionOutput { table: self.table, files: self.finished, replaced: self.replaced })
     }
 
-    /// Begins another file where this one has rows and cannot hold so many more. What is left of a file that
-    /// loses a row would else be put to the new ones batch after batch, and the day rewritten each time.
+    /// Starts another file if this one has rows and cannot take `rows` more. Without this limit, the
+    /// remaining rows of a rewritten file would be added to the new file in every batch, and each
+    /// batch would rewrite the whole day.
     fn make_room(&mut self, rows: usize) -> Result<()> {
-        match self.rows > 0 && self.rows + rows as u64 > merge_policy::most_rows(self.table) {
-            true => self.end_file(rows),
+        match self.rows > 0 && self.rows + rows as u64 > merge_policy::max_rows(self.table) {
+            true => self.finish_file(rows),
             false => Ok(()),
         }
     }
 
-    /// Ends the file under way, and begins one for so many rows.
-    fn end_file(&mut self, rows: usize) -> Result<()> {
+    /// Finishes the file in progress, and starts one of about `rows` rows.
+    fn finish_file(&mut self, rows: usize) -> Result<()> {
         let next = FileBuilder::with_room_for(self.table, rows)?;
         let builder = std::mem::replace(&mut self.builder, next);
         if self.rows > 0 {
             let times = self.times.take().unwrap_or_default();
-            self.full.push(NewFile::new(self.table, self.day, self.rows, times, builder.finish()?));
+            self.finished.push(NewFile::new(self.table, self.day, self.rows, times, builder.finish()?));
         }
         self.rows = 0;
         Ok(())
@@ -114,14 +119,17 @@ impl<'s> Partition<'s> {
         self.rows += rows;
         self.times = match (self.times, times) {
             (Some((first, last)), Some((earliest, latest))) => Some((first.min(earliest), last.max(latest))),
-            (known, new) => known.or(new),
+            (old, new) => old.or(new),
         };
     }
 }
 
 /// Encodes a frame as a new file of a partition.
-pub fn file_of(table: Table, day: Day, frame: &Frame) -> Result<NewFile> {
-    let times = tables::range(table, frame)?.unwrap_or_default();
+///
+/// # Errors
+/// Fails if the frame does not have the columns of the table.
+pub fn encode_file(table: Table, day: Day, frame: &Frame) -> Result<NewFile> {
+    let times = tables::time_range(table, frame)?.unwrap_or_default();
     let bytes = FileBuilder::of_frame(table, frame)?.finish()?;
     Ok(NewFile::new(table, day, frame.height() as u64, times, bytes))
 }
@@ -135,15 +143,14 @@ mod tests {
     use crate::store::tables::visitors::{self, Visitor};
 
     #[test]
-    fn a_file_that_is_full_is_ended_and_another_begun() {
+    fn full_file_is_finished_and_another_started() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path().join("store"));
-        let first = || Manifest::new(0, "UTC", 60_000_000);
-        let writer = store.writer("test", std::time::Duration::ZERO, first).unwrap();
+        let store = Store::new(dir.path().join("store"));
+        let initial = || Manifest::new(0, "UTC", 60_000_000);
+        let writer = store.writer("test", std::time::Duration::ZERO, initial).unwrap();
         let snapshot = writer.snapshot().unwrap();
-        let most = merge_policy::most_rows(Table::Visitors);
-        let rows = most as usize / 2 + 1;
-        let mut partition = Partition::new(&snapshot, Table::Visitors, Day(0), rows).unwrap();
+        let rows = merge_policy::max_rows(Table::Visitors) as usize / 2 + 1;
+        let mut partition = PartitionBuilder::new(&snapshot, Table::Visitors, Day(0), rows).unwrap();
         for part in 0..3 {
             let visitor = |n: usize| Visitor {
                 chatbot_id: "c".to_owned(),
@@ -155,10 +162,11 @@ mod tests {
             let visitors: Vec<Visitor> = (0..rows).map(visitor).collect();
             partition.add_frame(&visitors::frame(&visitors).unwrap()).unwrap();
         }
-        let made = partition.finish().unwrap();
-        let files: Vec<_> = made.files.iter().map(|file| (file.rows, file.min_time, file.max_time)).collect();
+        let output = partition.finish().unwrap();
+        let files: Vec<_> =
+            output.files.iter().map(|file| (file.rows, file.min_time, file.max_time)).collect();
         let rows = rows as i64;
-        let of = |part: i64| (rows as u64, part * rows, (part + 1) * rows - 1);
-        assert_eq!(files, [of(0), of(1), of(2)]);
+        let file = |part: i64| (rows as u64, part * rows, (part + 1) * rows - 1);
+        assert_eq!(files, [file(0), file(1), file(2)]);
     }
 }

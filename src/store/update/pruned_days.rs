@@ -1,252 +1,266 @@
-//! Days that keep their row of statistics, since sessions of them were pruned.
+//! Statistics of days whose sessions were pruned.
 //!
-//! The row of such a **frozen** day is the sum of what the sessions that are gone added to it and of
-//! what those add up to that are held. The first part stays for ever; the row follows the second: a
-//! late event that extends a held session, a time zone that moves one onto the day or away from it,
-//! or a timeout that joins two, changes the row by what the held sessions do after it and did not
-//! before. Sums are exact then.
+//! The row of such a day consists of two parts: the contribution of the pruned sessions, which no
+//! longer changes, and that of the retained sessions. The retained sessions change when a late event
+//! extends one, when another time zone moves one to another day, or when a longer timeout merges two.
+//! The row then changes by the difference of their statistics after and before. Sums stay exact.
 //!
-//! VisitorSet cannot be added up, and of those of the sessions that are gone only the new ones are
-//! known (`counted_new_on`): a returning one who is among the sessions that come as well is counted
-//! twice, and one who leaves with the last held session is taken off though a session that is gone may be
-//! theirs. Of lists that were cut off, only the entries are known that they have.
+//! Visitors are not additive. Of the visitors of pruned sessions only the new ones are known
+//! (`counted_new_on`). A returning visitor who has both pruned and retained sessions is counted twice
+//! if the retained session arrives later. A visitor whose last retained session leaves is subtracted,
+//! even if a pruned session is theirs. Lists of top entries lose what was cut off.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
-use super::daily::{first_seen_on, tallies_of};
-use super::visitors::Moved;
+use super::daily_inputs::{aggregate_day, first_seen_on};
+use super::visitors::FirstSeenUpdate;
 use crate::daily_stats::{DailyStats, DayAggregate, DayAggregates, TOP_ENTRIES, VisitorSet, top_list_json};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::visitors::{COUNTED_COLUMNS, counted};
+use crate::store::tables::visitors::{COUNTED_COLUMNS, counted_as_new};
 use crate::time::{DAY, Day, Micros};
 
-/// A chatbot's day.
-type Place = (String, Day);
+/// A chatbot and a day.
+type ChatbotDay = (String, Day);
 
-/// VisitorSet of chatbots' days.
-pub type Marked = HashMap<Place, VisitorSet>;
+/// The visitors that pruned sessions count as new, by chatbot and day.
+pub type CountedVisitors = HashMap<ChatbotDay, VisitorSet>;
 
-/// What is held of a chatbot's frozen day.
+/// The statistics of the retained sessions of a chatbot on a pruned day.
 #[derive(Clone, Debug, Default)]
-pub struct Held {
-    /// What the sessions add up to, with lists that are not cut off; `None` without sessions.
-    figures: Option<DailyStats>,
+pub struct RetainedStats {
+    /// The row of the retained sessions, with complete lists; `None` if there are no sessions.
+    row: Option<DailyStats>,
     visitors: VisitorSet,
-    /// Those of the visitors that are new.
-    new: VisitorSet,
+    new_visitors: VisitorSet,
 }
 
-impl Held {
-    /// Takes the sessions that are held, and who was first seen on the day.
-    fn of(tally: DayAggregate, chatbot: &str, day: Day, first_seen: Option<&VisitorSet>) -> Held {
-        let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
-        let new: VisitorSet = tally.new_visitors(is_new).collect();
-        let visitors = tally.visitors().clone();
-        let figures = tally.row(chatbot, day, new.len() as i64, usize::MAX, 0);
-        Held { figures: Some(figures), visitors, new }
+impl RetainedStats {
+    fn new(
+        aggregate: DayAggregate,
+        chatbot: &str,
+        day: Day,
+        first_seen: Option<&VisitorSet>,
+    ) -> RetainedStats {
+        let is_new = |visitor| first_seen.is_some_and(|visitors| visitors.contains(&visitor));
+        let new_visitors: VisitorSet = aggregate.new_visitors(is_new).collect();
+        let visitors = aggregate.visitors().clone();
+        let row = aggregate.row(chatbot, day, new_visitors.len() as i64, usize::MAX, 0);
+        RetainedStats { row: Some(row), visitors, new_visitors }
     }
 
-    /// Takes what is held of a day out of its tallies, for the chatbots for whom it is frozen.
-    pub fn take(
-        tallies: &mut DayAggregates,
+    /// Removes the chatbots whose sessions of the day were pruned from the aggregates. Returns the
+    /// statistics of their retained sessions. `first_seen` are the visitors first seen on the day.
+    pub fn extract(
+        aggregates: &mut DayAggregates,
         day: Day,
         ledger: &Ledger,
         first_seen: Option<&VisitorSet>,
-    ) -> BTreeMap<String, Held> {
-        let frozen = tallies.chatbots().filter(|chatbot| ledger.sessions_pruned(chatbot, day));
-        let frozen: Vec<String> = frozen.map(str::to_owned).collect();
-        let of = |chatbot: String| {
-            let held = Held::of(tallies.remove(&chatbot)?, &chatbot, day, first_seen);
-            Some((chatbot, held))
+    ) -> BTreeMap<String, RetainedStats> {
+        let pruned = aggregates.chatbots().filter(|chatbot| ledger.sessions_pruned(chatbot, day));
+        let pruned: Vec<String> = pruned.map(str::to_owned).collect();
+        let stats = |chatbot: String| {
+            let stats = RetainedStats::new(aggregates.remove(&chatbot)?, &chatbot, day, first_seen);
+            Some((chatbot, stats))
         };
-        frozen.into_iter().filter_map(of).collect()
+        pruned.into_iter().filter_map(stats).collect()
     }
 
-    /// Returns the least that the row says; `marked` are the visitors whom sessions that are gone
-    /// count as new.
-    pub fn least(&self, chatbot: &str, day: Day, marked: &VisitorSet) -> DailyStats {
-        let nothing = || DayAggregate::default().row(chatbot, day, 0, TOP_ENTRIES, 0);
-        let mut row = self.figures.clone().unwrap_or_else(nothing);
-        row.unique_visitors = size_of_union(&self.visitors, marked);
-        row.new_visitors = size_of_union(&self.new, marked);
+    /// Returns a lower bound of the row: the retained sessions, and the visitors that pruned sessions
+    /// count as new (`counted`).
+    pub fn lower_bound(&self, chatbot: &str, day: Day, counted: &VisitorSet) -> DailyStats {
+        let empty = || DayAggregate::default().row(chatbot, day, 0, TOP_ENTRIES, 0);
+        let mut row = self.row.clone().unwrap_or_else(empty);
+        row.unique_visitors = union_size(&self.visitors, counted);
+        row.new_visitors = union_size(&self.new_visitors, counted);
         row
     }
 
-    /// Returns the row of what is known, where there is no other.
-    pub fn alone(&self, chatbot: &str, day: Day, marked: &VisitorSet) -> DailyStats {
-        let nothing = Held::default().least(chatbot, day, &VisitorSet::default());
-        let mut row = nothing.clone();
-        add(&mut row, &self.least(chatbot, day, marked), &nothing);
-        // Of the sessions that are gone, there was one for each of these visitors.
+    /// Returns the row if none is stored: the lower bound, with at least one session per visitor.
+    pub fn standalone_row(&self, chatbot: &str, day: Day, counted: &VisitorSet) -> DailyStats {
+        let empty = RetainedStats::default().lower_bound(chatbot, day, &VisitorSet::default());
+        let mut row = empty.clone();
+        add_difference(&mut row, &self.lower_bound(chatbot, day, counted), &empty);
         row.total_sessions = row.total_sessions.max(row.unique_visitors);
         row
     }
 }
 
-fn size_of_union(a: &VisitorSet, b: &VisitorSet) -> i64 {
+fn union_size(a: &VisitorSet, b: &VisitorSet) -> i64 {
     (a.len() + b.iter().filter(|visitor| !a.contains(visitor)).count()) as i64
 }
 
-/// What is held of frozen days, as it was before a change.
+/// The statistics of the retained sessions of pruned days, before a change.
 #[derive(Debug)]
-pub struct Frozen<'a> {
+pub struct PrunedDays<'a> {
     ledger: &'a Ledger,
-    held: BTreeMap<Place, Held>,
-    marked: Marked,
-    /// Days that the change does not reach: what is held of them is what was.
-    out_of_reach: BTreeSet<Day>,
+    retained: BTreeMap<ChatbotDay, RetainedStats>,
+    counted: CountedVisitors,
+    /// Days whose sessions the change does not affect: their statistics are the same after it.
+    unaffected: BTreeSet<Day>,
 }
 
-impl<'a> Frozen<'a> {
-    /// Looks at the frozen days, before a change that leaves alone all sessions which ended before
-    /// `since`, and all first sights before it.
-    pub fn before(snapshot: &Snapshot, ledger: &'a Ledger, since: Micros) -> Result<Frozen<'a>> {
-        let (mut reached, mut out_of_reach) = (BTreeSet::new(), BTreeSet::new());
+impl<'a> PrunedDays<'a> {
+    /// Computes the statistics before a change. `since` is the earliest time that the change
+    /// affects: sessions that ended before, and visitors first seen before, stay as they are.
+    ///
+    /// # Errors
+    /// Fails if a stored file cannot be read.
+    pub fn load(snapshot: &Snapshot, ledger: &'a Ledger, since: Micros) -> Result<PrunedDays<'a>> {
+        let (mut affected, mut unaffected) = (BTreeSet::new(), BTreeSet::new());
         let last = snapshot.manifest().sessions_pruned_through;
         for file in snapshot.manifest().files(Table::Sessions) {
-            if last.is_some_and(|last| file.day <= last) && is_frozen_somewhere(ledger, file.day) {
-                if file.max_time >= since { &mut reached } else { &mut out_of_reach }.insert(file.day);
+            if last.is_some_and(|last| file.day <= last) && is_pruned_for_any_chatbot(ledger, file.day) {
+                if file.max_time >= since { &mut affected } else { &mut unaffected }.insert(file.day);
             }
         }
-        out_of_reach.retain(|day| !reached.contains(day));
-        let days: Vec<Day> = reached.into_iter().collect();
-        let mut frozen = Frozen { ledger, held: BTreeMap::new(), marked: Marked::new(), out_of_reach };
+        unaffected.retain(|day| !affected.contains(day));
+        let days: Vec<Day> = affected.into_iter().collect();
+        let (retained, counted) = (BTreeMap::new(), CountedVisitors::new());
+        let mut pruned = PrunedDays { ledger, retained, counted, unaffected };
         if days.is_empty() {
-            return Ok(frozen);
+            return Ok(pruned);
         }
         let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
-        frozen.marked = marked_on(snapshot, &days)?;
+        pruned.counted = counted_visitors_on(snapshot, &days)?;
         for day in days {
-            let mut tallies = tallies_of(snapshot, day, None)?;
-            let held = Held::take(&mut tallies, day, ledger, first_seen.get(&day));
-            frozen.held.extend(held.into_iter().map(|(chatbot, held)| ((chatbot, day), held)));
+            let mut aggregates = aggregate_day(snapshot, day, None)?;
+            let retained = RetainedStats::extract(&mut aggregates, day, ledger, first_seen.get(&day));
+            pruned.retained.extend(retained.into_iter().map(|(chatbot, stats)| ((chatbot, day), stats)));
         }
-        Ok(frozen)
+        Ok(pruned)
     }
 
-    /// Returns what was pruned.
+    /// Returns the ledger.
     pub fn ledger(&self) -> &'a Ledger {
         self.ledger
     }
 
-    /// Changes the row of a frozen day as its held sessions and first sights have changed.
-    /// `marked` are the visitors whom sessions that are gone count as new, after the change; `lost` those whom
-    /// they count so no more: see [`lost_by`].
-    pub fn change(&self, row: &mut DailyStats, is: &Held, lost: &Marked, marked: &Marked) {
-        let place = &(row.chatbot_id.clone(), row.stat_date);
-        let (chatbot, day) = (place.0.as_str(), place.1);
-        let of_place = |marked: &Marked| marked.get(place).cloned().unwrap_or_default();
-        let lost = of_place(lost);
-        // Also of those who were forgotten: the figures that count them stay.
-        let mut marked = of_place(marked);
-        marked.extend(of_place(&self.marked));
-        let mut marked_before = marked.clone();
-        marked_before.extend(&lost);
-        marked.retain(|visitor| !lost.contains(visitor));
+    /// Adjusts the row of a pruned day to a change of its retained sessions and new visitors.
+    ///
+    /// `after` are the statistics of the retained sessions after the change, `counted` the visitors
+    /// that pruned sessions count as new then, and `no_longer_counted` those that they counted before
+    /// it: see [`no_longer_counted`].
+    pub(super) fn adjust_row(
+        &self,
+        row: &mut DailyStats,
+        after: &RetainedStats,
+        no_longer_counted: &CountedVisitors,
+        counted: &CountedVisitors,
+    ) {
+        let key = &(row.chatbot_id.clone(), row.stat_date);
+        let (chatbot, day) = (key.0.as_str(), key.1);
+        let of_key = |visitors: &CountedVisitors| visitors.get(key).cloned().unwrap_or_default();
+        let no_longer_counted = of_key(no_longer_counted);
+        // Include forgotten visitors: the row still counts them.
+        let mut counted = of_key(counted);
+        counted.extend(of_key(&self.counted));
+        let mut counted_before = counted.clone();
+        counted_before.extend(&no_longer_counted);
+        counted.retain(|visitor| !no_longer_counted.contains(visitor));
 
-        let nothing = Held::default();
-        let was =
-            if self.out_of_reach.contains(&day) { is } else { self.held.get(place).unwrap_or(&nothing) };
-        let least = is.least(chatbot, day, &marked);
-        let mut after = least.clone();
-        // Who is not counted as new any more was there all the same.
-        after.unique_visitors = size_of_union(&is.visitors, &marked_before);
-        add(row, &after, &was.least(chatbot, day, &marked_before));
-        raise(row, &least);
+        let none = RetainedStats::default();
+        let before =
+            if self.unaffected.contains(&day) { after } else { self.retained.get(key).unwrap_or(&none) };
+        let lower_bound = after.lower_bound(chatbot, day, &counted);
+        let mut row_after = lower_bound.clone();
+        // A visitor that is no longer new is still a visitor.
+        row_after.unique_visitors = union_size(&after.visitors, &counted_before);
+        add_difference(row, &row_after, &before.lower_bound(chatbot, day, &counted_before));
+        raise_to_lower_bound(row, &lower_bound);
     }
 }
 
-/// Returns the visitors whom a chatbot's day counts as new no more, since their first sight was earlier.
-pub fn lost_by(moved: &[Moved]) -> Marked {
-    let mut lost = Marked::new();
-    for change in moved {
-        if let Some(day) = change.was.counted_new_on.filter(|day| change.counted_new_on != Some(*day)) {
-            lost.entry((change.was.chatbot_id.clone(), day)).or_default().insert(change.was.hash());
+/// Returns the visitors that a day no longer counts as new, because they were seen earlier.
+pub(super) fn no_longer_counted(updates: &[FirstSeenUpdate]) -> CountedVisitors {
+    let mut visitors = CountedVisitors::new();
+    for FirstSeenUpdate { previous, counted_new_on, .. } in updates {
+        if let Some(day) = previous.counted_new_on.filter(|day| *counted_new_on != Some(*day)) {
+            visitors.entry((previous.chatbot_id.clone(), day)).or_default().insert(previous.hash());
         }
     }
-    lost
+    visitors
 }
 
-/// Tells whether a day is frozen at any chatbot.
-pub fn is_frozen_somewhere(ledger: &Ledger, day: Day) -> bool {
-    ledger.sessions.values().any(|days| days.contains(day))
+/// Returns whether sessions of a day were pruned for any chatbot.
+pub fn is_pruned_for_any_chatbot(ledger: &Ledger, day: Day) -> bool {
+    ledger.pruned_sessions.values().any(|days| days.contains(day))
 }
 
-/// Returns the visitors whom sessions that are gone count as new on the days.
-pub fn marked_on(snapshot: &Snapshot, days: &[Day]) -> Result<Marked> {
-    let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else { return Ok(Marked::new()) };
-    // By the time zone in which they were counted, which may not be the present one.
+/// Returns the visitors that pruned sessions count as new on the days.
+///
+/// # Errors
+/// Fails if a file of visitors cannot be read.
+pub fn counted_visitors_on(snapshot: &Snapshot, days: &[Day]) -> Result<CountedVisitors> {
+    let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else {
+        return Ok(CountedVisitors::new());
+    };
+    // The visitors were counted in a time zone that may not be the current one: allow three days.
     let (from, to) = (i64::from(first.0 - 3) * DAY, i64::from(last.0 + 4) * DAY);
     let files = snapshot.manifest().files(Table::Visitors).par_iter();
     let files = files.filter(|file| file.min_time < to && from <= file.max_time);
-    let found: Vec<Vec<(Place, u128)>> = files
+    let counted: Vec<Vec<(ChatbotDay, u128)>> = files
         .map(|file| {
             let frame = snapshot.read_file(file, Some(&COUNTED_COLUMNS))?;
-            let of_days = counted(&frame)?.filter(|(_, _, day)| days.contains(day));
-            Ok(of_days.map(|(chatbot, hash, day)| ((chatbot.to_owned(), day), hash)).collect())
+            let on_days = counted_as_new(&frame)?.filter(|(_, _, day)| days.contains(day));
+            Ok(on_days.map(|(chatbot, hash, day)| ((chatbot.to_owned(), day), hash)).collect())
         })
         .collect::<Result<_>>()?;
-    let mut marked = Marked::new();
-    for (place, hash) in found.into_iter().flatten() {
-        marked.entry(place).or_default().insert(hash);
+    let mut visitors = CountedVisitors::new();
+    for (key, hash) in counted.into_iter().flatten() {
+        visitors.entry(key).or_default().insert(hash);
     }
-    Ok(marked)
+    Ok(visitors)
 }
 
-/// Adds to a row what one row is above another.
-fn add(row: &mut DailyStats, after: &DailyStats, before: &DailyStats) {
-    for (((_, figure), (_, after)), (_, before)) in
+/// Adds the difference of two rows to a row.
+fn add_difference(row: &mut DailyStats, after: &DailyStats, before: &DailyStats) {
+    for (((_, sum), (_, after)), (_, before)) in
         row.sums_mut().into_iter().zip(after.sums()).zip(before.sums())
     {
-        *figure = figure.saturating_add(after.saturating_sub(before));
+        *sum = sum.saturating_add(after.saturating_sub(before));
     }
-    for (figure, after, before) in [
+    for (count, after, before) in [
         (&mut row.unique_visitors, after.unique_visitors, before.unique_visitors),
         (&mut row.new_visitors, after.new_visitors, before.new_visitors),
     ] {
-        *figure = figure.saturating_add(after - before);
+        *count = count.saturating_add(after - before);
     }
-    for (top_list_json, after, before, key, most) in [
-        (&mut row.top_referrers, &after.top_referrers, &before.top_referrers, "domain", TOP_ENTRIES),
-        (
-            &mut row.top_landing_pages,
-            &after.top_landing_pages,
-            &before.top_landing_pages,
-            "page",
-            TOP_ENTRIES,
-        ),
+    let top = TOP_ENTRIES;
+    for (list, after, before, key, max_entries) in [
+        (&mut row.top_referrers, &after.top_referrers, &before.top_referrers, "domain", top),
+        (&mut row.top_landing_pages, &after.top_landing_pages, &before.top_landing_pages, "page", top),
         (&mut row.utm_sources, &after.utm_sources, &before.utm_sources, "source", usize::MAX),
     ] {
         if after != before {
-            *top_list_json = added(top_list_json, after, before, key, most);
+            *list = add_list_difference(list, after, before, key, max_entries);
         }
     }
 }
 
-/// Raises the figures of a row to the least that they can be: a row that says less is wrong.
-fn raise(row: &mut DailyStats, least: &DailyStats) {
-    for ((_, figure), (_, least)) in row.sums_mut().into_iter().zip(least.sums()) {
-        *figure = (*figure).max(least);
+/// Raises the values of a row to a lower bound.
+fn raise_to_lower_bound(row: &mut DailyStats, lower_bound: &DailyStats) {
+    for ((_, sum), (_, least)) in row.sums_mut().into_iter().zip(lower_bound.sums()) {
+        *sum = (*sum).max(least);
     }
-    // Whose sessions they are that are gone is not known, but they are somebody's.
-    let least_visitors = least.unique_visitors.max(row.total_sessions.min(1));
-    row.unique_visitors = row.unique_visitors.max(least_visitors);
-    // New and returning visitors make up all of them.
-    let most = row.unique_visitors - least.returning_visitors();
-    row.new_visitors = row.new_visitors.clamp(least.new_visitors, most);
+    // If there are sessions, there is at least one visitor.
+    let min_visitors = lower_bound.unique_visitors.max(row.total_sessions.min(1));
+    row.unique_visitors = row.unique_visitors.max(min_visitors);
+    // The new and the returning visitors add up to all visitors.
+    let max_new = row.unique_visitors - lower_bound.returning_visitors();
+    row.new_visitors = row.new_visitors.clamp(lower_bound.new_visitors, max_new);
 }
 
-/// Adds to the counts of a top_list_json what one top_list_json is above another.
-fn added(text: &str, after: &str, before: &str, key: &str, most: usize) -> String {
+/// Adds the difference of the counts of two lists to those of a list.
+fn add_list_difference(list: &str, after: &str, before: &str, key: &str, max_entries: usize) -> String {
     let mut counts: HashMap<String, i64> = HashMap::new();
-    for (text, sign) in [(text, 1), (after, 1), (before, -1)] {
-        let entries: Vec<Map<String, Value>> = serde_json::from_str(text).unwrap_or_default();
+    for (list, sign) in [(list, 1), (after, 1), (before, -1)] {
+        let entries: Vec<Map<String, Value>> = serde_json::from_str(list).unwrap_or_default();
         for entry in entries {
             let name = entry.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
             let count = entry.get("count").and_then(Value::as_i64).unwrap_or(0);
@@ -254,5 +268,5 @@ fn added(text: &str, after: &str, before: &str, key: &str, most: usize) -> Strin
         }
     }
     counts.retain(|_, count| *count > 0);
-    top_list_json(counts, most, key)
+    top_list_json(counts, max_entries, key)
 }

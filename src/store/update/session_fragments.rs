@@ -1,108 +1,117 @@
-//! Sessions as what they are made of: new events, and rows of stored sessions.
+//! Sessions as the parts that they consist of: new events and stored rows.
 //!
-//! That is enough to tell which belong together and on which day they lie. Their summaries, which are ten
-//! times as large, are made when their day is written, and are gone when it is.
+//! Parts are enough to decide which of them form a session, and on which day it is. The summary of a
+//! session is ten times as large. It is computed when its day is written, and dropped afterwards.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::error::Result;
 use crate::event::{Event, Position};
 use crate::session::{self, SessionSummary};
 use crate::store::frame::Frame;
-use crate::store::tables::sessions::Rows;
+use crate::store::tables::sessions::SessionReader;
 use crate::time::Micros;
 
-/// Some new events of one session, in order of time.
+/// New events of one session, in order of time.
 #[derive(Clone, Copy)]
-pub struct Piece<'a> {
-    /// The hash of the session's key.
+pub struct SessionFragment<'a> {
+    /// Hash of the session key.
     pub key: u128,
-    /// Where the first of them is.
+    /// Position of the first event.
     pub first: Position,
-    /// The time of the last of them.
+    /// Time of the last event.
     pub ended_at: Micros,
     first_event: Event<'a>,
     events: &'a [Event<'a>],
 }
 
-impl<'a> Piece<'a> {
-    /// Takes some events; `None` of none.
-    pub fn of(events: &'a [Event<'a>]) -> Option<Piece<'a>> {
+impl<'a> SessionFragment<'a> {
+    /// Returns the fragment of some events; `None` without events.
+    pub fn new(events: &'a [Event<'a>]) -> Option<SessionFragment<'a>> {
         let (&first_event, last) = (events.first()?, events.last()?);
         let key = first_event.row.key;
-        Some(Piece { key, first: first_event.position(), ended_at: last.row.time, first_event, events })
+        Some(SessionFragment {
+            key,
+            first: first_event.position(),
+            ended_at: last.row.time,
+            first_event,
+            events,
+        })
     }
 }
 
-/// Something that a session is made of.
+/// A part of a session.
 #[derive(Clone, Copy)]
 enum Part<'a> {
+    /// New events.
     Events(&'a [Event<'a>]),
     /// A row of one of the frames of stored sessions.
-    Row {
-        frame: usize,
-        row: usize,
-    },
+    Stored { frame: usize, row: usize },
 }
 
-/// A session.
-pub struct Session<'a> {
-    /// Its chatbot.
+/// A session, not yet summarized.
+pub(super) struct Session<'a> {
+    /// The chatbot.
     pub chatbot_id: &'a str,
-    /// The hash of its key.
+    /// Hash of the session key.
     pub key: u128,
-    /// Where its first event is.
+    /// Position of the first event.
     pub first: Position,
-    /// The time of its last event.
+    /// Time of the last event.
     pub ended_at: Micros,
     part: Part<'a>,
-    /// Where it has more than one.
-    others: Vec<Part<'a>>,
+    /// All other parts; most sessions have none.
+    other_parts: Vec<Part<'a>>,
 }
 
 impl<'a> Session<'a> {
-    /// Returns a session of new events alone.
-    pub fn of(piece: Piece<'a>) -> Session<'a> {
+    /// Returns a session of new events only.
+    pub fn from_fragment(fragment: SessionFragment<'a>) -> Session<'a> {
         Session {
-            chatbot_id: piece.first_event.chatbot_id(),
-            key: piece.key,
-            first: piece.first,
-            ended_at: piece.ended_at,
-            part: Part::Events(piece.events),
-            others: Vec::new(),
+            chatbot_id: fragment.first_event.chatbot_id(),
+            key: fragment.key,
+            first: fragment.first,
+            ended_at: fragment.ended_at,
+            part: Part::Events(fragment.events),
+            other_parts: Vec::new(),
         }
     }
 
-    /// Returns the session in a row of the frame with this number.
-    pub fn stored(rows: &Rows<'a>, frame: usize, row: usize) -> Session<'a> {
-        let keys = rows.keys();
+    /// Returns the stored session in a row of a frame. `reader` reads the frame with index `frame`.
+    pub fn from_row(reader: &SessionReader<'a>, frame: usize, row: usize) -> Session<'a> {
+        let keys = reader.keys();
         Session {
             chatbot_id: keys.chatbot(row),
             key: keys.key(row).hash(),
-            first: rows.first(row),
+            first: reader.first(row),
             ended_at: keys.interval(row).1,
-            part: Part::Row { frame, row },
-            others: Vec::new(),
+            part: Part::Stored { frame, row },
+            other_parts: Vec::new(),
         }
     }
 
-    /// Makes the session's summary, stored at `now`.
+    /// Computes the summary of the session, stored at `now`.
     ///
     /// # Errors
-    /// Where a stored row cannot be read.
-    pub fn summary(&self, stored: &mut Stored<'a>, now: Micros) -> Result<Option<SessionSummary<'a>>> {
-        let mut whole: Option<SessionSummary<'a>> = None;
-        for part in std::iter::once(&self.part).chain(&self.others) {
-            let piece = match *part {
+    /// Fails if a stored row cannot be read.
+    pub fn summary(
+        &self,
+        stored: &mut StoredSessions<'a>,
+        now: Micros,
+    ) -> Result<Option<SessionSummary<'a>>> {
+        let mut session: Option<SessionSummary<'a>> = None;
+        for part in std::iter::once(&self.part).chain(&self.other_parts) {
+            let summary = match *part {
                 Part::Events(events) => SessionSummary::from_events(events, now),
-                Part::Row { frame, row } => stored.summary(frame, row)?,
+                Part::Stored { frame, row } => stored.summary(frame, row)?,
             };
-            match (&mut whole, piece) {
-                (Some(whole), Some(piece)) => whole.merge(piece),
-                (none, piece) => *none = piece,
+            match (&mut session, summary) {
+                (Some(session), Some(summary)) => session.merge(summary),
+                (none, summary) => *none = summary,
             }
         }
-        Ok(whole)
+        Ok(session)
     }
 }
 
@@ -118,29 +127,29 @@ impl session::Mergeable for Session<'_> {
     fn merge(&mut self, other: Self) {
         self.first = self.first.min(other.first);
         self.ended_at = self.ended_at.max(other.ended_at);
-        self.others.push(other.part);
-        self.others.extend(other.others);
+        self.other_parts.push(other.part);
+        self.other_parts.extend(other.other_parts);
     }
 }
 
-/// Frames of stored sessions, whose columns are looked up when a row is first asked for.
-pub struct Stored<'a> {
+/// Frames of stored sessions. The reader of a frame is created when its first row is read.
+pub(super) struct StoredSessions<'a> {
     frames: &'a [Frame],
-    rows: HashMap<usize, Rows<'a>>,
+    readers: HashMap<usize, SessionReader<'a>>,
 }
 
-impl<'a> Stored<'a> {
-    /// Takes frames of whole rows.
-    pub fn of(frames: &'a [Frame]) -> Stored<'a> {
-        Stored { frames, rows: HashMap::new() }
+impl<'a> StoredSessions<'a> {
+    /// Returns the sessions in frames with all columns.
+    pub fn new(frames: &'a [Frame]) -> StoredSessions<'a> {
+        StoredSessions { frames, readers: HashMap::new() }
     }
 
     fn summary(&mut self, frame: usize, row: usize) -> Result<Option<SessionSummary<'a>>> {
-        let Some(whole) = self.frames.get(frame) else { return Ok(None) };
-        let rows = match self.rows.entry(frame) {
-            std::collections::hash_map::Entry::Occupied(rows) => rows.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => place.insert(Rows::of(whole)?),
+        let Some(rows) = self.frames.get(frame) else { return Ok(None) };
+        let reader = match self.readers.entry(frame) {
+            Entry::Occupied(reader) => reader.into_mut(),
+            Entry::Vacant(entry) => entry.insert(SessionReader::new(rows)?),
         };
-        rows.summary(row).map(Some)
+        reader.summary(row).map(Some)
     }
 }

@@ -1,16 +1,17 @@
-//! Merges pieces of sessions into the `sessions` table.
+//! Merges new events into the `sessions` table.
 //!
-//! A piece is the summary of some new events of one key. It joins the stored sessions of its key
-//! that are at most a timeout away; those rows are taken out of their files, and the merged ones
-//! put in. Only files whose stretch of time a piece touches are looked at, and of them only the
-//! columns of keys, until a row is found.
+//! New events arrive as fragments of sessions. A fragment joins the stored sessions of its key that
+//! are at most a timeout away: their rows are removed from their files, and the merged sessions are
+//! written. Only files whose time range a fragment overlaps are read, and of these only the columns
+//! of the session keys until a row matches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::coverage::Coverage;
-use super::partition::Partition;
-use super::session_fragments::{Piece, Session, Stored};
-use super::{Losing, Made, Sink, few_at_once};
+use super::daily_inputs::PartialDay;
+use super::partition::PartitionBuilder;
+use super::session_fragments::{Session, SessionFragment, StoredSessions};
+use super::time_ranges::TimeRanges;
+use super::{OutputSink, PartialRewrite, PartitionOutput, bounded_parallel};
 use crate::daily_stats::{DayAggregates, SessionFacts};
 use crate::error::Result;
 use crate::prehashed::PreHashed;
@@ -20,217 +21,223 @@ use crate::store::encode::ROW_GROUP;
 use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::{
-    self,
-    sessions::{Keys, Rows},
-};
+use crate::store::tables::daily_stats::{FACT_COLUMNS, for_each_session};
+use crate::store::tables::sessions::{KEY_COLUMNS, SessionKeys, SessionReader, row_group};
 use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros, Zone};
 
-/// What a merge did.
+/// The result of a merge.
 #[derive(Debug, Default)]
-pub struct Changed {
-    /// Days whose sessions changed: those that lost rows and those that gained some.
+pub struct SessionChanges {
+    /// Days that lost or gained sessions.
     pub days: BTreeSet<Day>,
-    /// Number of sessions put in.
+    /// Number of sessions written.
     pub sessions: u64,
-    /// What the sessions of the new files add up to, by day, with the paths of those files: whoever
-    /// works the days out again need not read what has just been written.
-    pub tallies: HashMap<Day, (Vec<String>, DayAggregates)>,
+    /// The aggregates of the sessions in new files, by day, with the paths of these files. The files
+    /// need not be read again to recompute the statistics of their days.
+    pub aggregates: HashMap<Day, PartialDay>,
 }
 
-/// Stored rows that pieces join, file by file.
-struct Found {
+/// The rows of a stored file that fragments join.
+struct MatchingRows {
     file: DataFile,
-    superseded: Vec<bool>,
+    /// For each row of the file, whether a fragment joins it.
+    is_match: Vec<bool>,
     rows: Frame,
 }
 
-/// Merges pieces with the table. Those of one key stand beside each other, more than a timeout apart.
+/// Merges fragments with the stored sessions. Fragments of one key must be adjacent, in order of
+/// time, and more than a timeout apart.
+///
+/// # Errors
+/// Fails if a stored file cannot be read, or a file cannot be written.
 pub fn merge(
     snapshot: &Snapshot,
-    pieces: Vec<Piece<'_>>,
+    fragments: Vec<SessionFragment<'_>>,
     zone: Zone,
     timeout: Micros,
     now: Micros,
-    sink: Sink<'_>,
-) -> Result<Changed> {
-    let found = find(snapshot, &pieces, timeout)?;
-    let mut changed = Changed::default();
-    let mut superseded = Vec::new();
+    sink: OutputSink<'_>,
+) -> Result<SessionChanges> {
+    let mut changes = SessionChanges::default();
+    let mut rewrites = Vec::new();
     let mut frames = Vec::new();
-    for Found { file, superseded: mask, rows } in found {
-        changed.days.insert(file.day);
+    for MatchingRows { file, is_match, rows } in find_matching_rows(snapshot, &fragments, timeout)? {
+        changes.days.insert(file.day);
         frames.push(rows);
-        superseded.push((file, mask));
+        rewrites.push(PartialRewrite { file, removed: is_match });
     }
-    let sessions = put_together(pieces, &frames, timeout)?;
-    changed.sessions = sessions.len() as u64;
+    let sessions = merge_with_stored(fragments, &frames, timeout)?;
+    changes.sessions = sessions.len() as u64;
     let mut by_day: BTreeMap<Day, Vec<Session<'_>>> = BTreeMap::new();
     for session in sessions {
         by_day.entry(zone.day(session.first.time)).or_default().push(session);
     }
-    changed.days.extend(by_day.keys());
-    changed.tallies = rewrite(snapshot, by_day, &frames, superseded, now, sink)?;
-    Ok(changed)
+    changes.days.extend(by_day.keys());
+    changes.aggregates = write_days(snapshot, by_day, &frames, rewrites, now, sink)?;
+    Ok(changes)
 }
 
-/// Joins pieces with the stored sessions of their keys.
-fn put_together<'a>(
-    pieces: Vec<Piece<'a>>,
+/// Merges fragments with the stored sessions of their keys.
+fn merge_with_stored<'a>(
+    fragments: Vec<SessionFragment<'a>>,
     stored: &'a [Frame],
     timeout: Micros,
 ) -> Result<Vec<Session<'a>>> {
-    let mut joined: HashMap<u128, Vec<Session<'a>>, PreHashed> = HashMap::with_hasher(PreHashed);
-    for (number, frame) in stored.iter().enumerate() {
-        let rows = Rows::of(frame)?;
+    let mut by_key: HashMap<u128, Vec<Session<'a>>, PreHashed> = HashMap::with_hasher(PreHashed);
+    for (index, frame) in stored.iter().enumerate() {
+        let reader = SessionReader::new(frame)?;
         for row in 0..frame.height() {
-            let session = Session::stored(&rows, number, row);
-            joined.entry(session.key).or_default().push(session);
+            let session = Session::from_row(&reader, index, row);
+            by_key.entry(session.key).or_default().push(session);
         }
     }
-    let mut sessions = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        // Pieces alone are sessions: nothing else of their key is near.
-        match joined.get_mut(&piece.key) {
-            Some(others) => others.push(Session::of(piece)),
-            None => sessions.push(Session::of(piece)),
+    let mut sessions = Vec::with_capacity(fragments.len());
+    for fragment in fragments {
+        match by_key.get_mut(&fragment.key) {
+            Some(others) => others.push(Session::from_fragment(fragment)),
+            // No stored session of the key is near: the fragment is a session.
+            None => sessions.push(Session::from_fragment(fragment)),
         }
     }
-    sessions.extend(joined.into_values().flat_map(|pieces| merge_adjacent(pieces, timeout)));
+    sessions.extend(by_key.into_values().flat_map(|sessions| merge_adjacent(sessions, timeout)));
     Ok(sessions)
 }
 
-/// Brings sessions into the order of a file: those of one chatbot and one moment lie together, for
-/// compression, and for reports.
-fn in_order<'s, 'a>(sessions: &'s [Session<'a>]) -> Vec<&'s Session<'a>> {
+/// Returns sessions in the order of a file, by chatbot and time. This order compresses well and
+/// suits reports.
+fn in_file_order<'s, 'a>(sessions: &'s [Session<'a>]) -> Vec<&'s Session<'a>> {
     let chatbots: BTreeSet<&str> = sessions.iter().map(|s| s.chatbot_id).collect();
     let ranks: HashMap<&str, usize> = chatbots.into_iter().zip(0..).collect();
     let rank = |s: &Session<'_>| ranks.get(s.chatbot_id).copied().unwrap_or(0);
     let mut order: Vec<_> = sessions.iter().map(|s| (rank(s), s.first, s)).collect();
-    // The pieces come nearly in this order: a stable sort makes use of it.
-    order.sort_by_key(|place| (place.0, place.1, place.2.key));
+    // The sessions are nearly sorted, which makes a stable sort fast.
+    order.sort_by_key(|(rank, first, session)| (*rank, *first, session.key));
     order.into_iter().map(|(_, _, session)| session).collect()
 }
 
-fn find(snapshot: &Snapshot, pieces: &[Piece<'_>], timeout: Micros) -> Result<Vec<Found>> {
-    let coverage = Coverage::of(
-        pieces.iter().map(|p| (p.first.time.saturating_sub(timeout), p.ended_at.saturating_add(timeout))),
-    );
+fn find_matching_rows(
+    snapshot: &Snapshot,
+    fragments: &[SessionFragment<'_>],
+    timeout: Micros,
+) -> Result<Vec<MatchingRows>> {
+    let ranges = TimeRanges::from_ranges(fragments.iter().map(|fragment| {
+        (fragment.first.time.saturating_sub(timeout), fragment.ended_at.saturating_add(timeout))
+    }));
     let files: Vec<&DataFile> = snapshot
         .manifest()
         .files(Table::Sessions)
         .iter()
-        .filter(|file| coverage.touches(file.min_time, file.max_time))
+        .filter(|file| ranges.overlaps(file.min_time, file.max_time))
         .collect();
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut by_key: HashMap<u128, &[Piece<'_>], PreHashed> =
-        HashMap::with_capacity_and_hasher(pieces.len(), PreHashed);
+    let mut by_key: HashMap<u128, &[SessionFragment<'_>], PreHashed> =
+        HashMap::with_capacity_and_hasher(fragments.len(), PreHashed);
     by_key.extend(
-        pieces.chunk_by(|a, b| a.key == b.key).filter_map(|of_key| Some((of_key.first()?.key, of_key))),
+        fragments.chunk_by(|a, b| a.key == b.key).filter_map(|of_key| Some((of_key.first()?.key, of_key))),
     );
-    let found = few_at_once(files, |file| {
-        let frame = snapshot.read_file(file, Some(&tables::sessions::KEY_COLUMNS))?;
-        let keys = Keys::of(&frame)?;
+    let matching = bounded_parallel(files, |file| {
+        let frame = snapshot.read_file(file, Some(&KEY_COLUMNS))?;
+        let keys = SessionKeys::new(&frame)?;
         let joins = |row: usize| {
-            let Some(pieces) = by_key.get(&keys.key(row).hash()) else { return false };
+            let Some(fragments) = by_key.get(&keys.key(row).hash()) else { return false };
             let (start, end) = keys.interval(row);
-            // Pieces of one key are in order of time, and none touches the next.
-            let from = pieces.partition_point(|p| start.saturating_sub(p.ended_at) > timeout);
-            pieces.get(from).is_some_and(|p| p.first.time.saturating_sub(end) <= timeout)
+            // Skip the fragments that end more than a timeout before the row starts.
+            let next = fragments.partition_point(|f| start.saturating_sub(f.ended_at) > timeout);
+            fragments.get(next).is_some_and(|f| f.first.time.saturating_sub(end) <= timeout)
         };
-        let superseded: Vec<bool> = (0..frame.height()).map(joins).collect();
-        if !superseded.contains(&true) {
+        let is_match: Vec<bool> = (0..frame.height()).map(joins).collect();
+        if !is_match.contains(&true) {
             return Ok(None);
         }
-        let rows = snapshot.read_file_checked(file)?.filter(superseded.iter().copied())?;
-        Ok(Some(Found { file: file.clone(), superseded, rows }))
+        let rows = snapshot.read_file_checked(file)?.filter(is_match.iter().copied())?;
+        Ok(Some(MatchingRows { file: file.clone(), is_match, rows }))
     })?;
-    Ok(found.into_iter().flatten().collect())
+    Ok(matching.into_iter().flatten().collect())
 }
 
-fn rewrite(
+/// Builds the files of the days that gain or lose sessions.
+fn write_days(
     snapshot: &Snapshot,
-    by_day: BTreeMap<Day, Vec<Session<'_>>>,
+    mut by_day: BTreeMap<Day, Vec<Session<'_>>>,
     frames: &[Frame],
-    superseded: Vec<Losing>,
+    rewrites: Vec<PartialRewrite>,
     now: Micros,
-    sink: Sink<'_>,
-) -> Result<HashMap<Day, (Vec<String>, DayAggregates)>> {
-    let mut by_day = by_day;
-    let mut losing: BTreeMap<Day, Vec<Losing>> = BTreeMap::new();
-    for (file, mask) in superseded {
-        by_day.entry(file.day).or_default();
-        losing.entry(file.day).or_default().push((file, mask));
+    sink: OutputSink<'_>,
+) -> Result<HashMap<Day, PartialDay>> {
+    let mut rewrites_by_day: BTreeMap<Day, Vec<PartialRewrite>> = BTreeMap::new();
+    for rewrite in rewrites {
+        by_day.entry(rewrite.file.day).or_default();
+        rewrites_by_day.entry(rewrite.file.day).or_default().push(rewrite);
     }
     let days: Vec<_> = by_day
         .into_iter()
-        .map(|(day, sessions)| (day, sessions, losing.remove(&day).unwrap_or_default()))
+        .map(|(day, sessions)| (day, sessions, rewrites_by_day.remove(&day).unwrap_or_default()))
         .collect();
-    let counted = few_at_once(days, |(day, sessions, losing)| {
-        let (made, tallies) = rewrite_day(snapshot, day, &sessions, frames, losing, now)?;
-        let paths: Vec<String> = made.files.iter().map(NewFile::path).collect();
-        sink(made)?;
-        Ok((!paths.is_empty()).then_some((day, (paths, tallies))))
+    let aggregates = bounded_parallel(days, |(day, sessions, rewrites)| {
+        let (output, aggregates) = write_day(snapshot, day, &sessions, frames, rewrites, now)?;
+        let paths: Vec<String> = output.files.iter().map(NewFile::path).collect();
+        sink(output)?;
+        Ok((!paths.is_empty()).then_some((day, (paths, aggregates))))
     })?;
-    Ok(counted.into_iter().flatten().collect())
+    Ok(aggregates.into_iter().flatten().collect())
 }
 
-/// Makes the new files of a day, and adds its sessions up.
-fn rewrite_day(
+/// Builds the new files of a day, and aggregates their sessions.
+fn write_day(
     snapshot: &Snapshot,
     day: Day,
     sessions: &[Session<'_>],
     frames: &[Frame],
-    losing: Vec<Losing>,
+    rewrites: Vec<PartialRewrite>,
     now: Micros,
-) -> Result<(Made, DayAggregates)> {
-    let mut tallies = DayAggregates::default();
-    let mut partition = Partition::new(snapshot, Table::Sessions, day, sessions.len())?;
-    let summaries = summaries(sessions, frames, now)?;
+) -> Result<(PartitionOutput, DayAggregates)> {
+    let mut aggregates = DayAggregates::default();
+    let mut partition = PartitionBuilder::new(snapshot, Table::Sessions, day, sessions.len())?;
+    let summaries = summarize(sessions, frames, now)?;
     let sessions: Vec<&SessionSummary<'_>> = summaries.iter().flatten().collect();
-    let mut left = &sessions[..];
-    while !left.is_empty() {
-        let (rows, columns) = tables::sessions::columns(&left[..left.len().min(ROW_GROUP)])?;
-        let (sessions, rest) = left.split_at(rows);
+    let mut remaining = &sessions[..];
+    while !remaining.is_empty() {
+        let (rows, columns) = row_group(&remaining[..remaining.len().min(ROW_GROUP)])?;
+        let (sessions, rest) = remaining.split_at(rows);
         let earliest = sessions.iter().map(|session| session.first.time).min();
         let latest = sessions.iter().map(|session| session.ended_at).max();
         partition.add(rows, earliest.zip(latest).unwrap_or_default(), columns)?;
-        left = rest;
+        remaining = rest;
     }
     for session in &sessions {
-        tallies.add(&session.key.chatbot_id, SessionFacts::from_session(session));
+        aggregates.add(&session.key.chatbot_id, SessionFacts::from_session(session));
     }
-    for losing in &losing {
-        let rest = partition.add_rest(losing)?;
-        tables::daily_stats::facts(&rest, |chatbot, facts| tallies.add(chatbot, facts))?;
+    for rewrite in &rewrites {
+        let rows = partition.add_remaining(rewrite)?;
+        for_each_session(&rows, |chatbot, facts| aggregates.add(chatbot, facts))?;
     }
-    for file in partition.fold()? {
-        let facts = snapshot.read_file(&file, Some(&tables::daily_stats::FACT_COLUMNS))?;
-        tables::daily_stats::facts(&facts, |chatbot, facts| tallies.add(chatbot, facts))?;
+    for file in partition.merge_small_files()? {
+        let rows = snapshot.read_file(&file, Some(&FACT_COLUMNS))?;
+        for_each_session(&rows, |chatbot, facts| aggregates.add(chatbot, facts))?;
     }
-    Ok((partition.finish()?, tallies))
+    Ok((partition.finish()?, aggregates))
 }
 
-/// How many summaries lie together: blocks of memory that are all alike are used again.
-const TOGETHER: usize = 1024;
+/// Number of summaries in one allocation. The allocator reuses freed blocks of one size.
+const SUMMARIES_PER_BLOCK: usize = 1024;
 
-/// Makes the summaries of sessions, in the order of a file.
-fn summaries<'a>(
+/// Computes the summaries of sessions, in the order of a file.
+fn summarize<'a>(
     sessions: &[Session<'a>],
     frames: &'a [Frame],
     now: Micros,
 ) -> Result<Vec<Vec<SessionSummary<'a>>>> {
-    let mut stored = Stored::of(frames);
-    let mut made = Vec::with_capacity(sessions.len().div_ceil(TOGETHER));
-    for sessions in in_order(sessions).chunks(TOGETHER) {
-        let mut some = Vec::with_capacity(TOGETHER);
+    let mut stored = StoredSessions::new(frames);
+    let mut blocks = Vec::with_capacity(sessions.len().div_ceil(SUMMARIES_PER_BLOCK));
+    for sessions in in_file_order(sessions).chunks(SUMMARIES_PER_BLOCK) {
+        let mut block = Vec::with_capacity(SUMMARIES_PER_BLOCK);
         for session in sessions {
-            some.extend(session.summary(&mut stored, now)?);
+            block.extend(session.summary(&mut stored, now)?);
         }
-        made.push(some);
+        blocks.push(block);
     }
-    Ok(made)
+    Ok(blocks)
 }

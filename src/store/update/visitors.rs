@@ -1,143 +1,165 @@
-//! Moves first sights earlier in the `visitors` table.
+//! Updates when visitors were first seen, in the `visitors` table.
 //!
-//! The table is partitioned by the UTC month of the first sight. An id that is seen for the first
-//! time is added to its month; one that turns out to have been seen earlier moves there.
+//! The table is partitioned by the UTC month in which the visitor was first seen. A new visitor is
+//! added to its month. A visitor that turns out to have been seen earlier moves to the earlier month.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
-use super::partition::Partition;
-use super::{Losing, Sink};
+use super::partition::PartitionBuilder;
+use super::{OutputSink, PartialRewrite};
 use crate::bloom::BloomFilter;
 use crate::error::Result;
 use crate::prehashed::PreHashed;
 use crate::store::columns::Table;
+use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::{
-    FIND_COLUMNS, HASH_COLUMNS, Visitor, frame, hashes, hashes_alone, read,
+    HASH_COLUMNS, LOOKUP_COLUMNS, Visitor, frame, hashes, hashes_and_times, read,
 };
 use crate::time::{Day, Micros};
 
-/// The earliest time of each id among new events, by the hash of the id.
-pub type Seen = HashMap<u128, Visitor, PreHashed>;
+/// The visitors of new events and when they were first seen in these, by the hash of the visitor.
+pub type FirstSeenMap = HashMap<u128, Visitor, PreHashed>;
 
-/// A first sight that moved earlier.
+/// A visitor that was seen earlier than stored.
 #[derive(Clone, Debug)]
-pub struct Moved {
-    /// The entry as it was.
-    pub was: Visitor,
-    /// The new time of the first sight.
+pub struct FirstSeenUpdate {
+    /// The stored entry.
+    pub previous: Visitor,
+    /// When the visitor was first seen.
     pub first_seen_at: Micros,
-    /// The day that counts it as new still, where the sessions of that day are pruned.
+    /// The day that still counts the visitor as new, if its sessions were pruned.
     pub counted_new_on: Option<Day>,
 }
 
-/// Takes in first sights: makes the files of the months that change, and returns which first sights moved.
-pub fn make(snapshot: &Snapshot, seen: Seen, sink: Sink<'_>) -> Result<Vec<Moved>> {
+/// The visitors of new events in a stored file.
+struct Matches {
+    /// Hashes of the visitors that the file has.
+    hashes: Vec<u128>,
+    /// The rows of visitors that move to an earlier time.
+    moving: Option<PartialRewrite>,
+}
+
+/// Builds the files of the months that change. Returns the stored visitors that move earlier.
+///
+/// # Errors
+/// Fails if a stored file cannot be read, or a file cannot be written.
+pub fn write(
+    snapshot: &Snapshot,
+    first_seen: FirstSeenMap,
+    sink: OutputSink<'_>,
+) -> Result<Vec<FirstSeenUpdate>> {
     let files = snapshot.manifest().files(Table::Visitors);
-    // For each file: the ids that it knows, and the rows that are to move.
-    type Looked = (Vec<u128>, Option<Losing>);
-    let bloom = BloomFilter::from_hashes(seen.keys());
-    let earliest = seen.values().map(|visitor| visitor.first_seen_at).min().unwrap_or(Micros::MAX);
-    let looked: Vec<Looked> = files
+    // All stored visitors are compared with the new ones: most are excluded by a Bloom filter.
+    let bloom = BloomFilter::from_hashes(first_seen.keys());
+    let earliest = first_seen.values().map(|visitor| visitor.first_seen_at).min().unwrap_or(Micros::MAX);
+    let matches: Vec<Matches> = files
         .par_iter()
-        .map(|file| {
-            let (mut known, mut later) = (Vec::new(), Vec::new());
-            // All visitors there ever were are looked at.
-            let mut look = |row: usize, hash: u128, first_seen_at: Micros| {
-                if bloom.may_contain(hash)
-                    && let Some(visitor) = seen.get(&hash)
-                {
-                    known.push(hash);
-                    if visitor.first_seen_at < first_seen_at {
-                        later.push(row);
-                    }
-                }
-            };
-            // Of a file that is older than all of these, none is seen earlier now.
-            let is_older = file.max_time <= earliest;
-            let columns: &[&str] = if is_older { &HASH_COLUMNS } else { &FIND_COLUMNS };
-            let mut rows = 0;
-            snapshot.read_groups(file, columns, |stored| {
-                if is_older {
-                    (rows..)
-                        .zip(hashes_alone(stored)?)
-                        .for_each(|(row, hash)| look(row, hash, file.max_time));
-                } else {
-                    (rows..).zip(hashes(stored)?).for_each(|(row, (hash, time))| look(row, hash, time));
-                }
-                rows += stored.height();
-                Ok(())
-            })?;
-            let moving = (!later.is_empty()).then(|| {
-                let mut mask = vec![false; rows];
-                later.iter().for_each(|&row| mask[row] = true);
-                (file.clone(), mask)
-            });
-            Ok((known, moving))
-        })
+        .map(|file| find_matches(snapshot, file, &first_seen, &bloom, earliest))
         .collect::<Result<_>>()?;
 
-    let mut seen = seen;
-    let mut moved = Vec::new();
-    let mut losing: Vec<Losing> = Vec::new();
+    let mut new = first_seen;
+    let mut updates = Vec::new();
+    let mut rewrites: Vec<PartialRewrite> = Vec::new();
     let mut added: BTreeMap<Day, Vec<Visitor>> = BTreeMap::new();
-    for (known, moving) in looked {
-        if let Some((file, mask)) = moving {
-            let rows = snapshot.read_file_checked(&file)?.filter(mask.iter().copied())?;
-            for was in read(&rows)? {
-                if let Some(mut now) = seen.remove(&was.hash()) {
-                    let first_seen_at = now.first_seen_at;
-                    // Earlier on the same day it is counted as before, wherever that is: the time
+    for Matches { hashes, moving } in matches {
+        if let Some(rewrite) = moving {
+            let rows = snapshot.read_file_checked(&rewrite.file)?.filter(rewrite.removed.iter().copied())?;
+            for previous in read(&rows)? {
+                if let Some(mut visitor) = new.remove(&previous.hash()) {
+                    let first_seen_at = visitor.first_seen_at;
+                    // A visitor that stays on its day stays counted, on whichever day it is: the time
                     // zone may have changed since.
-                    let [before, day] = [was.first_seen_at, first_seen_at].map(|t| snapshot.zone().day(t));
-                    now.counted_new_on =
-                        was.counted_new_on.filter(|counted| before == day || *counted == day);
-                    let counted_new_on = now.counted_new_on;
-                    added.entry(month(first_seen_at)).or_default().push(now);
-                    moved.push(Moved { was, first_seen_at, counted_new_on });
+                    let [old_day, day] =
+                        [previous.first_seen_at, first_seen_at].map(|time| snapshot.zone().day(time));
+                    let counted_new_on =
+                        previous.counted_new_on.filter(|counted| old_day == day || *counted == day);
+                    visitor.counted_new_on = counted_new_on;
+                    added.entry(month(first_seen_at)).or_default().push(visitor);
+                    updates.push(FirstSeenUpdate { previous, first_seen_at, counted_new_on });
                 }
             }
-            losing.push((file, mask));
+            rewrites.push(rewrite);
         }
-        for hash in known {
-            seen.remove(&hash);
+        for hash in hashes {
+            new.remove(&hash);
         }
     }
-    for visitor in seen.into_values() {
+    for visitor in new.into_values() {
         added.entry(month(visitor.first_seen_at)).or_default().push(visitor);
     }
-    months(snapshot, added, losing, sink)?;
-    Ok(moved)
+    write_months(snapshot, added, rewrites, sink)?;
+    Ok(updates)
+}
+
+/// Finds the visitors of new events in a stored file. `earliest` is when the first of them was seen.
+fn find_matches(
+    snapshot: &Snapshot,
+    file: &DataFile,
+    first_seen: &FirstSeenMap,
+    bloom: &BloomFilter,
+    earliest: Micros,
+) -> Result<Matches> {
+    let (mut found, mut moving) = (Vec::new(), Vec::new());
+    let mut compare = |row: usize, hash: u128, first_seen_at: Micros| {
+        if bloom.may_contain(hash)
+            && let Some(visitor) = first_seen.get(&hash)
+        {
+            found.push(hash);
+            if visitor.first_seen_at < first_seen_at {
+                moving.push(row);
+            }
+        }
+    };
+    // No visitor of a file that is older than all new events moves: its times need not be read.
+    let is_older = file.max_time <= earliest;
+    let columns: &[&str] = if is_older { &HASH_COLUMNS } else { &LOOKUP_COLUMNS };
+    let mut rows = 0;
+    snapshot.read_groups(file, columns, |stored| {
+        if is_older {
+            (rows..).zip(hashes(stored)?).for_each(|(row, hash)| compare(row, hash, file.max_time));
+        } else {
+            (rows..).zip(hashes_and_times(stored)?).for_each(|(row, (hash, time))| compare(row, hash, time));
+        }
+        rows += stored.height();
+        Ok(())
+    })?;
+    let moving = (!moving.is_empty()).then(|| {
+        let mut removed = vec![false; rows];
+        moving.iter().for_each(|&row| removed[row] = true);
+        PartialRewrite { file: file.clone(), removed }
+    });
+    Ok(Matches { hashes: found, moving })
 }
 
 fn month(time: Micros) -> Day {
     Day::utc(time).month_start()
 }
 
-/// Makes the files of the months that gain or lose rows.
-fn months(
+/// Builds the files of the months that gain or lose rows.
+fn write_months(
     snapshot: &Snapshot,
     mut added: BTreeMap<Day, Vec<Visitor>>,
-    losing: Vec<Losing>,
-    sink: Sink<'_>,
+    rewrites: Vec<PartialRewrite>,
+    sink: OutputSink<'_>,
 ) -> Result<()> {
     let mut months: BTreeSet<Day> = added.keys().copied().collect();
-    months.extend(losing.iter().map(|(file, _)| file.day));
+    months.extend(rewrites.iter().map(|rewrite| rewrite.file.day));
     let work: Vec<(Day, Vec<Visitor>)> =
         months.into_iter().map(|month| (month, added.remove(&month).unwrap_or_default())).collect();
     work.into_par_iter().try_for_each(|(month, mut visitors)| {
-        // In order of chatbot and time, so that neighbours resemble each other.
+        // By chatbot and time: adjacent rows resemble each other and compress well.
         visitors.sort_unstable_by(|a, b| {
             (&a.chatbot_id, a.first_seen_at, &a.id).cmp(&(&b.chatbot_id, b.first_seen_at, &b.id))
         });
-        let mut partition = Partition::new(snapshot, Table::Visitors, month, visitors.len())?;
+        let mut partition = PartitionBuilder::new(snapshot, Table::Visitors, month, visitors.len())?;
         partition.add_frame(&frame(&visitors)?)?;
-        for losing in losing.iter().filter(|(file, _)| file.day == month) {
-            partition.add_rest(losing)?;
+        for rewrite in rewrites.iter().filter(|rewrite| rewrite.file.day == month) {
+            partition.add_remaining(rewrite)?;
         }
-        partition.fold()?;
+        partition.merge_small_files()?;
         sink(partition.finish()?)
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wa::store::file_system::{Disk, Entry, Opened, RealDisk};
+use wa::store::file_system::{DirEntry, FileSystem, OpenFile, OsFileSystem};
 
 /// A disk of which only the first so many operations work.
 #[derive(Debug)]
@@ -25,51 +25,51 @@ impl FailingDisk {
     }
 }
 
-impl Disk for FailingDisk {
+impl FileSystem for FailingDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.works().and_then(|()| RealDisk.create_dir_all(dir))
+        self.works().and_then(|()| OsFileSystem.create_dir_all(dir))
     }
 
     fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let works = self.works();
         // A write that fails leaves a part of the file.
         let written = if works.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
-        RealDisk.write_new(path, written).and(works)
+        OsFileSystem.write_new(path, written).and(works)
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.works().and_then(|()| RealDisk.sync_file(path))
+        self.works().and_then(|()| OsFileSystem.sync_file(path))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.works().and_then(|()| RealDisk.sync_dir(dir))
+        self.works().and_then(|()| OsFileSystem.sync_dir(dir))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.works().and_then(|()| RealDisk.rename(from, to))
+        self.works().and_then(|()| OsFileSystem.rename(from, to))
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.works().and_then(|()| RealDisk.rename_new(from, to))
+        self.works().and_then(|()| OsFileSystem.rename_new(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.works().and_then(|()| RealDisk.remove_file(path))
+        self.works().and_then(|()| OsFileSystem.remove_file(path))
     }
 
     fn remove_dir(&self, dir: &Path) -> io::Result<()> {
-        self.works().and_then(|()| RealDisk.remove_dir(dir))
+        self.works().and_then(|()| OsFileSystem.remove_dir(dir))
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        self.works().and_then(|()| RealDisk.list(dir))
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        self.works().and_then(|()| OsFileSystem.list(dir))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.works().and_then(|()| RealDisk.read(path))
+        self.works().and_then(|()| OsFileSystem.read(path))
     }
 
-    fn open(&self, path: &Path) -> io::Result<Opened> {
-        self.works().and_then(|()| RealDisk.open(path))
+    fn open(&self, path: &Path) -> io::Result<OpenFile> {
+        self.works().and_then(|()| OsFileSystem.open(path))
     }
 }

@@ -108,7 +108,7 @@ impl Year {
     }
 
     fn store(&self) -> Store {
-        Store::at(self.store_dir())
+        Store::new(self.store_dir())
     }
 
     fn store_dir(&self) -> PathBuf {
@@ -278,7 +278,7 @@ impl Year {
     }
 
     fn fail_ingest(&mut self, night: i32) {
-        let store = Store::on(FailingDisk::after(self.chance.below(120)), self.store_dir());
+        let store = Store::with_file_system(FailingDisk::after(self.chance.below(120)), self.store_dir());
         let logs = self.folder.path().join("logs").display().to_string();
         let options = place::options(vec![logs], Self::now(night));
         let failed = match pipeline::run(&store, &self.settings, &options, &NoProgress) {
@@ -290,7 +290,7 @@ impl Year {
 
     /// A gc on a disk that fails; the next night's is the first to work again.
     fn fail_gc(&mut self, night: i32) {
-        let store = Store::on(FailingDisk::after(self.chance.below(80)), self.store_dir());
+        let store = Store::with_file_system(FailingDisk::after(self.chance.below(80)), self.store_dir());
         let clock = wa::time::Clock { now: Self::now(night) };
         let options =
             wa::maintenance::GcOptions { clock, dry_run: false, yes: false, lock_timeout: Duration::ZERO };

@@ -1,0 +1,260 @@
+//! Exclusive access to a store: writers, and dry runs.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Store;
+use super::lock::WriterLock;
+use super::manifest::Manifest;
+use super::snapshot::Snapshot;
+use super::temp_files::TempFiles;
+use super::transaction::{STAGING_DIR, Transaction, write_manifest};
+use crate::error::{Error, Result};
+use crate::time::Micros;
+
+impl Store {
+    /// Locks the store for writing, creates it if there is none, and removes the files that an
+    /// interrupted writer left.
+    ///
+    /// `command` is shown to processes that wait for the lock. `initial` returns the manifest of a
+    /// new store; a store without data takes over its time zone and session timeout.
+    ///
+    /// # Errors
+    /// Fails if the folder contains something else, if another writer does not end within
+    /// `lock_timeout`, or if the store cannot be read or written.
+    pub fn writer(
+        &self,
+        command: &str,
+        lock_timeout: Duration,
+        initial: impl FnOnce() -> Manifest,
+    ) -> Result<Writer> {
+        self.reject_foreign_folder()?;
+        self.fs.create_dir_all(&self.dir).map_err(|e| Error::io("create the store", &self.dir, e))?;
+        let lock = WriterLock::acquire(&self.dir, command, lock_timeout)?;
+        self.open_writer(Some(lock), initial)
+    }
+
+    /// Opens a writer without a lock, for a file system that no other process uses.
+    ///
+    /// # Errors
+    /// Fails if the store cannot be read or written.
+    pub fn writer_without_lock(&self, initial: impl FnOnce() -> Manifest) -> Result<Writer> {
+        self.fs.create_dir_all(&self.dir).map_err(|e| Error::io("create the store", &self.dir, e))?;
+        self.open_writer(None, initial)
+    }
+
+    /// Locks an existing store for a dry run: a change that is computed and then discarded. Files
+    /// of an interrupted writer stay.
+    ///
+    /// # Errors
+    /// Fails if there is no store, or if another writer does not end within `lock_timeout`.
+    pub fn dry_run(&self, command: &str, lock_timeout: Duration) -> Result<DryRun> {
+        let lock = WriterLock::acquire(&self.dir, command, lock_timeout)?;
+        let manifest = self.snapshot()?.manifest().clone();
+        let was_interrupted = self.has_staging()?;
+        if !was_interrupted {
+            self.create_staging()?;
+        }
+        Ok(DryRun { store: self.clone(), manifest, was_interrupted, _lock: lock })
+    }
+
+    fn open_writer(&self, lock: Option<WriterLock>, initial: impl FnOnce() -> Manifest) -> Result<Writer> {
+        let manifest = self.load_manifest()?;
+        let mut changed_dirs = BTreeSet::new();
+        let mut orphans_removed = 0;
+        if self.has_staging()? {
+            let dirs = Store::data_folders().chain([STAGING_DIR]);
+            orphans_removed = self.remove_orphans(manifest.as_ref(), dirs, &mut changed_dirs)?;
+        } else {
+            self.create_staging()?;
+        }
+        self.fs.sync_dir(&self.dir).map_err(|e| Error::io("sync the folder", &self.dir, e))?;
+        let manifest = match manifest {
+            // No data depends on the time zone and the timeout yet: the current settings apply.
+            Some(manifest) if manifest.is_empty() => {
+                let Manifest { timezone, session_timeout_us, .. } = initial();
+                Manifest { timezone, session_timeout_us, ..manifest }
+            }
+            Some(manifest) => manifest,
+            None => {
+                self.sync_parents()?;
+                let manifest = initial();
+                write_manifest(&*self.fs, &self.dir, &manifest)?;
+                manifest
+            }
+        };
+        Ok(Writer {
+            store: self.clone(),
+            manifest,
+            replaced_files_remain: false,
+            changed_dirs,
+            orphans_removed,
+            lock,
+        })
+    }
+
+    fn has_staging(&self) -> Result<bool> {
+        let entries = self.fs.list(&self.dir).map_err(|e| Error::io("list the store", &self.dir, e))?;
+        Ok(entries.iter().any(|entry| entry.name == STAGING_DIR))
+    }
+
+    fn create_staging(&self) -> Result<()> {
+        let staging = self.dir.join(STAGING_DIR);
+        self.fs.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))
+    }
+
+    /// Syncs the parents of a new store, some of which may be new too. Otherwise a power failure
+    /// could remove the whole store.
+    fn sync_parents(&self) -> Result<()> {
+        for dir in self.dir.ancestors().skip(1) {
+            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+            match self.fs.sync_dir(dir) {
+                // This process did not create a folder that it may not read.
+                Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => break,
+                outcome => outcome.map_err(|e| Error::io("sync the folder", dir, e))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A dry run: a store that is locked for a change to be discarded.
+#[derive(Debug)]
+pub struct DryRun {
+    store: Store,
+    manifest: Manifest,
+    /// An interrupted writer left its staging folder.
+    was_interrupted: bool,
+    _lock: WriterLock,
+}
+
+impl DryRun {
+    /// Returns the manifest of the current state.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Counts the files that the manifest does not name, including those of the dry run itself.
+    ///
+    /// # Errors
+    /// Fails if a folder of the store cannot be listed.
+    pub fn orphan_files(&self) -> Result<u64> {
+        let dirs = Store::data_folders().chain([STAGING_DIR]);
+        Ok(self.store.orphan_files(&self.manifest, dirs)?.len() as u64)
+    }
+
+    /// Begins the change.
+    pub fn begin(&self) -> Transaction {
+        Transaction::begin(self.store.fs.clone(), &self.store.dir, self.manifest.clone())
+    }
+
+    /// Discards the change and ends the dry run.
+    ///
+    /// # Errors
+    /// Fails if a file of the change cannot be removed.
+    pub fn end(self, transaction: Transaction) -> Result<()> {
+        transaction.discard()?;
+        let staging = self.store.dir.join(STAGING_DIR);
+        if !self.was_interrupted {
+            let fs = &self.store.fs;
+            fs.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// A store that is locked for writing.
+#[derive(Debug)]
+pub struct Writer {
+    store: Store,
+    manifest: Manifest,
+    /// A replaced file could not be removed after a commit.
+    replaced_files_remain: bool,
+    /// Folders from which files were removed, not synced yet.
+    changed_dirs: BTreeSet<PathBuf>,
+    /// Number of orphan files removed when the writer was opened.
+    orphans_removed: u64,
+    lock: Option<WriterLock>,
+}
+
+impl Writer {
+    /// Returns the store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the current state.
+    ///
+    /// # Errors
+    /// Fails if the manifest's time zone is unknown.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::new(self.store.fs.clone(), self.store.dir.clone(), self.manifest.clone(), HashSet::new())
+    }
+
+    /// Returns the manifest of the current state.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Begins a change.
+    pub fn begin(&self) -> Transaction {
+        Transaction::begin(self.store.fs.clone(), &self.store.dir, self.manifest.clone())
+    }
+
+    /// Returns the writer's temporary files.
+    pub fn temp_files(&self) -> TempFiles {
+        TempFiles::new(self.store.fs.clone(), &self.store.dir)
+    }
+
+    /// Commits a change; its result becomes the current state.
+    ///
+    /// # Errors
+    /// Fails if the lock was lost or a file cannot be written. The old state remains then, unless
+    /// only the last sync failed.
+    pub fn commit(&mut self, transaction: Transaction, now: Micros) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), WriterLock::verify)?;
+        let (manifest, removal) = transaction.commit(now)?;
+        self.manifest = manifest;
+        self.replaced_files_remain |= !removal.is_complete;
+        self.changed_dirs.extend(removal.changed_dirs);
+        Ok(())
+    }
+
+    /// Removes orphan files. Returns their number, including those removed when the writer was
+    /// opened.
+    ///
+    /// # Errors
+    /// Fails if a folder cannot be listed or a file cannot be removed.
+    pub fn remove_orphans(&mut self) -> Result<u64> {
+        let dirs = Store::data_folders().chain([STAGING_DIR]);
+        let removed = self.store.remove_orphans(Some(&self.manifest), dirs, &mut self.changed_dirs)?;
+        Ok(removed + std::mem::take(&mut self.orphans_removed))
+    }
+
+    /// Ends the writer. Afterwards the folders of the tables contain exactly the current state, so
+    /// that other programs can read them by glob.
+    ///
+    /// # Errors
+    /// Fails if an orphan file or the staging folder cannot be removed.
+    pub fn finish(mut self) -> Result<()> {
+        let staging = self.store.dir.join(STAGING_DIR);
+        if self.replaced_files_remain {
+            // Commits ignore failed removals. Try again, and report the error.
+            self.remove_orphans()?;
+        }
+        self.store.remove_orphans(None, [STAGING_DIR].into_iter(), &mut self.changed_dirs)?;
+        // Sync the removals before `staging/` goes. Otherwise a power failure could bring back
+        // removed files without the sign that makes the next writer look for them.
+        for dir in self.changed_dirs.iter().filter(|dir| **dir != staging) {
+            match self.store.fs.sync_dir(dir) {
+                // The folder was removed later; its parent is in this set too.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                outcome => outcome.map_err(|e| Error::io("sync the folder", dir, e))?,
+            }
+        }
+        self.store.fs.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+        drop(self.lock);
+        Ok(())
+    }
+}
