@@ -316,8 +316,18 @@ pub struct Position {
 /// The chatbot and the kind seed the hash of the id, so keys whose concatenations are equal still
 /// have different hashes. The hash of a visitor is that of its own id and kind.
 pub fn session_key_hash(chatbot_id: &str, kind: KeyKind, value: &str) -> u128 {
-    let chatbot = xxhash_rust::xxh3::xxh3_64(chatbot_id.as_bytes());
-    xxhash_rust::xxh3::xxh3_128_with_seed(value.as_bytes(), chatbot ^ ((kind as u64) << 1))
+    id_hash(chatbot_seed(chatbot_id), kind, value)
+}
+
+/// Returns the seed for the hashes of a chatbot's keys.
+pub(crate) fn chatbot_seed(chatbot_id: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(chatbot_id.as_bytes())
+}
+
+/// Returns the [`session_key_hash`] of an id, given the seed of its chatbot.
+#[inline]
+pub(crate) fn id_hash(chatbot_seed: u64, kind: KeyKind, value: &str) -> u128 {
+    xxhash_rust::xxh3::xxh3_128_with_seed(value.as_bytes(), chatbot_seed ^ ((kind as u64) << 1))
 }
 
 /// The namespace of the version 5 UUIDs that `wa` derives.

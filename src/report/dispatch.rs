@@ -133,7 +133,7 @@ pub struct ReportRequest {
     pub kind: ReportKind,
     /// The days and chatbots.
     pub query: Query,
-    /// Whether the user named days. Otherwise `sessions` lists all retained sessions.
+    /// Whether days were requested. Without them, `sessions` lists all retained sessions.
     pub has_window: bool,
     /// Whether the report is compared with the previous period.
     pub compare: bool,

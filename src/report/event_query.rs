@@ -24,7 +24,7 @@ use crate::time::{Day, Micros};
 const MAX_DATES: i32 = 4;
 /// The approximate maximum number of rows in dates that are read together.
 const MAX_ROWS: usize = 1 << 17;
-/// The maximum number of events in a frame that is passed on.
+/// The maximum number of events in a frame that is passed to the caller.
 const CHUNK_ROWS: usize = 1 << 14;
 /// The number of columns that are read together if few of their rows are listed.
 const COLUMNS_PER_READ: usize = 8;

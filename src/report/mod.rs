@@ -1,9 +1,9 @@
 //! Reports: typed, serializable answers computed from the tables.
 //!
-//! A report is a function of [`Tables`] (one state of the store) and a [`Query`] (days, chatbots, bot
-//! sessions). It reads the columns it needs, sums file by file in parallel, merges the parts and
-//! rounds once at the end. An event belongs to its session, and a session to the day on which it
-//! started; therefore all reports agree with each other and with the tables.
+//! A report is a function of [`Tables`] (one state of the store) and a [`Query`] (days, chatbots,
+//! bot sessions). It reads the columns it needs, sums file by file in parallel, merges the parts
+//! and rounds once at the end. An event belongs to its session, and a session to the day on which
+//! it started; therefore all reports agree with each other and with the tables.
 //!
 //! - [`run`] answers a [`ReportRequest`] of any [`ReportKind`]. Each report is in the module of its
 //!   name; `timeline` adds events to looked-up `sessions`.

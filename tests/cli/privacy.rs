@@ -64,7 +64,7 @@ fn an_export_of_nothing_says_why() {
     place
         .wa("events --name nosuch --days 3")
         .exits(0)
-        .warns("no event from 2026-11-08 to 2026-11-10 is one of those asked");
+        .warns("no event from 2026-11-08 to 2026-11-10 matches");
     place
         .wa("events --name nosuch --to 2026-08-31 --days 3")
         .exits(0)

@@ -106,5 +106,5 @@ fn where_all_that_was_asked_for_is_pruned_nothing_says_that_there_is_data() {
     run.warns("no sessions for \"old\" from 2025-05-01 to 2025-05-02 are retained")
         .warns("sessions up to 2025-05-01 are pruned");
     let run = place.wa("export --chatbot old").exits(0);
-    run.warns("no events for \"old\" are kept: events up to 2025-05-01 are pruned");
+    run.warns("no events for \"old\": events up to 2025-05-01 are pruned");
 }

@@ -2,7 +2,7 @@
 //!
 //! Rows of both answers are matched by their dimensions. A comparison lists the rows that the
 //! current answer shows, then the rows that the previous answer shows and the current one does not
-//! have. All other rows of both periods are summed up in one rest.
+//! have. All other rows of both periods are summed up in one row, the rest.
 
 use hashbrown::HashMap;
 use serde::Serialize;

@@ -36,8 +36,8 @@ pub(crate) fn on_window(
     Ok(Vec::new())
 }
 
-/// Returns the note on excluded bot sessions: `2 bot sessions excluded: --include-bots counts
-/// them`.
+/// Returns the note on excluded bot sessions, such as
+/// `2 bot sessions excluded: --include-bots counts them`.
 pub(crate) fn excluded_bots(bots: u64) -> String {
     match bots {
         1 => "1 bot session excluded: --include-bots counts it".to_owned(),

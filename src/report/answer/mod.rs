@@ -57,7 +57,7 @@ pub struct ReportHead {
     pub zone: Zone,
     /// How bot sessions are treated.
     pub bot_sessions: BotSessions,
-    /// The moment of a report on a moment.
+    /// The moment, for a report on a moment.
     pub moment: Option<Micros>,
     /// Whether JSON contains the window. `active` and `sessions` leave it out.
     pub window_in_json: bool,

@@ -90,7 +90,7 @@ impl<T> RowList<T> {
         RowList { all, shown, rest }
     }
 
-    /// Returns a list that shows a row for each of the first `limit` counts.
+    /// Returns a list with a row for each count. It shows the first `limit` rows.
     pub(crate) fn from_counts(
         counts: Vec<(String, u64)>,
         limit: Option<usize>,

@@ -1,4 +1,4 @@
-//! The common course of the reports that count the sessions of a window: `events`, `sources`,
+//! The common part of the reports that count the sessions of a window: `events`, `sources`,
 //! `devices`, `pages` and `locations`.
 
 use super::comparison::Comparison;
@@ -24,7 +24,7 @@ pub(crate) fn build<B: ReportBody>(
     if compare {
         let previous_query = query.previous();
         let pruned = pruned::in_window(tables, &previous_query)?;
-        // A period that has lost sessions would show growth that did not happen.
+        // A comparison with a partly pruned period would show growth that did not happen.
         let previous = if pruned.is_none() { Some(count(&previous_query)?.0) } else { None };
         let groups = previous.as_ref().map(ReportBody::groups);
         let comparison = Comparison::new(query.window, &report.body.groups(), groups.as_deref());

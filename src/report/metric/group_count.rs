@@ -65,8 +65,8 @@ pub(crate) fn count_by_token<'a, C: Count>(
     rows: &[u32],
     mut count: impl FnMut(usize) -> C,
 ) -> Vec<(Option<&'a str>, C)> {
-    // The counts are in a vector; a map finds the index of a token's count. The cache in front of
-    // the map serves columns of a few texts alone.
+    // The counts are in a vector, and a map finds the index of a token's count. The small cache in
+    // front of the map is enough for columns with few distinct texts.
     let mut counts: Vec<(Option<&str>, C)> = Vec::new();
     let mut indexes: TokenMap<usize> = TokenMap::default();
     let mut cache: Vec<(u128, usize)> = vec![(NULL_TOKEN, usize::MAX); CACHED_TOKENS];

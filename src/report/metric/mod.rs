@@ -7,8 +7,8 @@
 //!   counts them with their conversations, [`event_counts`] reads the counts of events that a
 //!   session row carries;
 //! - [`unique_visitors`] counts distinct visitors, new visitors and visitors by session count;
-//! - [`session_index`] finds the session of an event, [`event_timings`] collects what events say
-//!   about durations and errors, [`percentile`] computes percentiles.
+//! - [`session_index`] finds the session of an event, [`event_timings`] collects durations and
+//!   errors from events, [`percentile`] computes percentiles.
 
 pub(crate) mod event_counts;
 pub(crate) mod event_timings;

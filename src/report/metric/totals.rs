@@ -62,7 +62,7 @@ impl Totals {
     }
 }
 
-/// Returns the sums of each day of the window that has any.
+/// Returns the sums of each day of the window that has data.
 pub(crate) fn by_day(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
     if query.include_bots { from_sessions(tables, query) } else { from_daily_stats(tables, query) }
 }

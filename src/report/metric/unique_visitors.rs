@@ -4,8 +4,8 @@
 //! chatbot. Visitors are distinguished by 69 bits of a hash of that id: six bits select one of 64
 //! shards, and 63 bits are stored in it. Among ten million visitors, two share these bits in about
 //! one of ten million reports, which then counts one visitor too few. Time and memory grow with the
-//! number of sessions; most of the time goes into fresh memory, and all 128 bits would take twice
-//! as much.
+//! number of sessions. Most of the time is spent on fresh memory pages, which the kernel clears, so
+//! storing all 128 bits would take twice as long.
 //!
 //! Files are read in parallel. Each thread partitions the hashes of its rows into the shards
 //! through small buffers, and then each shard is counted on its own. The visitors that the table of
@@ -27,7 +27,7 @@ use crate::store::frame::Frame;
 /// The number of shards. Each of them fits into a processor's cache.
 const SHARDS: usize = 64;
 
-/// The number of sessions from which on visitors are counted together.
+/// Visitors with at least this many sessions are counted together.
 pub(crate) const MAX_SESSIONS: usize = 11;
 
 /// Counts of distinct visitors. Those of two shards merge by addition.
@@ -132,7 +132,7 @@ impl ShardWriter<'_> {
         }
     }
 
-    /// Writes what the buffers contain.
+    /// Writes the remaining hashes of all buffers.
     fn finish(mut self) {
         (0..SHARDS).for_each(|shard| self.flush(shard));
     }

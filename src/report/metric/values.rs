@@ -76,7 +76,6 @@ mod tests {
 
     #[test]
     fn percentage_is_rounded_half_up_to_two_decimals() {
-        // 567 / 1250 is 45.36 %: the example of the reference system's documentation.
         assert_eq!(json(Percent::from_parts(567, 1250)), "45.36");
         // 9071 / 20000 is 45.355 %; computed with floats, it might become 45.35.
         assert_eq!(json(Percent::from_parts(9071, 20_000)), "45.36");

@@ -28,7 +28,7 @@ struct ReadKey {
 }
 
 /// The frames of a read, with the rows of each chatbot.
-struct Partitioned {
+struct PartitionedRead {
     frames: Vec<Frame>,
     /// For each chatbot, the numbers of its frames with its rows in them. A frame of its own for
     /// each of thousands of chatbots would take more memory for its columns than for its values.
@@ -37,7 +37,7 @@ struct Partitioned {
     size: usize,
 }
 
-impl Partitioned {
+impl PartitionedRead {
     fn chatbot(&self, chatbot: &str) -> Result<Vec<Frame>> {
         let parts = self.rows_by_chatbot.get(chatbot).map_or(&[][..], Vec::as_slice);
         let part = |(number, rows): &(usize, Vec<u32>)| match self.frames.get(*number)? {
@@ -48,17 +48,17 @@ impl Partitioned {
     }
 }
 
-/// The reads that are kept for other chatbots.
+/// The cached reads.
 ///
-/// The first reads stay until the end: all chatbots make the same reads in the same order, so
-/// evicting the oldest would evict what the next chatbot reads first.
+/// No read is evicted. All chatbots make the same reads in the same order, so the oldest read is
+/// the one that the next chatbot needs first.
 struct ReadCache {
-    reads: HashMap<ReadKey, Arc<Partitioned>>,
+    reads: HashMap<ReadKey, Arc<PartitionedRead>>,
     free_bytes: usize,
 }
 
 impl ReadCache {
-    fn insert(&mut self, key: ReadKey, partitioned: Arc<Partitioned>) {
+    fn insert(&mut self, key: ReadKey, partitioned: Arc<PartitionedRead>) {
         if let Some(free_bytes) = self.free_bytes.checked_sub(partitioned.size)
             && !self.reads.contains_key(&key)
         {
@@ -95,7 +95,8 @@ impl<'a> ChatbotPartitions<'a> {
         let columns = &key.columns;
         match (key.table, key.days) {
             (table @ (Table::Events | Table::Sessions), Some((from, to))) => {
-                // A window may begin long before the first data and end long after the last.
+                // A window may begin long before the first data and end long after the last. Events
+                // are read by UTC date, which may be before the first day of sessions.
                 let (first, last) = self.tables.days().unwrap_or((from, to));
                 let last = if table == Table::Sessions { last.plus(1) } else { to };
                 let mut frames = Vec::new();
@@ -128,7 +129,7 @@ impl<'a> ChatbotPartitions<'a> {
         partitioned.chatbot(chatbot)
     }
 
-    fn read_partitioned(&self, key: &ReadKey) -> Result<Partitioned> {
+    fn read_partitioned(&self, key: &ReadKey) -> Result<PartitionedRead> {
         let mut columns: Vec<&str> = key.columns.iter().map(String::as_str).collect();
         if !columns.contains(&"chatbot_id") {
             columns.push("chatbot_id");
@@ -150,7 +151,7 @@ impl<'a> ChatbotPartitions<'a> {
                 rows_by_chatbot.entry_ref(chatbot).or_default().push((number, rows));
             }
         }
-        Ok(Partitioned { frames, rows_by_chatbot, size })
+        Ok(PartitionedRead { frames, rows_by_chatbot, size })
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>> {

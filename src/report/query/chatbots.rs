@@ -116,7 +116,7 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
     Ok(sessions)
 }
 
-/// Calls `visit` with the chatbot of each run of sessions of one chatbot.
+/// Calls `visit` with the chatbot of each run of neighbouring sessions that share one.
 fn for_each_chatbot_run(
     tables: &dyn Tables,
     days: Option<(Day, Day)>,

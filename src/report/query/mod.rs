@@ -8,8 +8,8 @@
 //!   [`by_chatbot`] for one chatbot of many; [`pruned`] finds pruned days in a window;
 //! - [`chatbots`] lists, ranks and checks chatbots;
 //! - [`session_keys`] hashes the keys that tie events to sessions and visitors;
-//! - [`view_cache`] computes once what a repeated text stands for; [`json_lookup`] finds values in
-//!   JSON texts.
+//! - [`view_cache`] caches values that are computed from repeated texts; [`json_lookup`] finds
+//!   values in JSON texts.
 
 pub(crate) mod by_chatbot;
 pub mod chatbots;
@@ -104,7 +104,8 @@ pub(crate) struct SelectedRows {
 pub(crate) struct ChatbotFilter<'a> {
     chatbots: &'a [String],
     column: Option<&'a Texts>,
-    /// The token and the result of the row before: neighbouring rows mostly have one chatbot.
+    /// The token and the result of the previous row, since neighbouring rows mostly have one
+    /// chatbot.
     last: Option<(u128, bool)>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Operator {
     Contains,
 }
 
-/// The operators; one that is the beginning of another comes after it.
+/// The operators. Each comes before its own prefixes, such as `<=` before `<`.
 const OPERATORS: [(&str, Operator); 8] = [
     ("!=", Operator::NotEqual),
     ("<=", Operator::LessOrEqual),

@@ -1,23 +1,21 @@
 //! Hashes of session keys and visitor ids, which tie the rows of different tables together.
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
-
 use super::Query;
 use super::view_cache::mix;
 use crate::error::Result;
-use crate::event::KeyKind;
+use crate::event::{KeyKind, chatbot_seed, id_hash};
 use crate::store::frame::{Frame, Texts};
 use crate::time::Micros;
 
-/// The number of chatbots whose hashes are cached.
+/// The number of chatbots whose seeds are cached.
 const CACHED_CHATBOTS: usize = 16;
 
 /// Hashes ids within their chatbot.
 ///
-/// The hash of a chatbot is cached, since many rows share it.
+/// The seed of a chatbot is cached, since many rows share it.
 pub(crate) struct IdHasher<'a> {
     chatbots: &'a Texts,
-    /// Tokens of chatbots with the hashes that seed those of their ids.
+    /// The tokens of chatbots with the seeds for their ids.
     cache: [(u128, u64); CACHED_CHATBOTS],
 }
 
@@ -34,14 +32,14 @@ impl<'a> IdHasher<'a> {
         let seed = match self.cache.get_mut((mix(token) >> 60) as usize) {
             Some((cached, seed)) if *cached == token && token != 0 => *seed,
             slot => {
-                let seed = xxh3_64(self.chatbots.get(row).unwrap_or("").as_bytes());
+                let seed = chatbot_seed(self.chatbots.get(row).unwrap_or(""));
                 if let Some(slot) = slot {
                     *slot = (token, seed);
                 }
                 seed
             }
         };
-        xxh3_128_with_seed(value.as_bytes(), seed ^ ((kind as u64) << 1))
+        id_hash(seed, kind, value)
     }
 }
 
