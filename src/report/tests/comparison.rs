@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fixtures::{json_with, june, shop, window};
+use super::fixtures::{june, request_json, shop, window};
 use super::memory_tables::{MemoryTables, Session, day, session};
 use crate::error::ErrorKind;
 use crate::report::condition::{self, Condition, Verdict};
@@ -24,7 +24,7 @@ fn chatbot_of_previous_period_only_is_in_the_comparison() {
             compare,
             ..ReportRequest::new(ReportKind::Summary, query.clone(), 0)
         };
-        let answer = json_with(&tables, request);
+        let answer = request_json(&tables, request);
         let sessions = |one: &Value| {
             let (id, summary) = (one["chatbot_id"].as_str().unwrap().to_owned(), &one["summary"]);
             (id, summary["total_sessions"].clone(), one["comparison"]["summary"]["total_sessions"].clone())
@@ -52,7 +52,7 @@ fn comparison_has_each_metric_of_both_periods() {
     let query = Query::new(window("2026-06-03", "2026-06-04"));
     let compared = |kind| {
         let request = ReportRequest { compare: true, ..ReportRequest::new(kind, query.clone(), 0) };
-        json_with(&tables, request)["comparison"].clone()
+        request_json(&tables, request)["comparison"].clone()
     };
     let summary = compared(ReportKind::Summary);
     assert_eq!(summary["from"], "2026-06-01");

@@ -16,12 +16,12 @@ pub fn window(from: &str, to: &str) -> Window {
 }
 
 /// Returns the JSON of a report.
-pub fn json_of(tables: &MemoryTables, kind: ReportKind, query: &Query) -> Value {
-    json_with(tables, ReportRequest::new(kind, query.clone(), time("2026-06-15T12:00:00Z")))
+pub fn report_json(tables: &MemoryTables, kind: ReportKind, query: &Query) -> Value {
+    request_json(tables, ReportRequest::new(kind, query.clone(), time("2026-06-15T12:00:00Z")))
 }
 
 /// Returns the JSON of the answers to a request.
-pub fn json_with(tables: &MemoryTables, request: ReportRequest) -> Value {
+pub fn request_json(tables: &MemoryTables, request: ReportRequest) -> Value {
     serde_json::to_value(run(tables, &request).unwrap()).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fixtures::{json_of, json_with, june, shop, window};
+use super::fixtures::{june, report_json, request_json, shop, window};
 use super::memory_tables::{MemoryTables, Session, day, session, time};
 use crate::report::metric::values::Distinct;
 use crate::report::*;
@@ -27,8 +27,8 @@ fn visitors_of_chatbot_without_pruned_sessions_are_known() {
     (tables.sessions_pruned, tables.unpruned_chatbot) = (Some(day("2026-06-05")), Some("docs"));
     for (chatbot, known) in [("docs", json!(1)), ("shop", Value::Null)] {
         let query = Query { chatbots: vec![chatbot.to_owned()], ..june() };
-        assert_eq!(json_of(&tables, ReportKind::Summary, &query)["summary"]["unique_visitors"], known);
-        assert_eq!(json_of(&tables, ReportKind::Visitors, &query)["visitors"]["unique_visitors"], known);
+        assert_eq!(report_json(&tables, ReportKind::Summary, &query)["summary"]["unique_visitors"], known);
+        assert_eq!(report_json(&tables, ReportKind::Visitors, &query)["visitors"]["unique_visitors"], known);
         let notes = |kind| run(&tables, &ReportRequest::new(kind, query.clone(), 0)).unwrap().notes();
         for kind in [
             ReportKind::Summary,
@@ -50,7 +50,7 @@ fn visitors_of_chatbot_without_pruned_sessions_are_known() {
             assert!(!knows_each_day(&Query { include_bots: true, ..query.clone() }));
         }
     }
-    let by_chatbot = json_with(
+    let by_chatbot = request_json(
         &tables,
         ReportRequest { by_chatbot: true, ..ReportRequest::new(ReportKind::Summary, june(), 0) },
     );
@@ -61,7 +61,7 @@ fn visitors_of_chatbot_without_pruned_sessions_are_known() {
     assert_eq!(by_chatbot[0]["summary"]["new_visitors"], Value::Null);
     assert_eq!(by_chatbot[1]["summary"]["new_visitors"], 1);
     // Some sessions of all chatbots together are pruned.
-    assert_eq!(json_of(&tables, ReportKind::Summary, &june())["summary"]["unique_visitors"], Value::Null);
+    assert_eq!(report_json(&tables, ReportKind::Summary, &june())["summary"]["unique_visitors"], Value::Null);
 }
 
 #[test]
@@ -101,10 +101,10 @@ fn window_without_data_notes_days_with_data() {
         report.notes,
         ["no sessions from 2026-04-01 to 2026-04-30: there is data from 2026-05-20 to 2026-06-10"]
     );
-    let answer = json_of(&shop(), ReportKind::Summary, &query);
+    let answer = report_json(&shop(), ReportKind::Summary, &query);
     assert_eq!(answer["summary"]["conversion_rate"], 0);
     assert_eq!(answer["summary"]["avg_response_time_ms"], Value::Null);
-    assert_eq!(json_of(&shop(), ReportKind::Trends, &query)["trends"], json!([]));
+    assert_eq!(report_json(&shop(), ReportKind::Trends, &query)["trends"], json!([]));
     // For a chatbot, the note has its own days.
     let query = Query { chatbots: vec!["docs".to_owned()], ..query };
     let report = summary::summary(&shop(), &query, false).unwrap();

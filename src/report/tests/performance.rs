@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fixtures::{json_of, june, with_properties};
+use super::fixtures::{june, report_json, with_properties};
 use super::memory_tables::{Event, MemoryTables, Session, day, event, session};
 use crate::report::sessions::{SessionsQuery, sessions};
 use crate::report::*;
@@ -44,7 +44,7 @@ fn responses_without_a_time_are_measured_from_the_message() {
             event("2026-06-11T00:01:05Z", "s-ben-2026-06-10T23:59:00Z", "page_viewed"),
         ),
     ];
-    let answer = json_of(&tables, ReportKind::Performance, &june());
+    let answer = report_json(&tables, ReportKind::Performance, &june());
     assert_eq!(
         answer["response_time_ms"],
         json!({"count": 2, "mean": 3250, "p50": 1500, "p75": 5000, "p95": 5000, "p99": 5000})
@@ -83,9 +83,9 @@ fn response_time_is_rounded_as_in_sessions() {
         let properties = format!("{{\"response_time_ms\":{number}}}");
         tables.events =
             vec![with_properties(&properties, event("2026-06-01T00:00:12Z", id, "message_received"))];
-        let performance = json_of(&tables, ReportKind::Performance, &june());
+        let performance = report_json(&tables, ReportKind::Performance, &june());
         assert_eq!(performance["response_time_ms"]["count"], u64::from(time.is_some()), "{number}");
-        let summary = json_of(&tables, ReportKind::Summary, &june());
+        let summary = report_json(&tables, ReportKind::Summary, &june());
         let mean = &summary["summary"]["avg_response_time_ms"];
         assert_eq!(&performance["response_time_ms"]["mean"], mean, "{number}");
     }
@@ -112,7 +112,7 @@ fn event_without_session_id_belongs_to_its_visitors_session() {
             ..with_properties(r#"{"load_time_ms":2}"#, event)
         },
     ];
-    let answer = json_of(&tables, ReportKind::Performance, &june());
+    let answer = report_json(&tables, ReportKind::Performance, &june());
     assert_eq!(answer["load_time_ms"]["count"], 1);
     let query = SessionsQuery { visitor: Some("anna".to_owned()), ..SessionsQuery::newest() };
     let value = serde_json::to_value(sessions(&tables, &query).unwrap()).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fixtures::{json_of, json_with, june, shop, window};
+use super::fixtures::{june, report_json, request_json, shop, window};
 use super::memory_tables::{MemoryTables, Session, session, time};
 use crate::error::ErrorKind;
 use crate::report::*;
@@ -13,7 +13,7 @@ fn summary_counts_sessions_visitors_and_conversations() {
     // Durations 100 + 51 + 0 + 0 = 151 over 4: 37.75, rounded 38. Conversations 2 of 4.
     // Responses 1,000,000 + 2,000,500 + 500 µs over 3: 1,000,333.3 µs, 1000 ms.
     // Visitors: anna (since May), ben (new), and the session without an id (new).
-    let answer = json_of(&shop(), ReportKind::Summary, &june());
+    let answer = report_json(&shop(), ReportKind::Summary, &june());
     assert_eq!(
         serde_json::to_string(&answer["summary"]).unwrap(),
         serde_json::to_string(&json!({
@@ -76,7 +76,7 @@ fn json_keys_have_the_documented_names_and_order() {
 
 #[test]
 fn trends_have_a_row_for_each_day_between_first_and_last_data() {
-    let answer = json_of(&shop(), ReportKind::Trends, &june());
+    let answer = report_json(&shop(), ReportKind::Trends, &june());
     let days = answer["trends"].as_array().unwrap();
     assert_eq!(days.len(), 10);
     assert_eq!(
@@ -87,7 +87,7 @@ fn trends_have_a_row_for_each_day_between_first_and_last_data() {
     // session has no data.
     let mut query = june();
     query.chatbots = vec!["shop".to_owned()];
-    let answer = json_of(&shop(), ReportKind::Trends, &query);
+    let answer = report_json(&shop(), ReportKind::Trends, &query);
     assert_eq!(answer["trends"].as_array().unwrap().len(), 3);
     assert_eq!(answer["chatbot_id"], "shop");
 }
@@ -95,12 +95,12 @@ fn trends_have_a_row_for_each_day_between_first_and_last_data() {
 #[test]
 fn bot_sessions_are_counted_only_if_included() {
     let query = Query { include_bots: true, ..june() };
-    let answer = json_of(&shop(), ReportKind::Summary, &query);
+    let answer = report_json(&shop(), ReportKind::Summary, &query);
     assert_eq!(answer["summary"]["total_sessions"], 5);
     assert_eq!(answer["summary"]["unique_visitors"], 4);
     assert_eq!(answer["summary"]["bot_sessions_excluded"], 0);
     assert_eq!(answer["summary"]["conversion_rate"], 40);
-    let trends = json_of(&shop(), ReportKind::Trends, &query);
+    let trends = report_json(&shop(), ReportKind::Trends, &query);
     assert_eq!(trends["trends"][1]["sessions"], 1);
 }
 
@@ -108,7 +108,7 @@ fn bot_sessions_are_counted_only_if_included() {
 fn several_chatbots_are_a_list_and_unknown_one_is_rejected() {
     let mut query = june();
     query.chatbots = vec!["shop".to_owned(), "docs".to_owned()];
-    let answer = json_of(&shop(), ReportKind::Summary, &query);
+    let answer = report_json(&shop(), ReportKind::Summary, &query);
     assert_eq!(answer["chatbot_id"], json!(["shop", "docs"]));
     assert_eq!(answer["summary"]["total_sessions"], 4);
     query.chatbots = vec!["shpo".to_owned()];
@@ -123,7 +123,7 @@ fn several_chatbots_are_a_list_and_unknown_one_is_rejected() {
 fn by_chatbot_has_an_answer_for_each_most_sessions_first() {
     let mut request = ReportRequest::new(ReportKind::Summary, june(), 0);
     request.by_chatbot = true;
-    let answer = json_with(&shop(), request);
+    let answer = request_json(&shop(), request);
     let ids: Vec<&Value> = answer.as_array().unwrap().iter().map(|a| &a["chatbot_id"]).collect();
     assert_eq!(ids, ["shop", "docs"]);
     assert_eq!(answer[0]["summary"]["total_sessions"], 3);
@@ -173,7 +173,7 @@ fn active_counts_sessions_with_an_event_within_the_timeout() {
 
 #[test]
 fn pages_and_locations_count_conversations() {
-    let pages = json_of(&shop(), ReportKind::Pages, &june());
+    let pages = report_json(&shop(), ReportKind::Pages, &june());
     assert_eq!(
         pages["pages"],
         json!([
@@ -181,7 +181,7 @@ fn pages_and_locations_count_conversations() {
             {"landing_page": "unknown", "sessions": 2, "conversations": 0, "conversion_rate": 0},
         ])
     );
-    let locations = json_of(&shop(), ReportKind::Locations, &june());
+    let locations = report_json(&shop(), ReportKind::Locations, &june());
     assert_eq!(
         locations["countries"][0],
         json!({"country_code": "DE", "sessions": 2, "conversations": 2, "conversion_rate": 100})
@@ -198,7 +198,7 @@ fn pages_and_locations_count_conversations() {
 
 #[test]
 fn visitors_are_counted_by_number_of_sessions() {
-    let answer = json_of(&shop(), ReportKind::Visitors, &june());
+    let answer = report_json(&shop(), ReportKind::Visitors, &june());
     assert_eq!(
         answer["visitors"],
         json!({"unique_visitors": 3, "new_visitors": 2, "returning_visitors": 1, "total_sessions": 4, "sessions_per_visitor": 1.33})
@@ -217,12 +217,12 @@ fn days_follow_the_time_zone_of_the_tables() {
     let mut tables =
         MemoryTables::new(vec![session("2026-05-31T22:00:00Z", "a"), session("2026-06-01T22:00:00Z", "b")]);
     tables.zone = Zone::parse("Europe/Berlin").unwrap();
-    let answer = json_of(&tables, ReportKind::Trends, &Query::new(window("2026-06-01", "2026-06-01")));
+    let answer = report_json(&tables, ReportKind::Trends, &Query::new(window("2026-06-01", "2026-06-01")));
     assert_eq!(
         answer["trends"],
         json!([{"stat_date": "2026-06-01", "sessions": 1, "conversations": 0, "messages": 0, "conversion_rate": 0}])
     );
-    let answer = json_of(&tables, ReportKind::Summary, &Query::new(window("2026-06-01", "2026-06-01")));
+    let answer = report_json(&tables, ReportKind::Summary, &Query::new(window("2026-06-01", "2026-06-01")));
     assert_eq!(answer["summary"]["new_visitors"], 1);
 }
 
@@ -238,22 +238,22 @@ fn visitor_is_new_on_the_day_the_clock_showed() {
     tables.zone = Zone::parse("America/St_Johns").unwrap();
     for (date, unique, new) in [("2010-11-06", 3, 2), ("2010-11-07", 1, 1)] {
         let query = Query::new(window(date, date));
-        let metrics = &json_of(&tables, ReportKind::Summary, &query)["summary"];
+        let metrics = &report_json(&tables, ReportKind::Summary, &query)["summary"];
         assert_eq!((&metrics["unique_visitors"], &metrics["new_visitors"]), (&json!(unique), &json!(new)));
         assert_eq!(metrics["returning_visitors"], unique - new);
-        let day = &json_of(&tables, ReportKind::Visitors, &query)["days"][0];
+        let day = &report_json(&tables, ReportKind::Visitors, &query)["days"][0];
         assert_eq!((&day["unique_visitors"], &day["new_visitors"]), (&json!(unique), &json!(new)));
         let with_bots = Query { include_bots: true, ..query };
-        let trends = &json_of(&tables, ReportKind::Trends, &with_bots)["trends"];
+        let trends = &report_json(&tables, ReportKind::Trends, &with_bots)["trends"];
         assert_eq!((&trends[0]["stat_date"], trends.as_array().unwrap().len()), (&json!(date), 1));
     }
     let both = Query::new(window("2010-11-06", "2010-11-07"));
-    assert_eq!(json_of(&tables, ReportKind::Summary, &both)["summary"]["new_visitors"], 3);
+    assert_eq!(report_json(&tables, ReportKind::Summary, &both)["summary"]["new_visitors"], 3);
 }
 
 #[test]
 fn all_has_every_report_by_name() {
-    let answer = json_of(&shop(), ReportKind::All, &june());
+    let answer = report_json(&shop(), ReportKind::All, &june());
     for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
         assert!(answer.get(kind.name()).is_some(), "{}", kind.name());
     }
@@ -288,6 +288,9 @@ fn mean_duration_is_rounded_half_up() {
         session("2026-06-01", "b"),
     ]);
     // 1 second over 2 sessions: 0.5, rounded up.
-    assert_eq!(json_of(&tables, ReportKind::Summary, &june())["summary"]["avg_session_duration_seconds"], 1);
+    assert_eq!(
+        report_json(&tables, ReportKind::Summary, &june())["summary"]["avg_session_duration_seconds"],
+        1
+    );
     assert_eq!(SECOND, 1_000_000);
 }
