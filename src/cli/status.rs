@@ -88,7 +88,7 @@ fn show(status: &Status, width: usize) -> String {
     let run = |run: &Option<Run>| match run {
         None => "never".to_owned(),
         Some(run) => {
-            let figures = run.figures.iter().map(|(name, n)| format!("{} {name}", group_digits(*n)));
+            let figures = run.counts.iter().map(|(name, n)| format!("{} {name}", group_digits(*n)));
             format!("{} ({})", run.at, figures.collect::<Vec<_>>().join(", "))
         }
     };
@@ -104,7 +104,7 @@ fn show(status: &Status, width: usize) -> String {
             "kept",
             format!(
                 "events {}, sessions {}, daily_stats {}, addresses {}",
-                kept.events, kept.sessions, kept.daily_stats, kept.addresses
+                kept.events, kept.sessions, kept.daily_stats, kept.ip_addresses
             ),
         ),
         ("known logs", group_digits(status.ingested_files)),

@@ -1,12 +1,12 @@
-//! Daily statistics against the held sessions.
+//! Checks daily statistics against the retained sessions.
 //!
-//! Of a chatbot's days whose sessions were pruned, what is left of the sessions is not the whole day:
-//! their rows say no less than that.
+//! If some sessions of a chatbot's day were pruned, the retained ones are only a part of the day.
+//! The row must then be at least what they add up to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::Differences;
-use super::replay::pruned_boundary::PrunedBoundary;
+use super::replay::PrunedBoundary;
 use crate::daily_stats::{DailyStats, VisitorSet};
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -16,7 +16,32 @@ use crate::store::update::daily_inputs::{aggregate_day, first_seen_on};
 use crate::store::update::pruned_days::{RetainedStats, counted_visitors_on, is_pruned_for_any_chatbot};
 use crate::time::Day;
 
-/// Returns the days that hold sessions, and those that statistics may be of, by their months.
+/// The stored rows of a month, by chatbot and day.
+type StoredRows = BTreeMap<(String, Day), DailyStats>;
+
+/// Compares daily statistics with the sessions, and returns the number of rows compared.
+pub(super) fn check_daily_stats(
+    snapshot: &Snapshot,
+    boundary: &PrunedBoundary,
+    differences: &mut Differences,
+) -> Result<u64> {
+    let mut compared = 0;
+    for (month, mut days) in months(snapshot) {
+        let mut stored = read_month(snapshot, month, differences)?;
+        days.extend(stored.keys().map(|(_, day)| *day));
+        compared += check_days(snapshot, boundary, &days, &mut stored, differences)?;
+        for row in stored.into_values() {
+            if boundary.ledger().daily_stats_pruned(&row.chatbot_id, row.stat_date) {
+                differences.add("daily_stats", || format!("{} was pruned but has a row", describe(&row)));
+            } else {
+                differences.add("daily_stats", || format!("{} has a row but no sessions", describe(&row)));
+            }
+        }
+    }
+    Ok(compared)
+}
+
+/// Returns the months with sessions or statistics, and the days with sessions in each.
 fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
     let mut months: BTreeMap<Day, BTreeSet<Day>> = BTreeMap::new();
     for file in snapshot.manifest().files(Table::Sessions) {
@@ -28,124 +53,130 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
     months
 }
 
-/// Compares the statistics with the sessions.
-pub fn check(snapshot: &Snapshot, boundary: &PrunedBoundary, differences: &mut Differences) -> Result<u64> {
+/// Reads the rows of a month, and checks their derived columns.
+fn read_month(snapshot: &Snapshot, month: Day, differences: &mut Differences) -> Result<StoredRows> {
+    let mut stored = StoredRows::new();
+    let files = snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day == month);
+    for file in files {
+        let frame = snapshot.read_file_checked(file)?;
+        let rows = tables::daily_stats::read(&frame)?;
+        if frame != tables::daily_stats::frame(&rows)? {
+            differences.add(&file.path, || "rates and means do not match the sums".to_owned());
+        }
+        for row in rows {
+            let key = (row.chatbot_id.clone(), row.stat_date);
+            if let Some(other) = stored.insert(key, row) {
+                differences.add("daily_stats", || format!("{} has more than one row", describe(&other)));
+            }
+        }
+    }
+    Ok(stored)
+}
+
+/// Compares the rows of some days of a month with their sessions, and removes them from `stored`.
+/// Returns the number of rows compared.
+fn check_days(
+    snapshot: &Snapshot,
+    boundary: &PrunedBoundary,
+    days: &BTreeSet<Day>,
+    stored: &mut StoredRows,
+    differences: &mut Differences,
+) -> Result<u64> {
     let mut compared = 0;
-    let nobody = VisitorSet::default();
-    for (month, days) in months(snapshot) {
-        let mut stored: BTreeMap<(String, Day), DailyStats> = BTreeMap::new();
-        let files = snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day == month);
-        for file in files {
-            let frame = snapshot.read_file_checked(file)?;
-            let rows = tables::daily_stats::read(&frame)?;
-            if frame != tables::daily_stats::frame(&rows)? {
-                differences.add(&file.path, || "its rates and means are not those of its sums".to_owned());
+    let no_visitors = VisitorSet::default();
+    let days: Vec<Day> = days.iter().copied().collect();
+    let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
+    let ledger = boundary.ledger();
+    let pruned_days: Vec<Day> =
+        days.iter().copied().filter(|day| is_pruned_for_any_chatbot(ledger, *day)).collect();
+    let counted_visitors = counted_visitors_on(snapshot, &pruned_days)?;
+    for &day in &days {
+        let mut aggregates = aggregate_day(snapshot, day, None)?;
+        let first_seen = first_seen.get(&day);
+        // Chatbots with pruned sessions on this day.
+        let mut retained = RetainedStats::extract(&mut aggregates, day, ledger, first_seen);
+        let is_pruned = |(chatbot, d): &&(String, Day)| *d == day && ledger.sessions_pruned(chatbot, day);
+        let keys: Vec<(String, Day)> = stored.keys().filter(is_pruned).cloned().collect();
+        for key in keys {
+            let Some(row) = stored.remove(&key) else { continue };
+            let retained = retained.remove(&key.0).unwrap_or_default();
+            if ledger.daily_stats_pruned(&key.0, day) {
+                differences.add("daily_stats", || format!("{} was pruned but has a row", describe(&row)));
+                continue;
             }
-            for row in rows {
-                let key = (row.chatbot_id.clone(), row.stat_date);
-                if let Some(other) = stored.insert(key, row) {
-                    differences.add("daily_stats", || format!("{} has more than one row", name(&other)));
-                }
-            }
-        }
-        let mut days = days;
-        days.extend(stored.keys().map(|(_, day)| *day));
-        let days: Vec<Day> = days.into_iter().collect();
-        let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
-        let ledger = boundary.ledger();
-        let frozen: Vec<Day> =
-            days.iter().copied().filter(|day| is_pruned_for_any_chatbot(ledger, *day)).collect();
-        let marked = counted_visitors_on(snapshot, &frozen)?;
-        for &day in &days {
-            let mut tallies = aggregate_day(snapshot, day, None)?;
-            let first_seen = first_seen.get(&day);
-            let mut held = RetainedStats::extract(&mut tallies, day, ledger, first_seen);
-            let is_frozen = |(chatbot, d): &&(String, Day)| *d == day && ledger.sessions_pruned(chatbot, day);
-            let places: Vec<(String, Day)> = stored.keys().filter(is_frozen).cloned().collect();
-            for place in places {
-                let Some(row) = stored.remove(&place) else { continue };
-                let held = held.remove(&place.0).unwrap_or_default();
-                if ledger.daily_stats_pruned(&place.0, day) {
-                    differences.add("daily_stats", || format!("{} was pruned and has a row", name(&row)));
-                    continue;
-                }
-                compared += 1;
-                let marked = marked.get(&place).unwrap_or(&nobody);
-                let less = less(&row, &held.lower_bound(&place.0, day, marked));
-                if !less.is_empty() {
-                    differences
-                        .add("daily_stats", || format!("{} says less than its sessions: {less}", name(&row)));
-                }
-            }
-            held.retain(|chatbot, _| !ledger.daily_stats_pruned(chatbot, day));
-            for chatbot in held.keys() {
-                differences
-                    .add("daily_stats", || format!("{} has sessions and no row", name_of(chatbot, day)));
-            }
-            let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
-            for row in tallies.finish(day, is_new, 0) {
-                if ledger.daily_stats_pruned(&row.chatbot_id, day) {
-                    // What is there all the same is found below.
-                    continue;
-                }
-                compared += 1;
-                match stored.remove(&(row.chatbot_id.clone(), day)) {
-                    Some(was) if was.same_figures(&row) => {}
-                    Some(was) => differences.add("daily_stats", || {
-                        format!("{} does not say what its sessions do: {}", name(&row), unlike(&was, &row))
-                    }),
-                    None => {
-                        differences.add("daily_stats", || format!("{} has sessions and no row", name(&row)));
-                    }
-                }
+            compared += 1;
+            let counted = counted_visitors.get(&key).unwrap_or(&no_visitors);
+            let too_low = describe_too_low(&row, &retained.lower_bound(&key.0, day, counted));
+            if !too_low.is_empty() {
+                differences.add("daily_stats", || {
+                    format!("{} is below its retained sessions: {too_low}", describe(&row))
+                });
             }
         }
-        for row in stored.into_values() {
-            if ledger.daily_stats_pruned(&row.chatbot_id, row.stat_date) {
-                differences.add("daily_stats", || format!("{} was pruned and has a row", name(&row)));
-            } else {
-                differences.add("daily_stats", || format!("{} has a row and no sessions", name(&row)));
+        retained.retain(|chatbot, _| !ledger.daily_stats_pruned(chatbot, day));
+        for chatbot in retained.keys() {
+            differences
+                .add("daily_stats", || format!("{} has sessions but no row", describe_key(chatbot, day)));
+        }
+        // All other chatbots.
+        let is_new = |visitor| first_seen.is_some_and(|seen| seen.contains(&visitor));
+        for expected in aggregates.finish(day, is_new, 0) {
+            if ledger.daily_stats_pruned(&expected.chatbot_id, day) {
+                // The caller reports the rows that remain in `stored`.
+                continue;
+            }
+            compared += 1;
+            match stored.remove(&(expected.chatbot_id.clone(), day)) {
+                Some(row) if row.same_figures(&expected) => {}
+                Some(row) => differences.add("daily_stats", || {
+                    let details = describe_differences(&row, &expected);
+                    format!("{} does not match its sessions: {details}", describe(&row))
+                }),
+                None => differences
+                    .add("daily_stats", || format!("{} has sessions but no row", describe(&expected))),
             }
         }
     }
     Ok(compared)
 }
 
-fn name(row: &DailyStats) -> String {
-    name_of(&row.chatbot_id, row.stat_date)
+fn describe(row: &DailyStats) -> String {
+    describe_key(&row.chatbot_id, row.stat_date)
 }
 
-fn name_of(chatbot: &str, day: Day) -> String {
+fn describe_key(chatbot: &str, day: Day) -> String {
     format!("{day} of chatbot {chatbot:?}")
 }
 
-/// Names the figures of a row that are less than they can be, with what they are and the least.
-fn less(row: &DailyStats, least: &DailyStats) -> String {
-    let figures = |row: &DailyStats| {
+/// Returns the metrics of a row that are below their minimum, as text.
+fn describe_too_low(row: &DailyStats, minimum: &DailyStats) -> String {
+    let metrics = |row: &DailyStats| {
         let returning = ("returning_visitors", row.returning_visitors());
         row.sums().into_iter().chain([("new_visitors", row.new_visitors), returning])
     };
-    let pairs = figures(row).zip(figures(least)).filter(|((_, is), (_, least))| is < least);
-    let said: Vec<String> =
-        pairs.map(|((name, is), (_, least))| format!("{name} is {is}, not {least} or more")).collect();
-    said.join(", ")
+    let pairs = metrics(row).zip(metrics(minimum)).filter(|((_, value), (_, minimum))| value < minimum);
+    let parts: Vec<String> = pairs
+        .map(|((name, value), (_, minimum))| format!("{name} is {value}, not at least {minimum}"))
+        .collect();
+    parts.join(", ")
 }
 
-/// Names the columns in which two rows differ, with what they are and what they should be.
-fn unlike(was: &DailyStats, is: &DailyStats) -> String {
+/// Returns the columns in which a row differs from the expected one, as text.
+fn describe_differences(row: &DailyStats, expected: &DailyStats) -> String {
     let visitors = [
-        ("unique_visitors", was.unique_visitors, is.unique_visitors),
-        ("new_visitors", was.new_visitors, is.new_visitors),
+        ("unique_visitors", row.unique_visitors, expected.unique_visitors),
+        ("new_visitors", row.new_visitors, expected.new_visitors),
     ];
-    let sums = was.sums().into_iter().zip(is.sums()).map(|((name, was), (_, is))| (name, was, is));
+    let sums = row.sums().into_iter().zip(expected.sums()).map(|((name, a), (_, b))| (name, a, b));
     let texts = [
-        ("top_referrers", &was.top_referrers, &is.top_referrers),
-        ("top_landing_pages", &was.top_landing_pages, &is.top_landing_pages),
-        ("utm_sources", &was.utm_sources, &is.utm_sources),
+        ("top_referrers", &row.top_referrers, &expected.top_referrers),
+        ("top_landing_pages", &row.top_landing_pages, &expected.top_landing_pages),
+        ("utm_sources", &row.utm_sources, &expected.utm_sources),
     ];
-    let numbers = sums.chain(visitors).filter(|(_, was, is)| was != is);
-    let texts = texts.iter().filter(|(_, was, is)| was != is);
-    let mut said: Vec<String> = numbers.map(|(name, was, is)| format!("{name} is {was}, not {is}")).collect();
-    said.extend(texts.map(|(name, ..)| format!("{name} differs")));
-    said.join(", ")
+    let numbers = sums.chain(visitors).filter(|(_, value, expected)| value != expected);
+    let texts = texts.iter().filter(|(_, value, expected)| value != expected);
+    let mut parts: Vec<String> =
+        numbers.map(|(name, value, expected)| format!("{name} is {value}, not {expected}")).collect();
+    parts.extend(texts.map(|(name, ..)| format!("{name} differs")));
+    parts.join(", ")
 }

@@ -1,54 +1,54 @@
-//! What is not as it must be: a list of bounded length.
+//! The differences that a check of the store finds: a list of bounded length.
 
 use serde::Serialize;
 
-/// How many differences are listed; the rest is counted.
-const MOST: usize = 100;
+/// The number of differences that are listed; further ones are only counted.
+const MAX_LISTED: usize = 100;
 
-/// One thing that is not as it must be.
+/// A difference between the store and what it must contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Where: the path of a file, or the name of a table.
+    /// The path of a file, or the name of a table.
     pub object: String,
-    /// What differs, and how.
+    /// What differs.
     pub message: String,
 }
 
-/// Differences: the first of them listed, all of them counted.
+/// A list of differences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Differences {
+pub(super) struct Differences {
     listed: Vec<Difference>,
     count: u64,
 }
 
 impl Differences {
-    /// Adds one; `message` is called only where it is going to be listed.
-    pub fn add(&mut self, object: impl Into<String>, message: impl FnOnce() -> String) {
+    /// Adds a difference. Calls `message` only if the difference is listed.
+    pub(super) fn add(&mut self, object: impl Into<String>, message: impl FnOnce() -> String) {
         self.count += 1;
-        if self.listed.len() < MOST {
+        if self.listed.len() < MAX_LISTED {
             self.listed.push(Difference { object: object.into(), message: message() });
         }
     }
 
-    /// Adds those of another list.
-    pub fn append(&mut self, other: Differences) {
+    /// Adds the differences of another list.
+    pub(super) fn append(&mut self, other: Differences) {
         self.count += other.count;
-        let room = MOST - self.listed.len().min(MOST);
+        let room = MAX_LISTED.saturating_sub(self.listed.len());
         self.listed.extend(other.listed.into_iter().take(room));
     }
 
-    /// Returns those that are listed, in the order in which they were found.
-    pub fn listed(&self) -> &[Difference] {
-        &self.listed
+    /// Returns the listed differences, in the order in which they were found.
+    pub(super) fn into_listed(self) -> Vec<Difference> {
+        self.listed
     }
 
-    /// Returns how many there are in all.
-    pub fn count(&self) -> u64 {
+    /// Returns the number of all differences.
+    pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Tells whether there are none.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether there are no differences.
+    pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_differences_ends_and_its_count_does_not() {
+    fn differences_past_the_limit_are_counted_only() {
         let mut all = Differences::default();
         for n in 0..60 {
             all.add("a", || n.to_string());
@@ -68,7 +68,7 @@ mod tests {
             more.add("b", || n.to_string());
         }
         all.append(more);
-        assert_eq!((all.listed().len(), all.count()), (100, 220));
-        assert_eq!(all.listed()[60], Difference { object: "b".to_owned(), message: "0".to_owned() });
+        assert_eq!((all.listed.len(), all.count()), (100, 220));
+        assert_eq!(all.listed[60], Difference { object: "b".to_owned(), message: "0".to_owned() });
     }
 }

@@ -1,6 +1,7 @@
-//! Every file against the manifest: there, of its size and checksum, with the columns, rows and
-//! times that it must have, in the partition of its rows; and no file that the manifest does not
-//! name.
+//! Checks the files of a store against its manifest.
+//!
+//! Every file must exist and have the size, checksum, columns, rows and times that the manifest
+//! says, and contain only rows of its partition. Orphan files are listed.
 
 use rayon::prelude::*;
 
@@ -17,116 +18,124 @@ use crate::store::tables;
 use crate::store::transaction::{REJECTS_DIR, STAGING_DIR};
 use crate::time::Day;
 
-/// What a look at the files came to.
+/// The result of a check of files.
 #[derive(Debug, Default)]
-pub struct Looked {
-    /// What differs.
-    pub differences: Differences,
-    /// A file is not there: a newer state of the store can be the reason.
-    pub missing: bool,
+pub(super) struct FileCheck {
+    /// The differences.
+    pub(super) differences: Differences,
+    /// Whether a file is missing. A writer that replaced it since can be the reason.
+    pub(super) is_file_missing: bool,
 }
 
-/// Looks at every file that the manifest names.
-pub fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Looked {
+/// Checks every file that the manifest names.
+pub(super) fn check_files(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> FileCheck {
     let manifest = snapshot.manifest();
-    let mut looked = Looked::default();
+    let mut check = FileCheck::default();
     for table in Table::ALL {
         progress.set_step(table.name());
-        let found: Vec<Looked> = manifest
+        let results: Vec<FileCheck> = manifest
             .files(table)
             .par_iter()
             .map(|file| {
-                let looked = data_file(store, snapshot, table, file);
+                let result = check_data_file(store, snapshot, table, file);
                 progress.advance(file.bytes);
-                looked
+                result
             })
             .collect();
-        for one in found {
-            looked.missing |= one.missing;
-            looked.differences.append(one.differences);
+        for result in results {
+            check.is_file_missing |= result.is_file_missing;
+            check.differences.append(result.differences);
         }
     }
     for file in manifest.rejects.iter().chain(&manifest.sources).chain(&manifest.ledger) {
-        side_file(store, file, &mut looked);
+        check_side_file(store, file, &mut check);
         progress.advance(file.bytes);
     }
-    looked
+    check
 }
 
-/// Reads a file whole, and compares what can be told without knowing what it is.
-fn bytes(store: &Store, path: &str, size: u64, sum: &str, looked: &mut Looked) -> Option<Vec<u8>> {
-    let differences = &mut looked.differences;
+/// Reads a file and checks its size and checksum. Returns `None` if they differ.
+fn read_checked(
+    store: &Store,
+    path: &str,
+    size: u64,
+    expected_checksum: &str,
+    check: &mut FileCheck,
+) -> Option<Vec<u8>> {
+    let differences = &mut check.differences;
     let bytes = match store.file_system().read(&store.dir().join(path)) {
         Ok(bytes) => bytes,
         Err(e) => {
-            looked.missing |= e.kind() == std::io::ErrorKind::NotFound;
-            differences.add(path, || format!("it cannot be read: {e}"));
+            check.is_file_missing |= e.kind() == std::io::ErrorKind::NotFound;
+            differences.add(path, || format!("cannot be read: {e}"));
             return None;
         }
     };
     if bytes.len() as u64 != size {
-        differences.add(path, || format!("it has {} bytes, not {size}", bytes.len()));
+        differences.add(path, || format!("has {} bytes, not {size}", bytes.len()));
         return None;
     }
-    if checksum(&bytes) != sum {
-        differences.add(path, || "its checksum does not fit: its bytes were changed".to_owned());
+    if checksum(&bytes) != expected_checksum {
+        differences.add(path, || "the checksum does not match: the file was changed".to_owned());
         return None;
     }
     Some(bytes)
 }
 
-fn side_file(store: &Store, file: &AuxiliaryFile, looked: &mut Looked) {
-    let Some(bytes) = bytes(store, &file.path, file.bytes, &file.checksum, looked) else { return };
+fn check_side_file(store: &Store, file: &AuxiliaryFile, check: &mut FileCheck) {
+    let Some(bytes) = read_checked(store, &file.path, file.bytes, &file.checksum, check) else { return };
     let lines = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty()).count() as u64;
     if file.path.starts_with(REJECTS_DIR) && lines != file.rows {
-        looked.differences.add(&file.path, || format!("it has {lines} lines, not {}", file.rows));
+        check.differences.add(&file.path, || format!("has {lines} lines, not {}", file.rows));
     }
 }
 
-fn data_file(store: &Store, snapshot: &Snapshot, table: Table, file: &DataFile) -> Looked {
-    let mut looked = Looked::default();
-    let Some(bytes) = bytes(store, &file.path, file.bytes, &file.checksum, &mut looked) else {
-        return looked;
+fn check_data_file(store: &Store, snapshot: &Snapshot, table: Table, file: &DataFile) -> FileCheck {
+    let mut check = FileCheck::default();
+    let Some(bytes) = read_checked(store, &file.path, file.bytes, &file.checksum, &mut check) else {
+        return check;
     };
     match crate::store::parquet::decode(OpenFile::Bytes(bytes), None) {
-        Err(why) => looked.differences.add(&file.path, || format!("it cannot be read: {why}")),
+        Err(error) => check.differences.add(&file.path, || format!("cannot be read: {error}")),
         Ok(frame) => {
-            if let Err(error) = content(snapshot, table, file, &frame, &mut looked.differences) {
-                looked.differences.add(&file.path, || error.to_string());
+            if let Err(error) = check_rows(snapshot, table, file, &frame, &mut check.differences) {
+                check.differences.add(&file.path, || error.to_string());
             }
         }
     }
-    looked
+    check
 }
 
-/// Compares what a file of a table holds with what the manifest says of it.
-fn content(
+/// Compares the rows of a file with its entry in the manifest.
+fn check_rows(
     snapshot: &Snapshot,
     table: Table,
     file: &DataFile,
     frame: &Frame,
     differences: &mut Differences,
 ) -> Result<()> {
-    let mut say = |what: String| differences.add(&file.path, || what);
-    if let Some(why) = wrong_columns(table, frame) {
-        say(why);
+    let mut add = |message: String| differences.add(&file.path, || message);
+    if let Some(message) = column_difference(table, frame) {
+        add(message);
         return Ok(());
     }
     let rows = frame.height() as u64;
     if rows != file.rows {
-        say(format!("it has {rows} rows, not {}", file.rows));
+        add(format!("has {rows} rows, not {}", file.rows));
     }
     let partition = table.partition(file.day) + "/";
     if !file.path.starts_with(&partition) {
-        say(format!("it is of {partition} and lies elsewhere"));
+        add(format!("is in the wrong folder: it belongs to {partition}"));
     }
     let (starts, ends) = tables::times(table, frame)?;
-    let (least, greatest) = (starts.iter().min().copied(), ends.iter().max().copied());
-    if rows > 0 && (least, greatest) != (Some(file.min_time), Some(file.max_time)) {
-        say("the earliest or the latest time in it is not what the manifest says".to_owned());
+    if rows > 0 && starts.iter().min() != Some(&file.min_time) {
+        add("the minimum time differs from the manifest".to_owned());
+    }
+    if rows > 0 && ends.iter().max() != Some(&file.max_time) {
+        add("the maximum time differs from the manifest".to_owned());
     }
     let zone = snapshot.zone();
-    let strays = starts.iter().filter(|&&time| {
+    let misplaced = starts.iter().filter(|&&time| {
         let day = match table {
             Table::Events => Day::utc(time),
             Table::Sessions => zone.day(time),
@@ -134,50 +143,51 @@ fn content(
         };
         day != file.day
     });
-    let strays = strays.count();
-    if strays > 0 {
-        say(format!("{strays} of its rows belong to another partition"));
+    let misplaced = misplaced.count();
+    if misplaced > 0 {
+        add(format!("{misplaced} rows belong to another partition"));
     }
-    let backwards = starts.iter().zip(&ends).filter(|(start, end)| start > end).count();
-    if backwards > 0 {
-        say(format!("{backwards} of its rows end before they start"));
+    let reversed = starts.iter().zip(&ends).filter(|(start, end)| start > end).count();
+    if reversed > 0 {
+        add(format!("{reversed} rows end before they start"));
     }
     Ok(())
 }
 
-/// Says how the columns of a frame differ from those of a table.
-fn wrong_columns(table: Table, frame: &Frame) -> Option<String> {
-    let defined = table.columns();
-    if !frame.column_names().eq(defined.iter().map(|c| c.name)) {
-        return Some(format!("its columns are not those of {}", table.name()));
+/// Returns how the columns of a frame differ from those of a table.
+fn column_difference(table: Table, frame: &Frame) -> Option<String> {
+    let columns = table.columns();
+    if !frame.column_names().eq(columns.iter().map(|c| c.name)) {
+        return Some(format!("the columns are not those of {}", table.name()));
     }
-    defined.iter().find_map(|defined| {
-        if let Some(found) = frame.type_mismatch(defined) {
-            return Some(format!("its column {} is of type {found}", defined.name));
+    columns.iter().find_map(|column| {
+        if let Some(found) = frame.type_mismatch(column) {
+            return Some(format!("the column {} is of type {found}", column.name));
         }
-        let nulls = frame.null_count(defined.name).unwrap_or(0);
-        (!defined.nullable && nulls > 0)
-            .then(|| format!("its column {} is null in {nulls} rows, and must not be", defined.name))
+        let nulls = frame.null_count(column.name).unwrap_or(0);
+        (!column.nullable && nulls > 0)
+            .then(|| format!("the column {} has {nulls} nulls, and must not have any", column.name))
     })
 }
 
-/// Files in the store's own folders that a manifest does not name.
+/// The orphan files of a store.
 #[derive(Debug, Default)]
-pub struct OrphanFiles {
-    /// Their paths within the store.
-    pub paths: Vec<String>,
-    /// A writer is at work, or was interrupted: the files are its own, and the next one removes them.
-    pub writer: bool,
+pub(super) struct OrphanFiles {
+    /// The paths in the store.
+    pub(super) paths: Vec<String>,
+    /// Whether a writer is running or was interrupted. The orphan files are then its own, and the
+    /// next writer removes those that are left.
+    pub(super) has_writer: bool,
 }
 
-/// Lists the files that the manifest does not name.
-pub fn unnamed(store: &Store, manifest: &Manifest) -> Result<OrphanFiles> {
-    let writing = || -> Result<bool> {
+/// Returns the orphan files of a store.
+pub(super) fn orphan_files(store: &Store, manifest: &Manifest) -> Result<OrphanFiles> {
+    let has_staging = || -> Result<bool> {
         let entries = store.file_system().list(store.dir()).map_err(|e| Error::io("list", store.dir(), e))?;
         Ok(entries.iter().any(|entry| entry.name == STAGING_DIR))
     };
-    let before = writing()?;
+    let before = has_staging()?;
     let paths = store.orphan_files(manifest, Store::data_folders())?;
-    // A writer may have come or gone meanwhile.
-    Ok(OrphanFiles { paths, writer: before || writing()? })
+    // A writer can start or end while the files are listed.
+    Ok(OrphanFiles { paths, has_writer: before || has_staging()? })
 }

@@ -16,13 +16,13 @@ mod files;
 mod gc;
 mod rebuild;
 mod replay;
-pub mod status;
+pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod visitors;
 
-pub use difference::{Difference, Differences};
+pub use difference::Difference;
 pub use gc::{GcOptions, GcReport, gc, gc_with_writer};
 pub use rebuild::{RebuildOptions, RebuildReport, rebuild, rebuild_with_writer};
 pub use verify::{VerifyReport, verify};

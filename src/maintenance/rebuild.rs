@@ -1,24 +1,25 @@
-//! `wa rebuild`: sessions and daily statistics made again, by the timeout and the time zone that
-//! the settings say.
+//! `wa rebuild`: recomputes sessions and daily statistics with the timeout and time zone of the
+//! settings.
 //!
-//! Sessions all of whose events are kept are cut anew. A row whose events are not all kept
-//! ([`super::replay::pruned_boundary`]) stays a whole: a longer timeout joins it with what is now near enough, a
-//! shorter one leaves it as it is. Then every session is dated by the time zone, first sights move
-//! earlier where events say so, and the statistics of every day are worked out from its sessions;
-//! those of days whose sessions were pruned only change by what their held sessions do
-//! ([`update::frozen`]).
+//! - Sessions whose events are all retained are recomputed. Partial sessions
+//!   ([`PrunedBoundary`]) stay whole: a longer timeout merges them with their neighbors, a shorter
+//!   one does not change them.
+//! - Every session is dated by the time zone.
+//! - First-seen times move earlier if events say so.
+//! - The statistics of every day are recomputed from its sessions. On days with pruned sessions,
+//!   only the contribution of the retained sessions changes ([`update::pruned_days`]).
 //!
-//! All of it is one change of the store. A file in which nothing changes is left alone.
+//! A rebuild is one commit. Partitions that do not change keep their files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::replay::pruned_boundary::PrunedBoundary;
-use super::replay::session_eq::session_eq;
-use super::replay::{ExpectedSession, ReplayVisitor, SettledSessions, order, replay};
-use super::visitors::{PORTION, earliest};
+use super::replay::{
+    ExpectedSession, PrunedBoundary, ReplayVisitor, SettledSessions, replay, row_order, session_eq,
+};
+use super::visitors::{BATCH_IDS, collect_first_seen};
 use crate::error::Result;
 use crate::event::Block;
 use crate::progress::Progress;
@@ -35,49 +36,53 @@ use crate::store::update::visitors::{FirstSeenMap, FirstSeenUpdate};
 use crate::store::{Store, Writer, update};
 use crate::time::{Clock, Day, Micros, Zone};
 
-/// Sessions that wait for their day to be whole before it is written in parts.
-const MOST_WAITING: usize = 1 << 18;
+/// The number of sessions that may wait for their day to be complete. Above it, days are written in
+/// several files.
+const MAX_WAITING_SESSIONS: usize = 1 << 18;
 
-/// What a rebuild is told.
+/// Options of a rebuild.
 #[derive(Clone, Copy, Debug)]
 pub struct RebuildOptions {
-    /// The present.
+    /// The clock.
     pub clock: Clock,
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
 }
 
-/// What a rebuild did.
+/// The result of a rebuild.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RebuildReport {
-    /// The time zone before and now.
+    /// The time zone before and after.
     pub timezone: [String; 2],
-    /// The timeout before and now, in seconds.
+    /// The session timeout before and after, in seconds.
     pub session_timeout_seconds: [i64; 2],
     /// Sessions before.
     pub sessions_before: u64,
-    /// Sessions now.
+    /// Sessions after.
     pub sessions: u64,
-    /// Sessions that are new or not what they were.
+    /// Sessions that are new or changed.
     pub sessions_changed: u64,
-    /// Sessions that the time zone moved to another day.
+    /// Sessions that moved to another day.
     pub sessions_redated: u64,
-    /// Sessions whose events are not all kept: they could not be cut anew.
+    /// Sessions with pruned events, which could not be recomputed.
     pub sessions_not_recomputed: u64,
-    /// First sights that were added or moved earlier.
+    /// First-seen times that were added or moved earlier.
     pub first_seen_changed: u64,
-    /// Whether the store was changed at all.
+    /// Whether the store was changed.
     pub changed: bool,
 }
 
-/// Makes sessions and daily statistics again, and commits once.
+/// Recomputes sessions and daily statistics, in one commit.
+///
+/// # Errors
+/// If there is no store, or one of its files is missing or damaged.
 pub fn rebuild(
     store: &Store,
     settings: &Settings,
     options: RebuildOptions,
     progress: &dyn Progress,
 ) -> Result<RebuildReport> {
-    // A store that is not there is an error, not one to be made.
+    // A mistyped path must not create a store.
     store.snapshot()?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store.writer("wa rebuild", options.lock_timeout, first)?;
@@ -86,7 +91,10 @@ pub fn rebuild(
     Ok(report)
 }
 
-/// Rebuilds with a writer that is open already.
+/// Does the same as [`rebuild`] with an open writer.
+///
+/// # Errors
+/// If a file of the store is missing or damaged.
 pub fn rebuild_with_writer(
     writer: &mut Writer,
     settings: &Settings,
@@ -94,16 +102,16 @@ pub fn rebuild_with_writer(
     progress: &dyn Progress,
 ) -> Result<RebuildReport> {
     let before = writer.snapshot()?;
-    let boundary = PrunedBoundary::of(&before)?;
+    let boundary = PrunedBoundary::load(&before)?;
     let mut transaction = writer.begin();
     let manifest = before.manifest();
-    let bytes = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
-    progress.set_total(bytes(Table::Events) + bytes(Table::Sessions));
+    let size = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
+    progress.set_total(size(Table::Events) + size(Table::Sessions));
     let (zone, timeout) = (settings.timezone, settings.session_timeout);
-    let frozen = update::pruned_days::PrunedDays::load(&before, boundary.ledger(), Micros::MIN)?;
-    let mut rewrite = Rewrite::new(&before, &mut transaction, zone, clock.now)?;
-    replay(&before, &boundary, timeout, progress, &mut rewrite)?;
-    let (mut report, moved) = rewrite.finish()?;
+    let pruned_days = update::pruned_days::PrunedDays::load(&before, boundary.ledger(), Micros::MIN)?;
+    let mut rewriter = SessionRewriter::new(&before, &mut transaction, zone, clock.now)?;
+    replay(&before, &boundary, timeout, progress, &mut rewriter)?;
+    let (mut report, first_seen_updates) = rewriter.finish()?;
     report.timezone = [manifest.timezone.clone(), zone.name().to_owned()];
     report.session_timeout_seconds =
         [manifest.session_timeout_us, timeout].map(|micros| micros / crate::time::SECOND);
@@ -113,7 +121,7 @@ pub fn rebuild_with_writer(
     progress.set_step("daily_stats");
     let after = transaction.snapshot()?;
     let changed = update::sessions::SessionChanges { days: days(&after)?, ..Default::default() };
-    update::daily::update(&after, &mut transaction, changed, &moved, &frozen, clock.now)?;
+    update::daily::update(&after, &mut transaction, changed, &first_seen_updates, &pruned_days, clock.now)?;
 
     report.changed = *transaction.manifest() != *manifest;
     if report.changed {
@@ -122,7 +130,7 @@ pub fn rebuild_with_writer(
     Ok(report)
 }
 
-/// Returns the days that have sessions or statistics.
+/// Returns the days with sessions or statistics.
 fn days(snapshot: &Snapshot) -> Result<BTreeSet<Day>> {
     let sessions = snapshot.manifest().files(Table::Sessions).iter().map(|file| file.day);
     let mut days: BTreeSet<Day> = sessions.collect();
@@ -133,170 +141,171 @@ fn days(snapshot: &Snapshot) -> Result<BTreeSet<Day>> {
     Ok(days)
 }
 
-/// Puts the sessions that a replay finds into the table.
-struct Rewrite<'a, 't> {
+/// Writes the sessions of a replay to the partitions that change.
+struct SessionRewriter<'a, 't> {
     before: &'a Snapshot,
     transaction: &'t mut Transaction,
     zone: Zone,
     now: Micros,
-    /// SettledSessions sessions, by their day.
-    rows: BTreeMap<Day, Vec<SessionSummary<'static>>>,
-    waiting: usize,
-    /// Partitions that do not stay as they are.
-    changed: BTreeSet<Day>,
-    /// Partitions whose old files are out.
-    emptied: BTreeSet<Day>,
-    seen: FirstSeenMap,
-    moved: Vec<FirstSeenUpdate>,
+    /// Settled sessions that are not written yet, by their day.
+    waiting: BTreeMap<Day, Vec<SessionSummary<'static>>>,
+    /// The number of sessions in `waiting`.
+    waiting_count: usize,
+    /// Partitions with changes that are not written yet.
+    changed_days: BTreeSet<Day>,
+    /// Partitions whose old files were removed.
+    emptied_days: BTreeSet<Day>,
+    /// The earliest times of the ids since the last update of `visitors`.
+    first_seen: FirstSeenMap,
+    first_seen_updates: Vec<FirstSeenUpdate>,
     report: RebuildReport,
 }
 
-impl<'a, 't> Rewrite<'a, 't> {
+impl<'a, 't> SessionRewriter<'a, 't> {
     fn new(
         before: &'a Snapshot,
         transaction: &'t mut Transaction,
         zone: Zone,
         now: Micros,
-    ) -> Result<Rewrite<'a, 't>> {
+    ) -> Result<SessionRewriter<'a, 't>> {
         let files = before.manifest().files(Table::Sessions);
-        let mut rewrite = Rewrite {
+        let sessions_before = files.iter().map(|file| file.rows).sum();
+        let mut rewriter = SessionRewriter {
             before,
             transaction,
             zone,
             now,
-            rows: BTreeMap::new(),
-            waiting: 0,
-            changed: BTreeSet::new(),
-            emptied: BTreeSet::new(),
-            seen: FirstSeenMap::default(),
-            moved: Vec::new(),
-            report: RebuildReport {
-                sessions_before: files.iter().map(|file| file.rows).sum(),
-                ..RebuildReport::default()
-            },
+            waiting: BTreeMap::new(),
+            waiting_count: 0,
+            changed_days: BTreeSet::new(),
+            emptied_days: BTreeSet::new(),
+            first_seen: FirstSeenMap::default(),
+            first_seen_updates: Vec::new(),
+            report: RebuildReport { sessions_before, ..RebuildReport::default() },
         };
         if zone != before.zone() {
-            // A row says nothing of its day: every partition is dealt anew.
+            // Sessions can move between days, so all partitions are rewritten.
             for day in files.iter().map(|file| file.day).collect::<BTreeSet<_>>() {
-                rewrite.empty(day);
+                rewriter.remove_partition(day);
             }
         }
-        Ok(rewrite)
+        Ok(rewriter)
     }
 
-    /// Takes the old files out of a partition.
-    fn empty(&mut self, day: Day) {
-        if self.emptied.insert(day) {
+    /// Removes the old files of a partition.
+    fn remove_partition(&mut self, day: Day) {
+        if self.emptied_days.insert(day) {
             for file in self.before.manifest().files(Table::Sessions).iter().filter(|file| file.day == day) {
                 self.transaction.remove(Table::Sessions, &file.path);
             }
         }
     }
 
-    fn session(&mut self, expected: ExpectedSession) {
+    /// Adds a settled session, and marks the partitions that it changes.
+    fn add(&mut self, expected: ExpectedSession) {
         let ExpectedSession { mut session, stored, created_at } = expected;
         let day = self.zone.day(session.first.time);
         self.report.sessions += 1;
-        let was_on = stored.as_ref().map(|row| row.day);
-        let same = stored.as_ref().is_some_and(|row| row.sound && session_eq(&row.session, &session));
-        let stays = same && was_on == Some(day);
+        let stored_day = stored.as_ref().map(|row| row.day);
+        let is_same =
+            stored.as_ref().is_some_and(|row| row.is_consistent && session_eq(&row.session, &session));
+        let is_unchanged = is_same && stored_day == Some(day);
         if let Some(row) = stored {
-            self.report.sessions_not_recomputed += u64::from(row.fixed);
+            self.report.sessions_not_recomputed += u64::from(row.is_partial);
             self.report.sessions_redated += u64::from(row.day != day);
-            if !stays {
-                self.changed.insert(row.day);
+            if !is_unchanged {
+                self.changed_days.insert(row.day);
             }
-            if same {
+            if is_same {
                 session = row.session;
             }
         }
-        if !same {
+        if !is_same {
             session.created_at = created_at.unwrap_or(self.now);
             session.updated_at = self.now;
             self.report.sessions_changed += 1;
         }
-        if !stays {
-            self.changed.insert(day);
+        if !is_unchanged {
+            self.changed_days.insert(day);
         }
-        self.rows.entry(day).or_default().push(session);
-        self.waiting += 1;
+        self.waiting.entry(day).or_default().push(session);
+        self.waiting_count += 1;
     }
 
-    /// Writes what is settled of a day, where it does not stay as it was.
-    fn write(&mut self, day: Day) -> Result<()> {
-        let mut sessions = self.rows.remove(&day).unwrap_or_default();
-        self.waiting -= sessions.len();
-        let changed = self.changed.remove(&day);
-        if !changed && !self.emptied.contains(&day) && self.zone == self.before.zone() {
+    /// Writes the waiting sessions of a day, if its partition changes.
+    fn write_day(&mut self, day: Day) -> Result<()> {
+        let mut sessions = self.waiting.remove(&day).unwrap_or_default();
+        self.waiting_count -= sessions.len();
+        let is_changed = self.changed_days.remove(&day);
+        if !is_changed && !self.emptied_days.contains(&day) && self.zone == self.before.zone() {
             return Ok(());
         }
-        self.empty(day);
-        sessions.sort_by(order);
-        for part in sessions.chunks(max_rows(Table::Sessions) as usize) {
-            let frame = tables::sessions::frame(part)?;
+        self.remove_partition(day);
+        sessions.sort_by(row_order);
+        for chunk in sessions.chunks(max_rows(Table::Sessions) as usize) {
+            let frame = tables::sessions::frame(chunk)?;
             let file = encode_file(Table::Sessions, day, &frame)?;
             self.transaction.add(file)?;
         }
         Ok(())
     }
 
-    fn write_visitors(&mut self) -> Result<()> {
-        let seen = std::mem::take(&mut self.seen);
+    /// Merges the collected first-seen times into `visitors`.
+    fn write_first_seen(&mut self) -> Result<()> {
+        let first_seen = std::mem::take(&mut self.first_seen);
         let before = self.transaction.snapshot()?;
         let rows = |snapshot: &Snapshot| -> u64 {
             snapshot.manifest().files(Table::Visitors).iter().map(|file| file.rows).sum()
         };
-        let moved =
-            update::write_pipelined(self.transaction, |sink| update::visitors::write(&before, seen, sink))?;
+        let updates = update::write_pipelined(self.transaction, |sink| {
+            update::visitors::write(&before, first_seen, sink)
+        })?;
         let added = rows(&self.transaction.snapshot()?) - rows(&before);
-        self.report.first_seen_changed += added + moved.len() as u64;
-        self.moved.extend(moved);
+        self.report.first_seen_changed += added + updates.len() as u64;
+        self.first_seen_updates.extend(updates);
         Ok(())
     }
 
-    /// Ends with everything put in.
+    /// Writes everything that is left.
     fn finish(mut self) -> Result<(RebuildReport, Vec<FirstSeenUpdate>)> {
-        self.write_visitors()?;
-        let left: BTreeSet<Day> = self.rows.keys().chain(&self.changed).copied().collect();
+        self.write_first_seen()?;
+        let left: BTreeSet<Day> = self.waiting.keys().chain(&self.changed_days).copied().collect();
         for day in left {
-            self.write(day)?;
+            self.write_day(day)?;
         }
-        Ok((self.report, self.moved))
+        Ok((self.report, self.first_seen_updates))
     }
 }
 
-impl ReplayVisitor for Rewrite<'_, '_> {
-    fn events(&mut self, block: &Block) -> Result<()> {
-        earliest(block, &mut self.seen);
-        if self.seen.len() >= PORTION { self.write_visitors() } else { Ok(()) }
+impl ReplayVisitor for SessionRewriter<'_, '_> {
+    fn visit_events(&mut self, block: &Block) -> Result<()> {
+        collect_first_seen(block, &mut self.first_seen);
+        if self.first_seen.len() >= BATCH_IDS { self.write_first_seen() } else { Ok(()) }
     }
 
-    fn settled(&mut self, settled: SettledSessions) -> Result<()> {
+    fn visit_settled(&mut self, settled: SettledSessions) -> Result<()> {
         for expected in settled.sessions {
-            self.session(expected);
+            self.add(expected);
         }
-        for row in settled.gone {
-            self.changed.insert(row.day);
+        for row in settled.obsolete_rows {
+            self.changed_days.insert(row.day);
         }
         if settled.through == Micros::MAX {
             return Ok(());
         }
-        let today = self.zone.day(settled.through);
+        let current = self.zone.day(settled.through);
         let mut open: BTreeSet<Day> = settled.open.iter().map(|(start, _)| self.zone.day(*start)).collect();
         open.extend(settled.open.iter().filter_map(|(_, partition)| *partition));
-        let crowded = self.waiting > MOST_WAITING;
-        let days: Vec<Day> = self
-            .rows
-            .keys()
-            .copied()
-            .filter(|day| crowded || (*day < today && !open.contains(day)))
-            .collect();
+        let is_complete = |day: Day| day < current && !open.contains(&day);
+        let is_full = self.waiting_count > MAX_WAITING_SESSIONS;
+        let days: Vec<Day> =
+            self.waiting.keys().copied().filter(|day| is_full || is_complete(*day)).collect();
         for day in days {
-            if crowded && (day >= today || open.contains(&day)) {
-                // The rest of the day comes in a file of its own.
-                self.changed.insert(day);
+            if !is_complete(day) {
+                // The sessions of the day that are not settled get a file of their own later.
+                self.changed_days.insert(day);
             }
-            self.write(day)?;
+            self.write_day(day)?;
         }
         Ok(())
     }

@@ -1,4 +1,6 @@
-//! What a store holds, from its manifest alone: no data file is opened, however many there are.
+//! `wa status`: the contents of a store, read from the manifest alone.
+//!
+//! No data file is opened, so that the cost does not depend on the size of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,113 +17,115 @@ use crate::store::snapshot::Snapshot;
 use crate::store::transaction::STAGING_DIR;
 use crate::time::{Clock, DAY, Day, format_utc};
 
-/// After so many days beyond their retention, rows that are still there are worth a warning.
+/// Days past the retention period after which rows that are still stored cause a warning.
 const OVERDUE_DAYS: i32 = 7;
-/// A partition of more files than this is worth a gc.
+/// Files of a partition above which a warning suggests a gc.
 const MANY_FILES: usize = 32;
 
-/// What a store holds.
+/// The contents of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Status {
-    /// Its folder.
-    pub store: String,
-    /// The version of its layout.
-    pub version: u32,
-    /// How often it was changed.
-    pub generation: u64,
-    /// When it was made, RFC 3339.
-    pub created_at: String,
-    /// When it was last changed.
-    pub updated_at: String,
-    /// The time zone of its days.
-    pub timezone: String,
-    /// The longest gap within a session.
-    pub session_timeout: String,
-    /// Each table.
-    pub tables: Vec<TableStatus>,
-    /// The refused lines that are kept.
-    pub rejects: SideStatus,
-    /// Logs that were read and are known by now.
-    pub ingested_files: u64,
+pub(crate) struct Status {
+    /// The store's folder.
+    pub(crate) store: String,
+    /// The version of the store's format.
+    pub(crate) version: u32,
+    /// The number of commits.
+    pub(crate) generation: u64,
+    /// When the store was created, RFC 3339.
+    pub(crate) created_at: String,
+    /// When the store was last changed, RFC 3339.
+    pub(crate) updated_at: String,
+    /// The time zone of the days.
+    pub(crate) timezone: String,
+    /// The session timeout.
+    pub(crate) session_timeout: String,
+    /// The tables.
+    pub(crate) tables: Vec<TableStatus>,
+    /// The stored rejected lines.
+    pub(crate) rejects: RejectsStatus,
+    /// Files that were ingested and are recognized when they are ingested again.
+    pub(crate) ingested_files: u64,
     /// The last ingest.
-    pub last_ingest: Option<Run>,
+    pub(crate) last_ingest: Option<Run>,
     /// The last gc.
-    pub last_gc: Option<Run>,
-    /// How long what is kept.
-    pub retention: RetentionPeriods,
-    /// What should be looked at.
-    pub warnings: Vec<Warning>,
+    pub(crate) last_gc: Option<Run>,
+    /// The retention periods.
+    pub(crate) retention: RetentionStatus,
+    /// What needs attention.
+    pub(crate) warnings: Vec<Warning>,
 }
 
-/// What a table holds.
+/// The contents of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TableStatus {
-    /// Its name.
-    pub table: &'static str,
-    /// The first day, or month, that holds rows.
-    pub first: Option<String>,
-    /// The last.
-    pub last: Option<String>,
-    /// Number of days (of months: for daily statistics and visitors) that hold rows.
-    pub partitions: u64,
-    /// Number of rows.
-    pub rows: u64,
-    /// Number of files.
-    pub files: u64,
-    /// Their size.
-    pub bytes: u64,
+pub(crate) struct TableStatus {
+    /// The name of the table.
+    pub(crate) table: &'static str,
+    /// The first day with rows; for `daily_stats` and `visitors`, the first month.
+    pub(crate) first: Option<String>,
+    /// The last day or month with rows.
+    pub(crate) last: Option<String>,
+    /// The number of days or months with rows.
+    pub(crate) partitions: u64,
+    /// The number of rows.
+    pub(crate) rows: u64,
+    /// The number of files.
+    pub(crate) files: u64,
+    /// The size of the files.
+    pub(crate) bytes: u64,
 }
 
-/// What other files hold.
+/// The stored rejected lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SideStatus {
-    /// Number of lines.
-    pub rows: u64,
-    /// Number of files.
-    pub files: u64,
-    /// Their size.
-    pub bytes: u64,
+pub(crate) struct RejectsStatus {
+    /// The number of lines.
+    pub(crate) rows: u64,
+    /// The number of files.
+    pub(crate) files: u64,
+    /// The size of the files.
+    pub(crate) bytes: u64,
 }
 
-/// A run, and what it did.
+/// A past run of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Run {
-    /// When.
-    pub at: String,
-    /// In figures.
+pub(crate) struct Run {
+    /// When it ran, RFC 3339.
+    pub(crate) at: String,
+    /// Counts of what it did, by name.
     #[serde(flatten)]
-    pub figures: BTreeMap<String, u64>,
+    pub(crate) counts: BTreeMap<String, u64>,
 }
 
-/// How long what is kept, as the settings say.
+/// The retention periods of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RetentionPeriods {
+pub(crate) struct RetentionStatus {
     /// Events.
-    pub events: String,
+    pub(crate) events: String,
     /// Sessions.
-    pub sessions: String,
+    pub(crate) sessions: String,
     /// Daily statistics.
-    pub daily_stats: String,
-    /// Addresses.
-    pub addresses: String,
+    pub(crate) daily_stats: String,
+    /// IP addresses.
+    pub(crate) ip_addresses: String,
 }
 
-/// Something that should be looked at.
+/// Something that needs attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Warning {
-    /// What kind of thing, for programs.
-    pub kind: &'static str,
-    /// A sentence, for people.
-    pub text: String,
+pub(crate) struct Warning {
+    /// The kind of warning, for programs.
+    pub(crate) kind: &'static str,
+    /// The warning as a sentence.
+    pub(crate) text: String,
 }
 
-/// Says what a store holds.
-pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status> {
+/// Returns the status of a store.
+///
+/// # Errors
+/// If there is no store, or its manifest cannot be read.
+pub(crate) fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status> {
     let snapshot = store.snapshot()?;
     let manifest = snapshot.manifest();
-    let run = |run: &LastRun| Run { at: format_utc(run.at), figures: run.counts.clone() };
-    let days = |days: Option<u32>| days.map_or("forever".to_owned(), |days| format!("{days}d"));
-    // An empty store goes by the settings, whatever they were when it was made.
+    let run = |run: &LastRun| Run { at: format_utc(run.at), counts: run.counts.clone() };
+    // An empty store has no days or sessions yet, so that the settings apply.
     let (timezone, timeout) = match manifest.is_empty() {
         true => (settings.timezone.name().to_owned(), settings.session_timeout),
         false => (manifest.timezone.clone(), manifest.session_timeout_us),
@@ -134,8 +138,8 @@ pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status
         updated_at: format_utc(manifest.updated_at),
         timezone,
         session_timeout: format_duration(timeout),
-        tables: Table::ALL.into_iter().map(|table| of_table(manifest, table)).collect(),
-        rejects: SideStatus {
+        tables: Table::ALL.into_iter().map(|table| table_status(manifest, table)).collect(),
+        rejects: RejectsStatus {
             rows: manifest.rejects.iter().map(|file| file.rows).sum(),
             files: manifest.rejects.len() as u64,
             bytes: manifest.rejects.iter().map(|file| file.bytes).sum(),
@@ -143,29 +147,31 @@ pub fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status
         ingested_files: manifest.sources.as_ref().map_or(0, |file| file.rows),
         last_ingest: manifest.last_ingest.as_ref().map(run),
         last_gc: manifest.last_gc.as_ref().map(run),
-        retention: RetentionPeriods {
+        retention: RetentionStatus {
             events: format_retention(settings.event_retention),
             sessions: format_retention(settings.session_retention),
             daily_stats: format_retention(settings.daily_stats_retention),
-            addresses: days(settings.anonymize_after_days),
+            ip_addresses: settings
+                .anonymize_after_days
+                .map_or("forever".to_owned(), |days| format!("{days}d")),
         },
         warnings: warnings(store, &snapshot, settings, clock),
     })
 }
 
-fn of_table(manifest: &Manifest, table: Table) -> TableStatus {
+fn table_status(manifest: &Manifest, table: Table) -> TableStatus {
     let files = manifest.files(table);
     let partitions: BTreeSet<Day> = files.iter().map(|file| file.day).collect();
-    let sum = |of: fn(&DataFile) -> u64| files.iter().map(of).sum();
-    let monthly = matches!(table, Table::DailyStats | Table::Visitors);
-    let show = |day: &Day| match monthly {
-        true => day.to_string().chars().take(7).collect(),
+    let sum = |value: fn(&DataFile) -> u64| files.iter().map(value).sum();
+    let is_monthly = matches!(table, Table::DailyStats | Table::Visitors);
+    let format = |day: &Day| match is_monthly {
+        true => day.to_string().chars().take("YYYY-MM".len()).collect(),
         false => day.to_string(),
     };
     TableStatus {
         table: table.name(),
-        first: partitions.first().map(show),
-        last: partitions.last().map(show),
+        first: partitions.first().map(format),
+        last: partitions.last().map(format),
         partitions: partitions.len() as u64,
         rows: sum(|file| file.rows),
         files: files.len() as u64,
@@ -182,30 +188,30 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
         warn(
             "future_events",
             format!(
-                "the newest event is of {}, after now: a clock was wrong, here or there",
+                "the newest event is of {}, which is in the future: the clock of this machine or of a \
+                 log's source is wrong",
                 format_utc(newest)
             ),
         );
     }
     let today = snapshot.zone().day(clock.now);
-    for (table, keep) in
+    for (table, retention) in
         [(Table::Events, settings.event_retention), (Table::Sessions, settings.session_retention)]
     {
-        if let Some(overdue) = overdue(manifest, snapshot, table, keep, today) {
+        if let Some(overdue) = oldest_overdue_day(manifest, snapshot, table, retention, today) {
             warn(
                 "not_pruned",
                 format!(
-                    "{} are kept for {}, and there are some of {overdue}: run `wa gc` every night",
+                    "{} are retained for {}, but some are of {overdue}: run `wa gc` every night",
                     table.name(),
-                    format_retention(keep)
+                    format_retention(retention)
                 ),
             );
         }
     }
-    if let Some(run) =
-        manifest.last_ingest.as_ref().filter(|run| clock.now - run.at > OVERDUE_DAYS as i64 * DAY)
-    {
-        warn("no_ingest", format!("nothing was taken in since {}", format_utc(run.at)));
+    let overdue = i64::from(OVERDUE_DAYS) * DAY;
+    if let Some(run) = manifest.last_ingest.as_ref().filter(|run| clock.now - run.at > overdue) {
+        warn("no_ingest", format!("no ingest has run since {}", format_utc(run.at)));
     }
     let mut files: BTreeMap<(Table, Day), usize> = BTreeMap::new();
     for (table, file) in Table::ALL.into_iter().flat_map(|t| manifest.files(t).iter().map(move |f| (t, f))) {
@@ -214,38 +220,40 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
     if let Some(((table, day), count)) =
         files.iter().max_by_key(|(_, count)| **count).filter(|(_, n)| **n > MANY_FILES)
     {
-        warn("many_files", format!("{} of {day} lie in {count} files: `wa gc` merges them", table.name()));
+        warn("many_files", format!("{} of {day} are in {count} files: `wa gc` merges them", table.name()));
     }
     let differ = manifest.timezone != settings.timezone.name()
         || manifest.session_timeout_us != settings.session_timeout;
     if differ && !manifest.is_empty() {
         warn(
             "settings_differ",
-            "time zone or session timeout are not those by which the sessions were made: run `wa rebuild`, or change wa.toml back".to_owned(),
+            "the time zone or session timeout differs from that of the store: run `wa rebuild`, or restore \
+             the setting in wa.toml"
+                .to_owned(),
         );
     }
-    // A folder there may also be of a writer that is at work right now.
     if store.dir().join(STAGING_DIR).exists() {
         warn(
-            "leftovers",
-            "a writer is at work, or was interrupted; in the second case the next one tidies up".to_owned(),
+            "orphan_files",
+            "a writer is running or was interrupted; after an interruption, the next writer removes its \
+             orphan files"
+                .to_owned(),
         );
     }
     warnings
 }
 
-/// Returns the oldest day that should have gone long ago.
-fn overdue(
+/// Returns the oldest day with rows, if it is more than [`OVERDUE_DAYS`] past the retention period.
+fn oldest_overdue_day(
     manifest: &Manifest,
     snapshot: &Snapshot,
     table: Table,
-    keep: Retention,
+    retention: Retention,
     today: Day,
 ) -> Option<Day> {
-    let last = last_expired_day(keep, today)?.plus(-OVERDUE_DAYS);
-    let files = manifest.files(table).iter();
-    // An event goes by its UTC date, a session by the day of its end.
-    let days = files.map(|file| match table {
+    let last = last_expired_day(retention, today)?.plus(-OVERDUE_DAYS);
+    // Events expire by UTC date, sessions by the day of their last event.
+    let days = manifest.files(table).iter().map(|file| match table {
         Table::Events => file.day,
         _ => snapshot.zone().day(file.max_time),
     });
@@ -262,58 +270,58 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_the_tables_hold_and_what_should_be_looked_at() {
-        let place = TestStore::new();
+    fn status_counts_tables_and_lists_warnings() {
+        let store = TestStore::new();
         let lines = ["2026-11-08T23:00:00Z", "2026-11-09T08:00:00Z", "2026-11-09T09:00:00Z"].map(|time| {
             format!(r#"{{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":"{time}"}}"#)
         });
-        place.ingest(&place.write_log("a.ndjson", &lines), NOW);
-        place.ingest(&place.write_log("b.ndjson", &["no json".to_owned()]), NOW);
-        let told = status(&place.store(), &Settings::default(), clock(NOW)).unwrap();
-        let events = &told.tables[0];
+        store.ingest(&store.write_log("a.ndjson", &lines), NOW);
+        store.ingest(&store.write_log("b.ndjson", &["no json".to_owned()]), NOW);
+        let found = status(&store.store(), &Settings::default(), clock(NOW)).unwrap();
+        let events = &found.tables[0];
         assert_eq!((events.table, events.rows, events.partitions), ("events", 3, 2));
         assert_eq!(events.first.as_deref(), Some("2026-11-08"));
         assert_eq!(events.last.as_deref(), Some("2026-11-09"));
-        assert_eq!((told.tables[1].rows, told.tables[2].rows, told.tables[3].rows), (3, 2, 0));
-        assert_eq!(told.tables[2].first.as_deref(), Some("2026-11"));
-        assert_eq!((told.rejects.rows, told.ingested_files), (1, 2));
-        assert_eq!(told.last_ingest.as_ref().unwrap().figures["rejected"], 1);
-        assert_eq!(kinds(&told), Vec::<&str>::new());
+        assert_eq!((found.tables[1].rows, found.tables[2].rows, found.tables[3].rows), (3, 2, 0));
+        assert_eq!(found.tables[2].first.as_deref(), Some("2026-11"));
+        assert_eq!((found.rejects.rows, found.ingested_files), (1, 2));
+        assert_eq!(found.last_ingest.as_ref().unwrap().counts["rejected"], 1);
+        assert_eq!(kinds(&found), Vec::<&str>::new());
 
-        let later = status(&place.store(), &Settings::default(), clock("2027-02-20T00:00:00Z")).unwrap();
+        let later = status(&store.store(), &Settings::default(), clock("2027-02-20T00:00:00Z")).unwrap();
         assert_eq!(kinds(&later), ["not_pruned", "no_ingest"]);
-        let earlier = status(&place.store(), &Settings::default(), clock("2026-11-09T08:30:00Z")).unwrap();
+        let earlier = status(&store.store(), &Settings::default(), clock("2026-11-09T08:30:00Z")).unwrap();
         assert_eq!(kinds(&earlier), ["future_events"]);
         let other = Settings { session_timeout: 1, ..Settings::default() };
-        std::fs::create_dir(place.store().dir().join(STAGING_DIR)).unwrap();
-        let told = status(&place.store(), &other, clock(NOW)).unwrap();
-        assert_eq!(kinds(&told), ["settings_differ", "leftovers"]);
+        std::fs::create_dir(store.store().dir().join(STAGING_DIR)).unwrap();
+        let found = status(&store.store(), &other, clock(NOW)).unwrap();
+        assert_eq!(kinds(&found), ["settings_differ", "orphan_files"]);
     }
 
     #[test]
-    fn ten_thousand_files_are_counted_and_none_is_opened() {
-        let place = TestStore::new();
+    fn status_of_10000_files_opens_none() {
+        let store = TestStore::new();
         let line =
             r#"{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":"2026-11-09T08:00:00Z"}"#;
-        place.ingest(&place.write_log("a.ndjson", &[line.to_owned()]), NOW);
-        let mut manifest = place.store().snapshot().unwrap().manifest().clone();
+        store.ingest(&store.write_log("a.ndjson", &[line.to_owned()]), NOW);
+        let mut manifest = store.store().snapshot().unwrap().manifest().clone();
         let files = manifest.tables.get_mut(&Table::Events).unwrap();
         let pattern = files.remove(0);
-        // A file for each of the hundred nights that added to each of a hundred days; none of them is there.
+        // A file for each of 100 nights in each of 100 days; none of them exists.
         for number in 0..10_000 {
             let day = pattern.day.plus(-(number / 100));
             let path = format!("events/event_date={day}/{number}.parquet");
             files.push(DataFile { path, day, rows: 3, bytes: 7, ..pattern.clone() });
         }
-        std::fs::write(place.store().dir().join("manifest.json"), manifest.to_bytes().unwrap()).unwrap();
-        let told = status(&place.store(), &Settings::default(), clock(NOW)).unwrap();
-        let events = &told.tables[0];
+        std::fs::write(store.store().dir().join("manifest.json"), manifest.to_bytes().unwrap()).unwrap();
+        let found = status(&store.store(), &Settings::default(), clock(NOW)).unwrap();
+        let events = &found.tables[0];
         assert_eq!((events.files, events.partitions), (10_000, 100));
         assert_eq!((events.rows, events.bytes), (30_000, 70_000));
         assert_eq!(
             (events.first.as_deref(), events.last.as_deref()),
             (Some("2026-08-02"), Some("2026-11-09"))
         );
-        assert_eq!(kinds(&told), ["not_pruned", "many_files"]);
+        assert_eq!(kinds(&found), ["not_pruned", "many_files"]);
     }
 }

@@ -1,18 +1,17 @@
-//! `wa verify`: is everything as it must be?
+//! `wa verify`: checks the files and tables of a store.
 //!
-//! First the files, each against the manifest. Where all of them are whole, the tables: the rows of
-//! sessions against those that the events make, the first-seen index against the events, daily
-//! statistics against the sessions; each as far as its sources are kept.
+//! First, every file is compared with the manifest. If all files are intact, the tables are compared
+//! with each other, as far as their sources are retained: sessions with events, `visitors` with
+//! events, and daily statistics with sessions.
 
 use std::collections::HashSet;
 
 use serde::Serialize;
 
 use super::difference::{Difference, Differences};
-use super::replay::pruned_boundary::PrunedBoundary;
-use super::replay::session_eq::session_eq;
-use super::replay::{ExpectedSession, ReplayVisitor, SettledSessions, replay};
-use super::{daily, files, visitors};
+use super::replay::{ExpectedSession, PrunedBoundary, ReplayVisitor, SettledSessions, replay, session_eq};
+use super::visitors::VisitorCheck;
+use super::{daily, files};
 use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
 use crate::ingest::batch::stored_ids::Keys;
@@ -24,242 +23,248 @@ use crate::store::snapshot::Snapshot;
 use crate::store::{Store, tables};
 use crate::time::{Day, format_utc};
 
-/// How often a check is begun on a store that a writer keeps changing under it.
-const MOST_TRIES: usize = 10;
+/// The number of attempts on a store that a writer keeps changing.
+const MAX_ATTEMPTS: usize = 10;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
     /// Files that the manifest names.
     pub files: u64,
-    /// Their bytes.
+    /// The size of those files.
     pub bytes: u64,
-    /// Whether the tables were compared; they are not where a file is damaged.
+    /// Whether the tables were compared. They are not if a file is damaged.
     pub tables_compared: bool,
     /// Events that were read.
     pub events: u64,
-    /// StoredSession sessions that were compared with what the events make.
+    /// Stored sessions that were compared with their events.
     pub sessions: u64,
-    /// StoredSession sessions whose events are not all kept, of which only a part could be compared.
+    /// Stored sessions with pruned events, which were compared only in part.
     pub partial_sessions: u64,
-    /// Entries of the first-seen index.
+    /// Rows of `visitors`.
     pub visitors: u64,
-    /// Rows of daily statistics that were compared with their sessions.
+    /// Rows of `daily_stats` that were compared with their sessions.
     pub daily_stats: u64,
-    /// What differs; the first of it.
+    /// The first differences.
     pub differences: Vec<Difference>,
-    /// How much differs beside what is listed.
+    /// The number of differences that are not listed.
     pub further_differences: u64,
-    /// How many of the differences are files that the manifest does not name.
+    /// How many of the differences are orphan files.
     pub orphan_files: u64,
-    /// What is worth knowing and no difference.
+    /// Remarks that are not differences.
     pub notes: Vec<String>,
 }
 
 impl VerifyReport {
-    /// Tells whether nothing differs.
+    /// Returns whether there are no differences.
     pub fn is_clean(&self) -> bool {
         self.differences.is_empty() && self.further_differences == 0
     }
 
-    fn put(&mut self, differences: Differences) {
-        self.further_differences = differences.count() - differences.listed().len() as u64;
-        self.differences = differences.listed().to_vec();
+    fn set_differences(&mut self, differences: Differences) {
+        let count = differences.count();
+        self.differences = differences.into_listed();
+        self.further_differences = count - self.differences.len() as u64;
     }
 }
 
-/// Checks a store, in one state of it; takes no lock.
+/// Checks one state of a store, without a lock.
 ///
 /// # Errors
-/// Where there is no store, its manifest cannot be read, or a writer has changed the store under
-/// every try. All else that is wrong stands in the report.
+/// If there is no store, its manifest cannot be read, or a writer changed the store during every
+/// attempt. All other problems are differences in the report.
 pub fn verify(store: &Store, progress: &dyn Progress) -> Result<VerifyReport> {
-    for _ in 0..MOST_TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let snapshot = store.snapshot()?;
         let outcome = check(store, &snapshot, progress);
-        // A file that has gone and a directory that has changed can be a writer's work: only where
-        // the state is still the same do they count.
-        let disturbed = match &outcome {
-            Ok((report, missing)) => *missing || !report.is_clean(),
+        // A writer can have replaced a file or be adding some. Differences count only if the state
+        // of the store is still the same.
+        let may_be_disturbed = match &outcome {
+            Ok((report, is_file_missing)) => *is_file_missing || !report.is_clean(),
             Err(error) => error.is_missing_file(),
         };
-        if disturbed && store.snapshot()?.manifest().generation != snapshot.manifest().generation {
+        if may_be_disturbed && store.snapshot()?.manifest().generation != snapshot.manifest().generation {
             continue;
         }
         return outcome.map(|(report, _)| report);
     }
     Err(Error::failed(format!(
-        "cannot check the store {}: a writer has changed it {MOST_TRIES} times meanwhile",
+        "cannot verify the store {}: a writer changed it during each of {MAX_ATTEMPTS} attempts",
         store.dir().display()
     ))
-    .hint("run the same command again when no `wa ingest` is at work"))
+    .hint("run the command again when no `wa ingest` is running"))
 }
 
+/// Checks a state of the store. Also returns whether a file is missing.
 fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(VerifyReport, bool)> {
     let manifest = snapshot.manifest();
-    let named = |of: &dyn Fn(Table) -> u64| Table::ALL.into_iter().map(of).sum::<u64>();
+    let total = |of_table: &dyn Fn(Table) -> u64| Table::ALL.into_iter().map(of_table).sum::<u64>();
     let size = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
-    let side = || manifest.rejects.iter().chain(&manifest.sources).chain(&manifest.ledger);
+    let side_files = || manifest.rejects.iter().chain(&manifest.sources).chain(&manifest.ledger);
     let mut report = VerifyReport {
-        files: named(&|table| manifest.files(table).len() as u64) + side().count() as u64,
-        bytes: named(&size) + side().map(|file| file.bytes).sum::<u64>(),
+        files: total(&|table| manifest.files(table).len() as u64) + side_files().count() as u64,
+        bytes: total(&size) + side_files().map(|file| file.bytes).sum::<u64>(),
         ..VerifyReport::default()
     };
+    // The comparison of the tables reads events and sessions a second time.
     progress.set_total(report.bytes + size(Table::Events) + size(Table::Sessions));
-    let looked = files::check(store, snapshot, progress);
-    let mut differences = looked.differences;
+    let file_check = files::check_files(store, snapshot, progress);
+    let mut differences = file_check.differences;
     if differences.is_empty() {
-        compare(snapshot, progress, &mut report, &mut differences)?;
+        compare_tables(snapshot, progress, &mut report, &mut differences)?;
     } else {
-        report.notes.push("the tables were not compared: some of their files are damaged".to_owned());
+        report.notes.push("the tables were not compared, since files are damaged".to_owned());
     }
-    let unnamed = files::unnamed(store, manifest)?;
-    if unnamed.writer && !unnamed.paths.is_empty() {
+    let orphans = files::orphan_files(store, manifest)?;
+    if orphans.has_writer && !orphans.paths.is_empty() {
         report.notes.push(format!(
-            "files that the manifest does not name: {}; a writer is at work, or was interrupted, and the \
-             next one removes them",
-            unnamed.paths.len()
+            "orphan files of a writer that is running or was interrupted: {}; the next writer removes those \
+             that are left",
+            orphans.paths.len()
         ));
     } else {
-        report.orphan_files = unnamed.paths.len() as u64;
-        for path in unnamed.paths {
-            differences.add(path, || "the manifest does not name it: `wa gc` removes it".to_owned());
+        report.orphan_files = orphans.paths.len() as u64;
+        for path in orphans.paths {
+            differences.add(path, || "the manifest does not name it; `wa gc` removes it".to_owned());
         }
     }
-    report.put(differences);
-    Ok((report, looked.missing))
+    report.set_differences(differences);
+    Ok((report, file_check.is_file_missing))
 }
 
 /// Compares the tables with each other.
-fn compare(
+fn compare_tables(
     snapshot: &Snapshot,
     progress: &dyn Progress,
     report: &mut VerifyReport,
     differences: &mut Differences,
 ) -> Result<()> {
-    let boundary = PrunedBoundary::of(snapshot)?;
+    let boundary = PrunedBoundary::load(snapshot)?;
     report.tables_compared = true;
     report.visitors = snapshot.manifest().files(Table::Visitors).iter().map(|file| file.rows).sum();
-    let mut compare = Compare {
+    let mut comparison = Comparison {
         boundary: &boundary,
-        visitors: visitors::Check::new(snapshot, &boundary),
+        visitors: VisitorCheck::new(snapshot, &boundary),
         events: 0,
-        keys: Keys::default(),
-        ids: HashSet::with_hasher(PreHashed),
+        event_keys: Keys::default(),
+        seen_on_date: HashSet::with_hasher(PreHashed),
         sessions: 0,
-        in_part: 0,
+        partial_sessions: 0,
         differences: Differences::default(),
     };
-    replay(snapshot, &boundary, snapshot.timeout(), progress, &mut compare)?;
-    report.events = compare.events;
-    (report.sessions, report.partial_sessions) = (compare.sessions, compare.in_part);
-    differences.append(compare.differences);
+    replay(snapshot, &boundary, snapshot.timeout(), progress, &mut comparison)?;
+    report.events = comparison.events;
+    (report.sessions, report.partial_sessions) = (comparison.sessions, comparison.partial_sessions);
+    differences.append(comparison.differences);
     progress.set_step("visitors");
-    differences.append(compare.visitors.finish()?);
+    differences.append(comparison.visitors.finish()?);
     progress.set_step("daily_stats");
-    report.daily_stats = daily::check(snapshot, &boundary, differences)?;
+    report.daily_stats = daily::check_daily_stats(snapshot, &boundary, differences)?;
     Ok(())
 }
 
-struct Compare<'a> {
+/// Compares the stored rows with a replay of the events.
+struct Comparison<'a> {
     boundary: &'a PrunedBoundary,
-    visitors: visitors::Check<'a>,
+    visitors: VisitorCheck<'a>,
     events: u64,
-    keys: Keys,
-    /// The events of a date, each by its key.
-    ids: HashSet<u128, PreHashed>,
+    event_keys: Keys,
+    /// The keys of the events of the current date, to find repeated ones.
+    seen_on_date: HashSet<u128, PreHashed>,
     sessions: u64,
-    in_part: u64,
+    partial_sessions: u64,
     differences: Differences,
 }
 
-impl ReplayVisitor for Compare<'_> {
-    fn events(&mut self, block: &Block) -> Result<()> {
+impl ReplayVisitor for Comparison<'_> {
+    fn visit_events(&mut self, block: &Block) -> Result<()> {
         self.events += block.rows.len() as u64;
         for row in &block.rows {
             let event = block.event(row);
-            if !self.ids.insert(self.keys.of(&event)) {
+            if !self.seen_on_date.insert(self.event_keys.of(&event)) {
                 self.differences.add("events", || {
                     let id = uuid::Uuid::from_u128(row.id);
-                    format!("the event {id} of chatbot {:?} is stored twice", event.chatbot_id())
+                    format!("event {id} of chatbot {:?} is stored twice", event.chatbot_id())
                 });
             }
         }
-        self.visitors.take(block)
+        self.visitors.add(block)
     }
 
-    fn settled(&mut self, settled: SettledSessions) -> Result<()> {
-        self.ids.clear();
+    fn visit_settled(&mut self, settled: SettledSessions) -> Result<()> {
+        self.seen_on_date.clear();
         for expected in settled.sessions {
-            self.session(&expected);
+            self.compare_session(&expected);
         }
-        for row in settled.gone {
+        for row in settled.obsolete_rows {
             self.differences
-                .add("sessions", || format!("{} is not what the events make", name(&row.session)));
+                .add("sessions", || format!("{} does not match its events", describe(&row.session)));
         }
         Ok(())
     }
 }
 
-impl Compare<'_> {
-    fn session(&mut self, expected: &ExpectedSession) {
+impl Comparison<'_> {
+    fn compare_session(&mut self, expected: &ExpectedSession) {
         let session = &expected.session;
         let Some(row) = &expected.stored else {
-            self.differences.add("sessions", || format!("{} is missing", name(session)));
+            self.differences.add("sessions", || format!("{} is missing", describe(session)));
             return;
         };
         self.sessions += 1;
-        if !row.sound {
-            self.differences
-                .add("sessions", || format!("{} has columns that do not fit each other", name(&row.session)));
+        if !row.is_consistent {
+            self.differences.add("sessions", || {
+                format!("{} has derived columns that do not match its other columns", describe(&row.session))
+            });
         } else if !session_eq(&row.session, session) {
             self.differences.add("sessions", || {
-                let columns = unlike(&row.session, session);
-                format!("{} is not what the events make: {columns} differ", name(&row.session))
+                let columns = differing_columns(&row.session, session);
+                format!("{} does not match its events: {columns} differ", describe(&row.session))
             });
-        } else if row.fixed {
-            self.in_part += 1;
-            if let Some(why) = unfit(&row.session, row.covered.as_deref(), self.boundary) {
-                self.differences.add("sessions", || format!("{} {why}", name(&row.session)));
+        } else if row.is_partial {
+            self.partial_sessions += 1;
+            let problem = partial_problem(&row.session, row.retained_part.as_deref(), self.boundary);
+            if let Some(problem) = problem {
+                self.differences.add("sessions", || format!("{} {problem}", describe(&row.session)));
             }
         }
     }
 }
 
-/// Says what is wrong with a row whose events are not all kept, by those that are.
-fn unfit(
+/// Returns how the row of a partial session contradicts its retained events.
+fn partial_problem(
     row: &SessionSummary<'_>,
-    covered: Option<&SessionSummary<'_>>,
+    retained: Option<&SessionSummary<'_>>,
     boundary: &PrunedBoundary,
 ) -> Option<&'static str> {
-    let last_is_kept = !boundary.ledger().events_pruned(&row.key.chatbot_id, Day::utc(row.ended_at));
-    if last_is_kept && covered.is_none_or(|covered| covered.ended_at != row.ended_at) {
-        return Some("ends with an event that is not there");
+    let is_end_retained = !boundary.ledger().events_pruned(&row.key.chatbot_id, Day::utc(row.ended_at));
+    if is_end_retained && retained.is_none_or(|retained| retained.ended_at != row.ended_at) {
+        return Some("ends with an event that is missing");
     }
-    let covered = covered?;
-    let fewer = covered.counts.iter().any(|(name, count)| row.count(name) < count)
-        || row.errors < covered.errors
-        || row.response_count < covered.response_count
-        || row.response_sum_us < covered.response_sum_us;
-    fewer.then_some("counts fewer events than are kept of it")
+    let retained = retained?;
+    let has_fewer = retained.counts.iter().any(|(name, count)| row.count(name) < count)
+        || row.errors < retained.errors
+        || row.response_count < retained.response_count
+        || row.response_sum_us < retained.response_sum_us;
+    has_fewer.then_some("counts fewer events than are retained")
 }
 
-/// Names the columns in which two sessions differ.
-fn unlike(a: &SessionSummary<'_>, b: &SessionSummary<'_>) -> String {
+/// Returns the names of the columns in which two sessions differ.
+fn differing_columns(a: &SessionSummary<'_>, b: &SessionSummary<'_>) -> String {
     let frames = [a, b].map(|session| tables::sessions::frame(std::slice::from_ref(session)));
     let [Ok(a), Ok(b)] = frames else { return "columns".to_owned() };
     let differs = |name: &&str| a.select(&[name]).ok() != b.select(&[name]).ok();
     a.column_names().filter(differs).collect::<Vec<_>>().join(", ")
 }
 
-fn name(session: &SessionSummary<'_>) -> String {
+fn describe(session: &SessionSummary<'_>) -> String {
     let kind = match session.key.kind {
         KeyKind::Session => "session_id",
         KeyKind::Anonymous => "anonymous_id",
         KeyKind::User => "user_id",
     };
     format!(
-        "the session of {kind} {:?} at chatbot {:?} from {} to {}",
+        "the session of {kind} {:?} of chatbot {:?} from {} to {}",
         session.key.value,
         session.key.chatbot_id,
         format_utc(session.first.time),

@@ -1,15 +1,17 @@
-//! The first-seen index against the kept events.
+//! Checks the `visitors` table against the retained events.
 //!
-//! Every id of the events has one entry, no later than its earliest event. An entry whose time lies
-//! on a kept date has an event at that very time. Ids are taken in portions: of each the index is
-//! gone through once, so that memory holds a portion and a bit for each entry.
+//! Every id in the events has one row, whose first-seen time is not after its earliest event. A row
+//! whose time is on a retained date has an event at that time.
+//!
+//! The ids are compared in batches, and the table is read once for each batch. Memory holds a batch
+//! and a flag per row.
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
 use super::difference::Differences;
-use super::replay::pruned_boundary::PrunedBoundary;
+use super::replay::PrunedBoundary;
 use crate::error::Result;
 use crate::event::{Block, KeyKind, TextField, session_key_hash};
 use crate::store::columns::Table;
@@ -18,18 +20,19 @@ use crate::store::tables::visitors::{LOOKUP_COLUMNS, Visitor, frame, hashes_and_
 use crate::store::update::visitors::FirstSeenMap;
 use crate::time::{Day, Micros, format_utc};
 
-/// Ids of a portion: each takes about 200 bytes.
-pub const PORTION: usize = 1 << 18;
+/// The number of ids in a batch; each takes about 200 bytes.
+pub(super) const BATCH_IDS: usize = 1 << 18;
 
-/// Takes the earliest time of each anonymous id and user id of some events.
-pub fn earliest(block: &Block, seen: &mut FirstSeenMap) {
+/// Adds the earliest time of each anonymous id and user id in some events to a map.
+pub(super) fn collect_first_seen(block: &Block, first_seen: &mut FirstSeenMap) {
     for row in &block.rows {
         let event = block.event(row);
         let ids = [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)];
         for (kind, field) in ids {
             let Some(id) = event.text(field) else { continue };
             let chatbot_id = event.chatbot_id();
-            seen.entry(session_key_hash(chatbot_id, kind, id))
+            first_seen
+                .entry(session_key_hash(chatbot_id, kind, id))
                 .and_modify(|visitor| visitor.first_seen_at = visitor.first_seen_at.min(row.time))
                 .or_insert_with(|| Visitor {
                     chatbot_id: chatbot_id.to_owned(),
@@ -42,56 +45,52 @@ pub fn earliest(block: &Block, seen: &mut FirstSeenMap) {
     }
 }
 
-/// The index, as far as it was compared.
-pub struct Check<'a> {
+/// A check of the `visitors` table in progress.
+pub(super) struct VisitorCheck<'a> {
     snapshot: &'a Snapshot,
     boundary: &'a PrunedBoundary,
-    portion: FirstSeenMap,
-    /// For each file, which entries have an event at their time.
+    /// The ids of the events since the last comparison.
+    batch: FirstSeenMap,
+    /// For each file, whether each row has an event at its first-seen time.
     confirmed: Vec<Vec<bool>>,
     differences: Differences,
 }
 
-impl<'a> Check<'a> {
-    /// Begins with nothing compared.
-    pub fn new(snapshot: &'a Snapshot, boundary: &'a PrunedBoundary) -> Check<'a> {
+impl<'a> VisitorCheck<'a> {
+    /// Starts a check.
+    pub(super) fn new(snapshot: &'a Snapshot, boundary: &'a PrunedBoundary) -> VisitorCheck<'a> {
         let files = snapshot.manifest().files(Table::Visitors).iter();
         let confirmed = files.map(|file| vec![false; file.rows as usize]).collect();
-        Check {
-            snapshot,
-            boundary,
-            portion: FirstSeenMap::default(),
-            confirmed,
-            differences: Differences::default(),
-        }
+        let (batch, differences) = (FirstSeenMap::default(), Differences::default());
+        VisitorCheck { snapshot, boundary, batch, confirmed, differences }
     }
 
-    /// Takes in some events.
-    pub fn take(&mut self, block: &Block) -> Result<()> {
-        earliest(block, &mut self.portion);
-        if self.portion.len() >= PORTION { self.compare() } else { Ok(()) }
+    /// Adds events.
+    pub(super) fn add(&mut self, block: &Block) -> Result<()> {
+        collect_first_seen(block, &mut self.batch);
+        if self.batch.len() >= BATCH_IDS { self.compare_batch() } else { Ok(()) }
     }
 
-    /// Compares a portion of ids with the index.
-    fn compare(&mut self) -> Result<()> {
-        let portion = std::mem::take(&mut self.portion);
+    /// Compares the batch with the table, and starts a new batch.
+    fn compare_batch(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
         let files = self.snapshot.manifest().files(Table::Visitors);
         let found: Vec<Vec<(usize, u128, Micros)>> = files
             .par_iter()
             .map(|file| {
                 let stored = self.snapshot.read_file(file, Some(&LOOKUP_COLUMNS))?;
-                let known = hashes_and_times(&stored)?.enumerate();
-                Ok(known
-                    .filter(|(_, (hash, _))| portion.contains_key(hash))
+                let rows = hashes_and_times(&stored)?.enumerate();
+                Ok(rows
+                    .filter(|(_, (hash, _))| batch.contains_key(hash))
                     .map(|(row, (hash, time))| (row, hash, time))
                     .collect())
             })
             .collect::<Result<_>>()?;
-        let mut known: HashMap<u128, u32> = HashMap::with_capacity(portion.len());
-        for (file, hits) in found.into_iter().enumerate() {
-            for (row, hash, time) in hits {
-                let Some(visitor) = portion.get(&hash) else { continue };
-                *known.entry(hash).or_default() += 1;
+        let mut row_counts: HashMap<u128, u32> = HashMap::with_capacity(batch.len());
+        for (file, rows) in found.into_iter().enumerate() {
+            for (row, hash, time) in rows {
+                let Some(visitor) = batch.get(&hash) else { continue };
+                *row_counts.entry(hash).or_default() += 1;
                 if visitor.first_seen_at == time
                     && let Some(confirmed) = self.confirmed.get_mut(file).and_then(|rows| rows.get_mut(row))
                 {
@@ -101,37 +100,38 @@ impl<'a> Check<'a> {
                     self.differences.add("visitors", || {
                         let (earlier, time) = (format_utc(visitor.first_seen_at), format_utc(time));
                         format!(
-                            "{} has an event at {earlier} and is said to be first seen at {time}",
-                            name(visitor)
+                            "{} has an event at {earlier}, before its first-seen time {time}",
+                            describe(visitor)
                         )
                     });
                 }
             }
         }
-        let mut missing: Vec<&Visitor> = portion
+        let mut missing: Vec<&Visitor> = batch
             .iter()
-            .filter(|(hash, _)| !known.contains_key(hash))
+            .filter(|(hash, _)| !row_counts.contains_key(hash))
             .map(|(_, visitor)| visitor)
             .collect();
         missing.sort();
         for visitor in missing {
-            self.differences.add("visitors", || format!("{} has events and no entry", name(visitor)));
+            self.differences.add("visitors", || format!("{} has events but no row", describe(visitor)));
         }
-        let mut double: Vec<&Visitor> =
-            known.iter().filter(|(_, count)| **count > 1).filter_map(|(hash, _)| portion.get(hash)).collect();
-        double.sort();
-        for visitor in double {
-            self.differences.add("visitors", || format!("{} has more than one entry", name(visitor)));
+        let repeated = row_counts.iter().filter(|(_, count)| **count > 1);
+        let mut repeated: Vec<&Visitor> = repeated.filter_map(|(hash, _)| batch.get(hash)).collect();
+        repeated.sort();
+        for visitor in repeated {
+            self.differences.add("visitors", || format!("{} has more than one row", describe(visitor)));
         }
         Ok(())
     }
 
-    /// Compares what is left, and the entries with themselves; returns what differs.
-    pub fn finish(mut self) -> Result<Differences> {
-        self.compare()?;
+    /// Compares the last batch, checks every row of the table by itself, and returns the
+    /// differences.
+    pub(super) fn finish(mut self) -> Result<Differences> {
+        self.compare_batch()?;
         let files = self.snapshot.manifest().files(Table::Visitors);
-        // An event can have gone with a person who was forgotten, and another's first sight stays.
-        let whole = self.boundary.ledger().forgotten.is_empty();
+        // After an erasure, a row can lack its event: that of an erased session with a shared id.
+        let nothing_erased = self.boundary.ledger().forgotten.is_empty();
         let found: Vec<Differences> = files
             .par_iter()
             .zip(&self.confirmed)
@@ -140,18 +140,15 @@ impl<'a> Check<'a> {
                 let stored = self.snapshot.read_file_checked(file)?;
                 let visitors = read(&stored)?;
                 if stored != frame(&visitors)? {
-                    differences.add(&file.path, || "its hashes are not those of its ids".to_owned());
+                    differences.add(&file.path, || "hashes do not match the ids".to_owned());
                 }
                 for (visitor, confirmed) in visitors.iter().zip(confirmed) {
                     let date = Day::utc(visitor.first_seen_at);
-                    let kept = !self.boundary.ledger().events_pruned(&visitor.chatbot_id, date);
-                    if whole && kept && !confirmed {
+                    let is_retained = !self.boundary.ledger().events_pruned(&visitor.chatbot_id, date);
+                    if nothing_erased && is_retained && !confirmed {
                         differences.add("visitors", || {
                             let time = format_utc(visitor.first_seen_at);
-                            format!(
-                                "{} is said to be first seen at {time} and has no event then",
-                                name(visitor)
-                            )
+                            format!("{} has no event at its first-seen time {time}", describe(visitor))
                         });
                     }
                 }
@@ -165,7 +162,7 @@ impl<'a> Check<'a> {
     }
 }
 
-fn name(visitor: &Visitor) -> String {
+fn describe(visitor: &Visitor) -> String {
     let kind = if visitor.kind == KeyKind::User { "user_id" } else { "anonymous_id" };
     format!("{kind} {:?} of chatbot {:?}", visitor.id, visitor.chatbot_id)
 }

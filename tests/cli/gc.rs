@@ -197,7 +197,7 @@ fn a_clock_that_jumped_ahead_is_asked_about_and_a_store_that_stood_still_is_not(
     place.wa("gc --keep-events 60d --yes").exits(0);
     // Everything at once is asked about however often gc ran.
     let place = place.at("2026-10-27T02:00:00Z");
-    place.wa("gc --keep-events 2d").exits(2).warns("all events would go");
+    place.wa("gc --keep-events 2d").exits(2).warns("all events would be removed");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn todays_events_are_not_taken_without_asking_where_the_day_begins_before_utc() 
     place
         .wa("gc --keep-events 1d")
         .exits(2)
-        .warns("events of today would go, up to 2026-09-09T16:00:00Z")
+        .warns("events of today would be removed, up to 2026-09-09T16:00:00Z")
         .warns("Asia/Tokyo");
     place.wa("gc --keep-events 2d").exits(0);
     assert_eq!(place.wa("status --format json").json()["tables"][0]["rows"], 2);

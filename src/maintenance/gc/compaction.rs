@@ -1,9 +1,9 @@
 //! Merges small files.
 //!
-//! The policy: a partition's files of fewer than half the rows that a file may have are put
-//! together, as many as fit into one file, until at most one such file is left. A day that came in
-//! one run and has not changed since is left alone. Refused lines of one UTC date are put into one
-//! file, since they go by that date.
+//! The policy: in each partition, files with fewer than half of the maximum rows of a file are
+//! merged, smallest first, into files of at most the maximum, until at most one such file is left.
+//! A partition of one file is not rewritten. The rejected lines of one UTC date are merged into one
+//! or a few files, since they are pruned by that date.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +18,24 @@ use crate::store::update::merge_policy::max_rows;
 use crate::store::update::partition::encode_file;
 use crate::time::Day;
 
-/// What was merged.
+/// The result of a compaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CompactionStats {
     /// Files that were merged.
     pub files: u64,
-    /// Files that they were merged into.
+    /// Files that replace them.
     pub into: u64,
 }
 
-/// Merges the small files of all tables, and those of refused lines.
-pub fn compact(transaction: &mut Transaction) -> Result<CompactionStats> {
-    let mut compacted = CompactionStats::default();
+/// Merges the small files of all tables and of rejected lines.
+pub(super) fn compact(transaction: &mut Transaction) -> Result<CompactionStats> {
+    let mut stats = CompactionStats::default();
     for table in Table::ALL {
         if table == Table::DailyStats {
-            // One file a month by construction.
+            // Always one file per month.
             continue;
         }
-        for (day, files) in groups(table, transaction.manifest().files(table)) {
+        for (day, files) in merge_groups(table, transaction.manifest().files(table)) {
             let snapshot = transaction.snapshot()?;
             let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
             let frame = Frame::concat(frames)?;
@@ -45,30 +45,30 @@ pub fn compact(transaction: &mut Transaction) -> Result<CompactionStats> {
             }
             transaction.add(new)?;
             if files.iter().all(|file| file.ip_addresses_removed) {
-                // There are none in the new file either: it need not be looked at again.
-                let known = transaction.manifest().tables.entry(table).or_default();
-                known.iter_mut().next_back().into_iter().for_each(|file| file.ip_addresses_removed = true);
+                // The new file has no IP addresses either, so gc need not read it again.
+                let all = transaction.manifest().tables.entry(table).or_default();
+                all.iter_mut().next_back().into_iter().for_each(|file| file.ip_addresses_removed = true);
             }
-            compacted.files += files.len() as u64;
-            compacted.into += 1;
+            stats.files += files.len() as u64;
+            stats.into += 1;
         }
     }
-    rejects(transaction, &mut compacted)?;
-    Ok(compacted)
+    compact_rejects(transaction, &mut stats)?;
+    Ok(stats)
 }
 
-/// The most bytes of refused lines that are put into one file: whoever looks at a line reads its file whole.
-const MOST_REJECTED: u64 = 16 << 20;
+/// The maximum size of a merged file of rejected lines. To show one line, the whole file is read.
+const MAX_REJECTS_BYTES: u64 = 16 << 20;
 
-/// Puts the refused lines of each UTC date into one file, or a few.
-fn rejects(transaction: &mut Transaction, compacted: &mut CompactionStats) -> Result<()> {
+/// Merges the rejected lines of each UTC date into one file, or a few.
+fn compact_rejects(transaction: &mut Transaction, stats: &mut CompactionStats) -> Result<()> {
     let mut days: BTreeMap<Day, Vec<AuxiliaryFile>> = BTreeMap::new();
     for file in &transaction.manifest().rejects {
         days.entry(Day::utc(file.written_at)).or_default().push(file.clone());
     }
     let groups = days.into_values().flat_map(|mut files| {
         files.sort_by(|a, b| (a.written_at, &a.path).cmp(&(b.written_at, &b.path)));
-        rejects_together(files)
+        group_rejects(files)
     });
     for files in groups.filter(|files| files.len() > 1) {
         let snapshot = transaction.snapshot()?;
@@ -83,18 +83,18 @@ fn rejects(transaction: &mut Transaction, compacted: &mut CompactionStats) -> Re
         let name = format!("{}.ndjson", uuid::Uuid::new_v4().simple());
         let new = transaction.add_auxiliary(REJECTS_DIR, &name, &bytes, rows, written_at)?;
         transaction.manifest().rejects.push(new);
-        compacted.files += files.len() as u64;
-        compacted.into += 1;
+        stats.files += files.len() as u64;
+        stats.into += 1;
     }
     Ok(())
 }
 
-/// Cuts the files of a date into groups that are to become one file each.
-fn rejects_together(files: Vec<AuxiliaryFile>) -> Vec<Vec<AuxiliaryFile>> {
+/// Divides the files of a date into groups to merge.
+fn group_rejects(files: Vec<AuxiliaryFile>) -> Vec<Vec<AuxiliaryFile>> {
     let mut groups: Vec<Vec<AuxiliaryFile>> = Vec::new();
     let mut bytes = 0;
     for file in files {
-        match groups.last_mut().filter(|_| bytes + file.bytes <= MOST_REJECTED) {
+        match groups.last_mut().filter(|_| bytes + file.bytes <= MAX_REJECTS_BYTES) {
             Some(group) => group.push(file.clone()),
             None => {
                 groups.push(vec![file.clone()]);
@@ -106,11 +106,11 @@ fn rejects_together(files: Vec<AuxiliaryFile>) -> Vec<Vec<AuxiliaryFile>> {
     groups
 }
 
-/// Returns the files of each partition that are to become one.
-fn groups(table: Table, files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
-    let most = max_rows(table);
+/// Returns the groups of files to merge, with the partition of each.
+fn merge_groups(table: Table, files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
+    let max = max_rows(table);
     let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.rows < most / 2) {
+    for file in files.iter().filter(|file| file.rows < max / 2) {
         partitions.entry(file.day).or_default().push(file);
     }
     let mut groups = Vec::new();
@@ -119,7 +119,7 @@ fn groups(table: Table, files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
         let mut group: Vec<DataFile> = Vec::new();
         let mut rows = 0;
         for file in small {
-            if rows + file.rows > most {
+            if rows + file.rows > max {
                 groups.push((day, std::mem::take(&mut group)));
                 rows = 0;
             }
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_lines_are_put_together_up_to_a_bound() {
+    fn rejects_are_merged_up_to_the_maximum_size() {
         let file = |bytes| AuxiliaryFile {
             path: String::new(),
             bytes,
@@ -145,11 +145,14 @@ mod tests {
             rows: 1,
             written_at: 0,
         };
-        let third = MOST_REJECTED / 3;
-        let files = [third, third, third, 1, third, MOST_REJECTED + 1, 1, 1].map(file);
-        let groups = rejects_together(files.to_vec());
+        let third = MAX_REJECTS_BYTES / 3;
+        let files = [third, third, third, 1, third, MAX_REJECTS_BYTES + 1, 1, 1].map(file);
+        let groups = group_rejects(files.to_vec());
         let sizes: Vec<Vec<u64>> =
             groups.iter().map(|group| group.iter().map(|file| file.bytes).collect()).collect();
-        assert_eq!(sizes, [vec![third, third, third, 1], vec![third], vec![MOST_REJECTED + 1], vec![1, 1]]);
+        assert_eq!(
+            sizes,
+            [vec![third, third, third, 1], vec![third], vec![MAX_REJECTS_BYTES + 1], vec![1, 1]]
+        );
     }
 }

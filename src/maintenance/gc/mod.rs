@@ -1,7 +1,9 @@
-//! One gc: prune, compact, sweep; one change of the store.
+//! `wa gc`: prunes expired rows, removes old IP addresses, compacts, and removes orphan files, in
+//! one commit.
 
-pub mod compaction;
-pub mod prune;
+mod compaction;
+mod confirmation;
+pub(super) mod prune;
 
 use std::time::Duration;
 
@@ -9,78 +11,75 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::pipeline::check_settings;
-use crate::privacy::anonymize;
+use crate::privacy::anonymize::{self, AnonymizeReport};
 use crate::settings::{Retention, Settings};
-use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
 use crate::store::transaction::Transaction;
 use crate::store::{Store, Writer};
-use crate::time::{Clock, DAY, Day, Micros, Zone, format_utc};
+use crate::time::Clock;
 use compaction::CompactionStats;
-use prune::Pruned;
+use confirmation::confirmation_reason;
+use prune::{PruneStats, last_expired_day};
 
-/// A clock that is so much later than the newest event, and than the last gc, may be wrong.
-const FAR: Micros = 7 * DAY;
-
-/// What a gc is told.
+/// Options of a gc.
 #[derive(Clone, Copy, Debug)]
 pub struct GcOptions {
-    /// The present.
+    /// The clock.
     pub clock: Clock,
-    /// Only say what would go.
+    /// Report what would be removed, and change nothing.
     pub dry_run: bool,
-    /// Go on where it would have to ask.
+    /// Run without confirmation.
     pub yes: bool,
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
 }
 
-/// What a gc did, or would do.
+/// The result of a gc or its dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct GcReport {
-    /// Nothing was changed.
+    /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// Why it would ask to be told to go on, where it would.
+    /// Why the gc needs confirmation; `None` if it does not.
     pub confirmation: Option<String>,
-    /// Events that are past their retention.
-    pub events: Pruned,
-    /// Sessions that are.
-    pub sessions: Pruned,
-    /// Daily statistics that are.
-    pub daily_stats: Pruned,
-    /// Refused lines that are.
-    pub rejects: Pruned,
-    /// Addresses that are past their time.
-    pub anonymized: anonymize::AnonymizeReport,
-    /// Small files that were merged.
+    /// Pruned events.
+    pub events: PruneStats,
+    /// Pruned sessions.
+    pub sessions: PruneStats,
+    /// Pruned daily statistics.
+    pub daily_stats: PruneStats,
+    /// Pruned rejected lines.
+    pub rejects: PruneStats,
+    /// Removed IP addresses.
+    pub anonymized: AnonymizeReport,
+    /// Merged files.
     pub compacted: CompactionStats,
-    /// Files that no manifest named.
+    /// Removed orphan files.
     pub orphan_files: u64,
-    /// Size of tables and refused lines before.
+    /// The size of tables and rejected lines before.
     pub bytes_before: u64,
-    /// Their size after.
+    /// The size of tables and rejected lines after.
     pub bytes_after: u64,
 }
 
-/// Prunes, merges small files and removes what no manifest names. A dry run writes the files that would
-/// be new aside, so that what it says is exact, and leaves the store as it was.
+/// Runs a gc. A dry run writes the new files to `staging/`, so that its report is exact, and removes
+/// them again.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] where it would take today's data, or the clock is far from the data's, and it was
-/// not told to go on.
+/// [`ErrorKind::Usage`] if the gc needs confirmation and `yes` is not set, or if the settings differ
+/// from those of the store. Fails if there is no store.
 pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
-    // A store that is not there is an error, not one to be made.
+    // A mistyped path must not create a store.
     store.snapshot()?;
     if options.dry_run {
-        return rehearse(store, settings, options);
+        return dry_run(store, settings, options);
     }
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store.writer("wa gc", options.lock_timeout, first)?;
     match gc_with_writer(&mut writer, settings, options) {
         Ok(report) => writer.finish().map(|()| report),
         Err(error) if error.kind() == ErrorKind::Usage => {
-            // Nothing went wrong, and nothing is to lie about.
+            // Nothing was written, so the writer can remove its staging folder.
             writer.finish()?;
             Err(error)
         }
@@ -88,30 +87,33 @@ pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcRe
     }
 }
 
-fn rehearse(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
-    let dry_run = store.dry_run("wa gc --dry-run", options.lock_timeout)?;
-    let mut transaction = dry_run.begin();
-    let outcome = dry_run.orphan_files().and_then(|orphan_files| {
-        check_settings(dry_run.manifest(), settings)?;
-        let confirmation = confirmation(dry_run.manifest(), settings, options.clock);
-        let (report, _) = change(&mut transaction, settings, options.clock)?;
-        let anonymized = anonymize::AnonymizeReport { dry_run: true, ..report.anonymized };
+fn dry_run(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
+    let trial = store.dry_run("wa gc --dry-run", options.lock_timeout)?;
+    let mut transaction = trial.begin();
+    let outcome = trial.orphan_files().and_then(|orphan_files| {
+        check_settings(trial.manifest(), settings)?;
+        let confirmation = confirmation_reason(trial.manifest(), settings, options.clock);
+        let (report, _) = apply(&mut transaction, settings, options.clock)?;
+        let anonymized = AnonymizeReport { dry_run: true, ..report.anonymized };
         Ok(GcReport { dry_run: true, confirmation, orphan_files, anonymized, ..report })
     });
-    dry_run.end(transaction)?;
+    trial.end(transaction)?;
     outcome
 }
 
-/// Does a gc with a writer that is open already.
+/// Does the same as [`gc`] with an open writer, and ignores `dry_run`.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] as for [`gc`].
 pub fn gc_with_writer(writer: &mut Writer, settings: &Settings, options: GcOptions) -> Result<GcReport> {
     check_settings(writer.manifest(), settings)?;
-    let confirmation = confirmation(writer.manifest(), settings, options.clock);
-    if let Some(why) = confirmation.filter(|_| !options.yes) {
-        return Err(Error::new(ErrorKind::Usage, why)
-            .hint("look with --dry-run at what would go, and say --yes if it is meant"));
+    let confirmation = confirmation_reason(writer.manifest(), settings, options.clock);
+    if let Some(reason) = confirmation.filter(|_| !options.yes) {
+        return Err(Error::new(ErrorKind::Usage, reason)
+            .hint("run with --dry-run to see what would be removed; add --yes to confirm"));
     }
     let mut transaction = writer.begin();
-    let (mut report, ledger) = change(&mut transaction, settings, options.clock)?;
+    let (mut report, ledger) = apply(&mut transaction, settings, options.clock)?;
     if let Some(ledger) = ledger {
         ledger.write(&mut transaction, options.clock.now)?;
     }
@@ -131,8 +133,8 @@ pub fn gc_with_writer(writer: &mut Writer, settings: &Settings, options: GcOptio
     Ok(report)
 }
 
-/// Makes the change. Returns what it is, and the ledger where that has changed.
-fn change(
+/// Makes all changes in a transaction. Returns the report, and the ledger if it changed.
+fn apply(
     transaction: &mut Transaction,
     settings: &Settings,
     clock: Clock,
@@ -141,100 +143,28 @@ fn change(
     let today = zone.day(clock.now);
     let before = Ledger::load(&transaction.snapshot()?)?;
     let mut ledger = before.clone();
-    let mut report = GcReport { bytes_before: bytes(transaction.manifest()), ..GcReport::default() };
-    if let Some(last) = prune::last_expired_day(settings.event_retention, today) {
-        report.events = prune::events(transaction, &mut ledger, last)?;
-        report.rejects = prune::rejects(transaction, last)?;
+    let mut report = GcReport { bytes_before: total_bytes(transaction.manifest()), ..GcReport::default() };
+    if let Some(last) = last_expired_day(settings.event_retention, today) {
+        report.events = prune::prune_events(transaction, &mut ledger, last)?;
+        report.rejects = prune::prune_rejects(transaction, last)?;
     }
-    if let Some(last) = prune::last_expired_day(settings.session_retention, today) {
-        report.sessions = prune::sessions(transaction, &mut ledger, last, zone)?;
+    if let Some(last) = last_expired_day(settings.session_retention, today) {
+        report.sessions = prune::prune_sessions(transaction, &mut ledger, last, zone)?;
     }
-    if let Some(last) = prune::last_expired_day(settings.daily_stats_retention, today) {
-        report.daily_stats = prune::daily_stats(transaction, &mut ledger, last)?;
+    if let Some(last) = last_expired_day(settings.daily_stats_retention, today) {
+        report.daily_stats = prune::prune_daily_stats(transaction, &mut ledger, last)?;
     }
-    if let Some(last) =
-        settings.anonymize_after_days.and_then(|n| prune::last_expired_day(Retention::Days(n), today))
-    {
+    let ip_retention = settings.anonymize_after_days.map_or(Retention::Forever, Retention::Days);
+    if let Some(last) = last_expired_day(ip_retention, today) {
         report.anonymized = anonymize::remove_ip_addresses(transaction, last)?;
     }
     report.compacted = compaction::compact(transaction)?;
-    report.bytes_after = bytes(transaction.manifest());
+    report.bytes_after = total_bytes(transaction.manifest());
     Ok((report, Some(ledger).filter(|ledger| *ledger != before)))
 }
 
-fn bytes(manifest: &Manifest) -> u64 {
+/// Returns the size of all tables and rejected lines.
+fn total_bytes(manifest: &Manifest) -> u64 {
     let tables = manifest.tables.values().flatten().map(|file| file.bytes).sum::<u64>();
     tables + manifest.rejects.iter().map(|file| file.bytes).sum::<u64>()
-}
-
-/// Says why it should be asked whether to go on: the retention or the clock looks like a mistake.
-fn confirmation(manifest: &Manifest, settings: &Settings, clock: Clock) -> Option<String> {
-    let zone = settings.timezone;
-    let today = zone.day(clock.now);
-    takes_today(manifest, settings, today, zone)
-        .or_else(|| takes_all(manifest, settings, today, zone))
-        .or_else(|| clock_is_far(manifest, settings, clock.now, today))
-}
-
-/// Events go by their UTC date: where the day begins before that, the shortest retention takes some of
-/// today's.
-fn takes_today(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -> Option<String> {
-    let last = prune::last_expired_day(settings.event_retention, today)?;
-    let files = manifest.files(Table::Events).iter();
-    let newest = files.filter(|file| file.day <= last).map(|file| file.max_time).max()?;
-    (zone.day(newest) >= today).then(|| {
-        format!(
-            "events of today would go, up to {}: they go by their UTC date, and today, {today}, began before \
-             that did in {}",
-            format_utc(newest),
-            zone.name()
-        )
-    })
-}
-
-fn takes_all(manifest: &Manifest, settings: &Settings, today: Day, zone: Zone) -> Option<String> {
-    [
-        (Table::Events, settings.event_retention),
-        (Table::Sessions, settings.session_retention),
-        (Table::DailyStats, settings.daily_stats_retention),
-    ]
-    .into_iter()
-    .find_map(|(table, keep)| {
-        let last = prune::last_expired_day(keep, today)?;
-        let newest = manifest.files(table).iter().map(|file| file.max_time).max()?;
-        // The times of daily statistics are the days themselves.
-        let newest = if table == Table::DailyStats { Day::utc(newest) } else { zone.day(newest) };
-        (newest <= last).then(|| {
-            format!(
-                "all {} would go: the newest are of {newest}, and today is {today}; is the clock right?",
-                table.name()
-            )
-        })
-    })
-}
-
-/// A clock that jumped ahead takes what is not old yet. Where nothing new has come for a while, but gc
-/// ran all the time, it is the data that stood still.
-fn clock_is_far(manifest: &Manifest, settings: &Settings, now: Micros, today: Day) -> Option<String> {
-    let newest = manifest.files(Table::Events).iter().map(|file| file.max_time).max()?;
-    let last_gc = manifest.last_gc.as_ref().map(|run| run.at);
-    let known = last_gc.map_or(newest, |at| at.max(newest));
-    if now.saturating_sub(known) <= FAR {
-        return None;
-    }
-    let goes = |table: Table, keep: Retention| {
-        prune::last_expired_day(keep, today)
-            .is_some_and(|last| manifest.files(table).iter().any(|file| file.day <= last))
-    };
-    let goes = goes(Table::Events, settings.event_retention)
-        || goes(Table::Sessions, settings.session_retention)
-        || goes(Table::DailyStats, settings.daily_stats_retention);
-    goes.then(|| {
-        format!(
-            "the newest event is of {}, the last gc {}, and now is {}; is the clock right?",
-            format_utc(newest),
-            last_gc.map_or("never was".to_owned(), |at| format!("was at {}", format_utc(at))),
-            format_utc(now)
-        )
-    })
 }

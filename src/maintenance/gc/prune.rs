@@ -1,8 +1,8 @@
-//! Takes what is past its retention out of the tables.
+//! Removes rows whose retention period has ended.
 //!
-//! N days are kept, today the last of them: an event goes when its UTC date is today - N or
-//! before, a session when the day of its last event is, a day's statistics when that day is. What
-//! goes is written down by chatbot and day, and its lines are not taken in again.
+//! A retention period of N days includes today. An event expires when its UTC date is today - N or
+//! earlier, a session when the day of its last event is, daily statistics when their day is. Pruned
+//! days are recorded in the ledger by chatbot, so that an ingest does not store their lines again.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -22,21 +22,21 @@ use crate::store::update::partition::encode_file;
 use crate::store::update::{self, PartialRewrite};
 use crate::time::{Day, Zone};
 
-/// What goes from a table.
+/// The rows pruned from a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Pruned {
-    /// The days, in order.
+pub struct PruneStats {
+    /// The days, sorted.
     pub days: Vec<String>,
-    /// Number of rows.
+    /// The number of rows.
     pub rows: u64,
-    /// Number of files that go or are written anew.
+    /// Files that were removed or rewritten.
     pub files: u64,
-    /// Bytes of the files that go as a whole.
+    /// The size of the files that were removed entirely.
     pub bytes: u64,
 }
 
-impl Pruned {
-    fn take(&mut self, file: &DataFile, rows: u64) {
+impl PruneStats {
+    fn add(&mut self, file: &DataFile, rows: u64) {
         self.rows += rows;
         self.files += 1;
         if rows == file.rows {
@@ -44,71 +44,79 @@ impl Pruned {
         }
     }
 
-    /// Puts the days in order, each once.
-    fn in_order(mut self) -> Pruned {
+    fn with_sorted_days(mut self) -> PruneStats {
         self.days.sort();
         self.days.dedup();
         self
     }
 }
 
-/// Returns the last day that goes; `None` where all are kept.
-pub fn last_expired_day(keep: Retention, today: Day) -> Option<Day> {
-    match keep {
+/// Returns the last day past a retention period; `None` if rows are retained forever.
+pub(in crate::maintenance) fn last_expired_day(retention: Retention, today: Day) -> Option<Day> {
+    match retention {
         Retention::Forever => None,
         Retention::Days(days) => Some(today.minus_days(days)),
     }
 }
 
-/// Takes out the events of UTC dates up to `last`.
-pub fn events(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> Result<Pruned> {
+/// Removes the events of UTC dates up to `last`.
+pub(super) fn prune_events(
+    transaction: &mut Transaction,
+    ledger: &mut Ledger,
+    last: Day,
+) -> Result<PruneStats> {
     let snapshot = transaction.snapshot()?;
-    let mut pruned = Pruned::default();
+    let mut pruned = PruneStats::default();
     for file in snapshot.manifest().files(Table::Events).iter().filter(|file| file.day <= last) {
         let frame = snapshot.read_file(file, Some(&["chatbot_id"]))?;
         let chatbots: HashSet<&str> = frame.texts("chatbot_id")?.iter().flatten().collect();
         for chatbot in chatbots {
             ledger.pruned_events.entry(chatbot.to_owned()).or_default().insert(file.day);
         }
-        pruned.take(file, file.rows);
+        pruned.add(file, file.rows);
         pruned.days.push(file.day.to_string());
         transaction.remove(Table::Events, &file.path);
         let manifest = transaction.manifest();
         manifest.events_pruned_through = manifest.events_pruned_through.max(Some(file.day));
     }
-    Ok(pruned.in_order())
+    Ok(pruned.with_sorted_days())
 }
 
-/// Takes out the sessions whose last event was on a day up to `last`.
-pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, zone: Zone) -> Result<Pruned> {
+/// Removes the sessions whose last event was on a day up to `last`.
+pub(super) fn prune_sessions(
+    transaction: &mut Transaction,
+    ledger: &mut Ledger,
+    last: Day,
+    zone: Zone,
+) -> Result<PruneStats> {
     let snapshot = transaction.snapshot()?;
-    let mut pruned = Pruned::default();
-    let end_of_last = zone.start_bounds(last.plus(1));
-    // Between the two the clock decides, where it went back over midnight.
-    let goes = |end: i64| end < end_of_last.0 || (end < end_of_last.1 && zone.day(end) <= last);
-    // A session starts no later than it ends: later days have nothing that goes.
+    let mut pruned = PruneStats::default();
+    let next_start = zone.start_bounds(last.plus(1));
+    // If a clock change at midnight repeats an hour, a time between the bounds can be on either day.
+    let is_expired = |end: i64| end < next_start.0 || (end < next_start.1 && zone.day(end) <= last);
+    // A session starts before it ends, so later partitions have no expired sessions.
     let files: Vec<DataFile> =
         snapshot.manifest().files(Table::Sessions).iter().filter(|file| file.day <= last).cloned().collect();
-    let mut going: BTreeMap<Day, Vec<PartialRewrite>> = BTreeMap::new();
+    let mut expired: BTreeMap<Day, Vec<PartialRewrite>> = BTreeMap::new();
     for file in files {
         let frame = snapshot.read_file(&file, Some(&["ended_at"]))?;
         let ends = frame.ints("ended_at")?;
-        let mask: Vec<bool> = ends.iter().map(|end| end.is_some_and(goes)).collect();
-        let rows = mask.iter().filter(|goes| **goes).count() as u64;
+        let mask: Vec<bool> = ends.iter().map(|end| end.is_some_and(is_expired)).collect();
+        let rows = mask.iter().filter(|expired| **expired).count() as u64;
         if rows > 0 {
-            pruned.take(&file, rows);
+            pruned.add(&file, rows);
             pruned.days.push(file.day.to_string());
-            going.entry(file.day).or_default().push(PartialRewrite { file, removed: mask });
+            expired.entry(file.day).or_default().push(PartialRewrite { file, removed: mask });
         }
     }
-    let counted = write_down(&snapshot, ledger, &going)?;
-    mark_counted_new(&snapshot, transaction, &counted, zone)?;
-    for (day, files) in going {
-        for PartialRewrite { file, removed: mask } in files {
+    let visitors = record_pruned_sessions(&snapshot, ledger, &expired)?;
+    mark_counted_visitors(&snapshot, transaction, &visitors, zone)?;
+    for (day, files) in expired {
+        for PartialRewrite { file, removed } in files {
             transaction.remove(Table::Sessions, &file.path);
-            if mask.contains(&false) {
+            if removed.contains(&false) {
                 let whole = snapshot.read_file_checked(&file)?;
-                let rest = whole.filter(mask.iter().map(|goes| !goes))?;
+                let rest = whole.filter(removed.iter().map(|removed| !removed))?;
                 let new = encode_file(Table::Sessions, day, &rest)?;
                 transaction.add(new)?;
             }
@@ -116,23 +124,24 @@ pub fn sessions(transaction: &mut Transaction, ledger: &mut Ledger, last: Day, z
         let manifest = transaction.manifest();
         manifest.sessions_pruned_through = manifest.sessions_pruned_through.max(Some(day));
     }
-    Ok(pruned.in_order())
+    Ok(pruned.with_sorted_days())
 }
 
-/// Writes down which chatbots lose sessions on which days, and returns the visitors of these sessions.
-fn write_down(
+/// Records the pruned days of each chatbot in the ledger, and returns the visitors of the pruned
+/// sessions by day.
+fn record_pruned_sessions(
     snapshot: &Snapshot,
     ledger: &mut Ledger,
-    going: &BTreeMap<Day, Vec<PartialRewrite>>,
+    expired: &BTreeMap<Day, Vec<PartialRewrite>>,
 ) -> Result<BTreeMap<Day, VisitorSet>> {
     let mut counted: BTreeMap<Day, VisitorSet> = BTreeMap::new();
-    for (&day, files) in going {
+    for (&day, files) in expired {
         let visitors = counted.entry(day).or_default();
-        for PartialRewrite { file, removed: mask } in files {
+        for PartialRewrite { file, removed } in files {
             let frame = snapshot.read_file(file, Some(&tables::daily_stats::FACT_COLUMNS))?;
-            let mut mask = mask.iter();
+            let mut removed = removed.iter();
             tables::daily_stats::for_each_session(&frame, |chatbot, facts| {
-                if !mask.next().is_some_and(|goes| *goes) {
+                if !removed.next().is_some_and(|removed| *removed) {
                     return;
                 }
                 if !ledger.sessions_pruned(chatbot, day) {
@@ -147,9 +156,9 @@ fn write_down(
     Ok(counted)
 }
 
-/// Marks the visitors whom a day counts as new by sessions that go: should they turn out to have been
-/// seen earlier, the day's figure can still be put right.
-fn mark_counted_new(
+/// Marks the visitors that a day counts as new because of pruned sessions. If an earlier first-seen
+/// time becomes known, that day's `new_visitors` can still be corrected.
+fn mark_counted_visitors(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
     counted: &BTreeMap<Day, VisitorSet>,
@@ -179,34 +188,38 @@ fn mark_counted_new(
     Ok(())
 }
 
-/// Takes out the statistics of days up to `last`.
-pub fn daily_stats(transaction: &mut Transaction, ledger: &mut Ledger, last: Day) -> Result<Pruned> {
+/// Removes the statistics of days up to `last`.
+pub(super) fn prune_daily_stats(
+    transaction: &mut Transaction,
+    ledger: &mut Ledger,
+    last: Day,
+) -> Result<PruneStats> {
     let snapshot = transaction.snapshot()?;
-    let mut pruned = Pruned::default();
+    let mut pruned = PruneStats::default();
     for file in snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day <= last) {
         let rows = tables::daily_stats::read(&snapshot.read_file_checked(file)?)?;
-        let (gone, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.stat_date <= last);
-        if !gone.is_empty() {
-            pruned.days.extend(gone.iter().map(|row| row.stat_date.to_string()));
-            for row in &gone {
+        let (expired, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.stat_date <= last);
+        if !expired.is_empty() {
+            pruned.days.extend(expired.iter().map(|row| row.stat_date.to_string()));
+            for row in &expired {
                 ledger.pruned_daily_stats.entry(row.chatbot_id.clone()).or_default().insert(row.stat_date);
             }
-            pruned.take(file, gone.len() as u64);
+            pruned.add(file, expired.len() as u64);
             transaction.remove(Table::DailyStats, &file.path);
             if let Some(new) = update::daily::encode_month(file.day, rows)? {
                 transaction.add(new)?;
             }
         }
     }
-    Ok(pruned.in_order())
+    Ok(pruned.with_sorted_days())
 }
 
-/// Takes out the refused lines that were written down on UTC dates up to `last`.
-pub fn rejects(transaction: &mut Transaction, last: Day) -> Result<Pruned> {
-    let mut pruned = Pruned::default();
-    let going: Vec<_> =
+/// Removes the lines that were rejected on UTC dates up to `last`.
+pub(super) fn prune_rejects(transaction: &mut Transaction, last: Day) -> Result<PruneStats> {
+    let mut pruned = PruneStats::default();
+    let expired: Vec<_> =
         transaction.manifest().rejects.iter().filter(|f| Day::utc(f.written_at) <= last).cloned().collect();
-    for file in going {
+    for file in expired {
         pruned.days.push(Day::utc(file.written_at).to_string());
         pruned.rows += file.rows;
         pruned.files += 1;
@@ -214,5 +227,5 @@ pub fn rejects(transaction: &mut Transaction, last: Day) -> Result<Pruned> {
         transaction.manifest().rejects.retain(|f| f.path != file.path);
         transaction.remove_auxiliary(&file.path);
     }
-    Ok(pruned.in_order())
+    Ok(pruned.with_sorted_days())
 }

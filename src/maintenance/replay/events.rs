@@ -1,4 +1,4 @@
-//! The kept events, a part of a file at a time, in the order of their UTC dates.
+//! Reads the retained events in batches, in order of their UTC dates.
 
 use crate::error::Result;
 use crate::event::Block;
@@ -9,25 +9,24 @@ use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::time::Day;
 
-/// A part of a file of events.
+/// Some of the events of a file.
 #[derive(Debug)]
-pub struct Part {
+pub(super) struct EventBatch {
     /// The UTC date of the events.
-    pub date: Day,
+    pub(super) date: Day,
     /// The events.
-    pub block: Block,
-    /// Bytes of files that have been read to their end with this part.
-    pub bytes: u64,
+    pub(super) block: Block,
+    /// The size of the file if this is its last batch, otherwise 0.
+    pub(super) bytes: u64,
 }
 
-/// Reads the parts of all files, date by date. A file that is gone, damaged or cannot be read is an error in
-/// its place.
-pub fn parts(snapshot: &Snapshot) -> impl Iterator<Item = Result<Part>> + '_ {
+/// Returns the batches of all files, by date. A file that is missing or damaged yields an error.
+pub(super) fn event_batches(snapshot: &Snapshot) -> impl Iterator<Item = Result<EventBatch>> + '_ {
     let mut files: Vec<&DataFile> = snapshot.manifest().files(Table::Events).iter().collect();
     files.sort_by_key(|file| file.day);
     files.into_iter().flat_map(|file| {
-        let mut reader = FileReader { snapshot, file, frame: None, start: 0 };
-        std::iter::from_fn(move || reader.next().transpose())
+        let mut reader = FileReader { snapshot, file, frame: None, next_row: 0 };
+        std::iter::from_fn(move || reader.next_batch().transpose())
     })
 }
 
@@ -35,22 +34,22 @@ struct FileReader<'a> {
     snapshot: &'a Snapshot,
     file: &'a DataFile,
     frame: Option<Frame>,
-    /// The row that the next part begins with.
-    start: usize,
+    /// The first row of the next batch.
+    next_row: usize,
 }
 
 impl FileReader<'_> {
-    fn next(&mut self) -> Result<Option<Part>> {
+    fn next_batch(&mut self) -> Result<Option<EventBatch>> {
         let frame = match &self.frame {
             Some(frame) => frame,
             None => self.frame.insert(self.snapshot.read_file_checked(self.file)?),
         };
-        if self.start >= frame.height() {
+        if self.next_row >= frame.height() {
             return Ok(None);
         }
-        let block = tables::events::read(frame, self.start)?;
-        self.start += block.rows.len();
-        let bytes = if self.start < frame.height() { 0 } else { self.file.bytes };
-        Ok(Some(Part { date: self.file.day, block, bytes }))
+        let block = tables::events::read(frame, self.next_row)?;
+        self.next_row += block.rows.len();
+        let bytes = if self.next_row < frame.height() { 0 } else { self.file.bytes };
+        Ok(Some(EventBatch { date: self.file.day, block, bytes }))
     }
 }

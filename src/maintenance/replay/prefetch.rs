@@ -1,17 +1,17 @@
-//! Work that is done while somebody looks at what came before.
+//! Computes the next item of an iterator on another thread while the current one is processed.
 
 use std::sync::mpsc::sync_channel;
 use std::thread::Scope;
 
-/// Makes the items of `items` in a thread of `scope`: the next one while the last one is looked at, and no
-/// more, since each may be large. The thread ends when it has made all of them, or when what this returns
-/// is dropped.
-pub fn prefetch<'scope, T: Send + 'scope>(
+/// Returns an iterator over `items` that computes one item ahead on a thread of `scope`. It computes
+/// no more than one, since an item can be large. The thread ends after the last item, or when the
+/// returned iterator is dropped.
+pub(super) fn prefetch<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut items: impl Iterator<Item = T> + Send + 'scope,
 ) -> impl Iterator<Item = T> + 'scope {
     let (sender, receiver) = sync_channel(0);
-    // Where nobody waits for an item, there is nothing left to do.
+    // Sending fails when the receiver is dropped; the rest is then not needed.
     scope.spawn(move || items.try_for_each(|item| sender.send(item)).unwrap_or_default());
     receiver.into_iter()
 }
@@ -23,21 +23,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_items_come_in_their_order() {
-        let got: Vec<u32> = std::thread::scope(|scope| prefetch(scope, 0..1000).collect());
-        assert_eq!(got, (0..1000).collect::<Vec<_>>());
+    fn items_arrive_in_order() {
+        let items: Vec<u32> = std::thread::scope(|scope| prefetch(scope, 0..1000).collect());
+        assert_eq!(items, (0..1000).collect::<Vec<_>>());
     }
 
     #[test]
-    fn one_item_is_made_ahead_and_none_once_nobody_waits() {
-        let made = AtomicU32::new(0);
+    fn one_item_is_prefetched_and_none_after_the_drop() {
+        let computed = AtomicU32::new(0);
         std::thread::scope(|scope| {
-            let mut items = prefetch(scope, (0..).map(|item| (item, made.fetch_add(1, SeqCst)).0));
+            let mut items = prefetch(scope, (0..).map(|item| (item, computed.fetch_add(1, SeqCst)).0));
             assert_eq!(items.next(), Some(0));
             assert_eq!(items.next(), Some(1));
-            assert!((2..=3).contains(&made.load(SeqCst)));
+            assert!((2..=3).contains(&computed.load(SeqCst)));
         });
-        // The scope has ended, so the thread has.
-        assert!((2..=3).contains(&made.load(SeqCst)));
+        // The scope has ended, and so has the thread.
+        assert!((2..=3).contains(&computed.load(SeqCst)));
     }
 }

@@ -1,51 +1,53 @@
-//! Whether a stored session is what the events make.
+//! Compares a stored session with the one computed from its events, except for removed IP
+//! addresses.
 //!
-//! Addresses go from events by their UTC dates and from sessions by the days on which they started,
-//! so at the edge one can have what the other has lost. Neither is a difference, and a rebuild does
-//! not bring an address back.
+//! IP addresses are removed from events by UTC date and from sessions by the day on which they
+//! started. Near that boundary, one can have an IP address that the other has lost. This is not a
+//! difference, and a rebuild must not bring the IP address back.
 
 use crate::event::Position;
 use crate::ingest::parse::ip_masking;
 use crate::session::{First, Last, Location, SessionSummary, UserProfile};
 use crate::settings::IpPolicy;
 
-/// Tells whether two summaries are one session, but for addresses that were removed from one of them.
-pub fn session_eq(row: &SessionSummary<'_>, made: &SessionSummary<'_>) -> bool {
-    if row == made {
+/// Returns whether two summaries are equal, except for IP addresses that were removed from one.
+pub(crate) fn session_eq(stored: &SessionSummary<'_>, computed: &SessionSummary<'_>) -> bool {
+    if stored == computed {
         return true;
     }
-    let mut other = made.clone();
-    if address_went(&row.location, &made.location) {
-        other.location = row.location.clone();
+    let mut other = computed.clone();
+    if may_differ_by_removed_ip(&stored.location, &computed.location) {
+        other.location = stored.location.clone();
     }
     for (user, profile) in &mut other.profiles {
-        if let Some(mine) = row.profiles.get(user)
-            && same_but_addresses(mine, profile)
+        if let Some(stored) = stored.profiles.get(user)
+            && eq_without_ip_addresses(stored, profile)
         {
-            *profile = mine.clone();
+            *profile = stored.clone();
         }
     }
-    *row == other
+    *stored == other
 }
 
-/// Tells whether two places can be of the same events, one of them without an address: an event that
-/// said no more than its address says nothing then, and a later one is the first that does.
-fn address_went(a: &First<Location<'_>>, b: &First<Location<'_>>) -> bool {
-    let address = |place: &First<Location<'_>>| place.value().is_some_and(|place| place.ip_address.is_some());
-    let at = |place: &First<Location<'_>>| place.0.as_ref().map(|(at, _)| *at);
-    !address(a) || !address(b) || at(a) != at(b)
+/// Returns whether two locations can come from the same events, with the IP address removed in one
+/// of them. An event that has only an IP address has no location without it; the location is then
+/// that of a later event.
+fn may_differ_by_removed_ip(a: &First<Location<'_>>, b: &First<Location<'_>>) -> bool {
+    let has_ip = |location: &First<Location<'_>>| location.value().is_some_and(|l| l.ip_address.is_some());
+    let position = |location: &First<Location<'_>>| location.0.as_ref().map(|(position, _)| *position);
+    !has_ip(a) || !has_ip(b) || position(a) != position(b)
 }
 
-/// Tells whether two profiles are the same but for addresses in the metadata.
-fn same_but_addresses(a: &Last<UserProfile<'_>>, b: &Last<UserProfile<'_>>) -> bool {
+/// Returns whether two profiles are equal without the IP addresses in their metadata.
+fn eq_without_ip_addresses(a: &Last<UserProfile<'_>>, b: &Last<UserProfile<'_>>) -> bool {
     fn masked<'p>(profile: &Last<UserProfile<'p>>) -> Option<(Position, UserProfile<'p>)> {
-        let (at, mut profile) = profile.0.clone()?;
+        let (position, mut profile) = profile.0.clone()?;
         if let Some(masked) =
             profile.user_metadata.as_deref().and_then(|text| ip_masking::mask_json(text, IpPolicy::Drop))
         {
             profile.user_metadata = Some(masked.into());
         }
-        Some((at, profile))
+        Some((position, profile))
     }
     masked(a) == masked(b)
 }
@@ -54,17 +56,18 @@ fn same_but_addresses(a: &Last<UserProfile<'_>>, b: &Last<UserProfile<'_>>) -> b
 mod tests {
     use super::*;
 
-    fn place(time: i64, ip: Option<&'static str>) -> First<Location<'static>> {
-        let place = Location { ip_address: ip.map(Into::into), ..Location::default() };
-        First(Some((Position { time, id: 1 }, place)))
+    fn location(time: i64, ip: Option<&'static str>) -> First<Location<'static>> {
+        let location = Location { ip_address: ip.map(Into::into), ..Location::default() };
+        First(Some((Position { time, id: 1 }, location)))
     }
 
     #[test]
-    fn an_address_may_be_missing_but_not_be_another_one() {
-        let nowhere = First(None);
-        assert!(address_went(&place(1, None), &place(1, Some("192.0.2.1"))));
-        assert!(address_went(&nowhere, &place(1, Some("192.0.2.1"))));
-        assert!(address_went(&place(1, Some("192.0.2.1")), &place(2, Some("192.0.2.2"))));
-        assert!(!address_went(&place(1, Some("192.0.2.1")), &place(1, Some("192.0.2.2"))));
+    fn ip_address_may_be_removed_but_not_changed() {
+        let none = First(None);
+        assert!(may_differ_by_removed_ip(&location(1, None), &location(1, Some("192.0.2.1"))));
+        assert!(may_differ_by_removed_ip(&none, &location(1, Some("192.0.2.1"))));
+        let (first, other) = (location(1, Some("192.0.2.1")), location(1, Some("192.0.2.2")));
+        assert!(may_differ_by_removed_ip(&first, &location(2, Some("192.0.2.2"))));
+        assert!(!may_differ_by_removed_ip(&first, &other));
     }
 }

@@ -1,4 +1,4 @@
-//! The rows of the `sessions` table, in the order of the UTC dates on which they start.
+//! Reads the rows of `sessions` in order of the UTC dates on which they start.
 
 use std::collections::BTreeMap;
 
@@ -15,33 +15,34 @@ use crate::time::{DAY, Day, Micros};
 
 /// A row of `sessions`.
 #[derive(Clone, Debug)]
-pub struct StoredSession {
-    /// What it holds.
-    pub session: SessionSummary<'static>,
-    /// The partition that it lies in.
-    pub day: Day,
-    /// Events of it are gone: see [`super::pruned_boundary`].
-    pub fixed: bool,
-    /// The columns that are worked out from others hold what they must.
-    pub sound: bool,
-    /// What the kept events make that lie within a fixed row.
-    pub covered: Option<Box<SessionSummary<'static>>>,
+pub(crate) struct StoredSession {
+    /// The session.
+    pub(crate) session: SessionSummary<'static>,
+    /// The day of the partition that contains the row.
+    pub(crate) day: Day,
+    /// Whether some of its events may be pruned; see [`super::pruned_boundary`].
+    pub(crate) is_partial: bool,
+    /// Whether the derived columns match the columns that they are derived from.
+    pub(crate) is_consistent: bool,
+    /// For a partial session, the summary of the retained events within its time span.
+    pub(crate) retained_part: Option<Box<SessionSummary<'static>>>,
 }
 
-/// Reads the rows date by date.
+/// A reader of all rows of `sessions`.
 #[derive(Debug)]
-pub struct StoredSessionReader<'a> {
+pub(super) struct StoredSessionReader<'a> {
     snapshot: &'a Snapshot,
     boundary: &'a PrunedBoundary,
     texts: &'a TextInterner,
+    /// The files that were not read yet.
     partitions: BTreeMap<Day, Vec<&'a DataFile>>,
-    /// StoredSessionReader that were read and start on a later date.
-    ahead: Vec<StoredSession>,
+    /// Rows that were read and start on a later date.
+    later_rows: Vec<StoredSession>,
 }
 
 impl<'a> StoredSessionReader<'a> {
-    /// Begins with the first date; `texts` get the long texts of the rows.
-    pub fn new(
+    /// Returns a reader at the first date. Long texts of the rows are shared through `texts`.
+    pub(super) fn new(
         snapshot: &'a Snapshot,
         boundary: &'a PrunedBoundary,
         texts: &'a TextInterner,
@@ -50,53 +51,53 @@ impl<'a> StoredSessionReader<'a> {
         for file in snapshot.manifest().files(Table::Sessions) {
             partitions.entry(file.day).or_default().push(file);
         }
-        StoredSessionReader { snapshot, boundary, texts, partitions, ahead: Vec::new() }
+        StoredSessionReader { snapshot, boundary, texts, partitions, later_rows: Vec::new() }
     }
 
-    /// Returns the UTC dates on which rows can start.
-    pub fn dates(&self) -> Vec<Day> {
+    /// Returns the UTC dates on which sessions can start.
+    pub(super) fn dates(&self) -> Vec<Day> {
         let zone = self.snapshot.zone();
-        let of = |day: &Day| {
+        let dates_of = |day: &Day| {
             let (start, end) = (zone.start_of(*day), zone.start_bounds(day.plus(1)).1 - 1);
             [Day::utc(start), Day::utc(end)]
         };
-        self.partitions.keys().flat_map(of).collect()
+        self.partitions.keys().flat_map(dates_of).collect()
     }
 
-    /// Returns the rows that start on a UTC date or before it and were not returned before, and the
-    /// number of bytes that were read for them. A row in a partition that is not its own comes with
-    /// the others there.
-    pub fn through(&mut self, date: Day) -> Result<(Vec<StoredSession>, u64)> {
+    /// Returns the rows that start on or before a UTC date and were not returned before, and the
+    /// number of bytes read. A row in the wrong partition is returned with the other rows of that
+    /// partition.
+    pub(super) fn read_through(&mut self, date: Day) -> Result<(Vec<StoredSession>, u64)> {
         let end: Micros = i64::from(date.plus(1).0) * DAY;
-        let later = self.partitions.split_off(&self.snapshot.zone().day(end - 1).plus(1));
-        let now = std::mem::replace(&mut self.partitions, later);
-        let files: Vec<&DataFile> = now.into_values().flatten().collect();
-        let read: Vec<Vec<StoredSession>> =
-            files.par_iter().map(|file| self.read(file)).collect::<Result<_>>()?;
-        self.ahead.extend(read.into_iter().flatten());
         let zone = self.snapshot.zone();
-        let (rows, ahead) = std::mem::take(&mut self.ahead)
+        let later = self.partitions.split_off(&zone.day(end - 1).plus(1));
+        let due = std::mem::replace(&mut self.partitions, later);
+        let files: Vec<&DataFile> = due.into_values().flatten().collect();
+        let read: Vec<Vec<StoredSession>> =
+            files.par_iter().map(|file| self.read_file(file)).collect::<Result<_>>()?;
+        self.later_rows.extend(read.into_iter().flatten());
+        let (rows, later) = std::mem::take(&mut self.later_rows)
             .into_iter()
             .partition(|row| row.session.first.time < end || zone.day(row.session.first.time) != row.day);
-        self.ahead = ahead;
+        self.later_rows = later;
         Ok((rows, files.iter().map(|file| file.bytes).sum()))
     }
 
-    /// Reads a file, and works its columns out again from the sessions in it.
-    fn read(&self, file: &DataFile) -> Result<Vec<StoredSession>> {
+    /// Reads a file, and checks the derived columns by deriving them again.
+    fn read_file(&self, file: &DataFile) -> Result<Vec<StoredSession>> {
         let frame = self.snapshot.read_file_checked(file)?;
         let sessions = tables::sessions::read(&frame)
             .map_err(|e| Error::failed(format!("cannot use {}", file.path)).caused_by(e))?;
-        let again = tables::sessions::frame(&sessions)?;
-        let all_sound = frame == again;
+        let derived = tables::sessions::frame(&sessions)?;
+        let all_consistent = frame == derived;
         Ok(sessions
             .into_iter()
             .enumerate()
             .map(|(row, session)| StoredSession {
                 day: file.day,
-                fixed: self.boundary.is_fixed(&session),
-                sound: all_sound || frame.slice(row, 1) == again.slice(row, 1),
-                covered: None,
+                is_partial: self.boundary.is_partial(&session),
+                is_consistent: all_consistent || frame.slice(row, 1) == derived.slice(row, 1),
+                retained_part: None,
                 session: session.into_owned(self.texts),
             })
             .collect())

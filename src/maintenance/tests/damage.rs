@@ -124,10 +124,10 @@ fn what_the_manifest_says_wrong_of_a_file_is_found() {
         });
         place
     };
-    finds(&of(|file| file.rows += 1), "events/", "it has 3 rows, not 4");
-    finds(&of(|file| file.min_time -= 1), "events/", "earliest");
-    finds(&of(|file| file.max_time += 1), "events/", "latest");
-    finds(&of(|file| file.day = file.day.plus(1)), "events/", "3 of its rows belong to another partition");
+    finds(&of(|file| file.rows += 1), "events/", "has 3 rows, not 4");
+    finds(&of(|file| file.min_time -= 1), "events/", "minimum time");
+    finds(&of(|file| file.max_time += 1), "events/", "maximum time");
+    finds(&of(|file| file.day = file.day.plus(1)), "events/", "3 rows belong to another partition");
     finds(&of(|file| file.table = Table::Visitors), "visitors/", "columns are not those of visitors");
 }
 
@@ -152,7 +152,7 @@ fn a_session_that_is_not_what_its_events_make_is_found_and_mended_by_a_rebuild()
         (|s| s[0].ended_at += 1, "ended_at"),
         (|s| s[0].first.id += 1, "first_event_id"),
         (|s| drop(s.remove(0)), "is missing"),
-        (|s| s[0].first.time -= 1, "is not what the events make"),
+        (|s| s[0].first.time -= 1, "does not match its events"),
     ];
     for (change, what) in changes {
         let mut place = place();
@@ -170,7 +170,7 @@ fn a_session_stored_twice_is_found_and_mended() {
     let mut place = place();
     let before = place.figures();
     tamper(&place, |sessions| sessions.push(sessions[0].clone()));
-    finds(&place, "sessions", "is not what the events make");
+    finds(&place, "sessions", "does not match its events");
     place.rebuild();
     place.is_clean();
     assert_eq!(place.figures(), before);
@@ -185,7 +185,7 @@ fn a_column_that_does_not_fit_the_others_is_found_and_mended() {
     let mut frame = snapshot.read_file(&old, None).unwrap();
     frame.replace_ints("messages_sent", &vec![7; frame.height()]).unwrap();
     replace(&place, Table::Sessions, |file, _| encode_file(Table::Sessions, file.day, &frame).unwrap());
-    finds(&place, "sessions", "columns that do not fit each other");
+    finds(&place, "sessions", "derived columns that do not match");
     place.rebuild();
     place.is_clean();
     assert_eq!(place.figures(), before);
@@ -206,15 +206,15 @@ fn a_wrong_first_sight_is_found() {
         place
     };
     let mut late = change(|v| v[0].first_seen_at += 1);
-    finds(&late, "visitors", "is said to be first seen");
+    finds(&late, "visitors", "before its first-seen time");
     assert_eq!(late.rebuild().first_seen_changed, 1);
     late.is_clean();
-    finds(&change(|v| v[0].first_seen_at -= 1), "visitors", "has no event then");
+    finds(&change(|v| v[0].first_seen_at -= 1), "visitors", "has no event at its first-seen time");
     let mut missing = change(|v| drop(v.remove(0)));
-    finds(&missing, "visitors", "has events and no entry");
+    finds(&missing, "visitors", "has events but no row");
     missing.rebuild();
     missing.is_clean();
-    finds(&change(|v| v.push(v[0].clone())), "visitors", "more than one entry");
+    finds(&change(|v| v.push(v[0].clone())), "visitors", "more than one row");
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn a_wrong_figure_of_a_day_is_found_and_mended() {
     type Change = fn(&mut Vec<crate::daily_stats::DailyStats>);
     let changes: [(Change, &str); 4] = [
         (|rows| rows[0].total_messages_sent += 1, "total_messages_sent is 3, not 2"),
-        (|rows| drop(rows.remove(0)), "has sessions and no row"),
-        (|rows| rows[0].stat_date = rows[0].stat_date.plus(9), "has a row and no sessions"),
+        (|rows| drop(rows.remove(0)), "has sessions but no row"),
+        (|rows| rows[0].stat_date = rows[0].stat_date.plus(9), "has a row but no sessions"),
         (|rows| rows[0].top_referrers.push(' '), "top_referrers differs"),
     ];
     for (change, what) in changes {
@@ -253,11 +253,11 @@ fn a_day_that_says_less_than_what_is_left_of_its_sessions_is_found_and_mended() 
     type Change = fn(&mut Vec<crate::daily_stats::DailyStats>);
     // Of the 10th, the session of v is gone, that of w is held; both were new.
     let changes: [(Change, &str); 5] = [
-        (|rows| rows[0].total_messages_received = 0, "total_messages_received is 0, not 1 or more"),
-        (|rows| rows[0].new_visitors = -1, "new_visitors is -1, not 2 or more"),
-        (|rows| rows[0].new_visitors = 3, "returning_visitors is -1, not 0 or more"),
-        (|rows| rows[0].unique_visitors = 1, "returning_visitors is -1, not 0 or more"),
-        (|rows| drop(rows.remove(0)), "2026-03-10 of chatbot \"c\" has sessions and no row"),
+        (|rows| rows[0].total_messages_received = 0, "total_messages_received is 0, not at least 1"),
+        (|rows| rows[0].new_visitors = -1, "new_visitors is -1, not at least 2"),
+        (|rows| rows[0].new_visitors = 3, "returning_visitors is -1, not at least 0"),
+        (|rows| rows[0].unique_visitors = 1, "returning_visitors is -1, not at least 0"),
+        (|rows| drop(rows.remove(0)), "2026-03-10 of chatbot \"c\" has sessions but no row"),
     ];
     for (number, (change, what)) in changes.into_iter().enumerate() {
         let mut place = place();
@@ -282,7 +282,7 @@ fn an_event_that_went_astray_is_found() {
     let frame = snapshot.read_file(&old, None).unwrap();
     let rest = frame.filter((0..frame.height()).map(|row| row > 0)).unwrap();
     replace(&place, Table::Events, |file, _| encode_file(Table::Events, file.day, &rest).unwrap());
-    finds(&place, "sessions", "is not what the events make");
+    finds(&place, "sessions", "does not match its events");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn an_event_that_is_stored_twice_is_found() {
     let frame = Frame::concat(vec![frame, first]).unwrap();
     replace(&place, Table::Events, |file, _| encode_file(Table::Events, file.day, &frame).unwrap());
     finds(&place, "events", "is stored twice");
-    finds(&place, "sessions", "is not what the events make");
+    finds(&place, "sessions", "does not match its events");
 }
 
 /// Takes in another line whenever a check begins, so many times.
@@ -328,7 +328,10 @@ fn a_check_starts_again_when_a_writer_has_changed_the_store_but_not_without_end(
             (Ok(report), true) => assert!(report.is_clean() && left == 0, "{report:#?}"),
             (Err(error), false) => {
                 assert_eq!(left, 20, "it was begun ten times");
-                assert!(error.to_string().contains("a writer has changed it 10 times"), "{error}");
+                assert!(
+                    error.to_string().contains("a writer changed it during each of 10 attempts"),
+                    "{error}"
+                );
                 assert!(error.hint_text().is_some());
             }
             (outcome, _) => panic!("{outcome:?}"),
