@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::identity::{Identifier, IdentifierKind};
 use crate::ingest::IngestCounts;
-use crate::ingest::pipeline::{self, IngestOptions};
+use crate::ingest::{self, IngestOptions};
 use crate::privacy::export::{Export, ExportOptions};
 use crate::privacy::{ErasureReceipt, ForgetOptions, forget};
 use crate::progress::NoProgress;
@@ -119,7 +119,7 @@ impl TestStore {
             key_file: None,
             batch_bytes: None,
         };
-        let report = pipeline::run(&self.store(), settings, &options, &NoProgress).unwrap();
+        let report = ingest::run(&self.store(), settings, &options, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.summary.adds_up(), "{report:?}");
         report.summary.total
     }

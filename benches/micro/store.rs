@@ -6,7 +6,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
-use wa::ingest::pipeline::{IngestOptions, run};
+use wa::ingest::{IngestOptions, run};
 use wa::progress::NoProgress;
 use wa::settings::Settings;
 use wa::store::Store;

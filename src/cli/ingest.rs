@@ -1,4 +1,4 @@
-//! `wa ingest`: take in logs.
+//! `wa ingest`: ingest logs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,61 +8,61 @@ use super::output::Progress;
 use super::output::ingest_summary;
 use super::{Globals, Printer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::pipeline;
+use crate::ingest;
 use crate::render::numbers::pluralize;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
-/// Take in logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
+/// Ingest logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
 ///
-/// Nothing is stored twice: run it every night over the whole folder. A line that makes no sense is
-/// refused, counted and kept in the store's rejects; the account at the end says what became of every
-/// event. With --quiet it is printed only where something went wrong or lines were newly refused, which
-/// leaves the exit status at 0.
+/// No event is stored twice, so that the command can run every night over the whole folder. An invalid
+/// line is rejected, counted, and stored with its reason. The ingest summary at the end counts the
+/// outcomes of all events. With --quiet, it is printed only after an error or if lines were newly
+/// rejected; rejected lines leave the exit status at 0.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa ingest logs/*.ndjson
-      every night over the same folder: only what is new is read
+      Ingest the same folder every night; only new lines are read
   wa ingest logs/ archive/2026-*.ndjson.gz
-      folders with all below them, and globs of compressed logs
+      Search a folder recursively, and read compressed logs
   zcat access.gz | wa ingest - --chatbot shop
-      standard input, whose lines name no chatbot
+      Read standard input, whose lines have no chatbot_id
   wa ingest new.ndjson --max-rejects 100 --format json
-      all or nothing where more than 100 lines are refused; a JSON account")]
+      Commit nothing if more than 100 lines are rejected; print JSON")]
 pub struct Args {
     /// Files, folders (*.ndjson, *.jsonl, *.json, *.log, also .gz and .zst), globs, or - for
     /// standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// The chatbot for lines that name none
+    /// The chatbot of lines without chatbot_id
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Option<String>,
 
-    /// How to write the account: table or json; if given, it is printed even with --quiet
+    /// Format of the ingest summary: table or json; if given, it is printed even with --quiet
     /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
     format: Option<SummaryFormat>,
 
-    /// Read files again even if they were taken in whole before (nothing is stored twice)
+    /// Read files even if they are unchanged (no event is stored twice)
     #[arg(long)]
     force: bool,
 
-    /// Commit once, at the end: all that can be read, or nothing
+    /// Commit once, at the end: everything that can be read, or nothing
     #[arg(long)]
     atomic: bool,
 
-    /// Commit nothing and exit with status 3 if more than N lines are refused
+    /// Commit nothing and exit with status 3 if more than N lines are rejected
     #[arg(long, value_name = "N")]
     max_rejects: Option<u64>,
 
-    /// How much memory to use, 256M or more [default: 512M]
+    /// Memory budget, at least 256M [default: 512M]
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
 
-    /// Say on standard error where the time went
+    /// Print the time per stage on standard error
     #[arg(long, hide = true)]
     profile: bool,
 
@@ -70,49 +70,49 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// A MaxMind-format database for looking up where an address is
+    /// Database in MaxMind format, to look up the location of IP addresses
     #[arg(long, value_name = "FILE")]
     geoip: Option<String>,
 
-    /// What to store of addresses: keep, truncate or drop
+    /// How to store IP addresses: keep, truncate or drop
     #[arg(long, value_name = "POLICY")]
     ip: Option<String>,
 }
 
-/// What an ingest needs, checked.
+/// The validated arguments and settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The store; it is made if need be.
+    /// Path of the store, which is created if it does not exist.
     pub store: PathBuf,
-    /// The time that is now.
+    /// The current time.
     pub clock: Clock,
-    /// The settings in force.
+    /// The settings.
     pub settings: Settings,
-    /// Files, folders, globs, `-`; at least one.
+    /// Files, folders, globs, or `-`; at least one.
     pub inputs: Vec<PathBuf>,
-    /// The chatbot of lines that name none.
+    /// The chatbot of lines without `chatbot_id`.
     pub chatbot: Option<String>,
-    /// Read files that are recognised as taken in.
+    /// Read files even if they are unchanged.
     pub force: bool,
     /// Commit once, at the end.
     pub atomic: bool,
-    /// Say where the time went.
+    /// Print the time per stage.
     pub profile: bool,
-    /// How many lines may be refused.
+    /// The largest number of rejected lines.
     pub max_rejects: Option<u64>,
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
-    /// How to write the account.
+    /// Format of the ingest summary.
     pub format: SummaryFormat,
-    /// Whether a form was asked for: then quiet does not hold the account back.
+    /// The format was given, so that the summary is printed even with `--quiet`.
     pub format_given: bool,
 }
 
 impl Args {
-    /// Checks the arguments and reads the settings.
+    /// Validates the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense.
+    /// [`crate::ErrorKind::Usage`] if settings or arguments are invalid.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
         let mut resolved = globals.settings()?;
         let flags = [
@@ -143,16 +143,16 @@ impl Args {
     }
 }
 
-/// Takes in the logs and prints the account.
+/// Ingests the logs and prints the ingest summary.
 ///
 /// # Errors
-/// What the ingest returns; [`crate::ErrorKind::PartialInput`] where some inputs could not be read, and
-/// [`crate::ErrorKind::TooManyRejected`] where more lines were refused than allowed.
+/// The errors of the ingest; [`crate::ErrorKind::PartialInput`] if an input could not be read to its end;
+/// [`crate::ErrorKind::TooManyRejected`] if more lines were rejected than allowed.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let store = Store::new(&options.store);
     let is_new = !store.exists();
     let bar = Bar(printer.bytes_bar("ingest", Some(0)));
-    let told = pipeline::IngestOptions {
+    let ingest_options = ingest::IngestOptions {
         inputs: options.inputs.clone(),
         chatbot: options.chatbot.clone(),
         force: options.force,
@@ -163,10 +163,10 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         key_file: options.settings.key_file.clone(),
         batch_bytes: None,
     };
-    let report = pipeline::run(&store, &options.settings, &told, &bar)?;
+    let report = ingest::run(&store, &options.settings, &ingest_options, &bar)?;
     bar.0.finish();
     if is_new && store.exists() {
-        printer.note(&format!("made the store {}", options.store.display()));
+        printer.note(&format!("created the store {}", options.store.display()));
     }
     let text = match options.format {
         SummaryFormat::Json => ingest_summary::json(&report)?,
@@ -181,11 +181,11 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     }
     ingest_summary::notes(&report, printer);
     if report.new_rejects > 0 {
-        // A log whose format has changed is refused line by line, and else nobody would ever know.
+        // If the format of a log changes, all its lines are rejected. Cron must report that.
         printer.needs_attention();
     }
     if options.profile {
-        for (stage, spent) in report.stages.list() {
+        for (stage, spent) in report.timings.iter() {
             printer.note(&format!("{:>8} {:7.3} s", stage.name(), spent.as_secs_f64()));
         }
     }
@@ -198,36 +198,37 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     }
 }
 
-/// Turns what an ingest came to into success or failure.
-fn outcome(report: pipeline::IngestReport, options: &Options) -> Result<()> {
+/// Returns the outcome of the command.
+fn outcome(report: ingest::IngestReport, options: &Options) -> Result<()> {
     let total = &report.summary.total;
     if let Some(failure) = report.failure {
         return Err(failure);
     }
     if !report.problems.is_empty() && report.summary.files.is_empty() {
-        return Err(Error::failed("none of the inputs is there to be read: nothing was taken in")
-            .hint("see the errors above; `wa ingest --help` says what can be named"));
+        return Err(Error::failed("no input could be read; nothing was ingested")
+            .hint("see the errors above; `wa ingest --help` lists the kinds of inputs"));
     }
     if report.too_many_rejected {
         return Err(Error::new(
             ErrorKind::TooManyRejected,
             format!(
-                "{} refused, more than --max-rejects {}; nothing was committed",
+                "{} rejected, more than --max-rejects {}; nothing was committed",
                 pluralize(total.rejected_total(), "line was", "lines were"),
                 options.max_rejects.unwrap_or(0)
             ),
         )
-        .hint(
-            "the account says where the first of them are; mend the log, or allow more with --max-rejects N",
-        ));
+        .hint("the summary lists the first of them; correct the log, or allow more with --max-rejects N"));
     }
     match report.problems.len() {
         0 => Ok(()),
         n => Err(Error::new(
             ErrorKind::PartialInput,
-            format!("{n} of the inputs could not be read to the end; what could be read is stored"),
+            format!(
+                "{} could not be read to the end; the rest is stored",
+                pluralize(n as u64, "input", "inputs")
+            ),
         )
-        .hint("see the errors above; the same command takes in the rest once they are mended")),
+        .hint("see the errors above; run the same command again after correcting them")),
     }
 }
 

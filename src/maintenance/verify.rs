@@ -14,7 +14,7 @@ use super::visitors::VisitorCheck;
 use super::{daily, files};
 use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
-use crate::ingest::batch::stored_ids::Keys;
+use crate::ingest::batch::stored_ids::EventKeys;
 use crate::prehashed::PreHashed;
 use crate::progress::Progress;
 use crate::session::SessionSummary;
@@ -146,7 +146,7 @@ fn compare_tables(
         boundary: &boundary,
         visitors: VisitorCheck::new(snapshot, &boundary),
         events: 0,
-        event_keys: Keys::default(),
+        event_keys: EventKeys::default(),
         seen_on_date: HashSet::with_hasher(PreHashed),
         sessions: 0,
         partial_sessions: 0,
@@ -168,7 +168,7 @@ struct Comparison<'a> {
     boundary: &'a PrunedBoundary,
     visitors: VisitorCheck<'a>,
     events: u64,
-    event_keys: Keys,
+    event_keys: EventKeys,
     /// The keys of the events of the current date, to find repeated ones.
     seen_on_date: HashSet<u128, PreHashed>,
     sessions: u64,
@@ -181,7 +181,7 @@ impl ReplayVisitor for Comparison<'_> {
         self.events += block.rows.len() as u64;
         for row in &block.rows {
             let event = block.event(row);
-            if !self.seen_on_date.insert(self.event_keys.of(&event)) {
+            if !self.seen_on_date.insert(self.event_keys.key(&event)) {
                 self.differences.add("events", || {
                     let id = uuid::Uuid::from_u128(row.id);
                     format!("event {id} of chatbot {:?} is stored twice", event.chatbot_id())

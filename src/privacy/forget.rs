@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identifier;
 use crate::ingest::batch::suppression;
 use crate::ingest::input::source_registry::SourceRegistry;
+use crate::ingest::parse::rejected;
 use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
@@ -208,7 +209,7 @@ fn record_erasure(
     }
     // The stored line can differ from the line in the log: ingest masks IP addresses by the policy
     // of the time, and `anonymize` removes them. Both forms are recorded.
-    let stored = rejects.sha256.iter().map(|sha256| suppression::hex_line_hash(key, sha256));
+    let stored = rejects.sha256.iter().map(|sha256| rejected::hex_line_hash(key, sha256));
     for hash in stored.chain(rejects.keyed_hashes.iter().cloned()) {
         add(hash, None, now);
     }

@@ -13,7 +13,7 @@ fn blank_lines_are_counted_beside_the_table() {
     let place = Place::new();
     place.write("a.ndjson", format!("\n{}\n \n", line("a")));
     place.write("b.ndjson", line("b"));
-    place.wa("ingest a.ndjson").exits(0).says("\nblank: 3 lines, beside the sum\n");
+    place.wa("ingest a.ndjson").exits(0).says("\n3 blank lines (not counted)\n");
     let run = place.wa("ingest b.ndjson").exits(0);
     assert!(!run.stdout.contains("blank"), "{run}");
 }
@@ -24,11 +24,8 @@ fn an_account_of_what_was_not_committed_says_so_and_where_the_refused_lines_are(
     // Thirteen of fifteen lines make no sense.
     place.write("a.ndjson", "no json\n".repeat(12) + &line("a") + &line("b") + "{\"event_name\":\"e\"}\n");
     let run = place.wa("ingest a.ndjson --max-rejects 12").exits(3);
-    let run = run.warns("13 lines were refused, more than --max-rejects 12; nothing was committed");
-    assert!(
-        run.stdout.starts_with("nothing was committed; without --max-rejects it would have been:\n"),
-        "{run}"
-    );
+    let run = run.warns("13 lines were rejected, more than --max-rejects 12; nothing was committed");
+    assert!(run.stdout.starts_with("Nothing was committed. Without --max-rejects:\n"), "{run}");
     let run = run
         .says("would store")
         .says("  a.ndjson:1 not_json\n")

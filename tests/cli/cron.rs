@@ -60,16 +60,17 @@ fn quiet_prints_nothing_when_all_goes_well_and_the_whole_story_when_it_does_not(
 
     let run = place.wa("--quiet ingest logs gone.ndjson").exits(4);
     let run = run.says("file").says("total").says("1 file is unchanged");
-    run.warns("cannot read gone.ndjson").warns("1 of the inputs could not be read").warns("hint: ");
+    run.warns("cannot read gone.ndjson").warns("1 input could not be read").warns("hint: ");
     place.write("wa-store/wa.toml", "timezone = \"Europe/Berlin\"\n");
-    place.wa("--quiet gc").exits(2).warns("the store was made with the time zone UTC").warns("wa rebuild");
+    place.wa("--quiet gc").exits(2).warns("the store was created with the time zone UTC").warns("wa rebuild");
 }
 
 #[test]
 fn lines_that_are_newly_refused_are_part_of_the_story_and_the_same_again_are_not() {
     let place = Place::new();
     place.write("logs/a.ndjson", lines(0, 20) + "no json\n");
-    let run = place.wa("--quiet ingest logs").exits(0).says("refused: 1 not_json").warns("made the store");
+    let run =
+        place.wa("--quiet ingest logs").exits(0).says("rejected: 1 not_json").warns("created the store");
     assert_eq!(run.stderr.lines().count(), 1, "{run}");
     place.wa("--quiet ingest logs").exits(0).prints_nothing();
     place.wa("--quiet ingest logs --force").exits(0).prints_nothing();
@@ -78,7 +79,7 @@ fn lines_that_are_newly_refused_are_part_of_the_story_and_the_same_again_are_not
     place.wa("--quiet ingest logs").exits(0).prints_nothing();
     // The format of the log has changed: not one line is stored.
     place.write("logs/b.ndjson", lines(22, 30).replace("event_name", "name"));
-    place.wa("--quiet ingest logs").exits(0).says("refused: 8 no_event_name");
+    place.wa("--quiet ingest logs").exits(0).says("rejected: 8 no_event_name");
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn a_folder_in_which_no_file_has_the_name_of_a_log_is_warned_of() {
     place.wa("--quiet ingest logs").exits(0).prints_nothing();
     // A log by a name that logrotate gives: nothing is ever taken in.
     place.write("logs/widget.ndjson.1", lines(0, 5));
-    place.wa("--quiet ingest logs").exits(0).warns("others, such as logs/widget.ndjson.1, have to be named");
+    place.wa("--quiet ingest logs").exits(0).warns("name other files, such as logs/widget.ndjson.1");
     place.wa("--quiet ingest logs/widget*").exits(0).prints_nothing();
     assert_eq!(stored(&place).len(), 5);
 }

@@ -8,7 +8,7 @@ const LINE: &str = "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"
 fn with_store() -> Place {
     let place = Place::new();
     place.write("log.ndjson", format!("{LINE}no json\n"));
-    place.wa("ingest log.ndjson").exits(0).warns("made the store ./wa-store");
+    place.wa("ingest log.ndjson").exits(0).warns("created the store ./wa-store");
     place
 }
 
@@ -172,10 +172,10 @@ fn a_store_that_has_vanished_is_missed_and_only_an_ingest_makes_a_new_one() {
         run.warns("there is no wa store in ./wa-store").warns("hint: name the store with --store DIR");
         assert!(!place.path("wa-store").exists(), "{command}");
     }
-    place.wa("ingest log.ndjson").exits(0).warns("made the store ./wa-store");
+    place.wa("ingest log.ndjson").exits(0).warns("created the store ./wa-store");
     // Said once.
     let again = place.wa("ingest log.ndjson").exits(0);
-    assert!(!again.stderr.contains("made the store"), "{again}");
+    assert!(!again.stderr.contains("created the store"), "{again}");
 }
 
 #[test]

@@ -121,6 +121,6 @@ fn unfinished_last_lines_are_counted() {
     for name in ["a", "b"] {
         place.write(&format!("logs/{name}.ndjson"), event(1) + "{\"chatbot_id\"");
     }
-    place.wa("ingest logs/a.ndjson").exits(0).warns("a last line is not finished; it is left");
-    place.wa("--store other ingest logs").exits(0).warns("2 last lines are not finished; they are left");
+    place.wa("ingest logs/a.ndjson").exits(0).warns("1 unfinished last line is left");
+    place.wa("--store other ingest logs").exits(0).warns("2 unfinished last lines are left");
 }

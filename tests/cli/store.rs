@@ -70,7 +70,7 @@ fn what_a_first_ingest_leaves_before_its_manifest_is_no_hindrance() {
     place.write("wa-store/lock", "");
     std::fs::create_dir_all(place.path("wa-store/events/event_date=2026-11-09")).unwrap();
     place.wa("report summary").exits(1).warns("there is no wa store");
-    place.wa("ingest log.ndjson").exits(0).warns("made the store");
+    place.wa("ingest log.ndjson").exits(0).warns("created the store");
     assert!(!place.path("wa-store/staging").exists());
     place.wa("verify").exits(0).says("compared 1 event, 1 session (0 of them in part)");
 }
@@ -121,7 +121,7 @@ fn the_settings_of_an_empty_store_can_be_edited_without_a_rebuild() {
     place.write("wa-store/wa.toml", "timezone = \"UTC\"\n");
     place.wa("ingest log.ndjson").exits(2).warns("run `wa rebuild`");
     std::fs::remove_file(place.path("wa-store/wa.toml")).unwrap();
-    place.wa("init").exits(2).warns("the store was made with the time zone Asia/Tokyo");
+    place.wa("init").exits(2).warns("the store was created with the time zone Asia/Tokyo");
     place.wa("init --timezone Asia/Tokyo --session-timeout 1h").exits(0);
     place.wa("ingest log.ndjson").exits(0);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use proptest::prelude::*;
-use wa::ingest::pipeline::IngestReport;
+use wa::ingest::IngestReport;
 
 use super::disk::MemoryDisk;
 use super::logs::NOW;

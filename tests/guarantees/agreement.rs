@@ -185,7 +185,7 @@ impl Case {
             let path = folder.path().join(format!("{number}.ndjson"));
             fs::write(&path, lines.join("\n") + "\n").unwrap();
             model.file(lines);
-            let options = wa::ingest::pipeline::IngestOptions {
+            let options = wa::ingest::IngestOptions {
                 batch_bytes: Some(200_000),
                 ..place::options(vec![path.display().to_string()], NOW)
             };

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use wa::ingest::pipeline::IngestReport;
+use wa::ingest::IngestReport;
 use wa::store::columns::Table;
 
 use super::account::bytes;
@@ -49,8 +49,7 @@ impl Logs {
 
     fn take_in_named(&self, names: &[&str]) -> IngestReport {
         let inputs = names.iter().map(|name| self.path(name).display().to_string()).collect();
-        let options =
-            wa::ingest::pipeline::IngestOptions { batch_bytes: Some(4000), ..place::options(inputs, NOW) };
+        let options = wa::ingest::IngestOptions { batch_bytes: Some(4000), ..place::options(inputs, NOW) };
         let report = place::ingest(&self.disk, &place::settings(), &options).unwrap();
         assert!(report.summary.adds_up(), "{:#?}", report.summary);
         assert!(report.failure.is_none(), "{:?}", report.failure);

@@ -98,7 +98,7 @@ fn bad_bytes_in_a_parquet_file_keep_an_ingest_from_carrying_the_damage_on() {
 fn bad_bytes_of_one_bit_in_a_parquet_file_are_never_carried_on_by_an_ingest() {
     let folder = place::folder();
     write_logs(folder.path(), 2, 300);
-    let options = |file: &str, force| wa::ingest::pipeline::IngestOptions {
+    let options = |file: &str, force| wa::ingest::IngestOptions {
         force,
         ..place::options(
             vec![folder.path().join(file).display().to_string()],

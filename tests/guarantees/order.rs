@@ -152,7 +152,7 @@ fn take_in(
             model.file(lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()));
         }
         let now = NOW + number as Micros * SECOND;
-        let options = wa::ingest::pipeline::IngestOptions {
+        let options = wa::ingest::IngestOptions {
             batch_bytes: Some(run.batch_bytes),
             force: run.force,
             atomic: run.atomic,

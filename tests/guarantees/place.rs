@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wa::enrich::Enricher;
 use wa::identity::Identifier;
-use wa::ingest::pipeline::{self, IngestReport};
+use wa::ingest::{self, IngestReport};
 use wa::maintenance;
 use wa::privacy;
 use wa::progress::NoProgress;
@@ -53,8 +53,8 @@ pub fn settings() -> Settings {
 }
 
 /// What an ingest is told, if nothing else.
-pub fn options(inputs: Vec<String>, now: Micros) -> pipeline::IngestOptions {
-    pipeline::IngestOptions {
+pub fn options(inputs: Vec<String>, now: Micros) -> ingest::IngestOptions {
+    ingest::IngestOptions {
         inputs: inputs.into_iter().map(PathBuf::from).collect(),
         chatbot: None,
         force: false,
@@ -76,11 +76,11 @@ pub fn store_on(disk: &Arc<MemoryDisk>) -> Store {
 pub fn ingest(
     disk: &Arc<MemoryDisk>,
     settings: &Settings,
-    options: &pipeline::IngestOptions,
+    options: &ingest::IngestOptions,
 ) -> wa::Result<IngestReport> {
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store_on(disk).writer_without_lock(first)?;
-    pipeline::run_with_writer(writer, settings, options, enricher(), &NoProgress)
+    ingest::run_with_writer(writer, settings, options, enricher(), &NoProgress)
 }
 
 /// Does a gc on a disk in memory.

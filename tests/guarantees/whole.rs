@@ -201,7 +201,7 @@ impl Folder {
     }
 
     fn ingest(&self, disk: &Arc<MemoryDisk>, atomic: bool) -> (Option<String>, Option<u64>) {
-        let options = wa::ingest::pipeline::IngestOptions {
+        let options = wa::ingest::IngestOptions {
             batch_bytes: Some(1),
             atomic,
             ..place::options(vec![self.dir.path().display().to_string()], NOW)
@@ -470,7 +470,7 @@ fn whole_or_not_at_all_a_full_disk_gets_its_sentence_and_keeps_what_was_committe
     let disk = MemoryDisk::new();
     // Somewhere in the middle: some of the three batches are stored by then.
     disk.fail(Some(Fault::Full(undisturbed.operations() / 2)));
-    let options = wa::ingest::pipeline::IngestOptions {
+    let options = wa::ingest::IngestOptions {
         batch_bytes: Some(1),
         ..place::options(vec![folder.dir.path().display().to_string()], NOW)
     };
@@ -494,7 +494,7 @@ fn whole_or_not_at_all_an_ingest_that_fails_says_whether_it_has_committed_anythi
     let before = MemoryDisk::new();
     assert_eq!(first.ingest(&before, true).0, None);
     let generation = |disk: &Arc<MemoryDisk>| place::store_on(disk).snapshot().unwrap().manifest().generation;
-    let options = wa::ingest::pipeline::IngestOptions {
+    let options = wa::ingest::IngestOptions {
         batch_bytes: Some(1),
         ..place::options(vec![folder.dir.path().display().to_string()], NOW)
     };

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use serde::de::IgnoredAny;
 use wa::enrich::{Enricher, SourceFields};
 use wa::event::TextField;
-use wa::ingest::parse::timestamp::{from_number, from_text};
+use wa::ingest::timestamp::{from_number, from_text};
 use wa::ingest::{BlockReader, ParseOptions, Parsed, RawBlock, RejectReason, parse};
 use wa::settings::IpPolicy;
 use wa::store::manifest::{Manifest, checksum};

@@ -1,20 +1,21 @@
-//! Writes the account of an ingest: a table for people, JSON for programs.
+//! Prints the ingest summary as a table or as JSON.
 
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use crate::cli::Printer;
 use crate::error::{Error, Result};
-use crate::ingest::pipeline::{IngestReport, RejectedLineRef};
 use crate::ingest::{FileOutcome, IngestCounts, IngestSummary, RejectReason};
+use crate::ingest::{IngestReport, RejectedLineRef};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::text::escape_control;
 
-/// The most files that a table names one by one.
-const MOST_FILES: usize = 20;
+/// The largest number of files with a row of their own.
+const MAX_FILES: usize = 20;
 
+/// The JSON form of a report.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct JsonSummary<'a> {
     committed: bool,
     #[serde(flatten)]
     summary: &'a IngestSummary,
@@ -22,15 +23,15 @@ struct Answer<'a> {
     first_rejected: &'a [RejectedLineRef],
 }
 
-/// Writes the account as JSON.
+/// Returns the summary as JSON.
 pub fn json(report: &IngestReport) -> Result<String> {
     let first_rejected = if report.too_many_rejected { &report.first_rejected[..] } else { &[] };
-    let answer = Answer { committed: report.committed, summary: &report.summary, first_rejected };
-    let text = serde_json::to_string_pretty(&answer);
-    text.map_err(|e| Error::failed("cannot write the account as JSON").caused_by(e))
+    let summary = JsonSummary { committed: report.committed, summary: &report.summary, first_rejected };
+    let text = serde_json::to_string_pretty(&summary);
+    text.map_err(|e| Error::failed("cannot write the ingest summary as JSON").caused_by(e))
 }
 
-/// Writes the account as a table, at most `width` columns wide.
+/// Returns the summary as a table of at most `width` columns.
 pub fn table(report: &IngestReport, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -43,7 +44,7 @@ pub fn table(report: &IngestReport, width: Option<usize>) -> String {
     let forgotten = total.forgotten > 0;
     let too_many_rejected = report.too_many_rejected;
     let stored = if too_many_rejected { "would store" } else { "stored" };
-    let mut header = vec!["file", "read", stored, "duplicate", "refused"];
+    let mut header = vec!["file", "read", stored, "duplicate", "rejected"];
     if pruned {
         header.push("already pruned");
     }
@@ -72,33 +73,31 @@ pub fn table(report: &IngestReport, width: Option<usize>) -> String {
         cells
     };
     let files = &report.summary.files;
-    let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == FileOutcome::Known);
-    for file in read.iter().take(MOST_FILES) {
+    let (unchanged, read): (Vec<_>, Vec<_>) =
+        files.iter().partition(|file| file.outcome == FileOutcome::Unchanged);
+    for file in read.iter().take(MAX_FILES) {
         table.add_row(row(escape_control(&file.file).into_owned(), &file.counts));
     }
-    if read.len() > MOST_FILES {
+    if read.len() > MAX_FILES {
         let mut others = IngestCounts::default();
-        read.iter().skip(MOST_FILES).for_each(|file| others.merge(&file.counts));
-        table.add_row(row(format!("{} more files", group_digits((read.len() - MOST_FILES) as u64)), &others));
+        read.iter().skip(MAX_FILES).for_each(|file| others.merge(&file.counts));
+        table.add_row(row(format!("{} more files", group_digits((read.len() - MAX_FILES) as u64)), &others));
     }
     table.add_row(row("total".to_owned(), total));
     let mut text = table.trim_fmt();
     text.push('\n');
     if too_many_rejected {
-        text.insert_str(0, "nothing was committed; without --max-rejects it would have been:\n\n");
+        text.insert_str(0, "Nothing was committed. Without --max-rejects:\n\n");
     }
-    if !known.is_empty() {
-        let (are, were) = if known.len() == 1 { ("file is", "it was") } else { ("files are", "they were") };
-        text.push_str(&format!(
-            "\n{} {are} unchanged since {were} taken in, and skipped.\n",
-            group_digits(known.len() as u64)
-        ));
+    if !unchanged.is_empty() {
+        let files = pluralize(unchanged.len() as u64, "file is", "files are");
+        text.push_str(&format!("\n{files} unchanged since the last ingest and skipped.\n"));
     }
     if total.blank > 0 {
-        text.push_str(&format!("blank: {}, beside the sum\n", pluralize(total.blank, "line", "lines")));
+        text.push_str(&format!("{} (not counted)\n", pluralize(total.blank, "blank line", "blank lines")));
     }
     for (reason, times) in &total.rejected {
-        text.push_str(&format!("refused: {} {}\n", group_digits(*times), reason.name()));
+        text.push_str(&format!("rejected: {} {}\n", group_digits(*times), reason.name()));
     }
     if too_many_rejected {
         for rejected in &report.first_rejected {
@@ -120,28 +119,25 @@ pub fn table(report: &IngestReport, width: Option<usize>) -> String {
     text
 }
 
-/// Says by the way what an account does not show.
+/// Prints notes and warnings about what the summary does not show.
 pub fn notes(report: &IngestReport, printer: &Printer) {
     if report.summary.total.rejected.contains_key(&RejectReason::NoChatbotId) {
-        printer.note("lines that name no chatbot were refused; --chatbot ID says whose they are");
+        printer.note("lines without chatbot_id were rejected; name their chatbot with --chatbot ID");
     }
     match report.summary.total.unfinished {
         0 => {}
-        1 => printer.note("a last line is not finished; it is left for the next ingest"),
-        n => printer.note(&format!(
-            "{} last lines are not finished; they are left for the next ingest",
-            group_digits(n)
-        )),
+        1 => printer.note("1 unfinished last line is left for the next ingest"),
+        n => printer.note(&format!("{} unfinished last lines are left for the next ingest", group_digits(n))),
     }
     for folder in &report.folders_without_logs {
-        let other = folder.other.as_ref().map(|other| {
-            // A log that logrotate has renamed: a folder is not the place to guess at names.
+        let other = folder.other_file.as_ref().map(|other| {
+            // Possibly a log that logrotate has renamed. Such names are not guessed.
             printer.needs_attention();
-            format!("; others, such as {}, have to be named, or matched by a glob", other.display())
+            format!("; name other files, such as {}, or match them by a glob", other.display())
         });
         printer.warn(&format!(
-            "there are no logs in {}: of a folder, files are taken whose names end with .ndjson, .jsonl, .json \
-             or .log, and those with .gz or .zst after it{}",
+            "there are no logs in {}: only files named *.ndjson, *.jsonl, *.json or *.log, also with .gz or \
+             .zst, are read from a folder{}",
             folder.folder.display(),
             other.unwrap_or_default()
         ));
@@ -153,7 +149,7 @@ pub fn notes(report: &IngestReport, printer: &Printer) {
             more => format!(" and {}", pluralize(more, "more day", "more days")),
         };
         printer.warn(&format!(
-            "left out {} of days that are pruned: {day} of {chatbot}{more}",
+            "ignored {} of pruned days: {day} of {chatbot}{more}",
             pluralize(report.summary.total.already_pruned, "event", "events")
         ));
     }

@@ -1,13 +1,13 @@
-//! Ids for events whose lines have none.
+//! Derives ids for events whose lines have none.
 //!
-//! The id is derived from the line's content and its ordinal among identical lines of its file, so
-//! that two identical lines of one file are two events, and the same file, a copy, or a longer
-//! version of it adds nothing twice.
+//! The id is derived from the content of the line and its ordinal among the identical lines of its
+//! file. Two identical lines of a file are two events, and ingesting the file again, a copy of it, or
+//! a longer version stores no event twice.
 //!
-//! So every line without an id must be compared with all of its file before it. Memory holds the
-//! hashes of the latest; the earlier ones lie in runs on the disk, each sorted. Identical lines have
-//! the same time: of a log in order, a batch needs none of the runs, and of a shuffled one it reads
-//! all of them once, twenty bytes a line.
+//! Every line without an id must therefore be compared with all lines before it in its file. Memory
+//! holds the hashes of the latest lines; earlier ones are in sorted runs on disk. Identical lines have
+//! the same time. For a log in order of time, a batch reads no run; for a shuffled log, it reads all
+//! runs once, at 20 bytes per line.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,103 +18,103 @@ use crate::prehashed::PreHashed;
 use crate::store::temp_files::TempFiles;
 use crate::time::Micros;
 
-/// Bytes of an entry of a run: hash and count.
+/// Bytes per entry of a run: hash and count.
 const ENTRY: usize = 20;
 
 /// Counts identical lines of one file.
 #[derive(Debug)]
 pub struct Ordinals {
-    /// Lines since the last run was written, by hash: how often each.
-    seen: HashMap<u128, u32, PreHashed>,
-    times: Times,
+    /// Counts by hash of the lines since the last run was written.
+    counts: HashMap<u128, u32, PreHashed>,
+    times: TimeRange,
     runs: Vec<Run>,
-    /// The most distinct lines that are held between batches.
-    room: usize,
+    /// The largest number of distinct lines in memory between batches.
+    capacity: usize,
 }
 
-/// From when to when some lines are.
+/// The time range of some lines.
 #[derive(Clone, Copy, Debug)]
-struct Times {
-    least: Micros,
-    greatest: Micros,
+struct TimeRange {
+    start: Micros,
+    end: Micros,
 }
 
-impl Times {
-    const NONE: Times = Times { least: Micros::MAX, greatest: Micros::MIN };
+impl TimeRange {
+    const EMPTY: TimeRange = TimeRange { start: Micros::MAX, end: Micros::MIN };
 
-    fn take(&mut self, time: Micros) {
-        self.least = self.least.min(time);
-        self.greatest = self.greatest.max(time);
+    fn include(&mut self, time: Micros) {
+        self.start = self.start.min(time);
+        self.end = self.end.max(time);
     }
 
-    fn meet(self, other: Times) -> bool {
-        self.least <= other.greatest && other.least <= self.greatest
+    fn overlaps(self, other: TimeRange) -> bool {
+        self.start <= other.end && other.start <= self.end
     }
 }
 
-/// Lines that were put aside: hashes in order, each with its count.
+/// A file of line hashes in order, each with its count.
 #[derive(Debug)]
 struct Run {
     path: PathBuf,
-    times: Times,
+    times: TimeRange,
 }
 
 impl Ordinals {
-    /// Counts, and holds so many distinct lines at most between batches: 33 to 66 bytes each.
-    pub fn with_room_for(room: usize) -> Ordinals {
-        let seen = HashMap::with_hasher(PreHashed);
-        Ordinals { seen, times: Times::NONE, runs: Vec::new(), room }
+    /// Creates a counter that holds up to `capacity` distinct lines in memory between batches, at 33 to
+    /// 66 bytes each.
+    pub fn with_capacity(capacity: usize) -> Ordinals {
+        let counts = HashMap::with_hasher(PreHashed);
+        Ordinals { counts, times: TimeRange::EMPTY, runs: Vec::new(), capacity }
     }
 
-    /// Gives those of the rows that have none their ids, in the order of their lines: the next ones of
-    /// the file.
+    /// Assigns ids to the rows without an id. The rows must be the next ones of the file, in order.
     pub fn assign<'r>(
         &mut self,
         rows: impl IntoIterator<Item = &'r mut EventRow>,
         temp_files: &TempFiles,
     ) -> Result<()> {
         let mut rows: Vec<&mut EventRow> = rows.into_iter().filter(|row| !row.has_own_id).collect();
-        let before = self.counts_before(&rows, temp_files)?;
+        let before = self.counts_in_runs(&rows, temp_files)?;
         for row in &mut rows {
             let content = row.id;
             let earlier = match before.binary_search_by_key(&content, |(hash, _)| *hash) {
                 Ok(at) => before.get(at).map_or(0, |(_, count)| *count),
                 Err(_) => 0,
             };
-            let count = self.seen.entry(content).or_insert(0);
+            let count = self.counts.entry(content).or_insert(0);
             row.id = derived_id(content, earlier.saturating_add(*count));
             *count = count.saturating_add(1);
-            self.times.take(row.time);
+            self.times.include(row.time);
         }
-        if self.seen.len() > self.room {
-            self.put_aside(temp_files)?;
+        if self.counts.len() > self.capacity {
+            self.write_run(temp_files)?;
         }
         Ok(())
     }
 
-    /// Ends with a file: nothing is left of it.
-    pub fn end(&mut self, temp_files: &TempFiles) {
+    /// Removes all lines, at the end of a file.
+    pub fn clear(&mut self, temp_files: &TempFiles) {
         for run in self.runs.drain(..) {
             temp_files.remove(&run.path);
         }
-        self.seen = HashMap::with_hasher(PreHashed);
-        self.times = Times::NONE;
+        self.counts = HashMap::with_hasher(PreHashed);
+        self.times = TimeRange::EMPTY;
     }
 
-    /// Returns the hashes of rows, in order, with their counts in the runs; nothing where no run can
-    /// have any of them.
-    fn counts_before(&self, rows: &[&mut EventRow], temp_files: &TempFiles) -> Result<Vec<(u128, u32)>> {
-        let mut times = Times::NONE;
-        rows.iter().for_each(|row| times.take(row.time));
+    /// Returns the hashes of the rows, in order, with their counts in the runs; empty if no run can hold
+    /// any of them.
+    fn counts_in_runs(&self, rows: &[&mut EventRow], temp_files: &TempFiles) -> Result<Vec<(u128, u32)>> {
+        let mut times = TimeRange::EMPTY;
+        rows.iter().for_each(|row| times.include(row.time));
         let mut counts: Vec<(u128, u32)> = Vec::new();
-        for run in self.runs.iter().filter(|run| run.times.meet(times)) {
+        for run in self.runs.iter().filter(|run| run.times.overlaps(times)) {
             if counts.is_empty() {
                 counts = rows.iter().map(|row| (row.id, 0)).collect();
                 counts.sort_unstable();
                 counts.dedup();
             }
             let bytes = temp_files.read(&run.path)?;
-            let mut entries = bytes.chunks_exact(ENTRY).filter_map(entry).peekable();
+            let mut entries = bytes.chunks_exact(ENTRY).filter_map(parse_entry).peekable();
             for (hash, count) in &mut counts {
                 while entries.next_if(|(other, _)| *other < *hash).is_some() {}
                 if let Some((_, more)) = entries.next_if(|(other, _)| *other == *hash) {
@@ -125,29 +125,29 @@ impl Ordinals {
         Ok(counts)
     }
 
-    fn put_aside(&mut self, temp_files: &TempFiles) -> Result<()> {
-        let mut entries: Vec<(u128, u32)> = self.seen.drain().collect();
+    fn write_run(&mut self, temp_files: &TempFiles) -> Result<()> {
+        let mut entries: Vec<(u128, u32)> = self.counts.drain().collect();
         entries.sort_unstable();
         let mut bytes = Vec::with_capacity(entries.len() * ENTRY);
         for (hash, count) in entries {
             bytes.extend_from_slice(&hash.to_le_bytes());
             bytes.extend_from_slice(&count.to_le_bytes());
         }
-        let times = std::mem::replace(&mut self.times, Times::NONE);
+        let times = std::mem::replace(&mut self.times, TimeRange::EMPTY);
         self.runs.push(Run { path: temp_files.write(&bytes)?, times });
         Ok(())
     }
 }
 
-/// Reads an entry of a run.
-fn entry(bytes: &[u8]) -> Option<(u128, u32)> {
+/// Parses an entry of a run.
+fn parse_entry(bytes: &[u8]) -> Option<(u128, u32)> {
     let (hash, count) = bytes.split_first_chunk::<16>()?;
     Some((u128::from_le_bytes(*hash), u32::from_le_bytes(count.try_into().ok()?)))
 }
 
-/// Returns the id of the n-th (from 0) of identical lines with this hash: a UUID of version 8, the
-/// one for ids of one's own making (RFC 9562).
-pub fn derived_id(content: u128, ordinal: u32) -> u128 {
+/// Returns the id of the line with a content hash and an ordinal, from 0, among identical lines: a
+/// UUID of version 8, which RFC 9562 reserves for custom ids.
+fn derived_id(content: u128, ordinal: u32) -> u128 {
     let mut bytes = [0; 20];
     bytes[..16].copy_from_slice(&content.to_le_bytes());
     bytes[16..].copy_from_slice(&ordinal.to_le_bytes());
@@ -166,7 +166,7 @@ mod tests {
     use crate::store::manifest::Manifest;
     use crate::store::{Store, Writer};
 
-    /// Makes rows of some contents, the time of each being made of it: identical lines have one time.
+    /// Returns rows with some contents. The time depends on the content, as in a log.
     fn rows(contents: &[u128]) -> Vec<EventRow> {
         contents.iter().map(|&id| EventRow { id, time: (id % 5) as i64, ..EventRow::EMPTY }).collect()
     }
@@ -176,26 +176,26 @@ mod tests {
         store.writer_without_lock(|| Manifest::new(0, "UTC", 1)).unwrap()
     }
 
-    /// Gives rows their ids, so many at a time.
-    fn ids(contents: &[u128], room: usize, at_once: usize) -> Vec<u128> {
+    /// Returns the ids of rows that are assigned `chunk` rows at a time.
+    fn ids(contents: &[u128], capacity: usize, chunk: usize) -> Vec<u128> {
         let folder = tempfile::tempdir().unwrap();
         let writer = writer(&folder);
         let temp_files = writer.temp_files();
         let mut rows = rows(contents);
-        let mut ordinals = Ordinals::with_room_for(room);
-        for rows in rows.chunks_mut(at_once.max(1)) {
+        let mut ordinals = Ordinals::with_capacity(capacity);
+        for rows in rows.chunks_mut(chunk.max(1)) {
             ordinals.assign(rows, &temp_files).unwrap();
-            assert!(ordinals.seen.len() <= room);
+            assert!(ordinals.counts.len() <= capacity);
         }
-        ordinals.end(&temp_files);
-        let left = std::fs::read_dir(folder.path().join("store/staging")).unwrap().count();
-        assert_eq!(left, 0, "runs lie about");
+        ordinals.clear(&temp_files);
+        let files = std::fs::read_dir(folder.path().join("store/staging")).unwrap().count();
+        assert_eq!(files, 0, "runs are left over");
         writer.finish().unwrap();
         rows.iter().map(|row| row.id).collect()
     }
 
     #[test]
-    fn identical_lines_of_one_file_get_different_ids_and_a_copy_gets_the_same() {
+    fn identical_lines_get_different_ids_and_a_copy_the_same() {
         let (first, copy) = (ids(&[7, 8, 7], 100, 3), ids(&[7, 8, 7, 7], 100, 4));
         assert_eq!(first, copy[..3]);
         let distinct: std::collections::HashSet<&u128> = copy.iter().collect();
@@ -205,8 +205,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ids_depend_on_content_and_ordinal_alone_however_little_is_held(
-            contents in proptest::collection::vec(0..12u128, 0..60), room in 0..14usize, at_once in 1..20usize
+        fn ids_depend_on_content_and_ordinal_only(
+            contents in proptest::collection::vec(0..12u128, 0..60), capacity in 0..14usize, chunk in 1..20usize
         ) {
             let mut counts = std::collections::BTreeMap::new();
             let expected: Vec<u128> = contents
@@ -217,30 +217,30 @@ mod tests {
                     derived_id(*content, *count - 1)
                 })
                 .collect();
-            prop_assert_eq!(ids(&contents, room, at_once), expected);
+            prop_assert_eq!(ids(&contents, capacity, chunk), expected);
         }
     }
 
     #[test]
-    fn a_log_in_order_needs_none_of_its_runs() {
+    fn log_in_order_reads_no_run() {
         let folder = tempfile::tempdir().unwrap();
         let temp_files = writer(&folder).temp_files();
-        let mut ordinals = Ordinals::with_room_for(0);
+        let mut ordinals = Ordinals::with_capacity(0);
         for time in 0..4 {
             let mut rows = [EventRow { id: time as u128, time, ..EventRow::EMPTY }];
             ordinals.assign(&mut rows, &temp_files).unwrap();
         }
-        // Without its runs it still goes on where the log does; for an earlier line it asks for one.
+        // Later lines need no run, which is missing now; an earlier line does.
         ordinals.runs.iter().for_each(|run| temp_files.remove(&run.path));
         assert!(ordinals.assign(&mut [EventRow { time: 4, ..EventRow::EMPTY }], &temp_files).is_ok());
         assert!(ordinals.assign(&mut [EventRow { time: 2, ..EventRow::EMPTY }], &temp_files).is_err());
     }
 
     #[test]
-    fn an_id_of_its_own_is_left_alone() {
+    fn id_from_the_log_is_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let mut row = [EventRow { id: 5, has_own_id: true, ..EventRow::EMPTY }];
-        Ordinals::with_room_for(1).assign(&mut row, &writer(&folder).temp_files()).unwrap();
+        Ordinals::with_capacity(1).assign(&mut row, &writer(&folder).temp_files()).unwrap();
         assert_eq!(row[0].id, 5);
     }
 }

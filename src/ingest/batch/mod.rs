@@ -1,24 +1,30 @@
-//! One batch of events into the tables: what is new, which sessions it makes or changes, which
-//! visitors are seen earlier, and which days are to be worked out again.
+//! Batches: turns the parsed events of a batch into rows of the tables.
+//!
+//! [`write`] decides the outcome of each event and adds the rest to a transaction:
+//!
+//! 1. [`suppression`] removes the events of forgotten persons; events of pruned days are removed too.
+//! 2. [`dedupe`] finds duplicates in the batch and, with [`stored_ids`], in the store.
+//! 3. [`session_order`] sorts the rest by session.
+//! 4. The events become session fragments, visitors and rows, which [`crate::store::update`] merges
+//!    into the tables.
+//!
+//! Before that, [`line_ids`] assigns ids to the events whose lines have none.
 
-pub mod dedupe;
-pub mod line_ids;
-pub(crate) mod per_chatbot;
-pub mod stored_ids;
-pub mod suppression;
+pub(crate) mod dedupe;
+pub(crate) mod line_ids;
+mod per_chatbot;
+mod session_order;
+pub(crate) mod stored_ids;
+pub(crate) mod suppression;
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::pipeline::timings::{Stage, StageTimings};
+use super::timings::{Stage, StageTimings};
 use crate::error::Result;
 use crate::event::{Event, EventRow, KeyKind, TextField, session_key_hash};
-use crate::ingest::batch::suppression::Suppression;
 use crate::prehashed::PreHashed;
-use per_chatbot::PerChatbot;
-use stored_ids::StoredIds;
-
 use crate::session::split_by_gap;
 use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::Visitor;
@@ -27,276 +33,223 @@ use crate::store::update::{
     self, pruned_days::PrunedDays, session_fragments::SessionFragment, visitors::FirstSeenMap,
 };
 use crate::time::{Day, Micros, Zone};
+use stored_ids::StoredIds;
+use suppression::Suppression;
 
-/// Session keys whose sessions a thread cuts at a time.
-const GROUPS_AT_ONCE: usize = 512;
+/// Number of session keys that a thread processes at a time.
+const GROUPS_PER_TASK: usize = 512;
 
-/// How many bits of a key's hash choose where its events are sorted: of a usual batch, some hundred lie together.
-const BUCKET_BITS: u32 = 9;
+/// Number of rows per allocation. The allocator reuses allocations of one moderate size.
+const ROWS_PER_ALLOCATION: usize = 1 << 12;
 
-/// How many rows lie together: blocks of memory that are all alike, and not too large, are used again.
-const ROWS_TOGETHER: usize = 1 << 12;
-
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventOutcome {
-    /// It is in the store now.
+    /// The event is now in the store.
     Stored,
-    /// It was there already.
+    /// The event is a duplicate of one in the store or in the batch.
     Duplicate,
-    /// Its chatbot's day was pruned.
+    /// The day of the event is pruned for its chatbot.
     AlreadyPruned,
-    /// It is of somebody who was forgotten.
+    /// The event belongs to a forgotten person.
     Forgotten,
 }
 
-/// What a batch is put in by.
+/// The settings and the ledger by which a batch is written.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteContext<'a> {
     /// The time zone of days.
     pub zone: Zone,
-    /// The longest gap within a session.
+    /// The session timeout.
     pub timeout: Micros,
-    /// What was pruned and forgotten.
+    /// The pruned days and forgotten persons.
     pub ledger: &'a Ledger,
-    /// Keeps out who was forgotten; `None` where nobody was.
-    pub gate: Option<&'a Suppression>,
-    /// The present.
+    /// Finds the events of forgotten persons; `None` if there are none.
+    pub suppression: Option<&'a Suppression>,
+    /// The current time.
     pub now: Micros,
 }
 
-/// What a batch came to.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct BatchOutcome {
-    /// The fate of each event, in the order given.
-    pub outcomes: Vec<EventOutcome>,
-    /// Ids that name different events.
+    /// The outcome of each event, in the order of the events.
+    pub events: Vec<EventOutcome>,
+    /// Number of events that have the id of another event but a different time or name.
     pub id_conflicts: u64,
-    /// Sessions made or changed.
-    pub sessions: u64,
 }
 
-/// Puts events into the tables of a transaction.
-pub fn put(
+/// Adds the events of a batch to a transaction.
+///
+/// # Errors
+/// An error of the store: a file that cannot be read, is damaged, or cannot be written.
+pub fn write(
     transaction: &mut Transaction,
     events: &[Event<'_>],
-    rules: WriteContext<'_>,
+    context: WriteContext<'_>,
     stored_ids: &mut StoredIds,
-    stages: &mut StageTimings,
+    timings: &mut StageTimings,
 ) -> Result<BatchOutcome> {
     let before = transaction.snapshot()?;
-    let mut outcome =
-        BatchOutcome { outcomes: vec![EventOutcome::Stored; events.len()], ..BatchOutcome::default() };
-    if let Some(gate) = rules.gate {
-        for (outcome, shut_out) in outcome.outcomes.iter_mut().zip(gate.suppressed(events)) {
-            if shut_out {
+    let mut outcomes = vec![EventOutcome::Stored; events.len()];
+    if let Some(suppression) = context.suppression {
+        for (outcome, suppressed) in outcomes.iter_mut().zip(suppression.suppressed(events)) {
+            if suppressed {
                 *outcome = EventOutcome::Forgotten;
             }
         }
     }
     if let Some(last) = before.manifest().events_pruned_through {
-        for (outcome, event) in outcome.outcomes.iter_mut().zip(events) {
+        for (outcome, event) in outcomes.iter_mut().zip(events) {
             let date = Day::utc(event.row.time);
-            if date <= last && rules.ledger.events_pruned(event.chatbot_id(), date) {
+            if date <= last && context.ledger.events_pruned(event.chatbot_id(), date) {
                 *outcome = EventOutcome::AlreadyPruned;
             }
         }
     }
     if let Some(last) = before.manifest().sessions_pruned_through {
-        // Sessions go by the store's days, which begin at other moments than UTC dates.
-        let end = rules.zone.start_bounds(last.plus(1)).1;
-        for (outcome, event) in outcome.outcomes.iter_mut().zip(events) {
+        // Sessions are pruned by days of the store's time zone, events by UTC dates.
+        let end = context.zone.start_bounds(last.plus(1)).1;
+        for (outcome, event) in outcomes.iter_mut().zip(events) {
             let time = event.row.time;
-            if time < end && rules.ledger.sessions_pruned(event.chatbot_id(), rules.zone.day(time)) {
+            if time < end && context.ledger.sessions_pruned(event.chatbot_id(), context.zone.day(time)) {
                 *outcome = EventOutcome::AlreadyPruned;
             }
         }
     }
-    let duplicates =
-        dedupe::find(&before, events, |index| outcome.outcomes[index] == EventOutcome::Stored, stored_ids)?;
-    outcome.id_conflicts = duplicates.id_conflicts;
+    let to_store = |index: usize| outcomes[index] == EventOutcome::Stored;
+    let duplicates = dedupe::find(&before, events, to_store, stored_ids)?;
     let mut fresh = Vec::with_capacity(events.len());
-    for ((outcome, event), is_duplicate) in
-        outcome.outcomes.iter_mut().zip(events).zip(duplicates.is_duplicate)
-    {
+    for ((outcome, event), is_duplicate) in outcomes.iter_mut().zip(events).zip(duplicates.is_duplicate) {
         if is_duplicate {
             *outcome = EventOutcome::Duplicate;
         } else if *outcome == EventOutcome::Stored {
             fresh.push(*event);
         }
     }
-    stages.book(Stage::Dedupe);
-    if fresh.is_empty() {
-        return Ok(outcome);
+    timings.record(Stage::Dedupe);
+    if !fresh.is_empty() {
+        update_tables(transaction, fresh, context, timings)?;
     }
-    let (fresh, groups) = group(fresh);
-    // From here on the rows are gone through in this order several times: once they lie in it, none is
-    // waited for.
-    let rows: Vec<Vec<EventRow>> =
-        fresh.par_chunks(ROWS_TOGETHER).map(|events| events.iter().map(|e| *e.row).collect()).collect();
-    let fresh: Vec<Event<'_>> = fresh
+    Ok(BatchOutcome { events: outcomes, id_conflicts: duplicates.id_conflicts })
+}
+
+/// Adds new events, and the sessions, visitors and daily statistics that they change.
+fn update_tables(
+    transaction: &mut Transaction,
+    events: Vec<Event<'_>>,
+    context: WriteContext<'_>,
+    timings: &mut StageTimings,
+) -> Result<()> {
+    let before = transaction.snapshot()?;
+    let (events, groups) = session_order::group_by_session_key(events);
+    // The rows are read several times in this order. Copying them into it saves cache misses.
+    let rows: Vec<Vec<EventRow>> = events
+        .par_chunks(ROWS_PER_ALLOCATION)
+        .map(|events| events.iter().map(|e| *e.row).collect())
+        .collect();
+    let events: Vec<Event<'_>> = events
         .iter()
         .zip(rows.iter().flatten())
         .map(|(event, row)| Event { block: event.block, row })
         .collect();
-    let earliest = fresh.iter().map(|event| event.row.time).min().unwrap_or(Micros::MIN);
-    let frozen = PrunedDays::load(&before, rules.ledger, earliest.saturating_sub(rules.timeout))?;
+    let earliest = events.iter().map(|event| event.row.time).min().unwrap_or(Micros::MIN);
+    let pruned_days = PrunedDays::load(&before, context.ledger, earliest.saturating_sub(context.timeout))?;
     crate::allocator::give_back();
-    stages.book(Stage::Sort);
-    let (changed, moved) = update::write_pipelined(transaction, |sink| {
-        let (pieces, seen) = pieces(&fresh, &groups, rules);
-        // Side by side: what one table leaves of the processors, another takes. First sights come first:
-        // a month of them is one file, the longest piece of work that cannot be shared.
+    timings.record(Stage::Sort);
+    let (zone, timeout, now) = (context.zone, context.timeout, context.now);
+    let (changed, first_seen_updates) = update::write_pipelined(transaction, |sink| {
+        let (fragments, first_seen) = fragments_and_visitors(&events, &groups, timeout);
+        // In parallel, so that one table uses the processors that another leaves idle. Visitors come
+        // first: a month of them is one file, the longest task that cannot be divided.
         let (visitors, (events, sessions)) = rayon::join(
-            || update::visitors::write(&before, seen, sink),
+            || update::visitors::write(&before, first_seen, sink),
             || {
                 rayon::join(
-                    || update::events::write(&before, &fresh, rules.now, sink),
-                    || update::sessions::merge(&before, pieces, rules.zone, rules.timeout, rules.now, sink),
+                    || update::events::write(&before, &events, now, sink),
+                    || update::sessions::merge(&before, fragments, zone, timeout, now, sink),
                 )
             },
         );
         events?;
         Ok((sessions?, visitors?))
     })?;
-    outcome.sessions = changed.sessions;
-    stages.book(Stage::Tables);
+    timings.record(Stage::Tables);
     let after = transaction.snapshot()?;
-    update::daily::update(&after, transaction, changed, &moved, &frozen, rules.now)?;
-    stages.book(Stage::Daily);
-    Ok(outcome)
+    update::daily::update(&after, transaction, changed, &first_seen_updates, &pruned_days, now)?;
+    timings.record(Stage::Daily);
+    Ok(())
 }
 
-/// Cuts the events of each session key into pieces of sessions, and finds the earliest time of each
+/// Splits the events of each session key into session fragments, and returns the earliest time of each
 /// anonymous id and user id, by its hash.
-fn pieces<'a>(
+fn fragments_and_visitors<'a>(
     events: &'a [Event<'a>],
     groups: &[(usize, usize)],
-    rules: WriteContext<'_>,
+    timeout: Micros,
 ) -> (Vec<SessionFragment<'a>>, FirstSeenMap) {
-    type Cut<'a> = (Vec<SessionFragment<'a>>, Vec<(u128, Sight<'a>)>);
-    let cuts: Vec<Cut<'a>> = groups
-        .par_chunks(GROUPS_AT_ONCE)
+    type TaskOutput<'a> = (Vec<SessionFragment<'a>>, Vec<(u128, IdSeen<'a>)>);
+    let outputs: Vec<TaskOutput<'a>> = groups
+        .par_chunks(GROUPS_PER_TASK)
         .map(|groups| {
-            let mut pieces = Vec::with_capacity(groups.len());
-            let mut sights = Vec::with_capacity(groups.len());
+            let mut fragments = Vec::with_capacity(groups.len());
+            let mut ids = Vec::with_capacity(groups.len());
             for &(start, end) in groups {
                 let events = &events[start..end];
-                sights_of(events, &mut sights);
-                pieces.extend(split_by_gap(events, rules.timeout).filter_map(SessionFragment::new));
+                collect_ids(events, &mut ids);
+                fragments.extend(split_by_gap(events, timeout).filter_map(SessionFragment::new));
             }
-            (pieces, sights)
+            (fragments, ids)
         })
         .collect();
-    let mut pieces = Vec::with_capacity(cuts.iter().map(|(pieces, _)| pieces.len()).sum());
-    let mut first: HashMap<u128, Sight<'a>, PreHashed> = HashMap::with_hasher(PreHashed);
-    for (some, sights) in cuts {
-        pieces.extend(some);
-        for (hash, sight) in sights {
-            first.entry(hash).and_modify(|known| known.time = known.time.min(sight.time)).or_insert(sight);
+    let mut all_fragments = Vec::with_capacity(outputs.iter().map(|(fragments, _)| fragments.len()).sum());
+    let mut first: HashMap<u128, IdSeen<'a>, PreHashed> = HashMap::with_hasher(PreHashed);
+    for (fragments, ids) in outputs {
+        all_fragments.extend(fragments);
+        for (hash, id) in ids {
+            first.entry(hash).and_modify(|known| known.time = known.time.min(id.time)).or_insert(id);
         }
     }
-    let visitor = |sight: Sight<'_>| Visitor {
-        chatbot_id: sight.chatbot_id.to_owned(),
-        kind: sight.kind,
-        id: sight.id.to_owned(),
-        first_seen_at: sight.time,
+    let visitor = |seen: IdSeen<'_>| Visitor {
+        chatbot_id: seen.chatbot_id.to_owned(),
+        kind: seen.kind,
+        id: seen.id.to_owned(),
+        first_seen_at: seen.time,
         counted_new_on: None,
     };
-    (pieces, first.into_iter().map(|(hash, sight)| (hash, visitor(sight))).collect())
+    (all_fragments, first.into_iter().map(|(hash, seen)| (hash, visitor(seen))).collect())
 }
 
-/// When an id was seen.
-struct Sight<'a> {
+/// An occurrence of a visitor id.
+struct IdSeen<'a> {
     chatbot_id: &'a str,
     kind: KeyKind,
     id: &'a str,
     time: Micros,
 }
 
-/// Adds when the ids of some events, given in order of time, were seen.
-fn sights_of<'a>(events: &[Event<'a>], sights: &mut Vec<(u128, Sight<'a>)>) {
+/// Adds the ids of some events, which are in order of time, with the time of each first occurrence. An
+/// id that occurs again after another one is added again.
+fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
     for (kind, field) in [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)] {
         let mut before: Option<Event<'a>> = None;
         let mut latest = None;
         for event in events {
-            // An id that has just been seen has nothing to add; where the spans are the same, so are
-            // the ids.
-            let span = event.row.text[field as usize];
+            // In one block, equal text ids mean equal texts, so that the text need not be compared.
+            let text = event.row.text[field as usize];
             let same = before.is_some_and(|before| {
-                std::ptr::eq(before.block, event.block) && before.row.text[field as usize] == span
+                std::ptr::eq(before.block, event.block) && before.row.text[field as usize] == text
             });
             before = Some(*event);
             if same {
                 continue;
             }
-            let Some(id) = event.block.text(span) else { continue };
+            let Some(id) = event.block.text(text) else { continue };
             if latest.replace(id) == Some(id) {
                 continue;
             }
-            let chatbot_id = event.chatbot_id();
-            sights.push((
-                session_key_hash(chatbot_id, kind, id),
-                Sight { chatbot_id, kind, id, time: event.row.time },
-            ));
+            let (chatbot_id, time) = (event.chatbot_id(), event.row.time);
+            ids.push((session_key_hash(chatbot_id, kind, id), IdSeen { chatbot_id, kind, id, time }));
         }
     }
-}
-
-/// Sorts events into groups of one session key each, in order of time and id within; the groups in
-/// order of chatbot and first time, so that neighbours in a file resemble each other. Returns the
-/// events and where each group begins and ends.
-fn group(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
-    let order = by_key(&events);
-    let mut spans: Vec<(u64, Micros, usize, usize)> = Vec::new();
-    let mut chatbots = PerChatbot::default();
-    let mut start = 0;
-    for chunk in order.chunk_by(|a, b| a.0 == b.0) {
-        let (_, time, first) = chunk[0];
-        let hash = |chatbot: &str| xxhash_rust::xxh3::xxh3_64(chatbot.as_bytes());
-        let chatbot = *chatbots.get(&events[first as usize], hash);
-        spans.push((chatbot, time, start, start + chunk.len()));
-        start += chunk.len();
-    }
-    spans.par_sort_unstable();
-    let mut sorted = Vec::with_capacity(events.len());
-    let mut groups = Vec::with_capacity(spans.len());
-    for (_, _, start, end) in spans {
-        let from = sorted.len();
-        sorted.extend(order[start..end].iter().map(|&(.., index)| events[index as usize]));
-        groups.push((from, sorted.len()));
-    }
-    (sorted, groups)
-}
-
-/// An event as it is sorted: its session key's hash, its time, and its place.
-type Sorted = (u128, Micros, u32);
-
-/// Returns events by session key, time and id.
-///
-/// They are dealt out by the first bits of their keys, so that what is sorted fits into a processor's cache.
-fn by_key(events: &[Event<'_>]) -> Vec<Sorted> {
-    let bucket = |key: u128| (key >> (u128::BITS - BUCKET_BITS)) as usize;
-    let mut ends = vec![0; 1 << BUCKET_BITS];
-    for event in events {
-        ends[bucket(event.row.key)] += 1;
-    }
-    let mut begun = 0;
-    for end in &mut ends {
-        begun += std::mem::replace(end, begun);
-    }
-    // Each end is now a beginning, and moves on with what is put there.
-    let mut order = vec![(0, 0, 0); events.len()];
-    for (place, event) in (0..).zip(events) {
-        let end = &mut ends[bucket(event.row.key)];
-        order[*end] = (event.row.key, event.row.time, place);
-        *end += 1;
-    }
-    // Two events of one key and one time are few: their ids need not be moved about with the others.
-    let id = |place: u32| events[place as usize].row.id;
-    let sort = |bucket: &mut [Sorted]| {
-        bucket.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.2).cmp(&id(b.2))));
-    };
-    order.par_chunk_by_mut(|a, b| bucket(a.0) == bucket(b.0)).for_each(sort);
-    order
 }

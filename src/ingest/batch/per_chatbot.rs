@@ -1,14 +1,14 @@
-//! What is made of a chatbot, once for all of a block's events that name it.
+//! A cache of values per chatbot.
 
 use std::collections::HashMap;
 
 use crate::event::{Event, TextField};
 use crate::prehashed::PreHashed;
 
-/// Values by chatbot, for events that go to and fro between a few: which it is, is told by the number of its
-/// text, and the text, which lies anywhere in memory, is not looked at again.
+/// Values by chatbot, for events that alternate between a few chatbots.
 ///
-/// The blocks of the events are to stay where they are for as long as it is used.
+/// A chatbot is identified by the address of its block and its text id, so that the text is not read
+/// again. The blocks of the events must therefore not move while the cache is in use.
 #[derive(Debug)]
 pub struct PerChatbot<V>(HashMap<u128, V, PreHashed>);
 
@@ -19,12 +19,12 @@ impl<V> Default for PerChatbot<V> {
 }
 
 impl<V> PerChatbot<V> {
-    /// Returns the value of an event's chatbot; makes it where it is not known.
+    /// Returns the value of the event's chatbot; computes it if it is not there.
     #[inline]
-    pub fn get<'a>(&mut self, event: &Event<'a>, make: impl FnOnce(&'a str) -> V) -> &V {
+    pub fn get_or_insert<'a>(&mut self, event: &Event<'a>, compute: impl FnOnce(&'a str) -> V) -> &V {
         let block = std::ptr::from_ref(event.block) as usize as u128;
         let key = block << 64 | u128::from(event.row.get(TextField::ChatbotId).0);
-        self.0.entry(key).or_insert_with(|| make(event.chatbot_id()))
+        self.0.entry(key).or_insert_with(|| compute(event.chatbot_id()))
     }
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use crate::event::{Block, EventRow};
 
     #[test]
-    fn a_chatbot_is_asked_about_once_a_block() {
+    fn value_is_computed_once_per_block() {
         let mut blocks = [Block::default(), Block::default()];
         for (block, chatbots) in blocks.iter_mut().zip([["a", "b"], ["b", "a"]]) {
             for chatbot in chatbots {
@@ -43,17 +43,17 @@ mod tests {
                 block.rows.push(row);
             }
         }
-        let (mut asked, mut known) = (Vec::new(), PerChatbot::default());
+        let (mut computed, mut cache) = (Vec::new(), PerChatbot::default());
         for block in blocks.iter().chain(&blocks) {
             for row in &block.rows {
                 let event = block.event(row);
-                let value = known.get(&event, |chatbot| {
-                    asked.push(chatbot);
+                let value = cache.get_or_insert(&event, |chatbot| {
+                    computed.push(chatbot);
                     format!("of {chatbot}")
                 });
                 assert_eq!(*value, format!("of {}", event.chatbot_id()));
             }
         }
-        assert_eq!(asked, ["a", "b", "b", "a"]);
+        assert_eq!(computed, ["a", "b", "b", "a"]);
     }
 }

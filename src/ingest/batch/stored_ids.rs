@@ -1,10 +1,11 @@
-//! The ids of stored events by date, as duplicates are looked for among them.
+//! The ids of stored events by date, to find duplicates of them.
 //!
-//! A batch is compared with all that is stored on its dates and the dates beside them, and the next batch
-//! mostly with the same. So what was read of a date, and what this ingest added to it since, is kept as long
-//! as batches ask for it and there is room; nobody else writes meanwhile. Of a log in order, most dates are
-//! asked for once: what a batch adds to a date of which the store held nothing is read back where a later batch
-//! asks for that date.
+//! A batch is compared with the stored events of its dates and of the dates next to them. The next
+//! batch usually needs the same dates, so that their ids, and those that the ingest adds, are cached
+//! while batches need them and there is memory. The writer lock excludes other writers meanwhile.
+//!
+//! A date of which the store has no events is not cached. If a later batch needs it, the events that
+//! this ingest has added are read back; for a log in order of time, few dates are needed twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -21,29 +22,29 @@ use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::time::{Day, Micros};
 
-/// The columns of `events` by which a duplicate is found.
+/// The columns of `events` that identify an event.
 const ID_COLUMNS: [&str; 2] = ["chatbot_id", "id"];
-/// The columns by which it is told from another event of the same id; read where there is one.
+/// The columns in which two events with one id may differ; only read for files with duplicates.
 const CONTENT_COLUMNS: [&str; 2] = ["timestamp", "event_name"];
 
-/// Makes the keys of events: a hash of chatbot and id, the same for two events exactly when these are.
+/// Computes the keys of events: hashes of chatbot and id.
 ///
-/// Whoever writes a log chooses its ids. The seed is another one in every run, so that nobody can choose ids
-/// whose keys are the same, or lie in the same place of a table.
+/// The sender of a log chooses its ids. A random seed per process prevents ids that were chosen to
+/// collide in the hash or in a hash table.
 #[derive(Debug)]
-pub struct Keys {
+pub struct EventKeys {
     seed: u64,
 }
 
-impl Default for Keys {
-    fn default() -> Keys {
-        Keys { seed: RandomState::new().hash_one(0) }
+impl Default for EventKeys {
+    fn default() -> EventKeys {
+        EventKeys { seed: RandomState::new().hash_one(0) }
     }
 }
 
-impl Keys {
-    /// Returns the keys of some events of one chatbot.
-    fn of_chatbot(&self, chatbot_id: &str) -> impl Fn(u128) -> u128 + use<> {
+impl EventKeys {
+    /// Returns the function from ids to keys for a chatbot.
+    fn chatbot_keys(&self, chatbot_id: &str) -> impl Fn(u128) -> u128 + use<> {
         let seed = self.seed;
         let chatbot = xxh3_128_with_seed(chatbot_id.as_bytes(), seed).to_le_bytes();
         move |id| {
@@ -55,103 +56,104 @@ impl Keys {
     }
 
     /// Returns the key of an event.
-    pub fn of(&self, event: &Event<'_>) -> u128 {
-        self.of_chatbot(event.chatbot_id())(event.row.id)
+    pub fn key(&self, event: &Event<'_>) -> u128 {
+        self.chatbot_keys(event.chatbot_id())(event.row.id)
     }
 
     /// Returns the keys of events.
-    pub fn of_all(&self, events: &[Event<'_>]) -> Vec<u128> {
+    pub fn keys(&self, events: &[Event<'_>]) -> Vec<u128> {
         let key = |chatbots: &mut PerChatbot<_>, event: &Event<'_>| {
-            chatbots.get(event, |chatbot| self.of_chatbot(chatbot))(event.row.id)
+            chatbots.get_or_insert(event, |chatbot| self.chatbot_keys(chatbot))(event.row.id)
         };
         events.par_iter().map_init(PerChatbot::default, key).collect()
     }
 }
 
-/// A hash of an event's time and name: two events of one key that differ in it are a clash of ids. Not 0.
-fn content(time: Micros, name: &str) -> u64 {
+/// Returns a hash of time and name, never 0. Two events with one key and different hashes are an id
+/// conflict.
+fn content_hash(time: Micros, name: &str) -> u64 {
     xxh3_64_with_seed(name.as_bytes(), time as u64) | 1
 }
 
-/// A stored event with the key of one of a batch.
+/// A stored event that has the key of an event of the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// The place of the batch's event.
+    /// Index of the event in the batch.
     pub event: u32,
-    /// Time or name are not the same: the id names two events.
+    /// Time or name differ: two events have one id.
     pub is_conflict: bool,
 }
 
-/// What is known of the events stored on some dates.
+/// A cache of the ids of stored events.
 #[derive(Debug)]
 pub struct StoredIds {
-    keys: Keys,
-    dates: BTreeMap<Day, Date>,
-    /// How many ids are kept at the most.
-    most: usize,
+    keys: EventKeys,
+    dates: BTreeMap<Day, DateIds>,
+    /// The largest number of cached ids.
+    capacity: usize,
 }
 
-/// All events stored on a date.
+/// The events that are stored on a date.
 #[derive(Debug, Default)]
-struct Date {
+struct DateIds {
     keys: Vec<u128>,
-    /// Beside each key the hash of time and name; 0 where those were not read.
-    contents: Vec<u64>,
+    /// For each key, the content hash; 0 if time and name have not been read.
+    content_hashes: Vec<u64>,
 }
 
-/// What a kept id takes, in bytes.
-const BYTES_AN_ID: usize = size_of::<u128>() + size_of::<u64>();
+/// Memory per cached id, in bytes.
+const BYTES_PER_ID: usize = size_of::<u128>() + size_of::<u64>();
 
 impl StoredIds {
-    /// Makes one that keeps ids in so many bytes.
-    pub fn with_room_for(bytes: usize) -> StoredIds {
-        StoredIds { keys: Keys::default(), dates: BTreeMap::new(), most: bytes / BYTES_AN_ID }
+    /// Creates a cache of some bytes.
+    pub fn with_capacity(bytes: usize) -> StoredIds {
+        StoredIds { keys: EventKeys::default(), dates: BTreeMap::new(), capacity: bytes / BYTES_PER_ID }
     }
 
-    /// Returns what makes the keys.
-    pub fn keys(&self) -> &Keys {
+    /// Returns the function that computes keys.
+    pub fn keys(&self) -> &EventKeys {
         &self.keys
     }
 
-    /// Finds the stored events that have the key of an event of the batch and lie on the same date, or the one
-    /// before or after. `place` returns the place of the batch's event of a key.
+    /// Finds the stored events that have the key of an event of the batch and are at most one date away
+    /// from it. `index_of` returns the index of the batch's event with a key.
     ///
     /// # Errors
-    /// Where a file of the store cannot be read or is damaged.
+    /// A file of the store cannot be read or is damaged.
     pub fn find(
         &mut self,
         snapshot: &Snapshot,
         events: &[Event<'_>],
-        place: impl Fn(u128) -> Option<u32> + Sync,
+        index_of: impl Fn(u128) -> Option<u32> + Sync,
     ) -> Result<Vec<Hit>> {
         let dates = dates(events);
         let near = |day: Day| (-1..=1).any(|n| dates.contains(&day.plus(n)));
-        // What this batch has no use for, the next one will have none for either.
+        // A date that this batch does not need is rarely needed by a later one.
         self.dates.retain(|day, _| near(*day));
         let mut files: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
         for file in snapshot.manifest().files(Table::Events).iter().filter(|file| near(file.day)) {
             files.entry(file.day).or_default().push(file);
         }
-        let room = Room(AtomicUsize::new(self.most.saturating_sub(self.kept())));
-        let (kept, keys) = (&self.dates, &self.keys);
-        let found: Vec<(Day, Vec<Hit>, Option<Date>)> = files
+        let free = FreeCapacity(AtomicUsize::new(self.capacity.saturating_sub(self.cached())));
+        let (cached, keys) = (&self.dates, &self.keys);
+        let found: Vec<(Day, Vec<Hit>, Option<DateIds>)> = files
             .into_par_iter()
             .map(|(day, files)| {
-                let batch = Wanted { day, events, place: &place };
-                if let Some(hits) = kept.get(&day).and_then(|date| date.find(&batch)) {
+                let batch = BatchEvents { day, events, index_of: &index_of };
+                if let Some(hits) = cached.get(&day).and_then(|date| date.find(&batch)) {
                     return Ok((day, hits, None));
                 }
                 let read: Vec<(Vec<Hit>, Option<Vec<u128>>)> = files
                     .into_par_iter()
                     .map(|file| {
-                        let stored = read(snapshot, file, keys)?;
-                        let hits = batch.of_file(snapshot, file, &stored)?;
-                        Ok((hits, room.take(stored.len()).then_some(stored)))
+                        let stored = read_keys(snapshot, file, keys)?;
+                        let hits = batch.find_in_file(snapshot, file, &stored)?;
+                        Ok((hits, free.reserve(stored.len()).then_some(stored)))
                     })
                     .collect::<Result<_>>()?;
                 let (hits, keys): (Vec<_>, Vec<_>) = read.into_iter().unzip();
-                // A date is kept whole or not at all.
-                let date = keys.into_iter().collect::<Option<Vec<_>>>().map(Date::of);
+                // A date is cached as a whole or not at all.
+                let date = keys.into_iter().collect::<Option<Vec<_>>>().map(DateIds::new);
                 Ok((day, hits.concat(), date))
             })
             .collect::<Result<_>>()?;
@@ -163,87 +165,88 @@ impl StoredIds {
         Ok(all)
     }
 
-    /// Adds those of some events that the store will hold when [`find`](StoredIds::find) is called next; `keys`
-    /// are theirs.
+    /// Adds the events for which `is_stored` returns true, to the dates that are cached. They must be
+    /// stored before [`find`](StoredIds::find) is called again. `keys` are the keys of all events.
     pub fn add(&mut self, events: &[Event<'_>], keys: &[u128], is_stored: impl Fn(usize) -> bool) {
         let mut from = 0;
-        for events in events.chunk_by(on_one_date) {
-            let places = from..from + events.len();
-            from = places.end;
-            // Of a date that is not kept, others are stored that are not known.
+        for events in events.chunk_by(same_date) {
+            let range = from..from + events.len();
+            from = range.end;
+            // A date that is not cached may have other events in the store.
             let Some(date) = events.first().and_then(|event| self.dates.get_mut(&date_of(event))) else {
                 continue;
             };
-            for ((place, key), event) in places.clone().zip(keys.get(places).unwrap_or(&[])).zip(events) {
-                if is_stored(place) {
+            for ((index, key), event) in range.clone().zip(keys.get(range).unwrap_or(&[])).zip(events) {
+                if is_stored(index) {
                     date.keys.push(*key);
-                    date.contents.push(content(event.row.time, event.name()));
+                    date.content_hashes.push(content_hash(event.row.time, event.name()));
                 }
             }
         }
     }
 
-    /// Forgets what there is no room for: the earliest dates, as logs mostly go on in time.
-    pub fn make_room(&mut self) {
-        while self.kept() > self.most && self.dates.pop_first().is_some() {}
+    /// Removes the earliest dates while the cache is over its capacity. Most logs are in order of time.
+    pub fn evict(&mut self) {
+        while self.cached() > self.capacity && self.dates.pop_first().is_some() {}
     }
 
-    fn kept(&self) -> usize {
+    fn cached(&self) -> usize {
         self.dates.values().map(|date| date.keys.len()).sum()
     }
 }
 
 /// Returns the UTC dates of some events.
 fn dates(events: &[Event<'_>]) -> BTreeSet<Day> {
-    events.chunk_by(on_one_date).filter_map(|events| events.first().map(date_of)).collect()
+    events.chunk_by(same_date).filter_map(|events| events.first().map(date_of)).collect()
 }
 
 fn date_of(event: &Event<'_>) -> Day {
     Day::utc(event.row.time)
 }
 
-fn on_one_date(a: &Event<'_>, b: &Event<'_>) -> bool {
+fn same_date(a: &Event<'_>, b: &Event<'_>) -> bool {
     date_of(a) == date_of(b)
 }
 
-impl Date {
-    /// Makes a date of the keys of its files.
-    fn of(keys: Vec<Vec<u128>>) -> Date {
+impl DateIds {
+    /// Creates the entry of a date from the keys of its files.
+    fn new(keys: Vec<Vec<u128>>) -> DateIds {
         let keys = keys.concat();
-        Date { contents: vec![0; keys.len()], keys }
+        DateIds { content_hashes: vec![0; keys.len()], keys }
     }
 
-    /// Finds the events of the batch here; `None` where that cannot be told from what is kept.
-    fn find<F: Fn(u128) -> Option<u32>>(&self, batch: &Wanted<'_, F>) -> Option<Vec<Hit>> {
-        let hit = |(place, key): (usize, &u128)| {
+    /// Finds the events of the batch on this date; `None` if the files must be read to compare time and
+    /// name.
+    fn find<F: Fn(u128) -> Option<u32>>(&self, batch: &BatchEvents<'_, F>) -> Option<Vec<Hit>> {
+        let hit = |(position, key): (usize, &u128)| {
             let (event, index) = batch.find(*key)?;
-            let known = self.contents.get(place).copied().filter(|content| *content != 0);
-            let same = known.map(|known| known == content(event.row.time, event.name()));
+            let known = self.content_hashes.get(position).copied().filter(|hash| *hash != 0);
+            let same = known.map(|known| known == content_hash(event.row.time, event.name()));
             Some(same.map(|same| Hit { event: index, is_conflict: !same }))
         };
         self.keys.iter().enumerate().filter_map(hit).collect()
     }
 }
 
-/// The events of a batch, as they are looked for on a date.
-struct Wanted<'a, F> {
+/// The events of a batch, to be found on a date.
+struct BatchEvents<'a, F> {
     day: Day,
     events: &'a [Event<'a>],
-    place: &'a F,
+    index_of: &'a F,
 }
 
-impl<'a, F: Fn(u128) -> Option<u32>> Wanted<'a, F> {
-    /// Returns the event of a key that could be stored on this date, and its place.
+impl<'a, F: Fn(u128) -> Option<u32>> BatchEvents<'a, F> {
+    /// Returns the event with a key, and its index, if it is at most one date away.
     #[inline]
     fn find(&self, key: u128) -> Option<(&'a Event<'a>, u32)> {
-        let index = (self.place)(key)?;
+        let index = (self.index_of)(key)?;
         let event = self.events.get(index as usize)?;
-        // A batch may hold many dates.
+        // A batch may have events of many dates.
         ((Day::utc(event.row.time).0 - self.day.0).abs() <= 1).then_some((event, index))
     }
 
-    /// Finds the events in a file whose keys are given.
-    fn of_file(&self, snapshot: &Snapshot, file: &DataFile, keys: &[u128]) -> Result<Vec<Hit>> {
+    /// Finds the events in a file; `keys` are the keys of its rows.
+    fn find_in_file(&self, snapshot: &Snapshot, file: &DataFile, keys: &[u128]) -> Result<Vec<Hit>> {
         let find = |(row, key): (usize, &u128)| self.find(*key).map(|(event, index)| (row, event, index));
         let hits: Vec<_> = keys.iter().enumerate().filter_map(find).collect();
         if hits.is_empty() {
@@ -262,25 +265,25 @@ impl<'a, F: Fn(u128) -> Option<u32>> Wanted<'a, F> {
     }
 }
 
-/// For how many ids there is room left.
-struct Room(AtomicUsize);
+/// The number of ids that can still be cached.
+struct FreeCapacity(AtomicUsize);
 
-impl Room {
-    /// Takes room for so many, if there is as much.
-    fn take(&self, ids: usize) -> bool {
+impl FreeCapacity {
+    /// Reserves capacity for some ids. Returns whether there was enough.
+    fn reserve(&self, ids: usize) -> bool {
         self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(ids)).is_ok()
     }
 }
 
-/// Reads the keys of a file's events by row, 0 where a row has no id, as in no file of `wa`'s.
-fn read(snapshot: &Snapshot, file: &DataFile, keys: &Keys) -> Result<Vec<u128>> {
+/// Reads the keys of the rows of a file. A row without an id, which `wa` does not write, has key 0.
+fn read_keys(snapshot: &Snapshot, file: &DataFile, keys: &EventKeys) -> Result<Vec<u128>> {
     let frame = snapshot.read_file(file, Some(&ID_COLUMNS))?;
     let (chatbots, ids) = (frame.texts("chatbot_id")?, frame.texts("id")?);
     let mut found = Vec::with_capacity(ids.len());
-    let mut latest = (None, keys.of_chatbot(""));
+    let mut latest = (None, keys.chatbot_keys(""));
     for (chatbot, id) in chatbots.iter().zip(ids.iter()) {
         if latest.0 != chatbot {
-            latest = (chatbot, keys.of_chatbot(chatbot.unwrap_or("")));
+            latest = (chatbot, keys.chatbot_keys(chatbot.unwrap_or("")));
         }
         found.push(id.and_then(parse_uuid).map_or(0, &latest.1));
     }

@@ -1,7 +1,7 @@
-//! Keeps what was forgotten out, when its log is taken in again.
+//! Suppression: events of forgotten persons are not stored again when their log is ingested again.
 //!
-//! The ledger holds keyed hashes only, so every distinct identifier of a piece of a batch is hashed
-//! once and looked up. A store that has forgotten nobody has no gate, and pays nothing.
+//! The ledger holds keyed hashes only. Every distinct identifier of a part of a batch is hashed and
+//! looked up once. A store without forgotten persons has no [`Suppression`] and no such cost.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -11,25 +11,25 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use crate::event::{Block, Event, KeyKind, TextField};
 use crate::identity::identifier::{email_hash, for_each_reading, value_hash};
-use crate::ingest::RejectedLine;
-use crate::prehashed::hex;
+use crate::ingest::parse::rejected::{RejectedLine, line_hash};
 use crate::store::key::SecretKey;
 use crate::store::ledger::Ledger;
 use crate::time::Micros;
 
-/// Events that are looked at with one memory of what is known of their identifiers.
-const PIECE: usize = 1 << 14;
+/// Number of events that share one cache of identifiers.
+const EVENTS_PER_TASK: usize = 1 << 14;
 
-/// Stretches of time, both ends included, whose events stay out.
-type Stretches = Vec<(Micros, Micros)>;
-type Memo<'a> = HashMap<u128, Vec<&'a Stretches>, BuildHasherDefault<Xxh3Default>>;
+/// Closed time ranges whose events are suppressed.
+type TimeRanges = Vec<(Micros, Micros)>;
+/// The time ranges of identifiers, by the hash of the identifier.
+type Cache<'a> = HashMap<u128, Vec<&'a TimeRanges>, BuildHasherDefault<Xxh3Default>>;
 
-/// What was forgotten, by its keyed hash.
+/// The forgotten identifiers and lines, by keyed hash.
 #[derive(Clone, Debug)]
 pub struct Suppression {
     key: SecretKey,
-    forgotten: HashMap<String, Stretches>,
-    /// Any text can be a forgotten e-mail address.
+    forgotten: HashMap<String, TimeRanges>,
+    /// A forgotten email address may have no `@`, so that any value is compared as an email address.
     bare_emails: bool,
 }
 
@@ -43,51 +43,43 @@ pub fn session_hash(key: &SecretKey, chatbot_id: &str, kind: KeyKind, value: &st
     key.hash(&[b"forgotten session", chatbot_id.as_bytes(), kind, value.as_bytes()])
 }
 
-/// Returns the keyed hash of a refused line, given its SHA-256.
-pub fn line_hash(key: &SecretKey, sha256: &[u8; 32]) -> String {
-    hex_line_hash(key, &hex(sha256))
-}
-
-/// Returns the keyed hash of a refused line, given its SHA-256 in hexadecimal.
-pub fn hex_line_hash(key: &SecretKey, sha256: &str) -> String {
-    key.hash(&[b"forgotten line", sha256.as_bytes()])
-}
-
 impl Suppression {
-    /// Makes the gate of a ledger; `None` where nobody was forgotten.
+    /// Creates the suppression of a ledger; `None` if it has no forgotten persons.
     pub fn new(ledger: &Ledger, key: &SecretKey) -> Option<Suppression> {
         if ledger.forgotten.is_empty() {
             return None;
         }
-        let mut forgotten: HashMap<String, Stretches> = HashMap::new();
+        let mut forgotten: HashMap<String, TimeRanges> = HashMap::new();
         for entry in &ledger.forgotten {
-            let stretch = (entry.from.unwrap_or(Micros::MIN), entry.until);
-            forgotten.entry(entry.hash.clone()).or_default().push(stretch);
+            let range = (entry.from.unwrap_or(Micros::MIN), entry.until);
+            forgotten.entry(entry.hash.clone()).or_default().push(range);
         }
         Some(Suppression { key: key.clone(), forgotten, bare_emails: ledger.bare_emails })
     }
 
-    /// Tells of each event whether it is to stay out.
+    /// Returns whether each event is suppressed.
     pub fn suppressed(&self, events: &[Event<'_>]) -> Vec<bool> {
         events
-            .par_chunks(PIECE)
+            .par_chunks(EVENTS_PER_TASK)
             .flat_map_iter(|events| {
-                let mut memo = Memo::default();
-                let shut: Vec<bool> = events.iter().map(|event| self.shuts(event, &mut memo)).collect();
-                shut
+                let mut cache = Cache::default();
+                let suppressed: Vec<bool> =
+                    events.iter().map(|event| self.suppresses(event, &mut cache)).collect();
+                suppressed
             })
             .collect()
     }
 
-    fn shuts<'a>(&'a self, event: &Event<'_>, memo: &mut Memo<'a>) -> bool {
+    fn suppresses<'a>(&'a self, event: &Event<'_>, cache: &mut Cache<'a>) -> bool {
         let time = event.row.time;
         let fields = [TextField::SessionId, TextField::AnonymousId, TextField::UserId, TextField::UserEmail];
         fields.into_iter().filter_map(|field| event.text(field)).any(|value| {
-            let found = memo.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.of_value(value));
+            let found = cache.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.ranges_of(value));
             covers(found, time)
         }) || {
-            // No value has the hash of a session key but by chance of one in 2^128.
-            let found = memo.entry(!event.row.key).or_insert_with(|| {
+            // The cache holds session keys under their inverted hash. A collision with the hash of a value
+            // has a probability of about 2^-128.
+            let found = cache.entry(!event.row.key).or_insert_with(|| {
                 let row = event.row;
                 let hash = session_hash(&self.key, event.chatbot_id(), row.key_kind, event.key_value());
                 self.forgotten.get(&hash).into_iter().collect()
@@ -96,8 +88,9 @@ impl Suppression {
         }
     }
 
-    /// Finds what a value of a field of identity is known as, read as an erasure reads it.
-    fn of_value(&self, value: &str) -> Vec<&Stretches> {
+    /// Returns the time ranges of the identifiers that a value may stand for, in the readings that an
+    /// erasure uses.
+    fn ranges_of(&self, value: &str) -> Vec<&TimeRanges> {
         let mut found = Vec::new();
         for_each_reading(value, |text| {
             found.extend(self.forgotten.get(&value_hash(&self.key, text)));
@@ -108,26 +101,26 @@ impl Suppression {
         found
     }
 
-    /// Tells whether a refused line is to stay out: it was erased before, or names a forgotten person
-    /// and is not known to be of a later time.
+    /// Returns whether a rejected line is suppressed: it was erased before, or it names a forgotten
+    /// person and is not known to be of a later time.
     pub fn suppresses_rejected(&self, rejected: &RejectedLine, block: &Block) -> bool {
-        // As it came; and as it is kept, by which alone lines are known that were kept without a keyed
-        // hash.
+        // Lines that an older version stored have no keyed hash; they are recognized by the hash of the
+        // masked line.
         if self.forgotten.contains_key(&rejected.keyed_hash)
             || self.forgotten.contains_key(&line_hash(&self.key, &rejected.sha256))
         {
             return true;
         }
-        let Some(person) = &rejected.person else { return false };
-        let time = person.time.unwrap_or(Micros::MIN);
-        let fields = [person.session_id, person.anonymous_id, person.user_id, person.user_email];
+        let Some(identity) = &rejected.identity else { return false };
+        let time = identity.time.unwrap_or(Micros::MIN);
+        let fields = [identity.session_id, identity.anonymous_id, identity.user_id, identity.user_email];
         fields
             .into_iter()
             .filter_map(|span| block.text(span))
-            .any(|value| covers(&self.of_value(value), time))
+            .any(|value| covers(&self.ranges_of(value), time))
     }
 }
 
-fn covers(found: &[&Stretches], time: Micros) -> bool {
+fn covers(found: &[&TimeRanges], time: Micros) -> bool {
     found.iter().copied().flatten().any(|&(from, to)| from <= time && time <= to)
 }

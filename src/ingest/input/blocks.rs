@@ -1,9 +1,11 @@
-//! The lines of an input, a block at a time.
+//! Reads an input in blocks of whole lines.
 //!
-//! What always holds: a [`RawBlock`] consists of whole lines (but for an input's last one); every byte
-//! of the input is in exactly one block, or in one line over the limit, which is hashed as it
-//! passes and never held; memory is bounded by the size of a block and of the longest line that is
-//! allowed, whatever the input is.
+//! Invariants:
+//!
+//! - A [`RawBlock`] consists of whole lines, except that the last line of an input may have no end.
+//! - Every byte of the input is in exactly one block, or in one overlong line, which is hashed while
+//!   it is read and never held in memory.
+//! - Memory is bounded by the block size and the line limit, whatever the input is.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -13,94 +15,95 @@ use memchr::{memchr, memchr_iter, memrchr};
 use sha2::{Digest, Sha256};
 
 pub use super::decompression::Compression;
-use super::decompression::{Source, Stream};
+use super::decompression::{ByteSource, DecompressedStream};
 use super::discovery::Input;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::summary::rejected::RAW_LIMIT;
 
-/// The usual size of a block, in bytes: with what is made of it, about what a core's cache holds.
+/// Default size of a block, in bytes. A block and its rows fit the cache of a core.
 pub const BLOCK_SIZE: usize = 1 << 20;
-/// The longest line that is read, in bytes, without its end.
+/// The longest line that is parsed, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
-/// Bytes of a line over the limit that are read at a time.
+/// Bytes of an overlong line that are retained.
+pub const OVERLONG_HEAD: usize = 64 << 10;
+/// Bytes of an overlong line that are read at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Some lines of an input, as they were read.
+/// A block of lines as they were read.
 #[derive(Debug, Default)]
 pub struct RawBlock {
-    /// The lines, each with its end.
+    /// The lines with their ends.
     pub bytes: Vec<u8>,
-    /// How many lines with an end the block has, those over the limit among them.
+    /// Number of lines with an end, including overlong lines.
     pub lines: u64,
-    /// The number of the block's first line in its input, from 1.
+    /// Number of the first line in the input, from 1.
     pub first_line: u64,
-    /// Offset of the block's first byte in the decompressed input.
+    /// Offset of the first byte in the decompressed input.
     pub offset: u64,
-    /// Offset after the block's last byte.
+    /// Offset after the last byte.
     pub end: u64,
-    /// The last line has no end, and the rest of it may yet come: the input is a plain file, or was
-    /// cut off by damage.
+    /// The last line has no end, and its rest may still be written: the input is a plain file, or it
+    /// is damaged there.
     pub unfinished: bool,
-    /// The lines that were over the limit; they are not in `bytes`.
+    /// The overlong lines; they are not in `bytes`.
     pub overlong: Vec<OverlongLine>,
-    /// The last line, where it has no end, the rest of it may yet come, and it is over the limit
-    /// already: it is neither in `bytes` nor in `too_long`.
+    /// The last line if it has no end, its rest may still be written, and it is overlong already. It
+    /// is neither in `bytes` nor in `overlong`.
     pub unfinished_overlong: Option<UnfinishedLine>,
 }
 
-/// A line over the limit.
+/// A line longer than [`LINE_LIMIT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OverlongLine {
-    /// Its number in the input, from 1.
+    /// Number of the line in the input, from 1.
     pub line: u64,
-    /// Its length in bytes, without its end.
+    /// Length in bytes, without the line end.
     pub length: u64,
     /// SHA-256 of those bytes.
     pub sha256: [u8; 32],
-    /// The first 64 KiB of them.
+    /// The first [`OVERLONG_HEAD`] of those bytes.
     pub head: Vec<u8>,
 }
 
-/// A last line that is left for the next ingest: it has no end, and is no whole JSON or over the limit.
+/// A last line that is left for the next ingest: it has no end, and is incomplete JSON or overlong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnfinishedLine {
-    /// Its number in the input, from 1.
+    /// Number of the line in the input, from 1.
     pub line: u64,
-    /// Offset of its first byte in the decompressed input.
+    /// Offset of the first byte in the decompressed input.
     pub offset: u64,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub length: u64,
 }
 
-/// Reads an input block by block.
+/// A reader of one input.
 pub struct BlockReader {
     name: String,
-    stream: Stream,
-    /// A plain file: it can grow, and be read on.
+    stream: DecompressedStream,
+    /// The input is an uncompressed regular file, which can grow and be resumed.
     plain_file: bool,
     size: Option<u64>,
     block_size: usize,
     line_limit: usize,
-    /// What has been read and belongs to the next block: at least the beginning of a line.
+    /// Bytes that have been read and belong to the next block.
     carry: Vec<u8>,
-    /// Offset and number of the line that `carry` begins.
+    /// Offset and number of the line at the beginning of `carry`.
     offset: u64,
     line: u64,
-    /// Bytes of this block that are in lines over the limit, and so not in its text.
-    left_out: u64,
-    /// The bytes of the input's last line, where that is over the limit and has no end.
-    open_line: Option<u64>,
+    /// Bytes of overlong lines in the current block, which are not in its text.
+    overlong_bytes: u64,
+    /// Length of the last line of the input if it is overlong and has no end.
+    unfinished_overlong: Option<u64>,
     started: bool,
     ended: bool,
     damage: Option<Error>,
 }
 
 impl BlockReader {
-    /// Opens an input and finds out how it is compressed.
+    /// Opens an input and detects its compression.
     pub fn open(input: &Input) -> Result<BlockReader> {
         match input {
             Input::Stdin => {
-                let stream = Stream::open(Box::new(io::stdin()));
+                let stream = DecompressedStream::open(Box::new(io::stdin()));
                 let stream = stream.map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
                 Ok(BlockReader::new("standard input".to_owned(), stream))
             }
@@ -110,39 +113,39 @@ impl BlockReader {
         }
     }
 
-    /// Reads an open file from its beginning; `path` is what it is called in errors.
+    /// Creates a reader of an open file, from its beginning. Errors name `path`.
     pub fn from_file(path: &Path, mut file: File) -> Result<BlockReader> {
-        let about = about(path, &file)?;
-        if about.is_file() {
+        let metadata = file_metadata(path, &file)?;
+        if metadata.is_file() {
             file.rewind().map_err(|e| Error::io("read", path, e))?;
         }
-        let stream = Stream::open(Box::new(file)).map_err(|e| Error::io("read", path, e))?;
+        let stream = DecompressedStream::open(Box::new(file)).map_err(|e| Error::io("read", path, e))?;
         let mut reader = BlockReader::new(path.display().to_string(), stream);
-        reader.plain_file = about.is_file() && reader.compression() == Compression::Plain;
-        reader.size = about.is_file().then_some(about.len());
+        reader.plain_file = metadata.is_file() && reader.compression() == Compression::Plain;
+        reader.size = metadata.is_file().then_some(metadata.len());
         Ok(reader)
     }
 
-    /// Reads an open plain file on from an offset, at which the line of the given number begins.
+    /// Creates a reader of an open plain file, from an offset at which the line with number `line` begins.
     pub fn resume(path: &Path, mut file: File, offset: u64, line: u64) -> Result<BlockReader> {
-        let about = about(path, &file)?;
+        let metadata = file_metadata(path, &file)?;
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
-        let stream = Stream::plain_from(offset, Box::new(file));
+        let stream = DecompressedStream::plain_from(offset, Box::new(file));
         let mut reader = BlockReader::new(path.display().to_string(), stream);
-        reader.plain_file = about.is_file();
-        reader.size = about.is_file().then_some(about.len());
+        reader.plain_file = metadata.is_file();
+        reader.size = metadata.is_file().then_some(metadata.len());
         (reader.offset, reader.line, reader.started) = (offset, line, true);
         Ok(reader)
     }
 
-    /// Reads from anything, as from standard input.
-    pub fn from_source(name: &str, source: Source) -> Result<BlockReader> {
-        let stream =
-            Stream::open(source).map_err(|e| Error::failed(format!("cannot read {name}")).caused_by(e))?;
+    /// Creates a reader of any source. Errors name `name`.
+    pub fn from_source(name: &str, source: ByteSource) -> Result<BlockReader> {
+        let stream = DecompressedStream::open(source)
+            .map_err(|e| Error::failed(format!("cannot read {name}")).caused_by(e))?;
         Ok(BlockReader::new(name.to_owned(), stream))
     }
 
-    fn new(name: String, stream: Stream) -> BlockReader {
+    fn new(name: String, stream: DecompressedStream) -> BlockReader {
         BlockReader {
             name,
             stream,
@@ -153,68 +156,69 @@ impl BlockReader {
             carry: Vec::new(),
             offset: 0,
             line: 1,
-            left_out: 0,
-            open_line: None,
+            overlong_bytes: 0,
+            unfinished_overlong: None,
             started: false,
             ended: false,
             damage: None,
         }
     }
 
-    /// Sets the size of a block in bytes. It decides how the lines are dealt out, not what they are.
+    /// Sets the block size in bytes. It affects how lines are grouped, not the lines.
     pub fn with_block_size(mut self, bytes: usize) -> BlockReader {
         self.block_size = bytes.max(1);
         self
     }
 
-    /// Sets the longest line that is read, in bytes.
+    /// Sets the line limit in bytes.
     #[cfg(test)]
     pub(crate) fn with_line_limit(mut self, bytes: usize) -> BlockReader {
         self.line_limit = bytes;
         self
     }
 
-    /// Returns how the input is compressed.
+    /// Returns the compression of the input.
     pub fn compression(&self) -> Compression {
         self.stream.compression()
     }
 
-    /// Tells whether the input is a plain file: one that can have an unfinished last line, and that
-    /// can be read on when it has grown.
+    /// Returns whether the input is an uncompressed regular file. Such a file can have an unfinished
+    /// last line, and can be resumed after it has grown.
     pub fn is_plain_file(&self) -> bool {
         self.plain_file
     }
 
-    /// Returns the size of the file in bytes, as it is stored; `None` where it is no file.
+    /// Returns the size of the file in bytes, compressed; `None` if the input is not a regular file.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// Returns how far the input was read, in bytes as they are stored: of a file that is read on, with
-    /// what came before.
+    /// Returns the number of bytes read, compressed. For a resumed file it includes the bytes before
+    /// the offset.
     pub fn consumed(&self) -> u64 {
         self.stream.consumed()
     }
 
-    /// Reads the next lines; `None` at the end.
+    /// Reads the next block; `None` at the end of the input.
     ///
-    /// Where an input is damaged, what can be read of it comes first; then, once, an error of kind
-    /// [`ErrorKind::PartialInput`]; then the end.
+    /// # Errors
+    /// An input that is damaged yields the blocks before the damage, then one error of kind
+    /// [`ErrorKind::PartialInput`], then `None`.
     pub fn next_block(&mut self) -> Result<Option<RawBlock>> {
         self.next_block_into(Vec::new())
     }
 
-    /// Does the same with memory that is there already.
+    /// Reads the next block into the memory of `bytes`; see [`next_block`](BlockReader::next_block).
     pub fn next_block_into(&mut self, mut bytes: Vec<u8>) -> Result<Option<RawBlock>> {
         bytes.clear();
         bytes.append(&mut self.carry);
-        self.left_out = 0;
+        self.overlong_bytes = 0;
         let mut overlong = Vec::new();
         loop {
             if bytes.len() < self.block_size || memrchr(b'\n', &bytes).is_none() {
                 self.fill(&mut bytes);
             }
-            self.cut_long_lines(&mut bytes, &mut overlong);
+            self.remove_overlong_lines(&mut bytes, &mut overlong);
             if self.ended || !self.carry.is_empty() {
                 break;
             }
@@ -233,28 +237,29 @@ impl BlockReader {
 
     fn block(&mut self, bytes: Vec<u8>, mut overlong: Vec<OverlongLine>) -> RawBlock {
         let (first_line, offset) = (self.line, self.offset);
-        // Somebody may still be writing the last line of a plain file, or it may have been cut off.
-        let left = self.plain_file || self.damage.is_some();
-        let unfinished_overlong = self.open_line.take().filter(|_| left).and_then(|length| {
-            let line = overlong.pop()?.line;
-            Some(UnfinishedLine {
-                line,
-                offset: offset + bytes.len() as u64 + self.left_out - length,
-                length,
-            })
-        });
+        // The last line of a plain file may still be written; that of a damaged file is incomplete.
+        let may_continue = self.plain_file || self.damage.is_some();
+        let unfinished_overlong =
+            self.unfinished_overlong.take().filter(|_| may_continue).and_then(|length| {
+                let line = overlong.pop()?.line;
+                Some(UnfinishedLine {
+                    line,
+                    offset: offset + bytes.len() as u64 + self.overlong_bytes - length,
+                    length,
+                })
+            });
         let lines = memchr_iter(b'\n', &bytes).count();
         let no_end = bytes.last().is_some_and(|b| *b != b'\n');
         let lines = lines as u64 + overlong.len() as u64;
         self.line += lines + u64::from(no_end);
-        self.offset += bytes.len() as u64 + self.left_out;
-        let (end, unfinished) = (self.offset, no_end && left);
+        self.offset += bytes.len() as u64 + self.overlong_bytes;
+        let (end, unfinished) = (self.offset, no_end && may_continue);
         RawBlock { bytes, lines, first_line, offset, end, unfinished, overlong, unfinished_overlong }
     }
 
-    /// Fills a block, and at the beginning of the input drops the byte order mark.
+    /// Fills a block. Removes a byte order mark at the beginning of the input.
     fn fill(&mut self, bytes: &mut Vec<u8>) {
-        // A block of nothing but the beginning of a line grows until the line ends.
+        // A block without a line end grows until the line ends.
         let limit = self.block_size.checked_sub(bytes.len()).filter(|n| *n > 0).unwrap_or(self.block_size);
         let at_start = !std::mem::replace(&mut self.started, true);
         self.read(bytes, if at_start { limit.max(3) } else { limit });
@@ -272,44 +277,44 @@ impl BlockReader {
             Ok(more) => self.ended = !more,
             Err(e) => {
                 self.ended = true;
-                let what = match self.stream.compression() {
-                    Compression::Plain => "try to copy the file: the disk may be failing",
-                    // As zstd words its error of a window that is larger than a decoder has to allow.
+                let hint = match self.stream.compression() {
+                    Compression::Plain => "check the disk; copying the file shows whether it can be read",
+                    // The error text of zstd for a window that is larger than decoders must accept.
                     Compression::Zstd if e.to_string().contains("too much memory") => {
-                        "it was compressed with a window of more than 128 MiB: `zstd -dc --long=31 FILE | wa ingest -` takes it in"
+                        "it was compressed with a window of more than 128 MiB; run `zstd -dc --long=31 FILE | wa ingest -`"
                     }
-                    _ => "the file is cut off or damaged; ingest it again when it has been replaced",
+                    _ => "the file is truncated or damaged; ingest it again after replacing it",
                 };
                 let error =
                     Error::new(ErrorKind::PartialInput, format!("cannot read {} to its end", self.name));
-                self.damage = Some(error.caused_by(e).hint(what));
+                self.damage = Some(error.caused_by(e).hint(hint));
             }
         }
     }
 
-    /// Takes the lines over the limit out of a block. Of one that goes on beyond the block the rest
-    /// is read here, and what follows it waits in `carry`.
-    fn cut_long_lines(&mut self, bytes: &mut Vec<u8>, overlong: &mut Vec<OverlongLine>) {
+    /// Moves overlong lines out of a block. If the last one extends beyond the block, its rest is read
+    /// here, and the bytes after it go to `carry`.
+    fn remove_overlong_lines(&mut self, bytes: &mut Vec<u8>, overlong: &mut Vec<OverlongLine>) {
         let mut from = 0;
-        while let Some(start) = long_line(bytes, from, self.line_limit) {
+        while let Some(start) = find_overlong_line(bytes, from, self.line_limit) {
             let before = bytes.get(..start).unwrap_or(&[]);
             let line = self.line + memchr_iter(b'\n', before).count() as u64 + overlong.len() as u64;
-            let mut long = LongLine::new(line);
+            let mut long = OverlongHasher::new(line);
             let rest = bytes.split_off(start);
             from = start;
             match memchr(b'\n', &rest) {
                 Some(end) => {
                     long.add(rest.get(..end).unwrap_or(&[]));
                     bytes.extend_from_slice(rest.get(end + 1..).unwrap_or(&[]));
-                    self.left_out += end as u64 + 1;
+                    self.overlong_bytes += end as u64 + 1;
                 }
                 None => {
-                    let before = self.left_out;
+                    let before = self.overlong_bytes;
                     long.add(&rest);
-                    self.left_out += rest.len() as u64;
+                    self.overlong_bytes += rest.len() as u64;
                     drop(rest);
-                    if !self.pass_long_line(&mut long) {
-                        self.open_line = Some(self.left_out - before);
+                    if !self.read_overlong_line(&mut long) {
+                        self.unfinished_overlong = Some(self.overlong_bytes - before);
                     }
                 }
             }
@@ -317,8 +322,8 @@ impl BlockReader {
         }
     }
 
-    /// Reads to the end of a line over the limit. Returns whether it has one.
-    fn pass_long_line(&mut self, long: &mut LongLine) -> bool {
+    /// Reads to the end of an overlong line. Returns whether the line has an end.
+    fn read_overlong_line(&mut self, long: &mut OverlongHasher) -> bool {
         let mut chunk = Vec::new();
         while !self.ended {
             chunk.clear();
@@ -326,13 +331,13 @@ impl BlockReader {
             match memchr(b'\n', &chunk) {
                 Some(end) => {
                     long.add(chunk.get(..end).unwrap_or(&[]));
-                    self.left_out += end as u64 + 1;
+                    self.overlong_bytes += end as u64 + 1;
                     self.carry.extend_from_slice(chunk.get(end + 1..).unwrap_or(&[]));
                     return true;
                 }
                 None => {
                     long.add(&chunk);
-                    self.left_out += chunk.len() as u64;
+                    self.overlong_bytes += chunk.len() as u64;
                 }
             }
         }
@@ -340,15 +345,15 @@ impl BlockReader {
     }
 }
 
-/// Finds the first line from `from` on that is over the limit; it begins at the returned position.
-fn long_line(bytes: &[u8], mut from: usize, limit: usize) -> Option<usize> {
+/// Returns the position of the first overlong line at or after `from`.
+fn find_overlong_line(bytes: &[u8], mut from: usize, limit: usize) -> Option<usize> {
     loop {
         let rest = bytes.get(from..)?;
-        // Where lines are short this looks at the last one of every stretch of a mebibyte.
+        // A line end within the next `limit` + 1 bytes: the lines before it are short enough.
         let stretch = rest.get(..=limit)?;
         from = match (memrchr(b'\n', stretch), stretch.last(), rest.get(limit + 1)) {
             (Some(at), _, _) => from + at + 1,
-            // The last byte may belong to the line's end.
+            // The last byte may belong to the line end.
             (None, Some(b'\r'), Some(b'\n')) => from + limit + 2,
             (None, Some(b'\r'), None) => return None,
             _ => return Some(from),
@@ -356,41 +361,41 @@ fn long_line(bytes: &[u8], mut from: usize, limit: usize) -> Option<usize> {
     }
 }
 
-/// A line over the limit, as it passes.
-struct LongLine {
+/// Hash and head of an overlong line that is being read.
+struct OverlongHasher {
     line: u64,
     length: u64,
     hash: Sha256,
     head: Vec<u8>,
-    /// A carriage return that is part of the line if more follows.
-    carriage_return: bool,
+    /// A carriage return has been read, which belongs to the line if more bytes follow.
+    pending_cr: bool,
 }
 
-impl LongLine {
-    fn new(line: u64) -> LongLine {
-        LongLine { line, length: 0, hash: Sha256::new(), head: Vec::new(), carriage_return: false }
+impl OverlongHasher {
+    fn new(line: u64) -> OverlongHasher {
+        OverlongHasher { line, length: 0, hash: Sha256::new(), head: Vec::new(), pending_cr: false }
     }
 
     fn add(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
-        if std::mem::take(&mut self.carriage_return) {
-            self.take(b"\r");
+        if std::mem::take(&mut self.pending_cr) {
+            self.update(b"\r");
         }
         match bytes.strip_suffix(b"\r") {
             Some(bytes) => {
-                self.carriage_return = true;
-                self.take(bytes);
+                self.pending_cr = true;
+                self.update(bytes);
             }
-            None => self.take(bytes),
+            None => self.update(bytes),
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    fn update(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
         self.hash.update(bytes);
-        let room = RAW_LIMIT.saturating_sub(self.head.len());
+        let room = OVERLONG_HEAD.saturating_sub(self.head.len());
         self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
@@ -404,10 +409,10 @@ impl LongLine {
     }
 }
 
-fn about(path: &Path, file: &File) -> Result<std::fs::Metadata> {
-    let about = file.metadata().map_err(|e| Error::io("read", path, e))?;
-    if about.is_dir() {
+fn file_metadata(path: &Path, file: &File) -> Result<std::fs::Metadata> {
+    let metadata = file.metadata().map_err(|e| Error::io("read", path, e))?;
+    if metadata.is_dir() {
         return Err(Error::failed(format!("cannot read {}: it is a directory", path.display())));
     }
-    Ok(about)
+    Ok(metadata)
 }

@@ -1,4 +1,4 @@
-//! The bytes of an input, decompressed as they come: gzip and zstd, told by content.
+//! Decompresses inputs while they are read. Gzip and zstd are detected by content.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -6,41 +6,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
 
-/// How an input is compressed.
+/// The compression of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     Plain,
-    /// gzip, of one member or several.
+    /// gzip, of one or more members.
     Gzip,
-    /// zstd, of one frame or several.
+    /// zstd, of one or more frames.
     Zstd,
 }
 
-/// Something to read from.
-pub type Source = Box<dyn Read + Send>;
+/// A source of bytes.
+pub type ByteSource = Box<dyn Read + Send>;
 
-/// Bytes read from a compressed source at a time.
+/// Bytes that are read from a compressed source at a time.
 const BUFFER: usize = 128 << 10;
 
 type Compressed = BufReader<io::Chain<Cursor<Vec<u8>>, CountingReader>>;
 
-/// A decompressing reader; it yields what there is before it reports that the rest is damaged.
-pub struct Stream {
-    bytes: Bytes,
+/// A decompressing reader. It yields all bytes before the damage before it returns an error.
+pub struct DecompressedStream {
+    decoder: Decoder,
     compression: Compression,
     consumed: Arc<AtomicU64>,
 }
 
-enum Bytes {
-    Plain { head: Vec<u8>, source: Source },
+enum Decoder {
+    Plain { head: Vec<u8>, source: ByteSource },
     Gzip(Box<GzipMembers<Compressed>>),
     Zstd(zstd::stream::read::Decoder<'static, Compressed>),
 }
 
-impl Stream {
-    /// Looks at the first bytes of a source to tell how it is compressed.
-    pub fn open(mut source: Source) -> io::Result<Stream> {
+impl DecompressedStream {
+    /// Detects the compression of a source by its first bytes.
+    pub fn open(mut source: ByteSource) -> io::Result<DecompressedStream> {
         let mut head = Vec::with_capacity(4);
         (&mut source).take(4).read_to_end(&mut head)?;
         let compression = match *head {
@@ -54,58 +54,62 @@ impl Stream {
             let counted = CountingReader { source, count: consumed.clone() };
             BufReader::with_capacity(BUFFER, Cursor::new(head).chain(counted))
         };
-        let bytes = match compression {
-            Compression::Plain => Bytes::Plain { head, source },
+        let decoder = match compression {
+            Compression::Plain => Decoder::Plain { head, source },
             Compression::Gzip => {
-                Bytes::Gzip(Box::new(GzipMembers(Some(GzDecoder::new(compressed(head, source))))))
+                Decoder::Gzip(Box::new(GzipMembers(Some(GzDecoder::new(compressed(head, source))))))
             }
             Compression::Zstd => {
-                Bytes::Zstd(zstd::stream::read::Decoder::with_buffer(compressed(head, source))?)
+                Decoder::Zstd(zstd::stream::read::Decoder::with_buffer(compressed(head, source))?)
             }
         };
-        Ok(Stream { bytes, compression, consumed })
+        Ok(DecompressedStream { decoder, compression, consumed })
     }
 
-    /// Takes a source as it is, from an offset on at which it stands.
-    pub fn plain_from(offset: u64, source: Source) -> Stream {
-        let bytes = Bytes::Plain { head: Vec::new(), source };
-        Stream { bytes, compression: Compression::Plain, consumed: Arc::new(AtomicU64::new(offset)) }
+    /// Creates a stream of an uncompressed source that is positioned at `offset`.
+    pub fn plain_from(offset: u64, source: ByteSource) -> DecompressedStream {
+        let decoder = Decoder::Plain { head: Vec::new(), source };
+        DecompressedStream {
+            decoder,
+            compression: Compression::Plain,
+            consumed: Arc::new(AtomicU64::new(offset)),
+        }
     }
 
-    /// Returns how the input is compressed.
+    /// Returns the compression of the input.
     pub fn compression(&self) -> Compression {
         self.compression
     }
 
-    /// Returns how far the source was read, in bytes as they are stored.
+    /// Returns the number of bytes read from the source, compressed.
     pub fn consumed(&self) -> u64 {
         self.consumed.load(Ordering::Relaxed)
     }
 
-    /// Appends up to `limit` bytes. After `Ok(false)` and after an error there are no more; what came
-    /// before an error has been appended.
+    /// Appends up to `limit` bytes. Returns whether more may follow; after an error nothing follows, and
+    /// the bytes before it have been appended.
     pub fn fill(&mut self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
         let before = buffer.len();
         buffer.reserve_exact(limit);
-        // `read_to_end` of a file reads into memory that need not be cleared first.
-        let result = match &mut self.bytes {
-            Bytes::Plain { head, source } => {
+        // `read_to_end` of a file reads into memory that is not zeroed first.
+        let result = match &mut self.decoder {
+            Decoder::Plain { head, source } => {
                 buffer.append(head);
                 let rest = limit.saturating_sub(buffer.len() - before);
                 let result = source.take(rest as u64).read_to_end(buffer);
                 self.consumed.fetch_add((buffer.len() - before) as u64, Ordering::Relaxed);
                 result
             }
-            Bytes::Gzip(members) => members.take(limit as u64).read_to_end(buffer),
-            Bytes::Zstd(decoder) => decoder.take(limit as u64).read_to_end(buffer),
+            Decoder::Gzip(members) => members.take(limit as u64).read_to_end(buffer),
+            Decoder::Zstd(decoder) => decoder.take(limit as u64).read_to_end(buffer),
         };
         result.map(|_| buffer.len() - before >= limit)
     }
 }
 
-/// Counts the bytes that are read.
+/// A reader that counts its bytes.
 struct CountingReader {
-    source: Source,
+    source: ByteSource,
     count: Arc<AtomicU64>,
 }
 
@@ -117,8 +121,8 @@ impl Read for CountingReader {
     }
 }
 
-/// The members of a gzip file, one after the other. Zeros after the last, as tapes and some writers
-/// leave them, are no damage; anything else is.
+/// The members of a gzip file, one after the other. Zeros after the last member, as tapes and some
+/// writers leave them, are ignored; other bytes are an error.
 struct GzipMembers<R>(Option<GzDecoder<R>>);
 
 impl<R: BufRead> Read for GzipMembers<R> {
@@ -135,7 +139,7 @@ impl<R: BufRead> Read for GzipMembers<R> {
                 Some(_) => {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidData,
-                        "what follows the compressed data is no gzip",
+                        "the data after the compressed data is not gzip",
                     ));
                 }
             };
@@ -144,7 +148,7 @@ impl<R: BufRead> Read for GzipMembers<R> {
     }
 }
 
-/// Returns the next byte that is not zero, without consuming it; `None` at the end.
+/// Skips zeros and returns the next byte without consuming it; `None` at the end.
 fn skip_zeros(source: &mut impl BufRead) -> io::Result<Option<u8>> {
     loop {
         let buffered = source.fill_buf()?;

@@ -1,4 +1,4 @@
-//! Which files an ingest reads: files, globs, directories and standard input.
+//! Expands the inputs of an ingest (files, folders, globs, standard input) to files.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -16,8 +16,8 @@ pub enum Input {
 }
 
 impl Input {
-    /// Returns the name used in accounts and messages: `-` for standard input; bytes of a path that are not
-    /// UTF-8 as `\xe9`, so that different files have different names.
+    /// Returns the name that ingest summaries and messages use: `-` for standard input. Bytes of a path
+    /// that are not UTF-8 are written as `\xe9`, so that different files have different names.
     pub fn name(&self) -> String {
         let Input::File(path) = self else { return "-".to_owned() };
         let mut name = String::new();
@@ -29,46 +29,46 @@ impl Input {
     }
 }
 
-/// What was found, and what was not.
+/// The files that were found, and the inputs without files.
 #[derive(Debug, Default)]
 pub struct FoundInputs {
-    /// The inputs, sorted by name, standard input last; each file once.
+    /// The files, each once, sorted by path, and standard input last.
     pub files: Vec<Input>,
-    /// Inputs that are not there or cannot be looked into.
+    /// Inputs that do not exist or cannot be read.
     pub problems: Vec<Error>,
-    /// Folders in which no file has the name of a log.
+    /// Folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
 }
 
-/// A folder that was named, and holds no logs.
+/// A folder that was given as an input and has no log files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderWithoutLogs {
     /// The folder.
     pub folder: PathBuf,
-    /// Some file in it or below that has another name.
-    pub other: Option<PathBuf>,
+    /// A file in or below it whose name is not that of a log.
+    pub other_file: Option<PathBuf>,
 }
 
-/// Finds the files that inputs name; what is not there is a problem among others, not the end.
+/// Returns the files of some inputs. An input that does not exist becomes a problem of the result.
 ///
 /// - `-` is standard input.
-/// - A file is taken whatever its name, even where that has the signs of a glob.
-/// - A directory is searched, with all below it, for `*.ndjson`, `*.jsonl`, `*.json` and `*.log`, each
-///   also with `.gz` or `.zst`. Symbolic links are followed, each directory being searched once.
-/// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and directories that it matches.
+/// - A file is read whatever its name, even if the name contains glob characters.
+/// - A folder is searched recursively for `*.ndjson`, `*.jsonl`, `*.json` and `*.log`, each also with
+///   `.gz` or `.zst`. Symbolic links are followed; each folder is searched once.
+/// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and folders that it matches.
 ///
-/// Nothing is taken from `store`, nor from any other `wa` store.
-pub fn find(inputs: &[PathBuf], store: &Path) -> FoundInputs {
+/// Files of `store` and of any other `wa` store are never returned.
+pub fn find_inputs(inputs: &[PathBuf], store: &Path) -> FoundInputs {
     let mut search = Search {
         store: store.canonicalize().ok(),
         found: FoundInputs::default(),
         files: HashSet::new(),
         dirs: HashMap::new(),
-        named: 0,
-        within: HashMap::new(),
+        input_folders: 0,
+        in_store: HashMap::new(),
     };
     for input in inputs {
-        search.input(input);
+        search.add(input);
     }
     let mut found = search.found;
     found.files.sort();
@@ -78,25 +78,26 @@ pub fn find(inputs: &[PathBuf], store: &Path) -> FoundInputs {
 struct Search {
     store: Option<PathBuf>,
     found: FoundInputs,
-    /// The real paths of what was found: two names of one file are one file.
+    /// The canonical paths of the files: a file with two names is read once.
     files: HashSet<PathBuf>,
-    /// The folders that were searched, by their real paths: for the how manieth that was named.
+    /// The searched folders by canonical path, with the index of the input folder of the search.
     dirs: HashMap<PathBuf, usize>,
-    named: usize,
-    /// Whether folders, by their real paths, are stores or lie in one.
-    within: HashMap<PathBuf, bool>,
+    /// Number of input folders so far.
+    input_folders: usize,
+    /// Whether folders, by canonical path, are stores or lie in one.
+    in_store: HashMap<PathBuf, bool>,
 }
 
-/// What was seen in a folder.
+/// The contents of an input folder.
 #[derive(Default)]
-struct Seen {
-    logs: bool,
-    /// The first file of another name.
-    other: Option<PathBuf>,
+struct FolderContents {
+    has_logs: bool,
+    /// The first file whose name is not that of a log.
+    other_file: Option<PathBuf>,
 }
 
 impl Search {
-    fn input(&mut self, path: &Path) {
+    fn add(&mut self, path: &Path) {
         if path == Path::new("-") {
             if !self.found.files.contains(&Input::Stdin) {
                 self.found.files.push(Input::Stdin);
@@ -105,127 +106,134 @@ impl Search {
         }
         let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']));
         match (path.metadata(), pattern) {
-            (Ok(_), _) => self.named(path),
-            (Err(_), Some(pattern)) => self.glob(pattern),
-            (Err(e), None) => self.problem(Error::io("read", path, e)),
+            (Ok(_), _) => self.add_input(path),
+            (Err(_), Some(pattern)) => self.add_glob(pattern),
+            (Err(e), None) => self.add_problem(Error::io("read", path, e)),
         }
     }
 
-    fn glob(&mut self, pattern: &str) {
+    fn add_glob(&mut self, pattern: &str) {
         let options = glob::MatchOptions { case_sensitive: true, ..glob::MatchOptions::new() };
         let paths = match glob::glob_with(pattern, options) {
             Ok(paths) => paths,
             Err(e) => {
-                let error = Error::usage(format!("cannot understand the pattern {pattern}")).caused_by(e);
-                return self.problem(error.hint("write [[] for a bracket that stands for itself"));
+                let error = Error::usage(format!("invalid glob pattern {pattern}")).caused_by(e);
+                return self.add_problem(error.hint("write [[] for a literal bracket"));
             }
         };
         let mut none = true;
         for path in paths {
             none = false;
             match path {
-                Ok(path) => self.named(&path),
+                Ok(path) => self.add_input(&path),
                 Err(e) => {
                     let path = e.path().to_owned();
-                    self.problem(Error::io("read", &path, e.into()));
+                    self.add_problem(Error::io("read", &path, e.into()));
                 }
             }
         }
         if none {
             let error = Error::failed(format!("no file matches {pattern}"));
-            self.problem(error.hint("check the folder, and quote the pattern if the shell changed it"));
+            self.add_problem(
+                error.hint("check the folder, and quote the pattern to keep the shell from expanding it"),
+            );
         }
     }
 
-    /// Takes a file or directory that was named, by itself or by a glob.
-    fn named(&mut self, path: &Path) {
+    /// Adds a file or folder that was given as an input or matched by a glob.
+    fn add_input(&mut self, path: &Path) {
         let is_dir = path.is_dir();
-        if self.in_store(path, is_dir) {
+        if self.belongs_to_store(path, is_dir) {
             let error = Error::new(
                 ErrorKind::Usage,
                 format!("cannot ingest {}: it belongs to a wa store", path.display()),
             );
-            return self.problem(error.hint("name the logs; `wa export` writes what a store holds"));
+            return self
+                .add_problem(error.hint("name the log files; `wa export` exports the events of a store"));
         }
         match path.metadata() {
-            Ok(_) if is_dir => self.directory(path),
-            // A pipe is a file like any other when somebody names it.
-            Ok(_) => self.file(path),
-            Err(e) => self.problem(Error::io("read", path, e)),
+            Ok(_) if is_dir => self.add_folder(path),
+            // A pipe that is given explicitly is read like a file.
+            Ok(_) => self.add_file(path),
+            Err(e) => self.add_problem(Error::io("read", path, e)),
         }
     }
 
-    fn directory(&mut self, top: &Path) {
-        self.named += 1;
+    fn add_folder(&mut self, top: &Path) {
+        self.input_folders += 1;
         let mut pending = vec![top.to_owned()];
         let problems = self.found.problems.len();
-        let mut seen = Seen::default();
+        let mut contents = FolderContents::default();
         while let Some(dir) = pending.pop() {
             let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-            if self.within_store(&real) {
+            if self.folder_in_store(&real) {
                 continue;
             }
-            if let Some(before) = self.dirs.insert(real, self.named) {
-                // Searched for another one that was named, of which it was said if there was nothing.
-                seen.logs |= before != self.named;
+            if let Some(before) = self.dirs.insert(real, self.input_folders) {
+                // Searched for an earlier input, which reported whether it had logs.
+                contents.has_logs |= before != self.input_folders;
                 continue;
             }
             match list(&dir) {
-                Ok(paths) => paths.into_iter().for_each(|path| self.entry(path, &mut pending, &mut seen)),
-                Err(e) => self.problem(e),
+                Ok(paths) => {
+                    paths.into_iter().for_each(|path| self.add_entry(path, &mut pending, &mut contents))
+                }
+                Err(e) => self.add_problem(e),
             }
         }
-        if !seen.logs && self.found.problems.len() == problems {
+        if !contents.has_logs && self.found.problems.len() == problems {
             let folder = top.to_owned();
-            self.found.folders_without_logs.push(FolderWithoutLogs { folder, other: seen.other });
+            self.found
+                .folders_without_logs
+                .push(FolderWithoutLogs { folder, other_file: contents.other_file });
         }
     }
 
-    fn entry(&mut self, path: PathBuf, pending: &mut Vec<PathBuf>, seen: &mut Seen) {
+    fn add_entry(&mut self, path: PathBuf, pending: &mut Vec<PathBuf>, contents: &mut FolderContents) {
         match path.metadata() {
-            Ok(about) if about.is_dir() => pending.push(path),
-            // What a pipe or device in a folder would give, nobody has asked for.
-            Ok(about) if about.is_file() && is_log(&path) => {
-                seen.logs = true;
-                // A link may lead into a store.
-                if !self.in_store(&path, false) {
-                    self.file(&path);
+            Ok(metadata) if metadata.is_dir() => pending.push(path),
+            // Pipes and devices in a folder are not read.
+            Ok(metadata) if metadata.is_file() && is_log(&path) => {
+                contents.has_logs = true;
+                // A link may point into a store.
+                if !self.belongs_to_store(&path, false) {
+                    self.add_file(&path);
                 }
             }
-            Ok(about) if about.is_file() => drop(seen.other.get_or_insert(path)),
+            Ok(metadata) if metadata.is_file() => drop(contents.other_file.get_or_insert(path)),
             Ok(_) => {}
-            Err(e) if is_log(&path) => self.problem(Error::io("read", &path, e)),
+            Err(e) if is_log(&path) => self.add_problem(Error::io("read", &path, e)),
             Err(_) => {}
         }
     }
 
-    fn file(&mut self, path: &Path) {
+    fn add_file(&mut self, path: &Path) {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if self.files.insert(real) {
             self.found.files.push(Input::File(path.to_owned()));
         }
     }
 
-    /// Tells whether a file or folder belongs to a store, whatever links lead to it.
-    fn in_store(&mut self, path: &Path, is_dir: bool) -> bool {
-        // What has no real path, such as a pipe, lies in no folder.
+    /// Returns whether a file or folder belongs to a store, after resolving links.
+    fn belongs_to_store(&mut self, path: &Path, is_dir: bool) -> bool {
+        // A path that has no canonical form, such as that of a pipe, lies in no folder.
         let Ok(real) = path.canonicalize() else { return false };
         let dir = if is_dir { Some(real.as_path()) } else { real.parent() };
-        dir.is_some_and(|dir| self.within_store(dir))
+        dir.is_some_and(|dir| self.folder_in_store(dir))
     }
 
-    /// Tells whether a folder, by its real path, is a store or lies in one; each folder is looked at once.
-    fn within_store(&mut self, dir: &Path) -> bool {
-        if let Some(within) = self.within.get(dir) {
+    /// Returns whether a folder, by canonical path, is a store or lies in one. Results are cached.
+    fn folder_in_store(&mut self, dir: &Path) -> bool {
+        if let Some(within) = self.in_store.get(dir) {
             return *within;
         }
-        let is_one = self.store.as_deref() == Some(dir) || is_store(dir);
-        let within = is_one || dir.parent().is_some_and(|above| self.within_store(above));
-        self.within.insert(dir.to_owned(), within);
+        let is_itself = self.store.as_deref() == Some(dir) || is_store(dir);
+        let within = is_itself || dir.parent().is_some_and(|above| self.folder_in_store(above));
+        self.in_store.insert(dir.to_owned(), within);
         within
     }
 
-    fn problem(&mut self, error: Error) {
+    fn add_problem(&mut self, error: Error) {
         self.found.problems.push(error);
     }
 }
@@ -235,12 +243,12 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).map_err(error)?;
     let mut paths =
         entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(error)?;
-    // In order, so that of two names of one file the same one is taken every time.
+    // Sorted, so that the same one of two names of a file is used every time.
     paths.sort();
     Ok(paths)
 }
 
-/// Tells whether a file's name is that of a log; it need not be UTF-8.
+/// Returns whether the name of a file is that of a log. The name need not be UTF-8.
 fn is_log(path: &Path) -> bool {
     let Some(name) = path.file_name() else { return false };
     let name = name.as_encoded_bytes().to_ascii_lowercase();
@@ -248,10 +256,10 @@ fn is_log(path: &Path) -> bool {
     [".ndjson", ".jsonl", ".json", ".log"].iter().any(|suffix| name.ends_with(suffix.as_bytes()))
 }
 
-/// Tells whether a directory is a store: its manifest says so, or it has a manifest beside settings.
+/// Returns whether a folder is a store: it has a manifest that says so, or a manifest and settings.
 fn is_store(dir: &Path) -> bool {
     let path = dir.join("manifest.json");
-    // To open a pipe is to wait for its writer.
+    // Opening a pipe would block until there is a writer.
     if !path.is_file() {
         return false;
     }
@@ -284,11 +292,11 @@ mod tests {
             self.0.path().join(name).display().to_string()
         }
 
-        /// Finds, and returns the names relative to the folder.
+        /// Returns the names of files and the problems, relative to the folder.
         fn find(&self, inputs: &[&str]) -> (Vec<String>, Vec<String>) {
             let inputs: Vec<_> =
                 inputs.iter().map(|i| if *i == "-" { "-".into() } else { self.path(i).into() }).collect();
-            let found = find(&inputs, &self.0.path().join("store"));
+            let found = find_inputs(&inputs, &self.0.path().join("store"));
             let strip = |text: String| text.replace(&(self.0.path().display().to_string() + "/"), "");
             let files = found.files.iter().map(|f| strip(f.name())).collect();
             (files, found.problems.iter().map(|p| strip(p.to_string())).collect())
@@ -296,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_gives_the_logs_in_it_and_below_sorted_by_name() {
+    fn folder_is_searched_recursively_in_order() {
         let folder = Folder::with(&[
             "b.ndjson",
             "a.jsonl.gz",
@@ -315,32 +323,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_named_twice_is_read_once_and_a_named_file_needs_no_suffix() {
+    fn file_given_twice_is_read_once() {
         let folder = Folder::with(&["b.ndjson", "a.txt", "sub/c.log"]);
         let (files, _) = folder.find(&["b.ndjson", "-", "a.txt", "sub/../b.ndjson", "*.ndjson", "sub", "-"]);
         assert_eq!(files, ["a.txt", "b.ndjson", "sub/c.log", "-"]);
     }
 
     #[test]
-    fn a_folder_without_logs_is_named_with_a_file_of_another_name() {
+    fn folder_without_logs_reports_another_file() {
         let folder =
             Folder::with(&["rotated/deep/widget.ndjson.1", "rotated/deep/widget.ndjson.2", "logs/a.log"]);
         fs::create_dir(folder.path("empty")).unwrap();
-        let find = |inputs: &[&str]| {
+        let without_logs = |inputs: &[&str]| {
             let inputs: Vec<PathBuf> = inputs.iter().map(|input| folder.path(input).into()).collect();
-            find(&inputs, &folder.0.path().join("store")).folders_without_logs
+            find_inputs(&inputs, &folder.0.path().join("store")).folders_without_logs
         };
-        let other = Some(folder.path("rotated/deep/widget.ndjson.1").into());
-        let rotated = FolderWithoutLogs { folder: folder.path("rotated").into(), other };
-        let empty = FolderWithoutLogs { folder: folder.path("empty").into(), other: None };
-        assert_eq!(find(&["rotated", "empty", "logs"]), [rotated, empty]);
-        // One log is enough, and so is one that was named before.
-        assert_eq!(find(&[""]), []);
-        assert_eq!(find(&["logs/a.log", "logs"]), []);
+        let other_file = Some(folder.path("rotated/deep/widget.ndjson.1").into());
+        let rotated = FolderWithoutLogs { folder: folder.path("rotated").into(), other_file };
+        let empty = FolderWithoutLogs { folder: folder.path("empty").into(), other_file: None };
+        assert_eq!(without_logs(&["rotated", "empty", "logs"]), [rotated, empty]);
+        // One log is enough, also one that an earlier input has named.
+        assert_eq!(without_logs(&[""]), []);
+        assert_eq!(without_logs(&["logs/a.log", "logs"]), []);
     }
 
     #[test]
-    fn globs_match_and_a_file_with_such_a_name_is_itself() {
+    fn file_with_a_glob_name_is_read_as_a_file() {
         let folder = Folder::with(&["a1.log", "a2.log", "b1.log", "x[1].log", "deep/er/a3.log"]);
         assert_eq!(folder.find(&["a?.log"]).0, ["a1.log", "a2.log"]);
         assert_eq!(folder.find(&["[b-z]1.log"]).0, ["b1.log"]);
@@ -350,18 +358,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_a_problem_and_the_rest_is_found() {
+    fn missing_inputs_are_problems_and_the_rest_is_found() {
         let folder = Folder::with(&["a.log"]);
         let (files, problems) = folder.find(&["missing.log", "a.log", "*.ndjson", "x[.log"]);
         assert_eq!(files, ["a.log"]);
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(problems[0].starts_with("cannot read missing.log"), "{problems:?}");
         assert_eq!(problems[1], "no file matches *.ndjson");
-        assert!(problems[2].starts_with("cannot understand the pattern x[.log"), "{problems:?}");
+        assert!(problems[2].starts_with("invalid glob pattern x[.log"), "{problems:?}");
     }
 
     #[test]
-    fn no_store_is_read_neither_the_own_nor_another() {
+    fn files_of_stores_are_not_read() {
         let folder =
             Folder::with(&["a.log", "store/rejects/r.ndjson", "other/rejects/r.ndjson", "not/manifest.json"]);
         fs::write(folder.path("other/manifest.json"), "{\n \"format\": \"wa-store\"}").unwrap();
@@ -377,7 +385,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn no_link_leads_into_a_store() {
+    fn links_into_a_store_are_not_followed() {
         use std::os::unix::fs::symlink;
         let folder = Folder::with(&["logs/a.log", "store/rejects/r.ndjson", "other/rejects/r.ndjson"]);
         fs::write(folder.path("other/manifest.json"), "{\"format\":\"wa-store\"}").unwrap();
@@ -394,7 +402,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_name_that_is_not_utf_8_is_one_like_any_other() {
+    fn names_that_are_not_utf8_are_read() {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         let folder = Folder::with(&["a.log"]);
@@ -405,18 +413,18 @@ mod tests {
             folder.find(&[""]),
             (vec!["a.log".into(), "caf\\xe8.LOG.gz".into(), "caf\\xe9.log".into()], vec![])
         );
-        let found = find(&[path(b"\xff.txt"), path(b"\xfe*")], Path::new("store"));
+        let found = find_inputs(&[path(b"\xff.txt"), path(b"\xfe*")], Path::new("store"));
         assert_eq!(found.files, [Input::File(path(b"\xff.txt"))]);
         assert_eq!(found.problems.len(), 1);
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_pipe_in_a_folder_is_not_opened_whatever_it_is_called() {
+    fn pipe_in_a_folder_is_not_opened() {
         let folder = Folder::with(&["a.log"]);
         for name in ["manifest.json", "b.log"] {
-            let made = std::process::Command::new("mkfifo").arg(folder.path(name)).status().unwrap();
-            assert!(made.success());
+            let status = std::process::Command::new("mkfifo").arg(folder.path(name)).status().unwrap();
+            assert!(status.success());
         }
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(folder.find(&[""])));
@@ -426,7 +434,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_loop_of_links_ends_and_a_broken_link_is_a_problem() {
+    fn link_loops_end_and_broken_links_are_problems() {
         use std::os::unix::fs::symlink;
         let folder = Folder::with(&["a.log", "sub/b.log"]);
         symlink(folder.path(""), folder.path("sub/up")).unwrap();

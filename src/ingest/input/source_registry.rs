@@ -1,7 +1,7 @@
-//! Files that were read before: to be skipped, or read on from where they ended.
+//! The registry of ingested files. It decides whether a file is skipped, resumed, or read in full.
 //!
-//! This is for speed alone: what is read again adds nothing twice. A file is known by its size and
-//! the hashes of its head and tail, whatever it is called now.
+//! The registry only saves time: events that are read again are duplicates. A file is recognized by
+//! its size and the hashes of its head and tail, whatever its name is now.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,109 +9,140 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::fingerprint::{Fingerprint, WINDOW, after_length, hash_at, hashed_length, window_before};
 use crate::error::{Error, Result};
-use crate::positional_read::read_full_at;
 use crate::time::Micros;
 
-/// How much of a file's head and tail is hashed.
-const WINDOW: u64 = 64 << 10;
-
-/// What is kept of a file that was read.
+/// A file that was ingested, in full or in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
-    /// Its path when it was last read.
+    /// Name of the file when it was last read.
     pub path: String,
-    /// Its size when it was last read.
+    /// Size when it was last read.
     pub size: u64,
-    /// Hash of its first bytes, up to 64 KiB of `consumed`.
+    /// Hash of the first bytes: up to 64 KiB, and not beyond `consumed`.
     pub head: String,
-    /// Hash of its last bytes, up to 64 KiB, as of `size`.
+    /// Hash of the up to 64 KiB before `size`.
     pub tail: String,
-    /// Offset of the end of the last line that was taken in; for compressed files the size.
+    /// Offset after the last line that was ingested; for a compressed file, its size.
     pub consumed: u64,
     /// Hash of the up to 64 KiB before `consumed`.
     pub consumed_tail: String,
     /// Number of lines up to `consumed`.
     pub lines: u64,
-    /// All of it was taken in, save for an unfinished last line.
+    /// The file was ingested to its end, except for an unfinished last line.
     pub whole: bool,
-    /// It is compressed: never read on from the middle.
+    /// The file is compressed and cannot be resumed.
     pub compressed: bool,
-    /// Every event in it has an id of its own: it can be read on from the middle.
-    pub own_ids: bool,
-    /// Lines were refused as in the future: they may be fine by now.
-    pub future: bool,
-    /// Fingerprint of the options that matter for what is stored.
+    /// All events have an id from the log. Only then can the file be resumed: an id that is derived
+    /// depends on all lines before.
+    pub all_have_ids: bool,
+    /// Lines were rejected as too far in the future; by now they may be accepted.
+    pub has_future_lines: bool,
+    /// Hash of the options and settings on which the stored events depend.
     pub options: String,
     /// When it was read.
     pub read_at: Micros,
 }
 
-/// What is to be done with a file.
+/// How to read a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadPlan {
-    /// It was taken in whole before.
+    /// Not at all: it is unchanged since it was ingested.
     Skip,
-    /// Its first part was: go on at this offset, after this many lines.
-    Resumed {
+    /// From an offset: the part before it was ingested.
+    Resume {
         /// Offset in bytes.
         offset: u64,
-        /// Number of lines before it.
+        /// Number of lines before the offset.
         lines: u64,
     },
-    /// Read all of it.
-    Read,
+    /// In full.
+    Full,
 }
 
-/// All that is known of files read before.
+/// The position up to which a file was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadPosition {
+    /// Offset after the last whole line.
+    pub consumed: u64,
+    /// Number of whole lines.
+    pub lines: u64,
+    /// The file is not compressed, so that it can be resumed at the offset.
+    pub plain: bool,
+}
+
+impl SourceFile {
+    /// Describes a file that was read up to a position; `None` if the file is shorter by now. The
+    /// caller sets `whole`, `all_have_ids`, `has_future_lines` and `read_at`.
+    pub fn describe(
+        name: &str,
+        handle: &File,
+        position: ReadPosition,
+        options: &str,
+    ) -> io::Result<Option<SourceFile>> {
+        Ok(Fingerprint::compute(handle, position.consumed)?.map(|print| SourceFile {
+            path: name.to_owned(),
+            whole: false,
+            size: print.size,
+            head: print.head,
+            tail: print.tail,
+            consumed: position.consumed,
+            consumed_tail: print.consumed_tail,
+            lines: position.lines,
+            compressed: !position.plain,
+            all_have_ids: true,
+            has_future_lines: false,
+            options: options.to_owned(),
+            read_at: 0,
+        }))
+    }
+}
+
+/// All files that were ingested.
 ///
-/// A folder holds ever more logs, and each of them is looked up every night: by its content and by its
-/// name, in maps. What is written is the list alone.
+/// A folder accumulates logs, and every ingest looks up each of them, by content and by name. The maps
+/// keep that fast; only the list of files is written to the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceRegistry {
-    /// The files by number, in the order in which they were noted.
+    /// The files by number, in the order of insertion.
     files: BTreeMap<u64, SourceFile>,
-    /// The numbers of all by path.
+    /// The numbers of all files by path.
     by_path: BTreeSet<(String, u64)>,
-    /// The numbers of all by size, tail and head.
+    /// The numbers of all files by size, tail and head.
     by_content: BTreeSet<(u64, String, String, u64)>,
-    /// The numbers by head of those whose head has full length.
+    /// The numbers, by head, of the files whose head has full length.
     by_head: BTreeSet<(String, u64)>,
 }
 
-/// How [`SourceRegistry`] are written.
+/// The written form of a [`SourceRegistry`].
 #[derive(Serialize, Deserialize)]
 struct List<F> {
     files: F,
 }
 
 impl SourceRegistry {
-    /// Reads what [`SourceRegistry::to_bytes`] wrote.
+    /// Parses what [`SourceRegistry::to_bytes`] returned.
     pub fn from_bytes(bytes: &[u8]) -> Result<SourceRegistry> {
         let list: List<Vec<SourceFile>> = serde_json::from_slice(bytes)
-            .map_err(|e| Error::failed("cannot read the list of known logs").caused_by(e))?;
-        let mut known = SourceRegistry::default();
-        list.files.into_iter().for_each(|file| known.insert(file));
-        Ok(known)
+            .map_err(|e| Error::failed("cannot parse the list of ingested files").caused_by(e))?;
+        let mut registry = SourceRegistry::default();
+        list.files.into_iter().for_each(|file| registry.insert(file));
+        Ok(registry)
     }
 
-    /// Writes all as JSON.
+    /// Returns all files as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(&List { files: self.files.values().collect::<Vec<_>>() })
-            .map_err(|e| Error::failed("cannot write the list of known logs").caused_by(e))
+            .map_err(|e| Error::failed("cannot write the list of ingested files").caused_by(e))
     }
 
-    /// Returns the number of files known.
+    /// Returns the number of files.
     pub fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// Tells whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
-    /// Gives files other names where `rename` has one. Returns how many.
+    /// Renames the files for which `rename` returns a name. Returns their number.
     pub fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) -> u64 {
         let mut renamed = 0;
         for (number, file) in &mut self.files {
@@ -124,84 +155,80 @@ impl SourceRegistry {
         renamed
     }
 
-    /// Forgets all: the next ingest reads everything.
-    pub fn clear(&mut self) {
-        *self = SourceRegistry::default();
-    }
-
-    /// Says what is to be done with a file that is to be read with these options.
+    /// Returns how to read a file; `options` is the hash for [`SourceFile::options`].
     pub fn plan(&self, path: &str, file: &File, options: &str) -> io::Result<ReadPlan> {
-        self.plan_by(path, file.metadata()?.len(), options, |offset, len| hash_at(file, offset, len))
+        self.plan_with(path, file.metadata()?.len(), options, |offset, len| hash_at(file, offset, len))
     }
 
-    /// Does the same for a file of which no more is asked than its size and the hashes of some parts:
-    /// `hash` takes an offset and a length.
-    fn plan_by(
+    /// Returns how to read a file, given its size and a function that hashes a part of it: an offset and
+    /// a length.
+    fn plan_with(
         &self,
         path: &str,
         size: u64,
         options: &str,
         hash: impl FnMut(u64, u64) -> io::Result<String>,
     ) -> io::Result<ReadPlan> {
-        let mut parts = Parts { hash, heads: Vec::new() };
-        let usable = |known: &&SourceFile| known.options == options && !known.future;
-        if self.of_size(size).next().is_some() {
+        let mut parts = FileHashes { hash, heads: Vec::new() };
+        let usable = |source: &&SourceFile| source.options == options && !source.has_future_lines;
+        if self.with_size(size).next().is_some() {
             let tail = parts.before(size)?;
-            // Heads of one length are looked up at once, and nearly all are of one length: only where a
-            // long last line was left is there less than usual of a file to be hashed.
+            // One lookup per length of head. Nearly all heads have one length: only the head of a file with
+            // a long unfinished line is shorter.
             let mut from = String::new();
             loop {
-                let next = self.of_tail(size, &tail, &from).next().map(|(head, _)| length_of(head));
+                let next =
+                    self.heads_with_tail(size, &tail, &from).next().map(|(head, _)| hashed_length(head));
                 let Some(len) = next else { break };
                 let head = parts.head(len)?;
-                let mut same = self.of_content(size, &tail, head);
-                // What was left unread has to lie within the tail: else nothing says that it is the same.
-                let is_hashed = |k: &SourceFile| k.compressed || k.size - k.consumed <= WINDOW;
-                if same.any(|(_, known)| known.whole && usable(&known) && is_hashed(known)) {
+                let mut same = self.with_content(size, &tail, head);
+                // The part that was not ingested must lie within the tail; else it may have changed.
+                let rest_is_hashed = |k: &SourceFile| k.compressed || k.size - k.consumed <= WINDOW;
+                if same.any(|(_, source)| source.whole && usable(&source) && rest_is_hashed(source)) {
                     return Ok(ReadPlan::Skip);
                 }
                 from = after_length(len);
             }
         }
-        // A name is the best hint of where a growing file is known; a rotated one has another name
-        // and a head of full length.
-        let mut growing: Vec<&SourceFile> = self.of_path(path).map(|(_, known)| known).collect();
+        // A file that has grown is looked up by name. A file that was rotated has another name; it is
+        // looked up by its head, if that has full length.
+        let mut growing: Vec<&SourceFile> = self.with_path(path).map(|(_, source)| source).collect();
         if size >= WINDOW && !self.by_head.is_empty() {
-            growing.extend(self.of_head(parts.head(WINDOW)?));
+            growing.extend(self.with_head(parts.head(WINDOW)?));
         }
-        growing.retain(|k| usable(k) && !k.compressed && k.own_ids && (1..=size).contains(&k.consumed));
-        growing.sort_by_key(|known| std::cmp::Reverse(known.consumed));
-        for known in growing {
-            if parts.head(known.consumed.min(WINDOW))? == known.head
-                && parts.before(known.consumed)? == known.consumed_tail
+        growing.retain(|k| usable(k) && !k.compressed && k.all_have_ids && (1..=size).contains(&k.consumed));
+        growing.sort_by_key(|source| std::cmp::Reverse(source.consumed));
+        for source in growing {
+            if parts.head(source.consumed.min(WINDOW))? == source.head
+                && parts.before(source.consumed)? == source.consumed_tail
             {
-                return Ok(ReadPlan::Resumed { offset: known.consumed, lines: known.lines });
+                return Ok(ReadPlan::Resume { offset: source.consumed, lines: source.lines });
             }
         }
-        Ok(ReadPlan::Read)
+        Ok(ReadPlan::Full)
     }
 
-    /// Returns the heads of what is known under a file's name and is now the beginning of it.
-    pub fn continued_by(&self, path: &str, file: &File) -> io::Result<Vec<String>> {
-        let mut parts = Parts { hash: |offset, len| hash_at(file, offset, len), heads: Vec::new() };
+    /// Returns the heads of the files with this name whose content is the beginning of this file.
+    pub fn heads_continued_by(&self, path: &str, file: &File) -> io::Result<Vec<String>> {
+        let mut parts = FileHashes { hash: |offset, len| hash_at(file, offset, len), heads: Vec::new() };
         let mut heads = Vec::new();
-        for (_, known) in self.of_path(path) {
-            if parts.head(length_of(&known.head))? == known.head {
-                heads.push(known.head.clone());
+        for (_, source) in self.with_path(path) {
+            if parts.head(hashed_length(&source.head))? == source.head {
+                heads.push(source.head.clone());
             }
         }
         Ok(heads)
     }
 
-    /// Takes note of a file, in place of what was known of its content or, where it has grown, of its
-    /// beginning: see [`continued_by`](SourceRegistry::continued_by).
+    /// Records a file. It replaces files with the same content, files of the same name that were read in
+    /// part, and those whose head is in `continued`; see
+    /// [`heads_continued_by`](SourceRegistry::heads_continued_by).
     ///
-    /// Another log that had its name before stays known: it may have been rotated, and come again under
-    /// its new name.
-    pub fn note(&mut self, file: SourceFile, continued: &[String]) {
-        let old_of_path = |known: &SourceFile| !known.whole || continued.contains(&known.head);
-        let same_path = self.of_path(&file.path).filter(|(_, known)| old_of_path(known));
-        let same_content = self.of_content(file.size, &file.tail, &file.head);
+    /// Other files of the same name stay: they may have been rotated and be ingested under a new name.
+    pub fn record(&mut self, file: SourceFile, continued: &[String]) {
+        let is_replaced = |source: &SourceFile| !source.whole || continued.contains(&source.head);
+        let same_path = self.with_path(&file.path).filter(|(_, source)| is_replaced(source));
+        let same_content = self.with_content(file.size, &file.tail, &file.head);
         let old: Vec<u64> = same_path.chain(same_content).map(|(number, _)| number).collect();
         for number in old {
             self.remove(number);
@@ -226,45 +253,45 @@ impl SourceRegistry {
         self.by_content.remove(&(file.size, file.tail, file.head, number));
     }
 
-    fn of_path(&self, path: &str) -> impl Iterator<Item = (u64, &SourceFile)> {
+    fn with_path(&self, path: &str) -> impl Iterator<Item = (u64, &SourceFile)> {
         let found = self.by_path.range((path.to_owned(), 0)..=(path.to_owned(), u64::MAX));
         found.filter_map(|(_, number)| Some((*number, self.files.get(number)?)))
     }
 
-    fn of_head(&self, head: &str) -> impl Iterator<Item = &SourceFile> {
+    fn with_head(&self, head: &str) -> impl Iterator<Item = &SourceFile> {
         let found = self.by_head.range((head.to_owned(), 0)..=(head.to_owned(), u64::MAX));
         found.filter_map(|(_, number)| self.files.get(number))
     }
 
-    fn of_size(&self, size: u64) -> impl Iterator<Item = u64> {
-        let none = String::new();
-        let from = self.by_content.range((size, none.clone(), none, 0)..);
+    fn with_size(&self, size: u64) -> impl Iterator<Item = u64> {
+        let first = String::new();
+        let from = self.by_content.range((size, first.clone(), first, 0)..);
         from.take_while(move |(other, ..)| *other == size).map(|(.., number)| *number)
     }
 
-    /// Returns the heads, from one on, of the files with a size and a tail.
-    fn of_tail(&self, size: u64, tail: &str, from: &str) -> impl Iterator<Item = (&str, u64)> {
+    /// Returns the heads, at or after `from`, of the files with a size and a tail.
+    fn heads_with_tail(&self, size: u64, tail: &str, from: &str) -> impl Iterator<Item = (&str, u64)> {
         let found = self.by_content.range((size, tail.to_owned(), from.to_owned(), 0)..);
         found
             .take_while(move |(other_size, other, ..)| (*other_size, other.as_str()) == (size, tail))
             .map(|(_, _, head, number)| (head.as_str(), *number))
     }
 
-    fn of_content(&self, size: u64, tail: &str, head: &str) -> impl Iterator<Item = (u64, &SourceFile)> {
-        let found = self.of_tail(size, tail, head).take_while(move |(other, _)| *other == head);
+    fn with_content(&self, size: u64, tail: &str, head: &str) -> impl Iterator<Item = (u64, &SourceFile)> {
+        let found = self.heads_with_tail(size, tail, head).take_while(move |(other, _)| *other == head);
         found.filter_map(|(_, number)| Some((number, self.files.get(&number)?)))
     }
 }
 
-/// The parts of a file whose hashes are asked for; of heads, each is hashed once.
-struct Parts<F> {
+/// The hashes of parts of a file. Each head is hashed once.
+struct FileHashes<F> {
     hash: F,
     heads: Vec<(u64, String)>,
 }
 
-impl<F: FnMut(u64, u64) -> io::Result<String>> Parts<F> {
+impl<F: FnMut(u64, u64) -> io::Result<String>> FileHashes<F> {
     fn head(&mut self, len: u64) -> io::Result<&str> {
-        let at = match self.heads.iter().position(|(known, _)| *known == len) {
+        let at = match self.heads.iter().position(|(length, _)| *length == len) {
             Some(at) => at,
             None => {
                 self.heads.push((len, (self.hash)(0, len)?));
@@ -280,75 +307,13 @@ impl<F: FnMut(u64, u64) -> io::Result<String>> Parts<F> {
     }
 }
 
-/// Hashes of a file's parts, as [`SourceFile`] keeps them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// The file's size.
-    pub size: u64,
-    /// See [`SourceFile::head`].
-    pub head: String,
-    /// See [`SourceFile::tail`].
-    pub tail: String,
-    /// See [`SourceFile::consumed_tail`].
-    pub consumed_tail: String,
-}
-
-impl Fingerprint {
-    /// Takes the fingerprint of an open file of which `consumed` bytes were taken in; `None` where
-    /// it is shorter than that by now.
-    pub fn of(file: &File, consumed: u64) -> io::Result<Option<Fingerprint>> {
-        let size = file.metadata()?.len();
-        if size < consumed {
-            return Ok(None);
-        }
-        let hash_before = |end| {
-            let (offset, len) = window_before(end);
-            hash_at(file, offset, len)
-        };
-        Ok(Some(Fingerprint {
-            size,
-            head: hash_at(file, 0, consumed.min(WINDOW))?,
-            tail: hash_before(size)?,
-            consumed_tail: hash_before(consumed)?,
-        }))
-    }
-}
-
-/// Returns offset and length of the last window of the bytes before `end`.
-fn window_before(end: u64) -> (u64, u64) {
-    let len = end.min(WINDOW);
-    (end - len, len)
-}
-
-/// Hashes `len` bytes from `offset`; fewer, where the file ends.
-fn hash_at(file: &File, offset: u64, len: u64) -> io::Result<String> {
-    let mut bytes = vec![0; len as usize];
-    let filled = read_full_at(file, &mut bytes, offset)?;
-    bytes.truncate(filled);
-    Ok(hash(&bytes))
-}
-
-/// Returns the hash of some bytes, behind their number.
-fn hash(bytes: &[u8]) -> String {
-    format!("{}:{:032x}", bytes.len(), xxhash_rust::xxh3::xxh3_128(bytes))
-}
-
-/// Returns of how many bytes a hash is.
-fn length_of(hash: &str) -> u64 {
-    hash.split_once(':').and_then(|(len, _)| len.parse().ok()).unwrap_or(0)
-}
-
-/// Returns what comes, in order, after all hashes of so many bytes.
-fn after_length(len: u64) -> String {
-    format!("{len};")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fingerprint::hash;
     use super::*;
 
-    /// What is kept of a file of which so much was taken in; `lines` has no part in knowing it.
-    fn known(path: &str, bytes: &[u8], consumed: usize) -> SourceFile {
+    /// A file that was ingested up to `consumed`. `lines` takes no part in recognizing it.
+    fn source(path: &str, bytes: &[u8], consumed: usize) -> SourceFile {
         let window = WINDOW as usize;
         SourceFile {
             path: path.to_owned(),
@@ -360,17 +325,17 @@ mod tests {
             lines: 7,
             whole: true,
             compressed: false,
-            own_ids: true,
-            future: false,
+            all_have_ids: true,
+            has_future_lines: false,
             options: "o".to_owned(),
             read_at: 5,
         }
     }
 
-    /// What is to be done with a file, and how many parts of it were hashed to tell.
+    /// The plan for a file, and the number of parts that were hashed to find it.
     fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (ReadPlan, usize) {
         let mut parts = 0;
-        let plan = files.plan_by(path, bytes.len() as u64, "o", |offset, len| {
+        let plan = files.plan_with(path, bytes.len() as u64, "o", |offset, len| {
             parts += 1;
             Ok(hash(&bytes[offset as usize..(offset + len) as usize]))
         });
@@ -379,18 +344,18 @@ mod tests {
 
     fn all(files: impl IntoIterator<Item = SourceFile>) -> SourceRegistry {
         let mut all = SourceRegistry::default();
-        files.into_iter().for_each(|file| all.note(file, &[]));
+        files.into_iter().for_each(|file| all.record(file, &[]));
         all
     }
 
     #[test]
-    fn however_many_files_of_one_size_are_known_two_parts_of_a_file_are_hashed() {
+    fn lookup_among_many_files_hashes_two_parts() {
         let name = |n: u32| format!("{n}.ndjson");
         let short = |n: u32| format!("{{\"id\":{n:08}}}\n").into_bytes();
-        // Of one size, and all end alike.
+        // All have one size and one tail.
         let long = |n: u32| [short(n), vec![b'x'; 70_000]].concat();
-        let files = (0..1000).map(|n| known(&name(n), &short(n), short(n).len()));
-        let files = all(files.chain((1000..1050).map(|n| known(&name(n), &long(n), 66_000))));
+        let files = (0..1000).map(|n| source(&name(n), &short(n), short(n).len()));
+        let files = all(files.chain((1000..1050).map(|n| source(&name(n), &long(n), 66_000))));
         for n in 0..1000 {
             let (plan, parts) = plan(&files, &name(n), &short(n));
             assert_eq!(plan, ReadPlan::Skip, "{n}");
@@ -399,79 +364,79 @@ mod tests {
         for n in 1000..1050 {
             assert_eq!(plan(&files, "renamed", &long(n)), (ReadPlan::Skip, 2), "{n}");
         }
-        // One that is not known, and one of a size that none has.
-        assert_eq!(plan(&files, "new", &short(5000)).0, ReadPlan::Read);
+        // A file that is not in the registry, and one of a size that no file has.
+        assert_eq!(plan(&files, "new", &short(5000)).0, ReadPlan::Full);
         assert!(plan(&files, "new", &short(5000)).1 <= 2);
-        assert_eq!(plan(&files, "new", b"{}\n"), (ReadPlan::Read, 0));
+        assert_eq!(plan(&files, "new", b"{}\n"), (ReadPlan::Full, 0));
     }
 
     #[test]
-    fn a_file_that_has_grown_is_read_on_by_its_name_and_from_a_full_head_on_by_any() {
+    fn grown_file_is_resumed() {
         let (short, long) = (b"{\"a\":1}\n{\"b".as_slice(), vec![b'y'; 70_000]);
-        let files = all([known("short", short, 8), known("long", &long, 70_000)]);
+        let files = all([source("short", short, 8), source("long", &long, 70_000)]);
         let grown = |bytes: &[u8]| [bytes, b"more\n"].concat();
-        let on = |offset| ReadPlan::Resumed { offset, lines: 7 };
+        let on = |offset| ReadPlan::Resume { offset, lines: 7 };
         assert_eq!(plan(&files, "short", &grown(short)).0, on(8));
-        assert_eq!(plan(&files, "other", &grown(short)).0, ReadPlan::Read);
-        assert_eq!(plan(&files, "short", b"{\"A\":1}\n{\"b\":2}\n").0, ReadPlan::Read);
+        assert_eq!(plan(&files, "other", &grown(short)).0, ReadPlan::Full);
+        assert_eq!(plan(&files, "short", b"{\"A\":1}\n{\"b\":2}\n").0, ReadPlan::Full);
         assert_eq!(plan(&files, "long", &grown(&long)).0, on(70_000));
         assert_eq!(plan(&files, "rotated", &grown(&long)).0, on(70_000));
-        // The longest of what is known of it, where that is so yet.
+        // The longest beginning that is still the same wins.
         let mut longer = files.clone();
-        longer.note(known("copy", &grown(&long), 70_005), &[]);
+        longer.record(source("copy", &grown(&long), 70_005), &[]);
         assert_eq!(plan(&longer, "rotated", &grown(&grown(&long))).0, on(70_005));
         assert_eq!(plan(&longer, "rotated", &[&*long, b"other\n"].concat()).0, on(70_000));
-        // An unfinished last line was left, and nothing has come since.
+        // The unfinished last line is still unfinished.
         assert_eq!(plan(&files, "moved", short), (ReadPlan::Skip, 2));
     }
 
     #[test]
-    fn what_was_read_with_other_options_in_part_or_of_the_future_is_not_skipped() {
+    fn file_with_other_options_is_not_skipped() {
         let bytes = b"{\"a\":1}\n";
-        let file = known("a", bytes, 8);
-        let resume = ReadPlan::Resumed { offset: 8, lines: 7 };
+        let file = source("a", bytes, 8);
+        let resume = ReadPlan::Resume { offset: 8, lines: 7 };
         for (file, expected) in [
             (file.clone(), ReadPlan::Skip),
-            (SourceFile { options: "p".into(), ..file.clone() }, ReadPlan::Read),
-            (SourceFile { future: true, ..file.clone() }, ReadPlan::Read),
+            (SourceFile { options: "p".into(), ..file.clone() }, ReadPlan::Full),
+            (SourceFile { has_future_lines: true, ..file.clone() }, ReadPlan::Full),
             (SourceFile { whole: false, ..file.clone() }, resume),
-            (SourceFile { whole: false, own_ids: false, ..file.clone() }, ReadPlan::Read),
-            (SourceFile { whole: false, compressed: true, ..file.clone() }, ReadPlan::Read),
+            (SourceFile { whole: false, all_have_ids: false, ..file.clone() }, ReadPlan::Full),
+            (SourceFile { whole: false, compressed: true, ..file.clone() }, ReadPlan::Full),
         ] {
             assert_eq!(plan(&all([file.clone()]), "a", bytes).0, expected, "{file:?}");
         }
     }
 
     #[test]
-    fn a_note_takes_the_place_of_what_was_known_of_the_same_log_and_is_written_as_a_list() {
-        let mut files = all([known("a", b"one\n", 4), known("b", b"two\n", 4)]);
+    fn recorded_file_replaces_its_earlier_state() {
+        let mut files = all([source("a", b"one\n", 4), source("b", b"two\n", 4)]);
         let mut grown = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut grown, b"one\nmore\n").unwrap();
-        let continued = files.continued_by("a", &grown).unwrap();
-        assert_eq!(files.continued_by("b", &grown).unwrap(), Vec::<String>::new());
-        files.note(known("a", b"one\nmore\n", 9), &continued);
+        let continued = files.heads_continued_by("a", &grown).unwrap();
+        assert_eq!(files.heads_continued_by("b", &grown).unwrap(), Vec::<String>::new());
+        files.record(source("a", b"one\nmore\n", 9), &continued);
         assert_eq!(files.len(), 2);
-        assert_eq!(plan(&files, "a", b"one\n").0, ReadPlan::Read);
-        files.note(known("c", b"two\n", 4), &[]);
+        assert_eq!(plan(&files, "a", b"one\n").0, ReadPlan::Full);
+        files.record(source("c", b"two\n", 4), &[]);
         assert_eq!(files.len(), 2);
         assert_eq!(plan(&files, "b", b"two\n").0, ReadPlan::Skip);
         let written = files.to_bytes().unwrap();
         assert!(written.starts_with(b"{\"files\":[{\"path\":\"a\",\"size\":9,"));
         assert_eq!(SourceRegistry::from_bytes(&written).unwrap().to_bytes().unwrap(), written);
         assert_eq!(files.rename(|path| (path == "c").then(|| "d".to_owned())), 1);
-        // Of a log that was read in part, the place up to which it was.
-        files.note(SourceFile { whole: false, ..known("e", b"four\nfive\n", 5) }, &[]);
-        files.note(known("e", b"four\nfive\n", 10), &[]);
+        // A file that was read in part is replaced when it has been read further.
+        files.record(SourceFile { whole: false, ..source("e", b"four\nfive\n", 5) }, &[]);
+        files.record(source("e", b"four\nfive\n", 10), &[]);
         assert_eq!(files.len(), 3);
     }
 
     #[test]
-    fn a_log_that_was_rotated_stays_known_when_another_has_its_name() {
-        let mut files = all([known("log", b"monday\n", 7)]);
+    fn rotated_file_stays_in_the_registry() {
+        let mut files = all([source("log", b"monday\n", 7)]);
         for (day, before) in
             [(b"tuesday\n".as_slice(), b"monday\n".as_slice()), (b"wednesday\n", b"tuesday\n")]
         {
-            files.note(known("log", day, day.len()), &[]);
+            files.record(source("log", day, day.len()), &[]);
             assert_eq!(plan(&files, "log", day).0, ReadPlan::Skip);
             assert_eq!(plan(&files, "log.1", before).0, ReadPlan::Skip);
         }

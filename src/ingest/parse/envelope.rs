@@ -1,94 +1,81 @@
-//! What an envelope hands down to its events, and what no column holds.
+//! The fields that an envelope passes on to its events, and the `extra` column of events.
 
-use super::event::{LineKind, RowBuilder};
-use super::extra_fields;
-use super::fields::{Field, IDS, TEXTS, each};
-use super::line::{LineFields, Other};
+use super::extra_fields::{self, InheritedFields};
+use super::fields::{Field, IDS, TEXTS, fields_in};
+use super::line_fields::{LineFields, OtherMember};
+use super::row_builder::{LineKind, RowBuilder};
+use super::warnings::Warning;
 use crate::event::{EventRow, TextField};
-use crate::ingest::summary::warnings::Warning;
-use crate::json::Kind;
-use crate::json::Member;
-use crate::json::Span;
+use crate::json::{Kind, Member, Span};
 use crate::settings::IpPolicy;
 
-/// The unknown fields that an envelope hands down to its events.
-#[derive(Debug)]
-pub struct InheritedFields {
-    /// The fields.
-    pub members: Vec<Member>,
-    /// The object of them.
-    pub object: Span,
-    /// How many bytes may yet be written for events that add fields of their own.
-    pub budget: usize,
-}
-
 impl RowBuilder<'_> {
-    /// Looks at the fields that an envelope hands down, once for all its events: strings are decoded,
-    /// and what has the wrong type joins the unknown fields.
+    /// Prepares the fields that the events of an envelope inherit, once for all of them: decodes
+    /// strings, and moves fields of the wrong type to the unknown fields.
     pub fn prepare_envelope(&mut self, line: &mut LineFields) {
         self.pending.clear();
-        self.wrong = 0;
-        for field in each(line.there() & (TEXTS | Field::IpAddress.bit())) {
+        self.wrong_types = 0;
+        for field in fields_in(line.present() & (TEXTS | Field::IpAddress.bit())) {
             let text = self.text_field(line, field);
             line.set_text(field, text);
         }
         let times = Field::SentAt.bit() | Field::ReceivedAt.bit();
-        for field in each(line.there() & (IDS | times | Field::ChatbotId.bit())) {
-            if let Some(given) = line.get(field).filter(|given| given.member.value.kind() == Kind::String) {
-                let text = self.text(given).unwrap_or(Span::NONE);
+        for field in fields_in(line.present() & (IDS | times | Field::ChatbotId.bit())) {
+            if let Some(value) = line.get(field).filter(|value| value.member.value.kind() == Kind::String) {
+                let text = self.text(value).unwrap_or(Span::NONE);
                 line.set_text(field, text);
             }
         }
-        for field in each(line.there() & IDS) {
+        for field in fields_in(line.present() & IDS) {
             self.id_field(line, field);
         }
         for field in [Field::ScreenWidth, Field::ScreenHeight] {
             self.pixels(line, field);
         }
-        if let Some(given) = line.get(Field::UserMetadata) {
-            let span = self.object(Field::UserMetadata, given);
+        if let Some(value) = line.get(Field::UserMetadata) {
+            let span = self.object(Field::UserMetadata, value);
             line.set_text(Field::UserMetadata, span);
         }
-        let no_address = line.has(Field::IpAddress) && self.address(line).is_none();
-        let beside = line.beside(Field::IpAddress);
-        let keep = self.options.ip == IpPolicy::Keep;
-        let mut moved = self.wrong;
-        if no_address {
+        let no_ip = line.has(Field::IpAddress) && self.ip_address(line).is_none();
+        let overridden_ip = line.overridden_short_name(Field::IpAddress);
+        let keep_ips = self.options.ip == IpPolicy::Keep;
+        let mut moved = self.wrong_types;
+        if no_ip {
             moved |= Field::IpAddress.bit();
         }
-        for field in each(moved) {
-            if let Some(given) = line.get(field).filter(|_| keep || field != Field::IpAddress) {
-                line.others.push(Other { member: given.member, field: None });
+        for field in fields_in(moved) {
+            if let Some(value) = line.get(field).filter(|_| keep_ips || field != Field::IpAddress) {
+                line.others.push(OtherMember { member: value.member, field: None });
             }
             line.remove(field);
         }
-        line.others.extend(beside.map(|given| Other { member: given.member, field: None }));
-        self.end_envelope();
+        line.others.extend(overridden_ip.map(|value| OtherMember { member: value.member, field: None }));
+        self.count_envelope_warnings();
     }
 
-    /// Counts what was noticed about an envelope itself.
-    pub fn end_envelope(&mut self) {
+    /// Counts the warnings about the fields of the envelope itself.
+    pub fn count_envelope_warnings(&mut self) {
         for warning in self.pending.drain(..) {
             self.warnings.add(warning);
         }
-        for field in each(std::mem::take(&mut self.wrong)) {
+        for field in fields_in(std::mem::take(&mut self.wrong_types)) {
             self.warnings.add(Warning::WrongType(field));
         }
     }
 
-    /// Gathers what no column holds.
-    pub(crate) fn extra(
+    /// Sets the `extra` column: the members that no column holds, after those of the envelope.
+    pub(super) fn extra(
         &mut self,
         line: &LineFields,
-        what: LineKind,
+        kind: LineKind,
         inherited: Option<&mut InheritedFields>,
         row: &mut EventRow,
     ) {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
-        self.own_extra(line, what, &mut members);
+        self.collect_extra(line, kind, &mut members);
         if members.is_empty() {
-            row.set(TextField::Extra, self.keep(inherited.map_or(Span::NONE, |i| i.object)));
+            row.set(TextField::Extra, self.intern(inherited.map_or(Span::NONE, |i| i.object)));
         } else {
             members.sort_unstable_by_key(|member| member.key.start);
             if let Some(inherited) = inherited.filter(|i| !i.members.is_empty()) {
@@ -102,41 +89,43 @@ impl RowBuilder<'_> {
                 }
             }
             let span = self.write_extra(&mut members);
-            row.set(TextField::Extra, self.keep(span));
+            row.set(TextField::Extra, self.intern(span));
         }
         self.members = members;
     }
 
-    /// Writes an object of members.
+    /// Writes an object of members to the text buffer.
     pub fn write_extra(&mut self, members: &mut Vec<Member>) -> Span {
-        let (span, lone) = extra_fields::object(&mut self.pool, members, self.options.ip);
+        let (span, lone) = extra_fields::write_object(&mut self.buffer, members, self.options.ip);
         if lone {
             self.pending.push(Warning::LoneSurrogate);
         }
         span
     }
 
+    /// Collects the members of an event that go to `extra`.
     #[inline]
-    fn own_extra(&mut self, line: &LineFields, what: LineKind, members: &mut Vec<Member>) {
+    fn collect_extra(&mut self, line: &LineFields, kind: LineKind, members: &mut Vec<Member>) {
         for other in &line.others {
-            if what == LineKind::Event || other.field != Some(Field::Type) {
+            if kind == LineKind::Event || other.field != Some(Field::Type) {
                 members.push(other.member);
             }
         }
-        for given in [Field::EventId, Field::IpAddress].into_iter().filter_map(|field| line.beside(field)) {
-            members.push(given.member);
+        let short_names = [Field::EventId, Field::IpAddress];
+        for value in short_names.into_iter().filter_map(|field| line.overridden_short_name(field)) {
+            members.push(value.member);
         }
-        let mut originals = self.wrong;
-        if what != LineKind::Event {
-            originals |= line.there() & Field::EventCategory.bit();
+        let mut originals = self.wrong_types;
+        if kind != LineKind::Event {
+            originals |= line.present() & Field::EventCategory.bit();
         }
-        if self.pending.contains(&Warning::NotAnAddress) {
+        if self.pending.contains(&Warning::NotAnIpAddress) {
             originals |= Field::IpAddress.bit();
         }
         if self.options.ip != IpPolicy::Keep {
-            // Whatever it is, it may be part of an address.
+            // The value is no IP address, but it may contain a part of one.
             originals &= !Field::IpAddress.bit();
         }
-        members.extend(each(originals).filter_map(|field| line.get(field)).map(|given| given.member));
+        members.extend(fields_in(originals).filter_map(|field| line.get(field)).map(|value| value.member));
     }
 }

@@ -1,11 +1,11 @@
-//! The fields of a line that have a place in the tables, and how they may be spelled.
+//! The fields of a log line that have a column, and their spellings.
 
 use crate::event::TextField;
 
-/// A field that a line may give.
+/// A field of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-#[allow(missing_docs)] // each is the field of the same name: see `docs/input.md`
+#[allow(missing_docs)] // `docs/input.md` describes the fields
 pub enum Field {
     EventId,
     ChatbotId,
@@ -35,13 +35,13 @@ pub enum Field {
     ClientTimestamp,
     SentAt,
     ReceivedAt,
-    /// `events`: what makes an envelope. In an event it is like any unknown field.
+    /// `events` makes a line an envelope. In an event it is an unknown field.
     Events,
-    /// `type`: what makes a session context or an identify line. Likewise.
+    /// `type` makes a line a session or identify line. In an event it is an unknown field.
     Type,
 }
 
-/// How a field is spelled: of several spellings in one line the first of these counts.
+/// The spelling of a field. If a line has several spellings of a field, the first of these wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Spelling {
@@ -93,7 +93,7 @@ impl Field {
     /// The number of fields.
     pub const COUNT: usize = Field::ALL.len();
 
-    /// Returns the name in snake_case.
+    /// Returns the name in snake case.
     pub fn name(self) -> &'static str {
         use Field::*;
         match self {
@@ -130,7 +130,7 @@ impl Field {
         }
     }
 
-    /// Finds the field that a key (its text without quotes and escapes) names.
+    /// Returns the field and the spelling of a decoded key; `None` for an unknown key.
     #[inline]
     pub fn from_key(key: &[u8]) -> Option<(Field, Spelling)> {
         let mut bytes = [0; LONGEST];
@@ -138,10 +138,10 @@ impl Field {
         Field::from_word(u128::from_le_bytes(bytes))
     }
 
-    /// Finds the field that a key names, in a text where more follows it.
+    /// Returns the field and the spelling of a key without escapes that stands in a longer text.
     #[inline]
     pub fn from_key_at(text: &[u8], start: usize, len: usize) -> Option<(Field, Spelling)> {
-        // Sixteen bytes at once, of which as many are kept as the key has: no loop over the key.
+        // One load of 16 bytes and a mask instead of a loop over the key.
         match text.get(start..).and_then(|rest| rest.first_chunk::<LONGEST>()) {
             Some(bytes) if len <= LONGEST && len > 0 => {
                 Field::from_word(u128::from_le_bytes(*bytes) & (u128::MAX >> (128 - 8 * len)))
@@ -156,7 +156,7 @@ impl Field {
         (key == word && word != 0).then_some((field, spelling))
     }
 
-    /// Returns the text column that holds the field as the log gave it; `None` where it is no text.
+    /// Returns the text column of the field; `None` if the field has no text column.
     pub fn column(self) -> Option<TextField> {
         use Field::*;
         Some(match self {
@@ -195,10 +195,10 @@ impl Field {
     }
 }
 
-/// The length of the longest key, in bytes.
+/// Length of the longest key, in bytes.
 const LONGEST: usize = 16;
 
-/// Every key, with its field and spelling.
+/// All keys, with field and spelling.
 const KEYS: [(&[u8], Field, Spelling); 56] = [
     (b"id", Field::EventId, Spelling::Short),
     (b"ip", Field::IpAddress, Spelling::Short),
@@ -258,11 +258,11 @@ const KEYS: [(&[u8], Field, Spelling); 56] = [
     (b"client_timestamp", Field::ClientTimestamp, Spelling::Snake),
 ];
 
-/// A key as a number, padded with zeros, and what it names.
+/// A key as a little-endian number, padded with zeros, with field and spelling.
 type Slot = (u128, Field, Spelling);
 
-/// The keys by hash. The multiplier was found by trying: no two keys share a slot, which `SLOTS`
-/// checks when it is compiled.
+/// The keys by hash. [`MULTIPLIER`] was found by search so that no two keys share a slot; the
+/// assertion checks that at compile time.
 static SLOTS: [Slot; 256] = {
     let mut slots: [Slot; 256] = [(0, Field::Type, Spelling::Snake); 256];
     let mut index = 0;
@@ -280,7 +280,7 @@ static SLOTS: [Slot; 256] = {
     slots
 };
 
-/// Returns the slot of a key: always below 256.
+/// Returns the slot of a key, below 256.
 const fn slot(word: u128) -> usize {
     let mixed = (word as u64 ^ ((word >> 64) as u64).rotate_left(ROTATE)).wrapping_mul(MULTIPLIER);
     (mixed >> 56) as usize
@@ -289,11 +289,11 @@ const fn slot(word: u128) -> usize {
 const ROTATE: u32 = 29;
 const MULTIPLIER: u64 = 0xb327_0b40_c162_1685;
 
-/// A set of fields: a bit each.
+/// A set of fields, one bit each.
 pub type FieldSet = u32;
 
-/// Makes a set of fields.
-pub const fn set_of(fields: &[Field]) -> FieldSet {
+/// Returns the set of some fields.
+const fn field_set(fields: &[Field]) -> FieldSet {
     let (mut set, mut index) = (0, 0);
     while index < fields.len() {
         set |= fields[index].bit();
@@ -302,8 +302,8 @@ pub const fn set_of(fields: &[Field]) -> FieldSet {
     set
 }
 
-/// Goes through the fields of a set, in the order of the enum.
-pub fn each(mut set: FieldSet) -> impl Iterator<Item = Field> {
+/// Returns the fields of a set, in the order of the enum.
+pub fn fields_in(mut set: FieldSet) -> impl Iterator<Item = Field> {
     std::iter::from_fn(move || {
         let field = *Field::ALL.get(set.trailing_zeros() as usize)?;
         set &= set - 1;
@@ -311,8 +311,8 @@ pub fn each(mut set: FieldSet) -> impl Iterator<Item = Field> {
     })
 }
 
-/// The fields whose text goes to the column of the same name as it is.
-pub const TEXTS: FieldSet = set_of(&[
+/// The string fields that are stored unchanged.
+pub const TEXTS: FieldSet = field_set(&[
     Field::UserEmail,
     Field::UserName,
     Field::PageUrl,
@@ -327,17 +327,14 @@ pub const TEXTS: FieldSet = set_of(&[
     Field::City,
 ]);
 
-/// The ids that an event may do without.
-pub const IDS: FieldSet = set_of(&[Field::SessionId, Field::AnonymousId, Field::UserId]);
+/// The optional ids.
+pub const IDS: FieldSet = field_set(&[Field::SessionId, Field::AnonymousId, Field::UserId]);
 
-/// The fields that must hold an object.
-pub const OBJECTS: FieldSet = set_of(&[Field::UserMetadata, Field::Properties]);
+/// The fields that must be an object.
+pub const OBJECTS: FieldSet = field_set(&[Field::UserMetadata, Field::Properties]);
 
-/// The fields that must hold a whole number.
-pub const NUMBERS: FieldSet = set_of(&[Field::ScreenWidth, Field::ScreenHeight]);
-
-/// The fields that an envelope keeps to itself: what only an event can say of itself.
-pub const NOT_INHERITED: FieldSet = set_of(&[
+/// The fields that events do not inherit from their envelope, because they describe one event.
+pub const NOT_INHERITED: FieldSet = field_set(&[
     Field::EventId,
     Field::EventName,
     Field::EventCategory,
@@ -348,7 +345,7 @@ pub const NOT_INHERITED: FieldSet = set_of(&[
     Field::Type,
 ]);
 
-/// Returns the category that the table of standard events gives a name; `None` for other names.
+/// Returns the category of a standard event; `None` for other events.
 pub fn standard_category(event_name: &str) -> Option<&'static str> {
     Some(match event_name {
         "widget_loaded" => "system",
@@ -381,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_found_under_its_name_in_snake_case_and_in_camel_case() {
+    fn keys_in_snake_and_camel_case_name_fields() {
         for (index, field) in Field::ALL.into_iter().enumerate() {
             assert_eq!(field as usize, index);
             assert_eq!(Field::from_key(field.name().as_bytes()), Some((field, Spelling::Snake)));
@@ -395,16 +392,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_another_case_or_with_more_to_it_is_another_field() {
+    fn similar_keys_name_no_field() {
         for key in ["", "ID", "Session_Id", "session-id", "sessionID", "session_id ", "chatbot", "éé"] {
             assert_eq!(Field::from_key(key.as_bytes()), None, "{key}");
         }
     }
 
     #[test]
-    fn a_set_gives_its_fields_back_in_order() {
-        let set = set_of(&[Field::Type, Field::EventId, Field::City]);
-        assert_eq!(each(set).collect::<Vec<_>>(), [Field::EventId, Field::City, Field::Type]);
-        assert_eq!(each(0).count(), 0);
+    fn set_returns_its_fields_in_order() {
+        let set = field_set(&[Field::Type, Field::EventId, Field::City]);
+        assert_eq!(fields_in(set).collect::<Vec<_>>(), [Field::EventId, Field::City, Field::Type]);
+        assert_eq!(fields_in(0).count(), 0);
     }
 }

@@ -1,7 +1,8 @@
-//! Addresses outside of their own column: in objects of JSON and in the text of refused lines.
+//! Masks IP addresses outside the `ip_address` column: in JSON objects and in rejected lines.
 //!
-//! A setting that keeps addresses from being stored would be worth little if they stayed in
-//! `extra` or among the rejects.
+//! The setting `privacy.ip` would be worth little if IP addresses stayed in `extra` or in rejects.
+//! [`IpPolicy::Keep`] masks nothing, [`IpPolicy::Truncate`] zeroes the host part, and
+//! [`IpPolicy::Drop`] removes the address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,9 +12,11 @@ use crate::enrich::{apply_ip_policy, first_ip_address};
 use crate::json::{self, lenient::TokenKind};
 use crate::settings::IpPolicy;
 
-/// Masks the addresses in a text of JSON: every string that is an address, or a list with addresses
-/// in it (`203.0.113.9, 10.0.0.1`) as proxies write it, at any depth, keys too. A string of which nothing is left
-/// becomes null (a key, the empty string). `None` where nothing changes.
+/// Masks IP addresses in JSON text; returns `None` if nothing changes.
+///
+/// It masks every string, including keys, that is an IP address or a list with IP addresses as
+/// proxies write it (`203.0.113.9, 10.0.0.1`), at any depth. A string that becomes empty is replaced
+/// by null; an empty key stays an empty string.
 pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     if policy == IpPolicy::Keep {
         return None;
@@ -23,7 +26,7 @@ pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
         let Some(masked) = mask_string(string.text, policy) else { continue };
         out.push_str(text.get(copied..string.start).unwrap_or(""));
         match string.kind {
-            // The text may have been truncated within an IP address.
+            // The text may end within a string that holds an IP address.
             TokenKind::UnclosedString => out.extend(["\"", &masked]),
             TokenKind::String if masked.is_empty() => out.push_str("null"),
             _ => out.extend(["\"", &masked, "\""]),
@@ -37,34 +40,33 @@ pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     Some(out)
 }
 
-/// Masks the addresses in a text of any kind; `-` stands where nothing may be kept. `None` where
-/// nothing changes.
+/// Masks IP addresses in any text; returns `None` if nothing changes. A dropped address becomes `-`.
 pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
     }
-    // An address can hide behind escapes.
+    // Escapes can hide an IP address from the search in plain text.
     let unescaped = match text.contains(&b'\\') {
         true => {
             std::str::from_utf8(text).ok().and_then(|text| mask_json(text, policy)).map(String::into_bytes)
         }
         false => None,
     };
-    tokens(unescaped.as_deref().unwrap_or(text), policy).or(unescaped)
+    mask_runs(unescaped.as_deref().unwrap_or(text), policy).or(unescaped)
 }
 
-/// Does the same with a text that was cut off, perhaps in the midst of an address.
+/// Masks IP addresses in a text that is truncated, perhaps within an IP address; returns `None` under
+/// [`IpPolicy::Keep`]. A truncated address at the end is removed.
 pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
     }
-    // Behind escapes, too.
-    let end = text.iter().rposition(|b| !in_address(*b) && !b"\\u%".contains(b)).map_or(0, |at| at + 1);
+    let end = text.iter().rposition(|b| !is_address_byte(*b) && !b"\\u%".contains(b)).map_or(0, |at| at + 1);
     let whole = text.get(..end)?;
     Some(mask_text(whole, policy).unwrap_or_else(|| whole.to_vec()))
 }
 
-/// Masks the inside of a string of JSON; `None` where there is no address in it.
+/// Masks the content of a JSON string; returns `None` if it has no IP address.
 fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
     let plain = json::unescape(inner);
     if !plain.contains(['.', ':', '\\']) {
@@ -73,8 +75,8 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
     let is_json =
         plain.trim_start().starts_with(['[', '{']) || plain.starts_with('"') && plain.contains('\\');
     if is_json && serde_json::from_str::<IgnoredAny>(&plain).is_ok() {
-        // JSON within JSON. Each level of it at least doubles the escapes, so there are few.
-        return quoted(&mask_json(&plain, policy)?);
+        // JSON in a JSON string. Each level at least doubles the escapes, which bounds the depth.
+        return escaped(&mask_json(&plain, policy)?);
     }
     if !plain.split(',').any(|part| list_entry(part).is_some()) {
         return None;
@@ -83,38 +85,38 @@ fn mask_string(inner: &str, policy: IpPolicy) -> Option<String> {
         Some(ip) => apply_ip_policy(policy, ip),
         None => Some(part.trim().to_owned()),
     });
-    quoted(&parts.collect::<Vec<_>>().join(", "))
+    escaped(&parts.collect::<Vec<_>>().join(", "))
 }
 
-/// Returns a text as the inside of a string of JSON.
-fn quoted(text: &str) -> Option<String> {
-    let quoted = serde_json::to_string(text).ok()?;
-    Some(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned())
+/// Escapes a text as the content of a JSON string.
+fn escaped(text: &str) -> Option<String> {
+    let escaped = serde_json::to_string(text).ok()?;
+    Some(escaped.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
-/// Returns the address that an entry of a list is: it stands first in it, or beside nothing but what
-/// proxies write there (`proto=http;for=203.0.113.9`, `unknown 203.0.113.9`).
+/// Returns the IP address of a list entry: the entry begins with it, or consists of it and of what
+/// proxies write around it (`proto=http;for=203.0.113.9`, `unknown 203.0.113.9`).
 fn list_entry(entry: &str) -> Option<IpAddr> {
     let mut found = None;
     let words = entry.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty());
-    for (place, word) in words.enumerate() {
+    for (index, word) in words.enumerate() {
         let word = word.trim_matches(['"', '\'']);
         let parameter = word
             .split_once('=')
             .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
-        match address(parameter.map_or(word, |(_, value)| value)) {
-            Some(ip) if place == 0 => return Some(ip),
+        match parse_ip(parameter.map_or(word, |(_, value)| value)) {
+            Some(ip) if index == 0 => return Some(ip),
             Some(ip) => found = found.or(Some(ip)),
             None if parameter.is_some() || word.is_empty() => {}
-            None if ["-", "unknown"].iter().any(|none| word.eq_ignore_ascii_case(none)) => {}
+            None if ["-", "unknown"].iter().any(|filler| word.eq_ignore_ascii_case(filler)) => {}
             None => return None,
         }
     }
     found
 }
 
-/// Reads an address, or a network (`203.0.113.9/32`).
-fn address(word: &str) -> Option<IpAddr> {
+/// Parses an IP address or a network (`203.0.113.9/32`).
+fn parse_ip(word: &str) -> Option<IpAddr> {
     let word = word.trim_matches('"');
     if !word.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':' || c == '[') {
         return None;
@@ -123,25 +125,26 @@ fn address(word: &str) -> Option<IpAddr> {
     first_ip_address(network.map_or(word, |(ip, _)| ip))
 }
 
-/// Masks every address that stands in a run of address characters, some of them perhaps behind escapes.
-fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
+/// Masks the IP addresses in all runs of the characters that occur in IP addresses. Characters of a
+/// run may be escaped.
+fn mask_runs(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     let (mut out, mut copied, mut pos) = (Vec::new(), 0, 0);
-    // The run, and where each of its characters stands, with what follows the last.
-    let (mut run, mut places) = (String::new(), Vec::new());
-    // Behind an escape a word begins.
+    // The current run, and the positions of its characters and of the end of the run.
+    let (mut run, mut positions) = (String::new(), Vec::new());
+    // Start of the current word. A word begins after an escape.
     let mut word = 0;
     while pos < text.len() {
         let start = pos;
         run.clear();
-        places.clear();
-        while let (Some(character), length) = character(text, pos) {
+        positions.clear();
+        while let (Some(character), length) = address_character(text, pos) {
             run.push(char::from(character));
-            places.push(pos);
+            positions.push(pos);
             pos += length;
         }
-        places.push(pos);
+        positions.push(pos);
         if run.is_empty() {
-            let (_, length) = character(text, pos);
+            let (_, length) = address_character(text, pos);
             pos += length;
             if length > 1 {
                 word = pos;
@@ -149,8 +152,8 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
             continue;
         }
         let before = text.get(word..start).unwrap_or(&[]);
-        for (from, to, ip) in addresses(&run, before, text.get(pos)) {
-            let (Some(&from), Some(&to)) = (places.get(from), places.get(to)) else { continue };
+        for (from, to, ip) in addresses_in_run(&run, before, text.get(pos)) {
+            let (Some(&from), Some(&to)) = (positions.get(from), positions.get(to)) else { continue };
             out.extend_from_slice(text.get(copied..from).unwrap_or(&[]));
             out.extend_from_slice(apply_ip_policy(policy, ip).unwrap_or_else(|| "-".to_owned()).as_bytes());
             copied = to;
@@ -163,23 +166,23 @@ fn tokens(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Returns the character at a position, if it can be part of an address, and how many bytes it is written
-/// with: escapes are looked through, since the text may be JSON up to where it is broken, with addresses of
-/// pages in it.
-fn character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
+/// Returns the character at a position if it can be part of an IP address, and the number of bytes
+/// that it takes. JSON escapes and percent-encoding are decoded, since the text may be broken JSON
+/// with URLs in it.
+fn address_character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     let Some(&first) = text.get(pos) else { return (None, 1) };
     if first == b'%' {
         return percent_encoded(text, pos);
     }
     if first != b'\\' {
-        return (in_address(first).then_some(first), 1);
+        return (is_address_byte(first).then_some(first), 1);
     }
     match text.get(pos + 1) {
         Some(b'u') => {
             let digits = text.get(pos + 2..pos + 6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
             let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
             match digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
-                Some(code) => (u8::try_from(code).ok().filter(|b| in_address(*b)), 6),
+                Some(code) => (u8::try_from(code).ok().filter(|b| is_address_byte(*b)), 6),
                 None => (None, 1),
             }
         }
@@ -188,7 +191,8 @@ fn character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     }
 }
 
-/// Does it where a `%` stands. `%3A` in the query of a page may be encoded again with it: `%253A`.
+/// Decodes a percent-encoded character for [`address_character`]. A URL in the query of another URL is
+/// encoded twice: `%253A`.
 fn percent_encoded(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     let code = |at: usize| {
         let digits = text.get(at..at + 2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
@@ -200,26 +204,26 @@ fn percent_encoded(text: &[u8], pos: usize) -> (Option<u8>, usize) {
         at += 2;
     }
     match code(at) {
-        // Digits behind `%25` may as well follow a percent sign.
+        // Digits after `%25` may follow an encoded percent sign instead.
         Some(byte @ (b':' | b'.')) => (Some(byte), at + 2 - pos),
-        _ => (Some(byte).filter(|byte| in_address(*byte)), 3),
+        _ => (Some(byte).filter(|byte| is_address_byte(*byte)), 3),
     }
 }
 
-/// Finds the addresses in a run of hexadecimal digits, points and colons, given what stands before and
-/// after it; in order.
-fn addresses(run: &str, before: &[u8], after: Option<&u8>) -> Vec<(usize, usize, IpAddr)> {
+/// Returns the IP addresses in a run of hexadecimal digits, points and colons, in order. `before` is
+/// the word before the run, `after` the byte after it.
+fn addresses_in_run(run: &str, before: &[u8], after: Option<&u8>) -> Vec<(usize, usize, IpAddr)> {
     let mut found = Vec::new();
-    let (from, to) = match v6(run, before.last(), after) {
+    let (from, to) = match find_v6(run, before.last(), after) {
         Some((from, to, ip)) => {
             found.push((from, to, ip.into()));
             (from, to)
         }
         None => (run.len(), run.len()),
     };
-    v4(run, 0, from, &mut found);
-    v4(run, to, run.len(), &mut found);
-    // `v1.2.3.4` is a version.
+    find_v4(run, 0, from, &mut found);
+    find_v4(run, to, run.len(), &mut found);
+    // `v1.2.3.4` is a version number.
     let letters = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     if matches!(before, [.., b'v' | b'V']) && !letters(before.iter().nth_back(1)) {
         found.retain(|(from, _, ip)| *from > 0 || ip.is_ipv6());
@@ -228,9 +232,9 @@ fn addresses(run: &str, before: &[u8], after: Option<&u8>) -> Vec<(usize, usize,
     found
 }
 
-/// Finds an IPv6 address: the run, or the run without its first or last group, which may be a word
-/// (`add:2001:db8::1`), a port, or nothing (`ip:2001:db8::1:`).
-fn v6(run: &str, before: Option<&u8>, after: Option<&u8>) -> Option<(usize, usize, Ipv6Addr)> {
+/// Finds an IPv6 address: the whole run, or the run without its first or last group. Those may be a
+/// word (`add:2001:db8::1`), a port, or empty (`ip:2001:db8::1:`).
+fn find_v6(run: &str, before: Option<&u8>, after: Option<&u8>) -> Option<(usize, usize, Ipv6Addr)> {
     let whole = run.trim_start_matches('.');
     let begin = run.len() - whole.len();
     let end = begin + whole.trim_end_matches('.').len();
@@ -240,15 +244,15 @@ fn v6(run: &str, before: Option<&u8>, after: Option<&u8>) -> Option<(usize, usiz
         let text = run.get(from..to).filter(|text| *text != "::")?;
         let ip = text.parse().ok()?;
         let within_word = from == 0 && word(before) || to == run.len() && word(after);
-        // `std::add` has what an address has, but little of it.
+        // A path such as `std::add` parses as an IPv6 address, but has few groups and no digits.
         let groups = text.split(':').filter(|group| !group.is_empty()).count();
-        let surely = groups > 2 && text.bytes().any(|b| b.is_ascii_digit());
-        (surely || !within_word).then_some((from, to, ip))
+        let unambiguous = groups > 2 && text.bytes().any(|b| b.is_ascii_digit());
+        (unambiguous || !within_word).then_some((from, to, ip))
     })
 }
 
-/// Finds IPv4 addresses, whatever word they stand in (`client_203.0.113.9`).
-fn v4(run: &str, from: usize, to: usize, found: &mut Vec<(usize, usize, IpAddr)>) {
+/// Finds IPv4 addresses, also within words (`client_203.0.113.9`).
+fn find_v4(run: &str, from: usize, to: usize, found: &mut Vec<(usize, usize, IpAddr)>) {
     let mut at = from;
     for part in run.get(from..to).unwrap_or("").split(|c: char| !c.is_ascii_digit() && c != '.') {
         let address = part.trim_start_matches('.');
@@ -257,12 +261,12 @@ fn v4(run: &str, from: usize, to: usize, found: &mut Vec<(usize, usize, IpAddr)>
         if let Ok(ip) = address.parse::<Ipv4Addr>() {
             found.push((begin, begin + address.len(), ip.into()));
         }
-        // All that parts them is a byte long.
+        // All separators are one byte long.
         at += part.len() + 1;
     }
 }
 
-fn in_address(byte: u8) -> bool {
+fn is_address_byte(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || byte == b'.' || byte == b':'
 }
 
@@ -277,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_that_are_addresses_are_masked_at_any_depth() {
+    fn address_strings_are_masked_at_any_depth() {
         let extra = r#"{"ip":"203.0.113.9","a":[{"forwarded_for" : "203.0.113.9, 2001:db8:1:2::3"}],"v":"x 203.0.113.9"}"#;
         assert_eq!(
             mask_json(extra, Truncate).unwrap(),
@@ -293,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_is_an_address_as_proxies_and_logs_write_it_is_masked() {
+    fn proxy_and_log_notations_are_masked() {
         for (string, truncated) in [
             (r#"\"203.0.113.65\""#, "203.0.113.0"),
             ("for=203.0.113.63", "203.0.113.0"),
@@ -317,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_stays() {
+    fn text_without_addresses_is_unchanged() {
         for extra in [
             "{}",
             r#"{"a":"2026-11-09T08:00:00Z","b":"1.2.3","c":"https://x.example/?ip=1.2.3.4","d":1.25,"e":":","f":"::x","g":"12:30"}"#,
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_masked_wherever_they_stand_in_broken_text() {
+    fn addresses_in_broken_text_are_masked() {
         assert_eq!(text("{\"ip\":\"203.0.113.9\", broken", Drop), "{\"ip\":\"-\", broken");
         assert_eq!(text("203.0.113.9:8080 - [2001:db8::1]:443.", Drop), "-:8080 - [-]:443.");
         assert_eq!(text("from 203.0.113.9. And so on", Truncate), "from 203.0.113.0. And so on");
@@ -347,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_beside_an_address_does_not_hide_it() {
+    fn adjacent_letters_do_not_hide_an_address() {
         for (line, masked) in [
             ("clientip:203.0.113.10", "clientip:-"),
             ("{ip:203.0.113.11,", "{ip:-,"),
@@ -372,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_cut_text_gives_no_part_of_an_address_away() {
+    fn partial_address_at_the_end_is_removed() {
         assert_eq!(mask_truncated_text(b"ip: 203.0.113", Drop).unwrap(), b"ip: ");
         assert_eq!(mask_truncated_text(b"203.0.113.9 203.0.1", Drop).unwrap(), b"- ");
         assert_eq!(mask_truncated_text(b"ip: 203\\u002e0.1", Drop).unwrap(), b"ip: ");
@@ -382,12 +386,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_do_harm(raw: Vec<u8>, string: String) {
+        fn any_bytes_are_masked_without_panic(raw: Vec<u8>, string: String) {
             let _ = (mask_text(&raw, Drop), mask_truncated_text(&raw, Drop), mask_json(&string, Truncate));
         }
 
         #[test]
-        fn a_valid_object_stays_one(keys: Vec<String>, ip: std::net::Ipv4Addr) {
+        fn masked_object_stays_valid(keys: Vec<String>, ip: std::net::Ipv4Addr) {
             let object = keys.into_iter().map(|k| (k, ip.to_string().into())).collect::<serde_json::Map<_, _>>();
             let text = serde_json::Value::Object(object).to_string();
             for policy in [Truncate, Drop] {

@@ -1,27 +1,28 @@
-//! The times of a log: which forms there are, and what each means.
+//! Parses the timestamps of logs: text in a form of RFC 3339, or Unix time as a number.
 
 use crate::decimal::integer::parse_scaled;
 use crate::time::{DAY, Micros, SECOND};
 
-/// The earliest time that an event may have: 2000-01-01T00:00:00Z.
+/// The earliest event time that is accepted: 2000-01-01T00:00:00Z.
 pub const EARLIEST: Micros = 946_684_800 * SECOND;
-/// How far ahead of the present an event may be.
-pub const AHEAD: Micros = DAY;
+/// How far after the current time an event may be.
+pub const MAX_AHEAD: Micros = DAY;
 
-/// Below this a number counts seconds …
+/// A number below this limit counts seconds.
 const SECONDS_BELOW: u64 = 100_000_000_000;
-/// … and below this milliseconds; from here on microseconds.
+/// A number below this limit, and not below the other, counts milliseconds; larger ones count
+/// microseconds.
 const MILLIS_BELOW: u64 = 100_000_000_000_000;
-/// The longest text or number that is read, in bytes: an envelope's times are read once for each of
-/// its events, and must not cost more than that.
+/// The longest text or number that is parsed, in bytes. The times of an envelope are parsed once per
+/// event, so that their length must be bounded.
 const LIMIT: usize = 64;
 
-/// Reads a time written as text: `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, perhaps a fraction, and
-/// perhaps an offset (`Z`, `±HH:MM`, `±HHMM`, `±HH`); without an offset it is UTC. `T` and `Z` may
-/// be lower case.
+/// Parses `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, an optional fraction, and an optional offset (`Z`,
+/// `±HH:MM`, `±HHMM`, `±HH`). The default offset is UTC. `T` and `Z` may be lower case. Returns `None`
+/// for any other text.
 ///
-/// Digits beyond microseconds are cut off. A second 60 is read where there can be a leap second,
-/// after 23:59:59 UTC, as the second after it. `None` for anything else.
+/// Digits after microseconds are truncated. Second 60 is allowed after 23:59:59 UTC, where a leap
+/// second can be, and means the following second.
 pub fn from_text(text: &[u8]) -> Option<Micros> {
     let (head, rest) = text.split_first_chunk::<19>().filter(|_| text.len() <= LIMIT)?;
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b't' | b' ', h0, h1, b':', n0, n1, b':', s0, s1] =
@@ -51,9 +52,9 @@ pub fn from_text(text: &[u8]) -> Option<Micros> {
     Some((minutes * 60 + i64::from(second)) * SECOND + fraction)
 }
 
-/// Reads a time written as a number of JSON: Unix seconds below 10^11, milliseconds below 10^14,
-/// else microseconds. The size alone decides, whatever the sign. Digits beyond microseconds are
-/// cut off. `None` where it does not fit.
+/// Parses a JSON number as Unix time: seconds below 10^11, milliseconds below 10^14, else
+/// microseconds. The absolute value decides. Digits after microseconds are truncated. Returns `None`
+/// if the time is out of range.
 pub fn from_number(number: &[u8]) -> Option<Micros> {
     if number.len() > LIMIT {
         return None;
@@ -64,18 +65,18 @@ pub fn from_number(number: &[u8]) -> Option<Micros> {
     if let Some(micros) = parse_scaled(number, 3).filter(|w| w.magnitude < MILLIS_BELOW * 1_000) {
         return micros.truncated();
     }
-    // The smallest number of all stands for "no time" in a row.
+    // `NO_TIME` is the smallest number.
     parse_scaled(number, 0)?.truncated().filter(|micros| *micros != i64::MIN)
 }
 
-/// Makes numbers of two digits each.
+/// Combines digits to numbers of two digits each.
 #[inline]
 fn pairs(digits: [u8; 14]) -> [u32; 7] {
     let (pairs, _) = digits.as_chunks::<2>();
     std::array::from_fn(|at| pairs.get(at).map_or(0, |[tens, ones]| u32::from(*tens) * 10 + u32::from(*ones)))
 }
 
-/// Reads `.digits`, where there is a point, as microseconds, and returns what follows.
+/// Parses an optional fraction; returns it in microseconds, and the text after it.
 #[inline]
 fn fraction(text: &[u8]) -> Option<(Micros, &[u8])> {
     let Some((b'.', digits)) = text.split_first() else { return Some((0, text)) };
@@ -88,7 +89,7 @@ fn fraction(text: &[u8]) -> Option<(Micros, &[u8])> {
     if count == 0 { None } else { Some((micros, digits.get(count..)?)) }
 }
 
-/// Reads an offset from UTC, in minutes.
+/// Parses an offset from UTC; returns minutes.
 #[inline]
 fn offset_minutes(text: &[u8]) -> Option<i64> {
     let number = |tens: u8, ones: u8, limit: i64| {
@@ -118,11 +119,11 @@ fn days_in_month(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Counts the days of the proleptic Gregorian calendar. The year is taken to begin in March, so
-/// that the leap day is its last.
+/// Returns the days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here,
+/// so that the leap day is the last day of the year.
 #[inline]
 fn days_since_1970(year: u32, month: u32, day: u32) -> i64 {
-    // Four centuries more, so that the year before the year 0 is no negative number.
+    // January and February of year 0 belong to year -1; adding 400 years avoids a negative number.
     let year = year + 400 - u32::from(month <= 2);
     let month = (month + 9) % 12;
     let day_of_year = (153 * month + 2) / 5 + day - 1;
@@ -148,7 +149,7 @@ mod tests {
     const MORNING: Micros = (20_766 * 86_400 + 8 * 3600) * SECOND;
 
     #[test]
-    fn all_forms_of_one_instant_are_that_instant() {
+    fn all_forms_of_an_instant_are_equal() {
         for form in [
             "2026-11-09T08:00:00Z",
             "2026-11-09t08:00:00z",
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_is_kept_to_the_microsecond_and_cut_off_there() {
+    fn fraction_is_truncated_to_microseconds() {
         assert_eq!(text("2026-11-09T08:00:00.5Z"), Some(MORNING + 500_000));
         assert_eq!(text("2026-11-09T08:00:00.123Z"), Some(MORNING + 123_000));
         assert_eq!(text("2026-11-09T08:00:00.123456Z"), Some(MORNING + 123_456));
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_a_number_decides_its_unit() {
+    fn magnitude_of_a_number_decides_its_unit() {
         assert_eq!(number("99999999999"), Some(99_999_999_999_000_000));
         assert_eq!(number("99999999999.999999"), Some(99_999_999_999_999_999));
         assert_eq!(number("100000000000"), Some(100_000_000_000_000));
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_second_is_the_second_after_it() {
+    fn leap_second_is_the_following_second() {
         let new_year = text("2017-01-01T00:00:00Z");
         assert!(new_year.is_some());
         assert_eq!(text("2016-12-31T23:59:60Z"), new_year);
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn days_that_there_are_not_are_not_read() {
+    fn nonexistent_dates_are_rejected() {
         assert!(text("2024-02-29T00:00:00Z").is_some());
         assert!(text("2000-02-29T00:00:00Z").is_some());
         assert!(text("0000-01-01T00:00:00Z").is_some());
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_not_read() {
+    fn other_forms_are_rejected() {
         for form in [
             "",
             "now",
@@ -268,9 +269,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Chrono counts the calendar in its own way.
         #[test]
-        fn it_agrees_with_chrono(seconds in -62_167_219_200i64..253_402_300_800, micros in 0u32..1_000_000, offset in -1439i32..1440) {
+        fn valid_times_agree_with_chrono(seconds in -62_167_219_200i64..253_402_300_800, micros in 0u32..1_000_000, offset in -1439i32..1440) {
             let zone = chrono::FixedOffset::east_opt(offset * 60).unwrap();
             let time = chrono::DateTime::from_timestamp(seconds, micros * 1000).unwrap().with_timezone(&zone);
             if (0..10_000).contains(&chrono::Datelike::year(&time)) {
@@ -279,15 +279,15 @@ mod tests {
         }
 
         #[test]
-        fn it_reads_nothing_that_chrono_refuses(form in "[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,9})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])") {
-            let theirs = chrono::DateTime::parse_from_rfc3339(&form).ok().map(|t| t.timestamp_micros());
+        fn accepted_forms_agree_with_chrono(form in "[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,9})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])") {
+            let expected = chrono::DateTime::parse_from_rfc3339(&form).ok().map(|t| t.timestamp_micros());
             if !form.contains(":60") {
-                assert_eq!(text(&form), theirs, "{form}");
+                assert_eq!(text(&form), expected, "{form}");
             }
         }
 
         #[test]
-        fn random_bytes_are_read_or_not_but_never_panic(bytes: Vec<u8>) {
+        fn random_bytes_do_not_panic(bytes: Vec<u8>) {
             let _ = from_text(&bytes);
         }
     }

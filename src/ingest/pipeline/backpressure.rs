@@ -1,34 +1,36 @@
-//! How far the parsers may run ahead of the store: as far as what they made fits in so many bytes.
+//! Bounds how far the reading and parsing threads may work ahead of the writing thread.
 //!
-//! What a block of lines takes once it is parsed is known when it is: most take less than their lines,
-//! but an envelope of a mebibyte can have half a million elements that are refused, each of which takes
-//! hundreds of bytes. So a parser hands on what it makes of a block in pieces, and waits for room before
-//! each of them. What is held is the bound, and a piece for each parser.
+//! The size of a parsed block is known only after parsing. Most blocks shrink, but an envelope of
+//! 1 MiB can have half a million rejected elements that take hundreds of bytes each. Parsers
+//! therefore send a block in chunks and acquire the size of each chunk before they send it. Memory
+//! is bounded by the limit plus one chunk per parser.
 //!
-//! **Order.** Blocks are numbered as they are read, and taken in the order of their numbers. The pieces
-//! of one block come from one parser, one after the other through one channel, and so in order.
+//! **Order.** Blocks are numbered as they are read, and the writing thread receives them in that
+//! order. The chunks of a block come from one parser through one channel, and so in order.
 //!
-//! **No deadlock.** Whoever takes the pieces waits for nothing but the block that is next. That block is with
-//! a parser, or will be: blocks leave the queue in order, so a parser that waits with a later one has not
-//! kept the next from being taken up. And the parser of the next block waits for room only while a piece
-//! of it is on its way: that one is taken, and then there is room for another, whatever the others hold.
+//! **No deadlock.** The writing thread waits for one block only, the next one. That block is with a
+//! parser or will be, because blocks leave the queue in order: a parser that waits with a later
+//! block has not kept the next one in the queue. The parser of the next block waits only while one
+//! of its chunks is unreceived. When the writing thread has received that chunk, the next one is
+//! admitted, whatever the other blocks take.
 //!
-//! While a batch is put into the store nobody waits for a block, and most parsers rest: if all of them went on, they
-//! would have done with what there is room for in the middle of a batch, and its end, which is one thread's
-//! work, would leave the other processors idle.
+//! **While a batch is written**, most parsers pause. If all kept parsing, they would reach the limit
+//! in the middle of the write, and its last part, which runs on one thread, would leave the other
+//! processors idle.
 //!
-//! The reader waits where too many files were begun of which the end has not been taken. All that it has read
-//! of them is in the queue or beyond, so their ends are taken without it.
+//! **Open files.** The reader waits while too many files have begun whose end the writing thread has
+//! not received. Everything that it has read of them is in the queue or further on, so that their
+//! ends arrive without the reader.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The least that there is room for, in bytes.
-const LEAST: usize = 8 << 20;
-/// The most files whose handles are held by what waits: a process may have some hundreds.
-const MOST_FILES: usize = 128;
+/// The smallest limit, in bytes.
+const MIN_LIMIT: usize = 8 << 20;
+/// The largest number of unfinished files, each with an open handle. A process may have hundreds.
+const MAX_FILES: usize = 128;
 
-/// The room for what is parsed and waits for the store.
+/// The limit for parsed chunks that wait for the writing thread.
 #[derive(Debug)]
 pub struct Backpressure {
     limit: usize,
@@ -38,105 +40,105 @@ pub struct Backpressure {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The number that is taken next.
+    /// The number that the writing thread waits for.
     next: u64,
-    /// The bytes of all pieces on their way.
+    /// Total size of the unreceived chunks, in bytes.
     bytes: usize,
-    /// How many pieces of each number are on their way.
-    pieces: BTreeMap<u64, usize>,
-    /// Files that were begun and have not been ended.
+    /// Unreceived chunks per number.
+    chunks: BTreeMap<u64, usize>,
+    /// Files that have begun and whose end is unreceived.
     files: usize,
-    /// A batch is being put into the store.
-    putting: bool,
-    /// Nobody takes anything any more.
+    /// A batch is being written.
+    writing: bool,
+    /// The ingest has ended.
     closed: bool,
 }
 
-/// Closes what it belongs to when it goes, so that nobody waits in vain.
+/// Closes the backpressure on drop and wakes all waiters.
 #[derive(Debug)]
-pub struct Closing<'a>(&'a Backpressure);
+pub struct CloseOnDrop<'a>(&'a Backpressure);
 
-impl Drop for Closing<'_> {
+impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         self.0.change(|state| state.closed = true);
     }
 }
 
-/// Says that a batch is in the store when it goes.
+/// Marks a batch as being written, until it is dropped.
 #[derive(Debug)]
-pub struct Putting<'a>(&'a Backpressure);
+pub struct BatchWrite<'a>(&'a Backpressure);
 
-impl Drop for Putting<'_> {
+impl Drop for BatchWrite<'_> {
     fn drop(&mut self) {
-        self.0.change(|state| state.putting = false);
+        self.0.change(|state| state.writing = false);
     }
 }
 
 impl Backpressure {
-    /// Makes room for so many bytes.
-    pub fn of(bytes: usize) -> Backpressure {
-        Backpressure { limit: bytes.max(LEAST), state: Mutex::default(), changed: Condvar::new() }
+    /// Creates a limit of some bytes; at least 8 MiB.
+    pub fn new(bytes: usize) -> Backpressure {
+        Backpressure { limit: bytes.max(MIN_LIMIT), state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Waits until there is room for a piece of the block with a number, and takes it. Returns false where
-    /// nobody wants it any more.
-    pub fn enter(&self, number: u64, bytes: usize) -> bool {
+    /// Waits until a chunk of the block with a number fits, and adds its size. Returns false if the
+    /// ingest has ended.
+    pub fn acquire(&self, number: u64, bytes: usize) -> bool {
         let waits = |state: &mut State| {
-            let next = state.next == number && !state.pieces.contains_key(&number);
+            let next = state.next == number && !state.chunks.contains_key(&number);
             !state.closed && !next && state.bytes.saturating_add(bytes) > self.limit
         };
         let mut state = self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
         state.bytes += bytes;
-        *state.pieces.entry(number).or_default() += 1;
+        *state.chunks.entry(number).or_default() += 1;
         !state.closed
     }
 
-    /// Gives back the room of a piece that was taken.
-    pub fn leave(&self, number: u64, bytes: usize) {
+    /// Subtracts the size of a received chunk.
+    pub fn release(&self, number: u64, bytes: usize) {
         self.change(|state| {
             state.bytes -= bytes;
-            if let Some(pieces) = state.pieces.get_mut(&number) {
-                *pieces -= 1;
-                if *pieces == 0 {
-                    state.pieces.remove(&number);
+            if let Some(chunks) = state.chunks.get_mut(&number) {
+                *chunks -= 1;
+                if *chunks == 0 {
+                    state.chunks.remove(&number);
                 }
             }
         });
     }
 
-    /// Says which number is taken next.
-    pub fn next(&self, number: u64) {
+    /// Sets the number that the writing thread waits for.
+    pub fn set_next(&self, number: u64) {
         self.change(|state| state.next = number);
     }
 
-    /// Waits until another file may be begun. Returns false where nobody wants it any more.
+    /// Waits until another file may begin. Returns false if the ingest has ended.
     pub fn begin_file(&self) -> bool {
-        let waits = |state: &mut State| !state.closed && state.files >= MOST_FILES;
+        let waits = |state: &mut State| !state.closed && state.files >= MAX_FILES;
         let mut state = self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
         state.files += 1;
         !state.closed
     }
 
-    /// Says that a file's end was taken.
+    /// Counts a file whose end has been received.
     pub fn end_file(&self) {
         self.change(|state| state.files -= 1);
     }
 
-    /// Says that a batch is being put into the store, until what is returned goes: meanwhile nobody waits for a block.
-    pub fn putting(&self) -> Putting<'_> {
-        self.change(|state| state.putting = true);
-        Putting(self)
+    /// Marks a batch as being written, until the returned guard is dropped.
+    pub fn begin_batch_write(&self) -> BatchWrite<'_> {
+        self.change(|state| state.writing = true);
+        BatchWrite(self)
     }
 
-    /// Waits until no batch is being put into the store.
-    pub fn wait_for_batch(&self) {
-        let waits = |state: &mut State| !state.closed && state.putting;
+    /// Waits until no batch is being written.
+    pub fn wait_until_batch_is_written(&self) {
+        let waits = |state: &mut State| !state.closed && state.writing;
         drop(self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Closes it when what is returned goes.
-    pub fn closing(&self) -> Closing<'_> {
-        Closing(self)
+    /// Returns a guard that closes the backpressure when it is dropped.
+    pub fn close_on_drop(&self) -> CloseOnDrop<'_> {
+        CloseOnDrop(self)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -159,63 +161,63 @@ mod tests {
     const SOON: Duration = Duration::from_millis(50);
 
     #[test]
-    fn a_piece_waits_for_room_unless_it_is_the_one_that_is_waited_for() {
-        let ahead = Backpressure::of(LEAST);
+    fn chunk_waits_for_the_limit_unless_it_is_the_next() {
+        let backpressure = Backpressure::new(MIN_LIMIT);
         let (sender, receiver) = channel();
         std::thread::scope(|scope| {
-            let _closing = ahead.closing();
-            assert!(ahead.enter(1, LEAST));
+            let _close = backpressure.close_on_drop();
+            assert!(backpressure.acquire(1, MIN_LIMIT));
             scope.spawn(|| {
-                // The next block has room for one piece beyond the limit, and for a second when that is taken.
-                for piece in 0..2 {
-                    assert!(ahead.enter(0, LEAST));
-                    sender.send(piece).unwrap();
+                // The next block may exceed the limit by one chunk, and by a second one after that is received.
+                for chunk in 0..2 {
+                    assert!(backpressure.acquire(0, MIN_LIMIT));
+                    sender.send(chunk).unwrap();
                 }
             });
             assert_eq!(receiver.recv(), Ok(0));
             assert!(receiver.recv_timeout(SOON).is_err());
-            ahead.leave(0, LEAST);
+            backpressure.release(0, MIN_LIMIT);
             assert_eq!(receiver.recv(), Ok(1));
-            ahead.leave(0, LEAST);
-            ahead.next(1);
-            // Another block's piece waits for room.
-            scope.spawn(|| sender.send(i32::from(ahead.enter(2, 1))));
+            backpressure.release(0, MIN_LIMIT);
+            backpressure.set_next(1);
+            // A chunk of another block waits for the limit.
+            scope.spawn(|| sender.send(i32::from(backpressure.acquire(2, 1))));
             assert!(receiver.recv_timeout(SOON).is_err());
-            ahead.leave(1, LEAST);
+            backpressure.release(1, MIN_LIMIT);
             assert_eq!(receiver.recv(), Ok(1));
         });
     }
 
     #[test]
-    fn who_rests_while_a_batch_is_put_goes_on_after_it() {
-        let ahead = Backpressure::of(0);
-        ahead.wait_for_batch();
+    fn paused_parser_continues_after_the_batch() {
+        let backpressure = Backpressure::new(0);
+        backpressure.wait_until_batch_is_written();
         std::thread::scope(|scope| {
-            let putting = ahead.putting();
+            let write = backpressure.begin_batch_write();
             let (sender, receiver) = channel();
-            let ahead = &ahead;
+            let backpressure = &backpressure;
             scope.spawn(move || {
-                ahead.wait_for_batch();
+                backpressure.wait_until_batch_is_written();
                 sender.send(()).unwrap();
             });
             assert!(receiver.recv_timeout(SOON).is_err());
-            drop(putting);
+            drop(write);
             assert_eq!(receiver.recv(), Ok(()));
         });
     }
 
     #[test]
-    fn nobody_waits_when_it_is_closed() {
-        let ahead = Backpressure::of(0);
-        // A batch that failed is put no more, and what it was put by can be gone later.
-        let _putting = ahead.putting();
-        assert!(ahead.enter(1, LEAST) && (0..MOST_FILES).all(|_| ahead.begin_file()));
+    fn closing_wakes_all_waiters() {
+        let backpressure = Backpressure::new(0);
+        // The write of a batch has failed, and its guard is dropped later.
+        let _write = backpressure.begin_batch_write();
+        assert!(backpressure.acquire(1, MIN_LIMIT) && (0..MAX_FILES).all(|_| backpressure.begin_file()));
         std::thread::scope(|scope| {
-            let piece = scope.spawn(|| ahead.enter(2, 1));
-            let file = scope.spawn(|| ahead.begin_file());
-            scope.spawn(|| ahead.wait_for_batch());
-            drop(ahead.closing());
-            assert_eq!((piece.join().unwrap(), file.join().unwrap()), (false, false));
+            let chunk = scope.spawn(|| backpressure.acquire(2, 1));
+            let file = scope.spawn(|| backpressure.begin_file());
+            scope.spawn(|| backpressure.wait_until_batch_is_written());
+            drop(backpressure.close_on_drop());
+            assert_eq!((chunk.join().unwrap(), file.join().unwrap()), (false, false));
         });
     }
 }

@@ -1,59 +1,60 @@
-//! The files of an ingest while it runs: what became of their events, and how far they are read.
+//! The state of the input files while an ingest runs: the outcomes of their events, and the position
+//! up to which each was read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use super::read_ahead::{self, End, Note, Reached};
+use super::messages::{FileEnd, SourceUpdate};
 use crate::error::Error;
-use crate::ingest::input::source_registry::{SourceFile, SourceRegistry};
+use crate::ingest::input::source_registry::{ReadPosition, SourceFile, SourceRegistry};
 use crate::ingest::summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};
 use crate::time::Micros;
 
-/// The files that an ingest has begun, by their numbers.
+/// The files that have begun, by index.
 #[derive(Default)]
-pub struct Files {
-    states: BTreeMap<usize, FileState>,
-    /// What is to be noted of files with the next commit.
-    notes: Vec<(usize, Box<Note>)>,
+pub struct FileProgress {
+    files: BTreeMap<usize, FileState>,
+    /// Files that have ended, to be recorded with the next commit.
+    updates: Vec<(usize, Box<SourceUpdate>)>,
 }
 
-/// What is known of a file while it is read.
+/// The state of one file.
 #[derive(Default)]
 pub struct FileState {
-    /// Its name.
+    /// Name of the file.
     pub name: String,
-    /// What will have become of its events with the change under way.
+    /// Counts of the current transaction.
     pub pending: IngestCounts,
-    /// Lines of it were refused as in the future.
-    pub future: bool,
-    /// What became of its events, as far as that is committed.
-    counts: IngestCounts,
-    own_ids: bool,
+    /// Lines were rejected as too far in the future.
+    pub has_future_lines: bool,
+    /// Counts of the committed transactions.
+    committed: IngestCounts,
+    all_have_ids: bool,
     outcome: FileOutcome,
-    /// The open file and how far it is read, while it is being read.
+    /// The open file, until its end.
     handle: Option<File>,
-    reached: Option<Reached>,
+    position: Option<ReadPosition>,
 }
 
-impl Files {
+impl FileProgress {
     /// Begins a file.
     pub fn begin(&mut self, file: usize, name: String, outcome: FileOutcome, handle: Option<File>) {
-        let state = FileState { name, outcome, handle, own_ids: true, ..FileState::default() };
-        self.states.insert(file, state);
+        let state = FileState { name, outcome, handle, all_have_ids: true, ..FileState::default() };
+        self.files.insert(file, state);
     }
 
-    /// Takes in what a piece of a file says of it: whether all its events have ids of their own and, if it
-    /// is the last of a block, how far the file is read. Until then it is read to the end of the block before.
-    pub fn piece(&mut self, file: usize, own_ids: bool, reached: Option<Reached>) {
-        if let Some(state) = self.states.get_mut(&file) {
-            state.own_ids &= own_ids;
-            state.reached = reached.or(state.reached);
+    /// Records a chunk: whether all its events have ids from the log, and, for the last chunk of a
+    /// block, the position after the block.
+    pub fn add_chunk(&mut self, file: usize, all_have_ids: bool, position: Option<ReadPosition>) {
+        if let Some(state) = self.files.get_mut(&file) {
+            state.all_have_ids &= all_have_ids;
+            state.position = position.or(state.position);
         }
     }
 
-    /// Ends a file. Returns what kept it from being read to its end.
-    pub fn end(&mut self, file: usize, end: End) -> Option<Error> {
-        let state = self.states.get_mut(&file)?;
+    /// Ends a file. Returns the error because of which it was not read to its end.
+    pub fn end(&mut self, file: usize, end: FileEnd) -> Option<Error> {
+        let state = self.files.get_mut(&file)?;
         state.handle = None;
         if let Some(error) = &end.error {
             let error = error.to_string();
@@ -62,68 +63,71 @@ impl Files {
                 false => FileOutcome::Damaged { error },
             };
         }
-        self.notes.extend(end.note.map(|note| (file, note)));
+        self.updates.extend(end.update.map(|update| (file, update)));
         end.error
     }
 
-    /// Returns a file that was begun.
+    /// Returns a file that has begun.
     pub fn get_mut(&mut self, file: usize) -> Option<&mut FileState> {
-        self.states.get_mut(&file)
+        self.files.get_mut(&file)
     }
 
-    /// Tells whether the next commit has something to note.
-    pub fn has_notes(&self) -> bool {
-        !self.notes.is_empty()
+    /// Returns whether the source registry has changed since the last commit.
+    pub fn has_updates(&self) -> bool {
+        !self.updates.is_empty()
     }
 
-    /// Notes the files that were read, and how far those are that are being read: the next ingest goes on
-    /// there, should this one be interrupted.
-    pub fn note(&mut self, known: &mut SourceRegistry, fingerprint: &str, now: Micros) {
-        for (number, note) in std::mem::take(&mut self.notes) {
-            let Note { mut file, continued } = *note;
-            if let Some(state) = self.states.get(&number) {
-                file.own_ids &= state.own_ids;
-                file.future = state.future;
+    /// Records in the source registry the files that have ended, and the positions in the files that
+    /// are being read. If the ingest is interrupted, the next one resumes there.
+    pub fn update_registry(&mut self, registry: &mut SourceRegistry, options_hash: &str, now: Micros) {
+        for (file, update) in std::mem::take(&mut self.updates) {
+            let SourceUpdate { file: mut source, continued } = *update;
+            if let Some(state) = self.files.get(&file) {
+                source.all_have_ids &= state.all_have_ids;
+                source.has_future_lines = state.has_future_lines;
             }
-            file.read_at = now;
-            known.note(file, &continued);
+            source.read_at = now;
+            registry.record(source, &continued);
         }
-        for state in self.states.values() {
-            // A file in the middle of which a batch ends.
-            if let (Some(handle), Some(reached @ Reached { plain: true, .. })) =
-                (&state.handle, state.reached)
-                && let Ok(Some(note)) = read_ahead::known_file(&state.name, handle, reached, fingerprint)
+        for state in self.files.values() {
+            // The batch ends in the middle of this file.
+            if let (Some(handle), Some(position @ ReadPosition { plain: true, .. })) =
+                (&state.handle, state.position)
+                && let Ok(Some(source)) = SourceFile::describe(&state.name, handle, position, options_hash)
             {
-                let (own_ids, future) = (state.own_ids, state.future);
-                known.note(SourceFile { own_ids, future, read_at: now, ..note }, &[]);
+                let (all_have_ids, has_future_lines) = (state.all_have_ids, state.has_future_lines);
+                let source = SourceFile { all_have_ids, has_future_lines, read_at: now, ..source };
+                registry.record(source, &[]);
             }
         }
     }
 
-    /// Counts what was pending: it is committed, or nothing of it is to be.
+    /// Moves the pending counts to the committed ones: the transaction was committed, or it is empty
+    /// or discarded and the counts only tell what was found.
     pub fn settle(&mut self) {
-        for state in self.states.values_mut() {
+        for state in self.files.values_mut() {
             let pending = std::mem::take(&mut state.pending);
-            state.counts.merge(&pending);
+            state.committed.merge(&pending);
         }
     }
 
-    /// Returns what became of all events so far, with those of the change under way.
+    /// Returns the total counts of all files, including pending ones.
     pub fn total(&self) -> IngestCounts {
         let mut total = IngestCounts::default();
-        for state in self.states.values() {
-            total.merge(&state.counts);
+        for state in self.files.values() {
+            total.merge(&state.committed);
             total.merge(&state.pending);
         }
         total
     }
 
-    /// Returns the account of what is committed.
+    /// Returns the summary of the committed counts.
     pub fn into_summary(self) -> IngestSummary {
-        let mut account = IngestSummary::default();
-        for state in self.states.into_values() {
-            account.add(FileSummary { file: state.name, outcome: state.outcome, counts: state.counts });
+        let mut summary = IngestSummary::default();
+        for state in self.files.into_values() {
+            let (file, outcome, counts) = (state.name, state.outcome, state.committed);
+            summary.add(FileSummary { file, outcome, counts });
         }
-        account
+        summary
     }
 }

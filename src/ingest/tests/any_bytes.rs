@@ -1,11 +1,11 @@
-//! Any bytes: nothing panics, nothing is lost, nothing depends on how the input is cut into blocks.
+//! Any bytes: no panic, no lost line, and no dependence on the division into blocks and chunks.
 
 use std::io;
 
 use super::*;
 use proptest::prelude::*;
 
-/// Lines good and bad, made of what matters to the parser.
+/// Valid and invalid lines of fragments that matter to the parser.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let member = prop::sample::select(vec![
         r#""chatbot_id":"c""#,
@@ -42,8 +42,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     ]);
     let object =
         proptest::collection::vec(member, 0..9).prop_map(|members| format!("{{{}}}", members.join(",")));
-    let good = Just(event_with("\"x\":1"));
-    let text = prop_oneof![4 => object, 2 => good, 1 => Just(String::new()), 1 => "\\PC{0,20}".prop_map(String::from)];
+    let valid = Just(event_with("\"x\":1"));
+    let text = prop_oneof![4 => object, 2 => valid, 1 => Just(String::new()), 1 => "\\PC{0,20}".prop_map(String::from)];
     let mutated = (text, proptest::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>())));
     mutated.prop_map(|(text, change)| {
         let mut bytes = text.into_bytes();
@@ -62,11 +62,11 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What came of an input, in words.
+/// Returns descriptions of the rows and rejected lines of an input, and its counts.
 fn outcome(
     bytes: &[u8],
     block_size: usize,
-    piece: usize,
+    chunk_size: usize,
     options: &ParseOptions,
 ) -> (Vec<String>, IngestCounts, Option<UnfinishedLine>) {
     let folder = tempfile::NamedTempFile::new().unwrap();
@@ -76,13 +76,13 @@ fn outcome(
     let enricher = Enricher::new(None).unwrap();
     let (mut all, mut counts, mut unfinished) = (Vec::new(), IngestCounts::default(), None);
     while let Some(block) = reader.next_block().unwrap() {
-        let mut pieces = Vec::new();
+        let mut chunks = Vec::new();
         let mut parser = Parser::default();
         let (last, _) =
-            parser.parse_in_chunks(block, options, &enricher, piece, &mut |parsed| pieces.push(parsed));
-        assert!(pieces.iter().all(|piece| piece.unfinished.is_none()));
+            parser.parse_in_chunks(block, options, &enricher, chunk_size, &mut |parsed| chunks.push(parsed));
+        assert!(chunks.iter().all(|chunk| chunk.unfinished.is_none()));
         let mut lines = 0;
-        for parsed in pieces.into_iter().chain([last]) {
+        for parsed in chunks.into_iter().chain([last]) {
             for row in &parsed.block.rows {
                 all.push(describe(&parsed.block, row));
                 assert!(row.text.iter().all(|span| span.is_none() || parsed.block.text(*span).is_some()));
@@ -92,25 +92,25 @@ fn outcome(
                     "{} {:?} {} {:?}",
                     rejected.line, rejected.index, rejected.reason, rejected.raw
                 ));
-                counts.reject(rejected.reason, 1);
-                assert!(lines <= rejected.line, "in the order of the lines");
+                counts.add_rejected(rejected.reason, 1);
+                assert!(lines <= rejected.line, "rejected lines are out of order");
                 lines = rejected.line;
             }
-            let weight: usize = parsed.rejected.iter().map(|rejected| rejected.weight()).sum();
-            assert_eq!(weight, parsed.rejected_size);
+            let size: usize = parsed.rejected.iter().map(|rejected| rejected.memory_size()).sum();
+            assert_eq!(size, parsed.rejected_size);
             counts.read += parsed.read;
             counts.stored += parsed.block.rows.len() as u64;
             counts.blank += parsed.blank;
             counts.unfinished += u64::from(parsed.unfinished.is_some());
             counts.warnings.merge(&parsed.warnings);
             unfinished = unfinished.or(parsed.unfinished);
-            assert!(counts.adds_up(), "piece by piece");
+            assert!(counts.adds_up(), "the counts of a chunk do not add up");
         }
     }
     (all, counts, unfinished)
 }
 
-/// The number of events of an input, counted with another parser.
+/// Returns the numbers of events and blank lines of an input, counted with serde_json.
 fn events(bytes: &[u8]) -> (u64, u64) {
     let (mut read, mut blank) = (0, 0);
     for line in bytes.split(|b| *b == b'\n') {
@@ -118,13 +118,13 @@ fn events(bytes: &[u8]) -> (u64, u64) {
             blank += 1;
             continue;
         }
-        // Half a surrogate pair is the one thing that `wa` reads and serde_json does not.
+        // serde_json rejects lone surrogates, which `wa` accepts.
         let line = String::from_utf8(line.to_vec()).map(|line| line.replace("\\ud800", ""));
         let object = line.ok().and_then(|line| serde_json::from_str::<serde_json::Value>(&line).ok());
         let null = |value: &serde_json::Value| value.is_null() || value == "";
         let has_name = |o: &serde_json::Value| {
-            let named = |key: &str| o.get(key).is_some_and(|v| !null(v));
-            named("event_name") || named("eventName")
+            let present = |key: &str| o.get(key).is_some_and(|v| !null(v));
+            present("event_name") || present("eventName")
         };
         read += match object {
             Some(o) if o.is_object() && !has_name(&o) => {
@@ -133,7 +133,7 @@ fn events(bytes: &[u8]) -> (u64, u64) {
             _ => 1,
         };
     }
-    // After the last line feed there is no line.
+    // No line follows the last line feed.
     (read, blank - u64::from(bytes.is_empty() || bytes.ends_with(b"\n")))
 }
 
@@ -141,7 +141,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn the_account_adds_up_and_says_what_another_parser_counts(mut bytes in input(), cut: prop::sample::Index, whole: bool) {
+    fn counts_add_up_and_agree_with_serde_json(mut bytes in input(), cut: prop::sample::Index, whole: bool) {
         if !whole && !bytes.is_empty() {
             bytes.truncate(cut.index(bytes.len()));
         }
@@ -155,13 +155,13 @@ proptest! {
     }
 
     #[test]
-    fn whatever_the_size_of_a_block_or_a_piece_the_outcome_is_the_same(
-        bytes in input(), size in 1usize..2000, piece in 1usize..4000, drop: bool
+    fn block_and_chunk_sizes_do_not_change_the_outcome(
+        bytes in input(), size in 1usize..2000, chunk_size in 1usize..4000, drop: bool
     ) {
         let ip = if drop { IpPolicy::Drop } else { IpPolicy::Keep };
         let options = ParseOptions { ip, chatbot: Some("d".into()), ..options() };
         let (mut one, counts, unfinished) = outcome(&bytes, 1 << 20, usize::MAX, &options);
-        let (mut many, same_counts, same_unfinished) = outcome(&bytes, size, piece, &options);
+        let (mut many, same_counts, same_unfinished) = outcome(&bytes, size, chunk_size, &options);
         one.sort();
         many.sort();
         prop_assert_eq!(one, many);
@@ -169,15 +169,15 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_accounted_for(bytes: Vec<u8>, unfinished: bool) {
+    fn outcomes_of_random_bytes_add_up(bytes: Vec<u8>, unfinished: bool) {
         let block = RawBlock { unfinished, ..raw(bytes) };
         let parsed = parse(block, &options(), &Enricher::new(None).unwrap());
-        let accounted = parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
-        prop_assert_eq!(parsed.read, accounted as u64);
+        let outcomes = parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
+        prop_assert_eq!(parsed.read, outcomes as u64);
     }
 
     #[test]
-    fn json_columns_hold_json_that_others_can_read(bytes in input()) {
+    fn json_columns_are_valid_json(bytes in input()) {
         let parsed = parse_with(&ParseOptions { chatbot: Some("d".into()), ip: IpPolicy::Truncate, ..options() }, bytes);
         for row in &parsed.block.rows {
             for column in [TextField::Extra, TextField::Properties, TextField::UserMetadata] {
@@ -193,11 +193,11 @@ proptest! {
 }
 
 #[test]
-fn the_reader_and_the_parser_agree_on_an_input_that_is_a_pipe() {
+fn last_line_of_a_pipe_is_rejected_if_incomplete() {
     let lines = format!("{}\n{}\n{{\"event", event_with(""), event_with("\"id\":7"));
     let mut reader = BlockReader::from_source("-", Box::new(io::Cursor::new(lines.into_bytes()))).unwrap();
     let block = reader.next_block().unwrap().unwrap();
     let parsed = parse(block, &options(), &Enricher::new(None).unwrap());
-    // Nobody will write the rest of it: it is refused.
+    // No rest of the line can follow.
     assert_eq!((parsed.block.rows.len(), parsed.reasons(), parsed.unfinished), (2, vec!["not_json"], None));
 }

@@ -1,4 +1,4 @@
-//! Reading: blocks of whole lines, whatever the input is.
+//! Reading inputs in blocks of whole lines.
 
 use std::io::{self, Read, Write};
 
@@ -22,7 +22,7 @@ fn reader(bytes: impl Into<Vec<u8>>) -> BlockReader {
     BlockReader::from_source("test", Box::new(io::Cursor::new(bytes.into()))).unwrap()
 }
 
-/// All blocks, and the error at the end.
+/// Returns all blocks, and the error at the end.
 fn drain(reader: &mut BlockReader) -> (Vec<RawBlock>, Option<crate::Error>) {
     let mut blocks = Vec::new();
     loop {
@@ -42,10 +42,10 @@ fn text(blocks: &[RawBlock]) -> Vec<u8> {
 }
 
 /// A line and its number.
-type Numbered = (u64, Vec<u8>);
+type NumberedLine = (u64, Vec<u8>);
 
-/// The lines of an input and what is to become of them, in the plainest way.
-fn naive(bytes: &[u8], limit: usize) -> (Vec<Numbered>, Vec<(u64, u64)>) {
+/// Returns the numbered lines of an input within the limit, and number and length of the others.
+fn naive(bytes: &[u8], limit: usize) -> (Vec<NumberedLine>, Vec<(u64, u64)>) {
     let (mut kept, mut long) = (Vec::new(), Vec::new());
     for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         let has_end = line.ends_with(b"\n");
@@ -60,8 +60,8 @@ fn naive(bytes: &[u8], limit: usize) -> (Vec<Numbered>, Vec<(u64, u64)>) {
     (kept, long)
 }
 
-/// Numbers the lines of blocks, those over the limit left out.
-fn numbered(blocks: &[RawBlock]) -> Vec<Numbered> {
+/// Returns the numbered lines of blocks, without overlong lines.
+fn numbered(blocks: &[RawBlock]) -> Vec<NumberedLine> {
     let mut lines = Vec::new();
     for block in blocks {
         let mut number = block.first_line;
@@ -78,12 +78,12 @@ fn numbered(blocks: &[RawBlock]) -> Vec<Numbered> {
 
 proptest! {
     #[test]
-    fn whatever_the_size_of_a_block_the_lines_are_the_same(
+    fn block_size_does_not_change_the_lines(
         bytes in proptest::collection::vec(prop_oneof![6 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r')], 0..200),
         block in 1usize..60,
         limit in 1usize..20,
     ) {
-        // A carriage return that is the very last byte may or may not belong to the line's end.
+        // A carriage return at the end may or may not belong to the line end.
         prop_assume!(!bytes.ends_with(b"\r"));
         let mut reader = reader(bytes.clone()).with_block_size(block).with_line_limit(limit);
         let (blocks, error) = drain(&mut reader);
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn compressed_or_not_and_cut_anywhere_it_yields_what_can_be_read(
+    fn truncated_input_yields_its_beginning(
         lines in proptest::collection::vec("[a-z]{0,30}", 0..60),
         block in 1usize..400,
         cut in 0usize..2000,
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_fail_otherwise_than_by_an_error(mut bytes: Vec<u8>, magic in 0usize..4) {
+    fn any_bytes_are_read_or_an_error(mut bytes: Vec<u8>, magic in 0usize..4) {
         let magics: [&[u8]; 4] = [b"", b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
         bytes.splice(0..0, magics[magic].iter().copied());
         if let Ok(mut reader) = BlockReader::from_source("any", Box::new(io::Cursor::new(bytes))) {
@@ -130,7 +130,7 @@ proptest! {
 }
 
 #[test]
-fn several_members_and_frames_are_read_as_one_and_zeros_after_them_ignored() {
+fn members_and_frames_are_concatenated() {
     let (one, two) = (b"{\"a\":1}\n{\"b\"".as_slice(), b":2}\n".as_slice());
     let both = [one, two].concat();
     for packed in [
@@ -149,9 +149,9 @@ fn several_members_and_frames_are_read_as_one_and_zeros_after_them_ignored() {
 }
 
 #[test]
-fn a_zstd_window_that_is_too_large_is_said_to_be_that() {
-    // A frame (RFC 8878, 3.1.1) without checksum or size, its window 2^(10 + 21) bytes; one block, the last, of
-    // no bytes.
+fn too_large_zstd_window_has_a_hint() {
+    // A frame (RFC 8878, 3.1.1) without checksum and size, with a window of 2^(10 + 21) bytes and one empty
+    // block.
     let frame = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
     let (blocks, error) = drain(&mut reader(frame.to_vec()));
     assert_eq!(text(&blocks), b"");
@@ -159,7 +159,7 @@ fn a_zstd_window_that_is_too_large_is_said_to_be_that() {
 }
 
 #[test]
-fn what_can_be_read_of_a_damaged_file_comes_before_the_error() {
+fn blocks_before_the_damage_precede_the_error() {
     let lines: String = (0..50_000u64).map(|n| format!("{{\"n\":{}}}\n", n * n * 7919 % 1_000_003)).collect();
     for packed in [gzip(lines.as_bytes()), zstd(lines.as_bytes())] {
         let cut = packed[..packed.len() - packed.len() / 10].to_vec();
@@ -171,7 +171,7 @@ fn what_can_be_read_of_a_damaged_file_comes_before_the_error() {
         assert!(error.unwrap().to_string().starts_with("cannot read test to its end: "));
         assert!(blocks.last().unwrap().unfinished || read.ends_with(b"\n"));
     }
-    // A wrong checksum is found when everything has been read.
+    // A wrong checksum is noticed after the last byte.
     let mut wrong = gzip(lines.as_bytes());
     let at = wrong.len() - 6;
     wrong[at] ^= 1;
@@ -181,7 +181,7 @@ fn what_can_be_read_of_a_damaged_file_comes_before_the_error() {
 }
 
 #[test]
-fn a_byte_order_mark_at_the_beginning_is_skipped_and_counted_in_the_offset() {
+fn byte_order_mark_is_skipped_and_counted() {
     for packed in [b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}".to_vec(), gzip(b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}")] {
         for size in [1, 1000] {
             let (blocks, _) = drain(&mut reader(packed.clone()).with_block_size(size));
@@ -194,7 +194,7 @@ fn a_byte_order_mark_at_the_beginning_is_skipped_and_counted_in_the_offset() {
     assert!(drain(&mut reader(b"".to_vec())).0.is_empty());
 }
 
-/// Bytes without end, or with a far one.
+/// A source of many equal bytes, followed by `tail`.
 struct Long {
     left: u64,
     tail: io::Cursor<Vec<u8>>,
@@ -213,7 +213,7 @@ impl Read for Long {
 }
 
 #[test]
-fn a_line_far_over_the_limit_is_hashed_as_it_passes_and_the_lines_around_it_are_read() {
+fn overlong_line_is_hashed_and_its_neighbours_are_read() {
     let length = 64u64 << 20;
     let source = io::Cursor::new(b"{}\n".to_vec())
         .chain(Long { left: length, tail: io::Cursor::new(b"\r\n{\"a\":1}\n".to_vec()) });
@@ -243,7 +243,7 @@ fn a_line_far_over_the_limit_is_hashed_as_it_passes_and_the_lines_around_it_are_
 }
 
 #[test]
-fn a_line_of_exactly_one_mebibyte_is_read() {
+fn line_of_exactly_the_limit_is_read() {
     for end in ["\n", "\r\n", ""] {
         let line = |length: usize| "x".repeat(length) + end + if end.is_empty() { "" } else { "{}\n" };
         let (blocks, _) = drain(&mut reader(line(1 << 20)));
@@ -255,7 +255,7 @@ fn a_line_of_exactly_one_mebibyte_is_read() {
 }
 
 #[test]
-fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
+fn only_plain_files_have_unfinished_lines_and_resume() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -277,7 +277,7 @@ fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
     assert!(!drain(&mut compressed).0[0].unfinished);
     assert_eq!(compressed.consumed(), packed.len() as u64);
 
-    // The file has grown: it is read on from the unfinished line.
+    // The file has grown and is resumed at the unfinished line.
     write("plain", b"{\"a\":1}\n{\"b\":2}\n");
     let resume = |offset, line| {
         BlockReader::resume(&plain, std::fs::File::open(&plain).unwrap(), offset, line).unwrap()
@@ -293,20 +293,20 @@ fn only_a_plain_file_has_an_unfinished_last_line_and_is_read_on() {
 
 #[cfg(unix)]
 #[test]
-fn a_log_that_is_rotated_after_it_was_looked_at_is_read_on_itself() {
+fn rotated_file_is_resumed_by_its_handle() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     std::fs::write(&path, b"{\"a\":1}\n{\"b\":2}\n").unwrap();
-    let looked_at = std::fs::File::open(&path).unwrap();
+    let opened = std::fs::File::open(&path).unwrap();
     std::fs::rename(&path, folder.path().join("log.1")).unwrap();
     std::fs::write(&path, b"{\"other\":\"and longer\"}\n{\"c\":3}\n").unwrap();
-    let mut reader = BlockReader::resume(&path, looked_at, 8, 2).unwrap();
+    let mut reader = BlockReader::resume(&path, opened, 8, 2).unwrap();
     assert_eq!(text(&drain(&mut reader).0), b"{\"b\":2}\n");
     assert_eq!(reader.consumed(), 16);
 }
 
 #[test]
-fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
+fn overlong_unfinished_line_is_left_if_it_may_continue() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let enricher = Enricher::new(None).unwrap();
@@ -323,7 +323,7 @@ fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
             assert_eq!((left, last.overlong.len()), (Some(UnfinishedLine { line: 2, offset: 3, length }), 0));
             assert_eq!((last.end, last.first_line + last.lines), (3 + length, 2));
         } else {
-            // Nobody will write the rest of it.
+            // No rest of the line can follow.
             assert_eq!((left, last.overlong.len()), (None, 1));
         }
         let parsed = parse(last, &options(), &enricher);
@@ -333,7 +333,7 @@ fn a_last_line_over_the_limit_without_an_end_is_left_where_the_rest_may_come() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_an_error_that_names_it() {
+fn unreadable_input_is_named_in_the_error() {
     let folder = tempfile::tempdir().unwrap();
     for (path, says) in [(folder.path().join("missing"), "No such file"), (folder.path().to_owned(), "")] {
         let error = BlockReader::open(&Input::File(path.clone())).err().unwrap().to_string();
@@ -345,7 +345,7 @@ fn what_cannot_be_opened_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_gzip_bomb_passes_in_bounded_memory() {
+fn gzip_bomb_is_read_in_bounded_memory() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let zeros = vec![b'0'; 1 << 20];
     (0..64).for_each(|_| encoder.write_all(&zeros).unwrap());

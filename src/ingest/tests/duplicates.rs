@@ -1,4 +1,4 @@
-//! Which events of a batch are stored, beside what batches before it stored.
+//! Duplicates of earlier batches and within a batch.
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
@@ -9,9 +9,9 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::*;
-use crate::ingest::batch::stored_ids::{Keys, StoredIds};
+use crate::ingest::batch::stored_ids::{EventKeys, StoredIds};
 use crate::ingest::batch::{self, EventOutcome, WriteContext};
-use crate::ingest::pipeline::timings::StageTimings;
+use crate::ingest::timings::StageTimings;
 use crate::prehashed::PreHashed;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::Manifest;
@@ -20,33 +20,34 @@ use crate::time::Zone;
 
 const HALF_AN_HOUR: Micros = 30 * 60_000_000;
 
-/// A store under one writer.
-struct Stored {
+/// A store with an open writer.
+struct OpenStore {
     writer: Writer,
     _dir: tempfile::TempDir,
 }
 
-impl Stored {
-    fn new() -> Stored {
+impl OpenStore {
+    fn new() -> OpenStore {
         let dir = tempfile::tempdir().unwrap();
         let first = || Manifest::new(0, "UTC", HALF_AN_HOUR);
         let writer = Store::new(dir.path().join("store")).writer("test", Duration::ZERO, first).unwrap();
-        Stored { writer, _dir: dir }
+        OpenStore { writer, _dir: dir }
     }
 
-    /// Puts lines into the store; returns which of them are stored, and how many ids name two events.
-    fn put(&mut self, text: &str, ids: &mut StoredIds) -> (Vec<bool>, u64) {
+    /// Writes lines to the store; returns which of them were stored, and the number of id conflicts.
+    fn write(&mut self, text: &str, ids: &mut StoredIds) -> (Vec<bool>, u64) {
         let parsed = lines(text);
         let events: Vec<_> = parsed.block.rows.iter().map(|row| parsed.block.event(row)).collect();
         let mut transaction = self.writer.begin();
         let ledger = Ledger::default();
         let zone = Zone::parse("UTC").unwrap();
-        let rules = WriteContext { zone, timeout: HALF_AN_HOUR, ledger: &ledger, gate: None, now: 0 };
+        let context =
+            WriteContext { zone, timeout: HALF_AN_HOUR, ledger: &ledger, suppression: None, now: 0 };
         let outcome =
-            batch::put(&mut transaction, &events, rules, ids, &mut StageTimings::default()).unwrap();
+            batch::write(&mut transaction, &events, context, ids, &mut StageTimings::default()).unwrap();
         self.writer.commit(transaction, 0).unwrap();
         (
-            outcome.outcomes.iter().map(|outcome| *outcome == EventOutcome::Stored).collect(),
+            outcome.events.iter().map(|outcome| *outcome == EventOutcome::Stored).collect(),
             outcome.id_conflicts,
         )
     }
@@ -59,36 +60,35 @@ fn line(chatbot: &str, id: &str, day: u32, name: &str) -> String {
     )
 }
 
-/// An id by which one chatbot's event would be taken for that of another, were chatbot and id put together by
-/// exclusive or.
+/// If chatbot and id were combined by exclusive or, an id could be chosen so that an event of one
+/// chatbot counts as a duplicate of an event of another.
 #[test]
-fn no_chosen_id_of_one_chatbot_keeps_out_an_event_of_another() {
+fn chosen_id_does_not_suppress_another_chatbots_event() {
     let id = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128;
     let chosen = id ^ xxh3_128(b"shop") ^ xxh3_128(b"thief");
-    let mut stored = Stored::new();
-    let mut ids = StoredIds::with_room_for(0);
+    let mut store = OpenStore::new();
+    let mut ids = StoredIds::with_capacity(0);
     let text = |id: u128| Uuid::from_u128(id).to_string();
-    assert_eq!(stored.put(&line("thief", &text(chosen), 9, "x"), &mut ids), (vec![true], 0));
-    assert_eq!(stored.put(&line("shop", &text(id), 9, "x"), &mut ids), (vec![true], 0));
-    assert_eq!(stored.put(&line("shop", &text(id), 9, "x"), &mut ids), (vec![false], 0));
+    assert_eq!(store.write(&line("thief", &text(chosen), 9, "x"), &mut ids), (vec![true], 0));
+    assert_eq!(store.write(&line("shop", &text(id), 9, "x"), &mut ids), (vec![true], 0));
+    assert_eq!(store.write(&line("shop", &text(id), 9, "x"), &mut ids), (vec![false], 0));
 }
 
-/// Ids whose halves cancel each other out in a hash without a seed made 80,000 lines take seven seconds.
+/// 80,000 lines with ids whose halves cancel out in an unseeded hash once took seven seconds.
 #[test]
-fn ids_that_are_chosen_to_lie_in_one_place_of_a_table_do_not() {
-    let keys = Keys::default();
+fn chosen_ids_do_not_collide_in_the_hash_table() {
+    let keys = EventKeys::default();
     let chosen = (1..=1000u64).map(|high| u128::from(high) << 64 | u128::from(high.rotate_left(32)));
-    let mut places = BTreeSet::new();
+    let mut hashes = BTreeSet::new();
     for id in chosen {
         let parsed = lines(line("c", &Uuid::from_u128(id).to_string(), 9, "x"));
         assert_eq!(parsed.only().row.id, id);
-        places.insert(PreHashed.hash_one(keys.of(&parsed.only())));
+        hashes.insert(PreHashed.hash_one(keys.key(&parsed.only())));
     }
-    assert_eq!(places.len(), 1000);
+    assert_eq!(hashes.len(), 1000);
 }
 
-/// What the rule says, worked out on lists: an event is stored unless one of its id is stored on its date or one
-/// beside it.
+/// The rule on lists: an event is stored unless an event with its id is stored at most one date away.
 fn expected(batches: &[Vec<(u8, u32, bool)>]) -> Vec<(Vec<bool>, u64)> {
     let mut stored: Vec<(u8, u32, bool)> = Vec::new();
     let mut results = Vec::new();
@@ -108,30 +108,30 @@ fn expected(batches: &[Vec<(u8, u32, bool)>]) -> Vec<(Vec<bool>, u64)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// However much is kept from batch to batch: nothing, a few ids, all.
+    /// The cache holds no ids, a few, or all.
     #[test]
-    fn an_event_is_stored_once_whatever_is_kept_of_the_batches_before(
+    fn cache_size_does_not_change_what_is_stored(
         batches in prop::collection::vec(
             prop::collection::btree_map(0..12u8, (3..9u32, any::<bool>()), 1..6),
             1..7,
         ),
         ids in 0..20usize,
-        forgets_before in 0..7usize,
+        new_cache_before in 0..7usize,
     ) {
         let batches: Vec<Vec<(u8, u32, bool)>> = batches
             .into_iter()
             .map(|batch| batch.into_iter().map(|(id, (day, name))| (id, day, name)).collect())
             .collect();
-        let mut kept = StoredIds::with_room_for(ids * 24);
-        let mut stored = Stored::new();
+        let mut cache = StoredIds::with_capacity(ids * 24);
+        let mut store = OpenStore::new();
         for (number, (batch, expected)) in batches.iter().zip(expected(&batches)).enumerate() {
-            if number == forgets_before {
-                // As another run that begins here.
-                kept = StoredIds::with_room_for(ids * 24);
+            if number == new_cache_before {
+                // As if another ingest began here.
+                cache = StoredIds::with_capacity(ids * 24);
             }
             let text: String =
                 batch.iter().map(|(id, day, name)| line("c", &format!("e{id}"), *day, if *name { "x" } else { "y" })).collect();
-            prop_assert_eq!(stored.put(&text, &mut kept), expected);
+            prop_assert_eq!(store.write(&text, &mut cache), expected);
         }
     }
 }

@@ -1,23 +1,23 @@
-//! Envelopes: one line, many events.
+//! Envelopes: lines with many events.
 
 use super::*;
 
 #[test]
-fn half_a_million_refused_elements_of_one_line_come_in_pieces_of_bounded_size() {
-    // Of two bytes each; and one that is good at the end.
+fn large_envelope_is_parsed_in_bounded_chunks() {
+    // Half a million invalid elements of two bytes each, and a valid one at the end.
     let line = format!("{{\"events\":[{}{}]}}\n", "0,".repeat(500_000), event_with(""));
-    let (mut parser, enricher, mut pieces) = (Parser::default(), Enricher::new(None).unwrap(), Vec::new());
-    let most = 1 << 20;
+    let (mut parser, enricher, mut chunks) = (Parser::default(), Enricher::new(None).unwrap(), Vec::new());
+    let chunk_size = 1 << 20;
     let (last, _) =
-        parser.parse_in_chunks(raw(line), &options(), &enricher, most, &mut |piece| pieces.push(piece));
-    pieces.push(last);
-    // Reaches the bound with the last of its elements.
-    assert!(pieces.iter().all(|piece| piece.rejected_size < most + 1000));
-    assert!(pieces.len() > 100, "{}", pieces.len());
-    let indexes = pieces.iter().flat_map(|piece| &piece.rejected).map(|rejected| rejected.index.unwrap());
+        parser.parse_in_chunks(raw(line), &options(), &enricher, chunk_size, &mut |chunk| chunks.push(chunk));
+    chunks.push(last);
+    // The last element of a chunk may exceed the size.
+    assert!(chunks.iter().all(|chunk| chunk.rejected_size < chunk_size + 1000));
+    assert!(chunks.len() > 100, "{}", chunks.len());
+    let indexes = chunks.iter().flat_map(|chunk| &chunk.rejected).map(|rejected| rejected.index.unwrap());
     assert!(indexes.eq(0..500_000));
-    assert_eq!(pieces.iter().map(|piece| piece.read).sum::<u64>(), 500_001);
-    assert_eq!(pieces.pop().unwrap().block.rows.len(), 1);
+    assert_eq!(chunks.iter().map(|chunk| chunk.read).sum::<u64>(), 500_001);
+    assert_eq!(chunks.pop().unwrap().block.rows.len(), 1);
 }
 
 const HEAD: &str = r#""chatbotId":"c","sessionId":"s","received_at":1794211200"#;
@@ -27,7 +27,7 @@ fn envelope(head: &str, events: &str) -> String {
 }
 
 #[test]
-fn its_events_inherit_its_fields_and_their_own_win() {
+fn events_inherit_fields_they_lack() {
     let line = r#"{"chatbotId":"c","sessionId":"s","userAgent":"ua","page_url":"https://example.com/","screen_width":800,
         "user_metadata":{"plan":"pro"},"country_code":"DE","received_at":1794211200,"ip":"192.0.2.1","site":"blue",
         "events":[{"event_name":"a"},{"event_name":"b","session_id":"t","pageUrl":"https://example.com/b","city":"",
@@ -55,7 +55,7 @@ fn its_events_inherit_its_fields_and_their_own_win() {
 }
 
 #[test]
-fn what_only_an_event_can_say_of_itself_is_not_inherited() {
+fn fields_of_single_events_are_not_inherited() {
     let head = r#""chatbotId":"c","sessionId":"s","received_at":1794211200,"id":"1","event_id":"2","event_category":"k",
         "properties":{"a":1},"timestamp":1794211300,"client_timestamp":"bad""#
         .replace('\n', " ");
@@ -70,7 +70,7 @@ fn what_only_an_event_can_say_of_itself_is_not_inherited() {
 }
 
 #[test]
-fn a_bad_event_is_lost_alone_and_named_by_its_index() {
+fn invalid_events_are_rejected_with_their_index() {
     let events = r#"{"event_name":"a"}, 7 ,{"name":"b"},{"event_name":"c","timestamp":"bad"},{"event_name":"d"},[],
         {"type":"session"},{"type":"identify","user_id":"u"},{"type":"other"},{"events":[{"event_name":"e"}]}"#
         .replace('\n', " ");
@@ -95,27 +95,27 @@ fn a_bad_event_is_lost_alone_and_named_by_its_index() {
         ]
     );
     assert_eq!(parsed.read, 10);
-    // Whose a refused event is, the envelope may say.
-    let person = parsed.rejected[2].person.as_ref().unwrap();
-    assert_eq!(parsed.block.text(person.session_id), Some("s"));
+    // A rejected event inherits the ids of the envelope.
+    let identity = parsed.rejected[2].identity.as_ref().unwrap();
+    assert_eq!(parsed.block.text(identity.session_id), Some("s"));
 }
 
 #[test]
-fn an_empty_one_counts_as_one_refused_event() {
+fn empty_envelope_is_one_rejected_event() {
     let parsed = lines(envelope(HEAD, " "));
     assert_eq!((parsed.read, parsed.reasons()), (1, vec!["empty_envelope"]));
     assert_eq!(parsed.rejected[0].index, None);
 }
 
 #[test]
-fn an_event_name_makes_it_an_event_and_events_an_unknown_field() {
+fn line_with_event_name_and_events_is_one_event() {
     let parsed = lines(envelope(&format!("{HEAD},\"event_name\":\"x\""), r#"{"event_name":"a"}"#));
     assert_eq!(parsed.only().name(), "x");
     assert_eq!(parsed.only().text(TextField::Extra), Some(r#"{"events":[{"event_name":"a"}]}"#));
 }
 
 #[test]
-fn unknown_fields_of_both_meet_in_extra_and_the_events_own_win() {
+fn unknown_fields_of_envelope_and_event_are_combined() {
     let line = format!(
         r#"{{"v":1,{HEAD},"events":[{{"event_name":"a","w":3,"v":4}},{{"event_name":"b"}}],"type":"batch","u":2}}"#
     );
@@ -125,7 +125,7 @@ fn unknown_fields_of_both_meet_in_extra_and_the_events_own_win() {
 }
 
 #[test]
-fn its_own_wrong_types_are_counted_once_and_kept_with_every_event() {
+fn wrong_types_of_an_envelope_are_counted_once() {
     let head =
         format!(r#"{HEAD},"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1","user_id":{{}}"#);
     let parsed = lines(envelope(&head, r#"{"event_name":"a"},{"event_name":"b","page_url":"p"}"#));
@@ -140,13 +140,13 @@ fn its_own_wrong_types_are_counted_once_and_kept_with_every_event() {
             "wrong_type:user_metadata 1",
             "wrong_type:page_url 1",
             "wrong_type:screen_width 1",
-            "not_an_address 1",
+            "not_an_ip_address 1",
         ]
     );
 }
 
 #[test]
-fn a_bad_chatbot_or_time_of_its_own_refuses_every_event_that_has_none() {
+fn invalid_envelope_field_rejects_events_that_inherit_it() {
     let parsed = lines(envelope(
         r#""chatbotId":[],"sessionId":"s","received_at":1794211200"#,
         r#"{"event_name":"a"},{"event_name":"b","chatbot_id":"c"}"#,
@@ -162,7 +162,7 @@ fn a_bad_chatbot_or_time_of_its_own_refuses_every_event_that_has_none() {
 }
 
 #[test]
-fn escaped_fields_of_an_envelope_are_decoded_once() {
+fn escaped_envelope_fields_are_decoded_once() {
     let head = format!(r#"{HEAD},"page_title":"\u00e9{}""#, "x".repeat(1000));
     let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
     assert_eq!(parsed.block.rows.len(), 1000);
@@ -171,7 +171,7 @@ fn escaped_fields_of_an_envelope_are_decoded_once() {
 }
 
 #[test]
-fn an_envelope_cannot_be_made_to_multiply_its_size_without_end() {
+fn copies_of_envelope_fields_are_bounded() {
     let head = format!(r#"{HEAD},"big":"{}""#, "x".repeat(100_000));
     let line = envelope(&head, &vec![r#"{"event_name":"a","own":1}"#; 1000].join(","));
     let length = line.len();
@@ -183,7 +183,7 @@ fn an_envelope_cannot_be_made_to_multiply_its_size_without_end() {
         (0..1000).filter(|n| parsed.event(*n).text(TextField::Extra).unwrap().len() > 100_000).count() as u64;
     assert!(whole > 0 && left_out + whole == 1000);
     assert_eq!(parsed.event(999).text(TextField::Extra), Some("{\"own\":1}"));
-    // Shared by all, it costs nothing.
+    // Events without fields of their own share one object.
     let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
     assert!(parsed.warnings.is_empty());
     assert!(parsed.event(999).text(TextField::Extra).unwrap().len() > 100_000);

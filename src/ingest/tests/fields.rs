@@ -1,4 +1,4 @@
-//! What each field may hold, and where it goes.
+//! The allowed values of each field, and their columns.
 
 use super::*;
 use crate::event::{KeyKind, NO_NUMBER, NO_RESPONSE, NO_TIME};
@@ -8,7 +8,7 @@ fn extra(parsed: &Parsed) -> Option<&str> {
 }
 
 #[test]
-fn every_field_of_an_event_goes_to_its_column() {
+fn fields_are_stored_in_their_columns() {
     let line = r#"{"event_id":"e-1","chatbot_id":"c-1","session_id":"s-1","anonymous_id":"a-1","user_id":"u-1",
         "user_email":"ann@example.com","user_name":"Ann","user_metadata":{"plan":"pro"},"event_name":"message_sent",
         "event_category":"custom","properties":{"message_length":150},"page_url":"https://example.com/a?b=c",
@@ -59,7 +59,7 @@ fn every_field_of_an_event_goes_to_its_column() {
 }
 
 #[test]
-fn camel_case_means_the_same_as_snake_case() {
+fn camel_case_equals_snake_case() {
     let snake = r#"{"event_id":"e","chatbot_id":"c","session_id":"s","anonymous_id":"a","user_id":"u","user_email":"m",
         "user_name":"n","user_metadata":{},"event_name":"x","event_category":"k","properties":{},"page_url":"p",
         "page_title":"t","referrer":"r","landing_page":"l","utm_source":"1","utm_medium":"2","utm_campaign":"3",
@@ -83,7 +83,7 @@ fn camel_case_means_the_same_as_snake_case() {
 }
 
 #[test]
-fn of_several_spellings_snake_case_wins_and_of_a_key_given_twice_the_last() {
+fn snake_case_and_the_last_repeated_key_win() {
     let text = |members: &str, column| lines(event_with(members)).only().text(column).map(str::to_owned);
     let user = |members: &str| text(members, TextField::UserId);
     assert_eq!(user(r#""user_id":"snake","userId":"camel""#).as_deref(), Some("snake"));
@@ -92,11 +92,11 @@ fn of_several_spellings_snake_case_wins_and_of_a_key_given_twice_the_last() {
     assert_eq!(user(r#""user_id":"1","userId":"camel","user_id":"2""#).as_deref(), Some("2"));
     assert_eq!(user(r#""user_id":"1","user_id":null"#), None);
     assert_eq!(user(r#""user_id":"1","user_id":"""#), None);
-    // What is null is not there, so that it does not win.
+    // A null field counts as missing and does not win.
     assert_eq!(user(r#""user_id":null,"userId":"camel""#).as_deref(), Some("camel"));
     assert_eq!(user(r#""userId":"camel","user_id":"""#).as_deref(), Some("camel"));
     assert_eq!(user(r#""user_id":"1","userId":"camel","user_id":null"#).as_deref(), Some("camel"));
-    // A key is its text, however it is escaped.
+    // Keys are compared after decoding.
     assert_eq!(user(r#""user\u005fid":"escaped""#).as_deref(), Some("escaped"));
     assert_eq!(
         text(r#""ipAddress":"192.0.2.2","ip_address":"192.0.2.1""#, TextField::IpAddress).as_deref(),
@@ -105,7 +105,7 @@ fn of_several_spellings_snake_case_wins_and_of_a_key_given_twice_the_last() {
 }
 
 #[test]
-fn id_and_ip_are_short_for_event_id_and_ip_address_and_kept_when_beside_them() {
+fn overridden_id_and_ip_go_to_extra() {
     let parsed = lines(event_with(r#""id":"e","ip":"192.0.2.1""#));
     assert_eq!(parsed.only().text(TextField::EventId), Some("e"));
     assert_eq!(parsed.only().text(TextField::IpAddress), Some("192.0.2.1"));
@@ -118,7 +118,7 @@ fn id_and_ip_are_short_for_event_id_and_ip_address_and_kept_when_beside_them() {
 }
 
 #[test]
-fn ids_may_be_integers_of_any_size_and_compare_as_text() {
+fn integer_ids_are_stored_as_text() {
     for (value, text) in [
         ("42", "42"),
         ("-7", "-7"),
@@ -144,7 +144,7 @@ fn ids_may_be_integers_of_any_size_and_compare_as_text() {
 }
 
 #[test]
-fn an_optional_field_of_the_wrong_type_is_null_kept_in_extra_and_counted() {
+fn field_of_wrong_type_goes_to_extra_with_a_warning() {
     for (field, value) in [
         ("session_id", "{}"),
         ("event_id", "1.5"),
@@ -168,7 +168,7 @@ fn an_optional_field_of_the_wrong_type_is_null_kept_in_extra_and_counted() {
         ("city", "null0"),
     ] {
         let value = if value == "null0" { "0" } else { value };
-        // Another id keeps the event when the session's is of the wrong type.
+        // The anonymous id makes the event valid if the session id has the wrong type.
         let parsed = lines(event_with(&format!(r#""anonymous_id":"a","{field}":{value}"#)));
         let field = Field::from_key(field.as_bytes()).unwrap().0;
         let event = parsed.only();
@@ -183,7 +183,7 @@ fn an_optional_field_of_the_wrong_type_is_null_kept_in_extra_and_counted() {
 }
 
 #[test]
-fn an_empty_string_is_null_and_no_warning() {
+fn empty_string_is_null_without_a_warning() {
     for field in Field::ALL {
         if matches!(
             field,
@@ -207,14 +207,14 @@ fn an_empty_string_is_null_and_no_warning() {
 }
 
 #[test]
-fn unknown_fields_are_kept_in_extra_as_they_are_written_in_their_order() {
+fn unknown_fields_are_copied_to_extra_in_order() {
     let line =
         event_with(r#""z" : 1.50 ,"a":[ 1,{"b":null}],"é":"é\n","type":"click","events":[],"n":null,"e":"""#);
     assert_eq!(
         extra(&lines(line)),
         Some(r#"{"z":1.50,"a":[ 1,{"b":null}],"é":"é\n","type":"click","events":[],"n":null,"e":""}"#)
     );
-    // Of a key given twice the last, also where it is escaped, also among many.
+    // The last member with a key wins, also if it is escaped, also among many.
     assert_eq!(extra(&lines(event_with(r#""a":1,"b":2,"\u0061":3"#))), Some(r#"{"b":2,"\u0061":3}"#));
     let many: Vec<_> = (0..40).map(|n| format!("\"k{}\":{n}", n % 20)).collect();
     let last: Vec<_> = (20..40).map(|n| format!("\"k{}\":{n}", n % 20)).collect();
@@ -222,7 +222,7 @@ fn unknown_fields_are_kept_in_extra_as_they_are_written_in_their_order() {
 }
 
 #[test]
-fn escapes_are_decoded_in_text_and_kept_in_json() {
+fn escapes_are_decoded_in_text_columns_only() {
     let parsed = lines(event_with(
         r#""page_title":"A \"B\" \u00e9 \ud83d\ude00","properties":{"k\u00e9y":"\n"},"event_name":"m\u0065ssage""#,
     ));
@@ -233,7 +233,7 @@ fn escapes_are_decoded_in_text_and_kept_in_json() {
 }
 
 #[test]
-fn half_of_a_surrogate_pair_becomes_the_replacement_character_and_a_warning() {
+fn lone_surrogate_is_replaced_with_a_warning() {
     let parsed = lines(event_with(
         r#""page_title":"a\ud83dz","properties":{"b":"\ude00","c":"\ud83d\ude00"},"other\udead":["\ud800"]"#,
     ));
@@ -245,7 +245,7 @@ fn half_of_a_surrogate_pair_becomes_the_replacement_character_and_a_warning() {
 }
 
 #[test]
-fn sizes_of_the_screen_are_whole_numbers_that_fit() {
+fn screen_sizes_are_integers_in_range() {
     let width = |value: &str| lines(event_with(&format!("\"screen_width\":{value}"))).only().row.screen_width;
     assert_eq!(width("1920"), 1920);
     assert_eq!(width("1920.0"), 1920);
@@ -257,7 +257,7 @@ fn sizes_of_the_screen_are_whole_numbers_that_fit() {
 }
 
 #[test]
-fn response_times_are_whole_microseconds_and_others_are_warnings() {
+fn invalid_response_time_is_a_warning() {
     let parse = |name: &str, properties: &str| {
         let line = event_with(&format!(r#""event_name":"{name}","properties":{properties}"#));
         let parsed = lines(line);
@@ -289,7 +289,7 @@ fn response_times_are_whole_microseconds_and_others_are_warnings() {
 }
 
 #[test]
-fn what_opened_the_widget_is_taken_from_its_properties() {
+fn triggered_by_is_read_from_properties() {
     let triggered_by = |name: &str, value: &str| {
         let parsed =
             lines(event_with(&format!(r#""event_name":"{name}","properties":{{"triggered_by":{value}}}"#)));
@@ -303,7 +303,7 @@ fn what_opened_the_widget_is_taken_from_its_properties() {
 }
 
 #[test]
-fn an_event_without_a_category_gets_that_of_the_table_of_standard_events() {
+fn missing_category_is_that_of_the_standard_event() {
     let category =
         |members: &str| lines(event_with(members)).only().text(TextField::EventCategory).map(str::to_owned);
     for (name, expected) in [
@@ -329,7 +329,7 @@ fn an_event_without_a_category_gets_that_of_the_table_of_standard_events() {
 }
 
 #[test]
-fn session_and_identify_lines_are_events_of_their_own_names() {
+fn session_and_identify_lines_become_events() {
     for (kind, name) in [("session", "session_updated"), ("identify", "user_identified")] {
         let line = format!(
             r#"{{"type":"{kind}","chatbot_id":"c","session_id":"s","timestamp":1794211200,"plan":"pro","event_category":"x"}}"#
@@ -339,7 +339,7 @@ fn session_and_identify_lines_are_events_of_their_own_names() {
         assert_eq!(parsed.only().text(TextField::EventCategory), Some("system"));
         assert_eq!(extra(&parsed), Some(r#"{"plan":"pro","event_category":"x"}"#));
     }
-    // What has an event name is an event, whatever its type.
+    // A line with an event name is an event, whatever its type.
     let parsed = lines(event_with(r#""type":"session""#));
     assert_eq!(parsed.only().name(), "x");
     assert_eq!(extra(&parsed), Some(r#"{"type":"session"}"#));
@@ -348,14 +348,14 @@ fn session_and_identify_lines_are_events_of_their_own_names() {
 }
 
 #[test]
-fn an_events_time_follows_the_rule_of_the_four_times() {
+fn event_time_is_derived_from_four_times() {
     let time = |times: &str| {
         let parsed = lines(format!(r#"{{"chatbot_id":"c","session_id":"s","event_name":"x",{times}}}"#));
         parsed.only().row.time - at("2026-11-09T08:00:00Z")
     };
     let (client, sent, received) =
         (r#""client_timestamp":1794211100"#, r#""sent_at":1794211130"#, r#""received_at":1794211260"#);
-    // The visitor's clock is 130 s slow: the event was 30 s before the sending.
+    // The clock of the visitor is 130 s slow; the event was sent 30 s after it happened.
     assert_eq!(time(&format!("{client},{sent},{received}")), 30_000_000);
     assert_eq!(time(&format!(r#"{client},{sent},{received},"timestamp":1794211201"#)), 1_000_000);
     assert_eq!(time(&format!("{client},{received}")), 60_000_000);
@@ -366,7 +366,7 @@ fn an_events_time_follows_the_rule_of_the_four_times() {
 }
 
 #[test]
-fn the_session_key_is_the_first_of_session_visitor_and_user() {
+fn session_key_is_the_first_available_id() {
     let key = |ids: &str| {
         let parsed = lines(format!(r#"{{"chatbot_id":"c","event_name":"x","timestamp":1794211200,{ids}}}"#));
         let event = parsed.only();
@@ -380,7 +380,7 @@ fn the_session_key_is_the_first_of_session_visitor_and_user() {
 }
 
 #[test]
-fn what_is_missing_is_taken_from_the_pages_address() {
+fn missing_campaign_is_read_from_the_page_url() {
     let parsed = lines(event_with(r#""page_url":"https://example.com/?utm_source=news&utm_medium=email""#));
     let event = parsed.only();
     assert_eq!(event.text(TextField::UtmSource), Some("news"));
@@ -391,7 +391,7 @@ fn what_is_missing_is_taken_from_the_pages_address() {
 }
 
 #[test]
-fn rows_share_what_is_derived_from_the_same_text() {
+fn rows_share_columns_derived_from_one_text() {
     let line =
         event_with(r#""user_agent":"ua","referrer":"https://www.google.com/","ip":"192.0.2.1, 10.0.0.1""#);
     let other = event_with(r#""user_agent":"other""#);

@@ -1,4 +1,4 @@
-//! The ids of events, with and without one in the log.
+//! Event ids and derived visitor ids.
 
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ fn id(line: &str) -> u128 {
 }
 
 #[test]
-fn a_uuid_is_the_id_itself_and_any_other_text_is_hashed_with_its_chatbot() {
+fn uuid_is_kept_and_other_ids_are_hashed() {
     let uuid = "b270790b-1d46-432b-80ff-41b0524bedc7";
     let parsed = lines(event_with(&format!("\"id\":\"{uuid}\"")));
     assert_eq!(Uuid::from_u128(parsed.only().row.id).to_string(), uuid);
@@ -29,7 +29,7 @@ fn a_uuid_is_the_id_itself_and_any_other_text_is_hashed_with_its_chatbot() {
 }
 
 #[test]
-fn without_an_id_the_line_is_its_own_identity_white_space_around_it_apart() {
+fn line_without_id_is_hashed_without_outer_space() {
     let line = event_with("");
     let parsed = lines(line.as_bytes());
     assert!(!parsed.only().row.has_own_id);
@@ -41,7 +41,7 @@ fn without_an_id_the_line_is_its_own_identity_white_space_around_it_apart() {
 }
 
 #[test]
-fn events_of_an_envelope_are_told_apart_by_their_index() {
+fn envelope_events_are_distinguished_by_index() {
     let line = r#"{"chatbot_id":"c","session_id":"s","received_at":1794211200,"events":[{"event_name":"a"},{"event_name":"a"}]}"#;
     let twice = lines(format!("{line}\n {line}"));
     let ids: Vec<_> = twice.block.rows.iter().map(|r| r.id).collect();
@@ -53,7 +53,7 @@ fn events_of_an_envelope_are_told_apart_by_their_index() {
 }
 
 #[test]
-fn an_event_that_names_nobody_gets_a_visitor_made_of_address_and_user_agent() {
+fn event_without_ids_gets_a_derived_visitor_id() {
     let line = |ip: &str, agent: &str| {
         format!(
             r#"{{"chatbot_id":"c","event_name":"x","timestamp":1794211200,"ip":"{ip}","user_agent":"{agent}"}}"#
@@ -69,7 +69,7 @@ fn an_event_that_names_nobody_gets_a_visitor_made_of_address_and_user_agent() {
     assert_eq!(one, "ipua-45c3039b1818b5f0cc3c56501e331819");
     assert_eq!(visitor(&options(), line("203.0.113.9, 10.0.0.1", "Mozilla")), one);
     assert_ne!(visitor(&options(), line("203.0.113.8", "Mozilla")), one);
-    // The hash is taken of the full address, whatever is stored.
+    // The full IP address is hashed, whatever is stored.
     for ip in [IpPolicy::Truncate, IpPolicy::Drop] {
         assert_eq!(visitor(&ParseOptions { ip, ..options() }, line("203.0.113.9", "Mozilla")), one);
     }

@@ -1,15 +1,16 @@
-//! What becomes of lines, from bytes to rows. The present is 2026-11-23T12:00:00Z.
+//! Tests of the way from bytes to rows. The current time is 2026-11-23T12:00:00Z.
 
-pub(crate) mod any_bytes;
-pub(crate) mod blocks;
-pub(crate) mod duplicates;
-pub(crate) mod envelopes;
-pub(crate) mod fields;
-pub(crate) mod identity;
-pub(crate) mod privacy;
-pub(crate) mod progress;
-pub(crate) mod rejections;
+mod any_bytes;
+mod blocks;
+mod duplicates;
+mod envelopes;
+mod fields;
+mod identity;
+mod privacy;
+mod progress;
+mod rejections;
 
+use super::parse::fields::Field;
 use super::*;
 use crate::enrich::Enricher;
 use crate::event::{Event, EventRow, TextField, TextId};
@@ -31,9 +32,8 @@ fn raw(bytes: impl Into<Vec<u8>>) -> RawBlock {
 
 fn parse_with(options: &ParseOptions, bytes: impl Into<Vec<u8>>) -> Parsed {
     let parsed = parse(raw(bytes), options, &Enricher::new(None).unwrap());
-    let accounted =
-        parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
-    assert_eq!(parsed.read, accounted as u64);
+    let outcomes = parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
+    assert_eq!(parsed.read, outcomes as u64);
     parsed
 }
 
@@ -60,7 +60,7 @@ impl Parsed {
     }
 }
 
-/// A valid event with the given members added; they come last and so win over its own.
+/// Returns a valid event line with members added. They come last, so that they win.
 fn event_with(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
     format!(
@@ -68,7 +68,7 @@ fn event_with(members: &str) -> String {
     )
 }
 
-/// A row in words, independent of where its text lies.
+/// Describes a row by its texts, independent of their ids.
 fn describe(block: &crate::event::Block, row: &EventRow) -> String {
     let text: Vec<_> = row.text.iter().map(|span| block.text(*span)).collect();
     let agent = block.agents.get(row.agent as usize).map(|a| &a.user_agent);

@@ -1,4 +1,4 @@
-//! Addresses: what is stored of them, and where else they could hide.
+//! Storing and masking of IP addresses.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn with(ip: IpPolicy, members: &str) -> Parsed {
 }
 
 #[test]
-fn an_address_is_stored_as_the_settings_allow() {
+fn stored_ip_address_follows_the_policy() {
     let stored = |policy, ip: &str| {
         with(policy, &format!("\"ip_address\":\"{ip}\"")).only().text(TextField::IpAddress).map(str::to_owned)
     };
@@ -20,7 +20,7 @@ fn an_address_is_stored_as_the_settings_allow() {
 }
 
 #[test]
-fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() {
+fn location_is_looked_up_unless_the_log_has_one() {
     let database = crate::enrich::berlin();
     let enricher = Enricher::new(Some(database.path())).unwrap();
     let place = |policy, members: &str| {
@@ -37,11 +37,11 @@ fn the_place_is_looked_up_before_the_address_goes_and_a_place_in_the_log_wins() 
 }
 
 #[test]
-fn a_text_that_is_no_address_is_a_warning_and_kept_only_where_addresses_are() {
+fn invalid_ip_address_is_a_warning() {
     let parsed = with(IpPolicy::Keep, "\"ip\":\"localhost\"");
     assert_eq!(parsed.only().text(TextField::IpAddress), None);
     assert_eq!(parsed.only().text(TextField::Extra), Some("{\"ip\":\"localhost\"}"));
-    assert_eq!(parsed.warned(), [("not_an_address".to_owned(), 1)]);
+    assert_eq!(parsed.warned(), [("not_an_ip_address".to_owned(), 1)]);
     for value in ["\"198.51.100.x\"", "3325256711"] {
         let parsed = with(IpPolicy::Drop, &format!("\"ip\":{value}"));
         assert_eq!(parsed.only().text(TextField::Extra), None);
@@ -50,7 +50,7 @@ fn a_text_that_is_no_address_is_a_warning_and_kept_only_where_addresses_are() {
 }
 
 #[test]
-fn addresses_are_masked_in_extra_properties_and_metadata_too() {
+fn ip_addresses_in_json_columns_are_masked() {
     let members = r#""ip_address":"198.51.100.7","ip":"198.51.100.8","forwarded":["198.51.100.9, 10.1.2.3"],
         "properties":{"ip":"198.51.100.10"},"user_metadata":{"last":"198.51.100.11"}"#
         .replace('\n', " ");
@@ -67,7 +67,7 @@ fn addresses_are_masked_in_extra_properties_and_metadata_too() {
 }
 
 #[test]
-fn no_address_stays_in_what_is_kept_of_refused_lines() {
+fn ip_addresses_in_rejected_lines_are_masked() {
     for ip in [IpPolicy::Drop, IpPolicy::Truncate] {
         let options = ParseOptions { ip, ..options() };
         let text = "{\"ip\":\"198.51.100.7\"}\n{\"ip\":\"198.51.100.7\"\n\"198.51.100.7\"\n\
@@ -85,15 +85,15 @@ fn no_address_stays_in_what_is_kept_of_refused_lines() {
 }
 
 #[test]
-fn an_address_before_an_unclosed_string_is_masked_behind_escapes_too() {
+fn escaped_ip_address_in_broken_json_is_masked() {
     let options = ParseOptions { ip: IpPolicy::Drop, ..options() };
     let parsed = parse_with(&options, "{\"a\":\"203\\u002e0.113.9\",\"b\":\"x\n");
     assert_eq!(*parsed.rejected[0].raw, *b"{\"a\":null,\"b\":\"x");
 }
 
 #[test]
-fn neither_text_nor_hash_of_a_line_over_the_limit_gives_an_address_away() {
-    // One address in what is kept of the line, one behind it.
+fn overlong_line_reveals_no_ip_address() {
+    // One IP address in the retained part of the line, one after it.
     let rejected = |ip, address: &str| {
         let line = format!("from {address} {} {address}\n", "x".repeat(1 << 20));
         let mut reader =
@@ -105,7 +105,7 @@ fn neither_text_nor_hash_of_a_line_over_the_limit_gives_an_address_away() {
         assert!(parsed.rejected.is_empty());
         one
     };
-    // Without the hash that only who has the store's key can make: it is of the line as it was logged.
+    // The keyed hash is that of the original line; without the secret key it reveals nothing.
     let unkeyed = |ip, address: &str| RejectedLine { keyed_hash: String::new(), ..rejected(ip, address) };
     let one = rejected(IpPolicy::Drop, "203.0.113.9");
     assert_eq!((one.reason, one.length), (RejectReason::LineTooLong, 5 + 11 + 1 + (1 << 20) + 1 + 11));

@@ -1,22 +1,22 @@
-//! The progress that an ingest tells of.
+//! Progress updates of an ingest.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::blocks::gzip;
-use crate::ingest::pipeline::{IngestOptions, run};
+use crate::ingest::{IngestOptions, run};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
 #[derive(Default)]
-struct Told {
+struct RecordedProgress {
     total: AtomicU64,
     advanced: AtomicU64,
 }
 
-impl Progress for Told {
+impl Progress for RecordedProgress {
     fn set_total(&self, bytes: u64) {
         self.total.store(bytes, Relaxed);
     }
@@ -29,7 +29,7 @@ impl Progress for Told {
 }
 
 #[test]
-fn progress_is_in_bytes_as_they_are_stored_and_comes_to_an_end() {
+fn progress_counts_compressed_bytes_up_to_the_total() {
     let folder = tempfile::tempdir().unwrap();
     let lines = |numbers: std::ops::Range<u32>| {
         let line = |n| {
@@ -55,14 +55,14 @@ fn progress_is_in_bytes_as_they_are_stored_and_comes_to_an_end() {
         batch_bytes: None,
     };
     let store = Store::new(folder.path().join("store"));
-    // Read; known; one of them read on from where it was read to.
+    // Read in full; unchanged; one file resumed.
     for (more, stored) in [("", 40_000), ("", 0), (lines(20_000..20_100).as_str(), 100)] {
         std::fs::write(&plain, std::fs::read_to_string(&plain).unwrap() + more).unwrap();
-        let told = Told::default();
-        let report = run(&store, &Settings::default(), &options, &told).unwrap();
+        let recorded = RecordedProgress::default();
+        let report = run(&store, &Settings::default(), &options, &recorded).unwrap();
         assert_eq!(report.summary.total.stored, stored);
         let size = |path| std::fs::metadata(path).unwrap().len();
-        assert_eq!(told.total.load(Relaxed), size(&plain) + size(&packed));
-        assert_eq!(told.advanced.load(Relaxed), told.total.load(Relaxed));
+        assert_eq!(recorded.total.load(Relaxed), size(&plain) + size(&packed));
+        assert_eq!(recorded.advanced.load(Relaxed), recorded.total.load(Relaxed));
     }
 }

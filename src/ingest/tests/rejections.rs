@@ -1,7 +1,7 @@
-//! Why lines are refused, and what is kept of them.
+//! The reasons for a rejection, and what is retained of a line.
 
 use super::*;
-use crate::ingest::summary::rejected::RAW_LIMIT;
+use crate::ingest::parse::rejected::RAW_LIMIT;
 
 fn reason(line: &str) -> &'static str {
     let parsed = lines(line);
@@ -11,7 +11,7 @@ fn reason(line: &str) -> &'static str {
 }
 
 #[test]
-fn every_reason_is_given_where_it_fits() {
+fn invalid_lines_are_rejected_with_their_reason() {
     assert_eq!(lines(&b"{\"a\":\"\xff\"}\n"[..]).reasons(), ["not_utf8"]);
     for line in [
         "{",
@@ -77,16 +77,16 @@ fn every_reason_is_given_where_it_fits() {
 }
 
 #[test]
-fn only_the_events_own_time_must_be_plausible() {
+fn only_the_event_time_must_be_plausible() {
     let parsed = lines(event_with(r#""client_timestamp":0,"sent_at":"2999-01-01T00:00:00Z""#));
     assert_eq!(parsed.only().row.client_timestamp, 0);
-    // The clock-skew rule leads out of range.
+    // The correction of the clock leads out of range.
     let line = r#"{"event_name":"x","chatbot_id":"c","session_id":"s","received_at":9223372036854775807,"sent_at":-9000000000000000000,"client_timestamp":9000000000000000000}"#;
     assert_eq!(reason(line), "future_timestamp");
 }
 
 #[test]
-fn of_several_reasons_the_first_counts() {
+fn first_of_several_reasons_is_reported() {
     assert_eq!(reason(r#"{"timestamp":"bad"}"#), "no_event_name");
     assert_eq!(reason(r#"{"event_name":"x","timestamp":"bad"}"#), "no_chatbot_id");
     assert_eq!(reason(r#"{"event_name":"x","chatbot_id":{},"timestamp":"bad"}"#), "bad_chatbot_id");
@@ -95,7 +95,7 @@ fn of_several_reasons_the_first_counts() {
 }
 
 #[test]
-fn a_chatbot_named_for_lines_without_one_is_theirs_alone() {
+fn default_chatbot_applies_to_lines_without_one() {
     let options = ParseOptions { chatbot: Some("named".into()), ..options() };
     let line = r#"{"event_name":"x","session_id":"s","timestamp":1794211200}"#;
     assert_eq!(parse_with(&options, line).only().chatbot_id(), "named");
@@ -105,7 +105,7 @@ fn a_chatbot_named_for_lines_without_one_is_theirs_alone() {
 }
 
 #[test]
-fn a_refused_line_keeps_its_number_its_length_and_its_text() {
+fn rejected_line_has_number_length_and_text() {
     let long = format!("{{\"a\":\"{}", "x".repeat(RAW_LIMIT));
     let text = format!("\n{}\r\n  {{}} \r\n{long}\n\t\n", event_with(""));
     let parsed = lines(text);
@@ -119,7 +119,7 @@ fn a_refused_line_keeps_its_number_its_length_and_its_text() {
 }
 
 #[test]
-fn a_bad_line_loses_no_other() {
+fn invalid_line_does_not_affect_its_neighbours() {
     let good = event_with("");
     let mut text = Vec::new();
     for bad in [&b"\xff\xfe\xfd"[..], b"{", b"\0\0\0", b"{\"a\":\"", b"\"\\", b"[[[[[", b"\xf0\x9f", b"\x0c"]
@@ -141,7 +141,7 @@ fn a_bad_line_loses_no_other() {
 }
 
 #[test]
-fn ten_thousand_levels_of_nesting_are_an_ordinary_property() {
+fn deeply_nested_property_is_accepted() {
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let parsed = lines(event_with(&format!("\"properties\":{{\"a\":{deep}}}")));
     assert_eq!(parsed.only().text(TextField::Properties).map(str::len), Some(20_006));
@@ -150,22 +150,22 @@ fn ten_thousand_levels_of_nesting_are_an_ordinary_property() {
 }
 
 #[test]
-fn a_refused_line_says_whose_it_is_as_far_as_it_can() {
+fn rejected_line_has_the_ids_it_names() {
     let line = r#"{"event_name":"x","chatbot_id":7,"session_id":"s","userId":"u","user_email":"a@example.com","timestamp":0}"#;
     let parsed = lines(line);
-    let person = parsed.rejected[0].person.as_ref().unwrap();
+    let identity = parsed.rejected[0].identity.as_ref().unwrap();
     let text = |span| parsed.block.text(span);
-    assert_eq!(text(person.chatbot_id), Some("7"));
-    assert_eq!(text(person.session_id), Some("s"));
-    assert_eq!(text(person.anonymous_id), None);
-    assert_eq!(text(person.user_id), Some("u"));
-    assert_eq!(text(person.user_email), Some("a@example.com"));
-    assert_eq!(person.time, Some(0));
-    assert_eq!(lines("{\"user_id\":\"u\",").rejected[0].person, None);
+    assert_eq!(text(identity.chatbot_id), Some("7"));
+    assert_eq!(text(identity.session_id), Some("s"));
+    assert_eq!(text(identity.anonymous_id), None);
+    assert_eq!(text(identity.user_id), Some("u"));
+    assert_eq!(text(identity.user_email), Some("a@example.com"));
+    assert_eq!(identity.time, Some(0));
+    assert_eq!(lines("{\"user_id\":\"u\",").rejected[0].identity, None);
 }
 
 #[test]
-fn an_unfinished_last_line_is_left_for_the_next_time_unless_it_is_whole() {
+fn unfinished_last_line_is_left_unless_it_is_valid() {
     let unfinished = |text: &[u8]| {
         let block = RawBlock { unfinished: true, offset: 100, end: 100 + text.len() as u64, ..raw(text) };
         parse(block, &options(), &Enricher::new(None).unwrap())
@@ -173,11 +173,11 @@ fn an_unfinished_last_line_is_left_for_the_next_time_unless_it_is_whole() {
     let parsed = unfinished(b"{}\n{\"event_name\":\"x");
     assert_eq!(parsed.unfinished, Some(UnfinishedLine { line: 2, offset: 103, length: 16 }));
     assert_eq!((parsed.read, parsed.reasons()), (2, vec!["no_event_name"]));
-    // Cut in the midst of a character.
+    // Truncated within a character.
     let parsed = unfinished(b"{}\n{\"a\":\"\xc3");
     assert_eq!(parsed.unfinished, Some(UnfinishedLine { line: 2, offset: 103, length: 7 }));
     assert_eq!((parsed.read, parsed.blank), (2, 0));
-    // Whole, and then an ordinary line.
+    // A valid line without a line end is parsed.
     let parsed = unfinished(event_with("").as_bytes());
     assert_eq!((parsed.read, parsed.unfinished, parsed.block.rows.len()), (1, None, 1));
     let parsed = unfinished(b"{}");

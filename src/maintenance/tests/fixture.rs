@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::daily_stats::DailyStats;
 use crate::enrich::Enricher;
-use crate::ingest::pipeline;
+use crate::ingest;
 
 use crate::maintenance::{self, RebuildReport, VerifyReport};
 use crate::progress::NoProgress;
@@ -51,13 +51,13 @@ impl Place {
     }
 
     /// Takes in the lines of one file.
-    pub fn ingest(&mut self, lines: &[String]) -> pipeline::IngestReport {
+    pub fn ingest(&mut self, lines: &[String]) -> ingest::IngestReport {
         static CONTEXT: OnceLock<Enricher> = OnceLock::new();
         let enricher = CONTEXT.get_or_init(|| Enricher::new(None).unwrap());
         self.runs += 1;
         let file = self.dir.path().join(format!("{}.ndjson", self.runs));
         std::fs::write(&file, lines.concat()).unwrap();
-        let options = pipeline::IngestOptions {
+        let options = ingest::IngestOptions {
             inputs: vec![file.to_owned()],
             chatbot: None,
             force: false,
@@ -69,8 +69,7 @@ impl Place {
             batch_bytes: Some(2000),
         };
         let report =
-            pipeline::run_with_writer(self.writer(), &self.settings, &options, enricher, &NoProgress)
-                .unwrap();
+            ingest::run_with_writer(self.writer(), &self.settings, &options, enricher, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.problems.is_empty(), "{report:?}");
         self.now += 1_000_000;
         report

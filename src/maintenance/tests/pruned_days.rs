@@ -1,7 +1,7 @@
 //! Days whose sessions are pruned, in part or all: what becomes of their rows.
 
 use super::fixture::{Place, line};
-use crate::ingest::pipeline::IngestReport;
+use crate::ingest::IngestReport;
 use crate::store::columns::Table;
 use crate::time::parse_human;
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wa::ingest::pipeline;
+use wa::ingest;
 use wa::progress::NoProgress;
 use wa::settings::{Retention, Settings};
 use wa::store::Store;
@@ -281,7 +281,7 @@ impl Year {
         let store = Store::with_file_system(FailingDisk::after(self.chance.below(120)), self.store_dir());
         let logs = self.folder.path().join("logs").display().to_string();
         let options = place::options(vec![logs], Self::now(night));
-        let failed = match pipeline::run(&store, &self.settings, &options, &NoProgress) {
+        let failed = match ingest::run(&store, &self.settings, &options, &NoProgress) {
             Ok(report) => report.failure.is_some(),
             Err(_) => true,
         };

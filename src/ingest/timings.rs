@@ -1,23 +1,24 @@
-//! How long each stage of an ingest took, for `wa ingest --profile` and the benchmarks.
+//! Time per stage of an ingest, for `wa ingest --profile` and the benchmarks.
 
 use std::time::{Duration, Instant};
 
-/// The stages that the writing thread goes through, in order; reading and parsing go on beside it.
+/// The stages of the writing thread, in order. Reading and parsing run at the same time on other
+/// threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Waiting for blocks to be read and parsed.
+    /// Waiting for parsed blocks.
     Wait,
-    /// Ids by ordinals, and gathering the batch.
+    /// Gathering the batch and assigning ids to lines without one.
     Gather,
     /// Finding duplicates in the batch and the store.
     Dedupe,
     /// Sorting events by session key.
     Sort,
-    /// Making the files of events, sessions and first sights, side by side, and writing them meanwhile.
+    /// Encoding and writing the files of events, sessions and visitors.
     Tables,
-    /// Working days out again.
+    /// Recomputing daily statistics.
     Daily,
-    /// Refused lines.
+    /// Writing rejected lines.
     Rejects,
     /// Moving files into place and replacing the manifest.
     Commit,
@@ -25,7 +26,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 8] = [
+    const ALL: [Stage; 8] = [
         Stage::Wait,
         Stage::Gather,
         Stage::Dedupe,
@@ -36,7 +37,7 @@ impl Stage {
         Stage::Commit,
     ];
 
-    /// Returns the name.
+    /// Returns the name of the stage.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Wait => "wait",
@@ -65,15 +66,15 @@ impl Default for StageTimings {
 }
 
 impl StageTimings {
-    /// Books the time since the last call to a stage.
-    pub fn book(&mut self, stage: Stage) {
+    /// Adds the time since the last call to the time of a stage.
+    pub fn record(&mut self, stage: Stage) {
         let now = Instant::now();
         self.spent[stage as usize] += now.duration_since(self.since);
         self.since = now;
     }
 
-    /// Returns each stage with its time.
-    pub fn list(&self) -> impl Iterator<Item = (Stage, Duration)> + '_ {
+    /// Returns the stages with their times, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Stage, Duration)> + '_ {
         Stage::ALL.into_iter().zip(self.spent)
     }
 }

@@ -1,40 +1,41 @@
-//! What an ingest noticed about events that it stored all the same.
+//! Warnings about events that are stored nevertheless.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ingest::parse::fields::Field;
+use super::fields::Field;
 
-/// Something about a stored event that its sender should know.
+/// A warning about a stored event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Warning {
-    /// An optional field has the wrong type: it became null, and its original went to `extra`.
+    /// An optional field has the wrong type. The column is null and `extra` holds the value.
     WrongType(Field),
-    /// `ip_address` is a text, but no address: it became null.
-    NotAnAddress,
-    /// `response_time_ms` of a `message_received` is no number, negative or too large.
+    /// `ip_address` is a string but not an IP address. The column is null.
+    NotAnIpAddress,
+    /// `response_time_ms` of a `message_received` is not a number, negative, or too large.
     BadResponseTime,
-    /// A value holds half of a surrogate pair, now U+FFFD.
+    /// A value has a lone surrogate, which was replaced by U+FFFD.
     LoneSurrogate,
-    /// An envelope's unknown fields would have multiplied its size: an event did without them.
+    /// An event did not inherit the unknown fields of its envelope, since their copies would have
+    /// multiplied its size.
     EnvelopeFieldsLeftOut,
-    /// One id names different events.
+    /// Different events have the same id.
     IdNamesDifferentEvents,
 }
 
-/// How often each warning was given; a sum that can be merged.
+/// Counts of warnings; mergeable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Warnings {
     counts: BTreeMap<Warning, u64>,
 }
 
 impl Warning {
-    /// Returns the name used in accounts: `wrong_type:page_url`, `lone_surrogate` …
+    /// Returns the name that ingest summaries use: `wrong_type:page_url`, `lone_surrogate` …
     pub fn name(self) -> String {
         match self {
             Warning::WrongType(field) => format!("wrong_type:{}", field.name()),
-            Warning::NotAnAddress => "not_an_address".to_owned(),
+            Warning::NotAnIpAddress => "not_an_ip_address".to_owned(),
             Warning::BadResponseTime => "bad_response_time".to_owned(),
             Warning::LoneSurrogate => "lone_surrogate".to_owned(),
             Warning::EnvelopeFieldsLeftOut => "envelope_fields_left_out".to_owned(),
@@ -42,10 +43,10 @@ impl Warning {
         }
     }
 
-    /// Reads a name; `None` where it is none.
+    /// Returns the warning with a name.
     pub fn from_name(name: &str) -> Option<Warning> {
         let others = [
-            Warning::NotAnAddress,
+            Warning::NotAnIpAddress,
             Warning::BadResponseTime,
             Warning::LoneSurrogate,
             Warning::EnvelopeFieldsLeftOut,
@@ -62,19 +63,19 @@ impl Warnings {
         self.add_many(warning, 1);
     }
 
-    /// Counts a warning several times.
+    /// Counts a warning `times` times.
     pub fn add_many(&mut self, warning: Warning, times: u64) {
         if times > 0 {
             *self.counts.entry(warning).or_default() += times;
         }
     }
 
-    /// Adds the counts of others.
+    /// Adds the counts of `others`.
     pub fn merge(&mut self, others: &Warnings) {
         others.iter().for_each(|(warning, times)| self.add_many(warning, times));
     }
 
-    /// Returns how often a warning was given.
+    /// Returns the count of a warning.
     pub fn count(&self, warning: Warning) -> u64 {
         self.counts.get(&warning).copied().unwrap_or(0)
     }
@@ -84,12 +85,12 @@ impl Warnings {
         self.counts.values().sum()
     }
 
-    /// Goes through the warnings that were given.
+    /// Returns the warnings with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (Warning, u64)> {
         self.counts.iter().map(|(warning, times)| (*warning, *times))
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are no warnings.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
@@ -102,7 +103,7 @@ impl Serialize for Warnings {
 }
 
 impl<'de> Deserialize<'de> for Warnings {
-    /// Reads the counts; those of unknown names, of another version, are left out.
+    /// Reads the counts. Names of another version of `wa` are ignored.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let names = BTreeMap::<String, u64>::deserialize(deserializer)?;
         let mut warnings = Warnings::default();
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_merged_and_come_back_from_json() {
+    fn warnings_merge_and_round_trip_through_json() {
         let mut one = Warnings::default();
         one.add(Warning::WrongType(Field::PageUrl));
         let mut two = Warnings::default();

@@ -1,60 +1,56 @@
-//! The account of an ingest: what became of every event that was read.
-
-pub mod reason;
-pub mod rejected;
-pub mod warnings;
+//! The ingest summary: counts of the outcomes of all events that were read.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use reason::RejectReason;
-use warnings::Warnings;
+use super::parse::rejected::RejectReason;
+use super::parse::warnings::Warnings;
 
-/// Counts of events; a sum that can be merged, and that adds up.
+/// Counts of events by outcome; mergeable.
 ///
-/// An envelope counts its events; a line that cannot be parsed counts one.
+/// Each event of an envelope counts. A line that cannot be parsed counts as one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestCounts {
     /// Events read.
     pub read: u64,
-    /// Events that are now in the store and were not before.
+    /// Events that were stored.
     pub stored: u64,
-    /// Events that were there already.
+    /// Duplicates of stored events or of earlier events of the ingest.
     pub duplicate: u64,
-    /// Refused events, by reason.
+    /// Rejected events, by reason.
     pub rejected: BTreeMap<RejectReason, u64>,
-    /// Events of days that retention has taken.
+    /// Events of pruned days, which are ignored.
     pub already_pruned: u64,
-    /// Events of persons who were erased.
+    /// Events of forgotten persons, which are ignored.
     pub forgotten: u64,
-    /// Last lines that are not written to their end, left for the next ingest.
+    /// Unfinished last lines, which are left for the next ingest.
     pub unfinished: u64,
-    /// Lines with nothing in them; beside the sum.
+    /// Blank lines; not part of `read`.
     pub blank: u64,
-    /// What was noticed about stored events; beside the sum.
+    /// Warnings about stored events; not part of `read`.
     pub warnings: Warnings,
 }
 
 impl IngestCounts {
-    /// Counts refused events.
-    pub fn reject(&mut self, reason: RejectReason, times: u64) {
+    /// Counts rejected events.
+    pub fn add_rejected(&mut self, reason: RejectReason, times: u64) {
         if times > 0 {
             *self.rejected.entry(reason).or_default() += times;
         }
     }
 
-    /// Returns the number of refused events.
+    /// Returns the number of rejected events.
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
     }
 
-    /// Adds the counts of others.
+    /// Adds the counts of `others`.
     pub fn merge(&mut self, others: &IngestCounts) {
         self.read += others.read;
         self.stored += others.stored;
         self.duplicate += others.duplicate;
-        others.rejected.iter().for_each(|(reason, times)| self.reject(*reason, *times));
+        others.rejected.iter().for_each(|(reason, times)| self.add_rejected(*reason, *times));
         self.already_pruned += others.already_pruned;
         self.forgotten += others.forgotten;
         self.unfinished += others.unfinished;
@@ -62,7 +58,7 @@ impl IngestCounts {
         self.warnings.merge(&others.warnings);
     }
 
-    /// Tells whether every event that was read is accounted for, once.
+    /// Returns whether the outcomes add up to the events that were read.
     pub fn adds_up(&self) -> bool {
         let sum = self.stored
             + self.duplicate
@@ -74,69 +70,69 @@ impl IngestCounts {
     }
 }
 
-/// How far a file was read.
+/// How a file was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum FileOutcome {
-    /// From its beginning to its end.
+    /// In full.
     #[default]
     Read,
-    /// From where an earlier ingest ended.
+    /// From the position at which an earlier ingest ended.
     Resumed {
-        /// Bytes that were skipped.
+        /// That position, in bytes.
         from: u64,
     },
-    /// Not at all: an earlier ingest has read it whole.
-    Known,
-    /// To where it is damaged.
+    /// Not at all: the file is unchanged since an earlier ingest.
+    Unchanged,
+    /// Up to a damage.
     Damaged {
-        /// What is wrong with it.
+        /// The error.
         error: String,
     },
-    /// It could not be opened.
+    /// Not at all: the file could not be opened.
     Unreadable {
-        /// Why.
+        /// The error.
         error: String,
     },
 }
 
-/// The account of one file.
+/// The summary of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSummary {
-    /// The file, as it was named; `-` for standard input.
+    /// Name of the file; `-` for standard input.
     pub file: String,
-    /// How far it was read.
+    /// How the file was read.
     #[serde(flatten)]
     pub outcome: FileOutcome,
-    /// What became of its events.
+    /// Counts of its events.
     #[serde(flatten)]
     pub counts: IngestCounts,
 }
 
-/// The account of an ingest.
+/// The summary of an ingest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestSummary {
-    /// Each file.
+    /// The files, in order.
     pub files: Vec<FileSummary>,
-    /// All of them.
+    /// Counts of all events.
     pub total: IngestCounts,
 }
 
 impl IngestSummary {
-    /// Adds a file, and its counts to the total.
+    /// Adds a file and its counts.
     pub fn add(&mut self, file: FileSummary) {
         self.total.merge(&file.counts);
         self.files.push(file);
     }
 
-    /// Tells whether the total is the sum of the files, and every event of each is accounted for.
+    /// Returns whether the total is the sum of the files, and the outcomes of each file add up.
     pub fn adds_up(&self) -> bool {
         let mut sum = IngestCounts::default();
         self.files.iter().for_each(|f| sum.merge(&f.counts));
         sum == self.total && self.files.iter().all(|f| f.counts.adds_up())
     }
 
-    /// Tells whether some file was not read to its end.
+    /// Returns whether a file was not read to its end.
     pub fn is_partial(&self) -> bool {
         let partial = |f: &FileSummary| {
             matches!(f.outcome, FileOutcome::Damaged { .. } | FileOutcome::Unreadable { .. })
@@ -158,25 +154,25 @@ mod tests {
             blank: 9,
             ..IngestCounts::default()
         };
-        counts.reject(RejectReason::NotJson, 2);
+        counts.add_rejected(RejectReason::NotJson, 2);
         counts
     }
 
     #[test]
-    fn it_adds_up_when_every_event_is_accounted_for() {
+    fn outcomes_add_up_to_events_read() {
         assert!(counts(10).adds_up());
         assert!(!counts(11).adds_up());
-        let mut account = IngestSummary::default();
-        account.add(FileSummary { file: "a".into(), counts: counts(10), ..FileSummary::default() });
-        account.add(FileSummary { file: "b".into(), counts: counts(10), ..FileSummary::default() });
-        assert_eq!(account.total.read, 20);
-        assert!(account.adds_up() && !account.is_partial());
-        account.total.read += 1;
-        assert!(!account.adds_up());
+        let mut summary = IngestSummary::default();
+        summary.add(FileSummary { file: "a".into(), counts: counts(10), ..FileSummary::default() });
+        summary.add(FileSummary { file: "b".into(), counts: counts(10), ..FileSummary::default() });
+        assert_eq!(summary.total.read, 20);
+        assert!(summary.adds_up() && !summary.is_partial());
+        summary.total.read += 1;
+        assert!(!summary.adds_up());
     }
 
     #[test]
-    fn its_json_is_flat_and_comes_back() {
+    fn file_summary_json_is_flat_and_round_trips() {
         let outcome = FileOutcome::Damaged { error: "the end is missing".into() };
         let file = FileSummary { file: "a.gz".into(), outcome, counts: counts(10) };
         let json = serde_json::to_value(&file).unwrap();

@@ -1,0 +1,154 @@
+//! The members of one object of a log, sorted by the fields that they name.
+
+use super::fields::{Field, FieldSet, NOT_INHERITED, Spelling, fields_in};
+use crate::json::{ESCAPED, Kind, Member, Span, Value, unescape};
+
+/// The value of a field as a line gives it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FieldValue {
+    /// Key and value, as they are written.
+    pub member: Member,
+    /// The text of a string without escapes, or of a string that has been decoded; else null.
+    pub text: Span,
+}
+
+/// The fields of one object, and its other members.
+///
+/// Only the sets are cleared between lines. A slot whose field is in none of the sets still holds
+/// the value of an earlier line.
+#[derive(Debug)]
+pub(super) struct LineFields {
+    /// The values by spelling and field.
+    values: [[FieldValue; Field::COUNT]; 3],
+    /// Per spelling, the fields that are present and not null.
+    present: [FieldSet; 3],
+    /// The members without a column, in order; `events` and `type` are among them.
+    pub others: Vec<OtherMember>,
+}
+
+/// A member without a column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OtherMember {
+    /// The member.
+    pub member: Member,
+    /// `Events` or `Type`, which are columns on no line but have a meaning on some.
+    pub field: Option<Field>,
+}
+
+const NO_VALUE: FieldValue = {
+    let value = Value::new(0, 0, Kind::Null, 0);
+    FieldValue { member: Member { key: value, value }, text: Span::NONE }
+};
+
+impl Default for LineFields {
+    fn default() -> Self {
+        LineFields { values: [[NO_VALUE; Field::COUNT]; 3], present: [0; 3], others: Vec::new() }
+    }
+}
+
+impl LineFields {
+    /// Removes all members.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.present = [0; 3];
+        self.others.clear();
+    }
+
+    /// Adds a member of the object. `text` is the text that the spans of the member refer to.
+    #[inline(always)]
+    pub fn insert(&mut self, text: &str, member: Member) {
+        let Some((field, spelling)) = field_of(text, member) else {
+            return self.insert_other(member, None);
+        };
+        let inner = member.value.inner();
+        let string = member.value.kind() == Kind::String;
+        // The last member with a key wins. An empty string is null.
+        let bit = field.bit();
+        if let Some(present) = self.present.get_mut(spelling as usize) {
+            let null = member.value.kind() == Kind::Null || (string && inner.len == 0);
+            *present = if null { *present & !bit } else { *present | bit };
+        }
+        let plain = string && !member.value.has(ESCAPED);
+        let slot = self.values.get_mut(spelling as usize).and_then(|fields| fields.get_mut(field as usize));
+        if let Some(slot) = slot {
+            *slot = FieldValue { member, text: if plain { inner } else { Span::NONE } };
+        }
+        if matches!(field, Field::Events | Field::Type) {
+            self.insert_other(member, Some(field));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn insert_other(&mut self, member: Member, field: Option<Field>) {
+        self.others.push(OtherMember { member, field });
+    }
+
+    /// Returns the fields that are present and not null.
+    #[inline]
+    pub fn present(&self) -> FieldSet {
+        let [snake, camel, short] = self.present;
+        snake | camel | short
+    }
+
+    /// Returns whether a field is present and not null.
+    #[inline]
+    pub fn has(&self, field: Field) -> bool {
+        self.present() & field.bit() != 0
+    }
+
+    /// Returns the value of a field, in the spelling with the highest precedence; `None` if the field
+    /// is missing or null.
+    #[inline]
+    pub fn get(&self, field: Field) -> Option<FieldValue> {
+        let spelling = self.spelling(field)?;
+        self.values.get(spelling)?.get(field as usize).copied()
+    }
+
+    /// Returns `id` or `ip` if the line also has the long spelling of that field, which wins.
+    pub fn overridden_short_name(&self, field: Field) -> Option<FieldValue> {
+        let present = self.present.get(Spelling::Short as usize)? & field.bit() != 0;
+        if !present || self.spelling(field)? == Spelling::Short as usize {
+            return None;
+        }
+        self.values.get(Spelling::Short as usize)?.get(field as usize).copied()
+    }
+
+    /// Makes a field null.
+    pub fn remove(&mut self, field: Field) {
+        self.present.iter_mut().for_each(|present| *present &= !field.bit());
+    }
+
+    /// Copies the fields that this event lacks and may inherit from its envelope.
+    pub fn inherit(&mut self, envelope: &LineFields) {
+        for field in fields_in(envelope.present() & !self.present() & !NOT_INHERITED) {
+            let slot = self.values.get_mut(Spelling::Snake as usize).and_then(|s| s.get_mut(field as usize));
+            if let (Some(slot), Some(value)) = (slot, envelope.get(field)) {
+                *slot = value;
+                self.present[0] |= field.bit();
+            }
+        }
+    }
+
+    /// Stores the decoded text of a field, so that it is decoded only once.
+    pub fn set_text(&mut self, field: Field, text: Span) {
+        let slot = self.spelling(field).and_then(|s| self.values.get_mut(s)?.get_mut(field as usize));
+        if let Some(slot) = slot {
+            slot.text = text;
+        }
+    }
+
+    #[inline]
+    fn spelling(&self, field: Field) -> Option<usize> {
+        self.present.iter().position(|present| present & field.bit() != 0)
+    }
+}
+
+#[inline]
+fn field_of(text: &str, member: Member) -> Option<(Field, Spelling)> {
+    let key = member.key.inner();
+    if !member.key.has(ESCAPED) {
+        return Field::from_key_at(text.as_bytes(), key.start as usize, key.len as usize);
+    }
+    Field::from_key(unescape(key.slice(text)?).as_bytes())
+}

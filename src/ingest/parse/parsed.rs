@@ -1,0 +1,54 @@
+//! What the parser takes and returns.
+
+use super::rejected::RejectedLine;
+use super::warnings::Warnings;
+use crate::event::{Block, EventRow};
+use crate::ingest::input::blocks::UnfinishedLine;
+use crate::settings::IpPolicy;
+use crate::time::Micros;
+
+/// The settings on which the meaning of a line depends.
+#[derive(Clone)]
+pub struct ParseOptions {
+    /// The chatbot of lines without `chatbot_id`.
+    pub chatbot: Option<String>,
+    /// The current time. Events more than a day after it are rejected.
+    pub now: Micros,
+    /// How IP addresses are stored.
+    pub ip: IpPolicy,
+    /// The secret key of the store. It keys the visitor ids that are derived from IP address and
+    /// user agent, and the hashes of rejected lines.
+    pub visitor_key: [u8; 32],
+}
+
+/// The result of parsing a block or a part of a block.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The events, in the order of their lines.
+    pub block: Block,
+    /// The rejected lines and events, in the order of their lines.
+    pub rejected: Vec<RejectedLine>,
+    /// Estimated memory of `rejected`, in bytes, including the buffer to which they are written.
+    pub rejected_size: usize,
+    /// Events read: rows, rejected lines and events, and the unfinished line.
+    pub read: u64,
+    /// Blank lines.
+    pub blank: u64,
+    /// The last line, if it is left for the next ingest.
+    pub unfinished: Option<UnfinishedLine>,
+    /// The warnings about the rows.
+    pub warnings: Warnings,
+    /// Every row has an id from its line.
+    pub all_have_ids: bool,
+    /// Number of distinct session keys. Keys of two chatbots with the same id count once.
+    pub session_keys: usize,
+}
+
+impl Parsed {
+    /// Returns the estimated memory in bytes. Capacity counts rather than length: a block of short
+    /// lines allocates more than it uses.
+    pub fn size(&self) -> usize {
+        let rows = self.block.rows.capacity() * size_of::<EventRow>();
+        size_of::<Parsed>() + self.block.texts.capacity() + rows + self.rejected_size
+    }
+}

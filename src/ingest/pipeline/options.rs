@@ -1,0 +1,36 @@
+//! The options of an ingest.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::time::Clock;
+
+/// The options of an ingest.
+#[derive(Clone, Debug)]
+pub struct IngestOptions {
+    /// Files, folders, globs, or `-` for standard input.
+    pub inputs: Vec<PathBuf>,
+    /// The chatbot of lines without `chatbot_id`.
+    pub chatbot: Option<String>,
+    /// Read files even if they are unchanged.
+    pub force: bool,
+    /// Commit once, at the end.
+    pub atomic: bool,
+    /// Commit nothing if more lines than this are rejected; implies `atomic`.
+    pub max_rejects: Option<u64>,
+    /// The current time.
+    pub clock: Clock,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+    /// The file of the secret key, if it is not in the store.
+    pub key_file: Option<PathBuf>,
+    /// The size of a batch in memory, in bytes; `None` for a share of the memory budget.
+    pub batch_bytes: Option<usize>,
+}
+
+impl IngestOptions {
+    /// Returns whether there is a single commit, at the end.
+    pub(super) fn commits_once(&self) -> bool {
+        self.atomic || self.max_rejects.is_some()
+    }
+}

@@ -1,0 +1,47 @@
+//! The result of an ingest.
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::ingest::input::discovery::FolderWithoutLogs;
+use crate::ingest::parse::rejected::RejectReason;
+use crate::ingest::summary::IngestSummary;
+use crate::ingest::timings::StageTimings;
+use crate::time::Day;
+
+/// The position of a rejected line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectedLineRef {
+    /// Name of the file.
+    pub file: String,
+    /// Number of the line, from 1.
+    pub line: u64,
+    /// The reason.
+    pub reason: RejectReason,
+}
+
+/// The result of an ingest.
+#[derive(Debug, Default)]
+pub struct IngestReport {
+    /// The outcome of every event.
+    pub summary: IngestSummary,
+    /// Inputs that could not be found or read to their end.
+    pub problems: Vec<Error>,
+    /// Input folders without log files.
+    pub folders_without_logs: Vec<FolderWithoutLogs>,
+    /// The stored events are committed. After a failure: at least one batch is committed.
+    pub committed: bool,
+    /// More lines were rejected than `max_rejects` allows, so that nothing was committed.
+    pub too_many_rejected: bool,
+    /// Number of rejected lines that were written to the store; lines that it had already do not count.
+    pub new_rejects: u64,
+    /// The first rejected lines, if there is a `max_rejects`. They are in the store only if the ingest
+    /// was committed.
+    pub first_rejected: Vec<RejectedLineRef>,
+    /// Pruned days of which events were ignored: chatbot and UTC date.
+    pub pruned_days: Vec<(String, Day)>,
+    /// The time spent in each stage.
+    pub timings: StageTimings,
+    /// The error that ended the ingest early. Batches that were committed before it stay.
+    pub failure: Option<Error>,
+}

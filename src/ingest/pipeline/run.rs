@@ -1,0 +1,157 @@
+//! The writing thread of an ingest: receives parsed chunks in order and gathers them into batches.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::Receiver;
+
+use super::backpressure::Backpressure;
+use super::file_progress::FileProgress;
+use super::messages::{Message, NumberedMessage};
+use super::options::IngestOptions;
+use super::report::IngestReport;
+use crate::error::Result;
+use crate::ingest::batch::line_ids::Ordinals;
+use crate::ingest::batch::stored_ids::StoredIds;
+use crate::ingest::batch::suppression::Suppression;
+use crate::ingest::input::source_registry::SourceRegistry;
+use crate::ingest::parse::Parsed;
+use crate::ingest::timings::Stage;
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::store::Writer;
+use crate::store::ledger::Ledger;
+use crate::store::rejects;
+use crate::store::temp_files::TempFiles;
+use crate::store::transaction::Transaction;
+
+/// Estimated memory, in bytes, of a session and its visitor while a batch is written: their entries
+/// in the tables that find and sort them, the first-seen entry, and the stored row that the events
+/// may extend.
+const BYTES_PER_SESSION: usize = 1024;
+
+/// Parsed chunks that have not been written.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// The chunks, each with the index of its file.
+    pub chunks: Vec<(usize, Parsed)>,
+    /// Estimated memory of the batch, in bytes.
+    pub bytes: usize,
+}
+
+/// The state of an ingest.
+pub(super) struct IngestRun<'a> {
+    pub writer: Writer,
+    /// The current transaction; `None` only while it is being committed.
+    pub transaction: Option<Transaction>,
+    pub options: &'a IngestOptions,
+    pub settings: &'a Settings,
+    pub ledger: Ledger,
+    pub suppression: Option<Suppression>,
+    pub registry: SourceRegistry,
+    pub key_fingerprint: String,
+    pub options_hash: String,
+    pub batch: Batch,
+    pub files: FileProgress,
+    pub report: IngestReport,
+    /// The size from which a batch is written.
+    pub batch_bytes: usize,
+    /// Counts the identical lines of one file; with the index of that file.
+    pub ordinals: (usize, Ordinals),
+    pub temp_files: TempFiles,
+    /// The stored rejected lines, to store each line once.
+    pub rejects: rejects::RejectIndex,
+    /// The ids of stored events that are cached from batch to batch.
+    pub stored_ids: StoredIds,
+    /// The current transaction has something to commit.
+    pub changed: bool,
+    /// At least one transaction was committed.
+    pub committed: bool,
+}
+
+impl IngestRun<'_> {
+    /// Handles all messages, in the order of their numbers, and writes every full batch.
+    pub fn receive_all(
+        &mut self,
+        receiver: Receiver<NumberedMessage>,
+        backpressure: &Backpressure,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let mut waiting: BTreeMap<u64, VecDeque<Message>> = BTreeMap::new();
+        let mut next = 0;
+        for (number, message) in receiver {
+            waiting.entry(number).or_default().push_back(message);
+            while let Some(message) = waiting.get_mut(&next).and_then(VecDeque::pop_front) {
+                self.report.timings.record(Stage::Wait);
+                match &message {
+                    Message::Chunk { size, .. } => backpressure.release(next, *size),
+                    Message::End { .. } => backpressure.end_file(),
+                    Message::Begin { .. } => {}
+                }
+                if message.is_last() {
+                    waiting.remove(&next);
+                    next += 1;
+                    backpressure.set_next(next);
+                }
+                self.handle(message, backpressure, progress)?;
+                self.report.timings.record(Stage::Gather);
+            }
+        }
+        self.flush()
+    }
+
+    fn handle(
+        &mut self,
+        message: Message,
+        backpressure: &Backpressure,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        match message {
+            Message::Begin { file, name, outcome, handle, skipped } => {
+                progress.set_step(&name);
+                progress.advance(skipped);
+                self.files.begin(file, name, outcome, handle);
+            }
+            Message::Chunk { file, parsed, size, block } => {
+                self.files.add_chunk(file, parsed.all_have_ids, block.map(|block| block.position));
+                self.batch.bytes += size + parsed.session_keys * BYTES_PER_SESSION;
+                self.batch.chunks.push((file, *parsed));
+                progress.advance(block.map_or(0, |block| block.bytes));
+                if self.batch.bytes >= self.batch_bytes {
+                    let _write = backpressure.begin_batch_write();
+                    self.flush()?;
+                }
+            }
+            Message::End { file, end } => self.report.problems.extend(self.files.end(file, end)),
+        }
+        Ok(())
+    }
+
+    /// Commits the last transaction, unless too many lines were rejected.
+    pub fn commit_rest(&mut self) -> Result<()> {
+        let rejected = self.files.total().rejected_total();
+        if self.options.max_rejects.is_some_and(|limit| rejected > limit) {
+            (self.report.committed, self.report.too_many_rejected) = (false, true);
+            drop(self.transaction.take());
+        } else if let Some(transaction) = self.transaction.take()
+            && (self.changed || self.files.has_updates())
+        {
+            self.commit(transaction)?;
+        }
+        // If nothing was committed, the summary counts what was found.
+        self.files.settle();
+        Ok(())
+    }
+
+    /// Closes the writer and returns the report of an ingest that went through.
+    pub fn finish(self) -> IngestReport {
+        let IngestRun { writer, files, mut report, .. } = self;
+        report.failure = writer.finish().err();
+        report.summary = files.into_summary();
+        report
+    }
+
+    /// Returns the report of an ingest that failed.
+    pub fn into_report(mut self) -> IngestReport {
+        self.report.summary = std::mem::take(&mut self.files).into_summary();
+        self.report
+    }
+}
