@@ -22,7 +22,8 @@ pub fn decode(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String>
     }
 }
 
-/// Reads some columns of a Parquet file a row group at a time, so that the same memory serves for all of them.
+/// Reads some columns of a Parquet file a row group at a time, so that the same memory serves for
+/// all of them.
 ///
 /// # Errors
 /// As those of [`decode`]. What came before is right; nothing comes after.
@@ -47,7 +48,8 @@ pub fn groups<'a>(
     })
 }
 
-/// Like [`decode`], by Polars' reader alone: it knows all of Parquet, and says what is wrong with a file.
+/// Like [`decode`], by Polars' reader alone: it knows all of Parquet, and says what is wrong with a
+/// file.
 pub(super) fn decode_any(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String> {
     // The decoder asserts what a sound file keeps; a damaged one may not.
     let read = catch_unwind(AssertUnwindSafe(|| match file {

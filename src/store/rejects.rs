@@ -75,8 +75,8 @@ impl RejectRecord {
 
 /// The hashes of stored lines, which a writer reads once and not for every batch.
 ///
-/// A hash takes up to about 40 bytes of memory. When the maximum is reached, all hashes are moved to
-/// a sorted run in a temporary file, 16 bytes each. Each later batch reads all runs.
+/// A hash takes up to about 40 bytes of memory. When the maximum is reached, all hashes are moved
+/// to a sorted run in a temporary file, 16 bytes each. Each later batch reads all runs.
 #[derive(Debug)]
 pub struct RejectIndex {
     hashes: HashSet<u128, PreHashed>,

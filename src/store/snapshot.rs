@@ -125,8 +125,8 @@ impl Snapshot {
     }
 
     /// Reads columns of the files of a table whose partitions overlap an inclusive range of days.
-    /// Returns one frame per file; files are read in parallel. A partition can be a month, so frames
-    /// can contain rows of other days.
+    /// Returns one frame per file; files are read in parallel. A partition can be a month, so
+    /// frames can contain rows of other days.
     ///
     /// # Errors
     /// Fails if a file cannot be read or is damaged.
@@ -147,8 +147,8 @@ impl Snapshot {
         Ok(frame)
     }
 
-    /// Reads columns of one file, one row group at a time. `each` receives the frame of a row group,
-    /// which is dropped before the next is read.
+    /// Reads columns of one file, one row group at a time. `each` receives the frame of a row
+    /// group, which is dropped before the next is read.
     ///
     /// # Errors
     /// Fails if the file cannot be read or is damaged, or if `each` fails.

@@ -9,17 +9,22 @@
 //!
 //! Steps of a writer, and what a crash in each step leaves:
 //!
-//! | step | after a crash |
-//! | --- | --- |
-//! | 1. Create `staging/`; sync the store's folder. | the old state, an empty `staging/` |
-//! | 2. Write each new file to `staging/` and sync it. | the old state, files in `staging/` |
-//! | 3. Rename each file into its folder. Sync these folders and their parents. | the old state, orphan files |
-//! | 4. Write the manifest to `staging/`, sync it, rename it over `manifest.json`, sync the store's folder. **This is the commit.** | the old or the new state, orphan files |
-//! | 5. Remove the files that only the old manifest names. | the new state, orphan files |
-//! | 6. When the writer ends, sync the folders that lost files, and remove `staging/`. | the new state, possibly `staging/` |
+//! 1. Create `staging/` and sync the store's folder. A crash leaves the old state and an empty
+//!    `staging/`.
+//! 2. Write each new file to `staging/` and sync it. A crash leaves the old state and files in
+//!    `staging/`.
+//! 3. Rename each file into its folder; sync these folders and their parents. A crash leaves the
+//!    old state and orphan files.
+//! 4. Write the manifest to `staging/`, sync it, rename it over `manifest.json`, and sync the
+//!    store's folder. **This is the commit.** A crash leaves the old or the new state, and orphan
+//!    files.
+//! 5. Remove the files that only the old manifest names. A crash leaves the new state and orphan
+//!    files.
+//! 6. When the writer ends, sync the folders that lost files, and remove `staging/`. A crash leaves
+//!    the new state, and `staging/` or not.
 //!
-//! The next writer finds `staging/` and removes all orphan files. Step 1 happens once for a writer,
-//! steps 2 to 5 for each transaction.
+//! Step 1 happens once for a writer, steps 2 to 5 for each transaction. The next writer finds
+//! `staging/` and removes all orphan files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

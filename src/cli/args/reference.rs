@@ -56,20 +56,38 @@ fn trimmed(help: &str) -> String {
 pub fn columns() -> String {
     let mut text = String::from(
         "# Columns\n\n\
-         Generated from the definition of the tables: do not edit. `UPDATE_DOCS=1 cargo test --release --test cli`\n\
-         writes it again.\n\n\
-         Every table is a folder of Parquet files in the store, partitioned as Hive does it, so that other tools read\n\
-         it with a glob such as `wa-store/sessions/*/*.parquet`.\n",
+         Generated from the definition of the tables. Do not edit this page: run\n\
+         `UPDATE_DOCS=1 cargo test --release --test cli`.\n\n\
+         Every table is a folder of Parquet files with Hive partitions. Other tools read it with a glob\n\
+         such as `wa-store/sessions/*/*.parquet`.\n",
     );
     for table in Table::ALL {
         let (name, key) = (table.name(), table.partition_key());
         let _ = write!(text, "\n## {name}\n\n`{name}/{key}=…/*.parquet`\n\n");
-        text.push_str("| column | type | null | what it holds |\n| --- | --- | --- | --- |\n");
         for column in table.columns() {
-            let null = if column.nullable { "yes" } else { "no" };
-            let doc = column.doc.replace('|', "\\|");
-            let _ = writeln!(text, "| `{}` | {} | {null} | {doc} |", column.name, column.kind.name());
+            let nullable = if column.nullable { ", nullable" } else { "" };
+            let item = format!("- `{}`: {}{nullable}. {}", column.name, column.kind.name(), column.doc);
+            push_wrapped(&item, "  ", &mut text);
         }
     }
     text
+}
+
+/// Appends a paragraph wrapped at 100 columns. All lines but the first are indented.
+fn push_wrapped(paragraph: &str, indent: &str, text: &mut String) {
+    let mut width = 0;
+    for word in paragraph.split(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > 100 {
+            text.push('\n');
+            text.push_str(indent);
+            width = indent.len();
+        } else if width > 0 {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(word);
+        width += length;
+    }
+    text.push('\n');
 }

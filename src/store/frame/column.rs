@@ -21,8 +21,8 @@ impl Texts {
         if row < self.0.len() { self.0.get(row) } else { None }
     }
 
-    /// Returns a token of a row's text; `None` for null. Equal tokens of one column mean equal texts,
-    /// so results derived from a text can be cached by token.
+    /// Returns a token of a row's text; `None` for null. Equal tokens of one column mean equal
+    /// texts, so results derived from a text can be cached by token.
     ///
     /// Equal texts can have different tokens if they are longer than 12 bytes and the file stores
     /// them without a dictionary.

@@ -21,9 +21,9 @@ use crate::time::Micros;
 /// Encodes a row group of events, stored at `now`. Returns the number of encoded events and their
 /// columns: all events, unless their distinct texts exceed [`GROUP_BYTES`].
 ///
-/// All columns are filled in a single pass, since the values of one row are close together in memory.
-/// Adjacent events are mostly of one session and one block. If they have the same text id, the text
-/// is not read.
+/// All columns are filled in a single pass, since the values of one row are close together in
+/// memory. Adjacent events are mostly of one session and one block. If they have the same text id,
+/// the text is not read.
 ///
 /// # Errors
 /// Fails if a column of the table is not encoded: a defect.
@@ -155,8 +155,8 @@ const _: () = {
 const MAX_ROWS: usize = 1 << 15;
 /// Bytes of text at which a block ends.
 const MAX_TEXT_BYTES: usize = 64 << 20;
-/// Longest text that is copied for each run of equal rows. Longer texts are looked up, and stored once
-/// in a block.
+/// Longest text that is copied for each run of equal rows. Longer texts are looked up, and stored
+/// once in a block.
 const MAX_COPIED_TEXT: usize = 64;
 
 /// Reads a block of events from a frame with all columns, beginning at row `start`. An empty block

@@ -1,8 +1,8 @@
 //! Conversion of rows between the tables and the types of the program.
 //!
 //! Events and sessions, of which there are millions, are encoded directly as row groups. Daily
-//! statistics and visitors are written by way of a frame. All four are read from frames. The columns
-//! are those of [`columns`](super::columns).
+//! statistics and visitors are written by way of a frame. All four are read from frames. The
+//! columns are those of [`columns`](super::columns).
 
 mod column_order;
 pub mod daily_stats;

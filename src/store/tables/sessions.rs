@@ -238,8 +238,8 @@ impl<'a> SessionKeys<'a> {
         })
     }
 
-    /// Returns the key of a row. The key of a session without `session_id` is its `anonymous_id`, else
-    /// its `user_id`: all its events have that id, so that the column has it too.
+    /// Returns the key of a row. The key of a session without `session_id` is its `anonymous_id`,
+    /// else its `user_id`: all its events have that id, so that the column has it too.
     pub fn key(&self, row: usize) -> SessionKey<'a> {
         let (kind, value) = match self.ids.map(|column| column.get(row)) {
             [Some(id), ..] => (KeyKind::Session, id),

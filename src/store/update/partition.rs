@@ -93,9 +93,9 @@ impl<'s> PartitionBuilder<'s> {
         Ok(PartitionOutput { table: self.table, files: self.finished, replaced: self.replaced })
     }
 
-    /// Starts another file if this one has rows and cannot take `rows` more. Without this limit, the
-    /// remaining rows of a rewritten file would be added to the new file in every batch, and each
-    /// batch would rewrite the whole day.
+    /// Starts another file if this one has rows and cannot take `rows` more. Without this limit,
+    /// the remaining rows of a rewritten file would be added to the new file in every batch, and
+    /// each batch would rewrite the whole day.
     fn make_room(&mut self, rows: usize) -> Result<()> {
         match self.rows > 0 && self.rows + rows as u64 > merge_policy::max_rows(self.table) {
             true => self.finish_file(rows),

@@ -1,14 +1,15 @@
 //! Statistics of days whose sessions were pruned.
 //!
 //! The row of such a day consists of two parts: the contribution of the pruned sessions, which no
-//! longer changes, and that of the retained sessions. The retained sessions change when a late event
-//! extends one, when another time zone moves one to another day, or when a longer timeout merges two.
-//! The row then changes by the difference of their statistics after and before. Sums stay exact.
+//! longer changes, and that of the retained sessions. The retained sessions change when a late
+//! event extends one, when another time zone moves one to another day, or when a longer timeout
+//! merges two. The row then changes by the difference of their statistics after and before. Sums
+//! stay exact.
 //!
 //! Visitors are not additive. Of the visitors of pruned sessions only the new ones are known
-//! (`counted_new_on`). A returning visitor who has both pruned and retained sessions is counted twice
-//! if the retained session arrives later. A visitor whose last retained session leaves is subtracted,
-//! even if a pruned session is theirs. Lists of top entries lose what was cut off.
+//! (`counted_new_on`). A returning visitor who has both pruned and retained sessions is counted
+//! twice if the retained session arrives later. A visitor whose last retained session leaves is
+//! subtracted, even if a pruned session is theirs. Lists of top entries lose what was cut off.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -71,8 +72,8 @@ impl RetainedStats {
         pruned.into_iter().filter_map(stats).collect()
     }
 
-    /// Returns a lower bound of the row: the retained sessions, and the visitors that pruned sessions
-    /// count as new (`counted`).
+    /// Returns a lower bound of the row: the retained sessions, and the visitors that pruned
+    /// sessions count as new (`counted`).
     pub fn lower_bound(&self, chatbot: &str, day: Day, counted: &VisitorSet) -> DailyStats {
         let empty = || DayAggregate::default().row(chatbot, day, 0, TOP_ENTRIES, 0);
         let mut row = self.row.clone().unwrap_or_else(empty);
@@ -144,8 +145,8 @@ impl<'a> PrunedDays<'a> {
     /// Adjusts the row of a pruned day to a change of its retained sessions and new visitors.
     ///
     /// `after` are the statistics of the retained sessions after the change, `counted` the visitors
-    /// that pruned sessions count as new then, and `no_longer_counted` those that they counted before
-    /// it: see [`no_longer_counted`].
+    /// that pruned sessions count as new then, and `no_longer_counted` those that they counted
+    /// before it: see [`no_longer_counted`].
     pub(super) fn adjust_row(
         &self,
         row: &mut DailyStats,

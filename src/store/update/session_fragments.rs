@@ -1,7 +1,7 @@
 //! Sessions as the parts that they consist of: new events and stored rows.
 //!
-//! Parts are enough to decide which of them form a session, and on which day it is. The summary of a
-//! session is ten times as large. It is computed when its day is written, and dropped afterwards.
+//! Parts are enough to decide which of them form a session, and on which day it is. The summary of
+//! a session is ten times as large. It is computed when its day is written, and dropped afterwards.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -33,8 +33,8 @@ pub struct SessionChanges {
     pub days: BTreeSet<Day>,
     /// Number of sessions written.
     pub sessions: u64,
-    /// The aggregates of the sessions in new files, by day, with the paths of these files. The files
-    /// need not be read again to recompute the statistics of their days.
+    /// The aggregates of the sessions in new files, by day, with the paths of these files. The
+    /// files need not be read again to recompute the statistics of their days.
     pub aggregates: HashMap<Day, PartialDay>,
 }
 

@@ -1,7 +1,8 @@
 //! Updates when visitors were first seen, in the `visitors` table.
 //!
 //! The table is partitioned by the UTC month in which the visitor was first seen. A new visitor is
-//! added to its month. A visitor that turns out to have been seen earlier moves to the earlier month.
+//! added to its month. A visitor that turns out to have been seen earlier moves to the earlier
+//! month.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -70,8 +71,8 @@ pub fn write(
             for previous in read(&rows)? {
                 if let Some(mut visitor) = new.remove(&previous.hash()) {
                     let first_seen_at = visitor.first_seen_at;
-                    // A visitor that stays on its day stays counted, on whichever day it is: the time
-                    // zone may have changed since.
+                    // A visitor that stays on its day stays counted, on whichever day it is: the
+                    // time zone may have changed since.
                     let [old_day, day] =
                         [previous.first_seen_at, first_seen_at].map(|time| snapshot.zone().day(time));
                     let counted_new_on =
@@ -94,7 +95,8 @@ pub fn write(
     Ok(updates)
 }
 
-/// Finds the visitors of new events in a stored file. `earliest` is when the first of them was seen.
+/// Finds the visitors of new events in a stored file. `earliest` is when the first of them was
+/// seen.
 fn find_matches(
     snapshot: &Snapshot,
     file: &DataFile,
