@@ -105,8 +105,11 @@ fn host(text: &str) -> Option<&str> {
         return v6.split_once(']').map(|(host, _)| host).filter(|host| host.contains(':'));
     }
     let host = authority.split(':').next()?.trim_end_matches('.');
+    // U+0300 to U+036F are combining marks of decomposed letters.
     let valid = |c: char| {
-        c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || (!c.is_ascii() && c.is_alphanumeric())
+        c.is_ascii_alphanumeric()
+            || matches!(c, '.' | '-' | '_' | '\u{300}'..='\u{36f}')
+            || (!c.is_ascii() && c.is_alphanumeric())
     };
     (!host.is_empty() && host.len() <= 253 && !host.starts_with('.') && host.chars().all(valid))
         .then_some(host)
