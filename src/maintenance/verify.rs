@@ -1,8 +1,8 @@
 //! `wa verify`: checks the files and tables of a store.
 //!
-//! First, every file is compared with the manifest. If all files are intact, the tables are compared
-//! with each other, as far as their sources are retained: sessions with events, `visitors` with
-//! events, and daily statistics with sessions.
+//! First, every file is compared with the manifest. If all files are intact, the tables are
+//! compared with each other, as far as their sources are retained: sessions with events, `visitors`
+//! with events, and daily statistics with sessions.
 
 use std::collections::HashSet;
 

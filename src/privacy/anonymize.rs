@@ -1,6 +1,7 @@
 //! Removes old IP addresses from events, sessions and rejected lines.
 //!
-//! A file without IP addresses is marked in the manifest, so that a nightly gc reads each file once.
+//! A file without IP addresses is marked in the manifest, so that a nightly gc reads each file
+//! once.
 
 use std::time::Duration;
 

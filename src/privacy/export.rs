@@ -124,8 +124,8 @@ impl Export {
         Ok(stats)
     }
 
-    /// Returns whether an event is selected. Adds its session to `exported_sessions` if it is one of
-    /// the person's.
+    /// Returns whether an event is selected. Adds its session to `exported_sessions` if it is one
+    /// of the person's.
     fn is_selected(
         &self,
         ids: &IdentityColumns,

@@ -24,8 +24,8 @@ pub(super) fn hash(key: &SecretKey, anonymous_id: &str) -> String {
 }
 
 impl SharedIds {
-    /// Reads the shared ids of a state of the store. `key_file` is the path of the secret key, if it
-    /// is not in the store.
+    /// Reads the shared ids of a state of the store. `key_file` is the path of the secret key, if
+    /// it is not in the store.
     ///
     /// # Errors
     /// If there are shared ids and the key is missing or not the one that they were hashed with.

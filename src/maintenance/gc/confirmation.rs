@@ -50,8 +50,8 @@ fn removes_all(manifest: &Manifest, settings: &Settings, today: Day) -> Option<S
     })
 }
 
-/// If the clock is far ahead of both the newest event and the last gc, it may have jumped. If gc ran
-/// recently, the clock is right and the site has no traffic.
+/// If the clock is far ahead of both the newest event and the last gc, it may have jumped. If gc
+/// ran recently, the clock is right and the site has no traffic.
 fn clock_is_ahead(manifest: &Manifest, settings: &Settings, now: Micros, today: Day) -> Option<String> {
     let newest = manifest.files(Table::Events).iter().map(|file| file.max_time).max()?;
     let last_gc = manifest.last_gc.as_ref().map(|run| run.at);

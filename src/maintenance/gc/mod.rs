@@ -62,12 +62,12 @@ pub struct GcReport {
     pub bytes_after: u64,
 }
 
-/// Runs a gc. A dry run writes the new files to `staging/`, so that its report is exact, and removes
-/// them again.
+/// Runs a gc. A dry run writes the new files to `staging/`, so that its report is exact, and
+/// removes them again.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if the gc needs confirmation and `yes` is not set, or if the settings differ
-/// from those of the store. Fails if there is no store.
+/// [`ErrorKind::Usage`] if the gc needs confirmation and `yes` is not set, or if the settings
+/// differ from those of the store. Fails if there is no store.
 pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
     // A mistyped path must not create a store.
     store.snapshot()?;

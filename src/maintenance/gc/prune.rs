@@ -92,7 +92,8 @@ pub(super) fn prune_sessions(
     let snapshot = transaction.snapshot()?;
     let mut pruned = PruneStats::default();
     let next_start = zone.start_bounds(last.plus(1));
-    // If a clock change at midnight repeats an hour, a time between the bounds can be on either day.
+    // If a clock change at midnight repeats an hour, a time between the bounds can be on either
+    // day.
     let is_expired = |end: i64| end < next_start.0 || (end < next_start.1 && zone.day(end) <= last);
     // A session starts before it ends, so later partitions have no expired sessions.
     let files: Vec<DataFile> =

@@ -3,8 +3,8 @@
 //! For each UTC date, the retained events are read in batches and grouped into session fragments.
 //! The rows of partial sessions ([`pruned_boundary`]) are fragments too. Fragments are merged with
 //! those of the same key from earlier dates. A session is *settled*, that is final, once the next
-//! date starts more than a timeout after its end. Each settled session is paired with the stored row
-//! that it replaces.
+//! date starts more than a timeout after its end. Each settled session is paired with the stored
+//! row that it replaces.
 
 mod events;
 mod prefetch;

@@ -3,9 +3,9 @@
 use std::sync::mpsc::sync_channel;
 use std::thread::Scope;
 
-/// Returns an iterator over `items` that computes one item ahead on a thread of `scope`. It computes
-/// no more than one, since an item can be large. The thread ends after the last item, or when the
-/// returned iterator is dropped.
+/// Returns an iterator over `items` that computes one item ahead on a thread of `scope`. It
+/// computes no more than one, since an item can be large. The thread ends after the last item, or
+/// when the returned iterator is dropped.
 pub(super) fn prefetch<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut items: impl Iterator<Item = T> + Send + 'scope,

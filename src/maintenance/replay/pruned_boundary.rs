@@ -58,8 +58,8 @@ impl PrunedBoundary {
     /// pruned day can remain on the next UTC date. Such a session started on a pruned day, or has
     /// events on the pruned date before.
     ///
-    /// The days were recorded in the time zone of that time. Time zones differ by up to 26 hours, so
-    /// the day can be up to two days off now.
+    /// The days were recorded in the time zone of that time. Time zones differ by up to 26 hours,
+    /// so the day can be up to two days off now.
     pub(super) fn is_of_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
         let Some(days) = self.ledger.pruned_sessions.get(chatbot) else { return false };
         let (day, date) = (self.zone.day(time), Day::utc(time));

@@ -1,4 +1,4 @@
-//! A store in a folder of its own, with a clock, and what can be done to it.
+//! A store in a temporary folder with settings and a clock.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::daily_stats::DailyStats;
 use crate::enrich::Enricher;
 use crate::ingest;
-
 use crate::maintenance::{self, RebuildReport, VerifyReport};
 use crate::progress::NoProgress;
 use crate::settings::{Retention, Settings};
@@ -16,44 +15,49 @@ use crate::store::manifest::Manifest;
 use crate::store::{Store, Writer, tables};
 use crate::time::{Clock, Micros, Zone, parse_human};
 
-pub struct Place {
+/// A store with settings and a clock that advances a second with every run.
+pub struct Fixture {
     dir: tempfile::TempDir,
     pub settings: Settings,
     pub now: Micros,
     runs: usize,
 }
 
-/// The rows of all tables as text, in order.
+/// The rows of tables as text, sorted.
 pub type Rows = Vec<(Table, Vec<String>)>;
 
-impl Place {
-    pub fn new(now: &str) -> Place {
+impl Fixture {
+    /// Returns an empty store that retains all rows, with the clock at `now`.
+    pub fn new(now: &str) -> Fixture {
         let settings = Settings {
             event_retention: Retention::Forever,
             session_retention: Retention::Forever,
             ..Settings::default()
         };
         let dir = tempfile::tempdir().unwrap();
-        Place { dir, settings, now: parse_human(now).unwrap(), runs: 0 }
+        Fixture { dir, settings, now: parse_human(now).unwrap(), runs: 0 }
     }
 
-    pub fn zone(&mut self, name: &str) {
+    /// Sets the time zone of the settings.
+    pub fn set_zone(&mut self, name: &str) {
         self.settings.timezone = Zone::parse(name).unwrap();
     }
 
+    /// Returns the store.
     pub fn store(&self) -> Store {
         Store::new(self.dir.path().join("store"))
     }
 
+    /// Opens a writer.
     pub fn writer(&self) -> Writer {
         let first = || Manifest::new(self.now, self.settings.timezone.name(), self.settings.session_timeout);
         self.store().writer("test", Duration::from_secs(5), first).unwrap()
     }
 
-    /// Takes in the lines of one file.
+    /// Ingests lines as one file.
     pub fn ingest(&mut self, lines: &[String]) -> ingest::IngestReport {
-        static CONTEXT: OnceLock<Enricher> = OnceLock::new();
-        let enricher = CONTEXT.get_or_init(|| Enricher::new(None).unwrap());
+        static ENRICHER: OnceLock<Enricher> = OnceLock::new();
+        let enricher = ENRICHER.get_or_init(|| Enricher::new(None).unwrap());
         self.runs += 1;
         let file = self.dir.path().join(format!("{}.ndjson", self.runs));
         std::fs::write(&file, lines.concat()).unwrap();
@@ -75,7 +79,7 @@ impl Place {
         report
     }
 
-    /// Prunes to a number of days of events and of sessions, and merges small files.
+    /// Runs a gc with retention periods in days for events and sessions.
     pub fn gc(&mut self, events: Option<u32>, sessions: Option<u32>) {
         let mut writer = self.writer();
         let keep = |days: Option<u32>| days.map_or(Retention::Forever, Retention::Days);
@@ -96,6 +100,7 @@ impl Place {
         self.now += 1_000_000;
     }
 
+    /// Runs a rebuild.
     pub fn rebuild(&mut self) -> RebuildReport {
         let mut writer = self.writer();
         let clock = Clock { now: self.now };
@@ -106,19 +111,20 @@ impl Place {
         report
     }
 
+    /// Runs a verify.
     pub fn verify(&self) -> VerifyReport {
         maintenance::verify(&self.store(), &NoProgress).unwrap()
     }
 
     /// Checks that verify finds nothing.
     #[track_caller]
-    pub fn is_clean(&self) {
+    pub fn assert_clean(&self) {
         let report = self.verify();
         assert!(report.is_clean() && report.notes.is_empty(), "{report:#?}");
         assert!(report.tables_compared);
     }
 
-    /// Returns all rows but those of events, without the columns named, each table in order.
+    /// Returns the rows of all tables but `events`, without some columns.
     pub fn rows(&self, without: &[&str]) -> Rows {
         let snapshot = self.store().snapshot().unwrap();
         let tables = [Table::Sessions, Table::DailyStats, Table::Visitors];
@@ -147,8 +153,8 @@ impl Place {
         tables.into_iter().map(|table| (table, of(table))).collect()
     }
 
-    /// Returns what depends on the events alone.
-    pub fn figures(&self) -> Rows {
+    /// Returns the rows without the columns that depend on when they were stored.
+    pub fn content(&self) -> Rows {
         self.rows(&["created_at", "updated_at"])
     }
 
@@ -161,7 +167,7 @@ impl Place {
         columns.iter().map(sum).collect()
     }
 
-    /// Returns the rows of daily statistics, in order.
+    /// Returns the rows of daily statistics, sorted by chatbot and day.
     pub fn days(&self) -> Vec<DailyStats> {
         let snapshot = self.store().snapshot().unwrap();
         let read = |file| tables::daily_stats::read(&snapshot.read_file(file, None).unwrap()).unwrap();
@@ -171,7 +177,7 @@ impl Place {
         days
     }
 
-    /// Returns start, end and number of events of the sessions, in order.
+    /// Returns start, end and number of events of the sessions, sorted by start.
     pub fn sessions(&self) -> Vec<(String, String, u64)> {
         let snapshot = self.store().snapshot().unwrap();
         let texts = crate::session::TextInterner::default();
@@ -187,7 +193,7 @@ impl Place {
     }
 }
 
-/// Returns the line of an event; `more` is a piece of JSON that begins with a comma.
+/// Returns the line of an event; `more` is empty, or JSON members with a leading comma.
 pub fn line(time: &str, session: &str, name: &str, more: &str) -> String {
     format!(
         "{{\"event_id\":\"{time} {session} {name}\",\"chatbot_id\":\"c\",\"session_id\":\"{session}\",\

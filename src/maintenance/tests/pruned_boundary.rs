@@ -1,24 +1,24 @@
-//! The edge where events are pruned, case by case.
+//! Sessions at the boundary of pruned events, case by case.
 //!
-//! Events of 10 March and before are pruned in each of them; what the sessions were is known.
+//! In each test, events of 10 March and before are pruned.
 
-use super::fixture::{Place, line};
+use super::fixture::{Fixture, line};
 
-/// With ten days kept, the last date to go is 10 March.
+/// With ten days retained, the last pruned date is 10 March.
 const NOW: &str = "2026-03-20T12:00:00Z";
 
-fn minutes(place: &mut Place, minutes: i64) {
-    place.settings.session_timeout = minutes * 60 * crate::time::SECOND;
+fn minutes(fixture: &mut Fixture, minutes: i64) {
+    fixture.settings.session_timeout = minutes * 60 * crate::time::SECOND;
 }
 
 fn at(times: &[&str]) -> Vec<String> {
     times.iter().map(|time| line(&format!("2026-03-{time}:00Z"), "a", "x", "")).collect()
 }
 
-/// Returns the sessions as "start-end number", in March 2026, in minutes.
-fn sessions(place: &Place) -> Vec<String> {
+/// Returns the sessions as "start to end, number of events", in March 2026, in minutes.
+fn sessions(fixture: &Fixture) -> Vec<String> {
     let short = |time: &str| time.replace("2026-03-", "").replace(":00Z", "");
-    place
+    fixture
         .sessions()
         .iter()
         .map(|(start, end, n)| format!("{} to {}, {n}", short(start), short(end)))
@@ -26,48 +26,48 @@ fn sessions(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn a_session_over_the_edge_stays_whole_and_is_not_counted_twice() {
-    let mut place = Place::new(NOW);
-    place.ingest(&at(&["10T23:30", "10T23:50", "11T00:10", "11T00:30", "11T05:00"]));
-    place.gc(Some(10), None);
+fn partial_session_stays_whole_and_is_counted_once() {
+    let mut fixture = Fixture::new(NOW);
+    fixture.ingest(&at(&["10T23:30", "10T23:50", "11T00:10", "11T00:30", "11T05:00"]));
+    fixture.gc(Some(10), None);
     let expected = ["10T23:30 to 11T00:30, 4", "11T05:00 to 11T05:00, 1"];
-    assert_eq!(sessions(&place), expected);
-    let before = place.rows(&[]);
-    let report = place.rebuild();
+    assert_eq!(sessions(&fixture), expected);
+    let before = fixture.rows(&[]);
+    let report = fixture.rebuild();
     assert!(!report.changed, "{report:?}");
     assert_eq!(report.sessions_not_recomputed, 1);
-    assert_eq!(place.rows(&[]), before);
-    place.is_clean();
-    assert_eq!(place.verify().partial_sessions, 1);
+    assert_eq!(fixture.rows(&[]), before);
+    fixture.assert_clean();
+    assert_eq!(fixture.verify().partial_sessions, 1);
 }
 
 #[test]
-fn a_shorter_timeout_cuts_what_has_its_events_and_leaves_the_rest() {
-    let mut place = Place::new(NOW);
-    // Twenty minutes apart: one session on the pruned date, one over the edge, one after it.
-    place.ingest(&at(&[
+fn shorter_timeout_splits_only_sessions_with_all_events() {
+    let mut fixture = Fixture::new(NOW);
+    // Twenty minutes apart: one session on the pruned date, a partial one, and one after it.
+    fixture.ingest(&at(&[
         "09T10:00", "09T10:20", "10T23:30", "10T23:50", "11T00:10", "11T00:30", "11T05:00", "11T05:20",
     ]));
-    place.gc(Some(10), None);
-    minutes(&mut place, 10);
-    let report = place.rebuild();
+    fixture.gc(Some(10), None);
+    minutes(&mut fixture, 10);
+    let report = fixture.rebuild();
     let expected = [
         "09T10:00 to 09T10:20, 2",
         "10T23:30 to 11T00:30, 4",
         "11T05:00 to 11T05:00, 1",
         "11T05:20 to 11T05:20, 1",
     ];
-    assert_eq!(sessions(&place), expected);
+    assert_eq!(sessions(&fixture), expected);
     assert_eq!((report.sessions_before, report.sessions, report.sessions_not_recomputed), (3, 4, 2));
-    place.is_clean();
-    assert!(!place.rebuild().changed);
+    fixture.assert_clean();
+    assert!(!fixture.rebuild().changed);
 }
 
 #[test]
-fn a_longer_timeout_joins_rows_that_cannot_be_made_again_with_each_other_and_with_events() {
-    let mut place = Place::new(NOW);
-    place.ingest(&at(&["10T22:00", "10T22:50", "10T23:40", "11T00:05", "11T00:50", "11T03:00"]));
-    place.gc(Some(10), None);
+fn longer_timeout_merges_partial_sessions_and_events() {
+    let mut fixture = Fixture::new(NOW);
+    fixture.ingest(&at(&["10T22:00", "10T22:50", "10T23:40", "11T00:05", "11T00:50", "11T03:00"]));
+    fixture.gc(Some(10), None);
     let cut = [
         "10T22:00 to 10T22:00, 1",
         "10T22:50 to 10T22:50, 1",
@@ -75,79 +75,79 @@ fn a_longer_timeout_joins_rows_that_cannot_be_made_again_with_each_other_and_wit
         "11T00:50 to 11T00:50, 1",
         "11T03:00 to 11T03:00, 1",
     ];
-    assert_eq!(sessions(&place), cut);
-    minutes(&mut place, 60);
-    place.rebuild();
+    assert_eq!(sessions(&fixture), cut);
+    minutes(&mut fixture, 60);
+    fixture.rebuild();
     let joined = ["10T22:00 to 11T00:50, 5", "11T03:00 to 11T03:00, 1"];
-    assert_eq!(sessions(&place), joined);
-    place.is_clean();
-    // Back: what was joined with rows without events is one row now, and stays one.
-    minutes(&mut place, 30);
-    place.rebuild();
-    assert_eq!(sessions(&place), joined);
-    place.is_clean();
+    assert_eq!(sessions(&fixture), joined);
+    fixture.assert_clean();
+    // With the old timeout, the merged partial session stays one session.
+    minutes(&mut fixture, 30);
+    fixture.rebuild();
+    assert_eq!(sessions(&fixture), joined);
+    fixture.assert_clean();
 }
 
 #[test]
-fn a_date_that_never_held_data_is_no_edge() {
-    let mut place = Place::new(NOW);
-    place.ingest(&at(&["10T10:00", "11T10:00"]));
-    place.gc(Some(10), None);
-    // The 8th was empty and can be filled; its sessions have all their events.
-    place.ingest(&at(&["08T10:00", "08T10:20"]));
-    minutes(&mut place, 10);
-    place.rebuild();
+fn date_without_data_makes_no_session_partial() {
+    let mut fixture = Fixture::new(NOW);
+    fixture.ingest(&at(&["10T10:00", "11T10:00"]));
+    fixture.gc(Some(10), None);
+    // The 8th had no data and can be filled; its sessions have all their events.
+    fixture.ingest(&at(&["08T10:00", "08T10:20"]));
+    minutes(&mut fixture, 10);
+    fixture.rebuild();
     let expected = [
         "08T10:00 to 08T10:00, 1",
         "08T10:20 to 08T10:20, 1",
         "10T10:00 to 10T10:00, 1",
         "11T10:00 to 11T10:00, 1",
     ];
-    assert_eq!(sessions(&place), expected);
-    place.is_clean();
+    assert_eq!(sessions(&fixture), expected);
+    fixture.assert_clean();
 }
 
 #[test]
-fn sessions_that_were_pruned_do_not_come_back_from_events_of_their_last_day() {
-    let mut place = Place::new(NOW);
-    place.zone("America/New_York");
-    // In New York all of this is on 10 March, but its last event is of 11 March in UTC.
-    place.ingest(&at(&["10T23:50", "11T00:10", "11T12:00"]));
-    place.ingest(&[line("2026-03-11T01:00:00Z", "b", "x", "")]);
-    place.gc(Some(10), Some(10));
-    assert_eq!(sessions(&place), ["11T12:00 to 11T12:00, 1"]);
-    place.is_clean();
-    let days = place.rows(&["updated_at"])[1].clone();
-    minutes(&mut place, 10);
-    place.rebuild();
-    assert_eq!(sessions(&place), ["11T12:00 to 11T12:00, 1"]);
-    assert_eq!(place.rows(&["updated_at"])[1], days);
-    place.is_clean();
+fn pruned_session_does_not_return_from_its_last_events() {
+    let mut fixture = Fixture::new(NOW);
+    fixture.set_zone("America/New_York");
+    // In New York this session is on 10 March, but its last event is on 11 March in UTC.
+    fixture.ingest(&at(&["10T23:50", "11T00:10", "11T12:00"]));
+    fixture.ingest(&[line("2026-03-11T01:00:00Z", "b", "x", "")]);
+    fixture.gc(Some(10), Some(10));
+    assert_eq!(sessions(&fixture), ["11T12:00 to 11T12:00, 1"]);
+    fixture.assert_clean();
+    let days = fixture.rows(&["updated_at"])[1].clone();
+    minutes(&mut fixture, 10);
+    fixture.rebuild();
+    assert_eq!(sessions(&fixture), ["11T12:00 to 11T12:00, 1"]);
+    assert_eq!(fixture.rows(&["updated_at"])[1], days);
+    fixture.assert_clean();
 }
 
 #[test]
-fn a_late_event_beside_a_row_without_events_survives_a_rebuild() {
-    let mut place = Place::new(NOW);
-    place.ingest(&at(&["10T23:40", "11T06:00"]));
-    place.gc(Some(10), None);
-    place.ingest(&at(&["11T00:05", "11T00:20"]));
+fn late_event_of_a_partial_session_survives_rebuilds() {
+    let mut fixture = Fixture::new(NOW);
+    fixture.ingest(&at(&["10T23:40", "11T06:00"]));
+    fixture.gc(Some(10), None);
+    fixture.ingest(&at(&["11T00:05", "11T00:20"]));
     let expected = ["10T23:40 to 11T00:20, 3", "11T06:00 to 11T06:00, 1"];
-    assert_eq!(sessions(&place), expected);
+    assert_eq!(sessions(&fixture), expected);
     for timeout in [30, 10, 30] {
-        minutes(&mut place, timeout);
-        place.rebuild();
-        assert_eq!(sessions(&place), expected, "with {timeout} minutes");
-        place.is_clean();
+        minutes(&mut fixture, timeout);
+        fixture.rebuild();
+        assert_eq!(sessions(&fixture), expected, "with {timeout} minutes");
+        fixture.assert_clean();
     }
 }
 
 #[test]
-fn days_whose_sessions_are_gone_keep_their_figures() {
-    let mut place = Place::new(NOW);
-    place.ingest(&at(&["05T10:00", "05T12:00", "06T23:30", "12T10:00"]));
-    place.gc(Some(10), Some(14));
-    let days = |place: &Place| {
-        let rows = place.rows(&[])[1].1.clone();
+fn days_with_pruned_sessions_keep_their_metrics() {
+    let mut fixture = Fixture::new(NOW);
+    fixture.ingest(&at(&["05T10:00", "05T12:00", "06T23:30", "12T10:00"]));
+    fixture.gc(Some(10), Some(14));
+    let days = |fixture: &Fixture| {
+        let rows = fixture.rows(&[])[1].1.clone();
         let field = |row: &str, name: &str| {
             let rest = row.split(&format!(" {name}=")).nth(1).unwrap().to_owned();
             rest.split(' ').next().unwrap().to_owned()
@@ -159,58 +159,58 @@ fn days_whose_sessions_are_gone_keep_their_figures() {
         days.sort();
         days.join(", ")
     };
-    assert_eq!(days(&place), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
-    minutes(&mut place, 300);
-    place.zone("Asia/Kolkata");
-    place.rebuild();
-    assert_eq!(days(&place), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
-    place.is_clean();
+    assert_eq!(days(&fixture), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
+    minutes(&mut fixture, 300);
+    fixture.set_zone("Asia/Kolkata");
+    fixture.rebuild();
+    assert_eq!(days(&fixture), "2026-03-05: 2, 2026-03-06: 1, 2026-03-12: 1");
+    fixture.assert_clean();
 }
 
 #[test]
-fn a_session_that_moves_onto_a_day_whose_sessions_are_gone_is_added_to_its_figures() {
-    let mut place = Place::new(NOW);
+fn session_moved_to_a_pruned_day_is_added_to_its_metrics() {
+    let mut fixture = Fixture::new(NOW);
     let sent = |time: &str, session: &str| line(&format!("2026-03-{time}:00Z"), session, "message_sent", "");
-    place.ingest(&[
+    fixture.ingest(&[
         sent("06T10:00", "a"),
         sent("06T12:00", "b"),
         sent("07T02:00", "c"),
         sent("07T12:00", "d"),
         sent("12T12:00", "e"),
     ]);
-    place.gc(Some(10), Some(14));
-    let figures = |place: &Place| {
-        place.sums(crate::store::columns::Table::DailyStats, &["total_sessions", "total_messages_sent"])
+    fixture.gc(Some(10), Some(14));
+    let figures = |fixture: &Fixture| {
+        fixture.sums(crate::store::columns::Table::DailyStats, &["total_sessions", "total_messages_sent"])
     };
-    assert_eq!(figures(&place), [5, 5]);
-    let before = place.rows(&["updated_at"]);
-    // In New York c is of the 6th, whose row stays: 2 sessions that are gone, and c.
-    place.zone("America/New_York");
-    place.rebuild();
-    let day = |place: &Place, day: &str| {
-        let rows = place.rows(&[])[1].1.clone();
+    assert_eq!(figures(&fixture), [5, 5]);
+    let before = fixture.rows(&["updated_at"]);
+    // In New York, c is on the 6th, whose row then has two pruned sessions and c.
+    fixture.set_zone("America/New_York");
+    fixture.rebuild();
+    let day = |fixture: &Fixture, day: &str| {
+        let rows = fixture.rows(&[])[1].1.clone();
         let row = rows.iter().find(|row| row.contains(&format!("stat_date={day}"))).unwrap();
         let of = |name: &str| {
             row.split(&format!(" {name}=")).nth(1).unwrap().split(' ').next().unwrap().to_owned()
         };
         [of("total_sessions"), of("unique_visitors"), of("new_visitors"), of("total_messages_sent")].join(" ")
     };
-    assert_eq!(day(&place, "2026-03-06"), "3 3 3 3");
-    assert_eq!(day(&place, "2026-03-07"), "1 1 1 1");
-    place.is_clean();
-    place.zone("UTC");
-    place.rebuild();
-    assert_eq!(place.rows(&["updated_at"]), before);
-    place.is_clean();
+    assert_eq!(day(&fixture, "2026-03-06"), "3 3 3 3");
+    assert_eq!(day(&fixture, "2026-03-07"), "1 1 1 1");
+    fixture.assert_clean();
+    fixture.set_zone("UTC");
+    fixture.rebuild();
+    assert_eq!(fixture.rows(&["updated_at"]), before);
+    fixture.assert_clean();
 }
 
 #[test]
-fn a_session_that_did_not_change_keeps_its_times_of_storing_and_one_that_was_cut_its_first() {
-    let mut place = Place::new(NOW);
-    place.ingest(&at(&["11T10:00", "11T10:20"]));
-    place.ingest(&at(&["12T10:00"]));
-    let times = |place: &Place| {
-        let rows = place.rows(&[])[0].1.clone();
+fn unchanged_session_keeps_its_times_and_split_its_first() {
+    let mut fixture = Fixture::new(NOW);
+    fixture.ingest(&at(&["11T10:00", "11T10:20"]));
+    fixture.ingest(&at(&["12T10:00"]));
+    let times = |fixture: &Fixture| {
+        let rows = fixture.rows(&[])[0].1.clone();
         let mut times: Vec<(String, String, String)> = rows
             .iter()
             .map(|row| {
@@ -223,11 +223,11 @@ fn a_session_that_did_not_change_keeps_its_times_of_storing_and_one_that_was_cut
         times.sort();
         times
     };
-    let before = times(&place);
-    let now = place.now;
-    minutes(&mut place, 10);
-    place.rebuild();
-    let after = times(&place);
+    let before = times(&fixture);
+    let now = fixture.now;
+    minutes(&mut fixture, 10);
+    fixture.rebuild();
+    let after = times(&fixture);
     assert_eq!((before.len(), after.len()), (2, 3));
     assert_eq!(after[2], before[1]);
     assert_eq!((&after[0].1, &after[1].1), (&before[0].1, &before[0].1));
@@ -238,24 +238,24 @@ fn a_session_that_did_not_change_keeps_its_times_of_storing_and_one_that_was_cut
 }
 
 #[test]
-fn a_first_sight_that_moves_earlier_leaves_the_day_that_counted_it_whatever_the_time_zone_is_now() {
-    let mut place = Place::new(NOW);
+fn earlier_first_seen_corrects_the_day_in_any_time_zone() {
+    let mut fixture = Fixture::new(NOW);
     let seen = |time: &str, visitor: &str| {
         line(&format!("2026-{time}:00Z"), time, "x", &format!(",\"anonymous_id\":\"{visitor}\""))
     };
-    // New on the 6th and on the 7th by UTC, both on the 7th in Kolkata.
-    place.ingest(&[
+    // New on the 6th and the 7th in UTC, both on the 7th in Kolkata.
+    fixture.ingest(&[
         seen("03-06T23:30", "a"),
         seen("03-07T10:00", "b"),
         seen("03-07T11:00", "c"),
         seen("03-12T10:00", "a"),
     ]);
-    place.gc(Some(10), Some(13));
-    place.zone("Asia/Kolkata");
-    place.rebuild();
-    place.is_clean();
-    let new = |place: &Place| {
-        let mut days: Vec<String> = place.rows(&[])[1]
+    fixture.gc(Some(10), Some(13));
+    fixture.set_zone("Asia/Kolkata");
+    fixture.rebuild();
+    fixture.assert_clean();
+    let new = |fixture: &Fixture| {
+        let mut days: Vec<String> = fixture.rows(&[])[1]
             .1
             .iter()
             .map(|row| {
@@ -268,31 +268,31 @@ fn a_first_sight_that_moves_earlier_leaves_the_day_that_counted_it_whatever_the_
         days.sort();
         days.join(", ")
     };
-    assert_eq!(new(&place), "2026-03-06: 1, 2026-03-07: 2, 2026-03-12: 0");
-    // History of days that never held data: a and b were there before.
-    place.ingest(&[seen("02-01T10:00", "a"), seen("02-02T10:00", "b")]);
+    assert_eq!(new(&fixture), "2026-03-06: 1, 2026-03-07: 2, 2026-03-12: 0");
+    // History of days without data: a and b were seen earlier.
+    fixture.ingest(&[seen("02-01T10:00", "a"), seen("02-02T10:00", "b")]);
     let expected = "2026-02-01: 1, 2026-02-02: 1, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
-    assert_eq!(new(&place), expected);
-    // Once more earlier: nothing is taken off those days a second time.
-    place.ingest(&[seen("01-31T10:00", "a"), seen("01-31T11:00", "b")]);
+    assert_eq!(new(&fixture), expected);
+    // Even earlier: those days are not corrected a second time.
+    fixture.ingest(&[seen("01-31T10:00", "a"), seen("01-31T11:00", "b")]);
     let expected = "2026-01-31: 2, 2026-02-01: 0, 2026-02-02: 0, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
-    assert_eq!(new(&place), expected);
-    place.is_clean();
+    assert_eq!(new(&fixture), expected);
+    fixture.assert_clean();
 }
 
 #[test]
-fn a_pruned_session_does_not_come_back_by_whatever_zone() {
-    let mut place = Place::new("2026-03-20T09:00:00Z");
-    // The last day to go is 17 March: by the clock of Pago Pago, where the session began on the 17th at
-    // 23:20, and by UTC dates, by which its event is of the 18th and stays.
-    place.zone("Pacific/Pago_Pago");
+fn pruned_session_does_not_return_in_another_time_zone() {
+    let mut fixture = Fixture::new("2026-03-20T09:00:00Z");
+    // The last pruned day is 17 March. In Pago Pago the session started on the 17th at 23:20 and is
+    // pruned; its event is on the 18th in UTC and is retained.
+    fixture.set_zone("Pacific/Pago_Pago");
     let log = [line("2026-03-18T10:20:00Z", "a", "x", ""), line("2026-03-19T20:00:00Z", "b", "x", "")];
-    place.ingest(&log);
-    place.gc(Some(2), Some(2));
-    assert_eq!(sessions(&place), ["19T20:00 to 19T20:00, 1"]);
-    // In Kiritimati it was the 19th already.
-    place.zone("Pacific/Kiritimati");
-    place.rebuild();
-    assert_eq!(sessions(&place), ["19T20:00 to 19T20:00, 1"]);
-    place.is_clean();
+    fixture.ingest(&log);
+    fixture.gc(Some(2), Some(2));
+    assert_eq!(sessions(&fixture), ["19T20:00 to 19T20:00, 1"]);
+    // In Kiritimati it was already the 19th.
+    fixture.set_zone("Pacific/Kiritimati");
+    fixture.rebuild();
+    assert_eq!(sessions(&fixture), ["19T20:00 to 19T20:00, 1"]);
+    fixture.assert_clean();
 }

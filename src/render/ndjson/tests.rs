@@ -35,7 +35,8 @@ fn export_of_unusual_lines_gives_the_same_tables() {
         r#"{"chatbotId":"c","id":"B270790B","session_id":"s","event_name":"x","timestamp":"2026-11-09T08:00:00.123456+02:00"}"#,
         r#"{"chatbot_id":"c","session_id":"s","event_name":"message_sent","timestamp":"2026-11-09 08:00:00"}"#,
         r#"{"chatbot_id":"c","session_id":"s","event_name":"message_sent","timestamp":"2026-11-09 08:00:00"}"#,
-        // A visitor id derived from IP address and user agent; a campaign in the URL; unknown fields.
+        // A visitor id derived from IP address and user agent; a campaign in the URL; unknown
+        // fields.
         r#"{"chatbot_id":"c","event_name":"widget_loaded","ip":"203.0.113.9:80, 10.0.0.1","user_agent":"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1","page_url":"https://shop.example/a?utm_source=news%20letter&utm_medium=email","referrer":"https://www.google.com/","timestamp":"2026-11-09T08:00:00Z","plan":{"a":[1,2.50]},"type":"odd","events":[]}"#,
         // Wrong types, and an invalid IP address.
         r#"{"chatbot_id":"c","session_id":"t","event_name":"x","timestamp":"2026-11-09T08:00:00Z","screen_width":"wide","screenHeight":800,"user_agent":5,"properties":[1],"ip_address":"unknown","ip":"203.0.113.7"}"#,
@@ -133,7 +134,8 @@ fn check_parts(lines: &[String]) {
             for row in 0..frame.height() {
                 let exported = &rows[ids.get(row).unwrap()][index];
                 let text = cells.get(row).unwrap_or("");
-                // Only a leading `'`, which keeps a spreadsheet from evaluating a formula, may differ.
+                // Only a leading `'`, which keeps a spreadsheet from evaluating a formula, may
+                // differ.
                 let is_same = exported == text || exported.strip_prefix('\'') == Some(text);
                 assert!(is_same, "{}: {exported:?}, not {text:?}", column.name);
                 assert!(!exported.starts_with(['=', '+', '-', '@']), "{}: {exported:?}", column.name);
