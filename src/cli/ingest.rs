@@ -16,10 +16,10 @@ use crate::time::Clock;
 
 /// Ingest logs: NDJSON files, folders, globs or standard input, plain, gzip or zstd
 ///
-/// No event is stored twice, so that the command can run every night over the whole folder. An invalid
-/// line is rejected, counted, and stored with its reason. The ingest summary at the end counts the
-/// outcomes of all events. With --quiet, it is printed only after an error or if lines were newly
-/// rejected; rejected lines leave the exit status at 0.
+/// No event is stored twice, so that the command can run every night over the whole folder. An
+/// invalid line is rejected, counted, and stored with its reason. The ingest summary at the end
+/// counts the outcomes of all events. With --quiet, it is printed only after an error or if lines
+/// were newly rejected; rejected lines leave the exit status at 0.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -146,8 +146,8 @@ impl Args {
 /// Ingests the logs and prints the ingest summary.
 ///
 /// # Errors
-/// The errors of the ingest; [`crate::ErrorKind::PartialInput`] if an input could not be read to its end;
-/// [`crate::ErrorKind::TooManyRejected`] if more lines were rejected than allowed.
+/// The errors of the ingest; [`crate::ErrorKind::PartialInput`] if an input could not be read to
+/// its end; [`crate::ErrorKind::TooManyRejected`] if more lines were rejected than allowed.
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let store = Store::new(&options.store);
     let is_new = !store.exists();

@@ -2,8 +2,8 @@
 //!
 //! Each stage has one owner:
 //!
-//! 1. [`input`] finds the files, decides whether each is new, has grown, or is unchanged, decompresses
-//!    it, and cuts it into blocks of whole lines.
+//! 1. [`input`] finds the files, decides whether each is new, has grown, or is unchanged,
+//!    decompresses it, and cuts it into blocks of whole lines.
 //! 2. [`mod@parse`] turns a block into event rows and rejected lines.
 //! 3. [`batch`] assigns ids to events without one, finds duplicates, sorts the rest by session, and
 //!    adds them to a transaction.
@@ -21,11 +21,12 @@
 //! 8. `parse/line_fields.rs`: sorts its members by field
 //! 9. `parse/row_builder.rs`: builds the row
 //! 10. `parse/values.rs`: reads the values
-//! 11. `pipeline/run.rs`: adds the row to a batch
-//! 12. `pipeline/flush.rs`: writes and commits the batch
-//! 13. `batch/mod.rs`: decides the outcome of the event and passes it to [`crate::store::update`]
-//! 14. `batch/dedupe.rs`: checks for duplicates
-//! 15. `batch/session_order.rs`: sorts the event into its session
+//! 11. `parse/enrichment.rs`: derives device, source and location
+//! 12. `pipeline/run.rs`: adds the row to a batch
+//! 13. `pipeline/flush.rs`: writes and commits the batch
+//! 14. `batch/mod.rs`: decides the outcome of the event, sorts it into its session, and passes it
+//!     to [`crate::store::update`]
+//! 15. `batch/dedupe.rs`: checks for duplicates
 //!
 //! `docs/input.md` describes the fields, their formats, and the reasons for a rejection.
 

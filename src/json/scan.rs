@@ -112,7 +112,8 @@ impl<'a> Scanner<'a> {
         self.text.get(pos).copied().unwrap_or(0)
     }
 
-    /// Returns the first position at or after `pos` that is not white space. A line feed is not skipped.
+    /// Returns the first position at or after `pos` that is not white space. A line feed is not
+    /// skipped.
     #[inline]
     pub fn skip_space(&self, mut pos: usize) -> usize {
         while matches!(self.at(pos), b' ' | b'\t' | b'\r') {
@@ -455,7 +456,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// `RawValue` checks the grammar only: neither depth, nor the range of numbers, nor surrogates.
+        /// `RawValue` checks the grammar only: neither depth, nor the range of numbers, nor
+        /// surrogates.
         #[test]
         fn validity_agrees_with_serde_json(line in fragments()) {
             let expected = serde_json::from_str::<&RawValue>(&line).is_ok();

@@ -90,7 +90,7 @@ fn a_folder_in_which_no_file_has_the_name_of_a_log_is_warned_of() {
         .wa("ingest logs")
         .exits(0)
         .warns("warning: there are no logs in logs: ")
-        .warns(".ndjson, .jsonl, .json");
+        .warns("*.ndjson, *.jsonl, *.json");
     // Before the first log is written all is well.
     place.wa("--quiet ingest logs").exits(0).prints_nothing();
     // A log by a name that logrotate gives: nothing is ever taken in.

@@ -1,8 +1,8 @@
 //! Finds duplicates in a batch and in the store.
 //!
 //! Events with the same chatbot and id are the same event. The store is searched on the UTC date of
-//! the event and on the dates before and after it. Hash tables hold the batch, and the stored ids of
-//! those dates ([`StoredIds`]) are looked up in them, so that memory depends on the batch alone.
+//! the event and on the dates before and after it. Hash tables hold the batch, and the stored ids
+//! of those dates ([`StoredIds`]) are looked up in them, so that memory depends on the batch alone.
 
 use std::hash::BuildHasher;
 
@@ -26,8 +26,8 @@ pub struct Duplicates {
     pub id_conflicts: u64,
 }
 
-/// Finds the duplicates among the events of a batch for which `to_store` returns true. The other events
-/// of those must be stored afterwards, since `stored_ids` counts them as stored from now on.
+/// Finds the duplicates among the events of a batch for which `to_store` returns true. The other
+/// events of those must be stored afterwards, since `stored_ids` counts them as stored from now on.
 ///
 /// Of several events with one id in the batch, the earliest is stored.
 ///
@@ -92,8 +92,8 @@ impl Bucket {
         Bucket { entries: Vec::with_capacity(events / BUCKETS / 8 * 9), table: HashTable::new() }
     }
 
-    /// Fills the table. Returns the duplicates of other events in the bucket, and the number of those
-    /// whose time or name differs.
+    /// Fills the table. Returns the duplicates of other events in the bucket, and the number of
+    /// those whose time or name differs.
     fn find_duplicates(&mut self, events: &[Event<'_>]) -> (Vec<u32>, u64) {
         let (mut duplicates, mut id_conflicts) = (Vec::new(), 0);
         let entries = &mut self.entries;

@@ -1,13 +1,13 @@
 //! Derives ids for events whose lines have none.
 //!
 //! The id is derived from the content of the line and its ordinal among the identical lines of its
-//! file. Two identical lines of a file are two events, and ingesting the file again, a copy of it, or
-//! a longer version stores no event twice.
+//! file. Two identical lines of a file are two events, and ingesting the file again, a copy of it,
+//! or a longer version stores no event twice.
 //!
 //! Every line without an id must therefore be compared with all lines before it in its file. Memory
-//! holds the hashes of the latest lines; earlier ones are in sorted runs on disk. Identical lines have
-//! the same time. For a log in order of time, a batch reads no run; for a shuffled log, it reads all
-//! runs once, at 20 bytes per line.
+//! holds the hashes of the latest lines; earlier ones are in sorted runs on disk. Identical lines
+//! have the same time. For a log in order of time, a batch reads no run; for a shuffled log, it
+//! reads all runs once, at 20 bytes per line.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -60,8 +60,8 @@ struct Run {
 }
 
 impl Ordinals {
-    /// Creates a counter that holds up to `capacity` distinct lines in memory between batches, at 33 to
-    /// 66 bytes each.
+    /// Creates a counter that holds up to `capacity` distinct lines in memory between batches, at
+    /// 33 to 66 bytes each.
     pub fn with_capacity(capacity: usize) -> Ordinals {
         let counts = HashMap::with_hasher(PreHashed);
         Ordinals { counts, times: TimeRange::EMPTY, runs: Vec::new(), capacity }
@@ -101,8 +101,8 @@ impl Ordinals {
         self.times = TimeRange::EMPTY;
     }
 
-    /// Returns the hashes of the rows, in order, with their counts in the runs; empty if no run can hold
-    /// any of them.
+    /// Returns the hashes of the rows, in order, with their counts in the runs; empty if no run can
+    /// hold any of them.
     fn counts_in_runs(&self, rows: &[&mut EventRow], temp_files: &TempFiles) -> Result<Vec<(u128, u32)>> {
         let mut times = TimeRange::EMPTY;
         rows.iter().for_each(|row| times.include(row.time));

@@ -2,9 +2,10 @@
 //!
 //! [`write`] decides the outcome of each event and adds the rest to a transaction:
 //!
-//! 1. [`suppression`] removes the events of forgotten persons; events of pruned days are removed too.
+//! 1. [`suppression`] removes the events of forgotten persons; events of pruned days are removed
+//!    too.
 //! 2. [`dedupe`] finds duplicates in the batch and, with [`stored_ids`], in the store.
-//! 3. [`session_order`] sorts the rest by session.
+//! 3. The rest is sorted by session.
 //! 4. The events become session fragments, visitors and rows, which [`crate::store::update`] merges
 //!    into the tables.
 //!
@@ -13,7 +14,6 @@
 pub(crate) mod dedupe;
 pub(crate) mod line_ids;
 mod per_chatbot;
-mod session_order;
 pub(crate) mod stored_ids;
 pub(crate) mod suppression;
 
@@ -33,6 +33,7 @@ use crate::store::update::{
     self, pruned_days::PrunedDays, session_fragments::SessionFragment, visitors::FirstSeenMap,
 };
 use crate::time::{Day, Micros, Zone};
+use per_chatbot::PerChatbot;
 use stored_ids::StoredIds;
 use suppression::Suppression;
 
@@ -41,6 +42,10 @@ const GROUPS_PER_TASK: usize = 512;
 
 /// Number of rows per allocation. The allocator reuses allocations of one moderate size.
 const ROWS_PER_ALLOCATION: usize = 1 << 12;
+
+/// Number of bits of a key's hash that choose the bucket in which its events are sorted. The events
+/// of a bucket of an ordinary batch, some hundred, fit the cache.
+const BUCKET_BITS: u32 = 9;
 
 /// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +147,7 @@ fn update_tables(
     timings: &mut StageTimings,
 ) -> Result<()> {
     let before = transaction.snapshot()?;
-    let (events, groups) = session_order::group_by_session_key(events);
+    let (events, groups) = group_by_session_key(events);
     // The rows are read several times in this order. Copying them into it saves cache misses.
     let rows: Vec<Vec<EventRow>> = events
         .par_chunks(ROWS_PER_ALLOCATION)
@@ -160,8 +165,8 @@ fn update_tables(
     let (zone, timeout, now) = (context.zone, context.timeout, context.now);
     let (changed, first_seen_updates) = update::write_pipelined(transaction, |sink| {
         let (fragments, first_seen) = fragments_and_visitors(&events, &groups, timeout);
-        // In parallel, so that one table uses the processors that another leaves idle. Visitors come
-        // first: a month of them is one file, the longest task that cannot be divided.
+        // In parallel, so that one table uses the processors that another leaves idle. Visitors
+        // come first: a month of them is one file, the longest task that cannot be divided.
         let (visitors, (events, sessions)) = rayon::join(
             || update::visitors::write(&before, first_seen, sink),
             || {
@@ -181,8 +186,8 @@ fn update_tables(
     Ok(())
 }
 
-/// Splits the events of each session key into session fragments, and returns the earliest time of each
-/// anonymous id and user id, by its hash.
+/// Splits the events of each session key into session fragments, and returns the earliest time of
+/// each anonymous id and user id, by its hash.
 fn fragments_and_visitors<'a>(
     events: &'a [Event<'a>],
     groups: &[(usize, usize)],
@@ -228,8 +233,8 @@ struct IdSeen<'a> {
     time: Micros,
 }
 
-/// Adds the ids of some events, which are in order of time, with the time of each first occurrence. An
-/// id that occurs again after another one is added again.
+/// Adds the ids of some events, which are in order of time, with the time of each first occurrence.
+/// An id that occurs again after another one is added again.
 fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
     for (kind, field) in [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)] {
         let mut before: Option<Event<'a>> = None;
@@ -252,4 +257,61 @@ fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
             ids.push((session_key_hash(chatbot_id, kind, id), IdSeen { chatbot_id, kind, id, time }));
         }
     }
+}
+
+/// Sorts events into groups with one session key each. Groups are ordered by chatbot and first
+/// time, so that neighbouring rows of a file resemble each other; events of a group by time and id.
+/// Returns the events, and the beginning and end of each group.
+fn group_by_session_key(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
+    let order = sort_by_key(&events);
+    let mut spans: Vec<(u64, Micros, usize, usize)> = Vec::new();
+    let mut chatbots = PerChatbot::default();
+    let mut start = 0;
+    for chunk in order.chunk_by(|a, b| a.0 == b.0) {
+        let (_, time, first) = chunk[0];
+        let hash = |chatbot: &str| xxhash_rust::xxh3::xxh3_64(chatbot.as_bytes());
+        let chatbot = *chatbots.get_or_insert(&events[first as usize], hash);
+        spans.push((chatbot, time, start, start + chunk.len()));
+        start += chunk.len();
+    }
+    spans.par_sort_unstable();
+    let mut sorted = Vec::with_capacity(events.len());
+    let mut groups = Vec::with_capacity(spans.len());
+    for (_, _, start, end) in spans {
+        let from = sorted.len();
+        sorted.extend(order[start..end].iter().map(|&(.., index)| events[index as usize]));
+        groups.push((from, sorted.len()));
+    }
+    (sorted, groups)
+}
+
+/// The hash of the session key, the time and the index of an event.
+type SortEntry = (u128, Micros, u32);
+
+/// Returns the events sorted by session key, time and id. They are first distributed to buckets by
+/// the first bits of their keys, so that each sort fits the cache.
+fn sort_by_key(events: &[Event<'_>]) -> Vec<SortEntry> {
+    let bucket = |key: u128| (key >> (u128::BITS - BUCKET_BITS)) as usize;
+    let mut ends = vec![0; 1 << BUCKET_BITS];
+    for event in events {
+        ends[bucket(event.row.key)] += 1;
+    }
+    let mut start = 0;
+    for end in &mut ends {
+        start += std::mem::replace(end, start);
+    }
+    // Each entry is now the start of its bucket, and becomes its end while the bucket is filled.
+    let mut order = vec![(0, 0, 0); events.len()];
+    for (index, event) in (0..).zip(events) {
+        let end = &mut ends[bucket(event.row.key)];
+        order[*end] = (event.row.key, event.row.time, index);
+        *end += 1;
+    }
+    // Few events share key and time, so that ids are looked up instead of moved with the entries.
+    let id = |index: u32| events[index as usize].row.id;
+    let sort = |bucket: &mut [SortEntry]| {
+        bucket.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.2).cmp(&id(b.2))));
+    };
+    order.par_chunk_by_mut(|a, b| bucket(a.0) == bucket(b.0)).for_each(sort);
+    order
 }

@@ -1,11 +1,13 @@
 //! The ids of stored events by date, to find duplicates of them.
 //!
 //! A batch is compared with the stored events of its dates and of the dates next to them. The next
-//! batch usually needs the same dates, so that their ids, and those that the ingest adds, are cached
-//! while batches need them and there is memory. The writer lock excludes other writers meanwhile.
+//! batch usually needs the same dates, so that their ids, and those that the ingest adds, are
+//! cached while batches need them and there is memory. The writer lock excludes other writers
+//! meanwhile.
 //!
-//! A date of which the store has no events is not cached. If a later batch needs it, the events that
-//! this ingest has added are read back; for a log in order of time, few dates are needed twice.
+//! A date of which the store has no events is not cached. If a later batch needs it, the events
+//! that this ingest has added are read back; for a log in order of time, few dates are needed
+//! twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -115,8 +117,8 @@ impl StoredIds {
         &self.keys
     }
 
-    /// Finds the stored events that have the key of an event of the batch and are at most one date away
-    /// from it. `index_of` returns the index of the batch's event with a key.
+    /// Finds the stored events that have the key of an event of the batch and are at most one date
+    /// away from it. `index_of` returns the index of the batch's event with a key.
     ///
     /// # Errors
     /// A file of the store cannot be read or is damaged.
@@ -165,8 +167,9 @@ impl StoredIds {
         Ok(all)
     }
 
-    /// Adds the events for which `is_stored` returns true, to the dates that are cached. They must be
-    /// stored before [`find`](StoredIds::find) is called again. `keys` are the keys of all events.
+    /// Adds the events for which `is_stored` returns true, to the dates that are cached. They must
+    /// be stored before [`find`](StoredIds::find) is called again. `keys` are the keys of all
+    /// events.
     pub fn add(&mut self, events: &[Event<'_>], keys: &[u128], is_stored: impl Fn(usize) -> bool) {
         let mut from = 0;
         for events in events.chunk_by(same_date) {
@@ -185,7 +188,8 @@ impl StoredIds {
         }
     }
 
-    /// Removes the earliest dates while the cache is over its capacity. Most logs are in order of time.
+    /// Removes the earliest dates while the cache is over its capacity. Most logs are in order of
+    /// time.
     pub fn evict(&mut self) {
         while self.cached() > self.capacity && self.dates.pop_first().is_some() {}
     }
@@ -215,8 +219,8 @@ impl DateIds {
         DateIds { content_hashes: vec![0; keys.len()], keys }
     }
 
-    /// Finds the events of the batch on this date; `None` if the files must be read to compare time and
-    /// name.
+    /// Finds the events of the batch on this date; `None` if the files must be read to compare time
+    /// and name.
     fn find<F: Fn(u128) -> Option<u32>>(&self, batch: &BatchEvents<'_, F>) -> Option<Vec<Hit>> {
         let hit = |(position, key): (usize, &u128)| {
             let (event, index) = batch.find(*key)?;

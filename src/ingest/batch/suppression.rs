@@ -29,7 +29,8 @@ type Cache<'a> = HashMap<u128, Vec<&'a TimeRanges>, BuildHasherDefault<Xxh3Defau
 pub struct Suppression {
     key: SecretKey,
     forgotten: HashMap<String, TimeRanges>,
-    /// A forgotten email address may have no `@`, so that any value is compared as an email address.
+    /// A forgotten email address may have no `@`, so that any value is compared as an email
+    /// address.
     bare_emails: bool,
 }
 
@@ -77,8 +78,8 @@ impl Suppression {
             let found = cache.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.ranges_of(value));
             covers(found, time)
         }) || {
-            // The cache holds session keys under their inverted hash. A collision with the hash of a value
-            // has a probability of about 2^-128.
+            // The cache holds session keys under their inverted hash. A collision with the hash of
+            // a value has a probability of about 2^-128.
             let found = cache.entry(!event.row.key).or_insert_with(|| {
                 let row = event.row;
                 let hash = session_hash(&self.key, event.chatbot_id(), row.key_kind, event.key_value());
@@ -88,8 +89,8 @@ impl Suppression {
         }
     }
 
-    /// Returns the time ranges of the identifiers that a value may stand for, in the readings that an
-    /// erasure uses.
+    /// Returns the time ranges of the identifiers that a value may stand for, in the readings that
+    /// an erasure uses.
     fn ranges_of(&self, value: &str) -> Vec<&TimeRanges> {
         let mut found = Vec::new();
         for_each_reading(value, |text| {
@@ -104,8 +105,8 @@ impl Suppression {
     /// Returns whether a rejected line is suppressed: it was erased before, or it names a forgotten
     /// person and is not known to be of a later time.
     pub fn suppresses_rejected(&self, rejected: &RejectedLine, block: &Block) -> bool {
-        // Lines that an older version stored have no keyed hash; they are recognized by the hash of the
-        // masked line.
+        // Lines that an older version stored have no keyed hash; they are recognized by the hash of
+        // the masked line.
         if self.forgotten.contains_key(&rejected.keyed_hash)
             || self.forgotten.contains_key(&line_hash(&self.key, &rejected.sha256))
         {

@@ -3,8 +3,8 @@
 //! Invariants:
 //!
 //! - A [`RawBlock`] consists of whole lines, except that the last line of an input may have no end.
-//! - Every byte of the input is in exactly one block, or in one overlong line, which is hashed while
-//!   it is read and never held in memory.
+//! - Every byte of the input is in exactly one block, or in one overlong line, which is hashed
+//!   while it is read and never held in memory.
 //! - Memory is bounded by the block size and the line limit, whatever the input is.
 
 use std::fs::File;
@@ -41,13 +41,13 @@ pub struct RawBlock {
     pub offset: u64,
     /// Offset after the last byte.
     pub end: u64,
-    /// The last line has no end, and its rest may still be written: the input is a plain file, or it
-    /// is damaged there.
+    /// The last line has no end, and its rest may still be written: the input is a plain file, or
+    /// it is damaged there.
     pub unfinished: bool,
     /// The overlong lines; they are not in `bytes`.
     pub overlong: Vec<OverlongLine>,
-    /// The last line if it has no end, its rest may still be written, and it is overlong already. It
-    /// is neither in `bytes` nor in `overlong`.
+    /// The last line if it has no end, its rest may still be written, and it is overlong already.
+    /// It is neither in `bytes` nor in `overlong`.
     pub unfinished_overlong: Option<UnfinishedLine>,
 }
 
@@ -126,7 +126,8 @@ impl BlockReader {
         Ok(reader)
     }
 
-    /// Creates a reader of an open plain file, from an offset at which the line with number `line` begins.
+    /// Creates a reader of an open plain file, from an offset at which the line with number `line`
+    /// begins.
     pub fn resume(path: &Path, mut file: File, offset: u64, line: u64) -> Result<BlockReader> {
         let metadata = file_metadata(path, &file)?;
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
@@ -182,19 +183,20 @@ impl BlockReader {
         self.stream.compression()
     }
 
-    /// Returns whether the input is an uncompressed regular file. Such a file can have an unfinished
-    /// last line, and can be resumed after it has grown.
+    /// Returns whether the input is an uncompressed regular file. Such a file can have an
+    /// unfinished last line, and can be resumed after it has grown.
     pub fn is_plain_file(&self) -> bool {
         self.plain_file
     }
 
-    /// Returns the size of the file in bytes, compressed; `None` if the input is not a regular file.
+    /// Returns the size of the file in bytes, compressed; `None` if the input is not a regular
+    /// file.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// Returns the number of bytes read, compressed. For a resumed file it includes the bytes before
-    /// the offset.
+    /// Returns the number of bytes read, compressed. For a resumed file it includes the bytes
+    /// before the offset.
     pub fn consumed(&self) -> u64 {
         self.stream.consumed()
     }
@@ -208,7 +210,8 @@ impl BlockReader {
         self.next_block_into(Vec::new())
     }
 
-    /// Reads the next block into the memory of `bytes`; see [`next_block`](BlockReader::next_block).
+    /// Reads the next block into the memory of `bytes`; see
+    /// [`next_block`](BlockReader::next_block).
     pub fn next_block_into(&mut self, mut bytes: Vec<u8>) -> Result<Option<RawBlock>> {
         bytes.clear();
         bytes.append(&mut self.carry);
@@ -292,8 +295,8 @@ impl BlockReader {
         }
     }
 
-    /// Moves overlong lines out of a block. If the last one extends beyond the block, its rest is read
-    /// here, and the bytes after it go to `carry`.
+    /// Moves overlong lines out of a block. If the last one extends beyond the block, its rest is
+    /// read here, and the bytes after it go to `carry`.
     fn remove_overlong_lines(&mut self, bytes: &mut Vec<u8>, overlong: &mut Vec<OverlongLine>) {
         let mut from = 0;
         while let Some(start) = find_overlong_line(bytes, from, self.line_limit) {

@@ -86,8 +86,8 @@ impl DecompressedStream {
         self.consumed.load(Ordering::Relaxed)
     }
 
-    /// Appends up to `limit` bytes. Returns whether more may follow; after an error nothing follows, and
-    /// the bytes before it have been appended.
+    /// Appends up to `limit` bytes. Returns whether more may follow; after an error nothing
+    /// follows, and the bytes before it have been appended.
     pub fn fill(&mut self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
         let before = buffer.len();
         buffer.reserve_exact(limit);

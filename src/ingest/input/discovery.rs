@@ -16,8 +16,8 @@ pub enum Input {
 }
 
 impl Input {
-    /// Returns the name that ingest summaries and messages use: `-` for standard input. Bytes of a path
-    /// that are not UTF-8 are written as `\xe9`, so that different files have different names.
+    /// Returns the name that ingest summaries and messages use: `-` for standard input. Bytes of a
+    /// path that are not UTF-8 are written as `\xe9`, so that different files have different names.
     pub fn name(&self) -> String {
         let Input::File(path) = self else { return "-".to_owned() };
         let mut name = String::new();
@@ -53,8 +53,8 @@ pub struct FolderWithoutLogs {
 ///
 /// - `-` is standard input.
 /// - A file is read whatever its name, even if the name contains glob characters.
-/// - A folder is searched recursively for `*.ndjson`, `*.jsonl`, `*.json` and `*.log`, each also with
-///   `.gz` or `.zst`. Symbolic links are followed; each folder is searched once.
+/// - A folder is searched recursively for `*.ndjson`, `*.jsonl`, `*.json` and `*.log`, each also
+///   with `.gz` or `.zst`. Symbolic links are followed; each folder is searched once.
 /// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and folders that it matches.
 ///
 /// Files of `store` and of any other `wa` store are never returned.

@@ -22,8 +22,8 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Computes the fingerprint of an open file that was ingested up to the offset `consumed`; `None`
-    /// if the file is shorter than that by now.
+    /// Computes the fingerprint of an open file that was ingested up to the offset `consumed`;
+    /// `None` if the file is shorter than that by now.
     pub fn compute(file: &File, consumed: u64) -> io::Result<Option<Fingerprint>> {
         let size = file.metadata()?.len();
         if size < consumed {

@@ -101,8 +101,8 @@ impl SourceFile {
 
 /// All files that were ingested.
 ///
-/// A folder accumulates logs, and every ingest looks up each of them, by content and by name. The maps
-/// keep that fast; only the list of files is written to the store.
+/// A folder accumulates logs, and every ingest looks up each of them, by content and by name. The
+/// maps keep that fast; only the list of files is written to the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceRegistry {
     /// The files by number, in the order of insertion.
@@ -160,8 +160,8 @@ impl SourceRegistry {
         self.plan_with(path, file.metadata()?.len(), options, |offset, len| hash_at(file, offset, len))
     }
 
-    /// Returns how to read a file, given its size and a function that hashes a part of it: an offset and
-    /// a length.
+    /// Returns how to read a file, given its size and a function that hashes a part of it: an
+    /// offset and a length.
     fn plan_with(
         &self,
         path: &str,
@@ -173,8 +173,8 @@ impl SourceRegistry {
         let usable = |source: &&SourceFile| source.options == options && !source.has_future_lines;
         if self.with_size(size).next().is_some() {
             let tail = parts.before(size)?;
-            // One lookup per length of head. Nearly all heads have one length: only the head of a file with
-            // a long unfinished line is shorter.
+            // One lookup per length of head. Nearly all heads have one length: only the head of a
+            // file with a long unfinished line is shorter.
             let mut from = String::new();
             loop {
                 let next =
@@ -182,7 +182,8 @@ impl SourceRegistry {
                 let Some(len) = next else { break };
                 let head = parts.head(len)?;
                 let mut same = self.with_content(size, &tail, head);
-                // The part that was not ingested must lie within the tail; else it may have changed.
+                // The part that was not ingested must lie within the tail; else it may have
+                // changed.
                 let rest_is_hashed = |k: &SourceFile| k.compressed || k.size - k.consumed <= WINDOW;
                 if same.any(|(_, source)| source.whole && usable(&source) && rest_is_hashed(source)) {
                     return Ok(ReadPlan::Skip);
@@ -190,8 +191,8 @@ impl SourceRegistry {
                 from = after_length(len);
             }
         }
-        // A file that has grown is looked up by name. A file that was rotated has another name; it is
-        // looked up by its head, if that has full length.
+        // A file that has grown is looked up by name. A file that was rotated has another name; it
+        // is looked up by its head, if that has full length.
         let mut growing: Vec<&SourceFile> = self.with_path(path).map(|(_, source)| source).collect();
         if size >= WINDOW && !self.by_head.is_empty() {
             growing.extend(self.with_head(parts.head(WINDOW)?));
@@ -220,11 +221,12 @@ impl SourceRegistry {
         Ok(heads)
     }
 
-    /// Records a file. It replaces files with the same content, files of the same name that were read in
-    /// part, and those whose head is in `continued`; see
+    /// Records a file. It replaces files with the same content, files of the same name that were
+    /// read in part, and those whose head is in `continued`; see
     /// [`heads_continued_by`](SourceRegistry::heads_continued_by).
     ///
-    /// Other files of the same name stay: they may have been rotated and be ingested under a new name.
+    /// Other files of the same name stay: they may have been rotated and be ingested under a new
+    /// name.
     pub fn record(&mut self, file: SourceFile, continued: &[String]) {
         let is_replaced = |source: &SourceFile| !source.whole || continued.contains(&source.head);
         let same_path = self.with_path(&file.path).filter(|(_, source)| is_replaced(source));

@@ -317,8 +317,8 @@ impl<'a> BlockLines<'a, '_> {
         self.reject(number, reason, time, start, end, Some(index));
     }
 
-    /// Handles a line that is not an object: blank, rejected, or unfinished. Returns the position of
-    /// the next line.
+    /// Handles a line that is not an object: blank, rejected, or unfinished. Returns the position
+    /// of the next line.
     fn parse_other(&mut self, number: u64, from: usize) -> usize {
         let rest = self.text.as_bytes().get(from..).unwrap_or(&[]);
         let (line, has_end) = match memchr(b'\n', rest) {

@@ -1,4 +1,5 @@
-//! Columns derived from user agent, IP address, URLs and campaign, once per distinct text of a block.
+//! Columns derived from user agent, IP address, URLs and campaign, once per distinct text of a
+//! block.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -151,8 +152,8 @@ impl<'a> RowEnricher<'a> {
         })
     }
 
-    /// Returns the id of the visitor with an IP address and a user agent; `ip_text` is the text from
-    /// which the IP address was resolved.
+    /// Returns the id of the visitor with an IP address and a user agent; `ip_text` is the text
+    /// from which the IP address was resolved.
     pub fn visitor_id(
         &mut self,
         interner: &mut Interner,
@@ -185,12 +186,12 @@ impl<'a> RowEnricher<'a> {
     }
 }
 
-/// Returns the id of a visitor that is known by IP address and user agent only: `ipua-` and the first
-/// 32 hexadecimal digits of HMAC-SHA256 of chatbot, IP address and user agent, keyed with the secret
-/// key of the store.
+/// Returns the id of a visitor that is known by IP address and user agent only: `ipua-` and the
+/// first 32 hexadecimal digits of HMAC-SHA256 of chatbot, IP address and user agent, keyed with the
+/// secret key of the store.
 ///
-/// The length of each part precedes it, as eight big-endian bytes, so that no two triples share their
-/// bytes. The IP address is the full one, whatever is stored, in its canonical notation; an
+/// The length of each part precedes it, as eight big-endian bytes, so that no two triples share
+/// their bytes. The IP address is the full one, whatever is stored, in its canonical notation; an
 /// IPv4-mapped IPv6 address is that IPv4 address.
 fn derive_visitor_id(key: &[u8; 32], chatbot_id: &str, ip: IpAddr, user_agent: &str) -> String {
     let ip = ip.to_canonical().to_string();

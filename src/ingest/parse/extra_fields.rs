@@ -27,8 +27,8 @@ pub(super) struct InheritedFields {
 impl InheritedFields {
     /// Collects the unknown fields of an envelope; `line` is the span of its line.
     ///
-    /// The budget bounds the copies of these fields to eight times the size of the envelope, however
-    /// many events it has.
+    /// The budget bounds the copies of these fields to eight times the size of the envelope,
+    /// however many events it has.
     pub fn new(envelope: &LineFields, line: Span) -> InheritedFields {
         let passed_on = envelope.others.iter().filter(|other| other.field != Some(Field::Events));
         let mut members: Vec<Member> = passed_on.map(|other| other.member).collect();
@@ -37,8 +37,8 @@ impl InheritedFields {
     }
 }
 
-/// Writes an object of members as they are written in the log, in order; of a repeated key, the last
-/// one. Returns its span, null without members, and whether it had a lone surrogate.
+/// Writes an object of members as they are written in the log, in order; of a repeated key, the
+/// last one. Returns its span, null without members, and whether it had a lone surrogate.
 pub(super) fn write_object(
     buffer: &mut TextBuffer,
     members: &mut Vec<Member>,

@@ -15,8 +15,8 @@ use crate::settings::IpPolicy;
 /// Masks IP addresses in JSON text; returns `None` if nothing changes.
 ///
 /// It masks every string, including keys, that is an IP address or a list with IP addresses as
-/// proxies write it (`203.0.113.9, 10.0.0.1`), at any depth. A string that becomes empty is replaced
-/// by null; an empty key stays an empty string.
+/// proxies write it (`203.0.113.9, 10.0.0.1`), at any depth. A string that becomes empty is
+/// replaced by null; an empty key stays an empty string.
 pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     if policy == IpPolicy::Keep {
         return None;
@@ -40,7 +40,8 @@ pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     Some(out)
 }
 
-/// Masks IP addresses in any text; returns `None` if nothing changes. A dropped address becomes `-`.
+/// Masks IP addresses in any text; returns `None` if nothing changes. A dropped address becomes
+/// `-`.
 pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
@@ -55,8 +56,8 @@ pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     mask_runs(unescaped.as_deref().unwrap_or(text), policy).or(unescaped)
 }
 
-/// Masks IP addresses in a text that is truncated, perhaps within an IP address; returns `None` under
-/// [`IpPolicy::Keep`]. A truncated address at the end is removed.
+/// Masks IP addresses in a text that is truncated, perhaps within an IP address; returns `None`
+/// under [`IpPolicy::Keep`]. A truncated address at the end is removed.
 pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
@@ -191,8 +192,8 @@ fn address_character(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     }
 }
 
-/// Decodes a percent-encoded character for [`address_character`]. A URL in the query of another URL is
-/// encoded twice: `%253A`.
+/// Decodes a percent-encoded character for [`address_character`]. A URL in the query of another URL
+/// is encoded twice: `%253A`.
 fn percent_encoded(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     let code = |at: usize| {
         let digits = text.get(at..at + 2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
@@ -210,8 +211,8 @@ fn percent_encoded(text: &[u8], pos: usize) -> (Option<u8>, usize) {
     }
 }
 
-/// Returns the IP addresses in a run of hexadecimal digits, points and colons, in order. `before` is
-/// the word before the run, `after` the byte after it.
+/// Returns the IP addresses in a run of hexadecimal digits, points and colons, in order. `before`
+/// is the word before the run, `after` the byte after it.
 fn addresses_in_run(run: &str, before: &[u8], after: Option<&u8>) -> Vec<(usize, usize, IpAddr)> {
     let mut found = Vec::new();
     let (from, to) = match find_v6(run, before.last(), after) {

@@ -97,8 +97,8 @@ impl LineFields {
         self.present() & field.bit() != 0
     }
 
-    /// Returns the value of a field, in the spelling with the highest precedence; `None` if the field
-    /// is missing or null.
+    /// Returns the value of a field, in the spelling with the highest precedence; `None` if the
+    /// field is missing or null.
     #[inline]
     pub fn get(&self, field: Field) -> Option<FieldValue> {
         let spelling = self.spelling(field)?;

@@ -9,11 +9,11 @@
 //!    event, an envelope, or rejected. [`unparsed_lines`] holds the lines that are too long or not
 //!    UTF-8.
 //! 2. [`line_fields`] sorts the members of the object by the [`fields`] that they name.
-//! 3. [`row_builder`] builds the row: it reads the [`values`] and the [`timestamp`], derives columns
-//!    by [`enrichment`], and collects [`extra_fields`]. Text goes to the [`text`] of the block.
-//!    [`envelope`] prepares the fields that the events of an envelope inherit.
-//! 4. A line that makes no row becomes a [`rejected`] line; [`ip_masking`] removes IP addresses from
-//!    what is retained of it. [`warnings`] count oddities of the stored events.
+//! 3. [`row_builder`] builds the row: it reads the [`values`] and the [`timestamp`], derives
+//!    columns by [`enrichment`], and collects [`extra_fields`]. Text goes to the [`text`] of the
+//!    block. [`envelope`] prepares the fields that the events of an envelope inherit.
+//! 4. A line that makes no row becomes a [`rejected`] line; [`ip_masking`] removes IP addresses
+//!    from what is retained of it. [`warnings`] count oddities of the stored events.
 
 pub(crate) mod block_parser;
 mod enrichment;

@@ -15,8 +15,8 @@ use crate::time::{Clock, Micros, format_utc};
 /// The largest part of a rejected line that is retained, in bytes.
 pub(crate) const RAW_LIMIT: usize = OVERLONG_HEAD;
 
-/// The reason for which a line, or an event of an envelope, is rejected. If several apply, the first
-/// one is reported.
+/// The reason for which a line, or an event of an envelope, is rejected. If several apply, the
+/// first one is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -35,7 +35,8 @@ pub enum RejectReason {
     NoChatbotId,
     /// `chatbot_id` is neither a string nor an integer, or is longer than 256 bytes.
     BadChatbotId,
-    /// The line has no id of a session, visitor or user, and not both an IP address and a user agent.
+    /// The line has no id of a session, visitor or user, and not both an IP address and a user
+    /// agent.
     NoSessionKey,
     /// The line has no timestamp.
     NoTimestamp,
@@ -114,12 +115,13 @@ pub struct RejectedLine {
     pub length: u64,
     /// SHA-256 of those bytes.
     pub sha256: [u8; 32],
-    /// Keyed hash of the line before IP addresses were masked. A forgotten line is recognized by it.
+    /// Keyed hash of the line before IP addresses were masked. A forgotten line is recognized by
+    /// it.
     pub keyed_hash: String,
     /// Up to [`RAW_LIMIT`] of those bytes.
     pub raw: Box<[u8]>,
-    /// The ids that the line names, if its fields could be read. Lines of a forgotten person are not
-    /// stored.
+    /// The ids that the line names, if its fields could be read. Lines of a forgotten person are
+    /// not stored.
     pub identity: Option<Box<RejectedIdentity>>,
 }
 
@@ -232,8 +234,8 @@ fn truncated(bytes: &[u8]) -> Box<[u8]> {
     bytes.get(..RAW_LIMIT).unwrap_or(bytes).into()
 }
 
-/// Returns the number of bytes that writing adds: control characters are escaped, and bytes that are
-/// not UTF-8 are written in base64.
+/// Returns the number of bytes that writing adds: control characters are escaped, and bytes that
+/// are not UTF-8 are written in base64.
 fn escaped_bytes(bytes: &[u8]) -> usize {
     let added = |byte: &u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 1,

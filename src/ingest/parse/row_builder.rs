@@ -163,7 +163,8 @@ impl<'a> RowBuilder<'a> {
         id_source: IdSource,
         inherited: Option<&mut InheritedFields>,
     ) -> Result<(), Rejection> {
-        // The checks that can reject the event come first, in the order of precedence of the reasons.
+        // The checks that can reject the event come first, in the order of precedence of the
+        // reasons.
         let name = self.event_name(line, kind).ok_or((RejectReason::NoEventName, None))?;
         let chatbot = self.chatbot(line).map_err(|reason| (reason, None))?;
         let user_agent = self.text_field(line, Field::UserAgent);
@@ -270,7 +271,8 @@ impl<'a> RowBuilder<'a> {
         self.interner.intern_span(&self.buffer, text)
     }
 
-    /// Reads the times of an event and derives its own time from them: `docs/input.md` has the rule.
+    /// Reads the times of an event and derives its own time from them: `docs/input.md` has the
+    /// rule.
     #[inline]
     fn times(&mut self, line: &LineFields, row: &mut EventRow) -> Result<(), Rejection> {
         let mut bad = false;
@@ -346,7 +348,8 @@ impl<'a> RowBuilder<'a> {
         }
         if let Some((_, ip)) = ip {
             row.set(TextField::IpAddress, ip.stored);
-            // A location in the line wins as a whole: its city is not combined with a looked up country.
+            // A location in the line wins as a whole: its city is not combined with a looked up
+            // country.
             if row.get(TextField::CountryCode).is_none() && row.get(TextField::City).is_none() {
                 row.set(TextField::CountryCode, ip.country);
                 row.set(TextField::City, ip.city);

@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::event::{TextId, TextPool};
 use crate::json::Span;
 
-/// The text of a block while it is being parsed. A [`Span`] refers to `lines` followed by `decoded`.
+/// The text of a block while it is being parsed. A [`Span`] refers to `lines` followed by
+/// `decoded`.
 #[derive(Debug)]
 pub(super) struct TextBuffer<'a> {
     /// The lines.

@@ -13,13 +13,13 @@ const SECONDS_BELOW: u64 = 100_000_000_000;
 /// A number below this limit, and not below the other, counts milliseconds; larger ones count
 /// microseconds.
 const MILLIS_BELOW: u64 = 100_000_000_000_000;
-/// The longest text or number that is parsed, in bytes. The times of an envelope are parsed once per
-/// event, so that their length must be bounded.
+/// The longest text or number that is parsed, in bytes. The times of an envelope are parsed once
+/// per event, so that their length must be bounded.
 const LIMIT: usize = 64;
 
-/// Parses `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, an optional fraction, and an optional offset (`Z`,
-/// `±HH:MM`, `±HHMM`, `±HH`). The default offset is UTC. `T` and `Z` may be lower case. Returns `None`
-/// for any other text.
+/// Parses `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, an optional fraction, and an optional offset
+/// (`Z`, `±HH:MM`, `±HHMM`, `±HH`). The default offset is UTC. `T` and `Z` may be lower case.
+/// Returns `None` for any other text.
 ///
 /// Digits after microseconds are truncated. Second 60 is allowed after 23:59:59 UTC, where a leap
 /// second can be, and means the following second.
@@ -53,8 +53,8 @@ pub fn from_text(text: &[u8]) -> Option<Micros> {
 }
 
 /// Parses a JSON number as Unix time: seconds below 10^11, milliseconds below 10^14, else
-/// microseconds. The absolute value decides. Digits after microseconds are truncated. Returns `None`
-/// if the time is out of range.
+/// microseconds. The absolute value decides. Digits after microseconds are truncated. Returns
+/// `None` if the time is out of range.
 pub fn from_number(number: &[u8]) -> Option<Micros> {
     if number.len() > LIMIT {
         return None;
@@ -119,8 +119,8 @@ fn days_in_month(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Returns the days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here,
-/// so that the leap day is the last day of the year.
+/// Returns the days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March
+/// here, so that the leap day is the last day of the year.
 #[inline]
 fn days_since_1970(year: u32, month: u32, day: u32) -> i64 {
     // January and February of year 0 belong to year -1; adding 400 years avoids a negative number.

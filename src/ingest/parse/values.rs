@@ -156,8 +156,8 @@ impl RowBuilder<'_> {
     /// Sets the id of a row.
     ///
     /// - A UUID in its canonical form is the id itself.
-    /// - Any other id of the log is hashed together with its chatbot (UUID version 5); the text goes
-    ///   to `event_id`.
+    /// - Any other id of the log is hashed together with its chatbot (UUID version 5); the text
+    ///   goes to `event_id`.
     /// - Without an id in the log, the row gets a content hash, which
     ///   [`Ordinals`](crate::ingest::batch::line_ids::Ordinals) turns into an id later.
     pub(super) fn id(&mut self, line: &LineFields, source: IdSource, row: &mut EventRow) {

@@ -14,13 +14,13 @@
 //! of its chunks is unreceived. When the writing thread has received that chunk, the next one is
 //! admitted, whatever the other blocks take.
 //!
-//! **While a batch is written**, most parsers pause. If all kept parsing, they would reach the limit
-//! in the middle of the write, and its last part, which runs on one thread, would leave the other
-//! processors idle.
+//! **While a batch is written**, most parsers pause. If all kept parsing, they would reach the
+//! limit in the middle of the write, and its last part, which runs on one thread, would leave the
+//! other processors idle.
 //!
-//! **Open files.** The reader waits while too many files have begun whose end the writing thread has
-//! not received. Everything that it has read of them is in the queue or further on, so that their
-//! ends arrive without the reader.
+//! **Open files.** The reader waits while too many files have begun whose end the writing thread
+//! has not received. Everything that it has read of them is in the queue or further on, so that
+//! their ends arrive without the reader.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -168,7 +168,8 @@ mod tests {
             let _close = backpressure.close_on_drop();
             assert!(backpressure.acquire(1, MIN_LIMIT));
             scope.spawn(|| {
-                // The next block may exceed the limit by one chunk, and by a second one after that is received.
+                // The next block may exceed the limit by one chunk, and by a second one after that
+                // is received.
                 for chunk in 0..2 {
                     assert!(backpressure.acquire(0, MIN_LIMIT));
                     sender.send(chunk).unwrap();

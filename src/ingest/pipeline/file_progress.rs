@@ -1,5 +1,5 @@
-//! The state of the input files while an ingest runs: the outcomes of their events, and the position
-//! up to which each was read.
+//! The state of the input files while an ingest runs: the outcomes of their events, and the
+//! position up to which each was read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -77,8 +77,8 @@ impl FileProgress {
         !self.updates.is_empty()
     }
 
-    /// Records in the source registry the files that have ended, and the positions in the files that
-    /// are being read. If the ingest is interrupted, the next one resumes there.
+    /// Records in the source registry the files that have ended, and the positions in the files
+    /// that are being read. If the ingest is interrupted, the next one resumes there.
     pub fn update_registry(&mut self, registry: &mut SourceRegistry, options_hash: &str, now: Micros) {
         for (file, update) in std::mem::take(&mut self.updates) {
             let SourceUpdate { file: mut source, continued } = *update;
@@ -102,8 +102,8 @@ impl FileProgress {
         }
     }
 
-    /// Moves the pending counts to the committed ones: the transaction was committed, or it is empty
-    /// or discarded and the counts only tell what was found.
+    /// Moves the pending counts to the committed ones: the transaction was committed, or it is
+    /// empty or discarded and the counts only tell what was found.
     pub fn settle(&mut self) {
         for state in self.files.values_mut() {
             let pending = std::mem::take(&mut state.pending);

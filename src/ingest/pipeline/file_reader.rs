@@ -224,8 +224,8 @@ fn position_after(raw: &RawBlock, plain: bool) -> ReadPosition {
     ReadPosition { consumed: raw.end - unfinished, lines: raw.first_line - 1 + raw.lines, plain }
 }
 
-/// Returns a second handle for positional reads of a file while it is being read; `None` if it is not
-/// a regular file.
+/// Returns a second handle for positional reads of a file while it is being read; `None` if it is
+/// not a regular file.
 fn second_handle(file: &File, path: &Path) -> Option<File> {
     let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
     // Positional reads move the position of a shared handle, except on Unix.

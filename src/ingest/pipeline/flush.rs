@@ -80,7 +80,8 @@ impl IngestRun<'_> {
         Ok(())
     }
 
-    /// Adds the outcomes of a batch to the counts of its files. Returns the rejected lines to store.
+    /// Adds the outcomes of a batch to the counts of its files. Returns the rejected lines to
+    /// store.
     fn count_outcomes(&mut self, batch: &Batch, outcome: &BatchOutcome) -> Vec<rejects::RejectRecord> {
         let mut rejects = Vec::new();
         let mut outcomes = outcome.events.iter();
@@ -123,7 +124,8 @@ impl IngestRun<'_> {
                 rejects.push(rejected.to_record(&state.name, self.options.clock));
             }
         }
-        // A conflict of ids concerns the log as a whole; it is counted with the last file of the batch.
+        // A conflict of ids concerns the log as a whole; it is counted with the last file of the
+        // batch.
         if let (Some(state), 1..) =
             (batch.chunks.last().and_then(|(file, _)| self.files.get_mut(*file)), outcome.id_conflicts)
         {

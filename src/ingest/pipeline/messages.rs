@@ -33,7 +33,8 @@ pub enum Message {
         file: usize,
         /// The events and rejected lines.
         parsed: Box<Parsed>,
-        /// The bytes that the chunk takes of the [`Backpressure`](super::backpressure::Backpressure) limit.
+        /// The bytes that the chunk takes of the
+        /// [`Backpressure`](super::backpressure::Backpressure) limit.
         size: usize,
         /// The block, if this is its last chunk.
         block: Option<BlockExtent>,

@@ -51,8 +51,8 @@ const BATCH_PART: u64 = 5;
 const BACKPRESSURE_PART: u64 = 7;
 /// The cached ids of stored events take this part of the rest.
 const STORED_IDS_PART: u64 = 16;
-/// The largest batch, in bytes, and the largest backpressure limit. Larger ones save no time, and an
-/// interrupted ingest would lose more work.
+/// The largest batch, in bytes, and the largest backpressure limit. Larger ones save no time, and
+/// an interrupted ingest would lose more work.
 const MAX_BATCH: u64 = 1 << 30;
 /// Batch bytes per retained line hash. The hashes take about an eighth of the memory of a batch.
 const BATCH_BYTES_PER_LINE_HASH: usize = 512;
@@ -60,8 +60,9 @@ const BATCH_BYTES_PER_LINE_HASH: usize = 512;
 /// Ingests the inputs into a store, which is created if it does not exist.
 ///
 /// # Errors
-/// An error that occurs before anything is read: invalid settings, or a store that cannot be opened.
-/// Later errors are in [`IngestReport::failure`], next to the summary of the committed batches.
+/// An error that occurs before anything is read: invalid settings, or a store that cannot be
+/// opened. Later errors are in [`IngestReport::failure`], next to the summary of the committed
+/// batches.
 pub fn run(
     store: &Store,
     settings: &Settings,
@@ -175,8 +176,8 @@ fn ingest(
     }
 }
 
-/// Checks that the settings agree with those of a store that has data: the time zone and the session
-/// timeout decide its days and sessions. An empty store accepts any.
+/// Checks that the settings agree with those of a store that has data: the time zone and the
+/// session timeout decide its days and sessions. An empty store accepts any.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if they differ.

@@ -33,10 +33,11 @@ pub struct IngestReport {
     pub committed: bool,
     /// More lines were rejected than `max_rejects` allows, so that nothing was committed.
     pub too_many_rejected: bool,
-    /// Number of rejected lines that were written to the store; lines that it had already do not count.
+    /// Number of rejected lines that were written to the store; lines that it had already do not
+    /// count.
     pub new_rejects: u64,
-    /// The first rejected lines, if there is a `max_rejects`. They are in the store only if the ingest
-    /// was committed.
+    /// The first rejected lines, if there is a `max_rejects`. They are in the store only if the
+    /// ingest was committed.
     pub first_rejected: Vec<RejectedLineRef>,
     /// Pruned days of which events were ignored: chatbot and UTC date.
     pub pruned_days: Vec<(String, Day)>,

@@ -150,8 +150,8 @@ fn members_and_frames_are_concatenated() {
 
 #[test]
 fn too_large_zstd_window_has_a_hint() {
-    // A frame (RFC 8878, 3.1.1) without checksum and size, with a window of 2^(10 + 21) bytes and one empty
-    // block.
+    // A frame (RFC 8878, 3.1.1) without checksum and size, with a window of 2^(10 + 21) bytes and
+    // one empty block.
     let frame = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
     let (blocks, error) = drain(&mut reader(frame.to_vec()));
     assert_eq!(text(&blocks), b"");

@@ -34,7 +34,8 @@ impl OpenStore {
         OpenStore { writer, _dir: dir }
     }
 
-    /// Writes lines to the store; returns which of them were stored, and the number of id conflicts.
+    /// Writes lines to the store; returns which of them were stored, and the number of id
+    /// conflicts.
     fn write(&mut self, text: &str, ids: &mut StoredIds) -> (Vec<bool>, u64) {
         let parsed = lines(text);
         let events: Vec<_> = parsed.block.rows.iter().map(|row| parsed.block.event(row)).collect();
@@ -88,7 +89,8 @@ fn chosen_ids_do_not_collide_in_the_hash_table() {
     assert_eq!(hashes.len(), 1000);
 }
 
-/// The rule on lists: an event is stored unless an event with its id is stored at most one date away.
+/// The rule on lists: an event is stored unless an event with its id is stored at most one date
+/// away.
 fn expected(batches: &[Vec<(u8, u32, bool)>]) -> Vec<(Vec<bool>, u64)> {
     let mut stored: Vec<(u8, u32, bool)> = Vec::new();
     let mut results = Vec::new();
