@@ -9,6 +9,7 @@ mod cron;
 mod disk;
 mod docs;
 mod gc;
+mod golden;
 mod harness;
 mod inputs;
 mod json;
