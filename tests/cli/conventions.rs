@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::harness::Place;
 
 #[test]
-fn help_and_version_are_results() {
+fn help_and_version_go_to_standard_output() {
     let place = Place::new();
     for arguments in ["--help", "-h", "help", "report summary --help", "help report summary", "gc -h"] {
         place.wa(arguments).says("Usage: wa").output();
@@ -45,7 +45,7 @@ fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
 }
 
 #[test]
-fn wrong_commands_suggest_the_right_one() {
+fn unknown_commands_suggest_the_nearest() {
     let place = Place::new();
     place.wa("import logs").exits(2).warns("'ingest'");
     place.wa("summary").exits(2).warns("'report summary'");
@@ -53,7 +53,7 @@ fn wrong_commands_suggest_the_right_one() {
 }
 
 #[test]
-fn control_characters_in_a_path_reach_no_terminal() {
+fn control_characters_in_paths_are_escaped() {
     let place = Place::new();
     let run = place.run(["--store", "a\u{1b}]0;title\u{7}", "config"]).exits(0);
     assert!(!run.stdout.contains('\u{1b}'), "{run}");
@@ -64,7 +64,7 @@ fn control_characters_in_a_path_reach_no_terminal() {
 
 #[cfg(unix)]
 #[test]
-fn a_closed_pipe_is_no_error() {
+fn closed_pipe_is_not_an_error() {
     let place = Place::new();
     let line = |n: u32| {
         format!(
@@ -102,7 +102,7 @@ fn a_closed_pipe_is_no_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_behind_standard_output_is_an_error() {
+fn full_disk_on_standard_output_is_an_error() {
     let place = Place::new();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = place.command().arg("config").stdout(full).output().unwrap();
@@ -113,7 +113,7 @@ fn a_full_disk_behind_standard_output_is_an_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_done_is_said_to_be_done_where_its_account_cannot_be_printed() {
+fn unprintable_summary_still_reports_the_commit() {
     let place = Place::new();
     place.write(
         "log.ndjson",
@@ -146,7 +146,7 @@ fn what_is_done_is_said_to_be_done_where_its_account_cannot_be_printed() {
 }
 
 #[test]
-fn colour_is_only_where_it_is_asked_for() {
+fn color_is_used_only_on_request() {
     let place = Place::new();
     let plain = place.wa("gc --keep-sessions 1d").exits(2);
     assert!(plain.stderr.starts_with("wa: error: "), "{plain}");
@@ -162,7 +162,7 @@ fn colour_is_only_where_it_is_asked_for() {
 }
 
 #[test]
-fn completions_and_manual_pages_are_made_for_every_command() {
+fn completions_and_manual_cover_every_command() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let completions = place.wa(&format!("completions {shell}")).output();

@@ -40,7 +40,7 @@ fn stored(place: &Place) -> Vec<usize> {
 }
 
 #[test]
-fn quiet_prints_nothing_when_all_goes_well_and_the_whole_story_when_it_does_not() {
+fn quiet_prints_only_problems() {
     let place = Place::new();
     place.write("logs/a.ndjson", lines(0, 20));
     for command in [
@@ -66,7 +66,7 @@ fn quiet_prints_nothing_when_all_goes_well_and_the_whole_story_when_it_does_not(
 }
 
 #[test]
-fn lines_that_are_newly_refused_are_part_of_the_story_and_the_same_again_are_not() {
+fn quiet_reports_newly_rejected_lines_once() {
     let place = Place::new();
     place.write("logs/a.ndjson", lines(0, 20) + "no json\n");
     let run =
@@ -83,7 +83,7 @@ fn lines_that_are_newly_refused_are_part_of_the_story_and_the_same_again_are_not
 }
 
 #[test]
-fn a_folder_in_which_no_file_has_the_name_of_a_log_is_warned_of() {
+fn folder_without_log_files_is_a_warning() {
     let place = Place::new();
     std::fs::create_dir(place.path("logs")).unwrap();
     place
@@ -101,7 +101,7 @@ fn a_folder_in_which_no_file_has_the_name_of_a_log_is_warned_of() {
 }
 
 #[test]
-fn every_exit_status_is_what_the_table_says() {
+fn exit_statuses_match_their_table() {
     let place = Place::new();
     place.write("good.ndjson", lines(0, 20));
     place.write("bad.ndjson", lines(20, 22) + "no json\n");
@@ -131,7 +131,7 @@ fn every_exit_status_is_what_the_table_says() {
 }
 
 #[test]
-fn a_log_that_is_rotated_and_packed_between_the_runs_loses_and_doubles_nothing() {
+fn rotated_and_compressed_logs_are_ingested_once() {
     let place = Place::new();
     let ingest = || place.wa("--quiet ingest logs").exits(0).prints_nothing();
     // Half of the second day's line 30 is written when the ingest comes.
@@ -165,7 +165,7 @@ fn a_log_that_is_rotated_and_packed_between_the_runs_loses_and_doubles_nothing()
 }
 
 #[test]
-fn a_log_that_is_copied_and_truncated_may_be_longer_than_before_by_the_next_run() {
+fn copytruncate_log_that_grew_is_ingested_once() {
     let place = Place::new();
     let ingest = || place.wa("--quiet ingest logs").exits(0).prints_nothing();
     place.write("logs/widget.ndjson", lines(0, 10));
@@ -189,7 +189,7 @@ fn a_log_that_is_copied_and_truncated_may_be_longer_than_before_by_the_next_run(
 /// but what the crontab sets.
 #[cfg(unix)]
 #[test]
-fn the_lines_of_the_crontab_run_as_they_are_written() {
+fn documented_crontab_lines_run() {
     let page = std::fs::read_to_string(root().join("docs/cron.md")).unwrap();
     let crontab = page.split("```crontab\n").nth(1).unwrap().split("```").next().unwrap();
     let place = Place::new();
@@ -237,7 +237,7 @@ fn the_lines_of_the_crontab_run_as_they_are_written() {
 
 /// Each night the log gets another name, and its old lines are read no more, however many nights ago they were.
 #[test]
-fn a_rotated_log_is_never_read_again_under_any_of_its_names() {
+fn rotated_log_is_unchanged_under_all_its_names() {
     let place = Place::new();
     for night in 0..7 {
         for number in (0..night).rev() {

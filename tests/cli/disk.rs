@@ -29,7 +29,7 @@ const WRITERS: [&str; 5] =
     ["ingest log.ndjson", "gc", "forget --user nobody", "anonymize --older-than 1d", "rebuild"];
 
 #[test]
-fn a_missing_key_is_not_replaced() {
+fn missing_key_is_not_replaced() {
     let place = with_store();
     std::fs::remove_file(place.path("wa-store/key")).unwrap();
     place.write("log.ndjson", LINE.replace("\"s\"", "\"t\""));
@@ -67,7 +67,7 @@ mod unix {
     }
 
     #[test]
-    fn everything_in_a_store_is_readable_by_its_owner_alone() {
+    fn store_files_are_readable_by_the_owner_only() {
         let place = with_store();
         place.wa("forget --user nobody").exits(0);
         place.wa("gc").exits(0);
@@ -82,7 +82,7 @@ mod unix {
     }
 
     #[test]
-    fn a_partition_that_is_linked_to_another_disk_stays_linked_and_is_swept() {
+    fn linked_partition_stays_linked_and_loses_orphans() {
         let place = with_store();
         let partition = place.path("wa-store/events/event_date=2026-11-09");
         let elsewhere = place.path("elsewhere");
@@ -128,7 +128,7 @@ mod unix {
     }
 
     #[test]
-    fn a_store_that_may_only_be_read_can_be_reported_on_and_not_be_changed() {
+    fn read_only_store_is_reported_but_not_changed() {
         let place = with_store();
         set_mode(&place.path("."), 0o755);
         for path in all(&place.path("wa-store")) {
@@ -163,7 +163,7 @@ mod unix {
 }
 
 #[test]
-fn a_store_that_has_vanished_is_missed_and_only_an_ingest_makes_a_new_one() {
+fn missing_store_is_created_by_ingest_only() {
     let place = with_store();
     std::fs::remove_dir_all(place.path("wa-store")).unwrap();
     let readers = READERS.map(|(reader, _)| reader);
@@ -179,7 +179,7 @@ fn a_store_that_has_vanished_is_missed_and_only_an_ingest_makes_a_new_one() {
 }
 
 #[test]
-fn a_store_whose_files_have_vanished_says_which() {
+fn missing_data_file_is_named() {
     let place = with_store();
     std::fs::remove_dir_all(place.path("wa-store/sessions")).unwrap();
     place
@@ -191,7 +191,7 @@ fn a_store_whose_files_have_vanished_says_which() {
 }
 
 #[test]
-fn a_store_of_a_newer_version_is_left_alone() {
+fn store_of_a_newer_version_is_an_error() {
     let place = with_store();
     let path = place.path("wa-store/manifest.json");
     let mut manifest = wa::store::manifest::Manifest::from_bytes(&std::fs::read(&path).unwrap()).unwrap();
@@ -208,7 +208,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
-fn a_folder_that_holds_other_things_is_no_place_for_a_store() {
+fn folder_with_other_files_is_not_used_as_store() {
     let place = with_store();
     place.write("holiday/photo.jpg", "");
     for command in ["ingest log.ndjson", "init"] {

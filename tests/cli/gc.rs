@@ -73,7 +73,7 @@ fn files(place: &Place) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_dry_run_says_exactly_what_the_real_run_then_does_and_a_second_one_does_nothing() {
+fn dry_run_equals_the_following_run() {
     let place = place().at("2026-09-10T13:00:00Z");
     place.write("wa-store/wa.toml", "[retention]\nevents = \"60d\"\n[privacy]\nanonymize_after = \"30d\"\n");
     // What an interrupted run leaves.
@@ -144,7 +144,7 @@ fn day_of(path: &str, key: &str) -> Option<String> {
 }
 
 #[test]
-fn statistics_that_were_pruned_this_once_stay_pruned_and_are_not_missed() {
+fn pruned_statistics_stay_pruned() {
     let place = place().at("2026-09-10T13:00:00Z");
     place.wa("gc --keep-daily-stats 60d").exits(2).warns("at least as long as sessions");
     // Stores of before may have lost statistics all the same.
@@ -179,7 +179,7 @@ fn statistics_that_were_pruned_this_once_stay_pruned_and_are_not_missed() {
 }
 
 #[test]
-fn a_clock_that_jumped_ahead_is_asked_about_and_a_store_that_stood_still_is_not() {
+fn clock_jump_needs_confirmation() {
     let place = place();
     // The last gc was never, and the newest event is of half a month ago: is it the clock?
     let place = place.at("2026-09-25T02:00:00Z");
@@ -201,7 +201,7 @@ fn a_clock_that_jumped_ahead_is_asked_about_and_a_store_that_stood_still_is_not(
 }
 
 #[test]
-fn todays_events_are_not_taken_without_asking_where_the_day_begins_before_utc() {
+fn pruning_events_of_today_needs_confirmation() {
     let place = Place::new().at("2026-09-10T03:00:00Z");
     place.wa("init --timezone Asia/Tokyo").exits(0);
     // Noon in Tokyo. At one in the morning it was still the 9th by UTC.
@@ -220,7 +220,7 @@ fn todays_events_are_not_taken_without_asking_where_the_day_begins_before_utc() 
 }
 
 #[test]
-fn retention_is_read_from_the_settings_and_this_once_from_flags() {
+fn retention_flags_override_settings_for_one_run() {
     let place = place().at("2026-09-10T13:00:00Z");
     let rows = |place: &Place| place.wa("status --format json").json()["tables"][0]["rows"].clone();
     place.write("wa-store/wa.toml", "[retention]\nevents = \"forever\"\nsessions = \"forever\"\n");

@@ -26,7 +26,7 @@ fn a_log_whose_name_is_not_utf_8_is_read_in_a_folder_and_by_its_name() {
 }
 
 #[test]
-fn where_there_is_none_of_the_inputs_the_run_failed_and_made_no_store() {
+fn run_without_readable_input_creates_no_store() {
     let place = Place::new();
     let run = place.wa("ingest gone.ndjson gone-too.ndjson").exits(1);
     let run = run
@@ -46,7 +46,7 @@ fn where_there_is_none_of_the_inputs_the_run_failed_and_made_no_store() {
 }
 
 #[test]
-fn no_part_of_another_store_is_read() {
+fn files_of_other_stores_are_not_read() {
     let place = Place::new();
     place.write("bad.log", EVENT.to_owned() + "no json\n");
     place.wa("--store other ingest bad.log").exits(0);

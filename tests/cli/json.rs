@@ -34,7 +34,7 @@ fn compare(at: &str, sample: &Value, printed: &Value) {
 }
 
 #[test]
-fn the_page_about_json_has_the_keys_of_what_is_printed() {
+fn json_page_has_the_printed_keys() {
     let place = Place::new();
     place.write(
         "log.ndjson",

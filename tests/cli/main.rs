@@ -2,8 +2,8 @@
 //!
 //! One test binary for all of it, since every one links the whole of Parquet.
 
-mod account;
-mod care;
+mod ingest_summary;
+mod maintenance;
 mod conventions;
 mod cron;
 mod disk;
@@ -13,7 +13,7 @@ mod golden;
 mod harness;
 mod inputs;
 mod json;
-mod known;
+mod unchanged_files;
 mod memory;
 mod privacy;
 mod pruned;

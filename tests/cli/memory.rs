@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 #[test]
-fn memory_is_given_back_where_the_process_has_come_near_its_budget() {
+fn freed_memory_is_returned_near_the_budget() {
     const HALF: u64 = 128 << 20;
     let held = || wa::allocator::resident().unwrap();
     wa::allocator::keep_freed_memory();

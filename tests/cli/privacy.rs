@@ -15,7 +15,7 @@ fn with_store() -> Place {
 }
 
 #[test]
-fn a_person_named_on_standard_input_is_erased_and_the_receipt_names_nobody() {
+fn forget_reads_standard_input_and_hides_identifiers() {
     let place = with_store();
     let dry = place.wa("forget --user user_ada --dry-run --format json").json();
     assert_eq!((&dry["dry_run"], &dry["erased"]["events"]), (&true.into(), &1.into()));
@@ -32,7 +32,7 @@ fn a_person_named_on_standard_input_is_erased_and_the_receipt_names_nobody() {
 }
 
 #[test]
-fn an_export_goes_through_a_pipe_into_another_store() {
+fn export_can_be_piped_into_another_store() {
     let place = with_store();
     let lines = place.wa("export").output();
     assert_eq!(lines.lines().count(), 2);
@@ -44,7 +44,7 @@ fn an_export_goes_through_a_pipe_into_another_store() {
 }
 
 #[test]
-fn an_export_of_nothing_says_why() {
+fn empty_export_states_the_reason() {
     let place = with_store();
     let empty = |arguments: &str, why: &str| {
         let run = place.wa(&format!("export {arguments}")).exits(0).warns(why);
@@ -72,7 +72,7 @@ fn an_export_of_nothing_says_why() {
 }
 
 #[test]
-fn old_addresses_go_and_the_status_says_what_is_there() {
+fn anonymize_removes_old_ip_addresses() {
     let place = with_store();
     let done = place.wa("anonymize --older-than 30d --format json").json();
     assert_eq!((&done["events"], &done["sessions"]), (&1.into(), &1.into()));
@@ -85,7 +85,7 @@ fn old_addresses_go_and_the_status_says_what_is_there() {
 }
 
 #[test]
-fn an_export_that_cannot_be_whole_prints_no_half_of_one() {
+fn incomplete_export_prints_nothing() {
     for format in ["ndjson", "csv"] {
         let place = with_store();
         let files = place.wa("files events").output();
@@ -98,7 +98,7 @@ fn an_export_that_cannot_be_whole_prints_no_half_of_one() {
 }
 
 #[test]
-fn the_status_fits_a_narrow_terminal_and_names_what_it_leaves_out() {
+fn status_fits_a_narrow_terminal() {
     let place = with_store().with("COLUMNS", "60");
     let text = place.wa("status").output();
     assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");

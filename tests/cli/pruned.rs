@@ -25,7 +25,7 @@ fn ten_days() -> Place {
 }
 
 #[test]
-fn no_growth_is_told_over_a_period_that_is_pruned() {
+fn comparison_with_a_pruned_period_has_no_change() {
     let place = ten_days();
     let devices = "report devices --days 10 --compare --format csv";
     place.wa(devices).exits(0).says("devices,unknown,kept,40,40,0,0");
@@ -60,7 +60,7 @@ fn one_of_two_pruned() -> Place {
 }
 
 #[test]
-fn a_chatbot_that_lost_no_session_has_its_visitors() {
+fn chatbot_without_pruned_sessions_has_visitors() {
     let place = one_of_two_pruned();
     let unique = |more: &str| {
         let run = place.wa(&format!("report summary --days 500 --format json {more}"));
@@ -76,7 +76,7 @@ fn a_chatbot_that_lost_no_session_has_its_visitors() {
 }
 
 #[test]
-fn a_log_is_read_again_where_another_time_zone_decides_what_is_pruned() {
+fn pruned_days_follow_the_time_zone_of_the_store() {
     let place = Place::new().at("2026-06-03T20:00:00Z");
     place.write(
         "a.ndjson",
@@ -100,7 +100,7 @@ fn a_log_is_read_again_where_another_time_zone_decides_what_is_pruned() {
 }
 
 #[test]
-fn where_all_that_was_asked_for_is_pruned_nothing_says_that_there_is_data() {
+fn pruned_window_is_not_reported_as_having_data() {
     let place = one_of_two_pruned();
     let run = place.wa("report devices --chatbot old --from 2025-05-01 --to 2025-05-02").exits(0);
     run.warns("no sessions for \"old\" from 2025-05-01 to 2025-05-02 are retained")

@@ -11,7 +11,7 @@ mod generator;
 use generator::{bad, sites, truth};
 
 #[test]
-fn the_generator_writes_the_files_that_are_there_byte_for_byte() {
+fn generator_reproduces_the_sample_files() {
     let made = generator::files();
     let dir = root().join("sample-data");
     for (name, bytes) in &made {
@@ -34,7 +34,7 @@ fn the_generator_writes_the_files_that_are_there_byte_for_byte() {
 }
 
 #[test]
-fn there_is_a_bad_file_for_every_reason_for_which_a_line_is_refused() {
+fn every_reject_reason_has_a_bad_file() {
     let there: BTreeSet<&str> = bad::bad().iter().filter_map(|bad| Some(bad.account.refused?.0)).collect();
     let reasons = [
         "bad_chatbot_id",
@@ -71,7 +71,7 @@ fn number(value: &serde_json::Value, path: &str) -> u64 {
 }
 
 #[test]
-fn the_account_of_the_logs_is_what_a_simple_count_says() {
+fn ingest_summary_matches_a_naive_count() {
     let place = Place::new();
     logs(&place);
     let truth = truth::truth(&sites::logs());
@@ -84,7 +84,7 @@ fn the_account_of_the_logs_is_what_a_simple_count_says() {
 }
 
 #[test]
-fn the_summary_of_the_logs_is_what_sorting_cutting_and_counting_says() {
+fn summary_matches_a_naive_computation() {
     let place = Place::new();
     logs(&place);
     place.wa("ingest logs --quiet").exits(0).prints_nothing();
@@ -118,7 +118,7 @@ fn the_summary_of_the_logs_is_what_sorting_cutting_and_counting_says() {
 }
 
 #[test]
-fn every_bad_file_is_accounted_for_and_loses_no_good_line() {
+fn bad_files_lose_no_valid_line() {
     for bad in bad::bad() {
         let place = Place::new();
         let name = bad::file_name(&bad);

@@ -3,7 +3,7 @@
 use crate::harness::Place;
 
 #[test]
-fn init_makes_a_store_whose_settings_config_shows() {
+fn config_shows_the_settings_of_init() {
     let place = Place::new();
     let run = place.wa("init --timezone Europe/Berlin --keep-events 30d").exits(0);
     assert!(run.stdout.is_empty(), "{run}");
@@ -18,7 +18,7 @@ fn init_makes_a_store_whose_settings_config_shows() {
 }
 
 #[test]
-fn init_leaves_settings_and_foreign_folders_alone() {
+fn init_does_not_overwrite_settings_or_other_folders() {
     let place = Place::new();
     place.wa("init").exits(0);
     let before = place.read("wa-store/wa.toml");
@@ -31,7 +31,7 @@ fn init_leaves_settings_and_foreign_folders_alone() {
 }
 
 #[test]
-fn the_store_is_the_flag_else_the_environment_else_wa_store() {
+fn store_comes_from_flag_then_environment_then_default() {
     let named = |run: crate::harness::Run| run.json()["store"].as_str().unwrap().to_owned();
     assert_eq!(named(Place::new().wa("config --format json")), "./wa-store");
     let place = Place::new().with("WA_STORE", "from-environment");
@@ -42,7 +42,7 @@ fn the_store_is_the_flag_else_the_environment_else_wa_store() {
 }
 
 #[test]
-fn wrong_settings_name_the_line_and_stop_every_command_that_needs_them() {
+fn invalid_settings_name_the_line() {
     let place = Place::new();
     place.write("wa-store/wa.toml", "timezone = \"UTC\"\n\n[retention]\nevent = \"90d\"\n");
     for command in ["config", "gc", "ingest x.ndjson", "report summary", "status"] {
@@ -57,7 +57,7 @@ fn wrong_settings_name_the_line_and_stop_every_command_that_needs_them() {
 }
 
 #[test]
-fn a_setting_like_none_that_there_is_gets_a_list_of_those_there_are() {
+fn unknown_setting_lists_the_known_ones() {
     let place = Place::new();
     place.write("wa-store/wa.toml", "xyz = \"1\"\n");
     place
@@ -68,7 +68,7 @@ fn a_setting_like_none_that_there_is_gets_a_list_of_those_there_are() {
 }
 
 #[test]
-fn config_says_where_each_value_comes_from() {
+fn config_names_the_origin_of_each_value() {
     let place = Place::new().with("WA_MEMORY", "1G");
     place.write("wa-store/wa.toml", "\ntimezone = \"Europe/Berlin\"\n");
     let table = place.wa("config").output();
@@ -82,7 +82,7 @@ fn config_says_where_each_value_comes_from() {
 }
 
 #[test]
-fn where_there_is_no_store_a_reader_says_how_to_name_or_make_one() {
+fn missing_store_hints_how_to_name_or_create_one() {
     let place = Place::new();
     let run = place.wa("files events").exits(1);
     assert!(run.stdout.is_empty(), "{run}");
@@ -91,7 +91,7 @@ fn where_there_is_no_store_a_reader_says_how_to_name_or_make_one() {
 }
 
 #[test]
-fn an_ingest_writes_the_settings_that_an_interrupted_first_one_did_not() {
+fn ingest_writes_missing_settings_of_an_empty_store() {
     let place = Place::new();
     place.write(
         "log.ndjson",
@@ -109,7 +109,7 @@ fn an_ingest_writes_the_settings_that_an_interrupted_first_one_did_not() {
 }
 
 #[test]
-fn a_store_that_lost_its_settings_does_not_go_by_the_defaults() {
+fn store_with_lost_settings_ignores_the_defaults() {
     let place = Place::new();
     place.wa("init --keep-events forever --keep-sessions forever --ip drop").exits(0);
     let old = "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"e\",\"timestamp\":\"2020-01-01T12:00:00Z\"}\n";
@@ -143,7 +143,7 @@ fn a_store_that_lost_its_settings_does_not_go_by_the_defaults() {
 }
 
 #[test]
-fn a_budget_of_more_memory_than_there_is_is_no_fault() {
+fn memory_budget_may_exceed_physical_memory() {
     let place = Place::new();
     place.write("a.ndjson", r#"{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":1762675200}"#);
     place.wa("ingest a.ndjson --memory 18446744073709551615").exits(0);

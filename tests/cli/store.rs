@@ -26,7 +26,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn a_store_that_has_lost_its_manifest_is_refused_and_loses_nothing() {
+fn store_without_manifest_is_an_error_and_unchanged() {
     let place = Place::new();
     place.write("log.ndjson", format!("{LINE}no json\n"));
     place.wa("ingest log.ndjson").exits(0);
@@ -63,7 +63,7 @@ fn a_store_that_has_lost_its_manifest_is_refused_and_loses_nothing() {
 }
 
 #[test]
-fn what_a_first_ingest_leaves_before_its_manifest_is_no_hindrance() {
+fn interrupted_first_ingest_can_be_repeated() {
     let place = Place::new();
     place.write("log.ndjson", LINE);
     place.write("wa-store/staging/manifest.json", "{\"manif");
@@ -76,7 +76,7 @@ fn what_a_first_ingest_leaves_before_its_manifest_is_no_hindrance() {
 }
 
 #[test]
-fn every_command_works_on_the_empty_store_that_init_makes() {
+fn commands_work_on_an_empty_store() {
     let place = Place::new();
     place.wa("init").exits(0).warns("made the store ./wa-store");
     assert!(!place.path("wa-store/staging").exists());
@@ -103,7 +103,7 @@ fn every_command_works_on_the_empty_store_that_init_makes() {
 }
 
 #[test]
-fn the_settings_of_an_empty_store_can_be_edited_without_a_rebuild() {
+fn empty_store_follows_edited_settings() {
     let place = Place::new();
     place.wa("init").exits(0);
     place.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\nsession_timeout = \"1h\"\n");
@@ -127,7 +127,7 @@ fn the_settings_of_an_empty_store_can_be_edited_without_a_rebuild() {
 }
 
 #[test]
-fn init_makes_the_store_by_settings_that_were_put_there_before() {
+fn init_uses_existing_settings() {
     let place = Place::new();
     place.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
     place.wa("init --timezone UTC").exits(1).warns("are there already");

@@ -17,7 +17,7 @@ fn tokyo(times: &[&str]) -> Place {
 }
 
 #[test]
-fn a_list_without_events_names_the_days_of_the_zone() {
+fn empty_event_list_names_days_in_the_zone() {
     // 05:00 on 12 November in Tokyo.
     let place = tokyo(&["2026-11-11T20:00:00Z"]);
     place
@@ -32,7 +32,7 @@ fn a_list_without_events_names_the_days_of_the_zone() {
 }
 
 #[test]
-fn the_latest_day_of_events_is_that_of_the_last_event_and_not_of_the_last_session() {
+fn latest_day_of_events_is_that_of_the_last_event() {
     // Before and after midnight in Tokyo, in one session.
     let place = tokyo(&["2026-11-10T14:50:00Z", "2026-11-10T15:10:00Z"]);
     for command in ["events --format ndjson", "export"] {
@@ -45,7 +45,7 @@ fn the_latest_day_of_events_is_that_of_the_last_event_and_not_of_the_last_sessio
 }
 
 #[test]
-fn times_in_tables_are_those_of_the_zone() {
+fn tables_show_local_times() {
     let place = tokyo(&["2026-11-11T20:00:00Z"]);
     let session = place.wa("report sessions --session-id s --from 2026-11-12").exits(0);
     assert!(!session.stdout.contains("20:00:00"), "{session}");

@@ -17,7 +17,7 @@ fn place() -> Place {
 }
 
 #[test]
-fn a_whole_store_is_said_to_be_whole() {
+fn intact_store_is_verified() {
     let place = place();
     place.wa("verify").exits(0).says("3 events, 2 sessions").says("all is as it must be");
     place.wa("--quiet verify").prints_nothing();
@@ -44,7 +44,7 @@ fn a_damaged_file_is_listed_and_the_exit_status_is_1() {
 }
 
 #[test]
-fn a_file_that_no_manifest_names_is_for_gc_and_not_for_a_rebuild() {
+fn orphan_file_is_left_to_gc() {
     let place = place();
     place.write("wa-store/events/event_date=2026-11-09/stray.parquet", "PAR1");
     place
@@ -57,7 +57,7 @@ fn a_file_that_no_manifest_names_is_for_gc_and_not_for_a_rebuild() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_an_error_and_is_not_made() {
+fn missing_store_is_an_error_and_not_created() {
     let place = Place::new();
     place.wa("verify").exits(1).warns("there is no wa store");
     place.wa("rebuild").exits(1).warns("there is no wa store");
@@ -65,7 +65,7 @@ fn a_store_that_is_not_there_is_an_error_and_is_not_made() {
 }
 
 #[test]
-fn a_change_of_the_settings_asks_for_a_rebuild_and_comes_with_it() {
+fn changed_settings_need_a_rebuild() {
     let place = place();
     place.write("wa-store/wa.toml", "timezone = \"Europe/Berlin\"\nsession_timeout = \"2h\"\n");
     place.wa("ingest log.ndjson").exits(2).warns("run `wa rebuild`");

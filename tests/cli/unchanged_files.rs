@@ -28,7 +28,7 @@ fn generation(place: &Place) -> Value {
 }
 
 #[test]
-fn a_log_that_was_read_on_is_skipped_until_it_has_grown_again() {
+fn resumed_log_is_unchanged_until_it_grows() {
     let place = Place::new();
     place.write("logs/a.ndjson", event(1));
     assert_eq!(ingest(&place, "store")["outcome"], "read");
@@ -49,7 +49,7 @@ fn a_log_that_was_read_on_is_skipped_until_it_has_grown_again() {
 }
 
 #[test]
-fn a_line_over_the_limit_that_is_still_being_written_is_one_line_however_it_is_read() {
+fn unfinished_line_over_the_limit_is_one_line() {
     let place = Place::new();
     let beginning = event(1) + &"x".repeat(1_200_000);
     place.write("logs/a.ndjson", &beginning);
@@ -76,7 +76,7 @@ fn a_line_over_the_limit_that_is_still_being_written_is_one_line_however_it_is_r
 }
 
 #[test]
-fn a_log_whose_unfinished_end_was_written_to_in_place_is_read_on() {
+fn log_completed_in_place_is_resumed() {
     let place = Place::new();
     // A log of a size that was set beforehand: what is not written yet is zeros.
     let log = |lines: usize| {
@@ -91,7 +91,7 @@ fn a_log_whose_unfinished_end_was_written_to_in_place_is_read_on() {
 }
 
 #[test]
-fn a_log_that_is_read_by_force_is_known_once() {
+fn forced_log_is_registered_once() {
     let place = Place::new();
     for events in 1..5 {
         place.write("logs/a.ndjson", (0..events).map(event).collect::<String>());
@@ -103,7 +103,7 @@ fn a_log_that_is_read_by_force_is_known_once() {
 }
 
 #[test]
-fn a_folder_that_is_named_twice_is_not_said_to_be_without_logs() {
+fn folder_named_twice_causes_no_warning() {
     let place = Place::new();
     place.write("logs/a.ndjson", event(1));
     place.write("empty/readme.txt", "");

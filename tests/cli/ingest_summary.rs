@@ -9,7 +9,7 @@ fn line(session: &str) -> String {
 }
 
 #[test]
-fn blank_lines_are_counted_beside_the_table() {
+fn blank_lines_are_counted_below_the_table() {
     let place = Place::new();
     place.write("a.ndjson", format!("\n{}\n \n", line("a")));
     place.write("b.ndjson", line("b"));
@@ -19,7 +19,7 @@ fn blank_lines_are_counted_beside_the_table() {
 }
 
 #[test]
-fn an_account_of_what_was_not_committed_says_so_and_where_the_refused_lines_are() {
+fn summary_without_commit_names_rejected_lines() {
     let place = Place::new();
     // Thirteen of fifteen lines make no sense.
     place.write("a.ndjson", "no json\n".repeat(12) + &line("a") + &line("b") + "{\"event_name\":\"e\"}\n");
