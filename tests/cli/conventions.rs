@@ -1,22 +1,22 @@
-//! What holds for every command: help, streams, exit statuses, escaping.
+//! Conventions of all commands: help, streams, exit statuses, escaping.
 
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::harness::Place;
+use crate::harness::Sandbox;
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for arguments in ["--help", "-h", "help", "report summary --help", "help report summary", "gc -h"] {
-        place.wa(arguments).says("Usage: wa").output();
+        sandbox.wa(arguments).says("Usage: wa").output();
     }
-    assert_eq!(place.wa("--version").output(), format!("wa {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(sandbox.wa("--version").output(), format!("wa {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
 fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for arguments in [
         "",
         "ingst",
@@ -39,33 +39,33 @@ fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
         "files nonsense",
         "--now never config",
     ] {
-        let run = place.wa(arguments).exits(2);
+        let run = sandbox.wa(arguments).exits(2);
         assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{run}");
     }
 }
 
 #[test]
 fn unknown_commands_suggest_the_nearest() {
-    let place = Place::new();
-    place.wa("import logs").exits(2).warns("'ingest'");
-    place.wa("summary").exits(2).warns("'report summary'");
-    place.wa("report sumary").exits(2).warns("'summary'");
+    let sandbox = Sandbox::new();
+    sandbox.wa("import logs").exits(2).warns("'ingest'");
+    sandbox.wa("summary").exits(2).warns("'report summary'");
+    sandbox.wa("report sumary").exits(2).warns("'summary'");
 }
 
 #[test]
 fn control_characters_in_paths_are_escaped() {
-    let place = Place::new();
-    let run = place.run(["--store", "a\u{1b}]0;title\u{7}", "config"]).exits(0);
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(["--store", "a\u{1b}]0;title\u{7}", "config"]).exits(0);
     assert!(!run.stdout.contains('\u{1b}'), "{run}");
-    place.write("f\u{1b}[31m/x", "");
-    let run = place.run(["--store", "f\u{1b}[31m", "init"]).exits(1);
+    sandbox.write("f\u{1b}[31m/x", "");
+    let run = sandbox.run(["--store", "f\u{1b}[31m", "init"]).exits(1);
     assert!(!run.stderr.contains('\u{1b}') && run.stderr.contains("\\u{1b}"), "{run}");
 }
 
 #[cfg(unix)]
 #[test]
 fn closed_pipe_is_not_an_error() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let line = |n: u32| {
         format!(
             "{{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"e\",\
@@ -74,9 +74,9 @@ fn closed_pipe_is_not_an_error() {
             n % 60
         )
     };
-    place.write("log.ndjson", (0..3000).map(line).collect::<String>());
-    place.wa("ingest log.ndjson").exits(0);
-    // Each prints more than a pipe holds; the reader takes one byte and goes.
+    sandbox.write("log.ndjson", (0..3000).map(line).collect::<String>());
+    sandbox.wa("ingest log.ndjson").exits(0);
+    // Each command prints more than a pipe holds; the reader closes the pipe after one byte.
     for arguments in [
         "completions bash",
         "export",
@@ -84,7 +84,7 @@ fn closed_pipe_is_not_an_error() {
         "events --limit 0 --format ndjson",
         "events --limit 0",
     ] {
-        let mut child = place
+        let mut child = sandbox
             .command()
             .args(arguments.split(' '))
             .stdout(Stdio::piped())
@@ -103,9 +103,9 @@ fn closed_pipe_is_not_an_error() {
 #[cfg(target_os = "linux")]
 #[test]
 fn full_disk_on_standard_output_is_an_error() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = place.command().arg("config").stdout(full).output().unwrap();
+    let output = sandbox.command().arg("config").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.starts_with("wa: error: cannot write to standard output: "), "{stderr}");
@@ -114,14 +114,14 @@ fn full_disk_on_standard_output_is_an_error() {
 #[cfg(target_os = "linux")]
 #[test]
 fn unprintable_summary_still_reports_the_commit() {
-    let place = Place::new();
-    place.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "log.ndjson",
         "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"user_id\":\"u\",\"event_name\":\"e\",\"timestamp\":\"2026-11-09T12:00:00Z\"}\n",
     );
     let full = |arguments: &str, says: &str| {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let output = place.command().args(arguments.split(' ')).stdout(full).output().unwrap();
+        let output = sandbox.command().args(arguments.split(' ')).stdout(full).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{arguments}: {stderr}");
         assert!(stderr.contains(says), "{arguments}: {stderr}");
@@ -134,10 +134,10 @@ fn unprintable_summary_still_reports_the_commit() {
     for arguments in ["gc", "rebuild", "anonymize --older-than 1d"] {
         full(arguments, "is done and committed");
     }
-    // What has changed nothing can be run again.
+    // A command that changed nothing can be repeated.
     assert!(!full("gc --dry-run", "cannot write to standard output").contains("committed"));
     assert!(!full("verify", "cannot write to standard output").contains("committed"));
-    // The receipt of an erasure is there only this once.
+    // The receipt of an erasure is printed only once.
     let stderr = full("forget --user u --format json", "the erasure is done and committed");
     let (receipt, error) = stderr.split_once("wa: error: ").unwrap();
     let receipt: serde_json::Value = serde_json::from_str(receipt).unwrap();
@@ -147,31 +147,31 @@ fn unprintable_summary_still_reports_the_commit() {
 
 #[test]
 fn color_is_used_only_on_request() {
-    let place = Place::new();
-    let plain = place.wa("gc --keep-sessions 1d").exits(2);
+    let sandbox = Sandbox::new();
+    let plain = sandbox.wa("gc --keep-sessions 1d").exits(2);
     assert!(plain.stderr.starts_with("wa: error: "), "{plain}");
-    let colored = place.wa("--color always gc --keep-sessions 1d").exits(2);
+    let colored = sandbox.wa("--color always gc --keep-sessions 1d").exits(2);
     assert!(colored.stderr.contains("\u{1b}["), "{colored}");
-    // Help and usage errors are printed where nothing could be parsed.
+    // Help and usage errors appear before the options are parsed.
     for arguments in ["gc --help", "report --nonsense", ""] {
-        let run = place.wa(&format!("--color=always {arguments}"));
+        let run = sandbox.wa(&format!("--color=always {arguments}"));
         assert!((run.stdout.clone() + &run.stderr).contains("\u{1b}["), "{run}");
-        let run = place.wa(&format!("{arguments} --color never"));
+        let run = sandbox.wa(&format!("{arguments} --color never"));
         assert!(!(run.stdout.clone() + &run.stderr).contains('\u{1b}'), "{run}");
     }
 }
 
 #[test]
 fn completions_and_manual_cover_every_command() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let completions = place.wa(&format!("completions {shell}")).output();
+        let completions = sandbox.wa(&format!("completions {shell}")).output();
         assert!(completions.contains("traffic-sources") || completions.contains("performance"), "{shell}");
     }
-    place.wa("man pages/man1").exits(0).warns("manual pages");
-    assert!(place.read("pages/man1/wa-report-summary.1").contains("fail\\-if"));
-    place.wa("--quiet man pages/man1").exits(0).prints_nothing();
-    let page = place.read("pages/man1/wa-anonymize.1");
+    sandbox.wa("man pages/man1").exits(0).warns("manual pages");
+    assert!(sandbox.read("pages/man1/wa-report-summary.1").contains("fail\\-if"));
+    sandbox.wa("--quiet man pages/man1").exits(0).prints_nothing();
+    let page = sandbox.read("pages/man1/wa-anonymize.1");
     let synopsis = page.split(".SH ").find(|part| part.starts_with("SYNOPSIS")).unwrap();
     assert!(synopsis.contains("[\\fB\\-\\-lock\\-timeout\\fR \\fITIME\\fR]"), "{synopsis}");
     assert!(synopsis.contains("\\fB\\-\\-older\\-than\\fR \\fITIME\\fR"), "{synopsis}");

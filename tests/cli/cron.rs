@@ -1,12 +1,12 @@
-//! What cron, systemd and logrotate need: silence when all goes well and the whole story when it does
-//! not, exit statuses, and logs that are renamed, packed and truncated.
+//! Nightly use from cron, systemd and logrotate: quiet runs, exit statuses, and logs that are
+//! renamed, compressed and truncated.
 
 use std::io::Write;
 
-use crate::harness::{Place, root};
+use crate::harness::{Sandbox, root};
 
 fn line(number: usize, time: &str) -> String {
-    // Every other line has no id: then the log cannot be read on from the middle.
+    // Every other line lacks an event id, so that ids depend on the whole file.
     let id = if number.is_multiple_of(2) { String::new() } else { format!("\"id\":\"e{number}\",") };
     format!(
         "{{{id}\"chatbot_id\":\"c\",\"session_id\":\"s{:02}\",\"event_name\":\"message_sent\",\
@@ -15,7 +15,7 @@ fn line(number: usize, time: &str) -> String {
     )
 }
 
-/// Lines from one number to below another, a minute apart.
+/// Returns the lines `from..to`, a minute apart.
 fn lines(from: usize, to: usize) -> String {
     let time = |n: usize| format!("2026-11-09T{:02}:{:02}:00Z", n / 60, n % 60);
     (from..to).map(|number| line(number, &time(number))).collect()
@@ -27,9 +27,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// Returns the numbers of the lines that are stored, in order.
-fn stored(place: &Place) -> Vec<usize> {
-    let text = place.wa("export").output();
+/// Returns the numbers of the stored lines, sorted.
+fn stored(sandbox: &Sandbox) -> Vec<usize> {
+    let text = sandbox.wa("export").output();
     let number = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         line["page_title"].as_str().unwrap().strip_prefix("line ").unwrap().parse().unwrap()
@@ -41,8 +41,8 @@ fn stored(place: &Place) -> Vec<usize> {
 
 #[test]
 fn quiet_prints_only_problems() {
-    let place = Place::new();
-    place.write("logs/a.ndjson", lines(0, 20));
+    let sandbox = Sandbox::new();
+    sandbox.write("logs/a.ndjson", lines(0, 20));
     for command in [
         "ingest logs",
         "ingest logs",
@@ -53,77 +53,81 @@ fn quiet_prints_only_problems() {
         "forget --user nobody",
         "gc",
     ] {
-        place.wa(&format!("--quiet {command}")).exits(0).prints_nothing();
+        sandbox.wa(&format!("--quiet {command}")).exits(0).prints_nothing();
     }
-    // A report is asked for: quiet does not hold it back.
-    place.wa("--quiet report summary --as-of latest").exits(0).says("Sessions");
+    // `--quiet` does not suppress a report.
+    sandbox.wa("--quiet report summary --as-of latest").exits(0).says("Sessions");
 
-    let run = place.wa("--quiet ingest logs gone.ndjson").exits(4);
+    let run = sandbox.wa("--quiet ingest logs gone.ndjson").exits(4);
     let run = run.says("file").says("total").says("1 file is unchanged");
     run.warns("cannot read gone.ndjson").warns("1 input could not be read").warns("hint: ");
-    place.write("wa-store/wa.toml", "timezone = \"Europe/Berlin\"\n");
-    place.wa("--quiet gc").exits(2).warns("the store was created with the time zone UTC").warns("wa rebuild");
+    sandbox.write("wa-store/wa.toml", "timezone = \"Europe/Berlin\"\n");
+    sandbox
+        .wa("--quiet gc")
+        .exits(2)
+        .warns("the store was created with the time zone UTC")
+        .warns("wa rebuild");
 }
 
 #[test]
 fn quiet_reports_newly_rejected_lines_once() {
-    let place = Place::new();
-    place.write("logs/a.ndjson", lines(0, 20) + "no json\n");
+    let sandbox = Sandbox::new();
+    sandbox.write("logs/a.ndjson", lines(0, 20) + "no json\n");
     let run =
-        place.wa("--quiet ingest logs").exits(0).says("rejected: 1 not_json").warns("created the store");
+        sandbox.wa("--quiet ingest logs").exits(0).says("rejected: 1 not_json").warns("created the store");
     assert_eq!(run.stderr.lines().count(), 1, "{run}");
-    place.wa("--quiet ingest logs").exits(0).prints_nothing();
-    place.wa("--quiet ingest logs --force").exits(0).prints_nothing();
-    // A longer log, whose old line is refused again and kept already.
-    place.write("logs/a.ndjson", lines(0, 20) + "no json\n" + &lines(20, 22));
-    place.wa("--quiet ingest logs").exits(0).prints_nothing();
-    // The format of the log has changed: not one line is stored.
-    place.write("logs/b.ndjson", lines(22, 30).replace("event_name", "name"));
-    place.wa("--quiet ingest logs").exits(0).says("rejected: 8 no_event_name");
+    sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
+    sandbox.wa("--quiet ingest logs --force").exits(0).prints_nothing();
+    // The log has grown; its old line is rejected again and is stored already.
+    sandbox.write("logs/a.ndjson", lines(0, 20) + "no json\n" + &lines(20, 22));
+    sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
+    // The format of the log has changed: no line is stored.
+    sandbox.write("logs/b.ndjson", lines(22, 30).replace("event_name", "name"));
+    sandbox.wa("--quiet ingest logs").exits(0).says("rejected: 8 no_event_name");
 }
 
 #[test]
 fn folder_without_log_files_is_a_warning() {
-    let place = Place::new();
-    std::fs::create_dir(place.path("logs")).unwrap();
-    place
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("logs")).unwrap();
+    sandbox
         .wa("ingest logs")
         .exits(0)
         .warns("warning: there are no logs in logs: ")
         .warns("*.ndjson, *.jsonl, *.json");
-    // Before the first log is written all is well.
-    place.wa("--quiet ingest logs").exits(0).prints_nothing();
-    // A log by a name that logrotate gives: nothing is ever taken in.
-    place.write("logs/widget.ndjson.1", lines(0, 5));
-    place.wa("--quiet ingest logs").exits(0).warns("name other files, such as logs/widget.ndjson.1");
-    place.wa("--quiet ingest logs/widget*").exits(0).prints_nothing();
-    assert_eq!(stored(&place).len(), 5);
+    // An empty folder causes no warning.
+    sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
+    // A name given by logrotate, which no pattern for logs matches.
+    sandbox.write("logs/widget.ndjson.1", lines(0, 5));
+    sandbox.wa("--quiet ingest logs").exits(0).warns("name other files, such as logs/widget.ndjson.1");
+    sandbox.wa("--quiet ingest logs/widget*").exits(0).prints_nothing();
+    assert_eq!(stored(&sandbox).len(), 5);
 }
 
 #[test]
 fn exit_statuses_match_their_table() {
-    let place = Place::new();
-    place.write("good.ndjson", lines(0, 20));
-    place.write("bad.ndjson", lines(20, 22) + "no json\n");
-    place.wa("ingest good.ndjson").exits(0);
-    // 1: it could not be done.
-    place.wa("--store gone gc").exits(1).warns("there is no wa store");
-    // 2: it makes no sense.
-    place.wa("gc --keep-events 3").exits(2).warns("write 3d for 3 days");
-    // 3: more was refused than allowed, and nothing is stored; or a figure is not as it should be.
-    place.wa("ingest bad.ndjson --max-rejects 0").exits(3).warns("nothing was committed");
-    assert_eq!(stored(&place).len(), 20);
+    let sandbox = Sandbox::new();
+    sandbox.write("good.ndjson", lines(0, 20));
+    sandbox.write("bad.ndjson", lines(20, 22) + "no json\n");
+    sandbox.wa("ingest good.ndjson").exits(0);
+    // 1: failed.
+    sandbox.wa("--store gone gc").exits(1).warns("there is no wa store");
+    // 2: wrong usage.
+    sandbox.wa("gc --keep-events 3").exits(2).warns("write 3d for 3 days");
+    // 3: more lines rejected than allowed, so nothing is stored; or a metric failed `--fail-if`.
+    sandbox.wa("ingest bad.ndjson --max-rejects 0").exits(3).warns("nothing was committed");
+    assert_eq!(stored(&sandbox).len(), 20);
     let report = "report summary --days 1 --as-of yesterday --format json --fail-if";
     let mut arguments: Vec<&str> = report.split(' ').collect();
     arguments.push("total_sessions < 5");
-    place.run(&arguments).exits(3).warns("total_sessions is 4");
+    sandbox.run(&arguments).exits(3).warns("total_sessions is 4");
     *arguments.last_mut().unwrap() = "total_sessions < 4";
-    place.run(&arguments).exits(0);
-    // 4: some could not be read, and what could is stored.
-    place.wa("ingest gone.ndjson bad.ndjson").exits(4);
-    assert_eq!(stored(&place).len(), 22);
+    sandbox.run(&arguments).exits(0);
+    // 4: some input could not be read; the rest is stored.
+    sandbox.wa("ingest gone.ndjson bad.ndjson").exits(4);
+    assert_eq!(stored(&sandbox).len(), 22);
 
-    // The table names these, each once, and no other.
+    // The table lists exactly these.
     let page = std::fs::read_to_string(root().join("docs/cron.md")).unwrap();
     let table = page.split("## Exit statuses").nth(1).unwrap();
     let rows = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" |").next()?.parse().ok());
@@ -132,80 +136,80 @@ fn exit_statuses_match_their_table() {
 
 #[test]
 fn rotated_and_compressed_logs_are_ingested_once() {
-    let place = Place::new();
-    let ingest = || place.wa("--quiet ingest logs").exits(0).prints_nothing();
-    // Half of the second day's line 30 is written when the ingest comes.
+    let sandbox = Sandbox::new();
+    let ingest = || sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
+    // Line 30 of the second day is half written during the ingest.
     let text = lines(0, 31);
-    place.write("logs/widget.ndjson", &text[..text.len() - 40]);
+    sandbox.write("logs/widget.ndjson", &text[..text.len() - 40]);
     ingest();
-    assert_eq!(stored(&place), (0..30).collect::<Vec<_>>());
-    // The writer has the log open still when it is renamed, and opens a new one a few lines later.
-    std::fs::create_dir(place.path("logs/old")).unwrap();
-    std::fs::rename(place.path("logs/widget.ndjson"), place.path("logs/old/widget-1.ndjson")).unwrap();
-    place.write("logs/old/widget-1.ndjson", lines(0, 40));
-    place.write("logs/widget.ndjson", lines(40, 45));
+    assert_eq!(stored(&sandbox), (0..30).collect::<Vec<_>>());
+    // The writer still has the log open when it is renamed, and opens a new one some lines later.
+    std::fs::create_dir(sandbox.path("logs/old")).unwrap();
+    std::fs::rename(sandbox.path("logs/widget.ndjson"), sandbox.path("logs/old/widget-1.ndjson")).unwrap();
+    sandbox.write("logs/old/widget-1.ndjson", lines(0, 40));
+    sandbox.write("logs/widget.ndjson", lines(40, 45));
     ingest();
-    assert_eq!(stored(&place), (0..45).collect::<Vec<_>>());
-    // The next rotation: the first is packed, in gzip or zstd, the second renamed.
-    std::fs::remove_file(place.path("logs/old/widget-1.ndjson")).unwrap();
-    place.write("logs/old/widget-1.ndjson.gz", gzip(lines(0, 40).as_bytes()));
-    place.write("logs/old/widget-2.ndjson", lines(40, 60));
-    place.write("logs/widget.ndjson", "");
+    assert_eq!(stored(&sandbox), (0..45).collect::<Vec<_>>());
+    // The next rotation compresses the first log and renames the second.
+    std::fs::remove_file(sandbox.path("logs/old/widget-1.ndjson")).unwrap();
+    sandbox.write("logs/old/widget-1.ndjson.gz", gzip(lines(0, 40).as_bytes()));
+    sandbox.write("logs/old/widget-2.ndjson", lines(40, 60));
+    sandbox.write("logs/widget.ndjson", "");
     ingest();
-    assert_eq!(stored(&place), (0..60).collect::<Vec<_>>());
-    std::fs::remove_file(place.path("logs/old/widget-2.ndjson")).unwrap();
-    place.write("logs/old/widget-2.ndjson.zst", zstd::encode_all(lines(40, 60).as_bytes(), 1).unwrap());
-    place.write("logs/widget.ndjson", lines(60, 61));
+    assert_eq!(stored(&sandbox), (0..60).collect::<Vec<_>>());
+    std::fs::remove_file(sandbox.path("logs/old/widget-2.ndjson")).unwrap();
+    sandbox.write("logs/old/widget-2.ndjson.zst", zstd::encode_all(lines(40, 60).as_bytes(), 1).unwrap());
+    sandbox.write("logs/widget.ndjson", lines(60, 61));
     ingest();
-    // Logs that are deleted at last take nothing with them.
-    std::fs::remove_dir_all(place.path("logs/old")).unwrap();
+    // Deleting the logs removes no events.
+    std::fs::remove_dir_all(sandbox.path("logs/old")).unwrap();
     ingest();
-    assert_eq!(stored(&place), (0..61).collect::<Vec<_>>());
-    place.wa("--quiet verify").prints_nothing();
+    assert_eq!(stored(&sandbox), (0..61).collect::<Vec<_>>());
+    sandbox.wa("--quiet verify").prints_nothing();
 }
 
 #[test]
 fn copytruncate_log_that_grew_is_ingested_once() {
-    let place = Place::new();
-    let ingest = || place.wa("--quiet ingest logs").exits(0).prints_nothing();
-    place.write("logs/widget.ndjson", lines(0, 10));
+    let sandbox = Sandbox::new();
+    let ingest = || sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
+    sandbox.write("logs/widget.ndjson", lines(0, 10));
     ingest();
-    // Copied with two lines more, truncated, and grown beyond its old size.
-    place.write("logs/old/widget-1.ndjson", lines(0, 12));
-    place.write("logs/widget.ndjson", lines(12, 40));
+    // The log is copied with two more lines, truncated, and grows beyond its old size.
+    sandbox.write("logs/old/widget-1.ndjson", lines(0, 12));
+    sandbox.write("logs/widget.ndjson", lines(12, 40));
     ingest();
-    assert_eq!(stored(&place), (0..40).collect::<Vec<_>>());
-    // To the very size that it had: told apart by its content.
-    place.write("logs/old/widget-2.ndjson.gz", gzip(lines(12, 40).as_bytes()));
-    place.write("logs/widget.ndjson", lines(42, 70));
+    assert_eq!(stored(&sandbox), (0..40).collect::<Vec<_>>());
+    // The log grows to exactly its old size, so only its content differs.
+    sandbox.write("logs/old/widget-2.ndjson.gz", gzip(lines(12, 40).as_bytes()));
+    sandbox.write("logs/widget.ndjson", lines(42, 70));
     assert_eq!(lines(12, 40).len(), lines(42, 70).len());
     ingest();
     let expected: Vec<usize> = (0..40).chain(42..70).collect();
-    assert_eq!(stored(&place), expected);
-    place.wa("--quiet verify").prints_nothing();
+    assert_eq!(stored(&sandbox), expected);
+    sandbox.wa("--quiet verify").prints_nothing();
 }
 
-/// The lines of the crontab in the docs, as cron runs them: by `sh`, with nothing in the environment
-/// but what the crontab sets.
+/// Runs the crontab lines of the docs as cron does: with `sh`, in an environment that holds only the
+/// variables of the crontab.
 #[cfg(unix)]
 #[test]
 fn documented_crontab_lines_run() {
     let page = std::fs::read_to_string(root().join("docs/cron.md")).unwrap();
     let crontab = page.split("```crontab\n").nth(1).unwrap().split("```").next().unwrap();
-    let place = Place::new();
-    std::fs::create_dir(place.path("bin")).unwrap();
-    // The system's clock is not a test's.
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("bin")).unwrap();
+    // The tests need a fixed clock.
     let script =
         format!("#!/bin/sh\nexec '{}' --now {} \"$@\"\n", env!("CARGO_BIN_EXE_wa"), crate::harness::NOW);
-    place.write("bin/wa", script);
+    sandbox.write("bin/wa", script);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(place.path("bin/wa"), mode).unwrap();
-    place.write("logs/widget.ndjson", lines(0, 20));
+    std::fs::set_permissions(sandbox.path("bin/wa"), mode).unwrap();
+    sandbox.write("logs/widget.ndjson", lines(0, 20));
     let here = |text: &str| {
-        let bin = place.path("bin").display().to_string();
+        let bin = sandbox.path("bin").display().to_string();
         text.replace("/usr/local/bin", &bin)
-            .replace("/var/lib/wa/store", &place.path("store").display().to_string())
-            .replace("/var/log/chat", &place.path("logs").display().to_string())
+            .replace("/var/lib/wa/store", &sandbox.path("store").display().to_string())
+            .replace("/var/log/chat", &sandbox.path("logs").display().to_string())
     };
     let mut environment = Vec::new();
     let mut statuses = Vec::new();
@@ -231,25 +235,25 @@ fn documented_crontab_lines_run() {
     assert_eq!((night.0, text(&night.1), text(&night.2)), (Some(0), String::new(), String::new()));
     assert_eq!(monday.0, Some(0), "{}", text(&monday.2));
     assert!(text(&monday.1).contains("Sessions"), "{}", text(&monday.1));
-    // Four sessions, each with messages: the rate is 100.
+    // Four sessions, each with messages: a conversion rate of 100.
     assert_eq!((figure.0, text(&figure.1), text(&figure.2)), (Some(0), String::new(), String::new()));
 }
 
-/// Each night the log gets another name, and its old lines are read no more, however many nights ago they were.
+/// The log gets another name each night; its old lines are not read again.
 #[test]
 fn rotated_log_is_unchanged_under_all_its_names() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for night in 0..7 {
         for number in (0..night).rev() {
             let name = |n: usize| {
-                place.path(&if n == 0 { "chat.ndjson".into() } else { format!("chat.ndjson.{n}") })
+                sandbox.path(&if n == 0 { "chat.ndjson".into() } else { format!("chat.ndjson.{n}") })
             };
             std::fs::rename(name(number), name(number + 1)).unwrap();
         }
-        place.write("chat.ndjson", lines(night * 10, night * 10 + 10));
-        let account = place.wa("--quiet ingest chat.ndjson* --format json").exits(0).output();
+        sandbox.write("chat.ndjson", lines(night * 10, night * 10 + 10));
+        let account = sandbox.wa("--quiet ingest chat.ndjson* --format json").exits(0).output();
         let account: serde_json::Value = serde_json::from_str(&account).unwrap();
         assert_eq!(account["total"]["read"], 10, "night {night}: {account}");
     }
-    assert_eq!(stored(&place), (0..70).collect::<Vec<_>>());
+    assert_eq!(stored(&sandbox), (0..70).collect::<Vec<_>>());
 }

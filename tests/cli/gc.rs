@@ -1,4 +1,4 @@
-//! `wa gc`, as a user sees it: what it says would go goes, and it asks where something looks wrong.
+//! `wa gc` through the binary: dry runs, confirmations, retention.
 
 use serde_json::{Value, json};
 use wa::maintenance::{GcOptions, gc};
@@ -6,9 +6,9 @@ use wa::settings::{Retention, Settings};
 use wa::store::Store;
 use wa::time::Clock;
 
-use crate::harness::Place;
+use crate::harness::Sandbox;
 
-/// A line of an event; `more` is a piece of JSON that begins with a comma.
+/// Returns the line of an event; `more` is a JSON fragment that begins with a comma.
 fn line(chatbot: &str, time: &str, more: &str) -> String {
     format!(
         "{{\"chatbot_id\":\"{chatbot}\",\"session_id\":\"{time}\",\"event_name\":\"message_sent\",\
@@ -16,10 +16,10 @@ fn line(chatbot: &str, time: &str, more: &str) -> String {
     )
 }
 
-/// A store of half a year: an event every tenth day, and refused lines, some in one run, some in
-/// several on one day.
-fn place() -> Place {
-    let mut place = Place::new();
+/// Returns a store of half a year: an event every tenth day, and rejected lines, some of one run, some
+/// of several runs on one day.
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
     let days = [
         "2026-05-03",
         "2026-05-13",
@@ -37,19 +37,19 @@ fn place() -> Place {
         "2026-09-10",
     ];
     for day in days {
-        place = place.at(&format!("{day}T12:00:00Z"));
+        sandbox = sandbox.at(&format!("{day}T12:00:00Z"));
         for hour in [8, 9] {
             let name = format!("{day}-{hour}.ndjson");
             let address = ",\"ip\":\"203.0.113.9\"";
             let text = line("shop", &format!("{day}T{hour:02}:00:00Z"), address);
-            place.write(&name, text + &format!("no json {day} {hour}\n"));
-            place.wa(&format!("ingest {name}")).exits(0);
+            sandbox.write(&name, text + &format!("no json {day} {hour}\n"));
+            sandbox.wa(&format!("ingest {name}")).exits(0);
         }
     }
-    place
+    sandbox
 }
 
-/// Returns what a report says of what goes, without what tells a dry run from a real one.
+/// Returns a gc report without the fields that differ between a dry run and a real run.
 fn done(report: &Value) -> Value {
     let mut report = report.clone();
     report["dry_run"] = Value::Null;
@@ -57,7 +57,7 @@ fn done(report: &Value) -> Value {
     report
 }
 
-fn files(place: &Place) -> Vec<(String, u64)> {
+fn files(sandbox: &Sandbox) -> Vec<(String, u64)> {
     fn walk(dir: &std::path::Path, all: &mut Vec<(String, u64)>) {
         for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
             match entry.file_type().unwrap().is_dir() {
@@ -67,25 +67,26 @@ fn files(place: &Place) -> Vec<(String, u64)> {
         }
     }
     let mut all = Vec::new();
-    walk(&place.path("wa-store"), &mut all);
+    walk(&sandbox.path("wa-store"), &mut all);
     all.sort();
     all
 }
 
 #[test]
 fn dry_run_equals_the_following_run() {
-    let place = place().at("2026-09-10T13:00:00Z");
-    place.write("wa-store/wa.toml", "[retention]\nevents = \"60d\"\n[privacy]\nanonymize_after = \"30d\"\n");
-    // What an interrupted run leaves.
-    place.write("wa-store/staging/half.parquet", "PAR1");
-    place.write("wa-store/events/event_date=2026-09-10/unnamed.parquet", "PAR1");
-    let before = files(&place);
+    let sandbox = sandbox().at("2026-09-10T13:00:00Z");
+    sandbox
+        .write("wa-store/wa.toml", "[retention]\nevents = \"60d\"\n[privacy]\nanonymize_after = \"30d\"\n");
+    // The orphan files of an interrupted run.
+    sandbox.write("wa-store/staging/half.parquet", "PAR1");
+    sandbox.write("wa-store/events/event_date=2026-09-10/unnamed.parquet", "PAR1");
+    let before = files(&sandbox);
     let flags = "--keep-sessions 100d --keep-daily-stats 110d --format json";
-    let dry = place.wa(&format!("gc --dry-run {flags}")).json();
-    assert_eq!(files(&place), before, "a dry run changes nothing");
-    assert_eq!(place.wa(&format!("gc --dry-run {flags}")).json(), dry);
+    let dry = sandbox.wa(&format!("gc --dry-run {flags}")).json();
+    assert_eq!(files(&sandbox), before, "a dry run changes nothing");
+    assert_eq!(sandbox.wa(&format!("gc --dry-run {flags}")).json(), dry);
 
-    // 10 September is the last of 60 days, and 12 July the day before the first.
+    // The 60 retained days end on 10 September; 12 July is the day before the first.
     let days: Vec<String> = before.iter().filter_map(|(path, _)| day_of(path, "event_date=")).collect();
     let old: Vec<&String> = days.iter().filter(|day| day.as_str() <= "2026-07-12").collect();
     let mut dates = old.clone();
@@ -104,28 +105,28 @@ fn dry_run_equals_the_following_run() {
     assert_eq!(dry["daily_stats"]["rows"], 3);
     assert_eq!((&dry["rejects"]["rows"], &dry["rejects"]["files"]), (&16.into(), &16.into()));
     assert_eq!(dry["rejects"]["days"], dry["events"]["days"]);
-    // Of 22 July, 1 and 11 August: two events and sessions each; and the sessions of June and July.
+    // Two events and sessions each of 22 July, 1 and 11 August, and the sessions of June and July.
     assert_eq!(dry["anonymized"]["events"], 6);
     assert_eq!(dry["orphan_files"], 2);
 
-    let real = place.wa(&format!("gc {flags}")).json();
+    let real = sandbox.wa(&format!("gc {flags}")).json();
     assert_eq!((&dry["dry_run"], &real["dry_run"]), (&true.into(), &false.into()));
     assert_eq!(done(&real), done(&dry));
-    let after = files(&place);
+    let after = files(&sandbox);
     let size = |files: &[(String, u64)]| {
         let of = files.iter().filter(|(path, _)| path.contains("=20") || path.contains("/rejects/"));
         of.map(|(_, bytes)| bytes).sum::<u64>()
     };
     assert_eq!(real["bytes_after"], size(&after));
     assert_eq!(real["bytes_before"], size(&before) - 4, "the unnamed file was none of the store's");
-    // One file a day is left of events and of refused lines.
+    // One file per day remains, of events and of rejected lines.
     let left: Vec<String> = after.iter().filter_map(|(path, _)| day_of(path, "event_date=")).collect();
     assert_eq!(left.len(), 6);
     assert_eq!(after.iter().filter(|(path, _)| path.contains("/rejects/")).count(), 6);
-    let status = place.wa("status --format json").json();
+    let status = sandbox.wa("status --format json").json();
     assert_eq!((&status["tables"][0]["rows"], &status["rejects"]["rows"]), (&12.into(), &12.into()));
 
-    let again = place.wa(&format!("gc {flags}")).json();
+    let again = sandbox.wa(&format!("gc {flags}")).json();
     for part in ["events", "sessions", "daily_stats", "rejects"] {
         let none = json!({"days": [], "rows": 0, "files": 0, "bytes": 0});
         assert_eq!(again[part], none, "{part}");
@@ -135,8 +136,8 @@ fn dry_run_equals_the_following_run() {
     let table_files = |all: &[(String, u64)]| {
         all.iter().filter(|(path, _)| !path.ends_with("manifest.json")).cloned().collect::<Vec<_>>()
     };
-    assert_eq!(table_files(&files(&place)), table_files(&after));
-    place.wa("verify").exits(0);
+    assert_eq!(table_files(&files(&sandbox)), table_files(&after));
+    sandbox.wa("verify").exits(0);
 }
 
 fn day_of(path: &str, key: &str) -> Option<String> {
@@ -145,93 +146,93 @@ fn day_of(path: &str, key: &str) -> Option<String> {
 
 #[test]
 fn pruned_statistics_stay_pruned() {
-    let place = place().at("2026-09-10T13:00:00Z");
-    place.wa("gc --keep-daily-stats 60d").exits(2).warns("at least as long as sessions");
-    // Stores of before may have lost statistics all the same.
+    let sandbox = sandbox().at("2026-09-10T13:00:00Z");
+    sandbox.wa("gc --keep-daily-stats 60d").exits(2).warns("at least as long as sessions");
+    // Statistics may have been lost in other ways.
     let settings = Settings { daily_stats_retention: Retention::Days(60), ..Settings::default() };
     let now = wa::time::parse_human("2026-09-10T13:00:00Z").unwrap();
     let lock_timeout = std::time::Duration::from_secs(1);
     let options = GcOptions { clock: Clock { now }, dry_run: false, yes: false, lock_timeout };
-    let report = gc(&Store::new(place.path("wa-store")), &settings, options).unwrap();
+    let report = gc(&Store::new(sandbox.path("wa-store")), &settings, options).unwrap();
     assert_eq!(report.daily_stats.rows, 8);
-    place.wa("verify").exits(0);
-    let first_day = |place: &Place| {
-        let said = place.wa("report trends --days 200 --format json").json();
+    sandbox.wa("verify").exits(0);
+    let first_day = |sandbox: &Sandbox| {
+        let said = sandbox.wa("report trends --days 200 --format json").json();
         said["trends"][0]["stat_date"].as_str().unwrap().to_owned()
     };
-    assert_eq!(first_day(&place), "2026-07-22");
-    // A late line for a day whose sessions are held but whose statistics are gone.
-    place.write("late.ndjson", line("shop", "2026-07-02T11:00:00Z", ""));
-    let account = place.wa("ingest late.ndjson --format json").json();
+    assert_eq!(first_day(&sandbox), "2026-07-22");
+    // A late line for a day whose sessions are retained but whose statistics are pruned.
+    sandbox.write("late.ndjson", line("shop", "2026-07-02T11:00:00Z", ""));
+    let account = sandbox.wa("ingest late.ndjson --format json").json();
     assert_eq!(account["total"]["stored"], 1);
-    assert_eq!(first_day(&place), "2026-07-22");
-    place.wa("verify").exits(0);
-    // A rebuild does not bring them back either, nor does a time zone that moves days.
-    place.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
-    place.wa("rebuild").exits(0);
-    assert_eq!(first_day(&place), "2026-07-22");
-    place.wa("verify").exits(0);
-    // Another chatbot never had data there: its history can be loaded.
-    place.write("other.ndjson", line("library", "2026-07-02T11:00:00Z", ""));
-    place.wa("ingest other.ndjson").exits(0);
-    assert_eq!(first_day(&place), "2026-07-02");
-    place.wa("verify").exits(0);
+    assert_eq!(first_day(&sandbox), "2026-07-22");
+    sandbox.wa("verify").exits(0);
+    // Neither a rebuild nor a change of the time zone restores them.
+    sandbox.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
+    sandbox.wa("rebuild").exits(0);
+    assert_eq!(first_day(&sandbox), "2026-07-22");
+    sandbox.wa("verify").exits(0);
+    // Another chatbot had no data on these days, so its history can be ingested.
+    sandbox.write("other.ndjson", line("library", "2026-07-02T11:00:00Z", ""));
+    sandbox.wa("ingest other.ndjson").exits(0);
+    assert_eq!(first_day(&sandbox), "2026-07-02");
+    sandbox.wa("verify").exits(0);
 }
 
 #[test]
 fn clock_jump_needs_confirmation() {
-    let place = place();
-    // The last gc was never, and the newest event is of half a month ago: is it the clock?
-    let place = place.at("2026-09-25T02:00:00Z");
-    place.wa("gc --keep-events 60d").exits(2).warns("is the clock right?").warns("--yes");
-    let dry = place.wa("gc --keep-events 60d --dry-run").exits(0);
+    let sandbox = sandbox();
+    // gc has never run, and the newest event is half a month old: the clock may be wrong.
+    let sandbox = sandbox.at("2026-09-25T02:00:00Z");
+    sandbox.wa("gc --keep-events 60d").exits(2).warns("is the clock right?").warns("--yes");
+    let dry = sandbox.wa("gc --keep-events 60d --dry-run").exits(0);
     dry.says("without --yes nothing would be done").says("is the clock right?");
-    assert!(!place.path("wa-store/staging").exists(), "a question leaves nothing lying about");
-    // Where nothing would go, there is nothing to ask.
-    place.wa("gc --keep-events 1y").exits(0);
-    // Gc ran since, every night: it is the site that stood still, and its data is to go all the same.
-    let place = place.at("2026-09-26T02:00:00Z");
-    place.wa("gc --keep-events 60d").exits(0);
-    let place = place.at("2026-10-26T02:00:00Z");
-    place.wa("gc --keep-events 60d").exits(2).warns("the last gc was at 2026-09-26T02:00:00Z");
-    place.wa("gc --keep-events 60d --yes").exits(0);
-    // Everything at once is asked about however often gc ran.
-    let place = place.at("2026-10-27T02:00:00Z");
-    place.wa("gc --keep-events 2d").exits(2).warns("all events would be removed");
+    assert!(!sandbox.path("wa-store/staging").exists(), "a question leaves nothing lying about");
+    // No confirmation is needed if nothing would be pruned.
+    sandbox.wa("gc --keep-events 1y").exits(0);
+    // gc ran every night: the site had no traffic, and its old data is pruned.
+    let sandbox = sandbox.at("2026-09-26T02:00:00Z");
+    sandbox.wa("gc --keep-events 60d").exits(0);
+    let sandbox = sandbox.at("2026-10-26T02:00:00Z");
+    sandbox.wa("gc --keep-events 60d").exits(2).warns("the last gc was at 2026-09-26T02:00:00Z");
+    sandbox.wa("gc --keep-events 60d --yes").exits(0);
+    // Pruning everything needs a confirmation, however often gc ran.
+    let sandbox = sandbox.at("2026-10-27T02:00:00Z");
+    sandbox.wa("gc --keep-events 2d").exits(2).warns("all events would be removed");
 }
 
 #[test]
 fn pruning_events_of_today_needs_confirmation() {
-    let place = Place::new().at("2026-09-10T03:00:00Z");
-    place.wa("init --timezone Asia/Tokyo").exits(0);
-    // Noon in Tokyo. At one in the morning it was still the 9th by UTC.
+    let sandbox = Sandbox::new().at("2026-09-10T03:00:00Z");
+    sandbox.wa("init --timezone Asia/Tokyo").exits(0);
+    // Noon in Tokyo. At 01:00 there it was still the 9th in UTC.
     let lines = ["2026-09-08T01:00:00Z", "2026-09-09T16:00:00Z", "2026-09-10T01:00:00Z"];
-    place.write("log.ndjson", lines.map(|time| line("shop", time, "")).concat());
-    place.wa("ingest log.ndjson").exits(0);
-    place
+    sandbox.write("log.ndjson", lines.map(|time| line("shop", time, "")).concat());
+    sandbox.wa("ingest log.ndjson").exits(0);
+    sandbox
         .wa("gc --keep-events 1d")
         .exits(2)
         .warns("events of today would be removed, up to 2026-09-09T16:00:00Z")
         .warns("Asia/Tokyo");
-    place.wa("gc --keep-events 2d").exits(0);
-    assert_eq!(place.wa("status --format json").json()["tables"][0]["rows"], 2);
-    place.wa("gc --keep-events 1d --yes").exits(0);
-    assert_eq!(place.wa("status --format json").json()["tables"][0]["rows"], 1);
+    sandbox.wa("gc --keep-events 2d").exits(0);
+    assert_eq!(sandbox.wa("status --format json").json()["tables"][0]["rows"], 2);
+    sandbox.wa("gc --keep-events 1d --yes").exits(0);
+    assert_eq!(sandbox.wa("status --format json").json()["tables"][0]["rows"], 1);
 }
 
 #[test]
 fn retention_flags_override_settings_for_one_run() {
-    let place = place().at("2026-09-10T13:00:00Z");
-    let rows = |place: &Place| place.wa("status --format json").json()["tables"][0]["rows"].clone();
-    place.write("wa-store/wa.toml", "[retention]\nevents = \"forever\"\nsessions = \"forever\"\n");
-    place.wa("gc").exits(0);
-    assert_eq!(rows(&place), 28);
-    place.write("wa-store/wa.toml", "[retention]\nevents = \"17w\"\n");
-    place.wa("gc").exits(0);
-    // 17 weeks are 119 days: from 15 May on.
-    assert_eq!(rows(&place), 24);
-    place.wa("gc --keep-events 1y --keep-sessions 1y").exits(0);
-    assert_eq!(rows(&place), 24);
-    place.wa("gc --keep-events 11d").exits(0);
-    assert_eq!(rows(&place), 4);
+    let sandbox = sandbox().at("2026-09-10T13:00:00Z");
+    let rows = |sandbox: &Sandbox| sandbox.wa("status --format json").json()["tables"][0]["rows"].clone();
+    sandbox.write("wa-store/wa.toml", "[retention]\nevents = \"forever\"\nsessions = \"forever\"\n");
+    sandbox.wa("gc").exits(0);
+    assert_eq!(rows(&sandbox), 28);
+    sandbox.write("wa-store/wa.toml", "[retention]\nevents = \"17w\"\n");
+    sandbox.wa("gc").exits(0);
+    // 17 weeks are 119 days, from 15 May on.
+    assert_eq!(rows(&sandbox), 24);
+    sandbox.wa("gc --keep-events 1y --keep-sessions 1y").exits(0);
+    assert_eq!(rows(&sandbox), 24);
+    sandbox.wa("gc --keep-events 11d").exits(0);
+    assert_eq!(rows(&sandbox), 4);
 }

@@ -10,20 +10,20 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::harness::{Place, root};
+use crate::harness::{Sandbox, root};
 
 /// The versions whose stores are tested.
 const VERSIONS: [&str; 1] = ["0.1"];
 
 /// Copies the golden store of a version into the folder of a test, with its logs.
-fn golden(version: &str) -> Place {
-    let place = Place::new().at("2026-03-12T12:00:00Z");
+fn golden(version: &str) -> Sandbox {
+    let sandbox = Sandbox::new().at("2026-03-12T12:00:00Z");
     let folder = root().join("tests/data/golden").join(version);
-    copy(&folder.join("wa-store"), &place.path("wa-store"));
+    copy(&folder.join("wa-store"), &sandbox.path("wa-store"));
     for log in ["first.ndjson", "second.ndjson"] {
-        place.write(log, fs::read(folder.join(log)).unwrap());
+        sandbox.write(log, fs::read(folder.join(log)).unwrap());
     }
-    place
+    sandbox
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -45,8 +45,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Returns the figures of a summary that the tests compare.
-fn summary(place: &Place) -> serde_json::Value {
-    let answer = place.wa("report summary --from 2026-03-01 --to 2026-03-12 --format json").json();
+fn summary(sandbox: &Sandbox) -> serde_json::Value {
+    let answer = sandbox.wa("report summary --from 2026-03-01 --to 2026-03-12 --format json").json();
     let figures = &answer["summary"];
     json!([
         figures["total_sessions"],
@@ -60,17 +60,18 @@ fn summary(place: &Place) -> serde_json::Value {
 #[test]
 fn golden_store_is_verified_and_reported() {
     for version in VERSIONS {
-        let place = golden(version);
-        place.wa("verify").exits(0);
+        let sandbox = golden(version);
+        sandbox.wa("verify").exits(0);
         // Sessions of shop: a (10:00 to 10:20, one message), b (10:00 to 10:00), c of the night of
         // the 10th in Berlin; of help: d. The bot session is excluded. Conversations: a and d.
         // Durations: 1200 + 0 + 60 + 90 = 1350 seconds over 4 sessions: 337.5, rounded 338.
-        assert_eq!(summary(&place), json!([4, 4, 2, 338, 50]), "{version}");
-        let trends = place.wa("report trends --from 2026-03-09 --to 2026-03-10 --format json").json();
+        assert_eq!(summary(&sandbox), json!([4, 4, 2, 338, 50]), "{version}");
+        let trends = sandbox.wa("report trends --from 2026-03-09 --to 2026-03-10 --format json").json();
         // 2026-03-09T23:30Z is the 10th in Berlin.
         let days: Vec<_> = trends["trends"].as_array().unwrap().iter().map(|day| &day["sessions"]).collect();
         assert_eq!(json!(days), json!([3, 1]), "{version}");
-        let events = place.wa("events --from 2026-03-01 --to 2026-03-12 --limit 0 --format ndjson").output();
+        let events =
+            sandbox.wa("events --from 2026-03-01 --to 2026-03-12 --limit 0 --format ndjson").output();
         assert_eq!(events.lines().count(), 9, "{version}");
     }
 }
@@ -78,32 +79,39 @@ fn golden_store_is_verified_and_reported() {
 #[test]
 fn golden_store_recognizes_its_log() {
     for version in VERSIONS {
-        let place = golden(version);
-        let summary = place.wa("ingest first.ndjson --force --format json").json();
+        let sandbox = golden(version);
+        let summary = sandbox.wa("ingest first.ndjson --force --format json").json();
         let total = &summary["total"];
-        assert_eq!([&total["stored"], &total["duplicate"], &total["read"]], [&json!(0), &json!(9), &json!(10)]);
+        assert_eq!(
+            [&total["stored"], &total["duplicate"], &total["read"]],
+            [&json!(0), &json!(9), &json!(10)]
+        );
     }
 }
 
 #[test]
 fn golden_store_extends_like_a_new_store() {
     for version in VERSIONS {
-        let place = golden(version);
-        let total = place.wa("ingest second.ndjson --format json").json()["total"].clone();
+        let sandbox = golden(version);
+        let total = sandbox.wa("ingest second.ndjson --format json").json()["total"].clone();
         assert_eq!([&total["stored"], &total["duplicate"]], [&json!(3), &json!(1)], "{version}");
-        place.wa("verify").exits(0);
+        sandbox.wa("verify").exits(0);
         // The late event at 10:40 extends a to 2400 seconds; e is new, of the visitor of b, with a
         // message: 2400 + 0 + 60 + 90 + 0 = 2550 seconds over 5 sessions, 3 conversations.
-        assert_eq!(summary(&place), json!([5, 4, 3, 510, 60]), "{version}");
-        let new = Place::new().at("2026-03-12T12:00:00Z");
+        assert_eq!(summary(&sandbox), json!([5, 4, 3, 510, 60]), "{version}");
+        let new = Sandbox::new().at("2026-03-12T12:00:00Z");
         for log in ["first.ndjson", "second.ndjson"] {
-            new.write(log, place.read(log));
+            new.write(log, sandbox.read(log));
         }
         new.wa("init --timezone Europe/Berlin").exits(0);
         new.wa("ingest second.ndjson first.ndjson").exits(0);
-        for report in ["summary", "trends", "events", "sources", "devices", "sessions", "locations", "visitors"] {
-            let answers = [&place, &new].map(|place| {
-                place.wa(&format!("report {report} --from 2026-03-01 --to 2026-03-12 --format json")).output()
+        for report in
+            ["summary", "trends", "events", "sources", "devices", "sessions", "locations", "visitors"]
+        {
+            let answers = [&sandbox, &new].map(|sandbox| {
+                sandbox
+                    .wa(&format!("report {report} --from 2026-03-01 --to 2026-03-12 --format json"))
+                    .output()
             });
             assert_eq!(without_times(&answers[0]), without_times(&answers[1]), "{version} {report}");
         }

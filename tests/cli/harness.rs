@@ -1,5 +1,6 @@
-//! Runs `wa` hermetically: in a folder of its own, without the environment, with a fixed clock.
-//! A run that is not what a test expects shows its command, its folder and both streams.
+//! Runs `wa` hermetically: in a temporary folder, with an empty environment and a fixed clock.
+//!
+//! A failed expectation shows the command, its folder and both streams.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -7,32 +8,32 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The time that is now in a test, unless it says otherwise: the day after the sample data ends.
+/// The default clock of tests: the day after the sample data ends.
 pub const NOW: &str = "2026-11-10T02:00:00Z";
 
-/// A folder in which `wa` runs, removed at the end.
-pub struct Place {
+/// A temporary folder in which `wa` runs.
+pub struct Sandbox {
     dir: tempfile::TempDir,
     now: String,
     environment: Vec<(String, String)>,
 }
 
-impl Place {
-    /// Makes an empty one.
-    pub fn new() -> Place {
+impl Sandbox {
+    /// Creates an empty folder.
+    pub fn new() -> Sandbox {
         let dir = tempfile::Builder::new().prefix("wa-test-").tempdir().expect("a temporary folder");
-        Place { dir, now: NOW.to_owned(), environment: Vec::new() }
+        Sandbox { dir, now: NOW.to_owned(), environment: Vec::new() }
     }
 
-    /// Moves the clock.
-    #[allow(dead_code)] // for the tests of commands that need a store
-    pub fn at(mut self, now: &str) -> Place {
+    /// Sets the clock.
+    #[allow(dead_code)]
+    pub fn at(mut self, now: &str) -> Sandbox {
         self.now = now.to_owned();
         self
     }
 
     /// Sets an environment variable.
-    pub fn with(mut self, name: &str, value: &str) -> Place {
+    pub fn with(mut self, name: &str, value: &str) -> Sandbox {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -42,7 +43,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    /// Writes a file, and the folders above it.
+    /// Writes a file and creates the folders above it.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder above")).expect("folders");
@@ -54,7 +55,7 @@ impl Place {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("cannot read {name}: {e}"))
     }
 
-    /// Runs `wa` with arguments that hold no blanks.
+    /// Runs `wa` with arguments that are separated by white space.
     pub fn wa(&self, arguments: &str) -> Run {
         self.run(arguments.split_whitespace())
     }
@@ -81,8 +82,8 @@ impl Place {
             .expect("the binary runs");
         let mut stdin = child.stdin.take().expect("standard input");
         let input = input.to_vec();
-        // In a thread of its own: the child may fill its pipes before it reads all of this, or
-        // never read it at all.
+        // A separate thread writes, because the child may fill its output pipes before it reads all
+        // input, or never read it.
         let writer = std::thread::spawn(move || {
             let _ = stdin.write_all(&input);
         });
@@ -97,11 +98,11 @@ impl Place {
         }
     }
 
-    /// Returns the command, ready to be given arguments.
+    /// Returns the command without arguments.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wa"));
         command.env_clear().current_dir(self.dir.path()).args(["--now", &self.now]);
-        // Where a test counts coverage or asks for backtraces, the child has to know too.
+        // Coverage and backtraces apply to the child process too.
         for name in ["LLVM_PROFILE_FILE", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -112,7 +113,7 @@ impl Place {
     }
 }
 
-/// What a run left: exit status and both streams.
+/// The result of a run: exit status and both streams.
 pub struct Run {
     shown: String,
     dir: PathBuf,
@@ -129,7 +130,7 @@ impl Run {
         self
     }
 
-    /// Checks that the run went well and said nothing on standard error; returns standard output.
+    /// Checks for exit status 0 and an empty standard error, and returns standard output.
     #[track_caller]
     pub fn output(self) -> String {
         let run = self.exits(0);
@@ -137,21 +138,21 @@ impl Run {
         run.stdout
     }
 
-    /// Checks that standard output holds a text.
+    /// Checks that standard output contains a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Run {
         assert!(self.stdout.contains(text), "expected on standard output: {text}\n{self}");
         self
     }
 
-    /// Checks that standard error holds a text.
+    /// Checks that standard error contains a text.
     #[track_caller]
     pub fn warns(self, text: &str) -> Run {
         assert!(self.stderr.contains(text), "expected on standard error: {text}\n{self}");
         self
     }
 
-    /// Checks that nothing was printed at all.
+    /// Checks that both streams are empty.
     #[track_caller]
     pub fn prints_nothing(self) -> Run {
         assert!(self.stdout.is_empty() && self.stderr.is_empty(), "expected no output\n{self}");

@@ -1,6 +1,6 @@
-//! The account of an ingest, as a user reads it.
+//! The ingest summary in a terminal.
 
-use crate::harness::Place;
+use crate::harness::Sandbox;
 
 fn line(session: &str) -> String {
     format!(
@@ -10,20 +10,20 @@ fn line(session: &str) -> String {
 
 #[test]
 fn blank_lines_are_counted_below_the_table() {
-    let place = Place::new();
-    place.write("a.ndjson", format!("\n{}\n \n", line("a")));
-    place.write("b.ndjson", line("b"));
-    place.wa("ingest a.ndjson").exits(0).says("\n3 blank lines (not counted)\n");
-    let run = place.wa("ingest b.ndjson").exits(0);
+    let sandbox = Sandbox::new();
+    sandbox.write("a.ndjson", format!("\n{}\n \n", line("a")));
+    sandbox.write("b.ndjson", line("b"));
+    sandbox.wa("ingest a.ndjson").exits(0).says("\n3 blank lines (not counted)\n");
+    let run = sandbox.wa("ingest b.ndjson").exits(0);
     assert!(!run.stdout.contains("blank"), "{run}");
 }
 
 #[test]
 fn summary_without_commit_names_rejected_lines() {
-    let place = Place::new();
-    // Thirteen of fifteen lines make no sense.
-    place.write("a.ndjson", "no json\n".repeat(12) + &line("a") + &line("b") + "{\"event_name\":\"e\"}\n");
-    let run = place.wa("ingest a.ndjson --max-rejects 12").exits(3);
+    let sandbox = Sandbox::new();
+    // Thirteen of fifteen lines are rejected.
+    sandbox.write("a.ndjson", "no json\n".repeat(12) + &line("a") + &line("b") + "{\"event_name\":\"e\"}\n");
+    let run = sandbox.wa("ingest a.ndjson --max-rejects 12").exits(3);
     let run = run.warns("13 lines were rejected, more than --max-rejects 12; nothing was committed");
     assert!(run.stdout.starts_with("Nothing was committed. Without --max-rejects:\n"), "{run}");
     let run = run
@@ -31,13 +31,13 @@ fn summary_without_commit_names_rejected_lines() {
         .says("  a.ndjson:1 not_json\n")
         .says("  a.ndjson:10 not_json\n  and 3 more\n");
     assert!(!run.stdout.contains("stored") && !run.stdout.contains("a.ndjson:11"), "{run}");
-    let run = place.wa("ingest a.ndjson --max-rejects 12 --format json").exits(3);
+    let run = sandbox.wa("ingest a.ndjson --max-rejects 12 --format json").exits(3);
     let account: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(account["committed"], false);
     assert_eq!(account["first_rejected"].as_array().unwrap().len(), 10);
     let first = serde_json::json!({"file": "a.ndjson", "line": 1, "reason": "not_json"});
     assert_eq!(account["first_rejected"][0], first);
-    // As many as are allowed: they are kept, and the account is as ever.
-    let account = place.wa("ingest a.ndjson --max-rejects 13 --format json").json();
+    // Within the limit, the rejected lines are stored and the summary is the usual one.
+    let account = sandbox.wa("ingest a.ndjson --max-rejects 13 --format json").json();
     assert_eq!((&account["committed"], account.get("first_rejected")), (&true.into(), None));
 }

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::harness::{Place, root};
+use crate::harness::{Sandbox, root};
 
-/// Checks that two values have the same keys, at any depth. Keys that are names of things (reasons, warnings,
-/// settings) need not be the same.
+/// Checks that two values have the same keys, at any depth. Keys that are names (of reasons, warnings
+/// or settings) may differ.
 fn compare(at: &str, sample: &Value, printed: &Value) {
     match (sample, printed) {
         (Value::Object(sample), Value::Object(printed)) => {
@@ -35,8 +35,8 @@ fn compare(at: &str, sample: &Value, printed: &Value) {
 
 #[test]
 fn json_page_has_the_printed_keys() {
-    let place = Place::new();
-    place.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "log.ndjson",
         "{\"chatbot_id\":\"shop\",\"session_id\":\"s-1\",\"user_id\":\"user_123\",\"event_name\":\"message_sent\",\"ip\":\"203.0.113.9\",\"timestamp\":\"2026-09-09T12:00:00Z\"}\nno json\n",
     );
@@ -58,7 +58,7 @@ fn json_page_has_the_printed_keys() {
     ] {
         let (section, sample) = sections.next().unwrap();
         assert_eq!(section, name);
-        compare(name, &sample, &place.wa(&format!("{arguments} --format json")).json());
+        compare(name, &sample, &sandbox.wa(&format!("{arguments} --format json")).json());
     }
     assert!(sections.next().is_none());
 }

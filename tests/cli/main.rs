@@ -1,9 +1,7 @@
-//! Drives the binary: its streams, exit statuses and files, as a user or cron sees them.
+//! Tests that run the binary and check its streams, exit statuses and files.
 //!
-//! One test binary for all of it, since every one links the whole of Parquet.
+//! All are in one test binary, because each binary links Polars.
 
-mod ingest_summary;
-mod maintenance;
 mod conventions;
 mod cron;
 mod disk;
@@ -11,13 +9,15 @@ mod docs;
 mod gc;
 mod golden;
 mod harness;
+mod ingest_summary;
 mod inputs;
 mod json;
-mod unchanged_files;
+mod maintenance;
 mod memory;
 mod privacy;
 mod pruned;
 mod sample_data;
 mod settings;
 mod store;
+mod unchanged_files;
 mod zone;

@@ -1,4 +1,4 @@
-//! What is freed is kept, and goes back where the budget says so.
+//! Freed memory is kept for reuse, and returned to the system near the budget.
 #![cfg(target_os = "linux")]
 
 #[test]
@@ -7,7 +7,7 @@ fn freed_memory_is_returned_near_the_budget() {
     let held = || wa::allocator::resident().unwrap();
     wa::allocator::keep_freed_memory();
     let before = held();
-    // Written to, so that the kernel has to find the pages; in pieces as large as an ingest's largest.
+    // Writing makes the kernel provide the pages. The pieces are as large as those of an ingest.
     let pieces: Vec<Vec<u8>> = (0..32).map(|_| vec![1u8; 8 << 20]).collect();
     drop(pieces);
     assert!(held() > before + HALF, "it was not kept");

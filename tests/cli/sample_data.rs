@@ -1,8 +1,8 @@
-//! The sample data: what the generator writes, and what `wa` makes of it.
+//! The sample data: its generator, and the figures that `wa` computes from it.
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Place, root};
+use crate::harness::{Sandbox, root};
 
 #[path = "../../examples/sample_data/main.rs"]
 #[allow(dead_code)] // its `main` is not called here
@@ -54,11 +54,11 @@ fn every_reject_reason_has_a_bad_file() {
     assert_eq!(there, BTreeSet::from(reasons));
 }
 
-/// Copies the logs (not the bad ones) into a place.
-fn logs(place: &Place) {
+/// Copies the valid logs into the folder of a test.
+fn logs(sandbox: &Sandbox) {
     for (name, bytes) in generator::files() {
         if name.contains(".ndjson") && !name.contains('/') {
-            place.write(&format!("logs/{name}"), bytes);
+            sandbox.write(&format!("logs/{name}"), bytes);
         }
     }
 }
@@ -72,28 +72,28 @@ fn number(value: &serde_json::Value, path: &str) -> u64 {
 
 #[test]
 fn ingest_summary_matches_a_naive_count() {
-    let place = Place::new();
-    logs(&place);
+    let sandbox = Sandbox::new();
+    logs(&sandbox);
     let truth = truth::truth(&sites::logs());
-    let account = place.wa("ingest logs --format json").json();
+    let account = sandbox.wa("ingest logs --format json").json();
     assert_eq!(number(&account, "/total/read"), truth.read as u64);
     assert_eq!(number(&account, "/total/stored"), truth.stored as u64);
     assert_eq!(number(&account, "/total/duplicate"), (truth.read - truth.stored) as u64);
-    let again = place.wa("ingest logs --force --format json").json();
+    let again = sandbox.wa("ingest logs --force --format json").json();
     assert_eq!(number(&again, "/total/stored"), 0);
 }
 
 #[test]
 fn summary_matches_a_naive_computation() {
-    let place = Place::new();
-    logs(&place);
-    place.wa("ingest logs --quiet").exits(0).prints_nothing();
+    let sandbox = Sandbox::new();
+    logs(&sandbox);
+    sandbox.wa("ingest logs --quiet").exits(0).prints_nothing();
     let truth = truth::truth(&sites::logs());
     let everybody = truth.chatbots().into_iter().map(Some).chain([None]);
     for (chatbot, days) in everybody.flat_map(|chatbot| [1, 7, 30, 40].map(|days| (chatbot, days))) {
         let expected = truth.figures(chatbot, days);
         let which = chatbot.map(|chatbot| format!("--chatbot {chatbot}")).unwrap_or_default();
-        let report = place
+        let report = sandbox
             .wa(&format!("report summary --days {days} --as-of 2026-11-09 {which} --format json"))
             .json();
         let actual = truth::Figures {
@@ -106,7 +106,7 @@ fn summary_matches_a_naive_computation() {
             seconds: expected.seconds,
         };
         assert_eq!(actual, expected, "{chatbot:?}, {days} days");
-        // The mean, rounded half up.
+        // The mean is rounded half up.
         let (seconds, sessions) = (expected.seconds as u64, expected.sessions as u64);
         let mean = (2 * seconds + sessions).checked_div(2 * sessions).unwrap_or(0);
         assert_eq!(
@@ -120,10 +120,10 @@ fn summary_matches_a_naive_computation() {
 #[test]
 fn bad_files_lose_no_valid_line() {
     for bad in bad::bad() {
-        let place = Place::new();
+        let sandbox = Sandbox::new();
         let name = bad::file_name(&bad);
-        place.write(&name, &bad.bytes);
-        let run = place.run(["ingest", &name, "--format", "json"]);
+        sandbox.write(&name, &bad.bytes);
+        let run = sandbox.run(["ingest", &name, "--format", "json"]);
         let account: serde_json::Value =
             serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("no JSON: {e}\n{run}"));
         let of = |field: &str| {

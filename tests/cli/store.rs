@@ -1,14 +1,14 @@
-//! The store as a folder: made, found, refused.
+//! The store as a folder: created, found, rejected.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::harness::Place;
+use crate::harness::Sandbox;
 
 const LINE: &str = "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"message_sent\",\
                     \"timestamp\":\"2026-11-09T10:00:00Z\"}\n";
 
-/// Every file below a folder, with its bytes; but the lock, which every writer makes.
+/// Returns all files below a folder with their bytes, except the lock file.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut pending = vec![dir.to_owned()];
@@ -27,16 +27,16 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn store_without_manifest_is_an_error_and_unchanged() {
-    let place = Place::new();
-    place.write("log.ndjson", format!("{LINE}no json\n"));
-    place.wa("ingest log.ndjson").exits(0);
-    std::fs::remove_file(place.path("wa-store/manifest.json")).unwrap();
-    // What an interrupted writer leaves: the next one removes all that no manifest names.
+    let sandbox = Sandbox::new();
+    sandbox.write("log.ndjson", format!("{LINE}no json\n"));
+    sandbox.wa("ingest log.ndjson").exits(0);
+    std::fs::remove_file(sandbox.path("wa-store/manifest.json")).unwrap();
+    // The files of an interrupted writer, which the next writer removes.
     for leftover in [false, true] {
         if leftover {
-            place.write("wa-store/staging/half.parquet", "PAR1");
+            sandbox.write("wa-store/staging/half.parquet", "PAR1");
         }
-        let before = files(&place.path("wa-store"));
+        let before = files(&sandbox.path("wa-store"));
         for command in [
             "ingest log.ndjson",
             "gc",
@@ -52,34 +52,34 @@ fn store_without_manifest_is_an_error_and_unchanged() {
             "forget --user u",
             "anonymize --older-than 1d",
         ] {
-            place
+            sandbox
                 .wa(command)
                 .exits(1)
                 .warns("the manifest of the store ./wa-store is missing")
                 .warns("put the manifest back from a backup of the store");
-            assert!(files(&place.path("wa-store")) == before, "{command} has changed the store");
+            assert!(files(&sandbox.path("wa-store")) == before, "{command} has changed the store");
         }
     }
 }
 
 #[test]
 fn interrupted_first_ingest_can_be_repeated() {
-    let place = Place::new();
-    place.write("log.ndjson", LINE);
-    place.write("wa-store/staging/manifest.json", "{\"manif");
-    place.write("wa-store/lock", "");
-    std::fs::create_dir_all(place.path("wa-store/events/event_date=2026-11-09")).unwrap();
-    place.wa("report summary").exits(1).warns("there is no wa store");
-    place.wa("ingest log.ndjson").exits(0).warns("created the store");
-    assert!(!place.path("wa-store/staging").exists());
-    place.wa("verify").exits(0).says("compared 1 event, 1 session (0 of them in part)");
+    let sandbox = Sandbox::new();
+    sandbox.write("log.ndjson", LINE);
+    sandbox.write("wa-store/staging/manifest.json", "{\"manif");
+    sandbox.write("wa-store/lock", "");
+    std::fs::create_dir_all(sandbox.path("wa-store/events/event_date=2026-11-09")).unwrap();
+    sandbox.wa("report summary").exits(1).warns("there is no wa store");
+    sandbox.wa("ingest log.ndjson").exits(0).warns("created the store");
+    assert!(!sandbox.path("wa-store/staging").exists());
+    sandbox.wa("verify").exits(0).says("compared 1 event, 1 session (0 of them in part)");
 }
 
 #[test]
 fn commands_work_on_an_empty_store() {
-    let place = Place::new();
-    place.wa("init").exits(0).warns("made the store ./wa-store");
-    assert!(!place.path("wa-store/staging").exists());
+    let sandbox = Sandbox::new();
+    sandbox.wa("init").exits(0).warns("made the store ./wa-store");
+    assert!(!sandbox.path("wa-store/staging").exists());
     for command in [
         "status",
         "report summary",
@@ -95,43 +95,43 @@ fn commands_work_on_an_empty_store() {
         "forget --user u --dry-run",
         "forget --user u",
     ] {
-        place.wa(command).exits(0);
+        sandbox.wa(command).exits(0);
     }
-    place.write("log.ndjson", LINE);
-    place.wa("ingest log.ndjson").exits(0);
-    place.wa("init").exits(1).warns("are there already");
+    sandbox.write("log.ndjson", LINE);
+    sandbox.wa("ingest log.ndjson").exits(0);
+    sandbox.wa("init").exits(1).warns("are there already");
 }
 
 #[test]
 fn empty_store_follows_edited_settings() {
-    let place = Place::new();
-    place.wa("init").exits(0);
-    place.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\nsession_timeout = \"1h\"\n");
-    place.wa("gc --dry-run").exits(0);
-    place.wa("forget --user u").exits(0);
-    let status = place.wa("status --format json").json();
+    let sandbox = Sandbox::new();
+    sandbox.wa("init").exits(0);
+    sandbox.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\nsession_timeout = \"1h\"\n");
+    sandbox.wa("gc --dry-run").exits(0);
+    sandbox.wa("forget --user u").exits(0);
+    let status = sandbox.wa("status --format json").json();
     assert_eq!((&status["timezone"], &status["warnings"]), (&"Asia/Tokyo".into(), &serde_json::json!([])));
-    // 15:30 UTC is half past midnight in Tokyo.
-    place.write("log.ndjson", LINE.replace("10:00:00Z", "15:30:00Z"));
-    place.wa("ingest log.ndjson").exits(0);
-    let days = place.wa("report trends --from 2026-11-09 --to 2026-11-11 --format json").json();
+    // 15:30 UTC is 00:30 in Tokyo.
+    sandbox.write("log.ndjson", LINE.replace("10:00:00Z", "15:30:00Z"));
+    sandbox.wa("ingest log.ndjson").exits(0);
+    let days = sandbox.wa("report trends --from 2026-11-09 --to 2026-11-11 --format json").json();
     assert_eq!(days["trends"][0]["stat_date"], "2026-11-10");
-    place.wa("verify").exits(0);
-    // From here on there is something that goes by them.
-    place.write("wa-store/wa.toml", "timezone = \"UTC\"\n");
-    place.wa("ingest log.ndjson").exits(2).warns("run `wa rebuild`");
-    std::fs::remove_file(place.path("wa-store/wa.toml")).unwrap();
-    place.wa("init").exits(2).warns("the store was created with the time zone Asia/Tokyo");
-    place.wa("init --timezone Asia/Tokyo --session-timeout 1h").exits(0);
-    place.wa("ingest log.ndjson").exits(0);
+    sandbox.wa("verify").exits(0);
+    // From here on the store holds data.
+    sandbox.write("wa-store/wa.toml", "timezone = \"UTC\"\n");
+    sandbox.wa("ingest log.ndjson").exits(2).warns("run `wa rebuild`");
+    std::fs::remove_file(sandbox.path("wa-store/wa.toml")).unwrap();
+    sandbox.wa("init").exits(2).warns("the store was created with the time zone Asia/Tokyo");
+    sandbox.wa("init --timezone Asia/Tokyo --session-timeout 1h").exits(0);
+    sandbox.wa("ingest log.ndjson").exits(0);
 }
 
 #[test]
 fn init_uses_existing_settings() {
-    let place = Place::new();
-    place.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
-    place.wa("init --timezone UTC").exits(1).warns("are there already");
-    place.wa("init").exits(0).warns("by the settings in ./wa-store/wa.toml");
-    assert_eq!(place.read("wa-store/wa.toml"), "timezone = \"Asia/Tokyo\"\n");
-    assert_eq!(place.wa("status --format json").json()["timezone"], "Asia/Tokyo");
+    let sandbox = Sandbox::new();
+    sandbox.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
+    sandbox.wa("init --timezone UTC").exits(1).warns("are there already");
+    sandbox.wa("init").exits(0).warns("by the settings in ./wa-store/wa.toml");
+    assert_eq!(sandbox.read("wa-store/wa.toml"), "timezone = \"Asia/Tokyo\"\n");
+    assert_eq!(sandbox.wa("status --format json").json()["timezone"], "Asia/Tokyo");
 }

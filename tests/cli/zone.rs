@@ -1,57 +1,57 @@
-//! What reports and lists say in a time zone that is not UTC, where days begin at other times.
+//! Reports and lists in a time zone other than UTC.
 
-use crate::harness::Place;
+use crate::harness::Sandbox;
 
-/// A store of Tokyo with sessions at the times given, an event each.
-fn tokyo(times: &[&str]) -> Place {
-    let place = Place::new().at("2026-11-13T10:00:00Z");
+/// Returns a store in the zone of Tokyo with one session of one event at each time.
+fn tokyo(times: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new().at("2026-11-13T10:00:00Z");
     let line = |time: &&str| {
         format!(
             "{{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"message_sent\",\"timestamp\":\"{time}\"}}\n"
         )
     };
-    place.write("log.ndjson", times.iter().map(line).collect::<String>());
-    place.wa("init -q --timezone Asia/Tokyo").exits(0);
-    place.wa("ingest -q log.ndjson").exits(0);
-    place
+    sandbox.write("log.ndjson", times.iter().map(line).collect::<String>());
+    sandbox.wa("init -q --timezone Asia/Tokyo").exits(0);
+    sandbox.wa("ingest -q log.ndjson").exits(0);
+    sandbox
 }
 
 #[test]
 fn empty_event_list_names_days_in_the_zone() {
     // 05:00 on 12 November in Tokyo.
-    let place = tokyo(&["2026-11-11T20:00:00Z"]);
-    place
+    let sandbox = tokyo(&["2026-11-11T20:00:00Z"]);
+    sandbox
         .wa("events --from 2026-11-11 --to 2026-11-11")
         .exits(0)
         .warns("no events on 2026-11-11: there is data from 2026-11-12 to 2026-11-12");
-    place
+    sandbox
         .run(["events", "--from", "2026-11-12", "--to", "2026-11-12", "--where", "event_name=no"])
         .exits(0)
         .warns("no event on 2026-11-12 matches");
-    place.wa("events --from 2026-11-12 --to 2026-11-12 --format csv").exits(0).says("message_sent");
+    sandbox.wa("events --from 2026-11-12 --to 2026-11-12 --format csv").exits(0).says("message_sent");
 }
 
 #[test]
 fn latest_day_of_events_is_that_of_the_last_event() {
-    // Before and after midnight in Tokyo, in one session.
-    let place = tokyo(&["2026-11-10T14:50:00Z", "2026-11-10T15:10:00Z"]);
+    // One session that spans midnight in Tokyo.
+    let sandbox = tokyo(&["2026-11-10T14:50:00Z", "2026-11-10T15:10:00Z"]);
     for command in ["events --format ndjson", "export"] {
-        let found = place.wa(&format!("{command} --days 1 --as-of latest")).exits(0);
+        let found = sandbox.wa(&format!("{command} --days 1 --as-of latest")).exits(0);
         let times: Vec<&str> = found.stdout.lines().collect();
         assert!(times.len() == 1 && times[0].contains("2026-11-10T15:10:00"), "{command}: {times:?}");
     }
-    // A report goes by the day on which the session started.
-    place.wa("report summary --days 1 --as-of latest --format csv").exits(0).says("\r\n1,");
+    // Reports attribute a session to the day on which it started.
+    sandbox.wa("report summary --days 1 --as-of latest --format csv").exits(0).says("\r\n1,");
 }
 
 #[test]
 fn tables_show_local_times() {
-    let place = tokyo(&["2026-11-11T20:00:00Z"]);
-    let session = place.wa("report sessions --session-id s --from 2026-11-12").exits(0);
+    let sandbox = tokyo(&["2026-11-11T20:00:00Z"]);
+    let session = sandbox.wa("report sessions --session-id s --from 2026-11-12").exits(0);
     assert!(!session.stdout.contains("20:00:00"), "{session}");
     assert_eq!(session.stdout.matches("2026-11-12 05:00:00").count(), 4, "{session}");
-    let active = place.wa("report active --as-of 2026-11-11T20:10:00Z").exits(0);
+    let active = sandbox.wa("report active --as-of 2026-11-11T20:10:00Z").exits(0);
     assert!(active.stdout.contains("2026-11-12 05:10:00"), "{active}");
-    // What programs read is UTC.
-    place.wa("report active --as-of 2026-11-11T20:10:00Z --format json").says("\"2026-11-11T20:10:00Z\"");
+    // JSON and CSV show UTC.
+    sandbox.wa("report active --as-of 2026-11-11T20:10:00Z --format json").says("\"2026-11-11T20:10:00Z\"");
 }
