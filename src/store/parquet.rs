@@ -78,7 +78,7 @@ fn read_by<F: MmapBytesReader>(
 mod tests {
     use super::*;
     use crate::store::columns::Table;
-    use crate::store::encode::{COPIED, FileBuilder, ROW_GROUP};
+    use crate::store::encode::{FileBuilder, MIN_COPIED_ROWS, ROW_GROUP};
     use crate::store::frame::{Cell, FrameBuilder};
     use crate::time::Day;
     use std::io::Write;
@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn encode(frame: &Frame) -> Vec<u8> {
-        FileBuilder::of_frame(Table::DailyStats, frame).unwrap().finish().unwrap()
+        FileBuilder::from_frame(Table::DailyStats, frame).unwrap().finish().unwrap()
     }
 
     fn file_of(bytes: &[u8]) -> OpenFile {
@@ -141,19 +141,19 @@ mod tests {
             ]);
         }
         let frame = builder.finish().unwrap();
-        (FileBuilder::of_frame(Table::Visitors, &frame).unwrap().finish().unwrap(), frame)
+        (FileBuilder::from_frame(Table::Visitors, &frame).unwrap().finish().unwrap(), frame)
     }
 
     const HASHES: [&str; 2] = ["hash_high", "hash_low"];
 
     #[test]
     fn row_groups_one_after_the_other_are_the_file() {
-        for rows in [0, 1, COPIED, 2 * COPIED + 10] {
+        for rows in [0, 1, MIN_COPIED_ROWS, 2 * MIN_COPIED_ROWS + 10] {
             let (bytes, frame) = sights(rows);
             let frames: Vec<Frame> = groups(file_of(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
             let heights: Vec<usize> = frames.iter().map(Frame::height).collect();
             let wanted: Vec<usize> =
-                (0..rows).step_by(COPIED).map(|start| (rows - start).min(COPIED)).collect();
+                (0..rows).step_by(MIN_COPIED_ROWS).map(|start| (rows - start).min(MIN_COPIED_ROWS)).collect();
             assert_eq!(heights, wanted);
             let mut start = 0;
             for part in frames {
@@ -180,13 +180,13 @@ mod tests {
 
     #[test]
     fn behind_a_damaged_row_group_comes_an_error_and_nothing_else() {
-        let (mut bytes, _) = sights(2 * COPIED + 10);
+        let (mut bytes, _) = sights(2 * MIN_COPIED_ROWS + 10);
         let about = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
         let hashes = about.row_groups[1].columns_under_root_iter("hash_high").unwrap().next().unwrap();
         bytes[hashes.byte_range().end as usize - 9] ^= 1;
         let read: Vec<Result<Frame, String>> = groups(file_of(&bytes), &HASHES).collect();
         assert_eq!(read.len(), 2);
-        assert_eq!(read[0].as_ref().unwrap().height(), COPIED);
+        assert_eq!(read[0].as_ref().unwrap().height(), MIN_COPIED_ROWS);
         assert!(read[1].is_err());
     }
 

@@ -1,59 +1,61 @@
-//! A column of a row group, encoded: what its pages hold before they are compressed.
+//! Encoded columns of a row group, before compression.
 //!
-//! <https://parquet.apache.org/docs/file-format/data-pages/>: a data page begins with the definition
-//! levels, which say where there are nulls, and goes on with the values that are there.
+//! A data page consists of definition levels, which mark the nulls, and of the values that are not
+//! null: see <https://parquet.apache.org/docs/file-format/data-pages/>.
+//!
+//! Rows are given as runs of codes: a code and a number of rows. The code [`NULL`] marks nulls.
 
 use polars_parquet::write::Encoding;
 
-use super::delta::{self, Steps};
-use super::rle_hybrid::{self, Hybrid, bits_of};
+use super::delta::{self, DeltaWidth};
+use super::rle_hybrid::{self, HybridEncoder, bit_width};
 
 /// The code of a null.
 pub const NULL: u32 = u32::MAX;
-/// Texts up to this length, in bytes, are given as the least and the greatest of a column.
+/// Maximum length in bytes of the minimum and the maximum of a column of text.
 const RANGE_LIMIT: usize = 64;
 
-/// A column of a row group.
+/// An encoded column of a row group.
 #[derive(Debug)]
 pub struct Chunk {
-    /// The distinct values, in plain encoding, and how many they are.
+    /// The distinct values in plain encoding, and their number.
     pub dictionary: Option<(Vec<u8>, usize)>,
-    /// Its rows: one page, but where the texts of a column are too long for one.
+    /// Data pages: one, unless the texts exceed the size of a page.
     pub pages: Vec<Page>,
-    /// How the values are encoded.
+    /// Encoding of the values.
     pub encoding: Encoding,
-    /// The least and the greatest value, in plain encoding.
+    /// Minimum and maximum in plain encoding; `None` if they are unknown or too long.
     pub range: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Some rows of a column.
+/// A data page.
 #[derive(Debug)]
 pub struct Page {
-    /// Levels and values.
+    /// Definition levels and values.
     pub data: Vec<u8>,
-    /// Rows, nulls among them.
+    /// Number of rows, including nulls.
     pub rows: usize,
-    /// Rows without a value.
+    /// Number of nulls.
     pub nulls: usize,
 }
 
 impl Page {
-    /// Begins with the levels; `runs` are of codes, of which [`NULL`] is one.
-    fn begin(runs: impl Iterator<Item = (u32, usize)>) -> Page {
+    /// Returns a page with the definition levels of runs of codes, and no values.
+    fn with_levels(runs: impl Iterator<Item = (u32, usize)>) -> Page {
         let mut data = vec![0; 4];
         let (mut rows, mut nulls) = (0, 0);
-        let mut levels = Hybrid::new(&mut data, 1);
-        // Runs of different values are one run of levels.
+        let mut levels = HybridEncoder::new(&mut data, 1);
+        // Adjacent runs of different values are one run of levels.
         let mut run = (true, 0);
-        for (code, times) in runs {
-            let there = code != NULL;
-            rows += times;
-            nulls += if there { 0 } else { times };
-            if there != run.0 {
+        for (code, count) in runs {
+            let is_valid = code != NULL;
+            rows += count;
+            nulls += if is_valid { 0 } else { count };
+            if is_valid != run.0 {
                 levels.run(u32::from(run.0), run.1);
-                run = (there, 0);
+                run = (is_valid, 0);
             }
-            run.1 += times;
+            run.1 += count;
         }
         levels.run(u32::from(run.0), run.1);
         levels.finish();
@@ -62,184 +64,195 @@ impl Page {
         Page { data, rows, nulls }
     }
 
-    /// Makes a page of texts: their lengths, then all of them in one piece.
-    fn of_texts<'a>(
+    /// Returns a page of texts: their lengths, then their concatenation.
+    fn from_texts<'a>(
         levels: impl Iterator<Item = (u32, usize)>,
         runs: impl Iterator<Item = (u32, usize)> + Clone,
         text: impl Fn(u32) -> &'a str,
     ) -> Page {
-        let mut page = Page::begin(levels);
+        let mut page = Page::with_levels(levels);
         let runs = runs.filter(|(code, _)| *code != NULL);
         let mut lengths = Vec::with_capacity(page.rows - page.nulls);
-        for (code, times) in runs.clone() {
-            lengths.extend(std::iter::repeat_n(text(code).len() as i64, times));
+        for (code, count) in runs.clone() {
+            lengths.extend(std::iter::repeat_n(text(code).len() as i64, count));
         }
-        delta::encode(&mut page.data, &lengths, Steps::Alike);
+        delta::encode(&mut page.data, &lengths, DeltaWidth::PerMiniblock);
         page.data.reserve_exact(lengths.iter().sum::<i64>() as usize);
-        for (code, times) in runs {
-            (0..times).for_each(|_| page.data.extend_from_slice(text(code).as_bytes()));
+        for (code, count) in runs {
+            (0..count).for_each(|_| page.data.extend_from_slice(text(code).as_bytes()));
         }
         page
     }
 }
 
 impl Chunk {
-    fn of(page: Page, encoding: Encoding) -> Chunk {
+    fn from_page(page: Page, encoding: Encoding) -> Chunk {
         Chunk { dictionary: None, pages: vec![page], encoding, range: None }
     }
 
-    /// Makes a column of codes of a dictionary of so many values, which stand in plain encoding one
-    /// after the other. Every code that occurs is to be less than their number.
-    pub fn of_codes(rows: usize, changes: &Changes, values: Vec<u8>, distinct: usize) -> Chunk {
-        let mut page = Page::begin(changes.levels(rows));
+    /// Encodes a column with a dictionary of `distinct` values. `values` are the values in plain
+    /// encoding. All codes must be less than `distinct`.
+    pub fn from_codes(rows: usize, changes: &CodeChanges, values: Vec<u8>, distinct: usize) -> Chunk {
+        let mut page = Page::with_levels(changes.levels(rows));
         if distinct == 0 {
-            return Chunk::of(page, Encoding::Plain);
+            return Chunk::from_page(page, Encoding::Plain);
         }
-        let bits = bits_of((distinct - 1) as u32);
+        let bits = bit_width((distinct - 1) as u32);
         page.data.push(bits as u8);
         rle_hybrid::encode(&mut page.data, bits, changes.runs(rows).filter(|(code, _)| *code != NULL));
-        Chunk { dictionary: Some((values, distinct)), ..Chunk::of(page, Encoding::RleDictionary) }
+        Chunk { dictionary: Some((values, distinct)), ..Chunk::from_page(page, Encoding::RleDictionary) }
     }
 
-    /// Makes a column of 64-bit numbers that seldom repeat, by runs of codes that say where there is
-    /// a number, and the numbers that are there.
-    pub fn of_numbers(runs: impl Iterator<Item = (u32, usize)>, there: &[i64], steps: Steps) -> Chunk {
-        let mut page = Page::begin(runs);
-        let Some((least, greatest)) = there.iter().min().zip(there.iter().max()) else {
-            return Chunk::of(page, Encoding::Plain);
+    /// Encodes a column of 64-bit integers that seldom repeat, without a dictionary. `runs` mark the
+    /// nulls, and `values` are the other numbers.
+    pub fn from_numbers(
+        runs: impl Iterator<Item = (u32, usize)>,
+        values: &[i64],
+        width: DeltaWidth,
+    ) -> Chunk {
+        let mut page = Page::with_levels(runs);
+        let Some((min, max)) = values.iter().min().zip(values.iter().max()) else {
+            return Chunk::from_page(page, Encoding::Plain);
         };
         let levels = page.data.len();
-        delta::encode(&mut page.data, there, steps);
+        delta::encode(&mut page.data, values, width);
         let mut encoding = Encoding::DeltaBinaryPacked;
-        // Hashes are in no order: between two of them is as much as there is in one.
-        if page.data.len() - levels > size_of_val(there) {
+        // Deltas of random numbers, such as hashes, are as wide as the numbers.
+        if page.data.len() - levels > size_of_val(values) {
             page.data.truncate(levels);
-            page.data.extend(there.iter().flat_map(|number| number.to_le_bytes()));
+            page.data.extend(values.iter().flat_map(|number| number.to_le_bytes()));
             encoding = Encoding::Plain;
         }
-        let range = Some((least.to_le_bytes().into(), greatest.to_le_bytes().into()));
-        Chunk { range, ..Chunk::of(page, encoding) }
+        let range = Some((min.to_le_bytes().into(), max.to_le_bytes().into()));
+        Chunk { range, ..Chunk::from_page(page, encoding) }
     }
 
-    /// Makes a column of times; `null` stands for none.
-    pub fn of_times(times: &[i64], null: i64, steps: Steps) -> Chunk {
+    /// Encodes a column of times, in which `null` marks nulls.
+    pub fn from_times(times: &[i64], null: i64, width: DeltaWidth) -> Chunk {
         if !times.contains(&null) {
-            return Chunk::of_numbers(std::iter::once((0, times.len())), times, steps);
+            return Chunk::from_numbers(std::iter::once((0, times.len())), times, width);
         }
         let runs = times.iter().map(|time| (if *time == null { NULL } else { 0 }, 1));
-        let there: Vec<i64> = times.iter().copied().filter(|time| *time != null).collect();
-        Chunk::of_numbers(runs, &there, steps)
+        let values: Vec<i64> = times.iter().copied().filter(|time| *time != null).collect();
+        Chunk::from_numbers(runs, &values, width)
     }
 
-    /// Makes a column of texts that seldom repeat, in pages of about so many bytes at most; `written` is how
-    /// many all texts have, each as often as it stands there.
-    pub fn of_texts(rows: usize, changes: &Changes, distinct: &[&str], written: usize, most: usize) -> Chunk {
+    /// Encodes a column of texts that seldom repeat, without a dictionary. `total_bytes` is the length
+    /// of the texts of all rows, and `page_bytes` the maximum for one page.
+    pub fn from_texts(
+        rows: usize,
+        changes: &CodeChanges,
+        distinct: &[&str],
+        total_bytes: usize,
+        page_bytes: usize,
+    ) -> Chunk {
         let text = |code: u32| distinct.get(code as usize).copied().unwrap_or("");
-        let pages = if written <= most {
-            vec![Page::of_texts(changes.levels(rows), changes.runs(rows), text)]
+        let pages = if total_bytes <= page_bytes {
+            vec![Page::from_texts(changes.levels(rows), changes.runs(rows), text)]
         } else {
-            let pages = in_pages(changes.runs(rows), |code| text(code).len(), most).into_iter();
-            pages.map(|runs| Page::of_texts(runs.iter().copied(), runs.iter().copied(), text)).collect()
+            let pages = split_into_pages(changes.runs(rows), |code| text(code).len(), page_bytes).into_iter();
+            pages.map(|runs| Page::from_texts(runs.iter().copied(), runs.iter().copied(), text)).collect()
         };
         let encoding = Encoding::DeltaLengthByteArray;
         Chunk { dictionary: None, pages, encoding, range: range_of_texts(distinct) }
     }
 
-    /// Makes a column of UUIDs as text, no two of which are the same.
-    pub fn of_uuids(ids: &[u128]) -> Chunk {
+    /// Encodes a column of distinct UUIDs as text, without nulls.
+    pub fn from_uuids(ids: &[u128]) -> Chunk {
         const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
-        let mut page = Page::begin(std::iter::once((0, ids.len())));
-        delta::encode(&mut page.data, &vec![LENGTH as i64; ids.len()], Steps::Alike);
+        let mut page = Page::with_levels(std::iter::once((0, ids.len())));
+        delta::encode(&mut page.data, &vec![LENGTH as i64; ids.len()], DeltaWidth::PerMiniblock);
         let start = page.data.len();
         page.data.resize(start + LENGTH * ids.len(), 0);
-        let text = |id: u128, room: &mut [u8]| {
-            uuid::Uuid::from_u128(id).hyphenated().encode_lower(room);
+        let write = |id: u128, out: &mut [u8]| {
+            uuid::Uuid::from_u128(id).hyphenated().encode_lower(out);
         };
-        for (room, id) in page.data[start..].chunks_exact_mut(LENGTH).zip(ids) {
-            text(*id, room);
+        for (out, id) in page.data[start..].chunks_exact_mut(LENGTH).zip(ids) {
+            write(*id, out);
         }
-        // Their texts have the order of the numbers.
-        let (least, greatest) = (ids.iter().min().copied(), ids.iter().max().copied());
-        let of = |id: u128| {
-            let mut room = vec![0; LENGTH];
-            text(id, &mut room);
-            room
+        // Texts of UUIDs sort like their numbers.
+        let (min, max) = (ids.iter().min().copied(), ids.iter().max().copied());
+        let text = |id: u128| {
+            let mut text = vec![0; LENGTH];
+            write(id, &mut text);
+            text
         };
-        let range = least.zip(greatest).map(|(least, greatest)| (of(least), of(greatest)));
-        Chunk { range, ..Chunk::of(page, Encoding::DeltaLengthByteArray) }
+        let range = min.zip(max).map(|(min, max)| (text(min), text(max)));
+        Chunk { range, ..Chunk::from_page(page, Encoding::DeltaLengthByteArray) }
     }
 
-    /// Makes a column of truths, none of which is null.
-    pub fn of_truths(truths: &[bool]) -> Chunk {
-        Chunk::of_some_truths(std::iter::once((0, truths.len())), truths)
+    /// Encodes a column of booleans without nulls.
+    pub fn from_bools(values: &[bool]) -> Chunk {
+        Chunk::from_nullable_bools(std::iter::once((0, values.len())), values)
     }
 
-    /// Makes a column of truths, by runs of codes that say where there is one, and those that are there.
-    pub fn of_some_truths(runs: impl Iterator<Item = (u32, usize)>, there: &[bool]) -> Chunk {
-        let mut page = Page::begin(runs);
-        let bits = |eight: &[bool]| eight.iter().rev().fold(0u8, |bits, truth| bits << 1 | u8::from(*truth));
-        page.data.extend(there.chunks(8).map(bits));
-        let (least, greatest) = (there.iter().min(), there.iter().max());
-        let range = least.zip(greatest).map(|(a, b)| (vec![u8::from(*a)], vec![u8::from(*b)]));
-        Chunk { range, ..Chunk::of(page, Encoding::Plain) }
+    /// Encodes a column of booleans. `runs` mark the nulls, and `values` are the other booleans.
+    pub fn from_nullable_bools(runs: impl Iterator<Item = (u32, usize)>, values: &[bool]) -> Chunk {
+        let mut page = Page::with_levels(runs);
+        let pack = |eight: &[bool]| eight.iter().rev().fold(0u8, |bits, bit| bits << 1 | u8::from(*bit));
+        page.data.extend(values.chunks(8).map(pack));
+        let (min, max) = (values.iter().min(), values.iter().max());
+        let range = min.zip(max).map(|(min, max)| (vec![u8::from(*min)], vec![u8::from(*max)]));
+        Chunk { range, ..Chunk::from_page(page, Encoding::Plain) }
     }
 }
 
-/// Divides runs of texts into pages of at most so many bytes, or of one text that is longer.
-fn in_pages(
+/// Splits runs of texts into pages of at most `page_bytes`, or of a single longer text.
+fn split_into_pages(
     runs: impl Iterator<Item = (u32, usize)>,
     length: impl Fn(u32) -> usize,
-    most: usize,
+    page_bytes: usize,
 ) -> Vec<Vec<(u32, usize)>> {
     let mut pages = vec![Vec::new()];
-    let mut room = most;
-    for (code, times) in runs {
-        let (length, mut left) = (length(code), times);
-        while left > 0 {
-            let fits = room.checked_div(length).unwrap_or(left).min(left);
+    let mut free = page_bytes;
+    for (code, count) in runs {
+        let (length, mut remaining) = (length(code), count);
+        while remaining > 0 {
+            let fits = free.checked_div(length).unwrap_or(remaining).min(remaining);
             let is_empty = pages.last().is_none_or(Vec::is_empty);
             if fits == 0 && !is_empty {
                 pages.push(Vec::new());
-                room = most;
+                free = page_bytes;
                 continue;
             }
             let fits = fits.max(1);
             if let Some(page) = pages.last_mut() {
                 page.push((code, fits));
             }
-            room = room.saturating_sub(fits * length);
-            left -= fits;
+            free = free.saturating_sub(fits * length);
+            remaining -= fits;
         }
     }
     pages
 }
 
-/// Returns the least and the greatest of some texts, unless one of them is long.
+/// Returns the minimum and the maximum of texts; `None` if there are no texts, or one of the two is
+/// longer than [`RANGE_LIMIT`].
 pub fn range_of_texts(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
-    // Most texts lie between two others by their first bytes alone.
-    let beginning = |text: &str| match text.as_bytes().first_chunk() {
+    // The first eight bytes are enough for most comparisons.
+    let prefix = |text: &str| match text.as_bytes().first_chunk() {
         Some(bytes) => u64::from_be_bytes(*bytes),
         None => text
             .bytes()
             .zip((0..u64::BITS).step_by(8).rev())
-            .fold(0, |all, (byte, at)| all | u64::from(byte) << at),
+            .fold(0, |prefix, (byte, shift)| prefix | u64::from(byte) << shift),
     };
     let (first, rest) = texts.split_first()?;
-    let (mut least, mut greatest) = ((beginning(first), *first), (beginning(first), *first));
+    let (mut min, mut max) = ((prefix(first), *first), (prefix(first), *first));
     for text in rest {
-        let text = (beginning(text), *text);
-        if text.0 <= least.0 && text < least {
-            least = text;
-        } else if text.0 >= greatest.0 && text > greatest {
-            greatest = text;
+        let text = (prefix(text), *text);
+        if text.0 <= min.0 && text < min {
+            min = text;
+        } else if text.0 >= max.0 && text > max {
+            max = text;
         }
     }
-    let ((_, least), (_, greatest)) = (least, greatest);
-    let short = least.len() <= RANGE_LIMIT && greatest.len() <= RANGE_LIMIT;
-    short.then(|| (least.as_bytes().to_vec(), greatest.as_bytes().to_vec()))
+    let ((_, min), (_, max)) = (min, max);
+    let is_short = min.len() <= RANGE_LIMIT && max.len() <= RANGE_LIMIT;
+    is_short.then(|| (min.as_bytes().to_vec(), max.as_bytes().to_vec()))
 }
 
-/// Returns texts in plain encoding: each after its length.
+/// Returns texts in plain encoding: each preceded by its length.
 pub fn plain(texts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len() + 4).sum());
     for text in texts {
@@ -249,25 +262,25 @@ pub fn plain(texts: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// The codes of a column, as the rows in which they change.
+/// The codes of the rows of a column, as the rows in which the code changes.
 #[derive(Debug, Default)]
-pub struct Changes {
-    /// Row and code; before the first, all is null.
-    at: Vec<(u32, u32)>,
-    /// Some of the codes is [`NULL`].
-    nulls: bool,
+pub struct CodeChanges {
+    /// Row and code. Rows before the first are null.
+    changes: Vec<(u32, u32)>,
+    /// Whether a code is [`NULL`].
+    has_nulls: bool,
 }
 
-impl Changes {
-    /// From this row on, which is not before the last one, it is this code.
+impl CodeChanges {
+    /// Sets the code of all rows from `row` on. Rows must be in ascending order.
     #[inline]
-    pub fn set(&mut self, row: u32, code: u32) {
-        match self.at.last() {
+    pub fn set_from(&mut self, row: u32, code: u32) {
+        match self.changes.last() {
             Some((_, last)) if *last == code => {}
             None if code == NULL => {}
             _ => {
-                self.nulls |= code == NULL;
-                self.at.push((row, code));
+                self.has_nulls |= code == NULL;
+                self.changes.push((row, code));
             }
         }
     }
@@ -275,31 +288,31 @@ impl Changes {
     /// Returns the code of the last row.
     #[inline]
     pub fn last(&self) -> u32 {
-        self.at.last().map_or(NULL, |(_, code)| *code)
+        self.changes.last().map_or(NULL, |(_, code)| *code)
     }
 
-    /// Returns how many of so many rows are not null.
-    pub fn there(&self, rows: usize) -> usize {
-        self.levels(rows).filter(|(code, _)| *code != NULL).map(|(_, times)| times).sum()
+    /// Returns the number of rows that are not null.
+    pub fn count_valid(&self, rows: usize) -> usize {
+        self.levels(rows).filter(|(code, _)| *code != NULL).map(|(_, count)| count).sum()
     }
 
-    /// Returns codes and how often they follow each other, in so many rows.
+    /// Returns the runs of codes of a number of rows.
     pub fn runs(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
-        runs(&self.at, rows)
+        runs(&self.changes, rows)
     }
 
-    /// Returns runs that say where there is a null: one for all rows, where there is none.
+    /// Returns runs that mark the nulls: a single run if there are none.
     pub fn levels(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
-        let is_full = !self.nulls && self.at.first().is_some_and(|(row, _)| *row == 0);
-        let (all, at, rest) =
-            if is_full { (Some((0, rows)), &[][..], 0) } else { (None, &self.at[..], rows) };
-        all.into_iter().chain(runs(at, rest))
+        let is_full = !self.has_nulls && self.changes.first().is_some_and(|(row, _)| *row == 0);
+        let (all, changes, rest) =
+            if is_full { (Some((0, rows)), &[][..], 0) } else { (None, &self.changes[..], rows) };
+        all.into_iter().chain(runs(changes, rest))
     }
 }
 
-fn runs(at: &[(u32, u32)], rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
-    let first = at.first().map_or(rows, |(row, _)| *row as usize);
-    let ends = at.iter().skip(1).map(|(row, _)| *row as usize).chain([rows]);
-    let runs = at.iter().zip(ends).map(|(&(row, code), end)| (code, end - row as usize));
-    std::iter::once((NULL, first)).chain(runs).filter(|(_, times)| *times > 0)
+fn runs(changes: &[(u32, u32)], rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
+    let first = changes.first().map_or(rows, |(row, _)| *row as usize);
+    let ends = changes.iter().skip(1).map(|(row, _)| *row as usize).chain([rows]);
+    let runs = changes.iter().zip(ends).map(|(&(row, code), end)| (code, end - row as usize));
+    std::iter::once((NULL, first)).chain(runs).filter(|(_, count)| *count > 0)
 }

@@ -1,147 +1,149 @@
-//! Columns under way: a dictionary that grows with the rows.
+//! Columns in progress: rows are added, and a dictionary grows with them.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use hashbrown::{HashMap, HashTable};
 
-use super::chunk::{Changes, Chunk, NULL, plain, range_of_texts};
-use super::delta::Steps;
+use super::chunk::{Chunk, CodeChanges, NULL, plain, range_of_texts};
+use super::delta::DeltaWidth;
 
-/// A column of so few rows always has a dictionary.
-const FEW: usize = 128;
-/// Texts whose codes are known by where they lie.
-const RECENT: usize = 256;
-/// Bytes of texts of a page: 4 GiB and more can be the repetitions of one text, and no page can hold 2 GiB.
-const PAGE: usize = 64 << 20;
-/// Bytes of the largest dictionary, which is one page.
-const DICTIONARY: usize = 1 << 30;
+/// Columns of up to this number of rows always have a dictionary.
+const SMALL_COLUMN: usize = 128;
+/// Number of texts whose codes are cached by address.
+const CACHE_SIZE: usize = 256;
+/// Maximum bytes of texts of a page. A page cannot hold 2 GiB, and the repetitions of one text alone
+/// can exceed 4 GiB.
+const PAGE_BYTES: usize = 64 << 20;
+/// Maximum bytes of a dictionary, which is a single page.
+const DICTIONARY_BYTES: usize = 1 << 30;
 
-/// Tells whether a dictionary pays: where less than three quarters of the values are distinct.
-fn pays(distinct: usize, rows: usize) -> bool {
-    rows <= FEW || distinct * 4 <= rows * 3
+/// Returns whether a dictionary pays off: at most three quarters of the values are distinct.
+fn dictionary_pays_off(distinct: usize, values: usize) -> bool {
+    values <= SMALL_COLUMN || distinct * 4 <= values * 3
 }
 
 /// A column of text.
 #[derive(Debug)]
 pub struct TextColumn<'a> {
     rows: u32,
-    changes: Changes,
+    changes: CodeChanges,
     distinct: Vec<&'a str>,
-    /// Bytes of the distinct texts.
-    held: usize,
-    /// The distinct texts by hash: half of it, and the code.
+    /// Total length of the distinct texts in bytes.
+    text_bytes: usize,
+    /// The codes of the distinct texts, by half of the text's hash.
     table: HashTable<(u32, u32)>,
-    /// Codes by the place of the text: most texts of a block of events are those of its other rows,
-    /// and need not be looked at again.
-    recent: Vec<(Place, u32)>,
+    /// Codes by the address of the text. Rows of one block of events mostly share their texts, which
+    /// need not be read again.
+    cache: Vec<(TextAddress, u32)>,
 }
 
-/// Address and length of a text.
-type Place = (usize, usize);
+/// Address and length of a text in memory.
+type TextAddress = (usize, usize);
 
 impl Default for TextColumn<'_> {
     fn default() -> Self {
         TextColumn {
             rows: 0,
-            changes: Changes::default(),
+            changes: CodeChanges::default(),
             distinct: Vec::new(),
-            held: 0,
+            text_bytes: 0,
             table: HashTable::new(),
-            // No text lies there.
-            recent: vec![((0, 0), NULL); RECENT],
+            // No text has the address 0.
+            cache: vec![((0, 0), NULL); CACHE_SIZE],
         }
     }
 }
 
 impl<'a> TextColumn<'a> {
-    /// Adds a row. Returns how many bytes it adds to the distinct texts.
+    /// Appends a row. Returns the number of bytes by which the distinct texts grow.
     #[inline]
     pub fn push(&mut self, text: Option<&'a str>) -> usize {
         self.rows += 1;
-        self.change(self.rows - 1, text)
+        self.set_from(self.rows - 1, text)
     }
 
-    /// From this row on, which is not before the last one, it is this text. Returns how many bytes it adds
-    /// to the distinct texts.
+    /// Sets the text of all rows from `row` on. Rows must be in ascending order. Returns the number of
+    /// bytes by which the distinct texts grow.
     #[inline]
-    pub fn change(&mut self, row: u32, text: Option<&'a str>) -> usize {
-        let before = self.held;
+    pub fn set_from(&mut self, row: u32, text: Option<&'a str>) -> usize {
+        let before = self.text_bytes;
         let code = text.map_or(NULL, |text| self.code(text));
-        self.changes.set(row, code);
-        self.held - before
+        self.changes.set_from(row, code);
+        self.text_bytes - before
     }
 
     #[inline]
     fn code(&mut self, text: &'a str) -> u32 {
-        let place = (text.as_ptr() as usize, text.len());
-        let slot = (place.0 ^ place.1).wrapping_mul(0x9e37_79b9) >> 7;
-        let slot = &mut self.recent[slot % RECENT];
-        if slot.0 == place {
+        let address = (text.as_ptr() as usize, text.len());
+        let slot = (address.0 ^ address.1).wrapping_mul(0x9e37_79b9) >> 7;
+        let slot = &mut self.cache[slot % CACHE_SIZE];
+        if slot.0 == address {
             return slot.1;
         }
         let last = self.changes.last();
         let code = match self.distinct.get(last as usize) {
-            Some(known) if *known == text => last,
-            _ => look_up(&mut self.table, &mut self.distinct, &mut self.held, text),
+            Some(last_text) if *last_text == text => last,
+            _ => find_or_insert(&mut self.table, &mut self.distinct, &mut self.text_bytes, text),
         };
-        *slot = (place, code);
+        *slot = (address, code);
         code
     }
 
-    /// Ends the column of so many rows: with a dictionary, where texts repeat enough for it to pay.
+    /// Encodes the column, with a dictionary if it pays off.
     pub fn finish(self, rows: usize) -> Chunk {
-        self.finish_within(rows, PAGE, DICTIONARY)
+        self.finish_within(rows, PAGE_BYTES, DICTIONARY_BYTES)
     }
 
-    /// Like [`TextColumn::finish`], in pages and with a dictionary of at most so many bytes.
-    pub(super) fn finish_within(self, rows: usize, page: usize, dictionary: usize) -> Chunk {
-        let TextColumn { changes, distinct, held, .. } = self;
-        let fits = held + distinct.len() * size_of::<u32>() <= dictionary;
-        if !fits || !pays(distinct.len(), changes.there(rows)) {
+    /// Encodes the column with limits for the bytes of a page and of the dictionary.
+    pub(super) fn finish_within(self, rows: usize, page_bytes: usize, dictionary_bytes: usize) -> Chunk {
+        let TextColumn { changes, distinct, text_bytes, .. } = self;
+        let fits = text_bytes + distinct.len() * size_of::<u32>() <= dictionary_bytes;
+        if !fits || !dictionary_pays_off(distinct.len(), changes.count_valid(rows)) {
             let lengths = changes
                 .runs(rows)
-                .filter_map(|(code, times)| Some(distinct.get(code as usize)?.len() * times));
-            let written: usize = lengths.sum();
-            // A few long texts can repeat among many short ones that do not.
-            if !fits || held > written / 2 {
-                return Chunk::of_texts(rows, &changes, &distinct, written, page);
+                .filter_map(|(code, count)| Some(distinct.get(code as usize)?.len() * count));
+            let total_bytes: usize = lengths.sum();
+            // A dictionary still pays off if few long texts repeat among many short ones that do not.
+            if !fits || text_bytes > total_bytes / 2 {
+                return Chunk::from_texts(rows, &changes, &distinct, total_bytes, page_bytes);
             }
         }
         let range = range_of_texts(&distinct);
-        Chunk { range, ..Chunk::of_codes(rows, &changes, plain(&distinct), distinct.len()) }
+        Chunk { range, ..Chunk::from_codes(rows, &changes, plain(&distinct), distinct.len()) }
     }
 }
 
-fn look_up<'a>(
+/// Returns the code of a text, which is added if it is new.
+fn find_or_insert<'a>(
     table: &mut HashTable<(u32, u32)>,
     distinct: &mut Vec<&'a str>,
-    held: &mut usize,
+    text_bytes: &mut usize,
     text: &'a str,
 ) -> u32 {
     let half = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) as u32;
-    // The table wants high bits and low ones.
-    let whole = |half: u32| u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let same = |&(other, code): &(u32, u32)| other == half && distinct.get(code as usize) == Some(&text);
-    if let Some((_, code)) = table.find(whole(half), same) {
+    // The table uses the high and the low bits of a hash.
+    let spread = |half: u32| u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let is_same = |&(other, code): &(u32, u32)| other == half && distinct.get(code as usize) == Some(&text);
+    if let Some((_, code)) = table.find(spread(half), is_same) {
         return *code;
     }
     let code = distinct.len() as u32;
-    table.insert_unique(whole(half), (half, code), |(half, _)| whole(*half));
+    table.insert_unique(spread(half), (half, code), |(half, _)| spread(*half));
     distinct.push(text);
-    *held += text.len();
+    *text_bytes += text.len();
     code
 }
 
-/// A number that a column can hold.
+/// A number that a column can have.
 pub trait Number: Copy + Eq + Ord + Hash {
     /// Returns the number in plain encoding.
     fn plain(self) -> impl AsRef<[u8]>;
-    /// Returns a column without a dictionary, where there is such an encoding: of these rows, whose
-    /// changes say where there is a number, and of the numbers that are there.
-    fn without_dictionary(rows: usize, changes: &Changes, there: &[Self]) -> Option<Chunk>;
-    /// Tells whether it is less than, greater than or the same as any other.
-    fn is_in_order(self) -> bool {
+    /// Encodes a column without a dictionary; `None` if the type has no such encoding. `changes` mark
+    /// the nulls, and `values` are the other numbers.
+    fn encode_without_dictionary(rows: usize, changes: &CodeChanges, values: &[Self]) -> Option<Chunk>;
+    /// Returns whether the number compares with all others: false for NaN.
+    fn is_comparable(self) -> bool {
         true
     }
 }
@@ -150,7 +152,7 @@ impl Number for i32 {
     fn plain(self) -> impl AsRef<[u8]> {
         self.to_le_bytes()
     }
-    fn without_dictionary(_: usize, _: &Changes, _: &[i32]) -> Option<Chunk> {
+    fn encode_without_dictionary(_: usize, _: &CodeChanges, _: &[i32]) -> Option<Chunk> {
         None
     }
 }
@@ -159,12 +161,12 @@ impl Number for i64 {
     fn plain(self) -> impl AsRef<[u8]> {
         self.to_le_bytes()
     }
-    fn without_dictionary(rows: usize, changes: &Changes, there: &[i64]) -> Option<Chunk> {
-        Some(Chunk::of_numbers(changes.levels(rows), there, Steps::Alike))
+    fn encode_without_dictionary(rows: usize, changes: &CodeChanges, values: &[i64]) -> Option<Chunk> {
+        Some(Chunk::from_numbers(changes.levels(rows), values, DeltaWidth::PerMiniblock))
     }
 }
 
-/// A float; any two of the same bits are the same.
+/// A float that is compared and hashed by its bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Float(pub f64);
 
@@ -172,10 +174,10 @@ impl Number for Float {
     fn plain(self) -> impl AsRef<[u8]> {
         self.0.to_le_bytes()
     }
-    fn without_dictionary(_: usize, _: &Changes, _: &[Float]) -> Option<Chunk> {
+    fn encode_without_dictionary(_: usize, _: &CodeChanges, _: &[Float]) -> Option<Chunk> {
         None
     }
-    fn is_in_order(self) -> bool {
+    fn is_comparable(self) -> bool {
         !self.0.is_nan()
     }
 }
@@ -206,34 +208,34 @@ impl Hash for Float {
     }
 }
 
-/// A column of numbers that repeat.
+/// A column of numbers.
 #[derive(Debug)]
 pub struct NumberColumn<T> {
     rows: u32,
-    changes: Changes,
+    changes: CodeChanges,
     distinct: Vec<T>,
     codes: HashMap<T, u32>,
 }
 
 impl<T> Default for NumberColumn<T> {
     fn default() -> Self {
-        NumberColumn { rows: 0, changes: Changes::default(), distinct: Vec::new(), codes: HashMap::new() }
+        NumberColumn { rows: 0, changes: CodeChanges::default(), distinct: Vec::new(), codes: HashMap::new() }
     }
 }
 
 impl<T: Number> NumberColumn<T> {
-    /// Adds a row.
+    /// Appends a row.
     #[inline]
     pub fn push(&mut self, number: Option<T>) {
-        self.change(self.rows, number);
+        self.set_from(self.rows, number);
         self.rows += 1;
     }
 
-    /// From this row on, which is not before the last one, it is this number.
+    /// Sets the number of all rows from `row` on. Rows must be in ascending order.
     #[inline]
-    pub fn change(&mut self, row: u32, number: Option<T>) {
+    pub fn set_from(&mut self, row: u32, number: Option<T>) {
         let code = number.map_or(NULL, |number| self.code(number));
-        self.changes.set(row, code);
+        self.changes.set_from(row, code);
     }
 
     #[inline]
@@ -248,26 +250,26 @@ impl<T: Number> NumberColumn<T> {
         })
     }
 
-    /// Ends the column of so many rows: with a dictionary, where numbers repeat enough for it to pay.
+    /// Encodes the column, with a dictionary if it pays off.
     pub fn finish(self, rows: usize) -> Chunk {
         let NumberColumn { changes, distinct, .. } = self;
-        if !pays(distinct.len(), changes.there(rows)) {
+        if !dictionary_pays_off(distinct.len(), changes.count_valid(rows)) {
             let number = |code: u32| distinct.get(code as usize);
-            let runs = changes.runs(rows).filter_map(|(code, times)| Some((number(code)?, times)));
-            let there: Vec<T> =
-                runs.flat_map(|(number, times)| std::iter::repeat_n(*number, times)).collect();
-            if let Some(chunk) = T::without_dictionary(rows, &changes, &there) {
+            let runs = changes.runs(rows).filter_map(|(code, count)| Some((number(code)?, count)));
+            let values: Vec<T> =
+                runs.flat_map(|(number, count)| std::iter::repeat_n(*number, count)).collect();
+            if let Some(chunk) = T::encode_without_dictionary(rows, &changes, &values) {
                 return chunk;
             }
         }
         let mut plain = Vec::with_capacity(distinct.len() * size_of::<T>());
         distinct.iter().for_each(|number| plain.extend_from_slice(number.plain().as_ref()));
-        let (least, greatest) = (distinct.iter().min(), distinct.iter().max());
+        let (min, max) = (distinct.iter().min(), distinct.iter().max());
         let bytes = |number: &T| number.plain().as_ref().to_vec();
-        // What has no place in the order comes before all others or after them.
-        let range =
-            least.zip(greatest).filter(|(least, greatest)| least.is_in_order() && greatest.is_in_order());
-        let range = range.map(|(least, greatest)| (bytes(least), bytes(greatest)));
-        Chunk { range, ..Chunk::of_codes(rows, &changes, plain, distinct.len()) }
+        // `Ord` sorts NaN before or after all other numbers: if there is one, it is the minimum or the
+        // maximum, and the range is unknown.
+        let range = min.zip(max).filter(|(min, max)| min.is_comparable() && max.is_comparable());
+        let range = range.map(|(min, max)| (bytes(min), bytes(max)));
+        Chunk { range, ..Chunk::from_codes(rows, &changes, plain, distinct.len()) }
     }
 }

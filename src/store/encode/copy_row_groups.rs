@@ -1,4 +1,4 @@
-//! Row groups taken over from a file that is being replaced, as they lie there.
+//! Copying of row groups from a replaced file, without decoding them.
 
 use std::io::Cursor;
 
@@ -6,35 +6,35 @@ use polars_parquet::parquet::metadata::RowGroupMetadata;
 use polars_parquet::read::{ColumnChunkMetadata, PageReader, read_metadata};
 use polars_parquet::write::{CompressedPage, ParquetType};
 
-use super::{FileBuilder, GROUP_BYTES};
+use super::{FileBuilder, GROUP_TEXT_BYTES};
 use crate::error::{Error, Result};
 use crate::store::file_system::OpenFile;
 use crate::store::frame::Frame;
 
-/// From how many rows on a row group is taken over as it is. The rows of smaller ones are put together:
-/// many small groups would cost every reader a page for each column of each.
-pub const COPIED: usize = 1 << 14;
-/// From how many bytes on, when it is decompressed, it is taken over though its rows are few.
-const COPIED_BYTES: usize = GROUP_BYTES / 4;
+/// Minimum number of rows of a row group that is copied. Smaller groups are merged: many of them would
+/// cost every reader one page per group and column.
+pub const MIN_COPIED_ROWS: usize = 1 << 14;
+/// Minimum uncompressed bytes of a row group that is copied although it has few rows.
+const MIN_COPIED_BYTES: usize = GROUP_TEXT_BYTES / 4;
 
 impl FileBuilder {
-    /// Adds all rows of a file of the same table. Those of large row groups are not even decompressed;
-    /// those of small ones come at the end of the file, in one group.
+    /// Adds all rows of a file of the same table. Large row groups are copied without decompressing
+    /// them. The rows of small ones are added to one group at the end of the file.
     ///
     /// # Errors
-    /// Where the bytes are no file of this table; what was added before may be incomplete then.
-    pub fn take_over(&mut self, file: Vec<u8>) -> Result<()> {
-        let about = read_metadata(&mut Cursor::new(&file)).map_err(cannot_take_over)?;
-        if !about.row_groups.iter().all(|group| self.has_the_columns_of(group)) {
-            // Another version may have written the same columns in another way.
-            return self.add_frame(&decoded(file)?);
+    /// Fails if the bytes are not a file of this table. The builder may be incomplete then.
+    pub fn append_file(&mut self, file: Vec<u8>) -> Result<()> {
+        let metadata = read_metadata(&mut Cursor::new(&file)).map_err(cannot_copy)?;
+        if !metadata.row_groups.iter().all(|group| self.has_same_columns(group)) {
+            // Another version may have written the columns with other Parquet types.
+            return self.add_frame(&decode(file)?);
         }
-        for group in &about.row_groups {
-            if group.num_rows() >= COPIED || group.total_byte_size() >= COPIED_BYTES {
+        for group in &metadata.row_groups {
+            if group.num_rows() >= MIN_COPIED_ROWS || group.total_byte_size() >= MIN_COPIED_BYTES {
                 self.copy(&file, group)?;
                 continue;
             }
-            let small = match &mut self.small {
+            let small = match &mut self.small_groups {
                 Some(small) => small,
                 none => none.insert(Box::new(FileBuilder::new(self.table)?)),
             };
@@ -43,18 +43,18 @@ impl FileBuilder {
         Ok(())
     }
 
-    /// Adds the small row groups that were put aside as one, or as few as can be.
-    pub(super) fn add_small(&mut self) -> Result<()> {
-        let Some(small) = self.small.take() else { return Ok(()) };
+    /// Adds the rows of all small row groups, in one group or as few as possible.
+    pub(super) fn flush_small_groups(&mut self) -> Result<()> {
+        let Some(small) = self.small_groups.take() else { return Ok(()) };
         let file = small.finish()?;
-        let about = read_metadata(&mut Cursor::new(&file)).map_err(cannot_take_over)?;
-        match &about.row_groups[..] {
-            [alone] => self.copy(&file, alone),
-            _ => self.add_frame(&decoded(file)?),
+        let metadata = read_metadata(&mut Cursor::new(&file)).map_err(cannot_copy)?;
+        match &metadata.row_groups[..] {
+            [group] => self.copy(&file, group),
+            _ => self.add_frame(&decode(file)?),
         }
     }
 
-    fn has_the_columns_of(&self, group: &RowGroupMetadata) -> bool {
+    fn has_same_columns(&self, group: &RowGroupMetadata) -> bool {
         let same = |(chunk, kind): (&ColumnChunkMetadata, &ParquetType)| match kind {
             ParquetType::PrimitiveType(kind) => chunk.descriptor().descriptor.primitive_type == *kind,
             ParquetType::GroupType { .. } => false,
@@ -62,7 +62,7 @@ impl FileBuilder {
         group.n_columns() == self.types.len() && group.parquet_columns().iter().zip(&self.types).all(same)
     }
 
-    /// Adds the pages of a row group of the same columns.
+    /// Adds the pages of a row group with the same columns.
     fn copy(&mut self, file: &[u8], group: &RowGroupMetadata) -> Result<()> {
         let mut columns = Vec::with_capacity(self.types.len());
         for chunk in group.parquet_columns() {
@@ -72,22 +72,22 @@ impl FileBuilder {
             let pages = PageReader::new(Cursor::new(bytes.to_vec().into()), chunk, Vec::new(), usize::MAX);
             let whole = |mut page: CompressedPage| {
                 if let CompressedPage::Data(page) = &mut page {
-                    // No column lies in another: a row is a value, or none.
+                    // No column is nested: a row is one value, or null.
                     page.num_rows = Some(page.num_values());
                 }
                 page
             };
             let pages: std::result::Result<Vec<_>, _> = pages.map(|page| page.map(whole)).collect();
-            columns.push(pages.map_err(cannot_take_over)?);
+            columns.push(pages.map_err(cannot_copy)?);
         }
         self.write(group.num_rows(), columns)
     }
 }
 
-fn decoded(file: Vec<u8>) -> Result<Frame> {
-    crate::store::parquet::decode(OpenFile::Bytes(file), None).map_err(cannot_take_over)
+fn decode(file: Vec<u8>) -> Result<Frame> {
+    crate::store::parquet::decode(OpenFile::Bytes(file), None).map_err(cannot_copy)
 }
 
-fn cannot_take_over(cause: impl std::fmt::Display) -> Error {
-    Error::failed("cannot take over the rows of a file").caused_by(cause.to_string())
+fn cannot_copy(cause: impl std::fmt::Display) -> Error {
+    Error::failed("cannot copy the rows of a file").caused_by(cause.to_string())
 }

@@ -1,85 +1,89 @@
-//! Differences of neighbours: Parquet's `DELTA_BINARY_PACKED`.
+//! Delta encoding of integers: Parquet's `DELTA_BINARY_PACKED`.
 //!
-//! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>: times and lengths are written
-//! so. The smaller the pieces that share a width, the fewer of them have to bear with a wide gap.
+//! Times and lengths of texts are encoded like this. A block of deltas shares a minimum, and each of
+//! its miniblocks has a bit width:
+//! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>.
 
 use super::rle_hybrid::pack;
 use super::varint;
 use crate::store::columns::Table;
 
-/// Numbers of a block, which share their least difference.
+/// Number of deltas of a block.
 const BLOCK: usize = 128;
-/// Numbers of a piece of a block, which share the width of their differences.
-const PIECE: usize = 32;
+/// Number of deltas of a miniblock. The smaller a miniblock, the fewer deltas share the width of a
+/// large one.
+const MINIBLOCK: usize = 32;
 
-/// The widest differences that all get one width: of the times of a day.
-const EVEN: u32 = 40;
+/// Maximum bit width of uniform deltas: times of one day fit.
+const MAX_UNIFORM_BITS: u32 = 40;
 
-/// How numbers follow each other, on which it depends what compresses well.
+/// The bit widths of deltas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Steps {
-    /// Some are near each other and some are not, for a while each: a piece is as wide as it has to be.
-    Alike,
-    /// Small steps and large ones by turns, as of events, session after session: nearly every piece has a large one,
-    /// and all are as wide as that. So all are of whole bytes, in which Zstandard finds what the small ones have in
-    /// common: a tenth less than by pieces.
-    Mixed,
+pub enum DeltaWidth {
+    /// Each miniblock has the width of its largest delta. For numbers whose deltas are small or large
+    /// for a while.
+    PerMiniblock,
+    /// All deltas have the same whole number of bytes. For times of events, which are ordered by
+    /// session: nearly every miniblock has a large delta between two sessions. Zstandard finds the
+    /// similarity of deltas in whole bytes: the column takes a tenth less than per miniblock.
+    Uniform,
 }
 
-impl Steps {
-    /// Returns how the times in a table follow each other.
-    pub fn of(table: Table) -> Steps {
+impl DeltaWidth {
+    /// Returns the widths of deltas for the times of a table.
+    pub fn for_times(table: Table) -> DeltaWidth {
         match table {
-            Table::Events => Steps::Mixed,
-            Table::Sessions | Table::DailyStats | Table::Visitors => Steps::Alike,
+            Table::Events => DeltaWidth::Uniform,
+            Table::Sessions | Table::DailyStats | Table::Visitors => DeltaWidth::PerMiniblock,
         }
     }
 }
 
-/// Encodes numbers behind what stands there.
-pub fn encode(out: &mut Vec<u8>, numbers: &[i64], steps: Steps) {
-    let even = if steps == Steps::Mixed { even(numbers) } else { None };
+/// Appends encoded numbers.
+pub fn encode(out: &mut Vec<u8>, numbers: &[i64], width: DeltaWidth) {
+    let uniform = if width == DeltaWidth::Uniform { uniform_width(numbers) } else { None };
     varint(out, BLOCK as u64);
-    varint(out, (BLOCK / PIECE) as u64);
+    varint(out, (BLOCK / MINIBLOCK) as u64);
     varint(out, numbers.len() as u64);
     zigzag(out, numbers.first().copied().unwrap_or(0));
-    let mut differences = [0i64; BLOCK];
+    let mut deltas = [0i64; BLOCK];
     for from in (1..numbers.len()).step_by(BLOCK) {
         let block = &numbers[from - 1..numbers.len().min(from + BLOCK)];
         let count = block.len() - 1;
-        for (difference, pair) in differences.iter_mut().zip(block.windows(2)) {
-            *difference = pair[1].wrapping_sub(pair[0]);
+        for (delta, pair) in deltas.iter_mut().zip(block.windows(2)) {
+            *delta = pair[1].wrapping_sub(pair[0]);
         }
-        let differences = &mut differences[..count.next_multiple_of(PIECE)];
-        let least = match even {
-            Some((least, _)) => least,
-            None => differences[..count].iter().copied().min().unwrap_or(0),
+        let deltas = &mut deltas[..count.next_multiple_of(MINIBLOCK)];
+        let min = match uniform {
+            Some((min, _)) => min,
+            None => deltas[..count].iter().copied().min().unwrap_or(0),
         };
-        // What fills the last piece is not read, and is to take no room.
-        differences[count..].fill(least);
-        zigzag(out, least);
-        let above = |difference: &i64| difference.wrapping_sub(least) as u64;
-        let mut widths = [0u8; BLOCK / PIECE];
-        for (width, piece) in widths.iter_mut().zip(differences.chunks(PIECE)) {
-            let all = piece.iter().fold(0, |all, difference| all | above(difference));
-            *width = even.map_or((u64::BITS - all.leading_zeros()) as u8, |(_, width)| width);
+        // Readers ignore the padding of the last miniblock. It must not increase the width.
+        deltas[count..].fill(min);
+        zigzag(out, min);
+        let above_min = |delta: &i64| delta.wrapping_sub(min) as u64;
+        let mut widths = [0u8; BLOCK / MINIBLOCK];
+        for (width, miniblock) in widths.iter_mut().zip(deltas.chunks(MINIBLOCK)) {
+            let all = miniblock.iter().fold(0, |all, delta| all | above_min(delta));
+            *width = uniform.map_or((u64::BITS - all.leading_zeros()) as u8, |(_, width)| width);
         }
         out.extend_from_slice(&widths);
-        for (width, piece) in widths.iter().zip(differences.chunks(PIECE)) {
-            pack(out, piece.iter().map(above), u32::from(*width));
+        for (width, miniblock) in widths.iter().zip(deltas.chunks(MINIBLOCK)) {
+            pack(out, miniblock.iter().map(above_min), u32::from(*width));
         }
     }
 }
 
-/// Returns the least difference of neighbours, and how wide all are above it, in whole bytes; `None` where that is
-/// too wide, or no bit.
-fn even(numbers: &[i64]) -> Option<(i64, u8)> {
-    let differences = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
-    let (least, greatest) = (differences.clone().min()?, differences.max()?);
-    let bits = u64::BITS - (greatest.wrapping_sub(least) as u64).leading_zeros();
-    (1..=EVEN).contains(&bits).then_some((least, bits.next_multiple_of(8) as u8))
+/// Returns the minimum delta, and the bit width of all deltas above it in whole bytes; `None` if they
+/// are all equal, or wider than [`MAX_UNIFORM_BITS`].
+fn uniform_width(numbers: &[i64]) -> Option<(i64, u8)> {
+    let deltas = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+    let (min, max) = (deltas.clone().min()?, deltas.max()?);
+    let bits = u64::BITS - (max.wrapping_sub(min) as u64).leading_zeros();
+    (1..=MAX_UNIFORM_BITS).contains(&bits).then_some((min, bits.next_multiple_of(8) as u8))
 }
 
+/// Appends a signed number as a zigzag variable-length integer.
 fn zigzag(out: &mut Vec<u8>, number: i64) {
     varint(out, ((number << 1) ^ (number >> 63)) as u64);
 }
@@ -89,36 +93,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_description() {
-        // 7, 5, 3, 1, 2, 3, 4, 5: differences from -2 to 1, of which the least is taken off.
+    fn example_of_the_specification_is_encoded() {
+        // 7, 5, 3, 1, 2, 3, 4, 5: deltas from -2 to 1, minus the minimum -2.
         let mut out = Vec::new();
-        encode(&mut out, &[7, 5, 3, 1, 2, 3, 4, 5], Steps::Alike);
+        encode(&mut out, &[7, 5, 3, 1, 2, 3, 4, 5], DeltaWidth::PerMiniblock);
         let header = [128, 1, 4, 8, 14];
         let block = [3, 2, 0, 0, 0];
-        // 0, 0, 0, 3, 3, 3, 3 in two bits each, and zeros to the end of the piece.
-        let piece = [0b1100_0000, 0b0011_1111, 0, 0, 0, 0, 0, 0];
-        assert_eq!(out, [&header[..], &block, &piece].concat());
+        // 0, 0, 0, 3, 3, 3, 3 in two bits each, and zeros to the end of the miniblock.
+        let miniblock = [0b1100_0000, 0b0011_1111, 0, 0, 0, 0, 0, 0];
+        assert_eq!(out, [&header[..], &block, &miniblock].concat());
     }
 
     #[test]
-    fn mixed_steps_are_all_of_the_same_whole_bytes() {
-        // 10, 11, 311, 12: 1, 300 and -299, above the least of which are 300, 599 and 0: two bytes each.
+    fn uniform_deltas_have_the_same_whole_bytes() {
+        // 10, 11, 311, 12: deltas 1, 300 and -299, above the minimum 300, 599 and 0: two bytes each.
         let mut out = Vec::new();
-        encode(&mut out, &[10, 11, 311, 12], Steps::Mixed);
+        encode(&mut out, &[10, 11, 311, 12], DeltaWidth::Uniform);
         let header = [128, 1, 4, 4, 20];
-        let least_and_widths = [0xd5, 4, 16, 0, 0, 0];
-        let mut piece = vec![44, 1, 87, 2, 0, 0];
-        piece.resize(64, 0);
-        assert_eq!(out, [&header[..], &least_and_widths, &piece].concat());
+        let min_and_widths = [0xd5, 4, 16, 0, 0, 0];
+        let mut miniblock = vec![44, 1, 87, 2, 0, 0];
+        miniblock.resize(64, 0);
+        assert_eq!(out, [&header[..], &min_and_widths, &miniblock].concat());
     }
 
     #[test]
-    fn steps_too_wide_or_without_a_difference_are_by_pieces() {
+    fn wide_or_equal_deltas_have_a_width_per_miniblock() {
         for numbers in [&[0, 1 << 41, 0][..], &[5, 5, 5], &[i64::MIN, i64::MAX, 0], &[1], &[]] {
-            let (mut mixed, mut alike) = (Vec::new(), Vec::new());
-            encode(&mut mixed, numbers, Steps::Mixed);
-            encode(&mut alike, numbers, Steps::Alike);
-            assert_eq!(mixed, alike, "{numbers:?}");
+            let (mut uniform, mut per_miniblock) = (Vec::new(), Vec::new());
+            encode(&mut uniform, numbers, DeltaWidth::Uniform);
+            encode(&mut per_miniblock, numbers, DeltaWidth::PerMiniblock);
+            assert_eq!(uniform, per_miniblock, "{numbers:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A Parquet file under way: columns to compressed pages.
+//! Parquet files in progress: encoded columns become compressed pages.
 
 use std::cell::RefCell;
 
@@ -16,31 +16,37 @@ use polars_parquet::write::{
 
 use super::chunk::{Chunk, Page};
 use super::from_frame::row_group;
-use super::{LEVEL, rows_of_group};
+use super::{ZSTD_LEVEL, max_group_rows};
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
 use crate::store::frame::Frame;
 
-/// What a row of usual tables takes in a file, or a little more.
-const BYTES_A_ROW: usize = 96;
+/// Typical size of a row in a file, rounded up.
+const BYTES_PER_ROW: usize = 96;
 
-/// A Parquet file under way, in memory.
+/// Builds a Parquet file in memory.
 pub struct FileBuilder {
     pub(super) table: Table,
     writer: FileWriter<Vec<u8>>,
     pub(super) types: Vec<ParquetType>,
-    /// Small row groups of other files, put aside: see [`FileBuilder::take_over`].
-    pub(super) small: Option<Box<FileBuilder>>,
+    /// Small row groups of other files, to be merged: see [`FileBuilder::append_file`].
+    pub(super) small_groups: Option<Box<FileBuilder>>,
 }
 
 impl FileBuilder {
-    /// Begins a file of a table.
+    /// Starts a file of a table.
+    ///
+    /// # Errors
+    /// Fails if Polars cannot create the writer.
     pub fn new(table: Table) -> Result<FileBuilder> {
-        FileBuilder::with_room_for(table, 0)
+        FileBuilder::with_capacity(table, 0)
     }
 
-    /// Begins a file of a table that is to have about so many rows.
-    pub fn with_room_for(table: Table, rows: usize) -> Result<FileBuilder> {
+    /// Starts a file of a table with room for about `rows` rows.
+    ///
+    /// # Errors
+    /// Fails if Polars cannot create the writer.
+    pub fn with_capacity(table: Table, rows: usize) -> Result<FileBuilder> {
         let field = |column: &Column| {
             let dtype = match column.kind {
                 ColumnType::Text | ColumnType::Uuid | ColumnType::Json => ArrowDataType::Utf8View,
@@ -51,11 +57,11 @@ impl FileBuilder {
                 ColumnType::Timestamp => ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
                 ColumnType::Date => ArrowDataType::Date32,
             };
-            // Frames know no column that cannot be null, and old row groups come from frames.
+            // All columns are optional in Parquet, as in files that Polars writes.
             (column.name.into(), Field::new(column.name.into(), dtype, true))
         };
         let schema: ArrowSchema = table.columns().iter().map(field).collect();
-        let level = ZstdLevel::try_new(LEVEL).map_err(cannot_write)?;
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(cannot_write)?;
         let options = WriteOptions {
             statistics: StatisticsOptions::default(),
             version: Version::V1,
@@ -63,33 +69,42 @@ impl FileBuilder {
             data_page_size: None,
         };
         let types = to_parquet_schema(&schema).map_err(cannot_write)?.fields().to_vec();
-        let writer = FileWriter::try_new(Vec::with_capacity(rows * BYTES_A_ROW), schema, options)
+        let writer = FileWriter::try_new(Vec::with_capacity(rows * BYTES_PER_ROW), schema, options)
             .map_err(cannot_write)?;
-        Ok(FileBuilder { table, writer, types, small: None })
+        Ok(FileBuilder { table, writer, types, small_groups: None })
     }
 
-    /// Adds a row group of columns, in the order of the file's.
+    /// Adds a row group. The columns have the order of the table.
+    ///
+    /// # Errors
+    /// Fails if a page cannot be compressed or written.
     pub fn add(&mut self, rows: usize, columns: Vec<Chunk>) -> Result<()> {
         let encoded = columns
             .into_iter()
             .zip(&self.types)
-            .map(|(chunk, kind)| chunk_pages(chunk, kind))
+            .map(|(chunk, kind)| compress_chunk(chunk, kind))
             .collect::<Result<_>>()?;
         self.write(rows, encoded)
     }
 
-    /// Makes a file of a frame of a table's rows.
-    pub fn of_frame(table: Table, frame: &Frame) -> Result<FileBuilder> {
-        let mut builder = FileBuilder::with_room_for(table, frame.height())?;
+    /// Starts a file with the rows of a frame.
+    ///
+    /// # Errors
+    /// As [`FileBuilder::add_frame`].
+    pub fn from_frame(table: Table, frame: &Frame) -> Result<FileBuilder> {
+        let mut builder = FileBuilder::with_capacity(table, frame.height())?;
         builder.add_frame(frame)?;
         Ok(builder)
     }
 
-    /// Adds a frame of the table's rows, as row groups of the usual size.
+    /// Adds the rows of a frame, in row groups of the usual size.
+    ///
+    /// # Errors
+    /// Fails if the frame does not have the columns of the table.
     pub fn add_frame(&mut self, frame: &Frame) -> Result<()> {
         let mut start = 0;
         while start < frame.height() {
-            let (rows, columns) = row_group(self.table, &frame.slice(start, rows_of_group(self.table)))?;
+            let (rows, columns) = row_group(self.table, &frame.slice(start, max_group_rows(self.table)))?;
             self.add(rows, columns)?;
             start += rows;
         }
@@ -106,33 +121,36 @@ impl FileBuilder {
         self.writer.write(rows as u64, columns).map_err(cannot_write)
     }
 
-    /// Ends the file and returns its bytes.
+    /// Returns the bytes of the file.
+    ///
+    /// # Errors
+    /// Fails if the last row group or the footer cannot be written.
     pub fn finish(mut self) -> Result<Vec<u8>> {
-        self.add_small()?;
+        self.flush_small_groups()?;
         self.writer.end(None).map_err(cannot_write)?;
         Ok(self.writer.into_inner())
     }
 }
 
 /// Compresses the pages of a column.
-fn chunk_pages(chunk: Chunk, kind: &ParquetType) -> Result<Vec<CompressedPage>> {
+fn compress_chunk(chunk: Chunk, kind: &ParquetType) -> Result<Vec<CompressedPage>> {
     let ParquetType::PrimitiveType(kind) = kind else {
-        return Err(Error::failed("cannot write a column that holds columns"));
+        return Err(Error::failed("cannot write a nested column"));
     };
     let Chunk { dictionary, pages, encoding, range } = chunk;
     let mut compressed = Vec::with_capacity(1 + pages.len());
     if let Some((values, distinct)) = dictionary {
         compressed.push(dictionary_page(&values, distinct)?);
     }
-    let (least, greatest) = range.unzip();
-    // Every column may have nulls, and none lies in another.
+    let (min, max) = range.unzip();
+    // All columns are optional, and none is nested.
     let descriptor = Descriptor { primitive_type: kind.clone(), max_def_level: 1, max_rep_level: 0 };
     for page in pages {
         let statistics = ParquetStatistics {
             null_count: Some(page.nulls as i64),
             distinct_count: None,
-            min_value: least.clone(),
-            max_value: greatest.clone(),
+            min_value: min.clone(),
+            max_value: max.clone(),
             min: None,
             max: None,
             is_min_value_exact: None,
@@ -151,40 +169,40 @@ fn chunk_pages(chunk: Chunk, kind: &ParquetType) -> Result<Vec<CompressedPage>> 
 }
 
 fn dictionary_page(values: &[u8], distinct: usize) -> Result<CompressedPage> {
-    let packed = CowBuffer::Owned(compressed(values)?);
-    let page = CompressedDictPage::new(packed, Compression::Zstd, values.len(), distinct, false);
+    let compressed = CowBuffer::Owned(compress(values)?);
+    let page = CompressedDictPage::new(compressed, Compression::Zstd, values.len(), distinct, false);
     Ok(CompressedPage::Dict(page))
 }
 
 fn data_page(header: DataPageHeader, page: Page, descriptor: Descriptor) -> Result<CompressedPage> {
     let Page { data, rows, .. } = page;
-    let packed = CowBuffer::Owned(compressed(&data)?);
-    let page = CompressedDataPage::new(header, packed, Compression::Zstd, data.len(), descriptor, rows);
+    let compressed = CowBuffer::Owned(compress(&data)?);
+    let page = CompressedDataPage::new(header, compressed, Compression::Zstd, data.len(), descriptor, rows);
     Ok(CompressedPage::Data(page))
 }
 
 thread_local! {
-    /// What compresses, and the room for what comes of it. Pages are many and most are small: to make
-    /// these for each would take as long as to compress it.
+    /// A compressor and its output buffer. Most pages are small: creating both for each page would take
+    /// as long as compressing it.
     static COMPRESSOR: RefCell<(Option<zstd::bulk::Compressor<'static>>, Vec<u8>)> = RefCell::default();
 }
 
-fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {
+fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
     let failed = |e: std::io::Error| Error::failed("cannot compress a page of a table").caused_by(e);
-    COMPRESSOR.with_borrow_mut(|(compressor, room)| {
+    COMPRESSOR.with_borrow_mut(|(compressor, buffer)| {
         let compressor = match compressor {
             Some(compressor) => compressor,
             none => {
-                let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
-                // Four bytes a page, by which whoever reads it, other tools too, finds a bit that has turned.
+                let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(failed)?;
+                // The checksum takes four bytes per page. Every reader can detect damage by it.
                 compressor.include_checksum(true).map_err(failed)?;
                 none.insert(compressor)
             }
         };
-        room.clear();
-        room.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
-        compressor.compress_to_buffer(bytes, room).map_err(failed)?;
-        Ok(room.as_slice().to_vec())
+        buffer.clear();
+        buffer.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        compressor.compress_to_buffer(bytes, buffer).map_err(failed)?;
+        Ok(buffer.as_slice().to_vec())
     })
 }
 

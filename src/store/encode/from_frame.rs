@@ -1,26 +1,26 @@
-//! Columns out of a frame: rows that were read and are written again.
+//! Encoding of frames: rows that were read and are written to a new file.
 
-use super::GROUP_BYTES;
+use super::GROUP_TEXT_BYTES;
 use super::chunk::{Chunk, NULL};
 use super::column::{Float, Number, NumberColumn, TextColumn};
-use super::delta::Steps;
+use super::delta::DeltaWidth;
 use crate::error::{Error, Result};
 use crate::event::parse_uuid;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::{Frame, Texts};
 
-/// Makes the columns of a row group out of a frame's first rows: all of them, unless their texts are too many
-/// bytes for one. Returns how many rows they are.
+/// Encodes a row group of the first rows of a frame. Returns their number and the columns: all rows,
+/// unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
 /// # Errors
-/// Where the frame lacks a column of the table, or one has another type.
+/// Fails if the frame lacks a column of the table, or has one of another type.
 pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     let rows = frame.height();
     let is_text = |kind| matches!(kind, ColumnType::Text | ColumnType::Uuid | ColumnType::Json);
-    let of_text = table.columns().iter().filter(|column| is_text(column.kind));
+    let text_columns = table.columns().iter().filter(|column| is_text(column.kind));
     let read: Vec<_> =
-        of_text.map(|column| Ok((column.kind, frame.texts(column.name)?))).collect::<Result<_>>()?;
-    // By row, the bytes of its texts that no row before it has.
+        text_columns.map(|column| Ok((column.kind, frame.texts(column.name)?))).collect::<Result<_>>()?;
+    // For each row, the bytes of its texts that no earlier row has.
     let mut bytes = vec![0; rows];
     let mut encoded = Vec::with_capacity(read.len());
     for (kind, texts) in &read {
@@ -34,13 +34,13 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
             }
         });
     }
-    let mut held = 0;
+    let mut text_bytes = 0;
     let last = bytes.iter().position(|bytes| {
-        held += bytes;
-        held >= GROUP_BYTES
+        text_bytes += bytes;
+        text_bytes >= GROUP_TEXT_BYTES
     });
-    if let Some(some) = last.map(|last| last + 1).filter(|some| *some < rows) {
-        return row_group(table, &frame.slice(0, some));
+    if let Some(fitting) = last.map(|last| last + 1).filter(|fitting| *fitting < rows) {
+        return row_group(table, &frame.slice(0, fitting));
     }
     let mut encoded = encoded.into_iter();
     let mut text_column = || match encoded.next() {
@@ -55,10 +55,9 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
             ColumnType::Int32 | ColumnType::Date => {
                 let ints = frame.ints(name)?;
                 let narrow = (0..rows).map(|row| ints.get(row).map(i32::try_from).transpose());
-                let narrow: Vec<Option<i32>> =
-                    narrow.collect::<std::result::Result<_, _>>().map_err(|_| {
-                        Error::failed(format!("a number in the column {name} has more than 32 bits"))
-                    })?;
+                let narrow: Vec<Option<i32>> = narrow
+                    .collect::<std::result::Result<_, _>>()
+                    .map_err(|_| Error::failed(format!("a number of the column {name} exceeds 32 bits")))?;
                 numbers(narrow.into_iter())
             }
             ColumnType::Int64 => {
@@ -67,9 +66,9 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
             }
             ColumnType::Timestamp => {
                 let ints = frame.ints(name)?;
-                let there: Vec<i64> = (0..rows).filter_map(|row| ints.get(row)).collect();
+                let values: Vec<i64> = (0..rows).filter_map(|row| ints.get(row)).collect();
                 let levels = (0..rows).map(|row| level(ints.get(row).is_some()));
-                Chunk::of_numbers(levels, &there, Steps::of(table))
+                Chunk::from_numbers(levels, &values, DeltaWidth::for_times(table))
             }
             ColumnType::Float => {
                 let floats = frame.floats(name)?;
@@ -77,24 +76,24 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
             }
             ColumnType::Bool => {
                 let bools = frame.bools(name)?;
-                let there: Vec<bool> = (0..rows).filter_map(|row| bools.get(row)).collect();
-                Chunk::of_some_truths((0..rows).map(|row| level(bools.get(row).is_some())), &there)
+                let values: Vec<bool> = (0..rows).filter_map(|row| bools.get(row)).collect();
+                Chunk::from_nullable_bools((0..rows).map(|row| level(bools.get(row).is_some())), &values)
             }
         })
     });
     Ok((rows, columns.collect::<Result<_>>()?))
 }
 
-/// A column of texts, once all of them were looked at.
+/// A column of text, complete but for its encoding, or encoded UUIDs.
 enum Encoded<'a> {
     Texts(TextColumn<'a>),
     Ids(Chunk),
 }
 
-/// Encodes UUIDs, where all are there and as `wa` writes them.
+/// Encodes a column of UUIDs; `None` if one is null or not in the form that `wa` writes.
 fn uuids(texts: &Texts) -> Option<Chunk> {
     let ids: Option<Vec<u128>> = texts.iter().map(|text| text.and_then(parse_uuid)).collect();
-    ids.map(|ids| Chunk::of_uuids(&ids))
+    ids.map(|ids| Chunk::from_uuids(&ids))
 }
 
 fn numbers<T: Number>(values: impl Iterator<Item = Option<T>>) -> Chunk {
@@ -107,7 +106,7 @@ fn numbers<T: Number>(values: impl Iterator<Item = Option<T>>) -> Chunk {
     column.finish(rows)
 }
 
-/// Returns a run of one row.
-fn level(is_there: bool) -> (u32, usize) {
-    (if is_there { 0 } else { NULL }, 1)
+/// Returns a run of one row, null or not.
+fn level(is_valid: bool) -> (u32, usize) {
+    (if is_valid { 0 } else { NULL }, 1)
 }

@@ -1,10 +1,10 @@
-//! Columns out of rows, straight to Parquet pages.
+//! Encoding of rows as Parquet pages.
 //!
-//! Frames are right for reading and filtering; for writing millions of new rows they are a detour:
-//! each text would be copied into the frame, and there hashed again for its dictionary. Here a
-//! [`TextColumn`] borrows its texts and notes where they change, since neighbours mostly say the
-//! same; a [`Chunk`] is a column in Parquet's encodings; and [`FileBuilder`] hands its compressed
-//! pages to the Parquet writer that frames use too.
+//! Millions of new rows are encoded without a frame. A frame would copy every text, and hash it
+//! again for the dictionary. A [`TextColumn`] borrows its texts and records the rows in which the
+//! text changes, since adjacent rows mostly have the same text. A [`Chunk`] is an encoded column of
+//! a row group. A [`FileBuilder`] compresses its pages and passes them to the Parquet writer of
+//! Polars.
 
 mod chunk;
 mod column;
@@ -16,33 +16,34 @@ mod rle_hybrid;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use chunk::{Changes, Chunk};
+pub use chunk::{Chunk, CodeChanges};
 pub use column::{Number, NumberColumn, TextColumn};
-pub use copy_row_groups::COPIED;
-pub use delta::Steps;
+pub use copy_row_groups::MIN_COPIED_ROWS;
+pub use delta::DeltaWidth;
 pub use file::FileBuilder;
 
 use super::columns::Table;
 
-/// The level of Zstandard: `docs/benchmarks.md` has the figures of others.
-pub const LEVEL: i32 = 1;
-/// Rows of a row group: enough for dictionaries to pay, few enough to skip what a filter leaves out.
+/// Compression level of Zstandard: see `docs/benchmark-decisions.md`.
+pub const ZSTD_LEVEL: i32 = 1;
+/// Maximum number of rows of a row group. Larger groups share more dictionary entries; smaller ones
+/// let filters skip more rows.
 pub const ROW_GROUP: usize = 1 << 17;
-/// Rows of a row group of first sights, which are read by the group: two columns of numbers without end, for which
-/// the same memory is to serve. Not fewer than are taken over ([`COPIED`]).
-const SIGHTS: usize = COPIED;
-/// Bytes of distinct texts with which a row group ends earlier: its columns are made side by side in memory.
-pub const GROUP_BYTES: usize = 64 << 20;
+/// Maximum number of rows of a row group of visitors, which are read one group at a time into the
+/// same memory. Not fewer than [`MIN_COPIED_ROWS`], so that groups can be copied.
+const VISITOR_ROW_GROUP: usize = MIN_COPIED_ROWS;
+/// Bytes of distinct texts at which a row group ends early: all its columns are in memory together.
+pub const GROUP_TEXT_BYTES: usize = 64 << 20;
 
-/// Returns how many rows a row group of a table has at the most.
-fn rows_of_group(table: Table) -> usize {
+/// Returns the maximum number of rows of a row group of a table.
+fn max_group_rows(table: Table) -> usize {
     match table {
-        Table::Visitors => SIGHTS,
+        Table::Visitors => VISITOR_ROW_GROUP,
         Table::Events | Table::Sessions | Table::DailyStats => ROW_GROUP,
     }
 }
 
-/// Writes a number seven bits at a time, the lowest first; all bytes but the last have the eighth set.
+/// Appends a number as a variable-length integer (ULEB128).
 fn varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 128 {
         out.push(number as u8 | 128);

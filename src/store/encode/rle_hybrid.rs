@@ -1,81 +1,81 @@
-//! Runs of small numbers: Parquet's hybrid of run lengths and packed bits.
+//! Parquet's hybrid of run-length encoding and bit packing.
 //!
-//! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>: definition levels and codes of
-//! a dictionary are written so. Rows of one session stand beside each other and mostly say the same,
-//! so that the runs are known already and no number is looked at row by row.
+//! Definition levels and dictionary codes are encoded like this:
+//! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>. The input is runs, since
+//! columns record where their values change.
 
 use super::varint;
 
-/// Runs shorter than this are packed, in groups of as many.
+/// Number of values of a bit-packed group. Runs shorter than this are packed.
 const GROUP: usize = 8;
 
-/// Encodes runs of codes, of so many bits each: by length all of them, or short ones packed.
+/// Appends runs of codes of `bits` bits: all run-length encoded, or short ones bit-packed.
 ///
-/// Packed codes lie across bytes, in which Zstandard finds little; of lengths and codes in whole bytes it leaves a
-/// third. So these are fewer in the end where they are up to seven quarters as many (`docs/benchmarks.md`), as
-/// where sessions are some events long.
+/// Bit-packed codes cross byte boundaries and compress badly, while Zstandard compresses run lengths
+/// and whole codes to a third. All runs are run-length encoded if that takes up to seven quarters of
+/// the bytes, as it does if sessions have some events (`docs/benchmark-decisions.md`).
 pub fn encode(out: &mut Vec<u8>, bits: u32, runs: impl Iterator<Item = (u32, usize)> + Clone) {
     let bytes = bits.div_ceil(8) as usize;
-    let by_length = |times: usize| 1 + bytes + usize::from(times >= 64);
-    let (mut all, mut packed) = (0, 0);
-    for (_, times) in runs.clone() {
-        all += 8 * by_length(times);
-        packed += if times < GROUP { times * bits as usize } else { 8 * by_length(times) };
+    let run_bytes = |count: usize| 1 + bytes + usize::from(count >= 64);
+    let (mut rle_bits, mut packed_bits) = (0, 0);
+    for (_, count) in runs.clone() {
+        rle_bits += 8 * run_bytes(count);
+        packed_bits += if count < GROUP { count * bits as usize } else { 8 * run_bytes(count) };
     }
-    if all * 4 <= packed * 7 {
-        runs.for_each(|(code, times)| by_its_length(out, bits, code, times));
+    if rle_bits * 4 <= packed_bits * 7 {
+        runs.for_each(|(code, count)| write_rle_run(out, bits, code, count));
         return;
     }
-    let mut hybrid = Hybrid::new(out, bits);
-    runs.for_each(|(code, times)| hybrid.run(code, times));
+    let mut hybrid = HybridEncoder::new(out, bits);
+    runs.for_each(|(code, count)| hybrid.run(code, count));
     hybrid.finish();
 }
 
-/// Writes a run as its length and its number.
-fn by_its_length(out: &mut Vec<u8>, bits: u32, number: u32, times: usize) {
-    varint(out, (times as u64) << 1);
+/// Appends a run-length encoded run.
+fn write_rle_run(out: &mut Vec<u8>, bits: u32, number: u32, count: usize) {
+    varint(out, (count as u64) << 1);
     out.extend(number.to_le_bytes().into_iter().take(bits.div_ceil(8) as usize));
 }
 
-/// Encodes runs.
-pub struct Hybrid<'o> {
+/// Encodes runs, of which short ones are bit-packed.
+pub struct HybridEncoder<'o> {
     out: &'o mut Vec<u8>,
     bits: u32,
-    /// What is to be packed: whole groups, but for the last one.
+    /// Numbers to pack: complete groups, and an incomplete last one.
     packed: Vec<u32>,
 }
 
-impl<'o> Hybrid<'o> {
-    /// Encodes numbers of so many bits, 32 at the most, behind what stands there.
+impl<'o> HybridEncoder<'o> {
+    /// Returns an encoder that appends numbers of `bits` bits, at most 32.
     pub fn new(out: &'o mut Vec<u8>, bits: u32) -> Self {
-        Hybrid { out, bits: bits.min(u32::BITS), packed: Vec::new() }
+        HybridEncoder { out, bits: bits.min(u32::BITS), packed: Vec::new() }
     }
 
-    /// Adds a number so many times.
-    pub fn run(&mut self, number: u32, times: usize) {
-        if times == 1 {
-            // Most runs are.
+    /// Appends a run of a number.
+    pub fn run(&mut self, number: u32, count: usize) {
+        if count == 1 {
+            // Most runs have one row.
             self.packed.push(number);
             return;
         }
-        if times < GROUP {
-            self.packed.extend(std::iter::repeat_n(number, times));
+        if count < GROUP {
+            self.packed.extend(std::iter::repeat_n(number, count));
             return;
         }
-        // A run begins where a group does.
+        // A run-length encoded run follows complete groups only.
         let open = self.packed.len() % GROUP;
-        let to_fill = if open == 0 { 0 } else { times.min(GROUP - open) };
-        let rest = times - to_fill;
+        let to_fill = if open == 0 { 0 } else { count.min(GROUP - open) };
+        let rest = count - to_fill;
         self.packed.extend(std::iter::repeat_n(number, to_fill));
         if rest < GROUP {
             self.packed.extend(std::iter::repeat_n(number, rest));
             return;
         }
         self.pack();
-        by_its_length(self.out, self.bits, number, rest);
+        write_rle_run(self.out, self.bits, number, rest);
     }
 
-    /// Ends: the last group is filled with zeros, which readers do not read.
+    /// Ends the encoding. The last group is padded with zeros, which readers ignore.
     pub fn finish(mut self) {
         self.packed.resize(self.packed.len().next_multiple_of(GROUP), 0);
         self.pack();
@@ -91,17 +91,16 @@ impl<'o> Hybrid<'o> {
     }
 }
 
-/// Writes numbers of so many bits one after the other, the lowest bit first. The bits of all are to be
-/// whole bytes.
+/// Appends bit-packed numbers, lowest bit first. The total must be whole bytes.
 pub fn pack(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>, bits: u32) {
-    // With what is held of the numbers before, 32 bits fit into a word; longer numbers come in two.
-    let (mut held, mut count) = (0u64, 0);
+    // Up to 31 pending bits and 32 new ones fit into a word. Wider numbers are written in two parts.
+    let (mut pending, mut count) = (0u64, 0);
     let mut put = |number: u64, bits: u32| {
-        held |= number << count;
+        pending |= number << count;
         count += bits;
         if count >= 32 {
-            out.extend_from_slice(&(held as u32).to_le_bytes());
-            held >>= 32;
+            out.extend_from_slice(&(pending as u32).to_le_bytes());
+            pending >>= 32;
             count -= 32;
         }
     };
@@ -114,15 +113,15 @@ pub fn pack(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>, bits: u32) {
         });
     }
     while count > 0 {
-        out.push(held as u8);
-        held >>= 8;
+        out.push(pending as u8);
+        pending >>= 8;
         count = count.saturating_sub(8);
     }
 }
 
-/// Returns how many bits the numbers up to the greatest take.
-pub fn bits_of(greatest: u32) -> u32 {
-    u32::BITS - greatest.leading_zeros()
+/// Returns the bit width of numbers up to `max`.
+pub fn bit_width(max: u32) -> u32 {
+    u32::BITS - max.leading_zeros()
 }
 
 #[cfg(test)]
@@ -133,7 +132,7 @@ mod tests {
 
     fn packed(runs: &[(u32, usize)], bits: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut hybrid = Hybrid::new(&mut out, bits);
+        let mut hybrid = HybridEncoder::new(&mut out, bits);
         runs.iter().for_each(|&(number, times)| hybrid.run(number, times));
         hybrid.finish();
         out
@@ -145,7 +144,7 @@ mod tests {
         out
     }
 
-    /// Reads as the format's description says.
+    /// Decodes as the specification describes.
     fn decode(bytes: &[u8], bits: u32, count: usize) -> Vec<u32> {
         let (mut numbers, mut at) = (Vec::new(), 0);
         let width = bits.div_ceil(8) as usize;
@@ -173,34 +172,34 @@ mod tests {
                 at += (header >> 1) * bits as usize;
             }
         }
-        assert_eq!(at, bytes.len(), "nothing is left over");
+        assert_eq!(at, bytes.len(), "all bytes are read");
         numbers.truncate(count);
         numbers
     }
 
     #[test]
-    fn examples_of_the_description() {
+    fn examples_of_the_specification_are_encoded() {
         // The numbers 0 to 7 in three bits.
         let numbers: Vec<(u32, usize)> = (0..8).map(|n| (n, 1)).collect();
         assert_eq!(packed(&numbers, 3), [0b11, 0b1000_1000, 0b1100_0110, 0b1111_1010]);
-        // A hundred times 4 in three bits: a header of 200, in two bytes, and the number.
+        // 100 times the number 4 in three bits: the header 200 in two bytes, and the number.
         assert_eq!(packed(&[(4, 100)], 3), [0b1100_1000, 0b1, 4]);
         assert!(packed(&[], 3).is_empty());
     }
 
     #[test]
-    fn short_runs_of_wide_codes_are_written_by_their_lengths() {
-        // Seven times 300 in nine bits, and seven times 301: three bytes each, where packed they take sixteen.
+    fn short_runs_of_wide_codes_are_run_length_encoded() {
+        // 7 times 300 and 7 times 301 in nine bits: three bytes each; packed they take 16 together.
         let runs = [(300, 7), (301, 7)];
         assert_eq!(encoded(&runs, 9), [14, 44, 1, 14, 45, 1]);
-        // In two bits, twelve are three bytes.
+        // 12 codes of two bits are packed into three bytes.
         let runs = [(2, 4), (3, 4), (2, 4)];
         assert_eq!(encoded(&runs, 2), packed(&runs, 2));
     }
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(
+        fn runs_round_trip(
             bits in 0u32..=32,
             runs in prop::collection::vec((any::<u32>(), prop_oneof![1usize..4, 1usize..30, 200usize..300]), 0..40),
         ) {

@@ -57,7 +57,7 @@ fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
             column.finish(rows)
         }
         ColumnType::Uuid => {
-            Chunk::of_uuids(&values.iter().map(|v| u128::from(there(v)) << 37).collect::<Vec<_>>())
+            Chunk::from_uuids(&values.iter().map(|v| u128::from(there(v)) << 37).collect::<Vec<_>>())
         }
         ColumnType::Int32 => {
             let mut column = NumberColumn::<i32>::default();
@@ -72,9 +72,9 @@ fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
         ColumnType::Timestamp => {
             let times: Vec<i64> = values.iter().map(|v| v.map_or(i64::MIN, |v| (v >> 2) as i64)).collect();
             // Those that are near each other take the one way, others the other.
-            Chunk::of_times(&times, i64::MIN, Steps::Mixed)
+            Chunk::from_times(&times, i64::MIN, DeltaWidth::Uniform)
         }
-        ColumnType::Bool => Chunk::of_truths(&values.iter().map(|v| there(v) % 2 == 0).collect::<Vec<_>>()),
+        ColumnType::Bool => Chunk::from_bools(&values.iter().map(|v| there(v) % 2 == 0).collect::<Vec<_>>()),
         ColumnType::Float | ColumnType::Date => panic!("no column of sessions or events"),
     }
 }
@@ -202,16 +202,19 @@ fn rows_of_groups(bytes: &[u8]) -> Vec<usize> {
 #[test]
 fn large_row_groups_are_taken_over_and_small_ones_become_one() {
     for table in [Table::Events, Table::Sessions] {
-        let (new, large, other) = (count(0, 10), count(100, COPIED), count(7, COPIED + 5));
-        let small = [count(50_000, 20), count(60_000, 1), count(70_000, COPIED - 1)];
+        let (new, large, other) = (count(0, 10), count(100, MIN_COPIED_ROWS), count(7, MIN_COPIED_ROWS + 5));
+        let small = [count(50_000, 20), count(60_000, 1), count(70_000, MIN_COPIED_ROWS - 1)];
         let first = builder_of(table, &[small[0].clone(), large.clone(), small[1].clone()]);
         let second = builder_of(table, &[other.clone(), small[2].clone()]);
         let mut builder = builder_of(table, std::slice::from_ref(&new));
         for file in [first, second] {
-            builder.take_over(file.finish().unwrap()).unwrap();
+            builder.append_file(file.finish().unwrap()).unwrap();
         }
         let bytes = builder.finish().unwrap();
-        assert_eq!(rows_of_groups(&bytes), [10, COPIED, COPIED + 5, 20 + 1 + COPIED - 1]);
+        assert_eq!(
+            rows_of_groups(&bytes),
+            [10, MIN_COPIED_ROWS, MIN_COPIED_ROWS + 5, 20 + 1 + MIN_COPIED_ROWS - 1]
+        );
         let [a, b, c] = small;
         check(
             &decode_any(OpenFile::Bytes(bytes), None).unwrap(),
@@ -223,7 +226,7 @@ fn large_row_groups_are_taken_over_and_small_ones_become_one() {
 
 #[test]
 fn what_another_program_could_have_written_is_taken_over_too() {
-    let (large, small) = (count(5, COPIED), count(9, 100));
+    let (large, small) = (count(5, MIN_COPIED_ROWS), count(9, 100));
     let values = [large.clone(), small.clone()].concat();
     let file = builder_of(Table::Events, &[large, small]).finish().unwrap();
     let mut frame = decode_any(OpenFile::Bytes(file), None).unwrap().data().clone();
@@ -231,9 +234,9 @@ fn what_another_program_could_have_written_is_taken_over_too() {
     let mut frames = Vec::new();
     ParquetWriter::new(&mut frames).finish(&mut frame).unwrap();
     let mut builder = FileBuilder::new(Table::Events).unwrap();
-    builder.take_over(frames).unwrap();
+    builder.append_file(frames).unwrap();
     let bytes = builder.finish().unwrap();
-    assert_eq!(rows_of_groups(&bytes), [COPIED + 100]);
+    assert_eq!(rows_of_groups(&bytes), [MIN_COPIED_ROWS + 100]);
     check(&decode_any(OpenFile::Bytes(bytes), None).unwrap(), Table::Events, &values);
 }
 
@@ -242,15 +245,15 @@ fn no_bytes_that_are_taken_over_make_it_panic() {
     let whole = builder_of(Table::Sessions, &[count(0, 300)]).finish().unwrap();
     for length in [0, 4, 11, whole.len() / 2, whole.len() - 1] {
         let mut builder = FileBuilder::new(Table::Sessions).unwrap();
-        builder.take_over(whole[..length].to_vec()).unwrap_err();
+        builder.append_file(whole[..length].to_vec()).unwrap_err();
     }
     // The end of the file, which says where the columns are, is there; they are not.
     let end = [&whole[..4], &whole[whole.len() - 16_000..]].concat();
-    FileBuilder::new(Table::Sessions).unwrap().take_over(end).unwrap_err();
+    FileBuilder::new(Table::Sessions).unwrap().append_file(end).unwrap_err();
     // Rows of another table.
     let events = builder_of(Table::Events, &[count(0, 300)]).finish().unwrap();
     let mut builder = FileBuilder::new(Table::Sessions).unwrap();
-    assert!(builder.take_over(events).and_then(|()| builder.finish()).is_err());
+    assert!(builder.append_file(events).and_then(|()| builder.finish()).is_err());
 }
 
 /// Short texts that do not repeat, among which a long one does.
@@ -299,7 +302,7 @@ fn texts_too_long_for_one_page_or_for_a_dictionary_are_several_pages() {
         let bytes = builder.finish().unwrap();
         // As it is, and taken over by another file.
         let mut other = FileBuilder::new(Table::Visitors).unwrap();
-        other.take_over(bytes.clone()).unwrap();
+        other.append_file(bytes.clone()).unwrap();
         for bytes in [bytes, other.finish().unwrap()] {
             let name = Table::Visitors.columns()[0].name;
             let ours = Frame::new(decode::read(&OpenFile::Bytes(bytes.clone()), None).unwrap());
@@ -319,12 +322,12 @@ fn a_row_group_of_long_texts_ends_early() {
     let mut frame = FrameBuilder::new(Table::Visitors);
     let name = Table::Visitors.columns()[0].name;
     texts.iter().for_each(|text| frame.row(&[(name, Cell::Text(text))]));
-    let bytes = FileBuilder::of_frame(Table::Visitors, &frame.finish().unwrap()).unwrap().finish().unwrap();
+    let bytes = FileBuilder::from_frame(Table::Visitors, &frame.finish().unwrap()).unwrap().finish().unwrap();
     // 1 MiB less one byte: the 65th is the one that reaches 64 MiB.
     assert_eq!(rows_of_groups(&bytes), [65, 65, 20]);
     // They are too large for being put together, few as their rows are.
     let mut builder = FileBuilder::new(Table::Visitors).unwrap();
-    builder.take_over(bytes).unwrap();
+    builder.append_file(bytes).unwrap();
     let bytes = builder.finish().unwrap();
     assert_eq!(rows_of_groups(&bytes), [65, 65, 20]);
     let frame = Frame::new(decode::read(&OpenFile::Bytes(bytes), Some(&[name])).unwrap());

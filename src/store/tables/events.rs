@@ -14,12 +14,12 @@ use crate::event::{
 };
 use crate::session::properties;
 use crate::store::columns::Table;
-use crate::store::encode::{Chunk, GROUP_BYTES, NumberColumn, Steps, TextColumn};
+use crate::store::encode::{Chunk, DeltaWidth, GROUP_TEXT_BYTES, NumberColumn, TextColumn};
 use crate::store::frame::{Frame, Texts};
 use crate::time::Micros;
 
 /// Encodes a row group of events, stored at `now`. Returns the number of encoded events and their
-/// columns: all events, unless their distinct texts exceed [`GROUP_BYTES`].
+/// columns: all events, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
 /// All columns are filled in a single pass, since the values of one row are close together in
 /// memory. Adjacent events are mostly of one session and one block. If they have the same text id,
@@ -46,22 +46,22 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
             .map(|previous| previous.row);
         let mut changed = previous_row.map_or(u32::MAX, |previous| changed_texts(&previous.text, &row.text));
         while let Some(text) = texts.get_mut(changed.trailing_zeros() as usize) {
-            text_bytes += text.change(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
+            text_bytes += text.set_from(at, event.block.text(row.text[changed.trailing_zeros() as usize]));
             changed &= changed - 1;
         }
         if previous_row.is_none_or(|previous| previous.channel != row.channel) {
-            channels.change(at, row.channel.map(Channel::name));
+            channels.set_from(at, row.channel.map(Channel::name));
         }
         if previous_row.is_none_or(|previous| previous.agent != row.agent) {
             let agent = event.agent();
             for (column, (_, value)) in agents.iter_mut().zip(AGENT_COLUMNS) {
-                text_bytes += column.change(at, agent.and_then(|agent| value(agent)));
+                text_bytes += column.set_from(at, agent.and_then(|agent| value(agent)));
             }
             is_bot = agent.is_some_and(|agent| agent.is_bot);
         }
         bots.push(is_bot);
         for (side, pixels) in sides.iter_mut().zip([row.screen_width, row.screen_height]) {
-            side.change(at, Some(pixels).filter(|pixels| *pixels != NO_NUMBER));
+            side.set_from(at, Some(pixels).filter(|pixels| *pixels != NO_NUMBER));
         }
         let row_times = [row.time, row.client_timestamp, row.sent_at, row.received_at];
         for (column, time) in times.iter_mut().zip(row_times) {
@@ -69,25 +69,26 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
         }
         ids.push(row.id);
         previous = Some(*event);
-        if text_bytes >= GROUP_BYTES {
+        if text_bytes >= GROUP_TEXT_BYTES {
             rows = ids.len();
             break;
         }
     }
     let mut stored = NumberColumn::default();
-    stored.change(0, Some(now));
+    stored.set_from(0, Some(now));
     let mut columns = vec![
-        ("id", Chunk::of_uuids(&ids)),
+        ("id", Chunk::from_uuids(&ids)),
         ("channel", channels.finish(rows)),
-        ("is_bot", Chunk::of_truths(&bots)),
+        ("is_bot", Chunk::from_bools(&bots)),
         ("created_at", stored.finish(rows)),
     ];
     // `FIELDS` has the order of the texts of a row.
     columns.extend(FIELDS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(AGENT_COLUMNS.iter().zip(agents).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(SIDE_COLUMNS.into_iter().zip(sides).map(|(name, column)| (name, column.finish(rows))));
-    let of_times = |times: &Vec<Micros>| Chunk::of_times(times, NO_TIME, Steps::of(Table::Events));
-    columns.extend(TIME_COLUMNS.into_iter().zip(times.iter().map(of_times)));
+    let from_times =
+        |times: &Vec<Micros>| Chunk::from_times(times, NO_TIME, DeltaWidth::for_times(Table::Events));
+    columns.extend(TIME_COLUMNS.into_iter().zip(times.iter().map(from_times)));
     Ok((rows, in_table_order(Table::Events, columns)?))
 }
 

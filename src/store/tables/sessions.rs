@@ -11,7 +11,9 @@ use crate::session::{
     CowStr, EventCounts, First, Last, Location, SessionKey, SessionSummary, TrafficSource, UserProfile,
 };
 use crate::store::columns::Table;
-use crate::store::encode::{Chunk, FileBuilder, GROUP_BYTES, NumberColumn, ROW_GROUP, Steps, TextColumn};
+use crate::store::encode::{
+    Chunk, DeltaWidth, FileBuilder, GROUP_TEXT_BYTES, NumberColumn, ROW_GROUP, TextColumn,
+};
 use crate::store::frame::{Frame, Ints, Texts};
 use crate::time::Micros;
 
@@ -20,7 +22,7 @@ pub const KEY_COLUMNS: [&str; 6] =
     ["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"];
 
 /// Encodes a row group of sessions. Returns the number of encoded sessions and their columns: all
-/// sessions, unless their distinct texts exceed [`GROUP_BYTES`].
+/// sessions, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
 /// All columns are filled in a single pass, since the values of one session are close together in
 /// memory.
@@ -56,15 +58,15 @@ pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(u
         sides[1].push(size.1);
         ids[0].push(session.id().as_u128());
         ids[1].push(session.first.id);
-        if text_bytes >= GROUP_BYTES {
+        if text_bytes >= GROUP_TEXT_BYTES {
             rows = row + 1;
             break;
         }
     }
     let [widths, heights] = sides;
     let mut columns = vec![
-        ("id", Chunk::of_uuids(&ids[0])),
-        ("first_event_id", Chunk::of_uuids(&ids[1])),
+        ("id", Chunk::from_uuids(&ids[0])),
+        ("first_event_id", Chunk::from_uuids(&ids[1])),
         ("screen_width", widths.finish(rows)),
         ("screen_height", heights.finish(rows)),
         ("event_counts", counts.finish(rows)),
@@ -73,9 +75,10 @@ pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(u
     ];
     columns.extend(TEXTS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(NUMBERS.iter().zip(numbers).map(|((name, _), column)| (*name, column.finish(rows))));
-    let of_times = |times: &Vec<Micros>| Chunk::of_times(times, NO_TIME, Steps::of(Table::Sessions));
-    columns.extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, of_times(times))));
-    columns.extend(FLAGS.iter().zip(&flags).map(|((name, _), flags)| (*name, Chunk::of_truths(flags))));
+    let from_times =
+        |times: &Vec<Micros>| Chunk::from_times(times, NO_TIME, DeltaWidth::for_times(Table::Sessions));
+    columns.extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, from_times(times))));
+    columns.extend(FLAGS.iter().zip(&flags).map(|((name, _), flags)| (*name, Chunk::from_bools(flags))));
     Ok((rows, in_table_order(Table::Sessions, columns)?))
 }
 
@@ -161,7 +164,7 @@ impl JsonTexts {
                 texts.text.push_str(&state);
             }
             texts.ends.push((counts, texts.text.len()));
-            if texts.text.len() >= GROUP_BYTES {
+            if texts.text.len() >= GROUP_TEXT_BYTES {
                 break;
             }
         }
@@ -184,7 +187,7 @@ impl JsonTexts {
 /// # Errors
 /// As [`row_group`].
 pub fn file_builder(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
-    let mut builder = FileBuilder::with_room_for(Table::Sessions, sessions.len())?;
+    let mut builder = FileBuilder::with_capacity(Table::Sessions, sessions.len())?;
     let mut remaining = sessions;
     while !remaining.is_empty() {
         let (rows, columns) = row_group(&remaining[..remaining.len().min(ROW_GROUP)])?;

@@ -36,7 +36,7 @@ impl<'s> PartitionBuilder<'s> {
             snapshot,
             table,
             day,
-            builder: FileBuilder::with_room_for(table, rows)?,
+            builder: FileBuilder::with_capacity(table, rows)?,
             rows: 0,
             times: None,
             finished: Vec::new(),
@@ -80,7 +80,7 @@ impl<'s> PartitionBuilder<'s> {
             rows => merge_policy::select_files(self.table, others, rows).into_iter().cloned().collect(),
         };
         for file in &merged {
-            self.builder.take_over(self.snapshot.read_checked(&file.path, &file.checksum)?)?;
+            self.builder.append_file(self.snapshot.read_checked(&file.path, &file.checksum)?)?;
             self.count(file.rows, Some((file.min_time, file.max_time)));
         }
         self.replaced.extend_from_slice(&merged);
@@ -105,7 +105,7 @@ impl<'s> PartitionBuilder<'s> {
 
     /// Finishes the file in progress, and starts one of about `rows` rows.
     fn finish_file(&mut self, rows: usize) -> Result<()> {
-        let next = FileBuilder::with_room_for(self.table, rows)?;
+        let next = FileBuilder::with_capacity(self.table, rows)?;
         let builder = std::mem::replace(&mut self.builder, next);
         if self.rows > 0 {
             let times = self.times.take().unwrap_or_default();
@@ -130,7 +130,7 @@ impl<'s> PartitionBuilder<'s> {
 /// Fails if the frame does not have the columns of the table.
 pub fn encode_file(table: Table, day: Day, frame: &Frame) -> Result<NewFile> {
     let times = tables::time_range(table, frame)?.unwrap_or_default();
-    let bytes = FileBuilder::of_frame(table, frame)?.finish()?;
+    let bytes = FileBuilder::from_frame(table, frame)?.finish()?;
     Ok(NewFile::new(table, day, frame.height() as u64, times, bytes))
 }
 
