@@ -160,7 +160,7 @@ impl Snapshot {
     ) -> Result<()> {
         let path = self.locate(&file.path);
         let mut rows = 0;
-        for frame in super::parquet::groups(self.open(file)?, columns) {
+        for frame in super::parquet::row_groups(self.open(file)?, columns) {
             let frame = frame.map_err(|cause| self.damaged(&path, cause))?;
             rows += frame.height() as u64;
             each(&frame)?;

@@ -1,4 +1,4 @@
-//! A column under way: pages become its values.
+//! Columns in progress: pages are decoded into values.
 
 use polars::prelude::{PlSmallStr, PolarsResult, Series};
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
@@ -7,166 +7,175 @@ use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
 use polars_arrow::types::NativeType;
 
 use super::delta;
-use super::footer::{Chunk, Column, Kind};
+use super::footer::{Column, ColumnChunk, ColumnKind};
 use super::levels::Levels;
-use super::page::{DELTA, DICTIONARY, PLAIN, Page, Tools};
-use super::rle_hybrid::{Run, each_run, unpack};
-use super::texts::Texts;
+use super::page::{DELTA, DICTIONARY, PLAIN, Page, ReadBuffers};
+use super::rle_hybrid::{Run, for_each_run, unpack};
+use super::texts::TextBuilder;
 
-/// Room is taken beforehand for so many rows at the most.
-const MOST_AT_ONCE: usize = 1 << 22;
+/// Maximum number of rows that memory is reserved for.
+const MAX_RESERVED_ROWS: usize = 1 << 22;
 
-/// A column under way.
-pub struct ColumnReader<'c> {
+/// Decodes a column.
+pub struct ColumnDecoder<'c> {
     column: &'c Column,
     values: Values,
     rows: usize,
-    /// Where there are values; `None` as long as there is no null.
-    nulls: Option<MutableBitmap>,
+    /// The rows that are not null; `None` as long as there is no null.
+    validity: Option<MutableBitmap>,
 }
 
 enum Values {
-    Texts(Texts),
+    Texts(TextBuilder),
     Bools(MutableBitmap),
-    Narrow(Fixed<i32>),
-    Wide(Fixed<i64>),
-    Floats(Fixed<f64>),
+    Int32(FixedWidth<i32>),
+    Int64(FixedWidth<i64>),
+    Floats(FixedWidth<f64>),
 }
 
-/// Values of a fixed width.
+/// Values of a fixed width, and their dictionary in the current row group.
 #[derive(Default)]
-struct Fixed<T> {
+struct FixedWidth<T> {
     values: Vec<T>,
     dictionary: Vec<T>,
 }
 
-impl<'c> ColumnReader<'c> {
-    /// Begins a column of so many rows.
-    pub fn new(column: &'c Column, rows: usize) -> ColumnReader<'c> {
-        // A file that claims more is to show its rows first.
-        let rows = rows.min(MOST_AT_ONCE);
+impl<'c> ColumnDecoder<'c> {
+    /// Starts a column of `rows` rows.
+    pub fn new(column: &'c Column, rows: usize) -> ColumnDecoder<'c> {
+        // The number comes from the file: more memory is allocated only for actual values.
+        let rows = rows.min(MAX_RESERVED_ROWS);
         let values = match column.kind {
-            Kind::Text => Values::Texts(Texts::new(rows)),
-            Kind::Bool => Values::Bools(MutableBitmap::with_capacity(rows)),
-            Kind::Int32 | Kind::Date => Values::Narrow(Fixed::new(rows)),
-            Kind::Int64 | Kind::Time => Values::Wide(Fixed::new(rows)),
-            Kind::Float => Values::Floats(Fixed::new(rows)),
+            ColumnKind::Text => Values::Texts(TextBuilder::new(rows)),
+            ColumnKind::Bool => Values::Bools(MutableBitmap::with_capacity(rows)),
+            ColumnKind::Int32 | ColumnKind::Date => Values::Int32(FixedWidth::new(rows)),
+            ColumnKind::Int64 | ColumnKind::Time => Values::Int64(FixedWidth::new(rows)),
+            ColumnKind::Float => Values::Floats(FixedWidth::new(rows)),
         };
-        ColumnReader { column, values, rows: 0, nulls: None }
+        ColumnDecoder { column, values, rows: 0, validity: None }
     }
 
-    /// Adds the column's bytes of a row group of so many rows; `None` where they make no sense or hold
-    /// what is not known here.
-    pub fn add(&mut self, chunk: &Chunk, mut bytes: &[u8], rows: usize, tools: &mut Tools) -> Option<()> {
-        let mut left = rows;
-        // What all pages together may take.
-        let mut most = chunk.plain;
-        let (zstd, inflate, lengths) = (chunk.zstd, &mut tools.zstd, &mut tools.lengths);
+    /// Decodes the bytes of the column in a row group of `rows` rows; `None` if they are damaged or
+    /// not supported.
+    pub fn add(
+        &mut self,
+        chunk: &ColumnChunk,
+        mut bytes: &[u8],
+        rows: usize,
+        buffers: &mut ReadBuffers,
+    ) -> Option<()> {
+        let mut remaining = rows;
+        // The uncompressed bytes of all remaining pages.
+        let mut max_bytes = chunk.uncompressed;
+        let (is_zstd, decompressor, lengths) =
+            (chunk.is_zstd, &mut buffers.decompressor, &mut buffers.lengths);
         match &mut self.values {
-            Values::Texts(texts) => texts.begin(),
+            Values::Texts(texts) => texts.start_row_group(),
             Values::Bools(_) => {}
-            Values::Narrow(fixed) => fixed.dictionary.clear(),
-            Values::Wide(fixed) => fixed.dictionary.clear(),
+            Values::Int32(fixed) => fixed.dictionary.clear(),
+            Values::Int64(fixed) => fixed.dictionary.clear(),
             Values::Floats(fixed) => fixed.dictionary.clear(),
         }
-        while left > 0 {
+        while remaining > 0 {
             let page = Page::next(&mut bytes)?;
             let keeps_bytes = match &self.values {
                 Values::Texts(_) => !DICTIONARY.contains(&page.encoding) || page.is_dictionary,
                 _ => false,
             };
-            // The bytes of texts stay where they are, and become the column's.
+            // The column keeps the bytes of texts: decompress them into memory of their own.
             let mut kept = Vec::new();
-            let room = if keeps_bytes { &mut kept } else { &mut tools.page };
-            page.inflate(zstd, most, inflate, room)?;
-            most = most.checked_sub(room.len())?;
+            let bytes_out = if keeps_bytes { &mut kept } else { &mut buffers.page };
+            page.decompress(is_zstd, max_bytes, decompressor, bytes_out)?;
+            max_bytes = max_bytes.checked_sub(bytes_out.len())?;
             if page.is_dictionary {
                 match &mut self.values {
-                    Values::Texts(texts) => texts.dictionary(kept, page.values)?,
+                    Values::Texts(texts) => texts.set_dictionary(kept, page.values)?,
                     Values::Bools(_) => return None,
-                    Values::Narrow(fixed) => fixed.plain_dictionary(&tools.page, page.values)?,
-                    Values::Wide(fixed) => fixed.plain_dictionary(&tools.page, page.values)?,
-                    Values::Floats(fixed) => fixed.plain_dictionary(&tools.page, page.values)?,
+                    Values::Int32(fixed) => fixed.set_dictionary(&buffers.page, page.values)?,
+                    Values::Int64(fixed) => fixed.set_dictionary(&buffers.page, page.values)?,
+                    Values::Floats(fixed) => fixed.set_dictionary(&buffers.page, page.values)?,
                 }
                 continue;
             }
-            if page.values > left {
+            if page.values > remaining {
                 return None;
             }
-            left -= page.values;
-            let room = if keeps_bytes { &kept } else { &tools.page };
-            let (levels, values) = Levels::read(room, page.values, self.column.optional)?;
+            remaining -= page.values;
+            let bytes_in = if keeps_bytes { &kept } else { &buffers.page };
+            let (levels, values) = Levels::read(bytes_in, page.values, self.column.is_optional)?;
             match &mut self.values {
                 Values::Texts(texts) if keeps_bytes => {
-                    let start = room.len() - values.len();
-                    texts.page(kept, start, page.encoding, &levels, lengths)?;
+                    let start = bytes_in.len() - values.len();
+                    texts.add_page(kept, start, page.encoding, &levels, lengths)?;
                 }
-                Values::Texts(texts) => texts.codes(values, &levels)?,
+                Values::Texts(texts) => texts.add_codes_page(values, &levels)?,
                 Values::Bools(bools) => add_bools(bools, values, page.encoding, &levels)?,
-                Values::Narrow(fixed) => fixed.page(values, page.encoding, &levels)?,
-                Values::Wide(fixed) if page.encoding == DELTA => fixed.deltas(values, &levels)?,
-                Values::Wide(fixed) => fixed.page(values, page.encoding, &levels)?,
-                Values::Floats(fixed) => fixed.page(values, page.encoding, &levels)?,
+                Values::Int32(fixed) => fixed.add_page(values, page.encoding, &levels)?,
+                Values::Int64(fixed) if page.encoding == DELTA => fixed.add_delta_page(values, &levels)?,
+                Values::Int64(fixed) => fixed.add_page(values, page.encoding, &levels)?,
+                Values::Floats(fixed) => fixed.add_page(values, page.encoding, &levels)?,
             }
-            self.add_nulls(page.values, levels.nulls);
+            self.add_validity(page.values, levels.validity);
         }
         Some(())
     }
 
-    fn add_nulls(&mut self, rows: usize, nulls: Option<MutableBitmap>) {
+    fn add_validity(&mut self, rows: usize, validity: Option<MutableBitmap>) {
         let before = self.rows;
         self.rows += rows;
-        if self.nulls.is_none() && nulls.is_none() {
+        if self.validity.is_none() && validity.is_none() {
             return;
         }
-        let all = self.nulls.get_or_insert_with(|| MutableBitmap::from_len_set(before));
-        match nulls {
-            Some(nulls) => all.extend_from_bitmap(&nulls.freeze()),
+        let all = self.validity.get_or_insert_with(|| MutableBitmap::from_len_set(before));
+        match validity {
+            Some(validity) => all.extend_from_bitmap(&validity.freeze()),
             None => all.extend_constant(rows, true),
         }
     }
 
-    /// Ends the column.
+    /// Returns the column.
     pub fn finish(self) -> PolarsResult<Series> {
-        let nulls = self.nulls.map(MutableBitmap::freeze);
+        let validity = self.validity.map(MutableBitmap::freeze);
         let array: Box<dyn Array> = match self.values {
-            Values::Texts(texts) => texts.finish(nulls),
-            Values::Bools(bools) => BooleanArray::new(ArrowDataType::Boolean, bools.freeze(), nulls).boxed(),
-            Values::Narrow(fixed) => fixed.finish(self.column.kind, nulls)?,
-            Values::Wide(fixed) => fixed.finish(self.column.kind, nulls)?,
-            Values::Floats(fixed) => fixed.finish(self.column.kind, nulls)?,
+            Values::Texts(texts) => texts.finish(validity),
+            Values::Bools(bools) => {
+                BooleanArray::new(ArrowDataType::Boolean, bools.freeze(), validity).boxed()
+            }
+            Values::Int32(fixed) => fixed.finish(self.column.kind, validity)?,
+            Values::Int64(fixed) => fixed.finish(self.column.kind, validity)?,
+            Values::Floats(fixed) => fixed.finish(self.column.kind, validity)?,
         };
         Series::try_from((PlSmallStr::from_str(&self.column.name), array))
     }
 }
 
 fn add_bools(bools: &mut MutableBitmap, bytes: &[u8], encoding: i64, levels: &Levels) -> Option<()> {
-    if encoding != PLAIN || bytes.len() < levels.there.div_ceil(8) {
+    if encoding != PLAIN || bytes.len() < levels.valid.div_ceil(8) {
         return None;
     }
-    match &levels.nulls {
-        None => bools.extend_from_slice(bytes, 0, levels.there),
-        Some(nulls) => {
-            let there =
-                Bitmap::try_new(bytes.get(..levels.there.div_ceil(8))?.to_vec(), levels.there).ok()?;
-            let mut values = there.iter();
-            nulls.iter().for_each(|is_there| bools.push(is_there && values.next() == Some(true)));
+    match &levels.validity {
+        None => bools.extend_from_slice(bytes, 0, levels.valid),
+        Some(validity) => {
+            let values =
+                Bitmap::try_new(bytes.get(..levels.valid.div_ceil(8))?.to_vec(), levels.valid).ok()?;
+            let mut values = values.iter();
+            validity.iter().for_each(|is_valid| bools.push(is_valid && values.next() == Some(true)));
         }
     }
     Some(())
 }
 
-/// A number as its bytes stand in plain encoding.
+/// A number in plain encoding: its bytes, little-endian.
 trait Plain: NativeType {
     const WIDTH: usize = size_of::<Self>();
-    fn of(bytes: &[u8]) -> Option<Self>;
+    fn from_plain(bytes: &[u8]) -> Option<Self>;
 }
 
 macro_rules! plain {
     ($($number:ty),*) => {$(
         impl Plain for $number {
             #[inline]
-            fn of(bytes: &[u8]) -> Option<Self> {
+            fn from_plain(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|bytes| <$number>::from_le_bytes(*bytes))
             }
         }
@@ -175,56 +184,57 @@ macro_rules! plain {
 
 plain!(i32, i64, f64);
 
-impl<T: Plain> Fixed<T> {
-    fn new(rows: usize) -> Fixed<T> {
-        Fixed { values: Vec::with_capacity(rows), dictionary: Vec::new() }
+impl<T: Plain> FixedWidth<T> {
+    fn new(rows: usize) -> FixedWidth<T> {
+        FixedWidth { values: Vec::with_capacity(rows), dictionary: Vec::new() }
     }
 
-    fn plain_dictionary(&mut self, bytes: &[u8], count: usize) -> Option<()> {
+    fn set_dictionary(&mut self, bytes: &[u8], count: usize) -> Option<()> {
         self.dictionary.clear();
         add_plain(&mut self.dictionary, bytes, count)
     }
 
-    fn page(&mut self, bytes: &[u8], encoding: i64, levels: &Levels) -> Option<()> {
+    fn add_page(&mut self, bytes: &[u8], encoding: i64, levels: &Levels) -> Option<()> {
         let start = self.values.len();
         match encoding {
-            PLAIN => add_plain(&mut self.values, bytes, levels.there)?,
+            PLAIN => add_plain(&mut self.values, bytes, levels.valid)?,
             _ if DICTIONARY.contains(&encoding) => {
-                add_codes(&mut self.values, &self.dictionary, bytes, levels.there)?;
+                extend_from_codes(&mut self.values, &self.dictionary, bytes, levels.valid)?;
             }
             _ => return None,
         }
-        levels.spread(&mut self.values, start);
+        levels.spread_to_rows(&mut self.values, start);
         Some(())
     }
 
-    fn finish(self, kind: Kind, nulls: Option<Bitmap>) -> PolarsResult<Box<dyn Array>> {
-        let kind = match kind {
-            Kind::Date => ArrowDataType::Date32,
-            Kind::Time => ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    fn finish(self, kind: ColumnKind, validity: Option<Bitmap>) -> PolarsResult<Box<dyn Array>> {
+        let data_type = match kind {
+            ColumnKind::Date => ArrowDataType::Date32,
+            ColumnKind::Time => ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             _ => T::PRIMITIVE.into(),
         };
-        Ok(PrimitiveArray::try_new(kind, self.values.into(), nulls)?.boxed())
+        Ok(PrimitiveArray::try_new(data_type, self.values.into(), validity)?.boxed())
     }
 }
 
-impl Fixed<i64> {
-    fn deltas(&mut self, bytes: &[u8], levels: &Levels) -> Option<()> {
+impl FixedWidth<i64> {
+    fn add_delta_page(&mut self, bytes: &[u8], levels: &Levels) -> Option<()> {
         let start = self.values.len();
-        delta::decode(bytes, levels.there, &mut self.values)?;
-        levels.spread(&mut self.values, start);
+        delta::decode(bytes, levels.valid, &mut self.values)?;
+        levels.spread_to_rows(&mut self.values, start);
         Some(())
     }
 }
 
 fn add_plain<T: Plain>(values: &mut Vec<T>, bytes: &[u8], count: usize) -> Option<()> {
     let bytes = bytes.get(..count.checked_mul(T::WIDTH)?)?;
-    values.extend(bytes.chunks_exact(T::WIDTH).map(|bytes| T::of(bytes).unwrap_or_default()));
+    values.extend(bytes.chunks_exact(T::WIDTH).map(|bytes| T::from_plain(bytes).unwrap_or_default()));
     Some(())
 }
 
-/// Adds so many values by their codes.
-pub fn add_codes<T: Copy + Default>(
+/// Appends `count` values of a dictionary by their codes; `None` if the bytes are damaged, or a
+/// code is not in the dictionary.
+pub fn extend_from_codes<T: Copy + Default>(
     values: &mut Vec<T>,
     dictionary: &[T],
     bytes: &[u8],
@@ -234,25 +244,25 @@ pub fn add_codes<T: Copy + Default>(
         return Some(());
     }
     let (bits, bytes) = bytes.split_first()?;
-    let mut all_known = true;
-    each_run(bytes, u32::from(*bits), count, |run| {
+    let mut are_valid = true;
+    for_each_run(bytes, u32::from(*bits), count, |run| {
         let mut value = |code: u64| match dictionary.get(code as usize) {
             Some(value) => *value,
             None => {
-                all_known = false;
+                are_valid = false;
                 T::default()
             }
         };
         match run {
-            Run::Repeated(code, times) => values.extend(std::iter::repeat_n(value(u64::from(code)), times)),
-            Run::Packed(packed, times) => unpack(packed, u32::from(*bits), times, |eight, there| {
-                // What fills up the last eight is 0, of which there may be no value.
-                let mut found = [T::default(); 8];
-                found.iter_mut().zip(eight).take(there).for_each(|(found, code)| *found = value(*code));
-                values.extend_from_slice(&found[..there]);
+            Run::Repeated(code, count) => values.extend(std::iter::repeat_n(value(u64::from(code)), count)),
+            Run::Packed(packed, count) => unpack(packed, u32::from(*bits), count, |codes, count| {
+                // Codes after `count` are padding, and may not be in the dictionary.
+                let mut unpacked = [T::default(); 8];
+                unpacked.iter_mut().zip(codes).take(count).for_each(|(out, code)| *out = value(*code));
+                values.extend_from_slice(&unpacked[..count]);
             }),
         }
         Some(())
     })?;
-    all_known.then_some(())
+    are_valid.then_some(())
 }

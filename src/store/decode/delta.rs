@@ -1,52 +1,53 @@
-//! Numbers out of the differences of neighbours: the other way round of `encode::delta`.
+//! Decoding of delta-encoded integers: the inverse of `encode::delta`.
 
 use super::rle_hybrid::unpack;
 
-/// Adds exactly so many numbers to `out`. Returns what stands behind them; `None` where the bytes make no
-/// sense.
+/// Appends exactly `count` numbers to `out`. Returns the bytes after them; `None` if the bytes are
+/// damaged.
 pub fn decode<'a>(bytes: &'a [u8], count: usize, out: &mut Vec<i64>) -> Option<&'a [u8]> {
     let (block, rest) = super::varint(bytes)?;
-    let (pieces, rest) = super::varint(rest)?;
-    let (claimed, rest) = super::varint(rest)?;
+    let (miniblocks, rest) = super::varint(rest)?;
+    let (stated_count, rest) = super::varint(rest)?;
     let (first, mut rest) = super::varint(rest)?;
-    let (block, pieces) = (usize::try_from(block).ok()?, usize::try_from(pieces).ok()?);
-    let piece = block.checked_div(pieces)?;
-    if claimed != count as u64 || piece == 0 || piece % 8 != 0 || piece * pieces != block {
+    let (block, miniblocks) = (usize::try_from(block).ok()?, usize::try_from(miniblocks).ok()?);
+    let miniblock = block.checked_div(miniblocks)?;
+    if stated_count != count as u64 || miniblock == 0 || miniblock % 8 != 0 || miniblock * miniblocks != block
+    {
         return None;
     }
-    let mut left = count;
-    if left == 0 {
+    let mut remaining = count;
+    if remaining == 0 {
         return Some(rest);
     }
     let mut last = super::zigzag(first);
     out.push(last);
-    left -= 1;
-    while left > 0 {
-        let (least, after) = super::varint(rest)?;
-        let least = super::zigzag(least);
-        let (widths, after) = after.split_at_checked(pieces)?;
+    remaining -= 1;
+    while remaining > 0 {
+        let (min, after) = super::varint(rest)?;
+        let min = super::zigzag(min);
+        let (widths, after) = after.split_at_checked(miniblocks)?;
         rest = after;
         for &width in widths {
-            // The pieces behind the last number have a width and no numbers.
-            if left == 0 {
+            // Miniblocks after the last number have a width and no data.
+            if remaining == 0 {
                 break;
             }
             let bits = u32::from(width);
             if bits > u64::BITS {
                 return None;
             }
-            let (packed, after) = rest.split_at_checked((piece / 8).checked_mul(bits as usize)?)?;
+            let (packed, after) = rest.split_at_checked((miniblock / 8).checked_mul(bits as usize)?)?;
             rest = after;
-            let times = piece.min(left);
-            unpack(packed, bits, times, |eight, there| {
-                let numbers = eight.map(|above| {
-                    last = last.wrapping_add(least).wrapping_add(above as i64);
+            let in_miniblock = miniblock.min(remaining);
+            unpack(packed, bits, in_miniblock, |deltas, count| {
+                let numbers = deltas.map(|above_min| {
+                    last = last.wrapping_add(min).wrapping_add(above_min as i64);
                     last
                 });
-                // What fills up the last eight is of no number, and nothing comes after it.
-                out.extend_from_slice(&numbers[..there]);
+                // Deltas after `count` are padding. They change `last`, but no number follows.
+                out.extend_from_slice(&numbers[..count]);
             });
-            left -= times;
+            remaining -= in_miniblock;
         }
     }
     Some(rest)

@@ -1,88 +1,88 @@
-//! What a Parquet file says of itself at its end: which columns there are, and where their bytes lie.
+//! Parquet footers: the columns of a file, and the positions of their bytes.
 //!
-//! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>: the numbers of
-//! fields below are those of that definition.
+//! The numbers of the fields are those of the Thrift definition:
+//! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
 
 use super::thrift::{Field, Reader};
 use crate::store::encode::ROW_GROUP;
 
-/// Larger row groups than any that `wa` writes are not known here: what a file claims of its rows is to
-/// be held in memory.
-const MOST_ROWS: usize = 4 * ROW_GROUP;
+/// Maximum number of rows of a supported row group, more than `wa` writes. A damaged file could
+/// state any number, and memory is allocated for the rows.
+const MAX_GROUP_ROWS: usize = 4 * ROW_GROUP;
 
-/// The wanted columns of a file.
+/// The footer of a file, for the requested columns.
 #[derive(Debug, Default)]
 pub struct Footer {
-    /// The wanted columns, in the order asked for.
+    /// The requested columns, in the order of the request.
     pub columns: Vec<Column>,
-    /// The row groups, in order.
-    pub groups: Vec<Group>,
+    /// Row groups, in order.
+    pub row_groups: Vec<RowGroup>,
 }
 
-/// A column.
+/// A column of a file.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// Its name.
+    /// Column name.
     pub name: String,
-    /// What it holds.
-    pub kind: Kind,
-    /// It can be null, and pages begin with levels that say where it is.
-    pub optional: bool,
+    /// Type of the values.
+    pub kind: ColumnKind,
+    /// Whether values can be null. Pages of optional columns begin with definition levels.
+    pub is_optional: bool,
 }
 
-/// What a column holds.
+/// The type of the values of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Text in UTF-8.
+pub enum ColumnKind {
+    /// UTF-8 text.
     Text,
-    /// Truths.
+    /// Booleans.
     Bool,
-    /// Integers of 32 bits.
+    /// 32-bit integers.
     Int32,
     /// Days since 1970.
     Date,
-    /// Integers of 64 bits.
+    /// 64-bit integers.
     Int64,
-    /// Microseconds since 1970 in UTC.
+    /// Microseconds since 1970 UTC.
     Time,
-    /// Floats of 64 bits.
+    /// 64-bit floats.
     Float,
 }
 
 /// A row group.
 #[derive(Debug)]
-pub struct Group {
-    /// How many rows it has.
+pub struct RowGroup {
+    /// Number of rows.
     pub rows: usize,
-    /// The bytes of the wanted columns, in the order asked for.
-    pub chunks: Vec<Chunk>,
+    /// The chunks of the requested columns, in the order of the request.
+    pub chunks: Vec<ColumnChunk>,
 }
 
-/// Where the pages of a column of a row group lie.
+/// The position of a column of a row group.
 #[derive(Clone, Copy, Debug)]
-pub struct Chunk {
-    /// The first byte, from the beginning of the file.
+pub struct ColumnChunk {
+    /// Offset of the first byte in the file.
     pub start: u64,
-    /// How many bytes there are.
+    /// Length in bytes.
     pub length: u64,
-    /// What all pages take when they are decompressed, with their headers.
-    pub plain: usize,
-    /// Pages are compressed by Zstandard; else they are not.
-    pub zstd: bool,
+    /// Uncompressed length of all pages with their headers, in bytes.
+    pub uncompressed: usize,
+    /// Whether pages are compressed by Zstandard, and not uncompressed.
+    pub is_zstd: bool,
 }
 
 impl Footer {
-    /// Reads a footer's bytes for the named columns, or all; `None` where they are damaged, a column is
-    /// not there, or something in them is not known here.
+    /// Parses a footer for the named columns, or for all. Returns `None` if the bytes are damaged,
+    /// a column is missing, or something is not supported.
     pub fn read(bytes: &[u8], names: Option<&[&str]>) -> Option<Footer> {
         let mut footer = Footer::default();
-        // By the place of a column in the file, its place among the wanted ones.
-        let mut places: Vec<Option<usize>> = Vec::new();
+        // For each column of the file, its index among the requested ones.
+        let mut indexes: Vec<Option<usize>> = Vec::new();
         let mut rows = None;
         Reader::new(bytes).fields(|reader, field| match field.id {
             2 => {
                 let all = columns(reader, field)?;
-                (footer.columns, places) = wanted(&all, names)?;
+                (footer.columns, indexes) = select(&all, names)?;
                 Some(())
             }
             3 => {
@@ -90,7 +90,7 @@ impl Footer {
                 Some(())
             }
             4 => reader.structures(field, |reader, _| {
-                footer.groups.push(group(reader, &places, footer.columns.len())?);
+                footer.row_groups.push(row_group(reader, &indexes, footer.columns.len())?);
                 Some(())
             }),
             _ => reader.skip(field),
@@ -100,16 +100,16 @@ impl Footer {
 
     /// Returns the number of rows.
     pub fn rows(&self) -> usize {
-        self.groups.iter().map(|group| group.rows).sum()
+        self.row_groups.iter().map(|group| group.rows).sum()
     }
 }
 
 fn columns(reader: &mut Reader, field: Field) -> Option<Vec<Column>> {
     let mut columns = Vec::with_capacity(64);
-    reader.structures(field, |reader, place| {
+    reader.structures(field, |reader, index| {
         let element = Element::read(reader)?;
-        // The first is the file itself; all others are its columns, and none has columns of its own.
-        match (place, element.children) {
+        // The first element is the root. All others are columns; nested columns are not supported.
+        match (index, element.children) {
             (0, _) => {}
             (_, 0) => columns.push(element.column()?),
             _ => return None,
@@ -119,22 +119,23 @@ fn columns(reader: &mut Reader, field: Field) -> Option<Vec<Column>> {
     Some(columns)
 }
 
-fn wanted(all: &[Column], names: Option<&[&str]>) -> Option<(Vec<Column>, Vec<Option<usize>>)> {
+/// Returns the named columns, and for each column its index among them.
+fn select(all: &[Column], names: Option<&[&str]>) -> Option<(Vec<Column>, Vec<Option<usize>>)> {
     let Some(names) = names else {
         return Some((all.to_vec(), (0..all.len()).map(Some).collect()));
     };
-    let mut places = vec![None; all.len()];
-    let mut wanted = Vec::with_capacity(names.len());
+    let mut indexes = vec![None; all.len()];
+    let mut selected = Vec::with_capacity(names.len());
     for (number, name) in names.iter().enumerate() {
-        let mut found = all.iter().zip(&mut places).filter(|(column, _)| column.name == *name);
-        let (column, place) = found.next()?;
-        // A name that is asked for twice or stands for two columns is not known here.
-        if found.next().is_some() || place.replace(number).is_some() {
+        let mut matching = all.iter().zip(&mut indexes).filter(|(column, _)| column.name == *name);
+        let (column, index) = matching.next()?;
+        // Repeated names, in the request or in the file, are not supported.
+        if matching.next().is_some() || index.replace(number).is_some() {
             return None;
         }
-        wanted.push(column.clone());
+        selected.push(column.clone());
     }
-    Some((wanted, places))
+    Some((selected, indexes))
 }
 
 /// An element of the schema.
@@ -148,12 +149,12 @@ struct Element<'a> {
     logical: Option<Logical>,
 }
 
-/// The logical types that the store's columns have.
+/// The logical types of the store's columns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Logical {
     Text,
     Date,
-    /// Microseconds in UTC.
+    /// Timestamp in microseconds, UTC.
     Time,
     Other,
 }
@@ -178,21 +179,21 @@ impl<'a> Element<'a> {
 
     fn column(&self) -> Option<Column> {
         let kind = match (self.physical?, self.converted, self.logical) {
-            (0, None, None) => Kind::Bool,
-            (1, None, None) => Kind::Int32,
-            (1, Some(6), None | Some(Logical::Date)) | (1, None, Some(Logical::Date)) => Kind::Date,
-            (2, None, None) => Kind::Int64,
-            (2, None | Some(10), Some(Logical::Time)) => Kind::Time,
-            (5, None, None) => Kind::Float,
-            (6, Some(0), None | Some(Logical::Text)) | (6, None, Some(Logical::Text)) => Kind::Text,
+            (0, None, None) => ColumnKind::Bool,
+            (1, None, None) => ColumnKind::Int32,
+            (1, Some(6), None | Some(Logical::Date)) | (1, None, Some(Logical::Date)) => ColumnKind::Date,
+            (2, None, None) => ColumnKind::Int64,
+            (2, None | Some(10), Some(Logical::Time)) => ColumnKind::Time,
+            (5, None, None) => ColumnKind::Float,
+            (6, Some(0), None | Some(Logical::Text)) | (6, None, Some(Logical::Text)) => ColumnKind::Text,
             _ => return None,
         };
-        let optional = match self.repetition? {
+        let is_optional = match self.repetition? {
             0 => false,
             1 => true,
             _ => return None,
         };
-        Some(Column { name: std::str::from_utf8(self.name).ok()?.to_owned(), kind, optional })
+        Some(Column { name: std::str::from_utf8(self.name).ok()?.to_owned(), kind, is_optional })
     }
 }
 
@@ -211,7 +212,7 @@ fn logical(reader: &mut Reader, field: Field) -> Option<Logical> {
             let (mut utc, mut micros) = (false, false);
             reader.structure(field, |reader, field| match field.id {
                 1 => {
-                    utc = reader.truth(field)?;
+                    utc = reader.bool(field)?;
                     Some(())
                 }
                 2 => reader.structure(field, |reader, field| {
@@ -230,16 +231,16 @@ fn logical(reader: &mut Reader, field: Field) -> Option<Logical> {
     Some(found)
 }
 
-fn group(reader: &mut Reader, places: &[Option<usize>], wanted: usize) -> Option<Group> {
-    let mut chunks = vec![None; wanted];
+fn row_group(reader: &mut Reader, indexes: &[Option<usize>], selected: usize) -> Option<RowGroup> {
+    let mut chunks = vec![None; selected];
     let (mut count, mut rows) = (0, None);
     reader.fields(|reader, field| match field.id {
         1 => reader.structures(field, |reader, column| {
             count = column + 1;
-            match places.get(column)? {
+            match indexes.get(column)? {
                 None => reader.skip_structure(),
-                Some(place) => {
-                    *chunks.get_mut(*place)? = Some(chunk(reader)?);
+                Some(index) => {
+                    *chunks.get_mut(*index)? = Some(chunk(reader)?);
                     Some(())
                 }
             }
@@ -250,19 +251,19 @@ fn group(reader: &mut Reader, places: &[Option<usize>], wanted: usize) -> Option
         }
         _ => reader.skip(field),
     })?;
-    let rows = rows.filter(|rows| *rows <= MOST_ROWS && count == places.len())?;
-    Some(Group { rows, chunks: chunks.into_iter().collect::<Option<_>>()? })
+    let rows = rows.filter(|rows| *rows <= MAX_GROUP_ROWS && count == indexes.len())?;
+    Some(RowGroup { rows, chunks: chunks.into_iter().collect::<Option<_>>()? })
 }
 
-fn chunk(reader: &mut Reader) -> Option<Chunk> {
-    let (mut codec, mut plain, mut length, mut data, mut dictionary) = (None, None, None, None, None);
+fn chunk(reader: &mut Reader) -> Option<ColumnChunk> {
+    let (mut codec, mut uncompressed, mut length, mut data, mut dictionary) = (None, None, None, None, None);
     reader.fields(|reader, field| match field.id {
-        // It lies in another file.
+        // The chunk is in another file.
         1 => None,
         3 => reader.structure(field, |reader, field| {
             match field.id {
                 4 => codec = Some(reader.int(field)?),
-                6 => plain = Some(reader.count(field)?),
+                6 => uncompressed = Some(reader.count(field)?),
                 7 => length = Some(u64::try_from(reader.int(field)?).ok()?),
                 9 => data = Some(u64::try_from(reader.int(field)?).ok()?),
                 11 => dictionary = Some(u64::try_from(reader.int(field)?).ok()?),
@@ -272,10 +273,11 @@ fn chunk(reader: &mut Reader) -> Option<Chunk> {
         }),
         _ => reader.skip(field),
     })?;
-    let zstd = match codec? {
+    let is_zstd = match codec? {
         0 => false,
         6 => true,
         _ => return None,
     };
-    Some(Chunk { start: dictionary.unwrap_or(u64::MAX).min(data?), length: length?, plain: plain?, zstd })
+    let start = dictionary.unwrap_or(u64::MAX).min(data?);
+    Some(ColumnChunk { start, length: length?, uncompressed: uncompressed?, is_zstd })
 }

@@ -1,64 +1,64 @@
-//! Where a page has nulls: its definition levels.
+//! Definition levels, which mark the nulls of a page.
 
 use polars_arrow::bitmap::MutableBitmap;
 
-use super::rle_hybrid::{Run, each_run};
+use super::rle_hybrid::{Run, for_each_run};
 
-/// The nulls of a page.
+/// The definition levels of a page.
 pub struct Levels {
-    /// How many rows have a value.
-    pub there: usize,
-    /// Which ones do; `None` where all do.
-    pub nulls: Option<MutableBitmap>,
+    /// Number of rows that are not null.
+    pub valid: usize,
+    /// The rows that are not null; `None` if none is null.
+    pub validity: Option<MutableBitmap>,
 }
 
 impl Levels {
-    /// Reads the levels of so many rows, and returns what stands behind them; `None` where the bytes make
-    /// no sense.
-    pub fn read(bytes: &[u8], rows: usize, optional: bool) -> Option<(Levels, &[u8])> {
-        if !optional {
-            return Some((Levels { there: rows, nulls: None }, bytes));
+    /// Reads the levels of `rows` rows. Returns them and the bytes after them; `None` if the bytes
+    /// are damaged.
+    pub fn read(bytes: &[u8], rows: usize, is_optional: bool) -> Option<(Levels, &[u8])> {
+        if !is_optional {
+            return Some((Levels { valid: rows, validity: None }, bytes));
         }
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let (levels, values) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         let mut done = 0;
-        let mut nulls: Option<MutableBitmap> = None;
-        each_run(levels, 1, rows, |run| {
-            if nulls.is_none() && matches!(run, Run::Repeated(1, _)) {
-                // All are there so far.
+        let mut validity: Option<MutableBitmap> = None;
+        for_each_run(levels, 1, rows, |run| {
+            if validity.is_none() && matches!(run, Run::Repeated(1, _)) {
+                // No row so far is null.
             } else {
-                let nulls = nulls.get_or_insert_with(|| {
-                    let mut nulls = MutableBitmap::with_capacity(rows);
-                    nulls.extend_constant(done, true);
-                    nulls
+                let validity = validity.get_or_insert_with(|| {
+                    let mut validity = MutableBitmap::with_capacity(rows);
+                    validity.extend_constant(done, true);
+                    validity
                 });
                 match run {
-                    Run::Repeated(level, times) if level < 2 => nulls.extend_constant(times, level == 1),
+                    Run::Repeated(level, count) if level < 2 => validity.extend_constant(count, level == 1),
                     Run::Repeated(..) => return None,
-                    Run::Packed(bits, times) => nulls.extend_from_slice(bits, 0, times),
+                    Run::Packed(bits, count) => validity.extend_from_slice(bits, 0, count),
                 }
             }
             done += match run {
-                Run::Repeated(_, times) | Run::Packed(_, times) => times,
+                Run::Repeated(_, count) | Run::Packed(_, count) => count,
             };
             Some(())
         })?;
-        let there = nulls.as_ref().map_or(rows, |nulls| nulls.set_bits());
-        Some((Levels { there, nulls: nulls.filter(|_| there < rows) }, values))
+        let valid = validity.as_ref().map_or(rows, |validity| validity.set_bits());
+        Some((Levels { valid, validity: validity.filter(|_| valid < rows) }, values))
     }
 
-    /// Puts values that stand side by side from `start` on to their rows, with the default between.
-    pub fn spread<T: Copy + Default>(&self, values: &mut Vec<T>, start: usize) {
-        let Some(nulls) = &self.nulls else { return };
+    /// Moves values that are contiguous from `start` on to their rows. Nulls get the default value.
+    pub fn spread_to_rows<T: Copy + Default>(&self, values: &mut Vec<T>, start: usize) {
+        let Some(validity) = &self.validity else { return };
         let mut from = values.len();
-        values.resize(start + nulls.len(), T::default());
-        for row in (0..nulls.len()).rev() {
+        values.resize(start + validity.len(), T::default());
+        for row in (0..validity.len()).rev() {
             if from == start {
-                // Only nulls are left, and what was moved is to go.
+                // All remaining rows are null: overwrite the values that were moved from there.
                 values[start..=start + row].fill(T::default());
                 break;
             }
-            if nulls.get(row) {
+            if validity.get(row) {
                 from -= 1;
                 values[start + row] = values[from];
             } else {

@@ -1,4 +1,4 @@
-//! The pages of a column: their headers, and their bytes out of compression.
+//! Pages of a column: their headers, and decompression.
 
 use std::cell::Cell;
 
@@ -6,45 +6,47 @@ use zstd::bulk::Decompressor;
 
 use super::thrift::Reader;
 
-/// Zstandard takes four bytes at the least for 128 KiB: more cannot be in so many.
-const MOST_PER_BYTE: usize = 1 << 15;
-/// No page of the store is nearly as large, and texts in it are found by 32 bits.
-const LARGEST: usize = 1 << 30;
-/// Buffers are kept up to this size, in bytes: those of a usual day.
-const KEPT: usize = 4 << 20;
+/// Maximum compression ratio: Zstandard takes at least four bytes for a block of 128 KiB.
+const MAX_RATIO: usize = 1 << 15;
+/// Maximum uncompressed size of a page, far above those of the store. Offsets of texts have 32
+/// bits.
+const MAX_PAGE: usize = 1 << 30;
+/// Maximum total size of buffers that a thread keeps, in bytes: enough for a typical day.
+const MAX_KEPT: usize = 4 << 20;
 
-/// What a column of a day of some ten thousand sessions takes, in bytes, and one of a row group of first sights.
-const USUAL: usize = 132 << 10;
+/// Initial size of the buffers, in bytes: enough for a column of ten thousand sessions, or of a row
+/// group of visitors.
+const INITIAL_SIZE: usize = 132 << 10;
 
-/// A page, as it lies in the file.
+/// A page, as it is in the file.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// A dictionary of values; else values or their codes.
+    /// Whether the page is a dictionary, and not data.
     pub is_dictionary: bool,
-    /// How many values it has, nulls among them.
+    /// Number of values, including nulls.
     pub values: usize,
-    /// How they are encoded.
+    /// Encoding of the values.
     pub encoding: i64,
-    /// How many bytes it has out of compression.
+    /// Uncompressed size in bytes.
     size: usize,
     compressed: &'a [u8],
 }
 
-/// Plain values.
+/// The encoding `PLAIN`.
 pub const PLAIN: i64 = 0;
-/// Codes of the dictionary, by the old name and the new one.
+/// The encodings `PLAIN_DICTIONARY` and `RLE_DICTIONARY`, which are the same for data pages.
 pub const DICTIONARY: [i64; 2] = [2, 8];
-/// Numbers as differences.
+/// The encoding `DELTA_BINARY_PACKED`.
 pub const DELTA: i64 = 5;
-/// Texts as their lengths, and then all in one piece.
+/// The encoding `DELTA_LENGTH_BYTE_ARRAY`.
 pub const DELTA_LENGTH: i64 = 6;
 
-/// Levels as runs.
+/// The encoding `RLE`.
 const RLE: i64 = 3;
 
 impl<'a> Page<'a> {
-    /// Takes the next page off the bytes of a column; `None` where they make no sense, or the page is of
-    /// a kind that is not known here.
+    /// Splits the next page off the bytes of a column. Returns `None` if the bytes are damaged, or
+    /// the type of the page is not supported.
     pub fn next(bytes: &mut &'a [u8]) -> Option<Page<'a>> {
         let mut reader = Reader::new(bytes);
         let (mut kind, mut size, mut length) = (None, None, None);
@@ -54,14 +56,14 @@ impl<'a> Page<'a> {
                 1 => kind = Some(reader.int(field)?),
                 2 => size = Some(reader.count(field)?),
                 3 => length = Some(reader.count(field)?),
-                // Of data and of a dictionary; the third field of the latter is a truth.
+                // The headers of data and dictionary pages. Field 3 of the latter is a boolean.
                 5 | 7 => {
-                    let of_data = field.id == 5;
+                    let is_data = field.id == 5;
                     reader.structure(field, |reader, field| {
                         match field.id {
                             1 => values = Some(reader.count(field)?),
                             2 => encoding = Some(reader.int(field)?),
-                            3 if of_data => levels = Some(reader.int(field)?),
+                            3 if is_data => levels = Some(reader.int(field)?),
                             _ => reader.skip(field)?,
                         }
                         Some(())
@@ -81,78 +83,86 @@ impl<'a> Page<'a> {
         Some(Page { is_dictionary, values: values?, encoding: encoding?, size: size?, compressed })
     }
 
-    /// Brings the page's bytes into `out`, in the place of what it holds. At most `most` bytes.
-    pub fn inflate(&self, zstd: bool, most: usize, tools: &mut Zstd, out: &mut Vec<u8>) -> Option<()> {
+    /// Decompresses the page into `out`, replacing its contents. Returns `None` if the page is
+    /// damaged, or larger than `max_bytes`.
+    pub fn decompress(
+        &self,
+        is_zstd: bool,
+        max_bytes: usize,
+        decompressor: &mut PageDecompressor,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let Page { size, compressed, .. } = *self;
         out.clear();
-        if !zstd {
+        if !is_zstd {
             if size != compressed.len() {
                 return None;
             }
             out.extend_from_slice(compressed);
             return Some(());
         }
-        // What a header claims is looked at before so much memory is taken.
-        let possible = compressed.len().saturating_mul(MOST_PER_BYTE).min(LARGEST).min(most);
+        // Check the size of the header before allocating memory for it.
+        let possible = compressed.len().saturating_mul(MAX_RATIO).min(MAX_PAGE).min(max_bytes);
         if size > possible {
             return None;
         }
         out.reserve_exact(size);
-        let written = tools.0.as_mut()?.decompress_to_buffer(compressed, out).ok()?;
+        let written = decompressor.0.as_mut()?.decompress_to_buffer(compressed, out).ok()?;
         (written == size && out.len() == size).then_some(())
     }
 }
 
-/// What decompresses; to make one takes longer than most pages do.
-pub struct Zstd(Option<Decompressor<'static>>);
+/// A decompressor. Creating one takes longer than decompressing most pages.
+pub struct PageDecompressor(Option<Decompressor<'static>>);
 
-/// What a thread uses for one column after the other: memory that is used again need not be cleared
-/// by the kernel.
-pub struct Tools {
-    /// What decompresses.
-    pub zstd: Zstd,
-    /// The bytes of a column, as they lie in the file.
+/// The buffers of a thread, which are reused for all columns. The kernel has to clear new memory.
+pub struct ReadBuffers {
+    /// The decompressor.
+    pub decompressor: PageDecompressor,
+    /// Bytes of a column, as they are in the file.
     pub chunk: Vec<u8>,
-    /// The bytes of a page.
+    /// Uncompressed bytes of a page.
     pub page: Vec<u8>,
-    /// The lengths of texts.
+    /// Lengths of texts.
     pub lengths: Vec<i64>,
 }
 
 thread_local! {
-    static TOOLS: Cell<Option<Box<Tools>>> = const { Cell::new(None) };
+    static BUFFERS: Cell<Option<Box<ReadBuffers>>> = const { Cell::new(None) };
 }
 
-/// Returns so many zeros that were written, where `vec!` only asks for memory that reads as zeros.
-fn written<T: Copy + Default>(count: usize) -> Vec<T> {
-    let mut room = Vec::with_capacity(count);
-    room.resize(count, T::default());
-    room
+/// Returns `count` zeros that were written to memory. `vec!` would only request memory that the
+/// kernel clears on first use.
+fn written_zeros<T: Copy + Default>(count: usize) -> Vec<T> {
+    let mut zeros = Vec::with_capacity(count);
+    zeros.resize(count, T::default());
+    zeros
 }
 
-impl Tools {
-    /// Lends the thread's tools.
-    pub fn lend<T>(use_them: impl FnOnce(&mut Tools) -> T) -> T {
-        let mut tools = TOOLS.take().unwrap_or_else(|| Box::new(Tools::with_room(0)));
-        let result = use_them(&mut tools);
-        let held = tools.chunk.capacity() + tools.page.capacity() + tools.lengths.capacity() * 8;
-        if held > KEPT {
-            (tools.chunk, tools.page, tools.lengths) = (Vec::new(), Vec::new(), Vec::new());
+impl ReadBuffers {
+    /// Calls `use_buffers` with the thread's buffers.
+    pub fn with<T>(use_buffers: impl FnOnce(&mut ReadBuffers) -> T) -> T {
+        let mut buffers = BUFFERS.take().unwrap_or_else(|| Box::new(ReadBuffers::with_size(0)));
+        let result = use_buffers(&mut buffers);
+        let kept = buffers.chunk.capacity() + buffers.page.capacity() + buffers.lengths.capacity() * 8;
+        if kept > MAX_KEPT {
+            (buffers.chunk, buffers.page, buffers.lengths) = (Vec::new(), Vec::new(), Vec::new());
         }
-        TOOLS.set(Some(tools));
+        BUFFERS.set(Some(buffers));
         result
     }
 
-    /// Makes the thread's tools, with room for usual columns.
+    /// Allocates the thread's buffers for columns of typical size.
     pub fn prepare() {
-        TOOLS.set(Some(Box::new(Tools::with_room(USUAL))));
+        BUFFERS.set(Some(Box::new(ReadBuffers::with_size(INITIAL_SIZE))));
     }
 
-    /// Makes tools with so many bytes for a column, which the kernel has cleared already.
-    fn with_room(bytes: usize) -> Tools {
-        let (mut page, mut lengths) = (written(bytes), written(bytes / size_of::<i64>()));
+    /// Returns buffers of a size in bytes, whose memory was written.
+    fn with_size(bytes: usize) -> ReadBuffers {
+        let (mut page, mut lengths) = (written_zeros(bytes), written_zeros(bytes / size_of::<i64>()));
         page.clear();
         lengths.clear();
-        Tools { zstd: Zstd(Decompressor::new().ok()), chunk: written(bytes), page, lengths }
+        let decompressor = PageDecompressor(Decompressor::new().ok());
+        ReadBuffers { decompressor, chunk: written_zeros(bytes), page, lengths }
     }
 }

@@ -1,17 +1,17 @@
-//! Runs of small numbers, and packed bits: the other way round of `encode::hybrid`.
+//! Decoding of run lengths and packed bits: the inverse of `encode::rle_hybrid`.
 
-/// Some of the numbers.
+/// A run of numbers.
 #[derive(Clone, Copy, Debug)]
 pub enum Run<'a> {
-    /// A number so many times.
+    /// A number and how often it repeats.
     Repeated(u32, usize),
-    /// So many numbers in packed bits.
+    /// Bit-packed numbers, and how many there are.
     Packed(&'a [u8], usize),
 }
 
-/// Calls `each` for the runs of so many numbers of so many bits, 32 at the most. Returns what stands
-/// behind them; `None` where the bytes make no sense.
-pub fn each_run<'a>(
+/// Calls `each` for the runs of `count` numbers of `bits` bits, at most 32. Returns the bytes after
+/// them; `None` if the bytes are damaged.
+pub fn for_each_run<'a>(
     mut bytes: &'a [u8],
     bits: u32,
     mut count: usize,
@@ -21,33 +21,34 @@ pub fn each_run<'a>(
         return None;
     }
     while count > 0 {
-        let (head, rest) = super::varint(bytes)?;
-        let length = usize::try_from(head >> 1).ok()?;
-        if head & 1 == 0 {
+        let (header, rest) = super::varint(bytes)?;
+        let length = usize::try_from(header >> 1).ok()?;
+        if header & 1 == 0 {
             let (number, rest) = rest.split_at_checked(bits.div_ceil(8) as usize)?;
             let number = number.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-            let times = length.min(count);
-            each(Run::Repeated(number, times))?;
-            (bytes, count) = (rest, count - times);
+            let repeats = length.min(count);
+            each(Run::Repeated(number, repeats))?;
+            (bytes, count) = (rest, count - repeats);
         } else {
             let (packed, rest) = rest.split_at_checked(length.checked_mul(bits as usize)?)?;
-            let times = length.checked_mul(8)?.min(count);
-            each(Run::Packed(packed, times))?;
-            (bytes, count) = (rest, count - times);
+            let numbers = length.checked_mul(8)?.min(count);
+            each(Run::Packed(packed, numbers))?;
+            (bytes, count) = (rest, count - numbers);
         }
     }
     Some(bytes)
 }
 
-/// Calls `each` for numbers of so many bits, 64 at the most, the lowest bit first, eight at a time; of the last
-/// eight, as many as there are. What stands behind the bytes is taken for zeros.
+/// Unpacks `count` numbers of `bits` bits, at most 64, lowest bit first. Calls `each` with eight
+/// numbers and how many of them are valid, which is fewer for the last eight. Missing bytes are
+/// read as zeros.
 #[inline]
 pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64; 8], usize)) {
     let bits = bits.min(u64::BITS) as usize;
     let mask = if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
     for first in (0..count).step_by(8) {
         let at = first / 8 * bits;
-        // Eight numbers of a few bits lie in a word or two.
+        // Eight narrow numbers fit into one or two words.
         let eight: [u64; 8] = match bits {
             0..=8 => {
                 let all = word(bytes, at);
@@ -60,7 +61,7 @@ pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64;
             _ => std::array::from_fn(|n| {
                 let (at, shift) = (at + n * bits / 8, n * bits % 8);
                 let low = word(bytes, at) >> shift;
-                // The last bits of a wide number lie in a ninth byte.
+                // The highest bits of a wide number can be in a ninth byte.
                 let high = if shift + bits > 64 { word(bytes, at + 8) << (64 - shift) } else { 0 };
                 (low | high) & mask
             }),
@@ -69,6 +70,7 @@ pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64;
     }
 }
 
+/// Returns the eight bytes at an offset as a number; missing bytes are zeros.
 #[inline]
 fn word(bytes: &[u8], at: usize) -> u64 {
     let rest = bytes.get(at..).unwrap_or_default();

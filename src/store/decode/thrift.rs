@@ -1,10 +1,11 @@
-//! Thrift's compact protocol, as far as Parquet's footers and page headers need it.
+//! The part of Thrift's compact protocol that Parquet's footers and page headers use.
 //!
-//! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>. What is not asked
-//! for is stepped over without being kept: of a footer that describes fifty columns, readers want three.
+//! Specification:
+//! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>. Values that are
+//! not needed are skipped without parsing them: of fifty columns of a footer, a report needs three.
 
-/// Structures within structures: Parquet has five levels of them.
-const DEEPEST: u32 = 16;
+/// Maximum depth of nested values. Parquet has five levels.
+const MAX_DEPTH: u32 = 16;
 
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
@@ -16,26 +17,26 @@ const SET: u8 = 10;
 const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 
-/// Reads values one after the other; `None` where the bytes make no sense or end.
+/// Reads a sequence of values. All methods return `None` if the bytes are damaged or end.
 pub struct Reader<'a> {
     bytes: &'a [u8],
 }
 
-/// A field of a structure, whose value is to be read or skipped next.
+/// A field of a structure. Its value has to be read or skipped next.
 #[derive(Clone, Copy)]
 pub struct Field {
-    /// Its number in the structure's definition.
+    /// Number of the field in the definition of the structure.
     pub id: i64,
     kind: u8,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the beginning of some bytes.
+    /// Returns a reader of bytes.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { bytes }
     }
 
-    /// Returns what has not been read.
+    /// Returns the bytes that were not read yet.
     pub fn rest(&self) -> &'a [u8] {
         self.bytes
     }
@@ -46,10 +47,10 @@ impl<'a> Reader<'a> {
         Some(*first)
     }
 
-    fn take(&mut self, length: u64) -> Option<&'a [u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    fn read_bytes(&mut self, length: u64) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.bytes.split_at_checked(usize::try_from(length).ok()?)?;
         self.bytes = rest;
-        Some(taken)
+        Some(bytes)
     }
 
     fn varint(&mut self) -> Option<u64> {
@@ -62,16 +63,16 @@ impl<'a> Reader<'a> {
         self.varint().map(super::zigzag)
     }
 
-    /// Calls `each` for the fields of a structure; it is to read or to skip the value.
+    /// Calls `each` for the fields of a structure. It has to read or skip the value.
     pub fn fields(&mut self, mut each: impl FnMut(&mut Self, Field) -> Option<()>) -> Option<()> {
         let mut id = 0i64;
         loop {
-            let head = self.byte()?;
-            if head == 0 {
+            let header = self.byte()?;
+            if header == 0 {
                 return Some(());
             }
-            id = if head < 16 { self.zigzag()? } else { id.checked_add(i64::from(head >> 4))? };
-            each(self, Field { id, kind: head & 15 })?;
+            id = if header < 16 { self.zigzag()? } else { id.checked_add(i64::from(header >> 4))? };
+            each(self, Field { id, kind: header & 15 })?;
         }
     }
 
@@ -80,13 +81,13 @@ impl<'a> Reader<'a> {
         if matches!(field.kind, 4..=6) { self.zigzag() } else { None }
     }
 
-    /// Reads an integer that is a number of things.
+    /// Reads an integer that is a count or a size.
     pub fn count(&mut self, field: Field) -> Option<usize> {
         usize::try_from(self.int(field)?).ok()
     }
 
-    /// Reads a truth.
-    pub fn truth(&mut self, field: Field) -> Option<bool> {
+    /// Reads a boolean.
+    pub fn bool(&mut self, field: Field) -> Option<bool> {
         match field.kind {
             TRUE => Some(true),
             FALSE => Some(false),
@@ -94,16 +95,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads bytes.
+    /// Reads a byte string.
     pub fn binary(&mut self, field: Field) -> Option<&'a [u8]> {
         if field.kind != BINARY {
             return None;
         }
         let length = self.varint()?;
-        self.take(length)
+        self.read_bytes(length)
     }
 
-    /// Calls `each` for the fields of a structure that is a field's value.
+    /// Calls `each` for the fields of the structure that is the value of a field.
     pub fn structure(
         &mut self,
         field: Field,
@@ -112,7 +113,7 @@ impl<'a> Reader<'a> {
         if field.kind == STRUCT { self.fields(each) } else { None }
     }
 
-    /// Calls `each` for the structures of a list, with their places in it; it is to read or to
+    /// Calls `each` for the structures of a list, with their indexes. It has to read or
     /// [skip](Reader::skip_structure) them.
     pub fn structures(
         &mut self,
@@ -126,59 +127,59 @@ impl<'a> Reader<'a> {
         if kind != STRUCT {
             return None;
         }
-        // Each takes a byte at least, so that a wrong count ends with the bytes.
-        (0..count).try_for_each(|place| each(self, usize::try_from(place).ok()?))
+        // A structure takes at least one byte: a wrong count fails at the end of the bytes.
+        (0..count).try_for_each(|index| each(self, usize::try_from(index).ok()?))
     }
 
     fn list(&mut self) -> Option<(u64, u8)> {
-        let head = self.byte()?;
-        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
-        Some((count, head & 15))
+        let header = self.byte()?;
+        let count = if header >> 4 == 15 { self.varint()? } else { u64::from(header >> 4) };
+        Some((count, header & 15))
     }
 
-    /// Steps over the value of a field.
+    /// Skips the value of a field.
     pub fn skip(&mut self, field: Field) -> Option<()> {
-        self.step_over(field.kind, 0)
+        self.skip_value(field.kind, 0)
     }
 
-    /// Steps over a structure.
+    /// Skips a structure.
     pub fn skip_structure(&mut self) -> Option<()> {
-        self.step_over(STRUCT, 0)
+        self.skip_value(STRUCT, 0)
     }
 
-    fn step_over(&mut self, kind: u8, depth: u32) -> Option<()> {
-        if depth > DEEPEST {
+    fn skip_value(&mut self, kind: u8, depth: u32) -> Option<()> {
+        if depth > MAX_DEPTH {
             return None;
         }
         match kind {
-            // The value of a truth stands in its kind.
+            // The type of a boolean field is its value.
             TRUE | FALSE => Some(()),
             BYTE => self.byte().map(drop),
             4..=6 => self.varint().map(drop),
-            DOUBLE => self.take(8).map(drop),
+            DOUBLE => self.read_bytes(8).map(drop),
             BINARY => {
                 let length = self.varint()?;
-                self.take(length).map(drop)
+                self.read_bytes(length).map(drop)
             }
             LIST | SET => {
                 let (count, kind) = self.list()?;
-                (0..count).try_for_each(|_| self.step_over_element(kind, depth + 1))
+                (0..count).try_for_each(|_| self.skip_element(kind, depth + 1))
             }
             MAP => {
                 let count = self.varint()?;
                 let kinds = if count == 0 { 0 } else { self.byte()? };
                 (0..count).try_for_each(|_| {
-                    self.step_over_element(kinds >> 4, depth + 1)?;
-                    self.step_over_element(kinds & 15, depth + 1)
+                    self.skip_element(kinds >> 4, depth + 1)?;
+                    self.skip_element(kinds & 15, depth + 1)
                 })
             }
-            STRUCT => self.fields(|reader, field| reader.step_over(field.kind, depth + 1)),
+            STRUCT => self.fields(|reader, field| reader.skip_value(field.kind, depth + 1)),
             _ => None,
         }
     }
 
-    /// In lists a truth has a byte of its own: every element takes one at least.
-    fn step_over_element(&mut self, kind: u8, depth: u32) -> Option<()> {
-        if matches!(kind, TRUE | FALSE) { self.byte().map(drop) } else { self.step_over(kind, depth) }
+    /// Skips an element of a list or map. Unlike a boolean field, a boolean element has a byte.
+    fn skip_element(&mut self, kind: u8, depth: u32) -> Option<()> {
+        if matches!(kind, TRUE | FALSE) { self.byte().map(drop) } else { self.skip_value(kind, depth) }
     }
 }

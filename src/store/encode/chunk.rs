@@ -103,8 +103,8 @@ impl Chunk {
         Chunk { dictionary: Some((values, distinct)), ..Chunk::from_page(page, Encoding::RleDictionary) }
     }
 
-    /// Encodes a column of 64-bit integers that seldom repeat, without a dictionary. `runs` mark the
-    /// nulls, and `values` are the other numbers.
+    /// Encodes a column of 64-bit integers that seldom repeat, without a dictionary. `runs` mark
+    /// the nulls, and `values` are the other numbers.
     pub fn from_numbers(
         runs: impl Iterator<Item = (u32, usize)>,
         values: &[i64],
@@ -137,8 +137,8 @@ impl Chunk {
         Chunk::from_numbers(runs, &values, width)
     }
 
-    /// Encodes a column of texts that seldom repeat, without a dictionary. `total_bytes` is the length
-    /// of the texts of all rows, and `page_bytes` the maximum for one page.
+    /// Encodes a column of texts that seldom repeat, without a dictionary. `total_bytes` is the
+    /// length of the texts of all rows, and `page_bytes` the maximum for one page.
     pub fn from_texts(
         rows: usize,
         changes: &CodeChanges,

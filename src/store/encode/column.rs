@@ -12,8 +12,8 @@ use super::delta::DeltaWidth;
 const SMALL_COLUMN: usize = 128;
 /// Number of texts whose codes are cached by address.
 const CACHE_SIZE: usize = 256;
-/// Maximum bytes of texts of a page. A page cannot hold 2 GiB, and the repetitions of one text alone
-/// can exceed 4 GiB.
+/// Maximum bytes of texts of a page. A page cannot hold 2 GiB, and the repetitions of one text
+/// alone can exceed 4 GiB.
 const PAGE_BYTES: usize = 64 << 20;
 /// Maximum bytes of a dictionary, which is a single page.
 const DICTIONARY_BYTES: usize = 1 << 30;
@@ -33,8 +33,8 @@ pub struct TextColumn<'a> {
     text_bytes: usize,
     /// The codes of the distinct texts, by half of the text's hash.
     table: HashTable<(u32, u32)>,
-    /// Codes by the address of the text. Rows of one block of events mostly share their texts, which
-    /// need not be read again.
+    /// Codes by the address of the text. Rows of one block of events mostly share their texts,
+    /// which need not be read again.
     cache: Vec<(TextAddress, u32)>,
 }
 
@@ -63,8 +63,8 @@ impl<'a> TextColumn<'a> {
         self.set_from(self.rows - 1, text)
     }
 
-    /// Sets the text of all rows from `row` on. Rows must be in ascending order. Returns the number of
-    /// bytes by which the distinct texts grow.
+    /// Sets the text of all rows from `row` on. Rows must be in ascending order. Returns the number
+    /// of bytes by which the distinct texts grow.
     #[inline]
     pub fn set_from(&mut self, row: u32, text: Option<&'a str>) -> usize {
         let before = self.text_bytes;
@@ -104,7 +104,8 @@ impl<'a> TextColumn<'a> {
                 .runs(rows)
                 .filter_map(|(code, count)| Some(distinct.get(code as usize)?.len() * count));
             let total_bytes: usize = lengths.sum();
-            // A dictionary still pays off if few long texts repeat among many short ones that do not.
+            // A dictionary still pays off if few long texts repeat among many short ones that do
+            // not.
             if !fits || text_bytes > total_bytes / 2 {
                 return Chunk::from_texts(rows, &changes, &distinct, total_bytes, page_bytes);
             }
@@ -139,8 +140,8 @@ fn find_or_insert<'a>(
 pub trait Number: Copy + Eq + Ord + Hash {
     /// Returns the number in plain encoding.
     fn plain(self) -> impl AsRef<[u8]>;
-    /// Encodes a column without a dictionary; `None` if the type has no such encoding. `changes` mark
-    /// the nulls, and `values` are the other numbers.
+    /// Encodes a column without a dictionary; `None` if the type has no such encoding. `changes`
+    /// mark the nulls, and `values` are the other numbers.
     fn encode_without_dictionary(rows: usize, changes: &CodeChanges, values: &[Self]) -> Option<Chunk>;
     /// Returns whether the number compares with all others: false for NaN.
     fn is_comparable(self) -> bool {
@@ -266,8 +267,8 @@ impl<T: Number> NumberColumn<T> {
         distinct.iter().for_each(|number| plain.extend_from_slice(number.plain().as_ref()));
         let (min, max) = (distinct.iter().min(), distinct.iter().max());
         let bytes = |number: &T| number.plain().as_ref().to_vec();
-        // `Ord` sorts NaN before or after all other numbers: if there is one, it is the minimum or the
-        // maximum, and the range is unknown.
+        // `Ord` sorts NaN before or after all other numbers: if there is one, it is the minimum or
+        // the maximum, and the range is unknown.
         let range = min.zip(max).filter(|(min, max)| min.is_comparable() && max.is_comparable());
         let range = range.map(|(min, max)| (bytes(min), bytes(max)));
         Chunk { range, ..Chunk::from_codes(rows, &changes, plain, distinct.len()) }

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::store::file_system::OpenFile;
 use crate::store::frame::Frame;
 
-/// Minimum number of rows of a row group that is copied. Smaller groups are merged: many of them would
-/// cost every reader one page per group and column.
+/// Minimum number of rows of a row group that is copied. Smaller groups are merged: many of them
+/// would cost every reader one page per group and column.
 pub const MIN_COPIED_ROWS: usize = 1 << 14;
 /// Minimum uncompressed bytes of a row group that is copied although it has few rows.
 const MIN_COPIED_BYTES: usize = GROUP_TEXT_BYTES / 4;

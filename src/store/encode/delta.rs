@@ -20,8 +20,8 @@ const MAX_UNIFORM_BITS: u32 = 40;
 /// The bit widths of deltas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeltaWidth {
-    /// Each miniblock has the width of its largest delta. For numbers whose deltas are small or large
-    /// for a while.
+    /// Each miniblock has the width of its largest delta. For numbers whose deltas are small or
+    /// large for a while.
     PerMiniblock,
     /// All deltas have the same whole number of bytes. For times of events, which are ordered by
     /// session: nearly every miniblock has a large delta between two sessions. Zstandard finds the
@@ -74,8 +74,8 @@ pub fn encode(out: &mut Vec<u8>, numbers: &[i64], width: DeltaWidth) {
     }
 }
 
-/// Returns the minimum delta, and the bit width of all deltas above it in whole bytes; `None` if they
-/// are all equal, or wider than [`MAX_UNIFORM_BITS`].
+/// Returns the minimum delta, and the bit width of all deltas above it in whole bytes; `None` if
+/// they are all equal, or wider than [`MAX_UNIFORM_BITS`].
 fn uniform_width(numbers: &[i64]) -> Option<(i64, u8)> {
     let deltas = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
     let (min, max) = (deltas.clone().min()?, deltas.max()?);
@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn uniform_deltas_have_the_same_whole_bytes() {
-        // 10, 11, 311, 12: deltas 1, 300 and -299, above the minimum 300, 599 and 0: two bytes each.
+        // 10, 11, 311, 12: deltas 1, 300 and -299, above the minimum 300, 599 and 0: two bytes
+        // each.
         let mut out = Vec::new();
         encode(&mut out, &[10, 11, 311, 12], DeltaWidth::Uniform);
         let header = [128, 1, 4, 4, 20];

@@ -182,8 +182,8 @@ fn data_page(header: DataPageHeader, page: Page, descriptor: Descriptor) -> Resu
 }
 
 thread_local! {
-    /// A compressor and its output buffer. Most pages are small: creating both for each page would take
-    /// as long as compressing it.
+    /// A compressor and its output buffer. Most pages are small: creating both for each page would
+    /// take as long as compressing it.
     static COMPRESSOR: RefCell<(Option<zstd::bulk::Compressor<'static>>, Vec<u8>)> = RefCell::default();
 }
 

@@ -9,8 +9,8 @@ use crate::event::parse_uuid;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::{Frame, Texts};
 
-/// Encodes a row group of the first rows of a frame. Returns their number and the columns: all rows,
-/// unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
+/// Encodes a row group of the first rows of a frame. Returns their number and the columns: all
+/// rows, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
 /// # Errors
 /// Fails if the frame lacks a column of the table, or has one of another type.

@@ -11,9 +11,9 @@ const GROUP: usize = 8;
 
 /// Appends runs of codes of `bits` bits: all run-length encoded, or short ones bit-packed.
 ///
-/// Bit-packed codes cross byte boundaries and compress badly, while Zstandard compresses run lengths
-/// and whole codes to a third. All runs are run-length encoded if that takes up to seven quarters of
-/// the bytes, as it does if sessions have some events (`docs/benchmark-decisions.md`).
+/// Bit-packed codes cross byte boundaries and compress badly, while Zstandard compresses run
+/// lengths and whole codes to a third. All runs are run-length encoded if that takes up to seven
+/// quarters of the bytes, as it does if sessions have some events (`docs/benchmark-decisions.md`).
 pub fn encode(out: &mut Vec<u8>, bits: u32, runs: impl Iterator<Item = (u32, usize)> + Clone) {
     let bytes = bits.div_ceil(8) as usize;
     let run_bytes = |count: usize| 1 + bytes + usize::from(count >= 64);
@@ -93,7 +93,8 @@ impl<'o> HybridEncoder<'o> {
 
 /// Appends bit-packed numbers, lowest bit first. The total must be whole bytes.
 pub fn pack(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>, bits: u32) {
-    // Up to 31 pending bits and 32 new ones fit into a word. Wider numbers are written in two parts.
+    // Up to 31 pending bits and 32 new ones fit into a word. Wider numbers are written in two
+    // parts.
     let (mut pending, mut count) = (0u64, 0);
     let mut put = |number: u64, bits: u32| {
         pending |= number << count;
