@@ -186,7 +186,7 @@ fn missing_data_file_is_named() {
         .wa("report events --days 3")
         .exits(1)
         .warns("cannot open ./wa-store/sessions/session_date=2026-11-09/")
-        .warns("hint: a file of the store is missing: put it back from a backup");
+        .warns("hint: restore the missing file from a backup of the store");
     sandbox.wa("verify").exits(1).says("sessions/session_date=2026-11-09/");
 }
 
@@ -200,8 +200,8 @@ fn store_of_a_newer_version_is_an_error() {
     let before = std::fs::read(&path).unwrap();
     for command in READERS.map(|(reader, _)| reader).into_iter().chain(WRITERS) {
         let run: Run = sandbox.wa(command).exits(1);
-        run.warns("cannot use the store ./wa-store: the store is of version 2, and this program knows")
-            .warns("hint: use a newer wa");
+        run.warns("cannot use the store ./wa-store: the store has version 2, and this program reads")
+            .warns("hint: use a newer version of wa");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert!(!sandbox.path("wa-store/staging").exists());
@@ -216,7 +216,7 @@ fn folder_with_other_files_is_not_used_as_store() {
             .wa(&format!("--store holiday {command}"))
             .exits(1)
             .warns("holiday is not a wa store and contains other files (\"photo.jpg\")")
-            .warns("hint: name an empty or a new folder with --store");
+            .warns("hint: name an empty or new folder with --store");
     }
     for command in READERS.map(|(reader, _)| reader).into_iter().chain(["gc", "rebuild"]) {
         sandbox.wa(&format!("--store holiday {command}")).exits(1).warns("there is no wa store in holiday");

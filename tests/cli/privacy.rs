@@ -99,8 +99,10 @@ fn incomplete_export_prints_nothing() {
         let files = sandbox.wa("files events").output();
         let last = files.lines().last().expect("a file");
         std::fs::remove_file(sandbox.path(last)).expect("a file that is there");
-        let run =
-            sandbox.wa(&format!("export --format {format}")).exits(1).warns("a file of the store is missing");
+        let run = sandbox
+            .wa(&format!("export --format {format}"))
+            .exits(1)
+            .warns("restore the missing file from a backup");
         assert_eq!(run.stdout, "");
     }
 }

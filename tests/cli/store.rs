@@ -55,8 +55,8 @@ fn store_without_manifest_is_an_error_and_unchanged() {
             sandbox
                 .wa(command)
                 .exits(1)
-                .warns("the manifest of the store ./wa-store is missing")
-                .warns("put the manifest back from a backup of the store");
+                .warns("the store ./wa-store has no manifest.json")
+                .warns("restore the manifest and the files that it names from a backup");
             assert!(files(&sandbox.path("wa-store")) == before, "{command} has changed the store");
         }
     }

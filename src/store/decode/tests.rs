@@ -101,7 +101,7 @@ fn check(bytes: Vec<u8>, frame: &DataFrame) {
         let frame = names.map_or(frame.clone(), |names| frame.select(names.iter().copied()).unwrap());
         assert_eq!(read.schema(), frame.schema());
         assert!(read.equals_missing(&frame), "{read} instead of {frame}");
-        let theirs =
+        let by_polars =
             decode_with_polars(file, names).unwrap().data().select(read.get_column_names_owned()).unwrap();
         assert_eq!(read.schema(), by_polars.schema());
         assert!(read.equals_missing(&by_polars));
