@@ -2,14 +2,14 @@
 //!
 //! Usage: `cargo run --release --example evaluate_agents -- [OPTIONS] FILE…`
 //!
-//! A file holds one JSON object a line: `user_agent`, and any of `browser_name`, `os_name`, `device_type`
-//! and `is_bot` as they should be, and `weight` (default 1). Names are compared without case, spaces and
-//! the words Mobile, iOS, WebView and Browser.
+//! A file holds one JSON object a line: `user_agent`, and any of `browser_name`, `os_name`,
+//! `device_type` and `is_bot` as they should be, and `weight` (default 1). Names are compared
+//! without case, spaces and the words Mobile, iOS, WebView and Browser.
 //!
 //! - `--aliases FILE`: equal names, one pair a line: `IE = Internet Explorer`.
 //! - `--write DIRECTORY`: write the results of `wa` to files with the names of the inputs.
 //! - `--compare NAME=DIRECTORY`: add a column for such results, for example of another version.
-//! - `--failures METRIC`: print each user agent that `wa` classifies otherwise instead of the table.
+//! - `--failures METRIC`: print user agents that `wa` classifies otherwise, not the table.
 //! - `--confusions N`: print the N most frequent confusions of `wa` for each file and metric.
 
 use std::collections::{BTreeMap, HashMap};

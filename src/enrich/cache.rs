@@ -17,8 +17,8 @@ const OVERHEAD: usize = 192;
 
 /// A concurrent map from user agents to their classification, bounded in memory.
 ///
-/// A full shard is emptied. Logs with that many user agents repeat few of them, so an eviction policy
-/// would cost more than classifying again.
+/// A full shard is emptied. Logs with that many user agents repeat few of them, so an eviction
+/// policy would cost more than classifying again.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     shards: [Mutex<Shard>; SHARDS],
@@ -41,7 +41,8 @@ impl Cache {
         {
             return Arc::clone(found);
         }
-        // Classify without the lock. Two threads may classify the same text; both get equal results.
+        // Classify without the lock. Two threads may classify the same text; both get equal
+        // results.
         let classified = Arc::new(classify());
         let size = user_agent.len() + OVERHEAD;
         if size <= SHARD_LIMIT / 16 {

@@ -64,8 +64,8 @@ impl Enricher {
         source::source(self.sites.get_or_init(sites::Sites::new), fields)
     }
 
-    /// Returns the location of an IP address; `None` without a database, and for private and unknown
-    /// IP addresses.
+    /// Returns the location of an IP address; `None` without a database, and for private and
+    /// unknown IP addresses.
     pub fn location(&self, ip: IpAddr) -> Option<LocationLookup> {
         self.locations.as_ref()?.find(ip)
     }

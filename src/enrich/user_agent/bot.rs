@@ -3,7 +3,7 @@
 
 use super::device_models::ModelNames;
 use super::rules::{Match, Table};
-use super::{Evidence, Product, version};
+use super::{DeviceType, Evidence, Product, version};
 
 /// A bot.
 pub(super) struct Bot {
@@ -76,6 +76,8 @@ impl<'a> Environment<'a> {
         Environment {
             on_phone: APP_PLATFORMS.contains(&os)
                 || (os.is_empty() && phone_keyword)
+                || matches!(evidence.woothee.device_type, DeviceType::Mobile | DeviceType::Tablet)
+                || evidence.has("cfnetwork/")
                 || is_package_name(evidence.text),
             in_electron: evidence.has("electron/"),
             whole_browser: (evidence.lower.starts_with("mozilla/") || evidence.has("msie "))
@@ -123,8 +125,8 @@ fn imitates_browser(evidence: &Evidence<'_>) -> bool {
 /// Returns whether a user agent contains a link, a domain or an email address, as operators of bots
 /// add them.
 ///
-/// Apps on phones add those of their makers. In the user agent of a browser they come from extensions,
-/// toolbars and access providers, unless they have a form that only bots use.
+/// Apps on phones add those of their makers. In the user agent of a browser they come from
+/// extensions, toolbars and access providers, unless they have a form that only bots use.
 fn gives_contact(evidence: &Evidence<'_>, runs: &Environment<'_>) -> bool {
     let text = evidence.text;
     if runs.whole_browser {
@@ -156,7 +158,8 @@ const TOP_LEVEL_DOMAINS: [&str; 14] =
 
 /// Returns whether a user agent contains a domain such as `example.com`, in lower case.
 ///
-/// Not `com.example.app`, as Android apps are called, nor `ASP.NET`, nor an app such as `radio.de/1.1`.
+/// Not `com.example.app`, as Android apps are called, nor `ASP.NET`, nor an app such as
+/// `radio.de/1.1`.
 fn domain(text: &str) -> bool {
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
@@ -173,7 +176,8 @@ fn domain(text: &str) -> bool {
     false
 }
 
-/// Returns whether a word ends with one of [`TOP_LEVEL_DOMAINS`] and is not the reversed name of an app.
+/// Returns whether a word ends with one of [`TOP_LEVEL_DOMAINS`] and is not the reversed name of an
+/// app.
 fn is_domain(word: &str) -> bool {
     word.rsplit_once('.').is_some_and(|(name, top)| {
         TOP_LEVEL_DOMAINS.contains(&top)

@@ -9,7 +9,9 @@ const FAMILIES: [&str; 5] = ["Chrome", "Chromium", "Firefox", "Safari", "Electro
 /// Returns the browser of a person's user agent, or the app that embeds it.
 pub(super) fn browser(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<Product> {
     let os = os.map_or("", |os| os.name.as_str());
-    let Some(browser) = evidence.product(Table::Browser) else { return unknown_browser(evidence, os) };
+    let Some(browser) = evidence.product(Table::Browser, &evidence.woothee.browser) else {
+        return unknown_browser(evidence, os);
+    };
     if FAMILIES.contains(&browser.name.as_str())
         && let Some(named) = self_named(evidence.text)
     {

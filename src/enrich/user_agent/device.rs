@@ -46,11 +46,11 @@ pub(super) fn device_type(
     }
 }
 
-/// Returns the device type of an Android model, or else by the rule of Android browsers: phones send
-/// `Mobile`, tablets do not.
+/// Returns the device type of an Android model, or else by the rule of Android browsers: phones
+/// send `Mobile`, tablets do not.
 ///
-/// HTTP libraries of apps never send it, and a user agent may be cut off before it: there the device
-/// is a phone.
+/// HTTP libraries of apps never send it, and a user agent may be cut off before it: there the
+/// device is a phone.
 fn android(evidence: &Evidence<'_>, models: &DeviceModels) -> DeviceType {
     if let Some(device_type) = model(evidence.text).and_then(|model| models.device_type(model)) {
         return device_type;

@@ -1,4 +1,5 @@
-//! Models of Android devices: patterns in `rules/device_models.txt`, compared with the model's name.
+//! Models of Android devices: patterns in `rules/device_models.txt`, compared with the model's
+//! name.
 
 use std::ops::Range;
 
@@ -43,7 +44,8 @@ impl DeviceModels {
         models
     }
 
-    /// Returns the device type of a model, with or without its maker's name, if a pattern matches it.
+    /// Returns the device type of a model, with or without its maker's name, if a pattern matches
+    /// it.
     pub fn device_type(&self, model: &str) -> Option<DeviceType> {
         let bare = model
             .split_once([' ', '_', '-'])
@@ -146,8 +148,8 @@ fn matches_byte(wanted: u8, byte: u8) -> bool {
     }
 }
 
-/// Returns the model in the comment of an Android browser or library:
-/// `(Linux; Android 13; SM-X200 Build/…; wv)`, `(Linux; U; Android 4.0.3; de-de; GT-P5100 Build/…)`.
+/// Returns the model in the comment of an Android browser or library: `(Linux; Android 13; SM-X200
+/// Build/…; wv)`, `(Linux; U; Android 4.0.3; de-de; GT-P5100 Build/…)`.
 pub(super) fn model(text: &str) -> Option<&str> {
     let after = PLATFORMS.iter().find_map(|platform| text.split_once(platform))?.1;
     let comment = after.split(')').next()?;
@@ -203,8 +205,8 @@ impl<'a> ModelNames<'a> {
         ModelNames { text, descriptions, model }
     }
 
-    /// Returns whether the word at `range` is part of a model: in a description of the device, or in
-    /// a part between separators that repeats the model, as in-app browsers do.
+    /// Returns whether the word at `range` is part of a model: in a description of the device, or
+    /// in a part between separators that repeats the model, as in-app browsers do.
     pub fn contains(&self, range: &Range<usize>) -> bool {
         if self.descriptions.iter().any(|description| description.contains(&range.start)) {
             return true;

@@ -1,8 +1,8 @@
 //! Classification of user agents: browser, operating system, device type, bot or not.
 //!
-//! woothee classifies a user agent first ([`woothee`]). The rules in `rules/*.txt` extend and correct
-//! it ([`rules`]); [`bot`], [`browser`], [`os`] and [`device`] weigh the two. No input is an error:
-//! what a user agent does not say is `None` or unknown.
+//! woothee classifies a user agent first ([`woothee`]). The rules in `rules/*.txt` extend and
+//! correct it ([`rules`]); [`bot`], [`browser`], [`os`] and [`device`] weigh the two. No input is
+//! an error: what a user agent does not say is `None` or unknown.
 
 mod bot;
 mod browser;
@@ -90,34 +90,30 @@ struct Evidence<'a> {
     /// The matches of all tables.
     matches: Vec<Match>,
     woothee: Baseline,
-    /// The rules for woothee's browser and operating system.
-    woothee_rules: [Option<(u16, &'static str)>; 2],
+    rules: &'a Rules,
 }
 
 impl<'a> Evidence<'a> {
-    fn new(text: &'a str, rules: &Rules) -> Evidence<'a> {
-        let woothee = Baseline::new(text);
-        let named = |table, product: &Option<Product>| rules.named(table, &product.as_ref()?.name);
+    fn new(text: &'a str, rules: &'a Rules) -> Evidence<'a> {
         Evidence {
             text,
             lower: text.to_ascii_lowercase(),
             matches: rules.find(text),
-            woothee_rules: [named(Table::Browser, &woothee.browser), named(Table::Os, &woothee.os)],
-            woothee,
+            woothee: Baseline::new(text),
+            rules,
         }
     }
 
-    /// Returns the product of the first matching rule of a table, woothee's answer included.
-    fn product(&self, table: Table) -> Option<Product> {
+    /// Returns the browser or operating system of the first rule that matches by a token or by
+    /// woothee's answer; that answer also if it has no rule and no token matches.
+    fn product(&self, table: Table, baseline: &Option<Product>) -> Option<Product> {
         let token = self.first(table);
-        let (baseline, rule) = match table {
-            Table::Browser => (&self.woothee.browser, self.woothee_rules[0]),
-            _ => (&self.woothee.os, self.woothee_rules[1]),
-        };
-        match (rule, token) {
-            (Some((rule, name)), token) if token.is_none_or(|token| rule <= token.rule) => {
-                let version = baseline.as_ref().and_then(|product| product.version.clone());
-                Some(Product::new(name, version.or_else(|| self.version(table, name))))
+        let named =
+            baseline.as_ref().and_then(|product| Some((self.rules.named(table, &product.name)?, product)));
+        match (named, token) {
+            (Some((rule, product)), token) if token.is_none_or(|token| rule <= token.rule) => {
+                let version = product.version.clone().or_else(|| self.version(table, &product.name));
+                Some(Product::new(&product.name, version))
             }
             (_, Some(token)) => Some(Product::new(token.name, self.version(table, token.name))),
             (_, None) => baseline.clone(),

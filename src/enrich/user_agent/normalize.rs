@@ -44,7 +44,7 @@ impl Normalizer {
         let mut text = Cow::Borrowed(prefix(trimmed));
         // The first pass turns `%2520` into `%20`.
         for _ in 0..2 {
-            if !text.contains(' ') && text.contains('%') {
+            if text.contains("%20") || (!text.contains(' ') && text.contains('%')) {
                 text = Cow::Owned(percent_decode(&text));
             }
         }
@@ -114,8 +114,8 @@ fn percent_decode(text: &str) -> String {
     decoded
 }
 
-/// Replaces each `+` with a space, except one that the user agent contains: in `AppleWebKit/420+` before
-/// a comment and in `+http`.
+/// Replaces each `+` with a space, except those of the user agent itself: in `AppleWebKit/420+`
+/// before a comment and in `+http`.
 fn decode_plus(text: &str) -> String {
     let decode = |(at, character): (usize, char)| {
         let before = text.get(..at).unwrap_or("");
@@ -160,6 +160,7 @@ mod tests {
         assert_eq!(normalized("Mozilla/5.0%20(Windows%20NT%2010.0;%20x)%20A/534.1+%20(+http://a.b)"), text);
         assert_eq!(normalized("Mozilla/5.0_(iPhone;_OS_17_5)"), "Mozilla/5.0 (iPhone; OS 17_5)");
         assert_eq!(normalized("Bot/1.0+(a;++http://a.b)"), "Bot/1.0 (a; +http://a.b)");
+        assert_eq!(normalized("Canary%20Mail/397 CFNetwork/893"), "Canary Mail/397 CFNetwork/893");
         // No escapes: a language, a name and an invalid sequence.
         assert_eq!(normalized("libstdc++/3.4"), "libstdc++/3.4");
         assert_eq!(normalized("My_App/1_2"), "My_App/1_2");

@@ -5,7 +5,7 @@ use super::{Evidence, Product, version};
 
 /// Returns the operating system that a user agent names.
 pub(super) fn os(evidence: &Evidence<'_>) -> Option<Product> {
-    let os = evidence.product(Table::Os)?;
+    let os = evidence.product(Table::Os, &evidence.woothee.os)?;
     let os = match os.name.as_str() {
         "Windows" => Product::new("Windows", windows_version(evidence, os.version)),
         "Windows Phone" => {

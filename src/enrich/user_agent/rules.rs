@@ -1,9 +1,9 @@
 //! The rules about user agents: data files, compiled into one automaton.
 //!
-//! A data file has one rule a line, `Name = token, token, …`. Lines that start with `#` are comments.
-//! Tokens match regardless of case, and only whole words: a letter or digit must not precede or
-//! follow a token that starts or ends with one. `*` at an end lifts that; `^` anchors a token to the
-//! start of the user agent. Of several matching rules of a file, the first line wins.
+//! A data file has one rule a line, `Name = token, token, …`. Lines that start with `#` are
+//! comments. Tokens match regardless of case, and only whole words: a letter or digit must not
+//! precede or follow a token that starts or ends with one. `*` at an end lifts that; `^` anchors a
+//! token to the start of the user agent. Of several matching rules of a file, the first line wins.
 //!
 //! In `browsers.txt` and `operating_systems.txt`, a rule also matches if woothee returns its name,
 //! so a line without tokens matches through woothee alone. The order of the lines decides between
@@ -150,10 +150,10 @@ impl Rules {
         matches
     }
 
-    /// Returns the index and name of the rule with this name.
-    pub fn named(&self, table: Table, name: &str) -> Option<(u16, &'static str)> {
-        let found = self.rules.iter().position(|rule| rule.table == table && rule.name == name)?;
-        Some((found as u16, self.rules.get(found)?.name))
+    /// Returns the index of the first rule with this name.
+    pub fn named(&self, table: Table, name: &str) -> Option<u16> {
+        let index = self.rules.iter().position(|rule| rule.table == table && rule.name == name)?;
+        Some(index as u16)
     }
 }
 

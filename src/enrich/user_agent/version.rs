@@ -3,8 +3,8 @@
 /// The longest version, in bytes.
 const MAX_LENGTH: usize = 32;
 
-/// Returns the version at the start of `text`: after at most one separator and a `v`, digits with dots,
-/// or with underscores, which become dots.
+/// Returns the version at the start of `text`: after at most one separator and a `v`, digits with
+/// dots, or with underscores, which become dots.
 pub(super) fn leading(text: &str) -> Option<String> {
     let text = text.strip_prefix(['/', ' ', '-', ':', '=', '_', '(']).unwrap_or(text);
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
