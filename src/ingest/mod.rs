@@ -2,12 +2,12 @@
 //!
 //! Each stage has one owner:
 //!
-//! 1. [`input`] finds the files, decides whether each is new, has grown, or is unchanged,
+//! 1. `input` finds the files, decides whether each is new, has grown, or is unchanged,
 //!    decompresses it, and cuts it into blocks of whole lines.
-//! 2. [`mod@parse`] turns a block into event rows and rejected lines.
-//! 3. [`batch`] assigns ids to events without one, finds duplicates, sorts the rest by session, and
+//! 2. `parse` turns a block into event rows and rejected lines.
+//! 3. `batch` assigns ids to events without one, finds duplicates, sorts the rest by session, and
 //!    adds them to a transaction.
-//! 4. [`pipeline`] runs these stages on several threads, commits, and returns the [`summary`].
+//! 4. `pipeline` runs these stages on several threads, commits, and returns the `summary`.
 //!
 //! An event line passes these files of this module, in order:
 //!
@@ -25,7 +25,7 @@
 //! 12. `pipeline/run.rs`: adds the row to a batch
 //! 13. `pipeline/flush.rs`: writes and commits the batch
 //! 14. `batch/mod.rs`: decides the outcome of the event, sorts it into its session, and passes it
-//!     to [`crate::store::update`]
+//!     to `crate::store::update`
 //! 15. `batch/dedupe.rs`: checks for duplicates
 //!
 //! `docs/input.md` describes the fields, their formats, and the reasons for a rejection.

@@ -130,12 +130,12 @@ mod tests {
         ) {
             let inner = inner.concat();
             match serde_json::from_str::<String>(&format!("\"{inner}\"")) {
-                Ok(theirs) => assert_eq!(decoded(&inner), theirs),
+                Ok(expected) => assert_eq!(decoded(&inner), expected),
                 // serde_json rejects a lone surrogate. With the surrogate replaced it accepts the
                 // string and decodes it to the same text.
                 Err(_) => {
-                    let theirs: String = serde_json::from_str(&format!("\"{}\"", replaced(&inner))).unwrap();
-                    assert_eq!(decoded(&inner), theirs);
+                    let expected: String = serde_json::from_str(&format!("\"{}\"", replaced(&inner))).unwrap();
+                    assert_eq!(decoded(&inner), expected);
                 }
             }
         }

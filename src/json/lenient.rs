@@ -15,7 +15,7 @@ use memchr::{memchr, memchr2};
 /// A string or a number in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
-    /// What the token is.
+    /// The kind of the token.
     pub kind: TokenKind,
     /// Offset of the first byte; of a string, of its opening quote.
     pub start: usize,

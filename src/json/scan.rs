@@ -426,12 +426,12 @@ mod tests {
 
     /// Lines made of fragments of JSON, most of them invalid.
     fn fragments() -> impl Strategy<Value = String> {
-        let pieces = prop::sample::select(vec![
+        let fragments = prop::sample::select(vec![
             "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "\\\\", "\\\"",
             "0", "1", "-", ".", "e", "E5", "+", "true", "false", "null", " ", "\t", "\r", "a", "é", "\"a\"",
             "\"b\":", "{}", "[]", "\u{1}",
         ]);
-        proptest::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat())
+        proptest::collection::vec(fragments, 0..24).prop_map(|fragments| fragments.concat())
     }
 
     /// Valid values.

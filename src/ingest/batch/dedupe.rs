@@ -29,7 +29,7 @@ pub struct Duplicates {
 /// Finds the duplicates among the events of a batch for which `to_store` returns true. The other
 /// events of those must be stored afterwards, since `stored_ids` counts them as stored from now on.
 ///
-/// Of several events with one id in the batch, the earliest is stored.
+/// If several events of the batch have one id, the earliest is stored.
 ///
 /// # Errors
 /// A file of the store cannot be read or is damaged.

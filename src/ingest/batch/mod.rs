@@ -1,6 +1,6 @@
 //! Batches: turns the parsed events of a batch into rows of the tables.
 //!
-//! [`write`] decides the outcome of each event and adds the rest to a transaction:
+//! [`write()`] decides the outcome of each event and adds the rest to a transaction:
 //!
 //! 1. [`suppression`] removes the events of forgotten persons; events of pruned days are removed
 //!    too.
@@ -212,7 +212,7 @@ fn fragments_and_visitors<'a>(
     for (fragments, ids) in outputs {
         all_fragments.extend(fragments);
         for (hash, id) in ids {
-            first.entry(hash).and_modify(|known| known.time = known.time.min(id.time)).or_insert(id);
+            first.entry(hash).and_modify(|first| first.time = first.time.min(id.time)).or_insert(id);
         }
     }
     let visitor = |seen: IdSeen<'_>| Visitor {

@@ -224,8 +224,8 @@ impl DateIds {
     fn find<F: Fn(u128) -> Option<u32>>(&self, batch: &BatchEvents<'_, F>) -> Option<Vec<Hit>> {
         let hit = |(position, key): (usize, &u128)| {
             let (event, index) = batch.find(*key)?;
-            let known = self.content_hashes.get(position).copied().filter(|hash| *hash != 0);
-            let same = known.map(|known| known == content_hash(event.row.time, event.name()));
+            let hash = self.content_hashes.get(position).copied().filter(|hash| *hash != 0);
+            let same = hash.map(|hash| hash == content_hash(event.row.time, event.name()));
             Some(same.map(|same| Hit { event: index, is_conflict: !same }))
         };
         self.keys.iter().enumerate().filter_map(hit).collect()

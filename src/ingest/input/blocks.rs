@@ -398,8 +398,8 @@ impl OverlongHasher {
     fn update(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
         self.hash.update(bytes);
-        let room = OVERLONG_HEAD.saturating_sub(self.head.len());
-        self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        let free = OVERLONG_HEAD.saturating_sub(self.head.len());
+        self.head.extend_from_slice(bytes.get(..free).unwrap_or(bytes));
     }
 
     fn finish(self) -> OverlongLine {

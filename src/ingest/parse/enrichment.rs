@@ -71,7 +71,7 @@ impl EnrichmentMemos {
 }
 
 impl<'a> RowEnricher<'a> {
-    /// Creates an enricher for a block. Of `memos` only the memory is used.
+    /// Creates an enricher for a block. It reuses the allocations of `memos`, not its values.
     pub fn new(
         enricher: &'a Enricher,
         policy: IpPolicy,
@@ -192,7 +192,7 @@ impl<'a> RowEnricher<'a> {
 ///
 /// The length of each part precedes it, as eight big-endian bytes, so that no two triples share
 /// their bytes. The IP address is the full one, whatever is stored, in its canonical notation; an
-/// IPv4-mapped IPv6 address is that IPv4 address.
+/// IPv4-mapped IPv6 address counts as that IPv4 address.
 fn derive_visitor_id(key: &[u8; 32], chatbot_id: &str, ip: IpAddr, user_agent: &str) -> String {
     let ip = ip.to_canonical().to_string();
     // HMAC accepts keys of any length, so that `new_from_slice` cannot fail.

@@ -1,4 +1,4 @@
-//! What the parser takes and returns.
+//! The options and the result of parsing.
 
 use super::rejected::RejectedLine;
 use super::warnings::Warnings;

@@ -118,7 +118,7 @@ pub struct RejectedLine {
     /// Keyed hash of the line before IP addresses were masked. A forgotten line is recognized by
     /// it.
     pub keyed_hash: String,
-    /// Up to [`RAW_LIMIT`] of those bytes.
+    /// The first 64 KiB of those bytes.
     pub raw: Box<[u8]>,
     /// The ids that the line names, if its fields could be read. Lines of a forgotten person are
     /// not stored.
@@ -142,7 +142,8 @@ impl RejectedLine {
     /// Creates a rejected line from its bytes without the line end.
     ///
     /// Unless IP addresses are stored in full, they are masked first; length and hash are those of
-    /// the masked text. From the hash of the original, an address could be found by trying all.
+    /// the masked text. The hash of the original would reveal the address to an attacker who hashes
+    /// the line with every possible address.
     pub(crate) fn new(
         line: u64,
         reason: RejectReason,
@@ -167,8 +168,8 @@ impl RejectedLine {
 
     /// Creates a rejected line of which only the beginning is in memory.
     ///
-    /// Unless IP addresses are stored in full, the hash is that of the retained, masked part: from
-    /// the hash of the whole line, an address after that part could be found by trying all.
+    /// Unless IP addresses are stored in full, the hash is that of the retained, masked part. The
+    /// hash of the whole line could reveal an address after that part in the same way.
     pub(crate) fn overlong(long: &OverlongLine, ip: IpPolicy, key: &SecretKey) -> RejectedLine {
         let masked = ip_masking::mask_truncated_text(&long.head, ip);
         let raw = truncated(masked.as_deref().unwrap_or(&long.head));

@@ -322,8 +322,8 @@ impl<'a> RowBuilder<'a> {
                 LineKind::Event => self.buffer.get(name).and_then(standard_category),
                 LineKind::Session | LineKind::Identify => Some("system"),
             };
-            let known = self.categories.iter().find(|(category, _)| Some(*category) == standard);
-            known.map_or(Span::NONE, |(_, span)| *span)
+            let category = self.categories.iter().find(|(category, _)| Some(*category) == standard);
+            category.map_or(Span::NONE, |(_, span)| *span)
         } else {
             from_line
         };

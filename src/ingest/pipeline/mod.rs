@@ -87,7 +87,7 @@ pub fn run(
 /// Ingests the inputs with a writer that is already open.
 ///
 /// # Errors
-/// See [`run`].
+/// See [`run()`].
 pub fn run_with_writer(
     writer: Writer,
     settings: &Settings,

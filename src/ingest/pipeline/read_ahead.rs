@@ -11,8 +11,8 @@ use crate::enrich::Enricher;
 use crate::ingest::input::blocks::BLOCK_SIZE;
 use crate::ingest::parse::{ParseOptions, Parsed, Parser};
 
-/// Niceness added to the parsers. Of a processor that a parser and another thread compete for, the
-/// parser gets about a quarter.
+/// Niceness added to the parsers. A parser that competes with another thread for a processor gets
+/// about a quarter of it.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
 /// One of this many parsers keeps parsing while a batch is written. Parsing is about a quarter of

@@ -46,7 +46,7 @@ type NumberedLine = (u64, Vec<u8>);
 
 /// Returns the numbered lines of an input within the limit, and number and length of the others.
 fn naive(bytes: &[u8], limit: usize) -> (Vec<NumberedLine>, Vec<(u64, u64)>) {
-    let (mut kept, mut long) = (Vec::new(), Vec::new());
+    let (mut short, mut long) = (Vec::new(), Vec::new());
     for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         let has_end = line.ends_with(b"\n");
         let content = line.strip_suffix(b"\n").unwrap_or(line);
@@ -54,10 +54,10 @@ fn naive(bytes: &[u8], limit: usize) -> (Vec<NumberedLine>, Vec<(u64, u64)>) {
         if content.len() > limit {
             long.push((index as u64 + 1, content.len() as u64));
         } else {
-            kept.push((index as u64 + 1, line.to_vec()));
+            short.push((index as u64 + 1, line.to_vec()));
         }
     }
-    (kept, long)
+    (short, long)
 }
 
 /// Returns the numbered lines of blocks, without overlong lines.
@@ -88,8 +88,8 @@ proptest! {
         let mut reader = reader(bytes.clone()).with_block_size(block).with_line_limit(limit);
         let (blocks, error) = drain(&mut reader);
         prop_assert!(error.is_none());
-        let (kept, long) = naive(&bytes, limit);
-        prop_assert_eq!(numbered(&blocks), kept);
+        let (short, long) = naive(&bytes, limit);
+        prop_assert_eq!(numbered(&blocks), short);
         let found: Vec<_> = blocks.iter().flat_map(|b| &b.overlong).map(|l| (l.line, l.length)).collect();
         prop_assert_eq!(found, long);
         let mut offset = 0;

@@ -23,17 +23,17 @@ fn stored_ip_address_follows_the_policy() {
 fn location_is_looked_up_unless_the_log_has_one() {
     let database = crate::enrich::berlin();
     let enricher = Enricher::new(Some(database.path())).unwrap();
-    let place = |policy, members: &str| {
+    let location = |policy, members: &str| {
         let line = event_with(&format!("\"ip\":\"203.0.113.7\"{members}"));
         let parsed = parse(raw(line), &ParseOptions { ip: policy, ..options() }, &enricher);
         let text = |column| parsed.only().text(column).map(str::to_owned);
         (text(TextField::CountryCode), text(TextField::City))
     };
     for policy in [IpPolicy::Keep, IpPolicy::Truncate, IpPolicy::Drop] {
-        assert_eq!(place(policy, ""), (Some("DE".into()), Some("Berlin".into())));
+        assert_eq!(location(policy, ""), (Some("DE".into()), Some("Berlin".into())));
     }
-    assert_eq!(place(IpPolicy::Keep, r#","country_code":"FR""#), (Some("FR".into()), None));
-    assert_eq!(place(IpPolicy::Keep, r#","city":"Lyon""#), (None, Some("Lyon".into())));
+    assert_eq!(location(IpPolicy::Keep, r#","country_code":"FR""#), (Some("FR".into()), None));
+    assert_eq!(location(IpPolicy::Keep, r#","city":"Lyon""#), (None, Some("Lyon".into())));
 }
 
 #[test]
