@@ -129,7 +129,8 @@ impl DailyStats {
         two_decimals(self.total_conversations.saturating_mul(100), self.total_sessions)
     }
 
-    /// Returns the mean response time in milliseconds, rounded half up; `None` without response times.
+    /// Returns the mean response time in milliseconds, rounded half up; `None` without response
+    /// times.
     pub fn avg_response_time_ms(&self) -> Option<i64> {
         let count = self.response_time_count;
         (count > 0).then(|| divide(self.response_time_sum_us, count.saturating_mul(1000)))

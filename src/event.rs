@@ -122,7 +122,8 @@ pub struct EventRow {
     pub agent: u32,
     /// The channel, if the event names a traffic source.
     pub channel: Option<Channel>,
-    /// Whether the event names a traffic source: a campaign, or a referrer other than the page's host.
+    /// Whether the event names a traffic source: a campaign, or a referrer other than the page's
+    /// host.
     pub names_source: bool,
     /// Whether the log line has an event id.
     pub has_own_id: bool,
@@ -179,10 +180,10 @@ impl TextPool {
     #[inline]
     pub fn get(&self, id: TextId) -> Option<&str> {
         let bytes = self.text.as_bytes().get(self.range(id)?)?;
-        // SAFETY: only `push` adds ends, each after appending a whole `str`, so the bytes between two
-        // consecutive ends are valid UTF-8. A checked slice would load every text into the processor
-        // cache, although most callers compare only the position. The checks took 4 % of an ingest
-        // (`docs/benchmark-decisions.md`).
+        // SAFETY: only `push` adds ends, each after appending a whole `str`, so the bytes between
+        // two consecutive ends are valid UTF-8. A checked slice would load every text into the
+        // processor cache, although most callers compare only the position. The checks took 4 % of
+        // an ingest (`docs/benchmark-decisions.md`).
         Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }
 

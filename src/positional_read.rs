@@ -5,8 +5,8 @@ use std::io;
 
 /// Fills `bytes` from a file, starting at `offset`, and returns the number of bytes read.
 ///
-/// The number is less than the length of `bytes` only at the end of the file. The file position does
-/// not change on Unix.
+/// The number is less than the length of `bytes` only at the end of the file. The file position
+/// does not change on Unix.
 ///
 /// # Errors
 /// Returns the error of the read, except for interrupted reads, which are retried.

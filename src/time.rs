@@ -103,9 +103,9 @@ impl Zone {
     /// Returns the two instants that bound the start of a day.
     ///
     /// All times before the first instant belong to earlier days, no time from the second on does.
-    /// The two differ only if the local clock showed midnight twice. In St. John's, on 2010-11-07, it
-    /// went back from 00:01 to 23:01, so the 6th continued for an hour after the first minute of the
-    /// 7th. Between the two instants, [`Zone::day`] decides.
+    /// The two differ only if the local clock showed midnight twice. In St. John's, on 2010-11-07,
+    /// it went back from 00:01 to 23:01, so the 6th continued for an hour after the first minute of
+    /// the 7th. Between the two instants, [`Zone::day`] decides.
     pub fn start_bounds(self, day: Day) -> (Micros, Micros) {
         let guess = i64::from(day.0) * DAY;
         if self.0 == Tz::UTC {
@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn start_bounds_agree_with_day_in_every_zone() {
         for zone in chrono_tz::TZ_VARIANTS.iter().map(|tz| Zone(*tz)) {
-            // In these years the clock of St. John's went back over midnight, and Samoa skipped a day.
+            // In these years the clock of St. John's went back over midnight, and Samoa skipped a
+            // day.
             for number in Day::parse("2007-01-01").unwrap().0..Day::parse("2012-01-01").unwrap().0 {
                 let (first, second) = zone.start_bounds(Day(number));
                 assert!(first <= second && second - first <= DAY, "{} {}", zone.name(), Day(number));

@@ -87,7 +87,8 @@ impl Channel {
     }
 }
 
-/// The inputs of the channel rules: campaign tags, a click id, and the domain of a foreign referrer.
+/// The inputs of the channel rules: campaign tags, a click id, and the domain of a foreign
+/// referrer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Campaign<'a> {
     pub source: Option<&'a str>,
@@ -194,8 +195,8 @@ const EMAIL: [&str; 4] = ["email", "e-mail", "e_mail", "e mail"];
 
 /// Returns whether a campaign name refers to a shop.
 ///
-/// Matches `shopping` anywhere, and `shop` at the start of a word or after an `e` (`eshop`), but not in
-/// `workshop` or `bishop`.
+/// Matches `shopping` anywhere, and `shop` at the start of a word or after an `e` (`eshop`), but
+/// not in `workshop` or `bishop`.
 fn names_a_shop(name: &str) -> bool {
     name.contains("shopping")
         || name.match_indices("shop").any(|(at, _)| {

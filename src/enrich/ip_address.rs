@@ -9,9 +9,9 @@ const MAX_LENGTH: usize = 4096;
 
 /// Returns the first IP address of a list such as `X-Forwarded-For`, which is the visitor's.
 ///
-/// Accepts ports (`1.2.3.4:80`, `[2001:db8::1]:443`), brackets, quotes, zone ids (`fe80::1%eth0`) and
-/// `for=` (RFC 7239). Converts an IPv4-mapped IPv6 address to IPv4. Skips entries that are not IP
-/// addresses (`unknown`, `-`).
+/// Accepts ports (`1.2.3.4:80`, `[2001:db8::1]:443`), brackets, quotes, zone ids (`fe80::1%eth0`)
+/// and `for=` (RFC 7239). Converts an IPv4-mapped IPv6 address to IPv4. Skips entries that are not
+/// IP addresses (`unknown`, `-`).
 pub fn first_ip_address(text: &str) -> Option<IpAddr> {
     let mut end = text.len().min(MAX_LENGTH);
     while !text.is_char_boundary(end) {

@@ -84,7 +84,8 @@ impl Sites {
             {
                 return Some(*site);
             }
-            // An entry such as `google.*` matches the name in front of the suffix: `shopping.google.de`.
+            // An entry such as `google.*` matches the name in front of the suffix:
+            // `shopping.google.de`.
             if let Some((name, _)) = split_suffix(rest)
                 && let Some(site) = self.anywhere.get(name)
             {

@@ -30,8 +30,8 @@ pub struct SourceFields<'a> {
 /// The derived traffic source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DerivedSource {
-    /// The host of the referrer, in lower case and without `www.`; `None` for a direct visit, that is,
-    /// without a referrer or with one of the page's own site.
+    /// The host of the referrer, in lower case and without `www.`; `None` for a direct visit, that
+    /// is, without a referrer or with one of the page's own site.
     pub referrer_domain: Option<String>,
     /// The channel; `None` if the event names no source.
     pub channel: Option<Channel>,
@@ -88,8 +88,8 @@ pub(super) fn source(sites: &Sites, fields: SourceFields<'_>) -> DerivedSource {
 
 /// Normalizes a host, so that two spellings of one host are equal.
 ///
-/// A domain is in lower case, without `www.` and trailing dot, and in Unicode form (UTS #46). An IPv6
-/// address is in canonical form (RFC 5952).
+/// A domain is in lower case, without `www.` and trailing dot, and in Unicode form (UTS #46). An
+/// IPv6 address is in canonical form (RFC 5952).
 fn domain(host: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
     let host = match host.bytes().all(is_plain) && !host.contains("xn--") {
@@ -139,7 +139,8 @@ fn registrable(host: &str) -> Option<&str> {
 fn tagged(sites: &Sites, query: &str) -> UrlTags {
     let mut tagged = UrlTags::default();
     read_parameters(sites, query, &mut tagged);
-    // A part of the query may be encoded once too often: `?a=1&utm_source%3Dnews%26utm_medium%3Demail`.
+    // A part of the query may be encoded once too often:
+    // `?a=1&utm_source%3Dnews%26utm_medium%3Demail`.
     for part in query.split('&').filter(|part| !part.contains('=') && part.contains("%3")) {
         read_parameters(sites, &decode(part), &mut tagged);
     }

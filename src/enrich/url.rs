@@ -41,7 +41,8 @@ impl<'a> Url<'a> {
 
 /// Returns the path of a page URL, without query and fragment.
 ///
-/// Returns `/` for a bare host, and `None` for a URL without a path (`mailto:`, `about:blank`, empty).
+/// Returns `/` for a bare host, and `None` for a URL without a path (`mailto:`, `about:blank`,
+/// empty).
 pub fn path(text: &str) -> Option<&str> {
     let (scheme, rest) = scheme(text.trim());
     let rest = rest.split(['?', '#']).next().unwrap_or("");
@@ -82,8 +83,8 @@ fn scheme(text: &str) -> (Scheme, &str) {
         return (Scheme::Web, text);
     }
     match text.find([':', '/', '?', '#']) {
-        // `about:blank`, `file:///…` and `chrome-extension://…` have a scheme; `example.com:8080/…` has
-        // a port.
+        // `about:blank`, `file:///…` and `chrome-extension://…` have a scheme; `example.com:8080/…`
+        // has a port.
         Some(at) if text.as_bytes().get(at) == Some(&b':') && !port(text.get(at + 1..).unwrap_or("")) => {
             (Scheme::Other, text.get(at + 1..).unwrap_or(""))
         }
@@ -168,9 +169,9 @@ const MAX_LAYERS: usize = 3;
 
 /// Decodes a value that may be encoded more than once, such as `no%2520code`.
 ///
-/// Percent signs that remain after the first layer start another one only if all of them are followed
-/// by two hexadecimal digits, as an encoder writes them. A plus sign is a space in the first layer
-/// only.
+/// Percent signs that remain after the first layer start another one only if all of them are
+/// followed by two hexadecimal digits, as an encoder writes them. A plus sign is a space in the
+/// first layer only.
 pub(super) fn decode_repeatedly(text: &str) -> Cow<'_, str> {
     let mut decoded = decode(text);
     for _ in 1..MAX_LAYERS {

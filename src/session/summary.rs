@@ -1,9 +1,9 @@
 //! The mergeable summary of a session.
 //!
-//! [`SessionSummary::from_event`] builds the summary of one event. [`SessionSummary::merge`] combines
-//! the summaries of two disjoint sets of events of a session into the summary of their union.
-//! Merging is associative and commutative: a session can be assembled from any fragments in any
-//! order. Sums are integers; first and last values carry the [`Position`] of their event.
+//! [`SessionSummary::from_event`] builds the summary of one event. [`SessionSummary::merge`]
+//! combines the summaries of two disjoint sets of events of a session into the summary of their
+//! union. Merging is associative and commutative: a session can be assembled from any fragments in
+//! any order. Sums are integers; first and last values carry the [`Position`] of their event.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

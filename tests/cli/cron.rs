@@ -189,8 +189,8 @@ fn copytruncate_log_that_grew_is_ingested_once() {
     sandbox.wa("--quiet verify").prints_nothing();
 }
 
-/// Runs the crontab lines of the docs as cron does: with `sh`, in an environment that holds only the
-/// variables of the crontab.
+/// Runs the crontab lines of the docs as cron does: with `sh`, in an environment that holds only
+/// the variables of the crontab.
 #[cfg(unix)]
 #[test]
 fn documented_crontab_lines_run() {

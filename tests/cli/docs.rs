@@ -1,5 +1,5 @@
-//! The documentation matches the program: generated pages are up to date, settings are complete, and
-//! links lead somewhere.
+//! The documentation matches the program: generated pages are up to date, settings are complete,
+//! and links lead somewhere.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -16,8 +16,8 @@ fn line(chatbot: &str, time: &str, more: &str) -> String {
     )
 }
 
-/// Returns a store of half a year: an event every tenth day, and rejected lines, some of one run, some
-/// of several runs on one day.
+/// Returns a store of half a year: an event every tenth day, and rejected lines, some of one run,
+/// some of several runs on one day.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let days = [

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, root};
 
-/// Checks that two values have the same keys, at any depth. Keys that are names (of reasons, warnings
-/// or settings) may differ.
+/// Checks that two values have the same keys, at any depth. Keys that are names (of reasons,
+/// warnings or settings) may differ.
 fn compare(at: &str, sample: &Value, printed: &Value) {
     match (sample, printed) {
         (Value::Object(sample), Value::Object(printed)) => {

@@ -2,8 +2,8 @@
 
 use crate::harness::Sandbox;
 
-/// Returns a store with three events of a visitor: an hour and a minute before midnight, and an hour
-/// after it.
+/// Returns a store with three events of a visitor: an hour and a minute before midnight, and an
+/// hour after it.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let line = |time: &str| {

@@ -89,7 +89,8 @@ fn sibling_folders_do_not_import_each_other_in_circles() {
         let (Some(from), Some(to)) = (import.from.get(shared), import.to.get(shared)) else { continue };
         let parent = import.from[..shared].join("::");
         let path = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}::{name}") };
-        // Items of the parent and plain files are left to the compiler; folders must not form circles.
+        // Items of the parent and plain files are left to the compiler; folders must not form
+        // circles.
         if folders.contains(&path(from)) && folders.contains(&path(to)) {
             graphs.entry(parent.clone()).or_default().entry(from.clone()).or_default().insert(to.clone());
         }

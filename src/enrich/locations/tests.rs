@@ -102,7 +102,7 @@ fn database(version: u16, kind: &'static str, networks: &[(&str, u32, Value)]) -
             ("binary_format_minor_version", Short(0)),
             ("build_epoch", Long(1_700_000_000)),
             ("database_type", Text(kind)),
-            ("description", Map(vec![("en", Text("a database of tests"))])),
+            ("description", Map(vec![("en", Text("a test database"))])),
             ("ip_version", Short(version)),
             ("languages", EmptyList),
             ("node_count", Number(nodes.len() as u32)),
@@ -207,7 +207,7 @@ fn file_of_another_format_is_an_error() {
     let whole = database(4, "City", &[("203.0.113.0", 24, nested("DE", "Berlin"))]);
     for bytes in [&b""[..], b"hello", &whole[..whole.len() / 2], &whole[..whole.len() - 40]] {
         let error = open(bytes).err().unwrap();
-        assert!(error.to_string().contains("is no database of locations"), "{error}");
+        assert!(error.to_string().contains("is not a location database"), "{error}");
         assert!(error.hint_text().is_some());
     }
 }
