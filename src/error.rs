@@ -61,7 +61,8 @@ impl Error {
         Error::new(ErrorKind::Usage, message)
     }
 
-    /// Creates the error `cannot VERB PATH: CAUSE` from an I/O error, with a hint for common causes.
+    /// Creates the error `cannot VERB PATH: CAUSE` from an I/O error, with a hint for common
+    /// causes.
     pub fn io(verb: &str, path: &Path, cause: std::io::Error) -> Self {
         use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
         let (kind, os_error) = (cause.kind(), cause.raw_os_error());

@@ -17,7 +17,8 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), ErrorKind> {
     let printer = cli.printer();
-    let outcome = cli.clock().and_then(|clock| cli::run(cli, clock, &printer));
+    let clock = cli.clock();
+    let outcome = cli::run(cli, clock, &printer);
     printer.finish(outcome)
 }
 

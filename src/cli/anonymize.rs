@@ -8,7 +8,6 @@ use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::privacy::anonymize::{AnonymizeOptions, anonymize};
 use crate::render::numbers::pluralize;
-use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
@@ -32,7 +31,7 @@ pub struct Args {
     dry_run: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
     /// How to write what was done: table or json; if given, it is printed even with --quiet
@@ -48,8 +47,6 @@ pub struct Options {
     pub store: PathBuf,
     /// The time that is now.
     pub clock: Clock,
-    /// The settings in force.
-    pub settings: Settings,
     /// Addresses of this many days stay, counting today.
     pub older_than_days: u32,
     /// Only say how many would go.
@@ -68,10 +65,10 @@ impl Args {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] where the settings make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
+        globals.config()?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: globals.settings()?.settings,
             older_than_days: self.older_than,
             dry_run: self.dry_run,
             lock_timeout: self.lock_timeout,
@@ -114,5 +111,5 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     if options.dry_run {
         return printer.summary(&text, true);
     }
-    printer.change_summary(&text, options.format_given, "the removal of addresses is done")
+    printer.change_summary(&text, options.format_given, "removal of IP addresses")
 }

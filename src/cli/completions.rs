@@ -1,20 +1,20 @@
-//! `wa completions`: the completions of a shell.
+//! `wa completions`: prints shell completions.
 
 use clap_complete::Shell;
 
 use super::Printer;
 use crate::error::Result;
 
-/// Print the completions of a shell: bash, zsh, fish, elvish or powershell
+/// Print completions for a shell: bash, zsh, fish, elvish or powershell
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa completions bash > ~/.local/share/bash-completion/completions/wa
-      for bash
+      install completions for bash
   wa completions fish > ~/.config/fish/completions/wa.fish
-      for fish")]
-pub struct Args {
-    /// The shell
+      install completions for fish")]
+pub(super) struct Args {
+    /// Shell
     #[arg(value_enum)]
     shell: Shell,
 }
@@ -22,8 +22,8 @@ pub struct Args {
 /// Prints the completions.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Failed`] where standard output cannot be written.
-pub fn run(args: Args, printer: &Printer) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] if standard output cannot be written.
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "wa", &mut text);
     printer.result(&String::from_utf8_lossy(&text))

@@ -1,87 +1,79 @@
-//! `wa config`: the settings in force.
+//! `wa config`: shows the settings.
 
 use std::path::PathBuf;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
 use super::args::values::SummaryFormat;
 use super::{Globals, Printer};
 use crate::config::{FILE_NAME, KEYS, ResolvedConfig};
 use crate::error::Result;
+use crate::render::Style;
+use crate::render::layout::{Column, Section};
+use crate::render::table::draw_section;
 use crate::render::text::escape_control;
 
-/// Show the settings in force, and where each value comes from: default, file, environment, flag
+/// Show the settings, and the origin of each value: default, file, environment variable or flag
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa config
-      a table
+      show a table
   wa config --format json
-      for a program")]
-pub struct Args {
-    /// How to write them: table or json
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
+      show the settings to a program")]
+pub(super) struct Args {
+    /// Output format: table or json
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]
     format: SummaryFormat,
 }
 
-/// What it needs, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store.
-    pub store: PathBuf,
-    /// The settings in force.
-    pub resolved: ResolvedConfig,
-    /// How to write them.
-    pub format: SummaryFormat,
+/// The validated options.
+pub(super) struct Options {
+    store: PathBuf,
+    config: ResolvedConfig,
+    format: SummaryFormat,
 }
 
 impl Args {
-    /// Reads the settings.
+    /// Reads and checks the settings.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where they make no sense.
-    pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let resolved = globals.settings()?;
-        resolved.check()?;
-        Ok(Options { store: globals.store.clone(), resolved, format: self.format })
+    /// [`crate::ErrorKind::Usage`] if the settings are invalid.
+    pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
+        let config = globals.config()?;
+        config.check()?;
+        Ok(Options { store: globals.store.clone(), config, format: self.format })
     }
 }
 
 /// Prints the settings.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Failed`] where standard output cannot be written.
-pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] if standard output cannot be written.
+pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     match options.format {
-        SummaryFormat::Table => printer.result(&table(options, printer.width())),
+        SummaryFormat::Table => printer.result(&table(options, &printer.summary_style())),
         SummaryFormat::Json => printer.result(&json(options)),
     }
 }
 
-fn table(options: &Options, width: Option<usize>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["setting", "value", "from"]);
-    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    for (key, origin) in KEYS.iter().zip(&options.resolved.origins) {
-        let value = key.show(&options.resolved.settings).unwrap_or_else(|| "-".to_owned());
-        table.add_row([
-            key.name.to_owned(),
-            escape_control(&value).into_owned(),
-            escape_control(&origin.to_string()).into_owned(),
-        ]);
+fn table(options: &Options, style: &Style) -> String {
+    let mut section = Section::new(["setting", "value", "from"].map(Column::wrapped));
+    for (key, origin) in KEYS.iter().zip(&options.config.origins) {
+        let value = key.format(&options.config.settings).unwrap_or_else(|| "-".to_owned());
+        let texts = [key.name, &value, &origin.to_string()];
+        section.push(texts.map(|text| escape_control(text).into_owned()));
     }
     let path = options.store.join(FILE_NAME);
-    let file = if path.exists() { "" } else { " (not there: `wa init` makes it)" };
-    format!("Settings of {}{file}\n\n{}\n", escape_control(&path.display().to_string()), table.trim_fmt())
+    let missing = if path.exists() { "" } else { " (missing; `wa init` creates it)" };
+    let path = escape_control(&path.display().to_string()).into_owned();
+    format!("Settings of {path}{missing}\n\n{}", draw_section(&section, style))
 }
 
 fn json(options: &Options) -> String {
     let mut settings = Map::new();
-    for (key, origin) in KEYS.iter().zip(&options.resolved.origins) {
-        let value = key.show(&options.resolved.settings);
+    for (key, origin) in KEYS.iter().zip(&options.config.origins) {
+        let value = key.format(&options.config.settings);
         settings.insert(
             key.name.to_owned(),
             json!({"value": value, "from": origin.kind(), "where": origin.to_string()}),

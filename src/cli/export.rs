@@ -76,7 +76,7 @@ impl Args {
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: globals.settings()?.settings,
+            settings: globals.config()?.settings,
             identifiers: self.who.into_identifiers(),
             stdin,
             window,
@@ -117,7 +117,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
             Ok(())
         }
     })?;
-    if printer.pipe_closed() {
+    if printer.is_pipe_closed() {
         // The counts are incomplete, and there is no reader for the notes.
         return outcome.map(|_| ());
     }

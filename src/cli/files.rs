@@ -1,4 +1,4 @@
-//! `wa files`: list the files of a table.
+//! `wa files`: lists the files of a table.
 
 use std::path::PathBuf;
 
@@ -9,67 +9,61 @@ use crate::error::Result;
 use crate::render::text::escape_control;
 use crate::store::{Store, columns};
 
-/// List the Parquet files that hold a table now, one path a line
+/// List the current Parquet files of a table, one path per line
 ///
-/// For other tools that read while a writer is at work: a glob over the folder is exact only when
-/// none is, and the last one ended cleanly.
+/// Use this list to read the store with other tools. A glob over the folder may also match files of
+/// a running or interrupted command.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa files sessions
-      the paths, one a line
+      list the files of a table
   wa files events | xargs du -ch | tail -1
-      how much disk space the events take")]
-pub struct Args {
-    /// The table
+      show the disk space of all events")]
+pub(super) struct Args {
+    /// Table
     #[arg(value_enum)]
     table: Table,
 }
 
-/// A table, as it is named on the command line.
+/// A table, by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub enum Table {
+enum Table {
     /// One row per event.
     Events,
     /// One row per session.
     Sessions,
     /// One row per chatbot and day.
     DailyStats,
-    /// The first-seen index.
+    /// One row per visitor, with the time first seen.
     Visitors,
 }
 
-/// What the list needs, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store.
-    pub store: PathBuf,
-    /// The table.
-    pub table: columns::Table,
+/// The validated options.
+pub(super) struct Options {
+    store: PathBuf,
+    table: columns::Table,
 }
 
 impl Args {
-    /// Checks the arguments.
-    ///
-    /// # Errors
-    /// None: there is nothing in them that could make no sense.
-    pub fn validate(self, globals: &Globals) -> Result<Options> {
+    /// Converts the arguments. There are no invalid ones.
+    pub(super) fn validate(self, globals: &Globals) -> Options {
         let table = match self.table {
             Table::Events => columns::Table::Events,
             Table::Sessions => columns::Table::Sessions,
             Table::DailyStats => columns::Table::DailyStats,
             Table::Visitors => columns::Table::Visitors,
         };
-        Ok(Options { store: globals.store.clone(), table })
+        Options { store: globals.store.clone(), table }
     }
 }
 
 /// Prints the paths.
 ///
 /// # Errors
-/// What opening the store returns.
-pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] if the store cannot be opened or the output cannot be written.
+pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let snapshot = Store::new(&options.store).snapshot()?;
     printer.stream(|out| {
         for file in snapshot.manifest().files(options.table) {
@@ -77,7 +71,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
             if printer.is_terminal() {
                 writeln!(out, "{}", escape_control(&path.to_string_lossy()))?;
             } else {
-                // As it is, even where it is no UTF-8: the next program opens it.
+                // The next program opens the path, so it is written unchanged, UTF-8 or not.
                 out.write_all(path.as_os_str().as_encoded_bytes())?;
                 out.write_all(b"\n")?;
             }

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table};
-
 use super::args::selector;
 use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::identity::Identifier;
 use crate::privacy;
+use crate::render::Style;
+use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
+use crate::render::table::draw_section;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -38,7 +39,7 @@ pub struct Args {
     dry_run: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
     /// How to write the receipt: table or json; if given, it is printed even with --quiet
@@ -85,7 +86,7 @@ impl Args {
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: globals.settings()?.settings,
+            settings: globals.config()?.settings,
             identifiers,
             stdin,
             dry_run: self.dry_run,
@@ -115,27 +116,20 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&receipt)
             .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,
-        SummaryFormat::Table => table(&receipt),
+        SummaryFormat::Table => table(&receipt, &printer.summary_style()),
     };
     if options.dry_run {
         return printer.summary(&text, true);
     }
-    printer.receipt(&text, options.format_given, "the erasure is done")
+    printer.receipt(&text, options.format_given, "erasure")
 }
 
-fn table(receipt: &privacy::ErasureReceipt) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
+fn table(receipt: &privacy::ErasureReceipt, style: &Style) -> String {
     let (erased, redacted) = match receipt.dry_run {
         true => ("would be erased", "would be redacted"),
         false => ("erased", "redacted"),
     };
-    table.set_header(vec!["", erased, redacted]);
-    for column in 1..3 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    let mut section = Section::new([Column::text(""), Column::number(erased), Column::number(redacted)]);
     let (gone, changed) = (&receipt.erased, &receipt.redacted);
     for (name, gone, changed) in [
         ("events", gone.events, Some(changed.events)),
@@ -145,7 +139,7 @@ fn table(receipt: &privacy::ErasureReceipt) -> String {
         ("entries of daily_stats", gone.daily_stats_entries, None),
     ] {
         let changed = changed.map_or_else(|| "-".to_owned(), group_digits);
-        table.add_row(vec![name.to_owned(), group_digits(gone), changed]);
+        section.push([name.to_owned(), group_digits(gone), changed]);
     }
     let looked = &receipt.identifiers;
     let ([followed, recomputed, replaced], when) = match receipt.dry_run {
@@ -155,10 +149,10 @@ fn table(receipt: &privacy::ErasureReceipt) -> String {
         false => (["followed", "worked out again", "replaced"], receipt.erased_at.as_str()),
     };
     format!(
-        "{}\n\n{} named; of the anonymous ids found with them {} {followed}, and {} not, since others use them too; {when}\n\
+        "{}\n{} named; of the anonymous ids found with them {} {followed}, and {} not, since others use them too; {when}\n\
          {} {recomputed}, {} {replaced}\n\
          source logs {}\n",
-        table.trim_fmt(),
+        draw_section(&section, style),
         group_digits(looked.named),
         group_digits(looked.followed),
         group_digits(looked.shared),

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table};
-
 use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::maintenance;
+use crate::render::Style;
+use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
+use crate::render::table::draw_section;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
@@ -53,7 +54,7 @@ pub struct Args {
     yes: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
     /// How to write what was done: table or json; if given, it is printed even with --quiet
@@ -90,7 +91,7 @@ impl Args {
     /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense, such as sessions that are
     /// kept shorter than events.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let mut resolved = globals.settings()?;
+        let mut resolved = globals.config()?;
         for (name, value, flag) in [
             ("retention.events", &self.keep_events, "--keep-events"),
             ("retention.sessions", &self.keep_sessions, "--keep-sessions"),
@@ -131,24 +132,18 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&report)
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
-        SummaryFormat::Table => table(&report),
+        SummaryFormat::Table => table(&report, &printer.summary_style()),
     };
     if options.dry_run {
         return printer.summary(&text, true);
     }
-    printer.change_summary(&text, options.format_given, "the gc is done")
+    printer.change_summary(&text, options.format_given, "gc")
 }
 
-fn table(report: &maintenance::GcReport) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
+fn table(report: &maintenance::GcReport, style: &Style) -> String {
     let goes = if report.dry_run { "would go" } else { "gone" };
-    table.set_header(vec![goes, "days", "from", "to", "rows", "files", "bytes"]);
-    for column in 1..7 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    let numbers = ["days", "from", "to", "rows", "files", "bytes"].map(Column::number);
+    let mut section = Section::new(std::iter::once(Column::text(goes)).chain(numbers));
     let parts = [
         ("events", &report.events),
         ("sessions", &report.sessions),
@@ -157,7 +152,7 @@ fn table(report: &maintenance::GcReport) -> String {
     ];
     for (name, pruned) in parts {
         let day = |day: Option<&String>| day.cloned().unwrap_or_else(|| "-".to_owned());
-        table.add_row(vec![
+        section.push([
             name.to_owned(),
             group_digits(pruned.days.len() as u64),
             day(pruned.days.first()),
@@ -167,11 +162,11 @@ fn table(report: &maintenance::GcReport) -> String {
             group_digits(pruned.bytes),
         ]);
     }
-    let mut text = table.trim_fmt();
+    let mut text = draw_section(&section, style);
     let masked = &report.anonymized;
     if masked.events + masked.sessions + masked.rejects > 0 {
         text.push_str(&format!(
-            "\n\naddresses {goes}: of {}, {} and {}",
+            "\naddresses {goes}: of {}, {} and {}\n",
             pluralize(masked.events, "event", "events"),
             pluralize(masked.sessions, "session", "sessions"),
             pluralize(masked.rejects, "reject", "rejects")
@@ -182,7 +177,7 @@ fn table(report: &maintenance::GcReport) -> String {
         false => ("merged", "removed"),
     };
     text.push_str(&format!(
-        "\n\n{} {merged} into {}; {} of interrupted runs {removed}\n\
+        "\n{} {merged} into {}; {} of interrupted runs {removed}\n\
          {} before, {} after\n",
         pluralize(report.compacted.files, "small file", "small files"),
         group_digits(report.compacted.into),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::values::{self, SummaryFormat};
-use super::output::Progress;
 use super::output::ingest_summary;
+use super::output::progress::Bar;
 use super::{Globals, Printer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest;
@@ -67,7 +67,7 @@ pub struct Args {
     profile: bool,
 
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
     /// Database in MaxMind format, to look up the location of IP addresses
@@ -114,7 +114,7 @@ impl Args {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] if settings or arguments are invalid.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let mut resolved = globals.settings()?;
+        let mut resolved = globals.config()?;
         let flags = [
             ("memory", &self.memory, "--memory"),
             ("geoip", &self.geoip, "--geoip"),
@@ -151,7 +151,7 @@ impl Args {
 pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let store = Store::new(&options.store);
     let is_new = !store.exists();
-    let bar = Bar(printer.bytes_bar("ingest", Some(0)));
+    let bar = Bar::new(printer, "ingest");
     let ingest_options = ingest::IngestOptions {
         inputs: options.inputs.clone(),
         chatbot: options.chatbot.clone(),
@@ -164,16 +164,16 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         batch_bytes: None,
     };
     let report = ingest::run(&store, &options.settings, &ingest_options, &bar)?;
-    bar.0.finish();
+    bar.finish();
     if is_new && store.exists() {
         printer.note(&format!("created the store {}", options.store.display()));
     }
     let text = match options.format {
         SummaryFormat::Json => ingest_summary::json(&report)?,
-        SummaryFormat::Table => ingest_summary::table(&report, printer.width()),
+        SummaryFormat::Table => ingest_summary::table(&report, &printer.summary_style()),
     };
     let printed = match (&report.failure, report.committed) {
-        (None, true) => printer.change_summary(&text, options.format_given, "the ingest is done"),
+        (None, true) => printer.change_summary(&text, options.format_given, "ingest"),
         _ => printer.summary(&text, options.format_given),
     };
     for problem in &report.problems {
@@ -229,21 +229,5 @@ fn outcome(report: ingest::IngestReport, options: &Options) -> Result<()> {
             ),
         )
         .hint("see the errors above; run the same command again after correcting them")),
-    }
-}
-
-struct Bar(Progress);
-
-impl crate::progress::Progress for Bar {
-    fn set_total(&self, bytes: u64) {
-        self.0.set_total(bytes);
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.0.add(bytes);
-    }
-
-    fn set_step(&self, name: &str) {
-        self.0.set_label(name);
     }
 }

@@ -1,18 +1,18 @@
-//! `wa man`: the manual pages.
+//! `wa man`: writes manual pages.
 
 use std::path::{Path, PathBuf};
 
 use super::Printer;
 use crate::error::{Error, Result};
 
-/// Write the manual pages into a folder: wa.1, wa-ingest.1, wa-report-summary.1 and so on
+/// Write the manual pages to a folder: wa.1, wa-ingest.1, wa-report-summary.1 and so on
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa man ~/.local/share/man/man1
-      then: man wa-ingest")]
-pub struct Args {
-    /// The folder; it is made if need be
+      then run: man wa-ingest")]
+pub(super) struct Args {
+    /// Folder; it is created if it does not exist
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 }
@@ -20,41 +20,41 @@ pub struct Args {
 /// Writes the pages.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Failed`] where one cannot be written.
-pub fn run(args: &Args, printer: &Printer) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] if a page cannot be written.
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let dir = &args.dir;
-    std::fs::create_dir_all(dir).map_err(|e| Error::io("make the directory", dir, e))?;
-    // Pages of `wa help …` would be copies of the others.
-    let mut command = super::described().disable_help_subcommand(true);
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, e))?;
+    // The pages of `wa help …` would be copies of the others.
+    let mut command = super::command_with_descriptions().disable_help_subcommand(true);
     command.build();
-    let mut pages = 0;
-    write(&command, "wa", dir, &mut pages)?;
+    let pages = write_pages(&command, "wa", dir)?;
     printer.note(&format!("wrote {pages} manual pages to {}", dir.display()));
     Ok(())
 }
 
-fn write(command: &clap::Command, name: &str, dir: &Path, pages: &mut usize) -> Result<()> {
+/// Writes the pages of a command and of its subcommands. Returns their number.
+fn write_pages(command: &clap::Command, name: &str, dir: &Path) -> Result<usize> {
     let mut page = Vec::new();
     let render = clap_mangen::Man::new(command.clone()).title(name.to_uppercase()).render(&mut page);
     let path = dir.join(format!("{name}.1"));
     render
         .and_then(|()| std::fs::write(&path, fix_synopsis(&String::from_utf8_lossy(&page), command)))
         .map_err(|e| Error::io("write the manual page", &path, e))?;
-    *pages += 1;
+    let mut pages = 1;
     for sub in command.get_subcommands() {
-        write(sub, &format!("{name}-{}", sub.get_name()), dir, pages)?;
+        pages += write_pages(sub, &format!("{name}-{}", sub.get_name()), dir)?;
     }
-    Ok(())
+    Ok(pages)
 }
 
-/// Puts right what clap_mangen leaves out or names oddly: the values of options in the synopsis, and the
-/// heading of the examples.
+/// Adds what clap_mangen leaves out: the values of options in the synopsis, and a heading for
+/// examples.
 fn fix_synopsis(page: &str, command: &clap::Command) -> String {
     let mut page = page.replace("\n.SH EXTRA\nExamples:\n", "\n.SH EXAMPLES\n");
     for option in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
         let (Some(long), Some([value, ..])) = (option.get_long(), option.get_value_names()) else { continue };
         let bold = format!("\\fB\\-\\-{}\\fR", long.replace('-', "\\-"));
-        // Only in the synopsis does a bracket stand right after it.
+        // Only in the synopsis a bracket follows the option directly.
         for end in [']', '>'] {
             page = page.replace(&format!("{bold}{end}"), &format!("{bold} \\fI{value}\\fR{end}"));
         }

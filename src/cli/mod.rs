@@ -1,42 +1,43 @@
-//! The command line: arguments become validated options, and these a call into the library.
+//! The command line.
 //!
-//! One file a command. In each, `Args` is what clap reads, `Options` what the command needs, all of
-//! it checked, and `run` the one place where the library is called. What goes to which stream is
-//! decided in [`Printer`]; `main` alone ends the process.
+//! Each command has a file. Its `Args` are the raw arguments, which `validate` turns into checked
+//! `Options`; `run` calls the library with them and prints the outcome. [`Printer`] decides which
+//! stream a text goes to. Only `main` ends the process.
 
-pub mod anonymize;
-pub mod args;
-pub mod completions;
-pub mod config;
-pub mod events;
-pub mod export;
-pub mod files;
-pub mod forget;
-pub mod gc;
-pub mod ingest;
-pub mod init;
-pub mod man;
-pub mod output;
-pub mod rebuild;
-pub mod report;
-pub mod status;
-pub mod verify;
+mod anonymize;
+mod args;
+mod completions;
+mod config;
+mod events;
+mod export;
+mod files;
+mod forget;
+mod gc;
+mod ingest;
+mod init;
+mod man;
+mod output;
+mod rebuild;
+mod report;
+mod status;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use args::globals::Globals;
+use args::globals::{self, Globals};
+pub use args::reference;
 pub use output::Printer;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::time::Clock;
 
 /// Analytics of chat widgets from event logs, offline.
 ///
-/// NDJSON logs go in; a store of Parquet tables (events, sessions, daily statistics, first-seen
-/// visitors) and reports come out.
+/// Reads NDJSON logs into a store of Parquet tables (events, sessions, daily statistics, visitors),
+/// and reports on them.
 #[derive(Parser, Debug)]
 #[command(
     name = "wa",
@@ -49,7 +50,7 @@ use crate::time::Clock;
 )]
 pub struct Cli {
     #[command(flatten)]
-    globals: args::globals::Args,
+    globals: globals::Args,
     #[command(subcommand)]
     command: Command,
 }
@@ -74,76 +75,68 @@ enum Command {
 }
 
 impl Cli {
-    /// Makes the printer that the arguments ask for.
+    /// Returns the printer that the arguments ask for.
     pub fn printer(&self) -> Printer {
         Printer::new(self.globals.quiet, self.globals.color)
     }
 
-    /// Returns the clock: what `--now` says, else the system's time, taken here and only here.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Failed`] where the system's clock stands outside the years it can be.
-    pub fn clock(&self) -> Result<Clock> {
-        match self.globals.now {
-            Some(now) => Ok(Clock { now }),
-            None => Ok(Clock { now: chrono::Utc::now().timestamp_micros() }),
-        }
+    /// Returns the time of `--now`, or the current time. Nothing else reads the system clock.
+    pub fn clock(&self) -> Clock {
+        Clock { now: self.globals.now.unwrap_or_else(|| chrono::Utc::now().timestamp_micros()) }
     }
 }
 
-/// Returns the definition of the command line: what is parsed, completed and printed as help.
-pub fn command() -> clap::Command {
-    let flag = clap::Arg::new("help")
+/// Returns the definition of the command line for parsing, help and completions.
+fn command() -> clap::Command {
+    let help = clap::Arg::new("help")
         .short('h')
         .long("help")
         .global(true)
         .action(clap::ArgAction::HelpShort)
         .help("Print help")
-        .help_heading(args::globals::HEADING);
-    args::help::compact(Cli::command()).arg(flag)
+        .help_heading(globals::HEADING);
+    args::help::compact(Cli::command()).arg(help)
 }
 
-/// Returns the definition of the command line with its long descriptions, for the manual pages.
-fn described() -> clap::Command {
+/// Returns the definition of the command line with long descriptions, for manual pages.
+fn command_with_descriptions() -> clap::Command {
     Cli::command()
 }
 
 /// Parses the command line.
 ///
 /// # Errors
-/// clap's error, which is also what `--help` and `--version` come back as; where a command does not
-/// exist it says which was meant.
+/// The error of clap, also for `--help` and `--version`. For an unknown command it suggests one.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Box<clap::Error>> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut command = command().color(args::globals::color_of_help(&arguments));
+    let mut command = command().color(globals::help_color(&arguments));
     let matches = command
         .try_get_matches_from_mut(arguments)
         .map_err(|error| Box::new(args::suggest::improve(error, &command)))?;
     Cli::from_arg_matches(&matches).map_err(|error| Box::new(error.format(&mut command)))
 }
 
-/// Prints what [`parse`] returned instead of a command line: help and version to standard output,
-/// what is wrong to standard error. Returns the exit status.
-pub fn print_usage(error: &clap::Error) -> Result<(), crate::ErrorKind> {
-    let named = !matches!(
-        error.kind(),
-        clap::error::ErrorKind::DisplayHelp
-            | clap::error::ErrorKind::DisplayVersion
-            | clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    );
-    // Nobody is left to be told where even this cannot be written.
-    if named {
+/// Prints an error of [`parse`]: help and version to standard output, usage errors to standard
+/// error.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a usage error.
+pub fn print_usage(error: &clap::Error) -> Result<(), ErrorKind> {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    let is_help =
+        matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand);
+    // A failed write cannot be reported anywhere.
+    if !is_help {
         let _ = std::io::stderr().write_all(b"wa: ");
     }
     let _ = error.print();
-    if error.exit_code() == 0 { Ok(()) } else { Err(crate::ErrorKind::Usage) }
+    if error.exit_code() == 0 { Ok(()) } else { Err(ErrorKind::Usage) }
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What the command's library call returns; [`crate::ErrorKind::Usage`] where arguments or settings
-/// make no sense together.
+/// The error of the command; [`ErrorKind::Usage`] if arguments or settings are invalid.
 pub fn run(cli: Cli, clock: Clock, printer: &Printer) -> Result<()> {
     let globals = Globals::new(cli.globals, clock);
     match cli.command {
@@ -151,7 +144,7 @@ pub fn run(cli: Cli, clock: Clock, printer: &Printer) -> Result<()> {
         Command::Report(args) => report::run(&args.validate(&globals)?, printer),
         Command::Events(args) => events::run(&args.validate(&globals)?, printer),
         Command::Status(args) => status::run(&args.validate(&globals)?, printer),
-        Command::Files(args) => files::run(&args.validate(&globals)?, printer),
+        Command::Files(args) => files::run(&args.validate(&globals), printer),
         Command::Gc(args) => gc::run(&args.validate(&globals)?, printer),
         Command::Forget(args) => forget::run(&args.validate(&globals)?, printer),
         Command::Export(args) => export::run(&args.validate(&globals)?, printer),
@@ -160,7 +153,7 @@ pub fn run(cli: Cli, clock: Clock, printer: &Printer) -> Result<()> {
         Command::Rebuild(args) => rebuild::run(&args.validate(&globals)?, printer),
         Command::Init(args) => init::run(&args.validate(&globals)?, printer),
         Command::Config(args) => config::run(&args.validate(&globals)?, printer),
-        Command::Completions(args) => completions::run(args, printer),
+        Command::Completions(args) => completions::run(&args, printer),
         Command::Man(args) => man::run(&args, printer),
     }
 }

@@ -1,8 +1,10 @@
-//! What goes to which stream: results to standard output, all else to standard error; what is held
-//! back when quiet; colour, width and progress bars.
+//! Output: results go to standard output, everything else to standard error.
+//!
+//! With `--quiet`, summaries, notes and warnings are deferred. They are printed at the end if the
+//! command fails or needs attention, and dropped otherwise.
 
-pub(crate) mod ingest_summary;
-pub(crate) mod progress;
+pub(super) mod ingest_summary;
+pub(super) mod progress;
 #[cfg(test)]
 mod tests;
 
@@ -14,41 +16,47 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::globals::Color;
 use crate::error::{Error, ErrorKind, Result};
+use crate::render::Style;
 use crate::render::text::escape_control;
 
-/// The streams of the process, and what may go to them.
+/// The width of a report that does not go to a terminal.
+const PIPE_WIDTH: usize = 100;
+
+/// Prints to the streams of the process.
 pub struct Printer {
     quiet: bool,
-    /// Whether standard output and standard error take colours.
-    color: (bool, bool),
+    /// Whether standard output is colored.
+    out_color: bool,
+    /// Whether standard error is colored.
+    err_color: bool,
     width: Option<usize>,
     terminal: bool,
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
-    /// What was not printed for the sake of quiet, in order, for the case that all does not go well.
-    held: Mutex<Vec<Held>>,
-    /// Somebody should look, though it is no failure: what was held back is printed.
-    attention: AtomicBool,
+    /// The texts that `--quiet` defers, in order.
+    deferred: Mutex<Vec<Deferred>>,
+    needs_attention: AtomicBool,
     pipe_closed: AtomicBool,
     bars: Option<MultiProgress>,
 }
 
-enum Held {
-    /// An account, and what is done that it is of.
-    Out(String, Option<&'static str>),
-    Err(String),
+enum Deferred {
+    /// A summary, and the committed change that it describes.
+    Summary(String, Option<&'static str>),
+    /// A text for standard error.
+    Message(String),
 }
 
 impl Printer {
-    /// Makes the printer of the process.
-    pub fn new(quiet: bool, color: Color) -> Printer {
+    /// Creates the printer of the process.
+    pub(super) fn new(quiet: bool, color: Color) -> Printer {
         let (out, err) = (io::stdout(), io::stderr());
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
-            || std::env::var_os("TERM").is_some_and(|v| v == "dumb");
-        let colored = |terminal: bool| match color {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let use_color = |terminal: bool| match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && !plain,
+            Color::Auto => terminal && !no_color,
         };
         let bars = (err.is_terminal() && !quiet).then(|| {
             let bars = MultiProgress::new();
@@ -56,136 +64,137 @@ impl Printer {
             bars
         });
         Printer {
-            quiet,
-            color: (colored(out.is_terminal()), colored(err.is_terminal())),
+            out_color: use_color(out.is_terminal()),
+            err_color: use_color(err.is_terminal()),
             width: width(out.is_terminal()),
             terminal: out.is_terminal(),
-            out: Mutex::new(Box::new(out)),
-            err: Mutex::new(Box::new(err)),
-            held: Mutex::default(),
-            attention: AtomicBool::new(false),
-            pipe_closed: AtomicBool::new(false),
             bars,
+            ..Printer::with_streams(Box::new(out), Box::new(err), quiet)
         }
     }
 
-    /// Makes a printer that writes to the given streams, for tests: no terminal, no colour.
-    pub fn with_streams(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool) -> Printer {
+    /// Creates a printer for streams that are no terminals.
+    fn with_streams(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool) -> Printer {
         Printer {
             quiet,
-            color: (false, false),
+            out_color: false,
+            err_color: false,
             width: None,
             terminal: false,
             out: Mutex::new(out),
             err: Mutex::new(err),
-            held: Mutex::default(),
-            attention: AtomicBool::new(false),
+            deferred: Mutex::default(),
+            needs_attention: AtomicBool::new(false),
             pipe_closed: AtomicBool::new(false),
             bars: None,
         }
     }
 
-    /// Tells whether standard output takes colours.
-    pub fn color(&self) -> bool {
-        self.color.0
+    /// Returns the style of reports and lists.
+    pub(super) fn style(&self) -> Style {
+        self.style_of_width(PIPE_WIDTH)
     }
 
-    /// Returns the columns of the terminal, or of `COLUMNS`; `None` in a pipe.
-    pub fn width(&self) -> Option<usize> {
-        self.width
+    /// Returns the style of summaries. In a pipe they have no maximum width, so that logs of runs
+    /// contain whole paths.
+    pub(super) fn summary_style(&self) -> Style {
+        self.style_of_width(usize::MAX)
     }
 
-    /// Tells whether standard output is a terminal, to which no control character may go.
-    pub fn is_terminal(&self) -> bool {
+    fn style_of_width(&self, pipe_width: usize) -> Style {
+        Style { width: self.width.unwrap_or(pipe_width), color: self.out_color, terminal: self.terminal }
+    }
+
+    /// Returns whether standard output is a terminal, which must not receive control characters.
+    pub(super) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// Tells whether nothing is to be printed while all goes well.
-    pub fn quiet(&self) -> bool {
-        self.quiet
+    /// Marks a successful run as one that a person should look at: `--quiet` then drops nothing.
+    pub(super) fn needs_attention(&self) {
+        self.needs_attention.store(true, Ordering::Relaxed);
     }
 
-    /// Says that all did not go well, though nothing failed: quiet holds nothing back.
-    pub fn needs_attention(&self) {
-        self.attention.store(true, Ordering::Relaxed);
-    }
-
-    /// Prints a result, quiet or not: a report, a list. It ends with a newline.
+    /// Prints a result, such as a report, with `--quiet` too. Adds a missing newline at the end.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Failed`] where standard output cannot be written; a closed pipe is no error.
-    pub fn result(&self, text: &str) -> Result<()> {
+    /// [`ErrorKind::Failed`] if standard output cannot be written. A closed pipe is no error.
+    pub(super) fn result(&self, text: &str) -> Result<()> {
         self.stream(|out| {
             out.write_all(text.as_bytes())?;
             if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }
         })
     }
 
-    /// Prints the account of what was done: held back when quiet, unless it was asked for (by a
-    /// format).
+    /// Prints the summary of a command that changed nothing. `--quiet` defers it, unless the user
+    /// gave a format.
     ///
     /// # Errors
     /// As [`Printer::result`].
-    pub fn summary(&self, text: &str, asked: bool) -> Result<()> {
-        self.summary_of(text, asked, None)
+    pub(super) fn summary(&self, text: &str, format_given: bool) -> Result<()> {
+        self.print_or_defer_summary(text, format_given, None)
     }
 
-    fn summary_of(&self, text: &str, asked: bool, done: Option<&'static str>) -> Result<()> {
-        if self.quiet && !asked {
-            self.hold(Held::Out(text.to_owned(), done));
+    /// Prints the summary of a committed change, such as `gc`. The error of a failed write says
+    /// that the change is committed. `--quiet` defers the summary, unless the user gave a format.
+    ///
+    /// # Errors
+    /// As [`Printer::result`].
+    pub(super) fn change_summary(&self, text: &str, format_given: bool, change: &'static str) -> Result<()> {
+        self.print_or_defer_summary(text, format_given, Some(change))
+    }
+
+    fn print_or_defer_summary(
+        &self,
+        text: &str,
+        format_given: bool,
+        change: Option<&'static str>,
+    ) -> Result<()> {
+        if self.quiet && !format_given {
+            self.defer(Deferred::Summary(text.to_owned(), change));
             return Ok(());
         }
-        self.print_summary(text, done)
+        self.print_summary(text, change)
     }
 
-    fn print_summary(&self, text: &str, done: Option<&str>) -> Result<()> {
-        let Some(done) = done else { return self.result(text) };
+    fn print_summary(&self, text: &str, change: Option<&str>) -> Result<()> {
+        let Some(change) = change else { return self.result(text) };
         self.result(text).map_err(|error| {
-            Error::failed(format!("{done} and committed, but what it did could not be printed"))
+            Error::failed(format!("the {change} is committed, but its summary could not be printed"))
                 .caused_by(error)
-                .hint("there is no need to run it again; `wa status` says what the store holds")
+                .hint("do not run it again; `wa status` shows what the store contains")
         })
     }
 
-    /// Prints the account of a change of the store that is made: where that fails, the error says that it is
-    /// made. `done`: "the gc is done".
+    /// Prints the receipt of a committed change. It cannot be printed again later, so it goes to
+    /// standard error if standard output does not accept it.
     ///
     /// # Errors
     /// As [`Printer::result`].
-    pub fn change_summary(&self, text: &str, asked: bool, done: &'static str) -> Result<()> {
-        self.summary_of(text, asked, Some(done))
-    }
-
-    /// Prints what is there only this once, such as a receipt; to standard error where standard output
-    /// does not take it. `done` as before.
-    ///
-    /// # Errors
-    /// As [`Printer::result`].
-    pub fn receipt(&self, text: &str, asked: bool, done: &str) -> Result<()> {
-        let printed = self.summary(text, asked);
-        if printed.is_err() || self.pipe_closed() {
-            self.print(&format!("{}\n", text.trim_end()));
+    pub(super) fn receipt(&self, text: &str, format_given: bool, change: &str) -> Result<()> {
+        let printed = self.summary(text, format_given);
+        if printed.is_err() || self.is_pipe_closed() {
+            self.print_message(&format!("{}\n", text.trim_end()));
         }
         printed.map_err(|error| {
-            Error::failed(format!("{done} and committed, but its receipt could not be printed")).caused_by(error).hint(
-                "the receipt stands above, on standard error; there is no need to run it again, and another one would count nothing",
-            )
+            Error::failed(format!("the {change} is committed, but its receipt could not be printed"))
+                .caused_by(error)
+                .hint("save the receipt above from standard error; a second run would count nothing")
         })
     }
 
-    /// Lends standard output, buffered, for a result too long to be held in memory. The work stops
-    /// at the first write that fails; where that is because the reader has gone, it is no error.
+    /// Calls `write` with standard output, buffered, for results that do not fit in memory.
     ///
     /// # Errors
     /// As [`Printer::result`].
-    pub fn stream(&self, work: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        if self.pipe_closed.load(Ordering::Relaxed) {
+    pub(super) fn stream(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        if self.is_pipe_closed() {
             return Ok(());
         }
         let mut stream = lock(&self.out);
         let outcome = {
             let mut out = BufWriter::with_capacity(1 << 16, stream.as_mut());
-            work(&mut out).and_then(|()| out.flush())
+            write(&mut out).and_then(|()| out.flush())
         };
         match outcome {
             Ok(()) => Ok(()),
@@ -197,91 +206,86 @@ impl Printer {
         }
     }
 
-    /// Tells whether the reader of standard output has gone: nothing more needs to be computed.
-    pub fn pipe_closed(&self) -> bool {
+    /// Returns whether the reader of standard output has closed the pipe.
+    pub(super) fn is_pipe_closed(&self) -> bool {
         self.pipe_closed.load(Ordering::Relaxed)
     }
 
-    /// Says something by the way on standard error.
-    pub fn note(&self, text: &str) {
-        self.say(format!("wa: {}\n", escape_control(text)));
+    /// Prints a note to standard error.
+    pub(super) fn note(&self, text: &str) {
+        self.message(format!("wa: {}\n", escape_control(text)));
     }
 
-    /// Warns on standard error: the work goes on, but somebody should look.
-    pub fn warn(&self, text: &str) {
-        self.say(format!("wa: {}: {}\n", self.paint("warning", "33"), escape_control(text)));
+    /// Prints a warning to standard error.
+    pub(super) fn warn(&self, text: &str) {
+        self.message(format!("wa: {}: {}\n", self.label("warning", "33"), escape_control(text)));
     }
 
-    /// Reports a failure that does not end the work, such as one unreadable file among many.
-    pub fn error(&self, error: &Error) {
-        self.say(self.describe(error));
+    /// Prints an error that does not end the command, such as one unreadable file of several.
+    pub(super) fn error(&self, error: &Error) {
+        self.message(self.error_text(error));
     }
 
-    /// Ends the run: where it failed, or somebody should look, prints all that was held back; then reports
-    /// the failure, if it is one. Returns the exit status.
+    /// Ends the run: prints the deferred texts if it failed or needs attention, and then the error.
+    ///
+    /// # Errors
+    /// The kind of the error, for the exit status.
     pub fn finish(&self, outcome: Result<()>) -> Result<(), ErrorKind> {
         if let Some(bars) = &self.bars {
+            // The terminal may be gone; the run is over anyway.
             let _ = bars.clear();
         }
         let mut outcome = outcome;
-        if outcome.is_err() || self.attention.load(Ordering::Relaxed) {
-            for held in std::mem::take(&mut *lock(&self.held)) {
-                match held {
-                    // What cannot be written any more leaves an earlier failure what it is.
-                    Held::Out(text, done) => outcome = outcome.and(self.print_summary(&text, done)),
-                    Held::Err(text) => self.print(&text),
+        if outcome.is_err() || self.needs_attention.load(Ordering::Relaxed) {
+            for deferred in std::mem::take(&mut *lock(&self.deferred)) {
+                match deferred {
+                    // The first error decides the outcome.
+                    Deferred::Summary(text, change) => {
+                        outcome = outcome.and(self.print_summary(&text, change));
+                    }
+                    Deferred::Message(text) => self.print_message(&text),
                 }
             }
         }
-        let Err(error) = outcome else { return Ok(()) };
-        self.print(&self.describe(&error));
-        Err(error.kind())
+        outcome.map_err(|error| {
+            self.print_message(&self.error_text(&error));
+            error.kind()
+        })
     }
 
-    /// Shows the progress of work over `bytes` bytes (`None`: nobody knows how many), with rate
-    /// and time left; only on a terminal, not when quiet.
-    pub fn bytes_bar(&self, label: &str, bytes: Option<u64>) -> Progress {
-        let form = match bytes {
-            Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
-            None => "{msg} {spinner} {bytes} {bytes_per_sec}",
-        };
-        self.bar(label, bytes, form)
-    }
-
-    /// Shows the progress of work over `steps` steps, likewise.
-    pub fn steps_bar(&self, label: &str, steps: u64) -> Progress {
-        self.bar(label, Some(steps), "{msg} {wide_bar} {pos}/{len}, {eta} left")
-    }
-
-    fn bar(&self, label: &str, length: Option<u64>, form: &str) -> Progress {
-        let Some(bars) = &self.bars else { return Progress(ProgressBar::hidden()) };
-        let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        if let Ok(style) = ProgressStyle::with_template(form) {
+    /// Shows a progress bar over bytes, with rate and remaining time. The bar is hidden with
+    /// `--quiet`, and if standard error is no terminal.
+    fn progress_bar(&self, label: &str) -> ProgressBar {
+        const TEMPLATE: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+        let Some(bars) = &self.bars else { return ProgressBar::hidden() };
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
         bar.set_message(escape_control(label).into_owned());
-        Progress(bars.add(bar))
+        bars.add(bar)
     }
 
-    fn describe(&self, error: &Error) -> String {
-        let mut text = format!("wa: {}: {}\n", self.paint("error", "31"), escape_control(&error.to_string()));
+    fn error_text(&self, error: &Error) -> String {
+        let message = escape_control(&error.to_string()).into_owned();
+        let mut text = format!("wa: {}: {message}\n", self.label("error", "31"));
         if let Some(hint) = error.hint_text() {
-            text.push_str(&format!("{}: {}\n", self.paint("hint", "36"), escape_control(hint)));
+            text.push_str(&format!("{}: {}\n", self.label("hint", "36"), escape_control(hint)));
         }
         text
     }
 
-    fn paint(&self, word: &str, color: &str) -> String {
-        if self.color.1 { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() }
+    fn label(&self, word: &str, color: &str) -> String {
+        if self.err_color { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() }
     }
 
-    fn say(&self, text: String) {
-        if self.quiet { self.hold(Held::Err(text)) } else { self.print(&text) }
+    fn message(&self, text: String) {
+        if self.quiet { self.defer(Deferred::Message(text)) } else { self.print_message(&text) }
     }
 
-    /// Prints to standard error, above the progress bars. Nobody is left to be told where that
-    /// fails.
-    fn print(&self, text: &str) {
+    /// Prints to standard error, above the progress bars. Ignores errors, since there is no other
+    /// stream to report them on.
+    fn print_message(&self, text: &str) {
         let write = || {
             let mut err = lock(&self.err);
             let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
@@ -292,38 +296,12 @@ impl Printer {
         }
     }
 
-    fn hold(&self, held: Held) {
-        lock(&self.held).push(held);
+    fn defer(&self, text: Deferred) {
+        lock(&self.deferred).push(text);
     }
 }
 
-/// A progress bar, or nothing where none is to be seen. It can be told of progress from any thread.
-#[derive(Clone)]
-pub struct Progress(ProgressBar);
-
-impl Progress {
-    /// Adds to what is done.
-    pub fn add(&self, done: u64) {
-        self.0.inc(done);
-    }
-
-    /// Says how much there is in all, where it turned out to be another amount.
-    pub fn set_total(&self, total: u64) {
-        self.0.set_length(total);
-    }
-
-    /// Says what the work is at.
-    pub fn set_label(&self, label: &str) {
-        self.0.set_message(escape_control(label).into_owned());
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-/// Returns the columns to write in: of `COLUMNS`, else of the terminal.
+/// Returns the width of the output: `COLUMNS`, or else the width of the terminal.
 fn width(terminal: bool) -> Option<usize> {
     let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     columns.filter(|columns| *columns > 0).or_else(|| {
@@ -332,7 +310,7 @@ fn width(terminal: bool) -> Option<usize> {
     })
 }
 
-/// Locks a mutex, whether or not a thread has panicked with it: what it guards is only text.
+/// Locks a mutex. A panic of another thread does not matter, since the mutex only guards text.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

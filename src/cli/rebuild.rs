@@ -27,7 +27,7 @@ Examples:
       after timezone or session_timeout was changed in wa.toml")]
 pub struct Args {
     /// How long to wait for another writer
-    #[arg(long, value_name = "TIME", value_parser = values::wait, default_value = "1m")]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
     /// How to write what was done: table or json; if given, it is printed even with --quiet
@@ -59,7 +59,7 @@ impl Args {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] where the settings make no sense.
     pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let resolved = globals.settings()?;
+        let resolved = globals.config()?;
         resolved.check()?;
         Ok(Options {
             store: globals.store.clone(),
@@ -89,7 +89,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
             .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
         SummaryFormat::Table => table(&report),
     };
-    printer.change_summary(&text, options.format_given, "the rebuild is done")
+    printer.change_summary(&text, options.format_given, "rebuild")
 }
 
 fn table(report: &maintenance::RebuildReport) -> String {

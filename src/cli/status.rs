@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use comfy_table::{CellAlignment, Table};
-
 use super::args::values::SummaryFormat;
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::maintenance::status::{self, Run, Status};
+use crate::render::Style;
+use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
+use crate::render::table::draw_section;
 use crate::render::text;
 use crate::render::text::escape_control;
 use crate::settings::Settings;
@@ -51,7 +52,7 @@ impl Args {
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: globals.settings()?.settings,
+            settings: globals.config()?.settings,
             format: self.format,
         })
     }
@@ -66,25 +67,16 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&status)
             .map_err(|e| Error::failed("cannot write the status as JSON").caused_by(e))?,
-        SummaryFormat::Table => show(&status, printer.width().unwrap_or(usize::MAX)),
+        SummaryFormat::Table => show(&status, &printer.summary_style()),
     };
     printer.result(&text)
 }
 
-/// The columns of the table; the last two are left out where there is no room for them.
-const COLUMNS: [&str; 7] = ["table", "from", "to", "days", "rows", "bytes", "files"];
 /// How wide the labels of what stands below the table are.
 const LABEL: usize = 13;
 
-fn show(status: &Status, width: usize) -> String {
-    let (mut table, mut left_out) = (table(status, COLUMNS.len()), String::new());
-    for columns in [COLUMNS.len() - 1, COLUMNS.len() - 2] {
-        if table.lines().all(|line| text::width(line) <= width) {
-            break;
-        }
-        table = self::table(status, columns);
-        left_out = format!("no room for: {}\n", COLUMNS.get(columns..).unwrap_or_default().join(", "));
-    }
+fn show(status: &Status, style: &Style) -> String {
+    let width = style.width;
     let run = |run: &Option<Run>| match run {
         None => "never".to_owned(),
         Some(run) => {
@@ -93,7 +85,7 @@ fn show(status: &Status, width: usize) -> String {
         }
     };
     let kept = &status.retention;
-    let mut shown = format!("{}\n\n{table}\n{left_out}\n", escape_control(&status.store));
+    let mut shown = format!("{}\n\n{}\n", escape_control(&status.store), table(status, style));
     for (label, value) in [
         ("made", status.created_at.clone()),
         ("last change", status.updated_at.clone()),
@@ -119,19 +111,20 @@ fn show(status: &Status, width: usize) -> String {
     shown
 }
 
-fn table(status: &Status, columns: usize) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(COLUMNS.into_iter().take(columns));
-    for column in 3..columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+fn table(status: &Status, style: &Style) -> String {
+    let mut section = Section::new([
+        Column::text("table"),
+        Column::time("from"),
+        Column::time("to"),
+        Column::number("days"),
+        Column::number("rows"),
+        Column::number("bytes").drop_priority(1),
+        Column::number("files").drop_priority(2),
+    ]);
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     for part in &status.tables {
         let monthly = part.first.as_ref().is_some_and(|first| first.len() == 7);
-        let row = [
+        section.push([
             part.table.to_owned(),
             or_none(&part.first),
             or_none(&part.last),
@@ -143,12 +136,11 @@ fn table(status: &Status, columns: usize) -> String {
             group_digits(part.rows),
             group_digits(part.bytes),
             group_digits(part.files),
-        ];
-        table.add_row(row.into_iter().take(columns));
+        ]);
     }
     let rejects = &status.rejects;
     let row = ["rejects", "-", "-", "-"].map(str::to_owned).into_iter();
     let row = row.chain([rejects.rows, rejects.bytes, rejects.files].map(group_digits));
-    table.add_row(row.take(columns));
-    table.trim_fmt()
+    section.push(row);
+    draw_section(&section, style)
 }

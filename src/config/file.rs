@@ -1,4 +1,4 @@
-//! Reads `wa.toml`: every wrong key, value and type is an error that names its line.
+//! Parses `wa.toml`. An unknown key or a wrong type is an error with the number of the line.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,16 +9,20 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{KEYS, Key};
 use crate::error::{Error, Result};
 
-/// A value of the file, and where it stands.
+/// A setting in the file.
 pub(super) struct Entry {
     pub key: &'static Key,
     pub value: String,
     pub line: usize,
 }
 
-/// Reads the text of a settings file.
+/// Parses the text of a settings file.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] if the text is not TOML, a key is unknown or a value is not a
+/// string.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Entry>> {
-    // A byte order mark is what some editors leave; it is no part of TOML.
+    // Some editors write a byte order mark, which is not part of TOML.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let file = File { path, text };
     let table = DeTable::parse(text).map_err(|e| {
@@ -36,7 +40,8 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    /// Reads a table, whose keys begin with `prefix`, in the order of the lines.
+    /// Reads the settings of a table in the order of their lines. `prefix` is the name of the table
+    /// with a dot.
     fn read(&self, table: &DeTable<'_>, prefix: &str, entries: &mut Vec<Entry>) -> Result<()> {
         let mut items: Vec<_> = table.iter().collect();
         items.sort_by_key(|(key, _)| key.span().start);
@@ -51,9 +56,9 @@ impl File<'_> {
                     self.read(inner, &format!("{name}."), entries)?;
                 }
                 (None, other) if is_table(&name) => {
-                    let what = format!("`{name}` is a table of settings, not {}", article(other));
+                    let message = format!("`{name}` is a table of settings, not {}", type_name(other));
                     return Err(self
-                        .error(value.span(), what)
+                        .error(value.span(), message)
                         .hint(format!("write [{name}] on a line of its own")));
                 }
                 (None, _) => return Err(self.unknown(&name, key)),
@@ -63,22 +68,21 @@ impl File<'_> {
     }
 
     fn wrong_type(&self, key: &Key, at: Range<usize>, value: &DeValue<'_>) -> Error {
-        let what = format!("`{}` has to be text in quotes, not {}", key.name, article(value));
-        let last = key.name.rsplit('.').next().unwrap_or(key.name);
-        self.error(at, what).hint(format!("write it like {last} = \"{}\"", key.example))
+        let message = format!("`{}` must be a quoted string, not {}", key.name, type_name(value));
+        let name = last_part(key.name);
+        self.error(at, message).hint(format!("write it like {name} = \"{}\"", key.example))
     }
 
     fn unknown<T: AsRef<str>>(&self, name: &str, key: &Spanned<T>) -> Error {
-        // Within a table, its own name is no better one.
+        // Names of tables are suggested at the top level only.
         let tables = ["retention", "privacy"].into_iter().filter(|_| !name.contains('.'));
         let names = KEYS.iter().map(|key| key.name).chain(tables);
         let error = self.error(key.span(), format!("there is no setting `{name}`"));
-        // A right name in the wrong table is the likeliest slip: compare the last parts first.
-        let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-        if let Some(other) = KEYS.iter().find(|key| last(key.name) == last(name)) {
+        // The most likely mistake is a setting in the wrong table.
+        if let Some(other) = KEYS.iter().find(|key| last_part(key.name) == last_part(name)) {
             return error.hint(match other.name.split_once('.') {
-                Some((table, key)) => format!("`{key}` belongs under [{table}]"),
-                None => format!("`{}` belongs at the top, before the first [table]", other.name),
+                Some((table, key)) => format!("move `{key}` below [{table}]"),
+                None => format!("move `{}` to the top, before the first [table]", other.name),
             });
         }
         match crate::suggest::nearest(name, names) {
@@ -90,25 +94,31 @@ impl File<'_> {
         }
     }
 
-    fn error(&self, at: Range<usize>, what: String) -> Error {
-        Error::usage(format!("{}, line {}: {what}", self.path.display(), self.line(&at)))
+    fn error(&self, at: Range<usize>, message: String) -> Error {
+        Error::usage(format!("{}, line {}: {message}", self.path.display(), self.line(&at)))
     }
 
-    /// Returns the number of the line, from 1, in which a span begins.
+    /// Returns the number of the line, from 1, in which a span starts.
     fn line(&self, at: &Range<usize>) -> usize {
         let before = self.text.as_bytes().iter().take(at.start);
         1 + before.filter(|byte| **byte == b'\n').count()
     }
 }
 
-/// Tells whether some setting stands in the table of this name.
+/// Returns the name of a setting without its table.
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// Returns whether a table of this name has settings.
 fn is_table(name: &str) -> bool {
     KEYS.iter().any(|key| key.name.split_once('.').is_some_and(|(table, _)| table == name))
 }
 
-fn article(value: &DeValue<'_>) -> &'static str {
+/// Returns the type of a value, with its article.
+fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",

@@ -1,26 +1,26 @@
-//! Where a value comes from.
+//! Origins of settings.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where the value of a setting comes from.
+/// The origin of a setting's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It is the default.
+    /// The default.
     Default,
-    /// It stands in the settings file.
+    /// The settings file.
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The number of the line, from 1.
         line: usize,
     },
-    /// An environment variable says it.
+    /// An environment variable.
     Environment {
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
     },
-    /// A flag of the command line says it.
+    /// A flag of the command line.
     Flag {
         /// The flag, with its dashes.
         flag: &'static str,
@@ -28,8 +28,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Returns the kind of the origin in one word: `default`, `file`, `environment`, `flag`.
-    pub fn kind(&self) -> &'static str {
+    /// Returns the kind of the origin: `default`, `file`, `environment` or `flag`.
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Origin::Default => "default",
             Origin::File { .. } => "file",

@@ -1,4 +1,5 @@
-//! Durations, retentions and sizes as people write them: `30m`, `90d`, `1y`, `forever`, `512M`.
+//! Parses and formats durations, retention periods and sizes: `30m`, `90d`, `1y`, `forever`,
+//! `512M`.
 
 use crate::settings::Retention;
 use crate::time::{DAY, Micros, SECOND};
@@ -6,20 +7,20 @@ use crate::time::{DAY, Micros, SECOND};
 const MINUTE: Micros = 60 * SECOND;
 const HOUR: Micros = 60 * MINUTE;
 
-/// The units of a duration, the longest first; a year is 365 days.
+/// The units of durations, longest first. A year is 365 days.
 const UNITS: [(&str, Micros); 6] =
     [("y", 365 * DAY), ("w", 7 * DAY), ("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)];
 
 /// Parses a duration such as `45s`, `30m`, `1h30m`, `90d`, `2w` or `1y` into microseconds.
 ///
 /// # Errors
-/// Says in words what is wrong with the text.
+/// The reason why the text is invalid.
 pub fn parse_duration(text: &str) -> Result<Micros, String> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(format!("`{text}` has no unit: write {text}s, {text}m, {text}h or {text}d"));
     }
-    let wrong = || format!("`{text}` is no duration: write one like 45s, 30m, 1h30m, 90d, 2w or 1y");
+    let invalid = || format!("`{text}` is not a duration: write one like 45s, 30m, 1h30m, 90d, 2w or 1y");
     let mut rest = text;
     let mut total: Micros = 0;
     while !rest.is_empty() {
@@ -27,20 +28,20 @@ pub fn parse_duration(text: &str) -> Result<Micros, String> {
         let (number, tail) = rest.split_at(digits);
         let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (unit, tail) = tail.split_at(letters);
-        let number: Micros = number.parse().map_err(|_| wrong())?;
-        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        let number: Micros = number.parse().map_err(|_| invalid())?;
+        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?;
         let part = number.checked_mul(*length).ok_or_else(|| format!("`{text}` is too long"))?;
         total = total.checked_add(part).ok_or_else(|| format!("`{text}` is too long"))?;
         rest = tail;
     }
-    if text.is_empty() { Err(wrong()) } else { Ok(total) }
+    if text.is_empty() { Err(invalid()) } else { Ok(total) }
 }
 
-/// Writes a duration so that [`parse_duration`] reads it back: `1h30m`.
+/// Formats a duration such that [`parse_duration`] reads it back: `1h30m`.
 pub fn format_duration(mut duration: Micros) -> String {
     let mut text = String::new();
     for (unit, length) in UNITS {
-        // Weeks are left out: "13d" says more than "1w6d".
+        // Without weeks, since "13d" is easier to read than "1w6d".
         if unit != "w" && duration >= length {
             text.push_str(&format!("{}{unit}", duration / length));
             duration %= length;
@@ -49,32 +50,32 @@ pub fn format_duration(mut duration: Micros) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// Parses a number of whole days, at least one: `30d`, `2w`, `1y`.
+/// Parses a positive number of whole days: `30d`, `2w`, `1y`.
 ///
 /// # Errors
-/// Says in words what is wrong with the text.
+/// The reason why the text is invalid.
 pub fn parse_days(text: &str) -> Result<u32, String> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(format!("`{text}` has no unit: write {text}d for {text} days"));
     }
     let duration = parse_duration(text)
-        .map_err(|_| format!("`{text}` is no number of days: write one like 90d, 12w or 1y"))?;
+        .map_err(|_| format!("`{text}` is not a number of days: write one like 90d, 12w or 1y"))?;
     if duration % DAY != 0 {
         return Err(format!("`{text}` is not a whole number of days"));
     }
     match u32::try_from(duration / DAY) {
-        Ok(0) => Err(format!("`{text}` is too short: at least 1d")),
-        // 1000 years: so that "today minus N days" always is a date.
+        Ok(0) => Err(format!("`{text}` is too short: write at least 1d")),
+        // 1000 years, so that today minus the days is a valid date.
         Ok(days) if days <= 365_000 => Ok(days),
         _ => Err(format!("`{text}` is too long: write forever")),
     }
 }
 
-/// Parses a retention: a number of days, or `forever`.
+/// Parses a retention period: a number of days, or `forever`.
 ///
 /// # Errors
-/// Says in words what is wrong with the text.
+/// The reason why the text is invalid.
 pub fn parse_retention(text: &str) -> Result<Retention, String> {
     match text.trim() {
         "forever" => Ok(Retention::Forever),
@@ -82,21 +83,21 @@ pub fn parse_retention(text: &str) -> Result<Retention, String> {
     }
 }
 
-/// Writes a retention so that [`parse_retention`] reads it back: `90d`, `1y`, `forever`.
-pub fn format_retention(keep: Retention) -> String {
-    match keep {
+/// Formats a retention period such that [`parse_retention`] reads it back: `90d`, `1y`, `forever`.
+pub fn format_retention(retention: Retention) -> String {
+    match retention {
         Retention::Forever => "forever".to_owned(),
         Retention::Days(days) => format_days(days),
     }
 }
 
-/// Writes a number of days: in years where these are whole.
+/// Formats a number of days, in years if they are whole.
 pub fn format_days(days: u32) -> String {
     if days > 0 && days.is_multiple_of(365) { format!("{}y", days / 365) } else { format!("{days}d") }
 }
 
-/// The units of a size: a bare letter and `KiB`-like ones count in 1024, `KB`-like ones in 1000.
-const SIZES: [(&str, u64); 13] = [
+/// The units of sizes: `K` and `KiB` are powers of 1024, `KB` is a power of 1000.
+const SIZE_UNITS: [(&str, u64); 13] = [
     ("", 1),
     ("B", 1),
     ("K", 1 << 10),
@@ -112,22 +113,23 @@ const SIZES: [(&str, u64); 13] = [
     ("TiB", 1 << 40),
 ];
 
-/// Parses a size such as `512M`, `1GiB` or `800MB` into bytes, whatever the case of its letters.
+/// Parses a size such as `512M`, `1GiB` or `800MB` into bytes, ignoring case.
 ///
 /// # Errors
-/// Says in words what is wrong with the text.
+/// The reason why the text is invalid.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let wrong = || format!("`{text}` is no size: write one like 512M, 1G or 800MB");
-    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let invalid = || format!("`{text}` is not a size: write one like 512M, 1G or 800MB");
+    let number: u64 = number.parse().map_err(|_| invalid())?;
     let unit = unit.trim_start();
-    let (_, factor) = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?;
+    let (_, factor) =
+        SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(invalid)?;
     number.checked_mul(*factor).ok_or_else(|| format!("`{text}` is too large"))
 }
 
-/// Writes a size so that [`parse_size`] reads it back, in the largest unit that is whole.
+/// Formats a size such that [`parse_size`] reads it back, in the largest unit that divides it.
 pub fn format_size(bytes: u64) -> String {
     for (unit, factor) in [("G", 1u64 << 30), ("M", 1 << 20), ("K", 1 << 10)] {
         if bytes > 0 && bytes.is_multiple_of(factor) {
@@ -143,7 +145,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn durations_are_read_as_they_are_written() {
+    fn duration_has_a_number_and_a_unit() {
         assert_eq!(parse_duration("30m"), Ok(30 * 60 * 1_000_000));
         assert_eq!(parse_duration("1h30m"), Ok(90 * 60 * 1_000_000));
         assert_eq!(parse_duration(" 45s "), Ok(45_000_000));
@@ -154,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_a_unit_is_told_which_units_there_are() {
+    fn number_without_a_unit_error_lists_units() {
         assert_eq!(parse_duration("30").unwrap_err(), "`30` has no unit: write 30s, 30m, 30h or 30d");
         assert_eq!(parse_days("90").unwrap_err(), "`90` has no unit: write 90d for 90 days");
     }
 
     #[test]
-    fn retentions_are_whole_days_or_forever() {
+    fn retention_is_whole_days_or_forever() {
         assert_eq!(parse_retention("90d"), Ok(Retention::Days(90)));
         assert_eq!(parse_retention("1y"), Ok(Retention::Days(365)));
         assert_eq!(parse_retention("48h"), Ok(Retention::Days(2)));
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_count_in_1024_unless_they_say_kb() {
+    fn size_units_are_powers_of_1024_except_kb() {
         assert_eq!(parse_size("512M"), Ok(536_870_912));
         assert_eq!(parse_size("1 GiB"), Ok(1_073_741_824));
         assert_eq!(parse_size("800mb"), Ok(800_000_000));
@@ -185,14 +187,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_reads_back_as_what_it_was(seconds in 0i64..100_000_000, days in 1u32..3650, bytes: u64) {
+        fn formatted_quantity_parses_to_the_same_value(seconds in 0i64..100_000_000, days in 1u32..3650, bytes: u64) {
             prop_assert_eq!(parse_duration(&format_duration(seconds * SECOND)), Ok(seconds * SECOND));
             prop_assert_eq!(parse_retention(&format_retention(Retention::Days(days))), Ok(Retention::Days(days)));
             prop_assert_eq!(parse_size(&format_size(bytes)), Ok(bytes));
         }
 
         #[test]
-        fn no_text_makes_a_quantity_panic(text: String) {
+        fn parsing_any_text_does_not_panic(text: String) {
             let _ = (parse_duration(&text), parse_retention(&text), parse_size(&text));
         }
     }

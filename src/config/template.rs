@@ -1,26 +1,27 @@
-//! The `wa.toml` that `wa init` and the first ingest write: every setting with its comment.
+//! The `wa.toml` that `wa init` and the first ingest write: every setting with a comment.
 
 use super::ResolvedConfig;
 use super::keys::{KEYS, Key};
 use super::origin::Origin;
 use crate::settings::Settings;
 
-/// Returns the text of a settings file with the values in force.
+/// Returns the text of a settings file with the given values.
 ///
-/// Settings that have a default by nature stand there, so that what the file says is what is in
-/// force; paths and budgets, and what came from the environment, stay comments.
-pub(super) fn text(resolved: &ResolvedConfig) -> String {
+/// Settings are written with their values, so that the file shows what applies. Paths and the
+/// memory budget are commented out unless a flag set them. Values of environment variables are not
+/// written.
+pub(super) fn text(config: &ResolvedConfig) -> String {
     let mut text = String::from(
         "# Settings of this wa store.\n\
-         # Flags win over environment variables, these over this file, this file over defaults.\n\
-         # `wa config` shows what is in force, and where each value comes from.\n",
+         # A flag overrides an environment variable, which overrides this file.\n\
+         # `wa config` shows the value of each setting and its origin.\n",
     );
     let mut table = "";
-    for (key, origin) in KEYS.iter().zip(&resolved.origins) {
-        let (this, name) = key.name.split_once('.').unwrap_or(("", key.name));
-        if this != table {
-            text.push_str(&format!("\n[{this}]\n"));
-            table = this;
+    for (key, origin) in KEYS.iter().zip(&config.origins) {
+        let (key_table, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        if key_table != table {
+            text.push_str(&format!("\n[{key_table}]\n"));
+            table = key_table;
         } else {
             text.push('\n');
         }
@@ -28,28 +29,28 @@ pub(super) fn text(resolved: &ResolvedConfig) -> String {
             text.push_str(&format!("# {line}\n"));
         }
         if let Some(variable) = key.variable {
-            text.push_str(&format!("# The environment variable {variable} wins over it.\n"));
+            text.push_str(&format!("# The environment variable {variable} overrides it.\n"));
         }
-        let chosen = matches!(origin, Origin::Flag { .. });
+        let has_flag = matches!(origin, Origin::Flag { .. });
         let value = if matches!(origin, Origin::Environment { .. }) {
-            key.show(&Settings::default())
+            key.format(&Settings::default())
         } else {
-            key.show(&resolved.settings)
+            key.format(&config.settings)
         };
-        let comment = if chosen || stands(key) { "" } else { "# " };
+        let comment = if has_flag || is_always_written(key) { "" } else { "# " };
         let value = value.unwrap_or_else(|| key.example.to_owned());
-        text.push_str(&format!("{comment}{name} = {}\n", quoted(&value)));
+        text.push_str(&format!("{comment}{name} = {}\n", toml_string(&value)));
     }
     text
 }
 
-/// Tells whether a setting stands in the file even where it has its default.
-fn stands(key: &Key) -> bool {
+/// Returns whether a setting is written even if it has its default.
+fn is_always_written(key: &Key) -> bool {
     !matches!(key.name, "geoip" | "memory" | "privacy.key_file")
 }
 
-/// Writes a TOML string.
-fn quoted(value: &str) -> String {
+/// Returns a TOML string in quotes.
+fn toml_string(value: &str) -> String {
     let mut text = String::from("\"");
     for c in value.chars() {
         match c {

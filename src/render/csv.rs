@@ -1,10 +1,11 @@
-//! Answers as CSV (RFC 4180): a header, a row an item, numbers bare.
+//! Writes answers and stored rows as CSV (RFC 4180).
 //!
-//! One part makes columns of its names and figures. Several parts with the same figures are told
-//! apart by a column `section`; parts of different figures, and all reports at once, have a row a
-//! figure. A text that a spreadsheet would take for a formula gets a `'` before it.
+//! An answer whose groups have the same metrics is *wide*: one row per item, with a column
+//! `section` if there are several groups. An answer with different metrics, and the answer of all
+//! reports, are
+//! *long*: one row per metric.
 
-use super::numbers::{bare, value};
+use super::numbers::{format_plain, format_value};
 use super::text::escape_control;
 use crate::error::{Error, Result};
 use crate::report::ReportOutcome;
@@ -15,14 +16,48 @@ use crate::report::metric::{Metric, Unit};
 use crate::store::columns::{Column, ColumnType, Table};
 use crate::store::frame::{Record, Value};
 
-/// The name of the row that sums up what a limit cuts off.
-pub const REST: &str = "(other)";
+/// The name of the row that sums the rows beyond the limit.
+const REST: &str = "(other)";
 
-/// The column that tells the chatbots apart.
-const CHATBOT: &str = "chatbot_id";
+const CHATBOT_COLUMN: &str = "chatbot_id";
 
-/// Keeps a text from becoming a formula; on a terminal, from acting on it.
-pub fn safe(text: &str, terminal: bool) -> String {
+/// Rows of cells, the header first.
+type Rows = Vec<Vec<String>>;
+
+/// Returns an outcome as CSV. On a terminal, control characters are escaped.
+pub(super) fn write(outcome: &ReportOutcome, terminal: bool) -> Result<String> {
+    encode(&rows(outcome, terminal))
+}
+
+/// Encodes rows of cells, which may differ in length.
+pub(crate) fn encode(rows: &[Vec<String>]) -> Result<String> {
+    let error = |e: String| Error::failed("cannot write CSV").caused_by(e);
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).flexible(true).from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).map_err(|e| error(e.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| error(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| error(e.to_string()))
+}
+
+/// Returns the header of a stored table.
+pub(super) fn header(table: Table) -> Vec<String> {
+    table.columns().iter().map(|column| column.name.to_owned()).collect()
+}
+
+/// Returns the cells of a stored row.
+pub(crate) fn record(record: &Record, terminal: bool) -> Vec<String> {
+    let cell = |(column, value): (&Column, &Value)| match column.kind {
+        ColumnType::Text | ColumnType::Uuid | ColumnType::Json => text_cell(&format_value(value), terminal),
+        _ => format_value(value),
+    };
+    record.entries().map(cell).collect()
+}
+
+/// Returns a text from a log as a cell. A text that a spreadsheet would evaluate as a formula is
+/// prefixed with `'`. On a terminal, control characters are escaped.
+pub(super) fn text_cell(text: &str, terminal: bool) -> String {
     let text = if terminal { escape_control(text).into_owned() } else { text.to_owned() };
     match text.chars().next() {
         Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
@@ -30,149 +65,139 @@ pub fn safe(text: &str, terminal: bool) -> String {
     }
 }
 
-/// Rows of text, the first of them the header.
-type Rows = Vec<Vec<String>>;
-
-/// Writes answers; `terminal` where they go to one.
-pub fn write(outcome: &ReportOutcome, terminal: bool) -> Result<String> {
-    encode(&rows(outcome, terminal))
-}
-
-/// Writes rows as CSV.
-pub fn encode(rows: &[Vec<String>]) -> Result<String> {
-    let failed = |e: String| Error::failed("cannot write CSV").caused_by(e);
-    let mut writer =
-        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).flexible(true).from_writer(Vec::new());
-    for row in rows {
-        writer.write_record(row).map_err(|e| failed(e.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| failed(e.to_string()))
-}
-
 fn rows(outcome: &ReportOutcome, terminal: bool) -> Rows {
     match outcome {
-        ReportOutcome::One(answer) => of_answer(answer.as_ref(), terminal),
+        ReportOutcome::One(answer) => answer_rows(answer.as_ref(), terminal),
         ReportOutcome::All(answers) => {
             let answers: Vec<&dyn Answer> = answers.iter().map(Box::as_ref).collect();
-            long(&answers, true, terminal)
+            long_rows(&answers, true, terminal)
         }
-        ReportOutcome::ByChatbot(outcomes) => {
-            let mut all: Rows = Vec::new();
-            for outcome in outcomes {
-                let chatbots = outcome.answers().first().map(|answer| answer.head().chatbots.clone());
-                let chatbot = safe(&chatbots.unwrap_or_default().join(" "), terminal);
-                let mut rows = rows(outcome, terminal).into_iter();
-                let Some(header) = rows.next() else { continue };
-                // A session names its chatbot itself.
-                let named = header.iter().any(|name| name == CHATBOT);
-                if all.is_empty() {
-                    all.push(if named { header } else { with(CHATBOT, header) });
-                }
-                all.extend(rows.map(|row| if named { row } else { with(&chatbot, row) }));
-            }
-            all
-        }
+        ReportOutcome::ByChatbot(outcomes) => rows_by_chatbot(outcomes, terminal),
     }
 }
 
-fn with(first: &str, mut row: Vec<String>) -> Vec<String> {
-    row.insert(0, first.to_owned());
-    row
+/// Returns the rows of all outcomes below one header, with a first column for the chatbot. Sessions
+/// already have that column.
+fn rows_by_chatbot(outcomes: &[ReportOutcome], terminal: bool) -> Rows {
+    let mut all: Rows = Vec::new();
+    for outcome in outcomes {
+        let answers = outcome.answers();
+        let chatbots = answers.first().map_or(&[][..], |answer| &answer.head().chatbots);
+        let chatbot = text_cell(&chatbots.join(" "), terminal);
+        let mut rows = rows(outcome, terminal).into_iter();
+        let Some(mut header) = rows.next() else { continue };
+        let has_column = header.iter().any(|name| name == CHATBOT_COLUMN);
+        if all.is_empty() {
+            if !has_column {
+                header.insert(0, CHATBOT_COLUMN.to_owned());
+            }
+            all.push(header);
+        }
+        all.extend(rows.map(|mut row| {
+            if !has_column {
+                row.insert(0, chatbot.clone());
+            }
+            row
+        }));
+    }
+    all
 }
 
-fn of_answer(answer: &dyn Answer, terminal: bool) -> Rows {
+fn answer_rows(answer: &dyn Answer, terminal: bool) -> Rows {
     if let Some(page) = answer.session_page() {
-        let mut rows = vec![header(Table::Sessions)];
-        rows.extend(page.sessions.iter().map(|entry| record(&entry.session, terminal)));
-        return rows;
+        let sessions = page.sessions.iter().map(|entry| record(&entry.session, terminal));
+        return std::iter::once(header(Table::Sessions)).chain(sessions).collect();
     }
     if let Some(comparison) = answer.comparison() {
-        return compared(&comparison.groups, terminal);
+        return compared_rows(&comparison.groups, terminal);
     }
     let groups = answer.groups();
-    let Some(first) = groups.first() else { return Vec::new() };
-    if groups.iter().any(|group| group.metrics != first.metrics) {
-        return long(&[answer], false, terminal);
-    }
-    let several = groups.len() > 1;
-    // One name each: `name`. Different names: all of them, in order.
-    let mut keys: Vec<&str> = Vec::new();
-    if several && groups.iter().all(|group| group.dimensions.len() == 1) {
-        keys.push("name");
-    } else {
-        for key in groups.iter().flat_map(|group| group.dimensions) {
-            if !keys.contains(key) {
-                keys.push(key);
-            }
+    match groups.first() {
+        None => Vec::new(),
+        Some(first) if groups.iter().any(|group| group.metrics != first.metrics) => {
+            long_rows(&[answer], false, terminal)
         }
+        Some(_) => wide_rows(&groups, terminal),
     }
-    let mut top: Vec<String> = if several { vec!["section".to_owned()] } else { Vec::new() };
-    top.extend(keys.iter().map(|key| (*key).to_owned()));
-    top.extend(first.metrics.iter().map(|(key, _)| (*key).to_owned()));
-    let mut rows = vec![top];
-    for group in &groups {
-        let mut add = |names: Vec<String>, values: &[Option<i64>]| {
-            let mut row: Vec<String> = if several { vec![group.name.to_owned()] } else { Vec::new() };
-            row.extend(names);
-            row.extend(figures(group.metrics, values));
-            rows.push(row);
-        };
-        let placed = |name: &dyn Fn(usize) -> Option<String>| -> Vec<String> {
-            let place = |key: &&str| match keys.as_slice() {
-                ["name"] => name(0),
-                _ => group.dimensions.iter().position(|mine| mine == key).and_then(name),
-            };
-            keys.iter().map(|key| place(key).unwrap_or_default()).collect()
+}
+
+/// Returns one row per item of groups with the same metrics.
+fn wide_rows(groups: &[Group<'_>], terminal: bool) -> Rows {
+    let sectioned = groups.len() > 1;
+    let section = |group: &Group<'_>| sectioned.then(|| group.name.to_owned());
+    let names = name_columns(groups);
+    let metrics = groups.first().map_or(&[][..], |group| group.metrics);
+    let header = sectioned.then(|| "section".to_owned()).into_iter();
+    let header =
+        header.chain(names.iter().chain(metrics.iter().map(|(key, _)| key)).map(|&key| key.to_owned()));
+    let mut rows = vec![header.collect()];
+    for group in groups {
+        let position = |column: &&str| group.dimensions.iter().position(|key| key == column);
+        let positions: Vec<Option<usize>> =
+            if names == ["name"] { vec![Some(0)] } else { names.iter().map(position).collect() };
+        let mut add = |name: &dyn Fn(usize) -> String, values: &[Option<i64>]| {
+            let names = positions.iter().map(|position| position.map(name).unwrap_or_default());
+            rows.push(
+                section(group).into_iter().chain(names).chain(plain_values(group.metrics, values)).collect(),
+            );
         };
         for item in group.shown_rows() {
-            add(placed(&|at| item.dimensions.get(at).map(|name| safe(name, terminal))), &item.metrics);
+            let name = |index: usize| item.dimensions.get(index).map(|name| text_cell(name, terminal));
+            add(&|index| name(index).unwrap_or_default(), &item.metrics);
         }
         if let Some(rest) = &group.rest {
-            add(placed(&|at| (at == 0).then(|| REST.to_owned())), rest);
+            add(&|index| if index == 0 { REST.to_owned() } else { String::new() }, rest);
         }
     }
     rows
 }
 
-fn figures<'a>(
-    units: &'a [(&'static str, Unit)],
-    values: &'a [Option<i64>],
-) -> impl Iterator<Item = String> + 'a {
-    units.iter().zip(values).map(|((_, unit), value)| bare(Metric { unit: *unit, value: *value }))
+/// Returns the columns of names: one column `name` if there are several groups with one name each,
+/// otherwise the keys of all groups.
+fn name_columns(groups: &[Group<'_>]) -> Vec<&'static str> {
+    if groups.len() > 1 && groups.iter().all(|group| group.dimensions.len() == 1) {
+        return vec!["name"];
+    }
+    let mut columns: Vec<&str> = Vec::new();
+    for key in groups.iter().flat_map(|group| group.dimensions) {
+        if !columns.contains(key) {
+            columns.push(key);
+        }
+    }
+    columns
 }
 
-fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
-    let several = groups.len() > 1;
+fn plain_values(metrics: &[(&str, Unit)], values: &[Option<i64>]) -> impl Iterator<Item = String> {
+    metrics.iter().zip(values).map(|((_, unit), value)| format_plain(Metric { unit: *unit, value: *value }))
+}
+
+/// Returns one row per item of compared groups, with four columns per metric.
+fn compared_rows(groups: &[ComparedGroup], terminal: bool) -> Rows {
+    let sectioned = groups.len() > 1;
     let Some(first) = groups.first() else { return Vec::new() };
-    let mut top: Vec<String> = if several { vec!["section".to_owned()] } else { Vec::new() };
-    if several {
-        top.push("name".to_owned());
+    let mut header: Vec<String> = Vec::new();
+    if sectioned {
+        header.extend(["section", "name"].map(str::to_owned));
     } else {
-        top.extend(first.dimensions.iter().map(|key| (*key).to_owned()));
+        header.extend(first.dimensions.iter().map(|key| (*key).to_owned()));
     }
-    if !first.is_single {
-        top.push("status".to_owned());
-    }
+    header.extend((!first.is_single).then(|| "status".to_owned()));
     for (key, _) in first.metrics {
-        let parts = ["", "_previous", "_change", "_change_percent"];
-        top.extend(parts.iter().map(|part| format!("{key}{part}")));
+        let suffixes = ["", "_previous", "_change", "_change_percent"];
+        header.extend(suffixes.map(|suffix| format!("{key}{suffix}")));
     }
-    let mut rows = vec![top];
+    let mut rows = vec![header];
     for group in groups {
         let mut add = |names: Vec<String>, status: Option<String>, changes: &[Change]| {
-            let mut row: Vec<String> = if several { vec![group.name.to_owned()] } else { Vec::new() };
-            row.extend(names);
-            row.extend(status);
-            row.extend(changes.iter().flat_map(change));
-            rows.push(row);
+            let section = sectioned.then(|| group.name.to_owned());
+            let changes = changes.iter().flat_map(change_cells);
+            rows.push(section.into_iter().chain(names).chain(status).chain(changes).collect());
         };
         for row in &group.rows {
-            let names = row.dimensions.iter().map(|name| safe(name, terminal)).collect();
-            let name =
-                |status| serde_json::to_string(&status).unwrap_or_default().trim_matches('"').to_owned();
-            let status = (!group.is_single).then(|| row.status.map_or(String::new(), name));
-            add(names, status, &row.changes);
+            let names = row.dimensions.iter().map(|name| text_cell(name, terminal)).collect();
+            let name = |status| serde_json::to_value(status).ok()?.as_str().map(str::to_owned);
+            let status = row.status.and_then(name).unwrap_or_default();
+            add(names, (!group.is_single).then_some(status), &row.changes);
         }
         if let Some((_, changes)) = &group.rest {
             add(vec![REST.to_owned()], Some(String::new()), changes);
@@ -181,50 +206,52 @@ fn compared(groups: &[ComparedGroup], terminal: bool) -> Rows {
     rows
 }
 
-fn change(change: &Change) -> [String; 4] {
-    let figure = |value| bare(Metric { unit: change.unit, value });
+/// Returns the current value, the previous value, the change and the change in percent.
+fn change_cells(change: &Change) -> [String; 4] {
+    let cell = |value| format_plain(Metric { unit: change.unit, value });
     let percent = change.percent().map(|percent| percent.0);
     [
-        figure(change.current),
-        figure(change.previous),
-        bare(change.difference()),
-        bare(Metric { unit: Unit::Percent, value: percent }),
+        cell(change.current),
+        cell(change.previous),
+        format_plain(change.difference()),
+        format_plain(Metric { unit: Unit::Percent, value: percent }),
     ]
 }
 
-/// A row a figure.
-fn long(answers: &[&dyn Answer], with_report: bool, terminal: bool) -> Rows {
-    let is_compared = answers.iter().any(|answer| answer.comparison().is_some());
-    let mut top = if with_report { vec!["report"] } else { Vec::new() };
-    top.extend(["section", "item", "figure", "value"]);
-    if is_compared {
-        top.extend(["previous", "change", "change_percent"]);
+/// Returns one row per metric of each item.
+fn long_rows(answers: &[&dyn Answer], with_report: bool, terminal: bool) -> Rows {
+    let mut header = if with_report { vec!["report"] } else { Vec::new() };
+    header.extend(["section", "item", "figure", "value"]);
+    if answers.iter().any(|answer| answer.comparison().is_some()) {
+        header.extend(["previous", "change", "change_percent"]);
     }
-    let mut rows: Rows = vec![top.into_iter().map(str::to_owned).collect()];
+    let columns = header.len();
+    let mut rows: Rows = vec![header.into_iter().map(str::to_owned).collect()];
     for answer in answers {
-        let start: Vec<String> = if with_report { vec![answer.name().to_owned()] } else { Vec::new() };
-        let groups = answer.groups();
-        let compared = answer.comparison().map_or(&[][..], |comparison| &comparison.groups);
-        let mut add = |section: &str, item: &str, figure: &str, values: Vec<String>| {
-            let mut row = start.clone();
-            row.extend([section.to_owned(), item.to_owned(), figure.to_owned()]);
-            row.extend(values);
-            row.resize(rows.first().map_or(0, Vec::len), String::new());
+        let mut add = |section: &str, item: &str, key: &str, values: &[String]| {
+            let report = with_report.then(|| answer.name().to_owned());
+            let labels = [section, item, key].map(str::to_owned);
+            let mut row: Vec<String> =
+                report.into_iter().chain(labels).chain(values.iter().cloned()).collect();
+            row.resize(columns, String::new());
             rows.push(row);
         };
-        for group in compared {
-            for row in &group.rows {
-                let item = safe(&row.dimensions.join(", "), terminal);
-                for ((key, _), values) in group.metrics.iter().zip(&row.changes) {
-                    add(group.name, &item, key, change(values).to_vec());
+        if let Some(comparison) = answer.comparison() {
+            for (group, row) in
+                comparison.groups.iter().flat_map(|group| group.rows.iter().map(move |row| (group, row)))
+            {
+                let item = text_cell(&row.dimensions.join(", "), terminal);
+                for ((key, _), change) in group.metrics.iter().zip(&row.changes) {
+                    add(group.name, &item, key, &change_cells(change));
                 }
             }
+            continue;
         }
-        for group in groups.iter().filter(|_| compared.is_empty()) {
-            for (item, values) in items(group) {
-                let item = safe(&item, terminal);
-                for ((key, _), value) in group.metrics.iter().zip(figures(group.metrics, values)) {
-                    add(group.name, &item, key, vec![value]);
+        for group in answer.groups() {
+            for (item, values) in items(&group) {
+                let item = text_cell(&item, terminal);
+                for ((key, _), value) in group.metrics.iter().zip(plain_values(group.metrics, values)) {
+                    add(group.name, &item, key, &[value]);
                 }
             }
         }
@@ -232,25 +259,9 @@ fn long(answers: &[&dyn Answer], with_report: bool, terminal: bool) -> Rows {
     rows
 }
 
+/// Returns the items of a group, and the row that sums the others, with their values.
 fn items<'a>(group: &'a Group<'_>) -> Vec<(String, &'a [Option<i64>])> {
-    let mut items: Vec<(String, &[Option<i64>])> =
-        group.shown_rows().iter().map(|item| (item.dimensions.join(", "), item.metrics.as_slice())).collect();
-    if let Some(rest) = &group.rest {
-        items.push((REST.to_owned(), rest));
-    }
-    items
-}
-
-/// Returns the header of a table's rows.
-pub fn header(table: Table) -> Vec<String> {
-    table.columns().iter().map(|column| column.name.to_owned()).collect()
-}
-
-/// Returns a row of a table.
-pub fn record(record: &Record, terminal: bool) -> Vec<String> {
-    let cell = |(column, cell): (&Column, &Value)| match column.kind {
-        ColumnType::Text | ColumnType::Uuid | ColumnType::Json => safe(&value(cell), terminal),
-        _ => value(cell),
-    };
-    record.entries().map(cell).collect()
+    let items = group.shown_rows().iter().map(|item| (item.dimensions.join(", "), item.metrics.as_slice()));
+    let rest = group.rest.iter().map(|rest| (REST.to_owned(), rest.as_slice()));
+    items.chain(rest).collect()
 }

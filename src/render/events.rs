@@ -1,7 +1,8 @@
-//! Stored events as NDJSON, CSV or a table.
+//! Renders stored events as NDJSON, CSV or a table.
 
-use super::layout::{Layout, timeline, title};
+use super::layout::{Layout, answer, sessions};
 use super::ndjson::EventColumns;
+use super::numbers::pluralize;
 use super::text::escape_json_control;
 use super::{Style, csv, table};
 use crate::enrich::Enricher;
@@ -10,9 +11,9 @@ use crate::report::ReportHead;
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Record, RecordReader};
 
-/// The line-based forms of events.
+/// The line-based formats of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineFormat {
+pub(crate) enum LineFormat {
     /// NDJSON, which `wa ingest` reads back to the same rows.
     Ndjson,
     /// CSV: all columns of `events`.
@@ -20,7 +21,7 @@ pub enum LineFormat {
 }
 
 /// Renders events line by line.
-pub struct EventRenderer {
+pub(crate) struct EventRenderer {
     format: LineFormat,
     escape_control: bool,
     enricher: Enricher,
@@ -31,7 +32,7 @@ impl EventRenderer {
     ///
     /// # Errors
     /// If the enrichment rules cannot be read.
-    pub fn new(format: LineFormat, escape_control: bool) -> Result<EventRenderer> {
+    pub(crate) fn new(format: LineFormat, escape_control: bool) -> Result<EventRenderer> {
         Ok(EventRenderer { format, escape_control, enricher: Enricher::new(None)? })
     }
 
@@ -39,7 +40,7 @@ impl EventRenderer {
     ///
     /// # Errors
     /// If the header cannot be encoded.
-    pub fn header(&self) -> Result<Option<String>> {
+    pub(crate) fn header(&self) -> Result<Option<String>> {
         match self.format {
             LineFormat::Ndjson => Ok(None),
             LineFormat::Csv => csv::encode(&[csv::header(Table::Events)]).map(Some),
@@ -50,7 +51,7 @@ impl EventRenderer {
     ///
     /// # Errors
     /// If the frame lacks a column.
-    pub fn lines(&self, frame: &Frame) -> Result<EventLines<'_>> {
+    pub(crate) fn lines(&self, frame: &Frame) -> Result<EventLines<'_>> {
         let columns = match self.format {
             LineFormat::Ndjson => LineColumns::Ndjson(EventColumns::new(frame)?),
             LineFormat::Csv => LineColumns::Csv(RecordReader::all_columns(frame, Table::Events)?),
@@ -62,14 +63,14 @@ impl EventRenderer {
     ///
     /// # Errors
     /// As [`EventRenderer::lines`] and [`EventLines::line`].
-    pub fn render(&self, frame: &Frame) -> Result<String> {
+    pub(crate) fn render(&self, frame: &Frame) -> Result<String> {
         let lines = self.lines(frame)?;
         (0..frame.height()).map(|row| lines.line(row)).collect()
     }
 }
 
 /// The lines of a frame of events.
-pub struct EventLines<'a> {
+pub(crate) struct EventLines<'a> {
     renderer: &'a EventRenderer,
     columns: LineColumns,
 }
@@ -84,7 +85,7 @@ impl EventLines<'_> {
     ///
     /// # Errors
     /// If the row cannot be encoded.
-    pub fn line(&self, row: usize) -> Result<String> {
+    pub(crate) fn line(&self, row: usize) -> Result<String> {
         let EventRenderer { escape_control, enricher, .. } = self.renderer;
         match &self.columns {
             LineColumns::Ndjson(columns) => {
@@ -96,8 +97,8 @@ impl EventLines<'_> {
     }
 }
 
-/// The columns that a table of events shows.
-pub const TABLE_COLUMNS: [&str; 9] = [
+/// The columns that a table of events needs.
+pub(crate) const TABLE_COLUMNS: [&str; 9] = [
     "session_id",
     "anonymous_id",
     "user_id",
@@ -109,14 +110,14 @@ pub const TABLE_COLUMNS: [&str; 9] = [
     "chatbot_id",
 ];
 
-/// Writes events as a table. `more`: there are others that fit.
-pub fn events_table(head: &ReportHead, events: &[Record], more: bool, style: &Style) -> String {
-    let shown = super::numbers::pluralize(events.len() as u64, "event", "events");
-    let more = if more { "; there are more: --limit shows them" } else { "" };
+/// Returns events as a table. `more` says that the limit hides others.
+pub(crate) fn events_table(head: &ReportHead, events: &[Record], more: bool, style: &Style) -> String {
+    let count = pluralize(events.len() as u64, "event", "events");
+    let more = if more { "; use --limit to show more" } else { "" };
     let layout = Layout {
-        title: title("events", head),
-        facts: vec![format!("{shown}{more}")],
-        sections: vec![timeline(events.iter(), head.zone, true)],
+        title: answer::title("events", head),
+        facts: vec![format!("{count}{more}")],
+        sections: vec![sessions::events(events.iter(), head.zone, true)],
     };
-    table::write(&layout, style)
+    table::draw(&layout, style)
 }

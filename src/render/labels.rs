@@ -1,8 +1,8 @@
-//! The words that stand over parts and columns for the keys of JSON.
+//! Labels of sections and columns for the keys that JSON uses.
 
-/// Returns the words for a part of an answer.
-pub fn part(name: &str) -> &str {
-    match name {
+/// Returns the heading of a section.
+pub(super) fn section(key: &str) -> &str {
+    match key {
         "utm_sources" => "Campaign sources",
         "referrers" => "Referrers",
         "channels" => "Channels",
@@ -15,25 +15,23 @@ pub fn part(name: &str) -> &str {
         "load_time_ms" => "Load time",
         "slow_responses" => "Slow responses (over 3 s)",
         "errors" => "Errors",
-        "frequency" => "How often they came",
+        "frequency" => "Visitors by number of sessions",
         "days" => "Days",
         other => other,
     }
 }
 
-/// Returns the words for a name or figure of a part.
-pub fn figure<'a>(group: &str, name: &'a str) -> &'a str {
-    match (group, name) {
+/// Returns the title of a column, or the label of a row, for a key of a section.
+pub(super) fn column<'a>(section: &str, key: &'a str) -> &'a str {
+    match (section, key) {
         (
             "utm_sources" | "referrers" | "channels" | "devices" | "browsers" | "operating_systems",
             "count",
         ) => "Sessions",
-        ("slow_responses", "count") => "Slow",
         ("slow_responses", "share") => "Share of responses",
-        ("slow_responses", "logged") => "Events slow_response",
-        ("frequency", "sessions") => "Sessions of a visitor",
+        ("slow_responses", "logged") => "slow_response events",
         ("active", "active_sessions") => "Active sessions",
-        ("active", "timestamp") => "At",
+        ("active", "timestamp") => "Time",
         (_, "total_sessions" | "sessions" | "unique_sessions") => "Sessions",
         (_, "unique_visitors" | "visitors") => "Visitors",
         (_, "total_conversations" | "conversations") => "Conversations",
@@ -47,7 +45,7 @@ pub fn figure<'a>(group: &str, name: &'a str) -> &'a str {
         (_, "total_messages_received") => "Messages received",
         (_, "avg_response_time_ms") => "Average response",
         (_, "error_count") => "Errors",
-        (_, "bot_sessions_excluded") => "Robots left out",
+        (_, "bot_sessions_excluded") => "Bot sessions excluded",
         (_, "sessions_per_visitor") => "Sessions per visitor",
         (_, "stat_date") => "Day",
         (_, "messages") => "Messages",

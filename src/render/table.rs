@@ -1,233 +1,121 @@
-//! A layout on a terminal: aligned, with bars, as wide as asked and no wider.
+//! Draws text tables with comfy-table. Reports, lists of events and the summaries of commands are
+//! all drawn here.
+
+use comfy_table::{Attribute, CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
 
 use super::Style;
-use super::layout::{Column, ColumnKind, Layout, RowStyle, Section};
-use super::text::{cut, join, width, wrap};
+use super::fit::{Fit, FittedColumn, GAP};
+use super::layout::{Cell, ColumnKind, Layout, Row, RowStyle, Section};
+use super::text::{join_wrapped, truncate, wrap};
 
-/// Cells between two columns.
-const GAP: usize = 2;
-/// The least width to which a column of text is cut: one that could be left out instead is worth
-/// showing only where more of it is seen.
-const LEAST_TEXT: usize = 8;
-const LEAST_SPARE_TEXT: usize = 14;
-/// The least and the greatest length of a bar.
-const BAR: (usize, usize) = (6, 24);
+/// A rule below the header, and no other lines.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
-/// Writes a layout, with a new line at its end.
-pub fn write(layout: &Layout, style: &Style) -> String {
-    let mut out = String::new();
-    let mut line = |text: &str| {
-        out.push_str(text.trim_end());
-        out.push('\n');
-    };
-    for text in join(layout.title.iter().map(String::as_str), " · ", style.width) {
-        line(&style.bold(&text));
+/// Returns a layout as text that ends with a newline.
+pub(super) fn draw(layout: &Layout, style: &Style) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let title = join_wrapped(layout.title.iter().map(String::as_str), " · ", style.width);
+    lines.extend(title.iter().map(|line| style.bold(line)));
+    let facts = layout.facts.iter().flat_map(|fact| wrap(fact, style.width));
+    lines.extend(facts.map(|line| style.faint(&line)));
+    for section in &layout.sections {
+        lines.push(String::new());
+        let heading = section.heading.iter();
+        lines.extend(heading.map(|heading| style.bold(&truncate(heading, style.width))));
+        lines.extend(section_lines(section, style));
     }
-    for fact in &layout.facts {
-        for text in wrap(fact, style.width) {
-            line(&style.faint(&text));
-        }
-    }
-    for part in &layout.sections {
-        line("");
-        if let Some(heading) = &part.heading {
-            line(&style.bold(&cut(heading, style.width)));
-        }
-        for text in lay_out(part, style) {
-            line(&text);
-        }
-    }
-    out
+    lines.join("\n") + "\n"
 }
 
-fn lay_out(part: &Section, style: &Style) -> Vec<String> {
-    if part.rows.is_empty() {
-        return vec![style.faint("nothing")];
+/// Returns a section without its heading, as text that ends with a newline.
+pub(crate) fn draw_section(section: &Section, style: &Style) -> String {
+    section_lines(section, style).join("\n") + "\n"
+}
+
+fn section_lines(section: &Section, style: &Style) -> Vec<String> {
+    if section.rows.is_empty() {
+        return vec![style.faint("no data")];
     }
-    let fit = Fit::of(part, style.width);
-    let mut lines = Vec::with_capacity(part.rows.len() + 3);
-    if !part.hide_header {
-        let titles: Vec<&str> = part.columns.iter().map(|column| column.title.as_str()).collect();
-        lines.push(style.faint(&fit.line(&part.columns, &titles)));
-        lines.push(style.faint(&"─".repeat(fit.ruled(&part.columns))));
+    let fit = Fit::new(section, style.width);
+    let mut lines: Vec<String> =
+        table(section, &fit, style).lines().map(|line| line.trim_end().to_owned()).collect();
+    if !section.hide_header
+        && let Some(rule) = lines.get_mut(1)
+    {
+        // comfy-table styles cells, but not lines between rows.
+        *rule = style.faint(rule);
     }
-    for row in &part.rows {
-        let cells: Vec<&str> = row.cells.iter().map(String::as_str).collect();
-        let text = fit.line(&part.columns, &cells);
-        lines.push(match row.style {
-            RowStyle::Plain => text,
-            RowStyle::Faint => style.faint(&text),
-            RowStyle::Strong => style.bold(&text),
-        });
-    }
-    if !fit.left_out.is_empty() {
-        let names = fit.left_out.join(", ");
-        let fact = format!("(no room for {names}: a wider terminal or another --format shows it)");
-        lines.extend(wrap(&fact, style.width).iter().map(|text| style.faint(text)));
+    if !fit.dropped.is_empty() {
+        let note =
+            format!("(not shown: {}; use a wider terminal or another --format)", fit.dropped.join(", "));
+        lines.extend(wrap(&note, style.width).iter().map(|line| style.faint(line)));
     }
     lines
 }
 
-/// The widths that columns get; 0 for those that are left out.
-struct Fit {
-    widths: Vec<usize>,
-    left_out: Vec<String>,
+fn table(section: &Section, fit: &Fit, style: &Style) -> Table {
+    let mut table = Table::new();
+    table.load_style(RULED);
+    if style.color {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    if !section.hide_header {
+        let titles = fit.columns.iter().filter_map(|column| {
+            let title = &section.columns.get(column.index)?.title;
+            Some(styled(truncate(title, column.width).into_owned(), RowStyle::Faint))
+        });
+        table.set_header(titles);
+    }
+    for Row { cells, style } in &section.rows {
+        let texts = fit.columns.iter().map(|column| cells.get(column.index).map(|cell| text(cell, column)));
+        table.add_row(texts.map(|text| styled(text.unwrap_or_default(), *style)));
+    }
+    let last = fit.columns.len().saturating_sub(1);
+    for (index, (column, fitted)) in table.column_iter_mut().zip(&fit.columns).enumerate() {
+        let gap = if index == last { 0 } else { GAP };
+        let width = Width::Fixed(u16::try_from(fitted.width + gap).unwrap_or(u16::MAX));
+        column.set_padding((0, u16::try_from(gap).unwrap_or(0)));
+        column.set_constraint(ColumnConstraint::Absolute(width));
+        if fitted.kind == ColumnKind::Number {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
 }
 
-/// Returns the names of some columns in order, each once.
-fn names(columns: &[Column], chosen: &[bool]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for (column, _) in columns.iter().zip(chosen).filter(|(_, chosen)| **chosen) {
-        let name = column.full.as_ref().unwrap_or(&column.title);
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
-}
-
-impl Fit {
-    fn of(part: &Section, room: usize) -> Fit {
-        let natural: Vec<usize> = part
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| {
-                if column.kind == ColumnKind::Bar {
-                    return BAR.0;
-                }
-                let cells = part.rows.iter().filter_map(|row| row.cells.get(at));
-                let title = if part.hide_header { 0 } else { width(&column.title) };
-                cells.map(|cell| width(cell)).max().unwrap_or(0).max(title).max(1)
-            })
-            .collect();
-        let mut kept: Vec<bool> = part
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| {
-                // A column in which nothing stands is no loss.
-                column.kind != ColumnKind::Text
-                    || column.drop_priority == 0
-                    || part.rows.iter().any(|row| row.cells.get(at).is_some_and(|cell| !cell.is_empty()))
-            })
-            .collect();
-        let mut left_out = vec![false; part.columns.len()];
-        loop {
-            let least: usize = sum(&part.columns, &natural, &kept, |column, width| match column.kind {
-                ColumnKind::Text if column.drop_priority > 0 => width.min(LEAST_SPARE_TEXT),
-                ColumnKind::Text => width.min(LEAST_TEXT),
-                _ => width,
-            });
-            let drop_priority =
-                |(at, column): (usize, &Column)| kept.get(at).copied()?.then_some(column.drop_priority);
-            let most = part.columns.iter().enumerate().filter_map(drop_priority).max().unwrap_or(0);
-            if least <= room || most == 0 {
-                break;
-            }
-            for ((column, kept), left_out) in part.columns.iter().zip(&mut kept).zip(&mut left_out) {
-                if *kept && column.drop_priority == most {
-                    *kept = false;
-                    *left_out = column.kind != ColumnKind::Bar;
-                }
-            }
-        }
-        let mut fit = Fit { widths: zeroed(&natural, &kept), left_out: names(&part.columns, &left_out) };
-        fit.shrink(&part.columns, room);
-        fit.stretch_bar(&part.columns, room);
-        fit
-    }
-
-    fn total(&self) -> usize {
-        let kept = self.widths.iter().filter(|width| **width > 0);
-        let columns = kept.clone().count();
-        kept.sum::<usize>() + GAP * columns.saturating_sub(1)
-    }
-
-    /// Takes from the widest column of text until all fits; from the first one, which names the
-    /// row, only when the others have little left to give.
-    fn shrink(&mut self, columns: &[Column], room: usize) {
-        let texts: Vec<usize> = columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.kind == ColumnKind::Text)
-            .map(|(at, _)| at)
-            .collect();
-        while self.total() > room {
-            let width = |at: &&usize| self.widths.get(**at).copied().unwrap_or(0);
-            let others = texts.iter().skip(1).filter(|at| width(at) > LEAST_SPARE_TEXT).max_by_key(width);
-            let widest = || texts.iter().filter(|at| width(at) > LEAST_TEXT).max_by_key(width);
-            let Some(at) = others.or_else(widest) else { break };
-            if let Some(width) = self.widths.get_mut(*at) {
-                *width -= 1;
-            }
-        }
-    }
-
-    fn stretch_bar(&mut self, columns: &[Column], room: usize) {
-        let drop_priority = room.saturating_sub(self.total());
-        for (column, width) in columns.iter().zip(&mut self.widths) {
-            if column.kind == ColumnKind::Bar && *width > 0 {
-                *width = (*width + drop_priority).min(BAR.1);
-            }
-        }
-    }
-
-    fn ruled(&self, columns: &[Column]) -> usize {
-        let bars = columns.iter().zip(&self.widths).filter(|(column, _)| column.kind == ColumnKind::Bar);
-        let bars: usize = bars.map(|(_, width)| if *width > 0 { width + GAP } else { 0 }).sum();
-        self.total().saturating_sub(bars)
-    }
-
-    fn line(&self, columns: &[Column], cells: &[&str]) -> String {
-        let mut line = String::new();
-        for ((column, width_of), cell) in columns.iter().zip(&self.widths).zip(cells) {
-            if *width_of == 0 {
-                continue;
-            }
-            if !line.is_empty() {
-                line.push_str(&" ".repeat(GAP));
-            }
-            match column.kind {
-                ColumnKind::Bar => line.push_str(&bar(cell.parse().unwrap_or(0), *width_of)),
-                ColumnKind::Text | ColumnKind::Time => {
-                    let cell = cut(cell, *width_of);
-                    line.push_str(&cell);
-                    line.push_str(&" ".repeat(width_of.saturating_sub(width(&cell))));
-                }
-                ColumnKind::Number => {
-                    line.push_str(&" ".repeat(width_of.saturating_sub(width(cell))));
-                    line.push_str(cell);
-                }
-            }
-        }
-        line
+fn styled(text: String, style: RowStyle) -> comfy_table::Cell {
+    let cell = comfy_table::Cell::new_owned(text);
+    match style {
+        RowStyle::Plain => cell,
+        RowStyle::Faint => cell.add_attribute(Attribute::Dim),
+        RowStyle::Strong => cell.add_attribute(Attribute::Bold),
     }
 }
 
-fn zeroed(widths: &[usize], kept: &[bool]) -> Vec<usize> {
-    widths.iter().zip(kept).map(|(width, kept)| if *kept { *width } else { 0 }).collect()
+/// Returns the text of a cell. Text is truncated, except in columns that wrap.
+fn text(cell: &Cell, column: &FittedColumn) -> String {
+    match cell {
+        Cell::Text(text) if column.kind == ColumnKind::Text => truncate(text, column.width).into_owned(),
+        Cell::Text(text) => text.clone(),
+        Cell::Bar { thousandths } => bar(*thousandths, column.width),
+    }
 }
 
-fn sum(columns: &[Column], widths: &[usize], kept: &[bool], of: impl Fn(&Column, usize) -> usize) -> usize {
-    let all = columns.iter().zip(widths).zip(kept).filter(|(_, kept)| **kept);
-    let count = all.clone().count();
-    all.map(|((column, width), _)| of(column, *width)).sum::<usize>() + GAP * count.saturating_sub(1)
-}
-
-/// Draws a bar of so many thousandths of a length, in eighths of a cell; what is there at all is
-/// seen.
-fn bar(thousandths: usize, length: usize) -> String {
+/// Draws a bar in eighths of a terminal cell. It is rounded up, so that only zero has no bar.
+fn bar(thousandths: usize, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = (thousandths.min(1000) * length * 8).div_ceil(1000);
-    let mut text = "█".repeat(eighths / 8);
-    text.push_str(EIGHTHS.get(eighths % 8).copied().unwrap_or(""));
-    text
+    let eighths = (thousandths.min(1000) * width * 8).div_ceil(1000);
+    let mut bar = "█".repeat(eighths / 8);
+    bar.push_str(EIGHTHS.get(eighths % 8).copied().unwrap_or(""));
+    bar
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::layout::Column;
 
     #[test]
     fn bars_are_drawn_in_eighths() {
@@ -238,5 +126,16 @@ mod tests {
         // 0.16 of 32 eighths is 5.12, rounded up.
         assert_eq!(bar(160, 4), "▊");
         assert_eq!(bar(9999, 2), "██");
+    }
+
+    #[test]
+    fn wrapped_column_shows_its_whole_text() {
+        let mut section = Section::new([Column::text("key"), Column::wrapped("value")]);
+        section.push(["path", "/a/rather/long/path/to a/file"]);
+        let table = draw_section(&section, &Style::plain(24));
+        assert_eq!(
+            table,
+            "key   value\n────────────────────────\npath  /a/rather/long/pat\n      h/to a/file\n"
+        );
     }
 }

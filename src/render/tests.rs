@@ -1,4 +1,4 @@
-//! Answers as they look: snapshots of every report in every form, and what must hold of any.
+//! Snapshots of every report in every format, and properties of all of them.
 
 use insta::assert_snapshot;
 
@@ -9,7 +9,7 @@ use crate::report::{Query, ReportKind, ReportRequest, Window, run};
 use crate::store::frame::Frame;
 use crate::time::Zone;
 
-/// Ten days of two chatbots, with long, wide and hostile names, a robot, and a week before.
+/// Ten days of two chatbots and the week before, with a bot and with long, wide and hostile names.
 fn tables() -> MemoryTables {
     let mut sessions = Vec::new();
     let referrers = [
@@ -57,12 +57,12 @@ fn tables() -> MemoryTables {
         ..session("2026-06-10T23:00:00Z", "")
     });
     let mut tables = MemoryTables::new(sessions);
-    let of_first =
+    let first =
         tables.sessions.iter().find(|s| tables.day_of(s) >= day("2026-06-01") && !s.bot).cloned().unwrap();
-    let at = |seconds: i64| of_first.start + (of_first.seconds.min(seconds)) * 1_000_000;
+    let at = |seconds: i64| first.start + (first.seconds.min(seconds)) * 1_000_000;
     let base = Event {
-        chatbot: of_first.chatbot,
-        ..event("2026-06-01", &of_first.session.clone().unwrap(), "widget_loaded")
+        chatbot: first.chatbot,
+        ..event("2026-06-01", &first.session.clone().unwrap(), "widget_loaded")
     };
     tables.events = vec![
         Event {
@@ -105,14 +105,14 @@ fn rendered(request: &ReportRequest, format: Format, width: usize) -> String {
 }
 
 #[test]
-fn tables_of_every_report_at_80_columns() {
+fn table_of_every_report_at_80_columns() {
     for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
         assert_snapshot!(format!("table_80_{}", kind.name()), rendered(&request(kind), Format::Table, 80));
     }
 }
 
 #[test]
-fn tables_at_60_and_at_120_columns() {
+fn table_at_60_and_120_columns() {
     for kind in [
         ReportKind::Trends,
         ReportKind::Sources,
@@ -128,7 +128,7 @@ fn tables_at_60_and_at_120_columns() {
 }
 
 #[test]
-fn tables_beside_the_period_before() {
+fn table_with_the_previous_period() {
     for kind in [ReportKind::Summary, ReportKind::Trends, ReportKind::Events, ReportKind::Sources] {
         let request = ReportRequest { compare: true, limit: Some(3), ..request(kind) };
         assert_snapshot!(format!("compare_80_{}", kind.name()), rendered(&request, Format::Table, 80));
@@ -138,7 +138,7 @@ fn tables_beside_the_period_before() {
 }
 
 #[test]
-fn a_limit_leaves_a_row_for_the_rest() {
+fn limit_leaves_a_row_for_the_rest() {
     let request = ReportRequest { limit: Some(2), ..request(ReportKind::Sources) };
     assert_snapshot!("limit_table", rendered(&request, Format::Table, 80));
     assert_snapshot!("limit_csv", rendered(&request, Format::Csv, 80));
@@ -152,7 +152,7 @@ fn summaries_by_chatbot_are_rows_of_one_table() {
 }
 
 #[test]
-fn no_csv_has_two_columns_of_one_name() {
+fn csv_columns_have_distinct_names() {
     for kind in ReportKind::ALL {
         for (compare, by_chatbot) in [(false, false), (false, true), (kind.supports_compare(), true)] {
             let csv = rendered(&ReportRequest { compare, by_chatbot, ..request(kind) }, Format::Csv, 80);
@@ -175,7 +175,7 @@ fn no_csv_has_two_columns_of_one_name() {
 }
 
 #[test]
-fn a_session_that_is_looked_up_shows_what_is_known_and_its_events() {
+fn selected_session_shows_its_values_and_events() {
     let id = tables().events[0].session.clone();
     let request = ReportRequest { session_id: id, ..request(ReportKind::Sessions) };
     assert_snapshot!("look_up_80", rendered(&request, Format::Table, 80));
@@ -201,21 +201,21 @@ fn markdown_of_some_reports() {
 }
 
 #[test]
-fn json_is_pretty_and_harmless() {
+fn json_is_pretty_and_escaped() {
     assert_snapshot!("json_trends", rendered(&request(ReportKind::Trends), Format::Json, 80));
     let sessions = rendered(&request(ReportKind::Sessions), Format::Json, 80);
     assert!(sessions.contains(r"@cmd\u001b[2J"));
 }
 
 #[test]
-fn no_table_is_wider_than_asked_and_nothing_in_it_acts_on_the_terminal() {
+fn table_fits_its_width_without_control_characters() {
     for kind in ReportKind::ALL {
         for compare in [false, true] {
             let request = ReportRequest { compare: compare && kind.supports_compare(), ..request(kind) };
             for width in [60, 61, 70, 80, 100, 120, 200] {
                 let table = rendered(&request, Format::Table, width);
                 for line in table.lines() {
-                    assert!(text::width(line) <= width, "{} at {width}: {line}", kind.name());
+                    assert!(text::display_width(line) <= width, "{} at {width}: {line}", kind.name());
                     assert!(!line.chars().any(char::is_control), "{}: {line:?}", kind.name());
                 }
             }
@@ -224,7 +224,7 @@ fn no_table_is_wider_than_asked_and_nothing_in_it_acts_on_the_terminal() {
 }
 
 #[test]
-fn every_row_of_csv_has_as_many_cells_as_its_header_and_no_text_is_a_formula() {
+fn csv_rows_match_their_header_and_are_no_formulas() {
     for kind in ReportKind::ALL {
         for (compare, by_chatbot) in [(false, false), (true, false), (false, true), (true, true)] {
             let compare = compare && kind.supports_compare();
@@ -250,7 +250,7 @@ fn csv_reader(text: &str) -> ::csv::Reader<&[u8]> {
 }
 
 #[test]
-fn on_a_terminal_csv_shows_control_characters() {
+fn csv_on_a_terminal_has_control_characters_escaped() {
     let outcome = run(&tables(), &request(ReportKind::Sessions)).unwrap();
     let style = Style { terminal: true, ..Style::plain(80) };
     let csv = render(&outcome, Format::Csv, &style).unwrap();
@@ -260,12 +260,12 @@ fn on_a_terminal_csv_shows_control_characters() {
 }
 
 #[test]
-fn colour_changes_nothing_but_the_colour() {
+fn color_only_adds_escape_codes() {
     for kind in ReportKind::ALL {
         let outcome = run(&tables(), &request(kind)).unwrap();
-        let coloured = render(&outcome, Format::Table, &Style { colour: true, ..Style::plain(80) }).unwrap();
+        let colored = render(&outcome, Format::Table, &Style { color: true, ..Style::plain(80) }).unwrap();
         let stripped =
-            ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m"].iter().fold(coloured, |t, code| t.replace(code, ""));
+            ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m"].iter().fold(colored, |t, code| t.replace(code, ""));
         let trimmed: Vec<&str> = stripped.lines().map(str::trim_end).collect();
         let plain = render(&outcome, Format::Table, &Style::plain(80)).unwrap();
         assert_eq!(trimmed, plain.lines().collect::<Vec<_>>());
@@ -273,23 +273,23 @@ fn colour_changes_nothing_but_the_colour() {
 }
 
 #[test]
-fn times_are_shown_in_the_stores_time_zone() {
+fn times_are_in_the_time_zone_of_the_store() {
     let mut tables = MemoryTables::new(vec![session("2026-06-01T22:30:00Z", "anna")]);
     tables.zone = Zone::parse("Europe/Berlin").unwrap();
     let table =
         render(&run(&tables, &request(ReportKind::Sessions)).unwrap(), Format::Table, &Style::plain(80))
             .unwrap();
     assert!(table.contains("2026-06-02 00:30:00"), "{table}");
-    assert!(table.contains("days and times of Europe/Berlin"), "{table}");
+    assert!(table.contains("time zone Europe/Berlin"), "{table}");
 }
 
 #[test]
-fn an_empty_window_is_a_table_all_the_same() {
+fn empty_window_renders_in_every_format() {
     for kind in ReportKind::ALL {
-        for format in Format::ALL {
+        for format in [Format::Table, Format::Json, Format::Csv, Format::Markdown] {
             let outcome = run(&MemoryTables::new(Vec::new()), &request(kind)).unwrap();
             let text = render(&outcome, format, &Style::plain(80)).unwrap();
-            assert!(text.ends_with('\n'), "{} {}", kind.name(), format.name());
+            assert!(text.ends_with('\n'), "{} {}", kind.name(), format!("{format:?}"));
         }
     }
 }
@@ -300,7 +300,7 @@ fn render_events(frame: &Frame, format: LineFormat, escape_control: bool) -> Str
 }
 
 #[test]
-fn an_event_is_written_as_the_line_that_ingest_takes_back() {
+fn event_is_a_line_that_ingest_reads_back() {
     use crate::store::columns::Table;
     use crate::store::frame::{Cell, FrameBuilder};
     let mut builder = FrameBuilder::new(Table::Events);
@@ -321,18 +321,18 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
         [("event_id", Cell::Text("e1")), ("extra", Cell::Json(r#"{"screen_height":"tall","plan":{"x":1}}"#))];
     builder.row(&[&both[..], &more[..]].concat());
     let frame = builder.finish().unwrap();
-    // As it is for a file, escaped for a terminal.
+    // Unchanged in a file, escaped on a terminal.
     assert!(render_events(&frame, LineFormat::Ndjson, false).contains("\"click\u{9b}\""));
     let lines = render_events(&frame, LineFormat::Ndjson, true);
     let lines: Vec<&str> = lines.lines().collect();
-    // What is derived, such as the browser, is left out: it is derived again.
+    // Derived columns, such as the browser, are left out: ingest derives them again.
     assert_eq!(
         lines[0],
         "{\"event_id\":\"0190aaaa-0000-8000-8000-000000000001\",\"chatbot_id\":\"shop\",\
          \"event_name\":\"click\\u009b\",\"properties\":{\"b\":1,\"a\":[2]},\
          \"timestamp\":\"2026-06-01T10:00:00.500Z\",\"screen_width\":390}"
     );
-    // The log's own id; the fields of `extra` where they were.
+    // The id of the log, and the fields of `extra` at the top level.
     assert!(lines[1].starts_with("{\"event_id\":\"e1\","), "{}", lines[1]);
     let extra = ",\"screen_width\":390,\"screen_height\":\"tall\",\"plan\":{\"x\":1}}";
     assert!(lines[1].ends_with(extra), "{}", lines[1]);
@@ -342,7 +342,7 @@ fn an_event_is_written_as_the_line_that_ingest_takes_back() {
 }
 
 #[test]
-fn raw_events_make_a_table() {
+fn events_render_as_a_table() {
     use crate::report::{EventQuery, ReportHead, list_events};
     use crate::store::columns::Table;
     use crate::store::frame::RecordReader;

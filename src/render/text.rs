@@ -1,106 +1,110 @@
-//! Text from a log on a terminal: harmless, measured, cut.
+//! Text from logs on a terminal: escaping, measuring, truncating, wrapping.
 
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Tells whether a character moves the cursor, changes colours, hides itself or turns the
-/// direction of the text round. Joiners stay: emoji and some scripts are made with them.
-fn is_unseen(c: char) -> bool {
+/// Returns whether a character moves the cursor, changes colors, is invisible or changes the
+/// direction of text. Joiners are allowed, since emoji and some scripts need them.
+fn needs_escape(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Makes control characters escape_control, so that no text from a log can move the cursor, colour the screen or
-/// write into the terminal's title: a new line becomes `\n`, an escape `\u{1b}`, a mark that turns the
-/// direction of text `\u{202e}`.
-pub fn escape_control(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unseen) {
+/// Escapes control characters and bidirectional formatting, so that text from a log cannot control
+/// the terminal: a line feed becomes `\n`, an escape character `\u{1b}`.
+pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(needs_escape) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len() + 8);
+    let mut escaped = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            c if !is_unseen(c) => shown.push(c),
-            c => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            c if !needs_escape(c) => escaped.push(c),
+            c => escaped.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
         }
     }
-    Cow::Owned(shown)
+    Cow::Owned(escaped)
 }
 
-/// Escapes in JSON text what JSON itself lets through but a terminal acts upon. Such characters
-/// occur in JSON only within strings, so the value stays the same; but for tabs and returns, which
-/// occur only between values, where they become blanks.
-pub fn escape_json_control(json: String) -> String {
-    let acts = |c: char| is_unseen(c) && !matches!(c, '\n');
-    if !json.chars().any(acts) {
+/// Escapes control characters and bidirectional formatting in JSON text, without a change of its
+/// value. Within strings they become `\u` escapes. Tabs and carriage returns occur only between
+/// values and become blanks; line feeds stay.
+pub(crate) fn escape_json_control(json: String) -> String {
+    let needs_escape = |c: char| needs_escape(c) && c != '\n';
+    if !json.chars().any(needs_escape) {
         return json;
     }
-    let mut shown = String::with_capacity(json.len() + 8);
+    let mut escaped = String::with_capacity(json.len() + 8);
     for c in json.chars() {
         if matches!(c, '\t' | '\r') {
-            shown.push(' ');
-        } else if acts(c) {
+            escaped.push(' ');
+        } else if needs_escape(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                shown.push_str(&format!("\\u{unit:04x}"));
+                escaped.push_str(&format!("\\u{unit:04x}"));
             }
         } else {
-            shown.push(c);
+            escaped.push(c);
         }
     }
-    shown
+    escaped
 }
 
-/// Returns how many cells of a terminal a text takes.
-pub fn width(text: &str) -> usize {
+/// Returns the width of a text in terminal cells.
+pub(crate) fn display_width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// Cuts a text to so many cells; `…` stands for what was cut off. Nothing that is seen as one
-/// character is cut in two.
-pub fn cut(text: &str, cells: usize) -> Cow<'_, str> {
-    if width(text) <= cells {
+/// Truncates a text to a width in terminal cells. `…` replaces the rest. Grapheme clusters are not
+/// split.
+pub(super) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
+    if display_width(text) <= width {
         return Cow::Borrowed(text);
     }
-    if cells == 0 {
+    if width == 0 {
         return Cow::Borrowed("");
     }
-    let mut kept = String::new();
+    let mut truncated = String::new();
     let mut used = 0;
     for grapheme in text.graphemes(true) {
-        let wide = width(grapheme);
-        if used + wide > cells - 1 {
+        used += display_width(grapheme);
+        if used > width - 1 {
             break;
         }
-        used += wide;
-        kept.push_str(grapheme);
+        truncated.push_str(grapheme);
     }
-    kept.push('…');
-    Cow::Owned(kept)
+    truncated.push('…');
+    Cow::Owned(truncated)
 }
 
-/// Breaks words into lines of so many cells; a longer word is cut.
-pub fn wrap(text: &str, cells: usize) -> Vec<String> {
-    join(text.split(' '), " ", cells)
+/// Wraps a text between words into lines of at most `width` terminal cells. Longer words are
+/// truncated.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    join_wrapped(text.split(' '), " ", width)
 }
 
-/// Joins pieces by a separator into lines of so many cells; a longer piece is cut.
-pub fn join<'a>(pieces: impl Iterator<Item = &'a str>, separator: &str, cells: usize) -> Vec<String> {
+/// Joins parts with a separator into lines of at most `width` terminal cells. Longer parts are
+/// truncated.
+pub(super) fn join_wrapped<'a>(
+    parts: impl Iterator<Item = &'a str>,
+    separator: &str,
+    width: usize,
+) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for piece in pieces {
-        let piece = cut(piece, cells);
+    for part in parts {
+        let part = truncate(part, width);
         match lines.last_mut() {
-            Some(line) if width(line) + width(separator) + width(&piece) <= cells => {
+            Some(line) if display_width(line) + display_width(separator) + display_width(&part) <= width => {
                 line.push_str(separator);
-                line.push_str(&piece);
+                line.push_str(&part);
             }
-            _ => lines.push(piece.into_owned()),
+            _ => lines.push(part.into_owned()),
         }
     }
     lines
@@ -112,11 +116,11 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn control_characters_become_visible() {
+    fn control_characters_are_escaped() {
         assert_eq!(escape_control("plain é 🙂"), "plain é 🙂");
         assert_eq!(escape_control("a\u{1b}[31mred\n\tb\u{7f}\u{9b}"), "a\\u{1b}[31mred\\n\\tb\\u{7f}\\u{9b}");
         assert_eq!(escape_control("abc\u{202e}fed"), "abc\\u{202e}fed");
-        // A family is one emoji, put together with joiners.
+        // One emoji of several, with joiners between them.
         assert_eq!(escape_control("👨\u{200d}👩"), "👨\u{200d}👩");
         assert_eq!(escape_control("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
         assert_eq!(escape_control("a\nb\tc\r"), "a\\nb\\tc\\r");
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_of_any_language_stays_as_it_is() {
+    fn ordinary_text_of_any_language_is_unchanged() {
         for text in ["", "Käse", "日本語", "👩‍👩‍👧", "שלום", "C:\\dir"] {
             assert_eq!(escape_control(text), text);
             assert!(matches!(escape_control(text), Cow::Borrowed(_)));
@@ -133,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_meaning_and_loses_its_teeth() {
+    fn escaped_json_has_the_same_value() {
         let value = serde_json::json!({"a": "x\u{9b}\u{7f}\u{202e}\u{e0041}", "b": "é\n"});
         let text = escape_json_control(serde_json::to_string_pretty(&value).unwrap());
         assert!(text.contains(r"x\u009b\u007f\u202e\udb40\udc41"), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
-        // A log may have tabs between its values, and they are kept as they are.
+        // Stored JSON may have tabs between values.
         assert_eq!(
             escape_json_control("{\"a\":\t1,\r\n\"b\":\"\\t\"}".to_owned()),
             "{\"a\": 1, \n\"b\":\"\\t\"}"
@@ -146,22 +150,22 @@ mod tests {
     }
 
     #[test]
-    fn wide_characters_are_cut_whole() {
-        assert_eq!(cut("pricing", 7), "pricing");
-        assert_eq!(cut("pricing", 6), "prici…");
-        // Each of these takes two cells.
-        assert_eq!(cut("日本語のページ", 7), "日本語…");
-        assert_eq!(cut("日本語のページ", 6), "日本…");
-        assert_eq!(cut("👨\u{200d}👩\u{200d}👧 family", 3), "👨\u{200d}👩\u{200d}👧…");
-        assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
-        assert_eq!(cut("abc", 0), "");
+    fn wide_characters_are_not_split() {
+        assert_eq!(truncate("pricing", 7), "pricing");
+        assert_eq!(truncate("pricing", 6), "prici…");
+        // Each of these characters is two cells wide.
+        assert_eq!(truncate("日本語のページ", 7), "日本語…");
+        assert_eq!(truncate("日本語のページ", 6), "日本…");
+        assert_eq!(truncate("👨\u{200d}👩\u{200d}👧 family", 3), "👨\u{200d}👩\u{200d}👧…");
+        assert_eq!(truncate("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
+        assert_eq!(truncate("abc", 0), "");
     }
 
     #[test]
-    fn lines_break_between_words() {
+    fn lines_wrap_between_words() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(
-            join(["Summary", "all chatbots", "May"].into_iter(), " · ", 22),
+            join_wrapped(["Summary", "all chatbots", "May"].into_iter(), " · ", 22),
             ["Summary · all chatbots", "May"]
         );
         assert_eq!(wrap("abcdefgh", 4), ["abc…"]);
@@ -169,12 +173,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_was_cut_is_wider_than_asked(text in "\\PC{0,20}", cells in 0usize..12) {
-            prop_assert!(width(&cut(&text, cells)) <= cells.max(width(&text).min(cells)));
+        fn truncated_text_is_not_wider_than_its_limit(text in "\\PC{0,20}", width in 0usize..12) {
+            prop_assert!(display_width(&truncate(&text, width)) <= width.max(display_width(&text).min(width)));
         }
 
         #[test]
-        fn nothing_visible_moves_the_cursor(text in any::<String>()) {
+        fn escaped_text_has_no_control_characters(text in any::<String>()) {
             prop_assert!(!escape_control(&text).chars().any(char::is_control));
         }
     }

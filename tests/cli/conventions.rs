@@ -127,22 +127,19 @@ fn unprintable_summary_still_reports_the_commit() {
         assert!(stderr.contains(says), "{arguments}: {stderr}");
         stderr
     };
-    full(
-        "ingest log.ndjson",
-        "wa: error: the ingest is done and committed, but what it did could not be printed: ",
-    );
+    full("ingest log.ndjson", "wa: error: the ingest is committed, but its summary could not be printed: ");
     for arguments in ["gc", "rebuild", "anonymize --older-than 1d"] {
-        full(arguments, "is done and committed");
+        full(arguments, "is committed, but");
     }
     // A command that changed nothing can be repeated.
     assert!(!full("gc --dry-run", "cannot write to standard output").contains("committed"));
     assert!(!full("verify", "cannot write to standard output").contains("committed"));
     // The receipt of an erasure is printed only once.
-    let stderr = full("forget --user u --format json", "the erasure is done and committed");
+    let stderr = full("forget --user u --format json", "the erasure is committed, but");
     let (receipt, error) = stderr.split_once("wa: error: ").unwrap();
     let receipt: serde_json::Value = serde_json::from_str(receipt).unwrap();
     assert_eq!(receipt["erased"]["events"], 1);
-    assert!(error.contains("the receipt stands above"), "{error}");
+    assert!(error.contains("save the receipt above"), "{error}");
 }
 
 #[test]

@@ -22,13 +22,10 @@ fn assert_up_to_date(name: &str, expected: &str) {
 }
 
 #[test]
-fn command_reference_is_up_to_date() {
-    assert_up_to_date("commands.md", &wa::cli::args::reference::commands());
-}
-
-#[test]
-fn column_reference_is_up_to_date() {
-    assert_up_to_date("columns.md", &wa::cli::args::reference::columns());
+fn generated_pages_are_up_to_date() {
+    for page in wa::cli::reference::pages() {
+        assert_up_to_date(page.file, &page.text);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn config_shows_the_settings_of_init() {
     let sandbox = Sandbox::new();
     let run = sandbox.wa("init --timezone Europe/Berlin --keep-events 30d").exits(0);
     assert!(run.stdout.is_empty(), "{run}");
-    run.warns("wa: made the store ./wa-store");
+    run.warns("wa: created the store ./wa-store");
     let settings = sandbox.wa("config --format json").json();
     assert_eq!(settings["store"], "./wa-store");
     assert_eq!(settings["settings"]["timezone"]["value"], "Europe/Berlin");
@@ -22,7 +22,7 @@ fn init_does_not_overwrite_settings_or_other_folders() {
     let sandbox = Sandbox::new();
     sandbox.wa("init").exits(0);
     let before = sandbox.read("wa-store/wa.toml");
-    sandbox.wa("init --timezone Asia/Tokyo").exits(1).warns("are there already");
+    sandbox.wa("init --timezone Asia/Tokyo").exits(1).warns("already exist");
     assert_eq!(sandbox.read("wa-store/wa.toml"), before);
 
     sandbox.write("holiday/photo.jpg", "");
@@ -135,7 +135,7 @@ fn store_with_lost_settings_ignores_the_defaults() {
     sandbox.write("wa-store/wa.toml", "\n");
     refuse("empty");
     std::fs::remove_file(sandbox.path("wa-store/wa.toml")).unwrap();
-    refuse("gone");
+    refuse("missing");
     sandbox.write("wa-store/wa.toml", &written);
     sandbox.wa("ingest new.ndjson").exits(0);
     sandbox.wa("gc --yes").exits(0);

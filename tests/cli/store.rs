@@ -78,7 +78,7 @@ fn interrupted_first_ingest_can_be_repeated() {
 #[test]
 fn commands_work_on_an_empty_store() {
     let sandbox = Sandbox::new();
-    sandbox.wa("init").exits(0).warns("made the store ./wa-store");
+    sandbox.wa("init").exits(0).warns("created the store ./wa-store");
     assert!(!sandbox.path("wa-store/staging").exists());
     for command in [
         "status",
@@ -99,7 +99,7 @@ fn commands_work_on_an_empty_store() {
     }
     sandbox.write("log.ndjson", LINE);
     sandbox.wa("ingest log.ndjson").exits(0);
-    sandbox.wa("init").exits(1).warns("are there already");
+    sandbox.wa("init").exits(1).warns("already exist");
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn empty_store_follows_edited_settings() {
 fn init_uses_existing_settings() {
     let sandbox = Sandbox::new();
     sandbox.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
-    sandbox.wa("init --timezone UTC").exits(1).warns("are there already");
-    sandbox.wa("init").exits(0).warns("by the settings in ./wa-store/wa.toml");
+    sandbox.wa("init --timezone UTC").exits(1).warns("already exist");
+    sandbox.wa("init").exits(0).warns("with the settings of ./wa-store/wa.toml");
     assert_eq!(sandbox.read("wa-store/wa.toml"), "timezone = \"Asia/Tokyo\"\n");
     assert_eq!(sandbox.wa("status --format json").json()["timezone"], "Asia/Tokyo");
 }

@@ -1,4 +1,4 @@
-//! What every command knows: the store, the clock, the settings.
+//! The options of all commands.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,47 +10,48 @@ use crate::config::ResolvedConfig;
 use crate::error::Result;
 use crate::time::{Clock, Micros};
 
-pub(crate) const HEADING: &str = "Global options";
+/// The heading of these options in help texts.
+pub(in crate::cli) const HEADING: &str = "Global options";
 
-/// The options that every command takes.
+/// The raw arguments.
 #[derive(clap::Args, Debug)]
-pub struct Args {
-    /// The directory of the store [env: WA_STORE] [default: ./wa-store]
+pub(in crate::cli) struct Args {
+    /// Store directory [env: WA_STORE] [default: ./wa-store]
     #[arg(long, global = true, value_name = "DIR", help_heading = HEADING)]
     pub store: Option<PathBuf>,
 
-    /// Leave out accounts, notes and progress while all goes well; results and errors are still printed
+    /// Print only results and errors. Summaries and notes are printed if something fails
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub quiet: bool,
 
-    /// Use colour: auto (as NO_COLOR and the terminal say), always or never
+    /// Use color: auto, always or never. auto: on a terminal, unless NO_COLOR is set [default:
+    /// auto]
     #[arg(long, global = true, value_name = "WHEN", value_enum, hide_possible_values = true, hide_default_value = true, default_value_t, help_heading = HEADING)]
     pub color: Color,
 
-    /// The time to take as now (RFC 3339)
+    /// Use this time as the current time (RFC 3339)
     #[arg(long, global = true, value_name = "TIME", hide = true, value_parser = values::time)]
     pub now: Option<Micros>,
 }
 
-/// When to use colour.
+/// When to use color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+pub(in crate::cli) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
-/// Returns when help and usage errors, which are printed where nothing is parsed, are to have colour.
-pub(crate) fn color_of_help(arguments: &[OsString]) -> ColorChoice {
-    let value = arguments.iter().enumerate().rev().find_map(|(at, argument)| {
+/// Returns the color choice for help and usage errors, which clap prints before it has parsed
+/// `--color`.
+pub(in crate::cli) fn help_color(arguments: &[OsString]) -> ColorChoice {
+    let value = arguments.iter().enumerate().rev().find_map(|(index, argument)| {
         let argument = argument.to_str()?;
         match argument.strip_prefix("--color=") {
             Some(value) => Some(value),
-            None if argument == "--color" => arguments.get(at + 1)?.to_str(),
+            None if argument == "--color" => arguments.get(index + 1)?.to_str(),
             None => None,
         }
     });
@@ -61,19 +62,19 @@ pub(crate) fn color_of_help(arguments: &[OsString]) -> ColorChoice {
     }
 }
 
-/// What every command knows.
+/// The validated options.
 #[derive(Clone, Debug)]
-pub struct Globals {
-    /// The store's directory.
+pub(in crate::cli) struct Globals {
+    /// The store directory.
     pub store: PathBuf,
-    /// The time that is now.
+    /// The current time.
     pub clock: Clock,
 }
 
 impl Globals {
-    /// Makes them out of the arguments.
-    pub fn new(args: Args, clock: Clock) -> Globals {
-        // An empty WA_STORE is the same as none: the way to switch a variable off in a unit file.
+    /// Validates the arguments: the store is that of the flag, of `WA_STORE`, or `./wa-store`.
+    pub(in crate::cli) fn new(args: Args, clock: Clock) -> Globals {
+        // An empty variable counts as unset, so that a unit file can switch it off.
         let variable = || std::env::var_os("WA_STORE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let store = args.store.or_else(variable).unwrap_or_else(|| PathBuf::from("./wa-store"));
         Globals { store, clock }
@@ -82,8 +83,8 @@ impl Globals {
     /// Reads the settings of the store and of the environment.
     ///
     /// # Errors
-    /// See [`ResolvedConfig::read`].
-    pub fn settings(&self) -> Result<ResolvedConfig> {
+    /// As [`ResolvedConfig::read`].
+    pub(in crate::cli) fn config(&self) -> Result<ResolvedConfig> {
         ResolvedConfig::read(&self.store, &|variable| std::env::var(variable).ok())
     }
 }

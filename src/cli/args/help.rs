@@ -1,65 +1,48 @@
-//! Help: the first page by hand, so that it fits one screen; the others short, with examples.
+//! Help texts: the first page, and the template of the others.
 
-/// What `wa --help` prints: one screen of 24 lines and 80 columns.
-pub(crate) const FIRST_PAGE: &str = "\
+/// The output of `wa --help`: one screen of 24 lines and 80 columns.
+pub(in crate::cli) const FIRST_PAGE: &str = "\
 Analytics of chat widgets from event logs, offline.
 
 Usage: wa [--store DIR] <command> [options]
+       wa <command> --help                       show options and examples
 
-A night:
-  wa ingest logs/*.ndjson                       take in what is new
-  wa report summary --days 7 --as-of yesterday  look at the last seven days
-  wa gc                                         prune what is past its retention
+Example, for every night:
+  wa ingest logs/*.ndjson                        ingest new events
+  wa report summary --days 7 --as-of yesterday   report on the last seven days
+  wa gc                                          prune data past its retention
 
-Commands (`wa <command> --help` has options and examples):
-  ingest     take in logs                  forget     erase a person
-  report     summary, trends, events,      export     a person's data, or all
-             sources, devices, active,     anonymize  remove old addresses
-             sessions, pages, locations,   gc         prune old data, tidy up
-             performance, visitors, all    verify     check the whole store
-  events     look at raw events            rebuild    make sessions again
-  status     what the store holds          init       make a store, with wa.toml
-  files      list a table's files          config     the settings in force
-  completions SHELL  of bash, zsh, fish …  man        write the manual pages
-
-Options:
-  --store DIR    the store [env: WA_STORE] [default: ./wa-store]
-  -q, --quiet    no accounts while all goes well       --color auto|always|never
-  -h, --help     this page, or a command's options     -V, --version
+Data                                      Privacy
+  ingest   ingest event logs                forget     erase a person
+  report   show a report                    export     export a person, or all
+  events   list events                      anonymize  remove old IP addresses
+  status   show the state of the store    Setup
+  files    list the files of a table        init       create a store
+Maintenance                                 config     show the settings
+  verify   check the store                  man        write manual pages
+  rebuild  recompute sessions               completions  print shell completions
+  gc       prune, merge and clean up files
+Reports: summary, trends, events, sources, devices, active, sessions,
+         performance, pages, locations, visitors, all
+Options: --store DIR [env: WA_STORE] [default: ./wa-store], -q or --quiet,
+         --color auto|always|never, -h or --help, -V or --version
 ";
 
-/// Makes the help of a command, and of those below it, the same short page for `-h` and `--help`:
-/// clap's long form takes three lines for each option and no screen holds it.
-pub(crate) fn compact(command: clap::Command) -> clap::Command {
+/// Gives a command and its subcommands a help page that fits a screen, for `-h` and `--help` alike.
+/// The long format of clap takes three lines per option.
+pub(in crate::cli) fn compact(command: clap::Command) -> clap::Command {
     let about = command.get_long_about().or(command.get_about()).map(|about| about.to_string());
     let template = format!(
         "{}\n\n{{usage-heading}} {{usage}}\n\n{{all-args}}{{after-help}}\n",
-        folded(&about.unwrap_or_default())
+        wrap_paragraphs(&about.unwrap_or_default())
     );
     command.disable_help_flag(true).long_about(None::<&str>).help_template(template).mut_subcommands(compact)
 }
 
-/// Folds paragraphs, each of which is one line, at 80 columns.
-fn folded(text: &str) -> String {
-    let mut folded = String::new();
-    let mut column = 0;
-    for word in text.split(' ') {
-        // A word can hold the end of one paragraph and the beginning of the next.
-        let first = word.split('\n').next().unwrap_or("").chars().count();
-        if column > 0 && column + 1 + first > 80 {
-            folded.push('\n');
-            column = 0;
-        } else if column > 0 {
-            folded.push(' ');
-            column += 1;
-        }
-        folded.push_str(word);
-        match word.rsplit_once('\n') {
-            Some((_, last)) => column = last.chars().count(),
-            None => column += first,
-        }
-    }
-    folded
+/// Wraps paragraphs, each of which is one line, at 80 columns. clap does not wrap a template.
+fn wrap_paragraphs(text: &str) -> String {
+    let paragraphs = text.lines().map(|line| crate::render::text::wrap(line, 80).join("\n"));
+    paragraphs.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -69,12 +52,12 @@ mod tests {
     use std::ffi::OsString;
 
     #[test]
-    fn the_definition_of_the_command_line_is_sound() {
+    fn command_line_definition_is_valid() {
         command().debug_assert();
     }
 
     #[test]
-    fn the_first_help_fits_one_screen_and_names_every_command() {
+    fn first_page_fits_a_screen_and_names_every_command() {
         let lines: Vec<&str> = FIRST_PAGE.lines().collect();
         assert!(lines.len() <= 24, "{} lines", lines.len());
         for line in &lines {
@@ -91,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_shows_examples() {
+    fn every_command_has_examples() {
         fn check(command: &clap::Command, name: &str) {
             let help = command.get_after_help().map(|help| help.to_string()).unwrap_or_default();
             assert!(help.starts_with("Examples:\n  "), "`{name}` has no examples: {help:?}");
@@ -121,12 +104,12 @@ mod tests {
         assert!(found.len() > 30);
         for example in found {
             for part in example.split(" | ").filter(|part| part.starts_with("wa ")) {
-                // What stands after a redirection outside of quotes is the shell's.
+                // Redirections outside of quotes belong to the shell.
                 let words = part.replace(['\'', '"'], "\u{1f}");
-                // Quoted pieces are one word: the odd pieces between quotes.
+                // Pieces with an odd index are quoted, and so one argument each.
                 let mut arguments: Vec<OsString> = Vec::new();
-                for (i, piece) in words.split('\u{1f}').enumerate() {
-                    if i % 2 == 1 {
+                for (index, piece) in words.split('\u{1f}').enumerate() {
+                    if index % 2 == 1 {
                         arguments.push(piece.into());
                     } else {
                         let piece = piece.split(" > ").next().and_then(|p| p.split(" < ").next()).unwrap();

@@ -1,9 +1,9 @@
-//! Arguments that several commands share, and their values.
+//! Arguments that several commands share, and the help and reference made from all of them.
 
-pub mod globals;
-pub(crate) mod help;
+pub(super) mod globals;
+pub(super) mod help;
 pub mod reference;
-pub mod selector;
-pub(crate) mod suggest;
-pub mod values;
-pub mod window;
+pub(super) mod selector;
+pub(super) mod suggest;
+pub(super) mod values;
+pub(super) mod window;

@@ -48,8 +48,8 @@ impl Args {
     }
 }
 
-/// Reads identifiers, one per line, and returns them sorted and without duplicates. Skips blank lines
-/// and lines that start with `#`.
+/// Reads identifiers, one per line, and returns them sorted and without duplicates. Skips blank
+/// lines and lines that start with `#`.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] if a line is invalid or there is no identifier. The message has the

@@ -1,9 +1,9 @@
-//! Wrong commands suggest the right one.
+//! Suggestions for unknown commands.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Words that people type, and the command that does it.
-const WORDS: [(&str, &str); 26] = [
+/// Synonyms of commands.
+const SYNONYMS: [(&str, &str); 27] = [
     ("add", "ingest"),
     ("import", "ingest"),
     ("load", "ingest"),
@@ -29,12 +29,13 @@ const WORDS: [(&str, &str); 26] = [
     ("stats", "report summary"),
     ("overview", "report summary"),
     ("referrers", "report sources"),
+    ("places", "report locations"),
     ("top", "report events"),
 ];
 
-/// Names the command that was meant where an unknown one was typed: clap itself only knows those
-/// that are spelled alike.
-pub(crate) fn improve(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+/// Adds a suggestion to the error for an unknown command. clap suggests only commands with a
+/// similar spelling; this also suggests synonyms, and reports that were typed as commands.
+pub(in crate::cli) fn improve(mut error: clap::Error, command: &clap::Command) -> clap::Error {
     if !matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument) {
         return error;
     }
@@ -42,25 +43,26 @@ pub(crate) fn improve(mut error: clap::Error, command: &clap::Command) -> clap::
         Some(ContextValue::String(typed)) => typed.to_lowercase(),
         _ => return error,
     };
-    let word = WORDS.iter().find(|(word, _)| *word == typed).map(|(_, meant)| (*meant).to_owned());
-    let spelled_alike = error.get(ContextKind::SuggestedSubcommand).is_some();
-    if let Some(meant) = word.or_else(|| if spelled_alike { None } else { meant(&typed, command) }) {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant]));
+    let synonym = SYNONYMS.iter().find(|(word, _)| *word == typed).map(|(_, name)| (*name).to_owned());
+    let has_suggestion = error.get(ContextKind::SuggestedSubcommand).is_some();
+    let suggestion = synonym.or_else(|| if has_suggestion { None } else { similar(&typed, command) });
+    if let Some(suggestion) = suggestion {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![suggestion]));
     }
     error
 }
 
-fn meant(typed: &str, command: &clap::Command) -> Option<String> {
-    // A report typed as a command: `wa summary`. Commands that are spelled alike go first.
+/// Returns the command or report with the most similar name.
+fn similar(typed: &str, command: &clap::Command) -> Option<String> {
     let report = command.find_subcommand("report")?;
     let commands = command.get_subcommands().map(|sub| sub.get_name().to_owned());
     let reports = report.get_subcommands().flat_map(|kind| {
         std::iter::once(kind.get_name()).chain(kind.get_all_aliases()).map(str::to_owned).collect::<Vec<_>>()
     });
     let candidates: Vec<String> = commands.chain(reports).collect();
-    let near = crate::suggest::nearest(typed, candidates.iter().map(String::as_str))?;
-    let top = command.find_subcommand(near).is_some();
-    Some(if top { near.to_owned() } else { format!("report {near}") })
+    let name = crate::suggest::nearest(typed, candidates.iter().map(String::as_str))?;
+    let is_command = command.find_subcommand(name).is_some();
+    Some(if is_command { name.to_owned() } else { format!("report {name}") })
 }
 
 #[cfg(test)]
@@ -74,10 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn wrong_commands_suggest_the_right_one() {
-        for (typed, meant) in [
+    fn unknown_command_suggests_the_right_one() {
+        for (typed, expected) in [
             ("wa ingst", "ingest"),
             ("wa import", "ingest"),
+            ("wa places", "report locations"),
             ("wa prune", "gc"),
             ("wa summary", "report summary"),
             ("wa sumary", "report summary"),
@@ -87,12 +90,12 @@ mod tests {
             ("wa report devcies", "devices"),
         ] {
             let text = suggestion(typed);
-            assert!(text.contains(&format!("'{meant}'")), "{typed}: {text}");
+            assert!(text.contains(&format!("'{expected}'")), "{typed}: {text}");
         }
     }
 
     #[test]
-    fn nonsense_suggests_nothing() {
+    fn unrelated_word_suggests_nothing() {
         assert!(!suggestion("wa xyzzy").contains("similar"));
     }
 }

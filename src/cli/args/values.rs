@@ -1,127 +1,111 @@
-//! Reads the values of flags; what is wrong with one is said in words.
+//! Parsers of flag values.
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::window::{AsOf, MOST_DAYS};
-use crate::config;
+use super::window::{AsOf, MAX_DAYS};
+use crate::config::quantity::{parse_days, parse_duration};
 use crate::time::{Day, Micros, parse_human};
 
 /// 9999-12-31.
 const LAST_DAY: Day = Day(2_932_896);
 
-/// How an account or an answer is written.
+/// The format of a summary, or of the state of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SummaryFormat {
-    /// A table for people.
+pub(in crate::cli) enum SummaryFormat {
     #[default]
     Table,
-    /// JSON for programs.
     Json,
 }
 
-/// How a report is written.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// A table for people.
+pub(in crate::cli) enum ReportFormat {
     #[default]
     Table,
-    /// JSON, with the keys that `docs/` describes.
     Json,
-    /// CSV with a header, one row an item.
     Csv,
-    /// Markdown, to be pasted.
     Markdown,
 }
 
-/// How raw events are written.
+/// The format of a list of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum EventFormat {
-    /// A table for people.
+pub(in crate::cli) enum EventFormat {
     #[default]
     Table,
-    /// NDJSON, which `wa ingest` takes back.
     Ndjson,
-    /// CSV with a header.
     Csv,
 }
 
-/// How an export is written.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// NDJSON, which `wa ingest` takes back.
+pub(in crate::cli) enum ExportFormat {
     #[default]
     Ndjson,
-    /// CSV with a header.
     Csv,
 }
 
-/// Reads a time.
-pub fn time(text: &str) -> Result<Micros, String> {
+/// Parses a time.
+pub(in crate::cli) fn time(text: &str) -> Result<Micros, String> {
     parse_human(text).ok_or_else(|| "write a time like 2026-01-31T12:00:00Z".to_owned())
 }
 
-/// Reads a day that can be counted from: times before 1970 or after 9999 are none of a log's.
-fn parse_day(text: &str) -> Option<Day> {
-    Day::parse(text).filter(|day| (Day(0)..=LAST_DAY).contains(day))
-}
-
-/// Reads the day on which a window ends.
-pub fn as_of(text: &str) -> Result<AsOf, String> {
+/// Parses a day of a window. Events have no times before 1970 or after 9999.
+pub(in crate::cli) fn day(text: &str) -> Result<AsOf, String> {
     match text {
         "today" => Ok(AsOf::Today),
         "yesterday" => Ok(AsOf::Yesterday),
         "latest" => Ok(AsOf::Latest),
-        other => parse_day(other)
+        other => Day::parse(other)
+            .filter(|day| (Day(0)..=LAST_DAY).contains(day))
             .map(AsOf::Day)
             .ok_or_else(|| "write a day as YYYY-MM-DD, or as one of today, yesterday, latest".to_owned()),
     }
 }
 
-/// Reads how long to wait: `0s`, `30s`, `5m`.
-pub fn wait(text: &str) -> Result<Duration, String> {
-    let micros = config::parse_duration(text)?;
+/// Parses a duration: `0s`, `30s`, `5m`.
+pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
+    let micros = parse_duration(text)?;
     u64::try_from(micros).map(Duration::from_micros).map_err(|_| format!("`{text}` is too long"))
 }
 
-/// Reads the length of a window.
-pub fn window_days(text: &str) -> Result<u32, String> {
+/// Parses the length of a window in days.
+pub(in crate::cli) fn window_days(text: &str) -> Result<u32, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
-        Ok(0) => Err("a window has a day at least: today alone is 1".to_owned()),
-        Ok(days) if days <= MOST_DAYS => Ok(days),
-        Ok(_) => Err(format!("write at most {MOST_DAYS}, which is a century")),
-        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
-            Err(format!("write at most {MOST_DAYS}, which is a century"))
-        }
-        Err(_) => Err("write a number of days, such as 30".to_owned()),
+        Ok(0) => Err("write at least 1, which is today alone".to_owned()),
+        Ok(days) if days <= MAX_DAYS => Ok(days),
+        // A number may also be too long for `u32`.
+        _ if is_number => Err(format!("write at most {MAX_DAYS} days, which is a century")),
+        _ => Err("write a number of days, such as 30".to_owned()),
     }
 }
 
-/// Reads the number of a page.
-pub fn page(text: &str) -> Result<u64, String> {
+/// Parses the number of a page.
+pub(in crate::cli) fn page(text: &str) -> Result<u64, String> {
     match text.parse() {
-        Ok(0) => Err("pages count from 1".to_owned()),
+        Ok(0) => Err("the first page is 1".to_owned()),
         Ok(page) => Ok(page),
         Err(_) => Err("write a number, such as 2".to_owned()),
     }
 }
 
-/// Reads a number of days: `30d`, `1y`.
-pub fn days(text: &str) -> Result<u32, String> {
-    config::parse_days(text)
+/// Parses a number of days: `30d`, `1y`.
+pub(in crate::cli) fn days(text: &str) -> Result<u32, String> {
+    parse_days(text)
 }
 
-/// Reads a chatbot's id: not empty, up to 256 bytes.
-pub fn chatbot(text: &str) -> Result<String, String> {
+/// Parses a chatbot id of 1 to 256 bytes.
+pub(in crate::cli) fn chatbot(text: &str) -> Result<String, String> {
     match text.len() {
-        0 => Err("a chatbot's id is not empty".to_owned()),
+        0 => Err("a chatbot id must not be empty".to_owned()),
         1..=256 => Ok(text.to_owned()),
-        n => Err(format!("a chatbot's id has up to 256 bytes, this has {n}")),
+        length => Err(format!("a chatbot id has at most 256 bytes, this one has {length}")),
     }
 }
 
-/// Reads an id or a name that is not empty.
-pub fn non_empty(text: &str) -> Result<String, String> {
-    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
+/// Parses an id or a name, which must not be empty.
+pub(in crate::cli) fn non_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }

@@ -1,100 +1,85 @@
-//! The days that a report looks at.
+//! The window of days that a report covers.
 
 use crate::error::{Error, Result};
 use crate::time::Day;
 
 use super::values;
 
-/// The most days that are looked at: a century.
-pub const MOST_DAYS: u32 = 36_525;
+/// The maximum length of a window: a century.
+pub(super) const MAX_DAYS: u32 = 36_525;
 
 /// The flags of a window.
 #[derive(clap::Args, Debug, Default)]
-pub struct Args {
-    /// The N days that end with today, in the store's time zone
+pub(in crate::cli) struct Args {
+    /// Last N days, including today, in the time zone of the store
     #[arg(long, help_heading = "Days", value_name = "N", value_parser = values::window_days)]
     pub days: Option<u32>,
 
-    /// The first day
-    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::as_of)]
+    /// First day
+    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::day)]
     pub from: Option<AsOf>,
 
-    /// The last day [default: today]
-    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::as_of)]
+    /// Last day [default: today]
+    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::day)]
     pub to: Option<AsOf>,
 
-    /// What to take as today: a day, `yesterday`, or `latest` (the last day with data)
-    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::as_of)]
+    /// Use this day as today: a day, yesterday, or latest (the last day with data)
+    #[arg(long, help_heading = "Days", value_name = "DATE", value_parser = values::day)]
     pub as_of: Option<AsOf>,
 }
 
-/// A day, as a person names it.
+/// A day, possibly relative to today or to the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AsOf {
-    /// Today in the store's time zone.
+pub(in crate::cli) enum AsOf {
+    /// Today in the time zone of the store.
     #[default]
     Today,
-    /// The day before.
+    /// The day before today.
     Yesterday,
-    /// The last day with data, never after today.
+    /// The last day with data, but never after today.
     Latest,
-    /// This day.
+    /// A fixed day.
     Day(Day),
 }
 
 impl AsOf {
-    /// Returns the day, given today and the last day with data (today where there is none).
-    pub fn resolve(self, today: Day, latest: Option<Day>) -> Day {
+    /// Returns the day. `latest` is the last day with data; without data it is today.
+    fn resolve(self, today: Day, latest: Option<Day>) -> Day {
         match self {
             AsOf::Today => today,
             AsOf::Yesterday => today.plus(-1),
-            // Lines up to a day in the future are taken; they do not make tomorrow today.
+            // Ingest accepts events up to a day in the future. They do not move today.
             AsOf::Latest => latest.unwrap_or(today).min(today),
             AsOf::Day(day) => day,
         }
     }
 }
 
-/// A window of days, checked; its edges are known when today and the data are.
+/// A validated window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
-    /// So many days, the last of them being `as_of`.
-    Days {
-        /// How many: at least one.
-        days: u32,
-        /// The last.
-        as_of: AsOf,
-    },
-    /// All days from the first to `to`.
-    From {
-        /// The first.
-        from: AsOf,
-        /// The last: what `--to` or `--as-of` says.
-        to: AsOf,
-    },
-    /// So many days, the first of them being `from`.
-    First {
-        /// The first.
-        from: AsOf,
-        /// How many: at least one.
-        days: u32,
-    },
+pub(in crate::cli) enum Window {
+    /// The last `days` days that end with `as_of`.
+    Last { days: u32, as_of: AsOf },
+    /// The days `from` to `to`, both included.
+    Between { from: AsOf, to: AsOf },
+    /// The first `days` days that start with `from`.
+    First { from: AsOf, days: u32 },
 }
 
 impl Window {
-    /// Returns the first and the last day, given today and the last day with data.
+    /// Returns the first and the last day. `latest` is the last day with data.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where the first day is after the last.
-    pub fn resolve(self, today: Day, latest: Option<Day>) -> Result<(Day, Day)> {
+    /// [`crate::ErrorKind::Usage`] if the first day is after the last.
+    pub(in crate::cli) fn resolve(self, today: Day, latest: Option<Day>) -> Result<(Day, Day)> {
         match self {
-            Window::Days { days, as_of } => {
+            Window::Last { days, as_of } => {
                 let last = as_of.resolve(today, latest);
                 Ok((last.plus(1 - length(days)), last))
             }
-            Window::From { from, to } => {
+            Window::Between { from, to } => {
                 let (first, last) = (from.resolve(today, latest), to.resolve(today, latest));
-                if first <= last { Ok((first, last)) } else { Err(backwards(first, last)) }
+                if first <= last { Ok((first, last)) } else { Err(reversed(first, last)) }
             }
             Window::First { from, days } => {
                 let first = from.resolve(today, latest);
@@ -105,43 +90,44 @@ impl Window {
 }
 
 fn length(days: u32) -> i32 {
-    i32::try_from(days.clamp(1, MOST_DAYS)).unwrap_or(1)
+    i32::try_from(days.clamp(1, MAX_DAYS)).unwrap_or(1)
 }
 
 impl Args {
-    /// Tells whether none of the flags was given.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether no flag is given.
+    pub(in crate::cli) fn is_empty(&self) -> bool {
         self.days.is_none() && self.from.is_none() && self.to.is_none() && self.as_of.is_none()
     }
 
-    /// Checks the flags; without any of them the window is the last `default` days.
+    /// Validates the flags. Without a length, the window has `default_days` days.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where they make no sense together.
-    pub fn validate(&self, default: u32) -> Result<Window> {
+    /// [`crate::ErrorKind::Usage`] if the flags contradict each other.
+    pub(in crate::cli) fn validate(&self, default_days: u32) -> Result<Window> {
         if self.to.is_some() && self.as_of.is_some() {
-            return Err(Error::usage("--to and --as-of both say where the window ends")
-                .hint("leave one of them out: --to names the last day, --as-of what is taken as today"));
+            return Err(Error::usage("--to and --as-of both set the end of the window")
+                .hint("remove one of them: --to is the last day, --as-of replaces today"));
         }
         let end = self.to.or(self.as_of);
         match (self.from, self.days, end) {
             (Some(_), Some(_), Some(_)) => {
                 let end = if self.to.is_some() { "--to" } else { "--as-of" };
-                Err(Error::usage(format!("--days, --from and {end} say the length of the window twice"))
-                    .hint("leave one of the three out"))
+                Err(Error::usage(format!("--days, --from and {end} set the length of the window twice"))
+                    .hint("remove one of the three"))
             }
             (Some(from), Some(days), None) => Ok(Window::First { from, days }),
-            (Some(AsOf::Day(from)), None, Some(AsOf::Day(to))) if from > to => Err(backwards(from, to)),
-            (Some(from), None, end) => Ok(Window::From { from, to: end.unwrap_or_default() }),
+            (Some(AsOf::Day(from)), None, Some(AsOf::Day(to))) if from > to => Err(reversed(from, to)),
+            (Some(from), None, end) => Ok(Window::Between { from, to: end.unwrap_or_default() }),
             (None, days, end) => {
-                Ok(Window::Days { days: days.unwrap_or(default), as_of: end.unwrap_or_default() })
+                let days = days.unwrap_or(default_days);
+                Ok(Window::Last { days, as_of: end.unwrap_or_default() })
             }
         }
     }
 }
 
-fn backwards(from: Day, to: Day) -> Error {
-    Error::usage(format!("the window's first day, {from}, is after its last, {to}"))
+fn reversed(from: Day, to: Day) -> Error {
+    Error::usage(format!("the first day of the window, {from}, is after the last, {to}"))
         .hint(format!("write --from {to} --to {from}"))
 }
 
@@ -159,9 +145,9 @@ mod tests {
             let (flag, value) = word.split_once('=').unwrap();
             match flag {
                 "days" => args.days = Some(values::window_days(value).unwrap()),
-                "from" => args.from = Some(values::as_of(value).unwrap()),
-                "to" => args.to = Some(values::as_of(value).unwrap()),
-                _ => args.as_of = Some(values::as_of(value).unwrap()),
+                "from" => args.from = Some(values::day(value).unwrap()),
+                "to" => args.to = Some(values::day(value).unwrap()),
+                _ => args.as_of = Some(values::day(value).unwrap()),
             }
         }
         args
@@ -178,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn n_days_end_with_today_and_count_it() {
+    fn days_end_with_today() {
         assert_eq!(window("days=1"), pair("2026-03-10", "2026-03-10"));
         assert_eq!(window("days=7"), pair("2026-03-04", "2026-03-10"));
         assert_eq!(window(""), pair("2026-02-09", "2026-03-10"));
     }
 
     #[test]
-    fn as_of_moves_today() {
+    fn as_of_replaces_today() {
         assert_eq!(window("days=2 as-of=yesterday"), pair("2026-03-08", "2026-03-09"));
         assert_eq!(window("days=2 as-of=latest"), pair("2026-03-04", "2026-03-05"));
         assert_eq!(window("days=2 as-of=2026-01-01"), pair("2025-12-31", "2026-01-01"));
@@ -199,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn from_and_to_are_both_in_the_window() {
+    fn from_and_to_are_included() {
         assert_eq!(window("from=2026-01-01 to=2026-01-31"), pair("2026-01-01", "2026-01-31"));
         assert_eq!(window("from=2026-03-01"), pair("2026-03-01", "2026-03-10"));
         assert_eq!(window("from=2026-03-01 as-of=yesterday"), pair("2026-03-01", "2026-03-09"));
@@ -208,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn from_and_to_can_each_stand_with_days() {
+    fn days_combine_with_from_or_to() {
         assert_eq!(window("from=2026-01-01 days=7"), pair("2026-01-01", "2026-01-07"));
         assert_eq!(window("to=2026-01-31 days=7"), pair("2026-01-25", "2026-01-31"));
         assert_eq!(window("to=2026-01-30"), pair("2026-01-01", "2026-01-30"));
     }
 
     #[test]
-    fn contradictions_are_errors_with_the_fix() {
+    fn contradictory_flags_are_errors_with_a_fix() {
         let hint = |text: &str| {
             let error = args(text).validate(30).expect_err(text);
             assert_eq!(error.kind(), crate::ErrorKind::Usage);
@@ -223,19 +209,19 @@ mod tests {
         };
         assert_eq!(hint("from=2026-02-01 to=2026-01-01"), "write --from 2026-01-01 --to 2026-02-01");
         assert_eq!(hint("from=2026-02-01 as-of=2026-01-01"), "write --from 2026-01-01 --to 2026-02-01");
-        assert_eq!(hint("from=2026-01-01 to=2026-01-07 days=7"), "leave one of the three out");
-        assert_eq!(hint("from=2026-01-01 as-of=yesterday days=7"), "leave one of the three out");
-        assert!(hint("to=2026-01-07 as-of=yesterday").starts_with("leave one of them out"));
+        assert_eq!(hint("from=2026-01-01 to=2026-01-07 days=7"), "remove one of the three");
+        assert_eq!(hint("from=2026-01-01 as-of=yesterday days=7"), "remove one of the three");
+        assert!(hint("to=2026-01-07 as-of=yesterday").starts_with("remove one of them"));
         let late = args("from=2026-03-11").validate(30).unwrap();
         assert!(late.resolve(d("2026-03-10"), None).is_err());
     }
 
     #[test]
-    fn a_window_has_days_and_not_more_than_a_century_of_them() {
-        for (wrong, says) in [("0", "today alone is 1"), ("36526", "at most 36525"), ("a week", "a number")] {
+    fn window_length_is_one_day_to_a_century() {
+        for (wrong, says) in [("0", "at least 1"), ("36526", "at most 36525"), ("a week", "a number")] {
             let error = values::window_days(wrong).unwrap_err();
             assert!(error.contains(says), "{wrong}: {error}");
         }
-        assert_eq!(values::window_days("36525"), Ok(MOST_DAYS));
+        assert_eq!(values::window_days("36525"), Ok(MAX_DAYS));
     }
 }

@@ -1,13 +1,15 @@
 //! Prints the ingest summary as a table or as JSON.
 
-use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use crate::cli::Printer;
 use crate::error::{Error, Result};
 use crate::ingest::{FileOutcome, IngestCounts, IngestSummary, RejectReason};
 use crate::ingest::{IngestReport, RejectedLineRef};
+use crate::render::Style;
+use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
+use crate::render::table::draw_section;
 use crate::render::text::escape_control;
 
 /// The largest number of files with a row of their own.
@@ -31,34 +33,23 @@ pub fn json(report: &IngestReport) -> Result<String> {
     text.map_err(|e| Error::failed("cannot write the ingest summary as JSON").caused_by(e))
 }
 
-/// Returns the summary as a table of at most `width` columns.
-pub fn table(report: &IngestReport, width: Option<usize>) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    if let Some(width) = width {
-        table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    }
+/// Returns the summary as a table.
+pub fn table(report: &IngestReport, style: &Style) -> String {
     let total = &report.summary.total;
     let pruned = total.already_pruned > 0;
     let forgotten = total.forgotten > 0;
     let too_many_rejected = report.too_many_rejected;
     let stored = if too_many_rejected { "would store" } else { "stored" };
-    let mut header = vec!["file", "read", stored, "duplicate", "rejected"];
+    let mut numbers = vec!["read", stored, "duplicate", "rejected"];
     if pruned {
-        header.push("already pruned");
+        numbers.push("already pruned");
     }
     if forgotten {
-        header.push("forgotten");
+        numbers.push("forgotten");
     }
-    header.push("unfinished");
-    let columns = header.len();
-    table.set_header(header);
-    for column in 1..columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    numbers.push("unfinished");
+    let numbers = numbers.into_iter().map(Column::number);
+    let mut section = Section::new(std::iter::once(Column::wrapped("file")).chain(numbers));
     let row = |name: String, counts: &IngestCounts| {
         let mut cells = vec![name];
         let figures = [counts.read, counts.stored, counts.duplicate, counts.rejected_total()];
@@ -73,19 +64,17 @@ pub fn table(report: &IngestReport, width: Option<usize>) -> String {
         cells
     };
     let files = &report.summary.files;
-    let (unchanged, read): (Vec<_>, Vec<_>) =
-        files.iter().partition(|file| file.outcome == FileOutcome::Unchanged);
+    let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == FileOutcome::Known);
     for file in read.iter().take(MAX_FILES) {
-        table.add_row(row(escape_control(&file.file).into_owned(), &file.counts));
+        section.push(row(escape_control(&file.file).into_owned(), &file.counts));
     }
     if read.len() > MAX_FILES {
         let mut others = IngestCounts::default();
         read.iter().skip(MAX_FILES).for_each(|file| others.merge(&file.counts));
-        table.add_row(row(format!("{} more files", group_digits((read.len() - MAX_FILES) as u64)), &others));
+        section.push(row(format!("{} more files", group_digits((read.len() - MAX_FILES) as u64)), &others));
     }
-    table.add_row(row("total".to_owned(), total));
-    let mut text = table.trim_fmt();
-    text.push('\n');
+    section.push(row("total".to_owned(), total));
+    let mut text = draw_section(&section, style);
     if too_many_rejected {
         text.insert_str(0, "Nothing was committed. Without --max-rejects:\n\n");
     }

@@ -1,36 +1,38 @@
-//! The progress of a check or a rebuild, as a bar.
+//! The progress bar of `ingest`, `verify` and `rebuild`.
 
-use super::Progress;
-use crate::cli::Printer;
+use indicatif::ProgressBar;
 
-/// A bar over the bytes that are gone through.
-pub struct Bar {
+use super::Printer;
+use crate::render::text::escape_control;
+
+/// A progress bar over bytes, labeled with the command and its current step.
+pub(in crate::cli) struct Bar {
     command: &'static str,
-    bar: Progress,
+    bar: ProgressBar,
 }
 
 impl Bar {
-    /// Shows it, where there is a terminal.
-    pub fn new(printer: &Printer, command: &'static str) -> Bar {
-        Bar { command, bar: printer.bytes_bar(command, Some(0)) }
+    /// Shows the bar if standard error is a terminal.
+    pub(in crate::cli) fn new(printer: &Printer, command: &'static str) -> Bar {
+        Bar { command, bar: printer.progress_bar(command) }
     }
 
-    /// Takes it away.
-    pub fn finish(&self) {
-        self.bar.finish();
+    /// Removes the bar.
+    pub(in crate::cli) fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }
 
 impl crate::progress::Progress for Bar {
     fn set_total(&self, bytes: u64) {
-        self.bar.set_total(bytes);
+        self.bar.set_length(bytes);
     }
 
     fn advance(&self, bytes: u64) {
-        self.bar.add(bytes);
+        self.bar.inc(bytes);
     }
 
     fn set_step(&self, name: &str) {
-        self.bar.set_label(&format!("{} {name}", self.command));
+        self.bar.set_message(format!("{} {}", self.command, escape_control(name)));
     }
 }

@@ -2,9 +2,9 @@ use super::*;
 use std::sync::Arc;
 
 #[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Sink {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -14,7 +14,7 @@ impl Write for Sink {
     }
 }
 
-impl Sink {
+impl Buffer {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -31,45 +31,45 @@ impl Write for Broken {
     }
 }
 
-fn sinks(quiet: bool) -> (Sink, Sink, Printer) {
-    let (out, err) = (Sink::default(), Sink::default());
+fn printer(quiet: bool) -> (Buffer, Buffer, Printer) {
+    let (out, err) = (Buffer::default(), Buffer::default());
     let printer = Printer::with_streams(Box::new(out.clone()), Box::new(err.clone()), quiet);
     (out, err, printer)
 }
 
 #[test]
-fn results_go_to_standard_output_and_all_else_to_standard_error() {
-    let (out, err, printer) = sinks(false);
+fn results_go_to_stdout_and_messages_to_stderr() {
+    let (out, err, printer) = printer(false);
     printer.note("reading");
     printer.result("figures").unwrap();
-    printer.summary("account\n", false).unwrap();
+    printer.summary("summary\n", false).unwrap();
     printer.warn("odd");
     assert_eq!(printer.finish(Ok(())), Ok(()));
-    assert_eq!(out.text(), "figures\naccount\n");
+    assert_eq!(out.text(), "figures\nsummary\n");
     assert_eq!(err.text(), "wa: reading\nwa: warning: odd\n");
 }
 
 #[test]
-fn quiet_prints_nothing_but_results_when_all_went_well() {
-    let (out, err, printer) = sinks(true);
+fn quiet_prints_only_results_after_success() {
+    let (out, err, printer) = printer(true);
     printer.note("reading");
     printer.warn("odd");
-    printer.summary("account\n", false).unwrap();
+    printer.summary("summary\n", false).unwrap();
     printer.summary("{}\n", true).unwrap();
     assert_eq!(printer.finish(Ok(())), Ok(()));
     assert_eq!((out.text().as_str(), err.text().as_str()), ("{}\n", ""));
 }
 
 #[test]
-fn quiet_tells_the_whole_story_when_it_did_not() {
-    let (out, err, printer) = sinks(true);
+fn quiet_prints_deferred_texts_after_an_error() {
+    let (out, err, printer) = printer(true);
     printer.note("reading");
     printer.error(&Error::failed("cannot read a.ndjson"));
-    printer.summary("account\n", false).unwrap();
+    printer.summary("summary\n", false).unwrap();
     let outcome =
         printer.finish(Err(Error::new(crate::ErrorKind::PartialInput, "1 input was not read").hint("look")));
     assert_eq!(outcome, Err(ErrorKind::PartialInput));
-    assert_eq!(out.text(), "account\n");
+    assert_eq!(out.text(), "summary\n");
     assert_eq!(
         err.text(),
         "wa: reading\nwa: error: cannot read a.ndjson\nwa: error: 1 input was not read\nhint: look\n"
@@ -77,21 +77,21 @@ fn quiet_tells_the_whole_story_when_it_did_not() {
 }
 
 #[test]
-fn quiet_tells_the_whole_story_where_somebody_should_look() {
-    let (out, err, printer) = sinks(true);
+fn quiet_prints_deferred_texts_that_need_attention() {
+    let (out, err, printer) = printer(true);
     printer.warn("odd");
-    printer.summary("account\n", false).unwrap();
+    printer.summary("summary\n", false).unwrap();
     printer.needs_attention();
     assert_eq!(printer.finish(Ok(())), Ok(()));
-    assert_eq!((out.text().as_str(), err.text().as_str()), ("account\n", "wa: warning: odd\n"));
+    assert_eq!((out.text().as_str(), err.text().as_str()), ("summary\n", "wa: warning: odd\n"));
 }
 
 #[test]
-fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+fn closed_pipe_is_no_error_but_full_disk_is() {
     let printer =
         Printer::with_streams(Box::new(Broken(io::ErrorKind::BrokenPipe)), Box::new(io::sink()), false);
     assert!(printer.result("x").is_ok());
-    assert!(printer.pipe_closed());
+    assert!(printer.is_pipe_closed());
     let printer =
         Printer::with_streams(Box::new(Broken(io::ErrorKind::StorageFull)), Box::new(io::sink()), false);
     let error = printer.result("x").unwrap_err();
@@ -99,8 +99,8 @@ fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
 }
 
 #[test]
-fn a_failure_reaches_the_terminal_escaped() {
-    let (_, err, printer) = sinks(false);
+fn error_is_printed_with_control_characters_escaped() {
+    let (_, err, printer) = printer(false);
     let _ = printer.finish(Err(Error::failed("cannot read \u{1b}]0;x\u{7}.ndjson")));
     assert_eq!(err.text(), "wa: error: cannot read \\u{1b}]0;x\\u{7}.ndjson\n");
 }

@@ -1,4 +1,4 @@
-//! The flags of each report, as clap reads them.
+//! The raw arguments of each report.
 
 use clap::Subcommand;
 
@@ -7,230 +7,226 @@ use crate::cli::args::window;
 use crate::time::Micros;
 
 #[derive(Subcommand, Debug)]
-pub(crate) enum Report {
-    /// The figures of the window: sessions, visitors, conversations, conversion
+pub(super) enum Report {
+    /// Show the main metrics: sessions, visitors, conversations, conversion
     #[command(after_help = "\
 Examples:
   wa report summary --days 7 --as-of yesterday
-      the last seven whole days
+      report on the last seven complete days
   wa report summary --chatbot shop --compare
-      one chatbot, beside the 30 days before
+      compare 30 days of one chatbot with the 30 days before
   wa report summary --fail-if 'conversion_rate < 20' --quiet
-      exit status 3 where too few visits become conversations")]
+      exit with status 3 if the conversion rate is below 20 percent")]
     Summary {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        compare: Compare,
-        /// Exit with status 3 if this holds, such as 'conversion_rate < 20' (repeatable)
+        compare: CompareArgs,
+        /// Exit with status 3 if met, such as 'conversion_rate < 20' (repeatable)
         #[arg(long, value_name = "CONDITION")]
         fail_if: Vec<String>,
     },
 
-    /// A row a day, with a bar
+    /// Show the metrics of each day
     #[command(after_help = "\
 Examples:
-  wa report trends --days 14
-      the last two weeks
-  wa report trends --format csv > trends.csv
-      for a spreadsheet")]
+  wa report trends --days 14 --format csv > trends.csv
+      write two weeks to a file for a spreadsheet")]
     Trends {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        compare: Compare,
+        compare: CompareArgs,
     },
 
-    /// The most frequent events (7 days unless said otherwise)
+    /// Show the most frequent events; of the last 7 days by default
     #[command(after_help = "\
 Examples:
   wa report events --limit 20
-      the twenty most frequent of the last 7 days")]
+      show the twenty most frequent events")]
     Events {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        compare: Compare,
-        /// How many rows, up to 100
+        compare: CompareArgs,
+        /// Number of rows, at most 100
         #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
     },
 
-    /// Where visits come from: campaigns, referrers, channels
+    /// Show sources of sessions: campaigns, referrers, channels
     #[command(
         visible_alias = "traffic-sources",
         after_help = "\
 Examples:
   wa report sources --days 90 --compare
-      a quarter beside the one before"
+      compare 90 days with the 90 days before"
     )]
     Sources {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        compare: Compare,
+        compare: CompareArgs,
         #[command(flatten)]
-        limit: Limit,
+        limit: LimitArgs,
     },
 
-    /// Devices, browsers, operating systems
+    /// Show devices, browsers and operating systems
     #[command(after_help = "\
 Examples:
   wa report devices --include-bots
-      robots too")]
+      include bot sessions")]
     Devices {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        compare: Compare,
+        compare: CompareArgs,
         #[command(flatten)]
-        limit: Limit,
+        limit: LimitArgs,
     },
 
-    /// How many sessions are active
+    /// Show the number of active sessions
     #[command(after_help = "\
 Examples:
-  wa report active
-      sessions with an event within the timeout before now
   wa report active --as-of 2026-11-09T20:00:00Z
-      before another time")]
+      count sessions with an event within the session timeout before that time")]
     Active {
         #[command(flatten)]
-        scope: Scope,
+        scope: ScopeArgs,
         #[command(flatten)]
-        shape: Shape,
-        /// The time to look from [default: now]
+        format: FormatArgs,
+        /// Time at which sessions are active [default: now]
         #[arg(long, value_name = "TIME", value_parser = values::time)]
         as_of: Option<Micros>,
     },
 
-    /// Sessions, the newest first, a page at a time
+    /// Show sessions, newest first, in pages
     #[command(after_help = "\
 Examples:
   wa report sessions --page 2 --limit 50
-      the 51st to the 100th newest
+      show the 51st to the 100th newest session
   wa report sessions --visitor visitor_123 --format json
-      the newest 20 sessions of one visitor
+      show the newest 20 sessions of a visitor
   wa report sessions --session-id s-123
-      one session, with its timeline of events")]
+      show one session with its events")]
     Sessions {
         #[command(flatten)]
-        common: Common,
-        /// Which page
+        common: CommonArgs,
+        /// Page, from 1
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::page)]
         page: u64,
-        /// How many sessions a page, up to 100
+        /// Number of sessions per page, at most 100
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
-        /// This session only, by the log's session id or its own id, with its events
+        /// Show only this session and its events, by the session id in the log or by its own id
         #[arg(long, value_name = "ID", value_parser = values::non_empty, conflicts_with_all = ["visitor", "page"])]
         session_id: Option<String>,
-        /// This visitor only, by anonymous id or user id
+        /// Show only the sessions of this visitor and their events, by anonymous id or user id
         #[arg(long, value_name = "ID", value_parser = values::non_empty)]
         visitor: Option<String>,
     },
 
-    /// Response times, load times, errors
+    /// Show response times, load times and errors
     #[command(after_help = "\
 Examples:
   wa report performance --days 7
-      mean, p50, p75, p95 and p99 of the last week")]
+      show mean, p50, p75, p95 and p99 of the last week")]
     Performance {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        limit: Limit,
+        limit: LimitArgs,
     },
 
-    /// Landing pages, with conversations and conversion
+    /// Show landing pages with conversations and conversion
     #[command(after_help = "\
 Examples:
   wa report pages --limit 20
-      the twenty pages on which most visits begin")]
+      show the twenty most frequent landing pages")]
     Pages {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        limit: Limit,
+        limit: LimitArgs,
     },
 
-    /// Countries and cities
+    /// Show countries and cities
     #[command(after_help = "\
 Examples:
   wa report locations --days 90
-      where the visitors of a quarter were")]
+      show the locations of the last 90 days")]
     Locations {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
         #[command(flatten)]
-        limit: Limit,
+        limit: LimitArgs,
     },
 
-    /// New and returning visitors, sessions per visitor
+    /// Show new and returning visitors, and sessions per visitor
     #[command(after_help = "\
 Examples:
   wa report visitors --chatbot shop
-      who comes back to one chatbot")]
+      show the visitors of one chatbot")]
     Visitors {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
 
-    /// All reports at once
+    /// Show all reports
     #[command(after_help = "\
 Examples:
   wa report all --from 2026-10-01 --to 2026-10-31 --format markdown
-      a month, to be pasted")]
+      report on a month, for a wiki or a chat")]
     All {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
 }
 
-/// The flags of every report over a window.
+/// The arguments of every report on a window.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Common {
+pub(super) struct CommonArgs {
     #[command(flatten)]
     pub window: window::Args,
     #[command(flatten)]
-    pub scope: Scope,
+    pub scope: ScopeArgs,
     #[command(flatten)]
-    pub shape: Shape,
+    pub format: FormatArgs,
 }
 
-/// The flags that say whose sessions count.
+/// The arguments that select sessions.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Scope {
-    /// Only this chatbot (repeatable) [default: all together]
+pub(super) struct ScopeArgs {
+    /// Only this chatbot (repeatable) [default: all chatbots together]
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     pub chatbot: Vec<String>,
 
-    /// One report for each chatbot
+    /// Show one report per chatbot
     #[arg(long)]
     pub by_chatbot: bool,
 
-    /// Count robots too; only as far back as sessions are kept
+    /// Include bot sessions; as far back as sessions are retained
     #[arg(long)]
     pub include_bots: bool,
 }
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Shape {
-    /// How to write it: table, json, csv or markdown
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
+pub(super) struct FormatArgs {
+    /// Output format: table, json, csv or markdown
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]
     pub format: ReportFormat,
 }
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Compare {
-    /// Set each figure beside that of the period before
+pub(super) struct CompareArgs {
+    /// Compare each metric with the previous period
     #[arg(long)]
     pub compare: bool,
 }
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Limit {
-    /// How many rows of each list, up to 100 [default: all in JSON and CSV, 10 in tables]
+pub(super) struct LimitArgs {
+    /// Number of rows per list, at most 100 [default: all in JSON and CSV, 10 in tables]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: Option<u32>,
 }

@@ -1,0 +1,123 @@
+//! Fits the columns of a section into a width: which columns are shown, and how wide they are.
+
+use super::layout::{Column, ColumnKind, Section};
+use super::text::display_width;
+
+/// The gap between two columns, in terminal cells.
+pub(super) const GAP: usize = 2;
+/// The minimum width of a text column.
+const MIN_TEXT: usize = 8;
+/// The minimum width of a text column that may be dropped: less of its text is not worth the space.
+const MIN_DROPPABLE_TEXT: usize = 14;
+const MIN_BAR: usize = 6;
+const MAX_BAR: usize = 24;
+
+/// The columns that are shown, and the names of those that do not fit.
+pub(super) struct Fit {
+    pub columns: Vec<FittedColumn>,
+    pub dropped: Vec<String>,
+}
+
+/// A column that is shown.
+pub(super) struct FittedColumn {
+    /// Index of the column in its section.
+    pub index: usize,
+    pub kind: ColumnKind,
+    /// The width in terminal cells.
+    pub width: usize,
+    min_width: usize,
+    drop_priority: u8,
+}
+
+impl Fit {
+    /// Fits a section into `width` terminal cells.
+    ///
+    /// Drops columns, the highest priority first, until the others fit at their minimum widths.
+    /// Then shrinks text columns, the widest first, and stretches bars into the remaining space.
+    pub(super) fn new(section: &Section, width: usize) -> Fit {
+        let columns = section.columns.iter().enumerate();
+        let mut fit = Fit {
+            columns: columns.filter_map(|(index, column)| fit_column(section, index, column)).collect(),
+            dropped: Vec::new(),
+        };
+        let mut is_dropped = vec![false; section.columns.len()];
+        while fit.total(|column| column.min_width) > width && fit.drop_columns(&mut is_dropped) {}
+        fit.dropped = dropped_names(&section.columns, &is_dropped);
+        fit.shrink_text(width);
+        fit.stretch_bars(width);
+        fit
+    }
+
+    fn total(&self, width: impl Fn(&FittedColumn) -> usize) -> usize {
+        let gaps = GAP * self.columns.len().saturating_sub(1);
+        self.columns.iter().map(width).sum::<usize>() + gaps
+    }
+
+    /// Drops the columns of the highest priority. Returns whether there were any.
+    fn drop_columns(&mut self, is_dropped: &mut [bool]) -> bool {
+        let highest = self.columns.iter().map(|column| column.drop_priority).max().unwrap_or(0);
+        for column in self.columns.extract_if(.., |column| highest > 0 && column.drop_priority == highest) {
+            if let Some(is_dropped) = is_dropped.get_mut(column.index) {
+                *is_dropped = true;
+            }
+        }
+        highest > 0
+    }
+
+    /// Shrinks text columns. The first one names the row, so the others shrink before it.
+    fn shrink_text(&mut self, width: usize) {
+        let excess = self.total(|column| column.width).saturating_sub(width);
+        let is_text = |column: &&mut FittedColumn| column.kind.is_text();
+        let mut texts: Vec<&mut FittedColumn> = self.columns.iter_mut().filter(is_text).collect();
+        for _ in 0..excess {
+            let index = widest(&texts, 1, MIN_DROPPABLE_TEXT).or_else(|| widest(&texts, 0, MIN_TEXT));
+            let Some(column) = index.and_then(|index| texts.get_mut(index)) else { break };
+            column.width -= 1;
+        }
+    }
+
+    fn stretch_bars(&mut self, width: usize) {
+        let rest = width.saturating_sub(self.total(|column| column.width));
+        for column in self.columns.iter_mut().filter(|column| column.kind == ColumnKind::Bar) {
+            column.width = column.width.saturating_add(rest).min(MAX_BAR);
+        }
+    }
+}
+
+/// Returns the names of the dropped columns without duplicates. A bar repeats a number, so nothing
+/// is missing without it.
+fn dropped_names(columns: &[Column], is_dropped: &[bool]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (column, _) in columns.iter().zip(is_dropped).filter(|(_, is_dropped)| **is_dropped) {
+        let name = column.dropped_name.as_ref().unwrap_or(&column.title);
+        if column.kind != ColumnKind::Bar && !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// Returns a column at its full width; `None` for a droppable text column without any text.
+fn fit_column(section: &Section, index: usize, column: &Column) -> Option<FittedColumn> {
+    let droppable = column.drop_priority > 0;
+    let title = if section.hide_header { 0 } else { display_width(&column.title) };
+    let cells = section.rows.iter().filter_map(|row| row.cells.get(index));
+    let widest_cell = cells.map(|cell| cell.width()).max().unwrap_or(0);
+    if column.kind.is_text() && droppable && widest_cell == 0 {
+        return None;
+    }
+    let width = if column.kind == ColumnKind::Bar { MIN_BAR } else { widest_cell.max(title).max(1) };
+    let min_width = match (column.kind.is_text(), droppable) {
+        (false, _) => width,
+        (true, false) => width.min(MIN_TEXT),
+        (true, true) => width.min(MIN_DROPPABLE_TEXT),
+    };
+    let (kind, drop_priority) = (column.kind, column.drop_priority);
+    Some(FittedColumn { index, kind, width, min_width, drop_priority })
+}
+
+/// Returns the index of the widest column, from `start` on, that is wider than `min`.
+fn widest(columns: &[&mut FittedColumn], start: usize, min: usize) -> Option<usize> {
+    let wide = columns.iter().enumerate().skip(start).filter(|(_, column)| column.width > min);
+    wide.max_by_key(|(_, column)| column.width).map(|(index, _)| index)
+}

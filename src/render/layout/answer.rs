@@ -1,0 +1,227 @@
+//! Lays out the answers of reports.
+
+use super::{Cell, Column, Layout, Row, RowStyle, Section, comparison, sessions};
+use crate::render::labels;
+use crate::render::numbers::{format_local_time, format_metric, pluralize};
+use crate::render::text::escape_control;
+use crate::report::answer::comparison::Comparison;
+use crate::report::answer::rows::Group;
+use crate::report::answer::{Answer, BotSessions, ReportHead};
+use crate::report::metric::{Metric, Unit};
+use crate::time::Zone;
+
+/// Lays out an answer.
+pub(in crate::render) fn layout(answer: &dyn Answer) -> Layout {
+    let head = answer.head();
+    let mut layout = Layout {
+        title: title(answer.name(), head),
+        facts: facts(head, answer.comparison()),
+        sections: Vec::new(),
+    };
+    if let Some(page) = answer.session_page() {
+        layout.sections = sessions::page(page, head.zone);
+        layout.facts.push(sessions::page_number(page));
+    } else if let Some(comparison) = answer.comparison() {
+        layout.sections = comparison::sections(comparison);
+    } else {
+        layout.sections = sections(&answer.groups());
+    }
+    layout
+}
+
+/// Lays out the summaries of several chatbots as one row per chatbot.
+pub(in crate::render) fn by_chatbot(answers: &[&dyn Answer]) -> Layout {
+    let Some(first) = answers.first() else { return Layout::default() };
+    let mut title = title(first.name(), &ReportHead { chatbots: Vec::new(), ..first.head().clone() });
+    if let Some(chatbots) = title.get_mut(1) {
+        *chatbots = format!("{} chatbots", answers.len());
+    }
+    let mut section = Section::new([Column::text("Chatbot")]);
+    if let Some(group) = first.groups().first() {
+        section.columns.extend(number_columns(group.name, group.metrics));
+    }
+    section.rows.extend(answers.iter().map(|answer| {
+        let chatbot = escape_control(&answer.head().chatbots.join(" ")).into_owned();
+        let groups = answer.groups();
+        let values = groups.iter().flat_map(|group| {
+            group.all_rows.iter().flat_map(|item| format_values(group.metrics, &item.metrics))
+        });
+        Row::plain(std::iter::once(chatbot).chain(values))
+    }));
+    let facts = zone_fact(first.head().zone).into_iter().collect();
+    Layout { title, facts, sections: vec![section] }
+}
+
+/// Returns the parts of a title: the report, the chatbots, the period.
+pub(in crate::render) fn title(name: &str, head: &ReportHead) -> Vec<String> {
+    let mut letters = name.chars();
+    let name = letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect());
+    let chatbots = match head.chatbots.as_slice() {
+        [] => "all chatbots".to_owned(),
+        [one] => escape_control(one).into_owned(),
+        [one, two] => format!("{}, {}", escape_control(one), escape_control(two)),
+        [one, two, more @ ..] => {
+            format!("{}, {} and {} more", escape_control(one), escape_control(two), more.len())
+        }
+    };
+    let period = match (head.window, head.moment) {
+        (Some(window), _) => Some(window.to_string()),
+        (None, Some(moment)) => Some(format_local_time(moment, head.zone)),
+        (None, None) => None,
+    };
+    [name, chatbots].into_iter().chain(period).collect()
+}
+
+fn facts(head: &ReportHead, comparison: Option<&Comparison>) -> Vec<String> {
+    let bots = match head.bot_sessions {
+        BotSessions::NotCounted | BotSessions::Excluded(0) | BotSessions::Included(0) => None,
+        BotSessions::Excluded(n) => Some(format!("{} excluded", pluralize(n, "bot session", "bot sessions"))),
+        BotSessions::Included(n) => Some(format!("{} included", pluralize(n, "bot session", "bot sessions"))),
+    };
+    let previous = comparison.map(|comparison| {
+        let partial = if comparison.partial { "; today is incomplete" } else { "" };
+        format!("compared with {}{partial}", comparison.previous)
+    });
+    [bots, previous, zone_fact(head.zone)].into_iter().flatten().collect()
+}
+
+fn zone_fact(zone: Zone) -> Option<String> {
+    (zone != Zone::UTC).then(|| format!("time zone {}", zone.name()))
+}
+
+/// Returns a section per group. Consecutive groups of one row with the same metrics, such as
+/// response and load times, share a section.
+fn sections(groups: &[Group<'_>]) -> Vec<Section> {
+    let titled = groups.len() > 1;
+    let mut sections = Vec::new();
+    let mut rest = groups;
+    while let Some((first, others)) = rest.split_first() {
+        let is_alike =
+            |group: &&Group<'_>| first.is_single && group.is_single && group.metrics == first.metrics;
+        let alike = others.iter().take_while(is_alike).count();
+        let (same, others) = rest.split_at(alike + 1);
+        sections.push(match (alike, first.is_single) {
+            (1.., _) => row_per_group(same),
+            (0, true) => row_per_metric(first, titled),
+            (0, false) => list(first, titled),
+        });
+        rest = others;
+    }
+    sections
+}
+
+/// Returns the heading of a group, for a layout with several sections.
+pub(super) fn heading(group: &str, titled: bool) -> Option<String> {
+    titled.then(|| labels::section(group).to_owned())
+}
+
+/// Lays out a group of one row: one row per metric.
+fn row_per_metric(group: &Group<'_>, titled: bool) -> Section {
+    let mut section = Section::new([Column::text(""), Column::number("")]);
+    section.hide_header = true;
+    section.heading = heading(group.name, titled && group.name != "visitors");
+    for item in &group.all_rows {
+        for (key, name) in group.dimensions.iter().zip(&item.dimensions) {
+            section.push([labels::column(group.name, key), &*escape_control(name)]);
+        }
+        for ((key, _), value) in group.metrics.iter().zip(format_values(group.metrics, &item.metrics)) {
+            section.push([labels::column(group.name, key), &*value]);
+        }
+    }
+    section
+}
+
+/// Lays out groups of one row with the same metrics: one row per group.
+fn row_per_group(groups: &[Group<'_>]) -> Section {
+    let mut section = Section::new([Column::text("")]);
+    if let Some(first) = groups.first() {
+        section.columns.extend(first.metrics.iter().map(|(key, _)| {
+            // The mean, the median and the tail matter more than p75.
+            let priority = u8::from(*key == "p75");
+            Column::number(labels::column(first.name, key)).drop_priority(priority)
+        }));
+    }
+    section.rows.extend(groups.iter().map(|group| {
+        let label = labels::section(group.name).to_owned();
+        let values = group.all_rows.iter().flat_map(|item| format_values(group.metrics, &item.metrics));
+        Row::plain(std::iter::once(label).chain(values))
+    }));
+    section
+}
+
+/// Lays out a list: names, metrics, and a share or a bar for the group's main metric.
+fn list(group: &Group<'_>, titled: bool) -> Section {
+    let share = group.bar.filter(|_| group.total.is_some());
+    let mut columns = name_columns(group.name, group.dimensions);
+    for (index, column) in number_columns(group.name, group.metrics).enumerate() {
+        columns.push(column);
+        if share == Some(index) {
+            columns.push(Column::number("Share").drop_priority(SHARE_PRIORITY));
+        }
+    }
+    columns.extend(group.bar.map(|_| Column::bar()));
+    let main_metric = |values: &[Option<i64>]| {
+        let value = group.bar.and_then(|index| values.get(index).copied().flatten());
+        value.unwrap_or(0).max(0)
+    };
+    let longest = group.shown_rows().iter().map(|item| main_metric(&item.metrics)).max().unwrap_or(0).max(1);
+    let cells = |names: Vec<String>, values: &[Option<i64>]| {
+        let mut texts = names;
+        for (index, value) in format_values(group.metrics, values).enumerate() {
+            texts.push(value);
+            if share == Some(index) {
+                let value = group.share(values).map(|share| share.0.0);
+                texts.push(format_metric(Metric { unit: Unit::Percent, value }));
+            }
+        }
+        texts.into_iter().map(Cell::Text).collect::<Vec<Cell>>()
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    for item in group.shown_rows() {
+        let names = item.dimensions.iter().map(|name| escape_control(name).into_owned());
+        let mut cells = cells(names.collect(), &item.metrics);
+        if group.bar.is_some() {
+            let thousandths = i128::from(main_metric(&item.metrics)) * 1000 / i128::from(longest);
+            cells.push(Cell::Bar { thousandths: usize::try_from(thousandths).unwrap_or(0) });
+        }
+        rows.push(Row { cells, style: RowStyle::Plain });
+    }
+    if let Some(rest) = &group.rest {
+        let cells = cells(rest_names(group.dimensions.len(), group.hidden()), rest);
+        rows.push(Row { cells, style: RowStyle::Faint });
+    }
+    Section { heading: heading(group.name, titled), columns, rows, hide_header: false }
+}
+
+/// Shares repeat the metric before them, so they are dropped before the other metrics.
+const SHARE_PRIORITY: u8 = 100;
+
+/// Returns the columns of the names that identify a row.
+pub(super) fn name_columns(group: &str, keys: &[&str]) -> Vec<Column> {
+    let column = |key: &&str| {
+        let title = labels::column(group, key);
+        if *key == "stat_date" { Column::time(title) } else { Column::text(title) }
+    };
+    keys.iter().map(column).collect()
+}
+
+/// Returns the columns of metrics. Later ones are dropped first; the first one is not dropped.
+fn number_columns(group: &str, metrics: &[(&str, Unit)]) -> impl Iterator<Item = Column> {
+    metrics
+        .iter()
+        .zip(0..)
+        .map(move |((key, _), priority)| Column::number(labels::column(group, key)).drop_priority(priority))
+}
+
+/// Returns the names of the row that sums the rows beyond the limit.
+pub(super) fn rest_names(columns: usize, hidden: usize) -> Vec<String> {
+    let mut names = vec![String::new(); columns];
+    if let Some(first) = names.first_mut() {
+        *first = format!("+ {hidden} more");
+    }
+    names
+}
+
+fn format_values(metrics: &[(&str, Unit)], values: &[Option<i64>]) -> impl Iterator<Item = String> {
+    metrics.iter().zip(values).map(|((_, unit), value)| format_metric(Metric { unit: *unit, value: *value }))
+}
