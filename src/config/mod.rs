@@ -228,7 +228,11 @@ pub(crate) fn write_default(file_system: &dyn FileSystem, dir: &Path) -> Result<
 ///
 /// # Errors
 /// [`ErrorKind::Failed`](crate::ErrorKind::Failed) if a folder or the file cannot be written.
-pub(crate) fn write(file_system: &dyn FileSystem, dir: &Path, config: &ResolvedConfig) -> Result<Option<PathBuf>> {
+pub(crate) fn write(
+    file_system: &dyn FileSystem,
+    dir: &Path,
+    config: &ResolvedConfig,
+) -> Result<Option<PathBuf>> {
     let path = dir.join(FILE_NAME);
     let entries = file_system.list(dir).map_err(|e| Error::io("list the store", dir, e))?;
     if entries.iter().any(|entry| entry.name == FILE_NAME) {
@@ -240,7 +244,8 @@ pub(crate) fn write(file_system: &dyn FileSystem, dir: &Path, config: &ResolvedC
     let draft = staging.join(FILE_NAME);
     // An interrupted run may have left one. If it cannot be removed, the write below fails.
     let _ = file_system.remove_file(&draft);
-    file_system.write_new(&draft, template::text(config).as_bytes())
+    file_system
+        .write_new(&draft, template::text(config).as_bytes())
         .and_then(|()| file_system.sync_file(&draft))
         .map_err(|e| Error::io("write", &draft, e))?;
     file_system.rename(&draft, &path).map_err(|e| Error::io("write the settings to", &path, e))?;
