@@ -64,7 +64,8 @@ pub fn table(report: &IngestReport, style: &Style) -> String {
         cells
     };
     let files = &report.summary.files;
-    let (known, read): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.outcome == FileOutcome::Known);
+    let (unchanged, read): (Vec<_>, Vec<_>) =
+        files.iter().partition(|file| file.outcome == FileOutcome::Unchanged);
     for file in read.iter().take(MAX_FILES) {
         section.push(row(escape_control(&file.file).into_owned(), &file.counts));
     }
