@@ -13,9 +13,9 @@ const NAMES: [&str; 5] =
     ["widget_loaded", "widget_opened", "message_sent", "message_received", "button_clicked"];
 
 /// A pseudo-random number generator with a fixed seed.
-struct Chance(u64);
+struct Rng(u64);
 
-impl Chance {
+impl Rng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         self.0 >> 20
@@ -29,16 +29,16 @@ impl Chance {
 /// Returns the lines of `visits` visits of one day, by time: 1 to 14 events each. One pause in fifty
 /// exceeds the session timeout.
 pub fn lines(visits: u64) -> Vec<String> {
-    let mut chance = Chance(1);
+    let mut rng = Rng(1);
     let mut lines = Vec::new();
     for visit in 0..visits {
-        let mut at = chance.below(50_000_000);
-        for number in 0..1 + chance.below(14) {
+        let mut at = rng.below(50_000_000);
+        for number in 0..1 + rng.below(14) {
             if number > 0 {
-                at += if chance.below(50) == 0 { 2_000_000 } else { chance.below(60_000) };
+                at += if rng.below(50) == 0 { 2_000_000 } else { rng.below(60_000) };
             }
-            let name = NAMES[if number == 0 { 0 } else { chance.below(5) as usize }];
-            lines.push((at, line(&mut chance, visit, name, at)));
+            let name = NAMES[if number == 0 { 0 } else { rng.below(5) as usize }];
+            lines.push((at, line(&mut rng, visit, name, at)));
         }
     }
     lines.sort_by_key(|(at, _)| *at);
@@ -46,7 +46,7 @@ pub fn lines(visits: u64) -> Vec<String> {
 }
 
 /// Writes an event; `at` is in milliseconds since the start of the day.
-fn line(chance: &mut Chance, visit: u64, name: &str, at: u64) -> String {
+fn line(rng: &mut Rng, visit: u64, name: &str, at: u64) -> String {
     let time =
         format!("{:02}:{:02}:{:02}.{:03}Z", at / 3_600_000, at / 60_000 % 60, at / 1000 % 60, at % 1000);
     format!(
@@ -59,10 +59,10 @@ fn line(chance: &mut Chance, visit: u64, name: &str, at: u64) -> String {
          SM-S911U) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.{}.0 Mobile \
          Safari/537.36\",\"ip_address\":\"121.242.{}.{}\",\"utm_source\":\"google\",\"utm_medium\":\"cpc\",\
          \"utm_campaign\":\"winter_sale\"}}\n",
-        chance.next() as u32,
-        chance.next() & 0xffff_ffff,
+        rng.next() as u32,
+        rng.next() & 0xffff_ffff,
         visit * 3 / 5,
-        chance.below(3000),
+        rng.below(3000),
         visit % 40,
         visit % 250,
         visit / 250 % 250,
@@ -101,7 +101,7 @@ pub fn parsed(visits: u64) -> Block {
     let bytes = lines(visits).concat().into_bytes();
     let end = bytes.len() as u64;
     let raw = RawBlock { bytes, first_line: 1, end, ..RawBlock::default() };
-    let parsed = wa::ingest::parse(raw, &options(), &Enricher::new(None).expect("a enricher"));
-    assert!(parsed.rejected.is_empty(), "a made-up line was refused");
+    let parsed = wa::ingest::parse(raw, &options(), &Enricher::new(None).expect("an enricher"));
+    assert!(parsed.rejected.is_empty(), "a generated line was rejected");
     parsed.block
 }

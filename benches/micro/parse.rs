@@ -14,7 +14,7 @@ const SIZES: [usize; 4] = [512, 1024, 2048, 8192];
 #[divan::bench(args = SIZES)]
 fn lines(bencher: Bencher<'_, '_>, kib: usize) {
     let block = log::block(kib << 10);
-    let (options, enricher) = (log::options(), Enricher::new(None).expect("a enricher"));
+    let (options, enricher) = (log::options(), Enricher::new(None).expect("an enricher"));
     let mut parser = Parser::default();
     bencher
         .counter(BytesCount::new(block.bytes.len()))

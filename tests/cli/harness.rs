@@ -8,6 +8,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+#[path = "../harness/mod.rs"]
+mod shared;
+
 /// The default clock of tests: the day after the sample data ends.
 pub const NOW: &str = "2026-11-10T02:00:00Z";
 
@@ -100,14 +103,7 @@ impl Sandbox {
 
     /// Returns the command without arguments.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wa"));
-        command.env_clear().current_dir(self.dir.path()).args(["--now", &self.now]);
-        // Coverage and backtraces apply to the child process too.
-        for name in ["LLVM_PROFILE_FILE", "RUST_BACKTRACE"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        let mut command = shared::wa(self.dir.path(), &self.now);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -1,24 +1,24 @@
-//! The guarantees that `wa` gives, each with tests that bear its name: order, account, whole or not
-//! at all, readers, bounded memory, bad bytes.
+//! Tests of the guarantees, one module per guarantee: order, ingest summary, atomicity, agreement,
+//! isolation, bounded memory, robustness and erasure.
 //!
-//! What is expected comes from a naive model that sees all lines at once ([`naive`]), never from the
-//! code under test. `WA_TEST_CASES` multiplies the number of random cases (default 1).
+//! Expected tables and reports come from independent models ([`support::reference_model`] and
+//! [`support::reference_reports`]), never from the code under test. `WA_TEST_CASES` multiplies the
+//! number of random cases (default 1).
 
-mod account;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod support;
+
 mod agreement;
-mod any_bytes;
-mod at_once;
-mod bad_bytes;
-mod damage;
-mod disk;
-mod figures;
-mod kill;
-mod logs;
-mod memory;
-mod naive;
+mod arbitrary_bytes;
+mod atomicity;
+mod bounded_memory;
+mod damaged_files;
+mod erasure;
+mod event_lists;
+mod ingest_summary;
+mod isolation;
 mod order;
-mod place;
-mod replay;
-mod tables;
-mod whole;
+mod process_kill;
+mod robustness;
 mod year;

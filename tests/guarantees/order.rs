@@ -10,13 +10,13 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use wa::settings::Settings;
 use wa::time::{DAY, Micros, SECOND, Zone};
 
-use super::disk::MemoryDisk;
-use super::logs::{self, NOW, Run, Seed};
-use super::naive::{self, Model};
-use super::{place, tables};
+use super::support::generated_logs::{self, LogFile, NOW, Run, Seed};
+use super::support::memory_file_system::MemoryFileSystem;
+use super::support::reference_model::{self, Model};
+use super::support::{fixtures, tables};
 
 const ZONES: [&str; 3] = ["UTC", "Europe/Berlin", "America/New_York"];
-/// By the longest, sessions go over several midnights.
+/// With the longest timeout, sessions pass several midnights.
 const TIMEOUTS: [Micros; 4] = [1800 * SECOND, 1800 * SECOND, 90 * SECOND, 26 * 3600 * SECOND];
 
 #[derive(Clone, Debug)]
@@ -25,53 +25,53 @@ struct Case {
     runs: Vec<[u8; 6]>,
     zone: u8,
     timeout: u8,
-    beginning: u8,
+    start: u8,
 }
 
 fn case() -> impl Strategy<Value = Case> {
     let events = |range| prop::collection::vec(any::<Seed>(), range);
     let runs = |range| prop::collection::vec(any::<[u8; 6]>(), range);
-    // Most faults show with a few events, and many small cases find them sooner.
+    // Most bugs need few events, and many small cases find them faster.
     let sizes = prop_oneof![2 => (events(1..12), runs(1..4)), 1 => (events(1..40), runs(1..5))];
-    (sizes, any::<[u8; 3]>()).prop_map(|((seeds, runs), [zone, timeout, beginning])| Case {
+    (sizes, any::<[u8; 3]>()).prop_map(|((seeds, runs), [zone, timeout, start])| Case {
         seeds,
         runs,
         zone: zone % 3,
         timeout: timeout % 4,
-        beginning,
+        start,
     })
 }
 
 fn run_case(case: &Case) -> Result<(), String> {
     let timeout = TIMEOUTS[usize::from(case.timeout)];
     let zone = Zone::parse(ZONES[usize::from(case.zone)]).unwrap();
-    let settings = Settings { timezone: zone, session_timeout: timeout, ..place::settings() };
-    let lines = logs::lines(&case.seeds, case.beginning, timeout);
-    let runs = logs::deal(&lines, &case.seeds, &case.runs);
-    let disk = disk_with_key();
+    let settings = Settings { timezone: zone, session_timeout: timeout, ..fixtures::settings() };
+    let lines = generated_logs::lines(&case.seeds, case.start, timeout);
+    let runs = generated_logs::distribute(&lines, &case.seeds, &case.runs);
+    let disk = file_system_with_key();
     let mut model = Model::default();
-    take_in(&disk, &settings, &runs, &mut model)?;
-    let found = tables::read(&place::store_on(&disk).snapshot().unwrap()).map_err(|e| e.to_string())?;
-    if let Some(problem) = place::unnamed_files(&disk) {
+    ingest_runs(&disk, &settings, &runs, &mut model)?;
+    let found = tables::read(&fixtures::store_in(&disk).snapshot().unwrap()).map_err(|e| e.to_string())?;
+    if let Some(problem) = fixtures::orphan_files(&disk) {
         return Err(problem);
     }
-    naive::check(&model, zone.0, timeout, found.clone())?;
+    reference_model::check(&model, zone.0, timeout, found.clone())?;
     if case.seeds[0][12].is_multiple_of(4) {
-        rebuilt_by_other_settings(case, &disk, &settings, &model)?;
+        rebuild_with_other_settings(case, &disk, &settings, &model)?;
     }
     if case.seeds[0][13].is_multiple_of(8) {
-        // The same lines, as often as the file with the most copies has them, in one file.
+        // The same lines in one file, each as often as in the file with the most copies.
         let mut copies: BTreeMap<String, usize> = Default::default();
         for file in runs.iter().flat_map(|run| &run.files) {
             for line in &file.lines {
                 let count = file.lines.iter().filter(|other| *other == line).count();
-                let known = copies.entry(line.clone()).or_default();
-                *known = (*known).max(count);
+                let most = copies.entry(line.clone()).or_default();
+                *most = (*most).max(count);
             }
         }
         let lines = copies.into_iter().flat_map(|(line, n)| std::iter::repeat_n(line, n)).collect();
-        let file = logs::File { name: "all.ndjson".into(), lines, cut: String::new(), no_newline: false };
-        let once = Run {
+        let file = LogFile { name: "all.ndjson".into(), lines, unfinished: String::new(), no_newline: false };
+        let single_run = Run {
             files: vec![file],
             batch_bytes: 1 << 30,
             force: false,
@@ -80,58 +80,58 @@ fn run_case(case: &Case) -> Result<(), String> {
             gc: false,
             rebuild: false,
         };
-        let other = disk_with_key();
-        take_in(&other, &settings, &[once], &mut Model::default())?;
-        let expected = tables::read(&place::store_on(&other).snapshot().unwrap()).unwrap();
-        // Whether a visitor is marked for pruning says nothing about events either.
-        if let Some(difference) = tables::difference(&expected, &found, tables::DATES) {
-            return Err(format!("another dealing of the same events gives other tables:\n{difference}"));
+        let other = file_system_with_key();
+        ingest_runs(&other, &settings, &[single_run], &mut Model::default())?;
+        let expected = tables::read(&fixtures::store_in(&other).snapshot().unwrap()).unwrap();
+        if let Some(difference) = tables::difference(&expected, &found, tables::WRITE_TIMES) {
+            return Err(format!("the same events in one file give other tables:\n{difference}"));
         }
     }
     Ok(())
 }
 
-/// Rebuilds by another zone and another timeout: the tables are as if they had been the settings all
-/// along. Then back again: the tables are what they were.
-fn rebuilt_by_other_settings(
+/// Rebuilds with another time zone and timeout, and then with the original ones. Each time the
+/// tables must be those of an ingest with these settings.
+fn rebuild_with_other_settings(
     case: &Case,
-    disk: &Arc<MemoryDisk>,
+    disk: &Arc<MemoryFileSystem>,
     settings: &Settings,
     model: &Model,
 ) -> Result<(), String> {
     let zone = Zone::parse(ZONES[(usize::from(case.zone) + 1) % ZONES.len()]).unwrap();
-    // The most sessions are joined by a long timeout, and cut by a short one.
+    // A long timeout merges the most sessions, and a short one splits the most.
     let timeout = [90, 1800, 7200][usize::from(case.seeds[0][12] / 4 % 3)] * SECOND;
     let other = Settings { timezone: zone, session_timeout: timeout, ..settings.clone() };
-    for (what, settings) in [("by other settings", &other), ("back again", settings)] {
-        place::rebuild(disk, settings, NOW + 1000 * SECOND).map_err(|e| e.to_string())?;
-        let found = tables::read(&place::store_on(disk).snapshot().unwrap()).map_err(|e| e.to_string())?;
-        naive::check(model, settings.timezone.0, settings.session_timeout, found)
-            .map_err(|difference| format!("rebuilt {what}:\n{difference}"))?;
-        if let Some(problem) = place::unnamed_files(disk) {
-            return Err(format!("rebuilt {what}: {problem}"));
+    for (name, settings) in [("other settings", &other), ("original settings", settings)] {
+        fixtures::rebuild(disk, settings, NOW + 1000 * SECOND).map_err(|e| e.to_string())?;
+        let found = tables::read(&fixtures::store_in(disk).snapshot().unwrap()).map_err(|e| e.to_string())?;
+        reference_model::check(model, settings.timezone.0, settings.session_timeout, found)
+            .map_err(|difference| format!("rebuild with {name}:\n{difference}"))?;
+        if let Some(problem) = fixtures::orphan_files(disk) {
+            return Err(format!("rebuild with {name}: {problem}"));
         }
     }
     Ok(())
 }
 
-/// Makes a disk with a store's key on it, so that two stores make the same ids of addresses.
-fn disk_with_key() -> Arc<MemoryDisk> {
+/// Creates a file system with a fixed secret key in the store, so that two stores derive the same
+/// visitor ids from IP addresses.
+fn file_system_with_key() -> Arc<MemoryFileSystem> {
     use wa::store::file_system::FileSystem;
-    let disk = MemoryDisk::new();
-    let dir = std::path::Path::new(place::STORE);
+    let disk = MemoryFileSystem::new();
+    let dir = std::path::Path::new(fixtures::STORE);
     disk.create_dir_all(dir).unwrap();
     disk.write_new(&dir.join("key"), "5a".repeat(32).as_bytes()).unwrap();
     disk
 }
 
-fn take_in(
-    disk: &Arc<MemoryDisk>,
+fn ingest_runs(
+    disk: &Arc<MemoryFileSystem>,
     settings: &Settings,
     runs: &[Run],
     model: &mut Model,
 ) -> Result<(), String> {
-    let folder = place::folder();
+    let folder = fixtures::folder();
     let mut present: BTreeMap<String, Vec<String>> = Default::default();
     for (number, run) in runs.iter().enumerate() {
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -149,21 +149,21 @@ fn take_in(
             false => run.files.iter().map(|file| &file.lines).collect(),
         };
         for lines in read {
-            model.file(lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()));
+            model.add_file(lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()));
         }
         let now = NOW + number as Micros * SECOND;
         let options = wa::ingest::IngestOptions {
             batch_bytes: Some(run.batch_bytes),
             force: run.force,
             atomic: run.atomic,
-            ..place::options(inputs, now)
+            ..fixtures::ingest_options(inputs, now)
         };
-        let report = place::ingest(disk, settings, &options).map_err(|e| e.to_string())?;
+        let report = fixtures::ingest(disk, settings, &options).map_err(|e| e.to_string())?;
         if let Some(problem) = report.failure.iter().chain(&report.problems).next() {
             return Err(format!("run {number}: {problem}"));
         }
         if !report.summary.adds_up() {
-            return Err(format!("run {number}: the account does not add up: {:#?}", report.summary));
+            return Err(format!("run {number}: the ingest summary does not add up: {:#?}", report.summary));
         }
         let expected = model.read - read_before;
         let total = &report.summary.total;
@@ -171,105 +171,111 @@ fn take_in(
             return Err(format!("run {number}: {} events read, not {expected}", total.read));
         }
         if run.gc {
-            place::gc(disk, settings, now).map_err(|e| e.to_string())?;
+            fixtures::gc(disk, settings, now).map_err(|e| e.to_string())?;
         }
         if run.rebuild {
-            let report = place::rebuild(disk, settings, now).map_err(|e| e.to_string())?;
-            // By the same settings, there is nothing to be made anew.
+            let report = fixtures::rebuild(disk, settings, now).map_err(|e| e.to_string())?;
+            // With the same settings, a rebuild changes nothing.
             if (report.sessions_changed, report.first_seen_changed) != (0, 0) {
-                return Err(format!("run {number}: a rebuild by the same settings changes rows: {report:?}"));
+                return Err(format!(
+                    "run {number}: a rebuild with the same settings changed rows: {report:?}"
+                ));
             }
         }
     }
     Ok(())
 }
 
-/// Tries so many cases by chance, besides those that once failed.
-fn try_cases(cases: u32) {
+/// Runs random cases, after those that failed before.
+fn run_cases(cases: u32) {
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/order.txt");
     let config = Config {
-        cases: place::cases(cases),
+        cases: fixtures::cases(cases),
         max_shrink_iters: 2000,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
         ..Config::default()
     };
-    // A failure prints the smallest case that was found, and its seed, which is kept in that file.
+    // A failure prints the smallest failing case, and adds its seed to the file.
     let outcome = TestRunner::new(config).run(&case(), |case| run_case(&case).map_err(TestCaseError::fail));
     if let Err(error) = outcome {
         panic!("{error}");
     }
 }
 
-/// In two tests, so that two threads try them.
+/// The cases of each of two tests, which run on two threads.
 const CASES: u32 = 1500;
 
 #[test]
-fn order_the_tables_are_a_function_of_the_set_of_events() {
-    try_cases(CASES);
+fn order_tables_depend_only_on_the_set_of_events() {
+    run_cases(CASES);
 }
 
 #[test]
-fn order_the_tables_are_a_function_of_the_set_of_events_in_further_cases() {
-    try_cases(CASES);
+fn order_tables_depend_only_on_the_set_in_further_cases() {
+    run_cases(CASES);
 }
 
-/// Counts in the cases what the guarantee speaks of: a generator that makes none of it shows nothing.
 #[test]
-fn order_the_cases_by_chance_have_what_the_guarantee_speaks_of() {
+fn order_random_cases_cover_every_feature() {
+    // Without this test, a generator that stops covering a feature would go unnoticed.
     let mut runner = TestRunner::deterministic();
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..100 {
         let case = case().new_tree(&mut runner).unwrap().current();
         let timeout = TIMEOUTS[usize::from(case.timeout)];
-        let settings = Settings { session_timeout: timeout, ..place::settings() };
-        let runs = logs::deal(&logs::lines(&case.seeds, case.beginning, timeout), &case.seeds, &case.runs);
-        let mut add = |what, n: usize| *count.entry(what).or_default() += n;
+        let settings = Settings { session_timeout: timeout, ..fixtures::settings() };
+        let runs = generated_logs::distribute(
+            &generated_logs::lines(&case.seeds, case.start, timeout),
+            &case.seeds,
+            &case.runs,
+        );
+        let mut add = |feature, n: usize| *count.entry(feature).or_default() += n;
         let files = || runs.iter().flat_map(|run| &run.files);
         add("runs that commit after every block", runs.iter().filter(|run| run.batch_bytes == 1).count());
         add("runs that commit once", runs.iter().filter(|run| run.atomic).count());
         add("gcs", runs.iter().filter(|run| run.gc).count());
         add("rebuilds", runs.iter().filter(|run| run.rebuild).count());
         add("compressed files", files().filter(|file| !file.name.ends_with(".ndjson")).count());
-        add("lines cut off", files().filter(|file| !file.cut.is_empty()).count());
+        add("unfinished lines", files().filter(|file| !file.unfinished.is_empty()).count());
         let mut found_in: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (number, file) in files().enumerate() {
             let distinct: BTreeSet<&String> = file.lines.iter().collect();
-            add("lines twice in a file", file.lines.len() - distinct.len());
+            add("repeated lines in a file", file.lines.len() - distinct.len());
             for line in distinct {
                 found_in.entry(line).or_default().insert(number);
             }
         }
         add("lines in several files", found_in.values().filter(|files| files.len() > 1).count());
 
-        let disk = disk_with_key();
-        let tables = || tables::read(&place::store_on(&disk).snapshot().unwrap()).unwrap();
+        let disk = file_system_with_key();
+        let tables = || tables::read(&fixtures::store_in(&disk).snapshot().unwrap()).unwrap();
         let mut first_seen: BTreeMap<[String; 3], i64> = BTreeMap::new();
         let mut ends: BTreeSet<(String, i64)> = BTreeSet::new();
         for run in runs.chunks(1) {
-            take_in(&disk, &settings, run, &mut Model::default()).unwrap();
+            ingest_runs(&disk, &settings, run, &mut Model::default()).unwrap();
             for row in &tables()["visitors"] {
                 let visitor = ["chatbot_id", "id_kind", "visitor_id"].map(|name| row[name].to_string());
                 let time = row["first_seen_at"].as_i64().unwrap();
                 let before = first_seen.insert(visitor, time).unwrap_or(time);
-                add("visitors that turn out to be a day older", usize::from(before / DAY > time / DAY));
+                add("visitors first seen on an earlier day", usize::from(before / DAY > time / DAY));
             }
             let now: BTreeSet<(String, i64)> = tables()["sessions"]
                 .iter()
                 .map(|row| (row["chatbot_id"].to_string(), row["ended_at"].as_i64().unwrap()))
                 .collect();
-            add("sessions that later lines go on with", ends.difference(&now).count());
+            add("sessions that later lines extend", ends.difference(&now).count());
             ends = now;
         }
         let tables = tables();
         for row in &tables["sessions"] {
             let day = |column: &str| row[column].as_i64().unwrap().div_euclid(DAY);
             let midnights = day("ended_at") - day("started_at");
-            add("sessions over a midnight", usize::from(midnights == 1));
-            add("sessions over several midnights", usize::from(midnights > 1));
+            add("sessions past midnight", usize::from(midnights == 1));
+            add("sessions past several midnights", usize::from(midnights > 1));
         }
         let mut times: BTreeMap<[String; 4], Vec<i64>> = BTreeMap::new();
         for row in &tables["events"] {
-            // The version of a UUID: 8 where the log gave no id.
+            // The version of the UUID is 8 if the log has no id.
             let derived = row["id"].as_str().unwrap().as_bytes()[14] == b'8';
             add(if derived { "events without an id" } else { "events with an id" }, 1);
             let key =
@@ -280,9 +286,9 @@ fn order_the_cases_by_chance_have_what_the_guarantee_speaks_of() {
             times.sort_unstable();
             for pair in times.windows(2) {
                 match pair[1] - pair[0] {
-                    0 => add("events of one time", 1),
-                    gap if gap == timeout => add("gaps of the timeout", 1),
-                    gap if gap == timeout + 1 => add("gaps a microsecond longer", 1),
+                    0 => add("events at the same time", 1),
+                    gap if gap == timeout => add("gaps of exactly the timeout", 1),
+                    gap if gap == timeout + 1 => add("gaps of a microsecond more", 1),
                     _ => {}
                 }
             }
@@ -295,7 +301,7 @@ fn order_the_cases_by_chance_have_what_the_guarantee_speaks_of() {
     }
     eprintln!("{count:#?}");
     assert_eq!(count.len(), 18, "{count:#?}");
-    for (what, n) in &count {
-        assert!(*n >= 10, "{what}: {n} in 100 cases");
+    for (feature, n) in &count {
+        assert!(*n >= 10, "{feature}: {n} in 100 cases");
     }
 }

@@ -1,8 +1,8 @@
-//! What holds for any bytes: one function a property.
+//! Properties that hold for arbitrary bytes, one function per property.
 //!
-//! The fuzz targets in `fuzz/` look for bytes for which one does not hold; `tests/guarantees` tries each
-//! with bytes by chance. A property that does not hold panics and says what was expected. What is
-//! expected comes from other parsers (serde_json, chrono, flate2), or from how the bytes were made.
+//! The fuzz targets in `fuzz/` search for counterexamples, and `tests/guarantees` tests each
+//! property with random bytes. A violated property panics. Expected results come from other parsers
+//! (serde_json, chrono, flate2), or from the construction of the bytes.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Write};
@@ -16,61 +16,64 @@ use wa::ingest::{BlockReader, ParseOptions, Parsed, RawBlock, RejectReason, pars
 use wa::settings::IpPolicy;
 use wa::store::manifest::{Manifest, checksum};
 
+/// Returns a shared enricher, because compiling its rules takes a while.
 fn enricher() -> &'static Enricher {
-    static CONTEXT: OnceLock<Enricher> = OnceLock::new();
-    CONTEXT.get_or_init(|| Enricher::new(None).unwrap())
+    static ENRICHER: OnceLock<Enricher> = OnceLock::new();
+    ENRICHER.get_or_init(|| Enricher::new(None).unwrap())
 }
 
-fn parsed(bytes: Vec<u8>, ip: IpPolicy) -> Parsed {
+/// Parses lines, and checks the counts and the JSON columns.
+fn parse_checked(bytes: Vec<u8>, ip: IpPolicy) -> Parsed {
     // 2026-11-10T02:00:00Z.
     let options = ParseOptions { chatbot: None, now: 1_794_276_000_000_000, ip, visitor_key: [7; 32] };
     let raw = RawBlock { end: bytes.len() as u64, bytes, first_line: 1, ..RawBlock::default() };
     let parsed = parse(raw, &options, enricher());
-    assert!(parsed.unfinished.is_none(), "nothing is left for later of a stream");
-    assert_eq!(parsed.read, (parsed.block.rows.len() + parsed.rejected.len()) as u64, "the account");
+    assert!(parsed.unfinished.is_none(), "a stream has no unfinished line");
+    assert_eq!(parsed.read, (parsed.block.rows.len() + parsed.rejected.len()) as u64, "events read");
     for row in &parsed.block.rows {
         let event = parsed.block.event(row);
         assert!(!event.chatbot_id().is_empty() && event.text(TextField::EventName).is_some());
         for column in [TextField::Extra, TextField::Properties, TextField::UserMetadata] {
             if let Some(json) = event.text(column) {
-                assert!(is_json(json), "{column:?} holds {json:?}");
-                assert!(json.starts_with('{'), "{column:?} holds {json:?}");
+                assert!(is_json(json), "{column:?} contains {json:?}");
+                assert!(json.starts_with('{'), "{column:?} contains {json:?}");
             }
         }
     }
     parsed
 }
 
-/// Tells whether a text is JSON, however deep and whatever its numbers.
+/// Returns whether a text is JSON, of any depth and with any numbers.
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-fn good(title: &str) -> String {
+/// Returns a line of the chatbot `good`.
+fn valid_line(title: &str) -> String {
     format!(
         "{{\"event_name\":\"message_sent\",\"chatbot_id\":\"good\",\"session_id\":\"s\",\
          \"timestamp\":1790000000,\"page_title\":\"{title}\"}}\n"
     )
 }
 
-/// Titles of the good lines that came through.
+/// Returns the page titles of the events of the chatbot `good`.
 fn titles(parsed: &Parsed) -> Vec<&str> {
     let events = parsed.block.rows.iter().map(|row| parsed.block.event(row));
     events.filter(|e| e.chatbot_id() == "good").filter_map(|e| e.text(TextField::PageTitle)).collect()
 }
 
-/// Any bytes as lines: the account adds up, lines before and after them come through, and each line
-/// is refused as `not_json` exactly where another parser finds no JSON in it.
+/// Arbitrary bytes as lines: the ingest summary adds up, the lines before and after the bytes are
+/// parsed, and a line is rejected as `not_json` if and only if serde_json rejects it.
 pub fn lines(bytes: &[u8]) {
-    let between = [good("before").as_bytes(), bytes, b"\n", good("after").as_bytes()].concat();
+    let input = [valid_line("before").as_bytes(), bytes, b"\n", valid_line("after").as_bytes()].concat();
     for ip in [IpPolicy::Keep, IpPolicy::Truncate, IpPolicy::Drop] {
-        let parsed = parsed(between.clone(), ip);
+        let parsed = parse_checked(input.clone(), ip);
         let titles = titles(&parsed);
         assert_eq!((titles.first(), titles.last()), (Some(&"before"), Some(&"after")));
-        let lines = between.split(|byte| *byte == b'\n').collect::<Vec<_>>();
+        let lines = input.split(|byte| *byte == b'\n').collect::<Vec<_>>();
         for rejected in &parsed.rejected {
             let line = lines[rejected.line as usize - 1];
-            assert!(!line.trim_ascii().is_empty(), "a blank line was refused");
+            assert!(!line.trim_ascii().is_empty(), "a blank line was rejected");
             let utf8 = std::str::from_utf8(line);
             assert_eq!(rejected.reason == RejectReason::NotUtf8, utf8.is_err(), "{:?}", rejected.reason);
             if let (Ok(text), None) = (utf8, rejected.index) {
@@ -83,23 +86,23 @@ pub fn lines(bytes: &[u8]) {
                 );
             }
         }
-        // Each is read as one event: a line that is refused whole has made no row.
-        let whole: BTreeSet<u64> = parsed
+        // Each line that is not JSON must be rejected as a whole.
+        let rejected_lines: BTreeSet<u64> = parsed
             .rejected
             .iter()
             .filter(|rejected| rejected.index.is_none())
             .map(|rejected| rejected.line)
             .collect();
         for (number, line) in (1..).zip(&lines) {
-            let sound =
+            let is_valid =
                 std::str::from_utf8(line).is_ok_and(|text| text.trim_ascii().is_empty() || is_json(text));
-            assert!(sound || whole.contains(&number), "line {number} was not refused");
+            assert!(is_valid || rejected_lines.contains(&number), "line {number} was not rejected");
         }
     }
 }
 
-/// Any bytes as the fields of an envelope and as its events: a bad event loses itself alone, and the
-/// good one beside it has what the envelope hands down.
+/// Arbitrary bytes as the fields and events of an envelope: a bad event affects no other event, and
+/// a valid event inherits the fields of the envelope.
 pub fn envelope(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut pieces = text.split('\n');
@@ -107,43 +110,44 @@ pub fn envelope(bytes: &[u8]) {
     let fields = if fields.trim().is_empty() { String::new() } else { format!("{fields},") };
     let events: String = pieces.map(|event| format!("{event},")).collect();
     let last = "{\"event_name\":\"good\",\"timestamp\":1790000000,\"page_title\":\"the last\"}";
-    // Of a key given twice the last counts, and snake_case before camelCase. A time that cannot be read
-    // refuses every event that it is handed down to.
-    let own = "\"event_name\":null,\"eventName\":null,\"sent_at\":null,\"sentAt\":null,\"received_at\":null,\
+    // The last value of a duplicate key counts, and snake_case precedes camelCase. An inherited
+    // invalid time would reject every event.
+    let defined = "\"event_name\":null,\"eventName\":null,\"sent_at\":null,\"sentAt\":null,\"received_at\":null,\
                \"receivedAt\":null,\"chatbot_id\":\"c\",\"session_id\":\"s\",\"utm_source\":\"mail\"";
-    let line = format!("{{{fields}{own},\"events\":[{events}{last}]}}");
+    let line = format!("{{{fields}{defined},\"events\":[{events}{last}]}}");
     if line.len() > 1 << 20 {
         return;
     }
-    let parsed = parsed(line.clone().into_bytes(), IpPolicy::Keep);
+    let parsed = parse_checked(line.clone().into_bytes(), IpPolicy::Keep);
     if !is_json(&line) {
         assert_eq!(parsed.rejected.len(), 1, "{line}");
         assert_eq!(parsed.rejected[0].reason, RejectReason::NotJson, "{line}");
         return;
     }
-    let row = parsed.block.rows.last().unwrap_or_else(|| panic!("the good event is lost: {line}"));
+    let row = parsed.block.rows.last().unwrap_or_else(|| panic!("the valid event is missing: {line}"));
     let event = parsed.block.event(row);
     assert_eq!(event.text(TextField::PageTitle), Some("the last"), "{line}");
     assert_eq!((event.chatbot_id(), event.text(TextField::SessionId)), ("c", Some("s")), "{line}");
     assert_eq!(event.text(TextField::UtmSource), Some("mail"), "{line}");
-    // As many as another parser counts, where it can read the line at all.
+    // The same number of events as serde_json, if it can parse the line.
     if let Ok(value) = serde_json::from_str::<serde_json::Value>(&line) {
         assert_eq!(Some(parsed.read), value["events"].as_array().map(|events| events.len() as u64), "{line}");
     }
 }
 
-/// Any bytes as a time: as chrono reads it where that can, and the same again when it is written out.
+/// Arbitrary bytes as a time: the same as chrono, if it can parse the text; and the time
+/// round-trips.
 pub fn timestamp(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     let time = from_text(bytes);
     if let Some(micros) = time {
-        let utc = chrono::DateTime::from_timestamp_micros(micros).expect("a time of four-digit years");
+        let utc = chrono::DateTime::from_timestamp_micros(micros).expect("a time within the range of chrono");
         if (0..=9999).contains(&chrono::Datelike::year(&utc)) {
             let written = utc.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
             assert_eq!(from_text(written.as_bytes()), time, "{text:?}");
         }
     }
-    // Leap seconds are read by rules of their own.
+    // Leap seconds are parsed differently from chrono.
     let leap = text.get(16..19) == Some(":60");
     if let Ok(expected) = chrono::DateTime::parse_from_rfc3339(text)
         && bytes.len() <= 64
@@ -166,20 +170,20 @@ pub fn timestamp(bytes: &[u8]) {
     }
 }
 
-/// Reads a whole number as JSON writes it.
+/// Parses an integer in the syntax of JSON.
 fn integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let plain = !digits.is_empty() && digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit());
     if plain && (digits == "0" || !digits.starts_with('0')) { text.parse().ok() } else { None }
 }
 
-/// Any bytes as addresses: what is derived is a domain or nothing, and a parameter comes out as it
-/// was encoded.
+/// Arbitrary bytes as page URL and referrer: the derived domain is valid, and a percent-encoded
+/// campaign tag is decoded to the original.
 pub fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (page, referrer) = text.split_once('\n').unwrap_or((&text, &text));
-    let given = SourceFields { page_url: Some(page), referrer: Some(referrer), ..SourceFields::default() };
-    let derived = enricher().source(given);
+    let fields = SourceFields { page_url: Some(page), referrer: Some(referrer), ..SourceFields::default() };
+    let derived = enricher().source(fields);
     if let Some(domain) = &derived.referrer_domain {
         assert!(
             !domain.is_empty() && !domain.contains(['/', '?', '#', '@', '\\']),
@@ -187,10 +191,10 @@ pub fn url(bytes: &[u8]) {
         );
         assert!(!domain.chars().any(|c| c.is_whitespace() || c.is_control()), "{domain:?} of {referrer:?}");
         assert_eq!(*domain, domain.to_lowercase(), "{referrer:?}");
-        assert!(derived.names_source, "another site's referrer names a source: {referrer:?}");
+        assert!(derived.names_source, "a referrer of another site must name a source: {referrer:?}");
     }
     assert_eq!(derived.channel.is_some(), derived.names_source, "{page:?} {referrer:?}");
-    // As form encoding writes it.
+    // In form encoding.
     let value = page.trim();
     let encoded: String = value
         .bytes()
@@ -200,33 +204,32 @@ pub fn url(bytes: &[u8]) {
             _ => format!("%{byte:02X}"),
         })
         .collect();
-    let address =
-        format!("https://shop.example.com/a?x=1&utm_source={encoded}&utm_medium=email#utm_source=no");
-    // The first 16 KiB of an address are looked at.
-    if address.len() <= 16 << 10 {
-        let derived = enricher().source(SourceFields { page_url: Some(&address), ..SourceFields::default() });
-        // A value that is itself percent-encoded is decoded further.
+    let url = format!("https://shop.example.com/a?x=1&utm_source={encoded}&utm_medium=email#utm_source=no");
+    // Only the first 16 KiB of a URL are parsed.
+    if url.len() <= 16 << 10 {
+        let derived = enricher().source(SourceFields { page_url: Some(&url), ..SourceFields::default() });
+        // A percent-encoded value is decoded again.
         if !value.contains('%') {
-            assert_eq!(derived.utm_source.as_deref(), Some(value).filter(|v| !v.is_empty()), "{address}");
+            assert_eq!(derived.utm_source.as_deref(), Some(value).filter(|v| !v.is_empty()), "{url}");
         }
-        assert_eq!(derived.utm_medium.as_deref(), Some("email"), "{address}");
+        assert_eq!(derived.utm_medium.as_deref(), Some("email"), "{url}");
     }
 }
 
-/// Any bytes as a manifest, also with a checksum that fits: an error, or one that survives being
-/// written and read. And a manifest of which any byte was changed is never taken for whole.
+/// Arbitrary bytes as a manifest, with and without a valid checksum: an error, or a manifest that
+/// round-trips. A change of any byte of a valid manifest is detected.
 pub fn manifest(bytes: &[u8]) {
     let sealed = [b"{\"manifest\":", bytes, b",\"checksum\":\"", checksum(bytes).as_bytes(), b"\"}"].concat();
     for bytes in [bytes, &sealed] {
         if let Ok(manifest) = Manifest::from_bytes(bytes) {
             let written = manifest.to_bytes().expect("a manifest that can be written");
-            assert_eq!(Manifest::from_bytes(&written).expect("one that was just written"), manifest);
+            assert_eq!(Manifest::from_bytes(&written).expect("a valid manifest"), manifest);
         }
     }
     let (Some(&[high, low]), Some(&change)) = (bytes.first_chunk::<2>(), bytes.get(2)) else { return };
     let manifest = Manifest::new(5, "Europe/Berlin", 1_800_000_000);
     let mut changed = manifest.to_bytes().expect("a manifest that can be written");
-    // The last byte is a line feed after the object.
+    // The last byte is the line feed after the object.
     let at = usize::from(u16::from_be_bytes([high, low])) % (changed.len() - 1);
     changed[at] ^= change;
     if let Ok(read) = Manifest::from_bytes(&changed) {
@@ -234,7 +237,8 @@ pub fn manifest(bytes: &[u8]) {
     }
 }
 
-/// Reads all blocks; the bytes of the lines within the limit, and whether an error ended it.
+/// Reads all blocks. Returns the bytes of the lines within the length limit, and whether reading
+/// ended with an error or an overlong line.
 fn read_all(bytes: Vec<u8>, block: usize) -> (Vec<u8>, bool) {
     let reader = BlockReader::from_source("bytes", Box::new(Cursor::new(bytes)));
     let Ok(reader) = reader else { return (Vec::new(), true) };
@@ -243,7 +247,7 @@ fn read_all(bytes: Vec<u8>, block: usize) -> (Vec<u8>, bool) {
     loop {
         match reader.next_block() {
             Ok(Some(block)) => {
-                assert_eq!(block.offset, end.unwrap_or(block.offset), "blocks follow each other");
+                assert_eq!(block.offset, end.unwrap_or(block.offset), "blocks are contiguous");
                 end = Some(block.end);
                 lines.extend(block.bytes);
                 if !block.overlong.is_empty() {
@@ -252,51 +256,52 @@ fn read_all(bytes: Vec<u8>, block: usize) -> (Vec<u8>, bool) {
             }
             Ok(None) => return (lines, false),
             Err(_) => {
-                assert!(matches!(reader.next_block(), Ok(None)), "after an error comes the end");
+                assert!(matches!(reader.next_block(), Ok(None)), "no block follows an error");
                 return (lines, true);
             }
         }
     }
 }
 
-/// Any bytes as a file: as they are, what another program unpacks of them; packed with gzip and zstd,
-/// they come out as they went in; and cut off, what comes is their beginning, and an error.
+/// Arbitrary bytes as a file: they are decompressed as by flate2; they round-trip through gzip and
+/// zstd; and a truncated file gives a prefix and an error.
 pub fn packed(bytes: &[u8]) {
     let (unpacked, error) = read_all(bytes.to_vec(), 1 << 16);
     if bytes.starts_with(b"\x1f\x8b") {
         let mut expected = Vec::new();
-        let whole = flate2::read::MultiGzDecoder::new(bytes).take(1 << 20).read_to_end(&mut expected).is_ok();
-        if whole && expected.len() < 1 << 20 && !error {
-            assert_eq!(unpacked, without_mark(&expected));
+        let is_complete =
+            flate2::read::MultiGzDecoder::new(bytes).take(1 << 20).read_to_end(&mut expected).is_ok();
+        if is_complete && expected.len() < 1 << 20 && !error {
+            assert_eq!(unpacked, strip_byte_order_mark(&expected));
         }
     } else if !is_zstd(bytes) && !error {
-        assert_eq!(unpacked, without_mark(bytes));
+        assert_eq!(unpacked, strip_byte_order_mark(bytes));
     }
-    let plain = without_mark(bytes);
+    let plain = strip_byte_order_mark(bytes);
     if plain.len() > 1 << 19 || plain.starts_with(b"\xef\xbb\xbf") {
         return;
     }
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(plain).expect("room in memory");
-    let gzip = gzip.finish().expect("room in memory");
-    let zstd = zstd::encode_all(plain, 1).expect("room in memory");
+    gzip.write_all(plain).expect("compression in memory");
+    let gzip = gzip.finish().expect("compression in memory");
+    let zstd = zstd::encode_all(plain, 1).expect("compression in memory");
     let cut = bytes.len() * 31 % gzip.len().min(zstd.len());
     for packed in [gzip, zstd] {
         assert_eq!(read_all(packed.clone(), 1 + plain.len() / 3), (plain.to_vec(), false));
-        // In two pieces, each packed by itself.
+        // Two concatenated members.
         assert_eq!(read_all(packed.repeat(2), 1 << 16), (plain.repeat(2), false));
         if cut >= 4 {
-            let (beginning, error) = read_all(packed[..cut].to_vec(), 1 << 16);
-            assert!(plain.starts_with(&beginning) && error, "cut off at {cut}");
+            let (prefix, error) = read_all(packed[..cut].to_vec(), 1 << 16);
+            assert!(plain.starts_with(&prefix) && error, "truncated at {cut}");
         }
     }
 }
 
-fn without_mark(bytes: &[u8]) -> &[u8] {
+fn strip_byte_order_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// Tells whether bytes begin as a frame of zstd does, or one that it skips.
+/// Returns whether bytes start with a zstd frame or a skippable frame.
 fn is_zstd(bytes: &[u8]) -> bool {
     matches!(bytes, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }

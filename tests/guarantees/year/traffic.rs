@@ -1,52 +1,51 @@
-//! The visits of each day, as lines that lie in the logs of some night or other.
+//! The visits of each day, as lines in the logs of the nights on which they arrive.
 
 use std::collections::BTreeMap;
 
 use wa::time::{DAY, Micros, SECOND};
 
-use super::super::disk::Chance;
-use super::super::logs::{self, Seed};
+use super::super::support::generated_logs::{self, Seed};
+use super::super::support::rng::Rng;
 
-/// The day on which it begins: 2025-10-01.
-pub const BEGINNING: Micros = 1_759_276_800_000_000;
+/// The first day: 2025-10-01.
+pub const START: Micros = 1_759_276_800_000_000;
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What it says.
     pub text: String,
-    /// What is to become of it.
-    pub fate: Fate,
-    /// The day of its events by UTC; `None` where that is never pruned when it is read.
+    /// Determines the expected outcome.
+    pub kind: LineKind,
+    /// The day of its events in UTC; `None` if that day is never pruned before the line is read.
     pub day: Option<i32>,
-    /// How many events it is.
+    /// The number of its events.
     pub events: u64,
 }
 
-/// What is to become of a line.
+/// The kind of a line, which determines its expected outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It counts.
-    Counts,
-    /// It comes when its day is pruned.
-    TooLate,
-    /// It makes no sense.
-    Refused,
+pub enum LineKind {
+    /// The line has valid events.
+    Valid,
+    /// The line arrives after its day was pruned.
+    PrunedDay,
+    /// The line is rejected.
+    Malformed,
 }
 
-/// The lines that come on one night.
+/// The lines that arrive on one night.
 #[derive(Debug, Default)]
 pub struct Logs {
-    /// Of the log that is new each night.
+    /// The lines of the night's own log.
     pub daily: Vec<Line>,
-    /// Of the log that grows.
+    /// The new lines of the growing log.
     pub growing: Vec<Line>,
 }
 
-/// Makes the visits.
+/// A generator of visits.
 pub struct Traffic {
-    chance: Chance,
-    /// Numbers of lines and visits: so that every line says something else.
+    rng: Rng,
+    /// Numbers of lines and visits, which make every line distinct.
     lines: usize,
     visits: u64,
     visitors: u64,
@@ -55,116 +54,116 @@ pub struct Traffic {
 
 impl Traffic {
     pub fn new() -> Traffic {
-        Traffic { chance: Chance(2026), lines: 0, visits: 0, visitors: 0, due: BTreeMap::new() }
+        Traffic { rng: Rng(2026), lines: 0, visits: 0, visitors: 0, due: BTreeMap::new() }
     }
 
-    /// Makes the visits that begin on a day.
+    /// Adds the visits that start on a day.
     pub fn day(&mut self, day: i32, visits: u64) {
         for _ in 0..visits {
-            let key = self.chance.below(8) as u8;
-            // One in six begins in the last minutes of the day, and goes on beyond midnight.
-            let begins = match self.chance.below(6) {
-                0 => 86_400 - self.chance.below(900),
-                _ => self.chance.below(86_400),
+            let key = self.rng.below(8) as u8;
+            // One in six starts in the last minutes of the day and may continue past midnight.
+            let start = match self.rng.below(6) {
+                0 => 86_400 - self.rng.below(900),
+                _ => self.rng.below(86_400),
             };
-            let events = 1 + self.chance.below(8);
-            self.visit(key, None, moment(day) + begins as Micros * SECOND, events, None);
+            let events = 1 + self.rng.below(8);
+            self.visit(key, None, start_of_day(day) + start as Micros * SECOND, events, None);
         }
     }
 
-    /// Makes visits of a chatbot of its own, of a few visitors who come every day; their lines come on
-    /// the night that is given.
+    /// Adds visits of a separate chatbot by visitors that return every day. Their lines arrive on
+    /// the given night.
     pub fn history(&mut self, day: i32, night: i32) {
         for visitor in 0..4 {
-            let begins = moment(day) + self.chance.below(80_000) as Micros * SECOND;
-            self.visit(0, Some(visitor), begins, 3, Some(night));
+            let start = start_of_day(day) + self.rng.below(80_000) as Micros * SECOND;
+            self.visit(0, Some(visitor), start, 3, Some(night));
         }
     }
 
-    /// Adds lines of a day that is pruned by the night.
-    pub fn too_late(&mut self, day: i32, night: i32, number: u64) {
+    /// Adds lines of a day that is pruned before the night.
+    pub fn pruned_day(&mut self, day: i32, night: i32, number: u64) {
         for _ in 0..number {
-            let time = moment(day) + self.chance.below(86_400) as Micros * SECOND;
+            let time = start_of_day(day) + self.rng.below(86_400) as Micros * SECOND;
             let text = self.line(0, time, 0, self.visits);
-            let line = Line { events: events_in(&text), text, fate: Fate::TooLate, day: Some(day) };
+            let line = Line { events: events_in(&text), text, kind: LineKind::PrunedDay, day: Some(day) };
             self.due.entry(night).or_default().daily.push(line);
         }
     }
 
-    /// Adds a line that makes no sense.
-    pub fn bad(&mut self, night: i32) {
+    /// Adds a malformed line.
+    pub fn malformed(&mut self, night: i32) {
         self.lines += 1;
         let text = format!("{{\"a line without an end\": {}", self.lines);
-        let line = Line { text, fate: Fate::Refused, day: None, events: 1 };
+        let line = Line { text, kind: LineKind::Malformed, day: None, events: 1 };
         self.due.entry(night).or_default().daily.push(line);
     }
 
-    /// Takes the lines that come on a night.
-    pub fn due(&mut self, night: i32) -> Logs {
+    /// Removes and returns the lines that arrive on a night.
+    pub fn take_due(&mut self, night: i32) -> Logs {
         self.due.remove(&night).unwrap_or_default()
     }
 
-    fn visit(&mut self, key: u8, history: Option<u64>, begins: Micros, events: u64, night: Option<i32>) {
+    fn visit(&mut self, key: u8, history: Option<u64>, start: Micros, events: u64, night: Option<i32>) {
         self.visits += 1;
-        let visitor = match (history, self.chance.below(5)) {
+        let visitor = match (history, self.rng.below(5)) {
             (Some(visitor), _) => visitor,
             (None, 0 | 1) => {
                 self.visitors += 1;
                 self.visitors
             }
-            // Somebody who was here before, lately or long ago.
-            (None, 2) => self.chance.below(self.visitors + 1),
-            (None, _) => self.visitors - self.chance.below(self.visitors.min(60) + 1),
+            // A returning visitor, after any time or recently.
+            (None, 2) => self.rng.below(self.visitors + 1),
+            (None, _) => self.visitors - self.rng.below(self.visitors.min(60) + 1),
         };
-        let mut time = begins;
+        let mut time = start;
         for _ in 0..events {
             let mut text = self.line(key, time, visitor, self.visits);
             if history.is_some() {
                 text = text.replace(":\"c0\"", ":\"c2\"");
             }
-            let date = (time - BEGINNING).div_euclid(DAY) as i32;
-            // Some lines come days later, some twice: in one file, or in that of a later night.
-            let comes = night.unwrap_or_else(|| match self.chance.below(25) {
-                0 => date + 1 + self.chance.below(5) as i32,
+            let date = (time - START).div_euclid(DAY) as i32;
+            // Some lines arrive days later, or twice: in one file, or in the file of a later night.
+            let arrival = night.unwrap_or_else(|| match self.rng.below(25) {
+                0 => date + 1 + self.rng.below(5) as i32,
                 _ => date,
             });
-            // A day of history is not pruned yet when it comes, old as it is: it never held anything.
+            // The days of the separate chatbot had no data before, so they count as not pruned.
             let day = Some(date).filter(|_| history.is_none());
-            let line = Line { events: events_in(&text), text, fate: Fate::Counts, day };
-            // A chatbot's lines lie in one log, but for the days on which it was copied.
-            let grows = key == 6 || key == 7;
-            match self.chance.below(50) {
+            let line = Line { events: events_in(&text), text, kind: LineKind::Valid, day };
+            // The lines of a session key are in one of the two logs, except for some copies.
+            let is_growing = key == 6 || key == 7;
+            match self.rng.below(50) {
                 _ if history.is_some() => {}
-                0 => self.put(comes, grows, line.clone()),
+                0 => self.add(arrival, is_growing, line.clone()),
                 1 => {
-                    let later = comes + 1 + self.chance.below(4) as i32;
-                    self.put(later, grows, line.clone());
+                    let later = arrival + 1 + self.rng.below(4) as i32;
+                    self.add(later, is_growing, line.clone());
                 }
-                2 => self.put(comes, !grows, line.clone()),
+                2 => self.add(arrival, !is_growing, line.clone()),
                 _ => {}
             }
-            self.put(comes, grows, line);
-            time += match self.chance.below(12) {
+            self.add(arrival, is_growing, line);
+            time += match self.rng.below(12) {
                 0 => 0,
                 1 => 1,
                 2 => 1800 * SECOND,
                 3 => 1800 * SECOND + 1,
                 4 => 2400 * SECOND,
-                _ => self.chance.below(300 * SECOND as u64) as Micros,
+                _ => self.rng.below(300 * SECOND as u64) as Micros,
             };
         }
     }
 
-    fn put(&mut self, night: i32, grows: bool, line: Line) {
+    fn add(&mut self, night: i32, is_growing: bool, line: Line) {
         let logs = self.due.entry(night).or_default();
-        if grows { logs.growing.push(line) } else { logs.daily.push(line) }
+        if is_growing { logs.growing.push(line) } else { logs.daily.push(line) }
     }
 
-    /// Makes a line whose ids are those of a visitor and a visit.
+    /// Returns a line with the ids of a visitor and a visit.
     fn line(&mut self, key: u8, time: Micros, visitor: u64, visit: u64) -> String {
         self.lines += 1;
-        let seed: Seed = std::array::from_fn(|_| self.chance.next() as u8);
-        let mut text = logs::line(self.lines, &seed, key, time);
+        let seed: Seed = std::array::from_fn(|_| self.rng.next() as u8);
+        let mut text = generated_logs::line(self.lines, &seed, key, time);
         for (name, number) in [("s0", visit), ("s1", visit), ("s3", visit)] {
             text = text.replace(&format!(":\"{name}\""), &format!(":\"{name}-{number}\""));
         }
@@ -179,7 +178,7 @@ fn events_in(line: &str) -> u64 {
     if line.contains("\"events\"") { 2 } else { 1 }
 }
 
-/// Returns when a day begins.
-pub fn moment(day: i32) -> Micros {
-    BEGINNING + Micros::from(day) * DAY
+/// Returns the start of a day.
+pub fn start_of_day(day: i32) -> Micros {
+    START + Micros::from(day) * DAY
 }

@@ -1,42 +1,43 @@
-//! A disk in memory that knows what a power cut would leave, counts its operations, and fails or
-//! stops at any one of them.
+//! An in-memory file system that counts its operations, injects a fault at any of them, and
+//! simulates power cuts.
 //!
-//! A file's bytes are safe once the file is synced; a folder's entries (new, renamed, removed) once
-//! that folder is synced. What is not safe may or may not survive a power cut.
+//! The bytes of a file are durable once the file is synced. The entries of a folder (new, renamed
+//! or removed) are durable once the folder is synced. Anything else may be lost in a power cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::rng::Rng;
 use wa::store::file_system::{DirEntry, FileSystem, OpenFile};
 
-/// What goes wrong.
+/// A fault to inject, at an operation counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// This one operation fails; those after it work.
+    /// This operation fails; later ones succeed.
     Error(u64),
-    /// From this operation on there is no room: what makes files or folders fails.
+    /// From this operation on, creating files and folders fails for lack of space.
     Full(u64),
-    /// This operation and all after it fail: nothing more happens.
+    /// This operation and all later ones fail, as after a crash.
     Stop(u64),
 }
 
-/// What is left after everything has stopped.
+/// The changes that survive a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
-    /// Everything: only the process ended.
+pub enum Surviving {
+    /// All changes: the process was killed.
     Everything,
-    /// Only what was synced.
+    /// Only synced changes: a power cut.
     Synced,
-    /// What was synced, and of the rest what chance leaves.
-    Some(u64),
+    /// Synced changes and a random part of the others, by seed: a power cut.
+    Random(u64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Node {
-    File { now: Arc<Vec<u8>>, safe: Option<Arc<Vec<u8>>> },
-    Dir { now: BTreeMap<String, usize>, safe: BTreeMap<String, usize> },
+    File { now: Arc<Vec<u8>>, durable: Option<Arc<Vec<u8>>> },
+    Dir { now: BTreeMap<String, usize>, durable: BTreeMap<String, usize> },
 }
 
 #[derive(Debug, Default)]
@@ -45,13 +46,13 @@ struct State {
     operations: u64,
     fault: Option<Fault>,
     log: Vec<String>,
-    /// Which of the operations make something: those that need room.
-    making: BTreeSet<u64>,
+    /// The operations that need space.
+    needing_space: BTreeSet<u64>,
 }
 
-/// The disk.
+/// An in-memory file system.
 #[derive(Debug)]
-pub struct MemoryDisk(Mutex<State>);
+pub struct MemoryFileSystem(Mutex<State>);
 
 enum Verdict {
     Go,
@@ -59,60 +60,60 @@ enum Verdict {
     Full,
 }
 
-impl MemoryDisk {
-    /// Makes an empty disk: a root folder.
-    pub fn new() -> Arc<MemoryDisk> {
-        let root = Node::Dir { now: BTreeMap::new(), safe: BTreeMap::new() };
-        Arc::new(MemoryDisk(Mutex::new(State { nodes: vec![root], ..State::default() })))
+impl MemoryFileSystem {
+    /// Creates an empty file system: a root folder.
+    pub fn new() -> Arc<MemoryFileSystem> {
+        let root = Node::Dir { now: BTreeMap::new(), durable: BTreeMap::new() };
+        Arc::new(MemoryFileSystem(Mutex::new(State { nodes: vec![root], ..State::default() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a copy with the same content, no fault and no operations counted.
-    pub fn copy(&self) -> Arc<MemoryDisk> {
+    /// Returns a copy with the same content, no fault and an operation count of 0.
+    pub fn copy(&self) -> Arc<MemoryFileSystem> {
         let state = self.state();
         let copy = State { nodes: state.nodes.clone(), ..State::default() };
-        Arc::new(MemoryDisk(Mutex::new(copy)))
+        Arc::new(MemoryFileSystem(Mutex::new(copy)))
     }
 
     /// Sets or clears the fault.
-    pub fn fail(&self, fault: Option<Fault>) {
+    pub fn inject(&self, fault: Option<Fault>) {
         self.state().fault = fault;
     }
 
-    /// Returns the number of operations so far.
+    /// Returns the number of operations.
     pub fn operations(&self) -> u64 {
         self.state().operations
     }
 
-    /// Tells whether an operation needed room: no other is refused by a full disk.
-    pub fn made(&self, operation: u64) -> bool {
-        self.state().making.contains(&operation)
+    /// Returns whether an operation needed space. A full disk rejects no other operation.
+    pub fn needed_space(&self, operation: u64) -> bool {
+        self.state().needing_space.contains(&operation)
     }
 
-    /// Tells whether two disks have the same content, and the same of it is safe.
-    pub fn is_like(&self, other: &MemoryDisk) -> bool {
+    /// Returns whether two file systems have the same content and the same durable content.
+    pub fn same_content(&self, other: &MemoryFileSystem) -> bool {
         self.state().nodes == other.state().nodes
     }
 
-    /// Returns the last operations, for messages.
+    /// Returns the last `n` operations, for messages.
     pub fn last_operations(&self, n: usize) -> String {
         let state = self.state();
         state.log[state.log.len().saturating_sub(n)..].join("\n")
     }
 
-    /// Returns the disk as it is found when the machine starts again.
-    pub fn after(&self, left: Left) -> Arc<MemoryDisk> {
+    /// Returns the file system as found after a crash.
+    pub fn after_crash(&self, surviving: Surviving) -> Arc<MemoryFileSystem> {
         let state = self.state();
-        let mut chance = Chance(match left {
-            Left::Some(seed) => seed,
+        let mut rng = Rng(match surviving {
+            Surviving::Random(seed) => seed,
             _ => 0,
         });
         let mut nodes = Vec::new();
-        state.survive(0, left, &mut chance, &mut nodes);
-        Arc::new(MemoryDisk(Mutex::new(State { nodes, ..State::default() })))
+        state.survive(0, surviving, &mut rng, &mut nodes);
+        Arc::new(MemoryFileSystem(Mutex::new(State { nodes, ..State::default() })))
     }
 
     /// Returns the paths of all files.
@@ -133,33 +134,36 @@ impl MemoryDisk {
         files
     }
 
-    /// Changes a file's bytes behind everybody's back.
+    /// Changes the bytes of a file without an operation.
+    ///
+    /// # Panics
+    /// If there is no such file.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
         let node = state.find(path).unwrap();
-        let Node::File { now, safe } = &mut state.nodes[node] else {
+        let Node::File { now, durable } = &mut state.nodes[node] else {
             panic!("{} is a folder", path.display())
         };
         let mut bytes = now.as_ref().clone();
         change(&mut bytes);
         *now = Arc::new(bytes);
-        *safe = Some(now.clone());
+        *durable = Some(now.clone());
     }
 
-    /// Counts an operation and says whether it works.
-    fn begin(&self, what: &str, path: &Path) -> (MutexGuard<'_, State>, Verdict) {
+    /// Counts an operation, and returns its result by the fault.
+    fn begin(&self, operation: &str, path: &Path) -> (MutexGuard<'_, State>, Verdict) {
         let mut state = self.state();
         state.operations += 1;
         let number = state.operations;
-        state.log.push(format!("{number:>5} {what} {}", path.display()));
-        let makes = matches!(what, "write" | "create folder");
-        if makes {
-            state.making.insert(number);
+        state.log.push(format!("{number:>5} {operation} {}", path.display()));
+        let needs_space = matches!(operation, "write" | "create folder");
+        if needs_space {
+            state.needing_space.insert(number);
         }
         let verdict = match state.fault {
             Some(Fault::Error(at)) if number == at => Verdict::Fail,
             Some(Fault::Stop(at)) if number >= at => Verdict::Fail,
-            Some(Fault::Full(at)) if number >= at && makes => Verdict::Full,
+            Some(Fault::Full(at)) if number >= at && needs_space => Verdict::Full,
             _ => Verdict::Go,
         };
         (state, verdict)
@@ -195,8 +199,8 @@ impl State {
         Ok(node)
     }
 
-    /// Returns the folder of a path, and its name in it.
-    fn place(&self, path: &Path) -> io::Result<(usize, String)> {
+    /// Returns the node of a path's folder, and the name in it.
+    fn parent_and_name(&self, path: &Path) -> io::Result<(usize, String)> {
         let name = names(path).pop().ok_or(io::ErrorKind::InvalidInput)?;
         Ok((self.find(path.parent().unwrap_or(Path::new("/")))?, name))
     }
@@ -208,40 +212,40 @@ impl State {
         }
     }
 
-    /// Copies what survives of a node into `nodes`, and returns its number there.
-    fn survive(&self, node: usize, left: Left, chance: &mut Chance, nodes: &mut Vec<Node>) -> usize {
+    /// Copies the surviving part of a node into `nodes`, and returns its index there.
+    fn survive(&self, node: usize, surviving: Surviving, rng: &mut Rng, nodes: &mut Vec<Node>) -> usize {
         let number = nodes.len();
         match &self.nodes[node] {
-            Node::File { now, safe } => {
-                let unsafe_bytes = safe.as_ref() != Some(now);
-                let bytes = match left {
-                    Left::Everything => now.clone(),
-                    Left::Synced => safe.clone().unwrap_or_default(),
-                    Left::Some(_) if unsafe_bytes => match chance.below(3) {
+            Node::File { now, durable } => {
+                let is_volatile = durable.as_ref() != Some(now);
+                let bytes = match surviving {
+                    Surviving::Everything => now.clone(),
+                    Surviving::Synced => durable.clone().unwrap_or_default(),
+                    Surviving::Random(_) if is_volatile => match rng.below(3) {
                         0 => now.clone(),
-                        1 => safe.clone().unwrap_or_default(),
-                        _ => Arc::new(now[..chance.below(now.len() as u64 + 1) as usize].to_vec()),
+                        1 => durable.clone().unwrap_or_default(),
+                        _ => Arc::new(now[..rng.below(now.len() as u64 + 1) as usize].to_vec()),
                     },
-                    Left::Some(_) => now.clone(),
+                    Surviving::Random(_) => now.clone(),
                 };
-                nodes.push(Node::File { now: bytes.clone(), safe: Some(bytes) });
+                nodes.push(Node::File { now: bytes.clone(), durable: Some(bytes) });
             }
-            Node::Dir { now, safe } => {
-                nodes.push(Node::Dir { now: BTreeMap::new(), safe: BTreeMap::new() });
+            Node::Dir { now, durable } => {
+                nodes.push(Node::Dir { now: BTreeMap::new(), durable: BTreeMap::new() });
                 let mut entries = BTreeMap::new();
-                let all: BTreeSet<&String> = now.keys().chain(safe.keys()).collect();
+                let all: BTreeSet<&String> = now.keys().chain(durable.keys()).collect();
                 for name in all {
-                    let kept = match left {
-                        Left::Everything => now.get(name),
-                        Left::Synced => safe.get(name),
-                        Left::Some(_) if chance.below(2) == 0 => now.get(name),
-                        Left::Some(_) => safe.get(name),
+                    let entry = match surviving {
+                        Surviving::Everything => now.get(name),
+                        Surviving::Synced => durable.get(name),
+                        Surviving::Random(_) if rng.below(2) == 0 => now.get(name),
+                        Surviving::Random(_) => durable.get(name),
                     };
-                    if let Some(child) = kept {
-                        entries.insert(name.clone(), self.survive(*child, left, chance, nodes));
+                    if let Some(child) = entry {
+                        entries.insert(name.clone(), self.survive(*child, surviving, rng, nodes));
                     }
                 }
-                nodes[number] = Node::Dir { now: entries.clone(), safe: entries };
+                nodes[number] = Node::Dir { now: entries.clone(), durable: entries };
             }
         }
         number
@@ -256,10 +260,10 @@ fn names(path: &Path) -> Vec<String> {
     path.components().filter_map(name).collect()
 }
 
-impl FileSystem for MemoryDisk {
+impl FileSystem for MemoryFileSystem {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.begin("create folder", dir);
-        // A folder that is there already takes no room.
+        // An existing folder needs no space.
         if state.find(dir).is_ok() && !matches!(verdict, Verdict::Fail) {
             return Ok(());
         }
@@ -269,7 +273,7 @@ impl FileSystem for MemoryDisk {
             node = match state.dir(node)?.get(&name) {
                 Some(child) => *child,
                 None => {
-                    state.nodes.push(Node::Dir { now: BTreeMap::new(), safe: BTreeMap::new() });
+                    state.nodes.push(Node::Dir { now: BTreeMap::new(), durable: BTreeMap::new() });
                     let child = state.nodes.len() - 1;
                     state.dir(node)?.insert(name, child);
                     child
@@ -281,17 +285,17 @@ impl FileSystem for MemoryDisk {
 
     fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let (mut state, verdict) = self.begin("write", path);
-        let (dir, name) = state.place(path)?;
+        let (dir, name) = state.parent_and_name(path)?;
         if state.dir(dir)?.contains_key(&name) {
             verdict.check()?;
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        // A write that fails leaves a part of the file.
+        // A failed write leaves part of the file.
         let written = match verdict {
             Verdict::Go => bytes,
             _ => &bytes[..bytes.len() / 2],
         };
-        state.nodes.push(Node::File { now: Arc::new(written.to_vec()), safe: None });
+        state.nodes.push(Node::File { now: Arc::new(written.to_vec()), durable: None });
         let node = state.nodes.len() - 1;
         state.dir(dir)?.insert(name, node);
         verdict.check()
@@ -301,8 +305,8 @@ impl FileSystem for MemoryDisk {
         let (mut state, verdict) = self.begin("sync", path);
         verdict.check()?;
         let node = state.find(path)?;
-        if let Node::File { now, safe } = &mut state.nodes[node] {
-            *safe = Some(now.clone());
+        if let Node::File { now, durable } = &mut state.nodes[node] {
+            *durable = Some(now.clone());
         }
         Ok(())
     }
@@ -312,7 +316,7 @@ impl FileSystem for MemoryDisk {
         verdict.check()?;
         let node = state.find(dir)?;
         match &mut state.nodes[node] {
-            Node::Dir { now, safe } => safe.clone_from(now),
+            Node::Dir { now, durable } => durable.clone_from(now),
             Node::File { .. } => return Err(io::ErrorKind::NotADirectory.into()),
         }
         Ok(())
@@ -321,7 +325,7 @@ impl FileSystem for MemoryDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.begin("rename", to);
         verdict.check()?;
-        let ((old_dir, old), (new_dir, new)) = (state.place(from)?, state.place(to)?);
+        let ((old_dir, old), (new_dir, new)) = (state.parent_and_name(from)?, state.parent_and_name(to)?);
         state.dir(new_dir)?;
         let node = state.dir(old_dir)?.remove(&old).ok_or(io::ErrorKind::NotFound)?;
         state.dir(new_dir)?.insert(new, node);
@@ -329,7 +333,7 @@ impl FileSystem for MemoryDisk {
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // One operation, be it refused by the disk or by what is there.
+        // One operation, whether the fault or an existing file makes it fail.
         if self.state().find(to).is_ok() {
             return self.begin("rename", to).1.check().and(Err(io::ErrorKind::AlreadyExists.into()));
         }
@@ -339,7 +343,7 @@ impl FileSystem for MemoryDisk {
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.begin("remove", path);
         verdict.check()?;
-        let (dir, name) = state.place(path)?;
+        let (dir, name) = state.parent_and_name(path)?;
         state.dir(dir)?.remove(&name).map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
 
@@ -350,7 +354,7 @@ impl FileSystem for MemoryDisk {
         if !state.dir(node)?.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        let (dir, name) = state.place(path)?;
+        let (dir, name) = state.parent_and_name(path)?;
         state.dir(dir)?.remove(&name);
         Ok(())
     }
@@ -388,29 +392,9 @@ impl FileSystem for MemoryDisk {
     }
 }
 
-/// Numbers by chance, the same for the same seed (SplitMix64).
-#[derive(Clone, Debug)]
-pub struct Chance(pub u64);
-
-impl Chance {
-    /// Returns the next number.
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Returns a number below `n`; 0 where `n` is.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next().checked_rem(n).unwrap_or(0)
-    }
-}
-
 #[test]
-fn what_is_not_synced_is_gone_after_a_power_cut_and_there_after_a_killed_process() {
-    let disk = MemoryDisk::new();
+fn unsynced_changes_are_lost_in_a_power_cut_only() {
+    let disk = MemoryFileSystem::new();
     let path = |name: &str| Path::new("/store").join(name);
     disk.create_dir_all(&path("a")).unwrap();
     disk.write_new(&path("a/synced"), b"12345").unwrap();
@@ -419,12 +403,12 @@ fn what_is_not_synced_is_gone_after_a_power_cut_and_there_after_a_killed_process
     disk.sync_dir(&path("a")).unwrap();
     disk.sync_dir(Path::new("/store")).unwrap();
     disk.write_new(&path("a/late"), b"12345").unwrap();
-    // The entry of /store in / is not synced: all of it goes.
-    assert!(disk.after(Left::Synced).files().is_empty());
+    // The entry of /store in / is not synced, so all of it is lost.
+    assert!(disk.after_crash(Surviving::Synced).files().is_empty());
     disk.sync_dir(Path::new("/")).unwrap();
-    let cut = disk.after(Left::Synced);
+    let cut = disk.after_crash(Surviving::Synced);
     assert_eq!(cut.files(), BTreeSet::from([path("a/empty"), path("a/synced")]));
     assert_eq!(cut.read(&path("a/synced")).unwrap(), b"12345");
     assert_eq!(cut.read(&path("a/empty")).unwrap(), b"");
-    assert_eq!(disk.after(Left::Everything).files().len(), 3);
+    assert_eq!(disk.after_crash(Surviving::Everything).files().len(), 3);
 }

@@ -1,8 +1,9 @@
-//! A naive model of the tables, written from the contract: all lines at once, one pass each, no
-//! regard for speed. It knows the fields, user agents and sources that the tests' logs have.
+//! A reference model of the tables, written from the documented rules: it processes all lines at
+//! once and without regard for speed. It supports the fields, user agents and sources of the tests'
+//! logs.
 //!
-//! It does not know how ids are made of content: it takes those of events without a UUID from the
-//! store, by the events' titles, and checks what is promised of them.
+//! The model does not derive ids from content. For events without a UUID it takes the id from the
+//! store, by page title, and checks its version and that it is unique.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,43 +13,43 @@ use uuid::Uuid;
 
 use super::tables::{self, Row, Tables};
 
-/// A user agent and what is known of it.
-pub struct KnownAgent {
+/// A user agent and its expected classification.
+pub struct SampleUserAgent {
     pub text: &'static str,
     pub browser: [&'static str; 2],
-    pub system: [Option<&'static str>; 2],
+    pub os: [Option<&'static str>; 2],
     pub device: &'static str,
 }
 
 /// The user agents of the tests' logs.
-pub const AGENTS: [KnownAgent; 4] = [
-    KnownAgent {
+pub const AGENTS: [SampleUserAgent; 4] = [
+    SampleUserAgent {
         text: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
         browser: ["Chrome", "120.0.0.0"],
-        system: [Some("Windows"), Some("10")],
+        os: [Some("Windows"), Some("10")],
         device: "desktop",
     },
-    KnownAgent {
+    SampleUserAgent {
         text: "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4.1 Mobile/15E148 Safari/604.1",
         browser: ["Safari", "17.4.1"],
-        system: [Some("iOS"), Some("17.4.1")],
+        os: [Some("iOS"), Some("17.4.1")],
         device: "mobile",
     },
-    KnownAgent {
+    SampleUserAgent {
         text: "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Safari/537.36",
         browser: ["Chrome", "119.0.0.0"],
-        system: [Some("Android"), Some("13")],
+        os: [Some("Android"), Some("13")],
         device: "tablet",
     },
-    KnownAgent {
+    SampleUserAgent {
         text: "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
         browser: ["Googlebot", "2.1"],
-        system: [None, None],
+        os: [None, None],
         device: "bot",
     },
 ];
 
-/// The fields of an event that may be inherited from an envelope, or are its own.
+/// The text fields of an event.
 const TEXTS: [&str; 19] = [
     "chatbot_id",
     "session_id",
@@ -70,6 +71,7 @@ const TEXTS: [&str; 19] = [
     "country_code",
     "city",
 ];
+/// The other fields of an event.
 const OTHERS: [&str; 9] = [
     "event_id",
     "user_metadata",
@@ -81,6 +83,7 @@ const OTHERS: [&str; 9] = [
     "sent_at",
     "received_at",
 ];
+/// The fields that an event does not inherit from its envelope.
 const NOT_INHERITED: [&str; 6] =
     ["event_id", "event_name", "event_category", "properties", "timestamp", "client_timestamp"];
 
@@ -93,61 +96,61 @@ struct Event {
     time: i64,
 }
 
-/// All that was read.
+/// The events of all files read.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    /// Events with an id of their own, by chatbot and id.
-    named: BTreeMap<(String, String), Event>,
-    /// Lines without one, and the most that one file has of each.
-    unnamed: BTreeMap<String, (usize, Vec<Event>)>,
-    /// Events read, in all files.
+    /// Events with an id, by chatbot and id.
+    with_id: BTreeMap<(String, String), Event>,
+    /// Lines of events without an id, with the maximum number of copies in one file.
+    without_id: BTreeMap<String, (usize, Vec<Event>)>,
+    /// The number of events read in all files.
     pub read: u64,
-    /// Lines refused, each once.
-    pub refused: BTreeSet<String>,
+    /// The distinct rejected lines.
+    pub rejected: BTreeSet<String>,
 }
 
 impl Model {
-    /// Takes in a file.
-    pub fn file<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
+    /// Adds the lines of a file.
+    pub fn add_file<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
         let mut copies: BTreeMap<&str, usize> = BTreeMap::new();
         for line in lines {
-            let Some(events) = events_of(line) else {
+            let Some(events) = parse_line(line) else {
                 self.read += 1;
-                self.refused.insert(line.to_owned());
+                self.rejected.insert(line.to_owned());
                 continue;
             };
             self.read += events.len() as u64;
-            let (named, unnamed): (Vec<Event>, Vec<Event>) =
+            let (with_id, without_id): (Vec<Event>, Vec<Event>) =
                 events.into_iter().partition(|event| event.log_id().is_some());
-            for event in named {
+            for event in with_id {
                 let key = (event.text("chatbot_id"), event.log_id().unwrap_or_default());
-                self.named.entry(key).or_insert(event);
+                self.with_id.entry(key).or_insert(event);
             }
-            if !unnamed.is_empty() {
+            if !without_id.is_empty() {
                 let count = copies.entry(line.trim()).or_default();
                 *count += 1;
-                let known = self.unnamed.entry(line.trim().to_owned()).or_insert((0, unnamed));
+                let known = self.without_id.entry(line.trim().to_owned()).or_insert((0, without_id));
                 known.0 = known.0.max(*count);
             }
         }
     }
 
-    /// Works out the tables; `found` are those of the store, for ids that only it can know.
+    /// Computes the tables. `found` are those of the store, for the ids that it derives.
     pub fn tables(&self, zone: chrono_tz::Tz, timeout: i64, found: &mut Tables) -> Result<Tables, String> {
-        let mut events: Vec<Event> = self.named.values().cloned().collect();
-        for (copies, line) in self.unnamed.values() {
+        let mut events: Vec<Event> = self.with_id.values().cloned().collect();
+        for (copies, line) in self.without_id.values() {
             (0..*copies).for_each(|_| events.extend(line.iter().cloned()));
         }
-        name_visitors(&events, found)?;
-        let mut events = with_ids(events, &found["events"])?;
+        rename_derived_visitors(&events, found)?;
+        let mut events = with_stored_ids(events, &found["events"])?;
         events.sort_by_key(|event| (event.time, event.id));
         let first_seen = first_seen(&events);
         let sessions = sessions(&events, timeout);
-        let mut made: Tables = BTreeMap::new();
-        made.insert("daily_stats", daily_stats(&sessions, &first_seen, zone));
-        made.insert("visitors", first_seen.iter().map(visitor_row).collect());
-        made.insert("sessions", sessions.iter().map(|session| session_row(session)).collect());
-        made.insert(
+        let mut result: Tables = BTreeMap::new();
+        result.insert("daily_stats", daily_stats(&sessions, &first_seen, zone));
+        result.insert("visitors", first_seen.iter().map(visitor_row).collect());
+        result.insert("sessions", sessions.iter().map(|session| session_row(session)).collect());
+        result.insert(
             "events",
             events
                 .into_iter()
@@ -159,48 +162,48 @@ impl Model {
                 })
                 .collect(),
         );
-        tables::sort(&mut made);
+        tables::sort(&mut result);
         tables::sort(found);
-        Ok(made)
+        Ok(result)
     }
 }
 
-/// Columns about which the contract leaves the store free.
-pub const FREE: &[&str] =
+/// Columns whose values are not specified.
+pub const UNSPECIFIED_COLUMNS: &[&str] =
     &["created_at", "updated_at", "merge_state", "hash_high", "hash_low", "counted_new_on"];
 
-/// Checks a store's tables against the model; an error says what differs.
+/// Compares the tables of a store with the model; the error lists the differences.
 pub fn check(model: &Model, zone: chrono_tz::Tz, timeout: i64, found: Tables) -> Result<(), String> {
-    check_kept(model, zone, timeout, found, |_, _| true).map(drop)
+    check_retained(model, zone, timeout, found, |_, _| true).map(drop)
 }
 
-/// Does the same where retention has taken rows: `keep` says of a table's row whether it is still to
-/// be there. Events are needed all the same, those that are gone too, since the ids of some are the
-/// store's. Returns what the tables are to be.
-pub fn check_kept(
+/// Compares the tables of a store in which retention has pruned rows with the model, and returns
+/// the expected tables. `is_retained` gets a table and a row. `found` must contain the pruned
+/// events too, because some ids come from the store.
+pub fn check_retained(
     model: &Model,
     zone: chrono_tz::Tz,
     timeout: i64,
     mut found: Tables,
-    keep: impl Fn(&str, &Row) -> bool,
+    is_retained: impl Fn(&str, &Row) -> bool,
 ) -> Result<Tables, String> {
     let mut expected = model.tables(zone, timeout, &mut found)?;
     for (table, rows) in &mut expected {
-        rows.retain(|row| keep(table, row));
+        rows.retain(|row| is_retained(table, row));
     }
     let ids = |table: &str| found[table].iter().map(|row| row["id"].to_string()).collect::<BTreeSet<_>>();
     for table in ["sessions", "daily_stats"] {
         if ids(table).len() != found[table].len() {
-            return Err(format!("{table}: an id twice"));
+            return Err(format!("{table}: duplicate id"));
         }
     }
-    // How these two ids are made is the store's affair.
+    // How the store derives these two ids is not specified.
     for table in ["sessions", "daily_stats"] {
         found.get_mut(table).into_iter().flatten().for_each(|row| drop(row.remove("id")));
     }
     for row in found.values_mut().flatten() {
-        row.retain(|name, _| !FREE.contains(&name.as_str()));
-        // Whether the mark of a typed line is kept is the store's affair too.
+        row.retain(|name, _| !UNSPECIFIED_COLUMNS.contains(&name.as_str()));
+        // Nor is it specified whether `extra` contains the `type` of a typed line.
         if let Some(Value::Object(extra)) = row.get_mut("extra") {
             extra.remove("type");
             if extra.is_empty() {
@@ -219,36 +222,37 @@ impl Event {
         self.columns.get("log_id").and_then(Value::as_str).map(str::to_owned)
     }
 
-    fn some(&self, column: &str) -> Option<&Value> {
+    /// Returns a column, or `None` if it is null.
+    fn non_null(&self, column: &str) -> Option<&Value> {
         self.columns.get(column).filter(|value| !value.is_null())
     }
 
     fn text(&self, column: &str) -> String {
-        self.some(column).and_then(Value::as_str).unwrap_or_default().to_owned()
+        self.non_null(column).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    /// Returns the session key: kind and value.
+    /// Returns the kind and the value of the session key.
     fn key(&self) -> (&'static str, String) {
         let kinds = ["session_id", "anonymous_id", "user_id"];
-        let kind = kinds.into_iter().find(|kind| self.some(kind).is_some()).unwrap_or_default();
+        let kind = kinds.into_iter().find(|kind| self.non_null(kind).is_some()).unwrap_or_default();
         (kind, self.text(kind))
     }
 }
 
-fn camel(name: &str) -> String {
+fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |text, word| text + &word[..1].to_uppercase() + &word[1..])
 }
 
-/// Takes a field out of a line, under any of its names.
-fn field(line: &mut Map<String, Value>, name: &str) -> Option<Value> {
+/// Removes a field from a line under any of its names, and returns its value.
+fn take_field(line: &mut Map<String, Value>, name: &str) -> Option<Value> {
     let other: &[&str] = match name {
         "event_id" => &["id"],
         "ip_address" => &["ip"],
         _ => &[],
     };
-    let mut names = vec![name.to_owned(), camel(name)];
+    let mut names = vec![name.to_owned(), camel_case(name)];
     names.extend(other.iter().map(|name| (*name).to_owned()));
     let mut found = None;
     for name in names {
@@ -258,44 +262,44 @@ fn field(line: &mut Map<String, Value>, name: &str) -> Option<Value> {
     found
 }
 
-/// Reads a line; `None` where it is to be refused.
-fn events_of(line: &str) -> Option<Vec<Event>> {
+/// Parses a line; returns `None` if it must be rejected.
+fn parse_line(line: &str) -> Option<Vec<Event>> {
     let Value::Object(mut line) = serde_json::from_str(line.trim()).ok()? else { return None };
-    let Some(Value::Array(events)) = line.remove("events") else { return event_of(line).map(|e| vec![e]) };
-    let mut handed_down = Row::new();
+    let Some(Value::Array(events)) = line.remove("events") else { return parse_event(line).map(|e| vec![e]) };
+    let mut inherited = Row::new();
     for name in TEXTS.iter().chain(&OTHERS) {
-        let value = field(&mut line, name);
+        let value = take_field(&mut line, name);
         if !NOT_INHERITED.contains(name) {
-            handed_down.extend(value.map(|value| ((*name).to_owned(), value)));
+            inherited.extend(value.map(|value| ((*name).to_owned(), value)));
         }
     }
-    handed_down.extend(line);
+    inherited.extend(line);
     events
         .into_iter()
         .map(|event| {
             let Value::Object(mut event) = event else { return None };
-            for (name, value) in &handed_down {
-                let own = field(&mut event.clone(), name);
+            for (name, value) in &inherited {
+                let own = take_field(&mut event.clone(), name);
                 if own.is_none() {
                     event.insert(name.clone(), value.clone());
                 }
             }
-            event_of(event)
+            parse_event(event)
         })
         .collect()
 }
 
-fn event_of(mut line: Map<String, Value>) -> Option<Event> {
+fn parse_event(mut line: Map<String, Value>) -> Option<Event> {
     let mut columns = Row::new();
     for name in TEXTS {
-        let text = match field(&mut line, name) {
+        let text = match take_field(&mut line, name) {
             Some(Value::Number(n)) => Value::from(n.to_string()),
             other => other.unwrap_or_default(),
         };
         columns.insert(name.to_owned(), text);
     }
     let [id, user_metadata, properties, width, height, time, client, sent, received] =
-        OTHERS.map(|name| field(&mut line, name));
+        OTHERS.map(|name| take_field(&mut line, name));
     if columns["event_name"].is_null() {
         let name = match line.get("type")?.as_str()? {
             "session" => "session_updated",
@@ -338,20 +342,20 @@ fn event_of(mut line: Map<String, Value>) -> Option<Event> {
         columns.insert(name.into(), value);
     }
     let mut event = Event { columns, id: uuid, time };
-    event.some("chatbot_id")?;
+    event.non_null("chatbot_id")?;
     if event.key().0.is_empty() {
-        let (ip, agent) = (event.some("ip_address")?.clone(), event.some("user_agent")?.clone());
+        let (ip, agent) = (event.non_null("ip_address")?.clone(), event.non_null("user_agent")?.clone());
         let visitor = format!("ipua {} {ip} {agent}", event.text("chatbot_id"));
         event.columns.insert("anonymous_id".into(), visitor.into());
     }
-    name_source(&mut event);
-    name_agent(&mut event);
+    add_source(&mut event);
+    add_user_agent(&mut event);
     let extra = if line.is_empty() { Value::Null } else { Value::Object(line) };
     event.columns.insert("extra".into(), extra);
     Some(event)
 }
 
-/// Reads a time as microseconds since 1970.
+/// Parses a time as microseconds since 1970.
 fn micros(value: &Value) -> Option<i64> {
     if let Some(n) = value.as_i64() {
         return Some(match n {
@@ -366,7 +370,7 @@ fn micros(value: &Value) -> Option<i64> {
     with_offset.or_else(|_| without().map(|time| time.timestamp_micros())).ok()
 }
 
-/// The original's table of standard events.
+/// Returns the category of a standard event.
 fn category(name: &str) -> Option<&'static str> {
     Some(match name {
         "widget_loaded" | "session_updated" | "user_identified" => "system",
@@ -383,12 +387,12 @@ fn host(url: &str) -> Option<&str> {
     Some(host.strip_prefix("www.").unwrap_or(host))
 }
 
-fn name_source(event: &mut Event) {
+fn add_source(event: &mut Event) {
     let page = event.text("page_url");
     for name in ["utm_source", "utm_medium", "utm_campaign"] {
         let query = page.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
         let tag = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        if let (None, Some(tag)) = (event.some(name), tag) {
+        if let (None, Some(tag)) = (event.non_null(name), tag) {
             event.columns.insert(name.into(), tag.into());
         }
     }
@@ -403,32 +407,32 @@ fn name_source(event: &mut Event) {
         ("", "", Some("facebook.com")) => Some("Organic Social"),
         ("", "", Some("news.example.org")) => Some("Referral"),
         ("", "", None) => None,
-        other => panic!("a source that the model does not know: {other:?}"),
+        other => panic!("the model does not support the source {other:?}"),
     };
     let domain = domain.map(str::to_owned);
     event.columns.insert("referrer_domain".into(), domain.into());
     event.columns.insert("channel".into(), channel.into());
 }
 
-fn name_agent(event: &mut Event) {
+fn add_user_agent(event: &mut Event) {
     let text = event.text("user_agent");
-    let known = AGENTS.iter().find(|agent| agent.text == text);
-    assert!(known.is_some() || text.is_empty(), "a user agent that the model does not know");
+    let sample = AGENTS.iter().find(|agent| agent.text == text);
+    assert!(sample.is_some() || text.is_empty(), "the model does not support the user agent {text}");
     for (name, value) in [
-        ("browser_name", known.map(|agent| agent.browser[0])),
-        ("browser_version", known.map(|agent| agent.browser[1])),
-        ("os_name", known.and_then(|agent| agent.system[0])),
-        ("os_version", known.and_then(|agent| agent.system[1])),
-        ("device_type", known.map(|agent| agent.device)),
+        ("browser_name", sample.map(|agent| agent.browser[0])),
+        ("browser_version", sample.map(|agent| agent.browser[1])),
+        ("os_name", sample.and_then(|agent| agent.os[0])),
+        ("os_version", sample.and_then(|agent| agent.os[1])),
+        ("device_type", sample.map(|agent| agent.device)),
     ] {
         event.columns.insert(name.into(), value.into());
     }
-    event.columns.insert("is_bot".into(), known.is_some_and(|agent| agent.device == "bot").into());
+    event.columns.insert("is_bot".into(), sample.is_some_and(|agent| agent.device == "bot").into());
 }
 
-/// Puts the model's names of visitors made of address and user agent in place of the store's.
-fn name_visitors(events: &[Event], found: &mut Tables) -> Result<(), String> {
-    let made: BTreeMap<(String, String), String> = events
+/// Replaces the store's ids of visitors derived from IP address and user agent by the model's.
+fn rename_derived_visitors(events: &[Event], found: &mut Tables) -> Result<(), String> {
+    let derived: BTreeMap<(String, String), String> = events
         .iter()
         .filter(|event| event.text("anonymous_id").starts_with("ipua "))
         .map(|e| ((e.text("chatbot_id"), e.text("page_title")), e.text("anonymous_id")))
@@ -437,14 +441,14 @@ fn name_visitors(events: &[Event], found: &mut Tables) -> Result<(), String> {
     for row in &found["events"] {
         let Some(id) = row["anonymous_id"].as_str().filter(|id| id.starts_with("ipua-")) else { continue };
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-        let name = made.get(&(text("chatbot_id"), text("page_title")));
-        let name = name.ok_or_else(|| format!("{id} for an event that names its visitor"))?;
+        let name = derived.get(&(text("chatbot_id"), text("page_title")));
+        let name = name.ok_or_else(|| format!("{id} is derived for an event with a visitor id"))?;
         if names.insert(id.to_owned(), name.clone()).is_some_and(|other| other != *name) {
-            return Err(format!("{id} for two visitors"));
+            return Err(format!("{id} is derived for two visitors"));
         }
     }
     if names.values().collect::<BTreeSet<_>>().len() != names.len() {
-        return Err("one visitor, two made ids".to_owned());
+        return Err("two derived ids for one visitor".to_owned());
     }
     for row in found.values_mut().flatten() {
         for column in ["anonymous_id", "visitor_id"] {
@@ -457,15 +461,15 @@ fn name_visitors(events: &[Event], found: &mut Tables) -> Result<(), String> {
     Ok(())
 }
 
-/// Gives events without a UUID of their own the ids that the store gave them.
-fn with_ids(events: Vec<Event>, stored: &[Row]) -> Result<Vec<Event>, String> {
+/// Returns the events with ids: their own UUID, or the id that the store derived.
+fn with_stored_ids(events: Vec<Event>, stored: &[Row]) -> Result<Vec<Event>, String> {
     let mut ids: BTreeMap<(String, String), Vec<Uuid>> = BTreeMap::new();
     let mut all = BTreeSet::new();
     for row in stored {
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-        let id = Uuid::try_parse(&text("id")).map_err(|e| format!("no UUID: {e}"))?;
+        let id = Uuid::try_parse(&text("id")).map_err(|e| format!("not a UUID: {e}"))?;
         if !all.insert((text("chatbot_id"), id)) {
-            return Err(format!("event {id} twice"));
+            return Err(format!("duplicate event {id}"));
         }
         ids.entry((text("chatbot_id"), text("page_title"))).or_default().push(id);
     }
@@ -484,19 +488,20 @@ fn with_ids(events: Vec<Event>, stored: &[Row]) -> Result<Vec<Event>, String> {
         result.push(event);
     }
     match ids.into_iter().find(|(_, ids)| !ids.is_empty()) {
-        Some((title, ids)) => Err(format!("{title:?} is stored {} times too often", ids.len())),
+        Some((title, ids)) => Err(format!("{title:?} has {} surplus rows", ids.len())),
         None => Ok(result),
     }
 }
 
 type Visitor = (String, &'static str, String);
 
-/// Returns the earliest time of every chatbot's ids; events are in order of time.
+/// Returns the time at which each visitor id of each chatbot was first seen. Events must be ordered
+/// by time.
 fn first_seen(events: &[Event]) -> BTreeMap<Visitor, i64> {
     let mut seen = BTreeMap::new();
     for event in events {
         for (kind, column) in [("anonymous", "anonymous_id"), ("user", "user_id")] {
-            if event.some(column).is_some() {
+            if event.non_null(column).is_some() {
                 seen.entry((event.text("chatbot_id"), kind, event.text(column))).or_insert(event.time);
             }
         }
@@ -509,7 +514,7 @@ fn visitor_row(((chatbot, kind, id), time): (&Visitor, &i64)) -> Row {
     serde_json::from_value(row).unwrap()
 }
 
-/// Cuts events, which are in order of time, into sessions.
+/// Splits events, which must be ordered by time, into sessions.
 fn sessions(events: &[Event], timeout: i64) -> Vec<Vec<&Event>> {
     let mut by_key: BTreeMap<(String, &str, String), Vec<Vec<&Event>>> = BTreeMap::new();
     for event in events {
@@ -523,7 +528,7 @@ fn sessions(events: &[Event], timeout: i64) -> Vec<Vec<&Event>> {
     by_key.into_values().flatten().collect()
 }
 
-fn half_up(a: i64, b: i64) -> i64 {
+fn round_half_up(a: i64, b: i64) -> i64 {
     (2 * a + b).div_euclid(2 * b)
 }
 
@@ -537,25 +542,25 @@ fn session_row(session: &[&Event]) -> Row {
     put("ended_at", last.time.into());
     put("duration_seconds", ((last.time - first.time) / 1_000_000).into());
     put("first_event_id", first.id.map(|id| id.to_string()).into());
-    // Each group of columns together, from the first event that this says yes to.
+    // Each group of columns comes from the first event for which the predicate holds.
     type Has = fn(&Event) -> bool;
     let groups: [(&[&str], Has); 6] = [
-        (&["anonymous_id"], |e| e.some("anonymous_id").is_some()),
+        (&["anonymous_id"], |e| e.non_null("anonymous_id").is_some()),
         (&["referrer", "referrer_domain", "channel", "utm_source", "utm_medium", "utm_campaign"], |e| {
             ["referrer_domain", "utm_source", "utm_medium", "utm_campaign"]
                 .iter()
-                .any(|c| e.some(c).is_some())
+                .any(|c| e.non_null(c).is_some())
         }),
         (&["user_agent", "browser_name", "browser_version", "os_name", "os_version", "device_type"], |e| {
-            e.some("user_agent").is_some()
+            e.non_null("user_agent").is_some()
         }),
         (&["screen_width", "screen_height"], |e| {
-            e.some("screen_width").is_some() || e.some("screen_height").is_some()
+            e.non_null("screen_width").is_some() || e.non_null("screen_height").is_some()
         }),
         (&["ip_address", "country_code", "city"], |e| {
-            ["ip_address", "country_code", "city"].iter().any(|c| e.some(c).is_some())
+            ["ip_address", "country_code", "city"].iter().any(|c| e.non_null(c).is_some())
         }),
-        (&["landing_page"], |e| e.some("landing_page").is_some()),
+        (&["landing_page"], |e| e.non_null("landing_page").is_some()),
     ];
     for (columns, has) in groups {
         let from = session.iter().find(|event| has(event));
@@ -563,16 +568,16 @@ fn session_row(session: &[&Event]) -> Row {
             put(column, from.map_or(Value::Null, |event| event.columns[*column].clone()));
         }
     }
-    if !session.iter().any(|event| event.some("landing_page").is_some()) {
-        let page = session.iter().find_map(|event| event.some("page_url")?.as_str());
+    if !session.iter().any(|event| event.non_null("landing_page").is_some()) {
+        let page = session.iter().find_map(|event| event.non_null("page_url")?.as_str());
         put("landing_page", page.map(|url| path(url).to_owned()).into());
     }
-    let agent = session.iter().find(|event| event.some("user_agent").is_some());
+    let agent = session.iter().find(|event| event.non_null("user_agent").is_some());
     put("is_bot", agent.map_or(Value::from(false), |event| event.columns["is_bot"].clone()));
-    let user = session.iter().rev().find_map(|event| event.some("user_id")).cloned().unwrap_or_default();
+    let user = session.iter().rev().find_map(|event| event.non_null("user_id")).cloned().unwrap_or_default();
     let profile = session.iter().rev().find(|event| {
-        ["user_email", "user_name", "user_metadata"].iter().any(|c| event.some(c).is_some())
-            && event.some("user_id").is_none_or(|named| *named == user)
+        ["user_email", "user_name", "user_metadata"].iter().any(|c| event.non_null(c).is_some())
+            && event.non_null("user_id").is_none_or(|named| *named == user)
     });
     put("user_id", user);
     for column in ["user_email", "user_name", "user_metadata"] {
@@ -603,7 +608,7 @@ fn session_row(session: &[&Event]) -> Row {
     let (sum, n) = (times.iter().sum::<i64>(), times.len() as i64);
     put("response_time_sum_us", sum.into());
     put("response_time_count", n.into());
-    put("avg_response_time_ms", (n > 0).then(|| half_up(sum, 1000 * n)).into());
+    put("avg_response_time_ms", (n > 0).then(|| round_half_up(sum, 1000 * n)).into());
     let trigger = of("widget_opened").find_map(|event| event.columns["properties"].get("triggered_by"));
     put("triggered_by", trigger.cloned().unwrap_or_default());
     row
@@ -630,7 +635,7 @@ fn daily_stats(
     }
     days.into_iter()
         .map(|((chatbot, date), all)| {
-            let (robots, sessions): (Vec<_>, Vec<_>) =
+            let (bot_sessions, sessions): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|(_, row)| row["is_bot"] == true);
             let sum =
                 |column: &str| sessions.iter().map(|(_, row)| row[column].as_i64().unwrap()).sum::<i64>();
@@ -662,7 +667,7 @@ fn daily_stats(
                 counts.into_iter().map(|(name, count)| json!({key: name, "count": count})).collect::<Vec<_>>()
             };
             let n = sessions.len() as i64;
-            let of = |a: i64| if n == 0 { 0.0 } else { half_up(100 * a, n) as f64 / 100.0 };
+            let of = |a: i64| if n == 0 { 0.0 } else { round_half_up(100 * a, n) as f64 / 100.0 };
             let (sent, received) = (sum("messages_sent"), sum("messages_received"));
             let conversations = with("had_conversation", true.into());
             let (response, responses) = (sum("response_time_sum_us"), sum("response_time_count"));
@@ -677,11 +682,11 @@ fn daily_stats(
                 "total_messages_sent": sent,
                 "total_messages_received": received,
                 "avg_messages_per_session": of(sent + received),
-                "avg_session_duration_seconds": if n == 0 { 0 } else { half_up(sum("duration_seconds"), n) },
+                "avg_session_duration_seconds": if n == 0 { 0 } else { round_half_up(sum("duration_seconds"), n) },
                 "widget_loads": sum("widget_loads"),
                 "widget_opens": sum("widget_opened_count"),
                 "conversion_rate": of(100 * conversations as i64),
-                "avg_response_time_ms": (responses > 0).then(|| half_up(response, 1000 * responses)),
+                "avg_response_time_ms": (responses > 0).then(|| round_half_up(response, 1000 * responses)),
                 "error_count": sum("error_count"),
                 "top_referrers": top("referrer_domain", "domain", Some("direct"), 10),
                 "top_landing_pages": top("landing_page", "page", Some("unknown"), 10),
@@ -689,7 +694,7 @@ fn daily_stats(
                 "desktop_sessions": with("device_type", "desktop".into()),
                 "mobile_sessions": with("device_type", "mobile".into()),
                 "tablet_sessions": with("device_type", "tablet".into()),
-                "bot_sessions": robots.len(),
+                "bot_sessions": bot_sessions.len(),
                 "session_duration_sum_seconds": sum("duration_seconds"),
                 "response_time_sum_us": response,
                 "response_time_count": responses,

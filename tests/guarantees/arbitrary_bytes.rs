@@ -1,14 +1,14 @@
-//! Guarantee 7 once more: the properties that the fuzz targets look for counterexamples to, each tried
-//! with bytes by chance, some of which are like what the property is about.
+//! Guarantee 7, robustness: the properties of the fuzz targets hold for random bytes, parts of
+//! which resemble valid input.
 
 use proptest::prelude::*;
 
-use super::place;
+use super::support::fixtures;
 #[path = "../properties/mod.rs"]
 mod properties;
 
-/// Bytes put together of pieces, a few of which were changed.
-fn bytes_of(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+/// Generates bytes that are composed of pieces, with a few changed bytes.
+fn bytes_from(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => prop::sample::select(pieces).prop_map(|piece| piece.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..6),
@@ -117,7 +117,7 @@ const TIMES: &[&str] = &[
     "9223372036854775807",
 ];
 
-const ADDRESSES: &[&str] = &[
+const URLS: &[&str] = &[
     "https://",
     "http:",
     "//",
@@ -179,50 +179,50 @@ const MANIFESTS: &[&str] = &[
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: place::cases(2000),
+        cases: fixtures::cases(2000),
         failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::Direct(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/any_bytes.txt"),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/arbitrary_bytes.txt"),
         ))),
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn bad_bytes_any_as_lines(bytes in bytes_of(JSON)) {
+    fn robustness_holds_for_random_lines(bytes in bytes_from(JSON)) {
         properties::lines(&bytes);
     }
 
     #[test]
-    fn bad_bytes_any_in_an_envelope(bytes in bytes_of(EVENTS)) {
+    fn robustness_holds_for_random_envelopes(bytes in bytes_from(EVENTS)) {
         properties::envelope(&bytes);
     }
 
     #[test]
-    fn bad_bytes_any_as_a_time(bytes in bytes_of(TIMES)) {
+    fn robustness_holds_for_random_times(bytes in bytes_from(TIMES)) {
         properties::timestamp(&bytes);
     }
 
     #[test]
-    fn bad_bytes_any_as_a_time_of_five_parts(
+    fn robustness_holds_for_times_of_five_parts(
         parts in (0..5usize, 5..8usize, 8..11usize, 11..14usize, 14..19usize)
     ) {
-        let (date, between, time, fraction, offset) = parts;
-        let text = [date, between, time, fraction, offset].map(|at| TIMES[at]).concat();
+        let (date, separator, time, fraction, offset) = parts;
+        let text = [date, separator, time, fraction, offset].map(|at| TIMES[at]).concat();
         properties::timestamp(text.as_bytes());
     }
 
     #[test]
-    fn bad_bytes_any_as_an_address(bytes in bytes_of(ADDRESSES)) {
+    fn robustness_holds_for_random_urls(bytes in bytes_from(URLS)) {
         properties::url(&bytes);
     }
 
     #[test]
-    fn bad_bytes_any_as_a_manifest(bytes in bytes_of(MANIFESTS)) {
+    fn robustness_holds_for_random_manifests(bytes in bytes_from(MANIFESTS)) {
         properties::manifest(&bytes);
     }
 
     #[test]
-    fn bad_bytes_any_packed_and_unpacked(bytes in bytes_of(JSON), head in 0..5usize) {
-        let heads: [&[u8]; 5] = [b"", b"\xef\xbb\xbf", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
-        properties::packed(&[heads[head], &bytes].concat());
+    fn robustness_holds_for_random_compressed_files(bytes in bytes_from(JSON), magic in 0..5usize) {
+        let magics: [&[u8]; 5] = [b"", b"\xef\xbb\xbf", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
+        properties::packed(&[magics[magic], &bytes].concat());
     }
 }

@@ -1,11 +1,11 @@
-//! Reports against the model's tables: sums and counts, made here in a few lines each.
+//! Comparison of reports with metrics that are computed from the model's tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use wa::time::{Day, Micros, Zone};
 
-use super::super::tables::{Row, Tables};
+use super::super::support::tables::{Row, Tables};
 use super::nights::ZONE;
 
 fn int(row: &Row, column: &str) -> i64 {
@@ -16,35 +16,35 @@ fn text(row: &Row, column: &str) -> Option<String> {
     row[column].as_str().map(str::to_owned)
 }
 
-/// Returns a / b, rounded half up; `None` of nothing.
-fn half_up(a: i64, b: i64) -> Option<i64> {
+/// Returns a / b, rounded half up, or `None` if b is 0.
+fn round_half_up(a: i64, b: i64) -> Option<i64> {
     (b > 0).then(|| (2 * a + b).div_euclid(2 * b))
 }
 
-/// Sessions of people that started on the days of a window.
+/// Returns the sessions without bots that started on the days of a window.
 fn sessions(tables: &Tables, (from, to): (Day, Day)) -> Vec<&Row> {
     let within = |time: Micros| (from..=to).contains(&Zone(ZONE).day(time));
     let sessions = tables["sessions"].iter();
     sessions.filter(|row| row["is_bot"] == false && within(int(row, "started_at"))).collect()
 }
 
-/// Checks the reports of a window, both days included.
+/// Checks the reports of a window, both days inclusive.
 pub fn check(tables: &Tables, window: (Day, Day), report: &dyn Fn(&str) -> Value) {
     summary(tables, window, &report("summary")["summary"]);
     trends(tables, window, &report("trends")["trends"]);
     events(tables, window, &report("events")["events"]);
-    let said = report("sources");
-    let or = |none: &'static str, column: &'static str| {
+    let sources = report("sources");
+    let expected = |none: &'static str, column: &'static str| {
         count(tables, window, move |row| text(row, column).unwrap_or_else(|| none.to_owned()))
     };
-    assert_eq!(counts(&said["referrers"], "domain"), or("direct", "referrer_domain"));
-    assert_eq!(counts(&said["utm_sources"], "source"), or("unknown", "utm_source"));
-    let said = report("devices");
-    assert_eq!(counts(&said["devices"], "type"), or("unknown", "device_type"));
-    assert_eq!(counts(&said["browsers"], "name"), or("unknown", "browser_name"));
+    assert_eq!(counts(&sources["referrers"], "domain"), expected("direct", "referrer_domain"));
+    assert_eq!(counts(&sources["utm_sources"], "source"), expected("unknown", "utm_source"));
+    let devices = report("devices");
+    assert_eq!(counts(&devices["devices"], "type"), expected("unknown", "device_type"));
+    assert_eq!(counts(&devices["browsers"], "name"), expected("unknown", "browser_name"));
 }
 
-fn summary(tables: &Tables, window: (Day, Day), said: &Value) {
+fn summary(tables: &Tables, window: (Day, Day), report: &Value) {
     let days: Vec<&Row> = days(tables, window);
     let sum = |column: &str| days.iter().map(|row| int(row, column)).sum::<i64>();
     let n = sum("total_sessions");
@@ -78,14 +78,17 @@ fn summary(tables: &Tables, window: (Day, Day), said: &Value) {
         ("unique_visitors", Some(visitors.len() as i64)),
         ("new_visitors", Some(new as i64)),
         ("returning_visitors", Some((visitors.len() - new) as i64)),
-        ("avg_session_duration_seconds", half_up(sum("session_duration_sum_seconds"), n)),
-        ("avg_response_time_ms", half_up(sum("response_time_sum_us"), 1000 * sum("response_time_count"))),
+        ("avg_session_duration_seconds", round_half_up(sum("session_duration_sum_seconds"), n)),
+        (
+            "avg_response_time_ms",
+            round_half_up(sum("response_time_sum_us"), 1000 * sum("response_time_count")),
+        ),
     ];
     for (name, expected) in expected {
-        assert_eq!(said[name].as_i64(), expected, "{name} of {window:?}: {said:#}");
+        assert_eq!(report[name].as_i64(), expected, "{name} of {window:?}: {report:#}");
     }
-    let rate = half_up(10_000 * conversations, n).unwrap() as f64 / 100.0;
-    assert_eq!(said["conversion_rate"].as_f64(), Some(rate), "{window:?}");
+    let rate = round_half_up(10_000 * conversations, n).unwrap() as f64 / 100.0;
+    assert_eq!(report["conversion_rate"].as_f64(), Some(rate), "{window:?}");
 }
 
 fn days(tables: &Tables, (from, to): (Day, Day)) -> Vec<&Row> {
@@ -94,7 +97,7 @@ fn days(tables: &Tables, (from, to): (Day, Day)) -> Vec<&Row> {
     tables["daily_stats"].iter().filter(within).collect()
 }
 
-fn trends(tables: &Tables, window: (Day, Day), said: &Value) {
+fn trends(tables: &Tables, window: (Day, Day), report: &Value) {
     let mut expected: BTreeMap<String, [i64; 3]> = BTreeMap::new();
     for row in days(tables, window) {
         let day = expected.entry(text(row, "stat_date").unwrap()).or_default();
@@ -102,21 +105,21 @@ fn trends(tables: &Tables, window: (Day, Day), said: &Value) {
         day[1] += int(row, "total_conversations");
         day[2] += int(row, "total_messages_sent") + int(row, "total_messages_received");
     }
-    let said: BTreeMap<String, [i64; 3]> = said
+    let found: BTreeMap<String, [i64; 3]> = report
         .as_array()
         .unwrap()
         .iter()
         .map(|day| {
-            let figures = ["sessions", "conversations", "messages"].map(|name| day[name].as_i64().unwrap());
-            (day["stat_date"].as_str().unwrap().to_owned(), figures)
+            let metrics = ["sessions", "conversations", "messages"].map(|name| day[name].as_i64().unwrap());
+            (day["stat_date"].as_str().unwrap().to_owned(), metrics)
         })
-        // Days without a session fill gaps.
-        .filter(|(day, figures)| expected.contains_key(day) || *figures != [0; 3])
+        // A report also has a row for each day without sessions.
+        .filter(|(day, metrics)| expected.contains_key(day) || *metrics != [0; 3])
         .collect();
-    assert_eq!(said, expected, "{window:?}");
+    assert_eq!(found, expected, "{window:?}");
 }
 
-fn events(tables: &Tables, window: (Day, Day), said: &Value) {
+fn events(tables: &Tables, window: (Day, Day), report: &Value) {
     let mut expected: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for row in sessions(tables, window) {
         for (name, count) in row["event_counts"].as_object().unwrap() {
@@ -125,16 +128,16 @@ fn events(tables: &Tables, window: (Day, Day), said: &Value) {
             entry.1 += 1;
         }
     }
-    let said: BTreeMap<String, (i64, i64)> = said
+    let found: BTreeMap<String, (i64, i64)> = report
         .as_array()
         .unwrap()
         .iter()
         .map(|row| {
-            let figures = (row["event_count"].as_i64().unwrap(), row["unique_sessions"].as_i64().unwrap());
-            (row["event_name"].as_str().unwrap().to_owned(), figures)
+            let metrics = (row["event_count"].as_i64().unwrap(), row["unique_sessions"].as_i64().unwrap());
+            (row["event_name"].as_str().unwrap().to_owned(), metrics)
         })
         .collect();
-    assert_eq!(said, expected, "{window:?}");
+    assert_eq!(found, expected, "{window:?}");
 }
 
 fn count(tables: &Tables, window: (Day, Day), name: impl Fn(&Row) -> String) -> BTreeMap<String, i64> {
@@ -145,7 +148,7 @@ fn count(tables: &Tables, window: (Day, Day), name: impl Fn(&Row) -> String) -> 
     counts
 }
 
-fn counts(said: &Value, name: &str) -> BTreeMap<String, i64> {
+fn counts(report: &Value, name: &str) -> BTreeMap<String, i64> {
     let row = |row: &Value| (row[name].as_str().unwrap().to_owned(), row["count"].as_i64().unwrap());
-    said.as_array().unwrap().iter().map(row).collect()
+    report.as_array().unwrap().iter().map(row).collect()
 }

@@ -1,28 +1,28 @@
-//! Guarantee 2, account: it adds up for every input, bytes at random included.
+//! Guarantee 2, ingest summary: the counts of every input add up, including random bytes.
 
 use std::fs;
 
 use proptest::prelude::*;
 use wa::ingest::IngestReport;
 
-use super::disk::MemoryDisk;
-use super::logs::NOW;
-use super::{place, tables};
+use super::support::generated_logs::NOW;
+use super::support::memory_file_system::MemoryFileSystem;
+use super::support::{fixtures, tables};
 
-/// Takes in one file on a disk in memory; the report and the number of events then stored.
-pub fn take_in(bytes: &[u8]) -> (IngestReport, usize) {
-    let folder = place::folder();
+/// Ingests one file into a store in memory, and returns the report and the number of stored events.
+fn ingest_file(bytes: &[u8]) -> (IngestReport, usize) {
+    let folder = fixtures::folder();
     let path = folder.path().join("a.log");
     fs::write(&path, bytes).unwrap();
-    let disk = MemoryDisk::new();
-    let options = place::options(vec![path.display().to_string()], NOW);
-    let report = place::ingest(&disk, &place::settings(), &options).unwrap();
-    let tables = tables::read(&place::store_on(&disk).snapshot().unwrap()).unwrap();
+    let disk = MemoryFileSystem::new();
+    let options = fixtures::ingest_options(vec![path.display().to_string()], NOW);
+    let report = fixtures::ingest(&disk, &fixtures::settings(), &options).unwrap();
+    let tables = tables::read(&fixtures::store_in(&disk).snapshot().unwrap()).unwrap();
     (report, tables["events"].len())
 }
 
-/// Bytes of which some are like lines of a log.
-pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
+/// Generates bytes, parts of which resemble lines of a log.
+pub fn log_like_bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => prop::collection::vec(any::<u8>(), 0..30),
         2 => Just(b"\n".to_vec()),
@@ -40,40 +40,40 @@ pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: place::cases(400),
+        cases: fixtures::cases(400),
         failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::Direct(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/account.txt"),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/ingest_summary.txt"),
         ))),
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn account_it_adds_up_for_bytes_at_random(bytes in bytes()) {
-        let (report, stored) = take_in(&bytes);
+    fn ingest_summary_of_random_bytes_adds_up(bytes in log_like_bytes()) {
+        let (report, stored) = ingest_file(&bytes);
         prop_assert!(report.failure.is_none(), "{:?}", report.failure);
-        let account = &report.summary;
-        prop_assert!(account.adds_up(), "{account:#?}");
-        let total = &account.total;
+        let summary = &report.summary;
+        prop_assert!(summary.adds_up(), "{summary:#?}");
+        let total = &summary.total;
         prop_assert_eq!(total.stored as usize, stored);
         let looks_compressed = bytes.starts_with(b"\x1f\x8b") || bytes.starts_with(b"\x28\xb5\x2f\xfd");
         if !looks_compressed {
-            // Counted by hand: every line is blank or read, an envelope being its events.
+            // Each line is blank or counts as read; an envelope counts as its events.
             let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
             let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
             let envelopes = lines.iter().filter(|line| line.windows(8).any(|w| w == b"\"events\"")).count();
             let counted = (total.read + total.blank) as usize;
             prop_assert!(lines.len() <= counted && counted <= lines.len() + 2 * envelopes,
-                "{} lines, {envelopes} of them envelopes; {counted} counted", lines.len());
+                "{} lines, including {envelopes} envelopes; {counted} counted", lines.len());
         }
     }
 }
 
 #[test]
-fn account_every_reason_is_counted_as_worked_out_by_hand() {
-    let fine = r#"{"event_name":"x","chatbot_id":"c","session_id":"s","timestamp":1790000000,"id":1}"#;
+fn ingest_summary_counts_every_reject_reason() {
+    let valid = r#"{"event_name":"x","chatbot_id":"c","session_id":"s","timestamp":1790000000,"id":1}"#;
     let text = [
-        fine,
-        fine, // a duplicate, by its id
+        valid,
+        valid, // a duplicate by id
         "",
         "  ",
         "not json",
@@ -90,12 +90,12 @@ fn account_every_reason_is_counted_as_worked_out_by_hand() {
         r#"{"event_name":"unfin"#,
     ]
     .join("\n");
-    let (report, stored) = take_in(text.as_bytes());
+    let (report, stored) = ingest_file(text.as_bytes());
     let total = &report.summary.total;
-    // 16 lines, of which 2 are blank and one is an envelope of two.
+    // 16 lines: 2 are blank, and one is an envelope of two events.
     assert_eq!((total.read, total.blank, total.unfinished), (15, 2, 1));
     assert_eq!((total.stored, total.duplicate, stored), (2, 1, 2));
-    let refused: Vec<(String, u64)> =
+    let rejected: Vec<(String, u64)> =
         total.rejected.iter().map(|(reason, n)| (reason.name().to_owned(), *n)).collect();
     let expected = [
         ("bad_timestamp", 1),
@@ -109,7 +109,7 @@ fn account_every_reason_is_counted_as_worked_out_by_hand() {
         ("not_an_object", 1),
         ("not_json", 1),
     ];
-    let mut refused: Vec<(&str, u64)> = refused.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
-    refused.sort();
-    assert_eq!(refused, expected);
+    let mut rejected: Vec<(&str, u64)> = rejected.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
+    rejected.sort();
+    assert_eq!(rejected, expected);
 }

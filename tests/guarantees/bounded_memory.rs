@@ -1,4 +1,4 @@
-//! Guarantee 6, bounded memory: peak memory does not grow with the input, however it is made.
+//! Guarantee 6, bounded memory: the peak does not grow with the input, whatever the input is.
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
@@ -7,15 +7,17 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::disk::Chance;
-use super::place::{self, wa};
+use super::support::fixtures::{self, wa};
+use super::support::generated_logs;
+use super::support::rng::Rng;
 
 const NOW: &str = "2026-11-10T02:00:00Z";
 
-/// The least budget there is, in MiB.
+/// The minimum memory budget, in MiB.
 const BUDGET: u64 = 256;
 
-/// Runs an ingest and returns its exit status and its peak memory in MiB.
+/// Ingests a file into the store `store-of-FILE` with the minimum budget. Returns the exit status
+/// and the peak memory in MiB.
 pub fn ingest(folder: &Path, file: &str) -> (Option<i32>, u64) {
     run(folder, &["--store", &format!("store-of-{file}"), "--quiet", "ingest", file, "--memory", "256M"])
 }
@@ -27,7 +29,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, u64) {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
-        // The peak only grows: the last look before the end is close to it.
+        // The peak only grows, so the last value before the exit is close to it.
         let text = fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
@@ -39,7 +41,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, u64) {
     }
 }
 
-/// Writes a gzip file of a piece repeated until it has so many bytes unpacked.
+/// Writes a gzip file of a piece that is repeated up to `bytes` uncompressed bytes.
 fn gzip(path: &Path, piece: &[u8], bytes: usize) {
     let mut gzip = flate2::write::GzEncoder::new(
         BufWriter::new(File::create(path).unwrap()),
@@ -53,9 +55,9 @@ fn gzip(path: &Path, piece: &[u8], bytes: usize) {
 }
 
 #[test]
-fn bounded_memory_a_gzip_bomb_takes_no_more_than_a_batch() {
-    let folder = place::folder();
-    // A line of as many elements as there can be, and lines of as few bytes beside one over the limit.
+fn bounded_memory_gzip_bomb_stays_within_budget() {
+    let folder = fixtures::folder();
+    // Lines with as many elements as the limit allows; and short lines next to one over the limit.
     let envelope = |element: &str| {
         format!("{{\"events\":[{}0]}}\n", element.repeat(((1 << 20) - 32) / element.len())).into_bytes()
     };
@@ -64,15 +66,15 @@ fn bounded_memory_a_gzip_bomb_takes_no_more_than_a_batch() {
     let fields = "{\"chatbotId\":\"c\",\"userId\":\"u\",\"receivedAt\":1790000000,";
     let events =
         events.replacen('{', fields, 1).replacen(&",{\"event_name\":\"a\"}".repeat(8), "", 1).into_bytes();
-    let beside = [b"0\n".repeat(400_000), vec![b'a'; (1 << 20) + 1], b"\n".to_vec()].concat();
-    // One line without an end, lines without content, and lines that are all refused.
+    let short_and_overlong = [b"0\n".repeat(400_000), vec![b'a'; (1 << 20) + 1], b"\n".to_vec()].concat();
+    // A line without end, blank lines, and lines that are all rejected.
     for (name, piece, bytes) in [
         ("line.gz", &b"a"[..], 1 << 30),
         ("blank.gz", b"\n", 128 << 20),
-        ("refused.gz", b"{}\n", 64 << 20),
+        ("rejected.gz", b"{}\n", 64 << 20),
         ("numbers.gz", &numbers, 24 << 20),
         ("events.gz", &events, 24 << 20),
-        ("beside.gz", &beside, 24 << 20),
+        ("overlong.gz", &short_and_overlong, 24 << 20),
         ("no-utf8.gz", b"\xff\n", 24 << 20),
         ("distinct.gz", b"", 16 << 20),
     ] {
@@ -97,13 +99,13 @@ fn bounded_memory_a_gzip_bomb_takes_no_more_than_a_batch() {
 }
 
 #[test]
-fn bounded_memory_four_times_the_input_takes_no_more() {
-    let folder = place::folder();
+fn bounded_memory_does_not_grow_with_four_times_the_input() {
+    let folder = fixtures::folder();
     let mut peaks = Vec::new();
-    // Files of a partition grow up to a size, and with them what a merge holds: the smaller input is
-    // one that reaches it. Two days and eight.
+    // A merge retains the files of a partition, which grow up to a maximum size. The smaller input,
+    // two days, reaches it; the larger one has eight days.
     for events in [400_000, 1_600_000] {
-        super::kill::write_logs_with_gaps(folder.path(), 1, events, 860_000);
+        generated_logs::write_logs_with_gaps(folder.path(), 1, events, 860_000);
         let name = format!("{events}.ndjson");
         fs::rename(folder.path().join("00.ndjson"), folder.path().join(&name)).unwrap();
         let (status, peak) = ingest(folder.path(), &name);
@@ -116,37 +118,37 @@ fn bounded_memory_four_times_the_input_takes_no_more() {
 }
 
 #[test]
-fn bounded_memory_thousands_of_small_files_take_no_more_than_one_of_their_size() {
-    let folder = place::folder();
+fn bounded_memory_thousands_of_small_files_stay_bounded() {
+    let folder = fixtures::folder();
     let logs = folder.path().join("logs");
     fs::create_dir(&logs).unwrap();
-    super::kill::write_logs(&logs, 3000, 10);
+    generated_logs::write_logs(&logs, 3000, 10);
     let (status, peak) = ingest(folder.path(), "logs");
     assert_eq!(status, Some(0));
-    // Each held a block's room of its own: a mebibyte a file.
+    // Each file used to retain a block buffer of 1 MiB.
     assert!(peak <= BUDGET, "{peak} MiB");
 }
 
-/// Every batch then touches every day, and most of the sessions that are stored.
 #[test]
-fn bounded_memory_a_shuffled_log_keeps_within_the_budget_too() {
-    let folder = place::folder();
-    let mut chance = Chance(7);
+fn bounded_memory_shuffled_log_stays_within_budget() {
+    // Every batch changes every day and most stored sessions.
+    let folder = fixtures::folder();
+    let mut rng = Rng(7);
     let mut lines: Vec<(u64, String)> = Vec::new();
     for session in 0..45_000u64 {
-        let mut time = 1_791_000_000_000_000 + chance.below(30 * 86_400_000_000);
-        for event in 0..=chance.below(8) {
-            time += chance.below(300_000_000);
+        let mut time = 1_791_000_000_000_000 + rng.below(30 * 86_400_000_000);
+        for event in 0..=rng.below(8) {
+            time += rng.below(300_000_000);
             let line = format!(
                 "{{\"event_id\":\"{session}-{event}\",\"chatbot_id\":\"c{}\",\"session_id\":\"session-{session}\",\
                  \"anonymous_id\":\"visitor-{}\",\"event_name\":\"message_sent\",\"timestamp\":{time},\
                  \"page_url\":\"https://shop.example.com/{}\",\"properties\":{{\"text\":\"{:0300}\"}}}}\n",
                 session % 3,
                 session / 2,
-                chance.below(5000),
-                chance.below(1 << 60),
+                rng.below(5000),
+                rng.below(1 << 60),
             );
-            lines.push((chance.below(1 << 60), line));
+            lines.push((rng.below(1 << 60), line));
         }
     }
     lines.sort_unstable();
@@ -162,7 +164,7 @@ fn bounded_memory_a_shuffled_log_keeps_within_the_budget_too() {
     assert_eq!(rows.sum::<u64>(), lines.len() as u64);
 }
 
-/// Writes an envelope of so many small events, with fields that all of them have.
+/// Appends an envelope of small events that inherit fields.
 fn write_envelope(path: &Path, fields: &str, events: usize, event: impl Fn(usize) -> String) {
     let events: Vec<String> = (0..events).map(event).collect();
     let line = format!(
@@ -173,10 +175,10 @@ fn write_envelope(path: &Path, fields: &str, events: usize, event: impl Fn(usize
     file.write_all(line.as_bytes()).unwrap();
 }
 
-/// Written out for each event, the text would be 2.3 GB: more than a page of Parquet can hold.
 #[test]
-fn bounded_memory_a_long_text_of_thousands_of_events_beside_many_short_ones_is_stored() {
-    let folder = place::folder();
+fn bounded_memory_long_inherited_text_is_stored() {
+    // Repeated for each event, the text would be 2.3 GB, which exceeds a Parquet page.
+    let folder = fixtures::folder();
     let path = folder.path().join("texts.ndjson");
     let long = format!(",\"session_id\":\"S\",\"user_metadata\":{{\"a\":\"{}\"}}", "x".repeat(420_000));
     write_envelope(&path, &long, 5500, |n| format!("{{\"event_name\":\"a{}\"}}", n % 7));
@@ -194,11 +196,11 @@ fn bounded_memory_a_long_text_of_thousands_of_events_beside_many_short_ones_is_s
     assert_eq!(rows.sum::<u64>(), 5500 + 2 * 9000);
 }
 
-/// Written out for each event, the titles would be 4 GB.
 #[test]
-fn bounded_memory_a_store_of_long_texts_that_thousands_of_events_share_is_read_and_written_again() {
-    let folder = place::folder();
-    // Files that are not of one size, so that gc finds some to merge.
+fn bounded_memory_commands_on_shared_titles_stay_bounded() {
+    // Repeated for each event, the titles would be 4 GB.
+    let folder = fixtures::folder();
+    // Files of different sizes, so that gc merges some of them.
     for (number, events) in [8000, 1000, 250, 60].into_iter().enumerate() {
         let name = format!("{number}.ndjson");
         let title = format!(",\"page_title\":\"{}\"", number.to_string().repeat(450_000));
@@ -226,10 +228,10 @@ fn bounded_memory_a_store_of_long_texts_that_thousands_of_events_share_is_read_a
     }
 }
 
-/// Written out for each session, the profiles would be 2.5 GB.
 #[test]
-fn bounded_memory_sessions_that_share_a_long_profile_are_checked_and_shown() {
-    let folder = place::folder();
+fn bounded_memory_commands_on_shared_profiles_stay_bounded() {
+    // Repeated for each session, the profiles would be 2.5 GB.
+    let folder = fixtures::folder();
     let profile = format!(",\"user_metadata\":{{\"a\":\"{}\"}}", "x".repeat(420_000));
     write_envelope(&folder.path().join("a.ndjson"), &profile, 6000, |n| {
         format!("{{\"event_name\":\"a\",\"session_id\":\"s{n}\"}}")

@@ -1,4 +1,4 @@
-//! Guarantee 5, readers, and several writers: everything at the same time, and each answer of one state.
+//! Guarantee 5, isolation: with concurrent readers and writers, each reader sees one state.
 
 use std::fs;
 use std::io::Write;
@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use wa::store::Store;
 use wa::store::columns::Table;
+use wa::store::frame::Frame;
 use wa::store::snapshot::Snapshot;
 
-use super::kill::{assert_no_unnamed_files, write_logs};
-use super::place::{self, ends, wa};
-use super::tables::{self, DATES};
+use super::support::fixtures::{self, assert_no_orphan_files, run_expecting, wa};
+use super::support::generated_logs::write_logs;
+use super::support::tables::{self, WRITE_TIMES};
 
 const NOW: &str = "2026-11-10T02:00:00Z";
 
-/// Returns sums of one state that have to agree; the rows of events.
-fn agreement(snapshot: &Snapshot) -> wa::Result<u64> {
+/// Checks that the sums over the tables of a state agree, and returns its number of events.
+fn check_sums(snapshot: &Snapshot) -> wa::Result<u64> {
     let sum = |table: Table, column: &str| -> wa::Result<i64> {
         let mut sum = 0;
         for frame in snapshot.read(table, None, &[column])? {
@@ -31,30 +32,30 @@ fn agreement(snapshot: &Snapshot) -> wa::Result<u64> {
         Ok(frames.iter().map(|frame| frame.height() as i64).sum())
     };
     let events = rows(Table::Events)?;
-    assert_eq!(sum(Table::Sessions, "event_count")?, events, "events of sessions, and events");
+    assert_eq!(sum(Table::Sessions, "event_count")?, events, "sum of event_count");
     let sessions = rows(Table::Sessions)?;
-    assert_eq!(sum(Table::DailyStats, "total_sessions")?, sessions, "sessions of days, and sessions");
+    assert_eq!(sum(Table::DailyStats, "total_sessions")?, sessions, "sum of total_sessions");
     let sent = sum(Table::Sessions, "messages_sent")?;
-    assert_eq!(sum(Table::DailyStats, "total_messages_sent")?, sent, "messages of days, and of sessions");
+    assert_eq!(sum(Table::DailyStats, "total_messages_sent")?, sent, "sum of total_messages_sent");
     Ok(events as u64)
 }
 
 #[test]
-fn readers_see_one_state_and_writers_lose_and_double_nothing() {
-    let folder = place::folder();
+fn isolation_concurrent_runs_see_one_state_and_lose_nothing() {
+    let folder = fixtures::folder();
     let logs = folder.path().join("logs");
     fs::create_dir(&logs).unwrap();
     let events = write_logs(&logs, 12, 500);
     let run = |store: &str, arguments: &[&str]| {
         let mut command = wa(folder.path(), NOW);
         command.args(["--store", store]).args(arguments);
-        ends(&mut command, 0)
+        run_expecting(&mut command, 0)
     };
     run("expected", &["ingest", "logs"]);
     let read = |name: &str| tables::read(&Store::new(folder.path().join(name)).snapshot().unwrap()).unwrap();
     let expected = read("expected");
 
-    // So that the readers have something to read from the beginning.
+    // The readers need a store from the start.
     run("store", &["ingest", "logs/05.ndjson"]);
     let store = Store::new(folder.path().join("store"));
     let done = AtomicBool::new(false);
@@ -64,8 +65,8 @@ fn readers_see_one_state_and_writers_lose_and_double_nothing() {
             scope.spawn(|| {
                 let mut last = 0;
                 while !done.load(Ordering::Relaxed) {
-                    let events = store.read_consistently(agreement).unwrap();
-                    assert!(last <= events, "events went away: {last}, then {events}");
+                    let events = store.read_consistently(check_sums).unwrap();
+                    assert!(last <= events, "the number of events fell from {last} to {events}");
                     states.fetch_add(u64::from(last != events), Ordering::Relaxed);
                     last = events;
                 }
@@ -106,16 +107,16 @@ fn readers_see_one_state_and_writers_lose_and_double_nothing() {
     });
     let found = read("store");
     assert_eq!(found["events"].len() as u64, events);
-    let difference = tables::difference(&expected, &found, DATES);
+    let difference = tables::difference(&expected, &found, WRITE_TIMES);
     assert!(difference.is_none(), "{}", difference.unwrap_or_default());
     let snapshot = store.snapshot().unwrap();
-    assert_no_unnamed_files(snapshot.manifest(), snapshot.dir());
-    assert!(states.load(Ordering::Relaxed) > 2, "the readers saw too few states to tell");
+    assert_no_orphan_files(snapshot.manifest(), snapshot.dir());
+    assert!(states.load(Ordering::Relaxed) > 2, "the readers saw too few states");
 }
 
 #[test]
-fn at_once_the_lock_says_who_holds_it_and_a_dead_holder_never_blocks() {
-    let folder = place::folder();
+fn isolation_lock_names_its_holder_and_dies_with_it() {
+    let folder = fixtures::folder();
     let mut holder = wa(folder.path(), NOW)
         .args(["--store", "store", "ingest", "-"])
         .stdin(Stdio::piped())
@@ -123,16 +124,16 @@ fn at_once_the_lock_says_who_holds_it_and_a_dead_holder_never_blocks() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // It waits for more lines, and holds the lock: its note is there, and its first batch is not.
+    // The ingest waits for more lines and holds the lock; its first batch is not committed.
     let line = b"{\"event_name\":\"x\",\"chatbot_id\":\"c\",\"session_id\":\"s\",\"timestamp\":1790000000}\n";
     let mut lines = holder.stdin.take().unwrap();
     lines.write_all(line).unwrap();
     lines.flush().unwrap();
-    let note = folder.path().join("store/lock");
-    let noted = || fs::read_to_string(&note).is_ok_and(|note| note.ends_with('\n'));
-    let began = Instant::now();
-    while !noted() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it never took the lock");
+    let lock_file = folder.path().join("store/lock");
+    let is_locked = || fs::read_to_string(&lock_file).is_ok_and(|text| text.ends_with('\n'));
+    let start = Instant::now();
+    while !is_locked() {
+        assert!(start.elapsed() < Duration::from_secs(60), "the ingest did not acquire the lock");
         std::thread::sleep(Duration::from_millis(5));
     }
 
@@ -142,20 +143,37 @@ fn at_once_the_lock_says_who_holds_it_and_a_dead_holder_never_blocks() {
         command.args(["--store", "store", "ingest", "a.ndjson", "--lock-timeout", timeout]);
         command
     };
-    let began = Instant::now();
-    let refused = ends(&mut second("1s"), 1);
-    assert!(began.elapsed() >= Duration::from_secs(1), "it did not wait");
-    let said = String::from_utf8_lossy(&refused.stderr);
+    let start = Instant::now();
+    let blocked = run_expecting(&mut second("1s"), 1);
+    assert!(start.elapsed() >= Duration::from_secs(1), "the second ingest did not wait");
+    let stderr = String::from_utf8_lossy(&blocked.stderr);
     let name = format!("is being written by process {} (wa ingest)", holder.id());
-    assert!(said.contains(&name) && said.contains("waited 1 s"), "{said}");
-    assert!(said.contains("--lock-timeout"), "{said}");
+    assert!(stderr.contains(&name) && stderr.contains("waited 1 s"), "{stderr}");
+    assert!(stderr.contains("--lock-timeout"), "{stderr}");
 
-    // SIGKILL: it can tidy nothing up, and its note stays.
+    // After SIGKILL the lock file remains.
     holder.kill().unwrap();
     holder.wait().unwrap();
-    assert!(noted());
-    ends(&mut second("0s"), 0);
+    assert!(is_locked());
+    run_expecting(&mut second("0s"), 0);
     drop(lines);
     let store = Store::new(folder.path().join("store"));
-    assert_eq!(store.read_consistently(agreement).unwrap(), 1);
+    assert_eq!(store.read_consistently(check_sums).unwrap(), 1);
+}
+
+#[test]
+fn isolation_pinned_files_stay_readable_after_removal() {
+    let folder = fixtures::folder();
+    let events = write_logs(folder.path(), 1, 600);
+    run_expecting(wa(folder.path(), NOW).args(["--store", "store", "--quiet", "ingest", "00.ndjson"]), 0);
+    let snapshot = Store::new(folder.path().join("store")).snapshot().unwrap();
+    let pinned = snapshot.pin_files(Table::Events, None).unwrap();
+    // A writer removes the files that it has replaced.
+    fs::remove_dir_all(folder.path().join("store/events")).unwrap();
+    assert!(snapshot.read(Table::Events, None, &["id"]).unwrap_err().is_missing_file());
+    // Two reads, as in a list of events: the columns of the filter, then those of the rows.
+    for columns in [&["event_name"][..], &["id", "properties"]] {
+        let frames = pinned.read(Table::Events, None, columns).unwrap();
+        assert_eq!(frames.iter().map(Frame::height).sum::<usize>() as u64, events);
+    }
 }

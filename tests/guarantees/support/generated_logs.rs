@@ -1,25 +1,29 @@
-//! Logs by chance: few keys, gaps near the timeout, equal times, lines with and without ids, visitors
-//! on two chatbots, sessions over midnights; dealt to files and runs.
+//! Random logs with few session keys, gaps near the timeout, equal times, lines with and without
+//! ids, visitors on two chatbots, and sessions past midnight; and their distribution to files and
+//! ingest runs.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use wa::time::Micros;
 
-use super::naive::AGENTS;
+use super::reference_model::AGENTS;
+use super::rng::Rng;
 
-/// The bytes that chance gives for an event and for where its line goes.
+/// The random bytes that determine an event, and the file and run of its line.
 pub type Seed = [u8; 14];
 
-/// The time that is now in these tests: long after all events.
+/// The current time of the tests, long after all events.
 pub const NOW: Micros = 1_798_761_600_000_000; // 2027-01-01T00:00:00Z
 
-/// Where logs begin: the night of a change of clocks, the end of a month, the end of a year.
-const BEGINNINGS: [Micros; 3] = [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
+/// The start times of logs: the night of a clock change, the end of a month, and of a year.
+const START_TIMES: [Micros; 3] = [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
 
-/// The longest that a log goes on.
-const LONGEST: Micros = 50 * 24 * 3_600_000_000;
+/// The maximum duration of a log.
+const MAX_DURATION: Micros = 50 * 24 * 3_600_000_000;
 
 const NAMES: [&str; 12] = [
     "widget_loaded",
@@ -36,16 +40,17 @@ const NAMES: [&str; 12] = [
     "api_error",
 ];
 
-const BAD: [&str; 5] =
+/// Lines that are blank or rejected.
+const INVALID_LINES: [&str; 5] =
     ["not json", r#"{"a":1}"#, "[1]", "", r#"{"event_name":"x","chatbot_id":"c0","session_id":"s0"}"#];
 
-/// Makes the lines of a log, in order of time for each key.
-pub fn lines(seeds: &[Seed], beginning: u8, timeout: Micros) -> Vec<String> {
-    let beginning = BEGINNINGS[usize::from(beginning) % BEGINNINGS.len()];
+/// Returns the lines of a log, ordered by time within each session key.
+pub fn lines(seeds: &[Seed], start: u8, timeout: Micros) -> Vec<String> {
+    let start = START_TIMES[usize::from(start) % START_TIMES.len()];
     let mut clocks: BTreeMap<u8, Micros> = BTreeMap::new();
     let line = |(number, seed): (usize, &Seed)| {
         let key = seed[0] % 8;
-        let clock = clocks.entry(key).or_insert(beginning);
+        let clock = clocks.entry(key).or_insert(start);
         let step = match seed[1] % 12 {
             0 | 1 => 0,
             2 => 1,
@@ -57,17 +62,17 @@ pub fn lines(seeds: &[Seed], beginning: u8, timeout: Micros) -> Vec<String> {
             10 => 3_600_000_000,
             _ => 26 * 3_600_000_000,
         };
-        // However long the timeout, no log goes on into the future.
-        *clock = (*clock + step).min(beginning + LONGEST);
+        // With a long timeout, the log would extend into the future.
+        *clock = (*clock + step).min(start + MAX_DURATION);
         line(number, seed, key, *clock)
     };
     seeds.iter().enumerate().map(line).collect()
 }
 
-/// Makes a line (of two events, where it is an envelope) of one of eight session keys; its number
-/// stands in the page title.
+/// Returns a line with an event, or with an envelope of two events, of one of eight session keys.
+/// The page title contains the number of the line.
 pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
-    let [_, _, name, what, source, agent, user, place, form, id, ..] = *seed;
+    let [_, _, name, variant, source, agent, user, location, form, id, ..] = *seed;
     let mut event = Map::new();
     let mut put = |name: &str, value: Value| event.insert(name.to_owned(), value);
     let agent_text = AGENTS[usize::from(agent) % AGENTS.len()].text;
@@ -75,7 +80,7 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
         0..=2 => {
             put("chatbot_id", ["c0", "c0", "c1"][usize::from(key)].into());
             put("session_id", ["s0", "s1", "s0"][usize::from(key)].into());
-            if what % 2 == 0 {
+            if variant % 2 == 0 {
                 put("anonymous_id", "a0".into());
             }
         }
@@ -93,13 +98,13 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
         }
         6 => {
             put("chatbot_id", "c1".into());
-            put("ip_address", ["192.0.2.1", "192.0.2.2"][usize::from(place % 2)].into());
+            put("ip_address", ["192.0.2.1", "192.0.2.2"][usize::from(location % 2)].into());
             put("user_agent", agent_text.into());
         }
         _ => {
             put("chatbot_id", "c1".into());
             put("session_id", "s3".into());
-            put("anonymous_id", ["a0", "a2"][usize::from(what % 2)].into());
+            put("anonymous_id", ["a0", "a2"][usize::from(variant % 2)].into());
         }
     }
     if key != 6 {
@@ -109,8 +114,8 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
         if agent >= 128 {
             put("user_agent", agent_text.into());
         }
-        if place < 60 {
-            put("ip_address", ["192.0.2.7", "2001:db8::7"][usize::from(place % 2)].into());
+        if location < 60 {
+            put("ip_address", ["192.0.2.7", "2001:db8::7"][usize::from(location % 2)].into());
         }
     }
     match user % 7 {
@@ -121,11 +126,11 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
         }
         _ => {}
     }
-    if (60..90).contains(&place) {
+    if (60..90).contains(&location) {
         put("country_code", "DE".into());
-        put("city", if place % 2 == 0 { "Köln".into() } else { "".into() });
+        put("city", if location % 2 == 0 { "Köln".into() } else { "".into() });
     }
-    match place % 9 {
+    match location % 9 {
         0 => drop(put("screen_width", 1920.into())),
         1 => {
             put("screen_width", 390.into());
@@ -157,7 +162,7 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
     if source >= 230 {
         put("shoe_size", 44.into());
     }
-    // Text with escapes goes another way than plain text.
+    // The parser has another path for text with escapes.
     put(
         "page_title",
         if source % 3 == 0 { format!("n{number} \"é\"").into() } else { format!("n{number}").into() },
@@ -170,7 +175,7 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
     }
     let name = NAMES[usize::from(name) % NAMES.len()];
     let properties = match name {
-        "message_received" => match what % 6 {
+        "message_received" => match variant % 6 {
             0 => json!({"response_time_ms": 250}),
             1 => json!({"response_time_ms": 1234.567}),
             2 => json!({"response_time_ms": -5}),
@@ -178,10 +183,10 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
             4 => json!({"response_time_ms": 3_000_000}),
             _ => json!({}),
         },
-        "widget_opened" if what % 3 == 0 => {
-            json!({"triggered_by": if what % 2 == 0 { "button" } else { "auto" }})
+        "widget_opened" if variant % 3 == 0 => {
+            json!({"triggered_by": if variant % 2 == 0 { "button" } else { "auto" }})
         }
-        _ => json!({"n": what}),
+        _ => json!({"n": variant}),
     };
     match form % 16 {
         12 => drop(put("type", "session".into())),
@@ -207,13 +212,14 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
         }
     };
     match form % 16 {
-        14 => camel(event),
+        14 => camel_case(event),
         15 => envelope(event, number),
         _ => Value::Object(event).to_string(),
     }
 }
 
-fn camel(event: Map<String, Value>) -> String {
+/// Returns an event with the names of its fields in camelCase.
+fn camel_case(event: Map<String, Value>) -> String {
     let rename = |name: String| {
         let mut words = name.split('_');
         let first = words.next().unwrap().to_owned();
@@ -222,7 +228,7 @@ fn camel(event: Map<String, Value>) -> String {
     Value::Object(event.into_iter().map(|(name, value)| (rename(name), value)).collect()).to_string()
 }
 
-/// Makes an envelope of an event and a second one that says less.
+/// Returns an envelope of the event and a second one with fewer fields.
 fn envelope(mut event: Map<String, Value>, number: usize) -> String {
     let mut first = Map::new();
     for name in ["event_id", "id", "event_name", "properties", "timestamp", "client_timestamp", "page_title"]
@@ -239,11 +245,10 @@ fn envelope(mut event: Map<String, Value>, number: usize) -> String {
     Value::Object(event).to_string()
 }
 
-/// A run: what it is told, and the files that it finds.
+/// An ingest run: its options, its files, and the maintenance after it.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Files: name, and lines, the last of which may be cut off.
-    pub files: Vec<File>,
+    pub files: Vec<LogFile>,
     pub batch_bytes: usize,
     pub force: bool,
     pub atomic: bool,
@@ -252,31 +257,31 @@ pub struct Run {
     pub rebuild: bool,
 }
 
-/// A file as a run finds it.
+/// A log file as of one run.
 #[derive(Clone, Debug)]
-pub struct File {
+pub struct LogFile {
     pub name: String,
     pub lines: Vec<String>,
-    /// The beginning of a line that has not been written to its end.
-    pub cut: String,
-    /// The last line has no end, though it is whole.
+    /// The start of a last line that is still being written.
+    pub unfinished: String,
+    /// Whether the complete last line lacks a line feed.
     pub no_newline: bool,
 }
 
-impl File {
-    /// Returns the bytes, compressed as the name says.
+impl LogFile {
+    /// Returns the bytes, compressed by the extension of the name.
     pub fn bytes(&self) -> Vec<u8> {
         let mut text = String::new();
         for line in &self.lines {
             text.push_str(line);
             text.push('\n');
         }
-        // Without an end, only a line that is whole JSON is taken for whole.
-        let whole = self.lines.last().is_some_and(|line| serde_json::from_str::<Value>(line).is_ok());
-        if self.no_newline && whole && self.cut.is_empty() {
+        // Without a line feed, a line counts as complete only if it is complete JSON.
+        let is_complete = self.lines.last().is_some_and(|line| serde_json::from_str::<Value>(line).is_ok());
+        if self.no_newline && is_complete && self.unfinished.is_empty() {
             text.pop();
         }
-        text.push_str(&self.cut);
+        text.push_str(&self.unfinished);
         if self.name.ends_with(".gz") {
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             gzip.write_all(text.as_bytes()).unwrap();
@@ -289,51 +294,66 @@ impl File {
     }
 }
 
-/// Deals lines to the files of runs.
-pub fn deal(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run> {
+/// Distributes lines to the files of runs; some lines go to two files.
+pub fn distribute(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run> {
     const FILES: usize = 3;
     let slots = runs.len() * FILES;
-    let mut dealt: Vec<Vec<(u8, &str)>> = vec![Vec::new(); slots];
+    let mut slot_lines: Vec<Vec<(u8, &str)>> = vec![Vec::new(); slots];
     for (line, seed) in lines.iter().zip(seeds) {
-        let [.., where_to, again, other, order] = *seed;
-        let slot = usize::from(where_to) % slots;
-        dealt[slot].push((order, line));
-        match again {
-            0..20 => dealt[slot].push((order.wrapping_mul(7), line)),
-            20..90 => dealt[usize::from(other) % slots].push((other, line)),
-            90..100 => dealt[slot].push((other, BAD[usize::from(other) % BAD.len()])),
+        let [.., first_slot, copies, other, order] = *seed;
+        let slot = usize::from(first_slot) % slots;
+        slot_lines[slot].push((order, line));
+        match copies {
+            0..20 => slot_lines[slot].push((order.wrapping_mul(7), line)),
+            20..90 => slot_lines[usize::from(other) % slots].push((other, line)),
+            90..100 => {
+                slot_lines[slot].push((other, INVALID_LINES[usize::from(other) % INVALID_LINES.len()]))
+            }
             _ => {}
         }
     }
     let mut growing: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    let mut made = Vec::new();
+    let mut result = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         let mut files = Vec::new();
         for file in 0..FILES {
-            let slot = &mut dealt[number * FILES + file];
+            let slot = &mut slot_lines[number * FILES + file];
             slot.sort_by_key(|(order, _)| *order);
             let mut lines: Vec<String> = slot.iter().map(|(_, line)| (*line).to_owned()).collect();
             if run[0] >> file & 1 == 1 {
-                // A file that has grown since an earlier run found it.
-                let whole = growing.entry(file).or_default();
-                whole.append(&mut lines);
-                let mut lines = whole.clone();
-                let mut cut = String::new();
+                // A file that has grown since an earlier run.
+                let all_lines = growing.entry(file).or_default();
+                all_lines.append(&mut lines);
+                let mut lines = all_lines.clone();
+                let mut unfinished = String::new();
                 if run[1] >> file & 1 == 1 && lines.last().is_some_and(|line| line.starts_with('{')) {
-                    cut = lines.pop().unwrap_or_default();
-                    // Between two bytes of ASCII: half a character is another test's affair.
-                    let at = (1..cut.len() / 2).rev().find(|at| cut.is_char_boundary(*at)).unwrap_or(1);
-                    cut.truncate(at);
+                    unfinished = lines.pop().unwrap_or_default();
+                    // At a character boundary; other tests cut characters.
+                    let at = (1..unfinished.len() / 2)
+                        .rev()
+                        .find(|at| unfinished.is_char_boundary(*at))
+                        .unwrap_or(1);
+                    unfinished.truncate(at);
                 }
-                files.push(File { name: format!("grows-{file}.ndjson"), lines, cut, no_newline: false });
+                files.push(LogFile {
+                    name: format!("grows-{file}.ndjson"),
+                    lines,
+                    unfinished,
+                    no_newline: false,
+                });
             } else {
                 let ending =
                     ["ndjson", "ndjson", "ndjson.gz", "ndjson.zst"][usize::from(run[2] >> (2 * file) & 3)];
                 let name = format!("run-{number}-{file}.{ending}");
-                files.push(File { name, lines, cut: String::new(), no_newline: run[3] >> file & 1 == 1 });
+                files.push(LogFile {
+                    name,
+                    lines,
+                    unfinished: String::new(),
+                    no_newline: run[3] >> file & 1 == 1,
+                });
             }
         }
-        made.push(Run {
+        result.push(Run {
             files,
             batch_bytes: [1, 3000, 20_000, 1 << 30][usize::from(run[4] & 3)],
             force: run[4] & 4 != 0,
@@ -343,5 +363,39 @@ pub fn deal(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run> {
             rebuild: run[5] & 48 == 0,
         });
     }
-    made
+    result
+}
+
+/// Writes numbered files (`00.ndjson`, …) of 40 visitors' events whose sessions continue from file
+/// to file; some gaps exceed the session timeout. Returns the number of events.
+pub fn write_logs(folder: &Path, files: usize, events: usize) -> u64 {
+    write_logs_with_gaps(folder, files, events, 20_000_000)
+}
+
+/// Writes such files with less than `gap` microseconds between successive events.
+pub fn write_logs_with_gaps(folder: &Path, files: usize, events: usize, gap: u64) -> u64 {
+    let mut rng = Rng(42);
+    let mut time = 1_793_404_800_000_000_i64; // 2026-10-31T00:00:00Z
+    for number in 0..files {
+        let mut text = String::new();
+        for event in 0..events {
+            time += rng.below(gap) as i64;
+            let visitor = rng.below(40);
+            let name = ["widget_opened", "message_sent", "message_received"][rng.below(3) as usize];
+            // One line in five has no id.
+            let id = match rng.below(5) {
+                0 => String::new(),
+                _ => format!("\"event_id\":\"{number}-{event}\","),
+            };
+            text.push_str(&format!(
+                "{{{id}\"chatbot_id\":\"c{}\",\"session_id\":\"s{visitor}\",\"anonymous_id\":\"a{visitor}\",\
+                 \"event_name\":\"{name}\",\"timestamp\":{time},\"page_title\":\"{number}-{event}\",\
+                 \"page_url\":\"https://shop.example.com/{}\"}}\n",
+                visitor % 2,
+                rng.below(50),
+            ));
+        }
+        fs::write(folder.join(format!("{number:02}.ndjson")), text).unwrap();
+    }
+    (files * events) as u64
 }

@@ -1,4 +1,4 @@
-//! The tables of a store as plain rows, and how two sets of tables differ.
+//! The tables of a store as plain rows, and their comparison.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use wa::store::frame::{Cell, Cells};
 use wa::store::manifest::DataFile;
 use wa::store::snapshot::Snapshot;
 
-/// A row: values by column name; JSON columns parsed.
+/// A row: values by column name, with JSON columns parsed.
 pub type Row = BTreeMap<String, Value>;
-/// The rows of each table, in order of its key.
+/// The rows of each table by its name, in order of the table's key.
 pub type Tables = BTreeMap<&'static str, Vec<Row>>;
 
-/// When a row was stored says nothing about the events.
-pub const DATES: &[&str] = &["created_at", "updated_at"];
+/// The columns that depend on the time of the write, not on the events.
+pub const WRITE_TIMES: &[&str] = &["created_at", "updated_at"];
 
 /// Reads all tables.
 pub fn read(snapshot: &Snapshot) -> Result<Tables> {
@@ -46,7 +46,7 @@ pub fn read_file(snapshot: &Snapshot, table: Table, file: &DataFile) -> Result<V
     Ok((0..frame.height()).map(row).collect())
 }
 
-/// Puts rows in order of their tables' keys.
+/// Sorts the rows of each table by its key.
 pub fn sort(tables: &mut Tables) {
     for (table, rows) in tables {
         let key: &[&str] = match *table {
@@ -65,17 +65,19 @@ fn value(cell: Cell<'_>) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Text(text) => text.into(),
-        // A number that no program holds is JSON all the same: then the text stands for itself.
+        // serde_json rejects numbers that exceed a float, such as 1e400; compare those texts as
+        // texts.
         Cell::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         Cell::Int(n) | Cell::Time(n) => n.into(),
         Cell::Float(n) => n.into(),
-        Cell::Bool(truth) => truth.into(),
+        Cell::Bool(value) => value.into(),
         Cell::Date(day) => day.to_string().into(),
     }
 }
 
-/// Says where tables differ from what is expected, leaving columns aside; `None` where they do not.
-pub fn difference(expected: &Tables, found: &Tables, aside: &[&str]) -> Option<String> {
+/// Returns a description of the differences between two sets of tables, or `None` if there are
+/// none. Columns in `ignored` are not compared.
+pub fn difference(expected: &Tables, found: &Tables, ignored: &[&str]) -> Option<String> {
     let mut text = String::new();
     for (table, expected) in expected {
         let found = found.get(table).map_or(&[][..], Vec::as_slice);
@@ -87,7 +89,7 @@ pub fn difference(expected: &Tables, found: &Tables, aside: &[&str]) -> Option<S
             let names = expected.keys().chain(found.keys()).collect::<std::collections::BTreeSet<_>>();
             for name in names {
                 let (e, f) = (expected.get(name), found.get(name));
-                if e != f && !aside.contains(&name.as_str()) && shown < 12 {
+                if e != f && !ignored.contains(&name.as_str()) && shown < 12 {
                     shown += 1;
                     text.push_str(&format!("{table} row {number}, {name}: expected {e:?}, found {f:?}\n"));
                 }

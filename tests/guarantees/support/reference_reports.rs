@@ -1,6 +1,5 @@
-//! The reports once more, out of plain rows of sessions, events and visitors: each figure is counted
-//! one by one, in the words of the contract, with no regard for speed. Nothing here calls the
-//! program.
+//! Reference reports, computed from plain rows of sessions, events and visitors. Each metric is
+//! counted by its documented definition, without regard for speed and without the code under test.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,21 +10,21 @@ use serde_json::{Map, Value, json};
 
 use super::tables::{Row, Tables};
 
-/// What is asked: days (both included), chatbots (all, where there are none), robots too or not.
+/// The scope of a report: days (both inclusive), chatbots (all if empty), and whether bots count.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct Scope {
     pub from: NaiveDate,
     pub to: NaiveDate,
     pub chatbots: Vec<String>,
     pub include_bots: bool,
 }
 
-/// The rows that are counted.
-pub struct Rows<'a> {
+/// The rows from which the reports are computed.
+pub struct ReferenceReports<'a> {
     sessions: &'a [Row],
-    /// The events of each session, in order of time and id.
+    /// The events of each session, ordered by time and id.
     events: Vec<Vec<&'a Row>>,
-    /// When each chatbot's ids were first seen.
+    /// The time at which each visitor id was first seen.
     first_seen: BTreeMap<Visitor, i64>,
     zone: Tz,
 }
@@ -37,40 +36,40 @@ fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
 }
 
 fn number(row: &Row, column: &str) -> i64 {
-    row[column].as_i64().unwrap_or_else(|| panic!("{column} is no number: {:?}", row[column]))
+    row[column].as_i64().unwrap_or_else(|| panic!("{column} is not a number: {:?}", row[column]))
 }
 
-/// The key of a session or an event: its first id, and which of the three it is.
+/// Returns the session key of a session or event.
 fn key(row: &Row) -> Visitor {
     let kinds = ["session_id", "anonymous_id", "user_id"];
     let found = kinds.into_iter().find_map(|kind| Some((kind, text(row, kind)?)));
-    let (kind, id) = found.expect("a row with an id");
+    let (kind, id) = found.expect("the row has no id");
     (text(row, "chatbot_id").unwrap().to_owned(), kind, id.to_owned())
 }
 
-/// Divides, half up.
-fn half_up(part: i64, whole: i64) -> i64 {
+/// Returns a quotient, rounded half up; 0 if the divisor is 0.
+fn round_half_up(part: i64, whole: i64) -> i64 {
     if whole == 0 { 0 } else { (2 * part + whole).div_euclid(2 * whole) }
 }
 
-/// A quotient with two decimals.
+/// Returns a quotient with two decimals.
 fn decimals(part: i64, whole: i64) -> Value {
-    json!(half_up(100 * part, whole) as f64 / 100.0)
+    json!(round_half_up(100 * part, whole) as f64 / 100.0)
 }
 
-/// A mean of microseconds, in milliseconds; null of none.
+/// Returns the mean of microseconds in milliseconds, or null if there are none.
 fn mean_ms(sum: i64, count: i64) -> Value {
-    if count == 0 { Value::Null } else { half_up(sum, 1000 * count).into() }
+    if count == 0 { Value::Null } else { round_half_up(sum, 1000 * count).into() }
 }
 
-impl<'a> Rows<'a> {
-    /// Takes tables, whose days are those of a zone.
-    pub fn of(tables: &'a Tables, zone: Tz) -> Rows<'a> {
+impl<'a> ReferenceReports<'a> {
+    /// Creates reports of tables, with days in a time zone.
+    pub fn new(tables: &'a Tables, zone: Tz) -> ReferenceReports<'a> {
         let sessions = tables["sessions"].as_slice();
         let mut by_key: BTreeMap<Visitor, Vec<usize>> = BTreeMap::new();
         for (at, session) in sessions.iter().enumerate() {
-            // A session without a session id has the key of its first event, whose ids may be others
-            // than those that the session has gathered: so all of them lead to it.
+            // A session without a session id has the key of its first event: its visitor or user
+            // id.
             let chatbot = text(session, "chatbot_id").unwrap().to_owned();
             match text(session, "session_id") {
                 Some(id) => by_key.entry((chatbot, "session_id", id.to_owned())).or_default().push(at),
@@ -80,16 +79,16 @@ impl<'a> Rows<'a> {
         let mut events = vec![Vec::new(); sessions.len()];
         for event in &tables["events"] {
             let time = number(event, "timestamp");
-            let of_key = by_key.get(&key(event)).map_or(&[][..], Vec::as_slice);
-            let holds = |at: &&usize| {
+            let sessions_of_key = by_key.get(&key(event)).map_or(&[][..], Vec::as_slice);
+            let contains = |at: &&usize| {
                 number(&sessions[**at], "started_at") <= time && time <= number(&sessions[**at], "ended_at")
             };
-            let holding: Vec<_> = of_key.iter().filter(holds).collect();
-            assert_eq!(holding.len(), 1, "an event is of one session: {event:?}");
-            events[*holding[0]].push(event);
+            let containing: Vec<_> = sessions_of_key.iter().filter(contains).collect();
+            assert_eq!(containing.len(), 1, "not exactly one session contains {event:?}");
+            events[*containing[0]].push(event);
         }
-        for of_session in &mut events {
-            of_session.sort_by_key(|event| (number(event, "timestamp"), text(event, "id").unwrap()));
+        for session_events in &mut events {
+            session_events.sort_by_key(|event| (number(event, "timestamp"), text(event, "id").unwrap()));
         }
         let mut first_seen = BTreeMap::new();
         for row in &tables["visitors"] {
@@ -100,37 +99,37 @@ impl<'a> Rows<'a> {
                 number(row, "first_seen_at"),
             );
         }
-        Rows { sessions, events, first_seen, zone }
+        ReferenceReports { sessions, events, first_seen, zone }
     }
 
     fn day(&self, time: i64) -> NaiveDate {
         self.zone.timestamp_micros(time).unwrap().date_naive()
     }
 
-    /// Returns the numbers of the sessions that are asked about, robots' among them.
-    fn asked(&self, question: &Question) -> Vec<usize> {
-        let is_asked = |at: &usize| {
+    /// Returns the indices of the sessions in the scope, bot sessions included.
+    fn in_scope(&self, scope: &Scope) -> Vec<usize> {
+        let is_in_scope = |at: &usize| {
             let session = &self.sessions[*at];
             let day = self.day(number(session, "started_at"));
             let chatbot = text(session, "chatbot_id").unwrap();
-            (question.from..=question.to).contains(&day)
-                && (question.chatbots.is_empty() || question.chatbots.iter().any(|id| id == chatbot))
+            (scope.from..=scope.to).contains(&day)
+                && (scope.chatbots.is_empty() || scope.chatbots.iter().any(|id| id == chatbot))
         };
-        (0..self.sessions.len()).filter(is_asked).collect()
+        (0..self.sessions.len()).filter(is_in_scope).collect()
     }
 
-    /// Returns the numbers of the sessions that count.
-    fn pluralize(&self, question: &Question) -> Vec<usize> {
-        let mut asked = self.asked(question);
-        asked.retain(|at| question.include_bots || self.sessions[*at]["is_bot"] == false);
-        asked
+    /// Returns the indices of the sessions that count.
+    fn counted(&self, scope: &Scope) -> Vec<usize> {
+        let mut counted = self.in_scope(scope);
+        counted.retain(|at| scope.include_bots || self.sessions[*at]["is_bot"] == false);
+        counted
     }
 
-    fn rows(&self, numbers: &[usize]) -> Vec<&'a Row> {
-        numbers.iter().map(|at| &self.sessions[*at]).collect()
+    fn rows(&self, indices: &[usize]) -> Vec<&'a Row> {
+        indices.iter().map(|at| &self.sessions[*at]).collect()
     }
 
-    /// The sessions of each visitor.
+    /// Returns the number of sessions of each visitor.
     fn visitors(&self, sessions: &[&Row]) -> BTreeMap<Visitor, u64> {
         let mut visitors = BTreeMap::new();
         for session in sessions {
@@ -142,7 +141,8 @@ impl<'a> Rows<'a> {
         visitors
     }
 
-    /// How many of some visitors were first seen between two days, or are known by a session alone.
+    /// Returns the number of visitors that were first seen from one day to another, or that have
+    /// only a session key.
     fn count_new<'v>(
         &self,
         visitors: impl Iterator<Item = &'v Visitor>,
@@ -155,18 +155,18 @@ impl<'a> Rows<'a> {
         visitors.filter(is_new).count()
     }
 
-    pub fn summary(&self, question: &Question) -> Value {
-        let counted = self.rows(&self.pluralize(question));
+    pub fn summary(&self, scope: &Scope) -> Value {
+        let counted = self.rows(&self.counted(scope));
         let sum = |column: &str| counted.iter().map(|row| number(row, column)).sum::<i64>();
         let sessions = counted.len() as i64;
         let conversations = counted.iter().filter(|row| row["had_conversation"] == true).count() as i64;
         let visitors = self.visitors(&counted);
-        let new = self.count_new(visitors.keys(), question.from, question.to);
+        let new = self.count_new(visitors.keys(), scope.from, scope.to);
         json!({"summary": {
             "total_sessions": sessions,
             "unique_visitors": visitors.len(),
             "total_conversations": conversations,
-            "avg_session_duration_seconds": half_up(sum("duration_seconds"), sessions),
+            "avg_session_duration_seconds": round_half_up(sum("duration_seconds"), sessions),
             "conversion_rate": decimals(100 * conversations, sessions),
             "new_visitors": new,
             "returning_visitors": visitors.len() - new,
@@ -174,14 +174,14 @@ impl<'a> Rows<'a> {
             "total_messages_received": sum("messages_received"),
             "avg_response_time_ms": mean_ms(sum("response_time_sum_us"), sum("response_time_count")),
             "error_count": sum("error_count"),
-            "bot_sessions_excluded": self.asked(question).len() - counted.len(),
+            "bot_sessions_excluded": self.in_scope(scope).len() - counted.len(),
         }})
     }
 
-    /// The days from the first to the last with sessions, each with its sessions.
-    fn days(&self, question: &Question) -> Vec<(NaiveDate, Vec<&'a Row>)> {
+    /// Returns the days from the first to the last one with sessions, with the sessions of each.
+    fn days(&self, scope: &Scope) -> Vec<(NaiveDate, Vec<&'a Row>)> {
         let mut days: BTreeMap<NaiveDate, Vec<&Row>> = BTreeMap::new();
-        for row in self.rows(&self.pluralize(question)) {
+        for row in self.rows(&self.counted(scope)) {
             days.entry(self.day(number(row, "started_at"))).or_default().push(row);
         }
         let (Some(mut day), Some(last)) = (days.keys().next().copied(), days.keys().last().copied()) else {
@@ -195,7 +195,7 @@ impl<'a> Rows<'a> {
         all
     }
 
-    pub fn trends(&self, question: &Question) -> Value {
+    pub fn trends(&self, scope: &Scope) -> Value {
         let row = |(day, sessions): (NaiveDate, Vec<&Row>)| {
             let conversations = sessions.iter().filter(|row| row["had_conversation"] == true).count();
             let messages = |row: &&Row| number(row, "messages_sent") + number(row, "messages_received");
@@ -207,13 +207,13 @@ impl<'a> Rows<'a> {
                 "conversion_rate": decimals(100 * conversations as i64, sessions.len() as i64),
             })
         };
-        json!({"trends": self.days(question).into_iter().map(row).collect::<Vec<_>>()})
+        json!({"trends": self.days(scope).into_iter().map(row).collect::<Vec<_>>()})
     }
 
-    /// Counts the events themselves, not what the sessions say of them.
-    pub fn events(&self, question: &Question, limit: usize) -> Value {
+    /// Counts the events themselves, not the event counts of sessions.
+    pub fn events(&self, scope: &Scope, limit: usize) -> Value {
         let mut names: BTreeMap<&str, (u64, BTreeSet<usize>)> = BTreeMap::new();
-        for at in self.pluralize(question) {
+        for at in self.counted(scope) {
             for event in &self.events[at] {
                 let (count, sessions) = names.entry(text(event, "event_name").unwrap()).or_default();
                 *count += 1;
@@ -226,10 +226,10 @@ impl<'a> Rows<'a> {
         json!({"events": names.into_iter().take(limit).map(row).collect::<Vec<_>>()})
     }
 
-    /// Counts sessions, and conversations among them, by some columns; null is as `unknown`.
-    fn by(&self, question: &Question, columns: &[&str], unknown: &str) -> Vec<(Vec<String>, i64, i64)> {
+    /// Counts sessions and conversations by columns; null counts as `unknown`.
+    fn count_by(&self, scope: &Scope, columns: &[&str], unknown: &str) -> Vec<(Vec<String>, i64, i64)> {
         let mut counts: BTreeMap<Vec<String>, (i64, i64)> = BTreeMap::new();
-        for row in self.rows(&self.pluralize(question)) {
+        for row in self.rows(&self.counted(scope)) {
             let names = columns.iter().map(|column| text(row, column).unwrap_or(unknown).to_owned());
             let count = counts.entry(names.collect()).or_default();
             count.0 += 1;
@@ -240,12 +240,12 @@ impl<'a> Rows<'a> {
         counts
     }
 
-    fn shares(&self, question: &Question, column: &str, key: &str, unknown: &str) -> Value {
-        let rows = self.by(question, &[column], unknown);
+    fn shares(&self, scope: &Scope, column: &str, key: &str, unknown: &str) -> Value {
+        let rows = self.count_by(scope, &[column], unknown);
         rows.into_iter().map(|(names, sessions, _)| json!({key: names[0], "count": sessions})).collect()
     }
 
-    fn visits(&self, question: &Question, columns: &[&str]) -> Value {
+    fn visits(&self, scope: &Scope, columns: &[&str]) -> Value {
         let row = |(names, sessions, conversations): (Vec<String>, i64, i64)| {
             let mut row: Map<String, Value> = columns
                 .iter()
@@ -257,44 +257,44 @@ impl<'a> Rows<'a> {
             row.insert("conversion_rate".into(), decimals(100 * conversations, sessions));
             Value::Object(row)
         };
-        self.by(question, columns, "unknown").into_iter().map(row).collect()
+        self.count_by(scope, columns, "unknown").into_iter().map(row).collect()
     }
 
-    pub fn sources(&self, question: &Question) -> Value {
+    pub fn sources(&self, scope: &Scope) -> Value {
         json!({
-            "utm_sources": self.shares(question, "utm_source", "source", "unknown"),
-            "referrers": self.shares(question, "referrer_domain", "domain", "direct"),
-            "channels": self.shares(question, "channel", "channel", "Direct"),
+            "utm_sources": self.shares(scope, "utm_source", "source", "unknown"),
+            "referrers": self.shares(scope, "referrer_domain", "domain", "direct"),
+            "channels": self.shares(scope, "channel", "channel", "Direct"),
         })
     }
 
-    pub fn devices(&self, question: &Question) -> Value {
+    pub fn devices(&self, scope: &Scope) -> Value {
         json!({
-            "devices": self.shares(question, "device_type", "type", "unknown"),
-            "browsers": self.shares(question, "browser_name", "name", "unknown"),
-            "operating_systems": self.shares(question, "os_name", "name", "unknown"),
+            "devices": self.shares(scope, "device_type", "type", "unknown"),
+            "browsers": self.shares(scope, "browser_name", "name", "unknown"),
+            "operating_systems": self.shares(scope, "os_name", "name", "unknown"),
         })
     }
 
-    pub fn pages(&self, question: &Question) -> Value {
-        json!({"pages": self.visits(question, &["landing_page"])})
+    pub fn pages(&self, scope: &Scope) -> Value {
+        json!({"pages": self.visits(scope, &["landing_page"])})
     }
 
-    pub fn locations(&self, question: &Question) -> Value {
+    pub fn locations(&self, scope: &Scope) -> Value {
         json!({
-            "countries": self.visits(question, &["country_code"]),
-            "cities": self.visits(question, &["city", "country_code"]),
+            "countries": self.visits(scope, &["country_code"]),
+            "cities": self.visits(scope, &["city", "country_code"]),
         })
     }
 
-    pub fn visitors_report(&self, question: &Question) -> Value {
-        let counted = self.rows(&self.pluralize(question));
+    pub fn visitors_report(&self, scope: &Scope) -> Value {
+        let counted = self.rows(&self.counted(scope));
         let visitors = self.visitors(&counted);
-        let new = self.count_new(visitors.keys(), question.from, question.to);
+        let new = self.count_new(visitors.keys(), scope.from, scope.to);
         let between =
             |least: u64, most: u64| visitors.values().filter(|n| (least..=most).contains(*n)).count();
         let classes = [("1", 1, 1), ("2", 2, 2), ("3-5", 3, 5), ("6-10", 6, 10), ("11+", 11, u64::MAX)];
-        let days = self.days(question).into_iter().map(|(day, sessions)| {
+        let days = self.days(scope).into_iter().map(|(day, sessions)| {
             let visitors = self.visitors(&sessions);
             let new = self.count_new(visitors.keys(), day, day);
             json!({
@@ -319,20 +319,21 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// A property as a time in microseconds: a number, not negative.
+    /// Returns a property in milliseconds as microseconds, if it is a non-negative number.
     fn time(event: &Row, property: &str) -> Option<i64> {
         let ms = event["properties"].get(property)?.as_f64()?;
         (ms >= 0.0).then(|| (ms * 1000.0).round() as i64)
     }
 
-    pub fn performance(&self, question: &Question) -> Value {
+    pub fn performance(&self, scope: &Scope) -> Value {
         let (mut responses, mut loads, mut logged) = (Vec::new(), Vec::new(), 0);
         let mut errors: BTreeMap<&str, (u64, BTreeSet<usize>)> = BTreeMap::new();
-        for at in self.pluralize(question) {
+        for at in self.counted(scope) {
             let mut unanswered: Option<i64> = None;
-            let mut of_session = self.events[at].clone();
-            // At the same instant a question comes before its answers, and an answer that says how long it took first.
-            of_session.sort_by_key(|event| {
+            let mut session_events = self.events[at].clone();
+            // At the same instant, messages sent precede messages received, and those with a
+            // response time precede the others.
+            session_events.sort_by_key(|event| {
                 let rank = match text(event, "event_name") {
                     Some("message_received") if Self::time(event, "response_time_ms").is_some() => 1,
                     Some("message_received") => 2,
@@ -340,7 +341,7 @@ impl<'a> Rows<'a> {
                 };
                 (number(event, "timestamp"), rank)
             });
-            for event in of_session {
+            for event in session_events {
                 let now = number(event, "timestamp");
                 match text(event, "event_name").unwrap() {
                     "message_sent" => unanswered = unanswered.or(Some(now)),
@@ -372,7 +373,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Sessions with an event within the timeout before a moment, told from the events.
+    /// Returns the number of sessions with an event within the timeout before a time.
     pub fn active(&self, chatbots: &[String], include_bots: bool, moment: i64, timeout: i64) -> usize {
         let is_active = |at: &usize| {
             let session = &self.sessions[*at];
@@ -386,21 +387,22 @@ impl<'a> Rows<'a> {
         (0..self.sessions.len()).filter(is_active).count()
     }
 
-    /// The sessions that count, newest first: when they started, and their first event.
-    pub fn newest(&self, question: &Question) -> Vec<(i64, String)> {
+    /// Returns the start and the first event's id of the sessions that count, newest first.
+    pub fn newest(&self, scope: &Scope) -> Vec<(i64, String)> {
         let row = |row: &Row| (number(row, "started_at"), text(row, "first_event_id").unwrap().to_owned());
-        let mut all: Vec<_> = self.rows(&self.pluralize(question)).into_iter().map(row).collect();
+        let mut all: Vec<_> = self.rows(&self.counted(scope)).into_iter().map(row).collect();
         all.sort_by_key(|(time, _)| Reverse(*time));
         all
     }
 }
 
+/// Returns the statistics of times in microseconds.
 fn times(mut times: Vec<i64>) -> Value {
     times.sort_unstable();
-    // The nearest rank: the least number that at least so many in a hundred do not exceed.
+    // Nearest rank: the smallest time that at least `percent` percent do not exceed.
     let rank = |percent: usize| {
-        let enough = (1..=times.len()).find(|count| count * 100 >= percent * times.len());
-        enough.map(|count| half_up(times[count - 1], 1000))
+        let count = (1..=times.len()).find(|count| count * 100 >= percent * times.len());
+        count.map(|count| round_half_up(times[count - 1], 1000))
     };
     json!({
         "count": times.len(),
