@@ -31,22 +31,22 @@
 
 pub mod columns;
 mod decode;
-pub mod encode;
+pub(crate) mod encode;
 pub mod file_system;
 pub mod frame;
-pub mod key;
+pub(crate) mod key;
 pub mod ledger;
-pub mod lock;
+pub(crate) mod lock;
 pub mod manifest;
 mod missing_manifest;
 mod orphans;
-pub mod parquet;
+pub(crate) mod parquet;
 pub mod rejects;
 pub mod snapshot;
-pub mod tables;
-pub mod temp_files;
-pub mod transaction;
-pub mod update;
+pub(crate) mod tables;
+pub(crate) mod temp_files;
+pub(crate) mod transaction;
+pub(crate) mod update;
 mod writer;
 
 use std::collections::HashSet;
@@ -55,7 +55,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use columns::Table;
-pub use decode::prepare as prepare_read_buffers;
+pub(crate) use decode::prepare as prepare_read_buffers;
 use file_system::{FileSystem, OsFileSystem};
 use manifest::{MANIFEST_FILE, Manifest};
 pub use snapshot::Snapshot;

@@ -16,8 +16,8 @@ mod rle_hybrid;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use chunk::{Chunk, CodeChanges};
-pub use column::{Number, NumberColumn, TextColumn};
+pub use chunk::Chunk;
+pub use column::{NumberColumn, TextColumn};
 pub use copy_row_groups::MIN_COPIED_ROWS;
 pub use delta::DeltaWidth;
 pub use file::FileBuilder;

@@ -5,14 +5,15 @@ use polars::prelude::{
     Int64Type, IntoColumn, PlSmallStr, PrimitiveChunkedBuilder, StringChunkedBuilder, TimeUnit, TimeZone,
 };
 
-use super::{Cell, Frame};
+use super::Frame;
 use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
 
 /// Builds a column of a table, value by value.
-pub struct ColumnBuilder(Values);
+pub(crate) struct ColumnBuilder(pub(super) Values);
 
-enum Values {
+/// A column in progress, by its type.
+pub(super) enum Values {
     Text(StringChunkedBuilder),
     Int32(PrimitiveChunkedBuilder<Int32Type>),
     Int64(PrimitiveChunkedBuilder<Int64Type>),
@@ -24,7 +25,7 @@ enum Values {
 
 impl ColumnBuilder {
     /// Starts a column with room for `capacity` rows.
-    fn new(column: &Column, capacity: usize) -> ColumnBuilder {
+    pub(super) fn new(column: &Column, capacity: usize) -> ColumnBuilder {
         let name = PlSmallStr::from_static(column.name);
         ColumnBuilder(match column.kind {
             ColumnType::Text | ColumnType::Uuid | ColumnType::Json => {
@@ -58,14 +59,6 @@ impl ColumnBuilder {
         }
     }
 
-    /// Appends a boolean; null if the column holds no booleans.
-    pub fn bool(&mut self, value: Option<bool>) {
-        match &mut self.0 {
-            Values::Bool(builder) => builder.append_option(value),
-            _ => self.null(),
-        }
-    }
-
     /// Appends a float; null if the column holds no floats.
     pub fn float(&mut self, value: Option<f64>) {
         match &mut self.0 {
@@ -74,26 +67,13 @@ impl ColumnBuilder {
         }
     }
 
-    fn null(&mut self) {
+    pub(super) fn null(&mut self) {
         match &mut self.0 {
             Values::Text(builder) => builder.append_null(),
             Values::Int32(builder) | Values::Date(builder) => builder.append_null(),
             Values::Int64(builder) | Values::Time(builder) => builder.append_null(),
             Values::Float(builder) => builder.append_null(),
             Values::Bool(builder) => builder.append_null(),
-        }
-    }
-
-    /// Appends a value; null if it is not of the column's type.
-    fn push(&mut self, cell: Cell<'_>) {
-        match (&self.0, cell) {
-            (Values::Text(_), Cell::Text(text) | Cell::Json(text)) => self.text(Some(text)),
-            (Values::Int32(_) | Values::Int64(_), Cell::Int(number)) => self.int(Some(number)),
-            (Values::Float(_), Cell::Float(number)) => self.float(Some(number)),
-            (Values::Bool(_), Cell::Bool(value)) => self.bool(Some(value)),
-            (Values::Time(_), Cell::Time(time)) => self.int(Some(time)),
-            (Values::Date(_), Cell::Date(day)) => self.int(Some(i64::from(day.0))),
-            _ => self.null(),
         }
     }
 
@@ -112,48 +92,12 @@ impl ColumnBuilder {
     }
 }
 
-/// Builds a frame with all columns of a table, row by row. Columns without a value become null.
-pub struct FrameBuilder {
-    columns: &'static [Column],
-    builders: Vec<ColumnBuilder>,
-    rows: usize,
-}
-
-impl FrameBuilder {
-    /// Starts an empty frame of a table.
-    pub fn new(table: Table) -> FrameBuilder {
-        let columns = table.columns();
-        let builders = columns.iter().map(|column| ColumnBuilder::new(column, 0)).collect();
-        FrameBuilder { columns, builders, rows: 0 }
-    }
-
-    /// Appends a row of named values. The last value of a repeated name counts; names of columns
-    /// that the table does not have are ignored.
-    pub fn row(&mut self, values: &[(&str, Cell<'_>)]) {
-        for (column, builder) in self.columns.iter().zip(&mut self.builders) {
-            let value = values.iter().rev().find(|(name, _)| *name == column.name);
-            builder.push(value.map_or(Cell::Null, |(_, cell)| *cell));
-        }
-        self.rows += 1;
-    }
-
-    /// Returns the number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Returns the finished frame.
-    pub fn finish(self) -> Result<Frame> {
-        new_frame(self.rows, self.builders)
-    }
-}
-
 impl Frame {
     /// Builds a frame of a table column by column: `fill` appends all `rows` values of a column.
     ///
     /// # Errors
     /// Fails if `fill` appends another number of values.
-    pub fn from_columns(
+    pub(crate) fn from_columns(
         table: Table,
         rows: usize,
         mut fill: impl FnMut(&'static str, &mut ColumnBuilder),
@@ -167,7 +111,8 @@ impl Frame {
     }
 }
 
-fn new_frame(rows: usize, builders: Vec<ColumnBuilder>) -> Result<Frame> {
+/// Returns a frame of finished columns.
+pub(super) fn new_frame(rows: usize, builders: Vec<ColumnBuilder>) -> Result<Frame> {
     let columns = builders.into_iter().map(ColumnBuilder::finish).collect();
     DataFrame::new(rows, columns)
         .map(Frame::new)

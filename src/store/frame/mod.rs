@@ -8,16 +8,19 @@ mod builder;
 mod cell;
 mod column;
 mod record;
+#[cfg(test)]
+mod row_builder;
 
 use polars::prelude::{
     BooleanChunked, Column as PolarsColumn, DataFrame, DataType, IdxCa, IntoColumn, NamedFrom,
     NewChunkedArray, PlSmallStr, Series, TimeUnit,
 };
 
-pub use builder::{ColumnBuilder, FrameBuilder};
 pub use cell::{Cell, Cells};
-pub use column::{Bools, Floats, Ints, Texts};
-pub use record::{Record, RecordReader, Value};
+pub(crate) use column::{Bools, Floats, Ints, Texts};
+pub(crate) use record::{Record, RecordReader, Value};
+#[cfg(test)]
+pub(crate) use row_builder::FrameBuilder;
 
 use super::columns::{Column, ColumnType};
 use crate::error::{Error, Result};
@@ -212,7 +215,8 @@ impl Frame {
     ///
     /// # Errors
     /// Fails if there is no such column, or `values` has another number of rows.
-    pub fn replace_ints(&mut self, name: &str, values: &[i64]) -> Result<()> {
+    #[cfg(test)]
+    pub(crate) fn replace_ints(&mut self, name: &str, values: &[i64]) -> Result<()> {
         self.replace(name, Series::new(name.into(), values).into_column())
     }
 
