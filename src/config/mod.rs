@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::settings::{Retention, Settings};
 use crate::store::Store;
 use crate::store::file_system::FileSystem;
-use crate::store::transaction::STAGING_DIR;
+use crate::store::paths::STAGING_DIR;
 
 /// The name of the settings file in a store.
 pub(crate) const FILE_NAME: &str = "wa.toml";

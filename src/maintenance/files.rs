@@ -13,9 +13,9 @@ use crate::store::columns::Table;
 use crate::store::file_system::OpenFile;
 use crate::store::frame::Frame;
 use crate::store::manifest::{AuxiliaryFile, DataFile, Manifest, checksum};
+use crate::store::paths::{REJECTS_DIR, STAGING_DIR};
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::transaction::{REJECTS_DIR, STAGING_DIR};
 use crate::time::Day;
 
 /// The result of a check of files.

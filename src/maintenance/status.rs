@@ -13,8 +13,8 @@ use crate::settings::{Retention, Settings};
 use crate::store::Store;
 use crate::store::columns::Table;
 use crate::store::manifest::{DataFile, LastRun, Manifest};
+use crate::store::paths::STAGING_DIR;
 use crate::store::snapshot::Snapshot;
-use crate::store::transaction::STAGING_DIR;
 use crate::time::{Clock, DAY, Day, format_utc};
 
 /// Days past the retention period after which rows that are still stored cause a warning.

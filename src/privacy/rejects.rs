@@ -5,8 +5,9 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::error::{Error, Result};
 use crate::store::manifest::AuxiliaryFile;
+use crate::store::paths::REJECTS_DIR;
 use crate::store::rejects::RejectRecord;
-use crate::store::transaction::{REJECTS_DIR, Transaction};
+use crate::store::transaction::Transaction;
 
 /// The change to make to a rejected line.
 #[derive(Debug)]

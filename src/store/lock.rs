@@ -9,7 +9,7 @@
 //! holds the lock. The text is informative only.
 //!
 //! After a crash the operating system has released the lock; the file and its text remain and block
-//! nothing. If a user removes the file, a lock on the removed file excludes nobody. Therefore a
+//! nothing. If a user removes the file, a lock on the removed file has no effect. Therefore a
 //! process that gets a lock checks that its file is still at the path, and a writer checks it again
 //! before each commit ([`WriterLock::verify`]).
 

@@ -41,6 +41,7 @@ pub mod manifest;
 mod missing_manifest;
 mod orphans;
 pub(crate) mod parquet;
+pub(crate) mod paths;
 pub mod rejects;
 pub mod snapshot;
 pub(crate) mod tables;
@@ -58,8 +59,8 @@ use columns::Table;
 pub(crate) use decode::prepare as prepare_read_buffers;
 use file_system::{FileSystem, OsFileSystem};
 use manifest::{MANIFEST_FILE, Manifest};
+use paths::{REJECTS_DIR, STAGING_DIR, STATE_DIR};
 pub use snapshot::Snapshot;
-use transaction::{REJECTS_DIR, STAGING_DIR, STATE_DIR};
 pub use writer::{DryRun, Writer};
 
 /// Entries that operating systems, file systems and file managers create in any folder.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::Store;
 use super::columns::Table;
 use super::manifest::Manifest;
-use super::transaction::{REJECTS_DIR, STATE_DIR};
+use super::paths::{REJECTS_DIR, STATE_DIR};
 use crate::error::{Error, Result};
 
 /// The result of a scan of the store's folders. Paths are relative to the store.

@@ -18,9 +18,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::AuxiliaryFile;
+use super::paths::REJECTS_DIR;
 use super::snapshot::Snapshot;
 use super::temp_files::TempFiles;
-use super::transaction::{REJECTS_DIR, Transaction};
+use super::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::prehashed::PreHashed;
 use crate::time::Micros;

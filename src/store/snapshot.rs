@@ -15,7 +15,7 @@ use super::columns::Table;
 use super::file_system::{FileSystem, OpenFile};
 use super::frame::Frame;
 use super::manifest::{DataFile, Manifest, checksum};
-use super::transaction::staged_path;
+use super::paths::staged_path;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros, Zone};
 

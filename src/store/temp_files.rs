@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file_system::FileSystem;
-use super::transaction::STAGING_DIR;
+use super::paths::STAGING_DIR;
 use crate::error::{Error, Result};
 
 /// Creates temporary files.

@@ -33,16 +33,10 @@ use std::sync::Arc;
 use super::columns::Table;
 use super::file_system::FileSystem;
 use super::manifest::{AuxiliaryFile, DataFile, MANIFEST_FILE, Manifest, checksum};
+use super::paths::{STAGING_DIR, STATE_DIR, staged_path};
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
-
-/// The folder of files that are not committed yet.
-pub const STAGING_DIR: &str = "staging";
-/// The folder of rejected lines.
-pub const REJECTS_DIR: &str = "rejects";
-/// The folder of state files: the source registry and the ledger.
-pub const STATE_DIR: &str = "state";
 
 /// A new file of a table, in memory.
 #[derive(Debug)]
@@ -270,11 +264,6 @@ impl Transaction {
         }
         Ok((self.manifest, removal))
     }
-}
-
-/// Returns the path of a file before the commit.
-pub(super) fn staged_path(dir: &Path, path: &str) -> PathBuf {
-    dir.join(STAGING_DIR).join(path.rsplit('/').next().unwrap_or(path))
 }
 
 /// Writes the manifest, replacing an existing one atomically.

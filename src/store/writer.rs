@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::Store;
 use super::lock::WriterLock;
 use super::manifest::Manifest;
+use super::paths::STAGING_DIR;
 use super::snapshot::Snapshot;
 use super::temp_files::TempFiles;
-use super::transaction::{STAGING_DIR, Transaction, write_manifest};
+use super::transaction::{Transaction, write_manifest};
 use crate::error::{Error, Result};
 use crate::time::Micros;
 
@@ -104,8 +105,8 @@ impl Store {
         self.fs.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))
     }
 
-    /// Syncs the parents of a new store, some of which may be new too. Otherwise a power failure
-    /// could remove the whole store.
+    /// Syncs the parents of a new store, which can be new too. Otherwise a power failure could
+    /// remove the whole store.
     fn sync_parents(&self) -> Result<()> {
         for dir in self.dir.ancestors().skip(1) {
             let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };

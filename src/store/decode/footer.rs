@@ -4,11 +4,10 @@
 //! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
 
 use super::thrift::{Field, Reader};
-use crate::store::encode::ROW_GROUP;
 
 /// Maximum number of rows of a supported row group, more than `wa` writes. A damaged file could
 /// state any number, and memory is allocated for the rows.
-const MAX_GROUP_ROWS: usize = 4 * ROW_GROUP;
+pub(super) const MAX_GROUP_ROWS: usize = 1 << 19;
 
 /// The footer of a file, for the requested columns.
 #[derive(Debug, Default)]

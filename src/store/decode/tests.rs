@@ -16,6 +16,8 @@ use crate::store::frame::{Cell, Frame, FrameBuilder};
 use crate::store::parquet::decode_with_polars;
 use crate::time::Day;
 
+const _: () = assert!(footer::MAX_GROUP_ROWS > crate::store::encode::ROW_GROUP);
+
 /// Returns a frame with all columns of a table, derived from numbers.
 fn frame(table: Table, values: &[Option<u64>]) -> DataFrame {
     let texts: Vec<String> = values.iter().map(|value| text(value.unwrap_or(0))).collect();

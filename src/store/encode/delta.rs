@@ -1,7 +1,7 @@
 //! Delta encoding of integers: Parquet's `DELTA_BINARY_PACKED`.
 //!
-//! Times and lengths of texts are encoded like this. A block of deltas shares a minimum, and each of
-//! its miniblocks has a bit width:
+//! Times and lengths of texts are encoded like this. A block of deltas shares a minimum, and each
+//! of its miniblocks has a bit width:
 //! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>.
 
 use super::rle_hybrid::pack;

@@ -37,7 +37,7 @@ fn write_rle_run(out: &mut Vec<u8>, bits: u32, number: u32, count: usize) {
     out.extend(number.to_le_bytes().into_iter().take(bits.div_ceil(8) as usize));
 }
 
-/// Encodes runs, of which short ones are bit-packed.
+/// Encodes runs; short ones are bit-packed.
 pub struct HybridEncoder<'o> {
     out: &'o mut Vec<u8>,
     bits: u32,

@@ -55,11 +55,6 @@ impl FrameBuilder {
         self.rows += 1;
     }
 
-    /// Returns the number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Returns the finished frame.
     pub fn finish(self) -> Result<Frame> {
         new_frame(self.rows, self.builders)

@@ -33,7 +33,7 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
     let mut texts: [TextColumn<'_>; TextField::COUNT] = Default::default();
     let mut channels = TextColumn::default();
     let mut agents: [TextColumn<'_>; AGENT_COLUMNS.len()] = Default::default();
-    let mut sides: [NumberColumn<i32>; 2] = Default::default();
+    let mut screen_sides: [NumberColumn<i32>; 2] = Default::default();
     let mut times: [Vec<Micros>; TIME_COLUMNS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
     let mut ids = Vec::with_capacity(rows);
     let mut bots = Vec::with_capacity(rows);
@@ -60,7 +60,7 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
             is_bot = agent.is_some_and(|agent| agent.is_bot);
         }
         bots.push(is_bot);
-        for (side, pixels) in sides.iter_mut().zip([row.screen_width, row.screen_height]) {
+        for (side, pixels) in screen_sides.iter_mut().zip([row.screen_width, row.screen_height]) {
             side.set_from(at, Some(pixels).filter(|pixels| *pixels != NO_NUMBER));
         }
         let row_times = [row.time, row.client_timestamp, row.sent_at, row.received_at];
@@ -74,21 +74,23 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
             break;
         }
     }
-    let mut stored = NumberColumn::default();
-    stored.set_from(0, Some(now));
+    let mut created = NumberColumn::default();
+    created.set_from(0, Some(now));
     let mut columns = vec![
         ("id", Chunk::from_uuids(&ids)),
         ("channel", channels.finish(rows)),
         ("is_bot", Chunk::from_bools(&bots)),
-        ("created_at", stored.finish(rows)),
+        ("created_at", created.finish(rows)),
     ];
     // `FIELDS` has the order of the texts of a row.
     columns.extend(FIELDS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(AGENT_COLUMNS.iter().zip(agents).map(|((name, _), column)| (*name, column.finish(rows))));
-    columns.extend(SIDE_COLUMNS.into_iter().zip(sides).map(|(name, column)| (name, column.finish(rows))));
-    let from_times =
+    columns.extend(
+        SCREEN_COLUMNS.into_iter().zip(screen_sides).map(|(name, column)| (name, column.finish(rows))),
+    );
+    let encode_times =
         |times: &Vec<Micros>| Chunk::from_times(times, NO_TIME, DeltaWidth::for_times(Table::Events));
-    columns.extend(TIME_COLUMNS.into_iter().zip(times.iter().map(from_times)));
+    columns.extend(TIME_COLUMNS.into_iter().zip(times.iter().map(encode_times)));
     Ok((rows, in_table_order(Table::Events, columns)?))
 }
 
@@ -103,7 +105,7 @@ fn changed_texts(previous: &[TextId; TextField::COUNT], texts: &[TextId; TextFie
 const TIME_COLUMNS: [&str; 4] = ["timestamp", "client_timestamp", "sent_at", "received_at"];
 
 /// The columns of the screen size.
-const SIDE_COLUMNS: [&str; 2] = ["screen_width", "screen_height"];
+const SCREEN_COLUMNS: [&str; 2] = ["screen_width", "screen_height"];
 
 type AgentText = fn(&UserAgent) -> Option<&str>;
 

@@ -40,7 +40,7 @@ pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(u
     let mut times: [Vec<Micros>; TIMES.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
     let mut flags: [Vec<bool>; FLAGS.len()] = std::array::from_fn(|_| Vec::with_capacity(rows));
     let mut means = NumberColumn::default();
-    let mut sides: [NumberColumn<i32>; 2] = Default::default();
+    let mut screen_sides: [NumberColumn<i32>; 2] = Default::default();
     let mut ids: [Vec<u128>; 2] = std::array::from_fn(|_| Vec::with_capacity(rows));
     for (row, session) in sessions.iter().enumerate().take(rows) {
         text_bytes += texts
@@ -54,8 +54,8 @@ pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(u
         text_bytes += counts.push(Some(json.counts(row))) + states.push(json.state(row));
         means.push(mean_ms(session.response_sum_us, session.response_count));
         let size = session.screen.value().copied().unwrap_or_default();
-        sides[0].push(size.0);
-        sides[1].push(size.1);
+        screen_sides[0].push(size.0);
+        screen_sides[1].push(size.1);
         ids[0].push(session.id().as_u128());
         ids[1].push(session.first.id);
         if text_bytes >= GROUP_TEXT_BYTES {
@@ -63,7 +63,7 @@ pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(u
             break;
         }
     }
-    let [widths, heights] = sides;
+    let [widths, heights] = screen_sides;
     let mut columns = vec![
         ("id", Chunk::from_uuids(&ids[0])),
         ("first_event_id", Chunk::from_uuids(&ids[1])),
@@ -75,9 +75,9 @@ pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(u
     ];
     columns.extend(TEXTS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(NUMBERS.iter().zip(numbers).map(|((name, _), column)| (*name, column.finish(rows))));
-    let from_times =
+    let encode_times =
         |times: &Vec<Micros>| Chunk::from_times(times, NO_TIME, DeltaWidth::for_times(Table::Sessions));
-    columns.extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, from_times(times))));
+    columns.extend(TIMES.iter().zip(&times).map(|((name, _), times)| (*name, encode_times(times))));
     columns.extend(FLAGS.iter().zip(&flags).map(|((name, _), flags)| (*name, Chunk::from_bools(flags))));
     Ok((rows, in_table_order(Table::Sessions, columns)?))
 }

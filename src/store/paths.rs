@@ -1,0 +1,15 @@
+//! The folders of a store that are not those of a table.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of files that are not committed yet.
+pub const STAGING_DIR: &str = "staging";
+/// The folder of rejected lines.
+pub const REJECTS_DIR: &str = "rejects";
+/// The folder of state files: the source registry and the ledger.
+pub const STATE_DIR: &str = "state";
+
+/// Returns the path of a file before the commit.
+pub(super) fn staged_path(dir: &Path, path: &str) -> PathBuf {
+    dir.join(STAGING_DIR).join(path.rsplit('/').next().unwrap_or(path))
+}
