@@ -112,7 +112,7 @@ impl StoredIds {
         StoredIds { keys: EventKeys::default(), dates: BTreeMap::new(), capacity: bytes / BYTES_PER_ID }
     }
 
-    /// Returns the function that computes keys.
+    /// Returns the key function, which is seeded per process.
     pub fn keys(&self) -> &EventKeys {
         &self.keys
     }
