@@ -191,8 +191,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips white space and the byte after it, which must be `byte`.
+    #[inline]
     fn expect(&mut self, byte: u8) -> Option<()> {
-        self.skip_space();
+        // Most stored JSON has no white space.
+        if self.peek()? != byte {
+            self.skip_space();
+        }
         (self.peek()? == byte).then(|| self.pos += 1)
     }
 
@@ -220,7 +224,7 @@ impl<'a> Cursor<'a> {
                 self.pos += rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
             }
         }
-        self.text.get(start..self.pos).map(str::trim_end)
+        self.text.get(start..self.pos).map(str::trim_ascii_end)
     }
 
     /// Reads an object or array.
