@@ -3,7 +3,7 @@
 //! Usage: `cargo run --release --example evaluate_agents -- [OPTIONS] FILE…`
 //!
 //! A file holds one JSON object a line: `user_agent`, and any of `browser_name`, `os_name`,
-//! `device_type` and `is_bot` as they should be, and `weight` (default 1). Names are compared
+//! `device_type` and `is_bot` as labels, and `weight` (default 1). Names are compared
 //! without case, spaces and the words Mobile, iOS, WebView and Browser.
 //!
 //! - `--aliases FILE`: equal names, one pair a line: `IE = Internet Explorer`.
@@ -29,7 +29,7 @@ struct Labelled {
     labels: Classes,
 }
 
-/// What a classifier returns, or a label says.
+/// The result of a classifier, or the labels of a user agent.
 #[derive(Default, Deserialize, Serialize)]
 struct Classes {
     browser_name: Option<String>,
@@ -38,7 +38,7 @@ struct Classes {
     is_bot: Option<bool>,
 }
 
-/// What is measured, in the order of the table.
+/// A metric of the table, in its order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Metric {
     Browser,
@@ -56,7 +56,8 @@ const METRICS: [(Metric, &str); 5] = [
     (Metric::PeopleAsBots, "people classified as bots"),
 ];
 
-/// The user agents of one metric, and how many of them each classifier returns as labelled.
+/// The number of user agents of one metric, and the weight that each classifier returned as
+/// labelled.
 struct Tally {
     count: usize,
     /// The sum of the weights.
@@ -96,7 +97,7 @@ fn options() -> Result<Options, String> {
                 let text =
                     std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"))?;
                 for (from, to) in text.lines().filter_map(|line| line.split_once('=')) {
-                    options.aliases.insert(folded(from), folded(to));
+                    options.aliases.insert(normalized(from), normalized(to));
                 }
             }
             "--compare" => {
@@ -247,7 +248,7 @@ impl Tally {
     }
 }
 
-/// Counts the results that are as labelled.
+/// Adds the results that match the labels.
 fn compare(
     options: &Options,
     labelled: &Labelled,
@@ -255,8 +256,8 @@ fn compare(
     tallies: &mut BTreeMap<Metric, Tally>,
 ) {
     let name = |name: &Option<String>| {
-        let folded = folded(name.as_deref().unwrap_or("none"));
-        options.aliases.get(&folded).cloned().unwrap_or(folded)
+        let normalized = normalized(name.as_deref().unwrap_or("none"));
+        options.aliases.get(&normalized).cloned().unwrap_or(normalized)
     };
     for (metric, _) in METRICS {
         let value = |classes: &Classes| match metric {
@@ -294,14 +295,14 @@ fn compare(
     }
 }
 
-/// Returns a name as it is compared.
-fn folded(name: &str) -> String {
+/// Returns the normal form of a name for comparisons.
+fn normalized(name: &str) -> String {
     let lower = name.to_lowercase();
     let words = lower
         .split(|c: char| c.is_whitespace() || c == '/')
         .filter(|word| !matches!(*word, "mobile" | "ios" | "webview" | "browser" | "ui" | "wkwebview"));
-    let kept: String = words.collect::<String>().chars().filter(|c| c.is_alphanumeric()).collect();
-    if kept.is_empty() { lower.trim().to_owned() } else { kept }
+    let letters: String = words.collect::<String>().chars().filter(|c| c.is_alphanumeric()).collect();
+    if letters.is_empty() { lower.trim().to_owned() } else { letters }
 }
 
 /// Prints the rows of a set.

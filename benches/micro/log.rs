@@ -26,8 +26,8 @@ impl Rng {
     }
 }
 
-/// Returns the lines of `visits` visits of one day, by time: 1 to 14 events each. One pause in fifty
-/// exceeds the session timeout.
+/// Returns the lines of `visits` visits of one day, by time: 1 to 14 events each. One pause in
+/// fifty exceeds the session timeout.
 pub fn lines(visits: u64) -> Vec<String> {
     let mut rng = Rng(1);
     let mut lines = Vec::new();

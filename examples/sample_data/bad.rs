@@ -7,31 +7,32 @@ use super::sites::good_line;
 pub struct Bad {
     pub name: &'static str,
     /// The defect.
-    pub wrong: &'static str,
+    pub defect: &'static str,
     /// The result, in words.
     pub outcome: &'static str,
     /// The expected counts.
-    pub account: Account,
+    pub expected: ExpectedCounts,
     pub bytes: Vec<u8>,
 }
 
 /// The expected counts of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct ExpectedCounts {
     pub stored: usize,
     pub duplicate: usize,
     /// The reason and the number of rejected lines or events.
-    pub refused: Option<(&'static str, usize)>,
+    pub rejected: Option<(&'static str, usize)>,
     pub unfinished: usize,
     /// The file cannot be read to the end: exit status 4.
     pub partial: bool,
 }
 
-const STORED_2: Account = Account { stored: 2, duplicate: 0, refused: None, unfinished: 0, partial: false };
+const STORED_2: ExpectedCounts =
+    ExpectedCounts { stored: 2, duplicate: 0, rejected: None, unfinished: 0, partial: false };
 
 /// Returns all logs with a defect.
 pub fn bad() -> Vec<Bad> {
-    let mut all = refused();
+    let mut all = rejected();
     all.extend(damaged());
     all.extend(odd());
     all
@@ -49,12 +50,12 @@ fn around(name: &str, middle: &[u8]) -> Vec<u8> {
 }
 
 /// Returns one file per reason for rejection, named after it.
-fn refused() -> Vec<Bad> {
-    let line = |reason: &'static str, wrong: &'static str, middle: &[u8]| Bad {
+fn rejected() -> Vec<Bad> {
+    let line = |reason: &'static str, defect: &'static str, middle: &[u8]| Bad {
         name: reason,
-        wrong,
+        defect,
         outcome: "the line is rejected, the two around it are stored",
-        account: Account { refused: Some((reason, 1)), ..STORED_2 },
+        expected: ExpectedCounts { rejected: Some((reason, 1)), ..STORED_2 },
         bytes: around(reason, middle),
     };
     let long_id = format!(
@@ -102,21 +103,21 @@ fn damaged() -> Vec<Bad> {
     let mut wrong_sum = gzip(&text("wrong_checksum", 3));
     let at = wrong_sum.len() - 6;
     wrong_sum[at] ^= 0xff;
-    let partial = Account { unfinished: 1, partial: true, ..STORED_2 };
+    let partial = ExpectedCounts { unfinished: 1, partial: true, ..STORED_2 };
     vec![
         Bad {
             name: "truncated_gzip",
-            wrong: "a gzip file that ends in the middle of its third line",
+            defect: "a gzip file that ends in the middle of its third line",
             outcome: "the complete lines are stored, the cut one counts as unfinished, and the exit status is 4",
-            account: partial,
+            expected: partial,
             bytes: cut(gzip(&text("truncated_gzip", 3)), 8 + 40),
         },
         Bad {
             name: "truncated_zstd",
-            wrong: "a zstd file that ends in the middle of its third line",
+            defect: "a zstd file that ends in the middle of its third line",
             outcome: "as above",
             // The third line is in a block of its own, which is the one that is cut.
-            account: partial,
+            expected: partial,
             bytes: {
                 let (whole, third) =
                     (text("truncated_zstd", 2), format!("{}\n", good_line("truncated_zstd", 3)));
@@ -125,37 +126,37 @@ fn damaged() -> Vec<Bad> {
         },
         Bad {
             name: "wrong_checksum",
-            wrong: "a gzip file with a wrong checksum",
+            defect: "a gzip file with a wrong checksum",
             outcome: "the lines before the checksum are stored, and the exit status is 4",
-            account: Account { stored: 3, partial: true, ..Account::default() },
+            expected: ExpectedCounts { stored: 3, partial: true, ..ExpectedCounts::default() },
             bytes: wrong_sum,
         },
         Bad {
             name: "not_gzip",
-            wrong: "plain text in a file named .gz",
+            defect: "plain text in a file named .gz",
             outcome: "stored, because compression is detected by content",
-            account: Account { stored: 3, ..Account::default() },
+            expected: ExpectedCounts { stored: 3, ..ExpectedCounts::default() },
             bytes: text("not_gzip", 3),
         },
         Bad {
             name: "unfinished_last_line",
-            wrong: "the last line is half an event without a line feed, because the log is still being written",
+            defect: "the last line is half an event without a line feed, because the log is still being written",
             outcome: "two lines are stored, the third is left for the next ingest",
-            account: Account { unfinished: 1, ..STORED_2 },
+            expected: ExpectedCounts { unfinished: 1, ..STORED_2 },
             bytes: cut(text("unfinished_last_line", 3), 30),
         },
         Bad {
             name: "nul_bytes",
-            wrong: "a run of 4,096 NUL bytes, as left by a truncated log",
+            defect: "a run of 4,096 NUL bytes, as left by a truncated log",
             outcome: "the run is rejected as `not_json`, the two lines around it are stored",
-            account: Account { refused: Some(("not_json", 1)), ..STORED_2 },
+            expected: ExpectedCounts { rejected: Some(("not_json", 1)), ..STORED_2 },
             bytes: around("nul_bytes", &[0; 4096]),
         },
         Bad {
             name: "empty",
-            wrong: "an empty file",
+            defect: "an empty file",
             outcome: "nothing is stored, and no error occurs",
-            account: Account::default(),
+            expected: ExpectedCounts::default(),
             bytes: Vec::new(),
         },
     ]
@@ -163,11 +164,11 @@ fn damaged() -> Vec<Bad> {
 
 /// Returns files that are unusual but mostly valid.
 fn odd() -> Vec<Bad> {
-    let line = |name: &'static str, wrong: &'static str, outcome: &'static str, middle: &str| Bad {
+    let line = |name: &'static str, defect: &'static str, outcome: &'static str, middle: &str| Bad {
         name,
-        wrong,
+        defect,
         outcome,
-        account: Account { stored: 3, ..Account::default() },
+        expected: ExpectedCounts { stored: 3, ..ExpectedCounts::default() },
         bytes: around(name, middle.as_bytes()),
     };
     let event = |name: &str, rest: &str| {
@@ -181,14 +182,15 @@ fn odd() -> Vec<Bad> {
         "that event is rejected as `no_event_name`, the other two are stored",
         r#"{"chatbotId":"samples","sessionId":"s-1","sentAt":"2026-11-01T12:00:02Z","receivedAt":"2026-11-01T12:00:02Z","events":[{"event_name":"a","timestamp":"2026-11-01T12:00:02Z"},{"timestamp":"2026-11-01T12:00:02Z"},{"event_name":"c","timestamp":"2026-11-01T12:00:02Z"}]}"#,
     );
-    mixed.account = Account { stored: 4, refused: Some(("no_event_name", 1)), ..Account::default() };
+    mixed.expected =
+        ExpectedCounts { stored: 4, rejected: Some(("no_event_name", 1)), ..ExpectedCounts::default() };
     let mut twice = line(
         "id_names_two_events",
         "the id of the first line is reused for another event",
         "the earlier event is stored, the other one is a duplicate, and a warning is counted",
         &event("id_names_two_events", r#""page_url":"/other""#).replace("two_events-2", "two_events-1"),
     );
-    twice.account = Account { duplicate: 1, ..STORED_2 };
+    twice.expected = ExpectedCounts { duplicate: 1, ..STORED_2 };
     let deep = format!(r#""properties":{{"deep":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let mut bom = line(
         "byte_order_mark",

@@ -44,7 +44,7 @@ pub fn logs_page(logs: &[Log]) -> String {
         wrap(&summary, "", "")
     );
     for chatbot in truth.chatbots() {
-        let all = truth.figures(Some(chatbot), 40);
+        let all = truth.metrics(Some(chatbot), 40);
         let _ = writeln!(
             text,
             "| `{chatbot}` | {} | {} | {} | {} | {} | {} | {} |",
@@ -57,8 +57,8 @@ pub fn logs_page(logs: &[Log]) -> String {
             truth.events(chatbot)
         );
     }
-    let all = truth.figures(None, 40);
-    let month = truth.figures(None, 30);
+    let all = truth.metrics(None, 40);
+    let month = truth.metrics(None, 30);
     let _ = write!(
         text,
         "| all | {} | {} | {} | {} | {} | {} | {} |\n\n\
@@ -99,14 +99,14 @@ pub fn bad_page(all: &[Bad]) -> String {
          is rejected with the reason in the file's name; the other two are stored.\n\n\
          | file | defect |\n| --- | --- |\n",
     );
-    let named_after_reason = |bad: &&Bad| bad.account.refused.is_some_and(|(reason, _)| reason == bad.name);
+    let named_after_reason = |bad: &&Bad| bad.expected.rejected.is_some_and(|(reason, _)| reason == bad.name);
     for bad in all.iter().filter(named_after_reason) {
-        let _ = writeln!(text, "| `{}` | {} |", file_name(bad), bad.wrong);
+        let _ = writeln!(text, "| `{}` | {} |", file_name(bad), bad.defect);
     }
     text.push_str("\n## Other defects\n\n");
     for bad in all.iter().filter(|bad| !named_after_reason(bad)) {
         let name = file_name(bad);
-        text.push_str(&list_item(&format!("`{name}`: {}. Result: {}.", bad.wrong, bad.outcome)));
+        text.push_str(&list_item(&format!("`{name}`: {}. Result: {}.", bad.defect, bad.outcome)));
     }
     text
 }

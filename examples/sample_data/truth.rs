@@ -29,7 +29,7 @@ pub struct Truth {
 
 /// The metrics of one chatbot or of all, without bot sessions.
 #[derive(Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct Metrics {
     pub sessions: usize,
     pub visitors: usize,
     pub conversations: usize,
@@ -86,26 +86,26 @@ fn distinct(logs: &[Log]) -> Vec<Record> {
 
 impl Truth {
     /// Returns the metrics of the last `days` days, for one chatbot or for all.
-    pub fn figures(&self, chatbot: Option<&str>, days: i64) -> Figures {
-        let mut figures = Figures::default();
+    pub fn metrics(&self, chatbot: Option<&str>, days: i64) -> Metrics {
+        let mut metrics = Metrics::default();
         let mut visitors = BTreeSet::new();
         let in_window = |session: &&Session| {
             day_of(session.started) >= DAYS - days && chatbot.is_none_or(|chatbot| chatbot == session.chatbot)
         };
         for session in self.sessions.iter().filter(in_window) {
             if session.is_bot {
-                figures.bot_sessions += 1;
+                metrics.bot_sessions += 1;
                 continue;
             }
-            figures.sessions += 1;
-            figures.conversations += usize::from(session.sent > 0);
-            figures.sent += session.sent;
-            figures.received += session.received;
-            figures.seconds += (session.ended - session.started) / 1000;
+            metrics.sessions += 1;
+            metrics.conversations += usize::from(session.sent > 0);
+            metrics.sent += session.sent;
+            metrics.received += session.received;
+            metrics.seconds += (session.ended - session.started) / 1000;
             visitors.insert((session.chatbot, &session.visitor));
         }
-        figures.visitors = visitors.len();
-        figures
+        metrics.visitors = visitors.len();
+        metrics
     }
 
     /// Returns the number of events of a chatbot.

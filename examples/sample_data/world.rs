@@ -1,5 +1,5 @@
-//! Devices, locations, referrers and campaigns of visitors. IP addresses are from the blocks that are
-//! reserved for documentation; people and domains are fictional.
+//! Devices, locations, referrers and campaigns of visitors. IP addresses are from the blocks that
+//! are reserved for documentation; people and domains are fictional.
 
 use super::rng::Rng;
 

@@ -1,4 +1,4 @@
-//! The sample data: its generator, and the figures that `wa` computes from it.
+//! The sample data: its generator, and the metrics that `wa` computes from it.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ fn generator_reproduces_the_sample_files() {
 
 #[test]
 fn every_reject_reason_has_a_bad_file() {
-    let there: BTreeSet<&str> = bad::bad().iter().filter_map(|bad| Some(bad.account.refused?.0)).collect();
+    let there: BTreeSet<&str> = bad::bad().iter().filter_map(|bad| Some(bad.expected.rejected?.0)).collect();
     let reasons = [
         "bad_chatbot_id",
         "bad_timestamp",
@@ -75,10 +75,10 @@ fn ingest_summary_matches_a_naive_count() {
     let sandbox = Sandbox::new();
     logs(&sandbox);
     let truth = truth::truth(&sites::logs());
-    let account = sandbox.wa("ingest logs --format json").json();
-    assert_eq!(number(&account, "/total/read"), truth.read as u64);
-    assert_eq!(number(&account, "/total/stored"), truth.stored as u64);
-    assert_eq!(number(&account, "/total/duplicate"), (truth.read - truth.stored) as u64);
+    let summary = sandbox.wa("ingest logs --format json").json();
+    assert_eq!(number(&summary, "/total/read"), truth.read as u64);
+    assert_eq!(number(&summary, "/total/stored"), truth.stored as u64);
+    assert_eq!(number(&summary, "/total/duplicate"), (truth.read - truth.stored) as u64);
     let again = sandbox.wa("ingest logs --force --format json").json();
     assert_eq!(number(&again, "/total/stored"), 0);
 }
@@ -91,12 +91,12 @@ fn summary_matches_a_naive_computation() {
     let truth = truth::truth(&sites::logs());
     let everybody = truth.chatbots().into_iter().map(Some).chain([None]);
     for (chatbot, days) in everybody.flat_map(|chatbot| [1, 7, 30, 40].map(|days| (chatbot, days))) {
-        let expected = truth.figures(chatbot, days);
+        let expected = truth.metrics(chatbot, days);
         let which = chatbot.map(|chatbot| format!("--chatbot {chatbot}")).unwrap_or_default();
         let report = sandbox
             .wa(&format!("report summary --days {days} --as-of 2026-11-09 {which} --format json"))
             .json();
-        let actual = truth::Figures {
+        let actual = truth::Metrics {
             sessions: number(&report, "/summary/total_sessions") as usize,
             visitors: number(&report, "/summary/unique_visitors") as usize,
             conversations: number(&report, "/summary/total_conversations") as usize,
@@ -124,24 +124,24 @@ fn bad_files_lose_no_valid_line() {
         let name = bad::file_name(&bad);
         sandbox.write(&name, &bad.bytes);
         let run = sandbox.run(["ingest", &name, "--format", "json"]);
-        let account: serde_json::Value =
+        let summary: serde_json::Value =
             serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("no JSON: {e}\n{run}"));
         let of = |field: &str| {
-            account.pointer(&format!("/total/{field}")).and_then(serde_json::Value::as_u64).unwrap_or(0)
+            summary.pointer(&format!("/total/{field}")).and_then(serde_json::Value::as_u64).unwrap_or(0)
         };
-        let refused: u64 = account
+        let rejected: u64 = summary
             .pointer("/total/rejected")
             .and_then(serde_json::Value::as_object)
             .map_or(0, |reasons| reasons.values().filter_map(serde_json::Value::as_u64).sum());
-        let sum = of("stored") + of("duplicate") + refused + of("unfinished");
-        assert_eq!(of("read"), sum, "the account of {name} does not add up\n{run}");
-        let expected = bad.account;
+        let sum = of("stored") + of("duplicate") + rejected + of("unfinished");
+        assert_eq!(of("read"), sum, "the ingest summary of {name} does not add up\n{run}");
+        let expected = bad.expected;
         assert_eq!(of("stored"), expected.stored as u64, "{name}\n{run}");
         assert_eq!(of("duplicate"), expected.duplicate as u64, "{name}\n{run}");
         assert_eq!(of("unfinished"), expected.unfinished as u64, "{name}\n{run}");
-        assert_eq!(refused, expected.refused.map_or(0, |(_, n)| n as u64), "{name}\n{run}");
-        if let Some((reason, n)) = expected.refused {
-            assert_eq!(number(&account, &format!("/total/rejected/{reason}")), n as u64, "{name}\n{run}");
+        assert_eq!(rejected, expected.rejected.map_or(0, |(_, n)| n as u64), "{name}\n{run}");
+        if let Some((reason, n)) = expected.rejected {
+            assert_eq!(number(&summary, &format!("/total/rejected/{reason}")), n as u64, "{name}\n{run}");
         }
         run.exits(if expected.partial { 4 } else { 0 });
     }

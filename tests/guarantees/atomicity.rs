@@ -203,6 +203,7 @@ pub struct LogFolder {
 }
 
 impl LogFolder {
+    /// Writes the files to a temporary folder.
     pub fn new(files: Vec<Vec<String>>) -> LogFolder {
         let dir = fixtures::folder();
         for (number, lines) in files.iter().enumerate() {

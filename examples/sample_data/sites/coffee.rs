@@ -64,12 +64,12 @@ fn joining_line(traffic: &Traffic, lines: &mut Vec<Line>, rng: &mut Rng) -> Opti
         steps: Vec::new(),
     };
     let start = at(20, 15 * HOUR);
-    let mut made = [0, 25, 50].into_iter().map(|minutes| {
+    let mut page_views = [0, 25, 50].into_iter().map(|minutes| {
         let action = Action::Event("page_viewed", Object::new());
         let step = Step { time: start + minutes * MINUTE, action, page: "/beans", title: "Beans" };
         coffee_line(&visit, visitor, &step, minutes == 0, &rng.uuid())
     });
-    let (first, mut middle, last) = (made.next()?, made.next()?, made.next()?);
+    let (first, mut middle, last) = (page_views.next()?, page_views.next()?, page_views.next()?);
     middle.written += 2 * DAY;
     lines.extend([first, last]);
     Some(middle)

@@ -155,6 +155,7 @@ impl<'a> ReferenceReports<'a> {
         visitors.filter(is_new).count()
     }
 
+    /// Returns the report `summary`.
     pub fn summary(&self, scope: &Scope) -> Value {
         let counted = self.rows(&self.counted(scope));
         let sum = |column: &str| counted.iter().map(|row| number(row, column)).sum::<i64>();
@@ -195,6 +196,7 @@ impl<'a> ReferenceReports<'a> {
         all
     }
 
+    /// Returns the report `trends`.
     pub fn trends(&self, scope: &Scope) -> Value {
         let row = |(day, sessions): (NaiveDate, Vec<&Row>)| {
             let conversations = sessions.iter().filter(|row| row["had_conversation"] == true).count();
@@ -210,7 +212,7 @@ impl<'a> ReferenceReports<'a> {
         json!({"trends": self.days(scope).into_iter().map(row).collect::<Vec<_>>()})
     }
 
-    /// Counts the events themselves, not the event counts of sessions.
+    /// Returns the report `events`, counted from the events and not from the counts of sessions.
     pub fn events(&self, scope: &Scope, limit: usize) -> Value {
         let mut names: BTreeMap<&str, (u64, BTreeSet<usize>)> = BTreeMap::new();
         for at in self.counted(scope) {
@@ -260,6 +262,7 @@ impl<'a> ReferenceReports<'a> {
         self.count_by(scope, columns, "unknown").into_iter().map(row).collect()
     }
 
+    /// Returns the report `sources`.
     pub fn sources(&self, scope: &Scope) -> Value {
         json!({
             "utm_sources": self.shares(scope, "utm_source", "source", "unknown"),
@@ -268,6 +271,7 @@ impl<'a> ReferenceReports<'a> {
         })
     }
 
+    /// Returns the report `devices`.
     pub fn devices(&self, scope: &Scope) -> Value {
         json!({
             "devices": self.shares(scope, "device_type", "type", "unknown"),
@@ -276,10 +280,12 @@ impl<'a> ReferenceReports<'a> {
         })
     }
 
+    /// Returns the report `pages`.
     pub fn pages(&self, scope: &Scope) -> Value {
         json!({"pages": self.visits(scope, &["landing_page"])})
     }
 
+    /// Returns the report `locations`.
     pub fn locations(&self, scope: &Scope) -> Value {
         json!({
             "countries": self.visits(scope, &["country_code"]),
@@ -287,6 +293,7 @@ impl<'a> ReferenceReports<'a> {
         })
     }
 
+    /// Returns the report `visitors`.
     pub fn visitors_report(&self, scope: &Scope) -> Value {
         let counted = self.rows(&self.counted(scope));
         let visitors = self.visitors(&counted);
@@ -325,6 +332,7 @@ impl<'a> ReferenceReports<'a> {
         (ms >= 0.0).then(|| (ms * 1000.0).round() as i64)
     }
 
+    /// Returns the report `performance`.
     pub fn performance(&self, scope: &Scope) -> Value {
         let (mut responses, mut loads, mut logged) = (Vec::new(), Vec::new(), 0);
         let mut errors: BTreeMap<&str, (u64, BTreeSet<usize>)> = BTreeMap::new();

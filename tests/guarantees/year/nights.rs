@@ -76,6 +76,7 @@ pub struct Year {
 }
 
 impl Year {
+    /// Creates the store with the retention of the plan.
     pub fn new(plan: Plan) -> Year {
         let folder = fixtures::folder();
         fs::create_dir(folder.path().join("logs")).unwrap();

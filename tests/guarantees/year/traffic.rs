@@ -53,6 +53,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Creates a generator, which generates the same visits in every run.
     pub fn new() -> Traffic {
         Traffic { rng: Rng(2026), lines: 0, visits: 0, visitors: 0, due: BTreeMap::new() }
     }
