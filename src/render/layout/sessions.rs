@@ -81,7 +81,7 @@ pub(in crate::render) fn events<'a>(
 ) -> Section {
     let session_column = with_session.then(|| Column::text("Session").drop_priority(1));
     let columns = [Column::time("Time"), Column::text("Event"), Column::text("Category").drop_priority(3)];
-    let last_columns = [Column::text("SessionPage").drop_priority(2), Column::text("Properties")];
+    let last_columns = [Column::text("Page").drop_priority(2), Column::text("Properties")];
     let mut section = Section::new(columns.into_iter().chain(session_column).chain(last_columns));
     for event in events {
         let session = with_session.then(|| first_text(event, &["session_id", "anonymous_id", "user_id"]));
