@@ -1,12 +1,14 @@
-//! The program's memory: where it comes from, and when it goes back.
+//! The global allocator, mimalloc, and when it returns free memory to the kernel.
 //!
-//! Threads that read, parse and write pass large buffers to each other. The system's allocator gives
-//! them back to the kernel and takes them anew all the time, and the kernel clears every page again.
-//! mimalloc can keep what is freed, and huge pages are switched off (the feature `no_thp`): clearing two
-//! megabytes for the first few bytes costs more than it saves. `docs/benchmarks.md` has the figures.
+//! Threads that read, parse and write pass large buffers to each other. The default allocator of the
+//! operating system returns freed buffers to the kernel and requests them again, and the kernel
+//! clears every page each time. mimalloc can retain freed memory. Huge pages are disabled (feature
+//! `no_thp`): clearing 2 MiB for the first few bytes costs more than it saves.
+//! `docs/benchmark-decisions.md` has the figures.
 //!
-//! What is kept is not always of use again: a large buffer needs a large gap. So where the process has come
-//! near its budget, all that is free goes back to the kernel at once ([`give_back`]).
+//! Retained memory cannot always be reused, because a large buffer needs a large gap. When the
+//! process approaches its budget, [`release_free_memory`] therefore returns all free memory to the
+//! kernel.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -15,68 +17,73 @@ use libmimalloc_sys::{mi_collect, mi_option_set, mi_option_t};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay` of mimalloc 3, which the bindings do not name.
+/// `mi_option_purge_delay` of mimalloc 3, for which the bindings have no name.
 const PURGE_DELAY: mi_option_t = 15;
 
-/// For how many milliseconds freed memory is kept, unless it is given back: a week. `wa` does one thing and
-/// ends; what it gives back between two batches it needs again, cleared by the kernel, for the next.
-const KEEP: std::ffi::c_long = 7 * 24 * 3_600_000;
+/// Milliseconds for which freed memory is retained: a week, which is longer than any command runs.
+/// Memory that is freed after one batch is needed again for the next.
+const RETAIN_MILLIS: std::ffi::c_long = 7 * 24 * 3_600_000;
 
-/// Tells the allocator to keep what is freed.
+/// Makes the allocator retain freed memory.
 pub fn keep_freed_memory() {
-    // SAFETY: the call stores a number in a table of options, of which 15 is one; it is made before
-    // any other thread is started.
-    unsafe { mi_option_set(PURGE_DELAY, KEEP) };
+    // SAFETY: the call stores a number in a table of options that has an entry 15. No other thread
+    // has been started yet.
+    unsafe { mi_option_set(PURGE_DELAY, RETAIN_MILLIS) };
 }
 
-/// What the option is where freed memory is never given back.
+/// The value of the option for which freed memory is never returned.
 const NEVER: std::ffi::c_long = -1;
 
-/// Tells the allocator that the process is about to end: it would give back each piece of freed memory, which
-/// the kernel then takes back as a whole anyway. To be called when there is nothing left to do.
-pub fn leave_freed_memory() {
-    // SAFETY: the call stores a number in a table of options, of which 15 is one; threads that still run only
-    // read it, as a whole.
+/// Stops returning freed memory to the kernel. Call it at the end of the process: the kernel then
+/// reclaims all memory at once, so returning it piece by piece would only cost time.
+pub fn stop_releasing_memory() {
+    // SAFETY: the call stores a number in a table of options that has an entry 15. Threads that are
+    // still running only read that number, atomically.
     unsafe { mi_option_set(PURGE_DELAY, NEVER) };
 }
 
-/// What the process may hold before free memory is given back, and what it held when that was last done.
-static ALLOWED: AtomicU64 = AtomicU64::new(u64::MAX);
-static HELD: AtomicU64 = AtomicU64::new(0);
+/// Resident bytes above which free memory is returned.
+static RELEASE_THRESHOLD: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// What is left of the budget when memory is given back: room for what comes until that is done again.
-const ROOM: u64 = 96 << 20;
+/// Resident bytes after free memory was last returned.
+static RESIDENT_AFTER_RELEASE: AtomicU64 = AtomicU64::new(0);
 
-/// Sets the process's budget, by which [`give_back`] goes: three sixteenths of it are left free, or 96 MiB if that is
-/// more.
+/// Minimum distance of [`RELEASE_THRESHOLD`] from the budget, in bytes: room for allocations until
+/// the next call of [`release_free_memory`].
+const HEADROOM: u64 = 96 << 20;
+
+/// Sets the memory budget of the process. [`release_free_memory`] starts to return memory at the
+/// budget less three sixteenths of it, or less [`HEADROOM`] if that is more.
 pub fn set_budget(bytes: u64) {
-    ALLOWED.store(bytes.saturating_sub(ROOM.max(bytes / 16 * 3)), Relaxed);
+    RELEASE_THRESHOLD.store(bytes.saturating_sub(HEADROOM.max(bytes / 16 * 3)), Relaxed);
 }
 
-/// Gives free memory back to the system where the process has come near its budget, and tells whether it
-/// did. To be called wherever something large has just been freed. On systems that do not say what a process
-/// holds, it does nothing.
-pub fn give_back() -> bool {
-    let allowed = ALLOWED.load(Relaxed);
-    if allowed == u64::MAX {
+/// Returns free memory to the kernel if the process is near its budget. Returns whether it did.
+///
+/// Call it after a large amount of memory was freed. It does nothing on operating systems that do
+/// not report the resident size of a process.
+pub fn release_free_memory() -> bool {
+    let threshold = RELEASE_THRESHOLD.load(Relaxed);
+    if threshold == u64::MAX {
         return false;
     }
-    // What is in use cannot be given back: it is tried again when as much as may be worth it has come since.
-    let worth = allowed.max(HELD.load(Relaxed).saturating_add(allowed / 16));
-    let due = resident().is_some_and(|bytes| bytes > worth);
+    // Memory in use cannot be returned, so another attempt only pays off after the process has
+    // grown noticeably.
+    let grown = RESIDENT_AFTER_RELEASE.load(Relaxed).saturating_add(threshold / 16);
+    let due = resident().is_some_and(|bytes| bytes > threshold.max(grown));
     if due {
-        // SAFETY: it takes no pointers, and may be called from any thread at any time.
+        // SAFETY: the function takes no pointers and may be called from any thread at any time.
         unsafe { mi_collect(true) };
-        HELD.store(resident().unwrap_or(0), Relaxed);
+        RESIDENT_AFTER_RELEASE.store(resident().unwrap_or(0), Relaxed);
     }
     due
 }
 
-/// Returns the bytes of memory that the process holds; `None` where the system does not say.
+/// Returns the resident bytes of the process; `None` if the operating system does not report them.
 pub fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    held.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kib.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -84,14 +91,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn freed_memory_is_kept_or_left_once_it_is_said_so() {
+    fn purge_delay_is_set_by_both_functions() {
         // SAFETY: reads a number from a table of options.
         let get = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
-        // A second is this option's default, and no other's: the number is the right one.
+        // No other option has a default of 1000, so this confirms the number of the option.
         assert_eq!(get(), 1000);
         keep_freed_memory();
-        assert_eq!(get(), KEEP);
-        leave_freed_memory();
+        assert_eq!(get(), RETAIN_MILLIS);
+        stop_releasing_memory();
         assert_eq!(get(), NEVER);
         keep_freed_memory();
     }

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(cli) => run(cli),
         Err(error) => cli::print_usage(&error),
     };
-    wa::allocator::leave_freed_memory();
+    wa::allocator::stop_releasing_memory();
     outcome.map_or_else(exit_code, |()| ExitCode::SUCCESS)
 }
 

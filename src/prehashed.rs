@@ -7,8 +7,8 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Builds hashers for 128-bit keys that are hashes: the key is folded to 64 bits, not hashed again.
 ///
-/// Unsuitable for ids that a log chooses, which could collide on purpose. Such ids are hashed with
-/// a secret seed first.
+/// Unsuitable for ids from a log, whose sender could choose ids that collide. Such ids are hashed
+/// with a secret seed first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PreHashed;
 

@@ -73,7 +73,7 @@ impl Printer {
         }
     }
 
-    /// Creates a printer for streams that are no terminals.
+    /// Creates a printer for streams that are not terminals.
     fn with_streams(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool) -> Printer {
         Printer {
             quiet,
@@ -92,16 +92,16 @@ impl Printer {
 
     /// Returns the style of reports and lists.
     pub(super) fn style(&self) -> Style {
-        self.style_of_width(PIPE_WIDTH)
+        self.style_for_width(PIPE_WIDTH)
     }
 
     /// Returns the style of summaries. In a pipe they have no maximum width, so that logs of runs
     /// contain whole paths.
     pub(super) fn summary_style(&self) -> Style {
-        self.style_of_width(usize::MAX)
+        self.style_for_width(usize::MAX)
     }
 
-    fn style_of_width(&self, pipe_width: usize) -> Style {
+    fn style_for_width(&self, pipe_width: usize) -> Style {
         Style { width: self.width.unwrap_or(pipe_width), color: self.out_color, terminal: self.terminal }
     }
 
@@ -232,7 +232,7 @@ impl Printer {
     /// The kind of the error, for the exit status.
     pub fn finish(&self, outcome: Result<()>) -> Result<(), ErrorKind> {
         if let Some(bars) = &self.bars {
-            // The terminal may be gone; the run is over anyway.
+            // The terminal may be closed. The run is over anyway.
             let _ = bars.clear();
         }
         let mut outcome = outcome;

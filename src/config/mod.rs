@@ -190,8 +190,8 @@ fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
-/// Checks that a store with data has settings. The defaults might prune more, or store more of IP
-/// addresses, than the settings that were lost.
+/// Checks that a store with data has settings. The defaults might prune more data, or store IP
+/// addresses in more detail, than the settings that were lost.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if `wa.toml` is missing or empty.

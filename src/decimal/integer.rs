@@ -1,4 +1,4 @@
-//! JSON numbers as exact integers. No float lies between the digits of a log and a stored number.
+//! JSON numbers as exact integers. Numbers of a log are stored without conversion to a float.
 
 /// A JSON number times a power of ten, split into an integer and properties of the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub(super) enum SiteKind {
     Plain,
 }
 
-/// The traffic source that a click id in a page URL stands for.
+/// The traffic source that a click id in a page URL implies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClickId {
     /// The campaign source.

@@ -88,8 +88,8 @@ pub(crate) fn decode(text: &[u8], offsets: Option<&[usize]>) -> Option<DecodedLa
     changed.then_some(layer)
 }
 
-/// Parses a JSON escape; returns its character and its length in bytes. A lone surrogate stands for
-/// no character.
+/// Parses a JSON escape; returns its character and its length in bytes. A lone surrogate encodes no
+/// character.
 fn escape(text: &[u8]) -> Option<(char, usize)> {
     let (length, is_lone_surrogate) = escapes::check(text)?;
     let escape = std::str::from_utf8(text.get(..length)?).ok()?;

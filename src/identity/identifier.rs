@@ -118,7 +118,7 @@ const BYTE_CLASSES: [u8; 256] = {
     classes
 };
 
-/// Returns whether a value has no reading but itself.
+/// Returns whether a value contains no encoding.
 ///
 /// Nearly all values are plain, and an erasure reads those of every event: this check spares them
 /// the decoding.

@@ -84,7 +84,7 @@ pub enum FileOutcome {
     },
     /// Not at all: the file is unchanged since an earlier ingest.
     Unchanged,
-    /// Up to a damage.
+    /// Up to the first damaged byte.
     Damaged {
         /// The error.
         error: String,

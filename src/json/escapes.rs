@@ -1,7 +1,7 @@
 //! Escapes in strings: checking, decoding, and replacing lone surrogates.
 //!
 //! A *lone surrogate* is an escape such as `\ud83d` without the other half of its pair. RFC 8259
-//! allows it, but it stands for no character, and most readers reject it.
+//! allows it, but it encodes no character, and most readers reject it.
 
 use std::borrow::Cow;
 

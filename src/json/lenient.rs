@@ -5,8 +5,8 @@
 //! all, and their strings must be found nevertheless.
 //!
 //! Any text is accepted without a panic. On text that is not JSON, [`each_member`] and
-//! [`each_element`] return `None` as soon as they notice, and [`strings`] and
-//! [`strings_and_numbers`] return what looks like one.
+//! [`each_element`] return `None` as soon as they find the error, and [`strings`] and
+//! [`strings_and_numbers`] return everything that looks like one.
 
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ pub struct Token<'a> {
 /// The kind of a [`Token`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// A string that a colon follows.
+    /// A string followed by a colon: a key.
     Key,
     /// Any other string.
     String,
@@ -109,7 +109,7 @@ fn string_end(text: &[u8], mut pos: usize) -> Option<usize> {
 /// Calls `each` with the key, between its quotes, and the value of every member of an object, in
 /// order. Returns the text after the object; `None` if the text does not begin with an object.
 ///
-/// `each` may have been called before that is noticed. Values are not validated.
+/// `each` may have been called before the error is found. Values are not validated.
 pub fn each_member<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Option<&'a str> {
     let mut cursor = Cursor { text, pos: 0 };
     cursor.expect(b'{')?;
@@ -125,7 +125,7 @@ pub fn each_member<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) ->
 /// Calls `each` with the index and the text of every element of an array. Returns the text after
 /// the array; `None` if the text does not begin with an array.
 ///
-/// `each` may have been called before that is noticed. Elements are not validated.
+/// `each` may have been called before the error is found. Elements are not validated.
 pub fn each_element<'a>(text: &'a str, mut each: impl FnMut(usize, &'a str)) -> Option<&'a str> {
     let mut cursor = Cursor { text, pos: 0 };
     cursor.expect(b'[')?;

@@ -10,7 +10,7 @@ const MAX_LISTED: usize = 100;
 pub struct Difference {
     /// The path of a file, or the name of a table.
     pub object: String,
-    /// What differs.
+    /// The difference, as a sentence.
     pub message: String,
 }
 

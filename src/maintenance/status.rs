@@ -51,7 +51,7 @@ pub(crate) struct Status {
     pub(crate) last_gc: Option<Run>,
     /// The retention periods.
     pub(crate) retention: RetentionStatus,
-    /// What needs attention.
+    /// Problems that need attention.
     pub(crate) warnings: Vec<Warning>,
 }
 

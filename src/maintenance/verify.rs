@@ -49,7 +49,7 @@ pub struct VerifyReport {
     pub differences: Vec<Difference>,
     /// The number of differences that are not listed.
     pub further_differences: u64,
-    /// How many of the differences are orphan files.
+    /// Number of differences that are orphan files.
     pub orphan_files: u64,
     /// Remarks that are not differences.
     pub notes: Vec<String>,

@@ -19,7 +19,7 @@ pub struct ErasureReceipt {
     pub days_recomputed: u64,
     /// Files that were rewritten or removed.
     pub files_replaced: u64,
-    /// What the erasure does not change: [`SOURCE_LOGS`].
+    /// A statement that source logs are not changed: [`SOURCE_LOGS`].
     pub source_logs: &'static str,
 }
 

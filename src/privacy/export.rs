@@ -37,8 +37,8 @@ pub(crate) struct ExportStats {
     pub(crate) events: u64,
     /// Sessions of the person, on any day and of any chatbot.
     pub(crate) sessions: u64,
-    /// Sessions of the person whose events are all pruned, so that the export has nothing of them.
-    /// 0 if days or chatbots are selected.
+    /// Sessions of the person whose events are all pruned, so that the export does not contain
+    /// them. 0 if days or chatbots are selected.
     pub(crate) sessions_without_events: u64,
 }
 

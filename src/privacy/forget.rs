@@ -199,7 +199,7 @@ fn record_erasure(
     ledger.shared_ids.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
     for session in sessions {
         // An event up to a timeout before or after the session would have belonged to it. Events
-        // after the erasure are stored, and count as anyone's.
+        // after the erasure are stored like those of any other person.
         let start = session.start.saturating_sub(snapshot.timeout());
         let end = session.end.saturating_add(snapshot.timeout()).min(now).max(session.end);
         if !identity.identifiers.contains(&session.value) || end > now {

@@ -65,7 +65,7 @@ impl IdentityGraph {
     }
 
     /// Returns the user ids in the sessions that contain an identifier.
-    fn users_of(&self, number: usize) -> HashSet<&str> {
+    fn co_occurring_users(&self, number: usize) -> HashSet<&str> {
         let sessions = self.sessions().filter(|session| session.identifiers.contains(&number));
         sessions.flat_map(|session| &session.users).map(String::as_str).collect()
     }
@@ -79,14 +79,14 @@ impl IdentityGraph {
                 IdentifierKind::User => {
                     own.insert(identifier.value.clone());
                     // Other spellings of the same id in the log.
-                    let users = self.users_of(number).into_iter();
+                    let users = self.co_occurring_users(number).into_iter();
                     own.extend(users.filter(|user| identifiers.contains(user)).map(str::to_owned));
                 }
                 IdentifierKind::Email => {
                     own.extend(self.linked_users.get(number).into_iter().flatten().cloned());
                 }
                 IdentifierKind::AnonymousId | IdentifierKind::SessionId => {
-                    let users = self.users_of(number);
+                    let users = self.co_occurring_users(number);
                     if users.len() == 1 {
                         own.extend(users.into_iter().map(str::to_owned));
                     }

@@ -1,8 +1,8 @@
 //! Resolves identifiers to the sessions of a person, and follows anonymous ids.
 //!
 //! An anonymous id in one of the person's sessions is *followed* to other sessions only if no user
-//! id but the person's own was ever used with it: the cookie of a shared kiosk must not lead to
-//! everyone who stood there.
+//! id but the person's own was ever used with it: the cookie of a shared kiosk must not lead to all
+//! of its users.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -2,7 +2,7 @@
 //!
 //! - [`forget()`] erases a person in one commit and returns an [`ErasureReceipt`]. It resolves the
 //!   identifiers to sessions (`identity_resolution`), removes those (`erase`), redacts identifiers
-//!   in the rows of others (`matcher`, `redact`), and records keyed hashes, by which an ingest
+//!   in the rows of others (`matcher`, `redact`), and records keyed hashes, with which an ingest
 //!   suppresses the person's events from then on.
 //! - [`export`] selects stored events, of a person or of all, for the output formats of `render`.
 //! - [`anonymize`] removes old IP addresses.

@@ -21,7 +21,7 @@ pub(super) enum RejectChange {
 }
 
 /// Rewrites the files of rejected lines that `is_affected` selects, line by line, and returns the
-/// number of files that changed. A rewritten file keeps its time, by which it is pruned.
+/// number of files that changed. A rewritten file keeps its time, which decides when it is pruned.
 pub(super) fn rewrite(
     transaction: &mut Transaction,
     is_affected: impl Fn(&AuxiliaryFile) -> bool,

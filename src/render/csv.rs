@@ -2,8 +2,7 @@
 //!
 //! An answer whose groups have the same metrics is *wide*: one row per item, with a column
 //! `section` if there are several groups. An answer with different metrics, and the answer of all
-//! reports, are
-//! *long*: one row per metric.
+//! reports, are *long*: one row per metric.
 
 use super::numbers::{format_plain, format_value};
 use super::text::escape_control;

@@ -1,7 +1,7 @@
 //! Renders answers as tables, JSON, CSV and Markdown.
 //!
-//! Metrics arrive computed from [`report`](crate::report); this module formats and arranges them.
-//! An [`ReportOutcome`] is serialized to JSON, or written as CSV from its groups. For tables and
+//! Metrics arrive computed from [`report`](crate::report); this module formats and arranges them. A
+//! [`ReportOutcome`] is serialized to JSON, or written as CSV from its groups. For tables and
 //! Markdown it is first laid out as sections of columns and rows ([`layout`]). Text from logs is
 //! escaped on the way.
 //!

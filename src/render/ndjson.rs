@@ -5,8 +5,8 @@
 //! fields, as they were in the log.
 //!
 //! A member of `extra` can have the name of a known field: the log had the field with a value of
-//! the wrong type. Written next to the right value it would replace it, so these cases have rules
-//! of their own, in [`EventLine::write`].
+//! the wrong type. Written after the valid value, it would replace that value. [`EventLine::write`]
+//! handles these cases.
 
 use crate::enrich::{Enricher, SourceFields};
 use crate::error::{Error, Result};
@@ -106,7 +106,7 @@ impl<'a> EventLine<'a> {
     }
 
     fn write(mut self, enricher: &Enricher) -> Result<String> {
-        // A value of the wrong type for an id has no place next to the id that the event got.
+        // A logged id of the wrong type would replace the id that the event was given.
         self.extra.retain(|(key, _)| !is_field(key, Field::EventId));
         if self.extra_has(Field::EventCategory) {
             self.remove_derived_category()?;

@@ -44,7 +44,7 @@ pub enum ReportKind {
     Locations,
     /// New and returning visitors.
     Visitors,
-    /// All of them.
+    /// All reports.
     All,
 }
 

@@ -71,7 +71,7 @@ impl SessionsQuery {
         Ok(())
     }
 
-    /// Returns the columns by which sessions are selected and ordered.
+    /// Returns the columns that select and order sessions.
     fn filter_columns<'a>(&self, query: &Query) -> Vec<&'a str> {
         let mut columns = vec!["started_at"];
         if self.session_id.is_some() {

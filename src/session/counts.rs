@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{CowStr, TextInterner};
 
-/// Names up to which counts are a sorted list; nearly every session has fewer.
-const FEW: usize = 24;
+/// Maximum number of names in a sorted list; nearly every session has fewer.
+const MAX_LIST_NAMES: usize = 24;
 
 /// The number of events of each name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl<'a> EventCounts<'a> {
                     Some((existing, total)) if *existing == name => *total += count,
                     _ => names.insert(at, (name, count)),
                 }
-                if names.len() > FEW {
+                if names.len() > MAX_LIST_NAMES {
                     self.0 = Names::Many(std::mem::take(names).into_iter().collect());
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! A session is a maximal run of events with one session key in which no two neighbours are further
 //! apart than the timeout. A summary covers the interval from its first to its last event. Two
-//! intervals at most one timeout apart belong to the same session, in whichever order they arrive.
+//! intervals at most one timeout apart belong to the same session, in any order of arrival.
 
 use super::SessionSummary;
 use crate::event::{Event, Position};

@@ -25,7 +25,7 @@ pub struct SessionKey<'a> {
 }
 
 impl SessionKey<'_> {
-    /// Returns the hash by which sessions with the same key are grouped.
+    /// Returns the hash of the key, which groups the sessions of one key.
     pub fn hash(&self) -> u128 {
         crate::event::session_key_hash(&self.chatbot_id, self.kind, &self.value)
     }

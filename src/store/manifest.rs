@@ -70,7 +70,7 @@ pub struct AuxiliaryFile {
 pub struct LastRun {
     /// Start of the run.
     pub at: Micros,
-    /// What the run did, as counts by name.
+    /// Results of the run, as counts by name.
     pub counts: BTreeMap<String, u64>,
 }
 

@@ -1,9 +1,9 @@
 //! Orphan files: files in the store's folders that the manifest does not name.
 //!
-//! A partition folder can be moved to another volume and replaced by a symbolic link. Links on
-//! the path of a named file are never removed, even if they dangle for the moment. The target of
-//! such a link is scanned like a partition folder, without its subfolders. All other links
-//! to folders are ignored.
+//! A partition folder can be moved to another volume and replaced by a symbolic link. Links on the
+//! path of a named file are never removed, even if they currently dangle. The target of such a link
+//! is scanned like a partition folder, without its subfolders. All other links to folders are
+//! ignored.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;

@@ -21,8 +21,7 @@ impl Store {
     /// `command` is shown to processes that wait for the lock. `initial` returns the manifest of a
     /// new store; a store without data takes over its time zone and session timeout.
     ///
-    /// # Errors
-    /// Fails if the folder contains something else, if another writer does not end within
+    /// # Errors Fails if the folder contains other files, if another writer does not end within
     /// `lock_timeout`, or if the store cannot be read or written.
     pub fn writer(
         &self,
@@ -245,8 +244,8 @@ impl Writer {
             self.remove_orphans()?;
         }
         self.store.remove_orphans(None, [STAGING_DIR].into_iter(), &mut self.changed_dirs)?;
-        // Sync the removals before `staging/` goes. Otherwise a power failure could bring back
-        // removed files without the sign that makes the next writer look for them.
+        // Sync the removals before `staging/` is removed. Otherwise a power failure could restore
+        // removed files without the folder that makes the next writer look for orphan files.
         for dir in self.changed_dirs.iter().filter(|dir| **dir != staging) {
             match self.store.fs.sync_dir(dir) {
                 // The folder was removed later; its parent is in this set too.

@@ -1,22 +1,22 @@
-//! Freed memory is kept for reuse, and returned to the system near the budget.
+//! Freed memory is retained for reuse, and returned to the operating system near the budget.
 #![cfg(target_os = "linux")]
 
 #[test]
 fn freed_memory_is_returned_near_the_budget() {
     const HALF: u64 = 128 << 20;
-    let held = || wa::allocator::resident().unwrap();
+    let resident = || wa::allocator::resident().unwrap();
     wa::allocator::keep_freed_memory();
-    let before = held();
-    // Writing makes the kernel provide the pages. The pieces are as large as those of an ingest.
-    let pieces: Vec<Vec<u8>> = (0..32).map(|_| vec![1u8; 8 << 20]).collect();
-    drop(pieces);
-    assert!(held() > before + HALF, "it was not kept");
-    assert!(!wa::allocator::give_back(), "nobody has set a budget");
+    let before = resident();
+    // Writing makes the kernel provide the pages. The buffers are as large as those of an ingest.
+    let buffers: Vec<Vec<u8>> = (0..32).map(|_| vec![1u8; 8 << 20]).collect();
+    drop(buffers);
+    assert!(resident() > before + HALF, "freed memory was not retained");
+    assert!(!wa::allocator::release_free_memory(), "no budget is set");
     wa::allocator::set_budget(1 << 40);
-    assert!(!wa::allocator::give_back(), "it is far from its budget");
-    assert!(held() > before + HALF);
+    assert!(!wa::allocator::release_free_memory(), "the process is far below its budget");
+    assert!(resident() > before + HALF);
     wa::allocator::set_budget(before + HALF);
-    assert!(wa::allocator::give_back());
-    assert!(held() < before + HALF, "it was not given back");
-    assert!(!wa::allocator::give_back(), "what is in use cannot be given back");
+    assert!(wa::allocator::release_free_memory());
+    assert!(resident() < before + HALF, "free memory was not returned");
+    assert!(!wa::allocator::release_free_memory(), "memory in use cannot be returned");
 }

@@ -106,7 +106,7 @@ mod tests {
             for part in example.split(" | ").filter(|part| part.starts_with("wa ")) {
                 // Redirections outside of quotes belong to the shell.
                 let words = part.replace(['\'', '"'], "\u{1f}");
-                // Pieces with an odd index are quoted, and so one argument each.
+                // Pieces with an odd index are quoted, so each is a single argument.
                 let mut arguments: Vec<OsString> = Vec::new();
                 for (index, piece) in words.split('\u{1f}').enumerate() {
                     if index % 2 == 1 {

@@ -1,4 +1,4 @@
-//! Arguments that several commands share, and the help and reference made from all of them.
+//! Arguments shared by several commands, help texts, and the generated reference.
 
 pub(super) mod globals;
 pub(super) mod help;

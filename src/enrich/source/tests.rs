@@ -11,7 +11,7 @@ fn rows(table: &'static str) -> Vec<Vec<&'static str>> {
     lines.map(|line| line.split(" | ").collect()).collect()
 }
 
-/// Returns the text of a cell; `missing` stands for no text.
+/// Returns the text of a cell; `missing` means no text.
 fn cell<'a>(text: &'a str, missing: &str) -> Option<&'a str> {
     Some(text).filter(|text| *text != missing)
 }

@@ -55,9 +55,9 @@ const APP_PLATFORMS: [&str; 15] = [
     "Java ME",
 ];
 
-/// Where the client runs, by its user agent.
+/// The environment in which the client runs, according to its user agent.
 struct Environment<'a> {
-    /// On a phone, tablet or television, where most clients are apps, which have any name.
+    /// On a phone, tablet or television, where most clients are apps, whose names are arbitrary.
     on_phone: bool,
     /// In a desktop app that is built on Electron.
     in_electron: bool,
@@ -88,7 +88,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// Returns whether a token of a bot counts where it stands.
+/// Returns whether a token of a bot counts at its position.
 fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> bool {
     let in_model = || runs.models.contains(&found.range);
     match found.name {
@@ -102,7 +102,7 @@ fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> boo
     }
 }
 
-/// Returns whether a user agent imitates a browser in the way of bots.
+/// Returns whether a user agent imitates a browser as bots do.
 ///
 /// They call themselves `compatible`, which few real browsers do, without a browser or an operating
 /// system after it, or add to the comment `(KHTML, like Gecko)` of the engine.

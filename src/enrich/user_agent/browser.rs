@@ -31,7 +31,7 @@ pub(super) fn browser(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<P
     Some(browser)
 }
 
-/// Returns the browser that calls itself one: `NameBrowser/1.2` is the Name Browser.
+/// Returns the browser whose product name ends in `Browser`: `NameBrowser/1.2` is the Name Browser.
 fn self_named(text: &str) -> Option<Product> {
     let (before, after) = text.split_once("rowser/")?;
     let prefix = before.strip_suffix(['B', 'b'])?;

@@ -107,7 +107,7 @@ const MAKERS: [&str; 28] = [
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let mut text = text;
     let mut pattern = pattern;
-    // Where to continue if the part after the last `*` does not match: one byte further.
+    // The position to retry from if the part after the last `*` does not match: one byte further.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
         let matched = match (pattern.split_first(), text.split_first()) {
@@ -167,8 +167,8 @@ const PLATFORMS: [&str; 3] = ["Android", "HarmonyOS", "Adr "];
 /// The longest part between separators that is compared with a model, in bytes.
 const LONGEST_MODEL: usize = 64;
 
-/// Where a user agent names the model of an Android device, whose words may be those of bots:
-/// `CUBOT_NOTE_S`, `M bot 60`.
+/// The parts of a user agent that name the model of an Android device. A model can contain words
+/// that bots use: `CUBOT_NOTE_S`, `M bot 60`.
 #[derive(Debug)]
 pub(super) struct ModelNames<'a> {
     text: &'a str,

@@ -11,7 +11,7 @@ pub enum DeviceType {
     Tablet,
     /// A television, a set-top box or a game console.
     Tv,
-    /// A bot, whatever device it claims to run on.
+    /// A bot, regardless of the device it claims to run on.
     Bot,
     /// The user agent does not say.
     #[default]

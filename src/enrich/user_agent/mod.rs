@@ -2,7 +2,7 @@
 //!
 //! woothee classifies a user agent first ([`woothee`]). The rules in `rules/*.txt` extend and
 //! correct it ([`rules`]); [`bot`], [`browser`], [`os`] and [`device`] weigh the two. No input is
-//! an error: what a user agent does not say is `None` or unknown.
+//! an error: missing information becomes `None` or unknown.
 
 mod bot;
 mod browser;

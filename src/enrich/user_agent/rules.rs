@@ -2,8 +2,9 @@
 //!
 //! A data file has one rule a line, `Name = token, token, …`. Lines that start with `#` are
 //! comments. Tokens match regardless of case, and only whole words: a letter or digit must not
-//! precede or follow a token that starts or ends with one. `*` at an end lifts that; `^` anchors a
-//! token to the start of the user agent. Of several matching rules of a file, the first line wins.
+//! precede or follow a token that starts or ends with one. `*` at an end of a token lifts that
+//! restriction; `^` anchors a token to the start of the user agent. Of several matching rules of a
+//! file, the first line wins.
 //!
 //! In `browsers.txt` and `operating_systems.txt`, a rule also matches if woothee returns its name,
 //! so a line without tokens matches through woothee alone. The order of the lines decides between
@@ -19,7 +20,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 /// The subject of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
-    /// Keywords and names of bots; a rule's name says where they count.
+    /// Keywords and names of bots; a rule's name is the context in which they count.
     Bot,
     /// Browsers.
     Browser,
@@ -51,7 +52,7 @@ struct Token {
     free_end: bool,
 }
 
-/// Where a token may start.
+/// The positions at which a token may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     Anywhere,

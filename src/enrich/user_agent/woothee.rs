@@ -4,14 +4,14 @@ use woothee::parser::{Parser, WootheeResult};
 
 use super::{DeviceType, Product, version};
 
-/// What woothee recognizes in a user agent.
+/// The result of woothee for a user agent.
 #[derive(Debug, Default)]
 pub(super) struct Baseline {
-    /// The browser. Carriers, which woothee returns for feature phones, are none.
+    /// The browser; `None` for the carriers that woothee returns for feature phones.
     pub browser: Option<Product>,
     /// The operating system.
     pub os: Option<Product>,
-    /// The device type; unknown if the category tells none.
+    /// The device type; unknown if the category does not imply one.
     pub device_type: DeviceType,
     /// The name of the crawler.
     pub crawler: Option<String>,

@@ -39,10 +39,10 @@ pub fn find(
     to_store: impl Fn(usize) -> bool,
     stored_ids: &mut StoredIds,
 ) -> Result<Duplicates> {
-    let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::with_share_of(events.len())).collect();
+    let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| Bucket::for_batch(events.len())).collect();
     let keys = stored_ids.keys().keys(events);
     for (index, key) in keys.iter().enumerate().filter(|(index, _)| to_store(*index)) {
-        buckets[bucket_of(*key)].entries.push((*key, index as u32));
+        buckets[bucket_index(*key)].entries.push((*key, index as u32));
     }
     let within: Vec<(Vec<u32>, u64)> =
         buckets.par_iter_mut().map(|bucket| bucket.find_duplicates(events)).collect();
@@ -53,7 +53,8 @@ pub fn find(
     }
     // Most stored ids are not in the batch.
     let bloom = BloomFilter::from_hashes(keys.iter());
-    let index_of = |key: u128| if bloom.may_contain(key) { buckets[bucket_of(key)].get(key) } else { None };
+    let index_of =
+        |key: u128| if bloom.may_contain(key) { buckets[bucket_index(key)].get(key) } else { None };
     for hit in stored_ids.find(snapshot, events, index_of)? {
         // A faulty log can store one id on two dates; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[hit.event as usize], true) {
@@ -78,7 +79,7 @@ struct Bucket {
 const BUCKETS: usize = 64;
 
 /// Returns the bucket of a key. It uses bits of the hash that the tables do not.
-fn bucket_of(key: u128) -> usize {
+fn bucket_index(key: u128) -> usize {
     (spread(key) >> 40) as usize % BUCKETS
 }
 
@@ -88,7 +89,7 @@ fn spread(key: u128) -> u64 {
 
 impl Bucket {
     /// Creates a bucket with capacity for its share of the events.
-    fn with_share_of(events: usize) -> Bucket {
+    fn for_batch(events: usize) -> Bucket {
         Bucket { entries: Vec::with_capacity(events / BUCKETS / 8 * 9), table: HashTable::new() }
     }
 

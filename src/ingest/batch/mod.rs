@@ -43,8 +43,8 @@ const GROUPS_PER_TASK: usize = 512;
 /// Number of rows per allocation. The allocator reuses allocations of one moderate size.
 const ROWS_PER_ALLOCATION: usize = 1 << 12;
 
-/// Number of bits of a key's hash that choose the bucket in which its events are sorted. The events
-/// of a bucket of an ordinary batch, some hundred, fit the cache.
+/// Number of bits of a key's hash that choose the bucket in which its events are sorted. A bucket
+/// of an ordinary batch has some hundred events, which fit into the cache.
 const BUCKET_BITS: u32 = 9;
 
 /// The outcome of an event.
@@ -60,7 +60,7 @@ pub enum EventOutcome {
     Forgotten,
 }
 
-/// The settings and the ledger by which a batch is written.
+/// The settings and the ledger that decide how a batch is written.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteContext<'a> {
     /// The time zone of days.
@@ -160,7 +160,7 @@ fn update_tables(
         .collect();
     let earliest = events.iter().map(|event| event.row.time).min().unwrap_or(Micros::MIN);
     let pruned_days = PrunedDays::load(&before, context.ledger, earliest.saturating_sub(context.timeout))?;
-    crate::allocator::give_back();
+    crate::allocator::release_free_memory();
     timings.record(Stage::Sort);
     let (zone, timeout, now) = (context.zone, context.timeout, context.now);
     let (changed, first_seen_updates) = update::write_pipelined(transaction, |sink| {

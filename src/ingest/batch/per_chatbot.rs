@@ -19,7 +19,7 @@ impl<V> Default for PerChatbot<V> {
 }
 
 impl<V> PerChatbot<V> {
-    /// Returns the value of the event's chatbot; computes it if it is not there.
+    /// Returns the value of the event's chatbot; computes it if it is missing.
     #[inline]
     pub fn get_or_insert<'a>(&mut self, event: &Event<'a>, compute: impl FnOnce(&'a str) -> V) -> &V {
         let block = std::ptr::from_ref(event.block) as usize as u128;

@@ -176,7 +176,7 @@ impl StoredIds {
             let range = from..from + events.len();
             from = range.end;
             // A date that is not cached may have other events in the store.
-            let Some(date) = events.first().and_then(|event| self.dates.get_mut(&date_of(event))) else {
+            let Some(date) = events.first().and_then(|event| self.dates.get_mut(&utc_date(event))) else {
                 continue;
             };
             for ((index, key), event) in range.clone().zip(keys.get(range).unwrap_or(&[])).zip(events) {
@@ -201,15 +201,15 @@ impl StoredIds {
 
 /// Returns the UTC dates of some events.
 fn dates(events: &[Event<'_>]) -> BTreeSet<Day> {
-    events.chunk_by(same_date).filter_map(|events| events.first().map(date_of)).collect()
+    events.chunk_by(same_date).filter_map(|events| events.first().map(utc_date)).collect()
 }
 
-fn date_of(event: &Event<'_>) -> Day {
+fn utc_date(event: &Event<'_>) -> Day {
     Day::utc(event.row.time)
 }
 
 fn same_date(a: &Event<'_>, b: &Event<'_>) -> bool {
-    date_of(a) == date_of(b)
+    utc_date(a) == utc_date(b)
 }
 
 impl DateIds {

@@ -75,7 +75,8 @@ impl Suppression {
         let time = event.row.time;
         let fields = [TextField::SessionId, TextField::AnonymousId, TextField::UserId, TextField::UserEmail];
         fields.into_iter().filter_map(|field| event.text(field)).any(|value| {
-            let found = cache.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.ranges_of(value));
+            let found =
+                cache.entry(xxh3_128(value.as_bytes())).or_insert_with(|| self.suppressed_ranges(value));
             covers(found, time)
         }) || {
             // The cache holds session keys under their inverted hash. A collision with the hash of
@@ -91,7 +92,7 @@ impl Suppression {
 
     /// Returns the time ranges of the identifiers that a value may stand for, in the readings that
     /// an erasure uses.
-    fn ranges_of(&self, value: &str) -> Vec<&TimeRanges> {
+    fn suppressed_ranges(&self, value: &str) -> Vec<&TimeRanges> {
         let mut found = Vec::new();
         for_each_reading(value, |text| {
             found.extend(self.forgotten.get(&value_hash(&self.key, text)));
@@ -118,7 +119,7 @@ impl Suppression {
         fields
             .into_iter()
             .filter_map(|span| block.text(span))
-            .any(|value| covers(&self.ranges_of(value), time))
+            .any(|value| covers(&self.suppressed_ranges(value), time))
     }
 }
 

@@ -5,7 +5,7 @@
 //! - A [`RawBlock`] consists of whole lines, except that the last line of an input may have no end.
 //! - Every byte of the input is in exactly one block, or in one overlong line, which is hashed
 //!   while it is read and never held in memory.
-//! - Memory is bounded by the block size and the line limit, whatever the input is.
+//! - Memory is bounded by the block size and the line limit, for any input.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};

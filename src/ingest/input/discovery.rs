@@ -52,7 +52,7 @@ pub struct FolderWithoutLogs {
 /// Returns the files of some inputs. An input that does not exist becomes a problem of the result.
 ///
 /// - `-` is standard input.
-/// - A file is read whatever its name, even if the name contains glob characters.
+/// - A file is read regardless of its name, even if the name contains glob characters.
 /// - A folder is searched recursively for `*.ndjson`, `*.jsonl`, `*.json` and `*.log`, each also
 ///   with `.gz` or `.zst`. Symbolic links are followed; each folder is searched once.
 /// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and folders that it matches.

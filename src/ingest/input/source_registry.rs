@@ -1,7 +1,7 @@
 //! The registry of ingested files. It decides whether a file is skipped, resumed, or read in full.
 //!
 //! The registry only saves time: events that are read again are duplicates. A file is recognized by
-//! its size and the hashes of its head and tail, whatever its name is now.
+//! its size and the hashes of its head and tail, regardless of its current name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

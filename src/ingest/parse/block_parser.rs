@@ -243,7 +243,7 @@ impl<'a> BlockLines<'a, '_> {
         } else if self.is_envelope() {
             return self.parse_envelope(number, from, object, end);
         } else {
-            self.rows.kind_of_type(&self.line)
+            self.rows.kind_from_type(&self.line)
         };
         self.counts.read += 1;
         let Some(kind) = kind else {
@@ -302,7 +302,7 @@ impl<'a> BlockLines<'a, '_> {
             let kind = if line.has(Field::EventName) {
                 Some(LineKind::Event)
             } else {
-                self.rows.kind_of_type(&self.line)
+                self.rows.kind_from_type(&self.line)
             };
             self.line.inherit(&self.envelope);
             let row = match kind {

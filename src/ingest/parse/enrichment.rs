@@ -191,8 +191,8 @@ impl<'a> RowEnricher<'a> {
 /// secret key of the store.
 ///
 /// The length of each part precedes it, as eight big-endian bytes, so that no two triples share
-/// their bytes. The IP address is the full one, whatever is stored, in its canonical notation; an
-/// IPv4-mapped IPv6 address counts as that IPv4 address.
+/// their bytes. The IP address is the full one, regardless of the IP policy, in its canonical
+/// notation; an IPv4-mapped IPv6 address counts as that IPv4 address.
 fn derive_visitor_id(key: &[u8; 32], chatbot_id: &str, ip: IpAddr, user_agent: &str) -> String {
     let ip = ip.to_canonical().to_string();
     // HMAC accepts keys of any length, so that `new_from_slice` cannot fail.
@@ -223,7 +223,7 @@ impl<const N: usize, V: Copy> Memo<N, V> {
         self.table.clear();
     }
 
-    /// Returns the value of a key; computes it if it is not there.
+    /// Returns the value of a key; computes it if it is missing.
     #[inline]
     fn get_or_insert(&mut self, key: [u32; N], compute: impl FnOnce() -> V) -> V {
         if let Some((_, value)) = self.table.find(hash(&key), |(other, _)| *other == key) {

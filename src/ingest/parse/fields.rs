@@ -138,7 +138,7 @@ impl Field {
         Field::from_word(u128::from_le_bytes(bytes))
     }
 
-    /// Returns the field and the spelling of a key without escapes that stands in a longer text.
+    /// Returns the field and the spelling of a key without escapes that is part of a longer text.
     #[inline]
     pub fn from_key_at(text: &[u8], start: usize, len: usize) -> Option<(Field, Spelling)> {
         // One load of 16 bytes and a mask instead of a loop over the key.

@@ -57,7 +57,7 @@ impl LineFields {
     /// Adds a member of the object. `text` is the text that the spans of the member refer to.
     #[inline(always)]
     pub fn insert(&mut self, text: &str, member: Member) {
-        let Some((field, spelling)) = field_of(text, member) else {
+        let Some((field, spelling)) = match_field(text, member) else {
             return self.insert_other(member, None);
         };
         let inner = member.value.inner();
@@ -145,7 +145,7 @@ impl LineFields {
 }
 
 #[inline]
-fn field_of(text: &str, member: Member) -> Option<(Field, Spelling)> {
+fn match_field(text: &str, member: Member) -> Option<(Field, Spelling)> {
     let key = member.key.inner();
     if !member.key.has(ESCAPED) {
         return Field::from_key_at(text.as_bytes(), key.start as usize, key.len as usize);

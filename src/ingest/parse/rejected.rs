@@ -15,8 +15,8 @@ use crate::time::{Clock, Micros, format_utc};
 /// The largest part of a rejected line that is retained, in bytes.
 pub(crate) const RAW_LIMIT: usize = OVERLONG_HEAD;
 
-/// The reason for which a line, or an event of an envelope, is rejected. If several apply, the
-/// first one is reported.
+/// The reason why a line, or an event of an envelope, is rejected. If several apply, the first one
+/// is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -134,7 +134,7 @@ pub struct RejectedIdentity {
     pub anonymous_id: TextId,
     pub user_id: TextId,
     pub user_email: TextId,
-    /// The time of the event, if it is known.
+    /// The time of the event, if it could be parsed.
     pub time: Option<Micros>,
 }
 

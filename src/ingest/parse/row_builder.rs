@@ -19,7 +19,7 @@ const SHORT_LINE: usize = 128;
 /// The longest `chatbot_id`, in bytes.
 const CHATBOT_ID_LIMIT: u32 = 256;
 
-/// The kind of event that a line, or an event of an envelope, stands for.
+/// The kind of event that a line, or an event of an envelope, represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineKind {
     /// It has an `event_name`.
@@ -39,7 +39,7 @@ pub(super) enum IdSource {
     Element(u128, u32),
 }
 
-/// The reason for which there is no row, and the time of the event if it is known.
+/// The reason why an event has no row, and its time if it could be parsed.
 pub(super) type Rejection = (RejectReason, Option<Micros>);
 
 /// Builds the rows of a block.
@@ -265,7 +265,7 @@ impl<'a> RowBuilder<'a> {
         Some(())
     }
 
-    /// Adds a text to the texts of the block, unless it is there, and returns its id.
+    /// Adds a text to the texts of the block, unless they contain it, and returns its id.
     #[inline]
     pub(super) fn intern(&mut self, text: Span) -> TextId {
         self.interner.intern_span(&self.buffer, text)
@@ -387,8 +387,8 @@ impl<'a> RowBuilder<'a> {
         RejectedIdentity { chatbot_id, session_id, anonymous_id, user_id, user_email, time: None }
     }
 
-    /// Returns the kind of line that the field `type` makes; `None` if it makes none.
-    pub fn kind_of_type(&mut self, line: &LineFields) -> Option<LineKind> {
+    /// Returns the kind of line that the field `type` names; `None` for any other value.
+    pub fn kind_from_type(&mut self, line: &LineFields) -> Option<LineKind> {
         let text = self.text(line.get(Field::Type)?)?;
         match self.buffer.get(text)? {
             "session" => Some(LineKind::Session),

@@ -1,4 +1,4 @@
-//! Warnings about events that are stored nevertheless.
+//! Warnings about defects of stored events.
 
 use std::collections::BTreeMap;
 

@@ -8,19 +8,19 @@
 //! **Order.** Blocks are numbered as they are read, and the writing thread receives them in that
 //! order. The chunks of a block come from one parser through one channel, and so in order.
 //!
-//! **No deadlock.** The writing thread waits for one block only, the next one. That block is with a
-//! parser or will be, because blocks leave the queue in order: a parser that waits with a later
-//! block has not kept the next one in the queue. The parser of the next block waits only while one
-//! of its chunks is unreceived. When the writing thread has received that chunk, the next one is
-//! admitted, whatever the other blocks take.
+//! **No deadlock.** The writing thread waits for the next block only. Blocks leave the queue in
+//! order, so no parser that waits with a later block can hold the next block back: it left the
+//! queue before. The parser of the next block waits only while one of its chunks is unreceived.
+//! When the writing thread has received that chunk, the next one is admitted, regardless of the
+//! size of the other blocks.
 //!
 //! **While a batch is written**, most parsers pause. If all kept parsing, they would reach the
 //! limit in the middle of the write, and its last part, which runs on one thread, would leave the
 //! other processors idle.
 //!
 //! **Open files.** The reader waits while too many files have begun whose end the writing thread
-//! has not received. Everything that it has read of them is in the queue or further on, so that
-//! their ends arrive without the reader.
+//! has not received. Their blocks are already in the queue or past it, so their ends arrive while
+//! the reader waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -103,7 +103,7 @@ impl FileProgress {
     }
 
     /// Moves the pending counts to the committed ones: the transaction was committed, or it is
-    /// empty or discarded and the counts only tell what was found.
+    /// empty or discarded and the counts only show what was found.
     pub fn settle(&mut self) {
         for state in self.files.values_mut() {
             let pending = std::mem::take(&mut state.pending);

@@ -34,7 +34,7 @@ impl IngestRun<'_> {
             self.files.settle();
             self.transaction = Some(transaction);
         }
-        crate::allocator::give_back();
+        crate::allocator::release_free_memory();
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //!   full batch ([`flush`]).
 //!
 //! The next batch is read and parsed while one is being written. Memory holds one batch and as much
-//! of the next as [`backpressure`] admits, whatever the size of the input.
+//! of the next as [`backpressure`] admits, regardless of the size of the input.
 
 mod backpressure;
 mod file_progress;

@@ -339,7 +339,7 @@ fn session_and_identify_lines_become_events() {
         assert_eq!(parsed.only().text(TextField::EventCategory), Some("system"));
         assert_eq!(extra(&parsed), Some(r#"{"plan":"pro","event_category":"x"}"#));
     }
-    // A line with an event name is an event, whatever its type.
+    // A line with an event name is an event, regardless of its `type`.
     let parsed = lines(event_with(r#""type":"session""#));
     assert_eq!(parsed.only().name(), "x");
     assert_eq!(extra(&parsed), Some(r#"{"type":"session"}"#));

@@ -69,7 +69,7 @@ fn event_without_ids_gets_a_derived_visitor_id() {
     assert_eq!(one, "ipua-45c3039b1818b5f0cc3c56501e331819");
     assert_eq!(visitor(&options(), line("203.0.113.9, 10.0.0.1", "Mozilla")), one);
     assert_ne!(visitor(&options(), line("203.0.113.8", "Mozilla")), one);
-    // The full IP address is hashed, whatever is stored.
+    // The full IP address is hashed, regardless of the IP policy.
     for ip in [IpPolicy::Truncate, IpPolicy::Drop] {
         assert_eq!(visitor(&ParseOptions { ip, ..options() }, line("203.0.113.9", "Mozilla")), one);
     }

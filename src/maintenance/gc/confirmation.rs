@@ -6,7 +6,7 @@ use crate::store::columns::Table;
 use crate::store::manifest::Manifest;
 use crate::time::{Clock, DAY, Day, Micros, format_utc};
 
-/// How much later than the newest event and the last gc the clock may be.
+/// Maximum time by which the clock may be ahead of both the newest event and the last gc.
 const MAX_CLOCK_LEAD: Micros = 7 * DAY;
 
 /// Returns why a gc needs confirmation; `None` if it does not.

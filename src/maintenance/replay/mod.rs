@@ -183,7 +183,7 @@ impl ReplayState<'_> {
                 false
             }
             Some(_) => true,
-            None => !self.boundary.is_of_pruned_session(event.chatbot_id(), time),
+            None => !self.boundary.belongs_to_pruned_session(event.chatbot_id(), time),
         }
     }
 

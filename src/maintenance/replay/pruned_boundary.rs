@@ -1,8 +1,8 @@
 //! The boundary of the retained events: which stored sessions cannot be recomputed, and which
 //! events belong to pruned sessions.
 //!
-//! A *partial* session has events on a UTC date that was pruned for its chatbot. Its row is all
-//! that is known of those events, so it is never split, only merged with what touches it. Retained
+//! A *partial* session has events on a UTC date that was pruned for its chatbot. Only its row
+//! describes those events, so it is never split, only merged with adjacent sessions. Retained
 //! events within its time span are counted in the row and must not be counted again.
 //!
 //! All other sessions are recomputed from their events alone.
@@ -60,7 +60,7 @@ impl PrunedBoundary {
     ///
     /// The days were recorded in the time zone of that time. Time zones differ by up to 26 hours,
     /// so the day can be up to two days off now.
-    pub(super) fn is_of_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
+    pub(super) fn belongs_to_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
         let Some(days) = self.ledger.pruned_sessions.get(chatbot) else { return false };
         let (day, date) = (self.zone.day(time), Day::utc(time));
         let has_events_before =

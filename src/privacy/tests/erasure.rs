@@ -1,4 +1,4 @@
-//! What an erasure removes from the store.
+//! Tests of the data that an erasure removes from the store.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which events an export selects.
+//! Tests of the events that an export selects.
 
 use crate::identity::{Identifier, IdentifierKind};
 use crate::privacy::export::{Export, ExportOptions};

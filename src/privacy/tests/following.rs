@@ -1,4 +1,4 @@
-//! Which anonymous ids an erasure follows.
+//! Tests of the anonymous ids that an erasure follows.
 
 use crate::error::Error;
 use crate::identity::{Identifier, IdentifierKind};

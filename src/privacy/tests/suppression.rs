@@ -1,4 +1,4 @@
-//! What stays out when the logs of an erased person are ingested again.
+//! Tests of events that are suppressed when the logs of an erased person are ingested again.
 
 use std::time::Duration;
 

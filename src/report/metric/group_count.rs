@@ -14,7 +14,7 @@ use crate::report::query::view_cache::{NULL_TOKEN, TokenMap, mix};
 use crate::store::columns::Table;
 use crate::store::frame::Texts;
 
-/// A count of rows, or several counts that are made together.
+/// A count of rows, or several counts that are accumulated together.
 pub(crate) trait Count: Default {
     /// Adds another count.
     fn add(&mut self, other: Self);

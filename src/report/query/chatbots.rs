@@ -1,4 +1,4 @@
-//! The chatbots of the tables: which there are, in which order, and whether a name is one of them.
+//! Lists, ranks and checks the chatbots of the tables.
 
 use hashbrown::HashMap;
 

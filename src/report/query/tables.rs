@@ -20,7 +20,7 @@ pub trait Tables: Sync {
     /// days on which the sessions started, in the tables' time zone. The partitions of
     /// `daily_stats` and `visitors` are months, so their frames contain rows of other days too. No
     /// row is in two frames. Reads of the same days return the same rows in the same order,
-    /// whichever columns they read.
+    /// regardless of the columns.
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>>;
 
     /// Returns an estimate of the number of rows that [`read`](Tables::read) returns, for reserving
@@ -32,7 +32,7 @@ pub trait Tables: Sync {
 
     /// Calls `visit` with each frame that [`read`](Tables::read) would return, and its number, in
     /// several threads. A store drops each frame before it reads another in the same thread, so
-    /// that a few files are in memory and not the whole window.
+    /// that only a few files are in memory at a time.
     fn read_each(
         &self,
         table: Table,

@@ -41,7 +41,7 @@ impl Window {
         (Day::utc(start), Day::utc(end - 1))
     }
 
-    /// Returns the previous period: the days before the window, as many as it has.
+    /// Returns the previous period: the same number of days, ending the day before the window.
     pub(crate) fn previous(self) -> Window {
         let days = i32::try_from(self.days()).unwrap_or(i32::MAX);
         Window { from: self.from.plus(-days), to: self.from.plus(-1), today: self.today }

@@ -154,7 +154,7 @@ impl Chunk {
             pages.map(|runs| Page::from_texts(runs.iter().copied(), runs.iter().copied(), text)).collect()
         };
         let encoding = Encoding::DeltaLengthByteArray;
-        Chunk { dictionary: None, pages, encoding, range: range_of_texts(distinct) }
+        Chunk { dictionary: None, pages, encoding, range: text_range(distinct) }
     }
 
     /// Encodes a column of distinct UUIDs as text, without nulls.
@@ -228,7 +228,7 @@ fn split_into_pages(
 
 /// Returns the minimum and the maximum of texts; `None` if there are no texts, or one of the two is
 /// longer than [`RANGE_LIMIT`].
-pub fn range_of_texts(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
+pub fn text_range(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
     // The first eight bytes are enough for most comparisons.
     let prefix = |text: &str| match text.as_bytes().first_chunk() {
         Some(bytes) => u64::from_be_bytes(*bytes),

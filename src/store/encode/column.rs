@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use hashbrown::{HashMap, HashTable};
 
-use super::chunk::{Chunk, CodeChanges, NULL, plain, range_of_texts};
+use super::chunk::{Chunk, CodeChanges, NULL, plain, text_range};
 use super::delta::DeltaWidth;
 
 /// Columns of up to this number of rows always have a dictionary.
@@ -56,7 +56,7 @@ impl Default for TextColumn<'_> {
 }
 
 impl<'a> TextColumn<'a> {
-    /// Appends a row. Returns the number of bytes by which the distinct texts grow.
+    /// Appends a row. Returns the number of bytes that this adds to the distinct texts.
     #[inline]
     pub fn push(&mut self, text: Option<&'a str>) -> usize {
         self.rows += 1;
@@ -64,7 +64,7 @@ impl<'a> TextColumn<'a> {
     }
 
     /// Sets the text of all rows from `row` on. Rows must be in ascending order. Returns the number
-    /// of bytes by which the distinct texts grow.
+    /// of bytes that this adds to the distinct texts.
     #[inline]
     pub fn set_from(&mut self, row: u32, text: Option<&'a str>) -> usize {
         let before = self.text_bytes;
@@ -110,7 +110,7 @@ impl<'a> TextColumn<'a> {
                 return Chunk::from_texts(rows, &changes, &distinct, total_bytes, page_bytes);
             }
         }
-        let range = range_of_texts(&distinct);
+        let range = text_range(&distinct);
         Chunk { range, ..Chunk::from_codes(rows, &changes, plain(&distinct), distinct.len()) }
     }
 }

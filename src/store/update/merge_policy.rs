@@ -1,4 +1,4 @@
-//! Which files of a partition are merged into a new one.
+//! The merge policy: selects the files of a partition that are merged into a new one.
 //!
 //! A new file absorbs the files of its partition, the smallest first, as long as each has no more
 //! rows than the new file has so far. A partition of n rows that arrive in k equal batches then has

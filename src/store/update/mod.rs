@@ -107,7 +107,7 @@ pub(super) fn bounded_parallel<T, R: Send>(
         while let Some((index, item)) = next() {
             let result = process(item).inspect_err(|_| *lock(&items) = None)?;
             lock(&results).push((index, result));
-            crate::allocator::give_back();
+            crate::allocator::release_free_memory();
         }
         Ok(())
     })?;

@@ -71,8 +71,9 @@ pub fn write(
             for previous in read(&rows)? {
                 if let Some(mut visitor) = new.remove(&previous.hash()) {
                     let first_seen_at = visitor.first_seen_at;
-                    // A visitor that stays on its day stays counted, on whichever day it is: the
-                    // time zone may have changed since.
+                    // A visitor whose day does not change remains counted as new on
+                    // `counted_new_on`, which can be another day if the time zone has changed
+                    // since.
                     let [old_day, day] =
                         [previous.first_seen_at, first_seen_at].map(|time| snapshot.zone().day(time));
                     let counted_new_on =
