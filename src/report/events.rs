@@ -107,7 +107,7 @@ fn count_file(frame: &Frame, query: &Query) -> Result<FileCounts> {
     let mut file =
         FileCounts { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
     let mut indexes: HashMap<String, u32> = HashMap::new();
-    for (json, sessions) in count_by_token(&column, &selected.rows, |_| 1u64) {
+    for (json, sessions) in count_by_token(column, &selected.rows, |_| 1u64) {
         each_count(json.unwrap_or("{}"), |name, count| {
             let index = match indexes.get(name) {
                 Some(index) => *index,

@@ -139,7 +139,7 @@ impl FileTimings {
     fn read(frame: &Frame, query: &Query, index: &SessionIndex) -> Result<FileTimings> {
         let (names, categories) = (frame.texts("event_name")?, frame.texts("event_category")?);
         let properties = frame.texts("properties")?;
-        let mut property_times = PropertyTimes::new(&properties);
+        let mut property_times = PropertyTimes::new(properties);
         let mut finder = SessionFinder::new(frame, query, index)?;
         let mut name_cache = ViewCache::new(EventName::Other);
         let mut error_cache = ViewCache::new(false);
