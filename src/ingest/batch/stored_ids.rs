@@ -5,7 +5,7 @@
 //! cached while batches need them and there is memory. The writer lock excludes other writers
 //! meanwhile.
 //!
-//! A date of which the store has no events is not cached. If a later batch needs it, the events
+//! A date without stored events is not cached. If a later batch needs it, the events
 //! that this ingest has added are read back; for a log in order of time, few dates are needed
 //! twice.
 

@@ -166,7 +166,7 @@ impl RejectedLine {
         }
     }
 
-    /// Creates a rejected line of which only the beginning is in memory.
+    /// Creates a rejected line whose beginning alone is in memory.
     ///
     /// Unless IP addresses are stored in full, the hash is that of the retained, masked part. The
     /// hash of the whole line could reveal an address after that part in the same way.

@@ -52,7 +52,7 @@ impl FileProgress {
         }
     }
 
-    /// Ends a file. Returns the error because of which it was not read to its end.
+    /// Ends a file. Returns the error that kept it from being read to its end.
     pub fn end(&mut self, file: usize, end: FileEnd) -> Option<Error> {
         let state = self.files.get_mut(&file)?;
         state.handle = None;

@@ -67,7 +67,7 @@ pub struct BlockExtent {
 /// The end of a file.
 #[derive(Debug, Default)]
 pub struct FileEnd {
-    /// The error because of which the file was not read to its end.
+    /// The error that kept the file from being read to its end.
     pub error: Option<Error>,
     /// The error occurred before anything was read.
     pub nothing_read: bool,

@@ -39,7 +39,7 @@ pub struct IngestReport {
     /// The first rejected lines, if there is a `max_rejects`. They are in the store only if the
     /// ingest was committed.
     pub first_rejected: Vec<RejectedLineRef>,
-    /// Pruned days of which events were ignored: chatbot and UTC date.
+    /// Pruned days whose events were ignored: chatbot and UTC date.
     pub pruned_days: Vec<(String, Day)>,
     /// The time spent in each stage.
     pub timings: StageTimings,
