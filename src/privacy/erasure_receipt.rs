@@ -19,11 +19,11 @@ pub struct ErasureReceipt {
     pub days_recomputed: u64,
     /// Files that were rewritten or removed.
     pub files_replaced: u64,
-    /// A statement that source logs are not changed: [`SOURCE_LOGS`].
+    /// A reminder that the source logs are not changed.
     pub source_logs: &'static str,
 }
 
-/// The text of [`ErasureReceipt::source_logs`].
+/// The reminder in every receipt.
 pub(super) const SOURCE_LOGS: &str = "unchanged: delete or edit them yourself; if they are ingested again, \
      lines of these persons up to erased_at are not stored";
 

@@ -4,8 +4,8 @@
 //!   identifiers to sessions (`identity_resolution`), removes those (`erase`), redacts identifiers
 //!   in the rows of others (`matcher`, `redact`), and records keyed hashes, with which an ingest
 //!   suppresses the person's events from then on.
-//! - [`export`] selects stored events, of a person or of all, for the output formats of `render`.
-//! - [`anonymize`] removes old IP addresses.
+//! - `export` selects stored events, of a person or of all, for the output formats of `render`.
+//! - `anonymize` removes old IP addresses.
 //!
 //! `docs/privacy.md` has the rules.
 

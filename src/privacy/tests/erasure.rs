@@ -41,7 +41,7 @@ fn erased_person_is_nowhere_and_stays_out_on_reingest() {
     assert_eq!(receipt.redacted.log_names, 1);
     assert_ada_is_erased(&store);
     assert_eq!((store.row_count(Table::Events), store.row_count(Table::Sessions)), (3, 2));
-    assert!(store.all_text().contains("user_ada2"), "another person's id that begins with hers");
+    assert!(store.all_text().contains("user_ada2"), "the id of another person begins with that of Ada");
 
     // Ingest the logs again, and once more in another order.
     let again = store.ingest(&good, "2026-11-11T02:00:00Z");
@@ -68,11 +68,11 @@ fn assert_ada_is_erased(store: &TestStore) {
     ] {
         assert!(!text.contains(trace), "{trace} is still there");
     }
-    let hers = text.replace("user_ada2", "");
+    let of_ada = text.replace("user_ada2", "");
     assert!(
-        !hers.contains("user_ada"),
+        !of_ada.contains("user_ada"),
         "{:?}",
-        hers.find("user_ada").map(|at| &hers[at.saturating_sub(60)..at + 20])
+        of_ada.find("user_ada").map(|at| &of_ada[at.saturating_sub(60)..at + 20])
     );
 }
 
@@ -184,10 +184,10 @@ fn tables_equal_those_of_a_log_without_the_person() {
     with.ingest(&with.write_log("a.ndjson", &lines), NOW);
     // Without the events of other people that mention Ada.
     let others: Vec<String> = vec![lines[8].clone()];
-    let mut hers = lines[..6].to_vec();
-    hers.push(lines[8].clone());
+    let mut of_ada = lines[..6].to_vec();
+    of_ada.push(lines[8].clone());
     let alone = TestStore::new();
-    alone.ingest(&alone.write_log("a.ndjson", &hers), NOW);
+    alone.ingest(&alone.write_log("a.ndjson", &of_ada), NOW);
     alone.forget(IdentifierKind::User, "user_ada");
     without.ingest(&without.write_log("a.ndjson", &others), NOW);
     for table in [Table::DailyStats, Table::Visitors, Table::Sessions, Table::Events] {

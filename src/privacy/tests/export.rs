@@ -12,9 +12,9 @@ fn export_selects_by_person_days_and_chatbot() {
     store.ingest(&store.write_log("a.ndjson", &ada_among_others()), NOW);
     let export = |options| store.export(options, LineFormat::Ndjson);
     let identifiers = vec![Identifier::new(IdentifierKind::Email, "ada@example.org")];
-    let hers = export(ExportOptions { identifiers, ..Default::default() });
-    assert_eq!(hers.len(), 6);
-    assert!(hers.iter().all(|line| !line.contains("bob")));
+    let of_ada = export(ExportOptions { identifiers, ..Default::default() });
+    assert_eq!(of_ada.len(), 6);
+    assert!(of_ada.iter().all(|line| !line.contains("bob")));
     let day = |text: &str| Day::parse(text).unwrap();
     let days = Some((day("2026-11-03"), day("2026-11-04")));
     let csv = store.export(ExportOptions { days, ..Default::default() }, LineFormat::Csv);

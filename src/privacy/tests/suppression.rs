@@ -28,8 +28,8 @@ fn ada_in_many_encodings() -> Vec<String> {
 #[test]
 fn encoded_ids_are_erased_and_stay_out() {
     let store = TestStore::new();
-    let hers = store.write_log("hers.ndjson", &ada_in_many_encodings());
-    store.ingest(&hers, NOW);
+    let of_ada = store.write_log("ada.ndjson", &ada_in_many_encodings());
+    store.ingest(&of_ada, NOW);
     let receipt = store.forget(IdentifierKind::Email, "ada@example.org");
     // Visitors: the anonymous id of s2x, the users of s4x and of the fifth line.
     assert_eq!((receipt.erased.events, receipt.erased.sessions, receipt.erased.visitors), (6, 6, 3));
@@ -38,7 +38,7 @@ fn encoded_ids_are_erased_and_stay_out() {
     for trace in ["ada%", "ada@", "s1x", "s6x"] {
         assert!(!text.contains(trace), "{trace} is still there");
     }
-    let again = store.ingest(&hers, NOW);
+    let again = store.ingest(&of_ada, NOW);
     assert_eq!((again.forgotten, again.stored), (6, 0));
 }
 
