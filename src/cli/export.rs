@@ -18,19 +18,21 @@ use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
 
-/// Export a person's data, a window of days, or everything, as NDJSON that `wa ingest` takes back
+/// Export the events of a person, of a window of days, or all, as NDJSON or CSV
+///
+/// `wa ingest` reads the NDJSON back: an export of all events gives an empty store the same tables.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa export --email ada@example.org > ada.ndjson
-      all that is held of one person
+      export all events of a person
   wa export --from 2026-10-01 --to 2026-10-31 --chatbot shop --format csv
-      a month of one chatbot, for a spreadsheet
+      export a month of one chatbot for a spreadsheet
   wa export | wa --store copy ingest -
-      all events, into another store")]
-pub struct Args {
+      copy all events into another store")]
+pub(super) struct Args {
     #[command(flatten)]
-    who: selector::Args,
+    selector: selector::Args,
 
     #[command(flatten)]
     window: window::Args,
@@ -39,45 +41,41 @@ pub struct Args {
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Vec<String>,
 
-    /// How to write the events: ndjson or csv
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
+    /// Output format: ndjson or csv
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]
     format: ExportFormat,
 }
 
-/// What an export needs, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store.
-    pub store: PathBuf,
-    /// The time that is now.
-    pub clock: Clock,
-    /// The settings in force.
-    pub settings: Settings,
-    /// Whom the flags name; everybody where empty, unless `stdin`.
-    pub identifiers: Vec<Identifier>,
-    /// Read more of them from standard input.
-    pub stdin: bool,
-    /// The days; all that are kept where `None`.
-    pub window: Option<Window>,
-    /// The chatbots; all where empty.
-    pub chatbots: Vec<String>,
-    /// How to write the events.
-    pub format: ExportFormat,
+/// The validated options.
+pub(super) struct Options {
+    store: PathBuf,
+    clock: Clock,
+    settings: Settings,
+    /// The identifiers of the flags. All events are exported if there are none and `stdin` is not
+    /// set.
+    identifiers: Vec<Identifier>,
+    /// Whether to read more identifiers from standard input.
+    stdin: bool,
+    /// The days; `None` for all.
+    window: Option<Window>,
+    /// The chatbots; all if empty.
+    chatbots: Vec<String>,
+    format: ExportFormat,
 }
 
 impl Args {
-    /// Checks the arguments and reads the settings.
+    /// Validates the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense.
-    pub fn validate(self, globals: &Globals) -> Result<Options> {
+    /// [`crate::ErrorKind::Usage`] if arguments or settings are invalid.
+    pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
         let window = if self.window.is_empty() { None } else { Some(self.window.validate(30)?) };
-        let stdin = self.who.stdin;
+        let stdin = self.selector.stdin;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
             settings: globals.config()?.settings,
-            identifiers: self.who.into_identifiers(),
+            identifiers: self.selector.into_identifiers(),
             stdin,
             window,
             chatbots: self.chatbot,
@@ -91,7 +89,7 @@ impl Args {
 /// # Errors
 /// [`crate::ErrorKind::Usage`] if standard input is invalid or the store has no such chatbot.
 /// [`crate::ErrorKind::Failed`] if the store cannot be read or standard output not be written.
-pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let mut identifiers = options.identifiers.clone();
     if options.stdin {
         identifiers.extend(selector::read(std::io::stdin().lock())?);

@@ -1,4 +1,4 @@
-//! `wa forget`: erase a person.
+//! `wa forget`: erases a person.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::identity::Identifier;
-use crate::privacy;
+use crate::privacy::{ErasureReceipt, ForgetOptions, forget};
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
@@ -17,24 +17,25 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
-/// Erase a person: all sessions that carry the identifier, and their events, from every file
+/// Erase a person: all sessions that contain the identifier, with their events
 ///
-/// Forgotten stays forgotten: lines from before the erasure stay out when their log is taken in
-/// again. The receipt says how much was erased, and names nobody. The source logs are not touched.
+/// Identifiers in rows of other people are redacted. When a log is ingested again, the person's
+/// lines from before the erasure are not stored. The receipt lists what was erased, and contains no
+/// identifier. Source logs are not changed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa forget --user user_123 --dry-run
-      what would be erased
+      show what would be erased
   wa forget --email ada@example.org --format json > receipt.json
-      erase, and keep the receipt
+      erase a person and save the receipt
   wa forget --stdin < requests.txt
-      many at once, and none in the shell's history; a line reads user=user_123")]
-pub struct Args {
+      erase several people, without identifiers in the shell history")]
+pub(super) struct Args {
     #[command(flatten)]
-    who: selector::Args,
+    selector: selector::Args,
 
-    /// Only show what would be erased
+    /// Show what would be erased, and change nothing
     #[arg(long)]
     dry_run: bool,
 
@@ -42,45 +43,37 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// How to write the receipt: table or json; if given, it is printed even with --quiet
+    /// Output format: table or json; if given, --quiet does not hide the output
     /// [default: table]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     format: Option<SummaryFormat>,
 }
 
-/// What an erasure needs, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store.
-    pub store: PathBuf,
-    /// The time that is now: that of the erasure.
-    pub clock: Clock,
-    /// The settings in force.
-    pub settings: Settings,
-    /// Whom the flags name.
-    pub identifiers: Vec<Identifier>,
-    /// Read more of them from standard input.
-    pub stdin: bool,
-    /// Only say what would be erased.
-    pub dry_run: bool,
-    /// How long to wait for another writer.
-    pub lock_timeout: Duration,
-    /// How to write the receipt.
-    pub format: SummaryFormat,
-    /// Whether a form was asked for: then quiet does not hold the receipt back.
-    pub format_given: bool,
+/// The validated options.
+pub(super) struct Options {
+    store: PathBuf,
+    clock: Clock,
+    settings: Settings,
+    /// The identifiers of the flags.
+    identifiers: Vec<Identifier>,
+    /// Whether to read more identifiers from standard input.
+    stdin: bool,
+    dry_run: bool,
+    lock_timeout: Duration,
+    format: SummaryFormat,
+    format_given: bool,
 }
 
 impl Args {
-    /// Checks the arguments and reads the settings.
+    /// Validates the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where nobody is named, or the settings make no sense.
-    pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let stdin = self.who.stdin;
-        let identifiers = self.who.into_identifiers();
+    /// [`crate::ErrorKind::Usage`] if no identifier is given or the settings are invalid.
+    pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
+        let stdin = self.selector.stdin;
+        let identifiers = self.selector.into_identifiers();
         if identifiers.is_empty() && !stdin {
-            return Err(Error::usage("nobody is named to be forgotten")
+            return Err(Error::usage("no identifier to forget is given")
                 .hint("add --user ID, --anonymous-id ID, --email EMAIL, --session-id ID or --stdin"));
         }
         Ok(Options {
@@ -97,22 +90,23 @@ impl Args {
     }
 }
 
-/// Erases, and prints the receipt.
+/// Erases the person and prints the receipt.
 ///
 /// # Errors
-/// What the erasure returns; [`crate::ErrorKind::Usage`] where standard input makes no sense.
-pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+/// [`crate::ErrorKind::Usage`] if standard input is invalid. [`crate::ErrorKind::Failed`] if the
+/// store cannot be changed or the receipt not be printed.
+pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let mut identifiers = options.identifiers.clone();
     if options.stdin {
         identifiers.extend(selector::read(std::io::stdin().lock())?);
     }
-    let told = privacy::ForgetOptions {
+    let forget_options = ForgetOptions {
         clock: options.clock,
         dry_run: options.dry_run,
         lock_timeout: options.lock_timeout,
         key_file: options.settings.key_file.clone(),
     };
-    let receipt = privacy::forget(&Store::new(&options.store), &identifiers, &told)?;
+    let receipt = forget(&Store::new(&options.store), &identifiers, &forget_options)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&receipt)
             .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,
@@ -124,40 +118,41 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     printer.receipt(&text, options.format_given, "erasure")
 }
 
-fn table(receipt: &privacy::ErasureReceipt, style: &Style) -> String {
-    let (erased, redacted) = match receipt.dry_run {
-        true => ("would be erased", "would be redacted"),
-        false => ("erased", "redacted"),
-    };
-    let mut section = Section::new([Column::text(""), Column::number(erased), Column::number(redacted)]);
-    let (gone, changed) = (&receipt.erased, &receipt.redacted);
-    for (name, gone, changed) in [
-        ("events", gone.events, Some(changed.events)),
-        ("sessions", gone.sessions, Some(changed.sessions)),
-        ("visitors", gone.visitors, None),
-        ("rejects", gone.rejects, None),
-        ("entries of daily_stats", gone.daily_stats_entries, None),
+fn table(receipt: &ErasureReceipt, style: &Style) -> String {
+    // In a dry run: "would be erased".
+    let done = |what: &str| if receipt.dry_run { format!("would be {what}") } else { what.to_owned() };
+    let columns = [Column::text(""), Column::number(&done("erased")), Column::number(&done("redacted"))];
+    let mut section = Section::new(columns);
+    let (erased, redacted) = (&receipt.erased, &receipt.redacted);
+    for (name, erased, redacted) in [
+        ("events", erased.events, Some(redacted.events)),
+        ("sessions", erased.sessions, Some(redacted.sessions)),
+        ("visitors", erased.visitors, None),
+        ("rejects", erased.rejects, None),
+        ("daily_stats list entries", erased.daily_stats_entries, None),
     ] {
-        let changed = changed.map_or_else(|| "-".to_owned(), group_digits);
-        section.push([name.to_owned(), group_digits(gone), changed]);
+        let redacted = redacted.map_or_else(|| "-".to_owned(), group_digits);
+        section.push([name.to_owned(), group_digits(erased), redacted]);
     }
-    let looked = &receipt.identifiers;
-    let ([followed, recomputed, replaced], when) = match receipt.dry_run {
-        true => {
-            (["would be followed", "would be worked out again", "would be replaced"], "nothing was changed")
-        }
-        false => (["followed", "worked out again", "replaced"], receipt.erased_at.as_str()),
-    };
+    let search = &receipt.identifiers;
     format!(
-        "{}\n{} named; of the anonymous ids found with them {} {followed}, and {} not, since others use them too; {when}\n\
-         {} {recomputed}, {} {replaced}\n\
-         source logs {}\n",
+        "{}\n{} named; {} {}; {} not followed, since other users used them too\n\
+         {} {}, {} {}\n\
+         {}\n\
+         source logs: {}\n",
         draw_section(&section, style),
-        group_digits(looked.named),
-        group_digits(looked.followed),
-        group_digits(looked.shared),
+        pluralize(search.named, "identifier", "identifiers"),
+        pluralize(search.followed, "anonymous id", "anonymous ids"),
+        done("followed"),
+        group_digits(search.shared),
         pluralize(receipt.days_recomputed, "day", "days"),
+        done("recomputed"),
         pluralize(receipt.files_replaced, "file", "files"),
+        done("replaced"),
+        match receipt.dry_run {
+            true => "dry run: nothing was changed".to_owned(),
+            false => format!("erased at {}", receipt.erased_at),
+        },
         receipt.source_logs
     )
 }

@@ -1,4 +1,4 @@
-//! `wa gc`: prune what is past its retention, and tidy up.
+//! `wa gc`: prunes expired rows and removes orphan files.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::maintenance;
+use crate::maintenance::{GcOptions, GcReport, gc};
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
@@ -16,40 +16,42 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
-/// Prune what is past its retention, merge small files, remove what an interrupted run left
+/// Prune rows past their retention, merge small files, and remove orphan files
 ///
-/// Events are kept for 90 days, sessions for a year, daily statistics for ever, unless settings or
-/// flags say otherwise; today counts as one of the days. What is pruned stays pruned: its lines are not
-/// taken in again. Rejects go with events. It refuses (status 2) unless told --yes where today's data or
-/// all of a table would go, or where the clock is more than a week later than the newest event and the
-/// last gc, and something would go.
+/// Events and rejected lines are retained for 90 days, sessions for a year, daily statistics
+/// forever, unless settings or flags say otherwise; today counts as one of the days. Pruned lines are
+/// not stored when they are ingested again.
+///
+/// Without --yes, gc changes nothing and exits with status 2 if events of today or all rows of a
+/// table would be removed, or if something would be removed and the clock is more than a week later
+/// than both the newest event and the last gc.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa gc
-      every night, after the reports
+      run every night after the reports
   wa gc --dry-run
-      what would go: days, rows, files, bytes
+      show what would be removed: days, rows, files, bytes
   wa gc --keep-events 30d --keep-sessions 2y
-      other retentions for this run; those in wa.toml hold for every run")]
-pub struct Args {
-    /// How long to keep events: days, or forever [default: 90d]
+      override the retention of wa.toml for one run")]
+pub(super) struct Args {
+    /// How long to retain events: days, or forever [default: 90d]
     #[arg(long, value_name = "TIME")]
     keep_events: Option<String>,
 
-    /// How long to keep sessions; at least as long as events [default: 1y]
+    /// How long to retain sessions; at least as long as events [default: 1y]
     #[arg(long, value_name = "TIME")]
     keep_sessions: Option<String>,
 
-    /// How long to keep daily statistics; at least as long as sessions [default: forever]
+    /// How long to retain daily statistics; at least as long as sessions [default: forever]
     #[arg(long, value_name = "TIME")]
     keep_daily_stats: Option<String>,
 
-    /// Only show what would be removed
+    /// Show what would be removed, and change nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Go on where it would otherwise refuse
+    /// Run even if confirmation is needed
     #[arg(long)]
     yes: bool,
 
@@ -57,55 +59,47 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// How to write what was done: table or json; if given, it is printed even with --quiet
+    /// Output format: table or json; if given, --quiet does not hide the output
     /// [default: table]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     format: Option<SummaryFormat>,
 }
 
-/// What a gc needs, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store.
-    pub store: PathBuf,
-    /// The time that is now.
-    pub clock: Clock,
-    /// The settings in force; the retentions are those of the flags.
-    pub settings: Settings,
-    /// Only say what would go.
-    pub dry_run: bool,
-    /// Go on where it would have to ask.
-    pub yes: bool,
-    /// How long to wait for another writer.
-    pub lock_timeout: Duration,
-    /// How to write what was done.
-    pub format: SummaryFormat,
-    /// Whether a form was asked for: then quiet does not hold the account back.
-    pub format_given: bool,
+/// The validated options.
+pub(super) struct Options {
+    store: PathBuf,
+    clock: Clock,
+    /// The settings, with the retention periods of the flags.
+    settings: Settings,
+    dry_run: bool,
+    yes: bool,
+    lock_timeout: Duration,
+    format: SummaryFormat,
+    format_given: bool,
 }
 
 impl Args {
-    /// Checks the arguments and reads the settings.
+    /// Validates the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where settings or arguments make no sense, such as sessions that are
-    /// kept shorter than events.
-    pub fn validate(self, globals: &Globals) -> Result<Options> {
-        let mut resolved = globals.config()?;
+    /// [`crate::ErrorKind::Usage`] if settings or flags are invalid, for example if sessions are
+    /// retained for less time than events.
+    pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
+        let mut config = globals.config()?;
         for (name, value, flag) in [
             ("retention.events", &self.keep_events, "--keep-events"),
             ("retention.sessions", &self.keep_sessions, "--keep-sessions"),
             ("retention.daily_stats", &self.keep_daily_stats, "--keep-daily-stats"),
         ] {
             if let Some(value) = value {
-                resolved.set_flag(name, value, flag)?;
+                config.set_flag(name, value, flag)?;
             }
         }
-        resolved.check()?;
+        config.check()?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: resolved.settings,
+            settings: config.settings,
             dry_run: self.dry_run,
             yes: self.yes,
             lock_timeout: self.lock_timeout,
@@ -115,12 +109,13 @@ impl Args {
     }
 }
 
-/// Prunes, and prints what was done.
+/// Runs the gc and prints a summary.
 ///
 /// # Errors
-/// What the gc returns.
-pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let told = maintenance::GcOptions {
+/// [`crate::ErrorKind::Usage`] if confirmation is needed. [`crate::ErrorKind::Failed`] if the store
+/// cannot be changed or the summary not be printed.
+pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
+    let gc_options = GcOptions {
         clock: options.clock,
         dry_run: options.dry_run,
         yes: options.yes,
@@ -128,10 +123,10 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     };
     let store = Store::new(&options.store);
     config::check_file(&store)?;
-    let report = maintenance::gc(&store, &options.settings, told)?;
+    let report = gc(&store, &options.settings, gc_options)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&report)
-            .map_err(|e| Error::failed("cannot write what was done as JSON").caused_by(e))?,
+            .map_err(|e| Error::failed("cannot write the summary as JSON").caused_by(e))?,
         SummaryFormat::Table => table(&report, &printer.summary_style()),
     };
     if options.dry_run {
@@ -140,17 +135,17 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     printer.change_summary(&text, options.format_given, "gc")
 }
 
-fn table(report: &maintenance::GcReport, style: &Style) -> String {
-    let goes = if report.dry_run { "would go" } else { "gone" };
+fn table(report: &GcReport, style: &Style) -> String {
+    // In a dry run: "would be removed".
+    let done = |what: &str| if report.dry_run { format!("would be {what}") } else { what.to_owned() };
     let numbers = ["days", "from", "to", "rows", "files", "bytes"].map(Column::number);
-    let mut section = Section::new(std::iter::once(Column::text(goes)).chain(numbers));
-    let parts = [
+    let mut section = Section::new(std::iter::once(Column::text(&done("pruned"))).chain(numbers));
+    for (name, pruned) in [
         ("events", &report.events),
         ("sessions", &report.sessions),
         ("daily_stats", &report.daily_stats),
         ("rejects", &report.rejects),
-    ];
-    for (name, pruned) in parts {
+    ] {
         let day = |day: Option<&String>| day.cloned().unwrap_or_else(|| "-".to_owned());
         section.push([
             name.to_owned(),
@@ -163,30 +158,29 @@ fn table(report: &maintenance::GcReport, style: &Style) -> String {
         ]);
     }
     let mut text = draw_section(&section, style);
-    let masked = &report.anonymized;
-    if masked.events + masked.sessions + masked.rejects > 0 {
+    let anonymized = &report.anonymized;
+    if anonymized.events + anonymized.sessions + anonymized.rejects > 0 {
         text.push_str(&format!(
-            "\naddresses {goes}: of {}, {} and {}\n",
-            pluralize(masked.events, "event", "events"),
-            pluralize(masked.sessions, "session", "sessions"),
-            pluralize(masked.rejects, "reject", "rejects")
+            "\nIP addresses {}: from {}, {} and {}\n",
+            done("removed"),
+            pluralize(anonymized.events, "event", "events"),
+            pluralize(anonymized.sessions, "session", "sessions"),
+            pluralize(anonymized.rejects, "rejected line", "rejected lines")
         ));
     }
-    let (merged, removed) = match report.dry_run {
-        true => ("would be merged", "would be removed"),
-        false => ("merged", "removed"),
-    };
     text.push_str(&format!(
-        "\n{} {merged} into {}; {} of interrupted runs {removed}\n\
+        "\n{} {} into {}; {} {}\n\
          {} before, {} after\n",
         pluralize(report.compacted.files, "small file", "small files"),
+        done("merged"),
         group_digits(report.compacted.into),
-        pluralize(report.orphan_files, "file", "files"),
+        pluralize(report.orphan_files, "orphan file", "orphan files"),
+        done("removed"),
         pluralize(report.bytes_before, "byte", "bytes"),
         group_digits(report.bytes_after)
     ));
-    if let Some(why) = &report.confirmation {
-        text.push_str(&format!("without --yes nothing would be done: {why}\n"));
+    if let Some(reason) = &report.confirmation {
+        text.push_str(&format!("needs confirmation (--yes): {reason}\n"));
     }
     text
 }

@@ -149,7 +149,7 @@ pub fn run(cli: Cli, clock: Clock, printer: &Printer) -> Result<()> {
         Command::Forget(args) => forget::run(&args.validate(&globals)?, printer),
         Command::Export(args) => export::run(&args.validate(&globals)?, printer),
         Command::Anonymize(args) => anonymize::run(&args.validate(&globals)?, printer),
-        Command::Verify(args) => verify::run(&args.validate(&globals)?, printer),
+        Command::Verify(args) => verify::run(&args.validate(&globals), printer),
         Command::Rebuild(args) => rebuild::run(&args.validate(&globals)?, printer),
         Command::Init(args) => init::run(&args.validate(&globals)?, printer),
         Command::Config(args) => config::run(&args.validate(&globals)?, printer),

@@ -1,54 +1,48 @@
-//! `wa status`: what the store holds.
+//! `wa status`: shows the contents of the store.
 
 use std::path::PathBuf;
 
 use super::args::values::SummaryFormat;
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
-use crate::maintenance::status::{self, Run, Status};
+use crate::maintenance::status::{Run, Status, status};
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::table::draw_section;
-use crate::render::text;
-use crate::render::text::escape_control;
+use crate::render::text::{escape_control, wrap};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
-/// Show what the store holds: days, rows, files and bytes of every table, last ingest, last gc
+/// Show the contents of the store: days, rows and bytes of each table, last ingest, last gc
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa status
-      a table, with warnings about what needs attention
+      show a table, with warnings about what needs attention
   wa --store /var/lib/wa status --format json
-      for a monitor")]
-pub struct Args {
-    /// How to write it: table or json
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM", default_value_t)]
+      show the status to a monitoring program")]
+pub(super) struct Args {
+    /// Output format: table or json
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]
     format: SummaryFormat,
 }
 
-/// What the status needs, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store.
-    pub store: PathBuf,
-    /// The time that is now.
-    pub clock: Clock,
-    /// The settings in force.
-    pub settings: Settings,
-    /// How to write it.
-    pub format: SummaryFormat,
+/// The validated options.
+pub(super) struct Options {
+    store: PathBuf,
+    clock: Clock,
+    settings: Settings,
+    format: SummaryFormat,
 }
 
 impl Args {
-    /// Checks the arguments and reads the settings.
+    /// Validates the arguments and reads the settings.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] where the settings make no sense.
-    pub fn validate(self, globals: &Globals) -> Result<Options> {
+    /// [`crate::ErrorKind::Usage`] if the settings are invalid.
+    pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
@@ -58,57 +52,58 @@ impl Args {
     }
 }
 
-/// Prints what the store holds.
+/// Prints the status.
 ///
 /// # Errors
-/// What opening the store returns.
-pub fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let status = status::status(&Store::new(&options.store), &options.settings, options.clock)?;
+/// [`crate::ErrorKind::Failed`] if the store cannot be opened or the status not be printed.
+pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
+    let status = status(&Store::new(&options.store), &options.settings, options.clock)?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&status)
             .map_err(|e| Error::failed("cannot write the status as JSON").caused_by(e))?,
-        SummaryFormat::Table => show(&status, &printer.summary_style()),
+        SummaryFormat::Table => render(&status, &printer.summary_style()),
     };
     printer.result(&text)
 }
 
-/// How wide the labels of what stands below the table are.
-const LABEL: usize = 13;
+/// The width of the labels below the table.
+const LABEL_WIDTH: usize = 16;
 
-fn show(status: &Status, style: &Style) -> String {
-    let width = style.width;
+fn render(status: &Status, style: &Style) -> String {
     let run = |run: &Option<Run>| match run {
         None => "never".to_owned(),
         Some(run) => {
-            let figures = run.counts.iter().map(|(name, n)| format!("{} {name}", group_digits(*n)));
-            format!("{} ({})", run.at, figures.collect::<Vec<_>>().join(", "))
+            let counts = run.counts.iter().map(|(name, n)| format!("{} {name}", group_digits(*n)));
+            format!("{} ({})", run.at, counts.collect::<Vec<_>>().join(", "))
         }
     };
-    let kept = &status.retention;
-    let mut shown = format!("{}\n\n{}\n", escape_control(&status.store), table(status, style));
+    let retention = &status.retention;
+    let mut text = format!("{}\n\n{}\n", escape_control(&status.store), table(status, style));
     for (label, value) in [
-        ("made", status.created_at.clone()),
+        ("created", status.created_at.clone()),
         ("last change", status.updated_at.clone()),
         ("last ingest", run(&status.last_ingest)),
         ("last gc", run(&status.last_gc)),
-        ("days", format!("{}, a session ends after {}", status.timezone, status.session_timeout)),
+        ("time zone", status.timezone.clone()),
+        ("session timeout", status.session_timeout.clone()),
         (
-            "kept",
+            "retention",
             format!(
-                "events {}, sessions {}, daily_stats {}, addresses {}",
-                kept.events, kept.sessions, kept.daily_stats, kept.ip_addresses
+                "events {}, sessions {}, daily_stats {}, IP addresses {}",
+                retention.events, retention.sessions, retention.daily_stats, retention.ip_addresses
             ),
         ),
-        ("known logs", group_digits(status.ingested_files)),
+        ("ingested files", group_digits(status.ingested_files)),
     ] {
-        let lines = text::wrap(&value, width.saturating_sub(LABEL).max(LABEL));
-        shown.push_str(&format!("{label:LABEL$}{}\n", lines.join(&format!("\n{:LABEL$}", ""))));
+        let lines = wrap(&value, style.width.saturating_sub(LABEL_WIDTH).max(LABEL_WIDTH));
+        let indented = lines.join(&format!("\n{:LABEL_WIDTH$}", ""));
+        text.push_str(&format!("{label:LABEL_WIDTH$}{indented}\n"));
     }
     for warning in &status.warnings {
         let warning = format!("warning: {}", escape_control(&warning.text));
-        shown.push_str(&format!("{}\n", text::wrap(&warning, width).join("\n")));
+        text.push_str(&format!("{}\n", wrap(&warning, style.width).join("\n")));
     }
-    shown
+    text
 }
 
 fn table(status: &Status, style: &Style) -> String {
@@ -121,26 +116,24 @@ fn table(status: &Status, style: &Style) -> String {
         Column::number("bytes").drop_priority(1),
         Column::number("files").drop_priority(2),
     ]);
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    for part in &status.tables {
-        let monthly = part.first.as_ref().is_some_and(|first| first.len() == 7);
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    for table in &status.tables {
+        let is_monthly = table.first.as_ref().is_some_and(|first| first.len() == "YYYY-MM".len());
         section.push([
-            part.table.to_owned(),
-            or_none(&part.first),
-            or_none(&part.last),
-            if monthly {
-                pluralize(part.partitions, "month", "months")
-            } else {
-                group_digits(part.partitions)
+            table.table.to_owned(),
+            or_dash(&table.first),
+            or_dash(&table.last),
+            match is_monthly {
+                true => pluralize(table.partitions, "month", "months"),
+                false => group_digits(table.partitions),
             },
-            group_digits(part.rows),
-            group_digits(part.bytes),
-            group_digits(part.files),
+            group_digits(table.rows),
+            group_digits(table.bytes),
+            group_digits(table.files),
         ]);
     }
     let rejects = &status.rejects;
     let row = ["rejects", "-", "-", "-"].map(str::to_owned).into_iter();
-    let row = row.chain([rejects.rows, rejects.bytes, rejects.files].map(group_digits));
-    section.push(row);
+    section.push(row.chain([rejects.rows, rejects.bytes, rejects.files].map(group_digits)));
     draw_section(&section, style)
 }

@@ -1,4 +1,4 @@
-//! `wa verify`: check the whole store.
+//! `wa verify`: checks the files and tables of the store.
 
 use std::path::PathBuf;
 
@@ -6,67 +6,60 @@ use super::args::values::SummaryFormat;
 use super::output::progress::Bar;
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
-use crate::maintenance;
+use crate::maintenance::{VerifyReport, verify};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::text::escape_control;
 use crate::store::Store;
 
-/// Check every file against the manifest, and the derived tables against the events
+/// Check all files against the manifest, and all tables against the events
 ///
-/// Size, rows and checksum of every file; sessions, visitors and daily statistics made again from
-/// the events, as far as these are kept, and compared row for row. Exit status 1, with a list, where
-/// something differs.
+/// Compares size, checksum and rows of every file with the manifest. Recomputes sessions, visitors
+/// and daily statistics from the retained events, and compares them with the stored rows. The exit
+/// status is 1 if there are differences, which are listed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   wa verify
-      after a crash of the machine, before a backup
+      check the store after a crash or before a backup
   wa verify --format json | jq .differences
-      for a program")]
-pub struct Args {
-    /// How to write the result: table or json; if given, it is printed even with --quiet
+      list the differences for a program")]
+pub(super) struct Args {
+    /// Output format: table or json; if given, --quiet does not hide the output
     /// [default: table]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     format: Option<SummaryFormat>,
 }
 
-/// What the check needs, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store.
-    pub store: PathBuf,
-    /// How to write the result.
-    pub format: SummaryFormat,
-    /// Whether a form was asked for: then quiet does not hold the result back.
-    pub format_given: bool,
+/// The validated options.
+pub(super) struct Options {
+    store: PathBuf,
+    format: SummaryFormat,
+    format_given: bool,
 }
 
 impl Args {
-    /// Checks the arguments.
-    ///
-    /// # Errors
-    /// None so far.
-    pub fn validate(self, globals: &Globals) -> Result<Options> {
-        Ok(Options {
+    /// Converts the arguments. There are no invalid ones.
+    pub(super) fn validate(self, globals: &Globals) -> Options {
+        Options {
             store: globals.store.clone(),
             format: self.format.unwrap_or_default(),
             format_given: self.format.is_some(),
-        })
+        }
     }
 }
 
-/// Checks the store and prints what differs.
+/// Checks the store and prints the differences.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Failed`] where something differs.
-pub fn run(options: &Options, printer: &Printer) -> Result<()> {
+/// [`crate::ErrorKind::Failed`] if there are differences or the store cannot be checked.
+pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let bar = Bar::new(printer, "verify");
-    let report = maintenance::verify(&Store::new(&options.store), &bar);
+    let report = verify(&Store::new(&options.store), &bar);
     bar.finish();
     let report = report?;
     let text = match options.format {
         SummaryFormat::Json => serde_json::to_string_pretty(&report)
-            .map_err(|e| Error::failed("cannot write what was found as JSON").caused_by(e))?,
+            .map_err(|e| Error::failed("cannot write the report as JSON").caused_by(e))?,
         SummaryFormat::Table => table(&report),
     };
     printer.summary(&text, options.format_given)?;
@@ -75,29 +68,25 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         return Ok(());
     }
     Err(Error::failed(format!(
-        "{} {} found in the store {}",
-        group_digits(differences),
-        if differences == 1 { "difference was" } else { "differences were" },
+        "{} found in the store {}",
+        pluralize(differences, "difference", "differences"),
         options.store.display()
     ))
     .hint(if report.orphan_files == differences {
-        "`wa gc` removes files that the manifest does not name; the store itself is as it must be"
+        "run `wa gc` to remove the orphan files; the store itself is intact"
     } else if report.tables_compared {
-        "`wa rebuild` makes sessions and daily statistics again from the events that are kept"
+        "run `wa rebuild` to recompute sessions and daily statistics from the retained events"
     } else {
-        "put the damaged files back from a backup of the store, \
-         or make a new store and ingest the logs again"
+        "restore the damaged files from a backup of the store, \
+         or create a new store and ingest the logs again"
     }))
 }
 
-fn table(report: &maintenance::VerifyReport) -> String {
+fn table(report: &VerifyReport) -> String {
     let mut text = String::new();
     for difference in &report.differences {
-        text.push_str(&format!(
-            "{}: {}\n",
-            escape_control(&difference.object),
-            escape_control(&difference.message)
-        ));
+        let (object, message) = (escape_control(&difference.object), escape_control(&difference.message));
+        text.push_str(&format!("{object}: {message}\n"));
     }
     if report.further_differences > 0 {
         text.push_str(&format!("and {} more\n", group_digits(report.further_differences)));
@@ -109,19 +98,19 @@ fn table(report: &maintenance::VerifyReport) -> String {
     text.push_str(&format!("{files}, {bytes}"));
     if report.tables_compared {
         text.push_str(&format!(
-            "; compared {}, {} ({} of them in part), {}, {}",
+            "; compared {}, {} ({} partially pruned), {}, {}",
             pluralize(report.events, "event", "events"),
             pluralize(report.sessions, "session", "sessions"),
             group_digits(report.partial_sessions),
             pluralize(report.visitors, "visitor", "visitors"),
-            pluralize(report.daily_stats, "chatbot-day", "chatbot-days")
+            pluralize(report.daily_stats, "row of daily statistics", "rows of daily statistics")
         ));
     }
     for note in &report.notes {
         text.push_str(&format!("\n{}", escape_control(note)));
     }
     if report.is_clean() {
-        text.push_str("\nall is as it must be");
+        text.push_str("\nno differences found");
     }
     text.push('\n');
     text

@@ -186,7 +186,7 @@ fn clock_jump_needs_confirmation() {
     let sandbox = sandbox.at("2026-09-25T02:00:00Z");
     sandbox.wa("gc --keep-events 60d").exits(2).warns("is the clock right?").warns("--yes");
     let dry = sandbox.wa("gc --keep-events 60d --dry-run").exits(0);
-    dry.says("without --yes nothing would be done").says("is the clock right?");
+    dry.says("needs confirmation (--yes)").says("is the clock right?");
     assert!(!sandbox.path("wa-store/staging").exists(), "a question leaves nothing lying about");
     // No confirmation is needed if nothing would be pruned.
     sandbox.wa("gc --keep-events 1y").exits(0);

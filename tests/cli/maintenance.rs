@@ -20,7 +20,7 @@ fn sandbox() -> Sandbox {
 #[test]
 fn intact_store_is_verified() {
     let sandbox = sandbox();
-    sandbox.wa("verify").exits(0).says("3 events, 2 sessions").says("all is as it must be");
+    sandbox.wa("verify").exits(0).says("3 events, 2 sessions").says("no differences found");
     sandbox.wa("--quiet verify").prints_nothing();
     let report = sandbox.wa("verify --format json").json();
     assert_eq!(report["differences"], serde_json::json!([]));
@@ -39,8 +39,8 @@ fn a_damaged_file_is_listed_and_the_exit_status_is_1() {
         .exits(1)
         .says("checksum")
         .says("the tables were not compared")
-        .warns("1 difference was found")
-        .warns("hint: put the damaged files back");
+        .warns("1 difference found")
+        .warns("hint: restore the damaged files");
     sandbox.wa("rebuild").exits(1).warns("is damaged");
 }
 
@@ -52,7 +52,7 @@ fn orphan_file_is_left_to_gc() {
         .wa("verify")
         .exits(1)
         .says("stray.parquet: the manifest does not name it")
-        .warns("hint: `wa gc` removes");
+        .warns("hint: run `wa gc` to remove");
     sandbox.wa("gc").exits(0);
     sandbox.wa("verify").exits(0);
 }
@@ -81,6 +81,6 @@ fn changed_settings_need_a_rebuild() {
     let trends = days["trends"].as_array().unwrap();
     assert_eq!((trends.len(), &trends[0]["stat_date"]), (1, &serde_json::json!("2026-11-09")));
     sandbox.wa("verify").exits(0);
-    sandbox.wa("rebuild").exits(0).says("nothing had to be changed");
+    sandbox.wa("rebuild").exits(0).says("no changes were necessary");
     sandbox.wa("ingest log.ndjson").exits(0);
 }

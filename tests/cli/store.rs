@@ -72,7 +72,7 @@ fn interrupted_first_ingest_can_be_repeated() {
     sandbox.wa("report summary").exits(1).warns("there is no wa store");
     sandbox.wa("ingest log.ndjson").exits(0).warns("created the store");
     assert!(!sandbox.path("wa-store/staging").exists());
-    sandbox.wa("verify").exits(0).says("compared 1 event, 1 session (0 of them in part)");
+    sandbox.wa("verify").exits(0).says("compared 1 event, 1 session (0 partially pruned)");
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn forced_log_is_registered_once() {
         sandbox.wa("--store store ingest --force logs").exits(0);
     }
     let run = sandbox.wa("--store store status").exits(0);
-    assert!(run.stdout.contains("known logs   1\n"), "{run}");
+    assert!(run.stdout.contains("ingested files  1\n"), "{run}");
     assert_eq!(ingest(&sandbox, "store")["outcome"], "unchanged");
 }
 
