@@ -112,7 +112,7 @@ fn status_fits_a_narrow_terminal() {
     let sandbox = with_store().with("COLUMNS", "60");
     let text = sandbox.wa("status").output();
     assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
-    assert!(text.contains("no room for: files") && text.contains("2 months"), "{text}");
+    assert!(text.contains("not shown: files") && text.contains("2 months"), "{text}");
     let text = with_store().with("COLUMNS", "100").wa("status").output();
-    assert!(!text.contains("no room"), "{text}");
+    assert!(!text.contains("not shown"), "{text}");
 }
