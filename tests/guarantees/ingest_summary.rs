@@ -21,7 +21,7 @@ fn ingest_file(bytes: &[u8]) -> (IngestReport, usize) {
     (report, tables["events"].len())
 }
 
-/// Generates bytes, parts of which resemble lines of a log.
+/// Generates bytes that partly resemble lines of a log.
 pub fn log_like_bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => prop::collection::vec(any::<u8>(), 0..30),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wa::store::file_system::{DirEntry, FileSystem, OpenFile, OsFileSystem};
 
-/// The file system of the operating system, of which only the first operations succeed.
+/// The file system of the operating system, but only the first operations succeed.
 #[derive(Debug)]
 pub struct FailingFileSystem {
     left: AtomicU64,

@@ -7,7 +7,7 @@
 //! pruned.
 //!
 //! By default, the year has 60 nights and short retention periods. The full one has 400 nights and
-//! the default retention periods, and takes some minutes:
+//! the default retention periods:
 //!
 //! ```sh
 //! WA_YEAR=400 cargo test --release --test guarantees year -- --nocapture
