@@ -56,7 +56,6 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use columns::Table;
-pub(crate) use decode::prepare as prepare_read_buffers;
 use file_system::{FileSystem, OsFileSystem};
 use manifest::{MANIFEST_FILE, Manifest};
 use paths::{REJECTS_DIR, STAGING_DIR, STATE_DIR};

@@ -1,7 +1,6 @@
 //! `wa report`: prints reports.
 
 mod flags;
-mod threads;
 
 use std::path::PathBuf;
 
@@ -170,11 +169,7 @@ fn split(report: Report) -> (ReportKind, CommonArgs, SpecificArgs) {
 /// # Errors
 /// The error of the report; [`crate::ErrorKind::ConditionMet`] if a `--fail-if` condition is met.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let computed = Store::new(&options.store).read_consistently(|snapshot| {
-        // Threads are started only if there is a store to read.
-        threads::start();
-        compute(options, snapshot)
-    })?;
+    let computed = Store::new(&options.store).read_consistently(|snapshot| compute(options, snapshot))?;
     printer.result(&render(&computed.outcome, options.format, &printer.style())?)?;
     computed.outcome.notes().iter().for_each(|note| printer.note(note));
     if options.kind == ReportKind::All && options.format == Format::Csv {

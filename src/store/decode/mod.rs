@@ -108,11 +108,6 @@ impl Metadata {
     }
 }
 
-/// Allocates this thread's read buffers, while the columns to read are not known yet.
-pub fn prepare() {
-    ReadBuffers::prepare();
-}
-
 /// Bytes to read from the end of a file. Most footers fit: those of `sessions`, with the most
 /// columns, have 10 kB.
 const FOOTER_BYTES: u64 = 12 << 10;

@@ -14,10 +14,6 @@ const MAX_PAGE: usize = 1 << 30;
 /// Maximum total size of buffers that a thread keeps, in bytes: enough for a typical day.
 const MAX_KEPT: usize = 4 << 20;
 
-/// Initial size of the buffers, in bytes: enough for a column of ten thousand sessions, or of a row
-/// group of visitors.
-const INITIAL_SIZE: usize = 132 << 10;
-
 /// A page, as it is in the file.
 #[derive(Debug)]
 pub struct Page<'a> {
@@ -131,18 +127,10 @@ thread_local! {
     static BUFFERS: Cell<Option<Box<ReadBuffers>>> = const { Cell::new(None) };
 }
 
-/// Returns `count` zeros that were written to memory. `vec!` would only request memory that the
-/// kernel clears on first use.
-fn written_zeros<T: Copy + Default>(count: usize) -> Vec<T> {
-    let mut zeros = Vec::with_capacity(count);
-    zeros.resize(count, T::default());
-    zeros
-}
-
 impl ReadBuffers {
     /// Calls `use_buffers` with the thread's buffers.
     pub fn with<T>(use_buffers: impl FnOnce(&mut ReadBuffers) -> T) -> T {
-        let mut buffers = BUFFERS.take().unwrap_or_else(|| Box::new(ReadBuffers::with_size(0)));
+        let mut buffers = BUFFERS.take().unwrap_or_else(|| Box::new(ReadBuffers::new()));
         let result = use_buffers(&mut buffers);
         let kept = buffers.chunk.capacity() + buffers.page.capacity() + buffers.lengths.capacity() * 8;
         if kept > MAX_KEPT {
@@ -152,17 +140,8 @@ impl ReadBuffers {
         result
     }
 
-    /// Allocates the thread's buffers for columns of typical size.
-    pub fn prepare() {
-        BUFFERS.set(Some(Box::new(ReadBuffers::with_size(INITIAL_SIZE))));
-    }
-
-    /// Returns buffers of a size in bytes, whose memory was written.
-    fn with_size(bytes: usize) -> ReadBuffers {
-        let (mut page, mut lengths) = (written_zeros(bytes), written_zeros(bytes / size_of::<i64>()));
-        page.clear();
-        lengths.clear();
+    fn new() -> ReadBuffers {
         let decompressor = PageDecompressor(Decompressor::new().ok());
-        ReadBuffers { decompressor, chunk: written_zeros(bytes), page, lengths }
+        ReadBuffers { decompressor, chunk: Vec::new(), page: Vec::new(), lengths: Vec::new() }
     }
 }
