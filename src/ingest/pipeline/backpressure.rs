@@ -14,10 +14,6 @@
 //! When the writing thread has received that chunk, the next one is admitted, regardless of the
 //! size of the other blocks.
 //!
-//! **While a batch is written**, most parsers pause. If all kept parsing, they would reach the
-//! limit in the middle of the write, and its last part, which runs on one thread, would leave the
-//! other processors idle.
-//!
 //! **Open files.** The reader waits while too many files have begun whose end the writing thread
 //! has not received. Their blocks are already in the queue or past it, so their ends arrive while
 //! the reader waits.
@@ -48,8 +44,6 @@ struct State {
     chunks: BTreeMap<u64, usize>,
     /// Files that have begun and whose end is unreceived.
     files: usize,
-    /// A batch is being written.
-    writing: bool,
     /// The ingest has ended.
     closed: bool,
 }
@@ -61,16 +55,6 @@ pub struct CloseOnDrop<'a>(&'a Backpressure);
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         self.0.change(|state| state.closed = true);
-    }
-}
-
-/// Marks a batch as being written, until it is dropped.
-#[derive(Debug)]
-pub struct BatchWrite<'a>(&'a Backpressure);
-
-impl Drop for BatchWrite<'_> {
-    fn drop(&mut self) {
-        self.0.change(|state| state.writing = false);
     }
 }
 
@@ -122,18 +106,6 @@ impl Backpressure {
     /// Counts a file whose end has been received.
     pub fn end_file(&self) {
         self.change(|state| state.files -= 1);
-    }
-
-    /// Marks a batch as being written, until the returned guard is dropped.
-    pub fn begin_batch_write(&self) -> BatchWrite<'_> {
-        self.change(|state| state.writing = true);
-        BatchWrite(self)
-    }
-
-    /// Waits until no batch is being written.
-    pub fn wait_until_batch_is_written(&self) {
-        let waits = |state: &mut State| !state.closed && state.writing;
-        drop(self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Returns a guard that closes the backpressure when it is dropped.
@@ -190,33 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn paused_parser_continues_after_the_batch() {
-        let backpressure = Backpressure::new(0);
-        backpressure.wait_until_batch_is_written();
-        std::thread::scope(|scope| {
-            let write = backpressure.begin_batch_write();
-            let (sender, receiver) = channel();
-            let backpressure = &backpressure;
-            scope.spawn(move || {
-                backpressure.wait_until_batch_is_written();
-                sender.send(()).unwrap();
-            });
-            assert!(receiver.recv_timeout(SOON).is_err());
-            drop(write);
-            assert_eq!(receiver.recv(), Ok(()));
-        });
-    }
-
-    #[test]
     fn closing_wakes_all_waiters() {
         let backpressure = Backpressure::new(0);
-        // The write of a batch has failed, and its guard is dropped later.
-        let _write = backpressure.begin_batch_write();
         assert!(backpressure.acquire(1, MIN_LIMIT) && (0..MAX_FILES).all(|_| backpressure.begin_file()));
         std::thread::scope(|scope| {
             let chunk = scope.spawn(|| backpressure.acquire(2, 1));
             let file = scope.spawn(|| backpressure.begin_file());
-            scope.spawn(|| backpressure.wait_until_batch_is_written());
             drop(backpressure.close_on_drop());
             assert_eq!((chunk.join().unwrap(), file.join().unwrap()), (false, false));
         });

@@ -11,13 +11,6 @@ use crate::enrich::Enricher;
 use crate::ingest::input::blocks::BLOCK_SIZE;
 use crate::ingest::parse::{ParseOptions, Parsed, Parser};
 
-/// Niceness added to the parsers. A parser that competes with another thread for a processor gets
-/// about a quarter of it.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 5;
-/// One of this many parsers keeps parsing while a batch is written. Parsing is about a quarter of
-/// the work of an ingest.
-const PARSERS_PER_ACTIVE: usize = 3;
 /// Number of blocks that may wait for a parser.
 const QUEUED_BLOCKS: usize = 2;
 /// Size of a chunk of a parsed block, in bytes. A block of ordinary lines fits one chunk.
@@ -38,11 +31,10 @@ pub fn start<'scope, 'env>(
     // Buffers of parsed blocks go back to the reader, as they are still in the cache.
     let (return_buffer, free_buffers) = sync_channel(QUEUED_BLOCKS);
     let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
-    for parser in 0..parsers {
-        let stays_active = parser < parsers.div_ceil(PARSERS_PER_ACTIVE);
+    for _ in 0..parsers {
         let chunks = ChunkSender { backpressure, sender: sender.clone() };
         let (queue, return_buffer) = (queue.clone(), return_buffer.clone());
-        scope.spawn(move || parse_blocks(&queue, stays_active, options, enricher, &chunks, &return_buffer));
+        scope.spawn(move || parse_blocks(&queue, options, enricher, &chunks, &return_buffer));
     }
     scope.spawn(move || {
         let _close_on_panic = CloseOnPanic(backpressure);
@@ -84,19 +76,14 @@ impl Drop for CloseOnPanic<'_> {
 
 fn parse_blocks(
     queue: &Mutex<Receiver<UnparsedBlock>>,
-    stays_active: bool,
     options: &ParseOptions,
     enricher: &Enricher,
     chunks: &ChunkSender<'_>,
     return_buffer: &SyncSender<Vec<u8>>,
 ) {
     let _close_on_panic = CloseOnPanic(chunks.backpressure);
-    lower_priority();
     let mut parser = Parser::default();
     loop {
-        if !stays_active {
-            chunks.backpressure.wait_until_batch_is_written();
-        }
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(UnparsedBlock { number, file, raw, extent }) = received else { return };
         let mut emit = |parsed| {
@@ -111,14 +98,3 @@ fn parse_blocks(
         }
     }
 }
-
-/// Lowers the priority of the current thread. Parsers are nearly always busy; the writing thread,
-/// on which the ingest waits, must not compete with them.
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    // If that is not permitted, the ingest only takes longer.
-    let _ = rustix::process::setpriority_process(None, NICE);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}

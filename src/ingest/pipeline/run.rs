@@ -91,19 +91,14 @@ impl IngestRun<'_> {
                     next += 1;
                     backpressure.set_next(next);
                 }
-                self.handle(message, backpressure, progress)?;
+                self.handle(message, progress)?;
                 self.report.timings.record(Stage::Gather);
             }
         }
         self.flush()
     }
 
-    fn handle(
-        &mut self,
-        message: Message,
-        backpressure: &Backpressure,
-        progress: &dyn Progress,
-    ) -> Result<()> {
+    fn handle(&mut self, message: Message, progress: &dyn Progress) -> Result<()> {
         match message {
             Message::Begin { file, name, outcome, handle, skipped } => {
                 progress.set_step(&name);
@@ -116,7 +111,6 @@ impl IngestRun<'_> {
                 self.batch.chunks.push((file, *parsed));
                 progress.advance(block.map_or(0, |block| block.bytes));
                 if self.batch.bytes >= self.batch_bytes {
-                    let _write = backpressure.begin_batch_write();
                     self.flush()?;
                 }
             }
