@@ -6,12 +6,10 @@ use wa::ErrorKind;
 use wa::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    wa::allocator::keep_freed_memory();
     let outcome = match cli::parse(std::env::args_os()) {
         Ok(cli) => run(cli),
         Err(error) => cli::print_usage(&error),
     };
-    wa::allocator::stop_releasing_memory();
     outcome.map_or_else(exit_code, |()| ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,6 @@
 fn freed_memory_is_returned_near_the_budget() {
     const HALF: u64 = 128 << 20;
     let resident = || wa::allocator::resident().unwrap();
-    wa::allocator::keep_freed_memory();
     let before = resident();
     // Writing makes the kernel provide the pages. The buffers are as large as those of an ingest.
     let buffers: Vec<Vec<u8>> = (0..32).map(|_| vec![1u8; 8 << 20]).collect();
