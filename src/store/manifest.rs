@@ -4,7 +4,7 @@
 //!
 //! - A file that the manifest does not name is not part of the store.
 //! - The manifest is replaced as a whole, by a rename. After a crash at any step `manifest.json` is
-//!   the old or the new one, complete: see [`transaction`](super::transaction).
+//!   the old or the new one, complete: see `store::transaction`.
 //!
 //! `manifest.json` is one line of JSON, `{"manifest": {…}, "checksum": "…"}`. The checksum covers
 //! the text of the inner object, so that any damage of the file is detected.

@@ -18,14 +18,14 @@
 //!
 //! Parts:
 //!
-//! - [`manifest`], [`transaction`], [`lock`] and `orphans` commit changes atomically; the
-//!   invariants and the states after a crash are described in [`transaction`];
+//! - [`manifest`], `transaction`, `lock` and `orphans` commit changes atomically; the
+//!   invariants and the states after a crash are described in `transaction`;
 //! - [`snapshot`] reads one state; [`Store`] opens a store, [`Writer`] changes it;
-//! - [`columns`] defines the tables, [`frame`] holds their rows in memory, and [`tables`] converts
+//! - [`columns`] defines the tables, [`frame`] holds their rows in memory, and `tables` converts
 //!   rows from and to events, sessions, daily statistics and visitors;
-//! - [`encode`], `decode` and [`parquet`] write and read Parquet files;
-//! - [`update`] computes the new files of a batch of events;
-//! - [`ledger`], [`rejects`] and [`key`] are the files that are not part of a table.
+//! - `encode`, `decode` and `parquet` write and read Parquet files;
+//! - `update` computes the new files of a batch of events;
+//! - [`ledger`], [`rejects`] and `key` are the files that are not part of a table.
 //!
 //! No other module opens files of a store, and no type of Polars leaves this module.
 

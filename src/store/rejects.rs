@@ -8,7 +8,7 @@
 //!
 //! `rejects/<uuid>.ndjson` has one JSON object per line, a serialized [`RejectRecord`]. New lines
 //! are committed in the transaction of their batch. After a crash both are in the store, or neither
-//! is: see [`transaction`](super::transaction).
+//! is: see `store::transaction`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
