@@ -27,7 +27,8 @@
 //! - `update` computes the new files of a batch of events;
 //! - [`ledger`], [`rejects`] and `key` are the files that are not part of a table.
 //!
-//! No other module opens files of a store, and no type of Polars leaves this module.
+//! Data files are read and written through [`file_system::FileSystem`] only, and no type of Polars
+//! leaves this module.
 
 pub mod columns;
 mod decode;
