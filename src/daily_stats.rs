@@ -136,12 +136,12 @@ impl DailyStats {
         (count > 0).then(|| divide(self.response_time_sum_us, count.saturating_mul(1000)))
     }
 
-    /// Returns the additive figures by column name. Counts of visitors are not additive.
+    /// Returns the additive metrics by column name. Counts of visitors are not additive.
     pub fn sums(&self) -> [(&'static str, i64); 14] {
-        self.clone().sums_mut().map(|(name, figure)| (name, *figure))
+        self.clone().sums_mut().map(|(name, value)| (name, *value))
     }
 
-    /// Returns mutable references to the figures of [`DailyStats::sums`].
+    /// Returns mutable references to the metrics of [`DailyStats::sums`].
     pub fn sums_mut(&mut self) -> [(&'static str, &mut i64); 14] {
         [
             ("total_sessions", &mut self.total_sessions),
@@ -162,7 +162,7 @@ impl DailyStats {
     }
 
     /// Returns whether two rows are equal, apart from the times at which they were written.
-    pub fn same_figures(&self, other: &DailyStats) -> bool {
+    pub fn same_metrics(&self, other: &DailyStats) -> bool {
         let undated = |row: &DailyStats| DailyStats { created_at: 0, updated_at: 0, ..row.clone() };
         undated(self) == undated(other)
     }

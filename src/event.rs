@@ -189,7 +189,7 @@ impl TextPool {
 
     /// Returns whether the text with this id equals `text`.
     #[inline]
-    pub fn is(&self, id: TextId, text: &str) -> bool {
+    pub fn equals(&self, id: TextId, text: &str) -> bool {
         // Comparing bytes skips the check of character boundaries.
         self.range(id).is_some_and(|range| self.text.as_bytes().get(range) == Some(text.as_bytes()))
     }
@@ -223,7 +223,7 @@ impl TextPool {
     }
 
     /// Returns the concatenation of all texts.
-    pub fn all(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 
@@ -420,7 +420,7 @@ mod tests {
                 prop_assert_eq!(&found, texts);
                 prop_assert!(found.iter().all(|text| std::str::from_utf8(text.as_bytes()).is_ok()));
                 prop_assert_eq!((pool.get(TextId(ids.len() as u32)), pool.get(TextId::NONE)), (None, None));
-                prop_assert_eq!(pool.all(), texts.concat());
+                prop_assert_eq!(pool.as_str(), texts.concat());
             }
         }
 

@@ -179,7 +179,7 @@ impl Printer {
         printed.map_err(|error| {
             Error::failed(format!("the {change} is committed, but its receipt could not be printed"))
                 .caused_by(error)
-                .hint("save the receipt above from standard error; a second run would count nothing")
+                .hint("save the receipt above from standard error; a second run finds nothing to erase")
         })
     }
 

@@ -127,7 +127,7 @@ fn check_days(
             }
             compared += 1;
             match stored.remove(&(expected.chatbot_id.clone(), day)) {
-                Some(row) if row.same_figures(&expected) => {}
+                Some(row) if row.same_metrics(&expected) => {}
                 Some(row) => differences.add("daily_stats", || {
                     let details = describe_differences(&row, &expected);
                     format!("{} does not match its sessions: {details}", describe(&row))

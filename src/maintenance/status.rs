@@ -188,7 +188,7 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
         warn(
             "future_events",
             format!(
-                "the newest event is of {}, which is in the future: the clock of this machine or of a \
+                "the newest event is from {}, which is in the future: the clock of this machine or of a \
                  log's source is wrong",
                 format_utc(newest)
             ),

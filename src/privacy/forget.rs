@@ -63,7 +63,7 @@ pub fn forget_with_writer(
 ) -> Result<ErasureReceipt> {
     let named: Vec<Identifier> = identifiers.iter().filter(|i| !i.value.is_empty()).cloned().collect();
     if named.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "no identifier to forget is given"));
+        return Err(Error::new(ErrorKind::Usage, "no identifier is given"));
     }
     let now = options.clock.now;
     let key = match options.dry_run {

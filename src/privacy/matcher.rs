@@ -62,7 +62,7 @@ impl IdentifierMatcher {
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .build(patterns.iter().map(|pattern| &pattern.text))
-            .map_err(|e| Error::failed("cannot search for so many identifiers").caused_by(e))?;
+            .map_err(|e| Error::failed("too many identifiers for one search").caused_by(e))?;
         let ignores_case = patterns.iter().any(|pattern| pattern.ignores_case);
         let values = patterns.iter().map(|pattern| pattern.text.clone()).collect();
         Ok(IdentifierMatcher { automaton, patterns, values, ignores_case })

@@ -327,11 +327,11 @@ impl EventQuery {
             instants,
             times: frame.ints("timestamp")?,
             chatbots: query.chatbot_filter(frame)?,
-            names: one_of(frame, "event_name", &self.names)?,
-            categories: one_of(frame, "event_category", &self.categories)?,
-            session_ids: one_of(frame, "session_id", self.session_id.as_slice())?,
-            anonymous_ids: one_of(frame, "anonymous_id", self.visitor.as_slice())?,
-            user_ids: one_of(frame, "user_id", self.visitor.as_slice())?,
+            names: value_filter(frame, "event_name", &self.names)?,
+            categories: value_filter(frame, "event_category", &self.categories)?,
+            session_ids: value_filter(frame, "session_id", self.session_id.as_slice())?,
+            anonymous_ids: value_filter(frame, "anonymous_id", self.visitor.as_slice())?,
+            user_ids: value_filter(frame, "user_id", self.visitor.as_slice())?,
             is_bot: if self.exclude_bots { Some(frame.bools("is_bot")?) } else { None },
             predicates: self
                 .predicates
@@ -354,10 +354,10 @@ fn positions(frame: &Frame, number: usize, rows: &[u32]) -> Result<Vec<EventPosi
     Ok(rows.iter().map(position).collect())
 }
 
-/// A column with the values that a row must have one of; `None` if any value matches.
-type OneOf<'a> = Option<(&'a Texts, &'a [String])>;
+/// A column and the values that match; `None` if any value matches.
+type ValueFilter<'a> = Option<(&'a Texts, &'a [String])>;
 
-fn one_of<'a>(frame: &'a Frame, name: &str, values: &'a [String]) -> Result<OneOf<'a>> {
+fn value_filter<'a>(frame: &'a Frame, name: &str, values: &'a [String]) -> Result<ValueFilter<'a>> {
     if values.is_empty() { Ok(None) } else { Ok(Some((frame.texts(name)?, values))) }
 }
 
@@ -366,18 +366,18 @@ struct EventFilter<'a> {
     instants: Instants,
     times: &'a Ints,
     chatbots: ChatbotFilter<'a>,
-    names: OneOf<'a>,
-    categories: OneOf<'a>,
-    session_ids: OneOf<'a>,
-    anonymous_ids: OneOf<'a>,
-    user_ids: OneOf<'a>,
+    names: ValueFilter<'a>,
+    categories: ValueFilter<'a>,
+    session_ids: ValueFilter<'a>,
+    anonymous_ids: ValueFilter<'a>,
+    user_ids: ValueFilter<'a>,
     is_bot: Option<&'a Bools>,
     predicates: Vec<BoundPredicate<'a>>,
 }
 
 impl EventFilter<'_> {
     fn matches(&mut self, row: usize) -> bool {
-        let matches = |column: &OneOf<'_>| match column {
+        let matches = |column: &ValueFilter<'_>| match column {
             None => true,
             Some((column, values)) => {
                 column.get(row).is_some_and(|text| values.iter().any(|value| value == text))

@@ -146,7 +146,7 @@ fn count_file(frame: &Frame, query: &Query) -> Result<(VisitsByCity, u64)> {
         let row = row as usize;
         let tokens = (countries.token(row), cities.token(row));
         let (_, visits) = by_tokens.entry(tokens).or_insert_with(|| (row, Visits::default()));
-        visits.add(Visits::one(had_conversation.is_true(row)));
+        visits.add(Visits::from_session(had_conversation.is_true(row)));
     }
     let mut by_city = VisitsByCity::default();
     for (row, visits) in by_tokens.into_values() {

@@ -77,8 +77,9 @@ fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u
         let selected = query.select(frame)?;
         let had_conversation = frame.bools("had_conversation")?;
         let pages = frame.texts("landing_page")?;
-        let visits =
-            count_by_text(pages, &selected.rows, "unknown", |row| Visits::one(had_conversation.is_true(row)));
+        let visits = count_by_text(pages, &selected.rows, "unknown", |row| {
+            Visits::from_session(had_conversation.is_true(row))
+        });
         Ok((visits, selected.bots))
     })?;
     let bots = files.iter().map(|(_, bots)| bots).sum();

@@ -56,7 +56,7 @@ impl SessionsQuery {
         }
     }
 
-    fn is_look_up(&self) -> bool {
+    fn is_lookup(&self) -> bool {
         self.session_id.is_some() || self.visitor.is_some()
     }
 
@@ -149,7 +149,7 @@ pub(crate) fn sessions(tables: &dyn Tables, request: &SessionsQuery) -> Result<R
         // Without a window, `days` is `None`, and the query selects by chatbot and bots only.
         window: request.window.unwrap_or(Window { from: any_day, to: any_day, today: any_day }),
         chatbots: request.chatbots.clone(),
-        include_bots: request.include_bots || request.is_look_up(),
+        include_bots: request.include_bots || request.is_lookup(),
     };
     let columns = request.filter_columns(&query);
     let selected =
@@ -162,11 +162,11 @@ pub(crate) fn sessions(tables: &dyn Tables, request: &SessionsQuery) -> Result<R
     if let Some(range) = PageRange::find(&mut starts, request) {
         page.sessions = range.read(tables, &starts, request, &query)?;
     }
-    if request.is_look_up() {
+    if request.is_lookup() {
         timeline::add_timelines(tables, &mut page.sessions)?;
     }
     let bot_sessions =
-        if request.is_look_up() { BotSessions::NotCounted } else { BotSessions::new(&query, bots) };
+        if request.is_lookup() { BotSessions::NotCounted } else { BotSessions::new(&query, bots) };
     let head = ReportHead {
         window: request.window,
         bot_sessions,

@@ -98,7 +98,7 @@ fn incomplete_export_prints_nothing() {
         let sandbox = with_store();
         let files = sandbox.wa("files events").output();
         let last = files.lines().last().expect("a file");
-        std::fs::remove_file(sandbox.path(last)).expect("a file that is there");
+        std::fs::remove_file(sandbox.path(last)).expect("the file exists");
         let run = sandbox
             .wa(&format!("export --format {format}"))
             .exits(1)

@@ -126,7 +126,7 @@ fn store_with_lost_settings_ignores_the_defaults() {
                 .warns(&format!("the settings of the store are {what}"))
                 .warns("wa init");
         }
-        // Reports go by what the store was made with.
+        // Reports use the settings with which the store was created.
         sandbox.wa("report summary").exits(0);
         assert!(
             !sandbox.wa("events --from 2020-01-01 --limit 0 --format ndjson").stdout.contains("203.0.113.9")

@@ -32,8 +32,8 @@ fn store_without_manifest_is_an_error_and_unchanged() {
     sandbox.wa("ingest log.ndjson").exits(0);
     std::fs::remove_file(sandbox.path("wa-store/manifest.json")).unwrap();
     // The files of an interrupted writer, which the next writer removes.
-    for leftover in [false, true] {
-        if leftover {
+    for interrupted in [false, true] {
+        if interrupted {
             sandbox.write("wa-store/staging/half.parquet", "PAR1");
         }
         let before = files(&sandbox.path("wa-store"));

@@ -61,11 +61,11 @@ fn unfinished_line_over_the_limit_is_one_line() {
     assert_eq!((&again["outcome"], &again["stored"]), (&json!("resumed"), &json!(0)));
     // The next bytes belong to that line.
     sandbox.write("logs/a.ndjson", beginning + &event(2) + &event(3));
-    let (on, anew) = (ingest(&sandbox, "store"), ingest(&sandbox, "other"));
-    assert_eq!(on["from"], event(1).len());
-    assert_eq!((&on["stored"], &anew["stored"]), (&json!(1), &json!(2)));
+    let (resumed, fresh) = (ingest(&sandbox, "store"), ingest(&sandbox, "other"));
+    assert_eq!(resumed["from"], event(1).len());
+    assert_eq!((&resumed["stored"], &fresh["stored"]), (&json!(1), &json!(2)));
     assert_eq!(
-        (&on["rejected"], &anew["rejected"]),
+        (&resumed["rejected"], &fresh["rejected"]),
         (&json!({"line_too_long": 1}), &json!({"line_too_long": 1}))
     );
     let stored = |store: &str| {

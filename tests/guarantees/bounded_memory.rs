@@ -1,4 +1,4 @@
-//! Guarantee 6, bounded memory: the peak does not grow with the input, whatever the input is.
+//! Guarantee 6, bounded memory: the peak does not grow with the input, for any input.
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File};

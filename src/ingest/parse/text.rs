@@ -107,7 +107,7 @@ impl Interner {
     pub fn intern(&mut self, text: &str) -> TextId {
         let hash = xxh3_64(text.as_bytes());
         let texts = &mut self.texts;
-        let same = |&(other, id): &(u64, TextId)| other == hash && texts.is(id, text);
+        let same = |&(other, id): &(u64, TextId)| other == hash && texts.equals(id, text);
         if let Some((_, id)) = self.table.find(hash, same) {
             return *id;
         }
@@ -140,11 +140,11 @@ mod tests {
         let long_id = interner.intern_span(&buffer, span(5, long.len()));
         assert_eq!(interner.intern_span(&buffer, span(5, long.len())), long_id);
         assert_eq!(interner.intern_span(&buffer, span(5 + long.len(), long.len())), long_id);
-        assert_eq!(interner.texts.all(), format!("ababc{long}"));
+        assert_eq!(interner.texts.as_str(), format!("ababc{long}"));
         assert_eq!((interner.get(ab), interner.get(TextId::NONE)), (Some("ab"), None));
 
         interner.clear();
         let b = interner.intern_span(&buffer, span(1, 1));
-        assert_eq!((interner.get(b), interner.texts.all()), (Some("b"), "b"));
+        assert_eq!((interner.get(b), interner.texts.as_str()), (Some("b"), "b"));
     }
 }

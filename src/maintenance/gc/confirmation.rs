@@ -43,7 +43,7 @@ fn removes_all(manifest: &Manifest, settings: &Settings, today: Day) -> Option<S
             if table == Table::DailyStats { Day::utc(newest) } else { settings.timezone.day(newest) };
         (newest <= last).then(|| {
             format!(
-                "all {} would be removed: the newest are of {newest}, and today is {today}; is the clock right?",
+                "all {} would be removed: the newest are from {newest}, and today is {today}; is the clock right?",
                 table.name()
             )
         })
@@ -65,7 +65,7 @@ fn clock_is_ahead(manifest: &Manifest, settings: &Settings, now: Micros, today: 
     });
     removes_something.then(|| {
         format!(
-            "the newest event is of {}, {}, and now is {}; is the clock right?",
+            "the newest event is from {}, {}, and the current time is {}; is the clock right?",
             format_utc(newest),
             last_gc
                 .map_or("gc has never run".to_owned(), |at| format!("the last gc was at {}", format_utc(at))),

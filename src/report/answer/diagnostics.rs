@@ -77,7 +77,7 @@ fn on_empty_window(tables: &dyn Tables, query: &Query, bots: u64) -> Result<Stri
     Ok(match days {
         Some((first, last)) if first == last => format!("no sessions{scope}: there is data on {first}"),
         Some((first, last)) => format!("no sessions{scope}: there is data from {first} to {last}"),
-        None => format!("no sessions{scope}: there is no data at all"),
+        None => format!("no sessions{scope}: there is no data"),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::group_count::{Count, GroupCount};
 use super::values::Percent;
 
-/// A number of sessions and of conversations among them.
+/// Numbers of sessions and of the conversations among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Visits {
     /// The number of sessions.
@@ -21,7 +21,7 @@ impl Count for Visits {
 
 impl Visits {
     /// Returns the visits of one session.
-    pub fn one(had_conversation: bool) -> Visits {
+    pub fn from_session(had_conversation: bool) -> Visits {
         Visits { sessions: 1, conversations: u64::from(had_conversation) }
     }
 

@@ -68,7 +68,7 @@ impl FileBuilder {
         for chunk in group.parquet_columns() {
             let range = chunk.byte_range();
             let bytes = file.get(range.start as usize..range.end as usize);
-            let bytes = bytes.ok_or_else(|| Error::failed("a column ends behind the end of its file"))?;
+            let bytes = bytes.ok_or_else(|| Error::failed("a column extends beyond the end of its file"))?;
             let pages = PageReader::new(Cursor::new(bytes.to_vec().into()), chunk, Vec::new(), usize::MAX);
             let whole = |mut page: CompressedPage| {
                 if let CompressedPage::Data(page) = &mut page {

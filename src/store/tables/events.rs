@@ -186,7 +186,7 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
     let mut block = Block::default();
     let mut agent_indexes = std::collections::HashMap::new();
     for i in 0..frame.height() {
-        if block.texts.all().len() >= MAX_TEXT_BYTES {
+        if block.texts.as_str().len() >= MAX_TEXT_BYTES {
             break;
         }
         let mut row = EventRow::EMPTY;

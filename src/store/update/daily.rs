@@ -129,7 +129,7 @@ impl Month<'_> {
         for (key, row) in &mut rows {
             if let Some(old) = before.get(key) {
                 row.created_at = old.created_at;
-                row.updated_at = if row.same_figures(old) { old.updated_at } else { self.now };
+                row.updated_at = if row.same_metrics(old) { old.updated_at } else { self.now };
             }
         }
         Ok(rows)
