@@ -96,7 +96,7 @@ pub(super) struct Options {
     session_id: Option<String>,
     /// An anonymous id or a user id.
     visitor: Option<String>,
-    /// The conditions, all of which must be met.
+    /// The conditions; every one must be met.
     predicates: Vec<Predicate>,
     newest_first: bool,
     /// The maximum number of events; `None` for all.

@@ -24,26 +24,25 @@ use crate::time::Clock;
 #[command(after_help = "\
 Examples:
   wa ingest logs/*.ndjson
-      Ingest the same folder every night; only new lines are read
+      ingest the same folder every night; only new lines are read
   wa ingest logs/ archive/2026-*.ndjson.gz
-      Search a folder recursively, and read compressed logs
+      ingest a folder recursively, and compressed logs
   zcat access.gz | wa ingest - --chatbot shop
-      Read standard input, whose lines have no chatbot_id
+      ingest standard input, whose lines have no chatbot_id
   wa ingest new.ndjson --max-rejects 100 --format json
-      Commit nothing if more than 100 lines are rejected; print JSON")]
+      commit nothing if more than 100 lines are rejected; print JSON")]
 pub struct Args {
     /// Files, folders (*.ndjson, *.jsonl, *.json, *.log, also .gz and .zst), globs, or - for
     /// standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// The chatbot of lines without chatbot_id
+    /// Chatbot of lines without chatbot_id
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Option<String>,
 
-    /// Format of the ingest summary: table or json; if given, it is printed even with --quiet
-    /// [default: table]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORM")]
+    /// Output format: table or json; if given, --quiet prints the summary too [default: table]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     format: Option<SummaryFormat>,
 
     /// Read files even if they are unchanged (no event is stored twice)
@@ -66,15 +65,15 @@ pub struct Args {
     #[arg(long, hide = true)]
     profile: bool,
 
-    /// How long to wait for another writer
+    /// Wait this long for another writer
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
-    /// Database in MaxMind format, to look up the location of IP addresses
+    /// MaxMind-format database that maps IP addresses to country and city
     #[arg(long, value_name = "FILE")]
     geoip: Option<String>,
 
-    /// How to store IP addresses: keep, truncate or drop
+    /// Keep, truncate or drop IP addresses [default: keep]
     #[arg(long, value_name = "POLICY")]
     ip: Option<String>,
 }

@@ -39,7 +39,7 @@ pub(in crate::cli) fn compact(command: clap::Command) -> clap::Command {
     command.disable_help_flag(true).long_about(None::<&str>).help_template(template).mut_subcommands(compact)
 }
 
-/// Wraps paragraphs, each of which is one line, at 80 columns. clap does not wrap a template.
+/// Wraps paragraphs of one line each at 80 columns. clap does not wrap a template.
 fn wrap_paragraphs(text: &str) -> String {
     let paragraphs = text.lines().map(|line| crate::render::text::wrap(line, 80).join("\n"));
     paragraphs.collect::<Vec<_>>().join("\n")
