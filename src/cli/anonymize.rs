@@ -22,7 +22,7 @@ Examples:
   wa anonymize --older-than 30d --dry-run
       show how many would be removed")]
 pub(super) struct Args {
-    /// How long to keep IP addresses: days, today included
+    /// Keep IP addresses this long: days, including today
     #[arg(long, value_name = "TIME", value_parser = values::days)]
     older_than: u32,
 
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// How long to wait for another writer
+    /// Wait this long for another writer
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 

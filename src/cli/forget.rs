@@ -39,7 +39,7 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// How long to wait for another writer
+    /// Wait this long for another writer
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 

@@ -35,15 +35,15 @@ Examples:
   wa gc --keep-events 30d --keep-sessions 2y
       override the retention of wa.toml for one run")]
 pub(super) struct Args {
-    /// How long to retain events: days, or forever [default: 90d]
+    /// Retain events this long: days, or forever [default: 90d]
     #[arg(long, value_name = "TIME")]
     keep_events: Option<String>,
 
-    /// How long to retain sessions; at least as long as events [default: 1y]
+    /// Retain sessions this long, at least as long as events [default: 1y]
     #[arg(long, value_name = "TIME")]
     keep_sessions: Option<String>,
 
-    /// How long to retain daily statistics; at least as long as sessions [default: forever]
+    /// Retain daily statistics this long, at least as long as sessions [default: forever]
     #[arg(long, value_name = "TIME")]
     keep_daily_stats: Option<String>,
 
@@ -55,7 +55,7 @@ pub(super) struct Args {
     #[arg(long)]
     yes: bool,
 
-    /// How long to wait for another writer
+    /// Wait this long for another writer
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 

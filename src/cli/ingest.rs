@@ -41,7 +41,8 @@ pub struct Args {
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Option<String>,
 
-    /// Output format: table or json; if given, --quiet prints the summary too [default: table]
+    /// Output format: table or json; if given, --quiet does not hide the output
+    /// [default: table]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     format: Option<SummaryFormat>,
 

@@ -32,15 +32,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME")]
     session_timeout: Option<String>,
 
-    /// Retain events for this many days, or forever [default: 90d]
+    /// Retain events this long: days, or forever [default: 90d]
     #[arg(long, value_name = "TIME")]
     keep_events: Option<String>,
 
-    /// Retain sessions, at least as long as events [default: 1y]
+    /// Retain sessions this long, at least as long as events [default: 1y]
     #[arg(long, value_name = "TIME")]
     keep_sessions: Option<String>,
 
-    /// Retain daily statistics, at least as long as sessions [default: forever]
+    /// Retain daily statistics this long, at least as long as sessions [default: forever]
     #[arg(long, value_name = "TIME")]
     keep_daily_stats: Option<String>,
 
@@ -48,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "POLICY")]
     ip: Option<String>,
 
-    /// Remove IP addresses after this many days, or never [default: never]
+    /// Remove IP addresses after this long: days, or never [default: never]
     #[arg(long, value_name = "TIME")]
     anonymize_after: Option<String>,
 

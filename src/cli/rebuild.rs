@@ -26,7 +26,7 @@ Examples:
   wa rebuild
       apply a new timezone or session_timeout of wa.toml")]
 pub(super) struct Args {
-    /// How long to wait for another writer
+    /// Wait this long for another writer
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     lock_timeout: Duration,
 
