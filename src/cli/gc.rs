@@ -19,8 +19,8 @@ use crate::time::Clock;
 /// Prune rows past their retention, merge small files, and remove orphan files
 ///
 /// Events and rejected lines are retained for 90 days, sessions for a year, daily statistics
-/// forever, unless settings or flags say otherwise; today counts as one of the days. Pruned lines are
-/// not stored when they are ingested again.
+/// forever, unless settings or flags say otherwise; today counts as one of the days. Pruned lines
+/// are not stored when they are ingested again.
 ///
 /// Without --yes, gc changes nothing and exits with status 2 if events of today or all rows of a
 /// table would be removed, or if something would be removed and the clock is more than a week later

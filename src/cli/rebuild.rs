@@ -18,8 +18,8 @@ use crate::time::Clock;
 ///
 /// Sessions whose events are all retained are recomputed. A session with pruned events stays whole:
 /// a longer timeout merges it with its neighbors, a shorter one does not split it. All sessions are
-/// dated by the time zone, and the statistics of all days are recomputed. First-seen times only move
-/// earlier. A rebuild is one commit.
+/// dated by the time zone, and the statistics of all days are recomputed. First-seen times only
+/// move earlier. A rebuild is one commit.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
