@@ -1,12 +1,13 @@
 //! The global allocator, mimalloc, and when it returns free memory to the kernel.
 //!
-//! Compared with the system allocator, `report summary` takes 0.8 of the time and an ingest the same.
-//! Without huge pages (feature `no_thp`), an ingest takes 0.91 of the time and 39 MiB less at the
-//! peak. `docs/benchmark-decisions.md` has the figures.
+//! Compared with the system allocator, `report summary` takes 0.8 of the time and an ingest the
+//! same. Without huge pages (feature `no_thp`), an ingest takes 0.91 of the time and 39 MiB less at
+//! the peak. `docs/benchmark-decisions.md` has the figures.
 //!
 //! mimalloc returns free memory after a delay. When the process approaches its budget,
-//! [`release_free_memory`] therefore returns all of it at once. Without that, an ingest of 1,500,000
-//! shuffled events with a budget of 256 MiB (268 MB) peaks at 280 MB, and with it at 252 MB.
+//! [`release_free_memory`] therefore returns all of it at once. Without that, an ingest of
+//! 1,500,000 shuffled events with a budget of 256 MiB (268 MB) peaks at 280 MB, and with it at 252
+//! MB.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -109,11 +109,11 @@ mod unix {
         sandbox.wa("verify").exits(0).says("no differences found");
     }
 
-    /// Runs `wa` as a user without write permission. Root switches to the user `nobody`.
+    /// Runs `wa` as a user without write permission. Root switches to an unprivileged user.
     fn run_as_other(sandbox: &Sandbox, arguments: &str) -> (Option<i32>, String, String) {
         let mut command = sandbox.command();
         if std::fs::metadata(sandbox.path(".")).unwrap().uid() == 0 {
-            // The user `nobody` may lack access to the folder of the binary.
+            // That user may lack access to the folder of the binary.
             let program = sandbox.path("wa-program");
             if !program.exists() {
                 std::fs::copy(env!("CARGO_BIN_EXE_wa"), &program).unwrap();

@@ -12,7 +12,7 @@ fn line(chatbot: &str, time: &str, more: &str) -> String {
     )
 }
 
-/// Returns a store with four sessions a day from 22 May to 15 June, of which ten days are retained.
+/// Returns a store with four sessions a day from 22 May to 15 June and ten retained days.
 fn ten_days() -> Sandbox {
     let sandbox = Sandbox::new().at("2026-06-15T12:00:00Z");
     let days =

@@ -1,8 +1,9 @@
 //! The part of Thrift's compact protocol that Parquet's footers and page headers use.
 //!
 //! Specification:
-//! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>. Values that are
-//! not needed are skipped without parsing them: of fifty columns of a footer, a report needs three.
+//! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>. Values that
+//! are not needed are skipped without parsing them: of fifty columns of a footer, a report needs
+//! three.
 
 /// Maximum depth of nested values. Parquet has five levels.
 const MAX_DEPTH: u32 = 16;
