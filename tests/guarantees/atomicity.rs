@@ -424,7 +424,8 @@ fn atomicity_full_disk_is_named_and_commits_are_retained() {
     assert_eq!(failure.kind(), wa::ErrorKind::Failed);
     assert!(failure.to_string().starts_with("cannot write /wa-memory-disk/store/staging/"), "{failure}");
     let hint = failure.hint_text().unwrap();
-    assert!(hint.contains("free some space") && hint.contains("what was committed is kept"), "{hint}");
+    assert!(hint.contains("free some disk space"), "{hint}");
+    assert!(hint.contains("committed data is not affected"), "{hint}");
     assert!(report.committed && report.summary.total.stored > 0);
     assert_eq!(event_count(&disk), report.summary.total.stored);
     disk.inject(None);
