@@ -185,7 +185,10 @@ pub(crate) fn render_export(export: &Export, renderer: &EventRenderer) -> String
     let mut text = renderer.header().unwrap().unwrap_or_default();
     let append = |frame: &Frame, rows: &[usize]| {
         let lines = renderer.lines(frame)?;
-        rows.iter().try_for_each(|row| Ok::<_, Error>(text.push_str(&lines.line(*row)?)))
+        rows.iter().try_for_each(|row| {
+            text.push_str(&lines.line(*row)?);
+            Ok::<_, Error>(())
+        })
     };
     export.for_each_file(append).unwrap();
     text

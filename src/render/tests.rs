@@ -289,7 +289,7 @@ fn empty_window_renders_in_every_format() {
         for format in [Format::Table, Format::Json, Format::Csv, Format::Markdown] {
             let outcome = run(&MemoryTables::new(Vec::new()), &request(kind)).unwrap();
             let text = render(&outcome, format, &Style::plain(80)).unwrap();
-            assert!(text.ends_with('\n'), "{} {}", kind.name(), format!("{format:?}"));
+            assert!(text.ends_with('\n'), "{} {format:?}", kind.name());
         }
     }
 }

@@ -44,7 +44,7 @@ fn row_per_metric(group: &ComparedGroup) -> Section {
 
 /// Lays out a list: one row per name, with three columns per metric.
 fn list(group: &ComparedGroup) -> Section {
-    let mut columns = name_columns(group.name, &group.dimensions);
+    let mut columns = name_columns(group.name, group.dimensions);
     for ((key, _), priority) in group.metrics.iter().zip(0..) {
         let title = labels::column(group.name, key);
         columns.push(Column::number(title).drop_priority(priority));
