@@ -27,7 +27,7 @@ static RESIDENT_AFTER_RELEASE: AtomicU64 = AtomicU64::new(0);
 const HEADROOM: u64 = 96 << 20;
 
 /// Sets the memory budget of the process. [`release_free_memory`] starts to return memory at the
-/// budget less three sixteenths of it, or less [`HEADROOM`] if that is more.
+/// budget less three sixteenths of it, or less `HEADROOM` if that is more.
 pub fn set_budget(bytes: u64) {
     RELEASE_THRESHOLD.store(bytes.saturating_sub(HEADROOM.max(bytes / 16 * 3)), Relaxed);
 }

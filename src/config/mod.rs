@@ -3,9 +3,9 @@
 //! A flag overrides an environment variable, which overrides `wa.toml` in the store, which
 //! overrides the default.
 //!
-//! - [`keys`] lists the settings, [`quantity`] parses and formats their values;
-//! - [`file`] parses `wa.toml`, [`template`] writes it;
-//! - [`origin`] describes where a value comes from.
+//! - `keys` lists the settings, `quantity` parses and formats their values;
+//! - [`file`] parses `wa.toml`, `template` writes it;
+//! - `origin` describes where a value comes from.
 
 mod file;
 mod keys;

@@ -2,13 +2,13 @@
 //!
 //! Metrics arrive computed from [`report`](crate::report); this module formats and arranges them. A
 //! [`ReportOutcome`] is serialized to JSON, or written as CSV from its groups. For tables and
-//! Markdown it is first laid out as sections of columns and rows ([`layout`]). Text from logs is
+//! Markdown it is first laid out as sections of columns and rows (`layout`). Text from logs is
 //! escaped on the way.
 //!
-//! - [`table`] draws layouts with comfy-table, [`fit`] chooses the width of the columns;
-//! - [`markdown`] and [`csv`] write the other formats;
-//! - [`events`] renders lists of events, [`ndjson`] single events as log lines;
-//! - [`numbers`], [`labels`] and [`text`] format numbers, keys and text.
+//! - `table` draws layouts with comfy-table, `fit` chooses the width of the columns;
+//! - `markdown` and `csv` write the other formats;
+//! - `events` renders lists of events, `ndjson` single events as log lines;
+//! - `numbers`, `labels` and `text` format numbers, keys and text.
 
 pub(crate) mod csv;
 pub(crate) mod events;
