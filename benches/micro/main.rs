@@ -4,6 +4,7 @@
 //! `benches/compare` measures the whole program; `docs/benchmarks.md` describes both.
 
 mod log;
+mod parquet;
 mod parse;
 mod sessions;
 mod store;

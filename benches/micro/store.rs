@@ -60,6 +60,14 @@ fn ingest(folder: &Path, log: &Path, events: usize) {
     assert_eq!(report.summary.total.stored, events as u64, "not all events were stored");
 }
 
+/// Returns a folder with a store that holds half of the log.
+pub fn ingested() -> TempDir {
+    let logs = Logs::make();
+    let folder = tempfile::tempdir().expect("a folder");
+    ingest(folder.path(), &logs.half(0), logs.events[0]);
+    folder
+}
+
 /// Writes a batch into an empty store.
 #[divan::bench(sample_count = 30, sample_size = 1)]
 fn write(bencher: Bencher<'_, '_>) {
