@@ -1,4 +1,5 @@
-//! Measures the classification of user agents on labelled ones: woothee alone, `wa`, and others.
+//! Measures how well user agents are classified, on labelled ones: by woothee alone, `wa`, and
+//! others.
 //!
 //! Usage: `cargo run --release --example evaluate_agents -- [OPTIONS] FILE…`
 //!
@@ -9,7 +10,7 @@
 //! - `--aliases FILE`: equal names, one pair a line: `IE = Internet Explorer`.
 //! - `--write DIRECTORY`: write the results of `wa` to files with the names of the inputs.
 //! - `--compare NAME=DIRECTORY`: add a column for such results, for example of another version.
-//! - `--failures METRIC`: print user agents that `wa` classifies otherwise, not the table.
+//! - `--failures METRIC`: print user agents that `wa` classifies differently, instead of the table.
 //! - `--confusions N`: print the N most frequent confusions of `wa` for each file and metric.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,15 +1,16 @@
-//! The global allocator, mimalloc, and when it returns free memory to the kernel.
+//! The global allocator, mimalloc, and the conditions for returning free memory to the kernel.
 //!
 //! Compared with the system allocator, `report summary` takes 0.8 of the time and an ingest the
 //! same. Without huge pages (feature `no_thp`), an ingest takes 0.91 of the time and 39 MiB less at
 //! the peak. `docs/benchmark-decisions.md` has the figures.
 //!
 //! mimalloc returns free memory after a delay. When the process approaches its budget,
-//! [`release_free_memory`] therefore returns all of it at once. Without that, an ingest of
-//! 1,500,000 shuffled events with a budget of 256 MiB (268 MB) peaks at 280 MB, and with it at 252
-//! MB.
+//! [`release_free_memory`] therefore returns all of it at once. An ingest of 1,500,000 shuffled
+//! events with a budget of 256 MiB (268 MB) peaks at 252 MB with this, and at 280 MB without.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use libmimalloc_sys::mi_collect;
 
@@ -22,12 +23,29 @@ static RELEASE_THRESHOLD: AtomicU64 = AtomicU64::new(u64::MAX);
 /// Resident bytes after free memory was last returned.
 static RESIDENT_AFTER_RELEASE: AtomicU64 = AtomicU64::new(0);
 
-/// Minimum distance of [`RELEASE_THRESHOLD`] from the budget, in bytes: room for allocations until
-/// the next call of [`release_free_memory`].
+/// Minimum distance of [`RELEASE_THRESHOLD`] from the budget, in bytes, which leaves room for
+/// allocations until the next call of [`release_free_memory`].
 const HEADROOM: u64 = 96 << 20;
 
+/// Minimum interval of the checks of [`release_after_task`]. A change of thousands of days has
+/// thousands of tasks, and a task can take as little as 0.02 ms. The kernel takes as long to report
+/// the resident size.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Calls [`release_free_memory`] after one of many tasks, at most once in `CHECK_INTERVAL`.
+pub fn release_after_task() {
+    static START: OnceLock<Instant> = OnceLock::new();
+    /// Microseconds from the first call to the next check.
+    static NEXT_CHECK: AtomicU64 = AtomicU64::new(0);
+    let elapsed = START.get_or_init(Instant::now).elapsed();
+    if elapsed.as_micros() as u64 >= NEXT_CHECK.load(Relaxed) {
+        NEXT_CHECK.store((elapsed + CHECK_INTERVAL).as_micros() as u64, Relaxed);
+        release_free_memory();
+    }
+}
+
 /// Sets the memory budget of the process. [`release_free_memory`] starts to return memory at the
-/// budget less three sixteenths of it, or less `HEADROOM` if that is more.
+/// budget minus three sixteenths of it, or minus `HEADROOM` if that is more.
 pub fn set_budget(bytes: u64) {
     RELEASE_THRESHOLD.store(bytes.saturating_sub(HEADROOM.max(bytes / 16 * 3)), Relaxed);
 }
@@ -41,8 +59,8 @@ pub fn release_free_memory() -> bool {
     if threshold == u64::MAX {
         return false;
     }
-    // Memory in use cannot be returned, so another attempt only pays off after the process has
-    // grown noticeably.
+    // Memory in use cannot be returned. Another attempt only pays off after the process has grown
+    // noticeably.
     let grown = RESIDENT_AFTER_RELEASE.load(Relaxed).saturating_add(threshold / 16);
     let due = resident().is_some_and(|bytes| bytes > threshold.max(grown));
     if due {

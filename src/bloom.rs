@@ -3,8 +3,7 @@
 /// Bits per hash. The false positive rate is at most one in sixteen.
 const BITS_PER_HASH: usize = 16;
 
-/// A Bloom filter with one hash function: each hash sets one bit, at a position taken from the
-/// hash.
+/// A Bloom filter with one hash function. Each hash sets one bit, at a position derived from it.
 ///
 /// The filter fits into the processor cache when the set of hashes does not, and rejects most of
 /// the hashes that are not in the set.

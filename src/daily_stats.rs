@@ -3,7 +3,7 @@
 //! [`DayAggregate::add`] accumulates sessions in any order, as integers. [`DayAggregate::finish`]
 //! returns the row. Rates and means are computed last and rounded half up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::decimal::round_half_up;
 use crate::event::{KeyKind, session_key_hash};
@@ -186,15 +186,12 @@ fn two_decimals(a: i64, b: i64) -> f64 {
 
 /// The aggregates of one day by chatbot.
 #[derive(Debug, Default)]
-pub struct DayAggregates(BTreeMap<String, DayAggregate>);
+pub struct DayAggregates(hashbrown::HashMap<String, DayAggregate>);
 
 impl DayAggregates {
     /// Adds a session of a chatbot.
     pub fn add(&mut self, chatbot_id: &str, facts: SessionFacts<'_>) {
-        match self.0.get_mut(chatbot_id) {
-            Some(tally) => tally.add(facts),
-            None => self.0.entry(chatbot_id.to_owned()).or_default().add(facts),
-        }
+        self.0.entry_ref(chatbot_id).or_default().add(facts);
     }
 
     /// Iterates over the chatbots that have sessions.
@@ -217,7 +214,9 @@ impl DayAggregates {
         let row = |(chatbot, tally): (String, DayAggregate)| {
             tally.finish(&chatbot, stat_date, &first_seen_today, now)
         };
-        self.0.into_iter().map(row).collect()
+        let mut rows: Vec<DailyStats> = self.0.into_iter().map(row).collect();
+        rows.sort_unstable_by(|a, b| a.chatbot_id.cmp(&b.chatbot_id));
+        rows
     }
 }
 
@@ -288,13 +287,13 @@ impl DayAggregate {
     }
 
     /// Iterates over the new visitors. `first_seen_today` returns whether the visitor with a hash
-    /// was first seen on this day. A visitor with only a session key is always new.
+    /// was first seen on this day. A visitor that has only a session key is always new.
     pub fn new_visitors(&self, first_seen_today: impl Fn(u128) -> bool) -> impl Iterator<Item = u128> {
         let is_new = move |v: &u128| self.only_session_key.contains(v) || first_seen_today(*v);
         self.visitors.iter().copied().filter(is_new)
     }
 
-    /// Returns the row; for `first_seen_today` see [`DayAggregate::new_visitors`].
+    /// Returns the row. See [`DayAggregate::new_visitors`] for `first_seen_today`.
     pub fn finish(
         self,
         chatbot_id: &str,
@@ -354,8 +353,9 @@ pub fn top_list_json(counts: HashMap<String, i64>, most: usize, key: &str) -> St
     let mut text = String::from("[");
     for (name, count) in &counts {
         let comma = if text.len() > 1 { "," } else { "" };
-        let name = serde_json::Value::from(name.as_str());
-        text.push_str(&format!("{comma}{{\"{key}\":{name},\"count\":{count}}}"));
+        text.extend([comma, "{\"", key, "\":"]);
+        text.push_str(&serde_json::to_string(name).unwrap_or_default());
+        text.extend([",\"count\":", &count.to_string(), "}"]);
     }
     text.push(']');
     text

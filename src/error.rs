@@ -64,7 +64,7 @@ impl Error {
     /// Creates the error `cannot VERB PATH: CAUSE` from an I/O error, with a hint for common
     /// causes.
     pub fn io(verb: &str, path: &Path, cause: std::io::Error) -> Self {
-        use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        use std::io::ErrorKind::{FileTooLarge, NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
         let (kind, os_error) = (cause.kind(), cause.raw_os_error());
         let mut error = Error::failed(format!("cannot {verb} {}", path.display())).caused_by(cause);
         error.missing_file = kind == NotFound;
@@ -77,6 +77,11 @@ impl Error {
             }
             ReadOnlyFilesystem => error
                 .hint("the file system is read-only: reports work, commands that change the store do not"),
+            // An error of the operating system: a limit of the process or of the file system.
+            FileTooLarge if os_error.is_some() => error.hint(
+                "raise the file size limit (`ulimit -f`) and run the same command again; committed data is \
+                 not affected",
+            ),
             _ => error,
         }
     }
@@ -87,7 +92,7 @@ impl Error {
         self
     }
 
-    /// Sets the hint: an imperative sentence that tells the user how to go on.
+    /// Sets the hint: an imperative sentence that says what the user can do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -1,32 +1,38 @@
-//! `wa`: analytics of chat widgets from NDJSON event logs, offline.
+//! `wa`: offline analytics for chat widgets, from event logs.
 //!
 //! The modules follow the data:
 //!
 //! 1. [`ingest`] reads log files, parses lines into events and commits them;
 //! 2. [`enrich`] derives browser, channel and location from user agent, URL and IP address;
 //! 3. [`session`] splits events into sessions and merges their summaries;
-//! 4. [`store`] keeps the tables as Parquet files that one manifest names;
+//! 4. [`store`] keeps the tables as Parquet files, whose names are in one manifest;
 //! 5. [`report`] computes typed answers from the tables; [`render`] formats them;
-//! 6. [`maintenance`] and [`privacy`] verify, prune and erase;
-//! 7. [`cli`] turns arguments into calls to the library.
+//! 6. [`maintenance`] and [`privacy`] verify, prune and erase; [`lint`] checks events;
+//!    [`dashboard`] writes reports as an HTML page;
+//! 7. [`cli`] converts arguments to calls of the library.
 
 pub mod allocator;
 pub mod bloom;
 pub mod cli;
 pub mod config;
 pub mod daily_stats;
+pub mod dashboard;
 mod decimal;
+pub mod distributed;
 pub mod enrich;
 pub mod error;
 pub mod event;
 pub mod identity;
 pub mod ingest;
+pub mod interruption;
 mod json;
+pub mod lint;
 pub mod maintenance;
 pub mod positional_read;
 pub mod prehashed;
 pub mod privacy;
 pub mod progress;
+pub mod regular_file;
 pub mod render;
 pub mod report;
 pub mod session;
@@ -35,6 +41,7 @@ pub mod store;
 mod suggest;
 #[cfg(test)]
 mod testing;
+pub mod threads;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result};

@@ -2,13 +2,19 @@
 
 /// Formats bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS[usize::from(nibble & 15)];
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]);
+    let mut text = Vec::with_capacity(bytes.len() * 2);
+    text.extend(digits);
+    String::from_utf8(text).unwrap_or_default()
 }
 
-/// Builds hashers for 128-bit keys that are hashes: the key is folded to 64 bits, not hashed again.
+/// Builds hashers for 128-bit keys that are already hashes: the key is folded to 64 bits and not
+/// hashed again.
 ///
-/// Unsuitable for ids from a log, whose sender could choose ids that collide. Such ids are hashed
-/// with a secret seed first.
+/// Do not use it for ids from a log, whose author could choose ids that collide. Hash such ids with
+/// a secret seed first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PreHashed;
 

@@ -1,4 +1,4 @@
-//! Progress reports of long work: ingest, verify and rebuild.
+//! Progress reports of long work: ingest, verify, rebuild and merge.
 
 /// A receiver of progress updates; called from any thread.
 pub trait Progress: Sync {
@@ -8,6 +8,13 @@ pub trait Progress: Sync {
     fn advance(&self, bytes: u64);
     /// Sets the name of the current step: a file, a date or a table.
     fn set_step(&self, name: &str);
+    /// Begins a phase with a number of bytes of its own. Until its end, progress is that of the
+    /// phase.
+    fn begin_phase(&self, name: &str, bytes: u64) {
+        let _ = (name, bytes);
+    }
+    /// Ends a phase. The progress before it continues.
+    fn end_phase(&self) {}
 }
 
 /// A [`Progress`] that ignores all updates.

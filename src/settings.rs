@@ -20,7 +20,7 @@ pub enum Retention {
 pub enum IpPolicy {
     /// The whole IP address.
     Keep,
-    /// Its network only: /24 for IPv4, /48 for IPv6.
+    /// Only its network: /24 for IPv4, /48 for IPv6.
     Truncate,
     /// Not at all.
     Drop,

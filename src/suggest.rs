@@ -1,11 +1,11 @@
 //! Suggestions for mistyped names: chatbots, metrics, columns, settings and commands.
 
-/// Returns the candidate that is most likely meant by `typed`, ignoring case.
+/// Returns the candidate that `typed` most likely means, ignoring case.
 ///
 /// It is the first candidate that starts with `typed`, if `typed` has at least three letters.
 /// Otherwise it is the candidate with the fewest typing errors: a letter inserted, deleted or
-/// replaced, or two neighbours swapped. At most a third of the letters may be wrong, but always
-/// one; beyond that there is no suggestion.
+/// replaced, or two neighbours swapped. Up to a third of the letters may be wrong, and always one;
+/// with more errors there is no suggestion.
 pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let letters = typed.chars().count();
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_errors_win_over_order() {
+    fn fewer_errors_precede_order() {
         assert_eq!(nearest("landing", ["lending", "loading", "landings"]), Some("landings"));
         assert_eq!(nearest("citty", ["city_name", "city"]), Some("city"));
     }

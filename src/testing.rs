@@ -1,5 +1,6 @@
 //! A fixture for unit tests that need a store: a temporary folder with logs and a store.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -108,9 +109,33 @@ impl TestStore {
 
     /// Does the same as [`TestStore::ingest`] with other settings.
     pub(crate) fn ingest_with(&self, path: &Path, now: &str, settings: &Settings) -> IngestCounts {
+        self.ingest_by(path, now, settings, None, None)
+    }
+
+    /// Does the same as [`TestStore::ingest`] with a map and a chatbot.
+    pub(crate) fn ingest_mapped(
+        &self,
+        path: &Path,
+        now: &str,
+        map: &ingest::SharedMap,
+        chatbot: &str,
+    ) -> IngestCounts {
+        self.ingest_by(path, now, &Settings::default(), Some(map.clone()), Some(chatbot.to_owned()))
+    }
+
+    fn ingest_by(
+        &self,
+        path: &Path,
+        now: &str,
+        settings: &Settings,
+        map: Option<ingest::SharedMap>,
+        chatbot: Option<String>,
+    ) -> IngestCounts {
         let options = IngestOptions {
+            map,
+            timezone: None,
             inputs: vec![path.to_owned()],
-            chatbot: None,
+            chatbot,
             force: true,
             atomic: false,
             max_rejects: None,
@@ -119,7 +144,7 @@ impl TestStore {
             key_file: None,
             batch_bytes: None,
         };
-        let report = ingest::run(&self.store(), settings, &options, &NoProgress).unwrap();
+        let report = ingest::run(&self.store(), &settings.clone().into(), &options, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.summary.adds_up(), "{report:?}");
         report.summary.total
     }
@@ -139,7 +164,7 @@ impl TestStore {
     ) -> ErasureReceipt {
         let options =
             ForgetOptions { clock: clock(now), dry_run, lock_timeout: Duration::ZERO, key_file: None };
-        forget(&self.store(), &[Identifier::new(kind, value)], &options).unwrap()
+        forget(&self.store(), &[Identifier::new(kind, value)], &options).unwrap().report
     }
 
     /// Exports events; returns the header, if any, and the lines.
@@ -171,8 +196,8 @@ impl TestStore {
         rows
     }
 
-    /// Returns every text in the store's folder: file names, the text columns of all Parquet files,
-    /// orphan files included, and the bytes of all files.
+    /// Returns every text in the store's folder: file names, the text columns and the pages of all
+    /// Parquet files, including orphan files, and the bytes of all files.
     pub(crate) fn all_text(&self) -> String {
         let mut all = String::new();
         collect_text(&self.dir.path().join("store"), &mut all);
@@ -194,6 +219,19 @@ pub(crate) fn render_export(export: &Export, renderer: &EventRenderer) -> String
     text
 }
 
+/// Appends the decompressed pages of a Parquet file, dictionaries included.
+fn collect_pages(bytes: &[u8], all: &mut String) {
+    for at in memchr::memmem::find_iter(bytes, b"\x28\xb5\x2f\xfd") {
+        let mut page = Vec::new();
+        let frame = zstd::stream::read::Decoder::with_buffer(&bytes[at..]);
+        // The bytes of the magic number can also occur in other data.
+        if frame.and_then(|frame| frame.single_frame().read_to_end(&mut page)).is_ok() {
+            all.push_str(&String::from_utf8_lossy(&page));
+            all.push('\n');
+        }
+    }
+}
+
 fn collect_text(dir: &Path, all: &mut String) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -207,8 +245,8 @@ fn collect_text(dir: &Path, all: &mut String) {
         // The raw bytes of a Parquet file can contain statistics and dictionaries as plain text.
         all.push_str(&String::from_utf8_lossy(&bytes));
         if path.extension().is_some_and(|e| e == "parquet") {
-            let file = crate::store::file_system::OpenFile::Bytes(bytes);
-            let frame = crate::store::parquet::decode(file, None).unwrap();
+            collect_pages(&bytes, all);
+            let frame = crate::store::parquet::decode(bytes, None).unwrap();
             let table = Table::ALL.into_iter().find(|t| path.components().any(|c| c.as_os_str() == t.name()));
             for column in table.unwrap().columns() {
                 if matches!(column.kind, ColumnType::Text | ColumnType::Uuid | ColumnType::Json) {

@@ -63,7 +63,12 @@ impl Day {
 impl std::fmt::Display for Day {
     /// Writes `YYYY-MM-DD`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.date().format("%Y-%m-%d"))
+        let date = self.date();
+        match date.year() {
+            // The general formatter takes several times as long.
+            year @ 0..=9999 => write!(f, "{year:04}-{:02}-{:02}", date.month(), date.day()),
+            _ => write!(f, "{}", date.format("%Y-%m-%d")),
+        }
     }
 }
 
@@ -80,6 +85,34 @@ impl Zone {
         name.parse().ok().map(Zone)
     }
 
+    /// Parses an IANA name, or an abbreviation that names one offset in practice (`CEST`, `PDT`);
+    /// `None` for others, such as `IST` and `CST`, which name several.
+    pub fn parse_abbreviation(name: &str) -> Option<Zone> {
+        // The sign in these names is positive to the west of Greenwich.
+        let fixed = match name {
+            "GMT" | "UTC" | "Z" | "WET" => "Etc/GMT",
+            "WEST" | "CET" => "Etc/GMT-1",
+            "CEST" | "EET" | "SAST" => "Etc/GMT-2",
+            "EEST" | "MSK" => "Etc/GMT-3",
+            "SGT" | "HKT" | "AWST" => "Etc/GMT-8",
+            "JST" | "KST" => "Etc/GMT-9",
+            "AEST" => "Etc/GMT-10",
+            "AEDT" => "Etc/GMT-11",
+            "NZST" => "Etc/GMT-12",
+            "NZDT" => "Etc/GMT-13",
+            "BRT" => "Etc/GMT+3",
+            "EDT" => "Etc/GMT+4",
+            "EST" | "CDT" => "Etc/GMT+5",
+            "MDT" => "Etc/GMT+6",
+            "MST" | "PDT" => "Etc/GMT+7",
+            "PST" | "AKDT" => "Etc/GMT+8",
+            "AKST" => "Etc/GMT+9",
+            "HST" => "Etc/GMT+10",
+            _ => name,
+        };
+        Zone::parse(fixed)
+    }
+
     /// Returns the IANA name.
     pub fn name(self) -> &'static str {
         self.0.name()
@@ -87,12 +120,36 @@ impl Zone {
 
     /// Returns the calendar day of a time in this zone.
     pub fn day(self, time: Micros) -> Day {
+        Day::utc(self.local(time))
+    }
+
+    /// Returns the local time in this zone at an instant, as if it were UTC.
+    pub fn local(self, time: Micros) -> Micros {
         if self.0 == Tz::UTC {
-            return Day::utc(time);
+            return time;
         }
-        let Some(utc) = DateTime::from_timestamp_micros(time) else { return Day::utc(time) };
+        let Some(utc) = DateTime::from_timestamp_micros(time) else { return time };
         let offset = self.0.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc();
-        Day::utc(time.saturating_add(i64::from(offset) * SECOND))
+        time.saturating_add(i64::from(offset) * SECOND)
+    }
+
+    /// Returns the instant of a local time in this zone, which is given as if it were UTC.
+    ///
+    /// If the local time occurs twice, returns the first instant. If clocks skip it, uses the
+    /// offset before the change.
+    pub fn from_local(self, local: Micros) -> Micros {
+        let Some(naive) = DateTime::from_timestamp_micros(local).map(|time| time.naive_utc()) else {
+            return local;
+        };
+        let micros = |offset: TzOffset| i64::from(offset.fix().local_minus_utc()) * SECOND;
+        match self.0.offset_from_local_datetime(&naive) {
+            MappedLocalTime::Single(offset) => local - micros(offset),
+            MappedLocalTime::Ambiguous(a, b) => (local - micros(a)).min(local - micros(b)),
+            MappedLocalTime::None => {
+                let before = naive.checked_sub_signed(chrono::TimeDelta::days(1)).unwrap_or(naive);
+                local - micros(self.0.offset_from_utc_datetime(&before))
+            }
+        }
     }
 
     /// Returns the first instant of a day in this zone. Days of a clock change have 23 or 25 hours.
@@ -102,10 +159,10 @@ impl Zone {
 
     /// Returns the two instants that bound the start of a day.
     ///
-    /// All times before the first instant belong to earlier days, no time from the second on does.
-    /// The two differ only if the local clock showed midnight twice. In St. John's, on 2010-11-07,
-    /// it went back from 00:01 to 23:01, so the 6th continued for an hour after the first minute of
-    /// the 7th. Between the two instants, [`Zone::day`] decides.
+    /// All times before the first instant belong to earlier days, and no time from the second
+    /// instant on does. The two differ only if the local clock showed midnight twice. In St.
+    /// John's, on 2010-11-07, it went back from 00:01 to 23:01, so the 6th continued for an hour
+    /// after the first minute of the 7th. Between the two instants, [`Zone::day`] decides.
     pub fn start_bounds(self, day: Day) -> (Micros, Micros) {
         let guess = i64::from(day.0) * DAY;
         if self.0 == Tz::UTC {
@@ -118,7 +175,8 @@ impl Zone {
             let (a, b) = (instant(&a), instant(&b));
             return (a.min(b), a.max(b));
         }
-        // No zone differs from UTC by more than a day: search the first instant of the day there.
+        // No zone differs from UTC by more than a day, so the first instant of the day is in this
+        // range.
         let (mut low, mut high) = (guess - DAY - 1, guess + DAY + 1);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
@@ -136,9 +194,17 @@ pub fn format_utc(time: Micros) -> String {
     }
 }
 
+/// Formats a time as RFC 3339 in a time zone, to the second.
+pub fn format_in(time: Micros, zone: Zone) -> String {
+    match DateTime::from_timestamp_micros(time) {
+        Some(t) => t.with_timezone(&zone.0).to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        None => time.to_string(),
+    }
+}
+
 /// Parses a time argument: RFC 3339, `YYYY-MM-DD[T ]HH:MM[:SS[.fraction]]`, or a date.
 ///
-/// Times without an offset are UTC. `ingest::parse::timestamp` parses the times of logs.
+/// Times without an offset are UTC. `ingest::timestamp` parses the times of logs.
 pub fn parse_human(text: &str) -> Option<Micros> {
     if let Ok(t) = DateTime::parse_from_rfc3339(text) {
         return Some(t.timestamp_micros());
@@ -149,6 +215,15 @@ pub fn parse_human(text: &str) -> Option<Micros> {
         }
     }
     Day::parse(text).map(|d| i64::from(d.0) * DAY)
+}
+
+/// Parses a time argument as [`parse_human`] does. A time without an offset is local time in
+/// `zone`.
+pub fn parse_human_in(text: &str, zone: Zone) -> Option<Micros> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Some(time.timestamp_micros()),
+        Err(_) => parse_human(text).map(|local| zone.from_local(local)),
+    }
 }
 
 #[cfg(test)]
@@ -202,6 +277,21 @@ mod tests {
                 }
                 assert!(zone.day(first).0 >= number, "{} {}", zone.name(), Day(number));
             }
+        }
+    }
+
+    #[test]
+    fn abbreviation_is_an_offset() {
+        // This is 12:00 local time, given as if it were UTC.
+        let noon = parse_human("2026-07-01T12:00:00Z").unwrap();
+        for (name, hours) in
+            [("CEST", 2), ("PDT", -7), ("EST", -5), ("JST", 9), ("UTC", 0), ("Europe/Berlin", 2), ("CET", 1)]
+        {
+            let zone = Zone::parse_abbreviation(name).unwrap();
+            assert_eq!(zone.from_local(noon), noon - hours * 3600 * SECOND, "{name}");
+        }
+        for name in ["IST", "CST", "BST", "", "10:00:00", "Berlin"] {
+            assert_eq!(Zone::parse_abbreviation(name), None, "{name}");
         }
     }
 

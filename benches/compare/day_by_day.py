@@ -1,9 +1,9 @@
-"""Generates logs one day at a time, for logs that do not fit on the disk together.
+"""Generates logs one day at a time, for workloads that do not fit on the disk as a whole.
 
     python3 day_by_day.py FOLDER --visits 50000 --visit-events 2 --days 365 --seed 1
 
-Writes the file of a day, prints its path, and writes the next one after a line on standard input. The caller
-removes the file. The lines are those of workload.py, at most `--visit-events` per visit.
+Writes the file of a day and prints its path. A line on standard input requests the next day. The caller removes
+the files. The lines are those of workload.py, at most `--visit-events` per visit.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def days(folder, visits, visit_events, count, seed):
 
 
 def main():
-    """Parses the arguments and writes one day per line on standard input."""
+    """Parses the arguments, and writes a day for each line that is read from standard input."""
     parser = argparse.ArgumentParser(description="Generates logs of chat widgets, one day at a time.")
     parser.add_argument("folder")
     for name in ("--visits", "--visit-events", "--days", "--seed"):

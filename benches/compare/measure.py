@@ -34,7 +34,7 @@ class Failed(Exception):
 
 
 def run(command, folder, env=None):
-    """Runs a program with its output in files of a folder, and measures it.
+    """Runs a program, writes its output to files of a folder, and measures it.
 
     Linux includes the parent's memory at the time of the spawn in the peak, so the caller must stay
     small: it imports nothing but the standard library, and separate processes generate workloads and

@@ -1,4 +1,4 @@
-"""Mode `night`: one day ingested into a store that holds a year, and an unchanged folder."""
+"""Mode `night`: one day ingested into a store of a year, and an unchanged folder."""
 
 import os
 import shutil

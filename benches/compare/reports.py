@@ -26,16 +26,24 @@ where session_date between '{start}' and '{end}' and not is_bot
 
 def reports(bench):
     """Builds a store, unless one is given, and prints the median time of each report."""
-    data, about = None, {"end": bench.given.as_of}
-    store = bench.given.store
-    if store is None:
-        data, about = bench.workload(bench.given.events * bench.given.scale, bench.given.days)
-        store = bench.work / "reported" / "store"
-        clear(store.parent)
-        Wa(bench.given.wa, about).ingest(store, sorted(data.glob("*.ndjson")), bench.scratch)
+    store, about, is_built = measured_store(bench, "reported")
     tell(bench, Wa(bench.given.wa, about), store, bench.given.window or [30])
-    if data is not None:
+    if is_built:
         remove(store.parent)
+
+
+def measured_store(bench, name):
+    """Returns the store to measure, its description, and whether it was built.
+
+    Without a given store, one is built from the workload in a folder with that name.
+    """
+    if bench.given.store is not None:
+        return bench.given.store, {"end": bench.given.as_of}, False
+    data, about = bench.workload(bench.given.events * bench.given.scale, bench.given.days)
+    store = bench.work / name / "store"
+    clear(store.parent)
+    Wa(bench.given.wa, about).ingest(store, sorted(data.glob("*.ndjson")), bench.scratch)
+    return store, about, True
 
 
 def tell(bench, wa, store, windows):
@@ -66,7 +74,7 @@ def program(python):
 def by_duckdb(bench, wa, duckdb, store, days):
     """Returns DuckDB's command line for most of the summary; None if sessions are pruned.
 
-    Raises Failed if its result differs from that of `wa`.
+    Raises Failed if its result differs from the result of `wa`.
     """
     summary = command(wa, store, "summary", "--days", days, "--as-of", "latest", "--format", "json")
     answer = json.loads(bench.run_well(summary).out)
@@ -90,7 +98,7 @@ def agree(summary, printed):
 
 
 def cases(wa, store, days, windowless=True):
-    """Yields name and command line of each measured command, optionally those without a window."""
+    """Yields name and command line of each measured command, optionally including those without a window."""
     if windowless:
         yield "wa --version", [wa.path, "--version"]
     for name in WINDOWED:

@@ -6,10 +6,14 @@
     python3 benches/compare/run.py --profile             # the stages of wa as well
     python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over inputs of growing size
     python3 benches/compare/run.py memory                # peak memory by order, with and without ids
+    python3 benches/compare/run.py orders                # the same lines shuffled, sharded, reversed, …
+    python3 benches/compare/run.py merge                 # two stores merged, beside one ingest
     python3 benches/compare/run.py night                 # one day into a store that holds a year
     python3 benches/compare/run.py trickle               # one day in 288 slices
     python3 benches/compare/run.py reports               # every report, whole process
+    python3 benches/compare/run.py filters               # reports with filters and breakdowns
     python3 benches/compare/run.py year                  # the same on a year of 50,000 sessions a day
+    python3 benches/compare/run.py worst                 # inputs with the highest cost per byte
 
 Peers: `python3 -m venv venv && venv/bin/pip install duckdb polars chdb duckdb-cli`, then
 `--python venv/bin/python`.
@@ -23,17 +27,22 @@ import sys
 from pathlib import Path
 
 import compare
+import filters
 import measure
 import memory
+import merge
 import night
+import orders
 import reports
 import trickle
 import workload
+import worst
 import year
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODES = {"compare": compare.compare, "memory": memory.memory, "night": night.night, "trickle": trickle.trickle,
-         "reports": reports.reports, "year": year.year}
+MODES = {"compare": compare.compare, "memory": memory.memory, "merge": merge.merge, "night": night.night, "trickle": trickle.trickle,
+         "orders": orders.orders, "reports": reports.reports, "filters": filters.filters, "year": year.year,
+         "worst": worst.worst}
 
 
 class Bench:
@@ -119,7 +128,7 @@ def arguments():
     parser.add_argument("--profile", action="store_true", help="print the stages of wa ingest")
     parser.add_argument("--memory-curve", type=sizes, metavar="N,N…", help="measure wa alone over N times the events")
     parser.add_argument("--memory", metavar="SIZE", help="memory: the budget of wa, such as 256M [its default]")
-    parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve and the store of year")
+    parser.add_argument("--keep", action="store_true", help="keep the workloads of --memory-curve and the stores of filters and year")
     parser.add_argument("--per-day", type=count, default=2_000, help="night: events per day of the year [2000]")
     parser.add_argument("--day-events", type=count, default=50_000, help="night: events of the additional day [50000]")
     parser.add_argument("--slices", type=count, default=288, help="trickle: slices of the day [288: one every 5 minutes]")
@@ -127,10 +136,12 @@ def arguments():
     parser.add_argument("--at-once", type=count, default=1, help="year: days per ingest [1]")
     parser.add_argument("--visits", type=count, default=50_000, help="year: visits per day [50000]")
     parser.add_argument("--visit-events", type=count, default=2, help="year: maximum events of a visit [2]")
-    parser.add_argument("--window", type=sizes, metavar="N,N…", help="reports, year: days of the reports [30; year: 30,365]")
-    parser.add_argument("--store", type=folder, help="reports: an existing store [one of the workload]")
+    parser.add_argument("--window", type=sizes, metavar="N,N…", help="reports, filters, year: days of the reports [30; year: 30,365]")
+    parser.add_argument("--megabytes", type=count, default=16, help="worst: size of most logs [16]")
+    parser.add_argument("--case", metavar="NAME", help="worst, orders: only the cases whose name contains NAME")
+    parser.add_argument("--store", type=folder, help="reports, filters: an existing store [one of the workload]")
     parser.add_argument("--as-of", metavar="TIME",
-                        help="reports: the current time for --store, such as 2026-01-31T12:00:00Z [now]")
+                        help="reports, filters: the current time for --store, such as 2026-01-31T12:00:00Z [now]")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
-"""Compares the tables of stores with those of the first one: `python3 same_rows.py STORE STORE…`.
+"""Compares the tables of stores with the first one: `python3 same_rows.py STORE STORE…`.
 
-Prints, for each other store, the tables that differ and the number of rows that only one of the
-two has. `created_at` and `updated_at` are not compared: they depend on the time of the ingest.
+For each other store, prints the tables that differ, and the number of rows that only one of the
+two stores has. `created_at` and `updated_at` are not compared: they depend on the time of the ingest.
 """
 
 import json

@@ -50,7 +50,7 @@ class Program(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             told = run([sys.executable, HERE / "run.py", "--help"], folder)
         self.assertEqual(told.status, 0, told.err)
-        for mode in ("compare", "memory", "night", "trickle", "reports", "year"):
+        for mode in ("compare", "memory", "merge", "night", "trickle", "reports", "year"):
             self.assertRegex(told.out, rf"\b{mode}\b")
 
 

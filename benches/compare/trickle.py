@@ -56,7 +56,7 @@ def append(folder, day, number, piece):
 
 
 def add(folder, day, number, piece):
-    """Writes a slice to a file of its own."""
+    """Writes a slice to a separate file."""
     (folder / f"{day.stem}-{number:04}.ndjson").write_bytes(piece)
 
 

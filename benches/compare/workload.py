@@ -4,8 +4,8 @@
 
 The logs have the properties of real ones: returning visitors; sessions with pauses of more than 30
 minutes (some of exactly 30, some of a millisecond more), past midnight, or with an old session id;
-lines slightly out of order, lines that arrive hours late and so in the next day's file, duplicate
-lines; several chatbots, campaigns, bots, a few hundred user agents. At most about two days are in
+lines slightly out of order, lines that arrive hours late in the next day's file, duplicate lines;
+ several chatbots, campaigns, bots, a few hundred user agents. At most about two days are in
 memory.
 """
 
@@ -193,7 +193,7 @@ class Maker:
             self.put(arrival + int(self.random.random() * 3_600_000), line)
 
     def put(self, arrival, line):
-        """Keeps a line until its file is written. Lines after the last day go to the last file."""
+        """Holds a line until its file is written. Lines after the last day go to the last file."""
         self.pending[min(arrival // DAY, self.days - 1)].append((arrival, line))
 
     def take(self, day):
@@ -243,7 +243,7 @@ def make(folder, sizes, seed):
         (unfinished / f"widget-{maker.date(day)}.ndjson").write_bytes(text)
     about = {"version": VERSION, "sizes": sizes, "seed": seed, "events": sum(sizes), "bytes": written,
              "end": maker.date(len(sizes) + 1) + "T00:00:00Z"}
-    # This name is not that of a log.
+    # This is not the name of a log.
     (unfinished / "about.txt").write_text(json.dumps(about))
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

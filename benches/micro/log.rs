@@ -26,8 +26,8 @@ impl Rng {
     }
 }
 
-/// Returns the lines of `visits` visits of one day, by time: 1 to 14 events each. One pause in
-/// fifty exceeds the session timeout.
+/// Returns the lines of `visits` visits of one day, in order of time, with 1 to 14 events each. One
+/// pause in fifty exceeds the session timeout.
 pub fn lines(visits: u64) -> Vec<String> {
     let mut rng = Rng(1);
     let mut lines = Vec::new();
@@ -90,13 +90,13 @@ pub fn copy(block: &RawBlock) -> RawBlock {
 
 /// Returns the parse options of all benchmarks.
 pub fn options() -> ParseOptions {
-    ParseOptions { chatbot: None, now: NOW, ip: IpPolicy::Keep, visitor_key: [7; 32] }
+    ParseOptions { timezone: None, chatbot: None, now: NOW, ip: IpPolicy::Keep, visitor_key: [7; 32] }
 }
 
 /// Parses `visits` visits into one block.
 ///
 /// # Panics
-/// If a line is rejected, because it would not be measured.
+/// Panics if a line is rejected, because it would not be measured.
 pub fn parsed(visits: u64) -> Block {
     let bytes = lines(visits).concat().into_bytes();
     let end = bytes.len() as u64;

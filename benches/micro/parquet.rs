@@ -1,14 +1,22 @@
-//! Reading a few columns of sessions with the decoder of `wa` and with the reader of Polars.
+//! The encoder and the decoder of `wa`, compared with the writer and the reader of Polars.
 
 use std::fs::File;
+use std::io::Cursor;
 
 use divan::Bencher;
-use polars::prelude::{ParquetReader, SerReader};
+use divan::counter::ItemsCount;
+use polars::prelude::{ParquetCompression, ParquetReader, ParquetWriter, SerReader};
+use polars_parquet::write::ZstdLevel;
 use tempfile::TempDir;
+use wa::event::{Block, Event};
 use wa::store::columns::Table;
-use wa::store::{Snapshot, Store};
+use wa::store::{Snapshot, Store, events_to_parquet};
 
+use crate::log::{self, NOW};
 use crate::store::ingested;
+
+/// Visits of the written file; a visit has 7.5 events on average.
+const VISITS: u64 = 15_000;
 
 /// Columns that `report summary` reads, among others.
 const COLUMNS: [&str; 6] =
@@ -41,5 +49,39 @@ fn read_polars(bencher: Bencher<'_, '_>) {
             ParquetReader::new(file).with_columns(Some(columns)).finish().expect("a frame")
         };
         files.map(|file| read(&file.path).height()).sum::<usize>()
+    });
+}
+
+/// Returns the events of a block in the order of a file: by session key, then by time.
+fn in_file_order(block: &Block) -> Vec<Event<'_>> {
+    let mut events: Vec<Event<'_>> = block.rows.iter().map(|row| block.event(row)).collect();
+    events.sort_by_key(|event| (event.row.key, event.position()));
+    events
+}
+
+/// Writes events with the encoder of `wa`.
+#[divan::bench]
+fn write_own(bencher: Bencher<'_, '_>) {
+    let block = log::parsed(VISITS);
+    let events = in_file_order(&block);
+    bencher.counter(ItemsCount::new(events.len())).bench(|| events_to_parquet(&events, NOW).expect("a file"));
+}
+
+/// Writes the same rows with the Parquet writer of Polars. The frame is built in advance, so that
+/// the time to build it from the events does not count.
+#[divan::bench]
+fn write_polars(bencher: Bencher<'_, '_>) {
+    let block = log::parsed(VISITS);
+    let file = events_to_parquet(&in_file_order(&block), NOW).expect("a file");
+    let mut frame = ParquetReader::new(Cursor::new(file)).finish().expect("a frame");
+    bencher.counter(ItemsCount::new(frame.height())).bench_local(|| {
+        let mut bytes = Vec::new();
+        let level = ZstdLevel::try_new(1).expect("a level");
+        ParquetWriter::new(&mut bytes)
+            .with_compression(ParquetCompression::Zstd(Some(level)))
+            .set_parallel(false)
+            .finish(&mut frame)
+            .expect("a file");
+        bytes
     });
 }

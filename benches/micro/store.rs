@@ -1,4 +1,4 @@
-//! Ingests of one batch into a store on disk, including commit and sync.
+//! Ingests one batch into a store on disk, including commit and sync.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,9 +42,11 @@ impl Logs {
 /// Ingests a log into the store of a folder.
 ///
 /// # Panics
-/// If not all events are stored, because something else would be measured.
+/// Panics if not all events are stored, because something else would be measured.
 fn ingest(folder: &Path, log: &Path, events: usize) {
     let options = IngestOptions {
+        map: None,
+        timezone: None,
         inputs: vec![log.to_owned()],
         chatbot: None,
         force: false,
@@ -56,7 +58,7 @@ fn ingest(folder: &Path, log: &Path, events: usize) {
         batch_bytes: None,
     };
     let store = Store::new(folder.join("store"));
-    let report = run(&store, &Settings::default(), &options, &NoProgress).expect("an ingest");
+    let report = run(&store, &Settings::default().into(), &options, &NoProgress).expect("an ingest");
     assert_eq!(report.summary.total.stored, events as u64, "not all events were stored");
 }
 
@@ -81,7 +83,7 @@ fn write(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// Merges a batch into a store that has part of nearly every session of the batch.
+/// Merges a batch into a store that already has a part of nearly every session of the batch.
 #[divan::bench(sample_count = 30, sample_size = 1)]
 fn merge(bencher: Bencher<'_, '_>) {
     let logs = Logs::make();

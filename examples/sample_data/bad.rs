@@ -116,7 +116,7 @@ fn damaged() -> Vec<Bad> {
             name: "truncated_zstd",
             defect: "a zstd file that ends in the middle of its third line",
             outcome: "as above",
-            // The third line is in a block of its own, which is the one that is cut.
+            // The third line is in a separate block, which is truncated.
             expected: partial,
             bytes: {
                 let (whole, third) =

@@ -17,7 +17,7 @@ pub fn logs_page(logs: &[Log]) -> String {
          Forty days, 2026-10-01 to 2026-11-09, of four fictional sites with different log formats.\n\n\
          ```sh\nwa ingest sample-data/*.ndjson*\n```\n\n\
          `cargo run --release --example sample_data` generates the files. It always writes the same bytes,\n\
-         and a test checks that. The generator shares no code with `wa`, and it counted the numbers below.\n\n\
+         and a test checks that. The generator shares no code with `wa`. The numbers below are its counts.\n\n\
          ## Files\n\n\
          | file | lines | events |\n| --- | ---: | ---: |\n",
     );
@@ -75,7 +75,12 @@ pub fn logs_page(logs: &[Log]) -> String {
         month.conversations
     );
     text.push_str(
-        "\n## Edge cases\n\n\
+        "\n## Patterns\n\n\
+         - Visits from the campaign source `instagram` seldom open the widget.\n\
+         - At the help center, people answer after 18:00 UTC: slowly, and not every message.\n\
+         - Some conversations have the events `handoff_requested` and `conversation_resolved`, and ratings\n  \
+         from 1 to 5 in `feedback_given`.\n\
+         \n## Edge cases\n\n\
          In the logs of the coffee shop:\n\n\
          - 2026-10-07 12:00: two visitors, one with a gap of exactly 30 minutes (one session), one with a\n  \
          millisecond more (two sessions).\n\

@@ -19,6 +19,8 @@ pub struct Site {
     pub known: u64,
     /// Percentage of visits by bots.
     pub bots: u64,
+    /// Whether people answer, slowly, in the evening.
+    pub slow_evenings: bool,
 }
 
 /// A person or bot with one device.
@@ -39,7 +41,7 @@ pub struct Step {
     pub title: &'static str,
 }
 
-/// Action a step consists of.
+/// The action of a step.
 pub enum Action {
     /// An event with its properties.
     Event(&'static str, Object),
@@ -144,7 +146,8 @@ pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mu
     if visitor.person.is_some() && rng.chance(70) {
         add_step(rng.from(SECOND, 30 * SECOND), Action::Identify, page, title);
     }
-    if !rng.chance(site.opens) {
+    let opens = if visit.source.is_failing() { site.opens / 8 } else { site.opens };
+    if !rng.chance(opens) {
         if rng.chance(4) {
             let properties =
                 Object::new().text("message", "Cannot read properties of null").text("file", "widget.js");
@@ -166,6 +169,7 @@ pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mu
         }
     }
     if rng.chance(site.talks) {
+        let is_evening = site.slow_evenings && start.rem_euclid(DAY) >= 18 * HOUR;
         let mut questions = 0;
         while questions == 0 || (questions < 4 && rng.chance(40)) {
             questions += 1;
@@ -180,12 +184,20 @@ pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mu
             }
             let sent = Object::new().number("message_length", rng.from(8, 240));
             add_step(rng.from(SECOND, 20 * SECOND), Action::Event("message_sent", sent), page, title);
+            // In the evening, some messages get no reply.
+            if is_evening && rng.chance(25) {
+                continue;
+            }
             if rng.chance(3) {
                 let failed = Object::new().number("status", *rng.pick(&[(2, 502), (1, 504), (1, 429)]));
                 add_step(rng.from(SECOND, 9 * SECOND), Action::Event("api_error", failed), page, title);
                 continue;
             }
-            let response = if rng.chance(7) { rng.from(3001, 8200) } else { rng.from(350, 2800) };
+            let response = match (is_evening, rng.chance(7)) {
+                (true, _) => rng.from(40 * SECOND, 9 * MINUTE),
+                (false, true) => rng.from(3001, 8200),
+                (false, false) => rng.from(350, 2800),
+            };
             let received = Object::new().number("response_time_ms", response);
             add_step(response, Action::Event("message_received", received), page, title);
             if response > 3000 {
@@ -193,8 +205,17 @@ pub fn visit(site: &Site, number: usize, visitor: &Visitor, start: i64, rng: &mu
                 add_step(15, Action::Event("slow_response", slow), page, title);
             }
         }
-        if rng.chance(25) {
-            let rating = Object::new().number("rating", rng.from(1, 5));
+        if rng.chance(12) {
+            let reason = *rng.pick(&[(3, "asked_for_person"), (2, "no_answer")]);
+            let handoff = Object::new().text("reason", reason);
+            add_step(rng.from(SECOND, 20 * SECOND), Action::Event("handoff_requested", handoff), page, title);
+            if rng.chance(60) {
+                add_step(rng.from(MINUTE, 6 * MINUTE), event("conversation_resolved"), page, title);
+            }
+        }
+        if rng.chance(30) {
+            let stars = if is_evening { rng.from(1, 4) } else { rng.from(2, 5) };
+            let rating = Object::new().number("rating", stars);
             add_step(rng.from(3 * SECOND, 40 * SECOND), Action::Event("feedback_given", rating), page, title);
         }
     }

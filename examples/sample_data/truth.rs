@@ -67,7 +67,8 @@ pub fn truth(logs: &[Log]) -> Truth {
     Truth { read, stored: events.len(), sessions }
 }
 
-/// Returns the distinct events: by id; without one, as often as in the file that has it most often.
+/// Returns the distinct events. An event without an id counts as often as in the file with the most
+/// copies of it.
 fn distinct(logs: &[Log]) -> Vec<Record> {
     let mut most: BTreeMap<(&str, &Identity), (usize, &Record)> = BTreeMap::new();
     for log in logs {

@@ -70,6 +70,11 @@ impl Source {
         Source { referrer: Some(referrer), utm_source: None, utm_medium: None, utm_campaign: None, query: None }
     }
 
+    /// Returns whether visits from this source seldom open the widget.
+    pub fn is_failing(&self) -> bool {
+        self.utm_source == Some("instagram")
+    }
+
     const fn query(query: &'static str) -> Source {
         Source { referrer: None, utm_source: None, utm_medium: None, utm_campaign: None, query: Some(query) }
     }
@@ -101,7 +106,7 @@ pub static SOURCES: &[(u64, Source)] = &[
     (2, Source::referrer("https://blog.beans-and-books.example/autumn")),
     (8, Source::campaign("newsletter", "email", "autumn_blend")),
     (5, Source::campaign("google", "cpc", "winter_sale")),
-    (3, Source::campaign("instagram", "paid_social", "winter_sale")),
+    (8, Source::campaign("instagram", "paid_social", "winter_sale")),
     (3, Source::query("utm_source=partner&utm_medium=referral&utm_campaign=gift%20guide")),
     (3, Source::query("utm_source=google&utm_medium=cpc&utm_campaign=brand&gclid=Cj0KCQjw")),
     (1, Source::query("fbclid=IwAR0abc")),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::privacy::anonymize::{AnonymizeOptions, AnonymizeReport, anonymize};
+use crate::render;
 use crate::render::numbers::pluralize;
-use crate::store::Store;
+use crate::render::text::wrap_lines;
 use crate::time::Clock;
 
 /// Remove old IP addresses from events, sessions and rejected lines
@@ -73,7 +74,7 @@ impl Args {
 /// Removes the IP addresses and prints a summary.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Failed`] if the store cannot be changed or the summary not be printed.
+/// [`crate::ErrorKind::Failed`] if the store cannot be changed or the summary cannot be printed.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let anonymize_options = AnonymizeOptions {
         clock: options.clock,
@@ -81,16 +82,18 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         dry_run: options.dry_run,
         lock_timeout: options.lock_timeout,
     };
-    let report = anonymize(&Store::new(&options.store), anonymize_options)?;
+    let completed = anonymize(&printer.store(&options.store), anonymize_options)?;
+    let report = &completed.report;
     let text = match options.format {
-        SummaryFormat::Json => serde_json::to_string_pretty(&report)
-            .map_err(|e| Error::failed("cannot write the summary as JSON").caused_by(e))?,
-        SummaryFormat::Table => summary(&report),
+        SummaryFormat::Json => render::json(report, "summary")?,
+        SummaryFormat::Table => wrap_lines(&summary(report), printer.style().width),
     };
     if options.dry_run {
-        return printer.summary(&text, true);
+        printer.summary(&text, true)?;
+        return completed.check_cleanup("anonymization");
     }
-    printer.change_summary(&text, options.format_given, "anonymization")
+    printer.change_summary(&text, options.format_given, "anonymization")?;
+    completed.check_cleanup("anonymization")
 }
 
 fn summary(report: &AnonymizeReport) -> String {

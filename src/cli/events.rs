@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::args::values::{self, EventFormat};
+use super::args::values::{self, EventFormat, Limit};
 use super::args::window::{self, Window};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::render::events::{EventRenderer, LineFormat, TABLE_COLUMNS, events_table};
-use crate::report::{self, EventQuery, Predicate, Query, ReportHead, list_events};
+use crate::report::{self, EventQuery, Query, ReportHead, Subject, Where, list_events, segment_conditions};
 use crate::store::columns::Table;
 use crate::store::frame::RecordReader;
 use crate::store::{Snapshot, Store};
@@ -28,7 +28,7 @@ Examples:
       list clicks on a button in the last 7 days
   wa events --category error --where 'properties.status>=500' --format csv
       list server errors for a spreadsheet
-  wa events --from 2026-10-01 --to 2026-10-31 --format ndjson --limit 0
+  wa events --from 2026-10-01 --to 2026-10-31 --format ndjson --limit all
       list a whole month as lines that `wa ingest` reads back")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -54,18 +54,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", value_parser = values::non_empty)]
     visitor: Option<String>,
 
-    /// Only events whose field or property meets this condition; operators: = != < <= > >= and ~
-    /// for "contains" (repeatable, all must be met)
+    /// Only matching events, such as 'properties.plan=pro|team' (repeatable; docs/filters.md)
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
+
+    /// Only events that meet the conditions of this segment of wa.toml (repeatable)
+    #[arg(long, value_name = "NAME")]
+    segment: Vec<String>,
 
     /// Order of the events: newest or oldest first
     #[arg(long, value_enum, hide_possible_values = true, value_name = "ORDER", default_value_t)]
     order: Order,
 
-    /// Number of events; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: u64,
+    /// Number of events, or all
+    #[arg(long, value_name = "N", default_value = "100", value_parser = values::event_limit)]
+    limit: Limit,
 
     /// Output format: table, ndjson or csv
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]
@@ -97,7 +100,7 @@ pub(super) struct Options {
     /// An anonymous id or a user id.
     visitor: Option<String>,
     /// The conditions; every one must be met.
-    predicates: Vec<Predicate>,
+    conditions: Vec<Where>,
     newest_first: bool,
     /// The maximum number of events; `None` for all.
     limit: Option<usize>,
@@ -110,8 +113,11 @@ impl Args {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] if arguments or settings are invalid.
     pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
-        // A list uses no settings, but reports invalid ones.
-        globals.config()?;
+        // A list uses no settings, but an invalid `wa.toml` is still reported.
+        let config = globals.config()?;
+        let conditions = self.conditions.iter().map(|text| Where::parse("--where", text, Subject::Events));
+        let mut conditions = conditions.collect::<Result<Vec<_>>>()?;
+        conditions.extend(segment_conditions(&config, &self.segment, Subject::Events)?);
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
@@ -121,9 +127,12 @@ impl Args {
             categories: self.category,
             session_id: self.session_id,
             visitor: self.visitor,
-            predicates: self.conditions.iter().map(|text| Predicate::parse(text)).collect::<Result<_>>()?,
+            conditions,
             newest_first: self.order == Order::Newest,
-            limit: usize::try_from(self.limit).ok().filter(|limit| *limit > 0),
+            limit: match self.limit {
+                Limit::All => None,
+                Limit::First(events) => Some(events),
+            },
             format: self.format,
         })
     }
@@ -141,36 +150,44 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         let (from, to) = options.window.resolve(today, latest)?;
         let window = report::Window { from, to, today };
         report::check_chatbots(snapshot, &options.chatbots)?;
-        // Printed lines cannot be repeated, so no writer may remove a file from now on.
-        let snapshot = &snapshot.pin_files(Table::Events, Some(window.utc_dates(snapshot.zone())))?;
+        // Printed lines cannot be withdrawn, so the list cannot start over. Open files stay
+        // readable.
+        let dates = Some(window.utc_dates(snapshot.zone()));
+        let snapshot = &snapshot.pin_files(Table::Events, dates)?;
+        let mut conditions = options.conditions.clone();
+        let mut notes = Vec::new();
+        for condition in &mut conditions {
+            notes.extend(condition.resolve(snapshot, dates)?);
+        }
         let query = EventQuery {
             chatbots: options.chatbots.clone(),
             names: options.names.clone(),
             categories: options.categories.clone(),
             session_id: options.session_id.clone(),
             visitor: options.visitor.clone(),
-            predicates: options.predicates.clone(),
+            conditions,
             newest_first: options.newest_first,
             limit: options.limit,
             ..EventQuery::all(window)
         };
-        match options.format {
-            EventFormat::Table => print_table(snapshot, &query, printer),
+        notes.extend(match options.format {
+            EventFormat::Table => print_table(snapshot, &query, printer)?,
             EventFormat::Ndjson => {
                 let renderer = EventRenderer::new(LineFormat::Ndjson, terminal)?;
-                print_lines(snapshot, &query, printer, &renderer)
+                print_lines(snapshot, &query, printer, &renderer)?
             }
             EventFormat::Csv => {
                 let renderer = EventRenderer::new(LineFormat::Csv, terminal)?;
-                print_lines(snapshot, &query, printer, &renderer)
+                print_lines(snapshot, &query, printer, &renderer)?
             }
-        }
+        });
+        Ok(notes)
     })?;
     notes.iter().for_each(|note| printer.note(note));
     Ok(())
 }
 
-/// Prints a table of events. Returns notes on what the list does not contain.
+/// Prints a table of events. Returns notes on omitted events.
 fn print_table(snapshot: &Snapshot, query: &EventQuery, printer: &Printer) -> Result<Vec<String>> {
     let mut records = Vec::new();
     let list = list_events(snapshot, query, &TABLE_COLUMNS, &mut |frame| {
@@ -184,7 +201,7 @@ fn print_table(snapshot: &Snapshot, query: &EventQuery, printer: &Printer) -> Re
     Ok(list.notes)
 }
 
-/// Prints events as lines while they are read. Returns notes on what the list does not contain.
+/// Prints events as lines while they are read. Returns notes on omitted events.
 fn print_lines(
     snapshot: &Snapshot,
     query: &EventQuery,
@@ -196,7 +213,7 @@ fn print_lines(
     let mut printed = false;
     let list = list_events(snapshot, query, &columns, &mut |frame| {
         let lines = renderer.render(frame)?;
-        // As long as nothing is printed, the query can start again from a newer state.
+        // Until something is printed, the query can start over from a newer state.
         printed = true;
         header.take().map_or(Ok(()), |header| printer.result(&header))?;
         printer.result(&lines)?;

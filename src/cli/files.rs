@@ -47,7 +47,7 @@ pub(super) struct Options {
 }
 
 impl Args {
-    /// Converts the arguments. There are no invalid ones.
+    /// Converts the arguments, which are all valid.
     pub(super) fn validate(self, globals: &Globals) -> Options {
         let table = match self.table {
             Table::Events => columns::Table::Events,
@@ -71,7 +71,8 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
             if printer.is_terminal() {
                 writeln!(out, "{}", escape_control(&path.to_string_lossy()))?;
             } else {
-                // The next program opens the path, so it is written unchanged, UTF-8 or not.
+                // Another program opens the path, so it is written unchanged even if it is not
+                // UTF-8.
                 out.write_all(path.as_os_str().as_encoded_bytes())?;
                 out.write_all(b"\n")?;
             }

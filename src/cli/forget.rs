@@ -9,12 +9,13 @@ use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::identity::Identifier;
 use crate::privacy::{ErasureReceipt, ForgetOptions, forget};
+use crate::render;
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::table::draw_section;
+use crate::render::text::wrap_lines;
 use crate::settings::Settings;
-use crate::store::Store;
 use crate::time::Clock;
 
 /// Erase a person: all sessions that contain the identifier, with their events
@@ -54,9 +55,9 @@ pub(super) struct Options {
     store: PathBuf,
     clock: Clock,
     settings: Settings,
-    /// The identifiers of the flags.
+    /// The identifiers from the flags.
     identifiers: Vec<Identifier>,
-    /// Whether to read more identifiers from standard input.
+    /// Whether to read further identifiers from standard input.
     stdin: bool,
     dry_run: bool,
     lock_timeout: Duration,
@@ -76,10 +77,12 @@ impl Args {
             return Err(Error::usage("no identifier to forget is given")
                 .hint("add --user ID, --anonymous-id ID, --email EMAIL, --session-id ID or --stdin"));
         }
+        let config = globals.config()?;
+        config.check_key_file()?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
-            settings: globals.config()?.settings,
+            settings: config.settings,
             identifiers,
             stdin,
             dry_run: self.dry_run,
@@ -94,7 +97,7 @@ impl Args {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] if standard input is invalid. [`crate::ErrorKind::Failed`] if the
-/// store cannot be changed or the receipt not be printed.
+/// store cannot be changed or the receipt cannot be printed.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let mut identifiers = options.identifiers.clone();
     if options.stdin {
@@ -106,20 +109,28 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         lock_timeout: options.lock_timeout,
         key_file: options.settings.key_file.clone(),
     };
-    let receipt = forget(&Store::new(&options.store), &identifiers, &forget_options)?;
+    let completed = forget(&printer.store(&options.store), &identifiers, &forget_options)?;
+    let receipt = &completed.report;
     let text = match options.format {
-        SummaryFormat::Json => serde_json::to_string_pretty(&receipt)
-            .map_err(|e| Error::failed("cannot write the receipt as JSON").caused_by(e))?,
-        SummaryFormat::Table => table(&receipt, &printer.summary_style()),
+        SummaryFormat::Json => render::json(receipt, "receipt")?,
+        SummaryFormat::Table => table(receipt, &printer.style()),
     };
     if options.dry_run {
-        return printer.summary(&text, true);
+        printer.summary(&text, true)?;
+        return completed.check_cleanup("erasure");
     }
-    printer.receipt(&text, options.format_given, "erasure")
+    let printed = printer.receipt(&text, options.format_given, "erasure");
+    match (printed, completed.check_cleanup("erasure")) {
+        (Err(unprinted), Err(remaining)) => {
+            printer.error(&unprinted);
+            Err(remaining)
+        }
+        (printed, cleanup) => printed.and(cleanup),
+    }
 }
 
 fn table(receipt: &ErasureReceipt, style: &Style) -> String {
-    // In a dry run: "would be erased".
+    // For a dry run, returns "would be erased".
     let done = |what: &str| if receipt.dry_run { format!("would be {what}") } else { what.to_owned() };
     let columns = [Column::text(""), Column::number(&done("erased")), Column::number(&done("redacted"))];
     let mut section = Section::new(columns);
@@ -135,12 +146,11 @@ fn table(receipt: &ErasureReceipt, style: &Style) -> String {
         section.push([name.to_owned(), group_digits(erased), redacted]);
     }
     let search = &receipt.identifiers;
-    format!(
-        "{}\n{} named; {} {}; {} not followed, since other users used them too\n\
+    let text = format!(
+        "\n{} named; {} {}; {} not followed (used by other users)\n\
          {} {}, {} {}\n\
          {}\n\
          source logs: {}\n",
-        draw_section(&section, style),
         pluralize(search.named, "identifier", "identifiers"),
         pluralize(search.followed, "anonymous id", "anonymous ids"),
         done("followed"),
@@ -154,5 +164,6 @@ fn table(receipt: &ErasureReceipt, style: &Style) -> String {
             false => format!("erased at {}", receipt.erased_at),
         },
         receipt.source_logs
-    )
+    );
+    draw_section(&section, style) + &wrap_lines(&text, style.width)
 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use super::args::values::{self, SummaryFormat};
 use super::{Globals, Printer};
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::maintenance::{GcOptions, GcReport, gc};
+use crate::render;
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::table::draw_section;
+use crate::render::text::wrap_lines;
 use crate::settings::Settings;
-use crate::store::Store;
 use crate::time::Clock;
 
 /// Prune rows past their retention, merge small files, and remove orphan files
@@ -69,7 +70,7 @@ pub(super) struct Args {
 pub(super) struct Options {
     store: PathBuf,
     clock: Clock,
-    /// The settings, with the retention periods of the flags.
+    /// The settings, with the retention periods from the flags.
     settings: Settings,
     dry_run: bool,
     yes: bool,
@@ -113,7 +114,7 @@ impl Args {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] if confirmation is needed. [`crate::ErrorKind::Failed`] if the store
-/// cannot be changed or the summary not be printed.
+/// cannot be changed or the summary cannot be printed.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let gc_options = GcOptions {
         clock: options.clock,
@@ -121,22 +122,23 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         yes: options.yes,
         lock_timeout: options.lock_timeout,
     };
-    let store = Store::new(&options.store);
+    let store = printer.store(&options.store);
     config::check_file(&store)?;
-    let report = gc(&store, &options.settings, gc_options)?;
+    let completed = gc(&store, &options.settings, gc_options)?;
+    let report = &completed.report;
     let text = match options.format {
-        SummaryFormat::Json => serde_json::to_string_pretty(&report)
-            .map_err(|e| Error::failed("cannot write the summary as JSON").caused_by(e))?,
-        SummaryFormat::Table => table(&report, &printer.summary_style()),
+        SummaryFormat::Json => render::json(report, "summary")?,
+        SummaryFormat::Table => table(report, &printer.style()),
     };
     if options.dry_run {
         return printer.summary(&text, true);
     }
-    printer.change_summary(&text, options.format_given, "gc")
+    printer.change_summary(&text, options.format_given, "gc")?;
+    completed.check_cleanup("gc")
 }
 
 fn table(report: &GcReport, style: &Style) -> String {
-    // In a dry run: "would be removed".
+    // For a dry run, returns "would be removed".
     let done = |what: &str| if report.dry_run { format!("would be {what}") } else { what.to_owned() };
     let numbers = ["days", "from", "to", "rows", "files", "bytes"].map(Column::number);
     let mut section = Section::new(std::iter::once(Column::text(&done("pruned"))).chain(numbers));
@@ -157,7 +159,7 @@ fn table(report: &GcReport, style: &Style) -> String {
             group_digits(pruned.bytes),
         ]);
     }
-    let mut text = draw_section(&section, style);
+    let mut text = String::new();
     let anonymized = &report.anonymized;
     if anonymized.events + anonymized.sessions + anonymized.rejects > 0 {
         text.push_str(&format!(
@@ -182,5 +184,5 @@ fn table(report: &GcReport, style: &Style) -> String {
     if let Some(reason) = &report.confirmation {
         text.push_str(&format!("needs confirmation (--yes): {reason}\n"));
     }
-    text
+    draw_section(&section, style) + &wrap_lines(&text, style.width)
 }

@@ -7,20 +7,20 @@ pub(super) mod ingest_summary;
 pub(super) mod progress;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::Mutex;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use super::args::globals::Color;
 use crate::error::{Error, ErrorKind, Result};
 use crate::render::Style;
 use crate::render::text::escape_control;
-
-/// The width of a report that does not go to a terminal.
-const PIPE_WIDTH: usize = 100;
+use crate::store::Store;
 
 /// Prints to the streams of the process.
 pub struct Printer {
@@ -38,6 +38,8 @@ pub struct Printer {
     needs_attention: AtomicBool,
     pipe_closed: AtomicBool,
     bars: Option<MultiProgress>,
+    /// Whether the streams belong to the process.
+    owns_process: bool,
 }
 
 enum Deferred {
@@ -69,12 +71,13 @@ impl Printer {
             width: width(out.is_terminal()),
             terminal: out.is_terminal(),
             bars,
+            owns_process: true,
             ..Printer::with_streams(Box::new(out), Box::new(err), quiet)
         }
     }
 
     /// Creates a printer for streams that are not terminals.
-    fn with_streams(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool) -> Printer {
+    pub fn with_streams(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool) -> Printer {
         Printer {
             quiet,
             out_color: false,
@@ -87,22 +90,20 @@ impl Printer {
             needs_attention: AtomicBool::new(false),
             pipe_closed: AtomicBool::new(false),
             bars: None,
+            owns_process: false,
         }
     }
 
-    /// Returns the style of reports and lists.
+    /// Returns whether the command is the whole process, rather than a part of another one, such as
+    /// a test.
+    pub(super) fn owns_process(&self) -> bool {
+        self.owns_process
+    }
+
+    /// Returns the style of tables. A pipe or a file has no maximum width: no column is omitted,
+    /// and no value is shortened.
     pub(super) fn style(&self) -> Style {
-        self.style_for_width(PIPE_WIDTH)
-    }
-
-    /// Returns the style of summaries. In a pipe they have no maximum width, so that logs of runs
-    /// contain whole paths.
-    pub(super) fn summary_style(&self) -> Style {
-        self.style_for_width(usize::MAX)
-    }
-
-    fn style_for_width(&self, pipe_width: usize) -> Style {
-        Style { width: self.width.unwrap_or(pipe_width), color: self.out_color, terminal: self.terminal }
+        Style { width: self.width.unwrap_or(usize::MAX), color: self.out_color, terminal: self.terminal }
     }
 
     /// Returns whether standard output is a terminal, which must not receive control characters.
@@ -110,15 +111,15 @@ impl Printer {
         self.terminal
     }
 
-    /// Marks a successful run as one that a person should look at: `--quiet` then drops nothing.
+    /// Marks a successful run as one that needs attention, so that `--quiet` drops nothing.
     pub(super) fn needs_attention(&self) {
         self.needs_attention.store(true, Ordering::Relaxed);
     }
 
-    /// Prints a result, such as a report, with `--quiet` too. Adds a missing newline at the end.
+    /// Prints a result, such as a report, even with `--quiet`. Adds a missing newline at the end.
     ///
     /// # Errors
-    /// [`ErrorKind::Failed`] if standard output cannot be written. A closed pipe is no error.
+    /// [`ErrorKind::Failed`] if standard output cannot be written. A closed pipe is not an error.
     pub(super) fn result(&self, text: &str) -> Result<()> {
         self.stream(|out| {
             out.write_all(text.as_bytes())?;
@@ -135,7 +136,7 @@ impl Printer {
         self.print_or_defer_summary(text, format_given, None)
     }
 
-    /// Prints the summary of a committed change, such as `gc`. The error of a failed write says
+    /// Prints the summary of a committed change, such as `gc`. If the write fails, the error says
     /// that the change is committed. `--quiet` defers the summary, unless the user gave a format.
     ///
     /// # Errors
@@ -218,12 +219,13 @@ impl Printer {
 
     /// Prints a warning to standard error.
     pub(super) fn warn(&self, text: &str) {
-        self.message(format!("wa: {}: {}\n", self.label("warning", "33"), escape_control(text)));
+        let label = label("warning", "33", self.err_color);
+        self.message(format!("wa: {label}: {}\n", escape_control(text)));
     }
 
     /// Prints an error that does not end the command, such as one unreadable file of several.
     pub(super) fn error(&self, error: &Error) {
-        self.message(self.error_text(error));
+        self.message(error_text(error, self.err_color));
     }
 
     /// Ends the run: prints the deferred texts if it failed or needs attention, and then the error.
@@ -232,7 +234,7 @@ impl Printer {
     /// The kind of the error, for the exit status.
     pub fn finish(&self, outcome: Result<()>) -> Result<(), ErrorKind> {
         if let Some(bars) = &self.bars {
-            // The terminal may be closed. The run is over anyway.
+            // The terminal may be closed, and the run is over anyway.
             let _ = bars.clear();
         }
         let mut outcome = outcome;
@@ -248,43 +250,32 @@ impl Printer {
             }
         }
         outcome.map_err(|error| {
-            self.print_message(&self.error_text(&error));
+            self.print_message(&error_text(&error, self.err_color));
             error.kind()
         })
     }
 
-    /// Shows a progress bar over bytes, with rate and remaining time. The bar is hidden with
-    /// `--quiet`, and if standard error is no terminal.
-    fn progress_bar(&self, label: &str) -> ProgressBar {
-        const TEMPLATE: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
-        let Some(bars) = &self.bars else { return ProgressBar::hidden() };
-        let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style);
-        }
-        bar.set_message(escape_control(label).into_owned());
-        bars.add(bar)
+    /// Returns a store that reports which process a command waits for.
+    pub(super) fn store(&self, dir: &Path) -> Store {
+        Store::new(dir).with_wait_observer(Arc::new(waiting::WaitNotice::new(self)))
     }
 
-    fn error_text(&self, error: &Error) -> String {
-        let message = escape_control(&error.to_string()).into_owned();
-        let mut text = format!("wa: {}: {message}\n", self.label("error", "31"));
-        if let Some(hint) = error.hint_text() {
-            text.push_str(&format!("{}: {}\n", self.label("hint", "36"), escape_control(hint)));
-        }
-        text
+    /// Returns the progress bars, which other threads must remove before they print a message.
+    pub(super) fn bars(&self) -> Option<MultiProgress> {
+        self.bars.clone()
     }
 
-    fn label(&self, word: &str, color: &str) -> String {
-        if self.err_color { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() }
+    /// Returns whether standard error is colored.
+    pub(super) fn has_error_color(&self) -> bool {
+        self.err_color
     }
 
     fn message(&self, text: String) {
         if self.quiet { self.defer(Deferred::Message(text)) } else { self.print_message(&text) }
     }
 
-    /// Prints to standard error, above the progress bars. Ignores errors, since there is no other
-    /// stream to report them on.
+    /// Prints to standard error, above the progress bars. Errors are ignored, since there is no
+    /// other stream to report them on.
     fn print_message(&self, text: &str) {
         let write = || {
             let mut err = lock(&self.err);
@@ -301,16 +292,32 @@ impl Printer {
     }
 }
 
-/// Returns the width of the output: `COLUMNS`, or else the width of the terminal.
-fn width(terminal: bool) -> Option<usize> {
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    columns.filter(|columns| *columns > 0).or_else(|| {
-        let (columns, _) = terminal.then(terminal_size::terminal_size)??;
-        Some(usize::from(columns.0))
-    })
+/// Returns the text of an error and its hint.
+pub(super) fn error_text(error: &Error, color: bool) -> String {
+    let message = escape_control(&error.to_string()).into_owned();
+    let mut text = format!("wa: {}: {message}\n", label("error", "31", color));
+    if let Some(hint) = error.hint_text() {
+        text.push_str(&format!("{}: {}\n", label("hint", "36", color), escape_control(hint)));
+    }
+    text
 }
 
-/// Locks a mutex. A panic of another thread does not matter, since the mutex only guards text.
+fn label(word: &str, color_code: &str, color: bool) -> String {
+    if color { format!("\u{1b}[1;{color_code}m{word}\u{1b}[0m") } else { word.to_owned() }
+}
+
+/// Returns the width of a terminal: `COLUMNS`, else its size; `None` for other outputs.
+fn width(terminal: bool) -> Option<usize> {
+    if !terminal {
+        return None;
+    }
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    columns
+        .filter(|columns| *columns > 0)
+        .or_else(|| terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0)))
+}
+
+/// Locks a mutex. The panic of another thread does not matter, since the mutex guards only text.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

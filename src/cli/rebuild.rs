@@ -7,19 +7,20 @@ use super::args::values::{self, SummaryFormat};
 use super::output::progress::Bar;
 use super::{Globals, Printer};
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::maintenance::{RebuildOptions, RebuildReport, rebuild};
+use crate::render;
 use crate::render::numbers::group_digits;
+use crate::render::text::wrap_lines;
 use crate::settings::Settings;
-use crate::store::Store;
 use crate::time::Clock;
 
 /// Recompute sessions and daily statistics after a change of timeout or time zone
 ///
 /// Sessions whose events are all retained are recomputed. A session with pruned events stays whole:
-/// a longer timeout merges it with its neighbors, a shorter one does not split it. All sessions are
-/// dated by the time zone, and the statistics of all days are recomputed. First-seen times only
-/// move earlier. A rebuild is one commit.
+/// a longer timeout merges it with its neighbors, a shorter one does not split it. Every session
+/// gets its day in the new time zone, and the statistics of all days are recomputed. First-seen
+/// times only move earlier. A rebuild is one commit.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -68,21 +69,22 @@ impl Args {
 /// Rebuilds the store and prints a summary.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Failed`] if the store cannot be changed or the summary not be printed.
+/// [`crate::ErrorKind::Failed`] if the store cannot be changed or the summary cannot be printed.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
-    let store = Store::new(&options.store);
+    let store = printer.store(&options.store);
     config::check_file(&store)?;
     let bar = Bar::new(printer, "rebuild");
     let rebuild_options = RebuildOptions { clock: options.clock, lock_timeout: options.lock_timeout };
     let report = rebuild(&store, &options.settings, rebuild_options, &bar);
     bar.finish();
-    let report = report?;
+    let completed = report?;
+    let report = &completed.report;
     let text = match options.format {
-        SummaryFormat::Json => serde_json::to_string_pretty(&report)
-            .map_err(|e| Error::failed("cannot write the summary as JSON").caused_by(e))?,
-        SummaryFormat::Table => summary(&report),
+        SummaryFormat::Json => render::json(report, "summary")?,
+        SummaryFormat::Table => wrap_lines(&summary(report), printer.style().width),
     };
-    printer.change_summary(&text, options.format_given, "rebuild")
+    printer.change_summary(&text, options.format_given, "rebuild")?;
+    completed.check_cleanup("rebuild")
 }
 
 fn summary(report: &RebuildReport) -> String {

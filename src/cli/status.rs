@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use super::args::values::SummaryFormat;
 use super::{Globals, Printer};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::maintenance::chatbots::ChatbotsStatus;
 use crate::maintenance::status::{Run, Status, status};
+use crate::render;
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
@@ -15,7 +17,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
-/// Show the contents of the store: days, rows and bytes of each table, last ingest, last gc
+/// Show the contents of the store: tables, chatbots, last ingest, last gc
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -55,13 +57,12 @@ impl Args {
 /// Prints the status.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Failed`] if the store cannot be opened or the status not be printed.
+/// [`crate::ErrorKind::Failed`] if the store cannot be opened or the status cannot be printed.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let status = status(&Store::new(&options.store), &options.settings, options.clock)?;
     let text = match options.format {
-        SummaryFormat::Json => serde_json::to_string_pretty(&status)
-            .map_err(|e| Error::failed("cannot write the status as JSON").caused_by(e))?,
-        SummaryFormat::Table => render(&status, &printer.summary_style()),
+        SummaryFormat::Json => render::json(&status, "status")?,
+        SummaryFormat::Table => render(&status, &printer.style()),
     };
     printer.result(&text)
 }
@@ -79,6 +80,9 @@ fn render(status: &Status, style: &Style) -> String {
     };
     let retention = &status.retention;
     let mut text = format!("{}\n\n{}\n", escape_control(&status.store), table(status, style));
+    if let Some(chatbots) = status.chatbots.as_ref().filter(|chatbots| chatbots.count > 0) {
+        text.push_str(&format!("{}\n", chatbot_table(chatbots, style)));
+    }
     for (label, value) in [
         ("created", status.created_at.clone()),
         ("last change", status.updated_at.clone()),
@@ -95,7 +99,8 @@ fn render(status: &Status, style: &Style) -> String {
         ),
         ("ingested files", group_digits(status.ingested_files)),
     ] {
-        let lines = wrap(&value, style.width.saturating_sub(LABEL_WIDTH).max(LABEL_WIDTH));
+        // The manifest can come from other people.
+        let lines = wrap(&escape_control(&value), style.width.saturating_sub(LABEL_WIDTH).max(LABEL_WIDTH));
         let indented = lines.join(&format!("\n{:LABEL_WIDTH$}", ""));
         text.push_str(&format!("{label:LABEL_WIDTH$}{indented}\n"));
     }
@@ -104,6 +109,22 @@ fn render(status: &Status, style: &Style) -> String {
         text.push_str(&format!("{}\n", wrap(&warning, style.width).join("\n")));
     }
     text
+}
+
+fn chatbot_table(chatbots: &ChatbotsStatus, style: &Style) -> String {
+    let title = pluralize(chatbots.count, "chatbot", "chatbots");
+    let columns = [Column::id(&title), Column::number("sessions"), Column::time("last event")];
+    let mut section = Section::new(columns);
+    for chatbot in &chatbots.largest {
+        let id = escape_control(&chatbot.chatbot_id).into_owned();
+        let last = chatbot.last_event.as_ref().unwrap_or(&chatbot.last_day);
+        section.push([id, group_digits(chatbot.sessions), last.clone()]);
+    }
+    let hidden = chatbots.count.saturating_sub(chatbots.largest.len() as u64);
+    if hidden > 0 {
+        section.push([format!("+ {} more", group_digits(hidden)), String::new(), String::new()]);
+    }
+    draw_section(&section, style)
 }
 
 fn table(status: &Status, style: &Style) -> String {

@@ -7,15 +7,18 @@ use super::output::progress::Bar;
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
 use crate::maintenance::{VerifyReport, verify};
+use crate::render;
 use crate::render::numbers::{group_digits, pluralize};
-use crate::render::text::escape_control;
+use crate::render::text::{escape_control, wrap_lines};
+use crate::settings::Settings;
 use crate::store::Store;
 
 /// Check all files against the manifest, and all tables against the events
 ///
-/// Compares size, checksum and rows of every file with the manifest. Recomputes sessions, visitors
-/// and daily statistics from the retained events, and compares them with the stored rows. The exit
-/// status is 1 if there are differences, which are listed.
+/// Compares size, checksum and rows of every file with the manifest, and the secret key with its
+/// fingerprint. Recomputes sessions, visitors and daily statistics from the retained events, and
+/// compares them with the stored rows. The exit status is 1 if there are differences, which are
+/// listed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -35,15 +38,18 @@ pub(super) struct Options {
     store: PathBuf,
     format: SummaryFormat,
     format_given: bool,
+    /// The settings, or the error of reading them.
+    settings: Result<Settings>,
 }
 
 impl Args {
-    /// Converts the arguments. There are no invalid ones.
+    /// Converts the arguments, which are all valid.
     pub(super) fn validate(self, globals: &Globals) -> Options {
         Options {
             store: globals.store.clone(),
             format: self.format.unwrap_or_default(),
             format_given: self.format.is_some(),
+            settings: globals.config().map(|config| config.settings),
         }
     }
 }
@@ -54,13 +60,12 @@ impl Args {
 /// [`crate::ErrorKind::Failed`] if there are differences or the store cannot be checked.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let bar = Bar::new(printer, "verify");
-    let report = verify(&Store::new(&options.store), &bar);
+    let report = verify(&Store::new(&options.store), &options.settings, &bar);
     bar.finish();
     let report = report?;
     let text = match options.format {
-        SummaryFormat::Json => serde_json::to_string_pretty(&report)
-            .map_err(|e| Error::failed("cannot write the report as JSON").caused_by(e))?,
-        SummaryFormat::Table => table(&report),
+        SummaryFormat::Json => render::json(&report, "report")?,
+        SummaryFormat::Table => wrap_lines(&table(&report), printer.style().width),
     };
     printer.summary(&text, options.format_given)?;
     let differences = report.differences.len() as u64 + report.further_differences;
@@ -74,6 +79,13 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     ))
     .hint(if report.orphan_files == differences {
         "run `wa gc` to remove the orphan files; the store itself is intact"
+    } else if report.linked_folders == differences {
+        "move the folders that the links point to back into the store; only the folder of a partition may be a link"
+    } else if report.settings_damaged && report.tables_compared {
+        "correct wa.toml, and run `wa verify` again"
+    } else if report.key_damaged && report.tables_compared {
+        "restore the store's key file from a backup, or name the right one with WA_KEY_FILE; until then \
+         `wa ingest` and `wa forget` fail"
     } else if report.tables_compared {
         "run `wa rebuild` to recompute sessions and daily statistics from the retained events"
     } else {

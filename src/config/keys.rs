@@ -1,5 +1,5 @@
-//! The list of all settings. The parser of `wa.toml`, the file that `wa init` writes, `wa config`
-//! and the test of `docs/settings.md` use it.
+//! The list of all settings, used by the parser of `wa.toml`, the file that `wa init` writes, `wa
+//! config` and the test of `docs/settings.md`.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::quantity::{
 use crate::settings::{IpPolicy, Settings};
 use crate::time::{DAY, SECOND, Zone};
 
-/// The minimum memory budget: the base memory of an ingest, and one batch.
+/// The minimum memory budget: the base memory of an ingest and one batch.
 const MIN_MEMORY: u64 = 256 << 20;
 
 /// A setting.
@@ -21,7 +21,7 @@ pub struct Key {
     pub variable: Option<&'static str>,
     /// The comment in `wa.toml`.
     pub(super) doc: &'static str,
-    /// A value for messages, and for `wa.toml` if there is no default.
+    /// An example for messages. `wa.toml` also shows it if there is no default.
     pub(super) example: &'static str,
     parse: fn(&mut Settings, &str, &Path) -> Result<(), String>,
     format: fn(&Settings) -> Option<String>,
@@ -41,10 +41,20 @@ impl Key {
         (self.parse)(settings, value, base)
     }
 
+    /// Returns a hint with an example of the setting in `wa.toml`.
+    pub(super) fn example_line(&self) -> String {
+        format!("write it like {} = \"{}\"", last_part(self.name), self.example)
+    }
+
     /// Returns the value as written in `wa.toml`; `None` for an optional path that is not set.
     pub(crate) fn format(&self, settings: &Settings) -> Option<String> {
         (self.format)(settings)
     }
+}
+
+/// Returns the name of a setting without its table.
+pub(super) fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// All settings, in the order of the file.

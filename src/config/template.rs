@@ -7,9 +7,9 @@ use crate::settings::Settings;
 
 /// Returns the text of a settings file with the given values.
 ///
-/// Settings are written with their values, so that the file shows what applies. Paths and the
-/// memory budget are commented out unless a flag set them. Values of environment variables are not
-/// written.
+/// Settings are written with their values, so that the file shows the values in effect. Paths and
+/// the memory budget are commented out unless a flag set them. Values from environment variables
+/// are not written.
 pub(super) fn text(config: &ResolvedConfig) -> String {
     let mut text = String::from(
         "# Settings of this wa store.\n\
@@ -44,7 +44,7 @@ pub(super) fn text(config: &ResolvedConfig) -> String {
     text
 }
 
-/// Returns whether a setting is written even if it has its default.
+/// Returns whether a setting is written even if it has its default value.
 fn is_always_written(key: &Key) -> bool {
     !matches!(key.name, "geoip" | "memory" | "privacy.key_file")
 }

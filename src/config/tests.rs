@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::error::ErrorKind;
 use crate::settings::IpPolicy;
@@ -22,6 +24,16 @@ fn error_of(text: &str) -> (String, String) {
     assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     let message = error.to_string().replace(&format!("{}/", dir.path().display()), "");
     (message, error.hint_text().unwrap_or("").to_owned())
+}
+
+#[test]
+fn damaged_settings_have_a_hint() {
+    for (text, hint) in [
+        ("timezone = \"UTC\nmemory = 1\n", "correct that line"),
+        ("[retention]\nevents = \"90x\"\n", "write it like events = \"90d\""),
+    ] {
+        assert!(error_of(text).1.contains(hint), "{text}");
+    }
 }
 
 #[test]
@@ -213,7 +225,7 @@ fn daily_stats_retained_shorter_than_sessions_are_an_error() {
 fn written_file_reads_back_as_the_same_settings() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("a/store");
-    let path = write_default(&OsFileSystem, &store).unwrap().unwrap();
+    let path = write(&OsFileSystem, &store, &ResolvedConfig::default()).unwrap().unwrap();
     assert_eq!(path, store.join(FILE_NAME));
     let read = ResolvedConfig::read(&store, &no_environment).unwrap();
     assert_eq!(read.settings, Settings::default());
@@ -239,7 +251,7 @@ fn environment_is_not_written_to_the_file() {
 #[test]
 fn existing_settings_file_is_not_overwritten() {
     let (dir, _) = with_file("# mine\n");
-    assert_eq!(write_default(&OsFileSystem, dir.path()).unwrap(), None);
+    assert_eq!(write(&OsFileSystem, dir.path(), &ResolvedConfig::default()).unwrap(), None);
     assert_eq!(fs::read_to_string(dir.path().join(FILE_NAME)).unwrap(), "# mine\n");
 }
 
@@ -249,7 +261,7 @@ fn only_the_owner_can_read_store_and_settings() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");
-    write_default(&OsFileSystem, &store).unwrap();
+    write(&OsFileSystem, &store, &ResolvedConfig::default()).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&store), 0o700);
     assert_eq!(mode(&store.join(FILE_NAME)), 0o600);

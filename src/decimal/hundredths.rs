@@ -1,8 +1,8 @@
-//! Numbers of two decimals, held as whole hundredths.
+//! Numbers with two decimals, represented as whole hundredths.
 
 use serde::{Serialize, Serializer};
 
-/// Divides two integers and rounds half away from zero, which is half up for positive quotients.
+/// Divides two integers and rounds half away from zero, that is, half up for positive quotients.
 ///
 /// Returns 0 if the divisor is 0, and saturates at the limits of `i64`.
 pub fn round_half_up(dividend: i128, divisor: i128) -> i64 {
@@ -18,7 +18,7 @@ pub fn round_half_up(dividend: i128, divisor: i128) -> i64 {
     if negative { -rounded } else { rounded }
 }
 
-/// A number of two decimals.
+/// A number with two decimals.
 ///
 /// In JSON it has at most two decimals, and none if it is whole: `45.36`, `12.5`, `50`. It is never
 /// NaN and never `-0`.
@@ -30,7 +30,7 @@ impl Serialize for Hundredths {
         if self.0 % 100 == 0 {
             serializer.serialize_i64(self.0 / 100)
         } else {
-            // The float nearest to a decimal of few digits prints as that decimal.
+            // The float that is nearest to a decimal with few digits prints as that decimal.
             serializer.serialize_f64(self.0 as f64 / 100.0)
         }
     }

@@ -1,15 +1,15 @@
-//! JSON numbers as exact integers. Numbers of a log are stored without conversion to a float.
+//! JSON numbers as exact integers. Numbers of a log are stored without a conversion to floats.
 
-/// A JSON number times a power of ten, split into an integer and properties of the rest.
+/// A JSON number times a power of ten: its integer part, and how to round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScaledInteger {
     /// The number has a minus sign; true also for `-0`.
     pub negative: bool,
     /// The absolute value, truncated.
     pub magnitude: u64,
-    /// The truncated rest is at least one half.
+    /// The fraction is at least one half.
     pub rounds_up: bool,
-    /// The truncated rest is zero.
+    /// The fraction is zero.
     pub exact: bool,
 }
 
@@ -34,7 +34,7 @@ pub fn parse_scaled(number: &[u8], scale: i64) -> Option<ScaledInteger> {
     let (mantissa, exponent) = number.split_at_checked(at)?;
     let point = mantissa.iter().position(|b| *b == b'.').unwrap_or(mantissa.len());
     // Number of digits of the mantissa before the decimal point of the result. If the mantissa has
-    // fewer, zeros follow.
+    // fewer digits, zeros follow.
     let integer_digits = (point as i64).saturating_add(parse_exponent(exponent)).saturating_add(scale);
 
     let mut result = ScaledInteger { negative, magnitude: 0, rounds_up: false, exact: true };
@@ -63,6 +63,40 @@ fn parse_exponent(text: &[u8]) -> i64 {
         .filter(|b| b.is_ascii_digit())
         .fold(0i64, |n, b| n.saturating_mul(10).saturating_add(i64::from(b - b'0')).min(1 << 40));
     if negative { -size } else { size }
+}
+
+/// Returns whether a text is a JSON number.
+pub fn is_number(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    // Returns the position after the digits that begin at a position.
+    let digits = |from: usize| {
+        let mut at = from;
+        while byte(at).is_ascii_digit() {
+            at += 1;
+        }
+        at
+    };
+    let start = usize::from(byte(0) == b'-');
+    let mut end = digits(start);
+    if end == start || (byte(start) == b'0' && end > start + 1) {
+        return false;
+    }
+    if byte(end) == b'.' {
+        let fraction = end + 1;
+        end = digits(fraction);
+        if end == fraction {
+            return false;
+        }
+    }
+    if matches!(byte(end), b'e' | b'E') {
+        let exponent = end + 1 + usize::from(matches!(byte(end + 1), b'+' | b'-'));
+        end = digits(exponent);
+        if end == exponent {
+            return false;
+        }
+    }
+    end == bytes.len()
 }
 
 #[cfg(test)]
@@ -98,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn rest_is_described() {
+    fn fraction_is_described() {
         let parts =
             |number: &str| parse_scaled(number.as_bytes(), 0).map(|n| (n.magnitude, n.rounds_up, n.exact));
         assert_eq!(parts("1920.0"), Some((1920, false, true)));

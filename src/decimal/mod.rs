@@ -1,12 +1,13 @@
 //! Decimal numbers without floats.
 //!
-//! A float cannot hold every decimal that a log contains or a report prints: 45.355 would round to
-//! 45.35 in one place and to 45.36 in another, and two 19-digit ids could compare as equal. All
-//! decimal arithmetic therefore works on digits and integers:
+//! A float cannot represent every decimal that a log contains or a report prints. 45.355 would be
+//! rounded to 45.35 in one place and to 45.36 in another, and two 19-digit ids could compare as
+//! equal. All decimal arithmetic therefore works on digits and integers:
 //!
 //! - [`integer`] parses a JSON number as a scaled integer, for times and counts in a log;
 //! - [`DecimalText`] orders numbers by their digits, for conditions that users write;
-//! - [`Hundredths`] and [`round_half_up`] hold and compute numbers of two decimals, for reports.
+//! - [`Hundredths`] and [`round_half_up`] represent and compute numbers with two decimals, for
+//!   reports.
 
 mod hundredths;
 pub mod integer;

@@ -2,15 +2,15 @@
 
 use std::cmp::Ordering;
 
-/// A decimal number that borrows its digits from the text it was parsed from.
+/// A decimal number that borrows its digits from the text from which it was parsed.
 ///
-/// Its value is 0.d₁d₂d₃… × 10^`exponent` with d₁ ≠ 0. Two numbers are equal if their values are,
-/// however they are written: `12`, `12.0` and `1.2e1`.
+/// Its value is 0.d₁d₂d₃… × 10^`exponent` with d₁ ≠ 0. Two numbers are equal if their values are
+/// equal, in any notation: `12`, `12.0` and `1.2e1`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DecimalText<'a> {
     negative: bool,
-    /// The digits from the first that is not 0, possibly with a decimal point among them. Zero has
-    /// no digits, and then `negative` is false and `exponent` is 0.
+    /// The digits from the first that is not 0, possibly including a decimal point. Zero has no
+    /// digits; its `negative` is false and its `exponent` is 0.
     digits: &'a str,
     exponent: i64,
 }

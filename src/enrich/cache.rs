@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::UserAgent;
+use crate::event::UserAgent;
 
 const SHARDS: usize = 16;
 
@@ -65,7 +65,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enrich::DeviceType;
+    use crate::event::DeviceType;
 
     fn unknown(text: &str) -> UserAgent {
         UserAgent {

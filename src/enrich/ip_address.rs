@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::settings::IpPolicy;
 
-/// Bytes of a text in which an IP address is searched.
+/// Maximum number of bytes that are searched for an IP address.
 const MAX_LENGTH: usize = 4096;
 
-/// Returns the first IP address of a list such as `X-Forwarded-For`, which is the visitor's.
+/// Returns the first IP address of a list such as `X-Forwarded-For`: the visitor's.
 ///
 /// Accepts ports (`1.2.3.4:80`, `[2001:db8::1]:443`), brackets, quotes, zone ids (`fe80::1%eth0`)
 /// and `for=` (RFC 7239). Converts an IPv4-mapped IPv6 address to IPv4. Skips entries that are not

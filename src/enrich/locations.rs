@@ -3,12 +3,16 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 
 use maxminddb::{LookupResult, PathElement, Reader};
 
+use super::country::country_code;
 use crate::error::{Error, Result};
+use crate::positional_read::read_full_at;
+use crate::regular_file;
 
 /// The location of an IP address in the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +25,12 @@ pub struct LocationLookup {
 
 /// Records that are inspected to decide whether a database holds locations.
 const PROBED_RECORDS: usize = 2000;
+
+/// The largest database, in bytes. Pointers of the format cannot address more.
+const MAX_FILE: u64 = 4 << 30;
+/// The metadata begins with this text, in the last `METADATA_SPAN` bytes of a database.
+const METADATA_START: &[u8] = b"\xab\xcd\xefMaxMind.com";
+const METADATA_SPAN: u64 = 128 << 10;
 
 /// Languages of city names, in order of preference.
 const LANGUAGES: [&str; 8] = ["en", "de", "fr", "es", "pt-BR", "ru", "ja", "zh-CN"];
@@ -38,8 +48,12 @@ impl LocationDatabase {
     pub fn open(path: &Path) -> Result<LocationDatabase> {
         let hint =
             "use a database in MaxMind's format (.mmdb) with countries or cities, or remove the option";
-        let bytes =
-            std::fs::read(path).map_err(|cause| Error::io("read the location database", path, cause))?;
+        let unreadable = |cause| Error::io("read the location database", path, cause);
+        if !has_metadata(path).map_err(unreadable)? {
+            let message = format!("{} is not a location database in MaxMind's format", path.display());
+            return Err(Error::failed(message).caused_by("it has no metadata").hint(hint));
+        }
+        let bytes = regular_file::read(path, MAX_FILE).map_err(unreadable)?;
         let broken = |cause| {
             Error::failed(format!("{} is not a location database in MaxMind's format", path.display()))
                 .caused_by(cause)
@@ -83,6 +97,16 @@ impl LocationDatabase {
     }
 }
 
+/// Returns whether a file ends like a database. Checked first, so that no other file is loaded.
+fn has_metadata(path: &Path) -> std::io::Result<bool> {
+    let file = regular_file::open(path)?;
+    let length = file.metadata()?.len();
+    let mut end = vec![0; length.min(METADATA_SPAN) as usize];
+    let read = read_full_at(&file, &mut end, length.saturating_sub(METADATA_SPAN))?;
+    end.truncate(read);
+    Ok(memchr::memmem::find(&end, METADATA_START).is_some())
+}
+
 /// Decodes a record, nested (`country.iso_code`, `city.names.en`) or flat (`country_code`, `city`).
 fn read(record: &LookupResult<'_, Vec<u8>>) -> LocationLookup {
     let text = |path: &[&str]| {
@@ -98,16 +122,9 @@ fn read(record: &LookupResult<'_, Vec<u8>>) -> LocationLookup {
         .or_else(|| text(&["city"]))
         .or_else(|| text(&["city_name"]));
     LocationLookup {
-        country_code: country.filter(|code| is_code(code)).map(str::to_ascii_uppercase),
+        country_code: country.and_then(country_code).map(Cow::into_owned),
         city: city.filter(|city| *city != "-").map(str::to_owned),
     }
-}
-
-/// Returns whether a text is a country code. `ZZ` and `XX` mean "unknown".
-fn is_code(text: &str) -> bool {
-    text.len() == 2
-        && text.bytes().all(|b| b.is_ascii_alphabetic())
-        && !matches!(text.to_ascii_uppercase().as_str(), "ZZ" | "XX")
 }
 
 /// Returns whether an IP address is private, local, shared or reserved, and so has no location.

@@ -6,6 +6,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod channel;
+pub(crate) mod country;
 pub(crate) mod ip_address;
 pub(crate) mod locations;
 pub(crate) mod sites;
@@ -20,14 +21,14 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-pub use channel::Channel;
+pub use country::{country_code, is_unknown_country};
 pub use ip_address::{apply_ip_policy, first_ip_address};
 pub use locations::LocationLookup;
 pub use source::{DerivedSource, SourceFields};
 pub use url::path;
-pub use user_agent::{DeviceType, UserAgent};
 
 use crate::error::Result;
+use crate::event::UserAgent;
 
 /// The enrichment rules and the location database of a run.
 ///

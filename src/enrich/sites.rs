@@ -14,7 +14,7 @@ pub(super) enum SiteKind {
     Video,
     Shopping,
     Ai,
-    /// A subdomain of a listed site without a kind of its own.
+    /// A subdomain of a listed site, without its own kind.
     Plain,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct ClickId {
 pub(super) struct Sites {
     /// Kinds by domain, and by campaign source (names without a dot).
     entries: HashMap<&'static str, SiteKind>,
-    /// Kinds by the name in front of any public suffix.
+    /// Kinds by the name that precedes any public suffix.
     anywhere: HashMap<&'static str, SiteKind>,
     click_ids: HashMap<&'static str, ClickId>,
 }
@@ -84,8 +84,7 @@ impl Sites {
             {
                 return Some(*site);
             }
-            // An entry such as `google.*` matches the name in front of the suffix:
-            // `shopping.google.de`.
+            // An entry such as `google.*` matches the name before the suffix: `shopping.google.de`.
             if let Some((name, _)) = split_suffix(rest)
                 && let Some(site) = self.anywhere.get(name)
             {

@@ -8,9 +8,10 @@ use std::net::IpAddr;
 
 use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 
-use super::channel::{Campaign, Channel, channel};
+use super::channel::{Campaign, channel};
 use super::sites::{ClickId, Sites};
 use super::url::{Url, decode, decode_repeatedly, parameters};
+use crate::event::Channel;
 
 /// The logged fields of an event that identify its traffic source. Empty strings are `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -86,7 +87,7 @@ pub(super) fn source(sites: &Sites, fields: SourceFields<'_>) -> DerivedSource {
     derived
 }
 
-/// Normalizes a host, so that two spellings of one host are equal.
+/// Normalizes a host, so that two notations of one host are equal.
 ///
 /// A domain is in lower case, without `www.` and trailing dot, and in Unicode form (UTS #46). An
 /// IPv6 address is in canonical form (RFC 5952).
@@ -113,14 +114,14 @@ fn normalized(host: &str) -> String {
     let (domain, result) = Uts46::new().to_unicode(host.as_bytes(), AsciiDenyList::URL, Hyphens::Allow);
     match result {
         Ok(()) if !domain.is_empty() => domain.into_owned(),
-        // A host that is invalid in IDNA is compared as logged, apart from case.
+        // A host that is not valid in IDNA is compared as logged, except for its case.
         _ => host.to_lowercase(),
     }
 }
 
-/// Returns whether two hosts belong to one site: equal, or below the same registrable domain of the
-/// public suffix list (`a.example.co.uk` and `b.example.co.uk`, but not `a.github.io` and
-/// `b.github.io`).
+/// Returns whether two hosts belong to one site: they are equal, or below the same registrable
+/// domain of the public suffix list (`a.example.co.uk` and `b.example.co.uk`, but not `a.github.io`
+/// and `b.github.io`).
 fn same_site(one: &str, other: &str) -> bool {
     one == other || registrable(one).is_some_and(|domain| Some(domain) == registrable(other))
 }

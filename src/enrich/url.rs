@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-/// Bytes of a URL that are parsed.
+/// Maximum number of bytes of a URL that are parsed.
 const MAX_LENGTH: usize = 16 * 1024;
 
 /// The parts of a URL that identify a traffic source.
@@ -103,10 +103,10 @@ fn host(text: &str) -> Option<&str> {
     let authority = text.split(['/', '\\']).next()?;
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     if let Some(v6) = authority.strip_prefix('[') {
-        return v6.split_once(']').map(|(host, _)| host).filter(|host| host.contains(':'));
+        return v6.split_once(']').map(|(host, _)| host).filter(|host| is_ipv6(host));
     }
     let host = authority.split(':').next()?.trim_end_matches('.');
-    // U+0300 to U+036F are combining marks of decomposed letters.
+    // U+0300 to U+036F are the combining marks of decomposed letters.
     let valid = |c: char| {
         c.is_ascii_alphanumeric()
             || matches!(c, '.' | '-' | '_' | '\u{300}'..='\u{36f}')
@@ -114,6 +114,13 @@ fn host(text: &str) -> Option<&str> {
     };
     (!host.is_empty() && host.len() <= 253 && !host.starts_with('.') && host.chars().all(valid))
         .then_some(host)
+}
+
+/// Returns whether a text is an IPv6 address, which may have a zone (RFC 6874).
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, ""));
+    address.parse::<std::net::Ipv6Addr>().is_ok()
+        && zone.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '~'))
 }
 
 /// Returns the host of a URL without a scheme.
@@ -164,14 +171,14 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Layers of encoding that are removed from a value.
+/// Maximum number of layers of encoding that are removed from a value.
 const MAX_LAYERS: usize = 3;
 
 /// Decodes a value that may be encoded more than once, such as `no%2520code`.
 ///
-/// Percent signs that remain after the first layer start another one only if all of them are
-/// followed by two hexadecimal digits, as an encoder writes them. A plus sign is a space in the
-/// first layer only.
+/// Percent signs that remain after the first layer start another layer only if two hexadecimal
+/// digits follow each of them, as an encoder writes them. A plus sign is a space in the first layer
+/// only.
 pub(super) fn decode_repeatedly(text: &str) -> Cow<'_, str> {
     let mut decoded = decode(text);
     for _ in 1..MAX_LAYERS {
@@ -325,5 +332,15 @@ mod tests {
                 parameters(query, |key, value| { decode(key); decode_repeatedly(value); });
             }
         }
+    }
+
+    #[test]
+    fn host_in_brackets_must_be_an_ipv6_address() {
+        for text in ["[\u{0}001:db8::1]", "[a:b]", "[1:2]", "[::1%e\u{0}]", "[::g]", "[]"] {
+            assert_eq!(host(text), None, "{text:?}");
+        }
+        assert_eq!(host("[::1]:80/x"), Some("::1"));
+        assert_eq!(host("user@[2001:db8::1]"), Some("2001:db8::1"));
+        assert_eq!(host("[fe80::1%25eth0]"), Some("fe80::1%25eth0"));
     }
 }

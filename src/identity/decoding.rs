@@ -1,5 +1,9 @@
-//! Removes percent-encoding and JSON escapes, one layer at a time, and maps offsets back.
+//! Removes percent-encoding, JSON escapes and HTML character references, one layer at a time, and
+//! maps offsets back.
 
+use memchr::memchr3;
+
+use super::entities;
 use crate::json::escapes;
 
 /// The number of nested encodings that are removed.
@@ -13,91 +17,110 @@ pub(crate) struct DecodedLayer {
     pub(crate) offsets: Vec<usize>,
 }
 
-impl DecodedLayer {
-    /// Returns the offset in the original text of a decoded byte.
-    pub(crate) fn original_offset(&self, offset: usize) -> usize {
-        self.offsets.get(offset).copied().unwrap_or(0)
-    }
+/// Returns the offset in the original text that corresponds to an offset in a layer. `offsets` are
+/// the offsets of the layer; `None` for the original text itself.
+pub(crate) fn original_offset(offsets: Option<&[usize]>, offset: usize) -> usize {
+    offsets.map_or(offset, |all| all.get(offset).copied().unwrap_or(offset))
 }
 
-/// Removes one layer of encoding; returns `None` if the text has none.
-pub(crate) fn decode_text(text: &str) -> Option<String> {
-    decode(text.as_bytes(), None).map(|layer| String::from_utf8_lossy(&layer.bytes).into_owned())
-}
-
-/// Returns the text in lower case, as [`to_lowercase`](super::identifier::to_lowercase) does.
+/// Removes one layer of encodings; returns `None` if the text has none. Percent-encoded bytes need
+/// not be UTF-8.
 ///
-/// `offsets` are those of `text`, if it is itself a decoded layer.
-pub(crate) fn lowercase_layer(text: &[u8], offsets: Option<&[usize]>) -> DecodedLayer {
-    let mut layer =
-        DecodedLayer { bytes: Vec::with_capacity(text.len()), offsets: Vec::with_capacity(text.len() + 1) };
-    let original = |offset: usize| offsets.map_or(offset, |all| all.get(offset).copied().unwrap_or(offset));
-    let mut pos = 0;
-    for chunk in text.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            for lower in letter.to_lowercase() {
-                layer.bytes.extend_from_slice(lower.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            layer.offsets.resize(layer.bytes.len(), original(pos));
-            pos += letter.len_utf8();
-        }
-        for byte in chunk.invalid() {
-            layer.bytes.push(*byte);
-            layer.offsets.push(original(pos));
-            pos += 1;
-        }
-    }
-    layer.offsets.push(original(text.len()));
-    layer
-}
-
-/// Removes one layer of percent-encoding and JSON escapes; returns `None` if the text has none.
-///
-/// `offsets` are those of `text`, if it is itself a decoded layer.
+/// `offsets` are the offsets of `text`, if it is itself a decoded layer.
 pub(crate) fn decode(text: &[u8], offsets: Option<&[usize]>) -> Option<DecodedLayer> {
-    memchr::memchr2(b'%', b'\\', text)?;
-    let original = |offset: usize| offsets.map_or(offset, |all| all.get(offset).copied().unwrap_or(offset));
+    memchr3(b'%', b'\\', b'&', text)?;
     let mut layer =
         DecodedLayer { bytes: Vec::with_capacity(text.len()), offsets: Vec::with_capacity(text.len() + 1) };
     let (mut pos, mut changed) = (0, false);
     while let Some(&byte) = text.get(pos) {
         let rest = text.get(pos..).unwrap_or(&[]);
         let mut utf8 = [0; 4];
-        let (decoded, length): (&[u8], usize) = match byte {
-            b'%' => match rest.get(1..3).and_then(hex) {
-                Some(value) => {
-                    utf8[0] = value as u8;
-                    (&utf8[..1], 3)
-                }
-                None => (&rest[..1], 1),
-            },
-            b'\\' => match escape(rest) {
-                Some((character, length)) => (character.encode_utf8(&mut utf8).as_bytes(), length),
-                None => (&rest[..1], 1),
-            },
-            _ => (&rest[..1], 1),
+        let decoded = match byte {
+            b'%' => percent_encoded(rest),
+            b'\\' => escape(rest),
+            b'&' => entities::parse(rest).map(|(character, length)| (Decoded::Character(character), length)),
+            _ => None,
+        };
+        let (decoded, length): (&[u8], usize) = match decoded {
+            Some((Decoded::Character(character), length)) => {
+                (character.encode_utf8(&mut utf8).as_bytes(), length)
+            }
+            Some((Decoded::Byte(byte), length)) => {
+                utf8[0] = byte;
+                (&utf8[..1], length)
+            }
+            None => (&rest[..1], 1),
         };
         changed |= length > 1;
         for byte in decoded {
             layer.bytes.push(*byte);
-            layer.offsets.push(original(pos));
+            layer.offsets.push(original_offset(offsets, pos));
         }
         pos += length;
     }
-    layer.offsets.push(original(text.len()));
+    layer.offsets.push(original_offset(offsets, text.len()));
     changed.then_some(layer)
 }
 
-/// Parses a JSON escape; returns its character and its length in bytes. A lone surrogate encodes no
-/// character.
-fn escape(text: &[u8]) -> Option<(char, usize)> {
+/// The meaning of an escape.
+enum Decoded {
+    Character(char),
+    Byte(u8),
+}
+
+/// Parses `%40`, or `%u0040`, the form of the JavaScript function `escape`. Also returns the
+/// length.
+fn percent_encoded(text: &[u8]) -> Option<(Decoded, usize)> {
+    if text.get(1) != Some(&b'u') {
+        let byte = u8::try_from(hex(text.get(1..3)?)?).ok()?;
+        return Some((Decoded::Byte(byte), 3));
+    }
+    let unit = |at: usize| text.get(at..at + 6)?.strip_prefix(b"%u").and_then(hex);
+    let first = unit(0)?;
+    if let Some(character) = char::from_u32(first) {
+        return Some((Decoded::Character(character), 6));
+    }
+    let (high, low) = (first.checked_sub(0xd800)?, unit(6)?.checked_sub(0xdc00)?);
+    let character = (high < 0x400 && low < 0x400).then(|| char::from_u32(0x10000 + (high << 10) + low))??;
+    Some((Decoded::Character(character), 12))
+}
+
+/// Parses a JSON escape, or `\x40`, the form of web servers. Also returns the length. A lone
+/// surrogate does not encode a character.
+fn escape(text: &[u8]) -> Option<(Decoded, usize)> {
+    if text.get(1) == Some(&b'x') {
+        let byte = u8::try_from(hex(text.get(2..4)?)?).ok()?;
+        return Some((Decoded::Byte(byte), 4));
+    }
     let (length, is_lone_surrogate) = escapes::check(text)?;
     let escape = std::str::from_utf8(text.get(..length)?).ok()?;
     let character = escapes::unescape(escape).chars().next()?;
-    (!is_lone_surrogate).then_some((character, length))
+    (!is_lone_surrogate).then_some((Decoded::Character(character), length))
 }
 
 /// Parses hexadecimal digits.
 fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_layer_is_removed_at_a_time() {
+        for (text, decoded) in [
+            ("a%40b%2540", "a@b%40"),
+            ("%u0061%ud83d%ude00%u00e9", "a😀é"),
+            (r"\u0040\n\x40\\", "@\n@\\"),
+            ("&#64;&amp;amp;&eacute;", "@&amp;é"),
+        ] {
+            let layer = decode(text.as_bytes(), None).unwrap();
+            assert_eq!(String::from_utf8(layer.bytes).unwrap(), decoded, "{text}");
+        }
+        assert_eq!(decode(b"caf%E9", None).unwrap().bytes, b"caf\xe9");
+        for text in ["plain", "100 %", "%4", "%u12", "%ud83d", "&", "&x", "\\", "\\x4", "\\ud83d"] {
+            assert!(decode(text.as_bytes(), None).is_none(), "{text}");
+        }
+    }
 }

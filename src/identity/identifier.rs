@@ -1,16 +1,18 @@
-//! Identifiers of persons: ids and email addresses.
+//! Identifiers of people: ids and email addresses.
 //!
 //! An identifier matches by its text in any identity field (`user_id`, `user_email`,
 //! `anonymous_id`, `session_id`), since some logs write the user id into `anonymous_id` after a
-//! login. [`for_each_reading`] undoes the encodings in which logs write it. Email addresses compare
-//! without regard to case, everything else exactly.
+//! login. [`for_each_reading`] removes the encodings that logs use. Texts are compared in their
+//! [`canonical`] form: email addresses regardless of case, ids with it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::decoding;
+use super::canonical::{Case, canonical};
+use super::{charsets, decoding};
 use crate::store::key::SecretKey;
 
-/// The field that a user named an identifier by.
+/// The field that the user gave an identifier for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdentifierKind {
     /// A `user_id`.
@@ -38,39 +40,58 @@ impl Identifier {
         Identifier { kind, value: value.into() }
     }
 
+    /// Returns the text by which the identifier is compared.
+    pub(crate) fn canonical(&self) -> Cow<'_, str> {
+        match self.kind {
+            IdentifierKind::Email => canonical(&self.value, Case::Ignored),
+            _ => canonical(&self.value, Case::Differs),
+        }
+    }
+
     /// Returns the keyed hash that replaces the identifier once it is erased.
     pub(crate) fn hash(&self, key: &SecretKey) -> String {
         match self.kind {
-            IdentifierKind::Email => email_hash(key, &self.value),
-            _ => value_hash(key, &self.value),
+            IdentifierKind::Email => email_hash(key, &self.canonical()),
+            _ => id_hash(key, &self.canonical()),
         }
     }
 }
 
-/// Returns the keyed hash of a value as an erased id.
-pub(crate) fn value_hash(key: &SecretKey, value: &str) -> String {
-    key.hash(&[b"forgotten value", value.as_bytes()])
+fn id_hash(key: &SecretKey, canonical: &str) -> String {
+    key.hash(&[b"forgotten value", canonical.as_bytes()])
 }
 
-/// Returns the keyed hash of a value as an erased email address.
-pub(crate) fn email_hash(key: &SecretKey, value: &str) -> String {
-    key.hash(&[b"forgotten e-mail", to_lowercase(value).as_bytes()])
+fn email_hash(key: &SecretKey, canonical: &str) -> String {
+    key.hash(&[b"forgotten e-mail", canonical.as_bytes()])
 }
 
-/// Returns the text in lower case, for comparisons without regard to case.
+/// Returns the keyed hashes of a text as an erased id, and, if `is_email`, as an erased email
+/// address.
 ///
-/// Unlike [`str::to_lowercase`], it maps each character by itself: the result for a part of a text
-/// does not depend on what surrounds it.
-pub(crate) fn to_lowercase(text: &str) -> String {
-    match text.is_ascii() {
-        true => text.to_ascii_lowercase(),
-        false => text.chars().flat_map(char::to_lowercase).collect(),
+/// The first versions hashed the unchanged text of an id, and the lower-case text of an email
+/// address. Old stores contain these hashes. For texts that are canonical, old and new hashes are
+/// equal.
+pub(crate) fn erased_hashes(key: &SecretKey, text: &str, is_email: bool) -> Vec<String> {
+    let id = canonical(text, Case::Differs);
+    let mut hashes = vec![id_hash(key, &id)];
+    if id != text {
+        hashes.push(id_hash(key, text));
     }
+    if is_email {
+        let email = canonical(text, Case::Ignored);
+        hashes.push(email_hash(key, &email));
+        let lower: String = text.chars().flat_map(char::to_lowercase).collect();
+        if lower != email {
+            hashes.push(email_hash(key, &lower));
+        }
+    }
+    hashes
 }
 
-/// Calls a function with every text that a value of an identity field can mean: the value itself;
-/// trimmed; with percent-encoding (and `+` for a space) and JSON escapes removed; and each email
-/// address in it (`mailto:ada@example.org`, `Ada <ada@example.org>`, a list).
+/// Calls a function with every possible meaning of a value of an identity field: the value itself;
+/// trimmed; without percent-encoding (and with `+` as a space), JSON escapes and HTML character
+/// references; and each email address in it (`mailto:ada@example.org`, `Ada <ada@example.org>`, a
+/// list).
 pub(crate) fn for_each_reading(value: &str, mut each: impl FnMut(&str)) {
     each(value);
     if is_plain(value) {
@@ -81,17 +102,25 @@ pub(crate) fn for_each_reading(value: &str, mut each: impl FnMut(&str)) {
             each(text);
         }
     };
-    let mut decoded = None;
+    let mut decoded: Option<String> = None;
     for _ in 0..=decoding::MAX_LAYERS {
         let text = decoded.as_deref().unwrap_or(value);
-        other(text.trim());
-        if text.contains('+') {
-            other(text.replace('+', " ").trim());
-        }
-        email_addresses(text).for_each(&mut other);
-        let Some(next) = decoding::decode_text(text) else { break };
-        decoded = Some(next);
+        each_part(text, &mut other);
+        let Some(next) = decoding::decode(text.as_bytes(), None) else { break };
+        decoded = Some(String::from_utf8(next.bytes).unwrap_or_else(|e| {
+            charsets::readings(e.as_bytes()).iter().for_each(|text| each_part(text, &mut other));
+            String::from_utf8_lossy(e.as_bytes()).into_owned()
+        }));
     }
+}
+
+/// Calls a function with a decoded text, trimmed, and with each email address in it.
+fn each_part(text: &str, each: &mut impl FnMut(&str)) {
+    each(text.trim());
+    if text.contains('+') {
+        each(text.replace('+', " ").trim());
+    }
+    email_addresses(text).for_each(each);
 }
 
 /// The byte can be part of an encoding.
@@ -101,13 +130,13 @@ const AT_SIGN: u8 = 2;
 /// The byte can separate email addresses, or be trimmed.
 const SEPARATOR: u8 = 4;
 
-/// The class of each byte of a value; 0 if it always stands for itself.
+/// The class of each byte of a value; 0 for bytes that always stand for themselves.
 const BYTE_CLASSES: [u8; 256] = {
     let mut classes = [SEPARATOR; 256];
     let mut byte = 0;
     while byte < 256 {
         match byte as u8 {
-            b'%' | b'+' | b'\\' => classes[byte] = ENCODING,
+            b'%' | b'+' | b'\\' | b'&' => classes[byte] = ENCODING,
             b'@' => classes[byte] = AT_SIGN,
             b'.' | b'_' | b'-' => classes[byte] = 0,
             other if other.is_ascii_alphanumeric() => classes[byte] = 0,
@@ -120,8 +149,8 @@ const BYTE_CLASSES: [u8; 256] = {
 
 /// Returns whether a value contains no encoding.
 ///
-/// Nearly all values are plain, and an erasure reads those of every event: this check spares them
-/// the decoding.
+/// Nearly all values are plain. An erasure reads the values of every event, and this check saves
+/// decoding them.
 fn is_plain(value: &str) -> bool {
     let classes = value.bytes().fold(0, |classes, byte| classes | BYTE_CLASSES[usize::from(byte)]);
     match classes {
@@ -132,7 +161,7 @@ fn is_plain(value: &str) -> bool {
     }
 }
 
-/// Returns the email addresses in a text: each as written, and without surrounding punctuation.
+/// Returns the email addresses in a text, each as written and without surrounding punctuation.
 fn email_addresses(text: &str) -> impl Iterator<Item = &str> {
     let separates = |c: char| c.is_whitespace() || ",;:<>()[]\"?&=/|".contains(c);
     let surrounds = |c: char| !(c.is_alphanumeric() || "_-+%".contains(c));
@@ -147,29 +176,31 @@ fn email_addresses(text: &str) -> impl Iterator<Item = &str> {
 #[derive(Clone, Debug, Default)]
 pub struct Identifiers {
     all: Vec<Identifier>,
+    /// Numbers of the ids, by canonical form.
     exact: HashMap<String, usize>,
+    /// Numbers of the email addresses, by canonical form.
     emails: HashMap<String, usize>,
     has_bare_emails: bool,
 }
 
 impl Identifiers {
-    /// Returns the set of some identifiers, without duplicates.
+    /// Creates a set of identifiers, without duplicates.
     pub(crate) fn new(identifiers: impl IntoIterator<Item = Identifier>) -> Identifiers {
         let mut set = Identifiers::default();
         identifiers.into_iter().for_each(|identifier| set.add(identifier));
         set
     }
 
-    /// Adds an identifier, unless one of the same text is in the set: ids of all kinds count as the
-    /// same, an id and an email address do not.
+    /// Adds an identifier, unless the set has one with the same text. The kind of an id does not
+    /// matter here, but an id and an email address are different identifiers.
     pub(crate) fn add(&mut self, identifier: Identifier) {
         let number = self.all.len();
         let existing = match identifier.kind {
             IdentifierKind::Email => {
                 self.has_bare_emails |= !identifier.value.contains('@');
-                *self.emails.entry(to_lowercase(&identifier.value)).or_insert(number)
+                *self.emails.entry(identifier.canonical().into_owned()).or_insert(number)
             }
-            _ => *self.exact.entry(identifier.value.clone()).or_insert(number),
+            _ => *self.exact.entry(identifier.canonical().into_owned()).or_insert(number),
         };
         if existing == number {
             self.all.push(identifier);
@@ -177,16 +208,19 @@ impl Identifiers {
     }
 
     /// Calls a function with the number of each identifier that a value of an identity field
-    /// matches in any reading. A number can come twice.
+    /// matches in any of its meanings. A number can occur twice.
     pub(crate) fn for_each_match(&self, value: &str, mut each: impl FnMut(usize)) {
         for_each_reading(value, |text| {
+            // A full-width `＠` counts as an `@` too.
             if !self.emails.is_empty()
-                && (self.has_bare_emails || text.contains('@'))
-                && let Some(number) = self.emails.get(&to_lowercase(text))
+                && (self.has_bare_emails || text.contains('@') || !text.is_ascii())
+                && let Some(number) = self.emails.get(&*canonical(text, Case::Ignored))
             {
                 each(*number);
             }
-            if let Some(number) = self.exact.get(text) {
+            if !self.exact.is_empty()
+                && let Some(number) = self.exact.get(&*canonical(text, Case::Differs))
+            {
                 each(*number);
             }
         });
@@ -309,6 +343,43 @@ mod tests {
             (vec![0], vec![0], vec![])
         );
         assert_eq!((find(&set, "jörg@example.org"), find(&set, "J%C3%B6rg@example.org")), (vec![1], vec![1]));
+    }
+
+    #[test]
+    fn other_unicode_forms_charsets_and_entities_match() {
+        let set = Identifiers::new([
+            Identifier::new(IdentifierKind::Email, "jörg@münchen.de"),
+            Identifier::new(IdentifierKind::User, "josé-1"),
+        ]);
+        for value in [
+            "JO\u{308}RG@MU\u{308}NCHEN.DE",
+            "jörg@xn--mnchen-3ya.de",
+            "J%F6rg@XN--MNCHEN-3YA.DE",
+            "j%u00F6rg%40m%u00fcnchen.de",
+            "j&ouml;rg&#64;m&uuml;nchen.de",
+            "jörg＠münchen.de",
+            "mailto:j%C3%B6rg@xn--mnchen-3ya.de",
+        ] {
+            assert_eq!(find(&set, value), [0], "{value}");
+        }
+        // In UTF-8, Latin-1 and Mac Roman, and with a combining accent.
+        for id in ["jos%C3%A9-1", "jos%E9-1", "jos%8E-1", "jose%CC%81-1", "jos&#233;-1", "ｊosé-1"] {
+            assert_eq!(find(&set, id), [1], "{id}");
+        }
+        for other in ["jose-1", "JOSÉ-1", "jos%E8-1", "jorg@münchen.de", "jörg@xn--mnchen-3yb.de"] {
+            assert_eq!(find(&set, other), [0; 0], "{other}");
+        }
+    }
+
+    #[test]
+    fn hashes_of_older_versions_are_found() {
+        let key = SecretKey::from_bytes([7; 32]);
+        let old_email = key.hash(&[b"forgotten e-mail", "jo\u{308}rg@xn--mnchen-3ya.de".as_bytes()]);
+        let old_id = key.hash(&[b"forgotten value", "jose\u{301}".as_bytes()]);
+        assert!(erased_hashes(&key, "JO\u{308}RG@xn--mnchen-3ya.de", true).contains(&old_email));
+        assert!(erased_hashes(&key, "jose\u{301}", false).contains(&old_id));
+        let identifier = Identifier::new(IdentifierKind::Email, "jörg@münchen.de");
+        assert!(erased_hashes(&key, "JO\u{308}RG@xn--mnchen-3ya.de", true).contains(&identifier.hash(&key)));
     }
 
     #[test]

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::parse::rejected::RejectReason;
 use super::parse::warnings::Warnings;
+use crate::store::manifest::LastRun;
+use crate::time::Micros;
 
 /// Counts of events by outcome; mergeable.
 ///
-/// Each event of an envelope counts. A line that cannot be parsed counts as one event.
+/// Each event of an envelope counts separately. A line that cannot be parsed counts as one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestCounts {
     /// Events read.
@@ -20,9 +22,12 @@ pub struct IngestCounts {
     pub duplicate: u64,
     /// Rejected events, by reason.
     pub rejected: BTreeMap<RejectReason, u64>,
+    /// Records that a map ignores on purpose, and values in wrappings that are not events.
+    #[serde(default)]
+    pub ignored: u64,
     /// Events of pruned days, which are ignored.
     pub already_pruned: u64,
-    /// Events of forgotten persons, which are ignored.
+    /// Events of forgotten people, which are ignored.
     pub forgotten: u64,
     /// Unfinished last lines, which are left for the next ingest.
     pub unfinished: u64,
@@ -45,12 +50,25 @@ impl IngestCounts {
         self.rejected.values().sum()
     }
 
+    /// Returns the figures that `wa status` shows of an ingest that started at `at`.
+    pub fn last_run(&self, at: Micros) -> LastRun {
+        let counts = [
+            ("read", self.read),
+            ("stored", self.stored),
+            ("duplicate", self.duplicate),
+            ("rejected", self.rejected_total()),
+            ("ignored", self.ignored),
+        ];
+        LastRun { at, counts: counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect() }
+    }
+
     /// Adds the counts of `others`.
     pub fn merge(&mut self, others: &IngestCounts) {
         self.read += others.read;
         self.stored += others.stored;
         self.duplicate += others.duplicate;
         others.rejected.iter().for_each(|(reason, times)| self.add_rejected(*reason, *times));
+        self.ignored += others.ignored;
         self.already_pruned += others.already_pruned;
         self.forgotten += others.forgotten;
         self.unfinished += others.unfinished;
@@ -63,6 +81,7 @@ impl IngestCounts {
         let sum = self.stored
             + self.duplicate
             + self.rejected_total()
+            + self.ignored
             + self.already_pruned
             + self.forgotten
             + self.unfinished;
@@ -82,14 +101,14 @@ pub enum FileOutcome {
         /// That position, in bytes.
         from: u64,
     },
-    /// Not at all: the file is unchanged since an earlier ingest.
+    /// Not at all, because the file is unchanged since an earlier ingest.
     Unchanged,
     /// Up to the first damaged byte.
     Damaged {
         /// The error.
         error: String,
     },
-    /// Not at all: the file could not be opened.
+    /// Not at all, because the file could not be opened or is not a log.
     Unreadable {
         /// The error.
         error: String,
@@ -104,6 +123,9 @@ pub struct FileSummary {
     /// How the file was read.
     #[serde(flatten)]
     pub outcome: FileOutcome,
+    /// The map that read the file; missing for native lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
     /// Counts of its events.
     #[serde(flatten)]
     pub counts: IngestCounts,
@@ -174,7 +196,7 @@ mod tests {
     #[test]
     fn file_summary_json_is_flat_and_round_trips() {
         let outcome = FileOutcome::Damaged { error: "the end is missing".into() };
-        let file = FileSummary { file: "a.gz".into(), outcome, counts: counts(10) };
+        let file = FileSummary { file: "a.gz".into(), outcome, map: Some("ga4".into()), counts: counts(10) };
         let json = serde_json::to_value(&file).unwrap();
         assert_eq!(json["outcome"], "damaged");
         assert_eq!(json["rejected"]["not_json"], 2);

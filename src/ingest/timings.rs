@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 pub enum Stage {
     /// Waiting for parsed blocks.
     Wait,
-    /// Gathering the batch and assigning ids to lines without one.
+    /// Collecting the batch and assigning ids to lines without one.
     Gather,
+    /// Sorting a batch by time and keeping it in temporary files.
+    Scatter,
     /// Finding duplicates in the batch and the store.
     Dedupe,
     /// Sorting events by session key.
@@ -26,9 +28,10 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    const ALL: [Stage; 8] = [
+    const ALL: [Stage; 9] = [
         Stage::Wait,
         Stage::Gather,
+        Stage::Scatter,
         Stage::Dedupe,
         Stage::Sort,
         Stage::Tables,
@@ -42,6 +45,7 @@ impl Stage {
         match self {
             Stage::Wait => "wait",
             Stage::Gather => "gather",
+            Stage::Scatter => "scatter",
             Stage::Dedupe => "dedupe",
             Stage::Sort => "sort",
             Stage::Tables => "tables",

@@ -64,7 +64,7 @@ pub fn decode(inner: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// Appends a valid JSON value to `out` as it is written, with `\ufffd` in place of each lone
+/// Appends a valid JSON value to `out`, unchanged except for `\ufffd` in place of each lone
 /// surrogate, so that strict readers accept it.
 pub fn replace_lone_surrogates(raw: &str, out: &mut String) {
     let mut rest = raw;

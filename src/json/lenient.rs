@@ -6,7 +6,7 @@
 //!
 //! Any text is accepted without a panic. On text that is not JSON, [`each_member`] and
 //! [`each_element`] return `None` as soon as they find the error, and [`strings`] and
-//! [`strings_and_numbers`] return everything that looks like one.
+//! [`strings_and_numbers`] return everything that looks like a string or a number.
 
 use std::borrow::Cow;
 
@@ -17,13 +17,14 @@ use memchr::{memchr, memchr2};
 pub struct Token<'a> {
     /// The kind of the token.
     pub kind: TokenKind,
-    /// Offset of the first byte; of a string, of its opening quote.
+    /// Offset of the first byte; for a string, of its opening quote.
     pub start: usize,
-    /// Offset after the last byte; of a string, after its closing quote.
+    /// Offset after the last byte; for a string, after its closing quote.
     pub end: usize,
-    /// The content: of a string, the text between its quotes, with its escapes.
+    /// The content; for a string, the text between its quotes, with its escapes.
     pub text: &'a str,
-    /// The key of the member whose value the token is, with its escapes; only set for numbers.
+    /// The key of the member that has this token as its value, with its escapes; only set for
+    /// numbers.
     pub key: Option<&'a str>,
 }
 
@@ -137,7 +138,7 @@ pub fn each_element<'a>(text: &'a str, mut each: impl FnMut(usize, &'a str)) -> 
     })
 }
 
-/// Returns the value of a top-level member of an object; of a repeated key, the last value.
+/// Returns the value of a top-level member of an object; for a repeated key, the last value.
 pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     let mut found = None;
     each_member(object, |key, value| {
@@ -148,7 +149,7 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     found
 }
 
-/// Returns whether a key, as it is written between its quotes, is `name`. Escapes are decoded.
+/// Returns whether a key, given as the text between its quotes, is `name`. Escapes are decoded.
 #[inline]
 pub fn key_is(key: &str, name: &str) -> bool {
     key == name || (key.contains('\\') && super::unescape(key) == name)
@@ -208,7 +209,7 @@ impl<'a> Cursor<'a> {
         self.text.get(start..close)
     }
 
-    /// Reads a value; returns it as it is written.
+    /// Reads a value; returns its text.
     fn value(&mut self) -> Option<&'a str> {
         self.skip_space();
         let start = self.pos;

@@ -28,16 +28,19 @@ pub enum Kind {
 pub const ESCAPED: u32 = 1 << 8;
 /// Flag of a string with a lone surrogate, and of a container with such a string in it.
 pub const LONE_SURROGATE: u32 = 1 << 9;
+/// The string is a plain text, without quotes around it and without escapes. Its span begins and
+/// ends one byte outside the text.
+pub const UNQUOTED: u32 = 1 << 10;
 
 /// The position and kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// Offset of the first byte; of a string, of its opening quote.
+    /// Offset of the first byte; for a string, of its opening quote.
     pub start: u32,
     /// Offset after the last byte.
     pub end: u32,
-    /// Kind and flags in one word. As two fields, two byte stores would be followed by one wider
-    /// load, which the processor cannot forward.
+    /// Kind and flags in one word. As two fields, they would be written by two byte stores and read
+    /// by one wider load, which the processor cannot forward.
     kind_and_flags: u32,
 }
 
@@ -61,17 +64,22 @@ impl Value {
         }
     }
 
-    /// Returns whether the value has a flag: [`ESCAPED`] or [`LONE_SURROGATE`].
+    /// Returns whether the value has a flag: [`ESCAPED`], [`LONE_SURROGATE`] or [`UNQUOTED`].
     #[inline]
     pub fn has(self, flag: u32) -> bool {
         self.kind_and_flags & flag != 0
     }
 
-    fn flags(self) -> u32 {
+    pub(super) fn flags(self) -> u32 {
         self.kind_and_flags & !0xff
     }
 
-    /// Returns the span of the value as it is written.
+    /// Returns the value moved `by` bytes further on.
+    pub fn shifted(self, by: u32) -> Value {
+        Value { start: self.start + by, end: self.end + by, ..self }
+    }
+
+    /// Returns the span of the whole value.
     pub fn raw(self) -> Span {
         Span { start: self.start, len: self.end.saturating_sub(self.start) }
     }
@@ -96,7 +104,7 @@ pub struct Member {
 pub struct Scanner<'a> {
     text: &'a [u8],
     structural: StructuralBits<'a>,
-    /// One bit per open container: whether it is an object.
+    /// One bit per open container: whether the container is an object.
     open: Vec<u64>,
 }
 
@@ -104,6 +112,12 @@ impl<'a> Scanner<'a> {
     /// Creates a scanner of a text of at most 4 GiB.
     pub fn new(text: &'a [u8]) -> Self {
         Scanner { text, structural: StructuralBits::new(text), open: Vec::new() }
+    }
+
+    /// Returns the text.
+    #[inline]
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.text
     }
 
     /// Returns the byte at a position; zero after the end.
@@ -172,7 +186,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(always)]
-    fn string(&mut self, open: usize) -> Option<Value> {
+    pub(super) fn string(&mut self, open: usize) -> Option<Value> {
         if self.at(open) != b'"' {
             return None;
         }
@@ -214,7 +228,7 @@ impl<'a> Scanner<'a> {
         Some(Value::new(pos, pos + length, kind, 0))
     }
 
-    /// Scans an object or array with everything in it.
+    /// Scans an object or array with all values inside it.
     fn container(&mut self, start: usize) -> Option<Value> {
         let (mut depth, mut flags, mut pos) = (0usize, 0, start);
         'values: loop {
@@ -240,7 +254,8 @@ impl<'a> Scanner<'a> {
                 }
                 _ => pos = self.skip_space(self.scalar(pos)?.end as usize),
             }
-            // A comma follows, or the end of the container and of those around it.
+            // A comma follows, or the end of this container and possibly of the containers around
+            // it.
             loop {
                 let object = self.is_object(depth.checked_sub(1)?);
                 match self.at(pos) {
@@ -456,7 +471,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// `RawValue` checks the grammar only: neither depth, nor the range of numbers, nor
+        /// `RawValue` checks only the grammar, and neither the depth, the range of numbers nor
         /// surrogates.
         #[test]
         fn validity_agrees_with_serde_json(line in fragments()) {

@@ -1,8 +1,11 @@
-//! Finds the bytes at which a string can end: quotes, backslashes and control characters.
+//! Finds the bytes of a class, such as those at which a JSON string can end: quotes, backslashes
+//! and control characters.
 //!
 //! One bit stands for each byte of the text. Classifying 64 bytes at a time costs less than
-//! searching string by string. A line feed is a control character, so that a string that is not
-//! closed ends with its line.
+//! searching string by string. A line feed is a control character, so an unclosed string ends with
+//! its line.
+
+use std::marker::PhantomData;
 
 use wide::u8x16;
 
@@ -11,17 +14,37 @@ const WORD: usize = 64;
 /// Bytes that are classified at a time; they are still in the L1 cache when they are scanned.
 const STRETCH: usize = 16 << 10;
 
-/// The bits of a text, computed on demand.
-#[derive(Debug)]
-pub struct StructuralBits<'a> {
-    text: &'a [u8],
-    words: Vec<u64>,
+/// A class of bytes.
+pub trait ByteClass {
+    /// Sets all bits of the bytes that are in the class, and clears those of the others.
+    fn select(bytes: u8x16) -> u8x16;
 }
 
-impl<'a> StructuralBits<'a> {
+/// The bytes at which a JSON string can end.
+#[derive(Debug)]
+pub struct JsonBytes;
+
+impl ByteClass for JsonBytes {
+    #[inline(always)]
+    fn select(bytes: u8x16) -> u8x16 {
+        let control = bytes.min(u8x16::splat(0x1f)).cmp_eq(bytes);
+        control | bytes.cmp_eq(u8x16::splat(b'"')) | bytes.cmp_eq(u8x16::splat(b'\\'))
+    }
+}
+
+/// The bits of a text, computed on demand.
+#[derive(Debug)]
+pub struct StructuralBits<'a, C = JsonBytes> {
+    text: &'a [u8],
+    words: Vec<u64>,
+    class: PhantomData<C>,
+}
+
+impl<'a, C: ByteClass> StructuralBits<'a, C> {
     /// Creates the bits of a text; none is computed yet.
     pub fn new(text: &'a [u8]) -> Self {
-        StructuralBits { text, words: Vec::with_capacity(text.len().div_ceil(WORD) + STRETCH / WORD) }
+        let words = Vec::with_capacity(text.len().div_ceil(WORD) + STRETCH / WORD);
+        StructuralBits { text, words, class: PhantomData }
     }
 
     /// Returns the first position at or after `from` whose bit is set. Every position at or after
@@ -54,28 +77,22 @@ impl<'a> StructuralBits<'a> {
         let rest = self.text.get(self.words.len() * WORD..).unwrap_or(&[]);
         let stretch = rest.get(..STRETCH).unwrap_or(rest);
         let (words, tail) = stretch.as_chunks::<WORD>();
-        self.words.extend(words.iter().map(classify_word));
+        self.words.extend(words.iter().map(classify_word::<C>));
         if !tail.is_empty() {
-            // Zeros are control characters, so that the bits after the text are set.
+            // The word is padded with zeros. They can be in the class, so the bits after the text
+            // can be set.
             let mut word = [0; WORD];
             word.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-            self.words.push(classify_word(&word));
+            self.words.push(classify_word::<C>(&word));
         }
     }
 }
 
 #[inline]
-fn classify_word(bytes: &[u8; WORD]) -> u64 {
+fn classify_word<C: ByteClass>(bytes: &[u8; WORD]) -> u64 {
     let (lanes, _) = bytes.as_chunks::<16>();
-    lanes.iter().rev().fold(0, |bits, lane| bits << 16 | u64::from(classify_lane(*lane)))
-}
-
-#[inline]
-fn classify_lane(lane: [u8; 16]) -> u16 {
-    let bytes = u8x16::new(lane);
-    let control = bytes.min(u8x16::splat(0x1f)).cmp_eq(bytes);
-    let structural = control | bytes.cmp_eq(u8x16::splat(b'"')) | bytes.cmp_eq(u8x16::splat(b'\\'));
-    structural.move_mask() as u16
+    let mask = |lane: [u8; 16]| C::select(u8x16::new(lane)).move_mask() as u16;
+    lanes.iter().rev().fold(0, |bits, lane| bits << 16 | u64::from(mask(*lane)))
 }
 
 #[cfg(test)]
@@ -93,7 +110,7 @@ mod tests {
     #[test]
     fn text_without_structural_byte_ends_at_its_end() {
         let text = vec![b'a'; 3 * STRETCH + 5];
-        let mut bits = StructuralBits::new(&text);
+        let mut bits = StructuralBits::<JsonBytes>::new(&text);
         assert_eq!(bits.next(7), text.len());
         assert_eq!(bits.next(text.len() - 1), text.len());
         assert_eq!(bits.next(text.len() + 9), text.len() + 9);
@@ -105,7 +122,7 @@ mod tests {
             text in proptest::collection::vec(prop_oneof![4 => Just(b'a'), 1 => any::<u8>()], 0..400),
             mut from in proptest::collection::vec(0usize..420, 1..20),
         ) {
-            let mut bits = StructuralBits::new(&text);
+            let mut bits = StructuralBits::<JsonBytes>::new(&text);
             from.push(0);
             for from in from {
                 assert_eq!(bits.next(from), naive(&text, from));

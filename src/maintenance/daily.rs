@@ -1,7 +1,7 @@
 //! Checks daily statistics against the retained sessions.
 //!
-//! If some sessions of a chatbot's day were pruned, the retained ones are only a part of the day.
-//! The row must then be at least what they add up to.
+//! If some sessions of a chatbot's day were pruned, the row counts both these and the retained
+//! sessions. Each of its sums must then be at least the sum over the retained sessions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,16 +26,53 @@ pub(super) fn check_daily_stats(
     differences: &mut Differences,
 ) -> Result<u64> {
     let mut compared = 0;
-    for (month, mut days) in months(snapshot) {
-        let mut stored = read_month(snapshot, month, differences)?;
-        days.extend(stored.keys().map(|(_, day)| *day));
-        compared += check_days(snapshot, boundary, &days, &mut stored, differences)?;
-        for row in stored.into_values() {
-            if boundary.ledger().daily_stats_pruned(&row.chatbot_id, row.stat_date) {
-                differences.add("daily_stats", || format!("{} was pruned but has a row", describe(&row)));
-            } else {
-                differences.add("daily_stats", || format!("{} has a row but no sessions", describe(&row)));
-            }
+    for (month, days) in months(snapshot) {
+        for shard in ChatbotShard::of_month(snapshot, month) {
+            compared += check_month(snapshot, boundary, (month, days.clone()), shard, differences)?;
+        }
+    }
+    Ok(compared)
+}
+
+/// Number of rows of a month that are compared together.
+const ROWS_TOGETHER: u64 = 1 << 16;
+
+/// A part of all chatbots. The rows and aggregates of a month are in memory, so a month with very
+/// many chatbots is compared in parts.
+#[derive(Clone, Copy)]
+struct ChatbotShard {
+    index: u64,
+    count: u64,
+}
+
+impl ChatbotShard {
+    fn of_month(snapshot: &Snapshot, month: Day) -> impl Iterator<Item = ChatbotShard> {
+        let rows: u64 = snapshot.partition(Table::DailyStats, month).map(|file| file.rows).sum();
+        let count = rows.div_ceil(ROWS_TOGETHER).max(1);
+        (0..count).map(move |index| ChatbotShard { index, count })
+    }
+
+    fn contains(self, chatbot: &str) -> bool {
+        self.count == 1 || xxhash_rust::xxh3::xxh3_64(chatbot.as_bytes()) % self.count == self.index
+    }
+}
+
+/// Compares the rows of some chatbots in a month, and returns the number of rows compared.
+fn check_month(
+    snapshot: &Snapshot,
+    boundary: &PrunedBoundary,
+    (month, mut days): (Day, BTreeSet<Day>),
+    shard: ChatbotShard,
+    differences: &mut Differences,
+) -> Result<u64> {
+    let mut stored = read_month(snapshot, month, shard, differences)?;
+    days.extend(stored.keys().map(|(_, day)| *day));
+    let compared = check_days(snapshot, boundary, &days, shard, &mut stored, differences)?;
+    for row in stored.into_values() {
+        if boundary.ledger().daily_stats_pruned(&row.chatbot_id, row.stat_date) {
+            differences.add("daily_stats", || format!("{} was pruned but has a row", describe(&row)));
+        } else {
+            differences.add("daily_stats", || format!("{} has a row but no sessions", describe(&row)));
         }
     }
     Ok(compared)
@@ -53,12 +90,19 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
     months
 }
 
-/// Reads the rows of a month, and checks their derived columns.
-fn read_month(snapshot: &Snapshot, month: Day, differences: &mut Differences) -> Result<StoredRows> {
+/// Reads the rows of some chatbots in a month, and checks their derived columns.
+fn read_month(
+    snapshot: &Snapshot,
+    month: Day,
+    shard: ChatbotShard,
+    differences: &mut Differences,
+) -> Result<StoredRows> {
     let mut stored = StoredRows::new();
-    let files = snapshot.manifest().files(Table::DailyStats).iter().filter(|file| file.day == month);
-    for file in files {
+    for file in snapshot.partition(Table::DailyStats, month) {
         let frame = snapshot.read_file_checked(file)?;
+        let chatbots = frame.texts("chatbot_id")?;
+        let of_shard = chatbots.iter().map(|chatbot| shard.contains(chatbot.unwrap_or("")));
+        let frame = if shard.count == 1 { frame.clone() } else { frame.filter(of_shard)? };
         let rows = tables::daily_stats::read(&frame)?;
         if frame != tables::daily_stats::frame(&rows)? {
             differences.add(&file.path, || "rates and means do not match the sums".to_owned());
@@ -79,6 +123,7 @@ fn check_days(
     snapshot: &Snapshot,
     boundary: &PrunedBoundary,
     days: &BTreeSet<Day>,
+    shard: ChatbotShard,
     stored: &mut StoredRows,
     differences: &mut Differences,
 ) -> Result<u64> {
@@ -91,7 +136,7 @@ fn check_days(
         days.iter().copied().filter(|day| is_pruned_for_any_chatbot(ledger, *day)).collect();
     let counted_visitors = counted_visitors_on(snapshot, &pruned_days)?;
     for &day in &days {
-        let mut aggregates = aggregate_day(snapshot, day, None)?;
+        let (mut aggregates, _) = aggregate_day(snapshot, day, None, |chatbot| shard.contains(chatbot))?;
         let first_seen = first_seen.get(&day);
         // Chatbots with pruned sessions on this day.
         let mut retained = RetainedStats::extract(&mut aggregates, day, ledger, first_seen);

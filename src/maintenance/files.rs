@@ -1,7 +1,7 @@
 //! Checks the files of a store against its manifest.
 //!
-//! Every file must exist and have the size, checksum, columns, rows and times that the manifest
-//! says, and contain only rows of its partition. Orphan files are listed.
+//! Every file must exist, have the size, checksum, columns, rows and times stated in the manifest,
+//! and contain only rows of its partition. Orphan files are listed.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::store::columns::Table;
-use crate::store::file_system::OpenFile;
 use crate::store::frame::Frame;
 use crate::store::manifest::{AuxiliaryFile, DataFile, Manifest, checksum};
 use crate::store::paths::{REJECTS_DIR, STAGING_DIR};
@@ -23,7 +22,7 @@ use crate::time::Day;
 pub(super) struct FileCheck {
     /// The differences.
     pub(super) differences: Differences,
-    /// Whether a file is missing. A writer that replaced it since can be the reason.
+    /// Whether a file is missing, possibly because a writer has replaced it in the meantime.
     pub(super) is_file_missing: bool,
 }
 
@@ -95,7 +94,10 @@ fn check_data_file(store: &Store, snapshot: &Snapshot, table: Table, file: &Data
     let Some(bytes) = read_checked(store, &file.path, file.bytes, &file.checksum, &mut check) else {
         return check;
     };
-    match crate::store::parquet::decode(OpenFile::Bytes(bytes), None) {
+    if !crate::store::parquet::has_footer(&bytes, file) {
+        check.differences.add(&file.path, || "the checksum of its footer does not match".to_owned());
+    }
+    match crate::store::parquet::decode(bytes, None) {
         Err(error) => check.differences.add(&file.path, || format!("cannot be read: {error}")),
         Ok(frame) => {
             if let Err(error) = check_rows(snapshot, table, file, &frame, &mut check.differences) {
@@ -122,10 +124,6 @@ fn check_rows(
     let rows = frame.height() as u64;
     if rows != file.rows {
         add(format!("has {rows} rows, not {}", file.rows));
-    }
-    let partition = table.partition(file.day) + "/";
-    if !file.path.starts_with(&partition) {
-        add(format!("is in the wrong folder: it belongs to {partition}"));
     }
     let (starts, ends) = tables::times(table, frame)?;
     if rows > 0 && starts.iter().min() != Some(&file.min_time) {
@@ -154,7 +152,7 @@ fn check_rows(
     Ok(())
 }
 
-/// Returns how the columns of a frame differ from those of a table.
+/// Describes how the columns of a frame differ from those of a table; `None` if they do not.
 fn column_difference(table: Table, frame: &Frame) -> Option<String> {
     let columns = table.columns();
     if !frame.column_names().eq(columns.iter().map(|c| c.name)) {
@@ -170,13 +168,23 @@ fn column_difference(table: Table, frame: &Frame) -> Option<String> {
     })
 }
 
+/// Adds a difference for each folder of the store that is a symbolic link, which no writer follows.
+/// Returns their number.
+pub(super) fn check_folders(store: &Store, differences: &mut Differences) -> Result<u64> {
+    let linked = store.linked_folders()?;
+    for name in &linked {
+        differences.add(*name, || "is a symbolic link: move the folder back into the store".to_owned());
+    }
+    Ok(linked.len() as u64)
+}
+
 /// The orphan files of a store.
 #[derive(Debug, Default)]
 pub(super) struct OrphanFiles {
     /// The paths in the store.
     pub(super) paths: Vec<String>,
-    /// Whether a writer is running or was interrupted. The orphan files are then its own, and the
-    /// next writer removes those that are left.
+    /// Whether a writer is running or was interrupted. The orphan files then belong to that writer,
+    /// and the next writer removes those that remain.
     pub(super) has_writer: bool,
 }
 

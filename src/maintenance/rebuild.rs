@@ -1,15 +1,19 @@
 //! `wa rebuild`: recomputes sessions and daily statistics with the timeout and time zone of the
 //! settings.
 //!
-//! - Sessions whose events are all retained are recomputed. Partial sessions
-//!   ([`PrunedBoundary`]) stay whole: a longer timeout merges them with their neighbors, a shorter
-//!   one does not change them.
-//! - Every session is dated by the time zone.
-//! - First-seen times move earlier if events say so.
+//! - Sessions whose events are all retained are recomputed. Partial sessions ([`PrunedBoundary`])
+//!   are never split: a longer timeout merges them with their neighbors, a shorter one does not
+//!   change them.
+//! - Every session gets the day on which it started in the new time zone.
+//! - First-seen times move earlier if retained events are earlier.
 //! - The statistics of every day are recomputed from its sessions. On days with pruned sessions,
 //!   only the contribution of the retained sessions changes ([`update::pruned_days`]).
 //!
 //! A rebuild is one commit. Partitions that do not change keep their files.
+//!
+//! The sessions of a date are in memory. If a day has very many, the store is replayed for one part
+//! of the session keys after another ([`KeyShard`]). A first round of replays then finds the
+//! partitions that change in any part, and a second round writes them, with a file for each part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +21,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::replay::{
-    ExpectedSession, PrunedBoundary, ReplayVisitor, SettledSessions, replay, row_order, session_eq,
+    ExpectedSession, KeyShard, PrunedBoundary, ReplayVisitor, SESSIONS_TOGETHER, SettledSessions, replay,
+    row_order, session_eq,
 };
 use super::visitors::{BATCH_IDS, collect_first_seen};
 use crate::error::Result;
@@ -26,19 +31,24 @@ use crate::progress::Progress;
 use crate::session::SessionSummary;
 use crate::settings::Settings;
 use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
 use crate::store::manifest::Manifest;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::Transaction;
 use crate::store::update::merge_policy::max_rows;
 use crate::store::update::partition::encode_file;
+use crate::store::update::pruned_days::PrunedDays;
 use crate::store::update::visitors::{FirstSeenMap, FirstSeenUpdate};
-use crate::store::{Store, Writer, update};
+use crate::store::{Completed, Store, Writer, update};
 use crate::time::{Clock, Day, Micros, Zone};
 
-/// The number of sessions that may wait for their day to be complete. Above it, days are written in
-/// several files.
+/// Maximum number of sessions that wait until their day is complete. Further ones are written to
+/// additional files of their day.
 const MAX_WAITING_SESSIONS: usize = 1 << 18;
+
+/// The same for a store that is replayed in parts, whose days have a file for each part anyway.
+const MAX_WAITING_SESSIONS_OF_PART: usize = 1 << 16;
 
 /// Options of a rebuild.
 #[derive(Clone, Copy, Debug)]
@@ -81,17 +91,16 @@ pub fn rebuild(
     settings: &Settings,
     options: RebuildOptions,
     progress: &dyn Progress,
-) -> Result<RebuildReport> {
+) -> Result<Completed<RebuildReport>> {
     // A mistyped path must not create a store.
     store.snapshot()?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store.writer("wa rebuild", options.lock_timeout, first)?;
-    let report = rebuild_with_writer(&mut writer, settings, options.clock, progress)?;
-    writer.finish()?;
-    Ok(report)
+    let outcome = rebuild_with_writer(&mut writer, settings, options.clock, progress);
+    writer.complete(outcome)
 }
 
-/// Does the same as [`rebuild`] with an open writer.
+/// Runs a [`rebuild`] with an open writer.
 ///
 /// # Errors
 /// If a file of the store is missing or damaged.
@@ -101,16 +110,74 @@ pub fn rebuild_with_writer(
     clock: Clock,
     progress: &dyn Progress,
 ) -> Result<RebuildReport> {
+    rebuild_in_parts(writer, settings, clock, progress, SESSIONS_TOGETHER)
+}
+
+/// Runs a [`rebuild`] with an open writer, and about `sessions_together` sessions of a date in
+/// memory.
+///
+/// # Errors
+/// If a file of the store is missing or damaged.
+pub(super) fn rebuild_in_parts(
+    writer: &mut Writer,
+    settings: &Settings,
+    clock: Clock,
+    progress: &dyn Progress,
+    sessions_together: u64,
+) -> Result<RebuildReport> {
     let before = writer.snapshot()?;
-    let boundary = PrunedBoundary::load(&before)?;
+    let ledger = Ledger::load(&before)?;
+    let pruned_days = PrunedDays::load(&before, &ledger, Micros::MIN)?;
     let mut transaction = writer.begin();
     let manifest = before.manifest();
     let size = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
-    progress.set_total(size(Table::Events) + size(Table::Sessions));
+    let parts = KeyShard::of_store(&before, sessions_together).count() as u64;
+    let rounds = if parts > 1 { 2 } else { 1 };
+    progress.set_total(rounds * parts * (size(Table::Events) + size(Table::Sessions)));
+    let mut report =
+        rebuild_tables(&mut transaction, &pruned_days, settings, clock, progress, sessions_together)?;
+    report.changed = *transaction.manifest() != *manifest;
+    if report.changed {
+        writer.commit(transaction, clock.now)?;
+    }
+    Ok(report)
+}
+
+/// Recomputes sessions, first-seen times and daily statistics of the state of a transaction.
+/// `pruned_days` describes the pruned days before its first change. About `sessions_together`
+/// sessions of a date are in memory.
+///
+/// # Errors
+/// If a file of the store is missing or damaged.
+pub(super) fn rebuild_tables(
+    transaction: &mut Transaction,
+    pruned_days: &PrunedDays<'_>,
+    settings: &Settings,
+    clock: Clock,
+    progress: &dyn Progress,
+    sessions_together: u64,
+) -> Result<RebuildReport> {
+    let before = transaction.snapshot()?;
+    let boundary = PrunedBoundary::load(&before)?;
+    let manifest = before.manifest();
     let (zone, timeout) = (settings.timezone, settings.session_timeout);
-    let pruned_days = update::pruned_days::PrunedDays::load(&before, boundary.ledger(), Micros::MIN)?;
-    let mut rewriter = SessionRewriter::new(&before, &mut transaction, zone, clock.now)?;
-    replay(&before, &boundary, timeout, progress, &mut rewriter)?;
+    let mut rewriter = SessionRewriter::new(&before, transaction, zone, clock.now)?;
+    let shards = KeyShard::of_store(&before, sessions_together);
+    if shards.clone().count() > 1 {
+        rewriter.round = Round::FindChanges;
+        for shard in shards.clone() {
+            rewriter.shard = shard;
+            replay(&before, &boundary, timeout, shard, progress, &mut rewriter)?;
+        }
+        rewriter.round = Round::WriteChanges(std::mem::take(&mut rewriter.changed_days));
+    }
+    let is_unchanged = matches!(&rewriter.round, Round::WriteChanges(days) if days.is_empty());
+    let is_done = is_unchanged && !rewriter.rewrites_all();
+    for shard in shards.filter(|_| !is_done) {
+        rewriter.shard = shard;
+        replay(&before, &boundary, timeout, shard, progress, &mut rewriter)?;
+        rewriter.write_waiting()?;
+    }
     let (mut report, first_seen_updates) = rewriter.finish()?;
     report.timezone = [manifest.timezone.clone(), zone.name().to_owned()];
     report.session_timeout_seconds =
@@ -120,13 +187,9 @@ pub fn rebuild_with_writer(
 
     progress.set_step("daily_stats");
     let after = transaction.snapshot()?;
-    let changed = update::sessions::SessionChanges { days: days(&after)?, ..Default::default() };
-    update::daily::update(&after, &mut transaction, changed, &first_seen_updates, &pruned_days, clock.now)?;
-
-    report.changed = *transaction.manifest() != *manifest;
-    if report.changed {
-        writer.commit(transaction, clock.now)?;
-    }
+    let days = update::changed_days::ChangedDays::of_all_chatbots(days(&after)?);
+    let changed = update::sessions::SessionChanges { days, ..Default::default() };
+    update::daily::update(&after, transaction, changed, &first_seen_updates, pruned_days, clock.now)?;
     Ok(report)
 }
 
@@ -141,12 +204,25 @@ fn days(snapshot: &Snapshot) -> Result<BTreeSet<Day>> {
     Ok(days)
 }
 
+/// What the replays of a [`SessionRewriter`] are for.
+enum Round {
+    /// One replay finds and writes the changes.
+    Single,
+    /// Replays count the changes and find the partitions that change; no session is written.
+    FindChanges,
+    /// Replays write these partitions.
+    WriteChanges(BTreeSet<Day>),
+}
+
 /// Writes the sessions of a replay to the partitions that change.
 struct SessionRewriter<'a, 't> {
     before: &'a Snapshot,
     transaction: &'t mut Transaction,
     zone: Zone,
     now: Micros,
+    round: Round,
+    /// The part of the session keys that is being replayed.
+    shard: KeyShard,
     /// Settled sessions that are not written yet, by their day.
     waiting: BTreeMap<Day, Vec<SessionSummary<'static>>>,
     /// The number of sessions in `waiting`.
@@ -155,7 +231,7 @@ struct SessionRewriter<'a, 't> {
     changed_days: BTreeSet<Day>,
     /// Partitions whose old files were removed.
     emptied_days: BTreeSet<Day>,
-    /// The earliest times of the ids since the last update of `visitors`.
+    /// The earliest times of ids that were found since the last update of `visitors`.
     first_seen: FirstSeenMap,
     first_seen_updates: Vec<FirstSeenUpdate>,
     report: RebuildReport,
@@ -175,6 +251,8 @@ impl<'a, 't> SessionRewriter<'a, 't> {
             transaction,
             zone,
             now,
+            round: Round::Single,
+            shard: KeyShard::ALL,
             waiting: BTreeMap::new(),
             waiting_count: 0,
             changed_days: BTreeSet::new(),
@@ -183,8 +261,7 @@ impl<'a, 't> SessionRewriter<'a, 't> {
             first_seen_updates: Vec::new(),
             report: RebuildReport { sessions_before, ..RebuildReport::default() },
         };
-        if zone != before.zone() {
-            // Sessions can move between days, so all partitions are rewritten.
+        if rewriter.rewrites_all() {
             for day in files.iter().map(|file| file.day).collect::<BTreeSet<_>>() {
                 rewriter.remove_partition(day);
             }
@@ -196,7 +273,7 @@ impl<'a, 't> SessionRewriter<'a, 't> {
     fn remove_partition(&mut self, day: Day) {
         if self.emptied_days.insert(day) {
             for file in self.before.manifest().files(Table::Sessions).iter().filter(|file| file.day == day) {
-                self.transaction.remove(Table::Sessions, &file.path);
+                self.transaction.remove(file);
             }
         }
     }
@@ -205,39 +282,55 @@ impl<'a, 't> SessionRewriter<'a, 't> {
     fn add(&mut self, expected: ExpectedSession) {
         let ExpectedSession { mut session, stored, created_at } = expected;
         let day = self.zone.day(session.first.time);
-        self.report.sessions += 1;
         let stored_day = stored.as_ref().map(|row| row.day);
         let is_same =
             stored.as_ref().is_some_and(|row| row.is_consistent && session_eq(&row.session, &session));
         let is_unchanged = is_same && stored_day == Some(day);
-        if let Some(row) = stored {
-            self.report.sessions_not_recomputed += u64::from(row.is_partial);
-            self.report.sessions_redated += u64::from(row.day != day);
-            if !is_unchanged {
-                self.changed_days.insert(row.day);
-            }
-            if is_same {
-                session = row.session;
-            }
-        }
-        if !is_same {
-            session.created_at = created_at.unwrap_or(self.now);
-            session.updated_at = self.now;
-            self.report.sessions_changed += 1;
-        }
         if !is_unchanged {
+            self.changed_days.extend(stored_day);
             self.changed_days.insert(day);
         }
-        self.waiting.entry(day).or_default().push(session);
-        self.waiting_count += 1;
+        if !matches!(self.round, Round::WriteChanges(_)) {
+            self.report.sessions += 1;
+            self.report.sessions_changed += u64::from(!is_same);
+            if let Some(row) = &stored {
+                self.report.sessions_not_recomputed += u64::from(row.is_partial);
+                self.report.sessions_redated += u64::from(row.day != day);
+            }
+        }
+        if matches!(self.round, Round::FindChanges) {
+            return;
+        }
+        match stored {
+            Some(row) if is_same => session = row.session,
+            _ => {
+                session.created_at = created_at.unwrap_or(self.now);
+                session.updated_at = self.now;
+            }
+        }
+        let is_written = match &self.round {
+            Round::WriteChanges(days) => days.contains(&day) || self.rewrites_all(),
+            // The partition can still change.
+            Round::Single | Round::FindChanges => true,
+        };
+        if is_written {
+            self.waiting.entry(day).or_default().push(*session);
+            self.waiting_count += 1;
+        }
+    }
+
+    /// Returns whether all partitions are rewritten, since sessions can move between days.
+    fn rewrites_all(&self) -> bool {
+        self.zone != self.before.zone()
     }
 
     /// Writes the waiting sessions of a day, if its partition changes.
     fn write_day(&mut self, day: Day) -> Result<()> {
         let mut sessions = self.waiting.remove(&day).unwrap_or_default();
         self.waiting_count -= sessions.len();
-        let is_changed = self.changed_days.remove(&day);
-        if !is_changed && !self.emptied_days.contains(&day) && self.zone == self.before.zone() {
+        let is_changed = self.changed_days.remove(&day)
+            || matches!(&self.round, Round::WriteChanges(days) if days.contains(&day));
+        if !is_changed && !self.emptied_days.contains(&day) && !self.rewrites_all() {
             return Ok(());
         }
         self.remove_partition(day);
@@ -266,19 +359,30 @@ impl<'a, 't> SessionRewriter<'a, 't> {
         Ok(())
     }
 
-    /// Writes everything that is left.
+    /// Writes the sessions of all days that wait.
+    fn write_waiting(&mut self) -> Result<()> {
+        let mut left: BTreeSet<Day> = self.waiting.keys().chain(&self.changed_days).copied().collect();
+        // A partition that loses all its sessions has none that wait.
+        if let Round::WriteChanges(days) = &self.round {
+            left.extend(days);
+        }
+        left.into_iter().try_for_each(|day| self.write_day(day))
+    }
+
+    /// Writes all remaining sessions and first-seen times.
     fn finish(mut self) -> Result<(RebuildReport, Vec<FirstSeenUpdate>)> {
         self.write_first_seen()?;
-        let left: BTreeSet<Day> = self.waiting.keys().chain(&self.changed_days).copied().collect();
-        for day in left {
-            self.write_day(day)?;
-        }
+        self.write_waiting()?;
         Ok((self.report, self.first_seen_updates))
     }
 }
 
 impl ReplayVisitor for SessionRewriter<'_, '_> {
     fn visit_events(&mut self, block: &Block) -> Result<()> {
+        // Every replay has all events.
+        if matches!(self.round, Round::WriteChanges(_)) || !self.shard.is_first() {
+            return Ok(());
+        }
         collect_first_seen(block, &mut self.first_seen);
         if self.first_seen.len() >= BATCH_IDS { self.write_first_seen() } else { Ok(()) }
     }
@@ -290,19 +394,22 @@ impl ReplayVisitor for SessionRewriter<'_, '_> {
         for row in settled.obsolete_rows {
             self.changed_days.insert(row.day);
         }
-        if settled.through == Micros::MAX {
+        if settled.through == Micros::MAX || matches!(self.round, Round::FindChanges) {
             return Ok(());
         }
         let current = self.zone.day(settled.through);
         let mut open: BTreeSet<Day> = settled.open.iter().map(|(start, _)| self.zone.day(*start)).collect();
         open.extend(settled.open.iter().filter_map(|(_, partition)| *partition));
         let is_complete = |day: Day| day < current && !open.contains(&day);
-        let is_full = self.waiting_count > MAX_WAITING_SESSIONS;
+        let is_full = match self.round {
+            Round::WriteChanges(_) => self.waiting_count > MAX_WAITING_SESSIONS_OF_PART,
+            Round::Single | Round::FindChanges => self.waiting_count > MAX_WAITING_SESSIONS,
+        };
         let days: Vec<Day> =
             self.waiting.keys().copied().filter(|day| is_full || is_complete(*day)).collect();
         for day in days {
             if !is_complete(day) {
-                // The sessions of the day that are not settled get a file of their own later.
+                // Sessions of the day that are not settled yet are written to another file later.
                 self.changed_days.insert(day);
             }
             self.write_day(day)?;

@@ -1,11 +1,13 @@
-//! `wa status`: the contents of a store, read from the manifest alone.
+//! `wa status`: the contents of a store.
 //!
-//! No data file is opened, so that the cost does not depend on the size of the store.
+//! It reads the manifest, the daily statistics and the newest sessions, so that the cost hardly
+//! depends on the size of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::chatbots::{ChatbotsStatus, chatbots};
 use super::gc::prune::last_expired_day;
 use crate::config::quantity::{format_duration, format_retention};
 use crate::error::Result;
@@ -43,6 +45,8 @@ pub(crate) struct Status {
     pub(crate) tables: Vec<TableStatus>,
     /// The stored rejected lines.
     pub(crate) rejects: RejectsStatus,
+    /// The chatbots; `None` if a file that names them cannot be read. A warning then says so.
+    pub(crate) chatbots: Option<ChatbotsStatus>,
     /// Files that were ingested and are recognized when they are ingested again.
     pub(crate) ingested_files: u64,
     /// The last ingest.
@@ -122,15 +126,29 @@ pub(crate) struct Warning {
 /// # Errors
 /// If there is no store, or its manifest cannot be read.
 pub(crate) fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status> {
-    let snapshot = store.snapshot()?;
+    Ok(status_of(store, &store.snapshot()?, settings, clock))
+}
+
+/// Returns the status of one state of a store.
+pub(crate) fn status_of(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Clock) -> Status {
     let manifest = snapshot.manifest();
     let run = |run: &LastRun| Run { at: format_utc(run.at), counts: run.counts.clone() };
-    // An empty store has no days or sessions yet, so that the settings apply.
+    // An empty store has no days or sessions yet, so the settings apply.
     let (timezone, timeout) = match manifest.is_empty() {
         true => (settings.timezone.name().to_owned(), settings.session_timeout),
         false => (manifest.timezone.clone(), manifest.session_timeout_us),
     };
-    Ok(Status {
+    let mut warnings = warnings(store, snapshot, settings, clock);
+    let chatbots = match store.read_consistently(chatbots) {
+        Ok(chatbots) => Some(chatbots),
+        // The rest of the status helps to find out why the file cannot be read.
+        Err(error) => {
+            let text = format!("the chatbots are unknown: {error}: run `wa verify`");
+            warnings.push(Warning { kind: "unreadable_file", text });
+            None
+        }
+    };
+    Status {
         store: store.dir().display().to_string(),
         version: manifest.version,
         generation: manifest.generation,
@@ -155,8 +173,9 @@ pub(crate) fn status(store: &Store, settings: &Settings, clock: Clock) -> Result
                 .anonymize_after_days
                 .map_or("forever".to_owned(), |days| format!("{days}d")),
         },
-        warnings: warnings(store, &snapshot, settings, clock),
-    })
+        chatbots,
+        warnings,
+    }
 }
 
 fn table_status(manifest: &Manifest, table: Table) -> TableStatus {
@@ -227,7 +246,7 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
     if differ && !manifest.is_empty() {
         warn(
             "settings_differ",
-            "the time zone or session timeout differs from that of the store: run `wa rebuild`, or restore \
+            "the time zone or session timeout differs from the store's: run `wa rebuild`, or restore \
              the setting in wa.toml"
                 .to_owned(),
         );

@@ -1,15 +1,19 @@
 //! `wa verify`: checks the files and tables of a store.
 //!
 //! First, every file is compared with the manifest. If all files are intact, the tables are
-//! compared with each other, as far as their sources are retained: sessions with events, `visitors`
-//! with events, and daily statistics with sessions.
+//! compared with each other, as far as the rows they derive from are retained: sessions with
+//! events, `visitors` with events, and daily statistics with sessions. The settings must be
+//! readable, and the secret key must have the fingerprint in the manifest.
 
 use std::collections::HashSet;
 
 use serde::Serialize;
 
 use super::difference::{Difference, Differences};
-use super::replay::{ExpectedSession, PrunedBoundary, ReplayVisitor, SettledSessions, replay, session_eq};
+use super::replay::{
+    ExpectedSession, KeyShard, PrunedBoundary, ReplayVisitor, SESSIONS_TOGETHER, SettledSessions, replay,
+    session_eq,
+};
 use super::visitors::VisitorCheck;
 use super::{daily, files};
 use crate::error::{Error, Result};
@@ -18,9 +22,10 @@ use crate::ingest::batch::stored_ids::EventKeys;
 use crate::prehashed::PreHashed;
 use crate::progress::Progress;
 use crate::session::SessionSummary;
+use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
-use crate::store::{Store, tables};
+use crate::store::{Store, key, tables};
 use crate::time::{Day, format_utc};
 
 /// The number of attempts on a store that a writer keeps changing.
@@ -51,6 +56,13 @@ pub struct VerifyReport {
     pub further_differences: u64,
     /// Number of differences that are orphan files.
     pub orphan_files: u64,
+    /// Whether the secret key is missing, damaged or the key of another store.
+    pub key_damaged: bool,
+    /// Whether the settings cannot be read.
+    pub settings_damaged: bool,
+    /// The number of folders that are symbolic links.
+    #[serde(skip)]
+    pub linked_folders: u64,
     /// Remarks that are not differences.
     pub notes: Vec<String>,
 }
@@ -68,16 +80,17 @@ impl VerifyReport {
     }
 }
 
-/// Checks one state of a store, without a lock.
+/// Checks one state of a store, without a lock. `settings` are its settings, or the error of
+/// reading them, which is a difference.
 ///
 /// # Errors
 /// If there is no store, its manifest cannot be read, or a writer changed the store during every
 /// attempt. All other problems are differences in the report.
-pub fn verify(store: &Store, progress: &dyn Progress) -> Result<VerifyReport> {
+pub fn verify(store: &Store, settings: &Result<Settings>, progress: &dyn Progress) -> Result<VerifyReport> {
     for _ in 0..MAX_ATTEMPTS {
         let snapshot = store.snapshot()?;
-        let outcome = check(store, &snapshot, progress);
-        // A writer can have replaced a file or be adding some. Differences count only if the state
+        let outcome = check(store, &snapshot, settings, progress);
+        // A writer may have replaced files, or be adding some. Differences count only if the state
         // of the store is still the same.
         let may_be_disturbed = match &outcome {
             Ok((report, is_file_missing)) => *is_file_missing || !report.is_clean(),
@@ -96,7 +109,12 @@ pub fn verify(store: &Store, progress: &dyn Progress) -> Result<VerifyReport> {
 }
 
 /// Checks a state of the store. Also returns whether a file is missing.
-fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<(VerifyReport, bool)> {
+fn check(
+    store: &Store,
+    snapshot: &Snapshot,
+    settings: &Result<Settings>,
+    progress: &dyn Progress,
+) -> Result<(VerifyReport, bool)> {
     let manifest = snapshot.manifest();
     let total = |of_table: &dyn Fn(Table) -> u64| Table::ALL.into_iter().map(of_table).sum::<u64>();
     let size = |table: Table| manifest.files(table).iter().map(|file| file.bytes).sum::<u64>();
@@ -106,8 +124,9 @@ fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<
         bytes: total(&size) + side_files().map(|file| file.bytes).sum::<u64>(),
         ..VerifyReport::default()
     };
-    // The comparison of the tables reads events and sessions a second time.
-    progress.set_total(report.bytes + size(Table::Events) + size(Table::Sessions));
+    // The comparison of the tables reads events and sessions once more for each shard.
+    let shards = KeyShard::of_store(snapshot, SESSIONS_TOGETHER).count() as u64;
+    progress.set_total(report.bytes + shards * (size(Table::Events) + size(Table::Sessions)));
     let file_check = files::check_files(store, snapshot, progress);
     let mut differences = file_check.differences;
     if differences.is_empty() {
@@ -115,6 +134,28 @@ fn check(store: &Store, snapshot: &Snapshot, progress: &dyn Progress) -> Result<
     } else {
         report.notes.push("the tables were not compared, since files are damaged".to_owned());
     }
+    match settings {
+        Ok(settings) => {
+            let key_file = settings.key_file.as_deref();
+            match key::load(store, manifest, key_file) {
+                Err(error) => {
+                    report.key_damaged = true;
+                    differences.add(key::KEY_FILE, || error.to_string());
+                }
+                // The store is intact, but commands that need the key fail.
+                Ok(Some(_)) => {
+                    report.notes.extend(key::check_access(store, key_file).err().map(|e| e.to_string()));
+                }
+                Ok(None) => {}
+            }
+        }
+        Err(error) => {
+            report.settings_damaged = true;
+            report.notes.push("the key was not checked, since the settings cannot be read".to_owned());
+            differences.add(crate::config::FILE_NAME, || error.to_string());
+        }
+    }
+    report.linked_folders = files::check_folders(store, &mut differences)?;
     let orphans = files::orphan_files(store, manifest)?;
     if orphans.has_writer && !orphans.paths.is_empty() {
         report.notes.push(format!(
@@ -144,6 +185,7 @@ fn compare_tables(
     report.visitors = snapshot.manifest().files(Table::Visitors).iter().map(|file| file.rows).sum();
     let mut comparison = Comparison {
         boundary: &boundary,
+        shard: KeyShard::ALL,
         visitors: VisitorCheck::new(snapshot, &boundary),
         events: 0,
         event_keys: EventKeys::default(),
@@ -152,7 +194,10 @@ fn compare_tables(
         partial_sessions: 0,
         differences: Differences::default(),
     };
-    replay(snapshot, &boundary, snapshot.timeout(), progress, &mut comparison)?;
+    for shard in KeyShard::of_store(snapshot, SESSIONS_TOGETHER) {
+        comparison.shard = shard;
+        replay(snapshot, &boundary, snapshot.timeout(), shard, progress, &mut comparison)?;
+    }
     report.events = comparison.events;
     (report.sessions, report.partial_sessions) = (comparison.sessions, comparison.partial_sessions);
     differences.append(comparison.differences);
@@ -166,6 +211,8 @@ fn compare_tables(
 /// Compares the stored rows with a replay of the events.
 struct Comparison<'a> {
     boundary: &'a PrunedBoundary,
+    /// The part of the session keys that is being replayed.
+    shard: KeyShard,
     visitors: VisitorCheck<'a>,
     events: u64,
     event_keys: EventKeys,
@@ -178,16 +225,21 @@ struct Comparison<'a> {
 
 impl ReplayVisitor for Comparison<'_> {
     fn visit_events(&mut self, block: &Block) -> Result<()> {
-        self.events += block.rows.len() as u64;
-        for row in &block.rows {
-            let event = block.event(row);
-            if !self.seen_on_date.insert(self.event_keys.key(&event)) {
+        for (row, key) in block.rows.iter().map(|row| (row, self.event_keys.key(&block.event(row)))) {
+            // Events with one id can have different session keys. Each shard therefore checks its
+            // own ids.
+            if self.shard.contains(key) && !self.seen_on_date.insert(key) {
+                let event = block.event(row);
                 self.differences.add("events", || {
                     let id = uuid::Uuid::from_u128(row.id);
                     format!("event {id} of chatbot {:?} is stored twice", event.chatbot_id())
                 });
             }
         }
+        if !self.shard.is_first() {
+            return Ok(());
+        }
+        self.events += block.rows.len() as u64;
         self.visitors.add(block)
     }
 
@@ -231,7 +283,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns how the row of a partial session contradicts its retained events.
+/// Describes how the row of a partial session contradicts its retained events.
 fn partial_problem(
     row: &SessionSummary<'_>,
     retained: Option<&SessionSummary<'_>>,

@@ -1,7 +1,7 @@
 //! Checks the `visitors` table against the retained events.
 //!
-//! Every id in the events has one row, whose first-seen time is not after its earliest event. A row
-//! whose time is on a retained date has an event at that time.
+//! Each id in the events must have one row, whose first-seen time is not after the id's earliest
+//! event. A row whose first-seen time is on a retained date must have an event at that time.
 //!
 //! The ids are compared in batches, and the table is read once for each batch. Memory holds a batch
 //! and a flag per row.
@@ -125,12 +125,13 @@ impl<'a> VisitorCheck<'a> {
         Ok(())
     }
 
-    /// Compares the last batch, checks every row of the table by itself, and returns the
+    /// Compares the last batch, checks every row of the table on its own, and returns the
     /// differences.
     pub(super) fn finish(mut self) -> Result<Differences> {
         self.compare_batch()?;
         let files = self.snapshot.manifest().files(Table::Visitors);
-        // After an erasure, a row can lack its event: that of an erased session with a shared id.
+        // After an erasure, the event of a row can be missing: it was in an erased session, while
+        // the row remains because its id is shared.
         let nothing_erased = self.boundary.ledger().forgotten.is_empty();
         let found: Vec<Differences> = files
             .par_iter()

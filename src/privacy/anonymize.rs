@@ -10,7 +10,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::redact::{self, Edits};
-use super::rejects::{self, RejectChange};
 use crate::error::Result;
 use crate::ingest::Field;
 use crate::ingest::parse::ip_masking;
@@ -18,26 +17,30 @@ use crate::json::{self, lenient};
 use crate::prehashed::hex;
 use crate::session::SessionSummary;
 use crate::settings::IpPolicy;
-use crate::store::columns::Table;
+use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::Frame;
 use crate::store::manifest::{DataFile, Manifest};
 use crate::store::rejects::RejectRecord;
+use crate::store::rejects::rewrite::{self, RejectChange};
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
 use crate::store::update::partition::encode_file;
-use crate::store::{Store, Writer};
+use crate::store::{Completed, Store, Writer};
 use crate::time::{Clock, Day};
 
-/// The JSON columns of `events` that can contain IP addresses.
-const JSON_COLUMNS: [&str; 3] = ["extra", "properties", "user_metadata"];
+/// Returns the JSON columns of `events`, which can contain IP addresses.
+fn json_columns() -> impl Iterator<Item = &'static str> {
+    let columns = Table::Events.columns().iter();
+    columns.filter(|column| column.kind == ColumnType::Json).map(|column| column.name)
+}
 
 /// Options of an anonymization.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AnonymizeOptions {
     /// The clock.
     pub(crate) clock: Clock,
-    /// The number of days, today included, whose IP addresses are kept.
+    /// The number of days, including today, whose IP addresses are kept.
     pub(crate) older_than_days: u32,
     /// Report how many would be removed, and change nothing.
     pub(crate) dry_run: bool,
@@ -66,14 +69,13 @@ pub struct AnonymizeReport {
 ///
 /// # Errors
 /// If there is no store, or it cannot be read or written.
-pub(crate) fn anonymize(store: &Store, options: AnonymizeOptions) -> Result<AnonymizeReport> {
+pub(crate) fn anonymize(store: &Store, options: AnonymizeOptions) -> Result<Completed<AnonymizeReport>> {
     // A mistyped path must not create a store.
     let snapshot = store.snapshot()?;
     let first = || Manifest::new(options.clock.now, snapshot.zone().name(), snapshot.timeout());
     let mut writer = store.writer("wa anonymize", options.lock_timeout, first)?;
-    let report = anonymize_with_writer(&mut writer, options)?;
-    writer.finish()?;
-    Ok(report)
+    let outcome = anonymize_with_writer(&mut writer, options);
+    writer.complete(outcome)
 }
 
 fn anonymize_with_writer(writer: &mut Writer, options: AnonymizeOptions) -> Result<AnonymizeReport> {
@@ -88,20 +90,20 @@ fn anonymize_with_writer(writer: &mut Writer, options: AnonymizeOptions) -> Resu
 }
 
 /// Removes the IP addresses of events of UTC dates up to `last`, of sessions that started on days
-/// up to it, and of lines that were rejected on UTC dates up to it.
+/// up to `last`, and of lines that were rejected on UTC dates up to `last`.
 pub(crate) fn remove_ip_addresses(transaction: &mut Transaction, last: Day) -> Result<AnonymizeReport> {
     let mut report = AnonymizeReport { through: Some(last.to_string()), ..AnonymizeReport::default() };
     report.events = anonymize_table(transaction, Table::Events, last, &mut report.files, anonymize_events)?;
     report.sessions =
         anonymize_table(transaction, Table::Sessions, last, &mut report.files, anonymize_sessions)?;
     let mut rejects = 0;
-    report.files += rejects::rewrite(
+    report.files += rewrite::rewrite(
         transaction,
         |file| Day::utc(file.written_at) <= last,
         |reject| match anonymize_reject(reject) {
             Some(reject) => {
                 rejects += 1;
-                RejectChange::Replace(reject)
+                RejectChange::Replace(Box::new(reject))
             }
             None => RejectChange::Keep,
         },
@@ -110,8 +112,8 @@ pub(crate) fn remove_ip_addresses(transaction: &mut Transaction, last: Day) -> R
     Ok(report)
 }
 
-/// A file that replaces another, and the number of rows that lost an IP address; `None` if the file
-/// has no IP addresses.
+/// The new file, and the number of rows that lost an IP address; `None` if the file has no IP
+/// addresses.
 type Replacement = Option<(NewFile, u64)>;
 
 /// Replaces the files of a table that may contain IP addresses, and returns the number of rows that
@@ -139,7 +141,7 @@ fn anonymize_table(
             if let Some((new, changed)) = replacement {
                 rows += changed;
                 *files += 1;
-                transaction.remove(table, &file.path);
+                transaction.remove(file);
                 transaction.add(new)?;
                 path = transaction.manifest().files(table).last().map(|f| f.path.clone()).unwrap_or(path);
             }
@@ -151,10 +153,10 @@ fn anonymize_table(
 }
 
 fn anonymize_events(snapshot: &Snapshot, file: &DataFile) -> Result<Replacement> {
-    let columns: Vec<&str> = std::iter::once("ip_address").chain(JSON_COLUMNS).collect();
+    let columns: Vec<&str> = std::iter::once("ip_address").chain(json_columns()).collect();
     let frame = snapshot.read_file(file, Some(&columns))?;
     let mut edits: Vec<(&str, Edits)> = vec![("ip_address", remove_values(&frame, "ip_address")?)];
-    for name in JSON_COLUMNS {
+    for name in json_columns() {
         let column = frame.texts(name)?;
         let masked = (0..column.len()).filter_map(|row| {
             let text = column.get(row)?;
@@ -183,11 +185,11 @@ fn anonymize_events(snapshot: &Snapshot, file: &DataFile) -> Result<Replacement>
     Ok(Some((new, rows.len() as u64)))
 }
 
-/// Removes the field `ip_address` from the `extra` of an event. A value that is no IP address is
-/// stored there; it can contain a part of one, and an ingest with `privacy.ip = "drop"` does not
-/// store it either.
+/// Removes the field `ip_address` from the `extra` of an event. `extra` has this field if its value
+/// is not an IP address. The value can contain a part of one, and an ingest with `privacy.ip =
+/// "drop"` does not store it either.
 ///
-/// Returns `None` if there is no such field, and `Some(None)`, null, if no other field is left.
+/// Returns `None` if there is no such field, and `Some(None)`, null, if no other field remains.
 fn remove_invalid_ip_address(extra: &str) -> Option<Option<String>> {
     // Few events have the field. Its name can be written with escapes.
     if !extra.contains("ip") && !extra.contains('\\') {
@@ -209,7 +211,7 @@ fn remove_invalid_ip_address(extra: &str) -> Option<Option<String>> {
     Some((!rest.is_empty()).then(|| rest + "}"))
 }
 
-/// Returns the edits that set a column to null where it is not.
+/// Returns the edits that set the values of a column to null, where they are not.
 fn remove_values(frame: &Frame, name: &str) -> Result<Edits> {
     let column = frame.texts(name)?;
     Ok((0..column.len()).filter(|row| column.get(*row).is_some()).map(|row| (row, None)).collect())
@@ -261,12 +263,18 @@ fn anonymize_session(session: &mut SessionSummary<'_>) -> bool {
 
 /// Removes the IP addresses of a rejected line; returns `None` if there are none.
 ///
-/// Length and hash become those of the remaining text: the address could be found from the hash of
-/// the original line by trying all addresses. By its keyed hash, the line is still recognized.
+/// Length and hash are replaced by those of the remaining text, because an IP address could be
+/// found from the hash of the original line by trying all IP addresses. The keyed hash still
+/// identifies the line.
 fn anonymize_reject(reject: &RejectRecord) -> Option<RejectRecord> {
-    let raw = rejects::raw_bytes(reject);
+    let raw = reject.raw_bytes();
+    let has_address = |json: &String| ip_masking::mask_text(json.as_bytes(), IpPolicy::Drop).is_some();
+    if reject.given.as_ref().is_some_and(has_address) {
+        let bare = RejectRecord { given: None, is_part: true, ..reject.clone() };
+        return Some(anonymize_reject(&bare).unwrap_or(bare));
+    }
     let is_truncated = (raw.len() as u64) < reject.length;
-    // A truncated line is always changed: an address after the cut could be found from its hash.
+    // Always change a truncated line: an IP address after the cut could be found from its hash.
     let masked = if is_truncated {
         ip_masking::mask_truncated_text(&raw, IpPolicy::Drop)?
     } else {

@@ -78,13 +78,18 @@ fn rewrite_files(
             total.files += 1;
             total.days.insert(file.day);
             total.sessions.extend(rewritten.sessions);
-            transaction.remove(table, &file.path);
+            transaction.remove(file);
             if let Some(new) = rewritten.new {
                 transaction.add(new)?;
             }
         }
     }
     Ok(total)
+}
+
+/// Returns the names of the columns that are searched for identifiers.
+fn searched(table: Table) -> impl Iterator<Item = &'static str> {
+    redact::searched_columns(table).map(|column| column.name)
 }
 
 fn count(mask: &[bool]) -> u64 {
@@ -97,7 +102,7 @@ pub(super) fn erase_events(
     identity: &ResolvedIdentity,
     matcher: &IdentifierMatcher,
 ) -> Result<ErasedRows> {
-    let columns: Vec<&str> = EVENT_COLUMNS.into_iter().chain(redact::EVENT_TEXTS).collect();
+    let columns: Vec<&str> = EVENT_COLUMNS.into_iter().chain(searched(Table::Events)).collect();
     rewrite_files(transaction, Table::Events, |snapshot, file| {
         let frame = snapshot.read_file(file, Some(&columns))?;
         let ids = IdentityColumns::new(&frame, Table::Events)?;
@@ -132,7 +137,7 @@ pub(super) fn erase_sessions(
     identity: &ResolvedIdentity,
     matcher: &IdentifierMatcher,
 ) -> Result<ErasedRows> {
-    let mut columns: Vec<&str> = SESSION_COLUMNS.into_iter().chain(redact::SESSION_TEXTS).collect();
+    let mut columns: Vec<&str> = SESSION_COLUMNS.into_iter().chain(searched(Table::Sessions)).collect();
     columns.sort_unstable();
     columns.dedup();
     rewrite_files(transaction, Table::Sessions, |snapshot, file| {
@@ -152,7 +157,7 @@ pub(super) fn erase_sessions(
         for summary in &mut summaries {
             redacted += u64::from(redact::redact_session(summary, matcher));
         }
-        // A merge state can contain the identifier where it must stay: as a part of another id.
+        // A merge state can contain the identifier as a part of another id, which must stay.
         if !erased.contains(&true) && redacted == 0 {
             return Ok(None);
         }

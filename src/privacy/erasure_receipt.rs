@@ -25,16 +25,17 @@ pub struct ErasureReceipt {
 
 /// The reminder in every receipt.
 pub(super) const SOURCE_LOGS: &str = "unchanged: delete or edit them yourself; if they are ingested again, \
-     lines of these persons up to erased_at are not stored";
+     lines of these people up to erased_at are not stored";
 
 /// The number of identifiers that were searched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SearchStats {
     /// Identifiers named by the user.
     pub named: u64,
-    /// Anonymous ids found with them that were erased too.
+    /// Anonymous ids found with the named identifiers, which were erased too.
     pub followed: u64,
-    /// Anonymous ids found with them that were left, since other users used them too.
+    /// Anonymous ids found with the named identifiers, which were left because other users used
+    /// them.
     pub shared: u64,
 }
 

@@ -1,7 +1,6 @@
 //! Selects stored events for an export: of a person, a window of days or some chatbots.
 //!
-//! The output format is not decided here: an [`Export`] passes the rows to its caller, file by
-//! file.
+//! An [`Export`] passes the rows to its caller, file by file; the caller chooses the output format.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -124,8 +123,8 @@ impl Export {
         Ok(stats)
     }
 
-    /// Returns whether an event is selected. Adds its session to `exported_sessions` if it is one
-    /// of the person's.
+    /// Returns whether an event is selected. Adds its session to `exported_sessions` if the session
+    /// is the person's.
     fn is_selected(
         &self,
         ids: &IdentityColumns,
@@ -153,7 +152,7 @@ impl Export {
     }
 }
 
-/// Returns the UTC dates of the files that can have events of the selected days: a day of a time
+/// Returns the UTC dates of the files that can have events of the selected days. A day of a time
 /// zone can extend into the UTC dates before and after it.
 fn file_dates(options: &ExportOptions) -> Option<(Day, Day)> {
     options.days.map(|(first, last)| (first.plus(-1), last.plus(1)))

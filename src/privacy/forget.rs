@@ -1,6 +1,5 @@
-//! Erases persons from a store, in one commit.
+//! Erases people from a store, in one commit.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use super::erase::{self, ErasedSession};
 use super::erasure_receipt::{ErasedCounts, ErasureReceipt, RedactedCounts, SOURCE_LOGS, SearchStats};
 use super::identity_resolution::{ResolvedIdentity, resolve};
 use super::matcher::IdentifierMatcher;
-use super::rejects::{self, RejectChange};
 use super::shared_ids::{self, SharedIds};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identifier;
@@ -19,15 +17,16 @@ use crate::store::key::{self, SecretKey};
 use crate::store::ledger::{Forgotten, Ledger};
 use crate::store::manifest::Manifest;
 use crate::store::rejects::RejectRecord;
+use crate::store::rejects::rewrite::{self, RejectChange};
 use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
-use crate::store::{Store, Writer, update};
+use crate::store::{Completed, Store, Writer, update};
 use crate::time::{Clock, Micros, format_utc};
 
 /// Options of an erasure.
 #[derive(Clone, Debug)]
 pub struct ForgetOptions {
-    /// The clock; its time is that of the erasure.
+    /// The clock; its time is the time of the erasure.
     pub clock: Clock,
     /// Report what would be erased, and change nothing.
     pub dry_run: bool,
@@ -42,14 +41,17 @@ pub struct ForgetOptions {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if no identifier is given. Fails if there is no store.
-pub fn forget(store: &Store, identifiers: &[Identifier], options: &ForgetOptions) -> Result<ErasureReceipt> {
+pub fn forget(
+    store: &Store,
+    identifiers: &[Identifier],
+    options: &ForgetOptions,
+) -> Result<Completed<ErasureReceipt>> {
     // A mistyped path must not create a store.
     let snapshot = store.snapshot()?;
     let first = || Manifest::new(options.clock.now, snapshot.zone().name(), snapshot.timeout());
     let mut writer = store.writer("wa forget", options.lock_timeout, first)?;
-    let receipt = forget_with_writer(&mut writer, identifiers, options)?;
-    writer.finish()?;
-    Ok(receipt)
+    let outcome = forget_with_writer(&mut writer, identifiers, options);
+    writer.complete(outcome)
 }
 
 /// Does the same as [`forget`] with an open writer.
@@ -83,7 +85,8 @@ pub fn forget_with_writer(
     let visitors = erase::erase_visitors(&mut transaction, &identity)?;
     let days_recomputed = sessions.days.len() as u64;
     let after = transaction.snapshot()?;
-    let changed = update::sessions::SessionChanges { days: sessions.days, ..Default::default() };
+    let days = update::changed_days::ChangedDays::of_all_chatbots(sessions.days);
+    let changed = update::sessions::SessionChanges { days, ..Default::default() };
     update::daily::update(&after, &mut transaction, changed, &[], &pruned_days, now)?;
     let entries = erase::erase_top_list_entries(&mut transaction, &matcher, now)?;
     let rejects = erase_rejects(&mut transaction, &matcher)?;
@@ -118,7 +121,7 @@ pub fn forget_with_writer(
     transaction.manifest().key_fingerprint = Some(key.fingerprint());
     writer.commit(transaction, now)?;
     // Orphan files of an interrupted run can contain the identifiers too.
-    writer.remove_orphans()?;
+    writer.remove_orphans_after_commit();
     Ok(receipt)
 }
 
@@ -137,18 +140,19 @@ struct ErasedRejects {
 /// Erases the rejected lines that contain an identifier, and redacts the file names of others.
 fn erase_rejects(transaction: &mut Transaction, matcher: &IdentifierMatcher) -> Result<ErasedRejects> {
     let mut rejects = ErasedRejects::default();
-    rejects.files = rejects::rewrite(
+    rejects.files = rewrite::rewrite(
         transaction,
         |_| true,
         |reject| {
-            if matcher.matches(&rejects::raw_bytes(reject)) {
+            let given = reject.given.as_deref().unwrap_or("").as_bytes();
+            if matcher.matches(&reject.raw_bytes()) || matcher.matches(given) {
                 rejects.erased += 1;
                 rejects.sha256.push(reject.sha256.clone());
                 rejects.keyed_hashes.extend(reject.keyed_hash.clone());
                 return RejectChange::Remove;
             }
             match matcher.redact(&reject.file) {
-                Some(file) => RejectChange::Replace(RejectRecord { file, ..reject.clone() }),
+                Some(file) => RejectChange::Replace(Box::new(RejectRecord { file, ..reject.clone() })),
                 None => RejectChange::Keep,
             }
         },
@@ -184,14 +188,10 @@ fn record_erasure(
     snapshot: &Snapshot,
     now: Micros,
 ) {
-    let mut forgotten: BTreeMap<(String, Option<Micros>), Micros> = BTreeMap::new();
-    let mut add = |hash: String, start: Option<Micros>, end: Micros| {
-        let latest = forgotten.entry((hash, start)).or_insert(end);
-        *latest = end.max(*latest);
+    let mut forgotten = Vec::new();
+    let mut add = |hash: String, from: Option<Micros>, until: Micros| {
+        forgotten.push(Forgotten { hash, from, until });
     };
-    for old in std::mem::take(&mut ledger.forgotten) {
-        add(old.hash, old.from, old.until);
-    }
     ledger.bare_emails |= identity.identifiers.has_bare_emails();
     for identifier in identity.identifiers.all() {
         add(identifier.hash(key), None, now);
@@ -199,7 +199,7 @@ fn record_erasure(
     ledger.shared_ids.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
     for session in sessions {
         // An event up to a timeout before or after the session would have belonged to it. Events
-        // after the erasure are stored like those of any other person.
+        // after the erasure are stored like the events of any other person.
         let start = session.start.saturating_sub(snapshot.timeout());
         let end = session.end.saturating_add(snapshot.timeout()).min(now).max(session.end);
         if !identity.identifiers.contains(&session.value) || end > now {
@@ -213,6 +213,5 @@ fn record_erasure(
     for hash in stored.chain(rejects.keyed_hashes.iter().cloned()) {
         add(hash, None, now);
     }
-    ledger.forgotten =
-        forgotten.into_iter().map(|((hash, from), until)| Forgotten { hash, from, until }).collect();
+    ledger.forget(forgotten);
 }

@@ -95,7 +95,7 @@ impl IdentityColumns {
     }
 }
 
-/// The part of a session's `merge_state` that names persons.
+/// The part of a session's `merge_state` that names people.
 #[derive(Deserialize)]
 struct StoredProfiles {
     #[serde(default)]

@@ -59,7 +59,7 @@ impl IdentityGraph {
         Ok(graph)
     }
 
-    /// Returns all sessions, in no order.
+    /// Returns all sessions, in any order.
     pub(super) fn sessions(&self) -> impl Iterator<Item = &SessionNode> {
         self.sessions.values().flatten()
     }
@@ -70,8 +70,8 @@ impl IdentityGraph {
         sessions.flat_map(|session| &session.users).map(String::as_str).collect()
     }
 
-    /// Returns the user ids that belong to the person: those that are named, those that occur with
-    /// a named email address, and the user of a named visitor or session that has only one.
+    /// Returns the user ids that belong to the person: the named ones, those that occur with a
+    /// named email address, and the user of a named visitor or session that has a single user.
     pub(super) fn own_users(&self, identifiers: &Identifiers) -> HashSet<String> {
         let mut own = HashSet::new();
         for (number, identifier) in identifiers.all().iter().enumerate() {

@@ -1,8 +1,8 @@
 //! Resolves identifiers to the sessions of a person, and follows anonymous ids.
 //!
-//! An anonymous id in one of the person's sessions is *followed* to other sessions only if no user
-//! id but the person's own was ever used with it: the cookie of a shared kiosk must not lead to all
-//! of its users.
+//! An anonymous id in one of the person's sessions is *followed* to other sessions only if no other
+//! person's user id was ever used with it. The cookie of a shared kiosk must not lead to all of its
+//! users.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -72,7 +72,7 @@ pub(super) fn resolve(
             break;
         }
         let neighbors = IdentityGraph::load(snapshot, &candidates)?;
-        // Decided session by session: one session can have thousands of ids and of users, and a set
+        // Decide session by session. One session can have thousands of ids and of users, and a set
         // of users for each id would take gigabytes.
         let mut is_own: Vec<bool> =
             candidates.all().iter().map(|id| !known_shared.contains(&id.value)).collect();

@@ -1,23 +1,18 @@
-//! Finds and redacts identifiers in text of any kind: plain, JSON, percent-encoded, or nested
+//! Finds and redacts identifiers in text of any kind: plain, JSON, percent-encoded, HTML, or nested
 //! encodings (a URL in the query of another URL).
 //!
-//! An identifier of at least [`MIN_WORD_BYTES`] bytes matches as a word of its own, anywhere:
-//! `/users/user_123/`, `Hello user_123!`, but not `user_1234`. A shorter one, such as `7`, occurs
-//! in ordinary text; it matches only a whole value: a text, a JSON string or number, or a part of a
-//! URL.
+//! [`WordSearch`] decides what counts as an occurrence. Texts and identifiers are compared in their
+//! [`canonical`] form. In bytes that are not UTF-8, the encodings of identifiers in other charsets
+//! are searched.
 
 use std::collections::HashSet;
 
-use aho_corasick::AhoCorasick;
-
-use crate::error::{Error, Result};
-use crate::identity::decoding::{DecodedLayer, MAX_LAYERS, decode, lowercase_layer};
-use crate::identity::identifier::to_lowercase;
-use crate::identity::{IdentifierKind, Identifiers};
+use super::word_search::WordSearch;
+use crate::error::Result;
+use crate::identity::canonical::{self, Case};
+use crate::identity::decoding::{DecodedLayer, MAX_LAYERS, decode, original_offset};
+use crate::identity::{IdentifierKind, Identifiers, charsets};
 use crate::json::lenient::{self, TokenKind};
-
-/// The minimum length of an identifier that matches within longer text.
-const MIN_WORD_BYTES: usize = 5;
 
 /// The text that replaces an identifier.
 const REDACTED: &str = "redacted";
@@ -28,19 +23,14 @@ const MEASUREMENTS: [&str; 2] = ["response_time_ms", "load_time_ms"];
 /// A search for a set of identifiers.
 #[derive(Clone, Debug)]
 pub(super) struct IdentifierMatcher {
-    automaton: AhoCorasick,
-    patterns: Vec<Pattern>,
-    /// The texts of all patterns, for lookups of whole values.
+    /// The ids.
+    ids: Option<WordSearch>,
+    /// The email addresses.
+    emails: Option<WordSearch>,
+    /// Ids and email addresses in charsets other than UTF-8.
+    encoded: [Option<WordSearch>; 2],
+    /// The texts of all identifiers, for lookups of whole values.
     values: HashSet<Vec<u8>>,
-    /// Whether a pattern ignores case. The automaton does so for ASCII only, so that other text is
-    /// also searched in lower case: the Kelvin sign is a `k`.
-    ignores_case: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Pattern {
-    text: Vec<u8>,
-    ignores_case: bool,
 }
 
 impl IdentifierMatcher {
@@ -49,23 +39,29 @@ impl IdentifierMatcher {
     /// # Errors
     /// If there are too many identifiers for one automaton.
     pub(super) fn new(identifiers: &Identifiers) -> Result<IdentifierMatcher> {
-        let mut patterns = Vec::new();
+        let (mut ids, mut emails, mut encoded) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
         for identifier in identifiers.all() {
-            let ignores_case = identifier.kind == IdentifierKind::Email;
-            let mut add = |text: String| patterns.push(Pattern { text: text.into_bytes(), ignores_case });
-            add(if ignores_case { to_lowercase(&identifier.value) } else { identifier.value.clone() });
-            if identifier.value.contains(' ') {
+            let is_email = identifier.kind == IdentifierKind::Email;
+            let text = identifier.canonical();
+            let words = if is_email { &mut emails } else { &mut ids };
+            words.push(text.as_bytes().to_vec());
+            if text.contains(' ') {
                 // In a query string, `+` can stand for a space.
-                add(identifier.value.replace(' ', "+"));
+                words.push(text.replace(' ', "+").into_bytes());
+            }
+            encoded[usize::from(is_email)].extend(charsets::encodings(&text));
+            if is_email {
+                // The search ignores the case of ASCII only.
+                encoded[1].extend(charsets::encodings(&text.to_uppercase()));
             }
         }
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(patterns.iter().map(|pattern| &pattern.text))
-            .map_err(|e| Error::failed("too many identifiers for one search").caused_by(e))?;
-        let ignores_case = patterns.iter().any(|pattern| pattern.ignores_case);
-        let values = patterns.iter().map(|pattern| pattern.text.clone()).collect();
-        Ok(IdentifierMatcher { automaton, patterns, values, ignores_case })
+        let [encoded_ids, encoded_emails] = encoded;
+        Ok(IdentifierMatcher {
+            values: ids.iter().chain(&emails).cloned().collect(),
+            ids: WordSearch::new(&ids, false)?,
+            emails: WordSearch::new(&emails, true)?,
+            encoded: [WordSearch::new(&encoded_ids, false)?, WordSearch::new(&encoded_emails, true)?],
+        })
     }
 
     /// Returns whether a text contains an identifier.
@@ -130,13 +126,21 @@ impl IdentifierMatcher {
         for _ in 0..=MAX_LAYERS {
             let (bytes, offsets) =
                 layer.as_ref().map_or((text, None), |l| (&l.bytes[..], Some(&l.offsets[..])));
-            let original = |offset| layer.as_ref().map_or(offset, |layer| layer.original_offset(offset));
-            self.find(bytes, false, |start, end| found.push((original(start), original(end))));
-            if self.ignores_case && !bytes.is_ascii() {
-                let lower = lowercase_layer(bytes, offsets);
-                self.find(&lower.bytes, true, |start, end| {
-                    found.push((lower.original_offset(start), lower.original_offset(end)))
-                });
+            for (search, case) in [(&self.ids, Case::Differs), (&self.emails, Case::Ignored)] {
+                let Some(search) = search else { continue };
+                match canonical::layer(bytes, offsets, case) {
+                    Some(layer) => find(search, &layer.bytes, Some(&layer.offsets), &mut found),
+                    None => find(search, bytes, offsets, &mut found),
+                }
+            }
+            if self.encoded.iter().any(Option::is_some) && std::str::from_utf8(bytes).is_err() {
+                let mut encoded = Vec::new();
+                for search in self.encoded.iter().flatten() {
+                    search.find(bytes, |start, end| encoded.push((start, end)));
+                }
+                encoded.retain(|(start, end)| !is_within_character(bytes, *start, *end));
+                let original = |at: usize| original_offset(offsets, at);
+                found.extend(encoded.into_iter().map(|(start, end)| (original(start), original(end))));
             }
             let Some(next) = decode(bytes, offsets) else { break };
             layer = Some(next);
@@ -151,40 +155,35 @@ impl IdentifierMatcher {
         }
         merged
     }
-
-    /// Calls a function with the range of each match; in a lowercased text, only of patterns that
-    /// ignore case.
-    fn find(&self, text: &[u8], is_lowercased: bool, mut each: impl FnMut(usize, usize)) {
-        for hit in self.automaton.find_overlapping_iter(text) {
-            let Some(pattern) = self.patterns.get(hit.pattern().as_usize()) else { continue };
-            let (start, end) = (hit.start(), hit.end());
-            let is_same =
-                pattern.ignores_case || !is_lowercased && text.get(start..end) == Some(&pattern.text[..]);
-            if is_same && is_delimited(text, start, end) {
-                each(start, end);
-            }
-        }
-    }
 }
 
-/// Returns whether a range of a text is a word of its own, or, if it is short, a whole value.
-fn is_delimited(text: &[u8], start: usize, end: usize) -> bool {
-    let before = start.checked_sub(1).and_then(|at| text.get(at));
-    let after = text.get(end);
-    if end - start < MIN_WORD_BYTES {
-        let opens = |b: &u8| b"\"':=/?&#;,[".contains(b);
-        let closes = |b: &u8| b"\"'/?&#;,]}\r\n".contains(b);
-        // JSON with spaces around the value, also in a line that is otherwise invalid:
-        // `"user_id": 7 , "ids": [ 8 ]`.
-        let value_opens = text.get(..start).and_then(|head| head.trim_ascii_end().last());
-        let value_closes = text.get(end..).and_then(|tail| tail.trim_ascii_start().first());
-        return (before.is_none_or(opens) || value_opens.is_some_and(|b| b":[".contains(b)))
-            && (after.is_none_or(closes) || value_closes.is_none_or(|b| b",]}".contains(b)));
-    }
-    let is_word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    // An identifier that does not begin or end with a word character needs no boundary there.
-    let continues = |outside, edge| is_word(outside) && is_word(edge);
-    !continues(before, text.get(start)) && !continues(after, text.get(end - 1))
+/// Adds the ranges of the words in a layer, as offsets in the original text.
+fn find(search: &WordSearch, bytes: &[u8], offsets: Option<&[usize]>, found: &mut Vec<(usize, usize)>) {
+    let original = |at: usize| original_offset(offsets, at);
+    search.find(bytes, |start, end| {
+        // A character of the original text can become several.
+        let is_same = |at: usize| at > 0 && original(at) == original(at - 1);
+        let end = (end..bytes.len()).find(|at| !is_same(*at)).unwrap_or(bytes.len().max(end));
+        found.push((original(start), original(end)));
+    });
+}
+
+/// Returns whether a range begins or ends within a UTF-8 character. Its bytes are then not text in
+/// another charset.
+fn is_within_character(text: &[u8], start: usize, end: usize) -> bool {
+    let splits = |at: usize| {
+        (1..=3).filter_map(|back| at.checked_sub(back)).any(|lead| {
+            let character = text.get(lead..).unwrap_or(&[]);
+            let length = match character.first() {
+                Some(0xc2..=0xdf) => 2,
+                Some(0xe0..=0xef) => 3,
+                Some(0xf0..=0xf4) => 4,
+                _ => 0,
+            };
+            lead + length > at && character.get(..length).is_some_and(|c| std::str::from_utf8(c).is_ok())
+        })
+    };
+    splits(start) || splits(end)
 }
 
 #[cfg(test)]
@@ -257,6 +256,39 @@ mod tests {
         ] {
             assert_eq!(redacted(&ids, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn other_unicode_forms_and_encodings_match() {
+        let ids = ["josé-1", "ada@münchen.de"];
+        for (text, expected) in [
+            ("by jose\u{301}-1!", "by redacted!"),
+            ("by ｊｏｓé-1!", "by redacted!"),
+            ("?u=jos%E9-1&x=é", "?u=redacted&x=é"),
+            ("?u=jos%8E-1", "?u=redacted"),
+            ("?u=jos%25E9-1", "?u=redacted"),
+            ("?u=jos%u00e9-1", "?u=redacted"),
+            ("<b>jos&eacute;-1</b> jos&amp;eacute;-1", "<b>redacted</b> redacted"),
+            (r"jos\xe9-1 jos\u00e9-1", "redacted redacted"),
+            ("to ADA@XN--MNCHEN-3YA.DE.", "to redacted."),
+            ("mailto:ada%40xn--mnchen-3ya.de?x", "mailto:redacted?x"),
+            ("ada&#64;m&#252;nchen.de", "redacted"),
+            ("?m=ADA@M%DCNCHEN.DE", "?m=redacted"),
+            ("ada＠münchen.de", "redacted"),
+        ] {
+            assert_eq!(redacted(&ids, text), expected, "{text}");
+        }
+        for text in ["jose-1", "josé-12", "josè-1", "jos%E8-1", "ada@munchen.de", "bada@münchen.de", "JOSÉ-1"]
+        {
+            assert_eq!(redacted(&ids, text), "(unchanged)");
+        }
+        // An ASCII letter before a combining accent is another letter.
+        assert_eq!(redacted(&["user_jose"], "user_jose\u{301}"), "(unchanged)");
+        // Bytes that are not UTF-8 are searched, but a match must not begin or end within a UTF-8
+        // character (`é` in Latin-1 is a part of one).
+        assert!(matcher(&ids).matches(b"\xff jos\xe9-1"));
+        assert!(!matcher(&["user_é"]).matches("user_\u{9875}".as_bytes()));
+        assert!(!matcher(&["user_é"]).matches(b"\xff user_\xe9\xa1\xb5"));
     }
 
     #[test]

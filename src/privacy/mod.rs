@@ -1,9 +1,9 @@
 //! Erasure, export and anonymization of personal data.
 //!
 //! - [`forget()`] erases a person in one commit and returns an [`ErasureReceipt`]. It resolves the
-//!   identifiers to sessions (`identity_resolution`), removes those (`erase`), redacts identifiers
-//!   in the rows of others (`matcher`, `redact`), and records keyed hashes, with which an ingest
-//!   suppresses the person's events from then on.
+//!   identifiers to sessions (`identity_resolution`), removes these sessions (`erase`), redacts
+//!   identifiers in the rows of other people (`matcher`, `redact`), and records keyed hashes, by
+//!   which later ingests suppress the person's events.
 //! - `export` selects stored events, of a person or of all, for the output formats of `render`.
 //! - `anonymize` removes old IP addresses.
 //!
@@ -19,10 +19,10 @@ mod identity_graph;
 mod identity_resolution;
 mod matcher;
 mod redact;
-mod rejects;
 mod shared_ids;
 #[cfg(test)]
 mod tests;
+mod word_search;
 
 pub use erasure_receipt::ErasureReceipt;
 pub use forget::{ForgetOptions, forget, forget_with_writer};

@@ -8,50 +8,52 @@ use std::sync::Arc;
 
 use super::matcher::IdentifierMatcher;
 use crate::error::Result;
+use crate::event::UserAgent;
+use crate::ingest::fields::standard_category;
 use crate::session::{CowStr, SessionSummary, UserProfile};
-use crate::store::columns::{ColumnType, EVENTS};
+use crate::store::columns::{Column, ColumnType, Table};
 use crate::store::frame::Frame;
 
-/// The columns of `events` that are searched for identifiers.
-///
-/// Identity columns are not among them: a row whose identity matches is erased, and an id that
-/// only contains the identifier is another id. Nor are columns that name no person: chatbot,
-/// event, category, and those derived from the user agent.
-pub(super) const EVENT_TEXTS: [&str; 16] = [
-    "event_id",
-    "user_name",
-    "user_metadata",
-    "properties",
-    "page_url",
-    "page_title",
-    "referrer",
-    "referrer_domain",
-    "landing_page",
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "user_agent",
-    "ip_address",
-    "city",
-    "extra",
+/// The columns of text that are not searched for identifiers.
+const NOT_SEARCHED: [&str; 7] = [
+    // The site, which is a part of every session key.
+    "chatbot_id",
+    // A row whose id equals the identifier is erased. An id that only contains it is another id.
+    "session_id",
+    "anonymous_id",
+    "user_id",
+    "user_email",
+    // Values that `wa` derives and that never come from a log.
+    "channel",
+    "device_type",
 ];
 
-/// The columns of `sessions` that are searched for identifiers.
-pub(super) const SESSION_TEXTS: [&str; 13] = [
-    "user_name",
-    "user_metadata",
-    "referrer",
-    "referrer_domain",
-    "landing_page",
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "user_agent",
-    "ip_address",
-    "city",
-    "triggered_by",
-    "merge_state",
+/// Event names and categories of the reference system. They identify no person. If an id equals
+/// one, the counts of all sessions must not change.
+const STANDARD: [&str; 8] = [
+    "page_viewed",
+    "page_view",
+    "session_updated",
+    "user_identified",
+    "engagement",
+    "performance",
+    "error",
+    "system",
 ];
+
+/// Returns the columns of a table that are searched for identifiers: all columns of text, except
+/// [`NOT_SEARCHED`].
+pub(super) fn searched_columns(table: Table) -> impl Iterator<Item = &'static Column> {
+    table.columns().iter().filter(|column| {
+        matches!(column.kind, ColumnType::Text | ColumnType::Json) && !NOT_SEARCHED.contains(&column.name)
+    })
+}
+
+/// Redacts the identifiers in the name or category of an event; returns `None` if there is none.
+fn redact_name(name: &str, matcher: &IdentifierMatcher) -> Option<String> {
+    let is_standard = STANDARD.contains(&name) || standard_category(name).is_some();
+    if is_standard { None } else { matcher.redact(name) }
+}
 
 /// The new values of a text column by row; `None` is null.
 pub(super) type Edits = HashMap<usize, Option<String>>;
@@ -64,15 +66,21 @@ pub(super) fn event_edits(
     erased: &[bool],
 ) -> Result<HashMap<&'static str, Edits>> {
     let mut edits: HashMap<&'static str, Edits> = HashMap::new();
-    for name in EVENT_TEXTS {
-        let is_json = EVENTS.iter().any(|column| column.name == name && column.kind == ColumnType::Json);
-        let column = frame.texts(name)?;
+    for column in searched_columns(Table::Events) {
+        let name = column.name;
+        let redact = |text: &str| match name {
+            "event_name" | "event_category" => redact_name(text, matcher),
+            _ if column.kind == ColumnType::Json => matcher.redact_json(text),
+            _ => matcher.redact(text),
+        };
+        let texts = frame.texts(name)?;
+        // Most texts repeat in many rows.
+        let mut redacted: HashMap<&str, Option<String>> = HashMap::new();
         for (row, erased) in erased.iter().enumerate() {
-            let Some(text) = column.get(row).filter(|_| !erased) else { continue };
-            let redacted = if is_json { matcher.redact_json(text) } else { matcher.redact(text) };
-            if let Some(redacted) = redacted {
+            let Some(text) = texts.get(row).filter(|_| !erased) else { continue };
+            if let Some(redacted) = redacted.entry(text).or_insert_with(|| redact(text)) {
                 // `redacted` is neither an IP address nor an event id.
-                let value = Some(redacted).filter(|_| !matches!(name, "event_id" | "ip_address"));
+                let value = Some(redacted.clone()).filter(|_| !matches!(name, "event_id" | "ip_address"));
                 edits.entry(name).or_default().insert(row, value);
             }
         }
@@ -100,7 +108,8 @@ pub(super) fn sessions_to_redact(
     erased: &[bool],
 ) -> Result<Vec<bool>> {
     let mut found = vec![false; erased.len()];
-    for name in SESSION_TEXTS {
+    for column in searched_columns(Table::Sessions) {
+        let name = column.name;
         let column = frame.texts(name)?;
         for (row, found) in found.iter_mut().enumerate() {
             if *found || erased.get(row) != Some(&false) {
@@ -139,14 +148,15 @@ pub(super) fn redact_session(session: &mut SessionSummary<'_>, matcher: &Identif
         }
     }
     if let Some((_, location)) = &mut session.location.0 {
-        location.city.iter_mut().for_each(&mut redact);
+        location.country_code.iter_mut().chain(&mut location.city).for_each(&mut redact);
     }
     if let Some((_, agent)) = &mut session.agent.0
-        && let Some(redacted) = matcher.redact(&agent.user_agent)
+        && let Some(redacted) = redact_agent(agent, matcher)
     {
-        Arc::make_mut(agent).user_agent = redacted;
+        *agent = Arc::new(redacted);
         changed = true;
     }
+    changed |= session.counts.rename(|name| redact_name(name, matcher));
     if let Some((_, location)) = &mut session.location.0
         && location.ip_address.as_ref().is_some_and(|ip| matcher.matches(ip.as_bytes()))
     {
@@ -159,6 +169,26 @@ pub(super) fn redact_session(session: &mut SessionSummary<'_>, matcher: &Identif
         }
     }
     changed
+}
+
+/// Redacts the identifiers in a user agent and in what was derived from it; returns `None` if there
+/// is none.
+fn redact_agent(agent: &UserAgent, matcher: &IdentifierMatcher) -> Option<UserAgent> {
+    let mut redacted = agent.clone();
+    let derived = [
+        &mut redacted.browser_name,
+        &mut redacted.browser_version,
+        &mut redacted.os_name,
+        &mut redacted.os_version,
+    ];
+    let mut changed = false;
+    for text in derived.into_iter().flatten().chain([&mut redacted.user_agent]) {
+        if let Some(new) = matcher.redact(text) {
+            *text = new;
+            changed = true;
+        }
+    }
+    changed.then_some(redacted)
 }
 
 /// Redacts the identifiers in the name and metadata of a profile. Returns whether anything changed.

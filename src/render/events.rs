@@ -14,7 +14,7 @@ use crate::store::frame::{Frame, Record, RecordReader};
 /// The line-based formats of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineFormat {
-    /// NDJSON, which `wa ingest` reads back to the same rows.
+    /// NDJSON that `wa ingest` reads back as the same rows.
     Ndjson,
     /// CSV: all columns of `events`.
     Csv,
@@ -28,7 +28,8 @@ pub(crate) struct EventRenderer {
 }
 
 impl EventRenderer {
-    /// Returns a renderer. `escape_control`: escape characters that control a terminal.
+    /// Returns a renderer. If `escape_control` is set, it escapes characters that control a
+    /// terminal.
     ///
     /// # Errors
     /// If the enrichment rules cannot be read.
@@ -110,14 +111,14 @@ pub(crate) const TABLE_COLUMNS: [&str; 9] = [
     "chatbot_id",
 ];
 
-/// Returns events as a table. `more` says that the limit hides others.
+/// Returns events as a table. `more` is set if the limit hides further events.
 pub(crate) fn events_table(head: &ReportHead, events: &[Record], more: bool, style: &Style) -> String {
     let count = pluralize(events.len() as u64, "event", "events");
     let more = if more { "; use --limit to show more" } else { "" };
     let layout = Layout {
         title: answer::title("events", head),
         facts: vec![format!("{count}{more}")],
-        sections: vec![sessions::events(events.iter(), head.zone, true)],
+        sections: vec![sessions::events(events.iter(), head.zone)],
     };
     table::draw(&layout, style)
 }

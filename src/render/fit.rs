@@ -7,7 +7,7 @@ use super::text::display_width;
 pub(super) const GAP: usize = 2;
 /// The minimum width of a text column.
 const MIN_TEXT: usize = 8;
-/// The minimum width of a text column that may be dropped: less of its text is not worth the space.
+/// The minimum width of a text column that may be dropped. A narrower one is not worth the space.
 const MIN_DROPPABLE_TEXT: usize = 14;
 const MIN_BAR: usize = 6;
 const MAX_BAR: usize = 24;
@@ -37,7 +37,9 @@ impl Fit {
     pub(super) fn new(section: &Section, width: usize) -> Fit {
         let columns = section.columns.iter().enumerate();
         let mut fit = Fit {
-            columns: columns.filter_map(|(index, column)| fit_column(section, index, column)).collect(),
+            columns: columns
+                .filter_map(|(index, column)| fit_column(section, index, column, width))
+                .collect(),
             dropped: Vec::new(),
         };
         let mut is_dropped = vec![false; section.columns.len()];
@@ -53,7 +55,7 @@ impl Fit {
         self.columns.iter().map(width).sum::<usize>() + gaps
     }
 
-    /// Drops the columns of the highest priority. Returns whether there were any.
+    /// Drops the columns with the highest priority. Returns whether there were any.
     fn drop_columns(&mut self, is_dropped: &mut [bool]) -> bool {
         let highest = self.columns.iter().map(|column| column.drop_priority).max().unwrap_or(0);
         for column in self.columns.extract_if(.., |column| highest > 0 && column.drop_priority == highest) {
@@ -64,7 +66,7 @@ impl Fit {
         highest > 0
     }
 
-    /// Shrinks text columns. The first one names the row, so the others shrink before it.
+    /// Shrinks text columns. The first one names the row, so the other columns shrink before it.
     fn shrink_text(&mut self, width: usize) {
         let excess = self.total(|column| column.width).saturating_sub(width);
         let is_text = |column: &&mut FittedColumn| column.kind.is_text();
@@ -84,8 +86,8 @@ impl Fit {
     }
 }
 
-/// Returns the names of the dropped columns without duplicates. A bar repeats a number, so nothing
-/// is missing without it.
+/// Returns the names of the dropped columns without duplicates. A bar only repeats a number, so it
+/// is not listed.
 fn dropped_names(columns: &[Column], is_dropped: &[bool]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (column, _) in columns.iter().zip(is_dropped).filter(|(_, is_dropped)| **is_dropped) {
@@ -97,17 +99,22 @@ fn dropped_names(columns: &[Column], is_dropped: &[bool]) -> Vec<String> {
     names
 }
 
-/// Returns a column at its full width; `None` for a droppable text column without any text.
-fn fit_column(section: &Section, index: usize, column: &Column) -> Option<FittedColumn> {
+/// Returns a column at its full width; `None` for a droppable text column without any text, unless
+/// the width of the table is unlimited.
+fn fit_column(section: &Section, index: usize, column: &Column, width: usize) -> Option<FittedColumn> {
     let droppable = column.drop_priority > 0;
     let title = if section.hide_header { 0 } else { display_width(&column.title) };
     let cells = section.rows.iter().filter_map(|row| row.cells.get(index));
     let widest_cell = cells.map(|cell| cell.width()).max().unwrap_or(0);
-    if column.kind.is_text() && droppable && widest_cell == 0 {
+    if column.kind.is_text() && droppable && widest_cell == 0 && width < usize::MAX {
         return None;
     }
     let width = if column.kind == ColumnKind::Bar { MIN_BAR } else { widest_cell.max(title).max(1) };
+    let cells = section.rows.iter().filter_map(|row| row.cells.get(index));
     let min_width = match (column.kind.is_text(), droppable) {
+        (true, _) if column.kind == ColumnKind::Id => {
+            cells.map(|cell| cell.min_width(column.id_width)).max().unwrap_or(0).max(title).max(1)
+        }
         (false, _) => width,
         (true, false) => width.min(MIN_TEXT),
         (true, true) => width.min(MIN_DROPPABLE_TEXT),
@@ -116,8 +123,10 @@ fn fit_column(section: &Section, index: usize, column: &Column) -> Option<Fitted
     Some(FittedColumn { index, kind, width, min_width, drop_priority })
 }
 
-/// Returns the index of the widest column, from `start` on, that is wider than `min`.
+/// Returns the index of the widest column, from `start` on, that is wider than `min` and its own
+/// minimum.
 fn widest(columns: &[&mut FittedColumn], start: usize, min: usize) -> Option<usize> {
-    let wide = columns.iter().enumerate().skip(start).filter(|(_, column)| column.width > min);
+    let is_wide = |column: &FittedColumn| column.width > min.max(column.min_width);
+    let wide = columns.iter().enumerate().skip(start).filter(|(_, column)| is_wide(column));
     wide.max_by_key(|(_, column)| column.width).map(|(index, _)| index)
 }

@@ -35,7 +35,7 @@ fn write_section(section: &Section, out: &mut String) {
     write_row(columns.iter().map(|(_, column)| rule(column)), out);
     for row in &section.rows {
         let texts = columns.iter().map(|(index, _)| match row.cells.get(*index) {
-            Some(Cell::Text(text)) => escape(text),
+            Some(Cell::Text(text) | Cell::RowId(text)) => escape(text),
             Some(Cell::Bar { .. }) | None => String::new(),
         });
         write_row(texts, out);
@@ -49,7 +49,7 @@ fn write_row(cells: impl Iterator<Item = String>, out: &mut String) {
 }
 
 /// Escapes the characters that Markdown interprets. Underscores within a word, as in
-/// `message_sent`, have no meaning there and stay.
+/// `message_sent`, have no meaning in Markdown and stay.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     let mut previous = ' ';

@@ -1,55 +1,62 @@
-//! Renders answers as tables, JSON, CSV and Markdown.
+//! Renders answers as tables, JSON, CSV, Markdown and HTML.
 //!
-//! Metrics arrive computed from [`report`](crate::report); this module formats and arranges them. A
-//! [`ReportOutcome`] is serialized to JSON, or written as CSV from its groups. For tables and
-//! Markdown it is first laid out as sections of columns and rows (`layout`). Text from logs is
-//! escaped on the way.
+//! [`report`](crate::report) computes the metrics; this module formats and arranges them. A
+//! [`ReportOutcome`] is serialized to JSON, or its groups are written as CSV. For tables, Markdown
+//! and HTML it is first laid out as sections of columns and rows (`layout`). Text from logs is
+//! always escaped.
 //!
 //! - `table` draws layouts with comfy-table, `fit` chooses the width of the columns;
-//! - `markdown` and `csv` write the other formats;
+//! - `markdown`, `html` and `csv` write the other formats;
 //! - `events` renders lists of events, `ndjson` single events as log lines;
+//! - `views` writes `CREATE VIEW` statements for other SQL engines;
 //! - `numbers`, `labels` and `text` format numbers, keys and text.
 
 pub(crate) mod csv;
 pub(crate) mod events;
 mod fit;
+pub(crate) mod html;
 mod labels;
 pub(crate) mod layout;
+pub(crate) mod lint;
 mod markdown;
 mod ndjson;
 pub(crate) mod numbers;
+pub(crate) mod preview;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+pub(crate) mod views;
 
 use crate::error::{Error, Result};
 use crate::report::{Answer, ReportOutcome};
 
-/// The format of a report.
+/// The output format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Table,
     Json,
     Csv,
     Markdown,
+    Html,
 }
 
 impl Format {
-    /// Returns whether people read the format. Lists are then limited.
+    /// Returns whether the format is for people rather than programs. Its lists are limited by
+    /// default.
     pub(crate) fn is_for_people(self) -> bool {
-        matches!(self, Format::Table | Format::Markdown)
+        matches!(self, Format::Table | Format::Markdown | Format::Html)
     }
 }
 
-/// The properties of the output.
+/// The properties of the output device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     /// The maximum width of a table, in terminal cells.
     pub width: usize,
     /// Whether to style text: bold titles, faint headers.
     pub color: bool,
-    /// Whether the output is a terminal. CSV then has control characters escaped, too.
+    /// Whether the output is a terminal. Control characters are then escaped in CSV too.
     pub terminal: bool,
 }
 
@@ -76,11 +83,7 @@ impl Style {
 pub(crate) fn render(outcome: &ReportOutcome, format: Format, style: &Style) -> Result<String> {
     let style = Style { width: style.width.max(Style::MIN_WIDTH), ..*style };
     match format {
-        Format::Json => {
-            let json = serde_json::to_string_pretty(outcome)
-                .map_err(|e| Error::failed("cannot write the report as JSON").caused_by(e))?;
-            Ok(text::escape_json_control(json) + "\n")
-        }
+        Format::Json => Ok(json(outcome, "report")? + "\n"),
         Format::Csv => csv::write(outcome, style.terminal),
         Format::Table => {
             let tables = layouts(outcome).into_iter().map(|layout| table::draw(&layout, &style));
@@ -90,7 +93,34 @@ pub(crate) fn render(outcome: &ReportOutcome, format: Format, style: &Style) -> 
             let pages = layouts(outcome).into_iter().map(|layout| markdown::write(&layout));
             Ok(pages.collect::<Vec<String>>().join("\n"))
         }
+        Format::Html => html::write(&layouts(outcome)),
     }
+}
+
+/// Returns an answer as a part of an HTML page.
+///
+/// # Errors
+/// If the template fails.
+pub(crate) fn html_part(answer: &dyn Answer) -> Result<String> {
+    html::layout(&layout::answer::layout(answer), 2)
+}
+
+/// Returns the label of a column of a group.
+pub(crate) fn column_label<'a>(group: &str, key: &'a str) -> &'a str {
+    labels::column(group, key)
+}
+
+/// Returns the heading of a group.
+pub(crate) fn section_label(group: &str) -> &str {
+    labels::section(group)
+}
+
+/// Returns a value as indented JSON, with characters that control a terminal escaped. `what` names
+/// the value in the error.
+pub(crate) fn json(value: &impl serde::Serialize, what: &str) -> Result<String> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::failed(format!("cannot write the {what} as JSON")).caused_by(e))?;
+    Ok(text::escape_json_control(json))
 }
 
 /// Returns a layout per answer. Summaries of several chatbots share one.

@@ -1,23 +1,26 @@
-//! The NDJSON form of stored events: log lines that `wa ingest` reads back to the same rows.
+//! The NDJSON form of stored events: log lines that `wa ingest` reads back as the same rows.
 //!
-//! A line has the fields of the log; derived columns are left out, since an ingest derives them
+//! A line has the fields of the log. Derived columns are omitted, since an ingest derives them
 //! again. The id of the event is in `event_id`. Members of `extra` are written next to the known
 //! fields, as they were in the log.
 //!
-//! A member of `extra` can have the name of a known field: the log had the field with a value of
-//! the wrong type. Written after the valid value, it would replace that value. [`EventLine::write`]
-//! handles these cases.
+//! A member of `extra` can have the name of a known field, if the log had the field with a value of
+//! the wrong type. If the member were written after the valid value, it would replace that value.
+//! [`EventLine::write`] handles these cases.
+//!
+//! A map leaves members in `extra` that have the name of an id and a valid value. An ingest would
+//! read them as ids of the event, so they are omitted.
 
 use crate::enrich::{Enricher, SourceFields};
 use crate::error::{Error, Result};
 use crate::ingest::Field;
-use crate::ingest::parse::fields::Spelling;
+use crate::ingest::fields::Spelling;
 use crate::json::{self, lenient};
 use crate::store::columns::EVENTS;
 use crate::store::frame::{Cell, Cells, Frame};
 use crate::time::{Micros, format_utc};
 
-/// The columns of `events` that an ingest derives, and `extra`, whose members are written.
+/// The columns of `events` that an ingest derives, and `extra`, whose members are written instead.
 const DERIVED: [&str; 10] = [
     "referrer_domain",
     "channel",
@@ -86,7 +89,7 @@ impl<'a> EventLine<'a> {
             };
             line.fields.push((*name, value));
         }
-        // With the log's own id in `event_id`, an ingest derives the same id of the event.
+        // If the log's own id is in `event_id`, an ingest derives the same event id from it.
         if let Some(id) = id.filter(|_| !line.has("event_id")) {
             line.fields.insert(0, ("event_id", quote(id)?));
         }
@@ -106,8 +109,9 @@ impl<'a> EventLine<'a> {
     }
 
     fn write(mut self, enricher: &Enricher) -> Result<String> {
-        // A logged id of the wrong type would replace the id that the event was given.
+        // A logged id of the wrong type would replace the id that `wa` assigned to the event.
         self.extra.retain(|(key, _)| !is_field(key, Field::EventId));
+        self.extra.retain(|(key, value)| !is_valid_id(key, value));
         if self.extra_has(Field::EventCategory) {
             self.remove_derived_category()?;
         }
@@ -118,7 +122,8 @@ impl<'a> EventLine<'a> {
             line.push_str("}\n");
             return Ok(line);
         };
-        // An envelope had the field with the wrong type, and its event with the right one.
+        // An envelope had the field with the wrong type, and one of its events had it with the
+        // right type.
         let (outer, inner) = self.extra.split_at(last + 1);
         let mut line = format!("{{\"chatbot_id\":{}", quote(self.chatbot_id)?);
         append(&mut line, outer);
@@ -150,8 +155,8 @@ impl<'a> EventLine<'a> {
         Ok(())
     }
 
-    /// Removes campaign fields that came from the page URL because the log had a value of the wrong
-    /// type for one of them. An ingest derives them again.
+    /// Removes campaign fields that came from the page URL because the log had a campaign field
+    /// with a value of the wrong type. An ingest derives them again.
     fn remove_derived_campaign(&mut self, enricher: &Enricher) {
         let campaign = [Field::UtmSource, Field::UtmMedium, Field::UtmCampaign];
         if !campaign.iter().any(|field| self.extra_has(*field)) {
@@ -175,7 +180,16 @@ fn is_field(key: &str, wanted: Field) -> bool {
         .is_some_and(|(field, spelling)| field == wanted && spelling != Spelling::Short)
 }
 
-/// Returns an object of some fields, without its closing brace.
+/// Returns whether an ingest would read a member of `extra` as an id. For native lines, `extra`
+/// contains only ids of the wrong type.
+fn is_valid_id(key: &str, value: &str) -> bool {
+    let Some((field, spelling)) = Field::from_key(json::unescape(key).as_bytes()) else { return false };
+    let is_id = matches!(field, Field::ChatbotId | Field::SessionId | Field::AnonymousId | Field::UserId);
+    let is_text = value.starts_with('"') && value.len() > 2;
+    is_id && spelling != Spelling::Short && (is_text || value.parse::<i128>().is_ok())
+}
+
+/// Returns an object with some fields, without its closing brace.
 fn open_object(fields: &[(&'static str, String)]) -> String {
     let mut text = String::with_capacity(512);
     for (name, value) in fields {
@@ -186,7 +200,7 @@ fn open_object(fields: &[(&'static str, String)]) -> String {
     text
 }
 
-/// Appends members to an object that has some.
+/// Appends members to an object that is not empty.
 fn append(object: &mut String, members: &[(&str, &str)]) {
     for (key, value) in members {
         object.push_str(&format!(",\"{key}\":{value}"));
@@ -205,8 +219,8 @@ fn quote(text: &str) -> Result<String> {
     serde_json::to_string(text).map_err(|e| Error::failed("cannot write an event as JSON").caused_by(e))
 }
 
-/// Returns a time in the form that an ingest reads: RFC 3339, or microseconds for a year that does
-/// not have four digits.
+/// Returns a time in a form that an ingest reads: RFC 3339, or microseconds if the year does not
+/// have four digits.
 fn time_value(time: Micros) -> String {
     // 0001-01-01 to 9999-12-31.
     const RANGE: std::ops::RangeInclusive<Micros> = -62_135_596_800_000_000..=253_402_300_799_999_999;

@@ -1,4 +1,4 @@
-//! Formats values: with separators and units for people, plain for programs.
+//! Formats values: with separators and units for people, and plainly for programs.
 
 use crate::decimal::Hundredths;
 use crate::report::metric::{Metric, Unit};
@@ -7,6 +7,9 @@ use crate::time::{Micros, Zone, format_utc};
 
 /// The text of an unknown value.
 pub(super) const UNKNOWN: &str = "–";
+
+/// Times from this one on are shown in seconds instead of milliseconds.
+const LONG_TIME_MS: i64 = 10_000;
 
 /// Formats an integer with commas between groups of three digits.
 pub(crate) fn group_digits(number: impl Into<i128>) -> String {
@@ -57,12 +60,15 @@ pub(super) fn format_metric(metric: Metric) -> String {
         Unit::Percent => format!("{}%", group_hundredths(value)),
         Unit::Ratio => group_hundredths(value),
         Unit::Seconds => format_duration(value),
-        Unit::Millis => format!("{} ms", group_digits(value)),
+        Unit::FractionalSeconds if value < LONG_TIME_MS / 10 => format!("{}s", group_hundredths(value)),
+        Unit::FractionalSeconds => format_duration(value.saturating_add(50) / 100),
+        Unit::Millis if value < LONG_TIME_MS => format!("{} ms", group_digits(value)),
+        Unit::Millis => format_duration(value.saturating_add(500) / 1000),
     }
 }
 
-/// Formats the change of a metric with its sign. A change of a percentage is in points, without
-/// `%`.
+/// Formats the change of a metric with its sign. The change of a percentage is in percentage
+/// points, without `%`.
 pub(super) fn format_change(metric: Metric) -> String {
     let text = match metric.unit {
         Unit::Percent => format_metric(Metric { unit: Unit::Ratio, ..metric }),
@@ -80,7 +86,7 @@ pub(super) fn format_change_percent(percent: Hundredths) -> String {
     format!("{sign}{}%", group_hundredths(percent.0))
 }
 
-/// Formats a metric for programs: the number that JSON contains, or nothing if it is unknown.
+/// Formats a metric for programs: the same number as in JSON, or nothing if it is unknown.
 pub(super) fn format_plain(metric: Metric) -> String {
     match metric.value {
         None => String::new(),

@@ -1,12 +1,12 @@
-//! Draws text tables with comfy-table. Reports, lists of events and the summaries of commands are
-//! all drawn here.
+//! Draws text tables with comfy-table: reports, lists of events, and the summaries of commands.
 
 use comfy_table::{Attribute, CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
 
 use super::Style;
 use super::fit::{Fit, FittedColumn, GAP};
 use super::layout::{Cell, ColumnKind, Layout, Row, RowStyle, Section};
-use super::text::{join_wrapped, truncate, wrap};
+use super::text::{display_width, join_wrapped, shorten_path, truncate, wrap};
+use crate::report::ROW_ID_PREFIX;
 
 /// A rule below the header, and no other lines.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
@@ -98,12 +98,15 @@ fn styled(text: String, style: RowStyle) -> comfy_table::Cell {
 fn text(cell: &Cell, column: &FittedColumn) -> String {
     match cell {
         Cell::Text(text) if column.kind == ColumnKind::Text => truncate(text, column.width).into_owned(),
-        Cell::Text(text) => text.clone(),
+        Cell::Text(text) if column.kind == ColumnKind::Path => shorten_path(text, column.width).into_owned(),
+        Cell::RowId(id) if display_width(id) > column.width => id.chars().take(ROW_ID_PREFIX).collect(),
+        Cell::Text(text) | Cell::RowId(text) => text.clone(),
         Cell::Bar { thousandths } => bar(*thousandths, column.width),
     }
 }
 
-/// Draws a bar in eighths of a terminal cell. It is rounded up, so that only zero has no bar.
+/// Draws a bar in eighths of a terminal cell. Its length is rounded up, so that only zero has no
+/// bar.
 fn bar(thousandths: usize, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (thousandths.min(1000) * width * 8).div_ceil(1000);

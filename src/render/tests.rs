@@ -9,7 +9,8 @@ use crate::report::{Query, ReportKind, ReportRequest, Window, run};
 use crate::store::frame::Frame;
 use crate::time::Zone;
 
-/// Ten days of two chatbots and the week before, with a bot and with long, wide and hostile names.
+/// Ten days of two chatbots and the previous week, with a bot and with long, wide and hostile
+/// names.
 fn tables() -> MemoryTables {
     let mut sessions = Vec::new();
     let referrers = [
@@ -112,6 +113,13 @@ fn table_of_every_report_at_80_columns() {
 }
 
 #[test]
+fn list_of_conversations_fits_80_columns() {
+    let mut request = request(ReportKind::Conversations);
+    request.sequences.lists_conversations = true;
+    assert_snapshot!("list_80_conversations", rendered(&request, Format::Table, 80));
+}
+
+#[test]
 fn table_at_60_and_120_columns() {
     for kind in [
         ReportKind::Trends,
@@ -208,6 +216,19 @@ fn json_is_pretty_and_escaped() {
 }
 
 #[test]
+fn table_without_a_maximum_width_loses_nothing() {
+    let request = ReportRequest { compare: true, limit: None, ..request(ReportKind::Trends) };
+    let table = rendered(&request, Format::Table, usize::MAX);
+    let header = table.lines().nth(4).unwrap();
+    assert_eq!(header.matches("Prev.").count(), 4, "{table}");
+    assert!(!table.contains("not shown"), "{table}");
+    for kind in ReportKind::ALL {
+        let table = rendered(&self::request(kind), Format::Table, usize::MAX);
+        assert!(!table.contains('…') && !table.contains("not shown"), "{table}");
+    }
+}
+
+#[test]
 fn table_fits_its_width_without_control_characters() {
     for kind in ReportKind::ALL {
         for compare in [false, true] {
@@ -224,7 +245,7 @@ fn table_fits_its_width_without_control_characters() {
 }
 
 #[test]
-fn csv_rows_match_their_header_and_are_no_formulas() {
+fn csv_rows_match_their_header_without_formulas() {
     for kind in ReportKind::ALL {
         for (compare, by_chatbot) in [(false, false), (true, false), (false, true), (true, true)] {
             let compare = compare && kind.supports_compare();
@@ -325,14 +346,14 @@ fn event_is_a_line_that_ingest_reads_back() {
     assert!(render_events(&frame, LineFormat::Ndjson, false).contains("\"click\u{9b}\""));
     let lines = render_events(&frame, LineFormat::Ndjson, true);
     let lines: Vec<&str> = lines.lines().collect();
-    // Derived columns, such as the browser, are left out: ingest derives them again.
+    // Derived columns, such as the browser, are omitted: an ingest derives them again.
     assert_eq!(
         lines[0],
         "{\"event_id\":\"0190aaaa-0000-8000-8000-000000000001\",\"chatbot_id\":\"shop\",\
          \"event_name\":\"click\\u009b\",\"properties\":{\"b\":1,\"a\":[2]},\
          \"timestamp\":\"2026-06-01T10:00:00.500Z\",\"screen_width\":390}"
     );
-    // The id of the log, and the fields of `extra` at the top level.
+    // The line has the id of the log, and the fields of `extra` at the top level.
     assert!(lines[1].starts_with("{\"event_id\":\"e1\","), "{}", lines[1]);
     let extra = ",\"screen_width\":390,\"screen_height\":\"tall\",\"plan\":{\"x\":1}}";
     assert!(lines[1].ends_with(extra), "{}", lines[1]);

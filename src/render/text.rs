@@ -33,10 +33,15 @@ pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Escapes control characters and bidirectional formatting in JSON text, without a change of its
+/// Escapes control characters and bidirectional formatting in JSON text, without changing its
 /// value. Within strings they become `\u` escapes. Tabs and carriage returns occur only between
-/// values and become blanks; line feeds stay.
+/// values and become spaces; line feeds stay.
 pub(crate) fn escape_json_control(json: String) -> String {
+    // Usually, all bytes are printable ASCII. This check processes many bytes at a time.
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+    if json.as_bytes().chunks(64).all(|bytes| bytes.iter().fold(true, |all, byte| all & is_printable(byte))) {
+        return json;
+    }
     let needs_escape = |c: char| needs_escape(c) && c != '\n';
     if !json.chars().any(needs_escape) {
         return json;
@@ -61,8 +66,7 @@ pub(crate) fn display_width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// Truncates a text to a width in terminal cells. `…` replaces the rest. Grapheme clusters are not
-/// split.
+/// Truncates a text to a width in terminal cells, and appends `…`. Grapheme clusters are not split.
 pub(super) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
     if display_width(text) <= width {
         return Cow::Borrowed(text);
@@ -81,6 +85,74 @@ pub(super) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
     }
     truncated.push('…');
     Cow::Owned(truncated)
+}
+
+/// Shortens a path or URL to a width in terminal cells. Keeps the end of the path, which
+/// distinguishes files and pages. Omits the scheme, the query, the host and the first folders, in
+/// this order; `…` replaces each of them except the scheme.
+pub(super) fn shorten_path(text: &str, width: usize) -> Cow<'_, str> {
+    if display_width(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    let url = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let rest = url.unwrap_or(text);
+    let place = match url {
+        Some(url) => url.split(['?', '#']).next().unwrap_or(url),
+        None => text,
+    };
+    let tail = if place.len() < rest.len() { "…" } else { "" };
+    // A trailing slash does not begin another part of the path.
+    let inner = place.trim_end_matches('/');
+    let parts = inner.match_indices('/').filter_map(|(at, _)| Some(format!("…{}{tail}", place.get(at..)?)));
+    let whole = [rest.to_owned(), format!("{place}{tail}")];
+    if let Some(fitting) = whole.into_iter().chain(parts).find(|short| display_width(short) <= width) {
+        return Cow::Owned(fitting);
+    }
+    let last = inner.rfind('/').and_then(|at| inner.get(at + 1..)).unwrap_or(inner);
+    Cow::Owned(shorten_middle(last, width))
+}
+
+/// Shortens a text to a width in terminal cells: `…` replaces its middle. Keeps more of the end
+/// than of the beginning, since file names end with their date and type.
+fn shorten_middle(text: &str, width: usize) -> String {
+    let Some(room) = width.checked_sub(1).filter(|_| display_width(text) > width) else {
+        return truncate(text, width).into_owned();
+    };
+    let end: Vec<&str> = fitting(text.graphemes(true).rev(), room - room / 3);
+    let start: Vec<&str> = fitting(text.graphemes(true), room / 3);
+    start.into_iter().chain(["…"]).chain(end.into_iter().rev()).collect()
+}
+
+/// Returns as many of the first graphemes as fit into a width in terminal cells.
+fn fitting<'a>(graphemes: impl Iterator<Item = &'a str>, width: usize) -> Vec<&'a str> {
+    let mut used = 0;
+    graphemes
+        .take_while(|grapheme| {
+            used += display_width(grapheme);
+            used <= width
+        })
+        .collect()
+}
+
+/// Wraps the lines of a text between words. A word longer than a line, such as a path, is not
+/// split; the terminal continues it on the next line. Indented lines are not wrapped.
+pub(crate) fn wrap_lines(text: &str, width: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len() + 8);
+    for line in text.lines() {
+        let mut used = 0;
+        for (index, word) in line.split(' ').enumerate() {
+            let word_width = display_width(word);
+            if index > 0 {
+                let fits = used + 1 + word_width <= width || line.starts_with(' ');
+                wrapped.push(if fits { ' ' } else { '\n' });
+                used = if fits { used + 1 } else { 0 };
+            }
+            wrapped.push_str(word);
+            used += word_width;
+        }
+        wrapped.push('\n');
+    }
+    wrapped
 }
 
 /// Wraps a text between words into lines of at most `width` terminal cells. Longer words are
@@ -120,7 +192,7 @@ mod tests {
         assert_eq!(escape_control("plain é 🙂"), "plain é 🙂");
         assert_eq!(escape_control("a\u{1b}[31mred\n\tb\u{7f}\u{9b}"), "a\\u{1b}[31mred\\n\\tb\\u{7f}\\u{9b}");
         assert_eq!(escape_control("abc\u{202e}fed"), "abc\\u{202e}fed");
-        // One emoji of several, with joiners between them.
+        // An emoji that consists of several emoji, with joiners between them.
         assert_eq!(escape_control("👨\u{200d}👩"), "👨\u{200d}👩");
         assert_eq!(escape_control("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
         assert_eq!(escape_control("a\nb\tc\r"), "a\\nb\\tc\\r");
@@ -162,6 +234,40 @@ mod tests {
     }
 
     #[test]
+    fn shortened_path_keeps_its_end() {
+        let file = "/srv/chat/logs/harbor-coffee-2026-10.ndjson";
+        assert_eq!(shorten_path(file, 43), file);
+        assert_eq!(shorten_path(file, 42), "…/chat/logs/harbor-coffee-2026-10.ndjson");
+        assert_eq!(shorten_path(file, 30), "…/harbor-coffee-2026-10.ndjson");
+        assert_eq!(shorten_path(file, 29), "harbor-coffee-2026-10.ndjson");
+        // 12 cells: 3 of the beginning, 8 of the end.
+        assert_eq!(shorten_path(file, 12), "har…0.ndjson");
+        assert_eq!(shorten_path("logs/日本語.ndjson", 12), "日….ndjson");
+        assert_eq!((shorten_path("/a/b", 1), shorten_path("/a/bc", 0)), ("b".into(), "".into()));
+    }
+
+    #[test]
+    fn shortened_url_keeps_its_path() {
+        let url = "https://shop.example/beans/autumn-blend?utm_source=newsletter#top";
+        assert_eq!(shorten_path(url, 57), "shop.example/beans/autumn-blend?utm_source=newsletter#top");
+        assert_eq!(shorten_path(url, 56), "shop.example/beans/autumn-blend…");
+        assert_eq!(shorten_path(url, 31), "…/beans/autumn-blend…");
+        assert_eq!(shorten_path(url, 20), "…/autumn-blend…");
+        assert_eq!(shorten_path(url, 14), "autumn-blend");
+        assert_eq!(shorten_path("http://shop.example/a/b/", 6), "…/a/b/");
+        // Without a path, the end of the host identifies the site.
+        assert_eq!(shorten_path("https://help.shop.example/", 12), "hel….example");
+    }
+
+    #[test]
+    fn wrapped_lines_keep_long_words_and_indentation() {
+        assert_eq!(wrap_lines("one two three\n\nfour\n", 7), "one two\nthree\n\nfour\n");
+        assert_eq!(wrap_lines("in /a/long/path", 6), "in\n/a/long/path\n");
+        assert_eq!(wrap_lines("  a b c d e f", 6), "  a b c d e f\n");
+        assert_eq!(wrap_lines("a b", usize::MAX), "a b\n");
+    }
+
+    #[test]
     fn lines_wrap_between_words() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(
@@ -175,6 +281,11 @@ mod tests {
         #[test]
         fn truncated_text_is_not_wider_than_its_limit(text in "\\PC{0,20}", width in 0usize..12) {
             prop_assert!(display_width(&truncate(&text, width)) <= width.max(display_width(&text).min(width)));
+        }
+
+        #[test]
+        fn shortened_path_is_not_wider_than_its_limit(text in "(https://)?[a/日?.]{0,20}", width in 0usize..20) {
+            prop_assert!(display_width(&shorten_path(&text, width)) <= width);
         }
 
         #[test]

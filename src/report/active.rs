@@ -72,8 +72,8 @@ pub(crate) fn active(
     let head = ReportHead { window: None, moment: Some(moment), ..ReportHead::new(tables, &query, bots) };
     let body = Active { active_sessions: sessions, timestamp: format_utc(moment) };
     let mut report = Report::new(head, body);
-    // Pruned days are recorded by the start of their sessions, and a session that was active at the
-    // moment may have started the day before.
+    // Pruned days are recorded by the start of their sessions. A session that was active at the
+    // moment may have started on the previous day.
     let started = (tables.zone().day(since).plus(-1), today);
     if let Some(pruned) = pruned::in_days(tables, started, chatbots)? {
         report.notes.push(format!("sessions up to {pruned} are pruned: only retained sessions are counted"));

@@ -1,21 +1,38 @@
 //! Report dispatch: from a request of any kind to answers.
 
+use std::collections::HashSet;
+
 use super::active::active;
 use super::answer::Answer;
+use super::answer::session_report::compare_with_previous;
+use super::calendar::heatmap::{HeatmapMetric, heatmap};
+use super::calendar::intervals::{TrendInterval, interval_trends};
+use super::calendar::periods::Interval;
+use super::calendar::retention::{RetentionOptions, retention};
+use super::conversations::{ConversationsOptions, conversations};
 use super::devices::devices;
 use super::events::events;
+use super::funnel::{FunnelOptions, funnel};
+use super::goals::goals;
 use super::locations::locations;
 use super::pages::pages;
+use super::paths::{PathsOptions, paths};
 use super::performance::performance;
 use super::query::Query;
 use super::query::by_chatbot::ChatbotPartitions;
 use super::query::chatbots::{check_chatbots, ranked_chatbots};
+use super::query::filter::{Field, Where};
+use super::query::selection::cached_tables::CachedTables;
 use super::query::tables::Tables;
+use super::selected::breakdown::{DEFAULT_GROUPS, break_down};
+use super::selected::filtered::{resolve_fields, with_selected_sessions};
+use super::sequence::definitions::Definitions;
 use super::sessions::{self, SessionsQuery, sessions};
 use super::sources::sources;
-use super::summary::summary;
+use super::summary::{summaries, summary};
 use super::trends::trends;
 use super::visitors::visitors;
+use crate::config::Annotation;
 use crate::error::{Error, Result};
 use crate::time::Micros;
 
@@ -44,13 +61,25 @@ pub enum ReportKind {
     Locations,
     /// New and returning visitors.
     Visitors,
+    /// Sessions by weekday and hour.
+    Heatmap,
+    /// Cohorts of visitors that came back.
+    Retention,
+    /// Replies, waiting times and ratings of conversations.
+    Conversations,
+    /// The steps that sessions or visitors pass.
+    Funnel,
+    /// The goals of the settings.
+    Goals,
+    /// The most frequent sequences of events or pages.
+    Paths,
     /// All reports.
     All,
 }
 
 impl ReportKind {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [ReportKind; 12] = [
+    pub const ALL: [ReportKind; 18] = [
         ReportKind::Summary,
         ReportKind::Trends,
         ReportKind::Events,
@@ -62,6 +91,12 @@ impl ReportKind {
         ReportKind::Pages,
         ReportKind::Locations,
         ReportKind::Visitors,
+        ReportKind::Heatmap,
+        ReportKind::Retention,
+        ReportKind::Conversations,
+        ReportKind::Funnel,
+        ReportKind::Goals,
+        ReportKind::Paths,
         ReportKind::All,
     ];
 
@@ -79,6 +114,12 @@ impl ReportKind {
             ReportKind::Pages => "pages",
             ReportKind::Locations => "locations",
             ReportKind::Visitors => "visitors",
+            ReportKind::Heatmap => "heatmap",
+            ReportKind::Retention => "retention",
+            ReportKind::Conversations => "conversations",
+            ReportKind::Funnel => "funnel",
+            ReportKind::Goals => "goals",
+            ReportKind::Paths => "paths",
             ReportKind::All => "all",
         }
     }
@@ -93,15 +134,23 @@ impl ReportKind {
 
     /// Returns the default number of days in a window.
     pub fn default_days(self) -> u32 {
-        if self == ReportKind::Events { 7 } else { 30 }
+        match self {
+            ReportKind::Events => 7,
+            // In whole weeks, each weekday occurs equally often.
+            ReportKind::Heatmap => 28,
+            ReportKind::Retention => Interval::default().default_days(),
+            _ => 30,
+        }
     }
 
-    /// Returns the default maximum number of rows in a list; `None` for all rows. `for_people` says
-    /// that the output is a table, which has fewer rows than JSON and CSV.
+    /// Returns the default maximum number of rows in a list; `None` for all rows. `for_people` is
+    /// true for tables, which have fewer rows than JSON and CSV.
     pub fn default_limit(self, for_people: bool) -> Option<usize> {
         match self {
             ReportKind::Events => Some(10),
-            ReportKind::Sessions => Some(sessions::DEFAULT_LIMIT),
+            ReportKind::Sessions | ReportKind::Conversations | ReportKind::Paths => {
+                Some(sessions::DEFAULT_LIMIT)
+            }
             _ if for_people => Some(10),
             _ => None,
         }
@@ -116,13 +165,78 @@ impl ReportKind {
                 | ReportKind::Events
                 | ReportKind::Sources
                 | ReportKind::Devices
+                | ReportKind::Performance
+                | ReportKind::Pages
+                | ReportKind::Locations
+                | ReportKind::Visitors
+                | ReportKind::Conversations
+                | ReportKind::Funnel
+                | ReportKind::Goals
+                | ReportKind::Paths
                 | ReportKind::All
+        )
+    }
+
+    /// Returns the default number of values of a breakdown. `for_people` is true for tables, in
+    /// which each value of some reports takes many lines.
+    pub fn default_groups(self, for_people: bool) -> usize {
+        match self {
+            ReportKind::Heatmap | ReportKind::Retention if for_people => 3,
+            _ => DEFAULT_GROUPS,
+        }
+    }
+
+    /// Returns whether the report supports `--by`.
+    fn supports_breakdown(self) -> bool {
+        !matches!(self, ReportKind::Active | ReportKind::Sessions)
+    }
+
+    /// Returns whether the report compares itself. Others are compared with their answer for the
+    /// previous period.
+    fn compares_itself(self) -> bool {
+        !matches!(
+            self,
+            ReportKind::Performance
+                | ReportKind::Visitors
+                | ReportKind::Conversations
+                | ReportKind::Funnel
+                | ReportKind::Goals
+                | ReportKind::Paths
+        )
+    }
+
+    /// Returns whether the report is computed from events, which may be pruned before their
+    /// sessions.
+    pub(super) fn needs_events(self) -> bool {
+        !matches!(
+            self,
+            ReportKind::Summary
+                | ReportKind::Trends
+                | ReportKind::Events
+                | ReportKind::Sources
+                | ReportKind::Devices
+                | ReportKind::Active
+                | ReportKind::Sessions
+                | ReportKind::Pages
+                | ReportKind::Locations
+                | ReportKind::Visitors
+                | ReportKind::Heatmap
         )
     }
 
     /// Returns whether the report has lists that a limit shortens.
     pub fn has_limit(self) -> bool {
-        !matches!(self, ReportKind::Summary | ReportKind::Trends | ReportKind::Active | ReportKind::Visitors)
+        !matches!(
+            self,
+            ReportKind::Summary
+                | ReportKind::Trends
+                | ReportKind::Active
+                | ReportKind::Visitors
+                | ReportKind::Heatmap
+                | ReportKind::Retention
+                | ReportKind::Funnel
+                | ReportKind::Goals
+        )
     }
 }
 
@@ -137,8 +251,13 @@ pub struct ReportRequest {
     pub has_window: bool,
     /// Whether the report is compared with the previous period.
     pub compare: bool,
-    /// The maximum number of rows in a list; `None` for all.
+    /// The maximum number of rows in a list; `None` for the default of JSON: all, but 10 in
+    /// `events` and 20 in `sessions`.
     pub limit: Option<usize>,
+    /// Whether lists without a limit have all rows, even in `events` and `sessions`.
+    pub lists_all: bool,
+    /// Whether `all` has the list of sessions.
+    pub with_sessions: bool,
     /// Whether there is an answer for each chatbot.
     pub by_chatbot: bool,
     /// The moment of `active`.
@@ -149,6 +268,35 @@ pub struct ReportRequest {
     pub session_id: Option<String>,
     /// The visitor whose sessions `sessions` looks up.
     pub visitor: Option<String>,
+    /// The metric that tables of `heatmap` show.
+    pub heatmap_metric: HeatmapMetric,
+    /// The options of `retention`.
+    pub retention: RetentionOptions,
+    /// The period that a row of `trends` covers.
+    pub interval: TrendInterval,
+    /// The notes on days, which `trends` shows.
+    pub annotations: Vec<Annotation>,
+    /// Conditions that all sessions satisfy.
+    pub conditions: Vec<Where>,
+    /// The fields by whose values the report is broken down: none, one or two.
+    pub by: Vec<Field>,
+    /// The maximum number of values; `None` for all.
+    pub by_limit: Option<usize>,
+    /// The options of reports on sequences of events.
+    pub sequences: SequenceOptions,
+}
+
+/// The options of the reports on sequences of events.
+#[derive(Clone, Debug, Default)]
+pub struct SequenceOptions {
+    /// The goals, funnels and events of conversations that the settings define.
+    pub definitions: Definitions,
+    /// Whether `conversations` lists conversations.
+    pub lists_conversations: bool,
+    /// The options of `funnel`.
+    pub funnel: FunnelOptions,
+    /// The options of `paths`.
+    pub paths: PathsOptions,
 }
 
 impl ReportRequest {
@@ -160,11 +308,21 @@ impl ReportRequest {
             has_window: true,
             compare: false,
             limit: kind.default_limit(false),
+            lists_all: false,
+            with_sessions: true,
             by_chatbot: false,
             moment,
             page: 1,
             session_id: None,
             visitor: None,
+            heatmap_metric: HeatmapMetric::default(),
+            retention: RetentionOptions::default(),
+            interval: TrendInterval::default(),
+            annotations: Vec::new(),
+            sequences: SequenceOptions::default(),
+            conditions: Vec::new(),
+            by: Vec::new(),
+            by_limit: Some(DEFAULT_GROUPS),
         }
     }
 
@@ -172,18 +330,53 @@ impl ReportRequest {
         let name = self.kind.name();
         if self.compare && !self.kind.supports_compare() {
             return Err(Error::usage(format!("{name} does not support --compare"))
-                .hint("use it with summary, trends, events, sources or devices"));
+                .hint("a list of sessions and a moment have no previous period"));
+        }
+        if self.compare && self.interval != TrendInterval::Day {
+            let interval = self.interval.name();
+            return Err(Error::usage(format!("--interval {interval} does not support --compare"))
+                .hint("compare days, without --interval"));
+        }
+        if !self.by.is_empty() {
+            self.check_breakdown()?;
+        }
+        if self.compare && self.sequences.lists_conversations {
+            return Err(Error::usage("--list does not support --compare").hint("remove one of them"));
         }
         if let Some(limit) = self.limit
-            && (limit == 0 || limit > 100)
+            && (limit == 0 || limit > MAX_LIMIT)
         {
-            return Err(Error::usage(format!("--limit {limit} is not between 1 and 100")).hint(
-                "without --limit, sources, devices, pages and locations have all rows in JSON and CSV",
-            ));
+            return Err(Error::usage(format!("--limit {limit} is not between 1 and {MAX_LIMIT}"))
+                .hint("use --limit all for all rows"));
         }
         if self.kind != ReportKind::Sessions && (self.session_id.is_some() || self.visitor.is_some()) {
             return Err(Error::usage(format!("{name} does not support --session-id and --visitor"))
                 .hint("use `wa report sessions` or `wa events`"));
+        }
+        Ok(())
+    }
+
+    fn check_breakdown(&self) -> Result<()> {
+        let name = self.kind.name();
+        if self.by.len() > 2 {
+            return Err(
+                Error::usage("--by can be given twice at most").hint("filter by further fields with --where")
+            );
+        }
+        if self.sequences.lists_conversations {
+            return Err(Error::usage("--list does not support --by").hint("remove one of them"));
+        }
+        if !self.kind.supports_breakdown() {
+            return Err(Error::usage(format!("{name} does not support --by"))
+                .hint("use `wa report summary --by`, or filter with --where"));
+        }
+        if self.by_chatbot {
+            return Err(Error::usage("--by cannot be combined with --by-chatbot")
+                .hint("use --by chatbot_id, and a second --by"));
+        }
+        if self.compare {
+            return Err(Error::usage("--by cannot be combined with --compare")
+                .hint("compare one value at a time, with --where FIELD=VALUE --compare"));
         }
         Ok(())
     }
@@ -209,15 +402,25 @@ impl ReportOutcome {
         }
     }
 
-    /// Returns the notes of all answers, each once.
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes: Vec<String> = Vec::new();
-        for note in self.answers().iter().flat_map(|answer| answer.notes()) {
-            if !notes.contains(note) {
-                notes.push(note.clone());
+    /// Adds notes to the first answer.
+    fn add_notes(&mut self, notes: Vec<String>) {
+        match self {
+            ReportOutcome::One(answer) => answer.add_notes(notes),
+            ReportOutcome::All(answers) => {
+                answers.iter_mut().take(1).for_each(|answer| answer.add_notes(notes.clone()));
+            }
+            ReportOutcome::ByChatbot(outcomes) => {
+                outcomes.iter_mut().take(1).for_each(|outcome| outcome.add_notes(notes.clone()));
             }
         }
-        notes
+    }
+
+    /// Returns the notes of all answers, each once.
+    pub fn notes(&self) -> Vec<String> {
+        let answers = self.answers();
+        let mut seen = HashSet::new();
+        let notes = answers.iter().flat_map(|answer| answer.notes()).filter(|note| seen.insert(*note));
+        notes.cloned().collect()
     }
 }
 
@@ -233,46 +436,92 @@ impl serde::Serialize for ReportOutcome {
     }
 }
 
+/// The greatest number of rows that a limit can name.
+pub const MAX_LIMIT: usize = 100;
+
 /// The reports of `all`, in order.
-const REPORTS_OF_ALL: [ReportKind; 11] = [
+const REPORTS_OF_ALL: [ReportKind; 17] = [
     ReportKind::Summary,
     ReportKind::Trends,
+    ReportKind::Heatmap,
     ReportKind::Visitors,
+    ReportKind::Retention,
     ReportKind::Sources,
     ReportKind::Pages,
     ReportKind::Locations,
     ReportKind::Devices,
     ReportKind::Events,
+    ReportKind::Conversations,
+    ReportKind::Goals,
+    ReportKind::Funnel,
+    ReportKind::Paths,
     ReportKind::Performance,
     ReportKind::Active,
     ReportKind::Sessions,
 ];
 
+/// From this number of chatbots on, each report runs on one thread, and the summaries are computed
+/// together.
+const MANY_CHATBOTS: usize = 100;
+
+/// Runs a function. With `inline`, it runs on one thread, including all parallel work that it
+/// starts: waking other threads would take longer than reading the few rows of each of many
+/// chatbots.
+fn inline_if<R: Send>(inline: bool, run: impl FnOnce() -> R + Send) -> R {
+    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(pool) if inline => pool.install(run),
+        _ => run(),
+    }
+}
+
 /// Computes the requested report.
 ///
 /// # Errors
-/// Returns a usage error for unknown chatbots and for options that the report does not support.
+/// Returns a usage error for unknown chatbots and fields, and for options that the report does not
+/// support.
 pub fn run(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
     request.check()?;
     check_chatbots(tables, &request.query.chatbots)?;
+    let mut request = request.clone();
+    let mut notes = resolve_fields(tables, &mut request)?;
+    let (mut outcome, note) =
+        with_selected_sessions(tables, &request, |tables| run_selected(tables, &request))?;
+    notes.extend(note);
+    outcome.add_notes(notes);
+    Ok(outcome)
+}
+
+/// Computes a report on all sessions of the tables.
+fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
     if !request.by_chatbot {
         return run_together(tables, request);
     }
     let chatbots = ranked_chatbots(tables, &request.query, request.compare)?;
     let run_each = |kind: ReportKind| -> Result<Vec<Box<dyn Answer>>> {
+        if kind == ReportKind::Summary && chatbots.len() >= MANY_CHATBOTS {
+            let reports = summaries(tables, &request.query, request.compare, &chatbots)?;
+            return Ok(reports.into_iter().map(|report| Box::new(report) as Box<dyn Answer>).collect());
+        }
         let partitions = ChatbotPartitions::new(tables);
         let answer = |chatbot: &String| {
             let mut request = request.clone();
             request.query.chatbots = vec![chatbot.clone()];
             run_kind(&partitions.chatbot(chatbot), &request, kind)
         };
-        chatbots.iter().map(answer).collect()
+        // The first chatbot fills the cache of reads.
+        let Some((first, others)) = chatbots.split_first() else { return Ok(Vec::new()) };
+        let first = answer(first)?;
+        let others = inline_if(others.len() >= MANY_CHATBOTS, || {
+            others.iter().map(answer).collect::<Result<Vec<Box<dyn Answer>>>>()
+        })?;
+        Ok(std::iter::once(first).chain(others).collect())
     };
     let mut outcomes: Vec<ReportOutcome> = match request.kind {
         ReportKind::All => {
-            // Report by report, so that the cached reads of one are dropped before the next.
+            // Run report by report, so that the cached reads of one report are dropped before the
+            // next.
             let mut all: Vec<Vec<Box<dyn Answer>>> = chatbots.iter().map(|_| Vec::new()).collect();
-            for kind in REPORTS_OF_ALL {
+            for kind in reports_of_all(request) {
                 all.iter_mut().zip(run_each(kind)?).for_each(|(answers, answer)| answers.push(answer));
             }
             all.into_iter().map(ReportOutcome::All).collect()
@@ -286,23 +535,70 @@ pub fn run(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome
     Ok(ReportOutcome::ByChatbot(outcomes))
 }
 
+fn reports_of_all(request: &ReportRequest) -> impl Iterator<Item = ReportKind> {
+    let with_sessions = request.with_sessions;
+    let has_goals = !request.sequences.definitions.goals.is_empty();
+    REPORTS_OF_ALL.into_iter().filter(move |kind| match kind {
+        ReportKind::Sessions => with_sessions,
+        ReportKind::Goals => has_goals,
+        _ => true,
+    })
+}
+
 /// Computes the requested report for all its chatbots together.
 fn run_together(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
     if request.kind != ReportKind::All {
         return Ok(ReportOutcome::One(run_kind(tables, request, request.kind)?));
     }
     let answers =
-        REPORTS_OF_ALL.into_iter().map(|kind| run_kind(tables, request, kind)).collect::<Result<_>>()?;
+        reports_of_all(request).map(|kind| run_kind(tables, request, kind)).collect::<Result<_>>()?;
     Ok(ReportOutcome::All(answers))
 }
 
-fn run_kind(tables: &dyn Tables, request: &ReportRequest, kind: ReportKind) -> Result<Box<dyn Answer>> {
-    let query = &request.query;
-    let (limit, compare) = (request.limit, request.compare && kind.supports_compare());
+pub(super) fn run_kind(
+    tables: &dyn Tables,
+    request: &ReportRequest,
+    kind: ReportKind,
+) -> Result<Box<dyn Answer>> {
+    if !request.by.is_empty() && kind.supports_breakdown() {
+        let total = ReportRequest { by: Vec::new(), ..request.clone() };
+        let cached = CachedTables::new(tables);
+        let mut answer = run_kind(&cached, &total, kind)?;
+        let (broken_down, notes) = break_down(tables, &cached, request, kind)?;
+        answer.set_broken_down(broken_down);
+        answer.add_notes(notes);
+        return Ok(answer);
+    }
+    let (query, compare) = (&request.query, request.compare && kind.supports_compare());
+    if !compare || kind.compares_itself() {
+        return answer(tables, request, kind, query, compare);
+    }
+    let run = |query: &Query| answer(tables, request, kind, query, false);
+    let mut answer = run(query)?;
+    compare_with_previous(tables, query, answer.as_mut(), kind.needs_events(), run)?;
+    Ok(answer)
+}
+
+/// Computes a report of one kind for a query.
+fn answer(
+    tables: &dyn Tables,
+    request: &ReportRequest,
+    kind: ReportKind,
+    query: &Query,
+    compare: bool,
+) -> Result<Box<dyn Answer>> {
+    let default_limit = if request.lists_all { None } else { kind.default_limit(false) };
+    let limit = request.limit.or(default_limit);
     Ok(match kind {
         ReportKind::Summary => Box::new(summary(tables, query, compare)?),
-        ReportKind::Trends => Box::new(trends(tables, query, compare)?),
-        ReportKind::Events => Box::new(events(tables, query, limit.or(kind.default_limit(true)), compare)?),
+        ReportKind::Trends if request.interval != TrendInterval::Day => {
+            let report = interval_trends(tables, query, request.interval, request.moment)?;
+            Box::new(report.with_annotations(&request.annotations))
+        }
+        ReportKind::Trends => {
+            Box::new(trends(tables, query, compare)?.with_annotations(&request.annotations))
+        }
+        ReportKind::Events => Box::new(events(tables, query, limit, compare)?),
         ReportKind::Sources => Box::new(sources(tables, query, limit, compare)?),
         ReportKind::Devices => Box::new(devices(tables, query, limit, compare)?),
         ReportKind::Active => Box::new(active(tables, &query.chatbots, query.include_bots, request.moment)?),
@@ -312,16 +608,26 @@ fn run_kind(tables: &dyn Tables, request: &ReportRequest, kind: ReportKind) -> R
                 chatbots: query.chatbots.clone(),
                 include_bots: query.include_bots,
                 page: request.page,
-                limit: limit.unwrap_or(sessions::DEFAULT_LIMIT),
+                limit,
                 session_id: request.session_id.clone(),
                 visitor: request.visitor.clone(),
             };
             Box::new(sessions(tables, &sessions_query)?)
         }
         ReportKind::Performance => Box::new(performance(tables, query, limit)?),
-        ReportKind::Pages => Box::new(pages(tables, query, limit)?),
-        ReportKind::Locations => Box::new(locations(tables, query, limit)?),
+        ReportKind::Pages => Box::new(pages(tables, query, limit, compare)?),
+        ReportKind::Locations => Box::new(locations(tables, query, limit, compare)?),
         ReportKind::Visitors => Box::new(visitors(tables, query)?),
+        ReportKind::Heatmap => Box::new(heatmap(tables, query, request.heatmap_metric)?),
+        ReportKind::Retention => Box::new(retention(tables, query, &request.retention)?),
+        ReportKind::Conversations => {
+            let lists = request.sequences.lists_conversations && request.kind == kind;
+            let options = ConversationsOptions { lists, limit };
+            Box::new(conversations(tables, query, &request.sequences.definitions.conversations, &options)?)
+        }
+        ReportKind::Goals => Box::new(goals(tables, query, &request.sequences.definitions.goals)?),
+        ReportKind::Paths => Box::new(paths(tables, query, &request.sequences.paths, limit)?),
+        ReportKind::Funnel => Box::new(funnel(tables, query, &request.sequences.funnel)?),
         ReportKind::All => return Err(Error::failed("`all` is several reports")),
     })
 }

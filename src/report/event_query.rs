@@ -1,24 +1,26 @@
 //! Queries for events, for `wa events`: by name, category, session, visitor and conditions, oldest
 //! or newest first.
 //!
-//! The window applies to the events' own times, not to the days of their sessions. Dates are read a
-//! few at a time; the columns that decide which events match are read first, so a date without
-//! matches costs no more than these. With a limit, only the listed rows are read with all columns.
+//! The window applies to the events' own times, not to the days of their sessions. A few dates are
+//! read at a time. The columns that decide which events match are read first, so a date without
+//! matches costs only these columns. With a limit, only the listed rows are read with all columns.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 
 use super::answer::diagnostics;
-use super::query::predicate::{BoundPredicate, Predicate};
+use super::metric::session_index::{SessionFinder, SessionIndex};
+use super::query::filter::{BoundConditions, Conditions, Where};
 use super::query::tables::{Tables, map_frames};
 use super::query::window::{Instants, Window};
 use super::query::{ChatbotFilter, Query};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::{Bools, Frame, Ints, Texts};
-use crate::time::{Day, Micros};
+use crate::time::{Day, Micros, Zone};
 
 /// The maximum number of dates that are read together.
 const MAX_DATES: i32 = 4;
@@ -44,8 +46,8 @@ pub struct EventQuery {
     pub session_id: Option<String>,
     /// The visitor: an anonymous id or a user id.
     pub visitor: Option<String>,
-    /// Conditions on columns and properties, which must all hold.
-    pub predicates: Vec<Predicate>,
+    /// Conditions that must all hold, for the event or its session.
+    pub conditions: Vec<Where>,
     /// Whether events of bots are excluded.
     pub exclude_bots: bool,
     /// Whether the newest event comes first.
@@ -70,7 +72,7 @@ pub struct EventListing {
 struct EventPosition {
     time: Micros,
     id: u128,
-    /// The number of its frame among those that are read together.
+    /// The number of its frame among the frames that are read together.
     frame: usize,
     row: u32,
 }
@@ -92,14 +94,15 @@ pub fn list_events(
     visit: &mut dyn FnMut(&Frame) -> Result<ControlFlow<()>>,
 ) -> Result<EventListing> {
     let mut listing = EventListing::default();
+    let search = EventSearch::new(tables, Cow::Borrowed(query))?;
     let instants = query.window.instants(tables.zone());
     let window_dates = query.window.utc_dates(tables.zone());
-    // Without events there is no date to read.
+    // If there are no events, this range contains no date.
     let no_dates = (window_dates.1.plus(1), window_dates.0.plus(-1));
     let (first, last) = tables.event_dates().unwrap_or(no_dates);
     let (from, to) = (window_dates.0.max(first), window_dates.1.min(last));
     let mut next = if query.newest_first { to } else { from };
-    // With a limit, the first date mostly has enough events.
+    // With a limit, the first date usually has enough events.
     let mut dates = if query.limit.is_some() { 1 } else { MAX_DATES };
     while from <= next && next <= to {
         let range_of = |dates: i32| match query.newest_first {
@@ -115,9 +118,9 @@ pub fn list_events(
         let OrderedEvents { frame, mut order } = match remaining {
             // One event beyond the limit shows that there are more.
             Some(remaining) => {
-                query.read_first(tables, range, instants, columns, remaining.saturating_add(1))?
+                search.read_first(tables, range, instants, columns, remaining.saturating_add(1))?
             }
-            None => query.read_all(tables, range, instants, columns)?,
+            None => search.read_all(tables, range, instants, columns)?,
         };
         if let Some(remaining) = remaining
             && order.len() > remaining
@@ -155,7 +158,7 @@ impl EventQuery {
             categories: Vec::new(),
             session_id: None,
             visitor: None,
-            predicates: Vec::new(),
+            conditions: Vec::new(),
             exclude_bots: false,
             newest_first: true,
             limit: None,
@@ -169,7 +172,7 @@ impl EventQuery {
         if tables.days().is_none() {
             return diagnostics::NO_DATA.to_owned();
         }
-        let has_filter = !(self.names.is_empty() && self.categories.is_empty() && self.predicates.is_empty())
+        let has_filter = !(self.names.is_empty() && self.categories.is_empty() && self.conditions.is_empty())
             || self.session_id.is_some()
             || self.visitor.is_some()
             || !self.chatbots.is_empty();
@@ -177,13 +180,66 @@ impl EventQuery {
             Some((first, last)) if has_filter && first <= to && from <= last => {
                 format!("no event{scope} matches")
             }
-            // There may have been events, so the dates that have events explain nothing.
+            // Matching events may have been pruned, so the dates of other events do not explain the
+            // result.
             _ if tables.events_pruned_through().is_some_and(|last| from <= last) => {
                 format!("no events{scope} are retained")
             }
             Some((first, last)) => format!("no events{scope}: there is data from {first} to {last}"),
             None => "no events are retained".to_owned(),
         }
+    }
+}
+
+/// Selects events that the caller reads, by a query without a limit.
+pub struct EventSelector(EventSearch<'static>);
+
+impl EventSelector {
+    /// Reads the sessions that the query's conditions need.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn new(tables: &dyn Tables, query: EventQuery) -> Result<EventSelector> {
+        Ok(EventSelector(EventSearch::new(tables, Cow::Owned(query))?))
+    }
+
+    /// Returns the rows among `rows` that the query selects, in the same order. The frame has all
+    /// columns of events.
+    ///
+    /// # Errors
+    /// If a column is missing.
+    pub fn select(&self, frame: &Frame, rows: &[usize]) -> Result<Vec<usize>> {
+        let matching = self.0.matching_rows(frame, self.0.query.window.instants(self.0.zone))?;
+        let matches = |row: &usize| u32::try_from(*row).is_ok_and(|row| matching.binary_search(&row).is_ok());
+        Ok(rows.iter().copied().filter(matches).collect())
+    }
+}
+
+/// A query for events, with its conditions by table.
+struct EventSearch<'a> {
+    query: Cow<'a, EventQuery>,
+    /// The conditions on the events.
+    conditions: Conditions,
+    /// The sessions that satisfy the conditions on sessions; `None` without such conditions.
+    sessions: Option<SessionIndex>,
+    scope: Query,
+    zone: Zone,
+}
+
+impl<'a> EventSearch<'a> {
+    fn new(tables: &dyn Tables, query: Cow<'a, EventQuery>) -> Result<EventSearch<'a>> {
+        let scope = Query { window: query.window, chatbots: query.chatbots.clone(), include_bots: true };
+        let on_sessions = Conditions::join(query.conditions.iter().map(Where::on_sessions));
+        let sessions = match on_sessions.is_empty() {
+            true => None,
+            false => {
+                // An event of the window may belong to a session that started long before.
+                let since = query.window.instants(tables.zone()).possible.0;
+                Some(SessionIndex::read_ended_since(tables, &scope, since, &on_sessions)?)
+            }
+        };
+        let conditions = Conditions::join(query.conditions.iter().map(Where::on_events));
+        Ok(EventSearch { query, conditions, sessions, scope, zone: tables.zone() })
     }
 
     /// Returns the columns that decide which events match.
@@ -194,19 +250,21 @@ impl EventQuery {
                 columns.push(name);
             }
         };
-        add("chatbot_id", !self.chatbots.is_empty());
-        add("event_name", !self.names.is_empty());
-        add("event_category", !self.categories.is_empty());
-        add("session_id", self.session_id.is_some());
-        add("anonymous_id", self.visitor.is_some());
-        add("user_id", self.visitor.is_some());
-        add("is_bot", self.exclude_bots);
-        self.predicates.iter().for_each(|predicate| add(predicate.column(), true));
+        add("chatbot_id", !self.query.chatbots.is_empty());
+        add("event_name", !self.query.names.is_empty());
+        add("event_category", !self.query.categories.is_empty());
+        add("session_id", self.query.session_id.is_some());
+        add("anonymous_id", self.query.visitor.is_some());
+        add("user_id", self.query.visitor.is_some());
+        add("is_bot", self.query.exclude_bots);
+        self.conditions.columns().into_iter().for_each(|name| add(name, true));
+        let of_sessions = self.sessions.as_ref().map(|sessions| sessions.columns(&[]));
+        of_sessions.into_iter().flatten().for_each(|name| add(name, true));
         columns
     }
 
     /// Adds the columns that decide which events match, and in which order, to some columns.
-    fn with_position_columns<'a>(&self, columns: &[&'a str]) -> Vec<&'a str> {
+    fn with_position_columns<'c>(&self, columns: &[&'c str]) -> Vec<&'c str> {
         let mut all = columns.to_vec();
         for name in self.filter_columns().into_iter().chain(["id"]) {
             if !all.contains(&name) {
@@ -238,8 +296,8 @@ impl EventQuery {
         self.order(positions, Frame::concat(frames)?)
     }
 
-    /// Reads the first `count` matching events of some dates. Of all other events, only the columns
-    /// of their positions are read.
+    /// Reads the first `count` matching events of some dates. For all other events, only the
+    /// columns of their positions are read.
     fn read_first(
         &self,
         tables: &dyn Tables,
@@ -276,8 +334,8 @@ impl EventQuery {
         self.order(frames, frame)
     }
 
-    /// Returns the range of those dates that have matching events; `None` if none has. If only the
-    /// time decides, it returns all dates.
+    /// Returns the range of those dates that have matching events; `None` if there are none. If
+    /// only the time decides, returns all dates.
     fn matching_dates(
         &self,
         tables: &dyn Tables,
@@ -299,10 +357,10 @@ impl EventQuery {
     }
 
     fn compare(&self, a: &EventPosition, b: &EventPosition) -> Ordering {
-        // Events of two chatbots may have the same id. Frame and row make the order total, so that
+        // Events of two chatbots can have the same id. Frame and row make the order total, so that
         // it is the same with and without a limit.
         let order = (a.time, a.id, a.frame, a.row).cmp(&(b.time, b.id, b.frame, b.row));
-        if self.newest_first { order.reverse() } else { order }
+        if self.query.newest_first { order.reverse() } else { order }
     }
 
     /// Returns the first `count` positions, in no particular order.
@@ -322,22 +380,19 @@ impl EventQuery {
     }
 
     fn matching_rows(&self, frame: &Frame, instants: Instants) -> Result<Vec<u32>> {
-        let query = Query { window: self.window, chatbots: self.chatbots.clone(), include_bots: true };
+        let finder = self.sessions.as_ref().map(|sessions| SessionFinder::new(frame, &self.scope, sessions));
         let mut filter = EventFilter {
             instants,
             times: frame.ints("timestamp")?,
-            chatbots: query.chatbot_filter(frame)?,
-            names: value_filter(frame, "event_name", &self.names)?,
-            categories: value_filter(frame, "event_category", &self.categories)?,
-            session_ids: value_filter(frame, "session_id", self.session_id.as_slice())?,
-            anonymous_ids: value_filter(frame, "anonymous_id", self.visitor.as_slice())?,
-            user_ids: value_filter(frame, "user_id", self.visitor.as_slice())?,
-            is_bot: if self.exclude_bots { Some(frame.bools("is_bot")?) } else { None },
-            predicates: self
-                .predicates
-                .iter()
-                .map(|predicate| predicate.bind(frame))
-                .collect::<Result<_>>()?,
+            chatbots: self.scope.chatbot_filter(frame)?,
+            names: value_filter(frame, "event_name", &self.query.names)?,
+            categories: value_filter(frame, "event_category", &self.query.categories)?,
+            session_ids: value_filter(frame, "session_id", self.query.session_id.as_slice())?,
+            anonymous_ids: value_filter(frame, "anonymous_id", self.query.visitor.as_slice())?,
+            user_ids: value_filter(frame, "user_id", self.query.visitor.as_slice())?,
+            is_bot: if self.query.exclude_bots { Some(frame.bools("is_bot")?) } else { None },
+            conditions: self.conditions.bind(frame, self.zone)?,
+            sessions: finder.transpose()?,
         };
         Ok((0..frame.height() as u32).filter(|row| filter.matches(*row as usize)).collect())
     }
@@ -345,7 +400,7 @@ impl EventQuery {
 
 fn positions(frame: &Frame, number: usize, rows: &[u32]) -> Result<Vec<EventPosition>> {
     let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
-    // Ids are UUIDs in one form, so their numbers have the order of their texts.
+    // Ids are UUIDs in canonical form, so their numbers sort like their texts.
     let id = |row: usize| ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok()).unwrap_or_default();
     let position = |&row: &u32| {
         let (time, id) = (times.or_zero(row as usize), id(row as usize).as_u128());
@@ -372,7 +427,9 @@ struct EventFilter<'a> {
     anonymous_ids: ValueFilter<'a>,
     user_ids: ValueFilter<'a>,
     is_bot: Option<&'a Bools>,
-    predicates: Vec<BoundPredicate<'a>>,
+    conditions: BoundConditions<'a>,
+    /// Finds the event's session among those that satisfy conditions.
+    sessions: Option<SessionFinder<'a>>,
 }
 
 impl EventFilter<'_> {
@@ -390,6 +447,7 @@ impl EventFilter<'_> {
             && matches(&self.session_ids)
             && (matches(&self.anonymous_ids) || matches(&self.user_ids))
             && !self.is_bot.is_some_and(|is_bot| is_bot.is_true(row))
-            && self.predicates.iter().all(|predicate| predicate.matches(row))
+            && self.conditions.matches(row)
+            && self.sessions.as_mut().is_none_or(|sessions| sessions.session(row).is_some())
     }
 }

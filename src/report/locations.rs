@@ -95,13 +95,15 @@ impl ReportBody for Locations {
     }
 }
 
-/// Computes `locations` with at most `limit` countries and cities.
+/// Computes `locations` with at most `limit` countries and cities. With `compare`, compares it with
+/// the previous period.
 pub(crate) fn locations(
     tables: &dyn Tables,
     query: &Query,
     limit: Option<usize>,
+    compare: bool,
 ) -> Result<Report<Locations>> {
-    session_report::build(tables, query, false, |query| count(tables, query, limit))
+    session_report::build(tables, query, compare, |query| count(tables, query, limit))
 }
 
 fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Locations, u64)> {
@@ -140,7 +142,7 @@ fn count_file(frame: &Frame, query: &Query) -> Result<(VisitsByCity, u64)> {
     let selected = query.select(frame)?;
     let (countries, cities) = (frame.texts("country_code")?, frame.texts("city")?);
     let had_conversation = frame.bools("had_conversation")?;
-    // Visits by the tokens of country and city, with a row that has them.
+    // Visits by the tokens of country and city, with the number of a row that has both tokens.
     let mut by_tokens: HashMap<(Option<u128>, Option<u128>), (usize, Visits)> = HashMap::new();
     for &row in &selected.rows {
         let row = row as usize;

@@ -56,9 +56,15 @@ impl ReportBody for Pages {
     }
 }
 
-/// Computes `pages` with at most `limit` pages.
-pub(crate) fn pages(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<Report<Pages>> {
-    session_report::build(tables, query, false, |query| {
+/// Computes `pages` with at most `limit` pages. With `compare`, compares it with the previous
+/// period.
+pub(crate) fn pages(
+    tables: &dyn Tables,
+    query: &Query,
+    limit: Option<usize>,
+    compare: bool,
+) -> Result<Report<Pages>> {
+    session_report::build(tables, query, compare, |query| {
         let (visits, bots) = count(tables, query)?;
         let all = visits.into_iter().map(LandingPage::new).collect();
         let pages = RowList::limited(all, limit, |hidden| {

@@ -20,8 +20,8 @@ use crate::time::{Day, Micros, SECOND};
 const SLOW_RESPONSE: Micros = 3 * SECOND;
 
 rows! {
-    /// The distribution of times in milliseconds. Without times, all metrics but the count are
-    /// `None`.
+    /// The distribution of times in milliseconds. Without times, all metrics except the
+    /// count are `None`.
     TimeDistribution {
         dimensions {}
         metrics {
@@ -164,7 +164,7 @@ fn measure(timings: EventTimings, sessions: u32, limit: Option<usize>) -> Perfor
     Performance { response_time_ms, load_time_ms, slow_responses, errors }
 }
 
-/// Counts the distinct numbers among those of `sessions` sessions.
+/// Returns the number of distinct session numbers, given the number of sessions.
 fn count_distinct<'a>(numbers: impl Iterator<Item = &'a u32>, sessions: u32) -> u64 {
     let mut seen = vec![0u64; sessions as usize / 64 + 1];
     let mut distinct = 0;

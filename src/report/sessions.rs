@@ -11,7 +11,7 @@ use super::answer::{BotSessions, Report, ReportBody, ReportHead, diagnostics};
 use super::query::tables::{Tables, map_frames};
 use super::query::window::Window;
 use super::query::{Query, pruned};
-use super::timeline;
+use super::{MAX_LIMIT, timeline};
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Record, RecordReader, Texts};
@@ -19,8 +19,6 @@ use crate::time::{Day, Micros};
 
 /// The default number of sessions on a page.
 pub const DEFAULT_LIMIT: usize = 20;
-/// The greatest number of sessions on a page.
-pub const MAX_LIMIT: usize = 100;
 
 /// The selection of sessions to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +31,12 @@ pub struct SessionsQuery {
     pub include_bots: bool,
     /// The page number, from 1.
     pub page: usize,
-    /// The maximum number of sessions on a page.
-    pub limit: usize,
-    /// The session to look up: a session id of the log, or the `id` of a row of `sessions`.
+    /// The maximum number of sessions on a page; `None` for all on one page.
+    pub limit: Option<usize>,
+    /// The session to look up: a session id of the log, the `id` of a row of `sessions`, or at
+    /// least the first 8 characters of that `id`.
     pub session_id: Option<String>,
-    /// The visitor to look up: an anonymous id or a user id.
+    /// The visitor to look up: an anonymous id, a user id, an email address or a name.
     pub visitor: Option<String>,
 }
 
@@ -50,7 +49,7 @@ impl SessionsQuery {
             chatbots: Vec::new(),
             include_bots: false,
             page: 1,
-            limit: DEFAULT_LIMIT,
+            limit: Some(DEFAULT_LIMIT),
             session_id: None,
             visitor: None,
         }
@@ -64,9 +63,9 @@ impl SessionsQuery {
         if self.page == 0 {
             return Err(Error::usage("--page 0: pages are counted from 1").hint("use --page 1"));
         }
-        if self.limit == 0 || self.limit > MAX_LIMIT {
-            return Err(Error::usage(format!("--limit {} is not between 1 and {MAX_LIMIT}", self.limit))
-                .hint("use --page 2, --page 3 … for further sessions"));
+        if let Some(limit) = self.limit.filter(|limit| *limit == 0 || *limit > MAX_LIMIT) {
+            return Err(Error::usage(format!("--limit {limit} is not between 1 and {MAX_LIMIT}"))
+                .hint("use --page 2, --page 3 … for further sessions, or --limit all"));
         }
         Ok(())
     }
@@ -78,7 +77,7 @@ impl SessionsQuery {
             columns.extend(["id", "session_id"]);
         }
         if self.visitor.is_some() {
-            columns.extend(["anonymous_id", "user_id"]);
+            columns.extend(VISITOR_COLUMNS);
         }
         query.columns(&columns)
     }
@@ -87,33 +86,59 @@ impl SessionsQuery {
     fn select(&self, frame: &Frame, query: &Query) -> Result<SelectedSessions> {
         let selected = query.select(frame)?;
         let started = frame.ints("started_at")?;
-        let session_ids = IdFilter::new(frame, &self.session_id, ["id", "session_id"])?;
-        let visitor_ids = IdFilter::new(frame, &self.visitor, ["anonymous_id", "user_id"])?;
+        let prefixes = self.session_id.as_deref().filter(|id| is_row_id_prefix(id));
+        let prefixes = IdFilter::new(frame, prefixes, &["id"], |text, id| text.starts_with(id))?;
+        let session_ids = IdFilter::new(frame, self.session_id.as_deref(), &["id", "session_id"], str::eq)?;
+        let visitor_ids = IdFilter::new(frame, self.visitor.as_deref(), &VISITOR_COLUMNS, str::eq)?;
+        let is_session = |row| session_ids.matches(row) || (!prefixes.is_none() && prefixes.matches(row));
         let rows = selected
             .rows
             .into_iter()
-            .filter(|row| session_ids.matches(*row as usize) && visitor_ids.matches(*row as usize))
+            .filter(|row| is_session(*row as usize) && visitor_ids.matches(*row as usize))
             .filter_map(|row| Some((started.get(row as usize)?, row)))
             .collect();
         Ok(SelectedSessions { rows, bots: selected.bots })
     }
 }
 
-/// A filter of rows that have an id in one of two columns; without an id, all rows match.
-struct IdFilter<'a>(Option<(&'a str, [&'a Texts; 2])>);
+/// The columns by which a visitor is looked up. Lists of sessions show them.
+const VISITOR_COLUMNS: [&str; 4] = ["anonymous_id", "user_id", "user_email", "user_name"];
+
+/// Returns whether a text can be the beginning of the `id` of a row, a UUID.
+fn is_row_id_prefix(text: &str) -> bool {
+    text.len() >= ROW_ID_PREFIX && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+/// The number of characters of a row's id that suffice to look it up.
+pub(crate) const ROW_ID_PREFIX: usize = 8;
+
+/// A filter of rows that have an id in one of some columns. Without an id, all rows match.
+struct IdFilter<'a> {
+    id: Option<&'a str>,
+    columns: Vec<&'a Texts>,
+    is_equal: fn(&str, &str) -> bool,
+}
 
 impl<'a> IdFilter<'a> {
-    fn new(frame: &'a Frame, id: &'a Option<String>, columns: [&str; 2]) -> Result<IdFilter<'a>> {
-        let [first, second] = columns;
-        Ok(IdFilter(match id {
-            Some(id) => Some((id, [frame.texts(first)?, frame.texts(second)?])),
-            None => None,
-        }))
+    /// Returns a filter. `is_equal` compares the text of a column with the id.
+    fn new(
+        frame: &'a Frame,
+        id: Option<&'a str>,
+        columns: &[&str],
+        is_equal: fn(&str, &str) -> bool,
+    ) -> Result<IdFilter<'a>> {
+        let columns = if id.is_some() { columns } else { &[] };
+        let columns = columns.iter().map(|name| frame.texts(name)).collect::<Result<_>>()?;
+        Ok(IdFilter { id, columns, is_equal })
+    }
+
+    fn is_none(&self) -> bool {
+        self.id.is_none()
     }
 
     fn matches(&self, row: usize) -> bool {
-        let Some((id, columns)) = &self.0 else { return true };
-        columns.iter().any(|column| column.get(row) == Some(id))
+        let Some(id) = self.id else { return true };
+        self.columns.iter().any(|column| column.get(row).is_some_and(|text| (self.is_equal)(text, id)))
     }
 }
 
@@ -157,8 +182,8 @@ pub(crate) fn sessions(tables: &dyn Tables, request: &SessionsQuery) -> Result<R
     let bots = selected.iter().map(|part| part.bots).sum();
     let mut starts: Vec<Micros> =
         selected.into_iter().flat_map(|part| part.rows.into_iter().map(|(start, _)| start)).collect();
-    let mut page =
-        SessionPage { page: request.page, limit: request.limit, total: starts.len(), sessions: Vec::new() };
+    let limit = request.limit.unwrap_or(starts.len().max(1));
+    let mut page = SessionPage { page: request.page, limit, total: starts.len(), sessions: Vec::new() };
     if let Some(range) = PageRange::find(&mut starts, request) {
         page.sessions = range.read(tables, &starts, request, &query)?;
     }
@@ -219,7 +244,7 @@ fn notes(
     }
 }
 
-/// The starts of a page's sessions, and its position among sessions of the same start.
+/// The range of start times of a page, and its position among sessions with the same start.
 struct PageRange {
     newest: Micros,
     oldest: Micros,
@@ -233,8 +258,9 @@ impl PageRange {
     /// Finds the range of the requested page among the starts of all selected sessions, which are
     /// reordered; `None` if the page is after the last one.
     fn find(starts: &mut [Micros], request: &SessionsQuery) -> Option<PageRange> {
-        let first = request.page.checked_sub(1)?.checked_mul(request.limit)?;
-        let count = request.limit.min(starts.len().checked_sub(first)?);
+        let limit = request.limit.unwrap_or(usize::MAX);
+        let first = request.page.checked_sub(1)?.checked_mul(limit)?;
+        let count = limit.min(starts.len().checked_sub(first)?);
         let last = first.checked_add(count.checked_sub(1)?)?;
         let descending = |a: &Micros, b: &Micros| b.cmp(a);
         let oldest = *starts.select_nth_unstable_by(last, descending).1;
@@ -256,7 +282,7 @@ impl PageRange {
         query: &Query,
     ) -> Result<Vec<SessionEntry>> {
         let zone = tables.zone();
-        // The sessions of a visitor may be a year apart, so only the days of the page's sessions
+        // The sessions of a visitor can be a year apart, so only the days of the page's sessions
         // are read.
         let days: BTreeSet<Day> =
             starts.iter().filter(|start| self.contains(**start)).map(|start| zone.day(*start)).collect();
@@ -271,8 +297,8 @@ impl PageRange {
                     let ids = frame.texts("id")?;
                     let mut rows = request.select(frame, query)?.rows;
                     rows.retain(|(start, _)| self.contains(*start));
-                    // Thousands of sessions may start at one instant: at most as many as can be on
-                    // the page are turned into records.
+                    // Thousands of sessions can start at one instant, so at most as many as fit on
+                    // the page are converted to records.
                     let id = |row: u32| ids.get(row as usize);
                     rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1))));
                     rows.truncate(self.skip.saturating_add(self.count));

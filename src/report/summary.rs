@@ -1,19 +1,24 @@
 //! `summary`: the main metrics of a window.
 //!
-//! Sums come from the daily statistics, which are never pruned by default. Distinct visitors do not
+//! Sums come from the daily statistics, which are by default never pruned. Distinct visitors do not
 //! add up over days, so they are counted over the sessions of the window.
 
 use serde::Serialize;
 
 use super::answer::comparison::Comparison;
-use super::answer::rows::{Group, Row, rows};
+use super::answer::rows::{Group, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
-use super::metric::totals::{Totals, by_day};
+use super::metric::totals::{self, Totals, by_day};
 use super::metric::unique_visitors::UniqueVisitors;
 use super::metric::values::{Distinct, Millis, Percent, Seconds};
+use super::metric::visitors_by_chatbot;
+use super::query::by_chatbot::ChatbotPartitions;
+use super::query::chatbots::ChatbotIndex;
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ingest::fields::standard_category;
+use crate::ingest::shape::names;
 use crate::time::Day;
 
 rows! {
@@ -31,7 +36,7 @@ rows! {
             avg_session_duration_seconds: Seconds,
             /// 100 × conversations / sessions.
             conversion_rate: Percent,
-            /// The number of visitors first seen in the window or identified by a session id.
+            /// The number of visitors first seen in the window or known only by a session key.
             new_visitors: Option<Distinct>,
             /// The number of visitors first seen before the window.
             returning_visitors: Option<Distinct>,
@@ -49,12 +54,10 @@ rows! {
     }
 }
 
-impl SummaryMetrics {
-    /// Returns the names of all metrics.
-    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        Self::METRICS.iter().map(|(name, _)| *name)
-    }
-}
+/// The maximum number of event names in a note.
+const MAX_NAMES: usize = 6;
+/// The longest event name in a note, in characters.
+const MAX_NAME: usize = 40;
 
 /// The body of `summary`.
 #[derive(Clone, Debug, Serialize)]
@@ -73,22 +76,76 @@ impl ReportBody for Summary {
 
 /// Computes `summary`. With `compare`, compares it with the previous period.
 pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Report<Summary>> {
+    let mut report = build(tables, query, compare, |query, pruned| measure(tables, query, pruned))?;
+    report.notes.extend(on_other_events(tables, query, &report.body)?);
+    Ok(report)
+}
+
+/// Computes the `summary` of each chatbot, in the order given, from one pass over the tables. Notes
+/// on events are those of all chatbots together, and stand in the first report.
+pub(crate) fn summaries(
+    tables: &dyn Tables,
+    query: &Query,
+    compare: bool,
+    chatbots: &[String],
+) -> Result<Vec<Report<Summary>>> {
+    let index = ChatbotIndex::new(chatbots);
+    let count = |query: &Query| {
+        let (visitors, totals) = rayon::join(
+            || visitors_by_chatbot::count(tables, query, &index),
+            || totals::by_chatbot(tables, query, &index),
+        );
+        Ok::<_, Error>((query.window, visitors?, totals?))
+    };
+    let mut counted = vec![count(query)?];
+    if compare {
+        counted.push(count(&query.previous())?);
+    }
+    let partitions = ChatbotPartitions::new(tables);
+    let mut all = Totals::default();
+    let mut reports = Vec::with_capacity(chatbots.len());
+    for (number, chatbot) in chatbots.iter().enumerate() {
+        let query = Query { chatbots: vec![chatbot.clone()], ..query.clone() };
+        let measure = |query: &Query, pruned: Option<Day>| {
+            let counted = counted.iter().find(|(window, ..)| *window == query.window);
+            let (visitors, sums) =
+                counted.and_then(|(_, visitors, sums)| visitors.get(number).zip(sums.get(number))).unzip();
+            let visitors = visitors.filter(|_| pruned.is_none());
+            Ok(metrics(query, visitors, sums.unwrap_or(&Totals::default())))
+        };
+        reports.push(build(&partitions.chatbot(chatbot), &query, compare, measure)?);
+        counted.first().and_then(|(.., sums)| sums.get(number)).into_iter().for_each(|sums| all.add(sums));
+    }
+    if let Some(first) = reports.first_mut() {
+        first.notes.extend(on_other_events(tables, query, &metrics(query, None, &all).0)?);
+    }
+    Ok(reports)
+}
+
+/// Builds the report from the metrics of a window, which `measure` returns with the number of bot
+/// sessions. Its second argument is the last pruned day, if sessions of the window are pruned.
+fn build(
+    tables: &dyn Tables,
+    query: &Query,
+    compare: bool,
+    measure: impl Fn(&Query, Option<Day>) -> Result<(Summary, u64)>,
+) -> Result<Report<Summary>> {
     let pruned = pruned::in_window(tables, query)?;
-    let (body, bots) = measure(tables, query, pruned)?;
+    let (body, bots) = measure(query, pruned)?;
     let mut report = Report::new(ReportHead::new(tables, query, bots), body);
     let is_empty = report.body.summary.total_sessions == 0;
     report.notes.extend(diagnostics::on_window(tables, query, is_empty, bots)?);
     report.notes.extend(on_unknown_visitors(query, pruned));
-    if query.include_bots {
+    if !query.has_daily_stats(tables) {
         report.notes.extend(diagnostics::on_pruned_sessions(pruned));
     }
     if compare {
         let previous_query = query.previous();
         let previous_pruned = pruned::in_window(tables, &previous_query)?;
-        // With bot sessions, all metrics depend on the sessions; without them, only visitors do.
-        let all_unknown = previous_pruned.filter(|_| query.include_bots);
+        // Without daily statistics, all metrics need the sessions; with them, only visitors do.
+        let all_unknown = previous_pruned.filter(|_| !query.has_daily_stats(tables));
         let previous = match all_unknown {
-            None => Some(measure(tables, &previous_query, previous_pruned)?.0),
+            None => Some(measure(&previous_query, previous_pruned)?.0),
             Some(_) => None,
         };
         let groups = previous.as_ref().map(ReportBody::groups);
@@ -102,8 +159,39 @@ pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repo
     Ok(report)
 }
 
-/// Measures a window, given the last pruned day if sessions of it are pruned. Returns the metrics
-/// and the number of bot sessions.
+/// Returns a note if the window has events but no standard events, so that no metric counts its
+/// messages.
+fn on_other_events(tables: &dyn Tables, query: &Query, summary: &Summary) -> Result<Option<String>> {
+    let SummaryMetrics { total_messages_sent, total_messages_received, error_count, .. } = summary.summary;
+    if summary.summary.total_sessions == 0 || total_messages_sent + total_messages_received + error_count > 0
+    {
+        return Ok(None);
+    }
+    let events = super::events::events(tables, query, None, false)?.body.events.all;
+    if events.is_empty() || events.iter().any(|event| standard_category(&event.event_name).is_some()) {
+        return Ok(None);
+    }
+    let name = |event: &super::events::EventName| {
+        let name = event.event_name.as_str();
+        let short: String = name.chars().take(MAX_NAME).collect();
+        match names::suggested(name) {
+            Some(standard) => format!("{short:?} (like {standard}?)"),
+            None => format!("{short:?}"),
+        }
+    };
+    let mut listed: Vec<String> = events.iter().take(MAX_NAMES).map(name).collect();
+    if events.len() > MAX_NAMES {
+        listed.push(format!("and {} more", events.len() - MAX_NAMES));
+    }
+    Ok(Some(format!(
+        "no event of this window is a standard event such as message_sent, so conversations and messages are 0; \
+         its events are {}; [names] in a map renames them: `wa preview FILE`",
+        listed.join(", ")
+    )))
+}
+
+/// Computes the metrics of a window. `pruned` is the last pruned day, if sessions of the window are
+/// pruned. Returns the metrics and the number of bot sessions.
 fn measure(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Result<(Summary, u64)> {
     let visitors = || match pruned {
         None => UniqueVisitors::count(tables, query).map(Some),
@@ -115,21 +203,27 @@ fn measure(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Result<(S
     for totals in days.values() {
         sums.add(totals);
     }
+    Ok(metrics(query, visitors.as_ref(), &sums))
+}
+
+/// Returns the metrics of some sums, and the number of bot sessions. `visitors` are unknown if
+/// sessions of the window are pruned.
+fn metrics(query: &Query, visitors: Option<&UniqueVisitors>, sums: &Totals) -> (Summary, u64) {
     let summary = SummaryMetrics {
         total_sessions: sums.sessions,
-        unique_visitors: visitors.as_ref().map(|visitors| Distinct(visitors.unique)),
+        unique_visitors: visitors.map(|visitors| Distinct(visitors.unique)),
         total_conversations: sums.conversations,
         avg_session_duration_seconds: Seconds::mean(sums.seconds, sums.sessions),
         conversion_rate: Percent::from_parts(sums.conversations, sums.sessions),
-        new_visitors: visitors.as_ref().map(|visitors| Distinct(visitors.new)),
-        returning_visitors: visitors.as_ref().map(|visitors| Distinct(visitors.returning())),
+        new_visitors: visitors.map(|visitors| Distinct(visitors.new)),
+        returning_visitors: visitors.map(|visitors| Distinct(visitors.returning())),
         total_messages_sent: sums.sent,
         total_messages_received: sums.received,
         avg_response_time_ms: Millis::mean(sums.response_us, sums.responses),
         error_count: sums.errors,
         bot_sessions_excluded: if query.include_bots { 0 } else { sums.bots },
     };
-    Ok((Summary { summary }, sums.bots))
+    (Summary { summary }, sums.bots)
 }
 
 fn on_unknown_visitors(query: &Query, pruned: Option<Day>) -> Option<String> {

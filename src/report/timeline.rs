@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::answer::session_page::SessionEntry;
+use super::answer::session_page::{SessionEntry, TimelineEvent};
+use super::metric::event_timings::response_times;
 use super::query::session_keys::SessionKeys;
 use super::query::tables::{Tables, map_frames};
 use crate::error::Result;
@@ -11,23 +12,11 @@ use crate::store::columns::Table;
 use crate::store::frame::{Record, RecordReader};
 use crate::time::{Day, Micros};
 
-/// The columns of an event in a timeline.
-const COLUMNS: [&str; 8] = [
-    "id",
-    "event_name",
-    "event_category",
-    "properties",
-    "page_url",
-    "page_title",
-    "timestamp",
-    "client_timestamp",
-];
-
 /// Sessions by key hash: the times of the first and the last event, and the index of the entry.
 type EntriesByKey = HashMap<u128, Vec<(Micros, Micros, usize)>>;
 
-/// Adds to each session its events: those with its key, from its first time to its last. Pruned
-/// events are missing.
+/// Adds to each session its events, which are the events with its key from its first time to its
+/// last. Pruned events are missing.
 pub(crate) fn add_timelines(tables: &dyn Tables, entries: &mut [SessionEntry]) -> Result<()> {
     let mut by_key = EntriesByKey::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -37,13 +26,12 @@ pub(crate) fn add_timelines(tables: &dyn Tables, entries: &mut [SessionEntry]) -
         }
     }
     let mut timelines: BTreeMap<usize, Vec<(Micros, String, Record)>> = BTreeMap::new();
-    let mut columns = COLUMNS.to_vec();
-    columns.extend(["chatbot_id", "session_id", "anonymous_id", "user_id"]);
+    let columns = Table::Events.column_names();
     for dates in date_ranges(&by_key) {
         let parts = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
             let mut keys = SessionKeys::new(frame, true)?;
             let times = frame.ints("timestamp")?;
-            let reader = RecordReader::new(frame, Table::Events, &COLUMNS)?;
+            let reader = RecordReader::all_columns(frame, Table::Events)?;
             let mut found = Vec::new();
             for row in 0..frame.height() {
                 let (Some(time), Some(key)) = (times.get(row), keys.hash(row)) else { continue };
@@ -64,9 +52,26 @@ pub(crate) fn add_timelines(tables: &dyn Tables, entries: &mut [SessionEntry]) -
     for (index, entry) in entries.iter_mut().enumerate() {
         let mut events = timelines.remove(&index).unwrap_or_default();
         events.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-        entry.timeline = Some(events.into_iter().map(|(_, _, record)| record).collect());
+        entry.timeline = Some(timeline(events.into_iter().map(|(time, _, record)| (time, record)).collect()));
     }
     Ok(())
+}
+
+/// Adds the gaps and the response times to the events of a session, in order.
+fn timeline(events: Vec<(Micros, Record)>) -> Vec<TimelineEvent> {
+    let messages: Vec<(&str, Micros, &str)> = events
+        .iter()
+        .map(|(time, event)| {
+            (event.text("event_name").unwrap_or(""), *time, event.text("properties").unwrap_or(""))
+        })
+        .collect();
+    let responses = response_times(&messages);
+    let mut previous: Option<Micros> = None;
+    let with_gap = |((time, event), response): ((Micros, Record), Option<Micros>)| {
+        let gap = previous.replace(time).map(|before| time - before);
+        TimelineEvent { event, gap, response }
+    };
+    events.into_iter().zip(responses).map(with_gap).collect()
 }
 
 fn session_key(session: &Record) -> Option<u128> {
@@ -77,8 +82,8 @@ fn session_key(session: &Record) -> Option<u128> {
     Some(session_key_hash(chatbot, kind, id))
 }
 
-/// Returns the ranges of UTC dates that the sessions touch. The dates between two sessions of a
-/// visitor, which may be a year apart, are not read.
+/// Returns the ranges of UTC dates that the sessions touch. Two sessions of a visitor can be a year
+/// apart, and the dates between them are not read.
 fn date_ranges(by_key: &EntriesByKey) -> Vec<(Day, Day)> {
     let sessions = by_key.values().flatten();
     let mut dates: Vec<(Day, Day)> =

@@ -1,5 +1,4 @@
-//! `trends`: a row for each day, from the first to the last day with data. Days without data in
-//! between have zeros.
+//! `trends`: a row for each day of the window up to today. Days without data have zeros.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +7,7 @@ use serde::Serialize;
 use super::answer::comparison::Comparison;
 use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
+use super::metric::days::listed_days;
 use super::metric::totals::{Totals, by_day};
 use super::metric::values::Percent;
 use super::query::tables::Tables;
@@ -54,25 +54,25 @@ impl ReportBody for Trends {
 /// position in the previous period.
 pub(crate) fn trends(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Report<Trends>> {
     let current = DaysWithData::new(by_day(tables, query)?);
-    let bots = current.bots;
-    let mut report =
-        Report::new(ReportHead::new(tables, query, bots), rows(&current.days, current.range(), 0));
+    let (bots, listed) = (current.bots, listed_days(tables, query, current.range())?);
+    let mut report = Report::new(ReportHead::new(tables, query, bots), rows(&current.days, listed, 0));
     report.notes = diagnostics::on_window(tables, query, current.days.is_empty(), bots)?;
-    if query.include_bots {
+    if !query.has_daily_stats(tables) {
         report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
     }
     if compare {
         let length = i32::try_from(query.window.days()).unwrap_or(i32::MAX);
         let previous_query = query.previous();
-        // Only a query with bot sessions depends on the sessions, which may be pruned.
-        let pruned = if query.include_bots { pruned::in_window(tables, &previous_query)? } else { None };
+        // Only a query without daily statistics depends on the sessions, which may be pruned.
+        let has_stats = query.has_daily_stats(tables);
+        let pruned = if has_stats { None } else { pruned::in_window(tables, &previous_query)? };
         let previous = match pruned {
             None => Some(DaysWithData::new(by_day(tables, &previous_query)?)),
             Some(_) => None,
         };
         let shifted = previous.as_ref().and_then(DaysWithData::range);
         let shifted = shifted.map(|(first, last)| (first.plus(length), last.plus(length)));
-        let range = match (current.range(), shifted) {
+        let range = match (listed, shifted) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };

@@ -6,24 +6,25 @@ use serde::Serialize;
 
 use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
+use super::metric::daily_visitors;
+use super::metric::days::listed_days;
 use super::metric::totals::{Totals, by_day};
 use super::metric::unique_visitors::{MAX_SESSIONS, UniqueVisitors};
 use super::metric::values::{Distinct, Ratio};
 use super::query::tables::Tables;
-use super::query::window::Window;
 use super::query::{Query, pruned};
 use crate::error::Result;
 use crate::time::Day;
 
 rows! {
-    /// The visitors of a window. If sessions of the window are pruned, all metrics but the sessions
-    /// are `None`.
+    /// The visitors of a window. If sessions of the window are pruned, all metrics except the
+    /// number of sessions are `None`.
     VisitorMetrics {
         dimensions {}
         metrics {
             /// The number of distinct visitors.
             unique_visitors: Option<Distinct>,
-            /// The number of visitors first seen in the window or identified by a session id.
+            /// The number of visitors first seen in the window or known only by a session key.
             new_visitors: Option<Distinct>,
             /// The number of visitors first seen before the window.
             returning_visitors: Option<Distinct>,
@@ -59,7 +60,7 @@ rows! {
         metrics {
             /// The number of distinct visitors.
             unique_visitors: Distinct,
-            /// The number of visitors first seen on the day or identified by a session id.
+            /// The number of visitors first seen on the day or known only by a session key.
             new_visitors: Distinct,
             /// The number of visitors first seen before the day.
             returning_visitors: Distinct,
@@ -74,7 +75,7 @@ pub struct Visitors {
     pub visitors: VisitorMetrics,
     /// Visitors by their number of sessions; empty if sessions of the window are pruned.
     pub frequency: RowList<Frequency>,
-    /// The days, from the first to the last with data.
+    /// The days of the window up to today.
     pub days: RowList<VisitorDay>,
 }
 
@@ -90,7 +91,7 @@ impl ReportBody for Visitors {
     }
 }
 
-/// The classes of [`Frequency`], each with the greatest number of sessions in it.
+/// The classes of [`Frequency`], each with the largest number of sessions in it.
 const CLASSES: [(&str, usize); 5] = [("1", 1), ("2", 2), ("3-5", 5), ("6-10", 10), ("11+", MAX_SESSIONS)];
 
 /// Computes `visitors`.
@@ -121,8 +122,7 @@ pub(crate) fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visi
     if let Some(day) = pruned {
         let mut note =
             format!("the visitors of the whole window are unknown: sessions up to {day} are pruned");
-        // Daily statistics have no visitors of bot sessions.
-        if !query.include_bots {
+        if query.has_daily_stats(tables) {
             note.push_str("; the visitors of each day are known");
         }
         report.notes.push(note);
@@ -142,18 +142,17 @@ fn frequency(visitors: &UniqueVisitors) -> Vec<Frequency> {
 
 fn days(tables: &dyn Tables, query: &Query, mut totals: BTreeMap<Day, Totals>) -> Result<Vec<VisitorDay>> {
     totals.retain(|_, day| day.sessions > 0);
-    if query.include_bots {
-        // Daily statistics exclude bot sessions, so the visitors of each day are counted over its
-        // sessions.
+    if !query.has_daily_stats(tables) {
+        // The visitors of each day are counted over its sessions.
+        let visitors = daily_visitors::count(tables, query)?;
         for (day, totals) in &mut totals {
-            let window = Window { from: *day, to: *day, today: query.window.today };
-            let visitors = UniqueVisitors::count(tables, &Query { window, ..query.clone() })?;
-            (totals.visitors, totals.new_visitors) = (visitors.unique, visitors.new);
+            let day = visitors.get(day).copied().unwrap_or_default();
+            (totals.visitors, totals.new_visitors) = (day.unique, day.new);
         }
     }
-    let (Some((first, _)), Some((last, _))) = (totals.first_key_value(), totals.last_key_value()) else {
-        return Ok(Vec::new());
-    };
+    let data = totals.first_key_value().zip(totals.last_key_value());
+    let data = data.map(|((first, _), (last, _))| (*first, *last));
+    let Some((first, last)) = listed_days(tables, query, data)? else { return Ok(Vec::new()) };
     let row = |day: i32| {
         let totals = totals.get(&Day(day)).copied().unwrap_or_default();
         VisitorDay {

@@ -76,6 +76,21 @@ impl<'a> EventCounts<'a> {
         few.chain(many.into_iter().flatten().map(|(name, count)| (name.as_ref(), *count)))
     }
 
+    /// Renames the names for which `rename` returns a new one, and adds the counts of names that
+    /// become the same. Returns whether a name changed.
+    pub fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) -> bool {
+        let names: Vec<Option<String>> = self.iter().map(|(name, _)| rename(name)).collect();
+        if names.iter().all(Option::is_none) {
+            return false;
+        }
+        let mut renamed = EventCounts::default();
+        for ((name, count), new) in self.iter().zip(names) {
+            renamed.add(CowStr::from(new.unwrap_or_else(|| name.to_owned())), count);
+        }
+        *self = renamed;
+        true
+    }
+
     /// Converts into counts whose texts are owned.
     pub fn into_owned(self, texts: &TextInterner) -> EventCounts<'static> {
         let own = |(name, count): (CowStr<'a>, u64)| (texts.own(name), count);
@@ -136,6 +151,17 @@ impl<'de: 'a, 'a> serde::de::Visitor<'de> for CountsVisitor<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn renamed_counts_are_added() {
+        let mut counts = EventCounts::default();
+        for (name, count) in [("a1", 1), ("a2", 2), ("b", 4)] {
+            counts.add(name.into(), count);
+        }
+        assert!(!counts.clone().rename(|_| None));
+        assert!(counts.rename(|name| name.starts_with('a').then(|| "z".to_owned())));
+        assert!(counts.iter().eq([("b", 4), ("z", 3)]));
+    }
 
     proptest! {
         #[test]

@@ -22,7 +22,7 @@ pub fn split_by_gap<'e, 'a>(
     events.chunk_by(move |a, b| continues(a.row.time, b.row.time, timeout))
 }
 
-/// A session or a fragment of one: a time interval that merges with others of its session.
+/// A session or a fragment of one: a time interval that merges with others of the same session.
 pub trait Mergeable {
     /// Returns the position of the first event.
     fn first(&self) -> Position;

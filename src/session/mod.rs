@@ -10,5 +10,5 @@ pub(crate) mod text;
 
 pub use counts::EventCounts;
 pub use gap::{Mergeable, merge_adjacent, split_by_gap};
-pub use summary::{First, Last, Location, SessionKey, SessionSummary, TrafficSource, UserAgent, UserProfile};
+pub use summary::{First, Last, Location, SessionKey, SessionSummary, TrafficSource, UserProfile};
 pub use text::{CowStr, TextInterner};

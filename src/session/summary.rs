@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{CowStr, EventCounts, TextInterner};
-pub use crate::enrich::UserAgent;
-use crate::event::{Event, KeyKind, Position, TextField};
+use crate::event::{Event, KeyKind, Position, TextField, UserAgent};
 use crate::time::Micros;
 
 /// The key that all events of a session share: chatbot, kind of id, and id.

@@ -180,7 +180,8 @@ proptest! {
         prop_assert_eq!(merge_adjacent(pieces, TIMEOUT), sessions_of(&block, block.rows.iter().collect(), 0));
     }
 
-    // An independent computation: sort, split at larger gaps, evaluate each field.
+    // The independent computation sorts the events, splits them at larger gaps, and evaluates each
+    // field.
     #[test]
     fn session_fields_match_an_independent_computation(events in proptest::collection::vec(sample(), 1..12)) {
         let block = block(&events);
@@ -250,7 +251,7 @@ proptest! {
 
 fn stored(sessions: &[SessionSummary<'_>]) -> crate::store::frame::Frame {
     let bytes = file_builder(&sessions.iter().collect::<Vec<_>>()).unwrap().finish().unwrap();
-    crate::store::parquet::decode(crate::store::file_system::OpenFile::Bytes(bytes), None).unwrap()
+    crate::store::parquet::decode(bytes, None).unwrap()
 }
 
 #[test]

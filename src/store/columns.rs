@@ -93,8 +93,8 @@ pub(crate) static EVENTS: &[Column] = &[
     opt(
         "event_category",
         Text,
-        "`engagement`, `performance`, `error`, `system` or the log's own; that of the standard event if \
-         the log has none.",
+        "`engagement`, `performance`, `error`, `system` or the log's own; without one in the log, the \
+         category of the standard event.",
     ),
     opt("properties", Json, "Event properties: an object."),
     opt("page_url", Text, "URL of the page."),
@@ -246,7 +246,7 @@ static DAILY_STATS: &[Column] = &[
     col(
         "new_visitors",
         Int64,
-        "Number of visitors first seen on this day, including all that are known by a session key only.",
+        "Number of visitors first seen on this day, including all that are known only by a session key.",
     ),
     col("returning_visitors", Int64, "Number of all other visitors."),
     col("total_conversations", Int64, "Number of sessions with at least one `message_sent` event."),

@@ -6,20 +6,22 @@
 //!
 //! Invariants:
 //!
-//! - The key never changes once it was used: its fingerprint is in the manifest.
+//! - The key never changes once it has been used: its fingerprint is in the manifest.
 //! - The key file is complete: a new key is written under another name, synced, and renamed.
+//! - A key that others can read, or that is not random, is not used.
 //!
 //! The file contains 64 hexadecimal digits and a newline. A crash while a key is created leaves no
 //! key, or a complete one, and possibly a file `key.new`, which the next attempt replaces.
 
-use std::io::ErrorKind;
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::Store;
-use super::file_system::FileSystem;
+use super::file_system::{Access, FileSystem, OpenFile};
 use super::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::prehashed::hex;
@@ -29,9 +31,20 @@ pub const KEY_FILE: &str = "key";
 /// The suffix of its name while it is being written.
 const NEW_SUFFIX: &str = ".new";
 
+/// The largest key file, in bytes: a key and white space.
+const MAX_FILE: u64 = 1024;
+/// The least number of different bytes in a key. A random key has fewer with a probability below
+/// 10^-36.
+const MIN_DISTINCT_BYTES: usize = 8;
+
 /// A secret key of 256 bits.
 #[derive(Clone)]
-pub struct SecretKey([u8; 32]);
+pub struct SecretKey {
+    bytes: [u8; 32],
+    /// The HMAC state after the key, which saves half of the time of hashing a short text. HMAC
+    /// accepts keys of any length, so this is never `None`.
+    mac: Option<Hmac<Sha256>>,
+}
 
 impl std::fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,19 +55,18 @@ impl std::fmt::Debug for SecretKey {
 impl SecretKey {
     /// Returns the key with these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> SecretKey {
-        SecretKey(bytes)
+        SecretKey { bytes, mac: Hmac::new_from_slice(&bytes).ok() }
     }
 
     /// Returns the bytes of the key.
     pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// Returns the keyed hash (HMAC-SHA-256) of a sequence of parts, in hexadecimal. Each part is
     /// hashed with its length, so that different sequences have different hashes.
     pub fn hash(&self, parts: &[&[u8]]) -> String {
-        // HMAC accepts keys of any length: this cannot fail.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        let Some(mut mac) = self.mac.clone() else { return String::new() };
         for part in parts {
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part);
@@ -72,44 +84,120 @@ impl SecretKey {
 /// `WA_KEY_FILE`, if set.
 ///
 /// # Errors
-/// Fails if the key is missing although one was used, if it is damaged, or if it is not the key of
-/// this store. Nothing is changed then.
+/// As [`load`] and [`check_access`]. Nothing is changed then.
 pub fn load_or_create(store: &Store, manifest: &Manifest, key_file: Option<&Path>) -> Result<SecretKey> {
-    let path = key_file.map_or_else(|| store.dir().join(KEY_FILE), Path::to_owned);
-    let fs = store.file_system();
-    let key = match read(&**fs, &path)? {
+    load_or_write(store, manifest, key_file, random)
+}
+
+/// Reads the store's key, or writes `other` if no key was used yet: the key of a store that is
+/// merged into this one.
+///
+/// # Errors
+/// As [`load`] and [`check_access`]. Nothing is changed then.
+pub fn load_or_adopt(
+    store: &Store,
+    manifest: &Manifest,
+    key_file: Option<&Path>,
+    other: &SecretKey,
+) -> Result<SecretKey> {
+    load_or_write(store, manifest, key_file, || other.clone())
+}
+
+fn load_or_write(
+    store: &Store,
+    manifest: &Manifest,
+    key_file: Option<&Path>,
+    new: impl FnOnce() -> SecretKey,
+) -> Result<SecretKey> {
+    let key = match load(store, manifest, key_file)? {
         Some(key) => key,
-        None if manifest.key_fingerprint.is_none() => create(&**fs, &path, key_file.is_some())?,
-        None => {
-            return Err(Error::failed(format!("the key file {} is missing", path.display())).hint(
-                "restore the store's key from a backup, or name its file with WA_KEY_FILE; with another \
-                 key the same visitor would get another id",
-            ));
-        }
+        None => create(&**store.file_system(), &key_path(store, key_file), &new(), key_file.is_some())?,
     };
-    if manifest.key_fingerprint.as_ref().is_some_and(|fingerprint| *fingerprint != key.fingerprint()) {
-        return Err(Error::failed(format!("{} is not the secret key of this store", path.display()))
-            .hint("restore the store's key file, or name the right one with WA_KEY_FILE"));
-    }
+    check_access(store, key_file)?;
     Ok(key)
+}
+
+/// Reads the store's key; `None` if there is none and none has been used yet.
+///
+/// # Errors
+/// Fails if the key is missing although one was used, if it is damaged, or if it is not the key of
+/// this store.
+pub fn load(store: &Store, manifest: &Manifest, key_file: Option<&Path>) -> Result<Option<SecretKey>> {
+    let path = key_path(store, key_file);
+    let key = read(&**store.file_system(), &path)?;
+    match (&manifest.key_fingerprint, &key) {
+        (Some(fingerprint), Some(key)) if *fingerprint != key.fingerprint() => {
+            Err(Error::failed(format!("{} is not the secret key of this store", path.display()))
+                .hint("restore the store's key file, or name the right one with WA_KEY_FILE"))
+        }
+        (Some(_), None) => Err(Error::failed(format!("the key file {} is missing", path.display())).hint(
+            "restore the store's key from a backup, or name its file with WA_KEY_FILE; with another key \
+             the same visitor would get another id",
+        )),
+        _ => Ok(key),
+    }
+}
+
+/// Returns the path of the store's key.
+pub fn key_path(store: &Store, key_file: Option<&Path>) -> PathBuf {
+    key_file.map_or_else(|| store.dir().join(KEY_FILE), Path::to_owned)
 }
 
 /// Reads a key file; `None` if it does not exist.
 fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<SecretKey>> {
-    match fs.read(path) {
-        Ok(bytes) => parse(&bytes).map(Some).ok_or_else(|| {
-            Error::failed(format!("the key file {} is damaged", path.display()))
-                .hint("restore it from a backup; with another key the same visitor would get another id")
-        }),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io("read the key", path, e)),
+    let mut bytes = Vec::new();
+    let read = fs.open(path).and_then(|file| match file {
+        OpenFile::File(file) => file.take(MAX_FILE + 1).read_to_end(&mut bytes).map(|_| ()),
+        OpenFile::Bytes(all) => {
+            bytes = all;
+            Ok(())
+        }
+    });
+    match read {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|e| Error::io("read the key", path, e))?,
     }
+    let key = parse(&bytes).ok_or_else(|| {
+        Error::failed(format!("the key file {} is damaged", path.display()))
+            .hint("restore it from a backup; with another key the same visitor would get another id")
+    })?;
+    if key.bytes().iter().collect::<BTreeSet<_>>().len() < MIN_DISTINCT_BYTES {
+        return Err(Error::failed(format!("the key in {} is not random", path.display())).hint(
+            "restore the key from a backup; for a new store, remove the file, so that `wa ingest` creates one",
+        ));
+    }
+    Ok(Some(key))
+}
+
+/// Fails if others than the owner can access a key file. Exception: a service's group may read a
+/// file that belongs to root, the usual way to pass secrets to a service.
+///
+/// # Errors
+/// The error names the permissions of the file.
+pub fn check_access(store: &Store, key_file: Option<&Path>) -> Result<()> {
+    let (fs, path) = (store.file_system(), &key_path(store, key_file));
+    let access = fs.access(path).map_err(|e| Error::io("read the permissions of", path, e))?;
+    let Some(Access { owner, mode }) = access else { return Ok(()) };
+    let is_for_service = owner == 0 && matches!(fs.access(store.dir()), Ok(Some(Access { owner: 1.., .. })));
+    let forbidden = if is_for_service { 0o037 } else { 0o077 };
+    if mode & forbidden == 0 {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "the key file {} can be read or changed by other users: its mode is {mode:04o}",
+        path.display()
+    ))
+    .hint(format!(
+        "run `chmod 600 {}`; if its file system has no permissions, keep the key on another one and name it \
+         with WA_KEY_FILE",
+        path.display()
+    )))
 }
 
 /// Creates a key file. If it is `shared`, other stores can create it at the same time; the first
-/// one wins, and all return its key.
-fn create(fs: &dyn FileSystem, path: &Path, shared: bool) -> Result<SecretKey> {
-    let text = hex(&random().0);
+/// key is kept, and all return it.
+fn create(fs: &dyn FileSystem, path: &Path, key: &SecretKey, shared: bool) -> Result<SecretKey> {
+    let text = hex(key.bytes());
     let mut new_path = path.to_owned().into_os_string();
     match shared {
         // The store is locked: at most a crashed writer's file has this name.
@@ -117,6 +205,7 @@ fn create(fs: &dyn FileSystem, path: &Path, shared: bool) -> Result<SecretKey> {
         true => new_path.push(format!(".{}{NEW_SUFFIX}", uuid::Uuid::new_v4().simple())),
     }
     let new_path = PathBuf::from(new_path);
+    // Creating the file below fails if a link or anything else is in its place.
     let _ = fs.remove_file(&new_path);
     fs.write_new(&new_path, format!("{text}\n").as_bytes())
         .map_err(|e| Error::io("write the key", &new_path, e))?;
@@ -140,10 +229,13 @@ fn random() -> SecretKey {
     let mut hash = Sha256::new();
     hash.update(uuid::Uuid::new_v4().as_bytes());
     hash.update(uuid::Uuid::new_v4().as_bytes());
-    SecretKey(hash.finalize().into())
+    SecretKey::from_bytes(hash.finalize().into())
 }
 
 fn parse(bytes: &[u8]) -> Option<SecretKey> {
+    if bytes.len() as u64 > MAX_FILE {
+        return None;
+    }
     let text = std::str::from_utf8(bytes).ok()?.trim();
     if text.len() != 64 || !text.is_ascii() {
         return None;
@@ -152,7 +244,7 @@ fn parse(bytes: &[u8]) -> Option<SecretKey> {
     for (n, byte) in key.iter_mut().enumerate() {
         *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
     }
-    Some(SecretKey(key))
+    Some(SecretKey::from_bytes(key))
 }
 
 #[cfg(test)]
@@ -185,6 +277,43 @@ mod tests {
         assert!(
             load_or_create(&store, &manifest, None).unwrap_err().to_string().contains("not the secret key")
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn key_that_others_can_read_is_an_error() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (store, manifest) = (Store::new(dir.path()), Manifest::new(0, "UTC", 1));
+        load_or_create(&store, &manifest, None).unwrap();
+        for mode in [0o400, 0o600] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(dir.path().join(KEY_FILE), permissions).unwrap();
+            load_or_create(&store, &manifest, None).unwrap();
+        }
+        for mode in [0o604, 0o640, 0o620, 0o602, 0o444, 0o777] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(dir.path().join(KEY_FILE), permissions).unwrap();
+            let error = load_or_create(&store, &manifest, None).unwrap_err();
+            assert!(error.to_string().ends_with(&format!("its mode is {mode:04o}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn key_that_is_not_random_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, manifest) = (Store::new(dir.path()), Manifest::new(0, "UTC", 1));
+        load_or_create(&store, &manifest, None).unwrap();
+        let path = dir.path().join(KEY_FILE);
+        for digits in ["0", "f", "ab", "01234567"] {
+            std::fs::write(&path, digits.repeat(64 / digits.len()) + "\n").unwrap();
+            let error = load_or_create(&store, &manifest, None).unwrap_err();
+            assert!(error.to_string().ends_with("is not random"), "{error}");
+        }
+        // A key, and more bytes than a key file has.
+        let long = "0123456789abcdef".repeat(4) + &" ".repeat(1000);
+        std::fs::write(&path, long).unwrap();
+        assert!(load_or_create(&store, &manifest, None).unwrap_err().to_string().contains("damaged"));
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl DaySet {
         self.0.get(next).is_some_and(|range| range.0 <= to.0)
     }
 
+    /// Returns the days in ascending order.
+    pub fn days(&self) -> impl Iterator<Item = Day> {
+        self.0.iter().flat_map(|&(from, to)| (from..=to).map(Day))
+    }
+
     /// Adds a day.
     pub fn insert(&mut self, day: Day) {
         if self.contains(day) {
@@ -105,6 +110,12 @@ impl Ledger {
         self.pruned_events.get(chatbot).is_some_and(|days| days.contains(date))
     }
 
+    /// Returns whether any event of a chatbot within an inclusive range of times may be pruned.
+    pub fn events_pruned_within(&self, chatbot: &str, (from, to): (Micros, Micros)) -> bool {
+        let pruned = self.pruned_events.get(chatbot);
+        pruned.is_some_and(|dates| dates.overlaps((Day::utc(from), Day::utc(to))))
+    }
+
     /// Returns whether a chatbot's sessions that started on a day were pruned.
     pub fn sessions_pruned(&self, chatbot: &str, day: Day) -> bool {
         self.pruned_sessions.get(chatbot).is_some_and(|days| days.contains(day))
@@ -113,6 +124,26 @@ impl Ledger {
     /// Returns whether a chatbot's statistics of a day were pruned.
     pub fn daily_stats_pruned(&self, chatbot: &str, day: Day) -> bool {
         self.pruned_daily_stats.get(chatbot).is_some_and(|days| days.contains(day))
+    }
+
+    /// Records forgotten identifiers. The later end counts if one is already recorded with the same
+    /// beginning.
+    pub fn forget(&mut self, entries: impl IntoIterator<Item = Forgotten>) {
+        let mut forgotten: BTreeMap<(String, Option<Micros>), Micros> = BTreeMap::new();
+        for Forgotten { hash, from, until } in std::mem::take(&mut self.forgotten).into_iter().chain(entries)
+        {
+            let latest = forgotten.entry((hash, from)).or_insert(until);
+            *latest = until.max(*latest);
+        }
+        let entry = |((hash, from), until)| Forgotten { hash, from, until };
+        self.forgotten = forgotten.into_iter().map(entry).collect();
+    }
+
+    /// Records what another ledger has forgotten.
+    pub fn forget_all_of(&mut self, other: &Ledger) {
+        self.forget(other.forgotten.iter().cloned());
+        self.shared_ids.extend(other.shared_ids.iter().cloned());
+        self.bare_emails |= other.bare_emails;
     }
 
     /// Reads the ledger of a state of the store.
@@ -158,6 +189,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn forgotten_entries_are_united_and_the_later_end_counts() {
+        let entry = |hash: &str, from, until| Forgotten { hash: hash.to_owned(), from, until };
+        let mut ledger = Ledger::default();
+        ledger.forget([entry("b", None, 5), entry("a", Some(1), 2)]);
+        let mut other = Ledger { bare_emails: true, ..Ledger::default() };
+        other.forget([entry("b", None, 4), entry("a", None, 9), entry("a", Some(1), 3)]);
+        other.shared_ids.insert("s".to_owned());
+        let mut reverse = other.clone();
+        reverse.forget_all_of(&ledger);
+        ledger.forget_all_of(&other);
+        assert_eq!(ledger, reverse);
+        assert_eq!(ledger.forgotten, [entry("a", None, 9), entry("a", Some(1), 3), entry("b", None, 5)]);
+        assert!(ledger.bare_emails && ledger.shared_ids.contains("s"));
+        let again = ledger.clone();
+        ledger.forget_all_of(&other);
+        assert_eq!(ledger, again);
+    }
+
+    #[test]
     fn day_set_contains_inserted_days_and_merges_ranges() {
         let mut days = DaySet::default();
         for day in [5, 3, 9, 4, 5, -2] {
@@ -166,6 +216,7 @@ mod tests {
         assert_eq!(days, DaySet(vec![(-2, -2), (3, 5), (9, 9)]));
         let contained: Vec<i32> = (-5..12).filter(|&d| days.contains(Day(d))).collect();
         assert_eq!(contained, [-2, 3, 4, 5, 9]);
+        assert!(days.days().map(|day| day.0).eq(contained));
         assert_eq!((days.first(), days.last()), (Some(Day(-2)), Some(Day(9))));
         let overlaps = |from, to| days.overlaps((Day(from), Day(to)));
         assert!(overlaps(-9, -2) && overlaps(4, 4) && overlaps(6, 9) && overlaps(-9, 99));

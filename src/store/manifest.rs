@@ -15,13 +15,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::columns::Table;
+use super::containment::manifest_paths;
+use super::decode::checksums::FooterChecksum;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros};
 
 /// The value of the key `format`, which identifies a store.
 pub const FORMAT: &str = "wa-store";
 /// The version of the storage format that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The name of the manifest file.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
@@ -39,6 +41,10 @@ pub struct DataFile {
     pub bytes: u64,
     /// Checksum of the bytes (XXH3, 128 bits, hexadecimal).
     pub checksum: String,
+    /// Checksum of the Parquet footer and the eight bytes after it (XXH3, 64 bits, hexadecimal).
+    /// Files of version 1 have none: reading any column of them reads the whole file.
+    #[serde(default, with = "hex_option", skip_serializing_if = "Option::is_none")]
+    pub footer_checksum: Option<u64>,
     /// Earliest time of a row: of an event, a session's start, a visitor first seen, or midnight of
     /// a day of statistics.
     pub min_time: Micros,
@@ -46,8 +52,18 @@ pub struct DataFile {
     /// day of statistics.
     pub max_time: Micros,
     /// `wa anonymize` has removed all IP addresses from the file.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ///
+    /// Earlier versions knew fewer notations and wrote `ip_addresses_removed`. Such files are
+    /// searched again.
+    #[serde(default, rename = "ip_addresses_masked", skip_serializing_if = "std::ops::Not::not")]
     pub ip_addresses_removed: bool,
+}
+
+impl DataFile {
+    /// Returns the checksum of the footer; `None` if the manifest does not contain it.
+    pub(super) fn footer(&self) -> Option<FooterChecksum> {
+        self.footer_checksum.map(|checksum| FooterChecksum { file_bytes: self.bytes, checksum })
+    }
 }
 
 /// A file that is not part of a table: rejected lines, the source registry or the ledger.
@@ -155,6 +171,13 @@ impl Manifest {
         self.tables.get(&table).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the paths and sizes of the files of tables in a folder.
+    pub(super) fn data_files_in<'m>(&'m self, folder: &str) -> impl Iterator<Item = (&'m str, u64)> {
+        let is_inside = move |path: &str| path.rsplit_once('/').is_some_and(|(parent, _)| parent == folder);
+        let files = self.tables.values().flatten();
+        files.filter(move |file| is_inside(&file.path)).map(|file| (file.path.as_str(), file.bytes))
+    }
+
     /// Returns the paths of all files that the manifest names.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         let data = self.tables.values().flatten().map(|file| file.path.as_str());
@@ -178,16 +201,26 @@ impl Manifest {
     /// Parses a manifest.
     ///
     /// # Errors
-    /// Fails if the bytes are damaged, or of a newer version of the storage format.
+    /// Fails if the bytes are damaged, or of a newer version of the storage format, or if a path
+    /// leads out of its folder.
     pub fn from_bytes(bytes: &[u8]) -> Result<Manifest> {
         let damaged = || {
-            Error::failed("the manifest is damaged")
+            Error::failed("manifest.json is damaged")
                 .hint("restore manifest.json from a backup of the store, or ingest the logs into a new store")
         };
         let outer: Envelope = serde_json::from_slice(bytes).map_err(|e| damaged().caused_by(e))?;
         if checksum(outer.manifest.get().as_bytes()) != outer.checksum {
             return Err(damaged().caused_by("wrong checksum"));
         }
+        let parsed = serde_json::from_str::<Manifest>(outer.manifest.get());
+        if let Ok(manifest) = &parsed
+            && manifest.format == FORMAT
+            && manifest.version <= VERSION
+        {
+            manifest_paths::check(manifest)?;
+            return parsed.map_err(|e| damaged().caused_by(e));
+        }
+        // Say why. A newer version can have other keys.
         let probe: FormatProbe =
             serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))?;
         if probe.format != FORMAT {
@@ -200,7 +233,7 @@ impl Manifest {
             ))
             .hint("use a newer version of wa"));
         }
-        serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))
+        parsed.map_err(|e| damaged().caused_by(e))
     }
 }
 
@@ -256,6 +289,23 @@ mod day_text_option {
     }
 }
 
+mod hex_option {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(number: &Option<u64>, s: S) -> Result<S::Ok, S::Error> {
+        match number {
+            Some(number) => s.collect_str(&format_args!("{number:016x}")),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+        let text = Option::<std::borrow::Cow<'de, str>>::deserialize(d)?;
+        let number = text.map(|text| u64::from_str_radix(&text, 16));
+        number.transpose().map_err(|_| D::Error::custom("not a hexadecimal number"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +320,7 @@ mod tests {
             rows: 3,
             bytes: 4,
             checksum: "00".to_owned(),
+            footer_checksum: Some(0x0123_4567_89ab_cdef),
             min_time: 1,
             max_time: 2,
             ip_addresses_removed: false,
@@ -297,6 +348,6 @@ mod tests {
         let mut manifest = Manifest::new(5, "UTC", 1);
         manifest.version = VERSION + 1;
         let error = Manifest::from_bytes(&manifest.to_bytes().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("version 2"), "{error}");
+        assert!(error.to_string().contains(&format!("version {}", VERSION + 1)), "{error}");
     }
 }

@@ -42,7 +42,10 @@ impl Store {
                 if !entry.is_dir {
                     return Ok(Some(path));
                 }
-                dirs.push(path);
+                // A link can lead out of the store, or form a cycle.
+                if !entry.is_link {
+                    dirs.push(path);
+                }
             }
         }
         Ok(None)

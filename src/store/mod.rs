@@ -12,8 +12,8 @@
 //!   visitors/first_seen_month=2026-11/…            by the UTC month of the first event
 //!   rejects/<uuid>.ndjson                          rejected lines
 //!   state/sources-<uuid>.json                      files that were ingested
-//!   state/ledger-<uuid>.json                       what was pruned and forgotten
-//!   staging/                                       exists only while a writer is at work
+//!   state/ledger-<uuid>.json                       pruned days and forgotten identifiers
+//!   staging/                                       exists only while a writer is running
 //! ```
 //!
 //! Parts:
@@ -25,14 +25,17 @@
 //!   rows from and to events, sessions, daily statistics and visitors;
 //! - `encode`, `decode` and `parquet` write and read Parquet files;
 //! - `update` computes the new files of a batch of events;
+//! - `containment` keeps every change within the store's folder;
 //! - [`ledger`], [`rejects`] and `key` are the files that are not part of a table.
 //!
 //! Data files are read and written through [`file_system::FileSystem`] only, and no type of Polars
 //! leaves this module.
 
 pub mod columns;
+mod containment;
 mod decode;
 pub(crate) mod encode;
+pub(crate) mod event_runs;
 pub mod file_system;
 pub mod frame;
 pub(crate) mod key;
@@ -57,11 +60,14 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use columns::Table;
+use containment::reject_dangling_store;
 use file_system::{FileSystem, OsFileSystem};
+use lock::WaitObserver;
 use manifest::{MANIFEST_FILE, Manifest};
 use paths::{REJECTS_DIR, STAGING_DIR, STATE_DIR};
 pub use snapshot::Snapshot;
-pub use writer::{DryRun, Writer};
+pub use tables::events::to_parquet as events_to_parquet;
+pub use writer::{Completed, DryRun, Writer, cleanup_error};
 
 /// Entries that operating systems, file systems and file managers create in any folder.
 const SYSTEM_ENTRIES: [&str; 4] = ["lost+found", ".DS_Store", ".snapshot", ".zfs"];
@@ -71,6 +77,8 @@ const SYSTEM_ENTRIES: [&str; 4] = ["lost+found", ".DS_Store", ".snapshot", ".zfs
 pub struct Store {
     fs: Arc<dyn FileSystem>,
     dir: PathBuf,
+    /// Receives updates while a writer waits for the lock.
+    observer: Option<Arc<dyn WaitObserver>>,
 }
 
 impl Store {
@@ -81,7 +89,12 @@ impl Store {
 
     /// Returns the store in a folder of a file system. Nothing is read yet.
     pub fn with_file_system(fs: Arc<dyn FileSystem>, dir: impl Into<PathBuf>) -> Store {
-        Store { fs, dir: dir.into() }
+        Store { fs, dir: dir.into(), observer: None }
+    }
+
+    /// Returns the store with a receiver of updates while a writer waits for another one.
+    pub fn with_wait_observer(self, observer: Arc<dyn WaitObserver>) -> Store {
+        Store { observer: Some(observer), ..self }
     }
 
     /// Returns the store's folder.
@@ -104,7 +117,11 @@ impl Store {
     /// # Errors
     /// Fails if there is no store, or if its manifest cannot be used.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let manifest = self.load_manifest()?.ok_or_else(|| {
+        let manifest = self.load_manifest()?;
+        if manifest.is_none() {
+            reject_dangling_store(&*self.fs, &self.dir)?;
+        }
+        let manifest = manifest.ok_or_else(|| {
             Error::failed(format!("there is no wa store in {}", self.dir.display()))
                 .hint("name the store with --store DIR or WA_STORE, or create one with `wa ingest`")
         })?;

@@ -2,16 +2,17 @@
 //!
 //! A partition folder can be moved to another volume and replaced by a symbolic link. Links on the
 //! path of a named file are never removed, even if they currently dangle. The target of such a link
-//! is scanned like a partition folder, without its subfolders. All other links to folders are
-//! ignored.
+//! is scanned for Parquet files, without its subfolders, if it holds a file of the store: see
+//! [`linked_partition`]. All other links to folders are ignored, but removed from `staging/`.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::Store;
 use super::columns::Table;
+use super::containment::linked_partition;
 use super::manifest::Manifest;
-use super::paths::{REJECTS_DIR, STATE_DIR};
+use super::paths::{REJECTS_DIR, STAGING_DIR, STATE_DIR};
 use crate::error::{Error, Result};
 
 /// The result of a scan of the store's folders. Paths are relative to the store.
@@ -24,6 +25,7 @@ struct Scan {
 
 /// The paths that a manifest names.
 struct NamedPaths<'m> {
+    manifest: Option<&'m Manifest>,
     paths: HashSet<&'m str>,
     /// The folders of `paths`.
     dirs: HashSet<&'m str>,
@@ -35,7 +37,7 @@ impl<'m> NamedPaths<'m> {
     fn new(manifest: Option<&'m Manifest>) -> NamedPaths<'m> {
         let paths: HashSet<&str> = manifest.into_iter().flat_map(Manifest::paths).collect();
         let (dirs, file_names) = paths.iter().filter_map(|path| path.rsplit_once('/')).unzip();
-        NamedPaths { paths, dirs, file_names }
+        NamedPaths { manifest, paths, dirs, file_names }
     }
 }
 
@@ -88,7 +90,8 @@ impl Store {
 
     fn scan<'d>(&self, named: &NamedPaths<'_>, dirs: impl Iterator<Item = &'d str>) -> Result<Scan> {
         let mut scan = Scan::default();
-        for dir in dirs {
+        let linked = self.linked_folders()?;
+        for dir in dirs.filter(|dir| !linked.contains(dir)) {
             self.scan_dir(dir, named, &mut scan)?;
         }
         Ok(scan)
@@ -107,6 +110,8 @@ impl Store {
                 (true, true) if named.dirs.contains(path.as_str()) => {
                     self.scan_linked_partition(&path, named, scan)?;
                 }
+                // `wa` creates no links in `staging/`, and the folder must become empty.
+                (true, true) if path.starts_with(STAGING_DIR) => scan.orphans.push(path),
                 (true, true) => {}
                 // A dangling link of a partition: its volume may not be mounted.
                 (_, false) if is_named => {}
@@ -119,10 +124,17 @@ impl Store {
     /// Scans the target of a link. Several partitions can share one target, so files are matched by
     /// their names alone.
     fn scan_linked_partition(&self, link: &str, named: &NamedPaths<'_>, scan: &mut Scan) -> Result<()> {
+        let manifest = named.manifest.into_iter();
+        let files = manifest.flat_map(|manifest| manifest.data_files_in(link));
+        if !linked_partition::holds_file(&*self.fs, &self.dir, files)? {
+            return Ok(());
+        }
         let path = self.dir.join(link);
         let entries = self.fs.list(&path).map_err(|e| Error::io("list", &path, e))?;
         let files = entries.into_iter().filter(|entry| !entry.is_dir && !entry.is_link);
-        let orphans = files.filter(|entry| !named.file_names.contains(entry.name.as_str()));
+        let orphans = files
+            .filter(|entry| linked_partition::can_be_orphan(&entry.name))
+            .filter(|entry| !named.file_names.contains(entry.name.as_str()));
         scan.orphans.extend(orphans.map(|entry| format!("{link}/{}", entry.name)));
         Ok(())
     }

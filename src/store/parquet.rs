@@ -1,58 +1,121 @@
 //! Reading of Parquet files.
 //!
-//! Files that `wa` wrote are read by `store::decode`, all others by the reader of Polars.
+//! Invariant: no byte of a file is used before it is compared with a checksum. `store::decode`
+//! reads files that `wa` wrote and compares the parts that it reads. If it cannot read a file, the
+//! whole file is compared with its checksum, and the reader of Polars reads it from memory.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
 
-use super::decode::RowGroupReader;
+use super::decode::checksums::FooterChecksum;
+use super::decode::{self, RowGroupReader};
 use super::file_system::OpenFile;
 use super::frame::Frame;
+use super::manifest::{DataFile, checksum};
+use crate::error::{Error, Result};
 
-/// Reads columns of a Parquet file, or all columns if `columns` is `None`.
+/// An open data file and its entry in the manifest.
+pub struct DataFileReader<'a> {
+    file: OpenFile,
+    entry: &'a DataFile,
+    path: &'a Path,
+}
+
+impl<'a> DataFileReader<'a> {
+    /// Returns the reader of an open file. `path` is its path, for messages.
+    pub fn new(file: OpenFile, entry: &'a DataFile, path: &'a Path) -> DataFileReader<'a> {
+        DataFileReader { file, entry, path }
+    }
+
+    /// Reads columns of the file, or all columns if `columns` is `None`.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read, is damaged or lacks a column.
+    pub fn read(self, columns: Option<&[&str]>) -> Result<Frame> {
+        let footer = self.entry.footer();
+        let frame = match footer.and_then(|footer| decode::read_checked(&self.file, columns, footer)) {
+            Some(data) => Frame::new(data),
+            None => self.read_whole(columns)?,
+        };
+        self.check_rows(frame.height())?;
+        Ok(frame)
+    }
+
+    /// Reads columns of the file one row group at a time, so that all groups can use the same
+    /// memory.
+    ///
+    /// # Errors
+    /// As [`DataFileReader::read`], or if `each` fails.
+    pub fn read_groups(self, columns: &[&str], mut each: impl FnMut(&Frame) -> Result<()>) -> Result<()> {
+        let mut rows = 0;
+        let groups = self.entry.footer().and_then(|footer| RowGroupReader::new(&self.file, columns, footer));
+        if let Some(mut groups) = groups {
+            while let Some(data) = groups.next(&self.file) {
+                rows += data.height();
+                each(&Frame::new(data))?;
+            }
+            if groups.is_done() {
+                return self.check_rows(rows);
+            }
+        }
+        let frame = self.read_whole(Some(columns))?;
+        self.check_rows(frame.height())?;
+        each(&frame.slice(rows, usize::MAX))
+    }
+
+    /// Compares the whole file with its checksum and reads columns of it.
+    fn read_whole(&self, columns: Option<&[&str]>) -> Result<Frame> {
+        let failed = |cause| Error::io("read", self.path, cause);
+        let bytes = self.file.read_whole(self.entry.bytes).map_err(failed)?;
+        let bytes = bytes.filter(|bytes| checksum(bytes) == self.entry.checksum);
+        let bytes = bytes.ok_or_else(|| damaged(self.path, "wrong checksum"))?;
+        decode(bytes, columns).map_err(|cause| damaged(self.path, cause))
+    }
+
+    fn check_rows(&self, rows: usize) -> Result<()> {
+        if rows as u64 == self.entry.rows {
+            return Ok(());
+        }
+        Err(damaged(self.path, format!("it has {rows} rows instead of {}", self.entry.rows)))
+    }
+}
+
+/// Returns the error about a damaged file.
+pub fn damaged(path: &Path, cause: impl Into<String>) -> Error {
+    Error::failed(format!("{} is damaged", path.display())).caused_by(cause.into()).hint(
+        "restore the file from a backup of the store, or ingest the logs into a new store; run \
+         `wa verify` to list all damaged files",
+    )
+}
+
+/// Returns whether the footer of a file has the checksum in the manifest. Always true if the
+/// manifest has none.
+pub fn has_footer(bytes: &[u8], entry: &DataFile) -> bool {
+    let found = || FooterChecksum::from_file(bytes).map(|footer| footer.checksum);
+    entry.footer_checksum.is_none() || found() == entry.footer_checksum
+}
+
+/// Reads columns of a Parquet file whose bytes match its checksum; all columns if `columns` is
+/// `None`.
 ///
 /// # Errors
-/// Returns a description if the file is damaged or lacks a column. No bytes make this function
-/// panic.
-pub fn decode(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String> {
-    match super::decode::read(&file, columns) {
+/// Returns a description if the bytes are not a Parquet file, or it lacks a column. No bytes make
+/// this function panic.
+pub fn decode(bytes: Vec<u8>, columns: Option<&[&str]>) -> Result<Frame, String> {
+    let file = OpenFile::Bytes(bytes);
+    match decode::read(&file, columns) {
         Some(data) => Ok(Frame::new(data)),
         None => decode_with_polars(file, columns),
     }
 }
 
-/// Reads columns of a Parquet file one row group at a time, so that all groups can use the same
-/// memory.
-///
-/// # Errors
-/// As [`decode`]. The frames before an error are valid, and none follows it.
-pub fn row_groups<'a>(
-    file: OpenFile,
-    columns: &'a [&'a str],
-) -> impl Iterator<Item = Result<Frame, String>> + 'a {
-    let mut reader = RowGroupReader::new(&file, columns);
-    let (mut file, mut rows) = (Some(file), 0);
-    std::iter::from_fn(move || {
-        let open_file = file.as_ref()?;
-        if reader.as_ref().is_some_and(RowGroupReader::is_done) {
-            return None;
-        }
-        if let Some(data) = reader.as_mut().and_then(|reader| reader.next(open_file)) {
-            rows += data.height();
-            return Some(Ok(Frame::new(data)));
-        }
-        // Polars reads the rest.
-        let all_rows = decode_with_polars(file.take()?, Some(columns));
-        Some(all_rows.map(|frame| frame.slice(rows, usize::MAX)))
-    })
-}
-
-/// Reads a Parquet file with Polars, which supports all of Parquet and describes damage.
+/// Reads a Parquet file with Polars, which supports all of Parquet.
 pub(super) fn decode_with_polars(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String> {
-    // The reader of Polars panics on some damaged files.
+    // The reader of Polars panics on some invalid files.
     let data = catch_unwind(AssertUnwindSafe(|| match file {
         OpenFile::File(file) => read_columns(ParquetReader::new(file), columns),
         OpenFile::Bytes(bytes) => read_columns(ParquetReader::new(Cursor::new(bytes)), columns),
@@ -79,6 +142,7 @@ fn read_columns<F: MmapBytesReader>(
 mod tests {
     use super::*;
     use crate::store::columns::Table;
+    use crate::store::decode::checksums;
     use crate::store::encode::{FileBuilder, MIN_COPIED_ROWS, ROW_GROUP};
     use crate::store::frame::{Cell, FrameBuilder};
     use crate::time::Day;
@@ -112,6 +176,26 @@ mod tests {
         OpenFile::File(file)
     }
 
+    /// Returns the entry of a file in the manifest, with or without the checksum of its footer.
+    fn entry(bytes: &[u8], rows: usize, has_footer: bool) -> DataFile {
+        let footer = FooterChecksum::from_file(bytes).filter(|_| has_footer);
+        DataFile {
+            path: String::new(),
+            day: Day(0),
+            rows: rows as u64,
+            bytes: bytes.len() as u64,
+            checksum: checksum(bytes),
+            footer_checksum: footer.map(|footer| footer.checksum),
+            min_time: 0,
+            max_time: 0,
+            ip_addresses_removed: false,
+        }
+    }
+
+    fn reader<'a>(bytes: &[u8], entry: &'a DataFile) -> DataFileReader<'a> {
+        DataFileReader::new(file_with(bytes), entry, Path::new("a.parquet"))
+    }
+
     const NAMES: [&str; 6] =
         ["created_at", "chatbot_id", "top_referrers", "stat_date", "conversion_rate", "total_sessions"];
 
@@ -121,11 +205,13 @@ mod tests {
         for rows in [0, 1, 1000, ROW_GROUP + 10] {
             let frame = sample_days(rows);
             let bytes = encode(&frame);
-            let some = decode(file_with(&bytes), Some(&NAMES)).unwrap();
-            assert!(some == frame.select(&NAMES).unwrap(), "{rows} rows");
-            assert!(decode(file_with(&bytes), None).unwrap() == frame, "{rows} rows");
-            let read = decode(OpenFile::Bytes(bytes), Some(&NAMES)).unwrap();
-            assert!(read.select(&NAMES).unwrap() == some, "{rows} rows");
+            for has_footer in [true, false] {
+                let entry = entry(&bytes, rows, has_footer);
+                let some = reader(&bytes, &entry).read(Some(&NAMES)).unwrap();
+                assert!(some == frame.select(&NAMES).unwrap(), "{rows} rows");
+                assert!(reader(&bytes, &entry).read(None).unwrap() == frame, "{rows} rows");
+            }
+            assert!(decode(bytes, Some(&NAMES)).unwrap() == frame.select(&NAMES).unwrap(), "{rows} rows");
         }
     }
 
@@ -147,12 +233,22 @@ mod tests {
 
     const HASHES: [&str; 2] = ["hash_high", "hash_low"];
 
+    /// Reads the row groups of a file.
+    fn groups(bytes: &[u8], entry: &DataFile) -> (Vec<Frame>, Result<()>) {
+        let mut frames = Vec::new();
+        let result = reader(bytes, entry).read_groups(&HASHES, |frame| {
+            frames.push(frame.clone());
+            Ok(())
+        });
+        (frames, result)
+    }
+
     #[test]
     fn row_groups_together_match_the_file() {
         for rows in [0, 1, MIN_COPIED_ROWS, 2 * MIN_COPIED_ROWS + 10] {
             let (bytes, frame) = visitors(rows);
-            let frames: Vec<Frame> =
-                row_groups(file_with(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
+            let (frames, result) = groups(&bytes, &entry(&bytes, rows, true));
+            result.unwrap();
             let heights: Vec<usize> = frames.iter().map(Frame::height).collect();
             let wanted: Vec<usize> =
                 (0..rows).step_by(MIN_COPIED_ROWS).map(|start| (rows - start).min(MIN_COPIED_ROWS)).collect();
@@ -175,33 +271,88 @@ mod tests {
             .with_row_group_size(Some(300))
             .finish(&mut frame.data().clone())
             .unwrap();
-        let frames: Vec<Frame> = row_groups(file_with(&bytes), &HASHES).collect::<Result<_, _>>().unwrap();
-        assert_eq!(frames.len(), 1);
-        assert!(frames[0] == frame.select(&HASHES).unwrap());
+        // A file of Polars has a footer, but no checksums of its column chunks.
+        for has_footer in [true, false] {
+            let (frames, result) = groups(&bytes, &entry(&bytes, 1000, has_footer));
+            result.unwrap();
+            assert_eq!(frames.len(), 1);
+            assert!(frames[0] == frame.select(&HASHES).unwrap());
+        }
     }
 
     #[test]
     fn damaged_row_group_is_an_error_and_ends_the_file() {
         let (mut bytes, _) = visitors(2 * MIN_COPIED_ROWS + 10);
+        let entry = entry(&bytes, 2 * MIN_COPIED_ROWS + 10, true);
         let metadata = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
-        let hashes = metadata.row_groups[1].columns_under_root_iter("hash_high").unwrap().next().unwrap();
-        bytes[hashes.byte_range().end as usize - 9] ^= 1;
-        let read: Vec<Result<Frame, String>> = row_groups(file_with(&bytes), &HASHES).collect();
-        assert_eq!(read.len(), 2);
-        assert_eq!(read[0].as_ref().unwrap().height(), MIN_COPIED_ROWS);
-        assert!(read[1].is_err());
+        // The last byte of a page, and the first of its header.
+        for group in [1, 2] {
+            let hashes =
+                metadata.row_groups[group].columns_under_root_iter("hash_high").unwrap().next().unwrap();
+            for at in [hashes.byte_range().end - 1, hashes.byte_range().start] {
+                bytes[at as usize] ^= 1;
+                let (frames, result) = groups(&bytes, &entry);
+                bytes[at as usize] ^= 1;
+                assert_eq!(frames.len(), group);
+                assert!(frames.iter().all(|frame| frame.height() == MIN_COPIED_ROWS));
+                let error = result.unwrap_err();
+                assert_eq!(error.to_string(), "a.parquet is damaged: wrong checksum");
+                assert!(error.hint_text().is_some_and(|hint| hint.contains("backup")));
+            }
+        }
+    }
+
+    #[test]
+    fn flipped_bit_in_any_read_byte_is_an_error() {
+        let frame = sample_days(40);
+        let bytes = encode(&frame);
+        let parsed = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
+        let chunk = parsed.row_groups[0].columns_under_root_iter("stat_date").unwrap().next().unwrap();
+        let footer = checksums::footer_length(&bytes).unwrap() + checksums::TAIL_BYTES;
+        let read_by_all = bytes.len() - footer..bytes.len();
+        let read_of_column = chunk.byte_range().start as usize..chunk.byte_range().end as usize;
+        let expected = frame.select(&["stat_date"]).unwrap();
+        let entry = entry(&bytes, 40, true);
+        let mut bad = bytes.clone();
+        for at in 0..bytes.len() {
+            bad[at] ^= 1 << (at % 8);
+            let read = DataFileReader::new(OpenFile::Bytes(bad.clone()), &entry, Path::new("a.parquet"))
+                .read(Some(&["stat_date"]));
+            bad[at] ^= 1 << (at % 8);
+            if read_by_all.contains(&at) || read_of_column.contains(&at) {
+                assert!(read.unwrap_err().to_string().contains("a.parquet is damaged"), "byte {at}");
+            } else {
+                assert!(read.unwrap() == expected, "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn file_without_footer_checksum_is_compared_as_a_whole() {
+        let bytes = encode(&sample_days(40));
+        let entry = entry(&bytes, 40, false);
+        for at in (0..bytes.len()).step_by(3) {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1 << (at % 8);
+            let error = reader(&bad, &entry).read(Some(&["stat_date"])).unwrap_err();
+            assert!(error.to_string().contains("a.parquet is damaged"), "byte {at}");
+        }
     }
 
     #[test]
     fn truncated_file_or_missing_column_is_an_error() {
         let bytes = encode(&sample_days(300));
-        for length in [0, 7, 12, bytes.len() / 2, bytes.len() - 1] {
-            decode(file_with(&bytes[..length]), Some(&NAMES)).unwrap_err();
+        for has_footer in [true, false] {
+            let entry = entry(&bytes, 300, has_footer);
+            for length in [0, 7, 12, bytes.len() / 2, bytes.len() - 1] {
+                reader(&bytes[..length], &entry).read(Some(&NAMES)).unwrap_err();
+                decode(bytes[..length].to_vec(), Some(&NAMES)).unwrap_err();
+            }
+            // The footer is complete, but the columns are missing.
+            let end = [&bytes[..4], &bytes[bytes.len() - 4096..]].concat();
+            reader(&end, &entry).read(Some(&NAMES)).unwrap_err();
+            let error = reader(&bytes, &entry).read(Some(&["no such column"])).unwrap_err();
+            assert!(error.to_string().contains("no such column"), "{error}");
         }
-        // The footer is complete, but the columns are missing.
-        let end = [&bytes[..4], &bytes[bytes.len() - 4096..]].concat();
-        decode(file_with(&end), Some(&NAMES)).unwrap_err();
-        let error = decode(file_with(&bytes), Some(&["no such column"])).unwrap_err();
-        assert!(error.contains("no such column"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The folders of a store that are not those of a table.
+//! The folders of a store, apart from the tables.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ pub const REJECTS_DIR: &str = "rejects";
 /// The folder of state files: the source registry and the ledger.
 pub const STATE_DIR: &str = "state";
 
-/// Returns the path of a file before the commit.
+/// Returns the path of a file in the staging folder.
 pub(super) fn staged_path(dir: &Path, path: &str) -> PathBuf {
     dir.join(STAGING_DIR).join(path.rsplit('/').next().unwrap_or(path))
 }

@@ -2,13 +2,15 @@
 //!
 //! Invariants:
 //!
-//! - A rejected line is stored once, however often it is ingested. Lines are the same if their
-//!   SHA-256 is.
-//! - Files of rejected lines are immutable and named by the manifest, like those of the tables.
+//! - A rejected line is stored once, however often it is ingested. Lines are the same if they
+//!   have the same SHA-256 and the same values from their wrapping.
+//! - Files of rejected lines are immutable and named by the manifest, like the files of tables.
 //!
 //! `rejects/<uuid>.ndjson` has one JSON object per line, a serialized [`RejectRecord`]. New lines
 //! are committed in the transaction of their batch. After a crash both are in the store, or neither
 //! is: see `store::transaction`.
+
+pub mod rewrite;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ use crate::time::Micros;
 /// Default maximum number of hashes of stored lines in memory.
 const MAX_HASHES: usize = 1 << 20;
 
-/// A rejected line, as it is stored.
+/// A rejected line as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectRecord {
     /// Input file.
@@ -39,14 +41,18 @@ pub struct RejectRecord {
     /// Index of the envelope's element, from 0; `None` if the line is not an envelope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,
+    /// Offset of the record in the decompressed file, if a line contains several records or a
+    /// record spans lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// Why the line was rejected.
     pub reason: String,
     /// Length of the line in bytes.
     pub length: u64,
     /// SHA-256 of the line, in hexadecimal.
     pub sha256: String,
-    /// Keyed hash of the line as it was read. Present if IP addresses were removed from the line:
-    /// `length` and `sha256` then describe what remains.
+    /// Keyed hash of the line as it was read. Present if the line has IP addresses, which may have
+    /// been removed: `length` and `sha256` then describe what remains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed_hash: Option<String>,
     /// When the line was rejected, as RFC 3339.
@@ -57,9 +63,36 @@ pub struct RejectRecord {
     /// Bytes of the line in base64, up to 64 KiB, if they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_base64: Option<String>,
+    /// The map that read the line; `None` for the native form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
+    /// The names of the columns of the row, if the file names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The columns that the wrapping of the line supplies, as a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
+    /// The text is a part of a record, and the rest is not stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_part: bool,
+    /// The number of times that the line occurs in its file, if it is more than one. Repeats in
+    /// later batches are not counted: the record is immutable by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
 }
 
 impl RejectRecord {
+    /// Returns the stored bytes of the line.
+    pub fn raw_bytes(&self) -> Vec<u8> {
+        match (&self.raw, &self.raw_base64) {
+            (Some(text), _) => text.as_bytes().to_vec(),
+            (None, Some(encoded)) => {
+                base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default()
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+
     /// Sets the raw bytes of the line: as text if they are UTF-8, else as base64.
     pub fn with_raw(mut self, bytes: &[u8]) -> RejectRecord {
         match std::str::from_utf8(bytes) {
@@ -117,7 +150,7 @@ impl RejectIndex {
     }
 
     /// Removes the lines whose hashes are in a run.
-    fn remove_spilled(&self, new: &mut HashMap<u128, RejectRecord, PreHashed>) -> Result<()> {
+    fn remove_spilled(&self, new: &mut HashMap<u128, usize, PreHashed>) -> Result<()> {
         if self.runs.is_empty() {
             return Ok(());
         }
@@ -148,18 +181,26 @@ impl RejectIndex {
 pub fn append(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
-    rejects: Vec<RejectRecord>,
+    mut rejects: Vec<RejectRecord>,
     index: &mut RejectIndex,
     now: Micros,
 ) -> Result<u64> {
-    let mut new: HashMap<u128, RejectRecord, PreHashed> =
+    // The position of the first line with each hash.
+    let mut new: HashMap<u128, usize, PreHashed> =
         HashMap::with_capacity_and_hasher(rejects.len(), PreHashed);
-    let mut order = Vec::with_capacity(rejects.len());
-    for reject in rejects {
-        let hash = hash_prefix(&reject.sha256);
-        if !index.hashes.contains(&hash) && !new.contains_key(&hash) {
-            order.push(hash);
-            new.insert(hash, reject);
+    let mut repeated: HashMap<usize, Repeated> = HashMap::new();
+    for (position, reject) in rejects.iter().enumerate() {
+        let hash = line_hash(&reject.sha256, reject.given.as_deref());
+        if !index.hashes.contains(&hash) {
+            let first = *new.entry(hash).or_insert(position);
+            if let Some(original) = rejects.get(first).filter(|_| first != position) {
+                repeated.entry(first).or_insert_with(|| Repeated::new(original)).add(reject);
+            }
+        }
+    }
+    for (position, repeated) in repeated {
+        if let Some(reject) = rejects.get_mut(position) {
+            reject.times = Some(repeated.most).filter(|times| *times > 1);
         }
     }
     if new.is_empty() {
@@ -173,17 +214,21 @@ pub fn append(
         let lines: Vec<&[u8]> = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();
         let hashes = lines
             .par_iter()
-            .map(|line| serde_json::from_slice::<Sha256>(line).map(|line| hash_prefix(&line.sha256)))
-            .collect::<Result<Vec<u128>, _>>()
+            .map(|line| {
+                let line = serde_json::from_slice::<LineIdentity>(line)?;
+                Ok(line_hash(&line.sha256, line.given.as_deref()))
+            })
+            .collect::<Result<Vec<u128>, serde_json::Error>>()
             .map_err(|e| Error::failed(format!("cannot read {}", file.path)).caused_by(e))?;
         for hash in &hashes {
             new.remove(hash);
         }
         index.add_file(&file.path, hashes.into_iter())?;
     }
-    order.retain(|hash| new.contains_key(hash));
+    let mut order: Vec<(usize, u128)> = new.into_iter().map(|(hash, position)| (position, hash)).collect();
+    order.sort_unstable();
     let mut bytes = Vec::new();
-    for reject in order.iter().filter_map(|hash| new.get(hash)) {
+    for reject in order.iter().filter_map(|(position, _)| rejects.get(*position)) {
         serde_json::to_writer(&mut bytes, reject)
             .map_err(|e| Error::failed("cannot write the rejected lines").caused_by(e))?;
         bytes.push(b'\n');
@@ -192,22 +237,66 @@ pub fn append(
     if rows > 0 {
         let name = format!("{}.ndjson", uuid::Uuid::new_v4().simple());
         let file = transaction.add_auxiliary(REJECTS_DIR, &name, &bytes, rows, now)?;
-        index.add_file(&file.path, order.into_iter())?;
+        index.add_file(&file.path, order.into_iter().map(|(_, hash)| hash))?;
         transaction.manifest().rejects.push(file);
     }
     Ok(rows)
 }
 
-/// Returns the first half of a hexadecimal SHA-256; 0, which no line has, for any other text.
-fn hash_prefix(sha256: &str) -> u128 {
-    sha256.get(..32).and_then(|prefix| u128::from_str_radix(prefix, 16).ok()).unwrap_or(0)
+/// Counts how often a line occurs in one file, and keeps the maximum over all files.
+struct Repeated {
+    file: String,
+    position: (u64, Option<u64>, Option<u32>),
+    times: u64,
+    most: u64,
 }
 
-/// The one field of a stored line that the index needs.
+impl Repeated {
+    fn new(first: &RejectRecord) -> Repeated {
+        let times = first.times.unwrap_or(1);
+        Repeated { file: first.file.clone(), position: position(first), times, most: times }
+    }
+
+    fn add(&mut self, reject: &RejectRecord) {
+        if self.file != reject.file {
+            self.file.clone_from(&reject.file);
+            self.times = 0;
+        } else if position(reject) <= self.position {
+            // The file was named twice.
+            return;
+        }
+        self.position = position(reject);
+        self.times += reject.times.unwrap_or(1);
+        self.most = self.most.max(self.times);
+    }
+}
+
+fn position(reject: &RejectRecord) -> (u64, Option<u64>, Option<u32>) {
+    (reject.line, reject.offset, reject.index)
+}
+
+/// Returns the first half of a hexadecimal SHA-256; 0, which is no line's hash, for any other text.
+fn hash_prefix(sha256: &str) -> u128 {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(u128::from);
+    let prefix = sha256.as_bytes().first_chunk::<32>();
+    prefix
+        .and_then(|prefix| prefix.iter().try_fold(0, |hash, byte| Some(hash << 4 | digit(*byte)?)))
+        .unwrap_or(0)
+}
+
+/// Returns the hash that identifies a line. It covers its text and the values from its wrapping.
+fn line_hash(sha256: &str, given: Option<&str>) -> u128 {
+    let hash = hash_prefix(sha256);
+    given.map_or(hash, |given| hash ^ xxhash_rust::xxh3::xxh3_128(given.as_bytes()))
+}
+
+/// The fields of a stored line that the index needs.
 #[derive(Deserialize)]
-struct Sha256<'a> {
+struct LineIdentity<'a> {
     #[serde(borrow)]
     sha256: std::borrow::Cow<'a, str>,
+    #[serde(borrow, default)]
+    given: Option<std::borrow::Cow<'a, str>>,
 }
 
 #[cfg(test)]
@@ -223,6 +312,7 @@ mod tests {
             file: "a.ndjson".into(),
             line: n,
             index: None,
+            offset: None,
             reason: "not_json".into(),
             length: 1,
             sha256: format!("{n:032x}{:032x}", 0),
@@ -230,6 +320,11 @@ mod tests {
             rejected_at: "2026-01-01T00:00:00Z".into(),
             raw: Some("x".into()),
             raw_base64: None,
+            map: None,
+            columns: None,
+            given: None,
+            is_part: false,
+            times: None,
         }
     }
 

@@ -4,9 +4,9 @@
 //! fails. [`Store::read_consistently`] then starts over from the new state, so that every result is
 //! computed from a single state.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -15,6 +15,7 @@ use super::columns::Table;
 use super::file_system::{FileSystem, OpenFile};
 use super::frame::Frame;
 use super::manifest::{DataFile, Manifest, checksum};
+use super::parquet::{DataFileReader, damaged};
 use super::paths::staged_path;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros, Zone};
@@ -26,11 +27,16 @@ pub struct Snapshot {
     dir: PathBuf,
     manifest: Arc<Manifest>,
     zone: Zone,
-    /// Paths of files that are still in `staging/`: the snapshot is that of a transaction.
+    /// Paths of files that are still in `staging/`, if the snapshot belongs to a transaction.
     staged: Arc<HashSet<String>>,
     /// Open files, by path: see [`Snapshot::pin_files`].
     pinned: Arc<HashMap<String, OpenFile>>,
+    /// The positions in the manifest of the files of each partition; computed when first needed.
+    partitions: Arc<OnceLock<PartitionIndex>>,
 }
+
+/// For each partition, the positions of its files among the files of its table.
+type PartitionIndex = BTreeMap<(Table, Day), Vec<usize>>;
 
 /// Maximum number of pinned files. Operating systems allow a process about a thousand open files.
 const MAX_PINNED: usize = 600;
@@ -56,11 +62,12 @@ impl Snapshot {
             zone,
             staged: Arc::new(staged),
             pinned: Arc::default(),
+            partitions: Arc::default(),
         })
     }
 
     /// Opens the files of a table whose partitions overlap the days, and keeps them open. An open
-    /// file stays readable when a writer removes it. For output that is streamed, so that it cannot
+    /// file stays readable when a writer removes it. Streamed output needs this, since it cannot
     /// start over from a new state. Files over the limit of open files are not pinned.
     ///
     /// # Errors
@@ -82,6 +89,14 @@ impl Snapshot {
         Ok(Snapshot { pinned: Arc::new(pinned), ..self.clone() })
     }
 
+    /// Returns a state without files, of the same store and settings. A change that is computed
+    /// from it merges its rows with no stored file.
+    pub(crate) fn without_files(&self) -> Snapshot {
+        let mut manifest = self.manifest().clone();
+        manifest.tables.values_mut().for_each(Vec::clear);
+        Snapshot { manifest: Arc::new(manifest), partitions: Arc::default(), ..self.clone() }
+    }
+
     /// Returns the manifest of the state.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -89,7 +104,7 @@ impl Snapshot {
 
     /// Returns the store.
     pub fn store(&self) -> Store {
-        Store { fs: self.fs.clone(), dir: self.dir.clone() }
+        Store::with_file_system(self.fs.clone(), self.dir.clone())
     }
 
     /// Returns the store's folder.
@@ -105,6 +120,22 @@ impl Snapshot {
     /// Returns the session timeout in microseconds: the longest gap within a session.
     pub fn timeout(&self) -> Micros {
         self.manifest.session_timeout_us
+    }
+
+    /// Returns the files of one partition. A change to thousands of partitions calls this for each
+    /// one.
+    pub fn partition(&self, table: Table, day: Day) -> impl Iterator<Item = &DataFile> {
+        let index = self.partitions.get_or_init(|| {
+            let mut index = PartitionIndex::new();
+            for table in Table::ALL {
+                for (position, file) in self.manifest.files(table).iter().enumerate() {
+                    index.entry((table, file.day)).or_default().push(position);
+                }
+            }
+            index
+        });
+        let positions = index.get(&(table, day)).map_or(&[][..], Vec::as_slice);
+        positions.iter().filter_map(move |position| self.manifest.files(table).get(*position))
     }
 
     /// Returns the files of a table whose partitions overlap an inclusive range of days, or all
@@ -140,11 +171,7 @@ impl Snapshot {
     /// # Errors
     /// Fails if the file cannot be read or is damaged.
     pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<Frame> {
-        let path = self.locate(&file.path);
-        let frame =
-            super::parquet::decode(self.open(file)?, columns).map_err(|cause| self.damaged(&path, cause))?;
-        self.check_rows(file, frame.height() as u64)?;
-        Ok(frame)
+        DataFileReader::new(self.open(file)?, file, &self.locate(&file.path)).read(columns)
     }
 
     /// Reads columns of one file, one row group at a time. `each` receives the frame of a row
@@ -156,23 +183,9 @@ impl Snapshot {
         &self,
         file: &DataFile,
         columns: &[&str],
-        mut each: impl FnMut(&Frame) -> Result<()>,
+        each: impl FnMut(&Frame) -> Result<()>,
     ) -> Result<()> {
-        let path = self.locate(&file.path);
-        let mut rows = 0;
-        for frame in super::parquet::row_groups(self.open(file)?, columns) {
-            let frame = frame.map_err(|cause| self.damaged(&path, cause))?;
-            rows += frame.height() as u64;
-            each(&frame)?;
-        }
-        self.check_rows(file, rows)
-    }
-
-    fn check_rows(&self, file: &DataFile, rows: u64) -> Result<()> {
-        if rows == file.rows {
-            return Ok(());
-        }
-        Err(self.damaged(&self.locate(&file.path), format!("it has {rows} rows instead of {}", file.rows)))
+        DataFileReader::new(self.open(file)?, file, &self.locate(&file.path)).read_groups(columns, each)
     }
 
     fn open(&self, file: &DataFile) -> Result<OpenFile> {
@@ -184,15 +197,22 @@ impl Snapshot {
         opened.map_err(|e| Error::io("open", &path, e))
     }
 
-    /// Reads all columns of one file, and verifies its checksum first. Writers use this, so that
-    /// damage is never copied to a new file.
+    /// Reads all columns of one file, and compares the whole file with its checksum first. Writers
+    /// use this, so that damage is never copied to a new file.
     ///
     /// # Errors
     /// Fails if the file cannot be read or is damaged.
     pub fn read_file_checked(&self, file: &DataFile) -> Result<Frame> {
-        let bytes = self.read_checked(&file.path, &file.checksum)?;
         let path = self.locate(&file.path);
-        super::parquet::decode(OpenFile::Bytes(bytes), None).map_err(|cause| self.damaged(&path, cause))
+        let bytes = match self.pinned.get(&file.path) {
+            Some(pinned) => {
+                let bytes = pinned.read_whole(file.bytes).map_err(|e| Error::io("read", &path, e))?;
+                let bytes = bytes.filter(|bytes| checksum(bytes) == file.checksum);
+                bytes.ok_or_else(|| damaged(&path, "wrong checksum"))?
+            }
+            None => self.read_checked(&file.path, &file.checksum)?,
+        };
+        super::parquet::decode(bytes, None).map_err(|cause| damaged(&path, cause))
     }
 
     /// Reads the bytes of a file and verifies their checksum.
@@ -203,20 +223,13 @@ impl Snapshot {
         let path = self.locate(path);
         let bytes = self.fs.read(&path).map_err(|e| Error::io("read", &path, e))?;
         if checksum(&bytes) != expected {
-            return Err(self.damaged(&path, "wrong checksum".to_owned()));
+            return Err(damaged(&path, "wrong checksum"));
         }
         Ok(bytes)
     }
 
     fn locate(&self, path: &str) -> PathBuf {
         if self.staged.contains(path) { staged_path(&self.dir, path) } else { self.dir.join(path) }
-    }
-
-    fn damaged(&self, path: &Path, cause: String) -> Error {
-        Error::failed(format!("{} is damaged", path.display())).caused_by(cause).hint(
-            "restore the file from a backup of the store, or ingest the logs into a new store; run \
-             `wa verify` to list all damaged files",
-        )
     }
 
     /// Returns the first and the last day with sessions or daily statistics.
@@ -234,6 +247,13 @@ impl Snapshot {
             include(Day::utc(file.max_time));
         }
         days
+    }
+
+    /// Returns the time of the newest event; `None` without sessions. It is read from the sessions,
+    /// since events may be pruned while their sessions are retained. A session ends at its last
+    /// event.
+    pub fn newest_event(&self) -> Option<Micros> {
+        self.manifest.files(Table::Sessions).iter().map(|file| file.max_time).max()
     }
 
     /// Returns the first and the last day with events, in the store's time zone.

@@ -24,7 +24,7 @@ pub struct TempFiles {
 
 impl TempFiles {
     /// Returns the temporary files of a store. The caller must hold the writer's lock.
-    pub(super) fn new(fs: Arc<dyn FileSystem>, store: &Path) -> TempFiles {
+    pub(crate) fn new(fs: Arc<dyn FileSystem>, store: &Path) -> TempFiles {
         TempFiles { fs, dir: store.join(STAGING_DIR) }
     }
 
@@ -36,6 +36,15 @@ impl TempFiles {
         let path = self.dir.join(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
         self.fs.write_new(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
         Ok(path)
+    }
+
+    /// Reads `length` bytes of a file, from `offset` on.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read, or is too short.
+    pub fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let file = self.fs.open(path).map_err(|e| Error::io("read", path, e))?;
+        file.read_part(offset, length).map_err(|e| Error::io("read", path, e))
     }
 
     /// Reads a file.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Store;
+use super::containment::reject_dangling_store;
+use super::file_system::Link;
 use super::lock::WriterLock;
 use super::manifest::Manifest;
 use super::paths::STAGING_DIR;
@@ -12,6 +14,7 @@ use super::snapshot::Snapshot;
 use super::temp_files::TempFiles;
 use super::transaction::{Transaction, write_manifest};
 use crate::error::{Error, Result};
+use crate::interruption;
 use crate::time::Micros;
 
 impl Store {
@@ -19,9 +22,10 @@ impl Store {
     /// interrupted writer left.
     ///
     /// `command` is shown to processes that wait for the lock. `initial` returns the manifest of a
-    /// new store; a store without data takes over its time zone and session timeout.
+    /// new store; a store without data adopts its time zone and session timeout.
     ///
-    /// # Errors Fails if the folder contains other files, if another writer does not end within
+    /// # Errors
+    /// Fails if the folder contains other files, if another writer does not end within
     /// `lock_timeout`, or if the store cannot be read or written.
     pub fn writer(
         &self,
@@ -29,9 +33,10 @@ impl Store {
         lock_timeout: Duration,
         initial: impl FnOnce() -> Manifest,
     ) -> Result<Writer> {
+        reject_dangling_store(&*self.fs, &self.dir)?;
         self.reject_foreign_folder()?;
         self.fs.create_dir_all(&self.dir).map_err(|e| Error::io("create the store", &self.dir, e))?;
-        let lock = WriterLock::acquire(&self.dir, command, lock_timeout)?;
+        let lock = self.lock(command, lock_timeout)?;
         self.open_writer(Some(lock), initial)
     }
 
@@ -50,7 +55,8 @@ impl Store {
     /// # Errors
     /// Fails if there is no store, or if another writer does not end within `lock_timeout`.
     pub fn dry_run(&self, command: &str, lock_timeout: Duration) -> Result<DryRun> {
-        let lock = WriterLock::acquire(&self.dir, command, lock_timeout)?;
+        let lock = self.lock(command, lock_timeout)?;
+        self.reject_linked_folders()?;
         let manifest = self.snapshot()?.manifest().clone();
         let was_interrupted = self.has_staging()?;
         if !was_interrupted {
@@ -59,7 +65,12 @@ impl Store {
         Ok(DryRun { store: self.clone(), manifest, was_interrupted, _lock: lock })
     }
 
+    fn lock(&self, command: &str, timeout: Duration) -> Result<WriterLock> {
+        WriterLock::acquire(&self.dir, command, timeout, self.observer.as_deref())
+    }
+
     fn open_writer(&self, lock: Option<WriterLock>, initial: impl FnOnce() -> Manifest) -> Result<Writer> {
+        self.reject_linked_folders()?;
         let manifest = self.load_manifest()?;
         let mut changed_dirs = BTreeSet::new();
         let mut orphans_removed = 0;
@@ -87,7 +98,9 @@ impl Store {
         Ok(Writer {
             store: self.clone(),
             manifest,
-            replaced_files_remain: false,
+            orphans_remain: false,
+            is_in_doubt: false,
+            has_committed: false,
             changed_dirs,
             orphans_removed,
             lock,
@@ -119,7 +132,7 @@ impl Store {
     }
 }
 
-/// A dry run: a store that is locked for a change to be discarded.
+/// A dry run: a locked store, and a change that will be discarded.
 #[derive(Debug)]
 pub struct DryRun {
     store: Store,
@@ -149,6 +162,11 @@ impl DryRun {
         Transaction::begin(self.store.fs.clone(), &self.store.dir, self.manifest.clone())
     }
 
+    /// Returns the temporary files of the dry run. Its end removes them.
+    pub fn temp_files(&self) -> TempFiles {
+        TempFiles::new(self.store.fs.clone(), &self.store.dir)
+    }
+
     /// Discards the change and ends the dry run.
     ///
     /// # Errors
@@ -157,6 +175,8 @@ impl DryRun {
         transaction.discard()?;
         let staging = self.store.dir.join(STAGING_DIR);
         if !self.was_interrupted {
+            // Temporary files of the dry run.
+            self.store.remove_orphans(None, [STAGING_DIR].into_iter(), &mut BTreeSet::new())?;
             let fs = &self.store.fs;
             fs.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
         }
@@ -164,13 +184,55 @@ impl DryRun {
     }
 }
 
+/// The result of a command that changes the store.
+#[derive(Debug)]
+pub struct Completed<T> {
+    /// The report of the command.
+    pub report: T,
+    /// Whether a change was committed.
+    pub is_committed: bool,
+    /// Why replaced or temporary files could not be removed at the end.
+    pub cleanup_error: Option<Error>,
+}
+
+impl<T> std::ops::Deref for Completed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.report
+    }
+}
+
+impl<T> Completed<T> {
+    /// Fails if the end of the command failed. `change` names the change in the error.
+    ///
+    /// # Errors
+    /// The error says whether the change is committed, and how to remove the files.
+    pub fn check_cleanup(self, change: &str) -> Result<()> {
+        let Some(cause) = self.cleanup_error else { return Ok(()) };
+        Err(if self.is_committed { cleanup_error(change, cause) } else { cause })
+    }
+}
+
+/// Returns the error of a committed change whose replaced files could not be removed. They contain
+/// old rows, possibly those of erased people.
+pub fn cleanup_error(change: &str, cause: Error) -> Error {
+    Error::failed(format!("the {change} is committed, but files with old data could not be removed"))
+        .caused_by(cause)
+        .hint("correct the cause, and run `wa gc` to remove them; do not repeat the command")
+}
+
 /// A store that is locked for writing.
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
     manifest: Manifest,
-    /// A replaced file could not be removed after a commit.
-    replaced_files_remain: bool,
+    /// Orphan files remain, because a replaced file could not be removed after a commit.
+    orphans_remain: bool,
+    /// A commit failed. The old or the new state is on the disk.
+    is_in_doubt: bool,
+    /// Whether a change was committed.
+    has_committed: bool,
     /// Folders from which files were removed, not synced yet.
     changed_dirs: BTreeSet<PathBuf>,
     /// Number of orphan files removed when the writer was opened.
@@ -197,6 +259,11 @@ impl Writer {
         &self.manifest
     }
 
+    /// Returns when the store was locked, by the clock of its file system; `None` without a lock.
+    pub fn locked_at(&self) -> Option<Micros> {
+        self.lock.as_ref().and_then(WriterLock::acquired_at)
+    }
+
     /// Begins a change.
     pub fn begin(&self) -> Transaction {
         Transaction::begin(self.store.fs.clone(), &self.store.dir, self.manifest.clone())
@@ -214,11 +281,24 @@ impl Writer {
     /// only the last sync failed.
     pub fn commit(&mut self, transaction: Transaction, now: Micros) -> Result<()> {
         self.lock.as_ref().map_or(Ok(()), WriterLock::verify)?;
+        let commit = interruption::begin_commit();
+        self.is_in_doubt = true;
         let (manifest, removal) = transaction.commit(now)?;
+        commit.succeeded();
+        (self.is_in_doubt, self.has_committed) = (false, true);
         self.manifest = manifest;
-        self.replaced_files_remain |= !removal.is_complete;
+        self.orphans_remain |= !removal.is_complete;
         self.changed_dirs.extend(removal.changed_dirs);
         Ok(())
+    }
+
+    /// Removes orphan files after a commit, as [`Writer::remove_orphans`] does. If that fails, the
+    /// end of the writer tries again and reports the error.
+    pub fn remove_orphans_after_commit(&mut self) -> u64 {
+        self.remove_orphans().unwrap_or_else(|_| {
+            self.orphans_remain = true;
+            0
+        })
     }
 
     /// Removes orphan files. Returns their number, including those removed when the writer was
@@ -239,22 +319,65 @@ impl Writer {
     /// Fails if an orphan file or the staging folder cannot be removed.
     pub fn finish(mut self) -> Result<()> {
         let staging = self.store.dir.join(STAGING_DIR);
-        if self.replaced_files_remain {
+        if self.orphans_remain {
             // Commits ignore failed removals. Try again, and report the error.
             self.remove_orphans()?;
         }
         self.store.remove_orphans(None, [STAGING_DIR].into_iter(), &mut self.changed_dirs)?;
         // Sync the removals before `staging/` is removed. Otherwise a power failure could restore
         // removed files without the folder that makes the next writer look for orphan files.
-        for dir in self.changed_dirs.iter().filter(|dir| **dir != staging) {
-            match self.store.fs.sync_dir(dir) {
+        self.sync_changed_dirs(&staging)?;
+        self.store.fs.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
+        drop(self.lock);
+        Ok(())
+    }
+
+    /// Syncs the folders that lost files, except for `staging`.
+    fn sync_changed_dirs(&self, staging: &Path) -> Result<()> {
+        let fs = &self.store.fs;
+        let dir = &self.store.dir;
+        let is_grouped = self.changed_dirs.len() >= fs.min_grouped_files();
+        let all = if is_grouped { fs.open_sync_all(dir).ok().flatten() } else { None };
+        if let Some(all) = &all {
+            fs.sync_all(all).map_err(|e| Error::io("sync the file system of", dir, e))?;
+        }
+        // A link can lead to another file system.
+        let is_synced = |dir: &Path| all.is_some() && !matches!(fs.link(dir), Ok(Link::Followed));
+        for dir in self.changed_dirs.iter().filter(|dir| *dir != staging && !is_synced(dir)) {
+            match fs.sync_dir(dir) {
                 // The folder was removed later; its parent is in this set too.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 outcome => outcome.map_err(|e| Error::io("sync the folder", dir, e))?,
             }
         }
-        self.store.fs.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;
-        drop(self.lock);
         Ok(())
+    }
+
+    /// Ends the writer after a command. A failed end does not undo what was committed, so its error
+    /// is returned next to the report.
+    ///
+    /// # Errors
+    /// The error of the command.
+    pub fn complete<T>(self, outcome: Result<T>) -> Result<Completed<T>> {
+        match outcome {
+            Ok(report) => {
+                let is_committed = self.has_committed;
+                Ok(Completed { report, is_committed, cleanup_error: self.finish().err() })
+            }
+            Err(error) => {
+                self.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the writer after an error, and removes its temporary files if it can.
+    pub fn abandon(self) {
+        // The next writer finds out which state a failed commit left. Without the lock, the
+        // temporary files can be those of another writer.
+        let is_locked = self.lock.as_ref().is_none_or(|lock| lock.verify().is_ok());
+        if !self.is_in_doubt && is_locked {
+            let _ = self.finish();
+        }
     }
 }

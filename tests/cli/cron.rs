@@ -1,4 +1,4 @@
-//! Nightly use from cron, systemd and logrotate: quiet runs, exit statuses, and logs that are
+//! Nightly runs from cron and systemd with logrotate: quiet runs, exit statuses, and logs that are
 //! renamed, compressed and truncated.
 
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::io::Write;
 use crate::harness::{Sandbox, root};
 
 fn line(number: usize, time: &str) -> String {
-    // Every other line lacks an event id, so that ids depend on the whole file.
+    // Every other line has no event id, so the ids depend on the whole file.
     let id = if number.is_multiple_of(2) { String::new() } else { format!("\"id\":\"e{number}\",") };
     format!(
         "{{{id}\"chatbot_id\":\"c\",\"session_id\":\"s{:02}\",\"event_name\":\"message_sent\",\
@@ -78,12 +78,23 @@ fn quiet_reports_newly_rejected_lines_once() {
     assert_eq!(run.stderr.lines().count(), 1, "{run}");
     sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
     sandbox.wa("--quiet ingest logs --force").exits(0).prints_nothing();
-    // The log has grown; its old line is rejected again and is stored already.
+    // The log has grown. Its old line is rejected again, but is already stored.
     sandbox.write("logs/a.ndjson", lines(0, 20) + "no json\n" + &lines(20, 22));
     sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
     // The format of the log has changed: no line is stored.
     sandbox.write("logs/b.ndjson", lines(22, 30).replace("event_name", "name"));
-    sandbox.wa("--quiet ingest logs").exits(0).says("rejected: 8 no_event_name");
+    sandbox.wa("--quiet ingest logs").exits(4).says("rejected: 8 no_event_name");
+}
+
+#[test]
+fn log_of_unsupported_compression_is_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.write("logs/a.ndjson", "");
+    sandbox.write("logs/b.ndjson.lz4", "");
+    sandbox
+        .wa("ingest logs")
+        .exits(0)
+        .warns("warning: 1 compressed log was not read, such as logs/b.ndjson.lz4: only .gz");
 }
 
 #[test]
@@ -114,7 +125,7 @@ fn exit_statuses_match_their_table() {
     sandbox.wa("--store gone gc").exits(1).warns("there is no wa store");
     // 2: wrong usage.
     sandbox.wa("gc --keep-events 3").exits(2).warns("write 3d for 3 days");
-    // 3: more lines rejected than allowed, so nothing is stored; or a metric failed `--fail-if`.
+    // 3: more lines are rejected than allowed, so nothing is stored; or a metric meets `--fail-if`.
     sandbox.wa("ingest bad.ndjson --max-rejects 0").exits(3).warns("nothing was committed");
     assert_eq!(stored(&sandbox).len(), 20);
     let report = "report summary --days 1 --as-of yesterday --format json --fail-if";
@@ -127,7 +138,7 @@ fn exit_statuses_match_their_table() {
     sandbox.wa("ingest gone.ndjson bad.ndjson").exits(4);
     assert_eq!(stored(&sandbox).len(), 22);
 
-    // The table lists exactly these.
+    // The table lists exactly these statuses.
     let page = std::fs::read_to_string(root().join("docs/cron.md")).unwrap();
     let table = page.split("## Exit statuses").nth(1).unwrap();
     let rows = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" |").next()?.parse().ok());
@@ -143,7 +154,7 @@ fn rotated_and_compressed_logs_are_ingested_once() {
     sandbox.write("logs/widget.ndjson", &text[..text.len() - 40]);
     ingest();
     assert_eq!(stored(&sandbox), (0..30).collect::<Vec<_>>());
-    // The writer still has the log open when it is renamed, and opens a new one some lines later.
+    // After the rename, the writer still has the log open. It opens a new one some lines later.
     std::fs::create_dir(sandbox.path("logs/old")).unwrap();
     std::fs::rename(sandbox.path("logs/widget.ndjson"), sandbox.path("logs/old/widget-1.ndjson")).unwrap();
     sandbox.write("logs/old/widget-1.ndjson", lines(0, 40));
@@ -189,7 +200,7 @@ fn copytruncate_log_that_grew_is_ingested_once() {
     sandbox.wa("--quiet verify").prints_nothing();
 }
 
-/// Runs the crontab lines of the docs as cron does: with `sh`, in an environment that holds only
+/// Runs the crontab lines of the docs as cron does: with `sh`, in an environment that contains only
 /// the variables of the crontab.
 #[cfg(unix)]
 #[test]
@@ -239,7 +250,7 @@ fn documented_crontab_lines_run() {
     assert_eq!((figure.0, text(&figure.1), text(&figure.2)), (Some(0), String::new(), String::new()));
 }
 
-/// The log gets another name each night; its old lines are not read again.
+/// The log gets another name each night. Its old lines are not read again.
 #[test]
 fn rotated_log_is_unchanged_under_all_its_names() {
     let sandbox = Sandbox::new();

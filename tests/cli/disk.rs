@@ -1,4 +1,4 @@
-//! Disks and permissions: each case has a message of its own.
+//! Disks and permissions: each problem has its own message.
 
 use crate::harness::{Run, Sandbox};
 
@@ -200,8 +200,11 @@ fn store_of_a_newer_version_is_an_error() {
     let before = std::fs::read(&path).unwrap();
     for command in READERS.map(|(reader, _)| reader).into_iter().chain(WRITERS) {
         let run: Run = sandbox.wa(command).exits(1);
-        run.warns("cannot use the store ./wa-store: the store has version 2, and this program reads")
-            .warns("hint: use a newer version of wa");
+        let newer = wa::store::manifest::VERSION + 1;
+        run.warns(&format!(
+            "cannot use the store ./wa-store: the store has version {newer}, and this program"
+        ))
+        .warns("hint: use a newer version of wa");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert!(!sandbox.path("wa-store/staging").exists());
@@ -226,7 +229,7 @@ fn folder_with_other_files_is_not_used_as_store() {
     sandbox.wa("--store log.ndjson ingest log.ndjson").exits(1).warns("log.ndjson");
     sandbox.wa("--store log.ndjson status").exits(1).warns("log.ndjson");
     // An empty folder can become a store, and files added to a store later do no harm.
-    // Folders that file systems and file managers create count as empty.
+    // Folders that file systems and file managers create do not count as files.
     std::fs::create_dir_all(sandbox.path("empty/lost+found")).unwrap();
     sandbox.write("empty/.DS_Store", "");
     sandbox.wa("--store empty ingest log.ndjson").exits(0);

@@ -1,15 +1,16 @@
-//! The documentation matches the program: generated pages are up to date, settings are complete,
-//! and links lead somewhere.
+//! The documentation matches the program: generated pages are up to date, the settings are
+//! complete, and links have targets.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::harness::root;
+use crate::harness::{Sandbox, root};
 
 /// Compares a page with its expected text. With `UPDATE_DOCS=1`, writes it instead.
 fn assert_up_to_date(name: &str, expected: &str) {
     let path = root().join("docs").join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, expected).unwrap();
         return;
     }
@@ -24,7 +25,16 @@ fn assert_up_to_date(name: &str, expected: &str) {
 #[test]
 fn generated_pages_are_up_to_date() {
     for page in wa::cli::reference::pages() {
-        assert_up_to_date(page.file, &page.text);
+        assert_up_to_date(&page.file, &page.text);
+    }
+}
+
+#[test]
+fn every_page_of_a_format_is_generated() {
+    let generated: BTreeSet<String> = wa::cli::reference::pages().into_iter().map(|page| page.file).collect();
+    for entry in std::fs::read_dir(root().join("docs/formats")).unwrap() {
+        let name = format!("formats/{}", entry.unwrap().file_name().into_string().unwrap());
+        assert!(generated.contains(&name), "docs/{name} belongs to no map");
     }
 }
 
@@ -41,7 +51,9 @@ fn settings_page_describes_every_setting() {
 
 /// Returns all hand-written and generated pages.
 fn pages() -> Vec<PathBuf> {
-    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let folder =
+        |name: &str| std::fs::read_dir(root().join(name)).unwrap().map(|entry| entry.unwrap().path());
+    let docs = folder("docs").chain(folder("docs/formats"));
     let others = ["README.md", "CHANGELOG.md", "sample-data/README.md", "sample-data/bad/README.md"];
     let pages = others.map(|name| root().join(name)).into_iter().chain(docs);
     pages.filter(|page| page.extension().is_some_and(|e| e == "md")).collect()
@@ -91,4 +103,47 @@ fn source_files_named_in_pages_exist() {
             assert!(root().join(name).exists(), "{}: no {name}", page.display());
         }
     }
+}
+
+/// Returns the code blocks of a page with their languages.
+fn code_blocks(page: &str) -> Vec<(&str, &str)> {
+    let mut blocks = Vec::new();
+    let mut rest = page;
+    while let Some((_, after)) = rest.split_once("\n```") {
+        let (language, after) = after.split_once('\n').unwrap();
+        let (code, after) = after.split_once("```").unwrap();
+        blocks.push((language, code));
+        rest = after;
+    }
+    blocks
+}
+
+#[test]
+fn guide_to_other_logs_shows_what_the_program_prints() {
+    let page = std::fs::read_to_string(root().join("docs/your-log-looks-different.md")).unwrap();
+    let sandbox = Sandbox::new();
+    let mut command = None;
+    let mut compared = 0;
+    for (language, code) in code_blocks(&page) {
+        match language {
+            "json" => sandbox.write("export.ndjson", code),
+            "toml" => sandbox.write("my.toml", code),
+            "sh" => command = code.trim().strip_prefix("wa "),
+            // The output of the command above; that of `wa preview` is shortened.
+            "text" if command.unwrap().starts_with("preview") => {
+                let run = sandbox.wa(command.unwrap()).exits(4);
+                for row in code.lines().filter(|line| line.starts_with('/')) {
+                    let row = row.split(" | …").next().unwrap();
+                    assert!(run.stdout.contains(row), "{row}\n{}", run.stdout);
+                }
+                compared += 1;
+            }
+            "text" => {
+                assert_eq!(sandbox.wa(command.unwrap()).exits(0).stdout, code);
+                compared += 1;
+            }
+            other => panic!("a block of {other}"),
+        }
+    }
+    assert_eq!(compared, 3);
 }

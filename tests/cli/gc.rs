@@ -16,8 +16,8 @@ fn line(chatbot: &str, time: &str, more: &str) -> String {
     )
 }
 
-/// Returns a store of half a year: an event every tenth day, and rejected lines, some of one run,
-/// some of several runs on one day.
+/// Returns a store with half a year of data: an event every tenth day, and rejected lines, on one
+/// day from several runs.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let days = [
@@ -73,7 +73,7 @@ fn files(sandbox: &Sandbox) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn dry_run_equals_the_following_run() {
+fn dry_run_reports_what_the_next_run_does() {
     let sandbox = sandbox().at("2026-09-10T13:00:00Z");
     sandbox
         .write("wa-store/wa.toml", "[retention]\nevents = \"60d\"\n[privacy]\nanonymize_after = \"30d\"\n");
@@ -86,7 +86,7 @@ fn dry_run_equals_the_following_run() {
     assert_eq!(files(&sandbox), before, "a dry run changes nothing");
     assert_eq!(sandbox.wa(&format!("gc --dry-run {flags}")).json(), dry);
 
-    // The 60 retained days end on 10 September; 12 July is the day before the first.
+    // The 60 retained days begin on 13 July, so 12 July is the last expired day.
     let days: Vec<String> = before.iter().filter_map(|(path, _)| day_of(path, "event_date=")).collect();
     let old: Vec<&String> = days.iter().filter(|day| day.as_str() <= "2026-07-12").collect();
     let mut dates = old.clone();
@@ -105,7 +105,8 @@ fn dry_run_equals_the_following_run() {
     assert_eq!(dry["daily_stats"]["rows"], 3);
     assert_eq!((&dry["rejects"]["rows"], &dry["rejects"]["files"]), (&16.into(), &16.into()));
     assert_eq!(dry["rejects"]["days"], dry["events"]["days"]);
-    // Two events and sessions each of 22 July, 1 and 11 August, and the sessions of June and July.
+    // IP addresses are removed from two events and two sessions on each of 22 July, 1 August and
+    // 11 August, and from the earlier sessions of June and July, whose events are pruned.
     assert_eq!(dry["anonymized"]["events"], 6);
     assert_eq!(dry["orphan_files"], 2);
 
@@ -118,7 +119,7 @@ fn dry_run_equals_the_following_run() {
         of.map(|(_, bytes)| bytes).sum::<u64>()
     };
     assert_eq!(real["bytes_after"], size(&after));
-    assert_eq!(real["bytes_before"], size(&before) - 4, "the unnamed file was none of the store's");
+    assert_eq!(real["bytes_before"], size(&before) - 4, "the orphan file does not count");
     // One file per day remains, of events and of rejected lines.
     let left: Vec<String> = after.iter().filter_map(|(path, _)| day_of(path, "event_date=")).collect();
     assert_eq!(left.len(), 6);
@@ -148,7 +149,7 @@ fn day_of(path: &str, key: &str) -> Option<String> {
 fn pruned_statistics_stay_pruned() {
     let sandbox = sandbox().at("2026-09-10T13:00:00Z");
     sandbox.wa("gc --keep-daily-stats 60d").exits(2).warns("at least as long as sessions");
-    // Statistics may have been lost in other ways.
+    // The library accepts this shorter retention, which the command line rejects.
     let settings = Settings { daily_stats_retention: Retention::Days(60), ..Settings::default() };
     let now = wa::time::parse_human("2026-09-10T13:00:00Z").unwrap();
     let lock_timeout = std::time::Duration::from_secs(1);
@@ -160,17 +161,18 @@ fn pruned_statistics_stay_pruned() {
         let said = sandbox.wa("report trends --days 200 --format json").json();
         said["trends"][0]["stat_date"].as_str().unwrap().to_owned()
     };
-    assert_eq!(first_day(&sandbox), "2026-07-22");
-    // A late line for a day whose sessions are retained but whose statistics are pruned.
+    // Today is 10 September, so the 60 retained days begin on 13 July.
+    assert_eq!(first_day(&sandbox), "2026-07-13");
+    // A late line of a day whose sessions are retained and whose statistics are pruned.
     sandbox.write("late.ndjson", line("shop", "2026-07-02T11:00:00Z", ""));
     let account = sandbox.wa("ingest late.ndjson --format json").json();
     assert_eq!(account["total"]["stored"], 1);
-    assert_eq!(first_day(&sandbox), "2026-07-22");
+    assert_eq!(first_day(&sandbox), "2026-07-13");
     sandbox.wa("verify").exits(0);
     // Neither a rebuild nor a change of the time zone restores them.
     sandbox.write("wa-store/wa.toml", "timezone = \"Asia/Tokyo\"\n");
     sandbox.wa("rebuild").exits(0);
-    assert_eq!(first_day(&sandbox), "2026-07-22");
+    assert_eq!(first_day(&sandbox), "2026-07-13");
     sandbox.wa("verify").exits(0);
     // Another chatbot had no data on these days, so its history can be ingested.
     sandbox.write("other.ndjson", line("library", "2026-07-02T11:00:00Z", ""));
@@ -187,7 +189,7 @@ fn clock_jump_needs_confirmation() {
     sandbox.wa("gc --keep-events 60d").exits(2).warns("is the clock right?").warns("--yes");
     let dry = sandbox.wa("gc --keep-events 60d --dry-run").exits(0);
     dry.says("needs confirmation (--yes)").says("is the clock right?");
-    assert!(!sandbox.path("wa-store/staging").exists(), "a question leaves nothing lying about");
+    assert!(!sandbox.path("wa-store/staging").exists(), "a dry run leaves no staging folder");
     // No confirmation is needed if nothing would be pruned.
     sandbox.wa("gc --keep-events 1y").exits(0);
     // gc ran every night: the site had no traffic, and its old data is pruned.
@@ -196,7 +198,7 @@ fn clock_jump_needs_confirmation() {
     let sandbox = sandbox.at("2026-10-26T02:00:00Z");
     sandbox.wa("gc --keep-events 60d").exits(2).warns("the last gc was at 2026-09-26T02:00:00Z");
     sandbox.wa("gc --keep-events 60d --yes").exits(0);
-    // Pruning everything needs a confirmation, however often gc ran.
+    // Pruning everything needs a confirmation, however often gc has run.
     let sandbox = sandbox.at("2026-10-27T02:00:00Z");
     sandbox.wa("gc --keep-events 2d").exits(2).warns("all events would be removed");
 }
@@ -205,7 +207,7 @@ fn clock_jump_needs_confirmation() {
 fn pruning_events_of_today_needs_confirmation() {
     let sandbox = Sandbox::new().at("2026-09-10T03:00:00Z");
     sandbox.wa("init --timezone Asia/Tokyo").exits(0);
-    // Noon in Tokyo. At 01:00 there it was still the 9th in UTC.
+    // Now it is noon in Tokyo. At 01:00 in Tokyo it was still the 9th in UTC.
     let lines = ["2026-09-08T01:00:00Z", "2026-09-09T16:00:00Z", "2026-09-10T01:00:00Z"];
     sandbox.write("log.ndjson", lines.map(|time| line("shop", time, "")).concat());
     sandbox.wa("ingest log.ndjson").exits(0);
@@ -229,7 +231,7 @@ fn retention_flags_override_settings_for_one_run() {
     assert_eq!(rows(&sandbox), 28);
     sandbox.write("wa-store/wa.toml", "[retention]\nevents = \"17w\"\n");
     sandbox.wa("gc").exits(0);
-    // 17 weeks are 119 days, from 15 May on.
+    // 17 weeks are 119 days, which begin on 15 May.
     assert_eq!(rows(&sandbox), 24);
     sandbox.wa("gc --keep-events 1y --keep-sessions 1y").exits(0);
     assert_eq!(rows(&sandbox), 24);

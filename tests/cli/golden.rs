@@ -1,9 +1,9 @@
 //! Stores of released versions: every later version reads, verifies, reports on and extends them.
 //!
-//! `tests/data/golden/0.1/` holds a store that version 0.1 wrote from `first.ndjson`, in the zone
-//! Europe/Berlin. `second.ndjson` continues and corrects it: a late event joins a stored session, a
-//! visitor is first seen earlier, one event is a duplicate. Expected figures are derived by hand
-//! from the two logs; see the comments in the test.
+//! `tests/data/golden/0.1/` contains a store that version 0.1 wrote from `first.ndjson`, in the
+//! zone Europe/Berlin. `second.ndjson` continues and corrects it: a late event joins a stored
+//! session, a visitor is first seen earlier, one event is a duplicate. The expected figures were
+//! computed by hand from the two logs: see the comments in the tests.
 
 use std::fs;
 use std::path::Path;
@@ -62,9 +62,9 @@ fn golden_store_is_verified_and_reported() {
     for version in VERSIONS {
         let sandbox = golden(version);
         sandbox.wa("verify").exits(0);
-        // Sessions of shop: a (10:00 to 10:20, one message), b (10:00 to 10:00), c of the night of
-        // the 10th in Berlin; of help: d. The bot session is excluded. Conversations: a and d.
-        // Durations: 1200 + 0 + 60 + 90 = 1350 seconds over 4 sessions: 337.5, rounded 338.
+        // Sessions of shop: a (10:00 to 10:20, one message), b (only 10:00), c (in the night of the
+        // 10th in Berlin); of help: d. The bot session is excluded. Conversations: a and d.
+        // Durations: (1200 + 0 + 60 + 90) seconds / 4 sessions = 337.5, rounded to 338.
         assert_eq!(summary(&sandbox), json!([4, 4, 2, 338, 50]), "{version}");
         let trends = sandbox.wa("report trends --from 2026-03-09 --to 2026-03-10 --format json").json();
         // 2026-03-09T23:30Z is the 10th in Berlin.
@@ -96,8 +96,8 @@ fn golden_store_extends_like_a_new_store() {
         let total = sandbox.wa("ingest second.ndjson --format json").json()["total"].clone();
         assert_eq!([&total["stored"], &total["duplicate"]], [&json!(3), &json!(1)], "{version}");
         sandbox.wa("verify").exits(0);
-        // The late event at 10:40 extends a to 2400 seconds; e is new, of the visitor of b, with a
-        // message: 2400 + 0 + 60 + 90 + 0 = 2550 seconds over 5 sessions, 3 conversations.
+        // The late event at 10:40 extends a to 2400 seconds. e is new: a session of b's visitor
+        // with a message. (2400 + 0 + 60 + 90 + 0) seconds / 5 sessions = 510; 3 conversations.
         assert_eq!(summary(&sandbox), json!([5, 4, 3, 510, 60]), "{version}");
         let new = Sandbox::new().at("2026-03-12T12:00:00Z");
         for log in ["first.ndjson", "second.ndjson"] {
@@ -116,6 +116,32 @@ fn golden_store_extends_like_a_new_store() {
             assert_eq!(without_times(&answers[0]), without_times(&answers[1]), "{version} {report}");
         }
     }
+}
+
+#[test]
+fn golden_store_gets_new_checksums_with_new_files() {
+    let sandbox = golden("0.1");
+    let manifest = |sandbox: &Sandbox| -> serde_json::Value {
+        serde_json::from_str(&sandbox.read("wa-store/manifest.json")).unwrap()
+    };
+    let before = manifest(&sandbox)["manifest"].clone();
+    assert_eq!(before["version"], 1);
+    // All new events are on the 8th and the 9th, so the session of the 10th stays in its old file.
+    sandbox.wa("ingest second.ndjson").exits(0);
+    let after = manifest(&sandbox)["manifest"].clone();
+    assert_eq!(after["version"], 2);
+    let mut kept = Vec::new();
+    for (table, files) in after["tables"].as_object().unwrap() {
+        for file in files.as_array().unwrap() {
+            let is_old = before["tables"][table].as_array().unwrap().contains(file);
+            assert_ne!(file["footer_checksum"].is_string(), is_old, "{file}");
+            if is_old {
+                kept.push(file["path"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(kept.iter().any(|path| path.contains("session_date=2026-03-10")), "{kept:?}");
+    sandbox.wa("verify").exits(0);
 }
 
 /// Removes the lines with the times at which rows were stored.

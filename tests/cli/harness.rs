@@ -134,6 +134,11 @@ impl Run {
         run.stdout
     }
 
+    /// Returns standard output, for any exit status.
+    pub fn stdout(self) -> String {
+        self.stdout
+    }
+
     /// Checks that standard output contains a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Run {

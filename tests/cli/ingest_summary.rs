@@ -41,3 +41,22 @@ fn summary_without_commit_names_rejected_lines() {
     let account = sandbox.wa("ingest a.ndjson --max-rejects 13 --format json").json();
     assert_eq!((&account["committed"], account.get("first_rejected")), (&true.into(), None));
 }
+
+#[test]
+fn json_escapes_control_characters_of_file_names() {
+    let sandbox = Sandbox::new();
+    // A C1 control sequence, and a character that changes the text direction.
+    let name = "f\u{9b}31m\u{202e}.ndjson";
+    sandbox.write(name, line("a") + "no json\n");
+    let run = sandbox.run(["ingest", name, "--format", "json"]).exits(0);
+    let summary: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(summary["files"][0]["file"], name);
+    assert!(run.stdout.contains(r"f\u009b31m\u202e.ndjson"), "{run}");
+    // The name of an orphan file.
+    sandbox.write(&format!("wa-store/rejects/{name}"), "");
+    let run = sandbox.wa("verify --format json").exits(1);
+    assert!(run.stdout.contains(r"rejects/f\u009b31m\u202e.ndjson"), "{run}");
+    for text in [&run.stdout, &run.stderr] {
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{run}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The samples in `docs/json.md` have the keys of what the commands print.
+//! The samples in `docs/json.md` have the keys of the JSON that the commands print.
 
 use serde_json::Value;
 
@@ -40,6 +40,17 @@ fn json_page_has_the_printed_keys() {
         "log.ndjson",
         "{\"chatbot_id\":\"shop\",\"session_id\":\"s-1\",\"user_id\":\"user_123\",\"event_name\":\"message_sent\",\"ip\":\"203.0.113.9\",\"timestamp\":\"2026-09-09T12:00:00Z\"}\nno json\n",
     );
+    let other = sandbox.path("other");
+    std::fs::create_dir(&other).unwrap();
+    let key = "0123456789abcdef".repeat(4);
+    for dir in [&other, &sandbox.path("wa-store")] {
+        std::fs::create_dir_all(dir).unwrap();
+        std::fs::write(dir.join("key"), &key).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(dir.join("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+    }
+    sandbox.wa("--store other ingest log.ndjson").exits(0);
     let page = std::fs::read_to_string(root().join("docs/json.md")).unwrap();
     let mut sections = page.split("\n## wa ").skip(1).map(|section| {
         let (name, rest) = section.split_once('\n').unwrap();
@@ -53,6 +64,7 @@ fn json_page_has_the_printed_keys() {
         ("verify", "verify"),
         ("forget", "forget --user user_123"),
         ("rebuild", "rebuild"),
+        ("merge", "merge other"),
         ("gc", "gc"),
         ("config", "config"),
     ] {

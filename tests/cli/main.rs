@@ -4,20 +4,33 @@
 
 mod conventions;
 mod cron;
+mod dashboard;
 mod disk;
 mod docs;
+mod examples;
+#[cfg(unix)]
+mod foreign_store;
 mod gc;
 mod golden;
 mod harness;
 mod ingest_summary;
 mod inputs;
+mod interruption;
 mod json;
+mod limits;
+mod lint;
 mod maintenance;
 mod memory;
+mod merge;
+mod preview;
 mod privacy;
 mod pruned;
+mod rejects;
+mod reports;
+mod retry;
 mod sample_data;
 mod settings;
 mod store;
+mod terminal;
 mod unchanged_files;
 mod zone;

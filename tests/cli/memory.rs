@@ -6,7 +6,7 @@ fn freed_memory_is_returned_near_the_budget() {
     const HALF: u64 = 128 << 20;
     let resident = || wa::allocator::resident().unwrap();
     let before = resident();
-    // Writing makes the kernel provide the pages. The buffers are as large as those of an ingest.
+    // Writing makes the kernel provide the pages. The buffers have the size of an ingest's buffers.
     let buffers: Vec<Vec<u8>> = (0..32).map(|_| vec![1u8; 8 << 20]).collect();
     drop(buffers);
     assert!(resident() > before + HALF, "freed memory was not retained");

@@ -108,11 +108,87 @@ fn incomplete_export_prints_nothing() {
 }
 
 #[test]
-fn status_fits_a_narrow_terminal() {
-    let sandbox = with_store().with("COLUMNS", "60");
-    let text = sandbox.wa("status").output();
-    assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
-    assert!(text.contains("not shown: files") && text.contains("2 months"), "{text}");
-    let text = with_store().with("COLUMNS", "100").wa("status").output();
-    assert!(!text.contains("not shown"), "{text}");
+fn forget_leaves_the_identifier_in_no_column() {
+    let sandbox = Sandbox::new();
+    let line = |session: u32, members: &str| {
+        format!(
+            "{{\"chatbot_id\":\"c\",\"session_id\":\"s{session}\",\"timestamp\":\"2026-11-09T0{session}:00:00Z\",{members}}}\n"
+        )
+    };
+    let log = [
+        r#""event_name":"widget_loaded","user_id":"ada.lovelace""#,
+        r#""event_name":"widget_loaded","user_agent":"ada.lovelace/1.0""#,
+        r#""event_name":"x","user_agent":"Mozilla/5.0 (compatible; ada.lovelace; bot)""#,
+        r#""event_name":"x","country_code":"ada.lovelace","event_category":"ada.lovelace","city":"ada.lovelace""#,
+        r#""event_name":"ada.lovelace""#,
+        r#""event_name":"x","page_title":"ada&period;lovelace","page_url":"/u/ada%2elovelace""#,
+    ];
+    let lines: String = (1..).zip(log).map(|(number, members)| line(number, members)).collect();
+    sandbox.write("a.ndjson", lines);
+    sandbox.wa("ingest a.ndjson").exits(0);
+    let receipt = sandbox.wa("forget --user ada.lovelace --format json").json();
+    assert_eq!((&receipt["erased"]["sessions"], &receipt["redacted"]["sessions"]), (&1.into(), &5.into()));
+    assert_eq!(receipt["redacted"]["events"], 5);
+    for command in ["events --format csv --days 3", "export", "report all --days 3 --format json"] {
+        let run = sandbox.wa(command).exits(0);
+        let output = format!("{}{}", run.stdout, run.stderr);
+        assert!(!output.contains("lovelace"), "{command}: {output}");
+    }
+    sandbox.wa("verify").exits(0);
+}
+
+#[test]
+fn export_has_the_events_that_conditions_and_segments_select() {
+    let sandbox = Sandbox::new();
+    // Three sessions; the second event of each lacks a country, which its session has.
+    let log: String = [("s1", "DE", "pro"), ("s2", "FR", "pro"), ("s3", "DE", "free")]
+        .iter()
+        .flat_map(|(session, country, plan)| {
+            let ids = format!("\"chatbot_id\":\"shop\",\"session_id\":\"{session}\"");
+            [
+                format!(
+                    "{{{ids},\"event_name\":\"page_viewed\",\"country_code\":\"{country}\",\
+                     \"timestamp\":\"2026-11-08T08:00:00Z\"}}\n"
+                ),
+                format!(
+                    "{{{ids},\"event_name\":\"message_sent\",\"properties\":{{\"plan\":\"{plan}\"}},\
+                     \"timestamp\":\"2026-11-08T08:05:00Z\"}}\n"
+                ),
+            ]
+        })
+        .collect();
+    sandbox.write("log.ndjson", log);
+    sandbox.wa("ingest -q log.ndjson").exits(0);
+    sandbox.write("wa-store/wa.toml", "[segments]\ngerman = \"session.country_code=DE\"\n");
+    let exported = |arguments: &str| {
+        let run = sandbox.wa(&format!("export {arguments}")).exits(0);
+        let mut names: Vec<String> = run
+            .stdout
+            .lines()
+            .map(|line| {
+                let event: serde_json::Value = serde_json::from_str(line).unwrap();
+                let text = |key: &str| event[key].as_str().unwrap().to_owned();
+                format!("{} {}", text("session_id"), text("event_name"))
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(exported("").len(), 6);
+    assert_eq!(exported("--where country_code=DE"), ["s1 page_viewed", "s3 page_viewed"]);
+    assert_eq!(exported("--where properties.plan=pro"), ["s1 message_sent", "s2 message_sent"]);
+    let german = ["s1 message_sent", "s1 page_viewed", "s3 message_sent", "s3 page_viewed"];
+    assert_eq!(exported("--segment german"), german);
+    let both = exported("--segment german --where properties.plan=pro --from 2026-11-08 --to 2026-11-08");
+    assert_eq!(both, ["s1 message_sent"]);
+    assert!(exported("--segment german --chatbot shop --to 2026-11-07").is_empty());
+    let csv = sandbox.wa("export --format csv --where session.country_code=FR").output();
+    assert_eq!(csv.lines().count(), 1 + 2);
+    // `wa events` lists as many events.
+    let listed = sandbox.wa("events --format ndjson --order oldest --segment german").output();
+    assert_eq!(sandbox.wa("export --segment german").output().lines().count(), listed.lines().count());
+    sandbox.wa("export --where event_name=nothing").exits(0).warns("no event meets the conditions");
+    sandbox.wa("export --where plan=pro").exits(0).warns("properties.plan");
+    sandbox.wa("export --where plam=pro").exits(2).warns("there is no field");
+    sandbox.wa("export --segment unknown").exits(2).warns("unknown");
 }

@@ -12,7 +12,8 @@ fn line(chatbot: &str, time: &str, more: &str) -> String {
     )
 }
 
-/// Returns a store with four sessions a day from 22 May to 15 June and ten retained days.
+/// Returns a store with four sessions a day from 22 May to 15 June, after a gc that retained
+/// ten days.
 fn ten_days() -> Sandbox {
     let sandbox = Sandbox::new().at("2026-06-15T12:00:00Z");
     let days =
@@ -35,7 +36,7 @@ fn comparison_with_a_pruned_period_has_no_change() {
     sandbox.wa(devices).exits(0).says("devices,unknown,,40,,,\r\n").warns(note);
     let sources = sandbox.wa("report sources --days 10 --compare").exits(0).warns(note);
     assert!(!sources.stdout.contains("new") && sources.stdout.contains('–'), "{sources}");
-    // Daily statistics still know the four sessions a day of both periods.
+    // Daily statistics still contain the four sessions a day of both periods.
     sandbox.wa("report trends --days 10 --compare --format csv").says("2026-06-14,kept,4,4,0,0,");
     let fails_if = |flags: &str, condition: &str| {
         let report = format!("report summary --days 9 --as-of yesterday {flags} --fail-if");
@@ -82,21 +83,21 @@ fn pruned_days_follow_the_time_zone_of_the_store() {
         "a.ndjson",
         line("shop", "2026-06-01T15:00:00Z", "") + &line("shop", "2026-06-03T15:00:00Z", ""),
     );
-    // 1 June in New York.
+    // This time is on 1 June in New York.
     sandbox.write("late.ndjson", line("shop", "2026-06-02T03:00:00Z", ""));
     sandbox.wa("init -q --timezone America/New_York --keep-events 2d --keep-sessions 2d").exits(0);
     sandbox.wa("ingest -q a.ndjson").exits(0);
     sandbox.wa("gc -q --yes").exits(0);
-    let fates = || {
+    let outcomes = || {
         let account = sandbox.wa("ingest late.ndjson --format json").json();
         (account["total"]["already_pruned"].clone(), account["total"]["stored"].clone())
     };
-    assert_eq!(fates(), (1.into(), 0.into()));
-    assert_eq!(fates(), (0.into(), 0.into()));
+    assert_eq!(outcomes(), (1.into(), 0.into()));
+    assert_eq!(outcomes(), (0.into(), 0.into()));
     let settings = sandbox.read("wa-store/wa.toml").replace("America/New_York", "UTC");
     sandbox.write("wa-store/wa.toml", settings);
     sandbox.wa("rebuild -q").exits(0);
-    assert_eq!(fates(), (0.into(), 1.into()));
+    assert_eq!(outcomes(), (0.into(), 1.into()));
 }
 
 #[test]

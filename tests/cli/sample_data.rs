@@ -54,7 +54,7 @@ fn every_reject_reason_has_a_bad_file() {
     assert_eq!(there, BTreeSet::from(reasons));
 }
 
-/// Copies the valid logs into the folder of a test.
+/// Copies the valid logs to the folder of a test.
 fn logs(sandbox: &Sandbox) {
     for (name, bytes) in generator::files() {
         if name.contains(".ndjson") && !name.contains('/') {
@@ -115,6 +115,72 @@ fn summary_matches_a_naive_computation() {
             "{chatbot:?}, {days} days"
         );
     }
+}
+
+/// Splits a command line at blanks outside quotes.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (number, piece) in command.split('\'').enumerate() {
+        match number % 2 {
+            1 => words.push(piece.to_owned()),
+            _ => words.extend(piece.split_whitespace().map(str::to_owned)),
+        }
+    }
+    words
+}
+
+/// Replaces the output below each `wa` command of a page with the real output.
+fn with_real_output(page: &str, sandbox: &Sandbox) -> (String, usize) {
+    let (mut text, mut commands, mut rest) = (String::new(), 0, page);
+    while let Some((before, after)) = rest.split_once("\n```\n\n```text\n") {
+        let line = before.rsplit('\n').next().unwrap();
+        let command = line.rsplit(" && ").next().unwrap();
+        let command = command.strip_prefix("wa ").or(command.strip_prefix("cargo run -r -- "));
+        let (shown, tail) = after.split_once("```").unwrap();
+        let output = command.map(|command| sandbox.run(words(command)).exits(0).stdout);
+        commands += usize::from(output.is_some());
+        text.push_str(&format!("{before}\n```\n\n```text\n{}```", output.as_deref().unwrap_or(shown)));
+        rest = tail;
+    }
+    text.push_str(rest);
+    (text, commands)
+}
+
+#[test]
+fn pages_show_the_real_output() {
+    let sandbox = Sandbox::new();
+    logs(&sandbox);
+    sandbox.wa("ingest logs --quiet").exits(0);
+    let settings = sandbox.read("wa-store/wa.toml");
+    for (name, least) in [
+        ("README.md", 2),
+        ("docs/conversations.md", 1),
+        ("docs/funnels.md", 2),
+        ("docs/goals.md", 1),
+        ("docs/paths.md", 1),
+    ] {
+        let path = root().join(name);
+        let page = std::fs::read_to_string(&path).unwrap();
+        // The definitions that a page shows apply to its commands.
+        let definitions: Vec<&str> =
+            page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        let definitions = if name == "README.md" { String::new() } else { definitions.concat() };
+        sandbox.write("wa-store/wa.toml", format!("{settings}\n{definitions}"));
+        let (real, commands) = with_real_output(&page, &sandbox);
+        assert!(commands >= least, "{name} has only {commands} commands with output");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, real).unwrap();
+        } else {
+            assert!(page == real, "{name} is stale: run `UPDATE_DOCS=1 cargo test --release --test cli`");
+        }
+    }
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let session = readme.split("--session-id ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    sandbox
+        .wa(&format!("report sessions --session-id {session}"))
+        .exits(0)
+        .says("\n1 session\n")
+        .says("message_sent");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn missing_store_hints_how_to_name_or_create_one() {
     let run = sandbox.wa("files events").exits(1);
     assert!(run.stdout.is_empty(), "{run}");
     run.warns("there is no wa store in ./wa-store").warns("hint: ");
-    assert!(!sandbox.path("wa-store").exists(), "a reader makes no store");
+    assert!(!sandbox.path("wa-store").exists(), "a reader creates no store");
 }
 
 #[test]
@@ -148,4 +148,42 @@ fn memory_budget_may_exceed_physical_memory() {
     sandbox
         .write("a.ndjson", r#"{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":1762675200}"#);
     sandbox.wa("ingest a.ndjson --memory 18446744073709551615").exits(0);
+}
+
+#[test]
+fn first_ingest_writes_its_flags_to_the_settings() {
+    let sandbox = Sandbox::new();
+    let line = |minute: u32| {
+        format!(
+            "{{\"chatbot_id\":\"c\",\"session_id\":\"s{minute}\",\"event_name\":\"x\",\"ip\":\"203.0.113.9\",\
+             \"timestamp\":\"2026-11-09T08:{minute:02}:00Z\"}}\n"
+        )
+    };
+    sandbox.write("a.ndjson", line(0));
+    sandbox.write("b.ndjson", line(1));
+    sandbox.wa("ingest a.ndjson --ip truncate --memory 300M").exits(0);
+    let settings = sandbox.wa("config --format json").json()["settings"].clone();
+    for (name, value, from) in
+        [("privacy.ip", "truncate", "file"), ("memory", "300M", "file"), ("geoip", "", "default")]
+    {
+        assert_eq!(settings[name]["from"], from, "{name}");
+        assert_eq!(settings[name]["value"].as_str().unwrap_or(""), value, "{name}");
+    }
+    // The next ingest uses the same settings without flags. Its own flag does not change them.
+    sandbox.wa("ingest b.ndjson").exits(0);
+    let stored = sandbox.wa("export").output();
+    assert_eq!(stored.matches("\"203.0.113.0\"").count(), 2, "{stored}");
+    sandbox.wa("ingest b.ndjson --ip drop").exits(0);
+    assert_eq!(sandbox.wa("config --format json").json()["settings"]["privacy.ip"]["value"], "truncate");
+}
+
+#[test]
+fn ingest_with_a_bad_database_creates_no_store() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.ndjson", "{}\n");
+    sandbox.write("bad.mmdb", "no database");
+    // The path is absolute, since the first ingest writes it to wa.toml.
+    let path = sandbox.path("bad.mmdb").display().to_string();
+    sandbox.wa("ingest a.ndjson --geoip bad.mmdb").exits(1).warns(&path);
+    assert!(!sandbox.path("wa-store").exists());
 }

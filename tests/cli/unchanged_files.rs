@@ -59,7 +59,7 @@ fn unfinished_line_over_the_limit_is_one_line() {
     // The unfinished line is longer than the hashed end of the file, so the file is read again.
     let again = ingest(&sandbox, "store");
     assert_eq!((&again["outcome"], &again["stored"]), (&json!("resumed"), &json!(0)));
-    // The next bytes belong to that line.
+    // The next bytes continue that line.
     sandbox.write("logs/a.ndjson", beginning + &event(2) + &event(3));
     let (resumed, fresh) = (ingest(&sandbox, "store"), ingest(&sandbox, "other"));
     assert_eq!(resumed["from"], event(1).len());
@@ -78,7 +78,7 @@ fn unfinished_line_over_the_limit_is_one_line() {
 #[test]
 fn log_completed_in_place_is_resumed() {
     let sandbox = Sandbox::new();
-    // A preallocated log: the part that is not written yet is zeros.
+    // A preallocated log, which contains zeros after the written part.
     let log = |lines: usize| {
         let mut bytes: Vec<u8> = (0..lines).map(event).collect::<String>().into();
         bytes.resize(300 << 10, 0);
@@ -123,4 +123,112 @@ fn unfinished_last_lines_are_counted() {
     }
     sandbox.wa("ingest logs/a.ndjson").exits(0).warns("1 unfinished last line is left");
     sandbox.wa("--store other ingest logs").exits(0).warns("2 unfinished last lines are left");
+}
+
+/// Returns a log of more than 128 KiB, so that its middle is neither in its head nor in its tail.
+fn long_log() -> String {
+    let padding = "x".repeat(200);
+    let event = |n: usize| event(n).replace("\"id\"", &format!("\"page_title\":\"{padding}\",\"id\""));
+    (0..1000).map(event).collect()
+}
+
+/// Returns the outcome of a log and the counts of its lines: read, stored, duplicate, rejected.
+fn counts(file: &Value) -> (String, [u64; 4]) {
+    let rejected = file["rejected"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    let count = |name: &str| file[name].as_u64().unwrap();
+    (
+        file["outcome"].as_str().unwrap().to_owned(),
+        [count("read"), count("stored"), count("duplicate"), rejected],
+    )
+}
+
+fn outcome(name: &str, counts: [u64; 4]) -> (String, [u64; 4]) {
+    (name.to_owned(), counts)
+}
+
+#[test]
+fn log_repaired_in_its_middle_is_read_again() {
+    let sandbox = Sandbox::new();
+    let log = long_log();
+    sandbox.write("logs/a.ndjson", log.replace("\"id\":\"e500\"", "\"id\":\"e500 "));
+    assert_eq!(counts(&ingest(&sandbox, "store")), outcome("read", [1000, 999, 0, 1]));
+    assert_eq!(counts(&ingest(&sandbox, "store")), outcome("unchanged", [0; 4]));
+    sandbox.write("logs/a.ndjson", &log);
+    assert_eq!(counts(&ingest(&sandbox, "store")), outcome("read", [1000, 1, 999, 0]));
+    // The log grows: only the new line is read.
+    sandbox.write("logs/a.ndjson", log.clone() + &event(1000));
+    assert_eq!(counts(&ingest(&sandbox, "store")), outcome("resumed", [1, 1, 0, 0]));
+}
+
+#[test]
+fn log_that_grew_and_changed_before_is_read_again() {
+    let sandbox = Sandbox::new();
+    let log = long_log();
+    sandbox.write("logs/a.ndjson", &log);
+    ingest(&sandbox, "store");
+    let changed = log.replace("\"id\":\"e500\"", "\"id\":\"new0\"");
+    sandbox.write("logs/a.ndjson", changed + &event(1000));
+    assert_eq!(counts(&ingest(&sandbox, "store")), outcome("read", [1001, 2, 999, 0]));
+}
+
+/// Programs can set the modification time back, as `cp -p`, `touch -r` and `rsync --times` do.
+#[test]
+fn change_that_keeps_size_and_time_is_found() {
+    let sandbox = Sandbox::new();
+    let log = long_log();
+    sandbox.write("logs/a.ndjson", &log);
+    let path = sandbox.path("logs/a.ndjson");
+    let modified = path.metadata().unwrap().modified().unwrap();
+    // Make the log older than the ingest, so that the status of the file is recorded.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    ingest(&sandbox, "store");
+    sandbox.write("logs/a.ndjson", log.replace("\"id\":\"e500\"", "\"id\":\"new0\""));
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(counts(&ingest(&sandbox, "store")), outcome("read", [1000, 1, 999, 0]));
+}
+
+/// The clock of a file system advances in ticks. A log can change twice within one tick, before and
+/// after it is ingested.
+#[test]
+fn change_within_a_tick_of_the_clock_is_found() {
+    let sandbox = Sandbox::new();
+    let line = |n: usize| format!("{{\"id\":\"e{n:04}\",{}", &event(0)[r#"{"id":"e0","#.len()..]);
+    for n in 0..20 {
+        sandbox.write("logs/a.ndjson", line(n));
+        assert_eq!(ingest(&sandbox, "store")["stored"], 1, "{n}");
+    }
+}
+
+#[test]
+fn rotated_and_truncated_logs_are_recognized() {
+    let sandbox = Sandbox::new();
+    let log = long_log();
+    let day = |from: usize| (from..from + 10).map(event).collect::<String>();
+    let outcomes = |names: &[&str]| -> Vec<(String, [u64; 4])> {
+        let inputs: Vec<String> = names.iter().map(|name| format!("logs/{name}")).collect();
+        let summary = sandbox.wa(&format!("ingest {} --format json", inputs.join(" "))).json();
+        summary["files"].as_array().unwrap().iter().map(counts).collect()
+    };
+    sandbox.write("logs/a.log", &log);
+    outcomes(&["a.log"]);
+    // logrotate renames the log; a new one takes its name.
+    std::fs::rename(sandbox.path("logs/a.log"), sandbox.path("logs/a.log.1")).unwrap();
+    sandbox.write("logs/a.log", day(1000));
+    let unchanged = || outcome("unchanged", [0; 4]);
+    assert_eq!(outcomes(&["a.log", "a.log.1"]), [outcome("read", [10, 10, 0, 0]), unchanged()]);
+    assert_eq!(outcomes(&["a.log", "a.log.1"]), [unchanged(), unchanged()]);
+    // The old log is compressed: its lines were ingested before, but its bytes are new.
+    std::fs::rename(sandbox.path("logs/a.log"), sandbox.path("logs/a.log.0")).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, log.as_bytes()).unwrap();
+    sandbox.write("logs/a.log.2.gz", gzip.finish().unwrap());
+    let known = outcome("read", [1000, 0, 1000, 0]);
+    assert_eq!(outcomes(&["a.log.0", "a.log.2.gz"]), [unchanged(), known]);
+    assert_eq!(outcomes(&["a.log.0", "a.log.2.gz"]), [unchanged(), unchanged()]);
+    // copytruncate: the log is copied and truncated, and grows again.
+    std::fs::copy(sandbox.path("logs/a.log.0"), sandbox.path("logs/b.log")).unwrap();
+    sandbox.write("logs/a.log.0", "");
+    assert_eq!(outcomes(&["a.log.0", "b.log"]), [outcome("read", [0; 4]), unchanged()]);
+    sandbox.write("logs/a.log.0", day(2000));
+    assert_eq!(outcomes(&["a.log.0", "b.log"]), [outcome("read", [10, 10, 0, 0]), unchanged()]);
 }

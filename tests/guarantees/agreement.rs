@@ -1,12 +1,12 @@
 //! Guarantee 4, agreement: the reports agree with each other, with the tables, and with reports
-//! that are computed from the reference model.
+//! computed from the reference model.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
-use wa::report::{Query, ReportKind, ReportRequest, Window, run};
+use wa::report::{Interval, Query, ReportKind, ReportRequest, RetentionOptions, Window, run};
 use wa::settings::Settings;
 use wa::store::Store;
 use wa::store::snapshot::Snapshot;
@@ -28,7 +28,7 @@ const TIMEOUT: Micros = 30 * MINUTE;
 const START: Micros = 1_751_328_000_000_000;
 const DAYS: u64 = 420;
 
-const CHATBOTS: [&str; 3] = ["shop", "docs", "a chatbot of a long name, with blanks"];
+pub const CHATBOTS: [&str; 3] = ["shop", "docs", "a chatbot of a long name, with blanks"];
 
 /// Generates a visit: the fields of all its events, and further fields of its first event.
 fn visit(rng: &mut Rng, number: u64) -> (Map<String, Value>, Map<String, Value>) {
@@ -38,7 +38,7 @@ fn visit(rng: &mut Rng, number: u64) -> (Map<String, Value>, Map<String, Value>)
     let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
     put("chatbot_id", CHATBOTS[[0, 0, 0, 1, 1, 2][rng.below(6) as usize]].into());
     let session = match rng.below(8) {
-        // The session id of an earlier visit: the same session only if the times are close.
+        // The session id of an earlier visit. It is the same session only if the times are close.
         0 => format!("s{}", number.saturating_sub(rng.below(20))),
         _ => format!("s{number}"),
     };
@@ -56,7 +56,7 @@ fn visit(rng: &mut Rng, number: u64) -> (Map<String, Value>, Map<String, Value>)
             put("session_id", session.into());
             put("user_id", user.into());
         }
-        // No id, but IP address and user agent.
+        // No id, but an IP address and a user agent.
         _ => {
             put("ip_address", format!("192.0.2.{}", rng.below(20)).into());
             put("user_agent", AGENTS[rng.below(4) as usize].text.into());
@@ -99,7 +99,7 @@ fn visit(rng: &mut Rng, number: u64) -> (Map<String, Value>, Map<String, Value>)
 fn name_and_properties(rng: &mut Rng) -> (&'static str, Value) {
     let response =
         [json!(0.5), json!(2999.9996), json!(3000), json!(3000.001), json!(12_345), json!("12"), json!(-1)];
-    match rng.below(16) {
+    match rng.below(18) {
         0 | 1 => ("widget_loaded", json!({"load_time_ms": rng.below(3000)})),
         2 => ("widget_opened", json!({"button_id": "open", "load_time_ms": "fast"})),
         3..7 => ("message_sent", json!({"message_length": rng.below(200)})),
@@ -109,7 +109,11 @@ fn name_and_properties(rng: &mut Rng) -> (&'static str, Value) {
         12 => ("page_viewed", json!({})),
         13 => ("slow_response", json!({"response_time_ms": 4000})),
         14 => (["widget_error", "api_error"][rng.below(2) as usize], json!({"load_time_ms": 77.25})),
-        _ => ("custom_thing", json!({"load_time_ms": 5})),
+        15 => ("custom_thing", json!({"load_time_ms": 5})),
+        _ => {
+            let ratings = [json!(1), json!(3), json!(4), json!(5), json!(9), json!("good"), json!("bad")];
+            ("feedback_given", json!({"rating": ratings[rng.below(7) as usize]}))
+        }
     }
 }
 
@@ -155,7 +159,7 @@ pub fn log() -> Vec<String> {
     lines
 }
 
-/// Distributes the lines to three runs: the second has late events, the third repeated ones.
+/// Distributes the lines over three runs: the second has late events, the third repeated ones.
 fn runs(lines: &[String]) -> [Vec<&str>; 3] {
     let mut rng = Rng(7);
     let mut runs: [Vec<&str>; 3] = Default::default();
@@ -169,15 +173,24 @@ fn runs(lines: &[String]) -> [Vec<&str>; 3] {
     runs
 }
 
-/// A store of that log, and the expected tables.
-struct Case {
-    snapshot: Snapshot,
+/// A store of the generated log, and the expected tables.
+pub struct Case {
+    pub snapshot: Snapshot,
     expected: tables::Tables,
-    zone: Zone,
+    pub zone: Zone,
 }
 
 impl Case {
-    fn new(zone: &str) -> Case {
+    pub fn new(zone: &str) -> Case {
+        Case::with_retention(zone, None)
+    }
+
+    /// Returns a store after a gc that retains the events of some days.
+    pub fn pruned(zone: &str, days: u32) -> Case {
+        Case::with_retention(zone, Some(days))
+    }
+
+    fn with_retention(zone: &str, days: Option<u32>) -> Case {
         let zone = Zone::parse(zone).unwrap();
         let settings = Settings { timezone: zone, ..fixtures::settings() };
         let (disk, folder) = (MemoryFileSystem::new(), fixtures::folder());
@@ -198,22 +211,66 @@ impl Case {
         let mut found = tables::read(&snapshot).unwrap();
         reference_model::check(&model, zone.0, TIMEOUT, found.clone()).unwrap();
         let expected = model.tables(zone.0, TIMEOUT, &mut found).unwrap();
+        match days {
+            Some(days) => Case::after_gc(&disk, zone, expected, days),
+            None => Case { snapshot, expected, zone },
+        }
+    }
+
+    /// Returns the case after a gc, which must leave exactly the events of retained dates.
+    fn after_gc(
+        disk: &std::sync::Arc<MemoryFileSystem>,
+        zone: Zone,
+        mut expected: tables::Tables,
+        days: u32,
+    ) -> Case {
+        let event_retention = wa::settings::Retention::Days(days);
+        let settings = Settings { timezone: zone, event_retention, ..fixtures::settings() };
+        fixtures::gc(disk, &settings, NOW).unwrap();
+        let snapshot = fixtures::store_in(disk).snapshot().unwrap();
+        let last = snapshot.manifest().events_pruned_through.expect("gc pruned no events");
+        let rows = expected.get_mut("events").unwrap();
+        let all = rows.len();
+        rows.retain(|row| Day::utc(row["timestamp"].as_i64().unwrap()) > last);
+        assert!(100 < rows.len() && rows.len() + 100 < all, "{} of {all} events", rows.len());
+        assert_eq!(tables::read(&snapshot).unwrap()["events"].len(), rows.len());
         Case { snapshot, expected, zone }
+    }
+
+    /// Returns the query of a scope.
+    pub fn query(&self, scope: &Scope) -> Query {
+        let day = |date: NaiveDate| Day::parse(&date.to_string()).unwrap();
+        let window = Window { from: day(scope.from), to: day(scope.to), today: self.zone.day(NOW) };
+        Query { window, chatbots: scope.chatbots.clone(), include_bots: scope.include_bots }
     }
 
     /// Runs a report.
     fn report(&self, kind: ReportKind, scope: &Scope, moment: Micros) -> Value {
-        let day = |date: NaiveDate| Day::parse(&date.to_string()).unwrap();
-        let window = Window { from: day(scope.from), to: day(scope.to), today: self.zone.day(NOW) };
-        let query = Query { window, chatbots: scope.chatbots.clone(), include_bots: scope.include_bots };
+        self.report_with(kind, scope, moment, RetentionOptions::default())
+    }
+
+    /// Runs a report with the options of `retention`.
+    fn report_with(
+        &self,
+        kind: ReportKind,
+        scope: &Scope,
+        moment: Micros,
+        retention: RetentionOptions,
+    ) -> Value {
+        let query = self.query(scope);
         let limit = kind.has_limit().then_some(100);
-        let outcome =
-            run(&self.snapshot, &ReportRequest { limit, ..ReportRequest::new(kind, query, moment) }).unwrap();
+        let request = ReportRequest { limit, retention, ..ReportRequest::new(kind, query, moment) };
+        let outcome = run(&self.snapshot, &request).unwrap();
         serde_json::to_value(&outcome).unwrap()
     }
 
-    fn reference(&self) -> ReferenceReports<'_> {
-        ReferenceReports::new(&self.expected, self.zone.0)
+    pub fn reference(&self) -> ReferenceReports<'_> {
+        let today = self.zone.day(NOW).to_string();
+        let reports = ReferenceReports::new(&self.expected, self.zone.0, today.parse().unwrap());
+        match self.snapshot.manifest().events_pruned_through {
+            Some(last) => reports.with_pruned_events(last.to_string().parse().unwrap()),
+            None => reports,
+        }
     }
 
     /// Compares all reports of a scope with the reference reports.
@@ -229,6 +286,8 @@ impl Case {
             (ReportKind::Pages, reference.pages(scope)),
             (ReportKind::Locations, reference.locations(scope)),
             (ReportKind::Visitors, reference.visitors_report(scope)),
+            (ReportKind::Heatmap, reference.heatmap(scope)),
+            (ReportKind::Conversations, reference.conversations(scope)),
         ];
         for (kind, mut expected) in reports {
             let found = self.report(kind, scope, NOW);
@@ -244,7 +303,28 @@ impl Case {
             results.insert(kind.name(), found);
         }
         self.compare_sessions(reference, scope);
+        self.compare_retention(reference, scope);
         assert_reports_agree(&results, scope);
+    }
+
+    /// Compares the report `retention` by day, week and month.
+    fn compare_retention(&self, reference: &ReferenceReports<'_>, scope: &Scope) {
+        for (interval, unbounded, event) in [
+            (Interval::Day, false, None),
+            (Interval::Week, true, Some("message_sent")),
+            (Interval::Month, false, Some("custom_thing")),
+        ] {
+            let return_event = event.map(str::to_owned);
+            let options = RetentionOptions { interval, unbounded, return_event };
+            let mut found = self.report_with(ReportKind::Retention, scope, NOW, options);
+            found.as_object_mut().unwrap().remove("chatbot_id");
+            let expected = reference.retention(scope, interval.name(), unbounded, event);
+            assert_eq!(
+                numbers(&found),
+                numbers(&expected),
+                "{interval:?} {unbounded} {event:?} of {scope:?}"
+            );
+        }
     }
 
     /// Compares the first 100 sessions of the report `sessions`.
@@ -266,7 +346,7 @@ impl Case {
 }
 
 /// Converts all numbers to floats, so that 35 equals 35.0.
-fn numbers(value: &Value) -> Value {
+pub fn numbers(value: &Value) -> Value {
     match value {
         Value::Number(number) => number.as_f64().into(),
         Value::Array(list) => list.iter().map(numbers).collect(),
@@ -279,13 +359,14 @@ fn sum(rows: &Value, metric: &str) -> u64 {
     rows.as_array().unwrap().iter().map(|row| row[metric].as_u64().unwrap()).sum()
 }
 
-/// Asserts the relations between reports that hold for all events.
+/// Asserts the relations between reports that hold for any events.
 fn assert_reports_agree(results: &BTreeMap<&str, Value>, scope: &Scope) {
     let result = |report: &str| &results[report];
     let summary = &result("summary")["summary"];
     let sessions = summary["total_sessions"].as_u64().unwrap();
     let parts = [
         ("trends", "trends", "sessions"),
+        ("heatmap", "cells", "sessions"),
         ("sources", "utm_sources", "count"),
         ("sources", "referrers", "count"),
         ("sources", "channels", "count"),
@@ -299,9 +380,22 @@ fn assert_reports_agree(results: &BTreeMap<&str, Value>, scope: &Scope) {
     for (report, part, metric) in parts {
         assert_eq!(sum(&result(report)[part], metric), sessions, "{report} {part} of {scope:?}");
     }
-    for (report, part) in
-        [("trends", "trends"), ("pages", "pages"), ("locations", "countries"), ("locations", "cities")]
-    {
+    let conversations = result("conversations");
+    assert_eq!(conversations["conversations"], summary["total_conversations"], "conversations of {scope:?}");
+    for part in ["hours", "weekdays"] {
+        assert_eq!(
+            sum(&conversations[part], "conversations"),
+            summary["total_conversations"],
+            "{part} of {scope:?}"
+        );
+    }
+    for (report, part) in [
+        ("trends", "trends"),
+        ("heatmap", "cells"),
+        ("pages", "pages"),
+        ("locations", "countries"),
+        ("locations", "cities"),
+    ] {
         let conversations = sum(&result(report)[part], "conversations");
         assert_eq!(conversations, summary["total_conversations"], "{report} {part} of {scope:?}");
     }
@@ -327,7 +421,7 @@ fn assert_reports_agree(results: &BTreeMap<&str, Value>, scope: &Scope) {
 }
 
 /// Returns windows of 1, 7, 30 and 365 days. The last one extends past the data.
-fn windows() -> Vec<(NaiveDate, NaiveDate)> {
+pub fn windows() -> Vec<(NaiveDate, NaiveDate)> {
     let date = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").unwrap();
     let mut windows = Vec::new();
     for (days, ends) in [
@@ -360,7 +454,7 @@ fn compare_all(zone: &str) {
     compare_active(&case, &reference);
 }
 
-/// Compares the report `active` at times around events, and a timeout later.
+/// Compares the report `active` at times around events, and one timeout later.
 fn compare_active(case: &Case, reference: &ReferenceReports<'_>) {
     let mut rng = Rng(3);
     let events = &case.expected["events"];
@@ -411,8 +505,8 @@ fn agreement_of_report_all_of_the_binary() {
     model.add_file(lines.iter().map(String::as_str));
     let mut found = tables::read(&snapshot).unwrap();
     let expected = model.tables(chrono_tz::UTC, TIMEOUT, &mut found).unwrap();
-    let reference = ReferenceReports::new(&expected, chrono_tz::UTC);
     let date = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").unwrap();
+    let reference = ReferenceReports::new(&expected, chrono_tz::UTC, date("2026-08-25"));
     for (days, from) in
         [("1", "2026-08-24"), ("7", "2026-08-18"), ("30", "2026-07-26"), ("365", "2025-08-25")]
     {

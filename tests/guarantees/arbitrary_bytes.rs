@@ -1,5 +1,5 @@
-//! Guarantee 7, robustness: the properties of the fuzz targets hold for random bytes, parts of
-//! which resemble valid input.
+//! Guarantee 7, robustness: the properties of the fuzz targets hold for random bytes that partly
+//! resemble valid input.
 
 use proptest::prelude::*;
 
@@ -177,6 +177,58 @@ const MANIFESTS: &[&str] = &[
     ",\"checksum\":\"\"}",
 ];
 
+const LOGS: &[&str] = &[
+    "\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\"",
+    "\t",
+    "\u{1e}",
+    "null",
+    "{\"event\":\"$pageview\",\"distinct_id\":\"a\",\"uuid\":\"u\",\"timestamp\":\"2026-11-09 09:00:00 UTC\",\
+     \"properties\":{\"$session_id\":\"s\",\"n\":\"1\"}}",
+    "{\"anonymousId\":\"a\",\"messageId\":\"m\",\"type\":\"track\",\"event\":\"x\",\"timestamp\":1790000000,\
+     \"context\":{\"page\":{\"url\":\"/\"}}}",
+    "{\"log\":\"{\\\"event_name\\\":\\\"x\\\",\\\"session_id\\\":1,\\\"timestamp\\\":1790000000}\\n\",\
+     \"stream\":\"stdout\",\"time\":\"2026-11-09T09:00:00Z\"}",
+    "{\"remote_addr\":\"192.0.2.1\",\"http_user_agent\":\"M\",\"msec\":\"1790000000.5\",\"request_uri\":\"/a.css\"}",
+    "192.0.2.1 - - [09/Nov/2026:10:00:00 +0100] \"GET / HTTP/1.1\" 200 5 \"-\" \"Mozilla\"",
+    "2026-11-09T09:00:00.000000000Z stdout P {\"event_name\":",
+    "#Fields: date time c-ip cs(User-Agent)\n",
+    "event_id,visit_id,event_name\n",
+    "H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==",
+];
+
+const MAPS: &[&str] = &[
+    "\n",
+    "[event]\nevent_name = '/a'\ntimestamp = '/t'\nsession_id = '/s'\n",
+    "[event]\n",
+    "event_name = [{ if = '/a', value = '=b' }, '{/a}.{^/b}']\n",
+    "[properties]\nn = '/n|lower'\n",
+    "[names]\n'a*' = 'b_*'\n",
+    "[default]\ntimestamp = '/t'\n",
+    "unwrap = ['/list/*', '/s|base64|gunzip']\n",
+    "join = { by = '/a', until_newline = true }\n",
+    "reader = ['csv', 'json']\n",
+    "reader = 'text'\npattern = '(?<a>[^ ]*) (?<t>.*)'\n",
+    "reader = 'tsv'\ncolumns = 'a t s'\n",
+    "detect = ['/a', ['/b = 1', '!/c']]\n",
+    "ignore = '/a = x'\n",
+    "null = ['?']\n",
+    "timezone = 'Europe/Berlin'\nlocal_epoch = true\n",
+    "time_format = '%d.%m.%Y %H:%M'\n",
+    "page_uri = '/u'\n",
+    "= ",
+    "'",
+    "\x0c",
+    "{\"a\":\"x\",\"t\":1790000000,\"s\":1,\"list\":[{\"a\":\"y\"},\"z\"],\"n\":\"-1e5\"}\n",
+    "a,t,s\nx,09.11.2026 10:00,\"s\n1\"\n",
+    "x\t1790000000\ts\n",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: fixtures::cases(2000),
@@ -213,6 +265,16 @@ proptest! {
     #[test]
     fn robustness_holds_for_random_urls(bytes in bytes_from(URLS)) {
         properties::url(&bytes);
+    }
+
+    #[test]
+    fn robustness_holds_for_logs_in_other_formats(selector in 0..128u8, bytes in bytes_from(LOGS)) {
+        properties::maps(&[&[selector], &bytes[..]].concat());
+    }
+
+    #[test]
+    fn robustness_holds_for_random_maps(bytes in bytes_from(MAPS)) {
+        properties::maps(&[&[255], &bytes[..]].concat());
     }
 
     #[test]

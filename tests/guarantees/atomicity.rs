@@ -1,10 +1,12 @@
 //! Guarantee 3, atomicity: after a crash at any operation of the file system, or an error of any
-//! single one, the store is in the state of a commit, and the same command completes the work.
+//! single operation, the store is in the state of a commit, and the same command completes the
+//! work.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
+use wa::progress::NoProgress;
 use wa::settings::Settings;
 use wa::store::Store;
 use wa::store::columns::Table;
@@ -22,8 +24,8 @@ use super::support::tables::{self, Tables};
 /// A command. Returns its error, and the number of events that it reports as stored.
 type Command<'a> = dyn Fn(&Arc<MemoryFileSystem>) -> (Option<String>, Option<u64>) + 'a;
 
-/// A command that changes the store, and the states in which it may leave the store. State 0 is the
-/// one before the command, and each commit leads to the next one.
+/// A command that changes the store, and the states in which it can leave the store. State 0 is the
+/// state before the command, and each commit leads to the next state.
 pub struct Scenario<'a> {
     pub name: &'a str,
     /// The file system before the command.
@@ -60,7 +62,8 @@ impl Scenario<'_> {
         for at in 1..=operations {
             self.check_fault(Fault::Error(at));
             self.check_fault(Fault::Stop(at));
-            // With other operations, the next one that needs space fails, which is the same case.
+            // At any other operation, the next operation that needs space fails, which is the same
+            // case.
             if undisturbed.needed_space(at) {
                 self.check_fault(Fault::Full(at));
             }
@@ -79,8 +82,8 @@ impl Scenario<'_> {
         let state = self.check(&context, &disk, min, self.last_state);
         if let Some(stored) = stored {
             let rows = event_count(&disk) - rows_before;
-            // The manifest is replaced but may not be durable, so the ingest reports the safe
-            // number.
+            // The manifest is replaced, but the replacement may not be durable, so the ingest
+            // reports the lower number.
             let last_sync = format!("cannot sync the folder {}: the disk failed", fixtures::STORE);
             let in_doubt = error.as_deref() == Some(&last_sync);
             assert!(
@@ -105,7 +108,7 @@ impl Scenario<'_> {
         }
         for (number, (disk, crash)) in distinct.iter().enumerate() {
             let context = format!("{context}, {crash}");
-            // A replaced manifest may not be durable yet, so the state may be one commit earlier.
+            // A replaced manifest may not be durable yet, so the state can be one commit earlier.
             if number > 0 {
                 self.check(&context, disk, state.saturating_sub(1), state);
             }
@@ -148,19 +151,19 @@ fn event_count(disk: &Arc<MemoryFileSystem>) -> u64 {
 }
 
 /// Returns the lines of files whose events share sessions, so that each batch changes stored
-/// sessions. The events are of the last evening of a month and the night after it, because each
-/// further day adds operations of the same kind.
+/// sessions. The events are on the last evening of a month and in the following night, because
+/// further days would only add operations of the same kind.
 pub fn logs(files: usize, events: usize) -> Vec<Vec<String>> {
     // Gaps of an hour and more become gaps of the timeout.
     log_lines(files, events, |gap| if gap % 12 > 8 { 4 } else { gap })
 }
 
-/// Returns the lines of such files, over a few days.
-fn logs_of_days(files: usize, events: usize) -> Vec<Vec<String>> {
+/// Returns the lines of such files that span a few days.
+pub fn logs_of_days(files: usize, events: usize) -> Vec<Vec<String>> {
     log_lines(files, events, |gap| gap)
 }
 
-/// Returns the lines of files, after a change of the random byte that selects a gap.
+/// Returns the lines of files. `gap` changes the random byte that selects the length of a gap.
 fn log_lines(files: usize, events: usize, gap: fn(u8) -> u8) -> Vec<Vec<String>> {
     let mut rng = Rng(7);
     let mut seed = |_| {
@@ -172,7 +175,7 @@ fn log_lines(files: usize, events: usize, gap: fn(u8) -> u8) -> Vec<Vec<String>>
     let lines = generated_logs::lines(&seeds, 1, 1800 * SECOND);
     let mut result = vec![Vec::new(); files];
     for (number, line) in lines.into_iter().enumerate() {
-        // The titles are distinct, so that each prefix of the files has another number of events.
+        // The titles are distinct, so each prefix of the files has a different number of events.
         result[number % files].push(line);
     }
     for (number, lines) in result.iter_mut().enumerate() {
@@ -181,7 +184,7 @@ fn log_lines(files: usize, events: usize, gap: fn(u8) -> u8) -> Vec<Vec<String>>
     result
 }
 
-/// Returns the number of files whose lines give the tables, by the reference model.
+/// Returns the number of files whose lines result in the tables, by the reference model.
 fn committed_files(files: &[Vec<String>], tables: &Tables) -> Result<usize, String> {
     let mut model = Model::default();
     let mut differences = BTreeMap::new();
@@ -253,7 +256,7 @@ fn atomicity_of_ingest_that_changes_stored_sessions() {
         name: "ingest into a store",
         before: before.after_crash(Surviving::Everything),
         command: &|disk| folder.ingest(disk, false),
-        // One file is ingested before.
+        // One file was ingested before.
         state: &|tables| committed_files(&folder.files, tables).map(|state| state.saturating_sub(1)),
         last_state: 2,
     }
@@ -271,6 +274,125 @@ fn atomicity_of_atomic_ingest() {
             0 => Ok(0),
             3 => Ok(1),
             some => Err(format!("{some} of the files")),
+        },
+        last_state: 1,
+    }
+    .check_all_faults();
+}
+
+// Batches that have the times of earlier batches wait in temporary files, and are committed
+// together.
+#[test]
+fn atomicity_of_ingest_of_files_that_overlap_in_time() {
+    // Each file has events in all parts of the same two hours.
+    let line = |number: i64| {
+        let time = NOW / SECOND - 86_400 + number * 150;
+        format!(
+            r#"{{"chatbot_id":"c","anonymous_id":"v{}","event_name":"a","timestamp":{time},"event_id":"e{number}","page_title":"t{number}"}}"#,
+            number % 5
+        )
+    };
+    let files = (0..4).map(|file| (0..12).map(|n| line(4 * n + file)).collect()).collect();
+    let folder = LogFolder::new(files);
+    Scenario {
+        name: "ingest, overlapping files",
+        before: MemoryFileSystem::new(),
+        command: &|disk| {
+            let outcome = folder.ingest(disk, false);
+            let log = disk.last_operations(usize::MAX);
+            let files = |operation: &str| {
+                log.lines().filter(|line| line.contains(operation) && line.ends_with(".tmp")).count()
+            };
+            if outcome == (None, Some(48)) {
+                assert_eq!(files(" write "), 3, "a run for each file but the first: {log}");
+            }
+            outcome
+        },
+        // The first file is committed by itself, the others at the end.
+        state: &|tables| match committed_files(&folder.files, tables)? {
+            state @ (0 | 1) => Ok(state),
+            4 => Ok(2),
+            some => Err(format!("{some} of the files")),
+        },
+        last_state: 2,
+    }
+    .check_all_faults();
+}
+
+// A change of many small files syncs the whole file system instead of each file.
+#[test]
+fn atomicity_of_ingest_that_syncs_all_files_at_once() {
+    let folder = LogFolder::new(logs_of_days(2, 6));
+    Scenario {
+        name: "ingest, all files at once",
+        before: MemoryFileSystem::with_grouped_sync(3),
+        command: &|disk| {
+            let outcome = folder.ingest(disk, false);
+            let log = disk.last_operations(usize::MAX);
+            let files = log.lines().filter(|line| line.contains(" sync /")).count();
+            // Three files of the change, the manifest, the settings and the key of each ingest.
+            if outcome.0.is_none() && log.contains(" sync all ") {
+                assert!(files < log.lines().filter(|line| line.contains(" write ")).count(), "{log}");
+            }
+            outcome
+        },
+        state: &|tables| committed_files(&folder.files, tables),
+        last_state: 2,
+    }
+    .check_all_faults();
+}
+
+/// Ingests the rejected lines of a store again, as lines of a chatbot.
+fn retry(disk: &Arc<MemoryFileSystem>) -> (Option<String>, Option<u64>) {
+    // Events and rejected lines change in one commit.
+    if let Ok(snapshot) = fixtures::store_in(disk).snapshot() {
+        let rejects: u64 = snapshot.manifest().rejects.iter().map(|file| file.rows).sum();
+        let events = event_count(disk);
+        assert!((events, rejects) == (0, 5) || (events, rejects) == (4, 1), "{events}, {rejects}");
+    }
+    let options = wa::ingest::IngestOptions {
+        chatbot: Some("shop".to_owned()),
+        batch_bytes: Some(1),
+        atomic: true,
+        ..fixtures::ingest_options(Vec::new(), NOW)
+    };
+    let first = || Manifest::new(NOW, "UTC", 1800 * SECOND);
+    let retried = fixtures::store_in(disk).writer_without_lock(first).and_then(|writer| {
+        let (settings, enricher) = (fixtures::settings(), fixtures::enricher());
+        wa::ingest::retry_with_writer(writer, &settings, &options, enricher, &|_| true, &NoProgress)
+    });
+    match retried {
+        Ok(report) => (report.ingest.failure.map(|e| e.to_string()), None),
+        Err(error) => (Some(error.to_string()), None),
+    }
+}
+
+#[test]
+fn atomicity_of_retried_rejects() {
+    let line = |number: u32| {
+        let time = format!("2026-11-09T10:{number:02}:00Z");
+        format!(r#"{{"session_id":"s{}","event_name":"a","timestamp":"{time}"}}"#, number % 2)
+    };
+    let mut lines: Vec<String> = (0..4).map(line).collect();
+    lines.push("broken".to_owned());
+    let folder = LogFolder::new(vec![lines]);
+    let before = MemoryFileSystem::new();
+    assert_eq!(folder.ingest(&before, true).0, None);
+    let read =
+        |disk: &Arc<MemoryFileSystem>| tables::read(&fixtures::store_in(disk).snapshot().unwrap()).unwrap();
+    let (old, undisturbed) = (read(&before), before.copy());
+    assert_eq!(retry(&undisturbed).0, None);
+    let new = read(&undisturbed);
+    assert_eq!((old["events"].len(), new["events"].len(), new["sessions"].len()), (0, 4, 2));
+    let same = |a: &Tables, b: &Tables| tables::difference(a, b, &[]).is_none();
+    Scenario {
+        name: "retry",
+        before: before.after_crash(Surviving::Everything),
+        command: &retry,
+        state: &|tables| match () {
+            () if same(&new, tables) => Ok(1),
+            () if same(&old, tables) => Ok(0),
+            () => Err(tables::difference(&old, tables, &[]).unwrap_or_default()),
         },
         last_state: 1,
     }
@@ -297,7 +419,8 @@ fn atomicity_of_gc_that_prunes_and_compacts() {
     let undisturbed = before.copy();
     assert_eq!(gc(&undisturbed).0, None);
     let new = tables::read(&fixtures::store_in(&undisturbed).snapshot().unwrap()).unwrap();
-    // Events of the first date and sessions that ended on it are pruned. Daily statistics are not.
+    // Events of the first date and sessions that ended on it are pruned, but daily statistics are
+    // not.
     let date = |time: i64| time.div_euclid(wa::time::DAY);
     let retained = |table: &str, column: &str| {
         old[table].iter().filter(|row| date(row[column].as_i64().unwrap()) > date(first)).count()
@@ -370,12 +493,12 @@ fn atomicity_of_rebuild_that_repairs_the_tables() {
     for lines in &folder.files {
         model.add_file(lines.iter().map(String::as_str));
     }
-    // The table lacks a file of sessions, as after a bug.
+    // A file of sessions is missing from the table, as after a bug.
     let first = || Manifest::new(NOW, "UTC", 1800 * SECOND);
     let mut writer = fixtures::store_in(&before).writer_without_lock(first).unwrap();
     let mut transaction = writer.begin();
-    let missing = transaction.manifest().files(Table::Sessions)[0].path.clone();
-    transaction.remove(Table::Sessions, &missing);
+    let missing = transaction.manifest().files(Table::Sessions)[0].clone();
+    transaction.remove(&missing);
     writer.commit(transaction, NOW).unwrap();
     writer.finish().unwrap();
     assert!(fixtures::verify(&before).is_err());
@@ -385,7 +508,7 @@ fn atomicity_of_rebuild_that_repairs_the_tables() {
     assert_eq!(fixtures::verify(&disk), Ok(()));
     let found = tables::read(&fixtures::store_in(&disk).snapshot().unwrap()).unwrap();
     reference_model::check(&model, chrono_tz::Tz::UTC, 1800 * SECOND, found).unwrap();
-    // After a crash at any operation, it can be run again.
+    // After a crash at any operation, the rebuild can be run again.
     for at in 1..=disk.operations() {
         let disk = before.copy();
         disk.inject(Some(Fault::Stop(at)));
@@ -413,7 +536,7 @@ fn atomicity_full_disk_is_named_and_commits_are_retained() {
     let undisturbed = MemoryFileSystem::new();
     assert_eq!(folder.ingest(&undisturbed, false).0, None);
     let disk = MemoryFileSystem::new();
-    // In the middle, some of the three batches are committed.
+    // The fault is in the middle, when some of the three batches are committed.
     disk.inject(Some(Fault::Full(undisturbed.operations() / 2)));
     let options = wa::ingest::IngestOptions {
         batch_bytes: Some(1),

@@ -1,5 +1,5 @@
 //! Guarantee 7, robustness, for the files of a store: an error about a damaged file names the file
-//! and suggests what to do.
+//! and suggests a solution.
 
 use std::fs;
 use std::path::Path;
@@ -113,7 +113,7 @@ fn robustness_ingest_never_copies_a_flipped_bit() {
 
     let mut rng = Rng(11);
     let mut failed = 0;
-    // The events of the second log, or those of the first one again, which are all stored.
+    // The second log is new. The first log is read again with `force`, and is all duplicates.
     for (log, force) in [("01.ndjson", false), ("00.ndjson", true)] {
         let undamaged = disk.copy();
         fixtures::ingest(&undamaged, &settings, &options(log, force)).unwrap();

@@ -1,5 +1,5 @@
-//! Guarantee 8, erasure: erased data is nowhere in the store afterwards, and stays erased when its
-//! log is ingested again.
+//! Guarantee 8, erasure: erased data is nowhere in the store afterwards, and remains erased when
+//! its log is ingested again.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::support::tables::{self, Tables};
 /// The user to erase.
 const MALLORY: &str = "mallory-7";
 
-/// Returns the lines of three users with sessions of their own on the same days. The last line
+/// Returns the lines of three users who have separate sessions on the same days. The last line
 /// names the user to erase and is rejected.
 fn lines_of_three_users() -> Vec<String> {
     let mut lines = Vec::new();
@@ -45,7 +45,7 @@ fn log_folder(lines: &[String]) -> LogFolder {
     LogFolder::new(lines.chunks(10).map(<[String]>::to_vec).collect())
 }
 
-/// Returns the model of the lines without those of one user.
+/// Returns the model of the lines without the lines of one user.
 fn model_without(lines: &[String], user: Option<&str>) -> Model {
     let mut model = Model::default();
     let is_other = |line: &&String| user.is_none_or(|user| !line.contains(user));
@@ -63,7 +63,7 @@ fn forget_mallory(disk: &Arc<MemoryFileSystem>) -> wa::Result<()> {
 }
 
 fn assert_no_file_contains_mallory(disk: &Arc<MemoryFileSystem>) {
-    // A copy, because reads count as operations.
+    // Verify a copy, because reads count as operations.
     let disk = disk.copy();
     for path in disk.files() {
         let bytes = disk.read(&path).unwrap();

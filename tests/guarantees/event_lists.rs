@@ -1,20 +1,19 @@
 //! Guarantee 4, agreement, of `wa events`: filters agree with the rows of the table, listed events
-//! can be ingested again without a change, and a list reads only what it needs.
+//! can be ingested again without a change, and a list reads only the data it needs.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use serde_json::Value;
-use wa::report::{EventQuery, Predicate, Tables, Window, list_events};
+use wa::report::{EventQuery, Subject, TableFacts, Tables, Where, Window, list_events};
 use wa::store::Store;
 use wa::store::columns::Table;
 use wa::store::frame::Frame;
-use wa::store::ledger::Ledger;
 use wa::store::snapshot::Snapshot;
-use wa::time::{Day, Micros, SECOND, Zone};
+use wa::time::{Day, SECOND};
 
 use super::agreement;
 use super::support::fixtures::{self, run_expecting};
@@ -78,7 +77,7 @@ fn events(folder: &Path, store: &str, flags: &[&str]) -> String {
 fn agreement_of_tables_after_ingest_of_listed_events() {
     for lines in [lines_of_all_kinds(), agreement::log()] {
         let folder = fixtures::folder();
-        fs::write(folder.path().join("the-key"), "5a".repeat(32)).unwrap();
+        crate::support::fixtures::write_key(&folder.path().join("the-key"));
         let original = ingest_lines(folder.path(), "original", &(lines.join("\n") + "\n"));
         assert!(original["events"].len() > 600);
         for (name, order) in [("newest", "newest"), ("oldest", "oldest")] {
@@ -94,7 +93,7 @@ fn agreement_of_tables_after_ingest_of_listed_events() {
 
 type Matches = fn(&Row) -> bool;
 
-/// Filters, and the same conditions on rows.
+/// Filters, and the equivalent conditions on rows.
 const FILTERS: [(&[&str], Matches); 16] = [
     (&["--name", "message_sent"], |row| row["event_name"] == "message_sent"),
     (&["--name", "api_error", "--name", "page_view"], |row| {
@@ -133,7 +132,7 @@ const FILTERS: [(&[&str], Matches); 16] = [
 #[test]
 fn agreement_of_event_filters_with_rows_in_every_format() {
     let folder = fixtures::folder();
-    fs::write(folder.path().join("the-key"), "5a".repeat(32)).unwrap();
+    crate::support::fixtures::write_key(&folder.path().join("the-key"));
     let original = ingest_lines(folder.path(), "original", &(lines_of_all_kinds().join("\n") + "\n"));
     let text = |row: &Row, column: &str| row[column].as_str().unwrap_or_default().to_owned();
     for (number, (flags, matches)) in FILTERS.into_iter().enumerate() {
@@ -161,7 +160,7 @@ fn agreement_of_event_filters_with_rows_in_every_format() {
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         let found: Vec<String> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
         assert!(found.iter().eq(ids.iter().rev()), "{flags:?} as CSV: {found:?}");
-        // With a limit: the first of them.
+        // With a limit, only the first of them.
         let five = events(folder.path(), "original", &[flags, &["--format", "csv", "--limit", "5"]].concat());
         let first: Vec<String> = csv::Reader::from_reader(five.as_bytes())
             .records()
@@ -190,28 +189,8 @@ impl Tables for RecordingTables {
         self.snapshot.read(table, days, columns)
     }
 
-    fn zone(&self) -> Zone {
-        self.snapshot.zone()
-    }
-
-    fn timeout(&self) -> Micros {
-        self.snapshot.timeout()
-    }
-
-    fn days(&self) -> Option<(Day, Day)> {
-        self.snapshot.days()
-    }
-
-    fn event_dates(&self) -> Option<(Day, Day)> {
-        self.snapshot.event_dates()
-    }
-
-    fn sessions_pruned_through(&self) -> Option<Day> {
-        None
-    }
-
-    fn ledger(&self) -> wa::Result<Arc<Ledger>> {
-        Ok(Arc::default())
+    fn facts(&self) -> &dyn TableFacts {
+        &self.snapshot
     }
 }
 
@@ -219,7 +198,7 @@ impl Tables for RecordingTables {
 fn event_list_reads_only_the_required_days_and_columns() {
     // One event a day at noon, for forty days; one event has the name `rare`.
     let folder = fixtures::folder();
-    fs::write(folder.path().join("the-key"), "5a".repeat(32)).unwrap();
+    crate::support::fixtures::write_key(&folder.path().join("the-key"));
     let first = Day::parse("2026-03-01").unwrap();
     let line = |day: i32| {
         let name = if day == 20 { "rare" } else { "common" };
@@ -270,8 +249,8 @@ fn event_list_reads_only_the_required_days_and_columns() {
     assert_eq!(rows_read, [&(first.plus(20), first.plus(20), all)]);
 
     // A condition on a property reads only the properties and the time.
-    let condition = Predicate::parse("properties.n=99").unwrap();
-    let restrict = |all| EventQuery { predicates: vec![condition.clone()], ..all };
+    let condition = Where::parse("--where", "properties.n=99", Subject::Events).unwrap();
+    let restrict = |all| EventQuery { conditions: vec![condition.clone()], ..all };
     let (rows, reads) = list(&restrict, &["page_url"]);
     assert_eq!(rows, 0);
     assert!(reads.iter().all(|(.., columns)| *columns == set(&["timestamp", "properties"])), "{reads:?}");
@@ -280,7 +259,7 @@ fn event_list_reads_only_the_required_days_and_columns() {
 #[test]
 fn agreement_of_json_values_despite_white_space_in_the_log() {
     let folder = fixtures::folder();
-    fs::write(folder.path().join("the-key"), "5a".repeat(32)).unwrap();
+    crate::support::fixtures::write_key(&folder.path().join("the-key"));
     let line = "{\"chatbot_id\":\"c\",\"session_id\":\"s\",\"event_name\":\"e\",\"timestamp\":\"2026-10-24T12:00:00Z\",\
                 \"properties\":{\"a\":\t1,\r \"b\":2},\"user_metadata\":{\"p\":\t\"\u{9b}\"}}\n";
     ingest_lines(folder.path(), "store", line);

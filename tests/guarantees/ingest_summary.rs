@@ -3,7 +3,7 @@
 use std::fs;
 
 use proptest::prelude::*;
-use wa::ingest::IngestReport;
+use wa::ingest::{FileOutcome, IngestReport};
 
 use super::support::generated_logs::NOW;
 use super::support::memory_file_system::MemoryFileSystem;
@@ -55,6 +55,13 @@ proptest! {
         prop_assert!(summary.adds_up(), "{summary:#?}");
         let total = &summary.total;
         prop_assert_eq!(total.stored as usize, stored);
+        if summary.files.iter().any(|file| matches!(file.outcome, FileOutcome::Unreadable { .. })) {
+            // A file that is not a log is named in an error. It has no line of JSON.
+            prop_assert_eq!((report.problems.len(), total.read), (1, 0));
+            let mut lines = bytes.split(|b| *b == b'\n');
+            prop_assert!(lines.all(|line| serde_json::from_slice::<serde_json::Map<_, _>>(line).is_err()));
+            return Ok(());
+        }
         let looks_compressed = bytes.starts_with(b"\x1f\x8b") || bytes.starts_with(b"\x28\xb5\x2f\xfd");
         if !looks_compressed {
             // Each line is blank or counts as read; an envelope counts as its events.
@@ -62,7 +69,13 @@ proptest! {
             let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
             let envelopes = lines.iter().filter(|line| line.windows(8).any(|w| w == b"\"events\"")).count();
             let counted = (total.read + total.blank) as usize;
-            prop_assert!(lines.len() <= counted && counted <= lines.len() + 2 * envelopes,
+            // A line can contain several values, each with at least one byte.
+            let is_object = |line: &[u8]| serde_json::from_slice::<serde_json::Map<_, _>>(line).is_ok();
+            let several = lines.iter().filter(|line| line.contains(&b'{') && !is_object(line));
+            let values: usize = several.map(|line| line.len()).sum();
+            // Reading values that span lines ends at the first error, which is reported.
+            prop_assert!(lines.len() <= counted || !report.problems.is_empty(), "{} lines; {counted} counted", lines.len());
+            prop_assert!(counted <= lines.len() + 2 * envelopes + values,
                 "{} lines, including {envelopes} envelopes; {counted} counted", lines.len());
         }
     }
@@ -112,4 +125,51 @@ fn ingest_summary_counts_every_reject_reason() {
     let mut rejected: Vec<(&str, u64)> = rejected.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
     rejected.sort();
     assert_eq!(rejected, expected);
+}
+
+// Files that have the times of earlier ones wait in temporary files, with the file of each event.
+#[test]
+fn ingest_summary_of_overlapping_files_counts_each_file() {
+    let folder = fixtures::folder();
+    let event = |id: usize| {
+        // The ids of a file are spread over two hours, and so are those of every other file.
+        let time = 1_790_000_000 + id * 7_919 % 7_200;
+        format!(
+            r#"{{"event_name":"x","chatbot_id":"c","session_id":"s{}","timestamp":{time},"id":{id}}}"#,
+            id % 9
+        )
+    };
+    // File n has the ids 50 n to 50 n + 49; n of the previous file, which are duplicates; n lines
+    // that are no JSON; and n + 1 blank lines.
+    for n in 0..8 {
+        let mut lines: Vec<String> = (50 * n..50 * n + 50).map(event).collect();
+        lines.extend((50 * n - n.min(50 * n)..50 * n).map(event));
+        lines.extend((0..n).map(|line| format!("not json {n} {line}")));
+        lines.extend(std::iter::repeat_n(String::new(), n + 1));
+        fs::write(folder.path().join(format!("{n}.ndjson")), lines.join("\n") + "\n").unwrap();
+    }
+    let disk = MemoryFileSystem::new();
+    let options = wa::ingest::IngestOptions {
+        batch_bytes: Some(1),
+        ..fixtures::ingest_options(vec![folder.path().display().to_string()], NOW)
+    };
+    let report = fixtures::ingest(&disk, &fixtures::settings(), &options).unwrap();
+    assert!(report.failure.is_none(), "{:?}", report.failure);
+    let log = disk.last_operations(usize::MAX);
+    assert!(
+        log.lines().filter(|line| line.contains(" write ") && line.ends_with(".tmp")).count() >= 6,
+        "{log}"
+    );
+    let counts: Vec<[u64; 5]> = report
+        .summary
+        .files
+        .iter()
+        .map(|file| &file.counts)
+        .map(|counts| [counts.read, counts.stored, counts.duplicate, counts.rejected_total(), counts.blank])
+        .collect();
+    let expected: Vec<[u64; 5]> = (0..8).map(|n| [50 + 2 * n, 50, n, n, n + 1]).collect();
+    assert_eq!(counts, expected);
+    assert!(report.summary.adds_up());
+    let tables = tables::read(&fixtures::store_in(&disk).snapshot().unwrap()).unwrap();
+    assert_eq!(tables["events"].len(), 400);
 }

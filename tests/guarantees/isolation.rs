@@ -115,7 +115,7 @@ fn isolation_concurrent_runs_see_one_state_and_lose_nothing() {
 }
 
 #[test]
-fn isolation_lock_names_its_holder_and_dies_with_it() {
+fn isolation_lock_names_its_holder_and_ends_with_it() {
     let folder = fixtures::folder();
     let mut holder = wa(folder.path(), NOW)
         .args(["--store", "store", "ingest", "-"])
@@ -124,7 +124,7 @@ fn isolation_lock_names_its_holder_and_dies_with_it() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // The ingest waits for more lines and holds the lock; its first batch is not committed.
+    // The ingest waits for more lines and holds the lock. Its first batch is not committed.
     let line = b"{\"event_name\":\"x\",\"chatbot_id\":\"c\",\"session_id\":\"s\",\"timestamp\":1790000000}\n";
     let mut lines = holder.stdin.take().unwrap();
     lines.write_all(line).unwrap();
@@ -168,10 +168,11 @@ fn isolation_pinned_files_stay_readable_after_removal() {
     run_expecting(wa(folder.path(), NOW).args(["--store", "store", "--quiet", "ingest", "00.ndjson"]), 0);
     let snapshot = Store::new(folder.path().join("store")).snapshot().unwrap();
     let pinned = snapshot.pin_files(Table::Events, None).unwrap();
-    // A writer removes the files that it has replaced.
+    // Simulate a writer that removes the files it has replaced.
     fs::remove_dir_all(folder.path().join("store/events")).unwrap();
     assert!(snapshot.read(Table::Events, None, &["id"]).unwrap_err().is_missing_file());
-    // Two reads, as in a list of events: the columns of the filter, then those of the rows.
+    // Two reads, as in a list of events: first the columns of the filter, then the columns of the
+    // rows.
     for columns in [&["event_name"][..], &["id", "properties"]] {
         let frames = pinned.read(Table::Events, None, columns).unwrap();
         assert_eq!(frames.iter().map(Frame::height).sum::<usize>() as u64, events);

@@ -1,5 +1,6 @@
 //! Tests of the guarantees, one module per guarantee: order, ingest summary, atomicity, agreement,
-//! isolation, bounded memory, robustness and erasure.
+//! isolation, bounded memory, robustness, erasure and parity. Two more modules read logs in other
+//! formats.
 //!
 //! Expected tables and reports come from independent models ([`support::reference_model`] and
 //! [`support::reference_reports`]), never from the code under test. `WA_TEST_CASES` multiplies the
@@ -12,13 +13,21 @@ mod support;
 mod agreement;
 mod arbitrary_bytes;
 mod atomicity;
+mod bit_flips;
 mod bounded_memory;
 mod damaged_files;
 mod erasure;
 mod event_lists;
+mod formats;
 mod ingest_summary;
 mod isolation;
+mod mapped_privacy;
+mod merge;
 mod order;
+mod parity;
 mod process_kill;
 mod robustness;
+mod selections;
+mod sequences;
+mod wrappings;
 mod year;

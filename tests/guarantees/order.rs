@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use wa::settings::Settings;
+use wa::store::columns::Table;
 use wa::time::{DAY, Micros, SECOND, Zone};
 
 use super::support::generated_logs::{self, LogFile, NOW, Run, Seed};
@@ -15,9 +16,9 @@ use super::support::memory_file_system::MemoryFileSystem;
 use super::support::reference_model::{self, Model};
 use super::support::{fixtures, tables};
 
-const ZONES: [&str; 3] = ["UTC", "Europe/Berlin", "America/New_York"];
-/// With the longest timeout, sessions pass several midnights.
-const TIMEOUTS: [Micros; 4] = [1800 * SECOND, 1800 * SECOND, 90 * SECOND, 26 * 3600 * SECOND];
+pub const ZONES: [&str; 3] = ["UTC", "Europe/Berlin", "America/New_York"];
+/// With the longest timeout, sessions can span several midnights.
+pub const TIMEOUTS: [Micros; 4] = [1800 * SECOND, 1800 * SECOND, 90 * SECOND, 26 * 3600 * SECOND];
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -31,7 +32,7 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     let events = |range| prop::collection::vec(any::<Seed>(), range);
     let runs = |range| prop::collection::vec(any::<[u8; 6]>(), range);
-    // Most bugs need few events, and many small cases find them faster.
+    // Most bugs need few events, and many small cases find them faster than large ones.
     let sizes = prop_oneof![2 => (events(1..12), runs(1..4)), 1 => (events(1..40), runs(1..5))];
     (sizes, any::<[u8; 3]>()).prop_map(|((seeds, runs), [zone, timeout, start])| Case {
         seeds,
@@ -60,7 +61,8 @@ fn run_case(case: &Case) -> Result<(), String> {
         rebuild_with_other_settings(case, &disk, &settings, &model)?;
     }
     if case.seeds[0][13].is_multiple_of(8) {
-        // The same lines in one file, each as often as in the file with the most copies.
+        // The same lines in one file. Each line occurs as often as in the file with the most copies
+        // of it.
         let mut copies: BTreeMap<String, usize> = Default::default();
         for file in runs.iter().flat_map(|run| &run.files) {
             for line in &file.lines {
@@ -91,7 +93,7 @@ fn run_case(case: &Case) -> Result<(), String> {
 }
 
 /// Rebuilds with another time zone and timeout, and then with the original ones. Each time the
-/// tables must be those of an ingest with these settings.
+/// tables must equal those of an ingest with these settings.
 fn rebuild_with_other_settings(
     case: &Case,
     disk: &Arc<MemoryFileSystem>,
@@ -116,16 +118,17 @@ fn rebuild_with_other_settings(
 
 /// Creates a file system with a fixed secret key in the store, so that two stores derive the same
 /// visitor ids from IP addresses.
-fn file_system_with_key() -> Arc<MemoryFileSystem> {
+pub fn file_system_with_key() -> Arc<MemoryFileSystem> {
     use wa::store::file_system::FileSystem;
     let disk = MemoryFileSystem::new();
     let dir = std::path::Path::new(fixtures::STORE);
     disk.create_dir_all(dir).unwrap();
-    disk.write_new(&dir.join("key"), "5a".repeat(32).as_bytes()).unwrap();
+    let key: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
+    disk.write_new(&dir.join("key"), key.as_bytes()).unwrap();
     disk
 }
 
-fn ingest_runs(
+pub fn ingest_runs(
     disk: &Arc<MemoryFileSystem>,
     settings: &Settings,
     runs: &[Run],
@@ -186,7 +189,7 @@ fn ingest_runs(
     Ok(())
 }
 
-/// Runs random cases, after those that failed before.
+/// Runs the cases that failed before, and then random cases.
 fn run_cases(cases: u32) {
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/order.txt");
     let config = Config {
@@ -195,14 +198,14 @@ fn run_cases(cases: u32) {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
         ..Config::default()
     };
-    // A failure prints the smallest failing case, and adds its seed to the file.
+    // On failure, the smallest failing case is printed, and its seed is added to the file.
     let outcome = TestRunner::new(config).run(&case(), |case| run_case(&case).map_err(TestCaseError::fail));
     if let Err(error) = outcome {
         panic!("{error}");
     }
 }
 
-/// The cases of each of two tests, which run on two threads.
+/// The number of cases of each of the two tests, which run on two threads.
 const CASES: u32 = 1500;
 
 #[test]
@@ -213,6 +216,137 @@ fn order_tables_depend_only_on_the_set_of_events() {
 #[test]
 fn order_tables_depend_only_on_the_set_in_further_cases() {
     run_cases(CASES);
+}
+
+/// Returns events of some days, in an order in which adjacent lines are many days apart. The
+/// reference model finds an event by its page title. Every seventh line repeats an earlier one, and
+/// some sessions continue on the next day.
+fn lines_of_days(days: i64) -> Vec<String> {
+    let line = |number: i64| {
+        let number = if number % 7 == 6 { number / 2 } else { number };
+        let (day, second) = (number * 37 % days, number * 4_201 % 86_400);
+        let time = NOW / SECOND - 200 * 86_400 + day * 86_400 + second;
+        let (chatbot, visitor) = (number % 3, number % 41);
+        format!(
+            r#"{{"chatbot_id":"c{chatbot}","anonymous_id":"v{visitor}","event_name":"a","timestamp":{time},"event_id":"e{number}","page_title":"t{number}"}}"#
+        )
+    };
+    (0..2500).map(line).collect()
+}
+
+#[test]
+fn order_of_many_days_in_small_batches_gives_the_same_tables() {
+    let settings = fixtures::settings();
+    let lines = lines_of_days(100);
+    let run = |batch_bytes: usize, atomic: bool| {
+        let halves = lines.chunks(1300).enumerate().map(|(number, lines)| LogFile {
+            name: format!("{number}.ndjson"),
+            lines: lines.to_vec(),
+            unfinished: String::new(),
+            no_newline: false,
+        });
+        let run = Run {
+            files: halves.collect(),
+            batch_bytes,
+            force: false,
+            atomic,
+            whole_folder: false,
+            gc: false,
+            rebuild: false,
+        };
+        let (disk, mut model) = (file_system_with_key(), Model::default());
+        ingest_runs(&disk, &settings, &[run], &mut model).unwrap();
+        assert_eq!(fixtures::verify(&disk), Ok(()));
+        let found = tables::read(&fixtures::store_in(&disk).snapshot().unwrap()).unwrap();
+        reference_model::check(&model, settings.timezone.0, settings.session_timeout, found.clone()).unwrap();
+        found
+    };
+    let expected = run(1 << 30, false);
+    // Batches of more than a hundred events that span a hundred days are written together in order
+    // of time. Batches of about twenty events are written one at a time.
+    for (batch_bytes, atomic) in [(200_000, false), (200_000, true), (30_000, false)] {
+        let found = run(batch_bytes, atomic);
+        let difference = tables::difference(&expected, &found, tables::WRITE_TIMES);
+        assert_eq!(difference, None, "batches of {batch_bytes} bytes, atomic: {atomic}");
+    }
+}
+
+#[test]
+fn order_of_overlapping_files_gives_the_same_tables() {
+    let settings = fixtures::settings();
+    let file = |(number, lines): (usize, &[String])| LogFile {
+        name: format!("{number:02}.ndjson"),
+        lines: lines.to_vec(),
+        unfinished: String::new(),
+        no_newline: false,
+    };
+    let run = |lines: &[String], batch_bytes: usize, per_file: usize| {
+        let run = Run {
+            files: lines.chunks(per_file).enumerate().map(file).collect(),
+            batch_bytes,
+            force: false,
+            atomic: false,
+            whole_folder: true,
+            gc: false,
+            rebuild: false,
+        };
+        let (disk, mut model) = (file_system_with_key(), Model::default());
+        ingest_runs(&disk, &settings, &[run], &mut model).unwrap();
+        assert_eq!((fixtures::verify(&disk), fixtures::orphan_files(&disk)), (Ok(()), None));
+        let snapshot = fixtures::store_in(&disk).snapshot().unwrap();
+        let found = tables::read(&snapshot).unwrap();
+        reference_model::check(&model, settings.timezone.0, settings.session_timeout, found.clone()).unwrap();
+        (found, snapshot.manifest().generation, disk)
+    };
+    // Each file is a batch. Batches that have the times of earlier ones, or few events of each of
+    // many days, wait in temporary files, up to 64 of them. With more, some are committed before
+    // the end.
+    for (days, per_file, expected_runs, expected_commits) in [(100, 100, 12, 1..=2), (3, 25, 65, 3..=40)] {
+        let lines = lines_of_days(days);
+        let (expected, ..) = run(&lines, 1 << 30, lines.len());
+        let (found, commits, disk) = run(&lines, 1, per_file);
+        assert_eq!(tables::difference(&expected, &found, tables::WRITE_TIMES), None, "{days} days");
+        let log = disk.last_operations(usize::MAX);
+        let runs = log.lines().filter(|line| line.contains(" write ") && line.ends_with(".tmp")).count();
+        assert!(runs >= expected_runs, "{runs} runs");
+        assert!(expected_commits.contains(&commits), "{commits} commits");
+    }
+}
+
+#[test]
+fn order_of_shuffled_files_takes_at_most_twice_their_space() {
+    let folder = fixtures::folder();
+    generated_logs::write_logs_with_gaps(folder.path(), 1, 24_000, 20_000_000);
+    let text = fs::read_to_string(folder.path().join("00.ndjson")).unwrap();
+    let disk = MemoryFileSystem::new();
+    let mut files = vec![String::new(); 12];
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        files[number * 7 % 12].push_str(line);
+    }
+    for (number, text) in files.iter().enumerate() {
+        fs::write(folder.path().join(format!("{number:02}.ndjson")), text).unwrap();
+    }
+    let options = wa::ingest::IngestOptions {
+        batch_bytes: Some(1 << 20),
+        ..fixtures::ingest_options(vec![folder.path().display().to_string()], NOW)
+    };
+    let report = fixtures::ingest(&disk, &fixtures::settings(), &options).unwrap();
+    assert_eq!((report.summary.total.stored, report.failure.map(|e| e.to_string())), (24_000, None));
+    let log = disk.last_operations(usize::MAX);
+    let runs = log.lines().filter(|line| line.contains(" write ") && line.ends_with(".tmp")).count();
+    assert!(runs >= 2, "{runs} temporary files");
+    let snapshot = fixtures::store_in(&disk).snapshot().unwrap();
+    let tables = [Table::Events, Table::Sessions, Table::Visitors, Table::DailyStats];
+    let stored: u64 =
+        tables.iter().flat_map(|table| snapshot.manifest().files(*table)).map(|file| file.bytes).sum();
+    let peak = disk.peak_bytes();
+    assert!(peak <= 2 * stored, "{peak} bytes for {stored} bytes of tables");
+    // A compaction makes no difference to speak of.
+    fixtures::gc(&disk, &fixtures::settings(), NOW).unwrap();
+    let compacted = fixtures::store_in(&disk).snapshot().unwrap();
+    let compacted: u64 =
+        tables.iter().flat_map(|table| compacted.manifest().files(*table)).map(|file| file.bytes).sum();
+    assert!(stored <= compacted + compacted / 20, "{stored} bytes before a compaction, {compacted} after");
 }
 
 #[test]

@@ -16,7 +16,8 @@ use super::support::{fixtures, tables};
 
 /// Returns a valid line of the chatbot `good`.
 fn valid_line(title: &str, second: usize) -> String {
-    // The id repeats the title, so that one changed byte cannot make it the id of another line.
+    // The id repeats the title, so that one changed byte cannot turn it into the id of another
+    // line.
     format!(
         "{{\"id\":\"good-{title}-{title}-{title}\",\"event_name\":\"message_sent\",\"chatbot_id\":\"good\",\
          \"session_id\":\"s\",\"timestamp\":{},\"page_title\":\"{title}\"}}\n",
@@ -122,7 +123,7 @@ proptest! {
         let logs = Logs::new().with("a.ndjson", &packed).with("b.ndjson", valid_line("other", 0));
         let report = logs.ingest();
         prop_assert!(logs.titles().contains(&"other".to_owned()));
-        // The damage is reported, or no event is affected.
+        // Either the damage is reported, or no event is affected.
         let is_complete = logs.titles().len() == 201;
         let total = &report.summary.total;
         let is_reported = !report.problems.is_empty() || total.rejected_total() + total.unfinished > 0;
@@ -136,7 +137,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// Compresses with a checksum, as the `zstd` program does. Without one, damage can look like data.
+/// Compresses with a checksum, as the `zstd` program does. Without a checksum, damage can go
+/// unnoticed.
 fn zstd_with_checksum(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.include_checksum(true).unwrap();
@@ -157,7 +159,7 @@ fn robustness_truncated_compressed_file_keeps_complete_lines() {
         assert!(report.problems[0].to_string().contains(&name), "{}", report.problems[0]);
         assert!(report.summary.is_partial());
         assert!(logs.titles().contains(&"b".to_owned()));
-        // With the complete file, the same command ingests the rest.
+        // Once the file is complete, the same command ingests the rest.
         let logs = logs.with(&name, packed);
         assert!(logs.ingest().problems.is_empty());
         assert_eq!(logs.titles().len(), 5001);
@@ -215,7 +217,7 @@ fn million_event_names(sessions: usize) -> String {
 
 #[test]
 fn robustness_million_event_names_are_counted_separately() {
-    // In one session, and in 20,000 sessions of 50 names each.
+    // In one session, and in 20,000 sessions with 50 names each.
     for sessions in [1, 20_000] {
         let logs = Logs::new().with("a.ndjson", million_event_names(sessions));
         let options = fixtures::ingest_options(vec![logs.path("a.ndjson").display().to_string()], NOW);
@@ -276,7 +278,7 @@ fn robustness_duplicate_keys_and_huge_numbers_are_handled() {
         // Numbers that exceed the type of their column: the fields are null, the lines are stored.
         r#"{"event_name":"x","chatbot_id":"good","session_id":"s","timestamp":1790000000,"screen_width":1e999,"screen_height":99999999999999999999,"page_title":"huge"}"#,
         r#"{"event_name":"message_received","chatbot_id":"good","session_id":"s","timestamp":1790000000,"properties":{"response_time_ms":1e308},"page_title":"slow"}"#,
-        // An id is a text.
+        // An id is stored as text.
         r#"{"event_name":"x","chatbot_id":"good","session_id":123456789012345678901234567890,"timestamp":1790000000,"page_title":"id"}"#,
         // A line with an invalid time is rejected.
         r#"{"event_name":"x","chatbot_id":"good","session_id":"s","timestamp":1e400,"page_title":"never"}"#,
@@ -316,7 +318,7 @@ fn robustness_missing_or_unreadable_file_does_not_stop_others() {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(logs.path("closed.ndjson"), fs::Permissions::from_mode(0o000)).unwrap();
     }
-    // Root can read everything; the next tests cover that case.
+    // Root can read everything; the next tests cover the unreadable file.
     match fs::read(logs.path("closed.ndjson")) {
         Ok(_) => expected.insert(1, "closed"),
         Err(_) => problems += 1,
@@ -403,7 +405,7 @@ fn robustness_growing_file_loses_no_line() {
             let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
             for n in 0..3000 {
                 let line = valid_line(&format!("t{n}"), n);
-                // In two pieces, so that readers find unfinished lines.
+                // Write in two parts, so that readers find unfinished lines.
                 let (start, rest) = line.as_bytes().split_at(line.len() / 2);
                 file.write_all(start).unwrap();
                 file.write_all(rest).unwrap();
@@ -420,7 +422,7 @@ fn robustness_growing_file_loses_no_line() {
 
 #[test]
 fn robustness_identical_lines_are_counted_across_blocks() {
-    // Twelve lines of 900 KB are three blocks of 4 MiB.
+    // Twelve lines of 900 KB fill three blocks of 4 MiB.
     let line = valid_line("long", 0).replace("\"id\":\"good-long-long-long\",", "");
     let line = line.replace("\"long\"", &format!("\"{}\"", "x".repeat(900_000)));
     let logs = Logs::new().with("a.ndjson", line.repeat(12));

@@ -6,30 +6,47 @@
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Write};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::IgnoredAny;
 use wa::enrich::{Enricher, SourceFields};
 use wa::event::TextField;
 use wa::ingest::timestamp::{from_number, from_text};
-use wa::ingest::{BlockReader, ParseOptions, Parsed, RawBlock, RejectReason, parse};
+use wa::ingest::{
+    BlockReader, Map, ParseOptions, Parsed, RawBlock, RejectReason, SharedMap, built_in_maps, parse,
+    parse_input,
+};
 use wa::settings::IpPolicy;
 use wa::store::manifest::{Manifest, checksum};
 
-/// Returns a shared enricher, because compiling its rules takes a while.
+/// Returns a shared enricher, because compiling its rules takes some time.
 fn enricher() -> &'static Enricher {
     static ENRICHER: OnceLock<Enricher> = OnceLock::new();
     ENRICHER.get_or_init(|| Enricher::new(None).unwrap())
 }
 
+fn options() -> ParseOptions {
+    let (now, ip) = (1_794_276_000_000_000, IpPolicy::Keep);
+    // 2026-11-10T02:00:00Z.
+    ParseOptions { timezone: None, chatbot: None, now, ip, visitor_key: [7; 32] }
+}
+
 /// Parses lines, and checks the counts and the JSON columns.
 fn parse_checked(bytes: Vec<u8>, ip: IpPolicy) -> Parsed {
-    // 2026-11-10T02:00:00Z.
-    let options = ParseOptions { chatbot: None, now: 1_794_276_000_000_000, ip, visitor_key: [7; 32] };
+    let options = ParseOptions { ip, ..options() };
     let raw = RawBlock { end: bytes.len() as u64, bytes, first_line: 1, ..RawBlock::default() };
     let parsed = parse(raw, &options, enricher());
     assert!(parsed.unfinished.is_none(), "a stream has no unfinished line");
-    assert_eq!(parsed.read, (parsed.block.rows.len() + parsed.rejected.len()) as u64, "events read");
+    assert_eq!(parsed.ignored, 0, "a native line is never ignored");
+    check_parsed(&parsed);
+    parsed
+}
+
+/// Checks the counts and the JSON columns.
+fn check_parsed(parsed: &Parsed) {
+    let rejected: u64 = parsed.rejected.iter().map(|rejected| rejected.count).sum();
+    let outcomes = parsed.block.rows.len() as u64 + rejected + parsed.ignored;
+    assert_eq!(parsed.read, outcomes + u64::from(parsed.unfinished.is_some()), "events read");
     for row in &parsed.block.rows {
         let event = parsed.block.event(row);
         assert!(!event.chatbot_id().is_empty() && event.text(TextField::EventName).is_some());
@@ -40,12 +57,25 @@ fn parse_checked(bytes: Vec<u8>, ip: IpPolicy) -> Parsed {
             }
         }
     }
-    parsed
 }
 
 /// Returns whether a text is JSON, of any depth and with any numbers.
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Returns whether a text is a sequence of JSON values, which may begin with U+001E (RFC 7464).
+fn are_values(text: &str) -> bool {
+    let text = text.replace('\u{1e}', " ");
+    serde_json::Deserializer::from_str(&text).into_iter::<IgnoredAny>().all(|value| value.is_ok())
+}
+
+/// Returns a line without the byte order marks at its start, which are not part of a value.
+fn without_marks(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = line.strip_prefix(b"\xEF\xBB\xBF") {
+        line = rest;
+    }
+    line
 }
 
 /// Returns a line of the chatbot `good`.
@@ -70,13 +100,16 @@ pub fn lines(bytes: &[u8]) {
         let parsed = parse_checked(input.clone(), ip);
         let titles = titles(&parsed);
         assert_eq!((titles.first(), titles.last()), (Some(&"before"), Some(&"after")));
-        let lines = input.split(|byte| *byte == b'\n').collect::<Vec<_>>();
+        let lines = input.split(|byte| *byte == b'\n').map(without_marks).collect::<Vec<_>>();
         for rejected in &parsed.rejected {
             let line = lines[rejected.line as usize - 1];
             assert!(!line.trim_ascii().is_empty(), "a blank line was rejected");
             let utf8 = std::str::from_utf8(line);
             assert_eq!(rejected.reason == RejectReason::NotUtf8, utf8.is_err(), "{:?}", rejected.reason);
-            if let (Ok(text), None) = (utf8, rejected.index) {
+            if rejected.offset.is_some() {
+                // The rejected value is one of several on a line, so the line is JSON.
+                assert_ne!(rejected.reason, RejectReason::NotJson);
+            } else if let (Ok(text), None) = (utf8, rejected.index) {
                 let expected = !is_json(text);
                 assert_eq!(
                     rejected.reason == RejectReason::NotJson,
@@ -93,10 +126,18 @@ pub fn lines(bytes: &[u8]) {
             .filter(|rejected| rejected.index.is_none())
             .map(|rejected| rejected.line)
             .collect();
+        // Of equal lines, only the first is retained.
+        let repeated: BTreeSet<&[u8]> = parsed
+            .rejected
+            .iter()
+            .filter(|rejected| rejected.index.is_none() && rejected.count > 1)
+            .map(|rejected| lines[rejected.line as usize - 1].trim_ascii())
+            .collect();
         for (number, line) in (1..).zip(&lines) {
-            let is_valid =
-                std::str::from_utf8(line).is_ok_and(|text| text.trim_ascii().is_empty() || is_json(text));
-            assert!(is_valid || rejected_lines.contains(&number), "line {number} was not rejected");
+            let is_valid = std::str::from_utf8(line)
+                .is_ok_and(|text| text.trim_ascii().is_empty() || is_json(text) || are_values(text));
+            let is_rejected = rejected_lines.contains(&number) || repeated.contains(line.trim_ascii());
+            assert!(is_valid || is_rejected, "line {number} was not rejected");
         }
     }
 }
@@ -120,6 +161,10 @@ pub fn envelope(bytes: &[u8]) {
     }
     let parsed = parse_checked(line.clone().into_bytes(), IpPolicy::Keep);
     if !is_json(&line) {
+        // The bytes can close the envelope, so that several values follow one another.
+        if are_values(&line) {
+            return;
+        }
         assert_eq!(parsed.rejected.len(), 1, "{line}");
         assert_eq!(parsed.rejected[0].reason, RejectReason::NotJson, "{line}");
         return;
@@ -129,14 +174,65 @@ pub fn envelope(bytes: &[u8]) {
     assert_eq!(event.text(TextField::PageTitle), Some("the last"), "{line}");
     assert_eq!((event.chatbot_id(), event.text(TextField::SessionId)), ("c", Some("s")), "{line}");
     assert_eq!(event.text(TextField::UtmSource), Some("mail"), "{line}");
-    // The same number of events as serde_json, if it can parse the line.
+    // The number of events must equal serde_json's, if serde_json can parse the line.
     if let Ok(value) = serde_json::from_str::<serde_json::Value>(&line) {
         assert_eq!(Some(parsed.read), value["events"].as_array().map(|events| events.len() as u64), "{line}");
     }
 }
 
-/// Arbitrary bytes as a time: the same as chrono, if it can parse the text; and the time
-/// round-trips.
+/// Arbitrary bytes as a log in another format. The first byte selects a built-in map, detection, or
+/// a map that the bytes before the first form feed contain.
+///
+/// The counts add up, and every JSON column contains JSON. A map with a mistake is an error that
+/// names a line of the map. Detection and the map that it finds read the same events.
+pub fn maps(bytes: &[u8]) {
+    let Some((&selector, rest)) = bytes.split_first() else { return };
+    if let Some(map) = built_in_maps().get(usize::from(selector)) {
+        read_mapped(rest, Some(map));
+    } else if selector < 128 {
+        if let Some((Some(map), events)) = read_mapped(rest, None) {
+            let by_map = read_mapped(rest, Some(&map)).expect("a file that was read before");
+            assert_eq!(by_map.1, events, "read by {}", map.name);
+        }
+    } else {
+        let mut parts = rest.splitn(2, |byte| *byte == b'\x0c');
+        let text = String::from_utf8_lossy(parts.next().unwrap_or_default());
+        match Map::parse("own.toml", &text) {
+            Ok(map) => _ = read_mapped(parts.next().unwrap_or_default(), Some(&Arc::new(map))),
+            Err(error) => {
+                let message = error.to_string();
+                let line = message.strip_prefix("own.toml:").and_then(|rest| rest.split(':').next());
+                let line: usize = line.and_then(|line| line.parse().ok()).expect("the line of a mistake");
+                assert!((1..=text.split('\n').count()).contains(&line), "{message} in {text:?}");
+            }
+        }
+    }
+}
+
+/// The id, name, time and ids of the log of an event.
+type EventSummary = (u128, Option<String>, i64, [Option<String>; 4]);
+
+/// Reads a log with a map. Returns the map of the records and the events; `None` if the log cannot
+/// be read to its end.
+fn read_mapped(bytes: &[u8], map: Option<&SharedMap>) -> Option<(Option<SharedMap>, Vec<EventSummary>)> {
+    let blocks = BlockReader::from_source("log", Box::new(Cursor::new(bytes.to_vec()))).ok()?;
+    let options = ParseOptions { chatbot: Some("c".into()), ..options() };
+    let mut events = Vec::new();
+    let mut add = |parsed: Parsed| {
+        check_parsed(&parsed);
+        for row in &parsed.block.rows {
+            let event = parsed.block.event(row);
+            let text = |column| event.text(column).map(str::to_owned);
+            let ids = [TextField::EventId, TextField::SessionId, TextField::AnonymousId, TextField::UserId];
+            events.push((row.id, text(TextField::EventName), row.time, ids.map(text)));
+        }
+    };
+    let map = parse_input(blocks, map, &options, enricher(), &mut add).ok()?;
+    Some((map, events))
+}
+
+/// Arbitrary bytes as a time: the result equals chrono's, if chrono can parse the text, and the
+/// time round-trips.
 pub fn timestamp(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     let time = from_text(bytes);
@@ -216,8 +312,8 @@ pub fn url(bytes: &[u8]) {
     }
 }
 
-/// Arbitrary bytes as a manifest, with and without a valid checksum: an error, or a manifest that
-/// round-trips. A change of any byte of a valid manifest is detected.
+/// Arbitrary bytes as a manifest, with and without a valid checksum: either an error, or a manifest
+/// that round-trips. A change of any byte of a valid manifest is detected.
 pub fn manifest(bytes: &[u8]) {
     let sealed = [b"{\"manifest\":", bytes, b",\"checksum\":\"", checksum(bytes).as_bytes(), b"\"}"].concat();
     for bytes in [bytes, &sealed] {
@@ -263,8 +359,8 @@ fn read_all(bytes: Vec<u8>, block: usize) -> (Vec<u8>, bool) {
     }
 }
 
-/// Arbitrary bytes as a file: they are decompressed as by flate2; they round-trip through gzip and
-/// zstd; and a truncated file gives a prefix and an error.
+/// Arbitrary bytes as a file: the decompressed bytes equal flate2's; they round-trip through gzip
+/// and zstd; and a truncated file results in a prefix and an error.
 pub fn packed(bytes: &[u8]) {
     let (unpacked, error) = read_all(bytes.to_vec(), 1 << 16);
     if bytes.starts_with(b"\x1f\x8b") {
@@ -274,11 +370,11 @@ pub fn packed(bytes: &[u8]) {
         if is_complete && expected.len() < 1 << 20 && !error {
             assert_eq!(unpacked, strip_byte_order_mark(&expected));
         }
-    } else if !is_zstd(bytes) && !error {
+    } else if !is_zstd(bytes) && !is_utf16(bytes) && !error {
         assert_eq!(unpacked, strip_byte_order_mark(bytes));
     }
     let plain = strip_byte_order_mark(bytes);
-    if plain.len() > 1 << 19 || plain.starts_with(b"\xef\xbb\xbf") {
+    if plain.len() > 1 << 19 || plain.starts_with(b"\xef\xbb\xbf") || is_utf16(plain) {
         return;
     }
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -304,4 +400,10 @@ fn strip_byte_order_mark(bytes: &[u8]) -> &[u8] {
 /// Returns whether bytes start with a zstd frame or a skippable frame.
 fn is_zstd(bytes: &[u8]) -> bool {
     matches!(bytes, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// Returns whether bytes start with a byte order mark of UTF-16, or have a zero byte among the
+/// first two bytes, as ASCII characters do in UTF-16.
+fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..])
 }

@@ -57,7 +57,7 @@ fn expand<'a>(base: Vec<String>, text: &'a str, targets: &mut BTreeSet<Vec<Strin
                 return after;
             }
             let next = expand(base.clone(), inner, targets).trim_start();
-            // ` as name` and other text up to the next branch.
+            // Skip ` as name` and other text up to the next branch.
             let end = next.find([',', '}']).unwrap_or(next.len());
             inner = next[end..].strip_prefix(',').unwrap_or(&next[end..]);
             if inner.is_empty() {

@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::imports::imports;
 use crate::source::{files, relative, root, source_files};
 
-/// The layers from the top down. A module may import from layers below its own only.
+/// The layers from top to bottom. A module may import only from lower layers.
 const LAYERS: &[&[&str]] = &[
     &["cli"],
+    &["dashboard"],
     &["render"],
     &["maintenance"],
-    &["privacy", "report"],
+    &["distributed", "lint", "privacy", "report"],
     &["ingest"],
     &["identity", "config"],
     &["store"],
     &["daily_stats"],
     &["session"],
-    &["event"],
     &["enrich"],
+    &["event"],
     &[
         "json",
         "settings",
@@ -25,15 +26,18 @@ const LAYERS: &[&[&str]] = &[
         "bloom",
         "decimal",
         "error",
+        "interruption",
         "positional_read",
         "prehashed",
         "progress",
+        "regular_file",
         "suggest",
+        "threads",
         "time",
     ],
 ];
 
-/// Files in one folder, subfolders not counted.
+/// Maximum number of files in one folder, without subfolders.
 const MAX_FILES_PER_FOLDER: usize = 16;
 
 fn layer(module: &str) -> usize {
@@ -49,12 +53,12 @@ fn imports_point_to_lower_layers() {
     let mut wrong = BTreeSet::new();
     for import in imports() {
         let (Some(from), Some(to)) = (import.from.first(), import.to.first()) else { continue };
-        // A path that is no module is an item of the crate root, such as `crate::Error`.
+        // A path that is not a module is an item of the crate root, such as `crate::Error`.
         if from == to || !is_module(to) {
             continue;
         }
         let (from_layer, to_layer) = (layer(from), layer(to));
-        // The base modules are small and may use each other; `circles` keeps them free of circles.
+        // The base modules are small and may use each other. `circle` keeps them free of cycles.
         if to_layer < from_layer || (to_layer == from_layer && from_layer != base) {
             wrong.insert(format!("{} uses {}", import.file, import.to.join("::")));
         }
@@ -89,8 +93,7 @@ fn sibling_folders_do_not_import_each_other_in_circles() {
         let (Some(from), Some(to)) = (import.from.get(shared), import.to.get(shared)) else { continue };
         let parent = import.from[..shared].join("::");
         let path = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}::{name}") };
-        // Items of the parent and plain files are left to the compiler; folders must not form
-        // circles.
+        // The compiler handles items of the parent and plain files; folders must not form cycles.
         if folders.contains(&path(from)) && folders.contains(&path(to)) {
             graphs.entry(parent.clone()).or_default().entry(from.clone()).or_default().insert(to.clone());
         }
@@ -168,6 +171,19 @@ fn folders_hold_few_files() {
         .map(|(folder, count)| format!("{folder}: {count} files"))
         .collect();
     assert!(full.is_empty(), "folders with more than {MAX_FILES_PER_FOLDER} files:\n{}", list(&full));
+}
+
+#[test]
+fn event_line_passes_at_most_25_existing_files() {
+    let page = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let section = page.split("## Following one event line").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let named: Vec<&str> =
+        section.split('`').skip(1).step_by(2).filter(|text| text.starts_with("src/")).collect();
+    let missing: Vec<&&str> = named.iter().filter(|path| !root().join(path).exists()).collect();
+    assert!(missing.is_empty(), "docs/architecture.md names files that do not exist: {missing:?}");
+    let steps = section.lines().filter(|line| line.contains(". `src/")).count();
+    assert!((10..=25).contains(&steps), "{steps} files");
 }
 
 fn list(lines: &BTreeSet<String>) -> String {

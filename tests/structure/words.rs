@@ -44,7 +44,7 @@ fn findings(path: &str, text: &str, words: &[Word]) -> Vec<String> {
     found
 }
 
-/// Returns the pages that people read.
+/// Returns the pages for readers.
 fn pages() -> Vec<PathBuf> {
     let mut pages = files("docs", &["md", "json"]);
     pages.extend(files("sample-data", &["md"]));
@@ -68,7 +68,8 @@ fn comments_and_messages_avoid_listed_words() {
     let words = words();
     let mut found = Vec::new();
     for file in files("src", &["rs"]) {
-        // Help texts and messages are strings. Strings of tests are data; their comments count.
+        // Help texts and messages are strings. In tests, strings are data, so only comments are
+        // checked.
         if is_test_file(&relative(&file)) {
             continue;
         }

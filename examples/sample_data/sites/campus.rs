@@ -16,6 +16,7 @@ static CAMPUS: Site = Site {
     talks: 65,
     known: 0,
     bots: 0,
+    slow_evenings: false,
 };
 
 /// Generates the lines.

@@ -23,6 +23,7 @@ static COFFEE: Site = Site {
     talks: 60,
     known: 0,
     bots: 6,
+    slow_evenings: false,
 };
 
 /// Generates the lines, and the late ones.

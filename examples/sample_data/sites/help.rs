@@ -23,6 +23,7 @@ static HELP: Site = Site {
     talks: 75,
     known: 55,
     bots: 3,
+    slow_evenings: true,
 };
 
 /// Generates the lines.

@@ -21,6 +21,7 @@ static LIBRARY: Site = Site {
     talks: 50,
     known: 0,
     bots: 8,
+    slow_evenings: false,
 };
 
 /// Generates the lines.

@@ -72,9 +72,10 @@ pub(in crate::cli) struct Globals {
 }
 
 impl Globals {
-    /// Validates the arguments: the store is that of the flag, of `WA_STORE`, or `./wa-store`.
+    /// Validates the arguments. The store comes from the flag, else from `WA_STORE`, else it is
+    /// `./wa-store`.
     pub(in crate::cli) fn new(args: Args, clock: Clock) -> Globals {
-        // An empty variable counts as unset, so that a unit file can switch it off.
+        // An empty variable counts as unset, so that a unit file can unset it.
         let variable = || std::env::var_os("WA_STORE").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let store = args.store.or_else(variable).unwrap_or_else(|| PathBuf::from("./wa-store"));
         Globals { store, clock }

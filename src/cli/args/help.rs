@@ -1,35 +1,35 @@
-//! Help texts: the first page, and the template of the others.
+//! Help texts: the first page, and the template of the other pages.
 
 /// The output of `wa --help`: one screen of 24 lines and 80 columns.
 pub(in crate::cli) const FIRST_PAGE: &str = "\
-Analytics of chat widgets from event logs, offline.
+Offline analytics for chat widgets, from event logs.
+Usage: wa [--store DIR] <command> [options]     wa <command> --help for examples
 
-Usage: wa [--store DIR] <command> [options]
-       wa <command> --help                       show options and examples
-
-Example, for every night:
+Example of a nightly job:
   wa ingest logs/*.ndjson                        ingest new events
   wa report summary --days 7 --as-of yesterday   report on the last seven days
   wa gc                                          prune data past its retention
-
-Data                                      Privacy
-  ingest   ingest event logs                forget     erase a person
-  report   show a report                    export     export a person, or all
-  events   list events                      anonymize  remove old IP addresses
-  status   show the state of the store    Setup
-  files    list the files of a table        init       create a store
-Maintenance                                 config     show the settings
-  verify   check the store                  man        write manual pages
-  rebuild  recompute sessions               completions  print shell completions
-  gc       prune, merge and clean up files
+Data                                      Maintenance
+  ingest   ingest event logs                verify   check the store
+  preview  show how logs would be read      rebuild  recompute sessions
+  formats  list the supported formats       gc       prune, merge and clean up
+  rejects  list or retry rejected lines   Privacy
+  lint     check names and properties       forget   erase a person
+  report   show a report                    export   export a person, or all
+  dashboard  write a page with charts       anonymize  remove old IP addresses
+  events   list events                    Setup
+  status   show the state of the store      init  create a store
+  files    list the files of a table        config  show the settings
+  views    SQL views for other tools        man          write manual pages
+  merge    add whole stores                 completions  print shell completions
 Reports: summary, trends, events, sources, devices, active, sessions,
-         performance, pages, locations, visitors, all
-Options: --store DIR [env: WA_STORE] [default: ./wa-store], -q or --quiet,
-         --color auto|always|never, -h or --help, -V or --version
+         performance, pages, locations, visitors, heatmap, retention,
+         conversations, goals, funnel, paths, all
+Options: --store DIR [default: ./wa-store], --quiet, --color, --help, --version
 ";
 
-/// Gives a command and its subcommands a help page that fits a screen, for `-h` and `--help` alike.
-/// The long format of clap takes three lines per option.
+/// Gives a command and its subcommands a help page that fits on a screen, for both `-h` and
+/// `--help`. The long format of clap takes three lines per option.
 pub(in crate::cli) fn compact(command: clap::Command) -> clap::Command {
     let about = command.get_long_about().or(command.get_about()).map(|about| about.to_string());
     let template = format!(
@@ -39,7 +39,7 @@ pub(in crate::cli) fn compact(command: clap::Command) -> clap::Command {
     command.disable_help_flag(true).long_about(None::<&str>).help_template(template).mut_subcommands(compact)
 }
 
-/// Wraps paragraphs of one line each at 80 columns. clap does not wrap a template.
+/// Wraps paragraphs at 80 columns. Each is a single line. clap does not wrap a template.
 fn wrap_paragraphs(text: &str) -> String {
     let paragraphs = text.lines().map(|line| crate::render::text::wrap(line, 80).join("\n"));
     paragraphs.collect::<Vec<_>>().join("\n")
@@ -106,7 +106,7 @@ mod tests {
             for part in example.split(" | ").filter(|part| part.starts_with("wa ")) {
                 // Redirections outside of quotes belong to the shell.
                 let words = part.replace(['\'', '"'], "\u{1f}");
-                // Pieces with an odd index are quoted, so each is a single argument.
+                // Pieces with an odd index were quoted, so each is a single argument.
                 let mut arguments: Vec<OsString> = Vec::new();
                 for (index, piece) in words.split('\u{1f}').enumerate() {
                     if index % 2 == 1 {

@@ -10,7 +10,7 @@ use crate::store::columns::Table;
 /// A generated page.
 pub struct Page {
     /// The name of the file in `docs/`.
-    pub file: &'static str,
+    pub file: String,
     /// The text.
     pub text: String,
 }
@@ -19,9 +19,13 @@ pub struct Page {
 pub fn pages() -> Vec<Page> {
     let mut command = crate::cli::command().term_width(100).disable_help_subcommand(true);
     command.build();
-    let mut pages = vec![Page { file: "commands.md", text: index(&command) }];
-    pages.extend(GROUPS.iter().map(|group| Page { file: group.file, text: group_page(&command, group) }));
-    pages.push(Page { file: "columns.md", text: columns() });
+    let mut pages = vec![Page { file: "commands.md".to_owned(), text: index(&command) }];
+    pages.extend(
+        GROUPS.iter().map(|group| Page { file: group.file.to_owned(), text: group_page(&command, group) }),
+    );
+    pages.push(Page { file: EVENT_REPORTS_PAGE.to_owned(), text: event_reports_page(&command) });
+    pages.push(Page { file: "columns.md".to_owned(), text: columns() });
+    pages.extend(super::format_pages::pages());
     pages
 }
 
@@ -32,13 +36,31 @@ struct Group {
     commands: &'static [&'static str],
 }
 
-const GROUPS: [Group; 5] = [
-    Group { title: "Data", file: "commands-data.md", commands: &["ingest", "events", "status", "files"] },
+const GROUPS: [Group; 8] = [
+    Group {
+        title: "Input",
+        file: "commands-input.md",
+        commands: &["preview", "ingest", "rejects", "formats"],
+    },
+    Group { title: "Data", file: "commands-data.md", commands: &["events", "lint"] },
+    Group { title: "Store", file: "commands-store.md", commands: &["status", "files", "views"] },
     Group { title: "Reports", file: "commands-report.md", commands: &["report"] },
-    Group { title: "Maintenance", file: "commands-maintenance.md", commands: &["verify", "rebuild", "gc"] },
+    Group { title: "Dashboard", file: "commands-dashboard.md", commands: &["dashboard"] },
+    Group {
+        title: "Maintenance",
+        file: "commands-maintenance.md",
+        commands: &["verify", "rebuild", "merge", "gc"],
+    },
     Group { title: "Privacy", file: "commands-privacy.md", commands: &["forget", "export", "anonymize"] },
     Group { title: "Setup", file: "commands-setup.md", commands: &["init", "config", "completions", "man"] },
 ];
+
+/// The page of the reports that read events.
+const EVENT_REPORTS_PAGE: &str = "commands-report-events.md";
+
+/// The reports on events and on calendar time. They have a separate page.
+const EVENT_REPORTS: [&str; 8] =
+    ["performance", "heatmap", "retention", "conversations", "funnel", "goals", "paths", "sessions"];
 
 const GENERATED: &str = "Generated from the definition of the command line. Do not edit this page: run
 `UPDATE_DOCS=1 cargo test --release --test cli`.
@@ -53,9 +75,9 @@ const EXIT_STATUSES: &str = "
 | 1 | an operation failed, or `wa verify` found a difference |
 | 2 | invalid arguments or settings, or `wa gc` needs `--yes` |
 | 3 | more lines rejected than `--max-rejects` allows, or a `--fail-if` condition is met |
-| 4 | some inputs could not be read to the end; the rest is committed |
+| 4 | some inputs could not be read to the end, and the rest is committed; or all was rejected |
 
-A closed pipe (`wa events | head`) is no error. Results go to standard output, everything else to
+A closed pipe (`wa events | head`) is not an error. Results go to standard output, all else to
 standard error.
 ";
 
@@ -94,8 +116,23 @@ fn group_page(command: &Command, group: &Group) -> String {
     text
 }
 
-/// Appends the section of a command, and those of its subcommands. Hides the global options and
-/// those of `described`, which an earlier section describes.
+/// Returns the page of the reports that read events.
+fn event_reports_page(command: &Command) -> String {
+    let mut text = format!("# Commands: more reports\n\n{GENERATED}\n");
+    text.push_str(
+        "These reports also accept the [options of all reports](commands-report.md#options-of-all-reports).\n",
+    );
+    if let Some(report) = command.find_subcommand("report") {
+        let shared = shared_arguments(report);
+        for sub in report.get_subcommands().filter(|sub| EVENT_REPORTS.contains(&sub.get_name())) {
+            push_command(sub, &format!("wa report {}", sub.get_name()), &shared, &mut text);
+        }
+    }
+    text
+}
+
+/// Appends the sections of a command and its subcommands. Omits the global options and the options
+/// in `described`, which an earlier section describes.
 fn push_command(command: &Command, name: &str, described: &[Arg], text: &mut String) {
     let is_described =
         |argument: &Arg| argument.is_global_set() || described.iter().any(|a| is_same(a, argument));
@@ -116,36 +153,57 @@ fn push_command(command: &Command, name: &str, described: &[Arg], text: &mut Str
             if name == "wa report" { "reports" } else { "subcommands" }
         ));
         text.push_str(&code_block(&options.clone().render_help().to_string()));
-        for sub in command.get_subcommands() {
-            let missing: Vec<String> = shared
-                .iter()
-                .filter(|argument| !sub.get_arguments().any(|other| is_same(argument, other)))
-                .filter_map(|argument| Some(format!("`--{}`", argument.get_long()?)))
-                .collect();
-            if !missing.is_empty() {
-                text.push_str(&format!(
-                    "\n`{name} {}` does not have {}.\n",
-                    sub.get_name(),
-                    missing.join(", ")
-                ));
-            }
-        }
+        text.push_str(&missing_options(command, &shared));
     }
-    for sub in command.get_subcommands() {
+    let is_here = |sub: &&Command| name != "wa report" || !EVENT_REPORTS.contains(&sub.get_name());
+    for sub in command.get_subcommands().filter(is_here) {
         push_command(sub, &format!("{name} {}", sub.get_name()), &shared, text);
+    }
+    if name == "wa report" {
+        let names: Vec<String> = EVENT_REPORTS.iter().map(|name| format!("`{name}`")).collect();
+        let moved = format!("[More reports]({EVENT_REPORTS_PAGE}): {}.", names.join(", "));
+        text.push_str(&format!("\n{}\n", wrap(&moved, 100).join("\n")));
     }
 }
 
-/// Returns the options that most subcommands of a command have in common, with the same
+/// Returns sentences that name the subcommands that lack some of the shared options.
+fn missing_options(command: &Command, shared: &[Arg]) -> String {
+    let mut by_options: Vec<(String, Vec<String>)> = Vec::new();
+    for sub in command.get_subcommands() {
+        let missing: Vec<String> = shared
+            .iter()
+            .filter(|argument| !sub.get_arguments().any(|other| other.get_id() == argument.get_id()))
+            .filter_map(|argument| Some(format!("`--{}`", argument.get_long()?)))
+            .collect();
+        let (options, name) = (missing.join(", "), format!("`{}`", sub.get_name()));
+        match by_options.iter_mut().find(|(others, _)| *others == options) {
+            _ if missing.is_empty() => {}
+            Some((_, names)) => names.push(name),
+            None => by_options.push((options, vec![name])),
+        }
+    }
+    let sentence =
+        |(options, names): &(String, Vec<String>)| format!("Not in {}: {options}.", names.join(", "));
+    let sentences: Vec<String> = by_options.iter().map(sentence).collect();
+    format!("\n{}\n", wrap(&sentences.join(" "), 100).join("\n"))
+}
+
+/// Returns the options that at least half of the subcommands of a command share, with the same
 /// description.
 fn shared_arguments(command: &Command) -> Vec<Arg> {
     let subcommands: Vec<&Command> = command.get_subcommands().collect();
     let Some(first) = subcommands.first() else { return Vec::new() };
     let is_shared = |argument: &&Arg| {
         let has = |sub: &&&Command| sub.get_arguments().any(|other| is_same(argument, other));
-        !argument.is_global_set() && subcommands.iter().filter(has).count() * 2 > subcommands.len()
+        !argument.is_global_set() && subcommands.iter().filter(has).count() * 2 >= subcommands.len()
     };
-    first.get_arguments().filter(is_shared).cloned().collect()
+    let mut shared: Vec<Arg> = first.get_arguments().filter(&is_shared).cloned().collect();
+    for sub in &subcommands {
+        let is_new = |argument: &&Arg| !shared.iter().any(|other| other.get_id() == argument.get_id());
+        let others: Vec<Arg> = sub.get_arguments().filter(&is_shared).filter(is_new).cloned().collect();
+        shared.extend(others);
+    }
+    shared
 }
 
 /// Returns whether two arguments have the same name and description.
@@ -154,10 +212,11 @@ fn is_same(a: &Arg, b: &Arg) -> bool {
     a.get_id() == b.get_id() && help(a) == help(b)
 }
 
-/// Returns a help text as a Markdown code block, without blanks at the ends of lines.
+/// Returns a help text as a Markdown code block, without trailing spaces.
 fn code_block(help: &str) -> String {
     let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
-    format!("```text\n{}\n```\n", lines.join("\n"))
+    // The help of a command whose options are all hidden contains an empty list of options.
+    format!("```text\n{}\n```\n", lines.join("\n").replace("\n\n\n\n", "\n\n"))
 }
 
 /// Appends an item of a list, wrapped at 100 columns.

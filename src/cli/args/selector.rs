@@ -33,7 +33,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Returns the identifiers of the flags, sorted and without duplicates.
+    /// Returns the identifiers from the flags, sorted and without duplicates.
     pub(crate) fn into_identifiers(self) -> Vec<Identifier> {
         let kinds = [
             (IdentifierKind::User, self.user),
@@ -52,8 +52,8 @@ impl Args {
 /// lines and lines that start with `#`.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Usage`] if a line is invalid or there is no identifier. The message has the
-/// line number, but no text of the line, since that may identify a person.
+/// [`crate::ErrorKind::Usage`] if a line is invalid or there is no identifier. The message contains
+/// the line number but not the text of the line, since that may identify a person.
 pub(crate) fn read(input: impl BufRead) -> Result<Vec<Identifier>> {
     let mut identifiers = Vec::new();
     for (index, line) in input.split(b'\n').enumerate() {

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Synonyms of commands.
-const SYNONYMS: [(&str, &str); 27] = [
+const SYNONYMS: [(&str, &str); 30] = [
     ("add", "ingest"),
     ("import", "ingest"),
     ("load", "ingest"),
@@ -22,6 +22,9 @@ const SYNONYMS: [(&str, &str); 27] = [
     ("check", "verify"),
     ("fsck", "verify"),
     ("reindex", "rebuild"),
+    ("combine", "merge"),
+    ("join", "merge"),
+    ("union", "merge"),
     ("info", "status"),
     ("settings", "config"),
     ("new", "init"),
@@ -33,8 +36,8 @@ const SYNONYMS: [(&str, &str); 27] = [
     ("top", "report events"),
 ];
 
-/// Adds a suggestion to the error for an unknown command. clap suggests only commands with a
-/// similar spelling; this also suggests synonyms, and reports that were typed as commands.
+/// Adds a suggestion to the error about an unknown command. clap suggests only commands with a
+/// similar spelling. This function also suggests commands for synonyms, and for names of reports.
 pub(in crate::cli) fn improve(mut error: clap::Error, command: &clap::Command) -> clap::Error {
     if !matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument) {
         return error;

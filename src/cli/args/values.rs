@@ -1,15 +1,28 @@
 //! Parsers of flag values.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::window::{AsOf, MAX_DAYS};
+use super::window::{AsOf, MAX_DAYS, Moment};
 use crate::config::quantity::{parse_days, parse_duration};
+use crate::error::{Error, Result};
+use crate::report::MAX_LIMIT;
 use crate::time::{Day, Micros, parse_human};
 
 /// 9999-12-31.
 const LAST_DAY: Day = Day(2_932_896);
+
+/// Returns the absolute form of a path on the command line. In `wa.toml`, a relative path is
+/// relative to the store.
+///
+/// # Errors
+/// If the current folder cannot be determined.
+pub(in crate::cli) fn absolute_path(path: &Path) -> Result<String> {
+    let path = std::path::absolute(path).map_err(|e| Error::io("find", path, e))?;
+    Ok(path.display().to_string())
+}
 
 /// The format of a summary, or of the state of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,6 +40,7 @@ pub(in crate::cli) enum ReportFormat {
     Json,
     Csv,
     Markdown,
+    Html,
 }
 
 /// The format of a list of events.
@@ -64,6 +78,14 @@ pub(in crate::cli) fn day(text: &str) -> Result<AsOf, String> {
     }
 }
 
+/// Parses the time of a report about a single moment.
+pub(in crate::cli) fn moment(text: &str) -> Result<Moment, String> {
+    if text == "latest" {
+        return Ok(Moment::Latest);
+    }
+    time(text).map(Moment::At).map_err(|message| format!("{message}, or latest"))
+}
+
 /// Parses a duration: `0s`, `30s`, `5m`.
 pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
     let micros = parse_duration(text)?;
@@ -74,11 +96,49 @@ pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
 pub(in crate::cli) fn window_days(text: &str) -> Result<u32, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
-        Ok(0) => Err("write at least 1, which is today alone".to_owned()),
+        Ok(0) => Err("write at least 1 (only today)".to_owned()),
         Ok(days) if days <= MAX_DAYS => Ok(days),
-        // A number may also be too long for `u32`.
-        _ if is_number => Err(format!("write at most {MAX_DAYS} days, which is a century")),
+        // The number can also exceed `u32`.
+        _ if is_number => Err(format!("write at most {MAX_DAYS} days (a century)")),
         _ => Err("write a number of days, such as 30".to_owned()),
+    }
+}
+
+/// The number of rows of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Limit {
+    /// All rows.
+    All,
+    /// At most this number of rows.
+    First(usize),
+}
+
+impl Limit {
+    /// Returns the largest number of rows; `None` for all.
+    pub(in crate::cli) fn rows(self) -> Option<usize> {
+        match self {
+            Limit::All => None,
+            Limit::First(rows) => Some(rows),
+        }
+    }
+}
+
+/// Parses the maximum number of rows of a list.
+pub(in crate::cli) fn limit(text: &str) -> Result<Limit, String> {
+    match text.parse() {
+        _ if text == "all" => Ok(Limit::All),
+        Ok(rows @ 1..=MAX_LIMIT) => Ok(Limit::First(rows)),
+        _ => Err(format!("write a number from 1 to {MAX_LIMIT}, or all")),
+    }
+}
+
+/// Parses the maximum number of events of a list; 0 is an old name for `all`.
+pub(in crate::cli) fn event_limit(text: &str) -> Result<Limit, String> {
+    match text.parse() {
+        Ok(0) => Ok(Limit::All),
+        _ if text == "all" => Ok(Limit::All),
+        Ok(events) => Ok(Limit::First(events)),
+        Err(_) => Err("write a number, such as 1000, or all".to_owned()),
     }
 }
 
@@ -101,7 +161,7 @@ pub(in crate::cli) fn chatbot(text: &str) -> Result<String, String> {
     match text.len() {
         0 => Err("a chatbot id must not be empty".to_owned()),
         1..=256 => Ok(text.to_owned()),
-        length => Err(format!("a chatbot id has at most 256 bytes, this one has {length}")),
+        length => Err(format!("a chatbot id has at most 256 bytes; this one has {length}")),
     }
 }
 

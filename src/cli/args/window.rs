@@ -1,7 +1,8 @@
 //! The window of days that a report covers.
 
 use crate::error::{Error, Result};
-use crate::time::Day;
+use crate::report::ReportKind;
+use crate::time::{Day, Micros};
 
 use super::values;
 
@@ -28,6 +29,27 @@ pub(in crate::cli) struct Args {
     pub as_of: Option<AsOf>,
 }
 
+/// Adds the default value of `--days`, which depends on the command, to its help.
+pub(in crate::cli) fn show_default_days(command: clap::Command) -> clap::Command {
+    let add = |default: String| {
+        move |days: clap::Arg| {
+            let help = days.get_help().map(|help| format!("{help} [default: {default}]"));
+            days.help(help.unwrap_or_default())
+        }
+    };
+    command
+        .mut_subcommand("events", |events| events.mut_arg("days", add("7".to_owned())))
+        .mut_subcommand("export", |export| export.mut_arg("days", add("all".to_owned())))
+        .mut_subcommand("dashboard", |dashboard| dashboard.mut_arg("days", add("365".to_owned())))
+        .mut_subcommand("report", |report| {
+            report.mut_subcommands(|report| match ReportKind::from_name(report.get_name()) {
+                None | Some(ReportKind::Active) => report,
+                Some(ReportKind::Sessions) => report.mut_arg("days", add("all".to_owned())),
+                Some(kind) => report.mut_arg("days", add(kind.default_days().to_string())),
+            })
+        })
+}
+
 /// A day, possibly relative to today or to the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) enum AsOf {
@@ -48,9 +70,28 @@ impl AsOf {
         match self {
             AsOf::Today => today,
             AsOf::Yesterday => today.plus(-1),
-            // Ingest accepts events up to a day in the future. They do not move today.
+            // Ingest accepts events up to a day in the future, which do not change today.
             AsOf::Latest => latest.unwrap_or(today).min(today),
             AsOf::Day(day) => day,
+        }
+    }
+}
+
+/// The time of a report on a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Moment {
+    /// A fixed time.
+    At(Micros),
+    /// The time of the newest event, but never after now.
+    Latest,
+}
+
+impl Moment {
+    /// Returns the time. `newest` is the time of the newest event; without events, `latest` is now.
+    pub(in crate::cli) fn resolve(self, now: Micros, newest: Option<Micros>) -> Micros {
+        match self {
+            Moment::At(time) => time,
+            Moment::Latest => newest.unwrap_or(now).min(now),
         }
     }
 }
@@ -58,11 +99,11 @@ impl AsOf {
 /// A validated window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Window {
-    /// The last `days` days that end with `as_of`.
+    /// The last `days` days up to `as_of`.
     Last { days: u32, as_of: AsOf },
     /// The days `from` to `to`, both included.
     Between { from: AsOf, to: AsOf },
-    /// The first `days` days that start with `from`.
+    /// The first `days` days from `from` on.
     First { from: AsOf, days: u32 },
 }
 
@@ -97,6 +138,11 @@ impl Args {
     /// Returns whether no flag is given.
     pub(in crate::cli) fn is_empty(&self) -> bool {
         self.days.is_none() && self.from.is_none() && self.to.is_none() && self.as_of.is_none()
+    }
+
+    /// Returns whether `--as-of latest` is given.
+    pub(in crate::cli) fn is_as_of_latest(&self) -> bool {
+        self.as_of == Some(AsOf::Latest)
     }
 
     /// Validates the flags. Without a length, the window has `default_days` days.

@@ -3,17 +3,21 @@
 use serde::Serialize;
 
 use crate::cli::Printer;
-use crate::error::{Error, Result};
-use crate::ingest::{FileOutcome, IngestCounts, IngestSummary, RejectReason};
+use crate::error::Result;
+use crate::ingest::explanation::Explanation;
+use crate::ingest::{FileOutcome, FileSummary, FolderWithoutLogs, IngestCounts, IngestSummary, RejectReason};
 use crate::ingest::{IngestReport, RejectedLineRef};
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::table::draw_section;
-use crate::render::text::escape_control;
+use crate::render::text::{escape_control, wrap};
+use crate::time::Zone;
 
-/// The largest number of files with a row of their own.
+/// The maximum number of files with a separate row.
 const MAX_FILES: usize = 20;
+/// The maximum number of keys that are listed if everything is rejected.
+const MAX_KEYS: usize = 30;
 
 /// The JSON form of a report.
 #[derive(Serialize)]
@@ -23,24 +27,34 @@ struct JsonSummary<'a> {
     summary: &'a IngestSummary,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     first_rejected: &'a [RejectedLineRef],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<&'a Explanation>,
 }
 
 /// Returns the summary as JSON.
 pub fn json(report: &IngestReport) -> Result<String> {
     let first_rejected = if report.too_many_rejected { &report.first_rejected[..] } else { &[] };
-    let summary = JsonSummary { committed: report.committed, summary: &report.summary, first_rejected };
-    let text = serde_json::to_string_pretty(&summary);
-    text.map_err(|e| Error::failed("cannot write the ingest summary as JSON").caused_by(e))
+    let summary = JsonSummary {
+        committed: report.committed,
+        summary: &report.summary,
+        first_rejected,
+        explanation: report.explanation.as_ref(),
+    };
+    crate::render::json(&summary, "ingest summary")
 }
 
 /// Returns the summary as a table.
 pub fn table(report: &IngestReport, style: &Style) -> String {
     let total = &report.summary.total;
+    let ignored = total.ignored > 0;
     let pruned = total.already_pruned > 0;
     let forgotten = total.forgotten > 0;
     let too_many_rejected = report.too_many_rejected;
     let stored = if too_many_rejected { "would store" } else { "stored" };
     let mut numbers = vec!["read", stored, "duplicate", "rejected"];
+    if ignored {
+        numbers.push("ignored");
+    }
     if pruned {
         numbers.push("already pruned");
     }
@@ -49,11 +63,14 @@ pub fn table(report: &IngestReport, style: &Style) -> String {
     }
     numbers.push("unfinished");
     let numbers = numbers.into_iter().map(Column::number);
-    let mut section = Section::new(std::iter::once(Column::wrapped("file")).chain(numbers));
+    let mut section = Section::new(std::iter::once(Column::path("file")).chain(numbers));
     let row = |name: String, counts: &IngestCounts| {
         let mut cells = vec![name];
         let figures = [counts.read, counts.stored, counts.duplicate, counts.rejected_total()];
         cells.extend(figures.map(group_digits));
+        if ignored {
+            cells.push(group_digits(counts.ignored));
+        }
         if pruned {
             cells.push(group_digits(counts.already_pruned));
         }
@@ -64,8 +81,10 @@ pub fn table(report: &IngestReport, style: &Style) -> String {
         cells
     };
     let files = &report.summary.files;
-    let (unchanged, read): (Vec<_>, Vec<_>) =
+    let (unchanged, mut read): (Vec<_>, Vec<_>) =
         files.iter().partition(|file| file.outcome == FileOutcome::Unchanged);
+    // Files with problems come first.
+    read.sort_by_key(|file| !has_problem(file));
     for file in read.iter().take(MAX_FILES) {
         section.push(row(escape_control(&file.file).into_owned(), &file.counts));
     }
@@ -106,32 +125,117 @@ pub fn table(report: &IngestReport, style: &Style) -> String {
     for (warning, times) in total.warnings.iter() {
         text.push_str(&format!("warning: {} {}\n", group_digits(times), warning.name()));
     }
+    if let Some(explanation) = &report.explanation {
+        text.push_str(&explanation_text(explanation, style));
+    }
     text
 }
 
-/// Prints notes and warnings about what the summary does not show.
-pub fn notes(report: &IngestReport, printer: &Printer) {
+fn has_problem(file: &FileSummary) -> bool {
+    matches!(file.outcome, FileOutcome::Damaged { .. } | FileOutcome::Unreadable { .. })
+        || file.counts.rejected_total() > 0
+}
+
+/// Explains why everything was rejected.
+fn explanation_text(explanation: &Explanation, style: &Style) -> String {
+    let Explanation { reason, events, samples, form, keys, likely, nearest } = explanation;
+    let mut text = format!(
+        "\n{} as {reason}, such as:\n",
+        pluralize(*events, "event was rejected", "events were rejected")
+    );
+    let width = style.width.clamp(20, 160);
+    let clip = |line: String| match line.char_indices().nth(width.saturating_sub(1)) {
+        Some((end, _)) => format!("{}…\n", line.get(..end).unwrap_or("")),
+        None => format!("{line}\n"),
+    };
+    for sample in samples {
+        let place = format!("  {}:{}  {}", sample.file, sample.line, sample.fault);
+        text.push_str(&clip(escape_control(&place).into_owned()));
+        text.push_str(&clip(format!("    {}", escape_control(&sample.text))));
+    }
+    let mut list = |title: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            let line = escape_control(&format!("{title}: {}", items.join(", "))).into_owned();
+            text.push_str(&format!("{}\n", wrap(&line, width).join("\n  ")));
+        }
+    };
+    list("form", vec![form.clone()]);
+    list("keys", keys.iter().take(MAX_KEYS).cloned().collect());
+    list("likely", likely.iter().map(|(field, place)| format!("{field} = {place}")).collect());
+    if let Some(nearest) = nearest {
+        let missing = nearest.missing.join(", ");
+        list(
+            "nearest built-in map",
+            vec![format!("{} ({}); it also needs {missing}", nearest.map, nearest.about)],
+        );
+    }
+    text
+}
+
+/// Prints notes and warnings that the summary does not contain. `zone` is the store's time zone.
+pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
+    let total = &report.summary.total;
+    if report.utc_times > 0 && zone != Zone::UTC {
+        printer.note(&format!(
+            "{} without an offset and {} read as UTC, but the time zone of the store is {}; for local times, \
+             ingest the logs into a new store with --timezone {2}",
+            pluralize(report.utc_times, "event has a time", "events have times"),
+            if report.utc_times == 1 { "was" } else { "were" },
+            zone.name(),
+        ));
+    }
+    if total.ignored > 0 && total.ignored == total.read {
+        printer.note("all records were ignored: `wa preview FILE` shows how they are read");
+    }
     if report.summary.total.rejected.contains_key(&RejectReason::NoChatbotId) {
         printer.note("lines without chatbot_id were rejected; name their chatbot with --chatbot ID");
+    }
+    if report.summary.total.rejected.contains_key(&RejectReason::NotUtf8) {
+        printer.note(
+            "lines that are not UTF-8 were rejected; if the log has another encoding, convert it: \
+             iconv -f WINDOWS-1252 -t UTF-8 FILE | wa ingest -",
+        );
     }
     match report.summary.total.unfinished {
         0 => {}
         1 => printer.note("1 unfinished last line is left for the next ingest"),
         n => printer.note(&format!("{} unfinished last lines are left for the next ingest", group_digits(n))),
     }
-    for folder in &report.folders_without_logs {
+    folder_warnings(&report.folders_without_logs, printer);
+    unread_logs(report, printer);
+    pruned_days(report, printer);
+}
+
+/// Prints warnings about folders without logs.
+pub fn folder_warnings(folders: &[FolderWithoutLogs], printer: &Printer) {
+    for folder in folders {
         let other = folder.other_file.as_ref().map(|other| {
-            // Possibly a log that logrotate has renamed. Such names are not guessed.
+            // It may be a log that logrotate has renamed. Such names are not recognized.
             printer.needs_attention();
             format!("; name other files, such as {}, or match them by a glob", other.display())
         });
         printer.warn(&format!(
-            "there are no logs in {}: only files named *.ndjson, *.jsonl, *.json or *.log, also with .gz or \
-             .zst, are read from a folder{}",
+            "there are no logs in {}: only files named *.ndjson, *.jsonl, *.json, *.log, *.csv or *.tsv, also \
+             with .gz, .zst, .xz or .bz2, are read from a folder{}",
             folder.folder.display(),
             other.unwrap_or_default()
         ));
     }
+}
+
+/// Warns about compressed logs in folders that were not read.
+fn unread_logs(report: &IngestReport, printer: &Printer) {
+    if let Some(first) = report.unread_logs.first() {
+        let logs = pluralize(report.unread_logs.len() as u64, "compressed log was", "compressed logs were");
+        printer.warn(&format!(
+            "{logs} not read, such as {}: only .gz, .zst, .xz and .bz2 are supported; decompress the others, or \
+             pipe them to `wa ingest -`",
+            first.display()
+        ));
+    }
+}
+
+fn pruned_days(report: &IngestReport, printer: &Printer) {
     let days = &report.pruned_days;
     if let Some((chatbot, day)) = days.first() {
         let more = match days.len() as u64 - 1 {

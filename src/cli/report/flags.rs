@@ -1,10 +1,12 @@
 //! The raw arguments of each report.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
-use crate::cli::args::values::{self, ReportFormat};
-use crate::cli::args::window;
-use crate::time::Micros;
+use super::funnel_flags::FunnelArgs;
+use super::paths_flags::PathsArgs;
+use crate::cli::args::values::{self, Limit, ReportFormat};
+use crate::cli::args::window::{self, Moment};
+use crate::report::{HeatmapMetric, Interval, TrendInterval};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Report {
@@ -13,33 +15,46 @@ pub(super) enum Report {
 Examples:
   wa report summary --days 7 --as-of yesterday
       report on the last seven complete days
-  wa report summary --chatbot shop --compare
-      compare 30 days of one chatbot with the 30 days before
   wa report summary --fail-if 'conversion_rate < 20' --quiet
       exit with status 3 if the conversion rate is below 20 percent")]
     Summary {
         #[command(flatten)]
         common: CommonArgs,
         #[command(flatten)]
+        limit: LimitArgs,
+        #[command(flatten)]
         compare: CompareArgs,
-        /// Exit with status 3 if met, such as 'conversion_rate < 20' (repeatable)
-        #[arg(long, value_name = "CONDITION")]
-        fail_if: Vec<String>,
+        #[command(flatten)]
+        fail: FailArgs,
     },
 
     /// Show the metrics of each day
     #[command(after_help = "\
 Examples:
   wa report trends --days 14 --format csv > trends.csv
-      write two weeks to a file for a spreadsheet")]
+      write two weeks to a file for a spreadsheet
+  wa report trends --days 90 --interval week
+      show sessions and distinct visitors of each week")]
     Trends {
         #[command(flatten)]
         common: CommonArgs,
+        /// Show a row for each hour, day, week or month [default: day]
+        #[arg(
+            long,
+            value_enum,
+            hide_possible_values = true,
+            value_name = "PERIOD",
+            default_value_t,
+            hide_default_value = true
+        )]
+        interval: RowInterval,
+        #[command(flatten)]
+        limit: LimitArgs,
         #[command(flatten)]
         compare: CompareArgs,
     },
 
-    /// Show the most frequent events; of the last 7 days by default
+    /// Show the most frequent events
     #[command(after_help = "\
 Examples:
   wa report events --limit 20
@@ -49,9 +64,9 @@ Examples:
         common: CommonArgs,
         #[command(flatten)]
         compare: CompareArgs,
-        /// Number of rows, at most 100
-        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
-        limit: u32,
+        /// Number of rows: 1 to 100, or all [default: all in CSV, otherwise 10]
+        #[arg(long, value_name = "N", value_parser = values::limit)]
+        limit: Option<Limit>,
     },
 
     /// Show sources of sessions: campaigns, referrers, channels
@@ -88,23 +103,25 @@ Examples:
     /// Show the number of active sessions
     #[command(after_help = "\
 Examples:
-  wa report active --as-of 2026-11-09T20:00:00Z
-      count sessions with an event within the session timeout before that time")]
+  wa report active --as-of latest
+      count sessions with an event within the session timeout before the newest event")]
     Active {
         #[command(flatten)]
         scope: ScopeArgs,
         #[command(flatten)]
+        fail: FailArgs,
+        #[command(flatten)]
         format: FormatArgs,
-        /// Time at which sessions are active [default: now]
-        #[arg(long, value_name = "TIME", value_parser = values::time)]
-        as_of: Option<Micros>,
+        /// Time, or latest for the time of the newest event [default: now]
+        #[arg(long, value_name = "TIME", value_parser = values::moment)]
+        as_of: Option<Moment>,
     },
 
     /// Show sessions, newest first, in pages
     #[command(after_help = "\
 Examples:
-  wa report sessions --page 2 --limit 50
-      show the 51st to the 100th newest session
+  wa report sessions --days 7 --format csv > sessions.csv
+      write all sessions of a week to a file for a spreadsheet
   wa report sessions --visitor visitor_123 --format json
       show the newest 20 sessions of a visitor
   wa report sessions --session-id s-123
@@ -112,16 +129,16 @@ Examples:
     Sessions {
         #[command(flatten)]
         common: CommonArgs,
-        /// Page, from 1
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::page)]
-        page: u64,
-        /// Number of sessions per page, at most 100
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
-        limit: u32,
-        /// Show only this session and its events, by the session id in the log or by its own id
+        /// Page, from 1 [default: 1]
+        #[arg(long, value_name = "N", value_parser = values::page)]
+        page: Option<u64>,
+        /// Sessions per page: 1 to 100, or all [default: all in CSV, otherwise 20]
+        #[arg(long, value_name = "N", value_parser = values::limit)]
+        limit: Option<Limit>,
+        /// Show one session in full, by its id in the log or the start of its row id
         #[arg(long, value_name = "ID", value_parser = values::non_empty, conflicts_with_all = ["visitor", "page"])]
         session_id: Option<String>,
-        /// Show only the sessions of this visitor and their events, by anonymous id or user id
+        /// Show a visitor's sessions in full, by anonymous or user id, email or name
         #[arg(long, value_name = "ID", value_parser = values::non_empty)]
         visitor: Option<String>,
     },
@@ -135,6 +152,10 @@ Examples:
         #[command(flatten)]
         common: CommonArgs,
         #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        fail: FailArgs,
+        #[command(flatten)]
         limit: LimitArgs,
     },
 
@@ -146,6 +167,8 @@ Examples:
     Pages {
         #[command(flatten)]
         common: CommonArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
         #[command(flatten)]
         limit: LimitArgs,
     },
@@ -159,6 +182,8 @@ Examples:
         #[command(flatten)]
         common: CommonArgs,
         #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
         limit: LimitArgs,
     },
 
@@ -170,6 +195,135 @@ Examples:
     Visitors {
         #[command(flatten)]
         common: CommonArgs,
+        #[command(flatten)]
+        limit: LimitArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        fail: FailArgs,
+    },
+
+    /// Show sessions, conversations, messages or visitors by weekday and hour
+    #[command(after_help = "\
+Examples:
+  wa report heatmap --metric conversations
+      show when conversations of the last four weeks started
+  wa report heatmap --format csv
+      write all four metrics of each weekday and hour for a spreadsheet")]
+    Heatmap {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        values: ValuesArgs,
+        /// Metric of the table: sessions, conversations, messages or visitors
+        #[arg(long, value_enum, hide_possible_values = true, value_name = "METRIC", default_value_t)]
+        metric: Metric,
+    },
+
+    /// Show replies, waiting times and ratings of conversations
+    #[command(after_help = "\
+Examples:
+  wa report conversations --days 7
+      show how many conversations were answered, and how long visitors waited
+  wa report conversations --list --limit 50
+      list the newest fifty conversations")]
+    Conversations {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        fail: FailArgs,
+        /// List the conversations, newest first
+        #[arg(long)]
+        list: bool,
+        /// Listed conversations: 1 to 100, or all [default: all in CSV, otherwise 20]
+        #[arg(long, value_name = "N", value_parser = values::limit, requires = "list")]
+        limit: Option<Limit>,
+    },
+
+    /// Show how many new visitors came back, by the period when they were first seen
+    #[command(after_help = "\
+Examples:
+  wa report retention --interval month
+      show the share of each month's new visitors that came back in later months
+  wa report retention --return message_sent --unbounded
+      show who sent a message in a week or later")]
+    Retention {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        fail: FailArgs,
+        #[command(flatten)]
+        values: ValuesArgs,
+        /// Length of the periods: day, week or month. Without a window: 14 days, 84 days, 365 days
+        #[arg(long, value_enum, hide_possible_values = true, value_name = "PERIOD", default_value_t)]
+        interval: CohortInterval,
+        /// Count visitors that came back in a period or any later one
+        #[arg(long)]
+        unbounded: bool,
+        /// Count only sessions with this event as returns
+        #[arg(long = "return", value_name = "EVENT", value_parser = values::non_empty)]
+        return_event: Option<String>,
+    },
+
+    /// Show how often the goals of `wa.toml` are reached, and by how many visitors
+    #[command(after_help = "\
+Examples:
+  wa report goals --days 7
+      show the goals that [goals] in wa.toml defines")]
+    Goals {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        fail: FailArgs,
+        #[command(flatten)]
+        values: ValuesArgs,
+    },
+
+    /// Show the most frequent sequences of events or pages
+    #[command(after_help = "\
+Examples:
+  wa report paths --steps 4
+      show the first four events of sessions, as a tree
+  wa report paths --pages --start-at /pricing
+      show the pages that visitors view after the prices
+  wa report paths --end-at message_sent
+      show what happens before the first message")]
+    Paths {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        paths: PathsArgs,
+        /// Listed paths: 1 to 100, or all [default: all in CSV, 10 in tables, otherwise 20]
+        #[arg(long, value_name = "N", value_parser = values::limit)]
+        limit: Option<Limit>,
+    },
+
+    /// Show how many sessions or visitors pass the steps of a funnel
+    #[command(after_help = "\
+Examples:
+  wa report funnel
+      show the way from the loaded widget to the rating
+  wa report funnel checkout --unit visitor --within 3d
+      show a funnel of wa.toml, for visitors within three days
+  wa report funnel --step 'page_viewed where page_url~/pricing' --step form_sent
+      show how many viewed the prices and then sent a form")]
+    Funnel {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        fail: FailArgs,
+        #[command(flatten)]
+        values: ValuesArgs,
+        #[command(flatten)]
+        funnel: FunnelArgs,
     },
 
     /// Show all reports
@@ -180,11 +334,90 @@ Examples:
     All {
         #[command(flatten)]
         common: CommonArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        fail: FailArgs,
+        #[command(flatten)]
+        limit: LimitArgs,
     },
 }
 
+/// A metric of `heatmap`, by its name on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Metric {
+    #[default]
+    Sessions,
+    Conversations,
+    Messages,
+    Visitors,
+}
+
+impl From<Metric> for HeatmapMetric {
+    fn from(metric: Metric) -> HeatmapMetric {
+        match metric {
+            Metric::Sessions => HeatmapMetric::Sessions,
+            Metric::Conversations => HeatmapMetric::Conversations,
+            Metric::Messages => HeatmapMetric::Messages,
+            Metric::Visitors => HeatmapMetric::Visitors,
+        }
+    }
+}
+
+/// A length of periods, by its name on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum CohortInterval {
+    Day,
+    #[default]
+    Week,
+    Month,
+}
+
+impl From<CohortInterval> for Interval {
+    fn from(interval: CohortInterval) -> Interval {
+        match interval {
+            CohortInterval::Day => Interval::Day,
+            CohortInterval::Week => Interval::Week,
+            CohortInterval::Month => Interval::Month,
+        }
+    }
+}
+
+/// The period that a row of `trends` covers, by its name on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum RowInterval {
+    Hour,
+    #[default]
+    Day,
+    Week,
+    Month,
+}
+
+impl From<RowInterval> for TrendInterval {
+    fn from(interval: RowInterval) -> TrendInterval {
+        match interval {
+            RowInterval::Hour => TrendInterval::Hour,
+            RowInterval::Day => TrendInterval::Day,
+            RowInterval::Week => TrendInterval::Week,
+            RowInterval::Month => TrendInterval::Month,
+        }
+    }
+}
+
+impl Default for Report {
+    /// Returns the report that `wa report` shows without a name.
+    fn default() -> Report {
+        Report::Summary {
+            common: CommonArgs::default(),
+            limit: LimitArgs::default(),
+            compare: CompareArgs::default(),
+            fail: FailArgs::default(),
+        }
+    }
+}
+
 /// The arguments of every report on a window.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct CommonArgs {
     #[command(flatten)]
     pub window: window::Args,
@@ -195,7 +428,7 @@ pub(super) struct CommonArgs {
 }
 
 /// The arguments that select sessions.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct ScopeArgs {
     /// Only this chatbot (repeatable) [default: all chatbots together]
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
@@ -208,25 +441,53 @@ pub(super) struct ScopeArgs {
     /// Include bot sessions; as far back as sessions are retained
     #[arg(long)]
     pub include_bots: bool,
+
+    /// Only matching sessions, such as 'country_code=DE|AT' (repeatable; docs/filters.md)
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub conditions: Vec<String>,
+
+    /// Only sessions of this segment of wa.toml (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub segment: Vec<String>,
+
+    /// Show the figures for each value of this field (twice at most; docs/breakdowns.md)
+    #[arg(long, value_name = "FIELD")]
+    pub by: Vec<String>,
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct FormatArgs {
-    /// Output format: table, json, csv or markdown
+    /// Output format: table, json, csv, markdown or html
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]
     pub format: ReportFormat,
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct CompareArgs {
     /// Compare each metric with the previous period
     #[arg(long)]
     pub compare: bool,
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
+pub(super) struct FailArgs {
+    /// Exit with status 3 if this condition on a figure holds, such as 'conversion_rate < 20' in
+    /// the summary (repeatable; docs/reports.md)
+    #[arg(long, value_name = "CONDITION")]
+    pub fail_if: Vec<String>,
+}
+
+/// The limit of reports without lists.
+#[derive(clap::Args, Debug, Default)]
+pub(super) struct ValuesArgs {
+    /// Values of --by: 1 to 100, or all [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::limit)]
+    pub limit: Option<Limit>,
+}
+
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct LimitArgs {
-    /// Number of rows per list, at most 100 [default: all in JSON and CSV, 10 in tables]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub limit: Option<u32>,
+    /// Rows per list, or values of --by: 1 to 100, or all [default: 10; lists in JSON and CSV: all]
+    #[arg(long, value_name = "N", value_parser = values::limit)]
+    pub limit: Option<Limit>,
 }

@@ -1,22 +1,32 @@
 //! `wa report`: prints reports.
 
+pub(super) mod dashboard;
 mod flags;
+mod funnel_flags;
+mod paths_flags;
+mod stream;
 
 use std::path::PathBuf;
 
 use flags::{CommonArgs, Report};
+use funnel_flags::FunnelArgs;
+use paths_flags::PathsArgs;
 
-use super::args::values::ReportFormat;
-use super::args::window::{self, Window};
+use super::args::values::{Limit, ReportFormat};
+use super::args::window::{self, Moment, Window};
 use super::{Globals, Printer};
+use crate::config::Annotation;
 use crate::error::{Error, Result};
 use crate::render::{Format, render};
 use crate::report::condition::{self, Condition};
-use crate::report::{self, Query, ReportKind, ReportOutcome, ReportRequest};
+use crate::report::{
+    self, Definitions, Field, HeatmapMetric, Query, ReportKind, ReportOutcome, ReportRequest,
+    RetentionOptions, SequenceOptions, Subject, TrendInterval, Where, segment_conditions,
+};
 use crate::store::{Snapshot, Store};
-use crate::time::{Clock, Day, Micros};
+use crate::time::{Clock, Day};
 
-/// Show reports: summary, trends, events, sources, devices and more
+/// Show reports: summary (the default), trends, events, sources, devices and more
 ///
 /// All reports attribute a session to the day on which it started, so their numbers agree. Bot
 /// sessions are excluded, and their number is shown.
@@ -33,7 +43,7 @@ Examples:
 )]
 pub(super) struct Args {
     #[command(subcommand)]
-    report: Report,
+    report: Option<Report>,
 }
 
 /// The validated options.
@@ -47,15 +57,26 @@ pub(super) struct Options {
     chatbots: Vec<String>,
     by_chatbot: bool,
     include_bots: bool,
+    /// The conditions that sessions must satisfy.
+    conditions: Vec<Where>,
+    /// The fields of a breakdown.
+    by: Vec<Field>,
     compare: bool,
-    limit: Option<usize>,
+    /// The number of rows; `None` for the default of the report and the format.
+    limit: Option<Limit>,
     /// The page of sessions, from 1.
     page: usize,
     session_id: Option<String>,
     visitor: Option<String>,
     /// The time of `active`.
-    moment: Micros,
+    moment: Moment,
+    heatmap_metric: HeatmapMetric,
+    retention: RetentionOptions,
+    interval: TrendInterval,
+    /// The annotations of `wa.toml`.
+    annotations: Vec<Annotation>,
     fail_if: Vec<Condition>,
+    sequences: SequenceOptions,
     format: Format,
 }
 
@@ -63,12 +84,18 @@ pub(super) struct Options {
 #[derive(Default)]
 struct SpecificArgs {
     compare: bool,
-    limit: Option<u32>,
+    limit: Option<Limit>,
     page: Option<u64>,
     session_id: Option<String>,
     visitor: Option<String>,
-    moment: Option<Micros>,
+    moment: Option<Moment>,
+    heatmap_metric: HeatmapMetric,
+    retention: RetentionOptions,
+    interval: TrendInterval,
     fail_if: Vec<String>,
+    sequences: SequenceOptions,
+    funnel: Option<FunnelArgs>,
+    paths: Option<PathsArgs>,
 }
 
 impl Args {
@@ -77,12 +104,24 @@ impl Args {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] if arguments or settings are invalid.
     pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
-        let (kind, common, specific) = split(self.report);
+        let (kind, common, specific) = split(self.report.unwrap_or_default());
+        // In `all`, `active` has the time of the last day that the other reports cover.
+        let latest = common.window.is_as_of_latest().then_some(Moment::Latest);
         let window = match kind {
             ReportKind::Active => None,
             ReportKind::Sessions if common.window.is_empty() => None,
+            ReportKind::Retention => {
+                Some(common.window.validate(specific.retention.interval.default_days())?)
+            }
             kind => Some(common.window.validate(kind.default_days())?),
         };
+        let conditions = common.scope.conditions.iter();
+        let conditions = conditions.map(|text| Where::parse("--where", text, Subject::Sessions));
+        let mut conditions = conditions.collect::<Result<Vec<_>>>()?;
+        let config = globals.config()?;
+        conditions.extend(segment_conditions(&config, &common.scope.segment, Subject::Sessions)?);
+        let by = common.scope.by.iter().map(|name| Field::parse(name, Subject::Sessions));
+        let by = by.collect::<Result<_>>()?;
         let mut chatbots = common.scope.chatbot;
         chatbots.sort();
         chatbots.dedup();
@@ -92,9 +131,10 @@ impl Args {
             return Err(Error::usage("--fail-if cannot be combined with --by-chatbot")
                 .hint("run the report once per chatbot, with --chatbot ID"));
         }
-        // A report uses the settings that the store was created with. Reading the current ones
-        // reports invalid settings.
-        globals.config()?;
+        // The manifest has the other settings that a report needs.
+        let definitions = Definitions::new(&config)?;
+        let paths = specific.paths.unwrap_or_default().validate()?;
+        let funnel = specific.funnel.unwrap_or_default().validate(&definitions)?;
         Ok(Options {
             store: globals.store.clone(),
             clock: globals.clock,
@@ -103,18 +143,26 @@ impl Args {
             chatbots,
             by_chatbot: common.scope.by_chatbot,
             include_bots: common.scope.include_bots,
+            conditions,
+            by,
             compare: specific.compare || fail_if.iter().any(Condition::needs_comparison),
-            limit: specific.limit.map(|limit| limit as usize),
+            limit: specific.limit,
             page: specific.page.and_then(|page| usize::try_from(page).ok()).unwrap_or(1),
             session_id: specific.session_id,
             visitor: specific.visitor,
-            moment: specific.moment.unwrap_or(globals.clock.now),
+            moment: specific.moment.or(latest).unwrap_or(Moment::At(globals.clock.now)),
+            heatmap_metric: specific.heatmap_metric,
+            retention: specific.retention,
+            interval: specific.interval,
+            annotations: config.annotations,
             fail_if,
+            sequences: SequenceOptions { funnel, paths, definitions, ..specific.sequences },
             format: match common.format.format {
                 ReportFormat::Table => Format::Table,
                 ReportFormat::Json => Format::Json,
                 ReportFormat::Csv => Format::Csv,
                 ReportFormat::Markdown => Format::Markdown,
+                ReportFormat::Html => Format::Html,
             },
         })
     }
@@ -124,14 +172,21 @@ impl Args {
 fn split(report: Report) -> (ReportKind, CommonArgs, SpecificArgs) {
     let none = SpecificArgs::default;
     match report {
-        Report::Summary { common, compare, fail_if } => {
-            (ReportKind::Summary, common, SpecificArgs { compare: compare.compare, fail_if, ..none() })
+        Report::Summary { common, limit, compare, fail } => {
+            let specific = SpecificArgs {
+                compare: compare.compare,
+                fail_if: fail.fail_if,
+                limit: limit.limit,
+                ..none()
+            };
+            (ReportKind::Summary, common, specific)
         }
-        Report::Trends { common, compare } => {
-            (ReportKind::Trends, common, SpecificArgs { compare: compare.compare, ..none() })
+        Report::Trends { common, limit, compare, interval } => {
+            let (compare, interval) = (compare.compare, interval.into());
+            (ReportKind::Trends, common, SpecificArgs { compare, limit: limit.limit, interval, ..none() })
         }
         Report::Events { common, compare, limit } => {
-            let specific = SpecificArgs { compare: compare.compare, limit: Some(limit), ..none() };
+            let specific = SpecificArgs { compare: compare.compare, limit, ..none() };
             (ReportKind::Events, common, specific)
         }
         Report::Sources { common, compare, limit } => {
@@ -142,25 +197,79 @@ fn split(report: Report) -> (ReportKind, CommonArgs, SpecificArgs) {
             let specific = SpecificArgs { compare: compare.compare, limit: limit.limit, ..none() };
             (ReportKind::Devices, common, specific)
         }
-        Report::Active { scope, format, as_of } => {
+        Report::Active { scope, fail, format, as_of } => {
             let common = CommonArgs { window: window::Args::default(), scope, format };
-            (ReportKind::Active, common, SpecificArgs { moment: as_of, ..none() })
+            (ReportKind::Active, common, SpecificArgs { moment: as_of, fail_if: fail.fail_if, ..none() })
         }
         Report::Sessions { common, page, limit, session_id, visitor } => {
-            let (page, limit) = (Some(page), Some(limit));
             (ReportKind::Sessions, common, SpecificArgs { page, limit, session_id, visitor, ..none() })
         }
-        Report::Performance { common, limit } => {
-            (ReportKind::Performance, common, SpecificArgs { limit: limit.limit, ..none() })
+        Report::Performance { common, compare, fail, limit } => {
+            let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
+            (ReportKind::Performance, common, SpecificArgs { limit: limit.limit, ..specific })
         }
-        Report::Pages { common, limit } => {
-            (ReportKind::Pages, common, SpecificArgs { limit: limit.limit, ..none() })
+        Report::Pages { common, compare, limit } => {
+            let specific = SpecificArgs { compare: compare.compare, limit: limit.limit, ..none() };
+            (ReportKind::Pages, common, specific)
         }
-        Report::Locations { common, limit } => {
-            (ReportKind::Locations, common, SpecificArgs { limit: limit.limit, ..none() })
+        Report::Locations { common, compare, limit } => {
+            let specific = SpecificArgs { compare: compare.compare, limit: limit.limit, ..none() };
+            (ReportKind::Locations, common, specific)
         }
-        Report::Visitors { common } => (ReportKind::Visitors, common, none()),
-        Report::All { common } => (ReportKind::All, common, none()),
+        Report::Visitors { common, limit, compare, fail } => {
+            let specific = SpecificArgs {
+                compare: compare.compare,
+                fail_if: fail.fail_if,
+                limit: limit.limit,
+                ..none()
+            };
+            (ReportKind::Visitors, common, specific)
+        }
+        Report::Heatmap { common, values, metric } => {
+            let specific = SpecificArgs { heatmap_metric: metric.into(), limit: values.limit, ..none() };
+            (ReportKind::Heatmap, common, specific)
+        }
+        Report::Retention { common, fail, values, interval, unbounded, return_event } => {
+            let retention = RetentionOptions { interval: interval.into(), unbounded, return_event };
+            let specific = SpecificArgs { fail_if: fail.fail_if, limit: values.limit, ..none() };
+            (ReportKind::Retention, common, SpecificArgs { retention, ..specific })
+        }
+        Report::Conversations { common, compare, fail, list, limit } => {
+            let sequences = SequenceOptions { lists_conversations: list, ..SequenceOptions::default() };
+            let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
+            (ReportKind::Conversations, common, SpecificArgs { limit, sequences, ..specific })
+        }
+        Report::Funnel { common, compare, fail, values, funnel } => {
+            let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
+            let (funnel, limit) = (Some(funnel), values.limit);
+            (ReportKind::Funnel, common, SpecificArgs { funnel, limit, ..specific })
+        }
+        Report::Goals { common, compare, fail, values } => {
+            let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
+            (ReportKind::Goals, common, SpecificArgs { limit: values.limit, ..specific })
+        }
+        Report::Paths { common, compare, paths, limit } => {
+            let specific = SpecificArgs { compare: compare.compare, paths: Some(paths), ..none() };
+            (ReportKind::Paths, common, SpecificArgs { limit, ..specific })
+        }
+        Report::All { common, compare, fail, limit } => {
+            let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
+            (ReportKind::All, common, SpecificArgs { limit: limit.limit, ..specific })
+        }
+    }
+}
+
+impl Options {
+    /// Returns whether lists have all rows.
+    fn lists_all(&self) -> bool {
+        self.limit == Some(Limit::All) || (self.limit.is_none() && self.format == Format::Csv)
+    }
+
+    /// Returns whether the report is a list of sessions that may not fit in memory.
+    fn is_long_list(&self) -> bool {
+        let is_look_up = self.session_id.is_some() || self.visitor.is_some();
+        let is_list = self.kind == ReportKind::Sessions && self.format == Format::Csv && self.lists_all();
+        is_list && !is_look_up && !self.by_chatbot && self.page == 1
     }
 }
 
@@ -169,6 +278,14 @@ fn split(report: Report) -> (ReportKind, CommonArgs, SpecificArgs) {
 /// # Errors
 /// The error of the report; [`crate::ErrorKind::ConditionMet`] if a `--fail-if` condition is met.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
+    if options.is_long_list() {
+        stream::sessions(options, printer)?.iter().for_each(|note| printer.note(note));
+        return Ok(());
+    }
+    if options.format == Format::Html && printer.is_terminal() {
+        return Err(Error::usage("HTML cannot be shown on a terminal")
+            .hint("redirect it, as in `wa report --format html > report.html`"));
+    }
     let computed = Store::new(&options.store).read_consistently(|snapshot| compute(options, snapshot))?;
     printer.result(&render(&computed.outcome, options.format, &printer.style())?)?;
     computed.outcome.notes().iter().for_each(|note| printer.note(note));
@@ -193,27 +310,46 @@ struct Computed {
 }
 
 fn compute(options: &Options, snapshot: &Snapshot) -> Result<Computed> {
-    let today = snapshot.zone().day(options.clock.now);
-    let window = resolve(options.window, snapshot, today)?;
+    let window = resolve(options.window, snapshot, snapshot.zone().day(options.clock.now))?;
+    let request = request(options, snapshot, window);
+    let outcome = report::run(snapshot, &request)?;
+    let (undecided, condition_met) = condition::evaluate(&options.fail_if, snapshot, &request, &outcome)?;
+    Ok(Computed { outcome, undecided, condition_met })
+}
+
+/// Returns the request that the options describe.
+fn request(options: &Options, snapshot: &Snapshot, window: report::Window) -> ReportRequest {
     let query = Query { window, chatbots: options.chatbots.clone(), include_bots: options.include_bots };
-    let request = ReportRequest {
+    let moment = options.moment.resolve(options.clock.now, snapshot.newest_event());
+    ReportRequest {
         has_window: options.window.is_some(),
         compare: options.compare,
-        limit: options.limit.or(options.kind.default_limit(options.format.is_for_people())),
+        limit: match options.limit {
+            None if options.format == Format::Csv => None,
+            None => options.kind.default_limit(options.format.is_for_people()),
+            Some(Limit::All) => None,
+            Some(Limit::First(rows)) => Some(rows),
+        },
+        lists_all: options.lists_all(),
+        // A table of metrics has no place for a list of sessions.
+        with_sessions: options.format != Format::Csv,
         by_chatbot: options.by_chatbot,
         page: options.page,
         session_id: options.session_id.clone(),
         visitor: options.visitor.clone(),
-        ..ReportRequest::new(options.kind, query, options.moment)
-    };
-    if options.fail_if.is_empty() {
-        let outcome = report::run(snapshot, &request)?;
-        return Ok(Computed { outcome, undecided: Vec::new(), condition_met: None });
+        heatmap_metric: options.heatmap_metric,
+        retention: options.retention.clone(),
+        interval: options.interval,
+        annotations: options.annotations.clone(),
+        sequences: options.sequences.clone(),
+        conditions: options.conditions.clone(),
+        by: options.by.clone(),
+        by_limit: match options.limit {
+            None => Some(options.kind.default_groups(options.format.is_for_people())),
+            Some(limit) => limit.rows(),
+        },
+        ..ReportRequest::new(options.kind, query, moment)
     }
-    report::check_chatbots(snapshot, &request.query.chatbots)?;
-    let summary = report::summary::summary(snapshot, &request.query, request.compare)?;
-    let (undecided, condition_met) = condition::evaluate(&options.fail_if, &summary);
-    Ok(Computed { outcome: ReportOutcome::One(Box::new(summary)), undecided, condition_met })
 }
 
 /// Returns the selected days, or all days with data.

@@ -51,8 +51,9 @@ fn put(value: &Value, out: &mut Vec<u8>) {
 
 /// Encodes a database of networks of IP `version` 4 or 6 and their records.
 ///
-/// A node of the search tree has two 32-bit pointers: to a node, to "no record" (the number of
-/// nodes), or beyond that and a separator of 16 bytes into the records.
+/// A node of the search tree has two 32-bit pointers. A pointer leads to a node, to "no record"
+/// (the number of nodes), or to a record (the number of nodes, plus a separator of 16 bytes, plus
+/// the offset of the record).
 fn database(version: u16, kind: &'static str, networks: &[(&str, u32, Value)]) -> Vec<u8> {
     let mut nodes: Vec<[Option<usize>; 2]> = vec![[None; 2]];
     let mut leaves: Vec<[Option<usize>; 2]> = vec![[None; 2]];

@@ -1,9 +1,10 @@
-//! Bots: by keywords and names, by links and email addresses of their operators, and by the ways in
-//! which they imitate a browser.
+//! Detects bots by keywords and names, by links and email addresses of their operators, and by the
+//! ways in which they imitate a browser.
 
 use super::device_models::ModelNames;
 use super::rules::{Match, Table};
-use super::{DeviceType, Evidence, Product, version};
+use super::{Evidence, Product, version};
+use crate::event::DeviceType;
 
 /// A bot.
 pub(super) struct Bot {
@@ -36,7 +37,7 @@ fn in_rule<'a>(evidence: &'a Evidence<'_>, name: &'a str) -> impl Iterator<Item 
     evidence.in_table(Table::Bot).filter(move |found| found.name == name)
 }
 
-/// The operating systems of phones, tablets and televisions.
+/// The operating systems of phones, tablets and televisions, on which most clients are apps.
 const APP_PLATFORMS: [&str; 15] = [
     "Android",
     "iOS",
@@ -57,7 +58,7 @@ const APP_PLATFORMS: [&str; 15] = [
 
 /// The environment in which the client runs, according to its user agent.
 struct Environment<'a> {
-    /// On a phone, tablet or television, where most clients are apps, whose names are arbitrary.
+    /// On a phone, tablet or television. Most clients there are apps, whose names can be anything.
     on_phone: bool,
     /// In a desktop app that is built on Electron.
     in_electron: bool,
@@ -104,8 +105,9 @@ fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> boo
 
 /// Returns whether a user agent imitates a browser as bots do.
 ///
-/// They call themselves `compatible`, which few real browsers do, without a browser or an operating
-/// system after it, or add to the comment `(KHTML, like Gecko)` of the engine.
+/// There are two ways. Some bots write `compatible` without a browser or an operating system after
+/// it; few real browsers write that word. Others add text to the engine's comment, `(KHTML, like
+/// Gecko)`.
 fn imitates_browser(evidence: &Evidence<'_>) -> bool {
     if in_rule(evidence, "compatible").next().is_some() || evidence.has("googleweblight") {
         return false;
@@ -125,8 +127,8 @@ fn imitates_browser(evidence: &Evidence<'_>) -> bool {
 /// Returns whether a user agent contains a link, a domain or an email address, as operators of bots
 /// add them.
 ///
-/// Apps on phones add those of their makers. In the user agent of a browser they come from
-/// extensions, toolbars and access providers, unless they have a form that only bots use.
+/// Apps on phones contain the contacts of their makers. In the user agent of a browser, contacts
+/// come from extensions, toolbars and access providers, unless they have a form that only bots use.
 fn gives_contact(evidence: &Evidence<'_>, runs: &Environment<'_>) -> bool {
     let text = evidence.text;
     if runs.whole_browser {
@@ -158,8 +160,8 @@ const TOP_LEVEL_DOMAINS: [&str; 14] =
 
 /// Returns whether a user agent contains a domain such as `example.com`, in lower case.
 ///
-/// Not `com.example.app`, as Android apps are called, nor `ASP.NET`, nor an app such as
-/// `radio.de/1.1`.
+/// Excludes `com.example.app`, the form of package names of Android apps, `ASP.NET`, and apps such
+/// as `radio.de/1.1`.
 fn domain(text: &str) -> bool {
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
@@ -176,8 +178,7 @@ fn domain(text: &str) -> bool {
     false
 }
 
-/// Returns whether a word ends with one of [`TOP_LEVEL_DOMAINS`] and is not the reversed name of an
-/// app.
+/// Returns whether a word ends with one of [`TOP_LEVEL_DOMAINS`] and is not a package name.
 fn is_domain(word: &str) -> bool {
     word.rsplit_once('.').is_some_and(|(name, top)| {
         TOP_LEVEL_DOMAINS.contains(&top)

@@ -3,7 +3,7 @@
 use super::rules::Table;
 use super::{Evidence, Product, bot, version};
 
-/// The browsers on which others are built.
+/// The browsers that other browsers are built on.
 const FAMILIES: [&str; 5] = ["Chrome", "Chromium", "Firefox", "Safari", "Electron"];
 
 /// Returns the browser of a person's user agent, or the app that embeds it.
@@ -42,7 +42,7 @@ fn self_named(text: &str) -> Option<Product> {
     (2..=24).contains(&name.len()).then(|| Product::new(&format!("{name} Browser"), Some(version)))
 }
 
-/// Returns the version in `Version/…`, which Safari and others send in addition to their engine's.
+/// Returns the version in `Version/…`, which Safari and others send in addition to the engine's.
 fn stated_version(evidence: &Evidence<'_>) -> Option<String> {
     evidence.version_after(&["version/"])
 }
@@ -52,8 +52,8 @@ fn in_webview(evidence: &Evidence<'_>, os: &str) -> bool {
     os == "Android" && (evidence.has("; wv)") || (evidence.has("version/") && evidence.has("applewebkit")))
 }
 
-/// Returns the version of Internet Explorer from its engine, because a compatibility view sends an
-/// older one after `MSIE`.
+/// Returns the version of Internet Explorer from its engine, because the compatibility view sends
+/// an older version after `MSIE`.
 fn explorer_version(evidence: &Evidence<'_>) -> Option<String> {
     if let Some(mobile) = evidence.after("iemobile/").or_else(|| evidence.after("iemobile ")) {
         return version::leading(mobile);
@@ -62,8 +62,8 @@ fn explorer_version(evidence: &Evidence<'_>) -> Option<String> {
     Some(format!("{}.0", version::major(&engine)?.checked_add(4)?))
 }
 
-/// Returns the browser of a user agent that neither woothee nor a rule recognizes: the operating
-/// system's where it shows the pages of apps, otherwise the name of the program.
+/// Returns the browser of a user agent that neither woothee nor a rule recognizes. If an app shows
+/// the page, this is the browser of the operating system; otherwise it is the name of the program.
 fn unknown_browser(evidence: &Evidence<'_>, os: &str) -> Option<Product> {
     let engine = evidence.has("applewebkit") || evidence.lower.starts_with("mozilla/");
     match os {

@@ -2,7 +2,8 @@
 
 use super::device_models::{DeviceModels, model};
 use super::rules::Table;
-use super::{DeviceType, Evidence, Product};
+use super::{Evidence, Product};
+use crate::event::DeviceType;
 
 /// Returns the device type behind a person's user agent.
 pub(super) fn device_type(
@@ -24,7 +25,7 @@ pub(super) fn device_type(
     match (os, keyword) {
         // `Tablet PC 2.0` is a component of Windows that desktops have too.
         ("Windows", Some(DeviceType::Tablet)) => DeviceType::Desktop,
-        // Names of apps, and of browsers for phones, do not tell the model of a tablet.
+        // An app, or a browser for phones, does not imply a phone: a known model can be a tablet.
         ("Android" | "HarmonyOS", Some(DeviceType::Mobile)) => android(evidence, models),
         (_, Some(keyword)) => keyword,
         ("tvOS" | "Roku OS" | "Xbox" | "PlayStation" | "Nintendo" | "webOS", _) => DeviceType::Tv,
@@ -46,11 +47,11 @@ pub(super) fn device_type(
     }
 }
 
-/// Returns the device type of an Android model, or else by the rule of Android browsers: phones
-/// send `Mobile`, tablets do not.
+/// Returns the device type of an Android model. For an unknown model, the rule of Android browsers
+/// decides: phones send `Mobile`, tablets do not.
 ///
-/// HTTP libraries of apps never send it, and a user agent may be cut off before it: there the
-/// device is a phone.
+/// HTTP libraries of apps never send it, and a truncated user agent may end before it. Both count
+/// as phones.
 fn android(evidence: &Evidence<'_>, models: &DeviceModels) -> DeviceType {
     if let Some(device_type) = model(evidence.text).and_then(|model| models.device_type(model)) {
         return device_type;
@@ -62,7 +63,7 @@ fn android(evidence: &Evidence<'_>, models: &DeviceModels) -> DeviceType {
 
 /// Returns the device type that HarmonyOS sends before its name: `(Tablet; OpenHarmony 5.0)`.
 ///
-/// Without it, a browser follows the rule of Android.
+/// Without it, the rule of Android browsers applies.
 fn harmony_class(evidence: &Evidence<'_>) -> Option<DeviceType> {
     let (_, comment) = evidence.lower.split_once('(')?;
     match comment.split(';').next()?.trim() {

@@ -1,17 +1,17 @@
-//! Models of Android devices: patterns in `rules/device_models.txt`, compared with the model's
-//! name.
+//! Models of Android devices. The patterns in `rules/device_models.txt` are compared with the name
+//! of the model.
 
 use std::ops::Range;
 
-use super::DeviceType;
 use super::rules::lines;
+use crate::event::DeviceType;
 
 const DATA: &str = include_str!("rules/device_models.txt");
 
 /// The patterns, by the first byte of the words that they match.
 #[derive(Debug)]
 pub(super) struct DeviceModels {
-    /// Patterns that start with a letter or digit, by it, in lower case.
+    /// Patterns that start with a letter or digit, indexed by that character in lower case.
     by_start: Vec<Vec<Pattern>>,
     /// Patterns that start with a wildcard.
     wildcard: Vec<Pattern>,
@@ -20,7 +20,7 @@ pub(super) struct DeviceModels {
 /// A pattern and the device type of the models that match it.
 #[derive(Clone, Copy, Debug)]
 struct Pattern {
-    /// The index of its line; the lowest wins.
+    /// The index of its line; the lowest index takes precedence.
     rule: usize,
     device_type: DeviceType,
     text: &'static str,
@@ -56,7 +56,7 @@ impl DeviceModels {
         matching.min_by_key(|pattern| pattern.rule).map(|pattern| pattern.device_type)
     }
 
-    /// Returns the matching pattern of the first line.
+    /// Returns the pattern of the first line that matches.
     fn first(&self, name: &[u8]) -> Option<Pattern> {
         let start = name.first()?.to_ascii_lowercase();
         let by_start = self.by_start.get(start as usize).map_or(&[][..], Vec::as_slice);
@@ -107,7 +107,7 @@ const MAKERS: [&str; 28] = [
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let mut text = text;
     let mut pattern = pattern;
-    // The position to retry from if the part after the last `*` does not match: one byte further.
+    // Where to retry if the part after the last `*` does not match: one byte further.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
         let matched = match (pattern.split_first(), text.split_first()) {
@@ -161,7 +161,7 @@ pub(super) fn model(text: &str) -> Option<&str> {
     })
 }
 
-/// The names of the operating systems whose comments contain the model.
+/// The names of operating systems whose comments contain the model.
 const PLATFORMS: [&str; 3] = ["Android", "HarmonyOS", "Adr "];
 
 /// The longest part between separators that is compared with a model, in bytes.
@@ -188,7 +188,8 @@ impl<'a> ModelNames<'a> {
             let comment = text.get(open..).unwrap_or("");
             let comment = comment.get(..comment.find(')').unwrap_or(comment.len())).unwrap_or("");
             let before = text.get(from..open).unwrap_or("").trim_end();
-            // Instagram's app names the system before the comment: `Android (24/7.0; 320dpi; …)`.
+            // Instagram's app names the operating system before the comment:
+            // `Android (24/7.0; 320dpi; …)`.
             let of_android =
                 PLATFORMS.iter().any(|os| comment.contains(os) || before.ends_with(os.trim_end()));
             if of_android && !comment.contains("compatible") && !comment.contains("http") {

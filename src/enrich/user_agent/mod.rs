@@ -1,45 +1,25 @@
 //! Classification of user agents: browser, operating system, device type, bot or not.
 //!
 //! woothee classifies a user agent first ([`woothee`]). The rules in `rules/*.txt` extend and
-//! correct it ([`rules`]); [`bot`], [`browser`], [`os`] and [`device`] weigh the two. No input is
-//! an error: missing information becomes `None` or unknown.
+//! correct it ([`rules`]); [`bot`], [`browser`], [`os`] and [`device`] combine the two. No input
+//! causes an error: missing information becomes `None` or unknown.
 
 mod bot;
 mod browser;
 mod device;
 mod device_models;
-mod device_type;
 mod normalize;
 mod os;
 mod rules;
 mod version;
 mod woothee;
 
-pub use device_type::DeviceType;
-
 use device_models::DeviceModels;
 use normalize::Normalizer;
 use rules::{Match, Rules, Table};
 use woothee::Baseline;
 
-/// A user agent and its classification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserAgent {
-    /// The user agent as in the log.
-    pub user_agent: String,
-    /// The browser, the app that embeds it, or the bot.
-    pub browser_name: Option<String>,
-    /// The version of the browser.
-    pub browser_version: Option<String>,
-    /// The operating system: Windows, macOS, iOS, iPadOS, Android, Linux, ChromeOS, …
-    pub os_name: Option<String>,
-    /// The version of the operating system.
-    pub os_version: Option<String>,
-    /// The kind of device.
-    pub device_type: DeviceType,
-    /// The user agent is a known automated client.
-    pub is_bot: bool,
-}
+use crate::event::{DeviceType, UserAgent};
 
 /// Classifies user agents.
 #[derive(Debug)]
@@ -104,8 +84,8 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Returns the browser or operating system of the first rule that matches by a token or by
-    /// woothee's answer; that answer also if it has no rule and no token matches.
+    /// Returns the browser or operating system of the first rule that matches, by a token or by
+    /// woothee's answer. If no rule matches, returns woothee's answer.
     fn product(&self, table: Table, baseline: &Option<Product>) -> Option<Product> {
         let token = self.first(table);
         let named =
@@ -148,7 +128,7 @@ impl<'a> Evidence<'a> {
         self.text.get(start + word.len()..)
     }
 
-    /// Returns the version after the first `word` that has one directly behind it.
+    /// Returns the version after the first `word` that a version follows directly.
     fn version_after(&self, words: &[&str]) -> Option<String> {
         words.iter().find_map(|word| version::leading(self.after(word)?))
     }

@@ -62,7 +62,7 @@ impl Normalizer {
         text
     }
 
-    /// Spells known words in their usual case, where no letter stands next to them.
+    /// Restores the usual case of known words that no letter precedes or follows.
     fn restore_case(&self, text: &str) -> String {
         let Some(search) = &self.search else { return text.to_owned() };
         let letter_at = |at: Option<usize>| {
@@ -92,7 +92,7 @@ fn prefix(text: &str) -> &str {
     text.get(..end).unwrap_or("")
 }
 
-/// Decodes `%XX` where it is a printable ASCII character.
+/// Decodes each `%XX` that stands for a printable ASCII character.
 fn percent_decode(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;
@@ -114,8 +114,8 @@ fn percent_decode(text: &str) -> String {
     decoded
 }
 
-/// Replaces each `+` with a space, except those of the user agent itself: in `AppleWebKit/420+`
-/// before a comment and in `+http`.
+/// Replaces each `+` with a space, except a `+` that belongs to the user agent: in
+/// `AppleWebKit/420+` before a comment, and in `+http`.
 fn decode_plus(text: &str) -> String {
     let decode = |(at, character): (usize, char)| {
         let before = text.get(..at).unwrap_or("");
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(normalized("Mozilla/5.0_(iPhone;_OS_17_5)"), "Mozilla/5.0 (iPhone; OS 17_5)");
         assert_eq!(normalized("Bot/1.0+(a;++http://a.b)"), "Bot/1.0 (a; +http://a.b)");
         assert_eq!(normalized("Canary%20Mail/397 CFNetwork/893"), "Canary Mail/397 CFNetwork/893");
-        // No escapes: a language, a name and an invalid sequence.
+        // Not escapes: a language, a name and an invalid sequence.
         assert_eq!(normalized("libstdc++/3.4"), "libstdc++/3.4");
         assert_eq!(normalized("My_App/1_2"), "My_App/1_2");
         assert_eq!(normalized("App%ZZ/1%2"), "App%ZZ/1%2");
@@ -171,9 +171,9 @@ mod tests {
     fn words_get_their_usual_case() {
         assert_eq!(normalized("mozilla/5.0 (ipad; x)"), "Mozilla/5.0 (iPad; x)");
         assert_eq!(normalized("MOZILLA/5.0 (IPAD; X)"), "Mozilla/5.0 (iPad; X)");
-        // Part of another word.
+        // A part of another word.
         assert_eq!(normalized("chromewright/1.0"), "chromewright/1.0");
-        // Mixed case is as the client sent it.
+        // Text in mixed case is as the client sent it.
         assert_eq!(normalized("mozilla/5.0 (iPad)"), "mozilla/5.0 (iPad)");
     }
 

@@ -21,9 +21,9 @@ pub(super) fn os(evidence: &Evidence<'_>) -> Option<Product> {
     Some(os)
 }
 
-/// Returns the name under which Windows was sold, from woothee, the kernel's version or the name.
+/// Returns the marketing name of Windows, from woothee, the kernel's version or the name.
 ///
-/// Windows 11 sends `Windows NT 10.0` too, so user agents do not distinguish it from Windows 10.
+/// Windows 11 also sends `Windows NT 10.0`, so user agents do not distinguish it from Windows 10.
 fn windows_version(evidence: &Evidence<'_>, baseline: Option<String>) -> Option<String> {
     if evidence.has("win 9x 4.90") {
         return Some("ME".to_owned());
@@ -57,7 +57,7 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(start))
 }
 
-/// Returns iOS, or iPadOS for an iPad since version 13, which separated the two.
+/// Returns iOS, or for an iPad iPadOS from version 13 on, when Apple separated the two.
 fn ios(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
     let words = ["iphone os ", "cpu os ", "ios ", "ios/", "iphone os/", "ipados/", "ipados "];
     let version = evidence.version_after(&words).or(baseline);
@@ -77,8 +77,8 @@ fn macos(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
     Product::new("macOS", baseline.or_else(|| evidence.version_after(&words)))
 }
 
-/// Returns whether an app that uses Apple's network library runs on a Mac: only a Mac's library
-/// names the processor.
+/// Returns whether an app that uses Apple's network library runs on a Mac. Only the library of a
+/// Mac names the processor.
 fn is_mac(evidence: &Evidence<'_>) -> bool {
     ["x86_64", "i386", "power macintosh"].iter().any(|word| evidence.has(word))
 }

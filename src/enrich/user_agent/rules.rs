@@ -3,8 +3,8 @@
 //! A data file has one rule a line, `Name = token, token, …`. Lines that start with `#` are
 //! comments. Tokens match regardless of case, and only whole words: a letter or digit must not
 //! precede or follow a token that starts or ends with one. `*` at an end of a token lifts that
-//! restriction; `^` anchors a token to the start of the user agent. Of several matching rules of a
-//! file, the first line wins.
+//! restriction; `^` anchors a token to the start of the user agent. If several rules of a file
+//! match, the first line takes precedence.
 //!
 //! In `browsers.txt` and `operating_systems.txt`, a rule also matches if woothee returns its name,
 //! so a line without tokens matches through woothee alone. The order of the lines decides between
@@ -20,13 +20,13 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 /// The subject of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
-    /// Keywords and names of bots; a rule's name is the context in which they count.
+    /// Keywords and names of bots. The name of a rule is the context in which its tokens count.
     Bot,
     /// Browsers.
     Browser,
     /// Operating systems.
     Os,
-    /// Devices; a rule's name is the device type.
+    /// Devices. The name of a rule is the device type.
     Device,
 }
 
@@ -63,7 +63,7 @@ enum Start {
 /// A token found in a user agent.
 #[derive(Clone, Debug)]
 pub(super) struct Match {
-    /// The index of the rule's line; the lowest wins.
+    /// The index of the rule's line; the lowest index takes precedence.
     pub rule: u16,
     /// The subject of the rule.
     pub table: Table,
@@ -119,7 +119,7 @@ impl Rules {
 
     /// Returns the tokens found in `text`, in the order of their ends.
     ///
-    /// Inside a URL only the tokens of bots count: `https://android.example` runs no Android.
+    /// Inside a URL only the tokens of bots count: `https://android.example` does not mean Android.
     pub fn find(&self, text: &str) -> Vec<Match> {
         let bytes = text.as_bytes();
         let urls = urls(text);
@@ -139,7 +139,7 @@ impl Rules {
             let Some(rule) = self.rules.get(token.rule as usize) else { continue };
             let ignored = match rule.table {
                 Table::Bot => false,
-                // `Pixel 2 Build/OPD3.170816.012` is a build, not an OPD tablet.
+                // `Pixel 2 Build/OPD3.170816.012` names a build, not an OPD tablet.
                 Table::Device if text.get(..found.start()).is_some_and(|t| t.ends_with("Build/")) => true,
                 _ => urls.iter().any(|url| url.contains(&found.start())),
             };
@@ -190,8 +190,8 @@ fn alphanumeric(byte: Option<u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DeviceType;
     use super::*;
+    use crate::event::DeviceType;
 
     fn first(text: &str, table: Table) -> Option<&'static str> {
         let matches = Rules::new().find(text);

@@ -33,7 +33,7 @@ fn shown(expected: &str, name: &Option<String>, version: &Option<String>) -> Str
     }
 }
 
-/// Returns the rows that are classified otherwise after `rewrite`.
+/// Returns the rows that are classified differently after `rewrite`.
 fn differing(rows: &[[&'static str; 4]], rewrite: impl Fn(&str) -> String) -> Vec<String> {
     let mut wrong = Vec::new();
     for &[device, browser, os, text] in rows {
@@ -53,7 +53,7 @@ fn differing(rows: &[[&'static str; 4]], rewrite: impl Fn(&str) -> String) -> Ve
     wrong
 }
 
-/// Returns the rows of browsers: those that have the full form of a browser's user agent.
+/// Returns the rows of browsers: rows with the full form of a browser's user agent.
 fn browser_rows() -> Vec<[&'static str; 4]> {
     let escaped = |text: &str| text.contains('%') || text.contains(")+") || !text.contains(' ');
     rows()
@@ -119,7 +119,7 @@ fn hostile_user_agent_costs_as_much_as_a_long_one() {
 }
 
 #[test]
-fn version_too_large_to_count_on_is_kept_as_stated() {
+fn version_too_large_to_increment_is_unchanged() {
     for (text, version) in [
         ("Mozilla/5.0 (Windows NT 10.0; Trident/4294967295.0) like Gecko", "4294967295.0"),
         ("Mozilla/5.0 (Windows NT 10.0; Trident/4294967295.0; rv:11.0) like Gecko", "11.0"),

@@ -1,10 +1,10 @@
-//! Versions, as they follow a name.
+//! Parses the version that follows a name in a user agent.
 
 /// The longest version, in bytes.
 const MAX_LENGTH: usize = 32;
 
-/// Returns the version at the start of `text`: after at most one separator and a `v`, digits with
-/// dots, or with underscores, which become dots.
+/// Returns the version at the start of `text`, after at most one separator and a `v`. A version
+/// consists of digits with dots or underscores; the underscores become dots.
 pub(super) fn leading(text: &str) -> Option<String> {
     let text = text.strip_prefix(['/', ' ', '-', ':', '=', '_', '(']).unwrap_or(text);
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);

@@ -2,7 +2,8 @@
 
 use woothee::parser::{Parser, WootheeResult};
 
-use super::{DeviceType, Product, version};
+use super::{Product, version};
+use crate::event::DeviceType;
 
 /// The result of woothee for a user agent.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub(super) struct Baseline {
     pub device_type: DeviceType,
     /// The name of the crawler.
     pub crawler: Option<String>,
-    /// The user agent is that of an HTTP library.
+    /// The user agent belongs to an HTTP library.
     pub is_library: bool,
 }
 
@@ -50,7 +51,7 @@ fn browser(user_agent: &str, result: &WootheeResult<'_>) -> Option<Product> {
     }
     let name = match result.name {
         "SamsungBrowser" => "Samsung Internet",
-        // On Android Chrome's version follows; on iOS the app uses Safari's engine.
+        // On Android, Chrome's version follows. On iOS, the app uses Safari's engine.
         "Webview" if result.os == "Android" => return None,
         "Webview" => "Safari",
         name => name,
@@ -64,7 +65,7 @@ fn os(result: &WootheeResult<'_>) -> Option<Product> {
     let (name, version) = match result.os {
         "Mac OSX" => ("macOS", stated()),
         "Mac OS Classic" => ("macOS", None),
-        // `iOS` is all that woothee says about `CFNetwork`, which Macs use too.
+        // woothee returns `iOS` for `CFNetwork`, which Macs use too.
         "iPhone" | "iPod" | "iPad" => ("iOS", stated()),
         "iOS" => return None,
         "Android" => ("Android", stated()),
@@ -79,7 +80,7 @@ fn os(result: &WootheeResult<'_>) -> Option<Product> {
         os if os.starts_with("Xbox") => ("Xbox", None),
         os if os.starts_with("PlayStation") => ("PlayStation", None),
         os if os.starts_with("Nintendo") => ("Nintendo", None),
-        // `Windows NT 4.0`, `Windows 10`: the name under which the version was sold.
+        // `Windows NT 4.0`, `Windows 10`: the marketing name of the version.
         os => {
             let version = os.strip_prefix("Windows ")?;
             return Some(Product::new("Windows", Some(version.to_owned())));

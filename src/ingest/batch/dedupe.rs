@@ -1,8 +1,8 @@
 //! Finds duplicates in a batch and in the store.
 //!
 //! Events with the same chatbot and id are the same event. The store is searched on the UTC date of
-//! the event and on the dates before and after it. Hash tables hold the batch, and the stored ids
-//! of those dates ([`StoredIds`]) are looked up in them, so that memory depends on the batch alone.
+//! the event and on the dates before and after it. The stored ids of those dates ([`StoredIds`])
+//! are looked up in hash tables that hold the batch, so memory depends on the batch alone.
 
 use std::hash::BuildHasher;
 
@@ -22,14 +22,14 @@ use crate::time::Micros;
 pub struct Duplicates {
     /// Whether each event of the batch is a duplicate.
     pub is_duplicate: Vec<bool>,
-    /// Number of duplicates whose time or name differs: a fault of the log.
+    /// Number of duplicates whose time or name differs, which is a defect of the log.
     pub id_conflicts: u64,
 }
 
-/// Finds the duplicates among the events of a batch for which `to_store` returns true. The other
-/// events of those must be stored afterwards, since `stored_ids` counts them as stored from now on.
+/// Finds the duplicates among the events of a batch for which `to_store` returns true. The caller
+/// must store the events that are not duplicates: `stored_ids` counts them as stored from now on.
 ///
-/// If several events of the batch have one id, the earliest is stored.
+/// If several events of the batch have the same id, the earliest is stored.
 ///
 /// # Errors
 /// A file of the store cannot be read or is damaged.
@@ -56,7 +56,7 @@ pub fn find(
     let index_of =
         |key: u128| if bloom.may_contain(key) { buckets[bucket_index(key)].get(key) } else { None };
     for hit in stored_ids.find(snapshot, events, index_of)? {
-        // A faulty log can store one id on two dates; the event counts once.
+        // A defective log can have stored one id on two dates; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[hit.event as usize], true) {
             result.id_conflicts += u64::from(hit.is_conflict);
         }
@@ -66,7 +66,7 @@ pub fn find(
     Ok(result)
 }
 
-/// Events whose keys share a hash prefix: few enough that lookups stay in the cache.
+/// Events whose keys share a hash prefix. They are few enough for lookups to stay in the cache.
 #[derive(Debug, Default)]
 struct Bucket {
     /// The keys with the index of the event to store.
@@ -75,10 +75,10 @@ struct Bucket {
     table: HashTable<u32>,
 }
 
-/// Number of buckets, for a batch of ordinary size.
+/// Number of buckets, suited to a batch of ordinary size.
 const BUCKETS: usize = 64;
 
-/// Returns the bucket of a key. It uses bits of the hash that the tables do not.
+/// Returns the bucket of a key, from bits of the hash that the tables do not use.
 fn bucket_index(key: u128) -> usize {
     (spread(key) >> 40) as usize % BUCKETS
 }
@@ -108,7 +108,7 @@ impl Bucket {
             let other = &mut entries[first as usize].1;
             let (event, earlier) = (&events[index as usize], &events[*other as usize]);
             id_conflicts += u64::from(!same(event.row.time, event.name(), earlier.row.time, earlier.name()));
-            // The earliest event is stored; of equal times, the first in the input.
+            // The earliest event is stored; for equal times, the first in the input.
             let duplicate =
                 if event.row.time < earlier.row.time { std::mem::replace(other, index) } else { index };
             duplicates.push(duplicate);

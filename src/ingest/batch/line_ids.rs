@@ -1,13 +1,13 @@
 //! Derives ids for events whose lines have none.
 //!
 //! The id is derived from the content of the line and its ordinal among the identical lines of its
-//! file. Two identical lines of a file are two events, and ingesting the file again, a copy of it,
-//! or a longer version stores no event twice.
+//! file. Two identical lines of a file are thus two events. Ingesting the file again, a copy of it,
+//! or a longer version of it stores no event twice.
 //!
-//! Every line without an id must therefore be compared with all lines before it in its file. Memory
-//! holds the hashes of the latest lines; earlier ones are in sorted runs on disk. Identical lines
-//! have the same time. For a log in order of time, a batch reads no run; for a shuffled log, it
-//! reads all runs once, at 20 bytes per line.
+//! Every line without an id must therefore be compared with all earlier lines of its file. Memory
+//! holds the hashes of the latest lines; the hashes of earlier lines are in sorted runs on disk.
+//! Identical lines have the same time. A batch of a log in order of time therefore reads no run,
+//! while a batch of a shuffled log reads all runs once, at 20 bytes per line.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,10 +21,12 @@ use crate::time::Micros;
 /// Bytes per entry of a run: hash and count.
 const ENTRY: usize = 20;
 
-/// Counts identical lines of one file.
+/// Counts identical lines of one file, or of several files whose lines are interleaved.
 #[derive(Debug)]
 pub struct Ordinals {
-    /// Counts by hash of the lines since the last run was written.
+    /// Distinguishes the lines of the current file from equal lines of other files.
+    scope: u128,
+    /// Counts by hash and scope of the lines since the last run was written.
     counts: HashMap<u128, u32, PreHashed>,
     times: TimeRange,
     runs: Vec<Run>,
@@ -52,7 +54,7 @@ impl TimeRange {
     }
 }
 
-/// A file of line hashes in order, each with its count.
+/// A file of sorted line hashes, each with its count.
 #[derive(Debug)]
 struct Run {
     path: PathBuf,
@@ -64,7 +66,12 @@ impl Ordinals {
     /// 33 to 66 bytes each.
     pub fn with_capacity(capacity: usize) -> Ordinals {
         let counts = HashMap::with_hasher(PreHashed);
-        Ordinals { counts, times: TimeRange::EMPTY, runs: Vec::new(), capacity }
+        Ordinals { scope: 0, counts, times: TimeRange::EMPTY, runs: Vec::new(), capacity }
+    }
+
+    /// Continues with the lines of a file, and keeps the counts of the other files.
+    pub fn continue_file(&mut self, file: usize) {
+        self.scope = xxhash_rust::xxh3::xxh3_128(&file.to_le_bytes());
     }
 
     /// Assigns ids to the rows without an id. The rows must be the next ones of the file, in order.
@@ -77,11 +84,12 @@ impl Ordinals {
         let before = self.counts_in_runs(&rows, temp_files)?;
         for row in &mut rows {
             let content = row.id;
-            let earlier = match before.binary_search_by_key(&content, |(hash, _)| *hash) {
+            let key = content ^ self.scope;
+            let earlier = match before.binary_search_by_key(&key, |(hash, _)| *hash) {
                 Ok(at) => before.get(at).map_or(0, |(_, count)| *count),
                 Err(_) => 0,
             };
-            let count = self.counts.entry(content).or_insert(0);
+            let count = self.counts.entry(key).or_insert(0);
             row.id = derived_id(content, earlier.saturating_add(*count));
             *count = count.saturating_add(1);
             self.times.include(row.time);
@@ -101,7 +109,7 @@ impl Ordinals {
         self.times = TimeRange::EMPTY;
     }
 
-    /// Returns the hashes of the rows, in order, with their counts in the runs; empty if no run can
+    /// Returns the keys of the rows, in order, with their counts in the runs; empty if no run can
     /// hold any of them.
     fn counts_in_runs(&self, rows: &[&mut EventRow], temp_files: &TempFiles) -> Result<Vec<(u128, u32)>> {
         let mut times = TimeRange::EMPTY;
@@ -109,7 +117,7 @@ impl Ordinals {
         let mut counts: Vec<(u128, u32)> = Vec::new();
         for run in self.runs.iter().filter(|run| run.times.overlaps(times)) {
             if counts.is_empty() {
-                counts = rows.iter().map(|row| (row.id, 0)).collect();
+                counts = rows.iter().map(|row| (row.id ^ self.scope, 0)).collect();
                 counts.sort_unstable();
                 counts.dedup();
             }
@@ -166,7 +174,7 @@ mod tests {
     use crate::store::manifest::Manifest;
     use crate::store::{Store, Writer};
 
-    /// Returns rows with some contents. The time depends on the content, as in a log.
+    /// Returns rows with some contents. The time of a row depends on its content, as in a log.
     fn rows(contents: &[u128]) -> Vec<EventRow> {
         contents.iter().map(|&id| EventRow { id, time: (id % 5) as i64, ..EventRow::EMPTY }).collect()
     }
@@ -230,10 +238,28 @@ mod tests {
             let mut rows = [EventRow { id: time as u128, time, ..EventRow::EMPTY }];
             ordinals.assign(&mut rows, &temp_files).unwrap();
         }
-        // Later lines need no run, which is missing now; an earlier line does.
+        // Later lines need no run, so removing it has no effect; an earlier line needs it.
         ordinals.runs.iter().for_each(|run| temp_files.remove(&run.path));
         assert!(ordinals.assign(&mut [EventRow { time: 4, ..EventRow::EMPTY }], &temp_files).is_ok());
         assert!(ordinals.assign(&mut [EventRow { time: 2, ..EventRow::EMPTY }], &temp_files).is_err());
+    }
+
+    #[test]
+    fn interleaved_files_are_counted_separately() {
+        let folder = tempfile::tempdir().unwrap();
+        let temp_files = writer(&folder).temp_files();
+        // With a capacity of 0, all counts come from runs.
+        for capacity in [0, 100] {
+            let mut ordinals = Ordinals::with_capacity(capacity);
+            let mut next = |file: usize| {
+                let mut row = [EventRow { id: 7, ..EventRow::EMPTY }];
+                ordinals.continue_file(file);
+                ordinals.assign(&mut row, &temp_files).unwrap();
+                row[0].id
+            };
+            let found = [next(0), next(1), next(0), next(1)];
+            assert_eq!(found, [0, 0, 1, 1].map(|ordinal| derived_id(7, ordinal)));
+        }
     }
 
     #[test]

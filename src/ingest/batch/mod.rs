@@ -1,19 +1,21 @@
-//! Batches: turns the parsed events of a batch into rows of the tables.
+//! Batches: converts the parsed events of a batch to rows of the tables.
 //!
-//! [`write()`] decides the outcome of each event and adds the rest to a transaction:
+//! [`write()`] decides the outcome of each event and adds the events to store to a transaction:
 //!
-//! 1. [`suppression`] removes the events of forgotten persons; events of pruned days are removed
+//! 1. [`suppression`] removes the events of forgotten people; events of pruned days are removed
 //!    too.
 //! 2. [`dedupe`] finds duplicates in the batch and, with [`stored_ids`], in the store.
-//! 3. The rest is sorted by session.
+//! 3. The remaining events are sorted by session.
 //! 4. The events become session fragments, visitors and rows, which [`crate::store::update`] merges
 //!    into the tables.
 //!
-//! Before that, [`line_ids`] assigns ids to the events whose lines have none.
+//! Before that, [`line_ids`] assigns ids to the events whose lines have none. Daily statistics are
+//! updated before the commit, which can have several batches: see [`stats_update`].
 
 pub(crate) mod dedupe;
 pub(crate) mod line_ids;
 mod per_chatbot;
+pub(crate) mod stats_update;
 pub(crate) mod stored_ids;
 pub(crate) mod suppression;
 
@@ -27,10 +29,16 @@ use crate::event::{Event, EventRow, KeyKind, TextField, session_key_hash};
 use crate::prehashed::PreHashed;
 use crate::session::split_by_gap;
 use crate::store::ledger::Ledger;
+use crate::store::manifest::Manifest;
+use crate::store::snapshot::Snapshot;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
 use crate::store::update::{
-    self, pruned_days::PrunedDays, session_fragments::SessionFragment, visitors::FirstSeenMap,
+    self, OutputSink, PartialRewrite,
+    session_fragments::SessionFragment,
+    sessions::SessionChanges,
+    time_ranges::SessionSpans,
+    visitors::{FirstSeenMap, FirstSeenUpdate},
 };
 use crate::time::{Day, Micros, Zone};
 use per_chatbot::PerChatbot;
@@ -43,8 +51,8 @@ const GROUPS_PER_TASK: usize = 512;
 /// Number of rows per allocation. The allocator reuses allocations of one moderate size.
 const ROWS_PER_ALLOCATION: usize = 1 << 12;
 
-/// Number of bits of a key's hash that choose the bucket in which its events are sorted. A bucket
-/// of an ordinary batch has some hundred events, which fit into the cache.
+/// Number of leading bits of a key's hash that select the bucket in which its events are sorted. A
+/// bucket of an ordinary batch has some hundred events, which fit into the cache.
 const BUCKET_BITS: u32 = 9;
 
 /// The outcome of an event.
@@ -67,12 +75,47 @@ pub struct WriteContext<'a> {
     pub zone: Zone,
     /// The session timeout.
     pub timeout: Micros,
-    /// The pruned days and forgotten persons.
+    /// The pruned days and forgotten people.
     pub ledger: &'a Ledger,
-    /// Finds the events of forgotten persons; `None` if there are none.
+    /// Finds the events of forgotten people; `None` if there are none.
     pub suppression: Option<&'a Suppression>,
+    /// Sessions that already count their events; these are stored, and not counted again.
+    pub counted: Option<&'a SessionSpans>,
     /// The current time.
     pub now: Micros,
+}
+
+/// The changes of a batch to the tables, as far as daily statistics depend on them.
+#[derive(Debug, Default)]
+pub struct TableChanges {
+    /// The changed sessions.
+    pub sessions: SessionChanges,
+    /// The visitors that were seen earlier than stored.
+    pub first_seen_updates: Vec<FirstSeenUpdate>,
+    /// The earliest time that the batch affects: the time of its first event, minus the timeout.
+    pub since: Micros,
+}
+
+/// Maximum number of rows of statistics and of moved visitors that wait for an update of the
+/// statistics, since they are in memory.
+const MAX_WAITING: usize = 1 << 17;
+
+impl TableChanges {
+    /// Returns whether the changes take so much memory that statistics should be updated.
+    pub fn is_large(&self) -> bool {
+        self.sessions.days.count() + self.first_seen_updates.len() > MAX_WAITING
+    }
+
+    /// Adds the changes of a later batch.
+    pub fn merge(&mut self, later: TableChanges) {
+        let SessionChanges { days, sessions, .. } = later.sessions;
+        self.sessions.days.merge(days);
+        self.sessions.sessions += sessions;
+        // The later batch can have replaced the files that these aggregates cover.
+        self.sessions.aggregates.clear();
+        self.first_seen_updates.extend(later.first_seen_updates);
+        self.since = self.since.min(later.since);
+    }
 }
 
 /// The outcome of a batch.
@@ -82,9 +125,12 @@ pub struct BatchOutcome {
     pub events: Vec<EventOutcome>,
     /// Number of events that have the id of another event but a different time or name.
     pub id_conflicts: u64,
+    /// The changes of the tables; `None` if no event is stored.
+    pub changes: Option<TableChanges>,
 }
 
-/// Adds the events of a batch to a transaction.
+/// Adds the events of a batch to a transaction, and the sessions and visitors that they change.
+/// Before the commit, the daily statistics have to be updated too.
 ///
 /// # Errors
 /// An error of the store: a file that cannot be read, is damaged, or cannot be written.
@@ -96,32 +142,7 @@ pub fn write(
     timings: &mut StageTimings,
 ) -> Result<BatchOutcome> {
     let before = transaction.snapshot()?;
-    let mut outcomes = vec![EventOutcome::Stored; events.len()];
-    if let Some(suppression) = context.suppression {
-        for (outcome, suppressed) in outcomes.iter_mut().zip(suppression.suppressed(events)) {
-            if suppressed {
-                *outcome = EventOutcome::Forgotten;
-            }
-        }
-    }
-    if let Some(last) = before.manifest().events_pruned_through {
-        for (outcome, event) in outcomes.iter_mut().zip(events) {
-            let date = Day::utc(event.row.time);
-            if date <= last && context.ledger.events_pruned(event.chatbot_id(), date) {
-                *outcome = EventOutcome::AlreadyPruned;
-            }
-        }
-    }
-    if let Some(last) = before.manifest().sessions_pruned_through {
-        // Sessions are pruned by days of the store's time zone, events by UTC dates.
-        let end = context.zone.start_bounds(last.plus(1)).1;
-        for (outcome, event) in outcomes.iter_mut().zip(events) {
-            let time = event.row.time;
-            if time < end && context.ledger.sessions_pruned(event.chatbot_id(), context.zone.day(time)) {
-                *outcome = EventOutcome::AlreadyPruned;
-            }
-        }
-    }
+    let mut outcomes = exclude(before.manifest(), events, context);
     let to_store = |index: usize| outcomes[index] == EventOutcome::Stored;
     let duplicates = dedupe::find(&before, events, to_store, stored_ids)?;
     let mut fresh = Vec::with_capacity(events.len());
@@ -133,22 +154,85 @@ pub fn write(
         }
     }
     timings.record(Stage::Dedupe);
-    if !fresh.is_empty() {
-        update_tables(transaction, fresh, context, timings)?;
-    }
-    Ok(BatchOutcome { events: outcomes, id_conflicts: duplicates.id_conflicts })
+    let changes = match fresh.is_empty() {
+        true => None,
+        false => Some(update_tables(transaction, fresh, context, timings)?),
+    };
+    Ok(BatchOutcome { events: outcomes, id_conflicts: duplicates.id_conflicts, changes })
 }
 
-/// Adds new events, and the sessions, visitors and daily statistics that they change.
+/// Returns the outcome of each event apart from duplicates: [`EventOutcome::Stored`], unless the
+/// event belongs to a forgotten person or to a pruned day.
+pub fn exclude(manifest: &Manifest, events: &[Event<'_>], context: WriteContext<'_>) -> Vec<EventOutcome> {
+    let mut outcomes = vec![EventOutcome::Stored; events.len()];
+    if let Some(suppression) = context.suppression {
+        for (outcome, suppressed) in outcomes.iter_mut().zip(suppression.suppressed(events)) {
+            if suppressed {
+                *outcome = EventOutcome::Forgotten;
+            }
+        }
+    }
+    if let Some(last) = manifest.events_pruned_through {
+        for (outcome, event) in outcomes.iter_mut().zip(events) {
+            let date = Day::utc(event.row.time);
+            if date <= last && context.ledger.events_pruned(event.chatbot_id(), date) {
+                *outcome = EventOutcome::AlreadyPruned;
+            }
+        }
+    }
+    if let Some(last) = manifest.sessions_pruned_through {
+        // Sessions are pruned by days of the store's time zone, events by UTC dates.
+        let end = context.zone.start_bounds(last.plus(1)).1;
+        for (outcome, event) in outcomes.iter_mut().zip(events) {
+            let time = event.row.time;
+            if time < end && context.ledger.sessions_pruned(event.chatbot_id(), context.zone.day(time)) {
+                *outcome = EventOutcome::AlreadyPruned;
+            }
+        }
+    }
+    outcomes
+}
+
+/// The changes of some session keys to the tables.
+#[derive(Debug)]
+pub struct PartChanges {
+    /// The changed sessions.
+    pub sessions: SessionChanges,
+    /// The rows of stored files that merged sessions replace.
+    pub replaced: Vec<PartialRewrite>,
+    /// The visitors of the events, with the time of their first event.
+    pub visitors: FirstSeenMap,
+}
+
+/// Builds the files of new events and of their sessions, for one of several processes that have the
+/// events of different session keys. No stored file is replaced.
+///
+/// # Errors
+/// Fails if a stored file cannot be read, or a file cannot be written.
+pub fn write_part(
+    before: &Snapshot,
+    events: Vec<Event<'_>>,
+    context: WriteContext<'_>,
+    sink: OutputSink<'_>,
+) -> Result<PartChanges> {
+    let (zone, timeout, now) = (context.zone, context.timeout, context.now);
+    let (events, groups) = group_by_session_key(events);
+    let (fragments, visitors) = fragments_and_visitors(&events, &groups, context);
+    update::events::write(&before.without_files(), &events, now, sink)?;
+    let (sessions, replaced) = update::sessions::merge_part(before, fragments, zone, timeout, now, sink)?;
+    Ok(PartChanges { sessions, replaced, visitors })
+}
+
+/// Adds new events, and the sessions and visitors that they change.
 fn update_tables(
     transaction: &mut Transaction,
     events: Vec<Event<'_>>,
     context: WriteContext<'_>,
     timings: &mut StageTimings,
-) -> Result<()> {
+) -> Result<TableChanges> {
     let before = transaction.snapshot()?;
     let (events, groups) = group_by_session_key(events);
-    // The rows are read several times in this order. Copying them into it saves cache misses.
+    // The rows are read several times in this order. Copying them in this order saves cache misses.
     let rows: Vec<Vec<EventRow>> = events
         .par_chunks(ROWS_PER_ALLOCATION)
         .map(|events| events.iter().map(|e| *e.row).collect())
@@ -159,14 +243,14 @@ fn update_tables(
         .map(|(event, row)| Event { block: event.block, row })
         .collect();
     let earliest = events.iter().map(|event| event.row.time).min().unwrap_or(Micros::MIN);
-    let pruned_days = PrunedDays::load(&before, context.ledger, earliest.saturating_sub(context.timeout))?;
     crate::allocator::release_free_memory();
     timings.record(Stage::Sort);
     let (zone, timeout, now) = (context.zone, context.timeout, context.now);
-    let (changed, first_seen_updates) = update::write_pipelined(transaction, |sink| {
-        let (fragments, first_seen) = fragments_and_visitors(&events, &groups, timeout);
-        // In parallel, so that one table uses the processors that another leaves idle. Visitors
-        // come first: a month of them is one file, the longest task that cannot be divided.
+    let (sessions, first_seen_updates) = update::write_pipelined(transaction, |sink| {
+        let (fragments, first_seen) = fragments_and_visitors(&events, &groups, context);
+        // Run in parallel, so that one table uses the processors that another leaves idle. Visitors
+        // come first: a month of visitors is one file, and thus the longest task that cannot be
+        // divided.
         let (visitors, (events, sessions)) = rayon::join(
             || update::visitors::write(&before, first_seen, sink),
             || {
@@ -180,10 +264,7 @@ fn update_tables(
         Ok((sessions?, visitors?))
     })?;
     timings.record(Stage::Tables);
-    let after = transaction.snapshot()?;
-    update::daily::update(&after, transaction, changed, &first_seen_updates, &pruned_days, now)?;
-    timings.record(Stage::Daily);
-    Ok(())
+    Ok(TableChanges { sessions, first_seen_updates, since: earliest.saturating_sub(timeout) })
 }
 
 /// Splits the events of each session key into session fragments, and returns the earliest time of
@@ -191,8 +272,12 @@ fn update_tables(
 fn fragments_and_visitors<'a>(
     events: &'a [Event<'a>],
     groups: &[(usize, usize)],
-    timeout: Micros,
+    context: WriteContext<'_>,
 ) -> (Vec<SessionFragment<'a>>, FirstSeenMap) {
+    let is_counted = |events: &[Event<'a>]| match (context.counted, events.first()) {
+        (Some(counted), Some(first)) => counted.overlap(first.row.key, (first.row.time, first.row.time)),
+        _ => false,
+    };
     type TaskOutput<'a> = (Vec<SessionFragment<'a>>, Vec<(u128, IdSeen<'a>)>);
     let outputs: Vec<TaskOutput<'a>> = groups
         .par_chunks(GROUPS_PER_TASK)
@@ -202,7 +287,8 @@ fn fragments_and_visitors<'a>(
             for &(start, end) in groups {
                 let events = &events[start..end];
                 collect_ids(events, &mut ids);
-                fragments.extend(split_by_gap(events, timeout).filter_map(SessionFragment::new));
+                let sessions = split_by_gap(events, context.timeout).filter(|events| !is_counted(events));
+                fragments.extend(sessions.filter_map(SessionFragment::new));
             }
             (fragments, ids)
         })
@@ -233,14 +319,13 @@ struct IdSeen<'a> {
     time: Micros,
 }
 
-/// Adds the ids of some events, which are in order of time, with the time of each first occurrence.
-/// An id that occurs again after another one is added again.
+/// Adds the ids of events that are sorted by time: for each run of one id, its earliest time.
 fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
     for (kind, field) in [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)] {
         let mut before: Option<Event<'a>> = None;
         let mut latest = None;
         for event in events {
-            // In one block, equal text ids mean equal texts, so that the text need not be compared.
+            // In one block, equal text ids mean equal texts, so the texts need not be compared.
             let text = event.row.text[field as usize];
             let same = before.is_some_and(|before| {
                 std::ptr::eq(before.block, event.block) && before.row.text[field as usize] == text
@@ -260,8 +345,8 @@ fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
 }
 
 /// Sorts events into groups with one session key each. Groups are ordered by chatbot and first
-/// time, so that neighbouring rows of a file resemble each other; events of a group by time and id.
-/// Returns the events, and the beginning and end of each group.
+/// time, so that neighbouring rows of a file resemble each other; the events of a group are ordered
+/// by time and id. Returns the events, and the start and end of each group.
 fn group_by_session_key(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
     let order = sort_by_key(&events);
     let mut spans: Vec<(u64, Micros, usize, usize)> = Vec::new();
@@ -288,8 +373,8 @@ fn group_by_session_key(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, 
 /// The hash of the session key, the time and the index of an event.
 type SortEntry = (u128, Micros, u32);
 
-/// Returns the events sorted by session key, time and id. They are first distributed to buckets by
-/// the first bits of their keys, so that each sort fits the cache.
+/// Returns the events sorted by session key, time and id. The events are first distributed to
+/// buckets by the leading bits of their keys, so that each sort fits into the cache.
 fn sort_by_key(events: &[Event<'_>]) -> Vec<SortEntry> {
     let bucket = |key: u128| (key >> (u128::BITS - BUCKET_BITS)) as usize;
     let mut ends = vec![0; 1 << BUCKET_BITS];
@@ -300,14 +385,15 @@ fn sort_by_key(events: &[Event<'_>]) -> Vec<SortEntry> {
     for end in &mut ends {
         start += std::mem::replace(end, start);
     }
-    // Each entry is now the start of its bucket, and becomes its end while the bucket is filled.
+    // Each entry is the start of its bucket. Filling the bucket advances the entry to the bucket's
+    // end.
     let mut order = vec![(0, 0, 0); events.len()];
     for (index, event) in (0..).zip(events) {
         let end = &mut ends[bucket(event.row.key)];
         order[*end] = (event.row.key, event.row.time, index);
         *end += 1;
     }
-    // Few events share key and time, so that ids are looked up instead of moved with the entries.
+    // Few events share key and time, so ids are looked up instead of being moved with the entries.
     let id = |index: u32| events[index as usize].row.id;
     let sort = |bucket: &mut [SortEntry]| {
         bucket.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.2).cmp(&id(b.2))));

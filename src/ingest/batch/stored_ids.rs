@@ -1,13 +1,12 @@
-//! The ids of stored events by date, to find duplicates of them.
+//! The ids of stored events by date, to find duplicates.
 //!
-//! A batch is compared with the stored events of its dates and of the dates next to them. The next
-//! batch usually needs the same dates, so that their ids, and those that the ingest adds, are
-//! cached while batches need them and there is memory. The writer lock excludes other writers
-//! meanwhile.
+//! A batch is compared with the stored events of its dates and of the neighbouring dates. The next
+//! batch usually needs the same dates. Their ids, including those that this ingest adds, are
+//! therefore cached as long as batches need them and memory suffices. The writer lock excludes
+//! other writers meanwhile.
 //!
-//! A date without stored events is not cached. If a later batch needs it, the events
-//! that this ingest has added are read back; for a log in order of time, few dates are needed
-//! twice.
+//! A date without stored events is not cached. If a later batch needs it, the events that this
+//! ingest has added are read back. For a log in order of time, few dates are needed twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -31,8 +30,8 @@ const CONTENT_COLUMNS: [&str; 2] = ["timestamp", "event_name"];
 
 /// Computes the keys of events: hashes of chatbot and id.
 ///
-/// The sender of a log chooses its ids. A random seed per process prevents ids that were chosen to
-/// collide in the hash or in a hash table.
+/// The author of a log chooses its ids. A random seed per process prevents ids from being chosen so
+/// that they collide in the hash or in a hash table.
 #[derive(Debug)]
 pub struct EventKeys {
     seed: u64,
@@ -45,6 +44,11 @@ impl Default for EventKeys {
 }
 
 impl EventKeys {
+    /// Returns keys with a given seed, for processes that compare each other's keys.
+    pub fn with_seed(seed: u64) -> EventKeys {
+        EventKeys { seed }
+    }
+
     /// Returns the function from ids to keys for a chatbot.
     fn chatbot_keys(&self, chatbot_id: &str) -> impl Fn(u128) -> u128 + use<> {
         let seed = self.seed;
@@ -73,7 +77,7 @@ impl EventKeys {
 
 /// Returns a hash of time and name, never 0. Two events with one key and different hashes are an id
 /// conflict.
-fn content_hash(time: Micros, name: &str) -> u64 {
+pub fn content_hash(time: Micros, name: &str) -> u64 {
     xxh3_64_with_seed(name.as_bytes(), time as u64) | 1
 }
 
@@ -82,7 +86,7 @@ fn content_hash(time: Micros, name: &str) -> u64 {
 pub struct Hit {
     /// Index of the event in the batch.
     pub event: u32,
-    /// Time or name differ: two events have one id.
+    /// Time or name differ, so two events have one id.
     pub is_conflict: bool,
 }
 
@@ -107,7 +111,7 @@ struct DateIds {
 const BYTES_PER_ID: usize = size_of::<u128>() + size_of::<u64>();
 
 impl StoredIds {
-    /// Creates a cache of some bytes.
+    /// Creates a cache of a size in bytes.
     pub fn with_capacity(bytes: usize) -> StoredIds {
         StoredIds { keys: EventKeys::default(), dates: BTreeMap::new(), capacity: bytes / BYTES_PER_ID }
     }
@@ -130,7 +134,7 @@ impl StoredIds {
     ) -> Result<Vec<Hit>> {
         let dates = dates(events);
         let near = |day: Day| (-1..=1).any(|n| dates.contains(&day.plus(n)));
-        // A date that this batch does not need is rarely needed by a later one.
+        // Later batches rarely need a date that this batch does not need.
         self.dates.retain(|day, _| near(*day));
         let mut files: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
         for file in snapshot.manifest().files(Table::Events).iter().filter(|file| near(file.day)) {
@@ -167,15 +171,14 @@ impl StoredIds {
         Ok(all)
     }
 
-    /// Adds the events for which `is_stored` returns true, to the dates that are cached. They must
-    /// be stored before [`find`](StoredIds::find) is called again. `keys` are the keys of all
-    /// events.
+    /// Adds the events for which `is_stored` returns true to the cached dates. They must be in the
+    /// store before [`find`](StoredIds::find) is called again. `keys` are the keys of all events.
     pub fn add(&mut self, events: &[Event<'_>], keys: &[u128], is_stored: impl Fn(usize) -> bool) {
         let mut from = 0;
         for events in events.chunk_by(same_date) {
             let range = from..from + events.len();
             from = range.end;
-            // A date that is not cached may have other events in the store.
+            // A date that is not cached can have other events in the store.
             let Some(date) = events.first().and_then(|event| self.dates.get_mut(&utc_date(event))) else {
                 continue;
             };
@@ -188,8 +191,8 @@ impl StoredIds {
         }
     }
 
-    /// Removes the earliest dates while the cache is over its capacity. Most logs are in order of
-    /// time.
+    /// Removes the earliest dates while the cache exceeds its capacity, since most logs are in
+    /// order of time.
     pub fn evict(&mut self) {
         while self.cached() > self.capacity && self.dates.pop_first().is_some() {}
     }
@@ -232,7 +235,7 @@ impl DateIds {
     }
 }
 
-/// The events of a batch, to be found on a date.
+/// The events of a batch, as searched for on one date.
 struct BatchEvents<'a, F> {
     day: Day,
     events: &'a [Event<'a>],
@@ -245,7 +248,7 @@ impl<'a, F: Fn(u128) -> Option<u32>> BatchEvents<'a, F> {
     fn find(&self, key: u128) -> Option<(&'a Event<'a>, u32)> {
         let index = (self.index_of)(key)?;
         let event = self.events.get(index as usize)?;
-        // A batch may have events of many dates.
+        // A batch can have events of many dates.
         ((Day::utc(event.row.time).0 - self.day.0).abs() <= 1).then_some((event, index))
     }
 
@@ -279,7 +282,19 @@ impl FreeCapacity {
     }
 }
 
-/// Reads the keys of the rows of a file. A row without an id, which `wa` does not write, has key 0.
+/// Reads the key and the content hash of each event of a file.
+///
+/// # Errors
+/// Fails if the file cannot be read.
+pub fn read_identities(snapshot: &Snapshot, file: &DataFile, keys: &EventKeys) -> Result<Vec<(u128, u64)>> {
+    let found = read_keys(snapshot, file, keys)?;
+    let frame = snapshot.read_file(file, Some(&CONTENT_COLUMNS))?;
+    let (times, names) = (frame.ints("timestamp")?, frame.texts("event_name")?);
+    let content = |row: usize| content_hash(times.get(row).unwrap_or(0), names.get(row).unwrap_or(""));
+    Ok(found.into_iter().enumerate().map(|(row, key)| (key, content(row))).collect())
+}
+
+/// Reads the keys of the rows of a file. A row without an id, which `wa` never writes, has key 0.
 fn read_keys(snapshot: &Snapshot, file: &DataFile, keys: &EventKeys) -> Result<Vec<u128>> {
     let frame = snapshot.read_file(file, Some(&ID_COLUMNS))?;
     let (chatbots, ids) = (frame.texts("chatbot_id")?, frame.texts("id")?);

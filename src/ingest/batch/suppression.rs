@@ -1,7 +1,8 @@
-//! Suppression: events of forgotten persons are not stored again when their log is ingested again.
+//! Suppression: events of forgotten people are not stored again when their log is ingested again.
 //!
-//! The ledger holds keyed hashes only. Every distinct identifier of a part of a batch is hashed and
-//! looked up once. A store without forgotten persons has no [`Suppression`] and no such cost.
+//! The ledger contains only keyed hashes, so every distinct identifier of a part of a batch is
+//! hashed and looked up once. A store without forgotten people has no [`Suppression`] and no such
+//! cost.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -10,10 +11,12 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use crate::event::{Block, Event, KeyKind, TextField};
-use crate::identity::identifier::{email_hash, for_each_reading, value_hash};
-use crate::ingest::parse::rejected::{RejectedLine, line_hash};
+use crate::identity::identifier::{erased_hashes, for_each_reading};
+use crate::ingest::parse::rejected::{RejectedLine, hex_line_hash, line_hash};
+use crate::session::SessionSummary;
 use crate::store::key::SecretKey;
 use crate::store::ledger::Ledger;
+use crate::store::rejects::RejectRecord;
 use crate::time::Micros;
 
 /// Number of events that share one cache of identifiers.
@@ -29,8 +32,7 @@ type Cache<'a> = HashMap<u128, Vec<&'a TimeRanges>, BuildHasherDefault<Xxh3Defau
 pub struct Suppression {
     key: SecretKey,
     forgotten: HashMap<String, TimeRanges>,
-    /// A forgotten email address may have no `@`, so that any value is compared as an email
-    /// address.
+    /// A forgotten email address may have no `@`, so any value is compared as an email address.
     bare_emails: bool,
 }
 
@@ -45,7 +47,7 @@ pub fn session_hash(key: &SecretKey, chatbot_id: &str, kind: KeyKind, value: &st
 }
 
 impl Suppression {
-    /// Creates the suppression of a ledger; `None` if it has no forgotten persons.
+    /// Creates the suppression of a ledger; `None` if it has no forgotten people.
     pub fn new(ledger: &Ledger, key: &SecretKey) -> Option<Suppression> {
         if ledger.forgotten.is_empty() {
             return None;
@@ -90,27 +92,62 @@ impl Suppression {
         }
     }
 
-    /// Returns the time ranges of the identifiers that a value may stand for, in the readings that
-    /// an erasure uses.
+    /// Returns the time ranges of the forgotten identifiers that a value matches. The value is
+    /// interpreted in the same ways as by an erasure.
     fn suppressed_ranges(&self, value: &str) -> Vec<&TimeRanges> {
         let mut found = Vec::new();
         for_each_reading(value, |text| {
-            found.extend(self.forgotten.get(&value_hash(&self.key, text)));
-            if self.bare_emails || text.contains('@') {
-                found.extend(self.forgotten.get(&email_hash(&self.key, text)));
-            }
+            // A full-width `＠` counts as an `@` too.
+            let is_email = self.bare_emails || text.contains('@') || !text.is_ascii();
+            let hashes = erased_hashes(&self.key, text, is_email);
+            found.extend(hashes.iter().filter_map(|hash| self.forgotten.get(hash)));
         });
         found
     }
 
+    /// Returns whether a session may contain events of a forgotten person, by the ids in its
+    /// summary.
+    pub fn suppresses_session(&self, session: &SessionSummary<'_>) -> bool {
+        let in_session = |found: &[&TimeRanges]| {
+            let mut ranges = found.iter().copied().flatten();
+            ranges.any(|&(from, to)| from <= session.ended_at && session.first.time <= to)
+        };
+        let key = &session.key;
+        let hash = session_hash(&self.key, &key.chatbot_id, key.kind, &key.value);
+        let profiles = session.profiles.iter().flat_map(|(user, profile)| {
+            [user.as_deref(), profile.value().and_then(|profile| profile.user_email.as_deref())]
+        });
+        let anonymous_id = session.anonymous_id.value().map(|id| &**id);
+        let user_id = session.user_id.value().map(|id| &**id);
+        in_session(&self.forgotten.get(&hash).into_iter().collect::<Vec<_>>())
+            || [Some(&*key.value), anonymous_id, user_id]
+                .into_iter()
+                .chain(profiles)
+                .flatten()
+                .any(|value| in_session(&self.suppressed_ranges(value)))
+    }
+
+    /// Returns whether an event with this id at this time is suppressed.
+    pub fn suppresses_id(&self, id: &str, time: Micros) -> bool {
+        covers(&self.suppressed_ranges(id), time)
+    }
+
+    /// Returns whether a stored rejected line was erased, by its hashes.
+    pub fn suppresses_record(&self, reject: &RejectRecord) -> bool {
+        self.suppresses_line(reject.keyed_hash.as_deref(), &hex_line_hash(&self.key, &reject.sha256))
+    }
+
+    fn suppresses_line(&self, keyed_hash: Option<&str>, line_hash: &str) -> bool {
+        // Lines without IP addresses have no keyed hash, nor have those that an older version
+        // stored. They are recognized by the hash of the stored line.
+        keyed_hash.is_some_and(|hash| self.forgotten.contains_key(hash))
+            || self.forgotten.contains_key(line_hash)
+    }
+
     /// Returns whether a rejected line is suppressed: it was erased before, or it names a forgotten
-    /// person and is not known to be of a later time.
+    /// person and is not known to be later than the erasure.
     pub fn suppresses_rejected(&self, rejected: &RejectedLine, block: &Block) -> bool {
-        // Lines that an older version stored have no keyed hash; they are recognized by the hash of
-        // the masked line.
-        if self.forgotten.contains_key(&rejected.keyed_hash)
-            || self.forgotten.contains_key(&line_hash(&self.key, &rejected.sha256))
-        {
+        if self.suppresses_line(rejected.keyed_hash.as_deref(), &line_hash(&self.key, &rejected.sha256)) {
             return true;
         }
         let Some(identity) = &rejected.identity else { return false };

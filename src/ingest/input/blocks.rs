@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //!
-//! - A [`RawBlock`] consists of whole lines, except that the last line of an input may have no end.
+//! - A [`RawBlock`] consists of whole lines, except that the last line of an input can lack a line
+//!   end.
 //! - Every byte of the input is in exactly one block, or in one overlong line, which is hashed
 //!   while it is read and never held in memory.
 //! - Memory is bounded by the block size and the line limit, for any input.
@@ -12,21 +13,25 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
 use memchr::{memchr, memchr_iter, memrchr};
-use sha2::{Digest, Sha256};
 
+use super::content_hash::ContentHash;
 pub use super::decompression::Compression;
 use super::decompression::{ByteSource, DecompressedStream};
 use super::discovery::Input;
+pub use super::overlong::{OVERLONG_HEAD, OverlongLine};
+use super::overlong::{OverlongHasher, find_overlong_line};
+use super::records::Records;
+use super::utf16::Utf16Decoder;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Default size of a block, in bytes. A block and its rows fit the cache of a core.
+/// Default size of a block, in bytes. A block and its rows fit into the cache of a core.
 pub const BLOCK_SIZE: usize = 1 << 20;
 /// The longest line that is parsed, in bytes, without its end.
 pub const LINE_LIMIT: usize = 1 << 20;
-/// Bytes of an overlong line that are retained.
-pub const OVERLONG_HEAD: usize = 64 << 10;
 /// Bytes of an overlong line that are read at a time.
 const CHUNK: usize = 256 << 10;
+/// Minimum number of bytes read at the beginning of an input, to detect its format.
+const HEAD: usize = 4 << 10;
 
 /// A block of lines as they were read.
 #[derive(Debug, Default)]
@@ -41,30 +46,20 @@ pub struct RawBlock {
     pub offset: u64,
     /// Offset after the last byte.
     pub end: u64,
-    /// The last line has no end, and its rest may still be written: the input is a plain file, or
-    /// it is damaged there.
+    /// The last line has no end and may be incomplete, because the input is a plain file that can
+    /// still grow, or because the input is damaged at this line.
     pub unfinished: bool,
-    /// The overlong lines; they are not in `bytes`.
+    /// The overlong lines, which are not in `bytes`.
     pub overlong: Vec<OverlongLine>,
-    /// The last line if it has no end, its rest may still be written, and it is overlong already.
-    /// It is neither in `bytes` nor in `overlong`.
+    /// The last line if it is unfinished and already overlong. It is neither in `bytes` nor in
+    /// `overlong`.
     pub unfinished_overlong: Option<UnfinishedLine>,
+    /// The records of the block; `None` if it consists of native lines.
+    pub records: Option<Box<Records>>,
 }
 
-/// A line longer than [`LINE_LIMIT`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OverlongLine {
-    /// Number of the line in the input, from 1.
-    pub line: u64,
-    /// Length in bytes, without the line end.
-    pub length: u64,
-    /// SHA-256 of those bytes.
-    pub sha256: [u8; 32],
-    /// The first [`OVERLONG_HEAD`] of those bytes.
-    pub head: Vec<u8>,
-}
-
-/// A last line that is left for the next ingest: it has no end, and is incomplete JSON or overlong.
+/// A last line that is left for the next ingest, because it has no end and is incomplete JSON or
+/// overlong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnfinishedLine {
     /// Number of the line in the input, from 1.
@@ -79,6 +74,8 @@ pub struct UnfinishedLine {
 pub struct BlockReader {
     name: String,
     stream: DecompressedStream,
+    /// The decompressed input is UTF-16.
+    utf16: Option<Utf16Decoder>,
     /// The input is an uncompressed regular file, which can grow and be resumed.
     plain_file: bool,
     size: Option<u64>,
@@ -126,12 +123,13 @@ impl BlockReader {
         Ok(reader)
     }
 
-    /// Creates a reader of an open plain file, from an offset at which the line with number `line`
-    /// begins.
-    pub fn resume(path: &Path, mut file: File, offset: u64, line: u64) -> Result<BlockReader> {
+    /// Creates a reader of an open plain file that was read before. It begins with line number
+    /// `line`, after the bytes that were hashed.
+    pub fn resume(path: &Path, mut file: File, line: u64, hash: ContentHash) -> Result<BlockReader> {
         let metadata = file_metadata(path, &file)?;
+        let offset = hash.length();
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
-        let stream = DecompressedStream::plain_from(offset, Box::new(file));
+        let stream = DecompressedStream::resume(Box::new(file), hash);
         let mut reader = BlockReader::new(path.display().to_string(), stream);
         reader.plain_file = metadata.is_file();
         reader.size = metadata.is_file().then_some(metadata.len());
@@ -150,6 +148,7 @@ impl BlockReader {
         BlockReader {
             name,
             stream,
+            utf16: None,
             plain_file: false,
             size: None,
             block_size: BLOCK_SIZE,
@@ -172,10 +171,56 @@ impl BlockReader {
     }
 
     /// Sets the line limit in bytes.
-    #[cfg(test)]
     pub(crate) fn with_line_limit(mut self, bytes: usize) -> BlockReader {
         self.line_limit = bytes;
         self
+    }
+
+    /// Returns the first bytes of the input without consuming them, and whether the input ends
+    /// there. There are at least `bytes` bytes, unless the input is shorter.
+    pub fn peek(&mut self, bytes: usize) -> (&[u8], bool) {
+        while self.carry.len() < bytes && !self.ended {
+            let mut head = std::mem::take(&mut self.carry);
+            self.fill(&mut head);
+            self.carry = head;
+        }
+        (&self.carry, self.ended)
+    }
+
+    /// Appends the next bytes, regardless of lines; returns false at the end of the input.
+    ///
+    /// # Errors
+    /// See [`next_block`](BlockReader::next_block).
+    pub fn next_bytes(&mut self, bytes: &mut Vec<u8>) -> Result<bool> {
+        let before = bytes.len();
+        if self.carry.is_empty() {
+            let mut next = Vec::new();
+            self.fill(&mut next);
+            self.carry = next;
+        }
+        bytes.append(&mut self.carry);
+        self.offset += (bytes.len() - before) as u64;
+        match bytes.len() > before {
+            true => Ok(true),
+            false => self.damage.take().map_or(Ok(false), Err),
+        }
+    }
+
+    /// Returns the offset of the next byte and the number of its line. Valid only if whole blocks
+    /// were read.
+    pub fn position(&self) -> (u64, u64) {
+        (self.offset, self.line)
+    }
+
+    /// Ends the input: the next read returns `error`, which occurred after the bytes already read.
+    pub fn fail_with(&mut self, error: Error) {
+        self.carry.clear();
+        (self.ended, self.damage) = (true, Some(error));
+    }
+
+    /// Returns the name of the input, for errors.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Returns the compression of the input.
@@ -183,8 +228,8 @@ impl BlockReader {
         self.stream.compression()
     }
 
-    /// Returns whether the input is an uncompressed regular file. Such a file can have an
-    /// unfinished last line, and can be resumed after it has grown.
+    /// Returns whether the input is an uncompressed regular file, and not UTF-16. Such a file can
+    /// have an unfinished last line, and can be resumed after it has grown.
     pub fn is_plain_file(&self) -> bool {
         self.plain_file
     }
@@ -195,22 +240,43 @@ impl BlockReader {
         self.size
     }
 
-    /// Returns the number of bytes read, compressed. For a resumed file it includes the bytes
+    /// Returns the number of bytes read, compressed. For a resumed file this includes the bytes
     /// before the offset.
     pub fn consumed(&self) -> u64 {
         self.stream.consumed()
     }
 
+    /// Returns the hash of the bytes of a plain input before `offset`, if a block ended there: see
+    /// `ContentHash::digest_at`.
+    pub fn digest_at(&self, offset: u64) -> Option<u128> {
+        self.stream.digest_at(offset)
+    }
+
+    /// Returns the hash of all bytes that were read, compressed.
+    pub fn digest(&self) -> u128 {
+        self.stream.digest()
+    }
+
+    /// Returns the first bytes of the input, converted as in a block, and whether they are the
+    /// whole input. Must be called before the first block is read.
+    pub fn head(&mut self) -> (&[u8], bool) {
+        if !self.started {
+            let mut head = std::mem::take(&mut self.carry);
+            self.fill(&mut head);
+            self.carry = head;
+        }
+        (&self.carry, self.ended)
+    }
+
     /// Reads the next block; `None` at the end of the input.
     ///
-    /// # Errors
-    /// An input that is damaged yields the blocks before the damage, then one error of kind
+    /// A damaged input yields the blocks before the damage, then one error of kind
     /// [`ErrorKind::PartialInput`], then `None`.
     pub fn next_block(&mut self) -> Result<Option<RawBlock>> {
         self.next_block_into(Vec::new())
     }
 
-    /// Reads the next block into the memory of `bytes`; see
+    /// Reads the next block into the memory of `bytes`: see
     /// [`next_block`](BlockReader::next_block).
     pub fn next_block_into(&mut self, mut bytes: Vec<u8>) -> Result<Option<RawBlock>> {
         bytes.clear();
@@ -240,7 +306,8 @@ impl BlockReader {
 
     fn block(&mut self, bytes: Vec<u8>, mut overlong: Vec<OverlongLine>) -> RawBlock {
         let (first_line, offset) = (self.line, self.offset);
-        // The last line of a plain file may still be written; that of a damaged file is incomplete.
+        // The last line of a plain file may not be completely written yet; the last line of a
+        // damaged file is incomplete.
         let may_continue = self.plain_file || self.damage.is_some();
         let unfinished_overlong =
             self.unfinished_overlong.take().filter(|_| may_continue).and_then(|length| {
@@ -257,15 +324,20 @@ impl BlockReader {
         self.line += lines + u64::from(no_end);
         self.offset += bytes.len() as u64 + self.overlong_bytes;
         let (end, unfinished) = (self.offset, no_end && may_continue);
-        RawBlock { bytes, lines, first_line, offset, end, unfinished, overlong, unfinished_overlong }
+        let records = None;
+        RawBlock { bytes, lines, first_line, offset, end, unfinished, overlong, unfinished_overlong, records }
     }
 
-    /// Fills a block. Removes a byte order mark at the beginning of the input.
+    /// Fills a block. Removes a byte order mark at the beginning of the input, and converts UTF-16.
     fn fill(&mut self, bytes: &mut Vec<u8>) {
         // A block without a line end grows until the line ends.
         let limit = self.block_size.checked_sub(bytes.len()).filter(|n| *n > 0).unwrap_or(self.block_size);
         let at_start = !std::mem::replace(&mut self.started, true);
-        self.read(bytes, if at_start { limit.max(3) } else { limit });
+        self.read(bytes, if at_start { limit.max(HEAD) } else { limit });
+        if at_start && let Some(mut decoder) = Utf16Decoder::detect(bytes) {
+            decoder.convert(bytes, 0, self.ended);
+            (self.utf16, self.plain_file) = (Some(decoder), false);
+        }
         if at_start && bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
             self.offset += 3;
@@ -276,27 +348,30 @@ impl BlockReader {
         if self.ended {
             return;
         }
-        match self.stream.fill(bytes, limit) {
-            Ok(more) => self.ended = !more,
-            Err(e) => {
-                self.ended = true;
-                let hint = match self.stream.compression() {
-                    Compression::Plain => "check the disk; copying the file shows whether it can be read",
-                    // The error text of zstd for a window that is larger than decoders must accept.
-                    Compression::Zstd if e.to_string().contains("too much memory") => {
-                        "it was compressed with a window of more than 128 MiB; run `zstd -dc --long=31 FILE | wa ingest -`"
-                    }
-                    _ => "the file is truncated or damaged; ingest it again after replacing it",
-                };
-                let error =
-                    Error::new(ErrorKind::PartialInput, format!("cannot read {} to its end", self.name));
-                self.damage = Some(error.caused_by(e).hint(hint));
-            }
+        let from = bytes.len();
+        let filled = self.stream.fill(bytes, limit);
+        self.ended = !matches!(filled, Ok(true));
+        if let Some(decoder) = &mut self.utf16 {
+            decoder.convert(bytes, from, self.ended);
         }
+        let Err(cause) = filled else { return };
+        let hint = match self.stream.compression() {
+            Compression::Plain => "check the disk; copying the file shows whether it can be read",
+            // The error text of zstd for a window that is larger than decoders must accept.
+            Compression::Zstd if cause.to_string().contains("too much memory") => {
+                "it was compressed with a window of more than 128 MiB; run `zstd -dc --long=31 FILE | wa ingest -`"
+            }
+            Compression::Xz if cause.kind() == io::ErrorKind::OutOfMemory => {
+                "it was compressed with a dictionary of more than 128 MiB; run `xz -dc FILE | wa ingest -`"
+            }
+            _ => "the file is truncated or damaged; ingest it again after replacing it",
+        };
+        let error = Error::new(ErrorKind::PartialInput, format!("cannot read {} to its end", self.name));
+        self.damage = Some(error.caused_by(cause).hint(hint));
     }
 
-    /// Moves overlong lines out of a block. If the last one extends beyond the block, its rest is
-    /// read here, and the bytes after it go to `carry`.
+    /// Moves overlong lines out of a block. If the last one extends beyond the block, the rest of
+    /// it is read here, and the bytes after it go to `carry`.
     fn remove_overlong_lines(&mut self, bytes: &mut Vec<u8>, overlong: &mut Vec<OverlongLine>) {
         let mut from = 0;
         while let Some(start) = find_overlong_line(bytes, from, self.line_limit) {
@@ -345,70 +420,6 @@ impl BlockReader {
             }
         }
         false
-    }
-}
-
-/// Returns the position of the first overlong line at or after `from`.
-fn find_overlong_line(bytes: &[u8], mut from: usize, limit: usize) -> Option<usize> {
-    loop {
-        let rest = bytes.get(from..)?;
-        // A line end within the next `limit` + 1 bytes: the lines before it are short enough.
-        let stretch = rest.get(..=limit)?;
-        from = match (memrchr(b'\n', stretch), stretch.last(), rest.get(limit + 1)) {
-            (Some(at), _, _) => from + at + 1,
-            // The last byte may belong to the line end.
-            (None, Some(b'\r'), Some(b'\n')) => from + limit + 2,
-            (None, Some(b'\r'), None) => return None,
-            _ => return Some(from),
-        };
-    }
-}
-
-/// Hash and head of an overlong line that is being read.
-struct OverlongHasher {
-    line: u64,
-    length: u64,
-    hash: Sha256,
-    head: Vec<u8>,
-    /// A carriage return has been read, which belongs to the line if more bytes follow.
-    pending_cr: bool,
-}
-
-impl OverlongHasher {
-    fn new(line: u64) -> OverlongHasher {
-        OverlongHasher { line, length: 0, hash: Sha256::new(), head: Vec::new(), pending_cr: false }
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        if std::mem::take(&mut self.pending_cr) {
-            self.update(b"\r");
-        }
-        match bytes.strip_suffix(b"\r") {
-            Some(bytes) => {
-                self.pending_cr = true;
-                self.update(bytes);
-            }
-            None => self.update(bytes),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.length += bytes.len() as u64;
-        self.hash.update(bytes);
-        let free = OVERLONG_HEAD.saturating_sub(self.head.len());
-        self.head.extend_from_slice(bytes.get(..free).unwrap_or(bytes));
-    }
-
-    fn finish(self) -> OverlongLine {
-        OverlongLine {
-            line: self.line,
-            length: self.length,
-            sha256: self.hash.finalize().into(),
-            head: self.head,
-        }
     }
 }
 

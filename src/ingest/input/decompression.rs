@@ -1,10 +1,14 @@
-//! Decompresses inputs while they are read. Gzip and zstd are detected by content.
+//! Decompresses inputs while they are read. The compression is detected by content: gzip, zstd, xz
+//! and bzip2.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
+use lzma_rust2::XzReader;
+
+use super::content_hash::ContentHash;
 
 /// The compression of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +19,10 @@ pub enum Compression {
     Gzip,
     /// zstd, of one or more frames.
     Zstd,
+    /// xz, of one or more streams.
+    Xz,
+    /// bzip2, of one or more streams.
+    Bzip2,
 }
 
 /// A source of bytes.
@@ -22,42 +30,60 @@ pub type ByteSource = Box<dyn Read + Send>;
 
 /// Bytes that are read from a compressed source at a time.
 const BUFFER: usize = 128 << 10;
+/// Number of first bytes that identify a compression.
+const MAGIC: usize = 10;
+/// The memory limit of an xz decoder, in KiB: enough for a dictionary of 128 MiB, which is the size
+/// of the largest window of zstd.
+const XZ_MEMORY: u32 = (128 << 10) + 1024;
 
-type Compressed = BufReader<io::Chain<Cursor<Vec<u8>>, CountingReader>>;
+type Compressed = BufReader<io::Chain<Cursor<Vec<u8>>, HashingReader>>;
 
-/// A decompressing reader. It yields all bytes before the damage before it returns an error.
+/// A decompressing reader. For a damaged file it first yields all intact bytes, then an error.
 pub struct DecompressedStream {
     decoder: Decoder,
     compression: Compression,
-    consumed: Arc<AtomicU64>,
+    consumed: Consumed,
 }
 
 enum Decoder {
     Plain { head: Vec<u8>, source: ByteSource },
-    Gzip(Box<GzipMembers<Compressed>>),
+    Gzip(Box<Members<GzDecoder<Compressed>>>),
     Zstd(zstd::stream::read::Decoder<'static, Compressed>),
+    Xz(Box<XzReader<Compressed>>),
+    Bzip2(Box<Members<BzDecoder<Compressed>>>),
 }
 
 impl DecompressedStream {
     /// Detects the compression of a source by its first bytes.
     pub fn open(mut source: ByteSource) -> io::Result<DecompressedStream> {
-        let mut head = Vec::with_capacity(4);
-        (&mut source).take(4).read_to_end(&mut head)?;
+        let mut head = Vec::with_capacity(MAGIC);
+        (&mut source).take(MAGIC as u64).read_to_end(&mut head)?;
         let compression = match *head {
             [0x1f, 0x8b, ..] => Compression::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            // A block begins with the digits of pi; a file without blocks ends with the digits of
+            // its square root.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90] => Compression::Bzip2,
             _ => Compression::Plain,
         };
-        let consumed =
-            Arc::new(AtomicU64::new(if compression == Compression::Plain { 0 } else { head.len() as u64 }));
-        let compressed = |head, source| {
-            let counted = CountingReader { source, count: consumed.clone() };
-            BufReader::with_capacity(BUFFER, Cursor::new(head).chain(counted))
+        let consumed = Consumed::default();
+        let compressed = |head: Vec<u8>, source| {
+            consumed.get().add(&head);
+            let hashed = HashingReader { source, consumed: consumed.clone() };
+            BufReader::with_capacity(BUFFER, Cursor::new(head).chain(hashed))
         };
         let decoder = match compression {
             Compression::Plain => Decoder::Plain { head, source },
             Compression::Gzip => {
-                Decoder::Gzip(Box::new(GzipMembers(Some(GzDecoder::new(compressed(head, source))))))
+                Decoder::Gzip(Box::new(Members(Some(GzDecoder::start(compressed(head, source))))))
+            }
+            Compression::Bzip2 => {
+                Decoder::Bzip2(Box::new(Members(Some(BzDecoder::start(compressed(head, source))))))
+            }
+            Compression::Xz => {
+                Decoder::Xz(Box::new(XzReader::new_mem_limit(compressed(head, source), true, XZ_MEMORY)))
             }
             Compression::Zstd => {
                 Decoder::Zstd(zstd::stream::read::Decoder::with_buffer(compressed(head, source))?)
@@ -66,13 +92,13 @@ impl DecompressedStream {
         Ok(DecompressedStream { decoder, compression, consumed })
     }
 
-    /// Creates a stream of an uncompressed source that is positioned at `offset`.
-    pub fn plain_from(offset: u64, source: ByteSource) -> DecompressedStream {
-        let decoder = Decoder::Plain { head: Vec::new(), source };
+    /// Creates a stream of an uncompressed source that is positioned after the hashed bytes.
+    pub fn resume(source: ByteSource, mut hash: ContentHash) -> DecompressedStream {
+        hash.remember();
         DecompressedStream {
-            decoder,
+            decoder: Decoder::Plain { head: Vec::new(), source },
             compression: Compression::Plain,
-            consumed: Arc::new(AtomicU64::new(offset)),
+            consumed: Consumed(Arc::new(Mutex::new(hash))),
         }
     }
 
@@ -83,11 +109,21 @@ impl DecompressedStream {
 
     /// Returns the number of bytes read from the source, compressed.
     pub fn consumed(&self) -> u64 {
-        self.consumed.load(Ordering::Relaxed)
+        self.consumed.get().length()
     }
 
-    /// Appends up to `limit` bytes. Returns whether more may follow; after an error nothing
-    /// follows, and the bytes before it have been appended.
+    /// Returns the hash of all bytes read from the source, compressed.
+    pub fn digest(&self) -> u128 {
+        self.consumed.get().digest()
+    }
+
+    /// Returns the hash of the bytes before `offset`: see [`ContentHash::digest_at`].
+    pub fn digest_at(&self, offset: u64) -> Option<u128> {
+        self.consumed.get().digest_at(offset)
+    }
+
+    /// Appends up to `limit` bytes. Returns whether more may follow. After an error nothing
+    /// follows, and the bytes before the error have been appended.
     pub fn fill(&mut self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
         let before = buffer.len();
         buffer.reserve_exact(limit);
@@ -97,50 +133,101 @@ impl DecompressedStream {
                 buffer.append(head);
                 let rest = limit.saturating_sub(buffer.len() - before);
                 let result = source.take(rest as u64).read_to_end(buffer);
-                self.consumed.fetch_add((buffer.len() - before) as u64, Ordering::Relaxed);
+                self.consumed.get().add_lines(buffer.get(before..).unwrap_or(&[]));
                 result
             }
             Decoder::Gzip(members) => members.take(limit as u64).read_to_end(buffer),
             Decoder::Zstd(decoder) => decoder.take(limit as u64).read_to_end(buffer),
+            Decoder::Xz(decoder) => decoder.take(limit as u64).read_to_end(buffer),
+            Decoder::Bzip2(members) => members.take(limit as u64).read_to_end(buffer),
         };
         result.map(|_| buffer.len() - before >= limit)
     }
 }
 
-/// A reader that counts its bytes.
-struct CountingReader {
-    source: ByteSource,
-    count: Arc<AtomicU64>,
+/// The hash of the bytes that were read from the source, shared with the reader that the decoder
+/// owns.
+#[derive(Clone, Default)]
+struct Consumed(Arc<Mutex<ContentHash>>);
+
+impl Consumed {
+    fn get(&self) -> MutexGuard<'_, ContentHash> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Read for CountingReader {
+/// A reader that hashes its bytes.
+struct HashingReader {
+    source: ByteSource,
+    consumed: Consumed,
+}
+
+impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
-        self.count.fetch_add(read as u64, Ordering::Relaxed);
+        self.consumed.get().add(buffer.get(..read).unwrap_or(&[]));
         Ok(read)
     }
 }
 
-/// The members of a gzip file, one after the other. Zeros after the last member, as tapes and some
-/// writers leave them, are ignored; other bytes are an error.
-struct GzipMembers<R>(Option<GzDecoder<R>>);
+/// A decoder of one member of a compressed file.
+trait MemberDecoder: Read {
+    /// The first byte of a member.
+    const FIRST_BYTE: u8;
+    /// The name of the compression.
+    const NAME: &str;
 
-impl<R: BufRead> Read for GzipMembers<R> {
+    /// Creates a decoder of a member.
+    fn start(source: Compressed) -> Self;
+
+    /// Returns the source, positioned after the member.
+    fn into_source(self) -> Compressed;
+}
+
+impl MemberDecoder for GzDecoder<Compressed> {
+    const FIRST_BYTE: u8 = 0x1f;
+    const NAME: &str = "gzip";
+
+    fn start(source: Compressed) -> Self {
+        GzDecoder::new(source)
+    }
+
+    fn into_source(self) -> Compressed {
+        self.into_inner()
+    }
+}
+
+impl MemberDecoder for BzDecoder<Compressed> {
+    const FIRST_BYTE: u8 = b'B';
+    const NAME: &str = "bzip2";
+
+    fn start(source: Compressed) -> Self {
+        BzDecoder::new(source)
+    }
+
+    fn into_source(self) -> Compressed {
+        self.into_inner()
+    }
+}
+
+/// The members of a compressed file, one after another. Zeros after the last member, which tapes
+/// and some writers add, are ignored; other bytes are an error.
+struct Members<D>(Option<D>);
+
+impl<D: MemberDecoder> Read for Members<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.0 {
             let read = decoder.read(buffer)?;
             if read > 0 || buffer.is_empty() {
                 return Ok(read);
             }
-            let Some(mut source) = self.0.take().map(GzDecoder::into_inner) else { break };
+            let Some(mut source) = self.0.take().map(D::into_source) else { break };
             self.0 = match skip_zeros(&mut source)? {
                 None => None,
-                Some(0x1f) => Some(GzDecoder::new(source)),
+                Some(first) if first == D::FIRST_BYTE => Some(D::start(source)),
                 Some(_) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "the data after the compressed data is not gzip",
-                    ));
+                    let message = format!("the data after the compressed data is not {}", D::NAME);
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
                 }
             };
         }

@@ -38,6 +38,8 @@ pub struct FoundInputs {
     pub problems: Vec<Error>,
     /// Folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
+    /// Compressed logs in folders that cannot be read.
+    pub unread_logs: Vec<PathBuf>,
 }
 
 /// A folder that was given as an input and has no log files.
@@ -45,7 +47,7 @@ pub struct FoundInputs {
 pub struct FolderWithoutLogs {
     /// The folder.
     pub folder: PathBuf,
-    /// A file in or below it whose name is not that of a log.
+    /// A file in the folder or its subfolders whose name is not the name of a log.
     pub other_file: Option<PathBuf>,
 }
 
@@ -53,11 +55,12 @@ pub struct FolderWithoutLogs {
 ///
 /// - `-` is standard input.
 /// - A file is read regardless of its name, even if the name contains glob characters.
-/// - A folder is searched recursively for `*.ndjson`, `*.jsonl`, `*.json` and `*.log`, each also
-///   with `.gz` or `.zst`. Symbolic links are followed; each folder is searched once.
-/// - A glob (`*`, `?`, `[…]`, `**`) stands for the files and folders that it matches.
+/// - A folder is searched recursively for `*.ndjson`, `*.jsonl`, `*.json`, `*.log`, `*.csv` and
+///   `*.tsv`, each also with `.gz`, `.zst`, `.xz` or `.bz2`. Symbolic links are followed; each
+///   folder is searched once.
+/// - A glob (`*`, `?`, `[…]`, `**`) expands to the files and folders that it matches.
 ///
-/// Files of `store` and of any other `wa` store are never returned.
+/// Files of `store` and of any other `wa` store are not returned.
 pub fn find_inputs(inputs: &[PathBuf], store: &Path) -> FoundInputs {
     let mut search = Search {
         store: store.canonicalize().ok(),
@@ -78,13 +81,14 @@ pub fn find_inputs(inputs: &[PathBuf], store: &Path) -> FoundInputs {
 struct Search {
     store: Option<PathBuf>,
     found: FoundInputs,
-    /// The canonical paths of the files: a file with two names is read once.
+    /// The canonical paths of the files, so that a file with two names is read once.
     files: HashSet<PathBuf>,
-    /// The searched folders by canonical path, with the index of the input folder of the search.
+    /// The searched folders by canonical path, each with the index of the input folder that was
+    /// searched.
     dirs: HashMap<PathBuf, usize>,
     /// Number of input folders so far.
     input_folders: usize,
-    /// Whether folders, by canonical path, are stores or lie in one.
+    /// For each folder, by canonical path, whether it is a store or inside one.
     in_store: HashMap<PathBuf, bool>,
 }
 
@@ -92,8 +96,10 @@ struct Search {
 #[derive(Default)]
 struct FolderContents {
     has_logs: bool,
-    /// The first file whose name is not that of a log.
+    /// The first file whose name is not the name of a log.
     other_file: Option<PathBuf>,
+    /// Logs with an unsupported compression.
+    unread_logs: Vec<PathBuf>,
 }
 
 impl Search {
@@ -170,7 +176,7 @@ impl Search {
                 continue;
             }
             if let Some(before) = self.dirs.insert(real, self.input_folders) {
-                // Searched for an earlier input, which reported whether it had logs.
+                // An earlier input has searched this folder and reported whether it contains logs.
                 contents.has_logs |= before != self.input_folders;
                 continue;
             }
@@ -180,6 +186,9 @@ impl Search {
                 }
                 Err(e) => self.add_problem(e),
             }
+        }
+        if contents.has_logs {
+            self.found.unread_logs.append(&mut contents.unread_logs);
         }
         if !contents.has_logs && self.found.problems.len() == problems {
             let folder = top.to_owned();
@@ -195,12 +204,17 @@ impl Search {
             // Pipes and devices in a folder are not read.
             Ok(metadata) if metadata.is_file() && is_log(&path) => {
                 contents.has_logs = true;
-                // A link may point into a store.
+                // A link can point into a store.
                 if !self.belongs_to_store(&path, false) {
                     self.add_file(&path);
                 }
             }
-            Ok(metadata) if metadata.is_file() => drop(contents.other_file.get_or_insert(path)),
+            Ok(metadata) if metadata.is_file() => {
+                if is_unread_log(&path) {
+                    contents.unread_logs.push(path.clone());
+                }
+                contents.other_file.get_or_insert(path);
+            }
             Ok(_) => {}
             Err(e) if is_log(&path) => self.add_problem(Error::io("read", &path, e)),
             Err(_) => {}
@@ -216,13 +230,13 @@ impl Search {
 
     /// Returns whether a file or folder belongs to a store, after resolving links.
     fn belongs_to_store(&mut self, path: &Path, is_dir: bool) -> bool {
-        // A path that has no canonical form, such as that of a pipe, lies in no folder.
+        // A path without a canonical form, such as a pipe, is not inside any folder.
         let Ok(real) = path.canonicalize() else { return false };
         let dir = if is_dir { Some(real.as_path()) } else { real.parent() };
         dir.is_some_and(|dir| self.folder_in_store(dir))
     }
 
-    /// Returns whether a folder, by canonical path, is a store or lies in one. Results are cached.
+    /// Returns whether a folder, by canonical path, is a store or inside one. Results are cached.
     fn folder_in_store(&mut self, dir: &Path) -> bool {
         if let Some(within) = self.in_store.get(dir) {
             return *within;
@@ -243,23 +257,44 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).map_err(error)?;
     let mut paths =
         entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(error)?;
-    // Sorted, so that the same one of two names of a file is used every time.
+    // Sort the paths, so that of two names of one file the same one is used every time.
     paths.sort();
     Ok(paths)
 }
 
-/// Returns whether the name of a file is that of a log. The name need not be UTF-8.
-fn is_log(path: &Path) -> bool {
-    let Some(name) = path.file_name() else { return false };
-    let name = name.as_encoded_bytes().to_ascii_lowercase();
-    let name = name.strip_suffix(b".gz").or_else(|| name.strip_suffix(b".zst")).unwrap_or(&name);
-    [".ndjson", ".jsonl", ".json", ".log"].iter().any(|suffix| name.ends_with(suffix.as_bytes()))
+/// The suffixes of compressed logs.
+const COMPRESSED: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
+
+/// The suffixes of compressed files that cannot be read.
+const UNSUPPORTED: [&str; 10] =
+    [".lz4", ".br", ".lzma", ".lz", ".lzo", ".z", ".zip", ".7z", ".sz", ".snappy"];
+
+/// Returns whether a file has the name of a log with a suffix of unsupported compression.
+fn is_unread_log(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.as_encoded_bytes().to_ascii_lowercase());
+    let name = name.unwrap_or_default();
+    let stem = UNSUPPORTED.iter().find_map(|suffix| name.strip_suffix(suffix.as_bytes()));
+    stem.is_some_and(is_log_name)
 }
 
-/// Returns whether a folder is a store: it has a manifest that says so, or a manifest and settings.
+/// Returns whether a file has the name of a log. The name need not be UTF-8.
+fn is_log(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.as_encoded_bytes().to_ascii_lowercase());
+    name.is_some_and(|name| is_log_name(&name))
+}
+
+/// Returns whether a name in lower case is the name of a log.
+fn is_log_name(name: &[u8]) -> bool {
+    let name = COMPRESSED.iter().find_map(|suffix| name.strip_suffix(suffix.as_bytes())).unwrap_or(name);
+    [".ndjson", ".jsonl", ".json", ".log", ".csv", ".tsv"]
+        .iter()
+        .any(|suffix| name.ends_with(suffix.as_bytes()))
+}
+
+/// Returns whether a folder is a store: it has the manifest of a store, or a manifest and settings.
 fn is_store(dir: &Path) -> bool {
     let path = dir.join("manifest.json");
-    // Opening a pipe would block until there is a writer.
+    // Opening a pipe would block until a writer opens it.
     if !path.is_file() {
         return false;
     }
@@ -304,6 +339,26 @@ mod tests {
     }
 
     #[test]
+    fn logs_of_unsupported_compression_are_named() {
+        let folder = Folder::with(&[
+            "a/b.ndjson",
+            "a/c.ndjson.lz4",
+            "a/sub/d.LOG.Zip",
+            "a/e.txt.lz4",
+            "a/f.lz4",
+            "a/g.json.gz.br",
+            "only/h.log.lz4",
+        ]);
+        let found =
+            find_inputs(&["a", "only"].map(|name| folder.path(name).into()), &folder.0.path().join("store"));
+        let names = found.unread_logs.iter().map(|path| path.display().to_string());
+        let expected = ["a/c.ndjson.lz4", "a/g.json.gz.br", "a/sub/d.LOG.Zip"].map(|name| folder.path(name));
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+        // A folder without logs has a separate message, which names such a file.
+        assert_eq!(found.folders_without_logs.len(), 1);
+    }
+
+    #[test]
     fn folder_is_searched_recursively_in_order() {
         let folder = Folder::with(&[
             "b.ndjson",
@@ -312,13 +367,29 @@ mod tests {
             "sub/d.LOG",
             "e.txt",
             "f.gz",
-            "g.ndjson.bz2",
+            "g.ndjson.lz4",
+            "h.log.xz",
+            "i.json.BZ2",
+            "j.csv",
+            "k.TSV.gz",
             "ndjson",
         ]);
         let (files, problems) = folder.find(&["."]);
-        assert_eq!(files.len(), 4, "{files:?}");
+        assert_eq!(files.len(), 8, "{files:?}");
         let (files, _) = folder.find(&[""]);
-        assert_eq!(files, ["a.jsonl.gz", "b.ndjson", "sub/d.LOG", "sub/deep/c.json.zst"]);
+        assert_eq!(
+            files,
+            [
+                "a.jsonl.gz",
+                "b.ndjson",
+                "h.log.xz",
+                "i.json.BZ2",
+                "j.csv",
+                "k.TSV.gz",
+                "sub/d.LOG",
+                "sub/deep/c.json.zst"
+            ]
+        );
         assert!(problems.is_empty());
     }
 
@@ -342,7 +413,7 @@ mod tests {
         let rotated = FolderWithoutLogs { folder: folder.path("rotated").into(), other_file };
         let empty = FolderWithoutLogs { folder: folder.path("empty").into(), other_file: None };
         assert_eq!(without_logs(&["rotated", "empty", "logs"]), [rotated, empty]);
-        // One log is enough, also one that an earlier input has named.
+        // A single log is enough, even one that an earlier input has named.
         assert_eq!(without_logs(&[""]), []);
         assert_eq!(without_logs(&["logs/a.log", "logs"]), []);
     }

@@ -3,12 +3,15 @@
 use std::fs::File;
 use std::io;
 
+use super::content_hash::ContentHash;
 use crate::positional_read::read_full_at;
 
-/// Bytes at the beginning and at the end of a file that are hashed.
+/// Number of bytes that are hashed at the beginning and at the end of a file.
 pub const WINDOW: u64 = 64 << 10;
+/// Number of bytes that are read at a time to hash a long part of a file.
+const CHUNK: u64 = 256 << 10;
 
-/// Hashes of the parts of a file; see [`SourceFile`](super::source_registry::SourceFile).
+/// Hashes of the parts of a file: see [`SourceFile`](super::source_registry::SourceFile).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Size of the file in bytes.
@@ -23,7 +26,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Computes the fingerprint of an open file that was ingested up to the offset `consumed`;
-    /// `None` if the file is shorter than that by now.
+    /// `None` if the file is now shorter than that.
     pub fn compute(file: &File, consumed: u64) -> io::Result<Option<Fingerprint>> {
         let size = file.metadata()?.len();
         if size < consumed {
@@ -48,25 +51,59 @@ pub fn window_before(end: u64) -> (u64, u64) {
     (end - len, len)
 }
 
-/// Hashes `len` bytes from `offset`, or fewer if the file ends before.
+/// Hashes `len` bytes from `offset`, or fewer if the file ends earlier.
 pub fn hash_at(file: &File, offset: u64, len: u64) -> io::Result<String> {
+    hash_part(&mut |offset, bytes| read_full_at(file, bytes, offset), offset, len)
+}
+
+/// Hashes `len` bytes from `offset`, or fewer if the file ends earlier. `read` fills a buffer from
+/// an offset.
+pub fn hash_part(
+    read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
+    offset: u64,
+    len: u64,
+) -> io::Result<String> {
     let mut bytes = vec![0; len as usize];
-    let filled = read_full_at(file, &mut bytes, offset)?;
+    let filled = read(offset, &mut bytes)?;
     bytes.truncate(filled);
     Ok(hash(&bytes))
 }
 
-/// Returns the hash of some bytes, preceded by their number.
+/// Hashes a file from its beginning up to each of some offsets, which must ascend. Offsets beyond
+/// the end have no hash. `read` fills a buffer from an offset.
+pub fn hash_prefixes(
+    read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
+    ends: &[u64],
+) -> io::Result<Vec<ContentHash>> {
+    let mut hash = ContentHash::default();
+    let mut hashes = Vec::new();
+    let mut bytes = vec![0; ends.last().map_or(0, |end| (*end).min(CHUNK)) as usize];
+    for end in ends {
+        while hash.length() < *end {
+            let len = (end - hash.length()).min(CHUNK) as usize;
+            let Some(part) = bytes.get_mut(..len) else { return Ok(hashes) };
+            let filled = read(hash.length(), part)?;
+            if filled == 0 {
+                return Ok(hashes);
+            }
+            hash.add(part.get(..filled).unwrap_or(&[]));
+        }
+        hashes.push(hash.clone());
+    }
+    Ok(hashes)
+}
+
+/// Returns the hash of bytes, preceded by their number.
 pub fn hash(bytes: &[u8]) -> String {
     format!("{}:{:032x}", bytes.len(), xxhash_rust::xxh3::xxh3_128(bytes))
 }
 
-/// Returns the number of bytes that were hashed.
+/// Returns the number of bytes that a hash covers.
 pub fn hashed_length(hash: &str) -> u64 {
     hash.split_once(':').and_then(|(len, _)| len.parse().ok()).unwrap_or(0)
 }
 
-/// Returns a text that sorts after all hashes of `len` bytes.
+/// Returns a text that sorts after all hashes that cover `len` bytes.
 pub fn after_length(len: u64) -> String {
     format!("{len};")
 }

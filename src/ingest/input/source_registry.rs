@@ -1,7 +1,17 @@
 //! The registry of ingested files. It decides whether a file is skipped, resumed, or read in full.
 //!
-//! The registry only saves time: events that are read again are duplicates. A file is recognized by
-//! its size and the hashes of its head and tail, regardless of its current name.
+//! The registry only saves time: events that are read again are duplicates. Invariants:
+//!
+//! - A part of a file is skipped only if all its bytes equal the ingested bytes.
+//! - A file that has the same [status](FileStatus) as when it was ingested is unchanged, and its
+//!   bytes are not read. A status that a later change could repeat is not recorded.
+//! - Any other file is recognized by the hash of all bytes that were ingested, regardless of its
+//!   name. Size and the hashes of head and tail select the entries for which that hash is computed.
+//!
+//! An entry without a content hash was written by an earlier version, and its file is read again.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,8 +19,13 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::fingerprint::{Fingerprint, WINDOW, after_length, hash_at, hashed_length, window_before};
+use super::content_hash::ContentHash;
+use super::file_status::FileStatus;
+use super::fingerprint::{
+    Fingerprint, WINDOW, after_length, hash_part, hash_prefixes, hashed_length, window_before,
+};
 use crate::error::{Error, Result};
+use crate::positional_read::read_full_at;
 use crate::time::Micros;
 
 /// A file that was ingested, in full or in part.
@@ -22,40 +37,84 @@ pub struct SourceFile {
     pub size: u64,
     /// Hash of the first bytes: up to 64 KiB, and not beyond `consumed`.
     pub head: String,
-    /// Hash of the up to 64 KiB before `size`.
+    /// Hash of the last bytes before `size`, at most 64 KiB.
     pub tail: String,
     /// Offset after the last line that was ingested; for a compressed file, its size.
     pub consumed: u64,
-    /// Hash of the up to 64 KiB before `consumed`.
+    /// Hash of the last bytes before `consumed`, at most 64 KiB.
     pub consumed_tail: String,
+    /// Hash of all bytes before `consumed`: XXH3, 128 bits, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Status before and after the file was read; `None` if a later change could result in the same
+    /// status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<FileStatus>,
     /// Number of lines up to `consumed`.
     pub lines: u64,
     /// The file was ingested to its end, except for an unfinished last line.
     pub whole: bool,
     /// The file is compressed and cannot be resumed.
     pub compressed: bool,
-    /// All events have an id from the log. Only then can the file be resumed: an id that is derived
-    /// depends on all lines before.
+    /// All events have an id from the log. Otherwise the file cannot be resumed, since a derived id
+    /// depends on all earlier lines.
     pub all_have_ids: bool,
-    /// Lines were rejected as too far in the future; by now they may be accepted.
+    /// Lines were rejected as too far in the future. By now they may be accepted.
     pub has_future_lines: bool,
     /// Hash of the options and settings on which the stored events depend.
     pub options: String,
+    /// The map that read it; `None` for native lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapVersion>,
     /// When it was read.
     pub read_at: Micros,
+}
+
+/// The map that read a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapVersion {
+    /// Name of the preset, or path of the file.
+    pub name: String,
+    /// SHA-256 of the map, in hexadecimal.
+    pub sha256: String,
+}
+
+/// The options and maps by which the files of an ingest are read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadRules {
+    /// Hash of the options and settings on which the stored events depend.
+    pub options: String,
+    /// SHA-256 of the map that the user chose for all files.
+    pub given: Option<String>,
+    /// SHA-256 of each map that is tried to detect the format of a file.
+    pub candidates: Vec<String>,
+}
+
+impl ReadRules {
+    /// Returns whether a file that was read with this map (`None` for native lines) would be read
+    /// in the same way now.
+    fn include(&self, map: Option<&MapVersion>) -> bool {
+        match (&self.given, map) {
+            (Some(given), map) => map.is_some_and(|map| map.sha256 == *given),
+            (None, Some(map)) => self.candidates.contains(&map.sha256),
+            (None, None) => true,
+        }
+    }
 }
 
 /// How to read a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadPlan {
-    /// Not at all: it is unchanged since it was ingested.
-    Skip,
+    /// Not at all: it is unchanged since it was ingested. Holds its entry.
+    Skip(Box<SourceFile>),
     /// From an offset: the part before it was ingested.
     Resume {
-        /// Offset in bytes.
-        offset: u64,
+        /// Hash of the part before the offset.
+        hash: Box<ContentHash>,
         /// Number of lines before the offset.
         lines: u64,
+        /// SHA-256 of the map that read it; `None` for native lines.
+        map: Option<String>,
     },
     /// In full.
     Full,
@@ -66,6 +125,8 @@ pub enum ReadPlan {
 pub struct ReadPosition {
     /// Offset after the last whole line.
     pub consumed: u64,
+    /// Hash of the bytes before it; `None` if the position cannot be recorded.
+    pub content: Option<u128>,
     /// Number of whole lines.
     pub lines: u64,
     /// The file is not compressed, so that it can be resumed at the offset.
@@ -73,14 +134,49 @@ pub struct ReadPosition {
 }
 
 impl SourceFile {
-    /// Describes a file that was read up to a position; `None` if the file is shorter by now. The
-    /// caller sets `whole`, `all_have_ids`, `has_future_lines` and `read_at`.
+    /// Returns whether reading the same bytes again, with these options, would not change anything.
+    fn is_usable(&self, rules: &ReadRules) -> bool {
+        self.options == rules.options
+            && rules.include(self.map.as_ref())
+            && !self.has_future_lines
+            && self.content.is_some()
+    }
+
+    /// Returns whether the file can be skipped as long as its recorded properties are the same. The
+    /// part that was not ingested must be inside the tail, since otherwise it can have changed.
+    fn can_skip(&self) -> bool {
+        let rest = self.size.checked_sub(self.consumed);
+        self.whole && (self.compressed || rest.is_some_and(|rest| rest <= WINDOW))
+    }
+
+    /// Returns whether this entry makes another one unnecessary: it was read in the same way, and
+    /// has the same content or is a later state of the same file.
+    fn includes(&self, other: &SourceFile) -> bool {
+        let map = |file: &SourceFile| file.map.as_ref().map(|map| map.sha256.clone());
+        let same_content = (self.size, self.consumed, &self.head, &self.tail, &self.content)
+            == (other.size, other.consumed, &other.head, &other.tail, &other.content);
+        let is_later = !self.compressed
+            && !other.compressed
+            && (&self.path, &self.head) == (&other.path, &other.head)
+            && self.consumed > other.consumed;
+        (same_content || is_later)
+            && self.options == other.options
+            && map(self) == map(other)
+            && self.content.is_some() >= other.content.is_some()
+            && self.whole >= other.whole
+            && self.has_future_lines <= other.has_future_lines
+    }
+
+    /// Creates the entry of a file that was read up to a position; `None` if the file is now
+    /// shorter, or the position cannot be recorded. The caller sets `whole`, `status`,
+    /// `all_have_ids`, `has_future_lines` and `read_at`.
     pub fn describe(
         name: &str,
         handle: &File,
         position: ReadPosition,
         options: &str,
     ) -> io::Result<Option<SourceFile>> {
+        let Some(content) = position.content else { return Ok(None) };
         Ok(Fingerprint::compute(handle, position.consumed)?.map(|print| SourceFile {
             path: name.to_owned(),
             whole: false,
@@ -89,20 +185,28 @@ impl SourceFile {
             tail: print.tail,
             consumed: position.consumed,
             consumed_tail: print.consumed_tail,
+            content: Some(content_text(content)),
+            status: None,
             lines: position.lines,
             compressed: !position.plain,
             all_have_ids: true,
             has_future_lines: false,
             options: options.to_owned(),
+            map: None,
             read_at: 0,
         }))
     }
 }
 
+/// Returns the text of a content hash.
+fn content_text(hash: u128) -> String {
+    format!("{hash:032x}")
+}
+
 /// All files that were ingested.
 ///
-/// A folder accumulates logs, and every ingest looks up each of them, by content and by name. The
-/// maps keep that fast; only the list of files is written to the store.
+/// Folders accumulate logs, and every ingest looks up each of them, by content and by name. The
+/// maps make these lookups fast; only the list of files is written to the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceRegistry {
     /// The files by number, in the order of insertion.
@@ -111,7 +215,7 @@ pub struct SourceRegistry {
     by_path: BTreeSet<(String, u64)>,
     /// The numbers of all files by size, tail and head.
     by_content: BTreeSet<(u64, String, String, u64)>,
-    /// The numbers, by head, of the files whose head has full length.
+    /// The numbers of the files whose head has full length, by head.
     by_head: BTreeSet<(String, u64)>,
 }
 
@@ -122,7 +226,7 @@ struct List<F> {
 }
 
 impl SourceRegistry {
-    /// Parses what [`SourceRegistry::to_bytes`] returned.
+    /// Parses the output of [`SourceRegistry::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<SourceRegistry> {
         let list: List<Vec<SourceFile>> = serde_json::from_slice(bytes)
             .map_err(|e| Error::failed("cannot parse the list of ingested files").caused_by(e))?;
@@ -155,63 +259,85 @@ impl SourceRegistry {
         renamed
     }
 
-    /// Returns how to read a file; `options` is the hash for [`SourceFile::options`].
-    pub fn plan(&self, path: &str, file: &File, options: &str) -> io::Result<ReadPlan> {
-        self.plan_with(path, file.metadata()?.len(), options, |offset, len| hash_at(file, offset, len))
+    /// Returns whether a file was ingested to its end when it had this size and status.
+    pub fn is_unchanged(&self, path: &str, size: u64, status: &FileStatus, rules: &ReadRules) -> bool {
+        let same = |source: &SourceFile| source.size == size && source.status.as_ref() == Some(status);
+        self.with_path(path).any(|(_, source)| same(source) && source.is_usable(rules) && source.can_skip())
     }
 
-    /// Returns how to read a file, given its size and a function that hashes a part of it: an
-    /// offset and a length.
+    /// Returns how to read a file.
+    pub fn plan(&self, path: &str, file: &File, rules: &ReadRules) -> io::Result<ReadPlan> {
+        let read = |offset, bytes: &mut [u8]| read_full_at(file, bytes, offset);
+        self.plan_with(path, file.metadata()?.len(), rules, read)
+    }
+
+    /// Returns how to read a file, given its size and a function that fills a buffer from an
+    /// offset.
     fn plan_with(
         &self,
         path: &str,
         size: u64,
-        options: &str,
-        hash: impl FnMut(u64, u64) -> io::Result<String>,
+        rules: &ReadRules,
+        read: impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
     ) -> io::Result<ReadPlan> {
-        let mut parts = FileHashes { hash, heads: Vec::new() };
-        let usable = |source: &&SourceFile| source.options == options && !source.has_future_lines;
+        let mut parts = FileParts { read, heads: Vec::new() };
+        let mut same: Vec<&SourceFile> = Vec::new();
         if self.with_size(size).next().is_some() {
             let tail = parts.before(size)?;
-            // One lookup per length of head. Nearly all heads have one length: only the head of a
-            // file with a long unfinished line is shorter.
+            // There is one lookup per length of head. Nearly all heads have the same length; only a
+            // file with a long unfinished line has a shorter head.
             let mut from = String::new();
             loop {
                 let next =
                     self.heads_with_tail(size, &tail, &from).next().map(|(head, _)| hashed_length(head));
                 let Some(len) = next else { break };
                 let head = parts.head(len)?;
-                let mut same = self.with_content(size, &tail, head);
-                // The part that was not ingested must lie within the tail; else it may have
-                // changed.
-                let rest_is_hashed = |k: &SourceFile| k.compressed || k.size - k.consumed <= WINDOW;
-                if same.any(|(_, source)| source.whole && usable(&source) && rest_is_hashed(source)) {
-                    return Ok(ReadPlan::Skip);
-                }
+                same.extend(self.with_content(size, &tail, head).map(|(_, source)| source));
                 from = after_length(len);
             }
         }
-        // A file that has grown is looked up by name. A file that was rotated has another name; it
-        // is looked up by its head, if that has full length.
+        same.retain(|source| source.is_usable(rules) && source.can_skip());
+        // A file that has grown is looked up by name. A rotated file has another name, so it is
+        // looked up by its head, if the head has full length.
         let mut growing: Vec<&SourceFile> = self.with_path(path).map(|(_, source)| source).collect();
         if size >= WINDOW && !self.by_head.is_empty() {
             growing.extend(self.with_head(parts.head(WINDOW)?));
         }
-        growing.retain(|k| usable(k) && !k.compressed && k.all_have_ids && (1..=size).contains(&k.consumed));
-        growing.sort_by_key(|source| std::cmp::Reverse(source.consumed));
-        for source in growing {
+        growing.retain(|k| {
+            let can_grow = !k.compressed && k.all_have_ids && (1..=size).contains(&k.consumed);
+            k.is_usable(rules) && can_grow && !same.iter().any(|source| std::ptr::eq(*source, *k))
+        });
+        let mut ends = BTreeSet::new();
+        for (index, source) in growing.iter().enumerate() {
             if parts.head(source.consumed.min(WINDOW))? == source.head
                 && parts.before(source.consumed)? == source.consumed_tail
             {
-                return Ok(ReadPlan::Resume { offset: source.consumed, lines: source.lines });
+                ends.insert((source.consumed, index));
             }
         }
-        Ok(ReadPlan::Full)
+        let growing: Vec<&SourceFile> =
+            ends.into_iter().filter_map(|(_, index)| growing.get(index).copied()).collect();
+        // The file is read only now: one pass returns the hashes for all candidates.
+        let ends: BTreeSet<u64> = same.iter().chain(&growing).map(|source| source.consumed).collect();
+        let hashes = hash_prefixes(&mut parts.read, &Vec::from_iter(ends))?;
+        let hash_of = |source: &SourceFile| {
+            let hash = hashes.iter().find(|hash| hash.length() == source.consumed)?;
+            (source.content == Some(content_text(hash.digest()))).then_some(hash)
+        };
+        if let Some(source) = same.iter().find(|source| hash_of(source).is_some()) {
+            return Ok(ReadPlan::Skip(Box::new((*source).clone())));
+        }
+        let resumed = growing.iter().rev().find_map(|source| {
+            let map = source.map.as_ref().map(|map| map.sha256.clone());
+            Some(ReadPlan::Resume { hash: Box::new(hash_of(source)?.clone()), lines: source.lines, map })
+        });
+        Ok(resumed.unwrap_or(ReadPlan::Full))
     }
 
     /// Returns the heads of the files with this name whose content is the beginning of this file.
     pub fn heads_continued_by(&self, path: &str, file: &File) -> io::Result<Vec<String>> {
-        let mut parts = FileHashes { hash: |offset, len| hash_at(file, offset, len), heads: Vec::new() };
+        let read = |offset, bytes: &mut [u8]| read_full_at(file, bytes, offset);
+        let mut parts = FileParts { read, heads: Vec::new() };
         let mut heads = Vec::new();
         for (_, source) in self.with_path(path) {
             if parts.head(hashed_length(&source.head))? == source.head {
@@ -222,20 +348,50 @@ impl SourceRegistry {
     }
 
     /// Records a file. It replaces files with the same content, files of the same name that were
-    /// read in part, and those whose head is in `continued`; see
+    /// read in part, and those whose head is in `continued`: see
     /// [`heads_continued_by`](SourceRegistry::heads_continued_by).
     ///
-    /// Other files of the same name stay: they may have been rotated and be ingested under a new
-    /// name.
+    /// Other files of the same name stay, since they may have been rotated and be ingested under a
+    /// new name.
     pub fn record(&mut self, file: SourceFile, continued: &[String]) {
         let is_replaced = |source: &SourceFile| !source.whole || continued.contains(&source.head);
         let same_path = self.with_path(&file.path).filter(|(_, source)| is_replaced(source));
-        let same_content = self.with_content(file.size, &file.tail, &file.head);
+        let same_content = self
+            .with_content(file.size, &file.tail, &file.head)
+            .filter(|(_, source)| source.content.is_none() || source.content == file.content);
         let old: Vec<u64> = same_path.chain(same_content).map(|(number, _)| number).collect();
         for number in old {
             self.remove(number);
         }
         self.insert(file);
+    }
+
+    /// Adds the files of the registry of another store, and returns the number of new ones.
+    ///
+    /// The status of a file is not adopted, since the other store can be from another machine. The
+    /// file is then recognized by its content. Of two states of a growing file, the later one
+    /// stays.
+    pub fn merge(&mut self, other: SourceRegistry) -> u64 {
+        let mut new = 0;
+        for file in other.files.into_values() {
+            let similar: Vec<u64> = self
+                .with_path(&file.path)
+                .chain(self.with_content(file.size, &file.tail, &file.head))
+                .map(|(number, _)| number)
+                .collect();
+            let stored = |number: &u64| self.files.get(number);
+            if similar.iter().filter_map(stored).any(|source| source.includes(&file)) {
+                continue;
+            }
+            let replaced =
+                similar.into_iter().filter(|n| stored(n).is_some_and(|source| file.includes(source)));
+            for number in replaced.collect::<BTreeSet<u64>>() {
+                self.remove(number);
+            }
+            self.insert(SourceFile { status: None, ..file });
+            new += 1;
+        }
+        new
     }
 
     fn insert(&mut self, file: SourceFile) {
@@ -271,7 +427,7 @@ impl SourceRegistry {
         from.take_while(move |(other, ..)| *other == size).map(|(.., number)| *number)
     }
 
-    /// Returns the heads, at or after `from`, of the files with a size and a tail.
+    /// Returns the heads, from `from` on, and the numbers of the files with this size and tail.
     fn heads_with_tail(&self, size: u64, tail: &str, from: &str) -> impl Iterator<Item = (&str, u64)> {
         let found = self.by_content.range((size, tail.to_owned(), from.to_owned(), 0)..);
         found
@@ -285,18 +441,18 @@ impl SourceRegistry {
     }
 }
 
-/// The hashes of parts of a file. Each head is hashed once.
-struct FileHashes<F> {
-    hash: F,
+/// The hashes of parts of a file. Each head is hashed once. `read` fills a buffer from an offset.
+struct FileParts<R> {
+    read: R,
     heads: Vec<(u64, String)>,
 }
 
-impl<F: FnMut(u64, u64) -> io::Result<String>> FileHashes<F> {
+impl<R: FnMut(u64, &mut [u8]) -> io::Result<usize>> FileParts<R> {
     fn head(&mut self, len: u64) -> io::Result<&str> {
         let at = match self.heads.iter().position(|(length, _)| *length == len) {
             Some(at) => at,
             None => {
-                self.heads.push((len, (self.hash)(0, len)?));
+                self.heads.push((len, hash_part(&mut self.read, 0, len)?));
                 self.heads.len() - 1
             }
         };
@@ -305,143 +461,6 @@ impl<F: FnMut(u64, u64) -> io::Result<String>> FileHashes<F> {
 
     fn before(&mut self, end: u64) -> io::Result<String> {
         let (offset, len) = window_before(end);
-        (self.hash)(offset, len)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::fingerprint::hash;
-    use super::*;
-
-    /// A file that was ingested up to `consumed`. `lines` takes no part in recognizing it.
-    fn source(path: &str, bytes: &[u8], consumed: usize) -> SourceFile {
-        let window = WINDOW as usize;
-        SourceFile {
-            path: path.to_owned(),
-            size: bytes.len() as u64,
-            head: hash(&bytes[..consumed.min(window)]),
-            tail: hash(&bytes[bytes.len().saturating_sub(window)..]),
-            consumed: consumed as u64,
-            consumed_tail: hash(&bytes[consumed.saturating_sub(window)..consumed]),
-            lines: 7,
-            whole: true,
-            compressed: false,
-            all_have_ids: true,
-            has_future_lines: false,
-            options: "o".to_owned(),
-            read_at: 5,
-        }
-    }
-
-    /// The plan for a file, and the number of parts that were hashed to find it.
-    fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (ReadPlan, usize) {
-        let mut parts = 0;
-        let plan = files.plan_with(path, bytes.len() as u64, "o", |offset, len| {
-            parts += 1;
-            Ok(hash(&bytes[offset as usize..(offset + len) as usize]))
-        });
-        (plan.unwrap(), parts)
-    }
-
-    fn all(files: impl IntoIterator<Item = SourceFile>) -> SourceRegistry {
-        let mut all = SourceRegistry::default();
-        files.into_iter().for_each(|file| all.record(file, &[]));
-        all
-    }
-
-    #[test]
-    fn lookup_among_many_files_hashes_two_parts() {
-        let name = |n: u32| format!("{n}.ndjson");
-        let short = |n: u32| format!("{{\"id\":{n:08}}}\n").into_bytes();
-        // All have one size and one tail.
-        let long = |n: u32| [short(n), vec![b'x'; 70_000]].concat();
-        let files = (0..1000).map(|n| source(&name(n), &short(n), short(n).len()));
-        let files = all(files.chain((1000..1050).map(|n| source(&name(n), &long(n), 66_000))));
-        for n in 0..1000 {
-            let (plan, parts) = plan(&files, &name(n), &short(n));
-            assert_eq!(plan, ReadPlan::Skip, "{n}");
-            assert!(parts <= 2, "{n}: {parts}");
-        }
-        for n in 1000..1050 {
-            assert_eq!(plan(&files, "renamed", &long(n)), (ReadPlan::Skip, 2), "{n}");
-        }
-        // A file that is not in the registry, and one of a size that no file has.
-        assert_eq!(plan(&files, "new", &short(5000)).0, ReadPlan::Full);
-        assert!(plan(&files, "new", &short(5000)).1 <= 2);
-        assert_eq!(plan(&files, "new", b"{}\n"), (ReadPlan::Full, 0));
-    }
-
-    #[test]
-    fn grown_file_is_resumed() {
-        let (short, long) = (b"{\"a\":1}\n{\"b".as_slice(), vec![b'y'; 70_000]);
-        let files = all([source("short", short, 8), source("long", &long, 70_000)]);
-        let grown = |bytes: &[u8]| [bytes, b"more\n"].concat();
-        let on = |offset| ReadPlan::Resume { offset, lines: 7 };
-        assert_eq!(plan(&files, "short", &grown(short)).0, on(8));
-        assert_eq!(plan(&files, "other", &grown(short)).0, ReadPlan::Full);
-        assert_eq!(plan(&files, "short", b"{\"A\":1}\n{\"b\":2}\n").0, ReadPlan::Full);
-        assert_eq!(plan(&files, "long", &grown(&long)).0, on(70_000));
-        assert_eq!(plan(&files, "rotated", &grown(&long)).0, on(70_000));
-        // The longest beginning that is still the same wins.
-        let mut longer = files.clone();
-        longer.record(source("copy", &grown(&long), 70_005), &[]);
-        assert_eq!(plan(&longer, "rotated", &grown(&grown(&long))).0, on(70_005));
-        assert_eq!(plan(&longer, "rotated", &[&*long, b"other\n"].concat()).0, on(70_000));
-        // The unfinished last line is still unfinished.
-        assert_eq!(plan(&files, "moved", short), (ReadPlan::Skip, 2));
-    }
-
-    #[test]
-    fn file_with_other_options_is_not_skipped() {
-        let bytes = b"{\"a\":1}\n";
-        let file = source("a", bytes, 8);
-        let resume = ReadPlan::Resume { offset: 8, lines: 7 };
-        for (file, expected) in [
-            (file.clone(), ReadPlan::Skip),
-            (SourceFile { options: "p".into(), ..file.clone() }, ReadPlan::Full),
-            (SourceFile { has_future_lines: true, ..file.clone() }, ReadPlan::Full),
-            (SourceFile { whole: false, ..file.clone() }, resume),
-            (SourceFile { whole: false, all_have_ids: false, ..file.clone() }, ReadPlan::Full),
-            (SourceFile { whole: false, compressed: true, ..file.clone() }, ReadPlan::Full),
-        ] {
-            assert_eq!(plan(&all([file.clone()]), "a", bytes).0, expected, "{file:?}");
-        }
-    }
-
-    #[test]
-    fn recorded_file_replaces_its_earlier_state() {
-        let mut files = all([source("a", b"one\n", 4), source("b", b"two\n", 4)]);
-        let mut grown = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut grown, b"one\nmore\n").unwrap();
-        let continued = files.heads_continued_by("a", &grown).unwrap();
-        assert_eq!(files.heads_continued_by("b", &grown).unwrap(), Vec::<String>::new());
-        files.record(source("a", b"one\nmore\n", 9), &continued);
-        assert_eq!(files.len(), 2);
-        assert_eq!(plan(&files, "a", b"one\n").0, ReadPlan::Full);
-        files.record(source("c", b"two\n", 4), &[]);
-        assert_eq!(files.len(), 2);
-        assert_eq!(plan(&files, "b", b"two\n").0, ReadPlan::Skip);
-        let written = files.to_bytes().unwrap();
-        assert!(written.starts_with(b"{\"files\":[{\"path\":\"a\",\"size\":9,"));
-        assert_eq!(SourceRegistry::from_bytes(&written).unwrap().to_bytes().unwrap(), written);
-        assert_eq!(files.rename(|path| (path == "c").then(|| "d".to_owned())), 1);
-        // A file that was read in part is replaced when it has been read further.
-        files.record(SourceFile { whole: false, ..source("e", b"four\nfive\n", 5) }, &[]);
-        files.record(source("e", b"four\nfive\n", 10), &[]);
-        assert_eq!(files.len(), 3);
-    }
-
-    #[test]
-    fn rotated_file_stays_in_the_registry() {
-        let mut files = all([source("log", b"monday\n", 7)]);
-        for (day, before) in
-            [(b"tuesday\n".as_slice(), b"monday\n".as_slice()), (b"wednesday\n", b"tuesday\n")]
-        {
-            files.record(source("log", day, day.len()), &[]);
-            assert_eq!(plan(&files, "log", day).0, ReadPlan::Skip);
-            assert_eq!(plan(&files, "log.1", before).0, ReadPlan::Skip);
-        }
-        assert_eq!(plan(&files, "log.2", b"monday\n").0, ReadPlan::Skip);
+        hash_part(&mut self.read, offset, len)
     }
 }

@@ -1,22 +1,31 @@
 //! The parser of a block: scans its lines and turns each into rows or a rejection.
 
+use std::sync::Arc;
+
 use memchr::memchr;
 
 use super::extra_fields::InheritedFields;
 use super::fields::Field;
 use super::line_fields::LineFields;
 use super::parsed::{ParseOptions, Parsed};
-use super::rejected::{RejectReason, RejectedIdentity, RejectedLine};
+use super::rejected::{RejectReason, RejectedIdentity, RejectedLine, RepeatedRejects};
 use super::row_builder::{IdSource, LineKind, ParserScratch, RowBuilder};
+use super::trace::Trace;
 use super::unparsed_lines::{UnparsedLine, UnparsedLines};
 use super::warnings::Warnings;
 use crate::enrich::Enricher;
-use crate::event::{Block, EventRow};
+use crate::event::{Block, EventRow, TextField, TextId};
 use crate::ingest::input::blocks::{RawBlock, UnfinishedLine};
-use crate::json::{Kind, Scanner, Span, Value};
+use crate::ingest::map::SharedMap;
+use crate::ingest::map::names::NameMemo;
+use crate::ingest::map::record::Values;
+use crate::json::{Kind, NodeId, Scanner, Span, Value};
 use crate::settings::IpPolicy;
 use crate::store::key::SecretKey;
 use crate::time::Micros;
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Parses a block.
 pub fn parse(raw: RawBlock, options: &ParseOptions, enricher: &Enricher) -> Parsed {
@@ -27,9 +36,24 @@ pub fn parse(raw: RawBlock, options: &ParseOptions, enricher: &Enricher) -> Pars
 #[derive(Debug, Default)]
 pub struct Parser {
     scratch: ParserScratch,
+    values: Values,
+    names: NameMemo,
+    /// The notes of the parser; `None` unless it traces.
+    trace: Option<Trace>,
 }
 
 impl Parser {
+    /// Creates a parser that notes the names of events before and after a map renames them, and the
+    /// fields of rejected lines.
+    pub fn tracing() -> Parser {
+        Parser { trace: Some(Trace::default()), ..Parser::default() }
+    }
+
+    /// Returns the notes since the last call.
+    pub fn take_trace(&mut self) -> Trace {
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Parses a block. Returns the result and the buffer of the lines, for the next block.
     pub fn parse(&mut self, raw: RawBlock, options: &ParseOptions, enricher: &Enricher) -> (Parsed, Vec<u8>) {
         self.parse_in_chunks(raw, options, enricher, usize::MAX, &mut |_| ())
@@ -42,7 +66,7 @@ impl Parser {
     /// hundreds of times the memory of the line. Chunks keep that bounded.
     pub fn parse_in_chunks(
         &mut self,
-        raw: RawBlock,
+        mut raw: RawBlock,
         options: &ParseOptions,
         enricher: &Enricher,
         chunk_size: usize,
@@ -50,7 +74,8 @@ impl Parser {
     ) -> (Parsed, Vec<u8>) {
         let unfinished = raw.unfinished;
         let mut counts = BlockCounts { unfinished: raw.unfinished_overlong, ..BlockCounts::default() };
-        let mut unparsed = UnparsedLines::new(raw.first_line, raw.overlong, &raw.bytes);
+        let records = raw.records.take();
+        let mut unparsed = UnparsedLines::new(raw.first_line, std::mem::take(&mut raw.overlong), &raw.bytes);
         let valid_lines;
         let text = match simdutf8::basic::from_utf8(&raw.bytes) {
             Ok(text) => text,
@@ -60,6 +85,14 @@ impl Parser {
             }
         };
         let mut lines = BlockLines {
+            options,
+            bytes: &raw.bytes,
+            offset: raw.offset,
+            record: RecordState {
+                values: std::mem::take(&mut self.values),
+                names: std::mem::take(&mut self.names),
+                ..RecordState::default()
+            },
             rows: RowBuilder::new(text, options, enricher, std::mem::take(&mut self.scratch)),
             scanner: Scanner::new(text.as_bytes()),
             text,
@@ -74,47 +107,60 @@ impl Parser {
             counts: &mut counts,
             chunk_size,
             emit,
+            trace: self.trace.take(),
         };
-        lines.run();
+        match records {
+            None => lines.run(),
+            Some(records) => lines.run_records(*records),
+        }
+        self.values = lines.record.values;
+        self.names = lines.record.names;
+        self.trace = lines.trace;
+        let utc_times = lines.rows.utc_times;
         let (block, warnings, scratch) = lines.rows.finish();
         self.scratch = scratch;
         let unfinished = counts.unfinished.take();
         let mut parsed = counts.take_chunk(block, warnings);
+        parsed.utc_times = utc_times;
         parsed.read += u64::from(unfinished.is_some());
         parsed.unfinished = unfinished;
         (parsed, raw.bytes)
     }
 }
 
-/// Returns the number of distinct texts among the session keys of a block.
+/// Returns the number of distinct session keys of a block. Overestimates if two chatbots have
+/// sessions with the same id: each alternation between them counts.
 fn count_session_keys(block: &Block) -> usize {
-    let mut seen = vec![false; block.texts.count()];
+    let mut chatbots = vec![TextId::NONE; block.texts.count()];
     let is_new = |row: &&EventRow| {
-        let id = row.text[row.key_kind.field() as usize];
-        seen.get_mut(id.0 as usize).is_some_and(|seen| !std::mem::replace(seen, true))
+        let (id, chatbot) = (row.get(row.key_kind.field()), row.get(TextField::ChatbotId));
+        chatbots.get_mut(id.0 as usize).is_some_and(|last| std::mem::replace(last, chatbot) != chatbot)
     };
     block.rows.iter().filter(is_new).count()
 }
 
 /// The counts and rejected lines of the chunk that is being parsed.
 #[derive(Default)]
-struct BlockCounts {
+pub(super) struct BlockCounts {
     rejected: Vec<RejectedLine>,
     rejected_size: usize,
-    read: u64,
-    blank: u64,
+    repeats: RepeatedRejects,
+    pub(super) read: u64,
+    pub(super) ignored: u64,
+    pub(super) blank: u64,
     unfinished: Option<UnfinishedLine>,
 }
 
 impl BlockCounts {
-    fn add_rejected(&mut self, rejected: RejectedLine) {
+    pub(super) fn add_rejected(&mut self, rejected: RejectedLine) {
         self.rejected_size += rejected.memory_size();
         self.rejected.push(rejected);
     }
 
     /// Returns the counts together with the rows, and resets the counts.
     fn take_chunk(&mut self, block: Block, warnings: Warnings) -> Parsed {
-        let BlockCounts { rejected, rejected_size, read, blank, unfinished } = std::mem::take(self);
+        let BlockCounts { rejected, rejected_size, read, ignored, blank, unfinished, .. } =
+            std::mem::take(self);
         self.unfinished = unfinished;
         Parsed {
             all_have_ids: block.rows.iter().all(|row| row.has_own_id),
@@ -123,34 +169,71 @@ impl BlockCounts {
             rejected,
             rejected_size,
             read,
+            ignored,
             blank,
             unfinished: None,
             warnings,
+            utc_times: 0,
         }
     }
 }
 
 /// The lines of a block while they are being parsed.
-struct BlockLines<'a, 'b> {
-    rows: RowBuilder<'a>,
-    scanner: Scanner<'a>,
-    text: &'a str,
+pub(super) struct BlockLines<'a, 'b> {
+    pub(super) options: &'a ParseOptions,
+    pub(super) rows: RowBuilder<'a>,
+    pub(super) scanner: Scanner<'a>,
+    pub(super) text: &'a str,
+    /// The bytes of the block, including lines that are not UTF-8.
+    pub(super) bytes: &'a [u8],
+    /// Offset of the block in the input.
+    pub(super) offset: u64,
+    /// The state of a record that is not a native line.
+    pub(super) record: RecordState,
     /// The fields of the current line, or of the current event of an envelope.
-    line: LineFields,
+    pub(super) line: LineFields,
     /// The fields of the current envelope.
     envelope: LineFields,
-    /// The last line has no end and may be left for the next ingest.
-    unfinished: bool,
+    /// The last line has no line end and may be left for the next ingest.
+    pub(super) unfinished: bool,
     /// Offset after the block.
     end: u64,
-    ip: IpPolicy,
-    key: SecretKey,
+    pub(super) ip: IpPolicy,
+    pub(super) key: SecretKey,
     /// Number of the next line.
-    number: u64,
+    pub(super) number: u64,
     unparsed: UnparsedLines<'a>,
-    counts: &'b mut BlockCounts,
+    pub(super) counts: &'b mut BlockCounts,
     chunk_size: usize,
     emit: &'b mut dyn FnMut(Parsed),
+    pub(super) trace: Option<Trace>,
+}
+
+/// The state of a record that is not a native line.
+#[derive(Default)]
+pub(super) struct RecordState {
+    /// The values of the record.
+    pub values: Values,
+    /// The new names of the last events.
+    pub names: NameMemo,
+    /// The values of the top level of a line.
+    pub roots: Vec<NodeId>,
+    /// The members of the element that became columns unchanged.
+    pub consumed: Vec<NodeId>,
+    /// Offset of the record in the input; `None` for native lines.
+    pub offset: Option<u64>,
+    /// The columns that the wrapping of the record supplies for its events, if any.
+    pub defaults: Option<Box<LineFields>>,
+    /// Positions refer to the bytes of the block, not to its text.
+    pub from_bytes: bool,
+    /// The value has several events, so the id in its wrapping does not identify a single one.
+    pub several: bool,
+    /// The map that reads the record; `None` for the native form.
+    pub map: Option<SharedMap>,
+    /// The names of the columns of rows, if the file names them.
+    pub columns: Option<Arc<[String]>>,
+    /// The position, in the block, of the columns that the wrapping supplies.
+    pub given: Option<Span>,
 }
 
 impl<'a> BlockLines<'a, '_> {
@@ -160,22 +243,24 @@ impl<'a> BlockLines<'a, '_> {
             self.reject_unparsed_lines();
             let number = self.number;
             self.number += 1;
-            pos = match self.scan_object(pos) {
-                Some((start, end, after)) => {
-                    let object = Span { start: start as u32, len: (end - start) as u32 };
-                    self.parse_object(number, pos, object, after);
-                    after + 1
-                }
-                None => self.parse_other(number, pos),
-            };
+            pos = self.parse_line(number, pos);
             self.emit_if_full();
         }
         self.reject_unparsed_lines();
     }
 
-    /// Rejects the next lines as long as they are not in the scanned text.
+    /// Parses a line. Returns the position of the next line.
     #[inline]
-    fn reject_unparsed_lines(&mut self) {
+    fn parse_line(&mut self, number: u64, pos: usize) -> usize {
+        let Some((start, end, after)) = self.scan_object(pos) else { return self.parse_other(number, pos) };
+        let object = Span { start: start as u32, len: (end - start) as u32 };
+        self.parse_object(number, pos, object, after);
+        after + 1
+    }
+
+    /// Rejects the next lines that are not part of the scanned text.
+    #[inline]
+    pub(super) fn reject_unparsed_lines(&mut self) {
         while let Some(line) = self.unparsed.pop(self.number) {
             self.reject_unparsed_line(line);
             self.number += 1;
@@ -198,11 +283,11 @@ impl<'a> BlockLines<'a, '_> {
             }
         };
         self.counts.read += 1;
-        self.counts.add_rejected(rejected);
+        self.push_rejected(rejected);
     }
 
     #[inline]
-    fn emit_if_full(&mut self) {
+    pub(super) fn emit_if_full(&mut self) {
         if self.rows.size() + self.counts.rejected_size >= self.chunk_size {
             self.emit_chunk();
         }
@@ -210,12 +295,14 @@ impl<'a> BlockLines<'a, '_> {
 
     #[cold]
     fn emit_chunk(&mut self) {
+        let utc_times = std::mem::take(&mut self.rows.utc_times);
         let (block, warnings) = self.rows.take_chunk();
-        (self.emit)(self.counts.take_chunk(block, warnings));
+        let parsed = self.counts.take_chunk(block, warnings);
+        (self.emit)(Parsed { utc_times, ..parsed });
     }
 
     /// Leaves the last line for the next ingest.
-    fn leave_unfinished(&mut self, line: u64, length: usize) {
+    pub(super) fn leave_unfinished(&mut self, line: u64, length: usize) {
         let length = length as u64;
         self.counts.unfinished =
             Some(UnfinishedLine { line, offset: self.end.saturating_sub(length), length });
@@ -224,7 +311,7 @@ impl<'a> BlockLines<'a, '_> {
     /// Scans a line that holds one object. Returns the positions where the object begins and ends
     /// and where the line ends; `None` for any other line.
     #[inline]
-    fn scan_object(&mut self, pos: usize) -> Option<(usize, usize, usize)> {
+    pub(super) fn scan_object(&mut self, pos: usize) -> Option<(usize, usize, usize)> {
         let start = self.scanner.skip_space(pos);
         if self.scanner.at(start) != b'{' {
             return None;
@@ -237,7 +324,7 @@ impl<'a> BlockLines<'a, '_> {
     }
 
     #[inline]
-    fn parse_object(&mut self, number: u64, from: usize, object: Span, end: usize) {
+    pub(super) fn parse_object(&mut self, number: u64, from: usize, object: Span, end: usize) {
         let kind = if self.line.has(Field::EventName) {
             Some(LineKind::Event)
         } else if self.is_envelope() {
@@ -249,7 +336,11 @@ impl<'a> BlockLines<'a, '_> {
         let Some(kind) = kind else {
             return self.reject(number, RejectReason::NoEventName, None, from, end, None);
         };
-        let added = self.rows.add(&mut self.scanner, &self.line, kind, IdSource::Line(object), None);
+        let mut id_source = IdSource::Line(object);
+        if self.record.defaults.is_some() {
+            id_source = self.fill_defaults(id_source, None);
+        }
+        let added = self.rows.add(&mut self.scanner, &self.line, kind, id_source, None);
         if let Err((reason, time)) = added {
             self.reject(number, reason, time, from, end, None);
         }
@@ -264,12 +355,13 @@ impl<'a> BlockLines<'a, '_> {
         std::mem::swap(&mut self.line, &mut self.envelope);
         self.rows.prepare_envelope(&mut self.envelope);
         let mut inherited = InheritedFields::new(&self.envelope, object);
-        inherited.object = self.rows.write_extra(&mut inherited.members);
+        self.rows.write_inherited(&mut inherited);
         self.rows.count_envelope_warnings();
         let hash = xxhash_rust::xxh3::xxh3_128(self.rows.buffer.get(object).unwrap_or("").as_bytes());
 
         let mut pos = self.scanner.first_element(events.start as usize);
         let mut index = 0;
+        self.record.several = self.has_several_elements(pos);
         while let Some((value, next)) = self.scanner.element(pos) {
             self.counts.read += 1;
             self.parse_element(number, value, IdSource::Element(hash, index), index, &mut inherited);
@@ -305,6 +397,10 @@ impl<'a> BlockLines<'a, '_> {
                 self.rows.kind_from_type(&self.line)
             };
             self.line.inherit(&self.envelope);
+            let id_source = match self.record.defaults {
+                Some(_) => self.fill_defaults(id_source, Some(index)),
+                None => id_source,
+            };
             let row = match kind {
                 Some(kind) => self.rows.add(&mut self.scanner, &self.line, kind, id_source, Some(inherited)),
                 None => Err((RejectReason::NoEventName, None)),
@@ -321,6 +417,11 @@ impl<'a> BlockLines<'a, '_> {
     /// of the next line.
     fn parse_other(&mut self, number: u64, from: usize) -> usize {
         let rest = self.text.as_bytes().get(from..).unwrap_or(&[]);
+        // Joined files have byte order marks at the beginning of any line.
+        let marks = rest.chunks(BYTE_ORDER_MARK.len()).take_while(|bytes| *bytes == BYTE_ORDER_MARK).count();
+        if marks > 0 {
+            return self.parse_line(number, from + marks * BYTE_ORDER_MARK.len());
+        }
         let (line, has_end) = match memchr(b'\n', rest) {
             Some(end) => (rest.get(..end).unwrap_or(&[]), true),
             None => (rest, false),
@@ -330,13 +431,16 @@ impl<'a> BlockLines<'a, '_> {
             self.counts.blank += 1;
             return end + 1;
         }
+        if self.parse_values(number, from, end) {
+            return end + 1;
+        }
         let value = self.scanner.value(self.scanner.skip_space(from));
         let is_json = value.is_some_and(|value| self.scanner.skip_space(value.end as usize) == end);
         if !is_json && !has_end && self.unfinished {
             self.leave_unfinished(number, line.len());
         } else {
             self.counts.read += 1;
-            // The members that were scanned before the error belong to no object.
+            // Discard the members that were scanned before the error: they belong to no object.
             self.line.clear();
             let reason = if is_json { RejectReason::NotAnObject } else { RejectReason::NotJson };
             self.reject(number, reason, None, from, end, None);
@@ -344,7 +448,71 @@ impl<'a> BlockLines<'a, '_> {
         end + 1
     }
 
-    fn reject(
+    /// Parses a line that holds several values, or a list of values. Returns false for any other
+    /// line, and if no value is an object.
+    #[cold]
+    fn parse_values(&mut self, number: u64, from: usize, end: usize) -> bool {
+        let (mut pos, mut values) = (self.skip_separators(from), Vec::new());
+        while pos < end {
+            let Some(value) = self.scanner.value(pos) else { return false };
+            pos = self.skip_separators(value.end as usize);
+            values.push(value);
+        }
+        let mut records = Vec::new();
+        for value in values {
+            if value.kind() != Kind::Array {
+                records.push(value);
+                continue;
+            }
+            let mut pos = self.scanner.first_element(value.start as usize);
+            while let Some((element, next)) = self.scanner.element(pos) {
+                records.push(element);
+                pos = next;
+            }
+        }
+        if records.iter().all(|record| record.kind() != Kind::Object) {
+            return false;
+        }
+        records.into_iter().for_each(|record| self.parse_value(number, record));
+        true
+    }
+
+    /// Parses a value that does not fill a line of its own.
+    fn parse_value(&mut self, number: u64, value: Value) {
+        let (start, end) = (value.start as usize, value.end as usize);
+        self.record.offset = Some(self.offset + start as u64);
+        self.line.clear();
+        if value.kind() == Kind::Object {
+            let (line, text) = (&mut self.line, self.text);
+            let _ = self.scanner.object(start, |member| line.insert(text, member));
+            self.parse_object(number, start, value.raw(), end);
+        } else {
+            self.counts.read += 1;
+            self.reject(number, RejectReason::NotAnObject, None, start, end, None);
+        }
+        self.record.offset = None;
+        self.emit_if_full();
+    }
+
+    /// Skips white space and U+001E, which begins each value of an RFC 7464 sequence.
+    fn skip_separators(&self, mut pos: usize) -> usize {
+        loop {
+            pos = self.scanner.skip_space(pos);
+            if self.scanner.at(pos) != 0x1e {
+                return pos;
+            }
+            pos += 1;
+        }
+    }
+
+    /// Returns whether an array has at least two elements. `pos` is the position of the first.
+    fn has_several_elements(&mut self, pos: usize) -> bool {
+        // Only the ids of wrappings depend on the number of elements.
+        self.record.defaults.is_some()
+            && self.scanner.element(pos).is_some_and(|(_, next)| self.scanner.element(next).is_some())
+    }
+
+    pub(super) fn reject(
         &mut self,
         number: u64,
         reason: RejectReason,
@@ -353,19 +521,29 @@ impl<'a> BlockLines<'a, '_> {
         end: usize,
         index: Option<u32>,
     ) {
-        let bytes = without_line_end(self.text.as_bytes().get(from..end).unwrap_or(&[]));
+        let all = if self.record.from_bytes { self.bytes } else { self.text.as_bytes() };
+        let bytes = without_line_end(all.get(from..end).unwrap_or(&[]));
+        let at = self.counts.rejected.len();
+        if self.record.given.is_none()
+            && let Some(first) = self.counts.repeats.first(index.map(|_| number), reason, bytes, at)
+            && let Some(first) = self.counts.rejected.get_mut(first)
+        {
+            first.count += 1;
+            return;
+        }
         let mut rejected = RejectedLine::new(number, reason, bytes, self.ip, &self.key);
         rejected.index = index;
+        rejected.offset = self.record.offset;
         if self.line.present() != 0 {
             let identity = self.rows.rejected_identity(&self.line);
             rejected.identity = Some(Box::new(RejectedIdentity { time, ..identity }));
         }
-        self.counts.add_rejected(rejected);
+        self.push_rejected(rejected);
     }
 }
 
 /// Returns a line without `\n` or `\r\n`.
-fn without_line_end(line: &[u8]) -> &[u8] {
+pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }

@@ -1,4 +1,4 @@
-//! Columns derived from user agent, IP address, URLs and campaign, once per distinct text of a
+//! Derives columns from user agent, IP address, URLs and campaign, once per distinct text of a
 //! block.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,8 +9,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::text::Interner;
-use crate::enrich::{Channel, Enricher, SourceFields, UserAgent, apply_ip_policy, first_ip_address};
-use crate::event::{KeyKind, TextId, session_key_hash};
+use crate::enrich::{Enricher, SourceFields, apply_ip_policy, first_ip_address};
+use crate::event::{Channel, KeyKind, TextId, UserAgent, session_key_hash};
 use crate::prehashed::hex;
 use crate::settings::IpPolicy;
 
@@ -27,7 +27,7 @@ pub(super) struct ResolvedSource {
     pub names_source: bool,
 }
 
-/// An IP address and what is derived from it.
+/// An IP address and the values derived from it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResolvedIp {
     /// The full IP address.
@@ -40,7 +40,7 @@ pub(super) struct ResolvedIp {
     pub city: TextId,
 }
 
-/// Derives the columns of a block and remembers the results.
+/// Derives the columns of a block and caches the results.
 pub(super) struct RowEnricher<'a> {
     enricher: &'a Enricher,
     policy: IpPolicy,
@@ -82,7 +82,7 @@ impl<'a> RowEnricher<'a> {
         RowEnricher { enricher, policy, visitor_key, agents: Vec::new(), memos }
     }
 
-    /// Returns the user agents so far, and forgets everything.
+    /// Returns the user agents so far, and clears all results.
     pub fn take_agents(&mut self) -> Vec<Arc<UserAgent>> {
         self.memos.clear();
         std::mem::take(&mut self.agents)
@@ -138,7 +138,7 @@ impl<'a> RowEnricher<'a> {
     pub fn ip_address(&mut self, interner: &mut Interner, text: TextId) -> Option<ResolvedIp> {
         let (enricher, policy) = (self.enricher, self.policy);
         self.memos.ips.get_or_insert([text.0], || {
-            // An IPv4 address has one notation, so that the text can be stored as it is.
+            // An IPv4 address has a single notation, so the text can be stored unchanged.
             let plain = interner.get(text)?.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
             let ip = plain.or_else(|| first_ip_address(interner.get(text)?))?;
             let stored = match policy {
@@ -186,16 +186,16 @@ impl<'a> RowEnricher<'a> {
     }
 }
 
-/// Returns the id of a visitor that is known by IP address and user agent only: `ipua-` and the
-/// first 32 hexadecimal digits of HMAC-SHA256 of chatbot, IP address and user agent, keyed with the
-/// secret key of the store.
+/// Returns the id of a visitor that is known only by IP address and user agent: `ipua-` and the
+/// first 32 hexadecimal digits of the HMAC-SHA256 of chatbot, IP address and user agent, keyed with
+/// the secret key of the store.
 ///
-/// The length of each part precedes it, as eight big-endian bytes, so that no two triples share
-/// their bytes. The IP address is the full one, regardless of the IP policy, in its canonical
-/// notation; an IPv4-mapped IPv6 address counts as that IPv4 address.
+/// Each part is preceded by its length, as eight big-endian bytes, so that different triples never
+/// have the same bytes. The IP address is the full one, regardless of the IP policy, in canonical
+/// notation; an IPv4-mapped IPv6 address counts as the IPv4 address.
 fn derive_visitor_id(key: &[u8; 32], chatbot_id: &str, ip: IpAddr, user_agent: &str) -> String {
     let ip = ip.to_canonical().to_string();
-    // HMAC accepts keys of any length, so that `new_from_slice` cannot fail.
+    // HMAC accepts keys of any length, so `new_from_slice` cannot fail.
     let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
     for part in [chatbot_id, &ip, user_agent] {
         hash.update(&(part.len() as u64).to_be_bytes());
@@ -235,7 +235,8 @@ impl<const N: usize, V: Copy> Memo<N, V> {
     }
 }
 
-/// Spreads small numbers over all bits: the hash table uses the highest and the lowest.
+/// Spreads small numbers over all bits, because the hash table uses the highest and the lowest
+/// bits.
 #[inline]
 fn hash(key: &[u32]) -> u64 {
     let mixed = key.iter().fold(0u64, |hash, number| {

@@ -1,8 +1,8 @@
-//! The fields that an envelope passes on to its events, and the `extra` column of events.
+//! The fields that events inherit from their envelope, and the `extra` column of events.
 
 use super::extra_fields::{self, InheritedFields};
 use super::fields::{Field, IDS, TEXTS, fields_in};
-use super::line_fields::{LineFields, OtherMember};
+use super::line_fields::{FieldValue, LineFields, OtherMember};
 use super::row_builder::{LineKind, RowBuilder};
 use super::warnings::Warning;
 use crate::event::{EventRow, TextField};
@@ -32,9 +32,11 @@ impl RowBuilder<'_> {
         for field in [Field::ScreenWidth, Field::ScreenHeight] {
             self.pixels(line, field);
         }
-        if let Some(value) = line.get(Field::UserMetadata) {
-            let span = self.object(Field::UserMetadata, value);
-            line.set_text(Field::UserMetadata, span);
+        if let Some(value) = line.get(Field::UserMetadata)
+            && let Some((object, text)) = self.object(Field::UserMetadata, value)
+        {
+            let member = Member { value: object, ..value.member };
+            line.set(Field::UserMetadata, FieldValue { member, text });
         }
         let no_ip = line.has(Field::IpAddress) && self.ip_address(line).is_none();
         let overridden_ip = line.overridden_short_name(Field::IpAddress);
@@ -43,13 +45,22 @@ impl RowBuilder<'_> {
         if no_ip {
             moved |= Field::IpAddress.bit();
         }
+        if let Some(value) = line.get(Field::CountryCode) {
+            let text = self.trimmed(value.text);
+            self.country_code(text);
+            if self.pending.contains(&Warning::NotACountryCode) {
+                moved |= Field::CountryCode.bit();
+            }
+        }
         for field in fields_in(moved) {
             if let Some(value) = line.get(field).filter(|_| keep_ips || field != Field::IpAddress) {
-                line.others.push(OtherMember { member: value.member, field: None });
+                line.others.push(OtherMember { member: value.member, field: Some(field) });
             }
             line.remove(field);
         }
-        line.others.extend(overridden_ip.map(|value| OtherMember { member: value.member, field: None }));
+        let overridden =
+            |value: FieldValue| OtherMember { member: value.member, field: Some(Field::IpAddress) };
+        line.others.extend(overridden_ip.map(overridden));
         self.count_envelope_warnings();
     }
 
@@ -63,7 +74,7 @@ impl RowBuilder<'_> {
         }
     }
 
-    /// Sets the `extra` column: the members that no column holds, after those of the envelope.
+    /// Sets the `extra` column: the envelope's members without a column, then the event's own.
     pub(super) fn extra(
         &mut self,
         line: &LineFields,
@@ -74,7 +85,8 @@ impl RowBuilder<'_> {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
         self.collect_extra(line, kind, &mut members);
-        if members.is_empty() {
+        let replaced = inherited.as_ref().map_or(0, |inherited| inherited.unusable & line.own);
+        if members.is_empty() && replaced == 0 {
             row.set(TextField::Extra, self.intern(inherited.map_or(Span::NONE, |i| i.object)));
         } else {
             members.sort_unstable_by_key(|member| member.key.start);
@@ -83,7 +95,7 @@ impl RowBuilder<'_> {
                 match inherited.budget.checked_sub(size) {
                     Some(rest) => {
                         inherited.budget = rest;
-                        members.splice(0..0, inherited.members.iter().copied());
+                        members.splice(0..0, inherited.members_without(replaced));
                     }
                     None => self.pending.push(Warning::EnvelopeFieldsLeftOut),
                 }
@@ -92,6 +104,15 @@ impl RowBuilder<'_> {
             row.set(TextField::Extra, self.intern(span));
         }
         self.members = members;
+    }
+
+    /// Writes the object of the fields that events inherit. The last value of a repeated key is
+    /// kept.
+    pub fn write_inherited(&mut self, inherited: &mut InheritedFields) {
+        let mut members = inherited.members_without(0).collect();
+        inherited.object = self.write_extra(&mut members);
+        let mut written = members.iter().map(|member| member.key.start).peekable();
+        inherited.members.retain(|other| written.next_if_eq(&other.member.key.start).is_some());
     }
 
     /// Writes an object of members to the text buffer.
@@ -103,7 +124,7 @@ impl RowBuilder<'_> {
         span
     }
 
-    /// Collects the members of an event that go to `extra`.
+    /// Collects the members of an event that belong in `extra`.
     #[inline]
     fn collect_extra(&mut self, line: &LineFields, kind: LineKind, members: &mut Vec<Member>) {
         for other in &line.others {
@@ -119,13 +140,19 @@ impl RowBuilder<'_> {
         if kind != LineKind::Event {
             originals |= line.present() & Field::EventCategory.bit();
         }
+        originals |= self.out_of_range;
         if self.pending.contains(&Warning::NotAnIpAddress) {
             originals |= Field::IpAddress.bit();
         }
+        if self.pending.contains(&Warning::NotACountryCode) {
+            originals |= Field::CountryCode.bit();
+        }
         if self.options.ip != IpPolicy::Keep {
-            // The value is no IP address, but it may contain a part of one.
+            // The value is not an IP address, but it may contain a part of one.
             originals &= !Field::IpAddress.bit();
         }
-        members.extend(fields_in(originals).filter_map(|field| line.get(field)).map(|value| value.member));
+        // A value that a map built, or read from within a member, has no key.
+        let values = fields_in(originals).filter_map(|field| line.get(field));
+        members.extend(values.map(|value| value.member).filter(|m| m.key.kind() == Kind::String));
     }
 }

@@ -1,20 +1,20 @@
-//! The members of one object of a log, sorted by the fields that they name.
+//! The members of one object of a log, arranged by field.
 
 use super::fields::{Field, FieldSet, NOT_INHERITED, Spelling, fields_in};
 use crate::json::{ESCAPED, Kind, Member, Span, Value, unescape};
 
-/// The value of a field as a line gives it.
+/// The value of a field in a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FieldValue {
-    /// Key and value, as they are written.
+    /// Key and value, as written in the log.
     pub member: Member,
-    /// The text of a string without escapes, or of a string that has been decoded; else null.
+    /// The decoded text of a string, if it has no escapes or was decoded already; else null.
     pub text: Span,
 }
 
 /// The fields of one object, and its other members.
 ///
-/// Only the sets are cleared between lines. A slot whose field is in none of the sets still holds
+/// Between lines only the sets are cleared. A slot whose field is in none of the sets still holds
 /// the value of an earlier line.
 #[derive(Debug)]
 pub(super) struct LineFields {
@@ -22,7 +22,9 @@ pub(super) struct LineFields {
     values: [[FieldValue; Field::COUNT]; 3],
     /// Per spelling, the fields that are present and not null.
     present: [FieldSet; 3],
-    /// The members without a column, in order; `events` and `type` are among them.
+    /// In an event of an envelope, the fields that the event itself has.
+    pub own: FieldSet,
+    /// The members without a column, in order, including `events` and `type`.
     pub others: Vec<OtherMember>,
 }
 
@@ -31,7 +33,8 @@ pub(super) struct LineFields {
 pub(super) struct OtherMember {
     /// The member.
     pub member: Member,
-    /// `Events` or `Type`, which are columns on no line but have a meaning on some.
+    /// Set for `Events` or `Type`, which have a meaning on lines that are not events, and for a
+    /// field of an envelope whose value cannot be used.
     pub field: Option<Field>,
 }
 
@@ -42,7 +45,7 @@ const NO_VALUE: FieldValue = {
 
 impl Default for LineFields {
     fn default() -> Self {
-        LineFields { values: [[NO_VALUE; Field::COUNT]; 3], present: [0; 3], others: Vec::new() }
+        LineFields { values: [[NO_VALUE; Field::COUNT]; 3], present: [0; 3], own: 0, others: Vec::new() }
     }
 }
 
@@ -62,7 +65,7 @@ impl LineFields {
         };
         let inner = member.value.inner();
         let string = member.value.kind() == Kind::String;
-        // The last member with a key wins. An empty string is null.
+        // The last member with a key counts. An empty string is null.
         let bit = field.bit();
         if let Some(present) = self.present.get_mut(spelling as usize) {
             let null = member.value.kind() == Kind::Null || (string && inner.len == 0);
@@ -105,13 +108,22 @@ impl LineFields {
         self.values.get(spelling)?.get(field as usize).copied()
     }
 
-    /// Returns `id` or `ip` if the line also has the long spelling of that field, which wins.
+    /// Returns `id` or `ip` if the line also has the long spelling of that field, which has
+    /// precedence.
     pub fn overridden_short_name(&self, field: Field) -> Option<FieldValue> {
         let present = self.present.get(Spelling::Short as usize)? & field.bit() != 0;
         if !present || self.spelling(field)? == Spelling::Short as usize {
             return None;
         }
         self.values.get(Spelling::Short as usize)?.get(field as usize).copied()
+    }
+
+    /// Sets a field to a value that is not null.
+    pub fn set(&mut self, field: Field, value: FieldValue) {
+        if let Some(slot) = self.values.first_mut().and_then(|fields| fields.get_mut(field as usize)) {
+            *slot = value;
+            self.present[Spelling::Snake as usize] |= field.bit();
+        }
     }
 
     /// Makes a field null.
@@ -121,6 +133,7 @@ impl LineFields {
 
     /// Copies the fields that this event lacks and may inherit from its envelope.
     pub fn inherit(&mut self, envelope: &LineFields) {
+        self.own = self.present();
         for field in fields_in(envelope.present() & !self.present() & !NOT_INHERITED) {
             let slot = self.values.get_mut(Spelling::Snake as usize).and_then(|s| s.get_mut(field as usize));
             if let (Some(slot), Some(value)) = (slot, envelope.get(field)) {

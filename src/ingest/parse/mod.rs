@@ -1,35 +1,39 @@
 //! Parsing: from a block of lines to event rows and rejected lines.
 //!
-//! The result depends on the block, the [`ParseOptions`] and the enrichment context alone, so that
-//! blocks can be parsed in any order and on any thread.
+//! The result depends only on the block, the [`ParseOptions`] and the enricher, so blocks can be
+//! parsed in any order and on any thread.
 //!
-//! A line passes these modules:
+//! A line passes through these modules:
 //!
 //! 1. [`block_parser`] scans the line with [`crate::json::Scanner`] and decides whether it is an
 //!    event, an envelope, or rejected. [`unparsed_lines`] holds the lines that are too long or not
 //!    UTF-8.
-//! 2. [`line_fields`] sorts the members of the object by the [`fields`] that they name.
-//! 3. [`row_builder`] builds the row: it reads the [`values`] and the [`timestamp`], derives
-//!    columns by [`enrichment`], and collects [`extra_fields`]. Text goes to the [`text`] of the
-//!    block. [`envelope`] prepares the fields that the events of an envelope inherit.
-//! 4. A line that makes no row becomes a [`rejected`] line; [`ip_masking`] removes IP addresses
-//!    from what is retained of it. [`warnings`] count oddities of the stored events.
+//! 2. [`line_fields`] arranges the members of the object by field.
+//! 3. [`row_builder`] builds the row: it reads the [`values`] and [`objects`], derives columns by
+//!    [`enrichment`], and collects [`extra_fields`]. The [`text`] of the block holds the texts.
+//!    [`envelope`] prepares the fields that the events of an envelope inherit.
+//! 4. A line that results in no row becomes a [`rejected`] line; [`ip_masking`] removes IP
+//!    addresses from the retained part of it, and [`trace`] adds its context.
+//!    [`warnings`] count defects of the stored events.
 
 pub(crate) mod block_parser;
 mod enrichment;
 mod envelope;
 mod extra_fields;
-pub(crate) mod fields;
 pub(crate) mod ip_masking;
 mod line_fields;
+mod mapped;
+mod objects;
 mod parsed;
 pub(crate) mod rejected;
 mod row_builder;
 mod text;
-pub mod timestamp;
+mod trace;
 mod unparsed_lines;
 mod values;
 pub(crate) mod warnings;
 
+use super::{fields, timestamp};
 pub use block_parser::{Parser, parse};
 pub use parsed::{ParseOptions, Parsed};
+pub use trace::Trace;

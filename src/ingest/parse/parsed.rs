@@ -5,9 +5,9 @@ use super::warnings::Warnings;
 use crate::event::{Block, EventRow};
 use crate::ingest::input::blocks::UnfinishedLine;
 use crate::settings::IpPolicy;
-use crate::time::Micros;
+use crate::time::{Micros, Zone};
 
-/// The settings on which the meaning of a line depends.
+/// The settings that decide how a line is read.
 #[derive(Clone)]
 pub struct ParseOptions {
     /// The chatbot of lines without `chatbot_id`.
@@ -19,6 +19,8 @@ pub struct ParseOptions {
     /// The secret key of the store. It keys the visitor ids that are derived from IP address and
     /// user agent, and the hashes of rejected lines.
     pub visitor_key: [u8; 32],
+    /// The time zone of times without an offset. Overrides the zone of the map, and UTC.
+    pub timezone: Option<Zone>,
 }
 
 /// The result of parsing a block or a part of a block.
@@ -30,23 +32,28 @@ pub struct Parsed {
     pub rejected: Vec<RejectedLine>,
     /// Estimated memory of `rejected`, in bytes, including the buffer to which they are written.
     pub rejected_size: usize,
-    /// Events read: rows, rejected lines and events, and the unfinished line.
+    /// Events read: rows, rejected lines and events, ignored records, and the unfinished line.
     pub read: u64,
+    /// Records that a map ignores, and values in wrappings that are not events.
+    pub ignored: u64,
     /// Blank lines.
     pub blank: u64,
     /// The last line, if it is left for the next ingest.
     pub unfinished: Option<UnfinishedLine>,
     /// The warnings about the rows.
     pub warnings: Warnings,
+    /// Rows with a time that has no offset and was read as UTC, since no zone was given.
+    pub utc_times: u64,
     /// Every row has an id from its line.
     pub all_have_ids: bool,
-    /// Number of distinct session keys. Keys of two chatbots with the same id count once.
+    /// Upper bound of the number of distinct session keys: a session id that two chatbots use can
+    /// count several times.
     pub session_keys: usize,
 }
 
 impl Parsed {
-    /// Returns the estimated memory in bytes. Capacity counts rather than length: a block of short
-    /// lines allocates more than it uses.
+    /// Returns the estimated memory in bytes. It counts capacity rather than length, because a
+    /// block of short lines allocates more than it uses.
     pub fn size(&self) -> usize {
         let rows = self.block.rows.capacity() * size_of::<EventRow>();
         size_of::<Parsed>() + self.block.texts.capacity() + rows + self.rejected_size

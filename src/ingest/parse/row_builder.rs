@@ -2,16 +2,16 @@
 
 use super::enrichment::{EnrichmentMemos, ResolvedIp, RowEnricher};
 use super::extra_fields::InheritedFields;
-use super::fields::{Field, FieldSet, OBJECTS, TEXTS, fields_in, standard_category};
+use super::fields::{Field, FieldSet, TEXTS, TRIMMED, fields_in, standard_category};
 use super::line_fields::LineFields;
 use super::parsed::ParseOptions;
 use super::rejected::{RejectReason, RejectedIdentity};
-use super::text::{Interner, TextBuffer};
+use super::text::Interner;
 use super::timestamp;
 use super::warnings::{Warning, Warnings};
 use crate::enrich::Enricher;
 use crate::event::{Block, EventRow, KeyKind, NO_TIME, TextField, TextId};
-use crate::json::{Member, Scanner, Span};
+use crate::json::{Member, Scanner, Span, TextBuffer};
 use crate::time::Micros;
 
 /// Length of a short event line, in bytes. Bounds the rows for which memory is reserved.
@@ -30,13 +30,15 @@ pub(super) enum LineKind {
     Identify,
 }
 
-/// The source of the id of an event that has none.
+/// The source of a generated id, for an event without one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum IdSource {
     /// The text of the line.
     Line(Span),
     /// For an event of an envelope, the hash of the envelope's line and the event's index.
     Element(u128, u32),
+    /// A hash of the content that identifies the event.
+    Hash(u128),
 }
 
 /// The reason why an event has no row, and its time if it could be parsed.
@@ -54,6 +56,14 @@ pub(super) struct RowBuilder<'a> {
     pub(super) pending: Vec<Warning>,
     /// The fields of the current event that have the wrong type.
     pub(super) wrong_types: FieldSet,
+    /// The times of the current event that are outside the calendar.
+    pub(super) out_of_range: FieldSet,
+    /// The current event has a time without an offset that was read as UTC.
+    pub(super) has_utc_time: bool,
+    /// Number of such events.
+    pub(super) utc_times: u64,
+    /// The texts of the current event that were already read as times with an offset.
+    pub(super) known_times: Vec<(Span, Micros)>,
     /// Buffer for the members of `extra`.
     pub(super) members: Vec<Member>,
     /// The chatbot of lines without `chatbot_id`.
@@ -61,13 +71,13 @@ pub(super) struct RowBuilder<'a> {
     /// The event names of session and identify lines.
     type_names: [Span; 2],
     categories: [(&'static str, Span); 4],
-    /// Buffer for the text that an id is hashed from.
+    /// Buffer for the text from which an id is hashed.
     pub(super) id_input: Vec<u8>,
     /// The texts of the rows.
     pub(super) interner: Interner,
 }
 
-/// Memory that a [`RowBuilder`] leaves to the next one.
+/// The memory that a [`RowBuilder`] passes to the next one.
 #[derive(Debug, Default)]
 pub(super) struct ParserScratch {
     memos: EnrichmentMemos,
@@ -97,11 +107,15 @@ impl<'a> RowBuilder<'a> {
             options,
             buffer,
             enricher: RowEnricher::new(enricher, options.ip, &options.visitor_key, memos),
-            // A sixteenth more than the last block had.
+            // Reserve a sixteenth more than the last block needed.
             rows: Vec::with_capacity(lines.len() / line_size.max(SHORT_LINE) / 15 * 16),
             warnings: Warnings::default(),
             pending: Vec::new(),
             wrong_types: 0,
+            out_of_range: 0,
+            has_utc_time: false,
+            utc_times: 0,
+            known_times: Vec::new(),
             members: Vec::new(),
             chatbot,
             type_names,
@@ -117,7 +131,7 @@ impl<'a> RowBuilder<'a> {
         self.rows.len() * size_of::<EventRow>() + self.interner.texts.size()
     }
 
-    /// Returns the rows so far as a block of their own, and starts another one.
+    /// Returns the rows so far as a separate block, and starts another one.
     pub fn take_chunk(&mut self) -> (Block, Warnings) {
         let (agents, texts) = (self.enricher.take_agents(), self.interner.texts.clone());
         self.interner.clear();
@@ -129,14 +143,15 @@ impl<'a> RowBuilder<'a> {
     pub fn finish(self) -> (Block, Warnings, ParserScratch) {
         let (agents, memos) = self.enricher.finish();
         let line_size = self.buffer.lines.len() / self.rows.len().max(1);
-        // A clone allocates only what it holds; the interner keeps its capacity for the next block.
+        // A clone allocates only as much as it uses, and the interner keeps its capacity for the
+        // next block.
         let block = Block { texts: self.interner.texts.clone(), rows: self.rows, agents };
         let scratch =
             ParserScratch { memos, interner: self.interner, decoded: self.buffer.decoded, line_size };
         (block, self.warnings, scratch)
     }
 
-    /// Adds the row of an event, or returns why the event is rejected.
+    /// Adds the row of an event, or returns the reason to reject it.
     pub fn add(
         &mut self,
         scanner: &mut Scanner,
@@ -146,7 +161,7 @@ impl<'a> RowBuilder<'a> {
         inherited: Option<&mut InheritedFields>,
     ) -> Result<(), Rejection> {
         self.pending.clear();
-        self.wrong_types = 0;
+        (self.wrong_types, self.out_of_range, self.has_utc_time) = (0, 0, false);
         let mut row = EventRow::EMPTY;
         self.fill(&mut row, scanner, line, kind, id_source, inherited)?;
         self.rows.push(row);
@@ -195,23 +210,33 @@ impl<'a> RowBuilder<'a> {
         self.id(line, id_source, row);
         for field in fields_in(line.present() & TEXTS & !Field::UserAgent.bit()) {
             if let Some(column) = field.column() {
-                let text = self.text_field(line, field);
+                let mut text = self.text_field(line, field);
+                if field.bit() & TRIMMED != 0 {
+                    text = self.trimmed(text);
+                    if field == Field::CountryCode {
+                        text = self.country_code(text);
+                    }
+                }
                 row.set(column, self.intern(text));
             }
         }
         self.category(line, kind, name, row);
-        self.objects(line, row);
+        let properties = self.objects(line, row);
         row.screen_width = self.pixels(line, Field::ScreenWidth);
         row.screen_height = self.pixels(line, Field::ScreenHeight);
-        self.properties(scanner, line, name, row);
+        self.properties(scanner, properties, name, row);
         self.enrich(user_agent, ip, row);
         self.extra(line, kind, inherited, row);
 
+        self.utc_times += u64::from(self.has_utc_time);
         for warning in self.pending.drain(..) {
             self.warnings.add(warning);
         }
         for field in fields_in(self.wrong_types) {
             self.warnings.add(Warning::WrongType(field));
+        }
+        for field in fields_in(self.out_of_range) {
+            self.warnings.add(Warning::TimeOutOfRange(field));
         }
         Ok(())
     }
@@ -271,8 +296,8 @@ impl<'a> RowBuilder<'a> {
         self.interner.intern_span(&self.buffer, text)
     }
 
-    /// Reads the times of an event and derives its own time from them: `docs/input.md` has the
-    /// rule.
+    /// Reads the times of an event and derives the event time from them, by the rule in
+    /// `docs/input.md`.
     #[inline]
     fn times(&mut self, line: &LineFields, row: &mut EventRow) -> Result<(), Rejection> {
         let mut bad = false;
@@ -284,20 +309,19 @@ impl<'a> RowBuilder<'a> {
             }),
         };
         let timestamp = time(Field::Timestamp);
-        row.client_timestamp = time(Field::ClientTimestamp);
-        row.sent_at = time(Field::SentAt);
-        row.received_at = time(Field::ReceivedAt);
-
-        let (client, sent, received) = (row.client_timestamp, row.sent_at, row.received_at);
-        row.time = if timestamp != NO_TIME {
-            timestamp
-        } else if client != NO_TIME && sent != NO_TIME && received != NO_TIME {
-            received.saturating_sub(sent.saturating_sub(client))
-        } else if received != NO_TIME {
-            received
-        } else {
-            client
-        };
+        let optional = [Field::ClientTimestamp, Field::SentAt, Field::ReceivedAt];
+        let times = optional.map(&mut time);
+        let held = times.map(|time| if timestamp::CALENDAR.contains(&time) { time } else { NO_TIME });
+        if held != times {
+            let lost = optional.into_iter().zip(times).zip(held).filter(|((_, time), held)| time != held);
+            self.out_of_range = lost.fold(0, |set, ((field, _), _)| set | field.bit());
+        }
+        [row.client_timestamp, row.sent_at, row.received_at] = held;
+        row.time = if timestamp != NO_TIME { timestamp } else { derived_time(held) };
+        if row.time == NO_TIME {
+            // The event is rejected: its time is too early or too late.
+            row.time = derived_time(times);
+        }
         let any = Field::Timestamp.bit() | Field::ClientTimestamp.bit() | Field::ReceivedAt.bit();
         if line.present() & any == 0 {
             Err((RejectReason::NoTimestamp, None))
@@ -330,14 +354,6 @@ impl<'a> RowBuilder<'a> {
         row.set(TextField::EventCategory, self.intern(category));
     }
 
-    fn objects(&mut self, line: &LineFields, row: &mut EventRow) {
-        for field in fields_in(line.present() & OBJECTS) {
-            let Some((value, column)) = line.get(field).zip(field.column()) else { continue };
-            let object = self.object(field, value);
-            row.set(column, self.intern(object));
-        }
-    }
-
     /// Sets the columns that are derived from user agent, IP address, URLs and campaign.
     #[inline]
     fn enrich(&mut self, user_agent: Span, ip: Option<(TextId, ResolvedIp)>, row: &mut EventRow) {
@@ -348,8 +364,8 @@ impl<'a> RowBuilder<'a> {
         }
         if let Some((_, ip)) = ip {
             row.set(TextField::IpAddress, ip.stored);
-            // A location in the line wins as a whole: its city is not combined with a looked up
-            // country.
+            // A location in the line has precedence as a whole: its city is not combined with a
+            // country from the location database.
             if row.get(TextField::CountryCode).is_none() && row.get(TextField::City).is_none() {
                 row.set(TextField::CountryCode, ip.country);
                 row.set(TextField::City, ip.city);
@@ -395,5 +411,17 @@ impl<'a> RowBuilder<'a> {
             "identify" => Some(LineKind::Identify),
             _ => None,
         }
+    }
+}
+
+/// Returns the time of an event without `timestamp`, derived from `client_timestamp`, `sent_at` and
+/// `received_at`; [`NO_TIME`] if it has neither `client_timestamp` nor `received_at`.
+fn derived_time([client, sent, received]: [Micros; 3]) -> Micros {
+    if client != NO_TIME && sent != NO_TIME && received != NO_TIME {
+        received.saturating_sub(sent.saturating_sub(client))
+    } else if received != NO_TIME {
+        received
+    } else {
+        client
     }
 }

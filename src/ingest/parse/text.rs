@@ -1,4 +1,4 @@
-//! The texts of a block: the buffer that spans refer to, and the interner of the texts of its rows.
+//! The interner of the texts of a block's rows.
 
 use std::collections::HashMap;
 
@@ -6,58 +6,16 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::event::{TextId, TextPool};
-use crate::json::Span;
+use crate::json::{Span, TextBuffer};
 
-/// The text of a block while it is being parsed. A [`Span`] refers to `lines` followed by
-/// `decoded`.
-#[derive(Debug)]
-pub(super) struct TextBuffer<'a> {
-    /// The lines.
-    pub lines: &'a str,
-    /// Text that is not in the lines as it is: decoded strings, derived and masked text.
-    pub decoded: String,
-}
-
-impl TextBuffer<'_> {
-    /// Returns the text of a span; `None` for null.
-    #[inline]
-    pub fn get(&self, span: Span) -> Option<&str> {
-        if span.is_none() {
-            return None;
-        }
-        let (start, len) = (span.start as usize, span.len as usize);
-        match start.checked_sub(self.lines.len()) {
-            None => self.lines.get(start..start + len),
-            Some(start) => self.decoded.get(start..start + len),
-        }
-    }
-
-    /// Appends a text to `decoded` and returns its span.
-    pub fn push(&mut self, text: &str) -> Span {
-        let from = self.decoded.len();
-        self.decoded.push_str(text);
-        self.decoded_since(from)
-    }
-
-    /// Appends a text, if there is one; returns its span, or null.
-    pub fn push_optional(&mut self, text: Option<&str>) -> Span {
-        text.map_or(Span::NONE, |text| self.push(text))
-    }
-
-    /// Returns the span of `decoded` from an offset to its end.
-    pub fn decoded_since(&self, from: usize) -> Span {
-        Span { start: (self.lines.len() + from) as u32, len: self.decoded.len().saturating_sub(from) as u32 }
-    }
-}
-
-/// Length in bytes from which a text is first looked up by its span. The same long text of an
-/// envelope can belong to thousands of events; it must not be hashed for each of them.
+/// Length in bytes from which a text is first looked up by its span. Thousands of events can have
+/// the same long text of their envelope, which must not be hashed for each of them.
 const LONG: u32 = 256;
 
 /// The texts of the rows of a block, each stored once.
 ///
 /// Event names, user agents, IP addresses and ids repeat from row to row. Two rows of a block have
-/// the same text in a column exactly if they have the same [`TextId`].
+/// the same text in a column if and only if they have the same [`TextId`].
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     /// The texts.
@@ -111,7 +69,7 @@ impl Interner {
         if let Some((_, id)) = self.table.find(hash, same) {
             return *id;
         }
-        // The pool holds 4 GiB; the texts of a block never fill it.
+        // The pool can hold 4 GiB, which the texts of a block never reach.
         let Some(id) = texts.push(text) else { return TextId::NONE };
         self.table.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         id

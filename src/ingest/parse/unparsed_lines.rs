@@ -7,8 +7,8 @@ use memchr::memchr;
 
 use crate::ingest::input::blocks::OverlongLine;
 
-/// The lines of a block that are not in the text that is scanned. Each is rejected when the line
-/// count reaches it, so that rejected lines stay in order.
+/// The lines of a block that are not in the scanned text. Each is rejected when the line count
+/// reaches it, so that rejected lines stay in order.
 pub(super) struct UnparsedLines<'a> {
     /// Number of the first line of the block.
     first_line: u64,

@@ -1,18 +1,20 @@
 //! The values of fields: their allowed types and their meaning.
 
-use super::extra_fields;
+use std::borrow::Cow;
+
 use super::fields::Field;
 use super::line_fields::{FieldValue, LineFields};
 use super::row_builder::{IdSource, RowBuilder};
-use super::text::TextBuffer;
 use super::timestamp;
 use super::warnings::Warning;
-use crate::decimal::integer::parse_scaled;
+use crate::decimal::integer::{is_number, parse_scaled};
+use crate::enrich;
 use crate::event::{EventRow, NO_NUMBER, TextField, name_uuid, parse_uuid};
-use crate::json::{ESCAPED, Kind, LONE_SURROGATE, Scanner, Span, Value, escapes, lenient};
-use crate::session::properties::number_us;
+use crate::json::{ESCAPED, Kind, LONE_SURROGATE, Span, Value, escapes};
 use crate::time::Micros;
 
+/// The shortest text that is read as Unix time, in bytes: seconds have ten digits since 2001.
+const MIN_QUOTED_TIME: usize = 10;
 /// The longest number that is parsed as a screen size, in bytes.
 const NUMBER_LIMIT: usize = 64;
 
@@ -59,7 +61,8 @@ impl RowBuilder<'_> {
         }
     }
 
-    fn string(&mut self, value: Value) -> Span {
+    /// Returns the decoded text of a string.
+    pub(super) fn string(&mut self, value: Value) -> Span {
         if !value.has(ESCAPED) {
             return value.inner();
         }
@@ -67,8 +70,14 @@ impl RowBuilder<'_> {
             self.pending.push(Warning::LoneSurrogate);
         }
         let from = self.buffer.decoded.len();
-        let inner = value.inner().slice(self.buffer.lines).unwrap_or("");
-        escapes::decode(inner, &mut self.buffer.decoded);
+        match value.inner().slice(self.buffer.lines) {
+            Some(inner) => escapes::decode(inner, &mut self.buffer.decoded),
+            // A mapped record, whose text was already decoded once.
+            None => {
+                let inner = self.buffer.get(value.inner()).unwrap_or("").to_owned();
+                escapes::decode(&inner, &mut self.buffer.decoded);
+            }
+        }
         self.buffer.decoded_since(from)
     }
 
@@ -76,29 +85,53 @@ impl RowBuilder<'_> {
     pub(super) fn time(&mut self, field: FieldValue) -> Option<Micros> {
         match field.member.value.kind() {
             Kind::String => {
-                let text = self.text(field)?;
-                timestamp::from_text(self.buffer.get(text)?.as_bytes())
+                let span = self.text(field)?;
+                if let Some((_, time)) = self.known_times.iter().find(|(known, _)| *known == span) {
+                    return Some(*time);
+                }
+                let text = self.buffer.get(span)?;
+                match timestamp::from_text(text.as_bytes()) {
+                    Some(time) if timestamp::has_offset(text) => Some(time),
+                    Some(time) => Some(match self.options.timezone {
+                        Some(zone) => zone.from_local(time),
+                        None => {
+                            self.has_utc_time = true;
+                            time
+                        }
+                    }),
+                    // This is a number in quotes. A shorter number may not be a time.
+                    None if text.len() >= MIN_QUOTED_TIME && is_number(text) => {
+                        timestamp::from_number(text.as_bytes())
+                    }
+                    None => None,
+                }
             }
             Kind::Number => timestamp::from_number(self.buffer.get(field.member.value.raw())?.as_bytes()),
             _ => None,
         }
     }
 
-    /// Returns the text of a field that must be an object; null if it is of another type.
-    pub(super) fn object(&mut self, field: Field, value: FieldValue) -> Span {
-        match value.member.value.kind() {
-            // Inherited from an envelope, whose objects have been prepared.
-            Kind::Object if !value.text.is_none() => value.text,
-            Kind::Object => {
-                let object = value.member.value;
-                let (span, lone) = extra_fields::copy_object(&mut self.buffer, object, self.options.ip);
-                if lone {
-                    self.pending.push(Warning::LoneSurrogate);
+    /// Returns a text without leading and trailing white space; null if nothing remains.
+    pub(super) fn trimmed(&self, span: Span) -> Span {
+        let Some(text) = self.buffer.get(span) else { return span };
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Span::NONE;
+        }
+        let start = text.len() - text.trim_start().len();
+        Span { start: span.start + start as u32, len: trimmed.len() as u32 }
+    }
+
+    /// Returns the country code that a trimmed text stands for; null if it stands for no country.
+    pub(super) fn country_code(&mut self, span: Span) -> Span {
+        let Some(text) = self.buffer.get(span) else { return span };
+        match enrich::country_code(text) {
+            Some(Cow::Borrowed(_)) => span,
+            Some(Cow::Owned(code)) => self.buffer.push(&code),
+            None => {
+                if !enrich::is_unknown_country(text) {
+                    self.pending.push(Warning::NotACountryCode);
                 }
-                span
-            }
-            _ => {
-                self.wrong_types |= field.bit();
                 Span::NONE
             }
         }
@@ -109,6 +142,11 @@ impl RowBuilder<'_> {
         let Some(value) = line.get(field) else { return NO_NUMBER };
         let number = match value.member.value.kind() {
             Kind::Number => self.buffer.get(value.member.value.raw()),
+            // Some loggers write numbers in quotes.
+            Kind::String => {
+                let text = self.text(value);
+                text.and_then(|text| self.buffer.get(text)).filter(|text| is_number(text))
+            }
             _ => None,
         };
         let pixels = number
@@ -123,43 +161,13 @@ impl RowBuilder<'_> {
         })
     }
 
-    /// Sets the columns that sessions take from the properties: the response time of an answer, and
-    /// what opened the widget.
-    pub(super) fn properties(
-        &mut self,
-        scanner: &mut Scanner,
-        line: &LineFields,
-        name: Span,
-        row: &mut EventRow,
-    ) {
-        let key = match self.buffer.get(name) {
-            Some("message_received") => "response_time_ms",
-            Some("widget_opened") => "triggered_by",
-            _ => return,
-        };
-        let object = line.get(Field::Properties).map(|value| value.member.value);
-        let Some(object) = object.filter(|value| value.kind() == Kind::Object) else { return };
-        let Some(value) = find_property(scanner, &self.buffer, object, key) else { return };
-        if key == "triggered_by" {
-            if value.kind() == Kind::String && value.inner().len > 0 {
-                let text = self.string(value);
-                row.triggered_by = self.intern(text);
-            }
-        } else if value.kind() != Kind::Null {
-            match self.buffer.get(value.raw()).and_then(number_us) {
-                Some(micros) => row.response_us = micros,
-                None => self.pending.push(Warning::BadResponseTime),
-            }
-        }
-    }
-
     /// Sets the id of a row.
     ///
-    /// - A UUID in its canonical form is the id itself.
-    /// - Any other id of the log is hashed together with its chatbot (UUID version 5); the text
-    ///   goes to `event_id`.
+    /// - A UUID in canonical form becomes the id.
+    /// - Any other id of the log is hashed together with its chatbot (UUID version 5), and its text
+    ///   is stored in `event_id`.
     /// - Without an id in the log, the row gets a content hash, which
-    ///   [`Ordinals`](crate::ingest::batch::line_ids::Ordinals) turns into an id later.
+    ///   [`Ordinals`](crate::ingest::batch::line_ids::Ordinals) converts to an id later.
     pub(super) fn id(&mut self, line: &LineFields, source: IdSource, row: &mut EventRow) {
         let text = self.id_field(line, Field::EventId);
         if text.is_none() {
@@ -167,6 +175,7 @@ impl RowBuilder<'_> {
                 IdSource::Line(span) => {
                     xxhash_rust::xxh3::xxh3_128(self.buffer.get(span).unwrap_or("").as_bytes())
                 }
+                IdSource::Hash(hash) => hash,
                 IdSource::Element(line, index) => {
                     let mut bytes = [0; 20];
                     let (head, tail) = bytes.split_at_mut(16);
@@ -191,15 +200,4 @@ impl RowBuilder<'_> {
         row.id = name_uuid(&self.id_input).as_u128();
         row.set(TextField::EventId, self.intern(text));
     }
-}
-
-/// Returns the value of a top-level property; of a repeated key, the last value.
-fn find_property(scanner: &mut Scanner, buffer: &TextBuffer, object: Value, name: &str) -> Option<Value> {
-    let mut found = None;
-    scanner.object(object.start as usize, |member| {
-        if lenient::key_is(buffer.get(member.key.inner()).unwrap_or(""), name) {
-            found = Some(member.value);
-        }
-    });
-    found
 }

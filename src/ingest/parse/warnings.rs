@@ -13,12 +13,18 @@ pub enum Warning {
     WrongType(Field),
     /// `ip_address` is a string but not an IP address. The column is null.
     NotAnIpAddress,
+    /// `country_code` is a string but not a country code. The column is null and `extra` holds the
+    /// value.
+    NotACountryCode,
+    /// An optional time is not in the years 1 to 9999. The column is null and `extra` holds the
+    /// value.
+    TimeOutOfRange(Field),
     /// `response_time_ms` of a `message_received` is not a number, negative, or too large.
     BadResponseTime,
     /// A value has a lone surrogate, which was replaced by U+FFFD.
     LoneSurrogate,
-    /// An event did not inherit the unknown fields of its envelope, since their copies would have
-    /// multiplied its size.
+    /// An event did not inherit the unknown fields of its envelope, because copying them would have
+    /// multiplied the event's size.
     EnvelopeFieldsLeftOut,
     /// Different events have the same id.
     IdNamesDifferentEvents,
@@ -36,6 +42,8 @@ impl Warning {
         match self {
             Warning::WrongType(field) => format!("wrong_type:{}", field.name()),
             Warning::NotAnIpAddress => "not_an_ip_address".to_owned(),
+            Warning::NotACountryCode => "not_a_country_code".to_owned(),
+            Warning::TimeOutOfRange(field) => format!("time_out_of_range:{}", field.name()),
             Warning::BadResponseTime => "bad_response_time".to_owned(),
             Warning::LoneSurrogate => "lone_surrogate".to_owned(),
             Warning::EnvelopeFieldsLeftOut => "envelope_fields_left_out".to_owned(),
@@ -47,13 +55,15 @@ impl Warning {
     pub fn from_name(name: &str) -> Option<Warning> {
         let others = [
             Warning::NotAnIpAddress,
+            Warning::NotACountryCode,
             Warning::BadResponseTime,
             Warning::LoneSurrogate,
             Warning::EnvelopeFieldsLeftOut,
             Warning::IdNamesDifferentEvents,
         ];
         let wrong_types = Field::ALL.into_iter().map(Warning::WrongType);
-        others.into_iter().chain(wrong_types).find(|w| w.name() == name)
+        let out_of_range = Field::ALL.into_iter().map(Warning::TimeOutOfRange);
+        others.into_iter().chain(wrong_types).chain(out_of_range).find(|w| w.name() == name)
     }
 }
 
@@ -127,10 +137,15 @@ mod tests {
         let mut two = Warnings::default();
         two.add(Warning::WrongType(Field::PageUrl));
         two.add(Warning::LoneSurrogate);
+        two.add(Warning::TimeOutOfRange(Field::SentAt));
+        two.add(Warning::NotACountryCode);
         one.merge(&two);
         let json = serde_json::to_string(&one).unwrap();
-        assert_eq!(json, r#"{"wrong_type:page_url":2,"lone_surrogate":1}"#);
+        assert_eq!(
+            json,
+            r#"{"wrong_type:page_url":2,"not_a_country_code":1,"time_out_of_range:sent_at":1,"lone_surrogate":1}"#
+        );
         assert_eq!(serde_json::from_str::<Warnings>(&json).unwrap(), one);
-        assert_eq!(one.total(), 3);
+        assert_eq!(one.total(), 5);
     }
 }

@@ -1,4 +1,4 @@
-//! Bounds how far the reading and parsing threads may work ahead of the writing thread.
+//! Limits how far the reading and parsing threads can work ahead of the writing thread.
 //!
 //! The size of a parsed block is known only after parsing. Most blocks shrink, but an envelope of
 //! 1 MiB can have half a million rejected elements that take hundreds of bytes each. Parsers
@@ -6,17 +6,17 @@
 //! is bounded by the limit plus one chunk per parser.
 //!
 //! **Order.** Blocks are numbered as they are read, and the writing thread receives them in that
-//! order. The chunks of a block come from one parser through one channel, and so in order.
+//! order. The chunks of a block come in order, since one parser sends them through one channel.
 //!
 //! **No deadlock.** The writing thread waits for the next block only. Blocks leave the queue in
-//! order, so no parser that waits with a later block can hold the next block back: it left the
-//! queue before. The parser of the next block waits only while one of its chunks is unreceived.
-//! When the writing thread has received that chunk, the next one is admitted, regardless of the
-//! size of the other blocks.
+//! order, so the next block has left it before every later block, and a parser that waits with a
+//! later block cannot delay it. The parser of the next block waits only while one of its chunks is
+//! unreceived. When the writing thread has received that chunk, the next chunk is admitted,
+//! regardless of the size of the other blocks.
 //!
-//! **Open files.** The reader waits while too many files have begun whose end the writing thread
-//! has not received. Their blocks are already in the queue or past it, so their ends arrive while
-//! the reader waits.
+//! **Open files.** A file is open until the writing thread has received its last block. While too
+//! many files are open, the reader starts no other file. All blocks of the open files are then in
+//! the queue or beyond it, so their last blocks arrive while the reader waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -36,13 +36,13 @@ pub struct Backpressure {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The number that the writing thread waits for.
+    /// The number of the block that the writing thread waits for.
     next: u64,
     /// Total size of the unreceived chunks, in bytes.
     bytes: usize,
     /// Unreceived chunks per number.
     chunks: BTreeMap<u64, usize>,
-    /// Files that have begun and whose end is unreceived.
+    /// Number of open files.
     files: usize,
     /// The ingest has ended.
     closed: bool,
@@ -59,12 +59,12 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 impl Backpressure {
-    /// Creates a limit of some bytes; at least 8 MiB.
+    /// Creates a limit of `bytes` bytes, but at least 8 MiB.
     pub fn new(bytes: usize) -> Backpressure {
         Backpressure { limit: bytes.max(MIN_LIMIT), state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Waits until a chunk of the block with a number fits, and adds its size. Returns false if the
+    /// Waits until a chunk of the block `number` fits, and adds its size. Returns false if the
     /// ingest has ended.
     pub fn acquire(&self, number: u64, bytes: usize) -> bool {
         let waits = |state: &mut State| {
@@ -90,12 +90,12 @@ impl Backpressure {
         });
     }
 
-    /// Sets the number that the writing thread waits for.
+    /// Sets the number of the block that the writing thread waits for.
     pub fn set_next(&self, number: u64) {
         self.change(|state| state.next = number);
     }
 
-    /// Waits until another file may begin. Returns false if the ingest has ended.
+    /// Waits until another file can begin. Returns false if the ingest has ended.
     pub fn begin_file(&self) -> bool {
         let waits = |state: &mut State| !state.closed && state.files >= MAX_FILES;
         let mut state = self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
@@ -140,8 +140,8 @@ mod tests {
             let _close = backpressure.close_on_drop();
             assert!(backpressure.acquire(1, MIN_LIMIT));
             scope.spawn(|| {
-                // The next block may exceed the limit by one chunk, and by a second one after that
-                // is received.
+                // The next block can exceed the limit by one chunk, and by a second chunk once the
+                // first is received.
                 for chunk in 0..2 {
                     assert!(backpressure.acquire(0, MIN_LIMIT));
                     sender.send(chunk).unwrap();

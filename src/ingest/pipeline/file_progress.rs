@@ -6,7 +6,7 @@ use std::fs::File;
 
 use super::messages::{FileEnd, SourceUpdate};
 use crate::error::Error;
-use crate::ingest::input::source_registry::{ReadPosition, SourceFile, SourceRegistry};
+use crate::ingest::input::source_registry::{MapVersion, ReadPosition, SourceFile, SourceRegistry};
 use crate::ingest::summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};
 use crate::time::Micros;
 
@@ -25,12 +25,14 @@ pub struct FileState {
     pub name: String,
     /// Counts of the current transaction.
     pub pending: IngestCounts,
-    /// Lines were rejected as too far in the future.
+    /// Lines were rejected because they are too far in the future.
     pub has_future_lines: bool,
     /// Counts of the committed transactions.
     committed: IngestCounts,
     all_have_ids: bool,
     outcome: FileOutcome,
+    /// The map that reads the file; `None` for native lines.
+    map: Option<MapVersion>,
     /// The open file, until its end.
     handle: Option<File>,
     position: Option<ReadPosition>,
@@ -38,8 +40,15 @@ pub struct FileState {
 
 impl FileProgress {
     /// Begins a file.
-    pub fn begin(&mut self, file: usize, name: String, outcome: FileOutcome, handle: Option<File>) {
-        let state = FileState { name, outcome, handle, all_have_ids: true, ..FileState::default() };
+    pub fn begin(
+        &mut self,
+        file: usize,
+        name: String,
+        outcome: FileOutcome,
+        map: Option<MapVersion>,
+        handle: Option<File>,
+    ) {
+        let state = FileState { name, outcome, map, handle, all_have_ids: true, ..FileState::default() };
         self.files.insert(file, state);
     }
 
@@ -52,7 +61,7 @@ impl FileProgress {
         }
     }
 
-    /// Ends a file. Returns the error that kept it from being read to its end.
+    /// Ends a file. Returns the error that prevented it from being read to its end.
     pub fn end(&mut self, file: usize, end: FileEnd) -> Option<Error> {
         let state = self.files.get_mut(&file)?;
         state.handle = None;
@@ -72,16 +81,21 @@ impl FileProgress {
         self.files.get_mut(&file)
     }
 
-    /// Returns whether the source registry has changed since the last commit.
+    /// Returns whether the source registry has changed since the last commit. New names and
+    /// statuses of unchanged files do not count.
     pub fn has_updates(&self) -> bool {
-        !self.updates.is_empty()
+        self.updates.iter().any(|(_, update)| !update.only_status)
     }
 
     /// Records in the source registry the files that have ended, and the positions in the files
     /// that are being read. If the ingest is interrupted, the next one resumes there.
     pub fn update_registry(&mut self, registry: &mut SourceRegistry, options_hash: &str, now: Micros) {
         for (file, update) in std::mem::take(&mut self.updates) {
-            let SourceUpdate { file: mut source, continued } = *update;
+            let SourceUpdate { file: mut source, continued, only_status } = *update;
+            if only_status {
+                registry.record(source, &continued);
+                continue;
+            }
             if let Some(state) = self.files.get(&file) {
                 source.all_have_ids &= state.all_have_ids;
                 source.has_future_lines = state.has_future_lines;
@@ -96,14 +110,15 @@ impl FileProgress {
                 && let Ok(Some(source)) = SourceFile::describe(&state.name, handle, position, options_hash)
             {
                 let (all_have_ids, has_future_lines) = (state.all_have_ids, state.has_future_lines);
-                let source = SourceFile { all_have_ids, has_future_lines, read_at: now, ..source };
+                let map = state.map.clone();
+                let source = SourceFile { all_have_ids, has_future_lines, map, read_at: now, ..source };
                 registry.record(source, &[]);
             }
         }
     }
 
-    /// Moves the pending counts to the committed ones: the transaction was committed, or it is
-    /// empty or discarded and the counts only show what was found.
+    /// Moves the pending counts to the committed ones, because the transaction was committed, or
+    /// because it is empty or discarded and the counts only show what was found.
     pub fn settle(&mut self) {
         for state in self.files.values_mut() {
             let pending = std::mem::take(&mut state.pending);
@@ -126,7 +141,7 @@ impl FileProgress {
         let mut summary = IngestSummary::default();
         for state in self.files.into_values() {
             let (file, outcome, counts) = (state.name, state.outcome, state.committed);
-            summary.add(FileSummary { file, outcome, counts });
+            summary.add(FileSummary { file, outcome, map: state.map.map(|map| map.name), counts });
         }
         summary
     }

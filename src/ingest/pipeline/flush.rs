@@ -1,33 +1,42 @@
 //! Writes a batch to the current transaction, and commits transactions.
 
+use super::options::IngestOptions;
 use super::report::RejectedLineRef;
 use super::run::{Batch, IngestRun};
 use crate::error::Result;
 use crate::event::Event;
-use crate::ingest::batch::{self, BatchOutcome, EventOutcome, WriteContext};
+use crate::ingest::batch::suppression::Suppression;
+use crate::ingest::batch::{BatchOutcome, EventOutcome, WriteContext};
 use crate::ingest::parse::rejected::RejectReason;
 use crate::ingest::parse::warnings::Warning;
 use crate::ingest::timings::Stage;
-use crate::store::manifest::LastRun;
+use crate::interruption;
+use crate::settings::Settings;
+use crate::store::ledger::Ledger;
 use crate::store::rejects;
 use crate::store::transaction::Transaction;
-use crate::time::Day;
+use crate::time::{Day, format_utc};
 
 /// The largest number of rejected lines that a report names.
 const MAX_NAMED: usize = 10;
 
 impl IngestRun<'_> {
-    /// Writes the batch, and commits it unless there is a single commit at the end.
-    pub(super) fn flush(&mut self) -> Result<()> {
+    /// Writes the batch, unless it waits for the next batches because its events span many days.
+    /// Commits it, unless there is a single commit at the end, or the commit waits for more
+    /// batches. `is_last` is set at the end of the input.
+    pub(super) fn flush(&mut self, is_last: bool) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         self.assign_ids(&mut batch)?;
         let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
+        let has_runs = self.scatter(&mut batch, is_last)?;
         self.write(&mut transaction, batch)?;
-        if self.options.commits_once() {
-            self.transaction = Some(transaction);
-            return Ok(());
+        if has_runs && !self.has_waiting_runs(is_last) {
+            self.write_runs(&mut transaction)?;
         }
-        if self.changed || self.files.has_updates() {
+        let waits = self.has_waiting_runs(is_last) || (self.changed && !self.stats_update.is_due());
+        if waits || self.options.commits_once() {
+            self.transaction = Some(transaction);
+        } else if self.changed || self.files.has_updates() {
             self.commit(transaction)?;
             self.transaction = Some(self.writer.begin());
         } else {
@@ -44,7 +53,10 @@ impl IngestRun<'_> {
         for chunks in batch.chunks.chunk_by_mut(|a, b| a.0 == b.0) {
             let Some(&(file, _)) = chunks.first() else { continue };
             if std::mem::replace(counted_file, file) != file {
-                ordinals.clear(&self.temp_files);
+                match self.has_interleaved_files {
+                    true => ordinals.continue_file(file),
+                    false => ordinals.clear(&self.temp_files),
+                }
             }
             let rows = chunks.iter_mut().flat_map(|(_, parsed)| &mut parsed.block.rows);
             ordinals.assign(rows, &self.temp_files)?;
@@ -59,17 +71,7 @@ impl IngestRun<'_> {
         for (_, parsed) in &batch.chunks {
             events.extend(parsed.block.rows.iter().map(|row| parsed.block.event(row)));
         }
-        let context = WriteContext {
-            zone: self.settings.timezone,
-            timeout: self.settings.session_timeout,
-            ledger: &self.ledger,
-            suppression: self.suppression.as_ref(),
-            now: self.options.clock.now,
-        };
-        let timings = &mut self.report.timings;
-        timings.record(Stage::Gather);
-        let outcome = batch::write(transaction, &events, context, &mut self.stored_ids, timings)?;
-        self.changed |= outcome.events.contains(&EventOutcome::Stored);
+        let outcome = self.write_events(transaction, &events)?;
         let rejects = self.count_outcomes(&batch, &outcome);
         let snapshot = transaction.snapshot()?;
         let now = self.options.clock.now;
@@ -84,77 +86,97 @@ impl IngestRun<'_> {
     /// store.
     fn count_outcomes(&mut self, batch: &Batch, outcome: &BatchOutcome) -> Vec<rejects::RejectRecord> {
         let mut rejects = Vec::new();
+        let rejected_at = format_utc(self.options.clock.now);
         let mut outcomes = outcome.events.iter();
         for (file, parsed) in &batch.chunks {
-            let outcomes = parsed.block.rows.iter().zip(outcomes.by_ref());
-            let Some(state) = self.files.get_mut(*file) else { continue };
-            let counts = &mut state.pending;
-            for (row, outcome) in outcomes {
+            let mut stored = 0;
+            for (row, outcome) in parsed.block.rows.iter().zip(outcomes.by_ref()) {
                 match outcome {
-                    EventOutcome::Stored => counts.stored += 1,
-                    EventOutcome::Duplicate => counts.duplicate += 1,
-                    EventOutcome::Forgotten => counts.forgotten += 1,
-                    EventOutcome::AlreadyPruned => {
-                        counts.already_pruned += 1;
-                        let chatbot = parsed.block.event(row).chatbot_id();
-                        let day = (chatbot.to_owned(), Day::utc(row.time));
-                        if self.report.pruned_days.last() != Some(&day) {
-                            self.report.pruned_days.push(day);
-                        }
-                    }
+                    EventOutcome::Stored => stored += 1,
+                    _ => self.count_event(*file, parsed.block.event(row), *outcome),
                 }
             }
+            let Some(state) = self.files.get_mut(*file) else { continue };
+            let counts = &mut state.pending;
+            counts.stored += stored;
             counts.read += parsed.read;
+            counts.ignored += parsed.ignored;
             counts.blank += parsed.blank;
             counts.unfinished += u64::from(parsed.unfinished.is_some());
             counts.warnings.merge(&parsed.warnings);
+            self.report.utc_times += parsed.utc_times;
             for rejected in &parsed.rejected {
                 if let Some(suppression) = &self.suppression
                     && suppression.suppresses_rejected(rejected, &parsed.block)
                 {
-                    counts.forgotten += 1;
+                    counts.forgotten += rejected.count;
                     continue;
                 }
-                counts.add_rejected(rejected.reason, 1);
+                counts.add_rejected(rejected.reason, rejected.count);
                 if self.options.max_rejects.is_some() && self.report.first_rejected.len() < MAX_NAMED {
                     let (file, line, reason) = (state.name.clone(), rejected.line, rejected.reason);
                     self.report.first_rejected.push(RejectedLineRef { file, line, reason });
                 }
                 state.has_future_lines |= rejected.reason == RejectReason::FutureTimestamp;
-                rejects.push(rejected.to_record(&state.name, self.options.clock));
+                let record = rejected.to_record(&state.name, &rejected_at);
+                self.reject_samples.add(rejected.reason, &record);
+                rejects.push(record);
             }
         }
-        // A conflict of ids concerns the log as a whole; it is counted with the last file of the
-        // batch.
+        self.count_id_conflicts(batch.chunks.last().map(|(file, _)| *file), outcome);
+        rejects
+    }
+
+    /// Adds the outcome of an event to the counts of its file.
+    pub(super) fn count_event(&mut self, file: usize, event: Event<'_>, outcome: EventOutcome) {
+        let Some(state) = self.files.get_mut(file) else { return };
+        let counts = &mut state.pending;
+        match outcome {
+            EventOutcome::Stored => counts.stored += 1,
+            EventOutcome::Duplicate => counts.duplicate += 1,
+            EventOutcome::Forgotten => counts.forgotten += 1,
+            EventOutcome::AlreadyPruned => {
+                counts.already_pruned += 1;
+                let day = (event.chatbot_id().to_owned(), Day::utc(event.row.time));
+                if self.report.pruned_days.last() != Some(&day) {
+                    self.report.pruned_days.push(day);
+                }
+            }
+        }
+    }
+
+    /// Counts the id conflicts among some events. A conflict concerns the log as a whole, so it
+    /// is counted for the last file of the events.
+    pub(super) fn count_id_conflicts(&mut self, last_file: Option<usize>, outcome: &BatchOutcome) {
         if let (Some(state), 1..) =
-            (batch.chunks.last().and_then(|(file, _)| self.files.get_mut(*file)), outcome.id_conflicts)
+            (last_file.and_then(|file| self.files.get_mut(file)), outcome.id_conflicts)
         {
             state.pending.warnings.add_many(Warning::IdNamesDifferentEvents, outcome.id_conflicts);
         }
         self.report.pruned_days.sort();
         self.report.pruned_days.dedup();
-        rejects
+    }
+
+    /// Updates the daily statistics that the events of a transaction change.
+    pub(super) fn update_statistics(&mut self, transaction: &mut Transaction) -> Result<()> {
+        let context = write_context(self.settings, &self.ledger, self.suppression.as_ref(), self.options);
+        self.stats_update.apply(transaction, context)?;
+        self.report.timings.record(Stage::Daily);
+        Ok(())
     }
 
     /// Commits a transaction together with the source registry and the figures of `wa status`.
     pub(super) fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
         let now = self.options.clock.now;
+        self.update_statistics(&mut transaction)?;
         self.files.update_registry(&mut self.registry, &self.options_hash, now);
         let (bytes, files) = (self.registry.to_bytes()?, self.registry.len() as u64);
         transaction.replace_state_file("sources", |m| &mut m.sources, &bytes, files, now)?;
         let total = self.files.total();
-        let counts = [
-            ("read", total.read),
-            ("stored", total.stored),
-            ("duplicate", total.duplicate),
-            ("rejected", total.rejected_total()),
-        ];
         let manifest = transaction.manifest();
         manifest.key_fingerprint = Some(self.key_fingerprint.clone());
-        manifest.last_ingest = Some(LastRun {
-            at: now,
-            counts: counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
-        });
+        manifest.last_ingest = Some(total.last_run(now));
+        interruption::count_events(total.stored);
         self.writer.commit(transaction, now)?;
         self.committed = true;
         self.files.settle();
@@ -162,4 +184,15 @@ impl IngestRun<'_> {
         self.changed = false;
         Ok(())
     }
+}
+
+/// Returns the settings and the ledger that decide how events are written.
+pub(super) fn write_context<'a>(
+    settings: &Settings,
+    ledger: &'a Ledger,
+    suppression: Option<&'a Suppression>,
+    options: &IngestOptions,
+) -> WriteContext<'a> {
+    let (zone, timeout) = (settings.timezone, settings.session_timeout);
+    WriteContext { zone, timeout, ledger, suppression, counted: None, now: options.clock.now }
 }

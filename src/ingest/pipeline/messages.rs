@@ -3,12 +3,12 @@
 use std::fs::File;
 
 use crate::error::Error;
-use crate::ingest::input::source_registry::{ReadPosition, SourceFile};
+use crate::ingest::input::source_registry::{MapVersion, ReadPosition, SourceFile};
 use crate::ingest::parse::Parsed;
 use crate::ingest::summary::FileOutcome;
 
-/// A message with its number. The number restores the order of the input, since parsers overtake
-/// each other.
+/// A message with its number. The number restores the order of the input, since parsers finish in
+/// any order.
 pub type NumberedMessage = (u64, Message);
 
 /// A message about one file.
@@ -22,6 +22,8 @@ pub enum Message {
         name: String,
         /// How the file is read.
         outcome: FileOutcome,
+        /// The map that reads the file; `None` for native lines.
+        map: Option<MapVersion>,
         /// The open file, if it can be recorded in the source registry.
         handle: Option<File>,
         /// Bytes of the file that are skipped.
@@ -33,8 +35,8 @@ pub enum Message {
         file: usize,
         /// The events and rejected lines.
         parsed: Box<Parsed>,
-        /// The bytes that the chunk takes of the
-        /// [`Backpressure`](super::backpressure::Backpressure) limit.
+        /// The part of the [`Backpressure`](super::backpressure::Backpressure) limit that the chunk
+        /// uses, in bytes.
         size: usize,
         /// The block, if this is its last chunk.
         block: Option<BlockExtent>,
@@ -67,7 +69,7 @@ pub struct BlockExtent {
 /// The end of a file.
 #[derive(Debug, Default)]
 pub struct FileEnd {
-    /// The error that kept the file from being read to its end.
+    /// The error that prevented the file from being read to its end.
     pub error: Option<Error>,
     /// The error occurred before anything was read.
     pub nothing_read: bool,
@@ -83,4 +85,6 @@ pub struct SourceUpdate {
     /// The heads of the entries that it replaces: see
     /// [`SourceRegistry::record`](crate::ingest::input::source_registry::SourceRegistry::record).
     pub continued: Vec<String>,
+    /// Only the name or the status is new, which does not justify a commit of its own.
+    pub only_status: bool,
 }

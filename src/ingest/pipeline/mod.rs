@@ -1,14 +1,17 @@
 //! The pipeline of an ingest: runs the stages on several threads and commits the result.
 //!
 //! - One thread reads the files ([`file_reader`]) and queues blocks of lines.
-//! - The parsing threads ([`read_ahead`]) turn blocks into chunks of events.
-//! - The calling thread receives the chunks in order ([`run`](mod@run)) and writes and commits each
-//!   full batch ([`flush`]).
+//! - The parsing threads ([`read_ahead`]) convert blocks to chunks of events.
+//! - The calling thread receives the chunks in order ([`run`](mod@run)), and writes and commits
+//!   each full batch ([`flush`]).
+//! - Batches whose events span many days wait in temporary files, to be written in order of time
+//!   ([`scatter`]).
 //!
 //! The next batch is read and parsed while one is being written. Memory holds one batch and as much
 //! of the next as [`backpressure`] admits, regardless of the size of the input.
 
 mod backpressure;
+mod batch_times;
 mod file_progress;
 mod file_reader;
 mod flush;
@@ -16,20 +19,29 @@ mod messages;
 mod options;
 mod read_ahead;
 mod report;
+pub(crate) mod retry;
 mod run;
+mod scatter;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use super::batch::line_ids::Ordinals;
+use super::batch::stats_update::StatsUpdate;
 use super::batch::stored_ids::StoredIds;
 use super::batch::suppression::Suppression;
+use super::explanation::{RejectSamples, explain};
 use super::input::discovery::{FoundInputs, find_inputs};
-use super::input::source_registry::SourceRegistry;
+use super::input::records::formats::Formats;
+use super::input::source_registry::{ReadRules, SourceRegistry};
+use super::map::presets;
 use super::parse::ParseOptions;
+use crate::config::ResolvedConfig;
 use crate::enrich::Enricher;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::settings::Settings;
+use crate::store::key::SecretKey;
 use crate::store::ledger::Ledger;
 use crate::store::manifest::Manifest;
 use crate::store::rejects;
@@ -38,26 +50,29 @@ use backpressure::Backpressure;
 use file_progress::FileProgress;
 use file_reader::IngestInputs;
 use run::{Batch, IngestRun};
+use scatter::Scatter;
 
 pub use options::IngestOptions;
 pub use report::{IngestReport, RejectedLineRef};
 
-/// Memory, in bytes, that an ingest takes apart from its batches: the program, its threads, cached
-/// user agents, and the stored rows that one partition at a time is merged with.
+/// Memory of an ingest in addition to its batches, in bytes: the program, its threads, cached user
+/// agents, and the stored rows that are merged, one partition at a time.
 const BASE_MEMORY: u64 = 160 << 20;
-/// A batch takes this part of the rest. Its tables take as much again, and more.
+/// The remaining memory is divided into this many parts: a batch takes one, and encoding its tables
+/// takes more than another one.
 const BATCH_PART: u64 = 5;
-/// The chunks that wait for the next batch take this part of the rest.
+/// The chunks that wait for the next batch take one in this many parts.
 const BACKPRESSURE_PART: u64 = 7;
-/// The cached ids of stored events take this part of the rest.
+/// The cached ids of stored events take one in this many parts.
 const STORED_IDS_PART: u64 = 16;
-/// The largest batch, in bytes, and the largest backpressure limit. Larger ones save no time, and
-/// an interrupted ingest would lose more work.
+/// The largest batch and the largest backpressure limit, in bytes. Larger ones save no time, and an
+/// interrupted ingest would lose more work.
 const MAX_BATCH: u64 = 1 << 30;
 /// Batch bytes per retained line hash. The hashes take about an eighth of the memory of a batch.
 const BATCH_BYTES_PER_LINE_HASH: usize = 512;
 
-/// Ingests the inputs into a store, which is created if it does not exist.
+/// Ingests the inputs into a store. A store that does not exist is created with the settings of
+/// `config`, flags included.
 ///
 /// # Errors
 /// An error that occurs before anything is read: invalid settings, or a store that cannot be
@@ -65,10 +80,11 @@ const BATCH_BYTES_PER_LINE_HASH: usize = 512;
 /// batches.
 pub fn run(
     store: &Store,
-    settings: &Settings,
+    config: &ResolvedConfig,
     options: &IngestOptions,
     progress: &dyn Progress,
 ) -> Result<IngestReport> {
+    let settings = &config.settings;
     let enricher = Enricher::new(settings.geoip.as_deref())?;
     let found = find_inputs(&options.inputs, store.dir());
     if found.files.is_empty() && !(found.problems.is_empty() && found.folders_without_logs.is_empty()) {
@@ -79,8 +95,12 @@ pub fn run(
     crate::config::check_file(store)?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
-    // Under the lock; also repeats the step if an earlier first ingest was interrupted.
-    crate::config::write_default(&**store.file_system(), store.dir())?;
+    // The lock is held here. If an earlier first ingest was interrupted before this step, it is
+    // repeated.
+    if let Err(error) = crate::config::write(&**store.file_system(), store.dir(), config) {
+        writer.abandon();
+        return Err(error);
+    }
     ingest(writer, found, settings, options, &enricher, progress)
 }
 
@@ -107,67 +127,44 @@ fn ingest(
     enricher: &Enricher,
     progress: &dyn Progress,
 ) -> Result<IngestReport> {
-    check_settings(writer.manifest(), settings)?;
-    let key = key::load_or_create(writer.store(), writer.manifest(), options.key_file.as_deref())?;
-    let snapshot = writer.snapshot()?;
-    let ledger = Ledger::load(&snapshot)?;
-    let registry = match &snapshot.manifest().sources {
-        Some(file) => SourceRegistry::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?)?,
-        None => SourceRegistry::default(),
-    };
-    let parse_options = ParseOptions {
-        chatbot: options.chatbot.clone(),
-        now: options.clock.now,
-        ip: settings.ip,
-        visitor_key: *key.bytes(),
-    };
+    let (writer, (key, ledger, registry)) = load_state(writer, settings, options)?;
+    let parse_options = parse_options(settings, options, &key);
     let inputs = IngestInputs {
         files: found.files,
         registry: registry.clone(),
         force: options.force,
-        options_hash: options_hash(settings, options),
-    };
-    crate::allocator::set_budget(settings.memory);
-    let memory = settings.memory.saturating_sub(BASE_MEMORY);
-    let batch_bytes = options.batch_bytes.unwrap_or((memory / BATCH_PART).min(MAX_BATCH) as usize);
-    let temp_files = writer.temp_files();
-    let mut run = IngestRun {
-        transaction: Some(writer.begin()),
-        writer,
-        options,
-        settings,
-        suppression: Suppression::new(&ledger, &key),
-        ledger,
-        registry,
-        key_fingerprint: key.fingerprint(),
-        options_hash: inputs.options_hash.clone(),
-        batch: Batch::default(),
-        files: FileProgress::default(),
-        report: IngestReport {
-            problems: found.problems,
-            folders_without_logs: found.folders_without_logs,
-            committed: true,
-            ..IngestReport::default()
+        began_at: writer.locked_at().unwrap_or(options.clock.now),
+        rules: ReadRules {
+            options: options_hash(settings, options),
+            given: options.map.as_ref().map(|map| map.sha256.clone()),
+            candidates: presets::all().iter().map(|map| map.sha256.clone()).collect(),
         },
-        batch_bytes,
-        ordinals: (0, Ordinals::with_capacity(batch_bytes / BATCH_BYTES_PER_LINE_HASH)),
-        rejects: rejects::RejectIndex::new(temp_files.clone()),
-        temp_files,
-        stored_ids: StoredIds::with_capacity((memory / STORED_IDS_PART) as usize),
-        changed: false,
-        committed: false,
+        formats: Formats {
+            given: options.map.clone(),
+            candidates: Arc::new(presets::candidates()),
+            timezone: options.timezone,
+        },
     };
+    let options_hash = inputs.rules.options.clone();
+    let mut run = new_run(writer, settings, options, progress, (&key, ledger, registry), options_hash);
+    (run.report.problems, run.report.folders_without_logs) = (found.problems, found.folders_without_logs);
+    run.report.unread_logs = found.unread_logs;
     progress.set_total(inputs.bytes());
+    let memory = settings.memory.saturating_sub(BASE_MEMORY);
     let backpressure = Backpressure::new((memory / BACKPRESSURE_PART).min(MAX_BATCH) as usize);
     let (sender, receiver) = channel();
     let outcome = std::thread::scope(|scope| {
-        // Stops the other threads if this one fails.
+        // Stops the other threads if this thread fails.
         let _close = backpressure.close_on_drop();
-        read_ahead::start(scope, &inputs, &parse_options, enricher, &backpressure, sender);
-        run.receive_all(receiver, &backpressure, progress)
+        read_ahead::start(scope, &inputs, &parse_options, enricher, &backpressure, sender)?;
+        run.receive_all(receiver, &backpressure)
     });
     match outcome.and_then(|()| run.commit_rest()) {
-        Ok(()) => Ok(run.finish()),
+        Ok(()) => {
+            run.report.explanation =
+                explain(&run.files.total(), &run.reject_samples, &parse_options, enricher);
+            Ok(run.finish())
+        }
         Err(error) => {
             run.report.failure = Some(error);
             run.report.committed = run.committed;
@@ -176,8 +173,102 @@ fn ingest(
     }
 }
 
-/// Checks that the settings agree with those of a store that has data: the time zone and the
-/// session timeout decide its days and sessions. An empty store accepts any.
+/// Parts of the memory budget, in bytes.
+pub(crate) struct MemoryShares {
+    /// The size of a batch.
+    pub batch: usize,
+    /// The cache of the ids of stored events.
+    pub stored_ids: usize,
+}
+
+/// Divides the memory budget of a command that writes batches.
+pub(crate) fn memory_shares(budget: u64) -> MemoryShares {
+    let memory = budget.saturating_sub(BASE_MEMORY);
+    MemoryShares {
+        batch: (memory / BATCH_PART).min(MAX_BATCH) as usize,
+        stored_ids: (memory / STORED_IDS_PART) as usize,
+    }
+}
+
+/// Creates the state of an ingest that has not read anything.
+fn new_run<'a>(
+    writer: Writer,
+    settings: &'a Settings,
+    options: &'a IngestOptions,
+    progress: &'a dyn Progress,
+    (key, ledger, registry): (&SecretKey, Ledger, SourceRegistry),
+    options_hash: String,
+) -> IngestRun<'a> {
+    crate::allocator::set_budget(settings.memory);
+    let shares = memory_shares(settings.memory);
+    let batch_bytes = options.batch_bytes.unwrap_or(shares.batch);
+    let temp_files = writer.temp_files();
+    IngestRun {
+        transaction: Some(writer.begin()),
+        writer,
+        options,
+        settings,
+        progress,
+        suppression: Suppression::new(&ledger, key),
+        ledger,
+        registry,
+        key_fingerprint: key.fingerprint(),
+        options_hash,
+        batch: Batch::default(),
+        files: FileProgress::default(),
+        report: IngestReport { committed: true, ..IngestReport::default() },
+        reject_samples: RejectSamples::default(),
+        batch_bytes,
+        ordinals: (0, Ordinals::with_capacity(batch_bytes / BATCH_BYTES_PER_LINE_HASH)),
+        has_interleaved_files: false,
+        rejects: rejects::RejectIndex::new(temp_files.clone()),
+        scatter: Scatter::new(temp_files.clone()),
+        temp_files,
+        stored_ids: StoredIds::with_capacity(shares.stored_ids),
+        stats_update: StatsUpdate::default(),
+        changed: false,
+        committed: false,
+    }
+}
+
+/// The key, the ledger and the source registry of a store.
+type StoreState = (SecretKey, Ledger, SourceRegistry);
+
+/// Checks the settings, and reads the state of the store. On an error, abandons the writer.
+fn load_state(writer: Writer, settings: &Settings, options: &IngestOptions) -> Result<(Writer, StoreState)> {
+    match read_state(&writer, settings, options) {
+        Ok(state) => Ok((writer, state)),
+        Err(error) => {
+            writer.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn read_state(writer: &Writer, settings: &Settings, options: &IngestOptions) -> Result<StoreState> {
+    check_settings(writer.manifest(), settings)?;
+    let key = key::load_or_create(writer.store(), writer.manifest(), options.key_file.as_deref())?;
+    let snapshot = writer.snapshot()?;
+    let registry = match &snapshot.manifest().sources {
+        Some(file) => SourceRegistry::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?)?,
+        None => SourceRegistry::default(),
+    };
+    Ok((key, Ledger::load(&snapshot)?, registry))
+}
+
+/// Returns the options with which the lines of an ingest are parsed.
+fn parse_options(settings: &Settings, options: &IngestOptions, key: &SecretKey) -> ParseOptions {
+    ParseOptions {
+        chatbot: options.chatbot.clone(),
+        now: options.clock.now,
+        ip: settings.ip,
+        visitor_key: *key.bytes(),
+        timezone: options.timezone,
+    }
+}
+
+/// Checks that the settings agree with the settings of a store that has data, because time zone and
+/// session timeout determine its days and sessions. An empty store accepts any settings.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if they differ.
@@ -202,10 +293,18 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+/// Version of the rules by which lines are read. Increase it when lines that were rejected become
+/// valid, so that known files are read again.
+const READING_RULES: u32 = 3;
+
 /// Returns a hash of the options and settings on which the stored events depend.
 fn options_hash(settings: &Settings, options: &IngestOptions) -> String {
-    // The time zone decides which events belong to a pruned day.
+    // The time zone decides whether an event belongs to a pruned day.
     let zone = settings.timezone.name();
-    let text = format!("{:?} {:?} {:?} {zone}", options.chatbot, settings.ip, settings.geoip);
+    let mut text =
+        format!("{:?} {:?} {:?} {zone} {READING_RULES}", options.chatbot, settings.ip, settings.geoip);
+    if let Some(zone) = options.timezone {
+        text.push_str(&format!(" local {}", zone.name()));
+    }
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::time::Clock;
+use crate::ingest::map::SharedMap;
+use crate::time::{Clock, Zone};
 
 /// The options of an ingest.
 #[derive(Clone, Debug)]
@@ -12,11 +13,15 @@ pub struct IngestOptions {
     pub inputs: Vec<PathBuf>,
     /// The chatbot of lines without `chatbot_id`.
     pub chatbot: Option<String>,
+    /// The map that reads all files; `None` to detect the format of each file.
+    pub map: Option<SharedMap>,
+    /// The time zone of times without an offset. Overrides the zone of the map.
+    pub timezone: Option<Zone>,
     /// Read files even if they are unchanged.
     pub force: bool,
     /// Commit once, at the end.
     pub atomic: bool,
-    /// Commit nothing if more lines than this are rejected; implies `atomic`.
+    /// Commit nothing if more than this number of lines is rejected; implies `atomic`.
     pub max_rejects: Option<u64>,
     /// The current time.
     pub clock: Clock,

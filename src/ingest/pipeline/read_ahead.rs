@@ -2,22 +2,28 @@
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Scope;
+use std::thread::{Builder, Scope};
 
 use super::backpressure::Backpressure;
 use super::file_reader::{FileReader, IngestInputs, UnparsedBlock};
 use super::messages::{BlockExtent, Message, NumberedMessage};
 use crate::enrich::Enricher;
+use crate::error::Result;
 use crate::ingest::input::blocks::BLOCK_SIZE;
 use crate::ingest::parse::{ParseOptions, Parsed, Parser};
+use crate::threads;
 
 /// Number of blocks that may wait for a parser.
 const QUEUED_BLOCKS: usize = 2;
 /// Size of a chunk of a parsed block, in bytes. A block of ordinary lines fits one chunk.
 const CHUNK_SIZE: usize = 4 * BLOCK_SIZE;
 
-/// Starts one reading thread and one parsing thread per processor. They send messages to `sender`
-/// and stop when `backpressure` is closed.
+/// Starts one reading thread and one parsing thread per processor, or fewer if no more can be
+/// started. They send messages to `sender` and stop when `backpressure` is closed.
+///
+/// # Errors
+/// Fails if the reading thread or every parsing thread cannot be started. Close `backpressure`
+/// then.
 pub fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     inputs: &'env IngestInputs,
@@ -25,24 +31,32 @@ pub fn start<'scope, 'env>(
     enricher: &'env Enricher,
     backpressure: &'env Backpressure,
     sender: Sender<NumberedMessage>,
-) {
+) -> Result<()> {
     let (blocks, queue) = sync_channel::<UnparsedBlock>(QUEUED_BLOCKS);
     let queue = Arc::new(Mutex::new(queue));
-    // Buffers of parsed blocks go back to the reader, as they are still in the cache.
+    // Return the buffers of parsed blocks to the reader, because they are still in the cache.
     let (return_buffer, free_buffers) = sync_channel(QUEUED_BLOCKS);
-    let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
-    for _ in 0..parsers {
-        let chunks = ChunkSender { backpressure, sender: sender.clone() };
-        let (queue, return_buffer) = (queue.clone(), return_buffer.clone());
-        scope.spawn(move || parse_blocks(&queue, options, enricher, &chunks, &return_buffer));
-    }
-    scope.spawn(move || {
+    let chunks = ChunkSender { backpressure, sender: sender.clone() };
+    let read = move || {
         let _close_on_panic = CloseOnPanic(backpressure);
         FileReader::new(inputs, backpressure, sender, blocks, free_buffers).read_all();
-    });
+    };
+    Builder::new().spawn_scoped(scope, read).map_err(threads::start_error)?;
+    let parsers = std::thread::available_parallelism().map_or(1, |n| n.get());
+    for number in 0..parsers {
+        let (chunks, queue, return_buffer) = (chunks.clone(), queue.clone(), return_buffer.clone());
+        let parse = move || parse_blocks(&queue, options, enricher, &chunks, &return_buffer);
+        match Builder::new().spawn_scoped(scope, parse) {
+            Err(e) if number == 0 => return Err(threads::start_error(e)),
+            Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Sends the chunks of parsed blocks, within the limit of the backpressure.
+#[derive(Clone)]
 struct ChunkSender<'a> {
     backpressure: &'a Backpressure,
     sender: Sender<NumberedMessage>,
@@ -62,7 +76,7 @@ impl ChunkSender<'_> {
     }
 }
 
-/// Closes the backpressure if its thread panics. The other threads would otherwise wait forever for
+/// Closes the backpressure if its thread panics. Otherwise the other threads would wait forever for
 /// the block of that thread.
 struct CloseOnPanic<'a>(&'a Backpressure);
 
@@ -87,7 +101,7 @@ fn parse_blocks(
         let received = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(UnparsedBlock { number, file, raw, extent }) = received else { return };
         let mut emit = |parsed| {
-            // If the ingest has ended, sending the last chunk fails as well and ends this thread.
+            // If the ingest has ended, sending the last chunk also fails, which ends this thread.
             let _ = chunks.send(number, file, parsed, None);
         };
         let (last, buffer) = parser.parse_in_chunks(raw, options, enricher, CHUNK_SIZE, &mut emit);

@@ -1,8 +1,11 @@
 //! The result of an ingest.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::ingest::explanation::Explanation;
 use crate::ingest::input::discovery::FolderWithoutLogs;
 use crate::ingest::parse::rejected::RejectReason;
 use crate::ingest::summary::IngestSummary;
@@ -29,20 +32,27 @@ pub struct IngestReport {
     pub problems: Vec<Error>,
     /// Input folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
-    /// The stored events are committed. After a failure: at least one batch is committed.
+    /// Compressed logs in folders that were not read.
+    pub unread_logs: Vec<PathBuf>,
+    /// The stored events are committed. After a failure, this means that at least one batch is.
     pub committed: bool,
-    /// More lines were rejected than `max_rejects` allows, so that nothing was committed.
+    /// More lines were rejected than `max_rejects` allows, so nothing was committed.
     pub too_many_rejected: bool,
-    /// Number of rejected lines that were written to the store; lines that it had already do not
+    /// Number of rejected lines that were added to the store. Lines that it already had do not
     /// count.
     pub new_rejects: u64,
-    /// The first rejected lines, if there is a `max_rejects`. They are in the store only if the
-    /// ingest was committed.
+    /// The first rejected lines, if `max_rejects` is set. They are in the store only if the ingest
+    /// was committed.
     pub first_rejected: Vec<RejectedLineRef>,
+    /// The explanation if everything was rejected; `None` if anything was accepted, or nothing was
+    /// read.
+    pub explanation: Option<Explanation>,
+    /// Events with a time that has no offset and was read as UTC, since no zone was given.
+    pub utc_times: u64,
     /// Pruned days whose events were ignored: chatbot and UTC date.
     pub pruned_days: Vec<(String, Day)>,
     /// The time spent in each stage.
     pub timings: StageTimings,
-    /// The error that ended the ingest early. Batches that were committed before it stay.
+    /// The error that ended the ingest early. Batches that were committed before it remain.
     pub failure: Option<Error>,
 }

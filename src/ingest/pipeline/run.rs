@@ -1,4 +1,4 @@
-//! The writing thread of an ingest: receives parsed chunks in order and gathers them into batches.
+//! The writing thread of an ingest: receives parsed chunks in order and collects them in batches.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::Receiver;
@@ -8,25 +8,28 @@ use super::file_progress::FileProgress;
 use super::messages::{Message, NumberedMessage};
 use super::options::IngestOptions;
 use super::report::IngestReport;
+use super::scatter::Scatter;
 use crate::error::Result;
 use crate::ingest::batch::line_ids::Ordinals;
+use crate::ingest::batch::stats_update::StatsUpdate;
 use crate::ingest::batch::stored_ids::StoredIds;
 use crate::ingest::batch::suppression::Suppression;
+use crate::ingest::explanation::RejectSamples;
 use crate::ingest::input::source_registry::SourceRegistry;
 use crate::ingest::parse::Parsed;
 use crate::ingest::timings::Stage;
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::store::Writer;
 use crate::store::ledger::Ledger;
 use crate::store::rejects;
 use crate::store::temp_files::TempFiles;
 use crate::store::transaction::Transaction;
+use crate::store::{Writer, cleanup_error};
 
 /// Estimated memory, in bytes, of a session and its visitor while a batch is written: their entries
 /// in the tables that find and sort them, the first-seen entry, and the stored row that the events
 /// may extend.
-const BYTES_PER_SESSION: usize = 1024;
+pub(super) const BYTES_PER_SESSION: usize = 1024;
 
 /// Parsed chunks that have not been written.
 #[derive(Default)]
@@ -37,13 +40,15 @@ pub(super) struct Batch {
     pub bytes: usize,
 }
 
-/// The state of an ingest.
+/// The state of an ingest. The methods that write a batch are in [`flush`](super::flush), those
+/// that set it aside in [`scatter`](super::scatter).
 pub(super) struct IngestRun<'a> {
     pub writer: Writer,
     /// The current transaction; `None` only while it is being committed.
     pub transaction: Option<Transaction>,
     pub options: &'a IngestOptions,
     pub settings: &'a Settings,
+    pub progress: &'a dyn Progress,
     pub ledger: Ledger,
     pub suppression: Option<Suppression>,
     pub registry: SourceRegistry,
@@ -52,15 +57,23 @@ pub(super) struct IngestRun<'a> {
     pub batch: Batch,
     pub files: FileProgress,
     pub report: IngestReport,
-    /// The size from which a batch is written.
+    /// The first rejected lines of each reason.
+    pub reject_samples: RejectSamples,
+    /// The size at which a batch is written.
     pub batch_bytes: usize,
-    /// Counts the identical lines of one file; with the index of that file.
+    /// The index of a file, and the counter of its identical lines.
     pub ordinals: (usize, Ordinals),
+    /// The lines of a file can follow those of another file and its own earlier ones.
+    pub has_interleaved_files: bool,
     pub temp_files: TempFiles,
     /// The stored rejected lines, to store each line once.
     pub rejects: rejects::RejectIndex,
     /// The ids of stored events that are cached from batch to batch.
     pub stored_ids: StoredIds,
+    /// The events of batches that span many days, which wait to be written.
+    pub scatter: Scatter,
+    /// The changes of the current transaction that are not in the daily statistics yet.
+    pub stats_update: StatsUpdate,
     /// The current transaction has something to commit.
     pub changed: bool,
     /// At least one transaction was committed.
@@ -73,7 +86,6 @@ impl IngestRun<'_> {
         &mut self,
         receiver: Receiver<NumberedMessage>,
         backpressure: &Backpressure,
-        progress: &dyn Progress,
     ) -> Result<()> {
         let mut waiting: BTreeMap<u64, VecDeque<Message>> = BTreeMap::new();
         let mut next = 0;
@@ -91,27 +103,31 @@ impl IngestRun<'_> {
                     next += 1;
                     backpressure.set_next(next);
                 }
-                self.handle(message, progress)?;
+                self.handle(message)?;
                 self.report.timings.record(Stage::Gather);
             }
         }
-        self.flush()
+        self.flush(true)
     }
 
-    fn handle(&mut self, message: Message, progress: &dyn Progress) -> Result<()> {
+    fn handle(&mut self, message: Message) -> Result<()> {
         match message {
-            Message::Begin { file, name, outcome, handle, skipped } => {
-                progress.set_step(&name);
-                progress.advance(skipped);
-                self.files.begin(file, name, outcome, handle);
+            Message::Begin { file, name, outcome, map, handle, skipped } => {
+                self.progress.set_step(&name);
+                self.progress.advance(skipped);
+                self.files.begin(file, name, outcome, map, handle);
             }
             Message::Chunk { file, parsed, size, block } => {
                 self.files.add_chunk(file, parsed.all_have_ids, block.map(|block| block.position));
-                self.batch.bytes += size + parsed.session_keys * BYTES_PER_SESSION;
+                self.batch.bytes += size;
+                // The events of a run are divided into batches when the run is read.
+                if !self.scatter.has_runs() {
+                    self.batch.bytes += parsed.session_keys * BYTES_PER_SESSION;
+                }
                 self.batch.chunks.push((file, *parsed));
-                progress.advance(block.map_or(0, |block| block.bytes));
+                self.progress.advance(block.map_or(0, |block| block.bytes));
                 if self.batch.bytes >= self.batch_bytes {
-                    self.flush()?;
+                    self.flush(false)?;
                 }
             }
             Message::End { file, end } => self.report.problems.extend(self.files.end(file, end)),
@@ -130,22 +146,27 @@ impl IngestRun<'_> {
         {
             self.commit(transaction)?;
         }
-        // If nothing was committed, the summary counts what was found.
+        // If nothing was committed, the summary still counts what was found.
         self.files.settle();
         Ok(())
     }
 
-    /// Closes the writer and returns the report of an ingest that went through.
+    /// Closes the writer and returns the report of a completed ingest.
     pub fn finish(self) -> IngestReport {
         let IngestRun { writer, files, mut report, .. } = self;
-        report.failure = writer.finish().err();
+        let is_committed = report.committed;
+        let failed = |cause| if is_committed { cleanup_error("ingest", cause) } else { cause };
+        report.failure = writer.finish().err().map(failed);
         report.summary = files.into_summary();
         report
     }
 
     /// Returns the report of an ingest that failed.
-    pub fn into_report(mut self) -> IngestReport {
-        self.report.summary = std::mem::take(&mut self.files).into_summary();
-        self.report
+    pub fn into_report(self) -> IngestReport {
+        let IngestRun { writer, transaction, files, mut report, .. } = self;
+        drop(transaction);
+        writer.abandon();
+        report.summary = files.into_summary();
+        report
     }
 }

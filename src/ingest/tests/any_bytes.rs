@@ -133,7 +133,7 @@ fn events(bytes: &[u8]) -> (u64, u64) {
             _ => 1,
         };
     }
-    // No line follows the last line feed.
+    // There is no line after the last line feed.
     (read, blank - u64::from(bytes.is_empty() || bytes.ends_with(b"\n")))
 }
 
@@ -198,6 +198,6 @@ fn last_line_of_a_pipe_is_rejected_if_incomplete() {
     let mut reader = BlockReader::from_source("-", Box::new(io::Cursor::new(lines.into_bytes()))).unwrap();
     let block = reader.next_block().unwrap().unwrap();
     let parsed = parse(block, &options(), &Enricher::new(None).unwrap());
-    // No rest of the line can follow.
+    // The pipe has ended, so nothing can complete the last line.
     assert_eq!((parsed.block.rows.len(), parsed.reasons(), parsed.unfinished), (2, vec!["not_json"], None));
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use super::*;
 use crate::error::ErrorKind;
 use crate::ingest::input::blocks::{Compression, OverlongLine};
+use crate::ingest::input::content_hash::ContentHash;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -16,6 +17,26 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let options = lzma_rust2::XzOptions::with_preset(1);
+    let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    // The smallest blocks, of 100 kB.
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(1));
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn hash_of(bytes: &[u8]) -> ContentHash {
+    let mut hash = ContentHash::default();
+    hash.add(bytes);
+    hash
 }
 
 fn reader(bytes: impl Into<Vec<u8>>) -> BlockReader {
@@ -44,7 +65,8 @@ fn text(blocks: &[RawBlock]) -> Vec<u8> {
 /// A line and its number.
 type NumberedLine = (u64, Vec<u8>);
 
-/// Returns the numbered lines of an input within the limit, and number and length of the others.
+/// Returns the numbered lines of an input that are within the limit, and number and length of the
+/// others.
 fn naive(bytes: &[u8], limit: usize) -> (Vec<NumberedLine>, Vec<(u64, u64)>) {
     let (mut short, mut long) = (Vec::new(), Vec::new());
     for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
@@ -101,27 +123,71 @@ proptest! {
     }
 
     #[test]
+    fn hash_is_known_at_each_block_end(
+        bytes in proptest::collection::vec(prop_oneof![6 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r')], 0..200),
+        block in 1usize..60,
+        limit in 1usize..20,
+    ) {
+        let mut reader = reader(bytes.clone()).with_block_size(block).with_line_limit(limit);
+        let hash_before = |offset: u64| Some(xxhash_rust::xxh3::xxh3_128(&bytes[..offset as usize]));
+        let mut last_line = 0;
+        while let Some(block) = reader.next_block().unwrap() {
+            // The end of the last whole line: the last block may end within a line.
+            last_line = bytes[..block.end as usize].iter().rposition(|b| *b == b'\n').map_or(0, |at| at as u64 + 1);
+            prop_assert_eq!(reader.digest_at(last_line), hash_before(last_line), "{}", last_line);
+        }
+        prop_assert_eq!(reader.digest_at(last_line), hash_before(last_line));
+        prop_assert_eq!(Some(reader.digest()), hash_before(bytes.len() as u64));
+    }
+
+    #[test]
     fn truncated_input_yields_its_beginning(
         lines in proptest::collection::vec("[a-z]{0,30}", 0..60),
         block in 1usize..400,
         cut in 0usize..2000,
     ) {
         let plain = lines.join("\n").into_bytes();
-        for packed in [plain.clone(), gzip(&plain), zstd(&plain)] {
+        for packed in [plain.clone(), gzip(&plain), zstd(&plain), xz(&plain), bzip2(&plain)] {
             let (blocks, error) = drain(&mut reader(packed.clone()).with_block_size(block));
             prop_assert_eq!(text(&blocks), &plain[..]);
             prop_assert!(error.is_none());
             let cut = cut.min(packed.len());
             if let Ok(reader) = BlockReader::from_source("cut", Box::new(io::Cursor::new(packed[..cut].to_vec()))) {
                 let (blocks, _) = drain(&mut reader.with_block_size(block));
-                prop_assert!(plain.starts_with(&text(&blocks)) || packed[..4.min(cut)] != packed[..4.min(packed.len())]);
+                // A compression is not recognized if its first ten bytes are incomplete.
+                let is_recognized = cut >= 10.min(packed.len());
+                prop_assert!(plain.starts_with(&text(&blocks)) || !is_recognized);
             }
         }
     }
 
     #[test]
-    fn any_bytes_are_read_or_an_error(mut bytes: Vec<u8>, magic in 0usize..4) {
-        let magics: [&[u8]; 4] = [b"", b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
+    fn changed_xz_and_bzip2_are_read_or_an_error(
+        text in "[a-f\n]{0,400}",
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        for mut packed in [xz(text.as_bytes()), bzip2(text.as_bytes())] {
+            for (at, byte) in &changes {
+                let at = at.index(packed.len());
+                packed[at] = *byte;
+            }
+            if let Ok(mut reader) = BlockReader::from_source("changed", Box::new(io::Cursor::new(packed))) {
+                drain(&mut reader);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_an_error(mut bytes: Vec<u8>, magic in 0usize..7) {
+        let magics: [&[u8]; 7] = [
+            b"",
+            b"\x1f\x8b\x08\x00",
+            b"\x28\xb5\x2f\xfd",
+            b"\x50\x2a\x4d\x18",
+            b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46",
+            b"BZh1\x31\x41\x59\x26\x53\x59",
+            b"\xff\xfe",
+        ];
         bytes.splice(0..0, magics[magic].iter().copied());
         if let Ok(mut reader) = BlockReader::from_source("any", Box::new(io::Cursor::new(bytes))) {
             drain(&mut reader);
@@ -137,15 +203,21 @@ fn members_and_frames_are_concatenated() {
         [gzip(one), gzip(b""), gzip(two)].concat(),
         [gzip(one), gzip(two), vec![0; 1000]].concat(),
         [zstd(one), zstd(two)].concat(),
+        [xz(one), xz(b""), xz(two)].concat(),
+        [xz(one), vec![0; 8], xz(two), vec![0; 4]].concat(),
+        [bzip2(one), bzip2(b""), bzip2(two)].concat(),
+        [bzip2(one), bzip2(two), vec![0; 1000]].concat(),
         [b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc".to_vec(), zstd(&both)].concat(),
     ] {
         let (blocks, error) = drain(&mut reader(packed));
         assert_eq!(text(&blocks), both);
         assert!(error.is_none());
     }
-    let (blocks, error) = drain(&mut reader([gzip(&both), b"garbage".to_vec()].concat()));
-    assert_eq!(text(&blocks), both);
-    assert_eq!(error.unwrap().kind(), ErrorKind::PartialInput);
+    for packed in [gzip(&both), xz(&both), bzip2(&both)] {
+        let (blocks, error) = drain(&mut reader([packed, b"garbage".to_vec()].concat()));
+        assert_eq!(text(&blocks), both);
+        assert_eq!(error.unwrap().kind(), ErrorKind::PartialInput);
+    }
 }
 
 #[test]
@@ -159,9 +231,25 @@ fn too_large_zstd_window_has_a_hint() {
 }
 
 #[test]
+fn too_large_xz_dictionary_has_a_hint() {
+    // The block header begins after 12 bytes and ends with its CRC32. Its fifth byte is the size of
+    // the dictionary (The .xz File Format, 5.3.1): 34 stands for 512 MiB.
+    let mut packed = xz(b"{}\n");
+    let end = 12 + (usize::from(packed[12]) + 1) * 4 - 4;
+    packed[12 + 4] = 34;
+    let mut crc = flate2::Crc::new();
+    crc.update(&packed[12..end]);
+    packed[end..end + 4].copy_from_slice(&crc.sum().to_le_bytes());
+    let (blocks, error) = drain(&mut reader(packed));
+    assert_eq!(text(&blocks), b"");
+    assert!(error.unwrap().hint_text().unwrap().contains("xz -dc FILE"));
+}
+
+#[test]
 fn blocks_before_the_damage_precede_the_error() {
     let lines: String = (0..50_000u64).map(|n| format!("{{\"n\":{}}}\n", n * n * 7919 % 1_000_003)).collect();
-    for packed in [gzip(lines.as_bytes()), zstd(lines.as_bytes())] {
+    let bytes = lines.as_bytes();
+    for packed in [gzip(bytes), zstd(bytes), xz(bytes), bzip2(bytes)] {
         let cut = packed[..packed.len() - packed.len() / 10].to_vec();
         let (blocks, error) = drain(&mut reader(cut).with_block_size(10_000));
         let read = text(&blocks);
@@ -171,7 +259,7 @@ fn blocks_before_the_damage_precede_the_error() {
         assert!(error.unwrap().to_string().starts_with("cannot read test to its end: "));
         assert!(blocks.last().unwrap().unfinished || read.ends_with(b"\n"));
     }
-    // A wrong checksum is noticed after the last byte.
+    // A wrong checksum is detected after the last byte.
     let mut wrong = gzip(lines.as_bytes());
     let at = wrong.len() - 6;
     wrong[at] ^= 1;
@@ -192,6 +280,28 @@ fn byte_order_mark_is_skipped_and_counted() {
     assert!(drain(&mut reader(b"\xef\xbb\xbf".to_vec())).0.is_empty());
     assert_eq!(text(&drain(&mut reader(b"\xef\xbb".to_vec())).0), b"\xef\xbb");
     assert!(drain(&mut reader(b"".to_vec())).0.is_empty());
+}
+
+#[test]
+fn utf16_is_read_as_utf8() {
+    let line = "{\"city\":\"K\u{f6}ln \u{1f600}\"}\n".repeat(5000);
+    let units = |mark: &str| format!("{mark}{line}").encode_utf16().collect::<Vec<u16>>();
+    let little: Vec<u8> = units("\u{feff}").into_iter().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = units("").into_iter().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little.clone(), big.clone(), gzip(&little), xz(&big)] {
+        for size in [1, 1000, 1 << 20] {
+            let (blocks, error) = drain(&mut reader(bytes.clone()).with_block_size(size));
+            assert!(text(&blocks) == line.as_bytes() && error.is_none(), "{size}");
+        }
+    }
+    // A position in the text is not a position in the file, so the file cannot be resumed.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    std::fs::write(&path, &little).unwrap();
+    let mut reader = BlockReader::open(&Input::File(path)).unwrap();
+    drain(&mut reader);
+    assert!(!reader.is_plain_file());
+    assert_eq!((reader.consumed(), reader.digest()), (little.len() as u64, hash_of(&little).digest()));
 }
 
 /// A source of many equal bytes, followed by `tail`.
@@ -279,8 +389,9 @@ fn only_plain_files_have_unfinished_lines_and_resume() {
 
     // The file has grown and is resumed at the unfinished line.
     write("plain", b"{\"a\":1}\n{\"b\":2}\n");
-    let resume = |offset, line| {
-        BlockReader::resume(&plain, std::fs::File::open(&plain).unwrap(), offset, line).unwrap()
+    let resume = |offset: usize, line| {
+        let hash = hash_of(b"{\"a\":1}\n{\"b\":2}\n".get(..offset).unwrap());
+        BlockReader::resume(&plain, std::fs::File::open(&plain).unwrap(), line, hash).unwrap()
     };
     let mut reader = resume(8, 2);
     let (blocks, _) = drain(&mut reader);
@@ -300,7 +411,7 @@ fn rotated_file_is_resumed_by_its_handle() {
     let opened = std::fs::File::open(&path).unwrap();
     std::fs::rename(&path, folder.path().join("log.1")).unwrap();
     std::fs::write(&path, b"{\"other\":\"and longer\"}\n{\"c\":3}\n").unwrap();
-    let mut reader = BlockReader::resume(&path, opened, 8, 2).unwrap();
+    let mut reader = BlockReader::resume(&path, opened, 2, hash_of(b"{\"a\":1}\n")).unwrap();
     assert_eq!(text(&drain(&mut reader).0), b"{\"b\":2}\n");
     assert_eq!(reader.consumed(), 16);
 }
@@ -323,7 +434,7 @@ fn overlong_unfinished_line_is_left_if_it_may_continue() {
             assert_eq!((left, last.overlong.len()), (Some(UnfinishedLine { line: 2, offset: 3, length }), 0));
             assert_eq!((last.end, last.first_line + last.lines), (3 + length, 2));
         } else {
-            // No rest of the line can follow.
+            // The line cannot continue.
             assert_eq!((left, last.overlong.len()), (None, 1));
         }
         let parsed = parse(last, &options(), &enricher);

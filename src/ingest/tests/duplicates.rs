@@ -42,8 +42,14 @@ impl OpenStore {
         let mut transaction = self.writer.begin();
         let ledger = Ledger::default();
         let zone = Zone::parse("UTC").unwrap();
-        let context =
-            WriteContext { zone, timeout: HALF_AN_HOUR, ledger: &ledger, suppression: None, now: 0 };
+        let context = WriteContext {
+            zone,
+            timeout: HALF_AN_HOUR,
+            ledger: &ledger,
+            suppression: None,
+            counted: None,
+            now: 0,
+        };
         let outcome =
             batch::write(&mut transaction, &events, context, ids, &mut StageTimings::default()).unwrap();
         self.writer.commit(transaction, 0).unwrap();
@@ -89,8 +95,8 @@ fn chosen_ids_do_not_collide_in_the_hash_table() {
     assert_eq!(hashes.len(), 1000);
 }
 
-/// The rule on lists: an event is stored unless an event with its id is stored at most one date
-/// away.
+/// Applies the rule to lists: an event is stored unless an event with its id is stored at most one
+/// date away.
 fn expected(batches: &[Vec<(u8, u32, bool)>]) -> Vec<(Vec<bool>, u64)> {
     let mut stored: Vec<(u8, u32, bool)> = Vec::new();
     let mut results = Vec::new();
@@ -128,7 +134,7 @@ proptest! {
         let mut store = OpenStore::new();
         for (number, (batch, expected)) in batches.iter().zip(expected(&batches)).enumerate() {
             if number == new_cache_before {
-                // As if another ingest began here.
+                // Simulate that another ingest begins here.
                 cache = StoredIds::with_capacity(ids * 24);
             }
             let text: String =

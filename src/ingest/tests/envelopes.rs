@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn large_envelope_is_parsed_in_bounded_chunks() {
-    // Half a million invalid elements of two bytes each, and a valid one at the end.
-    let line = format!("{{\"events\":[{}{}]}}\n", "0,".repeat(500_000), event_with(""));
+    // Invalid elements of a few bytes each, all distinct, and a valid one at the end.
+    let elements: String = (0..140_000).map(|n| format!("{n},")).collect();
+    let line = format!("{{\"events\":[{elements}{}]}}\n", event_with(""));
     let (mut parser, enricher, mut chunks) = (Parser::default(), Enricher::new(None).unwrap(), Vec::new());
     let chunk_size = 1 << 20;
     let (last, _) =
@@ -13,11 +14,26 @@ fn large_envelope_is_parsed_in_bounded_chunks() {
     chunks.push(last);
     // The last element of a chunk may exceed the size.
     assert!(chunks.iter().all(|chunk| chunk.rejected_size < chunk_size + 1000));
-    assert!(chunks.len() > 100, "{}", chunks.len());
+    assert!(chunks.len() > 50, "{}", chunks.len());
     let indexes = chunks.iter().flat_map(|chunk| &chunk.rejected).map(|rejected| rejected.index.unwrap());
-    assert!(indexes.eq(0..500_000));
-    assert_eq!(chunks.iter().map(|chunk| chunk.read).sum::<u64>(), 500_001);
+    assert!(indexes.eq(0..140_000));
+    assert_eq!(chunks.iter().map(|chunk| chunk.read).sum::<u64>(), 140_001);
     assert_eq!(chunks.pop().unwrap().block.rows.len(), 1);
+}
+
+#[test]
+fn equal_invalid_elements_are_counted_but_not_retained() {
+    // Half a million of two bytes each, in turn, and then elements of another envelope.
+    let envelope = |elements: &str| format!("{{\"events\":[{elements}{}]}}\n", event_with(""));
+    let raw = raw(envelope(&"0,1,".repeat(240_000)) + &envelope("0,"));
+    let parsed = Parser::default().parse(raw, &options(), &Enricher::new(None).unwrap()).0;
+    assert_eq!((parsed.read, parsed.block.rows.len()), (480_003, 2));
+    assert_eq!(parsed.rejected.iter().map(|rejected| rejected.count).sum::<u64>(), 480_001);
+    // The first sixteen are always retained.
+    assert_eq!(parsed.rejected.len(), 16 + 2 + 1);
+    let first: Vec<_> = parsed.rejected.iter().map(|r| (r.line, r.index, r.raw.to_vec())).collect();
+    assert_eq!(first[17], (1, Some(17), b"1".to_vec()));
+    assert_eq!(first[18], (2, Some(0), b"0".to_vec()));
 }
 
 const HEAD: &str = r#""chatbotId":"c","sessionId":"s","received_at":1794211200"#;
@@ -126,10 +142,11 @@ fn unknown_fields_of_envelope_and_event_are_combined() {
 
 #[test]
 fn wrong_types_of_an_envelope_are_counted_once() {
-    let head =
-        format!(r#"{HEAD},"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1","user_id":{{}}"#);
+    let head = format!(
+        r#"{HEAD},"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1px","user_id":{{}}"#
+    );
     let parsed = lines(envelope(&head, r#"{"event_name":"a"},{"event_name":"b","page_url":"p"}"#));
-    let extra = r#"{"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1","user_id":{}}"#;
+    let extra = r#"{"page_url":7,"user_metadata":[],"ip":"nowhere","screen_width":"1px","user_id":{}}"#;
     assert_eq!(parsed.event(0).text(TextField::Extra), Some(extra));
     assert_eq!(parsed.event(1).text(TextField::PageUrl), Some("p"));
     let warned: Vec<_> = parsed.warned().into_iter().map(|(name, times)| format!("{name} {times}")).collect();
@@ -187,4 +204,25 @@ fn copies_of_envelope_fields_are_bounded() {
     let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
     assert!(parsed.warnings.is_empty());
     assert!(parsed.event(999).text(TextField::Extra).unwrap().len() > 100_000);
+}
+
+#[test]
+fn unusable_field_goes_to_events_without_their_own() {
+    let parsed = lines(envelope(
+        &format!(r#"{HEAD},"ip_address":"unknown","ip":"192.0.2.9","page_title":5,"site":"blue""#),
+        r#"{"event_name":"a","ip":"198.51.100.7","pageTitle":"Real"},{"event_name":"b"},
+        {"event_name":"c","page_title":"","own":1},{"event_name":"d","page_title":6}"#
+            .replace('\n', "")
+            .as_str(),
+    ));
+    let extra = |index: usize| parsed.event(index).text(TextField::Extra).map(str::to_owned).unwrap();
+    assert_eq!(extra(0), r#"{"site":"blue"}"#);
+    let all = r#""ip_address":"unknown","ip":"192.0.2.9","page_title":5,"site":"blue""#;
+    assert_eq!(extra(1), format!("{{{all}}}"));
+    // An empty string counts as no value.
+    assert_eq!(extra(2), format!("{{{all},\"own\":1}}"));
+    // The event's own value has precedence, although it cannot be used either.
+    assert_eq!(extra(3), r#"{"ip_address":"unknown","ip":"192.0.2.9","site":"blue","page_title":6}"#);
+    assert_eq!(parsed.event(0).text(TextField::IpAddress), Some("198.51.100.7"));
+    assert_eq!(parsed.event(0).text(TextField::PageTitle), Some("Real"));
 }

@@ -83,7 +83,7 @@ fn camel_case_equals_snake_case() {
 }
 
 #[test]
-fn snake_case_and_the_last_repeated_key_win() {
+fn snake_case_and_the_last_repeated_key_have_precedence() {
     let text = |members: &str, column| lines(event_with(members)).only().text(column).map(str::to_owned);
     let user = |members: &str| text(members, TextField::UserId);
     assert_eq!(user(r#""user_id":"snake","userId":"camel""#).as_deref(), Some("snake"));
@@ -92,7 +92,7 @@ fn snake_case_and_the_last_repeated_key_win() {
     assert_eq!(user(r#""user_id":"1","userId":"camel","user_id":"2""#).as_deref(), Some("2"));
     assert_eq!(user(r#""user_id":"1","user_id":null"#), None);
     assert_eq!(user(r#""user_id":"1","user_id":"""#), None);
-    // A null field counts as missing and does not win.
+    // A null field counts as missing and has no precedence.
     assert_eq!(user(r#""user_id":null,"userId":"camel""#).as_deref(), Some("camel"));
     assert_eq!(user(r#""userId":"camel","user_id":"""#).as_deref(), Some("camel"));
     assert_eq!(user(r#""user_id":"1","userId":"camel","user_id":null"#).as_deref(), Some("camel"));
@@ -151,8 +151,14 @@ fn field_of_wrong_type_goes_to_extra_with_a_warning() {
         ("user_email", "1"),
         ("user_name", "[\"Ann\"]"),
         ("user_metadata", "\"pro\""),
+        ("user_metadata", r#""[{\"plan\":1}]""#),
         ("event_category", "false"),
         ("properties", "[1]"),
+        ("properties", r#""{\"a\":1""#),
+        ("properties", r#""{\"a\":1} {}""#),
+        ("properties", r#""{\"a\":1\n2}""#),
+        ("properties", r#""{\"a\":\"\n\"}""#),
+        ("properties", r#""\"{}\"""#),
         ("pageUrl", "{\"href\":\"/\"}"),
         ("page_title", "7"),
         ("referrer", "true"),
@@ -161,7 +167,7 @@ fn field_of_wrong_type_goes_to_extra_with_a_warning() {
         ("utm_medium", "1"),
         ("utm_campaign", "2026"),
         ("user_agent", "{}"),
-        ("screen_width", "\"1920\""),
+        ("screen_width", "\"1920px\""),
         ("screenHeight", "1080.5"),
         ("ip_address", "3405803783"),
         ("country_code", "49"),
@@ -214,7 +220,7 @@ fn unknown_fields_are_copied_to_extra_in_order() {
         extra(&lines(line)),
         Some(r#"{"z":1.50,"a":[ 1,{"b":null}],"é":"é\n","type":"click","events":[],"n":null,"e":""}"#)
     );
-    // The last member with a key wins, also if it is escaped, also among many.
+    // The last member with a key counts, whether it is escaped or one of many members.
     assert_eq!(extra(&lines(event_with(r#""a":1,"b":2,"\u0061":3"#))), Some(r#"{"b":2,"\u0061":3}"#));
     let many: Vec<_> = (0..40).map(|n| format!("\"k{}\":{n}", n % 20)).collect();
     let last: Vec<_> = (20..40).map(|n| format!("\"k{}\":{n}", n % 20)).collect();
@@ -250,9 +256,61 @@ fn screen_sizes_are_integers_in_range() {
     assert_eq!(width("1920"), 1920);
     assert_eq!(width("1920.0"), 1920);
     assert_eq!(width("1.92e3"), 1920);
+    assert_eq!(width("\"1920\""), 1920);
     assert_eq!(width("2147483647"), i32::MAX);
-    for value in ["2147483648", "-2147483648", "1e99", "0.5", "\"1920\"", "true"] {
+    for value in ["2147483648", "-2147483648", "1e99", "0.5", "\"1920px\"", "\"\"", "true"] {
         assert_eq!(width(value), NO_NUMBER, "{value}");
+    }
+}
+
+#[test]
+fn object_as_json_text_is_read_as_the_object() {
+    // The text in the log, and the stored object.
+    for (text, stored) in [
+        (r#"{\"response_time_ms\":1200}"#, r#"{"response_time_ms":1200}"#),
+        (r#" {\"a\":\"\\\"\u00e9\",\"response_time_ms\":1.2e3} "#, r#"{"a":"\"é","response_time_ms":1.2e3}"#),
+        (r#"{\n\"response_time_ms\":\n\t1200\n}"#, "{ \"response_time_ms\": \t1200 }"),
+    ] {
+        let members =
+            format!(r#""event_name":"message_received","properties":"{text}","userMetadata":"{text}""#);
+        let parsed = lines(event_with(&members));
+        let event = parsed.only();
+        assert_eq!(event.row.response_us, 1_200_000, "{text}");
+        assert_eq!(event.text(TextField::Properties), Some(stored));
+        assert_eq!(event.text(TextField::UserMetadata), Some(stored));
+        assert_eq!((extra(&parsed), parsed.warned()), (None, vec![]));
+    }
+    let opened =
+        lines(event_with(r#""event_name":"widget_opened","properties":"{\"triggered_by\":\"button\"}""#));
+    assert_eq!(opened.block.text(opened.only().row.triggered_by), Some("button"));
+    let empty = lines(event_with(r#""event_name":"message_received","properties":"{ }""#));
+    assert_eq!(empty.only().text(TextField::Properties), Some("{ }"));
+
+    // Inherited metadata, one event with its own.
+    let envelope = lines(
+        r#"{"chatbot_id":"c","session_id":"s","timestamp":1794211200,"userMetadata":"{\"plan\":\"pro\"}","events":
+        [{"event_name":"a","timestamp":1794211200},
+        {"event_name":"b","timestamp":1794211200,"user_metadata":"{\"n\":1}"}]}"#
+            .replace('\n', " "),
+    );
+    let metadata = |index: usize| envelope.event(index).text(TextField::UserMetadata);
+    assert_eq!((metadata(0), metadata(1)), (Some(r#"{"plan":"pro"}"#), Some(r#"{"n":1}"#)));
+    assert!(envelope.warnings.is_empty());
+}
+
+#[test]
+fn lone_surrogate_in_json_text_is_counted_once() {
+    for (text, stored, other) in [
+        // As an escape of the string, and as an escape within its JSON.
+        (r#"{\"a\":\"\ud83d\"}"#, Some("{\"a\":\"\u{fffd}\"}"), None),
+        (r#"{\"a\":\"\\ud83d\"}"#, Some(r#"{"a":"\ufffd"}"#), None),
+        (r#"\ud83d"#, None, Some(r#"{"properties":"\ufffd"}"#)),
+    ] {
+        let parsed = lines(event_with(&format!(r#""properties":"{text}""#)));
+        assert_eq!(parsed.only().text(TextField::Properties), stored);
+        assert_eq!(extra(&parsed), other);
+        let lone = parsed.warned().into_iter().filter(|(name, _)| name == "lone_surrogate");
+        assert!(lone.eq([("lone_surrogate".to_owned(), 1)]), "{text}");
     }
 }
 
@@ -273,11 +331,14 @@ fn invalid_response_time_is_a_warning() {
         ("0.1235", 124),
         ("1.0005", 1001),
         ("1e3", 1_000_000),
-        ("9223372036854775.807", i64::MAX),
+        ("2592000000", 30 * 86_400_000_000),
+        ("\"120\"", 120_000),
     ] {
         assert_eq!(micros(value), (expected, vec![]), "{value}");
     }
-    for value in ["-1", "-0.0001", "9223372036854775.808", "1e999", "\"120\"", "true", "[]", "{}"] {
+    for value in
+        ["-1", "-0.0001", "2592000000.001", "9000000000000000", "1e999", "\"120 ms\"", "true", "[]", "{}"]
+    {
         assert_eq!(micros(value), (NO_RESPONSE, vec![("bad_response_time".to_owned(), 1)]), "{value}");
     }
     assert_eq!(micros("null"), (NO_RESPONSE, vec![]));
@@ -303,7 +364,7 @@ fn triggered_by_is_read_from_properties() {
 }
 
 #[test]
-fn missing_category_is_that_of_the_standard_event() {
+fn missing_category_comes_from_the_standard_event() {
     let category =
         |members: &str| lines(event_with(members)).only().text(TextField::EventCategory).map(str::to_owned);
     for (name, expected) in [
@@ -403,4 +464,144 @@ fn rows_share_columns_derived_from_one_text() {
         assert_eq!(rows[0].text[column as usize], rows[2].text[column as usize]);
     }
     assert_eq!(parsed.event(2).text(TextField::IpAddress), Some("192.0.2.1"));
+}
+
+#[test]
+fn country_code_is_upper_case_or_null() {
+    for (value, column, extra, warned) in [
+        ("\"DE\"", Some("DE"), None, false),
+        ("\"de\"", Some("DE"), None, false),
+        ("\" at\\n\"", Some("AT"), None, false),
+        ("\"\\u0064\\u0065\"", Some("DE"), None, false),
+        ("\"uk\"", Some("GB"), None, false),
+        ("\"XK\"", Some("XK"), None, false),
+        ("\"XX\"", None, None, false),
+        ("\"t1\"", None, None, false),
+        ("\"ZZ\"", None, None, false),
+        ("\"-\"", None, None, false),
+        ("\"  \"", None, None, false),
+        ("\"\"", None, None, false),
+        ("\"DEU\"", Some("DE"), None, false),
+        ("\"Germany\"", Some("DE"), None, false),
+        ("\"Deutschland\"", None, Some(r#"{"country_code":"Deutschland"}"#), true),
+    ] {
+        let parsed = lines(event_with(&format!("\"country_code\":{value}")));
+        let event = parsed.only();
+        assert_eq!(
+            (event.text(TextField::CountryCode), event.text(TextField::Extra)),
+            (column, extra),
+            "{value}"
+        );
+        let warnings = if warned { vec![("not_a_country_code".to_owned(), 1)] } else { Vec::new() };
+        assert_eq!(parsed.warned(), warnings, "{value}");
+    }
+    // The warning about an envelope's country is counted once. An event with a country of its own
+    // does not inherit it.
+    let parsed = lines(
+        r#"{"chatbot_id":"c","session_id":"s","timestamp":1,"country_code":"Oesterreich","received_at":1794211200,
+        "events":[{"event_name":"a"},{"event_name":"b","country_code":"at"},{"event_name":"c"}]}"#
+            .replace('\n', ""),
+    );
+    let columns = |index: usize| {
+        let event = parsed.event(index);
+        (event.text(TextField::CountryCode), event.text(TextField::Extra))
+    };
+    let unusable = (None, Some(r#"{"country_code":"Oesterreich"}"#));
+    assert_eq!([columns(0), columns(1), columns(2)], [unusable, (Some("AT"), None), unusable]);
+    assert_eq!(parsed.warned(), [("not_a_country_code".to_owned(), 1)]);
+}
+
+#[test]
+fn white_space_around_campaign_and_city_is_removed() {
+    let parsed = lines(event_with(
+        r#""utm_source":" news ","utm_medium":"\te\u00a0mail\u00a0","utm_campaign":" ","city":"Bad Ems\r\n","page_title":" T ","page_url":"https://example.com/?utm_campaign=may""#,
+    ));
+    let event = parsed.only();
+    for (field, expected) in [
+        (TextField::UtmSource, "news"),
+        (TextField::UtmMedium, "e\u{a0}mail"),
+        // A value of only white space is null, so the campaign of the URL applies.
+        (TextField::UtmCampaign, "may"),
+        (TextField::City, "Bad Ems"),
+        (TextField::PageTitle, " T "),
+    ] {
+        assert_eq!(event.text(field), Some(expected));
+    }
+    assert_eq!(event.text(TextField::Extra), None);
+    // Ids are compared as written.
+    let spaced = lines(event_with(r#""session_id":" s""#));
+    assert_eq!(spaced.only().text(TextField::SessionId), Some(" s"));
+}
+
+#[test]
+fn optional_time_out_of_range_is_null_with_a_warning() {
+    let huge = i64::MAX.to_string();
+    for (field, value) in [
+        ("client_timestamp", huge.as_str()),
+        ("client_timestamp", "-9223372036854775807"),
+        ("sent_at", "253402300800000000"),
+        ("received_at", "-62135596801000000"),
+        ("sentAt", "\"0000-12-31T23:59:59Z\""),
+        ("received_at", "\"9999-12-31T23:59:59-00:01\""),
+    ] {
+        let parsed = lines(event_with(&format!("\"{field}\":{value}")));
+        let event = parsed.only();
+        let row = event.row;
+        assert_eq!(
+            [row.client_timestamp, row.sent_at, row.received_at],
+            [crate::event::NO_TIME; 3],
+            "{field}"
+        );
+        assert_eq!(event.text(TextField::Extra), Some(format!("{{\"{field}\":{value}}}").as_str()));
+        let name = field.replace("sentAt", "sent_at");
+        assert_eq!(parsed.warned(), [(format!("time_out_of_range:{name}"), 1)]);
+    }
+    // The first and the last microsecond of the calendar.
+    let parsed = lines(event_with(
+        r#""client_timestamp":"0001-01-01T00:00:00Z","sent_at":"9999-12-31T23:59:59.999999Z""#,
+    ));
+    assert!(parsed.warned().is_empty());
+    assert_eq!(parsed.only().row.client_timestamp, -62_135_596_800_000_000);
+    // It does not affect the event's time, unless there is no other time.
+    let without_timestamp =
+        |members: &str| lines(format!(r#"{{"chatbot_id":"c","session_id":"s","event_name":"x",{members}}}"#));
+    let parsed = without_timestamp(&format!(
+        r#""client_timestamp":{huge},"sent_at":1794211200,"received_at":1794211260"#
+    ));
+    assert_eq!(parsed.only().row.time, 1_794_211_260_000_000);
+    let rejected = |members: &str| without_timestamp(members).reasons();
+    assert_eq!(rejected(&format!("\"client_timestamp\":{huge}")), ["future_timestamp"]);
+    assert_eq!(rejected("\"received_at\":-9223372036854775807"), ["implausible_timestamp"]);
+    assert_eq!(lines(event_with(&format!("\"timestamp\":{huge}"))).reasons(), ["future_timestamp"]);
+}
+
+#[test]
+fn key_with_a_nul_character_is_another_key() {
+    let parsed = lines(event_with(
+        r#""user_id":"ada","user_id\u0000":"eve","chatbot_id\u0000":"d","timestamp\u0000":"bad","properties":{"a":1},"properties\u0000":{}"#,
+    ));
+    let event = parsed.only();
+    assert_eq!((event.text(TextField::UserId), event.chatbot_id()), (Some("ada"), "c"));
+    assert_eq!(
+        event.text(TextField::Extra),
+        Some(
+            r#"{"user_id\u0000":"eve","chatbot_id\u0000":"d","timestamp\u0000":"bad","properties\u0000":{}}"#
+        )
+    );
+    let no_name = r#"{"chatbot_id":"c","session_id":"s","event_name\u0000":"x","timestamp":1794211200}"#;
+    assert_eq!(lines(no_name).reasons(), ["no_event_name"]);
+}
+
+#[test]
+fn byte_order_mark_at_any_line_start_is_skipped() {
+    let event = event_with("");
+    let parsed = lines(format!(
+        "{event}\n\u{feff}{event}\n\u{feff}\u{feff} {event}\r\n\u{feff}\n\u{feff}no\n\u{feff}{event}"
+    ));
+    // A line without an id is identified by its bytes, which do not include the mark.
+    let ids: std::collections::BTreeSet<u128> = parsed.block.rows.iter().map(|row| row.id).collect();
+    assert_eq!((parsed.block.rows.len(), ids.len(), parsed.blank), (4, 1, 1));
+    assert_eq!((&*parsed.rejected[0].raw, parsed.rejected[0].line), (&b"no"[..], 5));
+    // Within a line, it is as invalid as any other character outside of a value.
+    assert_eq!(lines(format!(" \u{feff}{event}")).reasons(), ["not_json"]);
 }

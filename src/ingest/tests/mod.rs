@@ -1,4 +1,4 @@
-//! Tests of the way from bytes to rows. The current time is 2026-11-23T12:00:00Z.
+//! Tests of the conversion of bytes to rows. The current time is 2026-11-23T12:00:00Z.
 
 mod any_bytes;
 mod blocks;
@@ -6,11 +6,12 @@ mod duplicates;
 mod envelopes;
 mod fields;
 mod identity;
+mod mapped_bytes;
 mod privacy;
 mod progress;
 mod rejections;
 
-use super::parse::fields::Field;
+use super::fields::Field;
 use super::*;
 use crate::enrich::Enricher;
 use crate::event::{Event, EventRow, TextField, TextId};
@@ -22,7 +23,13 @@ fn at(time: &str) -> Micros {
 }
 
 fn options() -> ParseOptions {
-    ParseOptions { chatbot: None, now: at("2026-11-23T12:00:00Z"), ip: IpPolicy::Keep, visitor_key: [1; 32] }
+    ParseOptions {
+        timezone: None,
+        chatbot: None,
+        now: at("2026-11-23T12:00:00Z"),
+        ip: IpPolicy::Keep,
+        visitor_key: [1; 32],
+    }
 }
 
 fn raw(bytes: impl Into<Vec<u8>>) -> RawBlock {
@@ -32,7 +39,8 @@ fn raw(bytes: impl Into<Vec<u8>>) -> RawBlock {
 
 fn parse_with(options: &ParseOptions, bytes: impl Into<Vec<u8>>) -> Parsed {
     let parsed = parse(raw(bytes), options, &Enricher::new(None).unwrap());
-    let outcomes = parsed.block.rows.len() + parsed.rejected.len() + usize::from(parsed.unfinished.is_some());
+    let rejected: u64 = parsed.rejected.iter().map(|rejected| rejected.count).sum();
+    let outcomes = parsed.block.rows.len() + rejected as usize + usize::from(parsed.unfinished.is_some());
     assert_eq!(parsed.read, outcomes as u64);
     parsed
 }
@@ -60,7 +68,7 @@ impl Parsed {
     }
 }
 
-/// Returns a valid event line with members added. They come last, so that they win.
+/// Returns a valid event line with further members, which come last and thus have precedence.
 fn event_with(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
     format!(

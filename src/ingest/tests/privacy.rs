@@ -88,7 +88,7 @@ fn ip_addresses_in_rejected_lines_are_masked() {
 fn escaped_ip_address_in_broken_json_is_masked() {
     let options = ParseOptions { ip: IpPolicy::Drop, ..options() };
     let parsed = parse_with(&options, "{\"a\":\"203\\u002e0.113.9\",\"b\":\"x\n");
-    assert_eq!(*parsed.rejected[0].raw, *b"{\"a\":null,\"b\":\"x");
+    assert_eq!(*parsed.rejected[0].raw, *b"{\"a\":\"-\",\"b\":\"x");
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn overlong_line_reveals_no_ip_address() {
         assert!(parsed.rejected.is_empty());
         one
     };
-    // The keyed hash is that of the original line; without the secret key it reveals nothing.
-    let unkeyed = |ip, address: &str| RejectedLine { keyed_hash: String::new(), ..rejected(ip, address) };
+    // The keyed hash covers the original line; without the secret key it reveals nothing.
+    let unkeyed = |ip, address: &str| RejectedLine { keyed_hash: None, ..rejected(ip, address) };
     let one = rejected(IpPolicy::Drop, "203.0.113.9");
     assert_eq!((one.reason, one.length), (RejectReason::LineTooLong, 5 + 11 + 1 + (1 << 20) + 1 + 11));
     assert!(one.raw.starts_with(b"from - xxx"));

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::blocks::gzip;
+use crate::config::ResolvedConfig;
 use crate::ingest::{IngestOptions, run};
 use crate::progress::Progress;
-use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Clock;
 
@@ -44,6 +44,8 @@ fn progress_counts_compressed_bytes_up_to_the_total() {
     std::fs::write(&plain, lines(0..20_000)).unwrap();
     std::fs::write(&packed, gzip(lines(30_000..50_000).as_bytes())).unwrap();
     let options = IngestOptions {
+        map: None,
+        timezone: None,
         inputs: vec![plain.clone(), packed.clone()],
         chatbot: None,
         force: false,
@@ -55,11 +57,12 @@ fn progress_counts_compressed_bytes_up_to_the_total() {
         batch_bytes: None,
     };
     let store = Store::new(folder.path().join("store"));
-    // Read in full; unchanged; one file resumed.
+    // The first run reads the files in full, the second finds them unchanged, the third resumes
+    // one.
     for (more, stored) in [("", 40_000), ("", 0), (lines(20_000..20_100).as_str(), 100)] {
         std::fs::write(&plain, std::fs::read_to_string(&plain).unwrap() + more).unwrap();
         let recorded = RecordedProgress::default();
-        let report = run(&store, &Settings::default(), &options, &recorded).unwrap();
+        let report = run(&store, &ResolvedConfig::default(), &options, &recorded).unwrap();
         assert_eq!(report.summary.total.stored, stored);
         let size = |path| std::fs::metadata(path).unwrap().len();
         assert_eq!(recorded.total.load(Relaxed), size(&plain) + size(&packed));

@@ -1,4 +1,4 @@
-//! The reasons for a rejection, and what is retained of a line.
+//! The reasons for a rejection, and the part of a line that is retained.
 
 use super::*;
 use crate::ingest::parse::rejected::RAW_LIMIT;
@@ -13,22 +13,18 @@ fn reason(line: &str) -> &'static str {
 #[test]
 fn invalid_lines_are_rejected_with_their_reason() {
     assert_eq!(lines(&b"{\"a\":\"\xff\"}\n"[..]).reasons(), ["not_utf8"]);
-    for line in [
-        "{",
-        "{} {}",
-        "{\"a\":1,}",
-        "{'a':1}",
-        "x",
-        "{\"a\":\"\u{1}\"}",
-        "{\"a\":\"\0\"}",
-        "NaN",
-        "{\"a\":01}",
-    ] {
+    for line in
+        ["{", "{\"a\":1,}", "{'a':1}", "x", "{\"a\":\"\u{1}\"}", "{\"a\":\"\0\"}", "NaN", "{\"a\":01}"]
+    {
         assert_eq!(reason(line), "not_json", "{line}");
     }
-    for line in ["1", "\"x\"", "[]", "null", "[{\"event_name\":\"x\"}]", " true "] {
+    for line in ["1", "\"x\"", "[]", "[1,[2]]", "null", " true "] {
         assert_eq!(reason(line), "not_an_object", "{line}");
     }
+    // The elements of a list are events. So are values that follow one another.
+    assert_eq!(reason("[{\"event_name\":\"x\"}]"), "no_chatbot_id");
+    assert_eq!(lines("{}{\"type\":1} [7]").reasons(), ["no_event_name", "no_event_name", "not_an_object"]);
+    assert_eq!(lines("{} {").reasons(), ["not_json"]);
     for line in [
         "{}",
         r#"{"event_name":""}"#,
@@ -61,7 +57,8 @@ fn invalid_lines_are_rejected_with_their_reason() {
         r#""timestamp":true"#,
         r#""timestamp":{}"#,
         r#""timestamp":1e300"#,
-        r#""timestamp":"1794211200""#,
+        r#""timestamp":"17942112""#,
+        r#""timestamp":"1794211200 s""#,
         r#""client_timestamp":"bad""#,
         r#""sent_at":"bad""#,
         r#""received_at":"bad""#,
@@ -70,6 +67,9 @@ fn invalid_lines_are_rejected_with_their_reason() {
     }
     assert_eq!(reason(&event_with(r#""timestamp":"2026-11-24T12:00:00.000001Z""#)), "future_timestamp");
     assert_eq!(lines(event_with(r#""timestamp":"2026-11-24T12:00:00Z""#)).reasons(), [""; 0]);
+    // This is Unix time in quotes.
+    let quoted = lines(event_with(r#""timestamp":"1794211200.5""#));
+    assert_eq!(quoted.only().row.time, 1_794_211_200_500_000);
     assert_eq!(reason(&event_with(r#""timestamp":"1999-12-31T23:59:59.999999Z""#)), "implausible_timestamp");
     assert_eq!(lines(event_with(r#""timestamp":"2000-01-01T00:00:00Z""#)).reasons(), [""; 0]);
     assert_eq!(reason(&event_with(r#""timestamp":9223372036854775807"#)), "future_timestamp");
@@ -80,7 +80,7 @@ fn invalid_lines_are_rejected_with_their_reason() {
 fn only_the_event_time_must_be_plausible() {
     let parsed = lines(event_with(r#""client_timestamp":0,"sent_at":"2999-01-01T00:00:00Z""#));
     assert_eq!(parsed.only().row.client_timestamp, 0);
-    // The correction of the clock leads out of range.
+    // The clock correction results in a time out of range.
     let line = r#"{"event_name":"x","chatbot_id":"c","session_id":"s","received_at":9223372036854775807,"sent_at":-9000000000000000000,"client_timestamp":9000000000000000000}"#;
     assert_eq!(reason(line), "future_timestamp");
 }

@@ -1,9 +1,9 @@
 //! Merges small files.
 //!
-//! The policy: in each partition, files with fewer than half of the maximum rows of a file are
-//! merged, smallest first, into files of at most the maximum, until at most one such file is left.
-//! A partition of one file is not rewritten. The rejected lines of one UTC date are merged into one
-//! or a few files, since they are pruned by that date.
+//! In each partition, files with fewer than half of the maximum rows and bytes of a file are
+//! merged, smallest first, into files of at most the maximum size, until at most one such file is
+//! left. A partition of one file is not rewritten. The rejected lines of one UTC date are merged
+//! into one or a few files, since they are pruned by that date.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::store::frame::Frame;
 use crate::store::manifest::{AuxiliaryFile, DataFile};
 use crate::store::paths::REJECTS_DIR;
 use crate::store::transaction::Transaction;
-use crate::store::update::merge_policy::max_rows;
+use crate::store::update::merge_policy::{MAX_MERGED_BYTES, max_rows};
 use crate::store::update::partition::encode_file;
 use crate::time::Day;
 
@@ -32,21 +32,18 @@ pub struct CompactionStats {
 pub(super) fn compact(transaction: &mut Transaction) -> Result<CompactionStats> {
     let mut stats = CompactionStats::default();
     for table in Table::ALL {
-        if table == Table::DailyStats {
-            // Always one file per month.
-            continue;
-        }
-        for (day, files) in merge_groups(table, transaction.manifest().files(table)) {
-            let snapshot = transaction.snapshot()?;
+        // No file is in more than one group, so the snapshot stays valid for all groups.
+        let snapshot = transaction.snapshot()?;
+        for (day, files) in merge_groups(table, snapshot.manifest().files(table)) {
             let frames = files.iter().map(|file| snapshot.read_file_checked(file)).collect::<Result<_>>()?;
             let frame = Frame::concat(frames)?;
             let new = encode_file(table, day, &frame)?;
             for file in &files {
-                transaction.remove(table, &file.path);
+                transaction.remove(file);
             }
             transaction.add(new)?;
             if files.iter().all(|file| file.ip_addresses_removed) {
-                // The new file has no IP addresses either, so gc need not read it again.
+                // The new file has no IP addresses either, so the next gc need not search it.
                 let all = transaction.manifest().tables.entry(table).or_default();
                 all.iter_mut().next_back().into_iter().for_each(|file| file.ip_addresses_removed = true);
             }
@@ -58,7 +55,7 @@ pub(super) fn compact(transaction: &mut Transaction) -> Result<CompactionStats> 
     Ok(stats)
 }
 
-/// The maximum size of a merged file of rejected lines. To show one line, the whole file is read.
+/// The maximum size of a merged file of rejected lines. Showing one line reads the whole file.
 const MAX_REJECTS_BYTES: u64 = 16 << 20;
 
 /// Merges the rejected lines of each UTC date into one file, or a few.
@@ -111,20 +108,22 @@ fn group_rejects(files: Vec<AuxiliaryFile>) -> Vec<Vec<AuxiliaryFile>> {
 fn merge_groups(table: Table, files: &[DataFile]) -> Vec<(Day, Vec<DataFile>)> {
     let max = max_rows(table);
     let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.rows < max / 2) {
+    let is_small = |file: &&DataFile| file.rows < max / 2 && file.bytes < MAX_MERGED_BYTES / 2;
+    for file in files.iter().filter(is_small) {
         partitions.entry(file.day).or_default().push(file);
     }
     let mut groups = Vec::new();
     for (day, mut small) in partitions {
         small.sort_by_key(|file| file.rows);
         let mut group: Vec<DataFile> = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         for file in small {
-            if rows + file.rows > max {
+            if rows + file.rows > max || bytes + file.bytes > MAX_MERGED_BYTES {
                 groups.push((day, std::mem::take(&mut group)));
-                rows = 0;
+                (rows, bytes) = (0, 0);
             }
             rows += file.rows;
+            bytes += file.bytes;
             group.push(file.clone());
         }
         groups.push((day, group));

@@ -38,7 +38,7 @@ fn removes_all(manifest: &Manifest, settings: &Settings, today: Day) -> Option<S
     retentions(settings).into_iter().find_map(|(table, retention)| {
         let last = last_expired_day(retention, today)?;
         let newest = manifest.files(table).iter().map(|file| file.max_time).max()?;
-        // The times of daily statistics are their days in UTC.
+        // The times of daily statistics are their days at midnight UTC.
         let newest =
             if table == Table::DailyStats { Day::utc(newest) } else { settings.timezone.day(newest) };
         (newest <= last).then(|| {
@@ -50,8 +50,8 @@ fn removes_all(manifest: &Manifest, settings: &Settings, today: Day) -> Option<S
     })
 }
 
-/// If the clock is far ahead of both the newest event and the last gc, it may have jumped. If gc
-/// ran recently, the clock is right and the site has no traffic.
+/// Returns a reason if the clock is far ahead of both the newest event and the last gc, since it
+/// may have jumped. If gc ran recently, the clock is right and the site has no traffic.
 fn clock_is_ahead(manifest: &Manifest, settings: &Settings, now: Micros, today: Day) -> Option<String> {
     let newest = manifest.files(Table::Events).iter().map(|file| file.max_time).max()?;
     let last_gc = manifest.last_gc.as_ref().map(|run| run.at);

@@ -16,7 +16,7 @@ use crate::settings::{Retention, Settings};
 use crate::store::ledger::Ledger;
 use crate::store::manifest::{LastRun, Manifest};
 use crate::store::transaction::Transaction;
-use crate::store::{Store, Writer};
+use crate::store::{Completed, Store, Writer};
 use crate::time::Clock;
 use compaction::CompactionStats;
 use confirmation::confirmation_reason;
@@ -68,23 +68,17 @@ pub struct GcReport {
 /// # Errors
 /// [`ErrorKind::Usage`] if the gc needs confirmation and `yes` is not set, or if the settings
 /// differ from those of the store. Fails if there is no store.
-pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
+pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<Completed<GcReport>> {
     // A mistyped path must not create a store.
     store.snapshot()?;
     if options.dry_run {
-        return dry_run(store, settings, options);
+        let report = dry_run(store, settings, options)?;
+        return Ok(Completed { report, is_committed: false, cleanup_error: None });
     }
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let mut writer = store.writer("wa gc", options.lock_timeout, first)?;
-    match gc_with_writer(&mut writer, settings, options) {
-        Ok(report) => writer.finish().map(|()| report),
-        Err(error) if error.kind() == ErrorKind::Usage => {
-            // Nothing was written, so the writer can remove its staging folder.
-            writer.finish()?;
-            Err(error)
-        }
-        Err(error) => Err(error),
-    }
+    let outcome = gc_with_writer(&mut writer, settings, options);
+    writer.complete(outcome)
 }
 
 fn dry_run(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcReport> {
@@ -101,7 +95,7 @@ fn dry_run(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcR
     outcome
 }
 
-/// Does the same as [`gc`] with an open writer, and ignores `dry_run`.
+/// Runs a [`gc`] with an open writer. `dry_run` is ignored.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] as for [`gc`].
@@ -129,7 +123,7 @@ pub fn gc_with_writer(writer: &mut Writer, settings: &Settings, options: GcOptio
         counts: counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
     });
     writer.commit(transaction, options.clock.now)?;
-    report.orphan_files = writer.remove_orphans()?;
+    report.orphan_files = writer.remove_orphans_after_commit();
     Ok(report)
 }
 

@@ -1,8 +1,9 @@
 //! Removes rows whose retention period has ended.
 //!
 //! A retention period of N days includes today. An event expires when its UTC date is today - N or
-//! earlier, a session when the day of its last event is, daily statistics when their day is. Pruned
-//! days are recorded in the ledger by chatbot, so that an ingest does not store their lines again.
+//! earlier, a session when the day of its last event is, and daily statistics when their day is.
+//! The ledger records the pruned days of each chatbot, so that an ingest does not store their lines
+//! again.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -75,7 +76,7 @@ pub(super) fn prune_events(
         }
         pruned.add(file, file.rows);
         pruned.days.push(file.day.to_string());
-        transaction.remove(Table::Events, &file.path);
+        transaction.remove(file);
         let manifest = transaction.manifest();
         manifest.events_pruned_through = manifest.events_pruned_through.max(Some(file.day));
     }
@@ -92,8 +93,8 @@ pub(super) fn prune_sessions(
     let snapshot = transaction.snapshot()?;
     let mut pruned = PruneStats::default();
     let next_start = zone.start_bounds(last.plus(1));
-    // If a clock change at midnight repeats an hour, a time between the bounds can be on either
-    // day.
+    // If a clock change at midnight repeats an hour, a time between the two bounds can belong to
+    // either day.
     let is_expired = |end: i64| end < next_start.0 || (end < next_start.1 && zone.day(end) <= last);
     // A session starts before it ends, so later partitions have no expired sessions.
     let files: Vec<DataFile> =
@@ -114,7 +115,7 @@ pub(super) fn prune_sessions(
     mark_counted_visitors(&snapshot, transaction, &visitors, zone)?;
     for (day, files) in expired {
         for PartialRewrite { file, removed } in files {
-            transaction.remove(Table::Sessions, &file.path);
+            transaction.remove(&file);
             if removed.contains(&false) {
                 let whole = snapshot.read_file_checked(&file)?;
                 let rest = whole.filter(removed.iter().map(|removed| !removed))?;
@@ -157,8 +158,8 @@ fn record_pruned_sessions(
     Ok(counted)
 }
 
-/// Marks the visitors that a day counts as new because of pruned sessions. If an earlier first-seen
-/// time becomes known, that day's `new_visitors` can still be corrected.
+/// Marks the visitors that a day counts as new because of pruned sessions. If such a visitor turns
+/// out to have been seen earlier, that day's `new_visitors` can still be corrected.
 fn mark_counted_visitors(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
@@ -180,7 +181,7 @@ fn mark_counted_visitors(
             }
         }
         if changed {
-            transaction.remove(Table::Visitors, &file.path);
+            transaction.remove(file);
             let frame = visitors::frame(&rows)?;
             let new = encode_file(Table::Visitors, file.day, &frame)?;
             transaction.add(new)?;
@@ -206,7 +207,7 @@ pub(super) fn prune_daily_stats(
                 ledger.pruned_daily_stats.entry(row.chatbot_id.clone()).or_default().insert(row.stat_date);
             }
             pruned.add(file, expired.len() as u64);
-            transaction.remove(Table::DailyStats, &file.path);
+            transaction.remove(file);
             if let Some(new) = update::daily::encode_month(file.day, rows)? {
                 transaction.add(new)?;
             }

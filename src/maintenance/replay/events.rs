@@ -11,17 +11,19 @@ use crate::time::Day;
 
 /// Some of the events of a file.
 #[derive(Debug)]
-pub(super) struct EventBatch {
+pub(in crate::maintenance) struct EventBatch {
     /// The UTC date of the events.
-    pub(super) date: Day,
+    pub(in crate::maintenance) date: Day,
     /// The events.
-    pub(super) block: Block,
+    pub(in crate::maintenance) block: Block,
     /// The size of the file if this is its last batch, otherwise 0.
-    pub(super) bytes: u64,
+    pub(in crate::maintenance) bytes: u64,
 }
 
 /// Returns the batches of all files, by date. A file that is missing or damaged yields an error.
-pub(super) fn event_batches(snapshot: &Snapshot) -> impl Iterator<Item = Result<EventBatch>> + '_ {
+pub(in crate::maintenance) fn event_batches(
+    snapshot: &Snapshot,
+) -> impl Iterator<Item = Result<EventBatch>> + '_ {
     let mut files: Vec<&DataFile> = snapshot.manifest().files(Table::Events).iter().collect();
     files.sort_by_key(|file| file.day);
     files.into_iter().flat_map(|file| {

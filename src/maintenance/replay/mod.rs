@@ -25,8 +25,8 @@ use crate::session::{SessionSummary, TextInterner, merge_adjacent, split_by_gap}
 use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::time::{DAY, Day, Micros};
-use events::{EventBatch, event_batches};
-use prefetch::prefetch;
+pub(super) use events::{EventBatch, event_batches};
+pub(super) use prefetch::prefetch;
 pub(super) use pruned_boundary::PrunedBoundary;
 pub(super) use session_eq::session_eq;
 pub(super) use stored_sessions::StoredSession;
@@ -35,8 +35,8 @@ use stored_sessions::StoredSessionReader;
 /// A session that follows from the retained events and the rows of partial sessions.
 #[derive(Debug)]
 pub(super) struct ExpectedSession {
-    /// The session. Its `created_at` and `updated_at` are those of the stored row, if there is one.
-    pub(super) session: SessionSummary<'static>,
+    /// The session. If there is a stored row, `created_at` and `updated_at` come from it.
+    pub(super) session: Box<SessionSummary<'static>>,
     /// The stored row with the same key and start.
     pub(super) stored: Option<Box<StoredSession>>,
     /// The earliest `created_at` of the stored rows that overlap the session.
@@ -48,36 +48,94 @@ pub(super) struct ExpectedSession {
 pub(super) struct SettledSessions {
     /// The sessions, sorted by [`row_order`].
     pub(super) sessions: Vec<ExpectedSession>,
-    /// Stored rows that no session starts with, sorted by [`row_order`].
+    /// Stored rows whose start is not the start of any session, sorted by [`row_order`].
     pub(super) obsolete_rows: Vec<StoredSession>,
     /// All sessions that start before this time are settled, except for `open`.
     pub(super) through: Micros,
-    /// Sessions and stored rows that are not settled: their start, and the partition of a row.
+    /// Starts of the sessions and stored rows that are not settled. A row has the day of its
+    /// partition.
     pub(super) open: Vec<(Micros, Option<Day>)>,
 }
 
-/// A receiver of what a replay reads and computes.
+/// Receives the events that a replay reads and the sessions that it computes.
 pub(super) trait ReplayVisitor {
-    /// Receives a batch of retained events, in no order.
+    /// Receives a batch of retained events, in any order.
     fn visit_events(&mut self, block: &Block) -> Result<()>;
     /// Receives the sessions that are settled after a date.
     fn visit_settled(&mut self, settled: SettledSessions) -> Result<()>;
 }
 
-/// Replays all dates in order, and splits sessions by `timeout`.
+/// A part of all session keys. The sessions of a date are in memory, so a store with very many
+/// sessions per day is replayed once for each part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyShard {
+    index: u64,
+    count: u64,
+}
+
+/// Number of sessions of a date that are replayed together. They take up to six kilobytes each.
+pub(super) const SESSIONS_TOGETHER: u64 = 1 << 16;
+
+impl KeyShard {
+    /// All session keys.
+    pub(super) const ALL: KeyShard = KeyShard { index: 0, count: 1 };
+
+    /// Returns the parts in which the sessions of a store are replayed, with about
+    /// `sessions_together` sessions of a date in each.
+    pub(super) fn of_store(
+        snapshot: &Snapshot,
+        sessions_together: u64,
+    ) -> impl Iterator<Item = KeyShard> + Clone {
+        let mut sessions: HashMap<Day, u64> = HashMap::new();
+        for file in snapshot.manifest().files(Table::Sessions) {
+            *sessions.entry(file.day).or_default() += file.rows;
+        }
+        KeyShard::of_sessions(sessions.into_values().max().unwrap_or(0), sessions_together)
+    }
+
+    fn of_sessions(most: u64, together: u64) -> impl Iterator<Item = KeyShard> + Clone {
+        let count = most.div_ceil(together.max(1)).max(1);
+        (0..count).map(move |index| KeyShard { index, count })
+    }
+
+    /// Returns whether this is the first part.
+    pub(super) fn is_first(self) -> bool {
+        self.index == 0
+    }
+
+    /// Returns whether this is the only part.
+    fn is_all(self) -> bool {
+        self.count == 1
+    }
+
+    /// Returns whether a hash belongs to the part.
+    pub(super) fn contains(self, hash: u128) -> bool {
+        self.count == 1 || (hash >> 64) as u64 % self.count == self.index
+    }
+}
+
+/// Replays the session keys of a part, for all dates in order, and splits sessions by `timeout`.
+/// The visitor receives all events, including those of other parts.
 pub(super) fn replay(
     snapshot: &Snapshot,
     boundary: &PrunedBoundary,
     timeout: Micros,
+    shard: KeyShard,
     progress: &dyn Progress,
     visitor: &mut dyn ReplayVisitor,
 ) -> Result<()> {
     let texts = TextInterner::default();
-    let mut rows = StoredSessionReader::new(snapshot, boundary, &texts);
+    let mut rows = StoredSessionReader::new(snapshot, boundary, &texts, shard);
     let files = snapshot.manifest().files(Table::Events);
     let dates: BTreeSet<Day> = rows.dates().into_iter().chain(files.iter().map(|file| file.day)).collect();
-    let mut state =
-        ReplayState { boundary, timeout, texts: &texts, rows: HashMap::new(), fragments: HashMap::new() };
+    let mut state = ReplayState {
+        boundary,
+        timeout,
+        shard,
+        texts: &texts,
+        rows: HashMap::new(),
+        fragments: HashMap::new(),
+    };
     std::thread::scope(|scope| {
         let mut batches = prefetch(scope, event_batches(snapshot)).peekable();
         let mut rows_by_date = prefetch(scope, dates.iter().map(|&date| rows.read_through(date)));
@@ -106,6 +164,7 @@ pub(super) fn replay(
 struct ReplayState<'a> {
     boundary: &'a PrunedBoundary,
     timeout: Micros,
+    shard: KeyShard,
     texts: &'a TextInterner,
     /// Stored rows that a session can still be paired with, by session key hash.
     rows: HashMap<u128, Vec<OpenRow>>,
@@ -126,21 +185,22 @@ impl ReplayState<'_> {
         for row in rows {
             let key = row.session.key.hash();
             if row.is_partial {
-                self.fragments.entry(key).or_default().push(row.session.clone());
+                self.fragments.entry(key).or_default().push((*row.session).clone());
             }
             let (start, end) = (row.session.first.time, row.session.ended_at);
             let created_at = row.session.created_at;
-            // Most keys have one row. The default capacity of a growing vector is four.
+            // Most keys have one row, while the default capacity of a growing vector is four.
             let rows = self.rows.entry(key).or_insert_with(|| Vec::with_capacity(1));
             rows.push(OpenRow { start, end, created_at, row: Some(Box::new(row)) });
         }
     }
 
-    /// Groups events into fragments, except for those that a partial session already counts and
-    /// those of pruned sessions.
+    /// Groups events into fragments, except for events of pruned sessions and events that a partial
+    /// session already counts.
     fn add_events(&mut self, block: &Block) {
         let mut events: Vec<Event<'_>> = Vec::with_capacity(block.rows.len());
-        for row in &block.rows {
+        let shard = self.shard;
+        for row in block.rows.iter().filter(|row| shard.contains(row.key)) {
             let event = block.event(row);
             if !self.boundary.has_pruned_data(event.chatbot_id()) || self.is_to_be_counted(event) {
                 events.push(event);
@@ -152,7 +212,7 @@ impl ReplayState<'_> {
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
                 // `created_at` is set when the session is settled. Until then it is the maximum, so
-                // that merging with the row of a partial session keeps that of the row.
+                // that a merge with the row of a partial session keeps the time of the row.
                 let fragments = split_by_gap(events, timeout)
                     .filter_map(|events| SessionSummary::from_events(events, Micros::MAX));
                 let mut owned = Vec::with_capacity(1);
@@ -204,7 +264,7 @@ impl ReplayState<'_> {
                     settled.open.push((session.first.time, None));
                     self.fragments.entry(key).or_default().push(session);
                 } else {
-                    settled.sessions.push(self.pair(key, session));
+                    settled.sessions.push(self.pair(key, Box::new(session)));
                 }
             }
         }
@@ -212,7 +272,7 @@ impl ReplayState<'_> {
         self.rows.retain(|key, rows| {
             let open = fragments.get(key).map_or(&[][..], Vec::as_slice);
             rows.retain_mut(|row| {
-                // A later date or an open session can still have a session with this start.
+                // A session of a later date or an open session can still have this start.
                 let is_open = next < Micros::MAX
                     && (row.end >= next || open.iter().any(|session| session.first.time <= row.end));
                 match &row.row {
@@ -229,7 +289,7 @@ impl ReplayState<'_> {
     }
 
     /// Pairs a session with the stored row that has the same start.
-    fn pair(&mut self, key: u128, mut session: SessionSummary<'static>) -> ExpectedSession {
+    fn pair(&mut self, key: u128, mut session: Box<SessionSummary<'static>>) -> ExpectedSession {
         let Some(rows) = self.rows.get_mut(&key) else {
             return ExpectedSession { session, stored: None, created_at: None };
         };
@@ -249,4 +309,22 @@ impl ReplayState<'_> {
 /// Compares two sessions by their order in a file of `sessions`.
 pub(super) fn row_order(a: &SessionSummary<'_>, b: &SessionSummary<'_>) -> Ordering {
     (&a.key.chatbot_id, a.first, &a.key).cmp(&(&b.key.chatbot_id, b.first, &b.key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_in_one_shard() {
+        for most in [0, SESSIONS_TOGETHER, SESSIONS_TOGETHER + 1, 7 * SESSIONS_TOGETHER] {
+            let shards: Vec<KeyShard> = KeyShard::of_sessions(most, SESSIONS_TOGETHER).collect();
+            assert_eq!(shards.len() as u64, most.div_ceil(SESSIONS_TOGETHER).max(1));
+            assert_eq!(shards.iter().filter(|shard| shard.is_first()).count(), 1);
+            for key in 0..1000u128 {
+                let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+                assert_eq!(shards.iter().filter(|shard| shard.contains(hash)).count(), 1, "{key} of {most}");
+            }
+        }
+    }
 }

@@ -13,22 +13,17 @@ use crate::store::ledger::Ledger;
 use crate::store::snapshot::Snapshot;
 use crate::time::{Day, Micros, Zone};
 
-/// The pruned days of a store, as far as they concern sessions.
+/// The pruned days of a store, as far as they affect sessions.
 #[derive(Clone, Debug)]
 pub(crate) struct PrunedBoundary {
     ledger: Ledger,
     zone: Zone,
-    events_pruned_through: Option<Day>,
 }
 
 impl PrunedBoundary {
     /// Reads the pruned days of a state of the store.
     pub(crate) fn load(snapshot: &Snapshot) -> Result<PrunedBoundary> {
-        Ok(PrunedBoundary {
-            ledger: Ledger::load(snapshot)?,
-            zone: snapshot.zone(),
-            events_pruned_through: snapshot.manifest().events_pruned_through,
-        })
+        Ok(PrunedBoundary { ledger: Ledger::load(snapshot)?, zone: snapshot.zone() })
     }
 
     /// Returns the ledger of pruned days and erased identifiers.
@@ -43,12 +38,8 @@ impl PrunedBoundary {
 
     /// Returns whether some events of a session may be pruned.
     pub(super) fn is_partial(&self, session: &SessionSummary<'_>) -> bool {
-        let Some(pruned) = self.ledger.pruned_events.get(session.key.chatbot_id.as_ref()) else {
-            return false;
-        };
-        let (first, last) = (Day::utc(session.first.time), Day::utc(session.ended_at));
-        let last = self.events_pruned_through.map_or(last, |through| last.min(through));
-        (first.0..=last.0).any(|day| pruned.contains(Day(day)))
+        let span = (session.first.time, session.ended_at);
+        self.ledger.events_pruned_within(&session.key.chatbot_id, span)
     }
 
     /// Returns whether an event outside of all stored sessions belongs to a pruned session.
@@ -58,8 +49,8 @@ impl PrunedBoundary {
     /// pruned day can remain on the next UTC date. Such a session started on a pruned day, or has
     /// events on the pruned date before.
     ///
-    /// The days were recorded in the time zone of that time. Time zones differ by up to 26 hours,
-    /// so the day can be up to two days off now.
+    /// The days were recorded in the time zone that the store had then. Time zones differ by up to
+    /// 26 hours, so a recorded day can now be off by up to two days.
     pub(super) fn belongs_to_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
         let Some(days) = self.ledger.pruned_sessions.get(chatbot) else { return false };
         let (day, date) = (self.zone.day(time), Day::utc(time));

@@ -30,8 +30,8 @@ pub(crate) fn session_eq(stored: &SessionSummary<'_>, computed: &SessionSummary<
 }
 
 /// Returns whether two locations can come from the same events, with the IP address removed in one
-/// of them. An event that has only an IP address has no location without it; the location is then
-/// that of a later event.
+/// of them. An event that has only an IP address has no location without it. The session then has
+/// the location of a later event.
 fn may_differ_by_removed_ip(a: &First<Location<'_>>, b: &First<Location<'_>>) -> bool {
     let has_ip = |location: &First<Location<'_>>| location.value().is_some_and(|l| l.ip_address.is_some());
     let position = |location: &First<Location<'_>>| location.0.as_ref().map(|(position, _)| *position);

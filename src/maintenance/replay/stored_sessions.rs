@@ -4,20 +4,26 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::KeyShard;
 use super::pruned_boundary::PrunedBoundary;
 use crate::error::{Error, Result};
 use crate::session::{SessionSummary, TextInterner};
 use crate::store::columns::Table;
+use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
+use crate::store::tables::sessions::SessionKeys;
 use crate::time::{DAY, Day, Micros};
+
+/// Number of rows that a thread reads at a time. They are in memory in three forms.
+const ROWS_TOGETHER: usize = 1 << 13;
 
 /// A row of `sessions`.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredSession {
-    /// The session.
-    pub(crate) session: SessionSummary<'static>,
+    /// The session. It is boxed, since rows are sorted and moved between collections.
+    pub(crate) session: Box<SessionSummary<'static>>,
     /// The day of the partition that contains the row.
     pub(crate) day: Day,
     /// Whether some of its events may be pruned; see [`super::pruned_boundary`].
@@ -34,6 +40,7 @@ pub(super) struct StoredSessionReader<'a> {
     snapshot: &'a Snapshot,
     boundary: &'a PrunedBoundary,
     texts: &'a TextInterner,
+    shard: KeyShard,
     /// The files that were not read yet.
     partitions: BTreeMap<Day, Vec<&'a DataFile>>,
     /// Rows that were read and start on a later date.
@@ -41,17 +48,19 @@ pub(super) struct StoredSessionReader<'a> {
 }
 
 impl<'a> StoredSessionReader<'a> {
-    /// Returns a reader at the first date. Long texts of the rows are shared through `texts`.
+    /// Returns a reader of the rows of a shard, at the first date. Long texts of the rows are
+    /// shared through `texts`.
     pub(super) fn new(
         snapshot: &'a Snapshot,
         boundary: &'a PrunedBoundary,
         texts: &'a TextInterner,
+        shard: KeyShard,
     ) -> StoredSessionReader<'a> {
         let mut partitions: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
         for file in snapshot.manifest().files(Table::Sessions) {
             partitions.entry(file.day).or_default().push(file);
         }
-        StoredSessionReader { snapshot, boundary, texts, partitions, later_rows: Vec::new() }
+        StoredSessionReader { snapshot, boundary, texts, shard, partitions, later_rows: Vec::new() }
     }
 
     /// Returns the UTC dates on which sessions can start.
@@ -73,9 +82,9 @@ impl<'a> StoredSessionReader<'a> {
         let later = self.partitions.split_off(&zone.day(end - 1).plus(1));
         let due = std::mem::replace(&mut self.partitions, later);
         let files: Vec<&DataFile> = due.into_values().flatten().collect();
-        let read: Vec<Vec<StoredSession>> =
-            files.par_iter().map(|file| self.read_file(file)).collect::<Result<_>>()?;
-        self.later_rows.extend(read.into_iter().flatten());
+        for file in &files {
+            self.later_rows.extend(self.read_file(file)?);
+        }
         let (rows, later) = std::mem::take(&mut self.later_rows)
             .into_iter()
             .partition(|row| row.session.first.time < end || zone.day(row.session.first.time) != row.day);
@@ -83,22 +92,41 @@ impl<'a> StoredSessionReader<'a> {
         Ok((rows, files.iter().map(|file| file.bytes).sum()))
     }
 
-    /// Reads a file, and checks the derived columns by deriving them again.
+    /// Reads a file, and compares its derived columns with values derived again.
     fn read_file(&self, file: &DataFile) -> Result<Vec<StoredSession>> {
         let frame = self.snapshot.read_file_checked(file)?;
-        let sessions = tables::sessions::read(&frame)
+        let parts: Vec<usize> = (0..frame.height()).step_by(ROWS_TOGETHER).collect();
+        let parts: Vec<Vec<StoredSession>> = parts
+            .into_par_iter()
+            .map(|start| self.read_rows(file, &frame.slice(start, ROWS_TOGETHER)))
+            .collect::<Result<_>>()?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    fn read_rows(&self, file: &DataFile, frame: &Frame) -> Result<Vec<StoredSession>> {
+        // A file is read once for each shard, and most of its rows belong to other shards.
+        let of_shard;
+        let frame = match self.shard.is_all() {
+            true => frame,
+            false => {
+                let keys = SessionKeys::new(frame)?;
+                let is_of_shard = (0..frame.height()).map(|row| self.shard.contains(keys.key(row).hash()));
+                of_shard = frame.filter(is_of_shard)?;
+                &of_shard
+            }
+        };
+        let sessions = tables::sessions::read(frame)
             .map_err(|e| Error::failed(format!("cannot use {}", file.path)).caused_by(e))?;
         let derived = tables::sessions::frame(&sessions)?;
-        let all_consistent = frame == derived;
+        let all_consistent = *frame == derived;
+        let sessions = sessions.into_iter().enumerate();
         Ok(sessions
-            .into_iter()
-            .enumerate()
             .map(|(row, session)| StoredSession {
                 day: file.day,
                 is_partial: self.boundary.is_partial(&session),
                 is_consistent: all_consistent || frame.slice(row, 1) == derived.slice(row, 1),
                 retained_part: None,
-                session: session.into_owned(self.texts),
+                session: Box::new(session.into_owned(self.texts)),
             })
             .collect())
     }

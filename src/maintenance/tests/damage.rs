@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use super::fixture::{Fixture, line};
 use crate::maintenance;
-use crate::progress::Progress;
+use crate::progress::{NoProgress, Progress};
+use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::tables;
@@ -75,7 +76,7 @@ fn missing_truncated_and_orphan_files_are_found() {
     let path = first_file(&fixture, Table::Sessions);
     std::fs::write(path.with_file_name("orphan.parquet"), "x").unwrap();
     assert_eq!(finds(&fixture, "sessions/session_date=2026-03-10/orphan.parquet", "does not name it"), 1);
-    // While a writer is running, it counts as a file of the writer.
+    // While a writer is running, the orphan file counts as the writer's.
     std::fs::create_dir(fixture.store().dir().join("staging")).unwrap();
     let report = fixture.verify();
     assert!(report.is_clean() && report.notes.len() == 1, "{report:#?}");
@@ -90,12 +91,69 @@ fn missing_truncated_and_orphan_files_are_found() {
 }
 
 #[test]
+fn damaged_or_missing_key_is_found() {
+    let fixture = ingested_store();
+    let path = fixture.store().dir().join("key");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let other = format!("{}{}", if good.starts_with('0') { '1' } else { '0' }, &good[1..]);
+    for (key, what) in [("", "damaged"), (&good[1..], "damaged"), (&other, "not the secret key")] {
+        std::fs::write(&path, key).unwrap();
+        assert_eq!(finds(&fixture, "key", what), 1);
+        let report = fixture.verify();
+        assert!(report.key_damaged && report.tables_compared, "{report:#?}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(finds(&fixture, "key", "missing"), 1);
+    // A key is case-insensitive.
+    std::fs::write(&path, good.to_uppercase()).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fixture.assert_clean();
+}
+
+#[test]
+fn key_that_was_never_used_may_be_missing() {
+    let fixture = Fixture::new(NOW);
+    fixture.writer().finish().unwrap();
+    assert!(!fixture.store().dir().join("key").exists());
+    fixture.assert_clean();
+}
+
+#[test]
+fn unreadable_settings_are_found() {
+    let fixture = ingested_store();
+    let settings = Err(crate::Error::usage("wa.toml, line 4: no value"));
+    let report = maintenance::verify(&fixture.store(), &settings, &NoProgress).unwrap();
+    assert_eq!(report.differences.len(), 1);
+    assert_eq!(report.differences[0].object, "wa.toml");
+    assert!(report.settings_damaged && report.tables_compared && !report.key_damaged, "{report:#?}");
+}
+
+#[test]
+fn wrong_footer_checksum_in_the_manifest_is_found() {
+    let fixture = ingested_store();
+    let mut writer = fixture.writer();
+    let mut transaction = writer.begin();
+    for files in transaction.manifest().tables.values_mut() {
+        files.iter_mut().for_each(|file| file.footer_checksum = file.footer_checksum.map(|sum| sum ^ 1));
+    }
+    writer.commit(transaction, 0).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(finds(&fixture, "events/", "checksum of its footer"), fixture.file_count());
+    // Reports still read the right figures, from the whole file.
+    assert_eq!(fixture.sessions().len(), 3);
+}
+
+#[test]
 fn damaged_manifest_is_an_error_with_the_store_path() {
     let fixture = ingested_store();
     let path = fixture.store().dir().join("manifest.json");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"rows\":", "\"rows\": ")).unwrap();
-    let error = crate::maintenance::verify(&fixture.store(), &crate::progress::NoProgress).unwrap_err();
+    let error = maintenance::verify(&fixture.store(), &Ok(Settings::default()), &NoProgress).unwrap_err();
     assert!(error.to_string().contains(&fixture.store().dir().display().to_string()), "{error}");
 }
 
@@ -105,7 +163,7 @@ fn replace(fixture: &Fixture, table: Table, make: impl FnOnce(NewFile, &mut Tran
     let snapshot = writer.snapshot().unwrap();
     let mut transaction = writer.begin();
     let old = snapshot.manifest().files(table)[0].clone();
-    transaction.remove(table, &old.path);
+    transaction.remove(&old);
     let bytes = std::fs::read(snapshot.dir().join(&old.path)).unwrap();
     let file = NewFile::new(table, old.day, old.rows, (old.min_time, old.max_time), bytes);
     let file = make(file, &mut transaction);
@@ -128,7 +186,8 @@ fn wrong_manifest_entry_is_found() {
     finds(&of(|file| file.min_time -= 1), "events/", "minimum time");
     finds(&of(|file| file.max_time += 1), "events/", "maximum time");
     finds(&of(|file| file.day = file.day.plus(1)), "events/", "3 rows belong to another partition");
-    finds(&of(|file| file.table = Table::Visitors), "visitors/", "columns are not those of visitors");
+    let of_visitors = of(|file| (file.table, file.day) = (Table::Visitors, file.day.month_start()));
+    finds(&of_visitors, "visitors/", "columns are not those of visitors");
 }
 
 /// Changes the sessions of the first file of `sessions`.
@@ -251,7 +310,7 @@ fn change_daily_stats(fixture: &Fixture, change: impl FnOnce(&mut Vec<crate::dai
 #[test]
 fn day_below_its_retained_sessions_is_found_and_repaired() {
     type Change = fn(&mut Vec<crate::daily_stats::DailyStats>);
-    // On the 10th, the session of v is pruned and that of w is retained; both visitors were new.
+    // On the 10th, v's session is pruned and w's session is retained; both visitors were new.
     let changes: [(Change, &str); 5] = [
         (|rows| rows[0].total_messages_received = 0, "total_messages_received is 0, not at least 1"),
         (|rows| rows[0].new_visitors = -1, "new_visitors is -1, not at least 2"),
@@ -322,7 +381,7 @@ fn verify_restarts_after_a_write_up_to_ten_times() {
         let fixture = ingested_store();
         let store = fixture.store();
         let writer = IngestOnStart { fixture: Mutex::new((fixture, changes)) };
-        let outcome = maintenance::verify(&store, &writer);
+        let outcome = maintenance::verify(&store, &Ok(Settings::default()), &writer);
         let left = writer.fixture.lock().unwrap().1;
         match (outcome, ends) {
             (Ok(report), true) => assert!(report.is_clean() && left == 0, "{report:#?}"),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::daily_stats::DailyStats;
 use crate::enrich::Enricher;
 use crate::ingest;
+use crate::maintenance::rebuild::rebuild_in_parts;
+use crate::maintenance::replay::SESSIONS_TOGETHER;
 use crate::maintenance::{self, RebuildReport, VerifyReport};
 use crate::progress::NoProgress;
 use crate::settings::{Retention, Settings};
@@ -62,6 +64,8 @@ impl Fixture {
         let file = self.dir.path().join(format!("{}.ndjson", self.runs));
         std::fs::write(&file, lines.concat()).unwrap();
         let options = ingest::IngestOptions {
+            map: None,
+            timezone: None,
             inputs: vec![file.to_owned()],
             chatbot: None,
             force: false,
@@ -102,10 +106,15 @@ impl Fixture {
 
     /// Runs a rebuild.
     pub fn rebuild(&mut self) -> RebuildReport {
+        self.rebuild_in_parts(SESSIONS_TOGETHER)
+    }
+
+    /// Runs a rebuild with about `sessions_together` sessions of a date in memory.
+    pub fn rebuild_in_parts(&mut self, sessions_together: u64) -> RebuildReport {
         let mut writer = self.writer();
         let clock = Clock { now: self.now };
-        let report =
-            maintenance::rebuild_with_writer(&mut writer, &self.settings, clock, &NoProgress).unwrap();
+        let (settings, progress) = (&self.settings, &NoProgress);
+        let report = rebuild_in_parts(&mut writer, settings, clock, progress, sessions_together).unwrap();
         writer.finish().unwrap();
         self.now += 1_000_000;
         report
@@ -113,7 +122,13 @@ impl Fixture {
 
     /// Runs a verify.
     pub fn verify(&self) -> VerifyReport {
-        maintenance::verify(&self.store(), &NoProgress).unwrap()
+        maintenance::verify(&self.store(), &Ok(self.settings.clone()), &NoProgress).unwrap()
+    }
+
+    /// Returns the number of files of all tables.
+    pub fn file_count(&self) -> u64 {
+        let snapshot = self.store().snapshot().unwrap();
+        Table::ALL.into_iter().map(|table| snapshot.manifest().files(table).len() as u64).sum()
     }
 
     /// Checks that verify finds nothing.
@@ -124,7 +139,7 @@ impl Fixture {
         assert!(report.tables_compared);
     }
 
-    /// Returns the rows of all tables but `events`, without some columns.
+    /// Returns the rows of all tables except `events`, without some columns.
     pub fn rows(&self, without: &[&str]) -> Rows {
         let snapshot = self.store().snapshot().unwrap();
         let tables = [Table::Sessions, Table::DailyStats, Table::Visitors];

@@ -1,4 +1,4 @@
-//! Tests of verify and rebuild, on stores of their own.
+//! Tests of verify and rebuild, each on its own store.
 
 pub(crate) mod damage;
 pub(crate) mod fixture;

@@ -187,8 +187,35 @@ proptest! {
         prop_assert_eq!(fixture.content(), again.content());
     }
 
-    /// With pruned events and any change of settings, every event is counted in one session, and
-    /// partial sessions are restored by the old settings.
+    /// Sessions whose events are partly pruned, too.
+    #[test]
+    fn rebuild_in_parts_equals_rebuild_of_all_sessions(
+        events in proptest::collection::vec(random_event(), 1..60),
+        zones in (zones(), zones()),
+        timeouts in (timeouts(), timeouts()),
+        keep in proptest::option::of(6..11u32),
+        sessions_together in 1..5u64,
+    ) {
+        let [(whole, expected), (mut parts, report)] = [u64::MAX, sessions_together].map(|together| {
+            let mut fixture = Fixture::new(NOW);
+            fixture.set_zone(zones.0);
+            fixture.settings.session_timeout = timeouts.0;
+            fixture.ingest(&distribute(&events, 1).concat());
+            fixture.gc(keep, None);
+            fixture.set_zone(zones.1);
+            fixture.settings.session_timeout = timeouts.1;
+            let report = fixture.rebuild_in_parts(together);
+            (fixture, report)
+        });
+        prop_assert_eq!(report, expected);
+        prop_assert_eq!(parts.rows(&[]), whole.rows(&[]));
+        parts.assert_clean();
+        let again = parts.rebuild_in_parts(sessions_together);
+        prop_assert!(!again.changed, "{:?}", again);
+    }
+
+    /// With pruned events and any change of settings, exactly one session counts each event, and
+    /// the old settings restore partial sessions.
     #[test]
     fn rebuild_counts_every_event_of_partial_sessions_once(
         events in proptest::collection::vec(random_event(), 1..60),
@@ -251,7 +278,8 @@ proptest! {
     }
 
     /// The contribution of each event to daily statistics stays the same when sessions are split or
-    /// merged next to pruned ones. Without bots: a session merged with a bot session becomes one.
+    /// merged next to pruned ones. The events contain no bots, because a session that is merged
+    /// with a bot session becomes a bot session.
     #[test]
     fn new_timeout_preserves_event_sums_of_daily_statistics(
         events in proptest::collection::vec(random_event(), 1..60),
@@ -287,7 +315,7 @@ proptest! {
         zone in zones(),
         steps in proptest::collection::vec(step(), 1..10),
     ) {
-        // Without bots: a session merged with a bot session becomes one.
+        // No bots: a session that is merged with a bot session becomes a bot session.
         let events: Vec<RandomEvent> = events.into_iter().map(|event| RandomEvent { extra: event.extra & 7, ..event }).collect();
         let files = distribute(&events, 4);
         let mut fixture = Fixture::new(NOW);
@@ -326,7 +354,8 @@ proptest! {
 enum Step {
     /// Ingests one of the files.
     Ingest(usize),
-    /// Runs a gc: days of events to retain, and additional days of sessions, or all.
+    /// Runs a gc with the days of events to retain, and the additional days of sessions to retain,
+    /// or all.
     Prune(u32, Option<u32>),
     /// Changes time zone and timeout.
     Rebuild(&'static str, i64),

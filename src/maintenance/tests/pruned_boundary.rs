@@ -89,7 +89,7 @@ fn longer_timeout_merges_partial_sessions_and_events() {
 }
 
 #[test]
-fn date_without_data_makes_no_session_partial() {
+fn date_without_data_leaves_sessions_complete() {
     let mut fixture = Fixture::new(NOW);
     fixture.ingest(&at(&["10T10:00", "11T10:00"]));
     fixture.gc(Some(10), None);
@@ -108,7 +108,7 @@ fn date_without_data_makes_no_session_partial() {
 }
 
 #[test]
-fn pruned_session_does_not_return_from_its_last_events() {
+fn pruned_session_is_not_restored_from_its_last_events() {
     let mut fixture = Fixture::new(NOW);
     fixture.set_zone("America/New_York");
     // In New York this session is on 10 March, but its last event is on 11 March in UTC.
@@ -243,7 +243,7 @@ fn earlier_first_seen_corrects_the_day_in_any_time_zone() {
     let seen = |time: &str, visitor: &str| {
         line(&format!("2026-{time}:00Z"), time, "x", &format!(",\"anonymous_id\":\"{visitor}\""))
     };
-    // New on the 6th and the 7th in UTC, both on the 7th in Kolkata.
+    // Both are new in UTC on the 6th and the 7th, and in Kolkata on the 7th.
     fixture.ingest(&[
         seen("03-06T23:30", "a"),
         seen("03-07T10:00", "b"),
@@ -269,11 +269,11 @@ fn earlier_first_seen_corrects_the_day_in_any_time_zone() {
         days.join(", ")
     };
     assert_eq!(new(&fixture), "2026-03-06: 1, 2026-03-07: 2, 2026-03-12: 0");
-    // History of days without data: a and b were seen earlier.
+    // Earlier events on days without data: a and b were seen earlier.
     fixture.ingest(&[seen("02-01T10:00", "a"), seen("02-02T10:00", "b")]);
     let expected = "2026-02-01: 1, 2026-02-02: 1, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
     assert_eq!(new(&fixture), expected);
-    // Even earlier: those days are not corrected a second time.
+    // Still earlier events do not correct those days a second time.
     fixture.ingest(&[seen("01-31T10:00", "a"), seen("01-31T11:00", "b")]);
     let expected = "2026-01-31: 2, 2026-02-01: 0, 2026-02-02: 0, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
     assert_eq!(new(&fixture), expected);
@@ -281,7 +281,7 @@ fn earlier_first_seen_corrects_the_day_in_any_time_zone() {
 }
 
 #[test]
-fn pruned_session_does_not_return_in_another_time_zone() {
+fn pruned_session_is_not_restored_in_another_time_zone() {
     let mut fixture = Fixture::new("2026-03-20T09:00:00Z");
     // The last pruned day is 17 March. In Pago Pago the session started on the 17th at 23:20 and is
     // pruned; its event is on the 18th in UTC and is retained.

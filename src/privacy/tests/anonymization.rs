@@ -37,12 +37,12 @@ fn invalid_ip_address_is_removed_from_extra() {
         dry_run: false,
         lock_timeout: Duration::ZERO,
     };
-    assert_eq!(anonymize(&store.store(), options).unwrap().events, 3);
+    assert_eq!(anonymize(&store.store(), options).unwrap().report.events, 3);
     let rows = store.row_texts(Table::Events).join("\n");
     assert!(!rows.contains("3405803859") && !rows.contains("203.0.113"), "{rows}");
     assert!(rows.contains(r#"{\"plan\":\"pro\\u0021\"}"#) && rows.contains(r#"{\"ship\":1}"#), "{rows}");
     assert_eq!(rows.matches("extra=Null").count(), 1);
-    assert_eq!(anonymize(&store.store(), options).unwrap().files, 0);
+    assert_eq!(anonymize(&store.store(), options).unwrap().report.files, 0);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn old_ip_addresses_are_removed_and_recent_ones_stay() {
             dry_run,
             lock_timeout: Duration::ZERO,
         };
-        anonymize(&store.store(), options).unwrap()
+        anonymize(&store.store(), options).unwrap().report
     };
     let dry = run(30, true);
     let done = run(30, false);
@@ -79,6 +79,36 @@ fn old_ip_addresses_are_removed_and_recent_ones_stay() {
     assert_eq!((all.events, all.sessions), (2, 2));
     let all = store.all_text();
     let left: Vec<_> = all.match_indices("203.0.113").map(|(at, _)| &all[at..at + 11]).collect();
-    // The line that was rejected today.
+    // The line that was rejected today keeps its IP addresses.
     assert!(left.iter().all(|ip| *ip == "203.0.113.5"), "{left:?}");
+}
+
+#[test]
+fn address_in_any_notation_is_removed() {
+    let store = TestStore::new();
+    let notations = [
+        "(203.0.113.9)",
+        "<203.0.113.9>",
+        "203.0.113.9|x",
+        "tcp://203.0.113.9:80",
+        "http://203.0.113.9/",
+        "v203.0.113.9",
+    ];
+    let line = |value: &str, time: &str| {
+        format!(
+            r#"{{"chatbot_id":"c","session_id":"s","event_name":"x","timestamp":"{time}","client":"{value}"}}"#
+        )
+    };
+    let lines =
+        notations.iter().flat_map(|value| [line(value, "2026-10-01T08:00:00Z"), line(value, "never")]);
+    store.ingest(&store.write_log("a.ndjson", &lines.collect::<Vec<_>>()), "2026-10-01T09:00:00Z");
+    let options = AnonymizeOptions {
+        clock: clock(NOW),
+        older_than_days: 30,
+        dry_run: false,
+        lock_timeout: Duration::ZERO,
+    };
+    let done = anonymize(&store.store(), options).unwrap();
+    assert_eq!((done.events, done.rejects), (6, 6));
+    assert!(!store.all_text().contains("203.0"));
 }

@@ -76,7 +76,7 @@ fn assert_ada_is_erased(store: &TestStore) {
     );
 }
 
-/// Checks that only the name of the log mentions Ada: it came back with the log.
+/// Checks that only the log's name mentions Ada, which the new ingest stored again.
 fn assert_ada_is_only_in_file_names(store: &TestStore) {
     let text = store.all_text().replace("user_ada.ndjson", "").replace("user_ada2", "");
     for trace in ["user_ada", "cookie-ada", "s-ada", "secret-of-ada"] {

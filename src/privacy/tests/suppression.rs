@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::identity::IdentifierKind;
 use crate::privacy::anonymize::{AnonymizeOptions, anonymize};
-use crate::privacy::rejects::{self, RejectChange};
 use crate::settings::{IpPolicy, Settings};
 use crate::store::manifest::Manifest;
 use crate::store::rejects::RejectRecord;
+use crate::store::rejects::rewrite::{self, RejectChange};
 use crate::testing::{NOW, TestStore, ada_among_others, clock, event_line};
 
 /// Events whose ids are one email address in different encodings.
@@ -31,7 +31,7 @@ fn encoded_ids_are_erased_and_stay_out() {
     let of_ada = store.write_log("ada.ndjson", &ada_in_many_encodings());
     store.ingest(&of_ada, NOW);
     let receipt = store.forget(IdentifierKind::Email, "ada@example.org");
-    // Visitors: the anonymous id of s2x, the users of s4x and of the fifth line.
+    // Three visitors: the anonymous id of s2x, and the users of s4x and of the fifth line.
     assert_eq!((receipt.erased.events, receipt.erased.sessions, receipt.erased.visitors), (6, 6, 3));
     assert_eq!((receipt.redacted.events, receipt.redacted.sessions), (0, 0));
     let text = store.all_text().to_lowercase();
@@ -82,7 +82,7 @@ fn erased_rejects_stay_out_under_any_ip_policy() {
                 dry_run: false,
                 lock_timeout: Duration::ZERO,
             };
-            assert_eq!(anonymize(&store.store(), options).unwrap().rejects, 2);
+            assert_eq!(anonymize(&store.store(), options).unwrap().report.rejects, 2);
         }
         assert_eq!(store.forget_at(IdentifierKind::User, "user_ada", later, false).erased.rejects, 2);
         let again = ingest(then);
@@ -94,16 +94,16 @@ fn erased_rejects_stay_out_under_any_ip_policy() {
 #[test]
 fn erased_reject_without_keyed_hash_stays_out() {
     let store = TestStore::new();
-    let log = store.write_log("a.ndjson", &[r#"broken {"user_id":"user_ada""#.to_owned()]);
+    let log = store.write_log("a.ndjson", &[r#"broken {"user_id":"user_ada","ip":"192.0.2.1""#.to_owned()]);
     store.ingest(&log, NOW);
     let first = || Manifest::new(0, "UTC", 1);
     let mut writer = store.store().writer("a test", Duration::ZERO, first).unwrap();
     let mut transaction = writer.begin();
     let without_hash = |reject: &RejectRecord| {
         assert!(reject.keyed_hash.is_some());
-        RejectChange::Replace(RejectRecord { keyed_hash: None, ..reject.clone() })
+        RejectChange::Replace(Box::new(RejectRecord { keyed_hash: None, ..reject.clone() }))
     };
-    rejects::rewrite(&mut transaction, |_| true, without_hash).unwrap();
+    rewrite::rewrite(&mut transaction, |_| true, without_hash).unwrap();
     writer.commit(transaction, clock(NOW).now).unwrap();
     writer.finish().unwrap();
     assert_eq!(store.forget(IdentifierKind::User, "user_ada").erased.rejects, 1);

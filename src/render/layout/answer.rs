@@ -1,32 +1,59 @@
 //! Lays out the answers of reports.
 
-use super::{Cell, Column, Layout, Row, RowStyle, Section, comparison, sessions};
+use super::{Cell, Column, Layout, Row, RowStyle, Section, breakdown, comparison, matrix, sessions};
 use crate::render::labels;
 use crate::render::numbers::{format_local_time, format_metric, pluralize};
 use crate::render::text::escape_control;
 use crate::report::answer::comparison::Comparison;
 use crate::report::answer::rows::Group;
-use crate::report::answer::{Answer, BotSessions, ReportHead};
+use crate::report::answer::{Answer, BotSessions, DayNote, ReportHead};
 use crate::report::metric::{Metric, Unit};
-use crate::time::Zone;
+use crate::time::{Zone, parse_human};
 
 /// Lays out an answer.
 pub(in crate::render) fn layout(answer: &dyn Answer) -> Layout {
     let head = answer.head();
+    let groups = answer.groups();
     let mut layout = Layout {
         title: title(answer.name(), head),
-        facts: facts(head, answer.comparison()),
+        facts: [answer.facts(), facts(head, has_bot_row(&groups), answer.comparison())].concat(),
         sections: Vec::new(),
     };
     if let Some(page) = answer.session_page() {
         layout.sections = sessions::page(page, head.zone);
         layout.facts.push(sessions::page_number(page));
+    } else if let Some(table) = answer.matrix() {
+        match answer.broken_down() {
+            Some(broken_down) => {
+                layout.facts.extend(matrix::facts_by_value(&table));
+                layout.facts.push(breakdown::fact(broken_down));
+                layout.sections = breakdown::matrices(broken_down);
+            }
+            None => {
+                layout.facts.extend(matrix::facts(&table));
+                layout.sections = vec![matrix::section(&table)];
+            }
+        }
+    } else if let Some(broken_down) = answer.broken_down() {
+        layout.sections = breakdown::sections(&groups, broken_down);
+        layout.facts.push(breakdown::fact(broken_down));
     } else if let Some(comparison) = answer.comparison() {
         layout.sections = comparison::sections(comparison);
     } else {
-        layout.sections = sections(&answer.groups());
+        layout.sections = sections(&groups, head.zone);
     }
+    layout.sections.extend(annotations(answer.annotations()));
     layout
+}
+
+/// Lays out the notes on days; `None` if there are none.
+fn annotations(notes: &[DayNote]) -> Option<Section> {
+    let mut section = Section::new([Column::time("Day"), Column::wrapped("Note")]);
+    section.heading = Some("Annotations".to_owned());
+    for DayNote { date, text } in notes {
+        section.push([date.as_str(), &*escape_control(text)]);
+    }
+    (!notes.is_empty()).then_some(section)
 }
 
 /// Lays out the summaries of several chatbots as one row per chatbot.
@@ -36,7 +63,7 @@ pub(in crate::render) fn by_chatbot(answers: &[&dyn Answer]) -> Layout {
     if let Some(chatbots) = title.get_mut(1) {
         *chatbots = format!("{} chatbots", answers.len());
     }
-    let mut section = Section::new([Column::text("Chatbot")]);
+    let mut section = Section::new([Column::id("Chatbot")]);
     if let Some(group) = first.groups().first() {
         section.columns.extend(number_columns(group.name, group.metrics));
     }
@@ -72,8 +99,15 @@ pub(in crate::render) fn title(name: &str, head: &ReportHead) -> Vec<String> {
     [name, chatbots].into_iter().chain(period).collect()
 }
 
-fn facts(head: &ReportHead, comparison: Option<&Comparison>) -> Vec<String> {
+/// Returns whether a row contains the number of excluded bot sessions, so that the facts need not.
+fn has_bot_row(groups: &[Group<'_>]) -> bool {
+    let keys = groups.iter().filter(|group| group.is_single).flat_map(|group| group.metrics);
+    keys.into_iter().any(|(key, _)| *key == "bot_sessions_excluded")
+}
+
+fn facts(head: &ReportHead, has_bot_row: bool, comparison: Option<&Comparison>) -> Vec<String> {
     let bots = match head.bot_sessions {
+        BotSessions::Excluded(_) if has_bot_row => None,
         BotSessions::NotCounted | BotSessions::Excluded(0) | BotSessions::Included(0) => None,
         BotSessions::Excluded(n) => Some(format!("{} excluded", pluralize(n, "bot session", "bot sessions"))),
         BotSessions::Included(n) => Some(format!("{} included", pluralize(n, "bot session", "bot sessions"))),
@@ -91,7 +125,7 @@ fn zone_fact(zone: Zone) -> Option<String> {
 
 /// Returns a section per group. Consecutive groups of one row with the same metrics, such as
 /// response and load times, share a section.
-fn sections(groups: &[Group<'_>]) -> Vec<Section> {
+fn sections(groups: &[Group<'_>], zone: Zone) -> Vec<Section> {
     let titled = groups.len() > 1;
     let mut sections = Vec::new();
     let mut rest = groups;
@@ -103,7 +137,7 @@ fn sections(groups: &[Group<'_>]) -> Vec<Section> {
         sections.push(match (alike, first.is_single) {
             (1.., _) => row_per_group(same),
             (0, true) => row_per_metric(first, titled),
-            (0, false) => list(first, titled),
+            (0, false) => list(first, titled, zone),
         });
         rest = others;
     }
@@ -136,7 +170,7 @@ fn row_per_group(groups: &[Group<'_>]) -> Section {
     let mut section = Section::new([Column::text("")]);
     if let Some(first) = groups.first() {
         section.columns.extend(first.metrics.iter().map(|(key, _)| {
-            // The mean, the median and the tail matter more than p75.
+            // The mean, the median and the highest percentiles matter more than p75.
             let priority = u8::from(*key == "p75");
             Column::number(labels::column(first.name, key)).drop_priority(priority)
         }));
@@ -150,7 +184,7 @@ fn row_per_group(groups: &[Group<'_>]) -> Section {
 }
 
 /// Lays out a list: names, metrics, and a share or a bar for the group's main metric.
-fn list(group: &Group<'_>, titled: bool) -> Section {
+fn list(group: &Group<'_>, titled: bool, zone: Zone) -> Section {
     let share = group.bar.filter(|_| group.total.is_some());
     let mut columns = name_columns(group.name, group.dimensions);
     for (index, column) in number_columns(group.name, group.metrics).enumerate() {
@@ -178,7 +212,11 @@ fn list(group: &Group<'_>, titled: bool) -> Section {
     };
     let mut rows: Vec<Row> = Vec::new();
     for item in group.shown_rows() {
-        let names = item.dimensions.iter().map(|name| escape_control(name).into_owned());
+        let names = group.dimensions.iter().zip(&item.dimensions).map(|(key, name)| match *key {
+            // Programs read UTC; people read the time zone of the store.
+            "started_at" => parse_human(name).map_or(String::new(), |time| format_local_time(time, zone)),
+            _ => escape_control(name).into_owned(),
+        });
         let mut cells = cells(names.collect(), &item.metrics);
         if group.bar.is_some() {
             let thousandths = i128::from(main_metric(&item.metrics)) * 1000 / i128::from(longest);
@@ -193,27 +231,46 @@ fn list(group: &Group<'_>, titled: bool) -> Section {
     Section { heading: heading(group.name, titled), columns, rows, hide_header: false }
 }
 
-/// Shares repeat the metric before them, so they are dropped before the other metrics.
+/// A share repeats the metric before it, so shares are dropped before other metrics.
 const SHARE_PRIORITY: u8 = 100;
 
 /// Returns the columns of the names that identify a row.
 pub(super) fn name_columns(group: &str, keys: &[&str]) -> Vec<Column> {
     let column = |key: &&str| {
         let title = labels::column(group, key);
-        if *key == "stat_date" { Column::time(title) } else { Column::text(title) }
+        match *key {
+            "stat_date" => Column::time(title),
+            // The end of a host name is the site.
+            "landing_page" | "domain" | "referrer_domain" => Column::path(title),
+            "started_at" => Column::time(title),
+            "session_id" | "anonymous_id" | "user_id" | "id" | "chatbot_id" => Column::id(title),
+            _ => Column::text(title),
+        }
     };
-    keys.iter().map(column).collect()
+    keys.iter().map(|key| column(key).drop_priority(name_priority(group, key))).collect()
 }
 
-/// Returns the columns of metrics. Later ones are dropped first; the first one is not dropped.
-fn number_columns(group: &str, metrics: &[(&str, Unit)]) -> impl Iterator<Item = Column> {
+/// Returns the priority with which the column of a name is dropped. Most names are not dropped.
+fn name_priority(group: &str, key: &str) -> u8 {
+    match (group, key) {
+        ("list", "anonymous_id") => 2,
+        ("list", "landing_page") => 6,
+        ("list", "channel" | "utm_source" | "referrer_domain") => 20,
+        ("list", "user_id" | "chatbot_id" | "id") => 30,
+        _ => 0,
+    }
+}
+
+/// Returns the columns of metrics. Later columns are dropped first; the first column is never
+/// dropped.
+pub(super) fn number_columns(group: &str, metrics: &[(&str, Unit)]) -> impl Iterator<Item = Column> {
     metrics
         .iter()
         .zip(0..)
         .map(move |((key, _), priority)| Column::number(labels::column(group, key)).drop_priority(priority))
 }
 
-/// Returns the names of the row that sums the rows beyond the limit.
+/// Returns the names of the row for the sum of the rows beyond the limit.
 pub(super) fn rest_names(columns: usize, hidden: usize) -> Vec<String> {
     let mut names = vec![String::new(); columns];
     if let Some(first) = names.first_mut() {
@@ -222,6 +279,9 @@ pub(super) fn rest_names(columns: usize, hidden: usize) -> Vec<String> {
     names
 }
 
-fn format_values(metrics: &[(&str, Unit)], values: &[Option<i64>]) -> impl Iterator<Item = String> {
+pub(super) fn format_values(
+    metrics: &[(&str, Unit)],
+    values: &[Option<i64>],
+) -> impl Iterator<Item = String> {
     metrics.iter().zip(values).map(|((_, unit), value)| format_metric(Metric { unit: *unit, value: *value }))
 }

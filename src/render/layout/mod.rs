@@ -1,13 +1,20 @@
-//! Layouts: answers as sections of columns and rows, ready to be drawn as text or Markdown.
+//! Layouts: answers arranged as sections of columns and rows, to be drawn as text or Markdown.
 //!
-//! - [`answer`] lays out reports, and [`comparison`] reports with a previous period;
-//! - [`sessions`] lays out pages of sessions, and events.
+//! - [`answer`] lays out reports, [`comparison`] reports with a previous period, and [`breakdown`]
+//!   reports for each value of a field;
+//! - [`matrix`] lays out a metric by two dimensions, with shading;
+//! - [`sessions`] lays out pages of sessions, and events; [`session_view`] lays out one session
+//!   with its events.
 
 pub(super) mod answer;
+mod breakdown;
 mod comparison;
+mod matrix;
+mod session_view;
 pub(super) mod sessions;
 
 use super::text::display_width;
+use crate::report::ROW_ID_PREFIX;
 
 /// A table with a title, facts and sections.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +33,7 @@ pub(crate) struct Section {
     pub heading: Option<String>,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
-    /// Whether the header is hidden, because the first column labels the rows.
+    /// Whether the header is hidden because the first column labels the rows.
     pub hide_header: bool,
 }
 
@@ -49,18 +56,35 @@ pub(crate) struct Column {
     pub kind: ColumnKind,
     /// The column with the highest priority is dropped first if space is short; 0 is never dropped.
     pub drop_priority: u8,
-    /// The name of the dropped column, if the title alone is not clear.
+    /// The name that is listed if the column is dropped; `None` for the title.
     pub dropped_name: Option<String>,
+    /// The width up to which a column of ids is not shrunk.
+    pub id_width: usize,
 }
 
 impl Column {
     fn new(title: &str, kind: ColumnKind) -> Column {
-        Column { title: title.to_owned(), kind, drop_priority: 0, dropped_name: None }
+        Column { title: title.to_owned(), kind, drop_priority: 0, dropped_name: None, id_width: UUID_WIDTH }
     }
 
     /// Creates a text column. Long texts are truncated.
     pub(crate) fn text(title: &str) -> Column {
         Column::new(title, ColumnKind::Text)
+    }
+
+    /// Creates a column of paths or URLs. Long ones keep their end.
+    pub(crate) fn path(title: &str) -> Column {
+        Column::new(title, ColumnKind::Path)
+    }
+
+    /// Creates a column of ids. They are not truncated, since users copy them.
+    pub(crate) fn id(title: &str) -> Column {
+        Column::new(title, ColumnKind::Id)
+    }
+
+    /// Creates a column of names, which are not truncated.
+    pub(crate) fn name(title: &str) -> Column {
+        Column { id_width: NAME_WIDTH, ..Column::id(title) }
     }
 
     /// Creates a text column in which long texts wrap.
@@ -97,6 +121,10 @@ pub(crate) enum ColumnKind {
     Text,
     /// Text, left-aligned; wrapped if space is short.
     WrappedText,
+    /// Paths or URLs, left-aligned; shortened at their beginning if space is short.
+    Path,
+    /// Ids, left-aligned, at full width; only very long ones wrap.
+    Id,
     /// Days or times, left-aligned, at full width.
     Time,
     /// Numbers, right-aligned, at full width.
@@ -108,7 +136,7 @@ pub(crate) enum ColumnKind {
 impl ColumnKind {
     /// Returns whether the column may be narrower than its cells.
     pub(crate) fn is_text(self) -> bool {
-        matches!(self, ColumnKind::Text | ColumnKind::WrappedText)
+        matches!(self, ColumnKind::Text | ColumnKind::WrappedText | ColumnKind::Path | ColumnKind::Id)
     }
 }
 
@@ -128,11 +156,19 @@ impl Row {
     }
 }
 
+/// The width of a UUID. Longer ids wrap if space is short.
+const UUID_WIDTH: usize = 36;
+/// A width that fits the names of all standard events. Longer names wrap if space is short.
+const NAME_WIDTH: usize = 24;
+
 /// A cell of a row.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell {
     /// A text without control characters.
     Text(String),
+    /// The id of a stored row. If space is short, its first [`ROW_ID_PREFIX`] characters are shown,
+    /// which suffice to find the row.
+    RowId(String),
     /// A bar, in thousandths of the longest bar of the section.
     Bar {
         /// The length, from 0 to 1000.
@@ -144,8 +180,16 @@ impl Cell {
     /// Returns the width of the text in terminal cells; 0 for a bar, which adapts to its column.
     pub(crate) fn width(&self) -> usize {
         match self {
-            Cell::Text(text) => display_width(text),
+            Cell::Text(text) | Cell::RowId(text) => display_width(text),
             Cell::Bar { .. } => 0,
+        }
+    }
+
+    /// Returns the minimum width in a column of ids, which is at most `id_width`.
+    pub(crate) fn min_width(&self, id_width: usize) -> usize {
+        match self {
+            Cell::RowId(text) => display_width(text).min(ROW_ID_PREFIX),
+            cell => cell.width().min(id_width),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Comparisons of an answer with that of the previous period.
+//! Compares an answer with the answer for the previous period.
 //!
 //! Rows of both answers are matched by their dimensions. A comparison lists the rows that the
-//! current answer shows, then the rows that the previous answer shows and the current one does not
-//! have. All other rows of both periods are summed up in one row, the rest.
+//! current answer shows, then the rows that the previous answer shows and the current one lacks.
+//! All other rows of both periods are summed in one row, the rest.
 
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -121,7 +121,7 @@ impl Serialize for ComparedGroup {
     }
 }
 
-/// An answer compared with that of the previous period.
+/// An answer compared with the answer for the previous period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
     /// The previous period.
@@ -238,7 +238,7 @@ fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// Returns the changes of a row that one of the periods may not have: all its metrics are 0 there.
+/// Returns the changes of a row. If a period lacks the row, its metrics for that period are 0.
 fn changes(
     group: &Group<'_>,
     current: Option<&GroupRow<'_>>,

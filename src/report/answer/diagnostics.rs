@@ -9,10 +9,10 @@ use crate::time::Day;
 /// The note on a store without data.
 pub const NO_DATA: &str = "the store has no data yet: run `wa ingest FILES`";
 
-/// Returns the notes on a window: the reason why it is empty, or the age of data that ends more
-/// than two days before the window does.
+/// Returns the notes on a window: the reason why it is empty, or the age of the data if it ends
+/// more than two days before the window.
 ///
-/// `is_empty` says that the answer contains no session; `bots` is the number of bot sessions in the
+/// `is_empty` is set if the answer contains no session. `bots` is the number of bot sessions in the
 /// window.
 pub(crate) fn on_window(
     tables: &dyn Tables,
@@ -63,8 +63,11 @@ fn on_empty_window(tables: &dyn Tables, query: &Query, bots: u64) -> Result<Stri
         return Ok(format!("no sessions{scope}; {}", excluded_bots(bots)));
     }
     if pruned::in_window(tables, query)?.is_some() {
-        // There may have been sessions, so the days that have data explain nothing.
+        // There may have been sessions, so the days that have data do not explain the result.
         return Ok(format!("no sessions{scope} are retained"));
+    }
+    if tables.is_filtered() {
+        return Ok(format!("no session{scope} meets the conditions"));
     }
     let days = match query.chatbots.as_slice() {
         [] => tables.days(),
@@ -91,8 +94,8 @@ pub(crate) fn on_pruned_sessions(pruned: Option<Day>) -> Option<String> {
     ))
 }
 
-/// Returns the notes on a comparison: a period that is incomplete, or a previous period that is
-/// unknown because its sessions up to `pruned` are pruned.
+/// Returns the notes on a comparison: an incomplete period, or a previous period that is unknown
+/// because its sessions up to `pruned` are pruned.
 pub(crate) fn on_comparison(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Vec<String> {
     let window = query.window;
     let mut notes = Vec::new();

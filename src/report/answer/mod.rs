@@ -5,13 +5,17 @@
 //! see it as an [`Answer`]: groups of rows, without the body's type.
 //!
 //! - [`rows`] declares rows of dimensions and metrics, and groups them for renderers;
+//! - [`broken_down`] holds the answers for each value of a field;
 //! - [`comparison`] compares two answers of one kind;
+//! - [`matrix`] holds a metric by two dimensions, which tables draw with shading;
 //! - [`session_page`] holds the page of sessions that `sessions` returns;
 //! - [`session_report`] builds the reports that count the sessions of a window;
 //! - [`diagnostics`] writes the notes on empty windows, pruned days and incomplete periods.
 
+pub mod broken_down;
 pub mod comparison;
 pub mod diagnostics;
+pub mod matrix;
 pub mod rows;
 pub(crate) mod session_page;
 pub(crate) mod session_report;
@@ -22,9 +26,12 @@ use serde::ser::{SerializeMap, Serializer};
 use super::query::Query;
 use super::query::tables::Tables;
 use super::query::window::Window;
+use crate::config::Annotation;
 use crate::time::{Micros, Zone};
+use broken_down::BrokenDown;
 use comparison::Comparison;
-use rows::Group;
+use matrix::Matrix;
+use rows::{Group, RowFigure};
 use session_page::SessionPage;
 
 /// How a report treats bot sessions.
@@ -59,7 +66,7 @@ pub struct ReportHead {
     pub bot_sessions: BotSessions,
     /// The moment, for a report on a moment.
     pub moment: Option<Micros>,
-    /// Whether JSON contains the window. `active` and `sessions` leave it out.
+    /// Whether JSON contains the window. `active` and `sessions` omit it.
     pub window_in_json: bool,
 }
 
@@ -76,7 +83,7 @@ impl ReportHead {
         }
     }
 
-    /// Returns the head of a list of events, which has no report of its own: `wa events`.
+    /// Returns the head of a list of events (`wa events`), which is not a report.
     pub fn for_event_list(tables: &dyn Tables, query: &Query) -> ReportHead {
         ReportHead { bot_sessions: BotSessions::NotCounted, ..ReportHead::new(tables, query, 0) }
     }
@@ -103,6 +110,15 @@ impl Serialize for ReportHead {
     }
 }
 
+/// A note on a day, from `[annotations]` in `wa.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DayNote {
+    /// The day, `YYYY-MM-DD`.
+    pub date: String,
+    /// The note.
+    pub text: String,
+}
+
 /// The part of a report that is specific to its kind.
 pub trait ReportBody: Serialize + Send + Sync {
     /// The report's name on the command line.
@@ -111,8 +127,24 @@ pub trait ReportBody: Serialize + Send + Sync {
     /// Returns the groups of rows.
     fn groups(&self) -> Vec<Group<'_>>;
 
-    /// Returns the page of sessions; `None` for every report but `sessions`.
+    /// Returns the page of sessions; `None` for all reports except `sessions`.
     fn session_page(&self) -> Option<&SessionPage> {
+        None
+    }
+
+    /// Returns the figures of rows that `--fail-if` can name, in addition to those of groups of a
+    /// single row.
+    fn figures(&self) -> Vec<RowFigure> {
+        Vec::new()
+    }
+
+    /// Returns sentences about the scope, for people.
+    fn facts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Returns the matrix that tables draw instead of the groups; `None` for most reports.
+    fn matrix(&self) -> Option<Matrix> {
         None
     }
 }
@@ -126,10 +158,16 @@ pub struct Report<B> {
     /// The metrics and lists.
     #[serde(flatten)]
     pub body: B,
+    /// The notes on days of the window, if `wa.toml` has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<DayNote>,
     /// The comparison with the previous period, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
-    /// Notes for standard error on what the answer leaves out, and why.
+    /// The figures for each value of a field, if requested.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub broken_down: Option<BrokenDown>,
+    /// Notes for standard error on data that the answer lacks, with the reason.
     #[serde(skip)]
     pub notes: Vec<String>,
 }
@@ -137,7 +175,15 @@ pub struct Report<B> {
 impl<B: ReportBody> Report<B> {
     /// Returns a report without comparison and notes.
     pub(crate) fn new(head: ReportHead, body: B) -> Report<B> {
-        Report { head, body, comparison: None, notes: Vec::new() }
+        Report { head, body, annotations: Vec::new(), comparison: None, broken_down: None, notes: Vec::new() }
+    }
+
+    /// Adds those annotations that are in the window.
+    pub(crate) fn with_annotations(mut self, annotations: &[Annotation]) -> Report<B> {
+        let is_shown = |note: &&Annotation| self.head.window.is_some_and(|window| window.contains(note.day));
+        let note = |note: &Annotation| DayNote { date: note.day.to_string(), text: note.text.clone() };
+        self.annotations = annotations.iter().filter(is_shown).map(note).collect();
+        self
     }
 }
 
@@ -149,12 +195,30 @@ pub trait Answer: erased_serde::Serialize + Send + Sync {
     fn head(&self) -> &ReportHead;
     /// Returns the groups of rows.
     fn groups(&self) -> Vec<Group<'_>>;
-    /// Returns the page of sessions; `None` for every report but `sessions`.
+    /// Returns the page of sessions; `None` for all reports except `sessions`.
     fn session_page(&self) -> Option<&SessionPage>;
+    /// Returns the figures of rows that `--fail-if` can name.
+    fn figures(&self) -> Vec<RowFigure>;
+    /// Returns sentences about the scope, for people.
+    fn facts(&self) -> Vec<String>;
+    /// Returns the matrix that tables draw instead of the groups; `None` for most reports.
+    fn matrix(&self) -> Option<Matrix>;
+    /// Returns the notes on days of the window.
+    fn annotations(&self) -> &[DayNote];
     /// Returns the comparison with the previous period.
     fn comparison(&self) -> Option<&Comparison>;
+    /// Returns the metrics and lists alone, for JSON.
+    fn body(&self) -> &dyn erased_serde::Serialize;
+    /// Returns the figures for each value of a field.
+    fn broken_down(&self) -> Option<&BrokenDown>;
+    /// Sets the figures for each value of a field.
+    fn set_broken_down(&mut self, broken_down: BrokenDown);
+    /// Sets the comparison with the previous period.
+    fn set_comparison(&mut self, comparison: Comparison);
     /// Returns the notes for standard error.
     fn notes(&self) -> &[String];
+    /// Adds notes for standard error.
+    fn add_notes(&mut self, notes: Vec<String>);
 }
 
 erased_serde::serialize_trait_object!(Answer);
@@ -176,11 +240,47 @@ impl<B: ReportBody> Answer for Report<B> {
         self.body.session_page()
     }
 
+    fn figures(&self) -> Vec<RowFigure> {
+        self.body.figures()
+    }
+
+    fn facts(&self) -> Vec<String> {
+        self.body.facts()
+    }
+
+    fn matrix(&self) -> Option<Matrix> {
+        self.body.matrix()
+    }
+
+    fn annotations(&self) -> &[DayNote] {
+        &self.annotations
+    }
+
     fn comparison(&self) -> Option<&Comparison> {
         self.comparison.as_ref()
     }
 
+    fn body(&self) -> &dyn erased_serde::Serialize {
+        &self.body
+    }
+
+    fn broken_down(&self) -> Option<&BrokenDown> {
+        self.broken_down.as_ref()
+    }
+
+    fn set_broken_down(&mut self, broken_down: BrokenDown) {
+        self.broken_down = Some(broken_down);
+    }
+
+    fn set_comparison(&mut self, comparison: Comparison) {
+        self.comparison = Some(comparison);
+    }
+
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    fn add_notes(&mut self, notes: Vec<String>) {
+        self.notes.extend(notes);
     }
 }

@@ -20,7 +20,7 @@ pub trait Row: Serialize + Send + Sync {
     /// Returns the values of the dimensions.
     fn dimensions(&self) -> Vec<&str>;
 
-    /// Returns the values of the metrics, in hundredths where the unit says so.
+    /// Returns the values of the metrics, in hundredths if their unit requires it.
     fn metrics(&self) -> Vec<Option<i64>>;
 }
 
@@ -65,7 +65,8 @@ macro_rules! rows {
 }
 pub(crate) use rows;
 
-/// An ordered list of rows with a limit on the rows that are shown. JSON contains only those.
+/// An ordered list of rows with a limit on the rows that are shown. JSON contains only the shown
+/// rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowList<T> {
     /// All rows, in order.
@@ -138,11 +139,12 @@ pub struct Group<'a> {
     pub all_rows: Vec<GroupRow<'a>>,
     /// The number of rows that are shown.
     pub shown: usize,
-    /// The metrics of the hidden rows together; `None` if no row is hidden.
+    /// The totals of the hidden rows; `None` if no row is hidden.
     pub rest: Option<Vec<Option<i64>>>,
     /// The index of the metric that tables draw as a bar.
     pub bar: Option<usize>,
-    /// The sum of that metric over all rows, for the column of shares; `None` without that column.
+    /// The sum of that metric over all rows, for the column of shares; `None` if there is no such
+    /// column.
     pub total: Option<u64>,
 }
 
@@ -150,7 +152,7 @@ pub struct Group<'a> {
 pub struct GroupRow<'a> {
     /// The values of the dimensions.
     pub dimensions: Vec<&'a str>,
-    /// The values of the metrics, in hundredths where the unit says so.
+    /// The values of the metrics, in hundredths if their unit requires it.
     pub metrics: Vec<Option<i64>>,
 }
 
@@ -191,13 +193,13 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Adds a bar for the metric of that key.
+    /// Adds a bar for the metric with this key.
     pub(crate) fn with_bar(mut self, metric: &str) -> Self {
         self.bar = self.metrics.iter().position(|(key, _)| *key == metric);
         self
     }
 
-    /// Adds a bar and a column of shares for the metric of that key.
+    /// Adds a bar and a column of shares for the metric with this key.
     pub(crate) fn with_share(mut self, metric: &str) -> Self {
         self = self.with_bar(metric);
         self.total = self.bar.map(|index| {
@@ -217,9 +219,45 @@ impl<'a> Group<'a> {
         self.all_rows.len().saturating_sub(self.shown)
     }
 
-    /// Returns the share that a row's metrics have in the total; `None` without a total.
+    /// Returns the share of a row in the total, given its metrics; `None` without a total.
     pub fn share(&self, metrics: &[Option<i64>]) -> Option<Percent> {
         let value = metrics.get(self.bar?).copied().flatten()?;
         self.total.map(|total| Percent::from_parts(value.max(0).unsigned_abs(), total))
+    }
+}
+
+/// A figure of a row that has a name, such as a step of a funnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowFigure {
+    /// The JSON key of the list.
+    pub list: &'static str,
+    /// The name of the row.
+    pub row: String,
+    /// The number of the row in its list, from 1 on; `None` if the name is a number itself.
+    pub number: Option<usize>,
+    /// The JSON key of the figure.
+    pub metric: &'static str,
+    /// The unit of the value.
+    pub unit: Unit,
+    /// The value; `None` if it is unknown.
+    pub value: Option<i64>,
+}
+
+impl RowFigure {
+    /// Returns the figures of the rows of a list. The name of a row is its first dimension.
+    pub(crate) fn of_list<R: Row>(list: &'static str, rows: &RowList<R>) -> Vec<RowFigure> {
+        let figures = |(index, row): (usize, &R)| -> Vec<RowFigure> {
+            let name = row.dimensions().first().map_or(String::new(), |name| (*name).to_owned());
+            let figure = |((metric, unit), value): (&(&'static str, Unit), Option<i64>)| RowFigure {
+                list,
+                row: name.clone(),
+                number: Some(index + 1),
+                metric,
+                unit: *unit,
+                value,
+            };
+            R::METRICS.iter().zip(row.metrics()).map(figure).collect()
+        };
+        rows.all.iter().enumerate().flat_map(figures).collect()
     }
 }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::report::metric::values::Millis;
 use crate::store::frame::Record;
+use crate::time::Micros;
 
 /// A session, with its events if it was looked up.
 #[derive(Clone, Debug)]
@@ -11,7 +13,31 @@ pub struct SessionEntry {
     /// The row of `sessions`.
     pub session: Record,
     /// The session's events, ordered by time and id.
-    pub timeline: Option<Vec<Record>>,
+    pub timeline: Option<Vec<TimelineEvent>>,
+}
+
+/// An event of a session that was looked up.
+#[derive(Clone, Debug)]
+pub struct TimelineEvent {
+    /// The row of `events`.
+    pub event: Record,
+    /// The time since the previous event; `None` for the first event.
+    pub gap: Option<Micros>,
+    /// The response time, if the event is a response; the same as in the report `performance`.
+    pub response: Option<Micros>,
+}
+
+impl Serialize for TimelineEvent {
+    /// Writes the columns, then `gap_ms` and `response_time_ms`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (column, value) in self.event.entries() {
+            map.serialize_entry(column.name, value)?;
+        }
+        map.serialize_entry("gap_ms", &self.gap.map(Millis::from_micros))?;
+        map.serialize_entry("response_time_ms", &self.response.map(Millis::from_micros))?;
+        map.end()
+    }
 }
 
 impl Serialize for SessionEntry {

@@ -2,13 +2,14 @@
 //! `devices`, `pages` and `locations`.
 
 use super::comparison::Comparison;
-use super::{Report, ReportBody, ReportHead, diagnostics};
+use super::rows::Group;
+use super::{Answer, Report, ReportBody, ReportHead, diagnostics};
 use crate::error::Result;
 use crate::report::query::tables::Tables;
 use crate::report::query::{Query, pruned};
 
 /// Builds a report from `count`, which returns the body and the number of bot sessions for a query.
-/// With `compare`, it also counts the previous period and compares both.
+/// If `compare` is set, it also counts the previous period and compares both.
 pub(crate) fn build<B: ReportBody>(
     tables: &dyn Tables,
     query: &Query,
@@ -17,7 +18,7 @@ pub(crate) fn build<B: ReportBody>(
 ) -> Result<Report<B>> {
     let (body, bots) = count(query)?;
     let mut report = Report::new(ReportHead::new(tables, query, bots), body);
-    // Every session has an event, a device (at least `unknown`), and so on.
+    // Every session has at least one row in each group, such as the device `unknown`.
     let is_empty = report.body.groups().iter().all(|group| group.all_rows.is_empty());
     report.notes = diagnostics::on_window(tables, query, is_empty, bots)?;
     report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
@@ -32,4 +33,37 @@ pub(crate) fn build<B: ReportBody>(
         report.notes.extend(diagnostics::on_comparison(tables, query, pruned));
     }
     Ok(report)
+}
+
+/// Adds a comparison to an answer whose report does not compare itself. `count` computes the answer
+/// of the previous period. `needs_events` is set if the report is computed from events.
+pub(crate) fn compare_with_previous(
+    tables: &dyn Tables,
+    query: &Query,
+    answer: &mut dyn Answer,
+    needs_events: bool,
+    count: impl FnOnce(&Query) -> Result<Box<dyn Answer>>,
+) -> Result<()> {
+    let previous_query = query.previous();
+    let pruned = pruned::in_window(tables, &previous_query)?;
+    let first_date = previous_query.window.utc_dates(tables.zone()).0;
+    let pruned_events = tables.events_pruned_through().filter(|last| needs_events && *last >= first_date);
+    let is_known = pruned.is_none() && pruned_events.is_none();
+    let previous = if is_known { Some(count(&previous_query)?) } else { None };
+    // Days differ between the periods, and long lists of hours would hide the figures.
+    let is_of_times = |key: &&str| matches!(*key, "stat_date" | "hour" | "weekday");
+    // The rows of a tree have no unique names.
+    let is_comparable = |group: &Group<'_>| group.name != "tree" && !group.dimensions.iter().any(is_of_times);
+    let current: Vec<Group<'_>> = answer.groups().into_iter().filter(is_comparable).collect();
+    let previous: Option<Vec<Group<'_>>> =
+        previous.as_ref().map(|previous| previous.groups().into_iter().filter(is_comparable).collect());
+    let comparison = Comparison::new(query.window, &current, previous.as_deref());
+    answer.set_comparison(comparison);
+    let mut notes = diagnostics::on_comparison(tables, query, pruned);
+    if let Some(day) = pruned_events.filter(|_| pruned.is_none()) {
+        let (from, to) = previous_query.window.range();
+        notes.push(format!("the previous period, {from} to {to}, is unknown: events up to {day} are pruned"));
+    }
+    answer.add_notes(notes);
+    Ok(())
 }

@@ -8,7 +8,7 @@ use crate::json;
 /// Calls `visit` with each name and count of an object. Text that is not such an object has no
 /// counts.
 pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
-    // All counts are collected first: text that turns out to be invalid must have none.
+    // Collect all counts first, because a text that turns out to be invalid must have none.
     let mut counts = Vec::with_capacity(16);
     let mut valid = true;
     let rest = json::lenient::each_member(text, |name, value| match count(value) {
@@ -25,12 +25,12 @@ pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
     }
 }
 
-/// Parses a count: digits alone.
+/// Parses a count, which consists of digits only.
 fn count(value: &str) -> Option<u64> {
     if !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Up to 19 digits fit 64 bits, so that nothing can overflow.
+    // Up to 19 digits fit into 64 bits without overflow.
     match value.len() {
         1..=19 => Some(value.bytes().fold(0, |count, digit| count * 10 + u64::from(digit - b'0'))),
         _ => value.parse().ok(),

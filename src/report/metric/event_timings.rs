@@ -1,8 +1,8 @@
 //! Response times, load times and errors, from the events of a window's sessions.
 //!
 //! A response time is the property `response_time_ms` of a `message_received`. A response without
-//! it is measured from the earliest unanswered `message_sent` of its session; every response
-//! answers all messages before it.
+//! this property is measured from the earliest unanswered `message_sent` of its session. Every
+//! response answers all earlier messages.
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -13,6 +13,7 @@ use crate::report::query::Query;
 use crate::report::query::json_lookup::Properties;
 use crate::report::query::tables::{Tables, map_frames};
 use crate::report::query::view_cache::{NULL_TOKEN, ViewCache};
+use crate::session::properties::response_us;
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Texts};
 use crate::time::{Day, Micros};
@@ -47,9 +48,9 @@ struct Message {
     kind: MessageKind,
 }
 
-/// The kind of a message, in the order of messages of one instant: a message sent comes before its
-/// response, and a measured response before an unmeasured one, which would otherwise be measured
-/// from a message that has been answered.
+/// The kind of a message, in the order of messages with the same time. A sent message comes before
+/// its response. A measured response comes before an unmeasured one, which would otherwise be
+/// measured from a message that is already answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum MessageKind {
     Sent,
@@ -59,7 +60,7 @@ enum MessageKind {
     Unmeasured,
 }
 
-/// The event names that matter here.
+/// The event names that are used here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EventName {
     MessageSent,
@@ -143,8 +144,8 @@ impl FileTimings {
         let mut finder = SessionFinder::new(frame, query, index)?;
         let mut name_cache = ViewCache::new(EventName::Other);
         let mut error_cache = ViewCache::new(false);
-        // Capacity for all events. Reserved memory that stays unused is never touched and costs
-        // nothing.
+        // Reserve capacity for all events. Reserved memory that is not used is never touched and
+        // costs nothing.
         let mut file = FileTimings {
             timings: EventTimings {
                 responses: Vec::with_capacity(frame.height()),
@@ -192,7 +193,7 @@ impl FileTimings {
 /// Returns the response times of all unmeasured responses, from the messages of all files and the
 /// number of sessions.
 fn response_waits(files: Vec<Vec<Message>>, sessions: u32) -> Vec<Micros> {
-    // Only sessions with an unmeasured response need their messages sorted.
+    // Messages need to be sorted only in sessions with an unmeasured response.
     let mut has_unmeasured = vec![false; sessions as usize];
     for message in files.iter().flatten().filter(|message| message.kind == MessageKind::Unmeasured) {
         if let Some(session) = has_unmeasured.get_mut(message.session as usize) {
@@ -208,20 +209,58 @@ fn response_waits(files: Vec<Vec<Message>>, sessions: u32) -> Vec<Micros> {
 /// Returns, for each unmeasured response, the time since the earliest unanswered message of its
 /// session.
 fn pair(sorted: &[Message]) -> Vec<Micros> {
-    let mut waits = Vec::new();
-    let mut unanswered: Option<Message> = None;
-    for message in sorted {
-        let sent = unanswered.filter(|sent| sent.session == message.session);
-        unanswered = match (message.kind, sent) {
-            (MessageKind::Sent, sent) => sent.or(Some(*message)),
-            (MessageKind::Measured, _) => None,
-            (MessageKind::Unmeasured, sent) => {
-                waits.extend(sent.map(|sent| message.time - sent.time));
+    let mut pairing = Pairing::default();
+    sorted.iter().filter_map(|message| pairing.wait(message)).collect()
+}
+
+/// Pairs responses with messages, in ascending order of [`Message`].
+#[derive(Default)]
+struct Pairing {
+    unanswered: Option<Message>,
+}
+
+impl Pairing {
+    /// Adds a message. Returns the wait that it ends, if it is an unmeasured response.
+    fn wait(&mut self, message: &Message) -> Option<Micros> {
+        let sent = self.unanswered.take().filter(|sent| sent.session == message.session);
+        match (message.kind, sent) {
+            (MessageKind::Sent, sent) => {
+                self.unanswered = sent.or(Some(*message));
                 None
             }
-        };
+            (MessageKind::Measured, _) => None,
+            (MessageKind::Unmeasured, sent) => sent.map(|sent| message.time - sent.time),
+        }
     }
-    waits
+}
+
+/// Returns the response time of each event of one session; `None` for events that are not
+/// responses. Each event is given by its name, time and properties.
+pub(crate) fn response_times(events: &[(&str, Micros, &str)]) -> Vec<Option<Micros>> {
+    let mut messages: Vec<(Message, usize)> = Vec::new();
+    let mut times = vec![None; events.len()];
+    for (index, (name, time, properties)) in events.iter().enumerate() {
+        let measured = response_us(properties);
+        let kind = match (EventName::from_text(name), measured) {
+            (EventName::MessageSent, _) => MessageKind::Sent,
+            (EventName::MessageReceived, Some(_)) => MessageKind::Measured,
+            (EventName::MessageReceived, None) => MessageKind::Unmeasured,
+            _ => continue,
+        };
+        messages.push((Message { session: 0, time: *time, kind }, index));
+        if let Some(slot) = times.get_mut(index).filter(|_| kind == MessageKind::Measured) {
+            *slot = measured;
+        }
+    }
+    messages.sort_unstable();
+    let mut pairing = Pairing::default();
+    for (message, index) in messages {
+        let wait = pairing.wait(&message);
+        if let Some(slot) = times.get_mut(index).filter(|_| wait.is_some()) {
+            *slot = wait;
+        }
+    }
+    times
 }
 
 #[cfg(test)]

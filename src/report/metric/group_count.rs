@@ -1,7 +1,7 @@
 //! Counts of rows by the text of a column.
 //!
-//! Rows are counted by the token of their text, so that each text is hashed and copied once for the
-//! many rows that share it.
+//! Rows are counted by the token of their text, so that each text is hashed and copied once for all
+//! rows that share it.
 
 use std::hash::Hash;
 
@@ -37,7 +37,7 @@ impl<K, C> Default for GroupCount<K, C> {
 }
 
 impl<K: Eq + Hash, C: Count> GroupCount<K, C> {
-    /// Adds a count to that of a key.
+    /// Adds to the count of a key.
     pub fn add(&mut self, key: K, count: C) {
         self.0.entry(key).or_default().add(count);
     }
@@ -65,8 +65,8 @@ pub(crate) fn count_by_token<'a, C: Count>(
     rows: &[u32],
     mut count: impl FnMut(usize) -> C,
 ) -> Vec<(Option<&'a str>, C)> {
-    // The counts are in a vector, and a map finds the index of a token's count. The small cache in
-    // front of the map is enough for columns with few distinct texts.
+    // The counts are in a vector, and a map finds the index of a token's count. For columns with
+    // few distinct texts, the small cache before the map is sufficient.
     let mut counts: Vec<(Option<&str>, C)> = Vec::new();
     let mut indexes: TokenMap<usize> = TokenMap::default();
     let mut cache: Vec<(u128, usize)> = vec![(NULL_TOKEN, usize::MAX); CACHED_TOKENS];
@@ -95,8 +95,8 @@ pub(crate) fn count_by_token<'a, C: Count>(
     counts
 }
 
-/// Counts the selected rows of a column by text. Null counts as the text `null`; `count` returns
-/// the count of a row.
+/// Counts the selected rows of a column by text. Null values are counted under the text that `null`
+/// contains. `count` returns the count of a row.
 pub(crate) fn count_by_text<C: Count>(
     column: &Texts,
     rows: &[u32],
@@ -113,8 +113,8 @@ pub(crate) fn count_by_text<C: Count>(
 /// Counts by name, in descending order of the count, then by name.
 pub(crate) type RankedCounts = Vec<(String, u64)>;
 
-/// Counts the sessions of a window by each of some columns, given with the text that null counts
-/// as. Returns the counts in the order of the columns, and the number of bot sessions.
+/// Counts the sessions of a window by each of some columns. Each column is given with the text that
+/// stands for null. Returns the counts in the order of the columns, and the number of bot sessions.
 pub(crate) fn count_sessions<const N: usize>(
     tables: &dyn Tables,
     query: &Query,

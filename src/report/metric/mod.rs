@@ -1,29 +1,39 @@
 //! Metrics: the values of a report and the functions that compute them from the tables.
 //!
 //! A metric is a [`Metric`]: an integer with a [`Unit`]. Ratios and percentages are rounded once,
-//! half up, from integer sums; the types in [`values`] do so.
+//! half up, from integer sums: see [`values`].
 //!
 //! - [`totals`] sums sessions by day, [`group_count`] counts them by a text column, [`visits`]
 //!   counts them with their conversations, [`event_counts`] reads the counts of events that a
-//!   session row carries;
-//! - [`unique_visitors`] counts distinct visitors, new visitors and visitors by session count;
+//!   session row carries, [`days`] bounds lists of days;
+//! - [`visitor_shards`] partitions sessions by visitor, [`unique_visitors`] counts distinct and new
+//!   visitors and visitors by session count, [`daily_visitors`] those of each day, and
+//!   [`visitors_by_chatbot`] those of each chatbot;
+//! - [`local_clock`] reads times in the store's zone;
 //! - [`session_index`] finds the session of an event, [`event_timings`] collects durations and
-//!   errors from events, [`percentile`] computes percentiles.
+//!   errors from events, [`percentile`] computes percentiles, [`time_counts`] the distribution of
+//!   many times.
 
+pub(crate) mod daily_visitors;
+pub(crate) mod days;
 pub(crate) mod event_counts;
 pub(crate) mod event_timings;
 pub(crate) mod group_count;
+pub(crate) mod local_clock;
 pub(crate) mod percentile;
 pub(crate) mod session_index;
+pub(crate) mod time_counts;
 pub(crate) mod totals;
 pub(crate) mod unique_visitors;
 pub mod values;
+pub(crate) mod visitor_shards;
+pub(crate) mod visitors_by_chatbot;
 pub(crate) mod visits;
 
 use serde::{Serialize, Serializer};
 
 use crate::decimal::Hundredths;
-use values::{Distinct, Millis, Percent, Ratio, Seconds};
+use values::{Distinct, FractionalSeconds, Millis, Percent, Ratio, Seconds};
 
 /// The unit of a metric. It decides how a value is written and whether values add up over rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +48,8 @@ pub enum Unit {
     Ratio,
     /// Whole seconds.
     Seconds,
+    /// Seconds, in hundredths.
+    FractionalSeconds,
     /// Whole milliseconds.
     Millis,
 }
@@ -45,7 +57,7 @@ pub enum Unit {
 impl Unit {
     /// Returns whether values of this unit are stored as hundredths.
     pub fn in_hundredths(self) -> bool {
-        matches!(self, Unit::Percent | Unit::Ratio)
+        matches!(self, Unit::Percent | Unit::Ratio | Unit::FractionalSeconds)
     }
 }
 
@@ -106,6 +118,7 @@ as_metric!(Distinct, Unit::Distinct, self => saturating_i64(self.0));
 as_metric!(Percent, Unit::Percent, self => self.0.0);
 as_metric!(Ratio, Unit::Ratio, self => self.0.0);
 as_metric!(Seconds, Unit::Seconds, self => saturating_i64(self.0));
+as_metric!(FractionalSeconds, Unit::FractionalSeconds, self => self.0.0);
 as_metric!(Millis, Unit::Millis, self => saturating_i64(self.0));
 
 impl<T: AsMetric> AsMetric for Option<T> {

@@ -2,15 +2,15 @@
 
 /// Returns percentiles of some numbers, for percents in ascending order.
 ///
-/// The percentile for `percent` is the least of the numbers that at least `percent` in 100 of them
-/// do not exceed, so it is always one of the numbers; `None` if there are none. The numbers are
+/// The percentile for `percent` is the smallest of the numbers such that at least `percent` % of
+/// all numbers are less than or equal to it; `None` if there are no numbers. The numbers are
 /// reordered.
 pub(crate) fn nearest_ranks<const N: usize>(numbers: &mut [i64], percents: [usize; N]) -> [Option<i64>; N] {
     let count = numbers.len();
     let mut start = 0;
     percents.map(|percent| {
         let rank = (count * percent).div_ceil(100).max(1) - 1;
-        // Numbers before the previous percentile do not exceed it, so they are skipped.
+        // Numbers before the previous percentile do not exceed it and are skipped.
         let offset = rank.checked_sub(start)?;
         let rest = numbers.get_mut(start..).filter(|rest| offset < rest.len())?;
         let percentile = *rest.select_nth_unstable(offset).1;

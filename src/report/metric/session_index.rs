@@ -12,14 +12,15 @@ use hashbrown::hash_table::Entry;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::report::query::session_keys::{SessionIntervals, SessionKeys};
+use crate::report::query::filter::Conditions;
+use crate::report::query::session_keys::{NoValues, SessionIntervals, SessionKeys, SessionValues};
 use crate::report::query::tables::{Tables, map_frames};
 use crate::report::query::{ChatbotFilter, Query};
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
-use crate::time::{Day, Micros};
+use crate::time::{Day, Micros, Zone};
 
-/// The sessions of a window. They are numbered from 0, in the order of the tables.
+/// The sessions of a window, numbered from 0 in the order of the tables.
 pub(crate) struct SessionIndex {
     days: Vec<DayIndex>,
     /// Whether some sessions have no session id, so that events need their visitor ids too.
@@ -30,17 +31,20 @@ pub(crate) struct SessionIndex {
     pub bots: u64,
 }
 
+/// The hash of a session's key, and the times of its first and last event.
+type KeyInterval = (u128, Micros, Micros);
+
 /// The sessions that started on one day.
 struct DayIndex {
     /// The start of the first session.
     first: Micros,
     /// The end of the last session.
     last: Micros,
-    /// The number of sessions of the days before.
+    /// The number of sessions of earlier days.
     offset: u32,
     /// Key hash, first and last time of each session, ordered by chatbot and start as in the table.
-    sessions: Vec<(u128, Micros, Micros)>,
-    /// For each session, the index of the session before it with the same key, or [`NONE`].
+    sessions: Vec<KeyInterval>,
+    /// For each session, the index of the previous session with the same key, or [`NONE`].
     previous: Vec<u32>,
     /// By key, the index of the last session with that key.
     by_key: HashTable<u32>,
@@ -60,37 +64,90 @@ struct FoundSession {
 impl SessionIndex {
     /// Reads the sessions that a query selects.
     pub fn read(tables: &dyn Tables, query: &Query) -> Result<SessionIndex> {
-        let read = |visitor_ids: bool| -> Result<Vec<SessionIntervals>> {
-            let mut columns = vec!["chatbot_id", "session_id", "started_at", "ended_at"];
-            if visitor_ids {
-                columns.extend(["anonymous_id", "user_id"]);
-            }
+        Ok(SessionIndex::read_with(tables, query, &NoValues)?.0)
+    }
+
+    /// Reads the sessions that a query selects. Also returns a value of each session, in the order
+    /// of the session numbers.
+    pub fn read_with<T: Send + 'static>(
+        tables: &dyn Tables,
+        query: &Query,
+        values: &dyn SessionValues<Value = T>,
+    ) -> Result<(SessionIndex, Vec<T>)> {
+        SessionIndex::new(tables.zone(), |visitor_ids| {
             let days = Some(query.window.range());
-            map_frames(tables, Table::Sessions, days, &query.columns(&columns), |_, frame| {
-                SessionIntervals::new(frame, query, visitor_ids)
+            let mut columns = query.columns(key_columns(visitor_ids));
+            for name in values.columns() {
+                if !columns.contains(&name) {
+                    columns.push(name);
+                }
+            }
+            map_frames(tables, Table::Sessions, days, &columns, |number, frame| {
+                SessionIntervals::new((number, frame), query, visitor_ids, values)
             })
-        };
+        })
+    }
+
+    /// Reads the sessions that satisfy conditions and whose last event is at `since` or later, on
+    /// any day.
+    pub fn read_ended_since(
+        tables: &dyn Tables,
+        query: &Query,
+        since: Micros,
+        conditions: &Conditions,
+    ) -> Result<SessionIndex> {
+        let index = SessionIndex::new(tables.zone(), |visitor_ids| {
+            let mut columns = query.columns(key_columns(visitor_ids));
+            let more = conditions.columns();
+            columns.extend(
+                more.into_iter().filter(|name| !key_columns(visitor_ids).contains(name) && *name != "is_bot"),
+            );
+            let frames = tables.read_sessions_ended_since(since, &columns)?;
+            let part = |frame: &Frame| {
+                let mut bound = conditions.bind(frame, tables.zone())?;
+                let selected = frame.filter((0..frame.height()).map(|row| bound.matches(row)))?;
+                SessionIntervals::new((0, &selected), query, visitor_ids, &NoValues)
+            };
+            frames.par_iter().map(part).collect()
+        });
+        Ok(index?.0)
+    }
+
+    /// Indexes the sessions that `read` returns, and returns their values too. `read(false)` leaves
+    /// out sessions without a session id; `read(true)` returns all sessions.
+    fn new<T>(
+        zone: Zone,
+        read: impl Fn(bool) -> Result<Vec<SessionIntervals<T>>>,
+    ) -> Result<(SessionIndex, Vec<T>)> {
         let mut parts = read(false)?;
         let needs_visitor_ids = parts.iter().any(|part| part.needs_visitor_ids);
         if needs_visitor_ids {
             parts = read(true)?;
         }
         let bots = parts.iter().map(|part| part.bots).sum();
-        let mut parts_by_day: BTreeMap<Day, Vec<SessionIntervals>> = BTreeMap::new();
+        let mut parts_by_day: BTreeMap<Day, Vec<SessionIntervals<T>>> = BTreeMap::new();
         for part in parts.into_iter().filter(|part| !part.sessions.is_empty()) {
             let start = part.sessions.first().map_or(0, |(_, start, _)| *start);
-            parts_by_day.entry(tables.zone().day(start)).or_default().push(part);
+            parts_by_day.entry(zone.day(start)).or_default().push(part);
         }
-        let parts_by_day: Vec<Vec<SessionIntervals>> = parts_by_day.into_values().collect();
+        let mut values = Vec::new();
+        let mut sessions_by_day: Vec<Vec<Vec<KeyInterval>>> = Vec::new();
+        for parts in parts_by_day.into_values() {
+            let sessions = parts.into_iter().map(|part| {
+                values.extend(part.values);
+                part.sessions
+            });
+            sessions_by_day.push(sessions.collect());
+        }
         let mut days: Vec<DayIndex> =
-            parts_by_day.into_par_iter().with_max_len(1).map(DayIndex::new).collect();
+            sessions_by_day.into_par_iter().with_max_len(1).map(DayIndex::new).collect();
         let mut offset = 0u32;
         for day in &mut days {
             day.offset = offset;
             offset = offset.saturating_add(day.sessions.len() as u32);
         }
         let last = days.iter().map(|day| day.last).max();
-        Ok(SessionIndex { days, needs_visitor_ids, last, bots })
+        Ok((SessionIndex { days, needs_visitor_ids, last, bots }, values))
     }
 
     /// Returns the number of sessions.
@@ -98,7 +155,7 @@ impl SessionIndex {
         self.days.last().map_or(0, |day| day.offset.saturating_add(day.sessions.len() as u32))
     }
 
-    /// Adds the columns that a [`SessionFinder`] needs to those of events.
+    /// Returns columns of events together with the columns that a [`SessionFinder`] needs.
     pub fn columns(&self, columns: &[&'static str]) -> Vec<&'static str> {
         let mut all = columns.to_vec();
         all.extend(["chatbot_id", "session_id", "timestamp"]);
@@ -110,14 +167,14 @@ impl SessionIndex {
 }
 
 impl DayIndex {
-    fn new(parts: Vec<SessionIntervals>) -> DayIndex {
-        let mut sessions: Vec<(u128, Micros, Micros)> = Vec::new();
+    fn new(parts: Vec<Vec<KeyInterval>>) -> DayIndex {
+        let mut sessions: Vec<KeyInterval> = Vec::new();
         for part in parts {
-            // Most days are one file, whose sessions need no copy.
+            // Most days have a single file, whose sessions need not be copied.
             if sessions.is_empty() {
-                sessions = part.sessions;
+                sessions = part;
             } else {
-                sessions.extend(part.sessions);
+                sessions.extend(part);
             }
         }
         let mut day = DayIndex {
@@ -170,6 +227,12 @@ impl DayIndex {
     }
 }
 
+/// Returns the columns of sessions that make up their keys and intervals.
+fn key_columns(visitor_ids: bool) -> &'static [&'static str] {
+    let all = &["chatbot_id", "session_id", "started_at", "ended_at", "anonymous_id", "user_id"];
+    if visitor_ids { all } else { all.split_at(4).0 }
+}
+
 /// Returns the upper half of a key, which is a hash already.
 fn table_hash(key: u128) -> u64 {
     (key >> 64) as u64
@@ -180,12 +243,12 @@ pub(crate) struct SessionFinder<'a> {
     keys: SessionKeys<'a>,
     times: &'a Ints,
     chatbots: ChatbotFilter<'a>,
-    /// The days whose sessions the events can belong to, the latest first, each with the index of
-    /// the session that is tried first. Events are in nearly the same order as sessions, so the
-    /// next session in the vector is a good guess that needs no access to the hash table.
+    /// The days to whose sessions the events can belong, latest first, each with the index of the
+    /// session that is tried first. Events are in nearly the same order as sessions, so the next
+    /// session in the vector is a good guess that needs no access to the hash table.
     days: Vec<(&'a DayIndex, u32)>,
-    /// The session found last and the tokens of its key: neighbouring events mostly belong to one
-    /// session.
+    /// The session that was found last, and the tokens of its key. Neighbouring events mostly
+    /// belong to the same session.
     last: Option<((u128, u128), FoundSession)>,
 }
 

@@ -1,18 +1,19 @@
 //! Sums of sessions by day, for `summary`, `trends` and `visitors`.
 //!
-//! They come from the daily statistics. Those exclude bot sessions, so a query that includes them
-//! sums the sessions themselves.
+//! The sums come from the daily statistics. These exclude bot sessions and describe all others, so
+//! a query that includes bots or selects sessions sums the sessions themselves.
 
 use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::report::query::Query;
+use crate::report::query::chatbots::ChatbotIndex;
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::time::{Day, Micros, Zone};
 
-/// Sums over sessions. Two merge by addition.
+/// Sums over sessions. Sums of disjoint sessions merge by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     /// The number of sessions.
@@ -64,7 +65,38 @@ impl Totals {
 
 /// Returns the sums of each day of the window that has data.
 pub(crate) fn by_day(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
-    if query.include_bots { from_sessions(tables, query) } else { from_daily_stats(tables, query) }
+    if query.has_daily_stats(tables) { from_daily_stats(tables, query) } else { from_sessions(tables, query) }
+}
+
+/// Returns the sums of the whole window for each chatbot of an index.
+pub(crate) fn by_chatbot(tables: &dyn Tables, query: &Query, index: &ChatbotIndex) -> Result<Vec<Totals>> {
+    let mut sums = vec![Totals::default(); index.len()];
+    let mut add = |chatbot: &str, totals: &Totals| {
+        let sum = index.get(chatbot).and_then(|chatbot| sums.get_mut(chatbot as usize));
+        sum.into_iter().for_each(|sum| sum.add(totals));
+    };
+    if query.has_daily_stats(tables) {
+        for_each_daily_row(tables, query, true, |_, chatbot, totals| add(chatbot, totals))?;
+        return Ok(sums);
+    }
+    let columns = [&SESSION_COLUMNS[..], &["chatbot_id"]].concat();
+    let columns = query.columns(&columns);
+    let window = Some(query.window.range());
+    let files = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
+        let chatbots = frame.texts("chatbot_id")?;
+        let mut runs: Vec<(String, Totals)> = Vec::new();
+        for_each_session(frame, query, |row, totals| {
+            // A file is ordered by chatbot.
+            let chatbot = chatbots.get(row).unwrap_or("");
+            match runs.last_mut() {
+                Some((last, sum)) if last == chatbot => sum.add(totals),
+                _ => runs.push((chatbot.to_owned(), *totals)),
+            }
+        })?;
+        Ok(runs)
+    })?;
+    files.iter().flatten().for_each(|(chatbot, totals)| add(chatbot, totals));
+    Ok(sums)
 }
 
 fn count(column: &Ints, row: usize) -> u64 {
@@ -72,6 +104,20 @@ fn count(column: &Ints, row: usize) -> u64 {
 }
 
 fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
+    let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+    for_each_daily_row(tables, query, false, |day, _, totals| days.entry(day).or_default().add(totals))?;
+    Ok(days)
+}
+
+/// Calls `visit` with each row of the daily statistics in the window: its day, its chatbot if
+/// `with_chatbots` is set or the query selects chatbots, and its sums.
+fn for_each_daily_row(
+    tables: &dyn Tables,
+    query: &Query,
+    with_chatbots: bool,
+    mut visit: impl FnMut(Day, &str, &Totals),
+) -> Result<()> {
+    let with_chatbots = with_chatbots || !query.chatbots.is_empty();
     let mut columns = vec![
         "stat_date",
         "total_sessions",
@@ -86,10 +132,9 @@ fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, 
         "unique_visitors",
         "new_visitors",
     ];
-    if !query.chatbots.is_empty() {
+    if with_chatbots {
         columns.push("chatbot_id");
     }
-    let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
     for frame in tables.read(Table::DailyStats, Some(query.window.range()), &columns)? {
         let dates = frame.ints("stat_date")?;
         let sessions = frame.ints("total_sessions")?;
@@ -104,12 +149,13 @@ fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, 
         let visitors = frame.ints("unique_visitors")?;
         let new_visitors = frame.ints("new_visitors")?;
         let mut chatbots = query.chatbot_filter(&frame)?;
+        let names = if with_chatbots { Some(frame.texts("chatbot_id")?) } else { None };
         for row in 0..frame.height() {
             let Some(day) = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day) else { continue };
             if !query.window.contains(day) || !chatbots.contains(row) {
                 continue;
             }
-            days.entry(day).or_default().add(&Totals {
+            let totals = Totals {
                 sessions: count(sessions, row),
                 conversations: count(conversations, row),
                 sent: count(sent, row),
@@ -121,26 +167,25 @@ fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, 
                 bots: count(bots, row),
                 visitors: count(visitors, row),
                 new_visitors: count(new_visitors, row),
-            });
+            };
+            visit(day, names.and_then(|names| names.get(row)).unwrap_or(""), &totals);
         }
     }
-    Ok(days)
+    Ok(())
 }
 
 fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
-    let columns = query.columns(&[
-        "started_at",
-        "had_conversation",
-        "messages_sent",
-        "messages_received",
-        "duration_seconds",
-        "response_time_sum_us",
-        "response_time_count",
-        "error_count",
-    ]);
+    let columns = query.columns(&SESSION_COLUMNS);
     let (window, zone) = (Some(query.window.range()), tables.zone());
-    let days =
-        map_frames(tables, Table::Sessions, window, &columns, |_, frame| sum_sessions(frame, query, zone))?;
+    let days = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
+        let started = frame.ints("started_at")?;
+        let mut calendar = Calendar::new(zone);
+        let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+        for_each_session(frame, query, |row, totals| {
+            days.entry(calendar.day(started.or_zero(row))).or_default().add(totals);
+        })?;
+        Ok(days)
+    })?;
     let mut all: BTreeMap<Day, Totals> = BTreeMap::new();
     for (day, totals) in days.into_iter().flatten() {
         all.entry(day).or_default().add(&totals);
@@ -148,20 +193,36 @@ fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Tot
     Ok(all)
 }
 
-fn sum_sessions(frame: &Frame, query: &Query, zone: Zone) -> Result<BTreeMap<Day, Totals>> {
-    let selected = query.select(frame)?;
-    let started = frame.ints("started_at")?;
+/// The columns that [`for_each_session`] needs, and the time of the first event.
+const SESSION_COLUMNS: [&str; 8] = [
+    "started_at",
+    "had_conversation",
+    "messages_sent",
+    "messages_received",
+    "duration_seconds",
+    "response_time_sum_us",
+    "response_time_count",
+    "error_count",
+];
+
+/// Calls `visit` with each session of a frame that the query selects: its row and its figures. Bot
+/// sessions are visited even if they are excluded, with nothing but their number.
+fn for_each_session(frame: &Frame, query: &Query, mut visit: impl FnMut(usize, &Totals)) -> Result<()> {
+    let all = Query { include_bots: true, ..query.clone() };
+    let selected = all.select(frame)?;
     let conversation = frame.bools("had_conversation")?;
     let (sent, received) = (frame.ints("messages_sent")?, frame.ints("messages_received")?);
     let seconds = frame.ints("duration_seconds")?;
     let (response_us, responses) = (frame.ints("response_time_sum_us")?, frame.ints("response_time_count")?);
     let errors = frame.ints("error_count")?;
     let is_bot = frame.bools("is_bot")?;
-    let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
-    let mut calendar = Calendar::new(zone);
     for &row in &selected.rows {
         let row = row as usize;
-        days.entry(calendar.day(started.or_zero(row))).or_default().add(&Totals {
+        if is_bot.is_true(row) && !query.include_bots {
+            visit(row, &Totals { bots: 1, ..Totals::default() });
+            continue;
+        }
+        let totals = Totals {
             sessions: 1,
             conversations: u64::from(conversation.is_true(row)),
             sent: count(sent, row),
@@ -173,15 +234,17 @@ fn sum_sessions(frame: &Frame, query: &Query, zone: Zone) -> Result<BTreeMap<Day
             bots: u64::from(is_bot.is_true(row)),
             visitors: 0,
             new_visitors: 0,
-        });
+        };
+        visit(row, &totals);
     }
-    Ok(days)
+    Ok(())
 }
 
-/// Finds the days of many times. Most times are in the day of the one before, which is cached.
+/// Finds the days of many times. Most times are on the same day as the previous one, which is
+/// cached.
 struct Calendar {
     zone: Zone,
-    /// A day and a range of times that are all in it.
+    /// A day, and a range of times that are all on it.
     cached: Option<(Day, Micros, Micros)>,
 }
 

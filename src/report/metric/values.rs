@@ -41,6 +41,18 @@ impl Seconds {
     }
 }
 
+/// Seconds with two decimals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct FractionalSeconds(pub Hundredths);
+
+impl From<Millis> for FractionalSeconds {
+    /// Rounds half up.
+    fn from(time: Millis) -> FractionalSeconds {
+        FractionalSeconds(Hundredths(round_half_up(i128::from(time.0), 10)))
+    }
+}
+
 /// Whole milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]

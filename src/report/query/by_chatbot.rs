@@ -3,17 +3,22 @@
 //! [`ChatbotPartitions`] reads each file once, partitions its rows by chatbot, and serves all
 //! chatbots from the result. A report on each of a thousand chatbots then costs little more than
 //! one report on all of them, as long as the rows that it reads fit into [`CACHE_BYTES`].
+//!
+//! A dashboard also reads all chatbots together, and several windows. [`AllChatbots`] serves them
+//! from the same cache.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
-use super::tables::Tables;
+use super::tables::{TableFacts, Tables};
+use super::window::Window;
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
-use crate::time::{Day, Micros, Zone};
+use crate::time::{Day, Micros};
 
 /// The maximum size of the cached reads, in bytes.
 const CACHE_BYTES: usize = 256 << 20;
@@ -30,22 +35,34 @@ struct ReadKey {
 /// The frames of a read, with the rows of each chatbot.
 struct PartitionedRead {
     frames: Vec<Frame>,
-    /// For each chatbot, the numbers of its frames with its rows in them. A frame of its own for
-    /// each of thousands of chatbots would take more memory for its columns than for its values.
+    /// For each chatbot, the indexes of frames with its rows, and the rows. With thousands of
+    /// chatbots, separate frames would take more memory for their columns than for the values.
     rows_by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>>,
     /// The approximate size in bytes.
     size: usize,
 }
 
 impl PartitionedRead {
-    fn chatbot(&self, chatbot: &str) -> Result<Vec<Frame>> {
+    /// Returns the frames with the rows of a chatbot; `None` for all rows.
+    fn frames(&self, chatbot: Option<&str>) -> Result<Vec<Frame>> {
+        let Some(chatbot) = chatbot else { return Ok(self.frames.clone()) };
         let parts = self.rows_by_chatbot.get(chatbot).map_or(&[][..], Vec::as_slice);
         let part = |(number, rows): &(usize, Vec<u32>)| match self.frames.get(*number)? {
             frame if rows.len() == frame.height() => Some(Ok(frame.clone())),
-            frame => Some(frame.gather(rows)),
+            // A file has the sessions and statistics of a chatbot in adjacent rows.
+            frame => Some(match adjacent(rows) {
+                Some(start) => Ok(frame.slice(start, rows.len())),
+                None => frame.gather(rows),
+            }),
         };
         parts.iter().filter_map(part).collect()
     }
+}
+
+/// Returns the first of some ascending rows if they are adjacent.
+fn adjacent(rows: &[u32]) -> Option<usize> {
+    let (first, last) = (*rows.first()? as usize, *rows.last()? as usize);
+    (last + 1 - first == rows.len()).then_some(first)
 }
 
 /// The cached reads.
@@ -73,6 +90,9 @@ pub(crate) struct ChatbotPartitions<'a> {
     tables: &'a dyn Tables,
     cache: Mutex<ReadCache>,
     ledger: Mutex<Option<Arc<Ledger>>>,
+    /// Days that contain all windows; `None` for one window. Tables that are partitioned by month
+    /// are read for all these days at once, so that several windows share the read.
+    span: Option<(Day, Day)>,
 }
 
 impl<'a> ChatbotPartitions<'a> {
@@ -83,7 +103,19 @@ impl<'a> ChatbotPartitions<'a> {
 
     fn with_cache_size(tables: &'a dyn Tables, free_bytes: usize) -> ChatbotPartitions<'a> {
         let cache = Mutex::new(ReadCache { reads: HashMap::new(), free_bytes });
-        ChatbotPartitions { tables, cache, ledger: Mutex::default() }
+        ChatbotPartitions { tables, cache, ledger: Mutex::default(), span: None }
+    }
+
+    /// Returns the partitions for several windows with their previous periods, given the longest
+    /// window.
+    pub fn for_windows(tables: &'a dyn Tables, longest: Window) -> ChatbotPartitions<'a> {
+        let span = Some((longest.previous().from, longest.to));
+        ChatbotPartitions { span, ..ChatbotPartitions::new(tables) }
+    }
+
+    /// Returns the tables of all chatbots together.
+    pub fn all<'s>(&'s self) -> AllChatbots<'s> {
+        AllChatbots { partitions: self }
     }
 
     /// Returns the tables of one chatbot.
@@ -91,7 +123,7 @@ impl<'a> ChatbotPartitions<'a> {
         ChatbotTables { partitions: self, chatbot }
     }
 
-    fn read(&self, key: ReadKey, chatbot: &str) -> Result<Vec<Frame>> {
+    fn read(&self, key: ReadKey, chatbot: Option<&str>) -> Result<Vec<Frame>> {
         let columns = &key.columns;
         match (key.table, key.days) {
             (table @ (Table::Events | Table::Sessions), Some((from, to))) => {
@@ -99,21 +131,28 @@ impl<'a> ChatbotPartitions<'a> {
                 // are read by UTC date, which may be before the first day of sessions.
                 let (first, last) = self.tables.days().unwrap_or((from, to));
                 let last = if table == Table::Sessions { last.plus(1) } else { to };
-                let mut frames = Vec::new();
-                let mut day = from.max(first.plus(-2));
-                while day <= to.min(last) {
-                    let days = Some((day, day));
+                let (from, to) = (from.max(first.plus(-2)), to.min(last));
+                let read = |day: i32| {
+                    let days = Some((Day(day), Day(day)));
                     let key = ReadKey { table, days, ended_since: None, columns: columns.clone() };
-                    frames.extend(self.read_cached(key, chatbot)?);
-                    day = day.plus(1);
-                }
-                Ok(frames)
+                    self.read_cached(key, chatbot)
+                };
+                let days: Vec<Vec<Frame>> = (from.0..to.0.saturating_add(1))
+                    .into_par_iter()
+                    .with_max_len(1)
+                    .map(read)
+                    .collect::<Result<_>>()?;
+                Ok(days.into_iter().flatten().collect())
+            }
+            (_, Some((from, to))) => {
+                let span = self.span.filter(|(first, last)| *first <= from && to <= *last);
+                self.read_cached(ReadKey { days: span.or(key.days), ..key }, chatbot)
             }
             _ => self.read_cached(key, chatbot),
         }
     }
 
-    fn read_cached(&self, key: ReadKey, chatbot: &str) -> Result<Vec<Frame>> {
+    fn read_cached(&self, key: ReadKey, chatbot: Option<&str>) -> Result<Vec<Frame>> {
         // A panic of another thread leaves the cache intact. The lock is not held while reading:
         // a thread that waits for a part of its read may start another read meanwhile.
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +165,7 @@ impl<'a> ChatbotPartitions<'a> {
                 partitioned
             }
         };
-        partitioned.chatbot(chatbot)
+        partitioned.frames(chatbot)
     }
 
     fn read_partitioned(&self, key: &ReadKey) -> Result<PartitionedRead> {
@@ -178,41 +217,57 @@ fn owned(columns: &[&str]) -> Vec<String> {
 impl Tables for ChatbotTables<'_> {
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
         let key = ReadKey { table, days, ended_since: None, columns: owned(columns) };
-        self.partitions.read(key, self.chatbot)
+        self.partitions.read(key, Some(self.chatbot))
     }
 
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let (table, ended_since) = (Table::Sessions, Some(time));
         let key = ReadKey { table, days: None, ended_since, columns: owned(columns) };
-        self.partitions.read(key, self.chatbot)
+        self.partitions.read(key, Some(self.chatbot))
     }
 
-    fn zone(&self) -> Zone {
-        self.partitions.tables.zone()
-    }
-
-    fn timeout(&self) -> Micros {
-        self.partitions.tables.timeout()
-    }
-
-    fn days(&self) -> Option<(Day, Day)> {
-        self.partitions.tables.days()
-    }
-
-    fn event_dates(&self) -> Option<(Day, Day)> {
-        self.partitions.tables.event_dates()
-    }
-
-    fn sessions_pruned_through(&self) -> Option<Day> {
-        self.partitions.tables.sessions_pruned_through()
+    fn is_filtered(&self) -> bool {
+        self.partitions.tables.is_filtered()
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>> {
         self.partitions.ledger()
     }
 
-    fn events_pruned_through(&self) -> Option<Day> {
-        self.partitions.tables.events_pruned_through()
+    fn facts(&self) -> &dyn TableFacts {
+        self.partitions.tables.facts()
+    }
+}
+
+/// The tables of all chatbots together.
+pub(crate) struct AllChatbots<'a> {
+    partitions: &'a ChatbotPartitions<'a>,
+}
+
+impl Tables for AllChatbots<'_> {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
+        let key = ReadKey { table, days, ended_since: None, columns: owned(columns) };
+        self.partitions.read(key, None)
+    }
+
+    fn estimated_rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
+        self.partitions.tables.estimated_rows(table, days)
+    }
+
+    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
+        self.partitions.tables.read_sessions_ended_since(time, columns)
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.partitions.tables.is_filtered()
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        self.partitions.ledger()
+    }
+
+    fn facts(&self) -> &dyn TableFacts {
+        self.partitions.tables.facts()
     }
 }
 
@@ -235,28 +290,8 @@ mod tests {
             self.tables.read(table, days, columns)
         }
 
-        fn zone(&self) -> Zone {
-            self.tables.zone()
-        }
-
-        fn timeout(&self) -> Micros {
-            self.tables.timeout()
-        }
-
-        fn days(&self) -> Option<(Day, Day)> {
-            self.tables.days()
-        }
-
-        fn event_dates(&self) -> Option<(Day, Day)> {
-            self.tables.event_dates()
-        }
-
-        fn sessions_pruned_through(&self) -> Option<Day> {
-            None
-        }
-
-        fn ledger(&self) -> Result<Arc<Ledger>> {
-            self.tables.ledger()
+        fn facts(&self) -> &dyn TableFacts {
+            &self.tables
         }
     }
 
@@ -275,6 +310,15 @@ mod tests {
             counting.reads.swap(0, Relaxed)
         };
         ["a", "b", "c"].map(read).into()
+    }
+
+    #[test]
+    fn rows_are_adjacent_if_none_is_between_them() {
+        for (rows, start) in
+            [(&[3][..], Some(3)), (&[3, 4, 5], Some(3)), (&[3, 5], None), (&[0, 1, 3], None), (&[], None)]
+        {
+            assert_eq!(adjacent(rows), start, "{rows:?}");
+        }
     }
 
     #[test]

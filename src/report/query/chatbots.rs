@@ -3,9 +3,10 @@
 use hashbrown::HashMap;
 
 use super::Query;
-use super::tables::Tables;
+use super::tables::{Tables, map_frames};
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
+use crate::store::frame::Texts;
 use crate::suggest::nearest;
 use crate::time::Day;
 
@@ -70,9 +71,29 @@ pub fn check_chatbots(tables: &dyn Tables, names: &[String]) -> Result<()> {
     })
 }
 
+/// Numbers of chatbots, in the order in which they are given.
+pub(crate) struct ChatbotIndex<'a>(HashMap<&'a str, u32>);
+
+impl<'a> ChatbotIndex<'a> {
+    /// Numbers some distinct chatbots from 0.
+    pub fn new(chatbots: &'a [String]) -> ChatbotIndex<'a> {
+        ChatbotIndex(chatbots.iter().map(String::as_str).zip(0..).collect())
+    }
+
+    /// Returns the number of a chatbot; `None` if it was not given.
+    pub fn get(&self, chatbot: &str) -> Option<u32> {
+        self.0.get(chatbot).copied()
+    }
+
+    /// Returns how many chatbots are numbered.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// Returns the chatbots that a query covers, by sessions in descending order, then by name. With
-/// `compare`, those of the previous period are among them: a chatbot without sessions in the window
-/// must not vanish from a comparison.
+/// `compare`, includes the chatbots of the previous period, since a chatbot without sessions in the
+/// window must not vanish from a comparison.
 pub(crate) fn ranked_chatbots(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Vec<String>> {
     let mut sessions = sessions_by_chatbot(tables, query)?;
     if compare {
@@ -90,6 +111,10 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
     let is_selected = |id: &str| query.chatbots.is_empty() || query.chatbots.iter().any(|name| name == id);
     let columns = ["chatbot_id", "stat_date", "total_sessions", "bot_sessions"];
     let days = Some(query.window.range());
+    if tables.is_filtered() {
+        count_selected(tables, query, &mut sessions)?;
+        return Ok(sessions);
+    }
     for frame in tables.read(Table::DailyStats, days, &columns)? {
         let (ids, dates) = (frame.texts("chatbot_id")?, frame.ints("stat_date")?);
         let (people, bots) = (frame.ints("total_sessions")?, frame.ints("bot_sessions")?);
@@ -99,7 +124,8 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
             if !day.is_some_and(|day| query.window.contains(day)) {
                 continue;
             }
-            // A chatbot that only bots visited is listed, so that its excluded sessions show.
+            // A chatbot that only bots visited is listed, so that its excluded sessions are
+            // visible.
             let (people, bots) = (people.or_zero(row).max(0), bots.or_zero(row).max(0));
             if people > 0 || bots > 0 {
                 let counted = if query.include_bots { people.saturating_add(bots) } else { people };
@@ -114,6 +140,38 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
         }
     })?;
     Ok(sessions)
+}
+
+/// Counts a selection of sessions by chatbot. A chatbot that only bots visited has a count of 0.
+fn count_selected(tables: &dyn Tables, query: &Query, sessions: &mut HashMap<String, u64>) -> Result<()> {
+    let all = Query { include_bots: true, ..query.clone() };
+    let files = map_frames(
+        tables,
+        Table::Sessions,
+        Some(query.window.range()),
+        &all.columns(&["chatbot_id"]),
+        |_, frame| {
+            let is_bot = frame.bools("is_bot")?;
+            let is_counted = |row: usize| u64::from(query.include_bots || !is_bot.is_true(row));
+            let rows = all.select(frame)?.rows;
+            Ok(count_by_text(frame.texts("chatbot_id")?, &rows, is_counted))
+        },
+    )?;
+    for (id, count) in files.into_iter().flatten() {
+        *sessions.entry(id).or_default() += count;
+    }
+    Ok(())
+}
+
+/// Counts rows by the text of a column.
+fn count_by_text(column: &Texts, rows: &[u32], count: impl Fn(usize) -> u64) -> HashMap<String, u64> {
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    for &row in rows {
+        if let Some(text) = column.get(row as usize) {
+            *counts.entry_ref(text).or_default() += count(row as usize);
+        }
+    }
+    counts
 }
 
 /// Calls `visit` with the chatbot of each run of neighbouring sessions that share one.

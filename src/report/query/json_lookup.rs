@@ -1,6 +1,6 @@
 //! Values in JSON texts: properties of an event by name, and values at a path.
 //!
-//! Neither parses the whole text. Nesting has no limit.
+//! Neither search parses the whole text. Nesting has no limit.
 
 use memchr::memmem::Finder;
 
@@ -28,7 +28,8 @@ impl<const N: usize> Properties<N> {
     }
 
     /// Returns the JSON texts of the values, in the order of the names. Only keys of the object
-    /// itself count, not those of nested objects. The last of equal keys wins.
+    /// itself count, not those of nested objects. If a key occurs more than once, the last value is
+    /// returned.
     pub fn find<'a>(&self, object: &'a str) -> [Option<&'a str>; N] {
         let bytes = object.as_bytes();
         if object.len() < self.min_len {
@@ -60,15 +61,15 @@ impl<const N: usize> Properties<N> {
 /// Parses a number of milliseconds by the rule of sessions, so that reports on events agree with
 /// reports on sessions.
 fn millis(value: &str) -> Option<Micros> {
-    // Most numbers are short and whole, and need no rounding.
-    if (1..=12).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Most numbers are short and whole, and need no rounding. Ten digits can exceed the limit.
+    if (1..=9).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(value.bytes().fold(0, |sum, digit| sum * 10 + Micros::from(digit - b'0')) * 1_000);
     }
     number_us(value)
 }
 
-/// Returns the JSON text of the value at a path of keys and list indexes, which count from 0. The
-/// last of equal keys wins.
+/// Returns the JSON text of the value at a path of keys and list indexes, which count from 0. If a
+/// key occurs more than once, its last value is used.
 pub(crate) fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
     path.iter().try_fold(json.trim(), |value, step| {
         let mut found = None;
@@ -113,7 +114,7 @@ mod tests {
         let both = Properties::new(["load_time_ms", "response_time_ms"], "_time_ms");
         let times = |object| both.millis(object);
         assert_eq!(times(r#"{"response_time_ms":2,"x":[{"load_time_ms":3}]}"#), [None, Some(2_000)]);
-        assert_eq!(times(r#"{"load_time_ms":1.5,"response_time_ms":"2"}"#), [Some(1_500), None]);
+        assert_eq!(times(r#"{"load_time_ms":1.5,"response_time_ms":"2"}"#), [Some(1_500), Some(2_000)]);
         assert_eq!(times(r#"{"load_time_ms":1,"response_time_ms":2"#), [None, None]);
         assert_eq!(times(r#"{"load_time_ms":1,"response_time_ms":2}"#), [Some(1_000), Some(2_000)]);
     }
@@ -143,11 +144,14 @@ mod tests {
         assert_eq!(millis("1.5e3"), Some(1_500_000));
         assert_eq!(millis("0"), Some(0));
         assert_eq!(millis("0012"), Some(12_000));
-        assert_eq!(millis("999999999999"), Some(999_999_999_999_000));
+        assert_eq!(millis("999999999"), Some(999_999_999_000));
+        assert_eq!(millis("999999999999"), None);
         // As a float, this would be rounded down.
         assert_eq!(millis("1024.4995"), Some(1_024_500));
         assert_eq!(millis("-0"), Some(0));
-        for wrong in ["-1", "\"12\"", "null", "true", "1e999", "[1]", "inf"] {
+        // Some loggers write numbers in quotes.
+        assert_eq!(millis("\"12\""), Some(12_000));
+        for wrong in ["-1", "\"12 ms\"", "null", "true", "1e999", "[1]", "inf"] {
             assert_eq!(millis(wrong), None, "{wrong}");
         }
     }
@@ -180,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn properties_are_found_as_by_a_full_parser(value in json(), pretty: bool) {
+        fn found_properties_agree_with_a_full_parser(value in json(), pretty: bool) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
             let found = OneProperty(Properties::new(["x"], "x")).find(text.as_ref().unwrap()).map(str::to_owned);
             let found = found.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
@@ -188,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn path_is_followed_as_by_a_full_parser(
+        fn value_at_path_agrees_with_a_full_parser(
             value in json(),
             pretty: bool,
             path in prop::collection::vec(prop_oneof![key(), "[0-3]"], 0..4),

@@ -3,20 +3,24 @@
 //! Reports read one state of the tables through the trait [`Tables`](tables::Tables), in frames of
 //! one data file each. This module knows neither metrics nor reports.
 //!
-//! - [`window`] is a range of days; [`predicate`] and [`operator`] are conditions on events;
+//! - [`window`] is a range of days; [`filter`] contains conditions on sessions and events, and
+//!   [`operator`] their operators;
 //! - [`tables`] is the interface to the tables, [`snapshot`] implements it for the store, and
 //!   [`by_chatbot`] for one chatbot of many; [`pruned`] finds pruned days in a window;
 //! - [`chatbots`] lists, ranks and checks chatbots;
+//! - [`selection`] restricts the tables to sessions that satisfy conditions or have a value of a
+//!   breakdown;
 //! - [`session_keys`] hashes the keys that tie events to sessions and visitors;
 //! - [`view_cache`] caches values that are computed from repeated texts; [`json_lookup`] finds
 //!   values in JSON texts.
 
 pub(crate) mod by_chatbot;
 pub mod chatbots;
+pub mod filter;
 pub(crate) mod json_lookup;
 pub(crate) mod operator;
-pub mod predicate;
 pub(crate) mod pruned;
+pub(crate) mod selection;
 pub(crate) mod session_keys;
 pub(crate) mod snapshot;
 pub mod tables;
@@ -25,6 +29,7 @@ pub mod window;
 
 use crate::error::{Error, Result};
 use crate::store::frame::{Frame, Texts};
+use tables::Tables;
 use window::Window;
 
 /// The scope of a report.
@@ -49,7 +54,14 @@ impl Query {
         Query { window: self.window.previous(), ..self.clone() }
     }
 
-    /// Adds the columns that [`select`](Query::select) needs to those of a report.
+    /// Returns whether the daily statistics of the tables can answer the query. They exclude bot
+    /// sessions and describe all other sessions of a day.
+    pub(crate) fn has_daily_stats(&self, tables: &dyn Tables) -> bool {
+        !self.include_bots && !tables.is_filtered()
+    }
+
+    /// Returns the columns of a report together with the columns that [`select`](Query::select)
+    /// needs.
     pub(crate) fn columns<'a>(&self, columns: &[&'a str]) -> Vec<&'a str> {
         let mut all = columns.to_vec();
         let needed = ["is_bot"].into_iter().chain((!self.chatbots.is_empty()).then_some("chatbot_id"));

@@ -19,10 +19,12 @@ pub(crate) enum Operator {
     GreaterOrEqual,
     /// `~`: the text contains another text.
     Contains,
+    /// `!~`: the text does not contain another text.
+    NotContains,
 }
 
 /// The operators. Each comes before its own prefixes, such as `<=` before `<`.
-const OPERATORS: [(&str, Operator); 8] = [
+const OPERATORS: [(&str, Operator); 9] = [
     ("!=", Operator::NotEqual),
     ("<=", Operator::LessOrEqual),
     (">=", Operator::GreaterOrEqual),
@@ -30,6 +32,7 @@ const OPERATORS: [(&str, Operator); 8] = [
     ("=", Operator::Equal),
     ("<", Operator::Less),
     (">", Operator::Greater),
+    ("!~", Operator::NotContains),
     ("~", Operator::Contains),
 ];
 
@@ -38,14 +41,29 @@ impl Operator {
     pub fn split(condition: &str) -> Option<(&str, Operator, &str)> {
         condition.char_indices().find_map(|(start, _)| {
             let (left, rest) = condition.split_at(start);
-            let find = |(symbol, operator): &(&str, Operator)| Some((rest.strip_prefix(symbol)?, *operator));
-            let (right, operator) = OPERATORS.iter().find_map(find)?;
+            let (operator, right) = Operator::strip(rest)?;
             Some((left.trim(), operator, right.trim()))
         })
     }
 
-    /// Returns whether two values of this order satisfy the operator. `Contains` has no order and
-    /// is never satisfied.
+    /// Returns the operator at the start of a text, and the text after it.
+    pub fn strip(text: &str) -> Option<(Operator, &str)> {
+        let strip = |(symbol, operator): &(&str, Operator)| Some((*operator, text.strip_prefix(symbol)?));
+        OPERATORS.iter().find_map(strip)
+    }
+
+    /// Returns whether the operator compares an order: `<`, `<=`, `>` or `>=`.
+    pub fn is_order(self) -> bool {
+        matches!(self, Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual)
+    }
+
+    /// Returns whether the operator denies what another one states: `!=` and `!~`.
+    pub fn is_negative(self) -> bool {
+        matches!(self, Operator::NotEqual | Operator::NotContains)
+    }
+
+    /// Returns whether two values of this order satisfy the operator. `Contains` and `NotContains`
+    /// have no order and are never satisfied.
     pub fn accepts(self, order: Ordering) -> bool {
         match self {
             Operator::Equal => order.is_eq(),
@@ -54,7 +72,7 @@ impl Operator {
             Operator::LessOrEqual => order.is_le(),
             Operator::Greater => order.is_gt(),
             Operator::GreaterOrEqual => order.is_ge(),
-            Operator::Contains => false,
+            Operator::Contains | Operator::NotContains => false,
         }
     }
 }

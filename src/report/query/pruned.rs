@@ -1,4 +1,6 @@
-//! The pruned days among those that a query covers.
+//! Pruned days: whether a query covers some.
+
+use std::collections::BTreeMap;
 
 use super::Query;
 use super::tables::Tables;
@@ -6,23 +8,34 @@ use crate::error::Result;
 use crate::store::ledger::DaySet;
 use crate::time::Day;
 
-/// Returns the last pruned day of the query's chatbots if sessions of the window are pruned;
-/// `None` if all sessions of the window are retained.
+/// Returns the last day with pruned sessions, for the query's chatbots; `None` if all sessions of
+/// the window are retained.
 pub(crate) fn in_window(tables: &dyn Tables, query: &Query) -> Result<Option<Day>> {
     in_days(tables, query.window.range(), &query.chatbots)
 }
 
-/// Returns the last pruned day of some chatbots, or of all if none is named, if sessions that
-/// started on the days, both included, are pruned; `None` if all of them are retained.
+/// Returns the last day with pruned sessions, for some chatbots; no name stands for all chatbots.
+/// `None` if all sessions that started from the first to the last of `days` are retained.
 pub(crate) fn in_days(tables: &dyn Tables, days: (Day, Day), chatbots: &[String]) -> Result<Option<Day>> {
     if tables.sessions_pruned_through().is_none_or(|last| last < days.0) {
         return Ok(None);
     }
-    let ledger = tables.ledger()?;
-    let pruned: Vec<&DaySet> = match chatbots {
-        [] => ledger.pruned_sessions.values().collect(),
-        some => some.iter().filter_map(|id| ledger.pruned_sessions.get(id)).collect(),
+    Ok(last_day(&tables.ledger()?.pruned_sessions, days, chatbots))
+}
+
+/// Returns the last day with pruned daily statistics, for the query's chatbots; `None` if all daily
+/// statistics of the window are retained.
+pub(crate) fn daily_stats_in_window(tables: &dyn Tables, query: &Query) -> Result<Option<Day>> {
+    Ok(last_day(&tables.ledger()?.pruned_daily_stats, query.window.range(), &query.chatbots))
+}
+
+/// Returns the last pruned day of some chatbots; no name stands for all chatbots. `None` if none of
+/// `days` is pruned.
+fn last_day(pruned: &BTreeMap<String, DaySet>, days: (Day, Day), chatbots: &[String]) -> Option<Day> {
+    let sets: Vec<&DaySet> = match chatbots {
+        [] => pruned.values().collect(),
+        some => some.iter().filter_map(|id| pruned.get(id)).collect(),
     };
-    let last = pruned.iter().filter_map(|set| set.last()).max();
-    Ok(last.filter(|_| pruned.iter().any(|set| set.overlaps(days))))
+    let last = sets.iter().filter_map(|set| set.last()).max();
+    last.filter(|_| sets.iter().any(|set| set.overlaps(days)))
 }

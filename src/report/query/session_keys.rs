@@ -83,31 +83,101 @@ impl<'a> SessionKeys<'a> {
     }
 }
 
+/// The visitors of a frame of sessions: anonymous id, else user id, else session key.
+pub(crate) struct VisitorKeys<'a> {
+    hasher: IdHasher<'a>,
+    ids: [(KeyKind, &'a Texts); 3],
+}
+
+impl<'a> VisitorKeys<'a> {
+    /// Returns the visitors of a frame with the columns of all ids.
+    pub fn new(frame: &'a Frame) -> Result<VisitorKeys<'a>> {
+        let ids = [
+            (KeyKind::Anonymous, frame.texts("anonymous_id")?),
+            (KeyKind::User, frame.texts("user_id")?),
+            (KeyKind::Session, frame.texts("session_id")?),
+        ];
+        Ok(VisitorKeys { hasher: IdHasher::new(frame)?, ids })
+    }
+
+    /// Returns the hash of a row's visitor; `None` without any id.
+    pub fn hash(&mut self, row: usize) -> Option<u128> {
+        let (kind, id) = self.ids.iter().find_map(|(kind, ids)| Some((*kind, ids.get(row)?)))?;
+        Some(self.hasher.hash(row, kind, id))
+    }
+}
+
+/// A value of each session that a report needs in addition to key and times.
+pub(crate) trait SessionValues: Sync {
+    /// The type of the value.
+    type Value: Send + 'static;
+
+    /// Returns the columns that the value is computed from.
+    fn columns(&self) -> Vec<&'static str>;
+
+    /// Returns a function from the rows of a frame, given with its number, to values. Sessions
+    /// without a value are left out.
+    fn bind<'f>(&self, number: usize, frame: &'f Frame) -> Result<BoundValues<'f, Self::Value>>;
+}
+
+/// A function from the rows of a frame to values.
+pub(crate) type BoundValues<'f, T> = Box<dyn FnMut(usize) -> Option<T> + 'f>;
+
+/// No values.
+pub(crate) struct NoValues;
+
+impl SessionValues for NoValues {
+    type Value = ();
+
+    fn columns(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn bind<'f>(&self, _: usize, _: &'f Frame) -> Result<BoundValues<'f, ()>> {
+        Ok(Box::new(|_| Some(())))
+    }
+}
+
 /// The sessions of a frame that a query selects, as key hashes and intervals.
-pub(crate) struct SessionIntervals {
+pub(crate) struct SessionIntervals<T> {
     /// The key hash, the time of the first event and that of the last.
     pub sessions: Vec<(u128, Micros, Micros)>,
+    /// The value of each session.
+    pub values: Vec<T>,
     /// Whether sessions without a session id are missing because visitor ids were not read.
     pub needs_visitor_ids: bool,
     /// The number of bot sessions, whether included or not.
     pub bots: u64,
 }
 
-impl SessionIntervals {
-    /// Collects the sessions of a frame. With `visitor_ids`, those without a session id too.
-    pub fn new(frame: &Frame, query: &Query, visitor_ids: bool) -> Result<SessionIntervals> {
+impl<T: Send + 'static> SessionIntervals<T> {
+    /// Collects the sessions of a frame, given with its number. With `visitor_ids`, includes
+    /// sessions without a session id.
+    pub fn new(
+        (number, frame): (usize, &Frame),
+        query: &Query,
+        visitor_ids: bool,
+        values: &dyn SessionValues<Value = T>,
+    ) -> Result<SessionIntervals<T>> {
         let mut keys = SessionKeys::new(frame, visitor_ids)?;
         let (started, ended) = (frame.ints("started_at")?, frame.ints("ended_at")?);
         let selected = query.select(frame)?;
+        let mut value = values.bind(number, frame)?;
         let mut intervals = SessionIntervals {
             sessions: Vec::with_capacity(selected.rows.len()),
+            values: Vec::with_capacity(selected.rows.len()),
             needs_visitor_ids: false,
             bots: selected.bots,
         };
         for &row in &selected.rows {
             let row = row as usize;
             match (keys.hash(row), started.get(row), ended.get(row)) {
-                (Some(key), Some(start), Some(end)) => intervals.sessions.push((key, start, end)),
+                (Some(key), Some(start), Some(end)) => {
+                    if let Some(value) = value(row) {
+                        intervals.sessions.push((key, start, end));
+                        intervals.values.push(value);
+                    }
+                }
                 _ => intervals.needs_visitor_ids |= !visitor_ids,
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::tables::Tables;
+use super::tables::{TableFacts, Tables};
 use crate::error::Result;
 use crate::store::Snapshot;
 use crate::store::columns::Table;
@@ -65,6 +65,12 @@ impl Tables for Snapshot {
         files.into_par_iter().with_max_len(1).map(|file| self.read_file(file, Some(columns))).collect()
     }
 
+    fn facts(&self) -> &dyn TableFacts {
+        self
+    }
+}
+
+impl TableFacts for Snapshot {
     fn zone(&self) -> Zone {
         Snapshot::zone(self)
     }
@@ -77,6 +83,14 @@ impl Tables for Snapshot {
         Snapshot::days(self)
     }
 
+    fn sessions_pruned_through(&self) -> Option<Day> {
+        self.manifest().sessions_pruned_through
+    }
+
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        Ledger::load(self).map(Arc::new)
+    }
+
     fn event_dates(&self) -> Option<(Day, Day)> {
         let dates = || self.manifest().files(Table::Events).iter().map(|file| file.day);
         Some((dates().min()?, dates().max()?))
@@ -84,14 +98,6 @@ impl Tables for Snapshot {
 
     fn event_days(&self) -> Option<(Day, Day)> {
         Snapshot::event_days(self)
-    }
-
-    fn sessions_pruned_through(&self) -> Option<Day> {
-        self.manifest().sessions_pruned_through
-    }
-
-    fn ledger(&self) -> Result<Arc<Ledger>> {
-        Ledger::load(self).map(Arc::new)
     }
 
     fn events_pruned_through(&self) -> Option<Day> {

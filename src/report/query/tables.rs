@@ -11,16 +11,51 @@ use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::LOOKUP_COLUMNS;
 use crate::time::{Day, Micros, Zone};
 
+/// Facts about one state of the tables, which do not depend on the rows that are selected.
+pub trait TableFacts: Sync {
+    /// Returns the time zone of the days.
+    fn zone(&self) -> Zone;
+
+    /// Returns the longest gap within a session, in microseconds.
+    fn timeout(&self) -> Micros;
+
+    /// Returns the first and the last day with sessions or daily statistics.
+    fn days(&self) -> Option<(Day, Day)>;
+
+    /// Returns the last day whose sessions, of any chatbot, are pruned.
+    fn sessions_pruned_through(&self) -> Option<Day>;
+
+    /// Returns the ledger of pruned days by chatbot. It is in a separate file, which reports on
+    /// days after the last pruned day do not need.
+    fn ledger(&self) -> Result<Arc<Ledger>>;
+
+    /// Returns the first and the last UTC date with events.
+    fn event_dates(&self) -> Option<(Day, Day)>;
+
+    /// Returns the first and the last day with events, in the tables' time zone.
+    fn event_days(&self) -> Option<(Day, Day)> {
+        self.event_dates()
+    }
+
+    /// Returns the last UTC date whose events are pruned.
+    fn events_pruned_through(&self) -> Option<Day> {
+        None
+    }
+}
+
 /// One state of the tables. Every read sees the same state.
+///
+/// Tables that select rows of other tables, or cache them, have the [facts](Tables::facts) of the
+/// other tables.
 pub trait Tables: Sync {
     /// Reads columns of the partitions of a table that touch the days, both included, or of all
     /// partitions. Returns a frame for each data file.
     ///
-    /// The partitions of `events` are UTC dates of the events' times, those of `sessions` are the
-    /// days on which the sessions started, in the tables' time zone. The partitions of
+    /// A partition of `events` is the UTC date of its events, a partition of `sessions` the day on
+    /// which its sessions started, in the tables' time zone. The partitions of
     /// `daily_stats` and `visitors` are months, so their frames contain rows of other days too. No
     /// row is in two frames. Reads of the same days return the same rows in the same order,
-    /// regardless of the columns.
+    /// regardless of the columns; reads of fewer days leave out frames.
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>>;
 
     /// Returns an estimate of the number of rows that [`read`](Tables::read) returns, for reserving
@@ -67,33 +102,52 @@ pub trait Tables: Sync {
         self.read(Table::Sessions, None, columns)
     }
 
-    /// Returns the time zone of the days.
-    fn zone(&self) -> Zone;
-
-    /// Returns the longest gap within a session, in microseconds.
-    fn timeout(&self) -> Micros;
-
-    /// Returns the first and the last day with sessions or daily statistics.
-    fn days(&self) -> Option<(Day, Day)>;
-
-    /// Returns the last day whose sessions, of any chatbot, are pruned.
-    fn sessions_pruned_through(&self) -> Option<Day>;
-
-    /// Returns the ledger of pruned days by chatbot. It is a file of its own, which reports on days
-    /// after the last pruned one do not need.
-    fn ledger(&self) -> Result<Arc<Ledger>>;
-
-    /// Returns the first and the last UTC date with events.
-    fn event_dates(&self) -> Option<(Day, Day)>;
-
-    /// Returns the first and the last day with events, in the tables' time zone.
-    fn event_days(&self) -> Option<(Day, Day)> {
-        self.event_dates()
+    /// Returns whether the sessions are a selection, which the daily statistics do not describe.
+    fn is_filtered(&self) -> bool {
+        false
     }
 
-    /// Returns the last UTC date whose events are pruned.
+    /// Returns the facts about the state.
+    fn facts(&self) -> &dyn TableFacts;
+
+    /// See [`TableFacts::zone`].
+    fn zone(&self) -> Zone {
+        self.facts().zone()
+    }
+
+    /// See [`TableFacts::timeout`].
+    fn timeout(&self) -> Micros {
+        self.facts().timeout()
+    }
+
+    /// See [`TableFacts::days`].
+    fn days(&self) -> Option<(Day, Day)> {
+        self.facts().days()
+    }
+
+    /// See [`TableFacts::sessions_pruned_through`].
+    fn sessions_pruned_through(&self) -> Option<Day> {
+        self.facts().sessions_pruned_through()
+    }
+
+    /// See [`TableFacts::ledger`]. Tables that are used often cache it.
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        self.facts().ledger()
+    }
+
+    /// See [`TableFacts::event_dates`].
+    fn event_dates(&self) -> Option<(Day, Day)> {
+        self.facts().event_dates()
+    }
+
+    /// See [`TableFacts::event_days`].
+    fn event_days(&self) -> Option<(Day, Day)> {
+        self.facts().event_days()
+    }
+
+    /// See [`TableFacts::events_pruned_through`].
     fn events_pruned_through(&self) -> Option<Day> {
-        None
+        self.facts().events_pruned_through()
     }
 }
 

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 /// Values by token.
 pub(crate) type TokenMap<V> = HashMap<u128, V, TokenHashBuilder>;
 
-/// The token of null, which no text has: its length field exceeds that of any text.
+/// The token of null, which no text has: its length field exceeds the length of any text.
 pub(crate) const NULL_TOKEN: u128 = u128::MAX;
 
 /// Mixes the bits of a token. The tokens of a dictionary differ in a few bits only. The upper bits

@@ -1,4 +1,5 @@
-//! Reports on random sessions agree with each other and with counts made session by session.
+//! Checks that reports on random sessions agree with each other and with counts computed session by
+//! session.
 
 use std::collections::BTreeSet;
 
@@ -101,6 +102,39 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
+    fn summaries_together_equal_those_of_each_chatbot(
+        sessions in prop::collection::vec(any_session(), 1..60),
+        first in 0i32..40,
+        days in prop::sample::select(vec![1i32, 7, 30]),
+        include_bots: bool,
+        compare: bool,
+        pruned in prop::option::of(0i32..40),
+    ) {
+        let mut tables = MemoryTables::new(sessions);
+        tables.first_seen_times.insert(("shop", "anonymous", "anonymous id 1".to_owned()), time("2025-01-01"));
+        tables.sessions_pruned = pruned.map(|days| Day::parse("2026-01-10").unwrap().plus(days));
+        let from = Day::parse("2026-01-19").unwrap().plus(first);
+        let window = Window { from, to: from.plus(days - 1), today: from };
+        let mut chatbots: Vec<String> = tables.sessions.iter().map(|s| s.chatbot.to_owned()).collect();
+        chatbots.push("a chatbot without sessions".to_owned());
+        chatbots.sort_unstable();
+        chatbots.dedup();
+        let query = Query { window, chatbots: Vec::new(), include_bots };
+        let together = summary::summaries(&tables, &query, compare, &chatbots).unwrap();
+        prop_assert_eq!(together.len(), chatbots.len());
+        for (chatbot, report) in chatbots.into_iter().zip(together) {
+            let query = Query { chatbots: vec![chatbot], ..query.clone() };
+            let expected = summary::summary(&tables, &query, compare).unwrap();
+            prop_assert_eq!(serde_json::to_value(&report).unwrap(), serde_json::to_value(&expected).unwrap());
+            prop_assert_eq!(report.head, expected.head);
+            // All notes but the last are those of the chatbot; the last is on events of all.
+            for note in expected.notes.iter().filter(|note| !note.contains("standard event")) {
+                prop_assert!(report.notes.contains(note), "{note}");
+            }
+        }
+    }
+
+    #[test]
     fn reports_agree_with_each_other_and_with_the_sessions(
         sessions in prop::collection::vec(any_session(), 0..60),
         first in 0i32..40,
@@ -182,7 +216,7 @@ proptest! {
         prop_assert_eq!(visitors_metric("total_sessions"), expected.sessions);
         prop_assert_eq!(total(&visitors, &|a| sum(&a["frequency"], "visitors")), expected.visitors);
         if days == 1 {
-            // The visitors of a single day are those of its daily statistics.
+            // The visitors of a single day equal the visitors in its daily statistics.
             prop_assert_eq!(total(&visitors, &|a| sum(&a["days"], "unique_visitors")), expected.visitors);
             prop_assert_eq!(total(&visitors, &|a| sum(&a["days"], "new_visitors")), expected.new);
         }

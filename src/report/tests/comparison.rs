@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::fixtures::{june, request_json, shop, window};
-use super::memory_tables::{MemoryTables, Session, day, session};
+use super::fixtures::{request_json, shop, window};
+use super::memory_tables::{MemoryTables, Session, day, session, time};
 use crate::error::ErrorKind;
 use crate::report::condition::{self, Condition, Verdict};
 use crate::report::*;
@@ -122,8 +122,8 @@ fn previous_period_with_pruned_sessions_is_unknown() {
     assert_eq!(trends["trends"][1]["sessions"], unknown(1));
     assert_eq!(trends["trends"][1]["status"], Value::Null);
     assert_eq!(notes, note);
-    let report = summary::summary(&tables, &with_bots, true).unwrap();
-    let verdict = Condition::parse("total_sessions.change > 0").unwrap().evaluate(&report);
+    let request = ReportRequest { compare: true, ..ReportRequest::new(ReportKind::Summary, with_bots, 0) };
+    let verdict = evaluate(&tables, &request, "total_sessions.change > 0").unwrap();
     assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");
 }
 
@@ -149,8 +149,8 @@ fn incomplete_periods_have_notes() {
 #[test]
 fn condition_passes_fails_or_is_unknown() {
     let query = Query::new(window("2026-06-01", "2026-06-12"));
-    let report = summary::summary(&shop(), &query, true).unwrap();
-    let evaluate = |text: &str| Condition::parse(text).unwrap().evaluate(&report);
+    let request = ReportRequest { compare: true, ..ReportRequest::new(ReportKind::Summary, query, 0) };
+    let evaluate = |text: &str| evaluate(&shop(), &request, text).unwrap();
     assert_eq!(evaluate("conversion_rate < 50"), Verdict::Passed);
     assert_eq!(
         evaluate("conversion_rate <= 50%"),
@@ -164,27 +164,100 @@ fn condition_passes_fails_or_is_unknown() {
     assert!(matches!(evaluate("total_sessions.change_percent >= 300"), Verdict::Failed(_)));
     assert!(matches!(evaluate("total_sessions.change = 3"), Verdict::Failed(_)));
     assert!(matches!(evaluate("total_conversations.change_percent < 0"), Verdict::Unknown(_)));
-    let alone = summary::summary(&shop(), &june(), false).unwrap();
-    let Verdict::Unknown(why) = Condition::parse("total_sessions.change < 0").unwrap().evaluate(&alone)
+    let alone = ReportRequest { compare: false, ..request.clone() };
+    let Verdict::Unknown(why) =
+        super::comparison::evaluate(&shop(), &alone, "total_sessions.change < 0").unwrap()
     else {
         panic!()
     };
     assert!(why.contains("not compared"));
-    let (notes, error) = condition::evaluate(&[Condition::parse("total_sessions = 4").unwrap()], &report);
+    let outcome = run(&shop(), &request).unwrap();
+    let conditions = [Condition::parse("total_sessions = 4").unwrap()];
+    let (notes, error) = condition::evaluate(&conditions, &shop(), &request, &outcome).unwrap();
     assert!(notes.is_empty());
     assert_eq!(error.unwrap().kind(), ErrorKind::ConditionMet);
+}
+
+/// Evaluates a condition on the outcome of a request.
+fn evaluate(tables: &MemoryTables, request: &ReportRequest, text: &str) -> crate::Result<Verdict> {
+    Condition::parse(text).unwrap().evaluate(tables, request, &run(tables, request).unwrap())
+}
+
+#[test]
+fn condition_names_a_figure_of_any_report() {
+    let ask = |kind, text: &str| {
+        let query = Query::new(window("2026-06-01", "2026-06-12"));
+        evaluate(&shop(), &ReportRequest::new(kind, query, time("2026-06-03T12:00:00Z")), text)
+    };
+    for (kind, met) in [
+        (ReportKind::Summary, "summary.total_sessions = 4"),
+        (ReportKind::Visitors, "sessions_per_visitor > 1"),
+        (ReportKind::Visitors, "visitors.unique_visitors = 3"),
+        (ReportKind::Performance, "response_time_ms.count = 0"),
+        (ReportKind::Performance, "performance.slow_responses.logged = 0"),
+        (ReportKind::Active, "active_sessions >= 1"),
+        (ReportKind::All, "summary.total_sessions = 4"),
+        (ReportKind::All, "conversion_rate = 50"),
+    ] {
+        let verdict = ask(kind, met).unwrap();
+        assert!(matches!(verdict, Verdict::Failed(_)), "{met}: {verdict:?}");
+    }
+    for (kind, wrong, hint) in [
+        (ReportKind::Summary, "conversion_rat < 1", "did you mean conversion_rate?"),
+        (ReportKind::Summary, "sessions < 1", "the figures are total_sessions, unique_visitors"),
+        (ReportKind::Summary, "conversion_rate.growth < 1", "change and change_percent"),
+        (ReportKind::Performance, "count > 1", "write one of response_time_ms.count, load_time_ms.count"),
+        (ReportKind::Trends, "sessions > 1", "use --fail-if with summary"),
+        (ReportKind::All, "total_sessions > 1", "summary.total_sessions, visitors.total_sessions"),
+    ] {
+        let error = ask(kind, wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.hint_text().unwrap_or("").contains(hint), "{wrong}: {:?}", error.hint_text());
+    }
+}
+
+#[test]
+fn unusual_day_is_compared_with_its_weekday() {
+    // Sundays from April 19th to June 14th, with 10 or 11 sessions each, and 14 on the last.
+    let sundays: Vec<_> = (0..9).map(|week| day("2026-06-14").plus(-7 * week)).collect();
+    let on = |count: usize, day: crate::time::Day| {
+        (0..count).map(move |n| session(&format!("{day}T10:00:00Z"), &format!("v{n}")))
+    };
+    let tables_with = |last: usize, weeks: usize| {
+        let before = sundays[1..=weeks].iter().enumerate().flat_map(|(n, day)| on(10 + n % 2, *day));
+        MemoryTables::new(on(last, sundays[0]).chain(before).collect())
+    };
+    let ask = |tables: &MemoryTables, from: &str| {
+        let request = ReportRequest::new(ReportKind::Summary, Query::new(window(from, "2026-06-14")), 0);
+        evaluate(tables, &request, "total_sessions unusual").unwrap()
+    };
+    // The median is 10.5 and the MAD 0.5, so 8.28 to 12.72 is usual.
+    for (sessions, is_unusual) in [(9, false), (12, false), (8, true), (13, true)] {
+        for from in ["2026-06-14", "2026-05-16"] {
+            let verdict = ask(&tables_with(sessions, 8), from);
+            assert_eq!(matches!(verdict, Verdict::Failed(_)), is_unusual, "{sessions}: {verdict:?}");
+        }
+    }
+    let Verdict::Failed(message) = ask(&tables_with(14, 8), "2026-06-14") else { panic!() };
+    assert_eq!(
+        message,
+        "total_sessions is 14 on 2026-06-14, outside 8.28 to 12.72 (median ± 3 scaled MAD of 8 Sundays \
+         before), which meets --fail-if \"total_sessions unusual\""
+    );
+    // Four weeks are enough; three are not.
+    assert!(matches!(ask(&tables_with(14, 4), "2026-06-14"), Verdict::Failed(_)));
+    let Verdict::Unknown(why) = ask(&tables_with(14, 3), "2026-06-14") else { panic!() };
+    assert!(why.contains("3 of the 8 Sundays before 2026-06-14 have data"), "{why}");
 }
 
 #[test]
 fn invalid_condition_is_rejected_with_a_hint() {
     for (invalid, hint) in [
         ("conversion_rate", "write it as"),
-        ("conversion_rat < 1", "did you mean conversion_rate?"),
-        ("sessions < 1", "the metrics are"),
         ("conversion_rate < many", "write it as"),
         ("conversion_rate < 1e9", "write it as"),
         ("conversion_rate < .5", "write it as"),
-        ("conversion_rate.growth < 1", "change and change_percent"),
+        ("total_sessions.change unusual", "total_sessions unusual"),
     ] {
         let error = Condition::parse(invalid).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);

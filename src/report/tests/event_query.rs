@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::fixtures::{shop, window, with_properties};
-use super::memory_tables::{Event, MemoryTables, day, event};
+use super::memory_tables::{Event, MemoryTables, Session, day, event, session};
 use crate::report::*;
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, RecordReader};
@@ -85,8 +85,9 @@ fn events_are_listed_in_order_and_filtered() {
     assert_eq!(names(EventQuery { categories: vec!["error".into()], ..june.clone() }), ["last"]);
     assert_eq!(names(EventQuery { session_id: Some("x".into()), ..june.clone() }), ["second", "first"]);
     assert_eq!(names(EventQuery { visitor: Some("anna".into()), ..june.clone() }), ["last"]);
-    let predicates = vec![Predicate::parse("properties.button_id=send").unwrap()];
-    assert_eq!(names(EventQuery { predicates, ..june.clone() }), ["first"]);
+    let conditions = |text: &str| vec![Where::parse("--where", text, Subject::Events).unwrap()];
+    let by_condition = |text: &str| names(EventQuery { conditions: conditions(text), ..june.clone() });
+    assert_eq!(by_condition("properties.button_id=send"), ["first"]);
     assert_eq!(names(EventQuery { chatbots: vec!["docs".into()], ..june.clone() }), Vec::<String>::new());
     let (_, listing) = list(&tables, &EventQuery { names: vec!["none".into()], ..june });
     assert!(
@@ -94,6 +95,70 @@ fn events_are_listed_in_order_and_filtered() {
         "{:?}",
         listing.notes
     );
+}
+
+#[test]
+fn conditions_ask_each_event_and_its_session() {
+    let mut tables = MemoryTables::new(vec![
+        // A session from the day before the window.
+        Session { seconds: 7200, country: Some("DE"), ..session("2026-05-31T23:00:00Z", "long") },
+        Session { country: Some("FR"), ..session("2026-06-02T10:00:00Z", "short") },
+        // It has no session id, so its events are found by the visitor's id.
+        Session { session: None, country: Some("DE"), ..session("2026-06-03T10:00:00Z", "anna") },
+    ]);
+    let (long, short) = ("s-long-2026-05-31T23:00:00Z", "s-short-2026-06-02T10:00:00Z");
+    tables.events = vec![
+        event("2026-05-31T23:00:00Z", long, "before the window"),
+        with_properties(r#"{"n":1}"#, event("2026-06-01T00:30:00Z", long, "a")),
+        with_properties(r#"{"n":2}"#, event("2026-06-01T01:00:00Z", long, "b")),
+        with_properties(r#"{"n":2}"#, event("2026-06-02T10:00:00Z", short, "c")),
+        Event { session: None, anonymous: Some("anna".into()), ..event("2026-06-03T10:00:00Z", "", "d") },
+        event("2026-06-03T10:00:00Z", "of no session", "e"),
+    ];
+    let listed = |conditions: &[&str]| {
+        let parse = |text: &&str| Where::parse("--where", text, Subject::Events).unwrap();
+        let conditions = conditions.iter().map(parse).collect();
+        let all = EventQuery::all(window("2026-06-01", "2026-06-10"));
+        list(&tables, &EventQuery { conditions, newest_first: false, ..all }).0
+    };
+    assert_eq!(listed(&["properties.n=2"]), ["b", "c"]);
+    assert_eq!(listed(&["session.country_code=DE"]), ["a", "b", "d"]);
+    assert_eq!(listed(&["duration_seconds>1h"]), ["a", "b"]);
+    assert_eq!(listed(&["session.country_code=DE and properties.n=2"]), ["b"]);
+    assert_eq!(listed(&["session.country_code=FR|AT", "properties.n!=1"]), ["c"]);
+    // The column of the event itself, which is empty in all events.
+    assert_eq!(listed(&["country_code=DE"]), Vec::<String>::new());
+    let limited = EventQuery {
+        conditions: vec![Where::parse("--where", "duration_seconds>1h", Subject::Events).unwrap()],
+        limit: Some(1),
+        ..EventQuery::all(window("2026-06-01", "2026-06-10"))
+    };
+    let (names, listing) = list(&tables, &limited);
+    assert_eq!((names, listing.more), (vec!["b".to_owned()], true));
+}
+
+#[test]
+fn field_is_found_by_its_name_in_the_properties() {
+    let mut tables = shop();
+    tables.events =
+        vec![with_properties(r#"{"plan":"pro","é\"":1}"#, event("2026-06-01T10:00:00Z", "x", "a"))];
+    let resolve = |text: &str, subject| {
+        let mut condition = Where::parse("--where", text, subject).unwrap();
+        let notes = condition.resolve(&tables, Some((day("2026-06-01"), day("2026-06-10"))))?;
+        Ok::<_, crate::Error>((condition, notes))
+    };
+    for subject in [Subject::Events, Subject::Sessions] {
+        let (condition, notes) = resolve("plan=pro and event.event_name=a", subject).unwrap();
+        assert_eq!(notes, ["plan is read as properties.plan"]);
+        let conditions = vec![condition];
+        let june = EventQuery::all(window("2026-06-01", "2026-06-10"));
+        assert_eq!(list(&tables, &EventQuery { conditions, ..june }).0, ["a"]);
+        let error = resolve("contry_code=DE", subject).unwrap_err();
+        assert_eq!(error.to_string(), "--where \"contry_code=DE\": there is no field \"contry_code\"");
+        assert_eq!(error.hint_text(), Some("did you mean country_code?"));
+        let error = resolve("nothing.like.it=1", subject).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("no event of these days has such a property"));
+    }
 }
 
 #[test]

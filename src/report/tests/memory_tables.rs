@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::event::{KeyKind, session_key_hash};
-use crate::report::query::tables::Tables;
+use crate::report::query::tables::{TableFacts, Tables};
 use crate::store::columns::Table;
 use crate::store::frame::{Cell, Frame, FrameBuilder};
 use crate::store::ledger::Ledger;
@@ -126,6 +126,8 @@ pub struct MemoryTables {
     pub events: Vec<Event>,
     /// First-seen times before the first session of a visitor, by chatbot, kind and id.
     pub first_seen_times: BTreeMap<(&'static str, &'static str, String), Micros>,
+    /// Whether first-seen times are also derived from the sessions.
+    pub derives_first_seen: bool,
     pub zone: Zone,
     /// The last day whose sessions are pruned.
     pub sessions_pruned: Option<Day>,
@@ -133,6 +135,8 @@ pub struct MemoryTables {
     pub unpruned_chatbot: Option<&'static str>,
     /// The last date whose events are pruned.
     pub events_pruned: Option<Day>,
+    /// The first and the last day with sessions, if they are not those of `sessions`.
+    pub days: Option<(Day, Day)>,
 }
 
 impl MemoryTables {
@@ -141,10 +145,12 @@ impl MemoryTables {
             sessions,
             events: Vec::new(),
             first_seen_times: BTreeMap::new(),
+            derives_first_seen: true,
             zone: Zone::UTC,
             sessions_pruned: None,
             unpruned_chatbot: None,
             events_pruned: None,
+            days: None,
         }
     }
 
@@ -152,10 +158,11 @@ impl MemoryTables {
         self.zone.day(session.start)
     }
 
-    /// Returns first-seen times: those of the field, or the start of the first session with the id.
+    /// Returns first-seen times: the times in the field, or the start of the first session with the
+    /// id.
     pub fn first_seen(&self) -> BTreeMap<(&'static str, &'static str, String), Micros> {
         let mut times = self.first_seen_times.clone();
-        for session in &self.sessions {
+        for session in self.sessions.iter().filter(|_| self.derives_first_seen) {
             for (kind, id) in [("anonymous", &session.anonymous), ("user", &session.user)] {
                 if let Some(id) = id {
                     let first = times.entry((session.chatbot, kind, id.clone())).or_insert(session.start);
@@ -184,7 +191,7 @@ impl MemoryTables {
         let mut frames = Vec::new();
         let all: BTreeSet<Day> = self.sessions.iter().map(|s| self.day_of(s)).collect();
         for day in all.into_iter().filter(|day| days.is_none_or(|(a, b)| a <= *day && *day <= b)) {
-            // Two files for each day, as after two ingests.
+            // Two files per day, as after two ingests.
             let sessions: Vec<&Session> = self.sessions.iter().filter(|s| self.day_of(s) == day).collect();
             for half in sessions.chunks(sessions.len().div_ceil(2)) {
                 let mut builder = FrameBuilder::new(Table::Sessions);
@@ -341,12 +348,18 @@ impl Tables for MemoryTables {
             Table::DailyStats => self.stats_frames(days),
             Table::Visitors => self.visitor_frames(days),
         };
-        // Only the requested columns, so that a report that uses others fails its tests.
+        // Return only the requested columns, so that tests of a report that uses others fail.
         let unique: BTreeSet<&str> = columns.iter().copied().collect();
         assert_eq!(unique.len(), columns.len(), "a column is requested twice: {columns:?}");
         Ok(frames.iter().map(|frame| frame.select(columns).unwrap()).collect())
     }
 
+    fn facts(&self) -> &dyn TableFacts {
+        self
+    }
+}
+
+impl TableFacts for MemoryTables {
     fn zone(&self) -> Zone {
         self.zone
     }
@@ -357,12 +370,10 @@ impl Tables for MemoryTables {
 
     fn days(&self) -> Option<(Day, Day)> {
         let days = || self.sessions.iter().map(|s| self.day_of(s));
+        if self.days.is_some() {
+            return self.days;
+        }
         Some((days().min()?, days().max()?))
-    }
-
-    fn event_dates(&self) -> Option<(Day, Day)> {
-        let dates = || self.events.iter().map(|event| Day::utc(event.time));
-        Some((dates().min()?, dates().max()?))
     }
 
     fn sessions_pruned_through(&self) -> Option<Day> {
@@ -379,6 +390,11 @@ impl Tables for MemoryTables {
             last.flat_map(|last| (0..730).map(move |n| last.plus(-n))).for_each(|day| days.insert(day));
         }
         Ok(Arc::new(ledger))
+    }
+
+    fn event_dates(&self) -> Option<(Day, Day)> {
+        let dates = || self.events.iter().map(|event| Day::utc(event.time));
+        Some((dates().min()?, dates().max()?))
     }
 
     fn events_pruned_through(&self) -> Option<Day> {

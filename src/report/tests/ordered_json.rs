@@ -1,4 +1,4 @@
-//! JSON values that keep the order of keys, and a checker for the part of JSON Schema that
+//! JSON values that keep the order of keys, and a checker for the subset of JSON Schema that
 //! `docs/schemas` uses.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The report `performance` on events that are few enough to measure by hand.
+//! The report `performance` on events that are few enough to calculate by hand.
 
 use serde_json::json;
 
@@ -28,7 +28,8 @@ fn responses_without_a_time_are_measured_from_the_message() {
         ),
         event("2026-06-01T00:01:00Z", id, "message_sent"),
         event("2026-06-01T00:01:01Z", id, "message_sent"),
-        // An invalid time, so the response is measured from the first of both messages: 5 s.
+        // The logged response time is invalid, so the report measures it from the first of the two
+        // messages: 5 s.
         with_properties(r#"{"response_time_ms":-3}"#, event("2026-06-01T00:01:05Z", id, "message_received")),
         error(event("2026-06-01T00:02:00Z", id, "api_error")),
         error(event("2026-06-01T00:02:01Z", id, "api_error")),

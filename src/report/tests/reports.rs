@@ -1,18 +1,18 @@
-//! The reports on tables that are small enough to count by hand.
+//! Reports on tables that are small enough to count by hand.
 
 use serde_json::{Value, json};
 
 use super::fixtures::{june, report_json, request_json, shop, window};
-use super::memory_tables::{MemoryTables, Session, session, time};
+use super::memory_tables::{MemoryTables, Session, day, session, time};
 use crate::error::ErrorKind;
 use crate::report::*;
 use crate::time::{SECOND, Zone};
 
 #[test]
 fn summary_counts_sessions_visitors_and_conversations() {
-    // Durations 100 + 51 + 0 + 0 = 151 over 4: 37.75, rounded 38. Conversations 2 of 4.
-    // Responses 1,000,000 + 2,000,500 + 500 µs over 3: 1,000,333.3 µs, 1000 ms.
-    // Visitors: anna (since May), ben (new), and the session without an id (new).
+    // Durations: (100 + 51 + 0 + 0) / 4 = 37.75, rounded to 38. Conversations: 2 of 4. Responses:
+    // (1,000,000 + 2,000,500 + 500 µs) / 3 = 1,000,333.3 µs, rounded to 1000 ms. Visitors: anna
+    // (since May), ben (new), and the session without an id (new).
     let answer = report_json(&shop(), ReportKind::Summary, &june());
     assert_eq!(
         serde_json::to_string(&answer["summary"]).unwrap(),
@@ -74,8 +74,15 @@ fn json_keys_have_the_documented_names_and_order() {
     );
 }
 
+/// Returns the first and the last day of a list of days, and the number of rows.
+fn extent(days: &Value) -> (&str, &str, usize) {
+    let days = days.as_array().unwrap();
+    let [first, .., last] = days.as_slice() else { panic!("{days:?}") };
+    (first["stat_date"].as_str().unwrap(), last["stat_date"].as_str().unwrap(), days.len())
+}
+
 #[test]
-fn trends_have_a_row_for_each_day_between_first_and_last_data() {
+fn trends_have_a_row_for_each_day_up_to_today() {
     let answer = report_json(&shop(), ReportKind::Trends, &june());
     let days = answer["trends"].as_array().unwrap();
     assert_eq!(days.len(), 10);
@@ -83,13 +90,56 @@ fn trends_have_a_row_for_each_day_between_first_and_last_data() {
         days[2],
         json!({"stat_date": "2026-06-03", "sessions": 2, "conversations": 1, "messages": 2, "conversion_rate": 50})
     );
-    // Without the chatbot of the 10th, the last day with data is the 3rd. The day of the bot
-    // session has no data.
-    let mut query = june();
-    query.chatbots = vec!["shop".to_owned()];
+    // The last day with data of this chatbot is the 3rd.
+    let query = Query { chatbots: vec!["shop".to_owned()], ..june() };
     let answer = report_json(&shop(), ReportKind::Trends, &query);
-    assert_eq!(answer["trends"].as_array().unwrap().len(), 3);
+    assert_eq!(extent(&answer["trends"]), ("2026-06-01", "2026-06-10", 10));
+    assert_eq!(
+        answer["trends"][9],
+        json!({"stat_date": "2026-06-10", "sessions": 0, "conversations": 0, "messages": 0, "conversion_rate": 0})
+    );
     assert_eq!(answer["chatbot_id"], "shop");
+    // Today is the 15th. Later days have no rows.
+    let query = Query { window: window("2026-05-01", "2026-06-30"), ..query };
+    for include_bots in [false, true] {
+        let query = Query { include_bots, ..query.clone() };
+        let trends = report_json(&shop(), ReportKind::Trends, &query);
+        assert_eq!(extent(&trends["trends"]), ("2026-05-01", "2026-06-15", 46));
+        let visitors = report_json(&shop(), ReportKind::Visitors, &query);
+        assert_eq!(extent(&visitors["days"]), ("2026-05-01", "2026-06-15", 46));
+    }
+    // Events may be up to a day in the future. Their sessions are counted, so they have a row.
+    let tables = MemoryTables::new(vec![session("2026-06-16T01:00:00Z", "a")]);
+    let trends = report_json(&tables, ReportKind::Trends, &Query::new(window("2026-06-14", "2026-06-20")));
+    assert_eq!(extent(&trends["trends"]), ("2026-06-14", "2026-06-16", 3));
+}
+
+#[test]
+fn compared_trends_have_a_row_for_each_day_up_to_today() {
+    // No data in the window, which ends today; two sessions in the previous period, on its third
+    // day.
+    let mut request =
+        ReportRequest::new(ReportKind::Trends, Query::new(window("2026-06-11", "2026-06-15")), 0);
+    request.compare = true;
+    let tables =
+        MemoryTables::new(vec![session("2026-06-08T10:00:00Z", "a"), session("2026-06-08T11:00:00Z", "b")]);
+    let answer = request_json(&tables, request);
+    assert_eq!(extent(&answer["trends"]), ("2026-06-11", "2026-06-15", 5));
+    let compared = &answer["comparison"]["trends"];
+    assert_eq!(extent(compared), ("2026-06-11", "2026-06-15", 5));
+    assert_eq!(
+        compared[2]["sessions"],
+        json!({"current": 0, "previous": 2, "change": -2, "change_percent": -100})
+    );
+}
+
+#[test]
+fn pruned_days_have_no_zeros_in_trends() {
+    let query = Query { window: window("2026-06-01", "2026-06-10"), include_bots: true, ..june() };
+    let mut tables = MemoryTables::new(vec![session("2026-06-08T10:00:00Z", "a")]);
+    tables.sessions_pruned = Some(day("2026-06-04"));
+    let trends = report_json(&tables, ReportKind::Trends, &query);
+    assert_eq!(extent(&trends["trends"]), ("2026-06-05", "2026-06-10", 6));
 }
 
 #[test]
@@ -105,7 +155,7 @@ fn bot_sessions_are_counted_only_if_included() {
 }
 
 #[test]
-fn several_chatbots_are_a_list_and_unknown_one_is_rejected() {
+fn several_chatbots_are_a_list_and_an_unknown_one_is_rejected() {
     let mut query = june();
     query.chatbots = vec!["shop".to_owned(), "docs".to_owned()];
     let answer = report_json(&shop(), ReportKind::Summary, &query);
@@ -228,7 +278,8 @@ fn days_follow_the_time_zone_of_the_tables() {
 
 #[test]
 fn visitor_is_new_on_the_day_the_clock_showed() {
-    // In St. John's it was the 7th from 02:30 to 02:31 UTC, and then the 6th again for an hour.
+    // In St. John's it was the 7th from 02:30 to 02:31 UTC, and after that the 6th again for an
+    // hour.
     let mut tables = MemoryTables::new(vec![
         session("2010-11-06T12:00:00Z", "a"),
         session("2010-11-07T02:30:30Z", "b"),
@@ -255,8 +306,13 @@ fn visitor_is_new_on_the_day_the_clock_showed() {
 fn all_has_every_report_by_name() {
     let answer = report_json(&shop(), ReportKind::All, &june());
     for kind in ReportKind::ALL.into_iter().filter(|kind| *kind != ReportKind::All) {
-        assert!(answer.get(kind.name()).is_some(), "{}", kind.name());
+        // Without a definition, goals are left out.
+        assert_eq!(answer.get(kind.name()).is_some(), kind != ReportKind::Goals, "{}", kind.name());
     }
+    let mut request = ReportRequest::new(ReportKind::All, june(), 0);
+    let event = EventPattern::parse("message_sent").unwrap();
+    request.sequences.definitions.goals = vec![Goal { name: "wrote".to_owned(), event }];
+    assert_eq!(request_json(&shop(), request)["goals"]["goals"][0]["name"], "wrote");
     assert_eq!(answer["summary"]["summary"]["total_sessions"], answer["sessions"]["total"]);
 }
 
@@ -266,7 +322,7 @@ fn unsupported_options_are_usage_errors() {
         let Err(error) = run(&shop(), &request) else { panic!("no error") };
         assert_eq!(error.kind(), ErrorKind::Usage);
     };
-    assert_usage_error(ReportRequest { compare: true, ..ReportRequest::new(ReportKind::Pages, june(), 0) });
+    assert_usage_error(ReportRequest { compare: true, ..ReportRequest::new(ReportKind::Active, june(), 0) });
     assert_usage_error(ReportRequest {
         limit: Some(101),
         ..ReportRequest::new(ReportKind::Events, june(), 0)

@@ -114,6 +114,10 @@ fn every_report_matches_its_schema() {
         let by_chatbot = answer(&ReportRequest { by_chatbot: true, ..plain.clone() });
         by_chatbot.list().iter().for_each(|answer| schema.check(answer));
     }
+    for interval in [TrendInterval::Hour, TrendInterval::Week, TrendInterval::Month] {
+        let request = ReportRequest { interval, ..request(ReportKind::Trends) };
+        Schema::read("trends").check(&answer(&request));
+    }
     let schema = Schema::read("sessions");
     for (session_id, visitor) in
         [(Some("s-anna-2026-06-01T00:00:00Z".to_owned()), None), (None, Some("anna".to_owned()))]

@@ -13,8 +13,9 @@ use crate::store::columns::Table;
 fn sessions_are_listed_newest_first_in_pages() {
     let tables =
         MemoryTables::new((1..=25).map(|d| session(&format!("2026-05-{d:02}T10:00:00Z"), "a")).collect());
-    let ask =
-        |page| sessions(&tables, &SessionsQuery { page, limit: 10, ..SessionsQuery::newest() }).unwrap();
+    let ask = |page| {
+        sessions(&tables, &SessionsQuery { page, limit: Some(10), ..SessionsQuery::newest() }).unwrap()
+    };
     let starts = |report: &Report<SessionPage>| -> Vec<i64> {
         report.body.sessions.iter().map(|entry| entry.session.number("started_at").unwrap()).collect()
     };
@@ -24,8 +25,9 @@ fn sessions_are_listed_newest_first_in_pages() {
     assert_eq!((ask(3).body.total, ask(3).body.last_page()), (25, 3));
     assert_eq!(ask(4).body.sessions.len(), 0);
     assert_eq!(ask(4).notes, ["there is no page 4: the last page is 3"]);
-    let is_rejected =
-        |page, limit| sessions(&tables, &SessionsQuery { page, limit, ..SessionsQuery::newest() }).is_err();
+    let is_rejected = |page, limit| {
+        sessions(&tables, &SessionsQuery { page, limit: Some(limit), ..SessionsQuery::newest() }).is_err()
+    };
     assert!(is_rejected(0, 10) && is_rejected(1, 0) && is_rejected(1, 101));
     assert!(!is_rejected(usize::MAX, 100));
 }
@@ -36,7 +38,8 @@ fn sessions_of_one_instant_are_each_on_one_page() {
         MemoryTables::new((0..7).map(|n| session("2026-06-01T10:00:00Z", &format!("v{n}"))).collect());
     let mut ids = Vec::new();
     for page in 1..=3 {
-        let report = sessions(&tables, &SessionsQuery { page, limit: 3, ..SessionsQuery::newest() }).unwrap();
+        let report =
+            sessions(&tables, &SessionsQuery { page, limit: Some(3), ..SessionsQuery::newest() }).unwrap();
         ids.extend(report.body.sessions.iter().map(|entry| entry.session.text("id").unwrap().to_owned()));
     }
     assert_eq!(ids.len(), 7);
@@ -79,7 +82,7 @@ fn look_up_returns_session_with_its_timeline() {
         .map(|event| &event["event_name"])
         .collect();
     assert_eq!(names, ["widget_loaded", "message_sent"]);
-    // By the id of its row, and by its visitor, who has two sessions.
+    // Look up by the id of the row, and by the visitor, who has two sessions.
     let row = value["sessions"][0]["id"].as_str().unwrap().to_owned();
     let query = SessionsQuery { session_id: Some(row), ..SessionsQuery::newest() };
     assert_eq!(sessions(&tables, &query).unwrap().body.total, 1);

@@ -82,7 +82,8 @@ impl<'c> ColumnDecoder<'c> {
                 Values::Texts(_) => !DICTIONARY.contains(&page.encoding) || page.is_dictionary,
                 _ => false,
             };
-            // The column keeps the bytes of texts: decompress them into memory of their own.
+            // The column keeps the bytes of its texts, so each page is decompressed into a new
+            // buffer.
             let mut kept = Vec::new();
             let bytes_out = if keeps_bytes { &mut kept } else { &mut buffers.page };
             page.decompress(is_zstd, max_bytes, decompressor, bytes_out)?;

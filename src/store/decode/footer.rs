@@ -1,8 +1,9 @@
 //! Parquet footers: the columns of a file, and the positions of their bytes.
 //!
-//! The numbers of the fields are those of the Thrift definition:
+//! The field numbers come from the Thrift definition:
 //! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
 
+use super::checksums::{CHUNKS_KEY, chunk_from_text};
 use super::thrift::{Field, Reader};
 
 /// Maximum number of rows of a supported row group, more than `wa` writes. A damaged file could
@@ -68,6 +69,8 @@ pub struct ColumnChunk {
     pub uncompressed: usize,
     /// Whether pages are compressed by Zstandard, and not uncompressed.
     pub is_zstd: bool,
+    /// Checksum of the bytes; `None` if the footer does not contain it.
+    pub checksum: Option<u64>,
 }
 
 impl Footer {
@@ -78,6 +81,7 @@ impl Footer {
         // For each column of the file, its index among the requested ones.
         let mut indexes: Vec<Option<usize>> = Vec::new();
         let mut rows = None;
+        let mut checksums = None;
         Reader::new(bytes).fields(|reader, field| match field.id {
             2 => {
                 let all = columns(reader, field)?;
@@ -92,9 +96,31 @@ impl Footer {
                 footer.row_groups.push(row_group(reader, &indexes, footer.columns.len())?);
                 Some(())
             }),
+            5 => reader.structures(field, |reader, _| {
+                let (key, value) = key_value(reader)?;
+                if key == CHUNKS_KEY.as_bytes() {
+                    checksums = Some(value);
+                }
+                Some(())
+            }),
             _ => reader.skip(field),
         })?;
+        if let Some(checksums) = checksums {
+            footer.set_checksums(checksums, &indexes);
+        }
         (rows == Some(footer.rows())).then_some(footer)
+    }
+
+    /// Sets the checksums of the chunks. `indexes` are the indexes of the file's columns among the
+    /// requested ones.
+    fn set_checksums(&mut self, text: &[u8], indexes: &[Option<usize>]) {
+        for (number, group) in self.row_groups.iter_mut().enumerate() {
+            for (column, index) in indexes.iter().enumerate() {
+                if let Some(chunk) = index.and_then(|index| group.chunks.get_mut(index)) {
+                    chunk.checksum = chunk_from_text(text, number * indexes.len() + column);
+                }
+            }
+        }
     }
 
     /// Returns the number of rows.
@@ -230,6 +256,20 @@ fn logical(reader: &mut Reader, field: Field) -> Option<Logical> {
     Some(found)
 }
 
+/// Reads a key and its value, which is empty if there is none.
+fn key_value<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let (mut key, mut value) = (&[][..], &[][..]);
+    reader.fields(|reader, field| {
+        match field.id {
+            1 => key = reader.binary(field)?,
+            2 => value = reader.binary(field)?,
+            _ => reader.skip(field)?,
+        }
+        Some(())
+    })?;
+    Some((key, value))
+}
+
 fn row_group(reader: &mut Reader, indexes: &[Option<usize>], selected: usize) -> Option<RowGroup> {
     let mut chunks = vec![None; selected];
     let (mut count, mut rows) = (0, None);
@@ -278,5 +318,5 @@ fn chunk(reader: &mut Reader) -> Option<ColumnChunk> {
         _ => return None,
     };
     let start = dictionary.unwrap_or(u64::MAX).min(data?);
-    Some(ColumnChunk { start, length: length?, uncompressed: uncompressed?, is_zstd })
+    Some(ColumnChunk { start, length: length?, uncompressed: uncompressed?, is_zstd, checksum: None })
 }

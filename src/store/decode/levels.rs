@@ -47,7 +47,8 @@ impl Levels {
         Some((Levels { valid, validity: validity.filter(|_| valid < rows) }, values))
     }
 
-    /// Moves values that are contiguous from `start` on to their rows. Nulls get the default value.
+    /// Moves the contiguous values that begin at `start` to their rows. Nulls get the default
+    /// value.
     pub fn spread_to_rows<T: Copy + Default>(&self, values: &mut Vec<T>, start: usize) {
         let Some(validity) = &self.validity else { return };
         let mut from = values.len();

@@ -8,13 +8,13 @@ use super::thrift::Reader;
 
 /// Maximum compression ratio: Zstandard takes at least four bytes for a block of 128 KiB.
 const MAX_RATIO: usize = 1 << 15;
-/// Maximum uncompressed size of a page, far above those of the store. Offsets of texts have 32
+/// Maximum uncompressed size of a page, far above the store's pages. Offsets of texts have 32
 /// bits.
 const MAX_PAGE: usize = 1 << 30;
 /// Maximum total size of buffers that a thread keeps, in bytes: enough for a typical day.
 const MAX_KEPT: usize = 4 << 20;
 
-/// A page, as it is in the file.
+/// A page as stored in the file.
 #[derive(Debug)]
 pub struct Page<'a> {
     /// Whether the page is a dictionary, and not data.
@@ -115,7 +115,7 @@ pub struct PageDecompressor(Option<Decompressor<'static>>);
 pub struct ReadBuffers {
     /// The decompressor.
     pub decompressor: PageDecompressor,
-    /// Bytes of a column, as they are in the file.
+    /// Bytes of a column as stored in the file.
     pub chunk: Vec<u8>,
     /// Uncompressed bytes of a page.
     pub page: Vec<u8>,

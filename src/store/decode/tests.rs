@@ -78,7 +78,7 @@ fn write_with_polars(
 }
 
 fn write_with_wa(frame: &DataFrame, table: Table) -> Vec<u8> {
-    let mut builder = FileBuilder::new(table).unwrap();
+    let mut builder = FileBuilder::new(table);
     builder.add_frame(&Frame::new(frame.clone())).unwrap();
     builder.finish().unwrap()
 }
@@ -231,7 +231,7 @@ fn unsupported_types_and_codecs_are_left_to_polars() {
     let texts = df!("text" => ["a", "b"]).unwrap();
     let bytes = write_with_polars(&texts, 100, 100, ParquetCompression::Snappy);
     assert!(read(&OpenFile::Bytes(bytes.clone()), None).is_none());
-    assert!(crate::store::parquet::decode(OpenFile::Bytes(bytes), None).unwrap().data().equals(&texts));
+    assert!(crate::store::parquet::decode(bytes, None).unwrap().data().equals(&texts));
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl TextBuilder {
         TextBuilder { views: Vec::with_capacity(rows), ..TextBuilder::default() }
     }
 
-    /// Starts a row group, which has a dictionary of its own.
+    /// Starts a row group, which has its own dictionary.
     pub fn start_row_group(&mut self) {
         self.dictionary.clear();
     }

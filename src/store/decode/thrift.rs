@@ -8,15 +8,26 @@
 /// Maximum depth of nested values. Parquet has five levels.
 const MAX_DEPTH: u32 = 16;
 
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
+/// Type of a boolean field that is true. Boolean fields have no other value.
+pub const TRUE: u8 = 1;
+/// Type of a boolean field that is false.
+pub const FALSE: u8 = 2;
 const BYTE: u8 = 3;
+/// Type of a 16-bit integer.
+pub const I16: u8 = 4;
+/// Type of a 32-bit integer.
+pub const I32: u8 = 5;
+/// Type of a 64-bit integer.
+pub const I64: u8 = 6;
 const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
+/// Type of a byte string.
+pub const BINARY: u8 = 8;
+/// Type of a list.
+pub const LIST: u8 = 9;
 const SET: u8 = 10;
 const MAP: u8 = 11;
-const STRUCT: u8 = 12;
+/// Type of a structure.
+pub const STRUCT: u8 = 12;
 
 /// Reads a sequence of values. All methods return `None` if the bytes are damaged or end.
 pub struct Reader<'a> {
@@ -60,6 +71,31 @@ impl<'a> Reader<'a> {
         Some(number)
     }
 
+    #[inline]
+    fn skip_varint(&mut self) -> Option<()> {
+        // At most ten bytes, as in `varint`.
+        for _ in 0..10 {
+            if self.byte()? < 128 {
+                return Some(());
+            }
+        }
+        None
+    }
+
+    /// Skips the fields of a structure without computing their numbers.
+    fn skip_fields(&mut self, depth: u32) -> Option<()> {
+        loop {
+            let header = self.byte()?;
+            if header == 0 {
+                return Some(());
+            }
+            if header < 16 {
+                self.skip_varint()?;
+            }
+            self.skip_value(header & 15, depth)?;
+        }
+    }
+
     fn zigzag(&mut self) -> Option<i64> {
         self.varint().map(super::zigzag)
     }
@@ -79,7 +115,7 @@ impl<'a> Reader<'a> {
 
     /// Reads an integer of 16, 32 or 64 bits.
     pub fn int(&mut self, field: Field) -> Option<i64> {
-        if matches!(field.kind, 4..=6) { self.zigzag() } else { None }
+        if matches!(field.kind, I16..=I64) { self.zigzag() } else { None }
     }
 
     /// Reads an integer that is a count or a size.
@@ -138,6 +174,13 @@ impl<'a> Reader<'a> {
         Some((count, header & 15))
     }
 
+    /// Skips the value of a field, and returns its encoding.
+    pub fn encoded(&mut self, field: Field) -> Option<&'a [u8]> {
+        let before = self.bytes;
+        self.skip(field)?;
+        before.get(..before.len() - self.bytes.len())
+    }
+
     /// Skips the value of a field.
     pub fn skip(&mut self, field: Field) -> Option<()> {
         self.skip_value(field.kind, 0)
@@ -156,7 +199,7 @@ impl<'a> Reader<'a> {
             // The type of a boolean field is its value.
             TRUE | FALSE => Some(()),
             BYTE => self.byte().map(drop),
-            4..=6 => self.varint().map(drop),
+            I16..=I64 => self.skip_varint(),
             DOUBLE => self.read_bytes(8).map(drop),
             BINARY => {
                 let length = self.varint()?;
@@ -174,7 +217,7 @@ impl<'a> Reader<'a> {
                     self.skip_element(kinds & 15, depth + 1)
                 })
             }
-            STRUCT => self.fields(|reader, field| reader.skip_value(field.kind, depth + 1)),
+            STRUCT => self.skip_fields(depth + 1),
             _ => None,
         }
     }

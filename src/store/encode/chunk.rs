@@ -5,8 +5,6 @@
 //!
 //! Rows are given as runs of codes: a code and a number of rows. The code [`NULL`] marks nulls.
 
-use polars_parquet::write::Encoding;
-
 use super::delta::{self, DeltaWidth};
 use super::rle_hybrid::{self, HybridEncoder, bit_width};
 
@@ -14,6 +12,21 @@ use super::rle_hybrid::{self, HybridEncoder, bit_width};
 pub const NULL: u32 = u32::MAX;
 /// Maximum length in bytes of the minimum and the maximum of a column of text.
 const RANGE_LIMIT: usize = 64;
+
+/// Encodings of values, with their numbers in Parquet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// The values themselves.
+    Plain = 0,
+    /// Runs and packed integers; encodes the definition levels.
+    Rle = 3,
+    /// Deltas of integers.
+    DeltaBinaryPacked = 5,
+    /// Deltas of the lengths of texts, then the texts.
+    DeltaLengthByteArray = 6,
+    /// Runs and packed integers that refer to a dictionary.
+    RleDictionary = 8,
+}
 
 /// An encoded column of a row group.
 #[derive(Debug)]

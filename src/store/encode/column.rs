@@ -12,6 +12,9 @@ use super::delta::DeltaWidth;
 const SMALL_COLUMN: usize = 128;
 /// Number of texts whose codes are cached by address.
 const CACHE_SIZE: usize = 256;
+/// Columns of up to this number of rows have no such cache: it would take longer to allocate than
+/// it saves, and a change of thousands of dates has a hundred thousand small columns.
+const UNCACHED_ROWS: u32 = 64;
 /// Maximum bytes of texts of a page. A page cannot hold 2 GiB, and the repetitions of one text
 /// alone can exceed 4 GiB.
 const PAGE_BYTES: usize = 64 << 20;
@@ -33,8 +36,8 @@ pub struct TextColumn<'a> {
     text_bytes: usize,
     /// The codes of the distinct texts, by half of the text's hash.
     table: HashTable<(u32, u32)>,
-    /// Codes by the address of the text. Rows of one block of events mostly share their texts,
-    /// which need not be read again.
+    /// Codes by the address of the text; empty for the first rows. Rows of one block of events
+    /// mostly share their texts, which need not be read again.
     cache: Vec<(TextAddress, u32)>,
 }
 
@@ -49,8 +52,7 @@ impl Default for TextColumn<'_> {
             distinct: Vec::new(),
             text_bytes: 0,
             table: HashTable::new(),
-            // No text has the address 0.
-            cache: vec![((0, 0), NULL); CACHE_SIZE],
+            cache: Vec::new(),
         }
     }
 }
@@ -68,26 +70,36 @@ impl<'a> TextColumn<'a> {
     #[inline]
     pub fn set_from(&mut self, row: u32, text: Option<&'a str>) -> usize {
         let before = self.text_bytes;
-        let code = text.map_or(NULL, |text| self.code(text));
+        let code = text.map_or(NULL, |text| self.code(row, text));
         self.changes.set_from(row, code);
         self.text_bytes - before
     }
 
     #[inline]
-    fn code(&mut self, text: &'a str) -> u32 {
+    fn code(&mut self, row: u32, text: &'a str) -> u32 {
         let address = (text.as_ptr() as usize, text.len());
-        let slot = (address.0 ^ address.1).wrapping_mul(0x9e37_79b9) >> 7;
-        let slot = &mut self.cache[slot % CACHE_SIZE];
-        if slot.0 == address {
-            return slot.1;
+        let slot = ((address.0 ^ address.1).wrapping_mul(0x9e37_79b9) >> 7) % CACHE_SIZE;
+        let Some(cached) = self.cache.get(slot) else {
+            if row >= UNCACHED_ROWS {
+                // No text has the address 0.
+                self.cache = vec![((0, 0), NULL); CACHE_SIZE];
+            }
+            return self.code_by_value(text);
+        };
+        if cached.0 == address {
+            return cached.1;
         }
+        let code = self.code_by_value(text);
+        self.cache[slot] = (address, code);
+        code
+    }
+
+    fn code_by_value(&mut self, text: &'a str) -> u32 {
         let last = self.changes.last();
-        let code = match self.distinct.get(last as usize) {
+        match self.distinct.get(last as usize) {
             Some(last_text) if *last_text == text => last,
             _ => find_or_insert(&mut self.table, &mut self.distinct, &mut self.text_bytes, text),
-        };
-        *slot = (address, code);
-        code
+        }
     }
 
     /// Encodes the column, with a dictionary if it pays off.

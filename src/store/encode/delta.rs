@@ -84,7 +84,7 @@ fn uniform_width(numbers: &[i64]) -> Option<(i64, u8)> {
 }
 
 /// Appends a signed number as a zigzag variable-length integer.
-fn zigzag(out: &mut Vec<u8>, number: i64) {
+pub(super) fn zigzag(out: &mut Vec<u8>, number: i64) {
     varint(out, ((number << 1) ^ (number >> 63)) as u64);
 }
 

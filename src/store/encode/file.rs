@@ -2,89 +2,65 @@
 
 use std::cell::RefCell;
 
-use polars::prelude::PolarsError;
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
-use polars_parquet::parquet::CowBuffer;
-use polars_parquet::parquet::compression::Compression;
-use polars_parquet::parquet::page::{CompressedDictPage, DataPageHeader, DataPageHeaderV1};
-use polars_parquet::parquet::statistics::ParquetStatistics;
-use polars_parquet::write::{
-    CompressedDataPage, CompressedPage, CompressionOptions, Descriptor, DynIter, DynStreamingIterator,
-    Encoding, FileWriter, ParquetType, RowGroupIterColumns, StatisticsOptions, Version, WriteOptions,
-    ZstdLevel, fallible_streaming_iterator, to_parquet_schema,
-};
+use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 
-use super::chunk::{Chunk, Page};
+use super::chunk::{Chunk, Encoding, Page};
+use super::footer::{self, ChunkEntry, Group};
 use super::from_frame::row_group;
-use super::{ZSTD_LEVEL, max_group_rows};
+use super::thrift::{Structure, structure};
+use super::{MAGIC, ZSTD_LEVEL, max_group_rows};
 use crate::error::{Error, Result};
-use crate::store::columns::{Column, ColumnType, Table};
+use crate::store::columns::Table;
+use crate::store::decode::checksums::checksum;
 use crate::store::frame::Frame;
 
 /// Typical size of a row in a file, rounded up.
 const BYTES_PER_ROW: usize = 96;
+/// The codec Zstandard.
+const ZSTD: i64 = 6;
+/// Types of pages.
+const DATA_PAGE: i64 = 0;
+const DICTIONARY_PAGE: i64 = 2;
 
 /// Builds a Parquet file in memory.
 pub struct FileBuilder {
     pub(super) table: Table,
-    writer: FileWriter<Vec<u8>>,
-    pub(super) types: Vec<ParquetType>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) groups: Vec<Group>,
     /// Small row groups of other files, to be merged: see [`FileBuilder::append_file`].
     pub(super) small_groups: Option<Box<FileBuilder>>,
+    /// Uncompressed bytes of `small_groups`, which are decoded together.
+    pub(super) small_bytes: u64,
 }
 
 impl FileBuilder {
     /// Starts a file of a table.
-    ///
-    /// # Errors
-    /// Fails if Polars cannot create the writer.
-    pub fn new(table: Table) -> Result<FileBuilder> {
+    pub fn new(table: Table) -> FileBuilder {
         FileBuilder::with_capacity(table, 0)
     }
 
     /// Starts a file of a table with room for about `rows` rows.
-    ///
-    /// # Errors
-    /// Fails if Polars cannot create the writer.
-    pub fn with_capacity(table: Table, rows: usize) -> Result<FileBuilder> {
-        let field = |column: &Column| {
-            let dtype = match column.kind {
-                ColumnType::Text | ColumnType::Uuid | ColumnType::Json => ArrowDataType::Utf8View,
-                ColumnType::Int32 => ArrowDataType::Int32,
-                ColumnType::Int64 => ArrowDataType::Int64,
-                ColumnType::Float => ArrowDataType::Float64,
-                ColumnType::Bool => ArrowDataType::Boolean,
-                ColumnType::Timestamp => ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-                ColumnType::Date => ArrowDataType::Date32,
-            };
-            // All columns are optional in Parquet, as in files that Polars writes.
-            (column.name.into(), Field::new(column.name.into(), dtype, true))
-        };
-        let schema: ArrowSchema = table.columns().iter().map(field).collect();
-        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(cannot_write)?;
-        let options = WriteOptions {
-            statistics: StatisticsOptions::default(),
-            version: Version::V1,
-            compression: CompressionOptions::Zstd(Some(level)),
-            data_page_size: None,
-        };
-        let types = to_parquet_schema(&schema).map_err(cannot_write)?.fields().to_vec();
-        let writer = FileWriter::try_new(Vec::with_capacity(rows * BYTES_PER_ROW), schema, options)
-            .map_err(cannot_write)?;
-        Ok(FileBuilder { table, writer, types, small_groups: None })
+    pub fn with_capacity(table: Table, rows: usize) -> FileBuilder {
+        let mut bytes = Vec::with_capacity(MAGIC.len() + rows * BYTES_PER_ROW);
+        bytes.extend_from_slice(MAGIC);
+        FileBuilder { table, bytes, groups: Vec::new(), small_groups: None, small_bytes: 0 }
     }
 
     /// Adds a row group. The columns have the order of the table.
     ///
     /// # Errors
-    /// Fails if a page cannot be compressed or written.
+    /// Fails if a page cannot be compressed.
     pub fn add(&mut self, rows: usize, columns: Vec<Chunk>) -> Result<()> {
-        let encoded = columns
-            .into_iter()
-            .zip(&self.types)
-            .map(|(chunk, kind)| compress_chunk(chunk, kind))
-            .collect::<Result<_>>()?;
-        self.write(rows, encoded)
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut group = Group { rows: rows as u64, chunks: Vec::with_capacity(columns.len()) };
+        for chunk in columns {
+            group.chunks.push(push_chunk(&mut self.bytes, &chunk)?);
+        }
+        self.groups.push(group);
+        Ok(())
     }
 
     /// Starts a file with the rows of a frame.
@@ -92,7 +68,7 @@ impl FileBuilder {
     /// # Errors
     /// As [`FileBuilder::add_frame`].
     pub fn from_frame(table: Table, frame: &Frame) -> Result<FileBuilder> {
-        let mut builder = FileBuilder::with_capacity(table, frame.height())?;
+        let mut builder = FileBuilder::with_capacity(table, frame.height());
         builder.add_frame(frame)?;
         Ok(builder)
     }
@@ -111,101 +87,145 @@ impl FileBuilder {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, rows: usize, columns: Vec<Vec<CompressedPage>>) -> Result<()> {
-        if rows == 0 {
-            return Ok(());
-        }
-        let columns: RowGroupIterColumns<'_, PolarsError> = DynIter::new(columns.iter().map(|pages| {
-            Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(pages.iter().map(Ok))))
-        }));
-        self.writer.write(rows as u64, columns).map_err(cannot_write)
-    }
-
     /// Returns the bytes of the file.
     ///
     /// # Errors
-    /// Fails if the last row group or the footer cannot be written.
+    /// Fails if the last row group cannot be written.
     pub fn finish(mut self) -> Result<Vec<u8>> {
         self.flush_small_groups()?;
-        self.writer.end(None).map_err(cannot_write)?;
-        Ok(self.writer.into_inner())
+        let FileBuilder { table, mut bytes, groups, .. } = self;
+        let chunks = groups.iter().flat_map(|group| &group.chunks);
+        let checksums: Vec<u64> = chunks
+            .map(|chunk| {
+                let (start, length) = (chunk.start as usize, chunk.length as usize);
+                bytes.get(start..start + length).map_or(0, checksum)
+            })
+            .collect();
+        footer::append(&mut bytes, table, &groups, checksums.into_iter());
+        Ok(bytes)
     }
 }
 
-/// Compresses the pages of a column.
-fn compress_chunk(chunk: Chunk, kind: &ParquetType) -> Result<Vec<CompressedPage>> {
-    let ParquetType::PrimitiveType(kind) = kind else {
-        return Err(Error::failed("cannot write a nested column"));
-    };
-    let Chunk { dictionary, pages, encoding, range } = chunk;
-    let mut compressed = Vec::with_capacity(1 + pages.len());
-    if let Some((values, distinct)) = dictionary {
-        compressed.push(dictionary_page(&values, distinct)?);
+/// Appends the compressed pages of a column.
+fn push_chunk(out: &mut Vec<u8>, chunk: &Chunk) -> Result<ChunkEntry> {
+    let start = out.len();
+    let mut uncompressed = 0;
+    if let Some((values, distinct)) = &chunk.dictionary {
+        uncompressed += push_page(out, DICTIONARY_PAGE, values, |page| {
+            page.structure(7, |dictionary| {
+                dictionary.i32(1, *distinct as i64);
+                dictionary.i32(2, Encoding::Plain as i64);
+                dictionary.bool(3, false);
+            });
+        })?;
     }
-    let (min, max) = range.unzip();
-    // All columns are optional, and none is nested.
-    let descriptor = Descriptor { primitive_type: kind.clone(), max_def_level: 1, max_rep_level: 0 };
-    for page in pages {
-        let statistics = ParquetStatistics {
-            null_count: Some(page.nulls as i64),
-            distinct_count: None,
-            min_value: min.clone(),
-            max_value: max.clone(),
-            min: None,
-            max: None,
-            is_min_value_exact: None,
-            is_max_value_exact: None,
-        };
-        let header = DataPageHeader::V1(DataPageHeaderV1 {
-            num_values: page.rows as i32,
-            encoding: encoding.into(),
-            definition_level_encoding: Encoding::Rle.into(),
-            repetition_level_encoding: Encoding::Rle.into(),
-            statistics: Some(statistics),
-        });
-        compressed.push(data_page(header, page, descriptor.clone())?);
+    let dictionary = out.len() - start;
+    for Page { data, rows, .. } in &chunk.pages {
+        uncompressed += push_page(out, DATA_PAGE, data, |page| {
+            page.structure(5, |data| {
+                data.i32(1, *rows as i64);
+                data.i32(2, chunk.encoding as i64);
+                data.i32(3, Encoding::Rle as i64);
+                data.i32(4, Encoding::Rle as i64);
+            });
+        })?;
     }
-    Ok(compressed)
-}
-
-fn dictionary_page(values: &[u8], distinct: usize) -> Result<CompressedPage> {
-    let compressed = CowBuffer::Owned(compress(values)?);
-    let page = CompressedDictPage::new(compressed, Compression::Zstd, values.len(), distinct, false);
-    Ok(CompressedPage::Dict(page))
-}
-
-fn data_page(header: DataPageHeader, page: Page, descriptor: Descriptor) -> Result<CompressedPage> {
-    let Page { data, rows, .. } = page;
-    let compressed = CowBuffer::Owned(compress(&data)?);
-    let page = CompressedDataPage::new(header, compressed, Compression::Zstd, data.len(), descriptor, rows);
-    Ok(CompressedPage::Data(page))
-}
-
-thread_local! {
-    /// A compressor and its output buffer. Most pages are small: creating both for each page would
-    /// take as long as compressing it.
-    static COMPRESSOR: RefCell<(Option<zstd::bulk::Compressor<'static>>, Vec<u8>)> = RefCell::default();
-}
-
-fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
-    let failed = |e: std::io::Error| Error::failed("cannot compress a page of a table").caused_by(e);
-    COMPRESSOR.with_borrow_mut(|(compressor, buffer)| {
-        let compressor = match compressor {
-            Some(compressor) => compressor,
-            none => {
-                let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(failed)?;
-                // The checksum takes four bytes per page. Every reader can detect damage by it.
-                compressor.include_checksum(true).map_err(failed)?;
-                none.insert(compressor)
-            }
-        };
-        buffer.clear();
-        buffer.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
-        compressor.compress_to_buffer(bytes, buffer).map_err(failed)?;
-        Ok(buffer.as_slice().to_vec())
+    let nulls = chunk.pages.iter().map(|page| page.nulls).sum();
+    Ok(ChunkEntry {
+        start: start as u64,
+        length: (out.len() - start) as u64,
+        dictionary: dictionary as u64,
+        uncompressed,
+        values: chunk.pages.iter().map(|page| page.rows as u64).sum(),
+        codec: ZSTD,
+        encodings: footer::encodings(chunk.dictionary.is_some(), chunk.encoding),
+        statistics: footer::statistics(nulls, chunk.range.as_ref()),
     })
 }
 
-fn cannot_write(cause: PolarsError) -> Error {
-    Error::failed("cannot write a table as Parquet").caused_by(cause)
+thread_local! {
+    /// The compressor of a thread. Creating one for each page would take as long as compressing it,
+    /// since most pages are small.
+    static COMPRESSOR: RefCell<PageCompressor> = RefCell::default();
+}
+
+/// Pages of up to this number of bytes are cached with their compressed form. Most of them say that
+/// all rows are null or equal, so they are the same in all files with this number of rows.
+const CACHED_PAGE: usize = 64;
+/// Maximum number of cached pages.
+const CACHED_PAGES: usize = 1 << 10;
+
+/// Compresses pages.
+#[derive(Default)]
+struct PageCompressor {
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    /// The output buffer.
+    buffer: Vec<u8>,
+    /// Small pages and their compressed form.
+    cache: HashMap<Box<[u8]>, Box<[u8]>>,
+}
+
+impl PageCompressor {
+    /// Returns the compressed form of a page.
+    fn compress(&mut self, data: &[u8]) -> std::io::Result<&[u8]> {
+        let PageCompressor { zstd, buffer, cache } = self;
+        if data.len() > CACHED_PAGE {
+            compress(zstd, buffer, data)?;
+            return Ok(buffer);
+        }
+        if cache.len() >= CACHED_PAGES && !cache.contains_key(data) {
+            cache.clear();
+        }
+        match cache.entry_ref(data) {
+            EntryRef::Occupied(cached) => Ok(cached.into_mut()),
+            EntryRef::Vacant(entry) => {
+                compress(zstd, buffer, data)?;
+                Ok(entry.insert(buffer.as_slice().into()))
+            }
+        }
+    }
+}
+
+/// Compresses a page into a buffer, which is cleared before.
+fn compress(
+    compressor: &mut Option<zstd::bulk::Compressor<'static>>,
+    buffer: &mut Vec<u8>,
+    data: &[u8],
+) -> std::io::Result<()> {
+    let compressor = match compressor {
+        Some(compressor) => compressor,
+        none => {
+            let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+            // The checksum takes four bytes per page. Every reader can detect damage by it.
+            compressor.include_checksum(true)?;
+            none.insert(compressor)
+        }
+    };
+    buffer.clear();
+    buffer.reserve(zstd::zstd_safe::compress_bound(data.len()));
+    compressor.compress_to_buffer(data, buffer).map(|_| ())
+}
+
+/// Appends a page. `fields` writes the part of its header that depends on its type. Returns the
+/// uncompressed length of header and data.
+fn push_page(
+    out: &mut Vec<u8>,
+    kind: i64,
+    data: &[u8],
+    fields: impl FnOnce(&mut Structure<'_>),
+) -> Result<u64> {
+    let failed = |e: std::io::Error| Error::failed("cannot compress a page of a table").caused_by(e);
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        let compressed = compressor.compress(data).map_err(failed)?;
+        let start = out.len();
+        structure(out, |page| {
+            page.i32(1, kind);
+            page.i32(2, data.len() as i64);
+            page.i32(3, compressed.len() as i64);
+            fields(page);
+        });
+        let header = out.len() - start;
+        out.extend_from_slice(compressed);
+        Ok((header + data.len()) as u64)
+    })
 }

@@ -20,7 +20,7 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     let text_columns = table.columns().iter().filter(|column| is_text(column.kind));
     let read: Vec<_> =
         text_columns.map(|column| Ok((column.kind, frame.texts(column.name)?))).collect::<Result<_>>()?;
-    // For each row, the bytes of its texts that no earlier row has.
+    // For each row, the total length of the texts that no earlier row has.
     let mut bytes = vec![0; rows];
     let mut encoded = Vec::with_capacity(read.len());
     for (kind, texts) in &read {
@@ -84,7 +84,7 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     Ok((rows, columns.collect::<Result<_>>()?))
 }
 
-/// A column of text, complete but for its encoding, or encoded UUIDs.
+/// A column of text that is not encoded yet, or a column of UUIDs that is.
 enum Encoded<'a> {
     Texts(TextColumn<'a>),
     Ids(Chunk),

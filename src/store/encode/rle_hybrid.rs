@@ -1,8 +1,8 @@
 //! Parquet's hybrid of run-length encoding and bit packing.
 //!
 //! Definition levels and dictionary codes are encoded like this:
-//! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>. The input is runs, since
-//! columns record where their values change.
+//! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>. The input consists of runs,
+//! since columns record where their values change.
 
 use super::varint;
 
@@ -12,8 +12,9 @@ const GROUP: usize = 8;
 /// Appends runs of codes of `bits` bits: all run-length encoded, or short ones bit-packed.
 ///
 /// Bit-packed codes cross byte boundaries and compress badly, while Zstandard compresses run
-/// lengths and whole codes to a third. All runs are run-length encoded if that takes up to seven
-/// quarters of the bytes, as it does if sessions have some events (`docs/benchmark-decisions.md`).
+/// lengths and whole codes to a third. So all runs are run-length encoded, unless that takes more
+/// than seven quarters of the bytes of bit-packing. It takes less if most sessions have several
+/// events (`docs/benchmark-decisions.md`).
 pub fn encode(out: &mut Vec<u8>, bits: u32, runs: impl Iterator<Item = (u32, usize)> + Clone) {
     let bytes = bits.div_ceil(8) as usize;
     let run_bytes = |count: usize| 1 + bytes + usize::from(count >= 64);

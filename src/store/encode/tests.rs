@@ -127,7 +127,7 @@ fn check(frame: &Frame, table: Table, values: &Values) {
 }
 
 fn builder_of(table: Table, groups: &[Values]) -> FileBuilder {
-    let mut builder = FileBuilder::new(table).unwrap();
+    let mut builder = FileBuilder::new(table);
     for values in groups {
         let texts: Vec<String> = values.iter().map(|value| text(value.unwrap_or(1))).collect();
         let chunks = table.columns().iter().map(|column| chunk(column.kind, values, &texts)).collect();
@@ -174,7 +174,7 @@ proptest! {
 
 #[test]
 fn dictionary_needs_a_quarter_of_repeated_values() {
-    use polars_parquet::write::Encoding;
+    use super::chunk::Encoding;
     let texts: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
     let encoding = |distinct: usize| {
         let (mut column, mut numbers) = (TextColumn::default(), NumberColumn::<i64>::default());
@@ -232,26 +232,38 @@ fn file_of_another_program_is_decoded_and_added() {
     // Polars writes one row group, with other encodings and pages.
     let mut frames = Vec::new();
     ParquetWriter::new(&mut frames).finish(&mut frame).unwrap();
-    let mut builder = FileBuilder::new(Table::Events).unwrap();
+    let mut builder = FileBuilder::new(Table::Events);
     builder.append_file(frames).unwrap();
     let bytes = builder.finish().unwrap();
     assert_eq!(row_group_sizes(&bytes), [MIN_COPIED_ROWS + 100]);
     check(&decode_with_polars(OpenFile::Bytes(bytes), None).unwrap(), Table::Events, &values);
 }
 
+// Polars' Arrow schema declares texts as `Utf8View`, which pyarrow cannot filter, sort or join.
+#[test]
+fn file_leaves_its_arrow_types_to_the_reader() {
+    for table in Table::ALL {
+        let bytes = FileBuilder::new(table).finish().unwrap();
+        let metadata = polars_parquet::read::read_metadata(&mut std::io::Cursor::new(bytes)).unwrap();
+        let keys: Vec<&str> =
+            metadata.key_value_metadata().iter().flatten().map(|entry| entry.key.as_str()).collect();
+        assert!(!keys.contains(&"ARROW:schema"), "{table:?}: {keys:?}");
+    }
+}
+
 #[test]
 fn damaged_or_foreign_files_are_rejected() {
     let whole = builder_of(Table::Sessions, &[count(0, 300)]).finish().unwrap();
     for length in [0, 4, 11, whole.len() / 2, whole.len() - 1] {
-        let mut builder = FileBuilder::new(Table::Sessions).unwrap();
+        let mut builder = FileBuilder::new(Table::Sessions);
         builder.append_file(whole[..length].to_vec()).unwrap_err();
     }
     // The footer is complete, but the columns are missing.
     let end = [&whole[..4], &whole[whole.len() - 16_000..]].concat();
-    FileBuilder::new(Table::Sessions).unwrap().append_file(end).unwrap_err();
+    FileBuilder::new(Table::Sessions).append_file(end).unwrap_err();
     // A file of another table.
     let events = builder_of(Table::Events, &[count(0, 300)]).finish().unwrap();
-    let mut builder = FileBuilder::new(Table::Sessions).unwrap();
+    let mut builder = FileBuilder::new(Table::Sessions);
     assert!(builder.append_file(events).and_then(|()| builder.finish()).is_err());
 }
 
@@ -296,11 +308,11 @@ fn texts_over_the_page_limit_are_split_into_pages() {
         assert_eq!(chunk.pages.iter().map(|page| page.rows).sum::<usize>(), rows);
         let (_, mut columns) = super::from_frame::row_group(Table::Visitors, &frame).unwrap();
         columns[0] = chunk;
-        let mut builder = FileBuilder::new(Table::Visitors).unwrap();
+        let mut builder = FileBuilder::new(Table::Visitors);
         builder.add(rows, columns).unwrap();
         let bytes = builder.finish().unwrap();
         // The file itself, and a file to which it was copied.
-        let mut other = FileBuilder::new(Table::Visitors).unwrap();
+        let mut other = FileBuilder::new(Table::Visitors);
         other.append_file(bytes.clone()).unwrap();
         for bytes in [bytes, other.finish().unwrap()] {
             let name = Table::Visitors.columns()[0].name;
@@ -325,7 +337,7 @@ fn row_group_of_long_texts_ends_early() {
     // The 65th text reaches 64 MiB.
     assert_eq!(row_group_sizes(&bytes), [65, 65, 20]);
     // The groups have few rows, but are too large to be merged.
-    let mut builder = FileBuilder::new(Table::Visitors).unwrap();
+    let mut builder = FileBuilder::new(Table::Visitors);
     builder.append_file(bytes).unwrap();
     let bytes = builder.finish().unwrap();
     assert_eq!(row_group_sizes(&bytes), [65, 65, 20]);

@@ -42,7 +42,7 @@ impl Frame {
         Frame { columns: columns.collect(), data }
     }
 
-    /// Returns the rows as a frame of Polars, to compare with or write by its own code.
+    /// Returns the rows as a frame of Polars, so that tests can write or compare it with Polars.
     #[cfg(test)]
     pub(super) fn data(&self) -> &DataFrame {
         &self.data
@@ -108,7 +108,9 @@ impl Frame {
     }
 
     fn column(&self, name: &str) -> Result<&TypedColumn> {
-        let index = self.data.get_column_index(name);
+        // Polars would build a hash table of the names, which takes longer if the frame has few
+        // rows.
+        let index = self.data.columns().iter().position(|column| column.name() == name);
         index.and_then(|index| self.columns.get(index)).ok_or_else(|| {
             Error::failed(format!("a file of the store has no column {name}"))
                 .hint("run `wa verify` to list all damaged files")
@@ -126,8 +128,8 @@ impl Frame {
         self.data.column(name).ok().map(PolarsColumn::null_count)
     }
 
-    /// Returns the type of a stored column where it differs from its definition, as a name for
-    /// messages; `None` if the types agree or there is no such column.
+    /// Returns the name of a stored column's type, for messages, if it differs from the column's
+    /// definition; `None` if the types agree or there is no such column.
     pub fn type_mismatch(&self, column: &Column) -> Option<String> {
         let found = self.data.column(column.name).ok()?.dtype();
         let agrees = match column.kind {
@@ -147,15 +149,19 @@ impl Frame {
     /// # Errors
     /// Fails if a position is out of range.
     pub fn gather(&self, rows: &[u32]) -> Result<Frame> {
+        let height = rows.len();
         let rows = IdxCa::from_slice(PlSmallStr::from_static("row"), rows);
-        let data = self.data.take(&rows);
+        // Gather column by column on this thread: gathering a whole frame starts a second thread
+        // pool, and panics if the pool cannot start.
+        let columns = self.data.columns().iter().map(|column| column.take(&rows));
+        let data = columns.collect::<Result<Vec<_>, _>>().and_then(|columns| DataFrame::new(height, columns));
         data.map(Frame::new).map_err(|e| Error::failed("cannot select rows of a table").caused_by(e))
     }
 
     /// Returns the rows for which `keep` is true.
     ///
     /// # Errors
-    /// Fails if `keep` has another number of values than the frame has rows.
+    /// Fails if the number of values in `keep` is not the number of rows.
     pub fn filter(&self, keep: impl Iterator<Item = bool>) -> Result<Frame> {
         let mask = BooleanChunked::from_iter_values("keep".into(), keep);
         // Filter on this thread only. While a thread waits for parallel work, rayon lets it start
@@ -195,7 +201,7 @@ impl Frame {
     /// Joins the columns of frames that have `rows` rows each.
     ///
     /// # Errors
-    /// Fails if a frame has another number of rows, or a name repeats.
+    /// Fails if a frame has a different number of rows, or a name repeats.
     pub fn join_columns(rows: usize, frames: Vec<Frame>) -> Result<Frame> {
         let columns = frames.into_iter().flat_map(|frame| frame.data.into_columns()).collect();
         DataFrame::new(rows, columns)
@@ -206,7 +212,7 @@ impl Frame {
     /// Replaces the values of a column of text.
     ///
     /// # Errors
-    /// Fails if there is no such column, or `values` has another number of rows.
+    /// Fails if there is no such column, or `values` has a different number of rows.
     pub fn replace_texts(&mut self, name: &str, values: &[Option<&str>]) -> Result<()> {
         self.replace(name, Series::new(name.into(), values).into_column())
     }
@@ -214,7 +220,7 @@ impl Frame {
     /// Replaces the values of a column of 64-bit integers.
     ///
     /// # Errors
-    /// Fails if there is no such column, or `values` has another number of rows.
+    /// Fails if there is no such column, or `values` has a different number of rows.
     #[cfg(test)]
     pub(crate) fn replace_ints(&mut self, name: &str, values: &[i64]) -> Result<()> {
         self.replace(name, Series::new(name.into(), values).into_column())

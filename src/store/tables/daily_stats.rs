@@ -34,7 +34,20 @@ pub const FACT_COLUMNS: [&str; 17] = [
 ///
 /// # Errors
 /// Fails if the frame lacks a column.
-pub fn for_each_session<'a>(frame: &'a Frame, mut each: impl FnMut(&'a str, SessionFacts<'a>)) -> Result<()> {
+pub fn for_each_session<'a>(frame: &'a Frame, each: impl FnMut(&'a str, SessionFacts<'a>)) -> Result<()> {
+    for_each_session_of(frame, |_| true, each)
+}
+
+/// Calls `each` as [`for_each_session`] does, for the chatbots that `is_selected` accepts. It is
+/// called once for a run of sessions of one chatbot.
+///
+/// # Errors
+/// Fails if the frame lacks a column.
+pub fn for_each_session_of<'a>(
+    frame: &'a Frame,
+    is_selected: impl Fn(&str) -> bool,
+    mut each: impl FnMut(&'a str, SessionFacts<'a>),
+) -> Result<()> {
     let text = |name: &str| frame.texts(name);
     let number = |name: &str| frame.ints(name);
     let (chatbots, sessions) = (text("chatbot_id")?, text("session_id")?);
@@ -46,8 +59,17 @@ pub fn for_each_session<'a>(frame: &'a Frame, mut each: impl FnMut(&'a str, Sess
     let (sums, counts) = (number("response_time_sum_us")?, number("response_time_count")?);
     let (domains, pages) = (text("referrer_domain")?, text("landing_page")?);
     let (campaigns, devices) = (text("utm_source")?, text("device_type")?);
+    let mut last = None;
     for i in 0..frame.height() {
-        let chatbot = chatbots.get(i).unwrap_or("");
+        let (token, chatbot) = (chatbots.token(i), chatbots.get(i).unwrap_or(""));
+        let selected = match last {
+            Some((last, selected)) if last == token => selected,
+            _ => is_selected(chatbot),
+        };
+        last = Some((token, selected));
+        if !selected {
+            continue;
+        }
         let (kind, id) = match (anonymous.get(i), users.get(i)) {
             (Some(id), _) => (KeyKind::Anonymous, id),
             (None, Some(id)) => (KeyKind::User, id),
@@ -135,34 +157,59 @@ pub fn frame(days: &[DailyStats]) -> Result<Frame> {
 /// Fails if a column is missing or has the wrong type, or if a row has no date.
 pub fn read(frame: &Frame) -> Result<Vec<DailyStats>> {
     let dates = frame.ints("stat_date")?;
-    let text = |name: &str, row: usize| Ok(frame.texts(name)?.get(row).unwrap_or("").to_owned());
-    let int = |name: &str, row: usize| frame.ints(name).map(|column| column.or_zero(row));
+    // Looking up a column by its name takes longer than reading a value.
+    let text = |name: &str| {
+        frame.texts(name).map(|column| move |row: usize| column.get(row).unwrap_or("").to_owned())
+    };
+    let int = |name: &str| frame.ints(name).map(|column| move |row: usize| column.or_zero(row));
+    let chatbot_id = text("chatbot_id")?;
+    let top_referrers = text("top_referrers")?;
+    let top_landing_pages = text("top_landing_pages")?;
+    let utm_sources = text("utm_sources")?;
+    let total_sessions = int("total_sessions")?;
+    let unique_visitors = int("unique_visitors")?;
+    let new_visitors = int("new_visitors")?;
+    let total_conversations = int("total_conversations")?;
+    let total_messages_sent = int("total_messages_sent")?;
+    let total_messages_received = int("total_messages_received")?;
+    let widget_loads = int("widget_loads")?;
+    let widget_opens = int("widget_opens")?;
+    let error_count = int("error_count")?;
+    let desktop_sessions = int("desktop_sessions")?;
+    let mobile_sessions = int("mobile_sessions")?;
+    let tablet_sessions = int("tablet_sessions")?;
+    let bot_sessions = int("bot_sessions")?;
+    let session_duration_sum_seconds = int("session_duration_sum_seconds")?;
+    let response_time_sum_us = int("response_time_sum_us")?;
+    let response_time_count = int("response_time_count")?;
+    let created_at = int("created_at")?;
+    let updated_at = int("updated_at")?;
     let read_row = |row: usize| {
         let date = dates.get_i32(row).ok_or_else(|| Error::failed("a row of daily_stats has no date"))?;
         Ok(DailyStats {
-            chatbot_id: text("chatbot_id", row)?,
+            chatbot_id: chatbot_id(row),
             stat_date: Day(date),
-            total_sessions: int("total_sessions", row)?,
-            unique_visitors: int("unique_visitors", row)?,
-            new_visitors: int("new_visitors", row)?,
-            total_conversations: int("total_conversations", row)?,
-            total_messages_sent: int("total_messages_sent", row)?,
-            total_messages_received: int("total_messages_received", row)?,
-            widget_loads: int("widget_loads", row)?,
-            widget_opens: int("widget_opens", row)?,
-            error_count: int("error_count", row)?,
-            top_referrers: text("top_referrers", row)?,
-            top_landing_pages: text("top_landing_pages", row)?,
-            utm_sources: text("utm_sources", row)?,
-            desktop_sessions: int("desktop_sessions", row)?,
-            mobile_sessions: int("mobile_sessions", row)?,
-            tablet_sessions: int("tablet_sessions", row)?,
-            bot_sessions: int("bot_sessions", row)?,
-            session_duration_sum_seconds: int("session_duration_sum_seconds", row)?,
-            response_time_sum_us: int("response_time_sum_us", row)?,
-            response_time_count: int("response_time_count", row)?,
-            created_at: int("created_at", row)?,
-            updated_at: int("updated_at", row)?,
+            total_sessions: total_sessions(row),
+            unique_visitors: unique_visitors(row),
+            new_visitors: new_visitors(row),
+            total_conversations: total_conversations(row),
+            total_messages_sent: total_messages_sent(row),
+            total_messages_received: total_messages_received(row),
+            widget_loads: widget_loads(row),
+            widget_opens: widget_opens(row),
+            error_count: error_count(row),
+            top_referrers: top_referrers(row),
+            top_landing_pages: top_landing_pages(row),
+            utm_sources: utm_sources(row),
+            desktop_sessions: desktop_sessions(row),
+            mobile_sessions: mobile_sessions(row),
+            tablet_sessions: tablet_sessions(row),
+            bot_sessions: bot_sessions(row),
+            session_duration_sum_seconds: session_duration_sum_seconds(row),
+            response_time_sum_us: response_time_sum_us(row),
+            response_time_count: response_time_count(row),
+            created_at: created_at(row),
+            updated_at: updated_at(row),
         })
     };
     (0..frame.height()).map(read_row).collect()

@@ -7,26 +7,28 @@ use hashbrown::hash_map::Entry;
 
 use super::column_order::in_table_order;
 use super::user_agents::UserAgentReader;
-use crate::enrich::{Channel, UserAgent};
 use crate::error::{Error, Result};
 use crate::event::{
-    self, Block, Event, EventRow, KeyKind, NO_NUMBER, NO_TIME, TextField, TextId, session_key_hash,
+    self, Block, Channel, Event, EventRow, KeyKind, NO_NUMBER, NO_TIME, TextField, TextId, UserAgent,
+    session_key_hash,
 };
 use crate::session::properties;
 use crate::store::columns::Table;
-use crate::store::encode::{Chunk, DeltaWidth, GROUP_TEXT_BYTES, NumberColumn, TextColumn};
+use crate::store::encode::{
+    Chunk, DeltaWidth, FileBuilder, GROUP_TEXT_BYTES, NumberColumn, ROW_GROUP, TextColumn,
+};
 use crate::store::frame::{Frame, Texts};
 use crate::time::Micros;
 
-/// Encodes a row group of events, stored at `now`. Returns the number of encoded events and their
-/// columns: all events, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
+/// Encodes the first events, stored at `now`, as a row group. Returns their number and their
+/// columns. All events are encoded, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
 /// All columns are filled in a single pass, since the values of one row are close together in
 /// memory. Adjacent events are mostly of one session and one block. If they have the same text id,
 /// the text is not read.
 ///
 /// # Errors
-/// Fails if a column of the table is not encoded: a defect.
+/// Fails if a column of the table is not encoded, which is a bug.
 pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(usize, Vec<Chunk>)> {
     let mut rows = events.len();
     let mut text_bytes = 0;
@@ -94,7 +96,22 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
     Ok((rows, in_table_order(Table::Events, columns)?))
 }
 
-/// Returns a set bit for each text that differs from the previous row's.
+/// Returns events as a Parquet file, stored at `now`. `events` have the order of the file.
+///
+/// # Errors
+/// As `row_group`, or if a page cannot be written.
+pub fn to_parquet(events: &[Event<'_>], now: Micros) -> Result<Vec<u8>> {
+    let mut builder = FileBuilder::with_capacity(Table::Events, events.len());
+    let mut remaining = events;
+    while !remaining.is_empty() {
+        let (rows, columns) = row_group(remaining.get(..ROW_GROUP).unwrap_or(remaining), now)?;
+        builder.add(rows, columns)?;
+        remaining = remaining.get(rows..).unwrap_or_default();
+    }
+    builder.finish()
+}
+
+/// Returns a bit mask of the texts that differ from those of the previous row.
 fn changed_texts(previous: &[TextId; TextField::COUNT], texts: &[TextId; TextField::COUNT]) -> u32 {
     const { assert!(TextField::COUNT <= u32::BITS as usize) };
     let differ = |at: usize| u32::from(previous[at] != texts[at]) << at;
@@ -165,7 +182,7 @@ const MAX_COPIED_TEXT: usize = 64;
 /// Reads a block of events from a frame with all columns, beginning at row `start`. An empty block
 /// marks the end of the frame.
 ///
-/// One long text can be that of all rows: it is stored once in the block, as in the file.
+/// A block stores a long text once, as the file does, because all rows can have the same one.
 ///
 /// # Errors
 /// Fails if the frame lacks a column, or if the texts of a block exceed 4 GiB.

@@ -1,4 +1,4 @@
-//! The column `merge_state`: what is needed to merge a session and is not in its other columns.
+//! The column `merge_state`: the data that a merge of the session needs and no other column has.
 //!
 //! Each value of a session comes from an event, and merging two sessions compares the positions of
 //! these events. Values of the session's first event have its position, `started_at` and
@@ -34,7 +34,7 @@ struct StoredProfile<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     user_id: Option<CowStr<'a>>,
     at: RelativePosition,
-    /// The profile is that of the row: its values are in the row's columns.
+    /// The profile is the one in the row's columns, which contain its values.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shown: bool,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -45,8 +45,8 @@ struct StoredProfile<'a> {
     user_metadata: Option<CowStr<'a>>,
 }
 
-/// The origin of the landing page, unless the first event has a logged landing page that equals the
-/// path of its page.
+/// The origin of the landing page. Not needed if the first event has a logged landing page that
+/// equals the path of its page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Landing<'a> {
     /// Position of the logged landing page; `None` if none is logged.
@@ -72,7 +72,7 @@ pub struct MergeState<'a> {
     location: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     landing: Option<Landing<'a>>,
-    /// No landing page is logged, and the path is that of the first event. This is a short form of
+    /// No landing page is logged, and the path belongs to the first event. This is a short form of
     /// `landing` for logs without landing pages.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     path_only: bool,
@@ -96,7 +96,8 @@ impl<'a> MergeState<'a> {
             source: unless_first(position(&summary.source)),
             agent: unless_first(position(&summary.agent)),
             screen: unless_first(position(&summary.screen)),
-            // A location whose IP address was removed can be empty. It is read back as no location.
+            // A location can be empty because its IP address was removed. It is read back as no
+            // location.
             location: unless_first(
                 position(&summary.location)
                     .filter(|_| summary.location.value() != Some(&Location::default())),

@@ -21,8 +21,8 @@ use crate::time::Micros;
 pub const KEY_COLUMNS: [&str; 6] =
     ["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"];
 
-/// Encodes a row group of sessions. Returns the number of encoded sessions and their columns: all
-/// sessions, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
+/// Encodes the first sessions as a row group. Returns their number and their columns. All sessions
+/// are encoded, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
 /// All columns are filled in a single pass, since the values of one session are close together in
 /// memory.
@@ -146,7 +146,7 @@ const FLAGS: [(&str, SessionValue<bool>); 3] = [
 /// The JSON texts of the columns `event_counts` and `merge_state`, concatenated.
 struct JsonTexts {
     text: String,
-    /// For each row, the end of its counts, and the end of its state, which follows them.
+    /// For each row, the end of its counts and the end of its state. The state follows the counts.
     ends: Vec<(usize, usize)>,
 }
 
@@ -187,7 +187,7 @@ impl JsonTexts {
 /// # Errors
 /// As [`row_group`].
 pub fn file_builder(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
-    let mut builder = FileBuilder::with_capacity(Table::Sessions, sessions.len())?;
+    let mut builder = FileBuilder::with_capacity(Table::Sessions, sessions.len());
     let mut remaining = sessions;
     while !remaining.is_empty() {
         let (rows, columns) = row_group(&remaining[..remaining.len().min(ROW_GROUP)])?;
@@ -197,14 +197,14 @@ pub fn file_builder(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
     Ok(builder)
 }
 
-/// Returns a frame of sessions, in this order. The sessions are encoded and decoded, which is meant
-/// for few of them.
+/// Returns a frame of sessions, in this order. The sessions are encoded and then decoded, so use it
+/// for few sessions only.
 ///
 /// # Errors
 /// As [`row_group`].
 pub fn frame(sessions: &[SessionSummary<'_>]) -> Result<Frame> {
     let bytes = file_builder(&sessions.iter().collect::<Vec<_>>())?.finish()?;
-    crate::store::parquet::decode(crate::store::file_system::OpenFile::Bytes(bytes), None)
+    crate::store::parquet::decode(bytes, None)
         .map_err(|cause| Error::failed("cannot decode encoded sessions").caused_by(cause))
 }
 
@@ -242,7 +242,8 @@ impl<'a> SessionKeys<'a> {
     }
 
     /// Returns the key of a row. The key of a session without `session_id` is its `anonymous_id`,
-    /// else its `user_id`: all its events have that id, so that the column has it too.
+    /// else its `user_id`. All events of such a session have that id, so the row's column contains
+    /// it.
     pub fn key(&self, row: usize) -> SessionKey<'a> {
         let (kind, value) = match self.ids.map(|column| column.get(row)) {
             [Some(id), ..] => (KeyKind::Session, id),

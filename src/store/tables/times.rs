@@ -6,7 +6,7 @@ use crate::store::frame::Frame;
 use crate::time::{DAY, Micros};
 
 /// Returns the start and the end of each row of a frame, from the columns [`Table::times`]. A date
-/// is its midnight in UTC.
+/// stands for its midnight in UTC.
 ///
 /// # Errors
 /// Fails if the frame lacks the columns, or if a row has no value in them.

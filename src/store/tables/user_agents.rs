@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::enrich::{DeviceType, UserAgent};
 use crate::error::Result;
+use crate::event::{DeviceType, UserAgent};
 use crate::store::frame::{Bools, Frame, Texts};
 
 /// Reads the user agents of a frame.

@@ -8,13 +8,18 @@ use crate::daily_stats::{DayAggregates, VisitorSet};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
+use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::daily_stats::{FACT_COLUMNS, for_each_session};
+use crate::store::tables::daily_stats::{FACT_COLUMNS, for_each_session_of};
 use crate::store::tables::visitors::{LOOKUP_COLUMNS, hashes_and_times};
 use crate::time::{Day, Micros, Zone};
 
+/// Maximum number of sessions of a day that are read at once, in parallel. The sessions of a larger
+/// day are read one row group at a time.
+const MAX_ROWS_TOGETHER: u64 = 1 << 17;
+
 /// The aggregates of the sessions in some files of a day, with the paths of these files.
-pub(super) type PartialDay = (Vec<String>, DayAggregates);
+pub type PartialDay = (Vec<String>, DayAggregates);
 
 /// Returns the visitors first seen on each of the days.
 ///
@@ -40,24 +45,50 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
     Ok(by_day)
 }
 
-/// Aggregates the sessions of a day. `partial` has the aggregates of files that need not be read.
+/// Aggregates the sessions of a day of the chatbots that `is_selected` accepts. `partial` has the
+/// aggregates of files that need not be read. Also returns the number of sessions that were read.
 ///
 /// # Errors
 /// Fails if a file of sessions cannot be read.
 pub fn aggregate_day(
     snapshot: &Snapshot,
     day: Day,
-    partial: Option<(Vec<String>, DayAggregates)>,
-) -> Result<DayAggregates> {
+    partial: Option<PartialDay>,
+    is_selected: impl Fn(&str) -> bool,
+) -> Result<(DayAggregates, u64)> {
     let (paths, mut aggregates) = partial.unwrap_or_default();
-    let files = snapshot.files_in(Table::Sessions, Some((day, day)));
-    let frames: Vec<Frame> = files
-        .into_par_iter()
-        .filter(|file| !paths.contains(&file.path))
-        .map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)))
-        .collect::<Result<_>>()?;
-    for frame in &frames {
-        for_each_session(frame, |chatbot, facts| aggregates.add(chatbot, facts))?;
+    let files: Vec<&DataFile> =
+        snapshot.partition(Table::Sessions, day).filter(|file| !paths.contains(&file.path)).collect();
+    let rows = files.iter().map(|file| file.rows).sum();
+    let mut add = |frame: &Frame| {
+        for_each_session_of(frame, &is_selected, |chatbot, facts| aggregates.add(chatbot, facts))
+    };
+    if rows > MAX_ROWS_TOGETHER {
+        for file in files {
+            if has_selected(snapshot, file, &is_selected)? {
+                snapshot.read_groups(file, &FACT_COLUMNS, &mut add)?;
+            }
+        }
+    } else {
+        let read = files.into_par_iter().map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)));
+        read.collect::<Result<Vec<Frame>>>()?.iter().try_for_each(add)?;
     }
-    Ok(aggregates)
+    Ok((aggregates, rows))
+}
+
+/// Returns whether a file has sessions of a chatbot that `is_selected` accepts. Reads only the
+/// column of chatbots, which is many times faster than reading all columns.
+fn has_selected(snapshot: &Snapshot, file: &DataFile, is_selected: impl Fn(&str) -> bool) -> Result<bool> {
+    let mut found = false;
+    snapshot.read_groups(file, &["chatbot_id"], |frame| {
+        let chatbots = frame.texts("chatbot_id")?;
+        let mut last = None;
+        found = found
+            || (0..frame.height()).any(|row| {
+                let token = chatbots.token(row);
+                last.replace(token) != Some(token) && chatbots.get(row).is_some_and(&is_selected)
+            });
+        Ok(())
+    })?;
+    Ok(found)
 }

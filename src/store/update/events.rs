@@ -18,7 +18,7 @@ use crate::time::{Day, Micros};
 /// Fails if a stored file cannot be read, or a file cannot be written.
 pub fn write(snapshot: &Snapshot, events: &[Event<'_>], now: Micros, sink: OutputSink<'_>) -> Result<()> {
     bounded_parallel(by_day(events), |(day, events)| {
-        let mut partition = PartitionBuilder::new(snapshot, Table::Events, day, events.len())?;
+        let mut partition = PartitionBuilder::new(snapshot, Table::Events, day, events.len());
         let mut remaining = &events[..];
         while !remaining.is_empty() {
             let (rows, columns) =

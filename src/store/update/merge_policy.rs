@@ -3,9 +3,15 @@
 //! A new file absorbs the files of its partition, the smallest first, as long as each has no more
 //! rows than the new file has so far. A partition of n rows that arrive in k equal batches then has
 //! about log2 k files, and each row is written about log2 k times: a log-structured merge.
+//!
+//! Rows can be a megabyte each, and merged files are in memory, so their bytes are limited as well.
 
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
+
+/// Maximum size of the files that are merged into one, in bytes. Files of a usual log reach the
+/// maximum number of rows first.
+pub const MAX_MERGED_BYTES: u64 = 16 << 20;
 
 /// Returns the maximum number of rows of a merged file.
 ///
@@ -14,7 +20,9 @@ use crate::store::manifest::DataFile;
 pub fn max_rows(table: Table) -> u64 {
     match table {
         Table::Sessions => 1 << 16,
-        Table::Events | Table::Visitors | Table::DailyStats => 1 << 18,
+        Table::Events | Table::Visitors => 1 << 18,
+        // Several columns are lists in JSON.
+        Table::DailyStats => 1 << 16,
     }
 }
 
@@ -26,14 +34,17 @@ pub(super) fn select_files<'a>(
 ) -> Vec<&'a DataFile> {
     let mut files: Vec<&DataFile> = partition.into_iter().collect();
     files.sort_by_key(|file| file.rows);
-    let mut total = rows;
+    let (mut total, mut bytes) = (rows, 0);
     let mut selected = Vec::new();
     for file in files {
         if file.rows > total || total + file.rows > max_rows(table) {
             break;
         }
-        total += file.rows;
-        selected.push(file);
+        if bytes + file.bytes <= MAX_MERGED_BYTES {
+            total += file.rows;
+            bytes += file.bytes;
+            selected.push(file);
+        }
     }
     selected
 }
@@ -50,6 +61,7 @@ mod tests {
             rows,
             bytes: 0,
             checksum: String::new(),
+            footer_checksum: None,
             min_time: 0,
             max_time: 0,
             ip_addresses_removed: false,
@@ -72,6 +84,19 @@ mod tests {
         // 288 is 100100000 in binary: two files, and each row is written at most 9 times.
         assert_eq!(partition.len(), 2);
         assert!(written <= 9 * 28_800, "{written} rows written");
+    }
+
+    #[test]
+    fn files_of_few_long_rows_are_merged_up_to_the_maximum_size() {
+        let long = |path, part| DataFile { bytes: MAX_MERGED_BYTES / part, ..file(path, 2) };
+        let files = [long(0, 1), long(1, 2), long(2, 2), long(3, 3), DataFile { rows: 3, ..long(4, 9) }];
+        let selected = |files: &[DataFile]| -> Vec<String> {
+            select_files(Table::Events, files, 4).iter().map(|f| f.path.clone()).collect()
+        };
+        assert_eq!(selected(&files), ["0"]);
+        // A file that does not fit does not prevent the merge of smaller ones.
+        assert_eq!(selected(&files[1..]), ["1", "2"]);
+        assert_eq!(selected(&files[2..]), ["2", "3", "4"]);
     }
 
     #[test]

@@ -5,22 +5,25 @@
 //! - [`events`] adds the events;
 //! - [`sessions`] merges [`session_fragments`] with the stored sessions;
 //! - [`visitors`] updates when visitors were first seen;
-//! - [`daily`] recomputes the statistics of the days whose sessions or visitors changed, and
-//!   [`pruned_days`] adjusts those of days whose sessions were pruned.
+//! - [`daily`] recomputes the statistics of the chatbots and days whose sessions or visitors
+//!   changed ([`changed_days`]), and [`pruned_days`] adjusts those of days whose sessions were
+//!   pruned.
 //!
 //! Each table's new files are built by a [`partition`] builder, and [`merge_policy`] keeps their
 //! number small. The tables are computed in parallel while finished files are written
 //! ([`write_pipelined`]).
 
+pub mod changed_days;
 pub mod daily;
 pub mod daily_inputs;
 pub mod events;
 pub mod merge_policy;
+mod monthly_rows;
 pub mod partition;
 pub mod pruned_days;
 pub mod session_fragments;
 pub mod sessions;
-mod time_ranges;
+pub mod time_ranges;
 pub mod visitors;
 
 use std::sync::mpsc::sync_channel;
@@ -28,7 +31,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use super::columns::Table;
 use super::manifest::DataFile;
 use super::transaction::{NewFile, Transaction};
 use crate::error::{Error, Result};
@@ -36,12 +38,21 @@ use crate::error::{Error, Result};
 /// The new files of a partition, and the files that they replace.
 #[derive(Debug)]
 pub struct PartitionOutput {
-    /// The table.
-    pub table: Table,
     /// New files; empty if no row remains.
     pub files: Vec<NewFile>,
     /// Replaced files.
     pub replaced: Vec<DataFile>,
+}
+
+impl PartitionOutput {
+    /// Adds the new files to a transaction, and removes the replaced ones.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be written.
+    pub fn add_to(self, transaction: &mut Transaction) -> Result<()> {
+        self.replaced.iter().for_each(|old| transaction.remove(old));
+        self.files.into_iter().try_for_each(|file| transaction.add(file))
+    }
 }
 
 /// Receives finished partitions, from several threads.
@@ -60,8 +71,14 @@ pub struct PartialRewrite {
 /// their bytes do not matter.
 const QUEUE_CAPACITY: usize = 8;
 
-/// Computes partitions and adds them to a transaction. A thread of its own writes each partition as
-/// soon as it is finished, while `compute` goes on.
+/// Partitions are passed to the writing thread in groups of at least this number of bytes. A change
+/// can have thousands of partitions with a few rows each, and waking the thread takes as long as
+/// writing one.
+const GROUP_BYTES: usize = 256 << 10;
+
+/// Computes partitions and adds them to a transaction. A separate thread writes each partition as
+/// soon as it is finished, while `compute` continues. If it cannot be started, the threads of
+/// `compute` write.
 ///
 /// # Errors
 /// Fails if a file cannot be written, or if `compute` fails.
@@ -69,18 +86,33 @@ pub fn write_pipelined<R>(
     transaction: &mut Transaction,
     compute: impl FnOnce(OutputSink<'_>) -> Result<R>,
 ) -> Result<R> {
+    let transaction = Mutex::new(transaction);
+    let write = |output: PartitionOutput| output.add_to(&mut lock(&transaction));
     std::thread::scope(|scope| {
-        let (sender, outputs) = sync_channel::<PartitionOutput>(QUEUE_CAPACITY);
-        let writer = scope.spawn(move || {
-            outputs.into_iter().try_for_each(|output| {
-                for old in output.replaced {
-                    transaction.remove(output.table, &old.path);
-                }
-                output.files.into_iter().try_for_each(|file| transaction.add(file))
-            })
-        });
+        let (sender, groups) = sync_channel::<Vec<PartitionOutput>>(QUEUE_CAPACITY);
+        let write = &write;
+        let run = move || groups.into_iter().flatten().try_for_each(write);
+        let Ok(writer) = std::thread::Builder::new().spawn_scoped(scope, run) else {
+            // No further thread can be started: the computing threads write.
+            return compute(write);
+        };
         let closed = || Error::failed("the thread that writes files has ended");
-        let outcome = compute(&|output| sender.send(output).map_err(|_| closed()));
+        let pending: Mutex<(Vec<PartitionOutput>, usize)> = Mutex::default();
+        let send = |group: Vec<PartitionOutput>| sender.send(group).map_err(|_| closed());
+        let outcome = compute(&|output| {
+            let group = {
+                let mut pending = lock(&pending);
+                pending.1 += output.files.iter().map(|file| file.bytes.len()).sum::<usize>();
+                pending.0.push(output);
+                if pending.1 < GROUP_BYTES {
+                    return Ok(());
+                }
+                std::mem::take(&mut *pending).0
+            };
+            send(group)
+        });
+        let rest = std::mem::take(&mut *lock(&pending)).0;
+        let outcome = outcome.and_then(|outcome| send(rest).map(|()| outcome));
         drop(sender);
         // If writing failed, `compute` failed for that reason: report the writer's error.
         writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(outcome)
@@ -107,7 +139,7 @@ pub(super) fn bounded_parallel<T, R: Send>(
         while let Some((index, item)) = next() {
             let result = process(item).inspect_err(|_| *lock(&items) = None)?;
             lock(&results).push((index, result));
-            crate::allocator::release_free_memory();
+            crate::allocator::release_after_task();
         }
         Ok(())
     })?;
@@ -126,6 +158,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use super::*;
+    use crate::store::columns::Table;
 
     #[test]
     fn bounded_parallel_limits_concurrency_and_keeps_order() {
@@ -154,7 +187,7 @@ mod tests {
 
     fn output_of(rows: u64) -> PartitionOutput {
         let file = NewFile::new(Table::Events, crate::time::Day(0), rows, (0, 1), vec![7; rows as usize]);
-        PartitionOutput { table: Table::Events, files: vec![file], replaced: Vec::new() }
+        PartitionOutput { files: vec![file], replaced: Vec::new() }
     }
 
     fn with_transaction(test: impl FnOnce(&mut Transaction)) {

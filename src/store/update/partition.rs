@@ -1,7 +1,7 @@
 //! Builder of the new files of a partition.
 //!
 //! A partition gets new rows, the remaining rows of files that lose some, and the rows of small
-//! files that are merged. The result is mostly one file.
+//! files that are merged. The result is usually one file.
 
 use super::{PartialRewrite, PartitionOutput, merge_policy};
 use crate::error::Result;
@@ -31,17 +31,17 @@ pub(super) struct PartitionBuilder<'s> {
 
 impl<'s> PartitionBuilder<'s> {
     /// Starts a partition that gets about `rows` new rows.
-    pub fn new(snapshot: &'s Snapshot, table: Table, day: Day, rows: usize) -> Result<PartitionBuilder<'s>> {
-        Ok(PartitionBuilder {
+    pub fn new(snapshot: &'s Snapshot, table: Table, day: Day, rows: usize) -> PartitionBuilder<'s> {
+        PartitionBuilder {
             snapshot,
             table,
             day,
-            builder: FileBuilder::with_capacity(table, rows)?,
+            builder: FileBuilder::with_capacity(table, rows),
             rows: 0,
             times: None,
             finished: Vec::new(),
             replaced: Vec::new(),
-        })
+        }
     }
 
     /// Adds a row group. `times` are the earliest and the latest time of its rows.
@@ -72,8 +72,8 @@ impl<'s> PartitionBuilder<'s> {
     /// Merges the files of the partition that the merge policy selects. Returns these files.
     pub fn merge_small_files(&mut self) -> Result<Vec<DataFile>> {
         let is_replaced = |file: &DataFile| self.replaced.iter().any(|other| other.path == file.path);
-        let files = self.snapshot.manifest().files(self.table).iter();
-        let others = files.filter(|file| file.day == self.day && !is_replaced(file));
+        let files = self.snapshot.partition(self.table, self.day);
+        let others = files.filter(|file| !is_replaced(file));
         let merged: Vec<DataFile> = match self.rows {
             // There is no new file to merge them into.
             0 => Vec::new(),
@@ -89,8 +89,15 @@ impl<'s> PartitionBuilder<'s> {
 
     /// Returns the new files, and the files that they replace.
     pub fn finish(mut self) -> Result<PartitionOutput> {
-        self.finish_file(0)?;
-        Ok(PartitionOutput { table: self.table, files: self.finished, replaced: self.replaced })
+        // No other file follows, so no builder is started. A change can have thousands of
+        // partitions with a few rows each, and starting a builder takes a noticeable part of the
+        // time for each.
+        if self.rows > 0 {
+            let times = self.times.unwrap_or_default();
+            let bytes = self.builder.finish()?;
+            self.finished.push(NewFile::new(self.table, self.day, self.rows, times, bytes));
+        }
+        Ok(PartitionOutput { files: self.finished, replaced: self.replaced })
     }
 
     /// Starts another file if this one has rows and cannot take `rows` more. Without this limit,
@@ -105,13 +112,10 @@ impl<'s> PartitionBuilder<'s> {
 
     /// Finishes the file in progress, and starts one of about `rows` rows.
     fn finish_file(&mut self, rows: usize) -> Result<()> {
-        let next = FileBuilder::with_capacity(self.table, rows)?;
-        let builder = std::mem::replace(&mut self.builder, next);
-        if self.rows > 0 {
-            let times = self.times.take().unwrap_or_default();
-            self.finished.push(NewFile::new(self.table, self.day, self.rows, times, builder.finish()?));
-        }
-        self.rows = 0;
+        let next = FileBuilder::with_capacity(self.table, rows);
+        let bytes = std::mem::replace(&mut self.builder, next).finish()?;
+        let times = self.times.take().unwrap_or_default();
+        self.finished.push(NewFile::new(self.table, self.day, std::mem::take(&mut self.rows), times, bytes));
         Ok(())
     }
 
@@ -150,7 +154,7 @@ mod tests {
         let writer = store.writer("test", std::time::Duration::ZERO, initial).unwrap();
         let snapshot = writer.snapshot().unwrap();
         let rows = merge_policy::max_rows(Table::Visitors) as usize / 2 + 1;
-        let mut partition = PartitionBuilder::new(&snapshot, Table::Visitors, Day(0), rows).unwrap();
+        let mut partition = PartitionBuilder::new(&snapshot, Table::Visitors, Day(0), rows);
         for part in 0..3 {
             let visitor = |n: usize| Visitor {
                 chatbot_id: "c".to_owned(),

@@ -1,15 +1,16 @@
 //! Statistics of days whose sessions were pruned.
 //!
 //! The row of such a day consists of two parts: the contribution of the pruned sessions, which no
-//! longer changes, and that of the retained sessions. The retained sessions change when a late
-//! event extends one, when another time zone moves one to another day, or when a longer timeout
-//! merges two. The row then changes by the difference of their statistics after and before. Sums
-//! stay exact.
+//! longer changes, and the contribution of the retained sessions. The latter changes when a late
+//! event extends a session, when another time zone moves a session to another day, or when a longer
+//! timeout merges two sessions. The row then changes by the difference between the statistics of
+//! the retained sessions after and before the change. Sums stay exact.
 //!
-//! Visitors are not additive. Of the visitors of pruned sessions only the new ones are known
+//! Visitors are not additive. For pruned sessions, only the new visitors are known
 //! (`counted_new_on`). A returning visitor who has both pruned and retained sessions is counted
-//! twice if the retained session arrives later. A visitor whose last retained session leaves is
-//! subtracted, even if a pruned session is theirs. Lists of top entries lose what was cut off.
+//! twice if the retained session arrives later. A visitor whose last retained session leaves the
+//! day is subtracted, even if the day has a pruned session of that visitor. Lists of top entries
+//! omit entries that were cut off earlier.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -108,7 +109,7 @@ pub struct PrunedDays<'a> {
 
 impl<'a> PrunedDays<'a> {
     /// Computes the statistics before a change. `since` is the earliest time that the change
-    /// affects: sessions that ended before, and visitors first seen before, stay as they are.
+    /// affects: sessions that ended earlier, and visitors first seen earlier, do not change.
     ///
     /// # Errors
     /// Fails if a stored file cannot be read.
@@ -130,7 +131,7 @@ impl<'a> PrunedDays<'a> {
         let first_seen = first_seen_on(snapshot, &days, snapshot.zone())?;
         pruned.counted = counted_visitors_on(snapshot, &days)?;
         for day in days {
-            let mut aggregates = aggregate_day(snapshot, day, None)?;
+            let (mut aggregates, _) = aggregate_day(snapshot, day, None, |_| true)?;
             let retained = RetainedStats::extract(&mut aggregates, day, ledger, first_seen.get(&day));
             pruned.retained.extend(retained.into_iter().map(|(chatbot, stats)| ((chatbot, day), stats)));
         }
@@ -144,9 +145,9 @@ impl<'a> PrunedDays<'a> {
 
     /// Adjusts the row of a pruned day to a change of its retained sessions and new visitors.
     ///
-    /// `after` are the statistics of the retained sessions after the change, `counted` the visitors
-    /// that pruned sessions count as new then, and `no_longer_counted` those that they counted
-    /// before it: see [`no_longer_counted`].
+    /// `after` are the statistics of the retained sessions after the change. `counted` are the
+    /// visitors that the day counts as new after it because of pruned sessions. `no_longer_counted`
+    /// are the visitors that it counted as new only before the change: see [`no_longer_counted`].
     pub(super) fn adjust_row(
         &self,
         row: &mut DailyStats,
@@ -257,7 +258,7 @@ fn raise_to_lower_bound(row: &mut DailyStats, lower_bound: &DailyStats) {
     row.new_visitors = row.new_visitors.clamp(lower_bound.new_visitors, max_new);
 }
 
-/// Adds the difference of the counts of two lists to those of a list.
+/// Adds the difference between the counts of two lists to the counts of a list.
 fn add_list_difference(list: &str, after: &str, before: &str, key: &str, max_entries: usize) -> String {
     let mut counts: HashMap<String, i64> = HashMap::new();
     for (list, sign) in [(list, 1), (after, 1), (before, -1)] {

@@ -1,7 +1,8 @@
-//! Sessions as the parts that they consist of: new events and stored rows.
+//! Sessions as collections of their parts: new events, summaries and stored rows.
 //!
-//! Parts are enough to decide which of them form a session, and on which day it is. The summary of
-//! a session is ten times as large. It is computed when its day is written, and dropped afterwards.
+//! The key and the times of the parts decide which of them form a session, and on which day it
+//! starts. The summary of a session is ten times as large as its parts, so it is computed when the
+//! day is written, and dropped afterwards.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,7 +14,7 @@ use crate::store::frame::Frame;
 use crate::store::tables::sessions::SessionReader;
 use crate::time::Micros;
 
-/// New events of one session, in order of time.
+/// New events of one session, in order of time, or their summary.
 #[derive(Clone, Copy)]
 pub struct SessionFragment<'a> {
     /// Hash of the session key.
@@ -22,22 +23,32 @@ pub struct SessionFragment<'a> {
     pub first: Position,
     /// Time of the last event.
     pub ended_at: Micros,
-    first_event: Event<'a>,
-    events: &'a [Event<'a>],
+    chatbot_id: &'a str,
+    part: Part<'a>,
 }
 
 impl<'a> SessionFragment<'a> {
     /// Returns the fragment of some events; `None` without events.
     pub fn new(events: &'a [Event<'a>]) -> Option<SessionFragment<'a>> {
-        let (&first_event, last) = (events.first()?, events.last()?);
-        let key = first_event.row.key;
+        let (first, last) = (events.first()?, events.last()?);
         Some(SessionFragment {
-            key,
-            first: first_event.position(),
+            key: first.row.key,
+            first: first.position(),
             ended_at: last.row.time,
-            first_event,
-            events,
+            chatbot_id: first.chatbot_id(),
+            part: Part::Events(events),
         })
+    }
+
+    /// Returns the fragment that a summary describes. Its events are not new ones of this change.
+    pub fn from_summary(summary: &'a SessionSummary<'a>) -> SessionFragment<'a> {
+        SessionFragment {
+            key: summary.key.hash(),
+            first: summary.first,
+            ended_at: summary.ended_at,
+            chatbot_id: &summary.key.chatbot_id,
+            part: Part::Summary(summary),
+        }
     }
 }
 
@@ -46,6 +57,8 @@ impl<'a> SessionFragment<'a> {
 enum Part<'a> {
     /// New events.
     Events(&'a [Event<'a>]),
+    /// The summary of events.
+    Summary(&'a SessionSummary<'a>),
     /// A row of one of the frames of stored sessions.
     Stored { frame: usize, row: usize },
 }
@@ -69,11 +82,11 @@ impl<'a> Session<'a> {
     /// Returns a session of new events only.
     pub fn from_fragment(fragment: SessionFragment<'a>) -> Session<'a> {
         Session {
-            chatbot_id: fragment.first_event.chatbot_id(),
+            chatbot_id: fragment.chatbot_id,
             key: fragment.key,
             first: fragment.first,
             ended_at: fragment.ended_at,
-            part: Part::Events(fragment.events),
+            part: fragment.part,
             other_parts: Vec::new(),
         }
     }
@@ -104,6 +117,7 @@ impl<'a> Session<'a> {
         for part in std::iter::once(&self.part).chain(&self.other_parts) {
             let summary = match *part {
                 Part::Events(events) => SessionSummary::from_events(events, now),
+                Part::Summary(summary) => Some(summary.clone()),
                 Part::Stored { frame, row } => stored.summary(frame, row)?,
             };
             match (&mut session, summary) {

@@ -5,12 +5,13 @@
 //! written. Only files whose time range a fragment overlaps are read, and of these only the columns
 //! of the session keys until a row matches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::changed_days::ChangedDays;
 use super::daily_inputs::PartialDay;
 use super::partition::PartitionBuilder;
 use super::session_fragments::{Session, SessionFragment, StoredSessions};
-use super::time_ranges::TimeRanges;
+use super::time_ranges::{SessionSpans, TimeRanges};
 use super::{OutputSink, PartialRewrite, PartitionOutput, bounded_parallel};
 use crate::daily_stats::{DayAggregates, SessionFacts};
 use crate::error::Result;
@@ -21,7 +22,7 @@ use crate::store::encode::ROW_GROUP;
 use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::daily_stats::{FACT_COLUMNS, for_each_session};
+use crate::store::tables::daily_stats::{FACT_COLUMNS, for_each_session_of};
 use crate::store::tables::sessions::{KEY_COLUMNS, SessionKeys, SessionReader, row_group};
 use crate::store::transaction::NewFile;
 use crate::time::{Day, Micros, Zone};
@@ -29,14 +30,20 @@ use crate::time::{Day, Micros, Zone};
 /// The result of a merge.
 #[derive(Debug, Default)]
 pub struct SessionChanges {
-    /// Days that lost or gained sessions.
-    pub days: BTreeSet<Day>,
+    /// The chatbots and days that lost or gained sessions.
+    pub days: ChangedDays,
     /// Number of sessions written.
     pub sessions: u64,
-    /// The aggregates of the sessions in new files, by day, with the paths of these files. The
-    /// files need not be read again to recompute the statistics of their days.
+    /// The aggregates of these chatbots' sessions in new files, by day, with the paths of the
+    /// files. The statistics of a day can be recomputed without reading these files again.
     pub aggregates: HashMap<Day, PartialDay>,
 }
+
+/// Maximum number of chatbots of a day whose sessions are aggregated while they are written.
+const MAX_AGGREGATED: usize = 1 << 10;
+
+/// Sessions by the day on which they start.
+type SessionsByDay<'a> = BTreeMap<Day, Vec<Session<'a>>>;
 
 /// The rows of a stored file that fragments join.
 struct MatchingRows {
@@ -59,11 +66,72 @@ pub fn merge(
     now: Micros,
     sink: OutputSink<'_>,
 ) -> Result<SessionChanges> {
+    let write = |by_day: SessionsByDay<'_>,
+                 frames: &[Frame],
+                 rewrites: Vec<PartialRewrite>,
+                 changed: &ChangedDays| {
+        write_days(snapshot, by_day, frames, rewrites, changed, now, sink)
+    };
+    merge_with(snapshot, fragments, zone, timeout, write)
+}
+
+/// Merges fragments as [`merge`] does, for one of several processes that have different session
+/// keys and the same stored files. New files get only the merged sessions. Returns the rows that
+/// they replace, for [`rewrite`].
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_part(
+    snapshot: &Snapshot,
+    fragments: Vec<SessionFragment<'_>>,
+    zone: Zone,
+    timeout: Micros,
+    now: Micros,
+    sink: OutputSink<'_>,
+) -> Result<(SessionChanges, Vec<PartialRewrite>)> {
+    let mut replaced = Vec::new();
+    let write = |by_day: SessionsByDay<'_>,
+                 frames: &[Frame],
+                 rewrites: Vec<PartialRewrite>,
+                 changed: &ChangedDays| {
+        replaced = rewrites;
+        write_days(&snapshot.without_files(), by_day, frames, Vec::new(), changed, now, sink)
+    };
+    let changes = merge_with(snapshot, fragments, zone, timeout, write)?;
+    Ok((changes, replaced))
+}
+
+/// Builds the files that replace one that loses rows.
+///
+/// # Errors
+/// Fails if the stored file cannot be read.
+pub fn rewrite(snapshot: &Snapshot, rewrite: &PartialRewrite) -> Result<PartitionOutput> {
+    let stored = snapshot.without_files();
+    let mut partition = PartitionBuilder::new(&stored, Table::Sessions, rewrite.file.day, 0);
+    partition.add_remaining(rewrite)?;
+    partition.finish()
+}
+
+/// Merges fragments with the stored sessions. `write` writes the sessions of each day and gets the
+/// frames that they refer to, the files that lose rows, and the changed days.
+fn merge_with(
+    snapshot: &Snapshot,
+    fragments: Vec<SessionFragment<'_>>,
+    zone: Zone,
+    timeout: Micros,
+    write: impl FnOnce(
+        SessionsByDay<'_>,
+        &[Frame],
+        Vec<PartialRewrite>,
+        &ChangedDays,
+    ) -> Result<HashMap<Day, PartialDay>>,
+) -> Result<SessionChanges> {
     let mut changes = SessionChanges::default();
     let mut rewrites = Vec::new();
     let mut frames = Vec::new();
     for MatchingRows { file, is_match, rows } in find_matching_rows(snapshot, &fragments, timeout)? {
-        changes.days.insert(file.day);
+        let keys = SessionKeys::new(&rows)?;
+        (0..rows.height()).for_each(|row| changes.days.add(file.day, keys.chatbot(row)));
         frames.push(rows);
         rewrites.push(PartialRewrite { file, removed: is_match });
     }
@@ -73,8 +141,12 @@ pub fn merge(
     for session in sessions {
         by_day.entry(zone.day(session.first.time)).or_default().push(session);
     }
-    changes.days.extend(by_day.keys());
-    changes.aggregates = write_days(snapshot, by_day, &frames, rewrites, now, sink)?;
+    for (day, sessions) in &by_day {
+        for sessions in sessions.chunk_by(|a, b| a.chatbot_id == b.chatbot_id) {
+            sessions.first().into_iter().for_each(|session| changes.days.add(*day, session.chatbot_id));
+        }
+    }
+    changes.aggregates = write(by_day, &frames, rewrites, &changes.days)?;
     Ok(changes)
 }
 
@@ -114,6 +186,27 @@ fn in_file_order<'s, 'a>(sessions: &'s [Session<'a>]) -> Vec<&'s Session<'a>> {
     // The sessions are nearly sorted, which makes a stable sort fast.
     order.sort_by_key(|(rank, first, session)| (*rank, *first, session.key));
     order.into_iter().map(|(_, _, session)| session).collect()
+}
+
+/// Returns the time spans of the stored sessions that have a key of the fragments, from the files
+/// whose times overlap any of the fragments.
+///
+/// # Errors
+/// Fails if a stored file cannot be read.
+pub fn stored_spans(snapshot: &Snapshot, fragments: &[SessionFragment<'_>]) -> Result<SessionSpans> {
+    let ranges = TimeRanges::from_ranges(fragments.iter().map(|f| (f.first.time, f.ended_at)));
+    let keys: HashSet<u128, PreHashed> = fragments.iter().map(|fragment| fragment.key).collect();
+    let files = snapshot.manifest().files(Table::Sessions).iter();
+    let files: Vec<&DataFile> = files.filter(|file| ranges.overlaps(file.min_time, file.max_time)).collect();
+    let found = bounded_parallel(files, |file| {
+        let frame = snapshot.read_file(file, Some(&KEY_COLUMNS))?;
+        let rows = SessionKeys::new(&frame)?;
+        let spans = (0..frame.height()).map(|row| (rows.key(row).hash(), rows.interval(row)));
+        Ok(spans.filter(|(key, _)| keys.contains(key)).collect::<Vec<_>>())
+    })?;
+    let mut spans = SessionSpans::default();
+    found.into_iter().flatten().for_each(|(key, span)| spans.add(key, span));
+    Ok(spans)
 }
 
 fn find_matching_rows(
@@ -164,6 +257,7 @@ fn write_days(
     mut by_day: BTreeMap<Day, Vec<Session<'_>>>,
     frames: &[Frame],
     rewrites: Vec<PartialRewrite>,
+    changed: &ChangedDays,
     now: Micros,
     sink: OutputSink<'_>,
 ) -> Result<HashMap<Day, PartialDay>> {
@@ -177,25 +271,32 @@ fn write_days(
         .map(|(day, sessions)| (day, sessions, rewrites_by_day.remove(&day).unwrap_or_default()))
         .collect();
     let aggregates = bounded_parallel(days, |(day, sessions, rewrites)| {
-        let (output, aggregates) = write_day(snapshot, day, &sessions, frames, rewrites, now)?;
+        // The statistics of a day with many chatbots are recomputed after more batches, when these
+        // aggregates would be obsolete.
+        let is_aggregated = changed.chatbots_on(day) <= MAX_AGGREGATED;
+        let is_changed = |chatbot: &str| changed.contains(day, chatbot);
+        let is_changed = is_aggregated.then_some(is_changed);
+        let (output, aggregates) = write_day(snapshot, day, &sessions, frames, rewrites, is_changed, now)?;
         let paths: Vec<String> = output.files.iter().map(NewFile::path).collect();
         sink(output)?;
-        Ok((!paths.is_empty()).then_some((day, (paths, aggregates))))
+        Ok((is_aggregated && !paths.is_empty()).then_some((day, (paths, aggregates))))
     })?;
     Ok(aggregates.into_iter().flatten().collect())
 }
 
-/// Builds the new files of a day, and aggregates their sessions.
+/// Builds the new files of a day. If `is_changed` is given, aggregates the sessions in these files
+/// of the chatbots that it accepts.
 fn write_day(
     snapshot: &Snapshot,
     day: Day,
     sessions: &[Session<'_>],
     frames: &[Frame],
     rewrites: Vec<PartialRewrite>,
+    is_changed: Option<impl Fn(&str) -> bool>,
     now: Micros,
 ) -> Result<(PartitionOutput, DayAggregates)> {
     let mut aggregates = DayAggregates::default();
-    let mut partition = PartitionBuilder::new(snapshot, Table::Sessions, day, sessions.len())?;
+    let mut partition = PartitionBuilder::new(snapshot, Table::Sessions, day, sessions.len());
     let summaries = summarize(sessions, frames, now)?;
     let sessions: Vec<&SessionSummary<'_>> = summaries.iter().flatten().collect();
     let mut remaining = &sessions[..];
@@ -207,16 +308,21 @@ fn write_day(
         partition.add(rows, earliest.zip(latest).unwrap_or_default(), columns)?;
         remaining = rest;
     }
-    for session in &sessions {
-        aggregates.add(&session.key.chatbot_id, SessionFacts::from_session(session));
+    if is_changed.is_some() {
+        for session in &sessions {
+            aggregates.add(&session.key.chatbot_id, SessionFacts::from_session(session));
+        }
     }
     for rewrite in &rewrites {
         let rows = partition.add_remaining(rewrite)?;
-        for_each_session(&rows, |chatbot, facts| aggregates.add(chatbot, facts))?;
+        if let Some(is_changed) = &is_changed {
+            for_each_session_of(&rows, is_changed, |chatbot, facts| aggregates.add(chatbot, facts))?;
+        }
     }
     for file in partition.merge_small_files()? {
+        let Some(is_changed) = &is_changed else { continue };
         let rows = snapshot.read_file(&file, Some(&FACT_COLUMNS))?;
-        for_each_session(&rows, |chatbot, facts| aggregates.add(chatbot, facts))?;
+        for_each_session_of(&rows, is_changed, |chatbot, facts| aggregates.add(chatbot, facts))?;
     }
     Ok((partition.finish()?, aggregates))
 }

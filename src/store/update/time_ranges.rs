@@ -1,5 +1,8 @@
-//! Sets of time ranges.
+//! Sets of time ranges, and the time spans of sessions.
 
+use std::collections::HashMap;
+
+use crate::prehashed::PreHashed;
 use crate::time::Micros;
 
 /// Disjoint inclusive time ranges, in ascending order.
@@ -28,9 +31,46 @@ impl TimeRanges {
     }
 }
 
+/// The time spans of some sessions, by the hash of their key.
+#[derive(Debug, Default)]
+pub struct SessionSpans(HashMap<u128, Vec<(Micros, Micros)>, PreHashed>);
+
+impl SessionSpans {
+    /// Adds a session with its first and last time.
+    pub fn add(&mut self, key: u128, span: (Micros, Micros)) {
+        self.0.entry(key).or_default().push(span);
+    }
+
+    /// Returns whether a session with this key overlaps an inclusive range of times.
+    pub fn overlap(&self, key: u128, (from, to): (Micros, Micros)) -> bool {
+        let spans = self.0.get(&key);
+        spans.is_some_and(|spans| spans.iter().any(|(start, end)| *start <= to && from <= *end))
+    }
+
+    /// Removes the sessions that ended before a time.
+    pub fn remove_ended(&mut self, before: Micros) {
+        self.0.retain(|_, spans| {
+            spans.retain(|(_, end)| *end >= before);
+            !spans.is_empty()
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn session_spans_overlap_by_key_until_they_are_removed() {
+        let mut spans = SessionSpans::default();
+        spans.add(1, (10, 20));
+        spans.add(1, (40, 50));
+        spans.add(2, (100, 100));
+        assert!(spans.overlap(1, (20, 20)) && spans.overlap(1, (0, 99)) && spans.overlap(2, (100, 100)));
+        assert!(!spans.overlap(1, (21, 39)) && !spans.overlap(1, (100, 100)) && !spans.overlap(3, (10, 20)));
+        spans.remove_ended(21);
+        assert!(!spans.overlap(1, (10, 20)) && spans.overlap(1, (50, 50)) && spans.overlap(2, (100, 100)));
+    }
 
     #[test]
     fn ranges_overlap_if_they_share_a_moment() {

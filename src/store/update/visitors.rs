@@ -21,7 +21,7 @@ use crate::store::tables::visitors::{
 };
 use crate::time::{Day, Micros};
 
-/// The visitors of new events and when they were first seen in these, by the hash of the visitor.
+/// The visitors of new events, by hash, with the time of their first new event.
 pub type FirstSeenMap = HashMap<u128, Visitor, PreHashed>;
 
 /// A visitor that was seen earlier than stored.
@@ -35,7 +35,7 @@ pub struct FirstSeenUpdate {
     pub counted_new_on: Option<Day>,
 }
 
-/// The visitors of new events in a stored file.
+/// The visitors of a stored file that occur in new events.
 struct Matches {
     /// Hashes of the visitors that the file has.
     hashes: Vec<u128>,
@@ -78,7 +78,7 @@ pub fn write(
                         [previous.first_seen_at, first_seen_at].map(|time| snapshot.zone().day(time));
                     let counted_new_on =
                         previous.counted_new_on.filter(|counted| old_day == day || *counted == day);
-                    visitor.counted_new_on = counted_new_on;
+                    visitor.counted_new_on = counted_new_on.or(visitor.counted_new_on);
                     added.entry(month(first_seen_at)).or_default().push(visitor);
                     updates.push(FirstSeenUpdate { previous, first_seen_at, counted_new_on });
                 }
@@ -96,8 +96,32 @@ pub fn write(
     Ok(updates)
 }
 
-/// Finds the visitors of new events in a stored file. `earliest` is when the first of them was
-/// seen.
+/// Returns the stored first-seen times of some visitors, by hash.
+///
+/// # Errors
+/// Fails if a stored file cannot be read.
+pub fn stored_times(
+    snapshot: &Snapshot,
+    visitors: &FirstSeenMap,
+) -> Result<HashMap<u128, Micros, PreHashed>> {
+    let files = snapshot.manifest().files(Table::Visitors).par_iter();
+    let found: Vec<Vec<(u128, Micros)>> = files
+        .map(|file| {
+            let mut found = Vec::new();
+            snapshot.read_groups(file, &LOOKUP_COLUMNS, |stored| {
+                found.extend(hashes_and_times(stored)?.filter(|(hash, _)| visitors.contains_key(hash)));
+                Ok(())
+            })?;
+            Ok(found)
+        })
+        .collect::<Result<_>>()?;
+    let mut times: HashMap<u128, Micros, PreHashed> = HashMap::with_hasher(PreHashed);
+    times.extend(found.into_iter().flatten());
+    Ok(times)
+}
+
+/// Finds the visitors of new events in a stored file. `earliest` is the earliest first-seen time in
+/// the new events.
 fn find_matches(
     snapshot: &Snapshot,
     file: &DataFile,
@@ -116,7 +140,8 @@ fn find_matches(
             }
         }
     };
-    // No visitor of a file that is older than all new events moves: its times need not be read.
+    // Visitors of a file that is older than all new events do not move earlier, so their exact
+    // times are not needed.
     let is_older = file.max_time <= earliest;
     let columns: &[&str] = if is_older { &HASH_COLUMNS } else { &LOOKUP_COLUMNS };
     let mut rows = 0;
@@ -157,7 +182,7 @@ fn write_months(
         visitors.sort_unstable_by(|a, b| {
             (&a.chatbot_id, a.first_seen_at, &a.id).cmp(&(&b.chatbot_id, b.first_seen_at, &b.id))
         });
-        let mut partition = PartitionBuilder::new(snapshot, Table::Visitors, month, visitors.len())?;
+        let mut partition = PartitionBuilder::new(snapshot, Table::Visitors, month, visitors.len());
         partition.add_frame(&frame(&visitors)?)?;
         for rewrite in rewrites.iter().filter(|rewrite| rewrite.file.day == month) {
             partition.add_remaining(rewrite)?;

@@ -30,13 +30,13 @@ pub fn cases(n: u32) -> u32 {
     ((f64::from(n) * factor) as u32).max(1)
 }
 
-/// Returns a shared enricher, because compiling its rules takes a while.
+/// Returns a shared enricher, because compiling its rules takes some time.
 pub fn enricher() -> &'static Enricher {
     static ENRICHER: OnceLock<Enricher> = OnceLock::new();
     ENRICHER.get_or_init(|| Enricher::new(None).unwrap())
 }
 
-/// Creates a temporary folder, in memory if the operating system has a memory file system.
+/// Creates a temporary folder, in memory if the operating system supports that.
 pub fn folder() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("wa-test-");
@@ -58,6 +58,8 @@ pub fn settings() -> Settings {
 /// Returns the default options of an ingest.
 pub fn ingest_options(inputs: Vec<String>, now: Micros) -> ingest::IngestOptions {
     ingest::IngestOptions {
+        map: None,
+        timezone: None,
         inputs: inputs.into_iter().map(PathBuf::from).collect(),
         chatbot: None,
         force: false,
@@ -134,7 +136,8 @@ pub fn forget(
 /// # Errors
 /// If `wa verify` would report differences; the error lists them.
 pub fn verify(disk: &Arc<MemoryFileSystem>) -> Result<(), String> {
-    let report = maintenance::verify(&store_in(disk), &NoProgress).map_err(|e| e.to_string())?;
+    let report =
+        maintenance::verify(&store_in(disk), &Ok(settings()), &NoProgress).map_err(|e| e.to_string())?;
     if report.is_clean() && report.tables_compared { Ok(()) } else { Err(format!("{report:#?}")) }
 }
 
@@ -152,7 +155,7 @@ pub fn orphan_files(disk: &Arc<MemoryFileSystem>) -> Option<String> {
 /// Runs a command and returns its output.
 ///
 /// # Panics
-/// If the exit status is another one; the message shows both streams.
+/// If the exit status differs; the message shows both streams.
 #[track_caller]
 pub fn run_expecting(command: &mut Command, status: i32) -> Output {
     let output = command.output().unwrap();
@@ -181,5 +184,16 @@ pub fn assert_no_orphan_files(manifest: &Manifest, dir: &Path) {
                 false => assert!(named.contains(&entry.path()), "orphan file: {}", entry.path().display()),
             }
         }
+    }
+}
+
+/// Writes a fixed secret key that only its owner can read, so that two stores derive the same ids.
+pub fn write_key(path: &std::path::Path) {
+    let key: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(path, key).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 }

@@ -1,6 +1,6 @@
-//! Random logs with few session keys, gaps near the timeout, equal times, lines with and without
-//! ids, visitors on two chatbots, and sessions past midnight; and their distribution to files and
-//! ingest runs.
+//! Random logs and their distribution to files and ingest runs. The logs have few session keys,
+//! gaps near the timeout, equal times, lines with and without ids, visitors on two chatbots, and
+//! sessions past midnight.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,8 @@ pub type Seed = [u8; 14];
 /// The current time of the tests, long after all events.
 pub const NOW: Micros = 1_798_761_600_000_000; // 2027-01-01T00:00:00Z
 
-/// The start times of logs: the night of a clock change, the end of a month, and of a year.
+/// The start times of logs: in the night of a clock change, and at the end of a month and of a
+/// year.
 const START_TIMES: [Micros; 3] = [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
 
 /// The maximum duration of a log.
@@ -162,7 +163,7 @@ pub fn line(number: usize, seed: &Seed, key: u8, time: Micros) -> String {
     if source >= 230 {
         put("shoe_size", 44.into());
     }
-    // The parser has another path for text with escapes.
+    // The parser handles text with escapes on another path.
     put(
         "page_title",
         if source % 3 == 0 { format!("n{number} \"é\"").into() } else { format!("n{number}").into() },
@@ -257,7 +258,7 @@ pub struct Run {
     pub rebuild: bool,
 }
 
-/// A log file as of one run.
+/// The state of a log file at one run.
 #[derive(Clone, Debug)]
 pub struct LogFile {
     pub name: String,
@@ -328,7 +329,7 @@ pub fn distribute(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run
                 let mut unfinished = String::new();
                 if run[1] >> file & 1 == 1 && lines.last().is_some_and(|line| line.starts_with('{')) {
                     unfinished = lines.pop().unwrap_or_default();
-                    // At a character boundary; other tests cut characters.
+                    // Cut at a character boundary; other tests cut characters.
                     let at = (1..unfinished.len() / 2)
                         .rev()
                         .find(|at| unfinished.is_char_boundary(*at))

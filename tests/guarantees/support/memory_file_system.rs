@@ -2,7 +2,7 @@
 //! simulates power cuts.
 //!
 //! The bytes of a file are durable once the file is synced. The entries of a folder (new, renamed
-//! or removed) are durable once the folder is synced. Anything else may be lost in a power cut.
+//! or removed) are durable once the folder is synced. All other changes can be lost in a power cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,14 +10,14 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::rng::Rng;
-use wa::store::file_system::{DirEntry, FileSystem, OpenFile};
+use wa::store::file_system::{DirEntry, FileSystem, OpenFile, SyncAll};
 
 /// A fault to inject, at an operation counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// This operation fails; later ones succeed.
     Error(u64),
-    /// From this operation on, creating files and folders fails for lack of space.
+    /// From this operation on, creating files and folders fails because the disk is full.
     Full(u64),
     /// This operation and all later ones fail, as after a crash.
     Stop(u64),
@@ -30,7 +30,7 @@ pub enum Surviving {
     Everything,
     /// Only synced changes: a power cut.
     Synced,
-    /// Synced changes and a random part of the others, by seed: a power cut.
+    /// Synced changes and a random part of the other changes, selected by a seed: a power cut.
     Random(u64),
 }
 
@@ -48,6 +48,11 @@ struct State {
     log: Vec<String>,
     /// The operations that need space.
     needing_space: BTreeSet<u64>,
+    /// The minimum number of files that are synced together; `None` if they never are.
+    min_grouped_files: Option<usize>,
+    /// Size of all files that were written here, and its maximum so far.
+    bytes: u64,
+    peak_bytes: u64,
 }
 
 /// An in-memory file system.
@@ -67,6 +72,13 @@ impl MemoryFileSystem {
         Arc::new(MemoryFileSystem(Mutex::new(State { nodes: vec![root], ..State::default() })))
     }
 
+    /// Creates an empty file system on which a change of `files` files or more is synced at once.
+    pub fn with_grouped_sync(files: usize) -> Arc<MemoryFileSystem> {
+        let disk = MemoryFileSystem::new();
+        disk.state().min_grouped_files = Some(files);
+        disk
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,8 +86,7 @@ impl MemoryFileSystem {
     /// Returns a copy with the same content, no fault and an operation count of 0.
     pub fn copy(&self) -> Arc<MemoryFileSystem> {
         let state = self.state();
-        let copy = State { nodes: state.nodes.clone(), ..State::default() };
-        Arc::new(MemoryFileSystem(Mutex::new(copy)))
+        state.with_nodes(state.nodes.clone())
     }
 
     /// Sets or clears the fault.
@@ -88,9 +99,14 @@ impl MemoryFileSystem {
         self.state().operations
     }
 
-    /// Returns whether an operation needed space. A full disk rejects no other operation.
+    /// Returns whether an operation needed space. Only such operations fail on a full disk.
     pub fn needed_space(&self, operation: u64) -> bool {
         self.state().needing_space.contains(&operation)
+    }
+
+    /// Returns the maximum size of all files at any time, without those that a copy began with.
+    pub fn peak_bytes(&self) -> u64 {
+        self.state().peak_bytes
     }
 
     /// Returns whether two file systems have the same content and the same durable content.
@@ -113,7 +129,7 @@ impl MemoryFileSystem {
         });
         let mut nodes = Vec::new();
         state.survive(0, surviving, &mut rng, &mut nodes);
-        Arc::new(MemoryFileSystem(Mutex::new(State { nodes, ..State::default() })))
+        state.with_nodes(nodes)
     }
 
     /// Returns the paths of all files.
@@ -150,7 +166,7 @@ impl MemoryFileSystem {
         *durable = Some(now.clone());
     }
 
-    /// Counts an operation, and returns its result by the fault.
+    /// Counts an operation, and returns its result according to the fault.
     fn begin(&self, operation: &str, path: &Path) -> (MutexGuard<'_, State>, Verdict) {
         let mut state = self.state();
         state.operations += 1;
@@ -181,10 +197,23 @@ impl Verdict {
 }
 
 impl State {
+    /// Returns a file system with these nodes, no fault and an operation count of 0.
+    fn with_nodes(&self, nodes: Vec<Node>) -> Arc<MemoryFileSystem> {
+        let min_grouped_files = self.min_grouped_files;
+        Arc::new(MemoryFileSystem(Mutex::new(State { nodes, min_grouped_files, ..State::default() })))
+    }
+
     fn dir(&mut self, node: usize) -> io::Result<&mut BTreeMap<String, usize>> {
         match &mut self.nodes[node] {
             Node::Dir { now, .. } => Ok(now),
             Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// Subtracts the size of a file that is no longer reachable.
+    fn subtract(&mut self, node: usize) {
+        if let Node::File { now, .. } = &self.nodes[node] {
+            self.bytes = self.bytes.saturating_sub(now.len() as u64);
         }
     }
 
@@ -199,7 +228,7 @@ impl State {
         Ok(node)
     }
 
-    /// Returns the node of a path's folder, and the name in it.
+    /// Returns the node of the folder that contains a path, and the name in it.
     fn parent_and_name(&self, path: &Path) -> io::Result<(usize, String)> {
         let name = names(path).pop().ok_or(io::ErrorKind::InvalidInput)?;
         Ok((self.find(path.parent().unwrap_or(Path::new("/")))?, name))
@@ -295,6 +324,8 @@ impl FileSystem for MemoryFileSystem {
             Verdict::Go => bytes,
             _ => &bytes[..bytes.len() / 2],
         };
+        state.bytes += written.len() as u64;
+        state.peak_bytes = state.peak_bytes.max(state.bytes);
         state.nodes.push(Node::File { now: Arc::new(written.to_vec()), durable: None });
         let node = state.nodes.len() - 1;
         state.dir(dir)?.insert(name, node);
@@ -322,18 +353,40 @@ impl FileSystem for MemoryFileSystem {
         Ok(())
     }
 
+    fn min_grouped_files(&self) -> usize {
+        self.state().min_grouped_files.unwrap_or(usize::MAX)
+    }
+
+    fn open_sync_all(&self, _dir: &Path) -> io::Result<Option<SyncAll>> {
+        Ok(Some(SyncAll::default()))
+    }
+
+    fn sync_all(&self, _all: &SyncAll) -> io::Result<()> {
+        let (mut state, verdict) = self.begin("sync all", Path::new("/"));
+        verdict.check()?;
+        for node in &mut state.nodes {
+            match node {
+                Node::File { now, durable } => *durable = Some(now.clone()),
+                Node::Dir { now, durable } => durable.clone_from(now),
+            }
+        }
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.begin("rename", to);
         verdict.check()?;
         let ((old_dir, old), (new_dir, new)) = (state.parent_and_name(from)?, state.parent_and_name(to)?);
         state.dir(new_dir)?;
         let node = state.dir(old_dir)?.remove(&old).ok_or(io::ErrorKind::NotFound)?;
-        state.dir(new_dir)?.insert(new, node);
+        if let Some(replaced) = state.dir(new_dir)?.insert(new, node) {
+            state.subtract(replaced);
+        }
         Ok(())
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // One operation, whether the fault or an existing file makes it fail.
+        // This is one operation, whether the fault or an existing file makes it fail.
         if self.state().find(to).is_ok() {
             return self.begin("rename", to).1.check().and(Err(io::ErrorKind::AlreadyExists.into()));
         }
@@ -344,7 +397,9 @@ impl FileSystem for MemoryFileSystem {
         let (mut state, verdict) = self.begin("remove", path);
         verdict.check()?;
         let (dir, name) = state.parent_and_name(path)?;
-        state.dir(dir)?.remove(&name).map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+        let node = state.dir(dir)?.remove(&name).ok_or(io::ErrorKind::NotFound)?;
+        state.subtract(node);
+        Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {

@@ -1,9 +1,9 @@
-//! A reference model of the tables, written from the documented rules: it processes all lines at
-//! once and without regard for speed. It supports the fields, user agents and sources of the tests'
-//! logs.
+//! A reference model of the tables, written from the documented rules. It processes all lines at
+//! once, without regard for speed, and supports only the fields, user agents and sources of the
+//! tests' logs.
 //!
-//! The model does not derive ids from content. For events without a UUID it takes the id from the
-//! store, by page title, and checks its version and that it is unique.
+//! The model does not derive ids from content. For an event without a UUID it takes the id from the
+//! store, by page title, and checks the version and uniqueness of that id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,7 +90,7 @@ const NOT_INHERITED: [&str; 6] =
 /// An event.
 #[derive(Clone, Debug)]
 struct Event {
-    /// The columns of `events`, all but `id` and `created_at`.
+    /// The columns of `events`, except `id` and `created_at`.
     columns: Row,
     id: Option<Uuid>,
     time: i64,
@@ -135,7 +135,7 @@ impl Model {
         }
     }
 
-    /// Computes the tables. `found` are those of the store, for the ids that it derives.
+    /// Computes the tables. `found` are the tables of the store, from which derived ids are taken.
     pub fn tables(&self, zone: chrono_tz::Tz, timeout: i64, found: &mut Tables) -> Result<Tables, String> {
         let mut events: Vec<Event> = self.with_id.values().cloned().collect();
         for (copies, line) in self.without_id.values() {
@@ -178,8 +178,8 @@ pub fn check(model: &Model, zone: chrono_tz::Tz, timeout: i64, found: Tables) ->
 }
 
 /// Compares the tables of a store in which retention has pruned rows with the model, and returns
-/// the expected tables. `is_retained` gets a table and a row. `found` must contain the pruned
-/// events too, because some ids come from the store.
+/// the expected tables. `is_retained` decides whether a row of a table is retained. `found` must
+/// also contain the pruned events, because some ids come from the store.
 pub fn check_retained(
     model: &Model,
     zone: chrono_tz::Tz,
@@ -197,13 +197,13 @@ pub fn check_retained(
             return Err(format!("{table}: duplicate id"));
         }
     }
-    // How the store derives these two ids is not specified.
+    // The way in which the store derives these two ids is not specified.
     for table in ["sessions", "daily_stats"] {
         found.get_mut(table).into_iter().flatten().for_each(|row| drop(row.remove("id")));
     }
     for row in found.values_mut().flatten() {
         row.retain(|name, _| !UNSPECIFIED_COLUMNS.contains(&name.as_str()));
-        // Nor is it specified whether `extra` contains the `type` of a typed line.
+        // It is not specified whether `extra` contains the `type` of a typed line.
         if let Some(Value::Object(extra)) = row.get_mut("extra") {
             extra.remove("type");
             if extra.is_empty() {
@@ -399,7 +399,7 @@ fn add_source(event: &mut Event) {
     let referrer = event.text("referrer");
     let domain = host(&referrer).filter(|domain| Some(*domain) != host(&page));
     let campaign = (event.text("utm_source"), event.text("utm_medium"));
-    // GA4's default channel grouping, for the sources that the tests' logs have.
+    // GA4's default channel grouping, restricted to the sources in the tests' logs.
     let channel = match (campaign.0.as_str(), campaign.1.as_str(), domain) {
         ("newsletter", "email", _) => Some("Email"),
         ("google", "cpc", _) => Some("Paid Search"),
@@ -430,7 +430,8 @@ fn add_user_agent(event: &mut Event) {
     event.columns.insert("is_bot".into(), sample.is_some_and(|agent| agent.device == "bot").into());
 }
 
-/// Replaces the store's ids of visitors derived from IP address and user agent by the model's.
+/// Replaces the store's ids of visitors that are derived from IP address and user agent by the
+/// model's ids.
 fn rename_derived_visitors(events: &[Event], found: &mut Tables) -> Result<(), String> {
     let derived: BTreeMap<(String, String), String> = events
         .iter()
@@ -461,7 +462,7 @@ fn rename_derived_visitors(events: &[Event], found: &mut Tables) -> Result<(), S
     Ok(())
 }
 
-/// Returns the events with ids: their own UUID, or the id that the store derived.
+/// Returns the events with ids: the event's own UUID, or the id that the store derived.
 fn with_stored_ids(events: Vec<Event>, stored: &[Row]) -> Result<Vec<Event>, String> {
     let mut ids: BTreeMap<(String, String), Vec<Uuid>> = BTreeMap::new();
     let mut all = BTreeSet::new();
@@ -495,8 +496,8 @@ fn with_stored_ids(events: Vec<Event>, stored: &[Row]) -> Result<Vec<Event>, Str
 
 type Visitor = (String, &'static str, String);
 
-/// Returns the time at which each visitor id of each chatbot was first seen. Events must be ordered
-/// by time.
+/// Returns the time at which each visitor id of each chatbot was first seen. The events must be
+/// ordered by time.
 fn first_seen(events: &[Event]) -> BTreeMap<Visitor, i64> {
     let mut seen = BTreeMap::new();
     for event in events {
@@ -514,7 +515,7 @@ fn visitor_row(((chatbot, kind, id), time): (&Visitor, &i64)) -> Row {
     serde_json::from_value(row).unwrap()
 }
 
-/// Splits events, which must be ordered by time, into sessions.
+/// Splits events into sessions. The events must be ordered by time.
 fn sessions(events: &[Event], timeout: i64) -> Vec<Vec<&Event>> {
     let mut by_key: BTreeMap<(String, &str, String), Vec<Vec<&Event>>> = BTreeMap::new();
     for event in events {
@@ -526,6 +527,14 @@ fn sessions(events: &[Event], timeout: i64) -> Vec<Vec<&Event>> {
         }
     }
     by_key.into_values().flatten().collect()
+}
+
+/// Returns the milliseconds of a property: a number, or a number in quotes.
+pub fn milliseconds(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => serde_json::from_str::<serde_json::Number>(text).ok()?.as_f64(),
+        value => value.as_f64(),
+    }
 }
 
 fn round_half_up(a: i64, b: i64) -> i64 {
@@ -601,7 +610,7 @@ fn session_row(session: &[&Event]) -> Row {
     put("event_counts", json!(counts));
     let of = |name: &'static str| session.iter().filter(move |event| event.text("event_name") == name);
     let times: Vec<i64> = of("message_received")
-        .filter_map(|event| event.columns["properties"].get("response_time_ms")?.as_f64())
+        .filter_map(|event| milliseconds(event.columns["properties"].get("response_time_ms")?))
         .filter(|ms| *ms >= 0.0)
         .map(|ms| (ms * 1000.0).round() as i64)
         .collect();

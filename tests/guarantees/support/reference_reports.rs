@@ -1,13 +1,15 @@
 //! Reference reports, computed from plain rows of sessions, events and visitors. Each metric is
-//! counted by its documented definition, without regard for speed and without the code under test.
+//! computed from its documented definition, without regard for speed and without the code under
+//! test.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Duration, NaiveDate, TimeZone};
+use chrono::{Datelike, Duration, NaiveDate, TimeZone, Timelike};
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
+use super::reference_model::milliseconds;
 use super::tables::{Row, Tables};
 
 /// The scope of a report: days (both inclusive), chatbots (all if empty), and whether bots count.
@@ -27,15 +29,21 @@ pub struct ReferenceReports<'a> {
     /// The time at which each visitor id was first seen.
     first_seen: BTreeMap<Visitor, i64>,
     zone: Tz,
+    /// The day after which a report lists only days with sessions.
+    today: NaiveDate,
+    /// Whether each session is selected by the conditions of a report.
+    is_selected: Vec<bool>,
+    /// The last UTC date whose events are pruned.
+    events_pruned: Option<NaiveDate>,
 }
 
 type Visitor = (String, &'static str, String);
 
-fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
     row[column].as_str()
 }
 
-fn number(row: &Row, column: &str) -> i64 {
+pub(super) fn number(row: &Row, column: &str) -> i64 {
     row[column].as_i64().unwrap_or_else(|| panic!("{column} is not a number: {:?}", row[column]))
 }
 
@@ -48,28 +56,28 @@ fn key(row: &Row) -> Visitor {
 }
 
 /// Returns a quotient, rounded half up; 0 if the divisor is 0.
-fn round_half_up(part: i64, whole: i64) -> i64 {
+pub(super) fn round_half_up(part: i64, whole: i64) -> i64 {
     if whole == 0 { 0 } else { (2 * part + whole).div_euclid(2 * whole) }
 }
 
 /// Returns a quotient with two decimals.
-fn decimals(part: i64, whole: i64) -> Value {
+pub(super) fn decimals(part: i64, whole: i64) -> Value {
     json!(round_half_up(100 * part, whole) as f64 / 100.0)
 }
 
 /// Returns the mean of microseconds in milliseconds, or null if there are none.
-fn mean_ms(sum: i64, count: i64) -> Value {
+pub(super) fn mean_ms(sum: i64, count: i64) -> Value {
     if count == 0 { Value::Null } else { round_half_up(sum, 1000 * count).into() }
 }
 
 impl<'a> ReferenceReports<'a> {
     /// Creates reports of tables, with days in a time zone.
-    pub fn new(tables: &'a Tables, zone: Tz) -> ReferenceReports<'a> {
+    pub fn new(tables: &'a Tables, zone: Tz, today: NaiveDate) -> ReferenceReports<'a> {
         let sessions = tables["sessions"].as_slice();
         let mut by_key: BTreeMap<Visitor, Vec<usize>> = BTreeMap::new();
         for (at, session) in sessions.iter().enumerate() {
-            // A session without a session id has the key of its first event: its visitor or user
-            // id.
+            // A session without a session id has the key of its first event: its anonymous id or
+            // user id.
             let chatbot = text(session, "chatbot_id").unwrap().to_owned();
             match text(session, "session_id") {
                 Some(id) => by_key.entry((chatbot, "session_id", id.to_owned())).or_default().push(at),
@@ -99,20 +107,47 @@ impl<'a> ReferenceReports<'a> {
                 number(row, "first_seen_at"),
             );
         }
-        ReferenceReports { sessions, events, first_seen, zone }
+        let is_selected = vec![true; sessions.len()];
+        ReferenceReports { sessions, events, first_seen, zone, today, is_selected, events_pruned: None }
+    }
+
+    /// Leaves out sessions that started by the last UTC date with pruned events from the reports on
+    /// sequences of events.
+    pub fn with_pruned_events(self, last: NaiveDate) -> ReferenceReports<'a> {
+        ReferenceReports { events_pruned: Some(last), ..self }
+    }
+
+    /// Restricts the reports to the sessions for which a function returns true, given the session
+    /// and its events.
+    pub fn select(&self, is_selected: impl Fn(&Row, &[&Row]) -> bool) -> ReferenceReports<'a> {
+        let is_kept = |(at, kept): (usize, &bool)| *kept && is_selected(&self.sessions[at], &self.events[at]);
+        let is_selected = self.is_selected.iter().enumerate().map(is_kept).collect();
+        ReferenceReports {
+            sessions: self.sessions,
+            events: self.events.clone(),
+            first_seen: self.first_seen.clone(),
+            is_selected,
+            ..*self
+        }
+    }
+
+    /// Returns the sessions that count in any report, each with its retained events.
+    pub fn sessions(&self, scope: &Scope) -> Vec<(&'a Row, &[&'a Row])> {
+        self.counted(scope).into_iter().map(|at| (&self.sessions[at], self.events[at].as_slice())).collect()
     }
 
     fn day(&self, time: i64) -> NaiveDate {
         self.zone.timestamp_micros(time).unwrap().date_naive()
     }
 
-    /// Returns the indices of the sessions in the scope, bot sessions included.
+    /// Returns the indices of the sessions in the scope, including bot sessions.
     fn in_scope(&self, scope: &Scope) -> Vec<usize> {
         let is_in_scope = |at: &usize| {
             let session = &self.sessions[*at];
             let day = self.day(number(session, "started_at"));
             let chatbot = text(session, "chatbot_id").unwrap();
-            (scope.from..=scope.to).contains(&day)
+            self.is_selected[*at]
+                && (scope.from..=scope.to).contains(&day)
                 && (scope.chatbots.is_empty() || scope.chatbots.iter().any(|id| id == chatbot))
         };
         (0..self.sessions.len()).filter(is_in_scope).collect()
@@ -123,6 +158,21 @@ impl<'a> ReferenceReports<'a> {
         let mut counted = self.in_scope(scope);
         counted.retain(|at| scope.include_bots || self.sessions[*at]["is_bot"] == false);
         counted
+    }
+
+    /// Returns the sessions that count in reports on sequences, each with its events in order of
+    /// time and id.
+    pub(super) fn counted_sessions(&self, scope: &Scope) -> Vec<(&'a Row, &[&'a Row])> {
+        let utc_date =
+            |row: &Row| chrono_tz::UTC.timestamp_micros(number(row, "started_at")).unwrap().date_naive();
+        let mut sessions = self.sessions(scope);
+        sessions.retain(|(session, _)| self.events_pruned.is_none_or(|last| utc_date(session) > last));
+        sessions
+    }
+
+    /// Returns the time zone of days.
+    pub(super) fn zone(&self) -> Tz {
+        self.zone
     }
 
     fn rows(&self, indices: &[usize]) -> Vec<&'a Row> {
@@ -141,8 +191,8 @@ impl<'a> ReferenceReports<'a> {
         visitors
     }
 
-    /// Returns the number of visitors that were first seen from one day to another, or that have
-    /// only a session key.
+    /// Returns the number of visitors that were first seen between two days, or that have only a
+    /// session key.
     fn count_new<'v>(
         &self,
         visitors: impl Iterator<Item = &'v Visitor>,
@@ -179,15 +229,15 @@ impl<'a> ReferenceReports<'a> {
         }})
     }
 
-    /// Returns the days from the first to the last one with sessions, with the sessions of each.
+    /// Returns the days up to today, and later days up to the last one with sessions, each with its
+    /// sessions.
     fn days(&self, scope: &Scope) -> Vec<(NaiveDate, Vec<&'a Row>)> {
         let mut days: BTreeMap<NaiveDate, Vec<&Row>> = BTreeMap::new();
         for row in self.rows(&self.counted(scope)) {
             days.entry(self.day(number(row, "started_at"))).or_default().push(row);
         }
-        let (Some(mut day), Some(last)) = (days.keys().next().copied(), days.keys().last().copied()) else {
-            return Vec::new();
-        };
+        let mut day = scope.from;
+        let last = scope.to.min(self.today).max(days.keys().last().copied().unwrap_or(NaiveDate::MIN));
         let mut all = Vec::new();
         while day <= last {
             all.push((day, days.remove(&day).unwrap_or_default()));
@@ -212,7 +262,8 @@ impl<'a> ReferenceReports<'a> {
         json!({"trends": self.days(scope).into_iter().map(row).collect::<Vec<_>>()})
     }
 
-    /// Returns the report `events`, counted from the events and not from the counts of sessions.
+    /// Returns the report `events`, counted from the events rather than from the counts of
+    /// sessions.
     pub fn events(&self, scope: &Scope, limit: usize) -> Value {
         let mut names: BTreeMap<&str, (u64, BTreeSet<usize>)> = BTreeMap::new();
         for at in self.counted(scope) {
@@ -326,9 +377,134 @@ impl<'a> ReferenceReports<'a> {
         })
     }
 
+    /// Returns the report `heatmap`.
+    pub fn heatmap(&self, scope: &Scope) -> Value {
+        let mut by_cell: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
+        for at in self.counted(scope) {
+            let time = self.zone.timestamp_micros(number(&self.sessions[at], "started_at")).unwrap();
+            by_cell.entry((time.weekday().number_from_monday(), time.hour())).or_default().push(at);
+        }
+        let mut cell = |weekday: u32, hour: u32| {
+            let sessions = by_cell.remove(&(weekday, hour)).unwrap_or_default();
+            let events = |at: &usize, names: &[&str]| {
+                let is_named = |event: &&&Row| names.contains(&text(event, "event_name").unwrap());
+                self.events[*at].iter().filter(is_named).count()
+            };
+            let messages = |at: &usize| events(at, &["message_sent", "message_received"]);
+            json!({
+                "weekday": weekday,
+                "hour": hour,
+                "sessions": sessions.len(),
+                "conversations": sessions.iter().filter(|at| events(at, &["message_sent"]) > 0).count(),
+                "messages": sessions.iter().map(messages).sum::<usize>(),
+                "visitors": self.visitors(&self.rows(&sessions)).len(),
+            })
+        };
+        let hours = |weekday| (0..24).map(move |hour| (weekday, hour));
+        let cells = (1..=7).flat_map(hours).map(|(weekday, hour)| cell(weekday, hour));
+        json!({"cells": cells.collect::<Vec<_>>()})
+    }
+
+    /// Returns the report `retention` by `day`, `week` or `month`.
+    pub fn retention(&self, scope: &Scope, interval: &str, unbounded: bool, event: Option<&str>) -> Value {
+        let start = |day: NaiveDate| match interval {
+            "day" => day,
+            "week" => day.week(chrono::Weekday::Mon).first_day(),
+            _ => day.with_day(1).unwrap(),
+        };
+        let data = || self.sessions.iter().map(|row| self.day(number(row, "started_at")));
+        let from = start(scope.from);
+        let last = scope.to.min(self.today.max(data().max().unwrap()));
+        // The days of each period, from the first with data.
+        let mut periods: Vec<(NaiveDate, Vec<NaiveDate>)> = Vec::new();
+        for day in from.max(start(data().min().unwrap())).iter_days().take_while(|day| *day <= last) {
+            match periods.last_mut() {
+                Some((first, days)) if *first == start(day) => days.push(day),
+                _ => periods.push((start(day), vec![day])),
+            }
+        }
+        let period_of = |time: i64| {
+            let first = start(self.day(time));
+            periods.iter().position(|(period, _)| *period == first)
+        };
+        let scope = Scope { from, ..scope.clone() };
+        // For each visitor, the periods of its sessions, and whether each is a return.
+        let mut sessions: BTreeMap<Visitor, Vec<(usize, bool)>> = BTreeMap::new();
+        let mut only_keys = BTreeSet::new();
+        for at in self.counted(&scope) {
+            let (visitor, _) = self.visitors(&[&self.sessions[at]]).pop_first().unwrap();
+            let Some(period) = period_of(number(&self.sessions[at], "started_at")) else { continue };
+            let has_event =
+                |name: &str| self.events[at].iter().any(|row| text(row, "event_name") == Some(name));
+            match visitor.1 {
+                "session_id" => drop(only_keys.insert(visitor)),
+                _ => sessions.entry(visitor).or_default().push((period, event.is_none_or(has_event))),
+            }
+        }
+        let is_complete = |period: usize| {
+            let next = periods[period].0 + Duration::days(32);
+            let last_day = match interval {
+                "day" => periods[period].0,
+                "week" => periods[period].0 + Duration::days(6),
+                _ => start(next) - Duration::days(1),
+            };
+            last_day < self.today && last_day <= scope.to
+        };
+        let cohort = |first: usize| {
+            let members: Vec<Vec<(usize, bool)>> = sessions
+                .iter()
+                .filter(|(visitor, _)| period_of(self.first_seen[*visitor]) == Some(first))
+                // Periods after the cohort's own; a session can start just before it.
+                .map(|(_, list)| {
+                    list.iter().map(|(p, returned)| (p.saturating_sub(first), *returned)).collect()
+                })
+                .filter(|list: &Vec<(usize, bool)>| list.iter().any(|(period, _)| *period == 0))
+                .collect();
+            let cell = |period: usize| {
+                let came_back = |list: &&Vec<(usize, bool)>| {
+                    list.iter().any(|(p, returned)| *returned && (*p == period || (unbounded && *p > period)))
+                };
+                let visitors = members.iter().filter(came_back).count();
+                json!({
+                    "period": period,
+                    "visitors": visitors,
+                    "rate": decimals(100 * visitors as i64, members.len() as i64),
+                    "complete": is_complete(first + period),
+                })
+            };
+            json!({
+                "cohort": periods[first].0.to_string(),
+                "visitors": members.len(),
+                "periods": (0..periods.len() - first).map(cell).collect::<Vec<_>>(),
+            })
+        };
+        let cohorts: Vec<Value> = (0..periods.len()).map(cohort).collect();
+        let mean = |period: usize| {
+            let cells = cohorts.iter().filter(|cohort| cohort["periods"][period]["complete"] == true);
+            let (mut all, mut returned) = (0, 0);
+            for cohort in cells {
+                all += cohort["visitors"].as_i64().unwrap();
+                returned += cohort["periods"][period]["visitors"].as_i64().unwrap();
+            }
+            let rate = if all == 0 { Value::Null } else { decimals(100 * returned, all) };
+            json!({"period": period, "visitors": all, "rate": rate})
+        };
+        json!({
+            "from": from.to_string(),
+            "to": scope.to.to_string(),
+            "period_days": (scope.to - from).num_days() + 1,
+            "interval": interval,
+            "unbounded": unbounded,
+            "return_event": event,
+            "mean": (0..periods.len()).map(mean).collect::<Vec<_>>(),
+            "cohorts": cohorts,
+            "session_key_visitors": only_keys.len(),
+        })
+    }
+
     /// Returns a property in milliseconds as microseconds, if it is a non-negative number.
     fn time(event: &Row, property: &str) -> Option<i64> {
-        let ms = event["properties"].get(property)?.as_f64()?;
+        let ms = milliseconds(event["properties"].get(property)?)?;
         (ms >= 0.0).then(|| (ms * 1000.0).round() as i64)
     }
 
@@ -339,8 +515,8 @@ impl<'a> ReferenceReports<'a> {
         for at in self.counted(scope) {
             let mut unanswered: Option<i64> = None;
             let mut session_events = self.events[at].clone();
-            // At the same instant, messages sent precede messages received, and those with a
-            // response time precede the others.
+            // At the same instant, messages sent precede messages received, and messages received
+            // with a response time precede those without.
             session_events.sort_by_key(|event| {
                 let rank = match text(event, "event_name") {
                     Some("message_received") if Self::time(event, "response_time_ms").is_some() => 1,
@@ -395,7 +571,7 @@ impl<'a> ReferenceReports<'a> {
         (0..self.sessions.len()).filter(is_active).count()
     }
 
-    /// Returns the start and the first event's id of the sessions that count, newest first.
+    /// Returns the start and the first event's id of each counted session, newest first.
     pub fn newest(&self, scope: &Scope) -> Vec<(i64, String)> {
         let row = |row: &Row| (number(row, "started_at"), text(row, "first_event_id").unwrap().to_owned());
         let mut all: Vec<_> = self.rows(&self.counted(scope)).into_iter().map(row).collect();
@@ -404,20 +580,22 @@ impl<'a> ReferenceReports<'a> {
     }
 }
 
+/// Returns a percentile of sorted times by nearest rank, in milliseconds: the smallest time that at
+/// least `percent` percent do not exceed.
+pub(super) fn rank_ms(times: &[i64], percent: usize) -> Option<i64> {
+    let count = (1..=times.len()).find(|count| count * 100 >= percent * times.len());
+    count.map(|count| round_half_up(times[count - 1], 1000))
+}
+
 /// Returns the statistics of times in microseconds.
 fn times(mut times: Vec<i64>) -> Value {
     times.sort_unstable();
-    // Nearest rank: the smallest time that at least `percent` percent do not exceed.
-    let rank = |percent: usize| {
-        let count = (1..=times.len()).find(|count| count * 100 >= percent * times.len());
-        count.map(|count| round_half_up(times[count - 1], 1000))
-    };
     json!({
         "count": times.len(),
         "mean": mean_ms(times.iter().sum(), times.len() as i64),
-        "p50": rank(50),
-        "p75": rank(75),
-        "p95": rank(95),
-        "p99": rank(99),
+        "p50": rank_ms(&times, 50),
+        "p75": rank_ms(&times, 75),
+        "p95": rank_ms(&times, 95),
+        "p99": rank_ms(&times, 99),
     })
 }

@@ -14,7 +14,7 @@ pub type Row = BTreeMap<String, Value>;
 /// The rows of each table by its name, in order of the table's key.
 pub type Tables = BTreeMap<&'static str, Vec<Row>>;
 
-/// The columns that depend on the time of the write, not on the events.
+/// The columns that depend on the time of the write rather than on the events.
 pub const WRITE_TIMES: &[&str] = &["created_at", "updated_at"];
 
 /// Reads all tables.
@@ -65,8 +65,8 @@ fn value(cell: Cell<'_>) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Text(text) => text.into(),
-        // serde_json rejects numbers that exceed a float, such as 1e400; compare those texts as
-        // texts.
+        // serde_json rejects numbers that exceed a float, such as 1e400. Such JSON is compared as
+        // text.
         Cell::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         Cell::Int(n) | Cell::Time(n) => n.into(),
         Cell::Float(n) => n.into(),

@@ -1,4 +1,4 @@
-//! A file system on disk that fails from some operation on.
+//! A file system on disk that fails after a number of operations.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wa::store::file_system::{DirEntry, FileSystem, OpenFile, OsFileSystem};
 
-/// The file system of the operating system, but only the first operations succeed.
+/// The file system of the operating system, on which only the first operations succeed.
 #[derive(Debug)]
 pub struct FailingFileSystem {
     left: AtomicU64,
@@ -19,7 +19,7 @@ impl FailingFileSystem {
         Arc::new(FailingFileSystem { left: AtomicU64::new(operations) })
     }
 
-    /// Counts an operation; fails if there are none left.
+    /// Counts an operation; fails if the number is exceeded.
     fn count(&self) -> io::Result<()> {
         let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         left.map(drop).map_err(|_| io::Error::other("the disk failed"))

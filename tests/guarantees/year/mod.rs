@@ -1,9 +1,9 @@
 //! A year of nights. Each night runs `wa ingest`, `wa gc` and a report on the logs of a day,
 //! through the binary and with a fixed clock. The nights include late and repeated lines, files
-//! that are sent again, a growing log, nights without a run, killed processes and failing disks.
+//! that arrive again, a growing log, nights without a run, killed processes and failing disks.
 //!
 //! At the end, and a few times before it, tables and reports are compared with the reference model.
-//! Retention must be exact to the day, and the store must not grow, except by data that is never
+//! Retention must be exact to the day, and the store must not grow, except for data that is never
 //! pruned.
 //!
 //! By default, the year has 60 nights and short retention periods. The full one has 400 nights and
@@ -52,7 +52,7 @@ fn year_of_nights_matches_the_model_and_does_not_grow() {
     let mut year = Year::new(plan);
     for night in 0..plan.nights {
         year.night(night);
-        // Four times, the last time at the end.
+        // Check four times, the last time at the end.
         if night + 1 == plan.nights || night % (plan.nights / 4) == plan.nights / 4 - 1 {
             year.check(night);
         }

@@ -25,7 +25,7 @@ use super::failing_file_system::FailingFileSystem;
 use super::report_checks;
 use super::traffic::{Line, LineKind, Traffic, start_of_day};
 
-/// The store's time zone. 02:00 UTC, the time of a night's run, is on the same day there.
+/// The store's time zone. A night's run is at 02:00 UTC, which is on the same day in this zone.
 pub const ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
 const TIMEOUT: Micros = 1800 * SECOND;
 /// The number of nights after which an unchanged log is removed.
@@ -157,7 +157,7 @@ impl Year {
             _ => {}
         }
         self.ingest(night);
-        // Stored events are collected before gc prunes some of them. This time does not count.
+        // Collect stored events before gc prunes some of them. The time for this does not count.
         let pause = Instant::now();
         self.collect_stored_events();
         let pause = pause.elapsed();
@@ -196,7 +196,7 @@ impl Year {
         if night < 4 {
             self.traffic.history(night, night);
         }
-        // Earlier days of that chatbot, after the sessions of its first days were pruned.
+        // Send earlier days of that chatbot, after the sessions of its first days were pruned.
         if night == nights - 5 {
             (-6..-3).for_each(|day| self.traffic.history(day, night));
         }
@@ -262,7 +262,7 @@ impl Year {
         let rejected: u64 = total["rejected"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
         let sum = count("stored") + count("duplicate") + count("already_pruned") + rejected;
         assert_eq!(count("read"), sum, "night {night}: {summary:#}");
-        // An interrupted run may have ingested a log, which is then not read again.
+        // An interrupted run may already have ingested a log, which is then not read again.
         let interrupted =
             matches!(self.disruption(night), Disruption::IngestKilled | Disruption::DiskFailsIngest);
         assert!(
@@ -288,7 +288,7 @@ impl Year {
         let store = Store::with_file_system(FailingFileSystem::after(self.rng.below(120)), self.store_dir());
         let logs = self.folder.path().join("logs").display().to_string();
         let options = fixtures::ingest_options(vec![logs], Self::now(night));
-        let failed = match ingest::run(&store, &self.settings, &options, &NoProgress) {
+        let failed = match ingest::run(&store, &self.settings.clone().into(), &options, &NoProgress) {
             Ok(report) => report.failure.is_some(),
             Err(_) => true,
         };
@@ -304,7 +304,7 @@ impl Year {
         let before = self.store().snapshot().unwrap().manifest().generation;
         let failed = wa::maintenance::gc(&store, &self.settings, options).is_err();
         self.disruption_counts[1] += u32::from(failed);
-        // It may fail after its commit.
+        // gc may fail after its commit.
         if self.store().snapshot().unwrap().manifest().generation > before {
             self.record_gc(night);
         }
@@ -394,13 +394,14 @@ impl Year {
         }
     }
 
-    /// Asserts that the store grows only by data that is never pruned: monthly files of daily
-    /// statistics and of visitors.
+    /// Asserts that the store grows only by data that is never pruned, which is in monthly files of
+    /// daily statistics and visitors.
     pub fn assert_steady_size(&self) {
         for cost in &self.costs {
             let [events, sessions, months, visitors] = cost.files;
             let most = (cost.night + 20) as u64 / 30 + 2;
-            // One file per day; events may be a day ahead, and continued sessions a day behind.
+            // One file per day. Events can be a day ahead, and continued sessions can be a day
+            // behind.
             assert!(events <= self.plan.events as u64 + 1, "{cost:?}");
             assert!(sessions <= self.plan.sessions as u64 + 2, "{cost:?}");
             assert!(months <= most && visitors <= most, "{cost:?}");
@@ -439,7 +440,7 @@ impl Year {
             "{:?}",
             self.disruption_counts
         );
-        // Without pruning, the checks above would prove nothing.
+        // If nothing was pruned, the checks above would prove nothing.
         assert!(
             self.stored_events.len()
                 > 2 * self

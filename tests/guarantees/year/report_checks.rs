@@ -1,4 +1,4 @@
-//! Comparison of reports with metrics that are computed from the model's tables.
+//! Comparison of reports with metrics computed from the model's tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 

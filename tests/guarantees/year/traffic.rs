@@ -1,4 +1,4 @@
-//! The visits of each day, as lines in the logs of the nights on which they arrive.
+//! The visits of each day, as log lines grouped by the night on which they arrive.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub const START: Micros = 1_759_276_800_000_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     pub text: String,
-    /// Determines the expected outcome.
+    /// The kind, which determines the expected outcome.
     pub kind: LineKind,
     /// The day of its events in UTC; `None` if that day is never pruned before the line is read.
     pub day: Option<i32>,
@@ -112,7 +112,7 @@ impl Traffic {
                 self.visitors += 1;
                 self.visitors
             }
-            // A returning visitor, after any time or recently.
+            // A returning visitor: any of them, or one of the most recent.
             (None, 2) => self.rng.below(self.visitors + 1),
             (None, _) => self.visitors - self.rng.below(self.visitors.min(60) + 1),
         };
@@ -128,10 +128,10 @@ impl Traffic {
                 0 => date + 1 + self.rng.below(5) as i32,
                 _ => date,
             });
-            // The days of the separate chatbot had no data before, so they count as not pruned.
+            // The separate chatbot had no data on these days, so they count as not pruned.
             let day = Some(date).filter(|_| history.is_none());
             let line = Line { events: events_in(&text), text, kind: LineKind::Valid, day };
-            // The lines of a session key are in one of the two logs, except for some copies.
+            // The lines of a session key are in only one of the two logs, except for some copies.
             let is_growing = key == 6 || key == 7;
             match self.rng.below(50) {
                 _ if history.is_some() => {}

@@ -1,0 +1,176 @@
+"""Measures how long mapped formats take per byte, compared with native lines.
+
+    python3 formats.py WA FOLDER [--events 200000] [--runs 3]
+
+The events of the workload are written in the formats of PostHog, Segment, GA4 and nginx, and as CSV.
+Each format is ingested into a new store; the fastest of some runs counts. The target is at most 1.5
+times the native time per byte.
+"""
+
+import argparse
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from urllib.parse import urlsplit
+
+HERE = Path(__file__).parent
+MAP = """reader = "csv"
+[event]
+event_name = "/event_name"
+event_id = "/event_id"
+timestamp = "/timestamp"
+session_id = "/session_id"
+anonymous_id = "/anonymous_id"
+user_id = "/user_id"
+page_url = "/page_url"
+referrer = "/referrer"
+user_agent = "/user_agent"
+ip_address = "/ip_address"
+[properties]
+response_time_ms = "/response_time_ms"
+"""
+COLUMNS = ["event_name", "event_id", "timestamp", "session_id", "anonymous_id", "user_id", "page_url", "referrer",
+           "user_agent", "ip_address", "response_time_ms"]
+
+
+def field(event, name, default=None):
+    """Returns a field in snake case or camel case."""
+    camel = "".join(part.title() if i else part for i, part in enumerate(name.split("_")))
+    return event.get(name, event.get(camel, default))
+
+
+def micros(event):
+    """Returns the time of an event in microseconds."""
+    value = field(event, "timestamp") or field(event, "received_at") or field(event, "client_timestamp")
+    if isinstance(value, (int, float)):
+        return int(value * 1000) if value > 1e11 else int(value * 1_000_000)
+    return int(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1_000_000)
+
+
+def iso(at):
+    time = datetime.fromtimestamp(at / 1e6, timezone.utc)
+    return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at // 1000 % 1000:03d}Z"
+
+
+def posthog(event, at, number):
+    properties = {
+        "$current_url": field(event, "page_url"), "$session_id": field(event, "session_id"),
+        "$device_id": field(event, "anonymous_id"), "$raw_user_agent": field(event, "user_agent"),
+        "$referrer": field(event, "referrer") or "$direct", "$lib": "web", "$lib_version": "1.290.0",
+        "$os": "Windows", "$browser": "Chrome", "$browser_version": 142, "$host": "shop.example.com",
+        "$screen_width": 1920, "$screen_height": 1080, "$ip": field(event, "ip_address"), "$time": at / 1e6,
+        "title": field(event, "page_title"), "token": "phc_EXAMPLE", **(event.get("properties") or {})}
+    return {"uuid": f"01a1aaef-ba80-7b85-88c0-{number:012x}", "event": field(event, "event_name"),
+            "properties": properties, "distinct_id": field(event, "anonymous_id") or f"u{number}",
+            "person_id": "0d5faba3-8605-5135-803c-a55c83245744", "timestamp": iso(at), "created_at": iso(at + 1000)}
+
+
+def segment(event, at, number):
+    page = {"url": field(event, "page_url"), "title": field(event, "page_title"), "referrer": field(event, "referrer"),
+            "path": "/plants", "search": ""}
+    return {"anonymousId": field(event, "anonymous_id") or f"a{number}", "channel": "client",
+            "context": {"ip": field(event, "ip_address"), "library": {"name": "analytics.js", "version": "next-1.81.0"},
+                        "locale": "en-GB", "page": page, "sessionId": 1793696400, "timezone": "Europe/Berlin",
+                        "userAgent": field(event, "user_agent")},
+            "integrations": {}, "messageId": f"ajs-next-{number:032x}", "originalTimestamp": iso(at),
+            "projectId": "pEXAMPLE0001", "receivedAt": iso(at + 180_000), "sentAt": iso(at + 160_000),
+            "timestamp": iso(at), "type": "track", "event": field(event, "event_name"),
+            "userId": field(event, "user_id"), "version": 2, "properties": event.get("properties") or {}}
+
+
+def ga4(event, at, number):
+    texts = {"page_location": field(event, "page_url"), "page_title": field(event, "page_title"),
+             "page_referrer": field(event, "referrer")}
+    parameters = [{"key": "ga_session_id", "value": {"int_value": str(abs(hash(field(event, "session_id"))) % 10**10)}},
+                  {"key": "ga_session_number", "value": {"int_value": "1"}}]
+    parameters += [{"key": key, "value": {"string_value": value}} for key, value in texts.items() if value]
+    return {"event_date": "20260101", "event_timestamp": str(at), "event_name": field(event, "event_name"),
+            "event_params": parameters, "event_bundle_sequence_id": str(number),
+            "user_pseudo_id": field(event, "anonymous_id") or f"a{number}",
+            "privacy_info": {"analytics_storage": "Yes", "ads_storage": "Yes", "uses_transient_token": "No"},
+            "user_properties": [], "user_ltv": {"revenue": 0.0, "currency": "EUR"},
+            "device": {"category": "desktop", "operating_system": "Windows", "language": "en-gb",
+                       "web_info": {"browser": "Chrome", "browser_version": "142.0.0.0", "hostname": "shop.example.com"}},
+            "geo": {"city": "Bremen", "country": "Germany", "continent": "Europe", "region": "(not set)"},
+            "stream_id": "5550001111", "platform": "WEB", "items": [], "is_active_user": True,
+            "batch_event_index": str(number), "batch_page_id": str(at), "batch_ordering_id": "1"}
+
+
+def nginx(event, at, number):
+    page = urlsplit(field(event, "page_url") or "/")
+    path = (page.path or "/") + ("?" + page.query if page.query else "")
+    return {"time_iso8601": iso(at), "msec": f"{at / 1e6:.3f}", "request_id": f"{number:032x}",
+            "remote_addr": "192.0.2.1", "http_x_forwarded_for": field(event, "ip_address") or "192.0.2.7",
+            "request_method": "GET", "request_uri": path, "host": "shop.example.com", "status": "200",
+            "body_bytes_sent": "5120", "request_time": "0.012", "http_referer": field(event, "referrer") or "",
+            "http_user_agent": field(event, "user_agent") or "Mozilla/5.0"}
+
+
+FORMS = {"posthog": posthog, "segment": segment, "ga4": ga4, "nginx": nginx}
+
+
+def write(folder, events):
+    """Writes the workload in each form; returns the files."""
+    native = folder / "native"
+    subprocess.run([sys.executable, HERE / "workload.py", native, "--events", str(events)], check=True)
+    files = {name: [folder / f"{name}.ndjson"] for name in FORMS} | {"csv": [folder / "csv.csv"]}
+    files["native"] = sorted(native.glob("*.ndjson"))
+    out = {name: open(paths[0], "w") for name, paths in files.items() if name != "native"}
+    rows = csv.writer(out["csv"])
+    rows.writerow(COLUMNS)
+    number = 0
+    for path in files["native"]:
+        for line in open(path):
+            event = json.loads(line)
+            at, number = micros(event), number + 1
+            for name, form in FORMS.items():
+                out[name].write(json.dumps(form(event, at, number), separators=(",", ":")) + "\n")
+            values = [field(event, name) for name in COLUMNS]
+            values[1], values[2] = f"r-{number}", iso(at)
+            values[-1] = (event.get("properties") or {}).get("response_time_ms")
+            rows.writerow(["" if value is None else value for value in values])
+    for file in out.values():
+        file.close()
+    (folder / "map.toml").write_text(MAP)
+    return files
+
+
+def measure(wa, folder, name, paths):
+    """Returns the seconds of an ingest into a new store."""
+    store = folder / "store"
+    shutil.rmtree(store, ignore_errors=True)
+    arguments = ["--map", folder / "map.toml"] if name == "csv" else []
+    start = time.monotonic()
+    subprocess.run([wa, "--store", store, "--quiet", "ingest", "--chatbot", "b", *arguments, *paths],
+                   check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("wa", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    files = write(options.folder, options.events)
+    # The forms alternate, so that a slow moment of the machine affects all of them.
+    best = dict.fromkeys(files, float("inf"))
+    for _ in range(options.runs):
+        for name, paths in files.items():
+            best[name] = min(best[name], measure(options.wa.resolve(), options.folder, name, paths))
+    size = {name: sum(path.stat().st_size for path in paths) / 1e6 for name, paths in files.items()}
+    native = best["native"] / size["native"]
+    for name, seconds in sorted(best.items()):
+        ratio = seconds / size[name] / native
+        print(f"{name:8} {size[name]:8.1f} MB {seconds:7.2f} s {size[name] / seconds:7.1f} MB/s {ratio:6.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The command line: `python -m wa_spark ingest --input LOG… --output STORE`.
+
+`spark-submit` runs this file too: `spark-submit … $(python -m wa_spark path) ingest …`.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+from wa_spark import ingest
+
+
+def main():
+    """Runs a command."""
+    parser = argparse.ArgumentParser(prog="wa_spark", description="Run wa on Apache Spark.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("ingest", help="ingest logs into a store")
+    command.add_argument("--input", nargs="+", required=True, metavar="PATH", help="files, folders or globs")
+    command.add_argument("--output", required=True, metavar="STORE", help="folder of the store")
+    command.add_argument("--chatbot", help="chatbot of lines without chatbot_id")
+    command.add_argument("--map", metavar="NAME|FILE", help="map that reads all files")
+    command.add_argument("--timezone", help="time zone of times without an offset")
+    command.add_argument("--partitions", type=int, help="partitions of the shuffles")
+    command.add_argument("--now", type=int, help=argparse.SUPPRESS)
+    commands.add_parser("path", help="print the path of this program, for spark-submit")
+    arguments = parser.parse_args()
+    if arguments.command == "path":
+        print(os.path.abspath(__file__))
+        return 0
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        # Not started by spark-submit, which sets the interpreter of the tasks.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.appName("wa ingest").getOrCreate()
+    try:
+        summary = ingest(
+            spark,
+            arguments.input,
+            arguments.output,
+            chatbot=arguments.chatbot,
+            map=arguments.map,
+            timezone=arguments.timezone,
+            partitions=arguments.partitions,
+            now=arguments.now,
+        )
+    finally:
+        spark.stop()
+    json.dump(summary, sys.stdout, indent=2)
+    print()
+    damaged = [file for file in summary["files"] if file["outcome"] in ("damaged", "unreadable")]
+    return 4 if damaged else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Python classes around the extension: jobs and tasks, with Arrow record batches as rows."""
+
+import ctypes
+import json
+
+import pyarrow as pa
+
+from . import _native
+
+# The columns of the rows that tasks exchange, for Spark and for pyarrow.
+SPARK_SCHEMA = "kind int, key binary, time long, file int, position long, id binary, payload binary"
+SCHEMA = pa.schema(
+    [
+        ("kind", pa.int32()),
+        ("key", pa.binary()),
+        ("time", pa.int64()),
+        ("file", pa.int32()),
+        ("position", pa.int64()),
+        ("id", pa.binary()),
+        ("payload", pa.binary()),
+    ]
+)
+# The kinds of rows.
+STORED, EVENT, REPORT = 0, 1, 2
+
+# Sizes of the structs of the Arrow C data interface.
+_ARRAY_BYTES, _SCHEMA_BYTES = 80, 72
+
+
+class Object:
+    """An object of the extension."""
+
+    def __init__(self, number):
+        self._number = int(number)
+
+    def __del__(self):
+        try:
+            _native.call(self._number, b"drop", b"", 0, 0)
+        except (AttributeError, TypeError):
+            pass  # The interpreter is ending.
+
+    def _call(self, method, argument=b""):
+        return _native.call(self._number, method.encode(), argument, 0, 0)
+
+    def push(self, batch):
+        """Passes a record batch to the object."""
+        array, schema = _structs()
+        batch.cast(SCHEMA)._export_to_c(ctypes.addressof(array), ctypes.addressof(schema))
+        _native.call(self._number, b"push", b"", ctypes.addressof(array), ctypes.addressof(schema))
+
+    def finish(self):
+        """Ends the input of a task."""
+        self._call("finish")
+
+    def batches(self):
+        """Yields the record batches that are ready."""
+        while True:
+            array, schema = _structs()
+            addresses = ctypes.addressof(array), ctypes.addressof(schema)
+            if not _native.call(self._number, b"next", b"", *addresses):
+                return
+            yield pa.RecordBatch._import_from_c(*addresses)
+
+
+def _structs():
+    return (ctypes.c_byte * _ARRAY_BYTES)(), (ctypes.c_byte * _SCHEMA_BYTES)()
+
+
+class Context(Object):
+    """What the tasks of a job share: settings, key, and the tables before the job."""
+
+    def __init__(self, settings):
+        super().__init__(_native.call(0, b"context", settings.encode(), 0, 0))
+
+    def parse(self, file, path, name):
+        """Returns a task that parses a file."""
+        return Object(self._call("parse", json.dumps([file, path, name]).encode()))
+
+    def stored(self, path):
+        """Returns the rows of the events in a stored file."""
+        return Object(self._call("stored", json.dumps(path).encode()))
+
+    def dedupe(self, is_sorted):
+        """Returns a task that removes the duplicates of a partition."""
+        return Object(self._call("dedupe", json.dumps(is_sorted).encode()))
+
+    def sessions(self, is_sorted):
+        """Returns a task that writes the events and the sessions of a partition."""
+        return Object(self._call("sessions", json.dumps(is_sorted).encode()))
+
+    def rewrite(self, rewrite):
+        """Writes the remaining rows of a stored file. Returns a report."""
+        return self._call("rewrite", json.dumps(rewrite).encode())
+
+
+class Job(Object):
+    """A job: holds the lock of the store until it is finished or abandoned."""
+
+    def __init__(self, store, inputs, options, now, lock_timeout_seconds):
+        arguments = {
+            "store": store,
+            "inputs": inputs,
+            "options": options,
+            "now": now,
+            "lock_timeout_seconds": lock_timeout_seconds,
+        }
+        super().__init__(_native.call(0, b"job", json.dumps(arguments).encode(), 0, 0))
+
+    def task_settings(self):
+        """Returns the settings for `Context`."""
+        return self._call("task_settings").decode()
+
+    def files(self):
+        """Returns the index, the path and the name of each input file."""
+        return json.loads(self._call("files"))
+
+    def add_parsed(self, report):
+        """Adds the report of a task that parsed."""
+        self._call("add_parsed", report)
+
+    def stored_event_files(self):
+        """Returns the stored files with which the new events must be compared."""
+        return json.loads(self._call("stored_event_files"))
+
+    def add_written(self, report):
+        """Adds the report of a task that removed duplicates or wrote sessions."""
+        self._call("add_written", report)
+
+    def rewrites(self):
+        """Returns the stored files that lose rows."""
+        return json.loads(self._call("rewrites"))
+
+    def add_rewritten(self, report):
+        """Adds the report of a task that rewrote a file."""
+        self._call("add_rewritten", report)
+
+    def commit(self):
+        """Commits. Returns the ingest summary, and whether anything was committed."""
+        return json.loads(self._call("finish"))
+
+    def abandon(self):
+        """Ends the job without a change."""
+        self._call("abandon")

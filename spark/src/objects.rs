@@ -1,0 +1,194 @@
+//! The jobs and tasks of this process, by number, and their methods.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use wa::distributed::{
+    DedupeTask, Job, JobOptions, ParseTask, Rewrite, Rows, SessionsTask, TaskContext, rewrite, stored_rows,
+};
+use wa::{Error, Result};
+
+use crate::arrow::Batch;
+
+/// An object with methods.
+enum Object {
+    /// What the tasks of a job share.
+    Context(Arc<TaskContext>),
+    /// A task that parses a file.
+    Parse(Box<ParseTask>),
+    /// Rows that are ready.
+    Rows(VecDeque<Rows>),
+    /// A task that removes the duplicates of a partition, and its finished rows.
+    Dedupe(Option<Box<DedupeTask>>, VecDeque<Rows>),
+    /// A task that writes the events and sessions of a partition, and its reports.
+    Sessions(Option<Box<SessionsTask>>, VecDeque<Rows>),
+    /// A job.
+    Job(Box<Job>),
+}
+
+/// An object that one thread at a time uses; `None` after its end.
+type Shared = Arc<Mutex<Option<Object>>>;
+
+static OBJECTS: LazyLock<Mutex<HashMap<u64, Shared>>> = LazyLock::new(Mutex::default);
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adds an object, and returns its number as text.
+fn add(object: Object) -> Vec<u8> {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    lock(&OBJECTS).insert(number, Arc::new(Mutex::new(Some(object))));
+    number.to_string().into_bytes()
+}
+
+/// The arguments of a new job.
+#[derive(Deserialize)]
+struct JobArguments {
+    store: PathBuf,
+    inputs: Vec<PathBuf>,
+    options: JobOptions,
+    now: i64,
+    lock_timeout_seconds: u64,
+}
+
+/// Calls a method of an object, and returns its result as JSON. `batch` receives or supplies rows.
+///
+/// The methods of number 0 create objects: `context` and `job`. `drop` removes an object.
+///
+/// # Errors
+/// Fails if there is no such object or method, or if the method fails.
+pub fn call(number: u64, method: &str, argument: &[u8], batch: Batch) -> Result<Vec<u8>> {
+    match (number, method) {
+        (0, "context") => {
+            let settings = std::str::from_utf8(argument).map_err(|e| failed("context").caused_by(e))?;
+            return Ok(add(Object::Context(Arc::new(TaskContext::open(settings)?))));
+        }
+        (0, "job") => {
+            let JobArguments { store, inputs, options, now, lock_timeout_seconds } = parse(argument)?;
+            let timeout = Duration::from_secs(lock_timeout_seconds);
+            return Ok(add(Object::Job(Box::new(Job::begin(&store, &inputs, options, now, timeout)?))));
+        }
+        (_, "drop") => {
+            let object = lock(&OBJECTS).remove(&number);
+            drop(object);
+            return Ok(Vec::new());
+        }
+        _ => {}
+    }
+    let object = lock(&OBJECTS).get(&number).cloned();
+    let object = object.ok_or_else(|| Error::failed(format!("there is no object {number}")))?;
+    let mut object = lock(&object);
+    let Some(current) = object.as_mut() else { return Err(Error::failed("the job has ended")) };
+    match current {
+        Object::Context(context) => of_context(context, method, argument),
+        Object::Parse(task) => match method {
+            "next" => next(task.next_rows()?, batch),
+            _ => Err(failed(method)),
+        },
+        Object::Rows(rows) => match method {
+            "next" => next(rows.pop_front(), batch),
+            _ => Err(failed(method)),
+        },
+        Object::Dedupe(task, ready) => match (method, task.as_mut()) {
+            ("push", Some(task)) => {
+                ready.extend(task.push(batch.take()?)?);
+                Ok(Vec::new())
+            }
+            ("finish", _) => {
+                if let Some(task) = task.take() {
+                    ready.push_back(task.finish()?);
+                }
+                Ok(Vec::new())
+            }
+            ("next", _) => next(ready.pop_front(), batch),
+            _ => Err(failed(method)),
+        },
+        Object::Sessions(task, ready) => match (method, task.as_mut()) {
+            ("push", Some(task)) => task.push(batch.take()?).map(|()| Vec::new()),
+            ("finish", _) => {
+                if let Some(task) = task.take() {
+                    ready.push_back(task.finish()?);
+                }
+                Ok(Vec::new())
+            }
+            ("next", _) => next(ready.pop_front(), batch),
+            _ => Err(failed(method)),
+        },
+        Object::Job(_) if matches!(method, "finish" | "abandon") => {
+            let Some(Object::Job(job)) = object.take() else { return Err(failed(method)) };
+            if method == "abandon" {
+                job.abandon();
+                return Ok(Vec::new());
+            }
+            let report = job.finish()?;
+            json(&(report.summary, report.is_committed))
+        }
+        Object::Job(job) => of_job(job, method, argument),
+    }
+}
+
+fn of_context(context: &Arc<TaskContext>, method: &str, argument: &[u8]) -> Result<Vec<u8>> {
+    let is_sorted = argument == b"true";
+    Ok(match method {
+        "parse" => {
+            let (file, path, name): (i32, PathBuf, String) = parse(argument)?;
+            add(Object::Parse(Box::new(ParseTask::new(context.clone(), file, path, name))))
+        }
+        "stored" => {
+            let path: String = parse(argument)?;
+            add(Object::Rows(stored_rows(context, &path)?.into()))
+        }
+        "dedupe" => {
+            let task = DedupeTask::new(context.clone(), is_sorted);
+            add(Object::Dedupe(Some(Box::new(task)), VecDeque::new()))
+        }
+        "sessions" => {
+            let task = SessionsTask::new(context.clone(), is_sorted);
+            add(Object::Sessions(Some(Box::new(task)), VecDeque::new()))
+        }
+        "rewrite" => json(&rewrite(context, &parse::<Rewrite>(argument)?)?)?,
+        _ => return Err(failed(method)),
+    })
+}
+
+fn of_job(job: &mut Job, method: &str, argument: &[u8]) -> Result<Vec<u8>> {
+    match method {
+        "task_settings" => job.task_settings().map(String::into_bytes),
+        "files" => {
+            let files: Vec<_> = (0..).zip(job.files()).map(|(at, (path, name))| (at, path, name)).collect();
+            json(&files)
+        }
+        "add_parsed" => job.add_parsed(argument).map(|()| Vec::new()),
+        "stored_event_files" => json(&job.stored_event_files()),
+        "add_written" => job.add_written(argument).map(|()| Vec::new()),
+        "rewrites" => json(&job.rewrites()),
+        "add_rewritten" => job.add_rewritten(argument).map(|()| Vec::new()),
+        _ => Err(failed(method)),
+    }
+}
+
+/// Exports rows. Returns `1`, or nothing if there are no more.
+fn next(rows: Option<Rows>, batch: Batch) -> Result<Vec<u8>> {
+    let Some(rows) = rows else { return Ok(Vec::new()) };
+    batch.fill(rows)?;
+    Ok(b"1".to_vec())
+}
+
+fn failed(method: &str) -> Error {
+    Error::failed(format!("the object has no method {method}, or has ended"))
+}
+
+fn parse<T: DeserializeOwned>(argument: &[u8]) -> Result<T> {
+    serde_json::from_slice(argument).map_err(|e| Error::usage("an argument is invalid").caused_by(e))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| Error::failed("a result is not JSON").caused_by(e))
+}

@@ -1,0 +1,304 @@
+//! The driver of a job: holds the writer's lock, plans the tasks, and commits their results.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::dedupe::DedupeReport;
+use super::parse::ParseReport;
+use super::sessions::{Rewrite, RewriteReport, SessionsReport};
+use super::task::{JobOptions, TaskSettings, read_config};
+use crate::error::{Error, Result};
+use crate::ingest::input::discovery::{Input, find_inputs};
+use crate::ingest::pipeline::check_settings;
+use crate::ingest::{FileSummary, IngestSummary, Warning, presets};
+use crate::settings::Settings;
+use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
+use crate::store::manifest::Manifest;
+use crate::store::rejects::{self, RejectRecord};
+use crate::store::tables::visitors;
+use crate::store::transaction::{Transaction, read_staged};
+use crate::store::update::pruned_days::PrunedDays;
+use crate::store::update::sessions::SessionChanges;
+use crate::store::update::visitors::FirstSeenMap;
+use crate::store::update::{self, write_pipelined};
+use crate::store::{Store, Writer, cleanup_error, key};
+use crate::time::{Day, Micros};
+
+/// The largest map file, in bytes.
+const MAX_MAP: u64 = 1 << 20;
+
+/// A job that writes to a store. Dropping it leaves the store as it was.
+pub struct Job {
+    writer: Writer,
+    settings: Settings,
+    ledger: Ledger,
+    key_fingerprint: String,
+    task: TaskSettings,
+    files: Vec<(PathBuf, String)>,
+    parsed: Vec<ParseReport>,
+    deduped: Vec<DedupeReport>,
+    sessions: Vec<SessionsReport>,
+    rewritten: Vec<RewriteReport>,
+}
+
+/// The result of a job.
+#[derive(Debug)]
+pub struct JobReport {
+    /// The outcome of every event.
+    pub summary: IngestSummary,
+    /// Whether anything was committed.
+    pub is_committed: bool,
+}
+
+impl Job {
+    /// Locks the store, creates it if there is none, and finds the input files.
+    ///
+    /// # Errors
+    /// Fails if an input does not exist, or if the store cannot be opened.
+    pub fn begin(
+        store: &Path,
+        inputs: &[PathBuf],
+        options: JobOptions,
+        now: Micros,
+        lock_timeout: Duration,
+    ) -> Result<Job> {
+        // Tasks run in other folders.
+        let dir = std::path::absolute(store).map_err(|e| Error::io("find", store, e))?;
+        let map_text = match &options.map {
+            Some(name) if presets::named(name).is_none() => {
+                let bytes = crate::regular_file::read(Path::new(name), MAX_MAP);
+                let bytes = bytes.map_err(|e| Error::io("read the map", Path::new(name), e))?;
+                Some(
+                    String::from_utf8(bytes)
+                        .map_err(|e| Error::usage("the map is not UTF-8").caused_by(e))?,
+                )
+            }
+            _ => None,
+        };
+        let mut found = find_inputs(inputs, &dir);
+        if !found.problems.is_empty() {
+            return Err(found.problems.swap_remove(0));
+        }
+        if let Some(folder) = found.folders_without_logs.first() {
+            return Err(Error::usage(format!("{} has no logs", folder.folder.display())));
+        }
+        let config = read_config(&dir)?;
+        let store = Store::new(&dir);
+        crate::config::check_file(&store)?;
+        let settings = config.settings.clone();
+        let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
+        let writer = store.writer("wa-spark ingest", lock_timeout, first)?;
+        let prepared = crate::config::write(&**store.file_system(), &dir, &config)
+            .and_then(|_| check_settings(writer.manifest(), &settings))
+            .and_then(|()| key::load_or_create(&store, writer.manifest(), settings.key_file.as_deref()))
+            .and_then(|key| Ok((key, Ledger::load(&writer.snapshot()?)?)));
+        let (key, ledger) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                writer.abandon();
+                return Err(error);
+            }
+        };
+        let files = found.files.into_iter().filter_map(|input| match &input {
+            Input::File(path) => Some((std::path::absolute(path).ok()?, input.name())),
+            Input::Stdin => None,
+        });
+        let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Ok(Job {
+            task: TaskSettings { store: dir, options, map_text, now, seed },
+            files: files.collect(),
+            writer,
+            settings,
+            ledger,
+            key_fingerprint: key.fingerprint(),
+            parsed: Vec::new(),
+            deduped: Vec::new(),
+            sessions: Vec::new(),
+            rewritten: Vec::new(),
+        })
+    }
+
+    /// Returns the settings of the tasks, as JSON.
+    ///
+    /// # Errors
+    /// Fails if a path is not UTF-8.
+    pub fn task_settings(&self) -> Result<String> {
+        let failed = |e| Error::failed("cannot write the settings of the job as JSON").caused_by(e);
+        serde_json::to_string(&self.task).map_err(failed)
+    }
+
+    /// Returns the path and the name of each input file, in order.
+    pub fn files(&self) -> &[(PathBuf, String)] {
+        &self.files
+    }
+
+    /// Adds the report of a parsing task.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read.
+    pub fn add_parsed(&mut self, json: &[u8]) -> Result<()> {
+        self.parsed.push(parse(json)?);
+        Ok(())
+    }
+
+    /// Returns the stored files of events with which the parsed events must be compared.
+    pub fn stored_event_files(&self) -> Vec<String> {
+        let dates: BTreeSet<i32> = self.parsed.iter().flat_map(|report| &report.dates).copied().collect();
+        let is_near = |day: Day| (-1..=1).any(|n| dates.contains(&(day.0 + n)));
+        let files = self.writer.manifest().files(Table::Events).iter();
+        files.filter(|file| is_near(file.day)).map(|file| file.path.clone()).collect()
+    }
+
+    /// Adds the report of a task that found duplicates or wrote sessions.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read.
+    pub fn add_written(&mut self, json: &[u8]) -> Result<()> {
+        match serde_json::from_slice(json) {
+            Ok(report) => self.deduped.push(report),
+            Err(_) => self.sessions.push(parse(json)?),
+        }
+        Ok(())
+    }
+
+    /// Returns the stored files of sessions that lose rows.
+    pub fn rewrites(&self) -> Vec<Rewrite> {
+        let mut rows: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        for (path, removed) in self.sessions.iter().flat_map(|report| &report.replaced) {
+            rows.entry(path).or_default().extend(removed);
+        }
+        rows.into_iter().map(|(path, rows)| Rewrite { path: path.to_owned(), rows }).collect()
+    }
+
+    /// Adds the report of a task that rewrote a file.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read.
+    pub fn add_rewritten(&mut self, json: &[u8]) -> Result<()> {
+        self.rewritten.push(parse(json)?);
+        Ok(())
+    }
+
+    /// Updates visitors and daily statistics, and commits the results of all tasks.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be read or written. The store is then as it was.
+    pub fn finish(mut self) -> Result<JobReport> {
+        let summary = self.summary();
+        match self.commit(&summary) {
+            Ok(is_committed) => {
+                let failed = |cause| if is_committed { cleanup_error("job", cause) } else { cause };
+                self.writer.finish().map_err(failed)?;
+                Ok(JobReport { summary, is_committed })
+            }
+            Err(error) => {
+                self.writer.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the job without a change.
+    pub fn abandon(self) {
+        self.writer.abandon();
+    }
+
+    fn commit(&mut self, summary: &IngestSummary) -> Result<bool> {
+        if !summary.adds_up() {
+            return Err(Error::failed("the outcomes of the events do not add up; nothing was committed"));
+        }
+        let now = self.task.now;
+        let mut transaction = self.writer.begin();
+        let has_new_rows = self.write_tables(&mut transaction)?;
+        let mut index = rejects::RejectIndex::new(self.writer.temp_files());
+        let records = self.rejects();
+        let snapshot = transaction.snapshot()?;
+        let rejected = rejects::append(&snapshot, &mut transaction, records, &mut index, now)?;
+        if !has_new_rows && rejected == 0 {
+            return Ok(false);
+        }
+        let manifest = transaction.manifest();
+        manifest.key_fingerprint = Some(self.key_fingerprint.clone());
+        manifest.last_ingest = Some(summary.total.last_run(now));
+        self.writer.commit(transaction, now)?;
+        Ok(true)
+    }
+
+    /// Adds the files of the tasks, and updates visitors and daily statistics. Returns whether
+    /// there is anything new.
+    fn write_tables(&mut self, transaction: &mut Transaction) -> Result<bool> {
+        let now = self.task.now;
+        let before = self.writer.snapshot()?;
+        let stored = before.manifest().files(Table::Sessions);
+        for RewriteReport { path, files } in std::mem::take(&mut self.rewritten) {
+            stored.iter().filter(|file| file.path == path).for_each(|file| transaction.remove(file));
+            files.into_iter().for_each(|file| transaction.adopt(Table::Sessions, file));
+        }
+        let mut changes = SessionChanges::default();
+        let mut first_seen = FirstSeenMap::default();
+        let mut earliest = None;
+        for report in std::mem::take(&mut self.sessions) {
+            report.files.into_iter().for_each(|(table, file)| transaction.adopt(table, file));
+            report.days.iter().for_each(|(day, chatbot)| changes.days.add(Day(*day), chatbot));
+            changes.sessions += report.sessions;
+            earliest = earliest.into_iter().chain(report.earliest).min();
+            let Some(file) = report.visitors else { continue };
+            let bytes = read_staged(self.writer.store(), &file)?;
+            let frame = crate::store::parquet::decode(bytes, None)
+                .map_err(|cause| Error::failed("cannot read the visitors of a task").caused_by(cause))?;
+            for visitor in visitors::read(&frame)? {
+                let time = visitor.first_seen_at;
+                let seen = first_seen.entry(visitor.hash()).or_insert(visitor);
+                seen.first_seen_at = seen.first_seen_at.min(time);
+            }
+        }
+        let Some(earliest) = earliest else { return Ok(false) };
+        let updates =
+            write_pipelined(transaction, |sink| update::visitors::write(&before, first_seen, sink))?;
+        let since = earliest.saturating_sub(self.settings.session_timeout);
+        let pruned = PrunedDays::load(&before, &self.ledger, since)?;
+        let after = transaction.snapshot()?;
+        update::daily::update(&after, transaction, changes, &updates, &pruned, now)?;
+        Ok(true)
+    }
+
+    /// Returns the rejected lines, in the order of the input.
+    fn rejects(&mut self) -> Vec<RejectRecord> {
+        self.parsed.sort_by_key(|report| (report.file, report.position));
+        self.parsed.iter_mut().flat_map(|report| std::mem::take(&mut report.rejects)).collect()
+    }
+
+    /// Returns the ingest summary.
+    fn summary(&self) -> IngestSummary {
+        let mut files: BTreeMap<i32, FileSummary> = BTreeMap::new();
+        for report in &self.parsed {
+            let file = files.entry(report.file).or_default();
+            file.file.clone_from(&report.name);
+            file.counts.merge(&report.counts);
+            file.map = file.map.take().or_else(|| report.map.clone());
+            if report.outcome != crate::ingest::FileOutcome::Read {
+                file.outcome = report.outcome.clone();
+            }
+        }
+        let mut conflicts = 0;
+        for (file, outcomes) in self.deduped.iter().flatten() {
+            let Some(file) = files.get_mut(file) else { continue };
+            file.counts.stored += outcomes.stored;
+            file.counts.duplicate += outcomes.duplicate;
+            conflicts += outcomes.conflicts;
+        }
+        // As in an ingest on one machine: a conflict concerns the log as a whole.
+        if let (Some(mut last), 1..) = (files.last_entry(), conflicts) {
+            last.get_mut().counts.warnings.add_many(Warning::IdNamesDifferentEvents, conflicts);
+        }
+        let mut summary = IngestSummary::default();
+        files.into_values().for_each(|file| summary.add(file));
+        summary
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|e| Error::failed("cannot read the report of a task").caused_by(e))
+}

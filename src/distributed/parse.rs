@@ -1,0 +1,222 @@
+//! Parses an input file to rows.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::event_codec;
+use super::rows::{Head, Rows, kind};
+use super::task::TaskContext;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::ingest::batch::line_ids::Ordinals;
+use crate::ingest::batch::{EventOutcome, exclude};
+use crate::ingest::input::blocks::BLOCK_SIZE;
+use crate::ingest::input::not_a_log::NotALog;
+use crate::ingest::input::records::record_reader::RecordReader;
+use crate::ingest::{BlockReader, FileOutcome, IngestCounts, Parsed, Parser};
+use crate::store::rejects::RejectRecord;
+use crate::store::temp_files::TempFiles;
+use crate::time::{Day, format_utc};
+
+/// Size of a chunk of a parsed block, in bytes.
+const CHUNK_SIZE: usize = 4 * BLOCK_SIZE;
+/// Number of hashes of lines without an id in memory.
+const LINE_HASHES: usize = 1 << 20;
+
+/// A report about a part of a file, or about its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ParseReport {
+    /// Index of the file.
+    pub file: i32,
+    /// Position of the part in the file.
+    pub position: i64,
+    /// Name of the file.
+    pub name: String,
+    /// The map of the file; `None` for native lines.
+    pub map: Option<String>,
+    /// Counts of the part, without stored events and duplicates.
+    pub counts: IngestCounts,
+    /// The rejected lines of the part.
+    pub rejects: Vec<RejectRecord>,
+    /// The UTC dates of the events, as days since 1970.
+    pub dates: BTreeSet<i32>,
+    /// Why the file was not read, or not to its end.
+    pub outcome: FileOutcome,
+}
+
+/// Parses one file.
+pub struct ParseTask {
+    context: Arc<TaskContext>,
+    file: i32,
+    path: PathBuf,
+    name: String,
+    map: Option<String>,
+    is_native: bool,
+    reader: Option<RecordReader>,
+    parser: Parser,
+    ordinals: Ordinals,
+    temp_files: TempFiles,
+    position: i64,
+    /// Finished rows.
+    ready: VecDeque<Rows>,
+    outcome: FileOutcome,
+    is_ended: bool,
+}
+
+impl ParseTask {
+    /// Prepares to parse a file. `file` is its index, and `name` its name in the ingest summary.
+    pub fn new(context: Arc<TaskContext>, file: i32, path: PathBuf, name: String) -> ParseTask {
+        let store = context.before.store();
+        ParseTask {
+            temp_files: TempFiles::new(store.file_system().clone(), store.dir()),
+            context,
+            file,
+            path,
+            name,
+            map: None,
+            is_native: false,
+            reader: None,
+            parser: Parser::default(),
+            ordinals: Ordinals::with_capacity(LINE_HASHES),
+            position: 0,
+            ready: VecDeque::new(),
+            outcome: FileOutcome::Read,
+            is_ended: false,
+        }
+    }
+
+    /// Returns the next rows; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// Fails if a temporary file cannot be written. A damaged input file is reported instead.
+    pub fn next_rows(&mut self) -> Result<Option<Rows>> {
+        while self.ready.is_empty() && !self.is_ended {
+            self.read_block()?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    fn read_block(&mut self) -> Result<()> {
+        if self.reader.is_none() {
+            match self.open() {
+                Ok(reader) => self.reader = Some(reader),
+                Err(error) => return self.end(FileOutcome::Unreadable { error: error.to_string() }),
+            }
+        }
+        let Some(reader) = &mut self.reader else { return Ok(()) };
+        match reader.next_block(Vec::new()) {
+            Ok(Some((raw, _))) => {
+                if self.is_native && raw.unfinished_overlong.is_some_and(|line| line.line == 1) {
+                    let error = NotALog::one_long_line().error(reader.blocks().name());
+                    self.outcome = FileOutcome::Damaged { error: error.to_string() };
+                }
+                let mut chunks = Vec::new();
+                let context = self.context.clone();
+                let (options, enricher) = (&context.parse_options, &context.enricher);
+                let mut emit = |parsed| chunks.push(parsed);
+                let (last, _) = self.parser.parse_in_chunks(raw, options, enricher, CHUNK_SIZE, &mut emit);
+                chunks.push(last);
+                chunks.into_iter().try_for_each(|chunk| self.add_chunk(chunk))
+            }
+            Ok(None) => {
+                let outcome = std::mem::take(&mut self.outcome);
+                self.end(outcome)
+            }
+            Err(error) => self.end(FileOutcome::Damaged { error: error.to_string() }),
+        }
+    }
+
+    fn open(&mut self) -> Result<RecordReader> {
+        let file = File::open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
+        let mut blocks = BlockReader::from_file(&self.path, file)?;
+        let formats = &self.context.formats;
+        let format = formats.detect(&mut blocks, None, true)?;
+        self.map = format.known_as().map(|(name, _)| name);
+        self.is_native = format.is_native_lines();
+        Ok(RecordReader::new(blocks, format, &formats.candidates, formats.timezone))
+    }
+
+    /// Adds the rows of a chunk.
+    fn add_chunk(&mut self, mut parsed: Parsed) -> Result<()> {
+        self.ordinals.assign(&mut parsed.block.rows, &self.temp_files)?;
+        let context = &self.context;
+        let events: Vec<Event<'_>> = parsed.block.rows.iter().map(|row| parsed.block.event(row)).collect();
+        let mut report = self.report();
+        let mut rows = Rows::default();
+        let outcomes = exclude(context.before.manifest(), &events, context.write_context());
+        for (event, outcome) in events.iter().zip(outcomes) {
+            self.position += 1;
+            match outcome {
+                EventOutcome::Forgotten => report.counts.forgotten += 1,
+                EventOutcome::AlreadyPruned => report.counts.already_pruned += 1,
+                EventOutcome::Stored | EventOutcome::Duplicate => {
+                    report.dates.insert(Day::utc(event.row.time).0);
+                    let head = Head {
+                        kind: kind::EVENT,
+                        key: context.event_keys.key(event),
+                        time: event.row.time,
+                        file: self.file,
+                        position: self.position,
+                        id: event.row.id,
+                    };
+                    rows.push(head, |payload| event_codec::encode(*event, payload));
+                }
+            }
+        }
+        let counts = &mut report.counts;
+        counts.read = parsed.read;
+        counts.ignored = parsed.ignored;
+        counts.blank = parsed.blank;
+        counts.unfinished = u64::from(parsed.unfinished.is_some());
+        counts.warnings.merge(&parsed.warnings);
+        let rejected_at = format_utc(context.now);
+        for rejected in &parsed.rejected {
+            let suppression = context.suppression.as_ref();
+            if suppression.is_some_and(|found| found.suppresses_rejected(rejected, &parsed.block)) {
+                counts.forgotten += rejected.count;
+                continue;
+            }
+            counts.add_rejected(rejected.reason, rejected.count);
+            report.rejects.push(rejected.to_record(&self.name, &rejected_at));
+        }
+        push_report(&mut rows, report.file, report.position, &report)?;
+        self.ready.push_back(rows);
+        Ok(())
+    }
+
+    fn report(&self) -> ParseReport {
+        ParseReport {
+            file: self.file,
+            position: self.position,
+            name: self.name.clone(),
+            map: self.map.clone(),
+            ..ParseReport::default()
+        }
+    }
+
+    /// Ends the file.
+    fn end(&mut self, outcome: FileOutcome) -> Result<()> {
+        self.is_ended = true;
+        self.ordinals.clear(&self.temp_files);
+        let report = ParseReport { outcome, ..self.report() };
+        let mut rows = Rows::default();
+        push_report(&mut rows, report.file, report.position, &report)?;
+        self.ready.push_back(rows);
+        Ok(())
+    }
+}
+
+/// Appends a report to rows.
+///
+/// # Errors
+/// Fails if the report cannot be written as JSON.
+pub fn push_report(rows: &mut Rows, file: i32, position: i64, report: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_vec(report)
+        .map_err(|e| Error::failed("cannot write the report of a task").caused_by(e))?;
+    rows.push_report(file, position, &json);
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Updates daily statistics once for several batches.
+//!
+//! The statistics of a day are computed from all its sessions, and list every campaign source of
+//! the day. If each of n batches of one day updated them, the time would grow with n². A commit
+//! therefore waits until its batches have a quarter of the sessions and rows that an update would
+//! read and write. A batch of an ordinary log has more than that, and is committed at once.
+
+use super::{TableChanges, WriteContext};
+use crate::error::Result;
+use crate::store::snapshot::Snapshot;
+use crate::store::transaction::Transaction;
+use crate::store::update;
+use crate::store::update::pruned_days::PrunedDays;
+
+/// An update is due when the number of sessions changed since the last update is at least this
+/// fraction of the number that the last update read.
+const DUE_PART: u64 = 4;
+
+/// The changes of the batches since daily statistics were last updated.
+#[derive(Debug, Default)]
+pub struct StatsUpdate {
+    /// The state before the first of the batches.
+    before: Option<Snapshot>,
+    waiting: Option<TableChanges>,
+    /// Sessions and rows that the last update read.
+    last_read: u64,
+}
+
+impl StatsUpdate {
+    /// Prepares for a batch, before it is written to the transaction.
+    ///
+    /// # Errors
+    /// Fails if the manifest's time zone is unknown.
+    pub fn begin_batch(&mut self, transaction: &mut Transaction) -> Result<()> {
+        if self.before.is_none() {
+            self.before = Some(transaction.snapshot()?);
+        }
+        Ok(())
+    }
+
+    /// Adds the changes of a batch.
+    pub fn add(&mut self, changes: TableChanges) {
+        match &mut self.waiting {
+            Some(waiting) => waiting.merge(changes),
+            None => self.waiting = Some(changes),
+        }
+    }
+
+    /// Returns whether there are enough changes for an update.
+    pub fn is_due(&self) -> bool {
+        self.waiting.as_ref().is_none_or(|waiting| {
+            waiting.sessions.sessions.saturating_mul(DUE_PART) >= self.last_read || waiting.is_large()
+        })
+    }
+
+    /// Updates the daily statistics for the changed sessions and visitors of a transaction.
+    ///
+    /// # Errors
+    /// Fails if a stored file cannot be read, or a file cannot be written.
+    pub fn apply(&mut self, transaction: &mut Transaction, context: WriteContext<'_>) -> Result<()> {
+        let (Some(before), Some(TableChanges { sessions, first_seen_updates, since })) =
+            (self.before.take(), self.waiting.take())
+        else {
+            return Ok(());
+        };
+        let pruned = PrunedDays::load(&before, context.ledger, since)?;
+        let after = transaction.snapshot()?;
+        self.last_read =
+            update::daily::update(&after, transaction, sessions, &first_seen_updates, &pruned, context.now)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! Decides how a file is read, based on its beginning.
+
+use std::sync::Arc;
+
+use super::RECORD_LIMIT;
+use super::record_reader::FileFormat;
+use super::rows::first_row;
+use super::unwrapper::{Position, Unwrapper};
+use super::values::ValueSplitter;
+use crate::error::Result;
+use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader};
+use crate::ingest::map::detect::{Ambiguous, Candidates, Detection, EXAMINED, Examination, named_events};
+use crate::ingest::map::{Reader, SharedMap};
+
+/// The line that names the columns of a W3C log.
+const FIELDS: &str = "#Fields:";
+
+/// Properties of the beginning of a file.
+struct Head {
+    text: String,
+    /// The text extends to the end of the file.
+    ended: bool,
+    /// The text begins with JSON.
+    is_json: bool,
+    /// JSON values span lines.
+    values: bool,
+}
+
+/// Returns how a file is read, and which maps match its first records. `given` is the map that the
+/// user chose, either for the file or for the values inside its wrapping.
+///
+/// # Errors
+/// Fails if two maps match equally well.
+pub fn detect_format(
+    blocks: &mut BlockReader,
+    candidates: &Candidates,
+    given: Option<&SharedMap>,
+) -> Result<(FileFormat, Detection)> {
+    let head = head(blocks);
+    let ambiguous = |maps: Ambiguous| maps.of_file(blocks.name());
+    let Some(given) = given else {
+        let detection = examine(&head, candidates);
+        let chosen = detection.choose().map_err(ambiguous)?;
+        let map = chosen.and_then(|fit| fit.map.clone());
+        let format = format_of(&head, map, chosen.map_or(Reader::Json, |fit| fit.reader));
+        ambiguity_within(&head, &format, candidates).map_or(Ok(()), |maps| Err(ambiguous(maps)))?;
+        return Ok((format, detection));
+    };
+    let detection = examine(&head, &Candidates { maps: vec![given.clone()], chosen: None });
+    if !given.is_wrapping() && !reads(given, &head, &detection) {
+        let wrappings = candidates.within(given.clone());
+        let outside = examine(&head, &wrappings);
+        if let Some(fit) = outside.choose().map_err(ambiguous)?.filter(|fit| fit.map.is_some()) {
+            let within = Some(given.clone());
+            let format = FileFormat { within, ..format_of(&head, fit.map.clone(), fit.reader) };
+            return Ok((format, outside));
+        }
+    }
+    let reader = reader_of(given, &head, &detection);
+    Ok((format_of(&head, Some(given.clone()), reader), detection))
+}
+
+fn format_of(head: &Head, map: Option<SharedMap>, reader: Reader) -> FileFormat {
+    let columns = match (&map, reader) {
+        (Some(_), Reader::Csv) => first_row(head.text.as_bytes()).unwrap_or_default(),
+        (Some(map), Reader::Tsv | Reader::W3c) => map.columns.clone(),
+        _ => Vec::new(),
+    };
+    let values = head.values && reader == Reader::Json;
+    FileFormat { map, within: None, reader: Some(reader), values, columns }
+}
+
+/// Returns whether the map that the user chose reads the file itself instead of the values inside a
+/// wrapping: its `detect` conditions or its pattern match half of the records, or it has neither
+/// and the records have events with names.
+fn reads(map: &SharedMap, head: &Head, detection: &Detection) -> bool {
+    if !head.is_json {
+        // Only lines of text can be wrapped.
+        return !map.has_reader(Reader::Text) || detection.fits.iter().any(|fit| fit.is_of_most(detection));
+    }
+    if !map.has_reader(Reader::Json) && !map.has_reader(Reader::Text) {
+        return true;
+    }
+    if map.conditions() > 0 {
+        return detection.fits.iter().any(|fit| fit.is_of_most(detection));
+    }
+    let (mut named, mut examined) = (0, 0);
+    records(head, &mut |text| {
+        let (found, all) = named_events(map, text);
+        (named, examined) = (named + found, examined + all);
+        examined < EXAMINED
+    });
+    named * 2 >= examined
+}
+
+/// Returns two maps that match one of the first values inside a wrapping equally well.
+fn ambiguity_within(head: &Head, format: &FileFormat, candidates: &Candidates) -> Option<Ambiguous> {
+    let map = format.map.as_ref().filter(|map| map.is_wrapping())?;
+    let mut unwrapper = Unwrapper::new(map.clone(), Arc::new(candidates.clone()), None);
+    let mut left = EXAMINED;
+    records(head, &mut |text| {
+        unwrapper.push(text, Position { line: 0, offset: 0 });
+        left -= 1;
+        left > 0
+    });
+    unwrapper.ambiguous().map(|(maps, _)| maps.clone())
+}
+
+/// Calls `read` with each record of the beginning of a file, as long as it returns true.
+fn records(head: &Head, read: &mut dyn FnMut(&str) -> bool) {
+    let mut goes_on = true;
+    if head.values {
+        let _ = ValueSplitter::new(1, 0).push(head.text.as_bytes(), &mut |value| {
+            goes_on = goes_on && read(std::str::from_utf8(value.bytes).unwrap_or(""));
+        });
+        return;
+    }
+    for line in head.lines() {
+        if !goes_on {
+            break;
+        }
+        goes_on = read(line);
+    }
+}
+
+/// Reads the beginning of a file: its first lines, or more if the first line is long.
+fn head(blocks: &mut BlockReader) -> Head {
+    let mut size = BLOCK_SIZE;
+    loop {
+        let (bytes, ended) = blocks.peek(size);
+        let valid = match simdutf8::basic::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        };
+        let first = first_line(&valid).unwrap_or("");
+        let begins = first.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{1e}');
+        let looks_like_json = begins.starts_with(['{', '[', '"']);
+        let whole = ended || valid.trim_start().contains('\n');
+        if looks_like_json && !whole && size < RECORD_LIMIT && !splits(&valid, false) {
+            size *= 2;
+            continue;
+        }
+        let is_values = whole && crate::ingest::map::detect::is_values(first);
+        let values = looks_like_json && !is_values && splits(&valid, whole);
+        return Head { ended, is_json: is_values || values, values, text: valid };
+    }
+}
+
+impl Head {
+    /// Returns the first lines that are not blank.
+    fn lines(&self) -> Vec<&str> {
+        let lines = self.text.lines().filter(|line| !line.trim().is_empty());
+        let mut lines: Vec<&str> = lines.take(EXAMINED + 1).collect();
+        if lines.len() > EXAMINED || (!self.ended && lines.len() > 1) {
+            // This line is one too many, or the last line, which may be incomplete.
+            lines.pop();
+        }
+        lines
+    }
+}
+
+fn first_line(text: &str) -> Option<&str> {
+    text.lines().find(|line| !line.trim().is_empty())
+}
+
+/// Returns whether a text begins with JSON values that span lines. `has_lines` is set if its first
+/// line is complete but not JSON on its own.
+fn splits(text: &str, has_lines: bool) -> bool {
+    let mut complete = 0;
+    let mut splitter = ValueSplitter::new(1, 0);
+    let result = splitter.push(text.as_bytes(), &mut |_| complete += 1);
+    // Without an error, any complete value is sufficient. With an error, the text can be a broken
+    // line that begins with a complete value, so only an open list counts.
+    complete > 0 && (result.is_ok() || (has_lines && splitter.is_in_list()))
+}
+
+fn begins_with_json(text: &str) -> bool {
+    text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{1e}').starts_with(['{', '['])
+}
+
+fn examine(head: &Head, candidates: &Candidates) -> Detection {
+    let mut examination = Examination::new(candidates);
+    if head.values {
+        let mut splitter = ValueSplitter::new(1, 0);
+        let _ = splitter.push(head.text.as_bytes(), &mut |value| {
+            if !examination.is_full() {
+                examination.json(std::str::from_utf8(value.bytes).unwrap_or(""));
+            }
+        });
+        return examination.finish();
+    }
+    let lines = head.lines();
+    for line in &lines {
+        if !examination.is_full() {
+            examination.line(line);
+        }
+    }
+    if !head.is_json {
+        let fields = lines.iter().find_map(|line| line.strip_prefix(FIELDS));
+        match fields {
+            Some(names) => {
+                let columns: Vec<&str> = names.split_ascii_whitespace().collect();
+                examination.header(Reader::W3c, &columns, lines.len());
+            }
+            None => {
+                lines.iter().for_each(|line| examination.row(line));
+                let columns = first_row(head.text.as_bytes()).unwrap_or_default();
+                let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+                examination.header(Reader::Csv, &columns, lines.len());
+            }
+        }
+    }
+    examination.finish()
+}
+
+/// Returns the reader with which a map reads a file.
+fn reader_of(map: &SharedMap, head: &Head, detection: &Detection) -> Reader {
+    if let [reader] = map.readers.as_slice() {
+        return *reader;
+    }
+    let fits =
+        |reader: Reader| map.has_reader(reader) && detection.fits.iter().any(|fit| fit.reader == reader);
+    let has_fields = head.text.lines().take(EXAMINED).any(|line| line.starts_with(FIELDS));
+    let order = [
+        (Reader::Json, head.is_json),
+        (Reader::W3c, has_fields),
+        (Reader::Tsv, fits(Reader::Tsv)),
+        (Reader::Text, fits(Reader::Text)),
+        // JSON in a first line over the record limit, or a first line that is broken JSON.
+        (Reader::Json, begins_with_json(&head.text)),
+        (Reader::Csv, true),
+    ];
+    let found = order.into_iter().find(|(reader, fits)| *fits && map.has_reader(*reader));
+    found.map(|(reader, _)| reader).or(map.readers.first().copied()).unwrap_or(Reader::Json)
+}

@@ -1,0 +1,507 @@
+//! Decides which map reads a file, based on its first records.
+
+use super::record::{Found, Record, Values};
+use super::unwrap::values_at;
+use super::{Map, MapKind, Reader, SharedMap};
+use crate::error::{Error, ErrorKind};
+use crate::ingest::fields::Field;
+use crate::json::{Kind, NodeId, Scanner, TextBuffer, TreeError};
+
+/// The number of records from which the format of a file is detected.
+pub const EXAMINED: usize = 100;
+/// The number of conditions of the native form.
+const NATIVE_CONDITIONS: usize = 1;
+
+/// The maps from which one is chosen.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    /// The maps.
+    pub maps: Vec<SharedMap>,
+    /// The map that the user chose for the values inside a wrapping. It reads every value that is
+    /// not itself a wrapping.
+    pub chosen: Option<SharedMap>,
+}
+
+/// The number of first records of a file that match a map.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// The map; `None` for the native form.
+    pub map: Option<SharedMap>,
+    /// The reader with which it matches.
+    pub reader: Reader,
+    /// The number of records that match.
+    pub records: usize,
+}
+
+/// The result of a detection.
+#[derive(Clone, Debug, Default)]
+pub struct Detection {
+    /// The maps that match at least one record, the best one first.
+    pub fits: Vec<Fit>,
+    /// The number of records that were examined.
+    pub examined: usize,
+}
+
+/// Two maps that match a file equally well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguous(pub String, pub String);
+
+impl Ambiguous {
+    /// Returns the error of a file whose format is ambiguous.
+    pub fn of_file(&self, file: &str) -> Error {
+        let Ambiguous(one, other) = self;
+        let message =
+            format!("cannot tell the format of {file}: the maps '{one}' and '{other}' match equally well");
+        Error::failed(message).hint(format!("choose one: --map {one} or --map {other}"))
+    }
+
+    /// Returns the error of a file in which two maps match a value inside a wrapping equally well.
+    pub fn within(&self, file: &str, line: u64) -> Error {
+        let Ambiguous(one, other) = self;
+        let message = format!(
+            "cannot read {file} to its end: the maps '{one}' and '{other}' match the value at line {line} \
+             inside the wrapping equally well"
+        );
+        Error::new(ErrorKind::PartialInput, message)
+            .hint(format!("choose the map of the wrapped values: --map {one} or --map {other}"))
+    }
+}
+
+impl Fit {
+    /// Returns the number of conditions of the map.
+    pub fn conditions(&self) -> usize {
+        self.map.as_ref().map_or(NATIVE_CONDITIONS, |map| map.conditions())
+    }
+
+    /// Returns whether the map matches at least half of the examined records.
+    pub fn is_of_most(&self, detection: &Detection) -> bool {
+        self.records * 2 >= detection.examined
+    }
+
+    fn name(&self) -> &str {
+        self.map.as_ref().map_or("wa", |map| &map.name)
+    }
+}
+
+impl Detection {
+    /// Returns the fit of the map that reads the file; `None` for the native form.
+    ///
+    /// # Errors
+    /// Returns [`Ambiguous`] if two maps match equally well.
+    pub fn choose(&self) -> Result<Option<&Fit>, Ambiguous> {
+        let mut fits = self.fits.iter().filter(|fit| fit.is_of_most(self));
+        let Some(best) = fits.next() else { return Ok(None) };
+        match fits.next() {
+            Some(other) if rank(other) == rank(best) => {
+                Err(Ambiguous(best.name().to_owned(), other.name().to_owned()))
+            }
+            _ => Ok(Some(best).filter(|fit| fit.map.is_some())),
+        }
+    }
+}
+
+fn rank(fit: &Fit) -> (usize, usize) {
+    (fit.conditions(), fit.records)
+}
+
+/// Counts how many records match each map.
+pub struct Examination<'c> {
+    candidates: &'c Candidates,
+    /// The number of matching records by map and reader.
+    counts: Vec<(usize, Reader, usize)>,
+    native: usize,
+    examined: usize,
+    values: Values,
+}
+
+impl<'c> Examination<'c> {
+    /// Creates an examination.
+    pub fn new(candidates: &'c Candidates) -> Examination<'c> {
+        Examination { candidates, counts: Vec::new(), native: 0, examined: 0, values: Values::default() }
+    }
+
+    /// Returns whether enough records were examined.
+    pub fn is_full(&self) -> bool {
+        self.examined >= EXAMINED
+    }
+
+    /// Examines a line: JSON values, or a line of text.
+    pub fn line(&mut self, line: &str) {
+        if !self.json(line) {
+            self.examined += 1;
+            for (index, map) in self.candidates.maps.iter().enumerate() {
+                if map.fits_text(line) {
+                    self.count(index, Reader::Text, 1);
+                }
+            }
+        }
+    }
+
+    /// Examines a text of JSON values. Returns false if it is not JSON.
+    pub fn json(&mut self, text: &str) -> bool {
+        self.values.clear();
+        let mut buffer = TextBuffer::new(text);
+        let mut roots = Vec::new();
+        if values_of(text, &mut self.values, &mut roots).is_err() || roots.is_empty() {
+            return false;
+        }
+        for root in roots {
+            if self.is_full() {
+                break;
+            }
+            self.examined += 1;
+            self.native += usize::from(is_native(&mut buffer, &self.values, root));
+            for (index, map) in self.candidates.maps.iter().enumerate() {
+                if fits(map, &mut buffer, &mut self.values, root) {
+                    count(&mut self.counts, index, Reader::Json, 1);
+                }
+            }
+        }
+        true
+    }
+
+    /// Examines rows with a header.
+    pub fn header(&mut self, reader: Reader, columns: &[&str], rows: usize) {
+        for (index, map) in self.candidates.maps.iter().enumerate() {
+            if map.has_reader(reader) && fits_columns(map, columns) {
+                self.count(index, reader, rows);
+            }
+        }
+    }
+
+    /// Examines a row without a header.
+    pub fn row(&mut self, line: &str) {
+        let width = line.split('\t').count();
+        for (index, map) in self.candidates.maps.iter().enumerate() {
+            if map.has_reader(Reader::Tsv) && width > 1 && map.columns.len() == width {
+                let columns: Vec<&str> = map.columns.iter().map(String::as_str).collect();
+                if fits_columns(map, &columns) {
+                    self.count(index, Reader::Tsv, 1);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, index: usize, reader: Reader, records: usize) {
+        count(&mut self.counts, index, reader, records);
+    }
+
+    /// Returns the result.
+    pub fn finish(self) -> Detection {
+        let mut fits: Vec<Fit> = self
+            .counts
+            .into_iter()
+            .map(|(index, reader, records)| Fit {
+                map: self.candidates.maps.get(index).cloned(),
+                reader,
+                records,
+            })
+            .collect();
+        if self.native > 0 {
+            fits.push(Fit { map: None, reader: Reader::Json, records: self.native });
+        }
+        fits.sort_by_key(|fit| std::cmp::Reverse(rank(fit)));
+        Detection { fits, examined: self.examined }
+    }
+}
+
+fn count(counts: &mut Vec<(usize, Reader, usize)>, index: usize, reader: Reader, records: usize) {
+    match counts.iter_mut().find(|(map, by, _)| (*map, *by) == (index, reader)) {
+        Some((_, _, count)) => *count += records,
+        None => counts.push((index, reader, records)),
+    }
+}
+
+/// Adds the JSON values of a line to `values`, and their nodes to `roots`; for a list, the nodes of
+/// its elements. U+001E counts as white space.
+///
+/// # Errors
+/// Fails if the line as a whole is not JSON.
+pub fn values_of(line: &str, values: &mut Values, roots: &mut Vec<NodeId>) -> Result<(), TreeError> {
+    let mut scanner = Scanner::new(line.as_bytes());
+    add_values(&mut scanner, 0, line.len(), 0, values, roots)
+}
+
+/// Returns whether a line consists of JSON values.
+pub fn is_values(line: &str) -> bool {
+    let mut roots = Vec::new();
+    values_of(line, &mut Values::default(), &mut roots).is_ok()
+}
+
+/// Adds the JSON values of a part of the scanner's text: see [`values_of`].
+pub fn add_values(
+    scanner: &mut Scanner<'_>,
+    from: usize,
+    end: usize,
+    base: usize,
+    values: &mut Values,
+    roots: &mut Vec<NodeId>,
+) -> Result<(), TreeError> {
+    let mut pos = skip_space(scanner, from);
+    while pos < end {
+        let (root, after) = values.tree.add(scanner, pos, base)?;
+        if values.tree.value(root).kind() == Kind::Array {
+            roots.extend(values.tree.children(root));
+        } else {
+            roots.push(root);
+        }
+        pos = skip_space(scanner, after);
+    }
+    Ok(())
+}
+
+/// Skips white space and U+001E.
+fn skip_space(scanner: &Scanner<'_>, mut pos: usize) -> usize {
+    loop {
+        pos = scanner.skip_space(pos);
+        if scanner.at(pos) != 0x1e {
+            return pos;
+        }
+        pos += 1;
+    }
+}
+
+impl Candidates {
+    /// Returns the candidates for the values inside a wrapping whose map the user chose.
+    pub fn within(&self, chosen: SharedMap) -> Candidates {
+        let maps = self.maps.iter().filter(|map| map.is_wrapping()).cloned().collect();
+        Candidates { maps, chosen: Some(chosen) }
+    }
+
+    /// Returns the map that matches a JSON value with the most conditions; `None` for the native
+    /// form.
+    ///
+    /// # Errors
+    /// [`Ambiguous`] if two maps match equally well.
+    pub fn best(
+        &self,
+        buffer: &mut TextBuffer<'_>,
+        values: &mut Values,
+        root: NodeId,
+    ) -> Result<Option<&SharedMap>, Ambiguous> {
+        let native = self.chosen.is_none() && is_native(buffer, values, root);
+        self.most_conditions(native, |map| fits(map, buffer, values, root))
+    }
+
+    /// Returns the map whose pattern matches a text.
+    ///
+    /// # Errors
+    /// [`Ambiguous`] if two maps match equally well.
+    pub fn best_of_text(&self, text: &str) -> Result<Option<&SharedMap>, Ambiguous> {
+        self.most_conditions(false, |map| map.fits_text(text))
+    }
+
+    fn most_conditions(
+        &self,
+        native: bool,
+        mut fits: impl FnMut(&Map) -> bool,
+    ) -> Result<Option<&SharedMap>, Ambiguous> {
+        let (mut best, mut equal) = (None, None);
+        let mut most = if native { NATIVE_CONDITIONS } else { 0 };
+        for map in &self.maps {
+            // A map with fewer conditions than the best map is not evaluated.
+            if map.conditions() < most.max(1) || !fits(map) {
+                continue;
+            }
+            if map.conditions() > most {
+                (best, equal, most) = (Some(map), None, map.conditions());
+            } else {
+                equal = Some(map);
+            }
+        }
+        if let Some(chosen) = &self.chosen {
+            let is_chosen = best.is_none() || (chosen.conditions() >= most && fits(chosen));
+            if is_chosen {
+                return Ok(Some(chosen));
+            }
+        }
+        match equal {
+            Some(other) => {
+                let best = best.map_or("wa", |map: &SharedMap| &map.name);
+                Err(Ambiguous(best.to_owned(), other.name.clone()))
+            }
+            None => Ok(best),
+        }
+    }
+}
+
+/// Returns whether a map matches a JSON value.
+fn fits(map: &Map, buffer: &mut TextBuffer<'_>, values: &mut Values, root: NodeId) -> bool {
+    if !map.has_reader(Reader::Json) || map.detect.is_empty() {
+        return false;
+    }
+    let mut record = Record { buffer, values, nulls: &map.nulls, levels: &[root] };
+    record.all_hold(&map.detect)
+}
+
+/// Returns how many of the records in a text have an event with a name, or several events; and the
+/// number of records.
+pub fn named_events(map: &Map, text: &str) -> (usize, usize) {
+    let MapKind::Events(events) = &map.kind else { return (0, 0) };
+    let name = events.columns.iter().find(|(field, _)| *field == Field::EventName);
+    let (mut values, mut roots) = (Values::default(), Vec::new());
+    let mut buffer = TextBuffer::new(text);
+    if values_of(text, &mut values, &mut roots).is_err() {
+        return (0, 1);
+    }
+    let has_name = |root: &&NodeId| {
+        let levels = [**root];
+        let (buffer, values) = (&mut buffer, &mut values);
+        let mut record = Record { buffer, values, nulls: &map.nulls, levels: &levels };
+        if !map.unwrap.is_empty() {
+            return values_at(&mut record, **root, &map.unwrap).is_ok_and(|found| !found.is_empty());
+        }
+        let found = name.map_or(Found::Null, |(_, expression)| record.evaluate_name(expression));
+        record.found_text(found).is_some_and(|name| !name.trim().is_empty())
+    };
+    (roots.iter().filter(has_name).count(), roots.len())
+}
+
+/// Returns whether a map matches rows with these columns.
+pub fn fits_columns(map: &Map, columns: &[&str]) -> bool {
+    let holds = |any: &Vec<_>| {
+        any.iter().any(|condition: &super::condition::Condition| condition.holds_for_columns(columns))
+    };
+    !map.detect.is_empty() && map.detect.iter().all(holds)
+}
+
+/// Returns whether a value has the native form: it has an event name, is an envelope, or has the
+/// `type` of a session or identify line.
+fn is_native(buffer: &mut TextBuffer<'_>, values: &Values, root: NodeId) -> bool {
+    let tree = &values.tree;
+    if tree.value(root).kind() != Kind::Object {
+        return false;
+    }
+    tree.children(root).any(|node| {
+        let (key, value) = (tree.key(node), tree.value(node));
+        let field = buffer.get(key.inner()).and_then(|key| Field::from_key(key.as_bytes()));
+        match field.map(|(field, _)| field) {
+            Some(Field::EventName) => value.kind() != Kind::Null,
+            Some(Field::Events) => value.kind() == Kind::Array,
+            Some(Field::Type) => {
+                matches!(buffer.get(value.raw()), Some("\"session\"" | "\"identify\""))
+            }
+            _ => false,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn map(name: &str, rest: &str) -> SharedMap {
+        let event = if rest.contains("unwrap") { "" } else { "\n[event]\nevent_name = \"/e\"" };
+        Arc::new(Map::parse(name, &format!("{rest}{event}")).unwrap())
+    }
+
+    /// Returns the name of the map that reads some lines, `wa` for the native form.
+    fn told(maps: &[SharedMap], lines: &[&str]) -> String {
+        let candidates = Candidates { maps: maps.to_vec(), chosen: None };
+        let mut examination = Examination::new(&candidates);
+        lines.iter().for_each(|line| examination.line(line));
+        match examination.finish().choose() {
+            Ok(fit) => fit.map_or("wa".to_owned(), |fit| fit.name().to_owned()),
+            Err(Ambiguous(a, b)) => format!("{a} or {b}"),
+        }
+    }
+
+    #[test]
+    fn map_with_most_conditions_reads_the_file() {
+        let maps = [map("one", "detect = '/a'"), map("two", "detect = ['/a', ['/b', '/c']]")];
+        assert_eq!(told(&maps, &[r#"{"a":1}"#]), "one");
+        assert_eq!(told(&maps, &[r#"{"a":1,"c":2}"#, r#"{"a":1,"b":2}"#]), "two");
+        assert_eq!(told(&maps, &[r#"{"event_name":"x","a":1,"b":2}"#]), "two");
+        assert_eq!(told(&maps, &[r#"{"x":1}"#]), "wa");
+    }
+
+    #[test]
+    fn native_form_is_a_map_with_one_condition() {
+        let maps = [map("one", "detect = '/a'"), map("two", "detect = ['/a', '/b']")];
+        assert_eq!(told(&maps, &[r#"{"event_name":"x"}"#]), "wa");
+        assert_eq!(told(&maps, &[r#"{"eventName":"x","a":1}"#]), "one or wa");
+        assert_eq!(told(&maps, &[r#"{"type":"identify"}"#, r#"{"events":[1]}"#]), "wa");
+        assert_eq!(told(&maps, &[r#"{"type":"identify","a":1,"b":1}"#]), "two");
+    }
+
+    #[test]
+    fn map_must_fit_half_of_the_records() {
+        let maps = [map("two", "detect = ['/a', '/b']")];
+        let (fits, other) = (r#"{"a":1,"b":1}"#, "broken");
+        assert_eq!(told(&maps, &[fits, other]), "two");
+        assert_eq!(told(&maps, &[fits, other, other]), "wa");
+        assert_eq!(told(&maps, &[other]), "wa");
+    }
+
+    #[test]
+    fn two_maps_that_fit_equally_are_both_named() {
+        let maps = [map("x", "detect = '/a'"), map("y", "detect = '/b'")];
+        assert_eq!(told(&maps, &[r#"{"a":1,"b":1}"#]), "x or y");
+        // More records decide between maps with the same number of conditions.
+        assert_eq!(told(&maps, &[r#"{"a":1,"b":1}"#, r#"{"b":1}"#]), "y");
+    }
+
+    /// Returns the map of a value inside a wrapping, `wa` for the native form.
+    fn within(candidates: &Candidates, value: &str) -> String {
+        let (mut buffer, mut values) = (TextBuffer::new(value), Values::default());
+        let (root, _) = values.tree.add(&mut Scanner::new(value.as_bytes()), 0, 0).unwrap();
+        match candidates.best(&mut buffer, &mut values, root) {
+            Ok(map) => map.map_or("wa", |map| &map.name).to_owned(),
+            Err(Ambiguous(a, b)) => format!("{a} or {b}"),
+        }
+    }
+
+    #[test]
+    fn two_maps_that_fit_a_value_within_a_wrapping_are_both_named() {
+        let maps = vec![
+            map("x", "detect = ['/a', '/x']"),
+            map("y", "detect = ['/a', '/y']"),
+            map("z", "detect = ['/a', '/x', '/z']"),
+            map("one", "detect = '/one'"),
+        ];
+        let candidates = Candidates { maps, chosen: None };
+        assert_eq!(within(&candidates, r#"{"a":1,"x":1}"#), "x");
+        assert_eq!(within(&candidates, r#"{"a":1,"x":1,"y":1}"#), "x or y");
+        assert_eq!(within(&candidates, r#"{"a":1,"x":1,"y":1,"z":1}"#), "z");
+        assert_eq!(within(&candidates, r#"{"event_name":"e","one":1}"#), "wa or one");
+        assert_eq!(within(&candidates, r#"{"event_name":"e"}"#), "wa");
+
+        let text = |name: &str| map(name, "reader = 'text'\npattern = '^(?<e>\\w+)$'");
+        let candidates = Candidates { maps: vec![text("s"), text("t")], chosen: None };
+        assert_eq!(candidates.best_of_text("open").unwrap_err(), Ambiguous("s".into(), "t".into()));
+        assert!(candidates.best_of_text("open it").unwrap().is_none());
+    }
+
+    #[test]
+    fn chosen_map_reads_everything_but_other_wrappings() {
+        let maps =
+            vec![map("wrapping", "detect = ['/log', '/time']\nunwrap = '/log'"), map("x", "detect = '/x'")];
+        let candidates = Candidates { maps, chosen: None }.within(map("mine", "detect = '/e'"));
+        assert_eq!(within(&candidates, r#"{"x":1}"#), "mine");
+        assert_eq!(within(&candidates, r#"{"event_name":"e"}"#), "mine");
+        assert_eq!(within(&candidates, r#"{"log":"{}","time":1}"#), "wrapping");
+    }
+
+    #[test]
+    fn pattern_is_one_condition() {
+        let text = map("text", "reader = 'text'\npattern = '^(?<e>\\w+) (?<d>\\d+)$'");
+        assert_eq!(text.conditions(), 1);
+        assert_eq!(told(std::slice::from_ref(&text), &["open 12", "close 7", "?"]), "text");
+    }
+
+    #[test]
+    fn values_of_a_line_are_its_records() {
+        let mut values = Values::default();
+        let mut roots = Vec::new();
+        let count = |line: &str, values: &mut Values, roots: &mut Vec<NodeId>| {
+            values.clear();
+            roots.clear();
+            values_of(line, values, roots).map(|()| roots.len())
+        };
+        assert_eq!(count("{}{} [1,[2]]\u{1e}3", &mut values, &mut roots), Ok(5));
+        assert_eq!(count("\u{1e}{}", &mut values, &mut roots), Ok(1));
+        assert_eq!(count("[]", &mut values, &mut roots), Ok(0));
+        assert!(count("{} x", &mut values, &mut roots).is_err());
+    }
+}

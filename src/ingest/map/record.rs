@@ -1,0 +1,387 @@
+//! Evaluates expressions on a record.
+
+use std::borrow::Cow;
+
+use super::condition::{Alternatives, Condition};
+use super::expression::{Expression, FilteredPlace, Part};
+use super::filter;
+use super::nulls::Nulls;
+use super::pointer::{ListStep, Pointer, Step};
+use crate::json::{
+    ESCAPED, Kind, NodeId, ObjectIndexes, Scanner, Span, TextBuffer, Tree, compact, escapes, unescape,
+};
+
+/// The value of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No value.
+    Null,
+    /// A value of the record, unchanged.
+    Node(NodeId),
+    /// A text that the expression built.
+    Text(Span),
+}
+
+/// The values of a record, including the values in strings that were read as JSON.
+#[derive(Debug, Default)]
+pub struct Values {
+    /// The values.
+    pub tree: Tree,
+    /// The strings that were read as JSON, each with its content; `None` if it is not JSON.
+    texts: Vec<(NodeId, Option<NodeId>)>,
+    /// The values outside the element that expressions have used.
+    pub outside: Vec<Span>,
+    indexes: ObjectIndexes,
+    /// Buffer for the text of a template.
+    template: String,
+}
+
+impl Values {
+    /// Removes all values and keeps the memory.
+    pub fn clear(&mut self) {
+        self.tree.clear();
+        self.texts.clear();
+        self.outside.clear();
+        self.indexes.clear();
+    }
+}
+
+/// A record on which expressions are evaluated.
+pub struct Record<'r, 'b> {
+    /// The text of the values.
+    pub buffer: &'r mut TextBuffer<'b>,
+    /// The values.
+    pub values: &'r mut Values,
+    /// The texts that are null.
+    pub nulls: &'r Nulls,
+    /// The levels, from the record to the element.
+    pub levels: &'r [NodeId],
+}
+
+impl Record<'_, '_> {
+    /// Evaluates an expression.
+    #[inline]
+    pub fn evaluate(&mut self, expression: &Expression) -> Found {
+        self.evaluate_with(expression, false)
+    }
+
+    /// Evaluates the expression of an event name, in which a null part of a template is empty.
+    pub fn evaluate_name(&mut self, expression: &Expression) -> Found {
+        self.evaluate_with(expression, true)
+    }
+
+    fn evaluate_with(&mut self, expression: &Expression, empty_parts: bool) -> Found {
+        match expression {
+            Expression::Place(place) => self.place(place),
+            Expression::Constant(text) => Found::Text(self.buffer.push(text)),
+            Expression::Template(parts) => self.template(parts, empty_parts),
+            Expression::First(expressions) => {
+                let mut values = expressions.iter().map(|each| self.evaluate_with(each, empty_parts));
+                values.find(|found| *found != Found::Null).unwrap_or(Found::Null)
+            }
+            Expression::If { conditions, value } => match self.all_hold(conditions) {
+                true => self.evaluate_with(value, empty_parts),
+                false => Found::Null,
+            },
+        }
+    }
+
+    fn place(&mut self, place: &FilteredPlace) -> Found {
+        let Some(node) = self.find(&place.pointer).filter(|node| !self.is_null(*node)) else {
+            return Found::Null;
+        };
+        if place.pointer.up > 0 {
+            let value = self.values.tree.value(node);
+            self.values.outside.push(if value.kind() == Kind::String { value.inner() } else { value.raw() });
+        }
+        if place.filters.is_empty() {
+            return Found::Node(node);
+        }
+        let filtered = self.text(node).and_then(|text| filter::apply_all(&place.filters, &text));
+        match filtered {
+            Some(text) if !self.nulls.contains(&text) => Found::Text(self.buffer.push(&text)),
+            _ => Found::Null,
+        }
+    }
+
+    fn template(&mut self, parts: &[Part], empty_parts: bool) -> Found {
+        // Evaluating a part can append to the buffer, so the result is appended last.
+        let mut out = std::mem::take(&mut self.values.template);
+        out.clear();
+        let is_whole = parts.iter().all(|part| match part {
+            Part::Text(text) => {
+                out.push_str(text);
+                true
+            }
+            Part::Place(place) => {
+                let found = self.place(place);
+                let text = self.found_text(found);
+                text.as_deref().inspect(|text| out.push_str(text)).is_some() || empty_parts
+            }
+        });
+        let found = if is_whole { Found::Text(self.buffer.push(&out)) } else { Found::Null };
+        self.values.template = out;
+        found
+    }
+
+    /// Returns the text of a value; `None` for null, objects and lists.
+    pub fn found_text(&self, found: Found) -> Option<Cow<'_, str>> {
+        match found {
+            Found::Null => None,
+            Found::Node(node) => self.text(node),
+            Found::Text(span) => self.buffer.get(span).map(Cow::Borrowed),
+        }
+    }
+
+    /// Returns whether all conditions hold.
+    pub fn all_hold(&mut self, conditions: &[Alternatives]) -> bool {
+        conditions.iter().all(|any| any.iter().any(|condition| self.holds(condition)))
+    }
+
+    /// Returns whether a condition holds.
+    pub fn holds(&mut self, condition: &Condition) -> bool {
+        let found = self.find(&condition.pointer);
+        let holds = match (found, &condition.equals) {
+            (None, _) => false,
+            (Some(node), None) => !self.is_null(node),
+            (Some(node), Some(text)) => self.text_is(node, text),
+        };
+        holds != condition.negated
+    }
+
+    /// Returns the value at a place; `None` if there is none.
+    #[inline]
+    pub fn find(&mut self, pointer: &Pointer) -> Option<NodeId> {
+        let level = self.levels.len().checked_sub(1 + pointer.up)?;
+        let start = self.levels.get(level).copied()?;
+        self.walk(start, &pointer.steps)
+    }
+
+    /// Returns the value at the end of some steps.
+    #[inline]
+    pub fn walk(&mut self, mut node: NodeId, steps: &[Step]) -> Option<NodeId> {
+        for step in steps {
+            node = self.step(node, step)?;
+        }
+        Some(node)
+    }
+
+    #[inline]
+    fn step(&mut self, node: NodeId, step: &Step) -> Option<NodeId> {
+        match self.values.tree.value(node).kind() {
+            Kind::Object => match self.member(node, step) {
+                None if step.in_list == ListStep::Any => self.first_not_null(node),
+                member => member,
+            },
+            Kind::Array => match &step.in_list {
+                ListStep::Index(index) => self.values.tree.children(node).nth(*index as usize),
+                ListStep::Find { key, value } => {
+                    let tree = &self.values.tree;
+                    tree.children(node).find(|element| {
+                        let member = tree.member(self.buffer, *element, key);
+                        member.is_some_and(|member| self.text_is(member, value))
+                    })
+                }
+                ListStep::Any => self.first_not_null(node),
+                ListStep::Nothing => None,
+            },
+            Kind::String => {
+                let inner = self.json_in_text(node)?;
+                self.step(inner, step)
+            }
+            Kind::Null | Kind::Bool | Kind::Number => None,
+        }
+    }
+
+    #[inline]
+    fn member(&mut self, object: NodeId, step: &Step) -> Option<NodeId> {
+        let Values { tree, indexes, .. } = &mut *self.values;
+        indexes.member(tree, self.buffer, object, &step.key)
+    }
+
+    fn first_not_null(&self, node: NodeId) -> Option<NodeId> {
+        self.values.tree.children(node).find(|child| !self.is_null(*child))
+    }
+
+    /// Returns the object or list that a string contains as JSON. Each string is parsed once.
+    pub fn json_in_text(&mut self, node: NodeId) -> Option<NodeId> {
+        if let Some((_, inner)) = self.values.texts.iter().find(|(text, _)| *text == node) {
+            return *inner;
+        }
+        let span = self.decoded(node);
+        let inner = self
+            .parse(span)
+            .filter(|inner| matches!(self.values.tree.value(*inner).kind(), Kind::Object | Kind::Array));
+        self.values.texts.push((node, inner));
+        inner
+    }
+
+    /// Adds the JSON of a text to the values; `None` if the text is not a single JSON value.
+    pub fn parse(&mut self, mut span: Span) -> Option<NodeId> {
+        let text = self.buffer.get(span)?;
+        if text.contains('\n') {
+            // The scanner stops at a line feed.
+            let text = compact::compact(text).into_owned();
+            span = self.buffer.push(&text);
+        }
+        let text = self.buffer.get(span)?;
+        let mut scanner = Scanner::new(text.as_bytes());
+        let start = scanner.skip_space(0);
+        let (node, end) = self.values.tree.add(&mut scanner, start, span.start as usize).ok()?;
+        (scanner.skip_space(end) >= text.len()).then_some(node)
+    }
+
+    /// Returns the span of a string's decoded text.
+    pub fn decoded(&mut self, node: NodeId) -> Span {
+        let value = self.values.tree.value(node);
+        if !value.has(ESCAPED) {
+            return value.inner();
+        }
+        let from = self.buffer.decoded.len();
+        let inner = value.inner();
+        match inner.slice(self.buffer.lines) {
+            Some(text) => escapes::decode(text, &mut self.buffer.decoded),
+            None => {
+                let text = self.buffer.get(inner).unwrap_or("").to_owned();
+                escapes::decode(&text, &mut self.buffer.decoded);
+            }
+        }
+        self.buffer.decoded_since(from)
+    }
+
+    /// Returns the text of a string, number or boolean.
+    pub fn text(&self, node: NodeId) -> Option<Cow<'_, str>> {
+        let value = self.values.tree.value(node);
+        match value.kind() {
+            Kind::String => {
+                let inner = self.buffer.get(value.inner())?;
+                Some(if value.has(ESCAPED) { unescape(inner) } else { Cow::Borrowed(inner) })
+            }
+            Kind::Number | Kind::Bool => self.buffer.get(value.raw()).map(Cow::Borrowed),
+            Kind::Null | Kind::Object | Kind::Array => None,
+        }
+    }
+
+    fn text_is(&self, node: NodeId, text: &str) -> bool {
+        self.text(node).is_some_and(|found| found == text)
+    }
+
+    /// Returns whether a value is null: null, `{}`, `[]`, or a text that is null.
+    #[inline]
+    pub fn is_null(&self, node: NodeId) -> bool {
+        let value = self.values.tree.value(node);
+        match value.kind() {
+            Kind::Null => true,
+            Kind::Object | Kind::Array => self.values.tree.is_empty(node),
+            Kind::String if !value.has(ESCAPED) => {
+                self.buffer.get(value.inner()).is_none_or(|text| self.nulls.contains(text))
+            }
+            Kind::String => self.text(node).is_none_or(|text| self.nulls.contains(&text)),
+            Kind::Bool | Kind::Number => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Evaluates an expression on a record. Objects and lists are returned as written.
+    fn value(record: &str, expression: &Expression) -> Option<String> {
+        let mut values = Values::default();
+        let mut buffer = TextBuffer::new(record);
+        let (root, _) = values.tree.add(&mut Scanner::new(record.as_bytes()), 0, 0).unwrap();
+        let nulls = Nulls::default();
+        let mut record = Record { buffer: &mut buffer, values: &mut values, nulls: &nulls, levels: &[root] };
+        let found = record.evaluate(expression);
+        match found {
+            Found::Null => None,
+            Found::Node(node) => {
+                let raw = record.values.tree.value(node).raw();
+                Some(
+                    record.text(node).map_or_else(|| record.buffer.get(raw).unwrap().into(), Cow::into_owned),
+                )
+            }
+            Found::Text(span) => record.buffer.get(span).map(str::to_owned),
+        }
+    }
+
+    fn text(record: &str, expression: &str) -> Option<String> {
+        value(record, &Expression::parse(expression).unwrap())
+    }
+
+    #[test]
+    fn step_in_a_list_is_an_index_a_search_or_the_first_value() {
+        let record =
+            r#"{"p":[{"key":"id","value":{"string_value":null,"int_value":"404"}},{"key":"n","value":{}}],
+            "l":[null,"-",{"x":1}]}"#
+                .replace('\n', " ");
+        assert_eq!(text(&record, "/p/key=id/value/*").as_deref(), Some("404"));
+        assert_eq!(text(&record, "/p/key=n/value/*"), None);
+        assert_eq!(text(&record, "/p/0/key").as_deref(), Some("id"));
+        assert_eq!(text(&record, "/p/2/key"), None);
+        assert_eq!(text(&record, "/l/*/x").as_deref(), Some("1"));
+        assert_eq!(text(&record, "/p/key").as_deref(), None);
+    }
+
+    #[test]
+    fn step_into_a_text_continues_in_its_json() {
+        let record =
+            r#"{"p":"{ \"a\":\n [\"x\\u00e9\", {\"b\": \"{\\\"c\\\":7}\"}] }","q":"plain","r":"[1"}"#;
+        assert_eq!(text(record, "/p/a/0").as_deref(), Some("xé"));
+        assert_eq!(text(record, "/p/a/1/b/c").as_deref(), Some("7"));
+        assert_eq!(text(record, "/q/a"), None);
+        assert_eq!(text(record, "/r/0"), None);
+        let broken = r#"{"p":"{\"a\":1\n2}","q":"{\n\"a\":1,\n\"b\" :\n[2 ]}"}"#;
+        assert_eq!(text(broken, "/p/a"), None);
+        assert_eq!(text(broken, "/q/b/0").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn null_values_are_skipped() {
+        let record = r#"{"a":"undefined","b":{},"c":[],"d":null,"e":"(not\u0020set)","f":false,"g":"v"}"#;
+        for place in ["/a", "/b", "/c", "/d", "/e", "/missing", "/f/x"] {
+            assert_eq!(text(record, place), None, "{place}");
+        }
+        let first = ["/a", "/b", "/d", "/f", "/g"].map(|text| Expression::parse(text).unwrap());
+        assert_eq!(value(record, &Expression::First(first.to_vec())).as_deref(), Some("false"));
+        assert_eq!(text(record, "{/g}.{/a}"), None);
+        assert_eq!(text(record, "{/g}.{/f}").as_deref(), Some("v.false"));
+        assert_eq!(text(record, "=").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn number_is_returned_as_written() {
+        let record = r#"{"t":1794214800.000260,"n":-1e5}"#;
+        assert_eq!(text(record, "/t").as_deref(), Some("1794214800.000260"));
+        assert_eq!(text(record, "{/n}").as_deref(), Some("-1e5"));
+    }
+
+    #[test]
+    fn condition_compares_texts_numbers_and_booleans() {
+        let record = r#"{"a":"x","n":1,"b":true,"e":"","deep":{"c":"y"}}"#;
+        let holds = |text: &str| {
+            let conditions = vec![vec![Condition::parse(text).unwrap()]];
+            let value = Box::new(Expression::Constant("yes".into()));
+            value_of(record, Expression::If { conditions, value }) == Some("yes".into())
+        };
+        fn value_of(record: &str, expression: Expression) -> Option<String> {
+            value(record, &expression)
+        }
+        for text in ["/a", "/a = x", "/n = 1", "/b = true", "/e = ", "/deep/c = y", "!/a = y", "!/e", "!/z"] {
+            assert!(holds(text), "{text}");
+        }
+        for text in ["/e", "/z", "/a = y", "/n = 1.0", "!/a", "/deep = y"] {
+            assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn filtered_text_can_be_null() {
+        let record = r#"{"d":"$device:","u":"%2D","x":"$device:7"}"#;
+        assert_eq!(text(record, "/d|strip:$device:"), None);
+        assert_eq!(text(record, "/u|urldecode"), None);
+        assert_eq!(text(record, "/x|strip:$device:").as_deref(), Some("7"));
+        assert_eq!(text(record, "/x|base64"), None);
+    }
+}

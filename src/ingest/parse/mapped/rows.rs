@@ -1,0 +1,162 @@
+//! Rows and lines of text as records.
+
+use std::sync::Arc;
+
+use super::super::block_parser::{BlockLines, without_line_end};
+use super::super::rejected::{RejectReason, RejectedLine};
+use super::RecordPlace;
+use super::csv_row::CsvRow;
+use crate::ingest::map::row::{RowField, RowKeys};
+use crate::ingest::map::{Map, Reader};
+use crate::json::Span;
+
+/// The line that names the columns of a W3C log.
+const FIELDS: &str = "#Fields:";
+
+/// The number of bytes of CSV whose lines are counted at a time.
+const UNCOUNTED: usize = 4 << 10;
+
+impl BlockLines<'_, '_> {
+    /// Parses lines that match a pattern.
+    pub(super) fn run_text(&mut self, map: &Map) {
+        let names: Vec<&str> = map.pattern.iter().flat_map(|p| p.capture_names()).flatten().collect();
+        let keys = RowKeys::new(names.iter().copied(), &mut self.rows.buffer);
+        self.run_lines(map, |lines, map, place| lines.text_line(map, &keys, &names, place));
+    }
+
+    /// Parses a line of text.
+    pub(super) fn text_line(&mut self, map: &Map, keys: &RowKeys, names: &[&str], place: RecordPlace) {
+        let line = self.text.get(place.start..place.end).unwrap_or("");
+        let captures = map.pattern.as_ref().and_then(|pattern| pattern.captures(line));
+        let Some(captures) = captures else {
+            if self.unfinished && place.end == self.text.len() {
+                return self.leave_unfinished(place.line, line.len());
+            }
+            self.counts.read += 1;
+            return self.reject(place.line, RejectReason::NoMatch, None, place.start, place.end, None);
+        };
+        let fields = names.iter().map(|name| match captures.name(name) {
+            Some(found) => RowField::Span(span(place.start + found.start(), found.len())),
+            None => RowField::Missing,
+        });
+        let row = keys.add(fields, &map.nulls, &mut self.rows.buffer, &mut self.record.values);
+        self.map_record(map, row, place, Some(line));
+    }
+
+    /// Parses rows.
+    pub(super) fn run_rows(&mut self, map: &Map, reader: Reader, columns: Arc<[String]>) {
+        let mut keys = self.row_keys(columns.iter().map(String::as_str));
+        if reader == Reader::Csv {
+            return self.run_csv(map, &keys);
+        }
+        self.run_lines(map, |lines, map, place| {
+            let text = lines.text;
+            let line = text.get(place.start..place.end).unwrap_or("");
+            if reader == Reader::W3c && line.starts_with('#') {
+                if let Some(names) = line.strip_prefix(FIELDS) {
+                    keys = lines.row_keys(names.split_ascii_whitespace());
+                    lines.record.columns = Some(names.split_ascii_whitespace().map(str::to_owned).collect());
+                }
+                lines.counts.blank += 1;
+                return;
+            }
+            // The columns of IIS are separated by spaces.
+            let spaces = reader == Reader::W3c && !line.contains('\t');
+            let separator = if spaces { ' ' } else { '\t' };
+            if line.split(separator).count() != keys.len() {
+                lines.wrong_width(place);
+                return;
+            }
+            let mut start = place.start;
+            let fields = line.split(separator).map(|field| {
+                let field = span(start, field.len());
+                start += field.len as usize + 1;
+                RowField::Span(field)
+            });
+            let row = keys.add(fields, &map.nulls, &mut lines.rows.buffer, &mut lines.record.values);
+            lines.map_record(map, row, place, Some(line));
+        });
+    }
+
+    fn row_keys<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> RowKeys {
+        RowKeys::new(names, &mut self.rows.buffer)
+    }
+
+    fn wrong_width(&mut self, place: RecordPlace) {
+        if self.unfinished && place.end == self.text.len() {
+            return self.leave_unfinished(place.line, place.end - place.start);
+        }
+        self.counts.read += 1;
+        self.reject(place.line, RejectReason::WrongWidth, None, place.start, place.end, None);
+    }
+
+    /// Parses rows of CSV, which can span lines.
+    fn run_csv(&mut self, map: &Map, keys: &RowKeys) {
+        if self.bytes.len() != self.text.len() {
+            return self.run_csv_bytes(map, keys);
+        }
+        let (text, mut row) = (self.text, CsvRow::new(self.text));
+        let (mut pos, mut line, mut line_start) = (0, self.number, 0);
+        while let Some((start, after)) = row.read(pos) {
+            pos = after;
+            let bytes = text.as_bytes();
+            let raw = without_line_end(bytes.get(start..after).unwrap_or(&[]));
+            let place = RecordPlace { line, line_start, start, end: start + raw.len() };
+            if start - line_start > UNCOUNTED {
+                (line, line_start) = (place.line(bytes), start);
+            }
+            self.begin_record(Some(self.offset + start as u64));
+            if row.len() == keys.len() {
+                let (buffer, values) = (&mut self.rows.buffer, &mut self.record.values);
+                let root = keys.add(row.fields(), &map.nulls, buffer, values);
+                self.map_record(map, root, place, text.get(start..place.end));
+            } else {
+                self.counts.read += 1;
+                self.reject(place.line(bytes), RejectReason::WrongWidth, None, start, place.end, None);
+            }
+            self.emit_if_full();
+        }
+    }
+
+    /// Parses rows of CSV that are not all UTF-8.
+    fn run_csv_bytes(&mut self, map: &Map, keys: &RowKeys) {
+        let bytes = self.bytes;
+        self.record.from_bytes = true;
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+        let mut record = csv::ByteRecord::new();
+        let first_line = self.number;
+        // Reading from memory does not fail.
+        while reader.read_byte_record(&mut record).unwrap_or(false) {
+            let (start, line) =
+                record.position().map_or((0, 1), |position| (position.byte() as usize, position.line()));
+            let end = reader.position().byte() as usize;
+            let raw = without_line_end(bytes.get(start..end).unwrap_or(&[]));
+            let place = RecordPlace::new(first_line + line - 1, start, start + raw.len());
+            self.begin_record(Some(self.offset + start as u64));
+            let reason = if record.len() != keys.len() {
+                Some(RejectReason::WrongWidth)
+            } else if record.iter().any(|field| std::str::from_utf8(field).is_err()) {
+                Some(RejectReason::NotUtf8)
+            } else {
+                None
+            };
+            if let Some(reason) = reason {
+                self.counts.read += 1;
+                let mut rejected = RejectedLine::new(place.line, reason, raw, self.ip, &self.key);
+                rejected.offset = self.record.offset;
+                self.push_rejected(rejected);
+            } else {
+                let fields =
+                    record.iter().map(|field| RowField::Text(std::str::from_utf8(field).unwrap_or("")));
+                let row = keys.add(fields, &map.nulls, &mut self.rows.buffer, &mut self.record.values);
+                let text = std::str::from_utf8(raw).unwrap_or("");
+                self.map_record(map, row, place, Some(text));
+            }
+            self.emit_if_full();
+        }
+    }
+}
+
+fn span(start: usize, len: usize) -> Span {
+    Span { start: start as u32, len: len as u32 }
+}

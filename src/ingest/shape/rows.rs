@@ -1,0 +1,174 @@
+//! Recognizes rows: CSV with a header, TSV, and the W3C extended log format.
+
+use super::super::input::records::first_row;
+
+/// Rows and the names of their columns.
+#[derive(Debug)]
+pub struct Rows {
+    /// The names.
+    pub columns: Vec<String>,
+    /// The fields of each row.
+    pub rows: Vec<Vec<String>>,
+    /// The pattern that reads the rows, if no reader of rows can.
+    pub pattern: Option<String>,
+    /// A description of the separator of fields.
+    pub form: String,
+    /// A column and its name in the first line, if a reader takes that line for a row.
+    pub header: Option<(String, String)>,
+    /// No line names the columns, which the reader needs.
+    pub needs_header: bool,
+}
+
+impl Rows {
+    /// Creates rows whose reader finds the names of the columns.
+    pub fn new(columns: Vec<String>, rows: Vec<Vec<String>>, form: &str) -> Rows {
+        Rows { columns, rows, pattern: None, form: form.to_owned(), header: None, needs_header: false }
+    }
+}
+
+/// Returns the rows of lines below a `#Fields:` line.
+pub fn w3c(lines: &[String]) -> Option<Rows> {
+    let names = lines.iter().find_map(|line| line.strip_prefix("#Fields:"))?;
+    let columns: Vec<String> = names.split_ascii_whitespace().map(str::to_owned).collect();
+    let rows = lines.iter().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let rows = rows.map(|line| {
+        let separator = if line.contains('\t') { '\t' } else { ' ' };
+        line.split(separator).map(str::to_owned).collect()
+    });
+    Some(Rows::new(columns, rows.collect(), "rows of a W3C extended log"))
+}
+
+/// Returns the rows of CSV, if the first row names at least two columns and most rows have as many
+/// fields, or if there is no header and all rows have the same number of fields, at least four.
+pub fn csv(lines: &[String]) -> Option<Rows> {
+    let text = lines.join("\n");
+    let first = first_row(text.as_bytes())?;
+    let has_header = are_names(&first);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(has_header).flexible(true).from_reader(text.as_bytes());
+    let mut rows: Vec<Vec<String>> =
+        reader.records().filter_map(Result::ok).map(|row| row.iter().map(str::to_owned).collect()).collect();
+    if has_header {
+        return most_fit(&first, &rows).then(|| Rows::new(first, rows, "rows of CSV, separated by commas"));
+    }
+    // The last row may be cut.
+    rows.truncate(rows.len().saturating_sub(1).max(2));
+    let is_csv = first.len() >= 4 && rows.len() > 1 && rows.iter().all(|row| row.len() == first.len());
+    let columns = (1..=first.len()).map(|number| format!("column{number}")).collect();
+    let form = "rows of CSV without the names of columns";
+    is_csv.then(|| Rows { needs_header: true, ..Rows::new(columns, rows, form) })
+}
+
+/// Returns the rows of lines with semicolons or bars, which a pattern reads.
+pub fn separated(lines: &[String]) -> Option<Rows> {
+    let separator =
+        [';', '|'].into_iter().find(|sign| lines.first().is_some_and(|line| line.contains(*sign)))?;
+    let is_quoted = lines.iter().any(|line| line.contains('"'));
+    let field = |field: &str| if is_quoted { field.trim_matches('"') } else { field }.to_owned();
+    let mut rows: Vec<Vec<String>> =
+        lines.iter().map(|line| line.trim_end().split(separator).map(field).collect()).collect();
+    let names = rows.first().filter(|first| are_names(first) && most_fit(first, &rows))?;
+    let columns: Vec<String> =
+        names.iter().enumerate().map(|(index, name)| group_name(name, index)).collect();
+    let header = columns.first().cloned().zip(names.first().cloned());
+    rows.remove(0);
+    let group = |name: &String| match is_quoted {
+        true => format!("\"?(?<{name}>[^{separator}\"]*)\"?"),
+        false => format!("(?<{name}>[^{separator}]*)"),
+    };
+    let groups: Vec<String> = columns.iter().map(group).collect();
+    let pattern = Some(format!(r"^{}\s*$", groups.join(&format!("[{separator}]"))));
+    let name = if separator == ';' { "semicolons" } else { "vertical bars" };
+    Some(Rows { pattern, header, ..Rows::new(columns, rows, &format!("rows, separated by {name}")) })
+}
+
+/// Returns a name that a group of a pattern can have.
+fn group_name(name: &str, index: usize) -> String {
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    match name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        true => format!("{name}{}", if name.len() > 30 { index.to_string() } else { String::new() }),
+        false => format!("column{}", index + 1),
+    }
+}
+
+/// Returns the rows of lines with tabs. The first line may name the columns.
+pub fn tsv(lines: &[String]) -> Option<Rows> {
+    let mut rows: Vec<Vec<String>> =
+        lines.iter().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
+    let width = rows.first()?.len();
+    if width < 2 || !most_fit(rows.first()?, &rows) {
+        return None;
+    }
+    let mut header = None;
+    let columns: Vec<String> = match are_names(rows.first()?) && rows.len() > 1 {
+        true => {
+            let names = rows.remove(0);
+            let columns: Vec<String> =
+                names.iter().map(|name| name.replace(char::is_whitespace, "_")).collect();
+            header = columns.first().cloned().zip(names.first().cloned());
+            columns
+        }
+        false => (1..=width).map(|number| format!("column{number}")).collect(),
+    };
+    Some(Rows { header, ..Rows::new(columns, rows, "rows, separated by tabs") })
+}
+
+/// Returns whether fields can be the names of columns: several different texts that begin with a
+/// letter.
+fn are_names(fields: &[String]) -> bool {
+    let is_name = |name: &String| name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    let mut sorted: Vec<&String> = fields.iter().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    fields.len() > 1 && sorted.len() == fields.len() && fields.iter().all(is_name)
+}
+
+fn most_fit(columns: &[String], rows: &[Vec<String>]) -> bool {
+    let fit = rows.iter().filter(|row| row.len() == columns.len()).count();
+    fit > 0 && fit * 4 >= rows.len() * 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn prose_with_commas_is_not_csv() {
+        assert!(csv(&lines("Dear all, hello\nthis is a text, with commas, and more\nbye")).is_none());
+        assert!(csv(&lines("1,2\n3,4")).is_none());
+        assert!(csv(&lines("a,a\n3,4")).is_none());
+        assert_eq!(csv(&lines("a,b\n\"x\ny\",4")).unwrap().rows, [["x\ny", "4"]]);
+        // Without a header, several rows of the same width are needed.
+        let rows = csv(&lines("1,\"a\nb\",,x\n2,c,,y\n3,d,,z")).unwrap();
+        assert!(rows.needs_header && rows.columns.last().unwrap() == "column4");
+        assert_eq!(rows.rows[0][1], "a\nb");
+        assert!(csv(&lines("1,2,3,4\n1,2,3\n1")).is_none() && csv(&lines("1,2,3,4")).is_none());
+    }
+
+    #[test]
+    fn semicolons_are_read_by_a_pattern() {
+        let rows = separated(&lines("When;Who says\n1;2\n3;4")).unwrap();
+        assert_eq!(rows.columns, ["When", "Who_says"]);
+        assert_eq!(rows.pattern.unwrap(), r"^(?<When>[^;]*)[;](?<Who_says>[^;]*)\s*$");
+        assert_eq!(rows.header, Some(("When".into(), "When".into())));
+        let rows = separated(&lines("\"a\";\"b c\"\n\"1\";2")).unwrap();
+        assert_eq!(rows.pattern.unwrap(), "^\"?(?<a>[^;\"]*)\"?[;]\"?(?<b_c>[^;\"]*)\"?\\s*$");
+        assert_eq!(
+            (rows.rows, rows.header),
+            (vec![vec!["1".to_owned(), "2".into()]], Some(("a".into(), "a".into())))
+        );
+        assert!(separated(&lines("a;b\nc")).is_none() && separated(&lines("a b")).is_none());
+    }
+
+    #[test]
+    fn tabs_need_rows_of_one_width() {
+        assert_eq!(tsv(&lines("a\tb c\n1\t2")).unwrap().columns, ["a", "b_c"]);
+        assert_eq!(tsv(&lines("1\t2\n3\t4")).unwrap().columns, ["column1", "column2"]);
+        assert!(tsv(&lines("a\tb\nc\nd\ne")).is_none());
+        assert!(tsv(&lines("")).is_none());
+    }
+}

@@ -1,0 +1,122 @@
+//! Writes a draft of a map.
+
+use super::{Draft, guess, names};
+use crate::ingest::fields::Field;
+use crate::ingest::map::Reader;
+
+/// The columns that every map needs or should have, each with a remark to write if it was not
+/// found.
+const WANTED: [(Field, &str); 3] = [
+    (Field::EventName, "# no key looks like the name of an event: give its place"),
+    (Field::Timestamp, "# timestamp = \"/…\"   # required: no key looks like a time"),
+    (Field::SessionId, "# session_id = \"/…\"   # or anonymous_id or user_id: one is required"),
+];
+
+/// The beginning of the names of events.
+const NAMES: &str = "
+[names]
+# Names in the file, and the events that reports know: page_view, widget_loaded, widget_opened,
+# widget_minimized, message_sent, message_received, feedback_given. \"\" ignores an event.
+";
+
+/// Returns the text of a map.
+pub fn write(draft: &Draft<'_>) -> String {
+    let file = draft.file.replace(char::is_control, "?");
+    let about = quoted(&format!("Events of {file}"));
+    let (pipe, input) = match draft.needs_header {
+        true => (format!("(echo {}; cat {file}) | ", draft.columns.join(",")), "-"),
+        false => (String::new(), file.as_str()),
+    };
+    let header = if draft.needs_header { "# The first row must name the columns.\n" } else { "" };
+    let mut text = format!(
+        "# A draft of a map. Correct the places, check the result, and ingest:\n\
+         #   {pipe}wa preview {input} --map my.toml\n\
+         #   {pipe}wa ingest {input} --map my.toml --chatbot ID\n\
+         {header}about = {about}\n"
+    );
+    if draft.reader != Reader::Json {
+        text.push_str(&format!("reader = \"{}\"\n", draft.reader.name()));
+    }
+    if !draft.columns.is_empty() && !draft.needs_header {
+        text.push_str(&format!("columns = {}\n", quoted(&draft.columns.join(" "))));
+    }
+    if let Some(pattern) = &draft.pattern {
+        // A pattern without quotes is easier to read without escapes.
+        let is_plain = !pattern.contains(|c: char| c == '\'' || c.is_control());
+        let pattern = if is_plain { format!("'{pattern}'") } else { quoted(pattern) };
+        text.push_str(&format!("pattern = {pattern}\n"));
+    }
+    if !draft.unwrap.is_empty() {
+        let places: Vec<String> = draft.unwrap.iter().map(|place| quoted(place)).collect();
+        text.push_str(&format!("unwrap = [{}]\n", places.join(", ")));
+    }
+    if let Some(header) = &draft.header {
+        text.push_str(&format!("ignore = {}   # the header\n", quoted(header)));
+    }
+    if let Some(format) = &draft.guesses.time_format {
+        text.push_str(&format!("time_format = {}\n", quoted(format)));
+    }
+    text.push_str("# timezone = \"Europe/Berlin\"   # of times without an offset\n\n[event]\n");
+    let guesses = &draft.guesses.fields;
+    let found = |field: Field| guesses.iter().find(|(own, _)| *own == field).map(|(_, place)| place);
+    let has_person = [Field::AnonymousId, Field::UserId].into_iter().any(|field| found(field).is_some());
+    let has_device = found(Field::IpAddress).is_some() && found(Field::UserAgent).is_some();
+    for (field, remark) in WANTED {
+        match found(field) {
+            Some(place) => text.push_str(&column(field, place)),
+            None if field == Field::EventName => {
+                text.push_str(&format!("{remark}\nevent_name = \"=event\"\n"));
+            }
+            None if field == Field::SessionId && (has_person || has_device) => {}
+            None => text.push_str(&format!("{remark}\n")),
+        }
+    }
+    for (field, place) in guesses {
+        if !WANTED.iter().any(|(wanted, _)| wanted == field) {
+            text.push_str(&column(*field, place));
+        }
+    }
+    let response_time = guess::response_time(draft.keys);
+    let unused: Vec<&str> = draft
+        .keys
+        .iter()
+        .filter(|key| !key.types.contains_key("object"))
+        .filter(|key| !guesses.iter().any(|(_, place)| is_part(&key.place, place)))
+        .map(|key| key.place.as_str())
+        .collect();
+    text.push_str("\n[properties]\n");
+    if let Some(key) = response_time {
+        text.push_str(&format!("response_time_ms = {}\n", quoted(&key.place)));
+    } else if let Some(first) = unused.first() {
+        let name = first.rsplit('/').next().unwrap_or("").to_lowercase();
+        text.push_str(&format!("# {} = {}\n", quoted(&name.replace(' ', "_")), quoted(first)));
+    }
+    text.push_str(NAMES);
+    let mut has_names = false;
+    for name in draft.names.iter().filter(|name| !names::is_standard(name)) {
+        match names::suggested(name) {
+            Some(standard) => text.push_str(&format!("{} = \"{standard}\"\n", quoted(name))),
+            None => text.push_str(&format!("# {} = \"\"\n", quoted(name))),
+        }
+        has_names = true;
+    }
+    if !has_names {
+        text.push_str("# \"name in the file\" = \"message_sent\"\n");
+    }
+    text
+}
+
+fn column(field: Field, place: &str) -> String {
+    format!("{} = {}\n", field.name(), quoted(place))
+}
+
+/// Returns whether a guess uses a key: directly, as a key inside it, or as a part of a template.
+fn is_part(key: &str, guess: &str) -> bool {
+    key == guess || key.starts_with(&format!("{guess}/")) || guess.contains(&format!("{{{key}}}"))
+}
+
+/// Returns a text in the quotes of TOML, in one line.
+fn quoted(text: &str) -> String {
+    // The escapes of JSON are those of TOML, which also escapes U+007F.
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}

@@ -1,0 +1,167 @@
+//! Recognizes times that need `time_format`, and dates and times in separate columns.
+
+use super::keys::Key;
+use crate::ingest::map::local_time::TimeRules;
+use crate::ingest::timestamp::EARLIEST;
+use crate::time::{Micros, Zone};
+
+/// 2100-01-01T00:00:00Z. Larger numbers are ids rather than times.
+const LATEST: Micros = 4_102_444_800_000_000;
+
+/// The forms of dates. If a date fits two of them, the first is suggested.
+const DATES: [&str; 9] = [
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%Y/%m/%d",
+    "%d/%b/%Y",
+    "%d %b %Y",
+    "%b %d, %Y",
+    "%d.%m.%y",
+];
+
+/// What can stand between a date and a time.
+const SEPARATORS: [&str; 4] = [" ", ":", ", ", "T"];
+
+/// The forms of times of day.
+const TIMES: [&str; 6] =
+    ["%H:%M:%S%.f %z", "%H:%M:%S%.f%z", "%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p"];
+
+/// Other forms.
+const OTHERS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S %z", "%a %b %e %H:%M:%S %Y", "%Y%m%d%H%M%S"];
+
+/// A time in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeColumn {
+    /// The place, or a template that joins a date and a time.
+    pub place: String,
+    /// The value of `time_format`, if the time needs one.
+    pub format: Option<String>,
+}
+
+/// Returns whether all samples of a key are times that need no `time_format`.
+pub fn is_time(key: &Key) -> bool {
+    fits(&key.samples, &is_plausible)
+}
+
+/// Returns the time that needs a `time_format`, or is in two columns; `None` if there is none.
+pub fn in_other_form(keys: &[Key]) -> Option<TimeColumn> {
+    keys.iter().find_map(whole).or_else(|| joined(keys))
+}
+
+/// Returns a key whose samples are dates with times.
+fn whole(key: &Key) -> Option<TimeColumn> {
+    let with_time = DATES.iter().flat_map(|date| {
+        let times = TIMES.iter().flat_map(move |time| SEPARATORS.map(|sign| format!("{date}{sign}{time}")));
+        times.collect::<Vec<_>>()
+    });
+    let mut formats = with_time.chain(OTHERS.map(str::to_owned));
+    let format = formats.find(|format| fits(&key.samples, &|text| by_pattern(text, format)))?;
+    Some(TimeColumn { place: key.place.clone(), format: Some(format) })
+}
+
+/// Returns the template of a column of dates and the nearest column of times.
+fn joined(keys: &[Key]) -> Option<TimeColumn> {
+    let date_form = |key: &Key| {
+        let is_date = |text: &str| is_plausible(&format!("{text} 00:00:00"));
+        if fits(&key.samples, &is_date) {
+            return Some(None);
+        }
+        let fit = |form: &&&str| {
+            fits(&key.samples, &|text| by_pattern(&format!("{text} 00:00"), &format!("{form} %H:%M")))
+        };
+        DATES.iter().find(fit).map(|form| Some(*form))
+    };
+    let (at, form) = keys.iter().enumerate().find_map(|(at, key)| Some((at, date_form(key)?)))?;
+    let mut times: Vec<(usize, String, &str)> = Vec::new();
+    for (other, key) in keys.iter().enumerate() {
+        let fit = |time: &&&str| {
+            fits(&key.samples, &|text| by_pattern(&format!("01.02.2026 {text}"), &format!("%d.%m.%Y {time}")))
+        };
+        if let Some(time) = TIMES.iter().find(fit).filter(|_| other != at) {
+            times.push((other.abs_diff(at), key.place.clone(), *time));
+        }
+    }
+    let (_, time_place, time) = times.into_iter().min()?;
+    let place = format!("{{{}}} {{{time_place}}}", keys.get(at)?.place);
+    let (date, time_sample) =
+        (keys.get(at)?.samples.first()?, &keys.iter().find(|k| k.place == time_place)?.samples);
+    let is_read = is_plausible(&format!("{date} {}", time_sample.first()?));
+    let format = match form {
+        None if is_read => None,
+        form => Some(format!("{} {time}", form.unwrap_or("%Y-%m-%d"))),
+    };
+    Some(TimeColumn { place, format })
+}
+
+fn fits(samples: &[String], is: &dyn Fn(&str) -> bool) -> bool {
+    !samples.is_empty() && samples.iter().all(|sample| is(sample))
+}
+
+fn is_plausible(text: &str) -> bool {
+    let rules = TimeRules { zone: Zone::UTC, local_epoch: false };
+    rules.text(text).is_some_and(|time| (EARLIEST..LATEST).contains(&time))
+}
+
+fn by_pattern(text: &str, pattern: &str) -> bool {
+    let rules = TimeRules { zone: Zone::UTC, local_epoch: false };
+    rules.by_pattern(text, pattern).is_some_and(|time| (EARLIEST..LATEST).contains(&time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(columns: &[(&str, &[&str])]) -> Vec<Key> {
+        let key = |(place, samples): &(&str, &[&str])| Key {
+            place: (*place).to_owned(),
+            samples: samples.iter().map(|sample| (*sample).to_owned()).collect(),
+            ..Key::default()
+        };
+        columns.iter().map(key).collect()
+    }
+
+    #[test]
+    fn format_of_a_time_is_recognized() {
+        for (sample, format) in [
+            ("09.11.2026 10:00", "%d.%m.%Y %H:%M"),
+            ("09/Nov/2026:10:00:14.655", "%d/%b/%Y:%H:%M:%S%.f"),
+            ("11/29/2026 10:00:00", "%m/%d/%Y %H:%M:%S%.f"),
+            ("11/29/2026 10:00 PM", "%m/%d/%Y %I:%M %p"),
+            ("2026/11/09 10:00:00", "%Y/%m/%d %H:%M:%S%.f"),
+            ("Mon, 09 Nov 2026 10:00:00 +0100", "%a, %d %b %Y %H:%M:%S %z"),
+            ("Mon Nov  9 10:00:00 2026", "%a %b %e %H:%M:%S %Y"),
+            ("20261109100000", "%Y%m%d%H%M%S"),
+        ] {
+            let found = in_other_form(&keys(&[("/n", &["1", "x"]), ("/at", &[sample])]));
+            let expected = TimeColumn { place: "/at".into(), format: Some(format.into()) };
+            assert_eq!(found, Some(expected), "{sample}");
+        }
+        // The second date has no other reading.
+        let found = in_other_form(&keys(&[("/at", &["11/09/2026 10:00", "11/29/2026 10:00"])]));
+        assert_eq!(found.unwrap().format.as_deref(), Some("%m/%d/%Y %H:%M"));
+        assert_eq!(in_other_form(&keys(&[("/a", &["soon"]), ("/b", &["1.2.3"]), ("/c", &[])])), None);
+    }
+
+    #[test]
+    fn date_and_time_of_two_columns_are_joined() {
+        let both = |date: &str, time: &str| {
+            in_other_form(&keys(&[("/T", &[time]), ("/x", &["a"]), ("/D", &[date])]))
+        };
+        let column = |format: Option<&str>| {
+            Some(TimeColumn { place: "{/D} {/T}".into(), format: format.map(str::to_owned) })
+        };
+        assert_eq!(both("2026-11-09", "10:00:00"), column(None));
+        assert_eq!(both("2026-11-09", "10:00"), column(Some("%Y-%m-%d %H:%M")));
+        assert_eq!(both("09.11.2026", "10:00:00"), column(Some("%d.%m.%Y %H:%M:%S%.f")));
+        assert_eq!(both("09.11.2026", "late"), None);
+    }
+
+    #[test]
+    fn large_numbers_are_no_times() {
+        let is = |sample: &str| is_time(&keys(&[("/a", &[sample])])[0]);
+        assert!(is("1794214800") && is("2026-11-09T10:00:00Z"));
+        assert!(!is("6900000000000000000") && !is("12") && !is("09.11.2026 10:00"));
+    }
+}

@@ -1,0 +1,398 @@
+//! A flat tree of JSON values: one node per value, in the order of the text.
+//!
+//! The nodes inside a container follow it, up to the node that `next` names. A tree can hold the
+//! values of several texts, since a string can contain JSON that is read as well.
+
+use super::escapes::unescape;
+use super::scan::{ESCAPED, Kind, Scanner, Value};
+use super::span::Span;
+use super::text_buffer::TextBuffer;
+
+/// The largest number of values of one text. A record of 16 MiB can have eight million.
+const MAX_NODES: usize = 1 << 21;
+
+/// The index of a value in its tree.
+pub type NodeId = u32;
+
+/// A value and its key.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    /// The key of a member of an object.
+    key: Value,
+    value: Value,
+    /// Index of the first node that is not within this value.
+    next: NodeId,
+    /// Distinguishes most keys without reading them.
+    tag: KeyTag,
+}
+
+/// The length of a key and three of its bytes. Two keys with different tags are different.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyTag(pub(super) u32);
+
+impl KeyTag {
+    /// The tag of a key with escapes, and of the empty one: it is compared as a text.
+    pub(super) const UNKNOWN: KeyTag = KeyTag(0);
+
+    #[inline]
+    pub(super) fn new(key: &[u8]) -> KeyTag {
+        let (Some(first), Some(middle), Some(last)) = (key.first(), key.get(key.len() / 2), key.last())
+        else {
+            return KeyTag::UNKNOWN;
+        };
+        KeyTag(u32::from_le_bytes([key.len() as u8, *first, *middle, *last]))
+    }
+
+    /// Returns the tag of a key in a text.
+    #[inline]
+    fn of(key: Value, text: &[u8]) -> KeyTag {
+        let Span { start, len } = key.inner();
+        match text.get(start as usize..(start + len) as usize) {
+            Some(key_text) if !key.has(ESCAPED) => KeyTag::new(key_text),
+            _ => KeyTag::UNKNOWN,
+        }
+    }
+}
+
+/// The key of a field of rows.
+#[derive(Clone, Copy, Debug)]
+pub struct RowKey {
+    /// The key, a string.
+    pub key: Value,
+    tag: KeyTag,
+}
+
+impl RowKey {
+    /// Creates a key from its string in a buffer and its text.
+    pub fn new(key: Value, text: &str) -> RowKey {
+        let tag = if key.has(ESCAPED) { KeyTag::UNKNOWN } else { KeyTag::new(text.as_bytes()) };
+        RowKey { key, tag }
+    }
+}
+
+/// The key of an element of an array.
+const NO_KEY: Value = Value::new(0, 0, Kind::Null, 0);
+
+/// The reason why a text has no tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeError {
+    /// The text is not JSON.
+    Invalid,
+    /// The text has too many values.
+    TooLarge,
+}
+
+/// The values of some texts.
+#[derive(Debug, Default)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    /// The open containers while a value is added, each with the flags of the values inside it.
+    open: Vec<(NodeId, u32)>,
+}
+
+impl Tree {
+    /// Removes all values; keeps the memory.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+    }
+
+    /// Adds the value at a position of the scanner's text, which begins at `base` in the buffer.
+    /// Returns its node and the position after it.
+    ///
+    /// # Errors
+    /// [`TreeError`]; nothing is added then.
+    pub fn add(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        pos: usize,
+        base: usize,
+    ) -> Result<(NodeId, usize), TreeError> {
+        let root = self.nodes.len();
+        self.open.clear();
+        let added = self.add_value(scanner, pos, base);
+        if added.is_err() {
+            self.nodes.truncate(root);
+        }
+        added.map(|end| (root as NodeId, end))
+    }
+
+    fn add_value(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mut pos: usize,
+        base: usize,
+    ) -> Result<usize, TreeError> {
+        let root = self.nodes.len();
+        let (mut key, mut tag) = (NO_KEY, KeyTag::UNKNOWN);
+        'values: loop {
+            if self.nodes.len() - root >= MAX_NODES {
+                return Err(TreeError::TooLarge);
+            }
+            match scanner.at(pos) {
+                open @ (b'{' | b'[') => {
+                    let (kind, close) = if open == b'{' { (Kind::Object, b'}') } else { (Kind::Array, b']') };
+                    let node = self.push(key, tag, Value::new(base + pos, base + pos + 1, kind, 0));
+                    pos = scanner.skip_space(pos + 1);
+                    self.open.push((node, 0));
+                    if scanner.at(pos) != close {
+                        (key, tag, pos) = member_key(scanner, pos, base, kind)?;
+                        self.add_flags(key);
+                        continue 'values;
+                    }
+                }
+                _ => {
+                    let value = scanner.value(pos).ok_or(TreeError::Invalid)?;
+                    pos = value.end as usize;
+                    self.push(key, tag, value.shifted(base as u32));
+                    self.add_flags(value);
+                }
+            }
+            loop {
+                let Some(&(parent, flags)) = self.open.last() else { return Ok(pos) };
+                let Some(node) = self.nodes.get(parent as usize) else { return Err(TreeError::Invalid) };
+                let kind = node.value.kind();
+                pos = scanner.skip_space(pos);
+                match (scanner.at(pos), kind) {
+                    (b',', _) => {
+                        pos = scanner.skip_space(pos + 1);
+                        (key, tag, pos) = member_key(scanner, pos, base, kind)?;
+                        self.add_flags(key);
+                        continue 'values;
+                    }
+                    (b'}', Kind::Object) | (b']', Kind::Array) => {
+                        pos += 1;
+                        self.close(parent, base + pos, flags);
+                    }
+                    _ => return Err(TreeError::Invalid),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, key: Value, tag: KeyTag, value: Value) -> NodeId {
+        let node = self.nodes.len() as NodeId;
+        self.nodes.push(Node { key, value, next: node + 1, tag });
+        node
+    }
+
+    #[inline]
+    fn add_flags(&mut self, value: Value) {
+        if let Some((_, flags)) = self.open.last_mut() {
+            *flags |= value.flags();
+        }
+    }
+
+    fn close(&mut self, container: NodeId, end: usize, flags: u32) {
+        let next = self.nodes.len() as NodeId;
+        if let Some(node) = self.nodes.get_mut(container as usize) {
+            node.value = Value::new(node.value.start as usize, end, node.value.kind(), flags);
+            node.next = next;
+        }
+        self.open.pop();
+        if let Some((_, above)) = self.open.last_mut() {
+            *above |= flags;
+        }
+    }
+
+    /// Adds an object that represents the fields of a row and has no JSON text. Each member is a
+    /// key and a value with their spans.
+    pub fn add_row(&mut self, members: impl IntoIterator<Item = (RowKey, Value)>) -> NodeId {
+        let row = self.push(NO_KEY, KeyTag::UNKNOWN, Value::new(0, 0, Kind::Object, 0));
+        for (RowKey { key, tag }, value) in members {
+            self.push(key, tag, value);
+        }
+        let next = self.nodes.len() as NodeId;
+        if let Some(node) = self.nodes.get_mut(row as usize) {
+            node.next = next;
+        }
+        row
+    }
+
+    /// Returns a value; null if it is not in the tree.
+    #[inline]
+    pub fn value(&self, node: NodeId) -> Value {
+        self.nodes.get(node as usize).map_or(NO_KEY, |node| node.value)
+    }
+
+    /// Returns the key of a value; null if it is not a member of an object.
+    #[inline]
+    pub fn key(&self, node: NodeId) -> Value {
+        self.nodes.get(node as usize).map_or(NO_KEY, |node| node.key)
+    }
+
+    /// Returns the members of an object or the elements of an array, in order.
+    #[inline]
+    pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
+        let end = self.next(node);
+        let mut child = node + 1;
+        std::iter::from_fn(move || {
+            let current = (child < end).then_some(child)?;
+            child = self.next(child);
+            Some(current)
+        })
+    }
+
+    /// Returns the tag of the key of a member.
+    #[inline]
+    pub(super) fn tag(&self, node: NodeId) -> KeyTag {
+        self.nodes.get(node as usize).map_or(KeyTag::UNKNOWN, |entry| entry.tag)
+    }
+
+    /// Returns whether an object or array is empty.
+    pub fn is_empty(&self, node: NodeId) -> bool {
+        self.next(node) == node + 1
+    }
+
+    #[inline]
+    fn next(&self, node: NodeId) -> NodeId {
+        // Always return a later node, so that every loop advances.
+        self.nodes.get(node as usize).map_or(node + 1, |entry| entry.next.max(node + 1))
+    }
+
+    /// Returns the member of an object with a key; for a repeated key, the last one.
+    #[inline]
+    pub fn member(&self, buffer: &TextBuffer<'_>, object: NodeId, key: &str) -> Option<NodeId> {
+        let (mut found, end, tag) = (None, self.next(object), KeyTag::new(key.as_bytes()));
+        let mut child = object + 1;
+        while child < end {
+            let entry = self.nodes.get(child as usize)?;
+            if (entry.tag == tag || entry.tag == KeyTag::UNKNOWN) && key_is(buffer, entry.key, key) {
+                found = Some(child);
+            }
+            child = entry.next.max(child + 1);
+        }
+        found
+    }
+}
+
+/// Returns whether the decoded text of a key equals a text.
+#[inline]
+pub(super) fn key_is(buffer: &TextBuffer<'_>, key: Value, text: &str) -> bool {
+    let span: Span = key.inner();
+    if key.has(ESCAPED) {
+        return unescape(buffer.get(span).unwrap_or("")) == text;
+    }
+    span.len as usize == text.len() && buffer.get(span) == Some(text)
+}
+
+/// Scans the key of a member and its colon; an element of an array has none. Returns the key and
+/// the position of the value.
+#[inline]
+fn member_key(
+    scanner: &mut Scanner<'_>,
+    pos: usize,
+    base: usize,
+    container: Kind,
+) -> Result<(Value, KeyTag, usize), TreeError> {
+    if container != Kind::Object {
+        return Ok((NO_KEY, KeyTag::UNKNOWN, pos));
+    }
+    let key = scanner.string(pos).ok_or(TreeError::Invalid)?;
+    let colon = scanner.skip_space(key.end as usize);
+    if scanner.at(colon) != b':' {
+        return Err(TreeError::Invalid);
+    }
+    let tag = KeyTag::of(key, scanner.bytes());
+    Ok((key.shifted(base as u32), tag, scanner.skip_space(colon + 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::LONE_SURROGATE;
+    use proptest::prelude::*;
+
+    fn tree(text: &str) -> Result<(Tree, usize), TreeError> {
+        let mut tree = Tree::default();
+        let (root, end) = tree.add(&mut Scanner::new(text.as_bytes()), 0, 0)?;
+        assert_eq!(root, 0);
+        Ok((tree, end))
+    }
+
+    /// Writes a tree back as JSON.
+    fn written(tree: &Tree, buffer: &TextBuffer<'_>, node: NodeId) -> String {
+        let value = tree.value(node);
+        let children = |open: &str, close: &str, keys: bool| {
+            let parts: Vec<String> = tree
+                .children(node)
+                .map(|child| {
+                    let key = if keys {
+                        format!("{}:", buffer.get(tree.key(child).raw()).unwrap())
+                    } else {
+                        String::new()
+                    };
+                    key + &written(tree, buffer, child)
+                })
+                .collect();
+            format!("{open}{}{close}", parts.join(","))
+        };
+        match value.kind() {
+            Kind::Object => children("{", "}", true),
+            Kind::Array => children("[", "]", false),
+            _ => buffer.get(value.raw()).unwrap().to_owned(),
+        }
+    }
+
+    #[test]
+    fn member_is_found_by_its_decoded_key() {
+        let text = r#" {"a":{"b":[1,{"c":"x"}]},"\u0064":2,"a2":null,"d":3}"#.trim();
+        let (tree, _) = tree(text).unwrap();
+        let buffer = TextBuffer::new(text);
+        let a = tree.member(&buffer, 0, "a").unwrap();
+        let b = tree.member(&buffer, a, "b").unwrap();
+        let elements: Vec<_> = tree.children(b).collect();
+        assert_eq!(elements.len(), 2);
+        assert!(tree.member(&buffer, elements[1], "c").is_some());
+        // The last of two equal keys counts, as in native lines.
+        let d = tree.member(&buffer, 0, "d").unwrap();
+        assert_eq!(buffer.get(tree.value(d).raw()), Some("3"));
+        assert_eq!(tree.member(&buffer, 0, "b"), None);
+    }
+
+    #[test]
+    fn keys_with_the_same_tag_are_distinguished() {
+        // Equal in length and in the first, middle and last byte.
+        let text = r#"{"axxbxxc":1,"ayybyyc":2,"":3,"\u0061zzbzzc":4,"list":[{"":5}]}"#;
+        let (tree, _) = tree(text).unwrap();
+        let buffer = TextBuffer::new(text);
+        let value =
+            |key| tree.member(&buffer, 0, key).map(|node| buffer.get(tree.value(node).raw()).unwrap());
+        assert_eq!([value("axxbxxc"), value("ayybyyc"), value("azzbzzc")], [Some("1"), Some("2"), Some("4")]);
+        assert_eq!([value(""), value("aqqbqqc"), value("axxbxx")], [Some("3"), None, None]);
+    }
+
+    #[test]
+    fn container_has_the_flags_of_its_strings() {
+        let (tree, _) = tree(r#"{"a":{"b":["\ud800"]},"c":"plain","\n":1}"#).unwrap();
+        let nodes: Vec<_> = tree.children(0).collect();
+        assert!(tree.value(0).has(ESCAPED) && tree.value(0).has(LONE_SURROGATE));
+        assert!(tree.value(nodes[0]).has(LONE_SURROGATE));
+        assert!(!tree.value(nodes[1]).has(ESCAPED) && !tree.value(nodes[2]).has(LONE_SURROGATE));
+    }
+
+    #[test]
+    fn broken_text_has_no_tree() {
+        for text in ["", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "[1}", "{1:2}", "nul", "\"a", "[\"\n\"]"] {
+            assert_eq!(tree(text).err(), Some(TreeError::Invalid), "{text:?}");
+        }
+        assert_eq!(tree("{} {}").unwrap().1, 2);
+        let many = format!("[{}1]", "1,".repeat(MAX_NODES));
+        assert_eq!(tree(&many).err(), Some(TreeError::TooLarge));
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert!(tree(&deep).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn tree_agrees_with_the_scanner(text in r#"[\[\]{},:"a1\\n u0]{0,12}"#) {
+            let scanned = Scanner::new(text.as_bytes()).value(0).map(|value| value.end as usize);
+            let added = tree(&text);
+            prop_assert_eq!(added.as_ref().ok().map(|(_, end)| *end), scanned);
+            if let Ok((tree, end)) = added {
+                let compact = crate::json::compact::compact(&text[..end]);
+                prop_assert_eq!(written(&tree, &TextBuffer::new(&text), 0), compact.as_ref());
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Indexes of the objects in a tree, for many lookups in one record.
+//!
+//! Maps look up dozens of members of one object, such as the properties of a PostHog event. With an
+//! index, a lookup does not scan all members, so such a map is evaluated twice as fast.
+
+use super::text_buffer::TextBuffer;
+use super::tree::{KeyTag, NodeId, Tree, key_is};
+
+/// The number of objects that can have an index at the same time.
+const OBJECTS: usize = 8;
+/// The number of slots of an index; a power of two.
+const SLOTS: usize = 128;
+/// The largest number of members of an indexed object. Half of the slots stay free.
+const MAX_MEMBERS: usize = SLOTS / 2;
+
+/// The indexes of the objects of one record.
+#[derive(Debug)]
+pub struct ObjectIndexes {
+    objects: Vec<ObjectIndex>,
+    record: u64,
+}
+
+#[derive(Clone, Debug)]
+struct ObjectIndex {
+    /// The number of the record; 0 for none.
+    record: u64,
+    object: NodeId,
+    state: State,
+    /// The members by their tags; 0, which is not a member, for a free slot.
+    slots: [NodeId; SLOTS],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// One member was looked up. Most objects need no second lookup.
+    LookedUp,
+    Indexed,
+    /// The object has too many members, or keys with escapes.
+    NotIndexed,
+}
+
+impl Default for ObjectIndexes {
+    fn default() -> ObjectIndexes {
+        let none = ObjectIndex { record: 0, object: 0, state: State::LookedUp, slots: [0; SLOTS] };
+        ObjectIndexes { objects: vec![none; OBJECTS], record: 1 }
+    }
+}
+
+impl ObjectIndexes {
+    /// Forgets all objects.
+    pub fn clear(&mut self) {
+        self.record += 1;
+    }
+
+    /// Returns the member of an object with a key; see [`Tree::member`].
+    #[inline]
+    pub fn member(
+        &mut self,
+        tree: &Tree,
+        buffer: &TextBuffer<'_>,
+        object: NodeId,
+        key: &str,
+    ) -> Option<NodeId> {
+        let entry = self.objects.get_mut(object as usize % OBJECTS)?;
+        if (entry.record, entry.object) != (self.record, object) {
+            (entry.record, entry.object, entry.state) = (self.record, object, State::LookedUp);
+            return tree.member(buffer, object, key);
+        }
+        if entry.state == State::LookedUp {
+            entry.state = entry.build(tree, buffer);
+        }
+        match entry.state {
+            State::Indexed => entry.find(tree, buffer, key),
+            _ => tree.member(buffer, object, key),
+        }
+    }
+}
+
+impl ObjectIndex {
+    #[inline(never)]
+    fn build(&mut self, tree: &Tree, buffer: &TextBuffer<'_>) -> State {
+        self.slots = [0; SLOTS];
+        for (count, child) in tree.children(self.object).enumerate() {
+            let tag = tree.tag(child);
+            if count >= MAX_MEMBERS || tag == KeyTag::UNKNOWN {
+                return State::NotIndexed;
+            }
+            let mut at = first_slot(tag);
+            while let Some(slot) = self.slots.get_mut(at) {
+                let is_same = *slot != 0 && tree.tag(*slot) == tag && {
+                    let key = buffer.get(tree.key(child).inner()).unwrap_or("");
+                    key_is(buffer, tree.key(*slot), key)
+                };
+                // If a key is repeated, its last member is used.
+                if *slot == 0 || is_same {
+                    *slot = child;
+                    break;
+                }
+                at = (at + 1) % SLOTS;
+            }
+        }
+        State::Indexed
+    }
+
+    #[inline]
+    fn find(&self, tree: &Tree, buffer: &TextBuffer<'_>, key: &str) -> Option<NodeId> {
+        let tag = KeyTag::new(key.as_bytes());
+        let mut at = first_slot(tag);
+        loop {
+            let member = *self.slots.get(at).filter(|member| **member != 0)?;
+            if tree.tag(member) == tag && key_is(buffer, tree.key(member), key) {
+                return Some(member);
+            }
+            at = (at + 1) % SLOTS;
+        }
+    }
+}
+
+#[inline]
+fn first_slot(tag: KeyTag) -> usize {
+    (tag.0.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOTS.trailing_zeros())) as usize % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Scanner;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn index_and_scan_find_the_same_member(
+            keys in prop::collection::vec(r"[ab\\u{0}]{0,3}|k[0-9]{1,2}", 0..90),
+            looked_up in prop::collection::vec(0..100_usize, 0..40),
+        ) {
+            let members: Vec<String> =
+                keys.iter().enumerate().map(|(i, key)| format!("{}:{i}", serde_json::json!(key))).collect();
+            let text = format!("{{{}}}", members.join(","));
+            let mut tree = Tree::default();
+            tree.add(&mut Scanner::new(text.as_bytes()), 0, 0).unwrap();
+            let buffer = TextBuffer::new(&text);
+            let mut indexes = ObjectIndexes::default();
+            for at in looked_up {
+                let key = keys.get(at).map_or("none", String::as_str);
+                prop_assert_eq!(indexes.member(&tree, &buffer, 0, key), tree.member(&buffer, 0, key));
+            }
+        }
+    }
+
+    #[test]
+    fn another_record_has_another_index() {
+        let (mut tree, mut indexes) = (Tree::default(), ObjectIndexes::default());
+        for (text, expected) in [(r#"{"a":1,"b":2}"#, Some(2)), (r#"{"b":1}"#, Some(1)), (r#"{"c":1}"#, None)]
+        {
+            tree.clear();
+            indexes.clear();
+            tree.add(&mut Scanner::new(text.as_bytes()), 0, 0).unwrap();
+            for _ in 0..3 {
+                assert_eq!(indexes.member(&tree, &TextBuffer::new(text), 0, "b"), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Erases from the target what a source has forgotten.
+//!
+//! The ledger of the source has only keyed hashes. Events that an ingest would suppress are
+//! removed, as well as first-seen times of their ids, rejected lines, and rows of sessions with
+//! pruned events. Other sessions and daily statistics are then recomputed.
+
+use std::collections::BTreeMap;
+
+use super::rejects::RejectFilter;
+use super::report::ErasedRows;
+use super::run::MergeRun;
+use super::source::SourceState;
+use super::visitors::ForgottenSightings;
+use crate::error::Result;
+use crate::event::Event;
+use crate::ingest::batch::suppression::Suppression;
+use crate::maintenance::rebuild::rebuild_tables;
+use crate::maintenance::replay::SESSIONS_TOGETHER;
+use crate::progress::NoProgress;
+use crate::store::Snapshot;
+use crate::store::columns::Table;
+use crate::store::ledger::{Forgotten, Ledger};
+use crate::store::manifest::DataFile;
+use crate::store::rejects::rewrite::{RejectChange, rewrite};
+use crate::store::tables;
+use crate::store::tables::visitors::Visitor;
+use crate::store::transaction::Transaction;
+use crate::store::update::partition::encode_file;
+use crate::store::update::pruned_days::PrunedDays;
+use crate::store::update::time_ranges::SessionSpans;
+use crate::time::Micros;
+
+/// Erases the rows of persons that a source has forgotten and the target has not.
+pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Result<ErasedRows> {
+    let mut erased = ErasedRows::default();
+    let before = run.transaction.snapshot()?;
+    let known = Ledger::load(&before)?;
+    let Some(key) = &run.key else { return Ok(erased) };
+    let Some(suppression) = Suppression::new(&forgotten_by_others(&known, states), key) else {
+        return Ok(erased);
+    };
+    let pruned_days = PrunedDays::load(&before, &known, Micros::MIN)?;
+    let (mut removed, mut sightings) = (SessionSpans::default(), ForgottenSightings::default());
+    erased.events = erase_events(run.transaction, &suppression, &mut removed, &mut sightings)?;
+    erased.sessions = erase_partial_sessions(run.transaction, &known, &suppression, &removed)?;
+    erased.visitors = erase_visitors(run.transaction, &suppression, &sightings)?;
+    let mut filter = RejectFilter::new(run)?;
+    rewrite(
+        run.transaction,
+        |_| true,
+        |reject| match filter.is_forgotten(reject) {
+            true => {
+                erased.rejects += 1;
+                RejectChange::Remove
+            }
+            false => RejectChange::Keep,
+        },
+    )?;
+    if erased.events + erased.sessions + erased.visitors > 0 {
+        // Several parts would read a new file of sessions again after it was replaced.
+        let sessions_together = if erased.sessions > 0 { u64::MAX } else { SESSIONS_TOGETHER };
+        let (settings, clock) = (run.settings, run.clock);
+        rebuild_tables(run.transaction, &pruned_days, settings, clock, &NoProgress, sessions_together)?;
+    }
+    Ok(erased)
+}
+
+/// Returns a ledger of what the sources have forgotten beyond what the target has.
+fn forgotten_by_others(known: &Ledger, states: &[SourceState<'_>]) -> Ledger {
+    let known_until: BTreeMap<(&str, Option<Micros>), Micros> =
+        known.forgotten.iter().map(|entry| ((entry.hash.as_str(), entry.from), entry.until)).collect();
+    let is_new = |entry: &&Forgotten| {
+        known_until.get(&(entry.hash.as_str(), entry.from)).is_none_or(|until| *until < entry.until)
+    };
+    let mut new = Ledger::default();
+    for state in states {
+        new.forget(state.ledger.forgotten.iter().filter(is_new).cloned());
+        new.bare_emails |= state.ledger.bare_emails;
+    }
+    new
+}
+
+/// Removes the rows of a table for which `is_erased` returns true. Returns their number.
+fn erase_rows(
+    transaction: &mut Transaction,
+    table: Table,
+    mut is_erased: impl FnMut(&Snapshot, &DataFile) -> Result<Vec<bool>>,
+) -> Result<u64> {
+    let snapshot = transaction.snapshot()?;
+    let mut count = 0;
+    for file in snapshot.manifest().files(table) {
+        let erased = is_erased(&snapshot, file)?;
+        let rows = erased.iter().filter(|erased| **erased).count() as u64;
+        if rows == 0 {
+            continue;
+        }
+        count += rows;
+        transaction.remove(file);
+        if rows < file.rows {
+            let rest = snapshot.read_file_checked(file)?.filter(erased.iter().map(|erased| !erased))?;
+            transaction.add(encode_file(table, file.day, &rest)?)?;
+        }
+    }
+    Ok(count)
+}
+
+/// Removes the suppressed events. Their session keys and times are added to `removed`, and their
+/// ids to `sightings`.
+fn erase_events(
+    transaction: &mut Transaction,
+    suppression: &Suppression,
+    removed: &mut SessionSpans,
+    sightings: &mut ForgottenSightings,
+) -> Result<u64> {
+    erase_rows(transaction, Table::Events, |snapshot, file| {
+        let frame = snapshot.read_file(file, None)?;
+        let mut erased = Vec::with_capacity(frame.height());
+        while erased.len() < frame.height() {
+            let block = tables::events::read(&frame, erased.len())?;
+            let events: Vec<Event<'_>> = block.rows.iter().map(|row| block.event(row)).collect();
+            let suppressed = suppression.suppressed(&events);
+            for (event, _) in events.iter().zip(&suppressed).filter(|(_, suppressed)| **suppressed) {
+                removed.add(event.row.key, (event.row.time, event.row.time));
+                sightings.add(*event);
+            }
+            erased.extend(suppressed);
+        }
+        Ok(erased)
+    })
+}
+
+/// Removes the rows of sessions with pruned events that may contain a suppressed event. All other
+/// sessions are recomputed.
+fn erase_partial_sessions(
+    transaction: &mut Transaction,
+    ledger: &Ledger,
+    suppression: &Suppression,
+    removed: &SessionSpans,
+) -> Result<u64> {
+    if ledger.pruned_events.is_empty() {
+        return Ok(0);
+    }
+    erase_rows(transaction, Table::Sessions, |snapshot, file| {
+        let frame = snapshot.read_file(file, None)?;
+        let is_erased = |session: &crate::session::SessionSummary<'_>| {
+            let span = (session.first.time, session.ended_at);
+            ledger.events_pruned_within(&session.key.chatbot_id, span)
+                && (removed.overlap(session.key.hash(), span) || suppression.suppresses_session(session))
+        };
+        Ok(tables::sessions::read(&frame)?.iter().map(is_erased).collect())
+    })
+}
+
+/// Removes first-seen times that are suppressed or belong to a removed event. The rebuild adds
+/// those that the remaining events have.
+fn erase_visitors(
+    transaction: &mut Transaction,
+    suppression: &Suppression,
+    sightings: &ForgottenSightings,
+) -> Result<u64> {
+    erase_rows(transaction, Table::Visitors, |snapshot, file| {
+        let visitors = tables::visitors::read(&snapshot.read_file(file, None)?)?;
+        let is_erased = |visitor: &Visitor| {
+            sightings.contain(visitor) || suppression.suppresses_id(&visitor.id, visitor.first_seen_at)
+        };
+        Ok(visitors.iter().map(is_erased).collect())
+    })
+}

@@ -1,0 +1,96 @@
+//! Adds the first-seen times of a source.
+//!
+//! They can be earlier than all events that the stores still have. If a time is on a date whose
+//! events the source has pruned, the target records that date as pruned too: no event of it
+//! confirms the time.
+
+use std::collections::{HashMap, HashSet};
+
+use super::pruned_days::TakenDays;
+use super::run::{MergeRun, PendingStatistics};
+use super::source::SourceState;
+use crate::error::Result;
+use crate::event::{Event, KeyKind, session_key_hash};
+use crate::ingest::batch::TableChanges;
+use crate::ingest::batch::suppression::Suppression;
+use crate::prehashed::PreHashed;
+use crate::store::columns::Table;
+use crate::store::ledger::Ledger;
+use crate::store::tables;
+use crate::store::tables::visitors::Visitor;
+use crate::store::update;
+use crate::store::update::visitors::{FirstSeenMap, FirstSeenUpdate};
+use crate::time::{Day, Micros};
+
+/// The ids in events of forgotten persons, with the times of these events. Such an event is not the
+/// first one of any id.
+#[derive(Debug, Default)]
+pub(super) struct ForgottenSightings(HashSet<(u128, Micros)>);
+
+impl ForgottenSightings {
+    /// Adds the ids of an event.
+    pub(super) fn add(&mut self, event: Event<'_>) {
+        for kind in [KeyKind::Anonymous, KeyKind::User] {
+            if let Some(id) = event.text(kind.field()) {
+                self.0.insert((session_key_hash(event.chatbot_id(), kind, id), event.row.time));
+            }
+        }
+    }
+
+    /// Returns whether a visitor was first seen in such an event.
+    pub(super) fn contain(&self, visitor: &Visitor) -> bool {
+        !self.0.is_empty() && self.0.contains(&(visitor.hash(), visitor.first_seen_at))
+    }
+}
+
+/// Adds the first-seen times, except for those of `forgotten` events. Returns the visitors that
+/// pruned days of the source count as new, although the target has seen them on an earlier day.
+pub(super) fn merge(
+    run: &mut MergeRun<'_>,
+    state: &SourceState<'_>,
+    ledger: &Ledger,
+    taken: &TakenDays,
+    forgotten: &ForgottenSightings,
+    statistics: &mut PendingStatistics<'_>,
+) -> Result<Vec<FirstSeenUpdate>> {
+    let zone = run.settings.timezone;
+    let mut late = Vec::new();
+    for file in state.snapshot.manifest().files(Table::Visitors) {
+        let mut seen: FirstSeenMap = HashMap::with_hasher(PreHashed);
+        for mut visitor in tables::visitors::read(&state.snapshot.read_file_checked(file)?)? {
+            let time = visitor.first_seen_at;
+            let is_suppressed = |s: &Suppression| s.suppresses_id(&visitor.id, time);
+            if forgotten.contain(&visitor) || run.suppression.as_ref().is_some_and(is_suppressed) {
+                continue;
+            }
+            let is_taken = |day: &Day| taken.has_sessions_of(&visitor.chatbot_id, *day);
+            visitor.counted_new_on = visitor.counted_new_on.filter(is_taken);
+            seen.insert(visitor.hash(), visitor);
+        }
+        let before = run.transaction.snapshot()?;
+        let stored = update::visitors::stored_times(&before, &seen)?;
+        seen.retain(|hash, visitor| {
+            let earlier = stored.get(hash).copied().filter(|time| *time <= visitor.first_seen_at);
+            let Some(first_seen_at) = earlier else { return true };
+            if visitor.counted_new_on.is_some_and(|day| day != zone.day(first_seen_at)) {
+                let previous = visitor.clone();
+                late.push(FirstSeenUpdate { previous, first_seen_at, counted_new_on: None });
+            }
+            false
+        });
+        for visitor in seen.values() {
+            let (chatbot, date) = (visitor.chatbot_id.as_str(), Day::utc(visitor.first_seen_at));
+            if state.ledger.events_pruned(chatbot, date) && !ledger.events_pruned(chatbot, date) {
+                run.ledger.pruned_events.entry(chatbot.to_owned()).or_default().insert(date);
+            }
+        }
+        if seen.is_empty() {
+            continue;
+        }
+        let first_seen_updates =
+            update::write_pipelined(run.transaction, |sink| update::visitors::write(&before, seen, sink))?;
+        let changes = TableChanges { first_seen_updates, since: Micros::MIN, ..TableChanges::default() };
+        statistics.add(run.transaction, changes)?;
+    }
+    Ok(late)
+}

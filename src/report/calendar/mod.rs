@@ -1,0 +1,14 @@
+//! Reports by calendar time, in the store's time zone.
+//!
+//! - [`heatmap`] counts sessions by weekday and hour;
+//! - [`intervals`] counts sessions and visitors by hour, week or month;
+//! - [`retention`] counts the visitors who came back, by the [period](periods) in which they were
+//!   first seen.
+//!
+//! [`buckets`] counts the sessions of the first two.
+
+mod buckets;
+pub(super) mod heatmap;
+pub(super) mod intervals;
+pub(super) mod periods;
+pub(super) mod retention;

@@ -1,0 +1,168 @@
+//! `goals`: how often, and by how many sessions and visitors, the goals of `wa.toml` are reached.
+
+mod converters;
+
+use serde::Serialize;
+
+use super::answer::rows::{Group, RowFigure, RowList, rows};
+use super::answer::{Report, ReportBody, ReportHead, diagnostics};
+use super::metric::values::{Distinct, Percent};
+use super::query::tables::Tables;
+use super::query::{Query, pruned};
+use super::sequence::definitions::Goal;
+use super::sequence::event_pattern::{self, EventPattern, PatternMatcher};
+use super::sequence::{
+    BoundTags, EventTags, SequenceEvent, SequenceFold, TieOrder, fold_sessions, on_pruned_events,
+};
+use crate::error::Result;
+use crate::store::frame::Frame;
+use crate::time::Zone;
+use converters::{Converters, SessionVisitors};
+
+/// The number of goals that one read of the events counts.
+const GOALS_PER_READ: usize = 30;
+
+rows! {
+    /// A goal.
+    GoalRow {
+        dimensions {
+            /// The name in the settings.
+            name = "name",
+        }
+        metrics {
+            /// The number of events that reach the goal.
+            total: u64,
+            /// The sessions with such an event.
+            converting_sessions: u64,
+            /// The visitors with such an event.
+            unique_converters: Distinct,
+            /// 100 × converting sessions / sessions.
+            session_rate: Percent,
+            /// 100 × unique converters / visitors.
+            visitor_rate: Percent,
+        }
+    }
+}
+
+/// The body of `goals`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Goals {
+    /// The number of sessions in the window.
+    pub sessions: u64,
+    /// The number of their visitors.
+    pub visitors: u64,
+    /// The goals, in the order of the settings.
+    pub goals: RowList<GoalRow>,
+}
+
+impl ReportBody for Goals {
+    const NAME: &'static str = "goals";
+
+    fn figures(&self) -> Vec<RowFigure> {
+        RowFigure::of_list("goals", &self.goals)
+    }
+
+    fn groups(&self) -> Vec<Group<'_>> {
+        vec![Group::list("goals", &self.goals).with_bar("converting_sessions")]
+    }
+}
+
+/// Computes `goals`.
+pub(crate) fn goals(tables: &dyn Tables, query: &Query, goals: &[Goal]) -> Result<Report<Goals>> {
+    let mut body = Goals { sessions: 0, visitors: 0, goals: RowList::complete(Vec::new()) };
+    let mut notes = Vec::new();
+    let mut bots = 0;
+    for batch in goals.chunks(GOALS_PER_READ) {
+        let converters = Converters::default();
+        let mut patterns: Vec<EventPattern> = batch.iter().map(|goal| goal.event.clone()).collect();
+        notes.extend(event_pattern::resolve(tables, query, &mut patterns));
+        let tags = GoalTags { patterns, zone: tables.zone() };
+        let visitors = SessionVisitors(converters.clone());
+        let fold = GoalFold { goals: batch.len(), converters: &converters };
+        let folded = fold_sessions(tables, query, &visitors, &tags, &fold)?;
+        let (all_visitors, converters) = converters.count(batch.len());
+        (body.sessions, body.visitors, bots) = (folded.sessions, all_visitors, folded.bots);
+        body.goals.all.extend(batch.iter().zip(folded.sum).zip(converters).map(
+            |((goal, totals), converters)| GoalRow {
+                name: goal.name.clone(),
+                total: totals.events,
+                converting_sessions: totals.sessions,
+                unique_converters: Distinct(converters),
+                session_rate: Percent::from_parts(totals.sessions, folded.sessions),
+                visitor_rate: Percent::from_parts(converters, all_visitors),
+            },
+        ));
+    }
+    body.goals.shown = body.goals.all.len();
+    let mut report = Report::new(ReportHead::new(tables, query, bots), body);
+    if goals.is_empty() {
+        report.notes.push("no goals are defined: add a table [goals] to wa.toml".to_owned());
+        return Ok(report);
+    }
+    report.notes = diagnostics::on_window(tables, query, report.body.sessions == 0, bots)?;
+    report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
+    report.notes.extend(on_pruned_events(tables, query));
+    report.notes.extend(notes);
+    Ok(report)
+}
+
+/// The sums of a goal.
+#[derive(Clone, Copy, Default)]
+struct GoalTotals {
+    events: u64,
+    sessions: u64,
+}
+
+/// Adds up goals.
+struct GoalFold<'a> {
+    goals: usize,
+    converters: &'a Converters,
+}
+
+impl SequenceFold<u128> for GoalFold<'_> {
+    type Sum = Vec<GoalTotals>;
+
+    fn empty(&self) -> Vec<GoalTotals> {
+        vec![GoalTotals::default(); self.goals]
+    }
+
+    fn add(&self, totals: &mut Vec<GoalTotals>, visitor: &u128, events: &[SequenceEvent]) {
+        for (number, totals) in totals.iter_mut().enumerate() {
+            let reached = events.iter().filter(|event| event.tag >> number & 1 == 1).count() as u64;
+            if reached > 0 {
+                totals.events += reached;
+                totals.sessions += 1;
+            }
+        }
+        self.converters.add(*visitor, events.iter().fold(0, |bits, event| bits | event.tag));
+    }
+
+    fn merge(&self, mut totals: Vec<GoalTotals>, other: Vec<GoalTotals>) -> Vec<GoalTotals> {
+        for (totals, other) in totals.iter_mut().zip(other) {
+            totals.events += other.events;
+            totals.sessions += other.sessions;
+        }
+        totals
+    }
+}
+
+/// Tags events with the goals that they reach.
+struct GoalTags {
+    patterns: Vec<EventPattern>,
+    zone: Zone,
+}
+
+impl EventTags for GoalTags {
+    fn columns(&self) -> Vec<&'static str> {
+        event_pattern::columns(&self.patterns)
+    }
+
+    fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f>> {
+        let mut matcher = PatternMatcher::new(&self.patterns, frame, self.zone)?;
+        Ok(Box::new(move |row| Some(matcher.bits(row)).filter(|bits| *bits != 0)))
+    }
+
+    fn tie_order(&self) -> TieOrder {
+        TieOrder::Tag
+    }
+}

@@ -1,0 +1,168 @@
+//! Grids: the same reports for several chatbots and several windows that end on the same day.
+//!
+//! Each answer is the one that [`run`](super::run) returns for its chatbots and its window. The
+//! reports of a grid share their reads: each file is read once per report, not once per answer.
+
+use rayon::prelude::*;
+
+use super::answer::Answer;
+use super::calendar::periods::Interval;
+use super::dispatch::{ReportKind, ReportRequest, run_kind};
+use super::query::Query;
+use super::query::by_chatbot::ChatbotPartitions;
+use super::query::chatbots::{check_chatbots, ranked_chatbots};
+use super::query::tables::Tables;
+use super::query::window::Window;
+use super::selected::filtered::{resolve_fields, with_selected_sessions};
+use crate::error::Result;
+use crate::store::columns::Table;
+
+/// The longest window in days whose retention is by day, and the longest whose retention is by
+/// week.
+const RETENTION_DAYS: [u32; 2] = [14, 180];
+
+/// The maximum number of events in the longest window and its previous period for which answers are
+/// computed in parallel. Each answer on that many events takes about 150 MB.
+const MAX_PARALLEL_EVENTS: usize = 2 << 20;
+
+/// A request for a grid.
+#[derive(Clone, Debug)]
+pub struct GridRequest {
+    /// The options of all reports. Its window is replaced by each of `windows`.
+    pub reports: ReportRequest,
+    /// The windows, the shortest first. All end on the same day.
+    pub windows: Vec<Window>,
+    /// The reports, and whether each is compared with the previous period.
+    pub parts: Vec<(ReportKind, bool)>,
+    /// The maximum number of chatbots that have their own answers.
+    pub max_chatbots: usize,
+}
+
+/// The position of an answer in a grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GridPosition {
+    /// The index of the scope.
+    pub scope: usize,
+    /// The index of the window.
+    pub window: usize,
+    /// The index of the report.
+    pub part: usize,
+}
+
+/// The answers of a grid, converted to `T`.
+#[derive(Clone, Debug)]
+pub struct Grid<T> {
+    /// The chatbots of each scope. The first scope has all chatbots of the request together. If
+    /// these are several, each of the next scopes has one of them, most sessions first.
+    pub scopes: Vec<Vec<String>>,
+    /// The chatbots that have no scope of their own.
+    pub others: Vec<String>,
+    /// The answers by scope, then by window, then by report.
+    pub answers: Vec<Vec<Vec<T>>>,
+    /// Notes on the conditions of the request.
+    pub notes: Vec<String>,
+}
+
+impl GridRequest {
+    /// Returns the request for one answer.
+    pub fn request(&self, scope: &[String], window: Window, part: usize) -> ReportRequest {
+        let (kind, compare) = self.parts.get(part).copied().unwrap_or((ReportKind::Summary, false));
+        let mut request = self.reports.clone();
+        request.kind = kind;
+        request.compare = compare;
+        request.query = Query { window, chatbots: scope.to_vec(), ..request.query };
+        request.retention.interval = match window.days() {
+            days if days <= RETENTION_DAYS[0] => Interval::Day,
+            days if days <= RETENTION_DAYS[1] => Interval::Week,
+            _ => Interval::Month,
+        };
+        request
+    }
+
+    /// Returns the longest window.
+    fn longest(&self) -> Window {
+        self.windows.last().copied().unwrap_or(self.reports.query.window)
+    }
+}
+
+/// Computes a grid. `convert` receives each answer.
+///
+/// # Errors
+/// Returns a usage error for unknown chatbots and fields.
+pub fn run_grid<T: Send>(
+    tables: &dyn Tables,
+    request: &GridRequest,
+    convert: impl Fn(GridPosition, &dyn Answer) -> T + Sync,
+) -> Result<Grid<T>> {
+    check_chatbots(tables, &request.reports.query.chatbots)?;
+    let mut request = request.clone();
+    request.reports.kind = ReportKind::All;
+    request.reports.query.window = request.longest();
+    request.reports.compare = request.parts.iter().any(|(_, compare)| *compare);
+    let notes = resolve_fields(tables, &mut request.reports)?;
+    let span = (request.longest().previous().from, request.longest().to);
+    let in_parallel = tables.estimated_rows(Table::Events, Some(span)) <= MAX_PARALLEL_EVENTS;
+    let (mut grid, note) = with_selected_sessions(tables, &request.reports, |tables| {
+        compute(tables, &request, in_parallel, &convert)
+    })?;
+    grid.notes = notes.into_iter().chain(note).collect();
+    Ok(grid)
+}
+
+/// Computes a grid on all sessions of the tables.
+fn compute<T: Send>(
+    tables: &dyn Tables,
+    request: &GridRequest,
+    in_parallel: bool,
+    convert: &(impl Fn(GridPosition, &dyn Answer) -> T + Sync),
+) -> Result<Grid<T>> {
+    let query = &request.reports.query;
+    let mut chatbots = ranked_chatbots(tables, query, false)?;
+    let others = if chatbots.len() > request.max_chatbots {
+        chatbots.split_off(request.max_chatbots)
+    } else {
+        Vec::new()
+    };
+    let mut scopes = vec![query.chatbots.clone()];
+    if chatbots.len() + others.len() > 1 {
+        scopes.extend(chatbots.into_iter().map(|chatbot| vec![chatbot]));
+    }
+    let positions: Vec<(usize, usize)> = (0..scopes.len())
+        .flat_map(|scope| (0..request.windows.len()).map(move |window| (scope, window)))
+        .collect();
+    // All chatbots together read all that the others need. Their shortest window is first, so that
+    // the newest days, which all windows have, fit into the cache of reads.
+    let (together, separate) = positions.split_at(request.windows.len().min(positions.len()));
+    let mut answers: Vec<Vec<Vec<T>>> =
+        scopes.iter().map(|_| request.windows.iter().map(|_| Vec::new()).collect()).collect();
+    for part in 0..request.parts.len() {
+        // The reads of a report are dropped before the next report.
+        let partitions = ChatbotPartitions::for_windows(tables, request.longest());
+        let run = |(scope, window): (usize, usize)| -> Result<(usize, usize, T)> {
+            let chatbots = scopes.get(scope).map_or(&[][..], Vec::as_slice);
+            let days = request.windows.get(window).copied().unwrap_or(query.window);
+            let request = request.request(chatbots, days, part);
+            let answer = match chatbots {
+                [chatbot] if scope > 0 => run_kind(&partitions.chatbot(chatbot), &request, request.kind)?,
+                _ => run_kind(&partitions.all(), &request, request.kind)?,
+            };
+            Ok((scope, window, convert(GridPosition { scope, window, part }, answer.as_ref())))
+        };
+        let mut computed =
+            together.iter().map(|position| run(*position)).collect::<Result<Vec<(usize, usize, T)>>>()?;
+        computed.extend(match in_parallel {
+            true => separate
+                .par_iter()
+                .with_max_len(1)
+                .map(|position| run(*position))
+                .collect::<Result<Vec<(usize, usize, T)>>>()?,
+            false => separate.iter().map(|position| run(*position)).collect::<Result<Vec<_>>>()?,
+        });
+        for (scope, window, answer) in computed {
+            if let Some(cell) = answers.get_mut(scope).and_then(|windows| windows.get_mut(window)) {
+                cell.push(answer);
+            }
+        }
+    }
+    Ok(Grid { scopes, others, answers, notes: Vec::new() })
+}

@@ -1,0 +1,92 @@
+//! Distributions of times. Their memory grows only with the number of different times.
+
+use hashbrown::HashMap;
+
+use super::values::Millis;
+use crate::time::Micros;
+
+/// Times, counted by whole milliseconds.
+///
+/// Rounding keeps the order of times, so the percentiles of rounded times are the rounded
+/// percentiles. The mean is computed from the sum in microseconds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TimeCounts {
+    count: u64,
+    sum_us: u128,
+    by_millis: HashMap<u64, u64>,
+}
+
+impl TimeCounts {
+    /// Adds a time; a negative one counts as 0.
+    pub fn add(&mut self, time: Micros) {
+        self.count += 1;
+        self.sum_us += u128::from(time.max(0).unsigned_abs());
+        *self.by_millis.entry(Millis::from_micros(time).0).or_default() += 1;
+    }
+
+    /// Adds the times of another distribution.
+    pub fn merge(mut self, other: TimeCounts) -> TimeCounts {
+        if self.by_millis.len() < other.by_millis.len() {
+            return other.merge(self);
+        }
+        self.count += other.count;
+        self.sum_us += other.sum_us;
+        for (millis, count) in other.by_millis {
+            *self.by_millis.entry(millis).or_default() += count;
+        }
+        self
+    }
+
+    /// Returns the number of times.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns the mean, rounded half up; `None` if there are no times.
+    pub fn mean(&self) -> Option<Millis> {
+        Millis::mean(self.sum_us, self.count)
+    }
+
+    /// Returns percentiles by the nearest-rank method, for percents in ascending order; `None` if
+    /// there are no times.
+    pub fn percentiles<const N: usize>(&self, percents: [u64; N]) -> [Option<Millis>; N] {
+        let mut times: Vec<(u64, u64)> = self.by_millis.iter().map(|(time, count)| (*time, *count)).collect();
+        times.sort_unstable();
+        let mut times = times.into_iter();
+        let (mut time, mut seen) = (None, 0u64);
+        percents.map(|percent| {
+            let rank = u128::from(self.count) * u128::from(percent);
+            while u128::from(seen) * 100 < rank || time.is_none() {
+                let (next, count) = times.next()?;
+                (time, seen) = (Some(Millis(next)), seen + count);
+            }
+            time
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::metric::percentile::nearest_ranks;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn percentiles_are_those_of_all_times(times in prop::collection::vec(-1_000i64..9_000_000, 0..40)) {
+            let halves = times.split_at(times.len() / 3);
+            let count = |times: &[i64]| {
+                let mut counts = TimeCounts::default();
+                times.iter().for_each(|time| counts.add(*time));
+                counts
+            };
+            let counts = count(halves.0).merge(count(halves.1));
+            let mut sorted: Vec<i64> = times.iter().map(|time| *time.max(&0)).collect();
+            let sum: i64 = sorted.iter().sum();
+            let expected = nearest_ranks(&mut sorted, [50, 75, 90, 100]);
+            prop_assert_eq!(counts.percentiles([50, 75, 90, 100]), expected.map(|time| time.map(Millis::from_micros)));
+            prop_assert_eq!(counts.count(), times.len() as u64);
+            prop_assert_eq!(counts.mean(), Millis::mean(sum as u128, times.len() as u64));
+        }
+    }
+}

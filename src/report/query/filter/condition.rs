@@ -1,0 +1,144 @@
+//! One condition: a field, an operator and alternatives.
+
+use std::cmp::Ordering;
+
+use super::field::{Field, Subject};
+use super::reader::FieldReader;
+use super::syntax::WrittenCondition;
+use super::value::{TimeRange, Value};
+use crate::decimal::DecimalText;
+use crate::error::{Error, Result};
+use crate::report::query::operator::Operator;
+use crate::report::query::view_cache::{NULL_TOKEN, ViewCache};
+use crate::store::columns::ColumnType;
+use crate::store::frame::{Cell, Frame};
+use crate::time::Zone;
+
+/// A condition on one field of a session or an event.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(super) field: Field,
+    operator: Operator,
+    values: Vec<Value>,
+}
+
+impl Condition {
+    /// Checks a parsed condition.
+    ///
+    /// # Errors
+    /// Returns a usage error for an unknown field, or a value that the field cannot have.
+    pub(super) fn new(written: WrittenCondition, subject: Subject) -> Result<Condition> {
+        let field = Field::new(written.keys, subject)?;
+        let operator = written.operator;
+        if operator.is_order() && written.values.len() > 1 {
+            return Err(Error::usage("the operators < <= > >= accept only one value")
+                .hint("write alternatives with = or !=, or put a value with | in double quotes"));
+        }
+        let values = written.values.into_iter().map(|value| Value::new(value, &field, operator));
+        Ok(Condition { values: values.collect::<Result<_>>()?, field, operator })
+    }
+
+    /// Returns whether a value satisfies the condition. A missing value equals the empty text and
+    /// differs from every other text; it contains no text and has no order.
+    fn accepts(&self, text: Option<&str>) -> bool {
+        let positive = match text {
+            None => match self.operator {
+                Operator::Equal | Operator::NotEqual => self.values.iter().any(Value::is_empty),
+                _ => false,
+            },
+            Some(text) => self.accepts_text(text),
+        };
+        positive != self.operator.is_negative()
+    }
+
+    /// Returns whether a text satisfies the condition; for a negative operator, whether it
+    /// satisfies the opposite one.
+    fn accepts_text(&self, text: &str) -> bool {
+        let numbers = !self.field.is_id();
+        match self.operator {
+            Operator::Contains | Operator::NotContains => {
+                self.values.iter().any(|value| value.is_contained_in(text))
+            }
+            Operator::Equal | Operator::NotEqual => {
+                self.values.iter().any(|value| value.equals(text, numbers) || self.is_null_text(value, text))
+            }
+            operator => self.values.iter().any(|value| operator.accepts(value.order_of(text, numbers))),
+        }
+    }
+
+    /// Returns whether a value is empty and the text is the one that the field uses for missing
+    /// values.
+    fn is_null_text(&self, value: &Value, text: &str) -> bool {
+        value.is_empty() && self.field.null_text() == Some(text)
+    }
+
+    /// Binds the condition to the rows of a frame that has the column. Times without an offset are
+    /// read in `zone`.
+    pub(super) fn bind<'a>(&'a self, frame: &Frame, zone: Zone) -> Result<BoundCondition<'a>> {
+        let reader = FieldReader::new(&self.field, frame)?;
+        let comparison = match self.field.column().kind {
+            ColumnType::Timestamp => {
+                let ranges: Option<Vec<TimeRange>> =
+                    self.values.iter().map(|value| value.time_range(zone)).collect();
+                let compares_text = matches!(self.operator, Operator::Contains | Operator::NotContains);
+                ranges.filter(|_| !compares_text).map_or(Comparison::Text, Comparison::Times)
+            }
+            ColumnType::Int32 | ColumnType::Int64 => {
+                let numbers: Option<Vec<i64>> = self.values.iter().map(Value::whole_number).collect();
+                numbers.map_or(Comparison::Text, Comparison::Ints)
+            }
+            _ => Comparison::Text,
+        };
+        let cache = ViewCache::new(self.accepts(self.field.null_text()));
+        Ok(BoundCondition { condition: self, reader, comparison, cache })
+    }
+}
+
+/// How the values of a column are compared.
+enum Comparison {
+    Text,
+    Times(Vec<TimeRange>),
+    Ints(Vec<i64>),
+}
+
+/// A [`Condition`], bound to the rows of one frame.
+pub(crate) struct BoundCondition<'a> {
+    condition: &'a Condition,
+    reader: FieldReader<'a>,
+    comparison: Comparison,
+    /// Results by the token of the text.
+    cache: ViewCache<bool>,
+}
+
+impl BoundCondition<'_> {
+    /// Returns whether a row satisfies the condition.
+    #[inline]
+    pub fn matches(&mut self, row: usize) -> bool {
+        let BoundCondition { condition, reader, comparison, cache } = self;
+        let operator = condition.operator;
+        match (&*comparison, reader.cell(row)) {
+            (Comparison::Times(ranges), Cell::Time(time)) => {
+                ranges.iter().any(|range| range.accepts(time, operator)) != operator.is_negative()
+            }
+            (Comparison::Ints(numbers), Cell::Int(number)) => {
+                let accepts = |value: &i64| match operator {
+                    Operator::Equal | Operator::NotEqual => number == *value,
+                    operator => operator.accepts(number.cmp(value)),
+                };
+                numbers.iter().any(accepts) != operator.is_negative()
+            }
+            _ if reader.has_tokens() => {
+                let token = reader.token(row).unwrap_or(NULL_TOKEN);
+                cache.get(token, || condition.accepts(reader.text(row).as_deref()))
+            }
+            _ => condition.accepts(reader.text(row).as_deref()),
+        }
+    }
+}
+
+/// Compares two texts, as numbers if both are numbers.
+pub(super) fn compare(text: &str, value: &str, numbers: bool) -> Ordering {
+    let parsed = || DecimalText::parse(text).zip(DecimalText::parse(value));
+    let numbers = if numbers { parsed() } else { None };
+    numbers.map_or_else(|| text.cmp(value), |(a, b)| a.cmp(&b))
+}

@@ -1,0 +1,95 @@
+//! Reads the values of a field from the rows of a frame.
+
+use std::borrow::Cow;
+
+use memchr::memmem::Finder;
+
+use super::field::Field;
+use crate::error::Result;
+use crate::json;
+use crate::report::query::json_lookup::at_path;
+use crate::store::frame::{Cell, Cells, Frame};
+use crate::time::format_utc;
+
+/// A field, bound to the rows of a frame that has its column.
+pub(crate) struct FieldReader<'a> {
+    path: &'a [String],
+    cells: Cells,
+    /// Finds the last key of the path in a JSON text.
+    key: Option<Finder<'a>>,
+    null_text: Option<&'static str>,
+}
+
+impl<'a> FieldReader<'a> {
+    /// Binds a field to a frame.
+    ///
+    /// # Errors
+    /// Fails if the frame does not have the column.
+    pub fn new(field: &'a Field, frame: &Frame) -> Result<FieldReader<'a>> {
+        // A number may be an index into a list, which the JSON text does not contain.
+        let key = field.path().iter().rev().find(|key| key.parse::<usize>().is_err());
+        Ok(FieldReader {
+            path: field.path(),
+            cells: frame.cells(field.column())?,
+            key: key.map(|key| Finder::new(key.as_bytes())),
+            null_text: field.null_text(),
+        })
+    }
+
+    /// Returns the cell of a row.
+    pub fn cell(&self, row: usize) -> Cell<'_> {
+        self.cells.get(row)
+    }
+
+    /// Returns the token of a row's text; `None` for missing values and for columns without texts.
+    /// Rows with equal tokens have equal values.
+    pub fn token(&self, row: usize) -> Option<u128> {
+        match &self.cells {
+            Cells::Text(texts) | Cells::Json(texts) => texts.token(row),
+            _ => None,
+        }
+    }
+
+    /// Returns whether rows have tokens.
+    pub fn has_tokens(&self) -> bool {
+        matches!(&self.cells, Cells::Text(_) | Cells::Json(_))
+    }
+
+    /// Returns the value of a row as text; `None` if it is missing or null.
+    ///
+    /// Numbers inside JSON are returned as written in the log, because a parser would round long
+    /// numbers. Lists and objects have no white space.
+    pub fn text(&self, row: usize) -> Option<Cow<'_, str>> {
+        let text = match self.cells.get(row) {
+            Cell::Null => None,
+            Cell::Text(text) => Some(Cow::Borrowed(text)),
+            Cell::Json(json) => self.json_text(json),
+            Cell::Int(number) => Some(Cow::Owned(number.to_string())),
+            Cell::Float(number) => Some(Cow::Owned(number.to_string())),
+            Cell::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
+            Cell::Time(time) => Some(Cow::Owned(format_utc(time))),
+            Cell::Date(day) => Some(Cow::Owned(day.to_string())),
+        };
+        text.or(self.null_text.map(Cow::Borrowed))
+    }
+
+    fn json_text<'j>(&self, json: &'j str) -> Option<Cow<'j, str>> {
+        if self.path.is_empty() {
+            return Some(Cow::Borrowed(json));
+        }
+        // Most objects do not contain the key, which a search for its text shows without parsing.
+        // An escape may hide the key, so objects with a backslash are parsed.
+        if let Some(key) = &self.key
+            && key.find(json.as_bytes()).is_none()
+            && memchr::memchr(b'\\', json.as_bytes()).is_none()
+        {
+            return None;
+        }
+        let value = at_path(json, self.path).filter(|value| *value != "null")?;
+        Some(match json::lenient::string_value(value) {
+            Some(text) => text,
+            None if value.starts_with(['{', '[']) => Cow::Owned(json::lenient::compact(value)),
+            None => Cow::Borrowed(value),
+        })
+    }
+}

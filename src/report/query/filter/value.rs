@@ -1,0 +1,209 @@
+//! A value of a condition: text, pattern, number, duration or time.
+
+use std::cmp::Ordering;
+
+use super::condition::compare;
+use super::field::Field;
+use super::syntax::WrittenValue;
+use crate::config::quantity::parse_duration;
+use crate::decimal::DecimalText;
+use crate::error::{Error, Result};
+use crate::report::query::operator::Operator;
+use crate::store::columns::ColumnType;
+use crate::time::{Day, Micros, SECOND, Zone, parse_human, parse_human_in};
+
+/// A value that a condition compares with.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    text: String,
+    lowercase: String,
+    /// The texts between the wildcards of a pattern.
+    pattern: Option<Vec<String>>,
+}
+
+impl Value {
+    /// Checks a value of a field. A duration becomes a number of the field's unit.
+    ///
+    /// # Errors
+    /// Returns a usage error if the field cannot have the value.
+    pub fn new(written: WrittenValue, field: &Field, operator: Operator) -> Result<Value> {
+        let mut text = written.text;
+        let is_equality = matches!(operator, Operator::Equal | Operator::NotEqual);
+        let has_wildcard = is_equality && !written.is_quoted && text.contains('*');
+        if let Some(number) = duration(&text, field) {
+            text = number;
+        }
+        if !has_wildcard && (operator.is_order() || is_equality && !text.is_empty()) {
+            check_type(&text, field)?;
+        }
+        let pattern = has_wildcard.then(|| text.split('*').map(str::to_owned).collect());
+        Ok(Value { lowercase: text.to_lowercase(), text, pattern })
+    }
+
+    /// Returns whether the value is empty, which stands for a missing value.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Returns whether a text contains the value, ignoring case.
+    pub fn is_contained_in(&self, text: &str) -> bool {
+        text.contains(&self.text) || text.to_lowercase().contains(&self.lowercase)
+    }
+
+    /// Returns whether a text equals the value or matches the pattern. With `numbers`, two numbers
+    /// compare by value.
+    pub fn equals(&self, text: &str, numbers: bool) -> bool {
+        match &self.pattern {
+            Some(parts) => matches_pattern(text, parts),
+            None => compare(text, &self.text, numbers).is_eq(),
+        }
+    }
+
+    /// Returns the order of a text and the value.
+    pub fn order_of(&self, text: &str, numbers: bool) -> Ordering {
+        compare(text, &self.text, numbers)
+    }
+
+    /// Returns the value as a whole number; `None` if its text is not an integer.
+    pub fn whole_number(&self) -> Option<i64> {
+        self.text.parse().ok()
+    }
+
+    /// Returns the times that the value stands for; `None` if it is not a time.
+    pub fn time_range(&self, zone: Zone) -> Option<TimeRange> {
+        if let Some(day) = Day::parse(&self.text) {
+            return Some(TimeRange { start: zone.start_of(day), end: zone.start_of(day.plus(1)) });
+        }
+        let time = parse_human_in(&self.text, zone)?;
+        Some(TimeRange { start: time, end: time.saturating_add(1) })
+    }
+}
+
+/// The times that a value stands for: all times of a day, or one instant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimeRange {
+    start: Micros,
+    /// The first time after the range.
+    end: Micros,
+}
+
+impl TimeRange {
+    /// Returns whether a time satisfies an operator; for a negative operator, the opposite one. A
+    /// time is less than a range if it is before its start, and greater if it is after its end.
+    pub fn accepts(self, time: Micros, operator: Operator) -> bool {
+        let order = if time < self.start {
+            Ordering::Less
+        } else if time < self.end {
+            Ordering::Equal
+        } else {
+            Ordering::Greater
+        };
+        match operator {
+            Operator::NotEqual => order.is_eq(),
+            operator => operator.accepts(order),
+        }
+    }
+}
+
+/// Converts a duration with a unit to a number in the field's unit; `None` if the field or the text
+/// is not a duration.
+fn duration(text: &str, field: &Field) -> Option<String> {
+    let name = field.path().last().map_or(field.column().name, String::as_str);
+    let per_unit = match () {
+        () if name.ends_with("_ms") => 1_000,
+        () if name.ends_with("_seconds") => SECOND,
+        () => return None,
+    };
+    let millis =
+        || text.strip_suffix("ms").and_then(|digits| digits.parse::<Micros>().ok()?.checked_mul(1_000));
+    let micros = millis().or_else(|| parse_duration(text).ok())?;
+    let (whole, rest) = (micros / per_unit, micros % per_unit);
+    Some(if rest == 0 { whole.to_string() } else { format!("{whole}.{:06}", rest * (SECOND / per_unit)) })
+}
+
+/// Checks that a value has the type of its column.
+fn check_type(text: &str, field: &Field) -> Result<()> {
+    let name = field.name();
+    let invalid = |what: &str| Error::usage(format!("{name} is {what}, and {text:?} is not"));
+    match field.column().kind {
+        ColumnType::Int32 | ColumnType::Int64 | ColumnType::Float if DecimalText::parse(text).is_none() => {
+            Err(invalid("a number").hint(format!("write a number, such as {name}>=10")))
+        }
+        ColumnType::Bool if !matches!(text, "true" | "false") => {
+            Err(invalid("true or false").hint(format!("write {name}=true or {name}=false")))
+        }
+        ColumnType::Timestamp if parse_human(text).is_none() => Err(invalid("a time").hint(format!(
+            "write a day or a time, such as {name}>='2026-01-31 12:00', in the store's time zone"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether a text consists of the parts of a pattern, with any text between them.
+fn matches_pattern(text: &str, parts: &[String]) -> bool {
+    let Some((first, rest)) = parts.split_first() else { return text.is_empty() };
+    let Some((last, middle)) = rest.split_last() else { return text == first };
+    let Some(mut text) = text.strip_prefix(first.as_str()).and_then(|text| text.strip_suffix(last.as_str()))
+    else {
+        return false;
+    };
+    for part in middle {
+        match text.find(part.as_str()).and_then(|at| text.get(at + part.len()..)) {
+            Some(rest) => text = rest,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::format_utc;
+
+    #[test]
+    fn wildcard_stands_for_any_text() {
+        let matches = |text: &str, pattern: &str| {
+            matches_pattern(text, &pattern.split('*').map(str::to_owned).collect::<Vec<_>>())
+        };
+        for (text, pattern) in [
+            ("/pricing", "/pricing*"),
+            ("/pricing/eu", "/pricing*"),
+            ("/a/b/c", "*b*"),
+            ("abab", "*ab"),
+            ("aXbYc", "a*b*c"),
+            ("", "*"),
+            ("é", "*é*"),
+        ] {
+            assert!(matches(text, pattern), "{text} {pattern}");
+        }
+        // The start and the end of a match must not overlap, and the parts must occur in order.
+        for (text, pattern) in [("aba", "ab*ba"), ("/x", "/pricing*"), ("acb", "a*b*c"), ("ab", "*a")] {
+            assert!(!matches(text, pattern), "{text} {pattern}");
+        }
+    }
+
+    #[test]
+    fn time_is_read_in_the_zone_and_day_covers_all_its_times() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        let range = |text: &str| {
+            let value = Value { text: text.to_owned(), lowercase: String::new(), pattern: None };
+            let range = value.time_range(berlin).unwrap();
+            (format_utc(range.start), range.end - range.start)
+        };
+        // Clocks are set forward that night, so the day has 23 hours.
+        assert_eq!(range("2026-03-29"), ("2026-03-28T23:00:00Z".into(), 23 * 3600 * SECOND));
+        assert_eq!(range("2026-06-01 12:30"), ("2026-06-01T10:30:00Z".into(), 1));
+        assert_eq!(range("2026-06-01T12:30:00Z"), ("2026-06-01T12:30:00Z".into(), 1));
+        let day = TimeRange { start: 10, end: 20 };
+        let accepted = |operator: Operator| {
+            [9, 10, 19, 20].map(|time| u8::from(day.accepts(time, operator) != operator.is_negative()))
+        };
+        assert_eq!(accepted(Operator::Equal), [0, 1, 1, 0]);
+        assert_eq!(accepted(Operator::NotEqual), [1, 0, 0, 1]);
+        assert_eq!(accepted(Operator::Less), [1, 0, 0, 0]);
+        assert_eq!(accepted(Operator::LessOrEqual), [1, 1, 1, 0]);
+        assert_eq!(accepted(Operator::Greater), [0, 0, 0, 1]);
+        assert_eq!(accepted(Operator::GreaterOrEqual), [0, 1, 1, 1]);
+    }
+}

@@ -1,0 +1,291 @@
+//! Classifies sessions by the values of one or two fields, for `--by`.
+//!
+//! A field of the session assigns it to one class. A field of its events assigns it to a class for
+//! each value of the events; a session whose events have no value is `unknown`. Two fields of
+//! events are combined: a session is in a class for each pair of values that one of its events has.
+
+use std::sync::{Mutex, PoisonError};
+
+use hashbrown::HashMap;
+
+use super::classes::{ClassifiedSessions, Classifier, FrameClasses, SessionEvents};
+use super::event_values::{EventClassifier, RowValues};
+use crate::error::Result;
+use crate::report::query::Query;
+use crate::report::query::filter::Field;
+use crate::report::query::filter::reader::FieldReader;
+use crate::report::query::view_cache::NULL_TOKEN;
+use crate::store::columns::Table;
+use crate::store::frame::Frame;
+use crate::time::Day;
+
+/// The name of missing values.
+pub(crate) const UNKNOWN: &str = "unknown";
+/// The name of all values that are not listed.
+pub(crate) const OTHER: &str = "(other)";
+
+/// The fields of a breakdown.
+pub(crate) struct Breakdown {
+    /// The fields, and for each whether it belongs to events.
+    fields: Vec<(Field, bool)>,
+    session_fields: Vec<Field>,
+    /// The fields of events; `None` if there are none.
+    event_fields: Option<EventFields>,
+    /// The values of all fields, by class.
+    classes: Interner,
+}
+
+/// A group of a breakdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ValueGroup {
+    /// The values, in the order of the fields.
+    pub values: Vec<String>,
+    /// The class of its sessions.
+    pub class: u32,
+}
+
+impl Breakdown {
+    /// Returns the breakdown by fields whose names are resolved.
+    pub fn new(fields: &[Field]) -> Breakdown {
+        let of_table = |table: Table| -> Vec<Field> {
+            fields.iter().filter(|field| field.table() == table).cloned().collect()
+        };
+        let event_fields = of_table(Table::Events);
+        let has_events = !event_fields.is_empty();
+        Breakdown {
+            fields: fields.iter().map(|field| (field.clone(), field.table() == Table::Events)).collect(),
+            session_fields: of_table(Table::Sessions),
+            event_fields: has_events
+                .then(|| EventFields { fields: event_fields, values: Interner::default() }),
+            classes: Interner::default(),
+        }
+    }
+
+    /// Returns whether a session can be in several groups, because it has several events.
+    pub fn needs_events(&self) -> bool {
+        self.event_fields.is_some()
+    }
+
+    /// Finds the values with the most sessions, and merges the sessions of all others into a group.
+    /// Returns the groups, most sessions first, and the sessions by group.
+    pub fn groups<'a>(
+        &self,
+        sessions: ClassifiedSessions<'a>,
+        query: &Query,
+        limit: Option<usize>,
+    ) -> Result<(Vec<ValueGroup>, ClassifiedSessions<'a>)> {
+        let counts = count_sessions(&sessions, query)?;
+        let mut ranked: Vec<(u64, Vec<String>, u32)> =
+            counts.into_iter().map(|(class, count)| (count, self.classes.get(class), class)).collect();
+        ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let shown = limit.unwrap_or(usize::MAX).min(ranked.len());
+        let has_rest = shown < ranked.len();
+        ranked.truncate(shown);
+        let groups = ranked.iter().zip(0..).map(|((.., class), group)| (*class, group)).collect();
+        let other = ranked.len() as u32;
+        let mut named: Vec<ValueGroup> =
+            ranked.into_iter().zip(0..).map(|((_, values, _), class)| ValueGroup { values, class }).collect();
+        if has_rest {
+            let values = self.fields.iter().map(|_| OTHER.to_owned()).collect();
+            named.push(ValueGroup { values, class: other });
+        }
+        Ok((named, sessions.merge(groups, other)))
+    }
+
+    /// Returns the values of a class, from the session and from one event, in the order of the
+    /// fields.
+    fn join(&self, of_session: &[String], of_event: &[String]) -> Vec<String> {
+        let (mut of_session, mut of_event) = (of_session.iter(), of_event.iter());
+        let value = |(_, is_event): &(Field, bool)| {
+            let next = if *is_event { of_event.next() } else { of_session.next() };
+            next.cloned().unwrap_or_else(|| UNKNOWN.to_owned())
+        };
+        self.fields.iter().map(value).collect()
+    }
+}
+
+impl Classifier for Breakdown {
+    fn columns(&self) -> Vec<&'static str> {
+        columns(&self.session_fields)
+    }
+
+    fn events(&self) -> Vec<&dyn EventClassifier> {
+        self.event_fields.iter().map(|fields| fields as &dyn EventClassifier).collect()
+    }
+
+    fn classify(&self, frame: &Frame, events: &mut SessionEvents<'_>) -> Result<FrameClasses> {
+        let mut reader = ValueReader::new(&self.session_fields, frame)?;
+        // Maps the values of a session and of an event, by number, to their class.
+        let mut classes: HashMap<(u32, Option<u32>), u32> = HashMap::new();
+        let mut rows_by_class: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut of_events: Vec<u32> = Vec::new();
+        for row in 0..frame.height() {
+            let of_session = reader.values(row);
+            of_events.clear();
+            events.visit(0, row, |value| {
+                if !of_events.contains(&value) {
+                    of_events.push(value);
+                }
+                true
+            });
+            let missing = of_events.is_empty().then_some(None);
+            for value in of_events.iter().map(|value| Some(*value)).chain(missing) {
+                let class = *classes.entry((of_session, value)).or_insert_with(|| {
+                    let of_event = self.event_fields.as_ref().zip(value);
+                    let of_event = of_event.map(|(fields, value)| fields.values.get(value));
+                    self.classes.intern(self.join(reader.texts(of_session), &of_event.unwrap_or_default()))
+                });
+                rows_by_class.entry(class).or_default().push(row as u32);
+            }
+        }
+        let mut sorted: Vec<(u32, Vec<u32>)> = rows_by_class.into_iter().collect();
+        sorted.sort_unstable_by_key(|(class, _)| *class);
+        Ok(FrameClasses(sorted))
+    }
+}
+
+/// Counts the sessions of each class that a query selects.
+fn count_sessions(sessions: &ClassifiedSessions<'_>, query: &Query) -> Result<HashMap<u32, u64>> {
+    let counts: Mutex<HashMap<u32, u64>> = Mutex::default();
+    let days: (Day, Day) = query.window.range();
+    sessions.visit_classes(days, &query.columns(&[]), &|frame, classes| {
+        let mut is_selected = vec![false; frame.height()];
+        for row in query.select(frame)?.rows {
+            if let Some(slot) = is_selected.get_mut(row as usize) {
+                *slot = true;
+            }
+        }
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (class, rows) in &classes.0 {
+            let selected = rows.iter().filter(|row| is_selected.get(**row as usize) == Some(&true)).count();
+            if selected > 0 {
+                *counts.entry(*class).or_default() += selected as u64;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(counts.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Fields of events.
+struct EventFields {
+    fields: Vec<Field>,
+    values: Interner,
+}
+
+impl EventClassifier for EventFields {
+    fn columns(&self) -> Vec<&'static str> {
+        columns(&self.fields)
+    }
+
+    fn classify(&self, frame: &Frame) -> Result<RowValues> {
+        let mut reader = ValueReader::new(&self.fields, frame)?;
+        let mut numbers: Vec<Option<Option<u32>>> = Vec::new();
+        let mut rows = RowValues::new();
+        for row in 0..frame.height() {
+            let values = reader.values(row);
+            if numbers.len() <= values as usize {
+                numbers.resize(values as usize + 1, None);
+            }
+            let Some(slot) = numbers.get_mut(values as usize) else { continue };
+            let number = *slot.get_or_insert_with(|| {
+                reader.has_any(values).then(|| self.values.intern(reader.texts(values).to_vec()))
+            });
+            rows.extend(number.map(|number| (row as u32, number)));
+        }
+        Ok(rows)
+    }
+}
+
+fn columns(fields: &[Field]) -> Vec<&'static str> {
+    let mut columns: Vec<&str> = fields.iter().map(|field| field.column().name).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// Numbers the values of some fields of a frame's rows.
+struct ValueReader<'a> {
+    readers: Vec<FieldReader<'a>>,
+    /// The number of the values by their tokens.
+    by_tokens: HashMap<[u128; 2], u32>,
+    by_texts: HashMap<Vec<String>, u32>,
+    /// The values by number, and whether at least one of them exists.
+    texts: Vec<(Vec<String>, bool)>,
+}
+
+impl<'a> ValueReader<'a> {
+    fn new(fields: &'a [Field], frame: &Frame) -> Result<ValueReader<'a>> {
+        let readers = fields.iter().map(|field| FieldReader::new(field, frame)).collect::<Result<_>>()?;
+        Ok(ValueReader { readers, by_tokens: HashMap::new(), by_texts: HashMap::new(), texts: Vec::new() })
+    }
+
+    /// Returns the number of a row's values.
+    fn values(&mut self, row: usize) -> u32 {
+        let mut tokens = [0; 2];
+        let has_tokens = self.readers.len() <= 2 && self.readers.iter().all(FieldReader::has_tokens);
+        for (slot, reader) in tokens.iter_mut().zip(&self.readers) {
+            *slot = reader.token(row).unwrap_or(NULL_TOKEN);
+        }
+        if has_tokens && let Some(number) = self.by_tokens.get(&tokens) {
+            return *number;
+        }
+        let values: Vec<Option<_>> = self.readers.iter().map(|reader| reader.text(row)).collect();
+        let has_any = values.iter().any(Option::is_some);
+        let texts: Vec<String> = values
+            .into_iter()
+            .map(|value| value.map_or(UNKNOWN.to_owned(), |text| text.into_owned()))
+            .collect();
+        let number = match self.by_texts.get(&texts) {
+            Some(number) => *number,
+            None => {
+                let number = self.texts.len() as u32;
+                self.texts.push((texts.clone(), has_any));
+                self.by_texts.insert(texts, number);
+                number
+            }
+        };
+        if let Some((_, any)) = self.texts.get_mut(number as usize) {
+            // A logged text `unknown` is a value, too.
+            *any |= has_any;
+        }
+        if has_tokens {
+            self.by_tokens.insert(tokens, number);
+        }
+        number
+    }
+
+    fn texts(&self, number: u32) -> &[String] {
+        self.texts.get(number as usize).map_or(&[][..], |(texts, _)| texts)
+    }
+
+    fn has_any(&self, number: u32) -> bool {
+        self.texts.get(number as usize).is_some_and(|(_, has_any)| *has_any)
+    }
+}
+
+/// Numbers lists of values, in the order in which they are first seen.
+#[derive(Default)]
+struct Interner(Mutex<Interned>);
+
+/// The numbers of lists, and the lists by number.
+type Interned = (HashMap<Vec<String>, u32>, Vec<Vec<String>>);
+
+impl Interner {
+    fn intern(&self, values: Vec<String>) -> u32 {
+        let mut interned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (numbers, lists) = &mut *interned;
+        if let Some(number) = numbers.get(&values) {
+            return *number;
+        }
+        let number = lists.len() as u32;
+        lists.push(values.clone());
+        numbers.insert(values, number);
+        number
+    }
+
+    fn get(&self, number: u32) -> Vec<String> {
+        let interned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        interned.1.get(number as usize).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,359 @@
+//! Sessions by class, and the tables of one class.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use super::event_values::{EventClassifier, EventValues};
+use crate::error::Result;
+use crate::report::query::session_keys::SessionKeys;
+use crate::report::query::tables::{TableFacts, Tables, map_frames};
+use crate::store::columns::Table;
+use crate::store::frame::{Frame, Ints};
+use crate::store::ledger::Ledger;
+use crate::time::{Day, Micros};
+
+/// Assigns sessions to classes.
+pub(crate) trait Classifier: Sync {
+    /// Returns the columns of sessions that it reads.
+    fn columns(&self) -> Vec<&'static str>;
+
+    /// Returns the classifiers of events whose values it needs.
+    fn events(&self) -> Vec<&dyn EventClassifier>;
+
+    /// Returns the classes of the sessions of a frame. `events` has the values of the sessions'
+    /// events, in the order of [`events`](Classifier::events).
+    fn classify(&self, frame: &Frame, events: &mut SessionEvents<'_>) -> Result<FrameClasses>;
+}
+
+/// The values of the events of a frame's sessions.
+pub(crate) struct SessionEvents<'a> {
+    /// The values for each classifier of events.
+    values: &'a [EventValues],
+    /// The keys, start times and end times; `None` without classifiers of events.
+    sessions: Option<(SessionKeys<'a>, &'a Ints, &'a Ints)>,
+}
+
+impl<'a> SessionEvents<'a> {
+    fn new(frame: &'a Frame, values: &'a [EventValues]) -> Result<SessionEvents<'a>> {
+        let sessions = match values.is_empty() {
+            true => None,
+            false => {
+                Some((SessionKeys::new(frame, true)?, frame.ints("started_at")?, frame.ints("ended_at")?))
+            }
+        };
+        Ok(SessionEvents { values, sessions })
+    }
+
+    /// Calls `visit` with the values of the events of a row's session, until it returns `false`.
+    /// `classifier` is the index of a classifier of events.
+    pub fn visit(&mut self, classifier: usize, row: usize, visit: impl FnMut(u32) -> bool) {
+        let (Some(values), Some((keys, started, ended))) = (self.values.get(classifier), &mut self.sessions)
+        else {
+            return;
+        };
+        if let (Some(key), Some(start), Some(end)) = (keys.hash(row), started.get(row), ended.get(row)) {
+            values.visit(key, start, end, visit);
+        }
+    }
+}
+
+/// The rows of a frame by class, in ascending order of the class. A row can be in several classes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FrameClasses(pub Vec<(u32, Vec<u32>)>);
+
+/// Merges classes into groups.
+struct Merge {
+    /// The group of each class that has one of its own.
+    groups: HashMap<u32, u32>,
+    /// The group of all other classes.
+    other: u32,
+}
+
+impl Merge {
+    fn apply(&self, classes: FrameClasses) -> FrameClasses {
+        let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (class, rows) in classes.0 {
+            let group = groups.entry(self.groups.get(&class).copied().unwrap_or(self.other)).or_default();
+            if group.is_empty() { *group = rows } else { group.extend(rows) }
+        }
+        for rows in groups.values_mut() {
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        FrameClasses(groups.into_iter().collect())
+    }
+}
+
+impl FrameClasses {
+    /// Returns the rows of a class, in ascending order.
+    pub fn rows(&self, class: u32) -> &[u32] {
+        let found = self.0.binary_search_by_key(&class, |(class, _)| *class);
+        found.ok().and_then(|index| self.0.get(index)).map_or(&[][..], |(_, rows)| rows.as_slice())
+    }
+}
+
+/// The classes of the frames of a read, in order, each with the day of its sessions.
+type ReadClasses = Vec<(Option<Day>, FrameClasses)>;
+
+/// The approximate maximum number of events whose values are in memory together.
+const MAX_EVENTS: usize = 4 << 20;
+/// The maximum number of days that are classified together.
+const MAX_DAYS: i32 = 400;
+
+/// Sessions by class. They are classified when they are first read.
+pub(crate) struct ClassifiedSessions<'a> {
+    tables: &'a dyn Tables,
+    /// The tables that classification reads, each column once.
+    source: &'a dyn Tables,
+    classifier: &'a dyn Classifier,
+    /// The classes of the days that were read.
+    known: Mutex<HashMap<(Day, Day), Arc<ReadClasses>>>,
+    /// How classes are merged; `None` if they are not.
+    merge: Option<Merge>,
+}
+
+impl<'a> ClassifiedSessions<'a> {
+    /// Returns the sessions of some tables. Nothing is read yet.
+    pub fn new(tables: &'a dyn Tables, classifier: &'a dyn Classifier) -> ClassifiedSessions<'a> {
+        ClassifiedSessions { tables, source: tables, classifier, known: Mutex::default(), merge: None }
+    }
+
+    /// Classifies the sessions by reads of other tables with the same rows. If `tables` cache their
+    /// reads, these should not: classification reads each column once.
+    pub fn classified_by(self, source: &'a dyn Tables) -> ClassifiedSessions<'a> {
+        ClassifiedSessions { source, ..self }
+    }
+
+    /// Merges classes into groups: each class into that of `groups`, or else into `other`. The
+    /// classes must not be merged already.
+    pub fn merge(mut self, groups: HashMap<u32, u32>, other: u32) -> ClassifiedSessions<'a> {
+        let merge = Merge { groups, other };
+        for classes in self.known.get_mut().unwrap_or_else(PoisonError::into_inner).values_mut() {
+            let merged = classes.iter().map(|(day, classes)| (*day, merge.apply(classes.clone()))).collect();
+            *classes = Arc::new(merged);
+        }
+        ClassifiedSessions { merge: Some(merge), ..self }
+    }
+
+    /// Returns the tables of one class.
+    pub fn class(&self, class: u32) -> ClassTables<'_> {
+        ClassTables { sessions: self, class }
+    }
+
+    /// Classifies the sessions of some days in advance, so that concurrent reads of a report do not
+    /// classify them several times.
+    pub fn prepare(&self, days: (Day, Day)) -> Result<()> {
+        self.chunks(Some(days)).into_iter().try_for_each(|days| self.classes(days).map(|_| ()))
+    }
+
+    /// Calls `visit` with each frame of some columns of sessions, and its classes.
+    pub fn visit_classes(
+        &self,
+        days: (Day, Day),
+        columns: &[&str],
+        visit: &(dyn Fn(&Frame, &FrameClasses) -> Result<()> + Sync),
+    ) -> Result<()> {
+        for days in self.chunks(Some(days)) {
+            let classes = self.classes(days)?;
+            self.tables.read_each(Table::Sessions, Some(days), columns, &|number, frame| {
+                classes.get(number).map_or(Ok(()), |(_, classes)| visit(frame, classes))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Splits days into ranges that are classified one after another, so that memory is bounded.
+    fn chunks(&self, days: Option<(Day, Day)>) -> Vec<(Day, Day)> {
+        let Some((first, last)) = self.tables.days() else { return days.into_iter().collect() };
+        let (from, to) = days.map_or((first, last), |(from, to)| (from.max(first), to.min(last)));
+        let mut chunks = Vec::new();
+        let mut start = from;
+        while start <= to {
+            let mut end = start.plus(MAX_DAYS - 1).min(to);
+            while end > start
+                && !self.classifier.events().is_empty()
+                && self.tables.estimated_rows(Table::Events, Some((start, end))) > MAX_EVENTS
+            {
+                end = Day(start.0 + (end.0 - start.0) / 2);
+            }
+            chunks.push((start, end));
+            start = end.plus(1);
+        }
+        chunks
+    }
+
+    /// Returns the classes of the frames of some days.
+    fn classes(&self, days: (Day, Day)) -> Result<Arc<ReadClasses>> {
+        // A panic of another thread leaves the map intact. The lock is not held while reading: a
+        // thread that waits for a part of its read may start another read meanwhile.
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(classes) = known().get(&days) {
+            return Ok(Arc::clone(classes));
+        }
+        let within = |known: &&(Day, Day)| known.0 <= days.0 && days.1 <= known.1;
+        let wider = known().iter().find(|(known, _)| within(known)).map(|(_, classes)| Arc::clone(classes));
+        if let Some(wider) = wider.filter(|wider| wider.iter().all(|(day, _)| day.is_some())) {
+            // The frames of fewer days are in the same order.
+            let is_in = |day: &Option<Day>| day.is_some_and(|day| days.0 <= day && day <= days.1);
+            return Ok(Arc::new(wider.iter().filter(|(day, _)| is_in(day)).cloned().collect()));
+        }
+        let classes = Arc::new(self.classify(days)?);
+        known().insert(days, Arc::clone(&classes));
+        Ok(classes)
+    }
+
+    fn classify(&self, days: (Day, Day)) -> Result<ReadClasses> {
+        let events = self.read_events(days)?;
+        let zone = self.tables.zone();
+        map_frames(self.source, Table::Sessions, Some(days), &self.columns(), |_, frame| {
+            let day = frame.ints("started_at")?.get(0).map(|start| zone.day(start));
+            Ok((day, self.classify_frame(frame, &events)?))
+        })
+    }
+
+    fn classify_frame(&self, frame: &Frame, events: &[EventValues]) -> Result<FrameClasses> {
+        let classes = self.classifier.classify(frame, &mut SessionEvents::new(frame, events)?)?;
+        Ok(match &self.merge {
+            Some(merge) => merge.apply(classes),
+            None => classes,
+        })
+    }
+
+    /// Returns the columns of sessions that classification needs.
+    fn columns(&self) -> Vec<&'static str> {
+        let keys: &[&str] = match self.classifier.events().is_empty() {
+            true => &["started_at"],
+            false => &["started_at", "ended_at", "chatbot_id", "session_id", "anonymous_id", "user_id"],
+        };
+        let mut columns = self.classifier.columns();
+        for name in keys {
+            if !columns.contains(name) {
+                columns.push(name);
+            }
+        }
+        columns
+    }
+
+    /// Reads the values of the events of the sessions that started on some days.
+    fn read_events(&self, days: (Day, Day)) -> Result<Vec<EventValues>> {
+        if self.classifier.events().is_empty() {
+            return Ok(Vec::new());
+        }
+        let ends = map_frames(self.source, Table::Sessions, Some(days), &["ended_at"], |_, frame| {
+            Ok(frame.ints("ended_at")?.iter().flatten().max())
+        })?;
+        let Some(last) = ends.into_iter().flatten().max() else {
+            return Ok(self.classifier.events().iter().map(|_| EventValues::default()).collect());
+        };
+        self.events_between(self.tables.zone().start_of(days.0), last)
+    }
+
+    fn events_between(&self, first: Micros, last: Micros) -> Result<Vec<EventValues>> {
+        let dates = (Day::utc(first), Day::utc(last));
+        let read = |classifier: &&dyn EventClassifier| EventValues::read(self.source, *classifier, dates);
+        self.classifier.events().iter().map(read).collect()
+    }
+
+    /// Reads sessions of a class that ended at `time` or later.
+    fn read_ended_since(&self, time: Micros, columns: &[&str], class: u32) -> Result<Vec<Frame>> {
+        let mut all = columns.to_vec();
+        let needed = self.columns().into_iter().chain(["ended_at"]);
+        needed.for_each(|name| {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        });
+        let ended = |frame: Frame| {
+            let ends = frame.ints("ended_at")?;
+            frame.filter(ends.iter().map(|end| end.is_some_and(|end| end >= time)))
+        };
+        let frames = self.tables.read_sessions_ended_since(time, &all)?;
+        let frames = frames.into_iter().map(ended).collect::<Result<Vec<Frame>>>()?;
+        let mut range: Option<(Micros, Micros)> = None;
+        for frame in &frames {
+            let (starts, ends) = (frame.ints("started_at")?, frame.ints("ended_at")?);
+            for (start, end) in starts.iter().flatten().zip(ends.iter().flatten()) {
+                range = Some(range.map_or((start, end), |(a, b)| (a.min(start), b.max(end))));
+            }
+        }
+        let Some((first, last)) = range else { return Ok(frames) };
+        let events = self.events_between(first, last)?;
+        let select = |frame: &Frame| frame.gather(self.classify_frame(frame, &events)?.rows(class));
+        frames.par_iter().map(select).collect()
+    }
+}
+
+/// The tables of one class, which contain only its sessions.
+pub(crate) struct ClassTables<'a> {
+    sessions: &'a ClassifiedSessions<'a>,
+    class: u32,
+}
+
+impl Tables for ClassTables<'_> {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
+        match table {
+            Table::Sessions => map_frames(self, table, days, columns, |_, frame| Ok(frame.clone())),
+            _ => self.sessions.tables.read(table, days, columns),
+        }
+    }
+
+    fn estimated_rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
+        self.sessions.tables.estimated_rows(table, days)
+    }
+
+    fn read_each(
+        &self,
+        table: Table,
+        days: Option<(Day, Day)>,
+        columns: &[&str],
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let ClassifiedSessions { tables, .. } = self.sessions;
+        if table != Table::Sessions {
+            return tables.read_each(table, days, columns, visit);
+        }
+        let mut offset = 0;
+        for days in self.sessions.chunks(days) {
+            let classes = self.sessions.classes(days)?;
+            tables.read_each(table, Some(days), columns, &|number, frame| {
+                let rows = classes.get(number).map_or(&[][..], |(_, classes)| classes.rows(self.class));
+                match rows.len() {
+                    0 => visit(offset + number, &frame.slice(0, 0)),
+                    all if all == frame.height() => visit(offset + number, frame),
+                    _ => visit(offset + number, &frame.gather(rows)?),
+                }
+            })?;
+            offset += classes.len();
+        }
+        Ok(())
+    }
+
+    fn read_first_seen(
+        &self,
+        days: (Day, Day),
+        between: (Micros, Micros),
+        visit: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
+    ) -> Result<()> {
+        self.sessions.tables.read_first_seen(days, between, visit)
+    }
+
+    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
+        self.sessions.read_ended_since(time, columns, self.class)
+    }
+
+    fn is_filtered(&self) -> bool {
+        true
+    }
+
+    fn facts(&self) -> &dyn TableFacts {
+        self.sessions.tables.facts()
+    }
+
+    // The inner tables may cache the ledger.
+    fn ledger(&self) -> Result<Arc<Ledger>> {
+        self.sessions.tables.ledger()
+    }
+}

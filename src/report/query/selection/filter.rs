@@ -1,0 +1,83 @@
+//! Classifies sessions by conditions: the class [`SELECTED`] contains the sessions that satisfy all
+//! conditions.
+
+use super::classes::{Classifier, FrameClasses, SessionEvents};
+use super::event_values::{EventClassifier, RowValues};
+use crate::error::Result;
+use crate::report::query::filter::{Conditions, Where};
+use crate::store::frame::Frame;
+use crate::time::Zone;
+
+/// The class of the sessions that satisfy the conditions.
+pub(crate) const SELECTED: u32 = 0;
+
+/// The conditions of all `--where` options, split into conditions on sessions and on events.
+pub(crate) struct SessionFilter {
+    zone: Zone,
+    on_sessions: Conditions,
+    /// For each `--where` with conditions on events, the conditions that one event must satisfy.
+    on_events: Vec<EventConditions>,
+}
+
+impl SessionFilter {
+    /// Returns the filter of conditions whose fields are resolved. Times without an offset are read
+    /// in `zone`.
+    pub fn new(conditions: &[Where], zone: Zone) -> SessionFilter {
+        let on_events = conditions.iter().map(Where::on_events).filter(|on_events| !on_events.is_empty());
+        SessionFilter {
+            zone,
+            on_sessions: Conditions::join(conditions.iter().map(Where::on_sessions)),
+            on_events: on_events.map(|conditions| EventConditions { conditions, zone }).collect(),
+        }
+    }
+
+    /// Returns whether a condition needs events, which may be pruned.
+    pub fn needs_events(&self) -> bool {
+        !self.on_events.is_empty()
+    }
+}
+
+impl Classifier for SessionFilter {
+    fn columns(&self) -> Vec<&'static str> {
+        self.on_sessions.columns()
+    }
+
+    fn events(&self) -> Vec<&dyn EventClassifier> {
+        self.on_events.iter().map(|conditions| conditions as &dyn EventClassifier).collect()
+    }
+
+    fn classify(&self, frame: &Frame, events: &mut SessionEvents<'_>) -> Result<FrameClasses> {
+        let mut on_sessions = self.on_sessions.bind(frame, self.zone)?;
+        let mut has_events = |row: usize| {
+            (0..self.on_events.len()).all(|index| {
+                let mut found = false;
+                events.visit(index, row, |_| {
+                    found = true;
+                    false
+                });
+                found
+            })
+        };
+        let rows = 0..frame.height() as u32;
+        let rows = rows.filter(|row| on_sessions.matches(*row as usize) && has_events(*row as usize));
+        Ok(FrameClasses(vec![(SELECTED, rows.collect())]))
+    }
+}
+
+/// Conditions that must hold together for an event.
+struct EventConditions {
+    conditions: Conditions,
+    zone: Zone,
+}
+
+impl EventClassifier for EventConditions {
+    fn columns(&self) -> Vec<&'static str> {
+        self.conditions.columns()
+    }
+
+    fn classify(&self, frame: &Frame) -> Result<RowValues> {
+        let mut conditions = self.conditions.bind(frame, self.zone)?;
+        let rows = 0..frame.height() as u32;
+        Ok(rows.filter(|row| conditions.matches(*row as usize)).map(|row| (row, 0)).collect())
+    }
+}

@@ -1,0 +1,68 @@
+//! Restricts a report to the sessions that satisfy the conditions of its request.
+
+use crate::error::Result;
+use crate::report::dispatch::{ReportKind, ReportRequest};
+use crate::report::query::filter::{Subject, find_names};
+use crate::report::query::selection::ClassifiedSessions;
+use crate::report::query::selection::filter::{SELECTED, SessionFilter};
+use crate::report::query::tables::Tables;
+use crate::time::Day;
+
+/// Looks up the names in a request that are not columns. Returns notes on the names that were
+/// found.
+///
+/// # Errors
+/// Returns a usage error with the nearest field for a name that no event of the window has.
+pub fn resolve_fields(tables: &dyn Tables, request: &mut ReportRequest) -> Result<Vec<String>> {
+    let dates = Some(request.query.window.utc_dates(tables.zone()));
+    let mut notes = Vec::new();
+    for condition in &mut request.conditions {
+        notes.extend(condition.resolve(tables, dates)?);
+    }
+    notes.extend(find_names(tables, dates, request.by.iter_mut(), Subject::Sessions)?);
+    Ok(notes)
+}
+
+/// Runs a report on the tables of the selected sessions. Returns its result, and a note if events
+/// that the conditions need are pruned.
+pub(in crate::report) fn with_selected_sessions<T>(
+    tables: &dyn Tables,
+    request: &ReportRequest,
+    run: impl FnOnce(&dyn Tables) -> Result<T>,
+) -> Result<(T, Option<String>)> {
+    if request.conditions.is_empty() {
+        return Ok((run(tables)?, None));
+    }
+    let filter = SessionFilter::new(&request.conditions, tables.zone());
+    let sessions = ClassifiedSessions::new(tables, &filter);
+    for days in read_days(request) {
+        sessions.prepare(days)?;
+    }
+    let result = run(&sessions.class(SELECTED))?;
+    Ok((result, if filter.needs_events() { on_pruned_events(tables, request) } else { None }))
+}
+
+/// Returns the ranges of days in which a request reads all sessions.
+pub(in crate::report) fn read_days(request: &ReportRequest) -> Vec<(Day, Day)> {
+    let query = &request.query;
+    match request.kind {
+        ReportKind::Active => Vec::new(),
+        ReportKind::Sessions if !request.has_window => Vec::new(),
+        // `retention` extends its window, and wider reads are not classified again.
+        ReportKind::Retention => vec![request.retention.extended(query).window.range()],
+        _ if request.compare => vec![query.window.range(), query.previous().window.range()],
+        _ => vec![query.window.range()],
+    }
+}
+
+/// Returns a note if events of the window are pruned.
+pub(in crate::report) fn on_pruned_events(tables: &dyn Tables, request: &ReportRequest) -> Option<String> {
+    let window = request.query.window;
+    let window = if request.compare { window.previous() } else { window };
+    let first = window.utc_dates(tables.zone()).0;
+    let pruned = tables.events_pruned_through().filter(|day| *day >= first)?;
+    Some(format!(
+        "events up to {pruned} are pruned: sessions that ended by then have no events, so they \
+         count as sessions without events"
+    ))
+}

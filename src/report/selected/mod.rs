@@ -1,0 +1,7 @@
+//! Reports on a selection of sessions.
+//!
+//! - [`filtered`] restricts a report to the sessions that satisfy conditions;
+//! - [`breakdown`] computes a report for each value of a field.
+
+pub(super) mod breakdown;
+pub(super) mod filtered;

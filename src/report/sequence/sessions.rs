@@ -1,0 +1,73 @@
+//! Sequences of sessions.
+
+use super::chunks::{MAX_EVENTS, chunks};
+use super::groups::Groups;
+use super::{EventTags, Folded, SequenceFold, read_events, retained_since};
+use crate::error::Result;
+use crate::report::metric::session_index::SessionIndex;
+use crate::report::query::Query;
+use crate::report::query::session_keys::{BoundValues, SessionValues};
+use crate::report::query::tables::Tables;
+use crate::store::frame::Frame;
+use crate::time::{Day, Micros};
+
+/// Computes the sum over the sequences of the sessions that a query selects. Each session has a
+/// value.
+pub(crate) fn fold_sessions<S: Send + Sync + 'static, F: SequenceFold<S>>(
+    tables: &dyn Tables,
+    query: &Query,
+    values: &dyn SessionValues<Value = S>,
+    tags: &dyn EventTags,
+    fold: &F,
+) -> Result<Folded<F::Sum>> {
+    fold_chunks(tables, query, values, tags, fold, MAX_EVENTS)
+}
+
+/// Computes the sum over the sequences of sessions, in chunks of about `max_events` events.
+pub(super) fn fold_chunks<S: Send + Sync + 'static, F: SequenceFold<S>>(
+    tables: &dyn Tables,
+    query: &Query,
+    values: &dyn SessionValues<Value = S>,
+    tags: &dyn EventTags,
+    fold: &F,
+    max_events: usize,
+) -> Result<Folded<F::Sum>> {
+    let values = Since { values, start: retained_since(tables).unwrap_or(Micros::MIN) };
+    let mut folded = Folded { sum: fold.empty(), sessions: 0, visitors: 0, bots: 0 };
+    for window in chunks(tables, query.window, max_events) {
+        let query = Query { window, ..query.clone() };
+        let (index, values) = SessionIndex::read_with(tables, &query, &values)?;
+        folded.bots += index.bots;
+        folded.sessions += u64::from(index.len());
+        let Some(last) = index.last else { continue };
+        let dates = (Day::utc(tables.zone().start_of(window.from)), Day::utc(last));
+        let files = read_events(tables, &query, &index, tags, dates, &|session| Some((session, 0)))?;
+        let mut groups = Groups::new(files, index.len() as usize);
+        groups.sort(tables, dates, tags.tie_order())?;
+        folded.sum = fold.merge(folded.sum, groups.fold(fold, |session| values.get(session)));
+    }
+    Ok(folded)
+}
+
+/// Values of the sessions that started at `start` or later.
+pub(super) struct Since<'a, S> {
+    pub values: &'a dyn SessionValues<Value = S>,
+    pub start: Micros,
+}
+
+impl<S: Send + 'static> SessionValues for Since<'_, S> {
+    type Value = S;
+
+    fn columns(&self) -> Vec<&'static str> {
+        self.values.columns()
+    }
+
+    fn bind<'f>(&self, number: usize, frame: &'f Frame) -> Result<BoundValues<'f, S>> {
+        let mut value = self.values.bind(number, frame)?;
+        let (started, start) = (frame.ints("started_at")?, self.start);
+        Ok(Box::new(move |row| {
+            let is_complete = started.get(row).is_some_and(|time| start <= time);
+            if is_complete { value(row) } else { None }
+        }))
+    }
+}

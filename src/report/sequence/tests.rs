@@ -1,0 +1,95 @@
+//! Tests that reading a window in chunks does not change a sum.
+
+use super::sessions::fold_chunks;
+use super::*;
+use crate::report::query::session_keys::NoValues;
+use crate::report::query::tables::TableFacts;
+use crate::report::tests::fixtures::june;
+use crate::report::tests::memory_tables::{Event, MemoryTables, Session, event, session, time};
+use crate::time::SECOND;
+
+/// Tables with an estimate of ten rows for each day.
+struct Estimated(MemoryTables);
+
+impl Tables for Estimated {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
+        self.0.read(table, days, columns)
+    }
+    fn estimated_rows(&self, _: Table, days: Option<(Day, Day)>) -> usize {
+        days.map_or(0, |(from, to)| 10 * (to.0 - from.0 + 1) as usize)
+    }
+
+    fn facts(&self) -> &dyn TableFacts {
+        &self.0
+    }
+}
+
+/// Tags events with the number at the end of their name.
+struct Numbers;
+
+impl EventTags for Numbers {
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["event_name"]
+    }
+    fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f>> {
+        let names = frame.texts("event_name")?;
+        Ok(Box::new(|row| names.get(row)?.strip_prefix("step ")?.parse().ok()))
+    }
+}
+
+/// Collects the sequences of tags.
+struct Collect;
+
+impl<S> SequenceFold<S> for Collect {
+    type Sum = Vec<Vec<u32>>;
+    fn empty(&self) -> Self::Sum {
+        Vec::new()
+    }
+    fn add(&self, sum: &mut Self::Sum, _: &S, events: &[SequenceEvent]) {
+        sum.push(events.iter().map(|event| event.tag).collect());
+    }
+    fn merge(&self, mut sum: Self::Sum, other: Self::Sum) -> Self::Sum {
+        sum.extend(other);
+        sum.sort();
+        sum
+    }
+}
+
+/// Returns ten sessions, one per day, that start at 23:59 and end after midnight. Their events have
+/// the numbers 1, 2 and 3; the event with the number 9 belongs to no session.
+fn tables() -> MemoryTables {
+    let mut tables = MemoryTables::new(Vec::new());
+    for day in 1..=10 {
+        let start = format!("2026-06-{day:02}T23:59:00Z");
+        let session = Session { seconds: 120, ..session(&start, "anna") };
+        let id = session.session.clone().unwrap();
+        let at =
+            |seconds: i64, name| Event { time: time(&start) + seconds * SECOND, ..event(&start, &id, name) };
+        // Ids have the order of this list. The log has late events, and events of the same instant.
+        tables.events.extend([at(120, "step 3"), at(60, "step 2"), at(0, "step 1"), at(60, "step 1")]);
+        tables.events.extend([at(30, "other"), at(130, "step 9")]);
+        tables.sessions.push(session);
+    }
+    tables
+}
+
+#[test]
+fn sequences_are_ordered_by_time_and_id_in_any_chunks() {
+    for max_events in [0, 25, 1_000] {
+        let folded = fold_chunks(&Estimated(tables()), &june(), &NoValues, &Numbers, &Collect, max_events);
+        let folded = folded.unwrap();
+        assert_eq!(folded.sum, vec![vec![1, 2, 1, 3]; 10], "{max_events}");
+        assert_eq!(folded.sessions, 10);
+    }
+}
+
+#[test]
+fn session_whose_first_events_are_pruned_is_left_out() {
+    let mut tables = tables();
+    tables.events_pruned = Some(crate::report::tests::memory_tables::day("2026-06-04"));
+    let folded = fold_sessions(&tables, &june(), &NoValues, &Numbers, &Collect).unwrap();
+    assert_eq!((folded.sum.len(), folded.sessions), (6, 6));
+    assert!(on_pruned_events(&tables, &june()).unwrap().contains("up to 2026-06-04"));
+    tables.events_pruned = Some(crate::report::tests::memory_tables::day("2026-05-31"));
+    assert_eq!(on_pruned_events(&tables, &june()), None);
+}

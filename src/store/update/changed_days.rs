@@ -1,0 +1,172 @@
+//! The chatbots and days whose daily statistics a change affects.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::snapshot::Snapshot;
+use crate::time::Day;
+
+/// The chatbots whose statistics of a day are to be recomputed; mergeable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Chatbots {
+    All,
+    Named(BTreeSet<String>),
+}
+
+/// Days, each with the chatbots whose statistics are to be recomputed; mergeable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangedDays(BTreeMap<Day, Chatbots>);
+
+impl ChangedDays {
+    /// Returns days, each with all chatbots.
+    pub fn of_all_chatbots(days: impl IntoIterator<Item = Day>) -> ChangedDays {
+        ChangedDays(days.into_iter().map(|day| (day, Chatbots::All)).collect())
+    }
+
+    /// Adds a day of a chatbot.
+    pub fn add(&mut self, day: Day, chatbot: &str) {
+        match self.0.entry(day).or_insert_with(|| Chatbots::Named(BTreeSet::new())) {
+            Chatbots::Named(chatbots) if !chatbots.contains(chatbot) => {
+                chatbots.insert(chatbot.to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    /// Iterates over the pairs of a day and a chatbot that were added.
+    pub fn named(&self) -> impl Iterator<Item = (Day, &str)> {
+        self.0.iter().flat_map(|(day, chatbots)| {
+            let names = match chatbots {
+                Chatbots::All => None,
+                Chatbots::Named(names) => Some(names),
+            };
+            names.into_iter().flatten().map(move |name| (*day, name.as_str()))
+        })
+    }
+
+    /// Returns whether the statistics of a chatbot and day are to be recomputed.
+    pub fn contains(&self, day: Day, chatbot: &str) -> bool {
+        match self.0.get(&day) {
+            Some(Chatbots::Named(chatbots)) => chatbots.contains(chatbot),
+            Some(Chatbots::All) => true,
+            None => false,
+        }
+    }
+
+    /// Returns the number of chatbots that are named for a day.
+    pub fn chatbots_on(&self, day: Day) -> usize {
+        match self.0.get(&day) {
+            Some(Chatbots::Named(chatbots)) => chatbots.len(),
+            Some(Chatbots::All) | None => 0,
+        }
+    }
+
+    /// Adds the days of another change.
+    pub fn merge(&mut self, other: ChangedDays) {
+        for (day, chatbots) in other.0 {
+            match self.0.entry(day) {
+                Entry::Vacant(entry) => drop(entry.insert(chatbots)),
+                Entry::Occupied(mut entry) => match (entry.get_mut(), chatbots) {
+                    (Chatbots::Named(all), Chatbots::Named(more)) => all.extend(more),
+                    (all, _) => *all = Chatbots::All,
+                },
+            }
+        }
+    }
+
+    /// Returns the number of pairs of a day and a chatbot. All chatbots of a day count as one.
+    pub fn count(&self) -> usize {
+        let count = |chatbots: &Chatbots| match chatbots {
+            Chatbots::All => 1,
+            Chatbots::Named(chatbots) => chatbots.len(),
+        };
+        self.0.values().map(count).sum()
+    }
+
+    /// Returns the days with their chatbots. `after` is the state after the change. A chatbot can
+    /// have statistics of a day but no sessions.
+    ///
+    /// # Errors
+    /// Fails if a stored file cannot be read.
+    pub(super) fn resolve(self, after: &Snapshot) -> Result<BTreeMap<Day, BTreeSet<String>>> {
+        let mut days = BTreeMap::new();
+        let mut months: BTreeMap<Day, BTreeMap<Day, BTreeSet<String>>> = BTreeMap::new();
+        for (day, chatbots) in self.0 {
+            let chatbots = match chatbots {
+                Chatbots::Named(chatbots) => chatbots,
+                Chatbots::All => {
+                    let month = day.month_start();
+                    let of_month = match months.entry(month) {
+                        Entry::Occupied(entry) => entry.into_mut(),
+                        Entry::Vacant(entry) => entry.insert(chatbots_with_statistics(after, month)?),
+                    };
+                    let mut chatbots = of_month.remove(&day).unwrap_or_default();
+                    for file in after.partition(Table::Sessions, day) {
+                        after.read_groups(file, &["chatbot_id"], |frame| {
+                            let ids = frame.texts("chatbot_id")?;
+                            let mut last = None;
+                            for row in 0..frame.height() {
+                                let token = ids.token(row);
+                                if token != last
+                                    && let Some(id) = ids.get(row)
+                                    && !chatbots.contains(id)
+                                {
+                                    chatbots.insert(id.to_owned());
+                                }
+                                last = token;
+                            }
+                            Ok(())
+                        })?;
+                    }
+                    chatbots
+                }
+            };
+            days.insert(day, chatbots);
+        }
+        Ok(days)
+    }
+}
+
+/// Returns the chatbots that have statistics of each day of a month.
+fn chatbots_with_statistics(after: &Snapshot, month: Day) -> Result<BTreeMap<Day, BTreeSet<String>>> {
+    let mut days: BTreeMap<Day, BTreeSet<String>> = BTreeMap::new();
+    for file in after.partition(Table::DailyStats, month) {
+        let frame = after.read_file(file, Some(&["chatbot_id", "stat_date"]))?;
+        let (ids, dates) = (frame.texts("chatbot_id")?, frame.ints("stat_date")?);
+        for row in 0..frame.height() {
+            if let (Some(id), Some(date)) = (ids.get(row), dates.get_i32(row)) {
+                days.entry(Day(date)).or_default().insert(id.to_owned());
+            }
+        }
+    }
+    Ok(days)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(days: &[(i32, &str)]) -> ChangedDays {
+        let mut changed = ChangedDays::default();
+        days.iter().for_each(|(day, chatbot)| changed.add(Day(*day), chatbot));
+        changed
+    }
+
+    #[test]
+    fn merge_is_commutative_and_all_absorbs_names() {
+        let parts =
+            [named(&[(1, "a"), (2, "a")]), named(&[(1, "b")]), ChangedDays::of_all_chatbots([Day(2)])];
+        let merged = |order: [usize; 3]| {
+            let mut all = ChangedDays::default();
+            order.into_iter().for_each(|part| all.merge(parts[part].clone()));
+            all
+        };
+        let expected = merged([0, 1, 2]);
+        assert_eq!(expected.count(), 3, "two chatbots of day 1, and all of day 2");
+        for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            assert_eq!(merged(order), expected);
+        }
+    }
+}

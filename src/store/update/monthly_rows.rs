@@ -1,0 +1,190 @@
+//! The rows of `daily_stats` of one month, some of them replaced.
+//!
+//! Most months have few rows, which are rewritten as one sorted file. In a store of thousands of
+//! chatbots, a month has many files, and only files that lose rows are rewritten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::partition::PartitionBuilder;
+use super::{PartialRewrite, PartitionOutput};
+use crate::daily_stats::DailyStats;
+use crate::error::Result;
+use crate::store::columns::Table;
+use crate::store::encode::MIN_COPIED_ROWS;
+use crate::store::frame::Frame;
+use crate::store::manifest::DataFile;
+use crate::store::snapshot::Snapshot;
+use crate::store::tables::daily_stats::{frame, read};
+use crate::time::Day;
+
+/// Rows by day and chatbot.
+pub(super) type Rows = BTreeMap<(Day, String), DailyStats>;
+
+/// The columns that identify a row.
+const KEY_COLUMNS: [&str; 2] = ["chatbot_id", "stat_date"];
+
+/// Maximum number of rows of a month that is rewritten as one sorted file.
+const MAX_SORTED_ROWS: u64 = MIN_COPIED_ROWS as u64 / 4;
+
+/// The stored rows of a month, and the new ones.
+pub(super) struct MonthlyRows<'a> {
+    snapshot: &'a Snapshot,
+    month: Day,
+    files: Vec<StoredFile>,
+    /// Number of stored rows.
+    stored: u64,
+    /// New rows that are not encoded yet.
+    new: Vec<Frame>,
+    new_rows: u64,
+    /// The new file, if the month has many rows.
+    partition: Option<PartitionBuilder<'a>>,
+    rows_read: u64,
+}
+
+/// A stored file, and which of its rows are replaced.
+struct StoredFile {
+    file: DataFile,
+    /// For each row, whether it is removed; empty if none is.
+    removed: Vec<bool>,
+    /// The rows, if the month is small.
+    frame: Option<Frame>,
+    /// The positions of the rows that the last search found.
+    found: BTreeMap<(Day, String), usize>,
+}
+
+impl<'a> MonthlyRows<'a> {
+    /// Returns the rows of a month. Nothing is read yet.
+    pub fn new(snapshot: &'a Snapshot, month: Day) -> MonthlyRows<'a> {
+        let file = |file: &DataFile| StoredFile {
+            file: file.clone(),
+            removed: Vec::new(),
+            frame: None,
+            found: BTreeMap::new(),
+        };
+        let files: Vec<StoredFile> = snapshot.partition(Table::DailyStats, month).map(file).collect();
+        let stored = files.iter().map(|file| file.file.rows).sum();
+        let new = Vec::new();
+        MonthlyRows { snapshot, month, files, stored, new, new_rows: 0, partition: None, rows_read: 0 }
+    }
+
+    /// Returns the stored rows of some chatbots and days.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be read or is damaged.
+    pub fn find(&mut self, wanted: &BTreeMap<Day, BTreeSet<String>>) -> Result<Rows> {
+        let is_small = self.stored <= MAX_SORTED_ROWS;
+        let mut rows = Rows::new();
+        for stored in &mut self.files {
+            self.rows_read += stored.file.rows;
+            if is_small && stored.frame.is_none() {
+                stored.frame = Some(self.snapshot.read_file_checked(&stored.file)?);
+            }
+            let keys = match &stored.frame {
+                Some(frame) => frame.clone(),
+                None => self.snapshot.read_file(&stored.file, Some(&KEY_COLUMNS))?,
+            };
+            let (chatbots, dates) = (keys.texts("chatbot_id")?, keys.ints("stat_date")?);
+            let is_wanted = |row: usize| {
+                let day = dates.get_i32(row).and_then(|date| wanted.get(&Day(date)));
+                day.is_some_and(|wanted| chatbots.get(row).is_some_and(|chatbot| wanted.contains(chatbot)))
+            };
+            let found: Vec<usize> = (0..keys.height()).filter(|row| is_wanted(*row)).collect();
+            if found.is_empty() {
+                continue;
+            }
+            let all = match &stored.frame {
+                Some(frame) => frame.clone(),
+                None => self.snapshot.read_file_checked(&stored.file)?,
+            };
+            let positions: Vec<u32> = found.iter().map(|row| *row as u32).collect();
+            for (position, row) in found.into_iter().zip(read(&all.gather(&positions)?)?) {
+                let key = (row.stat_date, row.chatbot_id.clone());
+                stored.found.insert(key.clone(), position);
+                rows.insert(key, row);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Replaces the rows that [`find`](MonthlyRows::find) returned last. Equal rows stay.
+    ///
+    /// # Errors
+    /// Fails if the new rows cannot be converted.
+    pub fn replace(&mut self, before: Rows, after: Rows) -> Result<()> {
+        for stored in &mut self.files {
+            for (key, position) in std::mem::take(&mut stored.found) {
+                if before.get(&key) == after.get(&key) {
+                    continue;
+                }
+                stored.removed.resize(stored.file.rows as usize, false);
+                if let Some(removed) = stored.removed.get_mut(position) {
+                    *removed = true;
+                }
+            }
+        }
+        let changed = after.into_iter().filter(|(key, row)| before.get(key) != Some(row));
+        let mut new: Vec<DailyStats> = changed.map(|(_, row)| row).collect();
+        if !new.is_empty() {
+            new.sort_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
+            self.new_rows += new.len() as u64;
+            self.new.push(frame(&new)?);
+        }
+        if self.stored + self.new_rows > MAX_SORTED_ROWS {
+            // Encoded rows take a fraction of the memory.
+            let partition = match &mut self.partition {
+                Some(partition) => partition,
+                none => none.insert(PartitionBuilder::new(self.snapshot, Table::DailyStats, self.month, 0)),
+            };
+            self.new.drain(..).try_for_each(|frame| partition.add_frame(&frame))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of stored rows that were searched.
+    pub fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+
+    /// Returns the new files and those that they replace; `None` if no row changed.
+    ///
+    /// # Errors
+    /// Fails if a stored file cannot be read, or the rows cannot be encoded.
+    pub fn finish(self) -> Result<Option<PartitionOutput>> {
+        if self.new_rows == 0 && self.files.iter().all(|file| file.removed.is_empty()) {
+            return Ok(None);
+        }
+        if let Some(mut partition) = self.partition {
+            for StoredFile { file, removed, .. } in self.files {
+                if !removed.is_empty() {
+                    partition.add_remaining(&PartialRewrite { file, removed })?;
+                }
+            }
+            partition.merge_small_files()?;
+            return partition.finish().map(Some);
+        }
+        let mut partition =
+            PartitionBuilder::new(self.snapshot, Table::DailyStats, self.month, self.new_rows as usize);
+        let mut frames = self.new;
+        let mut replaced = Vec::new();
+        for StoredFile { file, removed, frame, .. } in self.files {
+            let frame = match frame {
+                Some(frame) => frame,
+                None => self.snapshot.read_file_checked(&file)?,
+            };
+            frames.push(if removed.is_empty() { frame } else { frame.filter(removed.iter().map(|r| !r))? });
+            replaced.push(file);
+        }
+        partition.add_frame(&sorted(&Frame::concat(frames)?)?)?;
+        let mut output = partition.finish()?;
+        output.replaced = replaced;
+        Ok(Some(output))
+    }
+}
+
+/// Returns the rows of a frame in the order of a file: by chatbot and day.
+fn sorted(frame: &Frame) -> Result<Frame> {
+    let (chatbots, dates) = (frame.texts("chatbot_id")?, frame.ints("stat_date")?);
+    let mut order: Vec<u32> = (0..frame.height() as u32).collect();
+    order.sort_by_key(|row| (chatbots.get(*row as usize), dates.get(*row as usize)));
+    frame.gather(&order)
+}

@@ -1,0 +1,106 @@
+//! `wa lint`: checks logs and the store.
+
+use crate::harness::Sandbox;
+
+fn event(name: &str, time: &str, fields: &str) -> String {
+    format!(r#"{{"chatbot_id":"c","session_id":"s","event_name":"{name}","timestamp":"{time}"{fields}}}"#)
+        + "\n"
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let log = [
+        event("buttonClicked", "2026-11-09T10:00:00Z", ""),
+        event("message_sent", "2026-11-09T10:00:01Z", r#","properties":{"to":"ada@example.com"}"#),
+        // The event is older than the retention period, but all events of a log are checked.
+        event("page_viewed", "2026-01-09T10:00:01Z", r#","properties":{"n":1}"#),
+        "{broken\n".to_owned(),
+    ];
+    sandbox.write("log.ndjson", log.concat());
+    sandbox
+}
+
+#[test]
+fn log_is_checked_without_a_store() {
+    let sandbox = sandbox();
+    let output = sandbox.run(["lint", "log.ndjson", "--format", "json"]).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(report["events"], 3);
+    let findings: Vec<(&str, &str)> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| (f["rule"].as_str().unwrap(), f["event_name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(findings, [("name_case", "buttonClicked"), ("email_address", "message_sent")]);
+    assert!(output.stderr.contains("1 line was rejected"), "{}", output.stderr);
+    assert!(!output.stdout.contains("ada@"));
+    assert!(!sandbox.path("wa-store").exists());
+}
+
+#[test]
+fn store_is_checked_in_a_window() {
+    let sandbox = sandbox();
+    sandbox.run(["ingest", "log.ndjson"]).exits(0);
+    let output = sandbox.run(["lint", "--days", "7"]).exits(0);
+    assert!(
+        output.stdout.starts_with("Lint · all chatbots · 2026-11-04 to 2026-11-10 (7 days)\n"),
+        "{}",
+        output.stdout
+    );
+    assert!(output.stdout.contains("2 findings in 2 events of 2 names"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("name_case: is not snake_case: write button_clicked"),
+        "{}",
+        output.stdout
+    );
+}
+
+#[test]
+fn fail_on_exits_with_status_3() {
+    let sandbox = sandbox();
+    sandbox.run(["lint", "log.ndjson", "--fail-on", "2"]).exits(0);
+    let output = sandbox.run(["lint", "log.ndjson", "--fail-on", "1"]).exits(3);
+    assert!(output.stderr.contains("2 findings, more than --fail-on 1"), "{}", output.stderr);
+    sandbox.run(["lint", "log.ndjson", "--fail-on", "1", "--ignore", "name_case"]).exits(0);
+    sandbox.run(["lint", "log.ndjson", "--fail-on", "0", "--only", "card_number"]).exits(0);
+}
+
+#[test]
+fn inferred_plan_matches_its_log() {
+    let sandbox = sandbox();
+    let plan = sandbox.run(["lint", "log.ndjson", "--infer-plan"]).exits(0).stdout;
+    sandbox.write("plan.json", plan);
+    let rules = ["--only", "plan_unknown_event", "--only", "plan_violation", "--only", "plan_unused_event"];
+    let lint = |log: &str| {
+        let arguments = ["lint", log, "--plan", "plan.json", "--fail-on", "0"].into_iter().chain(rules);
+        sandbox.run(arguments.collect::<Vec<_>>())
+    };
+    lint("log.ndjson").exits(0);
+    sandbox.write("new.ndjson", event("page_viewed", "2026-11-09T10:00:00Z", r#","properties":{"n":"1"}"#));
+    let output = lint("new.ndjson").exits(3);
+    assert!(output.stdout.contains("plan_violation"), "{}", output.stdout);
+    assert!(output.stdout.contains("page_viewed (n)"), "{}", output.stdout);
+    assert!(output.stdout.contains("plan_unused_event"), "{}", output.stdout);
+}
+
+#[test]
+fn wrong_arguments_are_errors_with_a_hint() {
+    let sandbox = sandbox();
+    sandbox.write("plan.json", r#"{"events":{"a":{"type":"text"}}}"#);
+    for (arguments, says) in [
+        (vec!["lint", "log.ndjson", "--days", "7"], "logs are checked whole"),
+        (vec!["lint", "log.ndjson", "--chatbot", "a", "--chatbot", "b"], "more than once"),
+        (vec!["lint", "log.ndjson", "--plan", "plan.json"], "invalid tracking plan plan.json"),
+        (vec!["lint", "log.ndjson", "--plan", "."], "is not a tracking plan"),
+        (vec!["lint", "--only", "nothing"], "name_case"),
+        (vec!["lint", "--limit", "many"], "write a number from 1 to"),
+    ] {
+        let output = sandbox.run(&arguments).exits(2);
+        assert!(output.stderr.contains(says), "{arguments:?}: {}", output.stderr);
+    }
+    let output = sandbox.run(["lint", "log.ndjson", "--plan", "missing.json"]).exits(1);
+    assert!(output.stderr.contains("cannot read missing.json"), "{}", output.stderr);
+    let output = sandbox.run(["lint"]).exits(1);
+    assert!(output.stderr.contains("there is no wa store"), "{}", output.stderr);
+}

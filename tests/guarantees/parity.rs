@@ -1,0 +1,308 @@
+//! Guarantee 9, parity: an ingest in tasks gives the tables of one machine.
+//!
+//! These tests distribute the rows of `wa::distributed` themselves, to random partitions and in
+//! random order. `spark/tests` do the same on Spark and Sail.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use wa::distributed::{
+    DedupeTask, Head, Job, JobOptions, JobReport, ParseTask, Rows, SessionsTask, TaskContext, kind, rewrite,
+    stored_rows,
+};
+use wa::settings::Settings;
+use wa::store::Store;
+use wa::time::{Micros, SECOND, Zone};
+
+use super::support::generated_logs::{self, NOW, Run, Seed};
+use super::support::reference_model::{self, Model};
+use super::support::rng::Rng;
+use super::support::{fixtures, tables};
+
+/// A row with its payload.
+type Row = (Head, Vec<u8>);
+
+/// A cluster with random partitions, batches and repeated tasks.
+struct Cluster {
+    rng: Rng,
+    partitions: u64,
+    is_sorted: bool,
+}
+
+impl Cluster {
+    fn new(seed: u64) -> Cluster {
+        let mut rng = Rng(seed);
+        let (partitions, is_sorted) = (rng.below(4) + 1, rng.below(2) == 0);
+        Cluster { rng, partitions, is_sorted }
+    }
+
+    /// Runs a job.
+    fn run(&mut self, store: &Path, inputs: &[PathBuf], now: Micros) -> wa::Result<JobReport> {
+        self.run_with(JobOptions::default(), store, inputs, now)
+    }
+
+    fn run_with(
+        &mut self,
+        options: JobOptions,
+        store: &Path,
+        inputs: &[PathBuf],
+        now: Micros,
+    ) -> wa::Result<JobReport> {
+        let mut job = Job::begin(store, inputs, options, now, Duration::ZERO)?;
+        self.run_tasks(&mut job)?;
+        job.finish()
+    }
+
+    /// Runs the tasks of a job, some of them twice.
+    fn run_tasks(&mut self, job: &mut Job) -> wa::Result<()> {
+        let context = Arc::new(TaskContext::open(&job.task_settings()?)?);
+        let mut rows = Vec::new();
+        for (index, (path, name)) in job.files().to_vec().into_iter().enumerate() {
+            for last_attempt in self.attempts() {
+                let mut task = ParseTask::new(context.clone(), index as i32, path.clone(), name.clone());
+                let mut parsed = Vec::new();
+                while let Some(batch) = task.next_rows()? {
+                    parsed.extend(split(&batch));
+                }
+                if last_attempt {
+                    rows.extend(parsed);
+                }
+            }
+        }
+        let (reports, mut rows): (Vec<Row>, Vec<Row>) =
+            rows.into_iter().partition(|(head, _)| head.kind == kind::REPORT);
+        reports.iter().try_for_each(|(_, json)| job.add_parsed(json))?;
+        for path in job.stored_event_files() {
+            stored_rows(&context, &path)?.iter().for_each(|stored| rows.extend(split(stored)));
+        }
+        let by_position = |(head, _): &Row| (head.key, head.kind, head.time, head.file, head.position);
+        let mut survivors = Vec::new();
+        for partition in self.distribute(rows, by_position) {
+            for last_attempt in self.attempts() {
+                let mut task = DedupeTask::new(context.clone(), self.is_sorted);
+                let mut output = Vec::new();
+                for batch in self.batches(&partition) {
+                    task.push(batch)?.iter().for_each(|rows| output.extend(split(rows)));
+                }
+                output.extend(split(&task.finish()?));
+                if last_attempt {
+                    survivors.extend(output);
+                }
+            }
+        }
+        for partition in self.distribute(survivors, |(head, _)| (head.key, head.time, head.id)) {
+            for last_attempt in self.attempts() {
+                let bytes = [1, 4000, 1 << 20][self.rng.below(3) as usize];
+                let mut task = SessionsTask::with_batch_bytes(context.clone(), self.is_sorted, bytes);
+                for batch in self.batches(&partition) {
+                    task.push(batch)?;
+                }
+                let output = task.finish()?;
+                if last_attempt {
+                    split(&output).iter().try_for_each(|(_, json)| job.add_written(json))?;
+                }
+            }
+        }
+        for lost in job.rewrites() {
+            let report = rewrite(&context, &lost)?;
+            job.add_rewritten(&serde_json::to_vec(&report).unwrap())?;
+        }
+        Ok(())
+    }
+
+    /// Returns one attempt of a task, or two; whether each is the last.
+    fn attempts(&mut self) -> Vec<bool> {
+        if self.rng.below(4) == 0 { vec![false, true] } else { vec![true] }
+    }
+
+    /// Distributes rows by key, in random order, or sorted within each partition.
+    fn distribute<K: Ord>(&mut self, mut rows: Vec<Row>, sort_key: fn(&Row) -> K) -> Vec<Vec<Row>> {
+        for at in (1..rows.len()).rev() {
+            rows.swap(at, self.rng.below(at as u64 + 1) as usize);
+        }
+        let mut partitions = vec![Vec::new(); self.partitions as usize];
+        for row in rows {
+            partitions[(row.0.key % u128::from(self.partitions)) as usize].push(row);
+        }
+        if self.is_sorted {
+            partitions.iter_mut().for_each(|rows| rows.sort_by_key(sort_key));
+        }
+        partitions
+    }
+
+    fn batches(&mut self, rows: &[Row]) -> Vec<Rows> {
+        let size = self.rng.below(7) as usize + 1;
+        let batch = |rows: &[Row]| {
+            let mut batch = Rows::default();
+            for (head, payload) in rows {
+                batch.push(*head, |bytes| bytes.extend_from_slice(payload));
+            }
+            batch
+        };
+        rows.chunks(size).map(batch).collect()
+    }
+}
+
+fn split(rows: &Rows) -> Vec<Row> {
+    (0..rows.len()).map(|row| (rows.head(row), rows.payload(row).to_vec())).collect()
+}
+
+/// Creates a store with settings and a fixed key.
+fn create_store(folder: &Path, zone: &str, timeout: Micros) -> PathBuf {
+    let dir = folder.join("store");
+    fs::create_dir(&dir).unwrap();
+    let seconds = timeout / SECOND;
+    let toml = format!(
+        "timezone = \"{zone}\"\nsession_timeout = \"{seconds}s\"\n\
+         [retention]\nevents = \"forever\"\nsessions = \"forever\"\n"
+    );
+    fs::write(dir.join("wa.toml"), toml).unwrap();
+    fixtures::write_key(&dir.join("key"));
+    dir
+}
+
+/// Runs each batch of files as a job or as an ordinary ingest, and compares the store with a naive
+/// model of all lines.
+fn run_case(seeds: &[Seed], runs: &[Run], zone: &str, timeout: Micros, seed: u64) -> Result<(), String> {
+    let folder = fixtures::folder();
+    let dir = create_store(folder.path(), zone, timeout);
+    let mut cluster = Cluster::new(seed);
+    let mut model = Model::default();
+    for (number, run) in runs.iter().enumerate() {
+        let mut inputs = Vec::new();
+        for file in &run.files {
+            let path = folder.path().join(&file.name);
+            fs::write(&path, file.bytes()).unwrap();
+            model.add_file(file.lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()));
+            inputs.push(path);
+        }
+        let now = NOW + number as Micros * SECOND;
+        let summary = match seeds[0][11].wrapping_add(number as u8) % 4 {
+            0 => {
+                let settings = Settings {
+                    timezone: Zone::parse(zone).unwrap(),
+                    session_timeout: timeout,
+                    ..fixtures::settings()
+                };
+                let inputs = inputs.iter().map(|path| path.display().to_string()).collect();
+                let options = fixtures::ingest_options(inputs, now);
+                let store = Store::new(&dir);
+                wa::ingest::run(&store, &settings.into(), &options, &wa::progress::NoProgress)
+                    .map_err(|e| e.to_string())?
+                    .summary
+            }
+            _ => cluster.run(&dir, &inputs, now).map_err(|e| e.to_string())?.summary,
+        };
+        if !summary.adds_up() {
+            return Err(format!("run {number}: the ingest summary does not add up: {summary:#?}"));
+        }
+    }
+    let snapshot = Store::new(&dir).snapshot().unwrap();
+    fixtures::assert_no_orphan_files(snapshot.manifest(), &dir);
+    let found = tables::read(&snapshot).map_err(|e| e.to_string())?;
+    reference_model::check(&model, Zone::parse(zone).unwrap().0, timeout, found)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(fixtures::cases(150))
+    })]
+    #[test]
+    fn jobs_in_any_partitions_equal_the_model(
+        seeds in prop::collection::vec(any::<Seed>(), 1..30),
+        runs in prop::collection::vec(any::<[u8; 6]>(), 1..4),
+        zone in 0..3usize,
+        timeout in 0..3usize,
+        start in any::<u8>(),
+        seed in any::<u64>(),
+    ) {
+        let timeout = [1800, 90, 24 * 3600][timeout] * SECOND;
+        let lines = generated_logs::lines(&seeds, start, timeout);
+        let runs = generated_logs::distribute(&lines, &seeds, &runs);
+        let zone = ["UTC", "Europe/Berlin", "America/New_York"][zone];
+        run_case(&seeds, &runs, zone, timeout, seed).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// Every format and wrapping of the test data, in one job and in one ingest.
+#[test]
+fn formats_in_a_job_equal_an_ingest() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let inputs = vec![data.join("formats"), data.join("wrappings"), data.join("../../sample-data")];
+    let folders = [fixtures::folder(), fixtures::folder()];
+    let [by_job, by_ingest] =
+        [0, 1].map(|at| create_store(folders[at].path(), "Europe/Berlin", 1800 * SECOND));
+    let options = JobOptions { chatbot: Some("site".into()), ..JobOptions::default() };
+    let report = Cluster::new(7).run_with(options, &by_job, &inputs, NOW).unwrap();
+    let names = inputs.iter().map(|path| path.display().to_string()).collect();
+    let settings = Settings { timezone: Zone::parse("Europe/Berlin").unwrap(), ..fixtures::settings() };
+    let options =
+        wa::ingest::IngestOptions { chatbot: Some("site".into()), ..fixtures::ingest_options(names, NOW) };
+    let store = Store::new(&by_ingest);
+    let ingested = wa::ingest::run(&store, &settings.into(), &options, &wa::progress::NoProgress).unwrap();
+    assert!(ingested.summary.total.stored > 1000 && ingested.summary.total.rejected_total() > 0);
+    for (job, ingest) in report.summary.files.iter().zip(&ingested.summary.files) {
+        assert_eq!(job, ingest);
+    }
+    assert_eq!(report.summary.total, ingested.summary.total);
+    let snapshots = [by_job, by_ingest].map(|dir| Store::new(dir).snapshot().unwrap());
+    let [job, ingest] = snapshots.each_ref().map(|snapshot| tables::read(snapshot).unwrap());
+    if let Some(difference) = tables::difference(&ingest, &job, &[]) {
+        panic!("{difference}");
+    }
+    let [job, ingest] = snapshots.each_ref().map(rejected_lines);
+    assert_eq!(job, ingest);
+}
+
+fn rejected_lines(snapshot: &wa::store::Snapshot) -> Vec<String> {
+    let files = snapshot.manifest().rejects.iter();
+    let texts = files.map(|file| fs::read_to_string(snapshot.dir().join(&file.path)).unwrap());
+    let mut lines: Vec<String> =
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    lines.sort();
+    lines
+}
+
+/// A job that ends before its commit leaves the old state, and the next job has the same result.
+#[test]
+fn job_that_ends_early_leaves_the_old_state() {
+    let folder = fixtures::folder();
+    let dir = create_store(folder.path(), "UTC", 1800 * SECOND);
+    let logs = folder.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    generated_logs::write_logs(&logs, 3, 60);
+    let [first, second, third] = [0, 1, 2].map(|n| logs.join(format!("{n:02}.ndjson")));
+    let mut cluster = Cluster::new(3);
+    cluster.run(&dir, std::slice::from_ref(&first), NOW).unwrap();
+    let manifest = fs::read(dir.join("manifest.json")).unwrap();
+    let read = || tables::read(&Store::new(&dir).snapshot().unwrap()).unwrap();
+    let before = read();
+    for is_abandoned in [true, false] {
+        let inputs = [second.clone()];
+        let mut job = Job::begin(&dir, &inputs, JobOptions::default(), NOW, Duration::ZERO).unwrap();
+        cluster.run_tasks(&mut job).unwrap();
+        assert!(!job.rewrites().is_empty(), "the second file continues sessions of the first");
+        // A driver that is killed does not even remove its files.
+        if is_abandoned {
+            job.abandon();
+            assert!(!dir.join("staging").exists());
+        } else {
+            drop(job);
+            assert!(fs::read_dir(dir.join("staging")).unwrap().count() > 0);
+        }
+        assert_eq!(fs::read(dir.join("manifest.json")).unwrap(), manifest);
+        assert_eq!(read(), before);
+    }
+    cluster.run(&dir, &[second.clone(), third.clone()], NOW).unwrap();
+    let other = fixtures::folder();
+    let once = create_store(other.path(), "UTC", 1800 * SECOND);
+    cluster.run(&once, &[first, second, third], NOW).unwrap();
+    let expected = tables::read(&Store::new(once).snapshot().unwrap()).unwrap();
+    if let Some(difference) = tables::difference(&expected, &read(), tables::WRITE_TIMES) {
+        panic!("{difference}");
+    }
+}
