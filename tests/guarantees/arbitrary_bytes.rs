@@ -229,6 +229,11 @@ const MAPS: &[&str] = &[
     "x\t1790000000\ts\n",
 ];
 
+#[test]
+fn robustness_holds_for_values_after_a_closed_envelope() {
+    properties::envelope(b"}null1{}1{\":2d\":9");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: fixtures::cases(2000),

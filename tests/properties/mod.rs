@@ -70,6 +70,12 @@ fn are_values(text: &str) -> bool {
     serde_json::Deserializer::from_str(&text).into_iter::<IgnoredAny>().all(|value| value.is_ok())
 }
 
+/// Returns whether a text begins with a JSON value that something else may follow.
+fn begins_with_value(text: &str) -> bool {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.next().is_some_and(|value| value.is_ok())
+}
+
 /// Returns a line without the byte order marks at its start, which are not part of a value.
 fn without_marks(mut line: &[u8]) -> &[u8] {
     while let Some(rest) = line.strip_prefix(b"\xEF\xBB\xBF") {
@@ -161,8 +167,8 @@ pub fn envelope(bytes: &[u8]) {
     }
     let parsed = parse_checked(line.clone().into_bytes(), IpPolicy::Keep);
     if !is_json(&line) {
-        // The bytes can close the envelope, so that several values follow one another.
-        if are_values(&line) {
+        // The bytes can close the envelope, so that other values follow it.
+        if begins_with_value(&line) {
             return;
         }
         assert_eq!(parsed.rejected.len(), 1, "{line}");
