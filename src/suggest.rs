@@ -2,10 +2,10 @@
 
 /// Returns the candidate that `typed` most likely means, ignoring case.
 ///
-/// It is the first candidate that starts with `typed`, if `typed` has at least three letters.
-/// Otherwise it is the candidate with the fewest typing errors: a letter inserted, deleted or
-/// replaced, or two neighbours swapped. Up to a third of the letters may be wrong, and always one;
-/// with more errors there is no suggestion.
+/// If `typed` has at least three letters, the first candidate that starts with it wins. Otherwise
+/// the candidate with the fewest typing errors (insertions, deletions, replacements and swaps of
+/// neighbouring letters) wins; ties are broken alphabetically. The number of errors is limited to a
+/// third of the letters, or one error for two letters.
 pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let letters = typed.chars().count();

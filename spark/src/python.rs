@@ -1,8 +1,9 @@
 //! The extension module `wa_spark._native`, with the function
 //! `call(number, method, argument, array, schema)`.
 //!
-//! The Python classes around it are in `python/wa_spark`. Written for `pyo3-ffi`, the declarations
-//! of Python's stable ABI, because `pyo3` would have Polars compiled a second time.
+//! The Python classes around it are in `python/wa_spark`. The module uses `pyo3-ffi`, the raw
+//! declarations of Python's stable ABI, because a dependency on `pyo3` would cause Polars to be
+//! compiled a second time.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -26,7 +27,7 @@ static mut METHODS: [PyMethodDef; 2] = [
         ml_name: c"call".as_ptr(),
         ml_meth: PyMethodDefPointer { PyCFunction: call as PyCFunction },
         ml_flags: METH_VARARGS,
-        ml_doc: c"Calls a method of an object; numbers and bytes only.".as_ptr(),
+        ml_doc: c"Call a method of an object. Arguments are numbers and bytes.".as_ptr(),
     },
     PyMethodDef::zeroed(),
 ];
@@ -36,7 +37,7 @@ static mut SLOTS: [PyModuleDef_Slot; 1] = [PyModuleDef_Slot { slot: 0, value: pt
 static mut MODULE: PyModuleDef = PyModuleDef {
     m_base: PyModuleDef_HEAD_INIT,
     m_name: c"_native".as_ptr(),
-    m_doc: c"The functions of wa on Arrow batches.".as_ptr(),
+    m_doc: c"wa's functions on Arrow record batches.".as_ptr(),
     m_size: 0,
     m_methods: (&raw mut METHODS).cast(),
     m_slots: (&raw mut SLOTS).cast(),
@@ -48,21 +49,21 @@ static mut MODULE: PyModuleDef = PyModuleDef {
 /// Initializes the module. Python calls this once.
 ///
 /// # Safety
-/// Only Python may call it, and it holds its lock then.
+/// Only Python may call it, with the GIL held.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PyInit__native() -> *mut PyObject {
     // SAFETY: the definition is static, and only Python accesses it.
     unsafe { PyModuleDef_Init(&raw mut MODULE) }
 }
 
-/// Calls a method. Python calls this with its lock and with a tuple.
+/// Calls a method. Python passes a tuple, and holds the GIL.
 unsafe extern "C" fn call(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
-    // SAFETY: `arguments` is a tuple, and the lock is held.
+    // SAFETY: `arguments` is a tuple, and the GIL is held.
     let Some(Arguments { number, method, argument, array, schema }) = (unsafe { arguments_of(arguments) })
     else {
         return ptr::null_mut();
     };
-    // SAFETY: the lock is held, and is taken again before Python is used.
+    // SAFETY: the GIL is held, and is reacquired before the next call into Python.
     let thread = unsafe { PyEval_SaveThread() };
     let result = std::panic::catch_unwind(|| {
         let method = String::from_utf8_lossy(&method);
@@ -71,15 +72,15 @@ unsafe extern "C" fn call(_module: *mut PyObject, arguments: *mut PyObject) -> *
         let batch = unsafe { Batch::at(array, schema) };
         objects::call(number, &method, &argument, batch)
     });
-    // SAFETY: this thread released the lock above.
+    // SAFETY: this thread released the GIL above.
     unsafe { PyEval_RestoreThread(thread) };
     match result {
-        // SAFETY: the lock is held; Python copies the bytes.
+        // SAFETY: the GIL is held; Python copies the bytes.
         Ok(Ok(bytes)) => unsafe {
             PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as Py_ssize_t)
         },
         Ok(Err(error)) => raise(error.kind() == ErrorKind::Usage, &describe(&error)),
-        Err(_) => raise(false, "a defect of wa: the message is on standard error"),
+        Err(_) => raise(false, "internal error: wa panicked; see standard error"),
     }
 }
 
@@ -95,9 +96,9 @@ struct Arguments {
 /// Reads the arguments. Returns `None` after raising an exception.
 ///
 /// # Safety
-/// `tuple` is a tuple, and Python's lock is held.
+/// `tuple` is a tuple, and the GIL is held.
 unsafe fn arguments_of(tuple: *mut PyObject) -> Option<Arguments> {
-    // SAFETY: as the caller promises. Items are borrowed, and used while the tuple exists.
+    // SAFETY: guaranteed by the caller. Items are borrowed, and used while the tuple exists.
     unsafe {
         if PyTuple_Size(tuple) != ARGUMENTS {
             raise(true, "call takes 5 arguments");
@@ -127,7 +128,7 @@ unsafe fn arguments_of(tuple: *mut PyObject) -> Option<Arguments> {
 fn raise(is_usage: bool, message: &str) -> *mut PyObject {
     let message = CString::new(message.replace('\0', " ")).unwrap_or_default();
     let message: &CStr = &message;
-    // SAFETY: the callers hold Python's lock.
+    // SAFETY: all callers hold the GIL.
     unsafe {
         let kind = if is_usage { PyExc_ValueError } else { PyExc_RuntimeError };
         PyErr_SetString(kind, message.as_ptr());

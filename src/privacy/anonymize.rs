@@ -185,9 +185,9 @@ fn anonymize_events(snapshot: &Snapshot, file: &DataFile) -> Result<Replacement>
     Ok(Some((new, rows.len() as u64)))
 }
 
-/// Removes the field `ip_address` from the `extra` of an event. `extra` has this field if its value
-/// is not an IP address. The value can contain a part of one, and an ingest with `privacy.ip =
-/// "drop"` does not store it either.
+/// Removes the field `ip_address` from the `extra` of an event. An ingest stores the field there if
+/// its value is not a valid IP address. Such a value can still contain parts of one, which is why
+/// an ingest with `privacy.ip = "drop"` does not store it.
 ///
 /// Returns `None` if there is no such field, and `Some(None)`, null, if no other field remains.
 fn remove_invalid_ip_address(extra: &str) -> Option<Option<String>> {
@@ -211,7 +211,7 @@ fn remove_invalid_ip_address(extra: &str) -> Option<Option<String>> {
     Some((!rest.is_empty()).then(|| rest + "}"))
 }
 
-/// Returns the edits that set the values of a column to null, where they are not.
+/// Returns edits that set all non-null values of a column to null.
 fn remove_values(frame: &Frame, name: &str) -> Result<Edits> {
     let column = frame.texts(name)?;
     Ok((0..column.len()).filter(|row| column.get(*row).is_some()).map(|row| (row, None)).collect())

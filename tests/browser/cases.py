@@ -41,10 +41,10 @@ def tile(page, key):
 
 
 class DashboardCase(unittest.TestCase):
-    """A test that opens a page which must have no problems."""
+    """A test that opens pages, and fails if the browser reports a problem with one."""
 
     def open(self, path=None, **options):
-        """Opens a page; its problems are checked at the end."""
+        """Opens a page. The end of the test checks that it had no problems."""
         context = FIXTURE.browser.open(path or FIXTURE.page, **options)
         page = context.__enter__()
         self.addCleanup(lambda: context.__exit__(None, None, None))
@@ -52,13 +52,13 @@ class DashboardCase(unittest.TestCase):
         return page
 
     def shot(self, page, name, full=True):
-        """Writes a screenshot, if they are wanted."""
+        """Writes a screenshot if a folder for screenshots is set."""
         if FIXTURE.shots:
             FIXTURE.shots.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=str(FIXTURE.shots / f"{name}.png"), full_page=full)
 
     def wait_for(self, page, condition):
-        """Waits for a condition. The function of the library needs `eval`, which the page forbids."""
+        """Waits for a condition. Playwright's `wait_for_function` needs `eval`, which the page forbids."""
         for _ in range(200):
             if page.evaluate(condition):
                 return
@@ -66,7 +66,7 @@ class DashboardCase(unittest.TestCase):
         self.fail(f"{condition} does not hold")
 
     def assert_no_stray_values(self, page):
-        """Checks that no missing value is shown as a word of the script's language."""
+        """Checks that the page shows no missing value as `null`, `undefined` or the like."""
         text = page.locator("main").inner_text()
         for word in ("null", "undefined", "NaN", "[object"):
             self.assertNotIn(word, text)

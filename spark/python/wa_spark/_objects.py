@@ -37,7 +37,7 @@ class Object:
         try:
             _native.call(self._number, b"drop", b"", 0, 0)
         except (AttributeError, TypeError):
-            pass  # The interpreter is ending.
+            pass  # The interpreter is shutting down.
 
     def _call(self, method, argument=b""):
         return _native.call(self._number, method.encode(), argument, 0, 0)
@@ -67,7 +67,7 @@ def _structs():
 
 
 class Context(Object):
-    """What the tasks of a job share: settings, key, and the tables before the job."""
+    """The data that all tasks of a job share: settings, key, and the tables before the job."""
 
     def __init__(self, settings):
         super().__init__(_native.call(0, b"context", settings.encode(), 0, 0))
@@ -115,7 +115,7 @@ class Job(Object):
         return json.loads(self._call("files"))
 
     def add_parsed(self, report):
-        """Adds the report of a task that parsed."""
+        """Adds the report of a task that parsed a file."""
         self._call("add_parsed", report)
 
     def stored_event_files(self):
@@ -139,5 +139,5 @@ class Job(Object):
         return json.loads(self._call("finish"))
 
     def abandon(self):
-        """Ends the job without a change."""
+        """Abandons the job. The store remains unchanged."""
         self._call("abandon")

@@ -132,7 +132,7 @@ pub(in crate::cli) fn limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-/// Parses the maximum number of events of a list; 0 is an old name for `all`.
+/// Parses the maximum number of events of a list; 0 means `all`.
 pub(in crate::cli) fn event_limit(text: &str) -> Result<Limit, String> {
     match text.parse() {
         Ok(0) => Ok(Limit::All),

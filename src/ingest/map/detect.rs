@@ -334,8 +334,8 @@ fn fits(map: &Map, buffer: &mut TextBuffer<'_>, values: &mut Values, root: NodeI
     record.all_hold(&map.detect)
 }
 
-/// Returns how many of the records in a text have an event with a name, or several events; and the
-/// number of records.
+/// Returns the number of records in a text from which a map reads a named event or a list of
+/// events, and the number of all records.
 pub fn named_events(map: &Map, text: &str) -> (usize, usize) {
     let MapKind::Events(events) = &map.kind else { return (0, 0) };
     let name = events.columns.iter().find(|(field, _)| *field == Field::EventName);

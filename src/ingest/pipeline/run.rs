@@ -63,20 +63,20 @@ pub(super) struct IngestRun<'a> {
     pub batch_bytes: usize,
     /// The index of a file, and the counter of its identical lines.
     pub ordinals: (usize, Ordinals),
-    /// The lines of a file can follow those of another file and its own earlier ones.
+    /// Whether lines of several files can alternate. If so, ordinals are kept for all files.
     pub has_interleaved_files: bool,
     pub temp_files: TempFiles,
     /// The stored rejected lines, to store each line once.
     pub rejects: rejects::RejectIndex,
     /// The ids of stored events that are cached from batch to batch.
     pub stored_ids: StoredIds,
-    /// The events of batches that span many days, which wait to be written.
+    /// Events of batches that span many days, set aside as runs.
     pub scatter: Scatter,
-    /// The changes of the current transaction that are not in the daily statistics yet.
+    /// Changes of the current transaction that the daily statistics do not include yet.
     pub stats_update: StatsUpdate,
-    /// The current transaction has something to commit.
+    /// Whether the current transaction contains changes.
     pub changed: bool,
-    /// At least one transaction was committed.
+    /// Whether at least one transaction was committed.
     pub committed: bool,
 }
 
@@ -146,7 +146,7 @@ impl IngestRun<'_> {
         {
             self.commit(transaction)?;
         }
-        // If nothing was committed, the summary still counts what was found.
+        // The summary shows the outcomes of all lines, even if nothing was committed.
         self.files.settle();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The keys of some records, with types, counts and samples.
+//! Collects the keys of records, with the types, counts and samples of their values.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 4;
 pub struct Key {
     /// The place in the record, in the notation of maps.
     pub place: String,
-    /// Number of records that have it.
+    /// Number of records that contain it.
     pub count: u64,
     /// The types of its values, with counts.
     pub types: BTreeMap<&'static str, u64>,
@@ -29,7 +29,7 @@ pub struct Key {
     pub samples: Vec<String>,
 }
 
-/// The keys of some records, in the order in which they occur.
+/// The keys of records, in order of first occurrence.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     keys: Vec<Key>,
@@ -52,7 +52,8 @@ impl Keys {
         self.add_value("", value, 0);
     }
 
-    /// Adds the keys of a JSON value around the current record, below a place.
+    /// Adds the keys of a JSON value that encloses the current record. Their paths begin with
+    /// `place`. The number of records does not change.
     pub fn add_outer(&mut self, place: &str, value: &Value) {
         self.add_value(place, value, 0);
     }

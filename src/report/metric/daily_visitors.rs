@@ -17,8 +17,8 @@ use crate::store::frame::Frame;
 use crate::store::tables::visitors::LOOKUP_COLUMNS;
 use crate::time::{Day, Zone};
 
-/// The maximum number of days that are counted together. Two among ten million visitors share the
-/// remaining 60 bits of the hash in about one of 20,000 reports.
+/// The maximum number of days that are counted together. With ten million visitors, the remaining
+/// 60 bits of the hash collide in about one of 20,000 reports.
 const MAX_DAYS: i32 = 512;
 /// The stored bits of an entry: whether the visitor is identified by a session id, and the day.
 const BITS: u32 = 1 + (MAX_DAYS as u32).trailing_zeros();
@@ -81,7 +81,7 @@ fn partition_first_seen(tables: &dyn Tables, query: &Query, zone: Zone) -> Resul
     let (window, days) = (query.window, query.window.range());
     let instants = window.instants(zone);
     let shards = VisitorShards::with_capacity(tables.estimated_rows(Table::Visitors, Some(days)));
-    // Whether all times of a frame are in the window does not tell their days.
+    // The day of each row is needed, so frames entirely inside the window are not special.
     tables.read_each(Table::Visitors, Some(days), &LOOKUP_COLUMNS, &|_, frame| {
         let (high, low) = (frame.ints("hash_high")?, frame.ints("hash_low")?);
         let first_seen = frame.ints("first_seen_at")?;

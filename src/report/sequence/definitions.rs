@@ -34,7 +34,7 @@ pub struct NamedFunnel {
     pub steps: Vec<EventPattern>,
 }
 
-/// The events to which the report `conversations` gives a meaning.
+/// The events that the report `conversations` interprets as handoffs, resolutions and ratings.
 #[derive(Clone, Debug)]
 pub struct ConversationEvents {
     /// The events that hand a conversation to a person; empty if none is defined.
