@@ -42,7 +42,7 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(length).map_err(io::Error::other)?)?;
-    // The length of some files, such as those in `/proc`, is not known before they are read.
+    // The length of some files, such as those in `/proc`, is unknown until they are read.
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max {
         return Err(too_large(bytes.len() as u64, max));

@@ -26,7 +26,7 @@ impl Rng {
     }
 }
 
-/// Returns the lines of `visits` visits of one day, in order of time, with 1 to 14 events each. One
+/// Returns the lines of `visits` visits of one day, in time order, with 1 to 14 events each. One
 /// pause in fifty exceeds the session timeout.
 pub fn lines(visits: u64) -> Vec<String> {
     let mut rng = Rng(1);

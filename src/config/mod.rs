@@ -281,8 +281,8 @@ pub(crate) fn write(
 /// Copies the `wa.toml` of another store into a store that has none, as [`write()`] does.
 ///
 /// # Errors
-/// As [`write()`]. [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the file contains a path
-/// relative to its store.
+/// Returns the errors of [`write()`], and [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the file
+/// contains a path relative to its store.
 pub(crate) fn copy(file_system: &dyn FileSystem, dir: &Path, other: &Path) -> Result<Option<PathBuf>> {
     let path = other.join(FILE_NAME);
     let bytes =

@@ -1,8 +1,9 @@
-//! Finds duplicates among the events of a partition, which has all events of some event keys.
+//! Finds duplicates among the events of a partition. All events of an event key are in one
+//! partition.
 //!
-//! As in a batch of one machine, the earliest of several new events with one key is stored, and for
-//! equal times the first in the input, unless the store has the event on its date or on a
-//! neighbouring date.
+//! As in an ingest on one machine, the earliest of several new events with the same key is stored
+//! (the first in the input if times are equal), unless the store already has that event on its date
+//! or on a neighbouring date.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ const OUTPUT_BYTES: usize = 4 << 20;
 /// Number of stored events in a batch of rows.
 const STORED_ROWS: usize = 1 << 15;
 
-/// The outcomes of the events of one file in one partition.
+/// Outcomes of one file's events in a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcomes {
     /// Events to store.
@@ -34,7 +35,7 @@ pub struct Outcomes {
     pub conflicts: u64,
 }
 
-/// The outcomes of the events of a partition, by the index of their file.
+/// Outcomes of a partition's events, by file index.
 pub type DedupeReport = BTreeMap<i32, Outcomes>;
 
 /// Finds the duplicates of one partition.
@@ -62,13 +63,13 @@ fn sort_key(head: &Head) -> SortKey {
 }
 
 impl DedupeTask {
-    /// Creates a task. `is_sorted` says whether the rows come sorted by key, kind, time, file and
+    /// Creates a task. `is_sorted` is set if the rows arrive sorted by key, kind, time, file and
     /// position.
     pub fn new(context: Arc<TaskContext>, is_sorted: bool) -> DedupeTask {
         DedupeTask { context, sorter: RowSorter::new(is_sorted, sort_key), group: Group::default() }
     }
 
-    /// Adds rows. Returns the rows to pass on, if there are enough.
+    /// Adds rows. Returns output rows once enough have accumulated.
     ///
     /// # Errors
     /// Fails if a row is damaged.
@@ -79,7 +80,7 @@ impl DedupeTask {
         Ok(is_full.then(|| std::mem::take(&mut self.group.output)))
     }
 
-    /// Ends the partition. Returns the remaining rows, with a report.
+    /// Finishes the partition. Returns the remaining rows and a report.
     ///
     /// # Errors
     /// Fails if a row is damaged.

@@ -1,6 +1,6 @@
-//! Events as bytes, to pass them from one task to another.
+//! Serializes events, to pass them from one task to another.
 //!
-//! The bytes hold everything that a row of `events` and the summary of a session need, except the
+//! The bytes contain everything that a row of `events` and a session summary need, except the
 //! parsed user agent, which is derived again from its text. Both tasks run the same program, so the
 //! format has no version.
 
@@ -49,7 +49,7 @@ pub struct EventDecoder {
 }
 
 impl EventDecoder {
-    /// Returns the events so far, and starts a new block.
+    /// Returns the block of decoded events, and starts a new one.
     pub fn take_block(&mut self) -> Block {
         self.agents.clear();
         std::mem::take(&mut self.block)
@@ -144,7 +144,7 @@ mod tests {
     use crate::ingest::{ParseOptions, RawBlock, parse};
     use crate::settings::IpPolicy;
 
-    /// Returns the encoded events of some lines.
+    /// Returns the events of lines, encoded.
     fn encoded(lines: &str) -> Vec<Vec<u8>> {
         let raw = RawBlock { bytes: lines.into(), first_line: 1, ..RawBlock::default() };
         let options = ParseOptions {

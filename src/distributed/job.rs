@@ -29,7 +29,7 @@ use crate::time::{Day, Micros};
 /// The largest map file, in bytes.
 const MAX_MAP: u64 = 1 << 20;
 
-/// A job that writes to a store. Dropping it leaves the store as it was.
+/// A job that writes to a store. Dropping it leaves the store unchanged.
 pub struct Job {
     writer: Writer,
     settings: Settings,
@@ -53,7 +53,7 @@ pub struct JobReport {
 }
 
 impl Job {
-    /// Locks the store, creates it if there is none, and finds the input files.
+    /// Locks the store, which is created if it does not exist, and finds the input files.
     ///
     /// # Errors
     /// Fails if an input does not exist, or if the store cannot be opened.
@@ -143,7 +143,7 @@ impl Job {
         Ok(())
     }
 
-    /// Returns the stored files of events with which the parsed events must be compared.
+    /// Returns the stored event files that can contain duplicates of the parsed events.
     pub fn stored_event_files(&self) -> Vec<String> {
         let dates: BTreeSet<i32> = self.parsed.iter().flat_map(|report| &report.dates).copied().collect();
         let is_near = |day: Day| (-1..=1).any(|n| dates.contains(&(day.0 + n)));
@@ -163,7 +163,7 @@ impl Job {
         Ok(())
     }
 
-    /// Returns the stored files of sessions that lose rows.
+    /// Returns the stored session files that lose rows.
     pub fn rewrites(&self) -> Vec<Rewrite> {
         let mut rows: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
         for (path, removed) in self.sessions.iter().flat_map(|report| &report.replaced) {
@@ -184,7 +184,7 @@ impl Job {
     /// Updates visitors and daily statistics, and commits the results of all tasks.
     ///
     /// # Errors
-    /// Fails if a file cannot be read or written. The store is then as it was.
+    /// Fails if a file cannot be read or written. The store then remains unchanged.
     pub fn finish(mut self) -> Result<JobReport> {
         let summary = self.summary();
         match self.commit(&summary) {
@@ -200,7 +200,7 @@ impl Job {
         }
     }
 
-    /// Ends the job without a change.
+    /// Abandons the job. The store remains unchanged.
     pub fn abandon(self) {
         self.writer.abandon();
     }
@@ -227,7 +227,7 @@ impl Job {
     }
 
     /// Adds the files of the tasks, and updates visitors and daily statistics. Returns whether
-    /// there is anything new.
+    /// anything changed.
     fn write_tables(&mut self, transaction: &mut Transaction) -> Result<bool> {
         let now = self.task.now;
         let before = self.writer.snapshot()?;
@@ -289,7 +289,7 @@ impl Job {
             file.counts.duplicate += outcomes.duplicate;
             conflicts += outcomes.conflicts;
         }
-        // As in an ingest on one machine: a conflict concerns the log as a whole.
+        // As in an ingest on one machine, conflicts are counted for the last file.
         if let (Some(mut last), 1..) = (files.last_entry(), conflicts) {
             last.get_mut().counts.warnings.add_many(Warning::IdNamesDifferentEvents, conflicts);
         }

@@ -1,21 +1,21 @@
-//! An ingest in tasks that run on many machines, for a cluster that distributes rows and repeats
-//! failed tasks. The package `spark/` runs it on Apache Spark.
+//! A distributed ingest, as tasks for a cluster that distributes rows and retries failed tasks. The
+//! package `spark/` runs it on Apache Spark.
 //!
-//! All machines have mounted the folder of the store at one path.
+//! The folder of the store is mounted at the same path on all machines.
 //!
 //! 1. [`Job::begin`] locks the store and finds the input files.
 //! 2. A [`ParseTask`] per file converts its lines to [`Rows`]. The cluster distributes them by
 //!    event key.
 //! 3. A [`DedupeTask`] per partition removes duplicates. [`stored_rows`] adds the events that are
-//!    stored already. The cluster distributes the remaining events by session key.
+//!    already stored. The cluster distributes the remaining events by session key.
 //! 4. A [`SessionsTask`] per partition writes events and sessions to files in `staging/`, merges
 //!    them with the stored sessions that they continue, and reports which stored rows it replaced.
 //! 5. [`rewrite()`] writes the remaining rows of each stored file that loses some.
 //! 6. [`Job::finish`] updates visitors and daily statistics, and commits.
 //!
-//! Each task does its work by the functions of an ingest on one machine. A task can run several
-//! times: only the files that the job's reports name become part of the store, and the end of the
-//! job removes all others. Until the commit, the store is unchanged.
+//! The tasks call the same functions as an ingest on one machine. A task can run several times:
+//! only the files that the job's reports name become part of the store, and the end of the job
+//! removes all others. Until the commit, the store is unchanged.
 
 mod dedupe;
 mod event_codec;

@@ -1,4 +1,4 @@
-//! Parses an input file to rows.
+//! Parses an input file into rows.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
@@ -24,7 +24,7 @@ use crate::time::{Day, format_utc};
 
 /// Size of a chunk of a parsed block, in bytes.
 const CHUNK_SIZE: usize = 4 * BLOCK_SIZE;
-/// Number of hashes of lines without an id in memory.
+/// Maximum number of hashes of lines without an id in memory.
 const LINE_HASHES: usize = 1 << 20;
 
 /// A report about a part of a file, or about its end.
@@ -44,7 +44,7 @@ pub struct ParseReport {
     pub rejects: Vec<RejectRecord>,
     /// The UTC dates of the events, as days since 1970.
     pub dates: BTreeSet<i32>,
-    /// Why the file was not read, or not to its end.
+    /// Whether the file was read, and if not, why.
     pub outcome: FileOutcome,
 }
 
@@ -68,7 +68,7 @@ pub struct ParseTask {
 }
 
 impl ParseTask {
-    /// Prepares to parse a file. `file` is its index, and `name` its name in the ingest summary.
+    /// Creates a task for a file. `file` is its index, and `name` its name in the ingest summary.
     pub fn new(context: Arc<TaskContext>, file: i32, path: PathBuf, name: String) -> ParseTask {
         let store = context.before.store();
         ParseTask {

@@ -1,4 +1,4 @@
-//! The rows that tasks exchange: columns that the Arrow C data interface can pass on.
+//! The rows that tasks exchange, in columns for the Arrow C data interface.
 
 /// The kind of a row. Among the rows of one event key, stored events come first.
 pub mod kind {
@@ -111,7 +111,7 @@ impl Rows {
 
     /// Appends a report.
     pub fn push_report(&mut self, file: i32, position: i64, json: &[u8]) {
-        // Reports are spread like events.
+        // Distribute reports evenly, like events.
         let key = xxhash_rust::xxh3::xxh3_128(json);
         let head = Head { kind: kind::REPORT, key, file, position, ..Head::default() };
         self.push(head, |payload| payload.extend_from_slice(json));
@@ -138,8 +138,8 @@ impl Rows {
 
 /// The rows of a partition in the order of a sort key.
 ///
-/// Engines that sort deliver sorted rows, which are passed on as they come. Otherwise the rows of
-/// the partition are collected and sorted here, in memory.
+/// Spark sorts rows itself, so they are passed on as they arrive. Rows of an engine that does not
+/// sort are collected and sorted in memory.
 pub struct RowSorter {
     sort_key: fn(&Head) -> SortKey,
     /// Rows to sort; `None` if the engine sorts.
@@ -155,7 +155,7 @@ impl RowSorter {
         RowSorter { sort_key, unsorted: (!is_sorted).then(Vec::new) }
     }
 
-    /// Passes rows on, or keeps them until [`RowSorter::finish`].
+    /// Passes rows on, or collects them until [`RowSorter::finish`].
     ///
     /// # Errors
     /// Returns the error of `each`.
@@ -175,7 +175,7 @@ impl RowSorter {
         Ok(())
     }
 
-    /// Passes on the rows that were kept, in order.
+    /// Passes the collected rows on, in order.
     ///
     /// # Errors
     /// Returns the error of `each`.

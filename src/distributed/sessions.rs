@@ -1,5 +1,5 @@
-//! Writes the events of a partition, which has all new events of some session keys, and their
-//! sessions.
+//! Writes the events and sessions of a partition. All new events of a session key are in one
+//! partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,15 +22,15 @@ use crate::store::update::visitors::FirstSeenMap;
 use crate::store::update::{PartialRewrite, PartitionOutput, sessions};
 use crate::time::{Day, Micros};
 
-/// Memory of events that are written together, in bytes.
+/// Memory of the events of one batch, in bytes.
 const BATCH_BYTES: usize = 192 << 20;
 
-/// The changes of some session keys to the tables. The files are in `staging/`.
+/// Changes of the tables by the events of a partition. The files are in `staging/`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SessionsReport {
     /// New files.
     pub files: Vec<(Table, DataFile)>,
-    /// The rows of stored files of sessions that new rows replace, by path.
+    /// Rows of stored session files that new rows replace, by path.
     pub replaced: BTreeMap<String, BTreeSet<u32>>,
     /// A file with the first-seen times of the visitors.
     pub visitors: Option<DataFile>,
@@ -49,7 +49,7 @@ pub struct SessionsTask {
     batch: Batch,
 }
 
-/// Events that are written together.
+/// A batch of events.
 struct Batch {
     decoder: EventDecoder,
     last_key: Option<u128>,
@@ -62,12 +62,12 @@ fn sort_key(head: &Head) -> SortKey {
 }
 
 impl SessionsTask {
-    /// Creates a task. `is_sorted` says whether the rows come sorted by key, time and id.
+    /// Creates a task. `is_sorted` is set if the rows arrive sorted by key, time and id.
     pub fn new(context: Arc<TaskContext>, is_sorted: bool) -> SessionsTask {
         SessionsTask::with_batch_bytes(context, is_sorted, BATCH_BYTES)
     }
 
-    /// Creates a task that writes events when they take `batch_bytes` bytes.
+    /// Creates a task that writes a batch when its events take `batch_bytes` bytes.
     pub fn with_batch_bytes(context: Arc<TaskContext>, is_sorted: bool, batch_bytes: usize) -> SessionsTask {
         let (decoder, output) = (EventDecoder::default(), Rows::default());
         let batch = Batch { decoder, last_key: None, batch_bytes, output };
@@ -83,10 +83,10 @@ impl SessionsTask {
         self.sorter.push(rows, |head, payload| batch.add(head, payload, context))
     }
 
-    /// Ends the partition. Returns the reports.
+    /// Finishes the partition. Returns the reports.
     ///
     /// # Errors
-    /// As [`SessionsTask::push`].
+    /// Returns the errors of [`SessionsTask::push`].
     pub fn finish(mut self) -> Result<Rows> {
         let (batch, context) = (&mut self.batch, &self.context);
         self.sorter.finish(|head, payload| batch.add(head, payload, context))?;
@@ -101,7 +101,8 @@ impl Batch {
             self.output.push(head, |bytes| bytes.extend_from_slice(payload));
             return Ok(());
         }
-        // A session key is never divided: its sessions are merged with the stored ones only once.
+        // Never split a session key across batches: its sessions are merged with the stored ones
+        // only once.
         if self.last_key != Some(head.key) && self.decoder.size() >= self.batch_bytes {
             self.write(context)?;
         }
@@ -143,7 +144,7 @@ fn removed_rows(rewrite: &PartialRewrite) -> (String, BTreeSet<u32>) {
     (rewrite.file.path.clone(), removed.collect())
 }
 
-/// Writes first-seen times to a file in `staging/`, for the end of the job.
+/// Writes first-seen times to a file in `staging/`, which the driver reads at the end of the job.
 fn stage_visitors(context: &TaskContext, first_seen: FirstSeenMap) -> Result<Option<DataFile>> {
     if first_seen.is_empty() {
         return Ok(None);
@@ -173,7 +174,7 @@ pub struct RewriteReport {
     pub files: Vec<DataFile>,
 }
 
-/// Writes the remaining rows of a stored file of sessions.
+/// Writes the remaining rows of a stored session file.
 ///
 /// # Errors
 /// Fails if the store has no such file, or if a file cannot be read or written.

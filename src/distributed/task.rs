@@ -1,4 +1,4 @@
-//! The settings of a job, and what each task opens with them.
+//! The settings of a job, and the context that each task opens with them.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub struct TaskSettings {
     pub seed: u64,
 }
 
-/// The state that a task opens: the settings, the key and the tables before the job.
+/// The context of a task: the settings, the key and the tables before the job.
 pub struct TaskContext {
     /// The state before the job.
     pub before: Snapshot,
@@ -55,13 +55,13 @@ pub struct TaskContext {
     pub settings: Settings,
     /// Derives columns.
     pub enricher: Enricher,
-    /// How lines are parsed.
+    /// Options of the line parser.
     pub parse_options: ParseOptions,
-    /// How the format of files is determined.
+    /// Formats among which files are detected.
     pub formats: Formats,
-    /// The pruned days and the forgotten persons.
+    /// The pruned days and the forgotten people.
     pub ledger: Ledger,
-    /// Finds the events of forgotten persons.
+    /// Finds the events of forgotten people.
     pub suppression: Option<Suppression>,
     /// The keys of events.
     pub event_keys: EventKeys,
@@ -85,7 +85,7 @@ impl TaskContext {
         TaskContext::new(task, before, settings, &key)
     }
 
-    /// Returns the context of a task, for a store that is open.
+    /// Returns the context of a task for an open store.
     ///
     /// # Errors
     /// Fails if the location database, the ledger or the map cannot be read.

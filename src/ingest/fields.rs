@@ -297,7 +297,7 @@ const MULTIPLIER: u64 = 0xb327_0b40_c162_1685;
 /// A set of fields, one bit each.
 pub type FieldSet = u32;
 
-/// Returns the set of some fields.
+/// Returns the set of the given fields.
 const fn field_set(fields: &[Field]) -> FieldSet {
     let (mut set, mut index) = (0, 0);
     while index < fields.len() {

@@ -36,7 +36,7 @@ fn remove(dir: &Path) {
         if !dir.exists() {
             return;
         }
-        // Another thread has added a file meanwhile.
+        // Another thread has added a file in the meantime.
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -82,7 +82,7 @@ pub enum TreeError {
     TooLarge,
 }
 
-/// The values of some texts.
+/// The values of texts.
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: Vec<Node>,

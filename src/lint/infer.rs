@@ -218,7 +218,7 @@ mod tests {
     }
 
     proptest! {
-        /// The plan of some events allows each of them.
+        /// A plan that is inferred from events allows all of them.
         #[test]
         fn inferred_plan_allows_its_events(
             events in prop::collection::vec(prop::collection::hash_map("[a-c]", values(), 0..4), 1..6),

@@ -69,8 +69,8 @@ pub(crate) fn chatbots(snapshot: &Snapshot) -> Result<ChatbotsStatus> {
     Ok(ChatbotsStatus { count, largest: largest.collect() })
 }
 
-/// Returns the times of the last events of some chatbots whose sessions are retained. Reads the
-/// files of sessions from newest to oldest, until no older file can change the result.
+/// Returns the times of the last events of the given chatbots whose sessions are retained. Reads
+/// the files of sessions from newest to oldest, until no older file can change the result.
 fn last_events(snapshot: &Snapshot, wanted: Vec<&str>) -> Result<HashMap<String, Micros>> {
     let mut files: Vec<&DataFile> = snapshot.manifest().files(Table::Sessions).iter().collect();
     files.sort_unstable_by_key(|file| std::cmp::Reverse(file.max_time));

@@ -57,7 +57,7 @@ impl ChatbotShard {
     }
 }
 
-/// Compares the rows of some chatbots in a month, and returns the number of rows compared.
+/// Compares the rows of the given chatbots in a month, and returns the number of rows compared.
 fn check_month(
     snapshot: &Snapshot,
     boundary: &PrunedBoundary,
@@ -90,7 +90,7 @@ fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
     months
 }
 
-/// Reads the rows of some chatbots in a month, and checks their derived columns.
+/// Reads the rows of the given chatbots in a month, and checks their derived columns.
 fn read_month(
     snapshot: &Snapshot,
     month: Day,
@@ -117,8 +117,8 @@ fn read_month(
     Ok(stored)
 }
 
-/// Compares the rows of some days of a month with their sessions, and removes them from `stored`.
-/// Returns the number of rows compared.
+/// Compares the rows of the given days of a month with their sessions, and removes them from
+/// `stored`. Returns the number of rows compared.
 fn check_days(
     snapshot: &Snapshot,
     boundary: &PrunedBoundary,

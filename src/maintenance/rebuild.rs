@@ -204,7 +204,7 @@ fn days(snapshot: &Snapshot) -> Result<BTreeSet<Day>> {
     Ok(days)
 }
 
-/// What the replays of a [`SessionRewriter`] are for.
+/// The purpose of a [`SessionRewriter`]'s replays.
 enum Round {
     /// One replay finds and writes the changes.
     Single,

@@ -23,7 +23,7 @@ use crate::time::{Day, Micros, format_utc};
 /// The number of ids in a batch; each takes about 200 bytes.
 pub(super) const BATCH_IDS: usize = 1 << 18;
 
-/// Adds the earliest time of each anonymous id and user id in some events to a map.
+/// Adds the earliest time of each anonymous id and user id in the given events to a map.
 pub(super) fn collect_first_seen(block: &Block, first_seen: &mut FirstSeenMap) {
     for row in &block.rows {
         let event = block.event(row);

@@ -87,7 +87,7 @@ impl Export {
         self.snapshot.manifest().events_pruned_through
     }
 
-    /// Calls a function with each file that has selected events, in order of time: a frame with all
+    /// Calls a function with each file that has selected events, in time order: a frame with all
     /// columns, and the selected rows.
     ///
     /// # Errors

@@ -131,7 +131,7 @@ struct ErasedRejects {
     erased: u64,
     /// The SHA-256 of each line as stored.
     sha256: Vec<String>,
-    /// The keyed hash of each line as it was in the log.
+    /// The keyed hash of each line as it appeared in the log.
     keyed_hashes: Vec<String>,
     /// Files that were rewritten or removed.
     files: u64,

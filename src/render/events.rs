@@ -63,7 +63,7 @@ impl EventRenderer {
     /// Renders all rows of a frame.
     ///
     /// # Errors
-    /// As [`EventRenderer::lines`] and [`EventLines::line`].
+    /// Returns the errors of [`EventRenderer::lines`] and [`EventLines::line`].
     pub(crate) fn render(&self, frame: &Frame) -> Result<String> {
         let lines = self.lines(frame)?;
         (0..frame.height()).map(|row| lines.line(row)).collect()

@@ -189,7 +189,7 @@ fn is_valid_id(key: &str, value: &str) -> bool {
     is_id && spelling != Spelling::Short && (is_text || value.parse::<i128>().is_ok())
 }
 
-/// Returns an object with some fields, without its closing brace.
+/// Returns an object with the given fields, without its closing brace.
 fn open_object(fields: &[(&'static str, String)]) -> String {
     let mut text = String::with_capacity(512);
     for (name, value) in fields {

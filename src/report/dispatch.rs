@@ -178,7 +178,7 @@ impl ReportKind {
     }
 
     /// Returns the default number of values of a breakdown. `for_people` is true for tables, in
-    /// which each value of some reports takes many lines.
+    /// which a value takes many lines in some reports.
     pub fn default_groups(self, for_people: bool) -> usize {
         match self {
             ReportKind::Heatmap | ReportKind::Retention if for_people => 3,

@@ -274,7 +274,7 @@ impl<'a> EventSearch<'a> {
         all
     }
 
-    /// Reads all matching events of some dates.
+    /// Reads all matching events of the given dates.
     fn read_all(
         &self,
         tables: &dyn Tables,
@@ -296,7 +296,7 @@ impl<'a> EventSearch<'a> {
         self.order(positions, Frame::concat(frames)?)
     }
 
-    /// Reads the first `count` matching events of some dates. For all other events, only the
+    /// Reads the first `count` matching events of the given dates. For all other events, only the
     /// columns of their positions are read.
     fn read_first(
         &self,

@@ -129,7 +129,7 @@ fn count_file(frame: &Frame, query: &Query) -> Result<FileCounts> {
     Ok(file)
 }
 
-/// Returns the number of sessions with an event of at least one of some names.
+/// Returns the number of sessions with an event of at least one of the given names.
 fn sessions_with_any(files: &[FileCounts], names: &[EventName]) -> u64 {
     let wanted: hashbrown::HashSet<&str> = names.iter().map(|row| row.event_name.as_str()).collect();
     let mut all = 0;

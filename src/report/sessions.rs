@@ -112,7 +112,7 @@ fn is_row_id_prefix(text: &str) -> bool {
 /// The number of characters of a row's id that suffice to look it up.
 pub(crate) const ROW_ID_PREFIX: usize = 8;
 
-/// A filter of rows that have an id in one of some columns. Without an id, all rows match.
+/// Selects rows with a given id in any of several columns. Without an id, all rows match.
 struct IdFilter<'a> {
     id: Option<&'a str>,
     columns: Vec<&'a Texts>,

@@ -206,8 +206,8 @@ fn measure(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Result<(S
     Ok(metrics(query, visitors.as_ref(), &sums))
 }
 
-/// Returns the metrics of some sums, and the number of bot sessions. `visitors` are unknown if
-/// sessions of the window are pruned.
+/// Computes the metrics from sums, and returns the number of bot sessions too. `visitors` are
+/// unknown if sessions of the window are pruned.
 fn metrics(query: &Query, visitors: Option<&UniqueVisitors>, sums: &Totals) -> (Summary, u64) {
     let summary = SummaryMetrics {
         total_sessions: sums.sessions,

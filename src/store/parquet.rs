@@ -49,7 +49,7 @@ impl<'a> DataFileReader<'a> {
     /// memory.
     ///
     /// # Errors
-    /// As [`DataFileReader::read`], or if `each` fails.
+    /// Returns the errors of [`DataFileReader::read`] and of `each`.
     pub fn read_groups(self, columns: &[&str], mut each: impl FnMut(&Frame) -> Result<()>) -> Result<()> {
         let mut rows = 0;
         let groups = self.entry.footer().and_then(|footer| RowGroupReader::new(&self.file, columns, footer));

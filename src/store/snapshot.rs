@@ -78,7 +78,7 @@ impl Snapshot {
             match self.open(file) {
                 Ok(opened) => pinned.insert(file.path.clone(), opened),
                 Err(error) if error.is_too_many_open_files() => {
-                    // Leave handles for the files that will be opened meanwhile.
+                    // Leave file handles for other files that will be opened in the meantime.
                     let half = pinned.len() / 2;
                     pinned = pinned.into_iter().take(half).collect();
                     break;

@@ -135,7 +135,7 @@ struct ReplacedFile {
     bytes: Option<u64>,
 }
 
-/// A change in progress. Dropping it leaves the store as it was.
+/// A change in progress. Dropping it leaves the store unchanged.
 #[derive(Debug)]
 pub struct Transaction {
     fs: Arc<dyn FileSystem>,
@@ -285,7 +285,7 @@ impl Transaction {
         Ok(checksum(bytes))
     }
 
-    /// Removes the new files and leaves the store as it was.
+    /// Removes the new files and leaves the store unchanged.
     ///
     /// # Errors
     /// Fails if a file cannot be removed.

@@ -220,7 +220,7 @@ fn forgotten_person_is_erased_from_the_target() {
     sandbox
         .wa("--store a merge b")
         .exits(0)
-        .says("erased, because one of the stores has forgotten their persons: 2 events");
+        .says("erased rows of people whom another store has forgotten: 2 events");
     sandbox.wa("--store a verify").exits(0).says("0 events");
     sandbox.wa("--store a ingest --force a.ndjson").exits(0).says("forgotten");
 }

@@ -84,7 +84,7 @@ impl Globals {
     /// Reads the settings of the store and of the environment.
     ///
     /// # Errors
-    /// As [`ResolvedConfig::read`].
+    /// Returns the errors of [`ResolvedConfig::read`].
     pub(in crate::cli) fn config(&self) -> Result<ResolvedConfig> {
         ResolvedConfig::read(&self.store, &|variable| std::env::var(variable).ok())
     }

@@ -56,7 +56,7 @@ pub(super) fn table(report: &MergeReport, style: &Style) -> String {
     if !report.erased.is_empty() {
         let erased = &report.erased;
         text.push_str(&format!(
-            "erased, because one of the stores has forgotten their persons: {}, {}, {}, {}\n",
+            "erased rows of people whom another store has forgotten: {}, {}, {}, {}\n",
             pluralize(erased.events, "event", "events"),
             pluralize(erased.sessions, "session", "sessions"),
             pluralize(erased.visitors, "visitor", "visitors"),

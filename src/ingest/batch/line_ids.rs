@@ -6,8 +6,8 @@
 //!
 //! Every line without an id must therefore be compared with all earlier lines of its file. Memory
 //! holds the hashes of the latest lines; the hashes of earlier lines are in sorted runs on disk.
-//! Identical lines have the same time. A batch of a log in order of time therefore reads no run,
-//! while a batch of a shuffled log reads all runs once, at 20 bytes per line.
+//! Identical lines have the same time. A batch of an ordered log therefore reads no run, while a
+//! batch of a shuffled log reads all runs once, at 20 bytes per line.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct Ordinals {
     capacity: usize,
 }
 
-/// The time range of some lines.
+/// A time range of lines.
 #[derive(Clone, Copy, Debug)]
 struct TimeRange {
     start: Micros,
@@ -174,7 +174,7 @@ mod tests {
     use crate::store::manifest::Manifest;
     use crate::store::{Store, Writer};
 
-    /// Returns rows with some contents. The time of a row depends on its content, as in a log.
+    /// Returns rows with the given contents. The time of a row depends on its content, as in a log.
     fn rows(contents: &[u128]) -> Vec<EventRow> {
         contents.iter().map(|&id| EventRow { id, time: (id % 5) as i64, ..EventRow::EMPTY }).collect()
     }

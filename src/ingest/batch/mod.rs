@@ -52,7 +52,7 @@ const GROUPS_PER_TASK: usize = 512;
 const ROWS_PER_ALLOCATION: usize = 1 << 12;
 
 /// Number of leading bits of a key's hash that select the bucket in which its events are sorted. A
-/// bucket of an ordinary batch has some hundred events, which fit into the cache.
+/// bucket of an ordinary batch has a few hundred events, which fit into the cache.
 const BUCKET_BITS: u32 = 9;
 
 /// The outcome of an event.
@@ -193,7 +193,7 @@ pub fn exclude(manifest: &Manifest, events: &[Event<'_>], context: WriteContext<
     outcomes
 }
 
-/// The changes of some session keys to the tables.
+/// The changes of the tables by the events of a set of session keys.
 #[derive(Debug)]
 pub struct PartChanges {
     /// The changed sessions.

@@ -6,7 +6,7 @@
 //! other writers meanwhile.
 //!
 //! A date without stored events is not cached. If a later batch needs it, the events that this
-//! ingest has added are read back. For a log in order of time, few dates are needed twice.
+//! ingest has added are read back. For an ordered log, few dates are needed twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -202,7 +202,7 @@ impl StoredIds {
     }
 }
 
-/// Returns the UTC dates of some events.
+/// Returns the UTC dates of the given events.
 fn dates(events: &[Event<'_>]) -> BTreeSet<Day> {
     events.chunk_by(same_date).filter_map(|events| events.first().map(utc_date)).collect()
 }
@@ -276,7 +276,7 @@ impl<'a, F: Fn(u128) -> Option<u32>> BatchEvents<'a, F> {
 struct FreeCapacity(AtomicUsize);
 
 impl FreeCapacity {
-    /// Reserves capacity for some ids. Returns whether there was enough.
+    /// Reserves capacity for the given ids. Returns whether there was enough.
     fn reserve(&self, ids: usize) -> bool {
         self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(ids)).is_ok()
     }

@@ -51,7 +51,8 @@ pub struct FolderWithoutLogs {
     pub other_file: Option<PathBuf>,
 }
 
-/// Returns the files of some inputs. An input that does not exist becomes a problem of the result.
+/// Returns the files of the given inputs. An input that does not exist becomes a problem of the
+/// result.
 ///
 /// - `-` is standard input.
 /// - A file is read regardless of its name, even if the name contains glob characters.

@@ -69,8 +69,8 @@ pub fn hash_part(
     Ok(hash(&bytes))
 }
 
-/// Hashes a file from its beginning up to each of some offsets, which must ascend. Offsets beyond
-/// the end have no hash. `read` fills a buffer from an offset.
+/// Hashes a file from its beginning up to each of the given offsets, which must be in ascending
+/// order. Offsets beyond the end have no hash. `read` fills a buffer from an offset.
 pub fn hash_prefixes(
     read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
     ends: &[u64],

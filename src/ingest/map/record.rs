@@ -157,7 +157,7 @@ impl Record<'_, '_> {
         self.walk(start, &pointer.steps)
     }
 
-    /// Returns the value at the end of some steps.
+    /// Follows the steps of a pointer from a node; `None` if there is no value.
     #[inline]
     pub fn walk(&mut self, mut node: NodeId, steps: &[Step]) -> Option<NodeId> {
         for step in steps {

@@ -45,7 +45,7 @@ pub struct Unwrapped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadWrapping;
 
-/// Returns the values at some places of a record, in order.
+/// Returns the values at the given places of a record, in order.
 ///
 /// # Errors
 /// [`BadWrapping`] if a filter cannot be applied.
@@ -175,7 +175,7 @@ mod tests {
     use crate::ingest::map::record::Values;
     use crate::json::{Scanner, TextBuffer};
 
-    /// Returns the values at some places, and the number of levels of each.
+    /// Returns the values at the given places, and the number of levels of each.
     fn unwrapped(record: &str, places: &[&str]) -> Result<Vec<(String, usize)>, BadWrapping> {
         let places: Vec<Place> = places
             .iter()

@@ -1,23 +1,23 @@
-//! The times of the events of batches: whether a batch has the days of earlier batches, and how
-//! much of it falls into times that they cover.
+//! The times of the events of a batch, and how many of them fall into times that earlier batches
+//! cover.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::run::Batch;
 use crate::time::{DAY, Day, Micros};
 
-/// Number of slots of a day. The slots of a day that have events are a bit mask.
+/// Number of slots per day. A bit mask marks the slots with events.
 const SLOTS: u32 = u128::BITS;
 /// Length of a slot.
 const SLOT: Micros = DAY / SLOTS as Micros;
-/// A slot counts as covered by a batch if it has at least one in this many parts of the average
-/// number of events in a slot of its day. This excludes single events with a wrong or late time.
+/// A batch covers a slot if it has at least 1/`COVERED_PART` of the average number of events per
+/// slot of that day. This excludes single events with a wrong or late time.
 const COVERED_PART: usize = 8;
 
 /// The times of the events of a batch.
 #[derive(Debug, Default)]
 pub(super) struct BatchTimes {
-    /// The slots, sorted, with numbers of events. A slot can occur several times.
+    /// Slots with their numbers of events, sorted by slot. A slot can occur several times.
     slots: Vec<(i64, usize)>,
     /// Number of events.
     pub events: usize,
@@ -25,7 +25,7 @@ pub(super) struct BatchTimes {
     pub dates: usize,
     /// Number of chunks.
     pub chunks: usize,
-    /// Sum of the numbers of dates of the chunks.
+    /// Number of dates of each chunk, summed over all chunks.
     pub dates_of_chunks: usize,
 }
 
@@ -34,7 +34,7 @@ impl BatchTimes {
         let mut times = BatchTimes::default();
         for (_, parsed) in &batch.chunks {
             let start = times.slots.len();
-            // Adjacent events of a log in order are mostly in one slot.
+            // Adjacent events of an ordered log are mostly in the same slot.
             for row in &parsed.block.rows {
                 let slot = row.time.div_euclid(SLOT);
                 match times.slots.get_mut(start..).and_then(<[_]>::last_mut) {
@@ -54,7 +54,7 @@ impl BatchTimes {
     }
 }
 
-/// Returns the UTC date of some slots of the same date.
+/// Returns the UTC date of slots, which must all be of the same date.
 fn date_of(slots: &[(i64, usize)]) -> Option<Day> {
     slots.first().map(|(slot, _)| Day::utc(slot * SLOT))
 }
@@ -63,7 +63,7 @@ fn same_date(a: &(i64, usize), b: &(i64, usize)) -> bool {
     a.0.div_euclid(i64::from(SLOTS)) == b.0.div_euclid(i64::from(SLOTS))
 }
 
-/// Returns the number of events in some slots.
+/// Returns the number of events in the given slots.
 fn count(slots: &[(i64, usize)]) -> usize {
     slots.iter().map(|(_, events)| events).sum()
 }
@@ -80,8 +80,8 @@ pub(super) struct CoveredTimes(BTreeMap<Day, u128>);
 impl CoveredTimes {
     /// Returns the number of events of a batch in times that other batches cover.
     ///
-    /// The first and the last covered slot of a day do not count: in a log in order, one batch
-    /// ends in the slot in which the next begins.
+    /// The first and the last covered slot of a day do not count: in an ordered log, a batch ends
+    /// in the slot in which the next one begins.
     pub fn overlap(&self, times: &BatchTimes) -> usize {
         let overlap_on = |slots: &[(i64, usize)]| {
             let covered = date_of(slots).and_then(|date| self.0.get(&date)).copied().unwrap_or(0);

@@ -10,11 +10,11 @@ use crate::ingest::input::source_registry::{MapVersion, ReadPosition, SourceFile
 use crate::ingest::summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};
 use crate::time::Micros;
 
-/// The files that have begun, by index.
+/// The files that were started, by index.
 #[derive(Default)]
 pub struct FileProgress {
     files: BTreeMap<usize, FileState>,
-    /// Files that have ended, to be recorded with the next commit.
+    /// Finished files, which the next commit records.
     updates: Vec<(usize, Box<SourceUpdate>)>,
 }
 
@@ -25,7 +25,7 @@ pub struct FileState {
     pub name: String,
     /// Counts of the current transaction.
     pub pending: IngestCounts,
-    /// Lines were rejected because they are too far in the future.
+    /// Whether lines were rejected because they are too far in the future.
     pub has_future_lines: bool,
     /// Counts of the committed transactions.
     committed: IngestCounts,
@@ -76,7 +76,7 @@ impl FileProgress {
         end.error
     }
 
-    /// Returns a file that has begun.
+    /// Returns a file that was started.
     pub fn get_mut(&mut self, file: usize) -> Option<&mut FileState> {
         self.files.get_mut(&file)
     }
@@ -87,8 +87,8 @@ impl FileProgress {
         self.updates.iter().any(|(_, update)| !update.only_status)
     }
 
-    /// Records in the source registry the files that have ended, and the positions in the files
-    /// that are being read. If the ingest is interrupted, the next one resumes there.
+    /// Records finished files, and the positions in unfinished ones, in the source registry. If the
+    /// ingest is interrupted, the next one resumes there.
     pub fn update_registry(&mut self, registry: &mut SourceRegistry, options_hash: &str, now: Micros) {
         for (file, update) in std::mem::take(&mut self.updates) {
             let SourceUpdate { file: mut source, continued, only_status } = *update;
@@ -117,8 +117,8 @@ impl FileProgress {
         }
     }
 
-    /// Moves the pending counts to the committed ones, because the transaction was committed, or
-    /// because it is empty or discarded and the counts only show what was found.
+    /// Moves the pending counts to the committed ones: the transaction was committed, or it is
+    /// empty or discarded and the counts only report what was read.
     pub fn settle(&mut self) {
         for state in self.files.values_mut() {
             let pending = std::mem::take(&mut state.pending);

@@ -32,7 +32,7 @@ pub struct IngestInputs {
     pub formats: Formats,
     /// The rules that decide whether a known file would be read in the same way as before.
     pub rules: ReadRules,
-    /// When the ingest began, by the clock of the file system. Files that changed just before then
+    /// When the ingest began, by the clock of the file system. Files that changed shortly before
     /// are not recognized by their status alone.
     pub began_at: Micros,
 }
@@ -83,7 +83,7 @@ impl<'a> FileReader<'a> {
         FileReader { inputs, backpressure, messages, blocks, free_buffers, next_number: 0 }
     }
 
-    /// Reads all files, or until the ingest ends.
+    /// Reads all files, or stops when the ingest ends.
     pub fn read_all(&mut self) {
         let inputs = self.inputs;
         for (index, input) in inputs.files.iter().enumerate() {
@@ -234,8 +234,8 @@ impl<'a> FileReader<'a> {
         self.inputs.registry.is_unchanged(name, size, &status, &self.inputs.rules).then_some(size)
     }
 
-    /// Returns the entry of an unchanged file with its current name and status, so that the next
-    /// ingest need not read the file; `None` if the entry would not change.
+    /// Returns the registry entry of an unchanged file with its current name and status, so that
+    /// the next ingest does not have to read the file; `None` if the entry would not change.
     fn renewed(
         &self,
         known: SourceFile,

@@ -21,8 +21,8 @@ use crate::time::{Day, format_utc};
 const MAX_NAMED: usize = 10;
 
 impl IngestRun<'_> {
-    /// Writes the batch, unless it waits for the next batches because its events span many days.
-    /// Commits it, unless there is a single commit at the end, or the commit waits for more
+    /// Writes the batch, unless it is set aside as a run because its events span many days. Then
+    /// commits, unless the ingest commits only once at the end, or the commit waits for more
     /// batches. `is_last` is set at the end of the input.
     pub(super) fn flush(&mut self, is_last: bool) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
@@ -145,8 +145,8 @@ impl IngestRun<'_> {
         }
     }
 
-    /// Counts the id conflicts among some events. A conflict concerns the log as a whole, so it
-    /// is counted for the last file of the events.
+    /// Counts the id conflicts of a batch. A conflict involves several files, so it is counted for
+    /// the last file of the batch.
     pub(super) fn count_id_conflicts(&mut self, last_file: Option<usize>, outcome: &BatchOutcome) {
         if let (Some(state), 1..) =
             (last_file.and_then(|file| self.files.get_mut(file)), outcome.id_conflicts)

@@ -11,7 +11,7 @@ use crate::ingest::summary::FileOutcome;
 /// any order.
 pub type NumberedMessage = (u64, Message);
 
-/// A message about one file.
+/// A message about a file.
 #[derive(Debug)]
 pub enum Message {
     /// A file begins.
@@ -71,7 +71,7 @@ pub struct BlockExtent {
 pub struct FileEnd {
     /// The error that prevented the file from being read to its end.
     pub error: Option<Error>,
-    /// The error occurred before anything was read.
+    /// Whether the error occurred before anything was read.
     pub nothing_read: bool,
     /// The entry for the source registry.
     pub update: Option<Box<SourceUpdate>>,
@@ -85,6 +85,6 @@ pub struct SourceUpdate {
     /// The heads of the entries that it replaces: see
     /// [`SourceRegistry::record`](crate::ingest::input::source_registry::SourceRegistry::record).
     pub continued: Vec<String>,
-    /// Only the name or the status is new, which does not justify a commit of its own.
+    /// Whether only the name or the status is new, which does not justify a commit of its own.
     pub only_status: bool,
 }

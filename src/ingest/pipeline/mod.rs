@@ -4,11 +4,11 @@
 //! - The parsing threads ([`read_ahead`]) convert blocks to chunks of events.
 //! - The calling thread receives the chunks in order ([`run`](mod@run)), and writes and commits
 //!   each full batch ([`flush`]).
-//! - Batches whose events span many days wait in temporary files, to be written in order of time
+//! - Batches whose events span many days are kept in temporary files and written in time order
 //!   ([`scatter`]).
 //!
-//! The next batch is read and parsed while one is being written. Memory holds one batch and as much
-//! of the next as [`backpressure`] admits, regardless of the size of the input.
+//! The next batch is read and parsed while one is being written. At any time, one batch and as much
+//! of the next as [`backpressure`] admits are in memory, regardless of the size of the input.
 
 mod backpressure;
 mod batch_times;
@@ -58,12 +58,12 @@ pub use report::{IngestReport, RejectedLineRef};
 /// Memory of an ingest in addition to its batches, in bytes: the program, its threads, cached user
 /// agents, and the stored rows that are merged, one partition at a time.
 const BASE_MEMORY: u64 = 160 << 20;
-/// The remaining memory is divided into this many parts: a batch takes one, and encoding its tables
-/// takes more than another one.
+/// Divisor of the remaining memory that gives the size of a batch. Encoding its tables takes more
+/// than the same amount again.
 const BATCH_PART: u64 = 5;
-/// The chunks that wait for the next batch take one in this many parts.
+/// Divisor of the remaining memory for the chunks that wait for the next batch.
 const BACKPRESSURE_PART: u64 = 7;
-/// The cached ids of stored events take one in this many parts.
+/// Divisor of the remaining memory for the cached ids of stored events.
 const STORED_IDS_PART: u64 = 16;
 /// The largest batch and the largest backpressure limit, in bytes. Larger ones save no time, and an
 /// interrupted ingest would lose more work.

@@ -76,8 +76,8 @@ impl ChunkSender<'_> {
     }
 }
 
-/// Closes the backpressure if its thread panics. Otherwise the other threads would wait forever for
-/// the block of that thread.
+/// Closes the backpressure if the current thread panics. Otherwise the other threads would wait
+/// forever for its block.
 struct CloseOnPanic<'a>(&'a Backpressure);
 
 impl Drop for CloseOnPanic<'_> {

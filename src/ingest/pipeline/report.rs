@@ -34,9 +34,9 @@ pub struct IngestReport {
     pub folders_without_logs: Vec<FolderWithoutLogs>,
     /// Compressed logs in folders that were not read.
     pub unread_logs: Vec<PathBuf>,
-    /// The stored events are committed. After a failure, this means that at least one batch is.
+    /// Whether the stored events are committed. After a failure: whether at least one batch is.
     pub committed: bool,
-    /// More lines were rejected than `max_rejects` allows, so nothing was committed.
+    /// Whether more lines were rejected than `max_rejects` allows, so that nothing was committed.
     pub too_many_rejected: bool,
     /// Number of rejected lines that were added to the store. Lines that it already had do not
     /// count.

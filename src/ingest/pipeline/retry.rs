@@ -111,7 +111,7 @@ struct LineParser<'a> {
 struct Retry<'a> {
     run: IngestRun<'a>,
     lines: LineParser<'a>,
-    /// The input files, by name, and their numbers.
+    /// The index of each input file, by name.
     files: HashMap<String, usize>,
     report: RetryReport,
 }
@@ -119,7 +119,7 @@ struct Retry<'a> {
 impl Retry<'_> {
     fn run_all(&mut self, selects: &dyn Fn(&RejectRecord) -> bool) -> Result<()> {
         let snapshot = self.run.writer.snapshot()?;
-        // Read them in the order in which they were written, so that the lines of a file are in
+        // Read them in the order in which they were written, which keeps the lines of each log in
         // order.
         let mut files: Vec<AuxiliaryFile> = snapshot.manifest().rejects.clone();
         files.sort_by_key(|file| file.written_at);
@@ -153,7 +153,7 @@ impl Retry<'_> {
         reject: &RejectRecord,
         selects: &dyn Fn(&RejectRecord) -> bool,
     ) -> Result<RejectChange> {
-        // Lines that are not selected are read, too: one can be the header of selected lines.
+        // Lines that are not selected are read too, since they can be headers of selected lines.
         let read = self.lines.reader.read(reject);
         if !selects(reject) {
             return Ok(RejectChange::Keep);
@@ -192,7 +192,7 @@ impl Retry<'_> {
         Ok(if new == *reject { RejectChange::Keep } else { RejectChange::Replace(Box::new(new)) })
     }
 
-    /// Returns the number of an input file.
+    /// Returns the index of an input file.
     fn file(&mut self, name: &str) -> usize {
         if let Some(file) = self.files.get(name) {
             return *file;

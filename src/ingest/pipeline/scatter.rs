@@ -1,12 +1,12 @@
-//! Recognizes batches that overlap in time, and writes their events in order of time.
+//! Recognizes batches that overlap in time, and writes their events in time order.
 //!
-//! A batch whose events fall into times of earlier batches, or that changes few rows of each of
-//! many days, is not written but kept on disk as a run ([`EventRuns`]). So are later batches, until
-//! the runs reach a limit or the input ends. Their events are then written in order of time, as if
-//! the log had been in order, and committed together.
+//! A batch whose events fall into the times of earlier batches, or that changes few rows of each of
+//! many days, is not written but kept on disk as a run ([`EventRuns`]). All later batches become
+//! runs too, until the runs reach a limit or the input ends. Their events are then written in time
+//! order, as if the log had been ordered, and committed together.
 //!
-//! The batches themselves show whether that is worth it. If it was not, the events have taken a
-//! detour that costs about as much as parsing them.
+//! The decision is a heuristic. A batch that becomes a run unnecessarily costs about as much time
+//! as parsing it.
 
 use super::batch_times::{BatchTimes, CoveredTimes};
 use super::run::{BYTES_PER_SESSION, Batch, IngestRun};
@@ -18,27 +18,28 @@ use crate::store::event_runs::{EventRuns, MergedEvents};
 use crate::store::temp_files::TempFiles;
 use crate::store::transaction::Transaction;
 
-/// The size of the runs, in bytes on disk, at which they are written. An interrupted ingest loses
-/// them.
+/// The size of the runs on disk, in bytes, at which their events are written. The limit also bounds
+/// the work that an interrupted ingest loses.
 const MAX_BYTES: u64 = 1 << 30;
-/// The number of runs at which they are written. Every piece of time has a part of each run.
+/// The number of runs at which their events are written. Each piece is merged from all runs.
 const MAX_RUNS: usize = 64;
-/// The pieces in which runs are read take one in this many parts of a batch.
+/// Divisor of the batch size: runs are read in pieces of this fraction of a batch.
 const PIECES_PER_BATCH: usize = 4;
 
-/// Passing this number of events through a run takes as long as writing the files of one day.
+/// The number of events whose detour through a run takes as long as writing the files of one day.
 const EVENTS_PER_DAY: usize = 256;
-/// Minimum number of days of a batch that has fewer events per day.
+/// Minimum number of days of a batch that becomes a run because it has fewer events per day.
 const MIN_DAYS: usize = 64;
 
-/// A batch is merged with files of earlier batches if at least one in this many parts of its events
-/// fall into times that these cover. In a log in order, only a few late events do.
+/// A batch becomes a run if at least this fraction (1/`OVERLAP_PART`) of its events falls into
+/// times that earlier batches cover. In an ordered log, only a few late events do.
 const OVERLAP_PART: usize = 2;
 
-/// Minimum number of days of a batch that is recognized as shuffled by itself.
+/// Minimum number of days of a batch that counts as shuffled regardless of earlier batches.
 const MIN_MIXED_DAYS: usize = 8;
-/// In a batch in order, the chunks have about as many days in total as there are chunks and days.
-/// In a shuffled batch, each chunk has most days of the batch, so the total is a multiple.
+/// Sum the number of days over all chunks of a batch. In an ordered batch, the sum is about the
+/// number of chunks plus the number of days. In a shuffled batch, each chunk has most days of the
+/// batch, so the sum is a multiple of that.
 const MIXED_FACTOR: usize = 4;
 
 /// The runs, and the times of earlier batches.
@@ -175,19 +176,19 @@ mod tests {
     use crate::store::manifest::Manifest;
     use crate::time::{DAY, Micros};
 
-    /// Returns a chunk with events at some times.
+    /// Returns a chunk with events at the given times.
     fn chunk(times: impl Iterator<Item = Micros>) -> Parsed {
         let mut parsed = Parsed::default();
         parsed.block.rows = times.map(|time| EventRow { time, ..EventRow::EMPTY }).collect();
         parsed
     }
 
-    /// Returns the times of a number of events per day, at equal distances.
+    /// Returns the times of `events` evenly spaced events per day.
     fn times(days: Range<i64>, events: i64) -> impl Iterator<Item = Micros> {
         days.flat_map(move |day| (0..events).map(move |event| day * DAY + event * (DAY / events)))
     }
 
-    /// Returns for each of some batches, given by their chunks, whether it becomes a run.
+    /// Returns for each batch, given as its chunks, whether it becomes a run.
     fn taken(batches: Vec<Vec<Parsed>>, is_last: bool) -> Vec<bool> {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::with_file_system(Arc::new(OsFileSystem), folder.path().join("store"));
@@ -200,7 +201,7 @@ mod tests {
         batches.into_iter().map(take).collect()
     }
 
-    /// As [`taken`], with batches of one chunk, given by their days and events per day.
+    /// Like [`taken`], for batches of one chunk, given as days and events per day.
     fn taken_days(batches: &[(Range<i64>, i64)], is_last: bool) -> Vec<bool> {
         let batch = |(days, events): &(Range<i64>, i64)| vec![chunk(times(days.clone(), *events))];
         taken(batches.iter().map(batch).collect(), is_last)
@@ -216,7 +217,7 @@ mod tests {
         // The newest day first.
         let days: Vec<(Range<i64>, i64)> = (0..9).rev().map(|n| (2 * n..2 * n + 3, 9_000)).collect();
         assert!(taken_days(&days, false).iter().all(|taken| !taken));
-        // Two years, line by line in turn.
+        // Lines of two years alternate.
         let both = |n: i64| {
             let years = [2 * n..2 * n + 2, 365 + 2 * n..367 + 2 * n].map(|days| chunk(times(days, 9_000)));
             years.into_iter().collect()

@@ -47,7 +47,7 @@ pub struct PreviewOptions {
     pub clock: Clock,
 }
 
-/// The previews of some files.
+/// Previews of the input files.
 #[derive(Debug, Default, Serialize)]
 pub struct Preview {
     /// The files.
@@ -156,7 +156,7 @@ pub struct NamePreview {
     pub suggestion: Option<&'static str>,
 }
 
-/// Sessions of some events.
+/// The sessions that the events form.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SessionsPreview {
     /// Sessions.

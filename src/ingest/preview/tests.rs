@@ -5,7 +5,7 @@ use crate::progress::NoProgress;
 use crate::testing::{NOW, clock};
 use crate::time::SECOND;
 
-/// Returns the preview of a file with some content.
+/// Returns the preview of a file with the given content.
 fn of_file(name: &str, content: &str, change: impl FnOnce(&mut PreviewOptions)) -> FilePreview {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);

@@ -150,7 +150,7 @@ const NAMES: [(Field, &[&str]); 22] = {
     ]
 };
 
-/// The likely fields of some keys.
+/// Guesses of the fields that keys stand for.
 #[derive(Debug, Default)]
 pub struct Guesses {
     /// The fields with their places or templates, in the order of a map.

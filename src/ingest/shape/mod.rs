@@ -31,7 +31,7 @@ use guess::Guesses;
 use keys::{Key, Keys};
 use nearest::{Nearest, nearest_to_columns, nearest_to_json};
 
-/// The shape of some records.
+/// The shape of a sample of records.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shape {
     /// The reader of maps that fits.

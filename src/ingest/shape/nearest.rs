@@ -37,7 +37,7 @@ pub fn nearest_to_json(text: &str) -> Option<Nearest> {
     })
 }
 
-/// Does the same for rows with some columns.
+/// Does the same for rows with the given columns.
 pub fn nearest_to_columns(columns: &[String]) -> Option<Nearest> {
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     nearest(|map| {

@@ -21,7 +21,7 @@ const DATES: [&str; 9] = [
     "%d.%m.%y",
 ];
 
-/// What can stand between a date and a time.
+/// Separators between a date and a time.
 const SEPARATORS: [&str; 4] = [" ", ":", ", ", "T"];
 
 /// The forms of times of day.

@@ -136,7 +136,7 @@ fn read(bytes: &[u8], map: Option<&SharedMap>) -> Outcome {
     outcome
 }
 
-/// A change of some bytes.
+/// A random edit of an input.
 #[derive(Clone, Debug)]
 enum Change {
     Set(prop::sample::Index, u8),

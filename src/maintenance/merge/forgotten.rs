@@ -1,8 +1,8 @@
-//! Erases from the target what a source has forgotten.
+//! Erases people from the target whom a source has forgotten.
 //!
-//! The ledger of the source has only keyed hashes. Events that an ingest would suppress are
-//! removed, as well as first-seen times of their ids, rejected lines, and rows of sessions with
-//! pruned events. Other sessions and daily statistics are then recomputed.
+//! The source's ledger contains only keyed hashes. All rows that an ingest would suppress are
+//! removed: events, first-seen times of their ids, rejected lines, and sessions with pruned events.
+//! Other sessions and the daily statistics are then recomputed.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ use crate::store::update::pruned_days::PrunedDays;
 use crate::store::update::time_ranges::SessionSpans;
 use crate::time::Micros;
 
-/// Erases the rows of persons that a source has forgotten and the target has not.
+/// Erases the rows of people whom a source has forgotten and the target has not.
 pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Result<ErasedRows> {
     let mut erased = ErasedRows::default();
     let before = run.transaction.snapshot()?;
@@ -57,7 +57,7 @@ pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Resul
         },
     )?;
     if erased.events + erased.sessions + erased.visitors > 0 {
-        // Several parts would read a new file of sessions again after it was replaced.
+        // A rebuild in several parts would read new session files again after they were replaced.
         let sessions_together = if erased.sessions > 0 { u64::MAX } else { SESSIONS_TOGETHER };
         let (settings, clock) = (run.settings, run.clock);
         rebuild_tables(run.transaction, &pruned_days, settings, clock, &NoProgress, sessions_together)?;
@@ -65,7 +65,7 @@ pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Resul
     Ok(erased)
 }
 
-/// Returns a ledger of what the sources have forgotten beyond what the target has.
+/// Returns a ledger of the erasures that the sources have and the target lacks.
 fn forgotten_by_others(known: &Ledger, states: &[SourceState<'_>]) -> Ledger {
     let known_until: BTreeMap<(&str, Option<Micros>), Micros> =
         known.forgotten.iter().map(|entry| ((entry.hash.as_str(), entry.from), entry.until)).collect();

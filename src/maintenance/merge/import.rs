@@ -42,11 +42,12 @@ impl<'r, 'a> SourceImport<'r, 'a> {
 
     /// Adds all rows. Returns what was added.
     pub(super) fn run(mut self) -> Result<MergedSource> {
-        // Days that this source adds to the ledger do not exclude its own events.
+        // Use the ledger from before this source: days that the source adds must not exclude its
+        // own events.
         let ledger = self.run.ledger.clone();
         let mut statistics = PendingStatistics::new(self.run.transaction, &ledger, self.run.clock.now)?;
         self.merge_events(&ledger, &mut statistics)?;
-        // Without pruned and erased events, all first-seen times are times of events.
+        // If nothing was pruned or erased, every first-seen time is the time of an event.
         let has_events_only = self.state.ledger == Ledger::default() && ledger == Ledger::default();
         let late = match has_events_only {
             true => Vec::new(),
@@ -125,7 +126,7 @@ impl<'r, 'a> SourceImport<'r, 'a> {
             statistics.add(run.transaction, changes)?;
         }
         if let Some(date) = batch.date {
-            // Later batches have no event before the latest date of this one.
+            // Later batches contain no event before the latest date of this one.
             batch.counted.remove_ended(i64::from(date.0) * DAY);
         }
         crate::allocator::release_free_memory();

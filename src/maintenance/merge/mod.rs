@@ -1,18 +1,18 @@
 //! `wa merge`: adds whole stores to a store, in one commit.
 //!
-//! The result equals one ingest of all logs. Each source is read in one state, without a lock, and
-//! is not changed:
+//! The result equals that of one ingest of all logs. Each source is read from one snapshot, without
+//! a lock, and is not changed:
 //!
 //! 1. [`source`] opens the sources and checks that they can be merged.
-//! 2. [`forgotten`] erases from the target what a source has forgotten.
-//! 3. [`import`] passes the events of a source through the stages of an ingest: suppression, search
-//!    for duplicates, sessions, first-seen times.
-//! 4. [`pruned_sessions`], [`visitors`] and [`pruned_days`] add what a source has only as rows,
-//!    because its events were pruned.
-//! 5. [`rejects`] adds rejected lines, and the source registries are united.
+//! 2. [`forgotten`] erases people from the target whom a source has forgotten.
+//! 3. [`import`] passes the events of a source through the stages of an ingest: suppression,
+//!    deduplication, sessions, first-seen times.
+//! 4. [`pruned_sessions`], [`visitors`] and [`pruned_days`] add rows whose events the source has
+//!    pruned.
+//! 5. [`rejects`] adds rejected lines. The source registries are merged as well.
 //!
-//! Memory holds one batch of events, and does not grow with the stores. If a writer replaces a file
-//! of a source before it is read, the merge starts over with the new state.
+//! One batch of events is in memory, regardless of the size of the stores. If a writer replaces a
+//! file of a source before it is read, the merge starts over with the new state.
 
 mod forgotten;
 mod import;
@@ -65,8 +65,8 @@ pub struct MergeOptions {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a store is named twice, or if the stores differ
-/// in key, time zone, timeout or policy of IP addresses. Fails if a source does not exist or is
-/// damaged. Nothing is changed then.
+/// in key, time zone, timeout or IP policy. Fails if a source does not exist or is damaged. Nothing
+/// is changed in either case.
 pub fn merge(
     target: &Store,
     config: &ResolvedConfig,
@@ -111,7 +111,7 @@ pub fn merge(
 /// Runs a [`merge`] with an open writer. `dry_run` is ignored.
 ///
 /// # Errors
-/// As [`merge`].
+/// Returns the errors of [`merge`].
 pub fn merge_with_writer(
     writer: &mut Writer,
     settings: &Settings,
@@ -140,7 +140,7 @@ fn dry_run(
     progress: &dyn Progress,
 ) -> Result<MergeReport> {
     if !target.exists() {
-        // There is no folder for the new files yet.
+        // The target does not exist yet, so the new files need another folder.
         let scratch = ScratchStore::new()?;
         let initial = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
         let mut writer = scratch.store().writer("wa merge --dry-run", options.lock_timeout, initial)?;
@@ -160,7 +160,7 @@ fn dry_run(
             Ok(MergeReport { dry_run: true, ..report })
         }
         Err(error) => {
-            // The error of the merge matters more than one of its end.
+            // An error of the merge takes precedence over one of the cleanup.
             let nothing = trial.begin();
             let _ = trial.end(nothing);
             Err(error)
@@ -175,8 +175,9 @@ struct Target<'a> {
     settings: &'a Settings,
 }
 
-/// Makes all changes in a transaction. Starts over with another one if writers have changed the
-/// sources meanwhile. `creates_key` allows to write the key of a source into a store without one.
+/// Makes all changes in a transaction, and starts over with another one if writers have changed the
+/// sources in the meantime. If `creates_key` is set, a target without a key gets the key of a
+/// source.
 fn attempt(
     target: &Target<'_>,
     creates_key: bool,
@@ -199,7 +200,7 @@ fn attempt(
                     return Err(error.hint("restore the missing file from a backup of that store"));
                 }
             }
-            // The end of the writer removes the new files.
+            // Closing the writer removes the new files.
             Err(error) => return Err(error),
         }
     }

@@ -1,9 +1,9 @@
-//! The pruned days of a source that the target takes over.
+//! The pruned days of a source that the target adopts.
 //!
-//! A pruned date of events is taken over for the chatbots that have no events of it in the target,
-//! and a day of pruned sessions for the chatbots that have no statistics of it there, and no
-//! session that continues on it. The row of statistics of such a day is copied, since its sessions
-//! are gone. For all other chatbots, the data of the target stays as it is.
+//! The target adopts a date whose events were pruned for each chatbot without events on that date.
+//! It adopts a day whose sessions were pruned for each chatbot without statistics of that day and
+//! without a session that continues into it, and copies the statistics of that day, since they
+//! cannot be recomputed. The data of all other chatbots remains unchanged.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -24,7 +24,7 @@ use crate::time::{Day, Micros};
 /// Days by chatbot.
 type ChatbotDays = BTreeMap<String, DaySet>;
 
-/// The pruned days of a source that the target takes over.
+/// The pruned days of a source that the target adopts.
 #[derive(Debug, Default)]
 pub(super) struct TakenDays {
     events: ChatbotDays,
@@ -50,7 +50,7 @@ impl TakenDays {
         let mut candidates = ChatbotDays::new();
         insert_all(&mut candidates, &source.pruned_sessions, has_nothing);
         insert_all(&mut candidates, &source.pruned_daily_stats, has_nothing);
-        // The source can have counted the end of such a session as a session of the day.
+        // The source may have counted the end of such a session as a separate session of that day.
         let continued = days_of_continued_sessions(target, &candidates)?;
         let is_taken = |chatbot: &str, day: Day| {
             has_nothing(chatbot, day) && !continued.contains(&(chatbot.to_owned(), day))
@@ -60,7 +60,7 @@ impl TakenDays {
         Ok(taken)
     }
 
-    /// Returns whether the target takes over a day of a chatbot whose sessions were pruned.
+    /// Returns whether the target adopts a day of a chatbot whose sessions were pruned.
     pub(super) fn has_sessions_of(&self, chatbot: &str, day: Day) -> bool {
         self.sessions.get(chatbot).is_some_and(|days| days.contains(day))
     }
@@ -125,12 +125,12 @@ fn insert_all(to: &mut ChatbotDays, from: &ChatbotDays, is_taken: impl Fn(&str, 
     }
 }
 
-/// Returns the months of some days.
+/// Returns the months of the given days.
 fn months(days: &[&ChatbotDays]) -> BTreeSet<Day> {
     days.iter().flat_map(|days| days.values()).flat_map(DaySet::days).map(Day::month_start).collect()
 }
 
-/// Returns the chatbots with events on each of some dates.
+/// Returns the chatbots with events on each of the given dates.
 fn chatbots_with_events(target: &Snapshot, dates: &ChatbotDays) -> Result<BTreeMap<Day, BTreeSet<String>>> {
     let mut found: BTreeMap<Day, BTreeSet<String>> = BTreeMap::new();
     let dates: BTreeSet<Day> = dates.values().flat_map(DaySet::days).collect();
@@ -145,7 +145,7 @@ fn chatbots_with_events(target: &Snapshot, dates: &ChatbotDays) -> Result<BTreeM
     Ok(found)
 }
 
-/// Returns the chatbots and days with statistics, in the months of some days.
+/// Returns the chatbots and days with statistics, in the months of the given days.
 fn days_with_statistics(target: &Snapshot, days: &[&ChatbotDays]) -> Result<HashSet<(String, Day)>> {
     let mut found = HashSet::new();
     for month in months(days) {
@@ -161,7 +161,7 @@ fn days_with_statistics(target: &Snapshot, days: &[&ChatbotDays]) -> Result<Hash
     Ok(found)
 }
 
-/// Returns the chatbots and days, of some, on which a session of an earlier day continues.
+/// Returns those of the given chatbots and days on which a session of an earlier day continues.
 fn days_of_continued_sessions(target: &Snapshot, days: &ChatbotDays) -> Result<HashSet<(String, Day)>> {
     let zone = target.zone();
     let wanted: BTreeSet<Day> = days.values().flat_map(DaySet::days).collect();

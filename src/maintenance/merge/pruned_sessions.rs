@@ -1,8 +1,9 @@
 //! Adds the rows of sessions whose events the source has pruned, in full or in part.
 //!
 //! Sessions with events on a date that the target has pruned are added as rows too, since those
-//! events are not stored again. If the target has a session of the same key at that time, it is
-//! taken for the same one: its row stays, and the retained events of the source are added to it.
+//! events are not stored again. If the target has a session with the same key at that time, both
+//! are considered the same session: the row of the target stays, and the retained events of the
+//! source are added to it.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ use crate::store::update::session_fragments::SessionFragment;
 use crate::store::update::time_ranges::SessionSpans;
 use crate::time::{DAY, Day};
 
-/// Number of rows that are added at a time. Each takes some kilobytes.
+/// Number of rows that are added at a time. Each takes a few kilobytes.
 const ROWS_TOGETHER: usize = 1 << 13;
 
 /// The sessions of a source that are added as rows.
@@ -30,7 +31,7 @@ pub(super) struct PrunedSessions<'a> {
     source: &'a Snapshot,
     source_ledger: &'a Ledger,
     target_ledger: &'a Ledger,
-    /// The files that were not read yet; empty if nothing was pruned.
+    /// Files that have not been read yet; empty if nothing was pruned.
     partitions: BTreeMap<Day, Vec<&'a DataFile>>,
 }
 
@@ -67,7 +68,7 @@ impl<'a> PrunedSessions<'a> {
         Ok(changes)
     }
 
-    /// Adds all sessions that were not read yet.
+    /// Adds all sessions that have not been read yet.
     pub(super) fn merge_rest(
         &mut self,
         run: &mut MergeRun<'_>,

@@ -1,4 +1,4 @@
-//! Adds the rejected lines of a source, without those of forgotten persons.
+//! Adds the rejected lines of a source, except those of forgotten people.
 
 use super::report::MergedRejects;
 use super::run::MergeRun;
@@ -13,10 +13,10 @@ use crate::store::rejects::rewrite::records;
 use crate::store::rejects::{self, RejectIndex, RejectRecord};
 use crate::store::transaction::Transaction;
 
-/// Recognizes the rejected lines of forgotten persons.
+/// Recognizes the rejected lines of forgotten people.
 pub(super) struct RejectFilter(Option<LineReader>);
 
-/// Reads stored lines, to find the ids that they name.
+/// Reads stored lines to find the ids in them.
 struct LineReader {
     suppression: Suppression,
     reader: RejectReader,
@@ -49,14 +49,14 @@ impl RejectFilter {
         })))
     }
 
-    /// Returns whether a line is of a forgotten person. Lines of one file must be passed in the
-    /// order of the file.
+    /// Returns whether a line belongs to a forgotten person. Lines of a file must be passed in
+    /// their order in the file.
     pub(super) fn is_forgotten(&mut self, reject: &RejectRecord) -> bool {
         let Some(lines) = &mut self.0 else { return false };
         if lines.suppression.suppresses_record(reject) {
             return true;
         }
-        // The ids of a line that cannot be read are unknown, as at its ingest.
+        // A line that cannot be read has no known ids, as in an ingest.
         let Ok(StoredReject::Block(block)) = lines.reader.read(reject) else { return false };
         let (parsed, _) = lines.parser.parse(*block, &lines.options, &lines.enricher);
         let events: Vec<Event<'_>> = parsed.block.rows.iter().map(|row| parsed.block.event(row)).collect();

@@ -13,7 +13,7 @@ pub struct MergeReport {
     pub changed: bool,
     /// The sources, in the order in which they were named.
     pub sources: Vec<MergedSource>,
-    /// Rows of the target that were erased, because a source has forgotten their persons.
+    /// Rows of the target that were erased because a source has forgotten the person.
     pub erased: ErasedRows,
     /// Events before and after.
     pub events: [u64; 2],
@@ -25,7 +25,7 @@ pub struct MergeReport {
     pub rejects: [u64; 2],
 }
 
-/// What was added from one source.
+/// The rows of one source, by outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MergedSource {
     /// Path of the store.
@@ -34,11 +34,11 @@ pub struct MergedSource {
     pub events: MergedEvents,
     /// Its sessions.
     pub sessions: MergedSessions,
-    /// Its days with pruned sessions whose daily statistics were taken over.
+    /// Days with pruned sessions whose daily statistics were copied.
     pub pruned_days: u64,
     /// Its rejected lines, by outcome.
     pub rejects: MergedRejects,
-    /// Ingested files that the target did not know.
+    /// Ingested files that the target's source registry lacked.
     pub files: u64,
 }
 
@@ -53,7 +53,7 @@ pub struct MergedEvents {
     pub duplicate: u64,
     /// Events of days that the target has pruned.
     pub already_pruned: u64,
-    /// Events of forgotten persons.
+    /// Events of forgotten people.
     pub forgotten: u64,
     /// Duplicates whose time or name differs.
     pub id_conflicts: u64,
@@ -84,7 +84,7 @@ pub struct MergedSessions {
     pub already_stored: u64,
     /// Sessions with pruned events of days that the target has pruned.
     pub already_pruned: u64,
-    /// Sessions with pruned events of forgotten persons.
+    /// Sessions with pruned events of forgotten people.
     pub forgotten: u64,
 }
 
@@ -97,7 +97,7 @@ pub struct MergedRejects {
     pub new: u64,
     /// Lines that the target already had.
     pub duplicate: u64,
-    /// Lines of forgotten persons.
+    /// Lines of forgotten people.
     pub forgotten: u64,
 }
 

@@ -33,7 +33,7 @@ pub(super) struct MergeRun<'a> {
     pub(super) settings: &'a Settings,
     pub(super) clock: Clock,
     pub(super) progress: &'a dyn Progress,
-    /// The ledger of the target, with everything that a source has forgotten.
+    /// The ledger of the target, including the erasures of all sources.
     pub(super) ledger: Ledger,
     /// The ledger before the merge.
     ledger_before: Ledger,
@@ -96,7 +96,7 @@ impl<'a> MergeRun<'a> {
         let erased = forgotten::erase(&mut self, states)?;
         let mut sources: BTreeMap<usize, MergedSource> = BTreeMap::new();
         let mut order: Vec<(usize, &SourceState<'_>)> = states.iter().enumerate().collect();
-        // Events of a day are merged before the rows that another store has left of that day.
+        // Merge stores with events of a day before stores that have only rows of that day.
         order.sort_by_key(|(_, state)| state.has_pruned_data());
         for (index, state) in order {
             let mut merged = SourceImport::new(&mut self, state)?.run()?;
@@ -173,18 +173,18 @@ impl Rows {
     }
 }
 
-/// The changes of a source that are not in the daily statistics yet.
+/// Changes of a source that the daily statistics do not include yet.
 pub(super) struct PendingStatistics<'l> {
     ledger: &'l Ledger,
-    /// The pruned days before these changes. They are read at once, since later changes of the same
-    /// transaction replace its files.
+    /// The pruned days before these changes. They are read immediately, because later changes of
+    /// the same transaction replace the files.
     pruned: PrunedDays<'l>,
     changes: Option<TableChanges>,
     now: Micros,
 }
 
 impl<'l> PendingStatistics<'l> {
-    /// Starts with the state of a transaction. `ledger` are its pruned days.
+    /// Creates an empty set of changes. `ledger` contains the pruned days before them.
     pub(super) fn new(transaction: &mut Transaction, ledger: &'l Ledger, now: Micros) -> Result<Self> {
         let pruned = PrunedDays::load(&transaction.snapshot()?, ledger, Micros::MIN)?;
         Ok(PendingStatistics { ledger, pruned, changes: None, now })

@@ -1,4 +1,4 @@
-//! The stores that are merged: their state, and whether they can be merged.
+//! Opens the stores to merge, and checks that they can be merged.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ impl MergeSource {
     }
 }
 
-/// One state of a source.
+/// A snapshot of a source.
 #[derive(Debug)]
 pub(super) struct SourceState<'a> {
     pub(super) source: &'a MergeSource,
@@ -52,7 +52,7 @@ impl SourceState<'_> {
         self.source.name()
     }
 
-    /// Returns whether a writer has changed the store since.
+    /// Returns whether a writer has changed the store since the snapshot.
     pub(super) fn is_outdated(&self) -> bool {
         let generation = self.snapshot.manifest().generation;
         self.source.store.snapshot().map_or(true, |now| now.manifest().generation != generation)
@@ -116,7 +116,7 @@ pub(super) fn read_all(sources: &[MergeSource]) -> Result<Vec<SourceState<'_>>> 
         .collect()
 }
 
-/// Checks that the settings that decide rows are those of the target.
+/// Checks that all settings that affect rows equal those of the target.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage), with both values.
@@ -225,7 +225,7 @@ pub(super) fn find_key(
 /// `creates` is set.
 ///
 /// # Errors
-/// As [`find_key`], or if the key cannot be written.
+/// Returns the errors of [`find_key`], and fails if the key cannot be written.
 pub(super) fn load_key(
     target: &Store,
     manifest: &Manifest,

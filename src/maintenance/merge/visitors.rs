@@ -1,7 +1,7 @@
 //! Adds the first-seen times of a source.
 //!
-//! They can be earlier than all events that the stores still have. If a time is on a date whose
-//! events the source has pruned, the target records that date as pruned too: no event of it
+//! They can be earlier than all retained events of the stores. If such a time is on a date whose
+//! events the source has pruned, the target records that date as pruned too, since no event
 //! confirms the time.
 
 use std::collections::{HashMap, HashSet};
@@ -22,8 +22,8 @@ use crate::store::update;
 use crate::store::update::visitors::{FirstSeenMap, FirstSeenUpdate};
 use crate::time::{Day, Micros};
 
-/// The ids in events of forgotten persons, with the times of these events. Such an event is not the
-/// first one of any id.
+/// The ids in events of forgotten people, with the times of these events. Such an event does not
+/// count as the first of any id.
 #[derive(Debug, Default)]
 pub(super) struct ForgottenSightings(HashSet<(u128, Micros)>);
 

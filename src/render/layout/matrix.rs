@@ -65,7 +65,7 @@ fn legend(unit: Unit, max: i64) -> String {
     ranges.join("  ")
 }
 
-/// Lays out the rows. The last columns are dropped first if space is short.
+/// Lays out the rows. The last columns are dropped first if space is limited.
 pub(super) fn section(matrix: &Matrix) -> Section {
     // The first name is a time, the others are numbers.
     let name = |(index, title): (usize, &&'static str)| match index {

@@ -54,7 +54,7 @@ impl Section {
 pub(crate) struct Column {
     pub title: String,
     pub kind: ColumnKind,
-    /// The column with the highest priority is dropped first if space is short; 0 is never dropped.
+    /// The column with the highest priority is dropped first if space is limited; 0 is never dropped.
     pub drop_priority: u8,
     /// The name that is listed if the column is dropped; `None` for the title.
     pub dropped_name: Option<String>,
@@ -117,11 +117,11 @@ impl Column {
 /// The kind of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ColumnKind {
-    /// Text, left-aligned; truncated if space is short.
+    /// Text, left-aligned; truncated if space is limited.
     Text,
-    /// Text, left-aligned; wrapped if space is short.
+    /// Text, left-aligned; wrapped if space is limited.
     WrappedText,
-    /// Paths or URLs, left-aligned; shortened at their beginning if space is short.
+    /// Paths or URLs, left-aligned; shortened at their beginning if space is limited.
     Path,
     /// Ids, left-aligned, at full width; only very long ones wrap.
     Id,
@@ -156,9 +156,9 @@ impl Row {
     }
 }
 
-/// The width of a UUID. Longer ids wrap if space is short.
+/// The width of a UUID. Longer ids wrap if space is limited.
 const UUID_WIDTH: usize = 36;
-/// A width that fits the names of all standard events. Longer names wrap if space is short.
+/// A width that fits the names of all standard events. Longer names wrap if space is limited.
 const NAME_WIDTH: usize = 24;
 
 /// A cell of a row.

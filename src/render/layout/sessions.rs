@@ -90,7 +90,7 @@ pub(super) fn text(record: &Record, name: &str) -> String {
     escape_control(&format_value(record.get(name))).into_owned()
 }
 
-/// Returns the value of the first of some columns that is not empty.
+/// Returns the first non-empty value of the given columns.
 pub(super) fn first_text(record: &Record, names: &[&str]) -> String {
     let value = names.iter().find_map(|name| record.text(name)).unwrap_or("");
     escape_control(value).into_owned()

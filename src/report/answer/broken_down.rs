@@ -18,7 +18,7 @@ pub struct BrokenDown {
     pub overlap: bool,
 }
 
-/// The answer for some values.
+/// The answer for one combination of values.
 #[derive(Clone)]
 pub struct BrokenDownGroup {
     /// The values, in the order of the fields.

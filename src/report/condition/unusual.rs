@@ -124,7 +124,7 @@ fn weekday(day: Day) -> &'static str {
     }
 }
 
-/// The median of some values, and their MAD.
+/// The median and the MAD (median absolute deviation) of values.
 struct Range {
     /// Twice the median.
     median2: i128,

@@ -35,7 +35,7 @@ impl Converters {
         }
     }
 
-    /// Returns the number of visitors, and the number that reached each of some goals.
+    /// Returns the number of visitors, and the number that reached each of the given goals.
     pub fn count(&self, goals: usize) -> (u64, Vec<u64>) {
         let (mut visitors, mut converters) = (0, vec![0; goals]);
         for shard in self.0.iter() {

@@ -101,7 +101,7 @@ impl<'a> PropertyTimes<'a> {
 }
 
 impl EventTimings {
-    /// Reads the events of some UTC dates, both included, that belong to sessions of an index.
+    /// Reads the events of the given UTC dates, both included, that belong to sessions of an index.
     pub fn read(
         tables: &dyn Tables,
         query: &Query,

@@ -1,6 +1,6 @@
 //! Percentiles by the nearest-rank method.
 
-/// Returns percentiles of some numbers, for percents in ascending order.
+/// Returns percentiles of the given numbers, for percents in ascending order.
 ///
 /// The percentile for `percent` is the smallest of the numbers such that at least `percent` % of
 /// all numbers are less than or equal to it; `None` if there are no numbers. The numbers are

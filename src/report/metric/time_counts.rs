@@ -7,7 +7,7 @@ use crate::time::Micros;
 
 /// Times, counted by whole milliseconds.
 ///
-/// Rounding keeps the order of times, so the percentiles of rounded times are the rounded
+/// Rounding preserves the order of times, so the percentiles of rounded times are the rounded
 /// percentiles. The mean is computed from the sum in microseconds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TimeCounts {

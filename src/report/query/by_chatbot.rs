@@ -59,7 +59,7 @@ impl PartitionedRead {
     }
 }
 
-/// Returns the first of some ascending rows if they are adjacent.
+/// Returns the first of ascending rows if they are adjacent.
 fn adjacent(rows: &[u32]) -> Option<usize> {
     let (first, last) = (*rows.first()? as usize, *rows.last()? as usize);
     (last + 1 - first == rows.len()).then_some(first)
@@ -96,7 +96,7 @@ pub(crate) struct ChatbotPartitions<'a> {
 }
 
 impl<'a> ChatbotPartitions<'a> {
-    /// Returns the partitions of some tables. Nothing is read yet.
+    /// Returns the partitions of the given tables. Nothing is read yet.
     pub fn new(tables: &'a dyn Tables) -> ChatbotPartitions<'a> {
         ChatbotPartitions::with_cache_size(tables, CACHE_BYTES)
     }
@@ -153,8 +153,8 @@ impl<'a> ChatbotPartitions<'a> {
     }
 
     fn read_cached(&self, key: ReadKey, chatbot: Option<&str>) -> Result<Vec<Frame>> {
-        // A panic of another thread leaves the cache intact. The lock is not held while reading:
-        // a thread that waits for a part of its read may start another read meanwhile.
+        // A panic of another thread leaves the cache intact. The lock is not held while reading: a
+        // thread that waits for a part of its read may start another read in the meantime.
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = cache().reads.get(&key).map(Arc::clone);
         let partitioned = match cached {

@@ -45,7 +45,7 @@ impl EventPattern {
     /// Returns the pattern of a name and conditions.
     ///
     /// # Errors
-    /// As [`EventPattern::parse`].
+    /// Returns the errors of [`EventPattern::parse`].
     pub fn new<'a>(
         text: &str,
         name: &str,
@@ -75,7 +75,7 @@ impl EventPattern {
         }
     }
 
-    /// Looks up fields that are not columns in the events of some UTC dates. Returns a note on
+    /// Looks up fields that are not columns in the events of the given UTC dates. Returns a note on
     /// each, whether it is found or not.
     pub(crate) fn resolve(&mut self, tables: &dyn Tables, dates: Option<(Day, Day)>) -> Vec<String> {
         let resolve = |written: &mut Where| match written.resolve(tables, dates) {

@@ -1,4 +1,4 @@
-//! Sequences: the events of each session, or of each visitor, in order of time.
+//! Sequences: the events of each session or visitor, in time order.
 //!
 //! Some reports depend on the order of events. They read the sessions of a window with their
 //! events, and compute their metrics from the sequence of each session.
@@ -121,9 +121,9 @@ pub(crate) fn on_pruned_events(tables: &dyn Tables, query: &Query) -> Option<Str
     ))
 }
 
-/// Reads the tagged events of some UTC dates, file by file. `group` maps the number of a session to
-/// the number of its sequence and bits to add to the tag; sessions for which it returns `None` are
-/// left out.
+/// Reads the tagged events of the given UTC dates, file by file. `group` maps the number of a
+/// session to the number of its sequence and bits to add to the tag; sessions for which it returns
+/// `None` are left out.
 fn read_events(
     tables: &dyn Tables,
     query: &Query,

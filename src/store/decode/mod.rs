@@ -66,7 +66,7 @@ pub struct RowGroupReader {
 }
 
 impl RowGroupReader {
-    /// Returns a reader of some columns; `None` in the same cases as [`read_checked`].
+    /// Returns a reader of the given columns; `None` in the same cases as [`read_checked`].
     pub fn new(file: &OpenFile, names: &[&str], footer: FooterChecksum) -> Option<RowGroupReader> {
         let metadata = ReadBuffers::with(|buffers| Metadata::read(file, Some(names), Some(footer), buffers))?;
         Some(RowGroupReader { metadata, next: 0 })

@@ -66,7 +66,7 @@ impl FileBuilder {
     /// Starts a file with the rows of a frame.
     ///
     /// # Errors
-    /// As [`FileBuilder::add_frame`].
+    /// Returns the errors of [`FileBuilder::add_frame`].
     pub fn from_frame(table: Table, frame: &Frame) -> Result<FileBuilder> {
         let mut builder = FileBuilder::with_capacity(table, frame.height());
         builder.add_frame(frame)?;

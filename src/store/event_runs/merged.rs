@@ -21,7 +21,7 @@ pub struct MergedEvents {
     pub files: Vec<u32>,
     /// Number of distinct session keys.
     pub session_keys: usize,
-    /// No earlier event is of the UTC date of the first one.
+    /// Whether the first event is the earliest of its UTC date.
     pub begins_date: bool,
 }
 
@@ -37,7 +37,7 @@ impl MergedEvents {
 pub(super) struct MergedBlock<'s> {
     hasher: TextHasher,
     shared: &'s Shared,
-    /// The ids of shared texts and the indexes of shared user agents, if they are in the block.
+    /// The ids in the block of shared texts; `None` for texts that it does not contain yet.
     shared_texts: Vec<Option<TextId>>,
     shared_agents: Vec<Option<u32>>,
     texts: DistinctTexts,

@@ -1,22 +1,22 @@
-//! Events in temporary files, to be written in order of time.
+//! Sorts events externally: keeps them in temporary files and returns them in time order.
 //!
 //! A batch whose events span many days changes the files of each of these days. If all batches of
 //! an ingest span the same days, as in a shuffled log, each batch rewrites every day. Such batches
-//! are collected here instead, each as a *run*: its events divided into [`ranges`] of time. All
-//! runs are then merged and written together, some days at a time.
+//! are collected here instead, each as a *run*: its events, divided into time [`ranges`]. All runs
+//! are then merged and written together, a few days at a time.
 //!
-//! **Invariants.** The events of a range of time are in one or more [`segment`]s of some thousand
-//! events. The files of a run lie in `staging/` and hold some segments each, one after the other,
-//! in order of the ranges. What a file holds is known in memory only, as are the [`shared`] texts,
-//! so a file is of use to the writer that wrote it, and to no other.
+//! **Invariants.** The events of a time range are in one or more [`segment`]s of up to 2048 events.
+//! The files of a run are in `staging/`. Each contains consecutive segments, in the order of the
+//! ranges. The index of the segments and the [`shared`] texts exist only in memory, so only the
+//! writer that wrote a file can read it.
 //!
 //! **Crash.** The files are temporary: a crash at any step leaves them in `staging/`, where the
 //! next writer removes them. No source file is recorded as read before the events of its runs are
 //! committed, so the next ingest reads them again.
 //!
-//! **Disk.** A segment takes at most about the space that its events take in the store. A file is
-//! removed as soon as its events were read, so the runs and the files that are written from them
-//! take about as much as either of them.
+//! **Disk.** A segment takes at most about as much space as its events take in the store. A file is
+//! removed as soon as its events have been read, so the runs and the files written from them
+//! together take about as much space as either of them alone.
 //!
 //! **Damage.** A checksum of each segment is in memory. A damaged segment ends the ingest with an
 //! error; the same command reads the input again.
@@ -48,7 +48,7 @@ use segment::{SegmentBuilder, SegmentInfo};
 use shared::{Shared, SharedIds};
 use texts::TextHasher;
 
-/// Approximate size of a file in bytes. A file is removed when its last event was read.
+/// Approximate size of a file in bytes. A file is removed when its last event has been read.
 const FILE_BYTES: usize = 1 << 20;
 
 /// Runs of events.
@@ -66,11 +66,11 @@ pub struct EventRuns {
     bytes: u64,
 }
 
-/// A temporary file with some adjacent segments of a run.
+/// A temporary file with adjacent segments of a run.
 #[derive(Debug)]
 struct RunFile {
     path: PathBuf,
-    /// The segments, each with its length in bytes, mostly in order of time.
+    /// The segments, each with its length in bytes, mostly in time order.
     segments: Vec<(SegmentInfo, usize)>,
 }
 
@@ -103,7 +103,7 @@ impl EventRuns {
         self.bytes
     }
 
-    /// Adds the events of some blocks as a run. Each block has the index of its input file.
+    /// Adds the events of blocks as a run. Each block is paired with the index of its input file.
     ///
     /// # Errors
     /// Fails if a temporary file cannot be written.
@@ -126,7 +126,7 @@ impl EventRuns {
             .map(|blocks| encode_blocks(blocks, &ranges, hasher))
             .collect::<Result<_>>()?;
         let mut segments: Vec<(usize, SegmentInfo, Vec<u8>)> = encoded.into_iter().flatten().collect();
-        // Stable, so the segments of a range stay in the order of the input.
+        // The sort is stable, so the segments of a range stay in input order.
         segments.sort_by_key(|(range, ..)| *range);
         self.events += segments.iter().map(|(_, info, _)| info.rows).sum::<usize>();
         let (mut file, mut infos) = (Vec::new(), Vec::new());
@@ -151,11 +151,12 @@ impl EventRuns {
         Ok(())
     }
 
-    /// Passes all events to `each`, in pieces of about `memory` bytes and in order of time, and
-    /// removes the runs. While `each` uses a piece, a thread reads the next two. Pieces overlap if
-    /// they have parts of one segment, or too many events of one time.
+    /// Passes all events to `each` in time order, in pieces of about `memory` bytes, and removes
+    /// the runs. While `each` processes a piece, a thread reads the next two. A piece that takes
+    /// more than twice `memory`, such as many events of the same time, is passed in several parts
+    /// that overlap in time.
     ///
-    /// Events of a piece with the same time are in the order of the input.
+    /// Events with the same time are in input order.
     ///
     /// # Errors
     /// Fails if a temporary file cannot be read or is damaged, or if `each` fails.
@@ -172,7 +173,7 @@ impl EventRuns {
             let reader = &reader;
             let read = move || reader.read_all(files(), &mut send);
             let Ok(reading) = std::thread::Builder::new().spawn_scoped(scope, read) else {
-                // No further thread can be started.
+                // No thread can be started, so read on this one.
                 return reader.read_all(files(), &mut each);
             };
             let outcome = pieces.into_iter().try_for_each(&mut each);
@@ -182,7 +183,7 @@ impl EventRuns {
     }
 }
 
-/// Encodes the events of some blocks. Returns the segments with the number of the range of each.
+/// Encodes the events of blocks. Returns each segment with the index of its range.
 fn encode_blocks(
     blocks: &[(u32, &Block, SharedIds)],
     ranges: &Ranges,
@@ -249,7 +250,7 @@ impl Reader {
                 }
             }
             pass(merged, &mut last_date, each)?;
-            // The last piece has all remaining events, those at the largest time included.
+            // The last piece contains all remaining events, including those at the maximum time.
             let is_done = |file: &RunFile| file.last_time() < end || end == Micros::MAX;
             files.iter().filter(|file| is_done(file)).for_each(|file| self.temp_files.remove(&file.path));
             files.retain(|file| !is_done(file));
@@ -257,7 +258,7 @@ impl Reader {
         }
     }
 
-    /// Adds the events of a file in a range of times, whose end is excluded.
+    /// Adds the events of a file that are in a half-open time range.
     fn add_file(
         &self,
         file: &RunFile,
@@ -290,7 +291,7 @@ impl Reader {
     }
 }
 
-/// Passes the events of a block to `each`, if it has any.
+/// Passes a block to `each`, unless it is empty.
 fn pass(
     merged: MergedBlock<'_>,
     last_date: &mut Option<Day>,

@@ -1,6 +1,6 @@
-//! Columns of numbers: a byte with the width, the smallest number, and the differences from it.
+//! Columns of numbers, stored as a byte with the width, the minimum, and the differences from it.
 
-/// Appends a column. Equal numbers take no space beyond the smallest number.
+/// Appends a column. If all numbers are equal, only the minimum is stored.
 pub(super) fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64> + Clone) {
     let min = numbers.clone().min().unwrap_or(0);
     let span = numbers.clone().max().unwrap_or(0) - min;
@@ -23,7 +23,7 @@ pub(super) fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64> + Clone)
     }
 }
 
-/// Removes a column of `count` numbers from the front of `bytes`; `None` if it is not complete.
+/// Removes a column of `count` numbers from the front of `bytes`; `None` if it is incomplete.
 pub(super) fn take(bytes: &mut &[u8], count: usize) -> Option<Vec<u64>> {
     let (&width, rest) = bytes.split_first()?;
     let (min, rest) = rest.split_first_chunk()?;
@@ -41,12 +41,12 @@ pub(super) fn take(bytes: &mut &[u8], count: usize) -> Option<Vec<u64>> {
     })
 }
 
-/// Returns the parts of `N` bytes.
+/// Splits bytes into chunks of `N` bytes.
 fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
     bytes.chunks_exact(N).filter_map(|chunk| chunk.try_into().ok())
 }
 
-/// Maps a signed number to an unsigned one, small numbers of both signs to small ones.
+/// Zigzag encoding: maps signed numbers of small magnitude to small unsigned numbers.
 pub(super) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }

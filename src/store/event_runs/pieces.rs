@@ -1,4 +1,4 @@
-//! Divides the events of all runs into pieces: ranges of time that fit into memory.
+//! Divides the events of all runs into pieces: time ranges that fit into memory.
 
 use super::segment::SegmentInfo;
 use crate::time::{DAY, Day, Micros};

@@ -1,21 +1,22 @@
-//! Divides the times of a run into ranges with about as many events each.
+//! Divides a run into time ranges with about the same number of events.
 
 use crate::time::{DAY, Day, Micros};
 
-/// Maximum number of ranges, and number of events for each range.
+/// Maximum number of ranges, and minimum number of events per range.
 const RANGES: usize = 64;
 const EVENTS_PER_RANGE: usize = 1 << 10;
 
-/// Adjacent ranges of time that cover all times.
+/// Adjacent time ranges that cover all times.
 #[derive(Debug)]
 pub(super) struct Ranges {
-    /// The start of each range but the first.
+    /// The start of each range except the first.
     starts: Vec<Micros>,
 }
 
 impl Ranges {
-    /// Divides times into ranges. A range begins with a UTC date where a date begins in it, so that
-    /// the events of a date can be read without those of others.
+    /// Divides times into ranges. A boundary is moved back to the preceding midnight (UTC) if that
+    /// lies within the previous range, so that the events of a date can be read without those of
+    /// other dates.
     pub fn divide(mut times: Vec<Micros>) -> Ranges {
         let count = (times.len() / EVENTS_PER_RANGE).clamp(1, RANGES);
         times.sort_unstable();
@@ -37,7 +38,7 @@ impl Ranges {
         self.starts.len() + 1
     }
 
-    /// Returns the number of the range of a time.
+    /// Returns the index of the range that contains a time.
     #[inline]
     pub fn find(&self, time: Micros) -> usize {
         self.starts.partition_point(|start| *start <= time)

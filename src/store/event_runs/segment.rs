@@ -1,6 +1,6 @@
-//! Segments: some thousand events of a run in a compact form.
+//! Segments: up to 2048 events of a run in a compact encoding.
 //!
-//! A segment is the ids of its events, 16 bytes each, followed by a body that is compressed with
+//! A segment consists of the ids of its events, 16 bytes each, and a body that is compressed with
 //! Zstandard. The body has these parts, whose numbers are [columns](super::numbers):
 //!
 //! 1. the texts that are not shared: their count, their lengths, and their bytes;
@@ -8,9 +8,9 @@
 //!    fields;
 //! 3. a column for each field of the events.
 //!
-//! A reference to a text or user agent is 0 for none, 1 + 2n for number n of the segment, and
-//! 2 + 2n for the [shared](super::shared) one with number n. The events of a segment are in the
-//! order of the input. Rows, the length of the body and a checksum of the segment are in memory
+//! A reference to a text or user agent is 0 for none, 1 + 2n for item n of the segment, and 2 + 2n
+//! for item n of the [shared](super::shared) ones. The events of a segment are in input order. The
+//! number of rows, the length of the body and a checksum of the segment are in memory
 //! ([`SegmentInfo`]), not in the file.
 
 use std::collections::HashMap;
@@ -30,11 +30,11 @@ use crate::event::{
 use crate::prehashed::PreHashed;
 use crate::time::Micros;
 
-/// Number of events at which a segment ends.
+/// Maximum number of events of a segment.
 const MAX_ROWS: usize = 1 << 11;
 /// Bytes of text at which a segment ends. Lines can be a megabyte each.
 const MAX_TEXT_BYTES: usize = 2 << 20;
-/// Longest text that is stored again for each event that has it, unless it is shared.
+/// Maximum length of texts that are not deduplicated within a segment.
 const MAX_COPIED_TEXT: usize = 256;
 /// Zstandard level.
 const LEVEL: i32 = 1;
@@ -47,9 +47,9 @@ const ROW_BYTES: usize = 64;
 /// Bytes of an event id.
 const ID_BYTES: usize = size_of::<u128>();
 
-/// A reference of a row of a segment: the number in the segment, or the shared one.
+/// References of rows: an index in the segment, or a shared index.
 mod reference {
-    /// The bit of a shared number.
+    /// The bit that marks a shared index.
     const SHARED: u32 = 1 << 31;
 
     pub fn own(number: u32) -> u32 {
@@ -70,7 +70,7 @@ mod reference {
     }
 }
 
-/// A reference that was read.
+/// A decoded reference.
 enum Reference {
     None,
     Own(usize),
@@ -88,7 +88,7 @@ impl Reference {
     }
 }
 
-/// The facts about a segment that reading it requires.
+/// Metadata that is needed to read a segment.
 #[derive(Debug)]
 pub(super) struct SegmentInfo {
     pub rows: usize,
@@ -96,12 +96,12 @@ pub(super) struct SegmentInfo {
     pub times: (Micros, Micros),
     /// Memory of the events as a block, in bytes.
     pub memory: usize,
-    /// Length of the body before its compression.
+    /// Length of the uncompressed body.
     body: usize,
     checksum: u64,
 }
 
-/// The events of a segment that is not complete.
+/// Builds a segment.
 #[derive(Debug, Default)]
 pub(super) struct SegmentBuilder {
     /// The events. The ids of texts and user agents are [`reference`]s.
@@ -169,7 +169,7 @@ impl SegmentBuilder {
         self.rows.is_empty()
     }
 
-    /// Encodes the segment, and makes the builder empty. Returns the segment and its bytes.
+    /// Encodes the segment and resets the builder. Returns the metadata and the bytes.
     ///
     /// # Errors
     /// Fails if the events cannot be compressed.
@@ -214,7 +214,7 @@ impl SegmentBuilder {
 /// Creates the compressor of segments.
 ///
 /// # Errors
-/// Fails if memory is short.
+/// Fails if there is not enough memory.
 pub(super) fn compressor() -> Result<zstd::bulk::Compressor<'static>> {
     zstd::bulk::Compressor::new(LEVEL).map_err(|e| Error::failed("cannot compress events").caused_by(e))
 }
@@ -299,7 +299,7 @@ const SCREEN_SIDES: [Getter<i32>; 2] = [
     (|row| row.screen_height, |row| &mut row.screen_height),
 ];
 
-/// Appends a column that says which numbers are present, and one of the numbers.
+/// Appends a column that marks which numbers are present, and a column of these numbers.
 fn put_optional(out: &mut Vec<u8>, numbers: impl Iterator<Item = Option<u64>> + Clone) {
     put(out, numbers.clone().map(|number| u64::from(number.is_some())));
     put(out, numbers.map(Option::unwrap_or_default));
@@ -335,7 +335,7 @@ fn set_flags(row: &mut EventRow, flags: u8) {
     (row.names_source, row.has_own_id) = (flags & NAMES_SOURCE != 0, flags & HAS_OWN_ID != 0);
 }
 
-/// Adds the events of a segment from `start` up to, but without, `end` to a block.
+/// Adds the events of a segment with times from `start` (included) to `end` (excluded) to a block.
 ///
 /// # Errors
 /// Fails if the segment is damaged, or if the block is full.
@@ -356,7 +356,7 @@ pub(super) fn decode(
     segment.add_to(merged, |row| start <= row.time && row.time < end)
 }
 
-/// The contents of a segment.
+/// The decoded contents of a segment.
 struct Decoded<'a> {
     texts: Vec<&'a str>,
     agent_texts: Vec<&'a str>,

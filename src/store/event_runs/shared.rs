@@ -1,5 +1,4 @@
-//! Texts and user agents that many events have in common. They are in memory once for all runs,
-//! and segments refer to them.
+//! Texts and user agents that many events share. All runs refer to a single copy in memory.
 //!
 //! A text that occurs several times in a block probably occurs in other blocks too. Both
 //! collections have a maximum size; what does not fit is stored in the segments.

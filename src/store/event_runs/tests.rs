@@ -1,4 +1,4 @@
-//! Runs are read back as they were added.
+//! Events are read back from runs unchanged and in time order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn block(seeds: &[Seed], first_id: u128) -> Block {
     block
 }
 
-/// Returns everything that an event says, with its input file.
+/// Describes an event completely, with its input file.
 fn described(block: &Block, row: &EventRow, file: u32) -> String {
     let texts: Vec<_> = row.text.iter().chain([&row.triggered_by]).map(|id| block.text(*id)).collect();
     let agent = block.agents.get(row.agent as usize);

@@ -1,4 +1,4 @@
-//! The texts of several blocks in one pool, each distinct text once.
+//! A pool with the distinct texts of several blocks.
 //!
 //! A text is recognized by a 128-bit hash with a random seed, so that the author of a log cannot
 //! choose texts that collide.
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::{TextId, TextPool};
 use crate::prehashed::PreHashed;
 
-/// Computes the hashes by which texts are recognized.
+/// Hashes texts, to find equal ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextHasher {
     seed: u64,

@@ -135,7 +135,7 @@ impl RecordReader {
     /// Returns a reader of all columns of a table.
     ///
     /// # Errors
-    /// As [`RecordReader::new`].
+    /// Returns the errors of [`RecordReader::new`].
     pub fn all_columns(frame: &Frame, table: Table) -> Result<RecordReader> {
         RecordReader::new(frame, table, &table.column_names())
     }

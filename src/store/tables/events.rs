@@ -171,7 +171,7 @@ const _: () = {
     }
 };
 
-/// Maximum number of rows of a block. A row takes some hundred bytes, including its texts.
+/// Maximum number of rows of a block. A row takes a few hundred bytes, including its texts.
 const MAX_ROWS: usize = 1 << 15;
 /// Bytes of text at which a block ends.
 const MAX_TEXT_BYTES: usize = 64 << 20;

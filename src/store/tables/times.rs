@@ -18,7 +18,7 @@ pub fn times(table: Table, frame: &Frame) -> Result<(Vec<Micros>, Vec<Micros>)> 
 /// Returns the earliest start and the latest end of a row; `None` if there are no rows.
 ///
 /// # Errors
-/// As [`times`].
+/// Returns the errors of [`times`].
 pub fn time_range(table: Table, frame: &Frame) -> Result<Option<(Micros, Micros)>> {
     let (starts, ends) = times(table, frame)?;
     Ok(starts.into_iter().min().zip(ends.into_iter().max()))

@@ -75,7 +75,7 @@ pub fn update(
     Ok(read)
 }
 
-/// Replaces or adds rows of some chatbots and days.
+/// Replaces or adds rows of the given chatbots and days.
 ///
 /// # Errors
 /// Fails if a stored file cannot be read, or a file cannot be written.

@@ -18,7 +18,7 @@ use crate::time::{Day, Micros, Zone};
 /// day are read one row group at a time.
 const MAX_ROWS_TOGETHER: u64 = 1 << 17;
 
-/// The aggregates of the sessions in some files of a day, with the paths of these files.
+/// The aggregates of a day's session files, with the paths of these files.
 pub type PartialDay = (Vec<String>, DayAggregates);
 
 /// Returns the visitors first seen on each of the days.

@@ -67,7 +67,7 @@ impl<'a> MonthlyRows<'a> {
         MonthlyRows { snapshot, month, files, stored, new, new_rows: 0, partition: None, rows_read: 0 }
     }
 
-    /// Returns the stored rows of some chatbots and days.
+    /// Returns the stored rows of the given chatbots and days.
     ///
     /// # Errors
     /// Fails if a file cannot be read or is damaged.

@@ -14,7 +14,7 @@ use crate::store::frame::Frame;
 use crate::store::tables::sessions::SessionReader;
 use crate::time::Micros;
 
-/// New events of one session, in order of time, or their summary.
+/// New events of one session, in time order, or their summary.
 #[derive(Clone, Copy)]
 pub struct SessionFragment<'a> {
     /// Hash of the session key.
@@ -28,7 +28,7 @@ pub struct SessionFragment<'a> {
 }
 
 impl<'a> SessionFragment<'a> {
-    /// Returns the fragment of some events; `None` without events.
+    /// Returns the fragment of the given events; `None` without events.
     pub fn new(events: &'a [Event<'a>]) -> Option<SessionFragment<'a>> {
         let (first, last) = (events.first()?, events.last()?);
         Some(SessionFragment {

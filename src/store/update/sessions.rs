@@ -80,7 +80,7 @@ pub fn merge(
 /// they replace, for [`rewrite`].
 ///
 /// # Errors
-/// As [`merge`].
+/// Returns the errors of [`merge`].
 pub fn merge_part(
     snapshot: &Snapshot,
     fragments: Vec<SessionFragment<'_>>,

@@ -31,7 +31,7 @@ impl TimeRanges {
     }
 }
 
-/// The time spans of some sessions, by the hash of their key.
+/// Time spans of sessions, by the hash of their key.
 #[derive(Debug, Default)]
 pub struct SessionSpans(HashMap<u128, Vec<(Micros, Micros)>, PreHashed>);
 

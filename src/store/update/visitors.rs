@@ -96,7 +96,7 @@ pub fn write(
     Ok(updates)
 }
 
-/// Returns the stored first-seen times of some visitors, by hash.
+/// Returns the stored first-seen times of the given visitors, by hash.
 ///
 /// # Errors
 /// Fails if a stored file cannot be read.

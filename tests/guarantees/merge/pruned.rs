@@ -23,7 +23,7 @@ fn gc(disk: &Disk, events: u32, sessions: u32, now: Micros) {
     fixtures::gc(disk, &settings, now).unwrap();
 }
 
-/// Returns lines of some days in order of time. The sessions of a night continue on the next day.
+/// Returns lines of several days in time order. Sessions at night continue on the next day.
 fn lines_of_days(seed: u64, days: i64) -> Vec<(Micros, String)> {
     let mut rng = Rng(seed);
     let start = 1_793_404_800_000_000; // 2026-10-31T00:00:00Z

@@ -32,7 +32,7 @@ pub struct SplitError {
     pub offset: u64,
 }
 
-/// What may follow between values.
+/// The tokens that are allowed next between two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     /// A value.
@@ -255,7 +255,7 @@ mod tests {
 
     type Split = (Vec<(String, u64, u64)>, Result<(), SplitError>);
 
-    /// Splits a text that arrives in chunks of some bytes.
+    /// Splits a text that arrives in chunks of `chunk` bytes.
     fn split(text: &str, chunk: usize) -> Split {
         let (mut found, mut splitter) = (Vec::new(), ValueSplitter::new(1, 0));
         let mut emit = |value: SplitValue<'_>| {

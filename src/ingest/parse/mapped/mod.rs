@@ -167,7 +167,7 @@ impl BlockLines<'_, '_> {
         }
     }
 
-    /// Maps the element at the last of some levels.
+    /// Maps the element at the innermost level.
     fn map_element(
         &mut self,
         map: &Map,

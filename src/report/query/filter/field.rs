@@ -54,7 +54,7 @@ impl Field {
         Field::new(syntax::field_name(name)?, subject)
     }
 
-    /// Returns the field of some keys. A name that is not a column becomes a guess: a property.
+    /// Returns the field that keys name. A name that is not a column becomes a guess: a property.
     pub(super) fn new(keys: Vec<String>, subject: Subject) -> Result<Field> {
         let name = keys.join(".");
         let (first, rest) = keys.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));

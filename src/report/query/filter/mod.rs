@@ -55,8 +55,8 @@ impl Where {
         }
     }
 
-    /// Looks up the names of fields that are not columns in the events of some UTC dates. Returns
-    /// notes on the names that were found.
+    /// Looks up the names of fields that are not columns in the events of the given UTC dates.
+    /// Returns notes on the names that were found.
     ///
     /// # Errors
     /// Returns a usage error with the nearest field for a name that no event has.

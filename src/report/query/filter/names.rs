@@ -23,8 +23,8 @@ const COLUMNS: [&str; 3] = ["properties", "user_metadata", "extra"];
 const MAX_KEYS: usize = 1_000;
 const MAX_OBJECTS: usize = 4_096;
 
-/// Finds the JSON columns of fields whose names are not columns, in the events of some UTC dates.
-/// Returns a note on each field that was found, and on each path that no row has.
+/// Finds the JSON columns of fields whose names are not columns, in the events of the given UTC
+/// dates. Returns a note on each field that was found, and on each path that no row has.
 ///
 /// # Errors
 /// Returns a usage error with the nearest field for a name that no event has.

@@ -204,7 +204,7 @@ fn columns(fields: &[Field]) -> Vec<&'static str> {
     columns
 }
 
-/// Numbers the values of some fields of a frame's rows.
+/// Numbers the values of the given fields of a frame's rows.
 struct ValueReader<'a> {
     readers: Vec<FieldReader<'a>>,
     /// The number of the values by their tokens.

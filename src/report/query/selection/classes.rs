@@ -116,7 +116,7 @@ pub(crate) struct ClassifiedSessions<'a> {
 }
 
 impl<'a> ClassifiedSessions<'a> {
-    /// Returns the sessions of some tables. Nothing is read yet.
+    /// Returns the sessions of the given tables. Nothing is read yet.
     pub fn new(tables: &'a dyn Tables, classifier: &'a dyn Classifier) -> ClassifiedSessions<'a> {
         ClassifiedSessions { tables, source: tables, classifier, known: Mutex::default(), merge: None }
     }
@@ -143,13 +143,13 @@ impl<'a> ClassifiedSessions<'a> {
         ClassTables { sessions: self, class }
     }
 
-    /// Classifies the sessions of some days in advance, so that concurrent reads of a report do not
-    /// classify them several times.
+    /// Classifies the sessions of the given days in advance, so that concurrent reads of a report
+    /// do not classify them several times.
     pub fn prepare(&self, days: (Day, Day)) -> Result<()> {
         self.chunks(Some(days)).into_iter().try_for_each(|days| self.classes(days).map(|_| ()))
     }
 
-    /// Calls `visit` with each frame of some columns of sessions, and its classes.
+    /// Calls `visit` with each frame of the given columns of sessions, and its classes.
     pub fn visit_classes(
         &self,
         days: (Day, Day),
@@ -185,10 +185,10 @@ impl<'a> ClassifiedSessions<'a> {
         chunks
     }
 
-    /// Returns the classes of the frames of some days.
+    /// Returns the classes of the frames of the given days.
     fn classes(&self, days: (Day, Day)) -> Result<Arc<ReadClasses>> {
         // A panic of another thread leaves the map intact. The lock is not held while reading: a
-        // thread that waits for a part of its read may start another read meanwhile.
+        // thread that waits for a part of its read may start another read in the meantime.
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(classes) = known().get(&days) {
             return Ok(Arc::clone(classes));

@@ -1,4 +1,4 @@
-//! The values that the events of some dates give to their sessions.
+//! Collects the field values of each session's events.
 //!
 //! Events that satisfy conditions or have a value are collected by session key and date. A session
 //! finds its events by its key and its interval, in the same way as an event finds its session.
@@ -110,7 +110,7 @@ struct FileValues {
 }
 
 impl EventValues {
-    /// Reads the events of some UTC dates, both included.
+    /// Reads the events of the given UTC dates, both included.
     pub fn read(
         tables: &dyn Tables,
         classifier: &dyn EventClassifier,
