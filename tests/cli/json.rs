@@ -1,4 +1,5 @@
-//! The samples in `docs/json.md` have the keys of the JSON that the commands print.
+//! The samples in `docs/json.md` and `docs/json-maintenance.md` have the keys of the JSON that the
+//! commands print.
 
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ fn compare(at: &str, sample: &Value, printed: &Value) {
                 let (mut expected, mut found) = (keys(sample), keys(printed));
                 expected.sort();
                 found.sort();
-                assert_eq!(expected, found, "docs/json.md, {at}");
+                assert_eq!(expected, found, "docs, wa {at}");
             }
             for (key, value) in sample {
                 if let Some(other) = printed.get(key) {
@@ -34,7 +35,7 @@ fn compare(at: &str, sample: &Value, printed: &Value) {
 }
 
 #[test]
-fn json_page_has_the_printed_keys() {
+fn json_pages_have_the_printed_keys() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "log.ndjson",
@@ -51,8 +52,9 @@ fn json_page_has_the_printed_keys() {
             .unwrap();
     }
     sandbox.wa("--store other ingest log.ndjson").exits(0);
-    let page = std::fs::read_to_string(root().join("docs/json.md")).unwrap();
-    let mut sections = page.split("\n## wa ").skip(1).map(|section| {
+    let page = |name| std::fs::read_to_string(root().join(name)).unwrap();
+    let pages = page("docs/json.md") + &page("docs/json-maintenance.md");
+    let mut sections = pages.split("\n## wa ").skip(1).map(|section| {
         let (name, rest) = section.split_once('\n').unwrap();
         let sample = rest.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
         (name, serde_json::from_str::<Value>(sample).unwrap_or_else(|e| panic!("{name}: {e}")))
@@ -60,13 +62,13 @@ fn json_page_has_the_printed_keys() {
     for (name, arguments) in [
         ("ingest", "ingest log.ndjson"),
         ("status", "status"),
+        ("config", "config"),
         ("anonymize", "anonymize --older-than 30d"),
         ("verify", "verify"),
         ("forget", "forget --user user_123"),
         ("rebuild", "rebuild"),
         ("merge", "merge other"),
         ("gc", "gc"),
-        ("config", "config"),
     ] {
         let (section, sample) = sections.next().unwrap();
         assert_eq!(section, name);

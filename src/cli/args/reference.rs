@@ -74,11 +74,11 @@ const EXIT_STATUSES: &str = "
 | 0 | success |
 | 1 | an operation failed, or `wa verify` found a difference |
 | 2 | invalid arguments or settings, or `wa gc` needs `--yes` |
-| 3 | more lines rejected than `--max-rejects` allows, or a `--fail-if` condition is met |
-| 4 | some inputs could not be read to the end, and the rest is committed; or all was rejected |
+| 3 | a threshold was exceeded: `--max-rejects`, `--fail-if` or `--fail-on` |
+| 4 | some inputs could not be read to the end (the rest is stored), or all lines were rejected |
 
-A closed pipe (`wa events | head`) is not an error. Results go to standard output, all else to
-standard error.
+A closed pipe (`wa events | head`) is not an error. Results go to standard output, everything else
+to standard error.
 ";
 
 /// Returns the first page: usage, commands, global options and exit statuses.

@@ -54,7 +54,8 @@ impl Section {
 pub(crate) struct Column {
     pub title: String,
     pub kind: ColumnKind,
-    /// The column with the highest priority is dropped first if space is limited; 0 is never dropped.
+    /// The column with the highest priority is dropped first if space is limited; a column with
+    /// priority 0 is never dropped.
     pub drop_priority: u8,
     /// The name that is listed if the column is dropped; `None` for the title.
     pub dropped_name: Option<String>,
