@@ -1,5 +1,5 @@
-//! Measures how well user agents are classified, on labelled ones: by woothee alone, `wa`, and
-//! others.
+//! Compares the classification of labelled user agents by woothee alone, by `wa`, and by other
+//! versions.
 //!
 //! Usage: `cargo run --release --example evaluate_agents -- [OPTIONS] FILE…`
 //!

@@ -5,7 +5,7 @@
 //! the peak. `docs/benchmark-decisions.md` has the figures.
 //!
 //! mimalloc returns free memory after a delay. When the process approaches its budget,
-//! [`release_free_memory`] therefore returns all of it at once. An ingest of 1,500,000 shuffled
+//! [`release_free_memory`] therefore returns all of it immediately. An ingest of 1,500,000 shuffled
 //! events with a budget of 256 MiB (268 MB) peaks at 252 MB with this, and at 280 MB without.
 
 use std::sync::OnceLock;

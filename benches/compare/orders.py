@@ -31,7 +31,7 @@ def shuffled(files, chance):
 
 
 def sharded(files, _):
-    """One file for each of 16 shards, by session. Each is in order of time."""
+    """One file for each of 16 shards, by session. Each is in time order."""
     shards = [[] for _ in range(SHARDS)]
     for lines in files:
         for line in lines:

@@ -123,7 +123,7 @@ def time(bench, name, arguments):
 
 
 def milliseconds(runs):
-    """Returns the median time of some runs in milliseconds."""
+    """Returns the median time of runs in milliseconds."""
     return median(run.seconds for run in runs) * 1000
 
 

@@ -7,7 +7,7 @@
     python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over inputs of growing size
     python3 benches/compare/run.py memory                # peak memory by order, with and without ids
     python3 benches/compare/run.py orders                # the same lines shuffled, sharded, reversed, …
-    python3 benches/compare/run.py merge                 # two stores merged, beside one ingest
+    python3 benches/compare/run.py merge                 # two stores merged, and one ingest
     python3 benches/compare/run.py night                 # one day into a store that holds a year
     python3 benches/compare/run.py trickle               # one day in 288 slices
     python3 benches/compare/run.py reports               # every report, whole process

@@ -20,7 +20,7 @@ class Agreement(unittest.TestCase):
     """Programs are compared only if they agree."""
 
     def check(self, results, expected, stored=(10, 4)):
-        """Checks results against a manifest with some counts, without a Parquet reader."""
+        """Checks results against a manifest with the given counts, without a Parquet reader."""
         with tempfile.TemporaryDirectory() as folder:
             tables = {name: [{"rows": count}] for name, count in zip(("events", "sessions"), stored)}
             (Path(folder) / "manifest.json").write_text(json.dumps({"manifest": {"tables": tables}}))

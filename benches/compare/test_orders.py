@@ -13,7 +13,7 @@ from programs import Result
 
 
 def events(lines):
-    """Returns the events of some lines."""
+    """Returns the events of the given lines."""
     return [json.loads(line) for line in lines]
 
 

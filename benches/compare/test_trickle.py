@@ -19,7 +19,7 @@ class Pieces(unittest.TestCase):
     """A day's log is split into slices without losing lines."""
 
     def cut(self, lines, count):
-        """Splits a log of some lines."""
+        """Splits a log of a few lines."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "day.ndjson"
             path.write_bytes(b"".join(lines))

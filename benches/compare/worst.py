@@ -96,7 +96,7 @@ class Case:
 
     name: str
     lines: object
-    """Yields the lines of a log of at least some bytes."""
+    """Yields the lines of a log of at least the given size in bytes."""
     share: float = 1
     """Size of the log, as a part of `--megabytes`."""
     commands: tuple = ()
@@ -166,7 +166,7 @@ def worst(bench):
 
 
 def measure_usual(bench, size):
-    """Ingests and verifies a usual log of about some bytes."""
+    """Ingests and verifies a usual log of about the given size in bytes."""
     events = max(1000, size // LOG_BYTES)
     data, about = bench.workload(events, max(1, events // 50_000))
     ingested = ingest(bench, about["end"], sorted(data.glob("*.ndjson")), "usual")

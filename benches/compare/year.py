@@ -75,7 +75,7 @@ def night_after(path):
 
 
 def row(name, nights):
-    """Returns a row: the times of ingest and gc of some nights."""
+    """Returns a row: the times of ingest and gc of the given nights."""
     cells = [f"{name} {len(nights)}"]
     for step in ("ingest", "gc"):
         runs = [night[step] for night in nights if step in night]

@@ -17,7 +17,7 @@ use crate::arrow::Batch;
 
 /// An object with methods.
 enum Object {
-    /// What the tasks of a job share.
+    /// The data that the tasks of a job share.
     Context(Arc<TaskContext>),
     /// A task that parses a file.
     Parse(Box<ParseTask>),

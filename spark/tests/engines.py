@@ -98,7 +98,7 @@ def sail():
     finally:
         spark.stop()
         server.stop()
-        # Otherwise this process could start no session of Spark itself.
+        # Otherwise this process could not start a Spark session itself.
         os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
 
 

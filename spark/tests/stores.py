@@ -63,7 +63,7 @@ def format_logs():
 
 
 def random_logs(folder, seed, nights=3, events=1500):
-    """Writes the logs of some nights, and returns their files by night.
+    """Writes the logs of several nights, and returns their files by night.
 
     Sessions continue from file to file and from night to night, events are repeated and late, and
     many lines have no id.

@@ -28,7 +28,7 @@ pub(super) fn report_file_size_limit(printer: &Printer) {
 }
 
 /// After Ctrl-C and similar signals, ends the process between two commits, with a message that says
-/// what is stored. A second signal ends it at once.
+/// what is stored. A second signal ends it immediately.
 pub(super) fn watch(change: Change, printer: &Printer) {
     // The handlers and their thread stay for the rest of the process.
     if !printer.owns_process() {
@@ -86,7 +86,7 @@ mod signals {
             }
             let _ = emulate_default_handler(signal);
         };
-        // Without the thread, a signal ends the process without a message.
+        // If the thread cannot be started, a signal ends the process without a message.
         let _ = std::thread::Builder::new().name("wa-signals".to_owned()).spawn(run);
         // Fails if the handlers are not installed.
         let _ = wait.recv();

@@ -131,7 +131,7 @@ impl Printer {
     /// gave a format.
     ///
     /// # Errors
-    /// As [`Printer::result`].
+    /// Returns the errors of [`Printer::result`].
     pub(super) fn summary(&self, text: &str, format_given: bool) -> Result<()> {
         self.print_or_defer_summary(text, format_given, None)
     }
@@ -140,7 +140,7 @@ impl Printer {
     /// that the change is committed. `--quiet` defers the summary, unless the user gave a format.
     ///
     /// # Errors
-    /// As [`Printer::result`].
+    /// Returns the errors of [`Printer::result`].
     pub(super) fn change_summary(&self, text: &str, format_given: bool, change: &'static str) -> Result<()> {
         self.print_or_defer_summary(text, format_given, Some(change))
     }
@@ -171,7 +171,7 @@ impl Printer {
     /// standard error if standard output does not accept it.
     ///
     /// # Errors
-    /// As [`Printer::result`].
+    /// Returns the errors of [`Printer::result`].
     pub(super) fn receipt(&self, text: &str, format_given: bool, change: &str) -> Result<()> {
         let printed = self.summary(text, format_given);
         if printed.is_err() || self.is_pipe_closed() {
@@ -187,7 +187,7 @@ impl Printer {
     /// Calls `write` with standard output, buffered, for results that do not fit in memory.
     ///
     /// # Errors
-    /// As [`Printer::result`].
+    /// Returns the errors of [`Printer::result`].
     pub(super) fn stream(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         if self.is_pipe_closed() {
             return Ok(());

@@ -99,7 +99,7 @@ fn render(status: &Status, style: &Style) -> String {
         ),
         ("ingested files", group_digits(status.ingested_files)),
     ] {
-        // The manifest can come from other people.
+        // The manifest is untrusted.
         let lines = wrap(&escape_control(&value), style.width.saturating_sub(LABEL_WIDTH).max(LABEL_WIDTH));
         let indented = lines.join(&format!("\n{:LABEL_WIDTH$}", ""));
         text.push_str(&format!("{label:LABEL_WIDTH$}{indented}\n"));

@@ -36,7 +36,7 @@ use crate::store::paths::STAGING_DIR;
 /// The name of the settings file in a store.
 pub(crate) const FILE_NAME: &str = "wa.toml";
 
-/// The largest settings file, in bytes. A store from elsewhere can contain a larger one.
+/// The largest settings file, in bytes. An untrusted store can contain a larger one.
 const MAX_FILE: u64 = 1 << 20;
 
 /// A function that returns the value of an environment variable.
@@ -174,8 +174,8 @@ impl ResolvedConfig {
         self.check_retention(daily_stats, sessions)
     }
 
-    /// Checks that a key file that `wa.toml` names exists. A store from elsewhere must not create
-    /// files in other folders, so only the environment can name a file to create.
+    /// Checks that a key file that `wa.toml` names exists. An untrusted store must not create files
+    /// in other folders, so only the environment can name a file to create.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the file does not exist.

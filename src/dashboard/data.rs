@@ -22,7 +22,7 @@ use crate::time::{Clock, format_utc};
 
 /// The version of the format, which the script expects.
 const VERSION: u32 = 1;
-/// The maximum number of names of chatbots without their own figures.
+/// The maximum number of listed chatbots without figures of their own.
 const MAX_OTHERS: usize = 50;
 
 /// Returns the data as JSON. Equal answers are written once.

@@ -1,8 +1,8 @@
 //! Writes answers as compact JSON.
 //!
 //! An answer is an array of five elements: its groups, the comparison (or 0), the notes, the facts,
-//! and the means of `retention` (or 0). Texts are indexes of a shared list of texts. Values are
-//! integers, in hundredths where the unit in the [`schema`] says so, or null.
+//! and the means of `retention` (or 0). Texts are indexes into a shared list. Values are integers
+//! (in hundredths if the unit in the [`schema`] requires it) or null.
 //!
 //! | group | encoding |
 //! | --- | --- |
@@ -11,7 +11,7 @@
 //! | compared single row | `[previous value, …, change in hundredths of a percent, …]` |
 //! | compared list | `[text, …, previous value, …, of all rows]` |
 //!
-//! The third part of a list has the sums of its hidden rows.
+//! The third part of a list contains the sums of its hidden rows.
 
 use std::fmt::{Display, Write as _};
 
@@ -56,7 +56,7 @@ fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
-/// An answer whose texts are not indexes yet.
+/// An answer whose texts have not been replaced by indexes yet.
 pub(super) struct EncodedAnswer {
     groups: Vec<EncodedGroup>,
     comparison: Option<Vec<EncodedComparison>>,
@@ -223,7 +223,7 @@ fn write_rows(out: &mut String, rows: &[EncodedRow], texts: &mut Texts) {
     out.push(']');
 }
 
-/// Texts, each once.
+/// A list of distinct texts.
 #[derive(Default)]
 pub(super) struct Texts {
     all: Vec<String>,
@@ -231,7 +231,7 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Returns the index of a text, which is added if it is new.
+    /// Returns the index of a text. Adds it if it is new.
     pub fn index(&mut self, text: &str) -> usize {
         if let Some(index) = self.indexes.get(text) {
             return *index;

@@ -17,7 +17,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Reads the health of one state of a store.
+    /// Reads the health of a snapshot of a store.
     ///
     /// # Errors
     /// If a file of rejected lines cannot be read.
@@ -26,7 +26,7 @@ impl Health {
         Ok(Health { status: status_of(store, snapshot, settings, clock), rejects })
     }
 
-    /// Returns the health as JSON. It names no folder and no file of the machine.
+    /// Returns the health as JSON, without names of folders and files.
     pub fn json(&self) -> Value {
         let status = &self.status;
         let ingest = status.last_ingest.as_ref().map(|run| {

@@ -1,13 +1,13 @@
 //! The dashboard: the reports of a store as one HTML file that works offline.
 //!
-//! In the page, one can choose a chatbot and a window. Its figures are the answers of a
-//! [`Grid`], so they are those of `wa report`; nothing is added up in the page.
+//! The page has controls for the chatbot and the window. Its figures are the answers of a [`Grid`],
+//! so they equal those of `wa report`; the page adds nothing up.
 //!
 //! - `options` chooses windows and reports;
-//! - `encode` writes answers as compact JSON, `data` adds the scope and the `health` of the store,
-//!   and compresses it;
-//! - `page` is the document. Its script, in `assets/`, draws the chosen view with DOM methods that
-//!   take text, never markup. Without scripts, the page shows the default view as tables.
+//! - `encode` writes answers as compact JSON; `data` adds the scopes and the store's `health`, and
+//!   compresses it;
+//! - `page` writes the document. Its script, in `assets/`, draws the chosen view with DOM methods
+//!   that take text, never markup. Without JavaScript, the page shows the default view as tables.
 
 mod data;
 mod encode;
@@ -35,7 +35,7 @@ pub(crate) struct Dashboard {
     pub notes: Vec<String>,
 }
 
-/// An answer in the forms that the page needs.
+/// An answer, converted to the forms that the page needs.
 struct Prepared {
     encoded: EncodedAnswer,
     /// The tables of the default view.
@@ -44,7 +44,7 @@ struct Prepared {
     notes: Vec<String>,
 }
 
-/// Computes the dashboard of one state of a store.
+/// Computes the dashboard of a snapshot.
 ///
 /// # Errors
 /// Returns a usage error for unknown chatbots and fields; fails if a file cannot be read.

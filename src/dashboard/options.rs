@@ -6,7 +6,7 @@ use crate::report::{GridRequest, ReportKind, ReportRequest, Window};
 pub(crate) const WINDOW_DAYS: [u32; 4] = [7, 30, 90, 365];
 /// The length of the window that is shown first.
 const DEFAULT_DAYS: u32 = 30;
-/// The maximum number of chatbots with their own figures.
+/// The maximum number of chatbots with figures of their own.
 pub(crate) const MAX_CHATBOTS: usize = 20;
 
 /// The reports of the page, and whether each is compared with the previous period.

@@ -1,4 +1,4 @@
-//! The document: the controls, the places of the sections, the data and the script.
+//! The document: the controls, containers for the sections, the data and the script.
 
 use minijinja::context;
 use minijinja::value::Serde;
@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use crate::error::Result;
 use crate::render::html::{BASE_STYLE, Document, fill};
 
-/// The script: one function, so that it defines no global names.
+/// The script is wrapped in a function, so that it defines no global names.
 const SCRIPT: &str = concat!(
     "(() => {\n'use strict';\n",
     include_str!("assets/data.js"),
@@ -25,8 +25,8 @@ const SCRIPT: &str = concat!(
 
 const STYLE: &str = include_str!("assets/dashboard.css");
 
-/// Returns the document. `data` is the compressed data; `fallback` has the tables that are shown
-/// without scripts, as HTML.
+/// Returns the document. `data` is the compressed data; `fallback` contains the HTML tables that
+/// are shown without JavaScript.
 ///
 /// # Errors
 /// If a template fails.

@@ -15,7 +15,7 @@ pub struct UserAgent {
     pub os_version: Option<String>,
     /// The kind of device.
     pub device_type: DeviceType,
-    /// The user agent is a known automated client.
+    /// Whether the user agent is a known automated client.
     pub is_bot: bool,
 }
 

@@ -39,7 +39,7 @@ pub struct Explanation {
     pub reason: RejectReason,
     /// Number of events that were rejected for this reason.
     pub events: u64,
-    /// Some of the lines.
+    /// Samples of the lines.
     pub samples: Vec<ExplainedLine>,
     /// The form of the lines.
     pub form: String,

@@ -4,8 +4,8 @@
 //! computes the sessions that follow from the retained events and, for sessions with pruned events,
 //! from the stored rows. Verify compares them with the stored rows; rebuild writes them.
 //!
-//! Memory holds the events of two batches of a file, the sessions of about three days, and earlier
-//! sessions that are still open. It does not grow with the number of days.
+//! At any time, the events of two batches of a file, the sessions of about three days, and earlier
+//! open sessions are in memory, regardless of the number of days.
 //!
 //! [`gc()`] prunes, removes IP addresses, compacts and removes orphan files. `status` reads the
 //! manifest, the daily statistics and the newest sessions.

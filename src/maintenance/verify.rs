@@ -80,7 +80,7 @@ impl VerifyReport {
     }
 }
 
-/// Checks one state of a store, without a lock. `settings` are its settings, or the error of
+/// Checks a snapshot of a store, without a lock. `settings` are its settings, or the error of
 /// reading them, which is a difference.
 ///
 /// # Errors

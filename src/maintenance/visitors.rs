@@ -3,8 +3,8 @@
 //! Each id in the events must have one row, whose first-seen time is not after the id's earliest
 //! event. A row whose first-seen time is on a retained date must have an event at that time.
 //!
-//! The ids are compared in batches, and the table is read once for each batch. Memory holds a batch
-//! and a flag per row.
+//! The ids are compared in batches, and the table is read once for each batch. One batch and a flag
+//! per row are in memory.
 
 use std::collections::HashMap;
 

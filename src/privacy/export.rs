@@ -1,4 +1,4 @@
-//! Selects stored events for an export: of a person, a window of days or some chatbots.
+//! Selects stored events for an export: of a person, a window of days or given chatbots.
 //!
 //! An [`Export`] passes the rows to its caller, file by file; the caller chooses the output format.
 

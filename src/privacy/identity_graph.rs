@@ -1,8 +1,8 @@
-//! The sessions that contain some identifiers, and the ids that occur with them.
+//! Finds the sessions that contain given identifiers, and the ids that occur with them.
 //!
 //! A session contains an identifier if one of its own columns does, a profile in its merge state,
-//! or one of its events. The tables are read file by file; memory holds only the sessions that
-//! contain an identifier and the ids in them.
+//! or one of its events. The tables are read file by file. Only the sessions that contain an
+//! identifier, and the ids in them, are kept in memory.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -29,7 +29,7 @@ pub(super) struct SessionNode {
     pub(super) anonymous: HashSet<String>,
 }
 
-/// The sessions that contain some identifiers.
+/// The sessions that contain given identifiers.
 pub(super) struct IdentityGraph {
     /// The sessions by session key hash, sorted by start; sessions of one key do not overlap.
     pub(super) sessions: HashMap<u128, Vec<SessionNode>>,

@@ -126,8 +126,8 @@ fn rows_by_chatbot(outcomes: &[ReportOutcome], terminal: bool) -> Rows {
     all
 }
 
-/// Returns the rows of an answer. If it has notes on days, the last column has the notes on the
-/// days of each row, and the first column is the day or time at which a row begins.
+/// Returns the rows of an answer. If it has notes on days, the last column contains the notes on
+/// the days of each row, and the first column is the day or time at which the row begins.
 fn answer_rows(answer: &dyn Answer, terminal: bool) -> Rows {
     let mut rows = rows_without_annotations(answer, terminal);
     let notes = answer.annotations();
@@ -137,8 +137,8 @@ fn answer_rows(answer: &dyn Answer, terminal: bool) -> Rows {
     let days: Vec<String> = rows.iter().skip(1).filter_map(|row| row.first().cloned()).collect();
     let mut texts = vec![Vec::new(); days.len()];
     for note in notes {
-        // A note goes to the row of its day or the first hour of it. Without such a row, it goes to
-        // the week or month that began last before the day.
+        // A note belongs to the row of its day, or of the first hour of that day. If there is no
+        // such row, it belongs to the latest week or month that began before the day.
         let same_day = days.iter().position(|day| day.starts_with(&note.date));
         let row = same_day.or_else(|| days.iter().rposition(|day| day.as_str() < note.date.as_str()));
         if let Some(texts) = row.and_then(|row| texts.get_mut(row)) {

@@ -6,8 +6,8 @@ use super::text::escape_control;
 use super::{Style, table};
 use crate::lint::{Finding, LintReport};
 
-/// Returns the findings as a table, at most `limit` of them. `scope` are the parts of the title
-/// after "Lint".
+/// Returns the findings as a table, at most `limit` of them. `scope` contains the parts of the
+/// title after "Lint".
 pub(crate) fn lint_table(
     report: &LintReport,
     scope: Vec<String>,

@@ -8,8 +8,8 @@
 //! the wrong type. If the member were written after the valid value, it would replace that value.
 //! [`EventLine::write`] handles these cases.
 //!
-//! A map leaves members in `extra` that have the name of an id and a valid value. An ingest would
-//! read them as ids of the event, so they are omitted.
+//! Events that a map read can have members in `extra` with the name of an id and a valid value. An
+//! ingest would read them as ids of the event, so they are omitted.
 
 use crate::enrich::{Enricher, SourceFields};
 use crate::error::{Error, Result};
@@ -47,7 +47,7 @@ impl EventColumns {
         columns.collect::<Result<_>>().map(EventColumns)
     }
 
-    /// Returns the event in a row as a line, with its line feed.
+    /// Returns the event of a row as a line, including the line feed.
     ///
     /// # Errors
     /// If the stored `extra` is not a JSON object.

@@ -123,7 +123,7 @@ fn shorten_middle(text: &str, width: usize) -> String {
     start.into_iter().chain(["…"]).chain(end.into_iter().rev()).collect()
 }
 
-/// Returns as many of the first graphemes as fit into a width in terminal cells.
+/// Returns the leading graphemes that fit into a width in terminal cells.
 fn fitting<'a>(graphemes: impl Iterator<Item = &'a str>, width: usize) -> Vec<&'a str> {
     let mut used = 0;
     graphemes

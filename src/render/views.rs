@@ -37,7 +37,7 @@ pub(crate) fn create_views(engine: SqlEngine, dir: &Path, manifest: &Manifest) -
 }
 
 impl SqlEngine {
-    /// Returns the engine's official name.
+    /// Returns the name of the engine.
     fn name(self) -> &'static str {
         match self {
             SqlEngine::DuckDb => "DuckDB",

@@ -124,7 +124,7 @@ impl ReportKind {
         }
     }
 
-    /// Returns the kind of a name. `traffic-sources` is another name of `sources`.
+    /// Returns the kind of a name. `traffic-sources` is an alias of `sources`.
     pub fn from_name(name: &str) -> Option<ReportKind> {
         if name == "traffic-sources" {
             return Some(ReportKind::Sources);
@@ -191,8 +191,8 @@ impl ReportKind {
         !matches!(self, ReportKind::Active | ReportKind::Sessions)
     }
 
-    /// Returns whether the report compares itself. Others are compared with their answer for the
-    /// previous period.
+    /// Returns whether the report computes its own comparison. All other reports are compared with
+    /// their answer for the previous period.
     fn compares_itself(self) -> bool {
         !matches!(
             self,
@@ -251,10 +251,10 @@ pub struct ReportRequest {
     pub has_window: bool,
     /// Whether the report is compared with the previous period.
     pub compare: bool,
-    /// The maximum number of rows in a list; `None` for the default of JSON: all, but 10 in
-    /// `events` and 20 in `sessions`.
+    /// The maximum number of rows in a list; `None` for the default of JSON: all rows, except 10 in
+    /// `events` and 20 in `sessions`, `conversations` and `paths`.
     pub limit: Option<usize>,
-    /// Whether lists without a limit have all rows, even in `events` and `sessions`.
+    /// Whether lists without a limit have all rows, regardless of the default.
     pub lists_all: bool,
     /// Whether `all` has the list of sessions.
     pub with_sessions: bool,
@@ -436,7 +436,7 @@ impl serde::Serialize for ReportOutcome {
     }
 }
 
-/// The greatest number of rows that a limit can name.
+/// The maximum value of a limit.
 pub const MAX_LIMIT: usize = 100;
 
 /// The reports of `all`, in order.

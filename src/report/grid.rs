@@ -1,7 +1,7 @@
-//! Grids: the same reports for several chatbots and several windows that end on the same day.
+//! Grids: the same reports for several chatbots, and for several windows that end on the same day.
 //!
-//! Each answer is the one that [`run`](super::run) returns for its chatbots and its window. The
-//! reports of a grid share their reads: each file is read once per report, not once per answer.
+//! Each answer equals that of [`run`](super::run) for its chatbots and its window. The answers
+//! share their reads: each file is read once per report, not once per answer.
 
 use rayon::prelude::*;
 
@@ -17,12 +17,12 @@ use super::selected::filtered::{resolve_fields, with_selected_sessions};
 use crate::error::Result;
 use crate::store::columns::Table;
 
-/// The longest window in days whose retention is by day, and the longest whose retention is by
+/// Maximum length, in days, of a window whose retention is by day, and of one whose retention is by
 /// week.
 const RETENTION_DAYS: [u32; 2] = [14, 180];
 
-/// The maximum number of events in the longest window and its previous period for which answers are
-/// computed in parallel. Each answer on that many events takes about 150 MB.
+/// If the longest window and its previous period have at most this many events, answers are
+/// computed in parallel. An answer on that many events takes about 150 MB.
 const MAX_PARALLEL_EVENTS: usize = 2 << 20;
 
 /// A request for a grid.
@@ -52,8 +52,8 @@ pub struct GridPosition {
 /// The answers of a grid, converted to `T`.
 #[derive(Clone, Debug)]
 pub struct Grid<T> {
-    /// The chatbots of each scope. The first scope has all chatbots of the request together. If
-    /// these are several, each of the next scopes has one of them, most sessions first.
+    /// The chatbots of each scope. The first scope is all chatbots of the request together. If
+    /// there are several, each further scope is one of them, most sessions first.
     pub scopes: Vec<Vec<String>>,
     /// The chatbots that have no scope of their own.
     pub others: Vec<String>,
@@ -109,7 +109,7 @@ pub fn run_grid<T: Send>(
     Ok(grid)
 }
 
-/// Computes a grid on all sessions of the tables.
+/// Computes a grid.
 fn compute<T: Send>(
     tables: &dyn Tables,
     request: &GridRequest,
@@ -130,8 +130,9 @@ fn compute<T: Send>(
     let positions: Vec<(usize, usize)> = (0..scopes.len())
         .flat_map(|scope| (0..request.windows.len()).map(move |window| (scope, window)))
         .collect();
-    // All chatbots together read all that the others need. Their shortest window is first, so that
-    // the newest days, which all windows have, fit into the cache of reads.
+    // The scope of all chatbots reads everything that the other scopes need. Start with its
+    // shortest window, so that the newest days, which all windows include, fit into the cache of
+    // reads.
     let (together, separate) = positions.split_at(request.windows.len().min(positions.len()));
     let mut answers: Vec<Vec<Vec<T>>> =
         scopes.iter().map(|_| request.windows.iter().map(|_| Vec::new()).collect()).collect();

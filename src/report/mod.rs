@@ -1,6 +1,6 @@
 //! Reports: typed, serializable answers computed from the tables.
 //!
-//! A report is a function of [`Tables`] (one state of the store) and a [`Query`] (days, chatbots,
+//! A report is a function of [`Tables`] (a snapshot of the store) and a [`Query`] (days, chatbots,
 //! bot sessions). It reads the columns it needs, aggregates file by file in parallel, merges the
 //! results and rounds once at the end. An event belongs to its session, and a session belongs to
 //! the day on which it started. Therefore all reports agree with each other and with the tables.

@@ -109,7 +109,7 @@ fn is_row_id_prefix(text: &str) -> bool {
     text.len() >= ROW_ID_PREFIX && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
-/// The number of characters of a row's id that suffice to look it up.
+/// The minimum number of characters of a row's id with which it can be looked up.
 pub(crate) const ROW_ID_PREFIX: usize = 8;
 
 /// Selects rows with a given id in any of several columns. Without an id, all rows match.

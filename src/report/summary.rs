@@ -82,7 +82,7 @@ pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repo
 }
 
 /// Computes the `summary` of each chatbot, in the order given, from one pass over the tables. Notes
-/// on events are those of all chatbots together, and stand in the first report.
+/// on events refer to all chatbots together and are in the first report.
 pub(crate) fn summaries(
     tables: &dyn Tables,
     query: &Query,

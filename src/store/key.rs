@@ -33,7 +33,7 @@ const NEW_SUFFIX: &str = ".new";
 
 /// The largest key file, in bytes: a key and white space.
 const MAX_FILE: u64 = 1024;
-/// The least number of different bytes in a key. A random key has fewer with a probability below
+/// The minimum number of different bytes in a key. A random key has fewer with a probability below
 /// 10^-36.
 const MIN_DISTINCT_BYTES: usize = 8;
 
@@ -84,7 +84,7 @@ impl SecretKey {
 /// `WA_KEY_FILE`, if set.
 ///
 /// # Errors
-/// As [`load`] and [`check_access`]. Nothing is changed then.
+/// Returns the errors of [`load`] and [`check_access`]. Nothing is changed in that case.
 pub fn load_or_create(store: &Store, manifest: &Manifest, key_file: Option<&Path>) -> Result<SecretKey> {
     load_or_write(store, manifest, key_file, random)
 }
@@ -93,7 +93,7 @@ pub fn load_or_create(store: &Store, manifest: &Manifest, key_file: Option<&Path
 /// merged into this one.
 ///
 /// # Errors
-/// As [`load`] and [`check_access`]. Nothing is changed then.
+/// Returns the errors of [`load`] and [`check_access`]. Nothing is changed in that case.
 pub fn load_or_adopt(
     store: &Store,
     manifest: &Manifest,
@@ -169,8 +169,8 @@ fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<SecretKey>> {
     Ok(Some(key))
 }
 
-/// Fails if others than the owner can access a key file. Exception: a service's group may read a
-/// file that belongs to root, the usual way to pass secrets to a service.
+/// Fails if users other than the owner can access a key file. Exception: a service's group may read
+/// a file that belongs to root, the usual way to pass secrets to a service.
 ///
 /// # Errors
 /// The error names the permissions of the file.
@@ -200,7 +200,7 @@ fn create(fs: &dyn FileSystem, path: &Path, key: &SecretKey, shared: bool) -> Re
     let text = hex(key.bytes());
     let mut new_path = path.to_owned().into_os_string();
     match shared {
-        // The store is locked: at most a crashed writer's file has this name.
+        // The store is locked, so only a crashed writer can have left a file with this name.
         false => new_path.push(NEW_SUFFIX),
         true => new_path.push(format!(".{}{NEW_SUFFIX}", uuid::Uuid::new_v4().simple())),
     }

@@ -99,7 +99,8 @@ pub struct Ledger {
     /// Keyed hashes of anonymous ids that a forgotten user shared with others.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub shared_ids: BTreeSet<String>,
-    /// A forgotten email address contains no `@`. Every text has to be compared with it then.
+    /// Whether a forgotten email address contains no `@`, so that every text has to be compared
+    /// with it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bare_emails: bool,
 }

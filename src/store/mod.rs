@@ -141,8 +141,8 @@ impl Store {
         }
     }
 
-    /// Computes a result from one state of the store. If a writer commits a new state and removes a
-    /// file in the meantime, the computation starts over from the new state.
+    /// Computes a result from a snapshot of the store. If a writer commits a new state and removes
+    /// a file in the meantime, the computation starts over from the new state.
     ///
     /// # Errors
     /// Fails if `compute` does, or if a file of the current state is missing.

@@ -47,7 +47,7 @@ impl Store {
         Table::ALL.iter().map(|table| table.name()).chain([REJECTS_DIR, STATE_DIR])
     }
 
-    /// Returns the paths of orphan files in some of the store's folders.
+    /// Returns the paths of orphan files in the given folders of the store.
     ///
     /// # Errors
     /// Fails if a folder cannot be listed.
@@ -59,9 +59,8 @@ impl Store {
         self.scan(&NamedPaths::new(Some(manifest)), dirs).map(|scan| scan.orphans)
     }
 
-    /// Removes orphan files, and the subfolders that are empty, from some of the store's
-    /// folders. Returns the number of files removed, and adds the folders that lost an
-    /// entry to `changed_dirs`.
+    /// Removes orphan files and empty subfolders from the given folders of the store. Returns the
+    /// number of files removed, and adds the folders that lost an entry to `changed_dirs`.
     ///
     /// # Errors
     /// Fails if a folder cannot be listed, or a file or folder cannot be removed.

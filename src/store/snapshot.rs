@@ -1,4 +1,4 @@
-//! Snapshots: one state of the store, as its manifest names it.
+//! Snapshots: the state of the store that a manifest describes.
 //!
 //! Readers take no lock. If a writer commits a new state and removes a file, a read of that file
 //! fails. [`Store::read_consistently`] then starts over from the new state, so that every result is
@@ -20,7 +20,7 @@ use super::paths::staged_path;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros, Zone};
 
-/// One state of the store.
+/// The state of the store at one commit.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     fs: Arc<dyn FileSystem>,

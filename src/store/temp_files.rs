@@ -55,7 +55,8 @@ impl TempFiles {
         self.fs.read(path).map_err(|e| Error::io("read", path, e))
     }
 
-    /// Removes a file. If that fails, the end of this writer or the next writer removes it.
+    /// Removes a file. If that fails, it is removed when this writer is closed or the next one is
+    /// opened.
     pub fn remove(&self, path: &Path) {
         let _ = self.fs.remove_file(path);
     }

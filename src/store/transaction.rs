@@ -257,7 +257,7 @@ impl Transaction {
     }
 
     /// Removes a file whose entry the caller has removed from the manifest. A committed file is
-    /// removed after the commit, a new one at once.
+    /// removed after the commit, a new one immediately.
     pub fn remove_auxiliary(&mut self, path: &str) {
         self.remove_file(path, None);
     }

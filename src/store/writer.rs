@@ -162,7 +162,7 @@ impl DryRun {
         Transaction::begin(self.store.fs.clone(), &self.store.dir, self.manifest.clone())
     }
 
-    /// Returns the temporary files of the dry run. Its end removes them.
+    /// Returns the temporary files of the dry run, which are removed when it ends.
     pub fn temp_files(&self) -> TempFiles {
         TempFiles::new(self.store.fs.clone(), &self.store.dir)
     }
@@ -191,7 +191,7 @@ pub struct Completed<T> {
     pub report: T,
     /// Whether a change was committed.
     pub is_committed: bool,
-    /// Why replaced or temporary files could not be removed at the end.
+    /// The error if replaced or temporary files could not be removed.
     pub cleanup_error: Option<Error>,
 }
 
@@ -292,8 +292,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes orphan files after a commit, as [`Writer::remove_orphans`] does. If that fails, the
-    /// end of the writer tries again and reports the error.
+    /// Removes orphan files after a commit, as [`Writer::remove_orphans`] does. If that fails,
+    /// closing the writer tries again and reports the error.
     pub fn remove_orphans_after_commit(&mut self) -> u64 {
         self.remove_orphans().unwrap_or_else(|_| {
             self.orphans_remain = true;
@@ -312,8 +312,8 @@ impl Writer {
         Ok(removed + std::mem::take(&mut self.orphans_removed))
     }
 
-    /// Ends the writer. Afterwards the folders of the tables contain exactly the current state, so
-    /// that other programs can read them by glob.
+    /// Closes the writer. Afterwards the folders of the tables contain exactly the current state,
+    /// so that other programs can read them by glob.
     ///
     /// # Errors
     /// Fails if an orphan file or the staging folder cannot be removed.
@@ -353,8 +353,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the writer after a command. A failed end does not undo what was committed, so its error
-    /// is returned next to the report.
+    /// Closes the writer after a command. A failure to close it does not undo a commit, so that
+    /// error is returned together with the report.
     ///
     /// # Errors
     /// The error of the command.
@@ -371,7 +371,7 @@ impl Writer {
         }
     }
 
-    /// Ends the writer after an error, and removes its temporary files if it can.
+    /// Closes the writer after an error, and removes its temporary files if possible.
     pub fn abandon(self) {
         // The next writer finds out which state a failed commit left. Without the lock, the
         // temporary files can be those of another writer.

@@ -32,15 +32,15 @@ class Browser:
             executable_path=executable(), headless=True, args=ARGUMENTS)
 
     def close(self):
-        """Ends the browser."""
+        """Closes the browser."""
         self.browser.close()
         self.playwright.stop()
         self.profile.cleanup()
 
     @contextmanager
     def open(self, path, fragment="", width=1280, height=900, init=None, **options):
-        """Opens a file. `page.problems` collects what a safe page does not do: messages on the
-        console, errors, dialogs and requests."""
+        """Opens a file. `page.problems` collects everything that a safe page never causes: console
+        messages, errors, dialogs and requests."""
         context = self.browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion=options.pop("reduced_motion", "reduce"), **options)
         page = context.new_page()

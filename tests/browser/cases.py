@@ -18,7 +18,7 @@ Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) =
 
 
 class Fixture:
-    """What all tests share."""
+    """The state that all tests share."""
 
 
 FIXTURE = Fixture()

@@ -3,7 +3,7 @@
 
 Usage: check.py WA LOG... [--shots FOLDER]
 
-With `--shots`, writes screenshots to a folder, to be looked at.
+With `--shots`, writes screenshots to a folder for inspection.
 """
 
 import argparse

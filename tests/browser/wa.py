@@ -24,7 +24,7 @@ HOSTILE = [
     "__proto__",
     "constructor",
 ]
-"""Texts that do harm where they are not escaped."""
+"""Texts that are harmful unless they are escaped."""
 
 
 class Wa:

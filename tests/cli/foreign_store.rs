@@ -1,4 +1,4 @@
-//! A store from other people, or a store that someone tampered with, harms nothing outside it.
+//! An untrusted or tampered store harms nothing outside its folder.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

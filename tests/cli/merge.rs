@@ -151,7 +151,7 @@ fn other_settings_are_an_error_with_both_values() {
         sandbox.write("b/wa.toml", settings.replace(own, other));
         sandbox.wa("--store b rebuild").exits(0);
         sandbox.wa("--store a merge b").exits(2).warns(message).warns("rebuild");
-        // The way out.
+        // The suggested solution works.
         sandbox.write("b/wa.toml", &settings);
         sandbox.wa("--store b rebuild").exits(0);
         sandbox.wa("--store a merge b --dry-run").exits(0);

@@ -218,7 +218,7 @@ fn order_tables_depend_only_on_the_set_in_further_cases() {
     run_cases(CASES);
 }
 
-/// Returns events of some days, in an order in which adjacent lines are many days apart. The
+/// Returns events of many days, in an order in which adjacent lines are many days apart. The
 /// reference model finds an event by its page title. Every seventh line repeats an earlier one, and
 /// some sessions continue on the next day.
 fn lines_of_days(days: i64) -> Vec<String> {
@@ -262,8 +262,8 @@ fn order_of_many_days_in_small_batches_gives_the_same_tables() {
         found
     };
     let expected = run(1 << 30, false);
-    // Batches of more than a hundred events that span a hundred days are written together in order
-    // of time. Batches of about twenty events are written one at a time.
+    // Batches of more than a hundred events that span a hundred days are written together in time
+    // order. Batches of about twenty events are written one at a time.
     for (batch_bytes, atomic) in [(200_000, false), (200_000, true), (30_000, false)] {
         let found = run(batch_bytes, atomic);
         let difference = tables::difference(&expected, &found, tables::WRITE_TIMES);
@@ -341,7 +341,7 @@ fn order_of_shuffled_files_takes_at_most_twice_their_space() {
         tables.iter().flat_map(|table| snapshot.manifest().files(*table)).map(|file| file.bytes).sum();
     let peak = disk.peak_bytes();
     assert!(peak <= 2 * stored, "{peak} bytes for {stored} bytes of tables");
-    // A compaction makes no difference to speak of.
+    // A compaction makes no noticeable difference.
     fixtures::gc(&disk, &fixtures::settings(), NOW).unwrap();
     let compacted = fixtures::store_in(&disk).snapshot().unwrap();
     let compacted: u64 =

@@ -286,7 +286,7 @@ fn job_that_ends_early_leaves_the_old_state() {
         let mut job = Job::begin(&dir, &inputs, JobOptions::default(), NOW, Duration::ZERO).unwrap();
         cluster.run_tasks(&mut job).unwrap();
         assert!(!job.rewrites().is_empty(), "the second file continues sessions of the first");
-        // A driver that is killed does not even remove its files.
+        // A killed driver cannot remove its files.
         if is_abandoned {
             job.abandon();
             assert!(!dir.join("staging").exists());

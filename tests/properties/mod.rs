@@ -19,7 +19,7 @@ use wa::ingest::{
 use wa::settings::IpPolicy;
 use wa::store::manifest::{Manifest, checksum};
 
-/// Returns a shared enricher, because compiling its rules takes some time.
+/// Returns a shared enricher, because compiling its rules is slow.
 fn enricher() -> &'static Enricher {
     static ENRICHER: OnceLock<Enricher> = OnceLock::new();
     ENRICHER.get_or_init(|| Enricher::new(None).unwrap())

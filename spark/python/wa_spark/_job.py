@@ -32,7 +32,7 @@ def ingest(
     default there is one for 128 MiB of input, and at least one per core. `now` is the current time in
     microseconds since 1970.
 
-    A job that fails leaves the store as it was.
+    A job that fails leaves the store unchanged.
     """
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]

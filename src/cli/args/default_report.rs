@@ -1,4 +1,4 @@
-//! Lets `wa report` without the name of a report show the summary, also with options.
+//! Makes `wa report` show the summary if no report is named, also with options.
 
 use std::ffi::OsString;
 
@@ -7,8 +7,8 @@ use clap::{ArgMatches, Command, Error};
 
 const DEFAULT: &str = "summary";
 
-/// Parses arguments that caused an error again as arguments of the summary, if they have options of
-/// a report but no name of a report, as in `wa report --days 7`.
+/// Parses arguments that caused an error again, as arguments of the summary, if they contain report
+/// options but no report name: `wa report --days 7`.
 ///
 /// # Errors
 /// The original error, or the error of an option of the summary.

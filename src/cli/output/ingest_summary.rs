@@ -16,7 +16,7 @@ use crate::time::Zone;
 
 /// The maximum number of files with a separate row.
 const MAX_FILES: usize = 20;
-/// The maximum number of keys that are listed if everything is rejected.
+/// The maximum number of listed keys if everything is rejected.
 const MAX_KEYS: usize = 30;
 
 /// The JSON form of a report.

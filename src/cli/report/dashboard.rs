@@ -23,7 +23,7 @@ const ROWS: usize = 25;
 
 /// Write all reports as one offline HTML page with charts
 ///
-/// In the page, one can choose a chatbot and a period of 7, 30 or 90 days or 12 months. It loads
+/// The page lets you choose a chatbot and a period of 7, 30 or 90 days or 12 months. It loads
 /// nothing from the network, so it can be sent by email.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\

@@ -11,8 +11,8 @@ use crate::store::columns::Table;
 use crate::store::{Snapshot, Store};
 use crate::time::Day;
 
-/// Prints all selected sessions, newest first. Memory holds the sessions of one day at a time.
-/// Returns the notes.
+/// Prints all selected sessions, newest first. Only the sessions of one day are in memory at a
+/// time. Returns the notes.
 ///
 /// # Errors
 /// The error of the report, or of standard output.

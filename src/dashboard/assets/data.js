@@ -12,7 +12,7 @@ async function load() {
   return data;
 }
 
-// Returns rows of names and values from a flat array.
+// Splits a flat array into rows of names and values.
 function unflatten(data, flat, names, values) {
   const rows = [];
   for (let at = 0; at < flat.length; at += names + values) {

@@ -1,4 +1,4 @@
-// Makes elements. Text is always text, never markup.
+// Creates elements. Text is always inserted as text, never as markup.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -49,7 +49,7 @@ function card(title, options, ...children) {
     children);
 }
 
-// A place for a chart or list without data: what is missing, and how to get it.
+// A placeholder for a chart or list without data: what is missing, and how to get it.
 function empty(title, hint) {
   return el('div', { class: 'empty-state' }, el('p', { class: 'empty-title' }, title), el('p', {}, hint));
 }
@@ -60,7 +60,7 @@ async function copyText(text, button) {
     await navigator.clipboard.writeText(text);
     copied = true;
   } catch {
-    // Some browsers have no clipboard for files. They still copy a selection.
+    // Some browsers have no clipboard API for local files, but can copy a selection.
     const area = el('textarea', { class: 'hidden', 'aria-hidden': 'true', tabindex: '-1' });
     area.value = text;
     document.body.append(area);

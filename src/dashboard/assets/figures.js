@@ -1,4 +1,4 @@
-// The figures at the top, and the time series that they select.
+// The main figures, and the time series of the selected one.
 
 // The figures with a series: key, group of the series, key of the series.
 const MAIN_FIGURES = [
@@ -55,7 +55,7 @@ function seriesOf(view, groupName, key) {
   };
 }
 
-// Returns the figures and the chart of the selected one.
+// Returns the main figures and the chart of the selected one.
 function figures(view, data, state) {
   const place = el('div', { class: 'series' });
   const tiles = [];

@@ -1,4 +1,4 @@
-// Formats values by the rules of the tables of `wa report`.
+// Formats values like the tables of `wa report`.
 
 const UNKNOWN = '–';
 
@@ -45,7 +45,7 @@ function plain(value, unit) {
   return hundredths(value).replace(/,/g, '').replace(/\.?0+$/, (zeros) => (zeros.startsWith('.') ? '' : zeros.replace(/0+$/, '')));
 }
 
-// Formats a number of an axis: 1,200 as 1.2k.
+// Formats a number for an axis: 1,200 as 1.2k.
 function short(value, unit) {
   if (unit === 'percent') return `${+(value / 100).toFixed(1)}%`;
   if (unit === 'count' && value >= 1e6) return `${+(value / 1e6).toFixed(1)}M`;
@@ -71,7 +71,7 @@ function weekday(day) {
   return WEEKDAYS[(new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7];
 }
 
-// Returns the day that is some days later.
+// Returns the day a number of days later.
 function plusDays(day, days) {
   return new Date(Date.parse(`${day}T00:00:00Z`) + days * 86400000).toISOString().slice(0, 10);
 }

@@ -1,7 +1,7 @@
 // Funnel, retention and heatmap.
 
 function funnelCard(view) {
-  // The goals are in the other half.
+  // Goals, if defined, take the other half of the row.
   const wide = view.goals ? '' : 'wide';
   const answer = view.funnel;
   const group = answer.groups.steps;
@@ -9,7 +9,7 @@ function funnelCard(view) {
   const title = 'Funnel';
   if (!first) {
     return card(title, { class: wide, note: answer.facts.join('; ') }, empty('No session reached the first step',
-      `The first step is the event ${group.rows.length ? group.rows[0].names[0] : 'widget_loaded'}. If your events have other names, rename them in a map ([names]), or ask wa report funnel --step EVENT.`));
+      `The first step is the event ${group.rows.length ? group.rows[0].names[0] : 'widget_loaded'}. If your events have other names, rename them in a map ([names]), or use wa report funnel --step EVENT.`));
   }
   const value = (row, key) => row.values[group.metricKeys.indexOf(key)];
   const unit = (key) => group.metrics[group.metricKeys.indexOf(key)][2];

@@ -38,7 +38,7 @@ function list(group, title, missing) {
 
 const NO_SESSIONS = ['No sessions', 'No session started in this period. Choose a longer one, or ingest newer logs with wa ingest.'];
 
-// Returns the hint for a list whose only value says that nothing is known; null for other lists.
+// Returns the hint for a list whose only value is `unknown` or the like; null for other lists.
 function unknownOnly(group, names, title, hint) {
   const known = group.rows.some((row) => !names.includes(row.names[0]));
   return known || !group.rows.length ? null : el('div', {}, empty(title, hint), behind(title, group, {}));
@@ -55,7 +55,7 @@ function listCards(view, state) {
   const cards = [
     tabs('Sources', [
       tab('Channels', sources.groups.channels),
-      tab('Referrers', sources.groups.referrers, [['direct'], 'No referrers', 'All sessions are direct visits, or the log has no field referrer.']),
+      tab('Referrers', sources.groups.referrers, [['direct'], 'No referrers', 'All sessions are direct visits, or the log has no referrer field.']),
       tab('Campaigns', sources.groups.utm_sources, [['unknown'], 'No campaigns', 'Add utm_source to the links of a campaign. The log needs page_url with its query.']),
     ], state, 'sources'),
     card('Landing pages', {}, list(pages.groups[Object.keys(pages.groups)[0]], 'Landing pages', NO_SESSIONS)),

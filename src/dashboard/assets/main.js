@@ -1,4 +1,4 @@
-// The controls, and the view that they choose.
+// The controls, and the view that they select.
 
 function remember(name, value) {
   try { localStorage.setItem(name, value); } catch { /* A file in a sandbox has no storage. */ }
@@ -35,7 +35,7 @@ function windowName(days) {
   return days === 365 ? '12 months' : plural(days, 'day');
 }
 
-// The choice is in the address after `#`, so that a reload and a bookmark keep it.
+// The URL fragment stores the selection, so that a reload and a bookmark keep it.
 function readChoice(data) {
   const parameters = new URLSearchParams(location.hash.slice(1));
   const scope = data.scopes.findIndex((_, index) => scopeName(data, index) === parameters.get('chatbot'));

@@ -1,8 +1,8 @@
-// Draws series of days: sparklines and the time series.
+// Draws daily series: sparklines and time series charts.
 
 const CHART_HEIGHT = 260;
 
-// Returns the points of a series as the commands of a path.
+// Returns the path commands for the points of a series.
 function path(points) {
   return points.map(([x, y], index) => `${index ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('');
 }
@@ -19,7 +19,7 @@ function sparkline(values) {
     points.length ? [svg('path', { class: 'area', d: area }), svg('path', { class: 'line', d: path(points) })] : null);
 }
 
-// Returns round steps of an axis from 0 to at least `max`.
+// Returns round axis ticks from 0 to at least `max`.
 function ticks(max, unit) {
   if (max <= 0) return [0, 1];
   const rough = max / 4;
@@ -133,7 +133,7 @@ function timeChart(series, annotations) {
   return frame;
 }
 
-// Returns columns of a few values, such as the hours of a day.
+// Returns a column chart of a few values, such as the hours of a day.
 function columnChart(labels, values, unit, title) {
   const max = Math.max(1, ...values.map((value) => value || 0));
   return el('div', { class: 'columns', role: 'img', 'aria-label': `${title}: ${labels.map((label, index) => `${label} ${format(values[index], unit)}`).join(', ')}` },

@@ -1,4 +1,4 @@
-// Tables that sort, search and expand.
+// Tables that can be sorted, searched and expanded.
 
 const FEW_ROWS = 8;
 
@@ -48,7 +48,7 @@ function groupCsv(group) {
   return [columns.map((column) => column.key), ...group.rows.map(cells), ...rest];
 }
 
-// Returns a table of a group. With `limit`, it shows few rows and a button that expands it.
+// Returns a table of a group. With `limit`, it shows that many rows and a button that expands it.
 function groupTable(group, options) {
   const columns = groupColumns(group).filter((column) => !(options.omit || []).includes(column.key));
   const state = { sort: null, descending: true, search: '', expanded: !options.limit };
@@ -115,7 +115,7 @@ function groupTable(group, options) {
   return el('div', { class: 'list' }, search, scroll, foot);
 }
 
-// Returns the table behind a chart, closed at first.
+// Returns the table behind a chart, initially closed.
 function behind(title, group, options) {
   const details = el('details', { class: 'behind' }, el('summary', {}, 'Show as table'));
   details.addEventListener('toggle', () => {

@@ -5,7 +5,7 @@ function smallFigures(items) {
     el('dt', {}, label), el('dd', {}, el('b', {}, value), note ? el('span', { class: 'change' }, note) : null))));
 }
 
-// Returns a group with one row per group of a single row, such as response and load times.
+// Combines groups with a single row, such as response and load times, into one group.
 function stacked(answer, names, dimension) {
   const first = answer.groups[names[0]];
   return {

@@ -30,7 +30,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Compiles the rules, which takes some milliseconds.
+    /// Compiles the rules, which takes a few milliseconds.
     pub fn new() -> Classifier {
         Classifier { normalizer: Normalizer::new(), rules: Rules::new(), models: DeviceModels::new() }
     }

@@ -4,8 +4,8 @@
 //! file. Two identical lines of a file are thus two events. Ingesting the file again, a copy of it,
 //! or a longer version of it stores no event twice.
 //!
-//! Every line without an id must therefore be compared with all earlier lines of its file. Memory
-//! holds the hashes of the latest lines; the hashes of earlier lines are in sorted runs on disk.
+//! Every line without an id must therefore be compared with all earlier lines of its file. The
+//! hashes of recent lines are in memory, and those of earlier lines in sorted runs on disk.
 //! Identical lines have the same time. A batch of an ordered log therefore reads no run, while a
 //! batch of a shuffled log reads all runs once, at 20 bytes per line.
 

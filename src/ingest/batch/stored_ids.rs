@@ -2,8 +2,8 @@
 //!
 //! A batch is compared with the stored events of its dates and of the neighbouring dates. The next
 //! batch usually needs the same dates. Their ids, including those that this ingest adds, are
-//! therefore cached as long as batches need them and memory suffices. The writer lock excludes
-//! other writers meanwhile.
+//! therefore cached as long as batches need them and memory suffices. The writer's lock excludes
+//! other writers.
 //!
 //! A date without stored events is not cached. If a later batch needs it, the events that this
 //! ingest has added are read back. For an ordered log, few dates are needed twice.
@@ -191,8 +191,8 @@ impl StoredIds {
         }
     }
 
-    /// Removes the earliest dates while the cache exceeds its capacity, since most logs are in
-    /// order of time.
+    /// Removes the earliest dates while the cache exceeds its capacity, since most logs are in time
+    /// order.
     pub fn evict(&mut self) {
         while self.cached() > self.capacity && self.dates.pop_first().is_some() {}
     }

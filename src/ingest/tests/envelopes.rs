@@ -23,7 +23,7 @@ fn large_envelope_is_parsed_in_bounded_chunks() {
 
 #[test]
 fn equal_invalid_elements_are_counted_but_not_retained() {
-    // Half a million of two bytes each, in turn, and then elements of another envelope.
+    // Half a million elements of two bytes, alternating, and then elements of another envelope.
     let envelope = |elements: &str| format!("{{\"events\":[{elements}{}]}}\n", event_with(""));
     let raw = raw(envelope(&"0,1,".repeat(240_000)) + &envelope("0,"));
     let parsed = Parser::default().parse(raw, &options(), &Enricher::new(None).unwrap()).0;

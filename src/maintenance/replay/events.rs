@@ -9,7 +9,7 @@ use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::time::Day;
 
-/// Some of the events of a file.
+/// A batch of events of a file.
 #[derive(Debug)]
 pub(in crate::maintenance) struct EventBatch {
     /// The UTC date of the events.

@@ -10,10 +10,10 @@ use crate::report::metric::Unit;
 /// The shades. Each stands for a quarter of the range from 0 to the greatest value, lowest first;
 /// zero has no shade.
 const SHADES: [char; 4] = ['░', '▒', '▓', '█'];
-/// The mark of a cell whose period is not over. It replaces the shade.
+/// The mark of a cell whose period has not ended. It replaces the shade.
 const INCOMPLETE: char = '~';
 
-/// The text for the count 0, which most cells have in a store with little traffic.
+/// The text for 0, which is the value of most cells in a store with little traffic.
 const ZERO: &str = "·";
 
 /// Returns the facts of a matrix, and the legend of the shades.
@@ -74,7 +74,7 @@ pub(super) fn section(matrix: &Matrix) -> Section {
     };
     let mut section = Section::new(matrix.names.iter().enumerate().map(name));
     let max = matrix.max();
-    // The seven columns of counts have space for wide shades.
+    // Seven columns of counts leave space for wide shades.
     let texts = matrix.rows.iter().flat_map(|row| row.cells.iter().flatten());
     let widest = texts.map(|cell| number(matrix.unit, cell.value).len()).max().unwrap_or(0);
     let shade_width = match (matrix.unit, widest) {

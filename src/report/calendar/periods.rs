@@ -8,7 +8,7 @@ use crate::time::{Day, Micros, Zone};
 pub enum Interval {
     /// A day.
     Day,
-    /// A week from Monday.
+    /// A week that begins on Monday.
     #[default]
     Week,
     /// A month.

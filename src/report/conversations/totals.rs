@@ -101,7 +101,7 @@ impl Totals {
     }
 }
 
-/// Adds up conversations.
+/// Accumulates conversations.
 pub(super) struct ConversationFold {
     /// The time zone of hours and weekdays.
     pub zone: Zone,

@@ -1,7 +1,7 @@
 //! The visitors of a window, and the goals that each of them reached.
 //!
-//! Visitors are distinguished by the 128-bit hash of their id. A visitor takes about 40 bytes, and
-//! the shards, which grow one after the other, keep the peak near the final size.
+//! Visitors are distinguished by the 128-bit hash of their id. A visitor takes about 40 bytes. The
+//! shards are resized one at a time, so peak memory stays near the final size.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

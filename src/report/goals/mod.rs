@@ -113,7 +113,7 @@ struct GoalTotals {
     sessions: u64,
 }
 
-/// Adds up goals.
+/// Accumulates goals.
 struct GoalFold<'a> {
     goals: usize,
     converters: &'a Converters,

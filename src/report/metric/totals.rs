@@ -205,8 +205,8 @@ const SESSION_COLUMNS: [&str; 8] = [
     "error_count",
 ];
 
-/// Calls `visit` with each session of a frame that the query selects: its row and its figures. Bot
-/// sessions are visited even if they are excluded, with nothing but their number.
+/// Calls `visit` with each session of a frame that the query selects: its row and its figures.
+/// Excluded bot sessions are visited too, but only their number is set.
 fn for_each_session(frame: &Frame, query: &Query, mut visit: impl FnMut(usize, &Totals)) -> Result<()> {
     let all = Query { include_bots: true, ..query.clone() };
     let selected = all.select(frame)?;

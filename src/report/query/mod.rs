@@ -1,6 +1,6 @@
 //! Queries: which days and chatbots a report covers, and how it reads their rows.
 //!
-//! Reports read one state of the tables through the trait [`Tables`](tables::Tables), in frames of
+//! Reports read a snapshot of the tables through the trait [`Tables`](tables::Tables), in frames of
 //! one data file each. This module knows neither metrics nor reports.
 //!
 //! - [`window`] is a range of days; [`filter`] contains conditions on sessions and events, and

@@ -57,7 +57,7 @@ impl Operator {
         matches!(self, Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual)
     }
 
-    /// Returns whether the operator denies what another one states: `!=` and `!~`.
+    /// Returns whether the operator negates another one: `!=` and `!~`.
     pub fn is_negative(self) -> bool {
         matches!(self, Operator::NotEqual | Operator::NotContains)
     }

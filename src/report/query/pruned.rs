@@ -1,4 +1,4 @@
-//! Pruned days: whether a query covers some.
+//! Finds the pruned days that a query covers.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The tables as reports read them.
+//! The interface through which reports read tables.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::LOOKUP_COLUMNS;
 use crate::time::{Day, Micros, Zone};
 
-/// Facts about one state of the tables, which do not depend on the rows that are selected.
+/// Facts about a snapshot of the tables that do not depend on the selected rows.
 pub trait TableFacts: Sync {
     /// Returns the time zone of the days.
     fn zone(&self) -> Zone;
@@ -43,7 +43,7 @@ pub trait TableFacts: Sync {
     }
 }
 
-/// One state of the tables. Every read sees the same state.
+/// A snapshot of the tables. Every read sees the same state.
 ///
 /// Tables that select rows of other tables, or cache them, have the [facts](Tables::facts) of the
 /// other tables.

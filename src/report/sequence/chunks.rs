@@ -1,4 +1,4 @@
-//! Chunks of a window, read one after the other.
+//! Splits a window into chunks that are read one after the other.
 
 use crate::report::query::tables::Tables;
 use crate::report::query::window::Window;
@@ -15,7 +15,7 @@ pub(super) fn with_data(tables: &dyn Tables, window: Window) -> Option<Window> {
     (clamped.from <= clamped.to).then_some(clamped)
 }
 
-/// Cuts a window into windows of at most about `max_events` events.
+/// Splits a window into windows of at most about `max_events` events.
 pub(super) fn chunks(tables: &dyn Tables, window: Window, max_events: usize) -> Vec<Window> {
     let Some(window) = with_data(tables, window) else { return Vec::new() };
     let mut chunks = Vec::new();

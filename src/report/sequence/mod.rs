@@ -5,8 +5,8 @@
 //!
 //! - [`fold_sessions`] and [`fold_visitors`] read the events that [`EventTags`] selects, sort them
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
-//! - [`groups`] sorts the events of a read into sequences, [`chunks`] cuts a window into parts, so
-//!   that memory does not grow with its length;
+//! - [`groups`] sorts the events of a read into sequences, [`chunks`] splits a window into parts,
+//!   so that memory does not grow with its length;
 //! - [`event_pattern`] selects events by name and conditions, [`definitions`] reads the patterns
 //!   that `wa.toml` names.
 

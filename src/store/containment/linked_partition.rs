@@ -1,10 +1,10 @@
 //! Partitions whose folder is a symbolic link, for example to another volume.
 //!
-//! A store from elsewhere can contain links to any folder. `wa` therefore adds files behind a link
-//! only if the folder is empty or holds a file of the store, which is a file that the manifest
-//! names, with its size. In a folder with such a file, Parquet files that the manifest does not
-//! name are orphan files. A file that a commit replaces is removed if its size matches. File names
-//! are random, so the author of a store cannot guess the names in a folder that only its owner can
+//! An untrusted store can contain links to any folder. `wa` therefore adds files behind a link only
+//! if the folder is empty or holds a file of the store, which is a file that the manifest names,
+//! with its size. In a folder with such a file, Parquet files that the manifest does not name are
+//! orphan files. A file that a commit replaces is removed if its size matches. File names are
+//! random, so the author of a store cannot guess the names in a folder that only its owner can
 //! read.
 
 use std::path::Path;

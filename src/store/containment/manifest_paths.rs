@@ -1,6 +1,6 @@
 //! Checks the entries of a manifest: the paths of files, and the numbers that are added up.
 //!
-//! The checksum of a manifest detects damage, not a change by someone who computes it again.
+//! The checksum of a manifest detects damage, but not tampering, since anyone can recompute it.
 
 use std::collections::HashSet;
 

@@ -1,6 +1,6 @@
 //! Keeps every change within the folder of the store.
 //!
-//! A store can come from other people, or someone can have tampered with it. Invariants:
+//! A store may come from an untrusted source, or may have been tampered with. Invariants:
 //!
 //! - `wa` creates, truncates, renames and removes files in the store's folder only, and behind the
 //!   links of partitions, as described in [`linked_partition`].

@@ -7,7 +7,7 @@ use super::checksums::{CHUNKS_KEY, chunk_from_text};
 use super::thrift::{Field, Reader};
 
 /// Maximum number of rows of a supported row group, more than `wa` writes. A damaged file could
-/// state any number, and memory is allocated for the rows.
+/// contain any number, and memory is allocated for the rows.
 pub(super) const MAX_GROUP_ROWS: usize = 1 << 19;
 
 /// The footer of a file, for the requested columns.

@@ -149,8 +149,8 @@ thread_local! {
     static COMPRESSOR: RefCell<PageCompressor> = RefCell::default();
 }
 
-/// Pages of up to this number of bytes are cached with their compressed form. Most of them say that
-/// all rows are null or equal, so they are the same in all files with this number of rows.
+/// Pages of up to this number of bytes are cached with their compressed form. In most of them, all
+/// rows are null or equal, so they are the same in all files with that number of rows.
 const CACHED_PAGE: usize = 64;
 /// Maximum number of cached pages.
 const CACHED_PAGES: usize = 1 << 10;

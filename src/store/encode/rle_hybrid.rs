@@ -12,9 +12,9 @@ const GROUP: usize = 8;
 /// Appends runs of codes of `bits` bits: all run-length encoded, or short ones bit-packed.
 ///
 /// Bit-packed codes cross byte boundaries and compress badly, while Zstandard compresses run
-/// lengths and whole codes to a third. So all runs are run-length encoded, unless that takes more
-/// than seven quarters of the bytes of bit-packing. It takes less if most sessions have several
-/// events (`docs/benchmark-decisions.md`).
+/// lengths and whole codes to a third. All runs are therefore run-length encoded, unless that takes
+/// more than seven quarters of the bytes of bit-packing. It takes less if most sessions have
+/// several events (`docs/benchmark-decisions.md`).
 pub fn encode(out: &mut Vec<u8>, bits: u32, runs: impl Iterator<Item = (u32, usize)> + Clone) {
     let bytes = bits.div_ceil(8) as usize;
     let run_bytes = |count: usize| 1 + bytes + usize::from(count >= 64);
@@ -76,7 +76,7 @@ impl<'o> HybridEncoder<'o> {
         write_rle_run(self.out, self.bits, number, rest);
     }
 
-    /// Ends the encoding. The last group is padded with zeros, which readers ignore.
+    /// Finishes the encoding. The last group is padded with zeros, which readers ignore.
     pub fn finish(mut self) {
         self.packed.resize(self.packed.len().next_multiple_of(GROUP), 0);
         self.pack();

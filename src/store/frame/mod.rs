@@ -175,7 +175,7 @@ impl Frame {
         Frame::new(self.data.slice(start as i64, length))
     }
 
-    /// Returns some columns, in this order.
+    /// Returns the named columns, in this order.
     ///
     /// # Errors
     /// Fails if the frame has no such column, or a name repeats.

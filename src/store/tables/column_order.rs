@@ -9,7 +9,7 @@ use crate::store::encode::Chunk;
 /// Sorts the named columns of a row group into the order of the table's columns.
 ///
 /// # Errors
-/// Fails if a column is missing: a defect of the code that encodes the table.
+/// Fails if a column is missing, which is a bug in the code that encodes the table.
 pub(super) fn in_table_order(table: Table, columns: Vec<(&str, Chunk)>) -> Result<Vec<Chunk>> {
     let mut columns: HashMap<&str, Chunk> = columns.into_iter().collect();
     let missing = |name: &str| Error::failed(format!("the column {name:?} is not encoded"));

@@ -99,7 +99,7 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
 /// Returns events as a Parquet file, stored at `now`. `events` have the order of the file.
 ///
 /// # Errors
-/// As `row_group`, or if a page cannot be written.
+/// Returns the errors of `row_group`, and fails if a page cannot be written.
 pub fn to_parquet(events: &[Event<'_>], now: Micros) -> Result<Vec<u8>> {
     let mut builder = FileBuilder::with_capacity(Table::Events, events.len());
     let mut remaining = events;

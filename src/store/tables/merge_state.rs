@@ -1,4 +1,4 @@
-//! The column `merge_state`: the data that a merge of the session needs and no other column has.
+//! The column `merge_state`: data that merging a session requires and that no other column has.
 //!
 //! Each value of a session comes from an event, and merging two sessions compares the positions of
 //! these events. Values of the session's first event have its position, `started_at` and

@@ -185,7 +185,7 @@ impl JsonTexts {
 /// Returns a builder of a file with these sessions, in this order.
 ///
 /// # Errors
-/// As [`row_group`].
+/// Returns the errors of [`row_group`].
 pub fn file_builder(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
     let mut builder = FileBuilder::with_capacity(Table::Sessions, sessions.len());
     let mut remaining = sessions;
@@ -201,7 +201,7 @@ pub fn file_builder(sessions: &[&SessionSummary<'_>]) -> Result<FileBuilder> {
 /// for few sessions only.
 ///
 /// # Errors
-/// As [`row_group`].
+/// Returns the errors of [`row_group`].
 pub fn frame(sessions: &[SessionSummary<'_>]) -> Result<Frame> {
     let bytes = file_builder(&sessions.iter().collect::<Vec<_>>())?.finish()?;
     crate::store::parquet::decode(bytes, None)

@@ -15,7 +15,7 @@ pub const MAX_MERGED_BYTES: u64 = 16 << 20;
 
 /// Returns the maximum number of rows of a merged file.
 ///
-/// Sessions are merged with new events, for which all rows of a file are in memory, some hundred
+/// Sessions are merged with new events, for which all rows of a file are in memory, a few hundred
 /// bytes each. Rows of the other tables are read column by column and copied undecoded.
 pub fn max_rows(table: Table) -> u64 {
     match table {

@@ -67,8 +67,8 @@ pub struct PartialRewrite {
     pub removed: Vec<bool>,
 }
 
-/// Capacity of the queue of partitions to write: enough to keep the disk busy, and few enough that
-/// their bytes do not matter.
+/// Capacity of the queue of partitions to write: enough to keep the disk busy, and few enough to
+/// take little memory.
 const QUEUE_CAPACITY: usize = 8;
 
 /// Partitions are passed to the writing thread in groups of at least this number of bytes. A change

@@ -53,8 +53,8 @@ struct MatchingRows {
     rows: Frame,
 }
 
-/// Merges fragments with the stored sessions. Fragments of one key must be adjacent, in order of
-/// time, and more than a timeout apart.
+/// Merges fragments with the stored sessions. Fragments of one key must be adjacent, in time order,
+/// and more than a timeout apart.
 ///
 /// # Errors
 /// Fails if a stored file cannot be read, or a file cannot be written.
@@ -75,9 +75,9 @@ pub fn merge(
     merge_with(snapshot, fragments, zone, timeout, write)
 }
 
-/// Merges fragments as [`merge`] does, for one of several processes that have different session
-/// keys and the same stored files. New files get only the merged sessions. Returns the rows that
-/// they replace, for [`rewrite`].
+/// Merges fragments like [`merge`], for one of several processes that work on different session
+/// keys and the same stored files. New files contain only the merged sessions. Returns the rows
+/// that they replace, for [`rewrite`].
 ///
 /// # Errors
 /// Returns the errors of [`merge`].

@@ -71,7 +71,7 @@ pub fn busy(chatbots: u64, days: u64, sessions: u64) -> String {
     log
 }
 
-/// Texts that do harm where they are not escaped.
+/// Texts that are harmful unless they are escaped.
 pub const HOSTILE: [&str; 12] = [
     "<script>alert(1)</script>",
     "</script><script>alert(2)</script>",

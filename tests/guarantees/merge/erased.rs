@@ -17,7 +17,7 @@ fn forget(disk: &Disk, kind: IdentifierKind, value: &str) {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: fixtures::cases(60), ..ProptestConfig::default() })]
-    /// A merge with a store that has forgotten somebody equals an ingest of the other store's log
+    /// A merge with a store that has forgotten a person equals an ingest of the other store's log
     /// into it, in any order.
     #[test]
     fn merge_forgets_what_one_store_has_forgotten(

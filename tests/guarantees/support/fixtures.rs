@@ -30,7 +30,7 @@ pub fn cases(n: u32) -> u32 {
     ((f64::from(n) * factor) as u32).max(1)
 }
 
-/// Returns a shared enricher, because compiling its rules takes some time.
+/// Returns a shared enricher, because compiling its rules is slow.
 pub fn enricher() -> &'static Enricher {
     static ENRICHER: OnceLock<Enricher> = OnceLock::new();
     ENRICHER.get_or_init(|| Enricher::new(None).unwrap())

@@ -1,8 +1,8 @@
 //! Masks IP addresses outside the `ip_address` column: in JSON objects and in rejected lines.
 //!
-//! The setting `privacy.ip` would be worth little if IP addresses remained in `extra` or in
-//! rejected lines. [`IpPolicy::Keep`] masks nothing, [`IpPolicy::Truncate`] sets the host part to
-//! zero, and [`IpPolicy::Drop`] removes the address.
+//! The setting `privacy.ip` also applies to the IP addresses in these texts. [`IpPolicy::Keep`]
+//! masks nothing, [`IpPolicy::Truncate`] sets the host part to zero, and [`IpPolicy::Drop`] removes
+//! the address.
 //!
 //! An address is masked at any position in a text, next to any characters. [`runs`] finds the parts
 //! of a text that consist of the characters of IP addresses, and [`addresses`] finds the addresses
