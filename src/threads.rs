@@ -46,7 +46,7 @@ pub fn start_pool(reserved: usize) -> Result<bool> {
         let thread = waiting.pop().ok_or(io::ErrorKind::NotFound)?;
         thread.send(work).map_err(|_| io::ErrorKind::NotConnected.into())
     });
-    // Fails if there is already a pool. The threads end then.
+    // Fails if there is already a pool, in which case the threads end.
     let _ = pool.build_global();
     Ok(has_reserved)
 }

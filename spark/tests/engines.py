@@ -103,7 +103,7 @@ def sail():
 
 
 def executors():
-    """Returns the numbers of the executor processes that descend from this process."""
+    """Returns the process ids of the executors that descend from this process."""
     parents, found = {}, []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):

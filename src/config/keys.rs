@@ -183,7 +183,7 @@ pub static KEYS: &[Key] = &[
         name: "privacy.key_file",
         variable: Some("WA_KEY_FILE"),
         doc: "The file with the secret key that derives ids for visitors without one; by default it is\n\
-              in the store. With the key, one can test which IP address a visitor had.",
+              in the store. Anyone with the key can test which IP address a visitor had.",
         example: "/etc/wa/key",
         parse: |settings, value, base| {
             settings.key_file = Some(parse_path(value, base)?);

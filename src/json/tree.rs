@@ -100,7 +100,7 @@ impl Tree {
     /// Returns its node and the position after it.
     ///
     /// # Errors
-    /// [`TreeError`]; nothing is added then.
+    /// Returns [`TreeError`]. Nothing is added in that case.
     pub fn add(
         &mut self,
         scanner: &mut Scanner<'_>,

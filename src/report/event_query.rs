@@ -85,8 +85,8 @@ struct OrderedEvents {
     order: Vec<u32>,
 }
 
-/// Lists events: calls `visit` with frames of at least some columns of `events`, in order within
-/// and across frames, until it returns [`ControlFlow::Break`].
+/// Lists events: calls `visit` with frames of at least the requested columns of `events`, in order
+/// within and across frames, until it returns [`ControlFlow::Break`].
 pub fn list_events(
     tables: &dyn Tables,
     query: &EventQuery,
@@ -263,7 +263,7 @@ impl<'a> EventSearch<'a> {
         columns
     }
 
-    /// Adds the columns that decide which events match, and in which order, to some columns.
+    /// Adds the columns that decide which events match, and in which order, to the given columns.
     fn with_position_columns<'c>(&self, columns: &[&'c str]) -> Vec<&'c str> {
         let mut all = columns.to_vec();
         for name in self.filter_columns().into_iter().chain(["id"]) {

@@ -158,8 +158,8 @@ impl Manifest {
         }
     }
 
-    /// Returns whether there are no rows, and none were pruned. Nothing depends on the time zone
-    /// and the session timeout then.
+    /// Returns whether there are no rows, and none were pruned. If so, nothing depends on the time
+    /// zone and the session timeout.
     pub fn is_empty(&self) -> bool {
         self.tables.values().all(Vec::is_empty)
             && self.sessions_pruned_through.is_none()

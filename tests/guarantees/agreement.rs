@@ -185,7 +185,7 @@ impl Case {
         Case::with_retention(zone, None)
     }
 
-    /// Returns a store after a gc that retains the events of some days.
+    /// Returns a store after a gc that retains the events of the given number of days.
     pub fn pruned(zone: &str, days: u32) -> Case {
         Case::with_retention(zone, Some(days))
     }

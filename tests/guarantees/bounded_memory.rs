@@ -141,7 +141,7 @@ fn bounded_memory_shuffled_day_stays_within_budget() {
     check_shuffled(1);
 }
 
-/// Checks the peak memory and the result for a shuffled log of some days.
+/// Checks the peak memory and the result for a shuffled log of several days.
 fn check_shuffled(days: u64) {
     let folder = fixtures::folder();
     let mut rng = Rng(7);

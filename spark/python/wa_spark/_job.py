@@ -9,7 +9,7 @@ from ._objects import EVENT, REPORT, SPARK_SCHEMA, Job
 
 # Input bytes per partition of the shuffles.
 PARTITION_BYTES = 128 << 20
-# Maximum number of parsing tasks per core, unless there are many bytes. A task opens the store once.
+# Parsing tasks per core, if the input is small. Each task opens the store, so more would not pay off.
 TASKS_PER_CORE = 4
 
 

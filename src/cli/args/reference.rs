@@ -166,7 +166,7 @@ fn push_command(command: &Command, name: &str, described: &[Arg], text: &mut Str
     }
 }
 
-/// Returns sentences that name the subcommands that lack some of the shared options.
+/// Returns sentences about the subcommands that lack shared options.
 fn missing_options(command: &Command, shared: &[Arg]) -> String {
     let mut by_options: Vec<(String, Vec<String>)> = Vec::new();
     for sub in command.get_subcommands() {

@@ -396,7 +396,7 @@ mod tests {
         Arc::new(Map::parse(name, &format!("{rest}{event}")).unwrap())
     }
 
-    /// Returns the name of the map that reads some lines, `wa` for the native form.
+    /// Returns the name of the map that reads the lines, or `wa` for the native form.
     fn told(maps: &[SharedMap], lines: &[&str]) -> String {
         let candidates = Candidates { maps: maps.to_vec(), chosen: None };
         let mut examination = Examination::new(&candidates);
@@ -442,7 +442,8 @@ mod tests {
         assert_eq!(told(&maps, &[r#"{"a":1,"b":1}"#, r#"{"b":1}"#]), "y");
     }
 
-    /// Returns the map of a value inside a wrapping, `wa` for the native form.
+    /// Returns the name of the map that reads a value inside a wrapping, or `wa` for the native
+    /// form.
     fn within(candidates: &Candidates, value: &str) -> String {
         let (mut buffer, mut values) = (TextBuffer::new(value), Values::default());
         let (root, _) = values.tree.add(&mut Scanner::new(value.as_bytes()), 0, 0).unwrap();

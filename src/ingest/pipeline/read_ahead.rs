@@ -22,8 +22,8 @@ const CHUNK_SIZE: usize = 4 * BLOCK_SIZE;
 /// started. They send messages to `sender` and stop when `backpressure` is closed.
 ///
 /// # Errors
-/// Fails if the reading thread or every parsing thread cannot be started. Close `backpressure`
-/// then.
+/// Fails if the reading thread or all parsing threads cannot be started. The caller must then close
+/// `backpressure`.
 pub fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     inputs: &'env IngestInputs,

@@ -104,7 +104,7 @@ impl IngestRun<'_> {
         let runs = std::mem::replace(&mut self.scatter.runs, EventRuns::new(self.temp_files.clone()));
         let (total, all_bytes) = (runs.events() as u64, runs.bytes());
         let (mut batch, mut bytes, mut done) = (Vec::new(), 0, 0);
-        self.progress.begin_phase("events in order of time", all_bytes);
+        self.progress.begin_phase("events in time order", all_bytes);
         runs.drain(self.batch_bytes / PIECES_PER_BATCH, |events| {
             self.report.timings.record(Stage::Wait);
             let more = events.memory() + events.session_keys * BYTES_PER_SESSION;

@@ -10,8 +10,8 @@ use crate::ingest::fields::Field;
 use crate::ingest::map::local_time::TimeRules;
 use crate::time::Zone;
 
-/// For each field, the names of its keys, in lower case and without signs between words. The first
-/// name found is used.
+/// For each field, the names of its keys, in lower case and without separators between words. The
+/// first name found is used.
 const NAMES: [(Field, &[&str]); 22] = {
     use Field::*;
     [
@@ -254,7 +254,7 @@ fn date_and_time(keys: &[Key]) -> Option<String> {
 }
 
 /// Returns the names of a key: its last step, unless that is too general in an object, and its last
-/// two steps, in lower case and without signs.
+/// two steps, in lower case and without separators.
 fn names_of(place: &str) -> Vec<String> {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()

@@ -15,7 +15,7 @@ struct Token<'a> {
     text: &'a str,
     /// The key of `key="value"`; empty without a key.
     key: &'a str,
-    /// The signs around it: `"…"`, `[…]`, `{…}`, or nothing.
+    /// The delimiters around it: `"…"`, `[…]`, `{…}`, or none.
     signs: Option<(char, char)>,
 }
 

@@ -139,7 +139,7 @@ impl Fixture {
         assert!(report.tables_compared);
     }
 
-    /// Returns the rows of all tables except `events`, without some columns.
+    /// Returns the rows of all tables except `events`, without the given columns.
     pub fn rows(&self, without: &[&str]) -> Rows {
         let snapshot = self.store().snapshot().unwrap();
         let tables = [Table::Sessions, Table::DailyStats, Table::Visitors];

@@ -1,4 +1,4 @@
-//! Checks the entries of a manifest: the paths of files, and the numbers that are added up.
+//! Checks the entries of a manifest: the paths of files, their sizes and row counts.
 //!
 //! The checksum of a manifest detects damage, but not tampering, since anyone can recompute it.
 

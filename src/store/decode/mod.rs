@@ -111,7 +111,7 @@ impl Metadata {
         Some(Metadata { end, footer, checks_chunks: expected.is_some() })
     }
 
-    /// Decodes some of the row groups.
+    /// Decodes a range of row groups.
     fn decode(
         &self,
         file: &OpenFile,

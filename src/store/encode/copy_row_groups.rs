@@ -17,7 +17,7 @@ impl FileBuilder {
     /// them. The rows of small ones are added to one group at the end of the file.
     ///
     /// # Errors
-    /// Fails if the bytes are not a file of this table. The builder may be incomplete then.
+    /// Fails if the bytes are not a file of this table. The builder may be incomplete in that case.
     pub fn append_file(&mut self, file: Vec<u8>) -> Result<()> {
         let Some(groups) = footer(&file).and_then(|footer| read_groups(footer, self.table)) else {
             // Another program or version may have written the columns with other Parquet types.

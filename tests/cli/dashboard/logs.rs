@@ -29,7 +29,7 @@ const EVENTS: [&str; 8] = [
     "custom_event",
 ];
 
-/// Returns a log of some chatbots over the days up to 2026-11-09. Visitors return, some sessions
+/// Returns a log of several chatbots over the days up to 2026-11-09. Visitors return, some sessions
 /// have no visitor id, and some are of bots.
 pub fn busy(chatbots: u64, days: u64, sessions: u64) -> String {
     let mut numbers = Numbers::new();

@@ -243,7 +243,7 @@ fn visitor(session: &Row) -> String {
 }
 
 impl ReferenceReports<'_> {
-    /// Returns the report `goals` for some events, in the order of their names in the list.
+    /// Returns the report `goals` for the given events, in the order of their names in the list.
     pub fn goals(&self, scope: &Scope, goals: &[Step]) -> Value {
         let sessions = self.counted_sessions(scope);
         let visitors: BTreeSet<String> = sessions.iter().map(|(session, _)| visitor(session)).collect();

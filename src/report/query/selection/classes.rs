@@ -66,7 +66,7 @@ pub(crate) struct FrameClasses(pub Vec<(u32, Vec<u32>)>);
 
 /// Merges classes into groups.
 struct Merge {
-    /// The group of each class that has one of its own.
+    /// The groups of classes that are not merged into `other`.
     groups: HashMap<u32, u32>,
     /// The group of all other classes.
     other: u32,
@@ -121,8 +121,8 @@ impl<'a> ClassifiedSessions<'a> {
         ClassifiedSessions { tables, source: tables, classifier, known: Mutex::default(), merge: None }
     }
 
-    /// Classifies the sessions by reads of other tables with the same rows. If `tables` cache their
-    /// reads, these should not: classification reads each column once.
+    /// Sets the tables that classification reads, which must have the same rows. They should not
+    /// cache their reads, since classification reads each column once.
     pub fn classified_by(self, source: &'a dyn Tables) -> ClassifiedSessions<'a> {
         ClassifiedSessions { source, ..self }
     }
@@ -237,7 +237,7 @@ impl<'a> ClassifiedSessions<'a> {
         columns
     }
 
-    /// Reads the values of the events of the sessions that started on some days.
+    /// Reads the event values of the sessions that started on the given days.
     fn read_events(&self, days: (Day, Day)) -> Result<Vec<EventValues>> {
         if self.classifier.events().is_empty() {
             return Ok(Vec::new());
