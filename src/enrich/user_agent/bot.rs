@@ -62,8 +62,13 @@ struct Environment<'a> {
     on_phone: bool,
     /// In a desktop app that is built on Electron.
     in_electron: bool,
+    /// In an app or a browser of a desktop: the user agent names the operating system, and does not
+    /// quote the user agent of a browser after its own name.
+    on_desktop: bool,
     /// In a browser: the user agent names the platform and the engine.
     whole_browser: bool,
+    /// The user agent contains a link, an email address or a domain.
+    has_contact: bool,
     /// The words that are part of a device model.
     models: ModelNames<'a>,
 }
@@ -74,16 +79,19 @@ impl<'a> Environment<'a> {
         let keyword = evidence.first(Table::Device).map(|found| found.name);
         let phone_keyword = matches!(keyword, Some("mobile" | "tablet"));
         let engine = ["applewebkit/", "gecko/", "trident/", "msie ", "presto/", "like gecko"];
+        let on_phone = APP_PLATFORMS.contains(&os)
+            || (os.is_empty() && phone_keyword)
+            || matches!(evidence.woothee.device_type, DeviceType::Mobile | DeviceType::Tablet)
+            || evidence.has("cfnetwork/")
+            || is_package_name(evidence.text);
         Environment {
-            on_phone: APP_PLATFORMS.contains(&os)
-                || (os.is_empty() && phone_keyword)
-                || matches!(evidence.woothee.device_type, DeviceType::Mobile | DeviceType::Tablet)
-                || evidence.has("cfnetwork/")
-                || is_package_name(evidence.text),
+            on_phone,
+            on_desktop: !on_phone && !os.is_empty() && !evidence.has(" mozilla/"),
             in_electron: evidence.has("electron/"),
             whole_browser: (evidence.lower.starts_with("mozilla/") || evidence.has("msie "))
                 && !os.is_empty()
                 && engine.iter().any(|engine| evidence.has(engine)),
+            has_contact: link(evidence) || email(evidence.text) || domain(evidence.text),
             models: ModelNames::new(evidence.text),
         }
     }
@@ -98,6 +106,10 @@ fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> boo
         // An app names no operating system when it previews a link.
         "link" => evidence.first(Table::Os).is_none(),
         "shared" => !runs.on_phone && !runs.in_electron && !in_model(),
+        "generic" => {
+            let in_app = runs.on_phone || runs.in_electron || (runs.on_desktop && !runs.has_contact);
+            !in_app && !in_model()
+        }
         "library" => (found.range.start == 0 || !runs.on_phone) && !in_model(),
         _ => !in_model(),
     }
@@ -133,13 +145,13 @@ fn gives_contact(evidence: &Evidence<'_>, runs: &Environment<'_>) -> bool {
     let text = evidence.text;
     if runs.whole_browser {
         let names_itself = evidence.has("compatible") && !evidence.has("msie ");
-        return evidence.has("+http") || email(text) || (names_itself && link(evidence));
+        return email(text) || (names_itself && link(evidence));
     }
     if runs.on_phone {
         return false;
     }
     let is_browser = evidence.in_table(Table::Browser).any(|found| found.range.start == 0);
-    evidence.has("+http") || (!is_browser && (link(evidence) || email(text) || domain(text)))
+    evidence.has("+http") || (!is_browser && runs.has_contact)
 }
 
 /// Returns whether a user agent starts with the package name of an Android app: `com.example.app`.
