@@ -19,7 +19,7 @@ pub struct Site {
     pub known: u64,
     /// Percentage of visits by bots.
     pub bots: u64,
-    /// Whether people answer, slowly, in the evening.
+    /// Whether people answer in the evening, more slowly than the chatbot.
     pub slow_evenings: bool,
 }
 

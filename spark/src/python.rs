@@ -67,8 +67,8 @@ unsafe extern "C" fn call(_module: *mut PyObject, arguments: *mut PyObject) -> *
     let thread = unsafe { PyEval_SaveThread() };
     let result = std::panic::catch_unwind(|| {
         let method = String::from_utf8_lossy(&method);
-        // SAFETY: the classes in `wa_spark` pass the addresses of structs that they own and do not
-        // access meanwhile, or 0.
+        // SAFETY: the classes in `wa_spark` pass 0, or the addresses of structs that they own and
+        // do not access during the call.
         let batch = unsafe { Batch::at(array, schema) };
         objects::call(number, &method, &argument, batch)
     });

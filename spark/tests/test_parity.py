@@ -70,7 +70,7 @@ class Parity(unittest.TestCase):
         nights = stores.random_logs(logs, 3, events=6000)
         with engines.standalone() as spark:
             staging = self.folder / "killed/job/staging"
-            # The file of the sessions stage: some of its tasks have ended.
+            # Kill an executor as soon as a task of the sessions stage has written a file.
             killer = engines.Killer(lambda: any(staging.glob("*.parquet")))
             killer.start()
             self.check(spark, nights, "killed")
@@ -85,7 +85,7 @@ class Parity(unittest.TestCase):
             by_job, _ = self.check(spark, nights[:1], "failed")
             manifest = (by_job / "manifest.json").read_bytes()
             with self.assertRaises(Exception):
-                # The second shuffle fails: it has no partition.
+                # The second shuffle fails because of the invalid number of partitions.
                 wa_spark.ingest(spark, nights[1], by_job, now=stores.NOW, partitions=-1)
             self.assertEqual((by_job / "manifest.json").read_bytes(), manifest)
             self.assertEqual(list(by_job.glob("staging*")), [])

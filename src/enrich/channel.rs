@@ -1,6 +1,6 @@
 //! The marketing channel of a visit: GA4's default channel grouping, extended by AI assistants.
 //!
-//! [`rule`] tests the rules in order; the first match counts. `docs/enrichment.md` lists them.
+//! [`rule`] tests the rules in order; the first match wins. `docs/enrichment.md` lists them.
 
 use super::sites::{ClickId, SiteKind, Sites};
 use crate::event::Channel;

@@ -135,8 +135,8 @@ fn registrable(host: &str) -> Option<&str> {
 
 /// Returns the traffic source parameters of a query.
 ///
-/// Keys are compared case-insensitively and values are decoded. The first non-empty value of a
-/// repeated key counts.
+/// Keys are compared case-insensitively and values are decoded. For a repeated key, the first
+/// non-empty value is used.
 fn tagged(sites: &Sites, query: &str) -> UrlTags {
     let mut tagged = UrlTags::default();
     read_parameters(sites, query, &mut tagged);

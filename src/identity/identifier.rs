@@ -35,7 +35,7 @@ pub struct Identifier {
 }
 
 impl Identifier {
-    /// Returns an identifier of a kind.
+    /// Creates an identifier of the given kind.
     pub fn new(kind: IdentifierKind, value: impl Into<String>) -> Identifier {
         Identifier { kind, value: value.into() }
     }

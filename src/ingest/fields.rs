@@ -41,8 +41,8 @@ pub enum Field {
     Type,
 }
 
-/// The spelling of a field. If a line has several spellings of a field, the first in this list
-/// counts.
+/// The spelling of a field. If a line has several spellings of a field, the first one in this list
+/// is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Spelling {

@@ -344,7 +344,7 @@ mod tests {
         let elements: Vec<_> = tree.children(b).collect();
         assert_eq!(elements.len(), 2);
         assert!(tree.member(&buffer, elements[1], "c").is_some());
-        // The last of two equal keys counts, as in native lines.
+        // The last of two equal keys is used, as in native lines.
         let d = tree.member(&buffer, 0, "d").unwrap();
         assert_eq!(buffer.get(tree.value(d).raw()), Some("3"));
         assert_eq!(tree.member(&buffer, 0, "b"), None);

@@ -90,7 +90,8 @@ pub struct Sample {
     pub timestamp: String,
 }
 
-/// A rule that events of one name break. For a rule about properties, one property breaks it.
+/// The events of one name that break a rule. For a rule about properties, the events that break it
+/// with one property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The rule.

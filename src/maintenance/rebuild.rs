@@ -4,7 +4,7 @@
 //! - Sessions whose events are all retained are recomputed. Partial sessions ([`PrunedBoundary`])
 //!   are never split: a longer timeout merges them with their neighbors, a shorter one does not
 //!   change them.
-//! - Every session gets the day on which it started in the new time zone.
+//! - Every session is assigned to the day on which it started in the new time zone.
 //! - First-seen times move earlier if retained events are earlier.
 //! - The statistics of every day are recomputed from its sessions. On days with pruned sessions,
 //!   only the contribution of the retained sessions changes ([`update::pruned_days`]).

@@ -127,8 +127,8 @@ impl Ledger {
         self.pruned_daily_stats.get(chatbot).is_some_and(|days| days.contains(day))
     }
 
-    /// Records forgotten identifiers. The later end counts if one is already recorded with the same
-    /// beginning.
+    /// Records forgotten identifiers. If one is already recorded with the same beginning, the later
+    /// end is kept.
     pub fn forget(&mut self, entries: impl IntoIterator<Item = Forgotten>) {
         let mut forgotten: BTreeMap<(String, Option<Micros>), Micros> = BTreeMap::new();
         for Forgotten { hash, from, until } in std::mem::take(&mut self.forgotten).into_iter().chain(entries)

@@ -125,7 +125,7 @@ fn bounded_memory_thousands_of_small_files_stay_bounded() {
     generated_logs::write_logs(&logs, 3000, 10);
     let (status, peak) = ingest(folder.path(), "logs");
     assert_eq!(status, Some(0));
-    // Each file used to retain a block buffer of 1 MiB.
+    // If each file retained its block buffer of 1 MiB, the peak would exceed the budget.
     assert!(peak <= BUDGET, "{peak} MiB");
 }
 

@@ -17,7 +17,7 @@ class Pandas:
         data = pd.read_parquet(self.store / name, columns=columns, **self.backend)
         partition, kind = PARTITIONS[name]
         if partition in data:
-            # pandas reads the values of a partition as a category of texts.
+            # pandas reads partition values as categories of strings.
             data[partition] = data[partition].astype(str)
             if kind == "date":
                 data[partition] = pd.to_datetime(data[partition]).dt.date
@@ -45,7 +45,7 @@ class Pandas:
 
     nullable = {"screen_width": "int32", "screen_height": "int32", "avg_response_time_ms": "int64",
                 "counted_new_on": "date"}
-    """Columns that can be null: pandas changes their types, or does not know them if all are."""
+    """Nullable columns. pandas changes their types, and cannot infer them if all values are null."""
 
     def count(self, table):
         return len(self.table(table))

@@ -76,10 +76,7 @@ fn page(name: &str, about: &str, is_wrapping: bool, map: &Description) -> String
         push_paragraph(&format!("{times}; `--timezone` names another zone."), &mut text);
     }
     if !map.nulls.is_empty() {
-        push_paragraph(
-            &format!("\nNull in addition to the texts of every map: {}.", map.nulls.join(", ")),
-            &mut text,
-        );
+        push_paragraph(&format!("\nAlso read as null: {}.", map.nulls.join(", ")), &mut text);
     }
     if !map.properties.is_empty() {
         section("Properties", &mut text);

@@ -96,8 +96,8 @@ pub struct TableChanges {
     pub since: Micros,
 }
 
-/// Maximum number of rows of statistics and of moved visitors that wait for an update of the
-/// statistics, since they are in memory.
+/// Maximum number of changed rows of statistics and changed first-seen times that are in memory
+/// before the statistics are updated.
 const MAX_WAITING: usize = 1 << 17;
 
 impl TableChanges {

@@ -133,8 +133,8 @@ fn is_binary(head: &[u8]) -> bool {
         let end = memchr(b'\n', line).unwrap_or(line.len());
         let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r');
         let line = line.get(..end).unwrap_or(line);
-        // Accept a short line with the ends of an object, whatever its content. Random bytes
-        // contain such a line once in 2^32 bytes.
+        // Accept a short line that begins with `{"` and ends with `"}`, whatever is in between.
+        // Random bytes contain such a line once in 2^32 bytes.
         let is_object = line.starts_with(b"{\"") && line.trim_ascii_end().ends_with(b"\"}");
         let is_printable = line.iter().all(printable);
         line.starts_with(b"{")

@@ -85,7 +85,7 @@ impl TimeRules {
     }
 }
 
-/// Replaces the decimal comma that Python and Java write after the seconds by a point.
+/// Replaces the decimal comma that Python and Java write after the seconds with a point.
 fn with_decimal_point(text: &str) -> Cow<'_, str> {
     match text.split_at_checked(19) {
         Some((second, fraction)) if fraction.starts_with(',') => {

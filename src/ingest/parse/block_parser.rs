@@ -38,18 +38,18 @@ pub struct Parser {
     scratch: ParserScratch,
     values: Values,
     names: NameMemo,
-    /// The notes of the parser; `None` unless it traces.
+    /// The counts of a tracing parser; `None` for other parsers.
     trace: Option<Trace>,
 }
 
 impl Parser {
-    /// Creates a parser that notes the names of events before and after a map renames them, and the
-    /// fields of rejected lines.
+    /// Creates a parser that counts the names of events before and after a map renames them, and
+    /// records the fields of rejected lines.
     pub fn tracing() -> Parser {
         Parser { trace: Some(Trace::default()), ..Parser::default() }
     }
 
-    /// Returns the notes since the last call.
+    /// Returns the counts since the last call.
     pub fn take_trace(&mut self) -> Trace {
         self.trace.as_mut().map(std::mem::take).unwrap_or_default()
     }

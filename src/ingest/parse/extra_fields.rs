@@ -48,9 +48,9 @@ impl InheritedFields {
     }
 }
 
-/// Writes members as an object, in the order and spelling of the log. The last of repeated keys
-/// counts. Returns the span of the object, which is null without members, and whether it had a lone
-/// surrogate.
+/// Writes members as an object, in the order and spelling of the log. If a key is repeated, its
+/// last value is used. Returns the span of the object, which is null without members, and whether
+/// it had a lone surrogate.
 pub(super) fn write_object(
     buffer: &mut TextBuffer,
     members: &mut Vec<Member>,

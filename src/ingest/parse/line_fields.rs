@@ -65,7 +65,7 @@ impl LineFields {
         };
         let inner = member.value.inner();
         let string = member.value.kind() == Kind::String;
-        // The last member with a key counts. An empty string is null.
+        // If a key is repeated, its last value is used. An empty string is null.
         let bit = field.bit();
         if let Some(present) = self.present.get_mut(spelling as usize) {
             let null = member.value.kind() == Kind::Null || (string && inner.len == 0);

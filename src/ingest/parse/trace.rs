@@ -1,5 +1,5 @@
-//! The context of lines: the values that are stored with a rejected line, and the notes of a
-//! tracing parser.
+//! The context of lines: the values that are stored with a rejected line, and the event names that
+//! a tracing parser counts.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,15 @@ use super::fields::{Field, FieldSet, fields_in};
 use super::ip_masking;
 use super::rejected::{RejectContext, RejectedLine};
 
-/// The columns of a wrapping that are stored with a rejected line. Other columns can name a person.
+/// The columns of a wrapping that are stored with a rejected line. Other columns can identify a
+/// person.
 const GIVEN: FieldSet = Field::EventId.bit()
     | Field::Timestamp.bit()
     | Field::ClientTimestamp.bit()
     | Field::SentAt.bit()
     | Field::ReceivedAt.bit();
 
-/// The notes of a tracing parser.
+/// Counts that a tracing parser collects for `wa formats test`.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// The number of events by their name in the log and their name after `[names]` of the map,
@@ -24,7 +25,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Notes the name of an event, and the new name that the map gives it.
+    /// Counts an event by its name in the log and the name that the map gives it.
     #[cold]
     pub(super) fn add_name(&mut self, name: &str, new: Option<&str>) {
         *self.names.entry((name.to_owned(), new.unwrap_or(name).to_owned())).or_default() += 1;
@@ -32,7 +33,7 @@ impl Trace {
 }
 
 impl BlockLines<'_, '_> {
-    /// Adds a rejected line, with how it was read.
+    /// Adds a rejected line with its context.
     pub(super) fn push_rejected(&mut self, mut rejected: RejectedLine) {
         let mut context = RejectContext {
             map: self.record.map.clone(),

@@ -29,7 +29,7 @@ pub struct Head {
     pub texts: Vec<String>,
     /// The parsed records.
     pub parsed: Vec<Parsed>,
-    /// The notes of the parser.
+    /// The event names that the parser counted.
     pub trace: Trace,
     /// The wrapping around the texts.
     pub wrapping: Option<SharedMap>,

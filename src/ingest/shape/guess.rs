@@ -169,7 +169,7 @@ pub fn guesses(keys: &[Key]) -> Guesses {
         time_format = format;
         fields.push((Field::Timestamp, place));
     }
-    // The sides of a conversation tell sent messages from received ones.
+    // The author of a message decides whether it was sent or received.
     if let Some(side) = keys.iter().find(|key| is_side(key)).map(|key| key.place.clone()) {
         let name = fields.iter_mut().find(|(field, _)| *field == Field::EventName);
         match name {
@@ -181,7 +181,7 @@ pub fn guesses(keys: &[Key]) -> Guesses {
     Guesses { fields, time_format }
 }
 
-/// Returns whether a key tells who wrote a message.
+/// Returns whether a key identifies the author of a message.
 fn is_side(key: &Key) -> bool {
     const NAMES: [&str; 9] = [
         "actortype",
@@ -226,14 +226,14 @@ fn fields(keys: &[Key]) -> Vec<(Field, String)> {
     found
 }
 
-/// Returns whether a place has a name that says nothing: that of a column without a header, or of a
-/// group of a pattern.
+/// Returns whether a place has a generated name: that of a column without a header, or of a group
+/// of a pattern.
 fn is_unnamed(place: &str) -> bool {
     let name = place.trim_start_matches('/').trim_end_matches(|c: char| c.is_ascii_digit());
     ["column", "text", "url", "ip", "user_agent"].contains(&name)
 }
 
-/// Returns whether values can only be those of a field.
+/// Returns whether the samples of a key can belong to no other field.
 fn has_value_of(field: Field, key: &Key) -> bool {
     let all = |is: &dyn Fn(&str) -> bool| !key.samples.is_empty() && key.samples.iter().all(|text| is(text));
     let is_url = |text: &str| text.starts_with("https://") || text.starts_with("http://");

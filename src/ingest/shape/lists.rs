@@ -6,15 +6,15 @@ use super::keys::Keys;
 use super::times::is_time;
 use crate::ingest::map::expression::display::escape_key;
 
-/// The largest number of lists inside each other.
+/// The largest number of nested lists.
 const MAX_LISTS: usize = 3;
 /// The largest number of objects between a record and its list.
 const MAX_OBJECTS: usize = 2;
 
-/// The events inside some records.
+/// The events of several records.
 #[derive(Debug, PartialEq)]
 pub struct Events<'v> {
-    /// The place of the events, as in `unwrap`: `/chats/*/history/*`.
+    /// The path of the events, as in `unwrap`: `/chats/*/history/*`.
     pub place: String,
     /// The events, each with the objects around it: first the record, last the event.
     pub levels: Vec<Vec<&'v Value>>,
@@ -36,7 +36,7 @@ pub fn find(records: &[Value]) -> Option<Events<'_>> {
     Some(events).filter(|events| !events.names.is_empty())
 }
 
-/// Returns the list with the most elements inside some objects.
+/// Returns the elements of the longest list of objects in the current objects.
 fn inner<'v>(events: &Events<'v>) -> Option<Events<'v>> {
     let mut places: Vec<Vec<String>> = Vec::new();
     for object in events.levels.iter().filter_map(|levels| levels.last()) {
@@ -48,7 +48,7 @@ fn inner<'v>(events: &Events<'v>) -> Option<Events<'v>> {
     found.max_by_key(|found| found.levels.len())
 }
 
-/// Returns whether the elements of a list have lists of objects with a time.
+/// Returns whether the elements of a list contain lists of objects with a time.
 fn inner_has_time(events: &Events<'_>) -> bool {
     events.names.len() < MAX_LISTS && inner(events).is_some()
 }

@@ -36,7 +36,7 @@ use nearest::{Nearest, nearest_to_columns, nearest_to_json};
 pub struct Shape {
     /// The reader of maps that fits.
     pub reader: &'static str,
-    /// How the records are separated and divided, for people.
+    /// A description of how the records are separated and divided.
     pub form: String,
     /// Number of records that were examined.
     pub records: u64,

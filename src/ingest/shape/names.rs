@@ -56,11 +56,11 @@ pub fn is_standard(name: &str) -> bool {
     standard_category(name).is_some() || name == "page_view"
 }
 
-/// Words for the visitor in the messages of a conversation.
+/// Words for the visitor as the author of a message.
 const VISITOR: [&str; 7] = ["user", "visitor", "customer", "consumer", "guest", "enduser", "incoming"];
-/// Words for the other side.
+/// Words for the other party of a conversation.
 const TEAM: [&str; 7] = ["agent", "bot", "operator", "admin", "assistant", "teammate", "outgoing"];
-/// Words that mean a side only on their own.
+/// Words that name an author, with the event of the message.
 const ALONE: [(&str, &str); 8] = [
     ("in", "message_sent"),
     ("inbound", "message_sent"),
@@ -74,7 +74,7 @@ const ALONE: [(&str, &str); 8] = [
 /// Words for a message.
 const MESSAGE: [&str; 6] = ["message", "msg", "text", "comment", "says", "said"];
 
-/// Returns the event of a message by a side of a conversation; `None` if a text is no side.
+/// Returns the event of a message, given its author or direction; `None` for an unknown text.
 pub fn side(text: &str) -> Option<&'static str> {
     let words = words(text);
     match words.as_slice() {

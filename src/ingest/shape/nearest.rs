@@ -1,4 +1,4 @@
-//! Finds the built-in map that matches some records best.
+//! Finds the built-in map that is most similar to the format of the records.
 
 use serde::Serialize;
 
@@ -54,7 +54,8 @@ fn nearest(mut holds: impl FnMut(&Map) -> Vec<bool>) -> Option<Nearest> {
     let mut best: Option<(usize, usize, Nearest)> = None;
     for map in presets::all().iter().filter(|map| !map.is_wrapping()) {
         let held = holds(map);
-        // Conditions that a key is missing hold for almost every record, so they are not evidence.
+        // Conditions that require a key to be missing hold for almost every record, so they do not
+        // count.
         let positive = |any: &Alternatives| any.iter().any(|condition| !condition.negated);
         let found = held.iter().zip(&map.detect).filter(|(held, any)| **held && positive(any)).count();
         let (count, wrong) = (held.len(), held.iter().filter(|held| !**held).count());

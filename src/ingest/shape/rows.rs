@@ -51,7 +51,7 @@ pub fn csv(lines: &[String]) -> Option<Rows> {
     if has_header {
         return most_fit(&first, &rows).then(|| Rows::new(first, rows, "rows of CSV, separated by commas"));
     }
-    // The last row may be cut.
+    // The last row may be incomplete.
     rows.truncate(rows.len().saturating_sub(1).max(2));
     let is_csv = first.len() >= 4 && rows.len() > 1 && rows.iter().all(|row| row.len() == first.len());
     let columns = (1..=first.len()).map(|number| format!("column{number}")).collect();
@@ -59,7 +59,8 @@ pub fn csv(lines: &[String]) -> Option<Rows> {
     is_csv.then(|| Rows { needs_header: true, ..Rows::new(columns, rows, form) })
 }
 
-/// Returns the rows of lines with semicolons or bars, which a pattern reads.
+/// Returns the rows of lines that are separated by semicolons or vertical bars, which a pattern
+/// reads.
 pub fn separated(lines: &[String]) -> Option<Rows> {
     let separator =
         [';', '|'].into_iter().find(|sign| lines.first().is_some_and(|line| line.contains(*sign)))?;

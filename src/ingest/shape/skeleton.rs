@@ -4,8 +4,8 @@ use super::{Draft, guess, names};
 use crate::ingest::fields::Field;
 use crate::ingest::map::Reader;
 
-/// The columns that every map needs or should have, each with a remark to write if it was not
-/// found.
+/// The columns that every map needs or should have, each with the comment that replaces it if it
+/// was not found.
 const WANTED: [(Field, &str); 3] = [
     (Field::EventName, "# no key looks like the name of an event: give its place"),
     (Field::Timestamp, "# timestamp = \"/…\"   # required: no key looks like a time"),

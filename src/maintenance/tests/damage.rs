@@ -1,4 +1,4 @@
-//! Damages that verify finds and rebuild repairs.
+//! Damage that verify finds and rebuild repairs.
 
 use std::sync::Mutex;
 
@@ -76,7 +76,7 @@ fn missing_truncated_and_orphan_files_are_found() {
     let path = first_file(&fixture, Table::Sessions);
     std::fs::write(path.with_file_name("orphan.parquet"), "x").unwrap();
     assert_eq!(finds(&fixture, "sessions/session_date=2026-03-10/orphan.parquet", "does not name it"), 1);
-    // While a writer is running, the orphan file counts as the writer's.
+    // While a writer is running, the file may belong to it.
     std::fs::create_dir(fixture.store().dir().join("staging")).unwrap();
     let report = fixture.verify();
     assert!(report.is_clean() && report.notes.len() == 1, "{report:#?}");
@@ -386,7 +386,7 @@ fn verify_restarts_after_a_write_up_to_ten_times() {
         match (outcome, ends) {
             (Ok(report), true) => assert!(report.is_clean() && left == 0, "{report:#?}"),
             (Err(error), false) => {
-                assert_eq!(left, 20, "it was begun ten times");
+                assert_eq!(left, 20, "verify started ten times");
                 assert!(
                     error.to_string().contains("a writer changed it during each of 10 attempts"),
                     "{error}"

@@ -70,7 +70,7 @@ mod tests {
             (r#"{"helpful":true}"#, Some(true)),
             (r#"{"feedback":"Thumbs_Up"}"#, Some(true)),
             (r#"{"feedback":"It was fine"}"#, None),
-            // The text is not a rating, so the next property counts.
+            // The text is not a rating: try the next property.
             (r#"{"rating":"it depends","score":2}"#, Some(false)),
             (r#"{"comment":"good"}"#, None),
             ("", None),

@@ -75,7 +75,7 @@ pub fn check_chatbots(tables: &dyn Tables, names: &[String]) -> Result<()> {
 pub(crate) struct ChatbotIndex<'a>(HashMap<&'a str, u32>);
 
 impl<'a> ChatbotIndex<'a> {
-    /// Numbers some distinct chatbots from 0.
+    /// Numbers distinct chatbots from 0.
     pub fn new(chatbots: &'a [String]) -> ChatbotIndex<'a> {
         ChatbotIndex(chatbots.iter().map(String::as_str).zip(0..).collect())
     }

@@ -95,8 +95,8 @@ pub trait Tables: Sync {
         self.read_each(Table::Visitors, Some(days), &LOOKUP_COLUMNS, &|_, frame| visit(frame, false))
     }
 
-    /// Reads columns of at least the sessions whose last event is at `time` or later. A store skips
-    /// the files whose sessions all ended before.
+    /// Reads columns of the sessions whose last event is at `time` or later, possibly together with
+    /// other sessions. A store skips the files whose sessions all ended before `time`.
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let _ = time;
         self.read(Table::Sessions, None, columns)

@@ -67,7 +67,7 @@ pub struct ColumnChunk {
     pub length: u64,
     /// Uncompressed length of all pages with their headers, in bytes.
     pub uncompressed: usize,
-    /// Whether pages are compressed by Zstandard, and not uncompressed.
+    /// Whether pages are compressed with Zstandard; otherwise they are uncompressed.
     pub is_zstd: bool,
     /// Checksum of the bytes; `None` if the footer does not contain it.
     pub checksum: Option<u64>,

@@ -17,7 +17,7 @@ const MAX_KEPT: usize = 4 << 20;
 /// A page as stored in the file.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// Whether the page is a dictionary, and not data.
+    /// Whether this is a dictionary page; otherwise it is a data page.
     pub is_dictionary: bool,
     /// Number of values, including nulls.
     pub values: usize,

@@ -9,8 +9,8 @@ use crate::event::parse_uuid;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::{Frame, Texts};
 
-/// Encodes a row group of the first rows of a frame. Returns their number and the columns: all
-/// rows, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
+/// Encodes the first rows of a frame as a row group: all rows, unless their distinct texts exceed
+/// [`GROUP_TEXT_BYTES`]. Returns the number of encoded rows, and the columns.
 ///
 /// # Errors
 /// Fails if the frame lacks a column of the table, or has one of another type.
@@ -84,7 +84,7 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     Ok((rows, columns.collect::<Result<_>>()?))
 }
 
-/// A column of text that is not encoded yet, or a column of UUIDs that is.
+/// A text column that is still to be encoded, or an encoded column of UUIDs.
 enum Encoded<'a> {
     Texts(TextColumn<'a>),
     Ids(Chunk),

@@ -45,7 +45,7 @@ impl FrameBuilder {
         FrameBuilder { columns, builders, rows: 0 }
     }
 
-    /// Appends a row of named values. The last value of a repeated name counts; names of columns
+    /// Appends a row of named values. For a repeated name, the last value is used; names of columns
     /// that the table does not have are ignored.
     pub fn row(&mut self, values: &[(&str, Cell<'_>)]) {
         for (column, builder) in self.columns.iter().zip(&mut self.builders) {

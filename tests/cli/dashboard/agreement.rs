@@ -172,7 +172,7 @@ fn figures_of_many_chatbots_over_two_years_equal_those_of_reports() {
     assert!(page.parts().contains(&"goals".to_owned()));
     let checked = assert_agreement(&sandbox, &page, &[]);
     assert!(checked > 40_000, "{checked} rows");
-    // The windows ask the same of a filtered and of a bot-inclusive page.
+    // The same holds for a page with a filter and with bots.
     let options = ["--where", "country_code=DE|AT", "--include-bots"];
     let arguments = ["dashboard", "--days", "30", "--chatbot", "bot-00", "--chatbot", "bot-01"];
     let page = Page::new(&sandbox.run(arguments.iter().chain(&options)).exits(0).stdout);

@@ -190,7 +190,8 @@ impl ValueSplitter {
         let count = found.map_or(bytes.len(), |at| at + 1);
         let text = bytes.get(..count).unwrap_or(bytes);
         if text.contains(&b'\n') {
-            // A string must end on its line. The rest of the file can be anything.
+            // JSON strings contain no line feed. After this error, it is unknown where the next
+            // value begins.
             return Err(self.start);
         }
         self.keep(text);
