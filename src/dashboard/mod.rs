@@ -1,7 +1,7 @@
 //! The dashboard: the reports of a store as one HTML file that works offline.
 //!
 //! The page has controls for the chatbot and the window. Its figures are the answers of a [`Grid`],
-//! so they equal those of `wa report`; the page adds nothing up.
+//! so they equal those of `wa report`; the page does not add up figures.
 //!
 //! - `options` chooses windows and reports;
 //! - `encode` writes answers as compact JSON; `data` adds the scopes and the store's `health`, and
