@@ -128,6 +128,14 @@ impl Store {
         Snapshot::new(self.fs.clone(), self.dir.clone(), manifest, HashSet::new())
     }
 
+    /// Returns a state with the files of another manifest, such as a part of the current one.
+    ///
+    /// # Errors
+    /// Fails if its time zone is unknown.
+    pub fn snapshot_of(&self, manifest: Manifest) -> Result<Snapshot> {
+        Snapshot::new(self.fs.clone(), self.dir.clone(), manifest, HashSet::new())
+    }
+
     fn read_manifest(&self) -> Result<Option<Manifest>> {
         let path = self.dir.join(MANIFEST_FILE);
         match self.fs.read(&path) {

@@ -6,7 +6,7 @@
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
@@ -22,13 +22,13 @@ use crate::error::{Error, Result};
 pub struct DataFileReader<'a> {
     file: OpenFile,
     entry: &'a DataFile,
-    path: &'a Path,
+    path: PathBuf,
 }
 
 impl<'a> DataFileReader<'a> {
     /// Returns the reader of an open file. `path` is its path, for messages.
-    pub fn new(file: OpenFile, entry: &'a DataFile, path: &'a Path) -> DataFileReader<'a> {
-        DataFileReader { file, entry, path }
+    pub fn new(file: OpenFile, entry: &'a DataFile, path: impl Into<PathBuf>) -> DataFileReader<'a> {
+        DataFileReader { file, entry, path: path.into() }
     }
 
     /// Reads columns of the file, or all columns if `columns` is `None`.
@@ -45,42 +45,66 @@ impl<'a> DataFileReader<'a> {
         Ok(frame)
     }
 
-    /// Reads columns of the file one row group at a time, so that all groups can use the same
-    /// memory.
-    ///
-    /// # Errors
-    /// Returns the errors of [`DataFileReader::read`] and of `each`.
-    pub fn read_groups(self, columns: &[&str], mut each: impl FnMut(&Frame) -> Result<()>) -> Result<()> {
-        let mut rows = 0;
-        let groups = self.entry.footer().and_then(|footer| RowGroupReader::new(&self.file, columns, footer));
-        if let Some(mut groups) = groups {
-            while let Some(data) = groups.next(&self.file) {
-                rows += data.height();
-                each(&Frame::new(data))?;
-            }
-            if groups.is_done() {
-                return self.check_rows(rows);
-            }
-        }
-        let frame = self.read_whole(Some(columns))?;
-        self.check_rows(frame.height())?;
-        each(&frame.slice(rows, usize::MAX))
+    /// Returns a reader of the row groups of the file, so that all groups can use the same memory.
+    /// It reads all columns if `columns` is `None`.
+    pub fn row_groups(self, columns: Option<&'a [&'a str]>) -> RowGroups<'a> {
+        let footer = self.entry.footer();
+        let groups = footer.and_then(|footer| RowGroupReader::new(&self.file, columns, footer));
+        RowGroups { file: self, columns, groups, rows: 0, is_done: false }
     }
 
     /// Compares the whole file with its checksum and reads columns of it.
     fn read_whole(&self, columns: Option<&[&str]>) -> Result<Frame> {
-        let failed = |cause| Error::io("read", self.path, cause);
+        let failed = |cause| Error::io("read", &self.path, cause);
         let bytes = self.file.read_whole(self.entry.bytes).map_err(failed)?;
         let bytes = bytes.filter(|bytes| checksum(bytes) == self.entry.checksum);
-        let bytes = bytes.ok_or_else(|| damaged(self.path, "wrong checksum"))?;
-        decode(bytes, columns).map_err(|cause| damaged(self.path, cause))
+        let bytes = bytes.ok_or_else(|| damaged(&self.path, "wrong checksum"))?;
+        decode(bytes, columns).map_err(|cause| damaged(&self.path, cause))
     }
 
     fn check_rows(&self, rows: usize) -> Result<()> {
         if rows as u64 == self.entry.rows {
             return Ok(());
         }
-        Err(damaged(self.path, format!("it has {rows} rows instead of {}", self.entry.rows)))
+        Err(damaged(&self.path, format!("it has {rows} rows instead of {}", self.entry.rows)))
+    }
+}
+
+/// The row groups of a data file, read one after the other.
+pub struct RowGroups<'a> {
+    file: DataFileReader<'a>,
+    columns: Option<&'a [&'a str]>,
+    /// The reader of groups; `None` if it does not support the file.
+    groups: Option<RowGroupReader>,
+    /// Number of rows that were read.
+    rows: usize,
+    is_done: bool,
+}
+
+impl RowGroups<'_> {
+    /// Reads the next row group; `None` after the last one. All remaining rows of a file that
+    /// `store::decode` does not support are one group.
+    ///
+    /// # Errors
+    /// As [`DataFileReader::read`].
+    pub fn next_group(&mut self) -> Result<Option<Frame>> {
+        if self.is_done {
+            return Ok(None);
+        }
+        if let Some(groups) = &mut self.groups {
+            if let Some(data) = groups.next(&self.file.file) {
+                self.rows += data.height();
+                return Ok(Some(Frame::new(data)));
+            }
+            if groups.is_done() {
+                self.is_done = true;
+                return self.file.check_rows(self.rows).map(|()| None);
+            }
+        }
+        self.is_done = true;
+        let frame = self.file.read_whole(self.columns)?;
+        self.file.check_rows(frame.height())?;
+        Ok(Some(frame.slice(self.rows, usize::MAX)))
     }
 }
 
@@ -236,11 +260,14 @@ mod tests {
     /// Reads the row groups of a file.
     fn groups(bytes: &[u8], entry: &DataFile) -> (Vec<Frame>, Result<()>) {
         let mut frames = Vec::new();
-        let result = reader(bytes, entry).read_groups(&HASHES, |frame| {
-            frames.push(frame.clone());
-            Ok(())
-        });
-        (frames, result)
+        let mut groups = reader(bytes, entry).row_groups(Some(&HASHES));
+        loop {
+            match groups.next_group() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => return (frames, Ok(())),
+                Err(error) => return (frames, Err(error)),
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::columns::Table;
 use super::file_system::{FileSystem, OpenFile};
 use super::frame::Frame;
 use super::manifest::{DataFile, Manifest, checksum};
-use super::parquet::{DataFileReader, damaged};
+use super::parquet::{DataFileReader, RowGroups, damaged};
 use super::paths::staged_path;
 use crate::error::{Error, Result};
 use crate::time::{Day, Micros, Zone};
@@ -171,7 +171,7 @@ impl Snapshot {
     /// # Errors
     /// Fails if the file cannot be read or is damaged.
     pub fn read_file(&self, file: &DataFile, columns: Option<&[&str]>) -> Result<Frame> {
-        DataFileReader::new(self.open(file)?, file, &self.locate(&file.path)).read(columns)
+        DataFileReader::new(self.open(file)?, file, self.locate(&file.path)).read(columns)
     }
 
     /// Reads columns of one file, one row group at a time. `each` receives the frame of a row
@@ -183,9 +183,26 @@ impl Snapshot {
         &self,
         file: &DataFile,
         columns: &[&str],
-        each: impl FnMut(&Frame) -> Result<()>,
+        mut each: impl FnMut(&Frame) -> Result<()>,
     ) -> Result<()> {
-        DataFileReader::new(self.open(file)?, file, &self.locate(&file.path)).read_groups(columns, each)
+        let mut groups = self.row_groups(file, Some(columns))?;
+        while let Some(frame) = groups.next_group()? {
+            each(&frame)?;
+        }
+        Ok(())
+    }
+
+    /// Returns a reader of the row groups of one file, with some columns or all.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be opened.
+    pub fn row_groups<'a>(
+        &self,
+        file: &'a DataFile,
+        columns: Option<&'a [&'a str]>,
+    ) -> Result<RowGroups<'a>> {
+        let reader = DataFileReader::new(self.open(file)?, file, self.locate(&file.path));
+        Ok(reader.row_groups(columns))
     }
 
     fn open(&self, file: &DataFile) -> Result<OpenFile> {

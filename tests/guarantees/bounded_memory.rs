@@ -130,6 +130,33 @@ fn bounded_memory_thousands_of_small_files_stay_bounded() {
 }
 
 #[test]
+fn bounded_memory_merge_of_large_days_stays_within_budget() {
+    let folder = fixtures::folder();
+    // Two files of one day. Decoded as a whole, the events of one take more than the budget.
+    let events = generated_logs::write_logs_with_gaps(folder.path(), 2, 400_000, 200_000);
+    for number in [0, 1] {
+        let (log, store) = (format!("{number:02}.ndjson"), format!("web-{number}"));
+        fs::create_dir(folder.path().join(&store)).unwrap();
+        fixtures::write_key(&folder.path().join(&store).join("key"));
+        // Without a small budget, the day is one file.
+        let (status, _) = run(folder.path(), &["--store", &store, "--quiet", "ingest", &log]);
+        assert_eq!(status, Some(0));
+        fs::remove_file(folder.path().join(&log)).unwrap();
+        let stored = wa::store::Store::new(folder.path().join(&store)).snapshot().unwrap();
+        let files = stored.manifest().files(wa::store::columns::Table::Events);
+        assert!(files.iter().any(|file| file.rows > 300_000), "{files:?}");
+    }
+    let (status, peak) =
+        run(folder.path(), &["--store", "all", "--quiet", "merge", "web-0", "web-1", "--memory", "256M"]);
+    assert_eq!(status, Some(0));
+    eprintln!("merge of {events} events: {peak} MiB");
+    assert!(peak <= BUDGET, "{peak} MiB");
+    let merged = wa::store::Store::new(folder.path().join("all")).snapshot().unwrap();
+    let rows = merged.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
+    assert_eq!(rows.sum::<u64>(), events);
+}
+
+#[test]
 fn bounded_memory_shuffled_log_stays_within_budget() {
     // Every batch changes every day and most stored sessions.
     check_shuffled(30);

@@ -113,17 +113,21 @@ fn erase_events(
     sightings: &mut ForgottenSightings,
 ) -> Result<u64> {
     erase_rows(transaction, Table::Events, |snapshot, file| {
-        let frame = snapshot.read_file(file, None)?;
-        let mut erased = Vec::with_capacity(frame.height());
-        while erased.len() < frame.height() {
-            let block = tables::events::read(&frame, erased.len())?;
-            let events: Vec<Event<'_>> = block.rows.iter().map(|row| block.event(row)).collect();
-            let suppressed = suppression.suppressed(&events);
-            for (event, _) in events.iter().zip(&suppressed).filter(|(_, suppressed)| **suppressed) {
-                removed.add(event.row.key, (event.row.time, event.row.time));
-                sightings.add(*event);
+        let mut erased = Vec::new();
+        let mut groups = snapshot.row_groups(file, None)?;
+        while let Some(group) = groups.next_group()? {
+            let mut row = 0;
+            while row < group.height() {
+                let block = tables::events::read(&group, row)?;
+                let events: Vec<Event<'_>> = block.rows.iter().map(|row| block.event(row)).collect();
+                let suppressed = suppression.suppressed(&events);
+                for (event, _) in events.iter().zip(&suppressed).filter(|(_, suppressed)| **suppressed) {
+                    removed.add(event.row.key, (event.row.time, event.row.time));
+                    sightings.add(*event);
+                }
+                row += suppressed.len();
+                erased.extend(suppressed);
             }
-            erased.extend(suppressed);
         }
         Ok(erased)
     })

@@ -1,10 +1,13 @@
 //! Reads the retained events in batches, in order of their UTC dates.
+//!
+//! One row group of a file is decoded at a time, so that memory does not grow with the days.
 
 use crate::error::Result;
 use crate::event::Block;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
+use crate::store::parquet::RowGroups;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::time::Day;
@@ -16,7 +19,8 @@ pub(in crate::maintenance) struct EventBatch {
     pub(in crate::maintenance) date: Day,
     /// The events.
     pub(in crate::maintenance) block: Block,
-    /// The size of the file if this is its last batch, otherwise 0.
+    /// The share of the events in the size of the file. The shares of all batches of a file add up
+    /// to its size.
     pub(in crate::maintenance) bytes: u64,
 }
 
@@ -27,7 +31,7 @@ pub(in crate::maintenance) fn event_batches(
     let mut files: Vec<&DataFile> = snapshot.manifest().files(Table::Events).iter().collect();
     files.sort_by_key(|file| file.day);
     files.into_iter().flat_map(|file| {
-        let mut reader = FileReader { snapshot, file, frame: None, next_row: 0 };
+        let mut reader = FileReader { snapshot, file, groups: None, group: None, next_row: 0, rows: 0 };
         std::iter::from_fn(move || reader.next_batch().transpose())
     })
 }
@@ -35,23 +39,46 @@ pub(in crate::maintenance) fn event_batches(
 struct FileReader<'a> {
     snapshot: &'a Snapshot,
     file: &'a DataFile,
-    frame: Option<Frame>,
-    /// The first row of the next batch.
+    /// The row groups of the file, once it is open.
+    groups: Option<RowGroups<'a>>,
+    /// The current row group, if some of its rows are left.
+    group: Option<Frame>,
+    /// The first row of the next batch, in the current row group.
     next_row: usize,
+    /// The number of rows of all batches so far.
+    rows: u64,
 }
 
 impl FileReader<'_> {
     fn next_batch(&mut self) -> Result<Option<EventBatch>> {
-        let frame = match &self.frame {
-            Some(frame) => frame,
-            None => self.frame.insert(self.snapshot.read_file_checked(self.file)?),
+        let groups = match &mut self.groups {
+            Some(groups) => groups,
+            None => self.groups.insert(self.snapshot.row_groups(self.file, None)?),
         };
-        if self.next_row >= frame.height() {
-            return Ok(None);
-        }
+        let frame = match &self.group {
+            Some(group) => group,
+            None => {
+                self.next_row = 0;
+                match groups.next_group()? {
+                    Some(group) => self.group.insert(group),
+                    None => return Ok(None),
+                }
+            }
+        };
         let block = tables::events::read(frame, self.next_row)?;
-        self.next_row += block.rows.len();
-        let bytes = if self.next_row < frame.height() { 0 } else { self.file.bytes };
-        Ok(Some(EventBatch { date: self.file.day, block, bytes }))
+        let rows = block.rows.len();
+        self.next_row += rows;
+        if self.next_row >= frame.height() {
+            // The next row group can use its memory.
+            self.group = None;
+        }
+        let before = self.share(self.rows);
+        self.rows += rows as u64;
+        Ok(Some(EventBatch { date: self.file.day, block, bytes: self.share(self.rows) - before }))
+    }
+
+    /// Returns the share of some rows in the size of the file.
+    fn share(&self, rows: u64) -> u64 {
+        (u128::from(self.file.bytes) * u128::from(rows) / u128::from(self.file.rows.max(1))) as u64
     }
 }
