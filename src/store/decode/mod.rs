@@ -66,8 +66,8 @@ pub struct RowGroupReader {
 }
 
 impl RowGroupReader {
-    /// Returns a reader of the given columns, or of all if `names` is `None`. Returns `None` in the same
-    /// cases as [`read_checked`].
+    /// Returns a reader of the given columns, or of all if `names` is `None`. Returns `None` in the
+    /// same cases as [`read_checked`].
     pub fn new(file: &OpenFile, names: Option<&[&str]>, footer: FooterChecksum) -> Option<RowGroupReader> {
         let metadata = ReadBuffers::with(|buffers| Metadata::read(file, names, Some(footer), buffers))?;
         Some(RowGroupReader { metadata, next: 0 })
