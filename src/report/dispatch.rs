@@ -329,8 +329,7 @@ impl ReportRequest {
     fn check(&self) -> Result<()> {
         let name = self.kind.name();
         if self.compare && !self.kind.supports_compare() {
-            return Err(Error::usage(format!("{name} does not support --compare"))
-                .hint("a list of sessions and a moment have no previous period"));
+            return Err(Error::usage(format!("{name} does not support --compare")).hint("remove --compare"));
         }
         if self.compare && self.interval != TrendInterval::Day {
             let interval = self.interval.name();
