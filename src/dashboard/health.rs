@@ -1,9 +1,11 @@
 //! The health of the store: the last ingest, rejected lines, tables and warnings.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::error::Result;
-use crate::maintenance::reject_list::{RejectCounts, RejectFilter, list_rejects};
+use crate::maintenance::reject_list::count_reasons;
 use crate::maintenance::status::{Status, status_of};
 use crate::render::text::escape_control;
 use crate::settings::Settings;
@@ -13,7 +15,8 @@ use crate::time::Clock;
 /// The health of a store.
 pub(super) struct Health {
     status: Status,
-    rejects: RejectCounts,
+    /// The number of rejected lines by reason.
+    reasons: BTreeMap<String, u64>,
 }
 
 impl Health {
@@ -22,8 +25,8 @@ impl Health {
     /// # Errors
     /// If a file of rejected lines cannot be read.
     pub fn read(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Clock) -> Result<Health> {
-        let rejects = list_rejects(snapshot, &RejectFilter::default(), |_| Ok(()))?;
-        Ok(Health { status: status_of(store, snapshot, settings, clock), rejects })
+        let reasons = count_reasons(snapshot)?;
+        Ok(Health { status: status_of(store, snapshot, settings, clock), reasons })
     }
 
     /// Returns the health as JSON, without names of folders and files.
@@ -33,15 +36,14 @@ impl Health {
             let counts = run.counts.iter().map(|(name, count)| json!([escape_control(name), count]));
             json!([run.at, counts.collect::<Vec<Value>>()])
         });
-        let reasons =
-            self.rejects.reasons.iter().map(|(reason, count)| json!([escape_control(reason), count]));
+        let reasons = self.reasons.iter().map(|(reason, count)| json!([escape_control(reason), count]));
         let tables =
             status.tables.iter().map(|table| json!([table.table, table.first, table.last, table.rows]));
         let warnings = status.warnings.iter().map(|warning| escape_control(&warning.text).into_owned());
         json!({
             "ingest": ingest,
             "files": status.ingested_files,
-            "rejected": self.rejects.lines,
+            "rejected": self.reasons.values().sum::<u64>(),
             "reasons": reasons.collect::<Vec<Value>>(),
             "tables": tables.collect::<Vec<Value>>(),
             "warnings": warnings.collect::<Vec<String>>(),

@@ -1,8 +1,10 @@
 //! Lists rejected lines, for `wa rejects`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::store::Snapshot;
@@ -69,6 +71,32 @@ pub fn list_rejects(
             count(&mut counts.files, &reject.file);
             visit(&reject)?;
         }
+    }
+    Ok(counts)
+}
+
+/// The part of a [`RejectRecord`] that is counted. The text of the line is skipped, not copied.
+#[derive(Deserialize)]
+struct LineReason<'a> {
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+}
+
+/// Counts all rejected lines by reason. One file of rejected lines is in memory at a time.
+///
+/// # Errors
+/// Fails if a file of rejected lines cannot be read.
+pub fn count_reasons(snapshot: &Snapshot) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for file in &snapshot.manifest().rejects {
+        let bytes = snapshot.read_checked(&file.path, &file.checksum)?;
+        let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let reasons: Vec<Cow<'_, str>> = lines
+            .par_iter()
+            .map(|line| Ok(serde_json::from_slice::<LineReason<'_>>(line)?.reason))
+            .collect::<std::result::Result<_, serde_json::Error>>()
+            .map_err(|e| Error::failed(format!("cannot read {}", file.path)).caused_by(e))?;
+        reasons.iter().for_each(|reason| count(&mut counts, reason));
     }
     Ok(counts)
 }

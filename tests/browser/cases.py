@@ -1,7 +1,6 @@
 """The tests of the dashboard."""
 
 import re
-import time
 import unittest
 
 from axe_playwright_python.sync_playwright import Axe
@@ -287,7 +286,30 @@ class Look(DashboardCase):
                 page.click("#windows button:text-is('30 days')")
                 self.shot(page, f"{width}-{theme}")
 
-    def test_page_has_no_layout_shift_and_is_fast(self):
+    def test_figures_are_whole_at_every_width(self):
+        page = self.open()
+        # The widest figures.
+        page.evaluate("""() => {
+          const write = (selector, text) => document.querySelectorAll(selector).forEach((place) => { place.textContent = text; });
+          write('.tile-value, .small-figure b', '12,345,678');
+          write('.change > span:first-child', '▲ +12,345.67%');
+          write('.before', 'from 12,345,678');
+        }""")
+        for width in (360, 400, 520, 521, 768, 800, 801, 1240, 1241, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            cut = page.evaluate("""[...document.querySelectorAll('.tile, .small-figure')].flatMap((place) => {
+              const box = place.getBoundingClientRect();
+              return [...place.querySelectorAll('span, dt, b')].filter((part) => {
+                const range = document.createRange();
+                range.selectNodeContents(part);
+                const text = range.getBoundingClientRect();
+                const style = getComputedStyle(part);
+                return text.left < box.left || text.right > box.right || text.bottom > box.bottom || style.textOverflow === 'ellipsis';
+              }).map((part) => part.textContent);
+            })""")
+            self.assertEqual(cut, [], width)
+
+    def test_page_has_no_layout_shift(self):
         page = self.open(init="""
           window.shift = 0;
           new PerformanceObserver((list) => list.getEntries().forEach((entry) => { window.shift += entry.value; }))
@@ -296,12 +318,6 @@ class Look(DashboardCase):
         self.wait_for(page, "performance.getEntriesByName('first-contentful-paint').length > 0")
         page.wait_for_timeout(300)
         self.assertLess(page.evaluate("window.shift"), 0.02)
-        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        self.assertLess(paint, 1000)
-        start = time.monotonic()
-        page.click("#windows button:text-is('12 months')")
-        self.wait_for(page, "document.getElementById('period').textContent.includes('2025')")
-        self.assertLess(time.monotonic() - start, 1)
 
     def test_page_prints_on_a4(self):
         for theme in ("light", "dark"):

@@ -10,18 +10,18 @@ Example of a nightly job:
   wa report summary --days 7 --as-of yesterday   report on the last seven days
   wa gc                                          prune data past its retention
 Data                                      Maintenance
-  ingest   ingest event logs                verify   check the store
-  preview  show how logs would be read      rebuild  recompute sessions
-  formats  list the supported formats       gc       prune, merge and clean up
-  rejects  list or retry rejected lines   Privacy
-  lint     check names and properties       forget   erase a person
-  report   show a report                    export   export a person, or all
-  dashboard  write a page with charts       anonymize  remove old IP addresses
-  events   list events                    Setup
-  status   show the state of the store      init  create a store
-  files    list the files of a table        config  show the settings
-  views    SQL views for other tools        man          write manual pages
-  merge    add whole stores                 completions  print shell completions
+  ingest     ingest event logs              verify       check the store
+  preview    show how logs would be read    rebuild      recompute sessions
+  formats    list the supported formats     gc           prune, merge, clean up
+  lint       check names and properties   Privacy
+  rejects    list or retry rejected lines   forget       erase a person
+  report     show a report                  export       export a person, or all
+  dashboard  write a page with charts       anonymize    remove old IP addresses
+  events     list events                  Setup
+  status     show the state of the store    init         create a store
+  files      list the files of a table      config       show the settings
+  views      SQL views for other tools      man          write manual pages
+  merge      add whole stores               completions  print shell completions
 Reports: summary, trends, events, sources, devices, active, sessions,
          performance, pages, locations, visitors, heatmap, retention,
          conversations, goals, funnel, paths, all
@@ -65,6 +65,16 @@ mod tests {
         }
         for sub in command().get_subcommands() {
             assert!(FIRST_PAGE.contains(&format!("  {} ", sub.get_name())), "{} is missing", sub.get_name());
+        }
+        // The descriptions of the two lists of commands begin in the same columns.
+        let rows = lines.iter().skip_while(|line| !line.starts_with("Data ")).skip(1);
+        for row in rows.take_while(|line| line.starts_with("  ")) {
+            for (name, description) in [(2, 13), (44, 57)] {
+                let starts_word =
+                    |column: usize| !row[column..].starts_with(' ') && row[..column].ends_with(' ');
+                let is_heading = !row[42..].starts_with(' ') && name == 44;
+                assert!(is_heading || starts_word(name) && starts_word(description), "not aligned: {row}");
+            }
         }
         let report = command();
         let report = report.find_subcommand("report").unwrap();

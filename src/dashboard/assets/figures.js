@@ -26,10 +26,12 @@ function change(found) {
   }
   const sign = found.percent > 0 ? '+' : '';
   const arrow = found.percent > 0 ? '▲' : found.percent < 0 ? '▼' : '';
-  return el('span', { class: 'change', title: `Previous period: ${before}` },
-    arrow ? el('span', { class: 'way', 'aria-hidden': 'true' }, `${arrow} `) : null,
-    `${sign}${hundredths(found.percent)}%`,
-    el('span', { class: 'before' }, ` from ${before}`));
+  return el('span', { class: 'change' },
+    el('span', {},
+      arrow ? el('span', { class: 'way', 'aria-hidden': 'true' }, `${arrow} `) : null,
+      `${sign}${hundredths(found.percent)}%`),
+    ' ',
+    el('span', { class: 'before' }, `from ${before}`));
 }
 
 // Returns the days, values and previous values of a series.

@@ -66,7 +66,7 @@ function listCards(view, state) {
     tabs('Devices', [
       tab('Devices', devices.groups.devices, [['unknown'], 'No devices', 'Log the field user_agent.']),
       tab('Browsers', devices.groups.browsers, [['unknown'], 'No browsers', 'Log the field user_agent.']),
-      tab('Systems', devices.groups.operating_systems, [['unknown'], 'No operating systems', 'Log the field user_agent.']),
+      tab('Operating systems', devices.groups.operating_systems, [['unknown'], 'No operating systems', 'Log the field user_agent.']),
     ], state, 'devices'),
     card('Events', {}, list(events.groups.events, 'Events', NO_SESSIONS)),
   ];
