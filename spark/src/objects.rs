@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use wa::cli::DistributedReport;
 use wa::distributed::{
-    DedupeTask, Job, JobOptions, ParseTask, Rewrite, Rows, SessionsTask, TaskContext, rewrite, stored_rows,
+    DedupeTask, Job, JobOptions, ParseTask, ReportContext, Rewrite, Rows, SessionsTask, TaskContext,
+    VisitorsTask, rewrite, stored_rows,
 };
 use wa::{Error, Result};
 
@@ -29,6 +31,12 @@ enum Object {
     Sessions(Option<Box<SessionsTask>>, VecDeque<Rows>),
     /// A job.
     Job(Box<Job>),
+    /// A report.
+    Report(Box<DistributedReport>),
+    /// What the tasks of a report share.
+    ReportContext(ReportContext),
+    /// A task that counts the visitors of a partition, and its results.
+    Visitors(Option<VisitorsTask>, VecDeque<Rows>),
 }
 
 /// An object that one thread at a time uses; `None` after its end.
@@ -60,15 +68,22 @@ struct JobArguments {
 
 /// Calls a method of an object, and returns its result as JSON. `batch` receives or supplies rows.
 ///
-/// The methods of number 0 create objects: `context` and `job`. `drop` removes an object.
+/// The methods of number 0 create objects: `context`, `job`, `report` and `report_context`. `drop`
+/// removes an object.
 ///
 /// # Errors
 /// Fails if there is no such object or method, or if the method fails.
 pub fn call(number: u64, method: &str, argument: &[u8], batch: Batch) -> Result<Vec<u8>> {
     match (number, method) {
         (0, "context") => {
-            let settings = std::str::from_utf8(argument).map_err(|e| failed("context").caused_by(e))?;
-            return Ok(add(Object::Context(Arc::new(TaskContext::open(settings)?))));
+            return Ok(add(Object::Context(Arc::new(TaskContext::open(text(argument)?)?))));
+        }
+        (0, "report") => {
+            let report = DistributedReport::begin(&parse::<Vec<String>>(argument)?)?;
+            return Ok(add(Object::Report(Box::new(report))));
+        }
+        (0, "report_context") => {
+            return Ok(add(Object::ReportContext(ReportContext::open(text(argument)?)?)));
         }
         (0, "job") => {
             let JobArguments { store, inputs, options, now, lock_timeout_seconds } = parse(argument)?;
@@ -119,6 +134,36 @@ pub fn call(number: u64, method: &str, argument: &[u8], batch: Batch) -> Result<
                 Ok(Vec::new())
             }
             ("next", _) => next(ready.pop_front(), batch),
+            _ => Err(failed(method)),
+        },
+        Object::ReportContext(context) => match method {
+            "compute" => Ok(add(Object::Rows(VecDeque::from([context.compute(argument)?])))),
+            "visitors" => Ok(add(Object::Visitors(Some(VisitorsTask::default()), VecDeque::new()))),
+            _ => Err(failed(method)),
+        },
+        Object::Visitors(task, ready) => match (method, task.as_mut()) {
+            ("push", Some(task)) => {
+                task.push(&batch.take()?);
+                Ok(Vec::new())
+            }
+            ("finish", _) => {
+                if let Some(task) = task.take() {
+                    ready.push_back(task.finish()?);
+                }
+                Ok(Vec::new())
+            }
+            ("next", _) => next(ready.pop_front(), batch),
+            _ => Err(failed(method)),
+        },
+        Object::Report(_) if method == "finish" => {
+            let Some(Object::Report(report)) = object.take() else { return Err(failed(method)) };
+            Ok(report.finish()?.into_bytes())
+        }
+        Object::Report(report) => match method {
+            "task_settings" => report.task_settings().map(String::into_bytes),
+            "files" => json(&report.files()?),
+            "add" => report.add(argument).map(|()| Vec::new()),
+            "is_outdated" => json(&report.is_outdated()),
             _ => Err(failed(method)),
         },
         Object::Job(_) if matches!(method, "finish" | "abandon") => {
@@ -183,6 +228,10 @@ fn next(rows: Option<Rows>, batch: Batch) -> Result<Vec<u8>> {
 
 fn failed(method: &str) -> Error {
     Error::failed(format!("the object has no method {method}, or has ended"))
+}
+
+fn text(argument: &[u8]) -> Result<&str> {
+    std::str::from_utf8(argument).map_err(|e| Error::usage("an argument is not UTF-8").caused_by(e))
 }
 
 fn parse<T: DeserializeOwned>(argument: &[u8]) -> Result<T> {

@@ -139,11 +139,6 @@ fn raise(is_usage: bool, message: &str) -> *mut PyObject {
 /// Returns the text of an error, with its causes and its hint.
 fn describe(error: &Error) -> String {
     let mut message = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        message.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
     if let Some(hint) = error.hint_text() {
         message.push_str(&format!("\nhint: {hint}"));
     }

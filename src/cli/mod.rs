@@ -37,6 +37,7 @@ use setup::{completions, config, init, man};
 use args::globals::{self, Globals};
 pub use args::reference;
 pub use output::Printer;
+pub use report::distributed::DistributedReport;
 
 use crate::error::{ErrorKind, Result};
 use crate::threads;

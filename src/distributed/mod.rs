@@ -1,5 +1,5 @@
-//! A distributed ingest, as tasks for a cluster that distributes rows and retries failed tasks. The
-//! package `spark/` runs it on Apache Spark.
+//! A distributed ingest, as tasks for a cluster that distributes rows and retries failed tasks, and
+//! a distributed report (`report`). The package `spark/` runs both on Apache Spark.
 //!
 //! The folder of the store is mounted at the same path on all machines.
 //!
@@ -21,6 +21,7 @@ mod dedupe;
 mod event_codec;
 mod job;
 mod parse;
+mod report;
 mod rows;
 mod sessions;
 mod task;
@@ -28,6 +29,7 @@ mod task;
 pub use dedupe::{DedupeTask, stored_rows};
 pub use job::{Job, JobReport};
 pub use parse::{ParseReport, ParseTask};
+pub use report::{ReportContext, ReportFile, ReportSettings, VisitorsTask, read_result};
 pub use rows::{Binary, Head, RowSorter, Rows, SortKey, kind};
 pub use sessions::{Rewrite, RewriteReport, SessionsTask, rewrite};
 pub use task::{JobOptions, TaskContext, TaskSettings};

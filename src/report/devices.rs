@@ -60,6 +60,10 @@ impl ReportBody for Devices {
     }
 }
 
+/// The columns whose values are counted, each with the text that stands for null.
+pub(crate) const COLUMNS: [(&str, &str); 3] =
+    [("device_type", "unknown"), ("browser_name", "unknown"), ("os_name", "unknown")];
+
 /// Computes `devices` with at most `limit` rows in each list. With `compare`, compares it with the
 /// previous period.
 pub(crate) fn devices(
@@ -69,8 +73,7 @@ pub(crate) fn devices(
     compare: bool,
 ) -> Result<Report<Devices>> {
     session_report::build(tables, query, compare, |query| {
-        let columns = ["device_type", "browser_name", "os_name"].map(|name| (name, "unknown"));
-        let ([types, browsers, systems], bots) = count_sessions(tables, query, columns)?;
+        let ([types, browsers, systems], bots) = count_sessions(tables, query, COLUMNS)?;
         let software = |name, count| Software { name, count };
         let body = Devices {
             devices: RowList::from_counts(types, limit, |kind, count| Device { kind, count }),

@@ -1,7 +1,9 @@
 //! `events`: the most frequent event names.
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, session_report};
@@ -9,7 +11,7 @@ use super::metric::event_counts::each_count;
 use super::metric::group_count::count_by_token;
 use super::metric::values::Distinct;
 use super::query::Query;
-use super::query::tables::{Tables, map_frames};
+use super::query::tables::{PartKind, Tables, map_parts};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
@@ -60,7 +62,8 @@ pub(crate) fn events(
 }
 
 /// The counts of one file. Sessions with the same `event_counts` form one group.
-struct FileCounts {
+#[derive(Serialize, Deserialize)]
+pub(crate) struct FileCounts {
     /// The names in the file, each with its number of events and of sessions.
     names: Vec<(String, u64, u64)>,
     /// For each group, the number of its sessions and the end of its names in `members`.
@@ -72,9 +75,7 @@ struct FileCounts {
 }
 
 fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(RowList<EventName>, u64)> {
-    let columns = query.columns(&["event_counts"]);
-    let days = Some(query.window.range());
-    let files = map_frames(tables, Table::Sessions, days, &columns, |_, frame| count_file(frame, query))?;
+    let files = parts(tables, query)?;
     let mut sums: HashMap<&str, (u64, u64)> = HashMap::new();
     for (name, events, sessions) in files.iter().flat_map(|file| &file.names) {
         let sum = sums.entry(name).or_default();
@@ -99,6 +100,35 @@ fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Ro
         unique_sessions: Distinct(sessions_with_any(&files, hidden)),
     });
     Ok((events, bots))
+}
+
+/// Returns the counts of each file.
+pub(crate) fn parts(tables: &dyn Tables, query: &Query) -> Result<Vec<FileCounts>> {
+    let files = (Table::Sessions, query.window.range());
+    let columns = query.columns(&["event_counts"]);
+    map_parts(tables, PartKind::EventNames, files, &columns, |frame| count_file(frame, query))
+}
+
+impl FileCounts {
+    /// Merges the groups that have the same names. There are far fewer sets of names than
+    /// `event_counts`.
+    pub(crate) fn merge_groups(mut self) -> FileCounts {
+        let mut sets: BTreeMap<Vec<u32>, u64> = BTreeMap::new();
+        let mut start = 0;
+        for (sessions, end) in &self.groups {
+            let mut names = self.members.get(start..*end).unwrap_or_default().to_vec();
+            names.sort_unstable();
+            *sets.entry(names).or_default() += sessions;
+            start = *end;
+        }
+        self.groups.clear();
+        self.members.clear();
+        for (names, sessions) in sets {
+            self.members.extend(names);
+            self.groups.push((sessions, self.members.len()));
+        }
+        self
+    }
 }
 
 fn count_file(frame: &Frame, query: &Query) -> Result<FileCounts> {

@@ -10,6 +10,7 @@
 //! - [`list_events`] lists the events that an [`EventQuery`] selects, for `wa events`; `condition`
 //!   evaluates `--fail-if`.
 //! - [`run_grid`] answers requests for several chatbots and windows at once.
+//! - [`parts`] computes a report in tasks on many machines.
 //! - `selected` restricts a report to the sessions that satisfy conditions, and breaks it down.
 //! - `query` selects and reads rows, `metric` computes values from them, and `answer` holds the
 //!   rows, comparisons and notes of a result. Each of these depends only on the ones before it.
@@ -30,6 +31,7 @@ mod grid;
 mod locations;
 pub(crate) mod metric;
 mod pages;
+pub mod parts;
 mod paths;
 mod performance;
 pub(crate) mod query;
@@ -57,7 +59,7 @@ pub use paths::{MAX_STEPS as MAX_PATH_STEPS, PathsOptions};
 pub use query::Query;
 pub use query::chatbots::check_chatbots;
 pub use query::filter::{Field, Subject, Where, segment_conditions};
-pub use query::tables::{TableFacts, Tables};
+pub use query::tables::{PartKind, TableFacts, Tables};
 pub use query::window::Window;
 pub use selected::filtered::resolve_fields;
 pub use sequence::definitions::{Definitions, Goal};

@@ -74,6 +74,10 @@ impl ReportBody for Sources {
     }
 }
 
+/// The columns whose values are counted, each with the text that stands for null.
+pub(crate) const COLUMNS: [(&str, &str); 3] =
+    [("utm_source", "unknown"), ("referrer_domain", "direct"), ("channel", "Direct")];
+
 /// Computes `sources` with at most `limit` rows in each list. With `compare`, compares it with the
 /// previous period.
 pub(crate) fn sources(
@@ -83,8 +87,7 @@ pub(crate) fn sources(
     compare: bool,
 ) -> Result<Report<Sources>> {
     session_report::build(tables, query, compare, |query| {
-        let columns = [("utm_source", "unknown"), ("referrer_domain", "direct"), ("channel", "Direct")];
-        let ([sources, domains, channels], bots) = count_sessions(tables, query, columns)?;
+        let ([sources, domains, channels], bots) = count_sessions(tables, query, COLUMNS)?;
         let body = Sources {
             utm_sources: RowList::from_counts(sources, limit, |source, count| UtmSource { source, count }),
             referrers: RowList::from_counts(domains, limit, |domain, count| Referrer { domain, count }),

@@ -25,6 +25,7 @@ mod mapped_privacy;
 mod merge;
 mod order;
 mod parity;
+mod parity_reports;
 mod process_kill;
 mod robustness;
 mod selections;

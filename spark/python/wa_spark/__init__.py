@@ -1,5 +1,6 @@
-"""The ingest of `wa` on Apache Spark."""
+"""The ingest and the reports of `wa` on Apache Spark."""
 
 from ._job import ingest
+from ._report import report
 
-__all__ = ["ingest"]
+__all__ = ["ingest", "report"]

@@ -8,11 +8,30 @@ import json
 import os
 import sys
 
-from wa_spark import ingest
+import wa_spark
+from wa_spark._report import report_text
 
 
 def main():
     """Runs a command."""
+    arguments = _parse()
+    if arguments.command == "path":
+        print(os.path.abspath(__file__))
+        return 0
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        # Not started by spark-submit, which sets the interpreter of the tasks.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.appName(f"wa {arguments.command}").getOrCreate()
+    try:
+        return {"ingest": _ingest, "report": _report}[arguments.command](spark, arguments)
+    finally:
+        spark.stop()
+
+
+def _parse():
     parser = argparse.ArgumentParser(prog="wa_spark", description="Run wa on Apache Spark.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("ingest", help="ingest logs into a store")
@@ -23,35 +42,39 @@ def main():
     command.add_argument("--timezone", help="time zone of times without an offset")
     command.add_argument("--partitions", type=int, help="partitions of the shuffles")
     command.add_argument("--now", type=int, help=argparse.SUPPRESS)
+    command = commands.add_parser("report", help="print a report on a store as JSON")
+    command.add_argument("--store", required=True, help="folder of the store")
+    command.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="REPORT [OPTION...]", help="as those of `wa report`"
+    )
     commands.add_parser("path", help="print the path of this program, for spark-submit")
-    arguments = parser.parse_args()
-    if arguments.command == "path":
-        print(os.path.abspath(__file__))
-        return 0
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        # Not started by spark-submit, which sets the interpreter of the tasks.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    return parser.parse_args()
 
-    from pyspark.sql import SparkSession
 
-    spark = SparkSession.builder.appName("wa ingest").getOrCreate()
-    try:
-        summary = ingest(
-            spark,
-            arguments.input,
-            arguments.output,
-            chatbot=arguments.chatbot,
-            map=arguments.map,
-            timezone=arguments.timezone,
-            partitions=arguments.partitions,
-            now=arguments.now,
-        )
-    finally:
-        spark.stop()
+def _ingest(spark, arguments):
+    summary = wa_spark.ingest(
+        spark,
+        arguments.input,
+        arguments.output,
+        chatbot=arguments.chatbot,
+        map=arguments.map,
+        timezone=arguments.timezone,
+        partitions=arguments.partitions,
+        now=arguments.now,
+    )
     json.dump(summary, sys.stdout, indent=2)
     print()
     damaged = [file for file in summary["files"] if file["outcome"] in ("damaged", "unreadable")]
     return 4 if damaged else 0
+
+
+def _report(spark, arguments):
+    try:
+        print(report_text(spark, arguments.store, arguments.arguments), end="")
+    except (RuntimeError, ValueError) as error:
+        print(f"wa_spark: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    return 0
 
 
 if __name__ == "__main__":

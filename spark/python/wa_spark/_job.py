@@ -5,12 +5,11 @@ import os
 import time
 
 from . import _tasks
+from ._engine import TASKS_PER_CORE, cores_of, is_classic, spread
 from ._objects import EVENT, REPORT, SPARK_SCHEMA, Job
 
 # Input bytes per partition of the shuffles.
 PARTITION_BYTES = 128 << 20
-# Parsing tasks per core, if the input is small. Each task opens the store, so more would not pay off.
-TASKS_PER_CORE = 4
 
 
 def ingest(
@@ -54,15 +53,15 @@ def _run_tasks(spark, job, partitions):
     files = job.files()
     if not files:
         return
-    is_classic = _is_classic(spark)
-    cores = spark.sparkContext.defaultParallelism if is_classic else os.cpu_count()
+    has_sort = is_classic(spark)
+    cores = cores_of(spark)
     parts = -(-sum(os.path.getsize(path) for _, path, _ in files) // PARTITION_BYTES)
     if partitions is None:
         partitions = max(parts, cores)
     tasks = min(len(files), max(parts, TASKS_PER_CORE * cores))
-    table = _spread(spark, files, "file int, path string, name string", tasks)
+    table = spread(spark, files, "file int, path string, name string", tasks)
     parsed = table.mapInArrow(_tasks.parse(settings), SPARK_SCHEMA)
-    if is_classic:
+    if has_sort:
         from pyspark import StorageLevel
 
         parsed = parsed.persist(StorageLevel.DISK_ONLY)
@@ -73,36 +72,26 @@ def _run_tasks(spark, job, partitions):
         stored = job.stored_event_files()
         if stored:
             paths = [(path,) for path in stored]
-            table = _spread(spark, paths, "path string", min(len(paths), partitions))
+            table = spread(spark, paths, "path string", min(len(paths), partitions))
             events = events.union(table.mapInArrow(_tasks.stored(settings), SPARK_SCHEMA))
         # Spark sorts on disk. Sail drops the order before `mapInArrow`, so the tasks sort in memory.
         unique = events.repartition(partitions, "key")
-        if is_classic:
+        if has_sort:
             unique = unique.sortWithinPartitions("key", "kind", "time", "file", "position")
-        unique = unique.mapInArrow(_tasks.dedupe(settings, is_classic), SPARK_SCHEMA)
+        unique = unique.mapInArrow(_tasks.dedupe(settings, has_sort), SPARK_SCHEMA)
         by_session = unique.repartition(partitions, "key")
-        if is_classic:
+        if has_sort:
             by_session = by_session.sortWithinPartitions("key", "time", "id")
-        written = by_session.mapInArrow(_tasks.sessions(settings, is_classic), SPARK_SCHEMA)
+        written = by_session.mapInArrow(_tasks.sessions(settings, has_sort), SPARK_SCHEMA)
         for row in written.select("payload").collect():
             job.add_written(bytes(row.payload))
     finally:
-        if is_classic:
+        if has_sort:
             parsed.unpersist()
     rewrites = job.rewrites()
     if rewrites:
         rows = [(json.dumps(rewrite),) for rewrite in rewrites]
-        table = _spread(spark, rows, "payload string", min(len(rows), partitions))
+        table = spread(spark, rows, "payload string", min(len(rows), partitions))
         rewritten = table.mapInArrow(_tasks.rewrite(settings), SPARK_SCHEMA)
         for row in rewritten.select("payload").collect():
             job.add_rewritten(bytes(row.payload))
-
-
-def _spread(spark, rows, schema, partitions):
-    """Returns rows in `partitions` partitions."""
-    return spark.createDataFrame([tuple(row) for row in rows], schema).repartition(partitions)
-
-
-def _is_classic(spark):
-    """Returns whether the session is Spark's own in this process, and not one of Spark Connect."""
-    return hasattr(spark, "sparkContext") and "connect" not in type(spark).__module__

@@ -93,6 +93,48 @@ class Context(Object):
         return self._call("rewrite", json.dumps(rewrite).encode())
 
 
+class ReportContext(Object):
+    """What the tasks of a report share: its scope, and the folder of the store."""
+
+    def __init__(self, settings):
+        super().__init__(_native.call(0, b"report_context", settings.encode(), 0, 0))
+
+    def compute(self, file):
+        """Returns the results of a file."""
+        return Object(self._call("compute", file.encode()))
+
+    def visitors(self):
+        """Returns a task that counts the visitors of a partition."""
+        return Object(self._call("visitors"))
+
+
+class Report(Object):
+    """A report: plans its tasks, and computes the answer from their results."""
+
+    def __init__(self, arguments):
+        super().__init__(_native.call(0, b"report", json.dumps(arguments).encode(), 0, 0))
+
+    def task_settings(self):
+        """Returns the settings for `ReportContext`."""
+        return self._call("task_settings").decode()
+
+    def files(self):
+        """Returns the files that tasks have to read."""
+        return json.loads(self._call("files"))
+
+    def add(self, result):
+        """Adds a result of a task."""
+        self._call("add", result)
+
+    def is_outdated(self):
+        """Returns whether the store has changed since."""
+        return json.loads(self._call("is_outdated"))
+
+    def finish(self):
+        """Returns the report as JSON."""
+        return self._call("finish").decode()
+
+
 class Job(Object):
     """A job: holds the lock of the store until it is finished or abandoned."""
 

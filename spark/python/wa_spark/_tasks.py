@@ -8,7 +8,7 @@ import json
 
 import pyarrow as pa
 
-from ._objects import SCHEMA, Context
+from ._objects import SCHEMA, Context, ReportContext
 
 
 def parse(settings):
@@ -73,5 +73,30 @@ def rewrite(settings):
                 columns = [[2], [b""], [0], [0], [0], [b""], [report]]
                 arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA)]
                 yield pa.record_batch(arrays, schema=SCHEMA)
+
+    return run
+
+
+def report(settings):
+    """Returns the function that computes the results of the data files of a partition."""
+
+    def run(batches):
+        context = ReportContext(settings)
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield from context.compute(row["file"]).batches()
+
+    return run
+
+
+def visitors(settings):
+    """Returns the function that counts the visitors of a partition."""
+
+    def run(batches):
+        task = ReportContext(settings).visitors()
+        for batch in batches:
+            task.push(batch)
+        task.finish()
+        yield from task.batches()
 
     return run

@@ -1,6 +1,7 @@
 //! `wa report`: prints reports.
 
 pub(super) mod dashboard;
+pub mod distributed;
 mod flags;
 mod funnel_flags;
 mod paths_flags;

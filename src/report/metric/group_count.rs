@@ -6,10 +6,11 @@
 use std::hash::Hash;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Result;
 use crate::report::query::Query;
-use crate::report::query::tables::{Tables, map_frames};
+use crate::report::query::tables::{PartKind, Tables, map_parts};
 use crate::report::query::view_cache::{NULL_TOKEN, TokenMap, mix};
 use crate::store::columns::Table;
 use crate::store::frame::Texts;
@@ -33,6 +34,19 @@ pub(crate) struct GroupCount<K, C = u64>(pub HashMap<K, C>);
 impl<K, C> Default for GroupCount<K, C> {
     fn default() -> Self {
         GroupCount(HashMap::new())
+    }
+}
+
+impl<K: Serialize, C: Serialize> Serialize for GroupCount<K, C> {
+    /// Writes a list of keys with their counts.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.0)
+    }
+}
+
+impl<'de, K: Deserialize<'de> + Eq + Hash, C: Deserialize<'de>> Deserialize<'de> for GroupCount<K, C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<(K, C)>::deserialize(deserializer).map(|counts| GroupCount(counts.into_iter().collect()))
     }
 }
 
@@ -121,16 +135,7 @@ pub(crate) fn count_sessions<const N: usize>(
     query: &Query,
     columns: [(&str, &str); N],
 ) -> Result<([RankedCounts; N], u64)> {
-    let names = query.columns(&columns.map(|(name, _)| name));
-    let days = Some(query.window.range());
-    let parts = map_frames(tables, Table::Sessions, days, &names, |_, frame| {
-        let selected = query.select(frame)?;
-        let mut counts = Vec::with_capacity(N);
-        for (name, null) in columns {
-            counts.push(count_by_text(frame.texts(name)?, &selected.rows, null, |_| 1u64));
-        }
-        Ok((counts, selected.bots))
-    })?;
+    let parts = group_parts(tables, query, columns)?;
     let mut sums: [GroupCount<String>; N] = std::array::from_fn(|_| GroupCount::default());
     let mut bots = 0u64;
     for (counts, part_bots) in parts {
@@ -140,6 +145,24 @@ pub(crate) fn count_sessions<const N: usize>(
         }
     }
     Ok((sums.map(ranked), bots))
+}
+
+/// Returns the counts of [`count_sessions`] in each file, and its number of bot sessions.
+pub(crate) fn group_parts<const N: usize>(
+    tables: &dyn Tables,
+    query: &Query,
+    columns: [(&str, &str); N],
+) -> Result<Vec<(Vec<GroupCount<String>>, u64)>> {
+    let names = query.columns(&columns.map(|(name, _)| name));
+    let files = (Table::Sessions, query.window.range());
+    map_parts(tables, PartKind::Groups, files, &names, |frame| {
+        let selected = query.select(frame)?;
+        let mut counts = Vec::with_capacity(N);
+        for (name, null) in columns {
+            counts.push(count_by_text(frame.texts(name)?, &selected.rows, null, |_| 1u64));
+        }
+        Ok((counts, selected.bots))
+    })
 }
 
 fn ranked(counts: GroupCount<String>) -> RankedCounts {

@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Result;
 use crate::report::query::Query;
 use crate::report::query::chatbots::ChatbotIndex;
-use crate::report::query::tables::{Tables, map_frames};
+use crate::report::query::tables::{PartKind, Tables, map_frames, map_parts};
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::time::{Day, Micros, Zone};
 
 /// Sums over sessions. Sums of disjoint sessions merge by addition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     /// The number of sessions.
     pub sessions: u64,
@@ -76,7 +78,9 @@ pub(crate) fn by_chatbot(tables: &dyn Tables, query: &Query, index: &ChatbotInde
         sum.into_iter().for_each(|sum| sum.add(totals));
     };
     if query.has_daily_stats(tables) {
-        for_each_daily_row(tables, query, true, |_, chatbot, totals| add(chatbot, totals))?;
+        for frame in tables.read(Table::DailyStats, Some(query.window.range()), &daily_columns(true))? {
+            for_each_daily_row(&frame, query, true, |_, chatbot, totals| add(chatbot, totals))?;
+        }
         return Ok(sums);
     }
     let columns = [&SESSION_COLUMNS[..], &["chatbot_id"]].concat();
@@ -105,19 +109,25 @@ fn count(column: &Ints, row: usize) -> u64 {
 
 fn from_daily_stats(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
     let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
-    for_each_daily_row(tables, query, false, |day, _, totals| days.entry(day).or_default().add(totals))?;
+    for (day, totals) in daily_parts(tables, query)?.iter().flatten() {
+        days.entry(Day(*day)).or_default().add(totals);
+    }
     Ok(days)
 }
 
-/// Calls `visit` with each row of the daily statistics in the window: its day, its chatbot if
-/// `with_chatbots` is set or the query selects chatbots, and its sums.
-fn for_each_daily_row(
-    tables: &dyn Tables,
-    query: &Query,
-    with_chatbots: bool,
-    mut visit: impl FnMut(Day, &str, &Totals),
-) -> Result<()> {
-    let with_chatbots = with_chatbots || !query.chatbots.is_empty();
+/// Returns the sums of the days of the window in each file of the daily statistics.
+pub(crate) fn daily_parts(tables: &dyn Tables, query: &Query) -> Result<Vec<Vec<(i32, Totals)>>> {
+    let files = (Table::DailyStats, query.window.range());
+    let columns = daily_columns(!query.chatbots.is_empty());
+    map_parts(tables, PartKind::Days, files, &columns, |frame| {
+        let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+        for_each_daily_row(frame, query, false, |day, _, totals| days.entry(day).or_default().add(totals))?;
+        Ok(days.into_iter().map(|(day, totals)| (day.0, totals)).collect())
+    })
+}
+
+/// Returns the columns that [`for_each_daily_row`] needs.
+fn daily_columns(with_chatbots: bool) -> Vec<&'static str> {
     let mut columns = vec![
         "stat_date",
         "total_sessions",
@@ -135,41 +145,50 @@ fn for_each_daily_row(
     if with_chatbots {
         columns.push("chatbot_id");
     }
-    for frame in tables.read(Table::DailyStats, Some(query.window.range()), &columns)? {
-        let dates = frame.ints("stat_date")?;
-        let sessions = frame.ints("total_sessions")?;
-        let conversations = frame.ints("total_conversations")?;
-        let sent = frame.ints("total_messages_sent")?;
-        let received = frame.ints("total_messages_received")?;
-        let seconds = frame.ints("session_duration_sum_seconds")?;
-        let response_us = frame.ints("response_time_sum_us")?;
-        let responses = frame.ints("response_time_count")?;
-        let errors = frame.ints("error_count")?;
-        let bots = frame.ints("bot_sessions")?;
-        let visitors = frame.ints("unique_visitors")?;
-        let new_visitors = frame.ints("new_visitors")?;
-        let mut chatbots = query.chatbot_filter(&frame)?;
-        let names = if with_chatbots { Some(frame.texts("chatbot_id")?) } else { None };
-        for row in 0..frame.height() {
-            let Some(day) = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day) else { continue };
-            if !query.window.contains(day) || !chatbots.contains(row) {
-                continue;
-            }
-            let totals = Totals {
-                sessions: count(sessions, row),
-                conversations: count(conversations, row),
-                sent: count(sent, row),
-                received: count(received, row),
-                seconds: count(seconds, row),
-                response_us: u128::from(count(response_us, row)),
-                responses: count(responses, row),
-                errors: count(errors, row),
-                bots: count(bots, row),
-                visitors: count(visitors, row),
-                new_visitors: count(new_visitors, row),
-            };
-            visit(day, names.and_then(|names| names.get(row)).unwrap_or(""), &totals);
+    columns
+}
+
+/// Calls `visit` with each row of a frame of daily statistics in the window: its day, its chatbot
+/// if `with_chatbots` is set, and its sums.
+fn for_each_daily_row(
+    frame: &Frame,
+    query: &Query,
+    with_chatbots: bool,
+    mut visit: impl FnMut(Day, &str, &Totals),
+) -> Result<()> {
+    let dates = frame.ints("stat_date")?;
+    let sessions = frame.ints("total_sessions")?;
+    let conversations = frame.ints("total_conversations")?;
+    let sent = frame.ints("total_messages_sent")?;
+    let received = frame.ints("total_messages_received")?;
+    let seconds = frame.ints("session_duration_sum_seconds")?;
+    let response_us = frame.ints("response_time_sum_us")?;
+    let responses = frame.ints("response_time_count")?;
+    let errors = frame.ints("error_count")?;
+    let bots = frame.ints("bot_sessions")?;
+    let visitors = frame.ints("unique_visitors")?;
+    let new_visitors = frame.ints("new_visitors")?;
+    let mut chatbots = query.chatbot_filter(frame)?;
+    let names = if with_chatbots { Some(frame.texts("chatbot_id")?) } else { None };
+    for row in 0..frame.height() {
+        let Some(day) = dates.get(row).and_then(|day| i32::try_from(day).ok()).map(Day) else { continue };
+        if !query.window.contains(day) || !chatbots.contains(row) {
+            continue;
         }
+        let totals = Totals {
+            sessions: count(sessions, row),
+            conversations: count(conversations, row),
+            sent: count(sent, row),
+            received: count(received, row),
+            seconds: count(seconds, row),
+            response_us: u128::from(count(response_us, row)),
+            responses: count(responses, row),
+            errors: count(errors, row),
+            bots: count(bots, row),
+            visitors: count(visitors, row),
+            new_visitors: count(new_visitors, row),
+        };
+        visit(day, names.and_then(|names| names.get(row)).unwrap_or(""), &totals);
     }
     Ok(())
 }

@@ -4,10 +4,11 @@
 //! shard is counted separately.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::visitor_shards::{self, FirstEntries, ShardEntry, VisitorShards};
 use crate::error::Result;
-use crate::report::query::tables::Tables;
+use crate::report::query::tables::{PartKind, Tables, read_parts};
 use crate::report::query::{Query, SelectedRows};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
@@ -22,7 +23,7 @@ const MIN_PARALLEL_SESSIONS: usize = 1 << 10;
 pub(crate) const MAX_SESSIONS: usize = 11;
 
 /// Counts of distinct visitors. The counts of two shards merge by addition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UniqueVisitors {
     /// The number of distinct visitors.
     pub unique: u64,
@@ -37,13 +38,14 @@ pub(crate) struct UniqueVisitors {
 impl UniqueVisitors {
     /// Counts the visitors of a window.
     pub fn count(tables: &dyn Tables, query: &Query) -> Result<UniqueVisitors> {
-        let no_values = |_: &Frame, _: &SelectedRows| Ok((Vec::new(), ()));
-        let (sessions, first_seen) = rayon::join(
-            || visitor_shards::of_sessions(tables, query, &[], BITS, no_values),
-            || partition_first_seen(tables, query),
-        );
-        let (sessions, first_seen) = (sessions?.0, first_seen?.into_shards());
-        let count = |(sessions, first_seen): (Vec<_>, Vec<_>)| count_shard(&sessions, &first_seen);
+        if let Some(parts) = tables.parts(PartKind::Visitors) {
+            let shards: Vec<UniqueVisitors> = read_parts(parts)?;
+            return Ok(shards.into_iter().fold(UniqueVisitors::default(), UniqueVisitors::merge));
+        }
+        let (sessions, first_seen) =
+            rayon::join(|| partition_sessions(tables, query), || partition_first_seen(tables, query));
+        let (sessions, first_seen) = (sessions?, first_seen?.into_shards());
+        let count = |(sessions, first_seen): (Vec<_>, Vec<_>)| Self::of_shard(&sessions, &first_seen);
         if sessions.iter().map(Vec::len).sum::<usize>() < MIN_PARALLEL_SESSIONS {
             let counts = sessions.into_iter().zip(first_seen).map(count);
             return Ok(counts.fold(UniqueVisitors::default(), UniqueVisitors::merge));
@@ -57,6 +59,45 @@ impl UniqueVisitors {
         self.unique.saturating_sub(self.new)
     }
 
+    /// Counts the visitors of a shard, given the hashes of its sessions and of the visitors first seen
+    /// in the window.
+    pub fn of_shard(sessions: &[ShardEntry], first_seen: &[ShardEntry]) -> UniqueVisitors {
+        let mut visitors = UniqueVisitors::default();
+        if sessions.is_empty() {
+            return visitors;
+        }
+        let mut first_sessions = FirstEntries::with_capacity(sessions.len());
+        // The number of a visitor's sessions, at the index of its first session; 0 at its other
+        // sessions.
+        let mut counts = vec![0u32; sessions.len()];
+        for (index, hash) in sessions.iter().enumerate() {
+            let first = first_sessions.find(*hash, sessions, index, true);
+            let is_first = u64::from(first == index);
+            visitors.unique += is_first;
+            // The lowest bit marks a visitor that is known only by a session key and therefore new.
+            visitors.new += is_first & *hash;
+            if let Some(count) = counts.get_mut(first) {
+                *count += 1;
+            }
+        }
+        let mut by_sessions = [0; MAX_SESSIONS + 1];
+        for count in &counts {
+            if let Some(sum) = by_sessions.get_mut((*count as usize).min(MAX_SESSIONS)) {
+                *sum += 1;
+            }
+        }
+        let [_, by_sessions @ ..] = by_sessions;
+        visitors.by_sessions = by_sessions;
+        for hash in first_seen {
+            // The count is reset, so that a visitor counts once even if the table lists it twice.
+            let first = first_sessions.find(*hash, sessions, sessions.len(), false);
+            if counts.get_mut(first).is_some_and(|count| std::mem::take(count) > 0) {
+                visitors.new += 1;
+            }
+        }
+        visitors
+    }
+
     fn merge(mut self, other: UniqueVisitors) -> UniqueVisitors {
         self.unique += other.unique;
         self.new += other.new;
@@ -67,47 +108,14 @@ impl UniqueVisitors {
     }
 }
 
-/// Counts the visitors of a shard, given the hashes of its sessions and of the visitors first seen
-/// in the window.
-fn count_shard(sessions: &[ShardEntry], first_seen: &[ShardEntry]) -> UniqueVisitors {
-    let mut visitors = UniqueVisitors::default();
-    if sessions.is_empty() {
-        return visitors;
-    }
-    let mut first_sessions = FirstEntries::with_capacity(sessions.len());
-    // The number of a visitor's sessions, at the index of its first session; 0 at its other
-    // sessions.
-    let mut counts = vec![0u32; sessions.len()];
-    for (index, hash) in sessions.iter().enumerate() {
-        let first = first_sessions.find(*hash, sessions, index, true);
-        let is_first = u64::from(first == index);
-        visitors.unique += is_first;
-        // The lowest bit marks a visitor that is known only by a session key and therefore new.
-        visitors.new += is_first & *hash;
-        if let Some(count) = counts.get_mut(first) {
-            *count += 1;
-        }
-    }
-    let mut by_sessions = [0; MAX_SESSIONS + 1];
-    for count in &counts {
-        if let Some(sum) = by_sessions.get_mut((*count as usize).min(MAX_SESSIONS)) {
-            *sum += 1;
-        }
-    }
-    let [_, by_sessions @ ..] = by_sessions;
-    visitors.by_sessions = by_sessions;
-    for hash in first_seen {
-        // The count is reset, so that a visitor counts once even if the table lists it twice.
-        let first = first_sessions.find(*hash, sessions, sessions.len(), false);
-        if counts.get_mut(first).is_some_and(|count| std::mem::take(count) > 0) {
-            visitors.new += 1;
-        }
-    }
-    visitors
+/// Partitions the sessions of the window by visitor.
+pub(crate) fn partition_sessions(tables: &dyn Tables, query: &Query) -> Result<Vec<Vec<ShardEntry>>> {
+    let no_values = |_: &Frame, _: &SelectedRows| Ok((Vec::new(), ()));
+    Ok(visitor_shards::of_sessions(tables, query, &[], BITS, no_values)?.0)
 }
 
 /// Partitions the visitors that were first seen in the window, with or without sessions in it.
-pub(super) fn partition_first_seen(tables: &dyn Tables, query: &Query) -> Result<VisitorShards> {
+pub(crate) fn partition_first_seen(tables: &dyn Tables, query: &Query) -> Result<VisitorShards> {
     let instants = query.window.instants(tables.zone());
     // The table has the visitors of all chatbots. Visitors of other chatbots match no session.
     let days = query.window.range();

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
@@ -41,6 +44,20 @@ pub trait TableFacts: Sync {
     fn events_pruned_through(&self) -> Option<Day> {
         None
     }
+}
+
+/// A result that a report computes from each data file by itself, or from each shard of visitors.
+/// Tasks on other machines can compute it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PartKind {
+    /// The sums of each day.
+    Days,
+    /// The number of sessions by the values of some columns.
+    Groups,
+    /// The number of events by name.
+    EventNames,
+    /// The number of distinct visitors.
+    Visitors,
 }
 
 /// A snapshot of the tables. Every read sees the same state.
@@ -100,6 +117,13 @@ pub trait Tables: Sync {
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let _ = time;
         self.read(Table::Sessions, None, columns)
+    }
+
+    /// Returns the results of a kind that were computed elsewhere; `None` if they have to be
+    /// computed from the rows.
+    fn parts(&self, kind: PartKind) -> Option<&[Box<RawValue>]> {
+        let _ = kind;
+        None
     }
 
     /// Returns whether the sessions are a selection, which the daily statistics do not describe.
@@ -170,4 +194,26 @@ pub(crate) fn map_frames<T: Send>(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_unstable_by_key(|(number, _)| *number);
     Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Returns the results of a kind that were computed elsewhere, or else maps each frame as
+/// [`map_frames`] does.
+pub(crate) fn map_parts<T: Send + DeserializeOwned>(
+    tables: &dyn Tables,
+    kind: PartKind,
+    (table, days): (Table, (Day, Day)),
+    columns: &[&str],
+    map: impl Fn(&Frame) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    match tables.parts(kind) {
+        Some(parts) => read_parts(parts),
+        None => map_frames(tables, table, Some(days), columns, |_, frame| map(frame)),
+    }
+}
+
+/// Reads results that were computed elsewhere.
+pub(crate) fn read_parts<T: DeserializeOwned>(parts: &[Box<RawValue>]) -> Result<Vec<T>> {
+    let read = |part: &Box<RawValue>| serde_json::from_str(part.get());
+    let parts = parts.iter().map(read).collect::<serde_json::Result<_>>();
+    parts.map_err(|e| Error::failed("cannot read a part of the report").caused_by(e))
 }

@@ -1,0 +1,83 @@
+"""Reports that a Spark session computes."""
+
+import datetime
+import json
+import os
+
+from . import _tasks
+from ._engine import TASKS_PER_CORE, cores_of, spread
+from ._objects import SPARK_SCHEMA, Report
+
+# Sessions and visitors whose entries, of 8 bytes each, are in the memory of a task.
+ROWS_PER_PARTITION = 8 << 20
+# Number of shards of visitors: more partitions would be empty.
+SHARDS = 64
+# Maximum number of attempts if a writer changes the store meanwhile.
+MAX_ATTEMPTS = 10
+
+
+def report(
+    spark,
+    store,
+    kind="summary",
+    *,
+    days=None,
+    from_=None,
+    to=None,
+    as_of=None,
+    chatbot=None,
+    limit=None,
+    partitions=None,
+    now=None,
+):
+    """Computes a report, and returns what `wa report KIND --format json` prints, as a dictionary.
+
+    `kind` is summary, trends, events, sources, devices or visitors. The options are those of
+    `wa report`, with the days of the store's time zone; `chatbot` is a name or a list of names. The
+    store must be mounted at the same path on the driver and on all executors. `partitions` is the
+    number of partitions in which visitors are counted. `now` is the current time in microseconds
+    since 1970.
+    """
+    chatbots = [chatbot] if isinstance(chatbot, str) else chatbot or []
+    options = [("days", days), ("from", from_), ("to", to), ("as-of", as_of), ("limit", limit)]
+    options += [("chatbot", name) for name in chatbots]
+    arguments = [kind]
+    for name, value in options:
+        if value is not None:
+            arguments += [f"--{name}={value}"]
+    if now is not None:
+        time = datetime.datetime.fromtimestamp(now // 1_000_000, datetime.timezone.utc)
+        arguments += [f"--now={time:%Y-%m-%dT%H:%M:%SZ}"]
+    return json.loads(report_text(spark, store, arguments, partitions))
+
+
+def report_text(spark, store, arguments, partitions=None):
+    """Computes the report of arguments of `wa report`, and returns its JSON."""
+    arguments = [f"--store={os.fspath(store)}", "report", *arguments]
+    for attempt in range(MAX_ATTEMPTS):
+        plan = Report(arguments)
+        try:
+            for result in _results(spark, plan, partitions):
+                plan.add(result)
+            return plan.finish()
+        except Exception:
+            # A writer may have removed a file.
+            if attempt + 1 == MAX_ATTEMPTS or not plan.is_outdated():
+                raise
+
+
+def _results(spark, plan, partitions):
+    files = plan.files()
+    if not files:
+        return []
+    settings, cores = plan.task_settings(), cores_of(spark)
+    rows = [(json.dumps(file),) for file in files]
+    table = spread(spark, rows, "file string", min(len(rows), TASKS_PER_CORE * cores))
+    results = table.mapInArrow(_tasks.report(settings), SPARK_SCHEMA)
+    if any(file["table"] == "visitors" for file in files):
+        if partitions is None:
+            entries = sum(file["file"]["rows"] for file in files)
+            partitions = min(max(cores, -(-entries // ROWS_PER_PARTITION)), SHARDS)
+        results = results.repartition(partitions, "key")
+        results = results.mapInArrow(_tasks.visitors(settings), SPARK_SCHEMA)
+    return [bytes(row.payload) for row in results.select("payload").collect()]
