@@ -64,7 +64,7 @@ fn create_store(folder: &Path, store: &str) {
     let logs = folder.join("logs");
     fs::create_dir(&logs).unwrap();
     generated_logs::write_logs_with_gaps(&logs, 3, 400, 4_000_000_000);
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/*.ndjson*");
     for inputs in
         [vec![sample], vec![logs.join("00.ndjson")], vec![logs.join("01.ndjson"), logs.join("02.ndjson")]]
     {
