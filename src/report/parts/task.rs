@@ -30,14 +30,6 @@ pub struct ShardEntries {
     pub first_seen: Vec<u64>,
 }
 
-impl ShardEntries {
-    /// Adds the entries of the same shard in another file.
-    pub fn merge(&mut self, other: ShardEntries) {
-        self.sessions.extend(other.sessions);
-        self.first_seen.extend(other.first_seen);
-    }
-}
-
 /// Computes the results of the only file of a snapshot, which belongs to `table`.
 ///
 /// # Errors

@@ -213,7 +213,7 @@ pub(crate) fn map_parts<T: Send + DeserializeOwned>(
 
 /// Reads results that were computed elsewhere.
 pub(crate) fn read_parts<T: DeserializeOwned>(parts: &[Box<RawValue>]) -> Result<Vec<T>> {
-    let read = |part: &Box<RawValue>| serde_json::from_str(part.get());
-    let parts = parts.iter().map(read).collect::<serde_json::Result<_>>();
+    let parts = parts.iter().map(|part| serde_json::from_str(part.get()));
+    let parts = parts.collect::<serde_json::Result<_>>();
     parts.map_err(|e| Error::failed("cannot read a part of the report").caused_by(e))
 }
