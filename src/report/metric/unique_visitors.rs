@@ -59,8 +59,8 @@ impl UniqueVisitors {
         self.unique.saturating_sub(self.new)
     }
 
-    /// Counts the visitors of a shard, given the hashes of its sessions and of the visitors first seen
-    /// in the window.
+    /// Counts the visitors of a shard, given the hashes of its sessions and of the visitors first
+    /// seen in the window.
     pub fn of_shard(sessions: &[ShardEntry], first_seen: &[ShardEntry]) -> UniqueVisitors {
         let mut visitors = UniqueVisitors::default();
         if sessions.is_empty() {
