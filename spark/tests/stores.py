@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -60,6 +61,15 @@ def sample_logs():
 def format_logs():
     """Returns a log of each format and wrapping, and damaged logs."""
     return [str(ROOT / folder) for folder in ("tests/data/formats", "tests/data/wrappings", "sample-data/bad")]
+
+
+def workload_logs(folder):
+    """Writes a small workload of the benchmarks, and returns its files by night."""
+    program = ROOT / "benches/compare/workload.py"
+    command = [sys.executable, program, folder, "--events", "2000", "--days", "4"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    files = sorted(str(path) for path in folder.glob("*.ndjson"))
+    return [files[:2], files[2:]]
 
 
 def random_logs(folder, seed, nights=3, events=1500):

@@ -1,6 +1,7 @@
 """Guarantee 9, parity: jobs on Spark and Sail write the tables of `wa ingest`, row for row."""
 
 import json
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -32,6 +33,9 @@ class Parity(unittest.TestCase):
             self.compare(by_job, by_ingest)
             self.assertEqual(list((by_job).glob("staging*")), [])
         stores.wa(by_job, "verify")
+        page = by_job.parent / "dashboard.html"
+        stores.wa(by_job, "dashboard", "--output", page)
+        self.assertIn("</html>", page.read_text())
         return by_job, by_ingest
 
     def compare(self, by_job, by_ingest):
@@ -45,11 +49,17 @@ class Parity(unittest.TestCase):
             self.assertEqual(*(stores.wa(store, *arguments) for store in (by_job, by_ingest)))
 
     def check_all(self, spark):
-        """Compares the sample data, every format, and nights of random logs."""
+        """Compares the sample data, every format, the workload of the benchmarks, nights of random
+        logs, and the logs that WA_PARITY_LOGS names."""
         with self.subTest("sample data"):
             self.check(spark, [stores.sample_logs()], "sample")
         with self.subTest("formats"):
             self.check(spark, [stores.format_logs()], "formats", chatbot="site")
+        with self.subTest("workload"):
+            self.check(spark, stores.workload_logs(self.folder / "workload-logs"), "workload")
+        if given := os.environ.get("WA_PARITY_LOGS"):
+            with self.subTest("given logs"):
+                self.check(spark, [given.split(os.pathsep)], "given", chatbot="site")
         for seed in (1, 2):
             with self.subTest("random logs", seed=seed):
                 logs = self.folder / f"logs-{seed}"
@@ -89,6 +99,12 @@ class Parity(unittest.TestCase):
                 wa_spark.ingest(spark, nights[1], by_job, now=stores.NOW, partitions=-1)
             self.assertEqual((by_job / "manifest.json").read_bytes(), manifest)
             self.assertEqual(list(by_job.glob("staging*")), [])
+            with self.assertRaisesRegex(ValueError, "s3://lake/logs is not a path"):
+                wa_spark.ingest(spark, ["s3://lake/logs"], by_job)
+            with self.assertRaisesRegex(ValueError, "hdfs://lake/store is not a path"):
+                wa_spark.ingest(spark, nights[1], "hdfs://lake/store")
+            summary = wa_spark.ingest(spark, f"file://{nights[0][0]}", f"file://{by_job}", now=stores.NOW)
+            self.assertEqual(summary["total"]["stored"], 0)
             with self.assertRaisesRegex(RuntimeError, "nowhere.ndjson"):
                 wa_spark.ingest(spark, [str(logs / "nowhere.ndjson")], by_job)
         stores.wa(by_job, "verify")

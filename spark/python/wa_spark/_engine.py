@@ -1,6 +1,8 @@
 """What Spark and Sail have in common, and where they differ."""
 
 import os
+import re
+from urllib.parse import unquote, urlsplit
 
 # Tasks per core that read files, if the input is small. Each task opens the store, so more would not
 # pay off.
@@ -20,3 +22,17 @@ def cores_of(spark):
 def spread(spark, rows, schema, partitions):
     """Returns rows in `partitions` partitions."""
     return spark.createDataFrame([tuple(row) for row in rows], schema).repartition(partitions)
+
+
+def local_path(path):
+    """Returns the path of a file or folder, which may be a `file:` URL.
+
+    Raises ValueError for other URLs: the workers of Python cannot use Spark's file systems.
+    """
+    path = os.fspath(path)
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):
+        return path
+    url = urlsplit(path)
+    if url.scheme.lower() == "file" and url.netloc in ("", "localhost"):
+        return unquote(url.path)
+    raise ValueError(f"{path} is not a path\nhint: mount the file system on all machines, and name the path there")

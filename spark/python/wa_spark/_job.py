@@ -5,7 +5,7 @@ import os
 import time
 
 from . import _tasks
-from ._engine import TASKS_PER_CORE, cores_of, is_classic, spread
+from ._engine import TASKS_PER_CORE, cores_of, is_classic, local_path, spread
 from ._objects import EVENT, REPORT, SPARK_SCHEMA, Job
 
 # Input bytes per partition of the shuffles.
@@ -37,8 +37,8 @@ def ingest(
         inputs = [inputs]
     now = time.time_ns() // 1000 if now is None else now
     options = {"chatbot": chatbot, "map": None if map is None else os.fspath(map), "timezone": timezone}
-    paths = [os.fspath(path) for path in inputs]
-    job = Job(os.fspath(store), paths, options, now, lock_timeout)
+    paths = [local_path(path) for path in inputs]
+    job = Job(local_path(store), paths, options, now, lock_timeout)
     try:
         _run_tasks(spark, job, partitions)
     except BaseException:

@@ -2,10 +2,9 @@
 
 import datetime
 import json
-import os
 
 from . import _tasks
-from ._engine import TASKS_PER_CORE, cores_of, spread
+from ._engine import TASKS_PER_CORE, cores_of, local_path, spread
 from ._objects import SPARK_SCHEMA, Report
 
 # Sessions and visitors whose entries, of 8 bytes each, are in the memory of a task.
@@ -53,7 +52,7 @@ def report(
 
 def report_text(spark, store, arguments, partitions=None):
     """Computes the report of arguments of `wa report`, and returns its JSON."""
-    arguments = [f"--store={os.fspath(store)}", "report", *arguments]
+    arguments = [f"--store={local_path(store)}", "report", *arguments]
     for attempt in range(MAX_ATTEMPTS):
         plan = Report(arguments)
         try:
