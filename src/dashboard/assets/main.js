@@ -119,4 +119,7 @@ async function start() {
   }
 }
 
+window.addEventListener('beforeprint', () => redraw(PRINT_WIDTH));
+window.addEventListener('afterprint', () => redraw());
+
 start();

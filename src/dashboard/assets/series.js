@@ -1,6 +1,11 @@
 // Draws daily series: sparklines and time series charts.
 
 const CHART_HEIGHT = 260;
+// The width of A4 without its margins, in CSS pixels.
+const PRINT_WIDTH = 700;
+
+// Draws the shown chart at a width; at that of its place if there is none.
+let redraw = () => {};
 
 // Returns the path commands for the points of a series.
 function path(points) {
@@ -43,8 +48,8 @@ function timeChart(series, annotations) {
   let cursor = null;
   let layout = null;
 
-  const draw = () => {
-    const width = Math.max(260, frame.clientWidth || 700);
+  const draw = (printed) => {
+    const width = printed || Math.max(260, frame.clientWidth || 700);
     const [left, right, top, bottom] = [46, 10, 14, 26];
     const all = [...values, ...(previous || [])].filter((value) => value !== null);
     const steps = ticks(Math.max(0, ...all), unit);
@@ -129,6 +134,7 @@ function timeChart(series, annotations) {
     say([longDay(days[cursor]), ...describe(cursor).map((parts) => parts.join(' '))].join(', '));
   });
   new ResizeObserver(() => draw()).observe(frame);
+  redraw = draw;
   draw();
   return frame;
 }
