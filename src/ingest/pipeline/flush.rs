@@ -6,7 +6,7 @@ use super::run::{Batch, IngestRun};
 use crate::error::Result;
 use crate::event::Event;
 use crate::ingest::batch::suppression::Suppression;
-use crate::ingest::batch::{BatchOutcome, EventOutcome, WriteContext};
+use crate::ingest::batch::{self, BatchOutcome, EventOutcome, WriteContext};
 use crate::ingest::parse::rejected::RejectReason;
 use crate::ingest::parse::warnings::Warning;
 use crate::ingest::timings::Stage;
@@ -80,6 +80,24 @@ impl IngestRun<'_> {
         self.changed |= added > 0;
         self.report.timings.record(Stage::Rejects);
         Ok(())
+    }
+
+    /// Adds events to a transaction.
+    pub(super) fn write_events(
+        &mut self,
+        transaction: &mut Transaction,
+        events: &[Event<'_>],
+    ) -> Result<BatchOutcome> {
+        let context = write_context(self.settings, &self.ledger, self.suppression.as_ref(), self.options);
+        let timings = &mut self.report.timings;
+        timings.record(Stage::Gather);
+        self.stats_update.begin_batch(transaction)?;
+        let mut outcome = batch::write(transaction, events, context, &mut self.stored_ids, timings)?;
+        if let Some(changes) = outcome.changes.take() {
+            self.stats_update.add(changes);
+            self.changed = true;
+        }
+        Ok(outcome)
     }
 
     /// Adds the outcomes of a batch to the counts of its files. Returns the rejected lines to

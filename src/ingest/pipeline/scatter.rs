@@ -12,7 +12,6 @@ use super::batch_times::{BatchTimes, CoveredTimes};
 use super::run::{BYTES_PER_SESSION, Batch, IngestRun};
 use crate::error::Result;
 use crate::event::{Block, Event};
-use crate::ingest::batch;
 use crate::ingest::timings::Stage;
 use crate::store::event_runs::{EventRuns, MergedEvents};
 use crate::store::temp_files::TempFiles;
@@ -141,25 +140,6 @@ impl IngestRun<'_> {
         self.count_id_conflicts(last.map(|file| *file as usize), &outcome);
         crate::allocator::release_free_memory();
         Ok(())
-    }
-
-    /// Adds events to a transaction.
-    pub(super) fn write_events(
-        &mut self,
-        transaction: &mut Transaction,
-        events: &[Event<'_>],
-    ) -> Result<batch::BatchOutcome> {
-        let context =
-            super::flush::write_context(self.settings, &self.ledger, self.suppression.as_ref(), self.options);
-        let timings = &mut self.report.timings;
-        timings.record(Stage::Gather);
-        self.stats_update.begin_batch(transaction)?;
-        let mut outcome = batch::write(transaction, events, context, &mut self.stored_ids, timings)?;
-        if let Some(changes) = outcome.changes.take() {
-            self.stats_update.add(changes);
-            self.changed = true;
-        }
-        Ok(outcome)
     }
 }
 
