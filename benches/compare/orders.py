@@ -20,7 +20,7 @@ LATE_DAYS = 5
 CHATBOTS = 1_000_000
 CHATBOT = re.compile(rb'"chatbot_id":"([^"]*)"')
 SESSION = re.compile(rb'"session_id":"([^"]*)"')
-VISITOR = re.compile(rb'"anonymous_id":"[^"]*"')
+VISITOR = re.compile(rb'"anonymous_id":"([^"]*)"')
 
 
 def shuffled(files, chance):
@@ -32,10 +32,20 @@ def shuffled(files, chance):
 
 def sharded(files, _):
     """One file for each of 16 shards, by session. Each is in time order."""
+    yield from shards(files, session)
+
+
+def sharded_by_visitor(files, _):
+    """One file for each of 16 shards, by visitor. Each is in time order."""
+    yield from shards(files, visitor)
+
+
+def shards(files, key):
+    """Divides lines into files by a hexadecimal key."""
     shards = [[] for _ in range(SHARDS)]
     for lines in files:
         for line in lines:
-            shards[int(session(line), 16) % SHARDS].append(line)
+            shards[int(key(line), 16) % SHARDS].append(line)
     yield from ((f"shard-{number:02}", lines) for number, lines in enumerate(shards))
 
 
@@ -85,11 +95,16 @@ def session(line):
     return SESSION.search(line)[1].removeprefix(b"s_")
 
 
-ORDERS = {"shuffled": shuffled, "sharded by session": sharded, "reversed": reversed_,
+def visitor(line):
+    """Returns the anonymous id of a line, in hexadecimal."""
+    return VISITOR.search(line)[1].removeprefix(b"a_")
+
+
+ORDERS = {"shuffled": shuffled, "sharded by session": sharded, "sharded by visitor": sharded_by_visitor, "reversed": reversed_,
           "two interleaved years": interleaved, "late by days": late, "one session": one_session,
           "a million chatbots": many_chatbots}
 IN_ORDER, FOUR_TIMES = "in order", "four times the input"
-SAME_EVENTS = {"in order", "shuffled", "sharded by session", "reversed", "late by days"}
+SAME_EVENTS = {"in order", "shuffled", "sharded by session", "sharded by visitor", "reversed", "late by days"}
 """Orders that must give the same number of sessions as the lines in order."""
 
 

@@ -43,8 +43,15 @@ class TestOrders(unittest.TestCase):
             self.assertEqual(sorted(made), sorted(self.lines), order)
 
     def test_shards_have_whole_sessions_in_order(self):
-        shards = self.made("sharded by session")
-        sessions = [{event["session_id"] for event in events(lines)} for lines in shards.values()]
+        self.check_shards("sharded by session", "session_id")
+
+    def test_shards_have_whole_visitors_in_order(self):
+        self.check_shards("sharded by visitor", "anonymous_id")
+
+    def check_shards(self, order, key):
+        """Checks that each key is in one shard, and each shard in order of time."""
+        shards = self.made(order)
+        sessions = [{event[key] for event in events(lines)} for lines in shards.values()]
         self.assertEqual(len(shards), orders.SHARDS)
         self.assertEqual(len(set().union(*sessions)), sum(map(len, sessions)))
         position = {line: number for number, line in enumerate(self.lines)}
