@@ -1,6 +1,9 @@
 //! Guarantee 3, atomicity, with a real process that is killed at random moments.
 
+use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -129,4 +132,83 @@ fn atomicity_killed_merge_is_completed_by_the_next_one() {
     for (name, manifest) in ["web-1", "web-2"].into_iter().zip(sources) {
         assert_eq!(fs::read(folder.path().join(name).join("manifest.json")).unwrap(), manifest);
     }
+}
+
+/// Sessions of the shuffled log, of [`EVENTS_PER_SESSION`] events, a minute apart.
+const SESSIONS: u64 = 8_000;
+const EVENTS_PER_SESSION: u64 = 5;
+
+#[test]
+fn atomicity_killed_ingest_with_waiting_events_changes_nothing() {
+    let folder = fixtures::folder();
+    fs::write(folder.path().join("first.ndjson"), line(&mut Rng(0), SESSIONS, 0)).unwrap();
+    write_shuffled_log(&folder.path().join("shuffled.ndjson"));
+    let ingest = |store: &str, log: &str| {
+        let mut command = wa(folder.path(), NOW);
+        // The minimum memory results in the most batches.
+        command.args(["--store", store, "--quiet", "ingest", log, "--memory", "256M"]);
+        command
+    };
+    let read = |name: &str| tables::read(&Store::new(folder.path().join(name)).snapshot().unwrap()).unwrap();
+    run_expecting(&mut ingest("undisturbed", "first.ndjson"), 0);
+    run_expecting(&mut ingest("undisturbed", "shuffled.ndjson"), 0);
+    let expected = read("undisturbed");
+
+    // Kill the ingest once there are so many temporary files. A run has about ten of them, and all
+    // runs together about forty.
+    for files in [1, 12, 25] {
+        let name = format!("store-{files}");
+        run_expecting(&mut ingest(&name, "first.ndjson"), 0);
+        let before = read(&name);
+        let staging = folder.path().join(&name).join("staging");
+        let mut command = ingest(&name, "shuffled.ndjson");
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while temp_files(&staging) < files {
+            assert!(child.try_wait().unwrap().is_none(), "the ingest ended with fewer than {files} files");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(temp_files(&staging) >= files);
+        assert_eq!(read(&name), before, "killed with {files} temporary files");
+
+        run_expecting(&mut ingest(&name, "shuffled.ndjson"), 0);
+        let tables = read(&name);
+        let difference = tables::difference(&expected, &tables, WRITE_TIMES);
+        assert!(difference.is_none(), "{files} files: {}", difference.unwrap_or_default());
+        let counts: BTreeSet<i64> =
+            tables["sessions"].iter().map(|row| row["event_count"].as_i64().unwrap()).collect();
+        assert_eq!(tables["events"].len() as u64, SESSIONS * EVENTS_PER_SESSION + 1);
+        assert_eq!((tables["sessions"].len() as u64, counts), (SESSIONS + 1, [1, 5].into()));
+        let stored = Store::new(folder.path().join(&name)).snapshot().unwrap();
+        assert_no_orphan_files(stored.manifest(), stored.dir());
+    }
+}
+
+/// Writes a log of 30 days in random order. Its texts are long and do not compress well, so that
+/// few events fill a batch.
+fn write_shuffled_log(path: &Path) {
+    let mut rng = Rng(1);
+    let events = SESSIONS * EVENTS_PER_SESSION;
+    let mut order: Vec<u64> = (0..events).collect();
+    (1..order.len()).for_each(|at| order.swap(at, rng.below(at as u64 + 1) as usize));
+    let lines = order.iter().map(|n| line(&mut rng, n / EVENTS_PER_SESSION, n % EVENTS_PER_SESSION));
+    fs::write(path, lines.collect::<String>()).unwrap();
+}
+
+fn line(rng: &mut Rng, session: u64, event: u64) -> String {
+    // 2026-10-01, and 5 minutes from one session to the next.
+    let time = 1_790_812_800_000_000 + session * 300_000_000 + event * 60_000_000;
+    let mut text = String::new();
+    (0..90).for_each(|_| write!(text, "{:016x}", rng.next()).unwrap());
+    format!(
+        "{{\"event_id\":\"{session}-{event}\",\"chatbot_id\":\"c\",\"session_id\":\"s{session}\",\
+         \"event_name\":\"message_sent\",\"timestamp\":{time},\"properties\":{{\"text\":\"{text}\"}}}}\n"
+    )
+}
+
+/// Returns the number of temporary files in a folder.
+fn temp_files(folder: &Path) -> usize {
+    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "tmp")).count()
 }
