@@ -53,6 +53,32 @@ impl<'a> DataFileReader<'a> {
         RowGroups { file: self, columns, groups, rows: 0, is_done: false }
     }
 
+    /// Reads the rows for which `is_selected` is true. Row groups without such rows are skipped.
+    ///
+    /// # Errors
+    /// As [`DataFileReader::read`], or if `is_selected` has another number of rows.
+    pub fn read_rows(self, is_selected: &[bool]) -> Result<Frame> {
+        self.check_rows(is_selected.len())?;
+        let groups = self.entry.footer().and_then(|footer| RowGroupReader::new(&self.file, None, footer));
+        if let Some(mut groups) = groups {
+            let (mut frames, mut start) = (Vec::new(), 0);
+            while let Some(rows) = groups.next_rows() {
+                let of_group = is_selected.get(start..start + rows).unwrap_or_default();
+                start += rows;
+                if !of_group.contains(&true) {
+                    groups.skip();
+                    continue;
+                }
+                let Some(data) = groups.next(&self.file) else { break };
+                frames.push(Frame::new(data).filter(of_group.iter().copied())?);
+            }
+            if groups.is_done() && !frames.is_empty() {
+                return Frame::concat(frames);
+            }
+        }
+        self.read_whole(None)?.filter(is_selected.iter().copied())
+    }
+
     /// Compares the whole file with its checksum and reads columns of it.
     fn read_whole(&self, columns: Option<&[&str]>) -> Result<Frame> {
         let failed = |cause| Error::io("read", &self.path, cause);
@@ -167,7 +193,7 @@ mod tests {
     use super::*;
     use crate::store::columns::Table;
     use crate::store::decode::checksums;
-    use crate::store::encode::{FileBuilder, MIN_COPIED_ROWS, ROW_GROUP};
+    use crate::store::encode::{FileBuilder, ROW_GROUP, VISITOR_ROW_GROUP};
     use crate::store::frame::{Cell, FrameBuilder};
     use crate::time::Day;
     use std::io::Write;
@@ -272,13 +298,15 @@ mod tests {
 
     #[test]
     fn row_groups_together_match_the_file() {
-        for rows in [0, 1, MIN_COPIED_ROWS, 2 * MIN_COPIED_ROWS + 10] {
+        for rows in [0, 1, VISITOR_ROW_GROUP, 2 * VISITOR_ROW_GROUP + 10] {
             let (bytes, frame) = visitors(rows);
             let (frames, result) = groups(&bytes, &entry(&bytes, rows, true));
             result.unwrap();
             let heights: Vec<usize> = frames.iter().map(Frame::height).collect();
-            let wanted: Vec<usize> =
-                (0..rows).step_by(MIN_COPIED_ROWS).map(|start| (rows - start).min(MIN_COPIED_ROWS)).collect();
+            let wanted: Vec<usize> = (0..rows)
+                .step_by(VISITOR_ROW_GROUP)
+                .map(|start| (rows - start).min(VISITOR_ROW_GROUP))
+                .collect();
             assert_eq!(heights, wanted);
             let mut start = 0;
             for part in frames {
@@ -287,6 +315,33 @@ mod tests {
                 start += part.height();
             }
         }
+    }
+
+    #[test]
+    fn selected_rows_of_any_row_groups_are_read() {
+        let rows = 2 * VISITOR_ROW_GROUP + 10;
+        let (bytes, frame) = visitors(rows);
+        let last = VISITOR_ROW_GROUP..rows;
+        for selected in
+            [vec![5], vec![3, rows - 1], vec![VISITOR_ROW_GROUP - 1, VISITOR_ROW_GROUP], last.collect()]
+        {
+            let is_selected: Vec<bool> = (0..rows).map(|row| selected.binary_search(&row).is_ok()).collect();
+            let positions: Vec<u32> = selected.iter().map(|row| *row as u32).collect();
+            for has_footer in [true, false] {
+                let entry = entry(&bytes, rows, has_footer);
+                let read = reader(&bytes, &entry).read_rows(&is_selected).unwrap();
+                assert!(read == frame.gather(&positions).unwrap(), "{} rows", selected.len());
+                reader(&bytes, &entry).read_rows(&is_selected[1..]).unwrap_err();
+            }
+        }
+        // Nothing is read of a row group without selected rows, such as the first.
+        let mut damaged = bytes.clone();
+        damaged[100] ^= 1;
+        let entry = entry(&bytes, rows, true);
+        let is_last: Vec<bool> = (0..rows).map(|row| row == rows - 1).collect();
+        assert_eq!(reader(&damaged, &entry).read_rows(&is_last).unwrap().height(), 1);
+        let is_first: Vec<bool> = (0..rows).map(|row| row == 0).collect();
+        reader(&damaged, &entry).read_rows(&is_first).unwrap_err();
     }
 
     #[test]
@@ -309,8 +364,8 @@ mod tests {
 
     #[test]
     fn damaged_row_group_is_an_error_and_ends_the_file() {
-        let (mut bytes, _) = visitors(2 * MIN_COPIED_ROWS + 10);
-        let entry = entry(&bytes, 2 * MIN_COPIED_ROWS + 10, true);
+        let (mut bytes, _) = visitors(2 * VISITOR_ROW_GROUP + 10);
+        let entry = entry(&bytes, 2 * VISITOR_ROW_GROUP + 10, true);
         let metadata = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
         // The last byte of a page, and the first of its header.
         for group in [1, 2] {
@@ -321,7 +376,7 @@ mod tests {
                 let (frames, result) = groups(&bytes, &entry);
                 bytes[at as usize] ^= 1;
                 assert_eq!(frames.len(), group);
-                assert!(frames.iter().all(|frame| frame.height() == MIN_COPIED_ROWS));
+                assert!(frames.iter().all(|frame| frame.height() == VISITOR_ROW_GROUP));
                 let error = result.unwrap_err();
                 assert_eq!(error.to_string(), "a.parquet is damaged: wrong checksum");
                 assert!(error.hint_text().is_some_and(|hint| hint.contains("backup")));

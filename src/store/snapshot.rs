@@ -205,6 +205,15 @@ impl Snapshot {
         Ok(reader.row_groups(columns))
     }
 
+    /// Reads the rows of one file for which `is_selected` is true, with all columns. Row groups
+    /// without such rows are not read.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or is damaged, or has another number of rows.
+    pub fn read_rows(&self, file: &DataFile, is_selected: &[bool]) -> Result<Frame> {
+        DataFileReader::new(self.open(file)?, file, self.locate(&file.path)).read_rows(is_selected)
+    }
+
     fn open(&self, file: &DataFile) -> Result<OpenFile> {
         let path = self.locate(&file.path);
         let opened = match self.pinned.get(&file.path) {

@@ -73,7 +73,17 @@ impl RowGroupReader {
         Some(RowGroupReader { metadata, next: 0 })
     }
 
-    /// Returns whether all row groups were read.
+    /// Returns the number of rows of the next row group; `None` after the last one.
+    pub fn next_rows(&self) -> Option<usize> {
+        self.metadata.footer.row_groups.get(self.next).map(|group| group.rows)
+    }
+
+    /// Skips the next row group.
+    pub fn skip(&mut self) {
+        self.next += 1;
+    }
+
+    /// Returns whether all row groups were read or skipped.
     pub fn is_done(&self) -> bool {
         self.next >= self.metadata.footer.row_groups.len()
     }

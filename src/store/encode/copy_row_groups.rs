@@ -8,7 +8,7 @@ use crate::store::frame::Frame;
 
 /// Minimum number of rows of a row group that is copied. Smaller groups are merged: many of them
 /// would cost every reader one page per group and column.
-pub const MIN_COPIED_ROWS: usize = 1 << 14;
+pub const MIN_COPIED_ROWS: usize = 1 << 13;
 /// Minimum uncompressed bytes of a row group that is copied although it has few rows.
 const MIN_COPIED_BYTES: u64 = GROUP_TEXT_BYTES as u64 / 4;
 
@@ -19,36 +19,76 @@ impl FileBuilder {
     /// # Errors
     /// Fails if the bytes are not a file of this table. The builder may be incomplete in that case.
     pub fn append_file(&mut self, file: Vec<u8>) -> Result<()> {
+        self.append_remaining(file, &[])
+    }
+
+    /// Adds the rows of a file for which `removed` is false, or missing. Only row groups that lose
+    /// rows are decoded; the others are added as [`append_file`](FileBuilder::append_file) does.
+    ///
+    /// # Errors
+    /// As [`append_file`](FileBuilder::append_file).
+    pub fn append_remaining(&mut self, file: Vec<u8>, removed: &[bool]) -> Result<()> {
         let Some(groups) = footer(&file).and_then(|footer| read_groups(footer, self.table)) else {
             // Another program or version may have written the columns with other Parquet types.
-            return self.add_frame(&decode(file)?);
+            return self.add_frame(&without(&decode(file)?, removed)?);
         };
+        let mut start = 0;
         for group in &groups {
-            let bytes = group.uncompressed();
-            if group.rows >= MIN_COPIED_ROWS as u64 || bytes >= MIN_COPIED_BYTES {
-                self.copy(&file, group)?;
+            let end = start + group.rows as usize;
+            let removed = removed.get(start..end.min(removed.len())).unwrap_or_default();
+            start = end;
+            if !removed.contains(&true) {
+                self.append_group(&file, group)?;
                 continue;
             }
-            if self.small_bytes + bytes > GROUP_TEXT_BYTES as u64 {
-                self.flush_small_groups()?;
+            let mut whole = FileBuilder::new(self.table);
+            whole.copy(&file, group)?;
+            let rest = without(&decode(whole.finish()?)?, removed)?;
+            if is_large(rest.height() as u64, group.uncompressed()) {
+                self.add_frame(&rest)?;
+            } else {
+                self.make_room_for_small(group.uncompressed())?;
+                self.small_frames.push(rest);
             }
-            self.small_bytes += bytes;
-            let small = match &mut self.small_groups {
-                Some(small) => small,
-                none => none.insert(Box::new(FileBuilder::new(self.table))),
-            };
-            small.copy(&file, group)?;
         }
+        Ok(())
+    }
+
+    /// Adds a row group of a file: copies it if it is large.
+    fn append_group(&mut self, file: &[u8], group: &Group) -> Result<()> {
+        if is_large(group.rows, group.uncompressed()) {
+            return self.copy(file, group);
+        }
+        self.make_room_for_small(group.uncompressed())?;
+        let small = match &mut self.small_groups {
+            Some(small) => small,
+            none => none.insert(Box::new(FileBuilder::new(self.table))),
+        };
+        small.copy(file, group)
+    }
+
+    /// Prepares for another small group of `bytes` uncompressed bytes.
+    fn make_room_for_small(&mut self, bytes: u64) -> Result<()> {
+        if self.small_bytes + bytes > GROUP_TEXT_BYTES as u64 {
+            self.flush_small_groups()?;
+        }
+        self.small_bytes += bytes;
         Ok(())
     }
 
     /// Adds the rows of all small row groups, in one group or as few as possible.
     pub(super) fn flush_small_groups(&mut self) -> Result<()> {
-        let Some(small) = self.small_groups.take() else { return Ok(()) };
+        let (small, mut frames) = (self.small_groups.take(), std::mem::take(&mut self.small_frames));
         self.small_bytes = 0;
-        match &small.groups[..] {
-            [group] => self.copy(&small.bytes, group),
-            _ => self.add_frame(&decode(small.finish()?)?),
+        if let Some(small) = small {
+            match &small.groups[..] {
+                [group] if frames.is_empty() => return self.copy(&small.bytes, group),
+                _ => frames.push(decode(small.finish()?)?),
+            }
+        }
+        match frames.is_empty() {
+            true => Ok(()),
+            false => self.add_frame(&Frame::concat(frames)?),
         }
     }
 
@@ -65,6 +105,21 @@ impl FileBuilder {
         }
         self.groups.push(Group { rows: group.rows, chunks });
         Ok(())
+    }
+}
+
+/// Returns whether a row group of some rows and uncompressed bytes is copied.
+fn is_large(rows: u64, bytes: u64) -> bool {
+    rows >= MIN_COPIED_ROWS as u64 || bytes >= MIN_COPIED_BYTES
+}
+
+/// Returns the rows of a frame for which `removed` is false, or missing.
+fn without(frame: &Frame, removed: &[bool]) -> Result<Frame> {
+    match removed.contains(&true) {
+        true => frame.filter(
+            removed.iter().map(|removed| !removed).chain(std::iter::repeat(true)).take(frame.height()),
+        ),
+        false => Ok(frame.clone()),
     }
 }
 

@@ -30,7 +30,9 @@ pub struct FileBuilder {
     pub(super) groups: Vec<Group>,
     /// Small row groups of other files, to be merged: see [`FileBuilder::append_file`].
     pub(super) small_groups: Option<Box<FileBuilder>>,
-    /// Uncompressed bytes of `small_groups`, which are decoded together.
+    /// The remaining rows of small row groups that lost some.
+    pub(super) small_frames: Vec<Frame>,
+    /// Uncompressed bytes of `small_groups` and `small_frames`, which are encoded together.
     pub(super) small_bytes: u64,
 }
 
@@ -44,7 +46,8 @@ impl FileBuilder {
     pub fn with_capacity(table: Table, rows: usize) -> FileBuilder {
         let mut bytes = Vec::with_capacity(MAGIC.len() + rows * BYTES_PER_ROW);
         bytes.extend_from_slice(MAGIC);
-        FileBuilder { table, bytes, groups: Vec::new(), small_groups: None, small_bytes: 0 }
+        let (groups, small_frames) = (Vec::new(), Vec::new());
+        FileBuilder { table, bytes, groups, small_groups: None, small_frames, small_bytes: 0 }
     }
 
     /// Adds a row group. The columns have the order of the table.

@@ -38,8 +38,8 @@ pub const ZSTD_LEVEL: i32 = 1;
 /// let filters skip more rows.
 pub const ROW_GROUP: usize = 1 << 17;
 /// Maximum number of rows of a row group of visitors, which are read one group at a time into the
-/// same memory. Not fewer than [`MIN_COPIED_ROWS`], so that groups can be copied.
-const VISITOR_ROW_GROUP: usize = MIN_COPIED_ROWS;
+/// same memory. A group that loses some rows is still large enough to be copied.
+pub const VISITOR_ROW_GROUP: usize = 2 * MIN_COPIED_ROWS;
 /// Bytes of distinct texts at which a row group ends early: all its columns are in memory together.
 pub const GROUP_TEXT_BYTES: usize = 64 << 20;
 

@@ -224,6 +224,35 @@ fn large_row_groups_are_copied_and_small_ones_merged() {
 }
 
 #[test]
+fn row_groups_without_removed_rows_are_copied() {
+    let (large, changed) = (count(100, MIN_COPIED_ROWS), count(7, MIN_COPIED_ROWS + 5));
+    let (shrunk, small, gone) = (count(90_000, MIN_COPIED_ROWS), count(50_000, 20), count(60_000, 30));
+    let file = [&changed, &small, &large, &shrunk, &gone].map(Clone::clone);
+    let bytes = builder_of(Table::Sessions, &file).finish().unwrap();
+    // Rows of the first group, one of the fourth, and the whole last group.
+    let total: usize = file.iter().map(Vec::len).sum();
+    let starts = [0, total - gone.len() - shrunk.len(), total - gone.len()];
+    let removed: Vec<bool> =
+        (0..total).map(|row| row < 3 || row == starts[1] + 9 || row >= starts[2]).collect();
+    let mut builder = builder_of(Table::Sessions, &[count(0, 10)]);
+    builder.append_remaining(bytes.clone(), &removed).unwrap();
+    let found = builder.finish().unwrap();
+    // The fourth group is too small now, and is merged with the second.
+    assert_eq!(row_group_sizes(&found), [10, MIN_COPIED_ROWS + 2, MIN_COPIED_ROWS, MIN_COPIED_ROWS - 1 + 20]);
+    let shrunk = [&shrunk[..9], &shrunk[10..]].concat();
+    let rows = [&count(0, 10), &changed[3..], &large, &shrunk, &small].map(|values| values.to_vec());
+    check(&decode_with_polars(OpenFile::Bytes(found), None).unwrap(), Table::Sessions, &rows.concat());
+    // A file of another program, and nothing removed at the end.
+    let mut frame = decode_with_polars(OpenFile::Bytes(bytes), None).unwrap().data().clone();
+    let mut foreign = Vec::new();
+    ParquetWriter::new(&mut foreign).finish(&mut frame).unwrap();
+    let mut builder = FileBuilder::new(Table::Sessions);
+    builder.append_remaining(foreign, &[true, true, true]).unwrap();
+    let found = decode_with_polars(OpenFile::Bytes(builder.finish().unwrap()), None).unwrap();
+    check(&found, Table::Sessions, &file.concat()[3..].to_vec());
+}
+
+#[test]
 fn file_of_another_program_is_decoded_and_added() {
     let (large, small) = (count(5, MIN_COPIED_ROWS), count(9, 100));
     let values = [large.clone(), small.clone()].concat();

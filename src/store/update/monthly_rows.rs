@@ -24,7 +24,7 @@ pub(super) type Rows = BTreeMap<(Day, String), DailyStats>;
 const KEY_COLUMNS: [&str; 2] = ["chatbot_id", "stat_date"];
 
 /// Maximum number of rows of a month that is rewritten as one sorted file.
-const MAX_SORTED_ROWS: u64 = MIN_COPIED_ROWS as u64 / 4;
+const MAX_SORTED_ROWS: u64 = MIN_COPIED_ROWS as u64 / 2;
 
 /// The stored rows of a month, and the new ones.
 pub(super) struct MonthlyRows<'a> {

@@ -60,13 +60,18 @@ impl<'s> PartitionBuilder<'s> {
         Ok(())
     }
 
-    /// Adds the remaining rows of a file that loses rows. Returns these rows.
-    pub fn add_remaining(&mut self, PartialRewrite { file, removed }: &PartialRewrite) -> Result<Frame> {
-        let remaining =
-            self.snapshot.read_file_checked(file)?.filter(removed.iter().map(|removed| !removed))?;
-        self.add_frame(&remaining)?;
+    /// Adds the remaining rows of a file that loses rows.
+    pub fn add_remaining(&mut self, PartialRewrite { file, removed }: &PartialRewrite) -> Result<()> {
+        let [start, end] = self.table.times();
+        let columns = if start == end { &[start][..] } else { &[start, end] };
+        let times = self.snapshot.read_file(file, Some(columns))?;
+        let times = times.filter(removed.iter().map(|removed| !removed))?;
+        self.make_room(times.height())?;
+        let bytes = self.snapshot.read_checked(&file.path, &file.checksum)?;
+        self.builder.append_remaining(bytes, removed)?;
+        self.count(times.height() as u64, tables::time_range(self.table, &times)?);
         self.replaced.push(file.clone());
-        Ok(remaining)
+        Ok(())
     }
 
     /// Merges the files of the partition that the merge policy selects. Returns these files.

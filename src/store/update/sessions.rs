@@ -245,7 +245,7 @@ fn find_matching_rows(
         if !is_match.contains(&true) {
             return Ok(None);
         }
-        let rows = snapshot.read_file_checked(file)?.filter(is_match.iter().copied())?;
+        let rows = snapshot.read_rows(file, &is_match)?;
         Ok(Some(MatchingRows { file: file.clone(), is_match, rows }))
     })?;
     Ok(matching.into_iter().flatten().collect())
@@ -314,8 +314,10 @@ fn write_day(
         }
     }
     for rewrite in &rewrites {
-        let rows = partition.add_remaining(rewrite)?;
+        partition.add_remaining(rewrite)?;
         if let Some(is_changed) = &is_changed {
+            let rows = snapshot.read_file(&rewrite.file, Some(&FACT_COLUMNS))?;
+            let rows = rows.filter(rewrite.removed.iter().map(|removed| !removed))?;
             for_each_session_of(&rows, is_changed, |chatbot, facts| aggregates.add(chatbot, facts))?;
         }
     }

@@ -67,7 +67,7 @@ pub fn write(
     let mut added: BTreeMap<Day, Vec<Visitor>> = BTreeMap::new();
     for Matches { hashes, moving } in matches {
         if let Some(rewrite) = moving {
-            let rows = snapshot.read_file_checked(&rewrite.file)?.filter(rewrite.removed.iter().copied())?;
+            let rows = snapshot.read_rows(&rewrite.file, &rewrite.removed)?;
             for previous in read(&rows)? {
                 if let Some(mut visitor) = new.remove(&previous.hash()) {
                     let first_seen_at = visitor.first_seen_at;
