@@ -5,7 +5,7 @@ const BITS_PER_HASH: usize = 16;
 
 /// A Bloom filter with one hash function. Each hash sets one bit, at a position derived from it.
 ///
-/// The filter fits into the processor cache when the set of hashes does not, and rejects most of
+/// The filter fits into the CPU cache when the set of hashes does not, and rejects most of
 /// the hashes that are not in the set.
 #[derive(Debug)]
 pub struct BloomFilter {

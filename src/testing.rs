@@ -107,12 +107,12 @@ impl TestStore {
         self.ingest_with(path, now, &Settings::default())
     }
 
-    /// Does the same as [`TestStore::ingest`] with other settings.
+    /// Ingests a log with other settings.
     pub(crate) fn ingest_with(&self, path: &Path, now: &str, settings: &Settings) -> IngestCounts {
         self.ingest_by(path, now, settings, None, None)
     }
 
-    /// Does the same as [`TestStore::ingest`] with a map and a chatbot.
+    /// Ingests a log with a map and a chatbot.
     pub(crate) fn ingest_mapped(
         &self,
         path: &Path,

@@ -3,7 +3,7 @@
     python3 formats.py WA FOLDER [--events 200000] [--runs 3]
 
 The events of the workload are written in the formats of PostHog, Segment, GA4 and nginx, and as CSV.
-Each format is ingested into a new store; the fastest of some runs counts. The target is at most 1.5
+Each format is ingested into a new store; the fastest run counts. The target is at most 1.5
 times the native time per byte.
 """
 
@@ -111,14 +111,14 @@ def nginx(event, at, number):
             "http_user_agent": field(event, "user_agent") or "Mozilla/5.0"}
 
 
-FORMS = {"posthog": posthog, "segment": segment, "ga4": ga4, "nginx": nginx}
+FORMATS = {"posthog": posthog, "segment": segment, "ga4": ga4, "nginx": nginx}
 
 
 def write(folder, events):
-    """Writes the workload in each form; returns the files."""
+    """Writes the workload in each format; returns the files."""
     native = folder / "native"
     subprocess.run([sys.executable, HERE / "workload.py", native, "--events", str(events)], check=True)
-    files = {name: [folder / f"{name}.ndjson"] for name in FORMS} | {"csv": [folder / "csv.csv"]}
+    files = {name: [folder / f"{name}.ndjson"] for name in FORMATS} | {"csv": [folder / "csv.csv"]}
     files["native"] = sorted(native.glob("*.ndjson"))
     out = {name: open(paths[0], "w") for name, paths in files.items() if name != "native"}
     rows = csv.writer(out["csv"])
@@ -128,8 +128,8 @@ def write(folder, events):
         for line in open(path):
             event = json.loads(line)
             at, number = micros(event), number + 1
-            for name, form in FORMS.items():
-                out[name].write(json.dumps(form(event, at, number), separators=(",", ":")) + "\n")
+            for name, convert in FORMATS.items():
+                out[name].write(json.dumps(convert(event, at, number), separators=(",", ":")) + "\n")
             values = [field(event, name) for name in COLUMNS]
             values[1], values[2] = f"r-{number}", iso(at)
             values[-1] = (event.get("properties") or {}).get("response_time_ms")
@@ -160,7 +160,7 @@ def main():
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     files = write(options.folder, options.events)
-    # The forms alternate, so that a slow moment of the machine affects all of them.
+    # The formats alternate, so that a slow moment of the machine affects all of them.
     best = dict.fromkeys(files, float("inf"))
     for _ in range(options.runs):
         for name, paths in files.items():

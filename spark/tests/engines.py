@@ -122,8 +122,8 @@ def executors():
     return [pid for pid in found if is_own(pid)]
 
 
-def processor_seconds():
-    """Returns the processor seconds of the processes that descend from this one, by kind."""
+def cpu_seconds():
+    """Returns the CPU seconds of the processes that descend from this one, by kind."""
     kinds = {b"CoarseGrainedExecutorBackend": "executors", b"pyspark.daemon": "python", b"SparkSubmit": "driver"}
     parents, spent = {}, {}
     for entry in Path("/proc").iterdir():

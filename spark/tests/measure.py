@@ -1,7 +1,7 @@
 """Measures a job: `measure.py LOGS [--cores 1 2]`, with the package and the engines installed.
 
-Prints the processor seconds of the Rust functions alone, without Spark. For each number of executors
-of one core, prints the seconds of the job and its processor seconds:
+Prints the CPU seconds of the Rust functions alone, without Spark. For each number of executors
+of one core, prints the seconds of the job and its CPU seconds:
 
 - Rust: as measured without Spark;
 - Python: the other part of the Python workers: their start, and the exchange of batches;
@@ -79,11 +79,11 @@ def spark_job(logs, store, cores, events, partitions):
     settings = {f"spark.eventLog.{name}": value for name, value in log.items()}
     with engines.local_cluster(cores, settings) as spark:
         spark.range(cores * 4).repartition(cores * 4).count()  # Starts the executors.
-        before = engines.processor_seconds()
+        before = engines.cpu_seconds()
         start = time.perf_counter()
         summary = wa_spark.ingest(spark, logs, store, now=stores.NOW, partitions=partitions)
         seconds = time.perf_counter() - start
-        after = engines.processor_seconds()
+        after = engines.cpu_seconds()
     sums = {name: after[name] - before[name] for name in after}
     sums |= {"shuffle": 0, "shuffle_bytes": 0}
     for path in [path for path in events.iterdir() if not path.name.startswith(".")]:
@@ -119,12 +119,12 @@ def main():
             seconds, sums, summary = spark_job(logs, store, cores, events, arguments.partitions)
             python = sums.pop("python") - total
             parts = {"Rust": total, "Python": python} | {name: sums[name] for name in ("executors", "driver")}
-            processor = sum(parts.values())
-            shares = ", ".join(f"{name} {100 * value / processor:.0f} %" for name, value in parts.items())
+            cpu = sum(parts.values())
+            shares = ", ".join(f"{name} {100 * value / cpu:.0f} %" for name, value in parts.items())
             print(
                 f"{cores} cores: {seconds:.1f} s, {size / seconds:.1f} MB/s, "
                 f"{summary['total']['stored'] / seconds:,.0f} events/s; "
-                f"processor {processor:.1f} s, {size / processor:.1f} MB/s per core: {shares}; "
+                f"CPU {cpu:.1f} s, {size / cpu:.1f} MB/s per core: {shares}; "
                 f"shuffle {sums['shuffle']:.1f} s, {sums['shuffle_bytes'] / 1e6:.0f} MB"
             )
     print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")

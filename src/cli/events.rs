@@ -113,7 +113,7 @@ impl Args {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] if arguments or settings are invalid.
     pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
-        // A list uses no settings, but an invalid `wa.toml` is still reported.
+        // `wa.toml` defines the segments. If it is invalid, that is an error even without segments.
         let config = globals.config()?;
         let conditions = self.conditions.iter().map(|text| Where::parse("--where", text, Subject::Events));
         let mut conditions = conditions.collect::<Result<Vec<_>>>()?;
@@ -221,7 +221,7 @@ fn print_lines(
     });
     match list {
         Err(error) if printed && error.is_missing_file() => {
-            Err(Error::failed("the store changed during the list, which is incomplete")
+            Err(Error::failed("the list is incomplete, because the store changed meanwhile")
                 .caused_by(error)
                 .hint("run it again, or list fewer days at a time"))
         }

@@ -142,7 +142,7 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         return outcome.map(|_| ());
     }
     let (stats, written) = outcome.map_err(|error| match error.is_missing_file() {
-        true => error.hint("the store changed during the export, which is incomplete: run it again"),
+        true => error.hint("run it again: the export is incomplete, because the store changed meanwhile"),
         false => error,
     })?;
     if let Some(note) = empty_note(&export, stats) {

@@ -106,7 +106,7 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         n => Err(Error::new(
             ErrorKind::PartialInput,
             format!(
-                "{} no event that could be read to the end",
+                "{} no usable event or could not be read to the end",
                 pluralize(n as u64, "file has", "files have")
             ),
         )

@@ -18,8 +18,8 @@ use crate::time::Clock;
 /// Recompute sessions and daily statistics after a change of timeout or time zone
 ///
 /// Sessions whose events are all retained are recomputed. A session with pruned events stays whole:
-/// a longer timeout merges it with its neighbors, a shorter one does not split it. Every session is
-/// assigned to its day in the new time zone, and the statistics of all days are recomputed.
+/// a longer timeout merges it with its neighbours, a shorter one does not split it. Every session
+/// is assigned to its day in the new time zone, and the statistics of all days are recomputed.
 /// First-seen times only move earlier. A rebuild is one commit.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\

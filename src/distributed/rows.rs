@@ -60,7 +60,7 @@ pub struct Rows {
     pub positions: Vec<i64>,
     /// The event id, 16 bytes in the order of UUIDs.
     pub ids: Binary,
-    /// The event, or a report.
+    /// The payload of each row: see [`kind`].
     pub payloads: Binary,
 }
 
@@ -92,7 +92,7 @@ impl Rows {
         self.kinds.is_empty()
     }
 
-    /// Returns the size of the texts in bytes.
+    /// Returns the size of the payloads in bytes.
     pub fn payload_bytes(&self) -> usize {
         self.payloads.bytes.len()
     }
@@ -117,7 +117,7 @@ impl Rows {
         self.push(head, |payload| payload.extend_from_slice(json));
     }
 
-    /// Returns a row.
+    /// Returns a row without its payload.
     pub fn head(&self, row: usize) -> Head {
         let number = |bytes: &[u8]| bytes.try_into().map_or(0, u128::from_be_bytes);
         Head {

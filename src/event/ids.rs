@@ -28,7 +28,7 @@ pub const NAMESPACE: uuid::Uuid = uuid::uuid!("cf109a11-e4ef-5833-84a3-58e1b3a7f
 
 /// Returns the version 5 UUID of a name in [`NAMESPACE`].
 ///
-/// Equals [`uuid::Uuid::new_v5`], but uses the SHA-1 instructions of the processor if it has them.
+/// Equals [`uuid::Uuid::new_v5`], but uses the SHA-1 instructions of the CPU if it has them.
 pub fn name_uuid(name: &[u8]) -> uuid::Uuid {
     use sha1::{Digest, Sha1};
     let hash = Sha1::new().chain_update(NAMESPACE.as_bytes()).chain_update(name).finalize();

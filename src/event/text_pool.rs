@@ -32,7 +32,7 @@ impl TextPool {
         let bytes = self.text.as_bytes().get(self.range(id)?)?;
         // SAFETY: only `push` adds ends, each after appending a whole `str`, so the bytes between
         // two consecutive ends are valid UTF-8. A checked slice would load every text into the
-        // processor cache, although most callers compare only the position. The checks took 4 % of
+        // CPU cache, although most callers compare only the position. The checks took 4 % of
         // an ingest (`docs/benchmark-decisions.md`).
         Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }

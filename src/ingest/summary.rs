@@ -25,9 +25,9 @@ pub struct IngestCounts {
     /// Records that a map ignores on purpose, and values in wrappings that are not events.
     #[serde(default)]
     pub ignored: u64,
-    /// Events of pruned days, which are ignored.
+    /// Events of pruned days, which are not stored.
     pub already_pruned: u64,
-    /// Events of forgotten people, which are ignored.
+    /// Events of forgotten people, which are not stored.
     pub forgotten: u64,
     /// Unfinished last lines, which are left for the next ingest.
     pub unfinished: u64,

@@ -40,7 +40,7 @@ pub struct Value {
     /// Offset after the last byte.
     pub end: u32,
     /// Kind and flags in one word. As two fields, they would be written by two byte stores and read
-    /// by one wider load, which the processor cannot forward.
+    /// by one wider load, which the CPU cannot forward.
     kind_and_flags: u32,
 }
 

@@ -2,7 +2,7 @@
 //! settings.
 //!
 //! - Sessions whose events are all retained are recomputed. Partial sessions ([`PrunedBoundary`])
-//!   are never split: a longer timeout merges them with their neighbors, a shorter one does not
+//!   are never split: a longer timeout merges them with their neighbours, a shorter one does not
 //!   change them.
 //! - Every session is assigned to the day on which it started in the new time zone.
 //! - First-seen times move earlier if retained events are earlier.
@@ -47,7 +47,8 @@ use crate::time::{Clock, Day, Micros, Zone};
 /// additional files of their day.
 const MAX_WAITING_SESSIONS: usize = 1 << 18;
 
-/// The same for a store that is replayed in parts, whose days have a file for each part anyway.
+/// Maximum number of waiting sessions if the store is replayed in parts: each day then has a file
+/// for each part anyway.
 const MAX_WAITING_SESSIONS_OF_PART: usize = 1 << 16;
 
 /// Options of a rebuild.

@@ -54,7 +54,7 @@ pub fn forget(
     writer.complete(outcome)
 }
 
-/// Does the same as [`forget`] with an open writer.
+/// Erases identifiers like [`forget`], with an open writer.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if no identifier is given.

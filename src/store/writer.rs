@@ -204,10 +204,10 @@ impl<T> std::ops::Deref for Completed<T> {
 }
 
 impl<T> Completed<T> {
-    /// Fails if the end of the command failed. `change` names the change in the error.
+    /// Fails if the cleanup after the command failed. `change` names the change in the error.
     ///
     /// # Errors
-    /// The error says whether the change is committed, and how to remove the files.
+    /// After a commit, the error says that the change is committed, and how to remove the files.
     pub fn check_cleanup(self, change: &str) -> Result<()> {
         let Some(cause) = self.cleanup_error else { return Ok(()) };
         Err(if self.is_committed { cleanup_error(change, cause) } else { cause })

@@ -40,7 +40,7 @@ fn stores_are_merged_into_a_new_one() {
     sandbox.wa("--store all verify").exits(0).says("3 events, 1 session");
     sandbox.wa("--store all merge a b").exits(0).says("nothing is new");
     sandbox.wa("--quiet --store all merge b").prints_nothing();
-    // The logs are known.
+    // The logs count as ingested.
     sandbox.wa("--store all ingest a.ndjson b.ndjson").exits(0).says("unchanged");
     let one = Sandbox::new();
     copy_key(&one, sandbox.path("a/key").to_str().unwrap(), "wa-store");
@@ -103,13 +103,13 @@ fn other_key_is_an_error_that_says_how_to_share_it() {
     for store in ["a", "b", "all"] {
         sandbox.wa(&format!("--store {store} ingest a.ndjson")).exits(0);
     }
-    let run = sandbox.wa("--store all merge a").exits(2).warns("different secret keys: all the key ");
-    run.warns(", a the key ").warns("WA_KEY_FILE");
+    let run = sandbox.wa("--store all merge a").exits(2).warns("different secret keys: all has ");
+    run.warns(", a has ").warns("WA_KEY_FILE");
     // Also between the sources, and for a target without data.
-    sandbox.wa("--store new merge a b").exits(2).warns("different secret keys: a the key ");
+    sandbox.wa("--store new merge a b").exits(2).warns("different secret keys: a has ");
     assert!(!sandbox.path("new").exists());
     copy_key(&sandbox, "b/key", "empty");
-    sandbox.wa("--store empty merge a").exits(2).warns("different secret keys: empty/key the key ");
+    sandbox.wa("--store empty merge a").exits(2).warns("different secret keys: empty/key has ");
     sandbox.wa("--store all verify").exits(0);
 }
 
@@ -125,7 +125,7 @@ fn key_outside_of_the_stores_is_shared() {
     sandbox.wa("--store all merge a b").exits(0).says("events: 0 before, 2 now");
     assert!(!sandbox.path("all/key").exists());
     sandbox.wa("--store all ingest a.ndjson").exits(0);
-    // A store whose key is missing cannot be the first one of a new target.
+    // A new target takes the key of its first source, which is missing here.
     let other = Sandbox::new();
     std::fs::rename(sandbox.path("a"), other.path("a")).unwrap();
     other.wa("--store all merge a").exits(1).warns("the key file a/key is missing").warns("WA_KEY_FILE");

@@ -105,8 +105,8 @@ pub fn figures(folder: &Path, store: &str, expected: &Value, bots: bool) -> Valu
     })
 }
 
-/// Asserts that a store has the figures of `expected.json`, with bots and without. For
-/// small fixtures, the file has only the figures that matter.
+/// Asserts that a store has the figures of `expected.json`, with bots and without. For small
+/// fixtures, the file has only the figures that matter.
 pub fn assert_figures(folder: &Path, store: &str, expected: &Value) {
     for (bots, expected_here) in [(true, expected), (false, &expected["without_bots"])] {
         let found = figures(folder, store, expected, bots);
@@ -176,7 +176,7 @@ fn check(name: &str) {
         ingest(folder.path(), "backwards", std::slice::from_ref(file), &arguments);
     }
     let again = ingest(folder.path(), "backwards", &files, &arguments);
-    assert_eq!(again["total"]["read"], 0, "files are known");
+    assert_eq!(again["total"]["read"], 0, "the files are unchanged");
     arguments.push("--force".to_owned());
     let forced = ingest(folder.path(), "backwards", &files, &arguments);
     assert_eq!((&forced["total"]["stored"], &forced["total"]["read"]), (&json!(0), &expected["read"]));

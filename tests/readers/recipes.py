@@ -64,7 +64,7 @@ def check_questions(wa, update):
 
 
 def table(result):
-    """Returns a result as text, one row a line."""
+    """Returns a result as text, one row per line."""
     rows = [result.columns, *result.fetchall()]
     cells = [[str(cell).removesuffix("+00:00") for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cells)]

@@ -72,7 +72,7 @@ pub fn code(text: &str) -> String {
     split(&text[..end]).0
 }
 
-/// Splits a text into its code and its comments and strings. Both have the lines of the text.
+/// Splits a text into its code, and its comments and strings. Both parts keep all line breaks.
 pub fn split(text: &str) -> (String, String) {
     let (mut code, mut prose) = (String::new(), String::new());
     let mut rest = text;

@@ -4,7 +4,7 @@ use super::reference::Page;
 use crate::ingest::presets::{self, Description};
 use crate::render::text::wrap;
 
-/// The name of requests for style sheets, scripts, images and similar files.
+/// The event name of requests for style sheets, scripts, images and similar files.
 const ASSET: &str = "asset_requested";
 
 /// Returns the pages.
@@ -60,7 +60,7 @@ fn page(name: &str, about: &str, is_wrapping: bool, map: &Description) -> String
         section(if is_wrapping { "Wrapped values" } else { "Events in a record" }, &mut text);
         let places = match is_wrapping {
             true => "`wa` then detects the format of the values at these places:",
-            false => "Places:",
+            false => "The events are at these places:",
         };
         text.push_str(&format!("{places}\n\n"));
         push_items(&map.places, &mut text);

@@ -243,8 +243,12 @@ fn pruned_days(report: &IngestReport, printer: &Printer) {
             more => format!(" and {}", pluralize(more, "more day", "more days")),
         };
         printer.warn(&format!(
-            "ignored {} of pruned days: {day} of {chatbot}{more}",
-            pluralize(report.summary.total.already_pruned, "event", "events")
+            "{} not stored: {day} of {chatbot}{more}",
+            pluralize(
+                report.summary.total.already_pruned,
+                "event of a pruned day was",
+                "events of pruned days were"
+            )
         ));
     }
 }

@@ -29,7 +29,7 @@ const ROWS: usize = 25;
 #[command(after_help = "\
 Examples:
   wa dashboard --output dashboard.html
-      write a page, and open it in a browser
+      write a page to open in a browser
   wa dashboard --as-of yesterday --chatbot shop --output shop.html
       write a page about complete days of one chatbot
   wa dashboard --from 2026-10-01 --to 2026-10-31 > october.html
@@ -46,7 +46,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Vec<String>,
 
-    /// Include bot sessions; as far back as sessions are retained
+    /// Include bot sessions; the figures then cover only retained sessions
     #[arg(long)]
     include_bots: bool,
 

@@ -438,7 +438,7 @@ pub(super) struct ScopeArgs {
     #[arg(long)]
     pub by_chatbot: bool,
 
-    /// Include bot sessions; as far back as sessions are retained
+    /// Include bot sessions; the figures then cover only retained sessions
     #[arg(long)]
     pub include_bots: bool,
 

@@ -106,7 +106,7 @@ impl Args {
     /// [`crate::ErrorKind::Usage`] if arguments or settings are invalid.
     pub(super) fn validate(self, globals: &Globals) -> Result<Options> {
         let (kind, common, specific) = split(self.report.unwrap_or_default());
-        // In `all`, `active` has the time of the last day that the other reports cover.
+        // In `all`, `--as-of latest` also applies to `active`: the time of the newest event.
         let latest = common.window.is_as_of_latest().then_some(Moment::Latest);
         let window = match kind {
             ReportKind::Active => None,

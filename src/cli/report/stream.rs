@@ -27,7 +27,7 @@ pub(super) fn sessions(options: &Options, printer: &Printer) -> Result<Vec<Strin
         let mut printed = false;
         match print(options, snapshot, printer, &request, &mut printed) {
             Err(error) if printed && error.is_missing_file() => {
-                Err(Error::failed("the store changed during the list, which is incomplete")
+                Err(Error::failed("the list is incomplete, because the store changed meanwhile")
                     .caused_by(error)
                     .hint("run it again, or list fewer days at a time"))
             }

@@ -2,7 +2,8 @@
 //!
 //! Events with the same chatbot and id are the same event. The store is searched on the UTC date of
 //! the event and on the dates before and after it. The stored ids of those dates ([`StoredIds`])
-//! are looked up in hash tables that hold the batch, so memory depends on the batch alone.
+//! are looked up in hash tables that hold the batch. The size of these tables depends only on the
+//! batch.
 
 use std::hash::BuildHasher;
 

@@ -25,7 +25,7 @@ pub struct FileStatus {
 /// How long the clock of a file system can stand still, in nanoseconds. The slowest clock of Linux
 /// advances every 10 ms.
 const TICK: i64 = 50_000_000;
-/// The same for file systems with a resolution of seconds. FAT has a resolution of two seconds.
+/// How long the clock can stand still if the resolution is in seconds. That of FAT is two seconds.
 const TICK_OF_SECONDS: i64 = 2_000_000_000;
 
 impl FileStatus {

@@ -1,9 +1,9 @@
 //! JSON Pointers (RFC 6901), extended by further steps.
 
-/// A place in a record.
+/// A pointer to a value in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer {
-    /// Number of levels to go up from the element.
+    /// Number of levels to go up from the event before the first step: the number of `^` signs.
     pub up: usize,
     /// The steps.
     pub steps: Vec<Step>,
@@ -12,7 +12,8 @@ pub struct Pointer {
 /// A step of a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The key of a member. `*` without such a member means the first value that is not null.
+    /// The key of a member. If an object has no member `*`, the key `*` selects its first member
+    /// whose value is not null.
     pub key: Box<str>,
     /// The meaning of the step in a list.
     pub in_list: ListStep,
@@ -37,7 +38,7 @@ pub enum ListStep {
 }
 
 impl Pointer {
-    /// Parses `/a/b`, optionally after `^` signs. The empty text is the whole element.
+    /// Parses `/a/b`, optionally after `^` signs. An empty pointer refers to the whole event.
     ///
     /// # Errors
     /// Returns a description of the mistake.

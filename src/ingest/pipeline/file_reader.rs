@@ -30,7 +30,7 @@ pub struct IngestInputs {
     pub force: bool,
     /// How the format of each file is determined.
     pub formats: Formats,
-    /// The rules that decide whether a known file would be read in the same way as before.
+    /// The rules that decide whether an ingested file would be read in the same way again.
     pub rules: ReadRules,
     /// When the ingest began, by the clock of the file system. Files that changed shortly before
     /// are not recognized by their status alone.

@@ -294,7 +294,7 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
 }
 
 /// Version of the rules by which lines are read. Increase it when lines that were rejected become
-/// valid, so that known files are read again.
+/// valid, so that ingested files are read again.
 const READING_RULES: u32 = 3;
 
 /// Returns a hash of the options and settings on which the stored events depend.

@@ -49,7 +49,7 @@ pub struct IngestReport {
     pub explanation: Option<Explanation>,
     /// Events with a time that has no offset and was read as UTC, since no zone was given.
     pub utc_times: u64,
-    /// Pruned days whose events were ignored: chatbot and UTC date.
+    /// Pruned days whose events were read but not stored: chatbot and UTC date.
     pub pruned_days: Vec<(String, Day)>,
     /// The time spent in each stage.
     pub timings: StageTimings,

@@ -21,8 +21,9 @@ pub struct Nearest {
     pub missing: Vec<String>,
 }
 
-/// Returns the built-in map with the most conditions that hold for a JSON value; `None` unless at
-/// least two conditions and half of all conditions hold.
+/// Returns the built-in map with the most conditions that hold for a JSON value. At least two
+/// conditions and half of all conditions must hold. A map whose conditions all hold is skipped,
+/// since detection would have chosen it.
 pub fn nearest_to_json(text: &str) -> Option<Nearest> {
     nearest(|map| {
         let mut values = Values::default();
@@ -37,7 +38,8 @@ pub fn nearest_to_json(text: &str) -> Option<Nearest> {
     })
 }
 
-/// Does the same for rows with the given columns.
+/// Returns the built-in map with the most conditions that hold for rows with the given columns;
+/// `None` in the same cases as [`nearest_to_json`].
 pub fn nearest_to_columns(columns: &[String]) -> Option<Nearest> {
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     nearest(|map| {
@@ -76,7 +78,7 @@ fn nearest(mut holds: impl FnMut(&Map) -> Vec<bool>) -> Option<Nearest> {
     best.map(|(_, _, nearest)| nearest)
 }
 
-/// Writes conditions as text.
+/// Formats alternative conditions, joined with `or`.
 pub fn alternatives(any: &[Condition]) -> String {
     any.iter().map(Condition::to_string).collect::<Vec<_>>().join(" or ")
 }

@@ -183,12 +183,11 @@ fn policy_name(policy: IpPolicy) -> &'static str {
 
 fn other_key(name: &str, key: &str, other_name: &str, other: &str) -> Error {
     Error::usage(format!(
-        "the stores have different secret keys: {name} the key {key}…, {other_name} the key {other}…"
+        "the stores have different secret keys: {name} has {key}…, {other_name} has {other}…"
     ))
     .hint(
-        "with different keys, one visitor has different ids: ingest the logs of one of them again into a new \
-         store with the key of the other, by setting WA_KEY_FILE to a copy of its key file; `wa merge` needs \
-         stores that share one key from their first ingest on",
+        "set WA_KEY_FILE to a copy of the key file of one store, and ingest the logs of the other again into \
+         a new store; with different keys, one visitor has different ids",
     )
 }
 

@@ -2,8 +2,7 @@
 //!
 //! An event belongs to the session with its key whose interval, from the first event to the last,
 //! contains the event's time. The index has a hash table for each day on which sessions started,
-//! since most events belong to a session of their own day, whose table fits into a processor's
-//! cache.
+//! since most events belong to a session of their own day, whose table fits into the CPU cache.
 
 use std::collections::BTreeMap;
 

@@ -225,7 +225,7 @@ const SESSION_COLUMNS: [&str; 8] = [
 ];
 
 /// Calls `visit` with each session of a frame that the query selects: its row and its figures.
-/// Excluded bot sessions are visited too, but only their number is set.
+/// Excluded bot sessions are visited too, with figures in which only `bots` is set.
 fn for_each_session(frame: &Frame, query: &Query, mut visit: impl FnMut(usize, &Totals)) -> Result<()> {
     let all = Query { include_bots: true, ..query.clone() };
     let selected = all.select(frame)?;

@@ -21,7 +21,7 @@ use crate::report::query::{Query, SelectedRows};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
-/// The number of shards. Each of them fits into a processor's cache.
+/// The number of shards. Each of them fits into a CPU cache.
 pub(crate) const SHARDS: usize = 64;
 
 /// The stored part of a visitor's hash: its upper half, with a value in the lowest bits.
@@ -64,7 +64,7 @@ impl VisitorShards {
 }
 
 /// The number of entries that a writer buffers for each shard. It is large enough that threads
-/// rarely wait for the same shard, and small enough that all buffers fit into a processor's cache.
+/// rarely wait for the same shard, and small enough that all buffers fit into a CPU cache.
 const BUFFER_LEN: usize = 64;
 
 /// The minimum number of rows of a frame for which buffers are used. For fewer rows, as in a report
@@ -113,7 +113,7 @@ impl ShardWriter<'_> {
 /// A hash table that maps an entry to the index of the first equal entry in a shard.
 ///
 /// It stores each index plus one, and 0 in an empty slot. Entries are compared in the shard itself,
-/// so the table is a fraction of the size of a map of entries and stays in the processor's cache.
+/// so the table is a fraction of the size of a map of entries and stays in the CPU cache.
 pub(crate) struct FirstEntries {
     slots: Vec<u32>,
     /// The number of bits by which a hash is shifted to select its slot.

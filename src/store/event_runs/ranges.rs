@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_have_about_as_many_events_each() {
+    fn ranges_have_about_the_same_number_of_events() {
         let ranges = Ranges::divide((0..100_000).rev().collect());
         assert_eq!(ranges.count(), RANGES);
         let mut events = vec![0; RANGES];

@@ -6,9 +6,9 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::{Day, Micros};
 
-/// The columns of the hash of a visitor.
+/// The columns of a visitor's hash.
 pub const HASH_COLUMNS: [&str; 2] = ["hash_high", "hash_low"];
-/// The columns of the hash of a visitor and of when it was first seen.
+/// The columns of a visitor's hash and first-seen time.
 pub const LOOKUP_COLUMNS: [&str; 3] = ["hash_high", "hash_low", "first_seen_at"];
 
 /// A visitor: an id of a chatbot, and when it was first seen.
@@ -22,7 +22,7 @@ pub struct Visitor {
     pub id: String,
     /// Time of the earliest event with the id.
     pub first_seen_at: Micros,
-    /// The day on which pruned sessions count the visitor as new.
+    /// The day whose statistics count the visitor as new because of pruned sessions.
     pub counted_new_on: Option<Day>,
 }
 
@@ -75,8 +75,8 @@ pub fn hashes(frame: &Frame) -> Result<impl Iterator<Item = u128>> {
 /// The columns that [`counted_as_new`] needs.
 pub const COUNTED_COLUMNS: [&str; 4] = ["chatbot_id", "hash_high", "hash_low", "counted_new_on"];
 
-/// Returns the chatbot, the hash and the day of each visitor that pruned sessions count as new. The
-/// frame must have the [`COUNTED_COLUMNS`].
+/// Returns the chatbot, hash and day of each visitor whom the statistics of a day count as new
+/// because of pruned sessions. The frame must have the [`COUNTED_COLUMNS`].
 ///
 /// # Errors
 /// Fails if the frame lacks a column.

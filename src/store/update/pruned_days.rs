@@ -30,7 +30,7 @@ use crate::time::{DAY, Day, Micros};
 /// A chatbot and a day.
 type ChatbotDay = (String, Day);
 
-/// The visitors that pruned sessions count as new, by chatbot and day.
+/// The visitors whom statistics count as new because of pruned sessions, by chatbot and day.
 pub type CountedVisitors = HashMap<ChatbotDay, VisitorSet>;
 
 /// The statistics of the retained sessions of a chatbot on a pruned day.
@@ -73,8 +73,8 @@ impl RetainedStats {
         pruned.into_iter().filter_map(stats).collect()
     }
 
-    /// Returns a lower bound of the row: the retained sessions, and the visitors that pruned
-    /// sessions count as new (`counted`).
+    /// Returns a lower bound of the row: the retained sessions, and the visitors who count as new
+    /// because of pruned sessions (`counted`).
     pub fn lower_bound(&self, chatbot: &str, day: Day, counted: &VisitorSet) -> DailyStats {
         let empty = || DayAggregate::default().row(chatbot, day, 0, TOP_ENTRIES, 0);
         let mut row = self.row.clone().unwrap_or_else(empty);
@@ -194,7 +194,7 @@ pub fn is_pruned_for_any_chatbot(ledger: &Ledger, day: Day) -> bool {
     ledger.pruned_sessions.values().any(|days| days.contains(day))
 }
 
-/// Returns the visitors that pruned sessions count as new on the days.
+/// Returns the visitors whom the statistics of the days count as new because of pruned sessions.
 ///
 /// # Errors
 /// Fails if a file of visitors cannot be read.

@@ -29,7 +29,7 @@ pub struct ReferenceReports<'a> {
     /// The time at which each visitor id was first seen.
     first_seen: BTreeMap<Visitor, i64>,
     zone: Tz,
-    /// The day after which a report lists only days with sessions.
+    /// Today. Reports list later days only up to the last one with sessions.
     today: NaiveDate,
     /// Whether each session is selected by the conditions of a report.
     is_selected: Vec<bool>,
@@ -111,8 +111,8 @@ impl<'a> ReferenceReports<'a> {
         ReferenceReports { sessions, events, first_seen, zone, today, is_selected, events_pruned: None }
     }
 
-    /// Leaves out sessions that started by the last UTC date with pruned events from the reports on
-    /// sequences of events.
+    /// Excludes sessions that started on or before the last UTC date with pruned events from the
+    /// reports on sequences of events.
     pub fn with_pruned_events(self, last: NaiveDate) -> ReferenceReports<'a> {
         ReferenceReports { events_pruned: Some(last), ..self }
     }
@@ -454,7 +454,8 @@ impl<'a> ReferenceReports<'a> {
             let members: Vec<Vec<(usize, bool)>> = sessions
                 .iter()
                 .filter(|(visitor, _)| period_of(self.first_seen[*visitor]) == Some(first))
-                // Periods after the cohort's own; a session can start just before it.
+                // Number of periods since the cohort's own: 0 also for a session that started in
+                // the previous period and contained the visitor's id only later.
                 .map(|(_, list)| {
                     list.iter().map(|(p, returned)| (p.saturating_sub(first), *returned)).collect()
                 })
