@@ -156,25 +156,10 @@ impl ReportKind {
         }
     }
 
-    /// Returns whether the report can be compared with the previous period.
+    /// Returns whether the report can be compared with the previous period. A moment has none, and
+    /// the sessions of two periods are different ones.
     pub fn supports_compare(self) -> bool {
-        matches!(
-            self,
-            ReportKind::Summary
-                | ReportKind::Trends
-                | ReportKind::Events
-                | ReportKind::Sources
-                | ReportKind::Devices
-                | ReportKind::Performance
-                | ReportKind::Pages
-                | ReportKind::Locations
-                | ReportKind::Visitors
-                | ReportKind::Conversations
-                | ReportKind::Funnel
-                | ReportKind::Goals
-                | ReportKind::Paths
-                | ReportKind::All
-        )
+        !matches!(self, ReportKind::Active | ReportKind::Sessions)
     }
 
     /// Returns the default number of values of a breakdown. `for_people` is true for tables, in
@@ -202,6 +187,8 @@ impl ReportKind {
                 | ReportKind::Funnel
                 | ReportKind::Goals
                 | ReportKind::Paths
+                | ReportKind::Heatmap
+                | ReportKind::Retention
         )
     }
 
@@ -221,6 +208,7 @@ impl ReportKind {
                 | ReportKind::Locations
                 | ReportKind::Visitors
                 | ReportKind::Heatmap
+                | ReportKind::Retention
         )
     }
 
@@ -329,18 +317,19 @@ impl ReportRequest {
     fn check(&self) -> Result<()> {
         let name = self.kind.name();
         if self.compare && !self.kind.supports_compare() {
-            return Err(Error::usage(format!("{name} does not support --compare")).hint("remove --compare"));
-        }
-        if self.compare && self.interval != TrendInterval::Day {
-            let interval = self.interval.name();
-            return Err(Error::usage(format!("--interval {interval} does not support --compare"))
-                .hint("compare days, without --interval"));
+            return Err(Error::usage(format!("{name} does not support --compare")).hint(match self.kind {
+                ReportKind::Active => {
+                    "a moment has no previous period; compare days with `wa report summary`"
+                }
+                _ => "each period has its own sessions; compare their number with `wa report summary`",
+            }));
         }
         if !self.by.is_empty() {
             self.check_breakdown()?;
         }
         if self.compare && self.sequences.lists_conversations {
-            return Err(Error::usage("--list does not support --compare").hint("remove one of them"));
+            return Err(Error::usage("--list does not support --compare")
+                .hint("each period has its own conversations; compare their figures, without --list"));
         }
         if let Some(limit) = self.limit
             && (limit == 0 || limit > MAX_LIMIT)
@@ -349,8 +338,9 @@ impl ReportRequest {
                 .hint("use --limit all for all rows"));
         }
         if self.kind != ReportKind::Sessions && (self.session_id.is_some() || self.visitor.is_some()) {
-            return Err(Error::usage(format!("{name} does not support --session-id and --visitor"))
-                .hint("use `wa report sessions` or `wa events`"));
+            return Err(Error::usage(format!("{name} does not support --session-id and --visitor")).hint(
+                format!("use `wa report sessions`, or --where session_id=ID with `wa report {name}`"),
+            ));
         }
         Ok(())
     }
@@ -363,11 +353,14 @@ impl ReportRequest {
             );
         }
         if self.sequences.lists_conversations {
-            return Err(Error::usage("--list does not support --by").hint("remove one of them"));
+            return Err(Error::usage("--list does not support --by")
+                .hint("list the conversations of one value, with --where FIELD=VALUE --list"));
         }
         if !self.kind.supports_breakdown() {
-            return Err(Error::usage(format!("{name} does not support --by"))
-                .hint("use `wa report summary --by`, or filter with --where"));
+            return Err(Error::usage(format!("{name} does not support --by")).hint(match self.kind {
+                ReportKind::Active => "select the active sessions of one value with --where FIELD=VALUE",
+                _ => "count sessions with `wa report summary --by`, or list those of one value with --where",
+            }));
         }
         if self.by_chatbot {
             return Err(Error::usage("--by cannot be combined with --by-chatbot")
@@ -591,7 +584,7 @@ fn answer(
     Ok(match kind {
         ReportKind::Summary => Box::new(summary(tables, query, compare)?),
         ReportKind::Trends if request.interval != TrendInterval::Day => {
-            let report = interval_trends(tables, query, request.interval, request.moment)?;
+            let report = interval_trends(tables, query, request.interval, request.moment, compare)?;
             Box::new(report.with_annotations(&request.annotations))
         }
         ReportKind::Trends => {

@@ -9,8 +9,10 @@ use std::ops::Range;
 use crate::harness::{Sandbox, root};
 
 /// The pages, and the least number of examples in each.
-const PAGES: [(&str, usize); 8] = [
-    ("questions.md", 12),
+const PAGES: [(&str, usize); 10] = [
+    ("questions.md", 6),
+    ("questions-pages.md", 4),
+    ("questions-visitors.md", 5),
     ("questions-conversations.md", 5),
     ("funnels.md", 2),
     ("goals.md", 1),

@@ -483,7 +483,7 @@ fn trends_by_interval_has_a_row_for_every_hour_week_and_month() {
     let days = "--from 2026-10-25 --to 2026-10-26 --format json";
     assert_eq!(trends(days).json(), trends(&format!("{days} --interval day")).json());
     assert_eq!(trends(days).json()["trends"][0]["stat_date"], "2026-10-25");
-    trends("--interval week --compare").exits(2).warns("--interval week does not support --compare");
+    trends("--interval week --compare").exits(0).says("compared with");
     trends("--interval year").exits(2).warns("invalid value 'year'");
     // Groups have the same rows.
     let by = trends(&format!("{month} --by chatbot_id --format json")).json();

@@ -214,6 +214,8 @@ Examples:
         #[command(flatten)]
         common: CommonArgs,
         #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
         values: ValuesArgs,
         /// Metric of the table: sessions, conversations, messages or visitors
         #[arg(long, value_enum, hide_possible_values = true, value_name = "METRIC", default_value_t)]
@@ -252,6 +254,8 @@ Examples:
     Retention {
         #[command(flatten)]
         common: CommonArgs,
+        #[command(flatten)]
+        compare: CompareArgs,
         #[command(flatten)]
         fail: FailArgs,
         #[command(flatten)]
@@ -297,6 +301,8 @@ Examples:
         common: CommonArgs,
         #[command(flatten)]
         compare: CompareArgs,
+        #[command(flatten)]
+        fail: FailArgs,
         #[command(flatten)]
         paths: PathsArgs,
         /// Listed paths: 1 to 100, or all [default: all in CSV, 10 in tables, otherwise 20]
@@ -472,7 +478,7 @@ pub(super) struct CompareArgs {
 #[derive(clap::Args, Debug, Default)]
 pub(super) struct FailArgs {
     /// Exit with status 3 if this condition on a figure holds, such as 'conversion_rate < 20' in
-    /// the summary (repeatable; docs/reports.md)
+    /// the summary (repeatable; docs/comparison.md)
     #[arg(long, value_name = "CONDITION")]
     pub fail_if: Vec<String>,
 }

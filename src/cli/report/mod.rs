@@ -226,13 +226,14 @@ fn split(report: Report) -> (ReportKind, CommonArgs, SpecificArgs) {
             };
             (ReportKind::Visitors, common, specific)
         }
-        Report::Heatmap { common, values, metric } => {
+        Report::Heatmap { common, compare, values, metric } => {
             let specific = SpecificArgs { heatmap_metric: metric.into(), limit: values.limit, ..none() };
-            (ReportKind::Heatmap, common, specific)
+            (ReportKind::Heatmap, common, SpecificArgs { compare: compare.compare, ..specific })
         }
-        Report::Retention { common, fail, values, interval, unbounded, return_event } => {
+        Report::Retention { common, compare, fail, values, interval, unbounded, return_event } => {
             let retention = RetentionOptions { interval: interval.into(), unbounded, return_event };
-            let specific = SpecificArgs { fail_if: fail.fail_if, limit: values.limit, ..none() };
+            let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
+            let specific = SpecificArgs { limit: values.limit, ..specific };
             (ReportKind::Retention, common, SpecificArgs { retention, ..specific })
         }
         Report::Conversations { common, compare, fail, list, limit } => {
@@ -249,9 +250,9 @@ fn split(report: Report) -> (ReportKind, CommonArgs, SpecificArgs) {
             let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
             (ReportKind::Goals, common, SpecificArgs { limit: values.limit, ..specific })
         }
-        Report::Paths { common, compare, paths, limit } => {
-            let specific = SpecificArgs { compare: compare.compare, paths: Some(paths), ..none() };
-            (ReportKind::Paths, common, SpecificArgs { limit, ..specific })
+        Report::Paths { common, compare, fail, paths, limit } => {
+            let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };
+            (ReportKind::Paths, common, SpecificArgs { paths: Some(paths), limit, ..specific })
         }
         Report::All { common, compare, fail, limit } => {
             let specific = SpecificArgs { compare: compare.compare, fail_if: fail.fail_if, ..none() };

@@ -32,18 +32,31 @@ pub(in crate::render) fn layout(answer: &dyn Answer) -> Layout {
             None => {
                 layout.facts.extend(matrix::facts(&table));
                 layout.sections = vec![matrix::section(&table)];
+                layout.sections.extend(matrix_changes(answer));
             }
         }
     } else if let Some(broken_down) = answer.broken_down() {
-        layout.sections = breakdown::sections(&groups, broken_down);
+        layout.sections = breakdown::sections(&groups, broken_down, head.zone);
         layout.facts.push(breakdown::fact(broken_down));
     } else if let Some(comparison) = answer.comparison() {
-        layout.sections = comparison::sections(comparison);
+        layout.sections = comparison::sections(comparison, head.zone);
     } else {
         layout.sections = sections(&groups, head.zone);
     }
     layout.sections.extend(annotations(answer.annotations()));
     layout
+}
+
+/// Lays out what a report with a matrix compares with the previous period: a matrix of changes, or
+/// the compared rows.
+fn matrix_changes(answer: &dyn Answer) -> Vec<Section> {
+    let Some(comparison) = answer.comparison() else { return Vec::new() };
+    let Some(changes) = answer.change_matrix() else {
+        return comparison::titled_sections(comparison, answer.head().zone);
+    };
+    let mut section = matrix::section(&changes);
+    section.heading = Some("Change from the previous period".to_owned());
+    vec![section]
 }
 
 /// Lays out the notes on days; `None` if there are none.
@@ -116,7 +129,13 @@ fn facts(head: &ReportHead, has_bot_row: bool, comparison: Option<&Comparison>) 
         let partial = if comparison.partial { "; today is incomplete" } else { "" };
         format!("compared with {}{partial}", comparison.previous)
     });
-    [bots, previous, zone_fact(head.zone)].into_iter().flatten().collect()
+    let totals = comparison.and_then(|comparison| comparison.totals.as_ref()).map(comparison::totals);
+    [bots, previous]
+        .into_iter()
+        .flatten()
+        .chain(totals.unwrap_or_default())
+        .chain(zone_fact(head.zone))
+        .collect()
 }
 
 fn zone_fact(zone: Zone) -> Option<String> {
@@ -212,11 +231,8 @@ fn list(group: &Group<'_>, titled: bool, zone: Zone) -> Section {
     };
     let mut rows: Vec<Row> = Vec::new();
     for item in group.shown_rows() {
-        let names = group.dimensions.iter().zip(&item.dimensions).map(|(key, name)| match *key {
-            // Programs read UTC; people read the time zone of the store.
-            "started_at" => parse_human(name).map_or(String::new(), |time| format_local_time(time, zone)),
-            _ => escape_control(name).into_owned(),
-        });
+        let names = group.dimensions.iter().zip(&item.dimensions);
+        let names = names.map(|(key, name)| name_text(key, name, zone));
         let mut cells = cells(names.collect(), &item.metrics);
         if group.bar.is_some() {
             let thousandths = i128::from(main_metric(&item.metrics)) * 1000 / i128::from(longest);
@@ -236,18 +252,39 @@ const SHARE_PRIORITY: u8 = 100;
 
 /// Returns the columns of the names that identify a row.
 pub(super) fn name_columns(group: &str, keys: &[&str]) -> Vec<Column> {
-    let column = |key: &&str| {
-        let title = labels::column(group, key);
-        match *key {
-            "stat_date" => Column::time(title),
-            // The end of a host name is the site.
-            "landing_page" | "domain" | "referrer_domain" => Column::path(title),
-            "started_at" => Column::time(title),
-            "session_id" | "anonymous_id" | "user_id" | "id" | "chatbot_id" => Column::id(title),
-            _ => Column::text(title),
-        }
-    };
+    let column = |key: &&str| name_column(key, labels::column(group, key));
     keys.iter().map(|key| column(key).drop_priority(name_priority(group, key))).collect()
+}
+
+/// Returns the column of the names with a key.
+pub(super) fn name_column(key: &str, title: &str) -> Column {
+    match key {
+        "stat_date" | "started_at" | "start" => Column::time(title),
+        // The end of a URL is the page, that of a host name the site.
+        "landing_page" | "page_url" | "referrer" | "domain" | "referrer_domain" => Column::path(title),
+        "session_id" | "anonymous_id" | "user_id" | "id" | "chatbot_id" => Column::id(title),
+        _ => Column::text(title),
+    }
+}
+
+/// Returns a name of a row as people read it: times in the time zone of the store.
+pub(super) fn name_text(key: &str, name: &str, zone: Zone) -> String {
+    match key {
+        "started_at" => parse_human(name).map_or(String::new(), |time| format_local_time(time, zone)),
+        "start" => hour_text(name),
+        _ => escape_control(name).into_owned(),
+    }
+}
+
+/// Returns the start of an interval without seconds: `2026-06-01 14:00 +02:00` for an hour, whose
+/// offset tells a repeated hour, and the day for other intervals.
+fn hour_text(start: &str) -> String {
+    let Some((day, time)) = start.split_once('T') else { return start.to_owned() };
+    let (minutes, offset) = (time.get(..5).unwrap_or(time), time.get(8..).unwrap_or(""));
+    match offset {
+        "" | "Z" => format!("{day} {minutes}"),
+        offset => format!("{day} {minutes} {offset}"),
+    }
 }
 
 /// Returns the priority with which the column of a name is dropped. Most names are not dropped.

@@ -1,10 +1,11 @@
 //! Lays out the figures of a report for each value of a field.
 
-use super::answer::{format_values, heading, name_columns, number_columns};
+use super::answer::{format_values, heading, name_column, name_columns, name_text, number_columns};
 use super::{Cell, Column, Row, RowStyle, Section, matrix};
 use crate::render::text::escape_control;
 use crate::report::answer::broken_down::{BrokenDown, BrokenDownGroup};
 use crate::report::answer::rows::Group;
+use crate::time::Zone;
 
 /// Returns the sentence about the fields.
 pub(super) fn fact(broken_down: &BrokenDown) -> String {
@@ -15,12 +16,12 @@ pub(super) fn fact(broken_down: &BrokenDown) -> String {
 
 /// Returns a section for each part of the report. A part of single figures has a row for each
 /// value, and one for the total. A list has its rows for each value.
-pub(super) fn sections(total: &[Group<'_>], broken_down: &BrokenDown) -> Vec<Section> {
+pub(super) fn sections(total: &[Group<'_>], broken_down: &BrokenDown, zone: Zone) -> Vec<Section> {
     let titled = total.len() > 1;
     let mut sections = Vec::new();
     for (index, group) in total.iter().enumerate() {
-        let mut columns: Vec<Column> =
-            broken_down.by.iter().map(|name| Column::text(&escape_control(name))).collect();
+        let by = broken_down.by.iter().map(|name| name_column(column_key(name), &escape_control(name)));
+        let mut columns: Vec<Column> = by.collect();
         columns.extend(name_columns(group.name, group.dimensions));
         columns.extend(number_columns(group.name, group.metrics));
         let mut section = Section::new(columns);
@@ -34,7 +35,8 @@ pub(super) fn sections(total: &[Group<'_>], broken_down: &BrokenDown) -> Vec<Sec
                     0 => escape_control(value).into_owned(),
                     _ => String::new(),
                 };
-                let names = item.dimensions.iter().map(|name| escape_control(name).into_owned());
+                let names = group.dimensions.iter().zip(&item.dimensions);
+                let names = names.map(|(key, name)| name_text(key, name, zone));
                 let cells = values.values.iter().map(shown).chain(names);
                 section.rows.push(Row::plain(cells.chain(format_values(group.metrics, &item.metrics))));
             }
@@ -47,6 +49,11 @@ pub(super) fn sections(total: &[Group<'_>], broken_down: &BrokenDown) -> Vec<Sec
         sections.push(section);
     }
     sections
+}
+
+/// Returns the name of a column without its table: `page_url` for `event.page_url`.
+fn column_key(field: &str) -> &str {
+    ["event.", "session."].iter().find_map(|prefix| field.strip_prefix(prefix)).unwrap_or(field)
 }
 
 /// Returns a section with the matrix of each value.

@@ -93,7 +93,8 @@ pub(super) fn section(matrix: &Matrix) -> Section {
         let numbers: Vec<String> = matrix.rows.iter().map(|row| cell_number(matrix, row, index)).collect();
         let width = numbers.iter().map(|number| display_width(number)).max().unwrap_or(0);
         let text = |(row, number): (&MatrixRow, &String)| {
-            let cell = row.cells.get(index).copied().flatten().filter(|_| !row.is_summary);
+            let is_shaded = !row.is_summary && !matrix.is_change;
+            let cell = row.cells.get(index).copied().flatten().filter(|_| is_shaded);
             let shade = cell.and_then(|cell| shade(cell, max));
             match shade {
                 Some(shade) => {
@@ -118,7 +119,8 @@ pub(super) fn section(matrix: &Matrix) -> Section {
 /// Returns the number of a cell as text; empty where the metric does not exist.
 fn cell_number(matrix: &Matrix, row: &MatrixRow, column: usize) -> String {
     let cell = row.cells.get(column).copied().flatten();
-    cell.map_or(String::new(), |cell| number(matrix.unit, cell.value))
+    let sign = |value: i64| if matrix.is_change && value > 0 { "+" } else { "" };
+    cell.map_or(String::new(), |cell| format!("{}{}", sign(cell.value), number(matrix.unit, cell.value)))
 }
 
 /// Returns the shade of a cell; `None` for zero.

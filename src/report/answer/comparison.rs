@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::Answer;
 use super::rows::{Group, GroupRow};
 use crate::decimal::{Hundredths, round_half_up};
 use crate::report::metric::{Metric, Unit};
@@ -93,6 +94,13 @@ pub struct ComparedGroup {
     pub rest: Option<(usize, Vec<Change>)>,
 }
 
+impl ComparedGroup {
+    /// Returns the changes of the metrics of a group that is a single row.
+    pub fn single_changes(&self) -> &[Change] {
+        self.rows.first().map_or(&[], |row| &row.changes)
+    }
+}
+
 struct RowInGroup<'a>(&'a ComparedGroup, &'a ComparedRow);
 
 impl Serialize for RowInGroup<'_> {
@@ -128,6 +136,8 @@ pub struct Comparison {
     pub previous: Window,
     /// Whether the window reaches today, which is not over yet.
     pub partial: bool,
+    /// The figures of the whole report that are in no group; `None` if there are none.
+    pub totals: Option<ComparedGroup>,
     /// The groups, in the order of the answer.
     pub groups: Vec<ComparedGroup>,
 }
@@ -139,6 +149,10 @@ impl Serialize for Comparison {
         map.serialize_entry("from", &self.previous.from.to_string())?;
         map.serialize_entry("to", &self.previous.to.to_string())?;
         map.serialize_entry("partial", &self.partial)?;
+        let totals = self.totals.iter().flat_map(|group| group.metrics.iter().zip(group.single_changes()));
+        for ((key, _), change) in totals {
+            map.serialize_entry(key, change)?;
+        }
         for group in &self.groups {
             map.serialize_entry(group.name, group)?;
         }
@@ -154,7 +168,25 @@ impl Comparison {
             Some(previous) => current.iter().zip(previous).map(|(a, b)| compare_groups(a, b)).collect(),
             None => current.iter().map(compare_with_unknown).collect(),
         };
-        Comparison { previous: window.previous(), partial: window.is_partial(), groups }
+        Comparison { previous: window.previous(), partial: window.is_partial(), totals: None, groups }
+    }
+
+    /// Compares the totals and the compared groups of two answers of one kind. `previous` is `None`
+    /// if data of the previous period is pruned.
+    pub(crate) fn of_answers(
+        window: Window,
+        current: &dyn Answer,
+        previous: Option<&dyn Answer>,
+    ) -> Comparison {
+        let groups = previous.map(|previous| previous.compared_groups());
+        let totals = current.totals().map(|totals| match previous {
+            Some(previous) => previous.totals().map(|previous| compare_groups(&totals, &previous)),
+            None => Some(compare_with_unknown(&totals)),
+        });
+        Comparison {
+            totals: totals.flatten(),
+            ..Comparison::new(window, &current.compared_groups(), groups.as_deref())
+        }
     }
 }
 

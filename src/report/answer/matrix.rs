@@ -16,6 +16,8 @@ pub struct Matrix {
     pub rows: Vec<MatrixRow>,
     /// The unit of the metric.
     pub unit: Unit,
+    /// Whether the values are changes, which have a sign and no shading.
+    pub is_change: bool,
     /// Facts for the lines below the title.
     pub facts: Vec<String>,
 }

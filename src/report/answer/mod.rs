@@ -127,6 +127,28 @@ pub trait ReportBody: Serialize + Send + Sync {
     /// Returns the groups of rows.
     fn groups(&self) -> Vec<Group<'_>>;
 
+    /// Returns figures of the whole report that are in no group, such as the number of sessions
+    /// that a funnel counts; `None` if there are none.
+    fn totals(&self) -> Option<Group<'static>> {
+        None
+    }
+
+    /// Returns the groups that are compared with the previous period. The days of two periods
+    /// differ, long lists of hours would hide the figures, and the rows of a tree have no unique
+    /// names.
+    fn compared_groups(&self) -> Vec<Group<'_>> {
+        let is_time = |key: &&str| matches!(*key, "stat_date" | "hour" | "weekday");
+        let is_compared = |group: &Group<'_>| group.name != "tree" && !group.dimensions.iter().any(is_time);
+        self.groups().into_iter().filter(is_compared).collect()
+    }
+
+    /// Returns the matrix of changes that tables draw below that of the values; `None` for most
+    /// reports.
+    fn change_matrix(&self, comparison: &Comparison) -> Option<Matrix> {
+        let _ = comparison;
+        None
+    }
+
     /// Returns the page of sessions; `None` for all reports except `sessions`.
     fn session_page(&self) -> Option<&SessionPage> {
         None
@@ -195,6 +217,13 @@ pub trait Answer: erased_serde::Serialize + Send + Sync {
     fn head(&self) -> &ReportHead;
     /// Returns the groups of rows.
     fn groups(&self) -> Vec<Group<'_>>;
+    /// Returns figures of the whole report that are in no group.
+    fn totals(&self) -> Option<Group<'static>>;
+    /// Returns the groups that are compared with the previous period.
+    fn compared_groups(&self) -> Vec<Group<'_>>;
+    /// Returns the matrix of changes that tables draw; `None` without a comparison, and for most
+    /// reports.
+    fn change_matrix(&self) -> Option<Matrix>;
     /// Returns the page of sessions; `None` for all reports except `sessions`.
     fn session_page(&self) -> Option<&SessionPage>;
     /// Returns the figures of rows that `--fail-if` can name.
@@ -234,6 +263,18 @@ impl<B: ReportBody> Answer for Report<B> {
 
     fn groups(&self) -> Vec<Group<'_>> {
         self.body.groups()
+    }
+
+    fn totals(&self) -> Option<Group<'static>> {
+        self.body.totals()
+    }
+
+    fn compared_groups(&self) -> Vec<Group<'_>> {
+        self.body.compared_groups()
+    }
+
+    fn change_matrix(&self) -> Option<Matrix> {
+        self.body.change_matrix(self.comparison.as_ref()?)
     }
 
     fn session_page(&self) -> Option<&SessionPage> {

@@ -178,6 +178,25 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Returns a group of a single row without a name: figures of the whole report.
+    pub(crate) fn totals(
+        report: &'static str,
+        metrics: &'static [(&'static str, Unit)],
+        values: Vec<Option<i64>>,
+    ) -> Group<'static> {
+        Group {
+            name: report,
+            is_single: true,
+            dimensions: &[],
+            metrics,
+            all_rows: vec![GroupRow { dimensions: Vec::new(), metrics: values }],
+            shown: 1,
+            rest: None,
+            bar: None,
+            total: None,
+        }
+    }
+
     /// Returns a group of the rows of a list.
     pub(crate) fn list<R: Row>(name: &'static str, rows: &'a RowList<R>) -> Group<'a> {
         Group {

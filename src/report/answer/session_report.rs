@@ -2,7 +2,6 @@
 //! `devices`, `pages` and `locations`.
 
 use super::comparison::Comparison;
-use super::rows::Group;
 use super::{Answer, Report, ReportBody, ReportHead, diagnostics};
 use crate::error::Result;
 use crate::report::query::tables::Tables;
@@ -50,14 +49,7 @@ pub(crate) fn compare_with_previous(
     let pruned_events = tables.events_pruned_through().filter(|last| needs_events && *last >= first_date);
     let is_known = pruned.is_none() && pruned_events.is_none();
     let previous = if is_known { Some(count(&previous_query)?) } else { None };
-    // Days differ between the periods, and long lists of hours would hide the figures.
-    let is_of_times = |key: &&str| matches!(*key, "stat_date" | "hour" | "weekday");
-    // The rows of a tree have no unique names.
-    let is_comparable = |group: &Group<'_>| group.name != "tree" && !group.dimensions.iter().any(is_of_times);
-    let current: Vec<Group<'_>> = answer.groups().into_iter().filter(is_comparable).collect();
-    let previous: Option<Vec<Group<'_>>> =
-        previous.as_ref().map(|previous| previous.groups().into_iter().filter(is_comparable).collect());
-    let comparison = Comparison::new(query.window, &current, previous.as_deref());
+    let comparison = Comparison::of_answers(query.window, answer, previous.as_deref());
     answer.set_comparison(comparison);
     let mut notes = diagnostics::on_comparison(tables, query, pruned);
     if let Some(day) = pruned_events.filter(|_| pruned.is_none()) {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::buckets::{self, Counts};
 use crate::error::Result;
+use crate::report::answer::comparison::Comparison;
 use crate::report::answer::matrix::{Matrix, MatrixCell, MatrixRow};
 use crate::report::answer::rows::{Group, Row, RowList};
 use crate::report::answer::{Report, ReportBody, ReportHead, diagnostics};
@@ -115,17 +116,12 @@ impl ReportBody for Heatmap {
         vec![Group::list("cells", &self.cells)]
     }
 
-    /// Returns a row per hour and a column per weekday.
+    fn compared_groups(&self) -> Vec<Group<'_>> {
+        self.groups()
+    }
+
     fn matrix(&self) -> Option<Matrix> {
-        let cell = |hour: usize, weekday: usize| {
-            let value = self.cells.all.get(weekday * HOURS + hour)?.metric(self.shown)?;
-            Some(MatrixCell { value, is_complete: true })
-        };
-        let row = |hour: usize| MatrixRow {
-            names: vec![format!("{hour:02}:00")],
-            cells: (0..WEEKDAYS.len()).map(|weekday| cell(hour, weekday)).collect(),
-            is_summary: false,
-        };
+        let value = |cell: usize| self.cells.all.get(cell)?.metric(self.shown);
         let has_sessions = self.cells.all.iter().any(|cell| cell.sessions > 0);
         let shown = match self.shown {
             HeatmapMetric::Sessions => "sessions by the hour in which they started",
@@ -133,14 +129,40 @@ impl ReportBody for Heatmap {
             HeatmapMetric::Messages => "messages by the hour in which their sessions started",
             HeatmapMetric::Visitors => "distinct visitors by the hour in which their sessions started",
         };
-        Some(Matrix {
-            names: vec!["Hour"],
-            columns: WEEKDAYS.map(str::to_owned).into(),
-            column_noun: "",
-            rows: if has_sessions { (0..HOURS).map(row).collect() } else { Vec::new() },
-            unit: Unit::Count,
-            facts: vec![shown.to_owned()],
-        })
+        let rows = if has_sessions { hour_rows(value) } else { Vec::new() };
+        Some(matrix(rows, false, shown.to_owned()))
+    }
+
+    fn change_matrix(&self, comparison: &Comparison) -> Option<Matrix> {
+        let cells = &comparison.groups.first()?.rows;
+        let metric = self.shown as usize;
+        let change = |cell: usize| cells.get(cell)?.changes.get(metric)?.difference().value;
+        Some(matrix(hour_rows(change), true, String::new()))
+    }
+}
+
+/// Returns a row per hour with a column per weekday. `value` returns the value of a cell.
+fn hour_rows(value: impl Fn(usize) -> Option<i64>) -> Vec<MatrixRow> {
+    let cell = |hour: usize, weekday: usize| {
+        Some(MatrixCell { value: value(weekday * HOURS + hour)?, is_complete: true })
+    };
+    let row = |hour: usize| MatrixRow {
+        names: vec![format!("{hour:02}:00")],
+        cells: (0..WEEKDAYS.len()).map(|weekday| cell(hour, weekday)).collect(),
+        is_summary: false,
+    };
+    (0..HOURS).map(row).collect()
+}
+
+fn matrix(rows: Vec<MatrixRow>, is_change: bool, fact: String) -> Matrix {
+    Matrix {
+        names: vec!["Hour"],
+        columns: WEEKDAYS.map(str::to_owned).into(),
+        column_noun: "",
+        rows,
+        unit: Unit::Count,
+        is_change,
+        facts: vec![fact],
     }
 }
 

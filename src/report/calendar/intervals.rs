@@ -6,12 +6,14 @@
 #[cfg(test)]
 mod tests;
 
+use hashbrown::HashMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::buckets::{self, Counts};
 use super::periods::{Interval, Periods};
 use crate::error::{Error, Result};
+use crate::report::answer::comparison::Comparison;
 use crate::report::answer::rows::{Group, Row, RowList};
 use crate::report::answer::{Report, ReportBody, ReportHead, diagnostics};
 use crate::report::metric::values::{Distinct, Percent};
@@ -19,7 +21,7 @@ use crate::report::metric::{AsMetric, Unit};
 use crate::report::query::tables::Tables;
 use crate::report::query::window::Window;
 use crate::report::query::{Query, pruned};
-use crate::time::{Micros, SECOND, Zone, format_in};
+use crate::time::{DAY, Micros, SECOND, Zone, format_in};
 
 /// The period that a row of `trends` covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +66,20 @@ pub struct TrendRow {
     pub conversion_rate: Percent,
     /// The number of distinct visitors.
     pub unique_visitors: Distinct,
+}
+
+impl TrendRow {
+    fn new(start: String, complete: bool, counts: &Counts) -> TrendRow {
+        TrendRow {
+            start,
+            complete,
+            sessions: counts.sessions,
+            conversations: counts.conversations,
+            messages: counts.messages,
+            conversion_rate: Percent::from_parts(counts.conversations, counts.sessions),
+            unique_visitors: Distinct(counts.visitors),
+        }
+    }
 }
 
 impl Serialize for TrendRow {
@@ -121,7 +137,8 @@ impl ReportBody for IntervalTrends {
 }
 
 /// Computes `trends` by hour, week or month. Hours of today after `now` are omitted if they have no
-/// sessions. If `now` is on another day than `window.today`, all hours of that day are listed.
+/// sessions. If `now` is on another day than `window.today`, all hours of that day are listed. With
+/// `compare`, compares each interval with the one at the same position in the previous period.
 ///
 /// # Errors
 /// Returns a usage error for too many intervals.
@@ -130,6 +147,7 @@ pub(crate) fn interval_trends(
     query: &Query,
     interval: TrendInterval,
     now: Micros,
+    compare: bool,
 ) -> Result<Report<IntervalTrends>> {
     let window = query.window;
     let pruned = pruned::in_window(tables, query)?;
@@ -138,14 +156,7 @@ pub(crate) fn interval_trends(
     let last = window.to.min(window.today.max(tables.days().map_or(window.today, |(_, last)| last)));
     let listed = Window { from: first, to: last, ..window };
     let intervals = Intervals::new(interval, listed, tables.zone())?;
-    let counted = Query { window: listed, ..query.clone() };
-    let (counts, bots) = match intervals.len() {
-        0 => (Vec::new(), 0),
-        // All selected sessions start in the window, which the intervals cover.
-        _ => buckets::count(tables, &counted, intervals.len(), BITS, || {
-            |start| intervals.find(start).unwrap_or(0)
-        })?,
-    };
+    let (counts, bots) = intervals.count(tables, &Query { window: listed, ..query.clone() })?;
     let is_empty = counts.iter().all(|counts| counts.sessions == 0);
     let rows = intervals.rows(&counts, now);
     let body = IntervalTrends { trends: RowList::complete(rows) };
@@ -158,7 +169,52 @@ pub(crate) fn interval_trends(
             interval.name()
         )
     }));
+    if compare {
+        let pruned = pruned::in_window(tables, &query.previous())?;
+        let previous = match pruned {
+            None => {
+                let (previous, note) = previous_rows(tables, query, interval, &report.body.trends.all)?;
+                report.notes.extend(note);
+                Some(previous)
+            }
+            Some(_) => None,
+        };
+        let groups = previous.as_ref().map(ReportBody::groups);
+        report.comparison = Some(Comparison::new(query.window, &report.body.groups(), groups.as_deref()));
+        report.notes.extend(diagnostics::on_comparison(tables, query, pruned));
+    }
     Ok(report)
+}
+
+/// Returns the intervals of the previous period, each with the start of the interval at the same
+/// position in the window, which `rows` lists. Intervals that have not begun in the window are left
+/// out. Also returns a note if the window lacks an interval, such as a sixth week.
+fn previous_rows(
+    tables: &dyn Tables,
+    query: &Query,
+    interval: TrendInterval,
+    rows: &[TrendRow],
+) -> Result<(IntervalTrends, Option<String>)> {
+    let current = Intervals::new(interval, query.window, tables.zone())?;
+    let numbers: HashMap<Position, usize> = current.positions().into_iter().zip(0..).collect();
+    let query = query.previous();
+    let intervals = Intervals::new(interval, query.window, tables.zone())?;
+    let (counts, _) = intervals.count(tables, &query)?;
+    let (mut all, mut missing) = (Vec::new(), 0u64);
+    for (position, counts) in intervals.positions().into_iter().zip(counts) {
+        match numbers.get(&position) {
+            None => missing += 1,
+            Some(number) => all
+                .extend(rows.get(*number).map(|row| TrendRow::new(row.start.clone(), row.complete, &counts))),
+        }
+    }
+    let note = (missing > 0).then(|| {
+        format!(
+            "{missing} of the {0}s of the previous period cannot be compared: the window has no such {0}",
+            interval.name()
+        )
+    });
+    Ok((IntervalTrends { trends: RowList::complete(all) }, note))
 }
 
 const HOUR: Micros = 3_600 * SECOND;
@@ -168,6 +224,10 @@ const BITS: u32 = 15;
 
 /// The maximum number of hours: more than a year.
 const MAX_HOURS: usize = 1 << (BITS - 1);
+
+/// The position of an interval in its window: the number of a week or month, or the number of a day
+/// and the local time at which an hour begins. The last number counts repetitions of an hour.
+type Position = (i32, Micros, u32);
 
 /// Consecutive intervals that cover the days of a window.
 struct Intervals {
@@ -202,6 +262,33 @@ impl Intervals {
             Parts::Hours(starts) => starts.len().saturating_sub(1),
             Parts::Periods(periods) => periods.len(),
         }
+    }
+
+    /// Counts the sessions of a query in each interval, and its bot sessions. The intervals must
+    /// cover its window.
+    fn count(&self, tables: &dyn Tables, query: &Query) -> Result<(Vec<Counts>, u64)> {
+        match self.len() {
+            0 => Ok((Vec::new(), 0)),
+            intervals => {
+                buckets::count(tables, query, intervals, BITS, || |start| self.find(start).unwrap_or(0))
+            }
+        }
+    }
+
+    /// Returns the position of each interval, which is unique.
+    fn positions(&self) -> Vec<Position> {
+        let Parts::Hours(starts) = &self.parts else {
+            return (0..self.len()).map(|number| (number as i32, 0, 0)).collect();
+        };
+        let mut repetitions: HashMap<(i32, Micros), u32> = HashMap::new();
+        let position = |start: &Micros| {
+            let day = self.zone.day(*start).0 - self.window.from.0;
+            let time = self.zone.local(*start).rem_euclid(DAY);
+            let next = repetitions.entry((day, time)).or_default();
+            *next += 1;
+            (day, time, *next)
+        };
+        starts.iter().take(self.len()).map(position).collect()
     }
 
     /// Returns the interval of a time; `None` if it is in no interval.
@@ -245,15 +332,7 @@ impl Intervals {
         let listed = counts.iter().enumerate().take(begun.max(with_data));
         let row = |(number, counts): (usize, &Counts)| {
             let (start, complete) = self.describe(number, now)?;
-            Some(TrendRow {
-                start,
-                complete,
-                sessions: counts.sessions,
-                conversations: counts.conversations,
-                messages: counts.messages,
-                conversion_rate: Percent::from_parts(counts.conversations, counts.sessions),
-                unique_visitors: Distinct(counts.visitors),
-            })
+            Some(TrendRow::new(start, complete, counts))
         };
         listed.filter_map(row).collect()
     }

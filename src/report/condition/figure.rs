@@ -114,10 +114,11 @@ impl<'a> Figure<'a> {
 
     /// Returns the change of the figure; `None` if it is not compared.
     fn change(&self) -> Option<Change> {
-        let groups = &self.answer.comparison()?.groups;
-        let group = groups.iter().find(|group| group.name == self.group)?;
+        let comparison = self.answer.comparison()?;
+        let mut groups = comparison.totals.iter().chain(&comparison.groups);
+        let group = groups.find(|group| group.name == self.group && group.is_single == self.row.is_none())?;
         let row = match &self.row {
-            None => group.rows.first().filter(|_| group.is_single),
+            None => group.rows.first(),
             Some(name) => group.rows.iter().find(|row| row.dimensions.first() == Some(&name.text)),
         };
         let index = group.metrics.iter().position(|(metric, _)| *metric == self.metric)?;
@@ -125,12 +126,14 @@ impl<'a> Figure<'a> {
     }
 }
 
-/// Returns all figures: the metrics of groups with a single row, and those of named rows.
+/// Returns all figures: the metrics of groups with a single row, those of the whole report, and
+/// those of named rows.
 fn all<'a>(answers: &[&'a dyn Answer], path: &[String]) -> Vec<Figure<'a>> {
     let mut figures = Vec::new();
     let name = path.join(".");
     for answer in answers {
-        for group in answer.groups().iter().filter(|group| group.is_single) {
+        let singles = answer.groups().into_iter().filter(|group| group.is_single);
+        for group in singles.chain(answer.totals()) {
             let values = group.all_rows.first().map_or(&[][..], |row| row.metrics.as_slice());
             for (index, (metric, unit)) in group.metrics.iter().enumerate() {
                 figures.push(Figure {
@@ -166,8 +169,8 @@ fn unknown(answers: &[&dyn Answer], path: &[String]) -> Error {
     };
     if figures.is_empty() {
         return Error::usage(format!("{report} has no single figures")).hint(
-            "use --fail-if with summary, visitors, performance, conversations, funnel, goals, retention, \
-             active or all",
+            "use --fail-if with summary, visitors, performance, conversations, funnel, goals, paths, \
+             retention, active or all",
         );
     }
     let error = Error::usage(format!("{report} has no figure {name:?}"));

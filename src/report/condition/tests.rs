@@ -61,6 +61,12 @@ fn condition_names_a_figure_of_a_row() {
         // The second week is not over on the last day of the window.
         (ReportKind::Retention, "mean.0.visitors = 2"),
         (ReportKind::All, "funnel.steps.message_received.count = 2"),
+        // Four sessions of three visitors, all of which have events.
+        (ReportKind::Funnel, "total = 4"),
+        (ReportKind::Goals, "sessions = 4"),
+        (ReportKind::Goals, "goals.visitors = 3"),
+        (ReportKind::Paths, "sessions = 4"),
+        (ReportKind::All, "funnel.total = 4"),
     ] {
         let verdict = evaluate(&replies(), &replies_request(kind), met).unwrap();
         assert!(matches!(verdict, Verdict::Failed(_)), "{met}: {verdict:?}");
@@ -68,9 +74,9 @@ fn condition_names_a_figure_of_a_row() {
     for (kind, wrong, hint) in [
         (ReportKind::Funnel, "mesage_received.count < 1", "did you mean steps.message_received.count?"),
         (ReportKind::Funnel, "message_received.cont < 1", "did you mean count?"),
-        (ReportKind::Funnel, "count < 1", "the figures are steps.message_sent.count"),
-        (ReportKind::Goals, "goals.2.total < 1", "the figures are goals.got.reply.total"),
-        (ReportKind::Goals, "1.total < 1", "the figures are goals.got.reply.total"),
+        (ReportKind::Funnel, "count < 1", "the figures are total, steps.message_sent.count"),
+        (ReportKind::Goals, "goals.2.total < 1", "the figures are sessions, visitors, goals.got.reply.total"),
+        (ReportKind::Goals, "1.total < 1", "the figures are sessions, visitors, goals.got.reply.total"),
         (ReportKind::Retention, "mean.9.rate < 1", "did you mean mean."),
     ] {
         let error = evaluate(&replies(), &replies_request(kind), wrong).unwrap_err();
@@ -88,6 +94,12 @@ fn rows_of_sequences_are_compared_with_the_previous_period() {
         (ReportKind::Goals, "got.reply.session_rate.change = -50"),
         (ReportKind::Conversations, "conversations.change = 2"),
         (ReportKind::Conversations, "conversations.unanswered = 1"),
+        // One session of one visitor in the ten days before.
+        (ReportKind::Funnel, "total.change = 3"),
+        (ReportKind::Goals, "sessions.change_percent = 300"),
+        (ReportKind::Goals, "visitors.change = 2"),
+        (ReportKind::Paths, "sessions.change = 3"),
+        (ReportKind::All, "goals.visitors.change = 2"),
     ] {
         let verdict = evaluate(&replies(), &compared(kind), met).unwrap();
         assert!(matches!(verdict, Verdict::Failed(_)), "{met}: {verdict:?}");
@@ -99,7 +111,7 @@ fn rows_of_sequences_are_compared_with_the_previous_period() {
     assert_eq!((&replied["status"], &replied["count"]["previous"]), (&json!("kept"), &json!(1)));
     assert_eq!(row("message_sent → (end)")["status"], "new");
     assert_eq!(paths.len(), 3);
-    // The mean of cohorts has no previous period.
+    // Without a comparison, a change is unknown.
     let verdict =
         evaluate(&replies(), &replies_request(ReportKind::Retention), "mean.0.rate.change < 0").unwrap();
     assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");

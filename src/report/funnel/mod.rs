@@ -19,6 +19,7 @@ use super::answer::rows::{Group, RowFigure, RowList, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
 use super::metric::time_counts::TimeCounts;
 use super::metric::values::{FractionalSeconds, Percent};
+use super::metric::{AsMetric, Unit};
 use super::query::session_keys::NoValues;
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
@@ -82,6 +83,10 @@ impl ReportBody for Funnel {
 
     fn groups(&self) -> Vec<Group<'_>> {
         vec![Group::list("steps", &self.steps).with_bar("count")]
+    }
+
+    fn totals(&self) -> Option<Group<'static>> {
+        Some(Group::totals(Self::NAME, &[("total", Unit::Count)], vec![self.total.value()]))
     }
 
     fn facts(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::answer::rows::{Group, RowFigure, RowList, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
 use super::metric::values::{Distinct, Percent};
+use super::metric::{AsMetric, Unit};
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
 use super::sequence::definitions::Goal;
@@ -60,6 +61,11 @@ impl ReportBody for Goals {
 
     fn figures(&self) -> Vec<RowFigure> {
         RowFigure::of_list("goals", &self.goals)
+    }
+
+    fn totals(&self) -> Option<Group<'static>> {
+        let metrics = &[("sessions", Unit::Count), ("visitors", Unit::Distinct)];
+        Some(Group::totals(Self::NAME, metrics, vec![self.sessions.value(), self.visitors.value()]))
     }
 
     fn groups(&self) -> Vec<Group<'_>> {

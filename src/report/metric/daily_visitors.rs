@@ -60,9 +60,13 @@ fn count_window(tables: &dyn Tables, query: &Query) -> Result<Vec<DayVisitors>> 
     };
     let (sessions, first_seen) = rayon::join(
         || visitor_shards::of_sessions(tables, query, &["started_at"], BITS, read),
-        || partition_first_seen(tables, query, zone),
+        || {
+            let compute = || partition_first_seen(tables, query, zone).map(sorted);
+            tables.shared_shards("daily visitors", query.window.range(), &compute)
+        },
     );
-    let shards: Vec<_> = sessions?.0.into_iter().zip(first_seen?.into_shards()).collect();
+    let (sessions, first_seen) = (sessions?.0, first_seen?);
+    let shards: Vec<_> = sessions.into_iter().zip(first_seen.iter()).collect();
     let days = usize::try_from(window.days()).unwrap_or(0);
     let counted = shards
         .into_par_iter()
@@ -98,19 +102,22 @@ fn partition_first_seen(tables: &dyn Tables, query: &Query, zone: Zone) -> Resul
     Ok(shards)
 }
 
-/// Counts the visitors of a shard by day.
-fn count_shard(
-    mut sessions: Vec<ShardEntry>,
-    mut first_seen: Vec<ShardEntry>,
-    days: usize,
-) -> Vec<DayVisitors> {
+/// Sorts each shard. A visitor counts once even if the table names it twice.
+fn sorted(shards: VisitorShards) -> Vec<Vec<ShardEntry>> {
+    let mut shards = shards.into_shards();
+    shards.par_iter_mut().with_max_len(4).for_each(|shard| {
+        shard.sort_unstable();
+        shard.dedup();
+    });
+    shards
+}
+
+/// Counts the visitors of a shard by day, given the sorted visitors that were first seen.
+fn count_shard(mut sessions: Vec<ShardEntry>, first_seen: &[ShardEntry], days: usize) -> Vec<DayVisitors> {
     let mut counts = vec![DayVisitors::default(); days];
     sessions.sort_unstable();
     sessions.dedup();
-    // A visitor counts once even if the table names it twice.
-    first_seen.sort_unstable();
-    first_seen.dedup();
-    let mut first_seen = first_seen.into_iter().peekable();
+    let mut first_seen = first_seen.iter().copied().peekable();
     for entry in sessions {
         let Some(day) = counts.get_mut((entry & VALUE) as usize >> 1) else { continue };
         day.unique += 1;

@@ -210,13 +210,22 @@ impl DayIndex {
         })
     }
 
+    /// Returns the index of the last session with a key.
+    fn last_with_key(&self, key: u128) -> Option<u32> {
+        let has_key = |index: &u32| self.sessions.get(*index as usize).is_some_and(|(k, ..)| *k == key);
+        self.by_key.find(table_hash(key), has_key).copied()
+    }
+
+    fn has_key(&self, key: u128) -> bool {
+        self.last_with_key(key).is_some()
+    }
+
     /// Finds the session of an event. Returns its index and the session.
     fn find(&self, key: u128, time: Micros) -> Option<(u32, FoundSession)> {
         if time < self.first || self.last < time {
             return None;
         }
-        let has_key = |index: &u32| self.sessions.get(*index as usize).is_some_and(|(k, ..)| *k == key);
-        let mut index = *self.by_key.find(table_hash(key), has_key)?;
+        let mut index = self.last_with_key(key)?;
         loop {
             match self.check(index, key, time) {
                 Some(found) => return Some((index, found)),
@@ -249,6 +258,8 @@ pub(crate) struct SessionFinder<'a> {
     /// The session that was found last, and the tokens of its key. Neighbouring events mostly
     /// belong to the same session.
     last: Option<((u128, u128), FoundSession)>,
+    /// The tokens of the last key that no session has. With a filter, most keys have none.
+    absent: Option<(u128, u128)>,
 }
 
 impl<'a> SessionFinder<'a> {
@@ -261,7 +272,7 @@ impl<'a> SessionFinder<'a> {
         let days = days.map(|day| (day, 0)).collect();
         let keys = SessionKeys::new(frame, index.needs_visitor_ids)?;
         let chatbots = query.chatbot_filter(frame)?;
-        Ok(SessionFinder { keys, times, chatbots, days, last: None })
+        Ok(SessionFinder { keys, times, chatbots, days, last: None, absent: None })
     }
 
     /// Returns the number of an event's session and the event's time; `None` if the event belongs
@@ -276,11 +287,16 @@ impl<'a> SessionFinder<'a> {
         {
             return Some((found.number, time));
         }
-        if !self.chatbots.contains(row) {
+        if (tokens.is_some() && tokens == self.absent) || !self.chatbots.contains(row) {
             return None;
         }
         let key = self.keys.hash(row)?;
-        let found = self.find(key, time)?;
+        let Some(found) = self.find(key, time) else {
+            if self.days.iter().all(|(day, _)| !day.has_key(key)) {
+                self.absent = tokens;
+            }
+            return None;
+        };
         self.last = tokens.map(|tokens| (tokens, found));
         Some((found.number, time))
     }

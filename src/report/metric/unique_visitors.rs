@@ -42,15 +42,20 @@ impl UniqueVisitors {
             let shards: Vec<UniqueVisitors> = read_parts(parts)?;
             return Ok(shards.into_iter().fold(UniqueVisitors::default(), UniqueVisitors::merge));
         }
-        let (sessions, first_seen) =
-            rayon::join(|| partition_sessions(tables, query), || partition_first_seen(tables, query));
-        let (sessions, first_seen) = (sessions?, first_seen?.into_shards());
-        let count = |(sessions, first_seen): (Vec<_>, Vec<_>)| Self::of_shard(&sessions, &first_seen);
+        let (sessions, first_seen) = rayon::join(
+            || partition_sessions(tables, query),
+            || {
+                let compute = || partition_first_seen(tables, query).map(VisitorShards::into_shards);
+                tables.shared_shards("unique visitors", query.window.range(), &compute)
+            },
+        );
+        let (sessions, first_seen) = (sessions?, first_seen?);
+        let count = |(sessions, first_seen): (Vec<_>, &Vec<_>)| Self::of_shard(&sessions, first_seen);
         if sessions.iter().map(Vec::len).sum::<usize>() < MIN_PARALLEL_SESSIONS {
-            let counts = sessions.into_iter().zip(first_seen).map(count);
+            let counts = sessions.into_iter().zip(first_seen.iter()).map(count);
             return Ok(counts.fold(UniqueVisitors::default(), UniqueVisitors::merge));
         }
-        let counts = sessions.into_par_iter().zip(first_seen).with_max_len(4).map(count);
+        let counts = sessions.into_par_iter().zip(first_seen.as_slice()).with_max_len(4).map(count);
         Ok(counts.reduce(UniqueVisitors::default, UniqueVisitors::merge))
     }
 

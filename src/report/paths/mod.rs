@@ -110,6 +110,10 @@ pub struct Paths {
 impl ReportBody for Paths {
     const NAME: &'static str = "paths";
 
+    fn totals(&self) -> Option<Group<'static>> {
+        Some(Group::totals(Self::NAME, &[("sessions", Unit::Count)], vec![self.sessions.value()]))
+    }
+
     fn groups(&self) -> Vec<Group<'_>> {
         vec![Group::list("tree", &self.tree).with_bar("count"), Group::list("paths", &self.paths)]
     }

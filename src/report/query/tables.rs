@@ -60,6 +60,9 @@ pub enum PartKind {
     Visitors,
 }
 
+/// Hashes in shards, which several reports on the same tables share.
+pub type SharedShards = Arc<Vec<Vec<u64>>>;
+
 /// A snapshot of the tables. Every read sees the same state.
 ///
 /// Tables that select rows of other tables, or cache them, have the [facts](Tables::facts) of the
@@ -110,6 +113,18 @@ pub trait Tables: Sync {
     ) -> Result<()> {
         let _ = between;
         self.read_each(Table::Visitors, Some(days), &LOOKUP_COLUMNS, &|_, frame| visit(frame, false))
+    }
+
+    /// Returns shards that do not depend on the selected sessions, which `compute` returns. Tables
+    /// that serve many reports compute them once for each name and range of days.
+    fn shared_shards(
+        &self,
+        name: &'static str,
+        days: (Day, Day),
+        compute: &dyn Fn() -> Result<Vec<Vec<u64>>>,
+    ) -> Result<SharedShards> {
+        let _ = (name, days);
+        compute().map(Arc::new)
     }
 
     /// Reads columns of the sessions whose last event is at `time` or later, possibly together with

@@ -12,6 +12,14 @@ use crate::time::Day;
 /// The number of sequences that a thread adds up at a time.
 const MIN_SEQUENCES: usize = 1024;
 
+/// The maximum number of threads that group events. Each reads all events.
+const MAX_THREADS: usize = 4;
+
+/// Returns the place of an event's sequence among those from `first` on.
+fn place(event: &SequenceEvent, first: usize) -> Option<usize> {
+    (event.group as usize).checked_sub(first)
+}
+
 /// The events of a read, grouped by sequence.
 pub(super) struct Groups {
     events: Vec<SequenceEvent>,
@@ -23,30 +31,44 @@ impl Groups {
     /// Groups the events of all files into `groups` sequences.
     ///
     /// Events are in nearly the same order as sessions, so counting them first and then moving each
-    /// to its place takes a fraction of the time of a sort.
+    /// to its place takes a fraction of the time of a sort. Each thread moves the events of a range
+    /// of sequences.
     pub fn new(files: Vec<Vec<SequenceEvent>>, groups: usize) -> Groups {
+        let per_thread = groups.div_ceil(rayon::current_num_threads().min(MAX_THREADS)).max(1);
         let mut lengths = vec![0u32; groups];
-        for event in files.iter().flatten() {
-            if let Some(length) = lengths.get_mut(event.group as usize) {
-                *length += 1;
+        lengths.par_chunks_mut(per_thread).enumerate().for_each(|(part, lengths)| {
+            for event in files.iter().flatten() {
+                if let Some(length) = place(event, part * per_thread).and_then(|at| lengths.get_mut(at)) {
+                    *length += 1;
+                }
             }
-        }
-        let mut next: Vec<usize> = Vec::with_capacity(groups);
-        let mut total = 0;
-        for length in &lengths {
-            next.push(total);
-            total += *length as usize;
-        }
+        });
+        let total = lengths.iter().map(|length| *length as usize).sum();
         let none = SequenceEvent { time: 0, tag: 0, group: 0, position: (0, 0) };
         let mut events = vec![none; total];
-        for event in files.into_iter().flatten() {
-            if let Some(next) = next.get_mut(event.group as usize)
-                && let Some(slot) = events.get_mut(*next)
-            {
-                *slot = event;
-                *next += 1;
-            }
+        let mut parts = Vec::new();
+        let mut rest = events.as_mut_slice();
+        for lengths in lengths.chunks(per_thread) {
+            let count: usize = lengths.iter().map(|length| *length as usize).sum();
+            let (part, others) = rest.split_at_mut(count.min(rest.len()));
+            parts.push((part, lengths));
+            rest = others;
         }
+        parts.into_par_iter().enumerate().for_each(|(part, (events, lengths))| {
+            let mut next: Vec<usize> = Vec::with_capacity(lengths.len());
+            lengths.iter().fold(0, |start, length| {
+                next.push(start);
+                start + *length as usize
+            });
+            for event in files.iter().flatten() {
+                if let Some(next) = place(event, part * per_thread).and_then(|at| next.get_mut(at))
+                    && let Some(slot) = events.get_mut(*next)
+                {
+                    *slot = *event;
+                    *next += 1;
+                }
+            }
+        });
         Groups { events, lengths }
     }
 

@@ -93,3 +93,29 @@ fn pruned_sessions_are_noted() {
     let notes = run(&tables, &ReportRequest::new(ReportKind::Heatmap, june(), 0)).unwrap().notes();
     assert!(notes.iter().any(|note| note.starts_with("sessions up to 2026-06-04 are pruned")), "{notes:?}");
 }
+
+#[test]
+fn cells_are_compared_with_the_previous_period() {
+    // 2026-06-01 and 2026-06-08 are Mondays.
+    let tables = MemoryTables::new(vec![
+        session("2026-06-01T09:00:00Z", "anna"),
+        session("2026-06-01T09:30:00Z", "ben"),
+        session("2026-06-08T09:00:00Z", "anna"),
+    ]);
+    let query = Query::new(window("2026-06-08", "2026-06-14"));
+    let request = ReportRequest { compare: true, ..ReportRequest::new(ReportKind::Heatmap, query, 0) };
+    let outcome = run(&tables, &request).unwrap();
+    let cells = serde_json::to_value(&outcome).unwrap()["comparison"]["cells"].clone();
+    let cell = &cells[9];
+    assert_eq!(
+        (&cell["weekday"], &cell["hour"], &cell["status"]),
+        (&json!("1"), &json!("9"), &json!("kept"))
+    );
+    let change = json!({"current": 1, "previous": 2, "change": -1, "change_percent": -50});
+    assert_eq!((&cell["sessions"], &cell["visitors"]), (&change, &change));
+    assert_eq!(cells.as_array().unwrap().len(), 7 * 24);
+    // The matrix of changes has a row per hour.
+    let matrix = outcome.answers()[0].change_matrix().unwrap();
+    assert_eq!(matrix.rows[9].cells[0].unwrap().value, -1);
+    assert_eq!(matrix.rows[9].cells[1].unwrap().value, 0);
+}

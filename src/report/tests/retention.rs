@@ -178,3 +178,28 @@ fn more_periods_than_can_be_counted_are_a_usage_error() {
     let Err(error) = run(&tables, &request(&query, options)) else { panic!("no error") };
     assert_eq!(error.to_string(), "the window has more than 1024 days");
 }
+
+#[test]
+fn mean_is_compared_with_the_previous_period() {
+    // Of two visitors of the week of May 18th, one comes back in the next week. Of one visitor of
+    // June 1st, nobody does.
+    let tables = MemoryTables::new(vec![
+        session("2026-05-18T10:00:00Z", "anna"),
+        session("2026-05-19T10:00:00Z", "ben"),
+        session("2026-05-25T10:00:00Z", "anna"),
+        session("2026-06-01T10:00:00Z", "carl"),
+        Session { session: Some("s".to_owned()), ..session("2026-06-02T12:00:00Z", "") },
+    ]);
+    let query = Query::new(window("2026-06-01", "2026-06-14"));
+    let request = ReportRequest { compare: true, ..request(&query, RetentionOptions::default()) };
+    let comparison = request_json(&tables, request)["comparison"].clone();
+    assert_eq!((&comparison["from"], &comparison["to"]), (&json!("2026-05-18"), &json!("2026-05-31")));
+    let change = |current: u64, previous: u64, change: i64, percent: i64| json!({"current": current, "previous": previous, "change": change, "change_percent": percent});
+    assert_eq!(
+        comparison["mean"][1],
+        json!({"period": "1", "status": "kept", "visitors": change(1, 2, -1, -50),
+            "rate": change(0, 50, -50, -100)})
+    );
+    assert_eq!(comparison["mean"].as_array().unwrap().len(), 2);
+    assert_eq!(comparison["session_key_visitors"]["current"], 1);
+}

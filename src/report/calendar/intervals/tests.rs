@@ -131,13 +131,69 @@ fn pruned_days_are_noted_and_make_an_interval_incomplete() {
     assert!(notes.iter().any(|n| n == note), "{notes:?}");
 }
 
+/// Returns the start of each compared row, its status, and its sessions in both periods.
+fn compared(tables: &MemoryTables, window: Window, interval: TrendInterval) -> Vec<Value> {
+    let request = ReportRequest { compare: true, ..request(window, interval) };
+    let rows = request_json(tables, request)["comparison"]["trends"].as_array().unwrap().clone();
+    let row = |row: &Value| {
+        json!([row["start"], row["status"], row["sessions"]["current"], row["sessions"]["previous"]])
+    };
+    rows.iter().map(row).collect()
+}
+
+#[test]
+fn interval_is_compared_with_the_same_position() {
+    let tables = MemoryTables::new(vec![
+        session("2026-05-20T10:00:00Z", "a"),
+        session("2026-06-01T10:00:00Z", "a"),
+        session("2026-06-02T10:00:00Z", "b"),
+        session("2026-06-08T10:00:00Z", "a"),
+    ]);
+    // The five days from Saturday to Wednesday are in two weeks, and those before in one.
+    assert_eq!(
+        compared(&tables, window("2026-05-30", "2026-06-03"), TrendInterval::Week),
+        [json!(["2026-05-25", "kept", 0, 0]), json!(["2026-06-01", "new", 2, 0])]
+    );
+    // Those before Tuesday are in two weeks, of which the second has no counterpart.
+    let tuesday = window("2026-06-02", "2026-06-05");
+    assert_eq!(compared(&tables, tuesday, TrendInterval::Week), [json!(["2026-06-01", "kept", 1, 0])]);
+    let request = ReportRequest { compare: true, ..request(tuesday, TrendInterval::Week) };
+    assert_eq!(
+        run(&tables, &request).unwrap().notes()[0],
+        "1 of the weeks of the previous period cannot be compared: the window has no such week"
+    );
+    assert_eq!(
+        compared(&tables, window("2026-06-08", "2026-06-14"), TrendInterval::Week),
+        [json!(["2026-06-08", "kept", 1, 2])]
+    );
+}
+
+#[test]
+fn hour_is_compared_with_the_same_local_time() {
+    let tables = berlin(vec![
+        session("2025-10-25T01:10:00Z", "a"),
+        session("2025-10-25T21:10:00Z", "b"),
+        session("2025-10-26T01:10:00Z", "a"),
+        session("2025-10-26T02:10:00Z", "b"),
+    ]);
+    // On the 26th, the hour from 02:00 to 03:00 occurs twice.
+    let rows = compared(&tables, window("2025-10-26", "2025-10-26"), TrendInterval::Hour);
+    assert_eq!(rows.len(), 25);
+    assert_eq!(rows[2], json!(["2025-10-26T02:00:00+02:00", "kept", 0, 0]));
+    assert_eq!(rows[3], json!(["2025-10-26T02:00:00+01:00", "new", 1, 0]));
+    assert_eq!(rows[4], json!(["2025-10-26T03:00:00+01:00", "kept", 1, 1]));
+    assert_eq!(rows[24], json!(["2025-10-26T23:00:00+01:00", "kept", 0, 1]));
+    // Hours that have not begun are not compared. It is noon in UTC and 14:00 in Berlin.
+    let tables = berlin(vec![session("2026-06-14T13:00:00Z", "a")]);
+    let rows = compared(&tables, window("2026-06-15", "2026-06-15"), TrendInterval::Hour);
+    assert_eq!(rows.len(), 15);
+    assert_eq!(rows[14][0], "2026-06-15T14:00:00+02:00");
+}
+
 #[test]
 fn unsupported_requests_are_errors() {
     let tables = MemoryTables::new(vec![session("2026-06-05T00:00:00Z", "a")]);
     let error = |request: ReportRequest| run(&tables, &request).err().unwrap().to_string();
-    let week = request(window("2026-06-01", "2026-06-14"), TrendInterval::Week);
-    let compared = error(ReportRequest { compare: true, ..week });
-    assert_eq!(compared, "--interval week does not support --compare");
     let long = request(window("2020-01-01", "2026-06-14"), TrendInterval::Hour);
     assert_eq!(error(long), "the window has more than 16384 hours");
 }

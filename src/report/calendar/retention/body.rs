@@ -6,7 +6,7 @@ use super::RetentionOptions;
 use super::count::Counts;
 use crate::report::answer::ReportBody;
 use crate::report::answer::matrix::{Matrix, MatrixCell, MatrixRow};
-use crate::report::answer::rows::{Group, Row, RowFigure, RowList};
+use crate::report::answer::rows::{Group, Row, RowFigure, RowList, rows};
 use crate::report::calendar::periods::Periods;
 use crate::report::metric::values::{Distinct, Percent};
 use crate::report::metric::{AsMetric, Unit};
@@ -29,6 +29,9 @@ pub struct Retention {
     /// A row per cell, for CSV.
     #[serde(skip)]
     rows: RowList<CellRow>,
+    /// A row per period of the window, for comparisons.
+    #[serde(skip)]
+    mean_rows: RowList<MeanRow>,
 }
 
 /// A cohort.
@@ -89,13 +92,42 @@ impl Row for CellRow {
     }
 }
 
+rows! {
+    /// The mean of a period as a row of a comparison.
+    MeanRow {
+        dimensions {
+            /// The number of periods after the cohort's own.
+            period = "period",
+        }
+        metrics {
+            /// The number of visitors of the cohorts.
+            visitors: Distinct,
+            /// The share of these visitors that came back; `None` if there are none.
+            rate: Option<Percent>,
+        }
+    }
+}
+
+impl MeanRow {
+    /// Returns the rows of `periods` periods. Periods without cohorts are unknown.
+    fn list(mean: &[MeanCell], periods: usize) -> RowList<MeanRow> {
+        let row = |period: usize| MeanRow {
+            period: period.to_string(),
+            visitors: Distinct(mean.get(period).map_or(0, |cell| cell.visitors)),
+            rate: mean.get(period).and_then(|cell| cell.rate),
+        };
+        RowList::complete((0..periods.max(mean.len())).map(row).collect())
+    }
+}
+
 impl Retention {
-    /// Converts counts to the result. `is_complete` returns whether a period is over and inside the
-    /// window.
+    /// Converts counts to the result. `in_window` is the number of periods of the window, with data
+    /// or without. `is_complete` returns whether a period is over and inside the window.
     pub(super) fn new(
         periods: &Periods,
         counts: &Counts,
         options: &RetentionOptions,
+        in_window: usize,
         is_complete: impl Fn(usize) -> bool,
     ) -> Retention {
         let cohort = |(first, (visitors, returned)): (usize, (&u64, &Vec<u64>))| Cohort {
@@ -114,11 +146,13 @@ impl Retention {
         };
         let cohorts: Vec<Cohort> =
             counts.visitors.iter().zip(&counts.returned).enumerate().map(cohort).collect();
+        let mean: Vec<MeanCell> = (0..periods.len()).map(|period| mean(&cohorts, period)).collect();
         Retention {
             interval: options.interval.name(),
             unbounded: options.unbounded,
             return_event: options.return_event.clone(),
-            mean: (0..periods.len()).map(|period| mean(&cohorts, period)).collect(),
+            mean_rows: MeanRow::list(&mean, in_window),
+            mean,
             session_key_visitors: counts.session_key_visitors,
             rows: RowList::complete(cohorts.iter().flat_map(rows).collect()),
             cohorts,
@@ -169,6 +203,16 @@ impl ReportBody for Retention {
         vec![Group::list("cohorts", &self.rows)]
     }
 
+    fn totals(&self) -> Option<Group<'static>> {
+        let metrics = &[("session_key_visitors", Unit::Distinct)];
+        Some(Group::totals(Self::NAME, metrics, vec![Distinct(self.session_key_visitors).value()]))
+    }
+
+    /// Returns the mean of each period: the cohorts of two windows differ.
+    fn compared_groups(&self) -> Vec<Group<'_>> {
+        vec![Group::list("mean", &self.mean_rows)]
+    }
+
     /// Returns the mean of each period.
     fn figures(&self) -> Vec<RowFigure> {
         let figures = |cell: &MeanCell| {
@@ -213,6 +257,7 @@ impl ReportBody for Retention {
             column_noun: self.interval,
             rows,
             unit: Unit::Percent,
+            is_change: false,
             facts: vec![self.fact()],
         })
     }

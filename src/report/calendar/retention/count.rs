@@ -78,12 +78,16 @@ pub(super) fn count(
     let read = |frame: &Frame, selected: &SelectedRows| read_sessions(frame, selected, periods, event);
     let (sessions, first_seen) = rayon::join(
         || visitor_shards::of_sessions(tables, query, &columns, BITS, read),
-        || partition_first_seen(tables, query, periods),
+        || {
+            let compute = || partition_first_seen(tables, query, periods).map(VisitorShards::into_shards);
+            tables.shared_shards("retention", query.window.range(), &compute)
+        },
     );
-    let ((sessions, files), first_seen) = (sessions?, first_seen?.into_shards());
+    let ((sessions, files), first_seen) = (sessions?, first_seen?);
     let mut counts = files.iter().fold(Counts::new(periods.len()), Counts::merge);
     // Count a few shards at a time, since each has a counter for each pair of periods.
-    let shards: Vec<(Vec<ShardEntry>, Vec<ShardEntry>)> = sessions.into_iter().zip(first_seen).collect();
+    let shards: Vec<(Vec<ShardEntry>, &Vec<ShardEntry>)> =
+        sessions.into_iter().zip(first_seen.iter()).collect();
     for shards in shards.chunks(SHARDS_AT_A_TIME) {
         let counted: Vec<Counts> = shards
             .par_iter()

@@ -61,7 +61,9 @@ pub(crate) fn retention(
     let counted = Query { window: Window { from: first, to: last, ..window }, ..query.clone() };
     let counts =
         if periods.len() == 0 { Counts::new(0) } else { count::count(tables, &counted, &periods, options)? };
-    let body = Retention::new(&periods, &counts, options, |period| {
+    let in_window =
+        Periods::new(options.interval, window.from, last, tables.zone()).map_or(0, |all| all.len());
+    let body = Retention::new(&periods, &counts, options, in_window, |period| {
         periods.last_day(period).is_some_and(|day| day < window.today && day <= window.to)
     });
     let mut report = Report::new(ReportHead::new(tables, &query, counts.bots), body);

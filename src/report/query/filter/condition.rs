@@ -116,6 +116,10 @@ impl BoundCondition<'_> {
     pub fn matches(&mut self, row: usize) -> bool {
         let BoundCondition { condition, reader, comparison, cache } = self;
         let operator = condition.operator;
+        if reader.has_tokens() {
+            let token = reader.token(row).unwrap_or(NULL_TOKEN);
+            return cache.get(token, || condition.accepts(reader.text(row).as_deref()));
+        }
         match (&*comparison, reader.cell(row)) {
             (Comparison::Times(ranges), Cell::Time(time)) => {
                 ranges.iter().any(|range| range.accepts(time, operator)) != operator.is_negative()
@@ -126,10 +130,6 @@ impl BoundCondition<'_> {
                     operator => operator.accepts(number.cmp(value)),
                 };
                 numbers.iter().any(accepts) != operator.is_negative()
-            }
-            _ if reader.has_tokens() => {
-                let token = reader.token(row).unwrap_or(NULL_TOKEN);
-                cache.get(token, || condition.accepts(reader.text(row).as_deref()))
             }
             _ => condition.accepts(reader.text(row).as_deref()),
         }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::report::query::Query;
 use crate::report::query::filter::Field;
 use crate::report::query::filter::reader::FieldReader;
-use crate::report::query::view_cache::NULL_TOKEN;
+use crate::report::query::view_cache::{NULL_TOKEN, mix};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::Day;
@@ -207,8 +207,8 @@ fn columns(fields: &[Field]) -> Vec<&'static str> {
 /// Numbers the values of the given fields of a frame's rows.
 struct ValueReader<'a> {
     readers: Vec<FieldReader<'a>>,
-    /// The number of the values by their tokens.
-    by_tokens: HashMap<[u128; 2], u32>,
+    /// The number of the values by their tokens; `None` if not all fields have tokens.
+    by_tokens: Option<TokensCache>,
     by_texts: HashMap<Vec<String>, u32>,
     /// The values by number, and whether at least one of them exists.
     texts: Vec<(Vec<String>, bool)>,
@@ -216,19 +216,21 @@ struct ValueReader<'a> {
 
 impl<'a> ValueReader<'a> {
     fn new(fields: &'a [Field], frame: &Frame) -> Result<ValueReader<'a>> {
-        let readers = fields.iter().map(|field| FieldReader::new(field, frame)).collect::<Result<_>>()?;
-        Ok(ValueReader { readers, by_tokens: HashMap::new(), by_texts: HashMap::new(), texts: Vec::new() })
+        let readers: Vec<FieldReader<'a>> =
+            fields.iter().map(|field| FieldReader::new(field, frame)).collect::<Result<_>>()?;
+        let has_tokens = readers.len() <= 2 && readers.iter().all(FieldReader::has_tokens);
+        let by_tokens = has_tokens.then(TokensCache::new);
+        Ok(ValueReader { readers, by_tokens, by_texts: HashMap::new(), texts: Vec::new() })
     }
 
     /// Returns the number of a row's values.
     fn values(&mut self, row: usize) -> u32 {
         let mut tokens = [0; 2];
-        let has_tokens = self.readers.len() <= 2 && self.readers.iter().all(FieldReader::has_tokens);
         for (slot, reader) in tokens.iter_mut().zip(&self.readers) {
             *slot = reader.token(row).unwrap_or(NULL_TOKEN);
         }
-        if has_tokens && let Some(number) = self.by_tokens.get(&tokens) {
-            return *number;
+        if let Some(number) = self.by_tokens.as_ref().and_then(|cache| cache.get(tokens)) {
+            return number;
         }
         let values: Vec<Option<_>> = self.readers.iter().map(|reader| reader.text(row)).collect();
         let has_any = values.iter().any(Option::is_some);
@@ -249,8 +251,8 @@ impl<'a> ValueReader<'a> {
             // A logged text `unknown` is a value, too.
             *any |= has_any;
         }
-        if has_tokens {
-            self.by_tokens.insert(tokens, number);
+        if let Some(cache) = &mut self.by_tokens {
+            cache.set(tokens, number);
         }
         number
     }
@@ -261,6 +263,34 @@ impl<'a> ValueReader<'a> {
 
     fn has_any(&self, number: u32) -> bool {
         self.texts.get(number as usize).is_some_and(|(_, has_any)| *has_any)
+    }
+}
+
+/// The number of slots of a [`TokensCache`].
+const SLOTS: usize = 512;
+
+/// A direct-mapped cache of numbers by two tokens. Most texts of properties differ, so a map of all
+/// tokens would be large, and slower than reading the values again.
+struct TokensCache(Vec<Option<([u128; 2], u32)>>);
+
+impl TokensCache {
+    fn new() -> TokensCache {
+        TokensCache(vec![None; SLOTS])
+    }
+
+    fn slot(tokens: [u128; 2]) -> usize {
+        (mix(tokens[0]).rotate_left(17) ^ mix(tokens[1])) as usize % SLOTS
+    }
+
+    fn get(&self, tokens: [u128; 2]) -> Option<u32> {
+        let cached = self.0.get(TokensCache::slot(tokens)).copied().flatten()?;
+        (cached.0 == tokens).then_some(cached.1)
+    }
+
+    fn set(&mut self, tokens: [u128; 2], number: u32) {
+        if let Some(slot) = self.0.get_mut(TokensCache::slot(tokens)) {
+            *slot = Some((tokens, number));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::report::query::tables::{TableFacts, Tables, map_frames};
+use crate::report::query::tables::{SharedShards, TableFacts, Tables, map_frames};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
@@ -17,16 +17,14 @@ use crate::time::{Day, Micros};
 const CACHE_BYTES: usize = 192 << 20;
 
 type ReadKey = (Table, Option<(Day, Day)>, Vec<String>);
-/// The days and the instants of a read of first-seen times.
-type FirstSeenKey = ((Day, Day), (Micros, Micros));
-/// The frames of a read of first-seen times, each with whether all its times are in the window.
-type FirstSeenFrames = Arc<Vec<(bool, Frame)>>;
+/// The name of shards, and the days from which they are computed.
+type ShardsKey = (&'static str, (Day, Day));
 
 /// Tables that cache the frames of each read, as far as memory allows.
 pub(crate) struct CachedTables<'a> {
     tables: &'a dyn Tables,
     reads: Mutex<HashMap<ReadKey, Arc<Vec<Frame>>>>,
-    first_seen: Mutex<HashMap<FirstSeenKey, FirstSeenFrames>>,
+    shards: Mutex<HashMap<ShardsKey, SharedShards>>,
     free_bytes: Mutex<usize>,
 }
 
@@ -36,15 +34,15 @@ impl<'a> CachedTables<'a> {
         CachedTables {
             tables,
             reads: Mutex::default(),
-            first_seen: Mutex::default(),
+            shards: Mutex::default(),
             free_bytes: Mutex::new(CACHE_BYTES),
         }
     }
 
-    /// Subtracts the size of a frame from the free memory; returns `false` if there is not enough.
-    fn reserve(&self, frame: &Frame) -> bool {
+    /// Subtracts a size from the free memory; returns `false` if there is not enough.
+    fn reserve(&self, size: usize) -> bool {
         let mut free = self.free_bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        match free.checked_sub(frame.estimated_size()) {
+        match free.checked_sub(size) {
             Some(rest) => {
                 *free = rest;
                 true
@@ -106,24 +104,26 @@ impl Tables for CachedTables<'_> {
         between: (Micros, Micros),
         visit: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
-        let reads = || self.first_seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (days, between);
-        let cached = reads().get(&key).map(Arc::clone);
-        if let Some(frames) = cached {
-            return frames
-                .par_iter()
-                .with_max_len(1)
-                .try_for_each(|(all_in_window, frame)| visit(frame, *all_in_window));
+        self.tables.read_first_seen(days, between, visit)
+    }
+
+    fn shared_shards(
+        &self,
+        name: &'static str,
+        days: (Day, Day),
+        compute: &dyn Fn() -> Result<Vec<Vec<u64>>>,
+    ) -> Result<SharedShards> {
+        // The lock is not held while computing, which reads tables in several threads.
+        let shards = || self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = shards().get(&(name, days)) {
+            return Ok(Arc::clone(cached));
         }
-        let collector = Collector::new(self);
-        self.tables.read_first_seen(days, between, &|frame, all_in_window| {
-            collector.add(all_in_window, frame);
-            visit(frame, all_in_window)
-        })?;
-        if let Some(frames) = collector.finish() {
-            reads().insert(key, Arc::new(frames));
+        let computed = Arc::new(compute()?);
+        let size = computed.iter().map(|shard| shard.len() * size_of::<u64>()).sum();
+        if self.reserve(size) {
+            shards().insert((name, days), Arc::clone(&computed));
         }
-        Ok(())
+        Ok(computed)
     }
 
     fn is_filtered(&self) -> bool {
@@ -144,26 +144,26 @@ impl Tables for CachedTables<'_> {
     }
 }
 
-/// The frames of a read, collected until the free memory is used up. Each has a tag of type `T`.
-struct Collector<'a, T> {
+/// The frames of a read with their numbers, collected until the free memory is used up.
+struct Collector<'a> {
     cache: &'a CachedTables<'a>,
-    frames: Mutex<Vec<(T, Frame)>>,
+    frames: Mutex<Vec<(usize, Frame)>>,
     is_complete: AtomicBool,
 }
 
-impl<'a, T> Collector<'a, T> {
-    fn new(cache: &'a CachedTables<'a>) -> Collector<'a, T> {
+impl<'a> Collector<'a> {
+    fn new(cache: &'a CachedTables<'a>) -> Collector<'a> {
         Collector { cache, frames: Mutex::default(), is_complete: AtomicBool::new(true) }
     }
 
     /// Adds a frame. If memory is used up, drops all frames, and ignores further ones.
-    fn add(&self, tag: T, frame: &Frame) {
+    fn add(&self, number: usize, frame: &Frame) {
         if !self.is_complete.load(Relaxed) {
             return;
         }
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.cache.reserve(frame) {
-            frames.push((tag, frame.clone()));
+        if self.cache.reserve(frame.estimated_size()) {
+            frames.push((number, frame.clone()));
         } else {
             self.is_complete.store(false, Relaxed);
             self.cache.release(frames.drain(..).map(|(_, frame)| frame));
@@ -171,7 +171,7 @@ impl<'a, T> Collector<'a, T> {
     }
 
     /// Returns the frames in the order in which they were added; `None` if memory was used up.
-    fn finish(self) -> Option<Vec<(T, Frame)>> {
+    fn finish(self) -> Option<Vec<(usize, Frame)>> {
         let frames = self.frames.into_inner().unwrap_or_else(PoisonError::into_inner);
         if self.is_complete.into_inner() {
             return Some(frames);

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::event_values::{EventClassifier, EventValues};
 use crate::error::Result;
 use crate::report::query::session_keys::SessionKeys;
-use crate::report::query::tables::{TableFacts, Tables, map_frames};
+use crate::report::query::tables::{SharedShards, TableFacts, Tables, map_frames};
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::store::ledger::Ledger;
@@ -338,6 +338,15 @@ impl Tables for ClassTables<'_> {
         visit: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
     ) -> Result<()> {
         self.sessions.tables.read_first_seen(days, between, visit)
+    }
+
+    fn shared_shards(
+        &self,
+        name: &'static str,
+        days: (Day, Day),
+        compute: &dyn Fn() -> Result<Vec<Vec<u64>>>,
+    ) -> Result<SharedShards> {
+        self.sessions.tables.shared_shards(name, days, compute)
     }
 
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {

@@ -103,10 +103,11 @@ fn table_hash(key: u128) -> u64 {
     (key >> 64) as u64
 }
 
-/// The selected events of a file.
+/// The selected events of a file: rows with their values, and the times of these rows.
 struct FileValues {
     date: Option<Day>,
     rows: RowValues,
+    times: Vec<Micros>,
 }
 
 impl EventValues {
@@ -124,8 +125,11 @@ impl EventValues {
         }
         let files = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
             // All rows of a file have the same date.
-            let date = frame.ints("timestamp")?.get(0).map(Day::utc);
-            Ok(FileValues { date, rows: classifier.classify(frame)? })
+            let times = frame.ints("timestamp")?;
+            let date = times.get(0).map(Day::utc);
+            let rows = classifier.classify(frame)?;
+            let times = rows.iter().map(|(row, _)| times.or_zero(*row as usize)).collect();
+            Ok(FileValues { date, rows, times })
         })?;
         let with_rows = || files.iter().filter(|file| !file.rows.is_empty()).filter_map(|file| file.date);
         let Some(range) = with_rows().min().zip(with_rows().max()) else {
@@ -171,13 +175,12 @@ impl EventValues {
 /// Returns the session key, the time and the value of the events of each file that count.
 fn read_keys(tables: &dyn Tables, files: &[&FileValues], dates: (Day, Day)) -> Result<Vec<KeyedEvents>> {
     let read = |visitor_ids: bool| {
-        let mut columns = vec!["chatbot_id", "session_id", "timestamp"];
+        let mut columns = vec!["chatbot_id", "session_id"];
         if visitor_ids {
             columns.extend(["anonymous_id", "user_id"]);
         }
         map_frames(tables, Table::Events, Some(dates), &columns, |number, frame| {
-            let rows = files.get(number).map_or(&[][..], |file| file.rows.as_slice());
-            keys_of(frame, rows, visitor_ids)
+            files.get(number).map_or(Ok((Vec::new(), true)), |file| keys_of(frame, file, visitor_ids))
         })
     };
     let files = read(false)?;
@@ -188,14 +191,13 @@ fn read_keys(tables: &dyn Tables, files: &[&FileValues], dates: (Day, Day)) -> R
 }
 
 /// Returns the keyed events of a frame, and whether all rows have a key.
-fn keys_of(frame: &Frame, rows: &[(u32, u32)], visitor_ids: bool) -> Result<(KeyedEvents, bool)> {
+fn keys_of(frame: &Frame, file: &FileValues, visitor_ids: bool) -> Result<(KeyedEvents, bool)> {
     let mut keys = SessionKeys::new(frame, visitor_ids)?;
-    let times = frame.ints("timestamp")?;
-    let mut events = Vec::with_capacity(rows.len());
+    let mut events = Vec::with_capacity(file.rows.len());
     // Neighbouring events mostly belong to one session, whose key is hashed once.
     let mut last: Option<((u128, u128), u128)> = None;
     let mut is_complete = true;
-    for &(row, value) in rows {
+    for (&(row, value), time) in file.rows.iter().zip(&file.times) {
         let row = row as usize;
         let tokens = keys.tokens(row);
         let key = match (tokens, last) {
@@ -203,9 +205,9 @@ fn keys_of(frame: &Frame, rows: &[(u32, u32)], visitor_ids: bool) -> Result<(Key
             _ => keys.hash(row),
         };
         last = tokens.zip(key);
-        match (key, times.get(row)) {
-            (Some(key), Some(time)) => events.push((key, time, value)),
-            _ => is_complete = false,
+        match key {
+            Some(key) => events.push((key, *time, value)),
+            None => is_complete = false,
         }
     }
     Ok((events, is_complete))
