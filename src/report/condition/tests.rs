@@ -61,7 +61,7 @@ fn condition_names_a_figure_of_a_row() {
         // The second week is not over on the last day of the window.
         (ReportKind::Retention, "mean.0.visitors = 2"),
         (ReportKind::All, "funnel.steps.message_received.count = 2"),
-        // Four sessions of three visitors, all of which have events.
+        // Four sessions of three visitors. All sessions have events.
         (ReportKind::Funnel, "total = 4"),
         (ReportKind::Goals, "sessions = 4"),
         (ReportKind::Goals, "goals.visitors = 3"),

@@ -154,7 +154,7 @@ fn interval_is_compared_with_the_same_position() {
         compared(&tables, window("2026-05-30", "2026-06-03"), TrendInterval::Week),
         [json!(["2026-05-25", "kept", 0, 0]), json!(["2026-06-01", "new", 2, 0])]
     );
-    // Those before Tuesday are in two weeks, of which the second has no counterpart.
+    // Those before Tuesday are in two weeks, and the second week has no counterpart.
     let tuesday = window("2026-06-02", "2026-06-05");
     assert_eq!(compared(&tables, tuesday, TrendInterval::Week), [json!(["2026-06-01", "kept", 1, 0])]);
     let request = ReportRequest { compare: true, ..request(tuesday, TrendInterval::Week) };
