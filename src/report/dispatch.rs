@@ -31,7 +31,7 @@ use super::sessions::{self, SessionsQuery, sessions};
 use super::sources::sources;
 use super::summary::{summaries, summary};
 use super::trends::trends;
-use super::visitors::visitors;
+use super::visitors::{visitors, visitors_of_each};
 use crate::config::Annotation;
 use crate::error::{Error, Result};
 use crate::time::Micros;
@@ -452,8 +452,8 @@ const REPORTS_OF_ALL: [ReportKind; 17] = [
     ReportKind::Sessions,
 ];
 
-/// From this number of chatbots on, each report runs on one thread, and the summaries are computed
-/// together.
+/// From this number of chatbots on, each report runs on one thread, and `summary` and `visitors`
+/// are computed for all chatbots together.
 const MANY_CHATBOTS: usize = 100;
 
 /// Runs a function. With `inline`, it runs on one thread, including all parallel work that it
@@ -490,9 +490,10 @@ fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOu
     }
     let chatbots = ranked_chatbots(tables, &request.query, request.compare)?;
     let run_each = |kind: ReportKind| -> Result<Vec<Box<dyn Answer>>> {
-        if kind == ReportKind::Summary && chatbots.len() >= MANY_CHATBOTS {
-            let reports = summaries(tables, &request.query, request.compare, &chatbots)?;
-            return Ok(reports.into_iter().map(|report| Box::new(report) as Box<dyn Answer>).collect());
+        if chatbots.len() >= MANY_CHATBOTS
+            && let Some(answers) = answers_together(tables, request, kind, &chatbots)?
+        {
+            return Ok(answers);
         }
         let partitions = ChatbotPartitions::new(tables);
         let answer = |chatbot: &String| {
@@ -525,6 +526,27 @@ fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOu
         outcomes.push(run_together(tables, request)?);
     }
     Ok(ReportOutcome::ByChatbot(outcomes))
+}
+
+/// Computes the answers of each chatbot from one pass over the tables; `None` for a report that is
+/// computed for one chatbot at a time.
+fn answers_together(
+    tables: &dyn Tables,
+    request: &ReportRequest,
+    kind: ReportKind,
+    chatbots: &[String],
+) -> Result<Option<Vec<Box<dyn Answer>>>> {
+    fn boxed<T: Answer + 'static>(reports: Vec<T>) -> Option<Vec<Box<dyn Answer>>> {
+        Some(reports.into_iter().map(|report| Box::new(report) as Box<dyn Answer>).collect())
+    }
+    let (query, compare) = (&request.query, request.compare);
+    Ok(match kind {
+        ReportKind::Summary => boxed(summaries(tables, query, compare, chatbots)?),
+        ReportKind::Visitors if !compare && query.has_daily_stats(tables) => {
+            boxed(visitors_of_each(tables, query, chatbots)?)
+        }
+        _ => None,
+    })
 }
 
 fn reports_of_all(request: &ReportRequest) -> impl Iterator<Item = ReportKind> {

@@ -8,9 +8,12 @@ use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
 use super::metric::daily_visitors;
 use super::metric::days::listed_days;
-use super::metric::totals::{Totals, by_day};
+use super::metric::totals::{Totals, by_chatbot_and_day, by_day};
 use super::metric::unique_visitors::{MAX_SESSIONS, UniqueVisitors};
 use super::metric::values::{Distinct, Ratio};
+use super::metric::visitors_by_chatbot;
+use super::query::by_chatbot::ChatbotPartitions;
+use super::query::chatbots::ChatbotIndex;
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
 use crate::error::Result;
@@ -102,7 +105,45 @@ pub(crate) fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visi
         Some(_) => Ok(None),
     };
     let (unique, totals) = rayon::join(unique, || by_day(tables, query));
-    let (unique, totals) = (unique?, totals?);
+    build(tables, query, pruned, unique?, totals?)
+}
+
+/// Computes the `visitors` of each chatbot, in the order given, from one pass over the tables. The
+/// daily statistics must be able to answer the query.
+pub(crate) fn visitors_of_each(
+    tables: &dyn Tables,
+    query: &Query,
+    chatbots: &[String],
+) -> Result<Vec<Report<Visitors>>> {
+    let index = ChatbotIndex::new(chatbots);
+    let (unique, totals) = rayon::join(
+        || visitors_by_chatbot::count(tables, query, &index),
+        || by_chatbot_and_day(tables, query, &index),
+    );
+    let (unique, mut totals) = (unique?, totals?.into_iter().peekable());
+    let partitions = ChatbotPartitions::new(tables);
+    let report = |(number, (chatbot, unique)): (u32, (&String, UniqueVisitors))| {
+        let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+        while let Some((_, day, sums)) = totals.next_if(|(of_chatbot, ..)| *of_chatbot == number) {
+            days.entry(day).or_default().add(&sums);
+        }
+        let query = Query { chatbots: vec![chatbot.clone()], ..query.clone() };
+        let pruned = pruned::in_window(tables, &query)?;
+        let unique = Some(unique).filter(|_| pruned.is_none());
+        build(&partitions.chatbot(chatbot), &query, pruned, unique, days)
+    };
+    (0..).zip(chatbots.iter().zip(unique)).map(report).collect()
+}
+
+/// Builds the report from the visitors of the window and the sums of each day. `pruned` is the last
+/// pruned day of the window, and then the visitors are unknown.
+fn build(
+    tables: &dyn Tables,
+    query: &Query,
+    pruned: Option<Day>,
+    unique: Option<UniqueVisitors>,
+    totals: BTreeMap<Day, Totals>,
+) -> Result<Report<Visitors>> {
     let bots = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.bots));
     let sessions = totals.values().fold(0u64, |sum, day| sum.saturating_add(day.sessions));
     let metrics = VisitorMetrics {

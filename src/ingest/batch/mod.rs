@@ -108,11 +108,7 @@ impl TableChanges {
 
     /// Adds the changes of a later batch.
     pub fn merge(&mut self, later: TableChanges) {
-        let SessionChanges { days, sessions, .. } = later.sessions;
-        self.sessions.days.merge(days);
-        self.sessions.sessions += sessions;
-        // The later batch can have replaced the files that these aggregates cover.
-        self.sessions.aggregates.clear();
+        self.sessions.merge(later.sessions);
         self.first_seen_updates.extend(later.first_seen_updates);
         self.since = self.since.min(later.since);
     }

@@ -103,6 +103,23 @@ pub(crate) fn by_chatbot(tables: &dyn Tables, query: &Query, index: &ChatbotInde
     Ok(sums)
 }
 
+/// Returns the sums of each day of the window for each chatbot of an index, from the daily
+/// statistics: the number of the chatbot, the day and the sums, sorted by these numbers and days.
+pub(crate) fn by_chatbot_and_day(
+    tables: &dyn Tables,
+    query: &Query,
+    index: &ChatbotIndex,
+) -> Result<Vec<(u32, Day, Totals)>> {
+    let mut rows = Vec::new();
+    for frame in tables.read(Table::DailyStats, Some(query.window.range()), &daily_columns(true))? {
+        for_each_daily_row(&frame, query, true, |day, chatbot, totals| {
+            rows.extend(index.get(chatbot).map(|number| (number, day, *totals)));
+        })?;
+    }
+    rows.sort_unstable_by_key(|(number, day, _)| (*number, *day));
+    Ok(rows)
+}
+
 fn count(column: &Ints, row: usize) -> u64 {
     column.or_zero(row).max(0).unsigned_abs()
 }

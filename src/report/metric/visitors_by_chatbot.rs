@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::unique_visitors::{BITS, UniqueVisitors, partition_first_seen};
+use super::unique_visitors::{BITS, MAX_SESSIONS, UniqueVisitors, partition_first_seen};
 use super::visitor_shards::{SHARDS, ShardEntry, shard_entry};
 use crate::error::Result;
 use crate::report::query::Query;
@@ -21,30 +21,34 @@ use crate::store::columns::Table;
 /// The visitor of a session, as in a shard, and the number of its chatbot.
 type Visit = (ShardEntry, u32);
 
-/// Counts the visitors of a window for each chatbot of an index. The result has no numbers of
-/// visitors by sessions.
+/// The counts of one chatbot: unique visitors, new ones, and visitors by their number of sessions.
+type Counts = [AtomicU64; 2 + MAX_SESSIONS];
+
+/// Counts the visitors of a window for each chatbot of an index.
 pub(crate) fn count(tables: &dyn Tables, query: &Query, index: &ChatbotIndex) -> Result<Vec<UniqueVisitors>> {
     let (visits, first_seen) =
         rayon::join(|| partition_visits(tables, query, index), || partition_first_seen(tables, query));
     let (visits, first_seen) = (visits?, first_seen?.into_shards());
-    let counts: Vec<[AtomicU64; 2]> = (0..index.len()).map(|_| Default::default()).collect();
+    let counts: Vec<Counts> = (0..index.len()).map(|_| Default::default()).collect();
     visits.into_par_iter().zip(first_seen).for_each(|(mut visits, mut first_seen)| {
         first_seen.sort_unstable();
         visits.sort_unstable();
         // A visitor belongs to one chatbot.
-        visits.dedup_by_key(|(entry, _)| *entry);
-        for (entry, chatbot) in visits {
+        for sessions in visits.chunk_by(|a, b| a.0 == b.0) {
+            let Some((entry, chatbot)) = sessions.first().copied() else { continue };
             let is_session = entry & 1 == 1;
-            if let Some([unique, new]) = counts.get(chatbot as usize) {
+            if let Some([unique, new, by_sessions @ ..]) = counts.get(chatbot as usize) {
                 unique.fetch_add(1, Relaxed);
                 new.fetch_add(u64::from(is_session || first_seen.binary_search(&entry).is_ok()), Relaxed);
+                let class = by_sessions.get(sessions.len().min(MAX_SESSIONS) - 1);
+                class.into_iter().for_each(|visitors| _ = visitors.fetch_add(1, Relaxed));
             }
         }
     });
-    let count = |[unique, new]: [AtomicU64; 2]| UniqueVisitors {
+    let count = |[unique, new, by_sessions @ ..]: Counts| UniqueVisitors {
         unique: unique.into_inner(),
         new: new.into_inner(),
-        ..UniqueVisitors::default()
+        by_sessions: by_sessions.map(AtomicU64::into_inner),
     };
     Ok(counts.into_iter().map(count).collect())
 }

@@ -135,6 +135,34 @@ proptest! {
     }
 
     #[test]
+    fn visitors_together_equal_those_of_each_chatbot(
+        sessions in prop::collection::vec(any_session(), 1..60),
+        first in 0i32..40,
+        days in prop::sample::select(vec![1i32, 7, 30]),
+        pruned in prop::option::of(0i32..40),
+    ) {
+        let mut tables = MemoryTables::new(sessions);
+        tables.first_seen_times.insert(("shop", "anonymous", "anonymous id 1".to_owned()), time("2025-01-01"));
+        tables.sessions_pruned = pruned.map(|days| Day::parse("2026-01-10").unwrap().plus(days));
+        let from = Day::parse("2026-01-19").unwrap().plus(first);
+        let window = Window { from, to: from.plus(days - 1), today: from };
+        let mut chatbots: Vec<String> = tables.sessions.iter().map(|s| s.chatbot.to_owned()).collect();
+        chatbots.push("a chatbot without sessions".to_owned());
+        chatbots.sort_unstable();
+        chatbots.dedup();
+        let query = Query { window, chatbots: Vec::new(), include_bots: false };
+        let together = visitors::visitors_of_each(&tables, &query, &chatbots).unwrap();
+        prop_assert_eq!(together.len(), chatbots.len());
+        for (chatbot, report) in chatbots.into_iter().zip(together) {
+            let query = Query { chatbots: vec![chatbot], ..query.clone() };
+            let expected = visitors::visitors(&tables, &query).unwrap();
+            prop_assert_eq!(serde_json::to_value(&report).unwrap(), serde_json::to_value(&expected).unwrap());
+            prop_assert_eq!(report.head, expected.head);
+            prop_assert_eq!(report.notes, expected.notes);
+        }
+    }
+
+    #[test]
     fn reports_agree_with_each_other_and_with_the_sessions(
         sessions in prop::collection::vec(any_session(), 0..60),
         first in 0i32..40,

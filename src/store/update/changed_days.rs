@@ -55,6 +55,11 @@ impl ChangedDays {
         }
     }
 
+    /// Returns whether the statistics of any chatbot of a day are to be recomputed.
+    pub fn has_day(&self, day: Day) -> bool {
+        self.0.contains_key(&day)
+    }
+
     /// Returns the number of chatbots that are named for a day.
     pub fn chatbots_on(&self, day: Day) -> usize {
         match self.0.get(&day) {

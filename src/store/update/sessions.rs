@@ -39,6 +39,26 @@ pub struct SessionChanges {
     pub aggregates: HashMap<Day, PartialDay>,
 }
 
+/// Maximum number of sessions and of days whose aggregates are retained over several batches. An
+/// aggregate takes about a kilobyte, and about 50 bytes per session.
+const MAX_RETAINED: (u64, usize) = (1 << 18, 1 << 14);
+
+impl SessionChanges {
+    /// Adds the changes of a later batch.
+    pub fn merge(&mut self, later: SessionChanges) {
+        // On a day that both change, the later batch can have replaced the files of an aggregate,
+        // and neither aggregate has the chatbots of both.
+        self.aggregates.retain(|day, _| !later.days.has_day(*day));
+        let of_later = later.aggregates.into_iter().filter(|(day, _)| !self.days.has_day(*day));
+        self.aggregates.extend(of_later);
+        self.days.merge(later.days);
+        self.sessions += later.sessions;
+        if self.sessions > MAX_RETAINED.0 || self.days.count() > MAX_RETAINED.1 {
+            self.aggregates.clear();
+        }
+    }
+}
+
 /// Maximum number of chatbots of a day whose sessions are aggregated while they are written.
 const MAX_AGGREGATED: usize = 1 << 10;
 
@@ -348,4 +368,48 @@ fn summarize<'a>(
         blocks.push(block);
     }
     Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the change of a session of chatbot `c` on each of some days.
+    fn changes(days: impl IntoIterator<Item = i32>) -> SessionChanges {
+        let mut changes = SessionChanges::default();
+        for day in days.into_iter().map(Day) {
+            changes.days.add(day, "c");
+            changes.aggregates.insert(day, (vec![format!("a file of {day}")], DayAggregates::default()));
+            changes.sessions += 1;
+        }
+        changes
+    }
+
+    fn aggregated(changes: &SessionChanges) -> Vec<i32> {
+        let mut days: Vec<i32> = changes.aggregates.keys().map(|day| day.0).collect();
+        days.sort_unstable();
+        days
+    }
+
+    #[test]
+    fn aggregate_of_a_day_that_two_batches_change_is_dropped() {
+        let mut all = changes([1, 2]);
+        all.merge(changes([2, 3]));
+        assert_eq!((aggregated(&all), all.sessions, all.days.count()), (vec![1, 3], 4, 3));
+        // Day 2 stays without an aggregate.
+        all.merge(changes([2, 4]));
+        assert_eq!(aggregated(&all), vec![1, 3, 4]);
+    }
+
+    #[test]
+    fn aggregates_of_too_many_sessions_are_dropped() {
+        let mut all = changes([1]);
+        all.merge(SessionChanges { sessions: MAX_RETAINED.0, ..changes([2]) });
+        assert!(all.aggregates.is_empty());
+        let mut all = changes([1]);
+        all.merge(changes(2..=MAX_RETAINED.1 as i32));
+        assert_eq!(all.aggregates.len(), MAX_RETAINED.1);
+        all.merge(changes([-1]));
+        assert!(all.aggregates.is_empty());
+    }
 }
