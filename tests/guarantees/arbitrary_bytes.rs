@@ -230,6 +230,11 @@ const MAPS: &[&str] = &[
 ];
 
 #[test]
+fn robustness_holds_for_values_that_repeat_those_of_other_lines() {
+    properties::lines(b"77\"\"{}0\n0\n5\n77\"\"{}005");
+}
+
+#[test]
 fn robustness_holds_for_values_after_a_closed_envelope() {
     properties::envelope(b"}null1{}1{\":2d\":9");
 }
