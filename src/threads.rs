@@ -1,4 +1,4 @@
-//! Starts threads even if the operating system allows only a few, or none.
+//! Starts threads within the limits of the operating system.
 //!
 //! A limit on processes (`ulimit -u`, `pids.max` of a container) or on address space makes the
 //! start of a thread fail. Parallel work then runs on the threads that could be started; if a

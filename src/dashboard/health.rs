@@ -23,7 +23,7 @@ impl Health {
     /// Reads the health of a snapshot of a store.
     ///
     /// # Errors
-    /// If a file of rejected lines cannot be read.
+    /// Fails if a file of rejected lines cannot be read.
     pub fn read(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Clock) -> Result<Health> {
         let reasons = count_reasons(snapshot)?;
         Ok(Health { status: status_of(store, snapshot, settings, clock), reasons })

@@ -29,7 +29,7 @@ const STYLE: &str = include_str!("assets/dashboard.css");
 /// are shown without JavaScript.
 ///
 /// # Errors
-/// If a template fails.
+/// Fails if a template cannot be rendered.
 pub(super) fn write(data: &str, fallback: &[String]) -> Result<String> {
     let body =
         fill("page.html", include_str!("assets/page.html"), context! { data, fallback => Serde(fallback) })?;

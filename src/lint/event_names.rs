@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Recommended names that are not in the past tense.
 const STANDARD_NAMES: [&str; 3] = ["widget_error", "api_error", "slow_response"];
 
-/// Words that do not name an action or its object.
+/// Words that are too general to make an event name specific.
 const GENERIC_WORDS: [&str; 22] = [
     "action",
     "activity",

@@ -41,7 +41,7 @@ pub(crate) struct ChatbotStatus {
 /// Returns the chatbots of a state of the store.
 ///
 /// # Errors
-/// If a file cannot be read.
+/// Fails if a file cannot be read.
 pub(crate) fn chatbots(snapshot: &Snapshot) -> Result<ChatbotsStatus> {
     let mut days: HashMap<String, (u64, i64)> = HashMap::new();
     let columns = ["chatbot_id", "stat_date", "total_sessions"];

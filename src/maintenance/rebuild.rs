@@ -86,7 +86,7 @@ pub struct RebuildReport {
 /// Recomputes sessions and daily statistics, in one commit.
 ///
 /// # Errors
-/// If there is no store, or one of its files is missing or damaged.
+/// Fails if there is no store, or one of its files is missing or damaged.
 pub fn rebuild(
     store: &Store,
     settings: &Settings,
@@ -104,7 +104,7 @@ pub fn rebuild(
 /// Runs a [`rebuild`] with an open writer.
 ///
 /// # Errors
-/// If a file of the store is missing or damaged.
+/// Fails if a file of the store is missing or damaged.
 pub fn rebuild_with_writer(
     writer: &mut Writer,
     settings: &Settings,
@@ -118,7 +118,7 @@ pub fn rebuild_with_writer(
 /// memory.
 ///
 /// # Errors
-/// If a file of the store is missing or damaged.
+/// Fails if a file of the store is missing or damaged.
 pub(super) fn rebuild_in_parts(
     writer: &mut Writer,
     settings: &Settings,
@@ -149,7 +149,7 @@ pub(super) fn rebuild_in_parts(
 /// sessions of a date are in memory.
 ///
 /// # Errors
-/// If a file of the store is missing or damaged.
+/// Fails if a file of the store is missing or damaged.
 pub(super) fn rebuild_tables(
     transaction: &mut Transaction,
     pruned_days: &PrunedDays<'_>,

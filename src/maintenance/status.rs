@@ -124,7 +124,7 @@ pub(crate) struct Warning {
 /// Returns the status of a store.
 ///
 /// # Errors
-/// If there is no store, or its manifest cannot be read.
+/// Fails if there is no store, or its manifest cannot be read.
 pub(crate) fn status(store: &Store, settings: &Settings, clock: Clock) -> Result<Status> {
     Ok(status_of(store, &store.snapshot()?, settings, clock))
 }

@@ -84,8 +84,8 @@ impl VerifyReport {
 /// reading them, which is a difference.
 ///
 /// # Errors
-/// If there is no store, its manifest cannot be read, or a writer changed the store during every
-/// attempt. All other problems are differences in the report.
+/// Fails if there is no store, its manifest cannot be read, or a writer changed the store during
+/// every attempt. All other problems are differences in the report.
 pub fn verify(store: &Store, settings: &Result<Settings>, progress: &dyn Progress) -> Result<VerifyReport> {
     for _ in 0..MAX_ATTEMPTS {
         let snapshot = store.snapshot()?;

@@ -68,7 +68,7 @@ pub struct AnonymizeReport {
 /// Removes the IP addresses that are older than a number of days, in one commit.
 ///
 /// # Errors
-/// If there is no store, or it cannot be read or written.
+/// Fails if there is no store, or it cannot be read or written.
 pub(crate) fn anonymize(store: &Store, options: AnonymizeOptions) -> Result<Completed<AnonymizeReport>> {
     // A mistyped path must not create a store.
     let snapshot = store.snapshot()?;

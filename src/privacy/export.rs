@@ -58,7 +58,7 @@ impl Export {
     /// Opens the files of events and resolves the identifiers.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Fails if the store cannot be read.
     pub(crate) fn open(snapshot: &Snapshot, options: ExportOptions) -> Result<Export> {
         let snapshot = snapshot.pin_files(Table::Events, file_dates(&options))?;
         let identity = match options.identifiers.is_empty() {
@@ -91,7 +91,7 @@ impl Export {
     /// columns, and the selected rows.
     ///
     /// # Errors
-    /// If the store cannot be read, and the errors of the function.
+    /// Fails if the store cannot be read or the function fails.
     pub(crate) fn for_each_file<E: From<Error>>(
         &self,
         mut each: impl FnMut(&Frame, &[usize]) -> Result<(), E>,

@@ -37,7 +37,7 @@ impl IdentifierMatcher {
     /// Builds the search.
     ///
     /// # Errors
-    /// If there are too many identifiers for one automaton.
+    /// Fails if there are too many identifiers for one automaton.
     pub(super) fn new(identifiers: &Identifiers) -> Result<IdentifierMatcher> {
         let (mut ids, mut emails, mut encoded) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
         for identifier in identifiers.all() {

@@ -28,7 +28,7 @@ impl SharedIds {
     /// it is not in the store.
     ///
     /// # Errors
-    /// If there are shared ids and the key is missing or not the one that they were hashed with.
+    /// Fails if there are shared ids and the key with which they were hashed is missing or differs.
     pub(super) fn load(snapshot: &Snapshot, ledger: &Ledger, key_file: Option<&Path>) -> Result<SharedIds> {
         if ledger.shared_ids.is_empty() {
             return Ok(SharedIds::default());

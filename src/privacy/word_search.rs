@@ -25,7 +25,7 @@ impl WordSearch {
     /// Builds the search; `None` if there are no words.
     ///
     /// # Errors
-    /// If there are too many words for one automaton.
+    /// Fails if there are too many words for one automaton.
     pub(super) fn new(words: &[Vec<u8>], ignore_ascii_case: bool) -> Result<Option<WordSearch>> {
         if words.is_empty() {
             return Ok(None);

@@ -32,7 +32,7 @@ impl EventRenderer {
     /// terminal.
     ///
     /// # Errors
-    /// If the enrichment rules cannot be read.
+    /// Fails if the enrichment rules cannot be read.
     pub(crate) fn new(format: LineFormat, escape_control: bool) -> Result<EventRenderer> {
         Ok(EventRenderer { format, escape_control, enricher: Enricher::new(None)? })
     }
@@ -40,7 +40,7 @@ impl EventRenderer {
     /// Returns the line before the first event, if the format has one.
     ///
     /// # Errors
-    /// If the header cannot be encoded.
+    /// Fails if the header cannot be encoded.
     pub(crate) fn header(&self) -> Result<Option<String>> {
         match self.format {
             LineFormat::Ndjson => Ok(None),
@@ -51,7 +51,7 @@ impl EventRenderer {
     /// Returns the lines of a frame, which must have all columns of `events`.
     ///
     /// # Errors
-    /// If the frame lacks a column.
+    /// Fails if the frame lacks a column.
     pub(crate) fn lines(&self, frame: &Frame) -> Result<EventLines<'_>> {
         let columns = match self.format {
             LineFormat::Ndjson => LineColumns::Ndjson(EventColumns::new(frame)?),
@@ -85,7 +85,7 @@ impl EventLines<'_> {
     /// Returns the line of a row, with its line end.
     ///
     /// # Errors
-    /// If the row cannot be encoded.
+    /// Fails if the row cannot be encoded.
     pub(crate) fn line(&self, row: usize) -> Result<String> {
         let EventRenderer { escape_control, enricher, .. } = self.renderer;
         match &self.columns {

@@ -100,7 +100,7 @@ pub(crate) fn render(outcome: &ReportOutcome, format: Format, style: &Style) -> 
 /// Returns an answer as a part of an HTML page.
 ///
 /// # Errors
-/// If the template fails.
+/// Fails if the template cannot be rendered.
 pub(crate) fn html_part(answer: &dyn Answer) -> Result<String> {
     html::layout(&layout::answer::layout(answer), 2)
 }

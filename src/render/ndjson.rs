@@ -41,7 +41,7 @@ impl EventColumns {
     /// Returns the columns of a frame.
     ///
     /// # Errors
-    /// If the frame does not have all columns of `events`.
+    /// Fails if the frame does not have all columns of `events`.
     pub(super) fn new(frame: &Frame) -> Result<EventColumns> {
         let columns = EVENTS.iter().map(|column| Ok((column.name, frame.cells(column)?)));
         columns.collect::<Result<_>>().map(EventColumns)
@@ -50,7 +50,7 @@ impl EventColumns {
     /// Returns the event of a row as a line, including the line feed.
     ///
     /// # Errors
-    /// If the stored `extra` is not a JSON object.
+    /// Fails if the stored `extra` is not a JSON object.
     pub(super) fn line(&self, row: usize, enricher: &Enricher) -> Result<String> {
         EventLine::new(self, row)?.write(enricher)
     }

@@ -198,7 +198,7 @@ impl EventSelector {
     /// Reads the sessions that the query's conditions need.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Fails if the store cannot be read.
     pub fn new(tables: &dyn Tables, query: EventQuery) -> Result<EventSelector> {
         Ok(EventSelector(EventSearch::new(tables, Cow::Owned(query))?))
     }
@@ -207,7 +207,7 @@ impl EventSelector {
     /// columns of events.
     ///
     /// # Errors
-    /// If a column is missing.
+    /// Fails if a column is missing.
     pub fn select(&self, frame: &Frame, rows: &[usize]) -> Result<Vec<usize>> {
         let matching = self.0.matching_rows(frame, self.0.query.window.instants(self.0.zone))?;
         let matches = |row: &usize| u32::try_from(*row).is_ok_and(|row| matching.binary_search(&row).is_ok());

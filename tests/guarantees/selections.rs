@@ -133,8 +133,8 @@ fn retention(interval: Interval, unbounded: bool, event: Option<&'static str>) -
     )
 }
 
-/// Returns the reports with their expected figures. The reference counts events where the heatmap
-/// and returns use the counts of sessions, so it cannot know them if events are pruned.
+/// Returns the reports with their expected figures. The heatmap and `--return` use the event counts
+/// of session rows, while the reference counts events, so it supports neither if events are pruned.
 fn reports(pruned: bool) -> Vec<Asked> {
     let goals = GOALS.iter().map(|step| Goal { name: step.0.to_owned(), event: pattern(step) });
     let goals: Vec<Goal> = goals.collect();

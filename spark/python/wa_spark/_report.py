@@ -51,7 +51,7 @@ def report(
 
 
 def report_text(spark, store, arguments, partitions=None):
-    """Computes the report of arguments of `wa report`, and returns its JSON."""
+    """Computes the report for arguments of `wa report`, and returns its JSON."""
     arguments = [f"--store={local_path(store)}", "report", *arguments]
     for attempt in range(MAX_ATTEMPTS):
         plan = Report(arguments)

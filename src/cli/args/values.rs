@@ -18,7 +18,7 @@ const LAST_DAY: Day = Day(2_932_896);
 /// relative to the store.
 ///
 /// # Errors
-/// If the current folder cannot be determined.
+/// Fails if the current folder cannot be determined.
 pub(in crate::cli) fn absolute_path(path: &Path) -> Result<String> {
     let path = std::path::absolute(path).map_err(|e| Error::io("find", path, e))?;
     Ok(path.display().to_string())

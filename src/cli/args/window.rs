@@ -77,7 +77,7 @@ impl AsOf {
     }
 }
 
-/// The time of a report on a moment.
+/// The time of a report on one point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Moment {
     /// A fixed time.

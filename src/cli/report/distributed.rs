@@ -96,8 +96,8 @@ impl DistributedReport {
         Ok(())
     }
 
-    /// Returns whether a writer has changed the store since. Files can then be missing, and the
-    /// report has to begin again.
+    /// Returns whether a writer has changed the store since [`begin`](Self::begin). Files can then
+    /// be missing, and the report must be started again.
     pub fn is_outdated(&self) -> bool {
         let generation = self.snapshot.manifest().generation;
         self.snapshot.store().snapshot().map_or(true, |now| now.manifest().generation != generation)

@@ -33,7 +33,7 @@ pub struct Duplicates {
 /// If several events of the batch have the same id, the earliest is stored.
 ///
 /// # Errors
-/// A file of the store cannot be read or is damaged.
+/// Fails if a file of the store cannot be read or is damaged.
 pub fn find(
     snapshot: &Snapshot,
     events: &[Event<'_>],

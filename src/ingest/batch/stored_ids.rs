@@ -125,7 +125,7 @@ impl StoredIds {
     /// away from it. `index_of` returns the index of the batch's event with a key.
     ///
     /// # Errors
-    /// A file of the store cannot be read or is damaged.
+    /// Fails if a file of the store cannot be read or is damaged.
     pub fn find(
         &mut self,
         snapshot: &Snapshot,

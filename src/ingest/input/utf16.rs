@@ -28,8 +28,8 @@ impl Utf16Decoder {
         Some(Utf16Decoder { decoder: encoding.new_decoder_with_bom_removal() })
     }
 
-    /// Replaces the bytes from an offset on, which are UTF-16, by UTF-8. `last` is set if the input
-    /// ends here.
+    /// Converts the bytes from offset `from` to the end, in place. `last` is set if the input ends
+    /// here.
     pub fn convert(&mut self, bytes: &mut Vec<u8>, from: usize, last: bool) {
         let source = bytes.split_off(from.min(bytes.len()));
         let mut rest = source.as_slice();

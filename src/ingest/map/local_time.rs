@@ -27,9 +27,9 @@ pub struct TimeRules {
 }
 
 impl TimeRules {
-    /// Parses a text: one of the forms of [`timestamp`], a number, a text that ends with ` UTC`,
-    /// the form of access logs (`09/Nov/2026:10:00:00 +0100`), or the form of JavaScript (`Mon Nov
-    /// 09 2026 10:00:00 GMT+0100 (CET)`).
+    /// Parses a text: a number, one of the forms of [`timestamp`], the form of access logs
+    /// (`09/Nov/2026:10:00:00 +0100`), or the form of JavaScript (`Mon Nov 09 2026 10:00:00
+    /// GMT+0100 (CET)`). The forms of [`timestamp`] can have a decimal comma and a zone name.
     pub fn text(self, text: &str) -> Option<Micros> {
         if is_number(text) {
             return self.number(text);
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(berlin.number(&number), first);
         assert_eq!(berlin.text(&number), first);
         assert_eq!(rules("Europe/Berlin", false).number(&number), first.map(|t| t + 7200 * SECOND));
-        // 2026-03-29 02:30 does not exist; an hour before the change the offset was one hour.
+        // 2026-03-29 02:30 does not exist. It is read with the offset before the change, +01:00.
         assert_eq!(berlin.text("2026-03-29 02:30:00"), timestamp::from_text(b"2026-03-29T01:30:00Z"));
     }
 

@@ -99,8 +99,8 @@ const SLOTS: usize = 512;
 /// The longest name that is remembered, in bytes.
 const LONGEST: usize = 1 << 10;
 
-/// The patterns of the last names. The names of an access log are its requests, which repeat, while
-/// its map has a hundred patterns.
+/// Cache of the patterns that recent names match. The names of an access log are its requests,
+/// which repeat, and its map has a hundred patterns.
 #[derive(Debug, Default)]
 pub struct NameMemo {
     slots: Vec<Remembered>,

@@ -214,11 +214,11 @@ pub(super) struct BlockLines<'a, 'b> {
 pub(super) struct RecordState {
     /// The values of the record.
     pub values: Values,
-    /// The new names of the last events.
+    /// Cache of the patterns that recent event names match.
     pub names: NameMemo,
     /// The values of the top level of a line.
     pub roots: Vec<NodeId>,
-    /// The members of the element that became columns unchanged.
+    /// The members of the element that were copied unchanged to columns.
     pub consumed: Vec<NodeId>,
     /// Offset of the record in the input; `None` for native lines.
     pub offset: Option<u64>,
@@ -417,7 +417,7 @@ impl<'a> BlockLines<'a, '_> {
     /// of the next line.
     fn parse_other(&mut self, number: u64, from: usize) -> usize {
         let rest = self.text.as_bytes().get(from..).unwrap_or(&[]);
-        // Joined files have byte order marks at the beginning of any line.
+        // In concatenated files, any line can begin with a byte order mark.
         let marks = rest.chunks(BYTE_ORDER_MARK.len()).take_while(|bytes| *bytes == BYTE_ORDER_MARK).count();
         if marks > 0 {
             return self.parse_line(number, from + marks * BYTE_ORDER_MARK.len());

@@ -30,8 +30,8 @@ pub(super) struct InheritedFields {
 impl InheritedFields {
     /// Collects the unknown fields of an envelope; `line` is the span of its line.
     ///
-    /// The budget bounds the copies of these fields to eight times the size of the envelope,
-    /// however many events it has.
+    /// The budget limits the copies of these fields to eight times the size of the envelope plus
+    /// 16 KiB, however many events it has.
     pub fn new(envelope: &LineFields, line: Span) -> InheritedFields {
         let passed_on = envelope.others.iter().filter(|other| other.field != Some(Field::Events));
         let mut members: Vec<OtherMember> = passed_on.copied().collect();

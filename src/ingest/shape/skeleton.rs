@@ -12,7 +12,7 @@ const WANTED: [(Field, &str); 3] = [
     (Field::SessionId, "# session_id = \"/…\"   # or anonymous_id or user_id: one is required"),
 ];
 
-/// The beginning of the names of events.
+/// The start of the section `[names]`.
 const NAMES: &str = "
 [names]
 # Names in the file, and the events that reports know: page_view, widget_loaded, widget_opened,
@@ -41,7 +41,8 @@ pub fn write(draft: &Draft<'_>) -> String {
         text.push_str(&format!("columns = {}\n", quoted(&draft.columns.join(" "))));
     }
     if let Some(pattern) = &draft.pattern {
-        // A pattern without quotes is easier to read without escapes.
+        // A literal string of TOML needs no escapes, which makes a pattern easier to read. It
+        // cannot contain `'`.
         let is_plain = !pattern.contains(|c: char| c == '\'' || c.is_control());
         let pattern = if is_plain { format!("'{pattern}'") } else { quoted(pattern) };
         text.push_str(&format!("pattern = {pattern}\n"));
@@ -115,8 +116,8 @@ fn is_part(key: &str, guess: &str) -> bool {
     key == guess || key.starts_with(&format!("{guess}/")) || guess.contains(&format!("{{{key}}}"))
 }
 
-/// Returns a text in the quotes of TOML, in one line.
+/// Returns a text as a TOML basic string on one line.
 fn quoted(text: &str) -> String {
-    // The escapes of JSON are those of TOML, which also escapes U+007F.
+    // TOML has all escapes of JSON, and also requires one for U+007F.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

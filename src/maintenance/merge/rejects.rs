@@ -29,7 +29,7 @@ impl RejectFilter {
     /// Returns the filter of a merge.
     ///
     /// # Errors
-    /// If the rules that parse lines cannot be loaded.
+    /// Fails if the rules that parse lines cannot be loaded.
     pub(super) fn new(run: &MergeRun<'_>) -> Result<RejectFilter> {
         let (Some(suppression), Some(key)) = (&run.suppression, &run.key) else {
             return Ok(RejectFilter(None));

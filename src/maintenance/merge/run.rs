@@ -82,7 +82,7 @@ impl<'a> MergeRun<'a> {
     /// Adds all sources to the transaction.
     ///
     /// # Errors
-    /// If a file of a store is missing or damaged, or a new file cannot be written.
+    /// Fails if a file of a store is missing or damaged, or a new file cannot be written.
     pub(super) fn merge(mut self, states: &[SourceState<'_>]) -> Result<MergeReport> {
         let size = |state: &SourceState<'_>| {
             state.snapshot.manifest().files(Table::Events).iter().map(|file| file.bytes).sum::<u64>()
@@ -96,7 +96,8 @@ impl<'a> MergeRun<'a> {
         let erased = forgotten::erase(&mut self, states)?;
         let mut sources: BTreeMap<usize, MergedSource> = BTreeMap::new();
         let mut order: Vec<(usize, &SourceState<'_>)> = states.iter().enumerate().collect();
-        // Merge stores with events of a day before stores that have only rows of that day.
+        // Merge stores without pruned data first: the events of a day must be added before session
+        // rows whose events are pruned.
         order.sort_by_key(|(_, state)| state.has_pruned_data());
         for (index, state) in order {
             let mut merged = SourceImport::new(&mut self, state)?.run()?;

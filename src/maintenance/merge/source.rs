@@ -90,7 +90,7 @@ pub(super) fn check_distinct(target: &Store, sources: &[MergeSource]) -> Result<
 /// Reads the current state of each source.
 ///
 /// # Errors
-/// If a source does not exist, or its manifest, ledger or source registry is damaged.
+/// Fails if a source does not exist, or its manifest, ledger or source registry is damaged.
 pub(super) fn read_all(sources: &[MergeSource]) -> Result<Vec<SourceState<'_>>> {
     let read = |source: &MergeSource| {
         source.store.read_consistently(|snapshot| {
@@ -195,7 +195,7 @@ fn other_key(name: &str, key: &str, other_name: &str, other: &str) -> Error {
 /// store has used a key.
 ///
 /// # Errors
-/// If the key file is missing, or is not the key of the sources.
+/// Fails if the key file is missing, or is not the key of the sources.
 pub(super) fn find_key(
     target: &Store,
     manifest: &Manifest,

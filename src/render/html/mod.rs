@@ -33,7 +33,7 @@ impl Document<'_> {
     /// Returns the document as text.
     ///
     /// # Errors
-    /// If the template fails.
+    /// Fails if the template cannot be rendered.
     pub(crate) fn write(&self) -> Result<String> {
         let scripts = match self.script {
             "" => String::new(),
@@ -58,7 +58,7 @@ impl Document<'_> {
 /// Fills a template. Its name ends with `.html`, so that all texts are escaped.
 ///
 /// # Errors
-/// If the template is invalid.
+/// Fails if the template is invalid.
 pub(crate) fn fill(name: &'static str, template: &'static str, context: minijinja::Value) -> Result<String> {
     let mut environment = Environment::new();
     environment
@@ -75,7 +75,7 @@ fn hash(text: &str) -> String {
 /// Returns a report as a document.
 ///
 /// # Errors
-/// If a template fails.
+/// Fails if a template cannot be rendered.
 pub(super) fn write(layouts: &[Layout]) -> Result<String> {
     let title = layouts.first().map_or(String::new(), |layout| layout.title.join(" · "));
     let mut body = String::from("<main class=\"report\">\n");
@@ -89,7 +89,7 @@ pub(super) fn write(layouts: &[Layout]) -> Result<String> {
 /// Returns a layout: a heading of a level, the facts, and a table per section.
 ///
 /// # Errors
-/// If the template fails.
+/// Fails if the template cannot be rendered.
 pub(crate) fn layout(layout: &Layout, level: u8) -> Result<String> {
     let sections: Vec<SectionView<'_>> = layout.sections.iter().map(SectionView::new).collect();
     let context = context! {

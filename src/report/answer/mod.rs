@@ -58,13 +58,13 @@ impl BotSessions {
 pub struct ReportHead {
     /// The chatbots; empty for all chatbots together.
     pub chatbots: Vec<String>,
-    /// The days; `None` for a report on a moment or on all days.
+    /// The days; `None` for a report on one point in time or on all days.
     pub window: Option<Window>,
     /// The time zone of the days.
     pub zone: Zone,
     /// How bot sessions are treated.
     pub bot_sessions: BotSessions,
-    /// The moment, for a report on a moment.
+    /// The time, for a report on one point in time.
     pub moment: Option<Micros>,
     /// Whether JSON contains the window. `active` and `sessions` omit it.
     pub window_in_json: bool,

@@ -29,7 +29,7 @@ const SCALE: i128 = 14_826;
 /// Evaluates whether a figure is unusual on the last complete day of the request's window.
 ///
 /// # Errors
-/// Returns a usage error for a report on a moment.
+/// Returns a usage error for `active`, which has no days.
 pub(super) fn evaluate(tables: &dyn Tables, request: &ReportRequest, path: &[String]) -> Result<Verdict> {
     if request.kind == ReportKind::Active {
         return Err(Error::usage("--fail-if: active sessions cannot be tested with unusual")

@@ -127,7 +127,7 @@ proptest! {
             let expected = summary::summary(&tables, &query, compare).unwrap();
             prop_assert_eq!(serde_json::to_value(&report).unwrap(), serde_json::to_value(&expected).unwrap());
             prop_assert_eq!(report.head, expected.head);
-            // All notes but the last are those of the chatbot; the last is on events of all.
+            // `summaries` adds the note on standard events once, for all chatbots together.
             for note in expected.notes.iter().filter(|note| !note.contains("standard event")) {
                 prop_assert!(report.notes.contains(note), "{note}");
             }

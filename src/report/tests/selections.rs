@@ -1,5 +1,5 @@
-//! Tests that reports on the sessions that conditions select equal reports on tables with only
-//! these sessions.
+//! Tests that a report with conditions equals the report without them on tables that contain only
+//! the selected sessions.
 //!
 //! The expected sessions are found event by event, from logs with ties, late events, several
 //! chatbots, bots and clock changes.
@@ -131,7 +131,7 @@ fn tables(
     let kept = sessions.iter().filter(|session| is_kept(session)).map(|session| session.row.clone());
     let mut tables =
         MemoryTables { first_seen_times: all.first_seen(), zone, ..MemoryTables::new(kept.collect()) };
-    // Reports know the days of all sessions.
+    // The days with data include those of sessions that are not selected.
     tables.days = TableFacts::days(&MemoryTables { zone, ..all });
     tables.events = log
         .iter()
@@ -264,7 +264,8 @@ proptest! {
             };
             let parse = |text: &&str| Where::parse("--where", text, Subject::Sessions).unwrap();
             let filtered = ReportRequest { conditions: conditions.iter().map(parse).collect(), ..plain.clone() };
-            // The tables with only selected sessions do not know a chatbot without them.
+            // A report on a chatbot that the tables do not contain is an error.
+            // `selected` does not contain a chatbot without selected sessions.
             if selected.sessions.iter().all(|s| s.chatbot != "shop") && !plain.query.chatbots.is_empty() {
                 continue;
             }

@@ -14,7 +14,7 @@ use crate::store::frame::Frame;
 use crate::store::tables::sessions::SessionReader;
 use crate::time::Micros;
 
-/// New events of one session, in time order, or their summary.
+/// Events of one session in time order, or a summary of events.
 #[derive(Clone, Copy)]
 pub struct SessionFragment<'a> {
     /// Hash of the session key.
@@ -40,7 +40,7 @@ impl<'a> SessionFragment<'a> {
         })
     }
 
-    /// Returns the fragment that a summary describes. Its events are not new ones of this change.
+    /// Returns the fragment of a summary, for a session that is added without its events.
     pub fn from_summary(summary: &'a SessionSummary<'a>) -> SessionFragment<'a> {
         SessionFragment {
             key: summary.key.hash(),

@@ -51,7 +51,7 @@ proptest! {
             prop_assert_eq!(check_same(&expected, &target), Ok(()));
             prop_assert_eq!(fixtures::verify(&target), Ok(()));
             prop_assert!(!merge(&target, &sources).changed);
-            // The log stays forgotten.
+            // Ingesting the lines again restores none of the erased events.
             ingest(&target, "again.ndjson", &lines, NOW);
             prop_assert_eq!(check_same(&expected_again, &target), Ok(()));
         }
@@ -75,7 +75,8 @@ fn merge_erases_the_target_and_keeps_later_activity() {
     let (target, source) = (file_system_with_key(), file_system_with_key());
     let now = NOW + 3 * 86_400 * SECOND;
     ingest(&target, "log.ndjson", &[&before, &other, &rejected, &later], now);
-    // The other store knows the person from another log, and has forgotten them before that time.
+    // The source has an event of the person from another log, and erases the person before the
+    // event `later`.
     ingest(&source, "other.ndjson", &[&line(5, mallory, "2026-11-07T10:00:00Z")], NOW);
     forget(&source, IdentifierKind::User, mallory);
     let report = merge(&target, &[&source]);

@@ -205,7 +205,7 @@ fn run_case(case: &Case) -> Result<(), String> {
     check_same(&all, &target).map_err(|difference| format!("(b + c) + a:\n{difference}"))?;
     verify(&target, &settings)?;
 
-    // The target knows all files, so that ingesting them again stores nothing.
+    // The source registry of the target lists all files, so ingesting them again stores nothing.
     ingest_runs(&target, &settings, &runs, &mut Model::default())?;
     check_same(&all, &target).map_err(|difference| format!("ingested again:\n{difference}"))
 }

@@ -430,8 +430,8 @@ fn add_user_agent(event: &mut Event) {
     event.columns.insert("is_bot".into(), sample.is_some_and(|agent| agent.device == "bot").into());
 }
 
-/// Replaces the store's ids of visitors that are derived from IP address and user agent by the
-/// model's ids.
+/// Renames the visitor ids that the store derived from IP address and user agent to those of the
+/// model.
 fn rename_derived_visitors(events: &[Event], found: &mut Tables) -> Result<(), String> {
     let derived: BTreeMap<(String, String), String> = events
         .iter()

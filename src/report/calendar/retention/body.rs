@@ -208,7 +208,7 @@ impl ReportBody for Retention {
         Some(Group::totals(Self::NAME, metrics, vec![Distinct(self.session_key_visitors).value()]))
     }
 
-    /// Returns the mean of each period: the cohorts of two windows differ.
+    /// Returns the mean of each period, because two windows have different cohorts.
     fn compared_groups(&self) -> Vec<Group<'_>> {
         vec![Group::list("mean", &self.mean_rows)]
     }

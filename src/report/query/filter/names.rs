@@ -1,5 +1,5 @@
-//! Finds fields inside JSON columns: properties and other fields of events by their names alone,
-//! and paths that no row has.
+//! Looks up fields in JSON columns: finds the column of a name that is given without one, and
+//! detects paths that no row has.
 
 use std::collections::BTreeSet;
 
