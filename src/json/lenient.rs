@@ -152,7 +152,7 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
 /// Returns whether a key, given as the text between its quotes, is `name`. Escapes are decoded.
 #[inline]
 pub fn key_is(key: &str, name: &str) -> bool {
-    key == name || (key.contains('\\') && super::unescape(key) == name)
+    if key.contains('\\') { super::unescape(key) == name } else { key == name }
 }
 
 /// Returns the decoded content of a value that is a string; `None` for other values.
@@ -287,6 +287,16 @@ mod tests {
                     .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn escaped_key_is_compared_after_decoding() {
+        // The key is a quotation mark, not a backslash and a quotation mark.
+        assert!(key_is(r#"\""#, "\""));
+        assert!(!key_is(r#"\""#, r#"\""#));
+        assert!(key_is(r"\u0061b", "ab"));
+        assert!(key_is("ab", "ab"));
+        assert!(!key_is("ab", "b"));
     }
 
     fn written(value: &serde_json::Value, pretty: bool) -> String {
