@@ -2,7 +2,7 @@
 //!
 //! Most of the work of a report is done for each data file by itself: sums of days, counts by
 //! value, counts by event name. Distinct visitors are counted for each shard of visitors, whose
-//! entries come from all files. Tasks run these functions ([`task`]), and a report on
+//! entries come from all files. Tasks run these functions (`task`), and a report on
 //! [`ComputedTables`] uses their results instead of rows. So the answer is that of the same
 //! functions on one machine.
 
