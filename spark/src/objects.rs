@@ -111,50 +111,25 @@ pub fn call(number: u64, method: &str, argument: &[u8], batch: Batch) -> Result<
             "next" => next(rows.pop_front(), batch),
             _ => Err(failed(method)),
         },
-        Object::Dedupe(task, ready) => match (method, task.as_mut()) {
-            ("push", Some(task)) => {
-                ready.extend(task.push(batch.take()?)?);
-                Ok(Vec::new())
-            }
-            ("finish", _) => {
-                if let Some(task) = task.take() {
-                    ready.push_back(task.finish()?);
-                }
-                Ok(Vec::new())
-            }
-            ("next", _) => next(ready.pop_front(), batch),
-            _ => Err(failed(method)),
-        },
-        Object::Sessions(task, ready) => match (method, task.as_mut()) {
-            ("push", Some(task)) => task.push(batch.take()?).map(|()| Vec::new()),
-            ("finish", _) => {
-                if let Some(task) = task.take() {
-                    ready.push_back(task.finish()?);
-                }
-                Ok(Vec::new())
-            }
-            ("next", _) => next(ready.pop_front(), batch),
-            _ => Err(failed(method)),
-        },
+        Object::Dedupe(task, ready) => {
+            of_task(task, ready, method, batch, |task, rows| task.push(rows), |task| task.finish())
+        }
+        Object::Sessions(task, ready) => {
+            let push = |task: &mut Box<SessionsTask>, rows| task.push(rows).map(|()| None);
+            of_task(task, ready, method, batch, push, |task| task.finish())
+        }
         Object::ReportContext(context) => match method {
             "compute" => Ok(add(Object::Rows(VecDeque::from([context.compute(argument)?])))),
             "visitors" => Ok(add(Object::Visitors(Some(VisitorsTask::default()), VecDeque::new()))),
             _ => Err(failed(method)),
         },
-        Object::Visitors(task, ready) => match (method, task.as_mut()) {
-            ("push", Some(task)) => {
-                task.push(&batch.take()?);
-                Ok(Vec::new())
-            }
-            ("finish", _) => {
-                if let Some(task) = task.take() {
-                    ready.push_back(task.finish()?);
-                }
-                Ok(Vec::new())
-            }
-            ("next", _) => next(ready.pop_front(), batch),
-            _ => Err(failed(method)),
-        },
+        Object::Visitors(task, ready) => {
+            let push = |task: &mut VisitorsTask, rows| {
+                task.push(&rows);
+                Ok(None)
+            };
+            of_task(task, ready, method, batch, push, VisitorsTask::finish)
+        }
         Object::Report(_) if method == "finish" => {
             let Some(Object::Report(report)) = object.take() else { return Err(failed(method)) };
             Ok(report.finish()?.into_bytes())
@@ -215,6 +190,32 @@ fn of_job(job: &mut Job, method: &str, argument: &[u8]) -> Result<Vec<u8>> {
         "add_written" => job.add_written(argument).map(|()| Vec::new()),
         "rewrites" => json(&job.rewrites()),
         "add_rewritten" => job.add_rewritten(argument).map(|()| Vec::new()),
+        _ => Err(failed(method)),
+    }
+}
+
+/// Runs a method of a task that is given rows until it is finished. Rows that `push` and `finish`
+/// return wait for `next`.
+fn of_task<T>(
+    task: &mut Option<T>,
+    ready: &mut VecDeque<Rows>,
+    method: &str,
+    batch: Batch,
+    push: impl FnOnce(&mut T, Rows) -> Result<Option<Rows>>,
+    finish: impl FnOnce(T) -> Result<Rows>,
+) -> Result<Vec<u8>> {
+    match (method, task.as_mut()) {
+        ("push", Some(task)) => {
+            ready.extend(push(task, batch.take()?)?);
+            Ok(Vec::new())
+        }
+        ("finish", _) => {
+            if let Some(task) = task.take() {
+                ready.push_back(finish(task)?);
+            }
+            Ok(Vec::new())
+        }
+        ("next", _) => next(ready.pop_front(), batch),
         _ => Err(failed(method)),
     }
 }
