@@ -43,9 +43,9 @@ pub struct Explanation {
     pub samples: Vec<ExplainedLine>,
     /// The form of the lines.
     pub form: String,
-    /// The keys that were found in them.
+    /// The keys of the lines.
     pub keys: Vec<String>,
-    /// The likely columns with the places of their keys.
+    /// The likely columns, each with the path of its key.
     pub likely: BTreeMap<&'static str, String>,
     /// The built-in map that matches best.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ pub fn explain(
     let mut texts: Vec<String> =
         records.iter().map(|record| String::from_utf8_lossy(&record.raw_bytes()).into_owned()).collect();
     if let Some(columns) = records.first().and_then(|record| record.columns.as_ref()) {
-        // The names of the columns are on a separate line.
+        // Stored rows do not include the header.
         texts.insert(0, header(columns));
     }
     let shape = shape(file, &texts, None);
@@ -110,7 +110,7 @@ pub fn explain(
         reason: *reason,
         events: *events,
         form: shape.form,
-        // The groups of a guessed pattern have no names in the log.
+        // The names of the groups are those of the guessed pattern, not keys of the log.
         keys: match shape.reader {
             "text" => Vec::new(),
             _ => shape.keys.into_iter().map(|key| key.place).collect(),

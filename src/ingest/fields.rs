@@ -134,7 +134,7 @@ impl Field {
     /// Returns the field and the spelling of a decoded key; `None` for an unknown key.
     #[inline]
     pub fn from_key(key: &[u8]) -> Option<(Field, Spelling)> {
-        // A key is padded with zeros, so a key that ends with a zero must not match.
+        // Keys are padded with zero bytes, so a key that ends with a zero byte must not match.
         if key.ends_with(&[0]) {
             return None;
         }
@@ -266,8 +266,8 @@ const KEYS: [(&[u8], Field, Spelling); 56] = [
 /// A key as a little-endian number, padded with zeros, with field and spelling.
 type Slot = (u128, Field, Spelling);
 
-/// The keys by hash. [`MULTIPLIER`] was found by a search, so that no two keys share a slot; the
-/// assertion checks that at compile time.
+/// The keys by hash. A search found a [`MULTIPLIER`] with which no two keys share a slot. An
+/// assertion checks this at compile time.
 static SLOTS: [Slot; 256] = {
     let mut slots: [Slot; 256] = [(0, Field::Type, Spelling::Snake); 256];
     let mut index = 0;
@@ -316,8 +316,7 @@ pub fn fields_in(mut set: FieldSet) -> impl Iterator<Item = Field> {
     })
 }
 
-/// The string fields with their own column, except for ids and for names and categories of
-/// events.
+/// The text fields with a column, except ids, event names and event categories.
 pub const TEXTS: FieldSet = field_set(&[
     Field::UserEmail,
     Field::UserName,
@@ -376,7 +375,7 @@ pub fn standard_category(event_name: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// `chatbot_id` → `chatbotId`.
+    /// Converts a name such as `chatbot_id` to `chatbotId`.
     fn camel(name: &str) -> String {
         let mut up = false;
         name.chars()

@@ -1,9 +1,8 @@
 //! Finds duplicates in a batch and in the store.
 //!
-//! Events with the same chatbot and id are the same event. The store is searched on the UTC date of
-//! the event and on the dates before and after it. The stored ids of those dates ([`StoredIds`])
-//! are looked up in hash tables that hold the batch. The size of these tables depends only on the
-//! batch.
+//! Events with the same chatbot and id are the same event. The store is searched on the event's UTC
+//! date and on the two adjacent dates. The stored ids of those dates ([`StoredIds`]) are looked up
+//! in hash tables that hold the batch. The size of these tables depends only on the batch.
 
 use std::hash::BuildHasher;
 
@@ -23,7 +22,8 @@ use crate::time::Micros;
 pub struct Duplicates {
     /// Whether each event of the batch is a duplicate.
     pub is_duplicate: Vec<bool>,
-    /// Number of duplicates whose time or name differs, which is a defect of the log.
+    /// Number of duplicates with another time or name than the event with their id: defects of the
+    /// log.
     pub id_conflicts: u64,
 }
 
@@ -52,12 +52,12 @@ pub fn find(
         duplicates.into_iter().for_each(|index| result.is_duplicate[index as usize] = true);
         result.id_conflicts += id_conflicts;
     }
-    // Most stored ids are not in the batch.
+    // Most stored ids are not in the batch; the filter saves their table lookups.
     let bloom = BloomFilter::from_hashes(keys.iter());
     let index_of =
         |key: u128| if bloom.may_contain(key) { buckets[bucket_index(key)].get(key) } else { None };
     for hit in stored_ids.find(snapshot, events, index_of)? {
-        // A defective log can have stored one id on two dates; the event counts once.
+        // The store can contain one id on two dates if a log reuses it; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[hit.event as usize], true) {
             result.id_conflicts += u64::from(hit.is_conflict);
         }

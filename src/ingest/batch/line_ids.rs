@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn identical_lines_get_different_ids_and_a_copy_the_same() {
+    fn identical_lines_have_distinct_ids_that_a_copy_repeats() {
         let (first, copy) = (ids(&[7, 8, 7], 100, 3), ids(&[7, 8, 7, 7], 100, 4));
         assert_eq!(first, copy[..3]);
         let distinct: std::collections::HashSet<&u128> = copy.iter().collect();
@@ -238,7 +238,7 @@ mod tests {
             let mut rows = [EventRow { id: time as u128, time, ..EventRow::EMPTY }];
             ordinals.assign(&mut rows, &temp_files).unwrap();
         }
-        // Later lines need no run, so removing it has no effect; an earlier line needs it.
+        // Later lines need no run, so removing the runs has no effect; an earlier line needs them.
         ordinals.runs.iter().for_each(|run| temp_files.remove(&run.path));
         assert!(ordinals.assign(&mut [EventRow { time: 4, ..EventRow::EMPTY }], &temp_files).is_ok());
         assert!(ordinals.assign(&mut [EventRow { time: 2, ..EventRow::EMPTY }], &temp_files).is_err());

@@ -9,8 +9,8 @@
 //! 4. The events become session fragments, visitors and rows, which [`crate::store::update`] merges
 //!    into the tables.
 //!
-//! Before that, [`line_ids`] assigns ids to the events whose lines have none. Daily statistics are
-//! updated before the commit, which can have several batches: see [`stats_update`].
+//! Before that, [`line_ids`] assigns ids to the events whose lines have none. [`stats_update`]
+//! updates daily statistics once per commit, which can contain several batches.
 
 pub(crate) mod dedupe;
 pub(crate) mod line_ids;
@@ -79,7 +79,8 @@ pub struct WriteContext<'a> {
     pub ledger: &'a Ledger,
     /// Finds the events of forgotten people; `None` if there are none.
     pub suppression: Option<&'a Suppression>,
-    /// Sessions that already count their events; these are stored, and not counted again.
+    /// Spans of sessions that already count their events. Such events are stored but not counted
+    /// again.
     pub counted: Option<&'a SessionSpans>,
     /// The current time.
     pub now: Micros,
@@ -126,10 +127,10 @@ pub struct BatchOutcome {
 }
 
 /// Adds the events of a batch to a transaction, and the sessions and visitors that they change.
-/// Before the commit, the daily statistics have to be updated too.
+/// The caller must also update the daily statistics before the commit.
 ///
 /// # Errors
-/// An error of the store: a file that cannot be read, is damaged, or cannot be written.
+/// Fails if a file of the store cannot be read, is damaged, or cannot be written.
 pub fn write(
     transaction: &mut Transaction,
     events: &[Event<'_>],
@@ -189,7 +190,7 @@ pub fn exclude(manifest: &Manifest, events: &[Event<'_>], context: WriteContext<
     outcomes
 }
 
-/// The changes of the tables by the events of a set of session keys.
+/// The changes that the events of some session keys make to the tables.
 #[derive(Debug)]
 pub struct PartChanges {
     /// The changed sessions.
@@ -200,8 +201,8 @@ pub struct PartChanges {
     pub visitors: FirstSeenMap,
 }
 
-/// Builds the files of new events and of their sessions, for one of several processes that have the
-/// events of different session keys. No stored file is replaced.
+/// Writes the files of new events and their sessions, in one of several processes that each hold
+/// different session keys. Replaces no stored file.
 ///
 /// # Errors
 /// Fails if a stored file cannot be read, or a file cannot be written.
@@ -244,9 +245,8 @@ fn update_tables(
     let (zone, timeout, now) = (context.zone, context.timeout, context.now);
     let (sessions, first_seen_updates) = update::write_pipelined(transaction, |sink| {
         let (fragments, first_seen) = fragments_and_visitors(&events, &groups, context);
-        // Run in parallel, so that one table uses the processors that another leaves idle. Visitors
-        // come first: a month of visitors is one file, and thus the longest task that cannot be
-        // divided.
+        // Tables are written in parallel, so that all cores stay busy. Visitors come first: a month
+        // of visitors is one file, which is the longest indivisible task.
         let (visitors, (events, sessions)) = rayon::join(
             || update::visitors::write(&before, first_seen, sink),
             || {
@@ -315,7 +315,7 @@ struct IdSeen<'a> {
     time: Micros,
 }
 
-/// Adds the ids of events that are sorted by time: for each run of one id, its earliest time.
+/// Adds the visitor ids of events sorted by time: each run of equal ids once, with its first time.
 fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
     for (kind, field) in [(KeyKind::Anonymous, TextField::AnonymousId), (KeyKind::User, TextField::UserId)] {
         let mut before: Option<Event<'a>> = None;

@@ -27,7 +27,7 @@ pub struct StatsUpdate {
 }
 
 impl StatsUpdate {
-    /// Prepares for a batch, before it is written to the transaction.
+    /// Records the state of the tables before a batch is written to the transaction.
     ///
     /// # Errors
     /// Fails if the manifest's time zone is unknown.

@@ -2,8 +2,8 @@
 //!
 //! A batch is compared with the stored events of its dates and of the neighbouring dates. The next
 //! batch usually needs the same dates. Their ids, including those that this ingest adds, are
-//! therefore cached as long as batches need them and memory suffices. The writer's lock excludes
-//! other writers.
+//! therefore cached as long as batches need them and memory suffices. The cache stays valid because
+//! the lock excludes other writers.
 //!
 //! A date without stored events is not cached. If a later batch needs it, the events that this
 //! ingest has added are read back. For an ordered log, few dates are needed twice.
@@ -30,8 +30,8 @@ const CONTENT_COLUMNS: [&str; 2] = ["timestamp", "event_name"];
 
 /// Computes the keys of events: hashes of chatbot and id.
 ///
-/// The author of a log chooses its ids. A random seed per process prevents ids from being chosen so
-/// that they collide in the hash or in a hash table.
+/// The author of a log controls its ids. A random seed per process prevents a crafted log from
+/// causing collisions in the hash or in a hash table.
 #[derive(Debug)]
 pub struct EventKeys {
     seed: u64,
@@ -86,7 +86,7 @@ pub fn content_hash(time: Micros, name: &str) -> u64 {
 pub struct Hit {
     /// Index of the event in the batch.
     pub event: u32,
-    /// Time or name differ, so two events have one id.
+    /// Time or name differ: two different events share an id.
     pub is_conflict: bool,
 }
 
@@ -99,7 +99,7 @@ pub struct StoredIds {
     capacity: usize,
 }
 
-/// The events that are stored on a date.
+/// The ids of the events stored on a date.
 #[derive(Debug, Default)]
 struct DateIds {
     keys: Vec<u128>,
@@ -111,7 +111,7 @@ struct DateIds {
 const BYTES_PER_ID: usize = size_of::<u128>() + size_of::<u64>();
 
 impl StoredIds {
-    /// Creates a cache of a size in bytes.
+    /// Creates a cache of at most `bytes` bytes.
     pub fn with_capacity(bytes: usize) -> StoredIds {
         StoredIds { keys: EventKeys::default(), dates: BTreeMap::new(), capacity: bytes / BYTES_PER_ID }
     }
@@ -178,7 +178,7 @@ impl StoredIds {
         for events in events.chunk_by(same_date) {
             let range = from..from + events.len();
             from = range.end;
-            // A date that is not cached can have other events in the store.
+            // Adding to a date that is not cached would make it appear complete.
             let Some(date) = events.first().and_then(|event| self.dates.get_mut(&utc_date(event))) else {
                 continue;
             };
@@ -235,7 +235,7 @@ impl DateIds {
     }
 }
 
-/// The events of a batch, as searched for on one date.
+/// The events of a batch that are looked up on one date.
 struct BatchEvents<'a, F> {
     day: Day,
     events: &'a [Event<'a>],

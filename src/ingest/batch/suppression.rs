@@ -1,8 +1,8 @@
 //! Suppression: events of forgotten people are not stored again when their log is ingested again.
 //!
-//! The ledger contains only keyed hashes, so every distinct identifier of a part of a batch is
-//! hashed and looked up once. A store without forgotten people has no [`Suppression`] and no such
-//! cost.
+//! The ledger contains only keyed hashes. Each task therefore hashes every distinct identifier of
+//! its events once, and looks up the hash. A store without forgotten people has no [`Suppression`]
+//! and no such cost.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -32,7 +32,7 @@ type Cache<'a> = HashMap<u128, Vec<&'a TimeRanges>, BuildHasherDefault<Xxh3Defau
 pub struct Suppression {
     key: SecretKey,
     forgotten: HashMap<String, TimeRanges>,
-    /// A forgotten email address may have no `@`, so any value is compared as an email address.
+    /// A forgotten email address may lack an `@`, so every value is compared as an email address.
     bare_emails: bool,
 }
 
@@ -92,8 +92,8 @@ impl Suppression {
         }
     }
 
-    /// Returns the time ranges of the forgotten identifiers that a value matches. The value is
-    /// interpreted in the same ways as by an erasure.
+    /// Returns the time ranges of the forgotten identifiers that a value matches. Interprets the
+    /// value in the same ways as an erasure does.
     fn suppressed_ranges(&self, value: &str) -> Vec<&TimeRanges> {
         let mut found = Vec::new();
         for_each_reading(value, |text| {
@@ -138,8 +138,8 @@ impl Suppression {
     }
 
     fn suppresses_line(&self, keyed_hash: Option<&str>, line_hash: &str) -> bool {
-        // Lines without IP addresses have no keyed hash, nor have those that an older version
-        // stored. They are recognized by the hash of the stored line.
+        // Lines without IP addresses, and lines that an older version stored, have no keyed hash.
+        // They are recognized by the hash of the stored line.
         keyed_hash.is_some_and(|hash| self.forgotten.contains_key(hash))
             || self.forgotten.contains_key(line_hash)
     }

@@ -46,8 +46,8 @@ pub struct RawBlock {
     pub offset: u64,
     /// Offset after the last byte.
     pub end: u64,
-    /// The last line has no end and may be incomplete, because the input is a plain file that can
-    /// still grow, or because the input is damaged at this line.
+    /// The last line has no end and may be incomplete: the input is a plain file that can still
+    /// grow, or it is damaged at this line.
     pub unfinished: bool,
     /// The overlong lines, which are not in `bytes`.
     pub overlong: Vec<OverlongLine>,
@@ -74,7 +74,7 @@ pub struct UnfinishedLine {
 pub struct BlockReader {
     name: String,
     stream: DecompressedStream,
-    /// The decompressed input is UTF-16.
+    /// The decoder, if the decompressed input is UTF-16.
     utf16: Option<Utf16Decoder>,
     /// The input is an uncompressed regular file, which can grow and be resumed.
     plain_file: bool,
@@ -123,8 +123,8 @@ impl BlockReader {
         Ok(reader)
     }
 
-    /// Creates a reader of an open plain file that was read before. It begins with line number
-    /// `line`, after the bytes that were hashed.
+    /// Creates a reader that resumes an open plain file at line number `line`, after the hashed
+    /// bytes.
     pub fn resume(path: &Path, mut file: File, line: u64, hash: ContentHash) -> Result<BlockReader> {
         let metadata = file_metadata(path, &file)?;
         let offset = hash.length();
@@ -356,7 +356,7 @@ impl BlockReader {
         }
         let Err(cause) = filled else { return };
         let hint = match self.stream.compression() {
-            Compression::Plain => "check the disk; copying the file shows whether it can be read",
+            Compression::Plain => "check the disk; copy the file to test whether all of it can be read",
             // The error text of zstd for a window that is larger than decoders must accept.
             Compression::Zstd if cause.to_string().contains("too much memory") => {
                 "it was compressed with a window of more than 128 MiB; run `zstd -dc --long=31 FILE | wa ingest -`"

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 /// The hash (XXH3, 128 bits) of all bytes of a file that were read so far.
 ///
-/// It also keeps the hashes up to some earlier line ends, at which blocks end. A block ends at the
-/// last line end of its bytes, or, if it ends with an overlong line, at the first.
+/// It also records the hash at each line end at which a block can end. That is the last line end of
+/// the bytes read, or the first if it ends an overlong line.
 #[derive(Clone)]
 pub struct ContentHash {
     state: Xxh3Default,
@@ -28,7 +28,7 @@ impl Default for ContentHash {
 }
 
 impl ContentHash {
-    /// Adds bytes of any kind.
+    /// Adds bytes without recording line ends.
     pub fn add(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.length += bytes.len() as u64;

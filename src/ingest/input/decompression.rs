@@ -28,7 +28,7 @@ pub enum Compression {
 /// A source of bytes.
 pub type ByteSource = Box<dyn Read + Send>;
 
-/// Bytes that are read from a compressed source at a time.
+/// Number of bytes read from a compressed source at a time.
 const BUFFER: usize = 128 << 10;
 /// Number of first bytes that identify a compression.
 const MAGIC: usize = 10;
@@ -127,7 +127,7 @@ impl DecompressedStream {
     pub fn fill(&mut self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
         let before = buffer.len();
         buffer.reserve_exact(limit);
-        // `read_to_end` of a file reads into memory that is not zeroed first.
+        // `read_to_end` reads into memory without zeroing it first.
         let result = match &mut self.decoder {
             Decoder::Plain { head, source } => {
                 buffer.append(head);
@@ -210,8 +210,8 @@ impl MemberDecoder for BzDecoder<Compressed> {
     }
 }
 
-/// The members of a compressed file, one after another. Zeros after the last member, which tapes
-/// and some writers add, are ignored; other bytes are an error.
+/// The members of a compressed file, one after another. Zero bytes after the last member, which
+/// tapes and some programs add, are ignored; other bytes are an error.
 struct Members<D>(Option<D>);
 
 impl<D: MemberDecoder> Read for Members<D> {

@@ -38,7 +38,7 @@ pub struct FoundInputs {
     pub problems: Vec<Error>,
     /// Folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
-    /// Compressed logs in folders that cannot be read.
+    /// Logs in folders whose compression is not supported.
     pub unread_logs: Vec<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ pub struct FoundInputs {
 pub struct FolderWithoutLogs {
     /// The folder.
     pub folder: PathBuf,
-    /// A file in the folder or its subfolders whose name is not the name of a log.
+    /// A file in the folder or its subfolders that is not named like a log.
     pub other_file: Option<PathBuf>,
 }
 
@@ -84,8 +84,8 @@ struct Search {
     found: FoundInputs,
     /// The canonical paths of the files, so that a file with two names is read once.
     files: HashSet<PathBuf>,
-    /// The searched folders by canonical path, each with the index of the input folder that was
-    /// searched.
+    /// The searched folders by canonical path, each with the index of the input folder whose search
+    /// reached it.
     dirs: HashMap<PathBuf, usize>,
     /// Number of input folders so far.
     input_folders: usize,
@@ -97,7 +97,7 @@ struct Search {
 #[derive(Default)]
 struct FolderContents {
     has_logs: bool,
-    /// The first file whose name is not the name of a log.
+    /// The first file that is not named like a log.
     other_file: Option<PathBuf>,
     /// Logs with an unsupported compression.
     unread_logs: Vec<PathBuf>,
@@ -258,7 +258,7 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).map_err(error)?;
     let mut paths =
         entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(error)?;
-    // Sort the paths, so that of two names of one file the same one is used every time.
+    // In sorted order, a file with two names is always reported under the same one.
     paths.sort();
     Ok(paths)
 }
@@ -270,7 +270,7 @@ const COMPRESSED: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
 const UNSUPPORTED: [&str; 10] =
     [".lz4", ".br", ".lzma", ".lz", ".lzo", ".z", ".zip", ".7z", ".sz", ".snappy"];
 
-/// Returns whether a file has the name of a log with a suffix of unsupported compression.
+/// Returns whether a file is named like a log with an unsupported compression.
 fn is_unread_log(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.as_encoded_bytes().to_ascii_lowercase());
     let name = name.unwrap_or_default();
@@ -278,7 +278,7 @@ fn is_unread_log(path: &Path) -> bool {
     stem.is_some_and(is_log_name)
 }
 
-/// Returns whether a file has the name of a log. The name need not be UTF-8.
+/// Returns whether a file is named like a log. The name need not be UTF-8.
 fn is_log(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.as_encoded_bytes().to_ascii_lowercase());
     name.is_some_and(|name| is_log_name(&name))

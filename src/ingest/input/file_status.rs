@@ -13,7 +13,7 @@ use crate::time::Micros;
 /// not the change time, which Unix sets whenever the bytes or the name change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStatus {
-    /// The number of the file in its file system; 0 if the file system has no such numbers.
+    /// The inode number; 0 on systems other than Unix.
     inode: u64,
     /// When the bytes changed.
     modified: i64,
@@ -25,7 +25,7 @@ pub struct FileStatus {
 /// How long the clock of a file system can stand still, in nanoseconds. The slowest clock of Linux
 /// advances every 10 ms.
 const TICK: i64 = 50_000_000;
-/// How long the clock can stand still if the resolution is in seconds. That of FAT is two seconds.
+/// How long the clock can stand still if its resolution is whole seconds. FAT has two seconds.
 const TICK_OF_SECONDS: i64 = 2_000_000_000;
 
 impl FileStatus {

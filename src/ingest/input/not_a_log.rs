@@ -1,7 +1,7 @@
 //! Recognizes inputs that contain no lines of JSON by their first bytes, so that the error can say
 //! what they are and how to read them.
 //!
-//! A text whose first line is invalid is not among them, since its other lines can be valid.
+//! A text whose first line is invalid counts as a log, because its other lines can be valid.
 
 use memchr::{memchr, memchr_iter};
 
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 pub struct NotALog {
     /// The kind of input: `a zip archive`.
     what: &'static str,
-    /// An imperative sentence.
+    /// The hint, as an imperative sentence.
     hint: &'static str,
 }
 
@@ -22,7 +22,7 @@ type Format = (&'static str, usize, &'static [u8], &'static str);
 
 const ENCRYPTED_HINT: &str = "decrypt it, for example into a pipe that `wa ingest -` reads";
 const OTHER_HINT: &str = "ingest logs of one JSON object per line; `file FILE` describes other files";
-const TABLE_HINT: &str = "write its rows as one JSON object per line, and ingest those";
+const TABLE_HINT: &str = "write its rows as one JSON object per line, and ingest the result";
 const TWICE_HINT: &str = "decompress its outer layer into a pipe that `wa ingest -` reads";
 
 /// The formats that are recognized. No line of JSON begins with their bytes.
@@ -213,7 +213,7 @@ mod tests {
         ] {
             assert_eq!(what(&text), None, "{text:?}");
         }
-        // There are more zeros than are read at first, so lines can follow.
+        // More bytes follow than were read, and they can contain lines.
         assert_eq!(NotALog::recognize(&[0; 5000], false, true), None);
     }
 

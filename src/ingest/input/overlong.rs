@@ -13,9 +13,9 @@ pub struct OverlongLine {
     pub line: u64,
     /// Length in bytes, without the line end.
     pub length: u64,
-    /// SHA-256 of those bytes.
+    /// SHA-256 of the line without its end.
     pub sha256: [u8; 32],
-    /// The first [`OVERLONG_HEAD`] of those bytes.
+    /// The first [`OVERLONG_HEAD`] bytes of the line.
     pub head: Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ pub fn find_overlong_line(bytes: &[u8], mut from: usize, limit: usize) -> Option
         let stretch = rest.get(..=limit)?;
         from = match (memrchr(b'\n', stretch), stretch.last(), rest.get(limit + 1)) {
             (Some(at), _, _) => from + at + 1,
-            // The last byte can belong to the line end.
+            // The carriage return can belong to the line end.
             (None, Some(b'\r'), Some(b'\n')) => from + limit + 2,
             (None, Some(b'\r'), None) => return None,
             _ => return Some(from),

@@ -46,8 +46,8 @@ pub struct SourceFile {
     /// Hash of all bytes before `consumed`: XXH3, 128 bits, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// Status before and after the file was read; `None` if a later change could result in the same
-    /// status.
+    /// Status of the file, which was the same before and after reading; `None` if a later change
+    /// could result in the same status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<FileStatus>,
     /// Number of lines up to `consumed`.
@@ -59,7 +59,7 @@ pub struct SourceFile {
     /// All events have an id from the log. Otherwise the file cannot be resumed, since a derived id
     /// depends on all earlier lines.
     pub all_have_ids: bool,
-    /// Lines were rejected as too far in the future. By now they may be accepted.
+    /// Lines were rejected as too far in the future. A later ingest may accept them.
     pub has_future_lines: bool,
     /// Hash of the options and settings on which the stored events depend.
     pub options: String,
@@ -105,9 +105,9 @@ impl ReadRules {
 /// How to read a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadPlan {
-    /// Not at all: it is unchanged since it was ingested. Holds its entry.
+    /// Skip the file, which is unchanged since it was ingested. Holds its entry.
     Skip(Box<SourceFile>),
-    /// From an offset: the part before it was ingested.
+    /// Read from an offset. The bytes before it were ingested.
     Resume {
         /// Hash of the part before the offset.
         hash: Box<ContentHash>,
@@ -116,7 +116,7 @@ pub enum ReadPlan {
         /// SHA-256 of the map that read it; `None` for native lines.
         map: Option<String>,
     },
-    /// In full.
+    /// Read the whole file.
     Full,
 }
 
@@ -129,7 +129,7 @@ pub struct ReadPosition {
     pub content: Option<u128>,
     /// Number of whole lines.
     pub lines: u64,
-    /// The file is not compressed, so that it can be resumed at the offset.
+    /// The file is not compressed, so reading can resume at the offset.
     pub plain: bool,
 }
 
@@ -143,7 +143,8 @@ impl SourceFile {
     }
 
     /// Returns whether the file can be skipped as long as its recorded properties are the same. The
-    /// part that was not ingested must be inside the tail, since otherwise it can have changed.
+    /// part that was not ingested must lie inside the tail, since otherwise a change of it would go
+    /// unnoticed.
     fn can_skip(&self) -> bool {
         let rest = self.size.checked_sub(self.consumed);
         self.whole && (self.compressed || rest.is_some_and(|rest| rest <= WINDOW))
@@ -205,8 +206,8 @@ fn content_text(hash: u128) -> String {
 
 /// All files that were ingested.
 ///
-/// Folders accumulate logs, and every ingest looks up each of them, by content and by name. The
-/// maps make these lookups fast; only the list of files is written to the store.
+/// Folders accumulate logs, and every ingest looks up each of them by content and by name. The
+/// indexes make these lookups fast; only the list of files is written to the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceRegistry {
     /// The files by number, in the order of insertion.
@@ -351,8 +352,8 @@ impl SourceRegistry {
     /// read in part, and those whose head is in `continued`: see
     /// [`heads_continued_by`](SourceRegistry::heads_continued_by).
     ///
-    /// Other files of the same name stay, since they may have been rotated and be ingested under a
-    /// new name.
+    /// Other files of the same name stay, since a rotated file may be ingested again under its new
+    /// name.
     pub fn record(&mut self, file: SourceFile, continued: &[String]) {
         let is_replaced = |source: &SourceFile| !source.whole || continued.contains(&source.head);
         let same_path = self.with_path(&file.path).filter(|(_, source)| is_replaced(source));
@@ -366,11 +367,11 @@ impl SourceRegistry {
         self.insert(file);
     }
 
-    /// Adds the files of the registry of another store, and returns the number of new ones.
+    /// Adds the files of another store's registry, and returns the number of new files.
     ///
     /// The status of a file is not adopted, since the other store can be from another machine. The
     /// file is then recognized by its content. Of two states of a growing file, the later one
-    /// stays.
+    /// remains.
     pub fn merge(&mut self, other: SourceRegistry) -> u64 {
         let mut new = 0;
         for file in other.files.into_values() {

@@ -7,7 +7,7 @@ use super::pointer::Pointer;
 pub struct Condition {
     /// The condition holds if the pointer does not match.
     pub negated: bool,
-    /// The place of the value.
+    /// The pointer to the value.
     pub pointer: Pointer,
     /// The text, number or boolean that the value must equal; `None` for any value that is not
     /// null.
@@ -32,12 +32,13 @@ impl Condition {
             None => (rest, None),
         };
         if place.is_empty() {
-            return Err(format!("'{text}' is not a condition: write \"/place\" or \"/place = value\""));
+            return Err(format!("'{text}' is not a condition: write \"/pointer\" or \"/pointer = value\""));
         }
         Ok(Condition { negated, pointer: Pointer::parse(place)?, equals })
     }
 
-    /// Returns whether rows with these columns can satisfy the condition, which the header decides.
+    /// Returns whether rows with these columns can satisfy the condition. Only the existence of the
+    /// column counts.
     pub fn holds_for_columns(&self, columns: &[&str]) -> bool {
         let first = self.pointer.steps.first();
         first.is_some_and(|step| columns.contains(&&*step.key)) != self.negated
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn condition_has_a_place_and_a_value() {
+    fn condition_has_a_pointer_and_a_value() {
         let condition = Condition::parse("!^/a/key=x = b = c").unwrap();
         assert!(condition.negated);
         assert_eq!(condition.pointer, Pointer::parse("^/a/key=x").unwrap());

@@ -6,7 +6,7 @@ use super::filter::Filter;
 use super::pointer::Pointer;
 use super::{Map, MapKind, Reader};
 
-/// A map in words. Places are pointers in backticks.
+/// A description of a map. Pointers are in backticks.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     /// How to export the records from the product, from the comment at the top of the map.
@@ -15,20 +15,20 @@ pub struct Description {
     pub readers: Vec<&'static str>,
     /// The conditions by which the map is detected.
     pub detection: Vec<String>,
-    /// The places of several events in a record, or of wrapped values.
+    /// The pointers to several events in a record, or to wrapped values.
     pub places: Vec<String>,
-    /// Columns of the events, or columns that a wrapping supplies. Of their values, the first one
-    /// that is not null is used.
+    /// Columns of the events, or columns that a wrapping supplies. A column has the first of its
+    /// values that is not null.
     pub columns: Vec<(String, Vec<String>)>,
     /// Keys of `properties` with their values.
     pub properties: Vec<(String, Vec<String>)>,
-    /// Old and new names of events, without those that are ignored.
+    /// Old and new names of events, without ignored events.
     pub names: Vec<(String, String)>,
     /// Events and records that are ignored.
     pub ignored: Vec<String>,
     /// Texts that are null in this map only.
     pub nulls: Vec<String>,
-    /// Numeric times, too, are local times.
+    /// Numeric times are local times as well.
     pub local_epoch: bool,
 }
 

@@ -22,7 +22,7 @@ pub struct Candidates {
     pub chosen: Option<SharedMap>,
 }
 
-/// The number of first records of a file that match a map.
+/// A map, and how many of a file's first records match it.
 #[derive(Clone, Debug)]
 pub struct Fit {
     /// The map; `None` for the native form.
@@ -74,7 +74,7 @@ impl Fit {
     }
 
     /// Returns whether the map matches at least half of the examined records.
-    pub fn is_of_most(&self, detection: &Detection) -> bool {
+    pub fn matches_half(&self, detection: &Detection) -> bool {
         self.records * 2 >= detection.examined
     }
 
@@ -89,7 +89,7 @@ impl Detection {
     /// # Errors
     /// Returns [`Ambiguous`] if two maps match equally well.
     pub fn choose(&self) -> Result<Option<&Fit>, Ambiguous> {
-        let mut fits = self.fits.iter().filter(|fit| fit.is_of_most(self));
+        let mut fits = self.fits.iter().filter(|fit| fit.matches_half(self));
         let Some(best) = fits.next() else { return Ok(None) };
         match fits.next() {
             Some(other) if rank(other) == rank(best) => {
@@ -262,7 +262,7 @@ fn skip_space(scanner: &Scanner<'_>, mut pos: usize) -> usize {
 }
 
 impl Candidates {
-    /// Returns the candidates for the values inside a wrapping whose map the user chose.
+    /// Returns the candidates for the values inside a wrapping, if the user chose a map for them.
     pub fn within(&self, chosen: SharedMap) -> Candidates {
         let maps = self.maps.iter().filter(|map| map.is_wrapping()).cloned().collect();
         Candidates { maps, chosen: Some(chosen) }
@@ -272,7 +272,7 @@ impl Candidates {
     /// form.
     ///
     /// # Errors
-    /// [`Ambiguous`] if two maps match equally well.
+    /// Returns [`Ambiguous`] if two maps match equally well.
     pub fn best(
         &self,
         buffer: &mut TextBuffer<'_>,
@@ -286,7 +286,7 @@ impl Candidates {
     /// Returns the map whose pattern matches a text.
     ///
     /// # Errors
-    /// [`Ambiguous`] if two maps match equally well.
+    /// Returns [`Ambiguous`] if two maps match equally well.
     pub fn best_of_text(&self, text: &str) -> Result<Option<&SharedMap>, Ambiguous> {
         self.most_conditions(false, |map| map.fits_text(text))
     }

@@ -10,7 +10,7 @@ use crate::suggest::nearest;
 /// An expression that yields the value of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
-    /// `"/a/b|lower"`: the value at a place, through filters.
+    /// `"/a/b|lower"`: the value at a pointer, after its filters.
     Place(FilteredPlace),
     /// `"=text"`: a constant.
     Constant(Box<str>),
@@ -27,10 +27,10 @@ pub enum Expression {
     },
 }
 
-/// A place, and the filters that are applied to its text.
+/// A pointer, and the filters that are applied to the text it refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilteredPlace {
-    /// The place.
+    /// The pointer.
     pub pointer: Pointer,
     /// The filters.
     pub filters: Vec<Filter>,
@@ -41,12 +41,12 @@ pub struct FilteredPlace {
 pub enum Part {
     /// A fixed text.
     Text(Box<str>),
-    /// The text at a place.
+    /// The text at a pointer.
     Place(FilteredPlace),
 }
 
 impl Expression {
-    /// Parses the text of an expression. Lists and conditions are not written as text; the reader
+    /// Parses the text of an expression. Lists and conditions are not written as text; the parser
     /// of the map builds them.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Expression {
         }
         if !text.contains('{') {
             return Err(format!(
-                "'{text}' is not an expression: a place begins with '/', a constant with '=', as in \"={text}\""
+                "'{text}' is not an expression: a pointer begins with '/', a constant with '=', as in \"={text}\""
             ));
         }
         let (mut parts, mut rest) = (Vec::new(), text);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_an_expression_is_a_place_a_constant_or_a_template() {
+    fn text_is_a_pointer_a_constant_or_a_template() {
         let parse = |text| Expression::parse(text).unwrap();
         assert_eq!(parse("/a/b"), Expression::Place(place("/a/b")));
         assert_eq!(parse("^/a"), Expression::Place(place("^/a")));

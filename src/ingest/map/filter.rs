@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-/// The largest output of a filter, in bytes. A small gzip file can contain any number of bytes.
+/// The largest output of a filter, in bytes. A small gzip file can expand to any size.
 pub const LIMIT: usize = 16 << 20;
 
 /// The names of the filters.

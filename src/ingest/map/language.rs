@@ -58,7 +58,7 @@ impl Map {
     /// Reads a map. `name` is the name of a preset, or the path of the file.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] with the line of the first mistake.
+    /// Fails with [`crate::ErrorKind::Usage`] and the line of the first mistake.
     pub fn parse(name: &str, text: &str) -> Result<Map> {
         let file = TomlFile { name, text };
         let table = file.parse()?;
@@ -160,7 +160,7 @@ fn finish(file: TomlFile<'_>, mut map: Map, draft: Draft) -> Result<Map> {
         (Some(_), Some(_)) => {
             return Err(file.error(
                 draft.default_at,
-                "[default] belongs to a wrapping, and a map with [event] is not one",
+                "[default] is for wrappings only, and a map with [event] is not a wrapping",
             ));
         }
         (Some(events), None) => {
@@ -246,7 +246,7 @@ fn unwrap_place(file: TomlFile<'_>, (text, at): &(String, usize)) -> Result<Plac
     let FilteredPlace { pointer, filters } = FilteredPlace::parse(text).map_err(|e| file.error(*at, &e))?;
     match pointer.up {
         0 => Ok(Place { pointer, filters }),
-        _ => Err(file.error(*at, "a place of 'unwrap' begins at the record: '^' leads out of it")),
+        _ => Err(file.error(*at, "pointers of 'unwrap' begin at the record, so '^' is not allowed")),
     }
 }
 
@@ -413,7 +413,7 @@ mod tests {
         );
         assert_eq!(
             error(&format!("{EVENT}user_id = [\"/a\",\n\"b\"]")),
-            "my.toml:4: 'b' is not an expression: a place begins with '/', a constant with '=', as in \"=b\""
+            "my.toml:4: 'b' is not an expression: a pointer begins with '/', a constant with '=', as in \"=b\""
         );
         assert_eq!(
             error(&format!("timezone = \"Berlin\"\n{EVENT}")),
@@ -426,7 +426,7 @@ mod tests {
         assert!(error("about = \"x\"\nnames = { a = \"b\" }").contains("'names' needs [event]"));
         assert!(error("about = \"x\n").starts_with("my.toml:1: "));
         assert!(error("unwrap = \"/a\"\njoin = { by = \"/b\" }").contains("'join' needs"));
-        assert!(error("unwrap = \"^/a\"").contains("leads out of it"));
+        assert!(error("unwrap = \"^/a\"").contains("'^' is not allowed"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub fn is_pattern(pattern: &str) -> bool {
 pub struct TimeRules {
     /// The zone of times without an offset.
     pub zone: Zone,
-    /// Numeric times, too, are local times of that zone.
+    /// Numeric times are local times of that zone as well.
     pub local_epoch: bool,
 }
 
@@ -79,7 +79,7 @@ impl TimeRules {
         Some(if self.local_epoch { self.zone.from_local(time) } else { time })
     }
 
-    /// Returns whether a text means the same here as to the native [`timestamp`] parser.
+    /// Returns whether the native [`timestamp`] parser reads a text as the same time.
     pub fn agrees_with_native(self, text: &str) -> bool {
         self.zone == Zone::UTC || (!is_number(text) && has_offset(text))
     }
@@ -107,7 +107,8 @@ fn access_log(text: &str) -> Option<Micros> {
     timestamp::from_text(format!("{year}-{month:02}-{day}T{time}{offset}").as_bytes())
 }
 
-/// Parses `Mon Nov 09 2026 10:00:00 GMT+0100`, with the name of a zone in brackets after it.
+/// Parses `Mon Nov 09 2026 10:00:00 GMT+0100`, optionally followed by the name of a zone in
+/// parentheses.
 fn java_script(text: &str) -> Option<Micros> {
     let text = text.split_once(" (").map_or(text, |(time, _)| time);
     let mut parts = text.split(' ');
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn zone_can_stand_by_name_or_abbreviation() {
+    fn zone_is_a_name_or_an_abbreviation() {
         let utc = rules("UTC", false);
         for text in [
             "2026-11-09 10:00:00 CET",

@@ -88,7 +88,8 @@ pub struct Map {
     pub pattern: Option<Regex>,
     /// The conditions by which the map is detected.
     pub detect: Vec<Alternatives>,
-    /// The conditions under which a record is ignored. Each holds if all of its parts do.
+    /// The conditions under which a record is ignored. Each element holds if all its conditions
+    /// hold.
     pub ignore: Vec<Vec<Condition>>,
     /// The texts that are null.
     pub nulls: Nulls,
@@ -96,9 +97,9 @@ pub struct Map {
     pub timezone: Option<Zone>,
     /// The patterns of times, which are tried first.
     pub time_formats: Vec<String>,
-    /// Numeric times, too, are local times.
+    /// Numeric times are local times as well.
     pub local_epoch: bool,
-    /// The places of the events or of the wrapped values; if empty, the record itself.
+    /// The pointers to the events or to the wrapped values; if empty, the record itself.
     pub unwrap: Vec<Place>,
     /// How the parts of a split text are joined.
     pub join: Option<Join>,
@@ -151,7 +152,7 @@ impl Map {
         self.has_reader(Reader::Text) && self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(line))
     }
 
-    /// Returns whether records come in a form.
+    /// Returns whether records can have a form.
     pub fn has_reader(&self, reader: Reader) -> bool {
         self.readers.contains(&reader)
     }

@@ -54,7 +54,8 @@ impl Names {
         names
     }
 
-    /// Returns the new name of an event; empty if the event is ignored, `None` if its name stays.
+    /// Returns the new name of an event; empty if the event is ignored, `None` if its name does not
+    /// change.
     pub fn renamed<'a>(&'a self, name: &str, memo: &mut NameMemo) -> Option<Cow<'a, str>> {
         if let Some(new) = self.whole.get(name) {
             return Some(Cow::Borrowed(new));
@@ -96,7 +97,7 @@ impl Names {
 
 /// The number of names in a [`NameMemo`].
 const SLOTS: usize = 512;
-/// The longest name that is remembered, in bytes.
+/// The longest name that is cached, in bytes.
 const LONGEST: usize = 1 << 10;
 
 /// Cache of the patterns that recent names match. The names of an access log are its requests,

@@ -7,7 +7,7 @@ use super::describe::describe;
 use super::detect::Candidates;
 use super::{Map, SharedMap};
 
-/// The files, first of formats, then of wrappings.
+/// The files: first the formats, then the wrappings.
 const FILES: [(&str, &str); 40] = [
     ("amplitude", include_str!("presets/amplitude.toml")),
     ("apache_combined", include_str!("presets/apache_combined.toml")),
@@ -70,7 +70,7 @@ pub fn descriptions() -> impl Iterator<Item = (&'static SharedMap, Description)>
 pub fn all() -> &'static [SharedMap] {
     static MAPS: OnceLock<Vec<SharedMap>> = OnceLock::new();
     MAPS.get_or_init(|| {
-        // A test reads each of them.
+        // A test checks that every map is valid.
         FILES.into_iter().filter_map(|(name, text)| Map::parse(name, text).ok()).map(Arc::new).collect()
     })
 }
@@ -80,7 +80,7 @@ pub fn named(name: &str) -> Option<SharedMap> {
     all().iter().find(|map| map.name == name).cloned()
 }
 
-/// Returns the maps among which the format of a file is found.
+/// Returns the built-in maps as candidates for detecting a format.
 pub fn candidates() -> Candidates {
     Candidates { maps: all().to_vec(), chosen: None }
 }

@@ -29,7 +29,7 @@ pub struct Values {
     pub tree: Tree,
     /// The strings that were read as JSON, each with its content; `None` if it is not JSON.
     texts: Vec<(NodeId, Option<NodeId>)>,
-    /// The values outside the element that expressions have used.
+    /// The spans of the values outside the element that expressions have used.
     pub outside: Vec<Span>,
     indexes: ObjectIndexes,
     /// Buffer for the text of a template.
@@ -149,7 +149,7 @@ impl Record<'_, '_> {
         holds != condition.negated
     }
 
-    /// Returns the value at a place; `None` if there is none.
+    /// Returns the value at a pointer; `None` if there is none.
     #[inline]
     pub fn find(&mut self, pointer: &Pointer) -> Option<NodeId> {
         let level = self.levels.len().checked_sub(1 + pointer.up)?;

@@ -5,7 +5,7 @@ use super::pointer::{ListStep, Pointer, Step};
 use super::record::Record;
 use crate::json::{Kind, NodeId, Span};
 
-/// The place of wrapped values.
+/// A pointer to wrapped values, with filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The steps; `*` means every element.
@@ -17,7 +17,7 @@ pub struct Place {
 /// How to join a text whose parts are in several records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
-    /// The place of a value that all parts of a text have in common.
+    /// The pointer to a value that all parts of a text have in common.
     pub by: Pointer,
     /// Whether the text continues in a later record.
     pub until: JoinEnd,
@@ -45,7 +45,7 @@ pub struct Unwrapped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadWrapping;
 
-/// Returns the values at the given places of a record, in order.
+/// Returns the values at the given pointers of a record, in order.
 ///
 /// # Errors
 /// [`BadWrapping`] if a filter cannot be applied.
@@ -94,7 +94,7 @@ fn collect(
     }
 }
 
-/// Adds the values at the end of a place.
+/// Adds the values to which a pointer leads.
 fn end(
     record: &mut Record<'_, '_>,
     levels: &mut Vec<NodeId>,
@@ -144,7 +144,7 @@ fn add(
     Ok(())
 }
 
-/// Returns the levels, followed by the node at the end of a place.
+/// Returns the levels, followed by the node to which a pointer leads.
 fn with(levels: &[NodeId], end: NodeId) -> Vec<NodeId> {
     let mut levels = levels.to_vec();
     if levels.last() != Some(&end) {
@@ -175,7 +175,7 @@ mod tests {
     use crate::ingest::map::record::Values;
     use crate::json::{Scanner, TextBuffer};
 
-    /// Returns the values at the given places, and the number of levels of each.
+    /// Returns the values at the given pointers, and the number of levels of each.
     fn unwrapped(record: &str, places: &[&str]) -> Result<Vec<(String, usize)>, BadWrapping> {
         let places: Vec<Place> = places
             .iter()

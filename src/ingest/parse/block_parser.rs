@@ -63,7 +63,7 @@ impl Parser {
     /// last chunk, which also holds the unfinished line, and the buffer of the lines.
     ///
     /// One line of 1 MiB can be an envelope of half a million elements, whose rejections take
-    /// hundreds of times the memory of the line. Chunks keep that bounded.
+    /// hundreds of times the memory of the line. Chunks bound this memory.
     pub fn parse_in_chunks(
         &mut self,
         mut raw: RawBlock,
@@ -477,7 +477,7 @@ impl<'a> BlockLines<'a, '_> {
         true
     }
 
-    /// Parses a value that does not fill a line of its own.
+    /// Parses a value that shares its line with other values.
     fn parse_value(&mut self, number: u64, value: Value) {
         let (start, end) = (value.start as usize, value.end as usize);
         self.record.offset = Some(self.offset + start as u64);

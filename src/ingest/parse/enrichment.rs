@@ -45,7 +45,7 @@ pub(super) struct RowEnricher<'a> {
     enricher: &'a Enricher,
     policy: IpPolicy,
     visitor_key: &'a [u8; 32],
-    /// The user agents of the block, each once.
+    /// The distinct user agents of the block.
     agents: Vec<Arc<UserAgent>>,
     memos: EnrichmentMemos,
 }

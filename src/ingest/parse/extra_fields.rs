@@ -21,9 +21,9 @@ pub(super) struct InheritedFields {
     /// The fields with a column whose value cannot be used. An event that has such a field itself
     /// does not inherit the envelope's value.
     pub unusable: FieldSet,
-    /// The object of all fields; events without fields of their own share it.
+    /// The object of all fields. Events without unknown fields share it.
     pub object: Span,
-    /// Bytes that may still be written for events that have fields of their own.
+    /// Bytes that may still be written for events that have unknown fields.
     pub budget: usize,
 }
 
@@ -91,11 +91,11 @@ pub(super) fn write_object(
     (masked(buffer, span, policy), lone)
 }
 
-/// Returns where a member begins and ends in the lines; `None` if it cannot be copied as it is.
+/// Returns the range of a member in the lines; `None` if it cannot be copied verbatim.
 fn verbatim(lines: &str, member: &Member) -> Option<(usize, usize)> {
     let Member { key, value } = member;
     let is_plain = !key.has(LONE_SURROGATE | UNQUOTED) && !value.has(LONE_SURROGATE | UNQUOTED);
-    // Only the colon is between them.
+    // Only a colon separates the key from the value.
     let is_dense = key.end + 1 == value.start && value.end as usize <= lines.len();
     (is_plain && is_dense).then_some((key.start as usize, value.end as usize))
 }

@@ -60,7 +60,7 @@ pub(super) struct RowBuilder<'a> {
     pub(super) out_of_range: FieldSet,
     /// The current event has a time without an offset that was read as UTC.
     pub(super) has_utc_time: bool,
-    /// Number of such events.
+    /// Number of events with a time without an offset that was read as UTC.
     pub(super) utc_times: u64,
     /// The texts of the current event that were already read as times with an offset.
     pub(super) known_times: Vec<(Span, Micros)>,
@@ -107,7 +107,7 @@ impl<'a> RowBuilder<'a> {
             options,
             buffer,
             enricher: RowEnricher::new(enricher, options.ip, &options.visitor_key, memos),
-            // Reserve a sixteenth more than the last block needed.
+            // Reserve a fifteenth more than the last block needed.
             rows: Vec::with_capacity(lines.len() / line_size.max(SHORT_LINE) / 15 * 16),
             warnings: Warnings::default(),
             pending: Vec::new(),

@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::event::{TextId, TextPool};
 use crate::json::{Span, TextBuffer};
 
-/// Length in bytes from which a text is first looked up by its span. Thousands of events can have
-/// the same long text of their envelope, which must not be hashed for each of them.
+/// Minimum length, in bytes, of texts that are first looked up by span. Thousands of events can
+/// inherit one long text from their envelope; the lookup avoids hashing it for each event.
 const LONG: u32 = 256;
 
 /// The texts of the rows of a block, each stored once.

@@ -23,7 +23,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The smallest limit, in bytes.
 const MIN_LIMIT: usize = 8 << 20;
-/// The largest number of unfinished files, each with an open handle. A process may have hundreds.
+/// The largest number of unfinished files, each with an open handle. Operating systems allow a
+/// process to have hundreds.
 const MAX_FILES: usize = 128;
 
 /// The limit for parsed chunks that wait for the writing thread.

@@ -117,8 +117,8 @@ impl FileProgress {
         }
     }
 
-    /// Moves the pending counts to the committed ones: the transaction was committed, or it is
-    /// empty or discarded and the counts only report what was read.
+    /// Moves the pending counts to the committed ones after a commit. After an empty or discarded
+    /// transaction, the counts only report how lines were read.
     pub fn settle(&mut self) {
         for state in self.files.values_mut() {
             let pending = std::mem::take(&mut state.pending);

@@ -223,7 +223,7 @@ impl<'a> FileReader<'a> {
         self.send(Message::End { file, end: FileEnd { update, ..FileEnd::default() } })
     }
 
-    /// Returns the size of a file whose status says that it is unchanged; `None` if the file must
+    /// Returns the size of a file whose status shows that it is unchanged; `None` if the file must
     /// be opened.
     fn unchanged_size(&self, path: &Path, name: &str) -> Option<u64> {
         if self.inputs.force {

@@ -17,7 +17,7 @@ use crate::store::rejects;
 use crate::store::transaction::Transaction;
 use crate::time::{Day, format_utc};
 
-/// The largest number of rejected lines that a report names.
+/// The largest number of rejected lines that a report lists.
 const MAX_NAMED: usize = 10;
 
 impl IngestRun<'_> {

@@ -85,6 +85,6 @@ pub struct SourceUpdate {
     /// The heads of the entries that it replaces: see
     /// [`SourceRegistry::record`](crate::ingest::input::source_registry::SourceRegistry::record).
     pub continued: Vec<String>,
-    /// Whether only the name or the status is new, which does not justify a commit of its own.
+    /// Whether only the name or the status is new, which does not justify a separate commit.
     pub only_status: bool,
 }

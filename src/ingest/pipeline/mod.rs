@@ -58,8 +58,8 @@ pub use report::{IngestReport, RejectedLineRef};
 /// Memory of an ingest in addition to its batches, in bytes: the program, its threads, cached user
 /// agents, and the stored rows that are merged, one partition at a time.
 const BASE_MEMORY: u64 = 160 << 20;
-/// Divisor of the remaining memory that gives the size of a batch. Encoding its tables takes more
-/// than the same amount again.
+/// Divisor of the remaining memory that gives the size of a batch. Encoding the tables of a batch
+/// takes more than this amount in addition.
 const BATCH_PART: u64 = 5;
 /// Divisor of the remaining memory for the chunks that wait for the next batch.
 const BACKPRESSURE_PART: u64 = 7;
@@ -75,9 +75,8 @@ const BATCH_BYTES_PER_LINE_HASH: usize = 512;
 /// `config`, flags included.
 ///
 /// # Errors
-/// An error that occurs before anything is read: invalid settings, or a store that cannot be
-/// opened. Later errors are in [`IngestReport::failure`], next to the summary of the committed
-/// batches.
+/// Fails before anything is read if the settings are invalid or the store cannot be opened. Later
+/// errors are in [`IngestReport::failure`], next to the summary of the committed batches.
 pub fn run(
     store: &Store,
     config: &ResolvedConfig,
@@ -95,8 +94,8 @@ pub fn run(
     crate::config::check_file(store)?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
-    // The lock is held here. If an earlier first ingest was interrupted before this step, it is
-    // repeated.
+    // The lock is held here. The step is repeated if an earlier first ingest was interrupted before
+    // it.
     if let Err(error) = crate::config::write(&**store.file_system(), store.dir(), config) {
         writer.abandon();
         return Err(error);
@@ -271,7 +270,7 @@ fn parse_options(settings: &Settings, options: &IngestOptions, key: &SecretKey) 
 /// session timeout determine its days and sessions. An empty store accepts any settings.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if they differ.
+/// Fails with [`ErrorKind::Usage`] if they differ.
 pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
     if manifest.is_empty() {
         return Ok(());

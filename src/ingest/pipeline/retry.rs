@@ -36,15 +36,16 @@ pub struct RetryReport {
     pub accepted: u64,
     /// Lines that were read and rejected again.
     pub rejected: u64,
-    /// Lines that could not be read, by reason. They stay as they are.
+    /// Lines that could not be read, by reason. They are not changed.
     pub unreadable: BTreeMap<Unreadable, u64>,
 }
 
-/// Ingests the rejected lines for which `selects` returns true again, in one commit.
+/// Ingests again, in one commit, the rejected lines for which `selects` returns true.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if the map of the options reads a wrapping, or the settings differ from the
-/// store's; otherwise the errors of the store. After an error, nothing has changed.
+/// Fails with [`ErrorKind::Usage`] if the map of the options reads a wrapping or the settings
+/// differ from the store's. Fails if the store cannot be read or written. An error leaves the store
+/// unchanged.
 pub fn retry(
     store: &Store,
     config: &ResolvedConfig,

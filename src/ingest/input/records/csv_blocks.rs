@@ -16,7 +16,7 @@ use crate::ingest::input::source_registry::ReadPosition;
 pub struct RowBlock {
     /// The rows, without the header.
     pub raw: RawBlock,
-    /// The record that was skipped. The block then has no rows.
+    /// The skipped record, if any; the block then has no rows.
     pub broken: Vec<BrokenRecord>,
     /// The position after the block.
     pub position: ReadPosition,
@@ -77,7 +77,7 @@ impl CsvBlocks {
         Ok(Some(self.block(blocks, raw, Vec::new(), damage)))
     }
 
-    /// Reads to the end of a row, whose first bytes are `bytes`.
+    /// Skips the row that begins with `bytes`.
     fn skip_row(
         &mut self,
         blocks: &mut BlockReader,
@@ -165,7 +165,7 @@ mod tests {
             broken.extend(found.broken.iter().map(|b| (b.line, b.offset, b.reason, b.length)));
             position = found.position;
         }
-        // The line feed of a header's or a skipped row's CRLF can remain, as a blank line.
+        // After a header or a skipped row, the line feed of its CRLF can remain as a blank line.
         let rows = String::from_utf8(rows).unwrap().replace("\n\n", "\n");
         (rows.trim_start_matches('\n').to_owned(), broken, position)
     }

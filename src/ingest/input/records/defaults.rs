@@ -10,15 +10,15 @@ use crate::time::{Zone, format_utc};
 /// The values that wrappings supply, as JSON.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// Columns.
+    /// Values of columns.
     columns: Vec<(Field, String)>,
-    /// Members of the wrapped object.
+    /// Members to add to the wrapped object.
     pub members: Vec<(String, String)>,
 }
 
 impl Given {
-    /// Returns the values for one of several values inside a wrapping. The index is appended to the
-    /// id from the wrapping, which would otherwise be the id of all of them.
+    /// Returns the defaults for one of several values inside a wrapping. Appends the index to the
+    /// event id, which the values would otherwise share.
     pub fn numbered(&self, index: usize) -> Given {
         let mut given = self.clone();
         for (field, json) in &mut given.columns {
@@ -43,8 +43,8 @@ impl Given {
     }
 }
 
-/// Evaluates the values that a wrapping supplies, and adds those of the wrappings around it. The
-/// inner wrapping has precedence.
+/// Evaluates the defaults of a wrapping, and adds those of outer wrappings. Inner wrappings have
+/// precedence.
 pub fn given(
     record: &mut Record<'_, '_>,
     defaults: &Defaults,
@@ -87,7 +87,7 @@ fn json(record: &Record<'_, '_>, found: Found) -> Option<String> {
     Some(serde_json::Value::from(&*text).to_string())
 }
 
-/// Returns a time as JSON in a form that native lines can have; `None` if it is not a time.
+/// Returns a time as JSON in a form that native lines accept; `None` if it is not a time.
 fn time_json(record: &Record<'_, '_>, found: Found, rules: TimeRules) -> Option<String> {
     let text = record.found_text(found)?;
     if is_number(&text) && !rules.local_epoch {

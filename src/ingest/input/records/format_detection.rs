@@ -12,7 +12,7 @@ use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader};
 use crate::ingest::map::detect::{Ambiguous, Candidates, Detection, EXAMINED, Examination, named_events};
 use crate::ingest::map::{Reader, SharedMap};
 
-/// The line that names the columns of a W3C log.
+/// Prefix of the line that names the columns of a W3C log.
 const FIELDS: &str = "#Fields:";
 
 /// Properties of the beginning of a file.
@@ -71,18 +71,18 @@ fn format_of(head: &Head, map: Option<SharedMap>, reader: Reader) -> FileFormat 
 }
 
 /// Returns whether the map that the user chose reads the file itself instead of the values inside a
-/// wrapping: its `detect` conditions or its pattern match half of the records, or it has neither
-/// and the records have events with names.
+/// wrapping. It does if its `detect` conditions or its pattern match at least half of the records.
+/// A map with neither reads the file if it finds named events in at least half of the records.
 fn reads(map: &SharedMap, head: &Head, detection: &Detection) -> bool {
     if !head.is_json {
         // Only lines of text can be wrapped.
-        return !map.has_reader(Reader::Text) || detection.fits.iter().any(|fit| fit.is_of_most(detection));
+        return !map.has_reader(Reader::Text) || detection.fits.iter().any(|fit| fit.matches_half(detection));
     }
     if !map.has_reader(Reader::Json) && !map.has_reader(Reader::Text) {
         return true;
     }
     if map.conditions() > 0 {
-        return detection.fits.iter().any(|fit| fit.is_of_most(detection));
+        return detection.fits.iter().any(|fit| fit.matches_half(detection));
     }
     let (mut named, mut examined) = (0, 0);
     records(head, &mut |text| {
@@ -106,7 +106,7 @@ fn ambiguity_within(head: &Head, format: &FileFormat, candidates: &Candidates) -
     unwrapper.ambiguous().map(|(maps, _)| maps.clone())
 }
 
-/// Calls `read` with each record of the beginning of a file, as long as it returns true.
+/// Calls `read` with each record at the beginning of a file, until `read` returns false.
 fn records(head: &Head, read: &mut dyn FnMut(&str) -> bool) {
     let mut goes_on = true;
     if head.values {

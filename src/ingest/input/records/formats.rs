@@ -23,8 +23,8 @@ pub struct Formats {
 }
 
 impl Formats {
-    /// Returns how a file is read: by a map, or as native lines. `known` is the hash of the map
-    /// that read the beginning of the file, or `None` in it if these were native lines.
+    /// Returns how a file is read: by a map, or as native lines. `known` is set for a file that was
+    /// read before: to the hash of its map, or to `Some(None)` for native lines.
     ///
     /// # Errors
     /// Fails if several maps match equally well, or if the beginning of the file shows that it is

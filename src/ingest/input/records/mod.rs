@@ -46,7 +46,7 @@ pub enum Layout {
     JsonLines,
     /// Lines of text that match a pattern.
     Text,
-    /// Rows of fields, with their names.
+    /// Rows of fields, and the names of the fields.
     Rows(Reader, Arc<[String]>),
     /// Records that were extracted from other records, one a line.
     Prepared(Vec<Prepared>),

@@ -36,7 +36,7 @@ impl FileFormat {
         self.map.is_none() && !self.values
     }
 
-    /// Returns the map of the file's events and its display name; `None` for native lines.
+    /// Returns the display name of the format and the map of the events; `None` for native lines.
     pub fn known_as(&self) -> Option<(String, &SharedMap)> {
         let map = self.map.as_ref()?;
         Some(match &self.within {
@@ -53,7 +53,8 @@ pub struct RecordReader {
     columns: Arc<[String]>,
     splitter: Option<ValueSplitter>,
     unwrapper: Option<Unwrapper>,
-    /// The source block that is being unwrapped, and the position in it.
+    /// The source block being unwrapped, the offset of its next record, and the number of records
+    /// done.
     source: Option<(RawBlock, usize, u64)>,
     csv: CsvBlocks,
     ended: bool,
@@ -212,11 +213,11 @@ impl RecordReader {
     fn not_json(&self, at: SplitError) -> Error {
         let SplitError { line, offset } = at;
         let message = format!(
-            "cannot read {} to its end: there is no whole JSON value at line {line}, byte {offset}",
+            "cannot read {} to its end: no complete JSON value at line {line}, byte {offset}",
             self.blocks.name()
         );
         Error::new(ErrorKind::PartialInput, message)
-            .hint("correct the file at that place; the values before it are stored")
+            .hint("correct the file at that position; the values before it are stored")
     }
 
     /// Reads a block of rows that can span lines.

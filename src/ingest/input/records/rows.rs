@@ -144,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn last_row_ends_where_a_scan_of_all_fields_finds_it(text in "[a\",\r\n]{0,24}") {
-            // Passes one field after another.
+            // Skips one field at a time.
             let (bytes, mut end, mut pos) = (text.as_bytes(), 0, 0);
             while pos < bytes.len() {
                 if bytes[pos] == b'"' {

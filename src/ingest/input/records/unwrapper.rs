@@ -1,8 +1,8 @@
 //! Removes wrappings: extracts the records inside the records of a log shipper.
 //!
 //! The format of the content of a wrapping is detected in turn, up to four levels deep. Each record
-//! found is written to a line of its own in a new block, with its position in the input, the map
-//! that reads it, and the columns that its wrappings supply.
+//! is written on a separate line of a new block, with its position in the input, the map that reads
+//! it, and the columns that its wrappings supply.
 //!
 //! An unwrapper reads the records of a file in order, since a text can continue in a later record.
 
@@ -29,7 +29,7 @@ pub struct Unwrapper {
     values: Values,
     /// Texts that continue in a later record.
     pending: Vec<PartialText>,
-    /// A text was joined, so that reading cannot resume in the middle of the file.
+    /// A text was joined, so reading cannot resume in the middle of the file.
     has_joined: bool,
     /// The first value that two maps fit equally well. Nothing is read after it.
     ambiguous: Option<(Ambiguous, Position)>,
@@ -39,7 +39,7 @@ pub struct Unwrapper {
 /// The records that were found.
 #[derive(Debug, Default)]
 pub struct UnwrappedBlock {
-    /// The records, each on a line of its own.
+    /// The records, one per line.
     pub text: String,
     /// Their positions.
     pub records: Vec<Prepared>,
@@ -49,7 +49,7 @@ pub struct UnwrappedBlock {
     pub broken: Vec<BrokenRecord>,
 }
 
-/// The parts, read so far, of a text that continues in a later record.
+/// The beginning of a text that continues in a later record.
 struct PartialText {
     depth: usize,
     /// The value at [`Join::by`], which all parts of a text have in common.
@@ -132,7 +132,7 @@ impl Unwrapper {
         }
     }
 
-    /// Ends the file: texts that still wait for another part count as complete.
+    /// Ends the file. Texts that lack their last part count as complete.
     pub fn finish(&mut self) {
         for part in std::mem::take(&mut self.pending) {
             let given = Given::default();
@@ -252,7 +252,7 @@ impl Unwrapper {
             Some(index) => context.given.numbered(index),
             None => context.given.clone(),
         };
-        // Paths begin at the object that contains the value.
+        // The paths of the defaults begin at the object that contains the value.
         let levels = value.levels.split_last().map_or(&[][..], |(_, levels)| levels);
         let mut record = Record { buffer, values: &mut self.values, nulls: &map.nulls, levels };
         let given = given(&mut record, defaults, outer, self.zone.or(map.timezone), map.local_epoch);
@@ -312,7 +312,7 @@ impl Unwrapper {
                     self.deeper(map, buffer, root, context);
                 }
             }
-            // The chosen map may read no text at all.
+            // The chosen map may have no reader for text.
             Ok(Some(map)) if map.fits_text(text) => self.add(text, Some(map.clone()), context),
             Ok(_) => self.out.ignored += 1,
             Err(ambiguous) => self.end_at(ambiguous, context),

@@ -59,7 +59,7 @@ pub struct ValueSplitter {
     escaped: bool,
     /// White space precedes the next byte in a container.
     after_space: bool,
-    /// A number, `true`, `false` or `null` outside of any container.
+    /// The value is a number, `true`, `false` or `null` outside of any container.
     in_scalar: bool,
     /// The value is an element of a top-level list.
     in_list: bool,
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn value_has_the_line_and_the_byte_of_its_beginning() {
+    fn value_reports_line_and_offset_of_its_start() {
         let (found, _) = split("[\n  {\n\"a\":1},\n\n {}]", 4);
         assert_eq!(found, [("{\"a\":1}".into(), 2, 4), ("{}".into(), 5, 16)]);
     }

@@ -1,7 +1,7 @@
 use super::super::fingerprint::hash;
 use super::*;
 
-/// A file that was ingested up to `consumed`. `lines` is not used to recognize it.
+/// Returns the entry of a file that was ingested up to `consumed`.
 fn source(path: &str, bytes: &[u8], consumed: usize) -> SourceFile {
     let window = WINDOW as usize;
     SourceFile {
@@ -38,7 +38,7 @@ enum Does {
 }
 use Does::{Read, Resume, Skip};
 
-/// Returns the outcome of the plan for a file, and the number of parts that were read to find it.
+/// Returns the outcome of the plan for a file, and the number of reads that the plan needed.
 fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (Does, usize) {
     let mut parts = 0;
     let rules = rules("o");
@@ -178,7 +178,7 @@ fn file_that_changed_in_its_middle_is_read() {
     let grown = |bytes: &[u8]| [bytes, line].concat();
     assert_eq!(plan(&files, "a", &grown(&before)).0, Resume(before.len() as u64));
     assert_eq!(plan(&files, "a", &grown(&after)).0, Read);
-    // Both have the same size, head and tail. Each keeps its entry.
+    // Both files have the same size, head and tail. Each keeps its entry.
     let mut both = files;
     both.record(source("b", &after, after.len()), &[]);
     assert_eq!((plan(&both, "a", &before).0, plan(&both, "b", &after).0), (Skip, Skip));
@@ -256,7 +256,7 @@ fn merged_registries_know_the_files_of_both_in_any_order() {
     assert_eq!(first, again);
 }
 
-/// Returns the registry of these files. Recording a file would replace those with the same content.
+/// Returns a registry of these files. Unlike `record`, it keeps files with the same content.
 fn inserted(files: impl IntoIterator<Item = SourceFile>) -> SourceRegistry {
     let mut registry = SourceRegistry::default();
     files.into_iter().for_each(|file| registry.insert(file));

@@ -1,8 +1,8 @@
 //! Finds the IP addresses in a run of hexadecimal digits, dots and colons.
 //!
-//! The run can contain more than an address: a port (`203.0.113.9:443`), a word that ends in such
-//! letters (`add:2001:db8::1`), a time, or the period of a sentence. If it is unclear which groups
-//! form the address, all groups count as the address.
+//! The run can contain more than an IP address: a port (`203.0.113.9:443`), a word that ends in
+//! hexadecimal digits (`add:2001:db8::1`), a time, or the period of a sentence. If it is unclear
+//! which groups form the IP address, the result covers all groups.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +13,7 @@ pub(super) struct Address {
     pub(super) start: usize,
     /// Offset after its last byte.
     pub(super) end: usize,
-    /// The address; `None` if there are more groups than an address has.
+    /// The IP address; `None` if there are more groups than an IP address has.
     pub(super) ip: Option<IpAddr>,
 }
 
@@ -77,7 +77,8 @@ fn find_v4(run: &str) -> Vec<Address> {
         let end = pos + length;
         let continues = bytes.get(end) == Some(&b'.') && is_digit(end + 1);
         let start = starts[0];
-        // A version such as `312.0.0.34.111`: the address of a host does not begin with 0.
+        // This excludes a version such as `312.0.0.34.111`: no host has an IP address that begins
+        // with 0.
         let is_longer = continues
             || start.checked_sub(2).is_some_and(|at| is_digit(at) && bytes.get(at + 1) == Some(&b'.'));
         if count >= 4 && !(octets[0] == 0 && is_longer) {

@@ -1,12 +1,12 @@
 //! Masks IP addresses outside the `ip_address` column: in JSON objects and in rejected lines.
 //!
 //! The setting `privacy.ip` also applies to the IP addresses in these texts. [`IpPolicy::Keep`]
-//! masks nothing, [`IpPolicy::Truncate`] sets the host part to zero, and [`IpPolicy::Drop`] removes
-//! the address.
+//! masks nothing, [`IpPolicy::Truncate`] sets the host part to zero, and [`IpPolicy::Drop`]
+//! replaces the IP address by `-`.
 //!
-//! An address is masked at any position in a text, next to any characters. [`runs`] finds the parts
-//! of a text that consist of the characters of IP addresses, and [`addresses`] finds the addresses
-//! in such a part.
+//! An IP address is masked at any position in a text, next to any characters. [`runs`] finds the
+//! parts of a text that consist of the characters of IP addresses, and [`addresses`] finds the IP
+//! addresses in these parts.
 
 mod addresses;
 mod runs;
@@ -24,8 +24,8 @@ const DROPPED: &str = "-";
 /// Masks the IP addresses in the strings of JSON text, keys included, at any depth; returns `None`
 /// if nothing changes.
 ///
-/// A dropped address becomes `-`. A string that contains nothing but dropped addresses becomes
-/// null; such a key becomes an empty string.
+/// A dropped IP address becomes `-`. A string that contains only dropped IP addresses and
+/// punctuation becomes null; a key becomes an empty string.
 pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     if policy == IpPolicy::Keep {
         return None;
@@ -74,7 +74,7 @@ pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
 }
 
 /// Masks IP addresses in a text that is truncated, possibly within an IP address; returns `None`
-/// under [`IpPolicy::Keep`]. A truncated address at the end is removed.
+/// under [`IpPolicy::Keep`]. A truncated IP address at the end is removed.
 pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
         return None;
@@ -92,7 +92,7 @@ pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
 /// A text whose IP addresses are masked.
 struct Masked {
     text: Vec<u8>,
-    /// All addresses were dropped, and only punctuation remains.
+    /// All IP addresses were dropped, and only punctuation remains.
     is_empty: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Finds runs of the characters that occur in IP addresses, and the addresses in them.
+//! Finds runs of the characters that occur in IP addresses, and the IP addresses in these runs.
 //!
 //! Characters of a run may be escaped: in JSON at any depth (`\u002e`, `\\u002e`), by a web server
 //! (`\x2e`), or percent-encoded, twice if a URL is inside another URL (`%253A`).
@@ -27,7 +27,7 @@ pub(super) fn each_address(text: &[u8], mut each: impl FnMut(Address)) {
     found.into_iter().for_each(&mut each);
 }
 
-/// Merges addresses that overlap. If two start at the same position, the longer one is kept.
+/// Merges IP addresses that overlap. If two start at the same position, the longer one is kept.
 fn merge(mut found: Vec<Address>) -> Vec<Address> {
     found.sort_unstable_by_key(|address| (address.start, std::cmp::Reverse(address.end)));
     let mut merged: Vec<Address> = Vec::with_capacity(found.len());
@@ -44,9 +44,9 @@ fn merge(mut found: Vec<Address>) -> Vec<Address> {
     merged
 }
 
-/// Finds the addresses in a text without escapes.
+/// Finds the IP addresses in a text without escapes.
 ///
-/// Every address has a dot between digits, or a colon next to another colon or to a hexadecimal
+/// Every IP address has a dot between digits, or a colon next to another colon or to a hexadecimal
 /// digit. Most texts are therefore searched for dots and colons only.
 fn in_plain_text(text: &[u8], mut each: impl FnMut(Address)) {
     let byte = |at: Option<usize>| at.and_then(|at| text.get(at)).copied();
@@ -81,7 +81,7 @@ fn in_plain_text(text: &[u8], mut each: impl FnMut(Address)) {
     }
 }
 
-/// Finds the addresses in a text with escapes; percent-encoding is decoded if `percent` is set.
+/// Finds the IP addresses in a text with escapes. Percent-encoding is decoded if `percent` is set.
 fn in_escaped_text(text: &[u8], percent: bool, mut each: impl FnMut(Address)) {
     let mut pos = 0;
     // The current run, and the positions of its characters and of the end of the run.

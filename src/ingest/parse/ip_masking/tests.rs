@@ -162,7 +162,8 @@ fn addresses_in(text: &str) -> Vec<IpAddr> {
     found
 }
 
-/// Notations of an address. Further digits next to it would make it another address.
+/// Generates an IP address in various notations and surroundings. No surroundings add digits, which
+/// would change the IP address.
 fn notation() -> impl Strategy<Value = String> {
     // `Chrome/120.0.0.0` is a version.
     let host = |ip: &Ipv4Addr| !matches!(ip.octets(), [_, 0, 0, 0]);
@@ -212,7 +213,8 @@ proptest! {
         let line = format!("{before}{ip}{after}");
         let masked = text(&line, Drop);
         prop_assert!(addresses_in(&masked).is_empty(), "{line:?} → {masked:?}");
-        // The same in a string of a JSON object, and in a JSON string inside a JSON string.
+        // Masking also finds it in a string of a JSON object, and in a JSON string inside a JSON
+        // string.
         let mut json = serde_json::json!({ "a": line, "b": serde_json::json!({ "c": line }).to_string() }).to_string();
         json = mask_json(&json, Drop).unwrap_or(json);
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -223,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn truncated_text_has_networks_only(before in "[ -$&-,/;-@G-Z_g-z]{0,8}", ip: Ipv4Addr, after in "[ -,/;-@G-Z_g-z]{0,8}") {
+    fn truncation_keeps_only_the_network(before in "[ -$&-,/;-@G-Z_g-z]{0,8}", ip: Ipv4Addr, after in "[ -,/;-@G-Z_g-z]{0,8}") {
         let masked = text(&format!("{before}{ip}{after}"), Truncate);
         let [a, b, c, _] = ip.octets();
         prop_assert_eq!(masked, format!("{before}{a}.{b}.{c}.0{after}"));

@@ -15,8 +15,8 @@ use crate::ingest::timestamp::has_offset;
 use crate::json::{Kind, Member, NodeId, Span, Value, compact};
 use crate::time::{Micros, Zone, format_utc};
 
-/// The name of requests for style sheets, scripts, images and similar files. They are neither page
-/// views nor landing pages.
+/// The event name of requests for style sheets, scripts, images and similar files. They are neither
+/// page views nor landing pages.
 const ASSET: &str = "asset_requested";
 
 /// The columns that requests for assets do not have.
@@ -182,7 +182,7 @@ impl BlockLines<'_, '_> {
         IdSource::Hash(hash)
     }
 
-    /// Adds a rejected line with the ids that its fields name.
+    /// Adds a rejected line with the ids in its fields.
     pub(super) fn add_rejected(&mut self, mut rejected: RejectedLine, time: Option<Micros>) {
         if self.line.present() != 0 {
             let identity = self.rows.rejected_identity(&self.line);
@@ -205,7 +205,7 @@ pub(super) enum Converted {
     Null,
     WrongType,
     Value(FieldValue),
-    /// A time with an offset, which native lines can have, and its value.
+    /// A time with an offset, in a form that native lines accept, and its value.
     Time(FieldValue, Micros),
 }
 
@@ -278,7 +278,7 @@ fn number_value(span: Span) -> FieldValue {
 /// The forms of the times of a map.
 struct TimeForms<'m> {
     rules: TimeRules,
-    /// The zone of times without an offset was given.
+    /// A zone was given for times without an offset.
     has_zone: bool,
     /// The patterns of `time_format`.
     patterns: &'m [String],

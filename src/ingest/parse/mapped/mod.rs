@@ -39,7 +39,7 @@ pub(super) struct RecordPlace {
 }
 
 impl RecordPlace {
-    /// Creates the place of a record that begins at a line.
+    /// Creates the position of a record that begins at the start of a line.
     pub fn new(line: u64, start: usize, end: usize) -> RecordPlace {
         RecordPlace { line, line_start: start, start, end }
     }

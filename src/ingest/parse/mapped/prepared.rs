@@ -11,7 +11,7 @@ use crate::ingest::map::row::RowKeys;
 use crate::json::Span;
 
 impl BlockLines<'_, '_> {
-    /// Parses the records of a block. `map` reads records that have no map of their own.
+    /// Parses the records of a block. `map` reads the records for which no map is set.
     pub(super) fn run_prepared(&mut self, records: &[Prepared], map: Option<&Map>) {
         let file_map = self.record.map.clone();
         for record in records {

@@ -10,7 +10,7 @@ use crate::ingest::map::row::{RowField, RowKeys};
 use crate::ingest::map::{Map, Reader};
 use crate::json::Span;
 
-/// The line that names the columns of a W3C log.
+/// Prefix of the line that names the columns of a W3C log.
 const FIELDS: &str = "#Fields:";
 
 /// The number of bytes of CSV whose lines are counted at a time.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ingest::map::SharedMap;
 
-/// The context of a rejected line that is not simply a native line.
+/// The context of a rejected line that is not a complete native line.
 #[derive(Clone, Debug, Default)]
 pub struct RejectContext {
     /// The map that read it; `None` for the native form.

@@ -141,12 +141,12 @@ pub struct RejectedLine {
     pub count: u64,
     /// Length in bytes of the line without its end, or of the event of an envelope.
     pub length: u64,
-    /// SHA-256 of those bytes.
+    /// SHA-256 of the line or event.
     pub sha256: [u8; 32],
-    /// Keyed hash of the line before IP addresses were masked; `None` if it has none. A forgotten
-    /// line is recognized by it, or else by `sha256`.
+    /// Keyed hash of the line before IP addresses were masked; `None` for a line without IP
+    /// addresses that is stored in full. A forgotten line is recognized by it, or else by `sha256`.
     pub keyed_hash: Option<String>,
-    /// The first 64 KiB of those bytes.
+    /// The first 64 KiB of the line or event.
     pub raw: Box<[u8]>,
     /// The ids that the line names, if its fields could be read. Lines of a forgotten person are
     /// not stored.
@@ -174,8 +174,8 @@ impl RejectedLine {
     /// Creates a rejected line from its bytes without the line end.
     ///
     /// Unless IP addresses are stored in full, they are masked first, and length and hash describe
-    /// the masked text. The hash of the original would reveal the address to an attacker who hashes
-    /// the line with every possible address.
+    /// the masked text. The hash of the original would reveal the IP address to an attacker who
+    /// hashes the line with every possible IP address.
     pub(crate) fn new(
         line: u64,
         reason: RejectReason,
@@ -185,8 +185,8 @@ impl RejectedLine {
     ) -> RejectedLine {
         let original = Sha256::digest(bytes).into();
         let masked = ip_masking::mask_text(bytes, ip);
-        // Under another policy, or after `wa anonymize`, the masked text can be another one. That
-        // command also removes the last bytes of a truncated text, which can be part of an address.
+        // The masked text can change under another policy or after `wa anonymize`. That command
+        // also removes the last bytes of a truncated text, which can be part of an IP address.
         let is_maskable = masked.is_some()
             || bytes.len() > RAW_LIMIT
             || ip != IpPolicy::Drop && ip_masking::mask_text(bytes, IpPolicy::Drop).is_some();
@@ -210,7 +210,7 @@ impl RejectedLine {
     /// Creates a rejected line from its beginning, when the rest is not in memory.
     ///
     /// Unless IP addresses are stored in full, only the retained, masked part is hashed. The hash
-    /// of the whole line could reveal an address in the rest of the line in the same way.
+    /// of the whole line could reveal an IP address in the rest of the line in the same way.
     pub(crate) fn overlong(long: &OverlongLine, ip: IpPolicy, key: &SecretKey) -> RejectedLine {
         let masked = ip_masking::mask_truncated_text(&long.head, ip);
         let raw = truncated(masked.as_deref().unwrap_or(&long.head));
@@ -368,7 +368,7 @@ mod tests {
             let is_keyed =
                 |text: &str| rejected(RejectReason::NotJson, text.as_bytes(), ip).keyed_hash.is_some();
             assert!(!is_keyed("12:30 and 1.5"), "{ip:?}");
-            // Truncation changes nothing in the second one, and `anonymize` removes it.
+            // Truncation does not change the second line, but `anonymize` removes its IP address.
             assert!(is_keyed("from 192.0.2.1") && is_keyed("from 192.0.2.0"), "{ip:?}");
             assert!(is_keyed(&"x".repeat(RAW_LIMIT + 1)), "{ip:?}");
         }

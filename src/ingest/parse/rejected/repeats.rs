@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::RejectReason;
 
-/// The longest line that is looked up. Longer lines take no unusual time per byte.
+/// The longest line that is looked up. Hashing and retaining longer lines costs little per byte.
 const MAX_LENGTH: usize = 128;
 
 /// Number of rejected lines of a chunk that are retained even if they are equal, so that the first
