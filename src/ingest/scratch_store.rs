@@ -57,8 +57,8 @@ impl ScratchStore {
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        // The path is recorded before the folder is created, so that a signal at any time removes
-        // it.
+        // The path is recorded before the folder is created, so that a signal handler can remove it
+        // at any time.
         folders().push(dir.clone());
         builder.create(&dir).map_err(|e| {
             Error::io("create", &dir, e).hint("set TMPDIR to a folder in which you may create files")

@@ -93,22 +93,22 @@ impl IngestCounts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum FileOutcome {
-    /// In full.
+    /// It was read in full.
     #[default]
     Read,
-    /// From the position at which an earlier ingest ended.
+    /// It was read from the position at which an earlier ingest ended.
     Resumed {
-        /// That position, in bytes.
+        /// The position, in bytes.
         from: u64,
     },
-    /// Not at all, because the file is unchanged since an earlier ingest.
+    /// It was skipped, because it is unchanged since an earlier ingest.
     Unchanged,
-    /// Up to the first damaged byte.
+    /// It was read up to the first damaged byte.
     Damaged {
         /// The error.
         error: String,
     },
-    /// Not at all, because the file could not be opened or is not a log.
+    /// It was not read, because it could not be opened or is not a log.
     Unreadable {
         /// The error.
         error: String,

@@ -77,7 +77,7 @@ pub fn from_number(number: &[u8]) -> Option<Micros> {
     if let Some(micros) = parse_scaled(number, 3).filter(|w| w.magnitude < MILLIS_BELOW * 1_000) {
         return micros.truncated();
     }
-    // `NO_TIME` is the smallest number.
+    // The smallest number is reserved for `NO_TIME`.
     parse_scaled(number, 0)?.truncated().filter(|micros| *micros != i64::MIN)
 }
 

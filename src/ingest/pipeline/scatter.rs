@@ -25,9 +25,11 @@ const MAX_RUNS: usize = 64;
 /// Divisor of the batch size: runs are read in pieces of this fraction of a batch.
 const PIECES_PER_BATCH: usize = 4;
 
-/// The number of events whose detour through a run takes as long as writing the files of one day.
+/// The number of events for which writing and reading a run takes as long as writing the files of
+/// one day.
 const EVENTS_PER_DAY: usize = 256;
-/// Minimum number of days of a batch that becomes a run because it has fewer events per day.
+/// Minimum number of days of a batch that becomes a run because it has fewer than
+/// [`EVENTS_PER_DAY`] events per day.
 const MIN_DAYS: usize = 64;
 
 /// A batch becomes a run if at least this fraction (1/`OVERLAP_PART`) of its events falls into
@@ -36,9 +38,9 @@ const OVERLAP_PART: usize = 2;
 
 /// Minimum number of days of a batch that counts as shuffled regardless of earlier batches.
 const MIN_MIXED_DAYS: usize = 8;
-/// Sum the number of days over all chunks of a batch. In an ordered batch, the sum is about the
-/// number of chunks plus the number of days. In a shuffled batch, each chunk has most days of the
-/// batch, so the sum is a multiple of that.
+/// Factor that distinguishes a shuffled batch, applied to the number of days summed over all
+/// chunks. In an ordered batch, the sum is about the number of chunks plus the number of days. In a
+/// shuffled batch, it is a multiple of that, because each chunk has most days of the batch.
 const MIXED_FACTOR: usize = 4;
 
 /// The runs, and the times of earlier batches.

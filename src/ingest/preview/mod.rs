@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::time::{Clock, Micros, Zone};
 
-/// The chatbot of events without one, if the user does not name one.
+/// The placeholder for the chatbot of events without one, if the user does not name a chatbot.
 const STAND_IN: &str = "--chatbot";
 
 /// The options of a preview.
@@ -131,16 +131,16 @@ pub struct PreviewCounts {
 pub struct ColumnPreview {
     /// Name of the column.
     pub column: String,
-    /// The expression in the map; `None` without a map, or if it was derived.
+    /// The expression in the map; `None` without a map, or for a derived column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Number of events that have it.
     pub events: u64,
-    /// Some different values.
+    /// Some distinct values.
     pub samples: Vec<String>,
 }
 
-/// The name of events.
+/// An event name.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NamePreview {
     /// The name in the file.
@@ -163,7 +163,7 @@ pub struct SessionsPreview {
     pub sessions: u64,
     /// Sessions with a message sent.
     pub conversations: u64,
-    /// Different visitors.
+    /// Distinct visitors.
     pub visitors: u64,
     /// The time of the first event, in UTC.
     pub first: Option<String>,

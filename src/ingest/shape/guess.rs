@@ -1,6 +1,7 @@
 //! Guesses which keys contain which columns, by names and values.
 //!
-//! Guesses are used for draft maps and for hints in messages. No event is read by a guess.
+//! Guesses are used for draft maps and for hints in messages. No event is read according to a
+//! guess.
 
 use super::keys::Key;
 use super::names;
@@ -150,10 +151,10 @@ const NAMES: [(Field, &[&str]); 22] = {
     ]
 };
 
-/// Guesses of the fields that keys stand for.
+/// Guesses at the fields of keys.
 #[derive(Debug, Default)]
 pub struct Guesses {
-    /// The fields with their places or templates, in the order of a map.
+    /// The fields with their pointers or templates, in the order of a map.
     pub fields: Vec<(Field, String)>,
     /// The pattern of the times, if they need one.
     pub time_format: Option<String>,
@@ -169,7 +170,7 @@ pub fn guesses(keys: &[Key]) -> Guesses {
         time_format = format;
         fields.push((Field::Timestamp, place));
     }
-    // The author of a message decides whether it was sent or received.
+    // The author of a message determines whether it was sent or received.
     if let Some(side) = keys.iter().find(|key| is_side(key)).map(|key| key.place.clone()) {
         let name = fields.iter_mut().find(|(field, _)| *field == Field::EventName);
         match name {
@@ -226,14 +227,14 @@ fn fields(keys: &[Key]) -> Vec<(Field, String)> {
     found
 }
 
-/// Returns whether a place has a generated name: that of a column without a header, or of a group
+/// Returns whether a pointer has a generated name: that of a column without a header, or of a group
 /// of a pattern.
 fn is_unnamed(place: &str) -> bool {
     let name = place.trim_start_matches('/').trim_end_matches(|c: char| c.is_ascii_digit());
     ["column", "text", "url", "ip", "user_agent"].contains(&name)
 }
 
-/// Returns whether the samples of a key can belong to no other field.
+/// Returns whether the samples of a key can belong only to this field.
 fn has_value_of(field: Field, key: &Key) -> bool {
     let all = |is: &dyn Fn(&str) -> bool| !key.samples.is_empty() && key.samples.iter().all(|text| is(text));
     let is_url = |text: &str| text.starts_with("https://") || text.starts_with("http://");
@@ -253,8 +254,8 @@ fn date_and_time(keys: &[Key]) -> Option<String> {
     TimeRules::UTC.text(&format!("{date} {time}")).map(|_| "{/date} {/time}".to_owned())
 }
 
-/// Returns the names of a key: its last step, unless that is too general in an object, and its last
-/// two steps, in lower case and without separators.
+/// Returns the names of a key, in lower case and without separators: its last step, unless that is
+/// too general in an object, and its last two steps joined.
 fn names_of(place: &str) -> Vec<String> {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -287,7 +288,7 @@ fn suits(field: Field, key: &Key) -> bool {
         Field::Timestamp => is_time(key),
         Field::Properties => has(&["object", "JSON as text"]),
         Field::EventName | Field::PageUrl | Field::City => has(&["text"]),
-        // `Chrome 141` is the name of a browser.
+        // A browser name such as `Chrome 141` is not a user agent.
         Field::UserAgent => key.samples.iter().any(|sample| sample.contains('/')),
         Field::UserEmail => key.samples.iter().any(|sample| sample.contains('@')),
         Field::IpAddress => key.samples.iter().any(|sample| enrich::first_ip_address(sample).is_some()),
@@ -297,7 +298,7 @@ fn suits(field: Field, key: &Key) -> bool {
 }
 
 impl TimeRules {
-    /// Times without an offset are UTC.
+    /// The rules that read times without an offset as UTC.
     const UTC: TimeRules = TimeRules { zone: Zone::UTC, local_epoch: false };
 }
 

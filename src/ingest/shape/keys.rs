@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 4;
 /// A key, or the column of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Key {
-    /// The place in the record, in the notation of maps.
+    /// The pointer to its value, in the notation of maps.
     pub place: String,
     /// Number of records that contain it.
     pub count: u64,

@@ -60,7 +60,7 @@ struct Draft<'a> {
     needs_header: bool,
     /// The condition under which a row is the header.
     header: Option<String>,
-    /// The places of the events inside a wrapping or a record.
+    /// The pointers to the events inside a wrapping or a record.
     unwrap: Vec<String>,
     keys: &'a [Key],
     guesses: Guesses,
@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Sets the names of the events. `value` returns the text at a place of a record.
+    /// Sets the names of the events. `value` returns the text at a pointer of a record.
     fn set_names<R>(&mut self, records: &[R], value: impl Fn(&R, &str) -> Option<String>) {
         let name = self.guesses.fields.iter().find(|(field, _)| *field == Field::EventName);
         let Some((_, place)) = name else { return };
@@ -144,7 +144,7 @@ fn json(file: &str, records: &[String], wrapping: Option<&Map>) -> Option<Shape>
 /// Returns the shape of JSON values whose events are the elements of a list.
 fn of_lists(file: &str, events: &lists::Events<'_>, nearest: Option<Nearest>) -> Shape {
     let mut keys = Keys::default();
-    // Guesses see `^/id` in the elements of `chats` as `/chat/id`.
+    // For the guesses, `^/id` in the elements of `chats` is named `/chat/id`.
     let mut aliased = Keys::default();
     for levels in &events.levels {
         let Some((event, outer)) = levels.split_last() else { continue };
@@ -210,7 +210,7 @@ fn of_rows(file: &str, reader: Reader, rows: rows::Rows) -> Shape {
     let mut draft = Draft::new(file, reader, &keys, guess::guesses(&keys));
     let place = |name: &String| format!("/{}", escape_key(name));
     draft.set_names(&rows.rows, |row: &Vec<String>, wanted| {
-        // The column at the beginning of the place. The rest is a place in its JSON.
+        // A pointer begins with a column. The rest points into the JSON of that column.
         let columns = rows.columns.iter().zip(row);
         let (field, rest) = columns
             .filter_map(|(name, field)| Some((field, wanted.strip_prefix(&place(name))?)))
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn map_of_a_wrapping_looks_into_it() {
+    fn draft_map_reads_values_inside_a_wrapping() {
         let docker = crate::ingest::presets::named("docker").unwrap();
         let shape = shape("a.log", &["{\"act\":\"x\",\"ts\":1794214800}".to_owned()], Some(&docker));
         assert!(shape.skeleton.contains("unwrap = [\"/log\"]"), "{}", shape.skeleton);

@@ -37,7 +37,7 @@ const WORDS: [(&[&str], &str); 30] = [
     (&["get"], "page_view"),
 ];
 
-/// Returns the name at a place, or that of a template of places. Missing parts are empty.
+/// Returns the name that a pointer or a template yields. Missing parts are empty.
 pub fn rendered(place: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     if !place.starts_with('{') {
         return value(place).unwrap_or_default();
@@ -60,7 +60,7 @@ pub fn is_standard(name: &str) -> bool {
 const VISITOR: [&str; 7] = ["user", "visitor", "customer", "consumer", "guest", "enduser", "incoming"];
 /// Words for the other party of a conversation.
 const TEAM: [&str; 7] = ["agent", "bot", "operator", "admin", "assistant", "teammate", "outgoing"];
-/// Words that name an author, with the event of the message.
+/// Words that denote an author only if they are the whole text, with the event of the message.
 const ALONE: [(&str, &str); 8] = [
     ("in", "message_sent"),
     ("inbound", "message_sent"),

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nearest_map_names_what_is_missing() {
+    fn nearest_map_lists_missing_conditions() {
         // PostHog's events have /event, /distinct_id, /uuid and /properties.
         let nearest = nearest_to_json(r#"{"event":"x","distinct_id":"d","properties":{"a":1}}"#).unwrap();
         assert_eq!(

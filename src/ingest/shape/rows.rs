@@ -38,8 +38,8 @@ pub fn w3c(lines: &[String]) -> Option<Rows> {
     Some(Rows::new(columns, rows.collect(), "rows of a W3C extended log"))
 }
 
-/// Returns the rows of CSV, if the first row names at least two columns and most rows have as many
-/// fields, or if there is no header and all rows have the same number of fields, at least four.
+/// Returns the rows of CSV. A header must name at least two columns, and most rows must have as
+/// many fields. Without a header, all rows must have the same number of fields, at least four.
 pub fn csv(lines: &[String]) -> Option<Rows> {
     let text = lines.join("\n");
     let first = first_row(text.as_bytes())?;

@@ -5,7 +5,7 @@ use crate::ingest::map::local_time::TimeRules;
 use crate::ingest::timestamp::EARLIEST;
 use crate::time::{Micros, Zone};
 
-/// 2100-01-01T00:00:00Z. Larger numbers are ids rather than times.
+/// The end of plausible times: 2100-01-01T00:00:00Z. Larger numbers are ids rather than times.
 const LATEST: Micros = 4_102_444_800_000_000;
 
 /// The forms of dates. If a date fits two of them, the first is suggested.
@@ -34,7 +34,7 @@ const OTHERS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S %z", "%a %b %e %H:%M:%S %Y", "
 /// A time in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeColumn {
-    /// The place, or a template that joins a date and a time.
+    /// The pointer, or a template that joins a date and a time.
     pub place: String,
     /// The value of `time_format`, if the time needs one.
     pub format: Option<String>,

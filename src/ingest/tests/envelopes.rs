@@ -200,7 +200,7 @@ fn copies_of_envelope_fields_are_bounded() {
         (0..1000).filter(|n| parsed.event(*n).text(TextField::Extra).unwrap().len() > 100_000).count() as u64;
     assert!(whole > 0 && left_out + whole == 1000);
     assert_eq!(parsed.event(999).text(TextField::Extra), Some("{\"own\":1}"));
-    // Events without fields of their own share one object.
+    // Events without unknown fields share one object.
     let parsed = lines(envelope(&head, &vec![r#"{"event_name":"a"}"#; 1000].join(",")));
     assert!(parsed.warnings.is_empty());
     assert!(parsed.event(999).text(TextField::Extra).unwrap().len() > 100_000);

@@ -220,7 +220,7 @@ fn unknown_fields_are_copied_to_extra_in_order() {
         extra(&lines(line)),
         Some(r#"{"z":1.50,"a":[ 1,{"b":null}],"é":"é\n","type":"click","events":[],"n":null,"e":""}"#)
     );
-    // The last member with a key counts, whether it is escaped or one of many members.
+    // The last member with a key counts, even if the key is escaped or there are many members.
     assert_eq!(extra(&lines(event_with(r#""a":1,"b":2,"\u0061":3"#))), Some(r#"{"b":2,"\u0061":3}"#));
     let many: Vec<_> = (0..40).map(|n| format!("\"k{}\":{n}", n % 20)).collect();
     let last: Vec<_> = (20..40).map(|n| format!("\"k{}\":{n}", n % 20)).collect();
@@ -286,7 +286,7 @@ fn object_as_json_text_is_read_as_the_object() {
     let empty = lines(event_with(r#""event_name":"message_received","properties":"{ }""#));
     assert_eq!(empty.only().text(TextField::Properties), Some("{ }"));
 
-    // Inherited metadata, one event with its own.
+    // One event inherits the metadata; the other has its own.
     let envelope = lines(
         r#"{"chatbot_id":"c","session_id":"s","timestamp":1794211200,"userMetadata":"{\"plan\":\"pro\"}","events":
         [{"event_name":"a","timestamp":1794211200},
@@ -495,8 +495,8 @@ fn country_code_is_upper_case_or_null() {
         let warnings = if warned { vec![("not_a_country_code".to_owned(), 1)] } else { Vec::new() };
         assert_eq!(parsed.warned(), warnings, "{value}");
     }
-    // The warning about an envelope's country is counted once. An event with a country of its own
-    // does not inherit it.
+    // The warning about an envelope's country is counted once. An event that has a country does not
+    // inherit it.
     let parsed = lines(
         r#"{"chatbot_id":"c","session_id":"s","timestamp":1,"country_code":"Oesterreich","received_at":1794211200,
         "events":[{"event_name":"a"},{"event_name":"b","country_code":"at"},{"event_name":"c"}]}"#
@@ -562,7 +562,8 @@ fn optional_time_out_of_range_is_null_with_a_warning() {
     ));
     assert!(parsed.warned().is_empty());
     assert_eq!(parsed.only().row.client_timestamp, -62_135_596_800_000_000);
-    // It does not affect the event's time, unless there is no other time.
+    // An optional time out of range does not affect the event's time, unless there is no other
+    // time.
     let without_timestamp =
         |members: &str| lines(format!(r#"{{"chatbot_id":"c","session_id":"s","event_name":"x",{members}}}"#));
     let parsed = without_timestamp(&format!(

@@ -1,7 +1,7 @@
 //! Damaged and random files of mapped formats: no panic, no lost line, and the counts add up.
 //!
 //! The inputs are the files of `tests/data`, with changed, removed and repeated bytes between
-//! records that stay as they are. `WA_TEST_CASES` multiplies the number of cases.
+//! unchanged records. `WA_TEST_CASES` multiplies the number of cases.
 
 use std::fs;
 use std::io::Read;
@@ -22,7 +22,7 @@ struct Fixture {
     name: String,
     /// The map that was detected.
     map: Option<SharedMap>,
-    /// The map, or one for the texts in its values, joins texts that are split over records.
+    /// The map, or a map for the texts inside its records, joins texts that are split over records.
     joins: bool,
     lines: Vec<String>,
 }
@@ -298,7 +298,7 @@ fn every_preset_has_a_fixture() {
     for map in presets::all() {
         let is_read =
             |fixture: &Fixture| fixture.map.as_ref().is_some_and(|found| found.sha256 == map.sha256);
-        // The line of a nested value names only the map of its wrapping.
+        // For a nested record, the fixture names only the map of the outer wrapping.
         let nested = ["cloudwatch_lambda"];
         assert!(fixtures().iter().any(is_read) || nested.contains(&map.name.as_str()), "{}", map.name);
     }
