@@ -1,7 +1,7 @@
 //! Interruption of a process by a signal, between commits.
 //!
-//! A signal must not end the process during a commit, because its message states what is stored.
-//! Commits announce themselves with [`begin_commit`]. [`stop_commits`] waits for commits in
+//! A signal must not end the process during a commit, because the message about the interruption
+//! states what is stored. Each commit calls [`begin_commit`]. [`stop_commits`] waits for commits in
 //! progress, and prevents further ones.
 //!
 //! The state is global to the process, as signals are.
@@ -30,7 +30,8 @@ struct State {
 pub struct Committed {
     /// The number of commits.
     pub commits: u64,
-    /// The number of events that it stored, if [`count_events`] was called before each commit.
+    /// The number of events that the process stored, if [`count_events`] was called before each
+    /// commit.
     pub events: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Progress reports of long work: ingest, verify, rebuild and merge.
+//! Progress updates of long operations: ingest, verify, rebuild and merge.
 
 /// A receiver of progress updates; called from any thread.
 pub trait Progress: Sync {
@@ -8,12 +8,12 @@ pub trait Progress: Sync {
     fn advance(&self, bytes: u64);
     /// Sets the name of the current step: a file, a date or a table.
     fn set_step(&self, name: &str);
-    /// Begins a phase with a number of bytes of its own. Until its end, progress is that of the
+    /// Begins a phase with a separate number of bytes. Until the phase ends, progress refers to the
     /// phase.
     fn begin_phase(&self, name: &str, bytes: u64) {
         let _ = (name, bytes);
     }
-    /// Ends a phase. The progress before it continues.
+    /// Ends a phase. Progress continues from its state before the phase.
     fn end_phase(&self) {}
 }
 

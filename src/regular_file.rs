@@ -50,8 +50,8 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns whether an error means that a path does not exist, or that a file is in the place of one
-/// of its folders.
+/// Returns whether an error means that a path does not exist, or that one of its parent folders is
+/// a file.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -148,7 +148,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn other_objects_than_files_are_named_at_once() {
+    fn other_kinds_of_objects_fail_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("folder")).unwrap();

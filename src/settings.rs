@@ -11,16 +11,16 @@ use crate::time::{Micros, SECOND, Zone};
 pub enum Retention {
     /// A number of days, including today.
     Days(u32),
-    /// Without a limit.
+    /// Without limit.
     Forever,
 }
 
 /// How an IP address is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IpPolicy {
-    /// The whole IP address.
+    /// In full.
     Keep,
-    /// Only its network: /24 for IPv4, /48 for IPv6.
+    /// Truncated to its network: /24 for IPv4, /48 for IPv6.
     Truncate,
     /// Not at all.
     Drop,

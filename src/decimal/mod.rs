@@ -1,7 +1,7 @@
 //! Decimal numbers without floats.
 //!
-//! A float cannot represent every decimal that a log contains or a report prints. 45.355 would be
-//! rounded to 45.35 in one place and to 45.36 in another, and two 19-digit ids could compare as
+//! A float cannot represent every decimal that a log contains or a report prints. 45.355 could
+//! round to 45.35 in one report and to 45.36 in another, and two 19-digit ids could compare as
 //! equal. All decimal arithmetic therefore works on digits and integers:
 //!
 //! - [`integer`] parses a JSON number as a scaled integer, for times and counts in a log;

@@ -32,7 +32,7 @@ pub enum DeviceType {
     Tv,
     /// A bot, regardless of the device it claims to run on.
     Bot,
-    /// The user agent does not say.
+    /// The user agent does not identify the device.
     #[default]
     Unknown,
 }

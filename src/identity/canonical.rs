@@ -21,9 +21,9 @@ const ACE_PREFIX: &str = "xn--";
 /// Whether upper and lower case are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
-    /// They are, in ids.
+    /// Case matters, as in ids.
     Differs,
-    /// They are not, in email addresses.
+    /// Case is ignored, as in email addresses.
     Ignored,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn canonical(text: &str, case: Case) -> Cow<'_, str> {
 ///
 /// `offsets` are the offsets of `text`, if it is itself a decoded layer.
 pub(crate) fn layer(text: &[u8], offsets: Option<&[usize]>, case: Case) -> Option<DecodedLayer> {
-    // Two hyphens are rare. The label is checked below.
+    // Two hyphens are rare, so most texts need only this search.
     let has_label = memmem::find(text, b"--").is_some_and(|_| find_label(text, 0).is_some());
     if !has_label {
         let normalizer = ComposingNormalizerBorrowed::new_nfkc();
@@ -104,8 +104,8 @@ fn normalized(text: &str, case: Case) -> String {
     }
 }
 
-/// Returns a character without its case: the form of the capital letter, so that the two forms of
-/// the small sigma are equal. `ß` and `ı` remain distinct letters.
+/// Folds the case of a character by way of its capital letter, so that the two forms of the small
+/// sigma are equal. `ß` and `ı` remain distinct letters.
 fn fold(letter: char) -> impl Iterator<Item = char> {
     let mut capitals = letter.to_uppercase();
     let capital = capitals.next().filter(|_| capitals.next().is_none() && letter != 'ı');

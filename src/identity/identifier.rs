@@ -3,7 +3,7 @@
 //! An identifier matches by its text in any identity field (`user_id`, `user_email`,
 //! `anonymous_id`, `session_id`), since some logs write the user id into `anonymous_id` after a
 //! login. [`for_each_reading`] removes the encodings that logs use. Texts are compared in their
-//! [`canonical`] form: email addresses regardless of case, ids with it.
+//! [`canonical`] form: email addresses ignore case, ids do not.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::canonical::{Case, canonical};
 use super::{charsets, decoding};
 use crate::store::key::SecretKey;
 
-/// The field that the user gave an identifier for.
+/// The field to which an identifier belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdentifierKind {
     /// A `user_id`.
@@ -123,11 +123,11 @@ fn each_part(text: &str, each: &mut impl FnMut(&str)) {
     email_addresses(text).for_each(each);
 }
 
-/// The byte can be part of an encoding.
+/// Class of the bytes that can be part of an encoding.
 const ENCODING: u8 = 1;
-/// The byte is `@`.
+/// Class of `@`.
 const AT_SIGN: u8 = 2;
-/// The byte can separate email addresses, or be trimmed.
+/// Class of the bytes that can separate email addresses, or be trimmed.
 const SEPARATOR: u8 = 4;
 
 /// The class of each byte of a value; 0 for bytes that always stand for themselves.

@@ -42,13 +42,13 @@ impl Unreadable {
     /// Returns a description that follows "N lines: ".
     pub fn describe(self) -> &'static str {
         match self {
-            Unreadable::Removed => "their text was removed",
-            Unreadable::Truncated => "they are longer than the 64 KiB that are stored",
-            Unreadable::IpAddressesRemoved => "IP addresses were removed from them",
-            Unreadable::PartOfARecord => "they are parts of records, and the rest is not stored",
-            Unreadable::UnknownColumns => "the names of their columns are not stored",
-            Unreadable::RowOverLines => "they are parts of rows that span lines",
-            Unreadable::UnknownMap => "their map cannot be read; name one with --map",
+            Unreadable::Removed => "the text was removed",
+            Unreadable::Truncated => "only the first 64 KiB are stored",
+            Unreadable::IpAddressesRemoved => "IP addresses were removed",
+            Unreadable::PartOfARecord => "only a part of the record is stored",
+            Unreadable::UnknownColumns => "the names of the columns are not stored",
+            Unreadable::RowOverLines => "the row spans lines",
+            Unreadable::UnknownMap => "the map cannot be read; name one with --map",
         }
     }
 }

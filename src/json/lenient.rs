@@ -1,8 +1,8 @@
 //! Readers of JSON text that do not validate it.
 //!
-//! They serve two kinds of text. Stored columns were validated when they were ingested, so that
-//! checking them again would only cost time. Rejected lines may be truncated, broken, or no JSON at
-//! all, and their strings must be found nevertheless.
+//! They serve two kinds of text. Stored columns were validated when they were ingested, so checking
+//! them again would only cost time. Rejected lines may be truncated, broken, or not JSON at all,
+//! but their strings must still be found.
 //!
 //! Any text is accepted without a panic. On text that is not JSON, [`each_member`] and
 //! [`each_element`] return `None` as soon as they find the error, and [`strings`] and
@@ -82,7 +82,7 @@ pub fn strings_and_numbers(text: &str) -> impl Iterator<Item = Token<'_>> {
     })
 }
 
-/// Returns the string whose opening quote stands at `open`.
+/// Returns the string whose opening quote is at `open`.
 fn string_at(text: &str, open: usize) -> Token<'_> {
     let (kind, end, close) = match string_end(text.as_bytes(), open + 1) {
         Some(close) => {

@@ -1,6 +1,6 @@
 //! JSON text (RFC 8259): the one scanner that ingest, privacy and reports share.
 //!
-//! No part copies a value: all return spans or slices of the text.
+//! The readers do not copy values; they return spans or slices of the text.
 //!
 //! - [`Scanner`] validates the values in a block of log lines and returns where they begin and end.
 //!   It finds the ends of strings with [`structural_scan`], 64 bytes at a time.

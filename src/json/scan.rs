@@ -28,8 +28,8 @@ pub enum Kind {
 pub const ESCAPED: u32 = 1 << 8;
 /// Flag of a string with a lone surrogate, and of a container with such a string in it.
 pub const LONE_SURROGATE: u32 = 1 << 9;
-/// The string is a plain text, without quotes around it and without escapes. Its span begins and
-/// ends one byte outside the text.
+/// Flag of a string that is plain text, without quotes around it and without escapes. Its span
+/// begins and ends one byte outside the text.
 pub const UNQUOTED: u32 = 1 << 10;
 
 /// The position and kind of a value.
@@ -74,7 +74,7 @@ impl Value {
         self.kind_and_flags & !0xff
     }
 
-    /// Returns the value moved `by` bytes further on.
+    /// Returns the value shifted by `by` bytes.
     pub fn shifted(self, by: u32) -> Value {
         Value { start: self.start + by, end: self.end + by, ..self }
     }
@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(scan(&("[{\"a\":".repeat(5_000) + "1" + &"]}".repeat(5_000))), None);
     }
 
-    /// Lines made of fragments of JSON, most of them invalid.
+    /// Generates lines from fragments of JSON, most of them invalid.
     fn fragments() -> impl Strategy<Value = String> {
         let fragments = prop::sample::select(vec![
             "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "\\\\", "\\\"",
@@ -449,7 +449,7 @@ mod tests {
         proptest::collection::vec(fragments, 0..24).prop_map(|fragments| fragments.concat())
     }
 
-    /// Valid values.
+    /// Generates valid values.
     fn json() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
@@ -471,8 +471,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// `RawValue` checks only the grammar, and neither the depth, the range of numbers nor
-        /// surrogates.
+        /// `RawValue` checks only the grammar, not the depth, the range of numbers or surrogates.
         #[test]
         fn validity_agrees_with_serde_json(line in fragments()) {
             let expected = serde_json::from_str::<&RawValue>(&line).is_ok();

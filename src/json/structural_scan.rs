@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_structural_byte_ends_at_its_end() {
+    fn search_without_a_match_ends_at_the_end_of_the_text() {
         let text = vec![b'a'; 3 * STRETCH + 5];
         let mut bits = StructuralBits::<JsonBytes>::new(&text);
         assert_eq!(bits.next(7), text.len());

@@ -1,7 +1,7 @@
 //! A flat tree of JSON values: one node per value, in the order of the text.
 //!
-//! The nodes inside a container follow it, up to the node that `next` names. A tree can hold the
-//! values of several texts, since a string can contain JSON that is read as well.
+//! The nodes inside a container follow it, up to the node at index `next`. A tree can hold the
+//! values of several texts, because JSON inside a string is added to the same tree.
 
 use super::escapes::unescape;
 use super::scan::{ESCAPED, Kind, Scanner, Value};
@@ -31,7 +31,7 @@ struct Node {
 pub(super) struct KeyTag(pub(super) u32);
 
 impl KeyTag {
-    /// The tag of a key with escapes, and of the empty one: it is compared as a text.
+    /// The tag of keys with escapes and of the empty key, which are compared as texts.
     pub(super) const UNKNOWN: KeyTag = KeyTag(0);
 
     #[inline]

@@ -26,7 +26,7 @@ struct ObjectIndex {
     record: u64,
     object: NodeId,
     state: State,
-    /// The members by their tags; 0, which is not a member, for a free slot.
+    /// The members by their tags. Node 0 is never a member, so 0 marks a free slot.
     slots: [NodeId; SLOTS],
 }
 
@@ -47,7 +47,7 @@ impl Default for ObjectIndexes {
 }
 
 impl ObjectIndexes {
-    /// Forgets all objects.
+    /// Removes all indexes.
     pub fn clear(&mut self) {
         self.record += 1;
     }

@@ -11,8 +11,9 @@ const MAX_LIST_NAMES: usize = 24;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventCounts<'a>(Names<'a>);
 
-/// A short sorted list is faster to build than a tree; a large number of names needs the tree.
-/// The number of names alone decides between them, so that equal counts compare equal.
+/// The counts by name. A short sorted list is faster to build than a tree, but a large number of
+/// names needs a tree. The number of names alone decides between them, so that equal counts compare
+/// equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Names<'a> {
     Few(Vec<(CowStr<'a>, u64)>),

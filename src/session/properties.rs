@@ -6,9 +6,9 @@
 use crate::decimal::integer::{is_number, parse_scaled};
 use crate::json;
 
-/// The longest response or load time: 30 days, in microseconds. A longer one is an error of the log
-/// and would hide all others in a mean. A sum of 64 bits holds 3.5 million of the longest, so that
-/// the sums of sessions and of days agree with the times of the events.
+/// The longest response or load time: 30 days, in microseconds. A longer time is an error in the
+/// log and would dominate any mean. A 64-bit sum holds 3.5 million of the longest times, so the
+/// sums of sessions and days are exact.
 const MAX_TIME_US: i64 = 30 * 86_400 * 1_000_000;
 
 /// Returns `response_time_ms` in microseconds, rounded half up; `None` if it is missing, not a

@@ -163,9 +163,9 @@ pub struct SessionSummary<'a> {
     pub triggered_by: First<CowStr<'a>>,
     /// The identified user.
     pub user_id: Last<CowStr<'a>>,
-    /// Profiles by the user that their event names. The session shows the last profile of its own
-    /// user or of an event without a user. All profiles are retained, because a late event can
-    /// change the session's user.
+    /// Profiles by the user id of their event. The session shows the last profile of its own user
+    /// or of an event without a user id. All profiles are retained, because a late event can change
+    /// the session's user.
     pub profiles: BTreeMap<Option<CowStr<'a>>, Last<UserProfile<'a>>>,
     /// The number of events by name.
     pub counts: EventCounts<'a>,

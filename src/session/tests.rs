@@ -76,7 +76,7 @@ fn sample() -> impl Strategy<Value = Sample> {
         )
 }
 
-/// Usual response times, and some whose sum overflows the column.
+/// Generates usual response times, and some whose sum overflows the column.
 fn response() -> impl Strategy<Value = i64> {
     prop_oneof![8 => 0..5_000_000i64, 1 => Just(i64::MAX), 1 => Just(i64::MAX / 2 + 1)]
 }
@@ -165,7 +165,7 @@ proptest! {
         prop_assert_eq!(added, merged(singles(&block)));
     }
 
-    // Independent of how the events are distributed over fragments.
+    // The result does not depend on how the events are distributed over fragments.
     #[test]
     fn merged_fragments_equal_sessions_split_from_all_events(
         events in proptest::collection::vec(sample(), 1..20),

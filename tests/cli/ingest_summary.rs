@@ -32,14 +32,14 @@ fn summary_without_commit_names_rejected_lines() {
         .says("  a.ndjson:10 not_json\n  and 3 more\n");
     assert!(!run.stdout.contains("stored") && !run.stdout.contains("a.ndjson:11"), "{run}");
     let run = sandbox.wa("ingest a.ndjson --max-rejects 12 --format json").exits(3);
-    let account: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(account["committed"], false);
-    assert_eq!(account["first_rejected"].as_array().unwrap().len(), 10);
+    let summary: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(summary["committed"], false);
+    assert_eq!(summary["first_rejected"].as_array().unwrap().len(), 10);
     let first = serde_json::json!({"file": "a.ndjson", "line": 1, "reason": "not_json"});
-    assert_eq!(account["first_rejected"][0], first);
+    assert_eq!(summary["first_rejected"][0], first);
     // Within the limit, the rejected lines are stored and the summary is the usual one.
-    let account = sandbox.wa("ingest a.ndjson --max-rejects 13 --format json").json();
-    assert_eq!((&account["committed"], account.get("first_rejected")), (&true.into(), None));
+    let summary = sandbox.wa("ingest a.ndjson --max-rejects 13 --format json").json();
+    assert_eq!((&summary["committed"], summary.get("first_rejected")), (&true.into(), None));
 }
 
 #[test]

@@ -17,10 +17,10 @@ fn log_with_a_name_that_is_not_utf8_is_read() {
     for inputs in [[OsStr::new("logs"), OsStr::new("-")], [OsStr::new("logs/a.log"), name]] {
         let _ = std::fs::remove_dir_all(sandbox.path("wa-store"));
         let flags = ["ingest", "--format", "json"].map(OsStr::new);
-        let account = sandbox.run(flags.into_iter().chain(inputs)).json();
-        assert_eq!(account["total"]["stored"], 2, "{account}");
+        let summary = sandbox.run(flags.into_iter().chain(inputs)).json();
+        assert_eq!(summary["total"]["stored"], 2, "{summary}");
         let names: Vec<&str> =
-            account["files"].as_array().unwrap().iter().filter_map(|f| f["file"].as_str()).collect();
+            summary["files"].as_array().unwrap().iter().filter_map(|f| f["file"].as_str()).collect();
         assert!(names.contains(&"logs/caf\\xe9.log"), "{names:?}");
     }
 }

@@ -153,7 +153,7 @@ fn summary_without_standard_events_names_the_events() {
 }
 
 #[test]
-fn times_of_the_real_world_are_read_by_a_map() {
+fn times_in_other_forms_are_read_by_a_map() {
     let sandbox = Sandbox::new();
     let rows = "what,when,who,land\na,09.11.2026 10:00,v,Germany\nb,2026-11-09 10:00:00 CET,v,DEU\n\
                 c,\"2026-11-09 10:00:00,000\",v,de\nd,1794214800,v,-\ne,9 Nov,v,de\n";
@@ -216,7 +216,7 @@ fn drafts_read_logs_in_other_formats() {
     sandbox.write("chats.json", chat);
     assert_eq!(ingested_by_draft(&sandbox, "chats.json", 4), messages);
 
-    // Sides of a conversation in CSV.
+    // Messages of visitors and agents in CSV.
     sandbox.write(
         "messages.csv",
         "ConversationId,MessageId,ActorType,MessageText,CreatedTime\n\

@@ -89,8 +89,8 @@ fn summary_matches_a_naive_computation() {
     logs(&sandbox);
     sandbox.wa("ingest logs --quiet").exits(0).prints_nothing();
     let truth = truth::truth(&sites::logs());
-    let everybody = truth.chatbots().into_iter().map(Some).chain([None]);
-    for (chatbot, days) in everybody.flat_map(|chatbot| [1, 7, 30, 40].map(|days| (chatbot, days))) {
+    let selections = truth.chatbots().into_iter().map(Some).chain([None]);
+    for (chatbot, days) in selections.flat_map(|chatbot| [1, 7, 30, 40].map(|days| (chatbot, days))) {
         let expected = truth.metrics(chatbot, days);
         let which = chatbot.map(|chatbot| format!("--chatbot {chatbot}")).unwrap_or_default();
         let report = sandbox

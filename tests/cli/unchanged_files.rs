@@ -15,8 +15,8 @@ fn event(number: usize) -> String {
 
 /// Ingests a folder with one log and returns the summary of that log.
 fn ingest(sandbox: &Sandbox, store: &str) -> Value {
-    let account = sandbox.wa(&format!("--store {store} ingest logs --format json")).json();
-    let [file] = account["files"].as_array().unwrap().as_slice() else { panic!("{account}") };
+    let summary = sandbox.wa(&format!("--store {store} ingest logs --format json")).json();
+    let [file] = summary["files"].as_array().unwrap().as_slice() else { panic!("{summary}") };
     file.clone()
 }
 
@@ -34,9 +34,9 @@ fn resumed_log_is_unchanged_until_it_grows() {
     assert_eq!(ingest(&sandbox, "store")["outcome"], "read");
     let first = event(1).len();
     sandbox.write("logs/a.ndjson", event(1) + &event(2));
-    let read_on = ingest(&sandbox, "store");
+    let resumed = ingest(&sandbox, "store");
     assert_eq!(
-        (&read_on["outcome"], &read_on["from"], &read_on["stored"]),
+        (&resumed["outcome"], &resumed["from"], &resumed["stored"]),
         (&json!("resumed"), &json!(first), &json!(1))
     );
     let committed = generation(&sandbox);
@@ -56,7 +56,7 @@ fn unfinished_line_over_the_limit_is_one_line() {
     let first = ingest(&sandbox, "store");
     assert_eq!((&first["read"], &first["stored"], &first["unfinished"]), (&json!(2), &json!(1), &json!(1)));
     assert_eq!(first["rejected"], json!({}));
-    // The unfinished line is longer than the hashed end of the file, so the file is read again.
+    // The unfinished line is longer than the hashed end of the file, so the file is not skipped.
     let again = ingest(&sandbox, "store");
     assert_eq!((&again["outcome"], &again["stored"]), (&json!("resumed"), &json!(0)));
     // The next bytes continue that line.

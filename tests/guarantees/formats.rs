@@ -19,7 +19,7 @@ use super::support::tables::{self, Row, Tables};
 const NOW: &str = "2026-11-20T00:00:00Z";
 
 /// The columns that differ between a format and its native lines: ids of events that have none in
-/// the log, fields that the map does not read, and the times of storing.
+/// the log, fields that the map does not read, and write times.
 const NOT_COMPARED: [&str; 6] = ["id", "first_event_id", "merge_state", "extra", "created_at", "updated_at"];
 
 /// Returns a folder of test data.
@@ -205,7 +205,7 @@ formats! {
     chatwoot_ratings_are_feedback: "chatwoot_ratings",
     chatwoot_webhooks_are_read: "chatwoot",
     cloudfront_log_is_read: "cloudfront",
-    csv_is_read_with_a_map_of_its_own: "csv",
+    csv_is_read_with_a_custom_map: "csv",
     dialogflow_turns_are_read: "dialogflow",
     ga4_export_is_read: "ga4",
     intercom_conversations_are_read: "intercom",

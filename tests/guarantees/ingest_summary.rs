@@ -127,7 +127,8 @@ fn ingest_summary_counts_every_reject_reason() {
     assert_eq!(rejected, expected);
 }
 
-// Files that have the times of earlier ones wait in temporary files, with the file of each event.
+// Events that overlap earlier files in time wait in temporary files, which record the file of each
+// event.
 #[test]
 fn ingest_summary_of_overlapping_files_counts_each_file() {
     let folder = fixtures::folder();
@@ -140,7 +141,7 @@ fn ingest_summary_of_overlapping_files_counts_each_file() {
         )
     };
     // File n has the ids 50 n to 50 n + 49; n of the previous file, which are duplicates; n lines
-    // that are no JSON; and n + 1 blank lines.
+    // that are not JSON; and n + 1 blank lines.
     for n in 0..8 {
         let mut lines: Vec<String> = (50 * n..50 * n + 50).map(event).collect();
         lines.extend((50 * n - n.min(50 * n)..50 * n).map(event));

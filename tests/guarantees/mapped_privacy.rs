@@ -131,7 +131,7 @@ fn check(case: &Case) {
     assert_eq!(found_in(&store, &case.secrets), [""; 0], "after the erasure");
     assert_eq!(run("store", &[&["export"][..], &identifiers].concat()), "");
 
-    // The same log again, under another name too.
+    // Ingest the log again, under its name and under another name.
     for name in [case.file, &format!("again-{}", case.file)] {
         let log = folder.path().join(name);
         fs::write(&log, &case.log).unwrap();
@@ -355,7 +355,7 @@ fn access_log_in_text_is_erased() {
         line("203.0.113.77", "-", "/?ada@example.org", "-"),
         "203.0.113.77 cut off by ada@example.org\n".to_owned(),
     ];
-    // The id is a keyed hash of chatbot, IP address and browser, so read it from a first ingest.
+    // The id is a keyed hash of chatbot, IP address and user agent, so read it from a first ingest.
     let folder = folder();
     fs::write(folder.path().join("access.log"), log.concat()).unwrap();
     ingest(folder.path(), "first", &[folder.path().join("access.log")], &["--chatbot".into(), "c".into()]);

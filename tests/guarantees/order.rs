@@ -298,9 +298,9 @@ fn order_of_overlapping_files_gives_the_same_tables() {
         reference_model::check(&model, settings.timezone.0, settings.session_timeout, found.clone()).unwrap();
         (found, snapshot.manifest().generation, disk)
     };
-    // Each file is a batch. Batches that have the times of earlier ones, or few events of each of
-    // many days, wait in temporary files, up to 64 of them. With more, some are committed before
-    // the end.
+    // Each file is a batch. Batches that overlap earlier ones in time, or that have few events on
+    // each of many days, wait in up to 64 temporary files. If there are more batches, some are
+    // committed before the end.
     for (days, per_file, expected_runs, expected_commits) in [(100, 100, 12, 1..=2), (3, 25, 65, 3..=40)] {
         let lines = lines_of_days(days);
         let (expected, ..) = run(&lines, 1 << 30, lines.len());

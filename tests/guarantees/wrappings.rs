@@ -88,7 +88,8 @@ fn chosen_map_reads_the_values_inside_a_wrapping() {
         assert_eq!(summary["files"][0]["map"], format!("docker > {}", map.display()));
         let (plain, found) = (read_tables(folder.path(), &plain), read_tables(folder.path(), &wrapped));
         assert_eq!(difference(&plain, &found, WRITE_TIMES), None);
-        // The file is recognized as read, although the map of its wrapping is not the chosen one.
+        // The file is recognized as ingested, although the map of its wrapping is not the chosen
+        // one.
         let again = ingest(folder.path(), &wrapped, &[path("docker.log")], &arguments);
         assert_eq!(again["total"]["read"], 0);
     }

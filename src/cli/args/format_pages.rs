@@ -24,7 +24,7 @@ fn index() -> String {
          Generated from the built-in maps. Do not edit this page: run\n\
          `UPDATE_DOCS=1 cargo test --release --test cli`.\n\n\
          [Your log looks different](your-log-looks-different.md) shows how to use them, and\n\
-         [maps](maps.md) describes the language. `wa formats` lists them, too.\n",
+         [maps](maps.md) describes the language. `wa formats` also lists them.\n",
     );
     for (title, wrappings) in [("Formats", false), ("Wrappings", true)] {
         text.push_str(&format!("\n## {title}\n\n"));
@@ -59,8 +59,8 @@ fn page(name: &str, about: &str, is_wrapping: bool, map: &Description) -> String
     if !map.places.is_empty() {
         section(if is_wrapping { "Wrapped values" } else { "Events in a record" }, &mut text);
         let places = match is_wrapping {
-            true => "`wa` then detects the format of the values at these places:",
-            false => "The events are at these places:",
+            true => "`wa` then detects the format of the values at these pointers:",
+            false => "The events are at these pointers:",
         };
         text.push_str(&format!("{places}\n\n"));
         push_items(&map.places, &mut text);

@@ -134,7 +134,7 @@ pub fn forget(
 /// Verifies the store in an in-memory file system.
 ///
 /// # Errors
-/// If `wa verify` would report differences; the error lists them.
+/// Fails if `wa verify` would report differences, and lists them.
 pub fn verify(disk: &Arc<MemoryFileSystem>) -> Result<(), String> {
     let report =
         maintenance::verify(&store_in(disk), &Ok(settings()), &NoProgress).map_err(|e| e.to_string())?;
@@ -155,7 +155,7 @@ pub fn orphan_files(disk: &Arc<MemoryFileSystem>) -> Option<String> {
 /// Runs a command and returns its output.
 ///
 /// # Panics
-/// If the exit status differs; the message shows both streams.
+/// Panics if the exit status differs. The message shows both streams.
 #[track_caller]
 pub fn run_expecting(command: &mut Command, status: i32) -> Output {
     let output = command.output().unwrap();

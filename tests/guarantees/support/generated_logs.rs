@@ -373,7 +373,7 @@ pub fn write_logs(folder: &Path, files: usize, events: usize) -> u64 {
     write_logs_with_gaps(folder, files, events, 20_000_000)
 }
 
-/// Writes such files with less than `gap` microseconds between successive events.
+/// Writes the files of [`write_logs`] with less than `gap` microseconds between successive events.
 pub fn write_logs_with_gaps(folder: &Path, files: usize, events: usize, gap: u64) -> u64 {
     let mut rng = Rng(42);
     let mut time = 1_793_404_800_000_000_i64; // 2026-10-31T00:00:00Z
