@@ -75,8 +75,9 @@ impl Error {
             PermissionDenied => {
                 error.hint("check the owner and the permissions of that path and of its parent folders")
             }
-            ReadOnlyFilesystem => error
-                .hint("the file system is read-only: reports work, commands that change the store do not"),
+            ReadOnlyFilesystem => {
+                error.hint("make the file system writable to change the store; reports work without it")
+            }
             // An error of the operating system: a limit of the process or of the file system.
             FileTooLarge if os_error.is_some() => error.hint(
                 "raise the file size limit (`ulimit -f`) and run the same command again; committed data is \
