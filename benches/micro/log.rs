@@ -1,4 +1,4 @@
-//! A generated log: lines as a chat widget writes them, about 600 bytes each.
+//! A generated log with lines of about 600 bytes, as a chat widget writes them.
 
 use wa::enrich::Enricher;
 use wa::event::Block;
@@ -6,7 +6,7 @@ use wa::ingest::{ParseOptions, RawBlock};
 use wa::settings::IpPolicy;
 use wa::time::Micros;
 
-/// The current time: the night after the log's day.
+/// The current time: the midnight that ends the day of the log.
 pub const NOW: Micros = 1_792_540_800_000_000; // 2026-10-21T00:00:00Z
 
 const NAMES: [&str; 5] =

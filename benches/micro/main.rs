@@ -1,6 +1,6 @@
 //! Micro-benchmarks of single steps of an ingest.
 //!
-//! Run `cargo bench --bench micro [-- FILTER]`. The log is generated and is the same in every run.
+//! Run `cargo bench --bench micro [-- FILTER]`. The generated log is the same in every run.
 //! `benches/compare` measures the whole program; `docs/benchmarks.md` describes both.
 
 mod log;

@@ -68,7 +68,7 @@ fn write_own(bencher: Bencher<'_, '_>) {
 }
 
 /// Writes the same rows with the Parquet writer of Polars. The frame is built in advance, so that
-/// the time to build it from the events does not count.
+/// the time to build it is not measured.
 #[divan::bench]
 fn write_polars(bencher: Bencher<'_, '_>) {
     let block = log::parsed(VISITS);

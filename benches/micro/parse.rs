@@ -1,4 +1,4 @@
-//! Reading and parsing on one core, by block size: a parsed block should fit into the CPU cache.
+//! Reading and parsing on one core, by block size. A parsed block should fit into the CPU cache.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};

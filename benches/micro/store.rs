@@ -1,4 +1,4 @@
-//! Ingests one batch into a store on disk, including commit and sync.
+//! Benchmarks of ingesting one batch into a store on disk, including commit and sync.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Logs {
 /// Ingests a log into the store of a folder.
 ///
 /// # Panics
-/// Panics if not all events are stored, because something else would be measured.
+/// Panics if not all events are stored, since the measurement would then be wrong.
 fn ingest(folder: &Path, log: &Path, events: usize) {
     let options = IngestOptions {
         map: None,
@@ -83,7 +83,7 @@ fn write(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// Merges a batch into a store that already has a part of nearly every session of the batch.
+/// Merges a batch into a store that already has part of nearly every session of the batch.
 #[divan::bench(sample_count = 30, sample_size = 1)]
 fn merge(bencher: Bencher<'_, '_>) {
     let logs = Logs::make();

@@ -1,4 +1,4 @@
-//! Arbitrary bytes as page URL and referrer.
+//! Tests arbitrary bytes as page URL and referrer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wa_fuzz::properties::url(bytes));

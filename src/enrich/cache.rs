@@ -9,7 +9,7 @@ use crate::event::UserAgent;
 
 const SHARDS: usize = 16;
 
-/// Bytes at which a shard is emptied: 32 MiB in all, about 100,000 user agents of usual length.
+/// Bytes at which a shard is emptied: 32 MiB in total, about 100,000 user agents of typical length.
 const SHARD_LIMIT: usize = 2 << 20;
 
 /// Estimated bytes per entry in addition to the text of the user agent.
@@ -18,7 +18,7 @@ const OVERHEAD: usize = 192;
 /// A concurrent map from user agents to their classification, bounded in memory.
 ///
 /// A full shard is emptied. Logs with that many user agents repeat few of them, so an eviction
-/// policy would cost more than classifying again.
+/// policy would cost more than classifying them again.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     shards: [Mutex<Shard>; SHARDS],

@@ -9,13 +9,12 @@ const COUNTRIES: &str = include_str!("data/countries.txt");
 /// The longest name that is looked up, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// Returns the country code (ISO 3166-1 alpha-2, upper case) that a text stands for; `None` if it
-/// stands for no country.
+/// Returns the country code (ISO 3166-1 alpha-2, upper case) of the country that a text names;
+/// `None` if it names no country.
 ///
-/// A code of three letters (`DEU`) and an English name (`Germany`) also stand for a country, in any
-/// case. Codes that ISO reserves for private use do not name a country: `XX` and `ZZ` mean
-/// "unknown", and proxies use others. The exception is `XK`, which is in general use for Kosovo.
-/// `UK` is reserved for `GB`.
+/// Alpha-3 codes (`DEU`) and English names (`Germany`) are accepted too, in any case. Codes that
+/// ISO reserves for private use name no country: `XX` and `ZZ` mean "unknown", and proxies use
+/// others. The exception is `XK`, which is in general use for Kosovo. `UK` is reserved for `GB`.
 pub fn country_code(text: &str) -> Option<Cow<'_, str>> {
     if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_alphabetic()) {
         return named(text).map(|code| Cow::Owned(code.to_owned()));
@@ -50,9 +49,9 @@ fn named(text: &str) -> Option<&'static str> {
     names.get(&text.to_lowercase()).copied()
 }
 
-/// Returns whether a text that is not a country code is a placeholder of proxies and databases for
-/// an unknown country: `XX`, `T1` (Tor), `A1` (anonymous proxy) and other pairs of letters and
-/// digits, and `-`.
+/// Returns whether a text that is not a country code is a placeholder for an unknown country.
+/// Proxies and databases write `XX`, `T1` (Tor), `A1` (anonymous proxy) and other pairs of letters
+/// and digits, or `-`.
 pub fn is_unknown_country(text: &str) -> bool {
     text == "-" || (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphanumeric()))
 }

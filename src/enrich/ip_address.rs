@@ -1,4 +1,4 @@
-//! IP addresses: finds the first one in a list, and applies the IP policy.
+//! IP addresses: finds the first IP address of a list, and applies the IP policy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +7,7 @@ use crate::settings::IpPolicy;
 /// Maximum number of bytes that are searched for an IP address.
 const MAX_LENGTH: usize = 4096;
 
-/// Returns the first IP address of a list such as `X-Forwarded-For`: the visitor's.
+/// Returns the first IP address of a list such as `X-Forwarded-For`, which is the visitor's.
 ///
 /// Accepts ports (`1.2.3.4:80`, `[2001:db8::1]:443`), brackets, quotes, zone ids (`fe80::1%eth0`)
 /// and `for=` (RFC 7239). Converts an IPv4-mapped IPv6 address to IPv4. Skips entries that are not

@@ -23,10 +23,10 @@ pub struct LocationLookup {
     pub city: Option<String>,
 }
 
-/// Records that are inspected to decide whether a database holds locations.
+/// Number of records that are checked to decide whether a database contains locations.
 const PROBED_RECORDS: usize = 2000;
 
-/// The largest database, in bytes. Pointers of the format cannot address more.
+/// Maximum size of a database in bytes. Pointers of the format cannot address more.
 const MAX_FILE: u64 = 4 << 30;
 /// The metadata begins with this text, in the last `METADATA_SPAN` bytes of a database.
 const METADATA_START: &[u8] = b"\xab\xcd\xefMaxMind.com";
@@ -44,7 +44,7 @@ impl LocationDatabase {
     /// Loads a database and probes it, so that a wrong file fails before any event is read.
     ///
     /// # Errors
-    /// Fails if the file cannot be read, is not in MaxMind's format or holds no locations.
+    /// Fails if the file cannot be read, is not in MaxMind's format or contains no locations.
     pub fn open(path: &Path) -> Result<LocationDatabase> {
         let hint =
             "use a database in MaxMind's format (.mmdb) with countries or cities, or remove the option";
@@ -97,7 +97,8 @@ impl LocationDatabase {
     }
 }
 
-/// Returns whether a file ends like a database. Checked first, so that no other file is loaded.
+/// Returns whether a file has the metadata of a database. Checked before loading, so that no other
+/// file is loaded.
 fn has_metadata(path: &Path) -> std::io::Result<bool> {
     let file = regular_file::open(path)?;
     let length = file.metadata()?.len();
@@ -127,7 +128,8 @@ fn read(record: &LookupResult<'_, Vec<u8>>) -> LocationLookup {
     }
 }
 
-/// Returns whether an IP address is private, local, shared or reserved, and so has no location.
+/// Returns whether an IP address is private, local, shared or reserved. Such an IP address has no
+/// location.
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {

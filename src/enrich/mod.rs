@@ -1,8 +1,8 @@
 //! Enrichment: derives browser, device, channel and location from the fields of an event.
 //!
-//! Ingest derives these values once and stores them with the event, so that stored rows do not
-//! change with the rules. All functions are pure. An [`Enricher`] holds the rules, which are
-//! data files, and the location database of a run.
+//! An ingest derives these values once and stores them with the event, so that new rules do not
+//! change stored rows. All functions are pure. An [`Enricher`] holds the rules, which are data
+//! files, and the location database of a run.
 
 pub(crate) mod cache;
 pub(crate) mod channel;
@@ -44,7 +44,7 @@ impl Enricher {
     /// Returns an enricher that uses the location database `geoip`, if given.
     ///
     /// # Errors
-    /// Fails if the file cannot be read, is not in MaxMind's format or holds no locations.
+    /// Fails if the file cannot be read, is not in MaxMind's format or contains no locations.
     pub fn new(geoip: Option<&Path>) -> Result<Enricher> {
         Ok(Enricher {
             classifier: OnceLock::new(),

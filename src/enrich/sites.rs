@@ -14,7 +14,7 @@ pub(super) enum SiteKind {
     Video,
     Shopping,
     Ai,
-    /// A subdomain of a listed site, without its own kind.
+    /// A subdomain of a listed site that has none of these kinds.
     Plain,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct ClickId {
     pub medium: &'static str,
 }
 
-/// The lists, indexed for lookup.
+/// The lists of sites, indexed for lookup.
 #[derive(Debug)]
 pub(super) struct Sites {
     /// Kinds by domain, and by campaign source (names without a dot).

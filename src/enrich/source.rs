@@ -31,8 +31,8 @@ pub struct SourceFields<'a> {
 /// The derived traffic source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DerivedSource {
-    /// The host of the referrer, in lower case and without `www.`; `None` for a direct visit, that
-    /// is, without a referrer or with one of the page's own site.
+    /// The host of the referrer, in lower case and without `www.`; `None` for a direct visit, which
+    /// has no referrer or one of the page's own site.
     pub referrer_domain: Option<String>,
     /// The channel; `None` if the event names no source.
     pub channel: Option<Channel>,
@@ -106,7 +106,7 @@ fn domain(host: &str) -> Cow<'_, str> {
     }
 }
 
-/// Normalizes a host that is not plain ASCII in lower case.
+/// Normalizes a host that is not lower-case ASCII.
 fn normalized(host: &str) -> String {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return ip.to_canonical().to_string();

@@ -1,6 +1,6 @@
 //! Lenient URL parsing: host, path and query of a logged URL, without allocation or errors.
 //!
-//! Logs contain any text that a browser, a proxy or an attacker sent. A text that is not a URL has
+//! Logs contain any text that a browser, a proxy or an attacker sends. Text that is not a URL has
 //! no host. Only the first [`MAX_LENGTH`] bytes are parsed.
 
 use std::borrow::Cow;

@@ -30,11 +30,11 @@ pub(crate) struct ChatbotsStatus {
 pub(crate) struct ChatbotStatus {
     /// The chatbot.
     pub(crate) chatbot_id: String,
-    /// The number of its sessions in the daily statistics, which exclude bot sessions.
+    /// The number of the chatbot's sessions in the daily statistics, which exclude bot sessions.
     pub(crate) sessions: u64,
     /// The last day on which a session started, bot sessions included.
     pub(crate) last_day: String,
-    /// The time of the last event, RFC 3339; `None` if its session is pruned.
+    /// The time of the last event, RFC 3339; `None` if the session of that event is pruned.
     pub(crate) last_event: Option<String>,
 }
 
@@ -123,10 +123,11 @@ mod tests {
             line("shop", "2026-10-01T10:00:00Z", ""),
             line("shop", "2026-11-08T10:00:00Z", ""),
             line("shop", "2026-11-08T09:00:00Z", ""),
-            // The last event of this chatbot belongs to a bot session, which is not counted.
+            // The last event of this chatbot belongs to a bot session, which `sessions` does not
+            // count.
             line("docs", "2026-10-02T10:00:00Z", ""),
             line("docs", "2026-11-09T10:00:00Z", "Googlebot/2.1"),
-            // This chatbot stopped long before the files that are read first.
+            // The last event of this chatbot is long before the files that are read first.
             line("dead", "2026-09-20T10:00:00Z", ""),
         ];
         // Nine others, whose names sort after the other chatbots with one session.

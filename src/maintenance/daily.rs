@@ -1,6 +1,6 @@
 //! Checks daily statistics against the retained sessions.
 //!
-//! If some sessions of a chatbot's day were pruned, the row counts both these and the retained
+//! If some sessions of a chatbot's day were pruned, the row counts both the pruned and the retained
 //! sessions. Each of its sums must then be at least the sum over the retained sessions.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,8 +37,8 @@ pub(super) fn check_daily_stats(
 /// Number of rows of a month that are compared together.
 const ROWS_TOGETHER: u64 = 1 << 16;
 
-/// A part of all chatbots. The rows and aggregates of a month are in memory, so a month with very
-/// many chatbots is compared in parts.
+/// A subset of the chatbots. The rows and aggregates of a month are in memory, so a month with very
+/// many chatbots is compared one subset at a time.
 #[derive(Clone, Copy)]
 struct ChatbotShard {
     index: u64,
@@ -78,7 +78,7 @@ fn check_month(
     Ok(compared)
 }
 
-/// Returns the months with sessions or statistics, and the days with sessions in each.
+/// Returns the months with sessions or statistics, each with its days that have sessions.
 fn months(snapshot: &Snapshot) -> BTreeMap<Day, BTreeSet<Day>> {
     let mut months: BTreeMap<Day, BTreeSet<Day>> = BTreeMap::new();
     for file in snapshot.manifest().files(Table::Sessions) {

@@ -1,11 +1,11 @@
-//! The differences that a check of the store finds: a list of bounded length.
+//! The differences that a check of the store finds, in a list of bounded length.
 
 use serde::Serialize;
 
 /// The number of differences that are listed; further ones are only counted.
 const MAX_LISTED: usize = 100;
 
-/// A difference between the store and what it must contain.
+/// A difference between the stored and the expected contents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The path of a file, or the name of a table.

@@ -1,7 +1,8 @@
 //! Checks the files of a store against its manifest.
 //!
-//! Every file must exist, have the size, checksum, columns, rows and times stated in the manifest,
-//! and contain only rows of its partition. Orphan files are listed.
+//! Every file must exist, match the size, checksum, number of rows and times in the manifest, and
+//! have the columns of its table. It must contain only rows of its partition. Orphan files are
+//! listed.
 
 use rayon::prelude::*;
 
@@ -53,7 +54,7 @@ pub(super) fn check_files(store: &Store, snapshot: &Snapshot, progress: &dyn Pro
     check
 }
 
-/// Reads a file and checks its size and checksum. Returns `None` if they differ.
+/// Reads a file and checks its size and checksum. Returns `None` if one of them differs.
 fn read_checked(
     store: &Store,
     path: &str,
@@ -168,8 +169,8 @@ fn column_difference(table: Table, frame: &Frame) -> Option<String> {
     })
 }
 
-/// Adds a difference for each folder of the store that is a symbolic link, which no writer follows.
-/// Returns their number.
+/// Adds a difference for each folder of the store that is a symbolic link, since writers do not
+/// follow such links. Returns the number of links.
 pub(super) fn check_folders(store: &Store, differences: &mut Differences) -> Result<u64> {
     let linked = store.linked_folders()?;
     for name in &linked {

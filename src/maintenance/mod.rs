@@ -1,11 +1,11 @@
 //! Maintenance of a store: `wa verify`, `wa rebuild`, `wa merge`, `wa gc` and `wa status`.
 //!
 //! [`verify()`] and [`rebuild()`] share one mechanism. `replay` reads the store date by date and
-//! computes the sessions that follow from the retained events and, for sessions with pruned events,
-//! from the stored rows. Verify compares them with the stored rows; rebuild writes them.
+//! computes the sessions from the retained events. For sessions with pruned events, it uses the
+//! stored rows. Verify compares the computed sessions with the stored rows; rebuild writes them.
 //!
-//! At any time, the events of two batches of a file, the sessions of about three days, and earlier
-//! open sessions are in memory, regardless of the number of days.
+//! At any time, the memory holds two batches of events of a file, the sessions of about three days,
+//! and earlier open sessions, regardless of the number of days.
 //!
 //! [`gc()`] prunes, removes IP addresses, compacts and removes orphan files. `status` reads the
 //! manifest, the daily statistics and the newest sessions.

@@ -11,9 +11,10 @@
 //!
 //! A rebuild is one commit. Partitions that do not change keep their files.
 //!
-//! The sessions of a date are in memory. If a day has very many, the store is replayed for one part
-//! of the session keys after another ([`KeyShard`]). A first round of replays then finds the
-//! partitions that change in any part, and a second round writes them, with a file for each part.
+//! The sessions of a date are in memory. If a day has very many sessions, the session keys are
+//! divided into shards, and the store is replayed once per shard ([`KeyShard`]). A first round of
+//! replays then finds the partitions that change in any shard. A second round writes these
+//! partitions, with one file per shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -43,12 +44,12 @@ use crate::store::update::visitors::{FirstSeenMap, FirstSeenUpdate};
 use crate::store::{Completed, Store, Writer, update};
 use crate::time::{Clock, Day, Micros, Zone};
 
-/// Maximum number of sessions that wait until their day is complete. Further ones are written to
-/// additional files of their day.
+/// Maximum number of sessions that wait until their day is complete. Further sessions are written
+/// to additional files of their day.
 const MAX_WAITING_SESSIONS: usize = 1 << 18;
 
-/// Maximum number of waiting sessions if the store is replayed in parts: each day then has a file
-/// for each part anyway.
+/// Maximum number of waiting sessions if the store is replayed in shards. Each day then has a file
+/// for each shard anyway.
 const MAX_WAITING_SESSIONS_OF_PART: usize = 1 << 16;
 
 /// Options of a rebuild.
@@ -67,9 +68,9 @@ pub struct RebuildReport {
     pub timezone: [String; 2],
     /// The session timeout before and after, in seconds.
     pub session_timeout_seconds: [i64; 2],
-    /// Sessions before.
+    /// Number of sessions before.
     pub sessions_before: u64,
-    /// Sessions after.
+    /// Number of sessions after.
     pub sessions: u64,
     /// Sessions that are new or changed.
     pub sessions_changed: u64,
@@ -222,7 +223,7 @@ struct SessionRewriter<'a, 't> {
     zone: Zone,
     now: Micros,
     round: Round,
-    /// The part of the session keys that is being replayed.
+    /// The shard of the session keys that is being replayed.
     shard: KeyShard,
     /// Settled sessions that are not written yet, by their day.
     waiting: BTreeMap<Day, Vec<SessionSummary<'static>>>,
@@ -360,10 +361,10 @@ impl<'a, 't> SessionRewriter<'a, 't> {
         Ok(())
     }
 
-    /// Writes the sessions of all days that wait.
+    /// Writes all waiting sessions.
     fn write_waiting(&mut self) -> Result<()> {
         let mut left: BTreeSet<Day> = self.waiting.keys().chain(&self.changed_days).copied().collect();
-        // A partition that loses all its sessions has none that wait.
+        // No session waits for a partition that loses all its sessions.
         if let Round::WriteChanges(days) = &self.round {
             left.extend(days);
         }
@@ -380,7 +381,7 @@ impl<'a, 't> SessionRewriter<'a, 't> {
 
 impl ReplayVisitor for SessionRewriter<'_, '_> {
     fn visit_events(&mut self, block: &Block) -> Result<()> {
-        // Every replay has all events.
+        // Every replay reads all events.
         if matches!(self.round, Round::WriteChanges(_)) || !self.shard.is_first() {
             return Ok(());
         }

@@ -18,7 +18,7 @@ const MAX_FILES: usize = 10_000;
 pub struct RejectFilter {
     /// The reasons; empty for all.
     pub reasons: Vec<String>,
-    /// The input files, by their whole name or its end after a slash; empty for all.
+    /// The input files: full names, or the ends of names after a slash; empty for all.
     pub files: Vec<String>,
 }
 
@@ -75,7 +75,8 @@ pub fn list_rejects(
     Ok(counts)
 }
 
-/// The part of a [`RejectRecord`] that is counted. The text of the line is skipped, not copied.
+/// The fields of a [`RejectRecord`] that a count needs. The text of the line is skipped, not
+/// copied.
 #[derive(Deserialize)]
 struct LineReason<'a> {
     #[serde(borrow)]

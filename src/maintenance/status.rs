@@ -1,7 +1,7 @@
 //! `wa status`: the contents of a store.
 //!
-//! It reads the manifest, the daily statistics and the newest sessions, so that the cost hardly
-//! depends on the size of the store.
+//! The command reads the manifest, the daily statistics and the newest sessions, so that its
+//! duration hardly depends on the size of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ pub(crate) struct Status {
     pub(crate) tables: Vec<TableStatus>,
     /// The stored rejected lines.
     pub(crate) rejects: RejectsStatus,
-    /// The chatbots; `None` if a file that names them cannot be read. A warning then says so.
+    /// The chatbots; `None` if a file that names them cannot be read, which is then a warning.
     pub(crate) chatbots: Option<ChatbotsStatus>,
     /// Files that were ingested and are recognized when they are ingested again.
     pub(crate) ingested_files: u64,
@@ -94,7 +94,7 @@ pub(crate) struct RejectsStatus {
 pub(crate) struct Run {
     /// When it ran, RFC 3339.
     pub(crate) at: String,
-    /// Counts of what it did, by name.
+    /// The results of the run, as counts by name.
     #[serde(flatten)]
     pub(crate) counts: BTreeMap<String, u64>,
 }
@@ -112,7 +112,7 @@ pub(crate) struct RetentionStatus {
     pub(crate) ip_addresses: String,
 }
 
-/// Something that needs attention.
+/// A problem that needs attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Warning {
     /// The kind of warning, for programs.
@@ -141,7 +141,7 @@ pub(crate) fn status_of(store: &Store, snapshot: &Snapshot, settings: &Settings,
     let mut warnings = warnings(store, snapshot, settings, clock);
     let chatbots = match store.read_consistently(chatbots) {
         Ok(chatbots) => Some(chatbots),
-        // The rest of the status helps to find out why the file cannot be read.
+        // Return the rest of the status: it helps to find out why the file cannot be read.
         Err(error) => {
             let text = format!("the chatbots are unknown: {error}: run `wa verify`");
             warnings.push(Warning { kind: "unreadable_file", text });
@@ -326,7 +326,7 @@ mod tests {
         let mut manifest = store.store().snapshot().unwrap().manifest().clone();
         let files = manifest.tables.get_mut(&Table::Events).unwrap();
         let pattern = files.remove(0);
-        // A file for each of 100 nights in each of 100 days; none of them exists.
+        // Each of 100 days has a file for each of 100 nights. None of the files exists.
         for number in 0..10_000 {
             let day = pattern.day.plus(-(number / 100));
             let path = format!("events/event_date={day}/{number}.parquet");

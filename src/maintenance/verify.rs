@@ -1,9 +1,9 @@
 //! `wa verify`: checks the files and tables of a store.
 //!
-//! First, every file is compared with the manifest. If all files are intact, the tables are
-//! compared with each other, as far as the rows they derive from are retained: sessions with
-//! events, `visitors` with events, and daily statistics with sessions. The settings must be
-//! readable, and the secret key must have the fingerprint in the manifest.
+//! First, every file is compared with the manifest. If all files are intact, derived rows are
+//! compared with their retained sources: sessions with events, `visitors` with events, and daily
+//! statistics with sessions. The settings must be readable, and the secret key must have the
+//! fingerprint in the manifest.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ use crate::store::snapshot::Snapshot;
 use crate::store::{Store, key, tables};
 use crate::time::{Day, format_utc};
 
-/// The number of attempts on a store that a writer keeps changing.
+/// The maximum number of attempts while writers change the store.
 const MAX_ATTEMPTS: usize = 10;
 
 /// The result of a check.
@@ -38,7 +38,7 @@ pub struct VerifyReport {
     pub files: u64,
     /// The size of those files.
     pub bytes: u64,
-    /// Whether the tables were compared. They are not if a file is damaged.
+    /// Whether the tables were compared; false if a file is damaged.
     pub tables_compared: bool,
     /// Events that were read.
     pub events: u64,
@@ -80,8 +80,8 @@ impl VerifyReport {
     }
 }
 
-/// Checks a snapshot of a store, without a lock. `settings` are its settings, or the error of
-/// reading them, which is a difference.
+/// Checks a snapshot of a store, without a lock. `settings` are the store's settings, or the error
+/// of reading them, which is a difference.
 ///
 /// # Errors
 /// Fails if there is no store, its manifest cannot be read, or a writer changed the store during
@@ -211,12 +211,12 @@ fn compare_tables(
 /// Compares the stored rows with a replay of the events.
 struct Comparison<'a> {
     boundary: &'a PrunedBoundary,
-    /// The part of the session keys that is being replayed.
+    /// The shard of the session keys that is being replayed.
     shard: KeyShard,
     visitors: VisitorCheck<'a>,
     events: u64,
     event_keys: EventKeys,
-    /// The keys of the events of the current date, to find repeated ones.
+    /// The keys of the events of the current date, to find repeated events.
     seen_on_date: HashSet<u128, PreHashed>,
     sessions: u64,
     partial_sessions: u64,

@@ -20,7 +20,7 @@ use crate::store::tables::visitors::{LOOKUP_COLUMNS, Visitor, frame, hashes_and_
 use crate::store::update::visitors::FirstSeenMap;
 use crate::time::{Day, Micros, format_utc};
 
-/// The number of ids in a batch; each takes about 200 bytes.
+/// The number of ids in a batch. Each id takes about 200 bytes.
 pub(super) const BATCH_IDS: usize = 1 << 18;
 
 /// Adds the earliest time of each anonymous id and user id in the given events to a map.
@@ -130,8 +130,8 @@ impl<'a> VisitorCheck<'a> {
     pub(super) fn finish(mut self) -> Result<Differences> {
         self.compare_batch()?;
         let files = self.snapshot.manifest().files(Table::Visitors);
-        // After an erasure, the event of a row can be missing: it was in an erased session, while
-        // the row remains because its id is shared.
+        // After an erasure, the event of a row can be missing: the event was in an erased session,
+        // while the row remains because its id is shared.
         let nothing_erased = self.boundary.ledger().forgotten.is_empty();
         let found: Vec<Differences> = files
             .par_iter()

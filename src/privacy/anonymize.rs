@@ -1,7 +1,7 @@
 //! Removes old IP addresses from events, sessions and rejected lines.
 //!
-//! A file without IP addresses is marked in the manifest, so that a nightly gc reads each file
-//! once.
+//! A file from which all IP addresses were removed is marked in the manifest, so that a nightly gc
+//! reads each file once.
 
 use std::time::Duration;
 
@@ -40,9 +40,9 @@ fn json_columns() -> impl Iterator<Item = &'static str> {
 pub(crate) struct AnonymizeOptions {
     /// The clock.
     pub(crate) clock: Clock,
-    /// The number of days, including today, whose IP addresses are kept.
+    /// The number of days, including today, whose IP addresses are retained.
     pub(crate) older_than_days: u32,
-    /// Report how many would be removed, and change nothing.
+    /// Report the number of IP addresses to remove, and change nothing.
     pub(crate) dry_run: bool,
     /// How long to wait for another writer.
     pub(crate) lock_timeout: Duration,
@@ -53,7 +53,7 @@ pub(crate) struct AnonymizeOptions {
 pub struct AnonymizeReport {
     /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// The last day whose IP addresses are removed; `None` in the report of a gc that removes none.
+    /// The last day whose IP addresses are removed; `None` if a gc removes none.
     pub through: Option<String>,
     /// Events that lost an IP address.
     pub events: u64,
@@ -117,7 +117,7 @@ pub(crate) fn remove_ip_addresses(transaction: &mut Transaction, last: Day) -> R
 type Replacement = Option<(NewFile, u64)>;
 
 /// Replaces the files of a table that may contain IP addresses, and returns the number of rows that
-/// lost one. Processes as many files at a time as there are threads, which bounds the memory.
+/// lost an IP address. Processes one file per thread at a time, which bounds the memory.
 fn anonymize_table(
     transaction: &mut Transaction,
     table: Table,
@@ -186,12 +186,12 @@ fn anonymize_events(snapshot: &Snapshot, file: &DataFile) -> Result<Replacement>
 }
 
 /// Removes the field `ip_address` from the `extra` of an event. An ingest stores the field there if
-/// its value is not a valid IP address. Such a value can still contain parts of one, which is why
+/// its value is not a valid IP address. Such a value can still contain parts of an IP address, so
 /// an ingest with `privacy.ip = "drop"` does not store it.
 ///
-/// Returns `None` if there is no such field, and `Some(None)`, null, if no other field remains.
+/// Returns `None` if there is no such field, and `Some(None)`, for null, if no other field remains.
 fn remove_invalid_ip_address(extra: &str) -> Option<Option<String>> {
-    // Few events have the field. Its name can be written with escapes.
+    // Few events have the field. In JSON, its name can contain escapes.
     if !extra.contains("ip") && !extra.contains('\\') {
         return None;
     }
@@ -263,9 +263,9 @@ fn anonymize_session(session: &mut SessionSummary<'_>) -> bool {
 
 /// Removes the IP addresses of a rejected line; returns `None` if there are none.
 ///
-/// Length and hash are replaced by those of the remaining text, because an IP address could be
-/// found from the hash of the original line by trying all IP addresses. The keyed hash still
-/// identifies the line.
+/// Length and hash are replaced by those of the remaining text. The hash of the original line would
+/// reveal an IP address to anyone who tries all IP addresses. The keyed hash still identifies the
+/// line.
 fn anonymize_reject(reject: &RejectRecord) -> Option<RejectRecord> {
     let raw = reject.raw_bytes();
     let has_address = |json: &String| ip_masking::mask_text(json.as_bytes(), IpPolicy::Drop).is_some();
@@ -274,7 +274,7 @@ fn anonymize_reject(reject: &RejectRecord) -> Option<RejectRecord> {
         return Some(anonymize_reject(&bare).unwrap_or(bare));
     }
     let is_truncated = (raw.len() as u64) < reject.length;
-    // Always change a truncated line: an IP address after the cut could be found from its hash.
+    // Always change a truncated line: its hash could reveal an IP address after the cut.
     let masked = if is_truncated {
         ip_masking::mask_truncated_text(&raw, IpPolicy::Drop)?
     } else {

@@ -32,7 +32,7 @@ pub(super) struct ErasedRows {
     pub(super) files: u64,
     /// The days of those files.
     pub(super) days: BTreeSet<Day>,
-    /// The sessions that were erased, if the table is `sessions`.
+    /// The erased sessions; empty for tables other than `sessions`.
     pub(super) sessions: Vec<ErasedSession>,
 }
 
@@ -59,8 +59,8 @@ struct FileRewrite {
     sessions: Vec<ErasedSession>,
 }
 
-/// Rewrites the files of a table for which `rewrite` returns a replacement. Processes as many files
-/// at a time as there are threads, which bounds the memory.
+/// Rewrites the files of a table for which `rewrite` returns a replacement. Processes one file per
+/// thread at a time, which bounds the memory.
 fn rewrite_files(
     transaction: &mut Transaction,
     table: Table,
@@ -96,7 +96,8 @@ fn count(mask: &[bool]) -> u64 {
     mask.iter().filter(|set| **set).count() as u64
 }
 
-/// Erases the events of the person's sessions and those that contain an identifier; redacts others.
+/// Erases the events of the person's sessions and the events that contain an identifier. Redacts
+/// all other events.
 pub(super) fn erase_events(
     transaction: &mut Transaction,
     identity: &ResolvedIdentity,
@@ -131,7 +132,7 @@ pub(super) fn erase_events(
     })
 }
 
-/// Erases the person's sessions and redacts others.
+/// Erases the person's sessions and redacts all other sessions.
 pub(super) fn erase_sessions(
     transaction: &mut Transaction,
     identity: &ResolvedIdentity,
@@ -157,7 +158,7 @@ pub(super) fn erase_sessions(
         for summary in &mut summaries {
             redacted += u64::from(redact::redact_session(summary, matcher));
         }
-        // A merge state can contain the identifier as a part of another id, which must stay.
+        // A merge state can contain the identifier as part of another id, which must stay.
         if !erased.contains(&true) && redacted == 0 {
             return Ok(None);
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct ErasureReceipt {
     /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// The time of the erasure, RFC 3339. Events up to this time are suppressed from now on.
+    /// The time of the erasure, RFC 3339. Later ingests suppress events up to this time.
     pub erased_at: String,
     /// The identifiers that were searched for.
     pub identifiers: SearchStats,
@@ -32,10 +32,10 @@ pub(super) const SOURCE_LOGS: &str = "unchanged: delete or edit them yourself; i
 pub struct SearchStats {
     /// Identifiers named by the user.
     pub named: u64,
-    /// Anonymous ids found with the named identifiers, which were erased too.
+    /// Anonymous ids that occurred with the named identifiers and were erased too.
     pub followed: u64,
-    /// Anonymous ids found with the named identifiers, which were left because other users used
-    /// them.
+    /// Anonymous ids that occurred with the named identifiers but were not erased, because other
+    /// users used them too.
     pub shared: u64,
 }
 

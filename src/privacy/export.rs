@@ -1,4 +1,4 @@
-//! Selects stored events for an export: of a person, a window of days or given chatbots.
+//! Selects stored events for an export: the events of a person, a window of days or given chatbots.
 //!
 //! An [`Export`] passes the rows to its caller, file by file; the caller chooses the output format.
 
@@ -34,7 +34,7 @@ pub(crate) struct ExportOptions {
 pub(crate) struct ExportStats {
     /// Exported events.
     pub(crate) events: u64,
-    /// Sessions of the person, on any day and of any chatbot.
+    /// Sessions of the person, on all days and of all chatbots.
     pub(crate) sessions: u64,
     /// Sessions of the person whose events are all pruned, so that the export does not contain
     /// them. 0 if days or chatbots are selected.
@@ -43,8 +43,8 @@ pub(crate) struct ExportStats {
 
 /// An export that is ready to run.
 ///
-/// Opening it can fail because a writer removed a file, and can then be repeated on a newer state
-/// of the store. After that, the files of events are open, and no writer can affect the export.
+/// Opening an export can fail because a writer removed a file. It can then be repeated on a newer
+/// state of the store. Once the files of events are open, no writer can affect the export.
 #[derive(Debug)]
 pub(crate) struct Export {
     options: ExportOptions,
@@ -123,8 +123,8 @@ impl Export {
         Ok(stats)
     }
 
-    /// Returns whether an event is selected. Adds its session to `exported_sessions` if the session
-    /// is the person's.
+    /// Returns whether an event is selected. If its session belongs to the person, adds the session
+    /// to `exported_sessions`.
     fn is_selected(
         &self,
         ids: &IdentityColumns,
@@ -152,8 +152,8 @@ impl Export {
     }
 }
 
-/// Returns the UTC dates of the files that can have events of the selected days. A day of a time
-/// zone can extend into the UTC dates before and after it.
+/// Returns the UTC dates of the files that can contain events of the selected days. A day in the
+/// store's time zone can extend into the UTC dates before and after it.
 fn file_dates(options: &ExportOptions) -> Option<(Day, Day)> {
     options.days.map(|(first, last)| (first.plus(-1), last.plus(1)))
 }

@@ -26,9 +26,9 @@ use crate::time::{Clock, Micros, format_utc};
 /// Options of an erasure.
 #[derive(Clone, Debug)]
 pub struct ForgetOptions {
-    /// The clock; its time is the time of the erasure.
+    /// The clock, which gives the time of the erasure.
     pub clock: Clock,
-    /// Report what would be erased, and change nothing.
+    /// Report the rows to erase, and change nothing.
     pub dry_run: bool,
     /// How long to wait for another writer.
     pub lock_timeout: Duration,
@@ -137,7 +137,8 @@ struct ErasedRejects {
     files: u64,
 }
 
-/// Erases the rejected lines that contain an identifier, and redacts the file names of others.
+/// Erases the rejected lines that contain an identifier, and redacts the file names of all other
+/// lines.
 fn erase_rejects(transaction: &mut Transaction, matcher: &IdentifierMatcher) -> Result<ErasedRejects> {
     let mut rejects = ErasedRejects::default();
     rejects.files = rewrite::rewrite(
@@ -177,8 +178,8 @@ fn redact_file_names(
     Ok(renamed)
 }
 
-/// Records in the ledger what an ingest must suppress, as keyed hashes: the identifiers, the time
-/// spans of the erased sessions, and the erased rejected lines.
+/// Records in the ledger, as keyed hashes, the identifiers, the erased sessions with their time
+/// spans, and the erased rejected lines. An ingest suppresses matching lines.
 fn record_erasure(
     ledger: &mut Ledger,
     key: &SecretKey,
@@ -199,7 +200,7 @@ fn record_erasure(
     ledger.shared_ids.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
     for session in sessions {
         // An event up to a timeout before or after the session would have belonged to it. Events
-        // after the erasure are stored like the events of any other person.
+        // after the erasure are not suppressed.
         let start = session.start.saturating_sub(snapshot.timeout());
         let end = session.end.saturating_add(snapshot.timeout()).min(now).max(session.end);
         if !identity.identifiers.contains(&session.value) || end > now {
@@ -207,8 +208,8 @@ fn record_erasure(
             add(hash, Some(start), end);
         }
     }
-    // The stored line can differ from the line in the log: ingest masks IP addresses by the policy
-    // of the time, and `anonymize` removes them. Both forms are recorded.
+    // The stored line can differ from the line in the log: an ingest masks IP addresses by the
+    // policy at that time, and `anonymize` removes them. The hashes of both forms are recorded.
     let stored = rejects.sha256.iter().map(|sha256| rejected::hex_line_hash(key, sha256));
     for hash in stored.chain(rejects.keyed_hashes.iter().cloned()) {
         add(hash, None, now);

@@ -1,8 +1,8 @@
 //! Finds the sessions that contain given identifiers, and the ids that occur with them.
 //!
-//! A session contains an identifier if one of its own columns does, a profile in its merge state,
-//! or one of its events. The tables are read file by file. Only the sessions that contain an
-//! identifier, and the ids in them, are kept in memory.
+//! A session contains an identifier if the identifier is in one of its columns, in a profile of its
+//! merge state, or in one of its events. The tables are read file by file. Only the sessions that
+//! contain an identifier, and the ids in them, are kept in memory.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -17,15 +17,15 @@ use crate::time::Micros;
 
 /// A session that contains identifiers.
 pub(super) struct SessionNode {
-    /// The time of its first event.
+    /// The time of the session's first event.
     pub(super) start: Micros,
-    /// The time of its last event.
+    /// The time of the session's last event.
     pub(super) end: Micros,
-    /// The numbers of the identifiers.
+    /// The numbers of the identifiers in the session.
     pub(super) identifiers: BTreeSet<usize>,
-    /// The user ids in it.
+    /// The user ids in the session.
     pub(super) users: HashSet<String>,
-    /// The anonymous ids in it.
+    /// The anonymous ids in the session.
     pub(super) anonymous: HashSet<String>,
 }
 
@@ -70,15 +70,15 @@ impl IdentityGraph {
         sessions.flat_map(|session| &session.users).map(String::as_str).collect()
     }
 
-    /// Returns the user ids that belong to the person: the named ones, those that occur with a
-    /// named email address, and the user of a named visitor or session that has a single user.
+    /// Returns the user ids that belong to the person: named user ids, user ids that occur with a
+    /// named email address, and the user id of a named visitor or session with a single user.
     pub(super) fn own_users(&self, identifiers: &Identifiers) -> HashSet<String> {
         let mut own = HashSet::new();
         for (number, identifier) in identifiers.all().iter().enumerate() {
             match identifier.kind {
                 IdentifierKind::User => {
                     own.insert(identifier.value.clone());
-                    // Other spellings of the same id in the log.
+                    // Add other spellings of the same id in the log.
                     let users = self.co_occurring_users(number).into_iter();
                     own.extend(users.filter(|user| identifiers.contains(user)).map(str::to_owned));
                 }
@@ -216,8 +216,8 @@ impl IdentityGraph {
     }
 }
 
-/// Calls a function with every row of a table, files in parallel. Returns for each file the
-/// non-empty results of its rows and the ids found.
+/// Calls a function with every row of a table, in parallel over the files. Returns, for each file,
+/// the non-empty results of its rows and the ids found.
 fn scan_files<T: Send>(
     snapshot: &Snapshot,
     table: Table,

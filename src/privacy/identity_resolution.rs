@@ -1,8 +1,8 @@
 //! Resolves identifiers to the sessions of a person, and follows anonymous ids.
 //!
-//! An anonymous id in one of the person's sessions is *followed* to other sessions only if no other
-//! person's user id was ever used with it. The cookie of a shared kiosk must not lead to all of its
-//! users.
+//! An anonymous id in one of the person's sessions is *followed* to other sessions only if it never
+//! occurred with another person's user id. Otherwise the cookie of a shared kiosk would lead to all
+//! its users.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -50,7 +50,7 @@ pub(super) struct ResolvedIdentity {
 }
 
 /// Resolves the identifiers of a person. `known_shared` are the anonymous ids that were shared with
-/// users who have been erased since.
+/// users who were erased earlier.
 pub(super) fn resolve(
     snapshot: &Snapshot,
     named: &[Identifier],
@@ -72,8 +72,8 @@ pub(super) fn resolve(
             break;
         }
         let neighbors = IdentityGraph::load(snapshot, &candidates)?;
-        // Decide session by session. One session can have thousands of ids and of users, and a set
-        // of users for each id would take gigabytes.
+        // Decide session by session. One session can have thousands of ids and users, so a set of
+        // users for each id would take gigabytes.
         let mut is_own: Vec<bool> =
             candidates.all().iter().map(|id| !known_shared.contains(&id.value)).collect();
         for session in neighbors.sessions().filter(|session| !session.users.is_subset(&own_users)) {

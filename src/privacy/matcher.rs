@@ -17,7 +17,7 @@ use crate::json::lenient::{self, TokenKind};
 /// The text that replaces an identifier.
 const REDACTED: &str = "redacted";
 
-/// JSON members that are measurements: a number there is not an identifier.
+/// JSON members that contain measurements. Their numbers are not identifiers.
 const MEASUREMENTS: [&str; 2] = ["response_time_ms", "load_time_ms"];
 
 /// A search for a set of identifiers.
@@ -86,8 +86,8 @@ impl IdentifierMatcher {
         Some(out)
     }
 
-    /// Replaces each identifier in the strings of a JSON text, keys included, with `redacted`, and
-    /// each number that is an identifier with null, except for [`MEASUREMENTS`]. Returns `None` if
+    /// Replaces each identifier in the keys and strings of a JSON text with `redacted`. Replaces
+    /// each number that is an identifier with null, except in [`MEASUREMENTS`]. Returns `None` if
     /// nothing changes.
     pub(super) fn redact_json(&self, text: &str) -> Option<String> {
         let (mut out, mut copied) = (String::new(), 0);
@@ -157,11 +157,11 @@ impl IdentifierMatcher {
     }
 }
 
-/// Adds the ranges of the words in a layer, as offsets in the original text.
+/// Adds the ranges of the words in a layer of encoding, as offsets in the original text.
 fn find(search: &WordSearch, bytes: &[u8], offsets: Option<&[usize]>, found: &mut Vec<(usize, usize)>) {
     let original = |at: usize| original_offset(offsets, at);
     search.find(bytes, |start, end| {
-        // A character of the original text can become several.
+        // A character of the original text can become several characters.
         let is_same = |at: usize| at > 0 && original(at) == original(at - 1);
         let end = (end..bytes.len()).find(|at| !is_same(*at)).unwrap_or(bytes.len().max(end));
         found.push((original(start), original(end)));

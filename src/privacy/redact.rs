@@ -1,7 +1,7 @@
 //! Redacts identifiers in rows of other people.
 //!
-//! An event and its session are redacted in the same way, so that a rebuild from the events gives
-//! the stored sessions.
+//! An event and its session are redacted in the same way, so that a rebuild from the events results
+//! in the stored sessions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,9 +16,10 @@ use crate::store::frame::Frame;
 
 /// The columns of text that are not searched for identifiers.
 const NOT_SEARCHED: [&str; 7] = [
-    // The site, which is a part of every session key.
+    // The site, which is part of every session key.
     "chatbot_id",
-    // A row whose id equals the identifier is erased. An id that only contains it is another id.
+    // A row whose id equals the identifier is erased. An id that only contains the identifier is
+    // another id.
     "session_id",
     "anonymous_id",
     "user_id",
@@ -28,8 +29,8 @@ const NOT_SEARCHED: [&str; 7] = [
     "device_type",
 ];
 
-/// Event names and categories of the reference system. They identify no person. If an id equals
-/// one, the counts of all sessions must not change.
+/// Event names and categories of the reference system. They identify no person. Even if an id
+/// equals such a name, the counts of sessions must not change.
 const STANDARD: [&str; 8] = [
     "page_viewed",
     "page_view",
@@ -100,7 +101,7 @@ pub(super) fn apply_edits(frame: &mut Frame, name: &str, edits: &Edits) -> Resul
     frame.replace_texts(name, &new)
 }
 
-/// Returns which rows of a frame of sessions may contain an identifier; [`redact_session`] decides.
+/// Returns which rows of a frame of sessions may contain an identifier, for [`redact_session`].
 /// Rows marked in `erased` are skipped.
 pub(super) fn sessions_to_redact(
     frame: &Frame,
@@ -171,8 +172,7 @@ pub(super) fn redact_session(session: &mut SessionSummary<'_>, matcher: &Identif
     changed
 }
 
-/// Redacts the identifiers in a user agent and in what was derived from it; returns `None` if there
-/// is none.
+/// Redacts the identifiers in a user agent and its derived values; returns `None` if there is none.
 fn redact_agent(agent: &UserAgent, matcher: &IdentifierMatcher) -> Option<UserAgent> {
     let mut redacted = agent.clone();
     let derived = [

@@ -1,7 +1,8 @@
 //! Anonymous ids that several users have used, such as the cookie of a shared kiosk.
 //!
 //! Once one of those users is erased, the tables no longer show that the id was shared. A keyed
-//! hash of it is kept, so that `forget` does not follow it from the remaining user to other people.
+//! hash of the id is therefore stored, so that `forget` does not follow the id from the remaining
+//! user to other people.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,8 +1,9 @@
-//! Finds words of a set in a text, in time linear in the length of the text for any words.
+//! Finds words of a set in a text. The time is linear in the length of the text, whatever the words
+//! are.
 //!
 //! A word of at least [`MIN_WORD_BYTES`] bytes counts if no letter or digit precedes or follows it.
-//! A shorter one, such as `7`, occurs in ordinary text, so it counts only as a whole value: a text,
-//! a JSON string or number, or a part of a URL.
+//! A shorter word, such as `7`, occurs in ordinary text, so it counts only as a whole value: a
+//! text, a JSON string or number, or a component of a URL.
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
@@ -15,9 +16,9 @@ const MIN_WORD_BYTES: usize = 5;
 
 /// A search for a set of words.
 ///
-/// The automaton differs from the one that [`aho_corasick::AhoCorasick`] chooses for few words.
-/// Building that one takes time quadratic in the length of a periodic word, such as 20,000 times
-/// `x`, and a log can contain such an id.
+/// Uses another automaton than [`aho_corasick::AhoCorasick`] chooses for few words. Building that
+/// automaton takes time quadratic in the length of a periodic word, such as 20,000 times `x`, and a
+/// log can contain such an id.
 #[derive(Clone, Debug)]
 pub(super) struct WordSearch(NFA);
 
@@ -38,7 +39,8 @@ impl WordSearch {
     /// Calls a function with the range of each word in a text. If several words end at one
     /// position, the longest one is used.
     pub(super) fn find(&self, text: &[u8], mut each: impl FnMut(usize, usize)) {
-        // Nearly all texts have no word. This search has a prefilter and finds that out fastest.
+        // Nearly all texts contain no word. This search has a prefilter, so it is the fastest for
+        // them.
         let first = self.0.try_find(&Input::new(text).earliest(true));
         let (Ok(Some(_)), Ok(mut state)) = (first, self.0.start_state(Anchored::No)) else { return };
         for (index, byte) in text.iter().enumerate() {
@@ -61,7 +63,7 @@ fn is_word(byte: Option<&u8>) -> bool {
     byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
-/// Returns whether a range of a text is a whole word, or, if it is short, a whole value.
+/// Returns whether a range of a text is a whole word or, if the range is short, a whole value.
 fn is_delimited(text: &[u8], start: usize, end: usize) -> bool {
     let before = start.checked_sub(1).and_then(|at| text.get(at));
     let after = text.get(end);
@@ -119,8 +121,8 @@ mod tests {
         assert_eq!(found(&["  "], "\"  \" a  b    "), ["  "]);
     }
 
-    /// Returns the shortest of three times that a search takes: building it, and searching a text
-    /// of the same length.
+    /// Returns the shortest of three times to build a search for a word and to search a text of the
+    /// same length.
     fn time(length: usize) -> Duration {
         let (word, text) = ("x".repeat(length), "x".repeat(length * 2) + "-" + &"x-".repeat(length));
         let once = || {
@@ -134,7 +136,8 @@ mod tests {
 
     #[test]
     fn time_for_a_periodic_word_grows_linearly() {
-        // 16 times the length takes 16 times the time; if it grew with the square, 256 times.
+        // A word 16 times as long takes 16 times as long. With quadratic growth, it would take 256
+        // times as long.
         let (short, long) = (time(5_000), time(80_000));
         assert!(long < short.max(Duration::from_micros(200)) * 100, "{short:?} → {long:?}");
     }

@@ -229,7 +229,7 @@ static SESSIONS: &[Column] = &[
     opt(
         "merge_state",
         Json,
-        "State for merging the session with late events, as far as the other columns do not have it \
+        "State that merging the session with late events needs and the other columns lack \
          (`docs/storage.md`); null if there is none.",
     ),
     col("created_at", Timestamp, "When the session was first stored."),
@@ -300,8 +300,8 @@ static VISITORS: &[Column] = &[
     opt(
         "counted_new_on",
         Date,
-        "Day whose statistics count the visitor as new because of sessions that were pruned since. If \
-         the visitor turns out to have been seen earlier, that count is corrected.",
+        "Day whose statistics count the visitor as new because of sessions that have since been pruned. \
+         If an earlier event of the visitor is ingested, `wa` corrects that count.",
     ),
 ];
 
@@ -368,8 +368,8 @@ impl Table {
         format!("{}/{}={value}", self.name(), self.partition_key())
     }
 
-    /// Returns the columns with the start and the end of a row, which can be the same column. For
-    /// `daily_stats` this is the day.
+    /// Returns the columns that hold the start and the end of a row. They can be the same column:
+    /// for `daily_stats`, both are the day.
     pub fn times(self) -> [&'static str; 2] {
         match self {
             Table::Events => ["timestamp"; 2],

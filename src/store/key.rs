@@ -1,8 +1,8 @@
 //! The secret key, which keys the hashes of `ipua-` ids and of forgotten identifiers.
 //!
-//! Anyone with the key can test whether an IP address and a user agent, or an identifier, belong to
-//! a hash. The key is the file `key` of the store, or the file that `WA_KEY_FILE` names, and is
-//! readable by its owner only.
+//! Anyone with the key can test whether a hash was computed from a given identifier, or from a
+//! given IP address and user agent. The key is in the file `key` of the store, or in the file that
+//! `WA_KEY_FILE` names. Only the owner can read that file.
 //!
 //! Invariants:
 //!
@@ -28,7 +28,7 @@ use crate::prehashed::hex;
 
 /// The name of the key file in the store.
 pub const KEY_FILE: &str = "key";
-/// The suffix of its name while it is being written.
+/// The suffix of a key file's name while it is being written.
 const NEW_SUFFIX: &str = ".new";
 
 /// The largest key file, in bytes: a key and white space.
@@ -41,8 +41,8 @@ const MIN_DISTINCT_BYTES: usize = 8;
 #[derive(Clone)]
 pub struct SecretKey {
     bytes: [u8; 32],
-    /// The HMAC state after the key, which saves half of the time of hashing a short text. HMAC
-    /// accepts keys of any length, so this is never `None`.
+    /// The HMAC state after processing the key. Reusing it halves the time to hash a short text.
+    /// HMAC accepts keys of any length, so this is never `None`.
     mac: Option<Hmac<Sha256>>,
 }
 
@@ -89,8 +89,8 @@ pub fn load_or_create(store: &Store, manifest: &Manifest, key_file: Option<&Path
     load_or_write(store, manifest, key_file, random)
 }
 
-/// Reads the store's key, or writes `other` if no key was used yet: the key of a store that is
-/// merged into this one.
+/// Reads the store's key, or writes `other` if no key was used yet. `other` is the key of a store
+/// that is merged into this one.
 ///
 /// # Errors
 /// Returns the errors of [`load`] and [`check_access`]. Nothing is changed in that case.
@@ -169,11 +169,11 @@ fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<SecretKey>> {
     Ok(Some(key))
 }
 
-/// Fails if users other than the owner can access a key file. Exception: a service's group may read
-/// a file that belongs to root, the usual way to pass secrets to a service.
+/// Fails if users other than the owner can access a key file. Exception: a group may read a file
+/// that belongs to root, since secrets are usually passed to a service like that.
 ///
 /// # Errors
-/// The error names the permissions of the file.
+/// Fails with the permissions of the file in the message.
 pub fn check_access(store: &Store, key_file: Option<&Path>) -> Result<()> {
     let (fs, path) = (store.file_system(), &key_path(store, key_file));
     let access = fs.access(path).map_err(|e| Error::io("read the permissions of", path, e))?;
@@ -194,8 +194,8 @@ pub fn check_access(store: &Store, key_file: Option<&Path>) -> Result<()> {
     )))
 }
 
-/// Creates a key file. If it is `shared`, other stores can create it at the same time; the first
-/// key is kept, and all return it.
+/// Creates a key file. If the file is `shared`, other stores can create it at the same time; all of
+/// them return the key that was created first.
 fn create(fs: &dyn FileSystem, path: &Path, key: &SecretKey, shared: bool) -> Result<SecretKey> {
     let text = hex(key.bytes());
     let mut new_path = path.to_owned().into_os_string();
@@ -205,7 +205,7 @@ fn create(fs: &dyn FileSystem, path: &Path, key: &SecretKey, shared: bool) -> Re
         true => new_path.push(format!(".{}{NEW_SUFFIX}", uuid::Uuid::new_v4().simple())),
     }
     let new_path = PathBuf::from(new_path);
-    // Creating the file below fails if a link or anything else is in its place.
+    // Creating the file below fails if a link or another file has its name.
     let _ = fs.remove_file(&new_path);
     fs.write_new(&new_path, format!("{text}\n").as_bytes())
         .map_err(|e| Error::io("write the key", &new_path, e))?;
@@ -225,7 +225,7 @@ fn create(fs: &dyn FileSystem, path: &Path, key: &SecretKey, shared: bool) -> Re
 }
 
 fn random() -> SecretKey {
-    // Two random UUIDs contain 244 bits of the operating system's random numbers.
+    // Two random UUIDs contain 244 random bits from the operating system.
     let mut hash = Sha256::new();
     hash.update(uuid::Uuid::new_v4().as_bytes());
     hash.update(uuid::Uuid::new_v4().as_bytes());
@@ -310,7 +310,7 @@ mod tests {
             let error = load_or_create(&store, &manifest, None).unwrap_err();
             assert!(error.to_string().ends_with("is not random"), "{error}");
         }
-        // A key, and more bytes than a key file has.
+        // A key, followed by more white space than a key file may have.
         let long = "0123456789abcdef".repeat(4) + &" ".repeat(1000);
         std::fs::write(&path, long).unwrap();
         assert!(load_or_create(&store, &manifest, None).unwrap_err().to_string().contains("damaged"));

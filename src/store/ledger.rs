@@ -2,11 +2,11 @@
 //!
 //! Invariants:
 //!
-//! - Lines of a pruned day, and lines of a forgotten identifier up to its erasure, are never stored
-//!   again.
+//! - Lines of a pruned day, and lines of a forgotten identifier that are older than its erasure,
+//!   are never stored again.
 //! - The ledger contains keyed hashes of identifiers, never the identifiers.
-//! - The ledger is committed in the same transaction as the removal that it records. After a crash
-//!   both are in the store, or neither is.
+//! - The ledger is committed in the same transaction as the removal that it records. After a crash,
+//!   the store contains both or neither.
 //!
 //! The file is one JSON object, the serialized [`Ledger`]. Days are ranges of days since 1970.
 
@@ -75,11 +75,10 @@ impl DaySet {
 pub struct Forgotten {
     /// Keyed hash of the identifier and its kind, in hexadecimal.
     pub hash: String,
-    /// Events from this time on are suppressed; all earlier ones too if `None`.
+    /// Start of the suppressed events; `None` for no lower bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Micros>,
-    /// Events up to this time are suppressed: the time of the erasure, or the end of the erased
-    /// session.
+    /// End of the suppressed events: the time of the erasure, or the end of the erased session.
     pub until: Micros,
 }
 
@@ -99,7 +98,7 @@ pub struct Ledger {
     /// Keyed hashes of anonymous ids that a forgotten user shared with others.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub shared_ids: BTreeSet<String>,
-    /// Whether a forgotten email address contains no `@`, so that every text has to be compared
+    /// Whether any forgotten email address contains no `@`. If so, every text has to be compared
     /// with it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bare_emails: bool,
@@ -127,8 +126,8 @@ impl Ledger {
         self.pruned_daily_stats.get(chatbot).is_some_and(|days| days.contains(day))
     }
 
-    /// Records forgotten identifiers. If one is already recorded with the same beginning, the later
-    /// end is kept.
+    /// Records forgotten identifiers. If an identifier is already recorded with the same start, the
+    /// later end is kept.
     pub fn forget(&mut self, entries: impl IntoIterator<Item = Forgotten>) {
         let mut forgotten: BTreeMap<(String, Option<Micros>), Micros> = BTreeMap::new();
         for Forgotten { hash, from, until } in std::mem::take(&mut self.forgotten).into_iter().chain(entries)
@@ -140,7 +139,7 @@ impl Ledger {
         self.forgotten = forgotten.into_iter().map(entry).collect();
     }
 
-    /// Records what another ledger has forgotten.
+    /// Records the forgotten identifiers and shared ids of another ledger.
     pub fn forget_all_of(&mut self, other: &Ledger) {
         self.forget(other.forgotten.iter().cloned());
         self.shared_ids.extend(other.shared_ids.iter().cloned());

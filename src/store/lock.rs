@@ -6,13 +6,13 @@
 //! - A writer commits only while it holds that lock.
 //!
 //! The file contains one line of text, `process <id> (<command>)`, or nothing while no process
-//! holds the lock. The text is informative only. A file with any other text, or a symbolic link in
-//! its place, is not the lock of a store and is never written.
+//! holds the lock. The text is informative only. A file with any other text, or a symbolic link at
+//! that path, is not the lock of a store and is never written.
 //!
-//! After a crash the operating system has released the lock; the file and its text remain and block
-//! nothing. If a user removes the file, a lock on the removed file has no effect. Therefore a
-//! process that gets a lock checks that its file is still at the path, and a writer checks it again
-//! before each commit ([`WriterLock::verify`]).
+//! When a process crashes, the operating system releases its lock. The file and its text remain,
+//! but do not block other writers. If a user removes the file, a lock on the removed file has no
+//! effect. Therefore a process that gets a lock checks that its file is still at the path, and a
+//! writer checks it again before each commit ([`WriterLock::verify`]).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -76,7 +76,7 @@ impl WriterLock {
     ) -> Result<WriterLock> {
         let path = store.join(LOCK_FILE);
         let mut file = open(&path)?;
-        // Elapsed time only: the library gets the wall clock as an argument.
+        // Measures elapsed time only: the library receives the wall-clock time as an argument.
         let started = Instant::now();
         let mut waits = false;
         let outcome = loop {
@@ -176,7 +176,7 @@ fn is_lock_text(text: &[u8]) -> bool {
     text.starts_with(start) || text.iter().all(|byte| *byte == 0)
 }
 
-/// Returns the process that holds the lock, and since when.
+/// Returns the process that holds the lock, and when it got the lock.
 fn holder(file: &mut File) -> (String, Option<Micros>) {
     let text = read_text(file);
     match String::from_utf8_lossy(&text).trim() {

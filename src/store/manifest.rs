@@ -3,8 +3,8 @@
 //! Invariants:
 //!
 //! - A file that the manifest does not name is not part of the store.
-//! - The manifest is replaced as a whole, by a rename. After a crash at any step `manifest.json` is
-//!   the old or the new one, complete: see `store::transaction`.
+//! - The manifest is replaced as a whole, by a rename. After a crash at any step, `manifest.json`
+//!   is the complete old or the complete new file: see `store::transaction`.
 //!
 //! `manifest.json` is one line of JSON, `{"manifest": {…}, "checksum": "…"}`. The checksum covers
 //! the text of the inner object, so that any damage of the file is detected.
@@ -45,16 +45,16 @@ pub struct DataFile {
     /// Files of version 1 have none: reading any column of them reads the whole file.
     #[serde(default, with = "hex_option", skip_serializing_if = "Option::is_none")]
     pub footer_checksum: Option<u64>,
-    /// Earliest time of a row: of an event, a session's start, a visitor first seen, or midnight of
-    /// a day of statistics.
+    /// Earliest time of a row: the time of an event, a session's start, a visitor's first-seen
+    /// time, or the midnight at which a day of statistics starts.
     pub min_time: Micros,
-    /// Latest time of a row: of an event, a session's end, a visitor first seen, or midnight of a
-    /// day of statistics.
+    /// Latest time of a row: the time of an event, a session's end, a visitor's first-seen time, or
+    /// the midnight at which a day of statistics starts.
     pub max_time: Micros,
-    /// `wa anonymize` has removed all IP addresses from the file.
+    /// Whether `wa anonymize` has removed all IP addresses from the file.
     ///
-    /// Earlier versions knew fewer notations and wrote `ip_addresses_removed`. Such files are
-    /// searched again.
+    /// Earlier versions recognized fewer notations and wrote `ip_addresses_removed`. Files with
+    /// that key are searched again.
     #[serde(default, rename = "ip_addresses_masked", skip_serializing_if = "std::ops::Not::not")]
     pub ip_addresses_removed: bool,
 }
@@ -115,7 +115,7 @@ pub struct Manifest {
     /// The source registry: the files that were ingested.
     #[serde(default)]
     pub sources: Option<AuxiliaryFile>,
-    /// The ledger: what was pruned and forgotten.
+    /// The ledger: pruned days and forgotten identifiers.
     #[serde(default)]
     pub ledger: Option<AuxiliaryFile>,
     /// Fingerprint of the secret key, to detect another key.
@@ -171,7 +171,7 @@ impl Manifest {
         self.tables.get(&table).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the paths and sizes of the files of tables in a folder.
+    /// Returns the paths and sizes of the data files in a folder.
     pub(super) fn data_files_in<'m>(&'m self, folder: &str) -> impl Iterator<Item = (&'m str, u64)> {
         let is_inside = move |path: &str| path.rsplit_once('/').is_some_and(|(parent, _)| parent == folder);
         let files = self.tables.values().flatten();
@@ -201,7 +201,7 @@ impl Manifest {
     /// Parses a manifest.
     ///
     /// # Errors
-    /// Fails if the bytes are damaged, or of a newer version of the storage format, or if a path
+    /// Fails if the bytes are damaged or have a newer version of the storage format, or if a path
     /// leads out of its folder.
     pub fn from_bytes(bytes: &[u8]) -> Result<Manifest> {
         let damaged = || {
@@ -220,7 +220,7 @@ impl Manifest {
             manifest_paths::check(manifest)?;
             return parsed.map_err(|e| damaged().caused_by(e));
         }
-        // Say why. A newer version can have other keys.
+        // Determine the reason. A newer version can have other keys.
         let probe: FormatProbe =
             serde_json::from_str(outer.manifest.get()).map_err(|e| damaged().caused_by(e))?;
         if probe.format != FORMAT {

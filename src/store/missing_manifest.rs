@@ -1,8 +1,9 @@
 //! Detection of a missing manifest.
 //!
-//! The first manifest is on stable storage before any file leaves `staging/`. Files in the data
-//! folders without a manifest are therefore not an interrupted first ingest: the manifest was
-//! removed. Starting a new store there would remove all data, so opening such a store fails.
+//! The first manifest is on stable storage before any file leaves `staging/`. If data folders
+//! contain files but there is no manifest, the manifest was therefore removed: an interrupted first
+//! ingest cannot leave that state. Starting a new store there would remove all data, so opening
+//! such a store fails.
 
 use super::Store;
 use super::manifest::{MANIFEST_FILE, Manifest};

@@ -128,7 +128,7 @@ impl Store {
         Snapshot::new(self.fs.clone(), self.dir.clone(), manifest, HashSet::new())
     }
 
-    /// Returns a state with the files of another manifest, such as a part of the current one.
+    /// Returns a state with the files of another manifest, such as a subset of the current one.
     ///
     /// # Errors
     /// Fails if its time zone is unknown.
@@ -159,7 +159,7 @@ impl Store {
             let snapshot = self.snapshot()?;
             match compute(&snapshot) {
                 Err(error) if error.is_missing_file() => {
-                    // Without a newer state, no writer has removed the file: it is lost.
+                    // If there is no newer state, no writer removed the file: it is lost.
                     if self.snapshot()?.manifest().generation == snapshot.manifest().generation {
                         return Err(error.hint(
                             "restore the missing file from a backup of the store, or ingest the logs \
@@ -172,7 +172,7 @@ impl Store {
         }
     }
 
-    /// Fails if the folder is not a store and contains anything else.
+    /// Fails if the folder is not a store and is not empty.
     pub(crate) fn reject_foreign_folder(&self) -> Result<()> {
         let entries = self.fs.list(&self.dir).map_err(|e| Error::io("use as a store", &self.dir, e))?;
         let belongs_here = |name: &str| {

@@ -3,7 +3,8 @@
 //! A partition folder can be moved to another volume and replaced by a symbolic link. Links on the
 //! path of a named file are never removed, even if they currently dangle. The target of such a link
 //! is scanned for Parquet files, without its subfolders, if it holds a file of the store: see
-//! [`linked_partition`]. All other links to folders are ignored, but removed from `staging/`.
+//! [`linked_partition`]. All other links to folders are ignored, except in `staging/`, where they
+//! are removed.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 struct Scan {
     orphans: Vec<String>,
-    /// The subfolders, each after the ones below it.
+    /// The subfolders, each after its own subfolders.
     subfolders: Vec<String>,
 }
 

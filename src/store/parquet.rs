@@ -26,7 +26,7 @@ pub struct DataFileReader<'a> {
 }
 
 impl<'a> DataFileReader<'a> {
-    /// Returns the reader of an open file. `path` is its path, for messages.
+    /// Returns the reader of an open file. Messages contain `path`.
     pub fn new(file: OpenFile, entry: &'a DataFile, path: impl Into<PathBuf>) -> DataFileReader<'a> {
         DataFileReader { file, entry, path: path.into() }
     }
@@ -46,7 +46,7 @@ impl<'a> DataFileReader<'a> {
     }
 
     /// Returns a reader of the row groups of the file, so that all groups can use the same memory.
-    /// It reads all columns if `columns` is `None`.
+    /// The reader returns all columns if `columns` is `None`.
     pub fn row_groups(self, columns: Option<&'a [&'a str]>) -> RowGroups<'a> {
         let footer = self.entry.footer();
         let groups = footer.and_then(|footer| RowGroupReader::new(&self.file, columns, footer));
@@ -100,7 +100,7 @@ impl<'a> DataFileReader<'a> {
 pub struct RowGroups<'a> {
     file: DataFileReader<'a>,
     columns: Option<&'a [&'a str]>,
-    /// The reader of groups; `None` if it does not support the file.
+    /// The reader of row groups; `None` if `store::decode` does not support the file.
     groups: Option<RowGroupReader>,
     /// Number of rows that were read.
     rows: usize,
@@ -134,7 +134,7 @@ impl RowGroups<'_> {
     }
 }
 
-/// Returns the error about a damaged file.
+/// Returns the error for a damaged file.
 pub fn damaged(path: &Path, cause: impl Into<String>) -> Error {
     Error::failed(format!("{} is damaged", path.display())).caused_by(cause.into()).hint(
         "restore the file from a backup of the store, or ingest the logs into a new store; run \
@@ -143,7 +143,7 @@ pub fn damaged(path: &Path, cause: impl Into<String>) -> Error {
 }
 
 /// Returns whether the footer of a file has the checksum in the manifest. Always true if the
-/// manifest has none.
+/// manifest contains no checksum of it.
 pub fn has_footer(bytes: &[u8], entry: &DataFile) -> bool {
     let found = || FooterChecksum::from_file(bytes).map(|footer| footer.checksum);
     entry.footer_checksum.is_none() || found() == entry.footer_checksum
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn columns_of_a_file_match_the_encoded_frame() {
-        // No row, one, some, and more than a row group can have.
+        // No rows, one, several, and more than fit into a row group.
         for rows in [0, 1, 1000, ROW_GROUP + 10] {
             let frame = sample_days(rows);
             let bytes = encode(&frame);
@@ -334,7 +334,7 @@ mod tests {
                 reader(&bytes, &entry).read_rows(&is_selected[1..]).unwrap_err();
             }
         }
-        // Nothing is read of a row group without selected rows, such as the first.
+        // A row group without selected rows, such as the first, is not read.
         let mut damaged = bytes.clone();
         damaged[100] ^= 1;
         let entry = entry(&bytes, rows, true);
@@ -353,7 +353,7 @@ mod tests {
             .with_row_group_size(Some(300))
             .finish(&mut frame.data().clone())
             .unwrap();
-        // A file of Polars has a footer, but no checksums of its column chunks.
+        // A file that Polars wrote has a footer, but no checksums of its column chunks.
         for has_footer in [true, false] {
             let (frames, result) = groups(&bytes, &entry(&bytes, 1000, has_footer));
             result.unwrap();
@@ -367,7 +367,7 @@ mod tests {
         let (mut bytes, _) = visitors(2 * VISITOR_ROW_GROUP + 10);
         let entry = entry(&bytes, 2 * VISITOR_ROW_GROUP + 10, true);
         let metadata = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
-        // The last byte of a page, and the first of its header.
+        // Damage the last byte of a page, and the first byte of its header.
         for group in [1, 2] {
             let hashes =
                 metadata.row_groups[group].columns_under_root_iter("hash_high").unwrap().next().unwrap();

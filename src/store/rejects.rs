@@ -7,8 +7,8 @@
 //! - Files of rejected lines are immutable and named by the manifest, like the files of tables.
 //!
 //! `rejects/<uuid>.ndjson` has one JSON object per line, a serialized [`RejectRecord`]. New lines
-//! are committed in the transaction of their batch. After a crash both are in the store, or neither
-//! is: see `store::transaction`.
+//! are committed in the transaction of their batch. After a crash, the store contains both or
+//! neither: see `store::transaction`.
 
 pub mod rewrite;
 
@@ -51,8 +51,8 @@ pub struct RejectRecord {
     pub length: u64,
     /// SHA-256 of the line, in hexadecimal.
     pub sha256: String,
-    /// Keyed hash of the line as it was read. Present if the line has IP addresses, which may have
-    /// been removed: `length` and `sha256` then describe what remains.
+    /// Keyed hash of the line as it was read. Present if the line contains IP addresses. If these
+    /// were removed, `length` and `sha256` describe the remaining line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed_hash: Option<String>,
     /// When the line was rejected, as RFC 3339.
@@ -63,16 +63,16 @@ pub struct RejectRecord {
     /// Bytes of the line in base64, up to 64 KiB, if they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_base64: Option<String>,
-    /// The map that read the line; `None` for the native form.
+    /// The map that read the line; `None` for the native format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<String>,
-    /// The names of the columns of the row, if the file names them.
+    /// The names of the line's columns, if the file names its columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// The columns that the wrapping of the line supplies, as a JSON object.
+    /// The column values that the wrapping of the line supplies, as a JSON object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<String>,
-    /// The text is a part of a record, and the rest is not stored.
+    /// Whether the text is only part of a record whose rest is not stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_part: bool,
     /// The number of times that the line occurs in its file, if it is more than one. Repeats in
@@ -107,7 +107,7 @@ impl RejectRecord {
     }
 }
 
-/// The hashes of stored lines, which a writer reads once and not for every batch.
+/// The hashes of stored lines. A writer reads each file once, not once per batch.
 ///
 /// A hash takes up to about 40 bytes of memory. When the maximum is reached, all hashes are moved
 /// to a sorted run in a temporary file, 16 bytes each. Each later batch reads all runs.
@@ -185,7 +185,7 @@ pub fn append(
     index: &mut RejectIndex,
     now: Micros,
 ) -> Result<u64> {
-    // The position of the first line with each hash.
+    // For each hash, the position of the first line with that hash.
     let mut new: HashMap<u128, usize, PreHashed> =
         HashMap::with_capacity_and_hasher(rejects.len(), PreHashed);
     let mut repeated: HashMap<usize, Repeated> = HashMap::new();
@@ -262,7 +262,7 @@ impl Repeated {
             self.file.clone_from(&reject.file);
             self.times = 0;
         } else if position(reject) <= self.position {
-            // The file was named twice.
+            // The command line named the file twice.
             return;
         }
         self.position = position(reject);
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(new, [1, 2, 1]);
         // Two files of the first writer and three of the second: none will be read again.
         assert_eq!(index.files.len(), 5);
-        // Eight hashes, two of them in memory.
+        // Of the eight hashes, two are in memory.
         assert_eq!((index.runs.len(), index.hashes.len()), (3, 2));
     }
 

@@ -68,7 +68,7 @@ impl Snapshot {
 
     /// Opens the files of a table whose partitions overlap the days, and keeps them open. An open
     /// file stays readable when a writer removes it. Streamed output needs this, since it cannot
-    /// start over from a new state. Files over the limit of open files are not pinned.
+    /// start over from a new state. At most `MAX_PINNED` files are pinned.
     ///
     /// # Errors
     /// Fails if a file cannot be opened.
@@ -78,7 +78,7 @@ impl Snapshot {
             match self.open(file) {
                 Ok(opened) => pinned.insert(file.path.clone(), opened),
                 Err(error) if error.is_too_many_open_files() => {
-                    // Leave file handles for other files that will be opened in the meantime.
+                    // Leave file handles for files that are opened in the meantime.
                     let half = pinned.len() / 2;
                     pinned = pinned.into_iter().take(half).collect();
                     break;
@@ -89,8 +89,8 @@ impl Snapshot {
         Ok(Snapshot { pinned: Arc::new(pinned), ..self.clone() })
     }
 
-    /// Returns a state without files, of the same store and settings. A change that is computed
-    /// from it merges its rows with no stored file.
+    /// Returns a state without files, of the same store and settings. A change computed from that
+    /// state merges its rows with no stored file.
     pub(crate) fn without_files(&self) -> Snapshot {
         let mut manifest = self.manifest().clone();
         manifest.tables.values_mut().for_each(Vec::clear);
@@ -192,7 +192,8 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Returns a reader of the row groups of one file, with some columns or all.
+    /// Returns a reader of the row groups of one file. The reader returns all columns if `columns`
+    /// is `None`.
     ///
     /// # Errors
     /// Fails if the file cannot be opened.
@@ -267,7 +268,8 @@ impl Snapshot {
         for file in self.manifest.files(Table::Sessions) {
             include(file.day);
         }
-        // A partition of daily statistics is a month; the times of its files are its days.
+        // A partition of daily statistics is a month. The times of its files are the midnights of
+        // its days.
         for file in self.manifest.files(Table::DailyStats) {
             include(Day::utc(file.min_time));
             include(Day::utc(file.max_time));
@@ -275,9 +277,9 @@ impl Snapshot {
         days
     }
 
-    /// Returns the time of the newest event; `None` without sessions. It is read from the sessions,
-    /// since events may be pruned while their sessions are retained. A session ends at its last
-    /// event.
+    /// Returns the time of the newest event; `None` without sessions. The time comes from the
+    /// sessions, since events may be pruned while their sessions are retained. A session ends at
+    /// its last event.
     pub fn newest_event(&self) -> Option<Micros> {
         self.manifest.files(Table::Sessions).iter().map(|file| file.max_time).max()
     }

@@ -5,8 +5,9 @@
 //! - Temporary files lie in `staging/`, are never synced, and are not part of the store.
 //! - Only the holder of the writer's lock creates, reads or removes them.
 //!
-//! A file is `staging/<uuid>.tmp`; its contents are the creator's own. After a crash at any step
-//! the files remain; the next writer finds `staging/` and removes them with all orphan files.
+//! A file is `staging/<uuid>.tmp`; the code that creates it defines its contents. After a crash at
+//! any step the files remain. The next writer finds `staging/` and removes them with all orphan
+//! files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

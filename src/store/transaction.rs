@@ -15,15 +15,15 @@
 //!    `staging/`.
 //! 3. Rename each file into its folder; sync these folders and their parents. A crash leaves the
 //!    old state and orphan files. If there are many small files, step 2 does not sync them one by
-//!    one. Instead, the whole file system is synced after the renames. It contains all new files,
-//!    since no file can be renamed to another file system.
+//!    one. Instead, the whole file system is synced after the renames. All new files are on it,
+//!    since a file cannot be renamed to another file system.
 //! 4. Write the manifest to `staging/`, sync it, rename it over `manifest.json`, and sync the
 //!    store's folder. **This is the commit.** A crash leaves the old or the new state, and orphan
 //!    files.
 //! 5. Remove the files that only the old manifest names. A crash leaves the new state and orphan
 //!    files.
 //! 6. When the writer ends, sync the folders that lost files, and remove `staging/`. A crash leaves
-//!    the new state, and `staging/` or not.
+//!    the new state, with or without `staging/`.
 //!
 //! Step 1 happens once for a writer, steps 2 to 5 for each transaction. The next writer finds
 //! `staging/` and removes all orphan files.
@@ -131,7 +131,7 @@ pub struct Removal {
 #[derive(Debug)]
 struct ReplacedFile {
     path: String,
-    /// Its size in bytes, if it is a file of a table.
+    /// Size in bytes; `None` if it is not a file of a table.
     bytes: Option<u64>,
 }
 
@@ -141,8 +141,9 @@ pub struct Transaction {
     fs: Arc<dyn FileSystem>,
     dir: PathBuf,
     manifest: Manifest,
-    /// Paths of files that were removed from their tables, but not from `manifest` yet. A change of
-    /// thousands of partitions would otherwise search all files for each that it replaces.
+    /// Paths of files that were removed from their tables, but not from `manifest` yet. Removing
+    /// them one by one would search all files for each replaced file, thousands of times in a large
+    /// change.
     removed: HashSet<String>,
     /// Paths of new files, which are in `staging/`.
     staged: BTreeSet<String>,
@@ -158,11 +159,11 @@ enum GroupedSync {
     Unused,
     /// Files are synced one by one.
     Unavailable,
-    /// The commit syncs all small files that were written since this was opened.
+    /// The commit syncs all small files that were written since the file system was opened.
     Used(SyncAll),
 }
 
-/// Minimum size, in bytes, of a file that is always synced separately, while other files are
+/// Minimum size, in bytes, of a file that is always synced on its own, while other files are
 /// computed.
 const MIN_SYNCED_BYTES: usize = 1 << 20;
 
@@ -174,7 +175,7 @@ impl Transaction {
         Transaction { fs, dir: dir.to_owned(), manifest, removed, staged, replaced, grouped }
     }
 
-    /// Returns the manifest as this change will commit it.
+    /// Returns the manifest that this change will commit.
     pub fn manifest(&mut self) -> &mut Manifest {
         let removed = std::mem::take(&mut self.removed);
         if !removed.is_empty() {
@@ -301,13 +302,13 @@ impl Transaction {
     /// no longer names.
     ///
     /// # Errors
-    /// Fails if a file cannot be renamed, or the manifest cannot be written. The old state remains
-    /// then, unless only the last sync failed.
+    /// Fails if a file cannot be renamed, or the manifest cannot be written. The store then keeps
+    /// the old state, unless only the last sync failed.
     pub fn commit(mut self, now: Micros) -> Result<(Manifest, Removal)> {
         self.manifest();
         self.check_links()?;
         let mut folders: Vec<PathBuf> = Vec::new();
-        // In this order, the files of a folder are adjacent.
+        // The paths are sorted, so the files of a folder are adjacent.
         for path in std::mem::take(&mut self.staged) {
             let to = self.dir.join(&path);
             if let Some(folder) = to.parent()
@@ -345,7 +346,7 @@ impl Transaction {
             };
             removal.is_complete &= is_removed;
             let Some(folder) = path.parent().filter(|_| is_removed) else { continue };
-            // Succeeds only if the partition is empty.
+            // This succeeds only if the partition is empty.
             if folder.parent() != Some(&self.dir)
                 && self.fs.remove_dir(folder).is_ok()
                 && let Some(parent) = folder.parent()
@@ -361,7 +362,7 @@ impl Transaction {
 impl Transaction {
     /// Syncs the folders of new files.
     fn sync_folders(&self, folders: Vec<PathBuf>) -> Result<()> {
-        // A new partition is a new entry in the table's folder, which may itself be new.
+        // A new partition adds an entry to the table's folder, which may itself be new.
         let parents = folders
             .iter()
             .flat_map(|folder| folder.ancestors().skip(1).take_while(|f| f.starts_with(&self.dir)));
@@ -386,14 +387,15 @@ impl Transaction {
         Ok(())
     }
 
-    /// Returns whether a replaced file may be removed. Behind a link, only a file of the store may.
+    /// Returns whether a replaced file may be removed. Behind a link, only files of the store may
+    /// be removed.
     fn is_own(&self, file: &ReplacedFile) -> Result<bool> {
         let (Some(bytes), Some((partition, _))) = (file.bytes, file.path.rsplit_once('/')) else {
             return Ok(true);
         };
         let partition = self.dir.join(partition);
         match self.fs.link(&partition).map_err(|e| Error::io("read", &partition, e))? {
-            // Behind a link to nothing, the removal fails.
+            // Behind a dangling link, the removal fails.
             Link::None | Link::Dangling(_) => Ok(true),
             Link::Followed => linked_partition::is_own_file(&*self.fs, &self.dir, &file.path, bytes),
         }

@@ -18,11 +18,12 @@ use crate::interruption;
 use crate::time::Micros;
 
 impl Store {
-    /// Locks the store for writing, creates it if there is none, and removes the files that an
+    /// Locks the store for writing, creating it if it does not exist. Removes the files that an
     /// interrupted writer left.
     ///
     /// `command` is shown to processes that wait for the lock. `initial` returns the manifest of a
-    /// new store; a store without data adopts its time zone and session timeout.
+    /// new store. A store without data adopts the time zone and the session timeout of that
+    /// manifest.
     ///
     /// # Errors
     /// Fails if the folder contains other files, if another writer does not end within
@@ -50,7 +51,7 @@ impl Store {
     }
 
     /// Locks an existing store for a dry run: a change that is computed and then discarded. Files
-    /// of an interrupted writer stay.
+    /// that an interrupted writer left are not removed.
     ///
     /// # Errors
     /// Fails if there is no store, or if another writer does not end within `lock_timeout`.
@@ -117,13 +118,13 @@ impl Store {
         self.fs.create_dir_all(&staging).map_err(|e| Error::io("create the folder", &staging, e))
     }
 
-    /// Syncs the parents of a new store, which can be new too. Otherwise a power failure could
-    /// remove the whole store.
+    /// Syncs the parent folders of a new store, which can be new too. Otherwise a power failure
+    /// could remove the whole store.
     fn sync_parents(&self) -> Result<()> {
         for dir in self.dir.ancestors().skip(1) {
             let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
             match self.fs.sync_dir(dir) {
-                // This process did not create a folder that it may not read.
+                // This process did not create this folder, since it may not read it.
                 Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => break,
                 outcome => outcome.map_err(|e| Error::io("sync the folder", dir, e))?,
             }
@@ -137,7 +138,7 @@ impl Store {
 pub struct DryRun {
     store: Store,
     manifest: Manifest,
-    /// An interrupted writer left its staging folder.
+    /// Whether an interrupted writer left its staging folder.
     was_interrupted: bool,
     _lock: WriterLock,
 }
@@ -227,9 +228,9 @@ pub fn cleanup_error(change: &str, cause: Error) -> Error {
 pub struct Writer {
     store: Store,
     manifest: Manifest,
-    /// Orphan files remain, because a replaced file could not be removed after a commit.
+    /// Whether orphan files remain, because a replaced file could not be removed after a commit.
     orphans_remain: bool,
-    /// A commit failed. The old or the new state is on the disk.
+    /// Whether a commit failed, so that the disk contains the old or the new state.
     is_in_doubt: bool,
     /// Whether a change was committed.
     has_committed: bool,
@@ -277,8 +278,8 @@ impl Writer {
     /// Commits a change; its result becomes the current state.
     ///
     /// # Errors
-    /// Fails if the lock was lost or a file cannot be written. The old state remains then, unless
-    /// only the last sync failed.
+    /// Fails if the lock was lost or a file cannot be written. The store then keeps the old state,
+    /// unless only the last sync failed.
     pub fn commit(&mut self, transaction: Transaction, now: Micros) -> Result<()> {
         self.lock.as_ref().map_or(Ok(()), WriterLock::verify)?;
         let commit = interruption::begin_commit();
@@ -312,8 +313,8 @@ impl Writer {
         Ok(removed + std::mem::take(&mut self.orphans_removed))
     }
 
-    /// Closes the writer. Afterwards the folders of the tables contain exactly the current state,
-    /// so that other programs can read them by glob.
+    /// Closes the writer. Afterwards the folders of the tables contain only files of the current
+    /// state, so that other programs can read them by glob.
     ///
     /// # Errors
     /// Fails if an orphan file or the staging folder cannot be removed.
@@ -357,7 +358,7 @@ impl Writer {
     /// error is returned together with the report.
     ///
     /// # Errors
-    /// The error of the command.
+    /// Returns the error of the command.
     pub fn complete<T>(self, outcome: Result<T>) -> Result<Completed<T>> {
         match outcome {
             Ok(report) => {
@@ -373,8 +374,8 @@ impl Writer {
 
     /// Closes the writer after an error, and removes its temporary files if possible.
     pub fn abandon(self) {
-        // The next writer finds out which state a failed commit left. Without the lock, the
-        // temporary files can be those of another writer.
+        // The next writer determines which state a failed commit left. Without the lock, the
+        // temporary files can belong to another writer.
         let is_locked = self.lock.as_ref().is_none_or(|lock| lock.verify().is_ok());
         if !self.is_in_doubt && is_locked {
             let _ = self.finish();

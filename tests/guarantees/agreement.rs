@@ -38,7 +38,8 @@ fn visit(rng: &mut Rng, number: u64) -> (Map<String, Value>, Map<String, Value>)
     let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
     put("chatbot_id", CHATBOTS[[0, 0, 0, 1, 1, 2][rng.below(6) as usize]].into());
     let session = match rng.below(8) {
-        // The session id of an earlier visit. It is the same session only if the times are close.
+        // The session id of an earlier visit. Both visits are one session only if their times are
+        // close.
         0 => format!("s{}", number.saturating_sub(rng.below(20))),
         _ => format!("s{number}"),
     };
@@ -159,7 +160,8 @@ pub fn log() -> Vec<String> {
     lines
 }
 
-/// Distributes the lines over three runs: the second has late events, the third repeated ones.
+/// Distributes the lines over three runs. The second run has late events, the third has repeated
+/// events.
 fn runs(lines: &[String]) -> [Vec<&str>; 3] {
     let mut rng = Rng(7);
     let mut runs: [Vec<&str>; 3] = Default::default();
@@ -217,7 +219,8 @@ impl Case {
         }
     }
 
-    /// Returns the case after a gc, which must leave exactly the events of retained dates.
+    /// Returns the case after a gc, and checks that the gc retains exactly the events of retained
+    /// dates.
     fn after_gc(
         disk: &std::sync::Arc<MemoryFileSystem>,
         zone: Zone,
@@ -359,7 +362,7 @@ fn sum(rows: &Value, metric: &str) -> u64 {
     rows.as_array().unwrap().iter().map(|row| row[metric].as_u64().unwrap()).sum()
 }
 
-/// Asserts the relations between reports that hold for any events.
+/// Asserts relations between reports that hold for all logs.
 fn assert_reports_agree(results: &BTreeMap<&str, Value>, scope: &Scope) {
     let result = |report: &str| &results[report];
     let summary = &result("summary")["summary"];

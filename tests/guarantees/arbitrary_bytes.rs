@@ -1,5 +1,5 @@
-//! Guarantee 7, robustness: the properties of the fuzz targets hold for random bytes that partly
-//! resemble valid input.
+//! Guarantee 7, robustness: the properties of the fuzz targets hold for random bytes that resemble
+//! valid input in part.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::support::fixtures;
 #[path = "../properties/mod.rs"]
 mod properties;
 
-/// Generates bytes that are composed of pieces, with a few changed bytes.
+/// Generates bytes from pieces, and changes a few of the bytes.
 fn bytes_from(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => prop::sample::select(pieces).prop_map(|piece| piece.as_bytes().to_vec()),

@@ -38,7 +38,7 @@ pub struct Scenario<'a> {
 }
 
 impl Scenario<'_> {
-    /// Runs the command with every fault at every operation.
+    /// Runs the command once for each fault at each operation.
     pub fn check_all_faults(&self) {
         let undisturbed = self.before.copy();
         let (error, _) = (self.command)(&undisturbed);
@@ -62,15 +62,15 @@ impl Scenario<'_> {
         for at in 1..=operations {
             self.check_fault(Fault::Error(at));
             self.check_fault(Fault::Stop(at));
-            // At any other operation, the next operation that needs space fails, which is the same
-            // case.
+            // A full disk at any other operation makes the next operation that needs space fail,
+            // which is the same case.
             if undisturbed.needed_space(at) {
                 self.check_fault(Fault::Full(at));
             }
         }
     }
 
-    /// Runs the command with a fault, and then again without one.
+    /// Runs the command with a fault, and then again without a fault.
     fn check_fault(&self, fault: Fault) {
         let disk = self.before.copy();
         let rows_before = event_count(&disk);
@@ -82,7 +82,7 @@ impl Scenario<'_> {
         let state = self.check(&context, &disk, min, self.last_state);
         if let Some(stored) = stored {
             let rows = event_count(&disk) - rows_before;
-            // The manifest is replaced, but the replacement may not be durable, so the ingest
+            // The manifest is replaced, but the replacement may not be durable. The ingest then
             // reports the lower number.
             let last_sync = format!("cannot sync the folder {}: the disk failed", fixtures::STORE);
             let in_doubt = error.as_deref() == Some(&last_sync);
@@ -151,19 +151,19 @@ fn event_count(disk: &Arc<MemoryFileSystem>) -> u64 {
 }
 
 /// Returns the lines of files whose events share sessions, so that each batch changes stored
-/// sessions. The events are on the last evening of a month and in the following night, because
-/// further days would only add operations of the same kind.
+/// sessions. The events are on the last evening of a month and in the following night. Further days
+/// would only add operations of the same kind.
 pub fn logs(files: usize, events: usize) -> Vec<Vec<String>> {
-    // Gaps of an hour and more become gaps of the timeout.
+    // Gaps of an hour or more become gaps of exactly the timeout.
     log_lines(files, events, |gap| if gap % 12 > 8 { 4 } else { gap })
 }
 
-/// Returns the lines of such files that span a few days.
+/// Returns the lines of files like those of [`logs`] that span a few days.
 pub fn logs_of_days(files: usize, events: usize) -> Vec<Vec<String>> {
     log_lines(files, events, |gap| gap)
 }
 
-/// Returns the lines of files. `gap` changes the random byte that selects the length of a gap.
+/// Returns the lines of files. `gap` maps the random byte that selects the length of a gap.
 fn log_lines(files: usize, events: usize, gap: fn(u8) -> u8) -> Vec<Vec<String>> {
     let mut rng = Rng(7);
     let mut seed = |_| {
@@ -184,7 +184,8 @@ fn log_lines(files: usize, events: usize, gap: fn(u8) -> u8) -> Vec<Vec<String>>
     result
 }
 
-/// Returns the number of files whose lines result in the tables, by the reference model.
+/// Returns the number of files, from the first on, whose lines result in the tables by the
+/// reference model.
 fn committed_files(files: &[Vec<String>], tables: &Tables) -> Result<usize, String> {
     let mut model = Model::default();
     let mut differences = BTreeMap::new();
@@ -256,7 +257,7 @@ fn atomicity_of_ingest_that_changes_stored_sessions() {
         name: "ingest into a store",
         before: before.after_crash(Surviving::Everything),
         command: &|disk| folder.ingest(disk, false),
-        // One file was ingested before.
+        // One file was ingested in advance.
         state: &|tables| committed_files(&folder.files, tables).map(|state| state.saturating_sub(1)),
         last_state: 2,
     }
@@ -280,8 +281,7 @@ fn atomicity_of_atomic_ingest() {
     .check_all_faults();
 }
 
-// Batches that have the times of earlier batches wait in temporary files, and are committed
-// together.
+// Batches that overlap earlier batches in time wait in temporary files and are committed together.
 #[test]
 fn atomicity_of_ingest_of_files_that_overlap_in_time() {
     // Each file has events in all parts of the same two hours.
@@ -308,7 +308,7 @@ fn atomicity_of_ingest_of_files_that_overlap_in_time() {
             }
             outcome
         },
-        // The first file is committed by itself, the others at the end.
+        // The first file has its own commit. The other files are committed together at the end.
         state: &|tables| match committed_files(&folder.files, tables)? {
             state @ (0 | 1) => Ok(state),
             4 => Ok(2),
@@ -319,7 +319,7 @@ fn atomicity_of_ingest_of_files_that_overlap_in_time() {
     .check_all_faults();
 }
 
-// A change of many small files syncs the whole file system instead of each file.
+// A commit of many small files syncs the whole file system instead of each file.
 #[test]
 fn atomicity_of_ingest_that_syncs_all_files_at_once() {
     let folder = LogFolder::new(logs_of_days(2, 6));
@@ -330,7 +330,7 @@ fn atomicity_of_ingest_that_syncs_all_files_at_once() {
             let outcome = folder.ingest(disk, false);
             let log = disk.last_operations(usize::MAX);
             let files = log.lines().filter(|line| line.contains(" sync /")).count();
-            // Three files of the change, the manifest, the settings and the key of each ingest.
+            // Each ingest has three files of the change, the manifest, the settings and the key.
             if outcome.0.is_none() && log.contains(" sync all ") {
                 assert!(files < log.lines().filter(|line| line.contains(" write ")).count(), "{log}");
             }
@@ -456,7 +456,7 @@ fn check_rebuild(name: &str, settings: Settings) {
     let same = |tables: &Tables, settings: &Settings| {
         reference_model::check(&model, settings.timezone.0, settings.session_timeout, tables.clone())
     };
-    // The two states must differ.
+    // The states before and after the rebuild must differ.
     let old = tables::read(&fixtures::store_in(&before).snapshot().unwrap()).unwrap();
     assert!(same(&old, &settings).is_err());
     Scenario {
@@ -493,7 +493,7 @@ fn atomicity_of_rebuild_that_repairs_the_tables() {
     for lines in &folder.files {
         model.add_file(lines.iter().map(String::as_str));
     }
-    // A file of sessions is missing from the table, as after a bug.
+    // Remove a file of sessions from the table, as a bug could.
     let first = || Manifest::new(NOW, "UTC", 1800 * SECOND);
     let mut writer = fixtures::store_in(&before).writer_without_lock(first).unwrap();
     let mut transaction = writer.begin();
@@ -536,7 +536,7 @@ fn atomicity_full_disk_is_named_and_commits_are_retained() {
     let undisturbed = MemoryFileSystem::new();
     assert_eq!(folder.ingest(&undisturbed, false).0, None);
     let disk = MemoryFileSystem::new();
-    // The fault is in the middle, when some of the three batches are committed.
+    // The fault occurs halfway, when some of the three batches are committed.
     disk.inject(Some(Fault::Full(undisturbed.operations() / 2)));
     let options = wa::ingest::IngestOptions {
         batch_bytes: Some(1),

@@ -1,8 +1,8 @@
 //! Guarantee 7, robustness: a damaged file of a store never changes a figure.
 //!
-//! A case damages one file, mostly by flipping one bit, and runs one command, in this process. The
+//! A case damages one file, mostly by flipping one bit, and runs one command in this process. The
 //! command must have the same result as with the intact store, or fail with an error that names the
-//! file. After a command that changes the store, once the file is restored, the rows must equal
+//! file. After a command that changes the store, the file is restored, and the rows must equal
 //! those of the intact store. `WA_BIT_FLIPS` is the number of cases: see `docs/testing.md`.
 
 use std::collections::BTreeMap;
@@ -121,18 +121,18 @@ fn check_cases(cases: u64, seed: u64, damage: fn(&Intact, &mut Rng) -> Damage) {
 /// The outcome of a command on a damaged store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    /// The same result as with the intact store.
+    /// The command had the same result as with the intact store.
     Same,
-    /// It failed with an error that names the damaged file.
+    /// The command failed with an error that names the damaged file.
     Error,
-    /// The damage results in another valid setting, as if a user had changed it.
+    /// The damage results in another valid setting, as if a user had changed the setting.
     OtherSetting,
-    /// It succeeded with a different output or different rows.
+    /// The command succeeded with a different output or different rows.
     Wrong,
-    /// It failed with an error that does not name the file.
+    /// The command failed with an error that does not name the damaged file.
     Unnamed,
     Panic,
-    /// A later run with the intact store does not result in the right rows.
+    /// A later run with the restored file did not result in the right rows.
     NotRepaired,
 }
 
@@ -209,7 +209,8 @@ struct Intact {
     logs: PathBuf,
     /// The store, which is never damaged.
     intact: PathBuf,
-    /// The copy in which files are damaged. Its path never changes, so that outputs are the same.
+    /// The copy in which files are damaged. All commands use this path, so that their outputs are
+    /// comparable.
     damaged: PathBuf,
     now: &'static str,
     files: Vec<PathBuf>,
@@ -349,7 +350,7 @@ impl Intact {
         damage.apply(&self.damaged);
         let run = self.run(&self.damaged, command);
         damage.restore(&self.damaged, &self.intact);
-        // A failed dry run leaves the same traces as an interrupted writer.
+        // A failed dry run leaves the same files as an interrupted writer.
         if self.damaged.join("staging").exists() {
             self.copy_again();
         }

@@ -1,4 +1,4 @@
-//! Guarantee 6, bounded memory: the peak does not grow with the input, for any input.
+//! Guarantee 6, bounded memory: the peak memory does not grow with the input, for any input.
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
@@ -57,7 +57,8 @@ fn gzip(path: &Path, piece: &[u8], bytes: usize) {
 #[test]
 fn bounded_memory_gzip_bomb_stays_within_budget() {
     let folder = fixtures::folder();
-    // Lines with as many elements as the limit allows, and short lines next to one over the limit.
+    // Lines with as many elements as the limit allows, and short lines next to a line over the
+    // limit.
     let envelope = |element: &str| {
         format!("{{\"events\":[{}0]}}\n", element.repeat(((1 << 20) - 32) / element.len())).into_bytes()
     };
@@ -67,7 +68,8 @@ fn bounded_memory_gzip_bomb_stays_within_budget() {
     let events =
         events.replacen('{', fields, 1).replacen(&",{\"event_name\":\"a\"}".repeat(8), "", 1).into_bytes();
     let short_and_overlong = [b"0\n".repeat(400_000), vec![b'a'; (1 << 20) + 1], b"\n".to_vec()].concat();
-    // A line without an end, blank lines, and lines that are all rejected, which is status 4.
+    // A line without an end, blank lines, and files whose lines are all rejected, which results in
+    // status 4.
     for (name, piece, bytes, expected) in [
         ("line.gz", &b"a"[..], 1 << 30, 4),
         ("blank.gz", b"\n", 128 << 20, 0),
@@ -132,13 +134,14 @@ fn bounded_memory_thousands_of_small_files_stay_bounded() {
 #[test]
 fn bounded_memory_merge_of_large_days_stays_within_budget() {
     let folder = fixtures::folder();
-    // Two files of one day. Decoded as a whole, the events of one take more than the budget.
+    // Two files have events of one day. Decoded as a whole, the events of one file take more than
+    // the budget.
     let events = generated_logs::write_logs_with_gaps(folder.path(), 2, 400_000, 200_000);
     for number in [0, 1] {
         let (log, store) = (format!("{number:02}.ndjson"), format!("web-{number}"));
         fs::create_dir(folder.path().join(&store)).unwrap();
         fixtures::write_key(&folder.path().join(&store).join("key"));
-        // Without a small budget, the day is one file.
+        // With the default budget, the day is one file.
         let (status, _) = run(folder.path(), &["--store", &store, "--quiet", "ingest", &log]);
         assert_eq!(status, Some(0));
         fs::remove_file(folder.path().join(&log)).unwrap();
@@ -150,7 +153,7 @@ fn bounded_memory_merge_of_large_days_stays_within_budget() {
         run(folder.path(), &["--store", "all", "--quiet", "merge", "web-0", "web-1", "--memory", "256M"]);
     assert_eq!(status, Some(0));
     eprintln!("merge of {events} events: {peak} MiB");
-    // A decoded row group comes on top of the budget. A decoded file would take 80 MiB more.
+    // A decoded row group adds to the budget. A decoded file would take 80 MiB more.
     assert!(peak <= BUDGET + 16, "{peak} MiB");
     let merged = wa::store::Store::new(folder.path().join("all")).snapshot().unwrap();
     let rows = merged.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
@@ -291,7 +294,7 @@ fn bounded_memory_commands_on_shared_profiles_stay_bounded() {
 #[test]
 fn bounded_memory_huge_values_of_maps_stay_within_budget() {
     let folder = fixtures::folder();
-    // A list in one line, objects without line feeds, and fields over the limit of a record.
+    // A list on one line, objects without line feeds, and fields over the limit of a record.
     let event = |n: usize| {
         format!(
             "{{\"event_name\":\"a\",\"chatbot_id\":\"c\",\"session_id\":{n},\"timestamp\":{},\"x\":\"{}\"}}",

@@ -1,5 +1,5 @@
-//! Guarantee 7, robustness, for the files of a store: an error about a damaged file names the file
-//! and suggests a solution.
+//! Guarantee 7, robustness: an error about a damaged file of a store names the file and suggests a
+//! solution.
 
 use std::fs;
 use std::path::Path;
@@ -96,7 +96,7 @@ fn robustness_ingest_rejects_damaged_session_files() {
 
 #[test]
 fn robustness_ingest_never_copies_a_flipped_bit() {
-    // A damaged page that still decompresses would be read as other times and ids.
+    // If a damaged page still decompresses, it would be read as other times and ids.
     let folder = fixtures::folder();
     write_logs(folder.path(), 2, 300);
     let options = |file: &str, force| wa::ingest::IngestOptions {
@@ -113,7 +113,8 @@ fn robustness_ingest_never_copies_a_flipped_bit() {
 
     let mut rng = Rng(11);
     let mut failed = 0;
-    // The second log is new. The first log is read again with `force`, and is all duplicates.
+    // The second log is new. The first log is read again with `force`, and all its events are
+    // duplicates.
     for (log, force) in [("01.ndjson", false), ("00.ndjson", true)] {
         let undamaged = disk.copy();
         fixtures::ingest(&undamaged, &settings, &options(log, force)).unwrap();

@@ -1,5 +1,5 @@
-//! Guarantee 8, erasure: erased data is nowhere in the store afterwards, and remains erased when
-//! its log is ingested again.
+//! Guarantee 8, erasure: after an erasure, the store does not contain the data, and ingesting the
+//! log again does not restore it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::support::tables::{self, Tables};
 /// The user to erase.
 const MALLORY: &str = "mallory-7";
 
-/// Returns the lines of three users who have separate sessions on the same days. The last line
+/// Returns the lines of three users, who have separate sessions on the same days. The last line
 /// names the user to erase and is rejected.
 fn lines_of_three_users() -> Vec<String> {
     let mut lines = Vec::new();

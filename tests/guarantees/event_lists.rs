@@ -1,5 +1,5 @@
-//! Guarantee 4, agreement, of `wa events`: filters agree with the rows of the table, listed events
-//! can be ingested again without a change, and a list reads only the data it needs.
+//! Guarantee 4, agreement, of `wa events`. Filters agree with the rows of the table, ingesting
+//! listed events results in the same tables, and a list reads only the data it needs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -93,7 +93,7 @@ fn agreement_of_tables_after_ingest_of_listed_events() {
 
 type Matches = fn(&Row) -> bool;
 
-/// Filters, and the equivalent conditions on rows.
+/// Filters, with the equivalent conditions on rows.
 const FILTERS: [(&[&str], Matches); 16] = [
     (&["--name", "message_sent"], |row| row["event_name"] == "message_sent"),
     (&["--name", "api_error", "--name", "page_view"], |row| {
@@ -160,14 +160,14 @@ fn agreement_of_event_filters_with_rows_in_every_format() {
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         let found: Vec<String> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
         assert!(found.iter().eq(ids.iter().rev()), "{flags:?} as CSV: {found:?}");
-        // With a limit, only the first of them.
+        // With a limit, the list has only the first events.
         let five = events(folder.path(), "original", &[flags, &["--format", "csv", "--limit", "5"]].concat());
         let first: Vec<String> = csv::Reader::from_reader(five.as_bytes())
             .records()
             .map(|row| row.unwrap()[0].to_owned())
             .collect();
         assert!(first.iter().eq(ids.iter().rev().take(5)), "{flags:?}, limit 5: {first:?}");
-        // The table shows their number.
+        // The table shows the number of events.
         let table = events(folder.path(), "original", flags);
         let s = if ids.len() == 1 { "" } else { "s" };
         assert!(table.contains(&format!("\n{} event{s}\n", ids.len())), "{flags:?}\n{table}");
@@ -223,7 +223,8 @@ fn event_list_reads_only_the_required_days_and_columns() {
     };
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
 
-    // The newest three: reads only the last days, once for the order and once for the listed rows.
+    // The newest three events: the list reads only the last days, once for the order and once for
+    // the listed rows.
     let (rows, reads) = list(&|all| EventQuery { limit: Some(3), ..all }, &["event_name"]);
     assert_eq!(rows, 3);
     assert!(reads.iter().all(|(from, ..)| *from >= first.plus(30)), "{reads:?}");
@@ -237,7 +238,7 @@ fn event_list_reads_only_the_required_days_and_columns() {
         "{reads:?}"
     );
 
-    // A rare name: on other days, only the columns of the filter are read.
+    // A rare event name: on days without it, only the columns of the filter are read.
     let restrict = |all| EventQuery { names: vec!["rare".into()], ..all };
     let (rows, reads) = list(&restrict, &["properties", "timestamp"]);
     assert_eq!(rows, 1);

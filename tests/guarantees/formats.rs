@@ -1,7 +1,7 @@
 //! Logs in other formats, read by their maps.
 //!
-//! Each folder of `tests/data/formats` contains the files of one format, `expected.json` with
-//! figures that an independent program computed, and `normal.ndjson` with the same events as native
+//! Each folder of `tests/data/formats` contains the files of one format. An independent program
+//! computed the figures in `expected.json`. `normal.ndjson` contains the same events as native
 //! lines, which result in the same tables.
 
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ use super::support::tables::{self, Row, Tables};
 /// A time after all events.
 const NOW: &str = "2026-11-20T00:00:00Z";
 
-/// The columns that differ between a format and its native lines: ids of events that have none in
-/// the log, fields that the map does not read, and write times.
+/// The columns that differ between a format and its native lines: ids of events without an id in
+/// the log, fields that the map does not read, and the times of storing.
 const NOT_COMPARED: [&str; 6] = ["id", "first_event_id", "merge_state", "extra", "created_at", "updated_at"];
 
 /// Returns a folder of test data.
@@ -105,8 +105,8 @@ pub fn figures(folder: &Path, store: &str, expected: &Value, bots: bool) -> Valu
     })
 }
 
-/// Asserts that a store has the figures of `expected.json`, with bots and without. For small
-/// fixtures, the file has only the figures that matter.
+/// Asserts that a store has the figures of `expected.json`, with and without bots. For small
+/// fixtures, the file contains only the relevant figures.
 pub fn assert_figures(folder: &Path, store: &str, expected: &Value) {
     for (bots, expected_here) in [(true, expected), (false, &expected["without_bots"])] {
         let found = figures(folder, store, expected, bots);
@@ -170,7 +170,7 @@ fn check(name: &str) {
         panic!("{name} differs from its native lines:\n{difference}");
     }
 
-    // Ingest in reverse order, and again.
+    // Ingest the files in reverse order, and then again.
     let backwards: Vec<PathBuf> = files.iter().rev().cloned().collect();
     for file in &backwards {
         ingest(folder.path(), "backwards", std::slice::from_ref(file), &arguments);

@@ -1,4 +1,4 @@
-//! Guarantee 2, ingest summary: the counts of every input add up, including random bytes.
+//! Guarantee 2, ingest summary: the counts of every input add up, even for random bytes.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ fn ingest_file(bytes: &[u8]) -> (IngestReport, usize) {
     (report, tables["events"].len())
 }
 
-/// Generates bytes that partly resemble lines of a log.
+/// Generates bytes that resemble lines of a log in part.
 pub fn log_like_bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => prop::collection::vec(any::<u8>(), 0..30),
@@ -56,7 +56,7 @@ proptest! {
         let total = &summary.total;
         prop_assert_eq!(total.stored as usize, stored);
         if summary.files.iter().any(|file| matches!(file.outcome, FileOutcome::Unreadable { .. })) {
-            // A file that is not a log is named in an error. It has no line of JSON.
+            // An error names a file that is not a log. Such a file has no line of JSON.
             prop_assert_eq!((report.problems.len(), total.read), (1, 0));
             let mut lines = bytes.split(|b| *b == b'\n');
             prop_assert!(lines.all(|line| serde_json::from_slice::<serde_json::Map<_, _>>(line).is_err()));
@@ -73,7 +73,7 @@ proptest! {
             let is_object = |line: &[u8]| serde_json::from_slice::<serde_json::Map<_, _>>(line).is_ok();
             let several = lines.iter().filter(|line| line.contains(&b'{') && !is_object(line));
             let values: usize = several.map(|line| line.len()).sum();
-            // Reading values that span lines ends at the first error, which is reported.
+            // If values span lines, reading ends at the first error, which is reported.
             prop_assert!(lines.len() <= counted || !report.problems.is_empty(), "{} lines; {counted} counted", lines.len());
             prop_assert!(counted <= lines.len() + 2 * envelopes + values,
                 "{} lines, including {envelopes} envelopes; {counted} counted", lines.len());
@@ -127,21 +127,21 @@ fn ingest_summary_counts_every_reject_reason() {
     assert_eq!(rejected, expected);
 }
 
-// Events that overlap earlier files in time wait in temporary files, which record the file of each
-// event.
+// Events of files that overlap earlier files in time wait in temporary files, with the index of
+// their input file.
 #[test]
 fn ingest_summary_of_overlapping_files_counts_each_file() {
     let folder = fixtures::folder();
     let event = |id: usize| {
-        // The ids of a file are spread over two hours, and so are those of every other file.
+        // The times of every file are spread over the same two hours.
         let time = 1_790_000_000 + id * 7_919 % 7_200;
         format!(
             r#"{{"event_name":"x","chatbot_id":"c","session_id":"s{}","timestamp":{time},"id":{id}}}"#,
             id % 9
         )
     };
-    // File n has the ids 50 n to 50 n + 49; n of the previous file, which are duplicates; n lines
-    // that are not JSON; and n + 1 blank lines.
+    // File n has the ids 50 n to 50 n + 49, n duplicates of events of the previous file, n lines
+    // that are not JSON, and n + 1 blank lines.
     for n in 0..8 {
         let mut lines: Vec<String> = (50 * n..50 * n + 50).map(event).collect();
         lines.extend((50 * n - n.min(50 * n)..50 * n).map(event));

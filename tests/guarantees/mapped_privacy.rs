@@ -17,7 +17,7 @@ const NOW: &str = "2026-11-20T00:00:00Z";
 const LATER: &str = "2026-12-20T00:00:00Z";
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
 
-/// A log from which Ada is erased. Bob's events, which mention her, stay.
+/// A log from which Ada is erased. Bob's events stay, although they mention Ada.
 struct Case {
     file: &'static str,
     log: String,
@@ -131,7 +131,7 @@ fn check(case: &Case) {
     assert_eq!(found_in(&store, &case.secrets), [""; 0], "after the erasure");
     assert_eq!(run("store", &[&["export"][..], &identifiers].concat()), "");
 
-    // Ingest the log again, under its name and under another name.
+    // Ingest the same log again, under the same name and under another name.
     for name in [case.file, &format!("again-{}", case.file)] {
         let log = folder.path().join(name);
         fs::write(&log, &case.log).unwrap();
@@ -355,7 +355,8 @@ fn access_log_in_text_is_erased() {
         line("203.0.113.77", "-", "/?ada@example.org", "-"),
         "203.0.113.77 cut off by ada@example.org\n".to_owned(),
     ];
-    // The id is a keyed hash of chatbot, IP address and user agent, so read it from a first ingest.
+    // The visitor id is a keyed hash of chatbot, IP address and browser. A first ingest determines
+    // it.
     let folder = folder();
     fs::write(folder.path().join("access.log"), log.concat()).unwrap();
     ingest(folder.path(), "first", &[folder.path().join("access.log")], &["--chatbot".into(), "c".into()]);

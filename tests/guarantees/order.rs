@@ -61,8 +61,8 @@ fn run_case(case: &Case) -> Result<(), String> {
         rebuild_with_other_settings(case, &disk, &settings, &model)?;
     }
     if case.seeds[0][13].is_multiple_of(8) {
-        // The same lines in one file. Each line occurs as often as in the file with the most copies
-        // of it.
+        // Ingest the same lines as one file. Each line occurs as often as in the file with the most
+        // copies of it.
         let mut copies: BTreeMap<String, usize> = Default::default();
         for file in runs.iter().flat_map(|run| &run.files) {
             for line in &file.lines {
@@ -92,8 +92,8 @@ fn run_case(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// Rebuilds with another time zone and timeout, and then with the original ones. Each time the
-/// tables must equal those of an ingest with these settings.
+/// Rebuilds with another time zone and timeout, and then with the original settings. After each
+/// rebuild, the tables must equal those of an ingest with the same settings.
 fn rebuild_with_other_settings(
     case: &Case,
     disk: &Arc<MemoryFileSystem>,
@@ -101,7 +101,7 @@ fn rebuild_with_other_settings(
     model: &Model,
 ) -> Result<(), String> {
     let zone = Zone::parse(ZONES[(usize::from(case.zone) + 1) % ZONES.len()]).unwrap();
-    // A long timeout merges the most sessions, and a short one splits the most.
+    // A long timeout merges the most sessions, and a short timeout splits the most.
     let timeout = [90, 1800, 7200][usize::from(case.seeds[0][12] / 4 % 3)] * SECOND;
     let other = Settings { timezone: zone, session_timeout: timeout, ..settings.clone() };
     for (name, settings) in [("other settings", &other), ("original settings", settings)] {
@@ -189,7 +189,7 @@ pub fn ingest_runs(
     Ok(())
 }
 
-/// Runs the cases that failed before, and then random cases.
+/// Runs the cases that failed in the past, and then random cases.
 fn run_cases(cases: u32) {
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guarantees/regressions/order.txt");
     let config = Config {
@@ -219,8 +219,8 @@ fn order_tables_depend_only_on_the_set_in_further_cases() {
 }
 
 /// Returns events of many days, in an order in which adjacent lines are many days apart. The
-/// reference model finds an event by its page title. Every seventh line repeats an earlier one, and
-/// some sessions continue on the next day.
+/// reference model finds an event by its page title. Every seventh line repeats an earlier line,
+/// and some sessions continue on the next day.
 fn lines_of_days(days: i64) -> Vec<String> {
     let line = |number: i64| {
         let number = if number % 7 == 6 { number / 2 } else { number };
@@ -298,8 +298,8 @@ fn order_of_overlapping_files_gives_the_same_tables() {
         reference_model::check(&model, settings.timezone.0, settings.session_timeout, found.clone()).unwrap();
         (found, snapshot.manifest().generation, disk)
     };
-    // Each file is a batch. Batches that overlap earlier ones in time, or that have few events on
-    // each of many days, wait in up to 64 temporary files. If there are more batches, some are
+    // Each file is a batch. A batch waits in a temporary file if it overlaps earlier batches in
+    // time, or has few events on each of many days. If more than 64 batches wait, they are
     // committed before the end.
     for (days, per_file, expected_runs, expected_commits) in [(100, 100, 12, 1..=2), (3, 25, 65, 3..=40)] {
         let lines = lines_of_days(days);
@@ -341,7 +341,7 @@ fn order_of_shuffled_files_takes_at_most_twice_their_space() {
         tables.iter().flat_map(|table| snapshot.manifest().files(*table)).map(|file| file.bytes).sum();
     let peak = disk.peak_bytes();
     assert!(peak <= 2 * stored, "{peak} bytes for {stored} bytes of tables");
-    // A compaction makes no noticeable difference.
+    // A compaction barely reduces the size.
     fixtures::gc(&disk, &fixtures::settings(), NOW).unwrap();
     let compacted = fixtures::store_in(&disk).snapshot().unwrap();
     let compacted: u64 =

@@ -1,7 +1,7 @@
-//! Guarantee 9, parity: an ingest in tasks gives the tables of one machine.
+//! Guarantee 9, parity: an ingest in tasks results in the same tables as on one machine.
 //!
-//! These tests distribute the rows of `wa::distributed` themselves, to random partitions and in
-//! random order. `spark/tests` do the same on Spark and Sail.
+//! These tests distribute the rows of `wa::distributed` to random partitions and in random order,
+//! without a cluster. `spark/tests` test the same on Spark and Sail.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Returns one attempt of a task, or two; whether each is the last.
+    /// Returns one or two attempts of a task. An attempt is true if it is the last.
     fn attempts(&mut self) -> Vec<bool> {
         if self.rng.below(4) == 0 { vec![false, true] } else { vec![true] }
     }
@@ -164,8 +164,8 @@ fn create_store(folder: &Path, zone: &str, timeout: Micros) -> PathBuf {
     dir
 }
 
-/// Runs each batch of files as a job or as an ordinary ingest, and compares the store with a naive
-/// model of all lines.
+/// Runs each batch of files as a job or as an ordinary ingest, and compares the store with the
+/// reference model of all lines.
 fn run_case(seeds: &[Seed], runs: &[Run], zone: &str, timeout: Micros, seed: u64) -> Result<(), String> {
     let folder = fixtures::folder();
     let dir = create_store(folder.path(), zone, timeout);
@@ -228,7 +228,7 @@ proptest! {
     }
 }
 
-/// Every format and wrapping of the test data, in one job and in one ingest.
+/// Reads every format and wrapping of the test data in one job and in one ingest.
 #[test]
 fn formats_in_a_job_equal_an_ingest() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");

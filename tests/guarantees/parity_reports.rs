@@ -1,7 +1,7 @@
-//! Guarantee 9, parity: a report that tasks compute is that of `wa report`.
+//! Guarantee 9, parity: a report that tasks compute equals the output of `wa report`.
 //!
-//! These tests distribute the rows of `wa::distributed` themselves. `spark/tests` do the same on
-//! Spark and Sail.
+//! These tests distribute the rows of `wa::distributed` without a cluster. `spark/tests` test the
+//! same on Spark and Sail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ const NOW: &str = "2026-12-01T02:00:00Z";
 /// The reports that tasks compute.
 const KINDS: [&str; 6] = ["summary", "trends", "events", "sources", "devices", "visitors"];
 
-/// Computes a report in tasks, with the visitors in some partitions.
+/// Computes a report in tasks, with the visitors in `partitions` partitions.
 fn in_tasks(store: &Path, arguments: &[&str], partitions: u128) -> wa::Result<String> {
     let mut words = vec!["--now".to_owned(), NOW.to_owned(), "--store".to_owned()];
     words.push(store.to_str().unwrap().to_owned());
@@ -90,7 +90,8 @@ fn reports_in_tasks_equal_reports_on_one_machine() {
             check(folder.path(), "store", &[&[kind], options].concat());
         }
     }
-    // Fewer rows than there are: the rest is one row whose sessions overlap.
+    // The limit is below the number of rows: the remaining rows become one row whose sessions
+    // overlap.
     let limited = check(folder.path(), "store", &["events", "--days", "60", "--limit", "2"]);
     let all = check(folder.path(), "store", &["events", "--days", "60", "--limit", "all"]);
     assert!(limited.len() < all.len());
@@ -98,7 +99,7 @@ fn reports_in_tasks_equal_reports_on_one_machine() {
 }
 
 #[test]
-fn reports_in_tasks_know_pruned_days() {
+fn reports_in_tasks_include_pruned_days() {
     let folder = fixtures::folder();
     create_store(folder.path(), "store");
     let gc = ["gc", "--keep-events", "20d", "--keep-sessions", "20d", "--yes"];
@@ -110,7 +111,7 @@ fn reports_in_tasks_know_pruned_days() {
 }
 
 #[test]
-fn reports_in_tasks_refuse_other_options() {
+fn reports_in_tasks_reject_other_options() {
     let folder = fixtures::folder();
     create_store(folder.path(), "store");
     let store = folder.path().join("store");

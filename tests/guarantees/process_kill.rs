@@ -72,7 +72,7 @@ fn atomicity_killed_merge_is_completed_by_the_next_one() {
     let logs = folder.path().join("logs");
     fs::create_dir(&logs).unwrap();
     let events = write_logs_with_gaps(&logs, 4, 10_000, 8_000_000);
-    // Sessions continue from store to store, and both have the third file.
+    // Sessions continue from store to store, and both stores have the third file.
     for (store, files) in [("web-1", [0, 2, 2]), ("web-2", [1, 2, 3])] {
         fs::create_dir(folder.path().join(store)).unwrap();
         fixtures::write_key(&folder.path().join(store).join("key"));
@@ -113,7 +113,7 @@ fn atomicity_killed_merge_is_completed_by_the_next_one() {
             killed += u32::from(child.try_wait().unwrap().is_none());
             child.kill().unwrap();
             child.wait().unwrap();
-            // One commit: the store has all rows of the sources, or none.
+            // A merge is one commit: the store has all rows of the sources, or none.
             let after = stored.exists().then(|| read(&store));
             let is_complete =
                 |tables: &tables::Tables| tables::difference(&expected, tables, WRITE_TIMES).is_none();
@@ -134,7 +134,8 @@ fn atomicity_killed_merge_is_completed_by_the_next_one() {
     }
 }
 
-/// Sessions of the shuffled log, of [`EVENTS_PER_SESSION`] events, a minute apart.
+/// Number of sessions in the shuffled log. A session has [`EVENTS_PER_SESSION`] events, a minute
+/// apart.
 const SESSIONS: u64 = 8_000;
 const EVENTS_PER_SESSION: u64 = 5;
 
@@ -154,8 +155,8 @@ fn atomicity_killed_ingest_with_waiting_events_changes_nothing() {
     run_expecting(&mut ingest("undisturbed", "shuffled.ndjson"), 0);
     let expected = read("undisturbed");
 
-    // Kill the ingest once there are so many temporary files. A run has about ten of them, and all
-    // runs together about forty.
+    // Kill the ingest once this number of temporary files exists. A run has about ten files, and
+    // all runs together have about forty.
     for files in [1, 12, 25] {
         let name = format!("store-{files}");
         run_expecting(&mut ingest(&name, "first.ndjson"), 0);

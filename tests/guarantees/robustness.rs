@@ -97,7 +97,7 @@ proptest! {
         let mut changed = [false; 20];
         for (at, byte) in changes {
             let (line, at) = (at % 20, at / 20 % (text[at % 20].len() - 1));
-            // A line feed splits the line into two invalid ones, or into a valid and a blank one.
+            // A line feed splits the line into two invalid lines, or into a valid and a blank line.
             text[line][at] = byte;
             changed[line] = true;
         }
@@ -217,7 +217,7 @@ fn million_event_names(sessions: usize) -> String {
 
 #[test]
 fn robustness_million_event_names_are_counted_separately() {
-    // In one session, and in 20,000 sessions with 50 names each.
+    // The names are in one session, or in 20,000 sessions with 50 names each.
     for sessions in [1, 20_000] {
         let logs = Logs::new().with("a.ndjson", million_event_names(sessions));
         let options = fixtures::ingest_options(vec![logs.path("a.ndjson").display().to_string()], NOW);
@@ -275,7 +275,7 @@ fn robustness_duplicate_keys_and_huge_numbers_are_handled() {
     let text = [
         // The last value of a duplicate key counts.
         r#"{"event_name":"x","event_name":"y","chatbot_id":"good","session_id":"s","timestamp":1790000000,"page_title":"twice"}"#,
-        // Numbers that exceed the type of their column: the fields are null, the lines are stored.
+        // Numbers that exceed the type of their column are null, and the line is stored.
         r#"{"event_name":"x","chatbot_id":"good","session_id":"s","timestamp":1790000000,"screen_width":1e999,"screen_height":99999999999999999999,"page_title":"huge"}"#,
         r#"{"event_name":"message_received","chatbot_id":"good","session_id":"s","timestamp":1790000000,"properties":{"response_time_ms":1e308},"page_title":"slow"}"#,
         // An id is stored as text.
@@ -374,7 +374,7 @@ fn robustness_file_without_permission_is_named_by_the_binary() {
 #[cfg(unix)]
 #[test]
 fn robustness_unreadable_special_files_are_named() {
-    // Root cannot read these either: a socket, and a link to itself.
+    // Even root cannot read a socket, or a link to itself.
     let logs = Logs::new().with("a.ndjson", valid_line("a", 0)).with("z.ndjson", valid_line("z", 1));
     let _socket = std::os::unix::net::UnixListener::bind(logs.path("socket.ndjson")).unwrap();
     std::os::unix::fs::symlink("loop.ndjson", logs.path("loop.ndjson")).unwrap();

@@ -1,7 +1,7 @@
-//! Guarantee 4, agreement, with filters and breakdowns: reports on sequences of events, the heatmap
-//! and cohorts are compared with the reference reports on the sessions that a naive function
+//! Guarantee 4, agreement, with filters and breakdowns. Reports on sequences of events, heatmaps
+//! and cohorts are compared with the reference reports on the sessions that an independent function
 //! selects. The log has late and repeated events, ties, bots, several chatbots and a time zone with
-//! clock changes; in one store, older events are pruned.
+//! clock changes. In one store, older events are pruned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ fn is_long(event: &Row) -> bool {
 
 type IsSelected = fn(&Row, &[&Row]) -> bool;
 
-/// Conditions, and the sessions that meet all of them.
+/// Conditions, with a function that selects the sessions that meet all of them.
 const FILTERS: [(&[&str], IsSelected); 8] = [
     (&["country_code=DE|FR"], |s, _| matches!(text(s, "country_code"), Some("DE" | "FR"))),
     (&["channel=Direct", "device_type!=desktop"], |s, _| {
@@ -79,7 +79,7 @@ const FILTERS: [(&[&str], IsSelected); 8] = [
 /// Returns the expected figures of a scope, given the end of its window.
 type Expected = dyn Fn(&ReferenceReports<'_>, &Scope, i64) -> Value;
 
-/// A report: its request and the expected figures.
+/// A report, with its request and the expected figures.
 struct Asked {
     kind: ReportKind,
     set_up: Box<dyn Fn(&mut ReportRequest)>,
@@ -123,7 +123,7 @@ fn retention(interval: Interval, unbounded: bool, event: Option<&'static str>) -
         move |request| request.retention = options.clone(),
         move |reference, scope, _| {
             let mut expected = reference.retention(scope, interval.name(), unbounded, event);
-            // Groups of a breakdown have no window.
+            // The groups of a breakdown contain no window.
             expected
                 .as_object_mut()
                 .unwrap()
@@ -161,7 +161,8 @@ fn reports(pruned: bool) -> Vec<Asked> {
     all.into_iter().chain(of_counts.into_iter().filter(|_| !pruned)).collect()
 }
 
-/// Returns the parts of an answer that an expected one has. Steps of a funnel lose their names.
+/// Returns the members of an answer that the expected answer has. Steps of a funnel lose their
+/// names.
 fn parts(found: &Value, expected: &Value) -> Value {
     let mut found = found.clone();
     let wanted = expected.as_object().unwrap();
@@ -173,7 +174,7 @@ fn parts(found: &Value, expected: &Value) -> Value {
     numbers(&found)
 }
 
-/// Every fifth scope, beginning with a number.
+/// Returns every fifth scope, from index `number` on.
 fn some_scopes(number: usize) -> impl Iterator<Item = Scope> {
     scopes().into_iter().skip(number % 5).step_by(5)
 }
@@ -211,7 +212,7 @@ fn compare_filtered(case: &Case) {
                     let events = reference.sessions(&Scope { include_bots: true, ..scope.clone() });
                     events.iter().any(|(_, events)| events.iter().any(|e| !property(e, name).is_null()))
                 };
-                // A name is looked up in the events of the window.
+                // A property name is valid only if events of the window have it.
                 if FILTERS[number].0[0].starts_with("nested") && !is_known("nested") {
                     continue;
                 }
@@ -241,7 +242,7 @@ fn or_unknown(row: &Row, column: &str) -> String {
     text(row, column).unwrap_or("unknown").to_owned()
 }
 
-/// Returns the values that some events have; `unknown` if none has.
+/// Returns the values of the events for which `values` returns some; `unknown` if there are none.
 fn of_events(
     events: &[&Row],
     fields: usize,
@@ -260,7 +261,7 @@ fn rating(event: &Row) -> Option<String> {
     }
 }
 
-/// Fields, the values of a session, and whether a session can have several.
+/// Fields, the values of a session, and whether a session can have several values.
 const FIELDS: [(&[&str], Values, bool); 5] = [
     (&["country_code"], |s, _| BTreeSet::from([vec![or_unknown(s, "country_code")]]), false),
     (
@@ -292,7 +293,7 @@ const FIELDS: [(&[&str], Values, bool); 5] = [
     ),
 ];
 
-/// The sum of the sessions that a report counts; `None` for reports on visitors.
+/// Returns the number of sessions that a report counts; `None` for reports on visitors.
 fn sessions_of(kind: ReportKind, answer: &Value) -> Option<u64> {
     let sum =
         |list: &Value, key: &str| list.as_array().unwrap().iter().map(|row| row[key].as_u64().unwrap()).sum();
@@ -312,7 +313,7 @@ fn compare_broken_down(case: &Case) {
     let mut compared = 0;
     for (number, (fields, values, overlap)) in FIELDS.iter().enumerate() {
         for (scope, limit) in some_scopes(number).zip([Some(2), Some(10), None].into_iter().cycle()) {
-            // Filtered by one property and broken down by another.
+            // Filter by one property and break down by another.
             let filtered = number % 2 == 1;
             let base = if filtered {
                 reference.select(|_, events| events.iter().any(|e| is_long(e)))
@@ -346,7 +347,7 @@ fn compare_broken_down(case: &Case) {
                         .for_each(|value| *counts.entry(value).or_default() += 1);
                 }
                 if fields[0] == "rating" && !counts.keys().any(|values| values[0] != "unknown") {
-                    // A name is looked up in the events of the window.
+                    // A property name is valid only if events of the window have it.
                     continue;
                 }
                 let mut ranked: Vec<(Vec<String>, usize)> = counts.into_iter().collect();

@@ -1,4 +1,4 @@
-//! Guarantee 4, agreement, for reports on sequences of events. They are compared with reports that
+//! Guarantee 4, agreement, for reports on sequences of events, which are compared with reports that
 //! are computed from the reference model. The log has late and repeated events, ties, bots, several
 //! chatbots, and a time zone with clock changes.
 

@@ -1,5 +1,5 @@
-//! Native lines in the wrappings of log shippers. Each file results in the same tables as the plain
-//! lines.
+//! Tests of native lines in the wrappings of log shippers. Each file results in the same tables as
+//! the plain lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::harness::wa;
 use super::support::fixtures::{folder, run_expecting};
 use super::support::tables::WRITE_TIMES;
 
-/// The columns that differ for events without an id in the line whose wrapping has an id.
+/// The columns that differ for lines without an id if the wrapping has an id.
 const IDS: [&str; 4] = ["id", "event_id", "first_event_id", "merge_state"];
 
 #[test]
@@ -58,7 +58,7 @@ fn every_wrapping_gives_the_tables_of_the_plain_lines() {
     }
 }
 
-/// Writes lines in the log file of Docker.
+/// Writes lines to a file in the log format of Docker.
 fn docker(path: &Path, lines: &[Value]) {
     let line = |line: &Value| json!({ "log": format!("{line}\n"), "stream": "stdout", "time": "2026-11-10T00:00:00Z" });
     let text: String = lines.iter().map(|each| format!("{}\n", line(each))).collect();
@@ -88,8 +88,8 @@ fn chosen_map_reads_the_values_inside_a_wrapping() {
         assert_eq!(summary["files"][0]["map"], format!("docker > {}", map.display()));
         let (plain, found) = (read_tables(folder.path(), &plain), read_tables(folder.path(), &wrapped));
         assert_eq!(difference(&plain, &found, WRITE_TIMES), None);
-        // The file is recognized as ingested, although the map of its wrapping is not the chosen
-        // one.
+        // The file is recognized as unchanged, although the map of its wrapping is not the chosen
+        // map.
         let again = ingest(folder.path(), &wrapped, &[path("docker.log")], &arguments);
         assert_eq!(again["total"]["read"], 0);
     }
@@ -111,7 +111,7 @@ fn two_maps_that_match_a_wrapped_value_are_both_named() {
     }
     let log = folder.path().join("docker.log");
 
-    // The value is among the first records, so nothing is read.
+    // The value is among the first records, so nothing is ingested.
     docker(&log, &[nginx.clone(), both.clone()]);
     let output = ingest_expecting(folder.path(), &["docker.log"], 4);
     let error = String::from_utf8(output.stderr).unwrap();
@@ -120,7 +120,7 @@ fn two_maps_that_match_a_wrapped_value_are_both_named() {
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["total"]["stored"], 0);
 
-    // The value comes later, so the lines before it are stored.
+    // The value comes after the first records, so the lines before it are stored.
     let line = |i: usize| if i == 150 { both.clone() } else { nginx.clone() };
     docker(&log, &(0..200).map(line).collect::<Vec<_>>());
     let output = ingest_expecting(folder.path(), &["docker.log"], 4);

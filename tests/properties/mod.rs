@@ -70,7 +70,7 @@ fn are_values(text: &str) -> bool {
     serde_json::Deserializer::from_str(&text).into_iter::<IgnoredAny>().all(|value| value.is_ok())
 }
 
-/// Returns whether a text begins with a JSON value that something else may follow.
+/// Returns whether a text begins with a JSON value. Other text may follow.
 fn begins_with_value(text: &str) -> bool {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     values.next().is_some_and(|value| value.is_ok())
@@ -98,8 +98,8 @@ fn titles(parsed: &Parsed) -> Vec<&str> {
     events.filter(|e| e.chatbot_id() == "good").filter_map(|e| e.text(TextField::PageTitle)).collect()
 }
 
-/// Arbitrary bytes as lines: the ingest summary adds up, the lines before and after the bytes are
-/// parsed, and a line is rejected as `not_json` if and only if serde_json rejects it.
+/// Tests arbitrary bytes as lines. The ingest summary adds up, the lines before and after the bytes
+/// are parsed, and a line is rejected as `not_json` if and only if serde_json rejects it.
 pub fn lines(bytes: &[u8]) {
     let input = [valid_line("before").as_bytes(), bytes, b"\n", valid_line("after").as_bytes()].concat();
     for ip in [IpPolicy::Keep, IpPolicy::Truncate, IpPolicy::Drop] {
@@ -132,14 +132,14 @@ pub fn lines(bytes: &[u8]) {
             .filter(|rejected| rejected.index.is_none())
             .map(|rejected| rejected.line)
             .collect();
-        // Of equal lines, only the first is retained.
+        // Of equal rejected lines, only the first is retained.
         let repeated: BTreeSet<&[u8]> = parsed
             .rejected
             .iter()
             .filter(|rejected| rejected.index.is_none() && rejected.count > 1)
             .map(|rejected| lines[rejected.line as usize - 1].trim_ascii())
             .collect();
-        // Of equal values, too: all values of a line can equal values of earlier lines.
+        // The same holds for values: all values of a line can equal values of earlier lines.
         let has_repeated_values =
             parsed.rejected.iter().any(|rejected| rejected.offset.is_some() && rejected.count > 1);
         for (number, line) in (1..).zip(&lines) {
@@ -151,8 +151,8 @@ pub fn lines(bytes: &[u8]) {
     }
 }
 
-/// Arbitrary bytes as the fields and events of an envelope: a bad event affects no other event, and
-/// a valid event inherits the fields of the envelope.
+/// Tests arbitrary bytes as the fields and events of an envelope. An invalid event affects no other
+/// event, and a valid event inherits the fields of the envelope.
 pub fn envelope(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut pieces = text.split('\n');
@@ -160,8 +160,8 @@ pub fn envelope(bytes: &[u8]) {
     let fields = if fields.trim().is_empty() { String::new() } else { format!("{fields},") };
     let events: String = pieces.map(|event| format!("{event},")).collect();
     let last = "{\"event_name\":\"good\",\"timestamp\":1790000000,\"page_title\":\"the last\"}";
-    // The last value of a duplicate key counts, and snake_case precedes camelCase. An inherited
-    // invalid time would reject every event.
+    // Of a duplicate key, the last value is used, and snake_case precedes camelCase. If the events
+    // inherited an invalid time, all of them would be rejected.
     let defined = "\"event_name\":null,\"eventName\":null,\"sent_at\":null,\"sentAt\":null,\"received_at\":null,\
                \"receivedAt\":null,\"chatbot_id\":\"c\",\"session_id\":\"s\",\"utm_source\":\"mail\"";
     let line = format!("{{{fields}{defined},\"events\":[{events}{last}]}}");
@@ -189,11 +189,11 @@ pub fn envelope(bytes: &[u8]) {
     }
 }
 
-/// Arbitrary bytes as a log in another format. The first byte selects a built-in map, detection, or
+/// Tests arbitrary bytes as a log in another format. The first byte selects a preset, detection, or
 /// a map that the bytes before the first form feed contain.
 ///
-/// The counts add up, and every JSON column contains JSON. A map with a mistake is an error that
-/// names a line of the map. Detection and the map that it finds read the same events.
+/// The counts add up, and every JSON column contains JSON. An invalid map results in an error that
+/// names a line of the map. Detection and the detected map read the same events.
 pub fn maps(bytes: &[u8]) {
     let Some((&selector, rest)) = bytes.split_first() else { return };
     if let Some(map) = built_in_maps().get(usize::from(selector)) {
@@ -218,7 +218,7 @@ pub fn maps(bytes: &[u8]) {
     }
 }
 
-/// The id, name, time and ids of the log of an event.
+/// The id, name and time of an event, and its ids from the log.
 type EventSummary = (u128, Option<String>, i64, [Option<String>; 4]);
 
 /// Reads a log with a map. Returns the map of the records and the events; `None` if the log cannot
@@ -240,8 +240,8 @@ fn read_mapped(bytes: &[u8], map: Option<&SharedMap>) -> Option<(Option<SharedMa
     Some((map, events))
 }
 
-/// Arbitrary bytes as a time: the result equals chrono's, if chrono can parse the text, and the
-/// time round-trips.
+/// Tests arbitrary bytes as a time. If chrono can parse the text, the results are equal. The time
+/// round-trips.
 pub fn timestamp(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     let time = from_text(bytes);
@@ -282,8 +282,8 @@ fn integer(text: &str) -> Option<i128> {
     if plain && (digits == "0" || !digits.starts_with('0')) { text.parse().ok() } else { None }
 }
 
-/// Arbitrary bytes as page URL and referrer: the derived domain is valid, and a percent-encoded
-/// campaign tag is decoded to the original.
+/// Tests arbitrary bytes as page URL and referrer. The derived domain is valid, and a
+/// percent-encoded campaign tag is decoded to the original.
 pub fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (page, referrer) = text.split_once('\n').unwrap_or((&text, &text));
@@ -299,7 +299,7 @@ pub fn url(bytes: &[u8]) {
         assert!(derived.names_source, "a referrer of another site must name a source: {referrer:?}");
     }
     assert_eq!(derived.channel.is_some(), derived.names_source, "{page:?} {referrer:?}");
-    // In form encoding.
+    // Encode the value as in a form.
     let value = page.trim();
     let encoded: String = value
         .bytes()
@@ -321,8 +321,8 @@ pub fn url(bytes: &[u8]) {
     }
 }
 
-/// Arbitrary bytes as a manifest, with and without a valid checksum: either an error, or a manifest
-/// that round-trips. A change of any byte of a valid manifest is detected.
+/// Tests arbitrary bytes as a manifest, with and without a valid checksum. The result is an error
+/// or a manifest that round-trips. A change of any byte of a valid manifest is detected.
 pub fn manifest(bytes: &[u8]) {
     let sealed = [b"{\"manifest\":", bytes, b",\"checksum\":\"", checksum(bytes).as_bytes(), b"\"}"].concat();
     for bytes in [bytes, &sealed] {
@@ -368,8 +368,8 @@ fn read_all(bytes: Vec<u8>, block: usize) -> (Vec<u8>, bool) {
     }
 }
 
-/// Arbitrary bytes as a file: the decompressed bytes equal flate2's; they round-trip through gzip
-/// and zstd; and a truncated file results in a prefix and an error.
+/// Tests arbitrary bytes as a file. The decompressed bytes equal flate2's and round-trip through
+/// gzip and zstd. A truncated file results in a prefix and an error.
 pub fn packed(bytes: &[u8]) {
     let (unpacked, error) = read_all(bytes.to_vec(), 1 << 16);
     if bytes.starts_with(b"\x1f\x8b") {

@@ -1,4 +1,4 @@
-//! The modules that each source file uses.
+//! The imports of each source file.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,8 @@ fn imports_of(file: &SourceFile, code: &str) -> Vec<Import> {
     targets.into_iter().map(import).collect()
 }
 
-/// Adds the paths at the start of `text`, which may branch in braces. Returns the rest of the text.
+/// Adds the paths at the start of `text`, which can contain alternatives in braces. Returns the
+/// rest of the text.
 fn expand<'a>(base: Vec<String>, text: &'a str, targets: &mut BTreeSet<Vec<String>>) -> &'a str {
     let mut rest = text.trim_start();
     if let Some(mut inner) = rest.strip_prefix('{') {

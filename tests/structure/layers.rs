@@ -1,4 +1,4 @@
-//! Imports point one way: from the command line down to the model.
+//! Tests that imports point one way, from the command line down to the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,7 +93,7 @@ fn sibling_folders_do_not_import_each_other_in_circles() {
         let (Some(from), Some(to)) = (import.from.get(shared), import.to.get(shared)) else { continue };
         let parent = import.from[..shared].join("::");
         let path = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}::{name}") };
-        // The compiler handles items of the parent and plain files; folders must not form cycles.
+        // Only folders are checked: they must not import each other in a circle. Plain files may.
         if folders.contains(&path(from)) && folders.contains(&path(to)) {
             graphs.entry(parent.clone()).or_default().entry(from.clone()).or_default().insert(to.clone());
         }
@@ -105,7 +105,7 @@ fn sibling_folders_do_not_import_each_other_in_circles() {
     }
 }
 
-/// Returns a circle of a graph, if there is one.
+/// Returns a circle of a graph; `None` if the graph has no circle.
 fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn visit(
         graph: &BTreeMap<String, BTreeSet<String>>,

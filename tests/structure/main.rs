@@ -1,4 +1,4 @@
-//! Tests of the source tree itself: the direction of imports, and the words of its texts.
+//! Tests of the source tree: the direction of imports, and the words of comments and documentation.
 
 mod imports;
 mod layers;

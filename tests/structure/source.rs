@@ -1,4 +1,4 @@
-//! The source files, and their text without comments, strings and test modules.
+//! Access to the source files, and to their text without comments, strings and test modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub fn relative(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/")
 }
 
-/// Returns the source files of the crate, without files that hold only tests.
+/// Returns the source files of the crate, except files that contain only tests.
 pub fn source_files() -> Vec<SourceFile> {
     files("src", &["rs"])
         .into_iter()
@@ -60,13 +60,13 @@ pub fn source_files() -> Vec<SourceFile> {
         .collect()
 }
 
-/// Returns whether a file holds only tests or their fixtures.
+/// Returns whether a file contains only tests or their fixtures.
 pub fn is_test_file(path: &str) -> bool {
     path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "testing" | "testing.rs"))
 }
 
-/// Returns the code of a file: comments and the contents of strings are blanked, and the text ends
-/// at the first test module.
+/// Returns the code of a file up to the first test module. Comments and the contents of strings are
+/// blanked.
 pub fn code(text: &str) -> String {
     let end = text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     split(&text[..end]).0

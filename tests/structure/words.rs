@@ -1,4 +1,4 @@
-//! Words that the project does not use, listed in `tests/words.txt`.
+//! Tests that texts avoid the words listed in `tests/words.txt`, and that lines are not too long.
 
 use std::fs;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ fn findings(path: &str, text: &str, words: &[Word]) -> Vec<String> {
     found
 }
 
-/// Returns the pages for readers.
+/// Returns the pages of documentation.
 fn pages() -> Vec<PathBuf> {
     let mut pages = files("docs", &["md", "json"]);
     pages.extend(files("sample-data", &["md"]));
@@ -68,8 +68,8 @@ fn comments_and_messages_avoid_listed_words() {
     let words = words();
     let mut found = Vec::new();
     for file in files("src", &["rs"]) {
-        // Help texts and messages are strings. In tests, strings are data, so only comments are
-        // checked.
+        // Help texts and messages are strings, so strings are checked too. In tests, strings are
+        // data, so only comments are checked.
         if is_test_file(&relative(&file)) {
             continue;
         }

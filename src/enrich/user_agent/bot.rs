@@ -1,5 +1,5 @@
-//! Detects bots by keywords and names, by links and email addresses of their operators, and by the
-//! ways in which they imitate a browser.
+//! Detects bots by keywords and names, by links and email addresses of operators, and by imitated
+//! user agents of browsers.
 
 use super::device_models::ModelNames;
 use super::rules::{Match, Table};
@@ -12,7 +12,7 @@ pub(super) struct Bot {
     pub product: Option<Product>,
 }
 
-/// Returns the bot of a user agent, or `None` for a person's.
+/// Returns the bot that a user agent identifies; `None` for a person's user agent.
 pub(super) fn bot(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<Bot> {
     let runs = Environment::new(evidence, os);
     let person: Vec<&Match> = in_rule(evidence, "person").collect();
@@ -58,16 +58,17 @@ const APP_PLATFORMS: [&str; 15] = [
 
 /// The environment in which the client runs, according to its user agent.
 struct Environment<'a> {
-    /// On a phone, tablet or television. Most clients there are apps, whose names can be anything.
+    /// Whether the client runs on a phone, tablet or television. Most clients there are apps, which
+    /// can have any name.
     on_phone: bool,
-    /// In a desktop app that is built on Electron.
+    /// Whether the client is a desktop app that is built on Electron.
     in_electron: bool,
-    /// In an app or a browser of a desktop: the user agent names the operating system, and does not
-    /// quote the user agent of a browser after its own name.
+    /// Whether the client is an app or a browser on a desktop. Its user agent names the operating
+    /// system, and does not quote a browser's user agent after its own name.
     on_desktop: bool,
-    /// In a browser: the user agent names the platform and the engine.
+    /// Whether the client is a browser: its user agent names the platform and the engine.
     whole_browser: bool,
-    /// The user agent contains a link, an email address or a domain.
+    /// Whether the user agent contains a link, an email address or a domain.
     has_contact: bool,
     /// The words that are part of a device model.
     models: ModelNames<'a>,
@@ -117,9 +118,8 @@ fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> boo
 
 /// Returns whether a user agent imitates a browser as bots do.
 ///
-/// There are two ways. Some bots write `compatible` without a browser or an operating system after
-/// it; few real browsers write that word. Others add text to the engine's comment, `(KHTML, like
-/// Gecko)`.
+/// Some bots write `compatible` without a browser or an operating system after it; few real
+/// browsers write that word. Other bots add text to the engine's comment, `(KHTML, like Gecko)`.
 fn imitates_browser(evidence: &Evidence<'_>) -> bool {
     if in_rule(evidence, "compatible").next().is_some() || evidence.has("googleweblight") {
         return false;
@@ -136,8 +136,8 @@ fn imitates_browser(evidence: &Evidence<'_>) -> bool {
     compatible.is_some_and(|at| !names_platform(at)) || evidence.has("(khtml, like gecko;")
 }
 
-/// Returns whether a user agent contains a link, a domain or an email address, as operators of bots
-/// add them.
+/// Returns whether a user agent contains a link, a domain or an email address in the way that bots
+/// do.
 ///
 /// Apps on phones contain the contacts of their makers. In the user agent of a browser, contacts
 /// come from extensions, toolbars and access providers, unless they have a form that only bots use.

@@ -1,4 +1,4 @@
-//! Browsers.
+//! Classification of browsers.
 
 use super::rules::Table;
 use super::{Evidence, Product, bot, version};
@@ -31,7 +31,8 @@ pub(super) fn browser(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<P
     Some(browser)
 }
 
-/// Returns the browser whose product name ends in `Browser`: `NameBrowser/1.2` is the Name Browser.
+/// Returns the browser if the product name ends in `Browser`: `NameBrowser/1.2` is the Name
+/// Browser.
 fn self_named(text: &str) -> Option<Product> {
     let (before, after) = text.split_once("rowser/")?;
     let prefix = before.strip_suffix(['B', 'b'])?;
@@ -62,8 +63,8 @@ fn explorer_version(evidence: &Evidence<'_>) -> Option<String> {
     Some(format!("{}.0", version::major(&engine)?.checked_add(4)?))
 }
 
-/// Returns the browser of a user agent that neither woothee nor a rule recognizes. If an app shows
-/// the page, this is the browser of the operating system; otherwise it is the name of the program.
+/// Returns the browser of a user agent that neither woothee nor a rule recognizes: the browser of
+/// the operating system if an app shows the page, otherwise the name of the program.
 fn unknown_browser(evidence: &Evidence<'_>, os: &str) -> Option<Product> {
     let engine = evidence.has("applewebkit") || evidence.lower.starts_with("mozilla/");
     match os {

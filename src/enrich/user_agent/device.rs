@@ -1,11 +1,11 @@
-//! Device types.
+//! Classification of device types.
 
 use super::device_models::{DeviceModels, model};
 use super::rules::Table;
 use super::{Evidence, Product};
 use crate::event::DeviceType;
 
-/// Returns the device type behind a person's user agent.
+/// Returns the device type of a person's user agent.
 pub(super) fn device_type(
     evidence: &Evidence<'_>,
     os: Option<&Product>,
@@ -17,15 +17,15 @@ pub(super) fn device_type(
     {
         return class;
     }
-    // Apps on an iPad send an iPhone's user agent and name the iPad after it.
+    // Some apps on an iPad send an iPhone's user agent, followed by the name of the iPad.
     if matches!(os, "iOS" | "iPadOS") && evidence.has("ipad") {
         return DeviceType::Tablet;
     }
     let keyword = evidence.first(Table::Device).map(|found| DeviceType::from_name(found.name));
     match (os, keyword) {
-        // `Tablet PC 2.0` is a component of Windows that desktops have too.
+        // `Tablet PC 2.0` is a component of Windows, also on desktops.
         ("Windows", Some(DeviceType::Tablet)) => DeviceType::Desktop,
-        // An app, or a browser for phones, does not imply a phone: a known model can be a tablet.
+        // An app or a browser for phones does not imply a phone: the model can be a known tablet.
         ("Android" | "HarmonyOS", Some(DeviceType::Mobile)) => android(evidence, models),
         (_, Some(keyword)) => keyword,
         ("tvOS" | "Roku OS" | "Xbox" | "PlayStation" | "Nintendo" | "webOS", _) => DeviceType::Tv,
@@ -48,10 +48,10 @@ pub(super) fn device_type(
 }
 
 /// Returns the device type of an Android model. For an unknown model, the rule of Android browsers
-/// decides: phones send `Mobile`, tablets do not.
+/// applies: phones send `Mobile`, tablets do not.
 ///
-/// HTTP libraries of apps never send it, and a truncated user agent may end before it. Both count
-/// as phones.
+/// HTTP libraries of apps never send `Mobile`, and a truncated user agent may end before it. Both
+/// count as phones.
 fn android(evidence: &Evidence<'_>, models: &DeviceModels) -> DeviceType {
     if let Some(device_type) = model(evidence.text).and_then(|model| models.device_type(model)) {
         return device_type;

@@ -8,7 +8,7 @@ use crate::event::DeviceType;
 
 const DATA: &str = include_str!("rules/device_models.txt");
 
-/// The patterns, by the first byte of the words that they match.
+/// The patterns of models, indexed by their first character.
 #[derive(Debug)]
 pub(super) struct DeviceModels {
     /// Patterns that start with a letter or digit, indexed by that character in lower case.
@@ -20,7 +20,7 @@ pub(super) struct DeviceModels {
 /// A pattern and the device type of the models that match it.
 #[derive(Clone, Copy, Debug)]
 struct Pattern {
-    /// The index of its line; the lowest index takes precedence.
+    /// The index of the pattern's line; the lowest index takes precedence.
     rule: usize,
     device_type: DeviceType,
     text: &'static str,
@@ -107,7 +107,7 @@ const MAKERS: [&str; 28] = [
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let mut text = text;
     let mut pattern = pattern;
-    // Where to retry if the part after the last `*` does not match: one byte further.
+    // If the part after the last `*` does not match, retry here, one byte further.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
         let matched = match (pattern.split_first(), text.split_first()) {
@@ -167,8 +167,8 @@ const PLATFORMS: [&str; 3] = ["Android", "HarmonyOS", "Adr "];
 /// The longest part between separators that is compared with a model, in bytes.
 const LONGEST_MODEL: usize = 64;
 
-/// The parts of a user agent that name the model of an Android device. A model can contain words
-/// that bots use: `CUBOT_NOTE_S`, `M bot 60`.
+/// The parts of a user agent that name the model of an Android device. A model can contain words of
+/// bots: `CUBOT_NOTE_S`, `M bot 60`.
 #[derive(Debug)]
 pub(super) struct ModelNames<'a> {
     text: &'a str,
@@ -293,7 +293,7 @@ mod tests {
             .match_indices("bot")
             .map(|(start, word)| names.contains(&(start..start + word.len())))
             .collect();
-        // The comment, two repetitions and a bot.
+        // The comment, two repetitions of the model, and a bot.
         assert_eq!(parts, [true, true, true, false]);
     }
 }

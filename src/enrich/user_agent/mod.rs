@@ -1,8 +1,8 @@
-//! Classification of user agents: browser, operating system, device type, bot or not.
+//! Classification of user agents by browser, operating system, device type and bot.
 //!
-//! woothee classifies a user agent first ([`woothee`]). The rules in `rules/*.txt` extend and
-//! correct it ([`rules`]); [`bot`], [`browser`], [`os`] and [`device`] combine the two. No input
-//! causes an error: missing information becomes `None` or unknown.
+//! First, woothee classifies a user agent ([`woothee`]). The rules in `rules/*.txt` extend and
+//! correct its result ([`rules`]). [`bot`], [`browser`], [`os`] and [`device`] combine both. No
+//! input causes an error: missing information becomes `None` or unknown.
 
 mod bot;
 mod browser;
@@ -61,7 +61,7 @@ impl Classifier {
     }
 }
 
-/// A normalized user agent, woothee's classification of it, and the tokens of rules in it.
+/// A normalized user agent, with woothee's classification and the rule tokens that it contains.
 struct Evidence<'a> {
     /// The user agent.
     text: &'a str,
@@ -84,8 +84,8 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Returns the browser or operating system of the first rule that matches, by a token or by
-    /// woothee's answer. If no rule matches, returns woothee's answer.
+    /// Returns the browser or operating system of the first rule that matches a token or woothee's
+    /// result. If no rule matches, returns woothee's result.
     fn product(&self, table: Table, baseline: &Option<Product>) -> Option<Product> {
         let token = self.first(table);
         let named =
@@ -110,19 +110,19 @@ impl<'a> Evidence<'a> {
         self.matches.iter().filter(move |found| found.table == table)
     }
 
-    /// Returns the version after the first token of a rule that has one.
+    /// Returns the version after the first token of a rule that a version follows.
     fn version(&self, table: Table, name: &str) -> Option<String> {
         self.in_table(table)
             .filter(|found| found.name == name)
             .find_map(|found| version::leading(self.text.get(found.range.end..)?))
     }
 
-    /// Returns whether the user agent contains `word`, which is in lower case, in any case.
+    /// Returns whether the user agent contains `word` in any case. `word` must be in lower case.
     fn has(&self, word: &str) -> bool {
         memchr::memmem::find(self.lower.as_bytes(), word.as_bytes()).is_some()
     }
 
-    /// Returns the text after the first `word`, which is in lower case.
+    /// Returns the text after the first `word`, which must be in lower case.
     fn after(&self, word: &str) -> Option<&'a str> {
         let start = memchr::memmem::find(self.lower.as_bytes(), word.as_bytes())?;
         self.text.get(start + word.len()..)

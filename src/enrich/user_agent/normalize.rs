@@ -1,4 +1,5 @@
-//! Normalization: decodes and re-cases a user agent so that every rule sees its usual form.
+//! Normalization: decodes a user agent and restores its case, so that the rules match its usual
+//! form.
 
 use std::borrow::Cow;
 
@@ -37,7 +38,7 @@ impl Normalizer {
     /// - White space and quotation marks around it are removed, and it is cut at [`MAX_LENGTH`].
     /// - Escaped spaces are decoded: IIS writes `+`, CloudFront `%20` or `%2520`, and some load
     ///   balancers `_`.
-    /// - Words get their usual case if all letters have one case, because some pipelines convert
+    /// - If all letters have one case, words get their usual case, because some pipelines convert
     ///   user agents to lower case.
     pub fn normalize<'a>(&self, user_agent: &'a str) -> Cow<'a, str> {
         let trimmed = user_agent.trim_matches(|c: char| c.is_whitespace() || c == '"');
@@ -62,7 +63,7 @@ impl Normalizer {
         text
     }
 
-    /// Restores the usual case of known words that no letter precedes or follows.
+    /// Restores the usual case of known words. A letter must not precede or follow such a word.
     fn restore_case(&self, text: &str) -> String {
         let Some(search) = &self.search else { return text.to_owned() };
         let letter_at = |at: Option<usize>| {
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(normalized("Mozilla/5.0_(iPhone;_OS_17_5)"), "Mozilla/5.0 (iPhone; OS 17_5)");
         assert_eq!(normalized("Bot/1.0+(a;++http://a.b)"), "Bot/1.0 (a; +http://a.b)");
         assert_eq!(normalized("Canary%20Mail/397 CFNetwork/893"), "Canary Mail/397 CFNetwork/893");
-        // Not escapes: a language, a name and an invalid sequence.
+        // These are not escapes: a language, a name and an invalid sequence.
         assert_eq!(normalized("libstdc++/3.4"), "libstdc++/3.4");
         assert_eq!(normalized("My_App/1_2"), "My_App/1_2");
         assert_eq!(normalized("App%ZZ/1%2"), "App%ZZ/1%2");
@@ -171,9 +172,9 @@ mod tests {
     fn words_get_their_usual_case() {
         assert_eq!(normalized("mozilla/5.0 (ipad; x)"), "Mozilla/5.0 (iPad; x)");
         assert_eq!(normalized("MOZILLA/5.0 (IPAD; X)"), "Mozilla/5.0 (iPad; X)");
-        // A part of another word.
+        // The word is part of a longer word.
         assert_eq!(normalized("chromewright/1.0"), "chromewright/1.0");
-        // Text in mixed case is as the client sent it.
+        // Text in mixed case stays unchanged.
         assert_eq!(normalized("mozilla/5.0 (iPad)"), "mozilla/5.0 (iPad)");
     }
 

@@ -1,4 +1,4 @@
-//! Operating systems.
+//! Classification of operating systems.
 
 use super::rules::Table;
 use super::{Evidence, Product, version};
@@ -21,7 +21,7 @@ pub(super) fn os(evidence: &Evidence<'_>) -> Option<Product> {
     Some(os)
 }
 
-/// Returns the marketing name of Windows, from woothee, the kernel's version or the name.
+/// Returns the marketing name of the Windows version, from woothee, the kernel version or the name.
 ///
 /// Windows 11 also sends `Windows NT 10.0`, so user agents do not distinguish it from Windows 10.
 fn windows_version(evidence: &Evidence<'_>, baseline: Option<String>) -> Option<String> {
@@ -57,7 +57,8 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(start))
 }
 
-/// Returns iOS, or for an iPad iPadOS from version 13 on, when Apple separated the two.
+/// Returns iOS, or iPadOS for an iPad with version 13 or later. Apple separated the two in version
+/// 13.
 fn ios(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
     let words = ["iphone os ", "cpu os ", "ios ", "ios/", "iphone os/", "ipados/", "ipados "];
     let version = evidence.version_after(&words).or(baseline);
@@ -68,7 +69,8 @@ fn ios(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
 
 /// Returns macOS, or iPadOS for an iPad that requests the desktop page.
 ///
-/// Such a request says `Macintosh`; `Mobile/` or the name of an iOS browser reveals the iPad.
+/// The user agent of such a request contains `Macintosh`. `Mobile/` or the name of an iOS browser
+/// identifies the iPad.
 fn macos(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
     if [" mobile/", "crios/", "fxios/", "edgios/"].iter().any(|word| evidence.has(word)) {
         return Product::new("iPadOS", None);
@@ -77,8 +79,8 @@ fn macos(evidence: &Evidence<'_>, baseline: Option<String>) -> Product {
     Product::new("macOS", baseline.or_else(|| evidence.version_after(&words)))
 }
 
-/// Returns whether an app that uses Apple's network library runs on a Mac. Only the library of a
-/// Mac names the processor.
+/// Returns whether an app that uses Apple's network library runs on a Mac. On a Mac, the library
+/// names the processor; on other devices, it does not.
 fn is_mac(evidence: &Evidence<'_>) -> bool {
     ["x86_64", "i386", "power macintosh"].iter().any(|word| evidence.has(word))
 }

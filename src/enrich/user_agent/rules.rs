@@ -6,12 +6,12 @@
 //! restriction; `^` anchors a token to the start of the user agent. If several rules of a file
 //! match, the first line takes precedence.
 //!
-//! In `browsers.txt` and `operating_systems.txt`, a rule also matches if woothee returns its name,
-//! so a line without tokens matches through woothee alone. The order of the lines decides between
-//! woothee and the tokens.
+//! In `browsers.txt` and `operating_systems.txt`, a rule also matches if woothee returns its name.
+//! A line without tokens matches only in that way. The order of the lines decides between woothee
+//! and the tokens.
 //!
-//! One pass finds all tokens of all files, so the cost is linear in the length of the user agent,
-//! which [`super::normalize::MAX_LENGTH`] bounds.
+//! One pass finds all tokens of all files, so the time is linear in the length of the user agent.
+//! [`super::normalize::MAX_LENGTH`] limits that length.
 
 use std::ops::Range;
 
@@ -20,7 +20,8 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 /// The subject of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
-    /// Keywords and names of bots. The name of a rule is the context in which its tokens count.
+    /// Keywords and names of bots. The name of a rule is the context in which its tokens indicate a
+    /// bot.
     Bot,
     /// Browsers.
     Browser,

@@ -23,7 +23,7 @@ fn rows() -> Vec<[&'static str; 4]> {
         .collect()
 }
 
-/// Formats a name and a version as the table does: with the version only if the table has one.
+/// Formats a name and a version like the table, which omits versions that it does not test.
 fn shown(expected: &str, name: &Option<String>, version: &Option<String>) -> String {
     let name = name.clone().unwrap_or("-".to_owned());
     match version {

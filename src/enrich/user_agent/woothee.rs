@@ -16,7 +16,7 @@ pub(super) struct Baseline {
     pub device_type: DeviceType,
     /// The name of the crawler.
     pub crawler: Option<String>,
-    /// The user agent belongs to an HTTP library.
+    /// Whether the user agent belongs to an HTTP library.
     pub is_library: bool,
 }
 
@@ -51,7 +51,7 @@ fn browser(user_agent: &str, result: &WootheeResult<'_>) -> Option<Product> {
     }
     let name = match result.name {
         "SamsungBrowser" => "Samsung Internet",
-        // On Android, Chrome's version follows. On iOS, the app uses Safari's engine.
+        // On Android, a rule returns the browser. On iOS, the app uses Safari's engine.
         "Webview" if result.os == "Android" => return None,
         "Webview" => "Safari",
         name => name,

@@ -1,4 +1,4 @@
-//! Decides whether a gc needs confirmation, because the retention periods or the clock look wrong.
+//! Detects retention periods or clocks that are probably wrong. A gc then needs confirmation.
 
 use super::prune::last_expired_day;
 use crate::settings::{Retention, Settings};
@@ -9,7 +9,7 @@ use crate::time::{Clock, DAY, Day, Micros, format_utc};
 /// Maximum time by which the clock may be ahead of both the newest event and the last gc.
 const MAX_CLOCK_LEAD: Micros = 7 * DAY;
 
-/// Returns why a gc needs confirmation; `None` if it does not.
+/// Returns the reason why a gc needs confirmation; `None` if it needs none.
 pub(super) fn confirmation_reason(manifest: &Manifest, settings: &Settings, clock: Clock) -> Option<String> {
     let today = settings.timezone.day(clock.now);
     removes_today(manifest, settings, today)
@@ -17,8 +17,8 @@ pub(super) fn confirmation_reason(manifest: &Manifest, settings: &Settings, cloc
         .or_else(|| clock_is_ahead(manifest, settings, clock.now, today))
 }
 
-/// Events are pruned by UTC date. In a time zone ahead of UTC, the shortest retention period covers
-/// only a part of today.
+/// Returns a reason if events of today would be removed. Events are pruned by UTC date. In a time
+/// zone ahead of UTC, the shortest retention period covers only part of today.
 fn removes_today(manifest: &Manifest, settings: &Settings, today: Day) -> Option<String> {
     let zone = settings.timezone;
     let last = last_expired_day(settings.event_retention, today)?;
@@ -38,7 +38,7 @@ fn removes_all(manifest: &Manifest, settings: &Settings, today: Day) -> Option<S
     retentions(settings).into_iter().find_map(|(table, retention)| {
         let last = last_expired_day(retention, today)?;
         let newest = manifest.files(table).iter().map(|file| file.max_time).max()?;
-        // The times of daily statistics are their days at midnight UTC.
+        // The time of a row of daily statistics is midnight UTC of its day.
         let newest =
             if table == Table::DailyStats { Day::utc(newest) } else { settings.timezone.day(newest) };
         (newest <= last).then(|| {

@@ -27,7 +27,7 @@ use prune::{PruneStats, last_expired_day};
 pub struct GcOptions {
     /// The clock.
     pub clock: Clock,
-    /// Report what would be removed, and change nothing.
+    /// Report the rows to remove, and change nothing.
     pub dry_run: bool,
     /// Run without confirmation.
     pub yes: bool,
@@ -40,7 +40,7 @@ pub struct GcOptions {
 pub struct GcReport {
     /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// Why the gc needs confirmation; `None` if it does not.
+    /// Why the gc needs confirmation; `None` if it needs none.
     pub confirmation: Option<String>,
     /// Pruned events.
     pub events: PruneStats,

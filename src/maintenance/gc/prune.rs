@@ -1,9 +1,9 @@
 //! Removes rows whose retention period has ended.
 //!
-//! A retention period of N days includes today. An event expires when its UTC date is today - N or
-//! earlier, a session when the day of its last event is, and daily statistics when their day is.
-//! The ledger records the pruned days of each chatbot, so that an ingest does not store their lines
-//! again.
+//! A retention period of N days includes today. Rows expire when their day is today - N or earlier.
+//! The day is the UTC date of an event, the day of a session's last event, or the day of daily
+//! statistics. The ledger records the pruned days of each chatbot, so that an ingest does not store
+//! their lines again.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -158,8 +158,8 @@ fn record_pruned_sessions(
     Ok(counted)
 }
 
-/// Marks the visitors that a day counts as new because of pruned sessions. If such a visitor turns
-/// out to have been seen earlier, that day's `new_visitors` can still be corrected.
+/// Marks the visitors that a day counts as new because of pruned sessions. If an earlier event of
+/// such a visitor is ingested, that day's `new_visitors` can still be corrected.
 fn mark_counted_visitors(
     snapshot: &Snapshot,
     transaction: &mut Transaction,

@@ -30,7 +30,7 @@ use crate::store::update::pruned_days::PrunedDays;
 use crate::store::update::time_ranges::SessionSpans;
 use crate::time::Micros;
 
-/// Erases the rows of people whom a source has forgotten and the target has not.
+/// Erases the rows of people whom a source has forgotten but the target has not.
 pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Result<ErasedRows> {
     let mut erased = ErasedRows::default();
     let before = run.transaction.snapshot()?;
@@ -65,7 +65,7 @@ pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Resul
     Ok(erased)
 }
 
-/// Returns a ledger of the erasures that the sources have and the target lacks.
+/// Returns a ledger of the sources' erasures that the target's ledger lacks.
 fn forgotten_by_others(known: &Ledger, states: &[SourceState<'_>]) -> Ledger {
     let known_until: BTreeMap<(&str, Option<Micros>), Micros> =
         known.forgotten.iter().map(|entry| ((entry.hash.as_str(), entry.from), entry.until)).collect();
@@ -155,8 +155,8 @@ fn erase_partial_sessions(
     })
 }
 
-/// Removes first-seen times that are suppressed or belong to a removed event. The rebuild adds
-/// those that the remaining events have.
+/// Removes first-seen times that are suppressed or belong to a removed event. The rebuild adds the
+/// first-seen times of the remaining events.
 fn erase_visitors(
     transaction: &mut Transaction,
     suppression: &Suppression,

@@ -1,6 +1,6 @@
 //! Adds the rows of one source to the target.
 
-use super::pruned_days::TakenDays;
+use super::pruned_days::AdoptedDays;
 use super::pruned_sessions::PrunedSessions;
 use super::report::MergedSource;
 use super::run::{MergeRun, PendingStatistics};
@@ -26,7 +26,7 @@ pub(super) struct SourceImport<'r, 'a> {
     state: &'r SourceState<'r>,
     /// The source, with open files of events.
     snapshot: Snapshot,
-    taken: TakenDays,
+    adopted: AdoptedDays,
     forgotten: ForgottenSightings,
     merged: MergedSource,
 }
@@ -34,13 +34,13 @@ pub(super) struct SourceImport<'r, 'a> {
 impl<'r, 'a> SourceImport<'r, 'a> {
     pub(super) fn new(run: &'r mut MergeRun<'a>, state: &'r SourceState<'r>) -> Result<Self> {
         let snapshot = state.snapshot.pin_files(Table::Events, None)?;
-        let taken = TakenDays::find(&run.transaction.snapshot()?, &run.ledger, &state.ledger)?;
+        let adopted = AdoptedDays::find(&run.transaction.snapshot()?, &run.ledger, &state.ledger)?;
         let mut merged = MergedSource::default();
         merged.sessions.read = snapshot.manifest().files(Table::Sessions).iter().map(|file| file.rows).sum();
-        Ok(SourceImport { run, state, snapshot, taken, forgotten: ForgottenSightings::default(), merged })
+        Ok(SourceImport { run, state, snapshot, adopted, forgotten: ForgottenSightings::default(), merged })
     }
 
-    /// Adds all rows. Returns what was added.
+    /// Adds all rows. Returns the numbers of rows by outcome.
     pub(super) fn run(mut self) -> Result<MergedSource> {
         // Use the ledger from before this source: days that the source adds must not exclude its
         // own events.
@@ -51,12 +51,17 @@ impl<'r, 'a> SourceImport<'r, 'a> {
         let has_events_only = self.state.ledger == Ledger::default() && ledger == Ledger::default();
         let late = match has_events_only {
             true => Vec::new(),
-            false => {
-                visitors::merge(self.run, self.state, &ledger, &self.taken, &self.forgotten, &mut statistics)?
-            }
+            false => visitors::merge(
+                self.run,
+                self.state,
+                &ledger,
+                &self.adopted,
+                &self.forgotten,
+                &mut statistics,
+            )?,
         };
         statistics.apply(self.run.transaction)?;
-        self.merged.pruned_days = self.taken.write(self.run, self.state, late)?;
+        self.merged.pruned_days = self.adopted.write(self.run, self.state, late)?;
         Ok(self.merged)
     }
 
@@ -71,7 +76,7 @@ impl<'r, 'a> SourceImport<'r, 'a> {
                 let events = events?;
                 if date.replace(events.date) != Some(events.date) {
                     self.run.progress.set_step(&format!("{name} {}", events.date));
-                    // Sessions that count events of this date must be known before these events.
+                    // Sessions that count events of this date must be added before these events.
                     let changes =
                         pruned.merge_through(events.date, self.run, &mut self.merged, &mut batch.counted)?;
                     changes

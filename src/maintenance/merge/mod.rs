@@ -52,7 +52,7 @@ const MAX_ATTEMPTS: usize = 10;
 pub struct MergeOptions {
     /// The clock.
     pub clock: Clock,
-    /// Report what would be added, and change nothing.
+    /// Report the rows to add, and change nothing.
     pub dry_run: bool,
     /// How long to wait for another writer of the target.
     pub lock_timeout: Duration,
@@ -60,7 +60,7 @@ pub struct MergeOptions {
     pub batch_bytes: Option<usize>,
 }
 
-/// Adds the sources to a store. A target without data and settings takes the settings and the key
+/// Adds the sources to a store. A target without data and settings adopts the settings and the key
 /// of the first source.
 ///
 /// # Errors
@@ -168,15 +168,15 @@ fn dry_run(
     }
 }
 
-/// The store to which others are added.
+/// The store to which other stores are added.
 struct Target<'a> {
     store: Store,
     manifest: Manifest,
     settings: &'a Settings,
 }
 
-/// Makes all changes in a transaction, and starts over with another one if writers have changed the
-/// sources in the meantime. If `creates_key` is set, a target without a key gets the key of a
+/// Makes all changes in a transaction. If writers have changed the sources in the meantime, starts
+/// over with another transaction. If `creates_key` is set, a target without a key gets the key of a
 /// source.
 fn attempt(
     target: &Target<'_>,

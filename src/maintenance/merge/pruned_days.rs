@@ -2,8 +2,8 @@
 //!
 //! The target adopts a date whose events were pruned for each chatbot without events on that date.
 //! It adopts a day whose sessions were pruned for each chatbot without statistics of that day and
-//! without a session that continues into it, and copies the statistics of that day, since they
-//! cannot be recomputed. The data of all other chatbots remains unchanged.
+//! without a session that continues into it. The statistics of an adopted day are copied, since
+//! they cannot be recomputed. The data of all other chatbots remains unchanged.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -26,18 +26,18 @@ type ChatbotDays = BTreeMap<String, DaySet>;
 
 /// The pruned days of a source that the target adopts.
 #[derive(Debug, Default)]
-pub(super) struct TakenDays {
+pub(super) struct AdoptedDays {
     events: ChatbotDays,
     sessions: ChatbotDays,
     daily_stats: ChatbotDays,
 }
 
-impl TakenDays {
-    /// Finds the days, given the state of the target and both ledgers.
-    pub(super) fn find(target: &Snapshot, own: &Ledger, source: &Ledger) -> Result<TakenDays> {
-        let mut taken = TakenDays::default();
+impl AdoptedDays {
+    /// Finds the days to adopt, given the state of the target and both ledgers.
+    pub(super) fn find(target: &Snapshot, own: &Ledger, source: &Ledger) -> Result<AdoptedDays> {
+        let mut adopted = AdoptedDays::default();
         let with_events = chatbots_with_events(target, &source.pruned_events)?;
-        insert_all(&mut taken.events, &source.pruned_events, |chatbot, day| {
+        insert_all(&mut adopted.events, &source.pruned_events, |chatbot, day| {
             !with_events.get(&day).is_some_and(|chatbots| chatbots.contains(chatbot))
         });
         let with_statistics =
@@ -52,12 +52,12 @@ impl TakenDays {
         insert_all(&mut candidates, &source.pruned_daily_stats, has_nothing);
         // The source may have counted the end of such a session as a separate session of that day.
         let continued = days_of_continued_sessions(target, &candidates)?;
-        let is_taken = |chatbot: &str, day: Day| {
+        let is_adopted = |chatbot: &str, day: Day| {
             has_nothing(chatbot, day) && !continued.contains(&(chatbot.to_owned(), day))
         };
-        insert_all(&mut taken.sessions, &source.pruned_sessions, is_taken);
-        insert_all(&mut taken.daily_stats, &source.pruned_daily_stats, is_taken);
-        Ok(taken)
+        insert_all(&mut adopted.sessions, &source.pruned_sessions, is_adopted);
+        insert_all(&mut adopted.daily_stats, &source.pruned_daily_stats, is_adopted);
+        Ok(adopted)
     }
 
     /// Returns whether the target adopts a day of a chatbot whose sessions were pruned.
@@ -65,9 +65,9 @@ impl TakenDays {
         self.sessions.get(chatbot).is_some_and(|days| days.contains(day))
     }
 
-    /// Copies the statistics of the days, and records the days in the ledger. `late` are visitors
-    /// that these statistics count as new, although the target has seen them earlier. Returns the
-    /// number of copied rows.
+    /// Copies the statistics of the days, and records the days in the ledger. `late` are the
+    /// visitors whom these statistics count as new, although their first-seen time in the target is
+    /// on an earlier day. Returns the number of copied rows.
     pub(super) fn write(
         &self,
         run: &mut MergeRun<'_>,
@@ -114,13 +114,13 @@ impl TakenDays {
     }
 }
 
-/// Adds the days of `from` for which `is_taken` returns true.
-fn insert_all(to: &mut ChatbotDays, from: &ChatbotDays, is_taken: impl Fn(&str, Day) -> bool) {
+/// Adds the days of `from` for which `is_adopted` returns true.
+fn insert_all(to: &mut ChatbotDays, from: &ChatbotDays, is_adopted: impl Fn(&str, Day) -> bool) {
     for (chatbot, days) in from {
-        let taken: Vec<Day> = days.days().filter(|day| is_taken(chatbot, *day)).collect();
-        if !taken.is_empty() {
+        let adopted: Vec<Day> = days.days().filter(|day| is_adopted(chatbot, *day)).collect();
+        if !adopted.is_empty() {
             let days = to.entry(chatbot.clone()).or_default();
-            taken.into_iter().for_each(|day| days.insert(day));
+            adopted.into_iter().for_each(|day| days.insert(day));
         }
     }
 }

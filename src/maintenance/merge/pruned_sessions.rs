@@ -1,9 +1,9 @@
 //! Adds the rows of sessions whose events the source has pruned, in full or in part.
 //!
 //! Sessions with events on a date that the target has pruned are added as rows too, since those
-//! events are not stored again. If the target has a session with the same key at that time, both
-//! are considered the same session: the row of the target stays, and the retained events of the
-//! source are added to it.
+//! events are not stored again. If the target has a session with the same key at that time, the two
+//! are treated as one session: the row of the target stays, and the retained events of the source
+//! are added to it.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::store::update::session_fragments::SessionFragment;
 use crate::store::update::time_ranges::SessionSpans;
 use crate::time::{DAY, Day};
 
-/// Number of rows that are added at a time. Each takes a few kilobytes.
+/// Number of rows that are added at a time. Each row takes a few kilobytes.
 const ROWS_TOGETHER: usize = 1 << 13;
 
 /// The sessions of a source that are added as rows.

@@ -30,13 +30,13 @@ pub struct MergeReport {
 pub struct MergedSource {
     /// Path of the store.
     pub store: String,
-    /// Its events, by outcome.
+    /// The events of the source, by outcome.
     pub events: MergedEvents,
-    /// Its sessions.
+    /// The sessions of the source, by outcome.
     pub sessions: MergedSessions,
     /// Days with pruned sessions whose daily statistics were copied.
     pub pruned_days: u64,
-    /// Its rejected lines, by outcome.
+    /// The rejected lines of the source, by outcome.
     pub rejects: MergedRejects,
     /// Ingested files that the target's source registry lacked.
     pub files: u64,

@@ -1,4 +1,4 @@
-//! A merge in progress: the target's transaction, and the rules by which rows are added to it.
+//! A merge in progress: the target's transaction, and the rules for adding rows to it.
 
 use std::collections::BTreeMap;
 
@@ -177,15 +177,16 @@ impl Rows {
 /// Changes of a source that the daily statistics do not include yet.
 pub(super) struct PendingStatistics<'l> {
     ledger: &'l Ledger,
-    /// The pruned days before these changes. They are read immediately, because later changes of
-    /// the same transaction replace the files.
+    /// The statistics of pruned days before these changes. They are read immediately, because later
+    /// changes of the same transaction replace the files.
     pruned: PrunedDays<'l>,
     changes: Option<TableChanges>,
     now: Micros,
 }
 
 impl<'l> PendingStatistics<'l> {
-    /// Creates an empty set of changes. `ledger` contains the pruned days before them.
+    /// Creates an empty set of changes. `ledger` contains the days that were pruned before these
+    /// changes.
     pub(super) fn new(transaction: &mut Transaction, ledger: &'l Ledger, now: Micros) -> Result<Self> {
         let pruned = PrunedDays::load(&transaction.snapshot()?, ledger, Micros::MIN)?;
         Ok(PendingStatistics { ledger, pruned, changes: None, now })

@@ -17,7 +17,7 @@ use crate::store::{Snapshot, Store};
 pub struct MergeSource {
     /// The store, which is only read.
     pub store: Store,
-    /// Its settings.
+    /// The settings of the store.
     pub settings: Settings,
 }
 
@@ -68,7 +68,7 @@ impl SourceState<'_> {
 /// Checks that no store is named twice, directly or through a link.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if one is.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a store is named twice.
 pub(super) fn check_distinct(target: &Store, sources: &[MergeSource]) -> Result<()> {
     let real = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let mut known = vec![real(target.dir())];
@@ -191,8 +191,8 @@ fn other_key(name: &str, key: &str, other_name: &str, other: &str) -> Error {
     )
 }
 
-/// Returns the key of the target, or else that of the first source that has used one; `None` if no
-/// store has used a key.
+/// Returns the key of the target, else the key of the first source that has used one. Returns
+/// `None` if no store has used a key.
 ///
 /// # Errors
 /// Fails if the key file is missing, or is not the key of the sources.
@@ -220,8 +220,8 @@ pub(super) fn find_key(
     }
 }
 
-/// Returns the key of the target. A target without a key gets that of the sources, or a new one, if
-/// `creates` is set.
+/// Returns the key of the target. If `creates` is set, a target without a key gets the key of the
+/// sources, or a new key.
 ///
 /// # Errors
 /// Returns the errors of [`find_key`], and fails if the key cannot be written.

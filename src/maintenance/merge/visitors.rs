@@ -1,12 +1,12 @@
 //! Adds the first-seen times of a source.
 //!
-//! They can be earlier than all retained events of the stores. If such a time is on a date whose
-//! events the source has pruned, the target records that date as pruned too, since no event
-//! confirms the time.
+//! First-seen times can be earlier than all retained events of the stores. If such a time is on a
+//! date whose events the source has pruned, no event confirms the time. The target therefore
+//! records that date as pruned too.
 
 use std::collections::{HashMap, HashSet};
 
-use super::pruned_days::TakenDays;
+use super::pruned_days::AdoptedDays;
 use super::run::{MergeRun, PendingStatistics};
 use super::source::SourceState;
 use crate::error::Result;
@@ -43,13 +43,14 @@ impl ForgottenSightings {
     }
 }
 
-/// Adds the first-seen times, except for those of `forgotten` events. Returns the visitors that
-/// pruned days of the source count as new, although the target has seen them on an earlier day.
+/// Adds the first-seen times, except for those of `forgotten` events. Returns the visitors whom
+/// pruned days of the source count as new, although their first-seen time in the target is on an
+/// earlier day.
 pub(super) fn merge(
     run: &mut MergeRun<'_>,
     state: &SourceState<'_>,
     ledger: &Ledger,
-    taken: &TakenDays,
+    adopted: &AdoptedDays,
     forgotten: &ForgottenSightings,
     statistics: &mut PendingStatistics<'_>,
 ) -> Result<Vec<FirstSeenUpdate>> {
@@ -63,8 +64,8 @@ pub(super) fn merge(
             if forgotten.contain(&visitor) || run.suppression.as_ref().is_some_and(is_suppressed) {
                 continue;
             }
-            let is_taken = |day: &Day| taken.has_sessions_of(&visitor.chatbot_id, *day);
-            visitor.counted_new_on = visitor.counted_new_on.filter(is_taken);
+            let is_adopted = |day: &Day| adopted.has_sessions_of(&visitor.chatbot_id, *day);
+            visitor.counted_new_on = visitor.counted_new_on.filter(is_adopted);
             seen.insert(visitor.hash(), visitor);
         }
         let before = run.transaction.snapshot()?;

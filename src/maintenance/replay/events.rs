@@ -1,6 +1,7 @@
 //! Reads the retained events in batches, in order of their UTC dates.
 //!
-//! One row group of a file is decoded at a time, so that memory does not grow with the days.
+//! One row group of a file is decoded at a time, so that memory does not grow with the number of
+//! days.
 
 use crate::error::Result;
 use crate::event::Block;
@@ -69,7 +70,7 @@ impl FileReader<'_> {
         let rows = block.rows.len();
         self.next_row += rows;
         if self.next_row >= frame.height() {
-            // The next row group can use its memory.
+            // Free the row group, so that the next one can use its memory.
             self.group = None;
         }
         let before = self.share(self.rows);

@@ -1,4 +1,4 @@
-//! Replays the store date by date and computes the sessions that follow from its events.
+//! Replays the store date by date and computes the sessions from its events.
 //!
 //! For each UTC date, the retained events are read in batches and grouped into session fragments.
 //! The rows of partial sessions ([`pruned_boundary`]) are fragments too. Fragments are merged with
@@ -32,7 +32,7 @@ pub(super) use session_eq::session_eq;
 pub(super) use stored_sessions::StoredSession;
 use stored_sessions::StoredSessionReader;
 
-/// A session that follows from the retained events and the rows of partial sessions.
+/// A session computed from the retained events and the rows of partial sessions.
 #[derive(Debug)]
 pub(super) struct ExpectedSession {
     /// The session. If there is a stored row, `created_at` and `updated_at` come from it.
@@ -52,7 +52,7 @@ pub(super) struct SettledSessions {
     pub(super) obsolete_rows: Vec<StoredSession>,
     /// All sessions that start before this time are settled, except for `open`.
     pub(super) through: Micros,
-    /// Starts of the sessions and stored rows that are not settled. A row has the day of its
+    /// Starts of the sessions and stored rows that are not settled. A row comes with the day of its
     /// partition.
     pub(super) open: Vec<(Micros, Option<Day>)>,
 }
@@ -65,8 +65,8 @@ pub(super) trait ReplayVisitor {
     fn visit_settled(&mut self, settled: SettledSessions) -> Result<()>;
 }
 
-/// A part of all session keys. The sessions of a date are in memory, so a store with very many
-/// sessions per day is replayed once for each part.
+/// A shard of the session keys. The sessions of a date are in memory, so a store with very many
+/// sessions per day is replayed once per shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyShard {
     index: u64,
@@ -80,8 +80,8 @@ impl KeyShard {
     /// All session keys.
     pub(super) const ALL: KeyShard = KeyShard { index: 0, count: 1 };
 
-    /// Returns the parts in which the sessions of a store are replayed, with about
-    /// `sessions_together` sessions of a date in each.
+    /// Returns the shards in which the sessions of a store are replayed. Each shard has about
+    /// `sessions_together` sessions of a date.
     pub(super) fn of_store(
         snapshot: &Snapshot,
         sessions_together: u64,
@@ -98,24 +98,24 @@ impl KeyShard {
         (0..count).map(move |index| KeyShard { index, count })
     }
 
-    /// Returns whether this is the first part.
+    /// Returns whether this is the first shard.
     pub(super) fn is_first(self) -> bool {
         self.index == 0
     }
 
-    /// Returns whether this is the only part.
+    /// Returns whether this is the only shard.
     fn is_all(self) -> bool {
         self.count == 1
     }
 
-    /// Returns whether a hash belongs to the part.
+    /// Returns whether a hash belongs to the shard.
     pub(super) fn contains(self, hash: u128) -> bool {
         self.count == 1 || (hash >> 64) as u64 % self.count == self.index
     }
 }
 
-/// Replays the session keys of a part, for all dates in order, and splits sessions by `timeout`.
-/// The visitor receives all events, including those of other parts.
+/// Replays the session keys of a shard, for all dates in order, and splits sessions by `timeout`.
+/// The visitor receives all events, including those of other shards.
 pub(super) fn replay(
     snapshot: &Snapshot,
     boundary: &PrunedBoundary,
@@ -172,7 +172,7 @@ struct ReplayState<'a> {
     fragments: HashMap<u128, Vec<SessionSummary<'static>>>,
 }
 
-/// A stored row. Its time span is retained after the row was paired with a session.
+/// A stored row. Its time span stays after the row was paired with a session.
 struct OpenRow {
     start: Micros,
     end: Micros,
@@ -189,7 +189,7 @@ impl ReplayState<'_> {
             }
             let (start, end) = (row.session.first.time, row.session.ended_at);
             let created_at = row.session.created_at;
-            // Most keys have one row, while the default capacity of a growing vector is four.
+            // Most keys have one row. A growing vector would start with a capacity of four.
             let rows = self.rows.entry(key).or_insert_with(|| Vec::with_capacity(1));
             rows.push(OpenRow { start, end, created_at, row: Some(Box::new(row)) });
         }
@@ -228,8 +228,8 @@ impl ReplayState<'_> {
         }
     }
 
-    /// Returns whether an event of a chatbot with pruned data must be counted in a session. Adds it
-    /// to the retained part of a partial session that contains it.
+    /// Returns whether an event of a chatbot with pruned data must be counted in a session. If a
+    /// partial session contains the event, adds it to the retained part of that session.
     fn is_to_be_counted(&mut self, event: Event<'_>) -> bool {
         let time = event.row.time;
         let mut rows = self.rows.get_mut(&event.row.key).into_iter().flatten();
@@ -247,7 +247,7 @@ impl ReplayState<'_> {
         }
     }
 
-    /// Settles the sessions that no event at `next` or later can belong to.
+    /// Settles the sessions to which no event at `next` or later can belong.
     fn settle(&mut self, next: Micros) -> SettledSessions {
         let timeout = self.timeout;
         let merged: Vec<(u128, Vec<SessionSummary<'static>>)> = std::mem::take(&mut self.fragments)

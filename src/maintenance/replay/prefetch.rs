@@ -4,10 +4,10 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope};
 
-/// Returns an iterator over `items` that computes one item ahead on a thread of `scope`, and no
-/// more than one, since an item can be large. The thread ends after the last item, or when the
-/// returned iterator is dropped. If no thread can be started, each item is computed when it is
-/// requested.
+/// Returns an iterator over `items` that computes one item ahead on a thread of `scope`. It
+/// computes no more than one, since an item can be large. The thread ends after the last item, or
+/// when the returned iterator is dropped. If no thread can be started, each item is computed when
+/// it is requested.
 pub(in crate::maintenance) fn prefetch<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     items: impl Iterator<Item = T> + Send + 'scope,

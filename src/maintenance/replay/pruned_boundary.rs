@@ -1,5 +1,5 @@
-//! The boundary of the retained events: which stored sessions cannot be recomputed, and which
-//! events belong to pruned sessions.
+//! The boundary between pruned and retained events. Determines which stored sessions cannot be
+//! recomputed, and which events belong to pruned sessions.
 //!
 //! A *partial* session has events on a UTC date that was pruned for its chatbot. Only its row
 //! describes those events, so it is never split, only merged with adjacent sessions. Retained
@@ -13,7 +13,7 @@ use crate::store::ledger::Ledger;
 use crate::store::snapshot::Snapshot;
 use crate::time::{Day, Micros, Zone};
 
-/// The pruned days of a store, as far as they affect sessions.
+/// The pruned days of a store that affect sessions.
 #[derive(Clone, Debug)]
 pub(crate) struct PrunedBoundary {
     ledger: Ledger,
@@ -31,7 +31,7 @@ impl PrunedBoundary {
         &self.ledger
     }
 
-    /// Returns whether anything of a chatbot was pruned.
+    /// Returns whether any rows of a chatbot were pruned.
     pub(super) fn has_pruned_data(&self, chatbot: &str) -> bool {
         self.ledger.pruned_events.contains_key(chatbot) || self.ledger.pruned_sessions.contains_key(chatbot)
     }
@@ -47,10 +47,10 @@ impl PrunedBoundary {
     /// Sessions are pruned by the day of their last event in the store's time zone, events by their
     /// UTC date. With equal retention periods, the events of a session that ended late on the last
     /// pruned day can remain on the next UTC date. Such a session started on a pruned day, or has
-    /// events on the pruned date before.
+    /// events on the preceding UTC date, which was pruned.
     ///
-    /// The days were recorded in the time zone that the store had then. Time zones differ by up to
-    /// 26 hours, so a recorded day can now be off by up to two days.
+    /// The ledger records days in the time zone that the store had at that time. Time zones differ
+    /// by up to 26 hours, so a recorded day can differ from the current one by up to two days.
     pub(super) fn belongs_to_pruned_session(&self, chatbot: &str, time: Micros) -> bool {
         let Some(days) = self.ledger.pruned_sessions.get(chatbot) else { return false };
         let (day, date) = (self.zone.day(time), Day::utc(time));

@@ -2,8 +2,8 @@
 //! addresses.
 //!
 //! IP addresses are removed from events by UTC date and from sessions by the day on which they
-//! started. Near that boundary, one can have an IP address that the other has lost. This is not a
-//! difference, and a rebuild must not bring the IP address back.
+//! started. Near that boundary, the session can have an IP address that its events have lost, or
+//! the reverse. This is not a difference, and a rebuild must not restore the IP address.
 
 use crate::event::Position;
 use crate::ingest::parse::ip_masking;
@@ -30,8 +30,8 @@ pub(crate) fn session_eq(stored: &SessionSummary<'_>, computed: &SessionSummary<
 }
 
 /// Returns whether two locations can come from the same events, with the IP address removed in one
-/// of them. An event that has only an IP address has no location without it. The session then has
-/// the location of a later event.
+/// of them. If an event's location is only an IP address, removing it leaves no location. The
+/// session then has the location of a later event.
 fn may_differ_by_removed_ip(a: &First<Location<'_>>, b: &First<Location<'_>>) -> bool {
     let has_ip = |location: &First<Location<'_>>| location.value().is_some_and(|l| l.ip_address.is_some());
     let position = |location: &First<Location<'_>>| location.0.as_ref().map(|(position, _)| *position);

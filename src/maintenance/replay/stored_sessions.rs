@@ -16,17 +16,17 @@ use crate::store::tables;
 use crate::store::tables::sessions::SessionKeys;
 use crate::time::{DAY, Day, Micros};
 
-/// Number of rows that a thread reads at a time. They are in memory in three forms.
+/// Number of rows that a thread reads at a time. Each row is in memory in three forms.
 const ROWS_TOGETHER: usize = 1 << 13;
 
 /// A row of `sessions`.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredSession {
-    /// The session. It is boxed, since rows are sorted and moved between collections.
+    /// The session, boxed because rows are sorted and moved between collections.
     pub(crate) session: Box<SessionSummary<'static>>,
     /// The day of the partition that contains the row.
     pub(crate) day: Day,
-    /// Whether some of its events may be pruned; see [`super::pruned_boundary`].
+    /// Whether some events of the session may be pruned; see [`super::pruned_boundary`].
     pub(crate) is_partial: bool,
     /// Whether the derived columns match the columns that they are derived from.
     pub(crate) is_consistent: bool,
@@ -92,7 +92,7 @@ impl<'a> StoredSessionReader<'a> {
         Ok((rows, files.iter().map(|file| file.bytes).sum()))
     }
 
-    /// Reads a file, and compares its derived columns with values derived again.
+    /// Reads a file, and compares its derived columns with recomputed values.
     fn read_file(&self, file: &DataFile) -> Result<Vec<StoredSession>> {
         let frame = self.snapshot.read_file_checked(file)?;
         let parts: Vec<usize> = (0..frame.height()).step_by(ROWS_TOGETHER).collect();

@@ -1,4 +1,4 @@
-//! Damage that verify finds and rebuild repairs.
+//! Tests that verify finds damage and rebuild repairs it.
 
 use std::sync::Mutex;
 
@@ -14,7 +14,7 @@ use crate::store::update::partition::encode_file;
 
 const NOW: &str = "2026-03-20T12:00:00Z";
 
-/// Returns a store with three sessions on two days, one of them across midnight, and two visitors.
+/// Returns a store with two visitors and three sessions on two days. One session crosses midnight.
 fn ingested_store() -> Fixture {
     let mut fixture = Fixture::new(NOW);
     fixture.ingest(&[
@@ -76,7 +76,7 @@ fn missing_truncated_and_orphan_files_are_found() {
     let path = first_file(&fixture, Table::Sessions);
     std::fs::write(path.with_file_name("orphan.parquet"), "x").unwrap();
     assert_eq!(finds(&fixture, "sessions/session_date=2026-03-10/orphan.parquet", "does not name it"), 1);
-    // While a writer is running, the file may belong to it.
+    // While a writer is running, the file may belong to that writer.
     std::fs::create_dir(fixture.store().dir().join("staging")).unwrap();
     let report = fixture.verify();
     assert!(report.is_clean() && report.notes.len() == 1, "{report:#?}");
@@ -104,7 +104,7 @@ fn damaged_or_missing_key_is_found() {
     }
     std::fs::remove_file(&path).unwrap();
     assert_eq!(finds(&fixture, "key", "missing"), 1);
-    // A key is case-insensitive.
+    // The digits of a key are case-insensitive.
     std::fs::write(&path, good.to_uppercase()).unwrap();
     #[cfg(unix)]
     {
@@ -143,7 +143,7 @@ fn wrong_footer_checksum_in_the_manifest_is_found() {
     writer.commit(transaction, 0).unwrap();
     writer.finish().unwrap();
     assert_eq!(finds(&fixture, "events/", "checksum of its footer"), fixture.file_count());
-    // Reports still read the right figures, from the whole file.
+    // Reports still read the right figures: they check and read the whole file.
     assert_eq!(fixture.sessions().len(), 3);
 }
 
@@ -157,7 +157,7 @@ fn damaged_manifest_is_an_error_with_the_store_path() {
     assert!(error.to_string().contains(&fixture.store().dir().display().to_string()), "{error}");
 }
 
-/// Replaces the first file of a table in a commit, as a bug of `wa` could.
+/// Replaces the first file of a table in a commit, as a bug in `wa` could.
 fn replace(fixture: &Fixture, table: Table, make: impl FnOnce(NewFile, &mut Transaction) -> NewFile) {
     let mut writer = fixture.writer();
     let snapshot = writer.snapshot().unwrap();

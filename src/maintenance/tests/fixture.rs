@@ -17,7 +17,7 @@ use crate::store::manifest::Manifest;
 use crate::store::{Store, Writer, tables};
 use crate::time::{Clock, Micros, Zone, parse_human};
 
-/// A store with settings and a clock that advances a second with every run.
+/// A store with settings and a clock that advances by a second with each run.
 pub struct Fixture {
     dir: tempfile::TempDir,
     pub settings: Settings,
@@ -131,7 +131,7 @@ impl Fixture {
         Table::ALL.into_iter().map(|table| snapshot.manifest().files(table).len() as u64).sum()
     }
 
-    /// Checks that verify finds nothing.
+    /// Checks that verify finds no differences.
     #[track_caller]
     pub fn assert_clean(&self) {
         let report = self.verify();

@@ -170,7 +170,7 @@ proptest! {
             fresh.ingest(file);
         }
         prop_assert_eq!(fixture.content(), fresh.content());
-        // Back to the old settings.
+        // Restore the old settings.
         fixture.settings.timezone = old_zone;
         fixture.settings.session_timeout = old_timeout;
         fixture.rebuild();
@@ -187,7 +187,7 @@ proptest! {
         prop_assert_eq!(fixture.content(), again.content());
     }
 
-    /// Sessions whose events are partly pruned, too.
+    /// The logs also have sessions whose events are pruned in part.
     #[test]
     fn rebuild_in_parts_equals_rebuild_of_all_sessions(
         events in proptest::collection::vec(random_event(), 1..60),
@@ -214,8 +214,8 @@ proptest! {
         prop_assert!(!again.changed, "{:?}", again);
     }
 
-    /// With pruned events and any change of settings, exactly one session counts each event, and
-    /// the old settings restore partial sessions.
+    /// If events were pruned and settings change, exactly one session counts each event. Restoring
+    /// the old settings restores partial sessions.
     #[test]
     fn rebuild_counts_every_event_of_partial_sessions_once(
         events in proptest::collection::vec(random_event(), 1..60),
@@ -249,7 +249,7 @@ proptest! {
         prop_assert_eq!(fixture.rows(&[])[2].clone(), visitors);
     }
 
-    /// Daily statistics count every session once, pruned ones included.
+    /// Daily statistics count every session once, including pruned sessions.
     #[test]
     fn new_time_zone_preserves_sums_of_daily_statistics(
         events in proptest::collection::vec(random_event(), 1..60),
@@ -315,7 +315,7 @@ proptest! {
         zone in zones(),
         steps in proptest::collection::vec(step(), 1..10),
     ) {
-        // No bots: a session that is merged with a bot session becomes a bot session.
+        // Exclude bots: a session that is merged with a bot session becomes a bot session.
         let events: Vec<RandomEvent> = events.into_iter().map(|event| RandomEvent { extra: event.extra & 7, ..event }).collect();
         let files = distribute(&events, 4);
         let mut fixture = Fixture::new(NOW);
@@ -354,8 +354,8 @@ proptest! {
 enum Step {
     /// Ingests one of the files.
     Ingest(usize),
-    /// Runs a gc with the days of events to retain, and the additional days of sessions to retain,
-    /// or all.
+    /// Runs a gc: the days for which events are retained, and the additional days for which
+    /// sessions are retained (`None` for all).
     Prune(u32, Option<u32>),
     /// Changes time zone and timeout.
     Rebuild(&'static str, i64),

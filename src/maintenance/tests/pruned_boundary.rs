@@ -1,4 +1,4 @@
-//! Sessions at the boundary of pruned events, case by case.
+//! Tests of sessions at the boundary between pruned and retained events.
 //!
 //! In each test, events of 10 March and before are pruned.
 
@@ -15,7 +15,7 @@ fn at(times: &[&str]) -> Vec<String> {
     times.iter().map(|time| line(&format!("2026-03-{time}:00Z"), "a", "x", "")).collect()
 }
 
-/// Returns the sessions as "start to end, number of events", in March 2026, in minutes.
+/// Returns the sessions as "start to end, number of events". Times are minutes of March 2026.
 fn sessions(fixture: &Fixture) -> Vec<String> {
     let short = |time: &str| time.replace("2026-03-", "").replace(":00Z", "");
     fixture
@@ -44,7 +44,8 @@ fn partial_session_stays_whole_and_is_counted_once() {
 #[test]
 fn shorter_timeout_splits_only_sessions_with_all_events() {
     let mut fixture = Fixture::new(NOW);
-    // Twenty minutes apart: one session on the pruned date, a partial one, and one after it.
+    // The events of each session are twenty minutes apart: one session on the pruned date, a
+    // partial session, and one session after it.
     fixture.ingest(&at(&[
         "09T10:00", "09T10:20", "10T23:30", "10T23:50", "11T00:10", "11T00:30", "11T05:00", "11T05:20",
     ]));
@@ -93,7 +94,7 @@ fn date_without_data_leaves_sessions_complete() {
     let mut fixture = Fixture::new(NOW);
     fixture.ingest(&at(&["10T10:00", "11T10:00"]));
     fixture.gc(Some(10), None);
-    // The 8th had no data and can be filled; its sessions have all their events.
+    // The 8th had no data, so its events can still be ingested. Its sessions have all their events.
     fixture.ingest(&at(&["08T10:00", "08T10:20"]));
     minutes(&mut fixture, 10);
     fixture.rebuild();
@@ -243,7 +244,7 @@ fn earlier_first_seen_corrects_the_day_in_any_time_zone() {
     let seen = |time: &str, visitor: &str| {
         line(&format!("2026-{time}:00Z"), time, "x", &format!(",\"anonymous_id\":\"{visitor}\""))
     };
-    // Both are new in UTC on the 6th and the 7th, and in Kolkata on the 7th.
+    // In UTC, a is new on the 6th and b on the 7th. In Kolkata, both are new on the 7th.
     fixture.ingest(&[
         seen("03-06T23:30", "a"),
         seen("03-07T10:00", "b"),
@@ -269,11 +270,11 @@ fn earlier_first_seen_corrects_the_day_in_any_time_zone() {
         days.join(", ")
     };
     assert_eq!(new(&fixture), "2026-03-06: 1, 2026-03-07: 2, 2026-03-12: 0");
-    // Earlier events on days without data: a and b were seen earlier.
+    // Events of a and b on earlier days without data move their first-seen times.
     fixture.ingest(&[seen("02-01T10:00", "a"), seen("02-02T10:00", "b")]);
     let expected = "2026-02-01: 1, 2026-02-02: 1, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
     assert_eq!(new(&fixture), expected);
-    // Still earlier events do not correct those days a second time.
+    // Events that are earlier still do not correct those days a second time.
     fixture.ingest(&[seen("01-31T10:00", "a"), seen("01-31T11:00", "b")]);
     let expected = "2026-01-31: 2, 2026-02-01: 0, 2026-02-02: 0, 2026-03-06: 0, 2026-03-07: 1, 2026-03-12: 0";
     assert_eq!(new(&fixture), expected);
@@ -283,14 +284,14 @@ fn earlier_first_seen_corrects_the_day_in_any_time_zone() {
 #[test]
 fn pruned_session_is_not_restored_in_another_time_zone() {
     let mut fixture = Fixture::new("2026-03-20T09:00:00Z");
-    // The last pruned day is 17 March. In Pago Pago the session started on the 17th at 23:20 and is
-    // pruned; its event is on the 18th in UTC and is retained.
+    // The last pruned day is 17 March. In Pago Pago, session a started on the 17th at 23:20 and is
+    // pruned. Its event is on the 18th in UTC and is retained.
     fixture.set_zone("Pacific/Pago_Pago");
     let log = [line("2026-03-18T10:20:00Z", "a", "x", ""), line("2026-03-19T20:00:00Z", "b", "x", "")];
     fixture.ingest(&log);
     fixture.gc(Some(2), Some(2));
     assert_eq!(sessions(&fixture), ["19T20:00 to 19T20:00, 1"]);
-    // In Kiritimati it was already the 19th.
+    // In Kiritimati, the event is on the 19th.
     fixture.set_zone("Pacific/Kiritimati");
     fixture.rebuild();
     assert_eq!(sessions(&fixture), ["19T20:00 to 19T20:00, 1"]);

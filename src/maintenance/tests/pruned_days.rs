@@ -1,4 +1,4 @@
-//! Daily statistics of days whose sessions are pruned, entirely or in part.
+//! Tests of the daily statistics of days whose sessions are pruned, entirely or in part.
 
 use super::fixture::{Fixture, line};
 use crate::ingest::IngestReport;
@@ -35,7 +35,8 @@ fn outcomes(report: &IngestReport) -> (u64, u64) {
     (report.summary.total.stored, report.summary.total.already_pruned)
 }
 
-/// Checks the rows, that verify is clean, and that a rebuild changes nothing.
+/// Checks the rows. Also checks that verify finds no differences and that a rebuild changes
+/// nothing.
 #[track_caller]
 fn check(fixture: &mut Fixture, expected: &[&str]) {
     assert_eq!(days(fixture), expected);
@@ -54,10 +55,10 @@ fn rebuild_in_zone(fixture: &mut Fixture, zone: &str) {
 fn pruned_day_stores_no_line_of_a_utc_date_without_events() {
     let mut fixture = Fixture::new("2026-04-15T12:00:00Z");
     fixture.set_zone("America/Los_Angeles");
-    // On 30 March in Los Angeles, on the 31st in UTC.
+    // The first event is on 30 March in Los Angeles and on the 31st in UTC.
     fixture.ingest(&[sent("03-31T03:00", "a"), sent("04-15T03:00", "b")]);
     fixture.gc(Some(8), Some(10));
-    // Also on 30 March in Los Angeles.
+    // These events are also on 30 March in Los Angeles.
     let history = ["03-30T19:00", "03-30T20:00", "03-30T21:00"].map(|time| sent(time, time));
     assert_eq!(outcomes(&fixture.ingest(&history)), (0, 3));
     check(&mut fixture, &["03-30: 1, 1 1 0, 1", "04-14: 1, 1 1 0, 1"]);
@@ -75,7 +76,7 @@ fn pruned_day_stores_no_line_of_a_retained_utc_date() {
     fixture.gc(Some(10), Some(10));
     assert_eq!(fixture.sums(Table::Events, &["timestamp"]).len(), 1);
     assert_eq!(outcomes(&fixture.ingest(&[sent("03-31T04:00", "late")])), (0, 1));
-    // 31 March in Los Angeles.
+    // This event is on 31 March in Los Angeles.
     assert_eq!(outcomes(&fixture.ingest(&[sent("03-31T08:00", "next")])), (1, 0));
     check(&mut fixture, &["03-30: 1, 1 1 0, 1", "03-31: 1, 1 1 0, 1", "04-14: 1, 1 1 0, 1"]);
 }
@@ -130,7 +131,7 @@ fn earlier_first_seen_corrects_only_the_day_that_counted_it() {
     ]);
     fixture.gc(Some(9), Some(9));
     check(&mut fixture, &["05-31: 1, 1 1 0, 1", "06-01: 2, 2 1 1, 3", "06-09: 1, 1 1 0, 1"]);
-    // V's session is retained, and moves to the 2nd together with its first-seen time.
+    // V's session is retained, and moves to the 2nd together with V's first-seen time.
     rebuild_in_zone(&mut fixture, "Europe/Berlin");
     let berlin = ["05-31: 1, 1 1 0, 1", "06-01: 1, 1 0 1, 1", "06-02: 1, 1 1 0, 2", "06-09: 1, 1 1 0, 1"];
     check(&mut fixture, &berlin);
@@ -195,7 +196,8 @@ fn late_source_removes_no_entry_of_a_truncated_list() {
     };
     let first = "d00 1, d01 1, d02 1, d03 1, d04 1, d05 1, d06 1, d07 1, d08 1";
     assert_eq!(domains(&fixture), format!("z 2, {first}"));
-    // The session without a source now has d11: two sessions, but the list counts one.
+    // The session without a source now has d11. Two sessions have d11, but the list would count
+    // one.
     fixture.ingest(&[from("06-02T00:10", "direct", "d11.example")]);
     assert_eq!(domains(&fixture), format!("z 2, {first}"));
     fixture.ingest(&[from("06-02T00:20", "s5", "z.example")]);

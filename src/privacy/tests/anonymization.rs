@@ -1,4 +1,4 @@
-//! Removal of old IP addresses.
+//! Tests of the removal of old IP addresses.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn old_ip_addresses_are_removed_and_recent_ones_stay() {
 }
 
 #[test]
-fn address_in_any_notation_is_removed() {
+fn ip_address_in_any_notation_is_removed() {
     let store = TestStore::new();
     let notations = [
         "(203.0.113.9)",

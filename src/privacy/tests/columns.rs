@@ -55,8 +55,8 @@ fn fill(store: &TestStore, table: Table, column: &str, value: &str) {
 
 #[test]
 fn identifier_in_any_column_of_text_is_erased() {
-    // The profile and user agent columns of a session are read only if it has a profile or user
-    // agent.
+    // The profile and user agent columns of a session are read only if the session has a profile or
+    // user agent.
     let ids = r#""session_id":"s1","anonymous_id":"v1","user_name":"Bob","user_metadata":{"n":1},"user_agent":"Opera/9.80""#;
     let lines = [
         event_line("2026-11-09T08:00:00Z", ids, "clicked"),
@@ -134,7 +134,7 @@ fn redacted_events_and_sessions_agree() {
     assert!(!store.all_text().contains(ID));
     let sessions = store.row_texts(Table::Sessions).join("\n");
     assert!(sessions.contains(r#"{\"clicked\":1,\"redacted\":2}"#), "{sessions}");
-    // A rebuild from the events gives the stored sessions.
+    // A rebuild from the events results in the stored sessions.
     let report = crate::maintenance::verify(&store.store(), &Ok(Settings::default()), &NoProgress).unwrap();
     assert!(report.is_clean(), "{report:?}");
 }

@@ -76,7 +76,7 @@ fn assert_ada_is_erased(store: &TestStore) {
     );
 }
 
-/// Checks that only the log's name mentions Ada, which the new ingest stored again.
+/// Checks that only file names mention Ada: a new ingest stores the name of the log again.
 fn assert_ada_is_only_in_file_names(store: &TestStore) {
     let text = store.all_text().replace("user_ada.ndjson", "").replace("user_ada2", "");
     for trace in ["user_ada", "cookie-ada", "s-ada", "secret-of-ada"] {
@@ -87,7 +87,7 @@ fn assert_ada_is_only_in_file_names(store: &TestStore) {
 #[test]
 fn erasure_covers_old_top_lists_and_orphan_files() {
     let store = TestStore::new();
-    // Only the top lists of June are left; entries from sessions of other people mention Ada.
+    // Only the top lists of June remain. Entries from sessions of other people mention Ada.
     let old = event_line(
         "2026-06-01T08:00:00Z",
         r#""session_id":"s-dan","page_url":"https://shop.example/u/user%5Fada","utm_source":"from-user_ada""#,
@@ -112,7 +112,7 @@ fn erasure_covers_old_top_lists_and_orphan_files() {
     for entry in ["/u/user%5Fada", "from-user_ada", "user_ada.example", "/prices"] {
         assert!(before.contains(entry), "{entry}: {before}");
     }
-    // Orphan files of an interrupted run, complete and truncated.
+    // Add orphan files of an interrupted run, complete and truncated.
     let dir = store.store().dir().to_owned();
     let live = store.store().snapshot().unwrap().manifest().files(Table::Events)[0].path.clone();
     std::fs::create_dir(dir.join("staging")).unwrap();
@@ -126,7 +126,7 @@ fn erasure_covers_old_top_lists_and_orphan_files() {
     assert_ada_is_erased(&store);
     let after = june(&store);
     assert!(after.contains("/prices") && after.contains("direct"), "others' entries stay: {after}");
-    // The metrics of the day contain no identifier and stay.
+    // The metrics of the day contain no identifier, so they stay.
     let sessions = |row: &str| row.split(';').find(|c| c.starts_with("total_sessions")).unwrap().to_owned();
     assert_eq!(sessions(&after), sessions(&before));
 }
@@ -182,7 +182,7 @@ fn tables_equal_those_of_a_log_without_the_person() {
     let (with, without) = (TestStore::new(), TestStore::new());
     let lines = ada_among_others();
     with.ingest(&with.write_log("a.ndjson", &lines), NOW);
-    // Without the events of other people that mention Ada.
+    // Omit the events of other people that mention Ada.
     let others: Vec<String> = vec![lines[8].clone()];
     let mut of_ada = lines[..6].to_vec();
     of_ada.push(lines[8].clone());

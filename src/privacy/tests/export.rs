@@ -31,7 +31,7 @@ fn open_export_is_complete_after_a_writer_replaced_its_files() {
         let options = ExportOptions { identifiers, ..Default::default() };
         let opened = Export::open(&store.store().snapshot().unwrap(), options.clone()).unwrap();
         let expected = store.export(options, LineFormat::Ndjson);
-        // All files of the 9th are rewritten or removed.
+        // The erasure rewrites or removes all files of the 9th.
         assert_eq!(store.forget(IdentifierKind::User, "user_bob").erased.events, 2);
         assert_eq!(store.forget(IdentifierKind::User, "user_ada").erased.events, 6);
         let text = render_export(&opened, &EventRenderer::new(LineFormat::Ndjson, false).unwrap());

@@ -96,7 +96,7 @@ fn kiosk_cookie_of_500_users_is_not_followed() {
     assert_eq!(store.row_count(Table::Sessions), 499);
     let text = store.all_text();
     assert!(!text.contains("u123x") && !text.contains("s123x") && text.contains("kiosk-cookie"));
-    // The event with only the cookie belonged to the erased session and stays out too.
+    // The event that has only the cookie belonged to the erased session and is suppressed too.
     let again = store.ingest(&log, NOW);
     assert_eq!((again.forgotten, again.duplicate, again.stored), (2, 998, 0));
     assert_eq!(store.row_count(Table::Sessions), 499);

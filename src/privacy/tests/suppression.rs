@@ -26,7 +26,7 @@ fn ada_in_many_encodings() -> Vec<String> {
 }
 
 #[test]
-fn encoded_ids_are_erased_and_stay_out() {
+fn encoded_ids_are_erased_and_suppressed() {
     let store = TestStore::new();
     let of_ada = store.write_log("ada.ndjson", &ada_in_many_encodings());
     store.ingest(&of_ada, NOW);
@@ -43,7 +43,7 @@ fn encoded_ids_are_erased_and_stay_out() {
 }
 
 #[test]
-fn email_without_at_sign_is_erased_and_stays_out() {
+fn email_without_at_sign_is_erased_and_suppressed() {
     let store = TestStore::new();
     let ids = |session: &str, email: &str| format!(r#""session_id":"{session}","user_email":"{email}""#);
     let lines = [("s1", "noat"), ("s2", "NoAt"), ("s3", "other"), ("s4", "JÖRG@example.org")]
@@ -57,7 +57,7 @@ fn email_without_at_sign_is_erased_and_stays_out() {
 }
 
 #[test]
-fn erased_rejects_stay_out_under_any_ip_policy() {
+fn erased_rejects_are_suppressed_under_any_ip_policy() {
     let lines = [
         r#"broken {"user_id":"user_ada" from 203.0.113.9"#,
         r#"broken {"user_id":"user_ada" from nowhere"#,
@@ -92,7 +92,7 @@ fn erased_rejects_stay_out_under_any_ip_policy() {
 }
 
 #[test]
-fn erased_reject_without_keyed_hash_stays_out() {
+fn erased_reject_without_keyed_hash_is_suppressed() {
     let store = TestStore::new();
     let log = store.write_log("a.ndjson", &[r#"broken {"user_id":"user_ada","ip":"192.0.2.1""#.to_owned()]);
     store.ingest(&log, NOW);
@@ -133,8 +133,8 @@ fn session_continues_after_the_erasure() {
     };
     store.ingest(&store.write_log("a.ndjson", &[at(0)]), "2026-11-09T12:05:00Z");
     store.forget_at(IdentifierKind::User, "u-ada", "2026-11-09T12:10:00Z", false);
-    // Events before the erasure stay out; later ones are stored, even within a timeout of the
-    // erased session.
+    // Events before the erasure are suppressed. Later events are stored, even within a timeout of
+    // the erased session.
     let counts =
         store.ingest(&store.write_log("b.ndjson", &[at(0), at(9), at(11), at(20)]), "2026-11-09T12:30:00Z");
     assert_eq!((counts.forgotten, counts.stored), (2, 2));

@@ -1,11 +1,11 @@
 //! Partitions whose folder is a symbolic link, for example to another volume.
 //!
 //! An untrusted store can contain links to any folder. `wa` therefore adds files behind a link only
-//! if the folder is empty or holds a file of the store, which is a file that the manifest names,
-//! with its size. In a folder with such a file, Parquet files that the manifest does not name are
-//! orphan files. A file that a commit replaces is removed if its size matches. File names are
-//! random, so the author of a store cannot guess the names in a folder that only its owner can
-//! read.
+//! if the folder is empty or holds a file of the store. A file belongs to the store if the manifest
+//! names it and states its size. In a folder with such a file, Parquet files that the manifest does
+//! not name are orphan files. A commit removes a file that it replaces only if the size matches.
+//! File names are random, so the author of a store cannot guess the names in a folder that only its
+//! owner can read.
 
 use std::path::Path;
 
@@ -48,8 +48,9 @@ pub fn can_be_orphan(name: &str) -> bool {
     name.ends_with(".parquet")
 }
 
-/// Fails if new files must not be added to the folder of a partition: it is a link to nothing, or
-/// to a folder of other files. `files` are the paths and sizes of the store's files in it.
+/// Fails if new files must not be added to the folder of a partition: it is a dangling link, or a
+/// link to a folder with none but other files. `files` are the paths and sizes of the store's files
+/// in it.
 pub fn check_target<'f>(
     fs: &dyn FileSystem,
     store: &Path,

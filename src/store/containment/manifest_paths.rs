@@ -12,8 +12,8 @@ use crate::time::{DAY, Day, Micros};
 
 /// The longest file name, in bytes. Common file systems allow 255.
 const MAX_NAME: usize = 200;
-/// The largest size of a file and number of its rows. Sums of any number of files stay far below
-/// the largest integer.
+/// The maximum size of a file in bytes, and the maximum number of its rows. Sums over all files of
+/// a manifest cannot overflow 64 bits.
 const MAX_COUNT: u64 = 1 << 42;
 
 /// The longest session timeout, in microseconds. Settings allow a day.
@@ -54,7 +54,7 @@ pub fn check(manifest: &Manifest) -> Result<()> {
         check_counts(file)?;
     }
     if manifest.generation >= MAX_COUNT || !(0..=MAX_TIMEOUT).contains(&manifest.session_timeout_us) {
-        return Err(Error::failed("a number of the manifest is out of range"));
+        return Err(Error::failed("a number in the manifest is out of range"));
     }
     Ok(())
 }
@@ -70,12 +70,12 @@ fn is_file_in(path: &str, folder: &str, extension: &str) -> bool {
     })
 }
 
-/// The paths so far, to find one that repeats.
+/// The paths seen so far, to detect duplicates.
 #[derive(Default)]
 struct Paths<'m> {
     last: Option<&'m str>,
     all: Vec<&'m str>,
-    /// All paths; `None` as long as they are in order.
+    /// All paths; `None` while they are in ascending order.
     unordered: Option<HashSet<&'m str>>,
 }
 

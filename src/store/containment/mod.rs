@@ -7,7 +7,8 @@
 //! - The paths of a manifest lie in the folders of their tables ([`manifest_paths`]). They are
 //!   checked when the manifest is read, before any of them is used.
 //! - The folders of the store are real folders: a writer fails if one of them is a symbolic link
-//!   ([`Store::linked_folders`]). Its files are opened without following links, or are new.
+//!   ([`Store::linked_folders`]). Files of the store are opened without following links, or newly
+//!   created.
 //!
 //! Links to files that are only read are followed.
 
@@ -48,7 +49,7 @@ impl Store {
     }
 }
 
-/// Fails if the path of a store is a symbolic link to nothing.
+/// Fails if the path of a store is a dangling symbolic link.
 pub(super) fn reject_dangling_store(fs: &dyn FileSystem, dir: &Path) -> Result<()> {
     match fs.link(dir).map_err(|e| Error::io("read", dir, e))? {
         Link::Dangling(target) => Err(Error::failed(format!(

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const CHUNKS_KEY: &str = "wa.chunk_checksums";
 /// Length of a checksum in the footer.
 const DIGITS: usize = 16;
-/// Length of the part after the footer: the length of the footer, and the magic number.
+/// Length of the tail of a file: the length of the footer, and the magic number.
 pub const TAIL_BYTES: usize = 8;
 /// The magic number at the end of a file.
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -52,12 +52,12 @@ pub fn footer_length(end: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*length)).ok()
 }
 
-/// Returns the text of the checksums of column chunks.
+/// Formats the checksums of column chunks as text.
 pub fn chunks_to_text(checksums: impl Iterator<Item = u64>) -> String {
     checksums.map(|checksum| format!("{checksum:016x}")).collect()
 }
 
-/// Returns the checksum of one column chunk, by its number, from the text of all checksums.
+/// Returns the checksum of column chunk `number` from the text of all checksums.
 pub fn chunk_from_text(text: &[u8], number: usize) -> Option<u64> {
     let start = number.checked_mul(DIGITS)?;
     let digits = text.get(start..start.checked_add(DIGITS)?)?;

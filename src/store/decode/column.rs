@@ -1,4 +1,4 @@
-//! Columns in progress: pages are decoded into values.
+//! Decoding of columns: turns pages into values.
 
 use polars::prelude::{PlSmallStr, PolarsResult, Series};
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
@@ -43,7 +43,8 @@ struct FixedWidth<T> {
 impl<'c> ColumnDecoder<'c> {
     /// Starts a column of `rows` rows.
     pub fn new(column: &'c Column, rows: usize) -> ColumnDecoder<'c> {
-        // The number comes from the file: more memory is allocated only for actual values.
+        // The file states `rows` and may be wrong, so memory for more rows is allocated only as
+        // values are decoded.
         let rows = rows.min(MAX_RESERVED_ROWS);
         let values = match column.kind {
             ColumnKind::Text => Values::Texts(TextBuilder::new(rows)),
@@ -65,7 +66,7 @@ impl<'c> ColumnDecoder<'c> {
         buffers: &mut ReadBuffers,
     ) -> Option<()> {
         let mut remaining = rows;
-        // The uncompressed bytes of all remaining pages.
+        // Uncompressed size of all remaining pages.
         let mut max_bytes = chunk.uncompressed;
         let (is_zstd, decompressor, lengths) =
             (chunk.is_zstd, &mut buffers.decompressor, &mut buffers.lengths);
@@ -166,7 +167,7 @@ fn add_bools(bools: &mut MutableBitmap, bytes: &[u8], encoding: i64, levels: &Le
     Some(())
 }
 
-/// A number in plain encoding: its bytes, little-endian.
+/// A number in plain encoding: little-endian bytes.
 trait Plain: NativeType {
     const WIDTH: usize = size_of::<Self>();
     fn from_plain(bytes: &[u8]) -> Option<Self>;

@@ -28,7 +28,7 @@ pub fn decode<'a>(bytes: &'a [u8], count: usize, out: &mut Vec<i64>) -> Option<&
         let (widths, after) = after.split_at_checked(miniblocks)?;
         rest = after;
         for &width in widths {
-            // Miniblocks after the last number have a width and no data.
+            // Miniblocks after the last number have a bit width but no data.
             if remaining == 0 {
                 break;
             }

@@ -6,8 +6,8 @@
 use super::checksums::{CHUNKS_KEY, chunk_from_text};
 use super::thrift::{Field, Reader};
 
-/// Maximum number of rows of a supported row group, more than `wa` writes. A damaged file could
-/// contain any number, and memory is allocated for the rows.
+/// Maximum number of rows of a supported row group; `wa` writes fewer. The limit bounds the memory
+/// that a damaged row count can allocate.
 pub(super) const MAX_GROUP_ROWS: usize = 1 << 19;
 
 /// The footer of a file, for the requested columns.
@@ -58,7 +58,7 @@ pub struct RowGroup {
     pub chunks: Vec<ColumnChunk>,
 }
 
-/// The position of a column of a row group.
+/// The position of a column chunk in the file.
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnChunk {
     /// Offset of the first byte in the file.
@@ -75,7 +75,7 @@ pub struct ColumnChunk {
 
 impl Footer {
     /// Parses a footer for the named columns, or for all. Returns `None` if the bytes are damaged,
-    /// a column is missing, or something is not supported.
+    /// a column is missing, or the file uses an unsupported feature.
     pub fn read(bytes: &[u8], names: Option<&[&str]>) -> Option<Footer> {
         let mut footer = Footer::default();
         // For each column of the file, its index among the requested ones.

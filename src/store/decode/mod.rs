@@ -40,8 +40,8 @@ use footer::{Footer, RowGroup};
 use page::ReadBuffers;
 
 /// Reads columns of a file, or all columns if `names` is `None`. Every column is a single chunk.
-/// Returns `None` if the file is not supported. The caller has compared the whole file with its
-/// checksum.
+/// Returns `None` if the file is not supported. The caller must have compared the whole file with
+/// its checksum.
 pub fn read(file: &OpenFile, names: Option<&[&str]>) -> Option<DataFrame> {
     read_file(file, names, None)
 }

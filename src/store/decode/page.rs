@@ -8,8 +8,8 @@ use super::thrift::Reader;
 
 /// Maximum compression ratio: Zstandard takes at least four bytes for a block of 128 KiB.
 const MAX_RATIO: usize = 1 << 15;
-/// Maximum uncompressed size of a page, far above the store's pages. Offsets of texts have 32
-/// bits.
+/// Maximum uncompressed size of a page, far above the pages that `wa` writes. Offsets of texts have
+/// 32 bits.
 const MAX_PAGE: usize = 1 << 30;
 /// Maximum total size of buffers that a thread keeps, in bytes: enough for a typical day.
 const MAX_KEPT: usize = 4 << 20;
@@ -97,7 +97,7 @@ impl<'a> Page<'a> {
             out.extend_from_slice(compressed);
             return Some(());
         }
-        // Check the size of the header before allocating memory for it.
+        // Check the size that the header states before allocating that much memory.
         let possible = compressed.len().saturating_mul(MAX_RATIO).min(MAX_PAGE).min(max_bytes);
         if size > possible {
             return None;

@@ -40,8 +40,8 @@ pub fn for_each_run<'a>(
 }
 
 /// Unpacks `count` numbers of `bits` bits, at most 64, lowest bit first. Calls `each` with eight
-/// numbers and how many of them are valid, which is fewer for the last eight. Missing bytes are
-/// read as zeros.
+/// numbers and how many of them are valid: all, except in the last call. Missing bytes are read as
+/// zeros.
 #[inline]
 pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64; 8], usize)) {
     let bits = bits.min(u64::BITS) as usize;

@@ -1,5 +1,5 @@
-//! The decoder returns what Polars reads of the same bytes. Damaged bytes are rejected, or result
-//! in a valid frame.
+//! The decoder returns the same frame as the Parquet reader of Polars. Damaged bytes are rejected,
+//! or result in a valid frame.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn frame(table: Table, values: &[Option<u64>]) -> DataFrame {
             .iter()
             .enumerate()
             .map(|(at, column)| {
-                // Columns differ.
+                // Give columns different values.
                 let Some(value) = value.map(|value| value ^ (at as u64 % 3)) else {
                     return (column.name, Cell::Null);
                 };
@@ -245,7 +245,7 @@ fn page_with_a_wrong_size_allocates_no_memory() {
         assert_eq!(page.decompress(false, usize::MAX, &mut buffers.decompressor, &mut out), None);
     });
     assert!(out.capacity() < 1000);
-    // A run with more rows than the page ends with the page.
+    // A run that states more rows than the page is cut off at the end of the page.
     let mut rows = 0;
     rle_hybrid::for_each_run(&[0xff, 0xff, 0xff, 0xff, 0x7e, 1], 1, 1000, |run| {
         let (rle_hybrid::Run::Repeated(_, count) | rle_hybrid::Run::Packed(_, count)) = run;

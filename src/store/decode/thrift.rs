@@ -8,7 +8,7 @@
 /// Maximum depth of nested values. Parquet has five levels.
 const MAX_DEPTH: u32 = 16;
 
-/// Type of a boolean field that is true. Boolean fields have no other value.
+/// Type of a boolean field that is true. The type is the value: no byte follows.
 pub const TRUE: u8 = 1;
 /// Type of a boolean field that is false.
 pub const FALSE: u8 = 2;
@@ -29,7 +29,7 @@ const MAP: u8 = 11;
 /// Type of a structure.
 pub const STRUCT: u8 = 12;
 
-/// Reads a sequence of values. All methods return `None` if the bytes are damaged or end.
+/// Reads a sequence of values. All methods return `None` if the bytes are damaged or incomplete.
 pub struct Reader<'a> {
     bytes: &'a [u8],
 }
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         self.varint().map(super::zigzag)
     }
 
-    /// Calls `each` for the fields of a structure. It has to read or skip the value.
+    /// Calls `each` for the fields of a structure. `each` must read or skip the value.
     pub fn fields(&mut self, mut each: impl FnMut(&mut Self, Field) -> Option<()>) -> Option<()> {
         let mut id = 0i64;
         loop {
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         if field.kind == STRUCT { self.fields(each) } else { None }
     }
 
-    /// Calls `each` for the structures of a list, with their indexes. It has to read or
+    /// Calls `each` for the structures of a list, with their indexes. `each` must read or
     /// [skip](Reader::skip_structure) them.
     pub fn structures(
         &mut self,

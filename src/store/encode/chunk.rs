@@ -18,13 +18,13 @@ const RANGE_LIMIT: usize = 64;
 pub enum Encoding {
     /// The values themselves.
     Plain = 0,
-    /// Runs and packed integers; encodes the definition levels.
+    /// Runs and bit-packed integers, for the definition levels.
     Rle = 3,
     /// Deltas of integers.
     DeltaBinaryPacked = 5,
     /// Deltas of the lengths of texts, then the texts.
     DeltaLengthByteArray = 6,
-    /// Runs and packed integers that refer to a dictionary.
+    /// Runs and bit-packed integers that refer to a dictionary.
     RleDictionary = 8,
 }
 
@@ -117,7 +117,7 @@ impl Chunk {
     }
 
     /// Encodes a column of 64-bit integers that seldom repeat, without a dictionary. `runs` mark
-    /// the nulls, and `values` are the other numbers.
+    /// the nulls, and `values` are the numbers of all other rows.
     pub fn from_numbers(
         runs: impl Iterator<Item = (u32, usize)>,
         values: &[i64],
@@ -199,7 +199,8 @@ impl Chunk {
         Chunk::from_nullable_bools(std::iter::once((0, values.len())), values)
     }
 
-    /// Encodes a column of booleans. `runs` mark the nulls, and `values` are the other booleans.
+    /// Encodes a column of booleans. `runs` mark the nulls, and `values` are the booleans of all
+    /// other rows.
     pub fn from_nullable_bools(runs: impl Iterator<Item = (u32, usize)>, values: &[bool]) -> Chunk {
         let mut page = Page::with_levels(runs);
         let pack = |eight: &[bool]| eight.iter().rev().fold(0u8, |bits, bit| bits << 1 | u8::from(*bit));
@@ -275,12 +276,12 @@ pub fn plain(texts: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// The codes of the rows of a column, as the rows in which the code changes.
+/// The codes of a column's rows, stored as the rows in which the code changes.
 #[derive(Debug, Default)]
 pub struct CodeChanges {
     /// Row and code. Rows before the first are null.
     changes: Vec<(u32, u32)>,
-    /// Whether a code is [`NULL`].
+    /// Whether any code is [`NULL`].
     has_nulls: bool,
 }
 
@@ -309,7 +310,7 @@ impl CodeChanges {
         self.levels(rows).filter(|(code, _)| *code != NULL).map(|(_, count)| count).sum()
     }
 
-    /// Returns the runs of codes of a number of rows.
+    /// Returns the runs of codes of the first `rows` rows.
     pub fn runs(&self, rows: usize) -> impl Iterator<Item = (u32, usize)> + Clone {
         runs(&self.changes, rows)
     }

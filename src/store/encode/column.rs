@@ -1,4 +1,4 @@
-//! Columns in progress: rows are added, and a dictionary grows with them.
+//! Column builders, which collect rows and a dictionary of their values.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -12,8 +12,8 @@ use super::delta::DeltaWidth;
 const SMALL_COLUMN: usize = 128;
 /// Number of texts whose codes are cached by address.
 const CACHE_SIZE: usize = 256;
-/// Columns of up to this number of rows have no such cache: it would take longer to allocate than
-/// it saves, and a change of thousands of dates has a hundred thousand small columns.
+/// Columns of up to this number of rows have no such cache: allocating it would take longer than it
+/// saves. A commit that changes thousands of dates writes a hundred thousand small columns.
 const UNCACHED_ROWS: u32 = 64;
 /// Maximum bytes of texts of a page. A page cannot hold 2 GiB, and the repetitions of one text
 /// alone can exceed 4 GiB.
@@ -116,8 +116,7 @@ impl<'a> TextColumn<'a> {
                 .runs(rows)
                 .filter_map(|(code, count)| Some(distinct.get(code as usize)?.len() * count));
             let total_bytes: usize = lengths.sum();
-            // A dictionary still pays off if few long texts repeat among many short ones that do
-            // not.
+            // A dictionary still pays off if few long texts repeat among many distinct short ones.
             if !fits || text_bytes > total_bytes / 2 {
                 return Chunk::from_texts(rows, &changes, &distinct, total_bytes, page_bytes);
             }
@@ -135,7 +134,7 @@ fn find_or_insert<'a>(
     text: &'a str,
 ) -> u32 {
     let half = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) as u32;
-    // The table uses the high and the low bits of a hash.
+    // The table uses the high and the low bits of a hash, so the 32 bits are spread over 64.
     let spread = |half: u32| u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let is_same = |&(other, code): &(u32, u32)| other == half && distinct.get(code as usize) == Some(&text);
     if let Some((_, code)) = table.find(spread(half), is_same) {
@@ -148,12 +147,12 @@ fn find_or_insert<'a>(
     code
 }
 
-/// A number that a column can have.
+/// A type of numbers that a column can have.
 pub trait Number: Copy + Eq + Ord + Hash {
     /// Returns the number in plain encoding.
     fn plain(self) -> impl AsRef<[u8]>;
     /// Encodes a column without a dictionary; `None` if the type has no such encoding. `changes`
-    /// mark the nulls, and `values` are the other numbers.
+    /// mark the nulls, and `values` are the numbers of all other rows.
     fn encode_without_dictionary(rows: usize, changes: &CodeChanges, values: &[Self]) -> Option<Chunk>;
     /// Returns whether the number compares with all others: false for NaN.
     fn is_comparable(self) -> bool {

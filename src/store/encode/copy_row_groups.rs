@@ -22,8 +22,9 @@ impl FileBuilder {
         self.append_remaining(file, &[])
     }
 
-    /// Adds the rows of a file for which `removed` is false, or missing. Only row groups that lose
-    /// rows are decoded; the others are added as [`append_file`](FileBuilder::append_file) does.
+    /// Adds the rows of a file, except those for which `removed` is true. `removed` can be shorter
+    /// than the file. Only row groups that lose rows are decoded; the others are added as
+    /// [`append_file`](FileBuilder::append_file) does.
     ///
     /// # Errors
     /// As [`append_file`](FileBuilder::append_file).
@@ -67,7 +68,7 @@ impl FileBuilder {
         small.copy(file, group)
     }
 
-    /// Prepares for another small group of `bytes` uncompressed bytes.
+    /// Makes room for another small group of `bytes` uncompressed bytes.
     fn make_room_for_small(&mut self, bytes: u64) -> Result<()> {
         if self.small_bytes + bytes > GROUP_TEXT_BYTES as u64 {
             self.flush_small_groups()?;
@@ -108,12 +109,12 @@ impl FileBuilder {
     }
 }
 
-/// Returns whether a row group of some rows and uncompressed bytes is copied.
+/// Returns whether a row group with these rows and uncompressed bytes is copied.
 fn is_large(rows: u64, bytes: u64) -> bool {
     rows >= MIN_COPIED_ROWS as u64 || bytes >= MIN_COPIED_BYTES
 }
 
-/// Returns the rows of a frame for which `removed` is false, or missing.
+/// Returns the rows of a frame, except those for which `removed` is true.
 fn without(frame: &Frame, removed: &[bool]) -> Result<Frame> {
     match removed.contains(&true) {
         true => frame.filter(

@@ -20,12 +20,12 @@ const MAX_UNIFORM_BITS: u32 = 40;
 /// The bit widths of deltas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeltaWidth {
-    /// Each miniblock has the width of its largest delta. For numbers whose deltas are small or
-    /// large for a while.
+    /// Each miniblock has the width of its largest delta. For numbers with long stretches of small
+    /// or of large deltas.
     PerMiniblock,
     /// All deltas have the same whole number of bytes. For times of events, which are ordered by
-    /// session: nearly every miniblock has a large delta between two sessions. Zstandard finds the
-    /// similarity of deltas in whole bytes: the column takes a tenth less than per miniblock.
+    /// session: nearly every miniblock has a large delta between two sessions. Zstandard compresses
+    /// whole bytes better: the column is a tenth smaller than with a width per miniblock.
     Uniform,
 }
 
@@ -74,8 +74,8 @@ pub fn encode(out: &mut Vec<u8>, numbers: &[i64], width: DeltaWidth) {
     }
 }
 
-/// Returns the minimum delta, and the bit width of all deltas above it in whole bytes; `None` if
-/// they are all equal, or wider than [`MAX_UNIFORM_BITS`].
+/// Returns the minimum delta, and the bit width of the differences from it, rounded up to whole
+/// bytes. Returns `None` if all deltas are equal, or the width exceeds [`MAX_UNIFORM_BITS`].
 fn uniform_width(numbers: &[i64]) -> Option<(i64, u8)> {
     let deltas = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
     let (min, max) = (deltas.clone().min()?, deltas.max()?);

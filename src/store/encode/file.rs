@@ -1,4 +1,4 @@
-//! Parquet files in progress: encoded columns become compressed pages.
+//! Builder of Parquet files: compresses encoded columns into pages.
 
 use std::cell::RefCell;
 
@@ -30,7 +30,7 @@ pub struct FileBuilder {
     pub(super) groups: Vec<Group>,
     /// Small row groups of other files, to be merged: see [`FileBuilder::append_file`].
     pub(super) small_groups: Option<Box<FileBuilder>>,
-    /// The remaining rows of small row groups that lost some.
+    /// The remaining rows of small row groups that lost rows.
     pub(super) small_frames: Vec<Frame>,
     /// Uncompressed bytes of `small_groups` and `small_frames`, which are encoded together.
     pub(super) small_bytes: u64,
@@ -189,7 +189,7 @@ impl PageCompressor {
     }
 }
 
-/// Compresses a page into a buffer, which is cleared before.
+/// Compresses a page into a buffer, replacing its contents.
 fn compress(
     compressor: &mut Option<zstd::bulk::Compressor<'static>>,
     buffer: &mut Vec<u8>,
@@ -199,7 +199,7 @@ fn compress(
         Some(compressor) => compressor,
         none => {
             let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-            // The checksum takes four bytes per page. Every reader can detect damage by it.
+            // The checksum takes four bytes per page, and lets every reader detect damage.
             compressor.include_checksum(true)?;
             none.insert(compressor)
         }

@@ -14,7 +14,7 @@ use crate::store::decode::thrift::{I32, Reader, STRUCT};
 
 /// The version of the format: data pages of version 1.
 const FORMAT_VERSION: i64 = 1;
-/// The repetition of all columns. Polars and other programs write optional columns, too.
+/// The repetition of all columns: optional, as Polars and other programs write them.
 const OPTIONAL: i64 = 1;
 
 /// A row group.
@@ -40,7 +40,7 @@ pub struct ChunkEntry {
     pub start: u64,
     /// Length in bytes.
     pub length: u64,
-    /// Length of the dictionary page, which is the first if there is one.
+    /// Length of the dictionary page, which is the first page; 0 without a dictionary.
     pub dictionary: u64,
     /// Uncompressed length of all pages with their headers, in bytes.
     pub uncompressed: u64,

@@ -1,4 +1,4 @@
-//! Encoding of frames: rows that were read and are written to a new file.
+//! Encoding of frames, for rows that are read from one file and written to another.
 
 use super::GROUP_TEXT_BYTES;
 use super::chunk::{Chunk, NULL};
@@ -57,7 +57,7 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
                 let narrow = (0..rows).map(|row| ints.get(row).map(i32::try_from).transpose());
                 let narrow: Vec<Option<i32>> = narrow
                     .collect::<std::result::Result<_, _>>()
-                    .map_err(|_| Error::failed(format!("a number of the column {name} exceeds 32 bits")))?;
+                    .map_err(|_| Error::failed(format!("a number in the column {name} exceeds 32 bits")))?;
                 numbers(narrow.into_iter())
             }
             ColumnType::Int64 => {
@@ -84,7 +84,7 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     Ok((rows, columns.collect::<Result<_>>()?))
 }
 
-/// A text column that is still to be encoded, or an encoded column of UUIDs.
+/// A text column that is not encoded yet, or an encoded column of UUIDs.
 enum Encoded<'a> {
     Texts(TextColumn<'a>),
     Ids(Chunk),

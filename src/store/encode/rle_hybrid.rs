@@ -13,8 +13,8 @@ const GROUP: usize = 8;
 ///
 /// Bit-packed codes cross byte boundaries and compress badly, while Zstandard compresses run
 /// lengths and whole codes to a third. All runs are therefore run-length encoded, unless that takes
-/// more than seven quarters of the bytes of bit-packing. It takes less if most sessions have
-/// several events (`docs/benchmark-decisions.md`).
+/// more than seven quarters of the bytes of bit-packing. Run lengths take fewer bytes than that if
+/// most sessions have several events (`docs/benchmark-decisions.md`).
 pub fn encode(out: &mut Vec<u8>, bits: u32, runs: impl Iterator<Item = (u32, usize)> + Clone) {
     let bytes = bits.div_ceil(8) as usize;
     let run_bytes = |count: usize| 1 + bytes + usize::from(count >= 64);

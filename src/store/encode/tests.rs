@@ -1,4 +1,4 @@
-//! Encoded rows are read back by the Parquet reader of Polars, and by `store::decode`.
+//! Encoded rows round-trip through the Parquet reader of Polars and through `store::decode`.
 
 use std::io::Write;
 
@@ -50,7 +50,7 @@ fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
         ColumnType::Text | ColumnType::Json => {
             let mut column = TextColumn::default();
             for (at, (value, text)) in values.iter().zip(texts).enumerate() {
-                // Every other text is the address of an earlier equal one.
+                // Every other text shares the address of an earlier equal one.
                 let same = values[..at].iter().rposition(|other| at % 2 == 0 && other == value);
                 column.push(value.map(|_| same.map_or(text.as_str(), |same| &texts[same])));
             }
@@ -71,7 +71,7 @@ fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
         }
         ColumnType::Timestamp => {
             let times: Vec<i64> = values.iter().map(|v| v.map_or(i64::MIN, |v| (v >> 2) as i64)).collect();
-            // Values that are close together get uniform deltas, others do not.
+            // Only values that are close together get uniform deltas.
             Chunk::from_times(&times, i64::MIN, DeltaWidth::Uniform)
         }
         ColumnType::Bool => Chunk::from_bools(&values.iter().map(|v| or_one(v) % 2 == 0).collect::<Vec<_>>()),
@@ -229,7 +229,7 @@ fn row_groups_without_removed_rows_are_copied() {
     let (shrunk, small, gone) = (count(90_000, MIN_COPIED_ROWS), count(50_000, 20), count(60_000, 30));
     let file = [&changed, &small, &large, &shrunk, &gone].map(Clone::clone);
     let bytes = builder_of(Table::Sessions, &file).finish().unwrap();
-    // Rows of the first group, one of the fourth, and the whole last group.
+    // Remove rows of the first group, one row of the fourth, and the whole last group.
     let total: usize = file.iter().map(Vec::len).sum();
     let starts = [0, total - gone.len() - shrunk.len(), total - gone.len()];
     let removed: Vec<bool> =
@@ -327,7 +327,7 @@ fn texts_over_the_page_limit_are_split_into_pages() {
     let mut frame = FrameBuilder::new(Table::Visitors);
     values.iter().for_each(|_| frame.row(&[]));
     let frame = frame.finish().unwrap();
-    // One text per page, some, and all.
+    // One text per page, several, and all.
     for (page_bytes, pages) in [(1, 200..=400), (1000, 60..=400), (1 << 20, 1..=1)] {
         let mut column = TextColumn::default();
         values.iter().for_each(|value| _ = column.push(value.as_deref()));

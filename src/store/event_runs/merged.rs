@@ -1,4 +1,4 @@
-//! A block that is merged from the segments of several runs.
+//! A block merged from the segments of several runs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::event::{
 use crate::prehashed::PreHashed;
 use crate::time::{Day, Micros};
 
-/// Events that were in runs, as one block.
+/// Events of several runs, merged into one block.
 #[derive(Debug)]
 pub struct MergedEvents {
     /// The events, each distinct text once.

@@ -14,12 +14,12 @@
 //! next writer removes them. No source file is recorded as read before the events of its runs are
 //! committed, so the next ingest reads them again.
 //!
-//! **Disk.** A segment takes at most about as much space as its events take in the store. A file is
-//! removed as soon as its events have been read, so the runs and the files written from them
+//! **Disk.** A segment takes about as much space as its events take in the store, or less. A file
+//! is removed as soon as its events have been read, so the runs and the files written from them
 //! together take about as much space as either of them alone.
 //!
-//! **Damage.** A checksum of each segment is in memory. A damaged segment ends the ingest with an
-//! error; the same command reads the input again.
+//! **Damage.** The checksum of each segment is kept in memory. A damaged segment ends the ingest
+//! with an error; running the same command again reads the input again.
 
 mod merged;
 mod numbers;
@@ -118,8 +118,8 @@ impl EventRuns {
             .collect();
         let times = blocks.iter().flat_map(|(_, block, _)| &block.rows).map(|row| row.time);
         let ranges = Ranges::divide(times.collect());
-        // A thread reads its blocks from start to end, while they are in the cache, and distributes
-        // their events to the segments of all ranges.
+        // Each thread reads its blocks once, from start to end, and distributes their events to the
+        // segments of all ranges. Reading a block once per range would miss the CPU cache.
         let blocks_per_thread = blocks.len().div_ceil(rayon::current_num_threads()).max(1);
         let encoded: Vec<Vec<(usize, SegmentInfo, Vec<u8>)>> = blocks
             .par_chunks(blocks_per_thread)
@@ -173,7 +173,7 @@ impl EventRuns {
             let reader = &reader;
             let read = move || reader.read_all(files(), &mut send);
             let Ok(reading) = std::thread::Builder::new().spawn_scoped(scope, read) else {
-                // No thread can be started, so read on this one.
+                // No thread can be started: read on this thread.
                 return reader.read_all(files(), &mut each);
             };
             let outcome = pieces.into_iter().try_for_each(&mut each);

@@ -1,4 +1,5 @@
-//! Columns of numbers, stored as a byte with the width, the minimum, and the differences from it.
+//! Columns of numbers, stored as the width of a difference (one byte), the minimum, and the
+//! differences from the minimum.
 
 /// Appends a column. If all numbers are equal, only the minimum is stored.
 pub(super) fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64> + Clone) {

@@ -7,8 +7,8 @@ use crate::time::{DAY, Day, Micros};
 /// there are no segments. The segments are sorted by their first time, and each ends at `start` or
 /// later.
 ///
-/// A piece ends with a UTC date, unless the date is larger than the piece: the files of a date are
-/// then written once.
+/// A piece ends at the end of a UTC date, so that the files of a date are written once. Only a date
+/// that is larger than a piece is divided.
 pub(super) fn end_of_piece<'a>(
     mut segments: impl Iterator<Item = &'a SegmentInfo>,
     start: Micros,

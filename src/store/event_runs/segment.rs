@@ -47,7 +47,7 @@ const ROW_BYTES: usize = 64;
 /// Bytes of an event id.
 const ID_BYTES: usize = size_of::<u128>();
 
-/// References of rows: an index in the segment, or a shared index.
+/// References from rows to texts and user agents: an index in the segment, or a shared index.
 mod reference {
     /// The bit that marks a shared index.
     const SHARED: u32 = 1 << 31;
@@ -88,7 +88,7 @@ impl Reference {
     }
 }
 
-/// Metadata that is needed to read a segment.
+/// Metadata for reading a segment.
 #[derive(Debug)]
 pub(super) struct SegmentInfo {
     pub rows: usize,
@@ -109,7 +109,7 @@ pub(super) struct SegmentBuilder {
     /// Index of each event's input file.
     files: Vec<u32>,
     texts: TextPool,
-    /// Numbers of long texts, by address of the block and id.
+    /// Numbers of long texts in the segment, by the address of their block and their id.
     long_texts: HashMap<u128, u32, PreHashed>,
     agents: Vec<Arc<UserAgent>>,
 }
@@ -258,7 +258,7 @@ fn put_agents(out: &mut Vec<u8>, agents: &[Arc<UserAgent>], hasher: TextHasher) 
 /// Appends the columns of times and other numbers.
 fn put_numbers(out: &mut Vec<u8>, rows: &[EventRow]) {
     let rows = || rows.iter();
-    // The earliest time, and the distances to it.
+    // The earliest time, and the differences from it.
     let earliest = rows().map(|row| row.time).min().unwrap_or(0);
     out.extend_from_slice(&earliest.to_le_bytes());
     put(out, rows().map(|row| row.time.wrapping_sub(earliest) as u64));
@@ -287,7 +287,7 @@ fn put_numbers(out: &mut Vec<u8>, rows: &[EventRow]) {
 
 type Getter<T> = (fn(&EventRow) -> T, fn(&mut EventRow) -> &mut T);
 
-/// The times of an event other than its own.
+/// The times of an event other than `timestamp`.
 const OTHER_TIMES: [Getter<Micros>; 3] = [
     (|row| row.client_timestamp, |row| &mut row.client_timestamp),
     (|row| row.sent_at, |row| &mut row.sent_at),
@@ -299,7 +299,7 @@ const SCREEN_SIDES: [Getter<i32>; 2] = [
     (|row| row.screen_height, |row| &mut row.screen_height),
 ];
 
-/// Appends a column that marks which numbers are present, and a column of these numbers.
+/// Appends a column of flags that mark the numbers present, and a column of these numbers.
 fn put_optional(out: &mut Vec<u8>, numbers: impl Iterator<Item = Option<u64>> + Clone) {
     put(out, numbers.clone().map(|number| u64::from(number.is_some())));
     put(out, numbers.map(Option::unwrap_or_default));
@@ -461,7 +461,7 @@ struct OwnTexts<'a> {
 }
 
 impl OwnTexts<'_> {
-    /// Returns the id in the block of a text, by its reference.
+    /// Returns the id that a text of the segment has in the block.
     #[inline]
     fn id(&mut self, merged: &mut MergedBlock<'_>, number: u64) -> Result<TextId> {
         match Reference::decode(number) {

@@ -47,7 +47,7 @@ pub(super) fn frequent_texts(block: &Block, hasher: TextHasher) -> Vec<(TextId, 
 }
 
 impl Shared {
-    /// Shares the frequent texts and the user agents of a block, as far as there is room.
+    /// Shares the frequent texts and the user agents of a block, up to the maximum sizes.
     pub fn add(&mut self, block: &Block, frequent: &[(TextId, u128)], hasher: TextHasher) -> SharedIds {
         let mut ids = SharedIds {
             texts: vec![None; block.texts.count()],

@@ -1,4 +1,4 @@
-//! Events are read back from runs unchanged and in time order.
+//! Runs return their events unchanged and in time order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn drained(folder: &tempfile::TempDir, runs: &[Vec<Seed>], memory: usize) -> Vec
     let mut all = EventRuns::new(writer.temp_files());
     let mut first_id = 1;
     for seeds in runs {
-        // Several blocks of a run, of several files.
+        // Each run has several blocks, from several files.
         let blocks: Vec<(u32, Block)> = seeds
             .chunk_by(|a, b| a.2 == b.2)
             .map(|seeds| {

@@ -40,7 +40,7 @@ pub(super) struct DistinctTexts {
 }
 
 impl DistinctTexts {
-    /// Returns the id of a text with a hash. Adds the text if it is new.
+    /// Returns the id of the text with a hash, adding the text if it is new.
     ///
     /// # Errors
     /// Fails if the texts exceed 4 GiB.

@@ -102,9 +102,9 @@ pub struct DirEntry {
 pub enum Link {
     /// The path is not a link, or does not exist.
     None,
-    /// A link to something that exists.
+    /// A link whose target exists.
     Followed,
-    /// A link to something that does not exist, with its text.
+    /// A link whose target does not exist, with the path that it contains.
     Dangling(PathBuf),
 }
 
@@ -131,12 +131,12 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
     fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Flushes the entries of a folder to stable storage.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Returns the smallest number of files in a change for which [`FileSystem::open_sync_all`] is
+    /// Returns the number of files in a commit from which on [`FileSystem::open_sync_all`] is
     /// faster than syncing each file.
     fn min_grouped_files(&self) -> usize {
         usize::MAX
     }
-    /// Opens the file system of a folder, to sync everything that is written to it from now on;
+    /// Opens the file system of a folder, so that later writes can be synced together. Returns
     /// `None` if every file must be synced separately.
     fn open_sync_all(&self, dir: &Path) -> io::Result<Option<SyncAll>> {
         let _ = dir;
@@ -160,8 +160,7 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Opens a file for reading parts of it.
     fn open(&self, path: &Path) -> io::Result<OpenFile>;
-    /// Returns whether a path is a symbolic link. A file system without links need not implement
-    /// it.
+    /// Returns whether a path is a symbolic link. File systems without links keep the default.
     fn link(&self, path: &Path) -> io::Result<Link> {
         let _ = path;
         Ok(Link::None)
@@ -174,7 +173,7 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
             Err(e) => Err(e),
         }
     }
-    /// Returns who may access a file; `None` if the file system has no such permissions.
+    /// Returns the owner and permissions of a file; `None` if the file system has none.
     fn access(&self, path: &Path) -> io::Result<Option<Access>> {
         let _ = path;
         Ok(None)
@@ -182,7 +181,7 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
 }
 
 /// The number of files that can be synced one by one in the time that a sync of the whole file
-/// system takes. Other programs may be writing to it.
+/// system takes. That sync also waits for the writes of other programs.
 const MIN_GROUPED_FILES: usize = 64;
 
 /// The file system of the operating system.

@@ -1,15 +1,16 @@
 //! Syncing all files of a file system at once.
 //!
-//! A change of a thousand days has two thousand small files in as many folders. Syncing each of
-//! them waits for the disk each time; syncing the whole file system waits once.
+//! A commit that changes a thousand days writes two thousand small files in as many folders.
+//! Syncing each file waits for the disk two thousand times; syncing the whole file system waits
+//! once.
 //!
 //! This relies on two properties of the operating system. Without them, every file is synced
 //! separately:
 //!
-//! - The kernel reports all failed writes since the file system was opened, as Linux does from 5.8
-//!   on.
-//! - A sync of the file system makes everything durable. This holds for the types in [`DURABLE`],
-//!   but FUSE and network file systems may only write the data.
+//! - The kernel reports all writes that failed since the file system was opened. Linux does so
+//!   since version 5.8.
+//! - A sync of the file system makes everything durable. This holds for the types in [`DURABLE`].
+//!   FUSE and network file systems may write the data without making it durable.
 
 use std::fs::File;
 use std::io;
@@ -18,12 +19,12 @@ use std::path::Path;
 /// An open file system. Its sync makes everything durable that was written since it was opened.
 #[derive(Debug, Default)]
 pub struct SyncAll {
-    /// Any file on the file system; `None` for a file system of a test.
+    /// Any file on the file system; `None` in tests with a simulated file system.
     file: Option<File>,
 }
 
-/// Types of file systems whose sync makes all changes durable: ext2 to ext4, XFS, Btrfs and F2FS.
-/// On tmpfs nothing is durable.
+/// Types of file systems whose sync makes all changes durable: ext2 to ext4, XFS, Btrfs and F2FS;
+/// also tmpfs, where no sync makes anything durable.
 #[cfg(target_os = "linux")]
 const DURABLE: [u64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
 

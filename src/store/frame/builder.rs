@@ -12,7 +12,7 @@ use crate::store::columns::{Column, ColumnType, Table};
 /// Builds a column of a table, value by value.
 pub(crate) struct ColumnBuilder(pub(super) Values);
 
-/// A column in progress, by its type.
+/// The values of an unfinished column, by type.
 pub(super) enum Values {
     Text(StringChunkedBuilder),
     Int32(PrimitiveChunkedBuilder<Int32Type>),

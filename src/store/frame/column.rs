@@ -1,6 +1,7 @@
 //! Typed, contiguous columns.
 //!
-//! A column shares its memory with the frame that it was read from: cloning one copies no value.
+//! A column shares its memory with the frame that it was read from. Cloning a column copies no
+//! value.
 
 use polars::prelude::{
     BooleanType, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, Series, StaticArray,
@@ -69,7 +70,7 @@ impl Ints {
         }
     }
 
-    /// Returns the number in a row, or 0 for null: for columns that cannot be null.
+    /// Returns the number in a row, or 0 for null. Meant for columns that cannot be null.
     #[inline]
     pub fn or_zero(&self, row: usize) -> i64 {
         self.get(row).unwrap_or(0)
@@ -136,7 +137,7 @@ pub(super) enum TypedColumn {
     Ints(Ints),
     Floats(Floats),
     Bools(Bools),
-    /// A type that no table uses: some other program wrote the file.
+    /// A type that no table uses: another program wrote the file.
     Unsupported,
 }
 

@@ -1,7 +1,7 @@
 //! Tables in memory: frames, their typed columns, and rows.
 //!
 //! A [`Frame`] holds rows of a table as typed columns. The types are those of
-//! [`columns`](super::columns). A missing column, or one of another type, is an error: some other
+//! [`columns`](super::columns). A missing column, or one of another type, is an error: another
 //! program wrote the file.
 
 mod builder;

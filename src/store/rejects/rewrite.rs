@@ -9,7 +9,7 @@ use crate::store::transaction::Transaction;
 /// The change to make to a rejected line.
 #[derive(Debug)]
 pub enum RejectChange {
-    /// Keep the line as it is.
+    /// Keep the line unchanged.
     Keep,
     /// Replace the line.
     Replace(Box<RejectRecord>),
@@ -48,7 +48,8 @@ pub fn records<'a>(
 }
 
 /// Replaces a file of rejected lines, given its content and the change of each line. Returns
-/// whether the file changed. The new file keeps the time, which decides when it is pruned.
+/// whether the file changed. The new file keeps the time of writing, which decides when it is
+/// pruned.
 ///
 /// # Errors
 /// Fails if the new file cannot be written.

@@ -1,5 +1,5 @@
-//! Daily statistics and the `daily_stats` table, and the columns of `sessions` that statistics are
-//! computed from.
+//! Conversion of daily statistics to and from the `daily_stats` table, and the columns of
+//! `sessions` that statistics are computed from.
 
 use crate::daily_stats::{DailyStats, SessionFacts};
 use crate::error::{Error, Result};
@@ -38,8 +38,8 @@ pub fn for_each_session<'a>(frame: &'a Frame, each: impl FnMut(&'a str, SessionF
     for_each_session_of(frame, |_| true, each)
 }
 
-/// Calls `each` as [`for_each_session`] does, for the chatbots that `is_selected` accepts. It is
-/// called once for a run of sessions of one chatbot.
+/// Calls `each` as [`for_each_session`] does, for the chatbots that `is_selected` accepts.
+/// `is_selected` is called once for adjacent sessions of one chatbot.
 ///
 /// # Errors
 /// Fails if the frame lacks a column.

@@ -1,4 +1,4 @@
-//! Events and the `events` table.
+//! Conversion of events to and from rows of the `events` table.
 
 use std::sync::Arc;
 
@@ -23,9 +23,9 @@ use crate::time::Micros;
 /// Encodes the first events, stored at `now`, as a row group. Returns their number and their
 /// columns. All events are encoded, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
-/// All columns are filled in a single pass, since the values of one row are close together in
-/// memory. Adjacent events are mostly of one session and one block. If they have the same text id,
-/// the text is not read.
+/// A single pass fills all columns, since the values of one row are close together in memory.
+/// Adjacent events mostly belong to one session and one block. If two of them have the same text
+/// id, the text is not read again.
 ///
 /// # Errors
 /// Fails if a column of the table is not encoded, which is a bug.
@@ -175,14 +175,14 @@ const _: () = {
 const MAX_ROWS: usize = 1 << 15;
 /// Bytes of text at which a block ends.
 const MAX_TEXT_BYTES: usize = 64 << 20;
-/// Longest text that is copied for each run of equal rows. Longer texts are looked up, and stored
-/// once in a block.
+/// Maximum length of texts that are copied once per run of equal rows. A longer text is stored once
+/// in a block.
 const MAX_COPIED_TEXT: usize = 64;
 
 /// Reads a block of events from a frame with all columns, beginning at row `start`. An empty block
 /// marks the end of the frame.
 ///
-/// A block stores a long text once, as the file does, because all rows can have the same one.
+/// A block stores a long text once, as the file does, because all rows can share one long text.
 ///
 /// # Errors
 /// Fails if the frame lacks a column, or if the texts of a block exceed 4 GiB.
@@ -252,7 +252,7 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
     Ok(block)
 }
 
-/// Copies the texts of a column to a block, long ones once.
+/// Copies the texts of a column to a block, each long text once.
 struct TextInterner<'a> {
     texts: &'a Texts,
     /// Token and id of the previous row's text.

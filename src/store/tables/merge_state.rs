@@ -1,9 +1,9 @@
-//! The column `merge_state`: data that merging a session requires and that no other column has.
+//! The column `merge_state`: data that merging a session needs and that no other column contains.
 //!
 //! Each value of a session comes from an event, and merging two sessions compares the positions of
 //! these events. Values of the session's first event have its position, `started_at` and
-//! `first_event_id`. The positions of other values are recorded here, as
-//! `[microseconds after started_at, event id]`. The column is null if there are none.
+//! `first_event_id`. The positions of other values are recorded here, as `[microseconds after
+//! started_at, event id]`. The column is null if there are no such positions.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ struct StoredProfile<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     user_id: Option<CowStr<'a>>,
     at: RelativePosition,
-    /// The profile is the one in the row's columns, which contain its values.
+    /// Whether this is the profile in the row's columns. Its values are then not repeated here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shown: bool,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -45,13 +45,13 @@ struct StoredProfile<'a> {
     user_metadata: Option<CowStr<'a>>,
 }
 
-/// The origin of the landing page. Not needed if the first event has a logged landing page that
-/// equals the path of its page.
+/// The origin of the landing page. Omitted if the first event has a logged landing page that equals
+/// the path of its page URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Landing<'a> {
     /// Position of the logged landing page; `None` if none is logged.
     logged: Option<RelativePosition>,
-    /// The path of the first page, with its position.
+    /// The path of the first page URL, with its position.
     #[serde(borrow)]
     path: Option<(CowStr<'a>, RelativePosition)>,
 }
@@ -72,8 +72,8 @@ pub struct MergeState<'a> {
     location: Option<RelativePosition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     landing: Option<Landing<'a>>,
-    /// No landing page is logged, and the path belongs to the first event. This is a short form of
-    /// `landing` for logs without landing pages.
+    /// Whether no landing page is logged and the path belongs to the first event. This is a short
+    /// form of `landing` for logs without landing pages.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     path_only: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,8 +96,8 @@ impl<'a> MergeState<'a> {
             source: unless_first(position(&summary.source)),
             agent: unless_first(position(&summary.agent)),
             screen: unless_first(position(&summary.screen)),
-            // A location can be empty because its IP address was removed. It is read back as no
-            // location.
+            // A location can be empty because its IP address was removed. Reading it back returns
+            // no location.
             location: unless_first(
                 position(&summary.location)
                     .filter(|_| summary.location.value() != Some(&Location::default())),
@@ -149,10 +149,10 @@ impl<'a> MergeState<'a> {
         text.map_or(Ok(MergeState::default()), serde_json::from_str)
     }
 
-    /// Restores the positions of the values of a summary that was read from the columns.
+    /// Restores the positions of the values in a summary that was read from the other columns.
     ///
-    /// In `summary`, all values have the position of the first event, and `landing_page` is the
-    /// column of that name. `shown` is the profile of the columns.
+    /// In `summary`, all values must have the position of the first event, and `landing_page` the
+    /// value of its column. `shown` is the profile in the columns.
     pub fn restore(self, summary: &mut SessionSummary<'a>, shown: UserProfile<'a>) {
         let first = summary.first;
         set_position(&mut summary.anonymous_id, self.anonymous_id, first);

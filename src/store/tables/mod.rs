@@ -1,7 +1,7 @@
-//! Conversion of rows between the tables and the types of the program.
+//! Conversion between rows of the tables and the types of the program.
 //!
 //! Events and sessions are encoded directly as row groups, since a batch has millions of them.
-//! Daily statistics and visitors are written by way of a frame. All four are read from frames. The
+//! Daily statistics and visitors are converted to a frame first. All four are read from frames. The
 //! columns are those of [`columns`](super::columns).
 
 mod column_order;

@@ -1,4 +1,4 @@
-//! Sessions and the `sessions` table.
+//! Conversion of sessions to and from rows of the `sessions` table.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,7 @@ pub const KEY_COLUMNS: [&str; 6] =
 /// Encodes the first sessions as a row group. Returns their number and their columns. All sessions
 /// are encoded, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
 ///
-/// All columns are filled in a single pass, since the values of one session are close together in
-/// memory.
+/// A single pass fills all columns, since the values of one session are close together in memory.
 ///
 /// # Errors
 /// Fails if a `merge_state` cannot be serialized.
@@ -242,8 +241,7 @@ impl<'a> SessionKeys<'a> {
     }
 
     /// Returns the key of a row. The key of a session without `session_id` is its `anonymous_id`,
-    /// else its `user_id`. All events of such a session have that id, so the row's column contains
-    /// it.
+    /// else its `user_id`. All events of such a session have that id, and so does the row.
     pub fn key(&self, row: usize) -> SessionKey<'a> {
         let (kind, value) = match self.ids.map(|column| column.get(row)) {
             [Some(id), ..] => (KeyKind::Session, id),

@@ -13,7 +13,7 @@ pub(super) struct UserAgentReader<'a> {
     parts: [&'a Texts; 4],
     devices: &'a Texts,
     bots: &'a Bools,
-    /// The last user agent of each text: most rows repeat one.
+    /// The most recent user agent of each text. Most rows repeat a text.
     cache: HashMap<&'a str, Arc<UserAgent>>,
 }
 

@@ -1,4 +1,5 @@
-//! Visitors and the `visitors` table, which records when each was first seen.
+//! Conversion of visitors to and from rows of the `visitors` table, which records when each visitor
+//! was first seen.
 
 use crate::error::Result;
 use crate::event::{KeyKind, session_key_hash};

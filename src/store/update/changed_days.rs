@@ -8,14 +8,14 @@ use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::time::Day;
 
-/// The chatbots whose statistics of a day are to be recomputed; mergeable.
+/// The chatbots whose statistics of a day must be recomputed; mergeable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Chatbots {
     All,
     Named(BTreeSet<String>),
 }
 
-/// Days, each with the chatbots whose statistics are to be recomputed; mergeable.
+/// Days, each with the chatbots whose statistics must be recomputed; mergeable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedDays(BTreeMap<Day, Chatbots>);
 
@@ -46,7 +46,7 @@ impl ChangedDays {
         })
     }
 
-    /// Returns whether the statistics of a chatbot and day are to be recomputed.
+    /// Returns whether the statistics of a chatbot and day must be recomputed.
     pub fn contains(&self, day: Day, chatbot: &str) -> bool {
         match self.0.get(&day) {
             Some(Chatbots::Named(chatbots)) => chatbots.contains(chatbot),
@@ -55,7 +55,7 @@ impl ChangedDays {
         }
     }
 
-    /// Returns whether the statistics of any chatbot of a day are to be recomputed.
+    /// Returns whether the statistics of any chatbot of a day must be recomputed.
     pub fn has_day(&self, day: Day) -> bool {
         self.0.contains_key(&day)
     }
@@ -90,8 +90,8 @@ impl ChangedDays {
         self.0.values().map(count).sum()
     }
 
-    /// Returns the days with their chatbots. `after` is the state after the change. A chatbot can
-    /// have statistics of a day but no sessions.
+    /// Returns the days with their chatbots, including chatbots that have statistics of a day but
+    /// no sessions. `after` is the state after the change.
     ///
     /// # Errors
     /// Fails if a stored file cannot be read.

@@ -2,7 +2,7 @@
 //!
 //! Only the rows of the chatbots and days that changed are recomputed, a limited number at a time,
 //! so that memory does not grow with the number of chatbots. Rows of days whose sessions were
-//! pruned are adjusted instead, by the change of the retained sessions: see
+//! pruned are instead adjusted by the change of the retained sessions: see
 //! [`pruned_days`](super::pruned_days). Days whose statistics were pruned get no row.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,11 +29,11 @@ use crate::time::{Day, Micros};
 /// single session takes about a kilobyte.
 const ROWS_TOGETHER: usize = 1 << 15;
 
-/// Some days of a month, with the chatbots whose rows are to be recomputed.
+/// Some days of a month, with the chatbots whose rows must be recomputed.
 type ChangedRows = BTreeMap<Day, BTreeSet<String>>;
 
 /// Recomputes the statistics of the chatbots and days whose sessions or new visitors changed.
-/// Returns the number of sessions and rows that were read to do so.
+/// Returns the number of sessions and rows that were read.
 ///
 /// `after` is the state with the new sessions and visitors, which are in the transaction.
 /// `pruned` describes the pruned days before the change.
@@ -53,11 +53,12 @@ pub fn update(
     for update in first_seen_updates {
         let chatbot = &update.previous.chatbot_id;
         let seen = [update.previous.first_seen_at, update.first_seen_at].map(|time| zone.day(time));
-        // `counted_new_on` can be another day if the time zone has changed since.
+        // `counted_new_on` can differ from the day of the first-seen time if the time zone has
+        // changed since.
         for day in seen.into_iter().chain(update.previous.counted_new_on) {
             if !days.contains(day, chatbot) {
                 days.add(day, chatbot);
-                // A partial aggregate omits a chatbot if only its visitors changed.
+                // An aggregate omits a chatbot of which only visitors changed.
                 aggregates.remove(&day);
             }
         }
@@ -110,8 +111,8 @@ struct Month<'a> {
 }
 
 impl Month<'_> {
-    /// Recomputes rows of the month; `aggregates` replaces reading the files that it covers.
-    /// Returns the number of sessions and rows that were read.
+    /// Recomputes rows of the month. Files that `aggregates` covers are not read. Returns the
+    /// number of sessions and rows that were read.
     fn update(
         &self,
         transaction: &mut Transaction,
@@ -121,7 +122,8 @@ impl Month<'_> {
         let mut stored = MonthlyRows::new(self.after, self.month);
         let mut sessions_read = 0;
         let mut parts = parts(changed);
-        // An aggregate covers all changed chatbots of a day. A part may have only some of them.
+        // An aggregate covers all changed chatbots of a day, while a part may have only some of
+        // them.
         if parts.len() > 1 {
             parts.iter().flat_map(BTreeMap::keys).for_each(|day| drop(aggregates.remove(day)));
         }

@@ -45,8 +45,9 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
     Ok(by_day)
 }
 
-/// Aggregates the sessions of a day of the chatbots that `is_selected` accepts. `partial` has the
-/// aggregates of files that need not be read. Also returns the number of sessions that were read.
+/// Aggregates the sessions of a day of the chatbots that `is_selected` accepts. `partial` contains
+/// the aggregates of files that need not be read. Also returns the number of sessions that were
+/// read.
 ///
 /// # Errors
 /// Fails if a file of sessions cannot be read.

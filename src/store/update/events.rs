@@ -38,7 +38,7 @@ pub fn write(snapshot: &Snapshot, events: &[Event<'_>], now: Micros, sink: Outpu
 fn by_day<'a>(events: &[Event<'a>]) -> BTreeMap<Day, Vec<Event<'a>>> {
     let mut days: BTreeMap<Day, Vec<Event<'a>>> = BTreeMap::new();
     let day_of = |event: &Event<'_>| Day::utc(event.row.time);
-    // The events of a session are adjacent, and mostly of one day.
+    // The events of a session are adjacent and mostly belong to one day.
     for events in events.chunk_by(|a, b| day_of(a) == day_of(b)) {
         let Some(first) = events.first() else { continue };
         days.entry(day_of(first)).or_default().extend_from_slice(events);

@@ -1,22 +1,23 @@
 //! The merge policy: selects the files of a partition that are merged into a new one.
 //!
-//! A new file absorbs the files of its partition, the smallest first, as long as each has no more
-//! rows than the new file has so far. A partition of n rows that arrive in k equal batches then has
-//! about log2 k files, and each row is written about log2 k times: a log-structured merge.
+//! The files of a partition are merged into its new file, the smallest first, as long as each has
+//! no more rows than the new file has so far. A partition of n rows that arrive in k equal batches
+//! then has about log2 k files, and each row is written about log2 k times: a log-structured merge.
 //!
-//! Rows can be a megabyte each, and merged files are in memory, so their bytes are limited as well.
+//! Merged files are in memory, and a single row can take a megabyte, so the bytes of merged files
+//! are limited as well.
 
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 
-/// Maximum size of the files that are merged into one, in bytes. Files of a usual log reach the
+/// Maximum size of the files that are merged into one, in bytes. Files of typical logs reach the
 /// maximum number of rows first.
 pub const MAX_MERGED_BYTES: u64 = 16 << 20;
 
 /// Returns the maximum number of rows of a merged file.
 ///
-/// Sessions are merged with new events, for which all rows of a file are in memory, a few hundred
-/// bytes each. Rows of the other tables are read column by column and copied undecoded.
+/// Sessions are merged with new events. All rows of a file are then in memory, a few hundred bytes
+/// each. Rows of the other tables are read column by column and copied undecoded.
 pub fn max_rows(table: Table) -> u64 {
     match table {
         Table::Sessions => 1 << 16,
@@ -94,7 +95,7 @@ mod tests {
             select_files(Table::Events, files, 4).iter().map(|f| f.path.clone()).collect()
         };
         assert_eq!(selected(&files), ["0"]);
-        // A file that does not fit does not prevent the merge of smaller ones.
+        // A file that is too large does not prevent the merge of smaller ones.
         assert_eq!(selected(&files[1..]), ["1", "2"]);
         assert_eq!(selected(&files[2..]), ["2", "3", "4"]);
     }
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn large_files_are_not_merged() {
         assert!(select_files(Table::Events, &[file(0, 1_000_000)], 10).is_empty());
-        // Two files whose total exceeds the maximum stay apart.
+        // Two files whose total exceeds the maximum are not merged.
         let half = max_rows(Table::Sessions) / 2;
         assert_eq!(select_files(Table::Sessions, &[file(0, half)], half).len(), 1);
         assert!(select_files(Table::Sessions, &[file(0, half)], half + 1).is_empty());

@@ -73,12 +73,12 @@ const QUEUE_CAPACITY: usize = 8;
 
 /// Partitions are passed to the writing thread in groups of at least this number of bytes. A change
 /// can have thousands of partitions with a few rows each, and waking the thread takes as long as
-/// writing one.
+/// writing such a partition.
 const GROUP_BYTES: usize = 256 << 10;
 
 /// Computes partitions and adds them to a transaction. A separate thread writes each partition as
-/// soon as it is finished, while `compute` continues. If it cannot be started, the threads of
-/// `compute` write.
+/// soon as it is finished, while `compute` continues. If that thread cannot be started, the threads
+/// of `compute` write.
 ///
 /// # Errors
 /// Fails if a file cannot be written, or if `compute` fails.
@@ -114,13 +114,13 @@ pub fn write_pipelined<R>(
         let rest = std::mem::take(&mut *lock(&pending)).0;
         let outcome = outcome.and_then(|outcome| send(rest).map(|()| outcome));
         drop(sender);
-        // If writing failed, `compute` failed for that reason: report the writer's error.
+        // If writing failed, that made `compute` fail too: report the writer's error.
         writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(outcome)
     })
 }
 
-/// Applies `process` to items in parallel, to no more items at a time than there are threads.
-/// Returns the results in the order of the items.
+/// Applies `process` to items in parallel, at most one item per thread at a time. Returns the
+/// results in the order of the items.
 ///
 /// A parallel iterator over partitions has no such bound: while a thread waits for columns that
 /// other threads read, rayon lets it start another partition, and all partitions end up in memory.

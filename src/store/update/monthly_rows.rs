@@ -41,10 +41,10 @@ pub(super) struct MonthlyRows<'a> {
     rows_read: u64,
 }
 
-/// A stored file, and which of its rows are replaced.
+/// A stored file, with the rows that are replaced.
 struct StoredFile {
     file: DataFile,
-    /// For each row, whether it is removed; empty if none is.
+    /// For each row, whether it is removed; empty if no row is removed.
     removed: Vec<bool>,
     /// The rows, if the month is small.
     frame: Option<Frame>,
@@ -106,7 +106,8 @@ impl<'a> MonthlyRows<'a> {
         Ok(rows)
     }
 
-    /// Replaces the rows that [`find`](MonthlyRows::find) returned last. Equal rows stay.
+    /// Replaces the rows that the last call of [`find`](MonthlyRows::find) returned. Rows that are
+    /// equal in `before` and `after` stay.
     ///
     /// # Errors
     /// Fails if the new rows cannot be converted.
@@ -130,7 +131,7 @@ impl<'a> MonthlyRows<'a> {
             self.new.push(frame(&new)?);
         }
         if self.stored + self.new_rows > MAX_SORTED_ROWS {
-            // Encoded rows take a fraction of the memory.
+            // Encode the rows: they take a fraction of the memory then.
             let partition = match &mut self.partition {
                 Some(partition) => partition,
                 none => none.insert(PartitionBuilder::new(self.snapshot, Table::DailyStats, self.month, 0)),

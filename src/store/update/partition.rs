@@ -1,6 +1,6 @@
 //! Builder of the new files of a partition.
 //!
-//! A partition gets new rows, the remaining rows of files that lose some, and the rows of small
+//! A partition gets new rows, the remaining rows of files that lose rows, and the rows of small
 //! files that are merged. The result is usually one file.
 
 use super::{PartialRewrite, PartitionOutput, merge_policy};
@@ -21,9 +21,9 @@ pub(super) struct PartitionBuilder<'s> {
     day: Day,
     /// The file in progress.
     builder: FileBuilder,
-    /// Number of its rows.
+    /// Number of rows in the file in progress.
     rows: u64,
-    /// Earliest and latest time of its rows.
+    /// Earliest and latest time of these rows.
     times: Option<(Micros, Micros)>,
     finished: Vec<NewFile>,
     replaced: Vec<DataFile>,
@@ -95,8 +95,8 @@ impl<'s> PartitionBuilder<'s> {
     /// Returns the new files, and the files that they replace.
     pub fn finish(mut self) -> Result<PartitionOutput> {
         // No other file follows, so no builder is started. A change can have thousands of
-        // partitions with a few rows each, and starting a builder takes a noticeable part of the
-        // time for each.
+        // partitions with a few rows each, and starting a builder would take a noticeable share of
+        // the time.
         if self.rows > 0 {
             let times = self.times.unwrap_or_default();
             let bytes = self.builder.finish()?;

@@ -1,16 +1,15 @@
 //! Statistics of days whose sessions were pruned.
 //!
-//! The row of such a day consists of two parts: the contribution of the pruned sessions, which no
-//! longer changes, and the contribution of the retained sessions. The latter changes when a late
-//! event extends a session, when another time zone moves a session to another day, or when a longer
-//! timeout merges two sessions. The row then changes by the difference between the statistics of
-//! the retained sessions after and before the change. Sums stay exact.
+//! The row of such a day sums the contributions of the pruned and of the retained sessions. Only
+//! the latter can change: a late event extends a session, another time zone moves a session to
+//! another day, or a longer timeout merges two sessions. The row then changes by the difference
+//! between the statistics of the retained sessions after and before the change. Sums stay exact.
 //!
 //! Visitors are not additive. For pruned sessions, only the new visitors are known
 //! (`counted_new_on`). A returning visitor who has both pruned and retained sessions is counted
 //! twice if the retained session arrives later. A visitor whose last retained session leaves the
-//! day is subtracted, even if the day has a pruned session of that visitor. Lists of top entries
-//! omit entries that were cut off earlier.
+//! day is subtracted, even if the day has a pruned session of that visitor. Top lists of pruned
+//! days lack the entries that did not make the top 10 before.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -36,7 +35,7 @@ pub type CountedVisitors = HashMap<ChatbotDay, VisitorSet>;
 /// The statistics of the retained sessions of a chatbot on a pruned day.
 #[derive(Clone, Debug, Default)]
 pub struct RetainedStats {
-    /// The row of the retained sessions, with complete lists; `None` if there are no sessions.
+    /// The row of the retained sessions, with lists of all entries; `None` without sessions.
     row: Option<DailyStats>,
     visitors: VisitorSet,
     new_visitors: VisitorSet,
@@ -103,7 +102,7 @@ pub struct PrunedDays<'a> {
     ledger: &'a Ledger,
     retained: BTreeMap<ChatbotDay, RetainedStats>,
     counted: CountedVisitors,
-    /// Days whose sessions the change does not affect: their statistics are the same after it.
+    /// Days whose sessions the change does not affect, so that their statistics stay the same.
     unaffected: BTreeSet<Day>,
 }
 
@@ -145,9 +144,10 @@ impl<'a> PrunedDays<'a> {
 
     /// Adjusts the row of a pruned day to a change of its retained sessions and new visitors.
     ///
-    /// `after` are the statistics of the retained sessions after the change. `counted` are the
-    /// visitors that the day counts as new after it because of pruned sessions. `no_longer_counted`
-    /// are the visitors that it counted as new only before the change: see [`no_longer_counted`].
+    /// `after` has the statistics of the retained sessions after the change. `counted` are the
+    /// visitors whom the day counts as new after the change because of pruned sessions.
+    /// `no_longer_counted` are the visitors whom the day counted as new only before the change: see
+    /// [`no_longer_counted`].
     pub(super) fn adjust_row(
         &self,
         row: &mut DailyStats,
@@ -178,7 +178,8 @@ impl<'a> PrunedDays<'a> {
     }
 }
 
-/// Returns the visitors that a day no longer counts as new, because they were seen earlier.
+/// Returns the visitors whom a day no longer counts as new, because an earlier event of theirs was
+/// ingested.
 pub(super) fn no_longer_counted(updates: &[FirstSeenUpdate]) -> CountedVisitors {
     let mut visitors = CountedVisitors::new();
     for FirstSeenUpdate { previous, counted_new_on, .. } in updates {
@@ -202,7 +203,8 @@ pub fn counted_visitors_on(snapshot: &Snapshot, days: &[Day]) -> Result<CountedV
     let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else {
         return Ok(CountedVisitors::new());
     };
-    // The visitors were counted in a time zone that may not be the current one: allow three days.
+    // The visitors may have been counted in a time zone other than the current one: allow three
+    // days.
     let (from, to) = (i64::from(first.0 - 3) * DAY, i64::from(last.0 + 4) * DAY);
     let files = snapshot.manifest().files(Table::Visitors).par_iter();
     let files = files.filter(|file| file.min_time < to && from <= file.max_time);

@@ -1,8 +1,8 @@
-//! Sessions as collections of their parts: new events, summaries and stored rows.
+//! Sessions that are not summarized yet: collections of new events, summaries and stored rows.
 //!
-//! The key and the times of the parts decide which of them form a session, and on which day it
-//! starts. The summary of a session is ten times as large as its parts, so it is computed when the
-//! day is written, and dropped afterwards.
+//! The keys and times of these parts determine which of them form a session, and on which day the
+//! session starts. The summary of a session takes ten times the memory of its parts. It is
+//! therefore computed when the day is written, and dropped afterwards.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -2,8 +2,8 @@
 //!
 //! New events arrive as fragments of sessions. A fragment joins the stored sessions of its key that
 //! are at most a timeout away: their rows are removed from their files, and the merged sessions are
-//! written. Only files whose time range a fragment overlaps are read, and of these only the columns
-//! of the session keys until a row matches.
+//! written. Only files whose time range a fragment overlaps are read. Only their session key
+//! columns are read until a row matches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -30,24 +30,24 @@ use crate::time::{Day, Micros, Zone};
 /// The result of a merge.
 #[derive(Debug, Default)]
 pub struct SessionChanges {
-    /// The chatbots and days that lost or gained sessions.
+    /// The chatbots and days whose sessions changed.
     pub days: ChangedDays,
     /// Number of sessions written.
     pub sessions: u64,
-    /// The aggregates of these chatbots' sessions in new files, by day, with the paths of the
-    /// files. The statistics of a day can be recomputed without reading these files again.
+    /// For each day, the aggregates of these chatbots' sessions in new files, and the paths of the
+    /// files. With them, the statistics of a day are recomputed without reading these files again.
     pub aggregates: HashMap<Day, PartialDay>,
 }
 
 /// Maximum number of sessions and of days whose aggregates are retained over several batches. An
-/// aggregate takes about a kilobyte, and about 50 bytes per session.
+/// aggregate takes about a kilobyte, plus about 50 bytes per session.
 const MAX_RETAINED: (u64, usize) = (1 << 18, 1 << 14);
 
 impl SessionChanges {
     /// Adds the changes of a later batch.
     pub fn merge(&mut self, later: SessionChanges) {
-        // On a day that both change, the later batch can have replaced the files of an aggregate,
-        // and neither aggregate has the chatbots of both.
+        // On a day that both batches change, neither aggregate has all changed chatbots, and the
+        // later batch can have replaced files of the earlier aggregate.
         self.aggregates.retain(|day, _| !later.days.has_day(*day));
         let of_later = later.aggregates.into_iter().filter(|(day, _)| !self.days.has_day(*day));
         self.aggregates.extend(of_later);
@@ -121,7 +121,7 @@ pub fn merge_part(
     Ok((changes, replaced))
 }
 
-/// Builds the files that replace one that loses rows.
+/// Builds the files that replace a file that loses rows.
 ///
 /// # Errors
 /// Fails if the stored file cannot be read.
@@ -132,8 +132,8 @@ pub fn rewrite(snapshot: &Snapshot, rewrite: &PartialRewrite) -> Result<Partitio
     partition.finish()
 }
 
-/// Merges fragments with the stored sessions. `write` writes the sessions of each day and gets the
-/// frames that they refer to, the files that lose rows, and the changed days.
+/// Merges fragments with the stored sessions. `write` writes the sessions of each day. It receives
+/// the frames that the sessions refer to, the files that lose rows, and the changed days.
 fn merge_with(
     snapshot: &Snapshot,
     fragments: Vec<SessionFragment<'_>>,
@@ -291,8 +291,8 @@ fn write_days(
         .map(|(day, sessions)| (day, sessions, rewrites_by_day.remove(&day).unwrap_or_default()))
         .collect();
     let aggregates = bounded_parallel(days, |(day, sessions, rewrites)| {
-        // The statistics of a day with many chatbots are recomputed after more batches, when these
-        // aggregates would be obsolete.
+        // The statistics of a day with many chatbots are recomputed only after further batches.
+        // These aggregates would be obsolete by then.
         let is_aggregated = changed.chatbots_on(day) <= MAX_AGGREGATED;
         let is_changed = |chatbot: &str| changed.contains(day, chatbot);
         let is_changed = is_aggregated.then_some(is_changed);
@@ -304,8 +304,8 @@ fn write_days(
     Ok(aggregates.into_iter().flatten().collect())
 }
 
-/// Builds the new files of a day. If `is_changed` is given, aggregates the sessions in these files
-/// of the chatbots that it accepts.
+/// Builds the new files of a day. If `is_changed` is given, aggregates the sessions of the chatbots
+/// that it accepts in these files.
 fn write_day(
     snapshot: &Snapshot,
     day: Day,
@@ -396,7 +396,7 @@ mod tests {
         let mut all = changes([1, 2]);
         all.merge(changes([2, 3]));
         assert_eq!((aggregated(&all), all.sessions, all.days.count()), (vec![1, 3], 4, 3));
-        // Day 2 stays without an aggregate.
+        // Day 2 does not get an aggregate again.
         all.merge(changes([2, 4]));
         assert_eq!(aggregated(&all), vec![1, 3, 4]);
     }

@@ -1,8 +1,8 @@
-//! Updates when visitors were first seen, in the `visitors` table.
+//! Updates the first-seen times in the `visitors` table.
 //!
 //! The table is partitioned by the UTC month in which the visitor was first seen. A new visitor is
-//! added to its month. A visitor that turns out to have been seen earlier moves to the earlier
-//! month.
+//! added to its month. If an earlier event of a visitor is ingested, the visitor moves to the month
+//! of that event.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,20 +24,20 @@ use crate::time::{Day, Micros};
 /// The visitors of new events, by hash, with the time of their first new event.
 pub type FirstSeenMap = HashMap<u128, Visitor, PreHashed>;
 
-/// A visitor that was seen earlier than stored.
+/// A visitor whose first-seen time moves earlier.
 #[derive(Clone, Debug)]
 pub struct FirstSeenUpdate {
     /// The stored entry.
     pub previous: Visitor,
-    /// When the visitor was first seen.
+    /// The new first-seen time.
     pub first_seen_at: Micros,
-    /// The day that still counts the visitor as new, if its sessions were pruned.
+    /// The day that still counts the visitor as new because of pruned sessions.
     pub counted_new_on: Option<Day>,
 }
 
 /// The visitors of a stored file that occur in new events.
 struct Matches {
-    /// Hashes of the visitors that the file has.
+    /// Hashes of those visitors that the file contains.
     hashes: Vec<u128>,
     /// The rows of visitors that move to an earlier time.
     moving: Option<PartialRewrite>,
@@ -71,9 +71,8 @@ pub fn write(
             for previous in read(&rows)? {
                 if let Some(mut visitor) = new.remove(&previous.hash()) {
                     let first_seen_at = visitor.first_seen_at;
-                    // A visitor whose day does not change remains counted as new on
-                    // `counted_new_on`, which can be another day if the time zone has changed
-                    // since.
+                    // If the first-seen day does not change, `counted_new_on` stays. It can be a
+                    // different day if the time zone has changed since.
                     let [old_day, day] =
                         [previous.first_seen_at, first_seen_at].map(|time| snapshot.zone().day(time));
                     let counted_new_on =

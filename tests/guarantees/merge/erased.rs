@@ -1,4 +1,4 @@
-//! Stores that have forgotten people.
+//! Merges of stores that have forgotten people.
 
 use wa::identity::{Identifier, IdentifierKind};
 use wa::store::file_system::FileSystem;
@@ -17,8 +17,8 @@ fn forget(disk: &Disk, kind: IdentifierKind, value: &str) {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: fixtures::cases(60), ..ProptestConfig::default() })]
-    /// A merge with a store that has forgotten a person equals an ingest of the other store's log
-    /// into it, in any order.
+    /// Merging a store with one that has forgotten a person, in any order, equals ingesting its log
+    /// into the forgetful store.
     #[test]
     fn merge_forgets_what_one_store_has_forgotten(
         seeds in prop::collection::vec(any::<Seed>(), 2..30), start: u8, split: u8, person in 0..4usize
@@ -75,8 +75,8 @@ fn merge_erases_the_target_and_keeps_later_activity() {
     let (target, source) = (file_system_with_key(), file_system_with_key());
     let now = NOW + 3 * 86_400 * SECOND;
     ingest(&target, "log.ndjson", &[&before, &other, &rejected, &later], now);
-    // The source has an event of the person from another log, and erases the person before the
-    // event `later`.
+    // The source has an event of the person from another log. It erases the person before the time
+    // of the event `later`.
     ingest(&source, "other.ndjson", &[&line(5, mallory, "2026-11-07T10:00:00Z")], NOW);
     forget(&source, IdentifierKind::User, mallory);
     let report = merge(&target, &[&source]);
@@ -108,7 +108,7 @@ fn merge_leaves_no_trace_of_a_forgotten_person() {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let (target, source) = (file_system_with_key(), file_system_with_key());
     ingest(&target, "log.ndjson", &lines, NOW);
-    // The other store has data, but none of this person.
+    // The other store has data, but no data of this person.
     ingest(&source, "unrelated.ndjson", &[&line(500, "bob", "2026-11-07T10:00:00Z")], NOW);
     forget(&source, IdentifierKind::User, mallory);
     let cookie = format!("cookie of {mallory}");
@@ -120,6 +120,6 @@ fn merge_leaves_no_trace_of_a_forgotten_person() {
         let found = bytes.windows(mallory.len()).any(|window| window == mallory.as_bytes());
         assert!(!found, "{} contains the user id", path.display());
     }
-    // Sixteen of alice, and the unrelated one.
+    // Sixteen events of alice and the unrelated event remain.
     assert_eq!(tables_of(&target)["events"].len(), 17);
 }

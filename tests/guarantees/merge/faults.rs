@@ -27,7 +27,7 @@ fn command(disk: &Disk, sources: &[&Disk]) -> (Option<String>, Option<u64>) {
     (outcome.err().map(|error| error.to_string()), None)
 }
 
-/// Checks a merge with every fault at every operation.
+/// Runs a merge once for each fault at each operation, and checks the results.
 fn check(name: &str, before: &Disk, sources: &[&Disk]) {
     let merged = before.copy();
     assert_eq!(command(&merged, sources).0, None);
@@ -99,7 +99,8 @@ fn damaged_source_is_named_and_nothing_changes() {
     assert!(damaged >= 2);
 }
 
-/// Changes a source at the first step of a merge, as a nightly ingest and gc could.
+/// Progress observer that changes a source at the first step of a merge, as a nightly ingest and gc
+/// could.
 struct ChangesSource<'a> {
     source: &'a Disk,
     lines: Mutex<Vec<String>>,

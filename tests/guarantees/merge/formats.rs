@@ -1,4 +1,4 @@
-//! Stores of logs in other formats.
+//! Merges of stores with logs in other formats.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,12 +32,13 @@ fn merge_of_mapped_logs_equals_one_ingest() {
     let files = logs_below(&data("formats"));
     assert!(files.len() > 20, "{files:?}");
     let chatbot = ["--chatbot".to_owned(), "shop".to_owned()];
-    // Every third file is in both stores, the others in one of them.
+    // Every third file is in both stores. All other files are in one of them.
     let of_store = |store: usize| -> Vec<PathBuf> {
         let is_in = |number: usize| number % 3 == 2 || number % 3 == store;
         files.iter().enumerate().filter(|(number, _)| is_in(*number)).map(|(_, file)| file.clone()).collect()
     };
-    // Some files have the same events in different forms: the first one is stored.
+    // Some files have the same events in different formats. The event that is ingested first is
+    // stored.
     ingest(dir.path(), "one", &of_store(0), &chatbot);
     ingest(dir.path(), "one", &of_store(1), &chatbot);
     for (name, store) in [("even", 0), ("odd", 1)] {

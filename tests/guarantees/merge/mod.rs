@@ -1,4 +1,4 @@
-//! `wa merge`: the union of stores equals one ingest of all their logs.
+//! Tests of `wa merge`: the merged store equals one ingest of all logs.
 
 mod erased;
 mod faults;
@@ -120,7 +120,7 @@ fn case() -> impl Strategy<Value = Case> {
         .prop_map(|((seeds, runs), stores, choices)| Case { seeds, runs, stores, choices })
 }
 
-/// Ingests runs into a store, which gets an empty commit without any.
+/// Ingests runs into a store. Without runs, the store gets an empty commit.
 fn store_of(settings: &Settings, runs: &[Run], model: &mut Model) -> Result<Disk, String> {
     let disk = file_system_with_key();
     ingest_runs(&disk, settings, runs, model)?;
@@ -189,11 +189,11 @@ fn run_case(case: &Case) -> Result<(), String> {
         return Err(format!("merging again changed the store: {again:?}"));
     }
 
-    // One ingest of all files, whose rejected lines must be the same.
+    // Compare with one ingest of all files, which must also have the same rejected lines.
     let one = store_of(&settings, &runs, &mut Model::default())?;
-    check_same(&one, &all).map_err(|difference| format!("beside one ingest:\n{difference}"))?;
+    check_same(&one, &all).map_err(|difference| format!("compared with one ingest:\n{difference}"))?;
 
-    // Other orders and groupings.
+    // Merge in other orders and groupings.
     let target = a.copy();
     merge(&target, &[c, b])?;
     check_same(&all, &target).map_err(|difference| format!("(a + c) + b:\n{difference}"))?;
@@ -261,8 +261,8 @@ fn line_without_id(minute: u32) -> String {
 
 #[test]
 fn merge_counts_identical_lines_as_one_ingest_does() {
-    // Without an id, an event is identified by its line and its ordinal in its file. The same line
-    // in two files is one event; twice in a file, it is two.
+    // An event without an id is identified by its line and the ordinal of that line in its file.
+    // The same line in two files is one event; the same line twice in one file is two events.
     let (line, other) = (line_without_id(1), line_without_id(2));
     let once = store_with("a.ndjson", &[&line, &other]);
     let twice = store_with("b.ndjson", &[&line, &line]);
@@ -305,7 +305,7 @@ fn merge_knows_the_files_of_both_stores() {
     }
     let (a, b) = (file_system_with_key(), file_system_with_key());
     ingest(&a, &["1.ndjson", "2.ndjson"]);
-    // The same content has another name in the other store.
+    // In the other store, a file with the same content has another name.
     ingest(&b, &["copy-2.ndjson", "3.ndjson"]);
     let report = merge(&a, &[&b]);
     assert_eq!((report.sources[0].files, report.events), (1, [6, 9]));

@@ -1,4 +1,4 @@
-//! Stores that have pruned data.
+//! Merges of stores that have pruned data.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::super::support::rng::Rng;
 use super::super::support::tables;
 use super::{Disk, check_same, ingest, merge, same_files, tables_of};
 
-/// Runs gc with retention in days of events and sessions.
+/// Runs gc with retention periods for events and sessions, in days.
 fn gc(disk: &Disk, events: u32, sessions: u32, now: Micros) {
     let settings = Settings {
         event_retention: Retention::Days(events),
@@ -39,7 +39,7 @@ fn lines_of_days(seed: u64, days: i64) -> Vec<(Micros, String)> {
             ),
         ));
         if rng.below(3) == 0 {
-            // Twenty minutes later, which can be on the next day.
+            // The session continues twenty minutes later, which can be on the next day.
             let (_, line) = lines.last().unwrap().clone();
             let later = time + 1_200_000_000;
             let line = line.replace(&format!("-{number}\""), &format!("-{number}b\""));
@@ -111,7 +111,7 @@ fn nightly_merges_keep_what_collectors_prune() {
         let difference = tables::difference(&tables_of(&expected), &tables_of(&central), &written);
         assert_eq!(difference, None, "seed {seed}");
         assert_eq!(fixtures::verify(&central), Ok(()), "seed {seed}");
-        // The collectors have pruned most of it by now.
+        // By now, the collectors have pruned most of the events.
         assert!(tables_of(&collectors[0])["events"].len() < lines.len() / 2);
         assert!(!merge(&central, &[&collectors[1], &collectors[0]]).changed, "seed {seed}");
     }
@@ -131,7 +131,8 @@ proptest! {
         let timeout = fixtures::settings().session_timeout;
         let lines = generated_logs::lines(&seeds, start, timeout);
         let now = NOW;
-        // The logs are older than that, so the clock of the gc is that of the last event.
+        // The logs are older than the retention period, so the gc runs at the time of the last
+        // event.
         let newest = |disk: &Disk| fixtures::store_in(disk).snapshot().unwrap().newest_event();
         let (second, first): (Vec<&str>, Vec<&str>) =
             lines.iter().map(String::as_str).partition(|line| is_of_second_chatbot(line));
@@ -156,8 +157,8 @@ proptest! {
         prop_assert!(!merge(&other, &[&parts[0], &parts[1], &merged]).changed);
     }
 
-    /// The days of one chatbot are pruned in one store only. No session is counted twice, every
-    /// retained event is stored once, and merging again changes nothing.
+    /// Only one store has pruned the days of a chatbot. No session is counted twice, every retained
+    /// event is stored once, and merging again changes nothing.
     #[test]
     fn merge_with_a_pruned_store_counts_no_session_twice(
         seeds in prop::collection::vec(any::<Seed>(), 1..30), start: u8, events in 1..40u32, more in 0..40u32,
@@ -169,13 +170,13 @@ proptest! {
         let one = file_system_with_key();
         ingest(&one, "one.ndjson", &lines, NOW);
         let clock = fixtures::store_in(&one).snapshot().unwrap().newest_event().unwrap_or(NOW);
-        // The same lines are in both stores, except for some that only the unpruned one has.
+        // Both stores have the same lines, except for some lines that only the unpruned store has.
         let (pruned, whole) = (file_system_with_key(), file_system_with_key());
         let some: Vec<&str> = lines.iter().copied().skip(usize::from(split) % lines.len()).collect();
         ingest(&pruned, "some.ndjson", &some, NOW);
         gc(&pruned, events, events + more, clock);
         ingest(&whole, "one.ndjson", &lines, NOW);
-        // Into the unpruned store: nothing is missing from it.
+        // Merge into the unpruned store: nothing is missing from it.
         let into_whole = whole.copy();
         merge(&into_whole, &[&pruned]);
         prop_assert_eq!(
@@ -183,11 +184,11 @@ proptest! {
         );
         prop_assert_eq!(fixtures::verify(&into_whole), Ok(()));
         prop_assert!(!merge(&into_whole, &[&pruned, &whole]).changed);
-        // In any order into an empty one: the store that has pruned less is merged first.
+        // Merge into an empty store, in any order: the store that has pruned less is merged first.
         let empty = file_system_with_key();
         merge(&empty, &[&pruned, &whole]);
         prop_assert_eq!(tables::difference(&tables_of(&one), &tables_of(&empty), tables::WRITE_TIMES), None);
-        // Into the pruned store: its pruned days stay pruned.
+        // Merge into the pruned store: its pruned days stay pruned.
         let into_pruned = pruned.copy();
         merge(&into_pruned, &[&whole]);
         prop_assert_eq!(fixtures::verify(&into_pruned), Ok(()));
@@ -206,8 +207,8 @@ proptest! {
 
 #[test]
 fn visitor_that_another_store_saw_earlier_is_no_longer_new_on_a_pruned_day() {
-    // The second store has pruned everything of November. In October, the first store saw one of
-    // its two visitors.
+    // The second store has pruned all events and sessions of November. In October, the first store
+    // saw one of its two visitors.
     let line = |id: u32, visitor: &str, time: &str| {
         format!(
             r#"{{"event_id":"{id}","chatbot_id":"c","session_id":"{id}","anonymous_id":"{visitor}","event_name":"message_sent","timestamp":"{time}"}}"#

@@ -46,7 +46,7 @@ pub fn folder() -> tempfile::TempDir {
     }
 }
 
-/// Returns settings that prune nothing.
+/// Returns settings that retain all data.
 pub fn settings() -> Settings {
     Settings {
         event_retention: Retention::Forever,
@@ -134,7 +134,7 @@ pub fn forget(
 /// Verifies the store in an in-memory file system.
 ///
 /// # Errors
-/// Fails if `wa verify` would report differences, and lists them.
+/// Fails with the list of differences if `wa verify` would report any.
 pub fn verify(disk: &Arc<MemoryFileSystem>) -> Result<(), String> {
     let report =
         maintenance::verify(&store_in(disk), &Ok(settings()), &NoProgress).map_err(|e| e.to_string())?;
@@ -155,7 +155,7 @@ pub fn orphan_files(disk: &Arc<MemoryFileSystem>) -> Option<String> {
 /// Runs a command and returns its output.
 ///
 /// # Panics
-/// Panics if the exit status differs. The message shows both streams.
+/// Panics with both output streams if the exit status differs.
 #[track_caller]
 pub fn run_expecting(command: &mut Command, status: i32) -> Output {
     let output = command.output().unwrap();

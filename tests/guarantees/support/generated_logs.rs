@@ -19,8 +19,8 @@ pub type Seed = [u8; 14];
 /// The current time of the tests, long after all events.
 pub const NOW: Micros = 1_798_761_600_000_000; // 2027-01-01T00:00:00Z
 
-/// The start times of logs: in the night of a clock change, and at the end of a month and of a
-/// year.
+/// The start times of logs: in the night of a clock change, at the end of a month, and at the end
+/// of a year.
 const START_TIMES: [Micros; 3] = [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
 
 /// The maximum duration of a log.
@@ -63,7 +63,7 @@ pub fn lines(seeds: &[Seed], start: u8, timeout: Micros) -> Vec<String> {
             10 => 3_600_000_000,
             _ => 26 * 3_600_000_000,
         };
-        // With a long timeout, the log would extend into the future.
+        // With a long timeout, the log would otherwise extend into the future.
         *clock = (*clock + step).min(start + MAX_DURATION);
         line(number, seed, key, *clock)
     };
@@ -229,7 +229,7 @@ fn camel_case(event: Map<String, Value>) -> String {
     Value::Object(event.into_iter().map(|(name, value)| (rename(name), value)).collect()).to_string()
 }
 
-/// Returns an envelope of the event and a second one with fewer fields.
+/// Returns an envelope of the event and a second event with fewer fields.
 fn envelope(mut event: Map<String, Value>, number: usize) -> String {
     let mut first = Map::new();
     for name in ["event_id", "id", "event_name", "properties", "timestamp", "client_timestamp", "page_title"]
@@ -295,7 +295,7 @@ impl LogFile {
     }
 }
 
-/// Distributes lines to the files of runs; some lines go to two files.
+/// Distributes lines to the files of runs. Some lines go to two files.
 pub fn distribute(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run> {
     const FILES: usize = 3;
     let slots = runs.len() * FILES;
@@ -329,7 +329,7 @@ pub fn distribute(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run
                 let mut unfinished = String::new();
                 if run[1] >> file & 1 == 1 && lines.last().is_some_and(|line| line.starts_with('{')) {
                     unfinished = lines.pop().unwrap_or_default();
-                    // Cut at a character boundary; other tests cut characters.
+                    // Cut at a character boundary. Other tests cut within characters.
                     let at = (1..unfinished.len() / 2)
                         .rev()
                         .find(|at| unfinished.is_char_boundary(*at))
@@ -367,13 +367,13 @@ pub fn distribute(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run
     result
 }
 
-/// Writes numbered files (`00.ndjson`, …) of 40 visitors' events whose sessions continue from file
-/// to file; some gaps exceed the session timeout. Returns the number of events.
+/// Writes events of 40 visitors to numbered files (`00.ndjson`, …). Sessions continue from file to
+/// file, and some gaps exceed the session timeout. Returns the number of events.
 pub fn write_logs(folder: &Path, files: usize, events: usize) -> u64 {
     write_logs_with_gaps(folder, files, events, 20_000_000)
 }
 
-/// Writes the files of [`write_logs`] with less than `gap` microseconds between successive events.
+/// Writes files like [`write_logs`], with less than `gap` microseconds between successive events.
 pub fn write_logs_with_gaps(folder: &Path, files: usize, events: usize, gap: u64) -> u64 {
     let mut rng = Rng(42);
     let mut time = 1_793_404_800_000_000_i64; // 2026-10-31T00:00:00Z

@@ -15,7 +15,7 @@ use wa::store::file_system::{DirEntry, FileSystem, OpenFile, SyncAll};
 /// A fault to inject, at an operation counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// This operation fails; later ones succeed.
+    /// This operation fails; later operations succeed.
     Error(u64),
     /// From this operation on, creating files and folders fails because the disk is full.
     Full(u64),
@@ -26,11 +26,12 @@ pub enum Fault {
 /// The changes that survive a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Surviving {
-    /// All changes: the process was killed.
+    /// All changes, as when the process is killed.
     Everything,
-    /// Only synced changes: a power cut.
+    /// Only synced changes, as after a power cut.
     Synced,
-    /// Synced changes and a random part of the other changes, selected by a seed: a power cut.
+    /// Synced changes and a random part of all other changes, selected by a seed, as after a power
+    /// cut.
     Random(u64),
 }
 
@@ -48,9 +49,11 @@ struct State {
     log: Vec<String>,
     /// The operations that need space.
     needing_space: BTreeSet<u64>,
-    /// The minimum number of files that are synced together; `None` if they never are.
+    /// The minimum number of files that are synced together; `None` if files are always synced one
+    /// by one.
     min_grouped_files: Option<usize>,
-    /// Size of all files that were written here, and its maximum so far.
+    /// Total size of the files written since the file system was created or copied, and its maximum
+    /// so far.
     bytes: u64,
     peak_bytes: u64,
 }
@@ -72,7 +75,8 @@ impl MemoryFileSystem {
         Arc::new(MemoryFileSystem(Mutex::new(State { nodes: vec![root], ..State::default() })))
     }
 
-    /// Creates an empty file system on which a change of `files` files or more is synced at once.
+    /// Creates an empty file system that syncs all files of a commit together if there are at least
+    /// `files`.
     pub fn with_grouped_sync(files: usize) -> Arc<MemoryFileSystem> {
         let disk = MemoryFileSystem::new();
         disk.state().min_grouped_files = Some(files);
@@ -104,7 +108,8 @@ impl MemoryFileSystem {
         self.state().needing_space.contains(&operation)
     }
 
-    /// Returns the maximum size of all files at any time, without those that a copy began with.
+    /// Returns the maximum total size of all files at any time, without the files that a copy
+    /// started with.
     pub fn peak_bytes(&self) -> u64 {
         self.state().peak_bytes
     }
@@ -228,7 +233,7 @@ impl State {
         Ok(node)
     }
 
-    /// Returns the node of the folder that contains a path, and the name in it.
+    /// Returns the node of the folder that contains a path, and the file name.
     fn parent_and_name(&self, path: &Path) -> io::Result<(usize, String)> {
         let name = names(path).pop().ok_or(io::ErrorKind::InvalidInput)?;
         Ok((self.find(path.parent().unwrap_or(Path::new("/")))?, name))
@@ -386,7 +391,7 @@ impl FileSystem for MemoryFileSystem {
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // This is one operation, whether the fault or an existing file makes it fail.
+        // Counts as one operation, even if an existing file makes it fail.
         if self.state().find(to).is_ok() {
             return self.begin("rename", to).1.check().and(Err(io::ErrorKind::AlreadyExists.into()));
         }
@@ -458,7 +463,7 @@ fn unsynced_changes_are_lost_in_a_power_cut_only() {
     disk.sync_dir(&path("a")).unwrap();
     disk.sync_dir(Path::new("/store")).unwrap();
     disk.write_new(&path("a/late"), b"12345").unwrap();
-    // The entry of /store in / is not synced, so all of it is lost.
+    // The entry of /store in / is not synced, so the whole folder is lost.
     assert!(disk.after_crash(Surviving::Synced).files().is_empty());
     disk.sync_dir(Path::new("/")).unwrap();
     let cut = disk.after_crash(Surviving::Synced);

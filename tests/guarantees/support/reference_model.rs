@@ -2,7 +2,7 @@
 //! once, without regard for speed, and supports only the fields, user agents and sources of the
 //! tests' logs.
 //!
-//! The model does not derive ids from content. For an event without a UUID it takes the id from the
+//! The model does not derive ids from content. It takes the id of an event without a UUID from the
 //! store, by page title, and checks the version and uniqueness of that id.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,7 +172,7 @@ impl Model {
 pub const UNSPECIFIED_COLUMNS: &[&str] =
     &["created_at", "updated_at", "merge_state", "hash_high", "hash_low", "counted_new_on"];
 
-/// Compares the tables of a store with the model; the error lists the differences.
+/// Compares the tables of a store with the model, and fails with a list of the differences.
 pub fn check(model: &Model, zone: chrono_tz::Tz, timeout: i64, found: Tables) -> Result<(), String> {
     check_retained(model, zone, timeout, found, |_, _| true).map(drop)
 }
@@ -197,13 +197,13 @@ pub fn check_retained(
             return Err(format!("{table}: duplicate id"));
         }
     }
-    // The way in which the store derives these two ids is not specified.
+    // The documentation does not specify how these two ids are derived.
     for table in ["sessions", "daily_stats"] {
         found.get_mut(table).into_iter().flatten().for_each(|row| drop(row.remove("id")));
     }
     for row in found.values_mut().flatten() {
         row.retain(|name, _| !UNSPECIFIED_COLUMNS.contains(&name.as_str()));
-        // It is not specified whether `extra` contains the `type` of a typed line.
+        // The documentation does not specify whether `extra` contains the `type` of a typed line.
         if let Some(Value::Object(extra)) = row.get_mut("extra") {
             extra.remove("type");
             if extra.is_empty() {
@@ -245,7 +245,7 @@ fn camel_case(name: &str) -> String {
     words.fold(first, |text, word| text + &word[..1].to_uppercase() + &word[1..])
 }
 
-/// Removes a field from a line under any of its names, and returns its value.
+/// Removes a field from a line, under any of its names. Returns its value.
 fn take_field(line: &mut Map<String, Value>, name: &str) -> Option<Value> {
     let other: &[&str] = match name {
         "event_id" => &["id"],
@@ -430,7 +430,7 @@ fn add_user_agent(event: &mut Event) {
     event.columns.insert("is_bot".into(), sample.is_some_and(|agent| agent.device == "bot").into());
 }
 
-/// Renames the visitor ids that the store derived from IP address and user agent to those of the
+/// Replaces the visitor ids that the store derived from IP address and user agent with those of the
 /// model.
 fn rename_derived_visitors(events: &[Event], found: &mut Tables) -> Result<(), String> {
     let derived: BTreeMap<(String, String), String> = events

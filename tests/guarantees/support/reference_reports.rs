@@ -1,6 +1,5 @@
-//! Reference reports, computed from plain rows of sessions, events and visitors. Each metric is
-//! computed from its documented definition, without regard for speed and without the code under
-//! test.
+//! Reference reports, computed from plain rows of sessions, events and visitors. Each metric
+//! follows its documented definition, without regard for speed and without the code under test.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +28,7 @@ pub struct ReferenceReports<'a> {
     /// The time at which each visitor id was first seen.
     first_seen: BTreeMap<Visitor, i64>,
     zone: Tz,
-    /// Today. Reports list later days only up to the last one with sessions.
+    /// Today. Reports list later days only up to the last day with sessions.
     today: NaiveDate,
     /// Whether each session is selected by the conditions of a report.
     is_selected: Vec<bool>,
@@ -65,13 +64,13 @@ pub(super) fn decimals(part: i64, whole: i64) -> Value {
     json!(round_half_up(100 * part, whole) as f64 / 100.0)
 }
 
-/// Returns the mean of microseconds in milliseconds, or null if there are none.
+/// Returns the mean, in milliseconds, of times in microseconds; null if there are none.
 pub(super) fn mean_ms(sum: i64, count: i64) -> Value {
     if count == 0 { Value::Null } else { round_half_up(sum, 1000 * count).into() }
 }
 
 impl<'a> ReferenceReports<'a> {
-    /// Creates reports of tables, with days in a time zone.
+    /// Creates reports on the given tables, with days in a time zone.
     pub fn new(tables: &'a Tables, zone: Tz, today: NaiveDate) -> ReferenceReports<'a> {
         let sessions = tables["sessions"].as_slice();
         let mut by_key: BTreeMap<Visitor, Vec<usize>> = BTreeMap::new();
@@ -191,8 +190,8 @@ impl<'a> ReferenceReports<'a> {
         visitors
     }
 
-    /// Returns the number of visitors that were first seen between two days, or that have only a
-    /// session key.
+    /// Returns the number of visitors that were first seen between two days or have only a session
+    /// key.
     fn count_new<'v>(
         &self,
         visitors: impl Iterator<Item = &'v Visitor>,
@@ -229,7 +228,7 @@ impl<'a> ReferenceReports<'a> {
         }})
     }
 
-    /// Returns the days up to today, and later days up to the last one with sessions, each with its
+    /// Returns the days up to today, and later days up to the last day with sessions, each with its
     /// sessions.
     fn days(&self, scope: &Scope) -> Vec<(NaiveDate, Vec<&'a Row>)> {
         let mut days: BTreeMap<NaiveDate, Vec<&Row>> = BTreeMap::new();
@@ -415,7 +414,7 @@ impl<'a> ReferenceReports<'a> {
         let data = || self.sessions.iter().map(|row| self.day(number(row, "started_at")));
         let from = start(scope.from);
         let last = scope.to.min(self.today.max(data().max().unwrap()));
-        // The days of each period, from the first with data.
+        // The days of each period, from the first period with data on.
         let mut periods: Vec<(NaiveDate, Vec<NaiveDate>)> = Vec::new();
         for day in from.max(start(data().min().unwrap())).iter_days().take_while(|day| *day <= last) {
             match periods.last_mut() {
@@ -454,8 +453,8 @@ impl<'a> ReferenceReports<'a> {
             let members: Vec<Vec<(usize, bool)>> = sessions
                 .iter()
                 .filter(|(visitor, _)| period_of(self.first_seen[*visitor]) == Some(first))
-                // Number of periods since the cohort's own: 0 also for a session that started in
-                // the previous period and contained the visitor's id only later.
+                // Number of periods since the cohort's period. It is also 0 for a session that
+                // started in the previous period, before the visitor's first event.
                 .map(|(_, list)| {
                     list.iter().map(|(p, returned)| (p.saturating_sub(first), *returned)).collect()
                 })
@@ -516,8 +515,8 @@ impl<'a> ReferenceReports<'a> {
         for at in self.counted(scope) {
             let mut unanswered: Option<i64> = None;
             let mut session_events = self.events[at].clone();
-            // At the same instant, messages sent precede messages received, and messages received
-            // with a response time precede those without.
+            // Of messages with the same time, sent messages come first, then received messages with
+            // a response time, then received messages without one.
             session_events.sort_by_key(|event| {
                 let rank = match text(event, "event_name") {
                     Some("message_received") if Self::time(event, "response_time_ms").is_some() => 1,
@@ -572,7 +571,7 @@ impl<'a> ReferenceReports<'a> {
         (0..self.sessions.len()).filter(is_active).count()
     }
 
-    /// Returns the start and the first event's id of each counted session, newest first.
+    /// Returns the start and the id of the first event of each counted session, newest first.
     pub fn newest(&self, scope: &Scope) -> Vec<(i64, String)> {
         let row = |row: &Row| (number(row, "started_at"), text(row, "first_event_id").unwrap().to_owned());
         let mut all: Vec<_> = self.rows(&self.counted(scope)).into_iter().map(row).collect();
@@ -582,7 +581,7 @@ impl<'a> ReferenceReports<'a> {
 }
 
 /// Returns a percentile of sorted times by nearest rank, in milliseconds: the smallest time that at
-/// least `percent` percent do not exceed.
+/// least `percent` percent of the times do not exceed.
 pub(super) fn rank_ms(times: &[i64], percent: usize) -> Option<i64> {
     let count = (1..=times.len()).find(|count| count * 100 >= percent * times.len());
     count.map(|count| round_half_up(times[count - 1], 1000))

@@ -1,5 +1,5 @@
-//! Reference reports that depend on the order of events. They are computed from plain rows by their
-//! documented definitions, without the code under test.
+//! Reference reports that depend on the order of events, computed from plain rows by their
+//! documented definitions and without the code under test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +69,7 @@ impl ReferenceReports<'_> {
             };
             let (sent, received) = (times("message_sent"), times("message_received"));
             let Some(first) = sent.first() else { continue };
-            // A reply at the same instant comes after the message.
+            // A reply at the time of the message comes after the message.
             let first_response = received.iter().find(|time| *time >= first).map(|time| time - first);
             // For each reply, the earliest message that it answers.
             let mut answered_by: BTreeMap<i64, i64> = BTreeMap::new();
@@ -159,8 +159,8 @@ fn chain_from(events: &[(bool, &Row)], start: usize, spec: &FunnelSpec) -> Vec<i
         let time = number(event, "timestamp");
         let is_late = spec.within.is_some_and(|within| time - first > within);
         let is_excluded = position > start && spec.exclude.iter().any(|step| matches(event, step));
-        // In tests of steps in any order, all steps have different names, so an event passes at
-        // most one.
+        // In tests of steps in any order, all steps have different names, so an event completes at
+        // most one step.
         let step = match spec.order {
             "any" => open.iter().position(|step| matches(event, step)),
             _ => (!open.is_empty() && matches(event, &open[0])).then_some(0),
@@ -243,7 +243,7 @@ fn visitor(session: &Row) -> String {
 }
 
 impl ReferenceReports<'_> {
-    /// Returns the report `goals` for the given events, in the order of their names in the list.
+    /// Returns the report `goals` for the given events, in their order.
     pub fn goals(&self, scope: &Scope, goals: &[Step]) -> Value {
         let sessions = self.counted_sessions(scope);
         let visitors: BTreeSet<String> = sessions.iter().map(|(session, _)| visitor(session)).collect();

@@ -11,7 +11,7 @@ use wa::store::snapshot::Snapshot;
 
 /// A row: values by column name, with JSON columns parsed.
 pub type Row = BTreeMap<String, Value>;
-/// The rows of each table by its name, in order of the table's key.
+/// The rows of each table, by the name of the table and in order of its key.
 pub type Tables = BTreeMap<&'static str, Vec<Row>>;
 
 /// The columns that depend on the time of the write rather than on the events.

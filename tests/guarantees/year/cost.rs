@@ -5,7 +5,7 @@ use std::path::Path;
 use wa::store::columns::Table;
 use wa::store::manifest::Manifest;
 
-/// The cost of a night without a disruption, and the size of the store after it.
+/// The cost of a night without a disruption, and the size of the store after that night.
 #[derive(Clone, Debug)]
 pub struct Cost {
     /// The number of the night.
@@ -14,11 +14,11 @@ pub struct Cost {
     pub ticks: Option<u64>,
     /// Wall-clock time in seconds.
     pub seconds: f64,
-    /// Files of each table.
+    /// Number of files of each table.
     pub files: [u64; 4],
     /// Bytes of each table.
     pub bytes: [u64; 4],
-    /// All files in the store.
+    /// Number of all files in the store.
     pub all_files: u64,
 }
 

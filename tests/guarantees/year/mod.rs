@@ -6,7 +6,7 @@
 //! Retention must be exact to the day, and the store must not grow, except for data that is never
 //! pruned.
 //!
-//! By default, the year has 60 nights and short retention periods. The full one has 400 nights and
+//! By default, the year has 60 nights and short retention periods. A full year has 400 nights and
 //! the default retention periods:
 //!
 //! ```sh

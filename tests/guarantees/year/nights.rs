@@ -68,7 +68,7 @@ pub struct Year {
     pruned: Option<i32>,
     /// All events that were stored at any time.
     stored_events: BTreeMap<(String, String), Row>,
-    /// The data files from which they were read.
+    /// The data files from which these events were read.
     files_read: BTreeSet<String>,
     costs: Vec<Cost>,
     /// The numbers of processes killed before their end, and of failed disks.
@@ -157,7 +157,8 @@ impl Year {
             _ => {}
         }
         self.ingest(night);
-        // Collect stored events before gc prunes some of them. The time for this does not count.
+        // Collect stored events before gc prunes some of them. This time is not part of the
+        // measured time.
         let pause = Instant::now();
         self.collect_stored_events();
         let pause = pause.elapsed();
@@ -196,7 +197,8 @@ impl Year {
         if night < 4 {
             self.traffic.history(night, night);
         }
-        // Send earlier days of that chatbot, after the sessions of its first days were pruned.
+        // Send earlier days of the separate chatbot, after the sessions of its first days were
+        // pruned.
         if night == nights - 5 {
             (-6..-3).for_each(|day| self.traffic.history(day, night));
         }
@@ -206,7 +208,7 @@ impl Year {
         if night % 5 == 2 {
             self.traffic.malformed(night);
         }
-        // A copy of a log from some nights ago, or from a pruned day.
+        // Send a copy of a log from four nights ago, or of a pruned day.
         let back = if night % 20 == 13 { events + 3 } else { 4 };
         if night % 7 == 6
             && let Some(log) = self.logs.get(&format!("day-{:03}.ndjson", night - back))
@@ -262,7 +264,7 @@ impl Year {
         let rejected: u64 = total["rejected"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
         let sum = count("stored") + count("duplicate") + count("already_pruned") + rejected;
         assert_eq!(count("read"), sum, "night {night}: {summary:#}");
-        // An interrupted run may already have ingested a log, which is then not read again.
+        // An interrupted run may already have ingested a log. The log is then not read again.
         let interrupted =
             matches!(self.disruption(night), Disruption::IngestKilled | Disruption::DiskFailsIngest);
         assert!(
@@ -400,8 +402,8 @@ impl Year {
         for cost in &self.costs {
             let [events, sessions, months, visitors] = cost.files;
             let most = (cost.night + 20) as u64 / 30 + 2;
-            // One file per day. Events can be a day ahead, and continued sessions can be a day
-            // behind.
+            // One file per day. There can be one more day of events, and one more day of continued
+            // sessions.
             assert!(events <= self.plan.events as u64 + 1, "{cost:?}");
             assert!(sessions <= self.plan.sessions as u64 + 2, "{cost:?}");
             assert!(months <= most && visitors <= most, "{cost:?}");

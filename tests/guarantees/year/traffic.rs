@@ -16,9 +16,10 @@ pub struct Line {
     pub text: String,
     /// The kind, which determines the expected outcome.
     pub kind: LineKind,
-    /// The day of its events in UTC; `None` if that day is never pruned before the line is read.
+    /// The UTC day of the line's events; `None` if that day is never pruned before the line is
+    /// read.
     pub day: Option<i32>,
-    /// The number of its events.
+    /// The number of the line's events.
     pub events: u64,
 }
 
@@ -53,7 +54,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Creates a generator, which generates the same visits in every run.
+    /// Creates a generator of the same visits in every run.
     pub fn new() -> Traffic {
         Traffic { rng: Rng(2026), lines: 0, visits: 0, visitors: 0, due: BTreeMap::new() }
     }
@@ -62,7 +63,8 @@ impl Traffic {
     pub fn day(&mut self, day: i32, visits: u64) {
         for _ in 0..visits {
             let key = self.rng.below(8) as u8;
-            // One in six starts in the last minutes of the day and may continue past midnight.
+            // One visit in six starts in the last minutes of the day and may continue past
+            // midnight.
             let start = match self.rng.below(6) {
                 0 => 86_400 - self.rng.below(900),
                 _ => self.rng.below(86_400),
@@ -72,7 +74,7 @@ impl Traffic {
         }
     }
 
-    /// Adds visits of a separate chatbot by visitors that return every day. Their lines arrive on
+    /// Adds visits to a separate chatbot by visitors that return every day. Their lines arrive on
     /// the given night.
     pub fn history(&mut self, day: i32, night: i32) {
         for visitor in 0..4 {
@@ -112,7 +114,7 @@ impl Traffic {
                 self.visitors += 1;
                 self.visitors
             }
-            // A returning visitor: any of them, or one of the most recent.
+            // A returning visitor: any earlier visitor, or one of the most recent.
             (None, 2) => self.rng.below(self.visitors + 1),
             (None, _) => self.visitors - self.rng.below(self.visitors.min(60) + 1),
         };
@@ -131,7 +133,8 @@ impl Traffic {
             // The separate chatbot had no data on these days, so they count as not pruned.
             let day = Some(date).filter(|_| history.is_none());
             let line = Line { events: events_in(&text), text, kind: LineKind::Valid, day };
-            // The lines of a session key are in only one of the two logs, except for some copies.
+            // The lines of a session key are in only one of the two logs, except for some repeated
+            // lines.
             let is_growing = key == 6 || key == 7;
             match self.rng.below(50) {
                 _ if history.is_some() => {}
