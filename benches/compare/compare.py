@@ -23,7 +23,7 @@ def compare(bench):
 def rounds(bench, programs, files, expected):
     """Runs every program once per round. Returns the results of all rounds but the first, by name.
 
-    The first round fills the page cache, and the programs must agree in it.
+    The first round fills the page cache and checks that the programs agree.
     """
     kept = {program.name: [] for program in programs}
     for number in range(bench.given.runs + 1):
@@ -69,7 +69,7 @@ GETTERS = [lambda r: r.seconds, lambda r: r.measured.peak / MB, lambda r: r.byte
 
 
 def ratio(value, best):
-    """Formats a value as a multiple of the best peer's."""
+    """Formats a value as a multiple of the best peer's value."""
     return "" if not best else f"{value / best:.2f}"
 
 
@@ -79,7 +79,7 @@ def profile(bench, wa, files):
     for _ in range(bench.given.runs):
         clear(bench.work / "out")
         settle()
-        # The stages are notes, which --quiet would suppress.
+        # `wa` prints the stages as notes, which --quiet would suppress.
         command = wa.command(bench.work / "out" / "store", "ingest", "--profile", *files)
         runs.append(stages(bench.run_well(command).err))
     if not all(runs):
@@ -108,7 +108,7 @@ def memory_curve(bench):
             runs.append(wa.job(files, bench.work / "out", bench.scratch))
             bench.say(f"{times} times: {runs[-1].seconds:.2f} s, {runs[-1].measured.peak / MB:,.0f} MB")
         seconds = median([run.seconds for run in runs])
-        # The maximum and not the median, because memory has to stay within a bound.
+        # Use the maximum, not the median, because memory must stay within a bound.
         peak = max(run.measured.peak for run in runs) / MB
         lines.append([f"{times} times", f"{about['events']:,}", f"{about['bytes'] / MB:,.0f}", f"{peak:,.0f}",
                       f"{seconds:.2f}", f"{about['events'] / seconds:,.0f}"])

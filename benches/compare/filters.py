@@ -16,13 +16,13 @@ from questions import FIGURES, QUESTIONS, sql
 WARM_UP = 1
 ENGINES = {"DuckDB": "duckdb", "Polars": "polars"}
 TARGETS = {"session": 20, "property": 100}
-"""Milliseconds over 30 days, for reports on sessions and for those that need events."""
+"""Targets in milliseconds over 30 days, for reports on sessions and for reports that need events."""
 OF_EVENTS = ["performance", "funnel", "conversations", "paths", "goals"]
-"""Reports that read events without a filter, too."""
+"""Reports that read events even without a filter."""
 REPORTS = ["summary", "trends", "visitors", "sources", "pages", "locations", "devices", "events", "heatmap", "retention",
            "sessions", *OF_EVENTS, "all"]
 UNBROKEN = ["sessions"]
-"""Reports that have no breakdown."""
+"""Reports that do not support a breakdown."""
 SELECTIONS = {
     "session filter": ["--where", "device_type=mobile"],
     "property filter": ["--where", "properties.response_time_ms>2000"],
@@ -134,7 +134,7 @@ def by_engine(bench, engine, question, store, answer):
 def by_values(found):
     """Returns the figures of rows by their values. The last column is a mean, which is not compared.
 
-    A sum over no rows is missing; DuckDB's command line prints NULL.
+    A sum over no rows is missing. DuckDB's command line prints such a sum as NULL.
     """
     count = len(found[0]) - len(FIGURES) - 1 if found else 0
     number = lambda figure: 0 if figure in (None, "", "NULL") else int(figure)
@@ -148,7 +148,7 @@ def figures(answer):
 
 
 def agree(name, expected, found):
-    """Checks that the figures of another engine equal those of `wa`. Pruned visitors are unknown.
+    """Checks that the figures of another engine equal those of `wa`. Ignores visitors of pruned sessions.
 
     Raises Failed if they do not.
     """

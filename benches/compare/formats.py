@@ -2,9 +2,9 @@
 
     python3 formats.py WA FOLDER [--events 200000] [--runs 3]
 
-The events of the workload are written in the formats of PostHog, Segment, GA4 and nginx, and as CSV.
-Each format is ingested into a new store; the fastest run counts. The target is at most 1.5
-times the native time per byte.
+Writes the events of the workload in the formats of PostHog, Segment, GA4 and nginx, and as CSV.
+Ingests each format into a new store, and uses the fastest run. The target is at most 1.5 times the
+time per byte of native lines.
 """
 
 import argparse
@@ -115,7 +115,7 @@ FORMATS = {"posthog": posthog, "segment": segment, "ga4": ga4, "nginx": nginx}
 
 
 def write(folder, events):
-    """Writes the workload in each format; returns the files."""
+    """Writes the workload in each format. Returns the files."""
     native = folder / "native"
     subprocess.run([sys.executable, HERE / "workload.py", native, "--events", str(events)], check=True)
     files = {name: [folder / f"{name}.ndjson"] for name in FORMATS} | {"csv": [folder / "csv.csv"]}
@@ -160,7 +160,7 @@ def main():
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     files = write(options.folder, options.events)
-    # The formats alternate, so that a slow moment of the machine affects all of them.
+    # The formats alternate, so that slow phases of the machine affect all of them.
     best = dict.fromkeys(files, float("inf"))
     for _ in range(options.runs):
         for name, paths in files.items():

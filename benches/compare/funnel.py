@@ -2,11 +2,11 @@
 
     python3 funnel.py WA STORE [DAYS]      needs: pip install chdb
 
-ClickHouse joins events and sessions of the store's Parquet files, as the definition says: an event
-belongs to the session with its key whose interval contains its time. Bot sessions are left out.
-If several events have the same time, windowFunnel accepts them in any order; with `strict_increase`
-it accepts only one of them. `wa` orders them by id, so its counts must lie between the two, which
-differ in few sessions.
+ClickHouse joins the events and sessions of the store's Parquet files. An event belongs to the session
+with its key whose interval contains its time. Bot sessions are excluded. If several events have the
+same time, windowFunnel accepts them in any order; with `strict_increase`, it accepts only one of
+them. `wa` orders them by id, so its counts must lie between these two counts, which differ in few
+sessions.
 """
 
 import json

@@ -36,9 +36,9 @@ class Failed(Exception):
 def run(command, folder, env=None):
     """Runs a program, writes its output to files of a folder, and measures it.
 
-    Linux includes the parent's memory at the time of the spawn in the peak, so the caller must stay
-    small: it imports nothing but the standard library, and separate processes generate workloads and
-    read tables.
+    On Linux, the peak includes the parent's memory at the time of the spawn, so the caller must stay
+    small. It imports only the standard library, and separate processes generate workloads and read
+    tables.
     """
     streams = [Path(folder) / "stdout", Path(folder) / "stderr"]
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -111,7 +111,7 @@ def use_cores(count):
 
 
 def table(header, rows):
-    """Formats rows as a Markdown table: the first column left-aligned, the others right-aligned."""
+    """Formats rows as a Markdown table. The first column is left-aligned, all others right-aligned."""
     rows = [header, *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = []

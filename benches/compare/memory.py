@@ -16,7 +16,7 @@ VARIANTS = [("in order, with ids", False, True), ("shuffled, with ids", True, Tr
             ("in order, without ids", False, False), ("shuffled, without ids", True, False)]
 """Name, whether lines are shuffled, whether lines have ids."""
 HEAPS = 64
-"""Temporary files over which lines are distributed; each is then shuffled in memory."""
+"""Number of temporary files to which lines are distributed. Each file is then shuffled in memory."""
 
 
 def memory(bench):

@@ -1,4 +1,4 @@
-"""Mode `merge`: two stores of the halves of the logs merged into a new store, compared with one ingest."""
+"""Mode `merge`: merging two stores, each with half of the logs, compared with one ingest of all logs."""
 
 import shutil
 
@@ -47,7 +47,7 @@ def merge(bench):
 
 
 def share_key(place, store):
-    """Gives a new store the key of the first one, since stores with different keys cannot be merged."""
+    """Gives a new store the key of the first store, since stores with different keys cannot be merged."""
     key = place / "key"
     if not key.exists():
         key.write_text("".join(f"{byte:02x}" for byte in range(32)))
@@ -59,7 +59,7 @@ def share_key(place, store):
 def agree(name, found, expected, events):
     """Returns the numbers of rows of a store.
 
-    Raises Failed if they are not those of the other stores.
+    Raises Failed if they differ from those of the other stores.
     """
     if found["events"] != events or expected not in (None, found):
         raise Failed(f"rows differ: {name} results in {found}, not in {expected or events}")

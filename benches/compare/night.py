@@ -1,4 +1,4 @@
-"""Mode `night`: one day ingested into a store of a year, and an unchanged folder."""
+"""Mode `night`: ingesting one day into a store of a year, and ingesting an unchanged folder."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def night(bench):
 
 
 def once(bench, wa, before, files):
-    """Returns the seconds of one ingest into a copy of a store, or into a new one."""
+    """Returns the seconds of one ingest into a copy of a store, or into a new store."""
     place(bench, before)
     return wa.ingest(bench.work / "out" / "store", files, bench.scratch).seconds
 

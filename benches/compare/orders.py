@@ -1,8 +1,8 @@
-"""Mode `orders`: the job on the same lines in several orders, by `wa` and its peers in turn.
+"""Mode `orders`: `wa` and its peers run the job, in turn, on the same lines in several orders.
 
-The first case is the workload as it is. The others have the same number of lines in another order,
-or with other keys. Each time is compared with that of `wa` in order, and with the best peer on the
-same files.
+The first case is the unchanged workload. All other cases have the same number of lines in another
+order or with other keys. Each time is compared with the time of `wa` for the unchanged workload, and
+with the best peer on the same files.
 """
 
 import argparse
@@ -24,19 +24,19 @@ VISITOR = re.compile(rb'"anonymous_id":"([^"]*)"')
 
 
 def shuffled(files, chance):
-    """All lines in one file, in random order."""
+    """Yields all lines in one file, in random order."""
     lines = [line for lines in files for line in lines]
     chance.shuffle(lines)
     yield "all", lines
 
 
 def sharded(files, _):
-    """One file for each of 16 shards, by session. Each is in time order."""
+    """Yields one file for each of 16 shards, by session. Each file is in time order."""
     yield from shards(files, session)
 
 
 def sharded_by_visitor(files, _):
-    """One file for each of 16 shards, by visitor. Each is in time order."""
+    """Yields one file for each of 16 shards, by visitor. Each file is in time order."""
     yield from shards(files, visitor)
 
 
@@ -50,12 +50,12 @@ def shards(files, key):
 
 
 def reversed_(files, _):
-    """All lines in one file, the newest first."""
+    """Yields all lines in one file, newest first."""
     yield "all", [line for lines in files for line in lines][::-1]
 
 
 def interleaved(files, _):
-    """Half of the sessions a year earlier, line by line between the others."""
+    """Moves half of the sessions to the previous year, and interleaves their lines with the others."""
     for number, lines in enumerate(files):
         def moved(line):
             return line.replace(b":\"2026-", b":\"2025-") if int(session(line), 16) % 2 else line
@@ -63,14 +63,14 @@ def interleaved(files, _):
 
 
 def late(files, chance):
-    """Every line arrives up to five days after its time."""
+    """Delays every line by up to five days."""
     lines = [(number + chance.random() * LATE_DAYS, line) for number, lines in enumerate(files) for line in lines]
     lines.sort(key=lambda pair: pair[0])
     yield "all", [line for _, line in lines]
 
 
 def one_session(files, _):
-    """All events have one chatbot, session id and visitor."""
+    """Gives all events the same chatbot, session id and visitor."""
     for number, lines in enumerate(files):
         def renamed(line):
             line = CHATBOT.sub(b'"chatbot_id":"00000000-0000-4000-8000-000000000000"', line, count=1)
@@ -80,7 +80,7 @@ def one_session(files, _):
 
 
 def many_chatbots(files, _):
-    """Up to a million chatbots, each with the events of every millionth line."""
+    """Distributes the lines to up to a million chatbots; each chatbot gets every millionth line."""
     count = 0
     for number, lines in enumerate(files):
         renamed = []
@@ -105,7 +105,7 @@ ORDERS = {"shuffled": shuffled, "sharded by session": sharded, "sharded by visit
           "a million chatbots": many_chatbots}
 IN_ORDER, FOUR_TIMES = "in order", "four times the input"
 SAME_EVENTS = {"in order", "shuffled", "sharded by session", "sharded by visitor", "reversed", "late by days"}
-"""Orders that must give the same number of sessions as the lines in order."""
+"""Orders that must result in the same number of sessions as the lines in order."""
 
 
 def orders(bench):

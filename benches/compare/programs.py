@@ -1,4 +1,4 @@
-"""The compared programs: `wa`, and the peers that are installed."""
+"""The compared programs: `wa` and the installed peers."""
 
 import json
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Result:
     events: int
     sessions: int
     seconds: float
-    """For `wa` the whole process, for a peer the time after its import."""
+    """Seconds of the whole process for `wa`; for a peer, seconds after the import of its library."""
     bytes: int
     measured: Measured
 
 
 class Wa:
-    """`wa`."""
+    """The program `wa`."""
 
     name = "wa"
 
@@ -66,7 +66,7 @@ class Peer:
 
 
 def installed(python, threads, folder):
-    """Returns the installed peers, and a sentence for each missing one."""
+    """Returns the installed peers, and a message for each missing peer."""
     peers, missing = [], []
     for name, (module, _) in PEERS.items():
         found = run([python, "-c", f"import {module}; print({module}.__version__)"], folder)
@@ -98,7 +98,7 @@ READERS = {
 
 
 def rows_seen_by_others(python, store, folder):
-    """Counts events and sessions of a store with another tool, or else by the manifest.
+    """Counts events and sessions of a store with another tool, or with the manifest if there is no tool.
 
     Returns the tool's name and the two counts.
     """
@@ -111,9 +111,9 @@ def rows_seen_by_others(python, store, folder):
 
 
 def check(results, expected, wa_store, python, folder):
-    """Checks that all programs found the same events and sessions. Returns a sentence that says so.
+    """Checks that all programs found the same number of events and sessions. Returns a confirmation.
 
-    Raises Failed if they did not.
+    Raises Failed if the numbers differ.
     """
     found = {name: (result.events, result.sessions) for name, result in results.items()}
     who, counts = rows_seen_by_others(python, wa_store, folder)

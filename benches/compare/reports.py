@@ -1,4 +1,4 @@
-"""Mode `reports`: the time of each report as a whole process, and of DuckDB's command line."""
+"""Mode `reports`: whole-process times of each report and of DuckDB's command line."""
 
 import json
 import shutil
@@ -12,10 +12,10 @@ WINDOWED = ["summary", "trends", "events", "sources", "devices", "sessions", "pe
 RUNS = 20
 WARM_UP = 3
 TARGETS = {"wa --version": 5, "summary": 10, "trends": 10, "performance": 100, "summary, as JSON": 10}
-"""Targets in milliseconds, over 30 days of the default workload; `OTHERS` for the rest."""
+"""Targets in milliseconds, over 30 days of the default workload. `OTHERS` is the target of all other reports."""
 OTHERS = 20
 DUCKDB = "summary, by DuckDB"
-"""The row of DuckDB; reports are also shown as a fraction of it."""
+"""The row of DuckDB. Times of reports are also shown relative to it."""
 SUMMARY = """
 select count(*), count(distinct (chatbot_id, coalesce(anonymous_id, user_id, session_id))),
        count(*) filter (messages_sent > 0), avg(duration_seconds), sum(messages_sent), sum(messages_received)
@@ -72,7 +72,7 @@ def program(python):
 
 
 def by_duckdb(bench, wa, duckdb, store, days):
-    """Returns DuckDB's command line for most of the summary; None if sessions are pruned.
+    """Returns DuckDB's command line for most figures of the summary; None if sessions are pruned.
 
     Raises Failed if its result differs from the result of `wa`.
     """

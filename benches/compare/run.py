@@ -1,18 +1,18 @@
-"""Benchmarks `wa`, alone and compared with other programs. Needs Python 3.9 or later, no packages.
+"""Benchmarks `wa`, alone and compared with other programs. Needs only Python 3.9 or later.
 
     cargo build --release
-    python3 benches/compare/run.py                       # wa and each peer that is installed
+    python3 benches/compare/run.py                       # wa and each installed peer
     python3 benches/compare/run.py --scale 4             # four times the input
-    python3 benches/compare/run.py --profile             # the stages of wa as well
+    python3 benches/compare/run.py --profile             # also the stages of wa
     python3 benches/compare/run.py --memory-curve 1,4,16 # wa alone, over inputs of growing size
     python3 benches/compare/run.py memory                # peak memory by order, with and without ids
     python3 benches/compare/run.py orders                # the same lines shuffled, sharded, reversed, …
-    python3 benches/compare/run.py merge                 # two stores merged, and one ingest
+    python3 benches/compare/run.py merge                 # merging two stores, and one ingest
     python3 benches/compare/run.py night                 # one day into a store that holds a year
     python3 benches/compare/run.py trickle               # one day in 288 slices
     python3 benches/compare/run.py reports               # every report, whole process
     python3 benches/compare/run.py filters               # reports with filters and breakdowns
-    python3 benches/compare/run.py year                  # the same on a year of 50,000 sessions a day
+    python3 benches/compare/run.py year                  # a year of 50,000 sessions a day, and reports
     python3 benches/compare/run.py worst                 # inputs with the highest cost per byte
 
 Peers: `python3 -m venv venv && venv/bin/pip install duckdb polars chdb duckdb-cli`, then
@@ -101,7 +101,7 @@ def count(text):
 
 
 def program(text):
-    """Parses the path of a program. A bare name is left for PATH."""
+    """Parses the path of a program. A bare name stays unchanged, to be found in PATH."""
     return text if "/" not in text else str(Path(text).absolute())
 
 

@@ -1,6 +1,6 @@
-"""Compares the tables of stores with the first one: `python3 same_rows.py STORE STORE…`.
+"""Compares the tables of stores with those of the first store: `python3 same_rows.py STORE STORE…`.
 
-For each other store, prints the tables that differ, and the number of rows that only one of the
+For each further store, prints the tables that differ, and the number of rows that only one of the
 two stores has. `created_at` and `updated_at` are not compared: they depend on the time of the ingest.
 """
 

@@ -17,7 +17,7 @@ def result(events=10, sessions=4, seconds=1.0, size=1_000_000, peak=100_000_000)
 
 
 class Agreement(unittest.TestCase):
-    """Programs are compared only if they agree."""
+    """Tests of the check that programs agree."""
 
     def check(self, results, expected, stored=(10, 4)):
         """Checks results against a manifest with the given counts, without a Parquet reader."""
@@ -44,7 +44,7 @@ class Agreement(unittest.TestCase):
 
 
 class Program(unittest.TestCase):
-    """The script as a whole."""
+    """Tests of the whole script."""
 
     def test_help_names_every_mode(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +55,7 @@ class Program(unittest.TestCase):
 
 
 class Figures(unittest.TestCase):
-    """The printed tables."""
+    """Tests of the printed tables."""
 
     def test_ratios_compare_medians_with_best_peer_per_column(self):
         lines = dict((name, cells) for name, *cells in rows({

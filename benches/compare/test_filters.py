@@ -8,7 +8,7 @@ from questions import QUESTIONS, Question, sql
 
 
 class Questions(unittest.TestCase):
-    """The questions, as options of `wa` and as SQL."""
+    """Tests of the questions as options of `wa` and as SQL."""
 
     def test_options_name_the_filter_and_the_breakdown(self):
         question = Question("all", session=("device_type", "mobile"), prop=("ms", 2), by="os_name", by_property="label")
@@ -33,7 +33,7 @@ class Questions(unittest.TestCase):
 
 
 class Figures(unittest.TestCase):
-    """The comparison of answers."""
+    """Tests of the comparison of answers."""
 
     SUMMARY = {"total_sessions": 5, "unique_visitors": 4, "total_conversations": 3, "total_messages_sent": 9,
                "total_messages_received": 8, "error_count": 1}

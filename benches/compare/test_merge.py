@@ -13,7 +13,7 @@ def measured(seconds, peak=1_000_000):
 
 
 class Merge(unittest.TestCase):
-    """Stores that are merged."""
+    """Tests of the measured merges."""
 
     def test_lines_compare_medians_with_the_ingest_and_show_the_highest_peak(self):
         runs = {"one ingest": [measured(2.0), measured(4.0), measured(3.0)],

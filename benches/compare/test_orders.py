@@ -18,7 +18,7 @@ def events(lines):
 
 
 class TestOrders(unittest.TestCase):
-    """Every order has the same lines, or lines with other keys."""
+    """Tests that every order has the same lines, or the same lines with other keys."""
 
     @classmethod
     def setUpClass(cls):
@@ -49,7 +49,7 @@ class TestOrders(unittest.TestCase):
         self.check_shards("sharded by visitor", "anonymous_id")
 
     def check_shards(self, order, key):
-        """Checks that each key is in one shard, and each shard in order of time."""
+        """Checks that each key is in one shard, and that each shard is in time order."""
         shards = self.made(order)
         sessions = [{event[key] for event in events(lines)} for lines in shards.values()]
         self.assertEqual(len(shards), orders.SHARDS)

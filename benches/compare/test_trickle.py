@@ -16,7 +16,7 @@ LINES = [b'{"n":%d,"text":"%s"}\n' % (number, b"x" * (number * 7 % 90)) for numb
 
 
 class Pieces(unittest.TestCase):
-    """A day's log is split into slices without losing lines."""
+    """Tests that slices of a day's log contain every line once."""
 
     def cut(self, lines, count):
         """Splits a log of a few lines."""
@@ -55,10 +55,10 @@ class Pieces(unittest.TestCase):
 
 
 class Sameness(unittest.TestCase):
-    """Reports are measured only on equal stores."""
+    """Tests of the check that stores are equal."""
 
     def same(self, reports, rows, said=""):
-        """Compares two stores with given reports; a stub of Python prints how their rows differ."""
+        """Compares two stores with given reports. A stub of Python prints the differences of their rows."""
         with tempfile.TemporaryDirectory() as folder:
             python = Path(folder) / "python"
             python.write_text(f"#!/bin/sh\necho '{rows}'\necho \"{said}\" >&2\n{'exit 1' if said else ''}\n")
@@ -91,10 +91,10 @@ class Sameness(unittest.TestCase):
 
 @unittest.skipUnless(importlib.util.find_spec("duckdb"), "DuckDB is not installed")
 class Rows(unittest.TestCase):
-    """Rows are compared with their multiplicity and without the times of storage."""
+    """Tests that rows are compared with their multiplicity and without the times of storing."""
 
     def differences(self, rows):
-        """Compares a store with rows 1 and 2, stored at 12, with one with other sessions."""
+        """Compares a store with rows 1 and 2, stored at 12, with a store with other sessions."""
         with tempfile.TemporaryDirectory() as folder:
             stores = [self.store(Path(folder) / "one", "(1, 12), (2, 12)"), self.store(Path(folder) / "two", rows)]
             found = run([sys.executable, HERE / "same_rows.py", *stores], folder)

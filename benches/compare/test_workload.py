@@ -23,7 +23,7 @@ def millis(event):
 
 
 class Workload(unittest.TestCase):
-    """The properties that the benchmarks rely on."""
+    """Tests of the properties that the benchmarks rely on."""
 
     @classmethod
     def setUpClass(cls):

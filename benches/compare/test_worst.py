@@ -29,7 +29,7 @@ def measured(seconds, peak=0):
 
 
 class Logs(unittest.TestCase):
-    """The generated logs."""
+    """Tests of the generated logs."""
 
     def test_log_has_the_requested_size(self):
         for case in worst.CASES:
@@ -38,7 +38,7 @@ class Logs(unittest.TestCase):
                 self.assertGreaterEqual(sum(found), LIMIT)
                 self.assertLess(sum(found[:-1]), LIMIT)
 
-    def test_values_are_distinct_where_the_case_says_so(self):
+    def test_values_that_must_be_distinct_are_distinct(self):
         for name, field in [("chatbots", "chatbot_id"), ("campaign sources", "utm_source"),
                             ("event names of one session", "event_name")]:
             values = [json.loads(line)[field] for line in lines(name)]
@@ -67,14 +67,14 @@ class Logs(unittest.TestCase):
 
 
 class Checks(unittest.TestCase):
-    """The limits of time and memory."""
+    """Tests of the limits of time and memory."""
 
     def limits(self):
         return worst.Limits(types.SimpleNamespace(say=lambda text: None))
 
     def test_ratio_compares_the_time_per_byte(self):
         limits = self.limits()
-        # 2 seconds for 10 MB, where a usual log takes 0.02 µs per byte: ten times as much.
+        # 2 seconds for 10 MB is ten times the usual 0.02 µs per byte.
         limits.add("a case", measured(2, 50_000_000), 10_000_000, 2e-8, 60_000_000)
         self.assertEqual(limits.rows, [["a case", "10", "2.00", "10.0", "50"]])
         self.assertEqual(limits.failed, [])
@@ -85,7 +85,7 @@ class Checks(unittest.TestCase):
         limits.add("large", measured(1, 61_000_000), 1_000_000, 1e-6, 60_000_000)
         self.assertEqual(limits.failed, ["slow: 21 times the CPU time per byte", "large: a peak of 61 MB"])
 
-    def test_documented_exceptions_have_limits_of_their_own(self):
+    def test_documented_exceptions_have_other_limits(self):
         for name, ratio in worst.EXCEPTIONS.items():
             limits = self.limits()
             limits.add(name, measured(ratio), 1_000_000, 1e-6, None)

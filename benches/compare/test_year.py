@@ -21,7 +21,7 @@ def measured(seconds, peak=50_000_000):
 
 
 class DayByDay(unittest.TestCase):
-    """Logs are generated one day at a time."""
+    """Tests of logs that are generated one day at a time."""
 
     def made(self, seed=1, visit_events=2):
         """Generates three days of 400 visits. Returns the lines by file."""
@@ -52,13 +52,13 @@ class DayByDay(unittest.TestCase):
                        "--seed", "1"]
             maker = subprocess.run(command, input="\n", stdout=subprocess.PIPE, text=True, check=True)
             made = sorted(path.name for path in Path(folder).iterdir())
-        # One request: the first day needs none, and the end of input stops the program.
+        # One request makes two files: the first day needs no request, and the end of input stops the program.
         self.assertEqual(made, ["widget-2026-01-01.ndjson", "widget-2026-01-02.ndjson"])
         self.assertEqual([Path(path).name for path in maker.stdout.split()], made)
 
 
 class Tables(unittest.TestCase):
-    """The printed tables."""
+    """Tests of the printed tables."""
 
     def test_night_after_last_day_of_month_is_in_next_month(self):
         self.assertEqual(night_after(Path("logs/widget-2026-01-31.ndjson")), "2026-02-01T02:00:00Z")

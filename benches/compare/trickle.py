@@ -1,4 +1,4 @@
-"""Mode `trickle`: a day in small slices and a gc, compared with a single run."""
+"""Mode `trickle`: ingesting a day in small slices, followed by a gc, compared with a single run."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from programs import HERE, Wa, tables
 from reports import RUNS, WARM_UP, WINDOWED, command
 
 FEW = 20
-"""The number of first and last runs that are compared."""
+"""The number of first runs, and of last runs, that are compared."""
 SINGLE = "a single run"
 
 
@@ -61,7 +61,7 @@ def add(folder, day, number, piece):
 
 
 WAYS = {"appended to one file": append, "one file each": add}
-"""How a slice is added to the folder of logs."""
+"""The ways in which a slice is added to the folder of logs."""
 
 
 def slices(bench, wa, store, before, day, put):
@@ -79,7 +79,7 @@ def slices(bench, wa, store, before, day, put):
 
 
 def pieces(path, count):
-    """Splits a log into slices of whole lines and similar size. Yields the non-empty ones."""
+    """Splits a log into slices of whole lines and similar size. Yields the non-empty slices."""
     total = Path(path).stat().st_size
     with Path(path).open("rb") as log:
         for number in range(1, count + 1):
@@ -95,9 +95,9 @@ def contents(name, store):
 
 
 def same(bench, wa, stores):
-    """Checks that all stores have the same rows and reports. Returns a sentence that says so.
+    """Checks that all stores have the same rows and reports. Returns a confirmation.
 
-    Rows are compared only if DuckDB is installed. Raises Failed if something differs.
+    Rows are compared only if DuckDB is installed. Raises Failed if a row or report differs.
     """
     for name in WINDOWED:
         told = {store: figures(bench, wa, store, name) for store in stores.values()}

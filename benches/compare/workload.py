@@ -2,11 +2,11 @@
 
     python3 workload.py FOLDER [--events 1500000] [--days 30] [--seed 1] [--last-day N]
 
-The logs have the properties of real ones: returning visitors; sessions with pauses of more than 30
-minutes (some of exactly 30, some of a millisecond more), past midnight, or with an old session id;
-lines slightly out of order, lines that arrive hours late in the next day's file, duplicate lines;
- several chatbots, campaigns, bots, a few hundred user agents. At most about two days are in
-memory.
+The logs have the properties of real logs: returning visitors; sessions with pauses of more than 30
+minutes (some of exactly 30 minutes, some of a millisecond more), sessions past midnight or with an
+old session id; lines slightly out of order, lines that arrive hours late in the next day's file, and
+duplicate lines; several chatbots, campaigns, bots, and a few hundred user agents. At most about two
+days are in memory.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 VERSION = 1
-"""Changes when the same arguments produce other bytes."""
+"""Must change when the same arguments generate other bytes."""
 
 FIRST_DAY = date(2026, 1, 1)
 DAY = 86_400_000
@@ -52,7 +52,7 @@ OTHER_EVENTS = [  # name, category, properties
 
 
 def user_agents():
-    """Returns the user agents of people, and those of bots."""
+    """Returns the user agents of people and of bots."""
     chrome = [f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 {tail}"
               for v in range(134, 143)
               for system, tail in [
@@ -128,7 +128,7 @@ class Maker:
         return new
 
     def names(self):
-        """Yields the events of a visit: name, category, properties, ms since the previous one."""
+        """Yields the events of a visit: name, category, properties, milliseconds since the previous event."""
         chance, exp = self.random.random, self.random.expovariate
         yield "widget_loaded", "system", f'{{"load_time_ms":{int(self.random.lognormvariate(5.6, 0.5))}}}', 0
         talks = chance() < 0.45
@@ -171,7 +171,7 @@ class Maker:
             if count == limit:
                 break
             if count and after:
-                # An exact pause is the whole gap: anything added would miss the timeout.
+                # A pause of exactly the timeout must be the whole gap, so nothing is added to it.
                 paused = self.pause()
                 at += paused if paused in (TIMEOUT, TIMEOUT + 1) else after + paused
             stamp = self.stamp(at)
@@ -183,7 +183,7 @@ class Maker:
         return count
 
     def send(self, at, line):
-        """Adds a line to the file of its day of arrival; sometimes late, sometimes twice."""
+        """Adds a line to the file of its day of arrival. Some lines arrive late, and some twice."""
         arrival = at + int(self.random.random() * 3000)
         chance = self.random.random()
         if chance < LATE:
@@ -193,7 +193,7 @@ class Maker:
             self.put(arrival + int(self.random.random() * 3_600_000), line)
 
     def put(self, arrival, line):
-        """Holds a line until its file is written. Lines after the last day go to the last file."""
+        """Stores a line until its file is written. Lines after the last day go to the last file."""
         self.pending[min(arrival // DAY, self.days - 1)].append((arrival, line))
 
     def take(self, day):
@@ -204,7 +204,7 @@ class Maker:
 
 
 def texts(chatbot, who, source, path):
-    """Returns the common parts of lines: the head, the first tail, the other tails."""
+    """Returns the common parts of a visit's lines: the head, the tail of the first line, the tail of all others."""
     referrer, *campaign = source
     page = f"https://www.harbor-coffee.example{path}"
     utm = [(key, value) for key, value in zip(("utm_source", "utm_medium", "utm_campaign"), campaign) if value]
@@ -227,7 +227,7 @@ def volumes(events, days, last_day=None):
 
 
 def make(folder, sizes, seed):
-    """Writes one file per size, and a description. An interrupted run leaves no workload."""
+    """Writes one file per size, and a description. An interrupted run leaves no complete workload."""
     folder = Path(folder)
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -243,7 +243,7 @@ def make(folder, sizes, seed):
         (unfinished / f"widget-{maker.date(day)}.ndjson").write_bytes(text)
     about = {"version": VERSION, "sizes": sizes, "seed": seed, "events": sum(sizes), "bytes": written,
              "end": maker.date(len(sizes) + 1) + "T00:00:00Z"}
-    # This is not the name of a log.
+    # `wa ingest` ignores a file with this name.
     (unfinished / "about.txt").write_text(json.dumps(about))
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

@@ -1,8 +1,9 @@
 """Mode `worst`: CPU time per byte and peak memory for unusual inputs.
 
 Each case generates a log of a given size, ingests it, and runs further commands on the store. The CPU
-time per byte is compared with a usual log of the same size, which is measured in the same run:
-`verify` and `rebuild` with `verify`, other commands with the ingest. The peak is compared with the memory budget.
+time per byte is compared with that of a usual log of the same size in the same run: `verify` and
+`rebuild` are compared with `verify`, all other commands with the ingest. The peak is compared with
+the memory budget.
 """
 
 import json
@@ -22,19 +23,19 @@ NOW = "2026-01-02T12:00:00Z"
 BUDGET = "256M"
 BUDGET_BYTES = 256 << 20
 CONSTANT = 128 << 20
-"""What a process may take beyond the budget: see docs/settings.md."""
+"""Bytes that a process may take in addition to the budget: see docs/settings.md."""
 VERIFY_BYTES = 512 << 20
 """The limit of `wa verify` and `wa rebuild`, which have no budget: see docs/maintenance.md."""
 MAX_RATIO = 20
-"""Maximum CPU time per byte, in times of that of a usual log."""
+"""Maximum CPU time per byte, as a multiple of that of a usual log."""
 EXCEPTIONS = {"9,000 dates": 45, "chatbots: wa verify": 30, "chatbots: wa rebuild": 35}
-"""Limits of cases that cannot keep MAX_RATIO: see docs/benchmarks.md."""
+"""Limits of cases that exceed MAX_RATIO: see docs/benchmarks.md."""
 LOG_BYTES = 690
 """Approximate bytes per line of a usual log."""
 
 
 def numbers(limit, line):
-    """Yields `line(0)`, `line(1)`, … until they have `limit` bytes."""
+    """Yields `line(0)`, `line(1)`, … until the lines have `limit` bytes."""
     written = number = 0
     while written < limit:
         text = line(number)
@@ -44,25 +45,25 @@ def numbers(limit, line):
 
 
 def chatbots(limit):
-    """One event for each chatbot, all on one day."""
+    """Yields one event for each chatbot, all on one day."""
     return numbers(limit, lambda n: f'{{"chatbot_id":"c{n}","session_id":"s","event_name":"a","timestamp":{START + n * 40}}}')
 
 
 def sources(limit):
-    """One event for each campaign source, all of one chatbot and day."""
+    """Yields one event for each campaign source, all of one chatbot and day."""
     return numbers(limit, lambda n: f'{{"chatbot_id":"c","session_id":"s{n}","event_name":"a","utm_source":"u{n}",'
                                     f'"timestamp":{START + n * 40}}}')
 
 
 def dates(limit):
-    """Events distributed over 9,000 dates."""
+    """Yields events distributed over 9,000 dates."""
     first = START - 9_000 * DAY
     return numbers(limit, lambda n: f'{{"chatbot_id":"c","session_id":"s{n}","event_name":"a",'
                                     f'"timestamp":{first + DAY * (n % 9_000) + n % DAY},"event_id":"e{n}"}}')
 
 
 def long_lines(limit):
-    """Lines of 1 MiB with text that cannot be compressed, all of one day."""
+    """Yields lines of 1 MiB with text that cannot be compressed, all of one day."""
     def line(n):
         noise = f"{random.Random(n).getrandbits(4 * 1_048_300):x}"
         return (f'{{"chatbot_id":"c","session_id":"s{n}","event_name":"a","timestamp":{START + n * 1000},'
@@ -71,22 +72,22 @@ def long_lines(limit):
 
 
 def invalid_elements(limit):
-    """Envelopes of elements that are not events, two bytes each."""
+    """Yields envelopes of elements that are not events, two bytes each."""
     return numbers(limit, lambda n: f'{{"chatbot_id":"c","sent_at":{n},"events":[{",".join(["1"] * 500_000)}]}}')
 
 
 def rejected_lines(limit):
-    """Short lines that are not objects, all distinct."""
+    """Yields short lines that are not objects, all distinct."""
     return numbers(limit, lambda n: str(n))
 
 
 def one_session(limit):
-    """Events of one session, in order."""
+    """Yields events of one session, in order."""
     return numbers(limit, lambda n: f'{{"chatbot_id":"c","session_id":"s","event_name":"a","timestamp":{START + n * 40}}}')
 
 
 def event_names(limit):
-    """One event name for each event of one session."""
+    """Yields events of one session, each with a different event name."""
     return numbers(limit, lambda n: f'{{"chatbot_id":"c","session_id":"s","event_name":"a{n}","timestamp":{START + n * 40}}}')
 
 
@@ -98,9 +99,9 @@ class Case:
     lines: object
     """Yields the lines of a log of at least the given size in bytes."""
     share: float = 1
-    """Size of the log, as a part of `--megabytes`."""
+    """Size of the log, as a fraction of `--megabytes`."""
     commands: tuple = ()
-    """Further commands on the store, each as its arguments."""
+    """Further commands on the store, each as a tuple of arguments."""
 
 
 VERIFY = ("verify",)
@@ -121,7 +122,7 @@ INGESTED_FILES = 60_000
 
 @dataclass
 class Usual:
-    """CPU time per byte of a usual log."""
+    """CPU times per byte of a usual log."""
 
     ingest: float
     verify: float
@@ -149,7 +150,7 @@ class Limits:
 
 
 def worst(bench):
-    """Measures all cases and prints a table. Fails if one exceeds a limit."""
+    """Measures all cases and prints a table. Fails if a case exceeds a limit."""
     limits = Limits(bench)
     size = bench.given.megabytes * 1_000_000
     for case in CASES:
@@ -159,7 +160,7 @@ def worst(bench):
     if not bench.given.case or bench.given.case in "ingested files":
         measure_ingested_files(bench, limits)
     print(table(["input", "MB", "CPU s", "ratio", "peak MB"], limits.rows))
-    print(f"\nRatio: CPU time per byte, in times of that of a usual log of the same size. Limits: {MAX_RATIO}; "
+    print(f"\nRatio: CPU time per byte, as a multiple of that of a usual log of the same size. Limits: {MAX_RATIO}; "
           f"{(BUDGET_BYTES + CONSTANT) / MB:,.0f} MB with --memory {BUDGET}; verify and rebuild {VERIFY_BYTES / MB:,.0f} MB.")
     if limits.failed:
         raise Failed("over the limits:\n  " + "\n  ".join(limits.failed))
@@ -198,7 +199,7 @@ def measure_case(bench, limits, case, size):
     store = bench.work / "worst" / "case" / "store"
     for arguments in case.commands:
         settle()
-        # The output can be many megabytes, which would count as memory of the next program.
+        # Discard the output: it can be many megabytes, which would count as memory of the next program.
         command = [bench.given.wa, "--now", NOW, "--store", store, *arguments]
         measured = bench.run_well(["sh", "-c", 'exec "$@" > /dev/null', "sh", *command])
         reads_all = arguments in (VERIFY, REBUILD)
@@ -209,7 +210,7 @@ def measure_case(bench, limits, case, size):
 
 
 def measure_ingested_files(bench, limits):
-    """Measures one new log into a store that knows many files."""
+    """Measures the ingest of one new log into a store with many ingested files."""
     folder = bench.work / "worst" / "logs"
     clear(folder)
     for number in range(INGESTED_FILES):

@@ -1,4 +1,4 @@
-"""Mode `year`: a store filled night by night for a year, and reports on it."""
+"""Mode `year`: fills a store night by night for a year, and runs reports on it."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from reports import tell
 
 HERE = Path(__file__).resolve().parent
 FEW = 30
-"""The number of first and last runs that are compared."""
+"""The number of first runs, and of last runs, that are compared."""
 
 
 def year(bench):
@@ -22,8 +22,8 @@ def year(bench):
     for paths in groups(logs(bench, place), bench.given.at_once):
         wa = Wa(bench.given.wa, {"end": night_after(paths[-1])})
         if nights:
-            # As with cron, gc runs after the reports, so the last day is not compacted yet. With
-            # many days per run, gc would require confirmation because of the clock.
+            # As with cron, gc runs after the reports, so reports read a day that is not compacted yet.
+            # With many days per run, gc would require confirmation because of the clock.
             nights[-1]["gc"] = bench.run_well(wa.command(store, "gc", "--quiet", "--yes"))
         read = sum(path.stat().st_size for path in paths)
         nights.append({"bytes": read, "ingest": wa.ingest(store, paths, bench.scratch)})
@@ -46,7 +46,7 @@ def year(bench):
 
 
 def groups(items, count):
-    """Yields lists of consecutive items; the last one may be shorter."""
+    """Yields lists of consecutive items. The last list may be shorter."""
     group = []
     for item in items:
         group.append(item)
@@ -81,7 +81,7 @@ def row(name, nights):
         runs = [night[step] for night in nights if step in night]
         times = [run.seconds * 1000 for run in runs]
         if not runs:
-            # A single run has no gc.
+            # A year in a single run has no gc.
             cells += ["", "", ""]
             continue
         cells += [f"{median(times):.0f}", f"{min(times):.0f} to {max(times):.0f}",

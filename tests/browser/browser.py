@@ -1,4 +1,4 @@
-"""Opens pages in Chromium and records what they do."""
+"""Opens pages in Chromium, and records their console messages, errors, dialogs and requests."""
 
 import shutil
 import tempfile
@@ -39,8 +39,8 @@ class Browser:
 
     @contextmanager
     def open(self, path, fragment="", width=1280, height=900, init=None, **options):
-        """Opens a file. `page.problems` collects everything that a safe page never causes: console
-        messages, errors, dialogs and requests."""
+        """Opens a file. `page.problems` collects console messages, errors, dialogs and requests, none of
+        which a safe page causes."""
         context = self.browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion=options.pop("reduced_motion", "reduce"), **options)
         page = context.new_page()

@@ -1,4 +1,4 @@
-"""The tests of the dashboard."""
+"""Tests of the dashboard."""
 
 import re
 import unittest
@@ -10,7 +10,7 @@ from shown import duration, number, percent, shown
 from wa import HOSTILE
 
 WINDOWS = {"7 days": 7, "30 days": 30, "90 days": 90, "12 months": 365}
-# Records what the page copies.
+# Records the text that the page copies to the clipboard.
 RECORD_COPIES = """
 Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => { window.copied = text; }}});
 """
@@ -40,10 +40,10 @@ def tile(page, key):
 
 
 class DashboardCase(unittest.TestCase):
-    """A test that opens pages, and fails if the browser reports a problem with one."""
+    """A test that opens pages, and fails if the browser reports a problem with any of them."""
 
     def open(self, path=None, **options):
-        """Opens a page. The end of the test checks that it had no problems."""
+        """Opens a page. At the end of the test, checks that the page caused no problems."""
         context = FIXTURE.browser.open(path or FIXTURE.page, **options)
         page = context.__enter__()
         self.addCleanup(lambda: context.__exit__(None, None, None))
@@ -65,7 +65,7 @@ class DashboardCase(unittest.TestCase):
         self.fail(f"{condition} does not hold")
 
     def assert_no_stray_values(self, page):
-        """Checks that the page shows no missing value as `null`, `undefined` or the like."""
+        """Checks that the page contains no text such as `null` or `undefined` for a missing value."""
         text = page.locator("main").inner_text()
         for word in ("null", "undefined", "NaN", "[object"):
             self.assertNotIn(word, text)
@@ -181,7 +181,7 @@ class Controls(DashboardCase):
         self.assertEqual(copied[0], ",".join(keys))
         self.assertEqual(copied[1:-1], [",".join(str(row[key]) for key in keys) for row in trends])
 
-    def test_copy_without_a_clipboard_still_answers(self):
+    def test_copy_without_a_clipboard_shows_a_result(self):
         page = self.open(init="Object.defineProperty(navigator, 'clipboard', {value: undefined});")
         button = page.get_by_role("button", name="Copy Channels as CSV")
         button.click()
@@ -288,7 +288,7 @@ class Look(DashboardCase):
 
     def test_figures_are_whole_at_every_width(self):
         page = self.open()
-        # The widest figures.
+        # Show figures that are as wide as possible.
         page.evaluate("""() => {
           const write = (selector, text) => document.querySelectorAll(selector).forEach((place) => { place.textContent = text; });
           write('.tile-value, .small-figure b', '12,345,678');
@@ -398,7 +398,7 @@ class Safety(DashboardCase):
             }""")
             outcome = page.evaluate("fetch('https://evil.example/').then(() => 'sent', () => 'blocked')")
             self.assertEqual((outcome, page.evaluate("window.hacked ?? null")), ("blocked", None))
-            # The browser reports what it blocked, so the checks of the other tests would notice.
+            # The browser reports blocked requests, so all other tests would detect them.
             self.assertTrue(any("Content Security Policy" in problem for problem in page.problems), page.problems)
 
     def test_page_without_scripts_shows_tables(self):

@@ -3,8 +3,8 @@
 
 Usage: check.py WA LOG... [--shots FOLDER]
 
-With `--shots`, writes screenshots to a folder for inspection. At the end, prints how soon the page of
-20 chatbots and 90 days is painted.
+With `--shots`, writes screenshots to a folder for inspection. At the end, prints the time until the page
+of 20 chatbots and 90 days is painted.
 """
 
 import argparse

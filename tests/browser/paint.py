@@ -1,6 +1,6 @@
-"""Measures how soon a large page is painted.
+"""Measures the time until a large page is painted.
 
-    python3 paint.py WA    prints the measurement alone
+    python3 paint.py WA    prints only this measurement
 """
 
 import statistics

@@ -1,8 +1,8 @@
-"""Formats numbers of JSON as the page shows them."""
+"""Formats numbers from JSON in the way of the page."""
 
 
 def number(value):
-    """Formats a count; a null as a dash."""
+    """Formats a count; null becomes a dash."""
     return "–" if value is None else f"{value:,}"
 
 

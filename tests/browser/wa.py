@@ -1,4 +1,4 @@
-"""Runs `wa`, and makes the stores that the tests open."""
+"""Runs `wa`, and prepares the stores for the tests."""
 
 import json
 import subprocess
@@ -24,11 +24,11 @@ HOSTILE = [
     "__proto__",
     "constructor",
 ]
-"""Texts that are harmful unless they are escaped."""
+"""Texts that are harmful unless the page escapes them."""
 
 
 class Wa:
-    """A store, and the program."""
+    """The program `wa` with a store."""
 
     def __init__(self, program, folder, name):
         self.program = str(Path(program).resolve())

@@ -1,4 +1,4 @@
-"""The values of the tables, as written by any library."""
+"""Compares the values of tables, independently of the library that read or wrote them."""
 
 import csv
 import re
@@ -18,7 +18,7 @@ PARTITIONS = {"events": ("event_date", "date"), "sessions": ("session_date", "da
 DOCUMENTED = {"text": "text", "text (UUID)": "text", "text (JSON)": "text", "int32": "int32",
               "int64": "int64", "float64": "float", "boolean": "bool", "timestamp (µs, UTC)": "timestamp",
               "date": "date"}
-"""The types in `docs/columns.md`, and their names in these scripts."""
+"""The names in these scripts for the types in `docs/columns.md`."""
 
 csv.field_size_limit(sys.maxsize)
 
@@ -27,7 +27,7 @@ csv.field_size_limit(sys.maxsize)
 def types(table):
     """Returns the type of each column, in order, with the partition column at the end.
 
-    They are read from `docs/columns.md`, the documentation for users."""
+    The types come from `docs/columns.md`, the documentation for users."""
     page = Path(__file__).resolve().parents[2] / "docs" / "columns.md"
     section = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     section = next(text for text in section if text.startswith(f"{table}\n"))
@@ -60,14 +60,14 @@ def from_arrow(data, table):
 
 
 def rows_of(rows, table):
-    """Returns the number of occurrences of each row, with values of Python's own types."""
+    """Counts the occurrences of each row. Values have built-in types of Python."""
     kinds = types(table)
     return Counter(tuple(value(row[name], kind) for name, kind in kinds.items()) for row in rows)
 
 
 def value(cell, kind):
     """Converts a value from CSV or Arrow to `kind`."""
-    # Neither an empty text nor `\\N` is a value of a table.
+    # Tables contain neither an empty text nor `\\N`, so both are null.
     if cell is None or cell in ("", "\\N") or cell != cell:
         return None
     if kind == "text":
@@ -91,7 +91,7 @@ def day(cell):
 
 
 def instant(cell):
-    """Returns a time in UTC; a text without an offset is in UTC."""
+    """Returns a time in UTC. A text without an offset is in UTC."""
     if not isinstance(cell, datetime):
         text = re.sub(r"(Z|[+-]00(:?00)?)$", "", str(cell).strip())
         # Some Python versions accept only three or six digits.
@@ -101,7 +101,7 @@ def instant(cell):
 
 
 def difference(actual, expected):
-    """Returns some rows that only one of the two has; `None` if there are none."""
+    """Returns examples and numbers of the rows that only one side has; `None` if both are equal."""
     missing, extra = expected - actual, actual - expected
     if not missing and not extra:
         return None

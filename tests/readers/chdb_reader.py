@@ -1,4 +1,4 @@
-"""ClickHouse, as the library chDB."""
+"""Reader for ClickHouse, embedded as the library chDB."""
 
 import json
 from datetime import date, datetime, timezone
@@ -45,7 +45,7 @@ SETTINGS = "use_hive_partitioning = 1, output_format_json_quote_64bit_integers =
 
 
 def kind(type):
-    """Returns the type of the values of a column; a UInt64 is a count."""
+    """Returns the type of a column's values. Other types, such as UInt64 of counts, are returned unchanged."""
     for wrapper in ("LowCardinality(", "Nullable("):
         type = type.removeprefix(wrapper)
     type = type[:-1] if type.endswith("))") or type.endswith(")") and "(" not in type else type

@@ -2,9 +2,9 @@
 """Checks that other libraries read the tables of a store.
 
 Ingests sample data into a temporary store. Then every library filters, sorts, groups, joins and
-writes all four tables. The results must equal those of `wa report`, and all files written must hold
-the same values. The recipes of `docs/tables.md` and `docs/sql-questions.md`, and the views of
-`wa views`, are checked too.
+writes all four tables. The results must equal those of `wa report`, and the written files must
+contain the same values. The script also checks the recipes of `docs/tables.md` and
+`docs/sql-questions.md`, and the views of `wa views`.
 
 Usage: check.py WA LOG... [--reader NAME]... [--update-docs] [--keep]
 """
@@ -33,7 +33,7 @@ def load(name):
 
 
 def check(name, actual, expected):
-    """Compares a result with the expected one."""
+    """Compares a result with the expected result."""
     if actual != expected:
         raise AssertionError(f"{name}:\n  read     {shorten(actual)}\n  expected {shorten(expected)}")
 
@@ -91,7 +91,7 @@ def main():
                 output.mkdir()
                 check_reader(reader, expected, output)
                 print(f"{name} {reader.version}: passed")
-            except Exception as error:  # A library fails with errors of its own types.
+            except Exception as error:  # Libraries raise exceptions of various types.
                 failed += 1
                 print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
     finally:

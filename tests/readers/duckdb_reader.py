@@ -1,4 +1,4 @@
-"""DuckDB."""
+"""Reader for DuckDB."""
 
 from datetime import timezone
 

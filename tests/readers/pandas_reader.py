@@ -1,4 +1,4 @@
-"""pandas, with its own types and with those of Arrow."""
+"""Readers for pandas, with its own types and with the types of Arrow."""
 
 import pandas as pd
 
@@ -36,7 +36,7 @@ class Pandas:
             return "text"
         values = data.dropna()
         if dtype == "float64":
-            # A column of integers with a null.
+            # pandas reads integers with a null as floats.
             return self.nullable.get(data.name, "float")
         types = {type(value).__name__ for value in values}
         if not types:
@@ -125,7 +125,7 @@ class Pandas:
 
     @staticmethod
     def rows(data):
-        """Returns the rows with Python's own numbers."""
+        """Returns the rows with built-in numbers of Python."""
         def plain(value):
             return value.item() if hasattr(value, "item") else value
         return [tuple(plain(value) for value in row) for row in data.itertuples(index=False)]

@@ -1,4 +1,4 @@
-"""Polars."""
+"""Reader for Polars."""
 
 from datetime import timezone
 

@@ -1,4 +1,4 @@
-"""pyarrow."""
+"""Reader for pyarrow."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -124,7 +124,7 @@ def tagged(data, *columns):
 
 
 def rows(data, names):
-    """Returns the rows of columns."""
+    """Returns the rows of the named columns."""
     return list(zip(*(data[name].to_pylist() for name in names)))
 
 

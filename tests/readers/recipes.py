@@ -1,4 +1,4 @@
-"""The recipes of `docs/tables.md`, and the queries of `docs/sql-questions.md`."""
+"""Runs the recipes of `docs/tables.md` and the queries of `docs/sql-questions.md`."""
 
 import contextlib
 import importlib.metadata
@@ -18,7 +18,7 @@ QUESTION = re.compile(r"^```sql\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", flags=re
 
 
 def check(wa, trends):
-    """Runs each recipe; it must count the sessions of `trends`."""
+    """Runs each recipe, and checks that its output contains the session counts of `trends`."""
     page = (DOCS / "tables.md").read_text(encoding="utf-8")
     for name, library in [("DuckDB", "duckdb"), ("Polars", "polars"), ("pandas", "pandas"),
                           ("pyarrow", "pyarrow"), ("ClickHouse (chDB)", "chdb")]:
@@ -44,7 +44,7 @@ def check(wa, trends):
 
 
 def check_questions(wa, update):
-    """Runs each query on the views. Compares the documented result with its own, or replaces it."""
+    """Runs each query on the views. Compares the documented result with the query's result, or replaces it."""
     path = DOCS / "sql-questions.md"
     page = path.read_text(encoding="utf-8")
     database = duckdb.connect()

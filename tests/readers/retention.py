@@ -1,4 +1,4 @@
-"""The report `retention`, compared with cohorts in SQL: joins in DuckDB, `retention` in ClickHouse."""
+"""Compares the report `retention` with cohorts in SQL: joins in DuckDB, `retention` in ClickHouse."""
 
 from chdb_reader import ChDb
 from duckdb_reader import DuckDb
@@ -31,7 +31,7 @@ group by cohort, period having visitors > 0 order by cohort, period
 
 
 def check(wa):
-    """Compares the weekly cohorts of all data."""
+    """Compares the weekly cohorts of the report with those of each engine."""
     report = wa.report("retention", "--days", "60")
     window = {"first": report["from"], "last": report["to"]}
     expected = [(cohort["cohort"], cell["period"], cell["visitors"])

@@ -1,4 +1,4 @@
-"""Spark, if `pyspark` is installed. Only the views are read."""
+"""Reader for Spark, if `pyspark` is installed. It reads only the views."""
 
 from datetime import timezone
 

@@ -1,7 +1,7 @@
-"""The queries in SQL, for libraries with a SQL interface.
+"""Queries for libraries with a SQL interface.
 
-`{sessions}` and similar names stand for the tables. Everything else is plain SQL, except for a few
-functions that a reader replaces.
+`{sessions}` and similar names stand for the tables. Each reader supplies a few expressions, such
+as `{visitor}`; the rest is standard SQL.
 """
 
 SUMMARY = """

@@ -5,7 +5,7 @@ from summary import MISSING, summary
 
 
 class SqlReader:
-    """Runs the queries of `sql.py`, with methods that a library implements."""
+    """Runs the queries of `sql.py`. A subclass per library implements `query` and `table`."""
 
     visitor = "chatbot_id || coalesce(' a' || anonymous_id, ' u' || user_id, ' s' || session_id)"
     day_first_seen = "cast(v.first_seen_at as date)"
@@ -38,7 +38,7 @@ class SqlReader:
         return self.integers(self.rows(sql.DAILY_STATS, first=first, last=last))
 
     def integers(self, rows):
-        """Returns rows with Python's integers: some libraries return a sum as a decimal number."""
+        """Returns rows with integers of Python. Some libraries return a sum as a decimal number."""
         return [(day, *(int(number) for number in numbers)) for day, *numbers in rows]
 
     def group(self, column, first, last):

@@ -1,4 +1,4 @@
-"""The metrics of `wa report summary`, from totals that a reader found."""
+"""Computes the metrics of `wa report summary` from the totals of a reader."""
 
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Views of `wa views`: they must hold the rows of the tables, with columns of the same types."""
+"""Checks that the views of `wa views` have the rows and the column types of the tables."""
 
 import importlib.util
 
@@ -10,7 +10,7 @@ from duckdb_reader import DuckDb
 from wa import TABLES, Wa
 
 STORE = "it's a [store]"
-"""A path with characters that need quotes or are patterns."""
+"""A folder name with a quote, and with characters that are special in glob patterns."""
 
 
 class DuckDbViews(DuckDb):
@@ -29,7 +29,7 @@ class ChDbViews(ChDb):
     def __init__(self, store):
         super().__init__(store)
         self.session = chdb.session.Session()
-        # The views must not rely on this setting.
+        # The views must work without this setting.
         self.session.query("set use_hive_partitioning = 0")
 
     def create(self, text):
@@ -73,6 +73,6 @@ def check(wa, expected, folder):
 
 
 def statements(text):
-    """Returns the statements of a text."""
+    """Splits a text into SQL statements."""
     lines = [line for line in text.splitlines() if not line.startswith("--")]
     return [statement for statement in "\n".join(lines).split(";\n") if statement.strip()]

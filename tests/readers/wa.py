@@ -1,4 +1,4 @@
-"""Expected values, from `wa`'s own reports."""
+"""Computes the expected values from the reports of `wa`."""
 
 import json
 import subprocess
@@ -27,20 +27,20 @@ class Expected:
     groups: dict
     """For a column of `sessions`, the number of sessions by value, in descending order."""
     events: list
-    """Event name, events and sessions, the most frequent first."""
+    """Event name, number of events and number of sessions, most frequent event first."""
     new_visitors: int
     latest: list
-    """Time and name of the latest events, the latest first."""
+    """Time and name of the latest events, newest first."""
     names: list
-    """A table to join with: the ids of two chatbots, and a name."""
+    """A table to join with: the ids of two chatbots, each with a name."""
     names_with_sessions: list
-    """The names, with the number of sessions."""
+    """These names, each with the number of sessions."""
     cells: dict
     """All values by table, as pyarrow reads them."""
 
 
 class Wa:
-    """`wa` and a store."""
+    """The program `wa` with a store."""
 
     def __init__(self, program, store):
         self.program = program
@@ -52,12 +52,12 @@ class Wa:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
 
     def ingest(self, logs):
-        """Ingests logs into the store, in two runs, so that some partitions have two files."""
+        """Ingests logs into the store in two runs, so that some partitions have two files."""
         self.run("ingest", "--quiet", *logs[::2])
         self.run("ingest", "--quiet", *logs[1::2])
 
     def report(self, name, *options):
-        """Returns a report, with all its rows."""
+        """Returns a report as JSON."""
         window = WINDOW if "--days" not in options else WINDOW[2:]
         return json.loads(self.run("report", name, *window, *options, "--format", "json"))
 
@@ -110,5 +110,5 @@ class Wa:
 
 
 def ordered(rows):
-    """Returns rows of a name and counts by descending count, then by name."""
+    """Sorts rows of a name and counts by descending count, then by name."""
     return sorted(rows, key=lambda row: (-row[1], row[0]))

@@ -88,7 +88,7 @@ def main():
     folder = tempfile.mkdtemp()
     db = Database(job.threads, folder)
     db.session.query("create database w engine = Atomic")
-    # The startup of the server's threads is not part of the job.
+    # Starting the server's threads is not part of the job.
     job.began = job.last = time.perf_counter()
     read(db, job.files)
     job.step("read")

@@ -3,8 +3,9 @@
     python3 peers/duckdb_peer.py OUTPUT-FOLDER THREADS FILE…
 
 Each peer reads the logs, drops duplicate events, splits sessions at gaps of more than 30 minutes,
-aggregates sessions and days, and writes events, sessions and days as Parquet with Zstandard, the
-first two partitioned by day. Each is idiomatic and works in memory, without a database on disk.
+and aggregates sessions and days. It writes events, sessions and days as Parquet with Zstandard;
+events and sessions are partitioned by day. Each peer uses idiomatic code and works in memory,
+without a database on disk.
 """
 
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 
 TEXTS = ["session_id", "anonymous_id", "user_id", "event_name", "event_category", "page_url", "page_title", "referrer",
          "landing_page", "user_agent", "ip_address", "utm_source", "utm_medium", "utm_campaign"]
-"""The text fields of the workload (ids and times may have other types)."""
+"""The text fields of the workload. Ids and times may have other types."""
 
 PROPERTIES = {"load_time_ms": int, "response_time_ms": int, "message_length": int, "fields": int, "rating": int,
               "code": int, "triggered_by": str, "source": str, "label": str, "message": str}

@@ -1,14 +1,14 @@
-"""Filtered and broken-down summaries: the conditions, and the same query in SQL and in Polars.
+"""Questions for filtered and broken-down summaries: the options of `wa`, and queries in SQL and Polars.
 
 A session satisfies a condition on a property if one of its events does. A session counts for each
-value of a property that its events have, or else for `unknown`. An event belongs to the session
-with its chatbot and session id whose interval contains its time.
+value that its events have for a property, or for `unknown` if they have none. An event belongs to
+the session with its chatbot and session id whose interval contains its time.
 """
 
 from dataclasses import dataclass
 
 FIGURES = ["total_sessions", "unique_visitors", "total_conversations", "total_messages_sent", "total_messages_received"]
-"""The compared figures, by their name in the report `summary`."""
+"""The figures to compare, by their names in the report `summary`."""
 COLUMNS = ["id", "chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at", "duration_seconds",
            "messages_sent", "messages_received"]
 """The columns of sessions that the queries read."""
@@ -85,7 +85,7 @@ where event_date between '{start}' and date '{end}' + 1 and e."timestamp" betwee
         tables.append(f"found as (select distinct s.id, {text} as value {events} and {text} is not null)")
         selected += " left join found using (id)"
         value = ", ".join([*filter(None, [value]), "coalesce(value, 'unknown')"])
-    # A query without groups has one row, also if no session is selected.
+    # A query without groups has one row even if no session is selected.
     grouped = f"group by {value}" if value else ""
     return f"""with {", ".join(tables)}
 select {value or "''"}, count(*), count(distinct (chatbot_id, coalesce(anonymous_id, user_id, session_id))),

@@ -2,8 +2,8 @@
 
     python3 peers/questions_peer.py ENGINE QUESTION STORE START END THREADS
 
-QUESTION is a name of questions.py. Prints a line of JSON: the rows, and the wall and CPU seconds
-after the library is imported and, for DuckDB, the database is open.
+QUESTION is a name from questions.py. Prints a line of JSON: the rows, and the wall and CPU seconds of
+the query. Importing the library and opening DuckDB's database are not measured.
 """
 
 import json
