@@ -110,8 +110,12 @@ fn push_names(names: &[(String, String)], text: &mut String) {
     let mut assets = false;
     for (old, new) in names {
         if new != ASSET {
-            let old = if old.trim().is_empty() { "no name".to_owned() } else { format!("`{old}`") };
-            push_item(&format!("{old} becomes `{new}`"), text);
+            let subject = match old.trim() {
+                "" => "no name".to_owned(),
+                "*" if old.starts_with(' ') => "a request without a method".to_owned(),
+                _ => format!("`{old}`"),
+            };
+            push_item(&format!("{subject} becomes `{new}`"), text);
         } else if !std::mem::replace(&mut assets, true) {
             let assets = "requests for style sheets, scripts, images, fonts and media become";
             push_item(&format!("{assets} `{ASSET}`, without a page URL"), text);
