@@ -58,7 +58,7 @@ pub fn update(
         for day in seen.into_iter().chain(update.previous.counted_new_on) {
             if !days.contains(day, chatbot) {
                 days.add(day, chatbot);
-                // An aggregate omits a chatbot of which only visitors changed.
+                // An aggregate omits chatbots whose sessions did not change.
                 aggregates.remove(&day);
             }
         }
