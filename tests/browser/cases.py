@@ -217,6 +217,17 @@ class Controls(DashboardCase):
         self.assertTrue(page.locator(".tip").is_visible())
         self.assertIn("Previous period", page.locator(".tip").inner_text())
 
+    def test_previous_period_is_drawn_from_the_first_day_of_the_data(self):
+        # The previous period is 11 September to 10 October. The data begins on 1 October, so the line
+        # has 10 points, which end at the right edge of the chart.
+        page = self.open()
+        drawn = page.locator(".chart path.previous").get_attribute("d")
+        self.assertEqual(len(re.findall("[ML]", drawn)), 10, drawn)
+        current = page.locator(".chart path.line").get_attribute("d")
+        self.assertEqual(len(re.findall("[ML]", current)), 30, current)
+        last = lambda path: path.split("L")[-1].split()[0]
+        self.assertEqual(last(drawn), last(current))
+
     def test_annotations_are_marked_as_text(self):
         page = self.open()
         self.assertEqual(page.locator(".notes li").all_inner_texts(),

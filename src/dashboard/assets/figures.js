@@ -34,8 +34,8 @@ function change(found) {
     el('span', { class: 'before' }, `from ${before}`));
 }
 
-// Returns the days, values and previous values of a series.
-function seriesOf(view, groupName, key) {
+// Returns the days, values and previous values of a series. `begins` is the first day of the store.
+function seriesOf(view, data, groupName, key) {
   const answer = view[groupName];
   const group = answer.groups[groupName === 'visitors' ? 'days' : 'trends'];
   const [, label, unit] = group.metrics[group.metricKeys.indexOf(key)];
@@ -54,6 +54,7 @@ function seriesOf(view, groupName, key) {
     label: labels[key] || label,
     values: column(group, key),
     previousDays: days.map((day) => plusDays(day, -view.window.days)),
+    begins: (data.health.tables.find(([name]) => name === 'sessions') || [])[1] || null,
   };
 }
 
@@ -65,7 +66,7 @@ function figures(view, data, state) {
     state.metric = chosen;
     tiles.forEach(([key, tile]) => tile.setAttribute('aria-pressed', String(key === chosen)));
     const source = [...MAIN_FIGURES, ['messages', 'trends', 'messages']].find(([key]) => key === chosen) || MAIN_FIGURES[0];
-    const series = seriesOf(view, source[1], source[2]);
+    const series = seriesOf(view, data, source[1], source[2]);
     const notes = data.annotations.filter(([day]) => series.days.includes(day));
     place.replaceChildren(...[
       el('div', { class: 'legend' },
@@ -82,7 +83,7 @@ function figures(view, data, state) {
       el('span', { class: 'tile-label' }, found.label),
       el('span', { class: 'tile-value' }, format(found.value, found.unit)),
       change(found),
-      sparkline(seriesOf(view, group, metric).values.map((value) => value || 0)));
+      sparkline(seriesOf(view, data, group, metric).values.map((value) => value || 0)));
     tiles.push([key, tile]);
   }
   const messages = el('button', { type: 'button', class: 'quiet', on: { click: () => select('messages') } }, 'Messages by day');

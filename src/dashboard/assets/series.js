@@ -36,7 +36,9 @@ function ticks(max, unit) {
   return all;
 }
 
-// Returns the chart of one metric. `series`: days, values, previous (or null), label, unit.
+// Returns the chart of one metric. `series`: days, values, previous (or null), previousDays, begins,
+// label, unit. The line of the previous period starts where the data begins: before that, no session
+// was logged, which differs from a day without sessions.
 function timeChart(series, annotations) {
   const { days, values, previous, label, unit } = series;
   const frame = el('div', { class: 'chart', tabindex: '0', role: 'group', 'aria-label': `${label} by day. Use the arrow keys to read the days.` });
@@ -59,6 +61,8 @@ function timeChart(series, annotations) {
     const line = (list) => list.map((value, index) => (value === null ? null : [x(index), y(value)])).filter(Boolean);
     const every = Math.max(1, Math.ceil(days.length / Math.max(2, Math.floor((width - left) / 78))));
     const points = line(values);
+    const isLogged = (index) => series.begins === null || series.previousDays[index] >= series.begins;
+    const drawnBefore = line((previous || []).map((value, index) => (isLogged(index) ? value : null)));
     const parts = [
       steps.map((value) => [
         svg('line', { class: 'grid', x1: left, x2: width - right, y1: y(value), y2: y(value) }),
@@ -70,7 +74,7 @@ function timeChart(series, annotations) {
           'text-anchor': index === 0 ? 'start' : x(index) > width - 34 ? 'end' : 'middle',
         }, shortDay(day)) : null)),
       points.length > 1 ? svg('path', { class: 'area', d: `${path(points)}L${points[points.length - 1][0]} ${y(0)}L${points[0][0]} ${y(0)}Z` }) : null,
-      previous ? svg('path', { class: 'previous', d: path(line(previous)) }) : null,
+      drawnBefore.length > 1 ? svg('path', { class: 'previous', d: path(drawnBefore) }) : null,
       points.length > 1 ? svg('path', { class: 'line', d: path(points) }) : points.map(([px, py]) => svg('circle', { class: 'dot', cx: px, cy: py, r: 4 })),
       [...marks].map(([day, notes]) => {
         const at = x(days.indexOf(day));
