@@ -4,8 +4,8 @@
 //! computes the sessions from the retained events. For sessions with pruned events, it uses the
 //! stored rows. Verify compares the computed sessions with the stored rows; rebuild writes them.
 //!
-//! At any time, the memory holds two batches of events of a file, the sessions of about three days,
-//! and earlier open sessions, regardless of the number of days.
+//! At any time, two batches of events of a file, the sessions of about three days, and earlier open
+//! sessions are in memory, regardless of the number of days.
 //!
 //! [`gc()`] prunes, removes IP addresses, compacts and removes orphan files. `status` reads the
 //! manifest, the daily statistics and the newest sessions.

@@ -40,7 +40,7 @@ pub struct ForgetOptions {
 /// occurrence of the identifiers as a value.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if no identifier is given. Fails if there is no store.
+/// Fails with [`ErrorKind::Usage`] if no identifier is given. Fails if there is no store.
 pub fn forget(
     store: &Store,
     identifiers: &[Identifier],
@@ -57,7 +57,7 @@ pub fn forget(
 /// Erases identifiers like [`forget`], with an open writer.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if no identifier is given.
+/// Fails with [`ErrorKind::Usage`] if no identifier is given.
 pub fn forget_with_writer(
     writer: &mut Writer,
     identifiers: &[Identifier],

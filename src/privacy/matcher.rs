@@ -285,7 +285,7 @@ mod tests {
         // An ASCII letter before a combining accent is another letter.
         assert_eq!(redacted(&["user_jose"], "user_jose\u{301}"), "(unchanged)");
         // Bytes that are not UTF-8 are searched, but a match must not begin or end within a UTF-8
-        // character (`é` in Latin-1 is a part of one).
+        // character (`é` in Latin-1 is part of one).
         assert!(matcher(&ids).matches(b"\xff jos\xe9-1"));
         assert!(!matcher(&["user_é"]).matches("user_\u{9875}".as_bytes()));
         assert!(!matcher(&["user_é"]).matches(b"\xff user_\xe9\xa1\xb5"));

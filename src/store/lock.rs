@@ -57,7 +57,7 @@ pub struct LockWait {
 pub trait WaitObserver: Send + Sync + std::fmt::Debug {
     /// Receives the state of the wait, several times a second.
     fn waiting(&self, wait: &LockWait);
-    /// The wait has ended.
+    /// Receives the end of the wait.
     fn ended(&self);
 }
 

@@ -56,7 +56,8 @@ impl<'a> DataFileReader<'a> {
     /// Reads the rows for which `is_selected` is true. Row groups without such rows are skipped.
     ///
     /// # Errors
-    /// As [`DataFileReader::read`], or if `is_selected` has another number of rows.
+    /// Returns the errors of [`DataFileReader::read`], and fails if `is_selected` has another
+    /// number of rows.
     pub fn read_rows(self, is_selected: &[bool]) -> Result<Frame> {
         self.check_rows(is_selected.len())?;
         let groups = self.entry.footer().and_then(|footer| RowGroupReader::new(&self.file, None, footer));
@@ -112,7 +113,7 @@ impl RowGroups<'_> {
     /// `store::decode` does not support are one group.
     ///
     /// # Errors
-    /// As [`DataFileReader::read`].
+    /// Returns the errors of [`DataFileReader::read`].
     pub fn next_group(&mut self) -> Result<Option<Frame>> {
         if self.is_done {
             return Ok(None);

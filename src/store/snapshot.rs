@@ -89,8 +89,8 @@ impl Snapshot {
         Ok(Snapshot { pinned: Arc::new(pinned), ..self.clone() })
     }
 
-    /// Returns a state without files, of the same store and settings. A change computed from that
-    /// state merges its rows with no stored file.
+    /// Returns a state without files, of the same store and settings. Changes computed from that
+    /// state do not merge their rows with stored files.
     pub(crate) fn without_files(&self) -> Snapshot {
         let mut manifest = self.manifest().clone();
         manifest.tables.values_mut().for_each(Vec::clear);

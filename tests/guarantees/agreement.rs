@@ -340,7 +340,7 @@ impl Case {
         for (session, (started, first)) in listed.iter().zip(&expected) {
             let time = chrono::DateTime::parse_from_rfc3339(session["started_at"].as_str().unwrap()).unwrap();
             assert_eq!(time.timestamp_micros(), *started, "sessions of {scope:?}");
-            // Sessions that started at the same instant can be in any order.
+            // Sessions that started at the same time can be in any order.
             if expected.iter().filter(|(time, _)| time == started).count() == 1 {
                 assert_eq!(session["first_event_id"], **first, "sessions of {scope:?}");
             }

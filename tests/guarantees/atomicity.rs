@@ -46,7 +46,7 @@ impl Scenario<'_> {
         let operations = undisturbed.operations();
         eprintln!("{}: {operations} operations", self.name);
         self.check("undisturbed", &undisturbed, self.last_state, self.last_state);
-        // A reported success is durable, even if the power is cut right after it.
+        // A reported success is durable, even if the power is cut immediately afterwards.
         self.check(
             "power cut at the end",
             &undisturbed.after_crash(Surviving::Synced),
@@ -99,7 +99,7 @@ impl Scenario<'_> {
                 crashed.push((disk.after_crash(Surviving::Random(seed)), format!("after power cut {seed}")));
             }
         }
-        // Identical file systems give identical results.
+        // Identical file systems lead to identical results, so each is checked once.
         let mut distinct: Vec<(Arc<MemoryFileSystem>, String)> = Vec::new();
         for (disk, crash) in crashed {
             if !distinct.iter().any(|(other, _)| other.same_content(&disk)) {

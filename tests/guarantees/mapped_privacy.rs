@@ -355,8 +355,8 @@ fn access_log_in_text_is_erased() {
         line("203.0.113.77", "-", "/?ada@example.org", "-"),
         "203.0.113.77 cut off by ada@example.org\n".to_owned(),
     ];
-    // The visitor id is a keyed hash of chatbot, IP address and browser. A first ingest determines
-    // it.
+    // The visitor id is a keyed hash of chatbot, IP address and user agent. A first ingest
+    // determines it.
     let folder = folder();
     fs::write(folder.path().join("access.log"), log.concat()).unwrap();
     ingest(folder.path(), "first", &[folder.path().join("access.log")], &["--chatbot".into(), "c".into()]);

@@ -351,7 +351,7 @@ fn order_of_shuffled_files_takes_at_most_twice_their_space() {
 
 #[test]
 fn order_random_cases_cover_every_feature() {
-    // Without this test, a generator that stops covering a feature would go unnoticed.
+    // This test detects a generator that no longer covers a feature.
     let mut runner = TestRunner::deterministic();
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..100 {

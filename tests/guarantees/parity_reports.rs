@@ -137,7 +137,7 @@ fn reports_in_tasks_reject_other_options() {
     assert!(error.to_string().contains("there is no wa store"), "{error}");
 }
 
-/// A writer may replace a file before its task runs.
+/// A writer can replace a file before the task that reads it runs.
 #[test]
 fn report_in_tasks_is_outdated_after_a_commit() {
     let folder = fixtures::folder();

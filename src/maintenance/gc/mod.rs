@@ -66,8 +66,8 @@ pub struct GcReport {
 /// removes them again.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if the gc needs confirmation and `yes` is not set, or if the settings
-/// differ from those of the store. Fails if there is no store.
+/// Fails with [`ErrorKind::Usage`] if the gc needs confirmation and `yes` is not set, or if the
+/// settings differ from those of the store. Fails if there is no store.
 pub fn gc(store: &Store, settings: &Settings, options: GcOptions) -> Result<Completed<GcReport>> {
     // A mistyped path must not create a store.
     store.snapshot()?;
@@ -98,7 +98,7 @@ fn dry_run(store: &Store, settings: &Settings, options: GcOptions) -> Result<GcR
 /// Runs a [`gc`] with an open writer. `dry_run` is ignored.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] as for [`gc`].
+/// Fails with [`ErrorKind::Usage`] in the same cases as [`gc`].
 pub fn gc_with_writer(writer: &mut Writer, settings: &Settings, options: GcOptions) -> Result<GcReport> {
     check_settings(writer.manifest(), settings)?;
     let confirmation = confirmation_reason(writer.manifest(), settings, options.clock);

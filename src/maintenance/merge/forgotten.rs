@@ -57,7 +57,8 @@ pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Resul
         },
     )?;
     if erased.events + erased.sessions + erased.visitors > 0 {
-        // A rebuild in several parts would read new session files again after they were replaced.
+        // A rebuild in several shards reads session files repeatedly. The new files of this
+        // transaction are removed as soon as they are replaced, so they can be read only once.
         let sessions_together = if erased.sessions > 0 { u64::MAX } else { SESSIONS_TOGETHER };
         let (settings, clock) = (run.settings, run.clock);
         rebuild_tables(run.transaction, &pruned_days, settings, clock, &NoProgress, sessions_together)?;

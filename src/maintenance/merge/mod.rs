@@ -64,9 +64,9 @@ pub struct MergeOptions {
 /// of the first source.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a store is named twice, or if the stores differ
-/// in key, time zone, timeout or IP policy. Fails if a source does not exist or is damaged. Nothing
-/// is changed in either case.
+/// Fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a store is named twice, or if the
+/// stores differ in key, time zone, timeout or IP policy. Fails if a source does not exist or is
+/// damaged. Nothing is changed in either case.
 pub fn merge(
     target: &Store,
     config: &ResolvedConfig,

@@ -68,7 +68,7 @@ impl SourceState<'_> {
 /// Checks that no store is named twice, directly or through a link.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a store is named twice.
+/// Fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a store is named twice.
 pub(super) fn check_distinct(target: &Store, sources: &[MergeSource]) -> Result<()> {
     let real = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let mut known = vec![real(target.dir())];
@@ -119,7 +119,7 @@ pub(super) fn read_all(sources: &[MergeSource]) -> Result<Vec<SourceState<'_>>> 
 /// Checks that all settings that affect rows equal those of the target.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage), with both values.
+/// Fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage) and a message with both values.
 pub(super) fn check(
     target: &Store,
     manifest: &Manifest,

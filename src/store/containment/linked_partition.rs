@@ -49,8 +49,8 @@ pub fn can_be_orphan(name: &str) -> bool {
 }
 
 /// Fails if new files must not be added to the folder of a partition: it is a dangling link, or a
-/// link to a folder with none but other files. `files` are the paths and sizes of the store's files
-/// in it.
+/// link to a folder that contains only other files. `files` are the paths and sizes of the store's
+/// files in it.
 pub fn check_target<'f>(
     fs: &dyn FileSystem,
     store: &Path,

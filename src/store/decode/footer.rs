@@ -297,7 +297,7 @@ fn row_group(reader: &mut Reader, indexes: &[Option<usize>], selected: usize) ->
 fn chunk(reader: &mut Reader) -> Option<ColumnChunk> {
     let (mut codec, mut uncompressed, mut length, mut data, mut dictionary) = (None, None, None, None, None);
     reader.fields(|reader, field| match field.id {
-        // The chunk is in another file.
+        // The chunk is in another file, which is not supported.
         1 => None,
         3 => reader.structure(field, |reader, field| {
             match field.id {

@@ -47,7 +47,7 @@ pub fn read(file: &OpenFile, names: Option<&[&str]>) -> Option<DataFrame> {
 }
 
 /// Reads columns of a file like [`read`], and compares the parts that it reads with their
-/// checksums. Returns `None` also if a part is damaged.
+/// checksums. Also returns `None` if a part is damaged.
 pub fn read_checked(file: &OpenFile, names: Option<&[&str]>, footer: FooterChecksum) -> Option<DataFrame> {
     read_file(file, names, Some(footer))
 }

@@ -27,7 +27,7 @@ impl FileBuilder {
     /// [`append_file`](FileBuilder::append_file) does.
     ///
     /// # Errors
-    /// As [`append_file`](FileBuilder::append_file).
+    /// Returns the errors of [`append_file`](FileBuilder::append_file).
     pub fn append_remaining(&mut self, file: Vec<u8>, removed: &[bool]) -> Result<()> {
         let Some(groups) = footer(&file).and_then(|footer| read_groups(footer, self.table)) else {
             // Another program or version may have written the columns with other Parquet types.

@@ -223,7 +223,7 @@ fn read_chunk(reader: &mut Reader<'_>) -> Option<ChunkEntry> {
     let mut chunk = ChunkEntry::default();
     let (mut data, mut dictionary) = (None, None);
     reader.fields(|reader, field| match field.id {
-        // The chunk is in another file.
+        // The chunk is in another file, which is not supported.
         1 => None,
         3 => reader.structure(field, |reader, field| {
             match field.id {

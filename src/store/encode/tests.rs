@@ -141,7 +141,7 @@ fn assert_round_trip(table: Table, groups: &[Values]) {
     let all = groups.concat();
     check(&decode_with_polars(OpenFile::Bytes(bytes.clone()), None).unwrap(), table, &all);
     check(&Frame::new(decode::read(&OpenFile::Bytes(bytes.clone()), None).unwrap()), table, &all);
-    // Named columns of an open file.
+    // Read named columns of an open file.
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bytes).unwrap();
     let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
@@ -242,7 +242,7 @@ fn row_groups_without_removed_rows_are_copied() {
     let shrunk = [&shrunk[..9], &shrunk[10..]].concat();
     let rows = [&count(0, 10), &changed[3..], &large, &shrunk, &small].map(|values| values.to_vec());
     check(&decode_with_polars(OpenFile::Bytes(found), None).unwrap(), Table::Sessions, &rows.concat());
-    // A file of another program, and nothing removed at the end.
+    // Remove no rows at the end of a file that another program wrote.
     let mut frame = decode_with_polars(OpenFile::Bytes(bytes), None).unwrap().data().clone();
     let mut foreign = Vec::new();
     ParquetWriter::new(&mut foreign).finish(&mut frame).unwrap();
@@ -290,7 +290,7 @@ fn damaged_or_foreign_files_are_rejected() {
     // The footer is complete, but the columns are missing.
     let end = [&whole[..4], &whole[whole.len() - 16_000..]].concat();
     FileBuilder::new(Table::Sessions).append_file(end).unwrap_err();
-    // A file of another table.
+    // Append a file of another table.
     let events = builder_of(Table::Events, &[count(0, 300)]).finish().unwrap();
     let mut builder = FileBuilder::new(Table::Sessions);
     assert!(builder.append_file(events).and_then(|()| builder.finish()).is_err());

@@ -158,7 +158,7 @@ impl MemoryFileSystem {
     /// Changes the bytes of a file without an operation.
     ///
     /// # Panics
-    /// If there is no such file.
+    /// Panics if there is no such file.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
         let node = state.find(path).unwrap();
