@@ -17,7 +17,7 @@ fn forget(disk: &Disk, kind: IdentifierKind, value: &str) {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: fixtures::cases(60), ..ProptestConfig::default() })]
-    /// Merging two stores, one of which has forgotten a person, equals ingesting the log of the
+    /// A merge of two stores, if one has forgotten a person, equals ingesting the log of the
     /// other store into it, in any order.
     #[test]
     fn merge_forgets_what_one_store_has_forgotten(
