@@ -140,7 +140,7 @@ fn registrable(host: &str) -> Option<&str> {
 fn tagged(sites: &Sites, query: &str) -> UrlTags {
     let mut tagged = UrlTags::default();
     read_parameters(sites, query, &mut tagged);
-    // A part of the query may be encoded once too often:
+    // A part of the query may have been encoded twice:
     // `?a=1&utm_source%3Dnews%26utm_medium%3Demail`.
     for part in query.split('&').filter(|part| !part.contains('=') && part.contains("%3")) {
         read_parameters(sites, &decode(part), &mut tagged);
