@@ -23,13 +23,13 @@ pub struct SessionFacts<'a> {
     pub only_session_key: bool,
     /// Whether the user agent is a known bot.
     pub is_bot: bool,
-    /// The number of `message_sent`.
+    /// The number of `message_sent` events.
     pub messages_sent: i64,
-    /// The number of `message_received`.
+    /// The number of `message_received` events.
     pub messages_received: i64,
-    /// The number of `widget_loaded`.
+    /// The number of `widget_loaded` events.
     pub widget_loads: i64,
-    /// The number of `widget_opened`.
+    /// The number of `widget_opened` events.
     pub widget_opens: i64,
     /// The number of events of category `error`.
     pub errors: i64,
@@ -39,7 +39,7 @@ pub struct SessionFacts<'a> {
     pub response_sum_us: i64,
     /// The number of response times.
     pub response_count: i64,
-    /// The referrer's domain; `None` for direct.
+    /// The referrer's domain; `None` for direct visits.
     pub referrer_domain: Option<&'a str>,
     /// The landing page.
     pub landing_page: Option<&'a str>,

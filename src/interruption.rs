@@ -79,8 +79,9 @@ pub fn stop_commits(patience: Duration) -> Option<Committed> {
     (state.active == 0).then(|| Committed { commits: state.commits, events: state.events })
 }
 
-/// Waits for the end of the process, up to `patience`, if it is being interrupted. A command whose
-/// files are removed by the interruption fails, and must not end the process with its own error.
+/// Waits for the end of the process, up to `patience`, if it is being interrupted. The interruption
+/// can remove files that a command uses. The command then fails, but its error must not end the
+/// process.
 pub fn wait_for_end(patience: Duration) {
     let stopped = |state: &mut State| state.is_stopped;
     drop(CHANGED.wait_timeout_while(lock(), patience, stopped));

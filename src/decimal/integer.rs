@@ -3,13 +3,13 @@
 /// A JSON number times a power of ten: its integer part, and how to round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScaledInteger {
-    /// The number has a minus sign; true also for `-0`.
+    /// Whether the number has a minus sign, as `-0` does.
     pub negative: bool,
     /// The absolute value, truncated.
     pub magnitude: u64,
-    /// The fraction is at least one half.
+    /// Whether the fraction is at least one half.
     pub rounds_up: bool,
-    /// The fraction is zero.
+    /// Whether the fraction is zero.
     pub exact: bool,
 }
 

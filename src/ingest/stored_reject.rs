@@ -71,7 +71,7 @@ pub struct RejectReader {
     file: String,
     /// The columns that a line of the file names.
     columns: Option<Arc<[String]>>,
-    /// A row that spans lines has begun.
+    /// Whether a row that spans lines has begun.
     row_is_open: bool,
 }
 

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn only_line_feeds_between_tokens_are_joined() {
         assert_eq!(join_lines("{\n\"a\":\r\n1\n}"), "{ \"a\":\r 1 }");
-        // A line feed within a string is invalid JSON, and stays.
+        // A line feed within a string is invalid JSON and remains.
         assert_eq!(join_lines("[\"a\\\"\nb\",\n1\n2]"), "[\"a\\\"\nb\", 1 2]");
         assert_eq!(join_lines("\n\"a\n"), " \"a\n");
         assert!(matches!(join_lines("{ }"), Cow::Borrowed(_)));

@@ -28,7 +28,7 @@ pub struct Duplicates {
 }
 
 /// Finds the duplicates among the events of a batch for which `to_store` returns true. The caller
-/// must store the events that are not duplicates: `stored_ids` counts them as stored from now on.
+/// must store the events that are not duplicates, because `stored_ids` records them as stored.
 ///
 /// If several events of the batch have the same id, the earliest is stored.
 ///
@@ -67,7 +67,7 @@ pub fn find(
     Ok(result)
 }
 
-/// Events whose keys share a hash prefix. They are few enough for lookups to stay in the cache.
+/// Events whose keys share a hash prefix. The tables of a bucket fit into the CPU cache.
 #[derive(Debug, Default)]
 struct Bucket {
     /// The keys with the index of the event to store.

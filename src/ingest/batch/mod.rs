@@ -91,7 +91,7 @@ pub struct WriteContext<'a> {
 pub struct TableChanges {
     /// The changed sessions.
     pub sessions: SessionChanges,
-    /// The visitors that were seen earlier than stored.
+    /// The visitors with an event before their stored first-seen time.
     pub first_seen_updates: Vec<FirstSeenUpdate>,
     /// The earliest time that the batch affects: the time of its first event, minus the timeout.
     pub since: Micros,

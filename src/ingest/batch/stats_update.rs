@@ -12,8 +12,8 @@ use crate::store::transaction::Transaction;
 use crate::store::update;
 use crate::store::update::pruned_days::PrunedDays;
 
-/// An update is due when the number of sessions changed since the last update is at least this
-/// fraction of the number that the last update read.
+/// Divisor of the number of sessions and rows that the last update read. An update is due when at
+/// least that many sessions have changed.
 const DUE_PART: u64 = 4;
 
 /// The changes of the batches since daily statistics were last updated.

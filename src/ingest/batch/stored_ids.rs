@@ -86,7 +86,7 @@ pub fn content_hash(time: Micros, name: &str) -> u64 {
 pub struct Hit {
     /// Index of the event in the batch.
     pub event: u32,
-    /// Time or name differ: two different events share an id.
+    /// Whether time or name differ, so that two different events share an id.
     pub is_conflict: bool,
 }
 

@@ -32,7 +32,8 @@ type Cache<'a> = HashMap<u128, Vec<&'a TimeRanges>, BuildHasherDefault<Xxh3Defau
 pub struct Suppression {
     key: SecretKey,
     forgotten: HashMap<String, TimeRanges>,
-    /// A forgotten email address may lack an `@`, so every value is compared as an email address.
+    /// Whether a forgotten email address lacks an `@`. If so, every value is compared as an email
+    /// address.
     bare_emails: bool,
 }
 

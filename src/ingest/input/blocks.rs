@@ -46,8 +46,8 @@ pub struct RawBlock {
     pub offset: u64,
     /// Offset after the last byte.
     pub end: u64,
-    /// The last line has no end and may be incomplete: the input is a plain file that can still
-    /// grow, or it is damaged at this line.
+    /// Whether the last line has no end and may be incomplete, because the input is a plain file
+    /// that can still grow, or is damaged at this line.
     pub unfinished: bool,
     /// The overlong lines, which are not in `bytes`.
     pub overlong: Vec<OverlongLine>,
@@ -76,7 +76,7 @@ pub struct BlockReader {
     stream: DecompressedStream,
     /// The decoder, if the decompressed input is UTF-16.
     utf16: Option<Utf16Decoder>,
-    /// The input is an uncompressed regular file, which can grow and be resumed.
+    /// Whether the input is an uncompressed regular file, which can grow and be resumed.
     plain_file: bool,
     size: Option<u64>,
     block_size: usize,

@@ -15,17 +15,18 @@ use crate::time::Micros;
 pub struct FileStatus {
     /// The inode number; 0 on systems other than Unix.
     inode: u64,
-    /// When the bytes changed.
+    /// The time of the last change of the bytes.
     modified: i64,
-    /// When bytes, name or permissions changed; on systems without this time, when the file was
-    /// created.
+    /// The time of the last change of bytes, name or permissions; on systems without this time, the
+    /// time of creation.
     changed: i64,
 }
 
-/// How long the clock of a file system can stand still, in nanoseconds. The slowest clock of Linux
-/// advances every 10 ms.
+/// The longest time between two steps of a file system's clock, in nanoseconds, with a margin. The
+/// slowest clock of Linux advances every 10 ms.
 const TICK: i64 = 50_000_000;
-/// How long the clock can stand still if its resolution is whole seconds. FAT has two seconds.
+/// The longest time between two steps of a clock that counts whole seconds. The clock of FAT counts
+/// two seconds.
 const TICK_OF_SECONDS: i64 = 2_000_000_000;
 
 impl FileStatus {

@@ -42,7 +42,8 @@ pub struct OverlongHasher {
     length: u64,
     hash: Sha256,
     head: Vec<u8>,
-    /// A carriage return has been read. It belongs to the line only if more bytes follow.
+    /// Whether the last byte was a carriage return, which belongs to the line only if more bytes
+    /// follow.
     pending_cr: bool,
 }
 

@@ -52,21 +52,21 @@ pub struct SourceFile {
     pub status: Option<FileStatus>,
     /// Number of lines up to `consumed`.
     pub lines: u64,
-    /// The file was ingested to its end, except for an unfinished last line.
+    /// Whether the file was ingested to its end, except for an unfinished last line.
     pub whole: bool,
-    /// The file is compressed and cannot be resumed.
+    /// Whether the file is compressed and cannot be resumed.
     pub compressed: bool,
-    /// All events have an id from the log. Otherwise the file cannot be resumed, since a derived id
-    /// depends on all earlier lines.
+    /// Whether all events have an id from the log. Otherwise the file cannot be resumed, since a
+    /// derived id depends on all earlier lines.
     pub all_have_ids: bool,
-    /// Lines were rejected as too far in the future. A later ingest may accept them.
+    /// Whether lines were rejected as too far in the future. A later ingest may accept them.
     pub has_future_lines: bool,
     /// Hash of the options and settings on which the stored events depend.
     pub options: String,
     /// The map that read it; `None` for native lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<MapVersion>,
-    /// When it was read.
+    /// Time of the ingest that last read it.
     pub read_at: Micros,
 }
 
@@ -129,7 +129,7 @@ pub struct ReadPosition {
     pub content: Option<u128>,
     /// Number of whole lines.
     pub lines: u64,
-    /// The file is not compressed, so reading can resume at the offset.
+    /// Whether the file is not compressed, so that reading can resume at the offset.
     pub plain: bool,
 }
 

@@ -5,7 +5,7 @@ use super::pointer::Pointer;
 /// A condition on a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// The condition holds if the pointer does not match.
+    /// Whether the condition is negated: it holds if the pointer does not match.
     pub negated: bool,
     /// The pointer to the value.
     pub pointer: Pointer,

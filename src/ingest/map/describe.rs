@@ -28,7 +28,7 @@ pub struct Description {
     pub ignored: Vec<String>,
     /// Texts that are null in this map only.
     pub nulls: Vec<String>,
-    /// Numeric times are local times as well.
+    /// Whether numeric times are local times as well.
     pub local_epoch: bool,
 }
 

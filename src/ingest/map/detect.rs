@@ -397,7 +397,7 @@ mod tests {
     }
 
     /// Returns the name of the map that reads the lines, or `wa` for the native form.
-    fn told(maps: &[SharedMap], lines: &[&str]) -> String {
+    fn detected(maps: &[SharedMap], lines: &[&str]) -> String {
         let candidates = Candidates { maps: maps.to_vec(), chosen: None };
         let mut examination = Examination::new(&candidates);
         lines.iter().for_each(|line| examination.line(line));
@@ -410,36 +410,36 @@ mod tests {
     #[test]
     fn map_with_most_conditions_reads_the_file() {
         let maps = [map("one", "detect = '/a'"), map("two", "detect = ['/a', ['/b', '/c']]")];
-        assert_eq!(told(&maps, &[r#"{"a":1}"#]), "one");
-        assert_eq!(told(&maps, &[r#"{"a":1,"c":2}"#, r#"{"a":1,"b":2}"#]), "two");
-        assert_eq!(told(&maps, &[r#"{"event_name":"x","a":1,"b":2}"#]), "two");
-        assert_eq!(told(&maps, &[r#"{"x":1}"#]), "wa");
+        assert_eq!(detected(&maps, &[r#"{"a":1}"#]), "one");
+        assert_eq!(detected(&maps, &[r#"{"a":1,"c":2}"#, r#"{"a":1,"b":2}"#]), "two");
+        assert_eq!(detected(&maps, &[r#"{"event_name":"x","a":1,"b":2}"#]), "two");
+        assert_eq!(detected(&maps, &[r#"{"x":1}"#]), "wa");
     }
 
     #[test]
     fn native_form_is_a_map_with_one_condition() {
         let maps = [map("one", "detect = '/a'"), map("two", "detect = ['/a', '/b']")];
-        assert_eq!(told(&maps, &[r#"{"event_name":"x"}"#]), "wa");
-        assert_eq!(told(&maps, &[r#"{"eventName":"x","a":1}"#]), "one or wa");
-        assert_eq!(told(&maps, &[r#"{"type":"identify"}"#, r#"{"events":[1]}"#]), "wa");
-        assert_eq!(told(&maps, &[r#"{"type":"identify","a":1,"b":1}"#]), "two");
+        assert_eq!(detected(&maps, &[r#"{"event_name":"x"}"#]), "wa");
+        assert_eq!(detected(&maps, &[r#"{"eventName":"x","a":1}"#]), "one or wa");
+        assert_eq!(detected(&maps, &[r#"{"type":"identify"}"#, r#"{"events":[1]}"#]), "wa");
+        assert_eq!(detected(&maps, &[r#"{"type":"identify","a":1,"b":1}"#]), "two");
     }
 
     #[test]
     fn map_must_fit_half_of_the_records() {
         let maps = [map("two", "detect = ['/a', '/b']")];
         let (fits, other) = (r#"{"a":1,"b":1}"#, "broken");
-        assert_eq!(told(&maps, &[fits, other]), "two");
-        assert_eq!(told(&maps, &[fits, other, other]), "wa");
-        assert_eq!(told(&maps, &[other]), "wa");
+        assert_eq!(detected(&maps, &[fits, other]), "two");
+        assert_eq!(detected(&maps, &[fits, other, other]), "wa");
+        assert_eq!(detected(&maps, &[other]), "wa");
     }
 
     #[test]
     fn two_maps_that_fit_equally_are_both_named() {
         let maps = [map("x", "detect = '/a'"), map("y", "detect = '/b'")];
-        assert_eq!(told(&maps, &[r#"{"a":1,"b":1}"#]), "x or y");
+        assert_eq!(detected(&maps, &[r#"{"a":1,"b":1}"#]), "x or y");
         // More records decide between maps with the same number of conditions.
-        assert_eq!(told(&maps, &[r#"{"a":1,"b":1}"#, r#"{"b":1}"#]), "y");
+        assert_eq!(detected(&maps, &[r#"{"a":1,"b":1}"#, r#"{"b":1}"#]), "y");
     }
 
     /// Returns the name of the map that reads a value inside a wrapping, or `wa` for the native
@@ -488,7 +488,7 @@ mod tests {
     fn pattern_is_one_condition() {
         let text = map("text", "reader = 'text'\npattern = '^(?<e>\\w+) (?<d>\\d+)$'");
         assert_eq!(text.conditions(), 1);
-        assert_eq!(told(std::slice::from_ref(&text), &["open 12", "close 7", "?"]), "text");
+        assert_eq!(detected(std::slice::from_ref(&text), &["open 12", "close 7", "?"]), "text");
     }
 
     #[test]

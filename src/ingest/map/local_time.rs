@@ -22,7 +22,7 @@ pub fn is_pattern(pattern: &str) -> bool {
 pub struct TimeRules {
     /// The zone of times without an offset.
     pub zone: Zone,
-    /// Numeric times are local times of that zone as well.
+    /// Whether numeric times are local times of that zone as well.
     pub local_epoch: bool,
 }
 

@@ -97,7 +97,7 @@ pub struct Map {
     pub timezone: Option<Zone>,
     /// The patterns of times, which are tried first.
     pub time_formats: Vec<String>,
-    /// Numeric times are local times as well.
+    /// Whether numeric times are local times as well.
     pub local_epoch: bool,
     /// The pointers to the events or to the wrapped values; if empty, the record itself.
     pub unwrap: Vec<Place>,

@@ -1,4 +1,4 @@
-//! The texts that stand for no value.
+//! The texts that a map reads as null.
 
 /// Returns whether a text is null in every map. Most values are tested. A `match` compares lengths
 /// and machine words, which is faster than a loop over a list of texts.
@@ -19,7 +19,7 @@ fn is_null_text(text: &str) -> bool {
     )
 }
 
-/// The length of the longest of them, in bytes.
+/// The length of the longest text that is null in every map, in bytes.
 const LONGEST: usize = 9;
 
 /// The texts that are null in a map.

@@ -128,8 +128,8 @@ impl Parser {
     }
 }
 
-/// Returns the number of distinct session keys of a block. Overestimates if two chatbots have
-/// sessions with the same id: each alternation between them counts.
+/// Returns an upper bound of the number of distinct session keys of a block. If sessions of two
+/// chatbots have the same id, each alternation between the chatbots counts as a key.
 fn count_session_keys(block: &Block) -> usize {
     let mut chatbots = vec![TextId::NONE; block.texts.count()];
     let is_new = |row: &&EventRow| {
@@ -194,7 +194,7 @@ pub(super) struct BlockLines<'a, 'b> {
     pub(super) line: LineFields,
     /// The fields of the current envelope.
     envelope: LineFields,
-    /// The last line has no line end and may be left for the next ingest.
+    /// Whether the last line has no line end and may be left for the next ingest.
     pub(super) unfinished: bool,
     /// Offset after the block.
     end: u64,
@@ -224,9 +224,9 @@ pub(super) struct RecordState {
     pub offset: Option<u64>,
     /// The columns that the wrapping of the record supplies for its events, if any.
     pub defaults: Option<Box<LineFields>>,
-    /// Positions refer to the bytes of the block, not to its text.
+    /// Whether positions refer to the bytes of the block instead of its text.
     pub from_bytes: bool,
-    /// The value has several events, so the id in its wrapping does not identify a single one.
+    /// Whether the value has several events. If so, the id in its wrapping identifies none of them.
     pub several: bool,
     /// The map that reads the record; `None` for the native form.
     pub map: Option<SharedMap>,

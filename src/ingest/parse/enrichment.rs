@@ -23,7 +23,7 @@ pub(super) struct ResolvedSource {
     pub utm: [TextId; 3],
     /// The channel.
     pub channel: Option<Channel>,
-    /// The event names a source.
+    /// Whether the event names a source.
     pub names_source: bool,
 }
 

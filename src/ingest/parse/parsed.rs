@@ -44,7 +44,7 @@ pub struct Parsed {
     pub warnings: Warnings,
     /// Rows with a time that has no offset and was read as UTC, since no zone was given.
     pub utc_times: u64,
-    /// Every row has an id from its line.
+    /// Whether every row has an id from its line.
     pub all_have_ids: bool,
     /// Upper bound of the number of distinct session keys: a session id that two chatbots use can
     /// count several times.

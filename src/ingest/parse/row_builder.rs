@@ -58,7 +58,7 @@ pub(super) struct RowBuilder<'a> {
     pub(super) wrong_types: FieldSet,
     /// The times of the current event that are outside the calendar.
     pub(super) out_of_range: FieldSet,
-    /// The current event has a time without an offset that was read as UTC.
+    /// Whether the current event has a time without an offset that was read as UTC.
     pub(super) has_utc_time: bool,
     /// Number of events with a time without an offset that was read as UTC.
     pub(super) utc_times: u64,

@@ -45,7 +45,7 @@ struct State {
     chunks: BTreeMap<u64, usize>,
     /// Number of open files.
     files: usize,
-    /// The ingest has ended.
+    /// Whether the ingest has ended.
     closed: bool,
 }
 

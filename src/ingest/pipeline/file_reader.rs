@@ -26,14 +26,14 @@ pub struct IngestInputs {
     pub files: Vec<Input>,
     /// The files that were ingested before.
     pub registry: SourceRegistry,
-    /// Read files even if they are unchanged.
+    /// Whether to read files even if they are unchanged.
     pub force: bool,
     /// How the format of each file is determined.
     pub formats: Formats,
     /// The rules that decide whether an ingested file would be read in the same way again.
     pub rules: ReadRules,
-    /// When the ingest began, by the clock of the file system. Files that changed shortly before
-    /// are not recognized by their status alone.
+    /// The start of the ingest, by the clock of the file system. Files that changed shortly before
+    /// it are not recognized by their status alone.
     pub began_at: Micros,
 }
 

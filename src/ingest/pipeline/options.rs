@@ -17,15 +17,16 @@ pub struct IngestOptions {
     pub map: Option<SharedMap>,
     /// The time zone of times without an offset. Overrides the zone of the map.
     pub timezone: Option<Zone>,
-    /// Read files even if they are unchanged.
+    /// Whether to read files even if they are unchanged.
     pub force: bool,
-    /// Commit once, at the end.
+    /// Whether to commit only once, at the end.
     pub atomic: bool,
-    /// Commit nothing if more than this number of lines is rejected; implies `atomic`.
+    /// The maximum number of rejected lines. If more are rejected, nothing is committed. Implies
+    /// `atomic`.
     pub max_rejects: Option<u64>,
     /// The current time.
     pub clock: Clock,
-    /// How long to wait for another writer.
+    /// The time to wait for another writer.
     pub lock_timeout: Duration,
     /// The file of the secret key, if it is not in the store.
     pub key_file: Option<PathBuf>,

@@ -35,7 +35,7 @@ pub struct Head {
     pub wrapping: Option<SharedMap>,
     /// The number of columns of rows.
     pub width: Option<usize>,
-    /// The file has more records.
+    /// Whether the file has more records.
     pub has_more: bool,
     /// The error that ended the file.
     pub error: Option<Error>,

@@ -122,7 +122,7 @@ pub struct PreviewCounts {
     pub without_chatbot: u64,
     /// Times without an offset that were read as UTC.
     pub utc_times: u64,
-    /// The file has more records.
+    /// Whether the file has more records.
     pub has_more: bool,
 }
 
@@ -176,7 +176,7 @@ pub struct SessionsPreview {
 pub struct RejectedPreview {
     /// Number of the line.
     pub line: u64,
-    /// Why it was rejected.
+    /// The reason.
     pub reason: RejectReason,
     /// The value for which it was rejected.
     pub fault: String,

@@ -56,7 +56,7 @@ struct Draft<'a> {
     reader: Reader,
     columns: Vec<String>,
     pattern: Option<String>,
-    /// The rows have no header, so the draft names a command that adds one.
+    /// Whether the rows lack a header. If so, the draft names a command that adds one.
     needs_header: bool,
     /// The condition under which a row is the header.
     header: Option<String>,

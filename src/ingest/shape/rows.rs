@@ -15,7 +15,7 @@ pub struct Rows {
     pub form: String,
     /// A column and its name in the first line, if a reader takes that line for a row.
     pub header: Option<(String, String)>,
-    /// No line names the columns, which the reader needs.
+    /// Whether the reader needs a line that names the columns, and there is none.
     pub needs_header: bool,
 }
 

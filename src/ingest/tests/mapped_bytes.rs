@@ -22,7 +22,8 @@ struct Fixture {
     name: String,
     /// The map that was detected.
     map: Option<SharedMap>,
-    /// The map, or a map for the texts inside its records, joins texts that are split over records.
+    /// Whether the map, or a map for the texts inside its records, joins texts that are split over
+    /// records.
     joins: bool,
     lines: Vec<String>,
 }
@@ -37,7 +38,7 @@ struct Outcome {
     unfinished: u64,
     /// Name, time and ids of each event.
     events: Vec<[String; 3]>,
-    /// Why the file was not read to its end.
+    /// Whether the file could not be read to its end.
     error: bool,
 }
 

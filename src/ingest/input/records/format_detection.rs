@@ -18,11 +18,11 @@ const FIELDS: &str = "#Fields:";
 /// Properties of the beginning of a file.
 struct Head {
     text: String,
-    /// The text extends to the end of the file.
+    /// Whether the text extends to the end of the file.
     ended: bool,
-    /// The text begins with JSON.
+    /// Whether the text begins with JSON.
     is_json: bool,
-    /// JSON values span lines.
+    /// Whether JSON values span lines.
     values: bool,
 }
 
@@ -152,7 +152,7 @@ impl Head {
         let lines = self.text.lines().filter(|line| !line.trim().is_empty());
         let mut lines: Vec<&str> = lines.take(EXAMINED + 1).collect();
         if lines.len() > EXAMINED || (!self.ended && lines.len() > 1) {
-            // This line is one too many, or the last line, which may be incomplete.
+            // Drop the last line: it exceeds the limit, or it may be incomplete.
             lines.pop();
         }
         lines

@@ -24,7 +24,7 @@ pub struct FileFormat {
     pub within: Option<SharedMap>,
     /// The form of the records.
     pub reader: Option<Reader>,
-    /// JSON values span lines.
+    /// Whether JSON values span lines.
     pub values: bool,
     /// The names of the columns of rows.
     pub columns: Vec<String>,
@@ -59,7 +59,7 @@ pub struct RecordReader {
     csv: CsvBlocks,
     ended: bool,
     position: ReadPosition,
-    /// Why the file is not read any further.
+    /// The error that ends the file after the records before it.
     failure: Option<Error>,
 }
 

@@ -29,7 +29,7 @@ pub struct Unwrapper {
     values: Values,
     /// Texts that continue in a later record.
     pending: Vec<PartialText>,
-    /// A text was joined, so reading cannot resume in the middle of the file.
+    /// Whether a text was joined. If so, reading cannot resume in the middle of the file.
     has_joined: bool,
     /// The first value that two maps fit equally well. Nothing is read after it.
     ambiguous: Option<(Ambiguous, Position)>,
@@ -238,7 +238,7 @@ impl Unwrapper {
         }
     }
 
-    /// Handles a value inside a wrapping.
+    /// Adds the records of a value inside a wrapping, with the defaults that the wrapping supplies.
     fn within(
         &mut self,
         map: &Map,
@@ -264,7 +264,7 @@ impl Unwrapper {
         }
     }
 
-    /// Handles a text inside a wrapping: JSON values, or a line that matches a pattern.
+    /// Adds the records of a text inside a wrapping: JSON values, or a line that matches a pattern.
     fn text(&mut self, buffer: &mut TextBuffer<'_>, span: Span, context: &Context<'_>) {
         let whole = buffer.get(span).unwrap_or("");
         let text = whole.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}' || c == '\u{1e}');
@@ -299,7 +299,7 @@ impl Unwrapper {
         }
     }
 
-    /// Handles a text that is not JSON.
+    /// Adds the record of a text that is not JSON.
     fn plain_text(&mut self, text: &str, buffer: &mut TextBuffer<'_>, context: &Context<'_>) {
         if self.ambiguous.is_some() {
             return;
@@ -319,7 +319,7 @@ impl Unwrapper {
         }
     }
 
-    /// Handles a JSON value inside a wrapping.
+    /// Adds a JSON value inside a wrapping, or unwraps it if it is a wrapping itself.
     fn value(&mut self, buffer: &mut TextBuffer<'_>, node: NodeId, context: &Context<'_>) {
         if self.ambiguous.is_some() {
             return;

@@ -55,13 +55,13 @@ pub struct ValueSplitter {
     /// Number of open containers in the value.
     depth: usize,
     in_string: bool,
-    /// The last byte of a string was a backslash.
+    /// Whether the last byte of a string was a backslash.
     escaped: bool,
-    /// White space precedes the next byte in a container.
+    /// Whether white space precedes the next byte in a container.
     after_space: bool,
-    /// The value is a number, `true`, `false` or `null` outside of any container.
+    /// Whether the value is a number, `true`, `false` or `null` outside of any container.
     in_scalar: bool,
-    /// The value is an element of a top-level list.
+    /// Whether the value is an element of a top-level list.
     in_list: bool,
     expected: Expected,
     /// Position of the next byte.

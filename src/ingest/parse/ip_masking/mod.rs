@@ -92,7 +92,7 @@ pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
 /// A text whose IP addresses are masked.
 struct Masked {
     text: Vec<u8>,
-    /// All IP addresses were dropped, and only punctuation remains.
+    /// Whether only dropped IP addresses and punctuation remain.
     is_empty: bool,
 }
 

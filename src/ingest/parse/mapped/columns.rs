@@ -278,7 +278,7 @@ fn number_value(span: Span) -> FieldValue {
 /// The forms of the times of a map.
 struct TimeForms<'m> {
     rules: TimeRules,
-    /// A zone was given for times without an offset.
+    /// Whether the map or the user names a zone for times without an offset.
     has_zone: bool,
     /// The patterns of `time_format`.
     patterns: &'m [String],

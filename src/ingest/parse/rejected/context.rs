@@ -14,7 +14,7 @@ pub struct RejectContext {
     pub columns: Option<Arc<[String]>>,
     /// The columns that its wrapping supplies, as a JSON object.
     pub given: Option<Box<str>>,
-    /// Its text is a part of a record, and the rest is not stored.
+    /// Whether its text is a part of a record whose rest is not stored.
     pub is_part: bool,
 }
 

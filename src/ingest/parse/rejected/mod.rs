@@ -210,7 +210,8 @@ impl RejectedLine {
     /// Creates a rejected line from its beginning, when the rest is not in memory.
     ///
     /// Unless IP addresses are stored in full, only the retained, masked part is hashed. The hash
-    /// of the whole line could reveal an IP address in the rest of the line in the same way.
+    /// of the whole line would reveal an IP address in the rest of the line to an attacker who
+    /// hashes the line with every possible IP address.
     pub(crate) fn overlong(long: &OverlongLine, ip: IpPolicy, key: &SecretKey) -> RejectedLine {
         let masked = ip_masking::mask_truncated_text(&long.head, ip);
         let raw = truncated(masked.as_deref().unwrap_or(&long.head));
