@@ -222,7 +222,7 @@ fn shape(page: &mut Page<'_>, shape: &Shape) {
             nearest.missing.join(", ")
         ));
     }
-    keys(page, "place", &shape.keys);
+    keys(page, "pointer", &shape.keys);
     page.text.push('\n');
     page.line("A draft of a map (wa formats show NAME prints a built-in one):");
     page.text.push('\n');

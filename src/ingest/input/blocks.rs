@@ -426,7 +426,7 @@ impl BlockReader {
 fn file_metadata(path: &Path, file: &File) -> Result<std::fs::Metadata> {
     let metadata = file.metadata().map_err(|e| Error::io("read", path, e))?;
     if metadata.is_dir() {
-        return Err(Error::failed(format!("cannot read {}: it is a directory", path.display())));
+        return Err(Error::failed(format!("cannot read {}: it is a folder", path.display())));
     }
     Ok(metadata)
 }

@@ -118,10 +118,10 @@ fn read_key(file: TomlFile<'_>, entry: Entry<'_>, map: &mut Map, draft: &mut Dra
         "time_format" => {
             for (pattern, at) in file.texts(entry)? {
                 if !is_pattern(&pattern) {
-                    let message = format!("'{pattern}' is not a pattern of times");
+                    let message = format!("'{pattern}' is not a time pattern");
                     return Err(file
                         .error(at, &message)
-                        .hint("write it as for strftime: \"%d.%m.%Y %H:%M:%S\""));
+                        .hint("write it in the notation of strftime: \"%d.%m.%Y %H:%M:%S\""));
                 }
                 map.time_formats.push(pattern);
             }
@@ -199,7 +199,7 @@ fn readers(file: TomlFile<'_>, entry: Entry<'_>) -> Result<Vec<Reader>> {
     });
     let readers: Vec<Reader> = readers.collect::<Result<_>>()?;
     match readers.is_empty() {
-        true => Err(file.error(entry.value_at, "'reader' names no reader")),
+        true => Err(file.error(entry.value_at, "'reader' must name at least one reader")),
         false => Ok(readers),
     }
 }

@@ -89,7 +89,7 @@ fn kind(raw: &[u8]) -> &'static str {
         Some(b'"') => "a text",
         Some(b't' | b'f') => "true or false",
         Some(b'n') => "null",
-        Some(b'{') => "an object with something after it",
+        Some(b'{') => "an object followed by other text",
         _ => "a number",
     }
 }

@@ -7,7 +7,7 @@ use crate::ingest::map::Reader;
 /// The columns that every map needs or should have, each with the comment that replaces it if it
 /// was not found.
 const WANTED: [(Field, &str); 3] = [
-    (Field::EventName, "# no key looks like the name of an event: give its place"),
+    (Field::EventName, "# no key looks like the name of an event: give its pointer"),
     (Field::Timestamp, "# timestamp = \"/…\"   # required: no key looks like a time"),
     (Field::SessionId, "# session_id = \"/…\"   # or anonymous_id or user_id: one is required"),
 ];
@@ -29,7 +29,7 @@ pub fn write(draft: &Draft<'_>) -> String {
     };
     let header = if draft.needs_header { "# The first row must name the columns.\n" } else { "" };
     let mut text = format!(
-        "# A draft of a map. Correct the places, check the result, and ingest:\n\
+        "# A draft of a map. Correct the pointers, check the result, and ingest:\n\
          #   {pipe}wa preview {input} --map my.toml\n\
          #   {pipe}wa ingest {input} --map my.toml --chatbot ID\n\
          {header}about = {about}\n"

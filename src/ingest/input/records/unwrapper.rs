@@ -299,7 +299,7 @@ impl Unwrapper {
         }
     }
 
-    /// Adds the record of a text that is not JSON.
+    /// Adds a text that is not JSON as a record, or unwraps it if its map is a wrapping.
     fn plain_text(&mut self, text: &str, buffer: &mut TextBuffer<'_>, context: &Context<'_>) {
         if self.ambiguous.is_some() {
             return;
