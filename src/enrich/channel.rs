@@ -1,4 +1,5 @@
-//! The marketing channel of a visit: GA4's default channel grouping, extended by AI assistants.
+//! Marketing channels: the default channel grouping of Google Analytics 4, extended by AI
+//! assistants.
 //!
 //! [`rule`] tests the rules in order; the first match wins. `docs/enrichment.md` lists them.
 

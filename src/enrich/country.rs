@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_of_three_letters_and_names_stand_for_countries() {
+    fn alpha3_codes_and_names_become_country_codes() {
         for (text, code) in [
             ("DEU", "DE"),
             ("Germany", "DE"),

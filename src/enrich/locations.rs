@@ -41,7 +41,8 @@ pub(super) struct LocationDatabase {
 }
 
 impl LocationDatabase {
-    /// Loads a database and probes it, so that a wrong file fails before any event is read.
+    /// Loads a database and checks that it contains locations, so that a wrong file is rejected
+    /// before any event is read.
     ///
     /// # Errors
     /// Fails if the file cannot be read, is not in MaxMind's format or contains no locations.

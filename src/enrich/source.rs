@@ -31,8 +31,8 @@ pub struct SourceFields<'a> {
 /// The derived traffic source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DerivedSource {
-    /// The host of the referrer, in lower case and without `www.`; `None` for a direct visit, which
-    /// has no referrer or one of the page's own site.
+    /// The host of the referrer, in lower case and without `www.`; `None` without a referrer, and
+    /// for a referrer of the page's own site.
     pub referrer_domain: Option<String>,
     /// The channel; `None` if the event names no source.
     pub channel: Option<Channel>,

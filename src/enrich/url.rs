@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn decode_repeatedly_removes_surplus_layers_only() {
+    fn decode_repeatedly_removes_only_surplus_layers() {
         for (text, expected) in [
             ("no%2520code%2520founders", "no code founders"),
             ("no%252520code", "no code"),

@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(new, [1, 2, 1]);
         // Two files of the first writer and three of the second: none will be read again.
         assert_eq!(index.files.len(), 5);
-        // Of the eight hashes, two are in memory.
+        // Two of the eight hashes are in memory.
         assert_eq!((index.runs.len(), index.hashes.len()), (3, 2));
     }
 

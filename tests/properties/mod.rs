@@ -1,8 +1,8 @@
-//! Properties that hold for arbitrary bytes, one function per property.
+//! Checks of properties that hold for arbitrary bytes, one function per property.
 //!
 //! The fuzz targets in `fuzz/` search for counterexamples, and `tests/guarantees` tests each
-//! property with random bytes. A violated property panics. Expected results come from other parsers
-//! (serde_json, chrono, flate2), or from the construction of the bytes.
+//! property with random bytes. A function panics if its property is violated. Expected results come
+//! from other parsers (serde_json, chrono, flate2), or from the construction of the bytes.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Write};
@@ -132,7 +132,7 @@ pub fn lines(bytes: &[u8]) {
             .filter(|rejected| rejected.index.is_none())
             .map(|rejected| rejected.line)
             .collect();
-        // Of equal rejected lines, only the first is retained.
+        // Only the first of several equal rejected lines is retained.
         let repeated: BTreeSet<&[u8]> = parsed
             .rejected
             .iter()
@@ -160,8 +160,8 @@ pub fn envelope(bytes: &[u8]) {
     let fields = if fields.trim().is_empty() { String::new() } else { format!("{fields},") };
     let events: String = pieces.map(|event| format!("{event},")).collect();
     let last = "{\"event_name\":\"good\",\"timestamp\":1790000000,\"page_title\":\"the last\"}";
-    // Of a duplicate key, the last value is used, and snake_case precedes camelCase. If the events
-    // inherited an invalid time, all of them would be rejected.
+    // The last value of a duplicate key is used, and snake_case takes precedence over camelCase. If
+    // the events inherited an invalid time, all of them would be rejected.
     let defined = "\"event_name\":null,\"eventName\":null,\"sent_at\":null,\"sentAt\":null,\"received_at\":null,\
                \"receivedAt\":null,\"chatbot_id\":\"c\",\"session_id\":\"s\",\"utm_source\":\"mail\"";
     let line = format!("{{{fields}{defined},\"events\":[{events}{last}]}}");

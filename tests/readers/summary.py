@@ -43,4 +43,4 @@ def half_up(number):
 
 
 MISSING = {"referrer_domain": "direct", "channel": "Direct"}
-"""What reports show for a missing value; `unknown` for other columns."""
+"""Labels of missing values in reports; the label of other columns is `unknown`."""

@@ -58,7 +58,7 @@ fn imports_point_to_lower_layers() {
             continue;
         }
         let (from_layer, to_layer) = (layer(from), layer(to));
-        // The base modules are small and may use each other. `circle` keeps them free of cycles.
+        // The base modules are small and may use each other. Another test checks for cycles.
         if to_layer < from_layer || (to_layer == from_layer && from_layer != base) {
             wrong.insert(format!("{} uses {}", import.file, import.to.join("::")));
         }
@@ -81,7 +81,7 @@ fn every_module_has_one_layer() {
 }
 
 #[test]
-fn sibling_folders_do_not_import_each_other_in_circles() {
+fn sibling_folders_have_no_import_cycles() {
     // For each folder, the imports between its direct subfolders and files.
     let mut graphs: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     let folders: BTreeSet<String> = source_files()
@@ -93,20 +93,20 @@ fn sibling_folders_do_not_import_each_other_in_circles() {
         let (Some(from), Some(to)) = (import.from.get(shared), import.to.get(shared)) else { continue };
         let parent = import.from[..shared].join("::");
         let path = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}::{name}") };
-        // Only folders are checked: they must not import each other in a circle. Plain files may.
+        // Only folders are checked. The imports of plain files may form cycles.
         if folders.contains(&path(from)) && folders.contains(&path(to)) {
             graphs.entry(parent.clone()).or_default().entry(from.clone()).or_default().insert(to.clone());
         }
     }
     for (parent, graph) in &graphs {
-        if let Some(circle) = circle(graph) {
-            panic!("folders of `{parent}` import each other in a circle: {}", circle.join(" → "));
+        if let Some(cycle) = cycle(graph) {
+            panic!("folders of `{parent}` form an import cycle: {}", cycle.join(" → "));
         }
     }
 }
 
-/// Returns a circle of a graph; `None` if the graph has no circle.
-fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+/// Returns a cycle of a graph; `None` if the graph has no cycle.
+fn cycle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn visit(
         graph: &BTreeMap<String, BTreeSet<String>>,
         node: &str,
@@ -114,15 +114,15 @@ fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
         done: &mut BTreeSet<String>,
     ) -> Option<Vec<String>> {
         if let Some(start) = path.iter().position(|seen| seen == node) {
-            let mut circle = path[start..].to_vec();
-            circle.push(node.to_owned());
-            return Some(circle);
+            let mut cycle = path[start..].to_vec();
+            cycle.push(node.to_owned());
+            return Some(cycle);
         }
         if !done.contains(node) {
             path.push(node.to_owned());
             for next in graph.get(node).into_iter().flatten() {
-                if let Some(circle) = visit(graph, next, path, done) {
-                    return Some(circle);
+                if let Some(cycle) = visit(graph, next, path, done) {
+                    return Some(cycle);
                 }
             }
             path.pop();
@@ -135,7 +135,7 @@ fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
 }
 
 #[test]
-fn circle_finds_a_circle_and_only_that() {
+fn cycle_is_found_only_if_there_is_one() {
     let graph = |edges: &[(&str, &str)]| {
         let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (from, to) in edges {
@@ -143,12 +143,12 @@ fn circle_finds_a_circle_and_only_that() {
         }
         graph
     };
-    assert_eq!(circle(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
-    assert_eq!(circle(&graph(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap(), ["b", "c", "b"]);
+    assert_eq!(cycle(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+    assert_eq!(cycle(&graph(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap(), ["b", "c", "b"]);
 }
 
 #[test]
-fn polars_types_stay_in_the_store() {
+fn only_the_store_uses_polars() {
     let outside: Vec<String> = source_files()
         .iter()
         .filter(|file| file.module.first().is_some_and(|top| top != "store"))

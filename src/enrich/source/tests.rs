@@ -82,7 +82,7 @@ fn campaign_tags_of_the_page_url_fill_missing_fields() {
 }
 
 #[test]
-fn campaign_tags_encoded_too_often_are_decoded() {
+fn campaign_tags_encoded_twice_are_decoded() {
     let sites = Sites::new();
     let tags = |query: &str| {
         let page = format!("https://shop.example/?{query}");
@@ -146,7 +146,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn referrer_of_the_own_site_names_no_source(
+    fn referrer_of_the_same_site_names_no_source(
         host in "[a-z]{1,8}(\\.[a-z]{1,8}){1,3}"
     ) {
         let page = format!("https://{host}/");

@@ -172,8 +172,8 @@ const TOP_LEVEL_DOMAINS: [&str; 14] =
 
 /// Returns whether a user agent contains a domain such as `example.com`, in lower case.
 ///
-/// Excludes `com.example.app`, the form of package names of Android apps, `ASP.NET`, and apps such
-/// as `radio.de/1.1`.
+/// Excludes package names of Android apps (`com.example.app`), `ASP.NET`, and names of apps such as
+/// `radio.de/1.1`.
 fn domain(text: &str) -> bool {
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {

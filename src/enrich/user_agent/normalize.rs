@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 /// The longest prefix of a user agent that is classified, in bytes.
 ///
-/// Real user agents are shorter than 1 KiB. The limit bounds the cost of a hostile one.
+/// Real user agents are shorter than 1 KiB. The limit bounds the cost of hostile input.
 pub(super) const MAX_LENGTH: usize = 2048;
 
 const WORDS: &str = include_str!("rules/words.txt");

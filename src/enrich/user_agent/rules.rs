@@ -7,8 +7,8 @@
 //! match, the first line takes precedence.
 //!
 //! In `browsers.txt` and `operating_systems.txt`, a rule also matches if woothee returns its name.
-//! A line without tokens matches only in that way. The order of the lines decides between woothee
-//! and the tokens.
+//! A line without tokens matches only in that way. If woothee's result and the tokens match
+//! different lines, the first of these lines is used.
 //!
 //! One pass finds all tokens of all files, so the time is linear in the length of the user agent.
 //! [`super::normalize::MAX_LENGTH`] limits that length.

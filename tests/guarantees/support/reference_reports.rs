@@ -515,8 +515,8 @@ impl<'a> ReferenceReports<'a> {
         for at in self.counted(scope) {
             let mut unanswered: Option<i64> = None;
             let mut session_events = self.events[at].clone();
-            // Of messages with the same time, sent messages come first, then received messages with
-            // a response time, then received messages without one.
+            // Messages with the same time are ordered: first sent messages, then received messages
+            // with a response time, then received messages without one.
             session_events.sort_by_key(|event| {
                 let rank = match text(event, "event_name") {
                     Some("message_received") if Self::time(event, "response_time_ms").is_some() => 1,
