@@ -106,7 +106,7 @@ def use_cores(count):
     Raises Failed if the operating system does not support it.
     """
     if not hasattr(os, "sched_setaffinity"):
-        raise Failed("--cores works on Linux only; leave it out to use all cores")
+        raise Failed("--cores works on Linux only; omit it to use all cores")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 

@@ -297,7 +297,7 @@ class Look(DashboardCase):
                 page.click("#windows button:text-is('30 days')")
                 self.shot(page, f"{width}-{theme}")
 
-    def test_figures_are_whole_at_every_width(self):
+    def test_figures_are_not_cut_at_any_width(self):
         page = self.open()
         # Show figures that are as wide as possible.
         page.evaluate("""() => {
@@ -355,14 +355,14 @@ class Look(DashboardCase):
 
 
 class Accessibility(DashboardCase):
-    def test_axe_finds_nothing(self):
+    def test_axe_finds_no_violations(self):
         for width, theme in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]:
             page = self.open(width=width, color_scheme=theme)
             for details in page.locator("details summary").all():
                 details.click()
             self.assert_accessible(page)
 
-    def test_axe_finds_nothing_on_other_pages(self):
+    def test_axe_finds_no_violations_on_other_pages(self):
         self.assert_accessible(self.open(FIXTURE.empty_page))
         self.assert_accessible(self.open(FIXTURE.hostile_page))
         for theme in ("light", "dark"):
@@ -373,7 +373,7 @@ class Accessibility(DashboardCase):
 
 
 class Safety(DashboardCase):
-    def test_hostile_texts_do_nothing(self):
+    def test_hostile_texts_have_no_effect(self):
         page = self.open(FIXTURE.hostile_page, init=RECORD_COPIES)
         names = page.locator("#scope option").all_text_contents()
         self.assertEqual(len(names), 1 + len(HOSTILE))
@@ -427,7 +427,7 @@ class Safety(DashboardCase):
         page.select_option("#theme", "dark")
         self.assertEqual(page.evaluate("getComputedStyle(document.body).backgroundColor"), "rgb(14, 17, 22)")
 
-    def test_empty_store_says_what_is_missing(self):
+    def test_empty_store_shows_hints(self):
         page = self.open(FIXTURE.empty_page)
         text = page.locator("main").inner_text()
         for hint in ("the store has no data yet", "wa ingest", "message_sent", "Nothing has been ingested", "anonymous_id"):

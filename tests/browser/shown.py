@@ -1,4 +1,4 @@
-"""Formats numbers from JSON in the way of the page."""
+"""Formats numbers from JSON as the page does."""
 
 
 def number(value):

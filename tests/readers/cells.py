@@ -18,7 +18,7 @@ PARTITIONS = {"events": ("event_date", "date"), "sessions": ("session_date", "da
 DOCUMENTED = {"text": "text", "text (UUID)": "text", "text (JSON)": "text", "int32": "int32",
               "int64": "int64", "float64": "float", "boolean": "bool", "timestamp (µs, UTC)": "timestamp",
               "date": "date"}
-"""The names in these scripts for the types in `docs/columns.md`."""
+"""Maps the types in `docs/columns.md` to their names in these scripts."""
 
 csv.field_size_limit(sys.maxsize)
 

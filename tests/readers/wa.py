@@ -34,7 +34,7 @@ class Expected:
     names: list
     """A table to join with: the ids of two chatbots, each with a name."""
     names_with_sessions: list
-    """These names, each with the number of sessions."""
+    """Each of these names with its number of sessions."""
     cells: dict
     """All values by table, as pyarrow reads them."""
 
