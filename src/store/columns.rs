@@ -1,5 +1,5 @@
-//! The tables and their columns: the one definition behind the Parquet schema, the CSV header and
-//! `docs/columns.md`.
+//! The tables and their columns. The Parquet schema, the CSV header and `docs/columns.md` are
+//! derived from these definitions.
 
 use crate::time::Day;
 

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forgotten_entries_are_united_and_the_later_end_counts() {
+    fn merged_forgotten_entries_have_the_later_end() {
         let entry = |hash: &str, from, until| Forgotten { hash: hash.to_owned(), from, until };
         let mut ledger = Ledger::default();
         ledger.forget([entry("b", None, 5), entry("a", Some(1), 2)]);

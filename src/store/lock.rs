@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_writer_sees_the_holder_and_gets_the_lock_afterwards() {
+    fn waiting_writer_receives_the_holder_and_then_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let first = WriterLock::acquire(dir.path(), "wa gc", Duration::ZERO, None).unwrap();
         let error = WriterLock::acquire(dir.path(), "wa ingest", Duration::ZERO, None).unwrap_err();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn observer_learns_the_holder_and_the_time() {
+    fn observer_receives_the_holder_and_the_time() {
         let (dir, waits) = (tempfile::tempdir().unwrap(), Waits::default());
         let first = WriterLock::acquire(dir.path(), "wa gc", Duration::ZERO, Some(&waits)).unwrap();
         let timeout = Duration::from_millis(200);

@@ -21,7 +21,7 @@ fn invalid_lines() -> Vec<String> {
 }
 
 #[test]
-fn erased_person_is_nowhere_and_stays_out_on_reingest() {
+fn erased_person_is_nowhere_and_suppressed_on_reingest() {
     let store = TestStore::new();
     let good = store.write_log("good.ndjson", &ada_among_others());
     let bad = store.write_log("user_ada.ndjson", &invalid_lines());

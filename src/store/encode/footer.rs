@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_is_the_one_that_polars_writes() {
+    fn schema_equals_the_schema_that_polars_writes() {
         for table in Table::ALL {
             let file = FileBuilder::new(table).finish().unwrap();
             let metadata = polars_parquet::read::read_metadata(&mut std::io::Cursor::new(file)).unwrap();

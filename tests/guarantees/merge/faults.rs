@@ -125,7 +125,7 @@ impl Progress for ChangesSource<'_> {
 }
 
 #[test]
-fn merge_sees_one_state_of_a_source_that_changes() {
+fn merge_reads_one_state_of_a_source_that_changes() {
     let all = logs(3, 8);
     let (first, second) = (all[..2].to_vec(), all[2].clone());
     let source = store_with_files(&first);

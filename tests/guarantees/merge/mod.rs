@@ -290,7 +290,7 @@ fn merge_keeps_the_stored_event_of_an_ambiguous_id() {
 }
 
 #[test]
-fn merge_knows_the_files_of_both_stores() {
+fn merge_records_the_files_of_both_stores() {
     let lines: Vec<String> = (0..9).map(line_without_id).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let folder = fixtures::folder();
